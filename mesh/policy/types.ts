@@ -1,0 +1,167 @@
+/** The values that policy decisions produce and that travel from the control plane to the proxies. */
+import type { SpiffeId, TrustDomain } from "../identity/spiffe-id.ts";
+
+/** Istio's peer authentication mode, from the server's side. */
+export type ServerMode = "STRICT" | "PERMISSIVE" | "DISABLE";
+
+/** What a port carries, as its name or `appProtocol` declares; `undefined` where nothing does. */
+export type DeclaredProtocol = "tcp" | "http" | "http2" | "tls";
+
+/** A mode and the rule that set it: `Kind/name.namespace` (`MeshPolicy/default`), or `default`. */
+export interface ServerModeDecision {
+  readonly mode: ServerMode;
+  readonly rule: string;
+}
+
+/** What metrics and logs say of a workload; Istio's labels. An unknown value is the empty string. */
+export interface WorkloadInfo {
+  readonly namespace: string;
+  readonly pod: string;
+  /** The owner's name (the Deployment's), else the pod's. */
+  readonly workload: string;
+  readonly serviceAccount: string;
+  readonly app: string;
+  readonly version: string;
+  readonly canonicalService: string;
+  readonly canonicalRevision: string;
+}
+
+export interface ServiceInfo {
+  /** Fully qualified: `world.ns2.svc.cluster.local`. */
+  readonly host: string;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** What a sidecar demands of those who connect to its pod. */
+export interface Inbound {
+  readonly workload: WorkloadInfo;
+  readonly defaultMode: ServerModeDecision;
+  readonly ports: readonly InboundPort[];
+}
+
+export interface InboundPort {
+  /** The port that the application listens on (1..65535). */
+  readonly port: number;
+  readonly mode: ServerModeDecision;
+  readonly protocol: DeclaredProtocol | undefined;
+  readonly service: ServiceInfo | undefined;
+}
+
+/** The roots (PEM, one certificate each) and trust domains that are believed; the first domain is the mesh's own. */
+export interface TrustBundle {
+  readonly roots: readonly string[];
+  readonly trustDomains: readonly TrustDomain[];
+}
+
+/** What an outbound address, or a named service, resolves to. */
+export type Destination = MeshDestination | PassthroughDestination | RefusedDestination;
+
+export interface MeshDestination {
+  readonly kind: "mesh";
+  /** A service's FQDN, or a pod's DNS name (`10-0-0-7.ns.pod.cluster.local`) where no service stands before it. */
+  readonly host: string;
+  readonly port: number;
+  /** Empty: no subset. */
+  readonly subset: string;
+  readonly protocol: DeclaredProtocol | undefined;
+  /** `outbound_.PORT_.SUBSET_.HOST`, or the DestinationRule's own `sni`. */
+  readonly sni: string;
+  /** The SPIFFE ids that an endpoint may show (secure naming). Empty: none may, and mutual TLS is refused. */
+  readonly identities: readonly SpiffeId[];
+  /** `DestinationRule/name.namespace`, or `auto mTLS`. */
+  readonly tlsRule: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly service: ServiceInfo | undefined;
+}
+
+export interface Endpoint {
+  readonly ip: string;
+  readonly port: number;
+  readonly mutualTls: boolean;
+  readonly workload: WorkloadInfo;
+}
+
+/** Not in the registry, and the mesh lets such traffic through as it is (ALLOW_ANY). */
+export interface PassthroughDestination {
+  readonly kind: "passthrough";
+}
+
+/** Must not be dialled; the reason is for the log and for the user. */
+export interface RefusedDestination {
+  readonly kind: "refused";
+  readonly reason: string;
+}
+
+/** What a destination is asked for by. */
+export type DestinationTarget = AddressTarget | HostTarget;
+
+export interface AddressTarget {
+  readonly kind: "address";
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface HostTarget {
+  readonly kind: "host";
+  /** Fully qualified. */
+  readonly host: string;
+  readonly port: number;
+  /** Empty: no subset. */
+  readonly subset: string;
+}
+
+/** A gateway's configuration: what it listens on, and where each request goes. */
+export interface GatewayConfig {
+  readonly workload: WorkloadInfo;
+  readonly listeners: readonly GatewayListener[];
+}
+
+export interface GatewayListener {
+  readonly port: number;
+  readonly virtualHosts: readonly VirtualHost[];
+}
+
+export interface VirtualHost {
+  /** Exact, `*.suffix`, or `*`. */
+  readonly hosts: readonly string[];
+  readonly routes: readonly HttpRoute[];
+}
+
+export interface HttpRoute {
+  /** For logs: `VirtualService/NAME.NAMESPACE[INDEX]`. */
+  readonly name: string;
+  /** Any of them must hold; none at all matches every request. */
+  readonly matches: readonly HttpMatch[];
+  readonly targets: readonly WeightedTarget[];
+  /** Why this route cannot be served (an unsupported field); empty where it can. */
+  readonly refusal: string;
+}
+
+/** All that is set must hold. */
+export interface HttpMatch {
+  readonly uri?: StringMatch;
+  readonly method?: StringMatch;
+  readonly authority?: StringMatch;
+  readonly headers: readonly HeaderMatch[];
+  readonly withoutHeaders: readonly HeaderMatch[];
+  readonly ignoreUriCase: boolean;
+}
+
+export type StringMatch =
+  | { readonly kind: "exact"; readonly value: string }
+  | { readonly kind: "prefix"; readonly value: string }
+  /** RE2, matched against the whole value, as Istio does. */
+  | { readonly kind: "regex"; readonly value: string }
+  | { readonly kind: "present" };
+
+export interface HeaderMatch {
+  /** Lower case. */
+  readonly name: string;
+  readonly value: StringMatch;
+}
+
+export interface WeightedTarget {
+  readonly target: HostTarget;
+  readonly weight: number;
+}
