@@ -1,0 +1,25 @@
+import type { Logger } from "../mesh/runtime.ts";
+
+/** One subcommand of `entente`. */
+export interface Command {
+  readonly name: string;
+  /** One line for `entente --help`. */
+  readonly summary: string;
+  /** The text that `entente NAME --help` prints. */
+  readonly usage: string;
+  /**
+   * Runs until the work is done or `context.signal` aborts.
+   * @returns the exit status: 0 done, 1 failed, 2 wrong usage.
+   */
+  run(args: readonly string[], context: CommandContext): Promise<number>;
+}
+
+/** What a command may touch of the process; nothing else of it is read. */
+export interface CommandContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly log: Logger;
+  /** Aborts on SIGTERM and SIGINT. */
+  readonly signal: AbortSignal;
+}

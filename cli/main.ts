@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+import { createLogger } from "./create-logger.ts";
+import { runCli } from "./run-cli.ts";
+
+const controller = new AbortController();
+for (const name of ["SIGTERM", "SIGINT"] as const) {
+  process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
+}
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  env: process.env,
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+  log: createLogger(process.env["ENTENTE_LOG_LEVEL"] ?? "info"),
+  signal: controller.signal,
+});

@@ -1,0 +1,59 @@
+import { MeshError } from "../mesh/mesh-error.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Each command is loaded only when it is called, so that a sidecar never loads what another part needs. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  proxy: async () => (await import("./proxy.ts")).proxyCommand,
+  "control-plane": async () => (await import("./control-plane.ts")).controlPlaneCommand,
+  injector: async () => (await import("./injector.ts")).injectorCommand,
+  inject: async () => (await import("./inject.ts")).injectCommand,
+  capture: async () => (await import("./capture.ts")).captureCommand,
+  local: async () => (await import("./local.ts")).localCommand,
+};
+
+/** Finds the command and runs it. Never throws: a failure is a message on standard error and a status. */
+export async function runCli(argv: readonly string[], context: CommandContext): Promise<number> {
+  const [name, ...args] = argv;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    context.stdout(await formatHelp());
+    return name === undefined ? 2 : 0;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) {
+    context.stderr(`entente: there is no command "${name}"; the commands are ${Object.keys(COMMANDS).join(", ")}\n`);
+    return 2;
+  }
+  const command = await load();
+  if (args.includes("--help") || args.includes("-h")) {
+    context.stdout(`${command.usage.trim()}\n`);
+    return 0;
+  }
+  return await runCommand(command, args, context);
+}
+
+async function runCommand(command: Command, args: readonly string[], context: CommandContext): Promise<number> {
+  try {
+    return await command.run(args, context);
+  } catch (caught) {
+    if (caught instanceof UsageError || isParseArgsError(caught)) {
+      context.stderr(`entente ${command.name}: ${caught.message}\n\n${command.usage.trim()}\n`);
+      return 2;
+    }
+    const error = MeshError.from(caught);
+    context.log.debug({ code: error.code, stack: error.stack }, "the command failed");
+    context.stderr(`entente ${command.name}: ${error.message}\n`);
+    return 1;
+  }
+}
+
+/** What `node:util` parseArgs throws for an unknown option or a missing value. */
+function isParseArgsError(caught: unknown): caught is Error {
+  return caught instanceof Error && "code" in caught && String(caught.code).startsWith("ERR_PARSE_ARGS_");
+}
+
+async function formatHelp(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const rows = commands.map((command) => `  ${command.name.padEnd(14)} ${command.summary}`);
+  return `Usage: entente COMMAND [ARGUMENT ...]\n\n${rows.join("\n")}\n\nentente COMMAND --help tells more.\n`;
+}

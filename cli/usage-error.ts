@@ -1,0 +1,8 @@
+import { MeshError } from "../mesh/mesh-error.ts";
+
+/** Wrong words on the command line: printed with the command's usage, exit status 2. */
+export class UsageError extends MeshError<"usage"> {
+  constructor(message: string) {
+    super("usage", message);
+  }
+}
