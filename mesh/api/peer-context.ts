@@ -1,0 +1,13 @@
+import { createContextKey } from "@connectrpc/connect";
+import type { SpiffeId } from "../identity/spiffe-id.ts";
+
+/** Who is at the other end of the TLS connection that a gRPC call came in on. */
+export type PeerContext =
+  | { readonly kind: "verified"; readonly identity: SpiffeId; readonly notAfterMs: number }
+  | { readonly kind: "anonymous"; readonly reason: string };
+
+/** Set by the server that owns the connection; a handler that finds the default must treat its caller as a stranger. */
+export const peerIdentityKey = createContextKey<PeerContext>(
+  { kind: "anonymous", reason: "the server set no peer" },
+  { description: "the verified peer of the connection" },
+);

@@ -1,0 +1,187 @@
+/**
+ * Makes certificates, good and bad ones, for tests and for the demo's attackers. Nothing that runs in a mesh may import
+ * this file: it signs whatever it is told.
+ */
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  X509Certificate,
+} from "node:crypto";
+import { formatDer, formatInteger, formatOid, formatSequence, formatTime } from "./der-writer.ts";
+import { EXTENSION_OID } from "./x509-extensions.ts";
+
+/** A certificate with its private key (EC P-256 unless another was given). */
+export interface MintedCertificate {
+  readonly pem: string;
+  readonly certificate: X509Certificate;
+  readonly key: KeyObject;
+  /** PKCS#8. */
+  readonly keyPem: string;
+}
+
+/** An extension to add as it is; `der` is the content of its octet string. */
+export interface RawExtension {
+  readonly oid: string;
+  readonly critical: boolean;
+  readonly der: Uint8Array;
+}
+
+export interface MintRootOptions {
+  /** @default "test root" */
+  readonly commonName?: string;
+  /** @default 2020-01-01 */
+  readonly notBefore?: Date;
+  /** @default 2045-01-01 */
+  readonly notAfter?: Date;
+  readonly key?: KeyObject;
+  /** Signs a subordinate authority (or a cross certificate, with the `key` of another root) instead of a root. */
+  readonly issuer?: MintedCertificate;
+  /** @default none */
+  readonly pathLength?: number;
+  /** @default true; false makes an "authority" without the CA flag */
+  readonly ca?: boolean;
+  readonly extensions?: readonly RawExtension[];
+}
+
+export interface MintLeafOptions {
+  readonly issuer: MintedCertificate;
+  /** Written as they are, valid or not. */
+  readonly uriSans: readonly string[];
+  readonly dnsSans?: readonly string[];
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly key?: KeyObject;
+  /** @default ["server", "client"]; empty: no such extension */
+  readonly usages?: readonly ("server" | "client")[];
+  /** Added after the others, duplicates included. */
+  readonly extensions?: readonly RawExtension[];
+}
+
+const SIGNATURE_ALGORITHM = { ec: "1.2.840.10045.4.3.2", rsa: "1.2.840.113549.1.1.11" } as const;
+const USAGE_OID = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
+const TRUE = formatDer(0x01, Buffer.from([0xff]));
+
+/** A self-signed root, or with `issuer` a subordinate authority. */
+export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
+  const key = options.key ?? mintKey();
+  const limit = options.pathLength === undefined ? [] : [formatInteger(Buffer.from([options.pathLength]))];
+  const extensions: RawExtension[] = [
+    { oid: EXTENSION_OID.subjectKeyIdentifier, critical: false, der: formatDer(0x04, keyIdentifier(key)) },
+    ...(options.extensions ?? []),
+  ];
+  if (options.ca ?? true) {
+    extensions.push(
+      { oid: EXTENSION_OID.basicConstraints, critical: true, der: formatSequence(TRUE, ...limit) },
+      { oid: EXTENSION_OID.keyUsage, critical: true, der: Buffer.from([0x03, 0x02, 0x01, 0x06]) },
+    );
+  }
+  return mint({
+    key,
+    issuer: options.issuer,
+    subject: formatName(options.commonName ?? "test root"),
+    notBefore: options.notBefore ?? new Date("2020-01-01T00:00:00Z"),
+    notAfter: options.notAfter ?? new Date("2045-01-01T00:00:00Z"),
+    extensions,
+  });
+}
+
+/** A workload's certificate, or one that pretends to be: empty subject, names in the SAN extension alone. */
+export function mintLeaf(options: MintLeafOptions): MintedCertificate {
+  const usages = options.usages ?? ["server", "client"];
+  const names = [
+    ...options.uriSans.map((uri) => formatDer(0x86, Buffer.from(uri, "latin1"))),
+    ...(options.dnsSans ?? []).map((name) => formatDer(0x82, Buffer.from(name, "latin1"))),
+  ];
+  const extensions: RawExtension[] = [
+    { oid: EXTENSION_OID.keyUsage, critical: true, der: Buffer.from([0x03, 0x02, 0x05, 0xa0]) },
+    { oid: EXTENSION_OID.basicConstraints, critical: true, der: formatSequence() },
+  ];
+  if (usages.length > 0) {
+    const der = formatSequence(...usages.map((usage) => formatOid(USAGE_OID[usage])));
+    extensions.push({ oid: EXTENSION_OID.extendedKeyUsage, critical: false, der });
+  }
+  if (names.length > 0) {
+    extensions.push({ oid: EXTENSION_OID.subjectAltName, critical: true, der: formatSequence(...names) });
+  }
+  return mint({
+    key: options.key ?? mintKey(),
+    issuer: options.issuer,
+    subject: formatSequence(),
+    notBefore: options.notBefore,
+    notAfter: options.notAfter,
+    extensions: [...extensions, ...(options.extensions ?? [])],
+  });
+}
+
+interface MintInput {
+  readonly key: KeyObject;
+  readonly issuer: MintedCertificate | undefined;
+  readonly subject: Buffer;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly extensions: readonly RawExtension[];
+}
+
+function mint(input: MintInput): MintedCertificate {
+  const signer = input.issuer?.key ?? input.key;
+  const algorithm = signatureAlgorithm(signer);
+  const signed = formatSequence(
+    formatDer(0xa0, formatInteger(Buffer.from([2]))),
+    formatInteger(Buffer.concat([Buffer.from([0x40]), randomBytes(15)])),
+    algorithm,
+    input.issuer === undefined ? input.subject : subjectOf(input.issuer),
+    formatSequence(formatTime(input.notBefore), formatTime(input.notAfter)),
+    input.subject,
+    createPublicKey(input.key).export({ type: "spki", format: "der" }),
+    formatDer(0xa3, formatSequence(...[issuerKeyIdentifier(signer), ...input.extensions].map(formatExtension))),
+  );
+  const signature = formatDer(0x03, Buffer.from([0]), sign("sha256", signed, signer));
+  const certificate = new X509Certificate(formatSequence(signed, algorithm, signature));
+  return {
+    certificate,
+    pem: certificate.toString(),
+    key: input.key,
+    keyPem: input.key.export({ type: "pkcs8", format: "pem" }).toString(),
+  };
+}
+
+function mintKey(): KeyObject {
+  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+}
+
+function signatureAlgorithm(key: KeyObject): Buffer {
+  return key.asymmetricKeyType === "rsa"
+    ? formatSequence(formatOid(SIGNATURE_ALGORITHM.rsa), formatDer(0x05))
+    : formatSequence(formatOid(SIGNATURE_ALGORITHM.ec));
+}
+
+function keyIdentifier(key: KeyObject): Buffer {
+  return createHash("sha1")
+    .update(createPublicKey(key).export({ type: "spki", format: "der" }))
+    .digest();
+}
+
+function issuerKeyIdentifier(issuerKey: KeyObject): RawExtension {
+  const der = formatSequence(formatDer(0x80, keyIdentifier(issuerKey)));
+  return { oid: EXTENSION_OID.authorityKeyIdentifier, critical: false, der };
+}
+
+function formatName(commonName: string): Buffer {
+  return formatSequence(
+    formatDer(0x31, formatSequence(formatOid("2.5.4.3"), formatDer(0x0c, Buffer.from(commonName)))),
+  );
+}
+
+/** Authorities minted here have a common name alone, which Node shows as one line. */
+function subjectOf(minted: MintedCertificate): Buffer {
+  return formatName(minted.certificate.subject.replace(/^CN=/, ""));
+}
+
+function formatExtension(extension: RawExtension): Buffer {
+  const flag = extension.critical ? [TRUE] : [];
+  return formatSequence(formatOid(extension.oid), ...flag, formatDer(0x04, extension.der));
+}
