@@ -1,0 +1,148 @@
+import { constants, type X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { SpiffeId, TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import type { TrustAnchors } from "./trust-anchors.ts";
+
+/** Everything that a handshake needs, of one moment; never changes once made. */
+export interface SecureMaterial {
+  /** Grows with every change of the certificate or of the bundle. */
+  readonly generation: number;
+  /** Own certificate and key, the bundle's roots as authorities, TLS 1.2 or later, no session tickets. */
+  readonly context: SecureContext;
+  readonly roots: readonly X509Certificate[];
+  readonly trustDomains: readonly TrustDomain[];
+  readonly identity: SpiffeId;
+  /** The own chain as it is sent, leaf first. */
+  readonly certificates: readonly X509Certificate[];
+  readonly notAfterMs: number;
+}
+
+/** Consumers hold the source and ask for each handshake; they never keep the context. */
+export interface SecureContextSource {
+  /** `undefined`: there is no certificate yet, or it has expired; then nothing may be served instead. */
+  current(): SecureMaterial | undefined;
+  /** Calls with each later material, not with the present one. Returns how to stop. */
+  subscribe(listener: (material: SecureMaterial) => void): () => void;
+}
+
+/** The workload's own certificate and key. The key lives in memory alone. */
+export interface Svid {
+  readonly identity: SpiffeId;
+  /** As sent in the handshake: leaf first, without the root. */
+  readonly certificates: readonly X509Certificate[];
+  readonly privateKeyPem: string;
+  /** When the first certificate of its chain ends, in epoch milliseconds. */
+  readonly notAfterMs: number;
+}
+
+/** The source as its owners see it: the certificate's manager and the trust bundle's stream write to it. */
+export interface WritableSecureContextSource extends SecureContextSource {
+  trust(): TrustAnchors;
+  setSvid(svid: Svid): void;
+  setTrust(trust: TrustAnchors): void;
+  /** A client's context with the own certificate that believes these authorities instead of the bundle's. */
+  contextBelieving(rootsPem: string): SecureContext | undefined;
+}
+
+/** The hybrid post-quantum group first; a peer that lacks it takes one of the others. */
+const KEY_EXCHANGE_GROUPS = "X25519MLKEM768:X25519:P-256";
+
+/** TLS 1.3's suites, then those of Istio's sidecars for TLS 1.2 (`facts/istio.md`, section 4). */
+const CIPHERS = [
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "TLS_AES_128_GCM_SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "AES256-GCM-SHA384",
+  "AES128-GCM-SHA256",
+].join(":");
+
+/** Combines the own certificate and the trust bundle. Each change makes one new material and swaps it in at once. */
+export function createSecureContextSource(options: {
+  readonly trust: TrustAnchors;
+  readonly clock: Clock;
+}): WritableSecureContextSource {
+  return new CombinedSource(options.trust, options.clock);
+}
+
+class CombinedSource implements WritableSecureContextSource {
+  readonly #clock: Clock;
+  readonly #listeners = new Set<(material: SecureMaterial) => void>();
+  #trust: TrustAnchors;
+  #svid: Svid | undefined;
+  #material: SecureMaterial | undefined;
+  #generation = 0;
+
+  constructor(trust: TrustAnchors, clock: Clock) {
+    this.#trust = trust;
+    this.#clock = clock;
+  }
+
+  current(): SecureMaterial | undefined {
+    // Fail closed: an expired certificate is as good as none (compare CVE-2020-8664).
+    return this.#material !== undefined && this.#clock.now() <= this.#material.notAfterMs ? this.#material : undefined;
+  }
+
+  subscribe(listener: (material: SecureMaterial) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  trust(): TrustAnchors {
+    return this.#trust;
+  }
+
+  setSvid(svid: Svid): void {
+    this.#combine(svid, this.#trust);
+  }
+
+  setTrust(trust: TrustAnchors): void {
+    if (sameTrust(trust, this.#trust)) return;
+    if (this.#svid === undefined) this.#trust = trust;
+    else this.#combine(this.#svid, trust);
+  }
+
+  contextBelieving(rootsPem: string): SecureContext | undefined {
+    return this.#svid === undefined || this.current() === undefined ? undefined : createContext(this.#svid, rootsPem);
+  }
+
+  #combine(svid: Svid, trust: TrustAnchors): void {
+    // Made before anything is assigned: material that OpenSSL does not take leaves the old in place.
+    const context = createContext(svid, trust.roots.join(""));
+    this.#svid = svid;
+    this.#trust = trust;
+    this.#generation += 1;
+    const { identity, certificates, notAfterMs } = svid;
+    const { roots, trustDomains } = trust;
+    const material = { generation: this.#generation, context, roots, trustDomains, identity, certificates, notAfterMs };
+    this.#material = material;
+    for (const listener of [...this.#listeners]) listener(material);
+  }
+}
+
+/**
+ * No tickets: on a resumed session Node reports `authorized` without having seen a certificate (compare
+ * CVE-2022-21654). Groups and suites are set here because a context overrules what a socket's options say.
+ */
+function createContext(svid: Svid, rootsPem: string): SecureContext {
+  return createSecureContext({
+    cert: svid.certificates.join(""),
+    key: svid.privateKeyPem,
+    ca: rootsPem,
+    minVersion: "TLSv1.2",
+    maxVersion: "TLSv1.3",
+    ecdhCurve: KEY_EXCHANGE_GROUPS,
+    ciphers: CIPHERS,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  });
+}
+
+function sameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
+  const describe = (trust: TrustAnchors): string =>
+    JSON.stringify([trust.trustDomains, trust.roots.map((root) => root.fingerprint256)]);
+  return describe(one) === describe(other);
+}
