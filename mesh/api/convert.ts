@@ -1,0 +1,191 @@
+/**
+ * Policy values to messages of the discovery service, and back. What comes back is checked: a message is only as good as
+ * who sent it, and a value that is not understood must never open a door.
+ */
+import { create } from "@bufbuild/protobuf";
+import { parseTrustDomain } from "../identity/spiffe-id.ts";
+import { isSpiffeId } from "../policy/is-spiffe-id.ts";
+import type {
+  Destination,
+  DestinationTarget,
+  Endpoint,
+  Inbound,
+  InboundPort,
+  MeshDestination,
+  TrustBundle,
+} from "../policy/types.ts";
+import { ConvertError } from "./convert-error.ts";
+import {
+  modeFromMessage,
+  parsePort,
+  protocolFromMessage,
+  serviceFromMessage,
+  workloadFromMessage,
+} from "./convert-parts.ts";
+import {
+  type Endpoint as EndpointMessage,
+  type InboundPort as InboundPortMessage,
+  type MeshDestination as MeshDestinationMessage,
+  MeshDestinationSchema,
+  type WatchDestinationRequest,
+  WatchDestinationRequestSchema,
+  type WatchDestinationResponse,
+  WatchDestinationResponseSchema,
+  type WatchInboundResponse,
+  WatchInboundResponseSchema,
+  type WatchTrustBundleResponse,
+  WatchTrustBundleResponseSchema,
+} from "./gen/discovery_pb.ts";
+
+/** The pod that asks, as requests name it. */
+export interface WorkloadRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export function messageFromTrustBundle(bundle: TrustBundle): WatchTrustBundleResponse {
+  return create(WatchTrustBundleResponseSchema, { roots: [...bundle.roots], trustDomains: [...bundle.trustDomains] });
+}
+
+/** A bundle without roots or domains would cut every connection, so it is refused as a fault. */
+export function trustBundleFromMessage(message: WatchTrustBundleResponse): TrustBundle {
+  if (message.roots.length === 0) throw new ConvertError("the trust bundle has no root certificates");
+  if (message.trustDomains.length === 0) throw new ConvertError("the trust bundle has no trust domain");
+  return { roots: [...message.roots], trustDomains: message.trustDomains.map(parseTrustDomain) };
+}
+
+export function messageFromInbound(inbound: Inbound): WatchInboundResponse {
+  return create(WatchInboundResponseSchema, {
+    workload: inbound.workload,
+    defaultMode: inbound.defaultMode,
+    ports: inbound.ports.map(({ protocol = "", service, ...port }) => ({
+      ...port,
+      protocol,
+      ...(service === undefined ? {} : { service }),
+    })),
+  });
+}
+
+/** A mode that is missing or not known is STRICT. */
+export function inboundFromMessage(message: WatchInboundResponse): Inbound {
+  return {
+    workload: workloadFromMessage(message.workload),
+    defaultMode: modeFromMessage(message.defaultMode),
+    ports: message.ports.map(inboundPortFromMessage),
+  };
+}
+
+export function messageFromDestination(destination: Destination): WatchDestinationResponse {
+  switch (destination.kind) {
+    case "mesh":
+      return create(WatchDestinationResponseSchema, {
+        destination: { case: "mesh", value: meshMessage(destination) },
+      });
+    case "passthrough":
+      return create(WatchDestinationResponseSchema, { destination: { case: "passthrough", value: {} } });
+    case "refused":
+      return create(WatchDestinationResponseSchema, {
+        destination: { case: "refused", value: { reason: destination.reason } },
+      });
+  }
+}
+
+/** A message without a known case is refused: never passed through. Throws where an identity or a port is malformed. */
+export function destinationFromMessage(message: WatchDestinationResponse): Destination {
+  const { destination } = message;
+  switch (destination.case) {
+    case "mesh":
+      return meshFromMessage(destination.value);
+    case "passthrough":
+      return { kind: "passthrough" };
+    case "refused":
+      return { kind: "refused", reason: destination.value.reason };
+    default:
+      return {
+        kind: "refused",
+        reason: "the control plane answered with a kind of destination that is not known here",
+      };
+  }
+}
+
+export function messageFromDestinationTarget(
+  workload: WorkloadRef,
+  target: DestinationTarget,
+): WatchDestinationRequest {
+  return create(WatchDestinationRequestSchema, {
+    workload,
+    target:
+      target.kind === "address"
+        ? { case: "address", value: { ip: target.ip, port: target.port } }
+        : { case: "host", value: { host: target.host, port: target.port, subset: target.subset } },
+  });
+}
+
+/** Throws where no target was given or its port is out of range. */
+export function destinationTargetFromMessage(message: WatchDestinationRequest): DestinationTarget {
+  const { target } = message;
+  switch (target.case) {
+    case "address":
+      return { kind: "address", ip: target.value.ip, port: parsePort(target.value.port) };
+    case "host":
+      return {
+        kind: "host",
+        host: target.value.host.toLowerCase(),
+        port: parsePort(target.value.port),
+        subset: target.value.subset,
+      };
+    default:
+      throw new ConvertError("the request names neither an address nor a host");
+  }
+}
+
+function meshMessage(destination: MeshDestination): MeshDestinationMessage {
+  return create(MeshDestinationSchema, {
+    host: destination.host,
+    port: destination.port,
+    subset: destination.subset,
+    protocol: destination.protocol ?? "",
+    sni: destination.sni,
+    identities: [...destination.identities],
+    tlsRule: destination.tlsRule,
+    endpoints: destination.endpoints.map((endpoint) => ({ ...endpoint })),
+    ...(destination.service === undefined ? {} : { service: destination.service }),
+  });
+}
+
+function meshFromMessage(message: MeshDestinationMessage): MeshDestination {
+  const stranger = message.identities.find((identity) => !isSpiffeId(identity));
+  if (stranger !== undefined) {
+    throw new ConvertError(`${message.host} has an identity that is no SPIFFE id: ${JSON.stringify(stranger)}`);
+  }
+  return {
+    kind: "mesh",
+    host: message.host,
+    port: parsePort(message.port),
+    subset: message.subset,
+    protocol: protocolFromMessage(message.protocol),
+    sni: message.sni,
+    identities: message.identities.filter(isSpiffeId),
+    tlsRule: message.tlsRule,
+    endpoints: message.endpoints.map(endpointFromMessage),
+    service: serviceFromMessage(message.service),
+  };
+}
+
+function endpointFromMessage(message: EndpointMessage): Endpoint {
+  return {
+    ip: message.ip,
+    port: parsePort(message.port),
+    mutualTls: message.mutualTls,
+    workload: workloadFromMessage(message.workload),
+  };
+}
+
+function inboundPortFromMessage(message: InboundPortMessage): InboundPort {
+  return {
+    port: parsePort(message.port),
+    mode: modeFromMessage(message.mode),
+    protocol: protocolFromMessage(message.protocol),
+    service: serviceFromMessage(message.service),
+  };
+}

@@ -1,0 +1,67 @@
+/** A clock for tests: time stands still until the test moves it. */
+import type { Clock, Timer } from "./runtime.ts";
+
+interface PendingTimer {
+  readonly action: () => void;
+  readonly dueMs: number;
+}
+
+/** Wall clock and timers are apart, as on a machine: `advance` runs both, `jump` moves the wall clock alone. */
+export class FakeClock implements Clock {
+  readonly #timers = new Set<PendingTimer>();
+  #wallMs: number;
+  #elapsedMs = 0;
+
+  constructor(startMs: number = Date.parse("2030-01-01T00:00:00Z")) {
+    this.#wallMs = startMs;
+  }
+
+  now(): number {
+    return this.#wallMs;
+  }
+
+  setTimeout(action: () => void, delayMs: number): Timer {
+    // Node runs a timer beyond 2^31-1 ms after one millisecond; whoever asks for that has a bug.
+    if (!(delayMs >= 0) || delayMs > 0x7fffffff) throw new RangeError(`no timer can wait ${delayMs} ms`);
+    const timer = { action, dueMs: this.#elapsedMs + delayMs };
+    this.#timers.add(timer);
+    return { cancel: () => this.#timers.delete(timer) };
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
+  /** The wall clock alone is set, forwards (a suspended machine) or backwards (a corrected clock). */
+  jump(byMs: number): void {
+    this.#wallMs += byMs;
+  }
+
+  /** Time passes; timers run in order, and after each whatever promises they settled, and their timers in turn. */
+  async advance(byMs: number): Promise<void> {
+    const endMs = this.#elapsedMs + byMs;
+    await settlePromises();
+    for (let next = this.#nextUntil(endMs); next !== undefined; next = this.#nextUntil(endMs)) {
+      this.#wallMs += next.dueMs - this.#elapsedMs;
+      this.#elapsedMs = next.dueMs;
+      this.#timers.delete(next);
+      next.action();
+      await settlePromises();
+    }
+    this.#wallMs += endMs - this.#elapsedMs;
+    this.#elapsedMs = endMs;
+  }
+
+  #nextUntil(endMs: number): PendingTimer | undefined {
+    let earliest: PendingTimer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.dueMs <= endMs && (earliest === undefined || timer.dueMs < earliest.dueMs)) earliest = timer;
+    }
+    return earliest;
+  }
+}
+
+/** Lets every promise that is ready to settle do so. */
+export async function settlePromises(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,25 @@
+import type { ResourceMetadata } from "./metadata.ts";
+import type { Resource } from "./resource.ts";
+
+/** A resource as it stands after `later` is applied over `earlier`. Both are of one kind and name. */
+export function applyResource<Applied extends Resource>(earlier: Applied, later: Applied): Applied {
+  const absent = later.absent ?? [];
+  const kept = {
+    ...(absent.includes("spec") && "spec" in earlier
+      ? { spec: earlier.spec, unsupported: earlier.unsupported ?? [] }
+      : {}),
+    ...(absent.includes("status") && "status" in earlier ? { status: earlier.status } : {}),
+    absent: absent.filter((part) => earlier.absent?.includes(part) === true),
+  };
+  return { ...later, ...kept, metadata: mergeMetadata(earlier.metadata, later.metadata) };
+}
+
+function mergeMetadata(earlier: ResourceMetadata, later: ResourceMetadata): ResourceMetadata {
+  return {
+    ...earlier,
+    ...later,
+    labels: { ...earlier.labels, ...later.labels },
+    annotations: { ...earlier.annotations, ...later.annotations },
+    ownerReferences: later.ownerReferences.length > 0 ? later.ownerReferences : earlier.ownerReferences,
+  };
+}

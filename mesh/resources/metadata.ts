@@ -1,0 +1,35 @@
+import { z } from "zod";
+import type { Immutable } from "./immutable.ts";
+
+const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
+const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Labels and annotations: Kubernetes accepts strings alone, so `version: 1` must be quoted. */
+export const stringMapSchema = z.record(z.string(), z.string());
+
+/** TCP ports, 1 to 65535. */
+export const portNumberSchema = z.int().min(1).max(65535);
+
+/** What is read of an object's metadata. Cluster-wide kinds carry the empty namespace. */
+export const metadataSchema = z.object({
+  name: z.string().regex(DNS_SUBDOMAIN, "must be a DNS name (RFC 1123): a-z, 0-9, '-' and '.', at most 253 characters"),
+  namespace: z.string().regex(DNS_LABEL, "must be a DNS label (RFC 1123): a-z, 0-9 and '-'").or(z.literal("")),
+  labels: stringMapSchema.default({}),
+  annotations: stringMapSchema.default({}),
+  creationTimestamp: z.string().optional(),
+  deletionTimestamp: z.string().optional(),
+  uid: z.string().optional(),
+  ownerReferences: z.array(z.object({ kind: z.string(), name: z.string() })).default([]),
+});
+
+export type ResourceMetadata = Immutable<z.output<typeof metadataSchema>>;
+
+/** What every resource has. */
+export interface ResourceBase {
+  readonly apiVersion: string;
+  readonly metadata: ResourceMetadata;
+  /** Parts that the document did not carry: applied over an earlier version, that version's parts stay. */
+  readonly absent?: readonly ("spec" | "status")[];
+  /** Paths of the fields that were left out because they are not supported: `spec.http[0].redirect`. */
+  readonly unsupported?: readonly string[];
+}

@@ -1,0 +1,114 @@
+import { formatResourceKey } from "../policy/resource-names.ts";
+import { applyResource } from "./apply-resource.ts";
+import type { Resource, ResourceKind, ResourceOf } from "./resource.ts";
+
+/**
+ * One state of the whole configuration; immutable. The maps are keyed `NAMESPACE/NAME` (cluster-wide kinds by name
+ * alone) and keep the order in which resources were first met.
+ */
+export interface ResourceSet {
+  readonly namespaces: ReadonlyMap<string, ResourceOf<"Namespace">>;
+  readonly pods: ReadonlyMap<string, ResourceOf<"Pod">>;
+  readonly services: ReadonlyMap<string, ResourceOf<"Service">>;
+  readonly deployments: ReadonlyMap<string, ResourceOf<"Deployment">>;
+  readonly serviceAccounts: ReadonlyMap<string, ResourceOf<"ServiceAccount">>;
+  readonly meshPolicies: ReadonlyMap<string, ResourceOf<"MeshPolicy">>;
+  readonly policies: ReadonlyMap<string, ResourceOf<"Policy">>;
+  readonly peerAuthentications: ReadonlyMap<string, ResourceOf<"PeerAuthentication">>;
+  readonly destinationRules: ReadonlyMap<string, ResourceOf<"DestinationRule">>;
+  readonly virtualServices: ReadonlyMap<string, ResourceOf<"VirtualService">>;
+  readonly gateways: ReadonlyMap<string, ResourceOf<"Gateway">>;
+  readonly index: ResourceIndex;
+}
+
+/** Look-ups that decisions repeat; derived from the maps. */
+export interface ResourceIndex {
+  readonly podsByNamespace: ReadonlyMap<string, readonly ResourceOf<"Pod">[]>;
+  /** Pods that have this address and are not finished (Succeeded or Failed): addresses are used again. */
+  readonly podByIp: ReadonlyMap<string, ResourceOf<"Pod">>;
+  readonly servicesByNamespace: ReadonlyMap<string, readonly ResourceOf<"Service">[]>;
+  readonly serviceByIp: ReadonlyMap<string, ResourceOf<"Service">>;
+}
+
+/**
+ * Puts resources together. One that was met before is applied over its earlier version, as `kubectl apply` and
+ * `kubectl label` would: labels and annotations are merged, the specification is replaced where one is given.
+ */
+export function createResourceSet(resources: readonly Resource[]): ResourceSet {
+  const all = new Map<string, Resource>();
+  for (const resource of resources) {
+    const key = `${resource.kind}/${resourceKey(resource)}`;
+    const earlier = all.get(key);
+    all.set(key, earlier === undefined ? resource : applyResource(earlier, resource));
+  }
+  const ofKind = <Kind extends ResourceKind>(kind: Kind): ReadonlyMap<string, ResourceOf<Kind>> => {
+    const found = new Map<string, ResourceOf<Kind>>();
+    for (const resource of all.values()) if (isOfKind(resource, kind)) found.set(resourceKey(resource), resource);
+    return found;
+  };
+  const pods = ofKind("Pod");
+  const services = ofKind("Service");
+  return {
+    namespaces: ofKind("Namespace"),
+    pods,
+    services,
+    deployments: ofKind("Deployment"),
+    serviceAccounts: ofKind("ServiceAccount"),
+    meshPolicies: ofKind("MeshPolicy"),
+    policies: ofKind("Policy"),
+    peerAuthentications: ofKind("PeerAuthentication"),
+    destinationRules: ofKind("DestinationRule"),
+    virtualServices: ofKind("VirtualService"),
+    gateways: ofKind("Gateway"),
+    index: createIndex(pods, services),
+  };
+}
+
+function createIndex(pods: ResourceSet["pods"], services: ResourceSet["services"]): ResourceIndex {
+  const podByIp = new Map<string, ResourceOf<"Pod">>();
+  const serviceByIp = new Map<string, ResourceOf<"Service">>();
+  for (const pod of pods.values()) {
+    if (pod.status.phase === "Succeeded" || pod.status.phase === "Failed" || pod.spec.hostNetwork === true) continue;
+    for (const ip of podIps(pod)) {
+      const isSuperseded = pod.metadata.deletionTimestamp !== undefined && podByIp.has(ip);
+      if (!isSuperseded) podByIp.set(ip, pod);
+    }
+  }
+  for (const service of services.values()) for (const ip of serviceIps(service)) serviceByIp.set(ip, service);
+  return {
+    podsByNamespace: groupByNamespace(pods.values()),
+    podByIp,
+    servicesByNamespace: groupByNamespace(services.values()),
+    serviceByIp,
+  };
+}
+
+function groupByNamespace<Grouped extends Resource>(resources: Iterable<Grouped>): Map<string, readonly Grouped[]> {
+  const groups = new Map<string, Grouped[]>();
+  for (const resource of resources) {
+    const { namespace } = resource.metadata;
+    const group = groups.get(namespace);
+    if (group === undefined) groups.set(namespace, [resource]);
+    else group.push(resource);
+  }
+  return groups;
+}
+
+function podIps(pod: ResourceOf<"Pod">): readonly string[] {
+  const first = pod.status.podIP === undefined ? [] : [pod.status.podIP];
+  return [...first, ...(pod.status.podIPs ?? []).map((entry) => entry.ip)];
+}
+
+function serviceIps(service: ResourceOf<"Service">): readonly string[] {
+  const all = [service.spec.clusterIP ?? "", ...(service.spec.clusterIPs ?? [])];
+  return all.filter((ip) => ip !== "" && ip !== "None");
+}
+
+function resourceKey(resource: Resource): string {
+  const { name, namespace } = resource.metadata;
+  return namespace === "" ? name : formatResourceKey(namespace, name);
+}
+
+function isOfKind<Kind extends ResourceKind>(resource: Resource, kind: Kind): resource is ResourceOf<Kind> {
+  return resource.kind === kind;
+}
