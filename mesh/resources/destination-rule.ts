@@ -2,7 +2,13 @@ import { z } from "zod";
 import { isSpiffeId } from "../policy/is-spiffe-id.ts";
 import { hostPatternSchema } from "./host-pattern.ts";
 import type { Immutable } from "./immutable.ts";
-import { metadataSchema, portNumberSchema, type ResourceBase, stringMapSchema } from "./metadata.ts";
+import {
+  metadataSchema,
+  portNumberSchema,
+  type ResourceBase,
+  stringMapSchema,
+  workloadSelectorSchema,
+} from "./metadata.ts";
 
 /** No `mode` is DISABLE, the first of Istio's enumeration: `tls: {}` asks for plaintext. */
 const clientTlsSchema = z
@@ -43,7 +49,7 @@ export const destinationRuleSchema = z.object({
     subsets: z.array(subsetSchema).default([]),
     exportTo: z.array(z.string().min(1)).default([]),
     /** Which clients of the rule's own namespace it is for. */
-    workloadSelector: z.object({ matchLabels: stringMapSchema.default({}) }).optional(),
+    workloadSelector: workloadSelectorSchema.optional(),
   }),
 });
 

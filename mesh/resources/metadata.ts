@@ -7,6 +7,9 @@ const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Labels and annotations: Kubernetes accepts strings alone, so `version: 1` must be quoted. */
 export const stringMapSchema = z.record(z.string(), z.string());
 
+/** Strict, since a condition that is dropped would widen a rule from one workload to a namespace. */
+export const workloadSelectorSchema = z.strictObject({ matchLabels: stringMapSchema.default({}) });
+
 /** TCP ports, 1 to 65535. */
 export const portNumberSchema = z.int().min(1).max(65535);
 

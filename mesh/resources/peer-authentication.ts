@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Immutable } from "./immutable.ts";
-import { metadataSchema, type ResourceBase, stringMapSchema } from "./metadata.ts";
+import { metadataSchema, type ResourceBase, workloadSelectorSchema } from "./metadata.ts";
 
 const modeSchema = z.object({ mode: z.enum(["UNSET", "DISABLE", "PERMISSIVE", "STRICT"]).default("UNSET") });
 
@@ -11,7 +11,7 @@ const workloadPortSchema = z
   .refine((text) => Number(text) <= 65535, "must be a port number from 1 to 65535");
 
 const peerAuthenticationSpecSchema = z.object({
-  selector: z.object({ matchLabels: stringMapSchema.default({}) }).optional(),
+  selector: workloadSelectorSchema.optional(),
   mtls: modeSchema.prefault({}),
   portLevelMtls: z.record(workloadPortSchema, modeSchema).default({}),
 });

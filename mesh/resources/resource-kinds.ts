@@ -1,0 +1,130 @@
+import type { z } from "zod";
+import { deploymentSchema } from "./deployment.ts";
+import { destinationRuleSchema } from "./destination-rule.ts";
+import { gatewaySchema } from "./gateway.ts";
+import { meshPolicySchema } from "./mesh-policy.ts";
+import { namespaceSchema } from "./namespace.ts";
+import { peerAuthenticationSchema } from "./peer-authentication.ts";
+import { podSchema } from "./pod.ts";
+import { policySchema } from "./policy.ts";
+import type { Resource, ResourceKind } from "./resource.ts";
+import { serviceSchema } from "./service.ts";
+import { serviceAccountSchema } from "./service-account.ts";
+import { virtualServiceSchema } from "./virtual-service.ts";
+
+/** How a kind is read. */
+export interface KindDescription {
+  readonly kind: ResourceKind;
+  readonly group: string;
+  readonly versions: readonly string[];
+  readonly clusterWide: boolean;
+  /** Istio's kinds: a field that is not understood is named. Kubernetes' own have many that do not concern us. */
+  readonly reportsUnsupported: boolean;
+  /** A document without `spec` is accepted: as a change of labels, or because its defaults are meant. */
+  readonly specOptional: boolean;
+  /** Validates, and gives the resource; `header` is what stands outside the schema. */
+  parse(document: unknown, header: ResourceHeader): ParsedDocument;
+}
+
+export type ResourceHeader = Pick<Resource, "apiVersion" | "absent">;
+
+export type ParsedDocument =
+  | { readonly kind: "resource"; readonly resource: Resource }
+  | { readonly kind: "invalid"; readonly issues: readonly z.core.$ZodIssue[] };
+
+const KUBERNETES = { clusterWide: false, reportsUnsupported: false, specOptional: true } as const;
+const ISTIO = { clusterWide: false, reportsUnsupported: true, specOptional: false } as const;
+const NETWORKING = { ...ISTIO, group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] } as const;
+
+/** Every kind that configures the mesh. */
+export const RESOURCE_KINDS: readonly KindDescription[] = [
+  {
+    kind: "Namespace",
+    group: "",
+    versions: ["v1"],
+    ...KUBERNETES,
+    clusterWide: true,
+    parse: parserOf(namespaceSchema, (value, header) => ({ kind: "Namespace", ...value, ...header })),
+  },
+  {
+    kind: "Pod",
+    group: "",
+    versions: ["v1"],
+    ...KUBERNETES,
+    parse: parserOf(podSchema, (value, header) => ({ kind: "Pod", ...value, ...header })),
+  },
+  {
+    kind: "Service",
+    group: "",
+    versions: ["v1"],
+    ...KUBERNETES,
+    parse: parserOf(serviceSchema, (value, header) => ({ kind: "Service", ...value, ...header })),
+  },
+  {
+    kind: "ServiceAccount",
+    group: "",
+    versions: ["v1"],
+    ...KUBERNETES,
+    parse: parserOf(serviceAccountSchema, (value, header) => ({ kind: "ServiceAccount", ...value, ...header })),
+  },
+  {
+    kind: "Deployment",
+    group: "apps",
+    versions: ["v1"],
+    ...KUBERNETES,
+    parse: parserOf(deploymentSchema, (value, header) => ({ kind: "Deployment", ...value, ...header })),
+  },
+  {
+    kind: "MeshPolicy",
+    group: "authentication.istio.io",
+    versions: ["v1alpha1"],
+    ...ISTIO,
+    clusterWide: true,
+    parse: parserOf(meshPolicySchema, (value, header) => ({ kind: "MeshPolicy", ...value, ...header })),
+  },
+  {
+    kind: "Policy",
+    group: "authentication.istio.io",
+    versions: ["v1alpha1"],
+    ...ISTIO,
+    parse: parserOf(policySchema, (value, header) => ({ kind: "Policy", ...value, ...header })),
+  },
+  {
+    kind: "PeerAuthentication",
+    group: "security.istio.io",
+    versions: ["v1", "v1beta1"],
+    ...ISTIO,
+    specOptional: true,
+    parse: parserOf(peerAuthenticationSchema, (value, header) => ({ kind: "PeerAuthentication", ...value, ...header })),
+  },
+  {
+    kind: "DestinationRule",
+    ...NETWORKING,
+    parse: parserOf(destinationRuleSchema, (value, header) => ({ kind: "DestinationRule", ...value, ...header })),
+  },
+  {
+    kind: "VirtualService",
+    ...NETWORKING,
+    parse: parserOf(virtualServiceSchema, (value, header) => ({ kind: "VirtualService", ...value, ...header })),
+  },
+  {
+    kind: "Gateway",
+    ...NETWORKING,
+    parse: parserOf(gatewaySchema, (value, header) => ({ kind: "Gateway", ...value, ...header })),
+  },
+];
+
+function parserOf<Schema extends z.ZodType>(
+  schema: Schema,
+  build: (value: z.output<Schema>, header: ResourceHeader) => Resource,
+): KindDescription["parse"] {
+  return (document, header) => {
+    const parsed = schema.safeParse(document, { reportInput: true });
+    if (!parsed.success) return { kind: "invalid", issues: parsed.error.issues };
+    const resource = build(parsed.data, header);
+    return {
+      kind: "resource",
+      resource: { ...resource, absent: (header.absent ?? []).filter((part) => part in resource) },
+    };
+  };
+}
