@@ -1,0 +1,107 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { TCP_KEEPALIVE_MS } from "../connections/connect-tcp.ts";
+import { ProxyError } from "../proxy-error.ts";
+import type { OriginalDestination, ReadOriginalDestination } from "./original-destination.ts";
+
+/** A connection that iptables sent to us, and where its client wanted to go. */
+export interface CapturedConnection {
+  readonly socket: Socket;
+  readonly destination: OriginalDestination;
+}
+
+export interface CaptureListenerOptions {
+  readonly port: number;
+  readonly readOriginalDestination: ReadOriginalDestination;
+  /** Whether this destination is the proxy itself: such a connection was never captured traffic. */
+  readonly isOwnListener: (destination: OriginalDestination) => boolean;
+  readonly onConnection: (connection: CapturedConnection) => void;
+  /** A connection that did not come through iptables, or was aimed at the proxy itself. It is closed already. */
+  readonly onRefused: (refusal: CaptureRefusal) => void;
+}
+
+export interface CaptureRefusal {
+  readonly reason: "no_original_destination" | "own_port";
+  readonly peer: string;
+  readonly destination: OriginalDestination | undefined;
+}
+
+export interface CaptureListener {
+  /** Stops accepting; open connections are not touched. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens for redirected connections on IPv4 and, where the machine has it, IPv6. Two sockets and not one dual-stack
+ * socket, because the kernel does not answer an IPv4 original destination on an IPv6 socket.
+ *
+ * A connection whose original destination is unknown, or is a listener of the proxy itself, is reset: it came straight to the listener, and following it would loop or open a way around the policy
+ * (Istio's inbound blackhole; ztunnel's illegal ports).
+ */
+export async function startCaptureListener(options: CaptureListenerOptions): Promise<CaptureListener> {
+  const servers = [await listen("0.0.0.0", options)];
+  const ipv6 = await listen("::", options).catch((caught: unknown) => {
+    if (caught instanceof ProxyError && caught.details["errno"] === "EAFNOSUPPORT") return undefined;
+    if (caught instanceof ProxyError && caught.details["errno"] === "EADDRNOTAVAIL") return undefined;
+    throw caught;
+  });
+  if (ipv6 !== undefined) servers.push(ipv6);
+  return { stop: async () => void (await Promise.all(servers.map(closeServer))) };
+}
+
+function listen(host: string, options: CaptureListenerOptions): Promise<Server> {
+  const server = createServer(
+    {
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEPALIVE_MS,
+    },
+    (socket) => admit(socket, options),
+  );
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(listenError(error, host, options.port)));
+    server.listen({ host, port: options.port, ipv6Only: true }, () => resolve(server));
+  });
+}
+
+function admit(socket: Socket, options: CaptureListenerOptions): void {
+  // Until its handler takes over, an error on the socket needs a listener; what it says is told by "close".
+  socket.on("error", () => undefined);
+  const destination = options.readOriginalDestination(socket);
+  const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+  if (destination === undefined) {
+    socket.resetAndDestroy();
+    options.onRefused({ reason: "no_original_destination", peer, destination });
+    return;
+  }
+  if (options.isOwnListener(destination)) {
+    socket.resetAndDestroy();
+    options.onRefused({ reason: "own_port", peer, destination });
+    return;
+  }
+  options.onConnection({ socket, destination });
+}
+
+function listenError(error: Error, host: string, port: number): ProxyError {
+  const errno = errnoOf(error);
+  if (errno === "EADDRINUSE") {
+    return new ProxyError(
+      "port_in_use",
+      `port ${port} is in use in this pod; no container may listen on the proxy's ports`,
+      {
+        details: { port, host, errno },
+        cause: error,
+      },
+    );
+  }
+  return new ProxyError("listen_failed", `cannot listen on ${host} port ${port}: ${error.message}`, {
+    details: { port, host, errno },
+    cause: error,
+  });
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}

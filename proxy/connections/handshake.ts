@@ -1,0 +1,148 @@
+import type { X509Certificate } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { type PeerRefusal, verifyPeer } from "../../mesh/policy/verify-peer.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import type { SecureMaterial } from "../tls/secure-context-source.ts";
+
+/** The other end of a connection, as its certificate proved it in this connection's own handshake. */
+export interface VerifiedPeer {
+  readonly identity: SpiffeId;
+  /** Leaf first. */
+  readonly certificates: readonly X509Certificate[];
+  /** When the chain was verified; later checks ask whether it would have held then (expiry does not end a connection). */
+  readonly verifiedAtMs: number;
+  readonly tlsVersion: string;
+  readonly cipher: string;
+  /** `X25519MLKEM768`, `X25519`, …; Node tells it to the client's side only, elsewhere it is empty. */
+  readonly keyExchangeGroup: string;
+}
+
+/** Stable: the `reason` label of handshake failures. */
+export type HandshakeFailure = PeerRefusal | "handshake_timeout" | "handshake_failed" | "openssl_disagrees";
+
+export type HandshakeResult =
+  | { readonly kind: "verified"; readonly socket: TLSSocket; readonly peer: VerifiedPeer }
+  | { readonly kind: "failed"; readonly reason: HandshakeFailure; readonly message: string };
+
+export interface HandshakeOptions {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly material: SecureMaterial;
+  /** Set on the client's side: who the server may be. */
+  readonly expected?: readonly SpiffeId[];
+}
+
+/** `secureConnect` on the client's side, `secure` on the server's. */
+export type HandshakeEvent = "secureConnect" | "secure";
+
+/**
+ * Waits for the handshake and judges the peer. The socket carries no application byte before the verdict, because
+ * nobody reads from it or writes to it. On failure the caller destroys the connection.
+ */
+export async function completeHandshake(
+  socket: TLSSocket,
+  event: HandshakeEvent,
+  options: HandshakeOptions,
+): Promise<HandshakeResult> {
+  const failure = await awaitEvent(socket, event, options);
+  return failure ?? judgePeer(socket, options);
+}
+
+type Failed = Extract<HandshakeResult, { kind: "failed" }>;
+
+function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: HandshakeOptions): Promise<Failed | undefined> {
+  return new Promise((resolve) => {
+    const timer = options.clock.setTimeout(() => {
+      finish(failed("handshake_timeout", `the TLS handshake took longer than ${options.timeoutMs} ms`));
+    }, options.timeoutMs);
+    const finish = (failure: Failed | undefined): void => {
+      timer.cancel();
+      socket.off(event, onDone);
+      socket.off("error", onError);
+      socket.off("close", onClose);
+      // A socket that fails later must not throw before its next owner listens.
+      socket.on("error", () => undefined);
+      resolve(failure);
+    };
+    const onDone = (): void => finish(undefined);
+    const onError = (error: Error): void => finish(failed("handshake_failed", describeTlsError(error)));
+    const onClose = (): void =>
+      finish(failed("handshake_failed", "the peer closed the connection during the handshake"));
+    socket.on(event, onDone);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+  });
+}
+
+function judgePeer(socket: TLSSocket, options: HandshakeOptions): HandshakeResult {
+  const { material, clock, expected } = options;
+  const verifiedAtMs = clock.now();
+  const certificates = readPeerCertificates(socket);
+  const verdict = verifyPeer({
+    certificates,
+    sessionReused: socket.isSessionReused(),
+    roots: material.roots,
+    trustDomains: material.trustDomains,
+    nowMs: verifiedAtMs,
+    ...(expected === undefined ? {} : { expected }),
+  });
+  if (verdict.kind === "refused") return failed(verdict.reason, verdict.message);
+  const opensslError = readOpensslVerdict(socket);
+  if (opensslError !== undefined) {
+    return failed(
+      "openssl_disagrees",
+      `OpenSSL does not accept the certificate of ${verdict.identity}: ${opensslError}`,
+    );
+  }
+  const group: unknown = Reflect.get(socket.getEphemeralKeyInfo() ?? {}, "name");
+  const peer: VerifiedPeer = {
+    identity: verdict.identity,
+    certificates,
+    verifiedAtMs,
+    tlsVersion: socket.getProtocol() ?? "",
+    cipher: socket.getCipher().standardName,
+    keyExchangeGroup: typeof group === "string" ? group : "",
+  };
+  return { kind: "verified", socket, peer };
+}
+
+/** More than any chain that `verifyPeer` would accept. */
+const MAX_CERTIFICATES = 12;
+
+/** The peer's chain from the handshake, leaf first; a root that refers to itself ends it. */
+function readPeerCertificates(socket: TLSSocket): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let next = socket.getPeerX509Certificate();
+  while (next !== undefined && chain.length < MAX_CERTIFICATES) {
+    chain.push(next);
+    const issuer: X509Certificate | undefined = next.issuerCertificate;
+    next = issuer?.fingerprint256 === next.fingerprint256 ? undefined : issuer;
+  }
+  return chain;
+}
+
+/**
+ * What OpenSSL itself thought of the chain, in the handshake. A second opinion, never the only one: `undefined` is its
+ * yes. Node offers it on the server's side only on the handle; a Node that has moved it makes every handshake fail.
+ */
+function readOpensslVerdict(socket: TLSSocket): string | undefined {
+  const handle: unknown = Reflect.get(socket, "_handle");
+  const verifyError: unknown =
+    typeof handle === "object" && handle !== null ? Reflect.get(handle, "verifyError") : undefined;
+  if (typeof verifyError !== "function") return "its verdict cannot be read";
+  const error: unknown = Reflect.apply(verifyError, handle, []);
+  if (error === undefined || error === null) return undefined;
+  return error instanceof Error ? (errnoOf(error) ?? error.message) : String(error);
+}
+
+function describeTlsError(error: Error): string {
+  const code = errnoOf(error) ?? error.name;
+  if (code === "ECONNRESET") return "the peer reset the connection during the handshake; its own log has the reason";
+  return `${code}${code.startsWith("ERR_SSL") ? "" : `: ${error.message}`}`;
+}
+
+function failed(reason: HandshakeFailure, message: string): Failed {
+  return { kind: "failed", reason, message };
+}

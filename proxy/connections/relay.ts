@@ -1,0 +1,111 @@
+import type { Socket } from "node:net";
+import type { Clock, Timer } from "../../mesh/runtime.ts";
+
+/** How a relayed connection came to its end. */
+export type RelayEnd = "closed" | "reset_by_downstream" | "reset_by_upstream" | "idle_half_open" | "closed_by_proxy";
+
+export interface RelayEnds {
+  readonly downstream: Socket;
+  readonly upstream: Socket;
+}
+
+export interface RelayOptions {
+  readonly clock: Clock;
+  /** How long a connection that is closed in one direction may be still in the other. */
+  readonly halfOpenIdleMs: number;
+}
+
+export interface Relay {
+  readonly ended: Promise<RelayEnd>;
+  /** Cuts the connection on both sides. */
+  cut(): void;
+}
+
+/**
+ * Carries bytes both ways until both directions have ended. An end in one direction is passed on and leaves the other
+ * open (half-close, RFC 9293 §3.6); an error on one side resets the other, so that no one mistakes an abort for an end.
+ * `pipe` holds back the reading of one side while the other cannot take more: a slow reader costs two stream buffers.
+ */
+export function relay(ends: RelayEnds, options: RelayOptions): Relay {
+  const { downstream, upstream } = ends;
+  let settle: (end: RelayEnd) => void = () => undefined;
+  const ended = new Promise<RelayEnd>((resolve) => {
+    settle = resolve;
+  });
+  let isOver = false;
+  const finish = (end: RelayEnd): void => {
+    if (isOver) return;
+    isOver = true;
+    halfOpen.stop();
+    if (end !== "closed") {
+      abortSocket(downstream);
+      abortSocket(upstream);
+    }
+    settle(end);
+  };
+  const halfOpen = watchHalfOpen(ends, options, () => finish("idle_half_open"));
+  joinDirection(downstream, upstream, { onError: () => finish("reset_by_downstream"), onEnd: () => halfOpen.start() });
+  joinDirection(upstream, downstream, { onError: () => finish("reset_by_upstream"), onEnd: () => halfOpen.start() });
+
+  let open = 2;
+  const onClose = (end: RelayEnd, socket: Socket): void => {
+    if (!socket.readableEnded || !socket.writableFinished) return finish(end);
+    open -= 1;
+    if (open === 0) finish("closed");
+  };
+  downstream.once("close", () => onClose("reset_by_downstream", downstream));
+  upstream.once("close", () => onClose("reset_by_upstream", upstream));
+  if (downstream.destroyed) finish("reset_by_downstream");
+  if (upstream.destroyed) finish("reset_by_upstream");
+  return { ended, cut: () => finish("closed_by_proxy") };
+}
+
+function joinDirection(
+  from: Socket,
+  to: Socket,
+  on: { readonly onError: () => void; readonly onEnd: () => void },
+): void {
+  from.on("error", on.onError);
+  from.once("end", on.onEnd);
+  from.pipe(to);
+}
+
+/** A peer that went away behind a half-closed connection would hold it for ever (istio#43297); keepalive and this end it. */
+function watchHalfOpen(ends: RelayEnds, options: RelayOptions, onIdle: () => void): { start(): void; stop(): void } {
+  let timer: Timer | undefined;
+  let seen = -1;
+  const progress = (): number => ends.downstream.bytesWritten + ends.upstream.bytesWritten;
+  const check = (): void => {
+    const now = progress();
+    if (now === seen) return onIdle();
+    seen = now;
+    timer = options.clock.setTimeout(check, options.halfOpenIdleMs);
+  };
+  return {
+    start: () => {
+      if (timer === undefined) check();
+    },
+    stop: () => timer?.cancel(),
+  };
+}
+
+/**
+ * Ends a socket so that its peer sees a reset and not an end. For a TLS socket the reset must go to the TCP socket
+ * below: a TLS peer takes a plain FIN for the end of the stream.
+ */
+export function abortSocket(socket: Socket): void {
+  const tcp = tcpBelow(socket);
+  if (tcp !== undefined && !tcp.destroyed) tcp.resetAndDestroy();
+  socket.destroy();
+}
+
+/** TLSSocket keeps the socket that it was made from as `_parent`. */
+function tcpBelow(socket: Socket): Socket | undefined {
+  const parent: unknown = Reflect.get(socket, "_parent");
+  if (parent === undefined || parent === null) return socket;
+  return isSocket(parent) ? parent : undefined;
+}
+
+function isSocket(value: unknown): value is Socket {
+  return typeof value === "object" && value !== null && "resetAndDestroy" in value;
+}

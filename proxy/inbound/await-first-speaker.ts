@@ -1,0 +1,33 @@
+import type { Socket } from "node:net";
+import type { ClientKind } from "./sniff-client.ts";
+
+/**
+ * Waits until the application or the client says something. The application's bytes stay in its socket's buffer, and
+ * when it was first the sniffing of the client is ended, with its bytes put back.
+ * @param sniff begins to sniff the client; it ends when the signal aborts.
+ */
+export async function awaitFirstSpeaker(
+  application: Socket,
+  sniff: (signal: AbortSignal) => Promise<ClientKind>,
+): Promise<"application" | ClientKind> {
+  const sniffing = new AbortController();
+  const client = sniff(sniffing.signal);
+  let stopListening: () => void = () => undefined;
+  const greeting = new Promise<"application">((resolve) => {
+    const onSpoke = (): void => resolve("application");
+    for (const event of SPEAKING) application.on(event, onSpoke);
+    stopListening = () => {
+      for (const event of SPEAKING) application.off(event, onSpoke);
+    };
+  });
+  const first = await Promise.race([greeting, client]);
+  stopListening();
+  if (first === "application") {
+    sniffing.abort();
+    await client;
+  }
+  return first;
+}
+
+/** An application that closes without a word has had its say, too. */
+const SPEAKING = ["readable", "end", "close"] as const;

@@ -1,0 +1,36 @@
+import type { ServerMode } from "../../mesh/policy/types.ts";
+import type { ClientKind } from "./sniff-client.ts";
+
+/** What to do with a client, by the mode of the port and what its first bytes say. */
+export type InboundAction =
+  /** Terminate TLS and demand a client certificate. */
+  | { readonly kind: "terminate" }
+  /** Hand the bytes to the application as they are. */
+  | { readonly kind: "forward" }
+  /** Open the connection to the application and see who speaks first. */
+  | { readonly kind: "await_first_speaker" }
+  | { readonly kind: "refuse"; readonly reason: InboundRefusal };
+
+/** Stable: they are metric labels. */
+export type InboundRefusal = "plaintext_under_strict" | "client_gone";
+
+/**
+ * The table of Istio's inbound filter chains (DESIGN, Inbound). Whatever is unclear lands in the strictest row, which
+ * terminates TLS, so that the handshake fails if it was none (CVE-2020-8660: a detection error must never open a port).
+ */
+export function decideInboundAction(mode: ServerMode, client: ClientKind): InboundAction {
+  if (mode === "DISABLE") return { kind: "forward" };
+  switch (client.kind) {
+    case "mesh_tls":
+    case "unclear":
+      return { kind: "terminate" };
+    case "other_tls":
+      return mode === "STRICT" ? { kind: "terminate" } : { kind: "forward" };
+    case "plaintext":
+      return mode === "STRICT" ? { kind: "refuse", reason: "plaintext_under_strict" } : { kind: "forward" };
+    case "silent":
+      return mode === "STRICT" ? { kind: "terminate" } : { kind: "await_first_speaker" };
+    case "gone":
+      return { kind: "refuse", reason: "client_gone" };
+  }
+}

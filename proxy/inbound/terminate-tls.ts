@@ -1,0 +1,44 @@
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { DeclaredProtocol } from "../../mesh/policy/types.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import { completeHandshake, type HandshakeResult } from "../connections/handshake.ts";
+import type { SecureMaterial } from "../tls/secure-context-source.ts";
+
+export interface TerminateOptions {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly material: SecureMaterial;
+  /** What the application behind speaks, for a client that offers no protocol of Istio's. */
+  readonly protocol: DeclaredProtocol | undefined;
+}
+
+/**
+ * Becomes the TLS server of a sniffed socket and verifies the client. Node's own verdict is switched off
+ * (`rejectUnauthorized: false`) because it hides its reason and believes resumed sessions; `completeHandshake` judges.
+ */
+export async function terminateTls(socket: Socket, options: TerminateOptions): Promise<HandshakeResult> {
+  const secured = new TLSSocket(socket, {
+    isServer: true,
+    secureContext: options.material.context,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ALPNCallback: ({ protocols }) => chooseAlpn(protocols, options.protocol),
+  });
+  return await completeHandshake(secured, "secure", options);
+}
+
+/** Tokens that Istio's clients offer, in the order in which we take them. `istio-peer-exchange` is not among them:
+ * whoever negotiates it must then exchange metadata, which we do not. */
+const ISTIO_CHOICES = ["istio", "istio-http/1.1", "istio-h2", "istio-http/1.0"] as const;
+
+/**
+ * The answer to the client's ALPN offer (RFC 7301). Must not throw: an exception in this callback ends the process
+ * (CVE-2026-21637). `undefined` makes the handshake fail with no_application_protocol.
+ */
+export function chooseAlpn(offered: readonly string[], protocol: DeclaredProtocol | undefined): string | undefined {
+  const istio = ISTIO_CHOICES.find((choice) => offered.includes(choice));
+  if (istio !== undefined) return istio;
+  const wanted = protocol === "http2" ? "h2" : "http/1.1";
+  return offered.includes(wanted) ? wanted : undefined;
+}

@@ -1,0 +1,155 @@
+import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
+import type { Clock, Timer } from "../../mesh/runtime.ts";
+
+/** Opens the control plane's stream for one target; `listener` gets each answer. */
+export type WatchDestination = (target: DestinationTarget, listener: (destination: Destination) => void) => Watch;
+
+export interface Watch {
+  close(): void;
+}
+
+/** A destination in use. Its stream stays open until it is released. */
+export interface DestinationLease {
+  /** The control plane's last answer. */
+  current(): Destination;
+  release(): void;
+}
+
+export interface DestinationCache {
+  /** The destination of a target, from memory or from the control plane; `undefined` if it does not answer in time. */
+  acquire(target: DestinationTarget): Promise<DestinationLease | undefined>;
+  list(): readonly CachedDestination[];
+  close(): void;
+}
+
+export interface CachedDestination {
+  readonly target: DestinationTarget;
+  /** `undefined`: no answer yet. */
+  readonly destination: Destination | undefined;
+  readonly connections: number;
+}
+
+export interface DestinationCacheOptions {
+  readonly watch: WatchDestination;
+  readonly clock: Clock;
+  /** How long a new destination may take to resolve. @default 5000 */
+  readonly resolveTimeoutMs?: number;
+  /** How long an unused destination is kept. @default 60000 */
+  readonly idleMs?: number;
+  /** How many destinations are kept; an application that scans addresses displaces its own idle ones. @default 4096 */
+  readonly limit?: number;
+  readonly onChange?: (target: DestinationTarget, destination: Destination) => void;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly target: DestinationTarget;
+  watch: Watch;
+  destination: Destination | undefined;
+  leases: number;
+  readonly waiting: Set<(destination: Destination) => void>;
+  idle: Timer | undefined;
+}
+
+/**
+ * Keeps what the control plane said of the destinations in use, one stream each, so that memory depends on what this
+ * pod talks to and not on the mesh's size. While the control plane is away the last answer stays in force.
+ */
+export function createDestinationCache(options: DestinationCacheOptions): DestinationCache {
+  const { clock, resolveTimeoutMs = 5000, idleMs = 60_000, limit = 4096 } = options;
+  const entries = new Map<string, Entry>();
+
+  const drop = (entry: Entry): void => {
+    entry.idle?.cancel();
+    entry.watch.close();
+    entries.delete(entry.key);
+  };
+  const open = (key: string, target: DestinationTarget): Entry => {
+    makeRoom(entries, limit, drop);
+    const entry: Entry = {
+      key,
+      target,
+      watch: { close: () => undefined },
+      destination: undefined,
+      leases: 0,
+      waiting: new Set(),
+      idle: undefined,
+    };
+    entries.set(key, entry);
+    entry.watch = options.watch(target, (destination) => {
+      entry.destination = destination;
+      for (const resolve of entry.waiting) resolve(destination);
+      entry.waiting.clear();
+      options.onChange?.(target, destination);
+    });
+    return entry;
+  };
+  const release = (entry: Entry): void => {
+    entry.leases -= 1;
+    if (entry.leases > 0 || entries.get(entry.key) !== entry) return;
+    entry.idle = clock.setTimeout(() => drop(entry), entry.destination === undefined ? 0 : idleMs);
+  };
+
+  return {
+    async acquire(target) {
+      const key = keyOf(target);
+      const entry = entries.get(key) ?? open(key, target);
+      entry.idle?.cancel();
+      entry.leases += 1;
+      const first = entry.destination ?? (await firstAnswer(entry, clock, resolveTimeoutMs));
+      if (first === undefined) {
+        release(entry);
+        return undefined;
+      }
+      return createLease(
+        () => entry.destination ?? first,
+        () => release(entry),
+      );
+    },
+    list: () =>
+      [...entries.values()].map(({ target, destination, leases }) => ({ target, destination, connections: leases })),
+    close: () => {
+      for (const entry of entries.values()) drop(entry);
+    },
+  };
+}
+
+function createLease(current: () => Destination, onRelease: () => void): DestinationLease {
+  let isReleased = false;
+  return {
+    current,
+    release: () => {
+      if (isReleased) return;
+      isReleased = true;
+      onRelease();
+    },
+  };
+}
+
+function firstAnswer(entry: Entry, clock: Clock, timeoutMs: number): Promise<Destination | undefined> {
+  return new Promise((resolve) => {
+    const onAnswer = (destination: Destination): void => {
+      timer.cancel();
+      resolve(destination);
+    };
+    const timer = clock.setTimeout(() => {
+      entry.waiting.delete(onAnswer);
+      resolve(undefined);
+    }, timeoutMs);
+    entry.waiting.add(onAnswer);
+  });
+}
+
+/** Map keeps insertion order: the first idle entry is the oldest. Entries in use are never displaced. */
+function makeRoom(entries: ReadonlyMap<string, Entry>, limit: number, drop: (entry: Entry) => void): void {
+  if (entries.size < limit) return;
+  for (const entry of entries.values()) {
+    if (entry.leases > 0) continue;
+    drop(entry);
+    return;
+  }
+}
+
+function keyOf(target: DestinationTarget): string {
+  return target.kind === "address" ? `${target.ip}|${target.port}` : `${target.host}|${target.port}|${target.subset}`;
+}
