@@ -279,12 +279,11 @@ export function meshDestination(
   };
 }
 
-/** Connects a raw client; it ends with the test. */
-export async function connectClient(cleanup: Cleanup, port: number): Promise<Socket> {
+/** Begins to connect a raw client, which may be reset at once; it ends with the test. */
+export function connectClient(cleanup: Cleanup, port: number): Socket {
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   socket.on("error", () => undefined);
   cleanup.add(() => socket.destroy());
-  await once(socket, "connect");
   return socket;
 }
 

@@ -49,7 +49,7 @@ export function relay(ends: RelayEnds, options: RelayOptions): Relay {
 
   let open = 2;
   const onClose = (end: RelayEnd, socket: Socket): void => {
-    if (!socket.readableEnded || !socket.writableFinished) return finish(end);
+    if (!(socket.readableEnded && socket.writableFinished)) finish(end);
     open -= 1;
     if (open === 0) finish("closed");
   };
@@ -77,7 +77,10 @@ function watchHalfOpen(ends: RelayEnds, options: RelayOptions, onIdle: () => voi
   const progress = (): number => ends.downstream.bytesWritten + ends.upstream.bytesWritten;
   const check = (): void => {
     const now = progress();
-    if (now === seen) return onIdle();
+    if (now === seen) {
+      onIdle();
+      return;
+    }
     seen = now;
     timer = options.clock.setTimeout(check, options.halfOpenIdleMs);
   };

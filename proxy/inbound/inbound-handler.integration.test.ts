@@ -44,7 +44,7 @@ async function pingThroughSidecar(side: InboundSide, secureContexts?: SecureCont
     destination: meshDestination([side.port]),
     ...(secureContexts === undefined ? {} : { secureContexts }),
   });
-  const client = await connectClient(cleanup, outbound.port);
+  const client = connectClient(cleanup, outbound.port);
   client.end("ping");
   return await readAll(client);
 }
@@ -54,7 +54,7 @@ describe("who is let in", () => {
   it.each(modes)("a mesh client is let in under %s and its identity is known", async (mode) => {
     const { side } = await startSide(mode);
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
-    const client = await connectClient(cleanup, outbound.port);
+    const client = connectClient(cleanup, outbound.port);
     client.write("ping");
     const [answer] = await once(client, "data");
     expect(String(answer)).toBe("ping");
@@ -66,7 +66,7 @@ describe("who is let in", () => {
 
   it("plaintext is reset under STRICT, and the application sees no connection", async () => {
     const { side, echo } = await startSide("STRICT");
-    const client = await connectClient(cleanup, side.port);
+    const client = connectClient(cleanup, side.port);
     client.write("GET / HTTP/1.1\r\n\r\n");
     expect(await readAll(client)).toEqual({ text: "", reset: true });
     expect(side.recorder.refusals).toMatchObject([{ reason: "plaintext_under_strict", stage: "policy" }]);
@@ -76,14 +76,14 @@ describe("who is let in", () => {
 
   it.each(["PERMISSIVE", "DISABLE"] as const)("plaintext is let in under %s", async (mode) => {
     const { side } = await startSide(mode);
-    const client = await connectClient(cleanup, side.port);
+    const client = connectClient(cleanup, side.port);
     client.end("hello");
     expect(await readAll(client)).toEqual({ text: "hello", reset: false });
   });
 
   it("TLS of another kind is handed on untouched under PERMISSIVE", async () => {
     const { side } = await startSide("PERMISSIVE");
-    const client = await connectClient(cleanup, side.port);
+    const client = connectClient(cleanup, side.port);
     const hello = clientHelloWithoutAlpn();
     client.end(hello);
     expect((await readAll(client)).text).toBe(hello.toString("latin1"));
@@ -134,7 +134,7 @@ describe("clients with the wrong certificate", () => {
       secureContexts: secureContextsOf(parseSpiffeId("spiffe://cluster.local/ns/other/sa/thief")),
     });
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
-    const client = await connectClient(cleanup, outbound.port);
+    const client = connectClient(cleanup, outbound.port);
     client.end("secret");
     expect(await readAll(client)).toEqual({ text: "", reset: true });
     expect((await outbound.recorder.nextRefusal()).reason).toBe("unexpected_identity");
@@ -149,7 +149,7 @@ describe("servers that speak first", () => {
 
   it("a silent plaintext client gets the greeting under PERMISSIVE", async () => {
     const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort: await startGreeter() });
-    const client = await connectClient(cleanup, side.port);
+    const client = connectClient(cleanup, side.port);
     const [greeting] = await once(client, "data");
     expect(String(greeting)).toBe("220 ready\r\n");
     expect(side.recorder.silences).toBe(1);
@@ -158,7 +158,7 @@ describe("servers that speak first", () => {
   it.each(["STRICT", "PERMISSIVE"] as const)("a mesh client gets the greeting under %s", async (mode) => {
     const side = await startInboundSide(cleanup, { mode, applicationPort: await startGreeter() });
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
-    const client = await connectClient(cleanup, outbound.port);
+    const client = connectClient(cleanup, outbound.port);
     const [greeting] = await once(client, "data");
     expect(String(greeting)).toBe("220 ready\r\n");
   });
@@ -166,7 +166,7 @@ describe("servers that speak first", () => {
   it("a client that is slow to begin its handshake is still recognised under PERMISSIVE", async () => {
     const { side } = await startSide("PERMISSIVE");
     const { TLSSocket, connect } = await import("node:tls");
-    const raw = await connectClient(cleanup, side.port);
+    const raw = connectClient(cleanup, side.port);
     while (side.recorder.silences === 0) await new Promise((resolve) => setImmediate(resolve));
     const material = secureContextsOf(HELLO).current();
     const client = connect({
@@ -191,7 +191,7 @@ describe("clients that prove nothing", () => {
     { name: "half a ClientHello", bytes: Buffer.from("160301020001", "hex") },
   ])("$name is cut when the handshake's time is over", async ({ bytes }) => {
     const { side, echo } = await startSide("STRICT", { limits: { handshakeTimeoutMs: 80 } });
-    const client = await connectClient(cleanup, side.port);
+    const client = connectClient(cleanup, side.port);
     client.write(bytes);
     expect((await readAll(client)).reset).toBe(true);
     expect((await side.recorder.nextRefusal()).reason).toBe("handshake_timeout");
@@ -205,7 +205,7 @@ describe("clients that prove nothing", () => {
     { name: "a ClientHello of noise", bytes: `1603010040${"01".padEnd(128, "a5")}` },
   ])("$name is refused under PERMISSIVE, too", async ({ bytes }) => {
     const { side, echo } = await startSide("PERMISSIVE");
-    const client = await connectClient(cleanup, side.port);
+    const client = connectClient(cleanup, side.port);
     client.write(Buffer.from(bytes, "hex"));
     await readAll(client);
     expect((await side.recorder.nextRefusal()).stage).toBe("handshake");
@@ -214,7 +214,13 @@ describe("clients that prove nothing", () => {
 
   it("silent connections above the cap displace the oldest of themselves, and a real client gets in", async () => {
     const { side } = await startSide("STRICT", { pendingLimit: 20 });
-    const silent = await Promise.all(Array.from({ length: 60 }, () => connectClient(cleanup, side.port)));
+    const silent = await Promise.all(
+      Array.from({ length: 60 }, async () => {
+        const socket = connectClient(cleanup, side.port);
+        await once(socket, "connect");
+        return socket;
+      }),
+    );
     expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
     expect(side.pending.size).toBeLessThanOrEqual(20);
     expect(side.recorder.refusals.every(({ reason }) => reason === "too_many_pending")).toBe(true);
@@ -225,7 +231,7 @@ describe("clients that prove nothing", () => {
 describe("policy and trust that change", () => {
   it("an open plaintext connection is cut when the port becomes STRICT", async () => {
     const { side } = await startSide("PERMISSIVE");
-    const client = await connectClient(cleanup, side.port);
+    const client = connectClient(cleanup, side.port);
     client.write("x");
     await once(client, "data");
     side.setMode("STRICT");
@@ -237,7 +243,7 @@ describe("policy and trust that change", () => {
   it("an open mutual TLS connection goes on when the port becomes STRICT", async () => {
     const { side } = await startSide("PERMISSIVE");
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
-    const client = await connectClient(cleanup, outbound.port);
+    const client = connectClient(cleanup, outbound.port);
     client.write("a");
     await once(client, "data");
     side.setMode("STRICT");
@@ -250,7 +256,7 @@ describe("policy and trust that change", () => {
     const source = secureContextsOf(parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/default"));
     const { side } = await startSide("STRICT", { secureContexts: source });
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
-    const client = await connectClient(cleanup, outbound.port);
+    const client = connectClient(cleanup, outbound.port);
     client.write("a");
     await once(client, "data");
     const next = mintRoot({ commonName: "next" });

@@ -77,7 +77,9 @@ function collectFirstBytes(socket: Socket, options: SniffOptions): Promise<Seen>
         silence?.cancel();
         bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
         const seen = readFirstBytes(bytes);
-        if (seen.kind !== "more") return finish(seen);
+        if (seen.kind === "more") continue;
+        finish(seen);
+        return;
       }
     };
 
