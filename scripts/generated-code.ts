@@ -1,0 +1,33 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const COMMITTED = "mesh/api/gen";
+
+/** Generates the code anew into a folder of its own and says which committed files differ; empty: all are current. */
+export function findGeneratedDrift(): readonly string[] {
+  const folder = mkdtempSync(join(tmpdir(), "entente-generate-"));
+  try {
+    const result = spawnSync("buf", ["generate", "--output", folder], { encoding: "utf8" });
+    if (result.status !== 0) return [`buf generate failed: ${result.stderr}`];
+    return compareFolders(join(folder, COMMITTED), COMMITTED);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function compareFolders(fresh: string, committed: string): readonly string[] {
+  const names = new Set([...readdirSync(fresh), ...readdirSync(committed)]);
+  return [...names]
+    .filter((name) => readOrEmpty(join(fresh, name)) !== readOrEmpty(join(committed, name)))
+    .map((name) => `${join(committed, name)} is not what its .proto file generates; run: npm run generate`);
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}

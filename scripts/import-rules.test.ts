@@ -1,0 +1,143 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, expect, it } from "vitest";
+
+/** DESIGN's order: a folder may import those after it, never those before it. */
+const LAYERS = ["bench", "examples", "cli", "local", "injector", "proxy", "ca-agent", "discovery", "mesh"];
+
+/** Pairs that stand one after the other and yet are apart. */
+const STRANGERS: readonly (readonly [string, string])[] = [["ca-agent", "discovery"]];
+
+interface Import {
+  readonly from: string;
+  readonly specifier: string;
+  readonly isTypeOnly: boolean;
+}
+
+const IMPORT = /^\s*(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"|import\("([^"]+)"\)/gm;
+
+function listSources(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((file) => file.endsWith(".ts") && !file.includes("node_modules") && !file.includes("/gen/"));
+}
+
+function readImports(file: string): readonly Import[] {
+  return [...readFileSync(file, "utf8").matchAll(IMPORT)].map(([, type, statement, dynamic]) => ({
+    from: file,
+    specifier: statement ?? dynamic ?? "",
+    isTypeOnly: type !== undefined,
+  }));
+}
+
+const IMPORTS = LAYERS.flatMap(listSources).flatMap(readImports);
+const RUNTIME = IMPORTS.filter(({ from, isTypeOnly }) => !isTypeOnly && !isTestFile(from));
+
+function isTestFile(file: string): boolean {
+  return file.endsWith(".test.ts") || file.endsWith("-fixture.ts") || file.endsWith("fake-clock.ts");
+}
+
+function targetOf({ from, specifier }: Import): string | undefined {
+  return specifier.startsWith(".") ? normalize(join(dirname(from), specifier)) : undefined;
+}
+
+function layerOf(file: string): string {
+  return file.split("/")[0] ?? "";
+}
+
+function format(found: readonly Import[]): readonly string[] {
+  return found.map(({ from, specifier }) => `${from} imports ${specifier}`);
+}
+
+describe("import direction", () => {
+  it("is read from real files", () => {
+    expect(IMPORTS.length).toBeGreaterThan(100);
+  });
+
+  it("runs only downwards through the layers", () => {
+    const upward = IMPORTS.filter((entry) => {
+      const target = targetOf(entry);
+      if (target === undefined) return false;
+      return LAYERS.indexOf(layerOf(target)) < LAYERS.indexOf(layerOf(entry.from));
+    });
+    expect(format(upward)).toEqual([]);
+  });
+
+  it.each(STRANGERS)("keeps %s and %s apart", (one, other) => {
+    const crossing = IMPORTS.filter((entry) => {
+      const layers = [layerOf(entry.from), layerOf(targetOf(entry) ?? "")];
+      return layers.includes(one) && layers.includes(other);
+    });
+    expect(format(crossing)).toEqual([]);
+  });
+});
+
+/** Packages and built-ins that only some files may load; each for a reason that ARCHITECTURE.md gives. */
+const FENCED: readonly { readonly what: RegExp; readonly allowed: RegExp; readonly name: string }[] = [
+  { name: "node-forge", what: /^node-forge/, allowed: /^(ca-agent\/x509\/|proxy\/tls\/(csr\.ts|node-forge-asn1\.d\.ts)$)/ },
+  { name: "koffi", what: /^koffi$/, allowed: /^(proxy\/capture\/original-destination|local\/network-namespace)\.ts$/ },
+  { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector)\// },
+  { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },
+  { name: "http-proxy", what: /^http-proxy$/, allowed: /^(proxy\/gateway|bench)\// },
+  { name: "jose", what: /^jose$/, allowed: /^(ca-agent\/workload-auth|local|examples\/http-echo)\// },
+  { name: "re2js", what: /^re2js$/, allowed: /^mesh\/policy\// },
+];
+
+describe("fences", () => {
+  it.each(FENCED)("$name is imported only where it is meant to be", ({ what, allowed }) => {
+    const outside = RUNTIME.filter(({ from, specifier }) => what.test(specifier) && !allowed.test(from));
+    expect(format(outside)).toEqual([]);
+  });
+
+  it("mesh is pure: no socket, no file, no process", () => {
+    const impure = RUNTIME.filter(
+      ({ from, specifier }) =>
+        from.startsWith("mesh/") && /^node:(net|tls|http|https|http2|fs|child_process|dgram|dns)/.test(specifier),
+    );
+    expect(format(impure)).toEqual([]);
+  });
+
+  it("the proxy's process loads no schema, no YAML and no issuing code", () => {
+    const heavy = RUNTIME.filter((entry) => {
+      if (!entry.from.startsWith("proxy/") && !/^mesh\/(policy|identity|api)\//.test(entry.from)) return false;
+      const target = targetOf(entry) ?? "";
+      return target.startsWith("mesh/resources/") || target.startsWith("ca-agent/") || target.startsWith("discovery/");
+    });
+    expect(format(heavy)).toEqual([]);
+  });
+
+  it("certificates that sign whatever they are told are minted by tests and demos alone", () => {
+    const used = RUNTIME.filter(
+      (entry) => targetOf(entry) === "mesh/identity/mint-certificate.ts" && !/^(examples|bench)\//.test(entry.from),
+    );
+    expect(format(used)).toEqual([]);
+  });
+});
+
+/** What must not be written in the sources: each has been a hole in somebody's proxy (facts: peers, section 4). */
+const BANNED: readonly { readonly name: string; readonly what: RegExp; readonly allowed: RegExp }[] = [
+  { name: "socket.authorized", what: /\.authorized\b/, allowed: /^$/ },
+  {
+    name: "the subjectaltname string",
+    what: /\.subjectaltname\b/,
+    allowed: /^mesh\/identity\//,
+  },
+  { name: "insecureHTTPParser", what: /insecureHTTPParser:\s*true/, allowed: /^$/ },
+  { name: "ticketKeys", what: /ticketKeys/, allowed: /^$/ },
+  { name: "process.exit", what: /process\.exit\(/, allowed: /^(cli|examples|bench|scripts)\// },
+  { name: "process.env", what: /process\.env\b/, allowed: /^(cli|examples|bench|scripts)\// },
+];
+
+describe("footguns", () => {
+  const sources = LAYERS.flatMap(listSources).filter((file) => !isTestFile(file));
+  it.each(BANNED)("$name is used nowhere it is not allowed", ({ what, allowed }) => {
+    const found = sources.filter(
+      (file) => !allowed.test(file) && what.test(withoutComments(readFileSync(file, "utf8"))),
+    );
+    expect(found).toEqual([]);
+  });
+});
+
+function withoutComments(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+}
