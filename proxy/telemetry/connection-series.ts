@@ -1,0 +1,129 @@
+import { CONNECTION_LABEL_NAMES, type ConnectionLabels, overflowLabels } from "./connection-labels.ts";
+
+/**
+ * Envoy's flags for how a connection ended: `-` well, `DC` the client cut it, `UC` the upstream cut it, `UF` the
+ * upstream could not be reached, `UH` there was no healthy one, `SI` idle too long, `DO` the proxy cut it.
+ */
+export type ResponseFlags = "-" | "DC" | "UC" | "UF" | "UH" | "SI" | "DO";
+
+/** The application's bytes of one connection so far: `sent` to who opened it, `received` from it. */
+export interface ByteCounts {
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** Counts one connection. Adding bytes is one addition, for it stands on the data path. */
+export interface ConnectionMeter {
+  sent(bytes: number): void;
+  received(bytes: number): void;
+  /** Counts the end, once; whatever comes later is ignored. */
+  close(flags: ResponseFlags): void;
+}
+
+/** The totals of one label set. */
+export interface SeriesTotals {
+  readonly labels: ConnectionLabels;
+  readonly opened: number;
+  readonly sent: number;
+  readonly received: number;
+  readonly closed: ReadonlyMap<ResponseFlags, number>;
+}
+
+interface Series {
+  readonly labels: ConnectionLabels;
+  opened: number;
+  sent: number;
+  received: number;
+  readonly closed: Map<ResponseFlags, number>;
+}
+
+interface LiveMeter extends ConnectionMeter {
+  sample(): void;
+}
+
+export interface ConnectionSeries {
+  /** With `readBytes` nobody has to report bytes: they are read at each scrape and at the end. */
+  open(labels: ConnectionLabels, readBytes?: () => ByteCounts): ConnectionMeter;
+  totals(): readonly SeriesTotals[];
+}
+
+/**
+ * Totals by label set, at most `maxSeries` of them and the few of `overflowLabels`, in which a connection counts whose
+ * own set has no room. The set is looked up once a connection.
+ */
+export function createConnectionSeries(maxSeries: number): ConnectionSeries {
+  const table = new Map<string, Series>();
+  const sampled = new Set<LiveMeter>();
+  const seriesOf = (labels: ConnectionLabels): Series => {
+    const key = keyOf(labels);
+    const known = table.get(key);
+    if (known !== undefined) return known;
+    if (table.size < maxSeries) return insert(table, key, labels);
+    const overflow = overflowLabels(labels);
+    return table.get(keyOf(overflow)) ?? insert(table, keyOf(overflow), overflow);
+  };
+  return {
+    open(labels, readBytes) {
+      const series = seriesOf(labels);
+      series.opened += 1;
+      if (readBytes === undefined) return createMeter(series);
+      const meter = createSamplingMeter(series, readBytes, () => sampled.delete(meter));
+      sampled.add(meter);
+      return meter;
+    },
+    totals() {
+      for (const meter of sampled) meter.sample();
+      return [...table.values()];
+    },
+  };
+}
+
+function insert(table: Map<string, Series>, key: string, labels: ConnectionLabels): Series {
+  const series: Series = { labels, opened: 0, sent: 0, received: 0, closed: new Map() };
+  table.set(key, series);
+  return series;
+}
+
+function createMeter(series: Series): ConnectionMeter {
+  let isOpen = true;
+  return {
+    sent: (bytes) => {
+      if (isOpen) series.sent += bytes;
+    },
+    received: (bytes) => {
+      if (isOpen) series.received += bytes;
+    },
+    close: (flags) => {
+      if (!isOpen) return;
+      isOpen = false;
+      series.closed.set(flags, (series.closed.get(flags) ?? 0) + 1);
+    },
+  };
+}
+
+function createSamplingMeter(series: Series, readBytes: () => ByteCounts, onClose: () => void): LiveMeter {
+  const meter = createMeter(series);
+  let seen: ByteCounts = { sent: 0, received: 0 };
+  const sample = (): void => {
+    const { sent, received } = readBytes();
+    // A counter never goes down, whatever the socket says after its end.
+    const next = { sent: Math.max(sent, seen.sent), received: Math.max(received, seen.received) };
+    meter.sent(next.sent - seen.sent);
+    meter.received(next.received - seen.received);
+    seen = next;
+  };
+  return {
+    sent: meter.sent,
+    received: meter.received,
+    sample,
+    close: (flags) => {
+      sample();
+      meter.close(flags);
+      onClose();
+    },
+  };
+}
+
+function keyOf(labels: ConnectionLabels): string {
+  return CONNECTION_LABEL_NAMES.map((name) => labels[name]).join("\n");
+}
