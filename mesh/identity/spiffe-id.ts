@@ -54,7 +54,7 @@ export function parseSpiffeId(text: string): SpiffeId {
 export function formatSpiffeId(parts: SpiffeIdParts): SpiffeId {
   const text = `${SCHEME}${parts.trustDomain}/ns/${parts.namespace}/sa/${parts.serviceAccount}`;
   if (!DNS_LABEL.test(parts.namespace)) throw notASpiffeId(text, "its namespace must be a DNS label (RFC 1123)");
-  if (!isDnsSubdomain(parts.serviceAccount)) {
+  if (!isServiceAccountName(parts.serviceAccount)) {
     throw notASpiffeId(text, "its service account must be a DNS subdomain (RFC 1123)");
   }
   return text as SpiffeId;
@@ -66,7 +66,8 @@ export function spiffeIdParts(id: SpiffeId): SpiffeIdParts {
   return { trustDomain: parseTrustDomain(domain), namespace, serviceAccount };
 }
 
-function isDnsSubdomain(text: string): boolean {
+/** Whether a text can stand for a service account in an id: a DNS subdomain (RFC 1123). */
+export function isServiceAccountName(text: string): boolean {
   return text.length <= MAX_SUBDOMAIN_BYTES && text.split(".").every((label) => DNS_LABEL.test(label));
 }
 

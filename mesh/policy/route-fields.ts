@@ -2,16 +2,7 @@
  * Fields of a VirtualService's HTTP route that may be ignored: the request still goes where it should. Everything else
  * that is not supported (a redirect, a rewrite, a fault, a condition of a match) would make an ignored field a wrong answer.
  */
-const HARMLESS = [
-  "timeout",
-  "retries",
-  "retryPolicy",
-  "mirrorPercent",
-  "mirror_percent",
-  "mirrorPercentage",
-  "mirrors",
-  "mirror",
-];
+const HARMLESS = ["timeout", "retries"];
 const HARMLESS_IN_MATCH = ["statPrefix"];
 
 /** Whether an unsupported field, by its path (`spec.http[0].timeout.…`), only costs a convenience. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isServiceAccountName } from "../identity/spiffe-id.ts";
 import type { Immutable } from "./immutable.ts";
 import { metadataSchema, portNumberSchema, type ResourceBase } from "./metadata.ts";
 
@@ -22,7 +23,10 @@ const containerSchema = z.looseObject({
 
 /** What is read of a pod's specification; the rest is kept as it is for those who run or patch pods. */
 export const podSpecSchema = z.looseObject({
-  serviceAccountName: z.string().min(1).default("default"),
+  serviceAccountName: z
+    .string()
+    .refine(isServiceAccountName, "must be a DNS name (RFC 1123): it becomes part of the workload's identity")
+    .default("default"),
   containers: z.array(containerSchema).default([]),
   initContainers: z.array(containerSchema).optional(),
   hostNetwork: z.boolean().optional(),

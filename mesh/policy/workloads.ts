@@ -1,0 +1,139 @@
+/** Small facts about pods and services that several decisions need. */
+import { formatSpiffeId, type SpiffeId } from "../identity/spiffe-id.ts";
+import type { Container, Pod } from "../resources/pod.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { Service, ServicePort } from "../resources/service.ts";
+import type { MeshSettings } from "./mesh-settings.ts";
+import { compareAge } from "./resource-names.ts";
+import type { DeclaredProtocol, ServiceInfo, WorkloadInfo } from "./types.ts";
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Label that injection puts on pods whose sidecar speaks mutual TLS. */
+const TLS_MODE_LABEL = "security.istio.io/tlsMode";
+
+/** Whether labels have all that a selector asks for; an empty selector asks for nothing. */
+export function matchLabels(selector: Labels, labels: Labels): boolean {
+  return Object.entries(selector).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value);
+}
+
+/** The services that pick a pod, oldest first. A service without a selector picks none. */
+export function findServicesOfPod(set: ResourceSet, pod: Pod): readonly Service[] {
+  const services = set.index.servicesByNamespace.get(pod.metadata.namespace) ?? [];
+  return services.filter((service) => selectsPod(service, pod)).sort(compareAge);
+}
+
+/** The pods that a service picks and that can be sent to: with an address, running, not known to be unready, not leaving. */
+export function findReadyPods(set: ResourceSet, service: Service): readonly Pod[] {
+  const pods = set.index.podsByNamespace.get(service.metadata.namespace) ?? [];
+  return pods.filter((pod) => selectsPod(service, pod) && isReady(pod));
+}
+
+/** TCP ports of a service: the mesh carries nothing else. */
+export function findTcpPorts(service: Service): readonly ServicePort[] {
+  return service.spec.ports.filter((port) => port.protocol === "TCP");
+}
+
+/** Where a service's port leads in one pod; nothing where the pod has no port of that name. */
+export function resolveTargetPort(port: ServicePort, pod: Pod): number | undefined {
+  const target = port.targetPort ?? port.port;
+  if (typeof target === "number") return target;
+  return findContainerPorts(pod).find((candidate) => candidate.name === target)?.containerPort;
+}
+
+/** The TCP ports that a pod's containers declare, native sidecars (init containers that restart always) included. */
+export function findContainerPorts(
+  pod: Pod,
+): readonly { readonly name?: string | undefined; readonly containerPort: number }[] {
+  const sidecars = (pod.spec.initContainers ?? []).filter((container) => container.restartPolicy === "Always");
+  const all: readonly Container[] = [...pod.spec.containers, ...sidecars];
+  return all.flatMap((container) => container.ports ?? []).filter((port) => port.protocol === "TCP");
+}
+
+/** What a service's port carries: `appProtocol`, else the part of its name before the first dash. */
+export function declaredProtocol(port: ServicePort): DeclaredProtocol | undefined {
+  const declared = port.appProtocol ?? port.name?.split("-", 1)[0] ?? "";
+  return PROTOCOLS.get(declared.toLowerCase());
+}
+
+const PROTOCOLS: ReadonlyMap<string, DeclaredProtocol> = new Map([
+  ["http", "http"],
+  ["http2", "http2"],
+  ["grpc", "http2"],
+  ["kubernetes.io/h2c", "http2"],
+  ["https", "tls"],
+  ["tls", "tls"],
+  ["tcp", "tcp"],
+  ["mongo", "tcp"],
+  ["redis", "tcp"],
+  ["mysql", "tcp"],
+]);
+
+/** Whether a pod's sidecar takes mutual TLS. */
+export function speaksMutualTls(pod: Pod): boolean {
+  return pod.metadata.labels[TLS_MODE_LABEL] === "istio";
+}
+
+/** The ids under which a pod may show itself: one for each trust domain that the mesh believes in. */
+export function identitiesOfPod(pod: Pod, settings: MeshSettings): readonly SpiffeId[] {
+  return [settings.trustDomain, ...settings.trustDomainAliases].map((trustDomain) =>
+    formatSpiffeId({
+      trustDomain,
+      namespace: pod.metadata.namespace,
+      serviceAccount: pod.spec.serviceAccountName,
+    }),
+  );
+}
+
+export function formatServiceHost(service: Service, settings: Pick<MeshSettings, "clusterDomain">): string {
+  return `${service.metadata.name}.${service.metadata.namespace}.svc.${settings.clusterDomain}`;
+}
+
+export function serviceInfo(service: Service, settings: Pick<MeshSettings, "clusterDomain">): ServiceInfo {
+  const { name, namespace } = service.metadata;
+  return { host: formatServiceHost(service, settings), name, namespace };
+}
+
+/** A pod's labels for metrics, found as Istio finds them. */
+export function workloadInfo(pod: Pod): WorkloadInfo {
+  const { labels, namespace, name } = pod.metadata;
+  const workload = workloadName(pod);
+  return {
+    namespace,
+    pod: name,
+    workload,
+    serviceAccount: pod.spec.serviceAccountName,
+    app: labels["app"] ?? "",
+    version: labels["version"] ?? "",
+    canonicalService:
+      labels["service.istio.io/canonical-name"] ?? labels["app.kubernetes.io/name"] ?? labels["app"] ?? workload,
+    canonicalRevision:
+      labels["service.istio.io/canonical-revision"] ??
+      labels["app.kubernetes.io/version"] ??
+      labels["version"] ??
+      "latest",
+  };
+}
+
+/** A Deployment's pods belong to a ReplicaSet whose name ends in the template's hash. */
+function workloadName(pod: Pod): string {
+  const owner = pod.metadata.ownerReferences[0];
+  if (owner === undefined) return pod.metadata.name;
+  const hash = pod.metadata.labels["pod-template-hash"];
+  const suffix = `-${hash}`;
+  const isHashed = owner.kind === "ReplicaSet" && hash !== undefined && owner.name.endsWith(suffix);
+  return isHashed ? owner.name.slice(0, -suffix.length) : owner.name;
+}
+
+function selectsPod(service: Service, pod: Pod): boolean {
+  const { selector } = service.spec;
+  if (selector === undefined || Object.keys(selector).length === 0) return false;
+  return service.metadata.namespace === pod.metadata.namespace && matchLabels(selector, pod.metadata.labels);
+}
+
+function isReady(pod: Pod): boolean {
+  const { podIP, phase, conditions } = pod.status;
+  if (podIP === undefined || podIP === "" || phase !== "Running") return false;
+  if (pod.metadata.deletionTimestamp !== undefined) return false;
+  return !conditions.some((condition) => condition.type === "Ready" && condition.status === "False");
+}
