@@ -1,5 +1,6 @@
 /** A gateway's configuration to its message and back. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { checkRegex } from "../policy/compile-regex.ts";
 import type {
   GatewayConfig,
   HeaderMatch,
@@ -105,9 +106,13 @@ function headerFromMessage(message: HeaderMatchMessage): HeaderMatch {
 function stringMatchFromMessage(message: StringMatchMessage | undefined): StringMatch {
   const match = message?.match;
   switch (match?.case) {
+    case "regex": {
+      const fault = checkRegex(match.value);
+      if (fault !== undefined) throw new ConvertError(fault);
+      return { kind: match.case, value: match.value };
+    }
     case "exact":
     case "prefix":
-    case "regex":
       return { kind: match.case, value: match.value };
     case "present":
       if (match.value) return { kind: "present" };

@@ -7,6 +7,7 @@ import type { MeshSettings } from "./mesh-settings.ts";
 import type { AddressTarget, Destination, DestinationTarget, HostTarget, RefusedDestination } from "./types.ts";
 import {
   findReadyPods,
+  findServiceByHost,
   findServicesOfPod,
   findTcpPorts,
   formatServiceHost,
@@ -43,7 +44,7 @@ function decideAddress(input: DestinationInput, target: AddressTarget): Destinat
 }
 
 function decideHost(input: DestinationInput, target: HostTarget): Destination {
-  const service = findService(input, target.host);
+  const service = findServiceByHost(input, target.host);
   if (service === undefined) {
     return refused(
       `there is no service ${target.host}: name it in full, as NAME.NAMESPACE.svc.${input.settings.clusterDomain}`,
@@ -137,14 +138,6 @@ function findRule(
   namespace: string,
 ): MergedRule | undefined {
   return findDestinationRule({ set, settings, client, host, namespace });
-}
-
-function findService({ set, settings }: DestinationInput, host: string): Service | undefined {
-  const suffix = `.svc.${settings.clusterDomain}`;
-  const lowered = host.toLowerCase();
-  if (!lowered.endsWith(suffix)) return undefined;
-  const [name = "", namespace = "", ...rest] = lowered.slice(0, -suffix.length).split(".");
-  return rest.length > 0 ? undefined : set.services.get(`${namespace}/${name}`);
 }
 
 function isPicking(service: Service): boolean {

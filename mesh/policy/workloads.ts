@@ -4,7 +4,7 @@ import type { Container, Pod } from "../resources/pod.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Service, ServicePort } from "../resources/service.ts";
 import type { MeshSettings } from "./mesh-settings.ts";
-import { compareAge } from "./resource-names.ts";
+import { compareAge, formatResourceKey } from "./resource-names.ts";
 import type { DeclaredProtocol, ServiceInfo, WorkloadInfo } from "./types.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -87,6 +87,18 @@ export function identitiesOfPod(pod: Pod, settings: MeshSettings): readonly Spif
 
 export function formatServiceHost(service: Service, settings: Pick<MeshSettings, "clusterDomain">): string {
   return `${service.metadata.name}.${service.metadata.namespace}.svc.${settings.clusterDomain}`;
+}
+
+/** The service of a fully qualified host. */
+export function findServiceByHost(
+  { set, settings }: { readonly set: ResourceSet; readonly settings: Pick<MeshSettings, "clusterDomain"> },
+  host: string,
+): Service | undefined {
+  const suffix = `.svc.${settings.clusterDomain}`;
+  const lowered = host.toLowerCase();
+  if (!lowered.endsWith(suffix)) return undefined;
+  const [name = "", namespace = "", ...rest] = lowered.slice(0, -suffix.length).split(".");
+  return rest.length > 0 ? undefined : set.services.get(formatResourceKey(namespace, name));
 }
 
 export function serviceInfo(service: Service, settings: Pick<MeshSettings, "clusterDomain">): ServiceInfo {
