@@ -1,0 +1,172 @@
+import type { ConfigProblem } from "../mesh/resources/config-problem.ts";
+import type { Resource } from "../mesh/resources/resource.ts";
+import type { Clock } from "../mesh/runtime.ts";
+import { decideFile, type FileVersion, type HeldFile } from "./decide-file.ts";
+import { type FileStatus, type Inspected, listFolder, readVersion } from "./read-folder.ts";
+
+/** What a look at the folders found. */
+export interface ScanResult {
+  /** Some file's resources are not what they were. */
+  readonly changed: boolean;
+  /** A file is new or different but may still be written to: look again after a moment. */
+  readonly unsettled: boolean;
+  /** Problems that were not there before, or of a content that was not seen before. */
+  readonly news: readonly ConfigProblem[];
+  /** Tells each folder that could be listed from another one that takes its place. */
+  readonly identities: ReadonlyMap<string, string>;
+}
+
+interface TrackedFile {
+  held: HeldFile | undefined;
+  /** The version that was dealt with last, taken or not. */
+  seen: FileVersion | undefined;
+  /** Its stamp; `undefined`: to be read again. */
+  stamp: string | undefined;
+  /** The stamp that was met for the first time then, and is dealt with when it is still the same after a while. */
+  pending: { readonly stamp: string; readonly sinceMs: number } | undefined;
+  problems: readonly ConfigProblem[];
+}
+
+interface Scan {
+  changed: boolean;
+  unsettled: boolean;
+  readonly news: ConfigProblem[];
+  readonly identities: Map<string, string>;
+}
+
+/** Two writes within the grain of a file's timestamps can leave one stamp; within this time a file is read again. */
+const STAMP_GRAIN_MS = 2000;
+/** From the first look that meets a change to the one that takes it. */
+export const SETTLE_MS = 100;
+const GONE = "gone";
+
+/**
+ * Remembers the files of some folders and what is in force of each. A change is taken once it has been the same for a
+ * while, so that a file is not read while it is written. A folder that cannot be listed keeps its files.
+ */
+export class FileLedger {
+  readonly #clock: Clock;
+  readonly #folders = new Map<string, Map<string, TrackedFile>>();
+  readonly #folderProblems = new Map<string, ConfigProblem>();
+  #isFirstScan = true;
+
+  constructor(folders: readonly string[], clock: Clock) {
+    this.#clock = clock;
+    for (const folder of folders) this.#folders.set(folder, new Map());
+  }
+
+  /** Must not run twice at once. */
+  async scan(): Promise<ScanResult> {
+    const scan: Scan = { changed: false, unsettled: false, news: [], identities: new Map() };
+    for (const [folder, files] of this.#folders) {
+      const listing = await listFolder(folder);
+      if (listing.kind === "unusable") {
+        this.#reportFolder(folder, listing.message, scan);
+        continue;
+      }
+      this.#folderProblems.delete(folder);
+      scan.identities.set(folder, listing.identity);
+      await this.#scanFiles(files, listing.files, scan);
+    }
+    this.#isFirstScan = false;
+    return scan;
+  }
+
+  /** Everything in force, in the order of folders and files. */
+  resources(): readonly Resource[] {
+    return this.#tracked().flatMap((file) => file.held?.resources ?? []);
+  }
+
+  problems(): readonly ConfigProblem[] {
+    return [...this.#folderProblems.values(), ...this.#tracked().flatMap((file) => file.problems)];
+  }
+
+  #tracked(): readonly TrackedFile[] {
+    return [...this.#folders.values()].flatMap((files) =>
+      [...files].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, file]) => file),
+    );
+  }
+
+  #reportFolder(folder: string, message: string, scan: Scan): void {
+    if (this.#folderProblems.get(folder)?.message === message) return;
+    const problem = fault(folder, message);
+    this.#folderProblems.set(folder, problem);
+    scan.news.push(problem);
+  }
+
+  async #scanFiles(files: Map<string, TrackedFile>, listed: readonly Inspected[], scan: Scan): Promise<void> {
+    for (const inspected of listed) {
+      const file = files.get(inspected.path) ?? newFile();
+      files.set(inspected.path, file);
+      if (inspected.kind === "unusable") reportFile(file, inspected, scan);
+      else await this.#scanFile(file, inspected, scan);
+    }
+    const present = new Set(listed.map(({ path }) => path));
+    for (const [path, file] of files) {
+      if (present.has(path) || !this.#isSettled(file, GONE, scan)) continue;
+      files.delete(path);
+      scan.changed ||= (file.held?.resources.length ?? 0) > 0;
+    }
+  }
+
+  async #scanFile(file: TrackedFile, status: FileStatus, scan: Scan): Promise<void> {
+    if (file.stamp === status.stamp) {
+      file.pending = undefined;
+      return;
+    }
+    // A stamp that was dealt with but is too young to be trusted is read again without a second look.
+    if (!this.#isSettled(file, status.stamp, scan)) return;
+    const content = await readVersion(status);
+    if (content.kind === "moving") {
+      file.pending = undefined;
+      scan.unsettled = true;
+      return;
+    }
+    const isTrusted = Math.abs(this.#clock.now() - status.modifiedMs) > STAMP_GRAIN_MS;
+    file.stamp = isTrusted ? status.stamp : undefined;
+    if (content.kind === "unusable") reportFile(file, { path: status.path, message: content.message }, scan);
+    else takeVersion(file, content.version, { path: status.path, scan });
+  }
+
+  #isSettled(file: TrackedFile, stamp: string, scan: Scan): boolean {
+    if (this.#isFirstScan) return true;
+    const nowMs = this.#clock.now();
+    if (file.pending?.stamp !== stamp) file.pending = { stamp, sinceMs: nowMs };
+    // A wall clock that was set back must not hold a change up.
+    const isSettled = Math.abs(nowMs - file.pending.sinceMs) >= SETTLE_MS;
+    scan.unsettled ||= !isSettled;
+    return isSettled;
+  }
+}
+
+function takeVersion(
+  file: TrackedFile,
+  version: FileVersion,
+  { path, scan }: { readonly path: string; readonly scan: Scan },
+): void {
+  const before = file.seen;
+  if (before?.text === version.text && before.writtenAt === version.writtenAt && before.body === version.body) return;
+  const decision = decideFile(file.held, version, path);
+  scan.changed ||= decision.held.resources !== file.held?.resources;
+  if (before?.text !== version.text) scan.news.push(...decision.problems);
+  file.held = decision.held;
+  file.seen = version;
+  file.problems = decision.problems;
+}
+
+function reportFile(file: TrackedFile, fault_: { readonly path: string; readonly message: string }, scan: Scan): void {
+  const problem = fault(fault_.path, fault_.message);
+  if (file.problems.some(({ message }) => message === problem.message)) return;
+  file.problems = [problem];
+  // Readable again, it is dealt with as if it were new.
+  file.seen = undefined;
+  scan.news.push(problem);
+}
+
+function newFile(): TrackedFile {
+  return { held: undefined, seen: undefined, stamp: undefined, pending: undefined, problems: [] };
+}
+
+function fault(file: string, message: string): ConfigProblem {
+  return { severity: "error", file, line: 0, message };
+}

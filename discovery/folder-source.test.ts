@@ -1,0 +1,184 @@
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RecordingLogger } from "../mesh/recording-logger.ts";
+import type { ResourceSet } from "../mesh/resources/resource-set.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import type { ConfigSource } from "./config-source.ts";
+import { startFolderSource } from "./folder-source.ts";
+
+let root: string;
+let stop: AbortController;
+let log: RecordingLogger;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "folder-source-"));
+  stop = new AbortController();
+  log = new RecordingLogger();
+});
+
+afterEach(async () => {
+  stop.abort();
+  await rm(root, { recursive: true, force: true });
+});
+
+function start(...folders: readonly string[]): Promise<ConfigSource> {
+  const all = folders.length === 0 ? [root] : folders;
+  return startFolderSource({ folders: all, log, clock: systemClock, signal: stop.signal });
+}
+
+/** Resolves with the first set, present or to come, for which the condition holds. */
+function until(source: ConfigSource, condition: (set: ResourceSet) => boolean): Promise<ResourceSet> {
+  return new Promise((resolve) => {
+    const check = (set: ResourceSet): void => {
+      if (!condition(set)) return;
+      unsubscribe();
+      resolve(set);
+    };
+    const unsubscribe = source.subscribe(check);
+    check(source.current());
+  });
+}
+
+function policy(mode: string): string {
+  return `apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default, namespace: istio-system }
+spec:
+  mtls:
+    mode: ${mode}
+`;
+}
+
+function namespace(name: string, labels = "{}"): string {
+  return `apiVersion: v1\nkind: Namespace\nmetadata: { name: ${name}, labels: ${labels} }\n`;
+}
+
+function modeIn(set: ResourceSet): string | undefined {
+  return set.peerAuthentications.get("istio-system/default")?.spec.mtls?.mode;
+}
+
+describe("startFolderSource", () => {
+  it("reads yaml and yml files of several folders, in order, and nothing else", async () => {
+    const [base, overlay] = [join(root, "base"), join(root, "overlay")];
+    await mkdir(join(base, "deeper.yaml"), { recursive: true });
+    await mkdir(overlay);
+    await writeFile(join(base, "a.yaml"), namespace("ns1", "{ team: a, tier: web }"));
+    await writeFile(join(base, "b.yml"), namespace("ns2"));
+    await writeFile(join(base, "notes.txt"), namespace("ns3"));
+    await writeFile(join(base, ".#a.yaml"), namespace("ns4"));
+    await writeFile(join(base, "deeper.yaml", "c.yaml"), namespace("ns5"));
+    await writeFile(join(overlay, "a.yaml"), namespace("ns1", "{ tier: edge }"));
+    const set = (await start(base, overlay)).current();
+    expect([...set.namespaces.keys()]).toEqual(["ns1", "ns2"]);
+    expect(set.namespaces.get("ns1")?.metadata.labels).toEqual({ team: "a", tier: "edge" });
+    expect(log.records).toEqual([]);
+  });
+
+  it("takes a changed, a new and a deleted file", async () => {
+    await writeFile(join(root, "policy.yaml"), policy("STRICT"));
+    const source = await start();
+    expect(modeIn(source.current())).toBe("STRICT");
+    await writeFile(join(root, "policy.yaml"), policy("PERMISSIVE"));
+    await until(source, (set) => modeIn(set) === "PERMISSIVE");
+    await writeFile(join(root, "namespace.yaml"), namespace("ns1"));
+    await until(source, (set) => set.namespaces.has("ns1"));
+    await rm(join(root, "policy.yaml"));
+    await until(source, (set) => modeIn(set) === undefined);
+  });
+
+  it("takes a file that was renamed over another", async () => {
+    await writeFile(join(root, "policy.yaml"), policy("STRICT"));
+    const source = await start();
+    await writeFile(join(root, "policy.tmp"), policy("DISABLE"));
+    await rename(join(root, "policy.tmp"), join(root, "policy.yaml"));
+    await until(source, (set) => modeIn(set) === "DISABLE");
+  });
+
+  it("follows a ConfigMap mount when its data folder is swapped", async () => {
+    await mkdir(join(root, "..one"));
+    await mkdir(join(root, "..two"));
+    await writeFile(join(root, "..one", "policy.yaml"), policy("STRICT"));
+    await writeFile(join(root, "..two", "policy.yaml"), policy("PERMISSIVE"));
+    await symlink("..one", join(root, "..data"));
+    await symlink("..data/policy.yaml", join(root, "policy.yaml"));
+    const source = await start();
+    expect(modeIn(source.current())).toBe("STRICT");
+    await symlink("..two", join(root, "..data_tmp"));
+    await rename(join(root, "..data_tmp"), join(root, "..data"));
+    await rm(join(root, "..one"), { recursive: true });
+    await until(source, (set) => modeIn(set) === "PERMISSIVE");
+  });
+
+  it.each([
+    { name: "truncated to nothing", damage: (path: string) => truncate(path, 0), said: "holds no resource any more" },
+    { name: "half written", damage: (path: string) => truncate(path, 110), said: "as if it were half written" },
+    { name: "malformed", damage: (path: string) => writeFile(path, "a: [b\n"), said: "malformed YAML" },
+    { name: "too large", damage: (path: string) => truncate(path, 5_000_000), said: "5000000 bytes; at most 4194304" },
+    { name: "not UTF-8", damage: (path: string) => writeFile(path, Buffer.from([0xff, 0x41])), said: "not UTF-8" },
+  ])("keeps a policy in force whose file was $name, and says so once", async ({ damage, said }) => {
+    const path = join(root, "policy.yaml");
+    await writeFile(path, policy("STRICT"));
+    const source = await start();
+    const before = source.current();
+    await damage(path);
+    await log.seen(said);
+    expect(source.current()).toBe(before);
+    expect(source.problems().some(({ message }) => message.includes(said))).toBe(true);
+    // Something else is noticed later, so the damaged file has been looked at again.
+    await writeFile(join(root, "other.yaml"), namespace("ns1"));
+    const after = await until(source, (set) => set.namespaces.has("ns1"));
+    expect(modeIn(after)).toBe("STRICT");
+    expect(log.find(said)).toHaveLength(1);
+    await writeFile(path, policy("DISABLE"));
+    await until(source, (set) => modeIn(set) === "DISABLE");
+    expect(source.problems()).toEqual([]);
+  });
+
+  it("names a symlink that leads to itself, one to nothing and a pipe, and reads the rest", async () => {
+    await symlink("loop.yaml", join(root, "loop.yaml"));
+    await symlink("nowhere", join(root, "dangling.yaml"));
+    await symlink("/dev/null", join(root, "device.yaml"));
+    await writeFile(join(root, "policy.yaml"), policy("STRICT"));
+    const source = await start();
+    expect(modeIn(source.current())).toBe("STRICT");
+    expect(source.problems().map(({ file, message }) => `${file.slice(root.length + 1)}: ${message}`)).toEqual([
+      "dangling.yaml: the file cannot be read: it does not exist, or it is a symlink to nothing",
+      "device.yaml: it is not a regular file",
+      "loop.yaml: the file cannot be read: it is a symlink that leads back to itself",
+    ]);
+  });
+
+  it("names a folder that is missing, keeps the others, and reads it once it is there", async () => {
+    const [present, late] = [join(root, "present"), join(root, "late")];
+    await mkdir(present);
+    await writeFile(join(present, "policy.yaml"), policy("STRICT"));
+    const source = await start(present, late);
+    expect(modeIn(source.current())).toBe("STRICT");
+    expect(log.find("the folder cannot be read")).toHaveLength(1);
+    await mkdir(late);
+    await writeFile(join(late, "namespace.yaml"), namespace("ns1"));
+    await until(source, (set) => set.namespaces.has("ns1"));
+    await rm(present, { recursive: true });
+    await log.seen(`${present}: error`);
+    expect(modeIn(source.current())).toBe("STRICT");
+  });
+
+  it("hears nothing any more once it was stopped", async () => {
+    const source = await start();
+    let heard = 0;
+    source.subscribe(() => {
+      heard += 1;
+    });
+    stop.abort();
+    await writeFile(join(root, "policy.yaml"), policy("STRICT"));
+    const witness = new AbortController();
+    const other = await startFolderSource({ folders: [root], log, clock: systemClock, signal: witness.signal });
+    await writeFile(join(root, "namespace.yaml"), namespace("ns1"));
+    await until(other, (set) => set.namespaces.has("ns1"));
+    witness.abort();
+    expect(heard).toBe(0);
+    expect(modeIn(source.current())).toBeUndefined();
+  });
+});

@@ -1,0 +1,124 @@
+import { type ConfigProblem, formatConfigProblem } from "../mesh/resources/config-problem.ts";
+import { createResourceSet, type ResourceSet } from "../mesh/resources/resource-set.ts";
+import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
+import type { ConfigSource } from "./config-source.ts";
+import { FileLedger, SETTLE_MS } from "./file-ledger.ts";
+import { FolderWatcher } from "./folder-watcher.ts";
+
+export interface FolderSourceOptions {
+  /** Read in this order, and the files of each in lexical order: of a resource met twice, the later is applied over. */
+  readonly folders: readonly string[];
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Ends the watching; what was read stays readable. */
+  readonly signal: AbortSignal;
+}
+
+/** From an event to the first look: one save makes several events. */
+const DEBOUNCE_MS = 30;
+/** Between looks when nothing is heard. */
+const RESCAN_MS = 2000;
+
+/**
+ * Reads the YAML files of some folders and follows their changes; a change is in force after about 150 ms. Resolves once
+ * all has been read. Nothing that lies in the folders makes it fail: problems are logged, once for each content.
+ */
+export async function startFolderSource(options: FolderSourceOptions): Promise<ConfigSource> {
+  const source = new FolderSource(options);
+  await source.start();
+  return source;
+}
+
+class FolderSource implements ConfigSource {
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #ledger: FileLedger;
+  readonly #watcher: FolderWatcher;
+  readonly #listeners = new Set<(set: ResourceSet) => void>();
+  #set: ResourceSet = createResourceSet([]);
+  #timer: { readonly timer: Timer; readonly dueMs: number } | undefined;
+  #isScanning = false;
+  #isHeard = false;
+
+  constructor({ folders, log, clock, signal }: FolderSourceOptions) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#ledger = new FileLedger(folders, clock);
+    this.#watcher = new FolderWatcher({ log, onChange: () => this.#hear() });
+  }
+
+  async start(): Promise<void> {
+    this.#signal.addEventListener("abort", () => this.#stop(), { once: true });
+    await this.#scan();
+  }
+
+  current(): ResourceSet {
+    return this.#set;
+  }
+
+  subscribe(listener: (set: ResourceSet) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  problems(): readonly ConfigProblem[] {
+    return this.#ledger.problems();
+  }
+
+  #hear(): void {
+    if (this.#isScanning) this.#isHeard = true;
+    else this.#scheduleScan(DEBOUNCE_MS);
+  }
+
+  /** A scan that is already due sooner stays: a stream of events must not put it off for ever. */
+  #scheduleScan(delayMs: number): void {
+    if (this.#signal.aborted) return;
+    const dueMs = this.#clock.now() + delayMs;
+    if (this.#timer !== undefined && this.#timer.dueMs <= dueMs) return;
+    this.#timer?.timer.cancel();
+    const timer = this.#clock.setTimeout(() => {
+      this.#timer = undefined;
+      void this.#scan();
+    }, delayMs);
+    this.#timer = { timer, dueMs };
+  }
+
+  async #scan(): Promise<void> {
+    if (this.#signal.aborted || this.#isScanning) return;
+    this.#isScanning = true;
+    this.#isHeard = false;
+    let delayMs = RESCAN_MS;
+    try {
+      const { changed, unsettled, news, identities } = await this.#ledger.scan();
+      if (this.#signal.aborted) return;
+      this.#watcher.follow(identities);
+      for (const problem of news) this.#report(problem);
+      if (changed) this.#publish();
+      // Timers may fire a little before the wall clock says so.
+      if (unsettled) delayMs = SETTLE_MS + 5;
+    } catch (caught) {
+      this.#log.error({ reason: String(caught) }, "the configuration folders could not be read; the last state stays");
+    } finally {
+      this.#isScanning = false;
+    }
+    this.#scheduleScan(this.#isHeard ? Math.min(delayMs, DEBOUNCE_MS) : delayMs);
+  }
+
+  #publish(): void {
+    this.#set = createResourceSet(this.#ledger.resources());
+    for (const listener of [...this.#listeners]) listener(this.#set);
+  }
+
+  #report(problem: ConfigProblem): void {
+    const { severity, file, line, resource, field } = problem;
+    this.#log[severity === "error" ? "error" : "warn"]({ file, line, resource, field }, formatConfigProblem(problem));
+  }
+
+  #stop(): void {
+    this.#timer?.timer.cancel();
+    this.#watcher.close();
+    this.#listeners.clear();
+  }
+}
