@@ -1,0 +1,97 @@
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { connectionLabels } from "../telemetry/connection-labels.ts";
+import type { ResponseFlags } from "../telemetry/connection-series.ts";
+import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import type { ConnectionObserver, ConnectionParties, RefusedConnection } from "./connection-observer.ts";
+import type { OpenConnection } from "./connection-registry.ts";
+import { createLogLimiter } from "./log-limiter.ts";
+import type { RelayEnd } from "./relay.ts";
+
+export interface ObserveOptions {
+  readonly log: Logger;
+  readonly metrics: ProxyMetrics;
+  readonly clock: Clock;
+  /** This workload's identity, once it has one. */
+  readonly identity: () => SpiffeId | undefined;
+}
+
+/** Lines a second that one kind of event may write. */
+const LINES_PER_SECOND = 20;
+
+/** Envoy's flag for each way in which a relayed connection ends. */
+const FLAGS: Readonly<Record<RelayEnd, ResponseFlags>> = {
+  closed: "-",
+  reset_by_downstream: "DC",
+  reset_by_upstream: "UC",
+  idle_half_open: "SI",
+  closed_by_proxy: "DO",
+};
+
+/** Turns what happens to connections into log lines and metrics. */
+export function observeConnections(options: ObserveOptions): ConnectionObserver {
+  const { log, metrics } = options;
+  const limit = createLogLimiter(options.clock, LINES_PER_SECOND);
+  return {
+    opened(connection, parties) {
+      const labels = connectionLabels(factsOf(connection, parties, options.identity()));
+      const meter = metrics.openConnection(labels, connection.bytes);
+      log.debug(fieldsOf(connection), "connection opened");
+      return { closed: (end) => meter.close(FLAGS[end]) };
+    },
+    refused(refusal) {
+      if (refusal.stage === "handshake") metrics.tlsHandshakeFailed(refusal.direction, refusal.reason);
+      metrics.connectionRefused(refusal.direction, refusal.reason);
+      const permit = limit(`${refusal.direction} ${refusal.reason}`);
+      if (permit.isGranted) log.warn({ ...refusalFields(refusal), heldBack: permit.heldBack }, refusal.message);
+    },
+    detectionTimedOut(port) {
+      metrics.detectionTimedOut();
+      if (limit("detection").isGranted) {
+        const mend = `name its Service port "tcp-…" or make the port STRICT, and no client has to wait`;
+        log.info(
+          { component: "inbound", code: "detection_timeout", port },
+          `a client of port ${port} stayed silent; ${mend}`,
+        );
+      }
+    },
+    cut(connection, reason) {
+      log.warn({ ...fieldsOf(connection), code: reason }, "an open connection was cut");
+    },
+  };
+}
+
+function factsOf(connection: OpenConnection, parties: ConnectionParties, own: SpiffeId | undefined) {
+  const isInbound = connection.direction === "inbound";
+  const peer = connection.peer?.identity;
+  const isMutual = connection.peer !== undefined;
+  return {
+    reporter: isInbound ? ("destination" as const) : ("source" as const),
+    source: parties.source,
+    sourcePrincipal: isMutual ? (isInbound ? peer : own) : undefined,
+    destination: parties.destination,
+    destinationPrincipal: isMutual ? (isInbound ? own : peer) : undefined,
+    service: parties.service,
+    security: isMutual ? ("mutual_tls" as const) : ("none" as const),
+  };
+}
+
+function fieldsOf(connection: OpenConnection) {
+  return {
+    component: connection.direction,
+    client: connection.client,
+    destination: `${connection.destination.ip}:${connection.destination.port}`,
+    peer: connection.peer?.identity,
+    rule: connection.rule,
+  };
+}
+
+function refusalFields(refusal: RefusedConnection) {
+  return {
+    component: refusal.direction,
+    code: refusal.reason,
+    stage: refusal.stage,
+    client: refusal.client,
+    destination: refusal.destination,
+  };
+}

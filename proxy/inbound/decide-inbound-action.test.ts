@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import type { ServerMode } from "../../mesh/policy/types.ts";
+import { decideInboundAction } from "./decide-inbound-action.ts";
+import type { ClientKind } from "./sniff-client.ts";
+import { chooseAlpn } from "./terminate-tls.ts";
+
+const TABLE: readonly [ServerMode, ClientKind["kind"], string][] = [
+  ["STRICT", "mesh_tls", "terminate"],
+  ["STRICT", "other_tls", "terminate"],
+  ["STRICT", "plaintext", "refuse"],
+  ["STRICT", "silent", "terminate"],
+  ["STRICT", "unclear", "terminate"],
+  ["STRICT", "gone", "refuse"],
+  ["PERMISSIVE", "mesh_tls", "terminate"],
+  ["PERMISSIVE", "other_tls", "forward"],
+  ["PERMISSIVE", "plaintext", "forward"],
+  ["PERMISSIVE", "silent", "await_first_speaker"],
+  ["PERMISSIVE", "unclear", "terminate"],
+  ["PERMISSIVE", "gone", "refuse"],
+  ["DISABLE", "mesh_tls", "forward"],
+  ["DISABLE", "other_tls", "forward"],
+  ["DISABLE", "plaintext", "forward"],
+];
+
+describe("what is done with a client", () => {
+  it.each(TABLE)("%s and %s: %s", (mode, kind, action) => {
+    const client: ClientKind = kind === "unclear" ? { kind, message: "noise" } : { kind };
+    expect(decideInboundAction(mode, client).kind).toBe(action);
+  });
+});
+
+describe("the answer to an ALPN offer", () => {
+  it.each([
+    { name: "istio before its relatives", offered: ["istio-peer-exchange", "istio"], chosen: "istio" },
+    {
+      name: "istio's HTTP name when it stands alone",
+      offered: ["istio-http/1.1", "http/1.1"],
+      chosen: "istio-http/1.1",
+    },
+    { name: "never a promise to exchange metadata", offered: ["istio-peer-exchange"], chosen: undefined },
+    { name: "HTTP/1.1 for a client outside the mesh", offered: ["h2", "http/1.1"], chosen: "http/1.1" },
+    { name: "nothing in common", offered: ["ftp"], chosen: undefined },
+  ])("$name", ({ offered, chosen }) => {
+    expect(chooseAlpn(offered, undefined)).toBe(chosen);
+  });
+
+  it("h2 where the application speaks HTTP/2", () => {
+    expect(chooseAlpn(["h2", "http/1.1"], "http2")).toBe("h2");
+  });
+});
