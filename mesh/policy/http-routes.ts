@@ -27,7 +27,7 @@ export function createHttpRoutes(input: HttpRoutesInput): readonly HttpRoute[] {
 
 /** A route's target in full: the host with the VirtualService's namespace, the port as given or the service's only one. */
 export function resolveRouteTarget(
-  input: Pick<HttpRoutesInput, "set" | "settings" | "virtualService">,
+  input: Pick<HttpRoutesInput, "set" | "virtualService"> & { readonly settings: Pick<MeshSettings, "clusterDomain"> },
   destination: RouteDestination,
 ): { readonly host: string; readonly port: number } | { readonly fault: string } {
   const host = expandHost(destination.host, input.virtualService.metadata.namespace, input.settings);

@@ -27,10 +27,19 @@ export const metadataSchema = z.object({
 
 export type ResourceMetadata = Immutable<z.output<typeof metadataSchema>>;
 
+/** Where a resource was written. */
+export interface ResourceOrigin {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
 /** What every resource has. */
 export interface ResourceBase {
   readonly apiVersion: string;
   readonly metadata: ResourceMetadata;
+  /** Absent for resources that were not read from a file. */
+  readonly origin?: ResourceOrigin;
   /** Parts that the document did not carry: applied over an earlier version, that version's parts stay. */
   readonly absent?: readonly ("spec" | "status")[];
   /** Paths of the fields that were left out because they are not supported: `spec.http[0].redirect`. */

@@ -126,6 +126,7 @@ function readKnown(
   }
   reading.resources.push({
     ...parsed.resource,
+    origin: { file: reading.file, line: reading.document.locate(reading.path).line },
     unsupported: unsupported.map((path) => formatFieldPath(["spec", ...path])),
   });
 }

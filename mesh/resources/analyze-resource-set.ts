@@ -1,0 +1,26 @@
+import type { MeshSettings } from "../policy/mesh-settings.ts";
+import { findAuthenticationProblems } from "./analyze-authentication.ts";
+import { findDestinationRuleProblems } from "./analyze-destination-rules.ts";
+import { findRoutingProblems } from "./analyze-routing.ts";
+import type { ConfigProblem } from "./config-problem.ts";
+import type { ResourceSet } from "./resource-set.ts";
+
+/** What the analysis must know of the mesh. */
+export type AnalysisSettings = Pick<MeshSettings, "rootNamespace" | "clusterDomain">;
+
+const DEFAULT_SETTINGS: AnalysisSettings = { rootNamespace: "istio-system", clusterDomain: "cluster.local" };
+
+/**
+ * What is suspicious between resources that are each valid by themselves: rules that lose, that nobody fits, that name
+ * what does not exist. Warnings alone: all of it is in force as written.
+ */
+export function analyzeResourceSet(
+  set: ResourceSet,
+  settings: AnalysisSettings = DEFAULT_SETTINGS,
+): readonly ConfigProblem[] {
+  return [
+    ...findAuthenticationProblems(set, settings),
+    ...findDestinationRuleProblems(set, settings),
+    ...findRoutingProblems(set, settings),
+  ];
+}

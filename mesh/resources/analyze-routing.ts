@@ -1,0 +1,97 @@
+import { expandHost } from "../policy/destination-rules.ts";
+import { expandGatewayName, findServerFault } from "../policy/gateway.ts";
+import { resolveRouteTarget } from "../policy/http-routes.ts";
+import { matchHost } from "../policy/match-host.ts";
+import { findServiceByHost, findTcpPorts } from "../policy/workloads.ts";
+import type { AnalysisSettings } from "./analyze-resource-set.ts";
+import type { ConfigProblem } from "./config-problem.ts";
+import type { ResourceSet } from "./resource-set.ts";
+import { createResourceWarning } from "./resource-warning.ts";
+import type { RouteDestination, VirtualService } from "./virtual-service.ts";
+
+/** Gateways and VirtualServices that ask for what is not served, or name what does not exist. */
+export function findRoutingProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
+  return [
+    ...findUnservedServers(set),
+    ...[...set.virtualServices.values()].flatMap((virtualService) => [
+      ...findMissingGateways(set, virtualService),
+      ...findMissingDestinations(set, settings, virtualService),
+    ]),
+  ];
+}
+
+function findUnservedServers(set: ResourceSet): readonly ConfigProblem[] {
+  return [...set.gateways.values()].flatMap((gateway) =>
+    gateway.spec.servers.flatMap((server, index) => {
+      const fault = findServerFault(server);
+      return fault === undefined ? [] : [createResourceWarning(gateway, `spec.servers[${index}]`, fault)];
+    }),
+  );
+}
+
+function findMissingGateways(set: ResourceSet, virtualService: VirtualService): readonly ConfigProblem[] {
+  const { namespace } = virtualService.metadata;
+  const { gateways } = virtualService.spec;
+  if (gateways.length === 0 || gateways.includes("mesh")) {
+    const message =
+      "routes for sidecars (gateway `mesh`, the default) are not supported yet: only gateways use this resource";
+    return [createResourceWarning(virtualService, "spec.gateways", message), ...missing(gateways)];
+  }
+  return missing(gateways);
+
+  function missing(names: readonly string[]): readonly ConfigProblem[] {
+    return names.flatMap((name, index) => {
+      const full = expandGatewayName(name, namespace);
+      if (name === "mesh" || set.gateways.has(full)) return [];
+      const message = `there is no Gateway ${full}: write NAMESPACE/NAME if it is in another namespace`;
+      return [createResourceWarning(virtualService, `spec.gateways[${index}]`, message)];
+    });
+  }
+}
+
+function findMissingDestinations(
+  set: ResourceSet,
+  settings: AnalysisSettings,
+  virtualService: VirtualService,
+): readonly ConfigProblem[] {
+  return virtualService.spec.http.flatMap((route, index) =>
+    route.route.flatMap(({ destination }, position) => {
+      const fault = findDestinationFault({ set, settings, virtualService }, destination);
+      const field = `spec.http[${index}].route[${position}].destination`;
+      return fault === undefined ? [] : [createResourceWarning(virtualService, field, fault)];
+    }),
+  );
+}
+
+interface RouteContext {
+  readonly set: ResourceSet;
+  readonly settings: AnalysisSettings;
+  readonly virtualService: VirtualService;
+}
+
+function findDestinationFault(context: RouteContext, destination: RouteDestination): string | undefined {
+  const { set, settings, virtualService } = context;
+  const host = expandHost(destination.host, virtualService.metadata.namespace, settings);
+  const service = findServiceByHost(context, host);
+  if (service === undefined) {
+    return `there is no service ${host}: requests are answered 503; write NAME.NAMESPACE.svc.${settings.clusterDomain}`;
+  }
+  const target = resolveRouteTarget(context, destination);
+  if ("fault" in target) return target.fault;
+  if (!findTcpPorts(service).some((port) => port.port === target.port)) return `${host} has no port ${target.port}`;
+  const { subset } = destination;
+  if (subset === undefined || hasSubset(set, settings, { host, subset })) return undefined;
+  return `no DestinationRule for ${host} has the subset ${subset}: requests are answered 503`;
+}
+
+function hasSubset(
+  set: ResourceSet,
+  settings: AnalysisSettings,
+  wanted: { readonly host: string; readonly subset: string },
+): boolean {
+  return [...set.destinationRules.values()].some(
+    (rule) =>
+      matchHost(expandHost(rule.spec.host, rule.metadata.namespace, settings), wanted.host) &&
+      rule.spec.subsets.some((subset) => subset.name === wanted.subset),
+  );
+}
