@@ -74,7 +74,11 @@ describe("import direction", () => {
 
 /** Packages and built-ins that only some files may load; each for a reason that ARCHITECTURE.md gives. */
 const FENCED: readonly { readonly what: RegExp; readonly allowed: RegExp; readonly name: string }[] = [
-  { name: "node-forge", what: /^node-forge/, allowed: /^(ca-agent\/x509\/|proxy\/tls\/(csr\.ts|node-forge-asn1\.d\.ts)$)/ },
+  {
+    name: "node-forge",
+    what: /^node-forge/,
+    allowed: /^(ca-agent\/x509\/|proxy\/tls\/(csr\.ts|node-forge-asn1\.d\.ts)$)/,
+  },
   { name: "koffi", what: /^koffi$/, allowed: /^(proxy\/capture\/original-destination|local\/network-namespace)\.ts$/ },
   { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector)\// },
   { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },

@@ -1,0 +1,27 @@
+# One image for every part; the subcommand chooses: `proxy sidecar`, `control-plane`, `injector`, `capture apply` …
+# Built from the official Node 24, which is also what runs.
+ARG NODE_IMAGE=node:24-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /src
+# The runtime that npm scripts bring along for development is not needed where Node 24 is already there.
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=optional && npm install --no-save --ignore-scripts "@esbuild/linux-$(node -p process.arch)@$(node -p "require('esbuild/package.json').version")"
+COPY . .
+RUN node scripts/bundle.ts
+
+FROM ${NODE_IMAGE}
+# iptables for the init container; the sidecar itself runs no program but Node.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends iptables iproute2 \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --system --gid 1337 entente \
+ && useradd --system --uid 1337 --gid 1337 --no-create-home --shell /usr/sbin/nologin entente
+COPY --from=build --chown=root:root /src/dist /opt/entente
+COPY --from=build --chown=root:root /src/LICENSE /opt/entente/
+ENV NODE_ENV=production
+# The root file system may be read-only: nothing is written but what is mounted. The init container asks for uid 0 and
+# NET_ADMIN in its own security context.
+USER 1337:1337
+ENTRYPOINT ["node", "--disable-warning=DEP0060", "/opt/entente/entente.mjs"]
+CMD ["--help"]

@@ -1,0 +1,44 @@
+import { build } from "esbuild";
+
+export interface BundleOptions {
+  readonly write: boolean;
+  readonly outdir: string;
+}
+
+export interface BundleOutput {
+  readonly path: string;
+  readonly bytes: number;
+  /** The sources that went into it. */
+  readonly inputs: readonly string[];
+  /** The chunks that it loads at once, not on demand. */
+  readonly imports: readonly string[];
+}
+
+/** CommonJS packages ask for built-ins with `require`, which an ES module has not. */
+const BANNER = `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);`;
+
+/** Bundles `cli/main.ts` for Node 24 as ES modules; each subcommand stays a chunk that is loaded on demand. */
+export async function bundleCli(options: BundleOptions): Promise<{ readonly outputs: readonly BundleOutput[] }> {
+  const result = await build({
+    entryPoints: [{ in: "cli/main.ts", out: "entente" }],
+    bundle: true,
+    splitting: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    external: ["koffi"],
+    banner: { js: BANNER },
+    outExtension: { ".js": ".mjs" },
+    legalComments: "none",
+    metafile: true,
+    logLevel: "error",
+    ...options,
+  });
+  const outputs = Object.entries(result.metafile.outputs).map(([path, output]) => ({
+    path,
+    bytes: output.bytes,
+    inputs: Object.keys(output.inputs),
+    imports: output.imports.filter(({ kind }) => kind === "import-statement").map((entry) => entry.path),
+  }));
+  return { outputs };
+}
