@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { errnoOf } from "../../mesh/mesh-error.ts";
 import { TCP_KEEPALIVE_MS } from "../connections/connect-tcp.ts";
+import { listenError } from "../listen-error.ts";
 import { ProxyError } from "../proxy-error.ts";
 import type { OriginalDestination, ReadOriginalDestination } from "./original-destination.ts";
 
@@ -61,7 +61,7 @@ function listen(host: string, options: CaptureListenerOptions): Promise<Server> 
     (socket) => admit(socket, options),
   );
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(error, host, options.port)));
+    server.once("error", (error) => reject(listenError(error, { host, port: options.port })));
     server.listen({ host, port: options.port, ipv6Only: true }, () => resolve(server));
   });
 }
@@ -82,24 +82,6 @@ function admit(socket: Socket, options: CaptureListenerOptions): void {
     return;
   }
   options.onConnection({ socket, destination });
-}
-
-function listenError(error: Error, host: string, port: number): ProxyError {
-  const errno = errnoOf(error);
-  if (errno === "EADDRINUSE") {
-    return new ProxyError(
-      "port_in_use",
-      `port ${port} is in use in this pod; no container may listen on the proxy's ports`,
-      {
-        details: { port, host, errno },
-        cause: error,
-      },
-    );
-  }
-  return new ProxyError("listen_failed", `cannot listen on ${host} port ${port}: ${error.message}`, {
-    details: { port, host, errno },
-    cause: error,
-  });
 }
 
 function closeServer(server: Server): Promise<void> {
