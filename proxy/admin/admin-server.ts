@@ -1,0 +1,72 @@
+import type { Logger } from "../../mesh/runtime.ts";
+import type { CertificatesView } from "./certificates-view.ts";
+import type { ConnectionView, DestinationView } from "./connections-view.ts";
+import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "./local-http-server.ts";
+
+/** What the administration server shows; each is asked anew for every request. */
+export interface AdminViews {
+  /** `undefined`: no certificate yet, or it has expired. */
+  readonly certificates: () => CertificatesView | undefined;
+  readonly destinations: () => readonly DestinationView[];
+  readonly connections: () => readonly ConnectionView[];
+}
+
+export interface AdminServerOptions {
+  /** @default 15000 */
+  readonly port?: number;
+  readonly views: AdminViews;
+  readonly log: Logger;
+}
+
+/** How many connections one answer lists; the total is told beside them. */
+const MAX_LISTED = 1000;
+
+const LOCAL_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
+
+/**
+ * Shows an operator inside the pod what the proxy holds: `kubectl exec` or `kubectl port-forward`, then `/certs`,
+ * `/destinations`, `/connections`, or all of them as `/config_dump`. On loopback alone, for reading alone. A web page
+ * whose name was rebound to 127.0.0.1 sends its own name as Host and gets nothing.
+ */
+export function startAdminServer(options: AdminServerOptions): Promise<LocalHttpServer> {
+  const { views, log, port = 15000 } = options;
+  return startLocalHttpServer({ port, host: "127.0.0.1", log, respond: (asked) => answerAdmin(asked, views) });
+}
+
+function answerAdmin(asked: Asked, views: AdminViews): Answer {
+  const { host } = asked.headers;
+  if (typeof host !== "string" || !LOCAL_HOST.test(host)) {
+    return { status: 403, body: "the administration port answers to localhost, 127.0.0.1 and [::1] alone\n" };
+  }
+  if (asked.method !== "GET") return { status: 405, body: "the administration port is for reading: use GET\n" };
+  switch (asked.path) {
+    case "/":
+      return { status: 200, body: "/certs\n/destinations\n/connections\n/config_dump\n" };
+    case "/certs":
+      return json(showCertificates(views));
+    case "/destinations":
+      return json(showSome("destinations", views.destinations()));
+    case "/connections":
+      return json(showSome("connections", views.connections()));
+    case "/config_dump":
+      return json({
+        certificates: showCertificates(views),
+        ...showSome("destinations", views.destinations()),
+        ...showSome("connections", views.connections()),
+      });
+    default:
+      return { status: 404, body: "there is /certs, /destinations, /connections and /config_dump\n" };
+  }
+}
+
+function showCertificates(views: AdminViews): CertificatesView | { readonly state: "none" } {
+  return views.certificates() ?? { state: "none" };
+}
+
+function showSome(name: "destinations" | "connections", items: readonly unknown[]): Record<string, unknown> {
+  return { [`total_${name}`]: items.length, [name]: items.slice(0, MAX_LISTED) };
+}
+
+function json(value: unknown): Answer {
+  return { status: 200, body: `${JSON.stringify(value, undefined, 2)}\n`, contentType: "application/json" };
+}

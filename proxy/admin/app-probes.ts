@@ -1,0 +1,103 @@
+import { Agent } from "undici";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { connectTcp } from "../connections/connect-tcp.ts";
+import type { Answer } from "./local-http-server.ts";
+import type { AppProbe, HttpCheck, TcpCheck } from "./parse-app-probes.ts";
+
+/** The application's probes, run in kubelet's place. */
+export interface AppProbes {
+  /** Runs the probe that stands at this path; `undefined`: none does. */
+  run(path: string): Promise<Answer | undefined>;
+  close(): Promise<void>;
+}
+
+export interface AppProbesOptions {
+  readonly probes: ReadonlyMap<string, AppProbe>;
+  /** The application must listen on the pod's address, as for every other client. */
+  readonly podIp: string;
+  /** Where probes come from, so that they are not captured. @default "127.0.0.6", or "::6" for an IPv6 pod */
+  readonly sourceIp?: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Runs only what the pod declared: the target is always this pod, and nothing of the caller's request goes further, for
+ * any pod of the cluster may call here and this way leads past mutual TLS. HTTPS is not verified, as kubelet does not.
+ */
+export function createAppProbes(options: AppProbesOptions): AppProbes {
+  const { podIp, clock, sourceIp = podIp.includes(":") ? "::6" : "127.0.0.6" } = options;
+  const agent = new Agent({
+    localAddress: sourceIp,
+    connect: { rejectUnauthorized: false, timeout: 0 },
+    maxHeaderSize: 16_384,
+  });
+  const target: ProbeTarget = { podIp, sourceIp, agent, clock };
+  return {
+    async run(path) {
+      const probe = options.probes.get(path);
+      if (probe === undefined) return undefined;
+      const outcome = await runCheck(probe, target);
+      if (outcome.status >= 400) options.log.debug({ probe: path, status: outcome.status }, outcome.body.trim());
+      return outcome;
+    },
+    close: () => agent.close(),
+  };
+}
+
+interface ProbeTarget {
+  readonly podIp: string;
+  readonly sourceIp: string;
+  readonly agent: Agent;
+  readonly clock: Clock;
+}
+
+function runCheck(probe: AppProbe, target: ProbeTarget): Promise<Answer> {
+  const { check, timeoutMs } = probe;
+  return check.kind === "http" ? checkHttp(check, timeoutMs, target) : checkTcp(check, timeoutMs, target);
+}
+
+async function checkTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
+  const { podIp, sourceIp, clock } = target;
+  const result = await connectTcp({ ip: podIp, port: check.port }, { clock, timeoutMs, localAddress: sourceIp });
+  if (result.kind === "failed") return failed(result.message);
+  result.socket.destroy();
+  return { status: 200, body: "connected\n" };
+}
+
+/** A redirect counts as well, as for kubelet; it is answered with 200, because a redirect without a place is an error. */
+async function checkHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
+  const { podIp, agent, clock } = target;
+  const host = podIp.includes(":") ? `[${podIp}]` : podIp;
+  const overdue = new AbortController();
+  const timer = clock.setTimeout(() => overdue.abort(), timeoutMs);
+  try {
+    const { statusCode, body } = await agent.request({
+      origin: `${check.scheme}://${host}:${check.port}`,
+      path: check.path,
+      method: "GET",
+      headers: headersOf(check),
+      reset: true,
+      signal: overdue.signal,
+    });
+    body.on("error", () => undefined).destroy();
+    const isRedirect = statusCode >= 300 && statusCode < 400;
+    return { status: isRedirect ? 200 : statusCode, body: `the application answered ${statusCode}\n` };
+  } catch (caught) {
+    if (overdue.signal.aborted) return failed(`no answer within ${timeoutMs} ms`);
+    return failed(MeshError.from(caught).message);
+  } finally {
+    timer.cancel();
+  }
+}
+
+function headersOf({ headers }: HttpCheck): string[] {
+  const declared = headers.flatMap(({ name, value }) => [name, value]);
+  const hasAgent = headers.some(({ name }) => name.toLowerCase() === "user-agent");
+  return hasAgent ? declared : ["user-agent", "kube-probe/entente", ...declared];
+}
+
+function failed(reason: string): Answer {
+  return { status: 500, body: `${reason}\n` };
+}

@@ -1,0 +1,59 @@
+import type { X509Certificate } from "node:crypto";
+import { readUriSans } from "../../mesh/identity/x509-san.ts";
+import type { SecureMaterial } from "../tls/secure-context-source.ts";
+
+/** The own certificate and what it is judged by, fit to be shown: there is no key in it. */
+export interface CertificatesView {
+  readonly state: "active";
+  readonly identity: string;
+  /** Grows with every change of the certificate or of the bundle. */
+  readonly generation: number;
+  readonly not_after: string;
+  readonly seconds_left: number;
+  readonly chain: readonly CertificateView[];
+  readonly trust_domains: readonly string[];
+  readonly roots: readonly RootView[];
+}
+
+export interface CertificateView {
+  /** The URI names, as their bytes say. */
+  readonly subject_ids: readonly string[];
+  readonly serial_number: string;
+  readonly not_before: string;
+  readonly not_after: string;
+  readonly sha256: string;
+}
+
+export interface RootView {
+  readonly subject: string;
+  readonly not_after: string;
+  readonly sha256: string;
+}
+
+/** Describes the material in force. */
+export function describeCertificates(material: SecureMaterial, nowMs: number): CertificatesView {
+  return {
+    state: "active",
+    identity: material.identity,
+    generation: material.generation,
+    not_after: new Date(material.notAfterMs).toISOString(),
+    seconds_left: Math.floor((material.notAfterMs - nowMs) / 1000),
+    chain: material.certificates.map(describeCertificate),
+    trust_domains: material.trustDomains,
+    roots: material.roots.map((root) => ({
+      subject: root.subject ?? "",
+      not_after: root.validToDate.toISOString(),
+      sha256: root.fingerprint256,
+    })),
+  };
+}
+
+function describeCertificate(certificate: X509Certificate): CertificateView {
+  return {
+    subject_ids: readUriSans(certificate.raw),
+    serial_number: certificate.serialNumber,
+    not_before: certificate.validFromDate.toISOString(),
+    not_after: certificate.validToDate.toISOString(),
+    sha256: certificate.fingerprint256,
+  };
+}

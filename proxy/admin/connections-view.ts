@@ -1,0 +1,104 @@
+import type { OpenConnection } from "../connections/connection-registry.ts";
+import type { CachedDestination } from "../outbound/destination-cache.ts";
+
+/** One connection that is carried now. */
+export interface ConnectionView {
+  readonly direction: "inbound" | "outbound";
+  readonly client: string;
+  readonly destination: string;
+  readonly endpoint: string;
+  readonly host: string;
+  readonly rule: string;
+  /** `null`: plaintext. */
+  readonly mutual_tls: MutualTlsView | null;
+  readonly open_seconds: number;
+  readonly received_bytes: number;
+  readonly sent_bytes: number;
+}
+
+export interface MutualTlsView {
+  readonly peer: string;
+  readonly version: string;
+  readonly cipher: string;
+  /** Empty inbound: Node tells it to the client's side alone. */
+  readonly key_exchange: string;
+}
+
+/** One destination in use, and what the control plane said of it. */
+export interface DestinationView {
+  readonly target: string;
+  readonly connections: number;
+  /** `pending`: no answer yet. */
+  readonly state: "pending" | "mesh" | "passthrough" | "refused";
+  readonly reason?: string;
+  readonly host?: string;
+  readonly sni?: string;
+  readonly tls_rule?: string;
+  readonly identities?: readonly string[];
+  readonly endpoints?: readonly { readonly address: string; readonly mutual_tls: boolean; readonly pod: string }[];
+}
+
+/** Describes an open connection. */
+export function describeConnection(connection: OpenConnection, nowMs: number): ConnectionView {
+  const { peer } = connection;
+  const bytes = connection.bytes();
+  return {
+    direction: connection.direction,
+    client: connection.client,
+    destination: formatAddress(connection.destination),
+    endpoint: formatAddress(connection.endpoint),
+    host: connection.host,
+    rule: connection.rule,
+    mutual_tls:
+      peer === undefined
+        ? null
+        : {
+            peer: peer.identity,
+            version: peer.tlsVersion,
+            cipher: peer.cipher,
+            key_exchange: peer.keyExchangeGroup,
+          },
+    open_seconds: Math.floor((nowMs - connection.openedAtMs) / 1000),
+    received_bytes: bytes.received,
+    sent_bytes: bytes.sent,
+  };
+}
+
+/** Describes a destination of the cache. */
+export function describeDestination(cached: CachedDestination): DestinationView {
+  const { target, destination, connections } = cached;
+  const common = {
+    target: target.kind === "address" ? formatAddress(target) : formatHostTarget(target),
+    connections,
+  };
+  switch (destination?.kind) {
+    case undefined:
+      return { ...common, state: "pending" };
+    case "passthrough":
+      return { ...common, state: "passthrough" };
+    case "refused":
+      return { ...common, state: "refused", reason: destination.reason };
+    case "mesh":
+      return {
+        ...common,
+        state: "mesh",
+        host: destination.host,
+        sni: destination.sni,
+        tls_rule: destination.tlsRule,
+        identities: destination.identities,
+        endpoints: destination.endpoints.map((endpoint) => ({
+          address: formatAddress(endpoint),
+          mutual_tls: endpoint.mutualTls,
+          pod: endpoint.workload.pod,
+        })),
+      };
+  }
+}
+
+function formatHostTarget(target: { readonly host: string; readonly port: number; readonly subset: string }): string {
+  return target.subset === "" ? `${target.host}:${target.port}` : `${target.host}:${target.port} (${target.subset})`;
+}
+
+function formatAddress({ ip, port }: { readonly ip: string; readonly port: number }): string {
+  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
