@@ -1,0 +1,197 @@
+import { generateKeyPairSync } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { formatSequence } from "./der-writer.ts";
+import { type MintedCertificate, mintLeaf, mintRoot } from "./mint-certificate.ts";
+import { type ChainVerdict, verifyChain } from "./verify-chain.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const validity = { notBefore: new Date("2025-12-31"), notAfter: new Date("2026-01-02") };
+const past = { notBefore: new Date("2020-01-01"), notAfter: new Date("2025-12-31") };
+
+function leafOf(issuer: MintedCertificate): MintedCertificate {
+  return mintLeaf({ issuer, uriSans: ["spiffe://cluster.local/ns/a/sa/b"], ...validity });
+}
+
+function verify(
+  leaf: MintedCertificate,
+  intermediates: readonly MintedCertificate[],
+  roots: readonly MintedCertificate[],
+): ChainVerdict {
+  return verifyChain({
+    leaf: leaf.certificate,
+    intermediates: intermediates.map(({ certificate }) => certificate),
+    roots: roots.map(({ certificate }) => certificate),
+    nowMs: NOW,
+  });
+}
+
+function reasonOf(verdict: ChainVerdict): string {
+  return verdict.kind === "broken" ? verdict.reason : verdict.kind;
+}
+
+describe("verifyChain", () => {
+  const root = mintRoot();
+
+  it("accepts a leaf of a root, and says when the chain ends", () => {
+    const leaf = leafOf(root);
+    const verdict = verify(leaf, [], [root]);
+    expect(verdict).toMatchObject({ kind: "chained", notAfterMs: validity.notAfter.getTime() });
+  });
+
+  it("ends the chain with its shortest-lived link", () => {
+    const short = mintRoot({ issuer: root, commonName: "short", notAfter: new Date("2026-01-01T06:00:00Z") });
+    expect(verify(leafOf(short), [short], [root])).toMatchObject({ notAfterMs: Date.parse("2026-01-01T06:00:00Z") });
+  });
+
+  it("finds its way through intermediates in any order, and passes over strangers", () => {
+    const upper = mintRoot({ issuer: root, commonName: "upper" });
+    const lower = mintRoot({ issuer: upper, commonName: "lower" });
+    const stranger = mintRoot({ commonName: "stranger" });
+    expect(verify(leafOf(lower), [stranger, upper, lower], [root]).kind).toBe("chained");
+  });
+
+  it("tries every root of one name: two roots are believed while one replaces the other", () => {
+    const next = mintRoot();
+    expect(verify(leafOf(next), [], [root, next]).kind).toBe("chained");
+    expect(verify(leafOf(root), [], [root, next]).kind).toBe("chained");
+  });
+
+  it("follows a cross certificate of the new root by the old one", () => {
+    const next = mintRoot({ commonName: "next root" });
+    const cross = mintRoot({ issuer: root, commonName: "next root", key: next.key });
+    expect(verify(leafOf(next), [cross], [root]).kind).toBe("chained");
+  });
+
+  it("accepts a root that was renewed with the same key", () => {
+    const renewed = mintRoot({ key: root.key });
+    expect(verify(leafOf(root), [], [renewed]).kind).toBe("chained");
+  });
+
+  it("accepts RSA authorities of 2048 bits", () => {
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const rsa = mintRoot({ key: privateKey });
+    expect(verify(leafOf(rsa), [], [rsa]).kind).toBe("chained");
+  });
+
+  it.each([
+    {
+      name: "a root of the same name and another key",
+      chain: () => [leafOf(mintRoot()), [], [root]],
+      reason: "unknown_root",
+    },
+    { name: "no roots at all", chain: () => [leafOf(root), [], []], reason: "unknown_root" },
+    {
+      name: "a missing intermediate",
+      chain: () => [leafOf(mintRoot({ issuer: root, commonName: "sub" })), [], [root]],
+      reason: "unknown_root",
+    },
+    {
+      name: "a self-signed leaf",
+      chain: () => {
+        const self = mintRoot({ ca: false, commonName: "self" });
+        return [self, [self], [root]];
+      },
+      reason: "unknown_root",
+    },
+    {
+      name: "a workload's certificate as issuer",
+      chain: () => {
+        const workload = mintRoot({ issuer: root, ca: false, commonName: "workload" });
+        return [leafOf(workload), [workload], [root]];
+      },
+      reason: "not_an_authority",
+    },
+    {
+      name: "an expired leaf",
+      chain: () => [mintLeaf({ issuer: root, uriSans: [], ...past }), [], [root]],
+      reason: "expired",
+    },
+    {
+      name: "a leaf of tomorrow",
+      chain: () => [
+        mintLeaf({ issuer: root, uriSans: [], notBefore: new Date("2026-01-02"), notAfter: new Date("2026-01-03") }),
+        [],
+        [root],
+      ],
+      reason: "not_yet_valid",
+    },
+    {
+      name: "an expired intermediate",
+      chain: () => {
+        const old = mintRoot({ issuer: root, commonName: "old", ...past });
+        return [leafOf(old), [old], [root]];
+      },
+      reason: "expired",
+    },
+    {
+      name: "an expired root",
+      chain: () => {
+        const old = mintRoot(past);
+        return [leafOf(old), [], [old]];
+      },
+      reason: "expired",
+    },
+    {
+      name: "an authority below one that allows none",
+      chain: () => {
+        const narrow = mintRoot({ pathLength: 0, commonName: "narrow" });
+        const sub = mintRoot({ issuer: narrow, commonName: "sub" });
+        return [leafOf(sub), [sub], [narrow]];
+      },
+      reason: "unsupported_constraint",
+    },
+    {
+      name: "name constraints, which are not evaluated",
+      chain: () => {
+        const extensions = [{ oid: "2.5.29.30", critical: true, der: formatSequence() }];
+        const bound = mintRoot({ extensions, commonName: "bound" });
+        return [leafOf(bound), [], [bound]];
+      },
+      reason: "unsupported_constraint",
+    },
+    {
+      name: "an authority with an RSA key of 1024 bits",
+      chain: () => {
+        const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 1024 });
+        const weak = mintRoot({ key: privateKey, commonName: "weak" });
+        return [leafOf(weak), [], [weak]];
+      },
+      reason: "weak_key",
+    },
+    {
+      name: "eleven intermediates",
+      chain: () => [leafOf(root), Array.from({ length: 11 }, () => mintRoot({ issuer: root })), [root]],
+      reason: "chain_too_long",
+    },
+    {
+      name: "a chain of seven certificates",
+      chain: () => {
+        const chain = [root];
+        for (let depth = 1; depth <= 5; depth += 1) {
+          chain.unshift(mintRoot({ issuer: chain[0] ?? root, commonName: `depth ${depth}` }));
+        }
+        return [leafOf(chain[0] ?? root), chain.slice(0, -1), [root]];
+      },
+      reason: "chain_too_long",
+    },
+  ] satisfies { name: string; chain: () => Parameters<typeof verify>; reason: string }[])(
+    "refuses $name",
+    ({ chain, reason }) => {
+      expect(reasonOf(verify(...chain()))).toBe(reason);
+    },
+  );
+
+  it("ends soon when a stranger sends many authorities that all signed each other", () => {
+    const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+    const base = mintRoot({ key, commonName: "loop" });
+    const loop = Array.from({ length: 10 }, () => mintRoot({ key, issuer: base, commonName: "loop" }));
+    expect(verify(leafOf(base), loop, [root]).kind).toBe("broken");
+  });
+
+  it("names now, notBefore and notAfter of a certificate that is out of date", () => {
+    const verdict = verify(mintLeaf({ issuer: root, uriSans: [], ...past }), [], [root]);
+    expect(verdict.kind === "broken" && verdict.message).toMatch(
+      /now 2026-01-01T00:00:00.000Z, notBefore 2020-01-01T00:00:00.000Z, notAfter 2025-12-31T00:00:00.000Z/,
+    );
+  });
+});
