@@ -1,0 +1,121 @@
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { CaError } from "../ca-error.ts";
+
+/** The names of Istio's `cacerts` secret. */
+export const AUTHORITY_FILE = {
+  certificate: "ca-cert.pem",
+  key: "ca-key.pem",
+  roots: "root-cert.pem",
+  chain: "cert-chain.pem",
+} as const;
+
+/** The PEM texts of an authority as they lie on disk. */
+export interface AuthorityFiles {
+  readonly directory: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  /** Absent: the certificate is its own root. */
+  readonly rootsPem: string | undefined;
+  readonly chainPem: string | undefined;
+}
+
+/**
+ * Who may touch the files. `private`: we made them, so nobody else may even look. `mounted`: somebody put them there,
+ * such as a Kubernetes secret, whose directory is open and whose key a group may read; then nobody else may read the key
+ * or put files in place of others.
+ */
+export type FileProtection = "private" | "mounted";
+
+const OTHERS = 0o077;
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+/** Group may read a mounted key, nothing else. */
+const KEY_OTHERS = 0o037;
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/**
+ * Reads the files of an authority.
+ * @returns undefined where there are none at all; a part of them alone is an error.
+ */
+export async function readAuthorityFiles(
+  directory: string,
+  protection: FileProtection,
+): Promise<AuthorityFiles | undefined> {
+  const [certificatePem, keyPem, rootsPem, chainPem] = await Promise.all([
+    readPem(join(directory, AUTHORITY_FILE.certificate)),
+    readPem(join(directory, AUTHORITY_FILE.key)),
+    readPem(join(directory, AUTHORITY_FILE.roots)),
+    readPem(join(directory, AUTHORITY_FILE.chain)),
+  ]);
+  if ([certificatePem, keyPem, rootsPem, chainPem].every((pem) => pem === undefined)) return undefined;
+  if (certificatePem === undefined) throw missingFile(directory, AUTHORITY_FILE.certificate);
+  if (keyPem === undefined) throw missingFile(directory, AUTHORITY_FILE.key);
+  await checkDirectory(directory, protection);
+  await checkKeyFile(join(directory, AUTHORITY_FILE.key), protection);
+  return { directory, certificatePem, keyPem, rootsPem, chainPem };
+}
+
+/** Makes the directory, or checks that one that was there is ours alone. */
+export async function preparePrivateDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (caught) {
+    throw unusable(directory, caught);
+  }
+  await checkDirectory(directory, "private");
+}
+
+async function checkDirectory(directory: string, protection: FileProtection): Promise<void> {
+  const { mode } = await stat(directory);
+  if (protection === "private" && (mode & OTHERS) !== 0) {
+    throw loose(directory, mode, `run "chmod 700 ${directory}", or name a directory inside it, which will be made`);
+  }
+  if (protection === "mounted" && (mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) {
+    throw loose(directory, mode, `others can put their own key there: run "chmod go-w ${directory}"`);
+  }
+}
+
+async function checkKeyFile(path: string, protection: FileProtection): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & (protection === "private" ? OTHERS : KEY_OTHERS)) === 0) return;
+  const mend =
+    protection === "private"
+      ? `run "chmod 600 ${path}"`
+      : `run "chmod 600 ${path}", or for a mounted secret set "defaultMode: 0400"`;
+  throw loose(path, mode, `${mend}; if others can have read the key, make a new one`);
+}
+
+async function readPem(path: string): Promise<string | undefined> {
+  try {
+    const { size } = await stat(path);
+    if (size > MAX_FILE_BYTES) throw new CaError("authority_files", `${path} has ${size} bytes: this is no PEM file`);
+    return await readFile(path, "utf8");
+  } catch (caught) {
+    if (caught instanceof Error && errnoOf(caught) === "ENOENT") return undefined;
+    throw caught instanceof CaError ? caught : unusable(path, caught);
+  }
+}
+
+function missingFile(directory: string, name: string): CaError {
+  const path = join(directory, name);
+  return new CaError(
+    "authority_files",
+    `${path} is missing while others of the authority's files are there: restore it, or move all of ` +
+      `${Object.values(AUTHORITY_FILE).join(", ")} away to have a new authority made, which every workload must learn`,
+    { details: { path } },
+  );
+}
+
+function loose(path: string, mode: number, mend: string): CaError {
+  const octal = (mode & 0o7777).toString(8).padStart(4, "0");
+  return new CaError("authority_permissions", `${path} has the mode ${octal}, too open for an authority: ${mend}`, {
+    details: { path },
+  });
+}
+
+function unusable(path: string, caught: unknown): CaError {
+  const reason = caught instanceof Error ? caught.message : String(caught);
+  return new CaError("authority_files", `${path} cannot be used: ${reason}`, { cause: caught, details: { path } });
+}

@@ -1,0 +1,149 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import { CaError } from "../ca-error.ts";
+import {
+  type CertificateTemplate,
+  createSerialNumber,
+  formatName,
+  type RandomBytes,
+  signCertificate,
+  signCertificateSync,
+} from "../x509/certificate.ts";
+import { parseCertificateRequest } from "../x509/certificate-request.ts";
+import { type AlternativeName, formatLeafExtensions, type LeafExtensionsInput } from "../x509/extensions.ts";
+import { BACKDATE_MS } from "./self-signed-root.ts";
+import type { SigningMaterial } from "./signing-material.ts";
+
+/** Signs the mesh's certificates. */
+export interface Authority {
+  /**
+   * Signs the public key of a request for an identity; whatever else the request says is passed over. The lifetime ends
+   * with the authority's own at the latest. Throws a CaError for a request that is not acceptable.
+   * @returns PEM, each with a newline at its end: the leaf, the intermediates, and last the whole root bundle.
+   */
+  signWorkload(request: WorkloadRequest): Promise<readonly string[]>;
+  /** A new key and certificate for one of the control plane's own servers. */
+  signServing(request: ServingRequest): ServingPair;
+  /** The roots to believe, one PEM certificate each. */
+  roots(): readonly string[];
+  /** Calls with each later list of roots. Returns how to stop. */
+  subscribe(listener: (roots: readonly string[]) => void): () => void;
+  expiry(): AuthorityExpiry;
+}
+
+export interface WorkloadRequest {
+  /** PKCS#10, PEM. */
+  readonly csrPem: string;
+  /** The authenticated caller. */
+  readonly identity: SpiffeId;
+  readonly lifetimeMs: number;
+}
+
+export interface ServingRequest {
+  readonly dnsNames: readonly string[];
+  readonly lifetimeMs: number;
+}
+
+export interface ServingPair {
+  /** Leaf first, without the root. */
+  readonly certificateChainPem: string;
+  /** PKCS#8. */
+  readonly privateKeyPem: string;
+  readonly notAfterMs: number;
+}
+
+/** Epoch milliseconds. */
+export interface AuthorityExpiry {
+  readonly rootNotAfterMs: number;
+  /** The first end among the signing certificate and all above it. */
+  readonly chainNotAfterMs: number;
+}
+
+const DNS_NAME = /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+const MAX_DNS_NAME_BYTES = 253;
+
+/** What an authority signs with. */
+export interface Signer {
+  readonly material: SigningMaterial;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+}
+
+export function createAuthority(signer: Signer): Authority {
+  const { material } = signer;
+  return {
+    signWorkload: async ({ csrPem, identity, lifetimeMs }) =>
+      await signWorkloadKey(signer, { publicKey: parseCertificateRequest(csrPem), identity, lifetimeMs }),
+    signServing: (request) => signServing(signer, request),
+    roots: () => material.roots,
+    // The roots of a running authority do not change yet; subscribers are ready for when they do.
+    subscribe: () => () => undefined,
+    expiry: () => ({ rootNotAfterMs: material.rootNotAfterMs, chainNotAfterMs: material.notAfterMs }),
+  };
+}
+
+/** A workload's key that has been found fit. */
+export interface WorkloadKey {
+  readonly publicKey: KeyObject;
+  readonly identity: SpiffeId;
+  readonly lifetimeMs: number;
+}
+
+/** The signing half of `Authority.signWorkload`. */
+export async function signWorkloadKey(signer: Signer, workload: WorkloadKey): Promise<readonly string[]> {
+  const { publicKey, identity, lifetimeMs } = workload;
+  const names: readonly AlternativeName[] = [{ kind: "uri", value: identity }];
+  const template = formatLeaf(signer, { publicKey, names, usages: ["server", "client"], lifetimeMs });
+  const leaf = await signCertificate(template, signer.material.key);
+  return [leaf, ...signer.material.intermediates, signer.material.roots.join("")];
+}
+
+function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingRequest): ServingPair {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  // No URI among the names and no client usage: it can never pass as a workload.
+  const names = dnsNames.map((name): AlternativeName => ({ kind: "dns", value: parseDnsName(name) }));
+  if (names.length === 0) throw new CaError("dns_name", "a server certificate needs at least one DNS name");
+  const template = formatLeaf(signer, { publicKey, names, usages: ["server"], lifetimeMs });
+  const leaf = signCertificateSync(template, signer.material.key);
+  return {
+    certificateChainPem: [leaf, ...signer.material.intermediates].join(""),
+    privateKeyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    notAfterMs: template.notAfterMs,
+  };
+}
+
+interface LeafInput {
+  readonly publicKey: KeyObject;
+  readonly names: readonly AlternativeName[];
+  readonly usages: LeafExtensionsInput["usages"];
+  readonly lifetimeMs: number;
+}
+
+function formatLeaf({ material, clock, randomBytes }: Signer, leaf: LeafInput): CertificateTemplate {
+  const nowMs = clock.now();
+  if (!(nowMs < material.notAfterMs)) {
+    throw new CaError(
+      "authority_expired",
+      `the authority's certificate ended at ${new Date(material.notAfterMs).toISOString()}, ` +
+        `it is ${new Date(nowMs).toISOString()}: renew it, nothing can be signed until then`,
+    );
+  }
+  const { publicKey, usages, names } = leaf;
+  return {
+    serialNumber: createSerialNumber(randomBytes),
+    issuerName: material.name,
+    subjectName: formatName(),
+    notBeforeMs: nowMs - BACKDATE_MS,
+    notAfterMs: Math.floor(Math.min(nowMs + leaf.lifetimeMs, material.notAfterMs) / 1000) * 1000,
+    publicKey,
+    extensions: formatLeafExtensions({ publicKey, usages, names, issuerKeyIdentifier: material.keyIdentifier }),
+  };
+}
+
+function parseDnsName(name: string): string {
+  if (name.length > MAX_DNS_NAME_BYTES || !DNS_NAME.test(name)) {
+    throw new CaError("dns_name", `${JSON.stringify(name)} is not a DNS name for a server certificate`);
+  }
+  return name;
+}

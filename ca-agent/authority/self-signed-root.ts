@@ -1,0 +1,82 @@
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { mkdtemp, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { createSerialNumber, formatName, type RandomBytes, signCertificateSync } from "../x509/certificate.ts";
+import { formatRootExtensions } from "../x509/extensions.ts";
+import { AUTHORITY_FILE } from "./authority-files.ts";
+
+/** A certificate and its private key (PKCS#8), PEM. */
+export interface RootPair {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+const DAY_MS = 86_400_000;
+/** Ten years, as Istio's. */
+const ROOT_LIFETIME_MS = 3650 * DAY_MS;
+/** `ub-organization-name` (RFC 5280, appendix A.1). */
+const MAX_ORGANIZATION_LENGTH = 64;
+/** For clocks that are behind ours. */
+export const BACKDATE_MS = 2 * 60_000;
+
+/** Makes a root: ECDSA P-256, its organisation is the trust domain. */
+export function createSelfSignedRoot(input: {
+  readonly trustDomain: TrustDomain;
+  readonly nowMs: number;
+  readonly randomBytes: RandomBytes;
+}): RootPair {
+  const pair = generateKeyPairSync("ec", {
+    namedCurve: "P-256",
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  const key = createPrivateKey(pair.privateKey);
+  const name = formatName(input.trustDomain.slice(0, MAX_ORGANIZATION_LENGTH));
+  const template = {
+    serialNumber: createSerialNumber(input.randomBytes),
+    issuerName: name,
+    subjectName: name,
+    notBeforeMs: input.nowMs - BACKDATE_MS,
+    notAfterMs: input.nowMs + ROOT_LIFETIME_MS,
+    publicKey: key,
+    extensions: formatRootExtensions(key),
+  };
+  return { certificatePem: signCertificateSync(template, key), keyPem: pair.privateKey };
+}
+
+/**
+ * Keeps a root in `parent/name`, all of it or nothing: the files are written and synced in a directory beside it, which
+ * then takes the name in one step. Of several processes that do so at once exactly one succeeds, because a directory
+ * that is not empty cannot be replaced.
+ * @returns false where another root is there already; that one holds.
+ */
+export async function keepRoot(parent: string, name: string, root: RootPair): Promise<boolean> {
+  // mkdtemp makes it 0700.
+  const draft = await mkdtemp(join(parent, `.${name}-`));
+  try {
+    await writeDurably(join(draft, AUTHORITY_FILE.key), root.keyPem);
+    await writeDurably(join(draft, AUTHORITY_FILE.certificate), root.certificatePem);
+    await syncDirectory(draft);
+    await rename(draft, join(parent, name));
+    await syncDirectory(parent);
+    return true;
+  } catch (caught) {
+    await rm(draft, { recursive: true, force: true });
+    const code = caught instanceof Error ? errnoOf(caught) : undefined;
+    if (code === "ENOTEMPTY" || code === "EEXIST") return false;
+    throw caught;
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  await using file = await open(path, "wx", 0o600);
+  await file.writeFile(text);
+  await file.sync();
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, "r");
+  await directory.sync();
+}

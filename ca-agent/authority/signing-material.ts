@@ -1,0 +1,119 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { join } from "node:path";
+import { verifyChain } from "../../mesh/identity/verify-chain.ts";
+import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensions.ts";
+import { CaError } from "../ca-error.ts";
+import { readOctetString } from "../x509/der-values.ts";
+import { splitCertificates } from "../x509/pem.ts";
+import { findKeyFault, keyIdentifier } from "../x509/public-key.ts";
+import { readSubjectName } from "../x509/subject-name.ts";
+import { AUTHORITY_FILE, type AuthorityFiles } from "./authority-files.ts";
+
+/** An authority that has been found fit to sign. */
+export interface SigningMaterial {
+  readonly certificate: X509Certificate;
+  readonly key: KeyObject;
+  /** The subject of the certificate, DER. */
+  readonly name: Buffer;
+  readonly keyIdentifier: Buffer;
+  /** What goes along with a leaf, PEM: the signing certificate first, roots excluded; none if a root signs. */
+  readonly intermediates: readonly string[];
+  /** One PEM certificate each. */
+  readonly roots: readonly string[];
+  /** When the first certificate from the signer to its root ends. */
+  readonly notAfterMs: number;
+  readonly rootNotAfterMs: number;
+}
+
+/** Reads the files and checks them as a whole; throws a CaError that names the file and the mend. */
+export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): SigningMaterial {
+  const certificatePath = join(files.directory, AUTHORITY_FILE.certificate);
+  const [certificate] = parseCertificates(files.certificatePem, certificatePath);
+  if (certificate === undefined) throw new CaError("authority_files", `${certificatePath} holds no PEM certificate`);
+  const key = parseKey(files, certificate);
+  const roots = parseRoots(files, certificate);
+  const chain = parseCertificates(files.chainPem ?? "", join(files.directory, AUTHORITY_FILE.chain));
+  if (!certificate.ca) {
+    throw new CaError(
+      "authority_chain",
+      `${certificatePath} is not a certificate authority's certificate (CA:TRUE is missing): use one that may sign`,
+    );
+  }
+  const verdict = verifyChain({ leaf: certificate, intermediates: chain, roots, nowMs });
+  if (verdict.kind === "broken") throw brokenChain(files, verdict.reason, verdict.message);
+  const root = verdict.path.at(-1) ?? certificate;
+  return {
+    certificate,
+    key,
+    name: readSubjectName(certificate.raw),
+    keyIdentifier: issuerKeyIdentifier(certificate),
+    intermediates: certificate.raw.equals(root.raw) ? [] : verdict.path.slice(0, -1).map(formatCertificate),
+    roots: roots.map(formatCertificate),
+    notAfterMs: verdict.notAfterMs,
+    rootNotAfterMs: root.validToDate.getTime(),
+  };
+}
+
+function parseKey(files: AuthorityFiles, certificate: X509Certificate): KeyObject {
+  const path = join(files.directory, AUTHORITY_FILE.key);
+  const key = importKey(files.keyPem, path);
+  if (!certificate.checkPrivateKey(key)) {
+    throw new CaError(
+      "authority_key",
+      `${path} is not the key of ${AUTHORITY_FILE.certificate} beside it: put the pair back that belongs together`,
+    );
+  }
+  const fault = findKeyFault(key);
+  if (fault !== undefined) throw new CaError("authority_key", `${path}: ${fault}`);
+  return key;
+}
+
+function importKey(pem: string, path: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (caught) {
+    throw new CaError("authority_key", `${path} holds no private key that can be read: use PEM without a password`, {
+      cause: caught,
+    });
+  }
+}
+
+function parseRoots(files: AuthorityFiles, certificate: X509Certificate): readonly X509Certificate[] {
+  if (files.rootsPem === undefined) return [certificate];
+  const path = join(files.directory, AUTHORITY_FILE.roots);
+  const roots = parseCertificates(files.rootsPem, path);
+  if (roots.length === 0) throw new CaError("authority_files", `${path} holds no PEM certificate`);
+  const stranger = roots.find((root) => !root.ca);
+  if (stranger !== undefined) {
+    throw new CaError("authority_chain", `${path} holds certificate ${stranger.serialNumber}, which is no authority`);
+  }
+  return roots;
+}
+
+function parseCertificates(pem: string, path: string): readonly X509Certificate[] {
+  try {
+    return splitCertificates(pem).map((block) => new X509Certificate(block));
+  } catch (caught) {
+    throw new CaError("authority_files", `${path} holds a certificate that cannot be read`, { cause: caught });
+  }
+}
+
+function brokenChain(files: AuthorityFiles, reason: string, message: string): CaError {
+  const { certificate, chain, roots } = AUTHORITY_FILE;
+  const where = `${join(files.directory, certificate)} does not lead to its root`;
+  const mend =
+    reason === "expired"
+      ? "renew it"
+      : `check that ${roots} is the root of ${certificate} and that ${chain} holds what lies between`;
+  return new CaError("authority_chain", `${where}: ${message}; ${mend}`, { details: { reason } });
+}
+
+/** The issuer's own subject key identifier, because that is what verifiers compare; computed where it has none. */
+function issuerKeyIdentifier(certificate: X509Certificate): Buffer {
+  const extension = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier);
+  return extension === undefined ? keyIdentifier(certificate.publicKey) : readOctetString(extension.value);
+}
+
+function formatCertificate(certificate: X509Certificate): string {
+  return certificate.toString();
+}

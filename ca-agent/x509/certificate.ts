@@ -1,0 +1,85 @@
+import { type KeyObject, sign } from "node:crypto";
+import { promisify } from "node:util";
+import {
+  type DerValue,
+  formatBitString,
+  formatDer,
+  formatExplicit,
+  formatInteger,
+  formatOid,
+  formatSequence,
+  formatSet,
+  formatTime,
+  formatUtf8String,
+  parseDer,
+} from "./der-values.ts";
+import { formatPem } from "./pem.ts";
+import { formatPublicKey } from "./public-key.ts";
+import { formatSignatureAlgorithm } from "./signature-algorithm.ts";
+
+/** Everything a certificate says. */
+export interface CertificateTemplate {
+  /** From `createSerialNumber`. */
+  readonly serialNumber: Uint8Array;
+  /** The issuer's Name, DER, copied octet by octet: names are compared by their octets. */
+  readonly issuerName: Uint8Array;
+  readonly subjectName: Uint8Array;
+  readonly notBeforeMs: number;
+  /** Rounded down to the second. */
+  readonly notAfterMs: number;
+  readonly publicKey: KeyObject;
+  readonly extensions: readonly DerValue[];
+}
+
+export type RandomBytes = (size: number) => Uint8Array;
+
+const X509_V3 = Uint8Array.of(2);
+const ORGANIZATION_NAME = "2.5.4.10";
+const signInThreadPool = promisify(sign);
+
+/** A Name with an organisation, or, without one, the empty Name of workloads. */
+export function formatName(organization?: string): Buffer {
+  if (organization === undefined) return formatDer(formatSequence([]));
+  const attribute = formatSequence([formatOid(ORGANIZATION_NAME), formatUtf8String(organization)]);
+  return formatDer(formatSequence([formatSet([attribute])]));
+}
+
+/**
+ * 16 random octets, of which the first two bits are fixed: always positive, never zero, never padded (RFC 5280,
+ * section 4.1.2.2). 126 random bits: a serial says nothing about the one before.
+ */
+export function createSerialNumber(randomBytes: RandomBytes): Uint8Array {
+  const octets = Uint8Array.from(randomBytes(16));
+  octets[0] = ((octets[0] ?? 0) & 0x3f) | 0x40;
+  return octets;
+}
+
+/** Signs on the calling thread: for the few certificates that the control plane makes for itself. PEM. */
+export function signCertificateSync(template: CertificateTemplate, issuerKey: KeyObject): string {
+  const unsigned = formatUnsigned(template, issuerKey);
+  return assemble(unsigned, issuerKey, sign("sha256", formatDer(unsigned), issuerKey));
+}
+
+/** Signs in the thread pool: an RSA authority would hold the event loop for milliseconds a signature. PEM. */
+export async function signCertificate(template: CertificateTemplate, issuerKey: KeyObject): Promise<string> {
+  const unsigned = formatUnsigned(template, issuerKey);
+  return assemble(unsigned, issuerKey, await signInThreadPool("sha256", formatDer(unsigned), issuerKey));
+}
+
+function formatUnsigned(template: CertificateTemplate, issuerKey: KeyObject): DerValue {
+  return formatSequence([
+    formatExplicit(0, [formatInteger(X509_V3)]),
+    formatInteger(template.serialNumber),
+    formatSignatureAlgorithm(issuerKey),
+    parseDer(template.issuerName),
+    formatSequence([formatTime(template.notBeforeMs), formatTime(template.notAfterMs)]),
+    parseDer(template.subjectName),
+    parseDer(formatPublicKey(template.publicKey)),
+    formatExplicit(3, [formatSequence(template.extensions)]),
+  ]);
+}
+
+function assemble(unsigned: DerValue, issuerKey: KeyObject, signature: Uint8Array): string {
+  const certificate = formatSequence([unsigned, formatSignatureAlgorithm(issuerKey), formatBitString(signature)]);
+  return formatPem("CERTIFICATE", formatDer(certificate));
+}

@@ -1,0 +1,74 @@
+import type { KeyObject } from "node:crypto";
+import { EXTENSION_OID } from "../../mesh/identity/x509-extensions.ts";
+import {
+  type DerValue,
+  formatBitString,
+  formatBoolean,
+  formatDer,
+  formatImplicit,
+  formatOctetString,
+  formatOid,
+  formatSequence,
+} from "./der-values.ts";
+import { keyIdentifier } from "./public-key.ts";
+
+/** A name in the subject alternative name extension. */
+export type AlternativeName = { readonly kind: "uri" | "dns"; readonly value: string };
+
+const NAME_TAG = { dns: 2, uri: 6 } as const;
+const USAGE_OID = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
+/** KeyUsage as a BIT STRING: the octet, and how many of its low bits are unused (RFC 5280, section 4.2.1.3). */
+const KEY_USAGE = {
+  sign: { octet: 0x80, unusedBits: 7 },
+  signAndEncipher: { octet: 0xa0, unusedBits: 5 },
+  authority: { octet: 0x06, unusedBits: 1 },
+} as const;
+
+export interface LeafExtensionsInput {
+  readonly publicKey: KeyObject;
+  readonly issuerKeyIdentifier: Uint8Array;
+  readonly usages: readonly (keyof typeof USAGE_OID)[];
+  readonly names: readonly AlternativeName[];
+}
+
+/**
+ * The extensions of an end entity. The names are critical because the subject is empty (RFC 5280, section 4.2.1.6).
+ * Key encipherment is for RSA keys alone: with an EC key it means nothing (RFC 5480, section 3).
+ */
+export function formatLeafExtensions(input: LeafExtensionsInput): readonly DerValue[] {
+  const keyUsage = input.publicKey.asymmetricKeyType === "rsa" ? "signAndEncipher" : "sign";
+  return [
+    formatKeyUsage(keyUsage),
+    extension(EXTENSION_OID.extendedKeyUsage, formatSequence(input.usages.map((usage) => formatOid(USAGE_OID[usage])))),
+    criticalExtension(EXTENSION_OID.basicConstraints, formatSequence([])),
+    extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(input.publicKey))),
+    extension(EXTENSION_OID.authorityKeyIdentifier, formatSequence([formatImplicit(0, input.issuerKeyIdentifier)])),
+    criticalExtension(EXTENSION_OID.subjectAltName, formatSequence(input.names.map(formatAlternativeName))),
+  ];
+}
+
+/** The extensions of a self-signed root. It needs no authority key identifier (RFC 5280, section 4.2.1.1). */
+export function formatRootExtensions(publicKey: KeyObject): readonly DerValue[] {
+  return [
+    formatKeyUsage("authority"),
+    criticalExtension(EXTENSION_OID.basicConstraints, formatSequence([formatBoolean(true)])),
+    extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(publicKey))),
+  ];
+}
+
+function formatKeyUsage(usage: keyof typeof KEY_USAGE): DerValue {
+  const { octet, unusedBits } = KEY_USAGE[usage];
+  return criticalExtension(EXTENSION_OID.keyUsage, formatBitString(Uint8Array.of(octet), unusedBits));
+}
+
+function formatAlternativeName(name: AlternativeName): DerValue {
+  return formatImplicit(NAME_TAG[name.kind], Buffer.from(name.value, "latin1"));
+}
+
+function extension(oid: string, value: DerValue): DerValue {
+  return formatSequence([formatOid(oid), formatOctetString(formatDer(value))]);
+}
+
+function criticalExtension(oid: string, value: DerValue): DerValue {
+  return formatSequence([formatOid(oid), formatBoolean(true), formatOctetString(formatDer(value))]);
+}

@@ -1,0 +1,27 @@
+/** One PEM block (RFC 7468), with nothing but white space around it. */
+export function parsePem(text: string, labels: readonly string[]): Buffer {
+  const match = /^\s*-----BEGIN ([A-Z ]+)-----([A-Za-z0-9+/=\s]+)-----END ([A-Z ]+)-----\s*$/.exec(text);
+  const [, label, body = "", endLabel] = match ?? [];
+  if (label === undefined || label !== endLabel || !labels.includes(label)) {
+    throw new Error(`there is no single PEM block "${labels.join('" or "')}"`);
+  }
+  const base64 = body.replace(/\s+/g, "");
+  const der = Buffer.from(base64, "base64");
+  if (der.toString("base64") !== base64) throw new Error("the PEM block is not base64");
+  return der;
+}
+
+/** Ends with a newline. */
+export function formatPem(label: string, der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
+}
+
+/** Every certificate of a text, one PEM each; comments between them are passed over, as OpenSSL does. */
+export function splitCertificates(text: string): readonly string[] {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => `${block}\n`);
+}
