@@ -1,0 +1,21 @@
+import { MeshError } from "../../mesh/mesh-error.ts";
+
+/**
+ * Why a pod's traffic could not be captured.
+ * - `invalid_value` a port, address range or interface that is not one
+ * - `iptables_missing`, `iproute2_missing` a program that is not installed
+ * - `not_permitted` the process is not root or lacks NET_ADMIN
+ * - `kernel_module_missing` the node's kernel cannot do what a rule asks
+ * - `iptables_failed` anything else that iptables or ip said
+ * - `capture_not_in_force` the rules were accepted, and are not there when read back
+ */
+export type CaptureErrorCode =
+  | "invalid_value"
+  | "iptables_missing"
+  | "iproute2_missing"
+  | "not_permitted"
+  | "kernel_module_missing"
+  | "iptables_failed"
+  | "capture_not_in_force";
+
+export class CaptureError extends MeshError<CaptureErrorCode> {}
