@@ -11,8 +11,9 @@ import {
   sign,
   X509Certificate,
 } from "node:crypto";
+import { DER_TAG, DerReader } from "./der-reader.ts";
 import { formatDer, formatInteger, formatOid, formatSequence, formatTime } from "./der-writer.ts";
-import { EXTENSION_OID } from "./x509-extensions.ts";
+import { EXTENSION_OID, readExtensions } from "./x509-extensions.ts";
 
 /** A certificate with its private key (EC P-256 unless another was given). */
 export interface MintedCertificate {
@@ -137,7 +138,10 @@ function mint(input: MintInput): MintedCertificate {
     formatSequence(formatTime(input.notBefore), formatTime(input.notAfter)),
     input.subject,
     createPublicKey(input.key).export({ type: "spki", format: "der" }),
-    formatDer(0xa3, formatSequence(...[issuerKeyIdentifier(signer), ...input.extensions].map(formatExtension))),
+    formatDer(
+      0xa3,
+      formatSequence(...[authorityKeyIdentifier(input.issuer, signer), ...input.extensions].map(formatExtension)),
+    ),
   );
   const signature = formatDer(0x03, Buffer.from([0]), sign("sha256", signed, signer));
   const certificate = new X509Certificate(formatSequence(signed, algorithm, signature));
@@ -165,9 +169,18 @@ function keyIdentifier(key: KeyObject): Buffer {
     .digest();
 }
 
-function issuerKeyIdentifier(issuerKey: KeyObject): RawExtension {
-  const der = formatSequence(formatDer(0x80, keyIdentifier(issuerKey)));
+/** The issuer's own statement where it makes one: verifiers compare the two. */
+function authorityKeyIdentifier(issuer: MintedCertificate | undefined, signer: KeyObject): RawExtension {
+  const extensions = issuer === undefined ? [] : readExtensions(issuer.certificate.raw);
+  const stated = extensions.find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier)?.value;
+  const identifier = stated === undefined ? keyIdentifier(signer) : readOctetString(stated);
+  const der = formatSequence(formatDer(0x80, identifier));
   return { oid: EXTENSION_OID.authorityKeyIdentifier, critical: false, der };
+}
+
+function readOctetString(der: Uint8Array): Buffer {
+  const reader = new DerReader(der);
+  return Buffer.from(reader.content(reader.expect(DER_TAG.octetString, "the subject key identifier")));
 }
 
 function formatName(commonName: string): Buffer {
@@ -176,9 +189,14 @@ function formatName(commonName: string): Buffer {
   );
 }
 
-/** Authorities minted here have a common name alone, which Node shows as one line. */
-function subjectOf(minted: MintedCertificate): Buffer {
-  return formatName(minted.certificate.subject.replace(/^CN=/, ""));
+/** As the issuer wrote it, so that authorities which were not minted here can sign too. */
+function subjectOf(issuer: MintedCertificate): Buffer {
+  const whole = new DerReader(issuer.certificate.raw);
+  const certificate = whole.inside(whole.expect(DER_TAG.sequence, "the issuer"));
+  const signed = certificate.inside(certificate.expect(DER_TAG.sequence, "the issuer's signed part"));
+  signed.optional(0xa0, "the version");
+  for (const part of ["the serial number", "the algorithm", "the issuer's name", "the validity"]) signed.next(part);
+  return formatDer(DER_TAG.sequence, signed.content(signed.expect(DER_TAG.sequence, "the subject")));
 }
 
 function formatExtension(extension: RawExtension): Buffer {
