@@ -1,0 +1,103 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import type { WorkloadRef } from "../mesh/api/convert.ts";
+import { formatResourceKey } from "../mesh/policy/resource-names.ts";
+import type { Pod } from "../mesh/resources/pod.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import { admitCaller, admitWorkload, type Caller, findPodFault } from "./admit-caller.ts";
+import { serveStream } from "./serve-stream.ts";
+import { StreamCounter, type StreamLimits } from "./stream-limits.ts";
+import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
+
+export interface StreamsOptions {
+  readonly subscriptions: Subscriptions;
+  readonly limits: StreamLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly shutdown: AbortSignal;
+}
+
+/** Opens streams for callers that may have them, within the limits. */
+export class CallerStreams {
+  readonly #options: StreamsOptions;
+  readonly #bundles = new StreamCounter();
+  readonly #pods = new StreamCounter();
+  readonly #waiting = new StreamCounter();
+
+  constructor(options: StreamsOptions) {
+    this.#options = options;
+  }
+
+  /** For any workload. */
+  async *watchForAll<Message>(
+    context: HandlerContext,
+    decide: (view: MeshView) => Answer<Message>,
+  ): AsyncGenerator<Message, void> {
+    const caller = admitCaller(context, this.#options.clock.now());
+    const release = this.#bundles.take(caller.identity, this.#options.limits.bundlesPerIdentity);
+    try {
+      yield* this.#serve(context, caller, (view) => ({ kind: "answer", answer: decide(view) }));
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * For one pod, to callers with its identity. While the pod is not known the stream waits: a sidecar may ask before
+   * the pod's address has reached the configuration. A pod that is deleted leaves its sidecar with the last answer.
+   */
+  async *watchForPod<Message>(
+    context: HandlerContext,
+    ref: WorkloadRef | undefined,
+    decide: (pod: Pod, view: MeshView) => Answer<Message>,
+  ): AsyncGenerator<Message, void> {
+    const { clock, limits } = this.#options;
+    const caller = admitCaller(context, clock.now());
+    const workload = admitWorkload(ref, caller.identity);
+    const key = formatResourceKey(workload.namespace, workload.name);
+    const release = this.#pods.take(`${caller.identity} for the pod ${key}`, limits.perPod);
+    const waiting = this.#waitingPlace(key, caller);
+    try {
+      yield* this.#serve(context, caller, (view) => {
+        const pod = view.set.pods.get(key);
+        if (pod === undefined) return waiting.take();
+        waiting.release();
+        const error = findPodFault(pod, caller.identity);
+        return error === undefined ? { kind: "answer", answer: decide(pod, view) } : { kind: "denied", error };
+      });
+    } finally {
+      waiting.release();
+      release();
+    }
+  }
+
+  #serve<Message>(
+    context: HandlerContext,
+    caller: Caller,
+    evaluate: (view: MeshView) => Outcome<Message>,
+  ): AsyncGenerator<Message, void> {
+    const { subscriptions, clock, shutdown } = this.#options;
+    return serveStream(subscriptions, evaluate, { clock, caller, call: context.signal, shutdown });
+  }
+
+  /** Streams for pods that are not known are counted apart: their names are free to invent. */
+  #waitingPlace(key: string, caller: Caller): { take(): { kind: "waiting" }; release(): void } {
+    let place: (() => void) | undefined;
+    let isFirst = true;
+    return {
+      take: () => {
+        // A pod that was known is gone: no new name.
+        if (isFirst) {
+          place = this.#waiting.take(`${caller.identity} for unknown pods`, this.#options.limits.waitingPerIdentity);
+          this.#options.log.info({ pod: key, peer: caller.identity }, "waiting for a pod that is not known yet");
+        }
+        isFirst = false;
+        return { kind: "waiting" };
+      },
+      release: () => {
+        isFirst = false;
+        place?.();
+        place = undefined;
+      },
+    };
+  }
+}

@@ -1,0 +1,124 @@
+import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import {
+  destinationTargetFromMessage,
+  messageFromDestination,
+  messageFromInbound,
+  messageFromTrustBundle,
+} from "../mesh/api/convert.ts";
+import { ConvertError } from "../mesh/api/convert-error.ts";
+import { messageFromGateway } from "../mesh/api/convert-gateway.ts";
+import {
+  DiscoveryService,
+  type WatchDestinationRequest,
+  type WatchDestinationResponse,
+  WatchDestinationResponseSchema,
+  WatchGatewayResponseSchema,
+  WatchInboundResponseSchema,
+  type WatchTrustBundleResponse,
+  WatchTrustBundleResponseSchema,
+} from "../mesh/api/gen/discovery_pb.ts";
+import { decideDestination } from "../mesh/policy/destination.ts";
+import { decideGateway } from "../mesh/policy/gateway.ts";
+import { decideInbound } from "../mesh/policy/inbound.ts";
+import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
+import type { DestinationTarget } from "../mesh/policy/types.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import { CallerStreams } from "./caller-streams.ts";
+import type { ConfigSource } from "./config-source.ts";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./stream-limits.ts";
+import { type Answer, Subscriptions, shareAnswers } from "./subscriptions.ts";
+
+/** The root certificates that are believed, PEM; the certificate authority publishes them. */
+export interface RootsSource {
+  current(): readonly string[];
+  /** Calls after each change. Returns how to stop. */
+  subscribe(listener: () => void): () => void;
+}
+
+export interface DiscoveryServiceOptions {
+  readonly source: ConfigSource;
+  readonly roots: RootsSource;
+  readonly settings: MeshSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** @default DEFAULT_STREAM_LIMITS */
+  readonly limits?: StreamLimits;
+  /** Ends all streams, so that their clients go to another control plane. */
+  readonly shutdown: AbortSignal;
+}
+
+/** Serves the decisions of the mesh as streams to callers that showed a workload's certificate. */
+export function registerDiscoveryService(router: ConnectRouter, options: DiscoveryServiceOptions): void {
+  const { settings, clock, log, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
+  const subscriptions = startSubscriptions(options);
+  const streams = new CallerStreams({ subscriptions, limits, clock, log, shutdown });
+  const shareBundle = shareAnswers<WatchTrustBundleResponse>();
+  const shareDestination = shareAnswers<WatchDestinationResponse>();
+  router.service(DiscoveryService, {
+    watchTrustBundle: (_request, context) =>
+      streams.watchForAll(context, (view) => shareBundle(view, "", () => answerTrustBundle(view.roots, settings))),
+    watchInbound: (request, context) =>
+      streams.watchForPod(context, request.workload, (pod, { set }) =>
+        answer(WatchInboundResponseSchema, messageFromInbound(decideInbound({ set, settings, pod }))),
+      ),
+    watchDestination: (request, context) => {
+      const target = parseTarget(request);
+      return streams.watchForPod(context, request.workload, (pod, view) => {
+        const client = { namespace: pod.metadata.namespace, labels: pod.metadata.labels };
+        return shareDestination(view, JSON.stringify([client, target]), () => {
+          const destination = decideDestination({ set: view.set, settings, client, target });
+          return answer(WatchDestinationResponseSchema, messageFromDestination(destination));
+        });
+      });
+    },
+    watchGateway: (request, context) =>
+      streams.watchForPod(context, request.workload, (pod, { set }) =>
+        answer(WatchGatewayResponseSchema, messageFromGateway(decideGateway({ set, settings, pod }))),
+      ),
+  });
+}
+
+function startSubscriptions({ source, roots, log, shutdown }: DiscoveryServiceOptions): Subscriptions {
+  const view = () => ({ set: source.current(), roots: roots.current() });
+  const subscriptions = new Subscriptions({ log, view });
+  const refresh = (): void => subscriptions.refresh();
+  const stops = [source.subscribe(refresh), roots.subscribe(refresh)];
+  const stop = (): void => {
+    for (const stopOne of stops) stopOne();
+  };
+  shutdown.addEventListener("abort", stop, { once: true });
+  return subscriptions;
+}
+
+function answerTrustBundle(roots: readonly string[], settings: MeshSettings): Answer<WatchTrustBundleResponse> {
+  const trustDomains = [settings.trustDomain, ...settings.trustDomainAliases];
+  return answer(WatchTrustBundleResponseSchema, messageFromTrustBundle({ roots, trustDomains }));
+}
+
+function answer<Schema extends DescMessage>(
+  schema: Schema,
+  message: MessageShape<Schema>,
+): Answer<MessageShape<Schema>> {
+  return { message, bytes: toBinary(schema, message) };
+}
+
+/** Longest DNS name, and longest label, which a subset's name must be (RFC 1035). */
+const MAX_HOST = 253;
+const MAX_SUBSET = 63;
+const MAX_IP = 45;
+
+function parseTarget(request: WatchDestinationRequest): DestinationTarget {
+  try {
+    const target = destinationTargetFromMessage(request);
+    const isTooLong =
+      target.kind === "address"
+        ? target.ip.length > MAX_IP
+        : target.host.length > MAX_HOST || target.subset.length > MAX_SUBSET;
+    if (isTooLong) throw new ConvertError("an address, a host or a subset is longer than any can be");
+    return target;
+  } catch (caught) {
+    if (!(caught instanceof ConvertError)) throw caught;
+    throw new ConnectError(caught.message, Code.InvalidArgument);
+  }
+}

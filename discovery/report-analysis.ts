@@ -1,0 +1,32 @@
+import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
+import { analyzeResourceSet } from "../mesh/resources/analyze-resource-set.ts";
+import { formatConfigProblem } from "../mesh/resources/config-problem.ts";
+import type { ResourceSet } from "../mesh/resources/resource-set.ts";
+import type { Logger } from "../mesh/runtime.ts";
+import type { ConfigSource } from "./config-source.ts";
+
+/**
+ * Logs what is suspicious between resources (a rule for a host that nobody has, rules that lose to others), each once
+ * for as long as it lasts. Returns how to stop.
+ */
+export function startAnalysisReport(options: {
+  readonly source: ConfigSource;
+  readonly settings: MeshSettings;
+  readonly log: Logger;
+}): () => void {
+  const { source, settings, log } = options;
+  let known: ReadonlySet<string> = new Set();
+  const report = (set: ResourceSet): void => {
+    const problems = analyzeResourceSet(set, settings).map((problem) => ({
+      problem,
+      line: formatConfigProblem(problem),
+    }));
+    for (const { problem, line } of problems) {
+      const { resource, field } = problem;
+      if (!known.has(line)) log.warn({ resource, field }, line);
+    }
+    known = new Set(problems.map(({ line }) => line));
+  };
+  report(source.current());
+  return source.subscribe(report);
+}
