@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+import { parseControlPlaneOptions } from "./control-plane-options.ts";
+import { parseDuration } from "./parse-duration.ts";
+
+const NEEDED = ["--config", "a", "--jwks", "keys.json", "--token-issuer", "local"];
+
+describe("the control plane's command line", () => {
+  it("has Istio's defaults", () => {
+    const options = parseControlPlaneOptions([...NEEDED, "--config", "b"]);
+    expect(options).toMatchObject({ configFolders: ["a", "b"], port: 15012, defaultLifetimeMs: 86_400_000 });
+    expect(options.settings).toMatchObject({ trustDomain: "cluster.local", outboundTrafficPolicy: "ALLOW_ANY" });
+  });
+
+  it.each([
+    { name: "no folder", args: NEEDED.slice(2), message: "--config is missing" },
+    { name: "no keys", args: ["--config", "a", "--token-issuer", "x"], message: "--jwks is missing" },
+    { name: "a port that is none", args: [...NEEDED, "--port", "99999"], message: "--port is a port" },
+    { name: "a time without unit", args: [...NEEDED, "--workload-cert-ttl", "24"], message: "--workload-cert-ttl" },
+    { name: "a policy that is none", args: [...NEEDED, "--outbound-traffic-policy", "ANY"], message: "REGISTRY_ONLY" },
+    { name: "a trust domain that is none", args: [...NEEDED, "--trust-domain", "a/b"], message: "a/b" },
+    { name: "an option that is none", args: [...NEEDED, "--nonsense"], message: "--nonsense" },
+  ])("$name is said to be wrong, by name", ({ args, message }) => {
+    expect(() => parseControlPlaneOptions(args)).toThrow(message);
+  });
+});
+
+describe("durations", () => {
+  it.each([
+    ["20s", 20_000],
+    ["1.5h", 5_400_000],
+    ["250ms", 250],
+    ["90d", 7_776_000_000],
+  ])("%s", (text, expected) => {
+    expect(parseDuration(text, "--x")).toBe(expected);
+  });
+
+  it.each(["0s", "-1s", "h", "1 h", "1w", ""])('"%s" is refused', (text) => {
+    expect(() => parseDuration(text, "--x")).toThrow("--x");
+  });
+});

@@ -1,0 +1,86 @@
+import { parseArgs } from "node:util";
+import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
+import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
+import { parseDuration } from "./parse-duration.ts";
+import { parsePort } from "./parse-port.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface ControlPlaneOptions {
+  readonly configFolders: readonly string[];
+  readonly caDirectory: string;
+  readonly jwksFile: string;
+  readonly tokenIssuer: string;
+  readonly defaultLifetimeMs: number;
+  readonly maxLifetimeMs: number;
+  readonly port: number;
+  readonly metricsPort: number;
+  readonly settings: MeshSettings;
+}
+
+export const CONTROL_PLANE_USAGE = `
+Usage: entente control-plane --config FOLDER --jwks FILE --token-issuer NAME [OPTION ...]
+
+Signs the sidecars' certificates and tells them what to do, on port 15012. Metrics and readiness are on port 15014.
+
+  --config FOLDER             Kubernetes YAML to serve, watched; may be given several times, later ones win
+  --ca-directory FOLDER       the authority: Istio's cacerts files, or where a root made at first start is kept
+                              (/etc/cacerts)
+  --jwks FILE                 public keys of the service account tokens' issuer (RFC 7517)
+  --token-issuer NAME         the issuer that tokens must name
+  --trust-domain NAME         (cluster.local)
+  --trust-domain-alias NAME   another domain that is believed; may be given several times
+  --workload-cert-ttl TIME    how long certificates live for callers that ask for no time (24h)
+  --max-workload-cert-ttl TIME  a longer wish is refused (2160h)
+  --outbound-traffic-policy ALLOW_ANY|REGISTRY_ONLY  addresses that nobody registered (ALLOW_ANY)
+  --port PORT                 (15012)
+  --metrics-port PORT         (15014)
+`;
+
+/** Reads the command line; a UsageError says what is missing. */
+export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      config: { type: "string", multiple: true, default: [] },
+      "ca-directory": { type: "string", default: "/etc/cacerts" },
+      jwks: { type: "string" },
+      "token-issuer": { type: "string" },
+      "trust-domain": { type: "string", default: "cluster.local" },
+      "trust-domain-alias": { type: "string", multiple: true, default: [] },
+      "workload-cert-ttl": { type: "string", default: "24h" },
+      "max-workload-cert-ttl": { type: "string", default: "2160h" },
+      "outbound-traffic-policy": { type: "string", default: "ALLOW_ANY" },
+      port: { type: "string", default: "15012" },
+      "metrics-port": { type: "string", default: "15014" },
+    },
+  });
+  if (values.config.length === 0) throw new UsageError("--config is missing: name the folder that holds the YAML");
+  return {
+    configFolders: values.config,
+    caDirectory: values["ca-directory"],
+    jwksFile: required(values.jwks, "--jwks"),
+    tokenIssuer: required(values["token-issuer"], "--token-issuer"),
+    defaultLifetimeMs: parseDuration(values["workload-cert-ttl"], "--workload-cert-ttl"),
+    maxLifetimeMs: parseDuration(values["max-workload-cert-ttl"], "--max-workload-cert-ttl"),
+    port: parsePort(values.port, "--port"),
+    metricsPort: parsePort(values["metrics-port"], "--metrics-port"),
+    settings: {
+      trustDomain: parseTrustDomain(values["trust-domain"]),
+      trustDomainAliases: values["trust-domain-alias"].map(parseTrustDomain),
+      rootNamespace: "istio-system",
+      clusterDomain: "cluster.local",
+      outboundTrafficPolicy: parseTrafficPolicy(values["outbound-traffic-policy"]),
+      autoMtls: true,
+    },
+  };
+}
+
+function required(value: string | undefined, option: string): string {
+  if (value === undefined || value === "") throw new UsageError(`${option} is missing`);
+  return value;
+}
+
+function parseTrafficPolicy(text: string): MeshSettings["outboundTrafficPolicy"] {
+  if (text === "ALLOW_ANY" || text === "REGISTRY_ONLY") return text;
+  throw new UsageError(`--outbound-traffic-policy is ALLOW_ANY or REGISTRY_ONLY, not "${text}"`);
+}

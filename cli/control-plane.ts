@@ -1,0 +1,105 @@
+import { Registry } from "prom-client";
+import { openAuthority } from "../ca-agent/authority/open-authority.ts";
+import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
+import { registerIssuingService } from "../ca-agent/issuing-service.ts";
+import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
+import { registerDiscoveryService } from "../discovery/discovery-service.ts";
+import { startFolderSource } from "../discovery/folder-source.ts";
+import { startAnalysisReport } from "../discovery/report-analysis.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import { startLocalHttpServer } from "../proxy/admin/local-http-server.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { CONTROL_PLANE_USAGE, type ControlPlaneOptions, parseControlPlaneOptions } from "./control-plane-options.ts";
+import { startControlPlaneServer } from "./control-plane-server.ts";
+
+/** Names under which sidecars and API servers know the control plane; its own certificate carries them. */
+const SERVING_NAMES = [
+  "istiod.istio-system.svc",
+  "istiod.istio-system.svc.cluster.local",
+  "istiod.istio-system",
+  "localhost",
+];
+
+/** The certificate authority and the discovery streams, in one process on one port. */
+export const controlPlaneCommand: Command = {
+  name: "control-plane",
+  summary: "sign the sidecars' certificates and tell them what to do",
+  usage: CONTROL_PLANE_USAGE,
+  run: async (args, context) => {
+    const stop = await startControlPlane(parseControlPlaneOptions(args), context);
+    await new Promise<void>((resolve) => {
+      if (context.signal.aborted) resolve();
+      context.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await stop();
+    return 0;
+  },
+};
+
+async function startControlPlane(options: ControlPlaneOptions, context: CommandContext): Promise<() => Promise<void>> {
+  const { signal, log } = context;
+  const { settings } = options;
+  const clock = systemClock;
+  const authority = await openAuthority({
+    directory: options.caDirectory,
+    trustDomain: settings.trustDomain,
+    clock,
+    log,
+  });
+  const source = await startFolderSource({ folders: options.configFolders, log, clock, signal });
+  const stopReport = startAnalysisReport({ source, settings, log });
+  const registry = new Registry();
+  const metrics = createIssuingMetrics({ registry, authority, clock });
+  const { trustDomain } = settings;
+  const authenticator = createJwtAuthenticator({
+    jwksFile: options.jwksFile,
+    issuer: options.tokenIssuer,
+    trustDomain,
+    clock,
+    log,
+  });
+  const roots = {
+    current: authority.roots,
+    subscribe: (listener: () => void) => authority.subscribe(() => listener()),
+  };
+  const { defaultLifetimeMs, maxLifetimeMs } = options;
+  const server = await startControlPlaneServer({
+    port: options.port,
+    authority,
+    trustDomains: [trustDomain, ...settings.trustDomainAliases],
+    dnsNames: SERVING_NAMES,
+    routes: (router) => {
+      registerIssuingService(router, {
+        authority,
+        authenticator,
+        clock,
+        log,
+        metrics,
+        defaultLifetimeMs,
+        maxLifetimeMs,
+      });
+      registerDiscoveryService(router, { source, roots, settings, clock, log, shutdown: signal });
+    },
+    clock,
+    log,
+  });
+  const status = await startStatus(options.metricsPort, registry, log);
+  log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
+  return async () => {
+    stopReport();
+    await Promise.all([server.close(), status.stop()]);
+  };
+}
+
+/** Port 15014, as istiod's: `/metrics` and `/ready`. */
+async function startStatus(port: number, registry: Registry, log: CommandContext["log"]) {
+  return await startLocalHttpServer({
+    port,
+    log,
+    respond: async ({ path }) => {
+      if (path === "/ready") return { status: 200, body: "ready\n" };
+      if (path !== "/metrics") return { status: 404, body: "there is /metrics and /ready\n" };
+      return { status: 200, body: await registry.metrics(), contentType: registry.contentType };
+    },
+  });
+}

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { parseProxyConfig } from "./proxy-config.ts";
+
+const POD = { POD_NAMESPACE: "ns1", POD_NAME: "hello-1" };
+
+describe("a proxy's environment", () => {
+  it("needs no more than the pod's name and namespace", () => {
+    expect(parseProxyConfig(POD)).toMatchObject({
+      identity: "spiffe://cluster.local/ns/ns1/sa/default",
+      controlPlane: { host: "istiod.istio-system.svc", port: 15012 },
+      tokenFile: "/var/run/secrets/tokens/istio-token",
+      drain: { minimumMs: 5000, deadlineMs: 25_000 },
+    });
+  });
+
+  it("may name another service account, trust domain and control plane", () => {
+    const config = parseProxyConfig({ ...POD, SERVICE_ACCOUNT: "web", TRUST_DOMAIN: "example.org", CA_ADDR: "[fd00::1]:1" });
+    expect(config.identity).toBe("spiffe://example.org/ns/ns1/sa/web");
+    expect(config.controlPlane).toEqual({ host: "fd00::1", port: 1 });
+  });
+
+  it("keeps the deadline after the minimum", () => {
+    const config = parseProxyConfig({ ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "60" });
+    expect(config.drain).toEqual({ minimumMs: 60_000, deadlineMs: 60_000 });
+  });
+
+  it.each([
+    { name: "no pod name", env: { POD_NAMESPACE: "ns1" }, message: "POD_NAME" },
+    { name: "no namespace", env: { POD_NAME: "x" }, message: "POD_NAMESPACE" },
+    { name: "an address without port", env: { ...POD, CA_ADDR: "istiod" }, message: "CA_ADDR" },
+    { name: "an address with a scheme", env: { ...POD, CA_ADDR: "https://istiod:15012" }, message: "CA_ADDR" },
+    { name: "a drain that is no number", env: { ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "5s" }, message: "MINIMUM_DRAIN" },
+    { name: "a trust domain that is none", env: { ...POD, TRUST_DOMAIN: "a b" }, message: "a b" },
+  ])("$name is said to be wrong, by name", ({ env, message }) => {
+    expect(() => parseProxyConfig(env)).toThrow(message);
+  });
+});

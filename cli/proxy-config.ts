@@ -1,0 +1,56 @@
+import { formatSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
+import type { ProxyConfig } from "../proxy/proxy-config.ts";
+import { ProxyError } from "../proxy/proxy-error.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const DEFAULT_CA_ADDRESS = "istiod.istio-system.svc:15012";
+const DEFAULT_TOKEN_FILE = "/var/run/secrets/tokens/istio-token";
+const DEFAULT_ROOT_FILE = "/var/run/secrets/istio/root-cert.pem";
+const DEFAULT_MINIMUM_DRAIN_S = 5;
+const DEFAULT_DRAIN_DEADLINE_S = 25;
+
+/** Reads the environment that the injector gives a proxy, under Istio's names; a ProxyError names what is missing. */
+export function parseProxyConfig(env: Env): ProxyConfig {
+  const namespace = required(env, "POD_NAMESPACE");
+  const trustDomain = parseTrustDomain(env["TRUST_DOMAIN"] || "cluster.local");
+  const serviceAccount = env["SERVICE_ACCOUNT"] || "default";
+  const minimumMs = seconds(env, "MINIMUM_DRAIN_DURATION_SECONDS", DEFAULT_MINIMUM_DRAIN_S);
+  return {
+    pod: { namespace, name: required(env, "POD_NAME") },
+    identity: formatSpiffeId({ trustDomain, namespace, serviceAccount }),
+    trustDomain,
+    controlPlane: parseAddress(env["CA_ADDR"] || DEFAULT_CA_ADDRESS),
+    tokenFile: env["ENTENTE_TOKEN_FILE"] || DEFAULT_TOKEN_FILE,
+    rootCertificateFile: env["ENTENTE_ROOT_CERT_FILE"] || DEFAULT_ROOT_FILE,
+    podIp: env["INSTANCE_IP"] || undefined,
+    applicationProbes: env["ISTIO_KUBE_APP_PROBERS"] ?? "",
+    drain: {
+      minimumMs,
+      deadlineMs: Math.max(minimumMs, seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
+    },
+  };
+}
+
+function required(env: Env, name: string): string {
+  const value = env[name];
+  if (value !== undefined && value !== "") return value;
+  throw new ProxyError("bad_setting", `${name} is not set; the injector sets it from the pod (fieldRef)`);
+}
+
+function seconds(env: Env, name: string, byDefault: number): number {
+  const text = env[name] || String(byDefault);
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0 && value <= 86_400) return value * 1000;
+  throw new ProxyError("bad_setting", `${name} is a number of seconds up to a day, not "${text}"`);
+}
+
+function parseAddress(text: string): ProxyConfig["controlPlane"] {
+  const groups = /^(?:\[(?<ipv6>[0-9a-fA-F:]+)\]|(?<host>[^:[\]/\s]+)):(?<port>\d{1,5})$/.exec(text)?.groups;
+  const host = groups?.["ipv6"] ?? groups?.["host"];
+  const port = Number(groups?.["port"]);
+  if (host === undefined || !(port >= 1 && port <= 65_535)) {
+    throw new ProxyError("bad_setting", `CA_ADDR is a host and a port such as ${DEFAULT_CA_ADDRESS}, not "${text}"`);
+  }
+  return { host, port };
+}

@@ -1,0 +1,27 @@
+import type { SpiffeId, TrustDomain } from "../mesh/identity/spiffe-id.ts";
+
+/** What a proxy is told when it starts; the injector writes it into the pod. */
+export interface ProxyConfig {
+  readonly pod: { readonly namespace: string; readonly name: string };
+  /** Whom the certificate will name: the pod's service account in the mesh's trust domain. */
+  readonly identity: SpiffeId;
+  readonly trustDomain: TrustDomain;
+  /** `host:port` of certificate authority and discovery. */
+  readonly controlPlane: { readonly host: string; readonly port: number };
+  /** The projected service account token, read again for each certificate. */
+  readonly tokenFile: string;
+  /** The roots by which the control plane is verified. */
+  readonly rootCertificateFile: string;
+  /** The pod's address, where the application's own probes are sent. */
+  readonly podIp: string | undefined;
+  /** The injector's JSON of the application's probes; empty: none. */
+  readonly applicationProbes: string;
+  readonly drain: DrainConfig;
+}
+
+export interface DrainConfig {
+  /** After SIGTERM the outbound side stays at least this long, for the application's own shutdown. */
+  readonly minimumMs: number;
+  /** Then connections are cut. */
+  readonly deadlineMs: number;
+}
