@@ -16,8 +16,9 @@ export class FakeClock implements Clock {
     this.#wallMs = startMs;
   }
 
+  /** Whole milliseconds, as `Date.now()` gives them. */
   now(): number {
-    return this.#wallMs;
+    return Math.round(this.#wallMs);
   }
 
   setTimeout(action: () => void, delayMs: number): Timer {

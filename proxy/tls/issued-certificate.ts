@@ -1,0 +1,53 @@
+import { createPublicKey, type KeyObject, type X509Certificate } from "node:crypto";
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { verifyPeer } from "../../mesh/policy/verify-peer.ts";
+import type { Svid } from "./secure-context-source.ts";
+import { parseCertificates, type TrustAnchors } from "./trust-anchors.ts";
+import { WorkloadTlsError } from "./workload-tls-error.ts";
+
+export interface IssuedCertificate {
+  /** As the certificate authority answered: leaf first, the root last; each entry one or more PEM certificates. */
+  readonly chain: readonly string[];
+  readonly privateKey: KeyObject;
+  /** Who we asked to be. */
+  readonly identity: SpiffeId;
+  readonly trust: TrustAnchors;
+  readonly nowMs: number;
+}
+
+/** More than the chain of any certificate authority; the answer is kept in memory and sent in every handshake. */
+const MAX_CHAIN = 10;
+
+/**
+ * Makes an own certificate of what the certificate authority answered, or throws. It must carry our key and our
+ * identity, chain to a root that is believed, and be valid by our own clock: exactly what our peers will check, so that
+ * a bad answer shows here and not in every connection.
+ */
+export function svidFromIssued({ chain, privateKey, identity, trust, nowMs }: IssuedCertificate): Svid {
+  const certificates = chain.flatMap((pem, index) => parseCertificates(pem, `entry ${index + 1} of the issued chain`));
+  const [leaf] = certificates;
+  if (leaf === undefined) throw refused("the certificate authority answered without a certificate");
+  if (certificates.length > MAX_CHAIN) {
+    throw refused(`the issued chain has ${certificates.length} certificates; at most ${MAX_CHAIN} are accepted`);
+  }
+  if (!leaf.publicKey.equals(createPublicKey(privateKey))) {
+    throw refused("the issued certificate is for another key than the one in the request");
+  }
+  const sent = certificates.filter((certificate) => !isSelfIssued(certificate));
+  const evidence = { certificates: sent, sessionReused: false, ...trust, nowMs };
+  // The same certificate is shown to servers and to clients.
+  const asClient = verifyPeer(evidence);
+  const verdict = asClient.kind === "refused" ? asClient : verifyPeer({ ...evidence, expected: [identity] });
+  if (verdict.kind === "refused") throw refused(`the issued certificate cannot be used: ${verdict.message}`);
+  const privateKeyPem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return { identity, certificates: sent, privateKeyPem, notAfterMs: verdict.notAfterMs };
+}
+
+/** A root; peers have their own and believe no other. */
+function isSelfIssued(certificate: X509Certificate): boolean {
+  return certificate.ca && certificate.subject === certificate.issuer;
+}
+
+function refused(message: string): WorkloadTlsError {
+  return new WorkloadTlsError("issued_certificate", message);
+}
