@@ -1,0 +1,84 @@
+import { readCertificate, readConnections } from "./admin-views.ts";
+import { type Check, type CheckContext, type CheckResult, type Finding, findEqual } from "./check.ts";
+import type { DemoPod } from "./demo-pod.ts";
+import { describeHop, findHop, type HopRow } from "./hops.ts";
+import { pollUntil } from "./poll-until.ts";
+
+const APPLICATION_PORT = 8080;
+const HEADER = ["hop", "source", "destination", "security", "cipher", "key exchange", "rule"] as const;
+
+/** b: each hop, from the open connections that the sidecars at its ends show. */
+export const checkHops: Check = {
+  letter: "b",
+  title: "Each hop",
+  suspects: ({ gateway, hello, world }) => [gateway, hello, world],
+  async run(context): Promise<CheckResult> {
+    const { value: rows } = await pollUntil(
+      () => readHops(context),
+      (hops) => hops.every((hop) => hop.security !== "unknown"),
+      { everyMs: 100, timeoutMs: 5000, signal: context.signal },
+    );
+    return {
+      findings: await judgeHops(context, rows),
+      table: { header: HEADER, rows: rows.map(formatHop) },
+      notes: [
+        "The identities are SPIFFE ids of spiffe://cluster.local/, each as the sidecar at the other end verified it.",
+      ],
+    };
+  },
+};
+
+async function readHops({ cluster }: CheckContext): Promise<readonly HopRow[]> {
+  const { gateway, hello, world, end } = cluster;
+  const [atGateway, atHello, atWorld] = await Promise.all([gateway, hello, world].map(readConnections));
+  const hop = (client: DemoPod, server: DemoPod, shown: ShownAtEnds): HopRow =>
+    describeHop(
+      findHop(`${client.label} → ${server.label}`, {
+        clientIp: client.ip,
+        serverAddress: `${server.ip}:${APPLICATION_PORT}`,
+        clientShows: shown[0] ?? [],
+        serverShows: shown[1] ?? [],
+      }),
+    );
+  return [
+    hop(gateway, hello, [atGateway, atHello]),
+    hop(hello, world, [atHello, atWorld]),
+    hop(world, end, [atWorld, []]),
+  ];
+}
+
+type Shown = Awaited<ReturnType<typeof readConnections>> | undefined;
+type ShownAtEnds = readonly [client: Shown, server: Shown];
+
+async function judgeHops({ cluster }: CheckContext, rows: readonly HopRow[]): Promise<readonly Finding[]> {
+  const { gateway, hello, world } = cluster;
+  const [gatewayId, helloId, worldId] = await Promise.all([gateway, hello, world].map(identityOf));
+  const [first, second, third] = rows.map(describeSecurity);
+  return [
+    findEqual("gateway → hello is mutual TLS", mutual(gatewayId, helloId), first ?? ""),
+    findEqual("hello → world is mutual TLS", mutual(helloId, worldId), second ?? ""),
+    findEqual("world → end is plaintext, by its rule", "plaintext by DestinationRule/legacy.default", third ?? ""),
+  ];
+}
+
+async function identityOf(pod: DemoPod): Promise<string> {
+  return (await readCertificate(pod))?.identity ?? `no certificate of ${pod.label}`;
+}
+
+function mutual(source: string | undefined, destination: string | undefined): string {
+  return `${source} → ${destination}, TLSv1.3, X25519MLKEM768`;
+}
+
+function describeSecurity(hop: HopRow): string {
+  if (hop.security === "plaintext") return `plaintext by ${hop.rule}`;
+  return `${hop.source} → ${hop.destination}, ${hop.security}, ${hop.keyExchange}`;
+}
+
+function formatHop(hop: HopRow): readonly string[] {
+  const { name, security, cipher, keyExchange, rule } = hop;
+  return [name, shorten(hop.source), shorten(hop.destination), security, cipher, keyExchange, rule];
+}
+
+function shorten(identity: string): string {
+  return identity.replace("spiffe://cluster.local/", "");
+}

@@ -1,0 +1,41 @@
+/** A pod of the running mesh, and what can be done in it. */
+export interface DemoPod {
+  /** `hello`, `world`, …: what the report calls it. */
+  readonly label: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly ip: string;
+  /** The end of its link that lies outside of its network namespace. */
+  readonly hostInterface: string;
+  /** Runs a command in the pod's network, as an operator would with `kubectl exec`. */
+  exec(command: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<CommandResult>;
+  /** What its proxy has logged so far; empty where it has none. */
+  proxyLog(): Promise<string>;
+}
+
+export interface CommandResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The seconds after which curl gives up: long enough for a busy machine, short enough for a demo. */
+const CURL_TIMEOUT_S = 4;
+
+export interface CurlResult extends CommandResult {
+  /** The body came whole; curl's own verdict, not the HTTP status. */
+  readonly isAnswered: boolean;
+}
+
+/** Fetches a URL from inside the pod with curl, on a connection of its own. */
+export async function curlInPod(pod: DemoPod, url: string, headers: readonly string[] = []): Promise<CurlResult> {
+  const flags = ["--silent", "--show-error", "--max-time", String(CURL_TIMEOUT_S)];
+  const result = await pod.exec(["curl", ...flags, ...headers.flatMap((header) => ["--header", header]), url]);
+  return { ...result, isAnswered: result.status === 0 };
+}
+
+/** curl's outcome in a few words. */
+export function describeCurl(result: CurlResult): string {
+  if (result.isAnswered) return `answered: ${JSON.stringify(result.stdout.trim().slice(0, 80))}`;
+  return result.stderr.trim().split("\n").at(-1) ?? `curl ended with status ${result.status}`;
+}
