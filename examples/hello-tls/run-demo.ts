@@ -1,0 +1,77 @@
+import { checkAttackers } from "./check-attackers.ts";
+import { checkControlPlane } from "./check-control-plane.ts";
+import { checkGateway } from "./check-gateway.ts";
+import { checkHops } from "./check-hops.ts";
+import { checkPolicy } from "./check-policy.ts";
+import { checkPorts } from "./check-ports.ts";
+import { checkRotation } from "./check-rotation.ts";
+import { checkWire } from "./check-wire.ts";
+import type { DemoCluster } from "./demo-cluster.ts";
+import { countFindings, type DemoTotals, formatTotals } from "./demo-report.ts";
+import type { ProgressLine, TextOutput } from "./progress-line.ts";
+import { startRotationWatch } from "./rotation-watch.ts";
+import { runChecks } from "./run-checks.ts";
+import type { TextStyle } from "./text-style.ts";
+import { startTraffic } from "./traffic.ts";
+
+/** In the order of the report. The rotation is awaited late, while the other checks pass the time. */
+const CHECKS = [
+  checkGateway,
+  checkHops,
+  checkWire,
+  checkPolicy,
+  checkAttackers,
+  checkPorts,
+  checkRotation,
+  checkControlPlane,
+] as const;
+
+export interface DemoOptions {
+  readonly output: TextOutput;
+  readonly style: TextStyle;
+  readonly progress: ProgressLine;
+  /** Brings the mesh up in a folder of this run's own, and tells how far it is. */
+  readonly startCluster: (onProgress: (step: string) => void) => Promise<DemoCluster>;
+  readonly scratchFolder: string;
+  readonly signal: AbortSignal;
+}
+
+/** Brings the mesh up, checks all that the demo claims, takes the mesh down again, and writes the totals last. */
+export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
+  const { output, progress, style } = options;
+  const startedMs = performance.now();
+  const cluster = await options.startCluster((step) => progress.show(step));
+  try {
+    progress.clear();
+    output.write(`${style("strong", "The mesh is up")} after ${formatSeconds(startedMs)}\n\n`);
+    const totals = await checkCluster(cluster, options);
+    progress.show("taking the mesh down");
+    await cluster.stop();
+    progress.clear();
+    output.write(style("dim", `${formatSeconds(startedMs)} altogether\n`));
+    output.write(formatTotals(totals));
+    return totals;
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function checkCluster(cluster: DemoCluster, options: DemoOptions): Promise<DemoTotals> {
+  const { output, progress, style, scratchFolder } = options;
+  const done = new AbortController();
+  const signal = AbortSignal.any([options.signal, done.signal]);
+  const { gateway, hello, world } = cluster;
+  const traffic = startTraffic(cluster, signal);
+  const rotation = startRotationWatch([gateway, hello, world], signal);
+  try {
+    const context = { cluster, traffic, rotation, scratchFolder, signal };
+    return countFindings(await runChecks(CHECKS, context, { progress, style, write: (text) => output.write(text) }));
+  } finally {
+    done.abort();
+    await Promise.allSettled([traffic.stop(), rotation.stop()]);
+  }
+}
+
+function formatSeconds(startedMs: number): string {
+  return `${((performance.now() - startedMs) / 1000).toFixed(1)} s`;
+}
