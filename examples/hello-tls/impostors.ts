@@ -19,6 +19,7 @@ export interface ServedCertificate {
 const HOST = "attacker.legacy";
 const HONEST = { port: 8443, identity: "spiffe://cluster.local/ns/legacy/sa/default" } as const;
 const IMPOSTOR = { port: 8444, identity: STOLEN_IDENTITY } as const;
+const SERVER = new URL("./in-pod-tls-server.ts", import.meta.url);
 const REASON = "unexpected_identity";
 
 /**
@@ -46,7 +47,7 @@ function mintServed(
 }
 
 async function serve({ cluster }: CheckContext, served: ServedCertificate, signal: AbortSignal): Promise<void> {
-  await cluster.attacker.exec(inPodCommand("in-pod-tls-server.ts", served), { signal });
+  await cluster.attacker.exec(inPodCommand(SERVER, served), { signal });
 }
 
 /** Also waits until the servers listen. */

@@ -2,6 +2,8 @@ import { execPath } from "node:process";
 import { fileURLToPath } from "node:url";
 import type { DemoPod } from "./demo-pod.ts";
 
+const PROBE = new URL("./in-pod-probe.ts", import.meta.url);
+
 /** An address to knock at, in clear or with TLS as a sidecar would do it. */
 export interface ProbeTarget {
   readonly ip: string;
@@ -27,13 +29,13 @@ export interface ProbeResult {
 }
 
 /** How to run one of this folder's programs inside a pod. */
-export function inPodCommand(file: `in-pod-${string}.ts`, argument: unknown): readonly string[] {
-  return [execPath, fileURLToPath(new URL(file, import.meta.url)), JSON.stringify(argument)];
+export function inPodCommand(program: URL, argument: unknown): readonly string[] {
+  return [execPath, fileURLToPath(program), JSON.stringify(argument)];
 }
 
 /** Knocks at all targets at once, from inside the pod. */
 export async function probeFromPod(pod: DemoPod, targets: readonly ProbeTarget[]): Promise<readonly ProbeResult[]> {
-  const { stdout, stderr, status } = await pod.exec(inPodCommand("in-pod-probe.ts", targets));
+  const { stdout, stderr, status } = await pod.exec(inPodCommand(PROBE, targets));
   const results: unknown = status === 0 ? JSON.parse(stdout) : undefined;
   if (!isResultList(results) || results.length !== targets.length) {
     throw new Error(`the probe in ${pod.label} did not run (status ${status}): ${stderr.trim().slice(-500)}`);

@@ -36,6 +36,7 @@ export interface RequestTally {
 export const GATEWAY_HOST = "hello-tls.example.com";
 export const GATEWAY_TEXT = "hello world !!!";
 const WORLD_TEXT = "world !!!";
+const REQUESTS = new URL("./in-pod-requests.ts", import.meta.url);
 const PAUSE_MS = 25;
 const BATCH_MS = 1500;
 
@@ -100,7 +101,7 @@ async function askFromHello(running: RunningTraffic): Promise<void> {
   const url = "http://world.ns2:8080/";
   const batch: RequestBatch = { url, expected: WORLD_TEXT, durationMs: BATCH_MS, pauseMs: PAUSE_MS };
   while (isGoingOn(running)) {
-    const { stdout, stderr, status } = await running.cluster.hello.exec(inPodCommand("in-pod-requests.ts", batch));
+    const { stdout, stderr, status } = await running.cluster.hello.exec(inPodCommand(REQUESTS, batch));
     if (running.signal.aborted) return;
     const tally = parseJson(stdout);
     const requests = fieldOf(tally, "requests");

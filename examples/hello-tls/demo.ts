@@ -1,0 +1,49 @@
+/** `npm run demo`: brings the manifests of this folder up on this machine, and checks all that they promise. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { formatTotals } from "./demo-report.ts";
+import { createProgressLine, type TextOutput } from "./progress-line.ts";
+import { runDemo } from "./run-demo.ts";
+import { startDemoCluster } from "./start-demo-cluster.ts";
+import { createTextStyle } from "./text-style.ts";
+
+/** Whatever happens, the demo comes to an end. */
+const DEADLINE_MS = 240_000;
+
+const interrupted = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => interrupted.abort(new Error(`stopped by ${name}`)));
+}
+const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(DEADLINE_MS)]);
+const output: TextOutput = {
+  isTerminal: process.stdout.isTTY === true,
+  columns: process.stdout.columns ?? 80,
+  write: (text) => process.stdout.write(text),
+};
+const style = createTextStyle({ isTerminal: output.isTerminal, noColor: process.env["NO_COLOR"] });
+const progress = createProgressLine(output);
+const scratchFolder = await mkdtemp(join(tmpdir(), "entente-demo-"));
+try {
+  const totals = await runDemo({
+    output,
+    style,
+    progress,
+    startCluster: (onProgress) => startDemoCluster({ scratchFolder, onProgress, signal }),
+    scratchFolder,
+    signal,
+  });
+  process.exitCode = totals.failed === 0 ? 0 : 1;
+} catch (caught) {
+  progress.clear();
+  const reason = signal.aborted ? signal.reason : caught;
+  output.write(`${style("bad", "The demo did not run to its end:")} ${describe(reason)}\n`);
+  output.write(formatTotals({ passed: 0, failed: 1 }));
+  process.exitCode = interrupted.signal.aborted ? 130 : 1;
+} finally {
+  await rm(scratchFolder, { recursive: true, force: true });
+}
+
+function describe(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}
