@@ -1,0 +1,30 @@
+import type { Operation } from "rfc6902";
+import { buildPatch } from "./build-patch.ts";
+import { decideByPod, type InjectionDecision, type SkipReason } from "./decide-injection.ts";
+import { type InjectionContext, injectPod, type RefusalReason } from "./inject-pod.ts";
+import type { Pod } from "./pod.ts";
+
+/** What is said to a pod that the API server has selected, or that a file holds. */
+export type Admission =
+  | {
+      readonly kind: "injected";
+      readonly pod: Pod;
+      readonly patch: readonly Operation[];
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: "skipped"; readonly reason: SkipReason; readonly message: string }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string };
+
+export interface AdmitPodInput extends InjectionContext {
+  readonly pod: Pod;
+  /** @default what the pod itself says: its selection by labels lies behind it */
+  readonly decision?: InjectionDecision;
+}
+
+/** The whole way of one pod: whether, then how. The given pod is not changed. */
+export function admitPod({ pod, decision, ...context }: AdmitPodInput): Admission {
+  const decided = decision ?? decideByPod({ pod, namespace: context.namespace, settings: context.settings });
+  if (decided.kind === "skip") return { ...decided, kind: "skipped" };
+  const outcome = injectPod(pod, context);
+  return outcome.kind === "refused" ? outcome : { ...outcome, patch: buildPatch(pod, outcome.pod) };
+}

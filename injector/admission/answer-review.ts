@@ -1,0 +1,168 @@
+import { z } from "zod";
+import { faultFromIssue } from "../../mesh/resources/schema-issue.ts";
+import { admitPod } from "./admit-pod.ts";
+import type { InjectionSettings } from "./injection-settings.ts";
+import { validatePod } from "./pod.ts";
+
+/** What the webhook answers to one request body. */
+export type ReviewAnswer =
+  | {
+      readonly kind: "answered";
+      readonly outcome: "injected" | "skipped" | "refused";
+      /** For the log: the reason of a skip or a refusal. */
+      readonly reason: string;
+      readonly message: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly review: AdmissionReviewResponse;
+    }
+  /** Not a review that could be answered: HTTP 400. */
+  | { readonly kind: "malformed"; readonly message: string };
+
+export interface AdmissionReviewResponse {
+  readonly apiVersion: "admission.k8s.io/v1";
+  readonly kind: "AdmissionReview";
+  readonly response: AdmissionResponse;
+}
+
+export interface AdmissionResponse {
+  readonly uid: string;
+  readonly allowed: boolean;
+  readonly patchType?: "JSONPatch";
+  /** The JSON Patch in base64. */
+  readonly patch?: string;
+  readonly warnings?: readonly string[];
+  readonly status?: { readonly code: number; readonly reason: string; readonly message: string };
+}
+
+const reviewSchema = z.looseObject({
+  apiVersion: z.string().nullish(),
+  kind: z.string().nullish(),
+  request: z.looseObject({
+    uid: z.string().min(1),
+    kind: z.looseObject({ kind: z.string() }).nullish(),
+    operation: z.string().nullish(),
+    subResource: z.string().nullish(),
+    namespace: z.string().nullish(),
+    object: z.unknown(),
+  }),
+});
+
+type ReviewRequest = z.output<typeof reviewSchema>["request"];
+
+/** Answers an AdmissionReview (admission.k8s.io/v1), given as its JSON text. Never throws for what the text holds. */
+export function answerReview(text: string, settings: InjectionSettings): ReviewAnswer {
+  const body = parseJson(text);
+  if (body.kind === "malformed") return body;
+  const parsed = reviewSchema.safeParse(body.value, { reportInput: true });
+  if (!parsed.success) return { kind: "malformed", message: describeIssues(parsed.error) };
+  const { apiVersion, kind, request } = parsed.data;
+  if (kind !== "AdmissionReview" || apiVersion !== "admission.k8s.io/v1") {
+    const message = `the injector answers admission.k8s.io/v1 AdmissionReview, not ${apiVersion ?? "(none)"} ${kind ?? "(none)"}`;
+    return refuse(request, { reason: "unsupported_version", message, code: 400 });
+  }
+  return answerRequest(request, settings);
+}
+
+function answerRequest(request: ReviewRequest, settings: InjectionSettings): ReviewAnswer {
+  if (request.kind && request.kind.kind !== "Pod") {
+    const message = `the injector answers for pods, not for ${request.kind.kind}`;
+    return refuse(request, { reason: "not_a_pod", message, code: 400 });
+  }
+  if (request.subResource || (request.operation && request.operation !== "CREATE")) {
+    const message = "pods are injected when they are created, and only then";
+    return answer(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
+  }
+  if (request.object === undefined || request.object === null) {
+    return refuse(request, { reason: "no_object", message: "the request holds no pod", code: 400 });
+  }
+  const validation = validatePod(request.object);
+  if (validation.kind === "invalid") {
+    return refuse(request, {
+      reason: "invalid_pod",
+      message: `the pod is not valid: ${validation.message}`,
+      code: 422,
+    });
+  }
+  const { pod } = validation;
+  const namespace = request.namespace || pod.metadata?.namespace || "default";
+  const admission = admitPod({ pod, namespace, settings });
+  switch (admission.kind) {
+    case "refused":
+      return refuse(request, { reason: admission.reason, message: admission.message, code: 422 });
+    case "skipped":
+      return answer(request, { ...admission, outcome: "skipped", response: { allowed: true } });
+    case "injected": {
+      const { patch, warnings } = admission;
+      const response = {
+        allowed: true,
+        ...(patch.length > 0 && { patchType: "JSONPatch" as const, patch: encodePatch(patch) }),
+        ...(warnings.length > 0 && { warnings }),
+      };
+      return answer(request, { outcome: "injected", reason: "", message: "the sidecar is injected", response });
+    }
+  }
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+  readonly code: number;
+}
+
+function refuse(request: ReviewRequest, { reason, message, code }: Refusal): ReviewAnswer {
+  const status = { code, reason: "Invalid", message: `sidecar injection: ${message}` };
+  return answer(request, { outcome: "refused", reason, message, response: { allowed: false, status } });
+}
+
+interface Verdict {
+  readonly outcome: "injected" | "skipped" | "refused";
+  readonly reason: string;
+  readonly message: string;
+  readonly response: Omit<AdmissionResponse, "uid">;
+}
+
+function answer(request: ReviewRequest, { outcome, reason, message, response }: Verdict): ReviewAnswer {
+  return {
+    kind: "answered",
+    outcome,
+    reason,
+    message,
+    namespace: request.namespace ?? "",
+    name: nameOf(request.object),
+    review: {
+      apiVersion: "admission.k8s.io/v1",
+      kind: "AdmissionReview",
+      response: { uid: request.uid, ...response },
+    },
+  };
+}
+
+function nameOf(object: unknown): string {
+  const metadata = z.looseObject({
+    metadata: z.looseObject({ name: z.string().nullish(), generateName: z.string().nullish() }),
+  });
+  const result = metadata.safeParse(object);
+  return result.success ? (result.data.metadata.name ?? result.data.metadata.generateName ?? "") : "";
+}
+
+function encodePatch(patch: readonly unknown[]): string {
+  return Buffer.from(JSON.stringify(patch)).toString("base64");
+}
+
+function parseJson(
+  text: string,
+): { readonly kind: "parsed"; readonly value: unknown } | { readonly kind: "malformed"; readonly message: string } {
+  try {
+    return { kind: "parsed", value: JSON.parse(text) };
+  } catch {
+    return { kind: "malformed", message: "the body is not JSON" };
+  }
+}
+
+function describeIssues(error: z.ZodError): string {
+  const [issue] = error.issues;
+  if (issue === undefined) return "the body is not an AdmissionReview";
+  const { path, message } = faultFromIssue(issue);
+  return `the body is not an AdmissionReview: ${path.join(".") || "it"} ${message}`;
+}

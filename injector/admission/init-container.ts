@@ -1,0 +1,25 @@
+import { type CaptureArgs, formatCaptureArgs } from "../capture/capture-args.ts";
+import type { InjectionSettings } from "./injection-settings.ts";
+import { annotationsOf, type Container, INIT_NAME, type Pod } from "./pod.ts";
+import { proxyResources } from "./proxy-resources.ts";
+
+/** The container that makes the capture rules before the application starts: the only one with rights on the network. */
+export function initContainer(pod: Pod, settings: InjectionSettings, capture: CaptureArgs): Container {
+  return {
+    name: INIT_NAME,
+    image: settings.image,
+    ...(settings.imagePullPolicy && { imagePullPolicy: settings.imagePullPolicy }),
+    args: ["capture", "apply", ...formatCaptureArgs(capture)],
+    resources: proxyResources(annotationsOf(pod)),
+    securityContext: {
+      runAsUser: 0,
+      runAsGroup: 0,
+      runAsNonRoot: false,
+      // iptables keeps its lock in /run.
+      readOnlyRootFilesystem: false,
+      allowPrivilegeEscalation: false,
+      privileged: false,
+      capabilities: { add: ["NET_ADMIN", "NET_RAW"], drop: ["ALL"] },
+    },
+  };
+}

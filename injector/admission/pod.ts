@@ -1,0 +1,116 @@
+import { z } from "zod";
+import type { Immutable } from "../../mesh/resources/immutable.ts";
+import { faultFromIssue } from "../../mesh/resources/schema-issue.ts";
+
+/**
+ * A pod as the API server sends it, checked only as deep as injection looks. Every object is loose and nothing is given
+ * a default: fields that are not named here, and `null` where Kubernetes writes it, must come out as they went in.
+ */
+const securityContextSchema = z.looseObject({
+  runAsUser: z.number().nullish(),
+  runAsGroup: z.number().nullish(),
+  privileged: z.boolean().nullish(),
+  capabilities: z.looseObject({ add: z.array(z.string()).nullish() }).nullish(),
+});
+
+const portReferenceSchema = z.union([z.number(), z.string()]);
+
+const probeSchema = z.looseObject({
+  httpGet: z.looseObject({ host: z.string().nullish(), port: portReferenceSchema }).nullish(),
+  tcpSocket: z.looseObject({ host: z.string().nullish(), port: portReferenceSchema }).nullish(),
+  grpc: z.looseObject({ port: z.number() }).nullish(),
+  timeoutSeconds: z.number().nullish(),
+});
+
+const lifecycleHandlerSchema = z.looseObject({ httpGet: z.unknown(), tcpSocket: z.unknown() });
+
+const containerSchema = z.looseObject({
+  name: z.string().min(1),
+  image: z.string().nullish(),
+  ports: z.array(z.looseObject({ name: z.string().nullish(), containerPort: z.number() })).nullish(),
+  env: z.array(z.looseObject({ name: z.string(), value: z.string().nullish() })).nullish(),
+  volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })).nullish(),
+  readinessProbe: probeSchema.nullish(),
+  livenessProbe: probeSchema.nullish(),
+  startupProbe: probeSchema.nullish(),
+  lifecycle: z
+    .looseObject({ preStop: lifecycleHandlerSchema.nullish(), postStart: lifecycleHandlerSchema.nullish() })
+    .nullish(),
+  securityContext: securityContextSchema.nullish(),
+});
+
+const podSchema = z.looseObject({
+  metadata: z
+    .looseObject({
+      name: z.string().nullish(),
+      generateName: z.string().nullish(),
+      namespace: z.string().nullish(),
+      labels: z.record(z.string(), z.string()).nullish(),
+      annotations: z.record(z.string(), z.string()).nullish(),
+      ownerReferences: z
+        .array(
+          z.looseObject({
+            apiVersion: z.string(),
+            kind: z.string(),
+            name: z.string(),
+            controller: z.boolean().nullish(),
+          }),
+        )
+        .nullish(),
+    })
+    .nullish(),
+  spec: z.looseObject({
+    containers: z.array(containerSchema).min(1),
+    initContainers: z.array(containerSchema).nullish(),
+    volumes: z.array(z.looseObject({ name: z.string() })).nullish(),
+    imagePullSecrets: z.array(z.looseObject({ name: z.string().nullish() })).nullish(),
+    hostNetwork: z.boolean().nullish(),
+    dnsPolicy: z.string().nullish(),
+    securityContext: securityContextSchema.nullish(),
+  }),
+});
+
+export type Pod = Immutable<z.output<typeof podSchema>>;
+export type PodMetadata = NonNullable<Pod["metadata"]>;
+export type PodSpec = Pod["spec"];
+export type Container = Immutable<z.output<typeof containerSchema>>;
+export type Probe = Immutable<z.output<typeof probeSchema>>;
+export type EnvVar = NonNullable<Container["env"]>[number];
+export type Volume = NonNullable<PodSpec["volumes"]>[number];
+
+export type PodValidation =
+  | { readonly kind: "valid"; readonly pod: Pod }
+  /** `message` names the first field that is wrong. */
+  | { readonly kind: "invalid"; readonly message: string };
+
+/** Checks what injection reads of a pod, or of a pod template. The pod is given back as it came, not a copy. */
+export function validatePod(value: unknown): PodValidation {
+  const result = podSchema.safeParse(value, { reportInput: true });
+  if (result.success) return { kind: "valid", pod: value as Pod };
+  const [issue] = result.error.issues;
+  if (issue === undefined) return { kind: "invalid", message: "the pod is not valid" };
+  const { path, message } = faultFromIssue(issue);
+  return { kind: "invalid", message: `${path.length === 0 ? "the pod" : path.join(".")} ${message}` };
+}
+
+/** The labels, also where the pod has none. */
+export function labelsOf(pod: Pod): Readonly<Record<string, string>> {
+  return pod.metadata?.labels ?? {};
+}
+
+/** The annotations, also where the pod has none. */
+export function annotationsOf(pod: Pod): Readonly<Record<string, string>> {
+  return pod.metadata?.annotations ?? {};
+}
+
+export const SIDECAR_NAME = "istio-proxy";
+export const INIT_NAME = "istio-init";
+
+/** Containers and init containers that are the application's: all but the two that injection adds. */
+export function applicationContainers(pod: Pod): readonly Container[] {
+  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].filter(({ name }) => !isInjected(name));
+}
+
+export function isInjected(name: string): boolean {
+  return name === SIDECAR_NAME || name === INIT_NAME;
+}

@@ -1,0 +1,40 @@
+import { InjectorError } from "../injector-error.ts";
+import { readAnnotation } from "./capture-annotations.ts";
+
+/** The proxy container's `resources`. */
+export interface ProxyResources {
+  readonly requests?: Readonly<Record<string, string>>;
+  readonly limits?: Readonly<Record<string, string>>;
+}
+
+const DEFAULT_RESOURCES: ProxyResources = {
+  requests: { cpu: "100m", memory: "128Mi" },
+  limits: { cpu: "2000m", memory: "1024Mi" },
+};
+
+/**
+ * The annotations sidecar.istio.io/proxyCPU, proxyMemory, proxyCPULimit and proxyMemoryLimit; one of them given drops all
+ * the defaults, as in Istio.
+ * @throws InjectorError `invalid_annotation`
+ */
+export function proxyResources(annotations: Readonly<Record<string, string>>): ProxyResources {
+  const read = (name: string) =>
+    readAnnotation({ annotations, name: `sidecar.istio.io/${name}`, parse: parseQuantity, otherwise: undefined });
+  const requests = withoutGaps({ cpu: read("proxyCPU"), memory: read("proxyMemory") });
+  const limits = withoutGaps({ cpu: read("proxyCPULimit"), memory: read("proxyMemoryLimit") });
+  if (requests === undefined && limits === undefined) return DEFAULT_RESOURCES;
+  return { ...(requests && { requests }), ...(limits && { limits }) };
+}
+
+/** Kubernetes' resource.Quantity: a number, then a binary or decimal suffix or an exponent. */
+function parseQuantity(text: string): string {
+  if (/^\+?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/.test(text)) return text;
+  throw new InjectorError("invalid_annotation", `"${text}" is not a quantity; write for example 100m or 128Mi`);
+}
+
+function withoutGaps(
+  values: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> | undefined {
+  const given = Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const]));
+  return given.length === 0 ? undefined : Object.fromEntries(given);
+}

@@ -1,0 +1,144 @@
+import { PROXY_ID } from "../capture/capture-options.ts";
+import { InjectorError } from "../injector-error.ts";
+import { readAnnotation } from "./capture-annotations.ts";
+import type { InjectionSettings } from "./injection-settings.ts";
+import { annotationsOf, applicationContainers, type Container, type EnvVar, type Pod, SIDECAR_NAME } from "./pod.ts";
+import { proxyResources } from "./proxy-resources.ts";
+import { formatOwner, type WorkloadOwner } from "./workload-owner.ts";
+
+export interface SidecarInput {
+  readonly pod: Pod;
+  readonly settings: InjectionSettings;
+  readonly namespace: string;
+  readonly owner: WorkloadOwner;
+  /** A container of that name that the pod has already: an earlier injection's, or the user's own additions. */
+  readonly existing: Container | undefined;
+  /** Runs as a restartable init container. */
+  readonly isNative: boolean;
+  readonly isCaptured: boolean;
+  readonly hasProbes: boolean;
+  /** Environment that depends on what injection did to the rest of the pod. */
+  readonly env: readonly EnvVar[];
+}
+
+/** Where the proxy finds its token and the roots of the control plane. */
+export const SIDECAR_MOUNTS = [
+  { name: "istio-token", mountPath: "/var/run/secrets/tokens", readOnly: true },
+  { name: "istiod-ca-cert", mountPath: "/var/run/secrets/istio", readOnly: true },
+];
+
+const SECURITY_CONTEXT = {
+  runAsUser: PROXY_ID,
+  runAsGroup: PROXY_ID,
+  runAsNonRoot: true,
+  readOnlyRootFilesystem: true,
+  allowPrivilegeEscalation: false,
+  privileged: false,
+  capabilities: { drop: ["ALL"] },
+};
+
+/**
+ * The proxy's container. What the pod has under that name already is kept where it adds something (environment, mounts,
+ * ports, resources, a lifecycle hook), and gives way where it would change what runs or as whom.
+ */
+export function sidecarContainer(input: SidecarInput): Container {
+  const { settings, existing } = input;
+  const { command: _command, restartPolicy: _restartPolicy, ...kept } = existing ?? { name: SIDECAR_NAME };
+  return {
+    ...kept,
+    name: SIDECAR_NAME,
+    image: settings.image,
+    ...(settings.imagePullPolicy && { imagePullPolicy: settings.imagePullPolicy }),
+    args: ["proxy", "sidecar"],
+    ...(input.isNative && { restartPolicy: "Always" }),
+    ports: merge(
+      [{ name: "http-envoy-prom", containerPort: 15090, protocol: "TCP" }],
+      existing?.ports,
+      "containerPort",
+    ),
+    env: mergeEnv(input),
+    resources: existing?.["resources"] ?? proxyResources(annotationsOf(input.pod)),
+    volumeMounts: merge(SIDECAR_MOUNTS, existing?.volumeMounts, "mountPath"),
+    ...(input.hasProbes && { startupProbe: healthProbe(1, 600), readinessProbe: healthProbe(15, 4) }),
+    securityContext: SECURITY_CONTEXT,
+  };
+}
+
+function healthProbe(periodSeconds: number, failureThreshold: number) {
+  return { httpGet: { path: "/healthz/ready", port: 15021 }, periodSeconds, timeoutSeconds: 3, failureThreshold };
+}
+
+/** Ours first, then what the container has more, then what is new: the same order each time injection runs. */
+function mergeEnv(input: SidecarInput): readonly EnvVar[] {
+  const own = ownEnv(input);
+  const names = new Set(own.map(({ name }) => name));
+  const added = new Map(input.env.map((variable) => [variable.name, variable]));
+  const kept = (input.existing?.env ?? [])
+    .filter(({ name }) => !names.has(name))
+    .map((old) => added.get(old.name) ?? old);
+  const keptNames = new Set(kept.map(({ name }) => name));
+  return [...own, ...kept, ...input.env.filter(({ name }) => !keptNames.has(name))];
+}
+
+function ownEnv({ pod, settings, namespace, owner, isCaptured }: SidecarInput): readonly EnvVar[] {
+  const logLevel = readAnnotation({
+    annotations: annotationsOf(pod),
+    name: "sidecar.istio.io/logLevel",
+    parse: parseLogLevel,
+    otherwise: undefined,
+  });
+  return [
+    { name: "CA_ADDR", value: settings.caAddress },
+    fromField("POD_NAME", "metadata.name"),
+    fromField("POD_NAMESPACE", "metadata.namespace"),
+    fromField("INSTANCE_IP", "status.podIP"),
+    fromField("SERVICE_ACCOUNT", "spec.serviceAccountName"),
+    { name: "TRUST_DOMAIN", value: settings.trustDomain },
+    { name: "ISTIO_META_CLUSTER_ID", value: "Kubernetes" },
+    { name: "ISTIO_META_INTERCEPTION_MODE", value: isCaptured ? "REDIRECT" : "NONE" },
+    {
+      name: "ISTIO_META_APP_CONTAINERS",
+      value: applicationContainers(pod)
+        .map(({ name }) => name)
+        .join(","),
+    },
+    { name: "ISTIO_META_WORKLOAD_NAME", value: owner.name },
+    { name: "ISTIO_META_OWNER", value: formatOwner(owner, namespace) },
+    ...(logLevel === undefined ? [] : [{ name: "ENTENTE_LOG_LEVEL", value: logLevel }]),
+  ];
+}
+
+function fromField(name: string, fieldPath: string): EnvVar {
+  return { name, valueFrom: { fieldRef: { fieldPath } } };
+}
+
+/** Istio's names for levels, and ours. */
+const LOG_LEVELS: Readonly<Record<string, string>> = {
+  trace: "trace",
+  debug: "debug",
+  info: "info",
+  warning: "warn",
+  warn: "warn",
+  error: "error",
+  critical: "fatal",
+  off: "silent",
+};
+
+function parseLogLevel(text: string): string {
+  const level = Object.hasOwn(LOG_LEVELS, text) ? LOG_LEVELS[text] : undefined;
+  if (level !== undefined) return level;
+  throw new InjectorError(
+    "invalid_annotation",
+    `"${text}" is not a level; write one of ${Object.keys(LOG_LEVELS).join(", ")}`,
+  );
+}
+
+/** Ours, and of the others those whose key ours do not have. */
+function merge<Key extends string, Item extends Readonly<Record<Key, unknown>>>(
+  own: readonly Item[],
+  others: readonly Item[] | null | undefined,
+  key: Key,
+): readonly Item[] {
+  const keys = new Set(own.map((item) => item[key]));
+  return [...own, ...(others ?? []).filter((item) => !keys.has(item[key]))];
+}

@@ -1,0 +1,7 @@
+/** Namespaces whose pods are never injected: the cluster could not repair itself without them. Istio's list. */
+export const SYSTEM_NAMESPACES: readonly string[] = [
+  "kube-system",
+  "kube-public",
+  "kube-node-lease",
+  "local-path-storage",
+];

@@ -1,0 +1,169 @@
+import { SYSTEM_NAMESPACES } from "./system-namespaces.ts";
+
+/** Kubernetes' MutatingWebhookConfiguration, as far as the injector fills it. */
+export interface MutatingWebhookConfiguration {
+  readonly apiVersion: "admissionregistration.k8s.io/v1";
+  readonly kind: "MutatingWebhookConfiguration";
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly webhooks: readonly MutatingWebhook[];
+}
+
+export interface MutatingWebhook {
+  readonly name: string;
+  readonly clientConfig: WebhookClientConfig;
+  readonly rules: readonly WebhookRule[];
+  readonly namespaceSelector: LabelSelector;
+  readonly objectSelector: LabelSelector;
+  readonly admissionReviewVersions: readonly ["v1"];
+  readonly sideEffects: "None";
+  readonly failurePolicy: "Fail";
+  readonly reinvocationPolicy: "Never";
+  readonly matchPolicy: "Equivalent";
+  readonly timeoutSeconds: number;
+}
+
+export interface WebhookClientConfig {
+  readonly service: { readonly name: string; readonly namespace: string; readonly path: string; readonly port: number };
+  /** The roots that the API server checks the webhook's certificate with: PEM in base64. */
+  readonly caBundle?: string;
+}
+
+export interface WebhookRule {
+  readonly operations: readonly ["CREATE"];
+  readonly apiGroups: readonly [""];
+  readonly apiVersions: readonly ["v1"];
+  readonly resources: readonly ["pods"];
+  readonly scope: "*";
+}
+
+export interface LabelSelector {
+  readonly matchExpressions: readonly LabelRequirement[];
+}
+
+export type LabelRequirement =
+  | { readonly key: string; readonly operator: "In" | "NotIn"; readonly values: readonly string[] }
+  | { readonly key: string; readonly operator: "Exists" | "DoesNotExist" };
+
+export interface WebhookConfigurationOptions {
+  /** @default "default" */
+  readonly revision?: string;
+  /** Where the injector's service is. @default "istio-system" */
+  readonly controlPlaneNamespace?: string;
+  /** @default "istiod" */
+  readonly serviceName?: string;
+  /** PEM of the roots that signed the webhook's certificate. */
+  readonly rootCertificates?: string;
+  /** @default 10 */
+  readonly timeoutSeconds?: number;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+const INJECTION = "istio-injection";
+const REVISION = "istio.io/rev";
+const INJECT = "sidecar.istio.io/inject";
+/** Kubernetes gives every namespace this label. */
+export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
+
+/**
+ * Which pods the API server asks about: Istio's four entries. Failing closed is safe only because the control plane's own
+ * namespace and the system's are never selected by a namespace label (istio#26380: a webhook that blocks its own restart).
+ */
+export function mutatingWebhookConfiguration(options: WebhookConfigurationOptions = {}): MutatingWebhookConfiguration {
+  const revision = options.revision ?? "default";
+  const suffix = revision === "default" ? "" : `-${revision}`;
+  return {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "MutatingWebhookConfiguration",
+    metadata: { name: `istio-sidecar-injector${suffix}`, labels: { [REVISION]: revision, app: "sidecar-injector" } },
+    webhooks: entries(revision, options.controlPlaneNamespace ?? "istio-system").map((entry) => ({
+      name: `${entry.name}.sidecar-injector.istio.io`,
+      clientConfig: clientConfig(options),
+      rules: [{ operations: ["CREATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], scope: "*" }],
+      namespaceSelector: { matchExpressions: entry.namespace },
+      objectSelector: { matchExpressions: entry.object },
+      admissionReviewVersions: ["v1"],
+      sideEffects: "None",
+      failurePolicy: "Fail",
+      reinvocationPolicy: "Never",
+      matchPolicy: "Equivalent",
+      timeoutSeconds: options.timeoutSeconds ?? 10,
+    })),
+  };
+}
+
+/** Whether the API server would send such a pod in such a namespace to the webhook. */
+export function matchesWebhook(
+  configuration: MutatingWebhookConfiguration,
+  namespaceLabels: Labels,
+  podLabels: Labels,
+): boolean {
+  return configuration.webhooks.some(
+    (webhook) =>
+      matchesSelector(webhook.namespaceSelector, namespaceLabels) && matchesSelector(webhook.objectSelector, podLabels),
+  );
+}
+
+interface Entry {
+  readonly name: string;
+  readonly namespace: readonly LabelRequirement[];
+  readonly object: readonly LabelRequirement[];
+}
+
+/** By revision, and, for the default revision, by `istio-injection: enabled` or the pod's own wish. */
+function entries(revision: string, controlPlaneNamespace: string): readonly Entry[] {
+  const isDefault = revision === "default";
+  const notSystem = isNot(NAMESPACE_NAME_LABEL, ...SYSTEM_NAMESPACES);
+  const notOurs = isNot(NAMESPACE_NAME_LABEL, ...SYSTEM_NAMESPACES, controlPlaneNamespace);
+  const notRefused = isNot(INJECT, "false");
+  const unlabelled = [isAbsent(INJECTION), isAbsent(REVISION), notSystem];
+  const byRevision: readonly Entry[] = [
+    { name: "rev.namespace", namespace: [is(REVISION, revision), isAbsent(INJECTION), notOurs], object: [notRefused] },
+    { name: "rev.object", namespace: unlabelled, object: [notRefused, is(REVISION, revision)] },
+  ];
+  if (!isDefault) return byRevision;
+  return [
+    ...byRevision,
+    { name: "namespace", namespace: [is(INJECTION, "enabled"), notOurs], object: [notRefused] },
+    { name: "object", namespace: unlabelled, object: [is(INJECT, "true"), isAbsent(REVISION)] },
+  ];
+}
+
+function clientConfig(options: WebhookConfigurationOptions): WebhookClientConfig {
+  const namespace = options.controlPlaneNamespace ?? "istio-system";
+  const service = { name: options.serviceName ?? "istiod", namespace, path: "/inject", port: 443 };
+  const { rootCertificates } = options;
+  if (rootCertificates === undefined) return { service };
+  return { service, caBundle: Buffer.from(rootCertificates).toString("base64") };
+}
+
+function matchesSelector(selector: LabelSelector, labels: Labels): boolean {
+  return selector.matchExpressions.every((requirement) => matchesRequirement(requirement, labels));
+}
+
+/** As Kubernetes has it: `NotIn` is true of a label that is not there. */
+function matchesRequirement(requirement: LabelRequirement, labels: Labels): boolean {
+  const value = Object.hasOwn(labels, requirement.key) ? labels[requirement.key] : undefined;
+  switch (requirement.operator) {
+    case "In":
+      return value !== undefined && requirement.values.includes(value);
+    case "NotIn":
+      return value === undefined || !requirement.values.includes(value);
+    case "Exists":
+      return value !== undefined;
+    case "DoesNotExist":
+      return value === undefined;
+  }
+}
+
+function is(key: string, ...values: readonly string[]): LabelRequirement {
+  return { key, operator: "In", values };
+}
+
+function isNot(key: string, ...values: readonly string[]): LabelRequirement {
+  return { key, operator: "NotIn", values };
+}
+
+function isAbsent(key: string): LabelRequirement {
+  return { key, operator: "DoesNotExist" };
+}

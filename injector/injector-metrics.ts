@@ -1,0 +1,45 @@
+import { Counter, Histogram, Registry } from "prom-client";
+
+/** Istio's metrics of sidecar injection, in a registry of their own. */
+export interface InjectorMetrics {
+  /** One request came in; `finish` counts how it ended and how long it took. */
+  start(): { finish(outcome: InjectionResult): void };
+  /** Prometheus' text format. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export type InjectionResult = "injected" | "skipped" | "failed";
+
+const DURATION_BUCKETS_S = [0.1, 1, 3, 5, 10, 20, 30, 60];
+
+export function createInjectorMetrics(now: () => number): InjectorMetrics {
+  const registry = new Registry();
+  const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
+  const requests = counter("sidecar_injection_requests_total", "Total number of sidecar injection requests.");
+  const results = {
+    injected: counter("sidecar_injection_success_total", "Total number of successful sidecar injection requests."),
+    skipped: counter("sidecar_injection_skip_total", "Total number of skipped sidecar injection requests."),
+    failed: counter("sidecar_injection_failure_total", "Total number of failed sidecar injection requests."),
+  };
+  const duration = new Histogram({
+    name: "sidecar_injection_time_seconds",
+    help: "Total time taken for sidecar injection, in seconds.",
+    buckets: DURATION_BUCKETS_S,
+    registers: [registry],
+  });
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    start: () => {
+      const startMs = now();
+      requests.inc();
+      return {
+        finish: (outcome) => {
+          results[outcome].inc();
+          duration.observe(Math.max(0, now() - startMs) / 1000);
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
+import { InjectorError } from "./injector-error.ts";
+
+/** A certificate chain and its key, in PEM, checked to belong together and to be in date. */
+export interface ServingPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ServingCertificateOptions {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called with each new pair that is good. */
+  readonly onChange: (pair: ServingPair) => void;
+  /** How often the files are looked at. @default 2000 */
+  readonly intervalMs?: number;
+}
+
+export interface ServingCertificate {
+  readonly initial: ServingPair;
+  stop(): void;
+}
+
+/**
+ * Keeps the webhook's certificate up to date with its files: a webhook that goes on with an expired one stops every pod
+ * (linkerd2#5888). The files are read again and again rather than watched: mounted secrets change through symbolic links,
+ * and a certificate may be seen with the key of yesterday. A pair that is not good is reported once, and the old one stays.
+ * @throws InjectorError `invalid_serving_certificate`, if the first pair is not good
+ */
+export async function startServingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
+  const { clock, log } = options;
+  const initial = await readPair(options);
+  let current = textOf(initial);
+  let reported = "";
+  let timer: Timer | undefined;
+  let isStopped = false;
+  const look = async () => {
+    try {
+      const pair = await readPair(options);
+      reported = "";
+      if (!isStopped && textOf(pair) !== current) {
+        current = textOf(pair);
+        options.onChange(pair);
+        log.info({ file: options.certificateFile }, "the serving certificate is replaced");
+      }
+    } catch (caught) {
+      const error = InjectorError.from(caught);
+      if (error.message !== reported) {
+        log.error(
+          { code: error.code, file: options.certificateFile },
+          `the old certificate stays in use: ${error.message}`,
+        );
+      }
+      reported = error.message;
+    }
+    schedule();
+  };
+  const schedule = () => {
+    if (!isStopped) timer = clock.setTimeout(() => void look(), options.intervalMs ?? 2000);
+  };
+  schedule();
+  return {
+    initial,
+    stop: () => {
+      isStopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+async function readPair({ certificateFile, keyFile, clock }: ServingCertificateOptions): Promise<ServingPair> {
+  const fault = (message: string, cause?: unknown) =>
+    new InjectorError("invalid_serving_certificate", message, { details: { certificateFile, keyFile }, cause });
+  const [cert, key] = await Promise.all(
+    [certificateFile, keyFile].map((file) =>
+      readFile(file, "utf8").catch((caught: unknown) => {
+        throw fault(`${file} cannot be read`, caught);
+      }),
+    ),
+  );
+  if (cert === undefined || key === undefined) throw fault("the files are empty");
+  const leaf = parse(() => new X509Certificate(cert), `${certificateFile} holds no certificate in PEM`);
+  const privateKey = parse(() => createPrivateKey(key), `${keyFile} holds no private key in PEM`);
+  if (!leaf.checkPrivateKey(privateKey)) throw fault(`the key in ${keyFile} is not the one of ${certificateFile}`);
+  if (leaf.validToDate.getTime() <= clock.now()) throw fault(`${certificateFile} expired at ${leaf.validTo}`);
+  return { cert, key };
+
+  function parse<Value>(read: () => Value, message: string): Value {
+    try {
+      return read();
+    } catch (caught) {
+      throw fault(message, caught);
+    }
+  }
+}
+
+function textOf({ cert, key }: ServingPair): string {
+  return `${cert}\n${key}`;
+}

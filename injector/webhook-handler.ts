@@ -1,0 +1,123 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { MeshError } from "../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import { answerReview, type ReviewAnswer } from "./admission/answer-review.ts";
+import type { InjectionSettings } from "./admission/injection-settings.ts";
+import type { InjectorMetrics } from "./injector-metrics.ts";
+import { readBody } from "./read-body.ts";
+
+export interface WebhookHandlerDeps {
+  readonly settings: InjectionSettings;
+  readonly metrics: InjectorMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly maxBodyBytes: number;
+}
+
+type Answered = Extract<ReviewAnswer, { kind: "answered" }>;
+
+/** Answers the webhook's requests: POST /inject (Istio appends parameters to the path), its readiness and its metrics. */
+export function createWebhookHandler(
+  deps: WebhookHandlerDeps,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    route(request, response, deps).catch((caught: unknown) => {
+      const error = MeshError.from(caught);
+      deps.log.error({ code: error.code, stack: error.stack }, "the request could not be answered");
+      if (response.headersSent) response.destroy();
+      else sendText(response, 500, "the injector failed; its log says why");
+    });
+  };
+}
+
+async function route(request: IncomingMessage, response: ServerResponse, deps: WebhookHandlerDeps): Promise<void> {
+  const [path = ""] = (request.url ?? "").split("?", 1);
+  if (path === "/inject" || path.startsWith("/inject/")) {
+    if (request.method === "POST") await inject(request, response, deps);
+    else sendText(response.setHeader("allow", "POST"), 405, "use POST");
+    return;
+  }
+  if (request.method !== "GET" && request.method !== "HEAD") return sendText(response, 404, "not found");
+  if (path === "/healthz/ready") return sendText(response, 200, "ready");
+  if (path !== "/metrics") return sendText(response, 404, "not found");
+  response.setHeader("content-type", deps.metrics.contentType).end(await deps.metrics.text());
+}
+
+async function inject(request: IncomingMessage, response: ServerResponse, deps: WebhookHandlerDeps): Promise<void> {
+  const measure = deps.metrics.start();
+  let result: "injected" | "skipped" | "failed" = "failed";
+  try {
+    const answer = await answerRequest(request, response, deps);
+    if (answer !== undefined && answer.outcome !== "refused") result = answer.outcome;
+  } finally {
+    measure.finish(result);
+  }
+}
+
+async function answerRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  deps: WebhookHandlerDeps,
+): Promise<Answered | undefined> {
+  const [mediaType = ""] = (request.headers["content-type"] ?? "").split(";", 1);
+  if (mediaType.trim().toLowerCase() !== "application/json") {
+    return fail(response, 415, `the content type must be application/json, not "${mediaType}"`, deps);
+  }
+  if ((request.headers["content-encoding"] ?? "identity") !== "identity") {
+    return fail(response, 415, "the body must not be compressed", deps);
+  }
+  const body = await readBody(request, deps.maxBodyBytes);
+  switch (body.kind) {
+    case "aborted":
+      deps.log.debug({ code: "request_aborted" }, "a client went away before its request was whole");
+      return undefined;
+    case "too_large":
+      return cut(request, response, deps);
+    case "not_utf8":
+      return fail(response, 400, "the body is not UTF-8", deps);
+    case "read":
+      break;
+  }
+  const answer = answerReview(body.text, deps.settings);
+  if (answer.kind === "malformed") return fail(response, 400, answer.message, deps);
+  logAnswer(answer, deps.log);
+  const text = JSON.stringify(answer.review);
+  response.setHeader("content-type", "application/json").setHeader("content-length", Buffer.byteLength(text)).end(text);
+  return answer;
+}
+
+function logAnswer({ outcome, reason, message, namespace, name, review }: Answered, log: Logger): void {
+  const fields = { outcome, reason, namespace, pod: name, uid: review.response.uid };
+  if (outcome === "refused") log.warn(fields, message);
+  else log.info(fields, message);
+}
+
+function fail(response: ServerResponse, status: number, message: string, deps: WebhookHandlerDeps): undefined {
+  deps.log.warn({ status }, message);
+  // What is left of the body is not worth reading.
+  sendText(response.setHeader("connection", "close"), status, message);
+}
+
+/** How long a client that is told 413 may go on sending before it is cut off; without it, it might never read the answer. */
+const LINGER_MS = 1000;
+
+/** The answer is sent at once and whole; what the client still sends is thrown away, for a moment. */
+function cut(request: IncomingMessage, response: ServerResponse, deps: WebhookHandlerDeps): undefined {
+  const message = `the body is larger than ${deps.maxBodyBytes} bytes`;
+  deps.log.warn({ status: 413 }, message);
+  response.writeHead(413, { "content-type": "text/plain", "content-length": message.length + 1, connection: "close" });
+  response.write(`${message}\n`);
+  const timer = deps.clock.setTimeout(() => request.destroy(), LINGER_MS);
+  request.once("end", () => response.end());
+  request.once("close", () => timer.cancel());
+  request.resume();
+}
+
+function sendText(response: ServerResponse, status: number, message: string): void {
+  const text = `${message}\n`;
+  response.writeHead(status, {
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+  });
+  response.end(text);
+}

@@ -1,0 +1,143 @@
+import { createServer, type Server } from "node:https";
+import { errnoOf } from "../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import type { InjectionSettings } from "./admission/injection-settings.ts";
+import { InjectorError } from "./injector-error.ts";
+import { createInjectorMetrics } from "./injector-metrics.ts";
+import { type ServingPair, startServingCertificate } from "./serving-certificate.ts";
+import { createWebhookHandler } from "./webhook-handler.ts";
+
+export interface WebhookServerOptions {
+  /** @default all addresses of both families */
+  readonly host?: string;
+  /** 0 takes a free one. @default 15017 */
+  readonly port?: number;
+  /** PEM files, read again when they change. */
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly settings: InjectionSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits?: Partial<WebhookLimits>;
+  /** Stops the server when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** What one client may take. */
+export interface WebhookLimits {
+  /** The API server sends at most 3 MiB. */
+  readonly maxBodyBytes: number;
+  readonly maxConnections: number;
+  readonly handshakeTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  /** For the whole request, its body included. */
+  readonly requestTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** How often the certificate's files are looked at. */
+  readonly certificateIntervalMs: number;
+}
+
+export interface WebhookServer {
+  readonly port: number;
+  /** Stops accepting, lets running requests end, closes idle connections. */
+  stop(): Promise<void>;
+}
+
+const DEFAULT_LIMITS: WebhookLimits = {
+  maxBodyBytes: 3 * 1024 * 1024,
+  maxConnections: 512,
+  handshakeTimeoutMs: 5_000,
+  headersTimeoutMs: 5_000,
+  requestTimeoutMs: 10_000,
+  idleTimeoutMs: 60_000,
+  certificateIntervalMs: 2_000,
+};
+
+/**
+ * Serves the admission webhook over HTTPS.
+ * @throws InjectorError `invalid_serving_certificate` or `listen_failed`
+ */
+export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
+  const { clock, log } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const certificate = await startServingCertificate({
+    certificateFile: options.certificateFile,
+    keyFile: options.keyFile,
+    intervalMs: limits.certificateIntervalMs,
+    clock,
+    log,
+    onChange: (pair) => server.setSecureContext(tlsOptions(pair)),
+  });
+  const metrics = createInjectorMetrics(() => clock.now());
+  const handler = createWebhookHandler({
+    settings: options.settings,
+    metrics,
+    clock,
+    log,
+    maxBodyBytes: limits.maxBodyBytes,
+  });
+  const server = createServer({ ...tlsOptions(certificate.initial), ...serverOptions(limits) }, handler);
+  server.maxConnections = limits.maxConnections;
+  server.on("tlsClientError", (error) =>
+    log.debug({ code: errnoOf(error) }, `a TLS handshake failed: ${error.message}`),
+  );
+  try {
+    await listen(server, { port: options.port ?? 15017, ...(options.host !== undefined && { host: options.host }) });
+  } catch (caught) {
+    certificate.stop();
+    throw caught;
+  }
+  server.on("error", (error) =>
+    log.error({ code: errnoOf(error) }, `a connection could not be accepted: ${error.message}`),
+  );
+  const stop = () => {
+    certificate.stop();
+    return close(server, clock);
+  };
+  options.signal?.addEventListener("abort", () => void stop(), { once: true });
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  log.info({ port }, "the injection webhook listens");
+  return { port, stop };
+}
+
+function tlsOptions({ cert, key }: ServingPair) {
+  return { cert, key, minVersion: "TLSv1.2" as const };
+}
+
+function serverOptions(limits: WebhookLimits) {
+  return {
+    handshakeTimeout: limits.handshakeTimeoutMs,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    connectionsCheckingInterval: Math.min(500, limits.headersTimeoutMs),
+  };
+}
+
+function listen(server: Server, where: { readonly port: number; readonly host?: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) => {
+      reject(new InjectorError("listen_failed", `port ${where.port}: ${error.message}`, { cause: error }));
+    };
+    server.once("error", onError);
+    server.listen(where, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+/** How long a running request may take once the server is told to stop. */
+const STOP_TIMEOUT_MS = 5_000;
+
+function close(server: Server, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.setTimeout(() => server.closeAllConnections(), STOP_TIMEOUT_MS);
+    server.close(() => {
+      timer.cancel();
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
