@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
+import { LocalError } from "./local-error.ts";
+
+/** A Kubernetes object as it stands in its file, with the namespace that `kubectl apply` would give it. */
+export interface Manifest {
+  readonly kind: string;
+  readonly name: string;
+  /** Empty for kinds that have none. */
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly object: Readonly<Record<string, unknown>>;
+  readonly file: string;
+}
+
+const WITHOUT_NAMESPACE = new Set(["Namespace", "MeshPolicy", "MutatingWebhookConfiguration", "ClusterRole", "ClusterRoleBinding"]);
+/** More YAML aliases than any manifest has; bounds a document that unfolds itself. */
+const MAX_ALIASES = 100;
+
+/** Reads every *.yaml and *.yml of a folder in lexical order; a LocalError names the file and line that is wrong. */
+export function readManifests(folder: string): readonly Manifest[] {
+  let names: readonly string[];
+  try {
+    names = readdirSync(folder);
+  } catch (cause) {
+    throw new LocalError("bad_manifest", `cannot read the folder ${folder}: does it exist?`, { cause });
+  }
+  const files = names.filter((name) => /\.ya?ml$/.test(name)).sort();
+  if (files.length === 0) throw new LocalError("bad_manifest", `the folder ${folder} holds no .yaml file`);
+  return files.flatMap((name) => parseManifests(readFileSync(join(folder, name), "utf8"), join(folder, name)));
+}
+
+/** Reads a text of several documents. */
+export function parseManifests(text: string, file: string): readonly Manifest[] {
+  const documents = parseAllDocuments(text);
+  if (!Array.isArray(documents)) return [];
+  return documents.flatMap((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) {
+      throw new LocalError("bad_manifest", `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split("\n")[0]}`);
+    }
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    return value === null ? [] : [manifestFrom(value, file)];
+  });
+}
+
+function manifestFrom(value: unknown, file: string): Manifest {
+  const object = recordOf(value);
+  const metadata = recordOf(object["metadata"]);
+  const { kind } = object;
+  const { name } = metadata;
+  if (typeof kind !== "string" || typeof name !== "string") {
+    throw new LocalError("bad_manifest", `${file}: a document has no kind or no metadata.name`);
+  }
+  const given = metadata["namespace"];
+  const namespace = WITHOUT_NAMESPACE.has(kind) ? "" : typeof given === "string" ? given : "default";
+  return { kind, name, namespace, labels: stringsOf(metadata["labels"]), object, file };
+}
+
+/** An object's fields; of anything else, none. */
+export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** The fields of an object whose values are texts. */
+export function stringsOf(value: unknown): Readonly<Record<string, string>> {
+  const entries = Object.entries(recordOf(value)).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,48 @@
+import { SERVICE_NETWORK } from "./addresses.ts";
+
+/** One port of a Service, and the pods behind it. */
+export interface ServicePortRule {
+  readonly clusterIp: string;
+  readonly port: number;
+  readonly endpoints: readonly { readonly ip: string; readonly port: number }[];
+}
+
+/**
+ * What kube-proxy does in its iptables mode, for pods without a sidecar and for what sidecars themselves dial: a
+ * connection to a Service's address goes to one of its pods, each with the same chance. A Service without pods refuses.
+ * @returns a whole nat and filter table for iptables-restore; it replaces the former.
+ */
+export function formatServiceRules(rules: readonly ServicePortRule[]): string {
+  const translations = rules.flatMap(formatTranslation);
+  const refusals = rules
+    .filter(({ endpoints }) => endpoints.length === 0)
+    .map((rule) => `-A SERVICES -d ${rule.clusterIp}/32 -p tcp --dport ${rule.port} -j REJECT --reject-with tcp-reset`);
+  return [
+    "*nat",
+    ":PREROUTING ACCEPT",
+    ":OUTPUT ACCEPT",
+    ":SERVICES -",
+    `-A PREROUTING -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
+    `-A OUTPUT -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
+    ...translations,
+    "COMMIT",
+    "*filter",
+    ":FORWARD ACCEPT",
+    ":OUTPUT ACCEPT",
+    ":SERVICES -",
+    `-A FORWARD -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
+    `-A OUTPUT -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
+    ...refusals,
+    "COMMIT",
+    "",
+  ].join("\n");
+}
+
+function formatTranslation(rule: ServicePortRule): readonly string[] {
+  const match = `-A SERVICES -d ${rule.clusterIp}/32 -p tcp --dport ${rule.port}`;
+  return rule.endpoints.map(({ ip, port }, index) => {
+    const left = rule.endpoints.length - index;
+    const chance = left === 1 ? "" : ` -m statistic --mode random --probability ${(1 / left).toFixed(6)}`;
+    return `${match}${chance} -j DNAT --to-destination ${ip}:${port}`;
+  });
+}
