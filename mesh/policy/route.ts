@@ -21,6 +21,9 @@ export type RouteVerdict =
   /** A route matches but cannot be served: a field of it is not supported, or it has no destination. */
   | { readonly kind: "refused"; readonly route: HttpRoute; readonly reason: string };
 
+/** Names and addresses (RFC 3986, section 3.2.2) without what could be read in two ways. */
+const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
+
 /**
  * Compiled regexes, kept as long as the configuration that holds them: a cache of a pure function, bounded by the
  * configuration's own size, which holds nothing that a request chose.
@@ -30,6 +33,7 @@ const compiledRegexes = new WeakMap<StringMatch, RegexTest | "invalid">();
 /** Chooses where a request goes: the closest host, then the first route that matches, then a target by weight. */
 export function decideRoute(listener: GatewayListener, request: RouteRequest, random: Random): RouteVerdict {
   const host = stripPort(request.host);
+  if (!HOST.test(host)) return { kind: "no_host" };
   const patterns = listener.virtualHosts.flatMap((virtualHost) => virtualHost.hosts);
   const pattern = mostSpecificHost(patterns, host);
   const virtualHost = listener.virtualHosts.find(

@@ -1,0 +1,245 @@
+import { describe, expect, it } from "vitest";
+import {
+  createTestSet,
+  findTestPod,
+  TEST_SETTINGS,
+  testPod,
+  testResource,
+  testService,
+} from "../resources/test-resource-set.ts";
+import { decideServerMode } from "./server-mode.ts";
+
+const POD = testPod({ name: "world", namespace: "ns1", ports: [{ name: "web", containerPort: 8080 }] });
+const SERVICE = testService({ name: "world", ports: [{ name: "http", port: 80, targetPort: "web" }] });
+
+function decide(resources: readonly string[], port = 8080) {
+  const set = createTestSet(POD, SERVICE, ...resources);
+  return decideServerMode({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/world"), port });
+}
+
+function peer(name: string, namespace: string, spec: object, creationTimestamp?: string): string {
+  return testResource("PeerAuthentication", name, spec, { namespace, creationTimestamp });
+}
+
+const strict = { mtls: { mode: "STRICT" } };
+const disable = { mtls: { mode: "DISABLE" } };
+const permissive = { mtls: { mode: "PERMISSIVE" } };
+const unset = { mtls: { mode: "UNSET" } };
+const forWorld = { selector: { matchLabels: { app: "world" } } };
+const legacy = { peers: [{ mtls: {} }] };
+
+describe("decideServerMode with PeerAuthentication", () => {
+  it.each([
+    { name: "nothing at all: PERMISSIVE", rules: [], mode: "PERMISSIVE", rule: "default" },
+    {
+      name: "the mesh's rule",
+      rules: [peer("default", "istio-system", strict)],
+      mode: "STRICT",
+      rule: "PeerAuthentication/default.istio-system",
+    },
+    {
+      name: "the namespace's before the mesh's",
+      rules: [peer("default", "istio-system", strict), peer("default", "ns1", disable)],
+      mode: "DISABLE",
+      rule: "PeerAuthentication/default.ns1",
+    },
+    {
+      name: "the workload's before the namespace's",
+      rules: [peer("default", "ns1", disable), peer("world", "ns1", { ...forWorld, ...strict })],
+      mode: "STRICT",
+      rule: "PeerAuthentication/world.ns1",
+    },
+    {
+      name: "UNSET passes the question on",
+      rules: [
+        peer("default", "istio-system", strict),
+        peer("default", "ns1", unset),
+        peer("world", "ns1", { ...forWorld, ...unset }),
+      ],
+      mode: "STRICT",
+      rule: "PeerAuthentication/default.istio-system",
+    },
+    {
+      name: "absent mtls is UNSET",
+      rules: [peer("default", "istio-system", strict), peer("world", "ns1", forWorld)],
+      mode: "STRICT",
+      rule: "PeerAuthentication/default.istio-system",
+    },
+    {
+      name: "UNSET for the mesh is PERMISSIVE",
+      rules: [peer("default", "istio-system", unset)],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "rules of other namespaces do not count",
+      rules: [peer("default", "ns2", strict)],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "selectors of other workloads do not count",
+      rules: [peer("x", "ns1", { selector: { matchLabels: { app: "hello" } }, ...strict })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "a selector in the root namespace is ignored",
+      rules: [peer("x", "istio-system", { ...forWorld, ...strict })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "empty matchLabels are no selector",
+      rules: [peer("x", "ns1", { selector: { matchLabels: {} }, ...strict })],
+      mode: "STRICT",
+      rule: "PeerAuthentication/x.ns1",
+    },
+    {
+      name: "the oldest of one scope counts alone",
+      rules: [peer("a", "ns1", disable, "2026-01-02T00:00:00Z"), peer("b", "ns1", strict, "2026-01-01T00:00:00Z")],
+      mode: "STRICT",
+      rule: "PeerAuthentication/b.ns1",
+    },
+    {
+      name: "of the same age, the first by name",
+      rules: [peer("b", "ns1", disable), peer("a", "ns1", strict)],
+      mode: "STRICT",
+      rule: "PeerAuthentication/a.ns1",
+    },
+    {
+      name: "the loser is ignored even where the winner is UNSET",
+      rules: [peer("a", "ns1", unset), peer("b", "ns1", strict)],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+  ])("$name", ({ rules, mode, rule }) => {
+    expect(decide(rules)).toEqual({ mode, rule });
+  });
+
+  const portLevel = { ...forWorld, ...strict, portLevelMtls: { 8080: { mode: "DISABLE" }, 9090: { mode: "UNSET" } } };
+  it.each([
+    { name: "a port by its container number", port: 8080, mode: "DISABLE" },
+    { name: "an UNSET port as its workload", port: 9090, mode: "STRICT" },
+    { name: "other ports as their workload", port: 7070, mode: "STRICT" },
+    { name: "the service's port number means nothing", port: 80, mode: "STRICT" },
+  ])("decides $name", ({ port, mode }) => {
+    expect(decide([peer("world", "ns1", portLevel)], port).mode).toBe(mode);
+  });
+
+  it("takes port levels from the one rule that wins for the workload", () => {
+    const loser = peer("z", "ns1", { ...forWorld, portLevelMtls: { 8080: { mode: "DISABLE" } } });
+    expect(decide([peer("a", "ns1", { ...forWorld, ...strict }), loser]).mode).toBe("STRICT");
+  });
+});
+
+describe("decideServerMode with the legacy policies", () => {
+  const mesh = testResource("MeshPolicy", "default", legacy);
+  const policy = (name: string, spec: object, namespace = "ns1") => testResource("Policy", name, spec, { namespace });
+
+  it.each([
+    { name: "`mtls: {}` is STRICT", rules: [mesh], mode: "STRICT", rule: "MeshPolicy/default" },
+    {
+      name: "`mtls:` with nothing is STRICT",
+      rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: null }] })],
+      mode: "STRICT",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "PERMISSIVE as it says",
+      rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: { mode: "PERMISSIVE" } }] })],
+      mode: "PERMISSIVE",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "no peers turns mutual TLS off",
+      rules: [testResource("MeshPolicy", "default", {})],
+      mode: "DISABLE",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "the first mtls counts",
+      rules: [
+        testResource("MeshPolicy", "default", { peers: [{ jwt: {} }, { mtls: { mode: "PERMISSIVE" } }, { mtls: {} }] }),
+      ],
+      mode: "PERMISSIVE",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "the namespace's before the mesh's",
+      rules: [mesh, policy("default", {})],
+      mode: "DISABLE",
+      rule: "Policy/default.ns1",
+    },
+    {
+      name: "another namespace's does not count",
+      rules: [mesh, policy("default", {}, "ns2")],
+      mode: "STRICT",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "the service's before the namespace's",
+      rules: [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })],
+      mode: "STRICT",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "a service policy is used whole: no peers is DISABLE",
+      rules: [mesh, policy("w", { targets: [{ name: "world" }] })],
+      mode: "DISABLE",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "the port of a target is the service's",
+      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] })],
+      mode: "STRICT",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "… and not the container's",
+      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 8080 }] }] })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "a port by the service's name for it",
+      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ name: "http" }] }] })],
+      mode: "STRICT",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "a target with the port beats one for all ports",
+      rules: [
+        policy("a", { targets: [{ name: "world" }] }),
+        policy("b", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] }),
+      ],
+      mode: "STRICT",
+      rule: "Policy/b.ns1",
+    },
+    {
+      name: "a target of another service does not count",
+      rules: [policy("w", { ...legacy, targets: [{ name: "hello" }] })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "PeerAuthentication speaks before all of them",
+      rules: [mesh, peer("default", "ns1", permissive)],
+      mode: "PERMISSIVE",
+      rule: "PeerAuthentication/default.ns1",
+    },
+    {
+      name: "a PeerAuthentication that is UNSET lets them speak",
+      rules: [mesh, peer("default", "ns1", unset)],
+      mode: "STRICT",
+      rule: "MeshPolicy/default",
+    },
+  ])("$name", ({ rules, mode, rule }) => {
+    expect(decide(rules)).toEqual({ mode, rule });
+  });
+
+  it("decides ports without a service by the namespace", () => {
+    const rules = [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })];
+    expect(decide(rules, 9999)).toEqual({ mode: "DISABLE", rule: "Policy/default.ns1" });
+  });
+});
