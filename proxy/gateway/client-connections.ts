@@ -1,0 +1,78 @@
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
+
+/** One client's connection to a listener. */
+export interface ClientConnection {
+  /** Runs when the requests before have been answered: at most one is under way on a connection. */
+  enqueue(start: (done: () => void) => void): void;
+  /** Nothing that comes after is a request: its beginning is in doubt. */
+  condemn(): void;
+  readonly isCondemned: boolean;
+  readonly isBusy: boolean;
+  /** How many requests have begun. */
+  readonly requests: number;
+}
+
+export interface ClientConnections {
+  of(socket: Socket): ClientConnection;
+  readonly size: number;
+  destroyAll(): void;
+}
+
+/** A client that sends more requests than this ahead of the answers is cut. */
+const MAX_PIPELINED = 64;
+
+/**
+ * Knows the open connections of a server. Node hands over pipelined requests all at once; here they are served one after
+ * the other, so that a request behind a refused one is never carried out.
+ */
+export function trackClientConnections(server: Server): ClientConnections {
+  const open = new Map<Socket, QueuedConnection>();
+  server.on("connection", (socket: Socket) => {
+    open.set(socket, new QueuedConnection(socket));
+    socket.once("close", () => open.delete(socket));
+  });
+  return {
+    of: (socket) => open.get(socket) ?? new QueuedConnection(socket),
+    get size() {
+      return open.size;
+    },
+    destroyAll: () => {
+      for (const socket of open.keys()) socket.destroy();
+    },
+  };
+}
+
+class QueuedConnection implements ClientConnection {
+  readonly #socket: Socket;
+  readonly #waiting: ((done: () => void) => void)[] = [];
+  isCondemned = false;
+  isBusy = false;
+  requests = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  enqueue(start: (done: () => void) => void): void {
+    if (this.#waiting.length >= MAX_PIPELINED) return void this.#socket.destroy();
+    this.#waiting.push(start);
+    this.#startNext();
+  }
+
+  condemn(): void {
+    this.isCondemned = true;
+  }
+
+  #startNext(): void {
+    if (this.isBusy || this.isCondemned || this.#socket.destroyed) return;
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    this.isBusy = true;
+    this.requests += 1;
+    next(() => {
+      this.isBusy = false;
+      this.#startNext();
+    });
+  }
+}

@@ -1,0 +1,95 @@
+import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type HttpProxy from "http-proxy";
+import { captureRequest, type Forwarding, targetOf } from "./forward-request.ts";
+import { answerFromError, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
+import { isForwardedToClient } from "./upstream-headers.ts";
+
+export interface UpgradeForwarding extends Forwarding {
+  /** The client's connection; no longer Node's own. */
+  readonly socket: Socket;
+  /** What the client sent after its request. It goes to the upstream after the 101, not before (CVE-2026-2833). */
+  readonly head: Buffer;
+  readonly onSwitched: () => void;
+  /** The upstream answered something else than 101. */
+  readonly onAnswered: (status: number) => void;
+  readonly onFailure: (answer: GatewayAnswer, error: Error) => void;
+}
+
+/** How long one direction may stay open after the other has ended. */
+const HALF_OPEN_MS = 60_000;
+
+/** Sends a WebSocket's opening through http-proxy, and joins both connections once the upstream has agreed. */
+export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding): void {
+  const { request, socket, head, headers, target } = forwarding;
+  let isAnswered = false;
+  request.headers = headers;
+  const capturing = captureRequest(forwarding, (outgoing) => {
+    const abandon = (): void => void outgoing.destroy();
+    socket.once("close", abandon);
+    outgoing.once("upgrade", (_incoming, upstream) => {
+      isAnswered = true;
+      socket.off("close", abandon);
+      joinEnds(socket, upstream);
+      forwarding.onSwitched();
+    });
+    outgoing.once("response", (incoming) => {
+      isAnswered = true;
+      // http-proxy would write this answer's body without its framing; the flag tells it to leave the answer alone.
+      Reflect.set(incoming, "upgrade", true);
+      forwarding.onAnswered(incoming.statusCode ?? 502);
+      relayAnswer(incoming, request, socket);
+    });
+  });
+  proxy.ws(request, socket, head, { target: targetOf(target), agent: capturing }, (error) => {
+    if (isAnswered) return;
+    isAnswered = true;
+    forwarding.onFailure(answerFromError(error), error);
+  });
+}
+
+/** Answers on a connection that Node has handed over, and ends it. */
+export function answerOnSocket(request: IncomingMessage, socket: Socket, answer: GatewayAnswer): void {
+  const response = createResponse(request, socket);
+  writeAnswer(response, answer, true);
+}
+
+function relayAnswer(incoming: IncomingMessage, request: IncomingMessage, socket: Socket): void {
+  const response = createResponse(request, socket);
+  response.statusCode = incoming.statusCode ?? 502;
+  const { connection } = incoming.headers;
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined && isForwardedToClient(name, connection)) response.setHeader(name, value);
+  }
+  response.setHeader("connection", "close");
+  incoming.once("error", () => socket.destroy());
+  incoming.once("close", () => {
+    if (!incoming.complete) socket.destroy();
+  });
+  socket.once("close", () => incoming.destroy());
+  incoming.pipe(response);
+}
+
+function createResponse(request: IncomingMessage, socket: Socket): ServerResponse {
+  const response = new ServerResponse(request);
+  response.assignSocket(socket);
+  response.once("finish", () => {
+    response.detachSocket(socket);
+    socket.end();
+    socket.setTimeout(HALF_OPEN_MS, () => socket.destroy());
+    socket.resume();
+  });
+  return response;
+}
+
+/** http-proxy pipes both ways, but when one side vanishes without an end it leaves the other open. */
+function joinEnds(client: Socket, upstream: Duplex): void {
+  client.once("close", () => upstream.destroy());
+  upstream.once("close", () => {
+    if (!upstream.readableEnded) client.destroy();
+  });
+  const limitRest = (): void => void client.setTimeout(HALF_OPEN_MS, () => client.destroy());
+  client.once("end", limitRest);
+  upstream.once("end", limitRest);
+}

@@ -1,0 +1,91 @@
+import type { ServerResponse } from "node:http";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { UpstreamError } from "./upstream-dialer.ts";
+
+interface AnswerText {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** What the gateway says when a request is not to be trusted; the connection ends with it. */
+const REFUSALS = {
+  malformed: { status: 400, text: "the request is not HTTP/1.1" },
+  http_version: { status: 400, text: "only HTTP/1.1 and HTTP/1.0 are spoken here" },
+  header_name: { status: 400, text: "a header's name can be taken for another" },
+  host: { status: 400, text: "exactly one valid Host header is needed" },
+  framing: { status: 400, text: "Content-Length or Transfer-Encoding leave the body's end in doubt" },
+  connection_header: { status: 400, text: "Connection names a header that is not hop-by-hop" },
+  target: { status: 400, text: "the request target is not valid or does not agree with Host" },
+  upgrade: { status: 400, text: "a WebSocket starts with a GET of HTTP/1.1 without a body" },
+  connect: { status: 405, text: "CONNECT is not served" },
+  header_bytes: { status: 431, text: "the headers are too long" },
+  too_many_headers: { status: 431, text: "there are too many headers" },
+  header_timeout: { status: 408, text: "the headers took too long" },
+  body_timeout: { status: 408, text: "the body has come to a halt" },
+} as const satisfies Record<string, AnswerText>;
+
+/** Why a request is refused before it is routed. Stable: a metric label. */
+export type RefusalReason = keyof typeof REFUSALS;
+
+/** What the gateway says when it cannot serve a request; the connection goes on. */
+const FAILURES = {
+  no_host: { status: 404, text: "no such host here" },
+  no_route: { status: 404, text: "no route for this path" },
+  route_refused: { status: 503, text: "this route asks for something that is not supported" },
+  no_healthy_endpoint: { status: 503, text: "no healthy upstream: the service has no ready endpoint" },
+  refused_destination: { status: 503, text: "the mesh's policy does not let this service be reached" },
+  control_plane_away: { status: 503, text: "the control plane does not answer, and this service is new" },
+  no_svid: { status: 503, text: "the gateway has no valid certificate" },
+  connect_failed: { status: 503, text: "the service does not accept connections" },
+  upstream_untrusted: { status: 503, text: "mutual TLS with the service failed" },
+  upstream_reset: { status: 502, text: "the service closed the connection without an answer" },
+  upstream_malformed: { status: 502, text: "the service's answer is not HTTP/1.1" },
+  upstream_timeout: { status: 504, text: "the service did not answer in time" },
+} as const satisfies Record<string, AnswerText>;
+
+export type FailureReason = keyof typeof FAILURES;
+
+/** What the gateway answers by itself. */
+export interface GatewayAnswer {
+  readonly status: number;
+  /** Stable: a metric label. */
+  readonly reason: string;
+  readonly body: string;
+}
+
+export function refusalAnswer(reason: RefusalReason): GatewayAnswer {
+  return formatAnswer(reason, REFUSALS[reason]);
+}
+
+export function failureAnswer(reason: FailureReason): GatewayAnswer {
+  return formatAnswer(reason, FAILURES[reason]);
+}
+
+/**
+ * What to say when the upstream failed. Names and addresses stay in the log: a stranger learns the cause, not the mesh.
+ * A reason of the dialler that is not in the table above is one of the handshake's.
+ */
+export function answerFromError(error: Error): GatewayAnswer {
+  if (error instanceof UpstreamError) {
+    return isFailure(error.code) ? failureAnswer(error.code) : formatAnswer(error.code, FAILURES.upstream_untrusted);
+  }
+  return failureAnswer(errnoOf(error)?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
+}
+
+/** Writes the answer. `isLast` ends the connection after it. */
+export function writeAnswer(response: ServerResponse, answer: GatewayAnswer, isLast: boolean): void {
+  response.writeHead(answer.status, {
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": Buffer.byteLength(answer.body),
+    ...(isLast ? { connection: "close" } : {}),
+  });
+  response.end(answer.body);
+}
+
+function formatAnswer(reason: string, { status, text }: AnswerText): GatewayAnswer {
+  return { status, reason, body: `${reason}: ${text}\n` };
+}
+
+function isFailure(reason: string): reason is FailureReason {
+  return Object.hasOwn(FAILURES, reason);
+}

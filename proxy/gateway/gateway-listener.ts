@@ -1,0 +1,243 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import type { Logger } from "../../mesh/runtime.ts";
+import { listenError } from "../listen-error.ts";
+import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { type ClientConnections, trackClientConnections } from "./client-connections.ts";
+import { answerOnSocket } from "./forward-upgrade.ts";
+import { type GatewayAnswer, type RefusalReason, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
+import { type AcceptedRequest, isWebSocketUpgrade, judgeRequest } from "./judge-request.ts";
+
+/** What strangers may use up. */
+export interface GatewayLimits {
+  /** Per listener. @default 10000 */
+  readonly maxConnections: number;
+  /** Head of one request. @default 16384 */
+  readonly maxHeaderBytes: number;
+  /** From the first byte, or from the connection's opening. @default 10000 */
+  readonly headersTimeoutMs: number;
+  /** @default 30000 */
+  readonly bodyIdleMs: number;
+  /** Between two requests; load balancers in front should wait less. @default 60000 */
+  readonly keepAliveMs: number;
+  /** @default 1000 */
+  readonly maxRequestsPerConnection: number;
+  /** How long an upstream may be silent while it has a request (Envoy's stream idle timeout). @default 300000 */
+  readonly upstreamIdleMs: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  maxConnections: 10_000,
+  maxHeaderBytes: 16_384,
+  headersTimeoutMs: 10_000,
+  bodyIdleMs: 30_000,
+  keepAliveMs: 60_000,
+  maxRequestsPerConnection: 1000,
+  upstreamIdleMs: 300_000,
+};
+
+/** A request that was judged and waits to be routed. */
+export interface RoutedExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly accepted: AcceptedRequest;
+  /** Whether this answer is the connection's last. */
+  readonly isLast: () => boolean;
+}
+
+export interface RoutedUpgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Socket;
+  readonly head: Buffer;
+  readonly accepted: AcceptedRequest;
+}
+
+export interface GatewayListenerOptions {
+  readonly port: number;
+  /** @default every address */
+  readonly bindAddress?: string | undefined;
+  readonly limits: GatewayLimits;
+  readonly metrics: ProxyMetrics;
+  readonly log: Logger;
+  readonly onRequest: (exchange: RoutedExchange) => void;
+  readonly onUpgrade: (upgrade: RoutedUpgrade) => void;
+}
+
+/** An open port. */
+export interface OpenListener {
+  /** The real port where 0 was asked for. */
+  readonly port: number;
+  readonly connections: number;
+  /** Stops accepting, closes idle connections, lets requests under way finish; resolves when none is left. */
+  drain(): Promise<void>;
+  /** Cuts what is left. */
+  destroy(): void;
+}
+
+/** Listens with Node's strict HTTP parser, and hands on only requests that cannot be read in two ways. */
+export async function openGatewayListener(options: GatewayListenerOptions): Promise<OpenListener> {
+  const server = createStrictServer(options.limits);
+  const connections = trackClientConnections(server);
+  const context: ListenerContext = { options, connections, isDraining: () => !server.listening };
+  server.on("request", (request, response) => receive({ request, response }, context, false));
+  server.on("checkContinue", (request, response) => receive({ request, response }, context, true));
+  // The types say Duplex, because a server can be given connections of any kind; this one listens by itself.
+  server.on("upgrade", (request, socket, head) => {
+    if (socket instanceof Socket) receiveUpgrade({ request, socket, head }, context);
+  });
+  server.on("connect", (request, socket) => {
+    if (socket instanceof Socket) refuseOnSocket("connect", { request, socket }, context);
+  });
+  server.on("clientError", (error, socket) => {
+    if (socket instanceof Socket) refuseGarbage(error, socket, context);
+  });
+  const port = await listen(server, options);
+  return {
+    port,
+    get connections() {
+      return connections.size;
+    },
+    drain: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+    destroy: () => connections.destroyAll(),
+  };
+}
+
+function createStrictServer(limits: GatewayLimits): Server {
+  const server = createServer({
+    insecureHTTPParser: false,
+    requireHostHeader: false,
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    // A long upload is allowed; a halted one is cut by `watchBody`.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.max(100, Math.min(5000, limits.headersTimeoutMs / 2)),
+    keepAlive: true,
+    keepAliveInitialDelay: 180_000,
+    shouldUpgradeCallback: (request) => isWebSocketUpgrade(request.rawHeaders),
+  });
+  server.maxConnections = limits.maxConnections;
+  // Node drops headers beyond its limit in silence, framing among them; here they are counted and refused.
+  server.maxHeadersCount = 0;
+  return server;
+}
+
+interface ListenerContext {
+  readonly options: GatewayListenerOptions;
+  readonly connections: ClientConnections;
+  readonly isDraining: () => boolean;
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+function receive(exchange: Exchange, context: ListenerContext, expectsContinue: boolean): void {
+  const { request, response } = exchange;
+  const connection = context.connections.of(request.socket);
+  const { maxRequestsPerConnection } = context.options.limits;
+  const isLast = (): boolean =>
+    context.isDraining() || !response.shouldKeepAlive || connection.requests >= maxRequestsPerConnection;
+  connection.enqueue((done) => {
+    response.once("close", () => {
+      // The client was told that this is the end; what it had sent ahead is for another connection.
+      if (response.getHeader("connection") === "close") connection.condemn();
+      done();
+    });
+    const verdict = judgeRequest(headOf(request));
+    if (verdict.kind === "refused") {
+      connection.condemn();
+      const answer = refusalAnswer(verdict.reason);
+      context.options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
+      writeAnswer(response, answer, true);
+      return;
+    }
+    if (expectsContinue) response.writeContinue();
+    context.options.onRequest({ request, response, accepted: verdict, isLast });
+  });
+}
+
+function receiveUpgrade(upgrade: Omit<RoutedUpgrade, "accepted">, context: ListenerContext): void {
+  const { request, socket } = upgrade;
+  socket.on("error", ignore);
+  const connection = context.connections.of(socket);
+  // Answers to requests before this one are still to be written to the same socket.
+  if (connection.isBusy) return void socket.destroy();
+  connection.condemn();
+  const verdict = judgeRequest(headOf(request));
+  if (verdict.kind === "refused") refuseOnSocket(verdict.reason, upgrade, context);
+  else context.options.onUpgrade({ ...upgrade, accepted: verdict });
+}
+
+function refuseOnSocket(
+  reason: RefusalReason,
+  { request, socket }: Pick<RoutedUpgrade, "request" | "socket">,
+  { options, connections }: ListenerContext,
+): void {
+  socket.on("error", ignore);
+  const connection = connections.of(socket);
+  if (connection.isBusy) return void socket.destroy();
+  connection.condemn();
+  const answer = refusalAnswer(reason);
+  options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
+  answerOnSocket(request, socket, answer);
+}
+
+/** What llhttp itself refuses: garbage, smuggling that it knows, heads that are too long or too slow. */
+function refuseGarbage(error: Error, socket: Socket, { options, connections }: ListenerContext): void {
+  socket.on("error", ignore);
+  const connection = connections.of(socket);
+  if (connection.isCondemned) return;
+  const answer = refusalAnswer(garbageReason(error));
+  if (errnoOf(error) !== "ECONNRESET") options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
+  // While an answer is being written, another one in its middle would only confuse.
+  if (!connection.isBusy && socket.writable) socket.write(formatRawAnswer(answer));
+  connection.condemn();
+  socket.destroySoon();
+}
+
+function garbageReason(error: Error): RefusalReason {
+  switch (errnoOf(error)) {
+    case "HPE_HEADER_OVERFLOW":
+      return "header_bytes";
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "header_timeout";
+    default:
+      return "malformed";
+  }
+}
+
+function formatRawAnswer({ status, body }: GatewayAnswer): string {
+  const head = [`HTTP/1.1 ${status} Refused`, "content-type: text/plain; charset=utf-8", "connection: close"];
+  return [...head, `content-length: ${Buffer.byteLength(body)}`, "", body].join("\r\n");
+}
+
+function headOf(request: IncomingMessage) {
+  return {
+    method: request.method ?? "",
+    target: request.url ?? "",
+    version: request.httpVersion,
+    rawHeaders: request.rawHeaders,
+  };
+}
+
+function listen(server: Server, { port, bindAddress, log }: GatewayListenerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void => reject(listenError(error, { host: bindAddress ?? "::", port }));
+    server.once("error", onError);
+    server.listen({ port, ...(bindAddress === undefined ? {} : { host: bindAddress }) }, () => {
+      server.off("error", onError);
+      server.on("error", (error) => log.warn({ code: errnoOf(error), port }, "a gateway's listener had an error"));
+      const address = server.address();
+      resolve(address === null || typeof address === "string" ? port : address.port);
+    });
+  });
+}
+
+function ignore(): void {}

@@ -1,0 +1,187 @@
+import type HttpProxy from "http-proxy";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { GatewayConfig, GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
+import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
+import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { DEFAULT_LIMITS, type GatewayLimits, type OpenListener, openGatewayListener } from "./gateway-listener.ts";
+import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
+import { loadHttpProxy } from "./load-http-proxy.ts";
+import type { UpstreamDialer } from "./upstream-dialer.ts";
+import { createUpstreamPool, type UpstreamPoolOptions } from "./upstream-pool.ts";
+
+/** Gives the gateway's configuration, now and whenever it changes. */
+export type WatchGatewayConfig = (listener: (config: GatewayConfig) => void) => { close(): void };
+
+export interface GatewayOptions {
+  readonly watchConfig: WatchGatewayConfig;
+  readonly dialer: UpstreamDialer;
+  readonly metrics: ProxyMetrics;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** @default every address of the pod */
+  readonly bindAddress?: string;
+  readonly limits?: Partial<GatewayLimits>;
+  readonly pool?: Omit<UpstreamPoolOptions, "dialer">;
+  /** How long a port that was taken out of the configuration may finish its requests. @default 30000 */
+  readonly drainMs?: number;
+}
+
+/** A running gateway. */
+export interface RunningGateway {
+  /** The ports that are open: the configured one, and the real one where 0 was configured. */
+  listeners(): readonly { readonly configuredPort: number; readonly port: number; readonly connections: number }[];
+  /** Why the gateway is not ready; nothing when every configured port is open. */
+  fault(): string | undefined;
+  /** Resolves when the ports are as the last configuration says. */
+  settled(): Promise<void>;
+  /** Closes idle connections to upstreams that would not be made the same way now; call after a rotation. */
+  closeStaleUpstreams(): void;
+  /** Drains every listener, then cuts what is left. */
+  stop(): Promise<void>;
+}
+
+/** A port that cannot be opened is tried again after this long. */
+const RETRY_MS = 5000;
+
+/** Starts the ingress gateway: a listener for each port of the configuration, opened and drained as that changes. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const HttpProxy = await loadHttpProxy();
+  // `toProxy` keeps http-proxy from parsing the target anew; the path is ours in any case (`captureRequest`).
+  return new Gateway(options, HttpProxy.createProxyServer({ xfwd: false, toProxy: true }));
+}
+
+interface Port {
+  readonly rules: Rules;
+  readonly open: OpenListener;
+}
+
+/** The routes in force at a port; replaced whole, so that a request sees one configuration. */
+interface Rules {
+  current: GatewayListener;
+}
+
+class Gateway implements RunningGateway {
+  readonly #options: GatewayOptions;
+  readonly #context: RoutingContext;
+  readonly #ports = new Map<number, Port>();
+  readonly #draining = new Set<Promise<void>>();
+  readonly #faults = new Map<number, string>();
+  readonly #watch: { close(): void };
+  #wanted: readonly GatewayListener[] | undefined;
+  #reconciled: Promise<void> = Promise.resolve();
+  #retry: Timer | undefined;
+  #isStopped = false;
+
+  constructor(options: GatewayOptions, proxy: HttpProxy) {
+    const { metrics, log, clock, random, dialer } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#options = options;
+    this.#context = {
+      proxy,
+      limits,
+      metrics,
+      log,
+      clock,
+      random,
+      pool: createUpstreamPool({ ...options.pool, dialer }),
+    };
+    this.#watch = options.watchConfig((config) => this.#apply(config));
+  }
+
+  listeners() {
+    return [...this.#ports].map(([configuredPort, { open }]) => ({
+      configuredPort,
+      port: open.port,
+      connections: open.connections,
+    }));
+  }
+
+  fault(): string | undefined {
+    if (this.#wanted === undefined) return "the gateway's configuration has not come yet";
+    const [fault] = this.#faults.values();
+    return fault;
+  }
+
+  settled(): Promise<void> {
+    return this.#reconciled;
+  }
+
+  closeStaleUpstreams(): void {
+    this.#context.pool.closeStale();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#watch.close();
+    this.#retry?.cancel();
+    await this.#reconciled;
+    for (const port of this.#ports.keys()) this.#drain(port);
+    await Promise.all(this.#draining);
+    this.#context.pool.close();
+  }
+
+  #apply(config: GatewayConfig): void {
+    this.#wanted = config.listeners;
+    for (const routes of config.listeners) {
+      const port = this.#ports.get(routes.port);
+      if (port !== undefined) port.rules.current = routes;
+    }
+    this.#context.pool.keepOnly(config.listeners.flatMap(targetsOf));
+    this.#reconcileSoon();
+  }
+
+  #reconcileSoon(): void {
+    this.#reconciled = this.#reconciled.then(() => this.#reconcile());
+  }
+
+  async #reconcile(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#retry?.cancel();
+    this.#faults.clear();
+    const wanted = new Map((this.#wanted ?? []).map((routes) => [routes.port, routes]));
+    for (const port of this.#ports.keys()) if (!wanted.has(port)) this.#drain(port);
+    for (const [port, routes] of wanted) if (!this.#ports.has(port)) await this.#open(port, routes);
+    if (this.#faults.size > 0) this.#retry = this.#options.clock.setTimeout(() => this.#reconcileSoon(), RETRY_MS);
+  }
+
+  async #open(number: number, routes: GatewayListener): Promise<void> {
+    const { log, bindAddress, metrics } = this.#options;
+    const rules: Rules = { current: routes };
+    try {
+      const open = await openGatewayListener({
+        port: number,
+        bindAddress,
+        limits: this.#context.limits,
+        metrics,
+        log,
+        onRequest: (exchange) => serveRequest(exchange, rules.current, this.#context),
+        onUpgrade: (upgrade) => serveUpgrade(upgrade, rules.current, this.#context),
+      });
+      this.#ports.set(number, { rules, open });
+      log.info({ code: "listener_opened", port: number }, "the gateway listens on a port of its configuration");
+    } catch (caught) {
+      const { code, message } = MeshError.from(caught);
+      this.#faults.set(number, message);
+      log.error({ code, port: number }, `the gateway cannot open a port of its configuration: ${message}`);
+    }
+  }
+
+  #drain(number: number): void {
+    const port = this.#ports.get(number);
+    if (port === undefined) return;
+    this.#ports.delete(number);
+    const { clock, drainMs = 30_000, log } = this.#options;
+    const deadline = clock.setTimeout(() => port.open.destroy(), drainMs);
+    const drained = port.open.drain().then(() => {
+      deadline.cancel();
+      this.#draining.delete(drained);
+      log.info({ code: "listener_closed", port: number }, "a port of the gateway has drained and is closed");
+    });
+    this.#draining.add(drained);
+  }
+}
+
+function targetsOf({ virtualHosts }: GatewayListener): readonly HostTarget[] {
+  return virtualHosts.flatMap(({ routes }) => routes.flatMap(({ targets }) => targets.map(({ target }) => target)));
+}

@@ -1,0 +1,92 @@
+import { type AcceptedRequest, connectionOptions, type HeaderField } from "./judge-request.ts";
+
+/** What the gateway knows of the request beside its head. */
+export interface ClientFacts {
+  readonly address: string;
+  readonly requestId: string;
+}
+
+export type UpstreamHeaders = Record<string, string | string[]>;
+
+/** Hop-by-hop fields (RFC 9110, section 7.6.1), and those that the gateway writes itself. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "content-length",
+  "upgrade",
+  "http2-settings",
+  "expect",
+  "host",
+  "x-request-id",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+]);
+
+/** The mesh believes these, so a stranger may not send them: the client's certificate, Envoy's orders and metadata. */
+const INTERNAL = /^(?:x-forwarded-client-cert|x-envoy-.*)$/;
+
+/**
+ * The head that the upstream gets, made anew: only what was judged, with framing as it was understood. A name with
+ * underscores counts as the one with dashes, as it does for servers that make variables of headers.
+ */
+export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFacts): UpstreamHeaders {
+  const hopByHop = new Set(connectionOptions(request.headers));
+  const forwarded = request.headers.filter(([name]) => {
+    const plain = name.replaceAll("_", "-");
+    return !NOT_FORWARDED.has(plain) && !INTERNAL.test(plain) && !hopByHop.has(name);
+  });
+  return {
+    host: request.host,
+    ...groupValues(forwarded),
+    ...framingHeaders(request),
+    ...(request.upgrade === undefined ? {} : { connection: "Upgrade", upgrade: request.upgrade }),
+    "x-forwarded-for": [...valuesOf(request.headers, "x-forwarded-for"), client.address].join(", "),
+    "x-forwarded-proto": "http",
+    "x-request-id": client.requestId,
+  };
+}
+
+/** Removes what belongs to the upstream's connection alone. Node frames the answer for the client itself. */
+export function isForwardedToClient(name: string, connection: string | undefined): boolean {
+  return !HOP_BY_HOP_ANSWER.has(name) && !connectionOptions([["connection", connection ?? ""]]).includes(name);
+}
+
+const HOP_BY_HOP_ANSWER: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+function framingHeaders({ framing }: AcceptedRequest): UpstreamHeaders {
+  switch (framing.kind) {
+    case "none":
+      return {};
+    case "length":
+      return { "content-length": String(framing.bytes) };
+    case "chunked":
+      return { "transfer-encoding": "chunked" };
+  }
+}
+
+function groupValues(headers: readonly HeaderField[]): UpstreamHeaders {
+  const names = [...new Set(headers.map(([name]) => name))];
+  return Object.fromEntries(
+    names.map((name) => {
+      const values = valuesOf(headers, name);
+      return [name, values.length === 1 ? (values[0] ?? "") : [...values]];
+    }),
+  );
+}
+
+function valuesOf(headers: readonly HeaderField[], name: string): readonly string[] {
+  return headers.filter(([candidate]) => candidate === name).map(([, value]) => value);
+}

@@ -1,0 +1,144 @@
+import { Agent, type ClientRequest, type ClientRequestArgs } from "node:http";
+import type { RequestOptions } from "node:https";
+import type { Duplex } from "node:stream";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { HostTarget } from "../../mesh/policy/types.ts";
+import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "./upstream-dialer.ts";
+
+export interface UpstreamPoolOptions {
+  readonly dialer: UpstreamDialer;
+  /**
+   * How long a connection may wait for its next request. Must be shorter than the servers' own limit (Node: 5 s), or a
+   * request meets a connection that is just being closed. @default 4000
+   */
+  readonly idleMs?: number;
+  /** How many idle connections one target may have. @default 64 */
+  readonly maxIdle?: number;
+}
+
+/** Connections to services that are kept between requests, by target. */
+export interface UpstreamPool {
+  agentFor(target: HostTarget): UpstreamAgent;
+  /** Closes idle connections that are no longer current: after a new certificate, bundle or destination. */
+  closeStale(): void;
+  /** Forgets targets that no configuration names any more. */
+  keepOnly(targets: readonly HostTarget[]): void;
+  /** Closes everything, idle or not, and gives up what is being dialled. */
+  close(): void;
+}
+
+/** Creates the pool. A connection serves one request at a time and is never shared between targets or subsets. */
+export function createUpstreamPool(options: UpstreamPoolOptions): UpstreamPool {
+  const agents = new Map<string, UpstreamAgent>();
+  const stopping = new AbortController();
+  const drop = (key: string, agent: UpstreamAgent): void => {
+    agent.retire();
+    agents.delete(key);
+  };
+  return {
+    agentFor(target) {
+      const key = keyOf(target);
+      const known = agents.get(key);
+      if (known !== undefined) return known;
+      const agent = new UpstreamAgent(target, options, stopping.signal);
+      agents.set(key, agent);
+      return agent;
+    },
+    closeStale: () => {
+      for (const agent of agents.values()) agent.closeStale();
+    },
+    keepOnly(targets) {
+      const wanted = new Set(targets.map(keyOf));
+      for (const [key, agent] of agents) if (!wanted.has(key)) drop(key, agent);
+    },
+    close() {
+      stopping.abort();
+      for (const [key, agent] of agents) {
+        drop(key, agent);
+        agent.destroy();
+      }
+    },
+  };
+}
+
+/** Node's own pool of connections, for one target, with the mesh's way of making them. */
+export class UpstreamAgent extends Agent {
+  readonly #target: HostTarget;
+  readonly #dialer: UpstreamDialer;
+  readonly #signal: AbortSignal;
+  readonly #connections = new WeakMap<Duplex, UpstreamConnection>();
+  #isRetired = false;
+
+  constructor(target: HostTarget, options: UpstreamPoolOptions, signal: AbortSignal) {
+    super({ keepAlive: true, timeout: options.idleMs ?? 4000, maxFreeSockets: options.maxIdle ?? 64 });
+    this.#target = target;
+    this.#dialer = options.dialer;
+    this.#signal = signal;
+  }
+
+  override getName(): string {
+    return keyOf(this.#target);
+  }
+
+  override addRequest(request: ClientRequest, options: RequestOptions): void {
+    this.closeStale();
+    super.addRequest(request, options);
+  }
+
+  override createConnection(
+    _options: ClientRequestArgs,
+    callback?: (error: Error | null, socket: Duplex) => void,
+  ): undefined {
+    void this.#dial().then(
+      (connection) => {
+        this.#connections.set(connection.socket, connection);
+        callback?.(null, connection.socket);
+      },
+      // Node's types ask for a socket even beside an error; Node itself does not look at it.
+      (caught: unknown) => Reflect.apply(callback ?? ignore, undefined, [MeshError.from(caught)]),
+    );
+    return undefined;
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    const verdict: unknown = super.keepSocketAlive(socket);
+    // Bytes that nobody asked for would become the answer to the next request (RFC 9112, section 9.2).
+    return verdict !== false && socket.readableLength === 0 && this.#isReusable(socket);
+  }
+
+  closeStale(): void {
+    this.#closeIdle((socket) => !this.#isReusable(socket));
+  }
+
+  /** Closes every idle connection; used before a request is tried again, which must not meet another dead one. */
+  closeIdle(): void {
+    this.#closeIdle(() => true);
+  }
+
+  /** Nothing is kept from now on. */
+  retire(): void {
+    this.#isRetired = true;
+    this.closeStale();
+  }
+
+  async #dial(): Promise<UpstreamConnection> {
+    const dialed = await this.#dialer.dial(this.#target, this.#signal);
+    if (dialed.kind === "connected") return dialed;
+    throw new UpstreamError(dialed.reason, dialed.message);
+  }
+
+  #isReusable(socket: Duplex): boolean {
+    return !this.#isRetired && this.#connections.get(socket)?.isCurrent() === true;
+  }
+
+  #closeIdle(condition: (socket: Duplex) => boolean): void {
+    const idle = Object.values(this.freeSockets).flatMap((sockets) => sockets ?? []);
+    for (const socket of idle) if (condition(socket)) socket.destroy();
+  }
+}
+
+function ignore(): void {}
+
+function keyOf({ host, port, subset }: HostTarget): string {
+  return `${host}|${port}|${subset}`;
+}
