@@ -1,15 +1,19 @@
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { Transport } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { MeshError } from "../../mesh/mesh-error.ts";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import type { Clock } from "../../mesh/runtime.ts";
+import { ControlPlaneSession, type SessionOptions } from "./control-plane-session.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
-/** One HTTP/2 connection to the control plane; whoever opened it closes it. */
+/** One connection to the control plane; whoever opened it closes it. */
 export interface ControlPlaneConnection {
   readonly transport: Transport;
-  /** False once the connection has failed; then nothing more comes through it. */
+  /** Resolves when the control plane wants no new streams on this connection. */
+  readonly draining: Promise<void>;
+  /** Resolves with the reason when the connection is over. */
+  readonly closed: Promise<string>;
+  /** False when new streams cannot be opened. */
   isAlive(): boolean;
   /** Cancels all that is under way. */
   close(): void;
@@ -30,8 +34,9 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where the control plane is, `host:port`, and the name that its certificate must have. */
+/** Where the control plane is, and the name that its certificate must have. */
 export interface ControlPlaneAddress {
+  /** `https://host:port` */
   readonly url: string;
   readonly host: string;
 }
@@ -42,8 +47,8 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** Reads `host:port`, with brackets around an IPv6 address. */
 export function parseControlPlaneAddress(text: string): ControlPlaneAddress {
   const url = URL.canParse(`https://${text}`) ? new URL(`https://${text}`) : undefined;
-  // A URL leaves out 443 because it is the default; anything else in the text shows in `host`.
-  const isPlain = url !== undefined && (url.host === text.toLowerCase() || `${url.host}:443` === text.toLowerCase());
+  // A URL leaves out 443 because it is the default.
+  const isPlain = url !== undefined && [url.host, `${url.host}:443`].includes(text.toLowerCase());
   if (!isPlain || !/:\d+$/.test(text)) {
     throw new WorkloadTlsError(
       "control_plane_address",
@@ -59,51 +64,33 @@ export function parseControlPlaneAddress(text: string): ControlPlaneAddress {
  */
 export async function connectControlPlane(options: ConnectOptions): Promise<ControlPlaneConnection> {
   const { address, clock, timeoutMs = 5000, pingIntervalMs = 5000, signal } = options;
-  signal.throwIfAborted();
-  const session = new Http2SessionManager(
-    address.url,
-    { pingIntervalMs, pingTimeoutMs: pingIntervalMs, pingIdleConnection: true },
-    tlsOptions(options),
-  );
-  const close = (reason: string): void => session.abort(new WorkloadTlsError("control_plane_unreachable", reason));
-  const timer = clock.setTimeout(() => close(`${address.url} did not answer within ${timeoutMs} ms`), timeoutMs);
-  const onAbort = (): void => close("the attempt was given up");
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    const state = await session.connect();
-    if (state === "error") throw unreachable(address, session.error());
-  } finally {
-    timer.cancel();
-    signal.removeEventListener("abort", onAbort);
-  }
+  const { url } = address;
+  const session = await ControlPlaneSession.open({
+    url,
+    tls: tlsOptions(options),
+    clock,
+    timeoutMs,
+    pingIntervalMs,
+    signal,
+  }).catch((caught: unknown) => {
+    const reason = caught instanceof Error ? caught.message : String(caught);
+    throw new WorkloadTlsError("control_plane_unreachable", `${url}: ${reason}`, { cause: caught });
+  });
   const transport = createGrpcTransport({
-    baseUrl: address.url,
+    baseUrl: url,
     sessionManager: session,
     acceptCompression: [],
     readMaxBytes: MAX_MESSAGE_BYTES,
   });
-  return {
-    transport,
-    isAlive: () => ["open", "idle", "verifying"].includes(session.state()),
-    close: () => session.abort(),
-  };
+  const { draining, closed } = session;
+  return { transport, draining, closed, isAlive: () => session.isAlive(), close: () => session.close() };
 }
 
-function tlsOptions({
-  address,
-  rootsPem,
-  context,
-}: ConnectOptions): ConstructorParameters<typeof Http2SessionManager>[2] {
+function tlsOptions({ address, rootsPem, context }: ConnectOptions): SessionOptions["tls"] {
   return {
     minVersion: "TLSv1.2",
     // Node checks the certificate against this name; an address is checked as such and must not be sent as SNI.
     ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
     ...(context === undefined ? { ca: rootsPem } : { secureContext: context }),
   };
-}
-
-function unreachable(address: ControlPlaneAddress, cause: unknown): WorkloadTlsError {
-  if (cause instanceof WorkloadTlsError) return cause;
-  const reason = cause === undefined ? "the connection was closed" : MeshError.from(cause).message;
-  return new WorkloadTlsError("control_plane_unreachable", `${address.url}: ${reason}`, { cause });
 }

@@ -62,6 +62,8 @@ export interface FixtureOptions {
   /** @default ["localhost"] */
   readonly dnsNames?: readonly string[];
   readonly lifetimeMs?: number;
+  /** @default any */
+  readonly port?: number;
 }
 
 export class ControlPlaneFixture {
@@ -83,6 +85,7 @@ export class ControlPlaneFixture {
     this.directory = directory;
     this.authority = authority;
     this.#options = options;
+    this.#port = options.port ?? 0;
   }
 
   static async start(options: FixtureOptions = {}): Promise<ControlPlaneFixture> {
@@ -96,6 +99,10 @@ export class ControlPlaneFixture {
 
   get address(): string {
     return `localhost:${this.#port}`;
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   get tokenFile(): string {

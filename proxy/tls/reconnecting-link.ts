@@ -94,11 +94,12 @@ export class ReconnectingLink {
   }
 
   close(): void {
+    const current = this.#current;
+    this.#current = undefined;
     this.#closing.abort();
     this.#unsubscribe();
     if (this.#attempt.kind === "backing-off") this.#attempt.timer.cancel();
-    this.#current?.link.connection.close();
-    this.#current = undefined;
+    current?.link.connection.close();
   }
 
   #onMaterial(): void {
@@ -151,10 +152,21 @@ export class ReconnectingLink {
       this.#options.log.info({ address: this.#address.url }, "connected to the control plane");
       for (const listener of [...this.#listeners]) listener(true);
     }
+    this.#watch(next);
     const moved = this.#options.onLink(next.link);
     if (before !== undefined) void this.#retire(before, moved);
     // The certificate may have been replaced again meanwhile.
     this.ensure();
+  }
+
+  #watch({ link }: Current): void {
+    void link.connection.closed.then((reason) => this.giveUp(link, reason));
+    // A control plane that goes away says so before; the streams move while the old connection still works.
+    void link.connection.draining.then(() => {
+      if (this.#current?.link !== link) return;
+      this.#current = { link, fingerprint: "" };
+      this.ensure();
+    });
   }
 
   async #retire({ link }: Current, moved: Promise<unknown>): Promise<void> {

@@ -19,6 +19,8 @@ export interface WorkloadTlsOptions {
   readonly workload: WorkloadRef;
   /** Wished life of certificates; 0 leaves it to the authority. @default 0 */
   readonly lifetimeMs?: number;
+  /** @default 5000; a control plane that died is noticed within twice this time */
+  readonly pingIntervalMs?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

@@ -1,0 +1,116 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type SecureClientSessionOptions } from "node:http2";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { GrpcTransportOptions } from "@connectrpc/connect-node";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Clock, Timer } from "../../mesh/runtime.ts";
+
+type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
+
+export interface SessionOptions {
+  /** `https://host:port` */
+  readonly url: string;
+  readonly tls: SecureClientSessionOptions;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly pingIntervalMs: number;
+  /** Gives up while connecting. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One HTTP/2 connection for a gRPC transport: it never reconnects by itself, so that whoever holds it knows which
+ * certificate was shown on it, and says when it ends. (The transport's own manager pings sessions that it has closed,
+ * which throws from a timer.)
+ */
+export class ControlPlaneSession implements SessionManager {
+  readonly authority: string;
+  /** Resolves when the server wants no new streams on this connection. */
+  readonly draining: Promise<void>;
+  /** Resolves with the reason when the connection is over. */
+  readonly closed: Promise<string>;
+  readonly #session: ClientHttp2Session;
+  readonly #options: SessionOptions;
+  #isDraining = false;
+  #timer: Timer | undefined;
+
+  private constructor(options: SessionOptions) {
+    this.#options = options;
+    this.authority = new URL(options.url).origin;
+    this.#session = connect(options.url, options.tls);
+    this.draining = new Promise((resolve) => {
+      this.#session.on("goaway", () => {
+        this.#isDraining = true;
+        resolve();
+      });
+    });
+    this.closed = new Promise((resolve) => {
+      let reason = "the control plane closed the connection";
+      this.#session.on("error", (error: Error) => {
+        reason = MeshError.from(error).message;
+      });
+      this.#session.on("close", () => {
+        this.#timer?.cancel();
+        resolve(reason);
+      });
+    });
+  }
+
+  /** Resolves once the TLS handshake is done and the server verified. Rejects with the reason. */
+  static async open(options: SessionOptions): Promise<ControlPlaneSession> {
+    const { url, clock, timeoutMs, signal } = options;
+    signal.throwIfAborted();
+    const opened = new ControlPlaneSession(options);
+    const session = opened.#session;
+    const timer = clock.setTimeout(() => opened.close(`${url} did not answer within ${timeoutMs} ms`), timeoutMs);
+    const onAbort = (): void => opened.close("the attempt was given up");
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      const connected = new Promise<undefined>((resolve) => session.once("connect", () => resolve(undefined)));
+      const reason = await Promise.race([connected, opened.closed]);
+      if (reason !== undefined) throw new Error(reason);
+    } finally {
+      timer.cancel();
+      signal.removeEventListener("abort", onAbort);
+    }
+    opened.#pingLater();
+    return opened;
+  }
+
+  /** False when new streams cannot be opened. */
+  isAlive(): boolean {
+    return !this.#isDraining && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** Ends it and all its streams. */
+  close(reason?: string): void {
+    if (this.#session.destroyed) return;
+    this.#session.destroy(reason === undefined ? undefined : new Error(reason));
+  }
+
+  async request(
+    ...[method, path, headers, options]: Parameters<SessionManager["request"]>
+  ): Promise<ClientHttp2Stream> {
+    if (!this.isAlive()) throw new ConnectError("the connection to the control plane has ended", Code.Unavailable);
+    return this.#session.request({ ...headers, ":method": method, ":path": path }, options);
+  }
+
+  notifyResponseByteRead(): void {
+    // Pings go out at a steady pace; what else is heard does not put them off.
+  }
+
+  #pingLater(): void {
+    const { clock, pingIntervalMs } = this.#options;
+    if (!this.#session.destroyed) this.#timer = clock.setTimeout(() => this.#ping(), pingIntervalMs);
+  }
+
+  #ping(): void {
+    const { clock, pingIntervalMs } = this.#options;
+    if (this.#session.destroyed) return;
+    this.#timer = clock.setTimeout(() => this.close(`no answer to a ping within ${pingIntervalMs} ms`), pingIntervalMs);
+    this.#session.ping((error) => {
+      this.#timer?.cancel();
+      // An error comes with the end of the session, which says so itself.
+      if (error === null) this.#pingLater();
+    });
+  }
+}

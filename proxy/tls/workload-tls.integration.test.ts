@@ -1,0 +1,285 @@
+import { once } from "node:events";
+import { rm, writeFile } from "node:fs/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Inbound } from "../../mesh/policy/types.ts";
+import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane-fixture.ts";
+import type { SecureMaterial } from "./secure-context-source.ts";
+import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
+
+let plane: ControlPlaneFixture;
+let log: RecordingLogger;
+let stops: (() => void)[];
+
+beforeEach(() => {
+  log = new RecordingLogger();
+  stops = [];
+});
+
+afterEach(async () => {
+  for (const stop of stops) stop();
+  await plane.dispose();
+});
+
+async function start(
+  overrides: { readonly address?: string; readonly pingIntervalMs?: number } = {},
+): Promise<WorkloadTls> {
+  const tls = await startWorkloadTls({
+    address: plane.address,
+    rootCertificateFile: plane.rootFile,
+    tokenFile: plane.tokenFile,
+    identity: HELLO,
+    workload: { namespace: "ns1", name: "hello-1" },
+    clock: systemClock,
+    // The shortest waits.
+    random: () => 0,
+    log,
+    ...overrides,
+  });
+  stops.push(() => tls.close());
+  return tls;
+}
+
+/** What a listener heard, and how to wait for more. */
+class Heard<Value> {
+  readonly values: Value[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  readonly listener = (value: Value): void => {
+    this.values.push(value);
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  };
+
+  /** Resolves once some value, heard or to come, fulfils the condition. */
+  async until(condition: (value: Value) => boolean): Promise<Value> {
+    for (;;) {
+      const found = this.values.find(condition);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+}
+
+const hasMode = (mode: string) => (inbound: Inbound) => inbound.defaultMode.mode === mode;
+
+function watchInbound(tls: WorkloadTls): Heard<Inbound> {
+  const heard = new Heard<Inbound>();
+  tls.discovery.watchInbound(heard.listener);
+  return heard;
+}
+
+describe("startWorkloadTls", () => {
+  it("gets a certificate, then hears the trust bundle, its policy and destinations, and their changes", async () => {
+    plane = await ControlPlaneFixture.start();
+    const tls = await start();
+    const inbound = watchInbound(tls);
+    const destinations = new Heard<string>();
+    tls.discovery.watchDestination({ kind: "address", ip: "192.0.2.1", port: 80 }, ({ kind }) =>
+      destinations.listener(kind),
+    );
+    await inbound.until(hasMode("STRICT"));
+    await destinations.until((kind) => kind === "passthrough");
+    expect(tls.svid.readiness()).toEqual({ ready: true });
+    expect(tls.source.current()?.identity).toBe(HELLO);
+    expect(tls.discovery.isConnected()).toBe(true);
+    plane.change(meshOf("PERMISSIVE"));
+    await inbound.until(hasMode("PERMISSIVE"));
+    expect([...plane.sessions.values()]).toEqual([tls.source.current()?.certificates[0]?.serialNumber]);
+  });
+
+  it("goes on without the control plane, and hears only what differs once it is back", async () => {
+    plane = await ControlPlaneFixture.start();
+    const tls = await start();
+    const inbound = watchInbound(tls);
+    await inbound.until(hasMode("STRICT"));
+    const connection = new Heard<boolean>();
+    tls.discovery.onConnection(connection.listener);
+    await plane.stop();
+    await connection.until((connected) => !connected);
+    expect(tls.source.current()).toBeDefined();
+    await plane.listen();
+    await connection.until((connected) => connected);
+    plane.change(meshOf("DISABLE"));
+    await inbound.until(hasMode("DISABLE"));
+    expect(inbound.values.map(({ defaultMode }) => defaultMode.mode)).toEqual(["STRICT", "DISABLE"]);
+  });
+
+  it("moves its streams to a connection with the new certificate, and misses nothing", async () => {
+    plane = await ControlPlaneFixture.start({ lifetimeMs: 4000 });
+    const tls = await start();
+    const inbound = watchInbound(tls);
+    await inbound.until(hasMode("STRICT"));
+    const connection = new Heard<boolean>();
+    tls.discovery.onConnection(connection.listener);
+    const materials = new Heard<SecureMaterial>();
+    tls.source.subscribe(materials.listener);
+    const shown = new Set([...plane.sessions.values()]);
+    for (let rotations = 1; rotations <= 3; rotations += 1) {
+      await materials.until(({ generation }) => generation >= 1 + rotations);
+      const mode = rotations % 2 === 0 ? "STRICT" : "DISABLE";
+      const before = inbound.values.length;
+      plane.change(meshOf(mode));
+      while (inbound.values.length === before) await inbound.until(() => inbound.values.length > before);
+      for (const serial of plane.sessions.values()) shown.add(serial);
+    }
+    expect(inbound.values.map(({ defaultMode }) => defaultMode.mode)).toEqual([
+      "STRICT",
+      "DISABLE",
+      "STRICT",
+      "DISABLE",
+    ]);
+    expect(shown.size).toBeGreaterThan(1);
+    expect(connection.values).toEqual([]);
+  });
+
+  it("asks again when one stream is refused, without giving up the connection", async () => {
+    plane = await ControlPlaneFixture.start();
+    plane.change(meshOf("STRICT", POD_OF_ANOTHER));
+    const tls = await start();
+    const inbound = watchInbound(tls);
+    await log.seen("may not ask for it");
+    expect(tls.discovery.isConnected()).toBe(true);
+    expect(log.find("is lost")).toEqual([]);
+    plane.change(meshOf("STRICT"));
+    await inbound.until(hasMode("STRICT"));
+  });
+
+  it("notices a control plane that vanishes without a word", async () => {
+    plane = await ControlPlaneFixture.start();
+    const relay = await startRelay(plane.address);
+    stops.push(() => relay.close());
+    const tls = await start({ address: relay.address, pingIntervalMs: 100 });
+    const inbound = watchInbound(tls);
+    await inbound.until(hasMode("STRICT"));
+    const connection = new Heard<boolean>();
+    tls.discovery.onConnection(connection.listener);
+    relay.freeze();
+    await connection.until((connected) => !connected);
+    await log.seen("no answer to a ping within 100 ms");
+    relay.thaw();
+    await connection.until((connected) => connected);
+    plane.change(meshOf("DISABLE"));
+    await inbound.until(hasMode("DISABLE"));
+  });
+
+  it("moves away in time from a control plane that says goodbye", async () => {
+    plane = await ControlPlaneFixture.start();
+    const tls = await start();
+    const inbound = watchInbound(tls);
+    await inbound.until(hasMode("STRICT"));
+    const connection = new Heard<boolean>();
+    tls.discovery.onConnection(connection.listener);
+    const old = [...plane.sessions.keys()];
+    const left = old.map((session) => once(session, "close"));
+    for (const session of old) session.goaway();
+    await Promise.all(left);
+    plane.change(meshOf("DISABLE"));
+    await inbound.until(hasMode("DISABLE"));
+    expect(connection.values).toEqual([]);
+    expect(plane.sessions.size).toBe(1);
+  });
+
+  it("comes back by itself after the mesh's root was exchanged", async () => {
+    plane = await ControlPlaneFixture.start({ lifetimeMs: 4000 });
+    const tls = await start();
+    await watchInbound(tls).until(hasMode("STRICT"));
+    await plane.stop();
+    const second = await ControlPlaneFixture.start({ lifetimeMs: 4000, port: plane.port });
+    await writeFile(plane.rootFile, second.authority.roots().join(""));
+    const first = plane;
+    plane = second;
+    stops.push(() => void first.dispose());
+    const materials = new Heard<SecureMaterial>();
+    tls.source.subscribe(materials.listener);
+    const root = second.authority.roots().join("");
+    const renewed = await materials.until(({ roots }) => roots.join("") === root);
+    expect(renewed.identity).toBe(HELLO);
+  });
+
+  it("says why there is no certificate, and gets one once the token is good", async () => {
+    plane = await ControlPlaneFixture.start();
+    await writeFile(plane.tokenFile, "expired-token");
+    const tls = await start();
+    await log.seen("no new certificate");
+    expect(tls.svid.readiness()).toMatchObject({ ready: false, reason: expect.stringContaining("unauthenticated") });
+    expect(tls.source.current()).toBeUndefined();
+    await writeFile(plane.tokenFile, "good-token");
+    await log.seen("connected to the control plane");
+    expect(tls.svid.readiness()).toEqual({ ready: true });
+  });
+
+  it("does not start without a root file", async () => {
+    plane = await ControlPlaneFixture.start();
+    await rm(plane.rootFile);
+    await expect(start()).rejects.toThrow(/root_file: .*root-cert\.pem does not exist/);
+  });
+
+  it("leaves no connection behind when it is closed, nor when a watch is", async () => {
+    plane = await ControlPlaneFixture.start();
+    const tls = await start();
+    const heard = new Heard<Inbound>();
+    const watch = tls.discovery.watchInbound(heard.listener);
+    await heard.until(hasMode("STRICT"));
+    watch.close();
+    plane.change(meshOf("DISABLE"));
+    const other = watchInbound(tls);
+    await other.until(hasMode("DISABLE"));
+    expect(heard.values).toHaveLength(1);
+    const closed = [...plane.sessions.keys()].map((session) => once(session, "close"));
+    tls.close();
+    await Promise.all(closed);
+    expect(plane.sessions.size).toBe(0);
+  });
+});
+
+const POD_OF_ANOTHER = `
+apiVersion: v1
+kind: Pod
+metadata: { name: hello-1, namespace: ns1 }
+spec: { serviceAccountName: another, containers: [] }
+status: { podIP: 10.0.0.7 }
+`;
+
+/** Carries bytes to a server, until it is frozen: then it carries none and closes nothing. */
+async function startRelay(target: string): Promise<{ address: string; freeze(): void; thaw(): void; close(): void }> {
+  const sockets = new Set<Socket>();
+  let isFrozen = false;
+  const server = createServer((downstream) => {
+    const upstream = connect({ host: "localhost", port: Number(target.split(":")[1]) });
+    for (const [from, to] of [
+      [downstream, upstream],
+      [upstream, downstream],
+    ] as const) {
+      sockets.add(from);
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+      from.on("data", (chunk) => {
+        if (!isFrozen) to.write(chunk);
+      });
+    }
+  });
+  server.listen(0, "localhost");
+  await once(server, "listening");
+  return {
+    address: `localhost:${portOf(server)}`,
+    freeze: () => {
+      isFrozen = true;
+    },
+    thaw: () => {
+      isFrozen = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
