@@ -19,7 +19,10 @@ export function enterNetworkNamespace(name: string): void {
   try {
     const status: unknown = setns(fd, CLONE_NEWNET);
     if (status !== 0) {
-      throw new LocalError("unfit_machine", `cannot enter the network namespace ${name} (errno ${koffi.errno()}); run as root`);
+      throw new LocalError(
+        "unfit_machine",
+        `cannot enter the network namespace ${name} (errno ${koffi.errno()}); run as root`,
+      );
     }
   } finally {
     closeSync(fd);

@@ -38,12 +38,17 @@ const volumeSchema = z.looseObject({
   emptyDir: z.looseObject({}).nullish(),
   hostPath: z.looseObject({ path: z.string().startsWith("/") }).nullish(),
   configMap: z.looseObject({ name: z.string() }).nullish(),
+  secret: z.looseObject({ secretName: z.string() }).nullish(),
   projected: z
     .looseObject({
       sources: z.array(
         z.looseObject({
           serviceAccountToken: z
-            .looseObject({ audience: z.string().default(""), expirationSeconds: z.number().default(3600), path: z.string() })
+            .looseObject({
+              audience: z.string().default(""),
+              expirationSeconds: z.number().default(3600),
+              path: z.string(),
+            })
             .nullish(),
           configMap: z.looseObject({ name: z.string() }).nullish(),
         }),

@@ -14,7 +14,13 @@ export interface Manifest {
   readonly file: string;
 }
 
-const WITHOUT_NAMESPACE = new Set(["Namespace", "MeshPolicy", "MutatingWebhookConfiguration", "ClusterRole", "ClusterRoleBinding"]);
+const WITHOUT_NAMESPACE = new Set([
+  "Namespace",
+  "MeshPolicy",
+  "MutatingWebhookConfiguration",
+  "ClusterRole",
+  "ClusterRoleBinding",
+]);
 /** More YAML aliases than any manifest has; bounds a document that unfolds itself. */
 const MAX_ALIASES = 100;
 
@@ -65,6 +71,8 @@ export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
 
 /** The fields of an object whose values are texts. */
 export function stringsOf(value: unknown): Readonly<Record<string, string>> {
-  const entries = Object.entries(recordOf(value)).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  const entries = Object.entries(recordOf(value)).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string",
+  );
   return Object.fromEntries(entries);
 }

@@ -8,7 +8,8 @@ export interface ProgramOptions {
 /** Runs a system program to its end and gives its output; a LocalError has what it said on standard error. */
 export function runProgram(program: string, args: readonly string[], options: ProgramOptions = {}): string {
   const { error, status, stdout, stderr } = spawnSync(program, [...args], { encoding: "utf8", ...options });
-  if (error !== undefined) throw new LocalError("command_failed", `cannot run ${program}: ${error.message}`, { cause: error });
+  if (error !== undefined)
+    throw new LocalError("command_failed", `cannot run ${program}: ${error.message}`, { cause: error });
   if (status !== 0) {
     const details = { program, args, status };
     throw new LocalError("command_failed", `${program} ${args.join(" ")} failed: ${stderr.trim()}`, { details });

@@ -27,7 +27,11 @@ export async function createTokenSigner(): Promise<TokenSigner> {
     jwks: `${JSON.stringify({ keys: [jwk] })}\n`,
     sign: async ({ namespace, serviceAccount, pod, audience, expirationSeconds }) =>
       await new SignJWT({
-        "kubernetes.io": { namespace, pod: { name: pod, uid: pod }, serviceaccount: { name: serviceAccount, uid: serviceAccount } },
+        "kubernetes.io": {
+          namespace,
+          pod: { name: pod, uid: pod },
+          serviceaccount: { name: serviceAccount, uid: serviceAccount },
+        },
       })
         .setProtectedHeader({ alg: "ES256", kid: KEY_ID })
         .setIssuer(TOKEN_ISSUER)

@@ -1,0 +1,27 @@
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+
+/**
+ * The objects that an API server would add to what the user applied: pods with their status, Services with their
+ * addresses. The control plane watches the folder together with the user's, and applies these later.
+ */
+export interface ClusterStore {
+  readonly folder: string;
+  put(key: string, objects: readonly unknown[]): void;
+  remove(key: string): void;
+}
+
+export function createClusterStore(folder: string): ClusterStore {
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o755);
+  return {
+    folder,
+    put: (key, objects) => {
+      const temporary = join(folder, `.${key}.new`);
+      writeFileSync(temporary, objects.map((object) => stringify(object)).join("---\n"), { mode: 0o644 });
+      renameSync(temporary, join(folder, `${key}.yaml`));
+    },
+    remove: (key) => rmSync(join(folder, `${key}.yaml`), { force: true }),
+  };
+}

@@ -1,0 +1,51 @@
+import { spawn } from "node:child_process";
+
+export interface ExecResult {
+  /** `null`: ended by a signal, or could not be started. */
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ExecOptions {
+  readonly signal?: AbortSignal;
+  /** @default 30000 */
+  readonly timeoutMs?: number;
+}
+
+export interface ExecTarget {
+  readonly namespace: string;
+  readonly hostsFile: string;
+}
+
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/** Runs a command in a pod's network and with its names, as `kubectl exec` into a root container would. */
+export function execInPod(
+  target: ExecTarget,
+  command: readonly string[],
+  options: ExecOptions = {},
+): Promise<ExecResult> {
+  const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
+  const args = ["netns", "exec", target.namespace, "sh", "-c", script, target.hostsFile, ...command];
+  return new Promise((resolve) => {
+    const child = spawn("ip", args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: options.timeoutMs ?? 30_000,
+      killSignal: "SIGKILL",
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+    let bytes = 0;
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes <= MAX_OUTPUT_BYTES) output[name].push(chunk);
+        else child.kill("SIGKILL");
+      });
+    }
+    const textOf = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString("utf8");
+    child.once("error", (error) => resolve({ status: null, stdout: textOf(output.stdout), stderr: error.message }));
+    child.once("close", (status) => resolve({ status, stdout: textOf(output.stdout), stderr: textOf(output.stderr) }));
+  });
+}
