@@ -120,6 +120,21 @@ describe("which DestinationRule is found", () => {
       labels: { app: "hello" },
       chosen: "b.ns1",
     },
+    {
+      name: "for a client in the root namespace, its private rule first",
+      client: "istio-system",
+      rules: [
+        rule("r", "istio-system", { trafficPolicy: PLAIN, exportTo: ["."] }),
+        rule("s", "ns2", { trafficPolicy: MUTUAL }),
+      ],
+      chosen: "r.istio-system",
+    },
+    {
+      name: "for a client in the root namespace, the service's rule before its public one",
+      client: "istio-system",
+      rules: [rule("r", "istio-system", { trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
+      chosen: "s.ns2",
+    },
   ] satisfies (Asked & { name: string; chosen: string })[])("takes $name", ({ chosen, ...asked }) => {
     expect(decide(asked).rule).toBe(`DestinationRule/${chosen}`);
   });

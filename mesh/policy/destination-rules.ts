@@ -37,10 +37,12 @@ export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined 
   const rules = [...lookup.set.destinationRules.values()]
     .filter((rule) => selectsClient(rule, client))
     .sort(compareAge);
-  const order = client.namespace === settings.rootNamespace ? [] : [client.namespace];
-  for (const searched of new Set([...order, namespace, settings.rootNamespace])) {
-    const inNamespace = rules.filter((rule) => rule.metadata.namespace === searched);
-    const found = bestMatch(inNamespace, lookup).filter((rule) => isVisible(rule, client));
+  const inNamespace = (searched: string) => rules.filter((rule) => rule.metadata.namespace === searched);
+  // A client in the root namespace sees that namespace's private rules first, its public ones last like everyone.
+  const isOfRoot = client.namespace === settings.rootNamespace;
+  const own = isOfRoot ? inNamespace(client.namespace).filter(isPrivate) : inNamespace(client.namespace);
+  for (const candidates of [own, inNamespace(namespace), inNamespace(settings.rootNamespace)]) {
+    const found = bestMatch(candidates, lookup).filter((rule) => isVisible(rule, client));
     if (found.length > 0) return merge(found);
   }
   const [best, ...others] = bestMatch(
@@ -91,6 +93,10 @@ function selectsClient(rule: DestinationRule, client: Client): boolean {
   const { workloadSelector } = rule.spec;
   if (workloadSelector === undefined) return true;
   return rule.metadata.namespace === client.namespace && matchLabels(workloadSelector.matchLabels, client.labels);
+}
+
+function isPrivate(rule: DestinationRule): boolean {
+  return rule.spec.workloadSelector !== undefined || rule.spec.exportTo.join() === ".";
 }
 
 function isVisible(rule: DestinationRule, client: Client): boolean {
