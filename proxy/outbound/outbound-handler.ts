@@ -1,4 +1,4 @@
-import type { Destination, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
@@ -6,6 +6,7 @@ import type { ConnectionRegistry, OpenConnection } from "../connections/connecti
 import { abortSocket, relay } from "../connections/relay.ts";
 import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
+import { isStillAllowed } from "./is-still-allowed.ts";
 
 export interface OutboundOptions {
   readonly clock: Clock;
@@ -104,18 +105,6 @@ function carry({ connection, client, lease, dialed, options }: Carried): void {
 
 function partiesOf(mesh: MeshDestination | undefined, dialed: DialedConnection, source: WorkloadInfo | undefined) {
   return { source, destination: dialed.meshEndpoint?.workload, service: mesh?.service };
-}
-
-/**
- * Plaintext must end when the rule begins to demand mutual TLS, and every connection when its destination is refused.
- * An endpoint that is no longer listed is left alone: it is draining, and its connections may finish.
- */
-function isStillAllowed(destination: Destination, dialed: DialedConnection): boolean {
-  if (destination.kind === "refused") return false;
-  if (destination.kind === "passthrough" || dialed.peer !== undefined) return true;
-  const { ip, port } = dialed.endpoint;
-  const endpoint = destination.endpoints.find((candidate) => candidate.ip === ip && candidate.port === port);
-  return endpoint === undefined || !endpoint.mutualTls;
 }
 
 function stageOf(failure: DialFailure): RefusedConnection["stage"] {

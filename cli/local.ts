@@ -1,0 +1,110 @@
+import { parseArgs } from "node:util";
+import { removeStaleRuns } from "../local/run-folder.ts";
+import { type LocalCluster, type PublishRequest, startLocalCluster } from "../local/start-local-cluster.ts";
+import { whenAborted } from "../proxy/when-aborted.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { parseDuration } from "./parse-duration.ts";
+import { parsePort } from "./parse-port.ts";
+import { UsageError } from "./usage-error.ts";
+
+const USAGE = `
+Usage: entente local up -f FOLDER [--keep] [OPTION ...]
+       entente local down
+
+up runs a folder of Kubernetes manifests on this machine, each pod in a network namespace of its own. It ends when all
+pods were ready once; with --keep it stays until Ctrl-C. Either way nothing is left behind.
+down cleans up after runs that were killed.
+
+  -f, --folder FOLDER              manifests; may be given several times
+      --keep                       stay until Ctrl-C
+      --publish PORT:SERVICE.NAMESPACE:PORT  a port of 127.0.0.1 that leads to a Service
+                                   (8080:istio-ingressgateway.istio-system:80)
+      --image NAME=FILE.ts         the program that stands for a container image; may be given several times
+      --workload-cert-ttl TIME     how long certificates live, such as 20s (24h)
+`;
+
+/** Runs manifests on one machine. */
+export const localCommand: Command = {
+  name: "local",
+  summary: "run a folder of Kubernetes manifests on this machine",
+  usage: USAGE,
+  run: async ([action, ...args], context) => {
+    if (action === "up") return await up(args, context);
+    if (action === "down" && args.length === 0) {
+      const removed = removeStaleRuns();
+      context.stdout(
+        removed.length === 0 ? "nothing was left behind\n" : `cleaned up after ${removed.length} run(s)\n`,
+      );
+      return 0;
+    }
+    throw new UsageError(`say what to do: up or down${action === undefined ? "" : `, not "${action}"`}`);
+  },
+};
+
+async function up(args: readonly string[], context: CommandContext): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      folder: { type: "string", short: "f", multiple: true, default: [] },
+      keep: { type: "boolean", default: false },
+      publish: { type: "string", multiple: true, default: ["8080:istio-ingressgateway.istio-system:80"] },
+      image: { type: "string", multiple: true, default: [] },
+      "workload-cert-ttl": { type: "string" },
+    },
+  });
+  const ttl = values["workload-cert-ttl"];
+  if (values.folder.length === 0) throw new UsageError("-f is missing: name the folder that holds the manifests");
+  if (ttl !== undefined) parseDuration(ttl, "--workload-cert-ttl");
+  const cluster = await startLocalCluster({
+    manifests: values.folder,
+    publish: values.publish.map(parsePublish),
+    images: Object.fromEntries(values.image.map(parseImage)),
+    ...(ttl === undefined ? {} : { workloadCertificateTtl: ttl }),
+    log: context.log,
+    onProgress: (step) => context.stderr(`${step} …\n`),
+    signal: context.signal,
+  });
+  try {
+    context.stdout(formatPods(cluster));
+    for (const { hostPort, service } of cluster.published)
+      context.stdout(`http://127.0.0.1:${hostPort}/ leads to ${service}\n`);
+    if (values.keep) {
+      context.stdout("Ctrl-C ends it.\n");
+      await whenAborted(context.signal);
+    }
+  } finally {
+    await cluster.stop();
+  }
+  return 0;
+}
+
+function formatPods({ pods }: LocalCluster): string {
+  const rows = [
+    ["NAMESPACE", "POD", "IP", "SIDECAR"],
+    ...pods.map((pod) => [pod.namespace, pod.name, pod.ip, pod.hasSidecar ? "yes" : "no"]),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join("  ")
+          .trimEnd()}\n`,
+    )
+    .join("");
+}
+
+function parsePublish(text: string): PublishRequest {
+  const [hostPort = "", service = "", port = "", ...rest] = text.split(":");
+  if (service === "" || rest.length > 0) {
+    throw new UsageError(`--publish is PORT:SERVICE.NAMESPACE:PORT, not "${text}"`);
+  }
+  return { hostPort: parsePort(hostPort, "--publish"), service, port: parsePort(port, "--publish") };
+}
+
+function parseImage(text: string): [string, string] {
+  const split = text.indexOf("=");
+  if (split < 1 || split === text.length - 1) throw new UsageError(`--image is NAME=FILE.ts, not "${text}"`);
+  return [text.slice(0, split), text.slice(split + 1)];
+}

@@ -1,0 +1,100 @@
+import type { Socket } from "node:net";
+import type { HostTarget, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import type { ConnectionObserver } from "../connections/connection-observer.ts";
+import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
+import { abortSocket, type Relay } from "../connections/relay.ts";
+import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../gateway/upstream-dialer.ts";
+import type { SecureContextSource } from "../tls/secure-context-source.ts";
+import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
+import type { DialedConnection, Dialer } from "./dial-destination.ts";
+import { isStillAllowed } from "./is-still-allowed.ts";
+
+export interface MeshUpstreamDialerOptions {
+  readonly destinations: DestinationCache;
+  readonly dialer: Dialer;
+  readonly registry: ConnectionRegistry;
+  readonly observer: ConnectionObserver;
+  readonly secureContexts: SecureContextSource;
+  readonly clock: Clock;
+  /** This workload, for metrics. */
+  readonly workload: () => WorkloadInfo | undefined;
+}
+
+/** Dials services for the gateway through the same destinations, verification and registry as a sidecar's outbound side. */
+export function createMeshUpstreamDialer(options: MeshUpstreamDialerOptions): UpstreamDialer {
+  return { dial: (target, signal) => dial(target, signal, options) };
+}
+
+async function dial(
+  target: HostTarget,
+  signal: AbortSignal,
+  options: MeshUpstreamDialerOptions,
+): Promise<UpstreamConnection | UpstreamFailure> {
+  const lease = await options.destinations.acquire(target);
+  if (lease === undefined) {
+    const message = `${target.host}:${target.port} is new, and the control plane did not say what it is`;
+    return { kind: "failed", reason: "control_plane_away", message };
+  }
+  const dialed = await options.dialer.dial(lease.current(), undefined, signal);
+  if (dialed.kind === "failed") {
+    lease.release();
+    return dialed;
+  }
+  register({ target, lease, dialed, options });
+  const { socket, generation } = dialed;
+  const isCurrent = (): boolean =>
+    isStillAllowed(lease.current(), dialed) &&
+    (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
+  return { kind: "connected", socket, isCurrent };
+}
+
+interface Registered {
+  readonly target: HostTarget;
+  readonly lease: DestinationLease;
+  readonly dialed: DialedConnection;
+  readonly options: MeshUpstreamDialerOptions;
+}
+
+function register({ target, lease, dialed, options }: Registered): void {
+  const { socket } = dialed;
+  const resolved = lease.current();
+  const mesh = resolved.kind === "mesh" ? resolved : undefined;
+  const relay = relayOf(socket);
+  const connection: OpenConnection = {
+    direction: "outbound",
+    client: "gateway",
+    destination: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
+    endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
+    host: target.host,
+    peer: dialed.peer,
+    rule: mesh?.tlsRule ?? "",
+    openedAtMs: options.clock.now(),
+    relay,
+    isAllowed: () => isStillAllowed(lease.current(), dialed),
+    bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
+  };
+  const observer = options.observer.opened(connection, {
+    source: options.workload(),
+    destination: dialed.meshEndpoint?.workload,
+    service: mesh?.service,
+  });
+  void relay.ended.then((end) => {
+    lease.release();
+    observer.closed(end);
+  });
+  options.registry.add(connection);
+}
+
+/** The gateway's HTTP agent owns the socket; it is over when the socket is. */
+function relayOf(socket: Socket): Relay {
+  let wasCut = false;
+  const ended = new Promise<"closed" | "closed_by_proxy">((resolve) => {
+    socket.once("close", () => resolve(wasCut ? "closed_by_proxy" : "closed"));
+  });
+  const cut = (): void => {
+    wasCut = true;
+    abortSocket(socket);
+  };
+  return { ended, cut };
+}

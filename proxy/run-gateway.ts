@@ -1,0 +1,35 @@
+import type { WorkloadInfo } from "../mesh/policy/types.ts";
+import { startGateway } from "./gateway/start-gateway.ts";
+import { createMeshUpstreamDialer } from "./outbound/mesh-upstream-dialer.ts";
+import { startWorkload, type WorkloadDeps } from "./start-workload.ts";
+import { whenAborted } from "./when-aborted.ts";
+
+/** The gateway of the mesh's edge: HTTP from strangers in, mutual TLS to the mesh out. Drains when `signal` aborts. */
+export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promise<void> {
+  const workload = await startWorkload(deps);
+  try {
+    const ending = AbortSignal.any([signal, workload.asked]);
+    const { discovery, secureContexts, metrics, log, clock, random } = workload;
+    let own: WorkloadInfo | undefined;
+    const gateway = await startGateway({
+      watchConfig: (listener) =>
+        discovery.watchGateway((config) => {
+          own = config.workload;
+          listener(config);
+        }),
+      dialer: createMeshUpstreamDialer({ ...workload, workload: () => own }),
+      metrics,
+      log: log.child({ component: "gateway" }),
+      clock,
+      random,
+      drainMs: deps.config.drain.deadlineMs,
+    });
+    const unsubscribe = secureContexts.subscribe(() => gateway.closeStaleUpstreams());
+    workload.setReadiness(() => (ending.aborted ? "the gateway is draining" : gateway.fault()));
+    await whenAborted(ending);
+    unsubscribe();
+    await gateway.stop();
+  } finally {
+    await workload.stop();
+  }
+}

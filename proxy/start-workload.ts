@@ -1,0 +1,185 @@
+import type { Clock, Logger, Random } from "../mesh/runtime.ts";
+import { startAdminServer } from "./admin/admin-server.ts";
+import { createAppProbes } from "./admin/app-probes.ts";
+import { describeCertificates } from "./admin/certificates-view.ts";
+import { describeConnection, describeDestination } from "./admin/connections-view.ts";
+import { parseAppProbes } from "./admin/parse-app-probes.ts";
+import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./admin/status-server.ts";
+import type { ConnectionObserver } from "./connections/connection-observer.ts";
+import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
+import { decideRevalidation } from "./connections/decide-revalidation.ts";
+import { observeConnections } from "./connections/observe-connections.ts";
+import { createPendingHandshakes, type PendingHandshakes } from "./inbound/pending-handshakes.ts";
+import { createDestinationCache, type DestinationCache } from "./outbound/destination-cache.ts";
+import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
+import type { ProxyConfig } from "./proxy-config.ts";
+import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
+import { createCertificateClient } from "./tls/control-plane-client.ts";
+import { type DiscoveryClient, startDiscoveryClient } from "./tls/discovery-client.ts";
+import { createSecureContextSource, type SecureContextSource } from "./tls/secure-context-source.ts";
+import { type SvidManager, startSvidManager } from "./tls/svid-manager.ts";
+import { parseTrustAnchors } from "./tls/trust-anchors.ts";
+
+export interface WorkloadDeps {
+  readonly config: ProxyConfig;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** What sidecar and gateway have in common: an identity, the control plane's word, connections that are watched over. */
+export interface Workload extends WorkloadDeps {
+  readonly secureContexts: SecureContextSource;
+  readonly discovery: DiscoveryClient;
+  readonly destinations: DestinationCache;
+  readonly dialer: Dialer;
+  readonly registry: ConnectionRegistry;
+  readonly pending: PendingHandshakes;
+  readonly observer: ConnectionObserver;
+  readonly metrics: ScrapedMetrics;
+  /** What the role itself still lacks before it can work; `undefined`: nothing. The certificate is asked for besides. */
+  setReadiness(fault: () => string | undefined): void;
+  /** A container of the pod has asked the proxy to end (`/quitquitquit`) or to drain (`/drain`). */
+  readonly asked: AbortSignal;
+  stop(): Promise<void>;
+}
+
+/** How many connections may have proved nothing at the same time. */
+const MAX_PENDING_HANDSHAKES = 1024;
+
+/** Starts everything that needs no certificate: status and admin servers, and the getting of the certificate. */
+export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
+  const core = startCore(deps);
+  const { registry, destinations, secureContexts, svid, discovery, metrics } = core;
+  const asked = new AbortController();
+  let roleFault: () => string | undefined = () => "the proxy is starting";
+  const readiness = (): Readiness => decideReadiness(svid, asked.signal, roleFault);
+  const servers = await startServers({ ...deps, core, readiness, onAsked: () => asked.abort() });
+  const stopWatching = watchTrust(core, deps.log);
+  return {
+    ...deps,
+    secureContexts,
+    discovery,
+    destinations,
+    registry,
+    metrics,
+    dialer: core.dialer,
+    pending: core.pending,
+    observer: core.observer,
+    setReadiness: (fault) => {
+      roleFault = fault;
+    },
+    asked: asked.signal,
+    stop: async () => {
+      stopWatching();
+      destinations.close();
+      discovery.close();
+      svid.stop();
+      await Promise.all(servers.map((server) => server.stop()));
+    },
+  };
+}
+
+type Core = ReturnType<typeof startCore>;
+
+function startCore(deps: WorkloadDeps) {
+  const { config, clock, random, log } = deps;
+  const trust = { roots: [], trustDomains: [config.trustDomain] };
+  const secureContexts = createSecureContextSource({ trust, clock });
+  const address = `${bracketed(config.controlPlane.host)}:${config.controlPlane.port}`;
+  const { rootCertificateFile, tokenFile, identity } = config;
+  const request = createCertificateClient({ address, rootCertificateFile, tokenFile, clock });
+  const svid = startSvidManager({ identity, request, source: secureContexts, clock, random, log });
+  const discovery = startDiscoveryClient({
+    address,
+    rootCertificateFile,
+    workload: config.pod,
+    source: secureContexts,
+    clock,
+    random,
+    log,
+  });
+  const pending = createPendingHandshakes(MAX_PENDING_HANDSHAKES);
+  const metrics = createProxyMetrics({
+    clock,
+    version: deps.version,
+    views: {
+      certificateNotAfterMs: () => secureContexts.current()?.notAfterMs,
+      isControlPlaneConnected: () => discovery.isConnected(),
+      activeConnections: () => registry.size,
+      pendingHandshakes: () => pending.size,
+    },
+  });
+  const observer = observeConnections({ log, metrics, clock, identity: () => secureContexts.current()?.identity });
+  const registry: ConnectionRegistry = createConnectionRegistry({
+    revalidate: (connection) => decideRevalidation(connection, secureContexts.trust()),
+    onCut: observer.cut,
+  });
+  const destinations = createDestinationCache({
+    clock,
+    watch: (target, listener) => discovery.watchDestination(target, listener),
+    onChange: () => registry.revalidate(),
+  });
+  const dialer = createDialer({ secureContexts, clock, random });
+  return { secureContexts, svid, discovery, pending, metrics, observer, registry, destinations, dialer };
+}
+
+function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () => string | undefined): Readiness {
+  if (asked.aborted) return { ready: false, reason: "the proxy is draining" };
+  const certificate = svid.readiness();
+  if (!certificate.ready) return certificate;
+  const reason = roleFault();
+  return reason === undefined ? { ready: true } : { ready: false, reason };
+}
+
+/** The control plane's bundle replaces the one of the start, and open connections are judged by it. */
+function watchTrust({ discovery, secureContexts, registry }: Core, log: Logger): () => void {
+  const unsubscribe = secureContexts.subscribe(() => registry.revalidate());
+  const watch = discovery.watchTrustBundle((bundle) => {
+    secureContexts.setTrust(parseTrustAnchors(bundle));
+    log.info(
+      { component: "trust", roots: bundle.roots.length, trustDomains: bundle.trustDomains },
+      "trust bundle received",
+    );
+  });
+  return () => {
+    unsubscribe();
+    watch.close();
+  };
+}
+
+interface ServersInput extends WorkloadDeps {
+  readonly core: Core;
+  readonly readiness: () => Readiness;
+  readonly onAsked: () => void;
+}
+
+async function startServers(input: ServersInput) {
+  const { core, config, clock, log, readiness } = input;
+  const { secureContexts, destinations, registry, metrics } = core;
+  const probes = createAppProbes({
+    probes: parseAppProbes(config.applicationProbes),
+    podIp: config.podIp ?? "127.0.0.1",
+    clock,
+    log,
+  });
+  const views = {
+    certificates: () => {
+      const material = secureContexts.current();
+      return material === undefined ? undefined : describeCertificates(material, clock.now());
+    },
+    destinations: () => destinations.list().map(describeDestination),
+    connections: () => registry.list().map((connection) => describeConnection(connection, clock.now())),
+  };
+  return await Promise.all([
+    startAdminServer({ views, log }),
+    startStatusServer({ readiness, metrics, probes, onQuit: input.onAsked, onDrain: input.onAsked, log }),
+    startReadinessServer({ port: 15021, readiness, log }),
+    startMetricsServer({ port: 15090, metrics, log }),
+  ]);
+}
+
+function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
