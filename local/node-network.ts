@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from "node:fs";
-import { GATEWAY_IP } from "./addresses.ts";
+import { GATEWAY_IP, SERVICE_NETWORK } from "./addresses.ts";
 import { enterNetworkNamespace, NETNS_FOLDER } from "./network-namespace.ts";
 import { runProgram } from "./run-program.ts";
 
@@ -21,7 +21,8 @@ export function createNodeNetwork(runId: string): void {
   const namespace = nodeNamespace(runId);
   runProgram("ip", ["netns", "add", namespace]);
   enterNetworkNamespace(namespace);
-  runProgram("ip", ["link", "set", "lo", "up"]);
+  // A Service's address needs a route before its translation; what this process sends comes from the gateway's address.
+  batch(["link set lo up", `addr add ${GATEWAY_IP}/32 dev lo`, `route add ${SERVICE_NETWORK} dev lo src ${GATEWAY_IP}`]);
   // These files show the namespace of the thread that opens them, so they are written on this one.
   writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
 }

@@ -36,7 +36,6 @@ export interface PodHostOptions {
 interface HostedPod {
   readonly pod: LocalPod;
   readonly object: Readonly<Record<string, unknown>>;
-  readonly index: number;
   readonly hostsFile: string;
   isReady: boolean;
 }
@@ -49,6 +48,7 @@ export class PodHost {
   readonly store: ClusterStore;
   readonly #options: PodHostOptions;
   readonly #hosted: HostedPod[] = [];
+  #made = 0;
 
   constructor(options: PodHostOptions) {
     this.#options = options;
@@ -73,7 +73,7 @@ export class PodHost {
         `Pod/${planned.name}.${planned.namespace}: the host's network is not given to pods here`,
       );
     }
-    const index = this.#hosted.length;
+    const index = this.#made++;
     const podFolder = join(folder, "pods", `${planned.namespace}_${planned.name}`);
     mkdirSync(podFolder, { recursive: true });
     const network = createPodNetwork(runId, index, plan.nextPodIp());
@@ -85,7 +85,7 @@ export class PodHost {
     });
     const hostsFile = join(podFolder, "hosts");
     const pod = new LocalPod({ manifest, network, volumes, folder: podFolder, hostsFile, projectFolder, images, node });
-    const hosted: HostedPod = { pod, object: planned.object, index, hostsFile, isReady: false };
+    const hosted: HostedPod = { pod, object: planned.object, hostsFile, isReady: false };
     this.#hosted.push(hosted);
     this.#refresh();
     await pod.start();

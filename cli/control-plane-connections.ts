@@ -1,0 +1,131 @@
+import type { Http2Session, ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+import type { PeerContext } from "../mesh/api/peer-context.ts";
+import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
+
+/** What strangers may cost. */
+export interface ConnectionLimits {
+  /** Connections without a verified peer, handshakes included; one more ends the oldest of them. */
+  readonly maxUnverifiedConnections: number;
+  /** How long a connection without a verified peer may last: it is here for one certificate. */
+  readonly unverifiedLifetimeMs: number;
+  /** How long open calls may still take when a connection has to end. */
+  readonly closeGraceMs: number;
+}
+
+/** The open connections of the control plane, from accept to close, and who is at their other ends. */
+export interface ControlPlaneConnections {
+  opened(socket: Socket): void;
+  established(session: ServerHttp2Session, peer: PeerContext): void;
+  /** The peer as of now: a certificate that has expired since the handshake proves nothing any more. */
+  peerOf(session: Http2Session | undefined): PeerContext;
+  /** Lets open calls end, then cuts. */
+  closeAll(): void;
+}
+
+interface Connection {
+  readonly socket: Socket;
+  session: ServerHttp2Session | undefined;
+  timer: Timer;
+}
+
+/** Longest wait that a timer can do. */
+const MAX_TIMER_MS = 0x7fffffff;
+
+/**
+ * Keeps strangers from crowding out others. When too many connections are open without a verified peer, the oldest of
+ * them ends: whoever is honest needs milliseconds, whoever holds connections open in silence has the oldest.
+ */
+export function createControlPlaneConnections(deps: {
+  readonly limits: ConnectionLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): ControlPlaneConnections {
+  return new TrackedConnections(deps.limits, deps.clock, deps.log);
+}
+
+class TrackedConnections implements ControlPlaneConnections {
+  readonly #limits: ConnectionLimits;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #peers = new WeakMap<Http2Session, PeerContext>();
+  /** By the peer's address and port: the session shows its socket through a proxy object alone. */
+  readonly #connections = new Map<string, Connection>();
+  /** In the order of their arrival. */
+  readonly #unverified = new Set<Connection>();
+
+  constructor(limits: ConnectionLimits, clock: Clock, log: Logger) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  opened(socket: Socket): void {
+    const key = addressOf(socket);
+    const timer = this.#clock.setTimeout(() => this.#end(connection), this.#limits.unverifiedLifetimeMs);
+    const connection: Connection = { socket, session: undefined, timer };
+    this.#connections.set(key, connection);
+    this.#unverified.add(connection);
+    socket.on("close", () => {
+      connection.timer.cancel();
+      this.#unverified.delete(connection);
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+    });
+    this.#endOldest();
+  }
+
+  established(session: ServerHttp2Session, peer: PeerContext): void {
+    this.#peers.set(session, peer);
+    const connection = session.socket === undefined ? undefined : this.#connections.get(addressOf(session.socket));
+    if (connection === undefined) return;
+    connection.session = session;
+    if (peer.kind === "anonymous") return;
+    this.#unverified.delete(connection);
+    connection.timer.cancel();
+    this.#endAt(connection, peer.notAfterMs);
+  }
+
+  peerOf(session: Http2Session | undefined): PeerContext {
+    const peer = session === undefined ? undefined : this.#peers.get(session);
+    if (peer === undefined) return { kind: "anonymous", reason: "the connection is not known" };
+    if (peer.kind === "anonymous" || this.#clock.now() <= peer.notAfterMs) return peer;
+    return { kind: "anonymous", reason: `the certificate of ${peer.identity} has expired since the handshake` };
+  }
+
+  closeAll(): void {
+    for (const connection of [...this.#connections.values()]) this.#end(connection);
+  }
+
+  #endOldest(): void {
+    const [oldest] = this.#unverified;
+    if (oldest === undefined || this.#unverified.size <= this.#limits.maxUnverifiedConnections) return;
+    this.#log.debug(
+      { component: "control-plane", peerAddress: oldest.socket.remoteAddress },
+      "ended the oldest of too many connections without a verified peer",
+    );
+    this.#unverified.delete(oldest);
+    oldest.socket.destroy();
+  }
+
+  #endAt(connection: Connection, timeMs: number): void {
+    const waitMs = Math.min(Math.max(timeMs - this.#clock.now(), 0), MAX_TIMER_MS);
+    connection.timer = this.#clock.setTimeout(() => {
+      if (this.#clock.now() >= timeMs) this.#end(connection);
+      else this.#endAt(connection, timeMs);
+    }, waitMs);
+  }
+
+  #end(connection: Connection): void {
+    connection.timer.cancel();
+    if (connection.session === undefined || connection.session.closed) {
+      connection.socket.destroy();
+      return;
+    }
+    connection.timer = this.#clock.setTimeout(() => connection.socket.destroy(), this.#limits.closeGraceMs);
+    connection.session.close();
+  }
+}
+
+function addressOf(socket: Pick<Socket, "remoteAddress" | "remotePort">): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
+}

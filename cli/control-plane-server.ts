@@ -1,0 +1,240 @@
+import { X509Certificate as Certificate, constants, type X509Certificate } from "node:crypto";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import { type SecureContextOptions, TLSSocket } from "node:tls";
+import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Authority, ServingPair } from "../ca-agent/authority/authority.ts";
+import { startServingCertificate } from "../ca-agent/authority/serving-certificate.ts";
+import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
+import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
+import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
+import { verifyPeer } from "../mesh/policy/verify-peer.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import {
+  type ConnectionLimits,
+  type ControlPlaneConnections,
+  createControlPlaneConnections,
+} from "./control-plane-connections.ts";
+import { ControlPlaneError } from "./control-plane-error.ts";
+
+export interface ControlPlaneServerOptions {
+  /** @default every address */
+  readonly host?: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly authority: Pick<Authority, "signServing" | "roots" | "subscribe">;
+  /** The names that clients call the server by. */
+  readonly dnsNames: readonly string[];
+  /** The trust domains of callers; the first is the mesh's own. */
+  readonly trustDomains: readonly TrustDomain[];
+  /** Registers the services. Calls carry their peer in the context value `peerIdentityKey`. */
+  readonly routes: (router: ConnectRouter) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits?: Partial<ControlPlaneLimits>;
+  /** Of the serving certificate. @default 24 hours */
+  readonly servingLifetimeMs?: number;
+}
+
+export interface ControlPlaneLimits extends ConnectionLimits {
+  readonly maxConnections: number;
+  readonly handshakeTimeoutMs: number;
+  /** A sidecar watches each destination in a stream of its own. */
+  readonly maxStreamsOfVerified: number;
+  /** Streams at once for those who have no certificate yet. */
+  readonly maxStreamsOfUnverified: number;
+  /** Of one message; a service may set less for its own. */
+  readonly maxMessageBytes: number;
+}
+
+const DEFAULT_LIMITS: ControlPlaneLimits = {
+  maxConnections: 20_000,
+  maxUnverifiedConnections: 1000,
+  unverifiedLifetimeMs: 60_000,
+  closeGraceMs: 5_000,
+  handshakeTimeoutMs: 10_000,
+  maxStreamsOfVerified: 10_000,
+  maxStreamsOfUnverified: 4,
+  maxMessageBytes: 64 * 1024,
+};
+/** Bearer tokens are the largest header; 16 KiB of them are read. */
+const MAX_HEADER_BYTES = 32 * 1024;
+const KEEP_ALIVE_MS = 30_000;
+
+export interface ControlPlaneServer {
+  readonly port: number;
+  /** Takes no more connections, ends calls, and resolves when all connections are closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves gRPC over HTTP/2 and TLS. A client certificate is asked for but not needed, because the first certificate is
+ * asked for without one; who the caller is decides each handler. Rejects with a ControlPlaneError where it cannot listen.
+ */
+export async function startControlPlaneServer(options: ControlPlaneServerOptions): Promise<ControlPlaneServer> {
+  const { authority, clock, log } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const serving = startServingCertificate({
+    authority,
+    dnsNames: options.dnsNames,
+    clock,
+    log,
+    ...(options.servingLifetimeMs === undefined ? {} : { lifetimeMs: options.servingLifetimeMs }),
+  });
+  const connections = createControlPlaneConnections({ limits, clock, log });
+  const shutdown = new AbortController();
+  const server = createServer(serving.current(), limits, options);
+  handleConnections(server, { connections, limits, options });
+  handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
+  const refresh = (): void => server.setSecureContext(secureContext(serving.current(), authority.roots()));
+  const unsubscribe = [serving.subscribe(refresh), authority.subscribe(refresh)];
+  const stopRenewing = (): void => {
+    serving.stop();
+    for (const stop of unsubscribe) stop();
+  };
+  const port = await listen(server, options).catch((caught: unknown) => {
+    stopRenewing();
+    throw caught;
+  });
+  log.info({ component: "control-plane", port, dnsNames: options.dnsNames }, "control plane is listening");
+  return {
+    port,
+    close: async () => {
+      stopRenewing();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      shutdown.abort(new Error("the control plane is shutting down"));
+      connections.closeAll();
+      await closed;
+    },
+  };
+}
+
+interface Serving {
+  readonly connections: ControlPlaneConnections;
+  readonly limits: ControlPlaneLimits;
+  readonly options: ControlPlaneServerOptions;
+}
+
+function createServer(
+  pair: ServingPair,
+  limits: ControlPlaneLimits,
+  options: ControlPlaneServerOptions,
+): Http2SecureServer {
+  return createSecureServer({
+    ...secureContext(pair, options.authority.roots()),
+    requestCert: true,
+    // The verdict is ours (`judgePeer`): Node's hides its reason, and believes resumed sessions.
+    rejectUnauthorized: false,
+    ALPNProtocols: ["h2"],
+    handshakeTimeout: limits.handshakeTimeoutMs,
+    maxSessionMemory: 10,
+    settings: { maxConcurrentStreams: limits.maxStreamsOfVerified, maxHeaderListSize: MAX_HEADER_BYTES },
+  });
+}
+
+function secureContext(pair: ServingPair, roots: readonly string[]): SecureContextOptions {
+  return {
+    cert: pair.certificateChainPem,
+    key: pair.privateKeyPem,
+    ca: [...roots],
+    minVersion: "TLSv1.2",
+    ecdhCurve: "X25519MLKEM768:X25519:P-256",
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+function handleConnections(server: Http2SecureServer, { connections, limits, options }: Serving): void {
+  server.maxConnections = limits.maxConnections;
+  server.on("connection", (socket) => {
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    connections.opened(socket);
+  });
+  server.on("session", (session) => {
+    const peer = judgePeer(session, options);
+    connections.established(session, peer);
+    if (peer.kind === "anonymous") session.settings({ maxConcurrentStreams: limits.maxStreamsOfUnverified });
+    session.on("error", () => session.destroy());
+  });
+  // Whoever knocks with something else than TLS is closed by Node; it is no fault of ours.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("sessionError", () => undefined);
+  server.on("unknownProtocol", (socket) => socket.destroy());
+}
+
+/** Who holds the other end, by this handshake's certificate. Never throws: a throw here would end the process. */
+function judgePeer(session: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
+  const { socket } = session;
+  if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS" };
+  try {
+    const verdict = verifyPeer({
+      certificates: readChain(socket.getPeerX509Certificate()),
+      sessionReused: socket.isSessionReused(),
+      roots: options.authority.roots().map((pem) => new Certificate(pem)),
+      trustDomains: options.trustDomains,
+      nowMs: options.clock.now(),
+    });
+    if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message };
+    return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs };
+  } catch (caught) {
+    return { kind: "anonymous", reason: MeshError.from(caught).message };
+  }
+}
+
+/** Longer than any chain that is accepted. */
+const MAX_CHAIN = 12;
+
+function readChain(leaf: X509Certificate | undefined): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  for (let next = leaf; next !== undefined && chain.length < MAX_CHAIN; ) {
+    chain.push(next);
+    const issuer: X509Certificate | undefined = next.issuerCertificate;
+    next = issuer?.fingerprint256 === next.fingerprint256 ? undefined : issuer;
+  }
+  return chain;
+}
+
+function handleRequests(server: Http2SecureServer, serving: Serving & { readonly shutdownSignal: AbortSignal }): void {
+  const { connections, limits, options, shutdownSignal } = serving;
+  const handler = connectNodeAdapter({
+    routes: options.routes,
+    connect: false,
+    grpcWeb: false,
+    readMaxBytes: limits.maxMessageBytes,
+    shutdownSignal,
+    contextValues: (request) =>
+      createContextValues().set(
+        peerIdentityKey,
+        connections.peerOf("stream" in request ? request.stream.session : undefined),
+      ),
+  });
+  server.on("request", (request: Http2ServerRequest, response: Http2ServerResponse) => handler(request, response));
+}
+
+function listen(server: Http2SecureServer, { host, port, log }: ControlPlaneServerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: Error): void => {
+      const details = { port, errno: errnoOf(cause) };
+      const isInUse = details.errno === "EADDRINUSE";
+      const mend = isInUse
+        ? "is in use: stop what listens there, or choose another with --port"
+        : `cannot be opened: ${cause.message}`;
+      reject(
+        new ControlPlaneError(isInUse ? "port_in_use" : "listen_failed", `port ${port} ${mend}`, { details, cause }),
+      );
+    };
+    server.once("error", onError);
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.off("error", onError);
+      server.on("error", (error) => log.error({ component: "control-plane", code: errnoOf(error) }, error.message));
+      const address: AddressInfo | string | null = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}
