@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane-fixture.ts";
 import type { SecureMaterial } from "./secure-context-source.ts";
+import { Heard, startRelay } from "./stream-fixture.ts";
 import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
 
 let plane: ControlPlaneFixture;
@@ -40,27 +40,6 @@ async function start(
   });
   stops.push(() => tls.close());
   return tls;
-}
-
-/** What a listener heard, and how to wait for more. */
-class Heard<Value> {
-  readonly values: Value[] = [];
-  readonly #waiting = new Set<() => void>();
-
-  readonly listener = (value: Value): void => {
-    this.values.push(value);
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting.clear();
-  };
-
-  /** Resolves once some value, heard or to come, fulfils the condition. */
-  async until(condition: (value: Value) => boolean): Promise<Value> {
-    for (;;) {
-      const found = this.values.find(condition);
-      if (found !== undefined) return found;
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    }
-  }
 }
 
 const hasMode = (mode: string) => (inbound: Inbound) => inbound.defaultMode.mode === mode;
@@ -242,44 +221,3 @@ metadata: { name: hello-1, namespace: ns1 }
 spec: { serviceAccountName: another, containers: [] }
 status: { podIP: 10.0.0.7 }
 `;
-
-/** Carries bytes to a server, until it is frozen: then it carries none and closes nothing. */
-async function startRelay(target: string): Promise<{ address: string; freeze(): void; thaw(): void; close(): void }> {
-  const sockets = new Set<Socket>();
-  let isFrozen = false;
-  const server = createServer((downstream) => {
-    const upstream = connect({ host: "localhost", port: Number(target.split(":")[1]) });
-    for (const [from, to] of [
-      [downstream, upstream],
-      [upstream, downstream],
-    ] as const) {
-      sockets.add(from);
-      from.on("error", () => to.destroy());
-      from.on("close", () => to.destroy());
-      from.on("data", (chunk) => {
-        if (!isFrozen) to.write(chunk);
-      });
-    }
-  });
-  server.listen(0, "localhost");
-  await once(server, "listening");
-  return {
-    address: `localhost:${portOf(server)}`,
-    freeze: () => {
-      isFrozen = true;
-    },
-    thaw: () => {
-      isFrozen = false;
-      for (const socket of sockets) socket.destroy();
-    },
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}

@@ -1,0 +1,99 @@
+/** A certificate's manager with a clock, chance and an authority that a test controls. */
+import type { KeyObject } from "node:crypto";
+import { FakeClock, settlePromises } from "../../mesh/fake-clock.ts";
+import {
+  type MintedCertificate,
+  type MintLeafOptions,
+  mintLeaf,
+  mintRoot,
+} from "../../mesh/identity/mint-certificate.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { createSvidKey } from "./csr.ts";
+import { createSecureContextSource } from "./secure-context-source.ts";
+import { type CertificateAnswer, type SvidManager, startSvidManager } from "./svid-manager.ts";
+
+export const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+export const ROOT = mintRoot();
+export const OTHER_ROOT = mintRoot({ commonName: "other root" });
+export const trustDomains = [parseTrustDomain("cluster.local")];
+export const HOUR_MS = 3_600_000;
+export const LIFE_MS = 24 * HOUR_MS;
+
+/** Answers one request, given the key that it was made with. */
+export type Answer = (key: KeyObject) => Promise<CertificateAnswer>;
+
+export interface IssueOptions extends Partial<MintLeafOptions> {
+  readonly lifeMs?: number;
+  readonly controlPlaneRoots?: readonly MintedCertificate[];
+}
+
+export class SvidFixture {
+  readonly clock = new FakeClock();
+  readonly log = new RecordingLogger();
+  readonly source = createSecureContextSource({
+    trust: { roots: [ROOT.certificate], trustDomains },
+    clock: this.clock,
+  });
+  readonly keys: KeyObject[] = [];
+  /** When each request was made. */
+  readonly requests: number[] = [];
+  /** Given in turn; the last one stays. */
+  answers: Answer[] = [this.issue()];
+  /** What chance gives. */
+  share = 0.5;
+  #manager: SvidManager | undefined;
+
+  get manager(): SvidManager {
+    if (this.#manager === undefined) throw new Error("not started");
+    return this.#manager;
+  }
+
+  async start(): Promise<void> {
+    this.#manager = startSvidManager({
+      identity: IDENTITY,
+      source: this.source,
+      clock: this.clock,
+      log: this.log,
+      random: () => this.share,
+      createKey: () => {
+        const key = createSvidKey();
+        this.keys.push(key);
+        return key;
+      },
+      request: () => this.#answer(),
+    });
+    await settlePromises();
+  }
+
+  issue({ lifeMs = LIFE_MS, controlPlaneRoots = [], ...leaf }: IssueOptions = {}): Answer {
+    return async (key) => {
+      const issuer = leaf.issuer ?? ROOT;
+      const minted = mintLeaf({
+        issuer,
+        uriSans: [IDENTITY],
+        notBefore: new Date(this.clock.now() - 120_000),
+        notAfter: new Date(this.clock.now() + lifeMs),
+        key,
+        ...leaf,
+      });
+      return {
+        chain: [minted.pem, issuer.pem],
+        controlPlaneRoots: controlPlaneRoots.map(({ certificate }) => certificate),
+      };
+    };
+  }
+
+  #answer(): Promise<CertificateAnswer> {
+    this.requests.push(this.clock.now());
+    const answer = this.answers.length > 1 ? this.answers.shift() : this.answers[0];
+    const key = this.keys.at(-1);
+    return answer === undefined || key === undefined ? Promise.reject(new Error("no answer")) : answer(key);
+  }
+}
+
+export function fail(message = "connection refused"): Answer {
+  return () => Promise.reject(new Error(message));
+}
+
+export const silence: Answer = () => new Promise(() => undefined);
