@@ -95,6 +95,13 @@ describe("limits", () => {
     expect(await codeOf(read(client.watchInbound(ref("b")))())).toBe(Code.ResourceExhausted);
     mesh.calls.abort();
     expect(await codeOf(waiting)).toBe(Code.Canceled);
+    await settlePromises();
+    const ended = new AbortController();
+    const next = codeOf(read(client.watchInbound(ref("c"), { signal: ended.signal }))());
+    await settlePromises();
+    expect(mesh.log.find("waiting for a pod")).toHaveLength(2);
+    ended.abort();
+    expect(await next).toBe(Code.Canceled);
   });
 
   it("bound the trust bundle's streams of one identity", async () => {
