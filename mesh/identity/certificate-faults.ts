@@ -57,13 +57,25 @@ export function findIssuerFault(
 
 /** RSA keys under 2048 bits are refused, as OpenSSL's security level 2 does in the handshake. */
 export function findKeyFault(certificate: X509Certificate): CertificateFault | undefined {
-  const key = certificate.publicKey;
-  const bits = key.asymmetricKeyDetails?.modulusLength;
+  const bits = readRsaBits(certificate);
+  if (bits === "unreadable") {
+    const message = `${describeCertificate(certificate)} has a public key that cannot be read`;
+    return { reason: "malformed_certificate", message };
+  }
   if (bits === undefined || bits >= MIN_RSA_BITS) return undefined;
   return {
     reason: "weak_key",
     message: `${describeCertificate(certificate)} has an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are needed`,
   };
+}
+
+function readRsaBits(certificate: X509Certificate): number | "unreadable" | undefined {
+  try {
+    return certificate.publicKey.asymmetricKeyDetails?.modulusLength;
+  } catch {
+    // OpenSSL decodes the key only now: an unknown algorithm or a point that is not on its curve.
+    return "unreadable";
+  }
 }
 
 /** A critical extension that is not understood makes a certificate unusable (RFC 5280, section 4.2). */

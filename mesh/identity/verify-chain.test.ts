@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { formatSequence } from "./der-writer.ts";
 import { type MintedCertificate, mintLeaf, mintRoot } from "./mint-certificate.ts";
@@ -180,6 +180,20 @@ describe("verifyChain", () => {
       expect(reasonOf(verify(...chain()))).toBe(reason);
     },
   );
+
+  it("refuses a certificate whose name was changed after it was signed", () => {
+    const der = Buffer.from(leafOf(root).certificate.raw);
+    der.write("c", der.indexOf("spiffe://cluster.local/ns/a/sa/b") + "spiffe://cluster.local/ns/a/sa/".length);
+    const leaf = new X509Certificate(der);
+    expect(leaf.checkIssued(root.certificate)).toBe(true);
+    const verdict = verifyChain({ leaf, intermediates: [], roots: [root.certificate], nowMs: NOW });
+    expect(reasonOf(verdict)).toBe("unknown_root");
+  });
+
+  it("refuses a root of another name, although it has the same key", () => {
+    const renamed = mintRoot({ key: root.key, commonName: "another name" });
+    expect(reasonOf(verify(leafOf(root), [], [renamed]))).toBe("unknown_root");
+  });
 
   it("ends soon when a stranger sends many authorities that all signed each other", () => {
     const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;

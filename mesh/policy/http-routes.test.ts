@@ -163,6 +163,12 @@ describe("a gateway's routes", () => {
     expect(found.map(({ name, matches }) => [name, matches.length])).toEqual([["VirtualService/vs.default[2]", 1]]);
   });
 
+  it("of one VirtualService stay in its order", () => {
+    const narrow = toHello({ match: [{ uri: { prefix: "/x" } }] });
+    const found = routesOf(gateway({}), routes({ http: [toHello(), narrow] }));
+    expect(found.map(({ matches }) => matches.length)).toEqual([0, 1]);
+  });
+
   it("of two VirtualServices for one host come oldest first, what matches everything last", () => {
     const narrow = toHello({ match: [{ uri: { prefix: "/x" } }] });
     const found = routesOf(

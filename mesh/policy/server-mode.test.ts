@@ -23,10 +23,8 @@ function peer(name: string, namespace: string, spec: object, creationTimestamp?:
 
 const strict = { mtls: { mode: "STRICT" } };
 const disable = { mtls: { mode: "DISABLE" } };
-const permissive = { mtls: { mode: "PERMISSIVE" } };
 const unset = { mtls: { mode: "UNSET" } };
 const forWorld = { selector: { matchLabels: { app: "world" } } };
-const legacy = { peers: [{ mtls: {} }] };
 
 describe("decideServerMode with PeerAuthentication", () => {
   it.each([
@@ -127,119 +125,15 @@ describe("decideServerMode with PeerAuthentication", () => {
     expect(decide([peer("world", "ns1", portLevel)], port).mode).toBe(mode);
   });
 
+  it("ignores selectors in the root namespace for that namespace's own pods too", () => {
+    const rules = [peer("x", "istio-system", { ...forWorld, ...strict })];
+    const set = createTestSet(testPod({ name: "world", namespace: "istio-system" }), ...rules);
+    const pod = findTestPod(set, "istio-system/world");
+    expect(decideServerMode({ set, settings: TEST_SETTINGS, pod }).rule).toBe("default");
+  });
+
   it("takes port levels from the one rule that wins for the workload", () => {
     const loser = peer("z", "ns1", { ...forWorld, portLevelMtls: { 8080: { mode: "DISABLE" } } });
     expect(decide([peer("a", "ns1", { ...forWorld, ...strict }), loser]).mode).toBe("STRICT");
-  });
-});
-
-describe("decideServerMode with the legacy policies", () => {
-  const mesh = testResource("MeshPolicy", "default", legacy);
-  const policy = (name: string, spec: object, namespace = "ns1") => testResource("Policy", name, spec, { namespace });
-
-  it.each([
-    { name: "`mtls: {}` is STRICT", rules: [mesh], mode: "STRICT", rule: "MeshPolicy/default" },
-    {
-      name: "`mtls:` with nothing is STRICT",
-      rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: null }] })],
-      mode: "STRICT",
-      rule: "MeshPolicy/default",
-    },
-    {
-      name: "PERMISSIVE as it says",
-      rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: { mode: "PERMISSIVE" } }] })],
-      mode: "PERMISSIVE",
-      rule: "MeshPolicy/default",
-    },
-    {
-      name: "no peers turns mutual TLS off",
-      rules: [testResource("MeshPolicy", "default", {})],
-      mode: "DISABLE",
-      rule: "MeshPolicy/default",
-    },
-    {
-      name: "the first mtls counts",
-      rules: [
-        testResource("MeshPolicy", "default", { peers: [{ jwt: {} }, { mtls: { mode: "PERMISSIVE" } }, { mtls: {} }] }),
-      ],
-      mode: "PERMISSIVE",
-      rule: "MeshPolicy/default",
-    },
-    {
-      name: "the namespace's before the mesh's",
-      rules: [mesh, policy("default", {})],
-      mode: "DISABLE",
-      rule: "Policy/default.ns1",
-    },
-    {
-      name: "another namespace's does not count",
-      rules: [mesh, policy("default", {}, "ns2")],
-      mode: "STRICT",
-      rule: "MeshPolicy/default",
-    },
-    {
-      name: "the service's before the namespace's",
-      rules: [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })],
-      mode: "STRICT",
-      rule: "Policy/w.ns1",
-    },
-    {
-      name: "a service policy is used whole: no peers is DISABLE",
-      rules: [mesh, policy("w", { targets: [{ name: "world" }] })],
-      mode: "DISABLE",
-      rule: "Policy/w.ns1",
-    },
-    {
-      name: "the port of a target is the service's",
-      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] })],
-      mode: "STRICT",
-      rule: "Policy/w.ns1",
-    },
-    {
-      name: "… and not the container's",
-      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 8080 }] }] })],
-      mode: "PERMISSIVE",
-      rule: "default",
-    },
-    {
-      name: "a port by the service's name for it",
-      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ name: "http" }] }] })],
-      mode: "STRICT",
-      rule: "Policy/w.ns1",
-    },
-    {
-      name: "a target with the port beats one for all ports",
-      rules: [
-        policy("a", { targets: [{ name: "world" }] }),
-        policy("b", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] }),
-      ],
-      mode: "STRICT",
-      rule: "Policy/b.ns1",
-    },
-    {
-      name: "a target of another service does not count",
-      rules: [policy("w", { ...legacy, targets: [{ name: "hello" }] })],
-      mode: "PERMISSIVE",
-      rule: "default",
-    },
-    {
-      name: "PeerAuthentication speaks before all of them",
-      rules: [mesh, peer("default", "ns1", permissive)],
-      mode: "PERMISSIVE",
-      rule: "PeerAuthentication/default.ns1",
-    },
-    {
-      name: "a PeerAuthentication that is UNSET lets them speak",
-      rules: [mesh, peer("default", "ns1", unset)],
-      mode: "STRICT",
-      rule: "MeshPolicy/default",
-    },
-  ])("$name", ({ rules, mode, rule }) => {
-    expect(decide(rules)).toEqual({ mode, rule });
-  });
-
-  it("decides ports without a service by the namespace", () => {
-    const rules = [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })];
-    expect(decide(rules, 9999)).toEqual({ mode: "DISABLE", rule: "Policy/default.ns1" });
   });
 });
