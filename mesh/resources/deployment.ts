@@ -20,7 +20,6 @@ const deploymentSpecSchema = z.looseObject({
 export const deploymentSchema = z.object({ metadata: metadataSchema, spec: deploymentSpecSchema.prefault({}) });
 
 export type DeploymentSpec = Immutable<z.output<typeof deploymentSpecSchema>>;
-export type PodTemplate = Immutable<z.output<typeof templateSchema>>;
 
 export interface Deployment extends ResourceBase {
   readonly kind: "Deployment";
