@@ -1,6 +1,5 @@
-import { Agent } from "undici";
 import { type Check, type CheckResult, findEqual } from "./check.ts";
-import { askGateway } from "./gateway-request.ts";
+import type { HostAnswer, HostFailure } from "./host-requests.ts";
 import { GATEWAY_HOST, GATEWAY_TEXT } from "./traffic.ts";
 
 /** a: the chain answers through the gateway, and the gateway serves nobody else's name. */
@@ -8,20 +7,19 @@ export const checkGateway: Check = {
   letter: "a",
   title: "Through the gateway",
   suspects: ({ gateway, hello, world }) => [gateway, hello, world],
-  async run({ cluster, signal }): Promise<CheckResult> {
-    const dispatcher = new Agent();
-    const url = cluster.gatewayUrl;
-    try {
-      const known = await askGateway({ url, host: GATEWAY_HOST, dispatcher, signal });
-      const unknown = await askGateway({ url, host: "stranger.example.com", dispatcher, signal });
-      return {
-        findings: [
-          findEqual(`${GATEWAY_HOST} answers`, `200 ${GATEWAY_TEXT}`, `${known.status} ${known.text}`),
-          findEqual("a host that no VirtualService has is not served", "404", `${unknown.status}`),
-        ],
-      };
-    } finally {
-      await dispatcher.close();
-    }
+  async run({ cluster }): Promise<CheckResult> {
+    const { host, gatewayUrl } = cluster;
+    const known = await host.ask(gatewayUrl, GATEWAY_HOST);
+    const unknown = await host.ask(gatewayUrl, "stranger.example.com");
+    return {
+      findings: [
+        findEqual(`${gatewayUrl} with Host: ${GATEWAY_HOST}`, `200 ${GATEWAY_TEXT}`, describe(known)),
+        findEqual("a host that no VirtualService has is not served", "404", describe(unknown).slice(0, 3)),
+      ],
+    };
   },
 };
+
+function describe(reply: HostAnswer | HostFailure): string {
+  return reply.kind === "answered" ? `${reply.status} ${reply.text}` : reply.message;
+}

@@ -1,4 +1,5 @@
 import type { DemoPod } from "./demo-pod.ts";
+import type { HostRequester } from "./host-requests.ts";
 
 /** The running mesh as the checks see it: pods by their part in the story, and the few things that they may change. */
 export interface DemoCluster {
@@ -11,6 +12,8 @@ export interface DemoCluster {
   readonly end: DemoPod;
   /** A pod of the legacy namespace that the demo adds: whoever attacks sits there. */
   readonly attacker: DemoPod;
+  /** Asks from outside of the mesh. */
+  readonly host: HostRequester;
   /** Where the gateway is published on this machine. */
   readonly gatewayUrl: string;
   /** The file of the watched folder that holds the MeshPolicy. */

@@ -24,6 +24,7 @@ function createContext(signal: AbortSignal): CheckContext {
       world: POD,
       end: POD,
       attacker: POD,
+      host: { ask: async () => ({ kind: "failed", message: "none" }), stop: nothing },
       gatewayUrl: "http://127.0.0.1:1",
       policyFile: "none",
       authorityFolder: "none",

@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Agent } from "undici";
 import type { DemoCluster } from "./demo-cluster.ts";
-import { askGateway } from "./gateway-request.ts";
 import { fieldOf, listOf, parseJson } from "./json-fields.ts";
 import { inPodCommand } from "./probe.ts";
 
@@ -73,27 +71,16 @@ function isGoingOn({ stopping, signal }: RunningTraffic): boolean {
 }
 
 async function askThroughGateway(running: RunningTraffic): Promise<void> {
-  const { cluster, signal } = running;
-  const dispatcher = new Agent({ connections: 2, pipelining: 1 });
-  try {
-    while (isGoingOn(running)) {
-      running.kept += 1;
-      const failure = await judgeGatewayRequest(cluster.gatewayUrl, dispatcher, signal);
-      if (failure !== undefined && !signal.aborted) note(running, `gateway: ${failure}`);
-      await sleep(PAUSE_MS);
+  const { host, gatewayUrl } = running.cluster;
+  while (isGoingOn(running)) {
+    const reply = await host.ask(gatewayUrl, GATEWAY_HOST);
+    if (running.signal.aborted) return;
+    running.kept += 1;
+    if (reply.kind === "failed") note(running, `gateway: ${reply.message}`);
+    else if (reply.status !== 200 || reply.text !== GATEWAY_TEXT) {
+      note(running, `gateway: ${reply.status} ${JSON.stringify(reply.text)}`);
     }
-  } finally {
-    await dispatcher.destroy();
-  }
-}
-
-async function judgeGatewayRequest(url: string, dispatcher: Agent, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    const answer = await askGateway({ url, host: GATEWAY_HOST, dispatcher, signal });
-    if (answer.status === 200 && answer.text === GATEWAY_TEXT) return undefined;
-    return `${answer.status} ${JSON.stringify(answer.text)}`;
-  } catch (caught) {
-    return String(caught);
+    await sleep(PAUSE_MS);
   }
 }
 
