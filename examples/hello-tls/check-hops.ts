@@ -1,11 +1,10 @@
 import { readCertificate, readConnections } from "./admin-views.ts";
-import { type Check, type CheckContext, type CheckResult, type Finding, findEqual } from "./check.ts";
+import { type Check, type CheckContext, type CheckResult, type Finding, findEqual, type ReportTable } from "./check.ts";
 import type { DemoPod } from "./demo-pod.ts";
 import { describeHop, findHop, type HopRow } from "./hops.ts";
 import { pollUntil } from "./poll-until.ts";
 
 const APPLICATION_PORT = 8080;
-const HEADER = ["hop", "source", "destination", "security", "cipher", "key exchange", "rule"] as const;
 
 /** b: each hop, from the open connections that the sidecars at its ends show. */
 export const checkHops: Check = {
@@ -20,7 +19,7 @@ export const checkHops: Check = {
     );
     return {
       findings: await judgeHops(context, rows),
-      table: { header: HEADER, rows: rows.map(formatHop) },
+      table: tabulateHops(rows),
       notes: [
         "The identities are SPIFFE ids of spiffe://cluster.local/, each as the sidecar at the other end verified it.",
       ],
@@ -74,9 +73,20 @@ function describeSecurity(hop: HopRow): string {
   return `${hop.source} → ${hop.destination}, ${hop.security}, ${hop.keyExchange}`;
 }
 
-function formatHop(hop: HopRow): readonly string[] {
-  const { name, security, cipher, keyExchange, rule } = hop;
-  return [name, shorten(hop.source), shorten(hop.destination), security, cipher, keyExchange, rule];
+/** A column a hop: identities are long, and there are few hops. */
+function tabulateHops(hops: readonly HopRow[]): ReportTable {
+  const row = (title: string, cell: (hop: HopRow) => string): readonly string[] => [title, ...hops.map(cell)];
+  return {
+    header: row("", (hop) => hop.name),
+    rows: [
+      row("source", (hop) => shorten(hop.source)),
+      row("destination", (hop) => shorten(hop.destination)),
+      row("security", (hop) => hop.security),
+      row("cipher", (hop) => hop.cipher),
+      row("key exchange", (hop) => hop.keyExchange),
+      row("rule", (hop) => hop.rule),
+    ],
+  };
 }
 
 function shorten(identity: string): string {

@@ -34,6 +34,7 @@ describe("createProgressLine", () => {
     progress.show("network");
     progress.show("network");
     progress.show("pods");
+    progress.hint("not worth a line");
     progress.clear();
     expect(output.written.join("")).toBe("network\npods\n");
   });

@@ -9,6 +9,8 @@ export interface TextOutput {
 /** Tells what is going on while one waits. */
 export interface ProgressLine {
   show(text: string): void;
+  /** The same for what will be printed anyway once it is done: only where the line can be removed again. */
+  hint(text: string): void;
   /** Removes the line where it can be removed, before something that stays is printed. */
   clear(): void;
 }
@@ -24,14 +26,17 @@ export function createProgressLine(output: TextOutput): ProgressLine {
         if (text !== last) output.write(`${text}\n`);
         last = text;
       },
+      hint: () => undefined,
       clear: () => undefined,
     };
   }
+  const show = (text: string): void => {
+    last = [...text].slice(0, output.columns - 1).join("");
+    output.write(`${ERASE_LINE}${last}`);
+  };
   return {
-    show(text) {
-      last = [...text].slice(0, output.columns - 1).join("");
-      output.write(`${ERASE_LINE}${last}`);
-    },
+    show,
+    hint: show,
     clear() {
       if (last !== "") output.write(ERASE_LINE);
       last = "";

@@ -24,7 +24,7 @@ export async function runChecks(
 ): Promise<readonly CheckResult[]> {
   const results: CheckResult[] = [];
   for (const check of checks) {
-    report.progress.show(`${check.letter}. ${check.title} …`);
+    report.progress.hint(`${check.letter}. ${check.title} …`);
     const result = await runCheck(check, context);
     context.signal.throwIfAborted();
     report.progress.clear();

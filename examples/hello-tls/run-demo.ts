@@ -8,11 +8,12 @@ import { checkRotation } from "./check-rotation.ts";
 import { checkWire } from "./check-wire.ts";
 import type { DemoCluster } from "./demo-cluster.ts";
 import { countFindings, type DemoTotals, formatTotals } from "./demo-report.ts";
+import { pollUntil } from "./poll-until.ts";
 import type { ProgressLine, TextOutput } from "./progress-line.ts";
 import { startRotationWatch } from "./rotation-watch.ts";
 import { runChecks } from "./run-checks.ts";
 import type { TextStyle } from "./text-style.ts";
-import { startTraffic } from "./traffic.ts";
+import { GATEWAY_HOST, GATEWAY_TEXT, startTraffic } from "./traffic.ts";
 
 /** In the order of the report. The rotation is awaited late, while the other checks pass the time. */
 const CHECKS = [
@@ -25,6 +26,8 @@ const CHECKS = [
   checkRotation,
   checkControlPlane,
 ] as const;
+
+const FIRST_ANSWER_MS = 10_000;
 
 export interface DemoOptions {
   readonly output: TextOutput;
@@ -42,10 +45,12 @@ export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
   const startedMs = performance.now();
   const cluster = await options.startCluster((step) => progress.show(step));
   try {
+    progress.show("waiting for the first answer");
+    await awaitFirstAnswer(cluster, options.signal);
     progress.clear();
     output.write(`${style("strong", "The mesh is up")} after ${formatSeconds(startedMs)}\n\n`);
     const totals = await checkCluster(cluster, options);
-    progress.show("taking the mesh down");
+    progress.hint("taking the mesh down …");
     await cluster.stop();
     progress.clear();
     output.write(style("dim", `${formatSeconds(startedMs)} altogether\n`));
@@ -54,6 +59,18 @@ export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
   } finally {
     await cluster.stop();
   }
+}
+
+/**
+ * Ready pods are known to the proxies a moment after they are ready, here as in any cluster. If no answer comes, the
+ * checks say so, and show why.
+ */
+async function awaitFirstAnswer({ host, gatewayUrl }: DemoCluster, signal: AbortSignal): Promise<void> {
+  await pollUntil(
+    () => host.ask(gatewayUrl, GATEWAY_HOST),
+    (reply) => reply.kind === "answered" && reply.text === GATEWAY_TEXT,
+    { everyMs: 50, timeoutMs: FIRST_ANSWER_MS, signal },
+  );
 }
 
 async function checkCluster(cluster: DemoCluster, options: DemoOptions): Promise<DemoTotals> {

@@ -41,7 +41,8 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
       host,
       gatewayUrl: `http://127.0.0.1:${GATEWAY_PORT}/`,
       policyFile: join(manifests, "10-mesh-mtls.yaml"),
-      authorityFolder: cluster.authorityFolder,
+      // Where the authority keeps a root of its own making.
+      authorityFolder: join(cluster.authorityFolder, "self-signed"),
       ...controlPlaneSwitch(cluster, options.signal),
       stop: async () => {
         await cluster.stop();
