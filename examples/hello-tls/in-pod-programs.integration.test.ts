@@ -110,7 +110,7 @@ describe("the server of the impostor", () => {
     stop.abort();
     await serving;
     expect(value[0]).toMatchObject({ outcome: "answered" });
-    expect(value[0]?.text).toContain("impostor");
+    expect(value[0]?.text).toContain("the attacker's server");
   });
 });
 

@@ -6,7 +6,8 @@ import { argv, stdout } from "node:process";
 import { createServer } from "node:tls";
 import type { ServedCertificate } from "./impostors.ts";
 
-const RESPONSE = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nimpostor";
+const TEXT = "the attacker's server";
+const RESPONSE = `HTTP/1.1 200 OK\r\nContent-Length: ${TEXT.length}\r\nConnection: close\r\n\r\n${TEXT}`;
 
 // The demo starts this file itself, with a certificate of its own making as the argument.
 const served: ServedCertificate = JSON.parse(argv[2] ?? "{}");
