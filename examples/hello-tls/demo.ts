@@ -18,7 +18,8 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(DEADLINE_MS)]);
 const output: TextOutput = {
   isTerminal: process.stdout.isTTY === true,
-  columns: process.stdout.columns ?? 80,
+  // Some terminals say 0.
+  columns: process.stdout.columns > 0 ? process.stdout.columns : 80,
   write: (text) => process.stdout.write(text),
 };
 const style = createTextStyle({ isTerminal: output.isTerminal, noColor: process.env["NO_COLOR"] });
