@@ -3,7 +3,7 @@ import type { DemoPod } from "./demo-pod.ts";
 import { pollUntil } from "./poll-until.ts";
 
 /** How often each leaf must have been replaced. */
-const ROTATIONS = 2;
+const ROTATIONS = 3;
 
 /** How long the leaves of the demo live; Istio's own live a day. */
 export const LEAF_LIFETIME_S = 20;
