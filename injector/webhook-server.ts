@@ -59,13 +59,11 @@ const DEFAULT_LIMITS: WebhookLimits = {
  */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const { clock, log } = options;
+  const { certificateFile, keyFile } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const intervalMs = limits.certificateIntervalMs;
   const certificate = await startServingCertificate({
-    certificateFile: options.certificateFile,
-    keyFile: options.keyFile,
-    intervalMs: limits.certificateIntervalMs,
-    clock,
-    log,
+    ...{ certificateFile, keyFile, intervalMs, clock, log },
     onChange: (pair) => server.setSecureContext(tlsOptions(pair)),
   });
   const metrics = createInjectorMetrics(() => clock.now());

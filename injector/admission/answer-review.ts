@@ -44,7 +44,7 @@ const reviewSchema = z.looseObject({
     operation: z.string().nullish(),
     subResource: z.string().nullish(),
     namespace: z.string().nullish(),
-    object: z.unknown(),
+    object: z.unknown().optional(),
   }),
 });
 

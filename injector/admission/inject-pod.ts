@@ -50,7 +50,10 @@ export function injectPod(pod: Pod, context: InjectionContext): InjectionOutcome
 
 function assemble(pod: Pod, { settings, namespace, owner = workloadOwner(pod) }: InjectionContext): InjectionOutcome {
   const annotations = annotationsOf(pod);
-  const isNative = readFlag(pod, "sidecar.istio.io/nativeSidecar", settings.nativeSidecar);
+  // A pod of nothing but a proxy needs it among its containers: Kubernetes takes no pod without one.
+  const isNative =
+    readFlag(pod, "sidecar.istio.io/nativeSidecar", settings.nativeSidecar) &&
+    pod.spec.containers.some(({ name }) => name !== SIDECAR_NAME);
   const capture = captureFromAnnotations(annotations, settings.captureIpv6);
   const init = capture && initContainer(pod, settings, capture);
   const probes = rewriteWantedProbes(pod);

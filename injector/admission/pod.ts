@@ -22,7 +22,7 @@ const probeSchema = z.looseObject({
   timeoutSeconds: z.number().nullish(),
 });
 
-const lifecycleHandlerSchema = z.looseObject({ httpGet: z.unknown(), tcpSocket: z.unknown() });
+const lifecycleHandlerSchema = z.looseObject({ httpGet: z.unknown().optional(), tcpSocket: z.unknown().optional() });
 
 const containerSchema = z.looseObject({
   name: z.string().min(1),

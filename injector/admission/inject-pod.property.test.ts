@@ -1,0 +1,171 @@
+import fc from "fast-check";
+import { applyPatch, type Operation } from "rfc6902";
+import { describe, expect, it } from "vitest";
+import { admitPod } from "./admit-pod.ts";
+import { buildPatch } from "./build-patch.ts";
+import { DEFAULT_INJECTION_SETTINGS } from "./injection-settings.ts";
+import { type Pod, validatePod } from "./pod.ts";
+
+const key = fc.constantFrom(
+  "app",
+  "version",
+  "a/b~c",
+  "prometheus.io/scrape",
+  "prometheus.io/port",
+  "service.istio.io/canonical-name",
+);
+const text = fc.constantFrom("", "hello", "true", "false", "8080", "15020", "ü");
+const port = fc.oneof(fc.integer({ min: 1, max: 65535 }), fc.constantFrom("http", "nosuch", 15020));
+const maybe = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: null });
+
+const probe = fc.oneof(
+  fc.record({ httpGet: fc.record({ path: text, port }), periodSeconds: fc.integer() }, { requiredKeys: ["httpGet"] }),
+  fc.record({ tcpSocket: fc.record({ port }) }),
+  fc.record({ grpc: fc.record({ port: fc.integer({ min: 1, max: 65535 }) }) }),
+  fc.record({ exec: fc.record({ command: fc.array(text) }) }),
+);
+
+const container = (name: fc.Arbitrary<string>) =>
+  fc.record(
+    {
+      name,
+      image: text,
+      env: maybe(
+        fc.array(fc.record({ name: fc.constantFrom("A", "B", "CA_ADDR", "ISTIO_KUBE_APP_PROBERS"), value: text })),
+      ),
+      ports: maybe(fc.array(fc.record({ name: text, containerPort: fc.integer({ min: 1, max: 65535 }) }))),
+      readinessProbe: maybe(probe),
+      livenessProbe: probe,
+      volumeMounts: fc.array(fc.record({ name: text, mountPath: fc.constantFrom("/a", "/var/run/secrets/istio") })),
+      command: fc.array(text),
+      unknown: fc.jsonValue(),
+    },
+    { requiredKeys: ["name"] },
+  );
+
+const containers = fc.uniqueArray(container(fc.constantFrom("one", "two", "three", "istio-proxy")), {
+  minLength: 1,
+  selector: ({ name }) => name,
+});
+const initContainers = fc.uniqueArray(container(fc.constantFrom("four", "five", "istio-init", "istio-proxy")), {
+  selector: ({ name }) => name,
+});
+
+const anyPod = fc.record(
+  {
+    metadata: fc.record(
+      {
+        name: text,
+        labels: maybe(fc.dictionary(key, text)),
+        annotations: maybe(fc.dictionary(key, text)),
+        unknown: fc.jsonValue(),
+      },
+      { requiredKeys: [] },
+    ),
+    spec: fc.record(
+      {
+        containers,
+        initContainers: maybe(initContainers),
+        volumes: maybe(
+          fc.uniqueArray(fc.record({ name: fc.constantFrom("x", "y", "istio-token") }), {
+            selector: ({ name }) => name,
+          }),
+        ),
+        imagePullSecrets: maybe(fc.array(fc.record({ name: text }))),
+        unknown: fc.jsonValue(),
+      },
+      { requiredKeys: ["containers"] },
+    ),
+  },
+  { requiredKeys: ["spec"] },
+);
+
+const settingsOf = (nativeSidecar: boolean) => ({
+  ...DEFAULT_INJECTION_SETTINGS,
+  nativeSidecar,
+  imagePullSecrets: ["pull"],
+});
+
+function podOf(value: unknown): Pod {
+  const validation = validatePod(value);
+  if (validation.kind === "invalid") throw new TypeError(validation.message);
+  return validation.pod;
+}
+
+/** The pod as the API server has it after the patch, made by the patch alone. */
+function patched(pod: Pod, patch: readonly Operation[]): Pod {
+  const copy: unknown = JSON.parse(JSON.stringify(pod));
+  const faults = applyPatch(copy, JSON.parse(JSON.stringify(patch))).filter((fault) => fault !== null);
+  expect(faults).toEqual([]);
+  return podOf(copy);
+}
+
+function inject(pod: Pod, nativeSidecar: boolean): Pod {
+  const admission = admitPod({ pod, namespace: "ns1", settings: settingsOf(nativeSidecar) });
+  if (admission.kind !== "injected") throw new TypeError(admission.message);
+  return patched(pod, admission.patch);
+}
+
+describe("injection", () => {
+  it("done twice gives the same pod as done once", () => {
+    fc.assert(
+      fc.property(anyPod, fc.boolean(), (value, isNative) => {
+        const once = inject(podOf(JSON.parse(JSON.stringify(value))), isNative);
+        expect(admitPod({ pod: once, namespace: "ns1", settings: settingsOf(isNative) })).toMatchObject({ patch: [] });
+      }),
+    );
+  });
+
+  it("gives by its patch the very pod that it decided on, and leaves the given one as it was", () => {
+    fc.assert(
+      fc.property(anyPod, fc.boolean(), (value, isNative) => {
+        const pod = podOf(JSON.parse(JSON.stringify(value)));
+        const before = JSON.stringify(pod);
+        const admission = admitPod({ pod, namespace: "ns1", settings: settingsOf(isNative) });
+        if (admission.kind !== "injected") throw new TypeError(admission.message);
+        expect(patched(pod, admission.patch)).toEqual(JSON.parse(JSON.stringify(admission.pod)));
+        expect(JSON.stringify(pod)).toBe(before);
+      }),
+    );
+  });
+
+  it("keeps every container of the application and every field that it does not know", () => {
+    fc.assert(
+      fc.property(anyPod, fc.boolean(), (value, isNative) => {
+        const pod = podOf(JSON.parse(JSON.stringify(value)));
+        const after = inject(pod, isNative);
+        expect(after.spec["unknown"]).toEqual(pod.spec["unknown"]);
+        for (const one of pod.spec.containers.filter(({ name }) => name !== "istio-proxy")) {
+          const same = after.spec.containers.find(({ name }) => name === one.name);
+          const { readinessProbe: _before, livenessProbe: _live, ...rest } = one;
+          expect(same).toMatchObject(rest);
+        }
+      }),
+    );
+  });
+});
+
+describe("a patch", () => {
+  it("turns any list of named things into any other", () => {
+    const items = fc.array(
+      fc.record({ name: fc.constantFrom("a", "b", "c", "d"), value: fc.integer({ max: 2, min: 0 }) }),
+    );
+    const wrap = (list: unknown) => podOf({ spec: { containers: [{ name: "x" }], list } });
+    fc.assert(
+      fc.property(
+        fc.oneof(items, fc.array(fc.integer({ min: 0, max: 2 }))),
+        fc.oneof(items, fc.array(fc.integer({ min: 0, max: 2 }))),
+        (before, after) => {
+          expect(patched(wrap(before), buildPatch(wrap(before), wrap(after)))).toEqual(wrap(after));
+        },
+      ),
+    );
+  });
+
+  it("of a pod with a hundred thousand containers is made in linear time, not by the square", () => {
+    const many = Array.from({ length: 100_000 }, (_, i) => ({ name: `c${i}` }));
+    const pod = podOf({ spec: { containers: many } });
+    const admission = admitPod({ pod, namespace: "ns1", settings: DEFAULT_INJECTION_SETTINGS });
+    expect(admission).toMatchObject({ kind: "injected" });
+  });
+});
