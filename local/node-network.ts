@@ -22,7 +22,11 @@ export function createNodeNetwork(runId: string): void {
   runProgram("ip", ["netns", "add", namespace]);
   enterNetworkNamespace(namespace);
   // A Service's address needs a route before its translation; what this process sends comes from the gateway's address.
-  batch(["link set lo up", `addr add ${GATEWAY_IP}/32 dev lo`, `route add ${SERVICE_NETWORK} dev lo src ${GATEWAY_IP}`]);
+  batch([
+    "link set lo up",
+    `addr add ${GATEWAY_IP}/32 dev lo`,
+    `route add ${SERVICE_NETWORK} dev lo src ${GATEWAY_IP}`,
+  ]);
   // These files show the namespace of the thread that opens them, so they are written on this one.
   writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
 }

@@ -45,11 +45,15 @@ function isOwnerAlive(id: string): boolean {
   }
 }
 
-/** A process's start, in the kernel's ticks: an id that was given to another process does not match. */
+/**
+ * A process's start, in the kernel's ticks: an id that was given to another process does not match. A process that has
+ * ended and that nobody has waited for yet (a zombie) has none.
+ */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" ? undefined : fields[18];
   } catch {
     return undefined;
   }

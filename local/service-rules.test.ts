@@ -1,0 +1,21 @@
+import { describe, expect, it } from "vitest";
+import { formatServiceRules } from "./service-rules.ts";
+
+describe("Service rules", () => {
+  it("give each of three pods the same chance", () => {
+    const endpoints = [1, 2, 3].map((last) => ({ ip: `10.244.0.${last}`, port: 8080 }));
+    const text = formatServiceRules([{ clusterIp: "10.96.0.10", port: 80, endpoints }]);
+    const chances = text.split("\n").filter((line) => line.includes("DNAT"));
+    expect(chances.map((line) => /--probability ([\d.]+)/.exec(line)?.[1])).toEqual([
+      "0.333333",
+      "0.500000",
+      undefined,
+    ]);
+    expect(chances[2]).toContain("--to-destination 10.244.0.3:8080");
+  });
+
+  it("refuse a Service without pods, instead of leaving its callers to wait", () => {
+    const text = formatServiceRules([{ clusterIp: "10.96.0.10", port: 80, endpoints: [] }]);
+    expect(text).toContain("-A SERVICES -d 10.96.0.10/32 -p tcp --dport 80 -j REJECT --reject-with tcp-reset");
+  });
+});
