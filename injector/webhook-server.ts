@@ -58,22 +58,14 @@ const DEFAULT_LIMITS: WebhookLimits = {
  * @throws InjectorError `invalid_serving_certificate` or `listen_failed`
  */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
-  const { clock, log } = options;
-  const { certificateFile, keyFile } = options;
+  const { certificateFile, keyFile, settings, clock, log } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const intervalMs = limits.certificateIntervalMs;
-  const certificate = await startServingCertificate({
-    ...{ certificateFile, keyFile, intervalMs, clock, log },
-    onChange: (pair) => server.setSecureContext(tlsOptions(pair)),
-  });
+  const onChange = (pair: ServingPair) => server.setSecureContext(tlsOptions(pair));
+  const certificate = await startServingCertificate({ certificateFile, keyFile, intervalMs, clock, log, onChange });
   const metrics = createInjectorMetrics(() => clock.now());
-  const handler = createWebhookHandler({
-    settings: options.settings,
-    metrics,
-    clock,
-    log,
-    maxBodyBytes: limits.maxBodyBytes,
-  });
+  const { maxBodyBytes } = limits;
+  const handler = createWebhookHandler({ settings, metrics, clock, log, maxBodyBytes });
   const server = createServer({ ...tlsOptions(certificate.initial), ...serverOptions(limits) }, handler);
   server.maxConnections = limits.maxConnections;
   server.on("tlsClientError", (error) =>

@@ -1,7 +1,7 @@
 /** Pods for the injector's tests. */
-
-import type { Pod } from "./pod.ts";
-import { validatePod } from "./pod.ts";
+import { injectPod } from "./inject-pod.ts";
+import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "./injection-settings.ts";
+import { type Container, type Pod, validatePod } from "./pod.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
