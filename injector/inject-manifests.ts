@@ -85,7 +85,7 @@ function injectTemplate({ document, template, pod, input, notes }: TemplateInjec
   }
   if (hasAliases(document)) {
     // A patch in a shared node would change every place that shares it.
-    document.contents = document.createNode(document.toJS());
+    document.contents = document.createNode(document.toJS(), { aliasDuplicateObjects: false });
   }
   applyPatchToDocument(document, template.path, admission.patch);
   return true;

@@ -100,6 +100,11 @@ describe("a pod is refused", () => {
       spec: { initContainers: [{ name: "evil", securityContext: { runAsGroup: 1337 } }] },
       said: "the container evil has runAsGroup: 1337",
     },
+    {
+      name: "a container hides under the init container's name",
+      spec: { containers: [{ name: "istio-init", securityContext: { runAsUser: 1337 } }] },
+      said: "the container istio-init has runAsUser: 1337",
+    },
   ])("where $name", ({ spec, said }) => {
     expect(refusal(createPod({}, spec))).toMatchObject({
       reason: "proxy_id_in_use",

@@ -106,9 +106,10 @@ export function annotationsOf(pod: Pod): Readonly<Record<string, string>> {
 export const SIDECAR_NAME = "istio-proxy";
 export const INIT_NAME = "istio-init";
 
-/** Containers and init containers that are the application's: all but the two that injection adds. */
+/** Containers and init containers that are the application's: all but those that injection puts in or replaces. */
 export function applicationContainers(pod: Pod): readonly Container[] {
-  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].filter(({ name }) => !isInjected(name));
+  const inits = (pod.spec.initContainers ?? []).filter(({ name }) => !isInjected(name));
+  return [...inits, ...pod.spec.containers.filter(({ name }) => name !== SIDECAR_NAME)];
 }
 
 export function isInjected(name: string): boolean {

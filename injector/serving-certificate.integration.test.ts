@@ -1,0 +1,64 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { DAY_MS, mintServing, startTestWebhook, type TestWebhook } from "./webhook-fixture.ts";
+
+let webhook: TestWebhook;
+
+beforeEach(async () => {
+  webhook = await startTestWebhook();
+});
+
+afterEach(() => webhook.stop());
+
+describe("the serving certificate", () => {
+  async function servedSerial(): Promise<string> {
+    const socket = await webhook.open();
+    const serial = socket.getPeerCertificate().serialNumber;
+    socket.destroy();
+    return serial;
+  }
+
+  it("is replaced without a restart when its files change", async () => {
+    const next = mintServing();
+    webhook.writePair(next.pem, next.keyPem);
+    await vi.waitFor(async () => expect(await servedSerial()).toBe(next.certificate.serialNumber));
+  });
+
+  it.each([
+    { name: "not a certificate", pair: () => ["nonsense", mintServing().keyPem], said: "holds no certificate" },
+    { name: "another key's", pair: () => [mintServing().pem, mintServing().keyPem], said: "is not the one of" },
+    {
+      name: "cut off",
+      pair: () => [mintServing().pem, mintServing().keyPem.slice(0, 40)],
+      said: "holds no private key",
+    },
+    {
+      name: "expired",
+      pair: () => {
+        const { pem, keyPem } = mintServing(new Date(Date.now() - DAY_MS));
+        return [pem, keyPem];
+      },
+      said: "expired at",
+    },
+  ])("stays the old one where the new one is $name, and the log says so once", async ({ pair, said }) => {
+    const before = await servedSerial();
+    const [certificate = "", key = ""] = pair();
+    webhook.writePair(certificate, key);
+    const complaints = () => webhook.lines.filter((line) => line.includes(said));
+    await vi.waitFor(() => expect(complaints()).toHaveLength(1));
+    expect(await servedSerial()).toBe(before);
+    const good = mintServing();
+    webhook.writePair(good.pem, good.keyPem);
+    await vi.waitFor(async () => expect(await servedSerial()).toBe(good.certificate.serialNumber));
+    expect(complaints()).toHaveLength(1);
+  });
+
+  it("must be there and good before the server starts", async () => {
+    rmSync(join(webhook.directory, "tls.key"));
+    await expect(webhook.startAnother()).rejects.toMatchObject({
+      code: "invalid_serving_certificate",
+      message: expect.stringContaining("tls.key"),
+    });
+  });
+});

@@ -1,0 +1,116 @@
+/** A webhook on loopback with a certificate of its own, for tests. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, type TLSSocket } from "node:tls";
+import { Agent, request } from "undici";
+import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/mint-certificate.ts";
+import { type LogFields, type Logger, systemClock } from "../mesh/runtime.ts";
+import { TEST_SETTINGS } from "./admission/pod-fixture.ts";
+import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
+
+const root = mintRoot();
+const NAME = "istiod.istio-system.svc";
+export const DAY_MS = 86_400_000;
+
+export const TEST_LIMITS = {
+  headersTimeoutMs: 300,
+  requestTimeoutMs: 600,
+  handshakeTimeoutMs: 300,
+  maxConnections: 8,
+  maxBodyBytes: 64 * 1024,
+  certificateIntervalMs: 20,
+};
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+export interface TestWebhook {
+  readonly directory: string;
+  /** What the server logged. */
+  readonly lines: readonly string[];
+  post(body: string | Buffer, headers?: Readonly<Record<string, string>>, path?: string): Promise<Answer>;
+  get(path: string): Promise<Answer>;
+  /** A TLS connection by hand, for what no HTTP client would send. */
+  open(onData?: (text: string) => void): Promise<TLSSocket>;
+  writePair(certificate: string, key: string): void;
+  /** Another server on the same files. */
+  startAnother(): Promise<WebhookServer>;
+  stop(): Promise<void>;
+}
+
+/** A server's certificate of the test root; yesterday's where `notAfter` lies behind. */
+export function mintServing(notAfter: Date = new Date(Date.now() + DAY_MS)): MintedCertificate {
+  const notBefore = new Date(Date.now() - 2 * DAY_MS);
+  return mintLeaf({ issuer: root, uriSans: [], dnsSans: [NAME], notBefore, notAfter });
+}
+
+export async function startTestWebhook(): Promise<TestWebhook> {
+  const directory = mkdtempSync(join(tmpdir(), "entente-webhook-"));
+  const lines: string[] = [];
+  const start = () => startServer(directory, createMemoryLog(lines));
+  const writePair = (certificate: string, key: string) => {
+    writeFileSync(join(directory, "tls.crt"), certificate);
+    writeFileSync(join(directory, "tls.key"), key);
+  };
+  const { pem, keyPem } = mintServing();
+  writePair(pem, keyPem);
+  const server = await start();
+  const agent = new Agent({ connect: { ca: root.pem, servername: NAME } });
+  const send = async (path: string, options: object): Promise<Answer> => {
+    const { statusCode, body } = await request(`https://127.0.0.1:${server.port}${path}`, {
+      dispatcher: agent,
+      ...options,
+    });
+    return { status: statusCode, text: await body.text() };
+  };
+  return {
+    directory,
+    lines,
+    writePair,
+    startAnother: start,
+    get: (path) => send(path, {}),
+    post: (body, headers = {}, path = "/inject") =>
+      send(path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body }),
+    open: (onData) => openTls(server.port, onData),
+    stop: async () => {
+      await agent.destroy();
+      await server.stop();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+/** Resolves when the connection is gone. */
+export function closed(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => resolve()));
+}
+
+function startServer(directory: string, log: Logger): Promise<WebhookServer> {
+  return startWebhookServer({
+    host: "127.0.0.1",
+    port: 0,
+    certificateFile: join(directory, "tls.crt"),
+    keyFile: join(directory, "tls.key"),
+    settings: TEST_SETTINGS,
+    clock: systemClock,
+    log,
+    limits: TEST_LIMITS,
+  });
+}
+
+function openTls(port: number, onData: (text: string) => void = () => undefined): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, ca: root.pem, servername: NAME }, () => resolve(socket));
+    socket.on("data", (chunk) => onData(chunk.toString()));
+    socket.on("error", reject);
+  });
+}
+
+function createMemoryLog(lines: string[]): Logger {
+  const write = (_fields: LogFields, message: string) => void lines.push(message);
+  const log: Logger = { debug: write, info: write, warn: write, error: write, child: () => log };
+  return log;
+}

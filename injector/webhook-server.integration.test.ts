@@ -1,0 +1,206 @@
+import { applyPatch } from "rfc6902";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createPod } from "./admission/pod-fixture.ts";
+import { type Answer, closed, startTestWebhook, TEST_LIMITS, type TestWebhook } from "./webhook-fixture.ts";
+
+let webhook: TestWebhook;
+
+beforeEach(async () => {
+  webhook = await startTestWebhook();
+});
+
+afterEach(() => webhook.stop());
+
+function review(object: unknown, more: Record<string, unknown> = {}): string {
+  return JSON.stringify({
+    apiVersion: "admission.k8s.io/v1",
+    kind: "AdmissionReview",
+    request: { uid: "u-1", kind: { kind: "Pod" }, operation: "CREATE", namespace: "ns1", object, ...more },
+  });
+}
+
+interface Verdict {
+  readonly uid: string;
+  readonly allowed: boolean;
+  readonly patch?: string;
+  readonly patchType?: string;
+  readonly warnings?: readonly string[];
+  readonly status?: { readonly message: string };
+}
+
+function verdict({ status, text }: Answer): Verdict {
+  expect(status).toBe(200);
+  return JSON.parse(text).response;
+}
+
+describe("the webhook", () => {
+  it.each(["/inject", "/inject/cluster/one/net/two", "/inject?timeout=10s"])("injects a pod at %s", async (path) => {
+    const pod = createPod();
+    const { uid, allowed, patchType, patch = "" } = verdict(await webhook.post(review(pod), {}, path));
+    expect({ uid, allowed, patchType }).toEqual({ uid: "u-1", allowed: true, patchType: "JSONPatch" });
+    const patched = structuredClone(pod);
+    applyPatch(patched, JSON.parse(Buffer.from(patch, "base64").toString()));
+    expect(patched.spec.containers.map(({ name }) => name)).toEqual(["hello", "istio-proxy"]);
+  });
+
+  it("lets a pod through as it is, where it opted out", async () => {
+    const pod = createPod({ labels: { "sidecar.istio.io/inject": "false" } });
+    expect(verdict(await webhook.post(review(pod)))).toEqual({ uid: "u-1", allowed: true });
+  });
+
+  it.each([
+    {
+      name: "a pod that runs as the proxy",
+      object: createPod({}, { securityContext: { runAsUser: 1337 } }),
+      said: "IST0144",
+    },
+    { name: "no pod at all", object: undefined, said: "holds no pod" },
+    {
+      name: "a pod without containers",
+      object: { spec: { containers: [] } },
+      said: "spec.containers must be at least 1",
+    },
+    {
+      name: "a pod with a number for a label",
+      object: { metadata: { labels: { a: 1 } }, spec: { containers: [{ name: "a" }] } },
+      said: "metadata.labels.a",
+    },
+    { name: "a list", object: [], said: "the pod is not valid" },
+  ])("refuses $name, with the uid and a reason", async ({ object, said }) => {
+    const answer = verdict(await webhook.post(review(object)));
+    expect(answer).toMatchObject({ uid: "u-1", allowed: false });
+    expect(answer.status?.message).toContain(said);
+  });
+
+  it("refuses another kind of resource by its name", async () => {
+    const answer = verdict(await webhook.post(review({}, { kind: { kind: "Service" } })));
+    expect(answer).toMatchObject({ allowed: false, status: { message: expect.stringContaining("not for Service") } });
+  });
+
+  it("names the version that it does not speak, and answers with the uid", async () => {
+    const old = review(createPod()).replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
+    const answer = verdict(await webhook.post(old));
+    expect(answer).toMatchObject({ uid: "u-1", allowed: false });
+    expect(answer.status?.message).toContain("admission.k8s.io/v1beta1");
+  });
+
+  it.each(["UPDATE", "DELETE", "CONNECT"])("has nothing to say to the operation %s", async (operation) => {
+    expect(verdict(await webhook.post(review(createPod(), { operation })))).toEqual({ uid: "u-1", allowed: true });
+  });
+
+  it("passes warnings on", async () => {
+    const container = { name: "vpn", securityContext: { capabilities: { add: ["NET_ADMIN"] } } };
+    const { warnings } = verdict(await webhook.post(review(createPod({}, { containers: [container] }))));
+    expect(warnings).toEqual([expect.stringContaining("NET_ADMIN")]);
+  });
+});
+
+describe("the webhook's server", () => {
+  it.each([
+    { name: "what is not JSON", body: "{", headers: {}, status: 400, said: "not JSON" },
+    { name: "an empty body", body: "", headers: {}, status: 400, said: "not JSON" },
+    { name: "JSON null", body: "null", headers: {}, status: 400, said: "not an AdmissionReview" },
+    {
+      name: "a review without a request",
+      body: '{"kind":"AdmissionReview"}',
+      headers: {},
+      status: 400,
+      said: "request is missing",
+    },
+    {
+      name: "a request without a uid",
+      body: '{"request":{}}',
+      headers: {},
+      status: 400,
+      said: "request.uid is missing",
+    },
+    { name: "what is not UTF-8", body: Buffer.from([0x22, 0xff, 0x22]), headers: {}, status: 400, said: "not UTF-8" },
+    {
+      name: "another content type",
+      body: "{}",
+      headers: { "content-type": "text/plain" },
+      status: 415,
+      said: "text/plain",
+    },
+    { name: "a compressed body", body: "{}", headers: { "content-encoding": "gzip" }, status: 415, said: "compressed" },
+  ])("answers $status to $name", async ({ body, headers, status, said }) => {
+    const answer = await webhook.post(body, headers);
+    expect(answer.status).toBe(status);
+    expect(answer.text).toContain(said);
+  });
+
+  it("takes a content type with a parameter", async () => {
+    verdict(await webhook.post(review(createPod()), { "content-type": "Application/JSON; charset=utf-8" }));
+  });
+
+  it("survives nesting that no parser likes", async () => {
+    const depth = 20_000;
+    const answer = await webhook.post(review("@").replace('"@"', `{"spec":${"[".repeat(depth)}${"]".repeat(depth)}}`));
+    expect([200, 400, 500]).toContain(answer.status);
+    expect((await webhook.get("/healthz/ready")).status).toBe(200);
+  });
+
+  it("answers 413 to a body that declares too much, and reads none of it", async () => {
+    const answer = await webhook.post(Buffer.alloc(10 * 1024 * 1024, 0x20));
+    expect(answer).toMatchObject({ status: 413, text: expect.stringContaining("65536 bytes") });
+  });
+
+  it("answers 413 to a body of unknown length as soon as it is too much, and cuts the client off", async () => {
+    const chunks: string[] = [];
+    const socket = await webhook.open((chunk) => chunks.push(chunk));
+    const end = closed(socket);
+    socket.write(
+      "POST /inject HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    const chunk = "x".repeat(16 * 1024);
+    const timer = setInterval(() => socket.write(`4000\r\n${chunk}\r\n`), 1);
+    await end;
+    clearInterval(timer);
+    expect(chunks.join("")).toContain("HTTP/1.1 413");
+  });
+
+  it.each([
+    { name: "sends half a header", bytes: "POST /inject HTTP/1.1\r\nHost: " },
+    {
+      name: "sends half a body",
+      bytes: "POST /inject HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+    },
+  ])("cuts a client off that $name and then nothing", async ({ bytes }) => {
+    const socket = await webhook.open();
+    socket.write(bytes);
+    await closed(socket);
+    expect((await webhook.get("/healthz/ready")).status).toBe(200);
+  });
+
+  it("takes no more connections than it should, and takes new ones when the old have gone", async () => {
+    const held = await Promise.all(Array.from({ length: TEST_LIMITS.maxConnections }, () => webhook.open()));
+    await expect(webhook.open()).rejects.toThrow();
+    await Promise.all(
+      held.map(async (socket) => {
+        const end = closed(socket);
+        socket.destroy();
+        await end;
+      }),
+    );
+    await vi.waitFor(async () => expect((await webhook.get("/healthz/ready")).status).toBe(200));
+  });
+
+  it("says GET /inject is not the way, and knows no other paths", async () => {
+    expect((await webhook.get("/inject")).status).toBe(405);
+    expect((await webhook.get("/injection")).status).toBe(404);
+    expect((await webhook.post("{}", {}, "/metrics")).status).toBe(404);
+  });
+
+  it("counts what it did, under Istio's names", async () => {
+    await webhook.post(review(createPod()));
+    await webhook.post(review(createPod({}, { hostNetwork: true })));
+    await webhook.post(review(createPod({}, { securityContext: { runAsUser: 1337 } })));
+    await webhook.post("{");
+    const { text } = await webhook.get("/metrics");
+    expect(text).toMatch(/^sidecar_injection_requests_total 4$/m);
+    expect(text).toMatch(/^sidecar_injection_success_total 1$/m);
+    expect(text).toMatch(/^sidecar_injection_skip_total 1$/m);
+    expect(text).toMatch(/^sidecar_injection_failure_total 2$/m);
+    expect(text).toMatch(/^sidecar_injection_time_seconds_count 4$/m);
+  });
+});
