@@ -39,6 +39,14 @@ describe("the webhook's configuration", () => {
     expect(matchesWebhook(configuration, labels, { "sidecar.istio.io/inject": "true" })).toBe(false);
   });
 
+  it.each([{ "istio-injection": "enabled" }, { "istio.io/rev": "default" }])(
+    "never asks about a pod that opted out, in a namespace with %j",
+    (namespace) => {
+      expect(matchesWebhook(configuration, namespace, { "sidecar.istio.io/inject": "false" })).toBe(false);
+      expect(matchesWebhook(configuration, namespace, { "sidecar.istio.io/inject": "true" })).toBe(true);
+    },
+  );
+
   it("of another revision selects by that revision alone", () => {
     const canary = mutatingWebhookConfiguration({ revision: "canary" });
     expect(canary.metadata.name).toBe("istio-sidecar-injector-canary");
