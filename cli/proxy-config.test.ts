@@ -14,7 +14,12 @@ describe("a proxy's environment", () => {
   });
 
   it("may name another service account, trust domain and control plane", () => {
-    const config = parseProxyConfig({ ...POD, SERVICE_ACCOUNT: "web", TRUST_DOMAIN: "example.org", CA_ADDR: "[fd00::1]:1" });
+    const config = parseProxyConfig({
+      ...POD,
+      SERVICE_ACCOUNT: "web",
+      TRUST_DOMAIN: "example.org",
+      CA_ADDR: "[fd00::1]:1",
+    });
     expect(config.identity).toBe("spiffe://example.org/ns/ns1/sa/web");
     expect(config.controlPlane).toEqual({ host: "fd00::1", port: 1 });
   });
@@ -29,7 +34,11 @@ describe("a proxy's environment", () => {
     { name: "no namespace", env: { POD_NAME: "x" }, message: "POD_NAMESPACE" },
     { name: "an address without port", env: { ...POD, CA_ADDR: "istiod" }, message: "CA_ADDR" },
     { name: "an address with a scheme", env: { ...POD, CA_ADDR: "https://istiod:15012" }, message: "CA_ADDR" },
-    { name: "a drain that is no number", env: { ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "5s" }, message: "MINIMUM_DRAIN" },
+    {
+      name: "a drain that is no number",
+      env: { ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "5s" },
+      message: "MINIMUM_DRAIN",
+    },
     { name: "a trust domain that is none", env: { ...POD, TRUST_DOMAIN: "a b" }, message: "a b" },
   ])("$name is said to be wrong, by name", ({ env, message }) => {
     expect(() => parseProxyConfig(env)).toThrow(message);

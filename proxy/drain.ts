@@ -22,7 +22,8 @@ export async function drain(options: DrainOptions): Promise<void> {
   await Promise.race([Promise.all([minimum.over, registry.whenEmpty()]), deadline.over]);
   minimum.cancel();
   deadline.cancel();
-  if (registry.size > 0) log.warn({ component: "proxy", connections: registry.size }, "the drain's deadline cuts connections");
+  if (registry.size > 0)
+    log.warn({ component: "proxy", connections: registry.size }, "the drain's deadline cuts connections");
   registry.cutAll("drain_deadline");
 }
 

@@ -1,0 +1,70 @@
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
+import type { Authority, ServingPair } from "./authority.ts";
+
+/** The certificate of one of the control plane's own servers, always fresh. */
+export interface ServingCertificate {
+  current(): ServingPair;
+  /** Calls with each later certificate. Returns how to stop. */
+  subscribe(listener: (pair: ServingPair) => void): () => void;
+  /** Ends the renewal. */
+  stop(): void;
+}
+
+export interface ServingCertificateOptions {
+  readonly authority: Pick<Authority, "signServing">;
+  readonly dnsNames: readonly string[];
+  /** @default 24 hours */
+  readonly lifetimeMs?: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const DEFAULT_LIFETIME_MS = 86_400_000;
+/** Looked at this often by the wall clock, because a long timer sleeps along with a suspended machine. */
+const MAX_WAIT_MS = 60_000;
+
+/**
+ * Signs a certificate now, and another at half of its life, so that no server has to restart for it. A renewal that
+ * fails is tried again; the old certificate stays.
+ */
+export function startServingCertificate(options: ServingCertificateOptions): ServingCertificate {
+  const { authority, dnsNames, clock, log } = options;
+  const listeners = new Set<(pair: ServingPair) => void>();
+  const sign = (): { readonly pair: ServingPair; readonly renewAtMs: number } => {
+    const nowMs = clock.now();
+    const pair = authority.signServing({ dnsNames, lifetimeMs: options.lifetimeMs ?? DEFAULT_LIFETIME_MS });
+    return { pair, renewAtMs: nowMs + (pair.notAfterMs - nowMs) / 2 };
+  };
+  let signed = sign();
+  let timer: Timer | undefined;
+  const renew = (): void => {
+    try {
+      signed = sign();
+      for (const listener of [...listeners]) listener(signed.pair);
+      const notAfter = new Date(signed.pair.notAfterMs).toISOString();
+      log.info({ component: "ca-agent", dnsNames, notAfter }, "renewed a server certificate");
+    } catch (caught) {
+      const { code, message } = MeshError.from(caught);
+      log.error({ component: "ca-agent", code, dnsNames, reason: message }, "could not renew a server certificate");
+    }
+  };
+  const wait = (): void => {
+    timer = clock.setTimeout(
+      () => {
+        if (clock.now() >= signed.renewAtMs) renew();
+        wait();
+      },
+      Math.min(Math.max(signed.renewAtMs - clock.now(), 1000), MAX_WAIT_MS),
+    );
+  };
+  wait();
+  return {
+    current: () => signed.pair,
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    stop: () => timer?.cancel(),
+  };
+}

@@ -1,0 +1,76 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { Clock } from "../mesh/runtime.ts";
+import type { Authority } from "./authority/authority.ts";
+
+/** Istio's values of the label `error` (`facts/istio.md` §7). */
+export type SignErrorLabel = "CSR_ERROR" | "TTL_ERROR" | "CA_NOT_READY" | "CERT_GEN_ERROR";
+
+/** What the issuing service counts. */
+export interface IssuingMetrics {
+  requested(): void;
+  authenticationFailed(): void;
+  requestUnreadable(): void;
+  signingFailed(error: SignErrorLabel): void;
+  issued(): void;
+}
+
+const PREFIX = "citadel_server";
+
+/** Registers the metrics of Istio's Citadel, under its names; expiry is read when the metrics are. */
+export function createIssuingMetrics(deps: {
+  readonly registry: Registry;
+  readonly authority: Pick<Authority, "expiry">;
+  readonly clock: Clock;
+}): IssuingMetrics {
+  const registers = [deps.registry];
+  const counter = (name: string, help: string): Counter => new Counter({ name: `${PREFIX}_${name}`, help, registers });
+  const requests = counter("csr_count", "Signing requests received.");
+  const unauthenticated = counter(
+    "authentication_failure_count",
+    "Signing requests whose caller was not authenticated.",
+  );
+  const unreadable = counter("csr_parsing_err_count", "Signing requests that could not be read.");
+  counter("id_extraction_err_count", "Always zero: no identity is taken from a signing request.");
+  const issued = counter("success_cert_issuance_count", "Certificates issued to workloads.");
+  const failures = new Counter({
+    name: `${PREFIX}_csr_sign_err_count`,
+    help: "Signing requests that were not signed, by Istio's kind of error.",
+    labelNames: ["error"],
+    registers,
+  });
+  registerExpiry("root_cert_expiry", "the root certificate", { ...deps, read: (expiry) => expiry.rootNotAfterMs });
+  registerExpiry("cert_chain_expiry", "the signing certificate", { ...deps, read: (expiry) => expiry.chainNotAfterMs });
+  return {
+    requested: () => requests.inc(),
+    authenticationFailed: () => unauthenticated.inc(),
+    requestUnreadable: () => unreadable.inc(),
+    signingFailed: (error) => failures.inc({ error }),
+    issued: () => issued.inc(),
+  };
+}
+
+interface ExpiryGauges {
+  readonly registry: Registry;
+  readonly authority: Pick<Authority, "expiry">;
+  readonly clock: Clock;
+  readonly read: (expiry: ReturnType<Authority["expiry"]>) => number;
+}
+
+function registerExpiry(name: string, what: string, { registry, authority, clock, read }: ExpiryGauges): void {
+  new Gauge({
+    name: `${PREFIX}_${name}_timestamp`,
+    help: `When ${what} expires, in seconds since 1970.`,
+    registers: [registry],
+    collect() {
+      this.set(read(authority.expiry()) / 1000);
+    },
+  });
+  new Gauge({
+    name: `${PREFIX}_${name}_seconds`,
+    help: `How long until ${what} expires, in seconds; negative when it has.`,
+    registers: [registry],
+    collect() {
+      this.set((read(authority.expiry()) - clock.now()) / 1000);
+    },
+  });
+}

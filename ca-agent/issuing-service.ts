@@ -1,0 +1,135 @@
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
+import type { SpiffeId } from "../mesh/identity/spiffe-id.ts";
+import { MeshError } from "../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import type { Authority } from "./authority/authority.ts";
+import { CaError } from "./ca-error.ts";
+import type { IssuingMetrics, SignErrorLabel } from "./issuing-metrics.ts";
+import type { Authenticator } from "./workload-auth/authenticator.ts";
+
+export interface IssuingServiceDeps {
+  readonly authority: Authority;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics?: IssuingMetrics;
+  /** For callers that ask for none. */
+  readonly defaultLifetimeMs: number;
+  /** Longer wishes are refused, not cut, as Istio does. */
+  readonly maxLifetimeMs: number;
+}
+
+/** A request is a CSR and a few words; the largest CSR that is read has 16 KiB. */
+const MAX_REQUEST_BYTES = 64 * 1024;
+const BEARER = /^Bearer +([^\s,]+)$/i;
+
+/**
+ * Registers Istio's certificate service. The certificate is for the caller that the token proves, whatever the request
+ * asks. Whoever is refused learns no reason; the log does.
+ */
+export function registerIssuingService(router: ConnectRouter, deps: IssuingServiceDeps): void {
+  router.service(
+    IstioCertificateService,
+    {
+      createCertificate: async (request, context) => ({
+        certChain: [...(await createCertificate(request, context.requestHeader, deps))],
+      }),
+    },
+    { readMaxBytes: MAX_REQUEST_BYTES },
+  );
+}
+
+async function createCertificate(
+  request: IstioCertificateRequest,
+  header: Headers,
+  deps: IssuingServiceDeps,
+): Promise<readonly string[]> {
+  const startMs = deps.clock.now();
+  deps.metrics?.requested();
+  const identity = await authenticateCaller(header, deps);
+  refuseImpersonation(request, identity, deps);
+  try {
+    const lifetimeMs = decideLifetime(request.validityDuration, deps);
+    const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity, lifetimeMs });
+    deps.metrics?.issued();
+    const tookMs = deps.clock.now() - startMs;
+    deps.log.debug({ component: "ca-agent", peer: identity, lifetimeMs, tookMs }, "issued a certificate");
+    return chain;
+  } catch (caught) {
+    throw signingError(caught, identity, deps);
+  }
+}
+
+async function authenticateCaller(header: Headers, deps: IssuingServiceDeps): Promise<SpiffeId> {
+  // Several headers of the name arrive joined by commas, and are no token.
+  const [, token] = BEARER.exec(header.get("authorization") ?? "") ?? [];
+  if (token === undefined) throw unauthenticated("no_token", "the call carries no bearer token", deps);
+  const verdict = await deps.authenticator.authenticate(token).catch((caught: unknown) => {
+    throw authenticatorFailed(caught, deps);
+  });
+  if (verdict.kind === "refused") throw unauthenticated(verdict.reason, verdict.message, deps);
+  return verdict.identity;
+}
+
+/** Istio lets its node proxies ask for others' certificates; a mesh of sidecars has no such caller. */
+function refuseImpersonation(request: IstioCertificateRequest, identity: SpiffeId, deps: IssuingServiceDeps): void {
+  const wanted = request.metadata?.["ImpersonatedIdentity"];
+  if (wanted === undefined || wanted === null || wanted === "") return;
+  deps.metrics?.authenticationFailed();
+  deps.log.warn(
+    { component: "ca-agent", code: "impersonation", peer: identity, wanted: JSON.stringify(wanted).slice(0, 200) },
+    "refused a certificate for another identity than the caller's",
+  );
+  throw new ConnectError("request impersonation authentication failure", Code.Unauthenticated);
+}
+
+function decideLifetime(validitySeconds: bigint, deps: IssuingServiceDeps): number {
+  if (validitySeconds <= 0n) return deps.defaultLifetimeMs;
+  if (validitySeconds * 1000n > BigInt(Math.floor(deps.maxLifetimeMs))) {
+    throw new LifetimeError(`the lifetime of ${validitySeconds} s is longer than ${deps.maxLifetimeMs / 1000} s`);
+  }
+  return Number(validitySeconds) * 1000;
+}
+
+class LifetimeError extends MeshError<"lifetime"> {
+  constructor(message: string) {
+    super("lifetime", message);
+  }
+}
+
+/** Not the caller's fault, so it is told to come again. */
+function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): ConnectError {
+  const { code, message, stack } = MeshError.from(caught);
+  deps.metrics?.authenticationFailed();
+  deps.log.error({ component: "ca-agent", code, reason: message, stack }, "could not authenticate a caller");
+  return new ConnectError("authentication is not possible now", Code.Unavailable);
+}
+
+function unauthenticated(reason: string, message: string, deps: IssuingServiceDeps): ConnectError {
+  deps.metrics?.authenticationFailed();
+  deps.log.warn({ component: "ca-agent", code: "unauthenticated", reason, detail: message }, "refused a caller");
+  return new ConnectError("request authenticate failure", Code.Unauthenticated);
+}
+
+/** As Istio answers: the caller's faults are told, ours are named by their kind alone. */
+function signingError(caught: unknown, identity: SpiffeId, deps: IssuingServiceDeps): ConnectError {
+  const label = signErrorLabel(caught);
+  const error = MeshError.from(caught);
+  deps.metrics?.signingFailed(label);
+  if (error.code === "csr_malformed") deps.metrics?.requestUnreadable();
+  const isCallersFault = label === "CSR_ERROR" || label === "TTL_ERROR";
+  const fields = { component: "ca-agent", code: error.code, peer: identity, error: label, reason: error.message };
+  if (isCallersFault) deps.log.warn(fields, "refused a signing request");
+  else deps.log.error({ ...fields, stack: error.stack }, "could not sign");
+  return isCallersFault
+    ? new ConnectError(`CSR signing error (${label}: ${error.message})`, Code.InvalidArgument)
+    : new ConnectError(`CSR signing error (${label})`, Code.Internal);
+}
+
+function signErrorLabel(caught: unknown): SignErrorLabel {
+  if (caught instanceof LifetimeError) return "TTL_ERROR";
+  if (!(caught instanceof CaError)) return "CERT_GEN_ERROR";
+  if (caught.code.startsWith("csr_")) return "CSR_ERROR";
+  return caught.code === "authority_expired" ? "CA_NOT_READY" : "CERT_GEN_ERROR";
+}

@@ -1,0 +1,74 @@
+import { readFile, stat } from "node:fs/promises";
+import { createLocalJWKSet, errors, type LocalJWKSet } from "jose";
+import type { Logger } from "../../mesh/runtime.ts";
+
+/** The keys that tokens are signed with, from a JWKS file (RFC 7517). */
+export interface JwksFile {
+  /** The keys of now. `undefined`: the file has never been readable. */
+  current(): Promise<LocalJWKSet | undefined>;
+}
+
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/**
+ * Looks at the file at each call and reads it again when it has changed, so that new keys need neither a restart nor a
+ * watch. A file that is broken or gone leaves the last good keys in force and is logged once.
+ */
+export function createJwksFile(path: string, log: Logger): JwksFile {
+  let keys: LocalJWKSet | undefined;
+  let seen = "";
+  let refreshing: Promise<void> = Promise.resolve();
+  const refresh = async (): Promise<void> => {
+    const version = await readVersion(path);
+    if (version === seen) return;
+    seen = version;
+    try {
+      keys = await readKeys(path);
+      log.info({ component: "ca-agent", path, keys: keys.jwks().keys.length }, "read the keys that sign tokens");
+    } catch (caught) {
+      const reason = caught instanceof Error ? caught.message : String(caught);
+      log.error(
+        { component: "ca-agent", code: "jwks_unusable", path, reason, keptLastGood: keys !== undefined },
+        "the keys that sign tokens cannot be read: put a JWKS file with public RSA or P-256 keys there",
+      );
+    }
+  };
+  return {
+    current: async () => {
+      // One after the other, so that nobody is answered from before a reading that is under way.
+      refreshing = refreshing.then(refresh);
+      await refreshing;
+      return keys;
+    },
+  };
+}
+
+/** Tells one state of the file from another; a rename over it, as Kubernetes does, changes the inode. */
+async function readVersion(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return `${ino}.${size}.${mtimeNs}.${ctimeNs}`;
+  } catch {
+    return "unreadable";
+  }
+}
+
+async function readKeys(path: string): Promise<LocalJWKSet> {
+  const { size } = await stat(path);
+  if (size > MAX_FILE_BYTES) throw new Error(`the file has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
+  const parsed: unknown = JSON.parse(await readFile(path, "utf8"));
+  if (!isKeySet(parsed)) throw new errors.JWKSInvalid("the file is not an object with an array `keys`");
+  if (parsed.keys.length === 0) throw new errors.JWKSInvalid("the file holds no key");
+  return createLocalJWKSet(parsed);
+}
+
+interface KeySet {
+  readonly keys: { readonly kty: string }[];
+}
+
+function isKeySet(value: unknown): value is KeySet {
+  if (typeof value !== "object" || value === null || !("keys" in value) || !Array.isArray(value.keys)) return false;
+  return value.keys.every(
+    (key: unknown) => typeof key === "object" && key !== null && "kty" in key && typeof key.kty === "string",
+  );
+}

@@ -1,0 +1,95 @@
+import { decodeProtectedHeader, errors, jwtVerify, type LocalJWKSet } from "jose";
+import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import type { Authenticator, TokenRefusal, TokenVerdict } from "./authenticator.ts";
+import { createJwksFile } from "./jwks-file.ts";
+import { identityFromClaims } from "./service-account-claims.ts";
+
+export interface JwtAuthenticatorOptions {
+  /** Public keys (RFC 7517); read again when the file changes. */
+  readonly jwksFile: string;
+  readonly issuer: string;
+  /** @default "istio-ca" */
+  readonly audience?: string;
+  readonly trustDomain: TrustDomain;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What Kubernetes API servers sign with. Never `none`, never HMAC: its secret would be our public key (RFC 8725, section 2.1). */
+const ALGORITHMS = ["RS256", "ES256"];
+/** Kubernetes' tokens have 1 to 2 KB. */
+const MAX_TOKEN_BYTES = 16 * 1024;
+
+/** Authenticates service account tokens against a file of keys: for machines without a Kubernetes API. */
+export function createJwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
+  const file = createJwksFile(options.jwksFile, options.log);
+  return {
+    authenticate: async (token) => {
+      const unfit = findTokenFault(token);
+      if (unfit !== undefined) return unfit;
+      const keys = await file.current();
+      if (keys === undefined) return refused("no_keys", `${options.jwksFile} has not been readable yet`);
+      return await verifyToken(token, keys, options);
+    },
+  };
+}
+
+/** What can be said before any key is used. */
+function findTokenFault(token: string): TokenVerdict | undefined {
+  if (token.length > MAX_TOKEN_BYTES) return refused("too_large", `the token has more than ${MAX_TOKEN_BYTES} bytes`);
+  try {
+    const { alg } = decodeProtectedHeader(token);
+    if (typeof alg !== "string") return refused("malformed", "the token's header names no algorithm");
+    if (alg.toLowerCase() === "none") return refused("unsigned", "the token is not signed");
+    if (ALGORITHMS.includes(alg)) return undefined;
+    const shown = JSON.stringify(alg.slice(0, 20));
+    return refused("algorithm_not_allowed", `the token is signed with ${shown}, not with ${ALGORITHMS.join(" or ")}`);
+  } catch {
+    return refused("malformed", "this is no signed JWT");
+  }
+}
+
+async function verifyToken(token: string, keys: LocalJWKSet, options: JwtAuthenticatorOptions): Promise<TokenVerdict> {
+  try {
+    const { payload } = await jwtVerify(token, keys, {
+      algorithms: ALGORITHMS,
+      issuer: options.issuer,
+      audience: options.audience ?? "istio-ca",
+      requiredClaims: ["exp", "sub"],
+      currentDate: new Date(options.clock.now()),
+    });
+    return identityFromClaims(payload, options.trustDomain);
+  } catch (caught) {
+    return refusalFromError(caught);
+  }
+}
+
+const CLAIM_REFUSAL: Readonly<Record<string, TokenRefusal>> = {
+  exp: "no_expiry",
+  iss: "wrong_issuer",
+  aud: "wrong_audience",
+  sub: "not_a_service_account",
+  nbf: "not_yet_valid",
+};
+
+/** Whatever the library throws is a refusal: an error that is not known yet must not become a yes. */
+function refusalFromError(caught: unknown): TokenVerdict {
+  if (caught instanceof errors.JWTExpired) return refused("expired", "the token has expired");
+  if (caught instanceof errors.JWTClaimValidationFailed) {
+    const reason = Object.hasOwn(CLAIM_REFUSAL, caught.claim) ? CLAIM_REFUSAL[caught.claim] : undefined;
+    return refused(reason ?? "malformed", caught.message);
+  }
+  if (caught instanceof errors.JWSSignatureVerificationFailed) {
+    return refused("bad_signature", "the token's signature does not hold");
+  }
+  if (caught instanceof errors.JWKSNoMatchingKey || caught instanceof errors.JWKSMultipleMatchingKeys) {
+    return refused("unknown_key", "the token does not name one of the keys that are known");
+  }
+  if (caught instanceof errors.JOSEAlgNotAllowed) return refused("algorithm_not_allowed", caught.message);
+  return refused("malformed", caught instanceof Error ? caught.message : String(caught));
+}
+
+function refused(reason: TokenRefusal, message: string): TokenVerdict {
+  return { kind: "refused", reason, message };
+}
