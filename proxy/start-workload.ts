@@ -14,11 +14,10 @@ import { createDestinationCache, type DestinationCache } from "./outbound/destin
 import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
-import { createCertificateClient } from "./tls/control-plane-client.ts";
-import { type DiscoveryClient, startDiscoveryClient } from "./tls/discovery-client.ts";
-import { createSecureContextSource, type SecureContextSource } from "./tls/secure-context-source.ts";
-import { type SvidManager, startSvidManager } from "./tls/svid-manager.ts";
-import { parseTrustAnchors } from "./tls/trust-anchors.ts";
+import type { DiscoveryClient } from "./tls/discovery-client.ts";
+import type { SecureContextSource } from "./tls/secure-context-source.ts";
+import type { SvidManager } from "./tls/svid-manager.ts";
+import { startWorkloadTls } from "./tls/workload-tls.ts";
 
 export interface WorkloadDeps {
   readonly config: ProxyConfig;
@@ -50,17 +49,17 @@ const MAX_PENDING_HANDSHAKES = 1024;
 
 /** Starts everything that needs no certificate: status and admin servers, and the getting of the certificate. */
 export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
-  const core = startCore(deps);
-  const { registry, destinations, secureContexts, svid, discovery, metrics } = core;
+  const core = await startCore(deps);
+  const { registry, destinations, tls, metrics } = core;
   const asked = new AbortController();
   let roleFault: () => string | undefined = () => "the proxy is starting";
-  const readiness = (): Readiness => decideReadiness(svid, asked.signal, roleFault);
+  const readiness = (): Readiness => decideReadiness(tls.svid, asked.signal, roleFault);
   const servers = await startServers({ ...deps, core, readiness, onAsked: () => asked.abort() });
-  const stopWatching = watchTrust(core, deps.log);
+  const unsubscribe = tls.source.subscribe(() => registry.revalidate());
   return {
     ...deps,
-    secureContexts,
-    discovery,
+    secureContexts: tls.source,
+    discovery: tls.discovery,
     destinations,
     registry,
     metrics,
@@ -72,57 +71,44 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
     },
     asked: asked.signal,
     stop: async () => {
-      stopWatching();
+      unsubscribe();
       destinations.close();
-      discovery.close();
-      svid.stop();
+      tls.close();
       await Promise.all(servers.map((server) => server.stop()));
     },
   };
 }
 
-type Core = ReturnType<typeof startCore>;
+type Core = Awaited<ReturnType<typeof startCore>>;
 
-function startCore(deps: WorkloadDeps) {
+async function startCore(deps: WorkloadDeps) {
   const { config, clock, random, log } = deps;
-  const trust = { roots: [], trustDomains: [config.trustDomain] };
-  const secureContexts = createSecureContextSource({ trust, clock });
   const address = `${bracketed(config.controlPlane.host)}:${config.controlPlane.port}`;
-  const { rootCertificateFile, tokenFile, identity } = config;
-  const request = createCertificateClient({ address, rootCertificateFile, tokenFile, clock });
-  const svid = startSvidManager({ identity, request, source: secureContexts, clock, random, log });
-  const discovery = startDiscoveryClient({
-    address,
-    rootCertificateFile,
-    workload: config.pod,
-    source: secureContexts,
-    clock,
-    random,
-    log,
-  });
+  const tls = await startWorkloadTls({ ...config, address, workload: config.pod, clock, random, log });
+  const { source } = tls;
   const pending = createPendingHandshakes(MAX_PENDING_HANDSHAKES);
   const metrics = createProxyMetrics({
     clock,
     version: deps.version,
     views: {
-      certificateNotAfterMs: () => secureContexts.current()?.notAfterMs,
-      isControlPlaneConnected: () => discovery.isConnected(),
+      certificateNotAfterMs: () => source.current()?.notAfterMs,
+      isControlPlaneConnected: () => tls.discovery.isConnected(),
       activeConnections: () => registry.size,
       pendingHandshakes: () => pending.size,
     },
   });
-  const observer = observeConnections({ log, metrics, clock, identity: () => secureContexts.current()?.identity });
+  const observer = observeConnections({ log, metrics, clock, identity: () => source.current()?.identity });
   const registry: ConnectionRegistry = createConnectionRegistry({
-    revalidate: (connection) => decideRevalidation(connection, secureContexts.trust()),
+    revalidate: (connection) => decideRevalidation(connection, source.current()),
     onCut: observer.cut,
   });
   const destinations = createDestinationCache({
     clock,
-    watch: (target, listener) => discovery.watchDestination(target, listener),
+    watch: (target, listener) => tls.discovery.watchDestination(target, listener),
     onChange: () => registry.revalidate(),
   });
-  const dialer = createDialer({ secureContexts, clock, random });
-  return { secureContexts, svid, discovery, pending, metrics, observer, registry, destinations, dialer };
+  const dialer = createDialer({ secureContexts: source, clock, random });
+  return { tls, pending, metrics, observer, registry, destinations, dialer };
 }
 
 function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () => string | undefined): Readiness {
@@ -133,22 +119,6 @@ function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () =>
   return reason === undefined ? { ready: true } : { ready: false, reason };
 }
 
-/** The control plane's bundle replaces the one of the start, and open connections are judged by it. */
-function watchTrust({ discovery, secureContexts, registry }: Core, log: Logger): () => void {
-  const unsubscribe = secureContexts.subscribe(() => registry.revalidate());
-  const watch = discovery.watchTrustBundle((bundle) => {
-    secureContexts.setTrust(parseTrustAnchors(bundle));
-    log.info(
-      { component: "trust", roots: bundle.roots.length, trustDomains: bundle.trustDomains },
-      "trust bundle received",
-    );
-  });
-  return () => {
-    unsubscribe();
-    watch.close();
-  };
-}
-
 interface ServersInput extends WorkloadDeps {
   readonly core: Core;
   readonly readiness: () => Readiness;
@@ -157,7 +127,7 @@ interface ServersInput extends WorkloadDeps {
 
 async function startServers(input: ServersInput) {
   const { core, config, clock, log, readiness } = input;
-  const { secureContexts, destinations, registry, metrics } = core;
+  const { tls, destinations, registry, metrics } = core;
   const probes = createAppProbes({
     probes: parseAppProbes(config.applicationProbes),
     podIp: config.podIp ?? "127.0.0.1",
@@ -166,7 +136,7 @@ async function startServers(input: ServersInput) {
   });
   const views = {
     certificates: () => {
-      const material = secureContexts.current();
+      const material = tls.source.current();
       return material === undefined ? undefined : describeCertificates(material, clock.now());
     },
     destinations: () => destinations.list().map(describeDestination),

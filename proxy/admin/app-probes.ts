@@ -2,8 +2,9 @@ import { Agent } from "undici";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { connectTcp } from "../connections/connect-tcp.ts";
+import { checkGrpc } from "./check-grpc.ts";
 import type { Answer } from "./local-http-server.ts";
-import type { AppProbe, HttpCheck, TcpCheck } from "./parse-app-probes.ts";
+import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from "./parse-app-probes.ts";
 
 /** The application's probes, run in kubelet's place. */
 export interface AppProbes {
@@ -55,7 +56,20 @@ interface ProbeTarget {
 
 function runCheck(probe: AppProbe, target: ProbeTarget): Promise<Answer> {
   const { check, timeoutMs } = probe;
-  return check.kind === "http" ? checkHttp(check, timeoutMs, target) : checkTcp(check, timeoutMs, target);
+  switch (check.kind) {
+    case "http":
+      return checkHttp(check, timeoutMs, target);
+    case "tcp":
+      return checkTcp(check, timeoutMs, target);
+    case "grpc":
+      return checkGrpcHealth(check, timeoutMs, target);
+  }
+}
+
+async function checkGrpcHealth(check: GrpcCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
+  const { podIp, sourceIp } = target;
+  const result = await checkGrpc({ ip: podIp, port: check.port, service: check.service, sourceIp, timeoutMs });
+  return result.kind === "serving" ? { status: 200, body: "serving\n" } : failed(result.message);
 }
 
 async function checkTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {

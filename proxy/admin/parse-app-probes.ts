@@ -2,7 +2,7 @@ import { ProxyError } from "../proxy-error.ts";
 
 /** A probe of the application that kubelet asks the proxy to run. */
 export interface AppProbe {
-  readonly check: HttpCheck | TcpCheck;
+  readonly check: HttpCheck | TcpCheck | GrpcCheck;
   readonly timeoutMs: number;
 }
 
@@ -18,6 +18,13 @@ export interface HttpCheck {
 export interface TcpCheck {
   readonly kind: "tcp";
   readonly port: number;
+}
+
+export interface GrpcCheck {
+  readonly kind: "grpc";
+  readonly port: number;
+  /** Empty: the server as a whole. */
+  readonly service: string;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -55,7 +62,8 @@ function parseProbe(path: string, probe: JsonObject): AppProbe {
     const port = parsePort(path, objectOf(probe["tcpSocket"], path)["port"]);
     return { timeoutMs, check: { kind: "tcp", port } };
   }
-  throw bad(path, "has neither httpGet nor tcpSocket");
+  if (probe["grpc"] !== undefined) return { timeoutMs, check: parseGrpcCheck(path, objectOf(probe["grpc"], path)) };
+  throw bad(path, "has neither httpGet, tcpSocket nor grpc");
 }
 
 function parseHttpCheck(path: string, check: JsonObject): HttpCheck {
@@ -70,6 +78,12 @@ function parseHttpCheck(path: string, check: JsonObject): HttpCheck {
     path: target.startsWith("/") ? target : `/${target}`,
     headers: parseHeaders(path, check["httpHeaders"] ?? []),
   };
+}
+
+function parseGrpcCheck(path: string, check: JsonObject): GrpcCheck {
+  const service = check["service"] ?? "";
+  if (typeof service !== "string") throw bad(path, "has a gRPC service that is not a text");
+  return { kind: "grpc", port: parsePort(path, check["port"]), service };
 }
 
 function parseHeaders(path: string, headers: unknown): HttpCheck["headers"] {

@@ -11,12 +11,14 @@ export interface CurrentTrust {
 
 /**
  * Why an open connection must be cut, if it must: the policy of now forbids it as it is, or its peer would not have been
- * believed had the roots and trust domains of now been in force when it was verified. The time is that of the handshake: a certificate that has ended since does not end the connection.
+ * believed had the roots and trust domains of now been in force when it was verified. The time is that of the handshake,
+ * so a certificate that has ended since does not end the connection.
+ * @param trust `undefined` while the own certificate has ended: nothing is known to have changed then.
  */
-export function decideRevalidation(connection: OpenConnection, trust: CurrentTrust): CutReason | undefined {
+export function decideRevalidation(connection: OpenConnection, trust: CurrentTrust | undefined): CutReason | undefined {
   if (!connection.isAllowed()) return "policy_changed";
   const { peer } = connection;
-  if (peer === undefined) return undefined;
+  if (peer === undefined || trust === undefined) return undefined;
   const [leaf, ...intermediates] = peer.certificates;
   if (leaf === undefined) return "trust_changed";
   if (!trust.trustDomains.includes(spiffeIdParts(peer.identity).trustDomain)) return "trust_changed";

@@ -1,0 +1,61 @@
+import { once } from "node:events";
+import { createServer, type Http2Server } from "node:http2";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { afterEach, describe, expect, it } from "vitest";
+import { Health } from "../../mesh/api/gen/health_pb.ts";
+import { checkGrpc } from "./check-grpc.ts";
+import { parseAppProbes } from "./parse-app-probes.ts";
+
+const servers: Http2Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** An application that serves as it is told, and remembers what it was asked. */
+async function startApplication(status: number) {
+  const asked: string[] = [];
+  const routes = connectNodeAdapter({
+    routes: (router) =>
+      router.service(Health, {
+        check: ({ service }) => {
+          asked.push(service);
+          return { status };
+        },
+      }),
+  });
+  const server = createServer(routes).listen(0, "127.0.0.1");
+  servers.push(server);
+  await once(server, "listening");
+  const address = server.address();
+  return { asked, port: typeof address === "object" && address !== null ? address.port : 0 };
+}
+
+const TARGET = { ip: "127.0.0.1", sourceIp: "127.0.0.6", timeoutMs: 2000 } as const;
+
+describe("a gRPC probe", () => {
+  it("succeeds when the service that it names is serving", async () => {
+    const application = await startApplication(1);
+    expect(await checkGrpc({ ...TARGET, port: application.port, service: "liveness" })).toEqual({ kind: "serving" });
+    expect(application.asked).toEqual(["liveness"]);
+  });
+
+  it("fails when it is not serving, and says its status", async () => {
+    const { port } = await startApplication(2);
+    expect(await checkGrpc({ ...TARGET, port, service: "" })).toMatchObject({
+      kind: "failed",
+      message: "the application's status is 2",
+    });
+  });
+
+  it("fails when nothing listens", async () => {
+    expect((await checkGrpc({ ...TARGET, port: 1, service: "" })).kind).toBe("failed");
+  });
+
+  it("is read from what the injector writes", () => {
+    const probes = parseAppProbes('{"/app-health/app/livez":{"grpc":{"port":9000,"service":"x"},"timeoutSeconds":2}}');
+    expect(probes.get("/app-health/app/livez")).toEqual({
+      timeoutMs: 2000,
+      check: { kind: "grpc", port: 9000, service: "x" },
+    });
+  });
+});
