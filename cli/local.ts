@@ -1,8 +1,11 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { removeStaleRuns } from "../local/run-folder.ts";
 import { type LocalCluster, type PublishRequest, startLocalCluster } from "../local/start-local-cluster.ts";
 import { whenAborted } from "../proxy/when-aborted.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { createLogger } from "./create-logger.ts";
 import { parseDuration } from "./parse-duration.ts";
 import { parsePort } from "./parse-port.ts";
 import { UsageError } from "./usage-error.ts";
@@ -55,35 +58,75 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
   const ttl = values["workload-cert-ttl"];
   if (values.folder.length === 0) throw new UsageError("-f is missing: name the folder that holds the manifests");
   if (ttl !== undefined) parseDuration(ttl, "--workload-cert-ttl");
-  const cluster = await startLocalCluster({
+  const options = {
     manifests: values.folder,
     publish: values.publish.map(parsePublish),
     images: Object.fromEntries(values.image.map(parseImage)),
     ...(ttl === undefined ? {} : { workloadCertificateTtl: ttl }),
-    log: context.log,
-    onProgress: (step) => context.stderr(`${step} …\n`),
+    // What a user should know of the start is told as progress.
+    log: createLogger(context.env["ENTENTE_LOG_LEVEL"] ?? "warn"),
+    onProgress: (step: string) => context.stderr(`${step} …\n`),
+    onFailure: (message: string) => context.stderr(`${message}\n`),
     signal: context.signal,
-  });
+  };
+  const impatience = watchImpatience(context);
   try {
-    context.stdout(formatPods(cluster));
-    for (const { hostPort, service } of cluster.published)
-      context.stdout(`http://127.0.0.1:${hostPort}/ leads to ${service}\n`);
-    if (values.keep) {
-      context.stdout("Ctrl-C ends it.\n");
-      await whenAborted(context.signal);
+    const cluster = await startLocalCluster({ ...options, forceSignal: impatience.signal });
+    try {
+      await show(cluster, values.keep, context);
+    } finally {
+      await cluster.stop();
     }
+    return 0;
+  } catch (caught) {
+    if (!context.signal.aborted || caught !== context.signal.reason) throw caught;
+    context.stderr("interrupted while it started; nothing is left of it\n");
+    return 130;
   } finally {
-    await cluster.stop();
+    impatience.stop();
   }
-  return 0;
+}
+
+async function show(cluster: LocalCluster, keep: boolean, context: CommandContext): Promise<void> {
+  context.stdout(formatPods(cluster));
+  for (const { hostPort, service } of cluster.published) {
+    context.stdout(`${service} answers on http://127.0.0.1:${hostPort}/\n`);
+  }
+  if (!keep) return;
+  context.stdout(`The containers' logs are in ${cluster.logFolder}\nCtrl-C ends it.\n`);
+  await whenAborted(context.signal);
+}
+
+/** The first Ctrl-C asks everything to end; the next one does not ask. */
+function watchImpatience({ stderr }: CommandContext): { readonly signal: AbortSignal; stop(): void } {
+  const impatience = new AbortController();
+  let heard = 0;
+  const onSignal = (): void => {
+    heard += 1;
+    if (heard === 1) stderr("stopping; again to force it …\n");
+    else impatience.abort();
+  };
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
+  return {
+    signal: impatience.signal,
+    stop: () => {
+      for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
+    },
+  };
 }
 
 function formatPods({ pods }: LocalCluster): string {
   const rows = [
-    ["NAMESPACE", "POD", "IP", "SIDECAR"],
-    ...pods.map((pod) => [pod.namespace, pod.name, pod.ip, pod.hasSidecar ? "yes" : "no"]),
+    ["NAMESPACE", "POD", "IP", "SIDECAR", "READY"],
+    ...pods.map((pod) => [
+      pod.namespace,
+      pod.name,
+      pod.ip,
+      pod.hasSidecar ? "yes" : "no",
+      `${pod.containers.length}/${pod.containers.length}`,
+    ]),
   ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows
     .map(
       (row) =>
@@ -106,5 +149,7 @@ function parsePublish(text: string): PublishRequest {
 function parseImage(text: string): [string, string] {
   const split = text.indexOf("=");
   if (split < 1 || split === text.length - 1) throw new UsageError(`--image is NAME=FILE.ts, not "${text}"`);
-  return [text.slice(0, split), text.slice(split + 1)];
+  const file = resolve(text.slice(split + 1));
+  if (!existsSync(file)) throw new UsageError(`--image ${text}: there is no file ${file}`);
+  return [text.slice(0, split), file];
 }

@@ -1,6 +1,5 @@
 /** Addresses of one local cluster. They exist only inside its own namespaces, so that clusters can run side by side. */
 export const GATEWAY_IP = "10.244.0.1";
-export const POD_NETWORK = "10.244.0.0/16";
 export const SERVICE_NETWORK = "10.96.0.0/16";
 
 const FIRST_POD = 10;

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { canBeMountPoint, formatContainerCommand } from "./container-command.ts";
+import { formatContainerCommand, isPrivatePath, normalizeTarget } from "./container-command.ts";
 import { containerEnvironment, expandVariables } from "./container-environment.ts";
 import { imageName, mountedFile, resolveImage } from "./images.ts";
 import { validatePodManifest } from "./pod-manifest.ts";
 
 describe("a container's command line", () => {
   const command = formatContainerCommand({
-    namespace: "entente-x-pod1",
+    namespace: "entente-1s2-pod1",
+    stage: "/run/entente-local/1s2/stage",
     mounts: [
       { source: "/tmp/it's", target: "/var/run/secrets/tokens", isFile: false, isReadOnly: true },
       { source: "/tmp/hosts", target: "/etc/hosts", isFile: true, isReadOnly: false },
@@ -19,22 +20,46 @@ describe("a container's command line", () => {
   const script = command[6] ?? "";
 
   it("enters the pod's network and drops every right but those asked for", () => {
-    expect(command.slice(0, 6)).toEqual(["ip", "netns", "exec", "entente-x-pod1", "sh", "-c"]);
+    expect(command.slice(0, 6)).toEqual(["ip", "netns", "exec", "entente-1s2-pod1", "sh", "-c"]);
     expect(command).toContain("--reuid=1337");
     expect(command).toContain("--bounding-set=-all,+net_admin");
     expect(command).toContain("--no-new-privs");
     expect(command.slice(-3)).toEqual(["node", "main.ts", "a b"]);
   });
 
-  it("mounts under /run in memory, over what exists elsewhere, whatever characters a path has", () => {
-    expect(script).toContain(`mount --bind '/tmp/it'\\''s' '/var/run/secrets/tokens'`);
-    expect(script).toContain("mount -o remount,bind,ro '/var/run/secrets/tokens'");
-    expect(script).not.toContain("mkdir -p '/etc/hosts'");
-    expect([canBeMountPoint("/run/a"), canBeMountPoint("/var/run/a"), canBeMountPoint("/opt/a")]).toEqual([
-      true,
-      true,
-      false,
+  it("mounts under the private /run, over what exists elsewhere, whatever characters a path has", () => {
+    expect(script).toContain(`mkdir -p "$stage"'/run/secrets/tokens'`);
+    expect(script).toContain(`mount --bind '/tmp/it'\\''s' "$stage"'/run/secrets/tokens'`);
+    expect(script).toContain(`mount -o remount,bind,ro "$stage"'/run/secrets/tokens'`);
+    expect(script).toContain("mount --bind '/tmp/hosts' '/etc/hosts'");
+    expect(script).not.toContain("mkdir -p '/etc");
+  });
+
+  it("puts a mount upon another after it, and hides the sources last", () => {
+    const lines = formatContainerCommand({
+      ...{ namespace: "n", stage: "/s", uid: 1, gid: 1, capabilities: [], program: ["true"] },
+      mounts: ["/tmp/a/b", "/tmp", "/tmp/a"].map((target) => ({
+        ...{ source: `/from${target}`, target, isFile: false, isReadOnly: false },
+      })),
+    })[6]?.split("\n");
+    const binds = lines?.filter((line) => line.startsWith("mount --bind"));
+    expect(binds?.map((line) => line.split("'")[1])).toEqual(["/from/tmp", "/from/tmp/a", "/from/tmp/a/b"]);
+    expect(lines?.slice(-3)).toEqual([
+      'mount --rbind "$stage/tmp" /tmp',
+      'mount --rbind "$stage/run" /run',
+      'exec "$@"',
     ]);
+  });
+
+  it.each([
+    { path: "/run/a", normal: "/run/a", isPrivate: true },
+    { path: "/var/run/secrets/", normal: "/run/secrets", isPrivate: true },
+    { path: "/tmp", normal: "/tmp", isPrivate: true },
+    { path: "/tmp/../etc", normal: "/etc", isPrivate: false },
+    { path: "/runner", normal: "/runner", isPrivate: false },
+    { path: "/var/runner", normal: "/var/runner", isPrivate: false },
+  ])("$path is $normal, private: $isPrivate", ({ path, normal, isPrivate }) => {
+    expect([normalizeTarget(path), isPrivatePath(path)]).toEqual([normal, isPrivate]);
   });
 });
 
@@ -91,9 +116,17 @@ describe("images", () => {
     expect(() => resolveImage("nginx:1", { entente: "cli/main.ts" })).toThrow("--image nginx=FILE.ts");
   });
 
-  it("lie where the project is mounted", () => {
-    expect(mountedFile("cli/main.ts", "/src", "/run/p")).toBe("/run/p/cli/main.ts");
-    expect(mountedFile("/src/a.ts", "/src", "/run/p")).toBe("/run/p/a.ts");
-    expect(mountedFile("/usr/bin/node", "/src", "/run/p")).toBe("/usr/bin/node");
+  it("may be named with a tag, in the table and in the manifest", () => {
+    expect(resolveImage("docker.io/team/app:2", { "team/app:1": "a.ts" })).toBe("a.ts");
+  });
+
+  it.each([
+    { name: "of the project", file: "cli/main.ts", path: "/run/p/cli/main.ts", source: undefined },
+    { name: "of the project, absolute", file: "/src/a.ts", path: "/run/p/a.ts", source: undefined },
+    { name: "beside the project", file: "/src2/a.ts", path: "/run/entente/files/src2/a.ts", source: "/src2" },
+    { name: "of the machine", file: "/root/n/node", path: "/run/entente/files/root/n/node", source: "/root/n" },
+  ])("a file $name is found in the container", ({ file, path, source }) => {
+    const mounted = mountedFile(file, { source: "/src", target: "/run/p" });
+    expect([mounted.path, mounted.mount?.source]).toEqual([path, source]);
   });
 });

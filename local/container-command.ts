@@ -1,7 +1,11 @@
+import { posix } from "node:path";
+
 /** Builds the command that starts a container as a process in its pod's namespaces. Pure, so that it can be read and tested. */
 export interface ContainerCommandInput {
   /** The network namespace's name. */
   readonly namespace: string;
+  /** An empty folder of this container's own, on which its private folders are put together. */
+  readonly stage: string;
   readonly mounts: readonly Mount[];
   readonly uid: number;
   readonly gid: number;
@@ -16,16 +20,28 @@ export interface Mount {
   readonly target: string;
   readonly isFile: boolean;
   readonly isReadOnly: boolean;
+  /** Left out where the target does not exist. */
+  readonly isOptional?: boolean;
 }
 
 /** Where containers see the project's folder, whoever may enter the folders above the real one. */
 export const PROJECT_MOUNT = "/run/entente/project";
 
-/** Mount points that lie under these are made in memory; any other must exist on this machine. */
-const WRITABLE_ROOTS = ["/run/", "/var/run/", "/tmp/"] as const;
+/** Folders that each container has for itself, in memory. Anywhere else the mount point must exist on this machine. */
+const PRIVATE_FOLDERS = ["/run", "/tmp"] as const;
 
-export function canBeMountPoint(path: string): boolean {
-  return WRITABLE_ROOTS.some((root) => path.startsWith(root));
+/** The path that the kernel sees: /var/run is another name of /run. */
+export function normalizeTarget(path: string): string {
+  return posix
+    .normalize(path)
+    .replace(/\/+$/, "")
+    .replace(/^\/var\/run(?=\/|$)/, "/run");
+}
+
+/** Whether a container can have such a mount point without its being on this machine. */
+export function isPrivatePath(path: string): boolean {
+  const target = normalizeTarget(path);
+  return PRIVATE_FOLDERS.some((folder) => target === folder || target.startsWith(`${folder}/`));
 }
 
 /**
@@ -35,13 +51,6 @@ export function canBeMountPoint(path: string): boolean {
  */
 export function formatContainerCommand(input: ContainerCommandInput): readonly string[] {
   const { namespace, uid, gid } = input;
-  const script = [
-    "set -e",
-    // Only /run is new: what a container finds there otherwise are other programs' sockets.
-    "mount -t tmpfs -o mode=0755,size=64m,nosuid,nodev tmpfs /run",
-    ...input.mounts.flatMap(formatMount),
-    'exec "$@"',
-  ].join("\n");
   const kept = input.capabilities.map((capability) => `+${capability.toLowerCase()}`);
   const capabilities = ["-all", ...kept].join(",");
   const setpriv = [
@@ -55,20 +64,49 @@ export function formatContainerCommand(input: ContainerCommandInput): readonly s
     "--pdeathsig=KILL",
     "--",
   ];
-  return ["ip", "netns", "exec", namespace, "sh", "-c", script, "sh", ...setpriv, ...input.program];
+  return ["ip", "netns", "exec", namespace, "sh", "-c", formatScript(input), "sh", ...setpriv, ...input.program];
+}
+
+/**
+ * The private folders are put together elsewhere and moved over /run and /tmp last: until then the sources, some of
+ * which lie there, can be seen.
+ */
+function formatScript({ stage, mounts }: ContainerCommandInput): string {
+  // A mount upon another comes after it.
+  const ordered = [...mounts].sort((one, other) => depthOf(one.target) - depthOf(other.target));
+  return [
+    "set -e",
+    `stage=${quote(stage)}`,
+    'mount -t tmpfs -o mode=0755,size=64m,nosuid,nodev tmpfs "$stage"',
+    'mkdir "$stage/run" "$stage/tmp"',
+    'chmod 1777 "$stage/tmp"',
+    ...ordered.flatMap(formatMount),
+    // An image is read-only here, where the kernel lets us: what a container writes goes away with it.
+    "mount -o remount,bind,ro / 2> /dev/null || :",
+    ...PRIVATE_FOLDERS.map((folder) => `mount --rbind "$stage${folder}" ${folder}`).reverse(),
+    'exec "$@"',
+  ].join("\n");
+}
+
+function depthOf(path: string): number {
+  return normalizeTarget(path).split("/").length;
 }
 
 function formatMount(mount: Mount): readonly string[] {
   const source = quote(mount.source);
-  const target = quote(mount.target);
-  const make = mount.isFile
-    ? `mkdir -p "$(dirname ${target})"; [ -e ${target} ] || : > ${target}`
-    : `mkdir -p ${target}`;
-  return [
-    ...(canBeMountPoint(mount.target) ? [make] : []),
+  const path = normalizeTarget(mount.target);
+  const isPrivate = isPrivatePath(path);
+  const target = isPrivate ? `"$stage"${quote(path)}` : quote(path);
+  const lines = [
     `mount --bind ${source} ${target}`,
     ...(mount.isReadOnly ? [`mount -o remount,bind,ro ${target}`] : []),
   ];
+  if (mount.isOptional === true) return [`if [ -e ${target} ]; then`, ...lines, "fi"];
+  return isPrivate ? [...formatMountPoint(target, mount.isFile), ...lines] : lines;
+}
+
+function formatMountPoint(target: string, isFile: boolean): readonly string[] {
+  return isFile ? [`mkdir -p "$(dirname ${target})"`, `: >> ${target}`] : [`mkdir -p ${target}`];
 }
 
 /** A word of the shell, whatever is in it. */

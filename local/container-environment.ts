@@ -1,12 +1,9 @@
+import { GATEWAY_IP } from "./addresses.ts";
 import { LocalError } from "./local-error.ts";
 import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
 
-/** What containers of this machine find, and what Node needs. */
-const BASE: Readonly<Record<string, string>> = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  HOME: "/tmp",
-  LANG: "C.UTF-8",
-};
+/** Where the programs of this machine are. */
+export const PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** A container's environment: values, and fields of the pod (fieldRef), as kubelet resolves them. */
 export function containerEnvironment(
@@ -14,7 +11,12 @@ export function containerEnvironment(
   pod: PodManifest,
   podIp: string,
 ): Readonly<Record<string, string>> {
-  const environment: Record<string, string> = { ...BASE, HOSTNAME: pod.metadata.name };
+  const environment: Record<string, string> = {
+    PATH: PROGRAM_PATH,
+    HOME: "/tmp",
+    LANG: "C.UTF-8",
+    HOSTNAME: pod.metadata.name,
+  };
   for (const { name, value, valueFrom } of container.env ?? []) {
     const fieldPath = valueFrom?.fieldRef?.fieldPath;
     if (fieldPath !== undefined) environment[name] = resolveField(fieldPath, pod, podIp);
@@ -49,8 +51,10 @@ function resolveField(path: string, pod: PodManifest, podIp: string): string {
       return "local";
     case "status.podIP":
     case "status.podIPs":
-    case "status.hostIP":
       return podIp;
+    case "status.hostIP":
+    case "status.hostIPs":
+      return GATEWAY_IP;
     default:
       throw new LocalError("bad_manifest", `${podName(pod)}: the field ${path} is not known to fieldRef`);
   }

@@ -16,9 +16,18 @@ export interface ExecOptions {
 export interface ExecTarget {
   readonly namespace: string;
   readonly hostsFile: string;
+  readonly resolverFile: string;
 }
 
+/** A command that says more is ended. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+const SCRIPT = [
+  "set -e",
+  'mount --bind "$1" /etc/hosts',
+  'if [ -e /etc/resolv.conf ]; then mount --bind "$2" /etc/resolv.conf; fi',
+  "shift 2",
+  'exec setpriv --pdeathsig=KILL -- "$@"',
+].join("\n");
 
 /** Runs a command in a pod's network and with its names, as `kubectl exec` into a root container would. */
 export function execInPod(
@@ -26,8 +35,8 @@ export function execInPod(
   command: readonly string[],
   options: ExecOptions = {},
 ): Promise<ExecResult> {
-  const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
-  const args = ["netns", "exec", target.namespace, "sh", "-c", script, target.hostsFile, ...command];
+  const files = [target.hostsFile, target.resolverFile];
+  const args = ["netns", "exec", target.namespace, "sh", "-c", SCRIPT, "sh", ...files, ...command];
   return new Promise((resolve) => {
     const child = spawn("ip", args, {
       stdio: ["ignore", "pipe", "pipe"],

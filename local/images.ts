@@ -1,4 +1,4 @@
-import { isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join, relative } from "node:path";
 import { LocalError } from "./local-error.ts";
 
 /** A program of this machine that stands for a container image: a TypeScript file, run by this process's own Node. */
@@ -21,7 +21,7 @@ export function imageName(image: string): string {
 /** The file that stands for an image; a LocalError says how to name one. */
 export function resolveImage(image: string, images: ImageTable): string {
   const name = imageName(image);
-  const file = Object.hasOwn(images, name) ? images[name] : undefined;
+  const file = Object.entries(images).find(([key]) => imageName(key) === name)?.[1];
   if (file !== undefined) return file;
   const known = Object.keys(images).join(", ");
   throw new LocalError(
@@ -31,8 +31,17 @@ export function resolveImage(image: string, images: ImageTable): string {
   );
 }
 
-/** Where an image's file is once the project's folder is mounted at `projectMount`. */
-export function mountedFile(file: string, projectFolder: string, projectMount: string): string {
-  if (!isAbsolute(file)) return join(projectMount, file);
-  return file.startsWith(`${projectFolder}/`) ? join(projectMount, file.slice(projectFolder.length + 1)) : file;
+/** A file of this machine as a container sees it, and the folder that must be mounted for that. */
+export interface MountedFile {
+  readonly path: string;
+  readonly mount: { readonly source: string; readonly target: string } | undefined;
+}
+
+/** The project's files are where the project is mounted; any other file brings its own folder along. */
+export function mountedFile(file: string, project: { readonly source: string; readonly target: string }): MountedFile {
+  if (!isAbsolute(file)) return { path: join(project.target, file), mount: undefined };
+  const inProject = relative(project.source, file);
+  if (!inProject.startsWith("..")) return { path: join(project.target, inProject), mount: undefined };
+  const target = join("/run/entente/files", dirname(file));
+  return { path: join(target, basename(file)), mount: { source: dirname(file), target } };
 }

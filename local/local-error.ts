@@ -9,6 +9,9 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * - `admission_failed`: the webhook refused a pod or did not answer.
  * - `container_failed`: a container ended while the pods started.
  * - `not_ready`: a pod was not ready in time.
+ * - `container_state`: a container was to be stopped that does not run, or started that runs.
+ * - `busy`: this process runs a cluster already.
+ * - `stopped`: the cluster was stopped while something of it still started.
  * - `command_failed`: a system program failed; the message has what it said.
  */
 export type LocalErrorCode =
@@ -19,6 +22,9 @@ export type LocalErrorCode =
   | "admission_failed"
   | "container_failed"
   | "not_ready"
+  | "container_state"
+  | "busy"
+  | "stopped"
   | "command_failed";
 
 export class LocalError extends MeshError<LocalErrorCode> {}

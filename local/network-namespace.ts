@@ -8,23 +8,27 @@ const CLONE_NEWNET = 0x40000000;
 export const NETNS_FOLDER = "/run/netns";
 
 /**
- * Moves the calling thread for good into a named network namespace (setns(2), which Node lacks). Node opens sockets and
- * starts children on its main thread, so both are in that namespace from then on, while sockets that are open already
- * stay where they were made: a listener on the host's 127.0.0.1 keeps serving the host.
+ * Moves the calling thread into a named network namespace (setns(2), which Node lacks). Node opens sockets and starts
+ * children on its main thread, so both are in that namespace from then on, while sockets that are open already stay
+ * where they were made: a listener on the host's 127.0.0.1 keeps serving the host.
+ * @returns moves the thread back to where it came from
  */
-export function enterNetworkNamespace(name: string): void {
-  const libc = koffi.load("libc.so.6");
-  const setns = libc.func("int setns(int fd, int kind)");
-  const fd = openSync(`${NETNS_FOLDER}/${name}`, "r");
-  try {
+export function enterNetworkNamespace(name: string): () => void {
+  const setns = koffi.load(null).func("int setns(int fd, int kind)");
+  const move = (fd: number, where: string): void => {
     const status: unknown = setns(fd, CLONE_NEWNET);
-    if (status !== 0) {
-      throw new LocalError(
-        "unfit_machine",
-        `cannot enter the network namespace ${name} (errno ${koffi.errno()}); run as root`,
-      );
-    }
+    if (status === 0) return;
+    throw new LocalError("unfit_machine", `cannot enter ${where} (setns: errno ${koffi.errno()}); run as root`);
+  };
+  const home = openSync("/proc/thread-self/ns/net", "r");
+  const target = openSync(`${NETNS_FOLDER}/${name}`, "r");
+  try {
+    move(target, `the network namespace ${name}`);
   } finally {
-    closeSync(fd);
+    closeSync(target);
   }
+  return () => {
+    move(home, "the network namespace that this process started in");
+    closeSync(home);
+  };
 }

@@ -1,5 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
+import { MeshError } from "../mesh/mesh-error.ts";
 import { GATEWAY_IP, SERVICE_NETWORK } from "./addresses.ts";
+import { LocalError } from "./local-error.ts";
 import { enterNetworkNamespace, NETNS_FOLDER } from "./network-namespace.ts";
 import { runProgram } from "./run-program.ts";
 
@@ -16,29 +18,35 @@ export interface PodNetwork {
  * Makes the namespace that holds the routing and moves this process into it. Pods are routed, not bridged: each has a
  * link of its own whose outer end carries the gateway's address, so that all that a pod sends is routed here, and
  * Service addresses can be translated here for it and for its answers alike.
+ * @returns moves this process back
  */
-export function createNodeNetwork(runId: string): void {
-  const namespace = nodeNamespace(runId);
-  runProgram("ip", ["netns", "add", namespace]);
-  enterNetworkNamespace(namespace);
-  // A Service's address needs a route before its translation; what this process sends comes from the gateway's address.
-  batch([
-    "link set lo up",
-    `addr add ${GATEWAY_IP}/32 dev lo`,
-    `route add ${SERVICE_NETWORK} dev lo src ${GATEWAY_IP}`,
-  ]);
-  // These files show the namespace of the thread that opens them, so they are written on this one.
-  writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
-}
-
-export function nodeNamespace(runId: string): string {
-  return `entente-${runId}-node`;
+export function createNodeNetwork(namespace: string): () => void {
+  try {
+    runProgram("ip", ["netns", "add", namespace]);
+    const leave = enterNetworkNamespace(namespace);
+    // A Service's address needs a route before its translation; what this process sends comes from the gateway's address.
+    batch([
+      "link set lo up",
+      `addr add ${GATEWAY_IP}/32 dev lo`,
+      `route add ${SERVICE_NETWORK} dev lo src ${GATEWAY_IP}`,
+    ]);
+    // These files show the namespace of the thread that opens them, so they are written on this one.
+    writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
+    // A pod that calls itself through a Service is sent back over its own link; it need not be told of a shorter way.
+    writeFileSync("/proc/sys/net/ipv4/conf/all/send_redirects", "0");
+    writeFileSync("/proc/sys/net/ipv4/conf/default/send_redirects", "0");
+    return leave;
+  } catch (caught) {
+    const { message } = MeshError.from(caught);
+    const mend = "this needs the rights of root on the machine; in a container, start it with --privileged";
+    throw new LocalError("unfit_machine", `network namespaces cannot be made here (${message}); ${mend}`, {
+      cause: caught,
+    });
+  }
 }
 
 /** Makes a pod's namespace and its link; the address is the pod's alone, everything else lies behind the gateway. */
-export function createPodNetwork(runId: string, index: number, ip: string): PodNetwork {
-  const namespace = `entente-${runId}-pod${index}`;
-  const hostInterface = `pod${index}`;
+export function createPodNetwork(namespace: string, hostInterface: string, ip: string): PodNetwork {
   runProgram("ip", ["netns", "add", namespace]);
   runProgram("ip", ["link", "add", hostInterface, "type", "veth", "peer", "name", "eth0", "netns", namespace]);
   batch([
@@ -66,7 +74,36 @@ function batch(lines: readonly string[], namespace?: string): void {
   runProgram("ip", [...inside, "-batch", "-"], { input: `${lines.join("\n")}\n` });
 }
 
-/** Takes a namespace away, and with it its links and rules; one that is gone already is no error. */
+const REMOVAL_ATTEMPTS = 3;
+
+/**
+ * Takes a namespace away, with its links and rules, and whatever still runs in it; one that is gone already is no error.
+ * Tried again where it fails: a second Ctrl-C reaches the programs that are called here, too.
+ */
 export function removeNamespace(name: string): void {
-  if (existsSync(`${NETNS_FOLDER}/${name}`)) runProgram("ip", ["netns", "delete", name]);
+  for (let attempt = 1; existsSync(`${NETNS_FOLDER}/${name}`); attempt++) {
+    try {
+      for (const pid of processesIn(name)) killIfThere(pid);
+      runProgram("ip", ["netns", "delete", name]);
+    } catch (caught) {
+      if (attempt === REMOVAL_ATTEMPTS) throw caught;
+    }
+  }
+}
+
+/** All but this process, which may be on its way out. */
+function processesIn(namespace: string): readonly number[] {
+  const pids = runProgram("ip", ["netns", "pids", namespace])
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number);
+  return pids.filter((pid) => pid !== process.pid);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
+  }
 }

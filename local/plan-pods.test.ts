@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { applyManifests } from "./apply-manifests.ts";
 import { planPods } from "./plan-pods.ts";
 import { parseManifests } from "./read-manifests.ts";
 
@@ -53,6 +54,21 @@ describe("manifests", () => {
       "a",
     );
     expect([pod?.namespace, namespace?.namespace]).toEqual(["default", ""]);
+  });
+
+  it("in a List are those of its items", () => {
+    const list =
+      "kind: List\nitems: [{ kind: Pod, metadata: { name: x } }, { kind: Service, metadata: { name: y } }]\n";
+    expect(parseManifests(list, "a").map(({ kind, name }) => `${kind}/${name}`)).toEqual(["Pod/x", "Service/y"]);
+  });
+
+  it("that stand twice are one: the later one's fields over the earlier one's, labels merged", () => {
+    const label = "kind: Deployment\nmetadata: { name: hello-tls, namespace: ns1, labels: { b: y } }\n";
+    const [first] = applyManifests(parseManifests(`${DEPLOYMENT}---\n${label}`, "a"));
+    expect(first?.labels).toEqual({ b: "y" });
+    expect(first?.object).toMatchObject({ spec: { replicas: 2 }, metadata: { labels: { b: "y" } } });
+    const twice = applyManifests(parseManifests(`${DEPLOYMENT}---${DEPLOYMENT.replace("2", "1")}`, "a"));
+    expect(planPods(twice, Math.random).length).toBe(1);
   });
 
   it("a document that unfolds itself is refused", () => {

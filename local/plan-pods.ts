@@ -7,6 +7,8 @@ import { type Manifest, recordOf } from "./read-manifests.ts";
 export interface PlannedPod {
   readonly name: string;
   readonly namespace: string;
+  /** The Deployment's name; the pod's own for a pod that stands alone. */
+  readonly owner: string;
   readonly object: Readonly<Record<string, unknown>>;
 }
 
@@ -66,7 +68,7 @@ function podFrom(
     metadata: { ...recordOf(template["metadata"]), ...metadata, namespace },
     spec,
   };
-  return { name: metadata.name, namespace, object };
+  return { name: metadata.name, namespace, owner: manifest.name, object };
 }
 
 function letters(count: number, pick: (index: number) => number): string {

@@ -1,20 +1,22 @@
-import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { MeshError } from "../mesh/mesh-error.ts";
 import type { Logger } from "../mesh/runtime.ts";
 import type { AddressPlan } from "./addresses.ts";
-import { type ClusterStore, createClusterStore } from "./cluster-store.ts";
-import { formatHostsFile } from "./hosts-file.ts";
+import { type ClusterState, createClusterState, type HostedPod } from "./cluster-state.ts";
+import { createClusterStore } from "./cluster-store.ts";
+import { readLogTail } from "./container-process.ts";
 import type { ImageTable } from "./images.ts";
 import { LocalError } from "./local-error.ts";
-import { LocalPod } from "./local-pod.ts";
+import { type ContainerEvent, LocalPod } from "./local-pod.ts";
 import { createPodNetwork } from "./node-network.ts";
 import type { PlannedPod } from "./plan-pods.ts";
-import { validatePodManifest } from "./pod-manifest.ts";
-import { createPodVolumes } from "./pod-volumes.ts";
-import { runProgram } from "./run-program.ts";
+import { type PodManifest, validatePodManifest } from "./pod-manifest.ts";
+import { createPodVolumes, type FindFiles } from "./pod-volumes.ts";
+import { namespaceName } from "./run-folder.ts";
 import type { TokenSigner } from "./service-account-tokens.ts";
-import { formatServiceRules } from "./service-rules.ts";
-import { type LocalService, namedServices, type ServicePod, serviceRules } from "./services.ts";
+import type { LocalService } from "./services.ts";
+import { pollUntilReady, untilAborted } from "./wait.ts";
 
 export interface PodHostOptions {
   readonly runId: string;
@@ -25,125 +27,175 @@ export interface PodHostOptions {
   readonly projectFolder: string;
   readonly images: ImageTable;
   readonly node: string;
-  readonly findFiles: (
-    namespace: string,
-    kind: "ConfigMap" | "Secret",
-    name: string,
-  ) => Readonly<Record<string, string>> | undefined;
+  readonly findFiles: FindFiles;
   readonly log: Logger;
+  /** Told in a sentence when a container ends that was not told to. */
+  readonly onFailure: (message: string) => void;
 }
 
-interface HostedPod {
-  readonly pod: LocalPod;
-  readonly object: Readonly<Record<string, unknown>>;
-  readonly hostsFile: string;
-  isReady: boolean;
+export interface RunLimits {
+  readonly readyWithinMs: number;
+  readonly signal: AbortSignal;
 }
 
-const POLL_MS = 50;
+/** Between asking a container to end and ending it. */
 const GRACE_MS = 3000;
+
+/**
+ * No cluster answers other names, and none is asked outside of it: nothing listens there, so that a look-up fails at
+ * once.
+ */
+const RESOLVER = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n";
 
 /** The node: it makes pods, watches until they are ready, and keeps names, Service rules and stored objects in step. */
 export class PodHost {
-  readonly store: ClusterStore;
   readonly #options: PodHostOptions;
+  readonly #state: ClusterState;
+  readonly #resolverFile: string;
   readonly #hosted: HostedPod[] = [];
+  readonly #starting = new Set<Promise<unknown>>();
+  readonly #stopped = new AbortController();
   #made = 0;
 
   constructor(options: PodHostOptions) {
     this.#options = options;
-    this.store = createClusterStore(join(options.folder, "cluster"));
-    this.store.put(
+    const store = createClusterStore(join(options.folder, "cluster"));
+    store.put(
       "services",
       options.services.map(({ object }) => object),
     );
+    this.#state = createClusterState(store, options.services);
+    this.#resolverFile = join(options.folder, "resolv.conf");
+    writeFileSync(this.#resolverFile, RESOLVER, { mode: 0o644 });
+  }
+
+  /** With a folder a pod, where its containers' logs are. */
+  get podsFolder(): string {
+    return join(this.#options.folder, "pods");
   }
 
   get pods(): readonly LocalPod[] {
-    return this.#hosted.map(({ pod }) => pod);
+    return this.#hosted.toSorted((one, other) => one.index - other.index).map(({ pod }) => pod);
   }
 
-  /** Makes the pod and starts its containers; it is stored as not ready. */
-  async start(planned: PlannedPod): Promise<LocalPod> {
-    const { runId, plan, folder, tokens, projectFolder, images, node, findFiles } = this.#options;
-    const manifest = validatePodManifest(planned.object, `Pod/${planned.name}.${planned.namespace}`);
-    if (manifest.spec.hostNetwork === true) {
-      throw new LocalError(
-        "bad_manifest",
-        `Pod/${planned.name}.${planned.namespace}: the host's network is not given to pods here`,
-      );
+  /** Makes the pod, starts its containers and waits until it is ready; rejects when one ends or the time is over. */
+  async run(planned: PlannedPod, { readyWithinMs, signal }: RunLimits): Promise<LocalPod> {
+    const deadline = AbortSignal.timeout(readyWithinMs);
+    const work = this.#run(planned, AbortSignal.any([signal, deadline, this.#stopped.signal]));
+    this.#starting.add(work);
+    try {
+      return await work;
+    } catch (caught) {
+      if (signal.aborted || !deadline.aborted) throw caught;
+      throw this.#overdue(planned, readyWithinMs);
+    } finally {
+      this.#starting.delete(work);
     }
-    const index = this.#made++;
-    const podFolder = join(folder, "pods", `${planned.namespace}_${planned.name}`);
-    mkdirSync(podFolder, { recursive: true });
-    const network = createPodNetwork(runId, index, plan.nextPodIp());
-    const volumes = await createPodVolumes({
-      pod: manifest,
-      folder: podFolder,
-      tokens,
-      findFiles: (kind, name) => findFiles(planned.namespace, kind, name),
-    });
-    const hostsFile = join(podFolder, "hosts");
-    const pod = new LocalPod({ manifest, network, volumes, folder: podFolder, hostsFile, projectFolder, images, node });
-    const hosted: HostedPod = { pod, object: planned.object, hostsFile, isReady: false };
+  }
+
+  /** Ends every container, also those of pods that are still being made; `force` ends the patience with them. */
+  async stop(force: AbortSignal): Promise<void> {
+    this.#stopped.abort(new LocalError("stopped", "the cluster was stopped"));
+    await Promise.all(this.#hosted.map(({ pod }) => pod.stop(GRACE_MS, force)));
+    await Promise.allSettled([...this.#starting]);
+  }
+
+  async #run(planned: PlannedPod, signal: AbortSignal): Promise<LocalPod> {
+    signal.throwIfAborted();
+    const hosted = await this.#make(planned);
     this.#hosted.push(hosted);
-    this.#refresh();
-    await pod.start();
+    // Between the last await and here the host may have been stopped: a pod that it did not see must not start.
+    if (signal.aborted) await hosted.pod.stop(0, signal);
+    signal.throwIfAborted();
+    this.#state.publish(this.#hosted);
+    const { pod } = hosted;
+    await pod.start(signal);
+    await untilAborted(this.#follow(hosted, signal), signal);
     return pod;
   }
 
-  /** Resolves when the pod is ready; rejects if a container ends or the time is over. */
-  async whenReady(pod: LocalPod, deadlineMs: number, signal: AbortSignal): Promise<void> {
+  async #make(planned: PlannedPod): Promise<HostedPod> {
+    const { runId, plan, tokens, projectFolder, images, node, findFiles, log } = this.#options;
+    const manifest = validatePodManifest(planned.object, nameOf(planned));
+    refuseHostNetwork(manifest, planned);
+    const index = this.#made++;
+    const podFolder = join(this.podsFolder, `${planned.namespace}_${planned.name}`);
+    mkdirSync(podFolder, { recursive: true });
+    const network = createPodNetwork(namespaceName(runId, `pod${index}`), `pod${index}`, plan.nextPodIp());
+    const volumes = await createPodVolumes({ pod: manifest, folder: podFolder, tokens, findFiles, log });
+    const hostsFile = join(podFolder, "hosts");
+    const pod = new LocalPod({
+      surroundings: {
+        ...network,
+        manifest,
+        volumes,
+        hostsFile,
+        resolverFile: this.#resolverFile,
+        projectFolder,
+        images,
+        node,
+      },
+      network,
+      folder: podFolder,
+      onEvent: (event) => this.#handle(pod, event),
+    });
+    return { pod, index, object: planned.object, hostsFile, state: "starting" };
+  }
+
+  /** Waits until the pod is ready, and says so. */
+  async #follow(hosted: HostedPod, signal: AbortSignal): Promise<void> {
+    await pollUntilReady(() => hosted.pod.readiness(), signal);
+    this.#change(hosted, "ready");
+  }
+
+  /** A pod whose container ends is not ready; one whose container is started again may become it. */
+  #handle(pod: LocalPod, event: ContainerEvent): void {
+    const { signal } = this.#stopped;
     const hosted = this.#hosted.find((candidate) => candidate.pod === pod);
-    const endMs = Date.now() + deadlineMs;
-    while (!(await pod.isReady())) {
-      signal.throwIfAborted();
-      if (Date.now() > endMs) {
-        const what = `Pod/${pod.name}.${pod.namespace}`;
-        throw new LocalError(
-          "not_ready",
-          `${what} was not ready after ${deadlineMs / 1000} s; its logs are beside ${pod.logFile("*")}`,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    if (hosted === undefined || signal.aborted) return;
+    if (event.kind === "started") {
+      if (hosted.state !== "starting") this.#follow(hosted, signal).catch(() => undefined);
+      return;
     }
-    if (hosted === undefined) return;
-    hosted.isReady = true;
-    this.#refresh();
+    if (hosted.state === "starting") return;
+    this.#change(hosted, "unready");
+    if (event.isExpected) return;
+    const { onFailure } = this.#options;
+    onFailure(
+      `container ${event.container} of ${nameOf(pod)} ended with ${event.end}; its log is ${pod.logFile(event.container)}`,
+    );
   }
 
-  async stop(): Promise<void> {
-    await Promise.all(this.#hosted.map(({ pod }) => pod.stop(GRACE_MS)));
-  }
-
-  /** Names, rules and stored pods follow what is there now. */
-  #refresh(): void {
-    const pods = this.#hosted.map(describeForServices);
-    const names = namedServices(this.#options.services, pods);
-    for (const { pod, hostsFile } of this.#hosted) {
-      // Written in place: containers have this very file mounted.
-      writeFileSync(hostsFile, formatHostsFile({ name: pod.name, namespace: pod.namespace, ip: pod.ip }, names), {
-        mode: 0o644,
-      });
+  #change(hosted: HostedPod, state: HostedPod["state"]): void {
+    if (this.#stopped.signal.aborted || hosted.state === state) return;
+    hosted.state = state;
+    try {
+      this.#state.publish(this.#hosted);
+    } catch (caught) {
+      const { name, namespace } = hosted.pod;
+      const { message } = MeshError.from(caught);
+      this.#options.log.error({ component: "local", pod: name, namespace, state }, `cannot be told: ${message}`);
     }
-    runProgram("iptables-restore", [], { input: formatServiceRules(serviceRules(this.#options.services, pods)) });
-    this.store.put("pods", this.#hosted.map(storedPod));
+  }
+
+  #overdue(planned: PlannedPod, readyWithinMs: number): LocalError {
+    const pod = this.pods.find(({ name, namespace }) => name === planned.name && namespace === planned.namespace);
+    const words = (pod?.startedContainers ?? []).map(
+      ({ name, logFile }) => `\n  container ${name} said last:\n${readLogTail(logFile)}`,
+    );
+    const reason = pod?.lacking ?? "its containers were not started";
+    return new LocalError(
+      "not_ready",
+      `${nameOf(planned)} was not ready after ${readyWithinMs / 1000} s: ${reason}${words.join("")}`,
+    );
   }
 }
 
-function describeForServices({ pod, isReady }: HostedPod): ServicePod {
-  const ports = pod.manifest.spec.containers.flatMap((container) => container.ports ?? []);
-  const named = ports.flatMap(({ name, containerPort }): [string, number][] => (name ? [[name, containerPort]] : []));
-  return { namespace: pod.namespace, labels: pod.labels, ip: pod.ip, isReady, namedPorts: new Map(named) };
+function refuseHostNetwork(manifest: PodManifest, planned: PlannedPod): void {
+  if (manifest.spec.hostNetwork !== true) return;
+  throw new LocalError("bad_manifest", `${nameOf(planned)}: the host's network is not given to pods here`);
 }
 
-/** A pod as the API server would have it, with its status. */
-function storedPod({ pod, object, isReady }: HostedPod): unknown {
-  const conditions = [{ type: "Ready", status: isReady ? "True" : "False" }];
-  return { ...object, status: { phase: "Running", podIP: pod.ip, podIPs: [{ ip: pod.ip }], conditions } };
-}
-
-/** Gives a folder to the user that the system's containers run as. */
-export function giveTo(uid: number, ...paths: readonly string[]): void {
-  for (const path of paths) chownSync(path, uid, uid);
+function nameOf(pod: { readonly name: string; readonly namespace: string }): string {
+  return `Pod/${pod.name}.${pod.namespace}`;
 }

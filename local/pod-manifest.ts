@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { LocalError } from "./local-error.ts";
 
+/** A field whose effect a container would miss: refused, not dropped. */
+const notGiven = z.null({ error: "cannot be given on one machine" }).optional();
+
 /** What is read of a pod to run it. Everything else is carried along as it is, for the webhook and the control plane. */
 const environmentSchema = z.looseObject({
   name: z.string().min(1),
@@ -14,8 +17,19 @@ const securityContextSchema = z.looseObject({
   capabilities: z.looseObject({ add: z.array(z.string()).nullish() }).nullish(),
 });
 
+const portSchema = z.union([z.number().int(), z.string()]);
+
 const probeSchema = z.looseObject({
-  httpGet: z.looseObject({ path: z.string().default("/"), port: z.union([z.number(), z.string()]) }).nullish(),
+  httpGet: z
+    .looseObject({
+      path: z.string().nullish(),
+      port: portSchema,
+      host: z.string().nullish(),
+      scheme: z.enum(["HTTP", "HTTPS"]).nullish(),
+      httpHeaders: z.array(z.looseObject({ name: z.string(), value: z.string() })).nullish(),
+    })
+    .nullish(),
+  tcpSocket: z.looseObject({ port: portSchema, host: z.string().nullish() }).nullish(),
 });
 
 const containerSchema = z.looseObject({
@@ -24,21 +38,44 @@ const containerSchema = z.looseObject({
   command: z.array(z.string()).nullish(),
   args: z.array(z.string()).nullish(),
   env: z.array(environmentSchema).nullish(),
-  ports: z.array(z.looseObject({ name: z.string().nullish(), containerPort: z.number().int() })).nullish(),
+  ports: z
+    .array(
+      z.looseObject({
+        name: z.string().nullish(),
+        containerPort: z.number().int(),
+        protocol: z.string().nullish(),
+      }),
+    )
+    .nullish(),
   volumeMounts: z
-    .array(z.looseObject({ name: z.string(), mountPath: z.string().startsWith("/"), readOnly: z.boolean().nullish() }))
+    .array(
+      z.looseObject({
+        name: z.string(),
+        mountPath: z.string().startsWith("/"),
+        readOnly: z.boolean().nullish(),
+        subPath: notGiven,
+        subPathExpr: notGiven,
+      }),
+    )
     .nullish(),
   readinessProbe: probeSchema.nullish(),
   restartPolicy: z.string().nullish(),
   securityContext: securityContextSchema.nullish(),
 });
 
+/** Whole ones alone: a container that expected a file under another name would not find it. */
+const configMapSchema = z.looseObject({
+  name: z.string(),
+  optional: z.boolean().nullish(),
+  items: notGiven,
+});
+
 const volumeSchema = z.looseObject({
   name: z.string().min(1),
   emptyDir: z.looseObject({}).nullish(),
   hostPath: z.looseObject({ path: z.string().startsWith("/") }).nullish(),
-  configMap: z.looseObject({ name: z.string() }).nullish(),
-  secret: z.looseObject({ secretName: z.string() }).nullish(),
+  configMap: configMapSchema.nullish(),
+  secret: z.looseObject({ secretName: z.string(), optional: z.boolean().nullish(), items: notGiven }).nullish(),
   projected: z
     .looseObject({
       sources: z.array(
@@ -50,7 +87,7 @@ const volumeSchema = z.looseObject({
               path: z.string(),
             })
             .nullish(),
-          configMap: z.looseObject({ name: z.string() }).nullish(),
+          configMap: configMapSchema.nullish(),
         }),
       ),
     })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { constants, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { LocalError } from "./local-error.ts";
@@ -24,20 +24,35 @@ const WITHOUT_NAMESPACE = new Set([
 /** More YAML aliases than any manifest has; bounds a document that unfolds itself. */
 const MAX_ALIASES = 100;
 
-/** Reads every *.yaml and *.yml of a folder in lexical order; a LocalError names the file and line that is wrong. */
+/**
+ * Reads the folder's YAML files as the control plane does: *.yaml and *.yml in lexical order, hidden ones passed over. A
+ * LocalError names the file and line that is wrong.
+ */
 export function readManifests(folder: string): readonly Manifest[] {
   let names: readonly string[];
   try {
     names = readdirSync(folder);
   } catch (cause) {
-    throw new LocalError("bad_manifest", `cannot read the folder ${folder}: does it exist?`, { cause });
+    throw new LocalError("bad_manifest", `cannot read the folder ${folder}: is it one?`, { cause });
   }
-  const files = names.filter((name) => /\.ya?ml$/.test(name)).sort();
+  const files = names.filter((name) => /^[^.].*\.ya?ml$/.test(name)).sort();
   if (files.length === 0) throw new LocalError("bad_manifest", `the folder ${folder} holds no .yaml file`);
-  return files.flatMap((name) => parseManifests(readFileSync(join(folder, name), "utf8"), join(folder, name)));
+  return [folder, ...files.map((name) => join(folder, name))].flatMap((path) => {
+    const isFolder = path === folder;
+    checkReadable(path, isFolder);
+    return isFolder ? [] : parseManifests(readFileSync(path, "utf8"), path);
+  });
 }
 
-/** Reads a text of several documents. */
+/** The control plane reads the same files as another user, and a policy that it cannot read is not in force. */
+function checkReadable(path: string, isFolder: boolean): void {
+  const needed = constants.S_IROTH | (isFolder ? constants.S_IXOTH : 0);
+  if ((statSync(path).mode & needed) === needed) return;
+  const mend = `run: chmod o+r${isFolder ? "x" : ""} ${path}`;
+  throw new LocalError("bad_manifest", `other users may not read ${path}, and the control plane is one; ${mend}`);
+}
+
+/** Reads a text of several documents; a List is its items. */
 export function parseManifests(text: string, file: string): readonly Manifest[] {
   const documents = parseAllDocuments(text);
   if (!Array.isArray(documents)) return [];
@@ -47,8 +62,14 @@ export function parseManifests(text: string, file: string): readonly Manifest[] 
       throw new LocalError("bad_manifest", `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split("\n")[0]}`);
     }
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-    return value === null ? [] : [manifestFrom(value, file)];
+    return value === null ? [] : manifestsFrom(value, file);
   });
+}
+
+function manifestsFrom(value: unknown, file: string): readonly Manifest[] {
+  const { kind, items } = recordOf(value);
+  if (typeof kind !== "string" || !kind.endsWith("List") || !Array.isArray(items)) return [manifestFrom(value, file)];
+  return items.flatMap((item: unknown) => manifestsFrom(item, file));
 }
 
 function manifestFrom(value: unknown, file: string): Manifest {

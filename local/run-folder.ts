@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { LocalError } from "./local-error.ts";
 import { NETNS_FOLDER } from "./network-namespace.ts";
 import { removeNamespace } from "./node-network.ts";
 
@@ -9,40 +10,54 @@ export interface RunFolder {
   readonly path: string;
 }
 
-/** All runs of this machine. Only root may look: it holds a mesh's private key. */
-const RUNS = "/tmp/entente-local";
+/** All runs of this machine. Under /run, where root alone makes names, and closed to others: it holds a mesh's key. */
+export const RUNS_FOLDER = "/run/entente-local";
 
-/** Makes a folder for this process. */
-export function createRunFolder(id: string): RunFolder {
-  const path = join(RUNS, id);
+/**
+ * Makes a folder for this process. Its name, which stands in the names of the run's namespaces too, tells whose it is:
+ * the process's id and when it started. A process can be in one network namespace only, and so has one cluster.
+ */
+export function createRunFolder(): RunFolder {
+  const id = `${process.pid}s${startTimeOf(process.pid)}`;
+  const path = join(RUNS_FOLDER, id);
+  if (existsSync(path)) throw new LocalError("busy", "this process runs a cluster already; stop that one first");
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  writeFileSync(join(path, "owner"), `${process.pid} ${startTimeOf(process.pid)}\n`, { mode: 0o600 });
   return { id, path };
 }
 
-/** Takes away everything that a run made outside of its processes: namespaces (with links and rules) and files. */
-export function removeRun(id: string): void {
-  for (const name of namespacesOf(id)) removeNamespace(name);
-  rmSync(join(RUNS, id), { recursive: true, force: true });
-  if (list(RUNS).length === 0) rmSync(RUNS, { recursive: true, force: true });
+/** The name of one of a run's network namespaces. */
+export function namespaceName(runId: string, part: "node" | `pod${number}`): string {
+  return `entente-${runId}-${part}`;
 }
 
-/** Cleans up after runs whose process is gone; their containers died with it. Gives the runs' ids. */
+/** Takes away everything that a run made: namespaces with their processes, links and rules, and files. */
+export function removeRun(id: string): void {
+  for (const name of list(NETNS_FOLDER)) {
+    if (runOf(name) === id) removeNamespace(name);
+  }
+  rmSync(join(RUNS_FOLDER, id), { recursive: true, force: true });
+  try {
+    rmdirSync(RUNS_FOLDER);
+  } catch {
+    // Another run is in it.
+  }
+}
+
+/** Cleans up after runs whose process is gone. Gives the runs' ids. */
 export function removeStaleRuns(): readonly string[] {
-  const stale = list(RUNS).filter((id) => !isOwnerAlive(id));
+  const ids = new Set([...list(RUNS_FOLDER), ...list(NETNS_FOLDER).flatMap((name) => runOf(name) ?? [])]);
+  const stale = [...ids].filter((id) => !isOwnerAlive(id));
   for (const id of stale) removeRun(id);
   return stale;
 }
 
+function runOf(namespace: string): string | undefined {
+  return /^entente-(\d+s\d+)-(?:node|pod\d+)$/.exec(namespace)?.[1];
+}
+
 function isOwnerAlive(id: string): boolean {
-  try {
-    const [pid, startTime] = readFileSync(join(RUNS, id, "owner"), "utf8")
-      .trim()
-      .split(" ");
-    return pid !== undefined && startTimeOf(Number(pid)) === startTime;
-  } catch {
-    return false;
-  }
+  const [pid, startTime] = id.split("s");
+  return startTime !== undefined && startTimeOf(Number(pid)) === startTime;
 }
 
 /**
@@ -57,10 +72,6 @@ function startTimeOf(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function namespacesOf(id: string): readonly string[] {
-  return list(NETNS_FOLDER).filter((name) => name.startsWith(`entente-${id}-`));
 }
 
 function list(folder: string): readonly string[] {

@@ -18,4 +18,17 @@ describe("Service rules", () => {
     const text = formatServiceRules([{ clusterIp: "10.96.0.10", port: 80, endpoints: [] }]);
     expect(text).toContain("-A SERVICES -d 10.96.0.10/32 -p tcp --dport 80 -j REJECT --reject-with tcp-reset");
   });
+
+  it("hide a pod from itself behind the node, and no pod from another", () => {
+    const one = { ip: "10.244.0.1", port: 8080 };
+    const other = { ip: "10.244.0.2", port: 8080 };
+    const text = formatServiceRules([
+      { clusterIp: "10.96.0.10", port: 80, endpoints: [one, other] },
+      { clusterIp: "10.96.0.11", port: 80, endpoints: [one] },
+    ]);
+    expect(text.split("\n").filter((line) => line.includes("MASQUERADE"))).toEqual([
+      "-A POSTROUTING -s 10.244.0.1/32 -d 10.244.0.1/32 -j MASQUERADE",
+      "-A POSTROUTING -s 10.244.0.2/32 -d 10.244.0.2/32 -j MASQUERADE",
+    ]);
+  });
 });

@@ -10,6 +10,7 @@ export interface ServicePortRule {
 /**
  * What kube-proxy does in its iptables mode, for pods without a sidecar and for what sidecars themselves dial: a
  * connection to a Service's address goes to one of its pods, each with the same chance. A Service without pods refuses.
+ * Pods see each other's own addresses; only a pod that reaches itself sees the node's, because it would not answer itself.
  * @returns a whole nat and filter table for iptables-restore; it replaces the former.
  */
 export function formatServiceRules(rules: readonly ServicePortRule[]): string {
@@ -17,14 +18,17 @@ export function formatServiceRules(rules: readonly ServicePortRule[]): string {
   const refusals = rules
     .filter(({ endpoints }) => endpoints.length === 0)
     .map((rule) => `-A SERVICES -d ${rule.clusterIp}/32 -p tcp --dport ${rule.port} -j REJECT --reject-with tcp-reset`);
+  const backends = new Set(rules.flatMap(({ endpoints }) => endpoints.map(({ ip }) => ip)));
   return [
     "*nat",
     ":PREROUTING ACCEPT",
     ":OUTPUT ACCEPT",
+    ":POSTROUTING ACCEPT",
     ":SERVICES -",
     `-A PREROUTING -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
     `-A OUTPUT -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
     ...translations,
+    ...[...backends].map((ip) => `-A POSTROUTING -s ${ip}/32 -d ${ip}/32 -j MASQUERADE`),
     "COMMIT",
     "*filter",
     ":FORWARD ACCEPT",

@@ -42,12 +42,4 @@ describe("Services of one machine", () => {
     expect(other).toContain("10.96.0.10 world.ns2.svc.cluster.local world.ns2.svc world.ns2\n");
     expect(other).toContain("10.244.0.1 headless.ns2.svc.cluster.local headless.ns2.svc headless.ns2\n");
   });
-
-  it("that stand twice are the later one, as after two kubectl apply", () => {
-    const twice = createServices(
-      [...parseManifests(SERVICES, "a"), ...parseManifests(SERVICES, "b")],
-      createAddressPlan(),
-    );
-    expect(twice.length).toBe(2);
-  });
 });

@@ -29,13 +29,9 @@ export interface ServicePod {
   readonly namedPorts: ReadonlyMap<string, number>;
 }
 
-/** Gives each Service its address. A Service that is defined twice is the later one, as after two `kubectl apply`. */
+/** Gives each Service its address. */
 export function createServices(manifests: readonly Manifest[], plan: AddressPlan): readonly LocalService[] {
-  const byKey = new Map<string, Manifest>();
-  for (const manifest of manifests) {
-    if (manifest.kind === "Service") byKey.set(`${manifest.namespace}/${manifest.name}`, manifest);
-  }
-  return [...byKey.values()].map((manifest) => createService(manifest, plan));
+  return manifests.filter(({ kind }) => kind === "Service").map((manifest) => createService(manifest, plan));
 }
 
 function createService(manifest: Manifest, plan: AddressPlan): LocalService {

@@ -1,43 +1,44 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Authority } from "../ca-agent/authority/authority.ts";
-import { openAuthority } from "../ca-agent/authority/open-authority.ts";
-import { mutatingWebhookConfiguration } from "../injector/admission/webhook-configuration.ts";
-import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { type Logger, systemClock } from "../mesh/runtime.ts";
-import { createAddressPlan } from "./addresses.ts";
-import { type Admission, createAdmission } from "./admit-pod.ts";
-import { DEFAULT_IMAGES, type ImageTable } from "./images.ts";
+import { MeshError } from "../mesh/mesh-error.ts";
+import type { Logger } from "../mesh/runtime.ts";
+import type { ImageTable } from "./images.ts";
 import { LocalError } from "./local-error.ts";
 import type { LocalPod } from "./local-pod.ts";
 import { createNodeNetwork } from "./node-network.ts";
-import { type PlannedPod, planPods } from "./plan-pods.ts";
-import { giveTo, PodHost } from "./pod-host.ts";
+import type { PlannedPod } from "./plan-pods.ts";
 import { checkMachine } from "./preconditions.ts";
+import { prepareSystem, type System } from "./prepare-system.ts";
 import { type PublishedPort, publishPort } from "./publish-port.ts";
 import { type Manifest, readManifests } from "./read-manifests.ts";
-import { createRunFolder, removeRun, removeStaleRuns } from "./run-folder.ts";
-import { createTokenSigner, type TokenSigner } from "./service-account-tokens.ts";
-import { createServices, type LocalService } from "./services.ts";
-import { CONTROL_PLANE_NAMESPACE, systemManifests, WEBHOOK_SERVICE } from "./system-manifests.ts";
+import { createRunFolder, namespaceName, type RunFolder, removeRun, removeStaleRuns } from "./run-folder.ts";
+import type { LocalService } from "./services.ts";
+import { createUndoList, type UndoList } from "./undo-list.ts";
 
 export interface LocalClusterOptions {
   /** Folders of manifests; policies in them stay live. */
   readonly manifests: readonly string[];
   /** Ports of the host's 127.0.0.1 that lead to a Service's pods. */
   readonly publish: readonly PublishRequest[];
-  /** Added to DEFAULT_IMAGES. */
+  /** Image to file; added to DEFAULT_IMAGES. Files that are not absolute are the project's. */
   readonly images?: ImageTable;
   /** For the control plane's `--workload-cert-ttl`, such as `20s`. */
   readonly workloadCertificateTtl?: string;
+  /** How long a pod may take until it is ready. @default 45000 */
+  readonly readyWithinMs?: number;
   readonly log: Logger;
   /** Told at each step, in words for the user. */
   readonly onProgress?: (step: string) => void;
+  /** Told in a sentence when a container ends that should run. */
+  readonly onFailure?: (message: string) => void;
+  /** Ends the patience with containers that are asked to stop: they are killed. */
+  readonly forceSignal?: AbortSignal;
+  /** Ends a start that is under way; a cluster that is up is ended by its `stop`. */
   readonly signal: AbortSignal;
 }
 
 export interface PublishRequest {
+  /** 0: any free port. */
   readonly hostPort: number;
   /** `name.namespace` */
   readonly service: string;
@@ -48,214 +49,129 @@ export interface LocalCluster {
   readonly pods: readonly LocalPod[];
   /** The authority's folder, with its root and private key. */
   readonly authorityFolder: string;
+  /** A folder a pod, with a file a container. */
+  readonly logFolder: string;
   readonly published: readonly { readonly hostPort: number; readonly service: string }[];
+  /** Ends everything and leaves nothing; may be called more than once. */
   stop(): Promise<void>;
 }
 
 const PROJECT_FOLDER = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const SYSTEM_UID = 1337;
 const READY_WITHIN_MS = 45_000;
-const WEBHOOK_CERTIFICATE_MS = 30 * 86_400_000;
 
 /**
- * Brings a folder of manifests up on this machine. From here on this process lives in the cluster's network namespace.
- * Whatever goes wrong, what was made is taken away again before the error is thrown.
+ * Brings a folder of manifests up on this machine. Until `stop` this process lives in the cluster's network namespace, so
+ * that there can be one cluster in a process at a time. Whatever goes wrong, what was made is taken away again before the
+ * error is thrown.
  */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   checkMachine({ platform: process.platform, uid: process.getuid?.(), projectFolder: PROJECT_FOLDER });
   removeStaleRuns();
-  const user = options.manifests.flatMap(readManifests);
-  const run = createRunFolder(`${process.pid.toString(36)}${Date.now().toString(36).slice(-3)}`);
-  const undo: (() => Promise<void> | void)[] = [() => removeRun(run.id)];
-  const stop = async (): Promise<void> => {
-    for (const action of undo.splice(0).reverse()) await action();
-  };
+  const manifests = options.manifests.flatMap(readManifests);
+  const undo = createUndoList();
   try {
-    return await bringUp({ options, user, run, undo, stop });
+    const run = createRunFolder();
+    undo.add(() => removeRun(run.id));
+    return await bringUp({ options, manifests, run, undo });
   } catch (caught) {
-    await stop();
+    await undo.run().catch((failure: unknown) => {
+      options.log.error({ component: "local" }, `not all was taken back: ${MeshError.from(failure).message}`);
+    });
     throw caught;
   }
 }
 
 interface BringUp {
   readonly options: LocalClusterOptions;
-  readonly user: readonly Manifest[];
-  readonly run: { readonly id: string; readonly path: string };
-  readonly undo: (() => Promise<void> | void)[];
-  readonly stop: () => Promise<void>;
+  readonly manifests: readonly Manifest[];
+  readonly run: RunFolder;
+  readonly undo: UndoList;
 }
 
-async function bringUp(context: BringUp): Promise<LocalCluster> {
-  const { options, run, undo, stop } = context;
+async function bringUp({ options, manifests, run, undo }: BringUp): Promise<LocalCluster> {
   const progress = options.onProgress ?? (() => undefined);
   const ports = await openPorts(options.publish, undo);
   progress("making the node's network");
-  createNodeNetwork(run.id);
-  const system = await prepareSystem(context);
-  undo.push(() => system.host.stop());
+  undo.add(createNodeNetwork(namespaceName(run.id, "node")));
+  const system = await prepareSystem({
+    manifests,
+    folders: options.manifests,
+    run,
+    projectFolder: PROJECT_FOLDER,
+    images: options.images ?? {},
+    workloadCertificateTtl: options.workloadCertificateTtl,
+    onFailure: options.onFailure ?? (() => undefined),
+    log: options.log,
+  });
+  const force = options.forceSignal ?? new AbortController().signal;
+  undo.add(() => system.host.stop(force));
+  const targets = options.publish.map((request) => targetOf(request, system.services));
 
   progress("starting the control plane and the injector");
-  const [controlPlane, injector, gateway] = system.pods;
-  if (controlPlane === undefined || injector === undefined || gateway === undefined) {
-    throw new LocalError("bad_manifest", "local/system.yaml lacks one of its Deployments");
-  }
-  await startAll(system.host, [controlPlane, injector], options.signal);
-  undo.push(() => system.admission.close());
-
+  await runAll(system, system.firstPods, options);
+  undo.add(() => system.admission.close());
   progress("starting the gateway and the pods");
-  const admitted: PlannedPod[] = [gateway];
-  for (const pod of planPods(context.user, Math.random)) {
-    admitted.push(await system.admission.admit(pod, system.namespaceLabels(pod.namespace)));
-  }
-  await startAll(system.host, admitted, options.signal, progress);
-  for (const [index, port] of ports.entries()) port.forwardTo(targetOf(options.publish[index], system.services));
+  await runAll(system, await admitAll(system), options, progress);
+  for (const [index, target] of targets.entries()) ports[index]?.forwardTo(target);
   return {
     pods: system.host.pods,
     authorityFolder: system.authorityFolder,
+    logFolder: system.host.podsFolder,
     published: options.publish.map(({ service }, index) => ({ service, hostPort: ports[index]?.port ?? 0 })),
-    stop,
+    stop: () => undo.run(),
   };
 }
 
-async function openPorts(
-  requests: readonly PublishRequest[],
-  undo: BringUp["undo"],
-): Promise<readonly PublishedPort[]> {
+async function openPorts(requests: readonly PublishRequest[], undo: UndoList): Promise<readonly PublishedPort[]> {
   const ports: PublishedPort[] = [];
   for (const { hostPort } of requests) {
     const port = await publishPort(hostPort);
     ports.push(port);
-    undo.push(() => port.close());
+    undo.add(() => port.close());
   }
   return ports;
 }
 
-interface System {
-  readonly host: PodHost;
-  readonly pods: readonly PlannedPod[];
-  readonly services: readonly LocalService[];
-  readonly admission: Admission;
-  readonly authorityFolder: string;
-  readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
-}
-
-async function prepareSystem({ options, user, run }: BringUp): Promise<System> {
-  const folders = systemFolders(run.path, options.manifests);
-  const authority = await prepareAuthority(folders.authority, options.log);
-  const tokens = await prepareTokens(folders.jwks);
-  const manifests = [
-    ...systemManifests(readFileSync(join(PROJECT_FOLDER, "local/system.yaml"), "utf8"), {
-      folders,
-      workloadCertificateTtl: options.workloadCertificateTtl,
-    }),
-    ...user,
-  ];
-  const plan = createAddressPlan();
-  const services = createServices(manifests, plan);
-  const serving = authority.signServing({ dnsNames: [WEBHOOK_NAME], lifetimeMs: WEBHOOK_CERTIFICATE_MS });
-  const roots = authority.roots().join("");
-  const host = new PodHost({
-    runId: run.id,
-    folder: run.path,
-    plan,
-    services,
-    tokens,
-    projectFolder: PROJECT_FOLDER,
-    images: { ...DEFAULT_IMAGES, ...options.images },
-    node: process.execPath,
-    log: options.log,
-    findFiles: (namespace, kind, name) => {
-      if (kind === "ConfigMap" && name === "istio-ca-root-cert") return { "root-cert.pem": roots };
-      if (kind === "Secret" && name === "sidecar-injector-tls" && namespace === CONTROL_PLANE_NAMESPACE) {
-        return { "tls.crt": serving.certificateChainPem, "tls.key": serving.privateKeyPem };
-      }
-      return undefined;
-    },
-  });
-  const labels = collectNamespaceLabels(manifests);
-  return {
-    host,
-    services,
-    authorityFolder: folders.authority,
-    pods: planPods(manifests.slice(0, manifests.length - user.length), Math.random),
-    admission: prepareAdmission(services, roots),
-    namespaceLabels: (namespace) => labels.get(namespace) ?? {},
-  };
-}
-
-const WEBHOOK_NAME = `${WEBHOOK_SERVICE}.${CONTROL_PLANE_NAMESPACE}.svc`;
-
-function systemFolders(runPath: string, manifests: readonly string[]) {
-  const folders = {
-    manifests: manifests.map((folder) => resolve(folder)),
-    cluster: join(runPath, "cluster"),
-    authority: join(runPath, "ca"),
-    jwks: join(runPath, "jwks"),
-    webhookCertificate: join(runPath, "webhook"),
-  };
-  for (const folder of [folders.cluster, folders.authority, folders.jwks])
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const folder of [folders.cluster, folders.jwks]) chmodSync(folder, 0o755);
-  return folders;
-}
-
-/** The root is made here, so that pods can be given it before the control plane runs; then it is the control plane's. */
-async function prepareAuthority(folder: string, log: Logger): Promise<Authority> {
-  const trustDomain = parseTrustDomain("cluster.local");
-  const authority = await openAuthority({ directory: folder, trustDomain, clock: systemClock, log });
-  const entries = readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name));
-  giveTo(SYSTEM_UID, folder, ...entries);
-  return authority;
-}
-
-async function prepareTokens(folder: string): Promise<TokenSigner> {
-  const tokens = await createTokenSigner();
-  writeFileSync(join(folder, "jwks.json"), tokens.jwks, { mode: 0o644 });
-  return tokens;
-}
-
-function prepareAdmission(services: readonly LocalService[], rootCertificates: string): Admission {
-  const service = services.find(({ name }) => name === WEBHOOK_SERVICE);
-  return createAdmission({
-    configuration: mutatingWebhookConfiguration({ serviceName: WEBHOOK_SERVICE, rootCertificates }),
-    origin: `https://${service?.clusterIp}:443`,
-    serverName: WEBHOOK_NAME,
-    rootCertificates,
-  });
-}
-
-/** Labels of Namespace manifests; of a namespace that stands twice both count, as after `kubectl label`. */
-function collectNamespaceLabels(manifests: readonly Manifest[]): ReadonlyMap<string, Readonly<Record<string, string>>> {
-  const labels = new Map<string, Readonly<Record<string, string>>>();
-  for (const manifest of manifests) {
-    if (manifest.kind !== "Namespace") continue;
-    labels.set(manifest.name, { ...labels.get(manifest.name), ...manifest.labels });
+function targetOf(request: PublishRequest, services: readonly LocalService[]) {
+  const service = services.find(({ name, namespace }) => `${name}.${namespace}` === request.service);
+  const known = services
+    .filter(({ clusterIp }) => clusterIp !== "None")
+    .map(({ name, namespace }) => `${name}.${namespace}`);
+  if (service === undefined || service.clusterIp === "None") {
+    throw new LocalError(
+      "bad_manifest",
+      `there is no Service ${request.service} to publish; there are ${known.join(", ")}`,
+    );
   }
-  return labels;
+  if (service.ports.some(({ port }) => port === request.port)) return { ip: service.clusterIp, port: request.port };
+  const ports = service.ports.map(({ port }) => port).join(", ");
+  throw new LocalError("bad_manifest", `the Service ${request.service} has no port ${request.port}; it has ${ports}`);
 }
 
-async function startAll(
-  host: PodHost,
+/** As the API server would, one after the other. */
+async function admitAll(system: System): Promise<readonly PlannedPod[]> {
+  const admitted: PlannedPod[] = [];
+  for (const pod of system.otherPods) {
+    admitted.push(await system.admission.admit(pod, system.namespaceLabels(pod.namespace)));
+  }
+  return admitted;
+}
+
+async function runAll(
+  { host }: System,
   planned: readonly PlannedPod[],
-  signal: AbortSignal,
+  options: LocalClusterOptions,
   progress: (step: string) => void = () => undefined,
 ): Promise<void> {
-  const started = await Promise.all(planned.map((pod) => host.start(pod)));
+  const limits = { readyWithinMs: options.readyWithinMs ?? READY_WITHIN_MS, signal: options.signal };
   let ready = 0;
   await Promise.all(
-    started.map(async (pod) => {
-      await host.whenReady(pod, READY_WITHIN_MS, signal);
+    planned.map(async (pod) => {
+      await host.run(pod, limits);
       ready += 1;
-      progress(`${ready} of ${started.length} pods are ready`);
+      progress(`${ready} of ${planned.length} pods are ready`);
     }),
   );
-}
-
-function targetOf(request: PublishRequest | undefined, services: readonly LocalService[]) {
-  const service = services.find(({ name, namespace }) => `${name}.${namespace}` === request?.service);
-  if (request === undefined || service === undefined) {
-    throw new LocalError("bad_manifest", `there is no Service ${request?.service} to publish`);
-  }
-  return { ip: service.clusterIp, port: request.port };
+  // One that is ready as soon as it is started may have ended meanwhile.
+  await Promise.all(host.pods.map((pod) => pod.readiness()));
 }

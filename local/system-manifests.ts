@@ -9,7 +9,6 @@ export interface SystemFolders {
   readonly cluster: string;
   readonly authority: string;
   readonly jwks: string;
-  readonly webhookCertificate: string;
 }
 
 export interface SystemOptions {
@@ -20,6 +19,8 @@ export interface SystemOptions {
 
 /** The Service of the injection webhook, and the name in its certificate. */
 export const WEBHOOK_SERVICE = "sidecar-injector";
+/** The Secret with that certificate. */
+export const WEBHOOK_SECRET = "sidecar-injector-tls";
 export const CONTROL_PLANE_NAMESPACE = "istio-system";
 
 /** What an installation of Entente puts into a cluster: the control plane, the injector and the default gateway. */

@@ -1,0 +1,181 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { request } from "undici";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type Leftovers, listLeftovers } from "../local/leftovers-fixture.ts";
+
+const FOLDER = mkdtempSync(join(tmpdir(), "entente-test-"));
+const HTTP_ECHO = `
+apiVersion: v1
+kind: Pod
+metadata: { name: alone, namespace: default, labels: { app: alone } }
+spec:
+  containers:
+  - { name: app, image: wardviaene/http-echo, env: [{ name: TEXT, value: alone }], ports: [{ containerPort: 8080 }] }
+`;
+chmodSync(FOLDER, 0o755);
+const running = new Set<ChildProcess>();
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Waits for a text in the output, or for the end. */
+  until(text: string): Promise<void>;
+  readonly ended: Promise<number | null>;
+}
+
+function start(args: readonly string[], wrapper: readonly string[] = []): Run {
+  const [program = "", ...rest] = [...wrapper, process.execPath, "cli/main.ts", "local", ...args];
+  const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"] });
+  running.add(child);
+  let text = "";
+  const waiting = new Set<() => void>();
+  const notify = (): void => {
+    for (const check of waiting) check();
+  };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+      notify();
+    });
+  }
+  const ended = once(child, "exit").then(([status]: (number | null)[]) => {
+    running.delete(child);
+    notify();
+    return status ?? null;
+  });
+  const until = (wanted: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const check = (): void => {
+        if (text.includes(wanted)) resolve();
+        else if (child.exitCode !== null || child.signalCode !== null)
+          reject(new Error(`ended without "${wanted}":\n${text}`));
+        else return;
+        waiting.delete(check);
+      };
+      waiting.add(check);
+      check();
+    });
+  return { child, output: () => text, until, ended };
+}
+
+async function ask(port: number): Promise<readonly [number, string]> {
+  const { statusCode, body } = await request(`http://127.0.0.1:${port}/`, {
+    headers: { host: "hello-tls.example.com" },
+  });
+  return [statusCode, await body.text()];
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+async function publish(): Promise<{ readonly port: number; readonly args: readonly string[] }> {
+  const port = await freePort();
+  return { port, args: ["--publish", `${port}:istio-ingressgateway.istio-system:80`] };
+}
+
+let before: Leftovers;
+beforeAll(() => {
+  before = listLeftovers();
+});
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+afterAll(() => {
+  spawnSync(process.execPath, ["cli/main.ts", "local", "down"]);
+  rmSync(FOLDER, { recursive: true, force: true });
+});
+
+describe("entente local up", () => {
+  it("runs the example until Ctrl-C, and leaves nothing behind", async () => {
+    const { port, args } = await publish();
+    const run = start(["up", "-f", "examples/hello-tls", "--keep", ...args]);
+    await run.until("Ctrl-C ends it.");
+    // Proxies know of ready pods a moment after they are ready, here as in any cluster.
+    await expect.poll(() => ask(port)).toEqual([200, "hello world !!!\n\n"]);
+    expect(run.output()).toMatch(/ns1 +hello-tls-\S+ +10\.244\.\S+ +yes/);
+    expect(run.output()).toMatch(/legacy +end-tls-\S+ +10\.244\.\S+ +no/);
+    run.child.kill("SIGINT");
+    expect(await run.ended).toBe(0);
+    expect(listLeftovers()).toEqual(before);
+  });
+
+  it("interrupted while it starts, leaves nothing behind", async () => {
+    const { args } = await publish();
+    const run = start(["up", "-f", "examples/hello-tls", ...args]);
+    await run.until("starting the control plane");
+    run.child.kill("SIGINT");
+    await run.ended;
+    expect(listLeftovers()).toEqual(before);
+  });
+
+  it("killed, takes its containers with it, and the next run cleans up what is left", async () => {
+    const { args } = await publish();
+    const run = start(["up", "-f", "examples/hello-tls", "--keep", ...args]);
+    await run.until("Ctrl-C ends it.");
+    run.child.kill("SIGKILL");
+    await run.ended;
+    await expect.poll(() => listLeftovers().processes).toEqual(before.processes);
+    expect(listLeftovers().namespaces.length).toBeGreaterThan(before.namespaces.length);
+    const down = start(["down"]);
+    expect(await down.ended).toBe(0);
+    expect(down.output()).toContain("cleaned up after 1 run");
+    expect(listLeftovers()).toEqual(before);
+  });
+
+  it("that is not run as root says so and changes nothing", async () => {
+    const run = start(
+      ["up", "-f", "examples/hello-tls"],
+      ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+    );
+    expect(await run.ended).toBe(1);
+    expect(run.output()).toContain("needs root");
+    expect(listLeftovers()).toEqual(before);
+  });
+
+  it("with its port in use says which, and leaves nothing behind", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const run = start(["up", "-f", "examples/hello-tls", "--publish", `${port}:istio-ingressgateway.istio-system:80`]);
+    expect(await run.ended).toBe(1);
+    expect(run.output()).toContain(`port ${port} of 127.0.0.1 is in use`);
+    server.close();
+    expect(listLeftovers()).toEqual(before);
+  });
+
+  it.each([
+    {
+      name: "an image that no program stands for",
+      text: HTTP_ECHO.replace("wardviaene/http-echo", "nginx:1.27"),
+      message: "--image nginx=FILE.ts",
+    },
+    {
+      name: "a pod whose application has the proxy's user",
+      text: HTTP_ECHO.replace("spec:", "spec:\n  securityContext: { runAsUser: 1337 }").replace(
+        "labels: {",
+        'labels: { "sidecar.istio.io/inject": "true",',
+      ),
+      message: "1337",
+    },
+    { name: "malformed YAML", text: "kind: [", message: "pods.yaml:" },
+  ])("$name is refused with a reason, and leaves nothing behind", async ({ text, message }) => {
+    writeFileSync(join(FOLDER, "pods.yaml"), text);
+    const { args } = await publish();
+    const run = start(["up", "-f", FOLDER, ...args]);
+    expect(await run.ended).toBe(1);
+    expect(run.output()).toContain(message);
+    expect(listLeftovers()).toEqual(before);
+  });
+});

@@ -1,0 +1,68 @@
+import { dirname } from "node:path";
+import { formatContainerCommand, type Mount, PROJECT_MOUNT } from "./container-command.ts";
+import { containerEnvironment, expandVariables, PROGRAM_PATH } from "./container-environment.ts";
+import { type ImageTable, mountedFile, resolveImage } from "./images.ts";
+import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
+import { containerMounts, type PodVolumes } from "./pod-volumes.ts";
+
+/** What the containers of a pod share. */
+export interface PodSurroundings {
+  readonly manifest: PodManifest;
+  readonly ip: string;
+  /** The pod's network namespace. */
+  readonly namespace: string;
+  readonly volumes: PodVolumes;
+  readonly hostsFile: string;
+  readonly resolverFile: string;
+  readonly projectFolder: string;
+  readonly images: ImageTable;
+  /** The program that runs images: this process's own Node. */
+  readonly node: string;
+}
+
+/** A container as a process: its command line and its environment. */
+export interface ContainerSpec {
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Users of applications that do not say who they are. */
+const NOBODY = 65_534;
+
+/** Works out how a container runs on this machine. `stage` is an empty folder of its own. */
+export function createContainerSpec(container: ContainerManifest, pod: PodSurroundings, stage: string): ContainerSpec {
+  const { manifest, projectFolder } = pod;
+  const project = { source: projectFolder, target: PROJECT_MOUNT };
+  const node = mountedFile(pod.node, project);
+  const image = mountedFile(resolveImage(container.image, pod.images), project);
+  const given = containerEnvironment(container, manifest, pod.ip);
+  const environment = { ...given, PATH: (given["PATH"] ?? PROGRAM_PATH).concat(":", dirname(node.path)) };
+  const context = { ...withoutNull(manifest.spec.securityContext), ...withoutNull(container.securityContext) };
+  const uid = context.runAsUser ?? NOBODY;
+  // As in a cluster: `command` stands for the image's own program, `args` are added to either.
+  const program = container.command?.length ? [...container.command] : [node.path, image.path];
+  const words = [...program, ...(container.args ?? [])].map((word) => expandVariables(word, environment));
+  const readOnly = { isFile: false, isReadOnly: true };
+  const mounts: readonly Mount[] = [
+    { ...project, ...readOnly },
+    ...[node, image].flatMap(({ mount }) => (mount === undefined ? [] : [{ ...mount, ...readOnly }])),
+    { source: pod.hostsFile, target: "/etc/hosts", isFile: true, isReadOnly: true },
+    { source: pod.resolverFile, target: "/etc/resolv.conf", isFile: true, isReadOnly: true, isOptional: true },
+    ...containerMounts(container, manifest, pod.volumes),
+  ];
+  const command = formatContainerCommand({
+    namespace: pod.namespace,
+    stage,
+    uid,
+    gid: context.runAsGroup ?? uid,
+    capabilities: context.capabilities?.add ?? [],
+    mounts,
+    program: words,
+  });
+  return { command, environment };
+}
+
+/** What is written as null says nothing, so that the pod's own word counts. */
+function withoutNull(context: PodManifest["spec"]["securityContext"]): NonNullable<typeof context> {
+  return Object.fromEntries(Object.entries(context ?? {}).filter(([, value]) => value !== null));
+}

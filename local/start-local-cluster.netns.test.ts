@@ -1,0 +1,115 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Leftovers, listLeftovers } from "./leftovers-fixture.ts";
+import { createTestFolder, findPod, type TestFolder } from "./test-cluster-fixture.ts";
+
+const CONTAINER = "{ name: app, image: test/program, ports: [{ containerPort: 8080 }] }";
+
+function pod(spec: string): string {
+  return `apiVersion: v1\nkind: Pod\nmetadata: { name: one, namespace: here, labels: { app: one } }\nspec: ${spec}\n`;
+}
+
+let before: Leftovers;
+let test: TestFolder;
+beforeAll(() => {
+  before = listLeftovers();
+});
+beforeEach(() => {
+  test = createTestFolder();
+});
+afterEach(() => {
+  test.remove();
+});
+afterAll(() => {
+  expect(listLeftovers()).toEqual(before);
+});
+
+describe("a start that fails", () => {
+  it.each([
+    {
+      name: "a container that ends",
+      spec: `{ containers: [{ name: app, image: test/program, args: [fail, its, own, words] }] }`,
+      message: /container app of Pod\/one\.here ended with 3; its last words:\n\s+fail its own words/,
+    },
+    {
+      name: "an init container that fails",
+      spec: `{ initContainers: [{ name: first, image: test/program, args: [fail] }], containers: [${CONTAINER}] }`,
+      message: /container first of Pod\/one\.here ended with 3/,
+    },
+    {
+      name: "a pod that does not become ready",
+      spec: `{ containers: [{ name: app, image: test/program, readinessProbe: { httpGet: { path: /unready, port: 8080 } } }] }`,
+      message: /Pod\/one\.here was not ready after 6 s: container app: GET \S+\/unready answered 503[\s\S]+serve/,
+    },
+    {
+      name: "an init container that never ends",
+      spec: `{ initContainers: [{ name: first, image: test/program, args: [hang] }], containers: [${CONTAINER}] }`,
+      message: /not ready after 6 s: init container first has not ended/,
+    },
+    {
+      name: "an image that nothing stands for",
+      spec: "{ containers: [{ name: app, image: nginx }] }",
+      message: /--image nginx=FILE\.ts/,
+    },
+    {
+      name: "a mount that this machine has no place for",
+      spec: `{ containers: [{ name: app, image: test/program, volumeMounts: [{ name: v, mountPath: /nowhere/at/all }] }], volumes: [{ name: v, emptyDir: {} }] }`,
+      message: /container app: \/nowhere\/at\/all does not exist on this machine/,
+    },
+    {
+      name: "a part of a volume",
+      spec: `{ containers: [{ name: app, image: test/program, volumeMounts: [{ name: v, mountPath: /tmp/x, subPath: y }] }], volumes: [{ name: v, emptyDir: {} }] }`,
+      message: /subPath cannot be given on one machine/,
+    },
+  ])("because of $name says so, and leaves nothing behind", async ({ spec, message }) => {
+    test.write(pod(spec));
+    await expect(test.start({ readyWithinMs: 6000 })).rejects.toThrow(message);
+    expect(listLeftovers()).toEqual(before);
+  });
+
+  it("because it is interrupted ends at once, also while an init container hangs", async () => {
+    test.write(
+      pod(`{ initContainers: [{ name: first, image: test/program, args: [hang] }], containers: [${CONTAINER}] }`),
+    );
+    const interrupted = new AbortController();
+    const reason = new Error("enough");
+    const start = test.start({
+      signal: interrupted.signal,
+      onProgress: (step) => {
+        if (step.startsWith("1 of")) interrupted.abort(reason);
+      },
+    });
+    await expect(start).rejects.toBe(reason);
+    expect(listLeftovers()).toEqual(before);
+  });
+});
+
+describe("a container that ends later", () => {
+  it("is told of, its pod gets no requests, and gets them again once it was started again", async () => {
+    test.write(`${pod(`{ containers: [${CONTAINER}] }`)}---
+kind: Service
+metadata: { name: one, namespace: here }
+spec: { selector: { app: one }, ports: [{ port: 80, targetPort: 8080 }] }
+`);
+    const failures: string[] = [];
+    const cluster = await test.start({ onFailure: (message) => failures.push(message) });
+    try {
+      const one = findPod(cluster, "one");
+      const elsewhere = findPod(cluster, "istio-ingressgateway");
+      const ask = async (): Promise<number | null> =>
+        (await elsewhere.exec(["curl", "-sS", "-m", "3", "http://one.here/"])).status;
+      expect(await ask()).toBe(0);
+      await one.exec(["curl", "-s", "http://127.0.0.1:8080/crash"]);
+      await expect
+        .poll(() => failures)
+        .toEqual([expect.stringContaining("container app of Pod/one.here ended with 7")]);
+      expect(await ask()).toBe(7);
+      one.startContainer("app");
+      await expect.poll(ask).toBe(0);
+      await one.stopContainer("app", "SIGKILL");
+      expect(await ask()).toBe(7);
+      expect(failures.length).toBe(1);
+    } finally {
+      await cluster.stop();
+    }
+  });
+});

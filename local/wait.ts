@@ -1,0 +1,24 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Readiness } from "./container-readiness.ts";
+
+const POLL_MS = 50;
+
+/** Asks until the answer is yes; rejects with the signal's reason. */
+export async function pollUntilReady(ask: () => Promise<Readiness>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const readiness = await ask();
+    if (readiness.kind === "ready") return;
+    await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** What the promise gives, unless the signal aborts first: then its reason is thrown. */
+export function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
