@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { formatContainerCommand, isPrivatePath, normalizeTarget } from "./container-command.ts";
 import { containerEnvironment, expandVariables } from "./container-environment.ts";
@@ -15,6 +16,7 @@ describe("a container's command line", () => {
     uid: 1337,
     gid: 1337,
     capabilities: ["NET_ADMIN"],
+    ownerPid: 77,
     program: ["node", "main.ts", "a b"],
   });
   const script = command[6] ?? "";
@@ -27,6 +29,15 @@ describe("a container's command line", () => {
     expect(command.slice(-3)).toEqual(["node", "main.ts", "a b"]);
   });
 
+  it("is ended with its owner, and does not begin when the owner has ended", () => {
+    const end = command.slice(command.indexOf("--pdeathsig=KILL"));
+    expect(end).toEqual(["--pdeathsig=KILL", "--", "sh", "-c", end[4], "77", "node", "main.ts", "a b"]);
+    const run = (owner: number) =>
+      spawnSync("sh", ["-c", end[4] ?? "", String(owner), "echo", "runs"], { encoding: "utf8" });
+    expect(run(process.pid).stdout).toBe("runs\n");
+    expect(run(1).stdout).toBe("");
+  });
+
   it("mounts under the private /run, over what exists elsewhere, whatever characters a path has", () => {
     expect(script).toContain(`mkdir -p "$stage"'/run/secrets/tokens'`);
     expect(script).toContain(`mount --bind '/tmp/it'\\''s' "$stage"'/run/secrets/tokens'`);
@@ -37,7 +48,7 @@ describe("a container's command line", () => {
 
   it("puts a mount upon another after it, and hides the sources last", () => {
     const lines = formatContainerCommand({
-      ...{ namespace: "n", stage: "/s", uid: 1, gid: 1, capabilities: [], program: ["true"] },
+      ...{ namespace: "n", stage: "/s", uid: 1, gid: 1, capabilities: [], ownerPid: 1, program: ["true"] },
       mounts: ["/tmp/a/b", "/tmp", "/tmp/a"].map((target) => ({
         ...{ source: `/from${target}`, target, isFile: false, isReadOnly: false },
       })),

@@ -11,6 +11,8 @@ export interface ContainerCommandInput {
   readonly gid: number;
   /** Linux capabilities that are left, such as `NET_ADMIN`; none for most. */
   readonly capabilities: readonly string[];
+  /** The process that the container must not outlive. */
+  readonly ownerPid: number;
   readonly program: readonly string[];
 }
 
@@ -61,10 +63,17 @@ export function formatContainerCommand(input: ContainerCommandInput): readonly s
     `--inh-caps=${capabilities}`,
     `--bounding-set=${capabilities}`,
     "--no-new-privs",
-    "--pdeathsig=KILL",
-    "--",
+    ...endWith(input.ownerPid),
   ];
   return ["ip", "netns", "exec", namespace, "sh", "-c", formatScript(input), "sh", ...setpriv, ...input.program];
+}
+
+/**
+ * The end of a setpriv command: from here on the kernel ends the process with its parent, and if the parent has ended
+ * before (then it has another one), the process does not begin.
+ */
+export function endWith(ownerPid: number): readonly string[] {
+  return ["--pdeathsig=KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', String(ownerPid)];
 }
 
 /**

@@ -18,6 +18,8 @@ export interface PodSurroundings {
   readonly images: ImageTable;
   /** The program that runs images: this process's own Node. */
   readonly node: string;
+  /** The process that no container outlives. */
+  readonly ownerPid: number;
 }
 
 /** A container as a process: its command line and its environment. */
@@ -57,6 +59,7 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
     gid: context.runAsGroup ?? uid,
     capabilities: context.capabilities?.add ?? [],
     mounts,
+    ownerPid: pod.ownerPid,
     program: words,
   });
   return { command, environment };

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { endWith } from "./container-command.ts";
 
 export interface ExecResult {
   /** `null`: ended by a signal, or could not be started. */
@@ -26,7 +27,7 @@ const SCRIPT = [
   'mount --bind "$1" /etc/hosts',
   'if [ -e /etc/resolv.conf ]; then mount --bind "$2" /etc/resolv.conf; fi',
   "shift 2",
-  'exec setpriv --pdeathsig=KILL -- "$@"',
+  'exec setpriv "$@"',
 ].join("\n");
 
 /** Runs a command in a pod's network and with its names, as `kubectl exec` into a root container would. */
@@ -36,7 +37,18 @@ export function execInPod(
   options: ExecOptions = {},
 ): Promise<ExecResult> {
   const files = [target.hostsFile, target.resolverFile];
-  const args = ["netns", "exec", target.namespace, "sh", "-c", SCRIPT, "sh", ...files, ...command];
+  const args = [
+    "netns",
+    "exec",
+    target.namespace,
+    "sh",
+    "-c",
+    SCRIPT,
+    "sh",
+    ...files,
+    ...endWith(process.pid),
+    ...command,
+  ];
   return new Promise((resolve) => {
     const child = spawn("ip", args, {
       stdio: ["ignore", "pipe", "pipe"],

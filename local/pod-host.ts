@@ -134,6 +134,7 @@ export class PodHost {
         projectFolder,
         images,
         node,
+        ownerPid: process.pid,
       },
       network,
       folder: podFolder,
