@@ -80,7 +80,7 @@ const FENCED: readonly { readonly what: RegExp; readonly allowed: RegExp; readon
     allowed: /^(ca-agent\/x509\/|proxy\/tls\/(csr\.ts|node-forge-asn1\.d\.ts)$)/,
   },
   { name: "koffi", what: /^koffi$/, allowed: /^(proxy\/capture\/original-destination|local\/network-namespace)\.ts$/ },
-  { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector)\// },
+  { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector|local)\// },
   { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },
   { name: "http-proxy", what: /^http-proxy$/, allowed: /^(proxy\/gateway|bench)\// },
   { name: "jose", what: /^jose$/, allowed: /^(ca-agent\/workload-auth|local|examples\/http-echo)\// },
