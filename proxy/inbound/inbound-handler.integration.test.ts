@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { mintRoot } from "../../mesh/identity/mint-certificate.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
@@ -225,6 +226,47 @@ describe("clients that prove nothing", () => {
     expect(side.pending.size).toBeLessThanOrEqual(20);
     expect(side.recorder.refusals.every(({ reason }) => reason === "too_many_pending")).toBe(true);
     for (const socket of silent) socket.destroy();
+  });
+});
+
+describe("floods", () => {
+  it("2,000 idle connections do not keep a real client out, and leave nothing behind", async () => {
+    const { side } = await startSide("STRICT", { pendingLimit: 256 });
+    const idle: Socket[] = [];
+    for (let batch = 0; batch < 20; batch += 1) {
+      const opened = Array.from({ length: 100 }, () => connectClient(cleanup, side.port));
+      await Promise.all(opened.map((socket) => once(socket, "connect")));
+      idle.push(...opened);
+    }
+    expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
+    expect(side.pending.size).toBeLessThanOrEqual(256);
+    for (const socket of idle) socket.destroy();
+    await expect.poll(() => side.pending.size).toBe(0);
+    await side.registry.whenEmpty();
+  });
+
+  it("a ClientHello of 64 KB over many records is refused, and costs no more than its time", async () => {
+    const { side, echo } = await startSide("PERMISSIVE", { limits: { handshakeTimeoutMs: 500 } });
+    const client = connectClient(cleanup, side.port);
+    const record = Buffer.concat([Buffer.from("1603014000", "hex"), Buffer.alloc(16_384, 1)]);
+    client.write(Buffer.concat([record, record, record, record]));
+    await readAll(client);
+    expect((await side.recorder.nextRefusal()).stage).toBe("handshake");
+    expect(echo.connections()).toBe(0);
+    expect(side.pending.size).toBe(0);
+  });
+
+  it("a client that sends one byte at a time is served if it is honest", async () => {
+    const { side } = await startSide("PERMISSIVE");
+    const hello = clientHelloWithoutAlpn();
+    const client = connectClient(cleanup, side.port);
+    client.setNoDelay(true);
+    for (const byte of hello) {
+      client.write(Buffer.from([byte]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    client.end();
+    expect((await readAll(client)).text).toBe(hello.toString("latin1"));
   });
 });
 
