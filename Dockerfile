@@ -4,9 +4,8 @@ ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /src
-# The runtime that npm scripts bring along for development is not needed where Node 24 is already there.
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=optional && npm install --no-save --ignore-scripts "@esbuild/linux-$(node -p process.arch)@$(node -p "require('esbuild/package.json').version")"
+RUN npm install --no-save --loglevel=error
 COPY . .
 RUN node scripts/bundle.ts
 

@@ -18,6 +18,12 @@ spec:
   - { name: app, image: wardviaene/http-echo, env: [{ name: TEXT, value: alone }], ports: [{ containerPort: 8080 }] }
 `;
 chmodSync(FOLDER, 0o755);
+const DEAF = `
+apiVersion: v1
+kind: Pod
+metadata: { name: deaf, namespace: default }
+spec: { containers: [{ name: app, image: deaf }] }
+`;
 const running = new Set<ChildProcess>();
 
 interface Run {
@@ -103,6 +109,7 @@ describe("entente local up", () => {
     await run.until("Ctrl-C ends it.");
     // Proxies know of ready pods a moment after they are ready, here as in any cluster.
     await expect.poll(() => ask(port)).toEqual([200, "hello world !!!\n\n"]);
+    expect(run.output()).toContain(`curl -H 'Host: hello-tls.example.com' http://127.0.0.1:${port}/`);
     expect(run.output()).toMatch(/ns1 +hello-tls-\S+ +10\.244\.\S+ +yes/);
     expect(run.output()).toMatch(/legacy +end-tls-\S+ +10\.244\.\S+ +no/);
     run.child.kill("SIGINT");
@@ -116,6 +123,22 @@ describe("entente local up", () => {
     await run.until("starting the control plane");
     run.child.kill("SIGINT");
     await run.ended;
+    expect(listLeftovers()).toEqual(before);
+  });
+
+  it("does not wait for a container that ignores its end when Ctrl-C comes twice", async () => {
+    writeFileSync(
+      join(FOLDER, "deaf.mjs"),
+      'process.on("SIGTERM", () => undefined); setInterval(() => undefined, 1000);',
+    );
+    writeFileSync(join(FOLDER, "pods.yaml"), DEAF);
+    const { args } = await publish();
+    const run = start(["up", "-f", FOLDER, "--keep", "--image", `deaf=${join(FOLDER, "deaf.mjs")}`, ...args]);
+    await run.until("Ctrl-C ends it.");
+    run.child.kill("SIGINT");
+    await run.until("again to force it");
+    run.child.kill("SIGINT");
+    expect(await run.ended).toBe(0);
     expect(listLeftovers()).toEqual(before);
   });
 

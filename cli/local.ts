@@ -90,7 +90,9 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
 async function show(cluster: LocalCluster, keep: boolean, context: CommandContext): Promise<void> {
   context.stdout(formatPods(cluster));
   for (const { hostPort, service } of cluster.published) {
-    context.stdout(`${service} answers on http://127.0.0.1:${hostPort}/\n`);
+    const url = `http://127.0.0.1:${hostPort}/`;
+    context.stdout(`${service} answers on ${url}\n`);
+    for (const host of cluster.gatewayHosts) context.stdout(`  curl -H 'Host: ${host}' ${url}\n`);
   }
   if (!keep) return;
   context.stdout(`The containers' logs are in ${cluster.logFolder}\nCtrl-C ends it.\n`);

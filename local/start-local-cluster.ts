@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Logger } from "../mesh/runtime.ts";
+import { gatewayHosts } from "./gateway-hosts.ts";
 import type { ImageTable } from "./images.ts";
 import { LocalError } from "./local-error.ts";
 import type { LocalPod } from "./local-pod.ts";
@@ -52,6 +53,8 @@ export interface LocalCluster {
   /** A folder a pod, with a file a container. */
   readonly logFolder: string;
   readonly published: readonly { readonly hostPort: number; readonly service: string }[];
+  /** Host names that the gateway serves. */
+  readonly gatewayHosts: readonly string[];
   /** Ends everything and leaves nothing; may be called more than once. */
   stop(): Promise<void>;
 }
@@ -118,6 +121,7 @@ async function bringUp({ options, manifests, run, undo }: BringUp): Promise<Loca
     authorityFolder: system.authorityFolder,
     logFolder: system.host.podsFolder,
     published: options.publish.map(({ service }, index) => ({ service, hostPort: ports[index]?.port ?? 0 })),
+    gatewayHosts: gatewayHosts(manifests),
     stop: () => undo.run(),
   };
 }
