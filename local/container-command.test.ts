@@ -137,7 +137,13 @@ describe("images", () => {
     { name: "beside the project", file: "/src2/a.ts", path: "/run/entente/files/src2/a.ts", source: "/src2" },
     { name: "of the machine", file: "/root/n/node", path: "/run/entente/files/root/n/node", source: "/root/n" },
   ])("a file $name is found in the container", ({ file, path, source }) => {
-    const mounted = mountedFile(file, { source: "/src", target: "/run/p" });
+    const mounted = mountedFile(file, { source: "/src", target: "/run/p" }, "with its folder");
     expect([mounted.path, mounted.mount?.source]).toEqual([path, source]);
+  });
+
+  it("a program that needs no other file comes alone, whoever may enter its folder", () => {
+    const mounted = mountedFile("/root/n/node", { source: "/src", target: "/run/p" }, "alone");
+    const path = "/run/entente/files/root/n/node";
+    expect(mounted).toEqual({ path, mount: { source: "/root/n/node", target: path, isFile: true } });
   });
 });

@@ -35,8 +35,8 @@ const NOBODY = 65_534;
 export function createContainerSpec(container: ContainerManifest, pod: PodSurroundings, stage: string): ContainerSpec {
   const { manifest, projectFolder } = pod;
   const project = { source: projectFolder, target: PROJECT_MOUNT };
-  const node = mountedFile(pod.node, project);
-  const image = mountedFile(resolveImage(container.image, pod.images), project);
+  const node = mountedFile(pod.node, project, "alone");
+  const image = mountedFile(resolveImage(container.image, pod.images), project, "with its folder");
   const given = containerEnvironment(container, manifest, pod.ip);
   const environment = { ...given, PATH: (given["PATH"] ?? PROGRAM_PATH).concat(":", dirname(node.path)) };
   const context = { ...withoutNull(manifest.spec.securityContext), ...withoutNull(container.securityContext) };
@@ -44,10 +44,9 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
   // As in a cluster: `command` stands for the image's own program, `args` are added to either.
   const program = container.command?.length ? [...container.command] : [node.path, image.path];
   const words = [...program, ...(container.args ?? [])].map((word) => expandVariables(word, environment));
-  const readOnly = { isFile: false, isReadOnly: true };
   const mounts: readonly Mount[] = [
-    { ...project, ...readOnly },
-    ...[node, image].flatMap(({ mount }) => (mount === undefined ? [] : [{ ...mount, ...readOnly }])),
+    { ...project, isFile: false, isReadOnly: true },
+    ...[node, image].flatMap(({ mount }) => (mount === undefined ? [] : [{ ...mount, isReadOnly: true }])),
     { source: pod.hostsFile, target: "/etc/hosts", isFile: true, isReadOnly: true },
     { source: pod.resolverFile, target: "/etc/resolv.conf", isFile: true, isReadOnly: true, isOptional: true },
     ...containerMounts(container, manifest, pod.volumes),

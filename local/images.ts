@@ -1,4 +1,4 @@
-import { basename, dirname, isAbsolute, join, relative } from "node:path";
+import { dirname, isAbsolute, join, relative } from "node:path";
 import { LocalError } from "./local-error.ts";
 
 /** A program of this machine that stands for a container image: a TypeScript file, run by this process's own Node. */
@@ -31,17 +31,22 @@ export function resolveImage(image: string, images: ImageTable): string {
   );
 }
 
-/** A file of this machine as a container sees it, and the folder that must be mounted for that. */
+/** A file of this machine as a container sees it, and what must be mounted for that. */
 export interface MountedFile {
   readonly path: string;
-  readonly mount: { readonly source: string; readonly target: string } | undefined;
+  readonly mount: { readonly source: string; readonly target: string; readonly isFile: boolean } | undefined;
 }
 
-/** The project's files are where the project is mounted; any other file brings its own folder along. */
-export function mountedFile(file: string, project: { readonly source: string; readonly target: string }): MountedFile {
+/** The project's files are where the project is mounted. Any other comes alone, or with its folder's other files. */
+export function mountedFile(
+  file: string,
+  project: { readonly source: string; readonly target: string },
+  comes: "alone" | "with its folder",
+): MountedFile {
   if (!isAbsolute(file)) return { path: join(project.target, file), mount: undefined };
   const inProject = relative(project.source, file);
   if (!inProject.startsWith("..")) return { path: join(project.target, inProject), mount: undefined };
-  const target = join("/run/entente/files", dirname(file));
-  return { path: join(target, basename(file)), mount: { source: dirname(file), target } };
+  const path = join("/run/entente/files", file);
+  if (comes === "alone") return { path, mount: { source: file, target: path, isFile: true } };
+  return { path, mount: { source: dirname(file), target: dirname(path), isFile: false } };
 }
