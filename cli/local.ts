@@ -45,6 +45,34 @@ export const localCommand: Command = {
 };
 
 async function up(args: readonly string[], context: CommandContext): Promise<number> {
+  const { options, keep } = parseUp(args);
+  const impatience = watchImpatience(context);
+  try {
+    const cluster = await startLocalCluster({
+      ...options,
+      // What a user should know of the start is told as progress.
+      log: createLogger(context.env["ENTENTE_LOG_LEVEL"] ?? "warn"),
+      onProgress: (step) => context.stderr(`${step} …\n`),
+      onFailure: (message) => context.stderr(`${message}\n`),
+      signal: context.signal,
+      forceSignal: impatience.signal,
+    });
+    try {
+      await show(cluster, keep, context);
+    } finally {
+      await cluster.stop();
+    }
+    return 0;
+  } catch (caught) {
+    if (!context.signal.aborted || caught !== context.signal.reason) throw caught;
+    context.stderr("interrupted while it started; nothing is left of it\n");
+    return 130;
+  } finally {
+    impatience.stop();
+  }
+}
+
+function parseUp(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -63,28 +91,8 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
     publish: values.publish.map(parsePublish),
     images: Object.fromEntries(values.image.map(parseImage)),
     ...(ttl === undefined ? {} : { workloadCertificateTtl: ttl }),
-    // What a user should know of the start is told as progress.
-    log: createLogger(context.env["ENTENTE_LOG_LEVEL"] ?? "warn"),
-    onProgress: (step: string) => context.stderr(`${step} …\n`),
-    onFailure: (message: string) => context.stderr(`${message}\n`),
-    signal: context.signal,
   };
-  const impatience = watchImpatience(context);
-  try {
-    const cluster = await startLocalCluster({ ...options, forceSignal: impatience.signal });
-    try {
-      await show(cluster, values.keep, context);
-    } finally {
-      await cluster.stop();
-    }
-    return 0;
-  } catch (caught) {
-    if (!context.signal.aborted || caught !== context.signal.reason) throw caught;
-    context.stderr("interrupted while it started; nothing is left of it\n");
-    return 130;
-  } finally {
-    impatience.stop();
-  }
+  return { options, keep: values.keep };
 }
 
 async function show(cluster: LocalCluster, keep: boolean, context: CommandContext): Promise<void> {
