@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { PROJECT_MOUNT } from "./container-command.ts";
 import { NETNS_FOLDER } from "./network-namespace.ts";
-import { RUNS_FOLDER } from "./run-folder.ts";
+import { listRuns, RUNS_FOLDER } from "./run-folder.ts";
 
 export interface Leftovers {
   readonly namespaces: readonly string[];
@@ -14,22 +14,34 @@ export interface Leftovers {
   readonly runs: readonly string[];
 }
 
-/** To be compared with what was there before. */
+/** To be compared with what was there before. What belongs to another run that goes on beside this is none. */
 export function listLeftovers(): Leftovers {
+  const others = listRuns().filter(({ ownerPid }) => ownerPid !== undefined && ownerPid !== process.pid);
+  const isLeft = (name: string): boolean => !others.some(({ id }) => name.includes(id));
+  const owners = new Set(others.map(({ ownerPid }) => ownerPid));
   return {
-    namespaces: list(NETNS_FOLDER),
+    namespaces: list(NETNS_FOLDER).filter(isLeft),
     interfaces: spawnSync("ip", ["-o", "link"], { encoding: "utf8" }).stdout,
     rules: spawnSync("iptables-save", { encoding: "utf8" }).stdout.replaceAll(/^#.*$/gm, ""),
     mounts: readFileSync("/proc/self/mounts", "utf8")
       .split("\n")
       .filter((line) => line.includes("entente")),
-    processes: readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && isContainer(pid)),
-    runs: list(RUNS_FOLDER),
+    processes: readdirSync("/proc").filter((pid) => isContainer(pid) && !owners.has(parentOf(pid))),
+    runs: list(RUNS_FOLDER).filter(isLeft),
   };
+}
+
+function parentOf(pid: string): number {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    return 0;
+  }
 }
 
 /** Containers see the project where it is mounted for them; whoever runs a program of theirs does so from there. */
 function isContainer(pid: string): boolean {
+  if (!/^\d+$/.test(pid)) return false;
   try {
     return (
       readFileSync(`/proc/${pid}/mountinfo`, "utf8").includes(` ${PROJECT_MOUNT} `) &&

@@ -43,10 +43,15 @@ export function removeRun(id: string): void {
   }
 }
 
+/** The runs that have a folder or a namespace, and the process that each belongs to while that lives. */
+export function listRuns(): readonly { readonly id: string; readonly ownerPid: number | undefined }[] {
+  const ids = new Set([...list(RUNS_FOLDER), ...list(NETNS_FOLDER).flatMap((name) => runOf(name) ?? [])]);
+  return [...ids].map((id) => ({ id, ownerPid: isOwnerAlive(id) ? Number.parseInt(id, 10) : undefined }));
+}
+
 /** Cleans up after runs whose process is gone. Gives the runs' ids. */
 export function removeStaleRuns(): readonly string[] {
-  const ids = new Set([...list(RUNS_FOLDER), ...list(NETNS_FOLDER).flatMap((name) => runOf(name) ?? [])]);
-  const stale = [...ids].filter((id) => !isOwnerAlive(id));
+  const stale = listRuns().flatMap(({ id, ownerPid }) => (ownerPid === undefined ? [id] : []));
   for (const id of stale) removeRun(id);
   return stale;
 }
