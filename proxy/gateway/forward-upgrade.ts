@@ -34,10 +34,11 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
       joinEnds(socket, upstream);
       forwarding.onSwitched();
     });
+    // http-proxy adds its own listener right after this; the last one runs when that has seen the flag.
+    queueMicrotask(() => outgoing.once("response", showAgain));
     outgoing.once("response", (incoming) => {
       isAnswered = true;
-      // http-proxy would write this answer's body without its framing; the flag tells it to leave the answer alone.
-      Reflect.set(incoming, "upgrade", true);
+      hideFromHttpProxy(incoming);
       forwarding.onAnswered(incoming.statusCode ?? 502);
       relayAnswer(incoming, request, socket);
     });
@@ -53,6 +54,18 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
 export function answerOnSocket(request: IncomingMessage, socket: Socket, answer: GatewayAnswer): void {
   const response = createResponse(request, socket);
   writeAnswer(response, answer, true);
+}
+
+/**
+ * http-proxy would write this answer's body without its framing; the flag tells it to leave the answer alone. It must be
+ * taken back within the same event, because Node looks at it next and would believe in a switch of protocols.
+ */
+function hideFromHttpProxy(incoming: IncomingMessage): void {
+  Reflect.set(incoming, "upgrade", true);
+}
+
+function showAgain(incoming: IncomingMessage): void {
+  Reflect.set(incoming, "upgrade", false);
 }
 
 function relayAnswer(incoming: IncomingMessage, request: IncomingMessage, socket: Socket): void {
