@@ -1,0 +1,157 @@
+import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exportJWK, SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { createJwtAuthenticator } from "./jwt-authenticator.ts";
+
+const ISSUER = "https://kubernetes.default.svc";
+const FOLDER = mkdtempSync(join(tmpdir(), "entente-jwks-"));
+const FILE = join(FOLDER, "jwks.json");
+
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+interface TokenOptions {
+  readonly key?: KeyObject;
+  readonly alg?: string;
+  readonly kid?: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly subject?: string;
+  readonly expires?: string | undefined;
+  readonly claims?: Record<string, unknown>;
+}
+
+async function token(options: TokenOptions = {}): Promise<string> {
+  const jwt = new SignJWT(options.claims ?? {})
+    .setProtectedHeader({ alg: options.alg ?? "ES256", kid: options.kid ?? "ec" })
+    .setIssuer(options.issuer ?? ISSUER)
+    .setAudience(options.audience ?? "istio-ca")
+    .setSubject(options.subject ?? "system:serviceaccount:ns1:default")
+    .setIssuedAt();
+  const expires = "expires" in options ? options.expires : "1h";
+  return await (expires === undefined ? jwt : jwt.setExpirationTime(expires)).sign(options.key ?? ec.privateKey);
+}
+
+async function writeKeys(keys: Readonly<Record<string, KeyObject>>): Promise<void> {
+  const jwks = await Promise.all(Object.entries(keys).map(async ([kid, key]) => ({ ...(await exportJWK(key)), kid })));
+  writeFileSync(FILE, JSON.stringify({ keys: jwks }));
+}
+
+function authenticator(log = new RecordingLogger()) {
+  return createJwtAuthenticator({
+    jwksFile: FILE,
+    issuer: ISSUER,
+    trustDomain: parseTrustDomain("cluster.local"),
+    clock: systemClock,
+    log,
+  });
+}
+
+beforeAll(() => writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey }));
+afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
+
+/** A token made by hand, where a library would refuse to make it. */
+function forge(header: Record<string, unknown>, sign: (input: string) => string): string {
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const nowS = Math.floor(Date.now() / 1000);
+  const payload = {
+    iss: ISSUER,
+    aud: "istio-ca",
+    sub: "system:serviceaccount:ns1:default",
+    iat: nowS,
+    exp: nowS + 600,
+  };
+  const input = `${part(header)}.${part(payload)}`;
+  return `${input}.${sign(input)}`;
+}
+
+describe("service account tokens", () => {
+  it.each([
+    { name: "ES256", options: {} },
+    { name: "RS256", options: { alg: "RS256", kid: "rsa", key: rsa.privateKey } },
+  ])("signed with $name prove the service account", async ({ options }) => {
+    expect(await authenticator().authenticate(await token(options))).toEqual({
+      kind: "authenticated",
+      identity: "spiffe://cluster.local/ns/ns1/sa/default",
+    });
+  });
+
+  const refusals: readonly { name: string; make: () => Promise<string> | string; reason: string }[] = [
+    { name: "expired", make: () => token({ expires: "-1 minute" }), reason: "expired" },
+    { name: "for another audience", make: () => token({ audience: "vault" }), reason: "wrong_audience" },
+    { name: "of another issuer", make: () => token({ issuer: "https://elsewhere" }), reason: "wrong_issuer" },
+    { name: "without an end", make: () => token({ expires: undefined }), reason: "no_expiry" },
+    { name: "unsigned", make: () => forge({ alg: "none" }, () => ""), reason: "unsigned" },
+    {
+      name: "signed with our public key as a secret",
+      make: () => {
+        const secret = ec.publicKey.export({ type: "spki", format: "pem" });
+        return forge({ alg: "HS256", kid: "ec" }, (input) =>
+          createHmac("sha256", secret).update(input).digest("base64url"),
+        );
+      },
+      reason: "algorithm_not_allowed",
+    },
+    {
+      name: "signed by a stranger under a known name",
+      make: () => token({ key: stranger.privateKey }),
+      reason: "bad_signature",
+    },
+    { name: "signed under an unknown name", make: () => token({ kid: "who" }), reason: "unknown_key" },
+    {
+      name: "with its subject changed",
+      make: async () => {
+        const [header = "", payload = "", signature = ""] = (await token()).split(".");
+        const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
+        const changed = { ...claims, sub: "system:serviceaccount:kube-system:admin" };
+        return `${header}.${Buffer.from(JSON.stringify(changed)).toString("base64url")}.${signature}`;
+      },
+      reason: "bad_signature",
+    },
+    { name: "of a user", make: () => token({ subject: "admin" }), reason: "not_a_service_account" },
+    {
+      name: "with a subject of three parts",
+      make: () => token({ subject: "system:serviceaccount:ns1" }),
+      reason: "not_a_service_account",
+    },
+    {
+      name: "with a subject of five parts",
+      make: () => token({ subject: "system:serviceaccount:a:b:c" }),
+      reason: "not_a_service_account",
+    },
+    {
+      name: "whose claims disagree with its subject",
+      make: () => token({ claims: { "kubernetes.io": { namespace: "other", serviceaccount: { name: "default" } } } }),
+      reason: "claims_disagree",
+    },
+    { name: "that is no token", make: () => "not.a.token", reason: "malformed" },
+    { name: "that is too large", make: () => "a".repeat(20_000), reason: "too_large" },
+  ];
+  it.each(refusals)("$name is refused: $reason", async ({ make, reason }) => {
+    expect(await authenticator().authenticate(await make())).toMatchObject({ kind: "refused", reason });
+  });
+});
+
+describe("the file of keys", () => {
+  it("is read again when it changes, and the last good one stays when it is broken", async () => {
+    const log = new RecordingLogger();
+    const believing = authenticator(log);
+    expect((await believing.authenticate(await token())).kind).toBe("authenticated");
+    writeFileSync(FILE, "{ half");
+    expect((await believing.authenticate(await token())).kind).toBe("authenticated");
+    expect(log.find(FILE).length).toBeGreaterThan(0);
+    await writeKeys({ next: stranger.publicKey });
+    expect((await believing.authenticate(await token({ kid: "next", key: stranger.privateKey }))).kind).toBe(
+      "authenticated",
+    );
+    expect(await believing.authenticate(await token())).toMatchObject({ reason: "unknown_key" });
+    await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });
+  });
+});
