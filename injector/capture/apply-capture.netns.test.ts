@@ -8,6 +8,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const NAMESPACE = `entente-test-${process.pid}`;
 
+/** Another user, who may yet read a checkout that lies in a folder of root's. */
+const READS_ALL = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
+const AS_USER_1337 = ["setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", ...READS_ALL];
+
 interface Outcome {
   readonly status: number | null;
   readonly stdout: string;
@@ -122,7 +126,7 @@ describe("entente capture, in a network namespace with real iptables", () => {
   });
 
   it("says who must be root", () => {
-    const outcome = capture(["apply"], ["setpriv", "--reuid", "1337", "--regid", "1337", "--clear-groups"]);
+    const outcome = capture(["apply"], AS_USER_1337);
     expect(outcome.status).toBe(1);
     expect(outcome.stderr).toContain("runs as user 1337 and must be root");
   });
