@@ -1,4 +1,4 @@
-import { X509Certificate as Certificate, constants, type X509Certificate } from "node:crypto";
+import { constants, X509Certificate } from "node:crypto";
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -17,6 +17,7 @@ import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
 import { verifyPeer } from "../mesh/policy/verify-peer.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
+import { readPeerCertificates } from "../proxy/connections/peer-certificates.ts";
 import {
   type ConnectionLimits,
   type ControlPlaneConnections,
@@ -174,9 +175,9 @@ function judgePeer(session: ServerHttp2Session, options: ControlPlaneServerOptio
   if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS" };
   try {
     const verdict = verifyPeer({
-      certificates: readChain(socket.getPeerX509Certificate()),
+      certificates: readPeerCertificates(socket),
       sessionReused: socket.isSessionReused(),
-      roots: options.authority.roots().map((pem) => new Certificate(pem)),
+      roots: options.authority.roots().map((pem) => new X509Certificate(pem)),
       trustDomains: options.trustDomains,
       nowMs: options.clock.now(),
     });
@@ -185,19 +186,6 @@ function judgePeer(session: ServerHttp2Session, options: ControlPlaneServerOptio
   } catch (caught) {
     return { kind: "anonymous", reason: MeshError.from(caught).message };
   }
-}
-
-/** Longer than any chain that is accepted. */
-const MAX_CHAIN = 12;
-
-function readChain(leaf: X509Certificate | undefined): readonly X509Certificate[] {
-  const chain: X509Certificate[] = [];
-  for (let next = leaf; next !== undefined && chain.length < MAX_CHAIN; ) {
-    chain.push(next);
-    const issuer: X509Certificate | undefined = next.issuerCertificate;
-    next = issuer?.fingerprint256 === next.fingerprint256 ? undefined : issuer;
-  }
-  return chain;
 }
 
 function handleRequests(server: Http2SecureServer, serving: Serving & { readonly shutdownSignal: AbortSignal }): void {

@@ -5,6 +5,7 @@ import { errnoOf } from "../../mesh/mesh-error.ts";
 import { type PeerRefusal, verifyPeer } from "../../mesh/policy/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
+import { readPeerCertificates } from "./peer-certificates.ts";
 
 /** The other end of a connection, as its certificate proved it in this connection's own handshake. */
 export interface VerifiedPeer {
@@ -106,21 +107,6 @@ function judgePeer(socket: TLSSocket, options: HandshakeOptions): HandshakeResul
     keyExchangeGroup: typeof group === "string" ? group : "",
   };
   return { kind: "verified", socket, peer };
-}
-
-/** More than any chain that `verifyPeer` would accept. */
-const MAX_CERTIFICATES = 12;
-
-/** The peer's chain from the handshake, leaf first; a root that refers to itself ends it. */
-function readPeerCertificates(socket: TLSSocket): readonly X509Certificate[] {
-  const chain: X509Certificate[] = [];
-  let next = socket.getPeerX509Certificate();
-  while (next !== undefined && chain.length < MAX_CERTIFICATES) {
-    chain.push(next);
-    const issuer: X509Certificate | undefined = next.issuerCertificate;
-    next = issuer?.fingerprint256 === next.fingerprint256 ? undefined : issuer;
-  }
-  return chain;
 }
 
 /**
