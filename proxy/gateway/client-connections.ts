@@ -16,6 +16,8 @@ export interface ClientConnection {
 export interface ClientConnections {
   of(socket: Socket): ClientConnection;
   readonly size: number;
+  /** Closes the connections on which not a byte has come; Node takes only those for idle that had a request. */
+  destroyUnused(): void;
   destroyAll(): void;
 }
 
@@ -36,6 +38,9 @@ export function trackClientConnections(server: Server): ClientConnections {
     of: (socket) => open.get(socket) ?? new QueuedConnection(socket),
     get size() {
       return open.size;
+    },
+    destroyUnused: () => {
+      for (const socket of open.keys()) if (socket.bytesRead === 0) socket.destroy();
     },
     destroyAll: () => {
       for (const socket of open.keys()) socket.destroy();

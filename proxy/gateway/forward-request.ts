@@ -48,6 +48,11 @@ function attempt(proxy: HttpProxy, forwarding: ResponseForwarding, mayRetry: boo
     outgoing = captured;
     forwarding.onRequest(captured);
     captured.once("response", (incoming) => prepareAnswer(incoming, forwarding));
+    captured.once("upgrade", (_incoming, socket) => {
+      // Nobody asked for it; Node would drop the connection without a word, and http-proxy would leave the client waiting.
+      socket.destroy();
+      onError(new UpstreamError("upstream_malformed", "the upstream switched protocols unasked"));
+    });
   });
   request.headers = headers;
   const onError = (error: Error): void => {

@@ -26,11 +26,14 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
   let isAnswered = false;
   request.headers = headers;
   const capturing = captureRequest(forwarding, (outgoing) => {
-    const abandon = (): void => void outgoing.destroy();
-    socket.once("close", abandon);
+    const stopWatching = watchDeparture(socket, () => {
+      outgoing.destroy();
+      socket.destroy();
+    });
+    outgoing.once("close", stopWatching);
     outgoing.once("upgrade", (_incoming, upstream) => {
       isAnswered = true;
-      socket.off("close", abandon);
+      stopWatching();
       joinEnds(socket, upstream);
       forwarding.onSwitched();
     });
@@ -38,6 +41,7 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
     queueMicrotask(() => outgoing.once("response", showAgain));
     outgoing.once("response", (incoming) => {
       isAnswered = true;
+      stopWatching();
       hideFromHttpProxy(incoming);
       forwarding.onAnswered(incoming.statusCode ?? 502);
       relayAnswer(incoming, request, socket);
@@ -48,6 +52,24 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
     isAnswered = true;
     forwarding.onFailure(answerFromError(error), error);
   });
+}
+
+/**
+ * Tells that a client went away before there was an answer. Nobody reads from it in that time, and an end that is not
+ * read is not seen; bytes that come early stay where they are, for the tunnel.
+ */
+function watchDeparture(socket: Socket, onGone: () => void): () => void {
+  const onReadable = (): void => {
+    if (socket.readableLength === 0) socket.read();
+  };
+  socket.on("readable", onReadable);
+  socket.once("end", onGone);
+  socket.once("close", onGone);
+  return () => {
+    socket.off("readable", onReadable);
+    socket.off("end", onGone);
+    socket.off("close", onGone);
+  };
 }
 
 /** Answers on a connection that Node has handed over, and ends it. */

@@ -241,7 +241,8 @@ export async function readUntilClosed(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   if (!socket.closed) {
-    socket.once("end", () => socket.end());
+    if (socket.readableEnded) socket.end();
+    else socket.once("end", () => socket.end());
     await new Promise((resolve) => socket.once("close", resolve));
   }
   return Buffer.concat(chunks).toString("latin1");

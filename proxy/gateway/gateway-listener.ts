@@ -102,6 +102,7 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeIdleConnections();
+        connections.destroyUnused();
       }),
     destroy: () => connections.destroyAll(),
   };

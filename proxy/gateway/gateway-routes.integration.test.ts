@@ -127,8 +127,7 @@ describe("WebSocket", () => {
     client.write(get("/smuggled"));
     client.end();
     await new Promise((resolve) => client.once("close", resolve));
-    expect(upstream.executed.filter(({ line }) => line.includes("/smuggled")).length).toBeLessThanOrEqual(1);
-    expect(upstream.executed[0]?.line).toBe("GET /chat HTTP/1.1");
+    expect(upstream.executed.map(({ line }) => line)).toEqual(["GET /chat HTTP/1.1"]);
   });
 });
 

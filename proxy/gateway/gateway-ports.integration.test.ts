@@ -1,0 +1,125 @@
+import { createServer } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock.ts";
+import { createRecordedLog } from "../admin/http-fixture.ts";
+import { createNoMetrics } from "../telemetry/proxy-metrics.ts";
+import {
+  Cleanup,
+  createTestDialer,
+  dialRaw,
+  listen,
+  listenerOf,
+  OK_REPLY,
+  readUntil,
+  readUntilClosed,
+  sendRaw,
+  startLenientUpstream,
+  startTestGateway,
+} from "./gateway-fixture.ts";
+import { startGateway } from "./start-gateway.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const GET = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+const LAST = "GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n";
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(cleanup, server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+describe("the gateway's ports", () => {
+  it("open and close as the configuration says", async () => {
+    const upstream = await startLenientUpstream(cleanup);
+    const { gateway, setConfig } = await startTestGateway(cleanup, upstream.port, { listeners: [] });
+    expect(gateway.listeners()).toEqual([]);
+    const [first, second] = [await freePort(), await freePort()];
+    await setConfig([listenerOf(first), listenerOf(second)]);
+    expect(await sendRaw(cleanup, first, LAST)).toMatch(/ 200 OK/);
+    expect(await sendRaw(cleanup, second, LAST)).toMatch(/ 200 OK/);
+    await setConfig([listenerOf(second)]);
+    await expect(dialRaw(cleanup, first)).rejects.toThrow("ECONNREFUSED");
+    expect(await sendRaw(cleanup, second, LAST)).toMatch(/ 200 OK/);
+    await setConfig([listenerOf(first)]);
+    expect(await sendRaw(cleanup, first, LAST)).toMatch(/ 200 OK/);
+  });
+
+  it("that go let requests under way finish, and close idle connections", async () => {
+    let answerNow: () => void = () => undefined;
+    const upstream = await startLenientUpstream(cleanup, (sent, socket) => {
+      answerNow = () => socket.write(OK_REPLY(sent, socket) ?? "");
+      return undefined;
+    });
+    const { port, setConfig } = await startTestGateway(cleanup, upstream.port);
+    const idle = await dialRaw(cleanup, port);
+    const busy = await dialRaw(cleanup, port);
+    const arrived = upstream.next("request");
+    busy.write(GET);
+    await arrived;
+    await setConfig([]);
+    expect(await readUntilClosed(idle)).toBe("");
+    answerNow();
+    expect(await readUntilClosed(busy)).toMatch(/ 200 OK.*connection: close.*served GET \//is);
+  });
+
+  it("that go do not wait longer than the deadline", async () => {
+    const clock = new FakeClock();
+    const upstream = await startLenientUpstream(cleanup, () => undefined);
+    const { port, setConfig } = await startTestGateway(cleanup, upstream.port, { clock, drainMs: 1000 });
+    const busy = await dialRaw(cleanup, port);
+    const arrived = upstream.next("request");
+    busy.write(GET);
+    await arrived;
+    await setConfig([]);
+    expect(busy.destroyed).toBe(false);
+    await clock.advance(1000);
+    expect(await readUntilClosed(busy)).toBe("");
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it("that somebody else holds are named, tried again, and do not keep the others shut", async () => {
+    const clock = new FakeClock();
+    const holder = createServer();
+    const taken = await listen(cleanup, holder);
+    const upstream = await startLenientUpstream(cleanup);
+    const { gateway, log } = await startTestGateway(cleanup, upstream.port, {
+      clock,
+      listeners: [listenerOf(taken), listenerOf(0)],
+    });
+    expect(gateway.fault()).toContain(`port ${taken} is in use`);
+    expect(log.lines.some(({ fields }) => fields["code"] === "port_in_use")).toBe(true);
+    expect(gateway.listeners()).toHaveLength(1);
+    await new Promise((resolve) => holder.close(resolve));
+    await clock.advance(5000);
+    await expect.poll(() => gateway.listeners().length).toBe(2);
+    expect(gateway.fault()).toBeUndefined();
+    expect(await sendRaw(cleanup, taken, LAST)).toMatch(/ 200 OK/);
+  });
+
+  it("are not there before the configuration is, and readiness says so", async () => {
+    const waiting = await startGateway({
+      watchConfig: () => ({ close: () => undefined }),
+      dialer: createTestDialer(1),
+      log: createRecordedLog(),
+      clock: new FakeClock(),
+      random: () => 0,
+      metrics: createNoMetrics(),
+    });
+    cleanup.add(() => waiting.stop());
+    expect(waiting.fault()).toContain("configuration has not come yet");
+  });
+
+  it("end a connection in keep-alive with the answer that is under way at the stop", async () => {
+    const upstream = await startLenientUpstream(cleanup);
+    const { port, gateway } = await startTestGateway(cleanup, upstream.port);
+    const client = await dialRaw(cleanup, port);
+    client.write(GET);
+    await readUntil(client, "served GET /");
+    await gateway.stop();
+    expect(await readUntilClosed(client)).toBe("");
+    await expect(dialRaw(cleanup, port)).rejects.toThrow("ECONNREFUSED");
+  });
+});

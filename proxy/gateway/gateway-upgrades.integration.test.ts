@@ -1,0 +1,134 @@
+import type { Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  Cleanup,
+  dialRaw,
+  type ExecutedRequest,
+  OK_REPLY,
+  type Reply,
+  readUntil,
+  readUntilClosed,
+  sendRaw,
+  startLenientUpstream,
+  startTestGateway,
+} from "./gateway-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const OPENING =
+  "GET /chat HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n";
+const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+
+async function start(reply: Reply) {
+  const upstream = await startLenientUpstream(cleanup, reply);
+  return { upstream, ...(await startTestGateway(cleanup, upstream.port)) };
+}
+
+/** An upstream whose answers the test writes. */
+async function startHeld() {
+  let socket: Socket | undefined;
+  const received: ExecutedRequest[] = [];
+  const started = await start((request, from) => {
+    socket = from;
+    received.push(request);
+    return undefined;
+  });
+  const client = await dialRaw(cleanup, started.port);
+  const arrived = started.upstream.next("request");
+  return {
+    ...started,
+    client,
+    received,
+    open: async (bytes: string): Promise<Socket> => {
+      client.write(bytes);
+      await arrived;
+      if (socket === undefined) throw new Error("no connection came");
+      return socket;
+    },
+  };
+}
+
+describe("a WebSocket", () => {
+  it("brings what the client said too early to the upstream only after the switch", async () => {
+    const { open, client, upstream } = await startHeld();
+    const server = await open(OPENING + SMUGGLED);
+    expect(upstream.executed.map(({ line }) => line)).toEqual(["GET /chat HTTP/1.1"]);
+    const early = readUntil(server, "GET /smuggled");
+    server.write(`${SWITCH}hello`);
+    expect(await readUntil(client, "hello")).toMatch(/^HTTP\/1\.1 101 /);
+    await early;
+  });
+
+  it("that the upstream refuses carries nothing more, not even what was said too early", async () => {
+    const { open, client, upstream, answers } = await startHeld();
+    const server = await open(OPENING + SMUGGLED);
+    server.write("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n");
+    client.write(SMUGGLED);
+    const answer = await readUntilClosed(client);
+    expect(answer).toMatch(/^HTTP\/1\.1 403 .*connection: close.*no/is);
+    expect(upstream.executed).toHaveLength(1);
+    expect(answers).toEqual(["upstream 403"]);
+  });
+
+  it.each([
+    { name: "of the client", vanish: (client: Socket) => client.destroy() },
+    { name: "of the upstream", vanish: (_client: Socket, server: Socket) => server.resetAndDestroy() },
+  ])("ends on both sides with the vanishing $name", async ({ vanish }) => {
+    const { open, client, upstream } = await startHeld();
+    const server = await open(OPENING);
+    server.write(SWITCH);
+    await readUntil(client, "\r\n\r\n");
+    const closed = readUntilClosed(client);
+    vanish(client, server);
+    await closed;
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it("passes an orderly end on in both directions", async () => {
+    const { open, client, upstream } = await startHeld();
+    const server = await open(OPENING);
+    server.write(`${SWITCH}last words`);
+    server.end();
+    expect(await readUntilClosed(client)).toMatch(/last words$/);
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it("whose client goes before the switch takes its upstream's connection along", async () => {
+    const { open, client, upstream } = await startHeld();
+    await open(OPENING);
+    client.destroy();
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it.each([
+    { name: "an unknown host", opening: OPENING.replace("shop.example", "other.example"), status: 404 },
+    { name: "two hosts", opening: OPENING.replace("Host:", "Host: a.example\r\nHost:"), status: 400 },
+  ])("for $name is refused with $status", async ({ opening, status }) => {
+    const { port, upstream, answers } = await start(OK_REPLY);
+    expect(await sendRaw(cleanup, port, opening + SMUGGLED)).toMatch(
+      new RegExp(`^HTTP/1\\.1 ${status} .*connection: close`, "is"),
+    );
+    expect(upstream.executed).toEqual([]);
+    expect(answers).toHaveLength(1);
+  });
+
+  it.each([
+    { name: "cannot be dialled", reason: "no_healthy_endpoint", status: 503 },
+    { name: "closes without an answer", reason: undefined, status: 502 },
+  ])("whose upstream $name gets $status", async ({ reason, status }) => {
+    const { port, dialer } = await start((_request, socket) => {
+      socket.destroy();
+      return undefined;
+    });
+    if (reason !== undefined) dialer.failure = { reason, message: "" };
+    expect(await sendRaw(cleanup, port, OPENING)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  });
+
+  it("behind an unanswered request is refused, because its answer would fall into the other's", async () => {
+    const { port, upstream } = await start(() => undefined);
+    expect(await sendRaw(cleanup, port, `GET /slow HTTP/1.1\r\nHost: shop.example\r\n\r\n${OPENING}`)).toBe("");
+    expect(upstream.executed.map(({ line }) => line)).not.toContain("GET /chat HTTP/1.1");
+  });
+});

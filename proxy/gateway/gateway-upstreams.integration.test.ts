@@ -1,0 +1,298 @@
+import { createHash } from "node:crypto";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import { ask } from "../admin/http-fixture.ts";
+import {
+  Cleanup,
+  dialRaw,
+  type LenientUpstream,
+  listen,
+  OK_REPLY,
+  type Reply,
+  readUntil,
+  sendRaw,
+  startLenientUpstream,
+  startTestGateway,
+  type TestGateway,
+} from "./gateway-fixture.ts";
+import type { GatewayOptions } from "./start-gateway.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+async function start(
+  reply: Reply = OK_REPLY,
+  options: Partial<GatewayOptions> = {},
+): Promise<TestGateway & { upstream: LenientUpstream }> {
+  const upstream = await startLenientUpstream(cleanup, reply);
+  return { upstream, ...(await startTestGateway(cleanup, upstream.port, options)) };
+}
+
+async function startBefore(application: RequestListener): Promise<TestGateway> {
+  return await startTestGateway(cleanup, await listen(cleanup, createHttpServer(application)));
+}
+
+function request(
+  path: string,
+  options: { method?: string; headers?: string; body?: string; version?: string } = {},
+): string {
+  const { method = "GET", headers = "", body = "", version = "1.1" } = options;
+  return `${method} ${path} HTTP/${version}\r\nHost: shop.example\r\n${headers}\r\n${body}`;
+}
+
+const CLOSE = "Connection: close\r\n";
+
+describe("an answer", () => {
+  it("comes with the upstream's status, headers and body, and without what belongs to its connection", async () => {
+    const head = "HTTP/1.1 418 Short And Stout\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1";
+    const { port } = await start(() => `${head}\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nhi`);
+    const answer = await sendRaw(cleanup, port, request("/", { headers: CLOSE }));
+    expect(answer).toMatch(/^HTTP\/1\.1 418 Short And Stout\r\n/);
+    expect(answer).toMatch(/set-cookie: a=1\r\nset-cookie: b=2/i);
+    expect(answer).toMatch(/\r\nconnection: close\r\n/i);
+    expect(answer).not.toMatch(/x-hop|keep-alive/i);
+    expect(answer).toMatch(/\r\n\r\nhi$/);
+  });
+
+  it("to HEAD has the headers and no body", async () => {
+    const { port } = await start();
+    const answer = await sendRaw(cleanup, port, request("/", { method: "HEAD" }) + request("/b", { headers: CLOSE }));
+    expect(answer).toMatch(/content-length: 22\r\n/i);
+    expect(answer.match(/served GET/g)).toHaveLength(1);
+    expect(answer).not.toContain("served HEAD");
+  });
+
+  it("in chunks arrives whole, also for HTTP/1.0", async () => {
+    const { port } = await start(
+      () => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+    );
+    expect((await ask(port, { headers: { host: "shop.example" } })).body).toBe("abcde");
+    expect(await sendRaw(cleanup, port, request("/", { version: "1.0" }))).toMatch(/\r\n\r\nabcde$/);
+  });
+
+  it("after 103 is the final one", async () => {
+    const { port } = await start((...args) => `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK_REPLY(...args)}`);
+    expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(/^HTTP\/1\.1 200 OK/);
+  });
+
+  it("of many megabytes comes through unharmed, as does a request of that size", async () => {
+    const { port } = await startBefore((incoming, response) => incoming.pipe(response));
+    const body = Buffer.alloc(12_000_000, "0123456789abcdef\n").toString();
+    const answer = await ask(port, { method: "POST", headers: { host: "shop.example" }, body });
+    expect(createHash("sha256").update(answer.body).digest("hex")).toBe(
+      createHash("sha256").update(body).digest("hex"),
+    );
+  });
+});
+
+describe("a request", () => {
+  it("keeps its path to the last slash", async () => {
+    const { port, upstream } = await start();
+    await sendRaw(cleanup, port, request("//a///b/../c/?x=http://y//&z=?", { headers: CLOSE }));
+    expect(upstream.executed[0]?.line).toBe("GET //a///b/../c/?x=http://y//&z=? HTTP/1.1");
+  });
+
+  it("that waits for 100 Continue gets it, and the upstream gets the body alone", async () => {
+    const { port, upstream } = await start();
+    const client = await dialRaw(cleanup, port);
+    client.write(request("/", { method: "POST", headers: "Expect: 100-continue\r\nContent-Length: 3\r\n" }));
+    await readUntil(client, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write("abc");
+    await readUntil(client, "served POST /");
+    expect(upstream.executed[0]?.body).toBe("abc");
+    expect(upstream.executed[0]?.head).not.toMatch(/expect/i);
+  });
+
+  it("that will be refused is not told to continue", async () => {
+    const { port } = await start();
+    const headers = "Expect: 100-continue\r\nContent-Length: 3\r\nHost: other.example\r\n";
+    expect(await sendRaw(cleanup, port, request("/", { method: "POST", headers }))).toMatch(/^HTTP\/1\.1 400 /);
+  });
+});
+
+describe("an upstream that fails", () => {
+  it.each([
+    {
+      name: "closes without an answer",
+      reply: (): string => "",
+      close: true,
+      status: "502 ",
+      reason: "upstream_reset",
+    },
+    {
+      name: "answers garbage",
+      reply: (): string => "\x15\x03\x01 what\r\n\r\n",
+      status: "502 ",
+      reason: "upstream_malformed",
+    },
+    {
+      name: "answers with a folded header",
+      reply: (): string => "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+      status: "502 ",
+      reason: "upstream_malformed",
+    },
+    {
+      name: "switches protocols unasked",
+      reply: (): string => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+      status: "502 ",
+      reason: "upstream_malformed",
+    },
+  ])("and $name is a $status$reason", async ({ reply, close, status, reason }) => {
+    const { port, answers, upstream } = await start((_request, socket) => {
+      if (close === true) socket.destroy();
+      return reply();
+    });
+    const post = request("/", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
+    expect(await sendRaw(cleanup, port, post)).toMatch(new RegExp(`^HTTP/1\\.1 ${status}.*${reason}`, "s"));
+    expect(answers).toEqual([`gateway ${status}${reason}`]);
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it("to answer in time is a 504, and its connection is closed", async () => {
+    const { port, answers, upstream } = await start(() => undefined, { limits: { upstreamIdleMs: 80 } });
+    expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(
+      /^HTTP\/1\.1 504 .*upstream_timeout/s,
+    );
+    expect(answers).toEqual(["gateway 504 upstream_timeout"]);
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it.each([
+    { name: "a length", head: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf" },
+    { name: "chunks", head: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n" },
+  ])("in the middle of an answer with $name does not make it look complete", async ({ head }) => {
+    const { port } = await start((_request, socket) => {
+      setImmediate(() => socket.end());
+      return head;
+    });
+    const answer = await sendRaw(cleanup, port, request("/"));
+    expect(answer).toMatch(/half/);
+    expect(answer).not.toMatch(/0\r\n\r\n$/);
+    await expect(ask(port, { headers: { host: "shop.example" } })).rejects.toThrow(/aborted|hang up/);
+  });
+
+  it("before it has read the whole request passes its answer on", async () => {
+    const { port } = await startBefore((_incoming, response) => {
+      response.writeHead(413, { connection: "close" }).end("too much");
+    });
+    const client = await dialRaw(cleanup, port);
+    client.write(request("/", { method: "POST", headers: "Content-Length: 1000000\r\n", body: "x".repeat(100) }));
+    expect(await readUntil(client, "too much")).toMatch(/^HTTP\/1\.1 413 /);
+  });
+});
+
+describe("a kept connection", () => {
+  it("that the server closed in between does not fail a request that can be repeated", async () => {
+    const { port, dialer, upstream } = await start((sent, socket) => {
+      if (sent.line.includes("/dies")) socket.destroy();
+      return OK_REPLY(sent, socket);
+    });
+    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
+    const answer = await sendRaw(cleanup, port, request("/dies", { headers: CLOSE }));
+    expect(answer).toMatch(/^HTTP\/1\.1 502 /);
+    // Once on the kept connection, once on a fresh one.
+    expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(2);
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("never repeats a request that could do harm twice", async () => {
+    const { port, upstream } = await start((sent, socket) => {
+      if (sent.line.includes("/dies")) socket.destroy();
+      return OK_REPLY(sent, socket);
+    });
+    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
+    const post = request("/dies", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
+    expect(await sendRaw(cleanup, port, post)).toMatch(/^HTTP\/1\.1 502 /);
+    expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(1);
+  });
+
+  it("on which the server sends an answer that nobody asked for is given up", async () => {
+    const { port, upstream, dialer } = await start((sent, socket) => {
+      setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), 20);
+      return OK_REPLY(sent, socket);
+    });
+    const closed = upstream.next("closed");
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await closed;
+    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("that brings two answers at once is not used again", async () => {
+    const { port, dialer } = await start(
+      (...args) => `${OK_REPLY(...args)}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`,
+    );
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).not.toContain("forged");
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("that the server half-closes is given up", async () => {
+    const { port, dialer, upstream } = await start((sent, socket) => {
+      setTimeout(() => socket.end(), 20);
+      return OK_REPLY(sent, socket);
+    });
+    const closed = upstream.next("closed");
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await closed;
+    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("that is idle too long is closed", async () => {
+    const { port, upstream } = await start(OK_REPLY, { pool: { idleMs: 60 } });
+    const closed = upstream.next("closed");
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await closed;
+    expect(upstream.connections).toBe(0);
+  });
+
+  it("of an older certificate is closed at once when idle, and after its request when busy", async () => {
+    let answerSlow: () => void = () => undefined;
+    const { port, upstream, dialer, gateway } = await start((sent, socket) => {
+      if (!sent.line.includes("/slow")) return OK_REPLY(sent, socket);
+      answerSlow = () => socket.write(OK_REPLY(sent, socket) ?? "");
+      return undefined;
+    });
+    const arrived = upstream.next("request");
+    const slow = sendRaw(cleanup, port, request("/slow", { headers: CLOSE }));
+    await arrived;
+    await sendRaw(cleanup, port, request("/idle", { headers: CLOSE }));
+    expect(upstream.connections).toBe(2);
+    dialer.rotate();
+    gateway.closeStaleUpstreams();
+    await expect.poll(() => upstream.connections).toBe(1);
+    answerSlow();
+    expect(await slow).toContain("served GET /slow");
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it("is forgotten with the last route that names its service", async () => {
+    const { port, upstream, setConfig } = await start();
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    expect(upstream.connections).toBe(1);
+    await setConfig([]);
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+});
+
+describe("the gateway's requests", () => {
+  it("give back everything: no connection is left after many of them, good and bad", async () => {
+    const { port, upstream, gateway } = await start((sent, socket) => {
+      if (sent.line.includes("/dies")) socket.destroy();
+      return sent.line.includes("/silent") ? undefined : OK_REPLY(sent, socket);
+    });
+    const one = async (index: number): Promise<void> => {
+      const path = ["/ok", "/dies", "/silent"][index % 3] ?? "/ok";
+      const client = await dialRaw(cleanup, port);
+      client.write(request(path));
+      if (path === "/silent") await upstream.next("request");
+      else await readUntil(client, "HTTP/1.1 ");
+      client.destroy();
+    };
+    for (let round = 0; round < 10; round += 1) await Promise.all(Array.from({ length: 12 }, (_, index) => one(index)));
+    await gateway.stop();
+    await expect.poll(() => upstream.connections).toBe(0);
+    expect(gateway.listeners()).toEqual([]);
+  });
+});

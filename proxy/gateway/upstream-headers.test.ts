@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { judgeRequest } from "./judge-request.ts";
+import { createUpstreamHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
+
+function headersFor(...rawHeaders: readonly string[]): UpstreamHeaders {
+  const request = judgeRequest({
+    method: "GET",
+    target: "/",
+    version: "1.1",
+    rawHeaders: ["Host", "a.example", ...rawHeaders],
+  });
+  if (request.kind === "refused") throw new Error(request.reason);
+  return createUpstreamHeaders(request, { address: "198.51.100.7", requestId: "id-1" });
+}
+
+const OWN = {
+  host: "a.example",
+  "x-forwarded-for": "198.51.100.7",
+  "x-forwarded-proto": "http",
+  "x-request-id": "id-1",
+};
+
+describe("createUpstreamHeaders", () => {
+  it("adds the gateway's own", () => {
+    expect(headersFor()).toEqual(OWN);
+  });
+
+  it("keeps the client's, each value of a repeated one by itself", () => {
+    expect(headersFor("Accept", "a", "X-Multi", "1", "x-multi", "2, 3", "Cookie", "a=b")).toEqual({
+      ...OWN,
+      accept: "a",
+      "x-multi": ["1", "2, 3"],
+      cookie: "a=b",
+    });
+  });
+
+  it.each([
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "Proxy-Authorization",
+    "TE",
+    "Trailer",
+    "Expect",
+    "HTTP2-Settings",
+    "X-Request-Id",
+    "X-Forwarded-Proto",
+    "x_forwarded_for",
+    "X-Forwarded-Client-Cert",
+    "X_Forwarded-Client_Cert",
+    "X-Envoy-Internal",
+    "x-envoy-peer-metadata",
+    "X_Envoy_Peer_Metadata_Id",
+  ])("drops %s", (name) => {
+    expect(headersFor(name, "x")).toEqual(OWN);
+  });
+
+  it.each(["X-B3-TraceId", "traceparent", "Authorization", "Forwarded", "X-Real-Ip"])("keeps %s", (name) => {
+    expect(headersFor(name, "x")).toEqual({ ...OWN, [name.toLowerCase()]: "x" });
+  });
+
+  it("drops what Connection names", () => {
+    expect(headersFor("Connection", "close, X-Secret", "X-Secret", "1", "x-open", "2")).toEqual({
+      ...OWN,
+      "x-open": "2",
+    });
+  });
+
+  it("appends the client's address to those it came by", () => {
+    const headers = headersFor("X-Forwarded-For", "203.0.113.9, 10.0.0.1", "X-Forwarded-For", "10.0.0.2");
+    expect(headers["x-forwarded-for"]).toBe("203.0.113.9, 10.0.0.1, 10.0.0.2, 198.51.100.7");
+  });
+
+  it.each([
+    { name: "a length", raw: ["Content-Length", "007"], expected: { "content-length": "7" } },
+    { name: "chunks", raw: ["Transfer-Encoding", "CHUNKED"], expected: { "transfer-encoding": "chunked" } },
+    {
+      name: "a WebSocket's opening",
+      raw: ["Connection", "Upgrade", "Upgrade", "WebSocket"],
+      expected: { connection: "Upgrade", upgrade: "websocket" },
+    },
+  ])("writes the framing of $name as it was understood", ({ raw, expected }) => {
+    expect(headersFor(...raw)).toEqual({ ...OWN, ...expected });
+  });
+});
+
+describe("isForwardedToClient", () => {
+  it.each([
+    { name: "content-type", connection: undefined, expected: true },
+    { name: "content-length", connection: undefined, expected: true },
+    { name: "transfer-encoding", connection: undefined, expected: false },
+    { name: "keep-alive", connection: undefined, expected: false },
+    { name: "x-hop", connection: "close, X-Hop", expected: false },
+  ])("$name with Connection $connection: $expected", ({ name, connection, expected }) => {
+    expect(isForwardedToClient(name, connection)).toBe(expected);
+  });
+});
