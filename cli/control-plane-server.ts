@@ -1,15 +1,8 @@
 import { constants, X509Certificate } from "node:crypto";
-import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type ServerHttp2Session,
-} from "node:http2";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Authority, ServingPair } from "../ca-agent/authority/authority.ts";
 import { startServingCertificate } from "../ca-agent/authority/serving-certificate.ts";
 import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
@@ -24,6 +17,7 @@ import {
   createControlPlaneConnections,
 } from "./control-plane-connections.ts";
 import { ControlPlaneError } from "./control-plane-error.ts";
+import { createGrpcHandler } from "./grpc-handler.ts";
 
 export interface ControlPlaneServerOptions {
   /** @default every address */
@@ -136,7 +130,8 @@ function createServer(
     ALPNProtocols: ["h2"],
     handshakeTimeout: limits.handshakeTimeoutMs,
     maxSessionMemory: 10,
-    settings: { maxConcurrentStreams: limits.maxStreamsOfVerified, maxHeaderListSize: MAX_HEADER_BYTES },
+    // A stranger's limit; it is raised for whoever shows a certificate.
+    settings: { maxConcurrentStreams: limits.maxStreamsOfUnverified, maxHeaderListSize: MAX_HEADER_BYTES },
   });
 }
 
@@ -147,7 +142,8 @@ function secureContext(pair: ServingPair, roots: readonly string[]): SecureConte
     ca: [...roots],
     minVersion: "TLSv1.2",
     ecdhCurve: "X25519MLKEM768:X25519:P-256",
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // No resumption (compare CVE-2022-21654); no renegotiation, which would change the peer after it was judged.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
 }
 
@@ -158,10 +154,16 @@ function handleConnections(server: Http2SecureServer, { connections, limits, opt
     connections.opened(socket);
   });
   server.on("session", (session) => {
-    const peer = judgePeer(session, options);
-    connections.established(session, peer);
-    if (peer.kind === "anonymous") session.settings({ maxConcurrentStreams: limits.maxStreamsOfUnverified });
     session.on("error", () => session.destroy());
+    try {
+      const peer = judgePeer(session, options);
+      connections.established(session, peer);
+      if (peer.kind === "verified") session.settings({ maxConcurrentStreams: limits.maxStreamsOfVerified });
+    } catch (caught) {
+      // A session may be gone already, and says so by throwing; a throw here would end the process (CVE-2026-21637).
+      options.log.debug({ component: "control-plane", reason: MeshError.from(caught).message }, "a session was lost");
+      session.destroy();
+    }
   });
   // Whoever knocks with something else than TLS is closed by Node; it is no fault of ours.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
@@ -169,40 +171,34 @@ function handleConnections(server: Http2SecureServer, { connections, limits, opt
   server.on("unknownProtocol", (socket) => socket.destroy());
 }
 
-/** Who holds the other end, by this handshake's certificate. Never throws: a throw here would end the process. */
-function judgePeer(session: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
-  const { socket } = session;
+/** Who holds the other end, by this handshake's certificate. */
+function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
   if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS" };
-  try {
-    const verdict = verifyPeer({
-      certificates: readPeerCertificates(socket),
-      sessionReused: socket.isSessionReused(),
-      roots: options.authority.roots().map((pem) => new X509Certificate(pem)),
-      trustDomains: options.trustDomains,
-      nowMs: options.clock.now(),
-    });
-    if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message };
-    return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs };
-  } catch (caught) {
-    return { kind: "anonymous", reason: MeshError.from(caught).message };
+  const verdict = verifyPeer({
+    certificates: readPeerCertificates(socket),
+    sessionReused: socket.isSessionReused(),
+    roots: options.authority.roots().map((pem) => new X509Certificate(pem)),
+    trustDomains: options.trustDomains,
+    nowMs: options.clock.now(),
+  });
+  if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message };
+  // A second opinion, never the only one: on a resumed session it is worth nothing.
+  if (!socket.authorized) {
+    return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}` };
   }
+  return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs };
 }
 
 function handleRequests(server: Http2SecureServer, serving: Serving & { readonly shutdownSignal: AbortSignal }): void {
   const { connections, limits, options, shutdownSignal } = serving;
-  const handler = connectNodeAdapter({
+  const handler = createGrpcHandler({
     routes: options.routes,
-    connect: false,
-    grpcWeb: false,
-    readMaxBytes: limits.maxMessageBytes,
+    maxMessageBytes: limits.maxMessageBytes,
+    contextValues: (request) => createContextValues().set(peerIdentityKey, connections.peerOf(request.stream.session)),
+    log: options.log,
     shutdownSignal,
-    contextValues: (request) =>
-      createContextValues().set(
-        peerIdentityKey,
-        connections.peerOf("stream" in request ? request.stream.session : undefined),
-      ),
   });
-  server.on("request", (request: Http2ServerRequest, response: Http2ServerResponse) => handler(request, response));
+  server.on("request", handler);
 }
 
 function listen(server: Http2SecureServer, { host, port, log }: ControlPlaneServerOptions): Promise<number> {

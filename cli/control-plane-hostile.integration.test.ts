@@ -1,0 +1,232 @@
+import { type EventEmitter, once } from "node:events";
+import type { ClientHttp2Session } from "node:http2";
+import { connect, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import {
+  type ControlPlaneFixture,
+  CREATE_CERTIFICATE_PATH,
+  startControlPlaneFixture,
+} from "./control-plane-fixture.ts";
+
+/** Each test ends with an honest caller who must get a certificate; an error that nobody catches fails the run. */
+let fixture: ControlPlaneFixture;
+const MAX_UNVERIFIED = 200;
+
+beforeAll(async () => {
+  fixture = await startControlPlaneFixture({ limits: { maxUnverifiedConnections: MAX_UNVERIFIED } });
+});
+afterAll(() => fixture.stop());
+afterEach(async () => {
+  expect((await fixture.ask({ bearer: await fixture.token() })).length).toBeGreaterThan(1);
+});
+
+async function dial(): Promise<Socket> {
+  const socket = connect(fixture.server.port, "127.0.0.1").on("error", () => undefined);
+  await once(socket, "connect");
+  return socket.resume();
+}
+
+async function dialSecure(): Promise<TLSSocket> {
+  const socket = fixture.dialTls();
+  await once(socket, "secureConnect");
+  return socket.resume();
+}
+
+/** Unlike `once`, does not mind an error on the way. */
+async function closing(end: EventEmitter & { readonly closed: boolean }): Promise<void> {
+  if (!end.closed) await new Promise<void>((resolve) => end.once("close", () => resolve()));
+}
+
+const REQUEST = {
+  ":method": "POST",
+  ":path": CREATE_CERTIFICATE_PATH,
+  "content-type": "application/grpc",
+  te: "trailers",
+};
+
+/** Opens a call and leaves it open. */
+function openCall(session: ClientHttp2Session): Promise<"refused" | "open"> {
+  const stream = session.request(REQUEST);
+  stream.on("error", () => undefined);
+  stream.write(Buffer.from([0, 0, 0, 1, 0]));
+  return new Promise((resolve) => {
+    stream.once("close", () => resolve("refused"));
+    session.ping(() => resolve("open"));
+  });
+}
+
+it.each([
+  { name: "plain HTTP", bytes: Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n") },
+  { name: "HTTP/2 without TLS", bytes: Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") },
+  {
+    name: "a ClientHello of 64 KB",
+    bytes: Buffer.concat([Buffer.from("160301400001003ffc0303", "hex"), Buffer.alloc(65_536, 1)]),
+  },
+  { name: "random bytes", bytes: Buffer.alloc(1000, 0xa5) },
+])("$name is cut off", async ({ bytes }) => {
+  const socket = await dial();
+  socket.write(bytes);
+  await closing(socket);
+});
+
+it("garbage inside of TLS is cut off", async () => {
+  const socket = await dialSecure();
+  socket.write(Buffer.alloc(1000, 0xa5));
+  await closing(socket);
+});
+
+it.each([
+  { name: "nothing but HTTP/1.1", protocols: ["http/1.1"] },
+  { name: "no protocol at all", protocols: [] },
+])("a client that offers $name is cut off", async ({ protocols }) => {
+  const socket = fixture.dialTls({ ALPNProtocols: protocols });
+  await closing(socket.resume());
+});
+
+it("a client older than TLS 1.2 is refused", async () => {
+  const socket = fixture.dialTls({ minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" });
+  await closing(socket);
+  expect(socket.getProtocol()).not.toBe("TLSv1.1");
+});
+
+it("a handshake in silence ends after its time", async () => {
+  await closing(await dial());
+});
+
+it.each(["[", "%zz", "host:99999"])(
+  "an authority that makes no URL (%s) costs the caller its call alone",
+  async (name) => {
+    const session = fixture.dialHttp2();
+    const stream = session.request({ ...REQUEST, ":authority": name });
+    stream.on("error", () => undefined);
+    stream.end(Buffer.alloc(5));
+    await closing(stream);
+    expect(stream.rstCode).not.toBe(0);
+    session.destroy();
+  },
+);
+
+it("callers that go away in the middle of a call are no error of ours", async () => {
+  for (let turn = 0; turn < 5; turn += 1) {
+    const session = fixture.dialHttp2();
+    await openCall(session);
+    session.destroy();
+  }
+  expect(fixture.log.records.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+it("a stranger has four calls at once and no more", async () => {
+  const session = fixture.dialHttp2();
+  await once(session, "remoteSettings");
+  const stranger = await Promise.all(Array.from({ length: 4 }, () => openCall(session)));
+  expect(stranger).toEqual(["open", "open", "open", "open"]);
+  expect(session.remoteSettings.maxConcurrentStreams).toBe(4);
+  session.destroy();
+});
+
+it("a stranger that opens thousands of streams against the limit is cut off", async () => {
+  const socket = await dialSecure();
+  const settings = formatFrame({ type: 4, flags: 0, stream: 0, payload: Buffer.alloc(0) });
+  socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings]));
+  for (let index = 0; index < 3000; index += 1) {
+    socket.write(formatFrame({ type: 1, flags: 4, stream: 1 + 2 * index, payload: RAW_HEADERS }));
+  }
+  await closing(socket);
+});
+
+it.each([
+  { name: "of a megabyte", csr: () => "A".repeat(1 << 20), code: Code.ResourceExhausted, says: "" },
+  { name: "of 40 KB", csr: () => "A".repeat(40_000), code: Code.InvalidArgument, says: "csr_malformed" },
+  {
+    name: "with a broken signature",
+    csr: () => damageSignature(fixture.csr()),
+    code: Code.InvalidArgument,
+    says: "CSR signing error (CSR_ERROR: csr_signature",
+  },
+  {
+    name: "with a tiny key",
+    csr: () => fixture.csr("-newkey", "rsa:1024"),
+    code: Code.InvalidArgument,
+    says: "csr_key: an RSA key of 1024 bits",
+  },
+])("a signing request $name is refused", async ({ csr, code, says }) => {
+  const bearer = await fixture.token();
+  const error = ConnectError.from(await fixture.ask({ bearer, csr: csr() }).catch((caught: unknown) => caught));
+  expect(error.code).toBe(code);
+  expect(error.rawMessage).toContain(says);
+});
+
+it("2,000 idle connections displace each other", async () => {
+  const idle: Socket[] = [];
+  for (let batch = 0; batch < 20; batch += 1) idle.push(...(await Promise.all(Array.from({ length: 100 }, dial))));
+  await Promise.all(idle.slice(0, -MAX_UNVERIFIED).map(closing));
+  expect((await fixture.ask({ bearer: await fixture.token() })).length).toBeGreaterThan(1);
+  for (const socket of idle) socket.destroy();
+});
+
+it("strangers past the handshake displace each other, never a caller with a certificate", async () => {
+  const known = fixture.dialHttp2(await fixture.workload());
+  await once(known, "remoteSettings");
+  const strangers: TLSSocket[] = [];
+  for (let count = 0; count < MAX_UNVERIFIED + 20; count += 1) strangers.push(await dialSecure());
+  await Promise.all(strangers.slice(0, 20).map(closing));
+  await new Promise((resolve) => known.ping(resolve));
+  expect(known.closed || known.destroyed).toBe(false);
+  for (const socket of strangers) socket.destroy();
+  known.destroy();
+});
+
+it("a stranger's connection ends after its time, a known caller's goes on", async () => {
+  const brief = await startControlPlaneFixture({ limits: { unverifiedLifetimeMs: 300 } });
+  const known = brief.dialHttp2(await brief.workload());
+  const stranger = brief.dialHttp2();
+  await Promise.all([once(known, "remoteSettings"), closing(stranger)]);
+  await new Promise((resolve) => known.ping(resolve));
+  expect(known.destroyed).toBe(false);
+  known.destroy();
+  await brief.stop();
+});
+
+it("closing ends silent connections, strangers and open calls alike", async () => {
+  const plane = await startControlPlaneFixture();
+  const sessions = [plane.dialHttp2(await plane.workload()), plane.dialHttp2()];
+  await Promise.all(sessions.map(openCall));
+  const silent = connect(plane.server.port, "127.0.0.1").on("error", () => undefined);
+  await once(silent, "connect");
+  const closed = Promise.all([...sessions, silent.resume()].map(closing));
+  await plane.stop();
+  await closed;
+});
+
+interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+/** One HTTP/2 frame (RFC 9113, section 4.1). */
+function formatFrame({ type, flags, stream, payload }: Frame): Buffer {
+  const header = Buffer.alloc(9);
+  header.writeUIntBE(payload.length, 0, 3);
+  header[3] = type;
+  header[4] = flags;
+  header.writeUInt32BE(stream, 5);
+  return Buffer.concat([header, payload]);
+}
+
+/** HPACK literals without indexing (RFC 7541, section 6.2.2). */
+const RAW_HEADERS = Buffer.concat(
+  Object.entries({ ":scheme": "https", ":authority": "localhost", ...REQUEST }).map(([name, value]) =>
+    Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]),
+  ),
+);
+
+/** Changes the last octet, which is within the signature's second number. */
+function damageSignature(pem: string): string {
+  const der = Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ""), "base64");
+  der[der.length - 1] = (der.at(-1) ?? 0) ^ 1;
+  return `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
+}
