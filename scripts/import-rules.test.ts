@@ -120,7 +120,8 @@ describe("fences", () => {
 
 /** What must not be written in the sources: each has been a hole in somebody's proxy (facts: peers, section 4). */
 const BANNED: readonly { readonly name: string; readonly what: RegExp; readonly allowed: RegExp }[] = [
-  { name: "socket.authorized", what: /\.authorized\b/, allowed: /^$/ },
+  // There it is the second judge, asked after our own verdict: alone it believes a resumed session.
+  { name: "socket.authorized", what: /\.authorized\b/, allowed: /^cli\/control-plane-server\.ts$/ },
   {
     name: "the subjectaltname string",
     what: /\.subjectaltname\b/,
