@@ -25,6 +25,9 @@ const probe = fc.oneof(
   fc.record({ exec: fc.record({ command: fc.array(text) }) }),
 );
 
+/** The library that applies patches in these tests drops a key of this name, which no Kubernetes object has. */
+const plainJson = fc.jsonValue().filter((value) => !JSON.stringify(value).includes('"__proto__"'));
+
 const container = (name: fc.Arbitrary<string>) =>
   fc.record(
     {
@@ -38,7 +41,7 @@ const container = (name: fc.Arbitrary<string>) =>
       livenessProbe: probe,
       volumeMounts: fc.array(fc.record({ name: text, mountPath: fc.constantFrom("/a", "/var/run/secrets/istio") })),
       command: fc.array(text),
-      unknown: fc.jsonValue(),
+      unknown: plainJson,
     },
     { requiredKeys: ["name"] },
   );
@@ -58,7 +61,7 @@ const anyPod = fc.record(
         name: text,
         labels: maybe(fc.dictionary(key, text)),
         annotations: maybe(fc.dictionary(key, text)),
-        unknown: fc.jsonValue(),
+        unknown: plainJson,
       },
       { requiredKeys: [] },
     ),
@@ -72,7 +75,7 @@ const anyPod = fc.record(
           }),
         ),
         imagePullSecrets: maybe(fc.array(fc.record({ name: text }))),
-        unknown: fc.jsonValue(),
+        unknown: plainJson,
       },
       { requiredKeys: ["containers"] },
     ),
