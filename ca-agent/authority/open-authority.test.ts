@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import {
   chmodSync,
-  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -13,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { mintRoot } from "../../mesh/identity/mint-certificate.ts";
@@ -71,7 +71,31 @@ describe("the root", () => {
     expect(new Set(all.map((authority) => authority.roots()[0])).size).toBe(1);
   });
 
+  it("is one, however many processes start at once", async () => {
+    const script = `
+      import { openAuthority } from "${import.meta.dirname}/open-authority.ts";
+      import { systemClock } from "${import.meta.dirname}/../../mesh/runtime.ts";
+      const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
+      const options = { directory: process.argv[1], trustDomain: "cluster.local", clock: systemClock, log };
+      console.log((await openAuthority(options)).roots()[0]);`;
+    const run = promisify(execFile);
+    const starts = Array.from({ length: 4 }, () =>
+      run(process.execPath, ["--input-type=module", "--eval", script, join(folder, "ca")]),
+    );
+    const roots = (await Promise.all(starts)).map(({ stdout }) => stdout);
+    expect(roots[0]).toContain("BEGIN CERTIFICATE");
+    expect(new Set(roots).size).toBe(1);
+    expect(readdirSync(join(folder, "ca"))).toEqual(["self-signed"]);
+  });
+
+  it("is not made in a directory that others may write to", async () => {
+    chmodSync(folder, 0o770);
+    await expect(open()).rejects.toThrow(`authority_permissions: ${folder} has the mode 0770`);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   const broken: readonly { name: string; breakIt: (self: string) => void }[] = [
+    { name: "a directory that others may read", breakIt: (self) => chmodSync(self, 0o750) },
     { name: "a key that others may read", breakIt: (self) => chmodSync(join(self, "ca-key.pem"), 0o644) },
     { name: "a key without its certificate", breakIt: (self) => unlinkSync(join(self, "ca-cert.pem")) },
     { name: "a certificate without its key", breakIt: (self) => unlinkSync(join(self, "ca-key.pem")) },
@@ -105,27 +129,6 @@ describe("the root", () => {
     await expect(open()).rejects.toThrow(CaError);
     await expect(open()).rejects.toThrow(self);
     expect(readdirSync(self).map((name) => readFileSync(join(self, name), "utf8"))).toEqual(before);
-  });
-});
-
-describe("plugged-in files", () => {
-  it("are used instead, with their intermediates in the chain", async () => {
-    const root = mintRoot({ commonName: "company" });
-    const intermediate = mintRoot({ commonName: "mesh", issuer: root });
-    const files = {
-      "ca-cert.pem": intermediate.pem,
-      "ca-key.pem": intermediate.keyPem,
-      "root-cert.pem": root.pem,
-      "cert-chain.pem": intermediate.pem,
-    };
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
-    const chain = (await sign(createCsr())).map((pem) => new X509Certificate(pem));
-    expect(chain.map(({ fingerprint256 }) => fingerprint256).slice(1)).toEqual([
-      intermediate.certificate.fingerprint256,
-      root.certificate.fingerprint256,
-    ]);
-    expect(chain[0]?.verify(intermediate.certificate.publicKey)).toBe(true);
-    expect(existsSync(join(folder, "self-signed"))).toBe(false);
   });
 });
 

@@ -23,6 +23,8 @@ export interface ServingCertificateOptions {
 const DEFAULT_LIFETIME_MS = 86_400_000;
 /** Looked at this often by the wall clock, because a long timer sleeps along with a suspended machine. */
 const MAX_WAIT_MS = 60_000;
+/** Halves of what is left of an authority near its end never add up to it. */
+const MIN_WAIT_MS = 1000;
 
 /**
  * Signs a certificate now, and another at half of its life, so that no server has to restart for it. A renewal that
@@ -50,13 +52,13 @@ export function startServingCertificate(options: ServingCertificateOptions): Ser
     }
   };
   const wait = (): void => {
-    timer = clock.setTimeout(
-      () => {
-        if (clock.now() >= signed.renewAtMs) renew();
-        wait();
-      },
-      Math.min(Math.max(signed.renewAtMs - clock.now(), 1000), MAX_WAIT_MS),
-    );
+    const leftMs = signed.renewAtMs - clock.now();
+    // What is overdue has just failed.
+    const waitMs = leftMs <= 0 ? MAX_WAIT_MS : Math.min(Math.max(leftMs, MIN_WAIT_MS), MAX_WAIT_MS);
+    timer = clock.setTimeout(() => {
+      if (clock.now() >= signed.renewAtMs) renew();
+      wait();
+    }, waitMs);
   };
   wait();
   return {

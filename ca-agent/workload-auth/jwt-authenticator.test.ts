@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,7 +58,7 @@ beforeAll(() => writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey }));
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 
 /** A token made by hand, where a library would refuse to make it. */
-function forge(header: Record<string, unknown>, sign: (input: string) => string): string {
+function forge(header: Record<string, unknown>, signInput: (input: string) => string): string {
   const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
   const nowS = Math.floor(Date.now() / 1000);
   const payload = {
@@ -69,13 +69,17 @@ function forge(header: Record<string, unknown>, sign: (input: string) => string)
     exp: nowS + 600,
   };
   const input = `${part(header)}.${part(payload)}`;
-  return `${input}.${sign(input)}`;
+  return `${input}.${signInput(input)}`;
 }
 
 describe("service account tokens", () => {
   it.each([
     { name: "ES256", options: {} },
     { name: "RS256", options: { alg: "RS256", kid: "rsa", key: rsa.privateKey } },
+    {
+      name: "ES256, with Kubernetes' own claim,",
+      options: { claims: { "kubernetes.io": { namespace: "ns1", serviceaccount: { name: "default", uid: "1" } } } },
+    },
   ])("signed with $name prove the service account", async ({ options }) => {
     expect(await authenticator().authenticate(await token(options))).toEqual({
       kind: "authenticated",
@@ -103,6 +107,35 @@ describe("service account tokens", () => {
       name: "signed by a stranger under a known name",
       make: () => token({ key: stranger.privateKey }),
       reason: "bad_signature",
+    },
+    {
+      name: "that brings its own key along",
+      make: async () => {
+        const jwk = await exportJWK(stranger.publicKey);
+        const header = { alg: "ES256", kid: "ec", jwk };
+        return forge(header, (input) =>
+          sign("sha256", Buffer.from(input), { key: stranger.privateKey, dsaEncoding: "ieee-p1363" }).toString(
+            "base64url",
+          ),
+        );
+      },
+      reason: "bad_signature",
+    },
+    { name: "not valid yet", make: () => token({ claims: { nbf: Date.now() / 1000 + 600 } }), reason: "not_yet_valid" },
+    {
+      name: "of a service account whose name is none",
+      make: () => token({ subject: "system:serviceaccount:ns1:../admin" }),
+      reason: "not_a_service_account",
+    },
+    {
+      name: "of a namespace in capitals",
+      make: () => token({ subject: "system:serviceaccount:NS1:default" }),
+      reason: "not_a_service_account",
+    },
+    {
+      name: "whose Kubernetes claim is no object",
+      make: () => token({ claims: { "kubernetes.io": "ns1" } }),
+      reason: "claims_disagree",
     },
     { name: "signed under an unknown name", make: () => token({ kid: "who" }), reason: "unknown_key" },
     {
@@ -152,6 +185,31 @@ describe("the file of keys", () => {
       "authenticated",
     );
     expect(await believing.authenticate(await token())).toMatchObject({ reason: "unknown_key" });
+    await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });
+  });
+
+  it("may come later than the control plane, and nobody is believed before", async () => {
+    rmSync(FILE);
+    const log = new RecordingLogger();
+    const waiting = authenticator(log);
+    for (let call = 0; call < 3; call += 1) {
+      expect(await waiting.authenticate(await token())).toMatchObject({ kind: "refused", reason: "no_keys" });
+    }
+    expect(log.find(FILE)).toHaveLength(1);
+    await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });
+    const calls = await Promise.all(Array.from({ length: 5 }, async () => waiting.authenticate(await token())));
+    expect(new Set(calls.map(({ kind }) => kind))).toEqual(new Set(["authenticated"]));
+  });
+
+  it.each([
+    { name: "no JSON", text: "{" },
+    { name: "an array", text: "[]" },
+    { name: "a set without keys", text: '{"keys":[]}' },
+    { name: "a key without its kind", text: '{"keys":[{"kid":"a"}]}' },
+    { name: "a secret for HMAC", text: '{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"ec"}]}' },
+  ])("with $name believes nobody", async ({ text }) => {
+    writeFileSync(FILE, text);
+    expect((await authenticator().authenticate(await token())).kind).toBe("refused");
     await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });
   });
 });

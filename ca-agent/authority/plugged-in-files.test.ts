@@ -1,0 +1,210 @@
+import { execFileSync } from "node:child_process";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock.ts";
+import { type MintedCertificate, mintRoot } from "../../mesh/identity/mint-certificate.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import type { Authority } from "./authority.ts";
+import { openAuthority } from "./open-authority.ts";
+
+const HOUR_MS = 3_600_000;
+const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
+const root = mintRoot({ commonName: "company" });
+const signer = mintRoot({ commonName: "mesh", issuer: root, pathLength: 0 });
+let folder: string;
+let clock: FakeClock;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "entente-cacerts-"));
+  clock = new FakeClock(Date.now());
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+type FileName = "ca-cert.pem" | "ca-key.pem" | "root-cert.pem" | "cert-chain.pem";
+
+/** Istio's four files, changed as a test needs; `undefined` leaves one out. */
+async function open(changes: Partial<Record<FileName, string | undefined>> = {}): Promise<Authority> {
+  const files = {
+    "ca-cert.pem": signer.pem,
+    "ca-key.pem": signer.keyPem,
+    "root-cert.pem": root.pem,
+    "cert-chain.pem": signer.pem + root.pem,
+    ...changes,
+  };
+  for (const [name, text] of Object.entries(files)) {
+    if (text !== undefined) writeFileSync(join(folder, name), text, { mode: 0o600 });
+  }
+  return await openFolder();
+}
+
+async function openFolder(): Promise<Authority> {
+  const log = new RecordingLogger();
+  return await openAuthority({ directory: folder, trustDomain: parseTrustDomain("cluster.local"), clock, log });
+}
+
+async function sign(authority: Authority): Promise<readonly string[]> {
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+  const csrPem = execFileSync("openssl", ["req", "-new", ...key, "-subj", "/"], { encoding: "utf8", stdio: "pipe" });
+  return await authority.signWorkload({ csrPem, identity: IDENTITY, lifetimeMs: HOUR_MS });
+}
+
+/** What openssl says of the leaf with the rest of the chain, in its strictest mode. */
+function verifyStrictly([leaf = "", ...rest]: readonly string[]): string {
+  const path = (name: string): string => join(folder, name);
+  writeFileSync(path("leaf"), leaf);
+  writeFileSync(path("between"), rest.slice(0, -1).join(""));
+  writeFileSync(path("roots"), rest.at(-1) ?? "");
+  const files = ["-CAfile", path("roots"), ...(rest.length > 1 ? ["-untrusted", path("between")] : []), path("leaf")];
+  return execFileSync("openssl", ["verify", "-x509_strict", ...files], { encoding: "utf8" });
+}
+
+function fingerprints(pems: readonly string[]): readonly string[] {
+  return pems.map((pem) => new X509Certificate(pem).fingerprint256);
+}
+
+describe("plugged-in files", () => {
+  it("sign, with what lies between in the chain and the root last", async () => {
+    const chain = await sign(await open());
+    expect(fingerprints(chain.slice(1))).toEqual(fingerprints([signer.pem, root.pem]));
+    expect(verifyStrictly(chain)).toContain("OK");
+    expect(existsSync(join(folder, "self-signed"))).toBe(false);
+  });
+
+  it("with several authorities in between give them in order, however the file has them", async () => {
+    const upper = mintRoot({ commonName: "upper", issuer: root });
+    const lower = mintRoot({ commonName: "lower", issuer: upper });
+    const files = { "ca-cert.pem": lower.pem, "ca-key.pem": lower.keyPem, "cert-chain.pem": root.pem + upper.pem };
+    const chain = await sign(await open(files));
+    expect(fingerprints(chain.slice(1))).toEqual(fingerprints([lower.pem, upper.pem, root.pem]));
+    expect(verifyStrictly(chain)).toContain("OK");
+  });
+
+  it.each([
+    { name: "RSA", key: () => generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey },
+    { name: "P-384", key: () => generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey },
+  ])("with a key of $name sign", async ({ key }) => {
+    const other = mintRoot({ commonName: "other", issuer: root, key: key() });
+    const keyPem = other.key.export({ type: other.key.asymmetricKeyType === "rsa" ? "pkcs1" : "sec1", format: "pem" });
+    const files = { "ca-cert.pem": other.pem, "ca-key.pem": keyPem.toString(), "cert-chain.pem": other.pem };
+    expect(verifyStrictly(await sign(await open(files)))).toContain("OK");
+  });
+
+  it("of a root that signs itself need no more than its pair", async () => {
+    const pair = { "ca-cert.pem": root.pem, "ca-key.pem": root.keyPem };
+    const chain = await sign(await open({ ...pair, "root-cert.pem": undefined, "cert-chain.pem": undefined }));
+    expect(chain).toHaveLength(2);
+    expect(verifyStrictly(chain)).toContain("OK");
+  });
+
+  it("with two roots give both, in one bundle that comes last", async () => {
+    const next = mintRoot({ commonName: "next" });
+    const authority = await open({ "root-cert.pem": `# old\n${root.pem}\n# new\n${next.pem}` });
+    expect(fingerprints(authority.roots())).toEqual(fingerprints([root.pem, next.pem]));
+    const chain = await sign(authority);
+    expect(chain).toHaveLength(3);
+    expect(chain.at(-1)?.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+  });
+
+  it("that end soon end what they sign, and then sign no more", async () => {
+    const notAfter = new Date(Math.floor(clock.now() / 1000) * 1000 + HOUR_MS / 2);
+    const brief = mintRoot({ commonName: "brief", issuer: root, notAfter });
+    const authority = await open({ "ca-cert.pem": brief.pem, "ca-key.pem": brief.keyPem, "cert-chain.pem": brief.pem });
+    const [leaf = ""] = await sign(authority);
+    expect(new X509Certificate(leaf).validToDate).toEqual(notAfter);
+    expect(authority.expiry()).toEqual({
+      chainNotAfterMs: notAfter.getTime(),
+      rootNotAfterMs: root.certificate.validToDate.getTime(),
+    });
+    clock.jump(HOUR_MS);
+    await expect(sign(authority)).rejects.toThrow(`authority_expired: the authority's certificate ended`);
+  });
+
+  it("of a mounted secret are taken: an open directory, a key that its group may read", async () => {
+    await open();
+    chmodSync(folder, 0o1777);
+    chmodSync(join(folder, "ca-key.pem"), 0o440);
+    await expect(openFolder()).resolves.toBeDefined();
+  });
+});
+
+describe("plugged-in files are refused", () => {
+  const foreign = mintRoot({ commonName: "foreign" });
+  const extension = (oid: string, critical: boolean) => ({ oid, critical, der: Buffer.from("3000", "hex") });
+  const signWith = (minted: MintedCertificate) => ({
+    "ca-cert.pem": minted.pem,
+    "ca-key.pem": minted.keyPem,
+    "cert-chain.pem": minted.pem,
+  });
+  const refused: readonly {
+    name: string;
+    changes: Partial<Record<FileName, string | undefined>>;
+    says: string;
+  }[] = [
+    { name: "without the key", changes: { "ca-key.pem": undefined }, says: "ca-key.pem is missing" },
+    { name: "without the certificate", changes: { "ca-cert.pem": undefined }, says: "ca-cert.pem is missing" },
+    {
+      name: "without their root",
+      changes: { "root-cert.pem": undefined },
+      says: "check that root-cert.pem is the root",
+    },
+    { name: "with another root", changes: { "root-cert.pem": foreign.pem }, says: "does not lead to its root" },
+    { name: "with another's key", changes: { "ca-key.pem": foreign.keyPem }, says: "ca-key.pem is not the key of" },
+    { name: "with a key that is none", changes: { "ca-key.pem": "garbage" }, says: "holds no private key" },
+    { name: "with an empty certificate", changes: { "ca-cert.pem": "" }, says: "holds no PEM certificate" },
+    {
+      name: "with a damaged certificate",
+      changes: { "ca-cert.pem": signer.pem.replace(/[A-Za-z]{8}\n/, "AAAAAAAA\n") },
+      says: "ca-cert.pem",
+    },
+    {
+      name: "with a leaf for a root",
+      changes: { "root-cert.pem": root.pem + mintRoot({ ca: false }).pem },
+      says: "which is no authority",
+    },
+    {
+      name: "when the signer has ended",
+      changes: signWith(mintRoot({ commonName: "old", issuer: root, notAfter: new Date("2021-01-01") })),
+      says: "has expired",
+    },
+    {
+      name: "when the signer's own signer allows none below it",
+      changes: { ...signWith(mintRoot({ commonName: "deep", issuer: signer })), "cert-chain.pem": signer.pem },
+      says: "authorities below it",
+    },
+    {
+      name: "with name constraints, which no sidecar checks",
+      changes: signWith(mintRoot({ commonName: "narrow", issuer: root, extensions: [extension("2.5.29.30", true)] })),
+      says: "no sidecar would believe what",
+    },
+    {
+      name: "with a key that is too small",
+      changes: signWith(
+        mintRoot({
+          commonName: "small",
+          issuer: root,
+          key: generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey,
+        }),
+      ),
+      says: "an RSA key of 1024 bits",
+    },
+  ];
+  it.each(refused)("$name", async ({ changes, says }) => {
+    const error = await open(changes).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ name: "CaError", message: expect.stringContaining(says) });
+    expect(error).toMatchObject({ message: expect.stringContaining(folder) });
+  });
+
+  it.each([
+    { name: "when everybody may read the key", path: "ca-key.pem", mode: 0o644 },
+    { name: "when a group may write the key", path: "ca-key.pem", mode: 0o660 },
+    { name: "when others may replace them", path: ".", mode: 0o777 },
+  ])("$name", async ({ path, mode }) => {
+    await open();
+    chmodSync(join(folder, path), mode);
+    await expect(openFolder()).rejects.toThrow("authority_permissions");
+  });
+});

@@ -1,0 +1,184 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
+import { Registry } from "prom-client";
+import { beforeEach, describe, expect, it } from "vitest";
+import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
+import { FakeClock } from "../mesh/fake-clock.ts";
+import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../mesh/recording-logger.ts";
+import type { Authority, WorkloadRequest } from "./authority/authority.ts";
+import { CaError } from "./ca-error.ts";
+import { createIssuingMetrics } from "./issuing-metrics.ts";
+import { registerIssuingService } from "./issuing-service.ts";
+import type { Authenticator } from "./workload-auth/authenticator.ts";
+
+const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
+const DAY_MS = 86_400_000;
+const clock = new FakeClock();
+
+/** Says yes to the token `good`, and signs by writing down what it was asked. */
+class Plane implements Authenticator, Authority {
+  readonly requests: WorkloadRequest[] = [];
+  readonly log = new RecordingLogger();
+  readonly registry = new Registry();
+  fault: Error | undefined;
+
+  async authenticate(token: string): ReturnType<Authenticator["authenticate"]> {
+    if (token === "fault") throw new Error("the API server is away");
+    if (token !== "good") return { kind: "refused", reason: "expired", message: "the token has expired" };
+    return { kind: "authenticated", identity: IDENTITY };
+  }
+
+  async signWorkload(request: WorkloadRequest): Promise<readonly string[]> {
+    this.requests.push(request);
+    if (this.fault !== undefined) throw this.fault;
+    return ["leaf\n", "root\n"];
+  }
+
+  signServing(): never {
+    throw new Error("no server asked for a certificate");
+  }
+
+  roots = (): readonly string[] => ["root\n"];
+  subscribe = () => () => undefined;
+  expiry = () => ({ rootNotAfterMs: clock.now() + 10 * DAY_MS, chainNotAfterMs: clock.now() - DAY_MS });
+
+  async call(request: { seconds?: bigint; metadata?: JsonObject; authorization?: string } = {}): Promise<string[]> {
+    const transport = createRouterTransport((router) =>
+      registerIssuingService(router, {
+        authority: this,
+        authenticator: this,
+        clock,
+        log: this.log,
+        metrics: this.#metrics,
+        defaultLifetimeMs: DAY_MS,
+        maxLifetimeMs: 90 * DAY_MS,
+      }),
+    );
+    const { seconds = 0n, metadata, authorization = "Bearer good" } = request;
+    const message = { csr: "csr", validityDuration: seconds, ...(metadata === undefined ? {} : { metadata }) };
+    const options = { headers: authorization === "" ? {} : { authorization } };
+    return (await createClient(IstioCertificateService, transport).createCertificate(message, options)).certChain;
+  }
+
+  async fail(request: Parameters<Plane["call"]>[0]): Promise<ConnectError> {
+    return ConnectError.from(await this.call(request).catch((caught: unknown) => caught));
+  }
+
+  async metric(name: string): Promise<number> {
+    const line = (await this.registry.metrics()).split("\n").find((text) => text.startsWith(`${name} `));
+    return Number(line?.slice(name.length));
+  }
+
+  readonly #metrics = createIssuingMetrics({ registry: this.registry, authority: this, clock });
+}
+
+let plane: Plane;
+beforeEach(() => {
+  plane = new Plane();
+});
+
+describe("the lifetime", () => {
+  it.each([
+    { name: "a day when none is asked", seconds: 0n, lifetimeMs: DAY_MS },
+    { name: "a day when a negative one is asked", seconds: -5n, lifetimeMs: DAY_MS },
+    { name: "what is asked", seconds: 3600n, lifetimeMs: 3_600_000 },
+    { name: "the longest one when exactly that is asked", seconds: 90n * 86_400n, lifetimeMs: 90 * DAY_MS },
+  ])("is $name", async ({ seconds, lifetimeMs }) => {
+    expect(await plane.call({ seconds })).toEqual(["leaf\n", "root\n"]);
+    expect(plane.requests).toEqual([{ csrPem: "csr", identity: IDENTITY, lifetimeMs }]);
+  });
+
+  it.each([90n * 86_400n + 1n, 2n ** 63n - 1n])("of %s seconds is refused, not cut", async (seconds) => {
+    const error = await plane.fail({ seconds });
+    expect(error.code).toBe(Code.InvalidArgument);
+    expect(error.rawMessage).toContain("CSR signing error (TTL_ERROR");
+    expect(plane.requests).toEqual([]);
+    expect(await plane.metric('citadel_server_csr_sign_err_count{error="TTL_ERROR"}')).toBe(1);
+  });
+});
+
+describe("a caller", () => {
+  it.each([
+    { name: "without a token", authorization: "" },
+    { name: "with a password", authorization: "Basic Z29vZA==" },
+    { name: "with two tokens", authorization: "Bearer good, Bearer good" },
+    { name: "with an expired token", authorization: "Bearer old" },
+  ])("$name learns nothing but that it failed", async ({ authorization }) => {
+    const error = await plane.fail({ authorization });
+    expect([error.code, error.rawMessage]).toEqual([Code.Unauthenticated, "request authenticate failure"]);
+    expect(plane.requests).toEqual([]);
+    expect(await plane.metric("citadel_server_authentication_failure_count")).toBe(1);
+  });
+
+  it("may come again when it is our own fault", async () => {
+    expect((await plane.fail({ authorization: "Bearer fault" })).code).toBe(Code.Unavailable);
+    expect(plane.log.find("the API server is away")).toHaveLength(1);
+  });
+
+  it("never gets a certificate for somebody else", async () => {
+    const metadata = { ImpersonatedIdentity: "spiffe://cluster.local/ns/kube-system/sa/admin" };
+    expect((await plane.fail({ metadata })).code).toBe(Code.Unauthenticated);
+    expect(plane.requests).toEqual([]);
+    expect(plane.log.find("impersonation")).toHaveLength(1);
+  });
+
+  it("may name a signer, as Istio's agents do, and gets the mesh's", async () => {
+    expect(await plane.call({ metadata: { CertSigner: "", ImpersonatedIdentity: "" } })).toHaveLength(2);
+  });
+
+  it("is not told its token by the log", async () => {
+    await plane.fail({ authorization: "Bearer secret-of-the-caller" });
+    await plane.call();
+    expect(plane.log.find("secret-of-the-caller")).toEqual([]);
+  });
+});
+
+describe("a signature that fails", () => {
+  it.each([
+    {
+      name: "for the request's key",
+      fault: new CaError("csr_key", "the curve is not accepted"),
+      code: Code.InvalidArgument,
+      label: "CSR_ERROR",
+      says: "the curve is not accepted",
+    },
+    {
+      name: "for the authority's age",
+      fault: new CaError("authority_expired", "ended yesterday"),
+      code: Code.Internal,
+      label: "CA_NOT_READY",
+      says: "CSR signing error (CA_NOT_READY)",
+    },
+    {
+      name: "for an unforeseen fault",
+      fault: new Error("/etc/cacerts is secret"),
+      code: Code.Internal,
+      label: "CERT_GEN_ERROR",
+      says: "CSR signing error (CERT_GEN_ERROR)",
+    },
+  ])("$name is counted as $label", async ({ fault, code, label, says }) => {
+    plane.fault = fault;
+    const error = await plane.fail({});
+    expect(error.code).toBe(code);
+    expect(error.rawMessage).toContain(says);
+    expect(error.rawMessage).not.toContain("secret");
+    expect(await plane.metric(`citadel_server_csr_sign_err_count{error="${label}"}`)).toBe(1);
+    expect(plane.log.find(fault.message)).toHaveLength(1);
+  });
+});
+
+it("the metrics bear Citadel's names, and expiry is as of now", async () => {
+  await plane.call();
+  plane.fault = new CaError("csr_malformed", "no PEM");
+  await plane.fail({});
+  const before = await plane.metric("citadel_server_root_cert_expiry_seconds");
+  clock.jump(1000);
+  expect(await plane.metric("citadel_server_csr_count")).toBe(2);
+  expect(await plane.metric("citadel_server_success_cert_issuance_count")).toBe(1);
+  expect(await plane.metric("citadel_server_csr_parsing_err_count")).toBe(1);
+  expect(await plane.metric("citadel_server_id_extraction_err_count")).toBe(0);
+  expect(before).toBe(864_000);
+  expect(await plane.metric("citadel_server_cert_chain_expiry_seconds")).toBe(-86_400);
+  expect(await plane.metric("citadel_server_root_cert_expiry_timestamp")).toBe(clock.now() / 1000 + 864_000);
+});

@@ -1,0 +1,185 @@
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CaError } from "../ca-error.ts";
+import { MAX_CSR_BYTES, parseCertificateRequest } from "./certificate-request.ts";
+import {
+  type DerValue,
+  formatBitString,
+  formatDer,
+  formatExplicit,
+  formatInteger,
+  formatNull,
+  formatOid,
+  formatSequence,
+  parseDer,
+} from "./der-values.ts";
+import { formatPem } from "./pem.ts";
+import { formatPublicKey } from "./public-key.ts";
+import { formatSignatureAlgorithm } from "./signature-algorithm.ts";
+
+const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+
+interface RequestOptions {
+  /** Signs; its public half is in the request unless `spki` is. */
+  readonly key?: KeyObject;
+  readonly spki?: Buffer;
+  readonly algorithm?: DerValue;
+  readonly hash?: string;
+  readonly attributes?: readonly DerValue[];
+}
+
+function createRequest(options: RequestOptions = {}): string {
+  const key = options.key ?? p256;
+  const info = formatSequence([
+    formatInteger(Uint8Array.of(0)),
+    formatSequence([]),
+    parseDer(options.spki ?? formatPublicKey(key)),
+    formatExplicit(0, options.attributes ?? []),
+  ]);
+  const signature = formatBitString(sign(options.hash ?? "sha256", formatDer(info), key));
+  const request = formatSequence([info, options.algorithm ?? formatSignatureAlgorithm(key), signature]);
+  return formatPem("CERTIFICATE REQUEST", formatDer(request));
+}
+
+/** A key of that many bits that nobody holds: refused for its size, or else for the signature. */
+function rsaSpki(bits: number, exponent = Uint8Array.of(1, 0, 1)): Buffer {
+  const modulus = Buffer.concat([Buffer.from([0]), Buffer.alloc(bits / 8, 0xff)]);
+  const numbers = formatDer(formatSequence([formatInteger(modulus), formatInteger(exponent)]));
+  const algorithm = formatSequence([formatOid("1.2.840.113549.1.1.1"), formatNull()]);
+  return formatDer(formatSequence([algorithm, formatBitString(numbers)]));
+}
+
+function nest(depth: number): DerValue {
+  let value = formatSequence([]);
+  for (let level = 0; level < depth; level += 1) value = formatSequence([value]);
+  return value;
+}
+
+function spkiOf(publicKey: KeyObject): Buffer {
+  return publicKey.export({ type: "spki", format: "der" });
+}
+
+/** The point of P-256 in its short form, which OpenSSL reads. */
+function compress(key: KeyObject): Buffer {
+  const whole = spkiOf(createPublicKey(key));
+  const even = ((whole.at(-1) ?? 0) & 1) === 0;
+  const point = Buffer.concat([Buffer.from([even ? 2 : 3]), whole.subarray(27, 59)]);
+  const algorithm = formatSequence([formatOid("1.2.840.10045.2.1"), formatOid("1.2.840.10045.3.1.7")]);
+  return formatDer(formatSequence([algorithm, formatBitString(point)]));
+}
+
+describe("a signing request is read", () => {
+  it.each([
+    { name: "with a P-256 key", pem: () => createRequest() },
+    {
+      name: "with a P-384 key",
+      pem: () => createRequest({ key: generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey }),
+    },
+    {
+      name: "with an RSA key of 3072 bits",
+      pem: () => createRequest({ key: generateKeyPairSync("rsa", { modulusLength: 3072 }).privateKey }),
+    },
+    { name: "with CRLF line ends", pem: () => createRequest().replaceAll("\n", "\r\n") },
+    { name: "without a newline at its end", pem: () => createRequest().trim() },
+    { name: "under OpenSSL's older label", pem: () => createRequest().replaceAll("CERTIFICATE", "NEW CERTIFICATE") },
+  ])("$name", ({ pem }) => {
+    expect(parseCertificateRequest(pem()).type).toBe("public");
+  });
+
+  it("and of its key only the numbers are kept, in the one usual encoding", () => {
+    const key = parseCertificateRequest(createRequest({ spki: compress(p256) }));
+    expect(formatPublicKey(key)).toEqual(formatPublicKey(p256));
+  });
+});
+
+describe("a signing request is refused", () => {
+  const refused: readonly { name: string; pem: () => string; code: string }[] = [
+    {
+      name: "with a key on P-521",
+      pem: () => createRequest({ key: generateKeyPairSync("ec", { namedCurve: "P-521" }).privateKey }),
+      code: "csr_key",
+    },
+    {
+      name: "with an Ed25519 key",
+      pem: () => createRequest({ spki: spkiOf(generateKeyPairSync("ed25519").publicKey) }),
+      code: "csr_key",
+    },
+    {
+      name: "with a key that is good for RSA-PSS alone",
+      pem: () => createRequest({ spki: spkiOf(generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).publicKey) }),
+      code: "csr_key",
+    },
+    { name: "with an RSA key of 1024 bits", pem: () => createRequest({ spki: rsaSpki(1024) }), code: "csr_key" },
+    { name: "with an RSA key of 16384 bits", pem: () => createRequest({ spki: rsaSpki(16_384) }), code: "csr_key" },
+    {
+      name: "with the RSA exponent 3",
+      pem: () => createRequest({ spki: rsaSpki(2048, Uint8Array.of(3)) }),
+      code: "csr_key",
+    },
+    {
+      name: "with a point that is not on the curve",
+      pem: () => {
+        const spki = formatPublicKey(p256);
+        spki[90] = (spki[90] ?? 0) ^ 1;
+        return createRequest({ spki });
+      },
+      code: "csr_key",
+    },
+    {
+      name: "with another's key",
+      pem: () => createRequest({ spki: spkiOf(generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey) }),
+      code: "csr_signature",
+    },
+    {
+      name: "signed with SHA-1",
+      pem: () => createRequest({ hash: "sha1", algorithm: formatSequence([formatOid("1.2.840.10045.4.1")]) }),
+      code: "csr_signature",
+    },
+    {
+      name: "that says RSA and has an EC key",
+      pem: () => createRequest({ algorithm: formatSequence([formatOid("1.2.840.113549.1.1.11"), formatNull()]) }),
+      code: "csr_signature",
+    },
+    {
+      name: "that is nested a thousand deep",
+      pem: () => formatPem("CERTIFICATE REQUEST", formatDer(nest(1000))),
+      code: "csr_malformed",
+    },
+    { name: "in two copies", pem: () => createRequest() + createRequest(), code: "csr_malformed" },
+    {
+      name: "in BER with an indefinite length",
+      pem: () => {
+        const der = Buffer.from(createRequest().replaceAll(/-----[^-]+-----|\s/g, ""), "base64");
+        const content = der.subarray(der[1] === 0x81 ? 3 : 2);
+        const ber = Buffer.concat([Buffer.from([0x30, 0x80]), content, Buffer.from([0, 0])]);
+        return formatPem("CERTIFICATE REQUEST", ber);
+      },
+      code: "csr_malformed",
+    },
+    {
+      name: "beyond the largest size",
+      pem: () => `${createRequest()}${" ".repeat(MAX_CSR_BYTES)}`,
+      code: "csr_malformed",
+    },
+    { name: "of nothing", pem: () => "", code: "csr_malformed" },
+  ];
+  it.each(refused)("$name: $code", ({ pem, code }) => {
+    expect(() => parseCertificateRequest(pem())).toThrow(expect.objectContaining({ code }));
+  });
+
+  it("with a CaError, whatever octets it is made of", () => {
+    const octets = fc.oneof(fc.uint8Array({ maxLength: 400 }), fc.uint8Array({ maxLength: 60 }).map(sequenceOf));
+    fc.assert(
+      fc.property(octets, (der) => {
+        expect(() => parseCertificateRequest(formatPem("CERTIFICATE REQUEST", der))).toThrow(CaError);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+/** Looks like a SEQUENCE from the outside. */
+function sequenceOf(content: Uint8Array): Uint8Array {
+  return Uint8Array.from([0x30, content.length, ...content]);
+}
