@@ -56,6 +56,7 @@ function attempt(proxy: HttpProxy, forwarding: ResponseForwarding, mayRetry: boo
   });
   request.headers = headers;
   const onError = (error: Error): void => {
+    if (response.writableEnded) return;
     if (response.headersSent || response.destroyed) return void response.destroy();
     // A kept connection that the server closed just now: it saw nothing of this request, and there is no body to repeat.
     const isStale = outgoing?.reusedSocket === true && !(error instanceof UpstreamError);
@@ -111,7 +112,6 @@ function prepareAnswer(incoming: IncomingMessage, { response, isLast }: Response
   // http-proxy writes `keep-alive` where nothing is said, and Node would follow it.
   headers.connection = isLast() ? "close" : "keep-alive";
   // An answer that breaks off must not look complete, and http-proxy would leave the client waiting for its end.
-  incoming.once("error", () => response.destroy());
   incoming.once("close", () => {
     if (!incoming.complete) response.destroy();
   });

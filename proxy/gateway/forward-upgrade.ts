@@ -98,7 +98,6 @@ function relayAnswer(incoming: IncomingMessage, request: IncomingMessage, socket
     if (value !== undefined && isForwardedToClient(name, connection)) response.setHeader(name, value);
   }
   response.setHeader("connection", "close");
-  incoming.once("error", () => socket.destroy());
   incoming.once("close", () => {
     if (!incoming.complete) socket.destroy();
   });

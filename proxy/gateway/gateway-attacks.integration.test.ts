@@ -12,7 +12,7 @@ import {
   startTestGateway,
   type TestGateway,
 } from "./gateway-fixture.ts";
-import type { GatewayLimits } from "./gateway-listener.ts";
+import type { GatewayLimits } from "./gateway-limits.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

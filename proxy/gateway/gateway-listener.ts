@@ -7,35 +7,8 @@ import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { type ClientConnections, trackClientConnections } from "./client-connections.ts";
 import { answerOnSocket } from "./forward-upgrade.ts";
 import { type GatewayAnswer, type RefusalReason, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
+import type { GatewayLimits } from "./gateway-limits.ts";
 import { type AcceptedRequest, isWebSocketUpgrade, judgeRequest } from "./judge-request.ts";
-
-/** What strangers may use up. */
-export interface GatewayLimits {
-  /** Per listener. @default 10000 */
-  readonly maxConnections: number;
-  /** Head of one request. @default 16384 */
-  readonly maxHeaderBytes: number;
-  /** From the first byte, or from the connection's opening. @default 10000 */
-  readonly headersTimeoutMs: number;
-  /** @default 30000 */
-  readonly bodyIdleMs: number;
-  /** Between two requests; load balancers in front should wait less. @default 60000 */
-  readonly keepAliveMs: number;
-  /** @default 1000 */
-  readonly maxRequestsPerConnection: number;
-  /** How long an upstream may be silent while it has a request (Envoy's stream idle timeout). @default 300000 */
-  readonly upstreamIdleMs: number;
-}
-
-export const DEFAULT_LIMITS: GatewayLimits = {
-  maxConnections: 10_000,
-  maxHeaderBytes: 16_384,
-  headersTimeoutMs: 10_000,
-  bodyIdleMs: 30_000,
-  keepAliveMs: 60_000,
-  maxRequestsPerConnection: 1000,
-  upstreamIdleMs: 300_000,
-};
 
 /** A request that was judged and waits to be routed. */
 export interface RoutedExchange {
@@ -142,9 +115,6 @@ interface Exchange {
 function receive(exchange: Exchange, context: ListenerContext, expectsContinue: boolean): void {
   const { request, response } = exchange;
   const connection = context.connections.of(request.socket);
-  const { maxRequestsPerConnection } = context.options.limits;
-  const isLast = (): boolean =>
-    context.isDraining() || !response.shouldKeepAlive || connection.requests >= maxRequestsPerConnection;
   connection.enqueue((done) => {
     response.once("close", () => {
       // The client was told that this is the end; what it had sent ahead is for another connection.
@@ -160,7 +130,17 @@ function receive(exchange: Exchange, context: ListenerContext, expectsContinue: 
       return;
     }
     if (expectsContinue) response.writeContinue();
-    context.options.onRequest({ request, response, accepted: verdict, isLast });
+    context.options.onRequest({
+      request,
+      response,
+      accepted: verdict,
+      // An answer before the end of its request is the last one: what of the body is still to come is nobody's.
+      isLast: () =>
+        context.isDraining() ||
+        !response.shouldKeepAlive ||
+        (verdict.framing.kind !== "none" && !request.complete) ||
+        connection.requests >= context.options.limits.maxRequestsPerConnection,
+    });
   });
 }
 
@@ -194,7 +174,11 @@ function refuseOnSocket(
 function refuseGarbage(error: Error, socket: Socket, { options, connections }: ListenerContext): void {
   socket.on("error", ignore);
   const connection = connections.of(socket);
-  if (connection.isCondemned) return;
+  if (connection.isCondemned) {
+    // What it was told is on its way; nothing is added to it.
+    socket.destroySoon();
+    return;
+  }
   const answer = refusalAnswer(garbageReason(error));
   if (errnoOf(error) !== "ECONNRESET") options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
   // While an answer is being written, another one in its middle would only confuse.

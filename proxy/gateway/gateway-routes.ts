@@ -3,12 +3,14 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import type HttpProxy from "http-proxy";
 import { decideRoute } from "../../mesh/policy/route.ts";
 import type { GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
-import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import type { Clock, LogFields, Logger, Random } from "../../mesh/runtime.ts";
+import type { LogLimiter } from "../connections/log-limiter.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { forwardRequest } from "./forward-request.ts";
 import { answerOnSocket, forwardUpgrade } from "./forward-upgrade.ts";
 import { failureAnswer, type GatewayAnswer, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
-import type { GatewayLimits, RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
+import type { GatewayLimits } from "./gateway-limits.ts";
+import type { RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
 import type { AcceptedRequest } from "./judge-request.ts";
 import { createUpstreamHeaders, type UpstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
@@ -22,6 +24,7 @@ export interface RoutingContext {
   readonly random: Random;
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
+  readonly limitLog: LogLimiter;
 }
 
 /** Routes a request by the configuration of this moment, and serves it. */
@@ -29,7 +32,7 @@ export function serveRequest(exchange: RoutedExchange, listener: GatewayListener
   const { request, response, accepted, isLast } = exchange;
   const answer = (own: GatewayAnswer): void => {
     context.metrics.gatewayAnswered("gateway", own.status, own.reason);
-    writeAnswer(response, own, isLast() || !request.complete);
+    writeAnswer(response, own, isLast());
   };
   const decision = routeRequest(accepted, listener, context);
   if (decision.kind === "answer") {
@@ -41,10 +44,10 @@ export function serveRequest(exchange: RoutedExchange, listener: GatewayListener
     watchBody(request, {
       clock: context.clock,
       idleMs: context.limits.bodyIdleMs,
-      isHeldBack: () => outgoing?.writableNeedDrain === true,
+      isHeldBack: () => outgoing?.destroyed === false && outgoing.writableNeedDrain,
       onIdle: () => {
         outgoing?.destroy();
-        if (response.headersSent) response.destroy();
+        if (response.headersSent) request.socket.destroy();
         else answer(refusalAnswer("body_timeout"));
       },
     });
@@ -110,7 +113,7 @@ function routeRequest(accepted: AcceptedRequest, listener: GatewayListener, cont
     case "no_route":
       return { kind: "answer", answer: failureAnswer(verdict.kind) };
     case "refused":
-      context.log.warn({ code: "route_refused", route: verdict.route.name }, verdict.reason);
+      warn(context, { code: "route_refused", route: verdict.route.name }, verdict.reason);
       return { kind: "answer", answer: failureAnswer("route_refused") };
   }
 }
@@ -128,7 +131,13 @@ function headersFor(request: IncomingMessage, accepted: AcceptedRequest): Upstre
   return createUpstreamHeaders(accepted, { address, requestId: randomUUID() });
 }
 
-function logFailure(target: HostTarget, answer: GatewayAnswer, error: Error, { log }: RoutingContext): void {
+function logFailure(target: HostTarget, answer: GatewayAnswer, error: Error, context: RoutingContext): void {
   const upstream = `${target.host}:${target.port}`;
-  log.warn({ code: answer.reason, status: answer.status, upstream }, `an upstream failed: ${error.message}`);
+  warn(context, { code: answer.reason, status: answer.status, upstream }, `an upstream failed: ${error.message}`);
+}
+
+/** Strangers decide how often this is called, so only a few lines a second are written of each code. */
+function warn({ log, limitLog }: RoutingContext, fields: LogFields & { readonly code: string }, message: string): void {
+  const { isGranted, heldBack } = limitLog(fields.code);
+  if (isGranted) log.warn(heldBack > 0 ? { ...fields, heldBack } : fields, message);
 }

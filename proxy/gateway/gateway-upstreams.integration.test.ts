@@ -110,6 +110,23 @@ describe("a request", () => {
   });
 });
 
+describe("a client's connection", () => {
+  it("outlives answers of the gateway's own", async () => {
+    const { port, dialer } = await start();
+    const client = await dialRaw(cleanup, port);
+    client.write("GET / HTTP/1.1\r\nHost: other.example\r\n\r\n");
+    expect(await readUntil(client, "no_host")).toMatch(/^HTTP\/1\.1 404 /);
+    dialer.failure = { reason: "connect_failed", message: "" };
+    // Dialling takes a moment, in which the body comes.
+    dialer.hold = new Promise((resolve) => setTimeout(resolve, 100));
+    client.write(request("/", { method: "POST", headers: "Content-Length: 3\r\n", body: "abc" }));
+    expect(await readUntil(client, "connect_failed")).toMatch(/^HTTP\/1\.1 503 /);
+    dialer.failure = undefined;
+    client.write(request("/"));
+    expect(await readUntil(client, "served GET /")).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
 describe("an upstream that fails", () => {
   it.each([
     {
@@ -171,13 +188,30 @@ describe("an upstream that fails", () => {
     await expect(ask(port, { headers: { host: "shop.example" } })).rejects.toThrow(/aborted|hang up/);
   });
 
-  it("before it has read the whole request passes its answer on", async () => {
-    const { port } = await startBefore((_incoming, response) => {
-      response.writeHead(413, { connection: "close" }).end("too much");
+  it.each([
+    { name: "and closes", close: { connection: "close" } },
+    { name: "and would take the rest", close: {} },
+  ])(
+    "before it has read the whole request $name passes its answer on, which is the connection's last",
+    async ({ close }) => {
+      const { port } = await startBefore((_incoming, response) => response.writeHead(413, close).end("too much"));
+      const head = request("/", { method: "POST", headers: "Content-Length: 1000000\r\n" });
+      const answer = await sendRaw(cleanup, port, head + "x".repeat(100));
+      expect(answer).toMatch(/^HTTP\/1\.1 413 .*connection: close.*too much/is);
+    },
+  );
+
+  it("again and again fills no log", async () => {
+    const { port, dialer, log, answers } = await start();
+    dialer.failure = { reason: "connect_failed", message: "hello.ns1: ECONNREFUSED" };
+    for (let index = 0; index < 30; index += 1) await sendRaw(cleanup, port, request("/", { headers: CLOSE }));
+    const lines = log.lines.filter(({ level }) => level === "warn");
+    expect(answers).toHaveLength(30);
+    expect(lines.length).toBeLessThan(20);
+    expect(lines[0]).toMatchObject({
+      fields: { code: "connect_failed" },
+      message: expect.stringContaining("ECONNREFUSED"),
     });
-    const client = await dialRaw(cleanup, port);
-    client.write(request("/", { method: "POST", headers: "Content-Length: 1000000\r\n", body: "x".repeat(100) }));
-    expect(await readUntil(client, "too much")).toMatch(/^HTTP\/1\.1 413 /);
   });
 });
 

@@ -2,8 +2,10 @@ import type HttpProxy from "http-proxy";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { GatewayConfig, GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
+import { createLogLimiter } from "../connections/log-limiter.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { DEFAULT_LIMITS, type GatewayLimits, type OpenListener, openGatewayListener } from "./gateway-listener.ts";
+import { DEFAULT_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
+import { type OpenListener, openGatewayListener } from "./gateway-listener.ts";
 import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
 import { loadHttpProxy } from "./load-http-proxy.ts";
 import type { UpstreamDialer } from "./upstream-dialer.ts";
@@ -43,6 +45,9 @@ export interface RunningGateway {
 
 /** A port that cannot be opened is tried again after this long. */
 const RETRY_MS = 5000;
+
+/** Of each kind of failure. */
+const LOG_LINES_PER_SECOND = 5;
 
 /** Starts the ingress gateway: a listener for each port of the configuration, opened and drained as that changes. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
@@ -85,6 +90,7 @@ class Gateway implements RunningGateway {
       clock,
       random,
       pool: createUpstreamPool({ ...options.pool, dialer }),
+      limitLog: createLogLimiter(clock, LOG_LINES_PER_SECOND),
     };
     this.#watch = options.watchConfig((config) => this.#apply(config));
   }
