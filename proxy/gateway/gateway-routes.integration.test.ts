@@ -1,18 +1,8 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import {
-  Cleanup,
-  dialRaw,
-  listenerOf,
-  OK_REPLY,
-  type Reply,
-  ROUTE_ALL,
-  readUntil,
-  sendRaw,
-  startLenientUpstream,
-  startTestGateway,
-  TARGET,
-} from "./gateway-fixture.ts";
+import { listenerOf, ROUTE_ALL, startTestGateway, TARGET } from "./gateway-fixture.ts";
+import { OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
+import { Cleanup, dialRaw, readUntil, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,17 +1,8 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import {
-  Cleanup,
-  dialRaw,
-  type ExecutedRequest,
-  OK_REPLY,
-  type Reply,
-  readUntil,
-  readUntilClosed,
-  sendRaw,
-  startLenientUpstream,
-  startTestGateway,
-} from "./gateway-fixture.ts";
+import { startTestGateway } from "./gateway-fixture.ts";
+import { type ExecutedRequest, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
+import { Cleanup, dialRaw, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -2,19 +2,9 @@ import { createHash } from "node:crypto";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { ask } from "../admin/http-fixture.ts";
-import {
-  Cleanup,
-  dialRaw,
-  type LenientUpstream,
-  listen,
-  OK_REPLY,
-  type Reply,
-  readUntil,
-  sendRaw,
-  startLenientUpstream,
-  startTestGateway,
-  type TestGateway,
-} from "./gateway-fixture.ts";
+import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { type LenientUpstream, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
+import { Cleanup, dialRaw, listen, readUntil, sendRaw } from "./raw-client-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
 
 const cleanup = new Cleanup();
@@ -212,121 +202,5 @@ describe("an upstream that fails", () => {
       fields: { code: "connect_failed" },
       message: expect.stringContaining("ECONNREFUSED"),
     });
-  });
-});
-
-describe("a kept connection", () => {
-  it("that the server closed in between does not fail a request that can be repeated", async () => {
-    const { port, dialer, upstream } = await start((sent, socket) => {
-      if (sent.line.includes("/dies")) socket.destroy();
-      return OK_REPLY(sent, socket);
-    });
-    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
-    const answer = await sendRaw(cleanup, port, request("/dies", { headers: CLOSE }));
-    expect(answer).toMatch(/^HTTP\/1\.1 502 /);
-    // Once on the kept connection, once on a fresh one.
-    expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(2);
-    expect(dialer.dials).toHaveLength(2);
-  });
-
-  it("never repeats a request that could do harm twice", async () => {
-    const { port, upstream } = await start((sent, socket) => {
-      if (sent.line.includes("/dies")) socket.destroy();
-      return OK_REPLY(sent, socket);
-    });
-    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
-    const post = request("/dies", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
-    expect(await sendRaw(cleanup, port, post)).toMatch(/^HTTP\/1\.1 502 /);
-    expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(1);
-  });
-
-  it("on which the server sends an answer that nobody asked for is given up", async () => {
-    const { port, upstream, dialer } = await start((sent, socket) => {
-      setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), 20);
-      return OK_REPLY(sent, socket);
-    });
-    const closed = upstream.next("closed");
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
-    await closed;
-    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
-    expect(dialer.dials).toHaveLength(2);
-  });
-
-  it("that brings two answers at once is not used again", async () => {
-    const { port, dialer } = await start(
-      (...args) => `${OK_REPLY(...args)}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`,
-    );
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
-    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).not.toContain("forged");
-    expect(dialer.dials).toHaveLength(2);
-  });
-
-  it("that the server half-closes is given up", async () => {
-    const { port, dialer, upstream } = await start((sent, socket) => {
-      setTimeout(() => socket.end(), 20);
-      return OK_REPLY(sent, socket);
-    });
-    const closed = upstream.next("closed");
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
-    await closed;
-    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
-    expect(dialer.dials).toHaveLength(2);
-  });
-
-  it("that is idle too long is closed", async () => {
-    const { port, upstream } = await start(OK_REPLY, { pool: { idleMs: 60 } });
-    const closed = upstream.next("closed");
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
-    await closed;
-    expect(upstream.connections).toBe(0);
-  });
-
-  it("of an older certificate is closed at once when idle, and after its request when busy", async () => {
-    let answerSlow: () => void = () => undefined;
-    const { port, upstream, dialer, gateway } = await start((sent, socket) => {
-      if (!sent.line.includes("/slow")) return OK_REPLY(sent, socket);
-      answerSlow = () => socket.write(OK_REPLY(sent, socket) ?? "");
-      return undefined;
-    });
-    const arrived = upstream.next("request");
-    const slow = sendRaw(cleanup, port, request("/slow", { headers: CLOSE }));
-    await arrived;
-    await sendRaw(cleanup, port, request("/idle", { headers: CLOSE }));
-    expect(upstream.connections).toBe(2);
-    dialer.rotate();
-    gateway.closeStaleUpstreams();
-    await expect.poll(() => upstream.connections).toBe(1);
-    answerSlow();
-    expect(await slow).toContain("served GET /slow");
-    await expect.poll(() => upstream.connections).toBe(0);
-  });
-
-  it("is forgotten with the last route that names its service", async () => {
-    const { port, upstream, setConfig } = await start();
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
-    expect(upstream.connections).toBe(1);
-    await setConfig([]);
-    await expect.poll(() => upstream.connections).toBe(0);
-  });
-});
-
-describe("the gateway's requests", () => {
-  it("give back everything: no connection is left after many of them, good and bad", async () => {
-    const { port, upstream, gateway } = await start((sent, socket) => {
-      if (sent.line.includes("/dies")) socket.destroy();
-      return sent.line.includes("/silent") ? undefined : OK_REPLY(sent, socket);
-    });
-    const one = async (index: number): Promise<void> => {
-      const path = ["/ok", "/dies", "/silent"][index % 3] ?? "/ok";
-      const client = await dialRaw(cleanup, port);
-      client.write(request(path));
-      if (path === "/silent") await upstream.next("request");
-      else await readUntil(client, "HTTP/1.1 ");
-      client.destroy();
-    };
-    for (let round = 0; round < 10; round += 1) await Promise.all(Array.from({ length: 12 }, (_, index) => one(index)));
-    await gateway.stop();
-    await expect.poll(() => upstream.connections).toBe(0);
-    expect(gateway.listeners()).toEqual([]);
   });
 });

@@ -1,0 +1,120 @@
+import { createServer } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import type { GatewayLimits } from "./gateway-limits.ts";
+import { type LenientUpstream, startLenientUpstream } from "./lenient-upstream-fixture.ts";
+import { Cleanup, dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+async function start(limits: Partial<GatewayLimits> = {}): Promise<TestGateway & { upstream: LenientUpstream }> {
+  const upstream = await startLenientUpstream(cleanup);
+  return { upstream, ...(await startTestGateway(cleanup, upstream.port, { limits })) };
+}
+
+const HOST = "Host: shop.example\r\n";
+const LAST = `GET /last HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`;
+
+describe("a client that is slow or asks for too much", () => {
+  it("is cut when it says nothing", async () => {
+    const { port } = await start({ headersTimeoutMs: 200 });
+    expect(await readUntilClosed(await dialRaw(cleanup, port))).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  it("is cut when its headers come drop by drop", async () => {
+    const { port, upstream } = await start({ headersTimeoutMs: 200 });
+    const client = await dialRaw(cleanup, port);
+    client.write(`GET /a HTTP/1.1\r\n${HOST}`);
+    const drip = setInterval(() => client.write("X-A: b\r\n"), 30);
+    cleanup.add(() => clearInterval(drip));
+    expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 408 /);
+    expect(upstream.executed).toEqual([]);
+  });
+
+  it("is cut when its body comes to a halt", async () => {
+    const { port, upstream, answers } = await start({ bodyIdleMs: 90 });
+    const client = await dialRaw(cleanup, port);
+    client.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\nabc`);
+    expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 408 /);
+    await expect.poll(() => upstream.connections).toBe(0);
+    expect(answers).toEqual(["gateway 408 body_timeout"]);
+  });
+
+  it("is not cut while its body moves, however long it takes", async () => {
+    const { port, upstream } = await start({ bodyIdleMs: 150, headersTimeoutMs: 200 });
+    const client = await dialRaw(cleanup, port);
+    client.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 20\r\nConnection: close\r\n\r\n`);
+    let sent = 0;
+    const drip = setInterval(() => {
+      sent += 1;
+      client.write("x");
+      if (sent === 20) clearInterval(drip);
+    }, 40);
+    cleanup.add(() => clearInterval(drip));
+    expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 200 OK/);
+    expect(upstream.executed[0]?.body).toBe("x".repeat(20));
+  });
+
+  it("is not blamed for an upstream that takes no more", async () => {
+    const size = 8_000_000;
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      let received = 0;
+      setTimeout(() => {
+        socket.on("data", (chunk: Buffer) => {
+          received += chunk.length;
+          if (received > size) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        });
+      }, 400);
+    });
+    const { port } = await startTestGateway(cleanup, await listen(cleanup, server), { limits: { bodyIdleMs: 60 } });
+    const body = "x".repeat(size);
+    const request = `POST /a HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\nConnection: close\r\n\r\n${body}`;
+    expect(await sendRaw(cleanup, port, request)).toMatch(/^HTTP\/1\.1 200 OK/);
+  });
+
+  it.each([
+    { name: "headers are too long", headers: `X-Long: ${"a".repeat(17_000)}\r\n` },
+    { name: "headers are too many", headers: "X-A: b\r\n".repeat(101) },
+  ])("gets 431 when its $name", async ({ headers }) => {
+    const { port, upstream } = await start();
+    expect(await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}${headers}\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
+    expect(upstream.executed).toEqual([]);
+  });
+
+  it("is told to come again after so many requests", async () => {
+    const { port, upstream } = await start({ maxRequestsPerConnection: 2 });
+    const answer = await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`.repeat(5));
+    expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
+    expect(answer).toMatch(/connection: close/i);
+    expect(upstream.executed).toHaveLength(2);
+  });
+
+  it("finds no room when there are too many connections", async () => {
+    const { port } = await start({ maxConnections: 2 });
+    const clients = [await dialRaw(cleanup, port), await dialRaw(cleanup, port)];
+    const third = await dialRaw(cleanup, port);
+    expect(await readUntilClosed(third)).toBe("");
+    clients[0]?.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    await readUntil(clients[0] ?? third, "served GET /a");
+  });
+
+  it("is cut when it sends more requests ahead than anyone needs", async () => {
+    const upstream = await startLenientUpstream(cleanup, () => undefined);
+    const { port } = await startTestGateway(cleanup, upstream.port);
+    const answer = await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`.repeat(200));
+    expect(answer).toBe("");
+    expect(upstream.executed.length).toBeLessThanOrEqual(1);
+  });
+
+  it.each([
+    { name: "a TLS hello", bytes: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" },
+    { name: "zeros", bytes: "\0".repeat(300) },
+    { name: "an HTTP/2 preface", bytes: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
+  ])("gets 400 for $name, and others are served", async ({ bytes }) => {
+    const { port } = await start();
+    expect(await sendRaw(cleanup, port, bytes)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await sendRaw(cleanup, port, LAST)).toContain("served GET /last");
+  });
+});

@@ -1,0 +1,198 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { type LenientUpstream, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
+import { Cleanup, dialRaw, readUntil, sendRaw } from "./raw-client-fixture.ts";
+import type { GatewayOptions } from "./start-gateway.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const HOST = "Host: shop.example\r\n";
+const LAST = `GET /last HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`;
+
+async function start(
+  reply: Reply = OK_REPLY,
+  options: Partial<GatewayOptions> = {},
+): Promise<TestGateway & { upstream: LenientUpstream }> {
+  const upstream = await startLenientUpstream(cleanup, reply);
+  return { upstream, ...(await startTestGateway(cleanup, upstream.port, options)) };
+}
+
+function request(
+  path: string,
+  options: { method?: string; headers?: string; body?: string; version?: string } = {},
+): string {
+  const { method = "GET", headers = "", body = "", version = "1.1" } = options;
+  return `${method} ${path} HTTP/${version}\r\nHost: shop.example\r\n${headers}\r\n${body}`;
+}
+
+const CLOSE = "Connection: close\r\n";
+
+describe("a kept connection", () => {
+  it("that the server closed in between does not fail a request that can be repeated", async () => {
+    const { port, dialer, upstream } = await start((sent, socket) => {
+      if (sent.line.includes("/dies")) socket.destroy();
+      return OK_REPLY(sent, socket);
+    });
+    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
+    const answer = await sendRaw(cleanup, port, request("/dies", { headers: CLOSE }));
+    expect(answer).toMatch(/^HTTP\/1\.1 502 /);
+    // Once on the kept connection, once on a fresh one.
+    expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(2);
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("never repeats a request that could do harm twice", async () => {
+    const { port, upstream } = await start((sent, socket) => {
+      if (sent.line.includes("/dies")) socket.destroy();
+      return OK_REPLY(sent, socket);
+    });
+    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
+    const post = request("/dies", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
+    expect(await sendRaw(cleanup, port, post)).toMatch(/^HTTP\/1\.1 502 /);
+    expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(1);
+  });
+
+  it("on which the server sends an answer that nobody asked for is given up", async () => {
+    const { port, upstream, dialer } = await start((sent, socket) => {
+      setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), 20);
+      return OK_REPLY(sent, socket);
+    });
+    const closed = upstream.next("closed");
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await closed;
+    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("that brings two answers at once is not used again", async () => {
+    const { port, dialer } = await start(
+      (...args) => `${OK_REPLY(...args)}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`,
+    );
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).not.toContain("forged");
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("that the server half-closes is given up", async () => {
+    const { port, dialer, upstream } = await start((sent, socket) => {
+      setTimeout(() => socket.end(), 20);
+      return OK_REPLY(sent, socket);
+    });
+    const closed = upstream.next("closed");
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await closed;
+    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
+    expect(dialer.dials).toHaveLength(2);
+  });
+
+  it("that is idle too long is closed", async () => {
+    const { port, upstream } = await start(OK_REPLY, { pool: { idleMs: 60 } });
+    const closed = upstream.next("closed");
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await closed;
+    expect(upstream.connections).toBe(0);
+  });
+
+  it("of an older certificate is closed at once when idle, and after its request when busy", async () => {
+    let answerSlow: () => void = () => undefined;
+    const { port, upstream, dialer, gateway } = await start((sent, socket) => {
+      if (!sent.line.includes("/slow")) return OK_REPLY(sent, socket);
+      answerSlow = () => socket.write(OK_REPLY(sent, socket) ?? "");
+      return undefined;
+    });
+    const arrived = upstream.next("request");
+    const slow = sendRaw(cleanup, port, request("/slow", { headers: CLOSE }));
+    await arrived;
+    await sendRaw(cleanup, port, request("/idle", { headers: CLOSE }));
+    expect(upstream.connections).toBe(2);
+    dialer.rotate();
+    gateway.closeStaleUpstreams();
+    await expect.poll(() => upstream.connections).toBe(1);
+    answerSlow();
+    expect(await slow).toContain("served GET /slow");
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+
+  it("is forgotten with the last route that names its service", async () => {
+    const { port, upstream, setConfig } = await start();
+    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    expect(upstream.connections).toBe(1);
+    await setConfig([]);
+    await expect.poll(() => upstream.connections).toBe(0);
+  });
+});
+
+describe("the gateway's requests", () => {
+  it("give back everything: no connection is left after many of them, good and bad", async () => {
+    const { port, upstream, gateway } = await start((sent, socket) => {
+      if (sent.line.includes("/dies")) socket.destroy();
+      return sent.line.includes("/silent") ? undefined : OK_REPLY(sent, socket);
+    });
+    const one = async (index: number): Promise<void> => {
+      const path = ["/ok", "/dies", "/silent"][index % 3] ?? "/ok";
+      const client = await dialRaw(cleanup, port);
+      client.write(request(path));
+      if (path === "/silent") await upstream.next("request");
+      else await readUntil(client, "HTTP/1.1 ");
+      client.destroy();
+    };
+    for (let round = 0; round < 10; round += 1) await Promise.all(Array.from({ length: 12 }, (_, index) => one(index)));
+    await gateway.stop();
+    await expect.poll(() => upstream.connections).toBe(0);
+    expect(gateway.listeners()).toEqual([]);
+  });
+});
+
+describe("a client that goes away", () => {
+  it.each([
+    { name: "while it waits for the answer", request: `GET /a HTTP/1.1\r\n${HOST}\r\n`, reply: () => undefined },
+    {
+      name: "in the middle of the answer",
+      request: `GET /a HTTP/1.1\r\n${HOST}\r\n`,
+      reply: () => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+    },
+  ])("$name takes its upstream's connection along", async ({ request, reply }) => {
+    const upstream = await startLenientUpstream(cleanup, reply);
+    const { port } = await startTestGateway(cleanup, upstream.port);
+    const client = await dialRaw(cleanup, port);
+    const arrived = upstream.next("request");
+    client.write(request);
+    await arrived;
+    const closed = upstream.next("closed");
+    client.destroy();
+    await closed;
+    expect(upstream.connections).toBe(0);
+  });
+
+  it("in the middle of its own body takes its upstream's connection along", async () => {
+    const { port, upstream } = await start();
+    const client = await dialRaw(cleanup, port);
+    const connected = upstream.next("connection");
+    client.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 100\r\n\r\nhalf`);
+    await connected;
+    const closed = upstream.next("closed");
+    client.destroy();
+    await closed;
+    expect(upstream.connections).toBe(0);
+    expect(upstream.executed).toEqual([]);
+  });
+
+  it("while the upstream is dialled leaves a connection that is used again, not a lost one", async () => {
+    const { port, upstream, dialer, gateway } = await start();
+    let release: () => void = () => undefined;
+    dialer.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const client = await dialRaw(cleanup, port);
+    client.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    await expect.poll(() => dialer.dials.length).toBe(1);
+    client.destroy();
+    await expect.poll(() => gateway.listeners()[0]?.connections).toBe(0);
+    const connected = upstream.next("connection");
+    release();
+    await connected;
+    expect(await sendRaw(cleanup, port, LAST)).toContain("served GET /last");
+    expect(dialer.dials).toHaveLength(1);
+  });
+});
