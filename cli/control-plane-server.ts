@@ -43,7 +43,7 @@ export interface ControlPlaneLimits extends ConnectionLimits {
   readonly handshakeTimeoutMs: number;
   /** A sidecar watches each destination in a stream of its own. */
   readonly maxStreamsOfVerified: number;
-  /** Streams at once for those who have no certificate yet. */
+  /** For those who have no certificate yet: they need one call, and each may make us keep a whole message. */
   readonly maxStreamsOfUnverified: number;
   /** Of one message; a service may set less for its own. */
   readonly maxMessageBytes: number;
@@ -56,7 +56,7 @@ const DEFAULT_LIMITS: ControlPlaneLimits = {
   closeGraceMs: 5_000,
   handshakeTimeoutMs: 10_000,
   maxStreamsOfVerified: 10_000,
-  maxStreamsOfUnverified: 4,
+  maxStreamsOfUnverified: 10,
   maxMessageBytes: 64 * 1024,
 };
 /** Bearer tokens are the largest header; 16 KiB of them are read. */
