@@ -40,18 +40,7 @@ export function serveRequest(exchange: RoutedExchange, listener: GatewayListener
     return;
   }
   let outgoing: ClientRequest | undefined;
-  if (accepted.framing.kind !== "none") {
-    watchBody(request, {
-      clock: context.clock,
-      idleMs: context.limits.bodyIdleMs,
-      isHeldBack: () => outgoing?.destroyed === false && outgoing.writableNeedDrain,
-      onIdle: () => {
-        outgoing?.destroy();
-        if (response.headersSent) request.socket.destroy();
-        else answer(refusalAnswer("body_timeout"));
-      },
-    });
-  }
+  if (accepted.framing.kind !== "none") cutHaltedBody(exchange, context, { outgoing: () => outgoing, answer });
   forwardRequest(context.proxy, {
     request,
     response,
@@ -68,6 +57,28 @@ export function serveRequest(exchange: RoutedExchange, listener: GatewayListener
     onFailure: (own, error) => {
       logFailure(decision.target, own, error, context);
       answer(own);
+    },
+  });
+}
+
+interface UnderWay {
+  /** The request to the upstream, once there is one. */
+  readonly outgoing: () => ClientRequest | undefined;
+  readonly answer: (own: GatewayAnswer) => void;
+}
+
+function cutHaltedBody({ request, response }: RoutedExchange, context: RoutingContext, underWay: UnderWay): void {
+  watchBody(request, {
+    clock: context.clock,
+    idleMs: context.limits.bodyIdleMs,
+    isHeldBack: () => {
+      const outgoing = underWay.outgoing();
+      return outgoing?.destroyed === false && outgoing.writableNeedDrain;
+    },
+    onIdle: () => {
+      underWay.outgoing()?.destroy();
+      if (response.headersSent) request.socket.destroy();
+      else underWay.answer(refusalAnswer("body_timeout"));
     },
   });
 }
