@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { request } from "undici";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type Leftovers, listLeftovers } from "../local/leftovers-fixture.ts";
+import { type Leftovers, leftSince, listLeftovers } from "../local/leftovers-fixture.ts";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "entente-test-"));
 /** Another user may yet read a checkout that lies in a folder of root's. */
@@ -116,7 +116,7 @@ describe("entente local up", () => {
     expect(run.output()).toMatch(/legacy +end-tls-\S+ +10\.244\.\S+ +no/);
     run.child.kill("SIGINT");
     expect(await run.ended).toBe(0);
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 
   it("interrupted while it starts, leaves nothing behind", async () => {
@@ -125,7 +125,7 @@ describe("entente local up", () => {
     await run.until("starting the control plane");
     run.child.kill("SIGINT");
     await run.ended;
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 
   it("does not wait for a container that ignores its end when Ctrl-C comes twice", async () => {
@@ -141,7 +141,7 @@ describe("entente local up", () => {
     await run.until("again to force it");
     run.child.kill("SIGINT");
     expect(await run.ended).toBe(0);
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 
   it("killed, takes its containers with it, and the next run cleans up what is left", async () => {
@@ -155,7 +155,7 @@ describe("entente local up", () => {
     const down = start(["down"]);
     expect(await down.ended).toBe(0);
     expect(down.output()).toContain("cleaned up after 1 run");
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 
   it("that is not run as root says so and changes nothing", async () => {
@@ -165,7 +165,7 @@ describe("entente local up", () => {
     );
     expect(await run.ended).toBe(1);
     expect(run.output()).toContain("needs root");
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 
   it("with its port in use says which, and leaves nothing behind", async () => {
@@ -177,7 +177,7 @@ describe("entente local up", () => {
     expect(await run.ended).toBe(1);
     expect(run.output()).toContain(`port ${port} of 127.0.0.1 is in use`);
     server.close();
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 
   it.each([
@@ -201,6 +201,6 @@ describe("entente local up", () => {
     const run = start(["up", "-f", FOLDER, ...args]);
     expect(await run.ended).toBe(1);
     expect(run.output()).toContain(message);
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 });

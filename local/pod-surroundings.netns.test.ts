@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Leftovers, listLeftovers } from "./leftovers-fixture.ts";
+import { type Leftovers, leftSince, listLeftovers } from "./leftovers-fixture.ts";
 import type { LocalPod } from "./local-pod.ts";
 import type { LocalCluster } from "./start-local-cluster.ts";
 import { createTestFolder, findPod, type TestFolder } from "./test-cluster-fixture.ts";
@@ -98,7 +98,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster.stop();
   test.remove();
-  expect(listLeftovers()).toEqual(before);
+  expect(leftSince(before)).toEqual([]);
   expect(existsSync(WRITTEN)).toBe(false);
   rmSync(WRITTEN, { force: true });
 });

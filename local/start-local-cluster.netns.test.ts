@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Leftovers, listLeftovers } from "./leftovers-fixture.ts";
+import { type Leftovers, leftSince, listLeftovers } from "./leftovers-fixture.ts";
 import { createTestFolder, findPod, type TestFolder } from "./test-cluster-fixture.ts";
 
 const CONTAINER = "{ name: app, image: test/program, ports: [{ containerPort: 8080 }] }";
@@ -20,7 +20,7 @@ afterEach(() => {
   test.remove();
 });
 afterAll(() => {
-  expect(listLeftovers()).toEqual(before);
+  expect(leftSince(before)).toEqual([]);
 });
 
 describe("a start that fails", () => {
@@ -63,7 +63,7 @@ describe("a start that fails", () => {
   ])("because of $name says so, and leaves nothing behind", async ({ spec, message }) => {
     test.write(pod(spec));
     await expect(test.start({ readyWithinMs: 6000 })).rejects.toThrow(message);
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 
   it("because it is interrupted ends at once, also while an init container hangs", async () => {
@@ -79,7 +79,7 @@ describe("a start that fails", () => {
       },
     });
     await expect(start).rejects.toBe(reason);
-    expect(listLeftovers()).toEqual(before);
+    expect(leftSince(before)).toEqual([]);
   });
 });
 
