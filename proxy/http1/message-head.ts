@@ -1,0 +1,81 @@
+/** Where a message's body ends (RFC 9112 §6.3). */
+export type BodyFraming =
+  | { readonly kind: "none" }
+  /** Bytes, at least 1. */
+  | { readonly kind: "length"; readonly length: number }
+  | { readonly kind: "chunked" }
+  /** Responses only: the body ends with the connection. */
+  | { readonly kind: "until_close" };
+
+/** The parts of a head that are not forwarded as they came, or that routing and framing look at. */
+export const FIELD = {
+  other: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  /** `keep-alive`, `proxy-connection`, `te` and `http2-settings`: for this hop alone (RFC 9110 §7.6.1). */
+  hopByHop: 5,
+  upgrade: 6,
+  expect: 7,
+  forwardedClientCert: 8,
+  requestId: 9,
+  trailer: 10,
+} as const;
+
+export type FieldKind = (typeof FIELD)[keyof typeof FIELD];
+
+/** How many numbers `MessageHead.fields` has for a field: name start, name end, value start, value end, kind. */
+export const FIELD_STRIDE = 5;
+
+/** What requests and responses have in common. The head is kept once, as text; everything else points into it. */
+export interface MessageHead {
+  /** The head as it came, start line to empty line, one character a byte (latin1). */
+  readonly text: string;
+  /** Where the field lines begin in `text`: the length of the start line with its CRLF. */
+  readonly fieldsAt: number;
+  /**
+   * `FIELD_STRIDE` numbers a field, in order: offsets into `text`, then a `FieldKind`. Offsets of a value leave out
+   * the blanks around it. A line runs from its name's start to the next line's.
+   */
+  readonly fields: readonly number[];
+  readonly version: "1.1" | "1.0";
+  readonly framing: BodyFraming;
+  /** Whether the sender will take another message on this connection (RFC 9112 §9.3). */
+  readonly keepAlive: boolean;
+  /** Field names that `Connection` lists, in lower case, without `close` and `keep-alive`; usually empty. */
+  readonly connectionTokens: readonly string[];
+  /** The protocols of `Upgrade`, where `Connection` lists it; `undefined` otherwise. */
+  readonly upgrade: string | undefined;
+}
+
+export interface RequestHead extends MessageHead {
+  readonly method: string;
+  /** The request target as it came: origin form, absolute form, or `*`. */
+  readonly target: string;
+  /** The one valid `Host`; empty for an HTTP/1.0 request without it. */
+  readonly host: string;
+  readonly expectsContinue: boolean;
+}
+
+export interface ResponseHead extends MessageHead {
+  /** 100..599. */
+  readonly status: number;
+  readonly reason: string;
+  /** The seconds of `Keep-Alive: timeout=N`, where the server names them: it closes an idle connection after that. */
+  readonly idleSeconds: number | undefined;
+}
+
+/** A field's value by its lower-case name; several are joined with a comma (RFC 9110 §5.3). `undefined`: none. */
+export function readField(head: MessageHead, name: string): string | undefined {
+  const { text, fields } = head;
+  let value: string | undefined;
+  for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
+    const start = fields[at] ?? 0;
+    const end = fields[at + 1] ?? 0;
+    if (end - start !== name.length || text.slice(start, end).toLowerCase() !== name) continue;
+    const found = text.slice(fields[at + 2], fields[at + 3]);
+    value = value === undefined ? found : `${value},${found}`;
+  }
+  return value;
+}
