@@ -1,7 +1,7 @@
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 
-/** Istio's labels of a TCP connection, in Istio's order; `response_flags` comes with the connection's end. */
+/** Istio's labels of a connection, in Istio's order; those of how it or a request ended come besides. */
 export const CONNECTION_LABEL_NAMES = [
   "reporter",
   "source_workload",
@@ -45,12 +45,15 @@ export interface ConnectionFacts {
   readonly security: "mutual_tls" | "none" | "unknown";
 }
 
+/** What was understood of a connection: its bytes alone, or the requests in it. */
+export type RequestProtocol = "tcp" | "http";
+
 /**
  * Builds a connection's label set. Addresses, ports, SNI and whatever else a client chooses have no place in it: a
  * stranger could fill the memory with label sets (CVE-2025-43915). Where a side's workload is unknown its namespace is
  * read from its verified principal. The security policy is Istio's: told by the destination, `unknown` at the source.
  */
-export function connectionLabels(facts: ConnectionFacts): ConnectionLabels {
+export function connectionLabels(facts: ConnectionFacts, protocol: RequestProtocol = "tcp"): ConnectionLabels {
   const source = workloadLabels(facts.source, facts.sourcePrincipal);
   const destination = workloadLabels(facts.destination, facts.destinationPrincipal);
   return {
@@ -74,17 +77,16 @@ export function connectionLabels(facts: ConnectionFacts): ConnectionLabels {
     destination_service: known(facts.service?.host),
     destination_service_name: known(facts.service?.name),
     destination_service_namespace: known(facts.service?.namespace),
-    request_protocol: "tcp",
+    request_protocol: protocol,
     connection_security_policy: facts.reporter === "source" ? UNKNOWN_LABEL : facts.security,
   };
 }
 
-/** The set that counts connections for which the table of sets has no room: only bounded values are left. */
+/** The set that counts what the table of sets has no room for: only bounded values are left. */
 export function overflowLabels(labels: ConnectionLabels): ConnectionLabels {
-  return {
-    ...connectionLabels({ reporter: labels.reporter === "source" ? "source" : "destination", security: "unknown" }),
-    connection_security_policy: labels.connection_security_policy,
-  };
+  const { reporter, request_protocol, connection_security_policy } = labels;
+  const bare = connectionLabels({ reporter: reporter === "source" ? "source" : "destination", security: "unknown" });
+  return { ...bare, request_protocol, connection_security_policy };
 }
 
 function workloadLabels(workload: WorkloadInfo | undefined, principal: SpiffeId | undefined) {

@@ -1,4 +1,5 @@
-import { CONNECTION_LABEL_NAMES, type ConnectionLabels, overflowLabels } from "./connection-labels.ts";
+import type { ConnectionLabels } from "./connection-labels.ts";
+import { createLabelSets } from "./label-sets.ts";
 
 /**
  * Envoy's flags for how a connection ended: `-` well, `DC` the client cut it, `UC` the upstream cut it, `UF` the
@@ -49,22 +50,20 @@ export interface ConnectionSeries {
 
 /**
  * Totals by label set, at most `maxSeries` of them and the few of `overflowLabels`, in which a connection counts whose
- * own set has no room. The set is looked up once a connection.
+ * own set has no room.
  */
 export function createConnectionSeries(maxSeries: number): ConnectionSeries {
-  const table = new Map<string, Series>();
+  const sets = createLabelSets<Series>(maxSeries, (labels) => ({
+    labels,
+    opened: 0,
+    sent: 0,
+    received: 0,
+    closed: new Map(),
+  }));
   const sampled = new Set<LiveMeter>();
-  const seriesOf = (labels: ConnectionLabels): Series => {
-    const key = keyOf(labels);
-    const known = table.get(key);
-    if (known !== undefined) return known;
-    if (table.size < maxSeries) return insert(table, key, labels);
-    const overflow = overflowLabels(labels);
-    return table.get(keyOf(overflow)) ?? insert(table, keyOf(overflow), overflow);
-  };
   return {
     open(labels, readBytes) {
-      const series = seriesOf(labels);
+      const series = sets.get(labels);
       series.opened += 1;
       if (readBytes === undefined) return createMeter(series);
       const meter = createSamplingMeter(series, readBytes, () => sampled.delete(meter));
@@ -73,15 +72,9 @@ export function createConnectionSeries(maxSeries: number): ConnectionSeries {
     },
     totals() {
       for (const meter of sampled) meter.sample();
-      return [...table.values()];
+      return sets.values();
     },
   };
-}
-
-function insert(table: Map<string, Series>, key: string, labels: ConnectionLabels): Series {
-  const series: Series = { labels, opened: 0, sent: 0, received: 0, closed: new Map() };
-  table.set(key, series);
-  return series;
 }
 
 function createMeter(series: Series): ConnectionMeter {
@@ -122,8 +115,4 @@ function createSamplingMeter(series: Series, readBytes: () => ByteCounts, onClos
       onClose();
     },
   };
-}
-
-function keyOf(labels: ConnectionLabels): string {
-  return CONNECTION_LABEL_NAMES.map((name) => labels[name]).join("\n");
 }

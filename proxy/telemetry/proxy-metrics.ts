@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../../mesh/runtime.ts";
-import { CONNECTION_LABEL_NAMES, type ConnectionLabels } from "./connection-labels.ts";
+import { CONNECTION_LABEL_NAMES, type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
 import {
   type ByteCounts,
   type ConnectionMeter,
@@ -8,6 +8,9 @@ import {
   createConnectionSeries,
   type SeriesTotals,
 } from "./connection-series.ts";
+import type { RequestMeters } from "./request-meter.ts";
+import { registerRequestMetrics } from "./request-metrics.ts";
+import { createRequestSeries } from "./request-series.ts";
 
 export type Direction = "inbound" | "outbound";
 
@@ -15,7 +18,7 @@ export type Direction = "inbound" | "outbound";
 export type AnswerOrigin = "upstream" | "gateway";
 
 /** What the proxy counts. Label values are constants of this code or verified names, never a client's text. */
-export interface ProxyMetrics {
+export interface ProxyMetrics extends RequestMeters {
   /**
    * Counts a connection from its opening on. With `readBytes` its bytes are read at each scrape and at the end, so that
    * long connections are seen while they last; without it whoever carries them tells the meter.
@@ -49,7 +52,7 @@ export interface ProxyMetricsOptions {
   /** The label `tag` of `istio_build`. @default "unknown" */
   readonly version?: string;
   readonly views?: MetricViews;
-  /** How many label sets connections may have before they count as `unknown`. @default 2000 */
+  /** How many label sets connections may have before they count as `unknown`, and requests likewise. @default 2000 */
   readonly maxSeries?: number;
   /** @default a registry of its own */
   readonly registry?: Registry;
@@ -60,7 +63,9 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
   const { registry = new Registry(), views = {}, maxSeries = 2000 } = options;
   const registers = [registry];
   const series = createConnectionSeries(maxSeries);
+  const requests = createRequestSeries(maxSeries);
   registerConnectionCounters(series, registry);
+  registerRequestMetrics(requests, registry);
   registerGauges({ views, clock: options.clock, version: options.version ?? "unknown", registry });
   const labelNames = ["direction", "reason"] as const;
   const handshakeFailures = new Counter({
@@ -88,6 +93,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
   });
   return {
     openConnection: (labels, readBytes) => series.open(labels, readBytes),
+    requestMeter: (facts) => requests.meter(connectionLabels(facts, "http")),
     tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason }),
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason }),
     detectionTimedOut: () => detectionTimeouts.inc(),
@@ -102,6 +108,7 @@ export function createNoMetrics(): ProxyMetrics {
   const meter: ConnectionMeter = { sent: ignore, received: ignore, close: ignore };
   return {
     openConnection: () => meter,
+    requestMeter: () => ({ count: ignore }),
     tlsHandshakeFailed: ignore,
     connectionRefused: ignore,
     detectionTimedOut: ignore,

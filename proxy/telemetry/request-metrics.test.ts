@@ -1,0 +1,163 @@
+import { Registry } from "prom-client";
+import { describe, expect, it } from "vitest";
+import { CONNECTION_LABEL_NAMES, connectionLabels } from "./connection-labels.ts";
+import { type ExposedSample, parseExposition, parseTypes } from "./exposition-fixture.ts";
+import type { CountedRequest } from "./request-meter.ts";
+import { registerRequestMetrics } from "./request-metrics.ts";
+import { createRequestSeries, MAX_STATUSES, REQUEST_BUCKETS } from "./request-series.ts";
+
+const LABELS = connectionLabels({ reporter: "destination", security: "mutual_tls" }, "http");
+const OK: CountedRequest = { status: 200, flags: "-", durationMs: 3, requestBytes: 120, responseBytes: 4000 };
+const LABEL_NAMES = [...CONNECTION_LABEL_NAMES, "response_code", "response_flags"].sort();
+
+function createScraped(maxSets = 10) {
+  const series = createRequestSeries(maxSets);
+  const registry = new Registry();
+  registerRequestMetrics(series, registry);
+  return {
+    series,
+    registry,
+    meter: series.meter(LABELS),
+    scrape: async () => parseExposition(await registry.metrics()),
+  };
+}
+
+function pick(samples: readonly ExposedSample[], name: string): readonly ExposedSample[] {
+  return samples.filter((sample) => sample.name === name);
+}
+
+describe("requests", () => {
+  it("show under Istio's names, types and labels", async () => {
+    const { registry, meter } = createScraped();
+    meter.count(OK);
+    const text = await registry.metrics();
+    expect(parseTypes(text)).toEqual({
+      istio_requests_total: "counter",
+      istio_request_duration_milliseconds: "histogram",
+      istio_request_bytes: "histogram",
+      istio_response_bytes: "histogram",
+    });
+    for (const { name, labels } of parseExposition(text)) {
+      const names = name.endsWith("_bucket") ? [...LABEL_NAMES, "le"].sort() : LABEL_NAMES;
+      expect(Object.keys(labels).sort(), name).toEqual(names);
+      expect(labels).toMatchObject({ ...LABELS, request_protocol: "http", response_code: "200", response_flags: "-" });
+    }
+  });
+
+  it("are not there before the first", async () => {
+    expect(await createScraped().scrape()).toEqual([]);
+  });
+
+  it("are spread over Envoy's buckets, each of which counts those below it, too", async () => {
+    const { meter, scrape } = createScraped();
+    for (const durationMs of [0, 0.5, 0.51, 5, 3_600_000, 3_600_001]) meter.count({ ...OK, durationMs });
+    const samples = await scrape();
+    const buckets = pick(samples, "istio_request_duration_milliseconds_bucket");
+    expect(buckets.map(({ labels }) => labels["le"])).toEqual([...REQUEST_BUCKETS.map(String), "+Inf"]);
+    const counts = Object.fromEntries(buckets.map(({ labels, value }) => [labels["le"], value]));
+    expect(counts).toMatchObject({ "0.5": 2, "1": 3, "5": 4, "10": 4, "1800000": 4, "3600000": 5, "+Inf": 6 });
+    expect(pick(samples, "istio_request_duration_milliseconds_count")[0]?.value).toBe(6);
+    expect(pick(samples, "istio_request_duration_milliseconds_sum")[0]?.value).toBeCloseTo(7_200_007.01);
+  });
+
+  it("can be read as JSON, too, which changes nothing", async () => {
+    const { registry, meter } = createScraped();
+    meter.count(OK);
+    const before = await registry.metrics();
+    const histogram = (await registry.getMetricsAsJSON()).find(({ name }) => name === "istio_request_bytes");
+    expect(histogram?.values.every(({ labels }) => labels["response_code"] === "200")).toBe(true);
+    expect(await registry.metrics()).toBe(before);
+  });
+});
+
+describe("statuses", () => {
+  it.each([
+    { name: "the first", status: 100, code: "100" },
+    { name: "the last", status: 599, code: "599" },
+    { name: "none", status: 0, code: "0" },
+    { name: "one too low", status: 99, code: "0" },
+    { name: "one too high", status: 600, code: "0" },
+    { name: "a negative one", status: -200, code: "0" },
+    { name: "no number", status: Number.NaN, code: "0" },
+    { name: "a broken one", status: 200.5, code: "200" },
+  ])("$name counts as $code", async ({ status, code }) => {
+    const { meter, scrape } = createScraped();
+    meter.count({ ...OK, status });
+    meter.count({ ...OK, status });
+    const totals = pick(await scrape(), "istio_requests_total");
+    expect(totals.map(({ labels, value }) => [labels["response_code"], value])).toEqual([[code, 2]]);
+  });
+
+  it("are apart by their flags", async () => {
+    const { meter, scrape } = createScraped();
+    for (const flags of ["-", "UC", "-", "UF", "DO"] as const) meter.count({ ...OK, status: 503, flags });
+    const totals = pick(await scrape(), "istio_requests_total");
+    expect(Object.fromEntries(totals.map(({ labels, value }) => [labels["response_flags"], value]))).toEqual({
+      "-": 2,
+      UC: 1,
+      UF: 1,
+      DO: 1,
+    });
+  });
+
+  it("count by their class when an upstream answers with every one there is", async () => {
+    const { meter, scrape } = createScraped();
+    for (let round = 0; round < 2; round += 1) {
+      for (let status = 100; status < 600; status += 1) meter.count({ ...OK, status });
+    }
+    const totals = pick(await scrape(), "istio_requests_total");
+    expect(totals).toHaveLength(MAX_STATUSES + 5);
+    expect(totals.reduce((sum, { value }) => sum + value, 0)).toBe(1000);
+    const byCode = Object.fromEntries(totals.map(({ labels, value }) => [labels["response_code"], value]));
+    expect(byCode).toMatchObject({ "100": 2, "163": 2, "1xx": 72, "2xx": 200, "3xx": 200, "4xx": 200, "5xx": 200 });
+  });
+
+  it("stay bounded with every flag, too", async () => {
+    const { meter, series } = createScraped();
+    const flags = ["-", "DC", "DPE", "UC", "UF", "UH", "UPE", "URX", "UT", "SI", "NR", "FI", "DI", "DO"] as const;
+    for (const flag of flags) {
+      for (let status = 0; status < 700; status += 1) meter.count({ ...OK, status, flags: flag });
+    }
+    expect(series.totals().length).toBeLessThanOrEqual(MAX_STATUSES + 6 * flags.length);
+    expect(series.totals().reduce((sum, { requests }) => sum + requests, 0)).toBe(700 * flags.length);
+  });
+});
+
+describe("values that no measurement can be", () => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1])("%d counts as 0", async (bad) => {
+    const { meter, scrape } = createScraped();
+    meter.count({ ...OK, durationMs: bad, requestBytes: bad, responseBytes: bad });
+    meter.count(OK);
+    const samples = await scrape();
+    expect(pick(samples, "istio_request_duration_milliseconds_sum")[0]?.value).toBe(3);
+    expect(pick(samples, "istio_response_bytes_sum")[0]?.value).toBe(4000);
+    expect(pick(samples, "istio_request_bytes_count")[0]?.value).toBe(2);
+  });
+});
+
+describe("label sets", () => {
+  it("are one for equal labels, whoever asks", async () => {
+    const { series, scrape } = createScraped();
+    series.meter({ ...LABELS }).count(OK);
+    series.meter({ ...LABELS }).count(OK);
+    expect(pick(await scrape(), "istio_requests_total").map(({ value }) => value)).toEqual([2]);
+  });
+
+  it("beyond the limit count together, still as HTTP and by reporter", async () => {
+    const { series, scrape } = createScraped(3);
+    for (let index = 0; index < 500; index += 1) {
+      const labels = { ...LABELS, destination_workload: `workload-${index}`, source_principal: `spiffe://${index}` };
+      series.meter(labels).count(OK);
+    }
+    const totals = pick(await scrape(), "istio_requests_total");
+    // One set is that of the scrape's own meter, which the overflow set is, too: nothing is known of its parties.
+    expect(totals.map(({ value }) => value)).toEqual([498, 1, 1]);
+    expect(totals[0]?.labels).toMatchObject({
+      reporter: "destination",
+      request_protocol: "http",
+      destination_workload: "unknown",
+      source_principal: "unknown",
+      connection_security_policy: "mutual_tls",
+    });
+  });
+});

@@ -1,0 +1,185 @@
+import type { ConnectionLabels } from "./connection-labels.ts";
+import { createLabelSets } from "./label-sets.ts";
+import type { CountedRequest, RequestFlags, RequestMeter } from "./request-meter.ts";
+
+/** Upper bounds of the histograms' buckets: Envoy's defaults, for milliseconds and bytes alike. */
+export const REQUEST_BUCKETS: readonly number[] = [
+  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000,
+  3_600_000,
+];
+
+/** How many pairs of status and flags a label set may have before further ones count by their class. */
+export const MAX_STATUSES = 64;
+
+/** A label set of requests: Istio's labels of the connection, and how the requests ended. */
+export type RequestLabels = ConnectionLabels & { readonly response_code: string; readonly response_flags: string };
+
+/** How the values of one kind are spread. */
+export interface Distribution {
+  /** Values at most as large as each of REQUEST_BUCKETS and larger than the one before; then those larger than all. */
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
+/** The totals of one label set with one status and one flag. */
+export interface RequestTotals {
+  /** The same object at each reading. */
+  readonly labels: RequestLabels;
+  readonly requests: number;
+  readonly durationMs: Distribution;
+  readonly requestBytes: Distribution;
+  readonly responseBytes: Distribution;
+}
+
+export interface RequestSeries {
+  meter(labels: ConnectionLabels): RequestMeter;
+  totals(): readonly RequestTotals[];
+}
+
+/**
+ * Counts requests by label set, status and flags. At most `maxSets` label sets and the few of `overflowLabels`; in each
+ * MAX_STATUSES pairs of status and flags, for an upstream that is not of good will can answer with every status there is.
+ * What comes then counts by its class (`5xx`), so that failures still look like failures.
+ */
+export function createRequestSeries(maxSets: number): RequestSeries {
+  const sets = createLabelSets(maxSets, (labels) => new RequestSet(labels));
+  return {
+    meter: (labels) => sets.get(labels),
+    totals: () => sets.values().flatMap((set) => set.totals()),
+  };
+}
+
+/** Requests of one label set. The pair of the last request is tried first: mostly it is that of the next. */
+class RequestSet implements RequestMeter {
+  readonly #labels: ConnectionLabels;
+  readonly #statuses = new Map<number, StatusSeries>();
+  #last: StatusSeries | undefined;
+
+  constructor(labels: ConnectionLabels) {
+    this.#labels = labels;
+  }
+
+  count(request: CountedRequest): void {
+    const status = knownStatus(request.status);
+    const { flags } = request;
+    let series = this.#last;
+    if (series === undefined || series.status !== status || series.flags !== flags) {
+      series = this.#find(status, flags);
+      this.#last = series;
+    }
+    series.add(request);
+  }
+
+  totals(): readonly RequestTotals[] {
+    return [...this.#statuses.values()].map((series) => series.totals());
+  }
+
+  #find(status: number, flags: RequestFlags): StatusSeries {
+    const known = this.#statuses.get(keyOf(status, flags));
+    if (known !== undefined) return known;
+    const counted = this.#statuses.size < MAX_STATUSES ? status : classOf(status);
+    const key = keyOf(counted, flags);
+    const series = this.#statuses.get(key) ?? new StatusSeries(this.#labels, counted, flags);
+    this.#statuses.set(key, series);
+    return series;
+  }
+}
+
+/** In the array of a series: the buckets, the values beyond them all, and the sum, three times. */
+const OVER = REQUEST_BUCKETS.length;
+const SUM = OVER + 1;
+const STRIDE = SUM + 1;
+
+class StatusSeries {
+  /** 0 and 100..599, or a class: its first digit. */
+  readonly status: number;
+  readonly flags: RequestFlags;
+  readonly #labels: RequestLabels;
+  readonly #values = new Float64Array(3 * STRIDE);
+
+  constructor(labels: ConnectionLabels, status: number, flags: RequestFlags) {
+    this.status = status;
+    this.flags = flags;
+    this.#labels = { ...labels, response_code: formatStatus(status), response_flags: flags };
+  }
+
+  add(request: CountedRequest): void {
+    record(this.#values, 0, request.durationMs);
+    record(this.#values, STRIDE, request.requestBytes);
+    record(this.#values, 2 * STRIDE, request.responseBytes);
+  }
+
+  totals(): RequestTotals {
+    const durationMs = readDistribution(this.#values, 0);
+    return {
+      labels: this.#labels,
+      requests: durationMs.counts.reduce((sum, count) => sum + count, 0),
+      durationMs,
+      requestBytes: readDistribution(this.#values, STRIDE),
+      responseBytes: readDistribution(this.#values, 2 * STRIDE),
+    };
+  }
+}
+
+/** A value that no measurement can be would spoil the sum for ever, and counts as 0. */
+function record(values: Float64Array, offset: number, given: number): void {
+  const value = given >= 0 && given < Number.POSITIVE_INFINITY ? given : 0;
+  const bucket = offset + bucketIndex(value);
+  const sum = offset + SUM;
+  values[bucket] = (values[bucket] ?? 0) + 1;
+  values[sum] = (values[sum] ?? 0) + value;
+}
+
+/** The first bucket that takes the value; OVER where none does. */
+function bucketIndex(value: number): number {
+  let low = 0;
+  let high = OVER;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (value <= (REQUEST_BUCKETS[middle] ?? 0)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function readDistribution(values: Float64Array, offset: number): Distribution {
+  return { counts: [...values.subarray(offset, offset + SUM)], sum: values[offset + SUM] ?? 0 };
+}
+
+/** 100..599; 0 for whatever else an upstream may have said. */
+function knownStatus(status: number): number {
+  return status >= 100 && status < 600 ? Math.trunc(status) : 0;
+}
+
+/** 1..5; 0 stays. */
+function classOf(status: number): number {
+  return Math.trunc(status / 100);
+}
+
+function formatStatus(status: number): string {
+  return status > 0 && status < 10 ? `${status}xx` : String(status);
+}
+
+function keyOf(status: number, flags: RequestFlags): number {
+  return status * FLAGS_PER_STATUS + FLAG_CODES[flags];
+}
+
+const FLAGS_PER_STATUS = 16;
+
+/** A number below FLAGS_PER_STATUS for each flag. */
+const FLAG_CODES: Readonly<Record<RequestFlags, number>> = {
+  "-": 0,
+  DC: 1,
+  DPE: 2,
+  UC: 3,
+  UF: 4,
+  UH: 5,
+  UPE: 6,
+  URX: 7,
+  UT: 8,
+  SI: 9,
+  NR: 10,
+  FI: 11,
+  DI: 12,
+  DO: 13,
+};
