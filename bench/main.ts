@@ -1,72 +1,55 @@
 /**
- * What a sidecar costs: idle, and at a fixed rate of 1 KB answers, beside the same path without sidecars. Everything runs
- * on this machine, in namespaces of its own; load by autocannon inside the client's pod.
+ * What a pair of sidecars costs beside its peers: the same load through each path to the same backend, in turns, all on
+ * loopback of this machine. See README.md.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { createLogger } from "../cli/create-logger.ts";
-import { startLocalCluster } from "../local/start-local-cluster.ts";
-import { formatReport } from "./report.ts";
-import { measureIdle, measureRounds } from "./sidecar-cost.ts";
+import { findProgram } from "./find-program.ts";
+import type { Measurement } from "./measure.ts";
+import { choose, parseOptions, USAGE } from "./parse-options.ts";
+import { listPathKinds } from "./paths/path-kinds.ts";
+import { formatTable, summarize } from "./report/format-table.ts";
+import { runBench } from "./run-bench.ts";
+import { WORKLOADS } from "./workloads.ts";
 
-const USAGE = "Usage: npm run bench -- [--seconds S] [--rounds N] [--rate R] [--connections C] [--json FILE]\n";
-const MANIFESTS = fileURLToPath(new URL("manifests", import.meta.url));
-const IDLE_SECONDS = 5;
-
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "10" },
-    rounds: { type: "string", default: "3" },
-    rate: { type: "string", default: "1000" },
-    connections: { type: "string", default: "8" },
-    json: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
-});
-
-if (values.help) process.stdout.write(USAGE);
+const options = parseOptions(process.argv.slice(2));
+if (options.help) process.stdout.write(USAGE);
 else await run();
 
 async function run(): Promise<void> {
   const stopping = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stopping.abort());
-  const bundle = bundleSidecar();
-  const cluster = await startLocalCluster({
-    manifests: [MANIFESTS],
-    publish: [],
-    images: { "bench-server": "bench/bench-server.ts", entente: bundle },
-    log: createLogger("error"),
-    onProgress: (step) => process.stderr.write(`${step} …\n`),
-    signal: stopping.signal,
+  const workloads = choose(WORKLOADS, options.only);
+  const chosen = choose(listPathKinds({ findProgram }), options.paths);
+  const paths = chosen.filter(({ title, findObstacle }) => {
+    const obstacle = findObstacle();
+    if (obstacle !== undefined) process.stderr.write(`skipped: ${title}: ${obstacle}\n`);
+    return obstacle === undefined;
   });
-  try {
-    const idle = await measureIdle(cluster, IDLE_SECONDS);
-    const rounds = await measureRounds(cluster, {
-      seconds: Number(values.seconds),
-      rounds: Number(values.rounds),
-      rate: Number(values.rate),
-      connections: Number(values.connections),
-      onRound: ({ path, load }) => process.stderr.write(`${path}: ${load.requestsPerSecond.toFixed(0)} requests/s\n`),
-    });
-    process.stdout.write(formatReport(rounds, idle));
-    if (values.json !== undefined) {
-      mkdirSync(dirname(values.json), { recursive: true });
-      writeFileSync(values.json, `${JSON.stringify({ ...describeRun(), idle, rounds }, undefined, 2)}\n`);
-    }
-  } finally {
-    await cluster.stop();
-    rmSync("dist", { recursive: true, force: true });
+  const measurements: Measurement[] = [];
+  if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true });
+  const hasWrk = findProgram("wrk") !== undefined;
+  await runBench(
+    { workloads, paths, rounds: options.rounds, seconds: options.seconds, hasWrk, profileFolder: options.profile },
+    {
+      onMeasured: (measurement) => void measurements.push(measurement),
+      onProgress: (step) => process.stderr.write(`${step} …\n`),
+      signal: stopping.signal,
+    },
+  );
+  const titles = new Map(paths.map(({ name, title }) => [name, title]));
+  for (const workload of workloads) {
+    const summaries = paths
+      .map(({ name }) => summarize(measurements, workload, name))
+      .filter((one) => one !== undefined);
+    process.stdout.write(`\n${formatTable(workload, summaries, titles)}`);
   }
-}
-
-/** What the image runs is what is measured. */
-function bundleSidecar(): string {
-  execFileSync(process.execPath, ["scripts/bundle.ts"], { stdio: ["ignore", "ignore", "inherit"] });
-  return "dist/entente.mjs";
+  if (options.json !== undefined) {
+    mkdirSync(dirname(options.json), { recursive: true });
+    writeFileSync(options.json, `${JSON.stringify({ ...describeRun(), measurements }, undefined, 2)}\n`);
+  }
 }
 
 function describeRun() {
@@ -76,6 +59,6 @@ function describeRun() {
     node: process.version,
     openssl: process.versions.openssl,
     machine: { cpu: cpus()[0]?.model, cores: cpus().length, memoryMb: Math.round(totalmem() / 2 ** 20) },
-    settings: values,
+    settings: options,
   };
 }

@@ -1,0 +1,76 @@
+/**
+ * The backend of every path: answers HTTP/1.1 from prepared buffers, on a socket, so that it is not what is measured.
+ * `/small` gives 13 bytes, `/1k` 1 KiB, `/1m` 1 MiB, `/1g` 1 GiB; a body with a Content-Length is read and thrown away.
+ * It trusts its clients: the bench's own.
+ */
+import { createServer, type Socket } from "node:net";
+
+const KILOBYTE = 1024;
+const STREAM_CHUNK = Buffer.alloc(64 * KILOBYTE, "e");
+const STREAM_BYTES = KILOBYTE ** 3;
+
+const ANSWERS: Readonly<Record<string, Buffer>> = {
+  "/small": formatAnswer("Hello, world\n"),
+  "/1k": formatAnswer("e".repeat(KILOBYTE)),
+  "/1m": formatAnswer("e".repeat(KILOBYTE ** 2)),
+};
+const NOT_FOUND = Buffer.from("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+const STREAM_HEAD = `HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: ${STREAM_BYTES}\r\n\r\n`;
+
+function formatAnswer(body: string): Buffer {
+  const head = `HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n`;
+  return Buffer.from(head + body, "latin1");
+}
+
+function serve(socket: Socket): void {
+  let held = "";
+  let bodyLeft = 0;
+  socket.setNoDelay(true);
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (chunk: Buffer) => {
+    const skipped = Math.min(bodyLeft, chunk.length);
+    bodyLeft -= skipped;
+    if (skipped === chunk.length) return;
+    held += chunk.toString("latin1", skipped);
+    for (let end = held.indexOf("\r\n\r\n"); end >= 0; end = held.indexOf("\r\n\r\n")) {
+      const head = held.slice(0, end);
+      const length = head.startsWith("GET ") ? 0 : Number(/\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+      const rest = held.slice(end + 4);
+      bodyLeft = Math.max(0, length - rest.length);
+      held = rest.slice(length);
+      answer(socket, head);
+    }
+  });
+}
+
+function answer(socket: Socket, head: string): void {
+  const start = head.indexOf(" ") + 1;
+  const target = head.slice(start, head.indexOf(" ", start));
+  if (target === "/1g") {
+    socket.write(STREAM_HEAD);
+    stream(socket, STREAM_BYTES);
+    return;
+  }
+  socket.write(ANSWERS[target] ?? NOT_FOUND);
+  if (/\nconnection: close/i.test(head)) socket.end();
+}
+
+function stream(socket: Socket, bytes: number): void {
+  let left = bytes;
+  const send = (): void => {
+    while (left > 0 && !socket.destroyed) {
+      left -= STREAM_CHUNK.length;
+      if (!socket.write(STREAM_CHUNK)) return;
+    }
+    socket.off("drain", send);
+  };
+  socket.on("drain", send);
+  send();
+}
+
+const server = createServer(serve);
+server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
+  const address = server.address();
+  process.stdout.write(`${address === null || typeof address === "string" ? 0 : address.port}\n`);
+});
+process.once("SIGTERM", () => process.exit());

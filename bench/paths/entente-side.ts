@@ -1,0 +1,101 @@
+import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { Destination, Inbound, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import type { CapturedConnection } from "../../proxy/capture/capture-listener.ts";
+import { createConnectionRegistry } from "../../proxy/connections/connection-registry.ts";
+import { decideRevalidation } from "../../proxy/connections/decide-revalidation.ts";
+import { observeConnections } from "../../proxy/connections/observe-connections.ts";
+import { createInboundHandler } from "../../proxy/inbound/inbound-handler.ts";
+import { createPendingHandshakes } from "../../proxy/inbound/pending-handshakes.ts";
+import { createDestinationCache } from "../../proxy/outbound/destination-cache.ts";
+import { createDialer } from "../../proxy/outbound/dial-destination.ts";
+import { createOutboundHandler } from "../../proxy/outbound/outbound-handler.ts";
+import { createProxyMetrics } from "../../proxy/telemetry/proxy-metrics.ts";
+import type { SecureContextSource } from "../../proxy/tls/secure-context-source.ts";
+import type { SideJob } from "./side-job.ts";
+
+export interface SideDeps {
+  readonly secureContexts: SecureContextSource;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** As the sidecar sets them. */
+const LIMITS = { handshakeTimeoutMs: 10_000, silenceMs: 100, connectTimeoutMs: 10_000, halfOpenIdleMs: 3_600_000 };
+
+const SERVICE: ServiceInfo = { host: "server.bench.svc.cluster.local", name: "server", namespace: "bench" };
+
+/** What the sidecar's inbound or outbound side does with a connection, assembled as the sidecar assembles it. */
+export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedConnection) => void {
+  const { secureContexts, clock, log } = deps;
+  const metrics = createProxyMetrics({ clock });
+  const observer = observeConnections({ log, metrics, clock, identity: () => secureContexts.current()?.identity });
+  const registry = createConnectionRegistry({
+    revalidate: (connection) => decideRevalidation(connection, secureContexts.current()),
+    onCut: observer.cut,
+  });
+  const common = { clock, registry, observer };
+  if (job.side === "server") {
+    return createInboundHandler({
+      ...common,
+      secureContexts,
+      inbound: inboundOf(job),
+      pending: createPendingHandshakes(1024),
+      limits: LIMITS,
+    });
+  }
+  const destination = destinationOf(job);
+  const destinations = createDestinationCache({
+    clock,
+    watch: (_target, listener) => {
+      listener(destination);
+      return { close: () => undefined };
+    },
+  });
+  return createOutboundHandler({
+    ...common,
+    destinations,
+    dialer: createDialer({ secureContexts, clock, random: Math.random }),
+    workload: () => workloadOf("client"),
+    halfOpenIdleMs: LIMITS.halfOpenIdleMs,
+  });
+}
+
+function inboundOf(job: SideJob): () => Inbound {
+  const mode = { mode: "STRICT", rule: "PeerAuthentication/default.bench" } as const;
+  const inbound: Inbound = {
+    workload: workloadOf("server"),
+    defaultMode: mode,
+    ports: [{ port: job.originalPort, mode, protocol: job.protocol, service: SERVICE }],
+  };
+  return () => inbound;
+}
+
+function destinationOf(job: SideJob): Destination {
+  return {
+    kind: "mesh",
+    host: SERVICE.host,
+    port: job.originalPort,
+    subset: "",
+    protocol: job.protocol,
+    sni: `outbound_.${job.originalPort}_._.${SERVICE.host}`,
+    identities: [parseSpiffeId(job.peerIdentity)],
+    tlsRule: "auto mTLS",
+    endpoints: [{ ip: "127.0.0.1", port: job.upstreamPort, mutualTls: true, workload: workloadOf("server") }],
+    service: SERVICE,
+    routes: [],
+  };
+}
+
+function workloadOf(name: string): WorkloadInfo {
+  return {
+    namespace: "bench",
+    pod: `${name}-1`,
+    workload: name,
+    serviceAccount: name,
+    app: name,
+    version: "v1",
+    canonicalService: name,
+    canonicalRevision: "v1",
+  };
+}

@@ -1,0 +1,38 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { startChild } from "../processes/child.ts";
+import { findFreePort } from "../processes/free-port.ts";
+import { formatHaproxyConfig, type PeerPorts } from "./haproxy-config.ts";
+import { formatNginxConfig } from "./nginx-config.ts";
+import type { PathSurroundings, StartedPath } from "./path.ts";
+
+/** HAProxy, one thread, both hops in one process. */
+export async function startHaproxy(surroundings: PathSurroundings): Promise<StartedPath> {
+  const ports = await choosePorts(surroundings);
+  const file = join(surroundings.folder, "haproxy.cfg");
+  writeFileSync(file, formatHaproxyConfig(ports, surroundings.certificates));
+  return await startPeer(["haproxy", "-db", "-f", file], ports);
+}
+
+/** nginx, one worker, both hops in one process. */
+export async function startNginx(surroundings: PathSurroundings): Promise<StartedPath> {
+  const { folder, certificates } = surroundings;
+  const ports = await choosePorts(surroundings);
+  const file = join(folder, "nginx.conf");
+  writeFileSync(file, formatNginxConfig(folder, ports, certificates));
+  return await startPeer(["nginx", "-p", folder, "-c", file, "-e", "stderr", "-g", "daemon off;"], ports);
+}
+
+async function choosePorts({ backendPort }: PathSurroundings): Promise<PeerPorts> {
+  return { client: await findFreePort(), mesh: await findFreePort(), backend: backendPort };
+}
+
+async function startPeer(command: readonly [string, ...string[]], ports: PeerPorts): Promise<StartedPath> {
+  const child = await startChild({ command, readiness: { port: ports.client } });
+  return {
+    port: ports.client,
+    meshPort: ports.mesh,
+    proxies: [{ name: "both sides", pid: child.pid }],
+    stop: child.stop,
+  };
+}

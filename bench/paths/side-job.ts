@@ -1,0 +1,17 @@
+/** What a process that is one side of a path is told. */
+export interface SideJob {
+  /** `client`: plaintext in, mutual TLS out; `server`: mutual TLS in, plaintext out. */
+  readonly side: "client" | "server";
+  /** Where it listens. */
+  readonly port: number;
+  /** Where it sends on, on 127.0.0.1. */
+  readonly upstreamPort: number;
+  /** Where the client dialled: the port that the application listens on. */
+  readonly originalPort: number;
+  readonly protocol: "tcp" | "http";
+  readonly identity: string;
+  readonly peerIdentity: string;
+  /** Certificate and key. */
+  readonly certificateFile: string;
+  readonly rootFile: string;
+}

@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { type Child, startChild } from "../processes/child.ts";
+import { findFreePort } from "../processes/free-port.ts";
+import { CLIENT_ID, SERVER_ID } from "./identities.ts";
+import type { PathSurroundings, StartedPath } from "./path.ts";
+import type { SideJob } from "./side-job.ts";
+
+export interface PairOptions extends PathSurroundings {
+  /** For the names of profiles. */
+  readonly name: string;
+  /** The bundled program that is one side, in the folder of programs. */
+  readonly program: string;
+  readonly protocol: "tcp" | "http";
+}
+
+/** Starts a path of two Node processes, one a side, as two pods would have them. */
+export async function startSidePair(options: PairOptions): Promise<StartedPath> {
+  const { backendPort, certificates, protocol } = options;
+  const [clientPort, meshPort] = [await findFreePort(), await findFreePort()];
+  const common = { originalPort: backendPort, protocol, rootFile: certificates.root };
+  const server = await startSide(options, {
+    ...common,
+    side: "server",
+    port: meshPort,
+    upstreamPort: backendPort,
+    identity: SERVER_ID,
+    peerIdentity: CLIENT_ID,
+    certificateFile: certificates.server,
+  });
+  const client = await startSide(options, {
+    ...common,
+    side: "client",
+    port: clientPort,
+    upstreamPort: meshPort,
+    identity: CLIENT_ID,
+    peerIdentity: SERVER_ID,
+    certificateFile: certificates.client,
+  });
+  return {
+    port: clientPort,
+    meshPort,
+    proxies: [
+      { name: "client's side", pid: client.pid },
+      { name: "server's side", pid: server.pid },
+    ],
+    stop: async () => void (await Promise.all([client.stop(), server.stop()])),
+  };
+}
+
+/** With the warning disabled that the image disables too. */
+function startSide(options: PairOptions, job: SideJob): Promise<Child> {
+  const { profileFolder, name } = options;
+  const profile =
+    profileFolder === undefined
+      ? []
+      : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${name}-${job.side}-${job.port}.cpuprofile`];
+  const program = join(options.programs, options.program);
+  return startChild({
+    command: [process.execPath, "--disable-warning=DEP0060", ...profile, program, JSON.stringify(job)],
+    readiness: "line",
+  });
+}

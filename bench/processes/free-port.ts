@@ -1,0 +1,35 @@
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** A port of loopback that nobody listens on now, for programs that must be told theirs. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("the system gave no port");
+  return address.port;
+}
+
+/** Waits until somebody accepts connections on a port of loopback; `undefined` if nobody has when `signal` aborts. */
+export async function waitForPort(port: number, signal: AbortSignal): Promise<string | undefined> {
+  while (!signal.aborted) {
+    if (await accepts(port)) return "";
+    await delay(20);
+  }
+  return undefined;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

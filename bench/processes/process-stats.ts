@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Memory that a process holds now. */
+export interface ProcessMemory {
+  readonly residentMb: number;
+  /** Not shared with any other process. */
+  readonly privateMb: number;
+}
+
+/** The kernel's clock ticks: 100 a second on every Linux that Node runs on. */
+const TICK_MS = 10;
+
+/** User and system time of a process and everything it has forked that still runs, in milliseconds since their start. */
+export function readCpuMs(pid: number): number {
+  return listProcessTree(pid).reduce((sum, id) => sum + parseCpuMs(readFileSync(`/proc/${id}/stat`, "utf8")), 0);
+}
+
+/** Memory of a process and everything it has forked that still runs; shared pages of such a family count more than once. */
+export function readMemory(pid: number): ProcessMemory {
+  const all = listProcessTree(pid).map((id) => parseMemory(readFileSync(`/proc/${id}/smaps_rollup`, "utf8")));
+  return {
+    residentMb: all.reduce((sum, { residentMb }) => sum + residentMb, 0),
+    privateMb: all.reduce((sum, { privateMb }) => sum + privateMb, 0),
+  };
+}
+
+/** Reads proc(5)'s `stat`. The second field is the program's name in parentheses and may hold anything, parentheses too. */
+export function parseCpuMs(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** Reads proc(5)'s `smaps_rollup`. */
+export function parseMemory(rollup: string): ProcessMemory {
+  const megabytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) / 1024;
+  return {
+    residentMb: megabytes("Rss"),
+    privateMb: megabytes("Private_Clean") + megabytes("Private_Dirty"),
+  };
+}
+
+function listProcessTree(pid: number): readonly number[] {
+  const children = readdirSync(`/proc/${pid}/task`)
+    .flatMap((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" "))
+    .filter((id) => id !== "")
+    .map(Number);
+  return [pid, ...children.flatMap(listProcessTree)];
+}
