@@ -42,7 +42,7 @@ const SET = createTestSet(
     http: [
       {
         match: [{ uri: { prefix: "/a" }, headers: { "x-a": {}, "x-b": { regex: "[0-9]+" } }, ignoreUriCase: true }],
-        redirect: {},
+        redirect: { uri: "/b" },
       },
       {
         match: [{ method: { exact: "GET" }, authority: { exact: "a" }, withoutHeaders: { "x-c": { exact: "1" } } }],

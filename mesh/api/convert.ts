@@ -22,6 +22,7 @@ import {
   serviceFromMessage,
   workloadFromMessage,
 } from "./convert-parts.ts";
+import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
 import {
   type Endpoint as EndpointMessage,
   type InboundPort as InboundPortMessage,
@@ -150,6 +151,7 @@ function meshMessage(destination: MeshDestination): MeshDestinationMessage {
     tlsRule: destination.tlsRule,
     endpoints: destination.endpoints.map((endpoint) => ({ ...endpoint })),
     ...(destination.service === undefined ? {} : { service: destination.service }),
+    routes: destination.routes.map(messageFromRoute),
   });
 }
 
@@ -169,6 +171,7 @@ function meshFromMessage(message: MeshDestinationMessage): MeshDestination {
     tlsRule: message.tlsRule,
     endpoints: message.endpoints.map(endpointFromMessage),
     service: serviceFromMessage(message.service),
+    routes: message.routes.map(routeFromMessage),
   };
 }
 

@@ -73,6 +73,7 @@ describe("a service's address", () => {
         },
       ],
       service: { host: HOST, name: "world", namespace: "ns2" },
+      routes: [],
     });
   });
 

@@ -3,6 +3,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Service, ServicePort } from "../resources/service.ts";
 import { type Client, findDestinationRule, type MergedRule } from "./destination-rules.ts";
 import { type Backend, decideMeshDestination } from "./mesh-destination.ts";
+import { decideMeshRoutes } from "./mesh-routes.ts";
 import type { MeshSettings } from "./mesh-settings.ts";
 import type { AddressTarget, Destination, DestinationTarget, HostTarget, RefusedDestination } from "./types.ts";
 import {
@@ -25,7 +26,8 @@ export interface DestinationInput {
 /**
  * What an outbound address, or a host that a route names, resolves to for one client. Addresses of pods are resolved by
  * workload, so that headless services and direct calls get mutual TLS too. Anything that is asked for and cannot be
- * done is refused with a reason: never sent in clear instead.
+ * done is refused with a reason: never sent in clear instead. Routes of VirtualServices come with a service's address
+ * alone: who names a pod means this pod.
  */
 export function decideDestination(input: DestinationInput): Destination {
   return input.target.kind === "address" ? decideAddress(input, input.target) : decideHost(input, input.target);
@@ -92,6 +94,8 @@ function decideService(input: DestinationInput, target: ServiceTarget): Destinat
     service,
     servicePort: port,
     backends,
+    // A route's own target is not routed again.
+    routes: input.target.kind === "host" ? [] : decideMeshRoutes({ ...input, host, port: number }),
   });
 }
 

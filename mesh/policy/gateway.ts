@@ -3,11 +3,12 @@ import type { Pod } from "../resources/pod.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { VirtualService } from "../resources/virtual-service.ts";
 import { expandHost, isExportedTo } from "./destination-rules.ts";
-import { createHttpRoutes } from "./http-routes.ts";
+import type { HttpMatch, HttpRoute } from "./http-route.ts";
+import { createHttpRoutes, expandGatewayName } from "./http-routes.ts";
 import { intersectHosts } from "./match-host.ts";
 import type { MeshSettings } from "./mesh-settings.ts";
 import { compareAge, formatResourceKey } from "./resource-names.ts";
-import type { GatewayConfig, GatewayListener, HttpRoute, VirtualHost } from "./types.ts";
+import type { GatewayConfig, GatewayListener, VirtualHost } from "./types.ts";
 import { matchLabels, workloadInfo } from "./workloads.ts";
 
 export interface GatewayInput {
@@ -42,11 +43,6 @@ export function findServerFault(server: GatewayServer): string | undefined {
   return undefined;
 }
 
-/** A gateway as a VirtualService names it, `NAME` or `NAMESPACE/NAME`, in the second form. */
-export function expandGatewayName(name: string, namespace: string): string {
-  return name.includes("/") ? name : formatResourceKey(namespace, name);
-}
-
 interface BoundServer {
   readonly gateway: Gateway;
   readonly server: GatewayServer;
@@ -61,12 +57,13 @@ function findServers({ set, pod }: GatewayInput): readonly BoundServer[] {
 }
 
 function createListener(input: GatewayInput, port: number, servers: readonly BoundServer[]): GatewayListener {
+  const { namespace, labels } = input.pod.metadata;
   const routesByHost = new Map<string, HttpRoute[][]>();
   for (const virtualService of [...input.set.virtualServices.values()].sort(compareAge)) {
     const bound = servers.filter((server) => isBound(virtualService, server, input));
     if (bound.length === 0) continue;
     const gateways = bound.map(({ gateway }) => formatResourceKey(gateway.metadata.namespace, gateway.metadata.name));
-    const routes = createHttpRoutes({ ...input, virtualService, port, gateways });
+    const routes = createHttpRoutes({ ...input, virtualService, client: { namespace, labels }, port, gateways });
     for (const host of commonHosts(virtualService, bound, input.settings)) {
       routesByHost.set(host, [...(routesByHost.get(host) ?? []), [...routes]]);
     }
@@ -114,6 +111,13 @@ function admitsNamespace(pattern: string, namespace: string, gatewayNamespace: s
 function mergeRoutes(groups: readonly (readonly HttpRoute[])[]): readonly HttpRoute[] {
   const routes = groups.flat();
   if (groups.length < 2) return routes;
-  const isCatchAll = (route: HttpRoute) => route.matches.length === 0;
+  const isCatchAll = (route: HttpRoute) => route.matches.every(isEmptyMatch);
   return [...routes.filter((route) => !isCatchAll(route)), ...routes.filter(isCatchAll)];
+}
+
+/** What holds for every request: as Istio tells them, `/` as prefix and nothing else. */
+function isEmptyMatch({ uri, scheme, method, authority, headers, withoutHeaders, queryParams }: HttpMatch): boolean {
+  const isForAnyPath = uri === undefined || (uri.kind === "prefix" && uri.value === "/");
+  const named = headers.length + withoutHeaders.length + queryParams.length;
+  return isForAnyPath && named === 0 && (scheme ?? method ?? authority) === undefined;
 }

@@ -15,8 +15,8 @@ const TWO_PORTS = testService({
   name: "two",
   namespace: "ns1",
   ports: [
-    { name: "a", port: 80 },
-    { name: "b", port: 81 },
+    { name: "a", port: 81 },
+    { name: "b", port: 82 },
   ],
 });
 
@@ -83,6 +83,8 @@ describe("a gateway's routes", () => {
         authority: { regex: ".*" },
         headers: { "X-A": { exact: "1" }, "X-B": {} },
         withoutHeaders: { "X-C": { prefix: "2" } },
+        queryParams: { Debug: { exact: "" }, q: { regex: "*" } },
+        scheme: { exact: "http" },
         ignoreUriCase: true,
       },
     ];
@@ -96,6 +98,11 @@ describe("a gateway's routes", () => {
           { name: "x-b", value: { kind: "present" } },
         ],
         withoutHeaders: [{ name: "x-c", value: { kind: "prefix", value: "2" } }],
+        queryParams: [
+          { name: "Debug", value: { kind: "exact", value: "" } },
+          { name: "q", value: { kind: "present" } },
+        ],
+        scheme: { kind: "exact", value: "http" },
         ignoreUriCase: true,
       },
     ]);
@@ -114,26 +121,49 @@ describe("a gateway's routes", () => {
   });
 
   it.each([
-    { field: "redirect", http: { redirect: { uri: "/x" } } },
-    { field: "rewrite", http: toHello({ rewrite: { uri: "/x" } }) },
-    { field: "fault", http: toHello({ fault: { abort: { httpStatus: 500 } } }) },
+    { field: "rewrite.uriRegexRewrite", http: toHello({ rewrite: { uriRegexRewrite: { match: "a", rewrite: "b" } } }) },
+    { field: "fault.abort.grpcStatus", http: toHello({ fault: { abort: { grpcStatus: "INTERNAL" } } }) },
+    { field: "directResponse", http: { directResponse: { status: 200 } } },
+    { field: "delegate", http: { delegate: { name: "x" } } },
     { field: "mirror", http: toHello({ mirror: { host: "x" } }) },
-    { field: "headers", http: toHello({ headers: { request: { set: { a: "b" } } } }) },
     { field: "corsPolicy", http: toHello({ corsPolicy: {} }) },
-    { field: "match[0].queryParams", http: toHello({ match: [{ queryParams: { a: { exact: "1" } } }] }) },
     { field: "match[0].headers.x-a.suffix", http: toHello({ match: [{ headers: { "x-a": { suffix: "1" } } }] }) },
   ])("with $field are refused by name, since ignoring it would be wrong", ({ field, http }) => {
     const [route] = routesOf(gateway({}), routes({ http: [http] }));
     expect(route?.refusal).toBe(`spec.http[0].${field} of VirtualService/vs.default is not supported`);
   });
 
-  it("with timeout or retries go on: only a convenience is lost", () => {
-    const http = [toHello({ timeout: "5s", retries: { attempts: 3 } })];
+  it("with a backoff go on: only a convenience is lost", () => {
+    const http = [toHello({ retries: { attempts: 3, backoff: "1s" } })];
     expect(routesOf(gateway({}), routes({ http }))[0]?.refusal).toBe("");
   });
 
+  it.each([
+    {
+      name: "a variable in a header",
+      more: { headers: { request: { set: { "x-ip": "%DOWNSTREAM_REMOTE_ADDRESS%" } } } },
+      refusal: /has a variable/,
+    },
+    {
+      name: "a variable in a header of a destination",
+      more: {
+        route: [
+          { destination: { host: "hello.ns1.svc.cluster.local" }, headers: { response: { add: { a: "100%" } } } },
+        ],
+      },
+      refusal: /has a variable/,
+    },
+    {
+      name: "a match on a token's claim",
+      more: { match: [{ withoutHeaders: { "@request.auth.claims.group": { exact: "admin" } } }] },
+      refusal: /a match on @request\.auth\.claims\.group is not supported/,
+    },
+  ])("with $name are refused", ({ more, refusal }) => {
+    expect(routesOf(gateway({}), routes({ http: [toHello(more)] }))[0]?.refusal).toMatch(refusal);
+  });
+
   it("refuse only themselves", () => {
-    const http = [{ redirect: { uri: "/x" }, match: [{ uri: { exact: "/old" } }] }, toHello()];
+    const http = [toHello({ corsPolicy: {}, match: [{ uri: { exact: "/old" } }] }), toHello()];
     expect(routesOf(gateway({}), routes({ http })).map(({ refusal }) => refusal === "")).toEqual([false, true]);
   });
 
@@ -145,7 +175,7 @@ describe("a gateway's routes", () => {
       refusal: /no service nobody\.default/,
     },
     {
-      name: "a service of two ports without a port",
+      name: "a service of two ports without a port, neither of them the listener's",
       route: [{ destination: { host: "two.ns1.svc.cluster.local" } }],
       refusal: /has 2 ports: name one/,
     },

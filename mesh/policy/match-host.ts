@@ -18,7 +18,7 @@ export function mostSpecificHost<Pattern extends string>(
   let best: Pattern | undefined;
   for (const pattern of patterns) {
     if (!matchHost(pattern, host)) continue;
-    if (best === undefined || isMoreSpecific(pattern, best)) best = pattern;
+    if (best === undefined || compareHosts(pattern, best) < 0) best = pattern;
   }
   return best;
 }
@@ -29,8 +29,9 @@ export function intersectHosts(left: string, right: string): string | undefined 
   return matchHost(right, left) ? left.toLowerCase() : undefined;
 }
 
-function isMoreSpecific(pattern: string, other: string): boolean {
-  const isExact = !pattern.startsWith("*");
-  if (isExact !== !other.startsWith("*")) return isExact;
-  return pattern.length > other.length;
+/** Orders patterns that cover one host, the closest first: an exact name, then the longest wildcard. */
+export function compareHosts(left: string, right: string): number {
+  const isExact = !left.startsWith("*");
+  if (isExact !== !right.startsWith("*")) return isExact ? -1 : 1;
+  return right.length - left.length;
 }

@@ -4,6 +4,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Service, ServicePort } from "../resources/service.ts";
 import { type ClientTlsDecision, decideClientTls } from "./client-tls.ts";
 import type { MergedRule } from "./destination-rules.ts";
+import type { HttpRoute } from "./http-route.ts";
 import type { MeshSettings } from "./mesh-settings.ts";
 import { decideServiceMode } from "./server-mode.ts";
 import type { Destination, Endpoint, WorkloadInfo } from "./types.ts";
@@ -29,6 +30,8 @@ export interface MeshDestinationInput {
   /** @default the service's */
   readonly namespace?: string;
   readonly backends: readonly Backend[];
+  /** @default none */
+  readonly routes?: readonly HttpRoute[];
 }
 
 const UNKNOWN_WORKLOAD: WorkloadInfo = {
@@ -68,6 +71,7 @@ export function decideMeshDestination(input: MeshDestinationInput): Destination 
     tlsRule: tls.rule,
     endpoints,
     service: service === undefined ? undefined : serviceInfo(service, settings),
+    routes: input.routes ?? [],
   };
 }
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { compileListener } from "./compile-routes.ts";
+import type { HttpMatch, HttpRoute, StringMatch, WeightedTarget } from "./http-route.ts";
 import { decideRoute, type RouteRequest } from "./route.ts";
-import type { GatewayListener, HttpMatch, HttpRoute, StringMatch, WeightedTarget } from "./types.ts";
+import type { GatewayListener } from "./types.ts";
 
-const EMPTY: HttpMatch = { headers: [], withoutHeaders: [], ignoreUriCase: false };
+const EMPTY: HttpMatch = { headers: [], withoutHeaders: [], queryParams: [], ignoreUriCase: false };
 
 function target(name: string, weight = 100): WeightedTarget {
   return { target: { kind: "host", host: `${name}.ns1.svc.cluster.local`, port: 80, subset: "" }, weight };
@@ -24,7 +26,7 @@ function request(
 }
 
 function chosen(configured: GatewayListener, asked: RouteRequest, random = 0): string {
-  const verdict = decideRoute(configured, asked, () => random);
+  const verdict = decideRoute(compileListener(configured), asked, () => random);
   return verdict.kind === "route" ? verdict.route.name : verdict.kind;
 }
 
@@ -182,7 +184,7 @@ describe("a route's target", () => {
   it("follows the weights", () => {
     const configured = listener([route("r", [], { targets: [target("a", 1), target("b", 0), target("c", 3)] })]);
     const hosts = [0, 0.24, 0.25, 0.99].map((random) => {
-      const verdict = decideRoute(configured, request(), () => random);
+      const verdict = decideRoute(compileListener(configured), request(), () => random);
       return verdict.kind === "route" ? verdict.target.host[0] : verdict.kind;
     });
     expect(hosts).toEqual(["a", "a", "c", "c"]);
@@ -190,7 +192,7 @@ describe("a route's target", () => {
 
   it("is refused with the route's reason, and the next route is not tried", () => {
     const configured = listener([route("r", [], { refusal: "redirect is not supported" }), route("next")]);
-    expect(decideRoute(configured, request(), () => 0)).toMatchObject({
+    expect(decideRoute(compileListener(configured), request(), () => 0)).toMatchObject({
       kind: "refused",
       reason: "redirect is not supported",
       route: { name: "r" },

@@ -1,110 +1,177 @@
 import type { Random } from "../runtime.ts";
-import { compileRegex, type RegexTest } from "./compile-regex.ts";
+import type {
+  CompiledListener,
+  CompiledRoute,
+  CompiledRoutes,
+  CompiledTarget,
+  RouteSubject,
+} from "./compile-routes.ts";
+import type { HeaderOperations, HttpMatch, HttpRoute, RouteFault } from "./http-route.ts";
 import { mostSpecificHost } from "./match-host.ts";
-import type { GatewayListener, HeaderMatch, HostTarget, HttpMatch, HttpRoute, StringMatch } from "./types.ts";
+import { formatLocation } from "./redirect-location.ts";
+import { rewritePath } from "./rewrite-path.ts";
+import type { HostTarget } from "./types.ts";
 
 /** What routing looks at. */
 export interface RouteRequest {
   /** The Host header or `:authority`, with or without a port. */
   readonly host: string;
-  /** The request target in origin form; what follows `?` or `#` is not looked at. */
+  /** The request target in origin form, with its query. Matches look at what is before `?`; `#` ends both. */
   readonly path: string;
   readonly method: string;
-  /** A header's value by its lower-case name. */
+  /** @default http */
+  readonly scheme?: "http" | "https";
+  /** A header's value by its lower-case name; several of one name are joined with a comma. */
   readonly headers: (name: string) => string | undefined;
 }
 
 export type RouteVerdict =
-  | { readonly kind: "route"; readonly route: HttpRoute; readonly target: HostTarget }
+  | ForwardVerdict
+  | RedirectVerdict
+  | AbortVerdict
   | { readonly kind: "no_host" }
   | { readonly kind: "no_route" }
   /** A route matches but cannot be served: a field of it is not supported, or it has no destination. */
   | { readonly kind: "refused"; readonly route: HttpRoute; readonly reason: string };
 
+export interface ForwardVerdict {
+  readonly kind: "route";
+  readonly route: HttpRoute;
+  readonly target: HostTarget;
+  /** What the upstream gets instead of the request's own; absent where nothing is rewritten. */
+  readonly rewritten?: RewrittenRequest;
+  /** The route's, then the target's; the same list for every request that comes to the same. */
+  readonly headers: readonly HeaderOperations[];
+  /** The request waits this long before it goes on. */
+  readonly delayMs?: number;
+}
+
+export interface RewrittenRequest {
+  /** With its query. */
+  readonly path?: string;
+  readonly authority?: string;
+}
+
+export interface RedirectVerdict {
+  readonly kind: "redirect";
+  readonly route: HttpRoute;
+  readonly status: number;
+  /** Absolute; visible ASCII alone. */
+  readonly location: string;
+  /** Their `response` part holds for this answer too. */
+  readonly headers: readonly HeaderOperations[];
+  readonly delayMs?: number;
+}
+
+export interface AbortVerdict {
+  readonly kind: "abort";
+  readonly route: HttpRoute;
+  readonly status: number;
+  readonly delayMs?: number;
+}
+
 /** Names and addresses (RFC 3986, section 3.2.2) without what could be read in two ways. */
 const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
 
-/**
- * Compiled regexes, kept as long as the configuration that holds them: a cache of a pure function, bounded by the
- * configuration's own size, which holds nothing that a request chose.
- */
-const compiledRegexes = new WeakMap<StringMatch, RegexTest | "invalid">();
-
-/** Chooses where a request goes: the closest host, then the first route that matches, then a target by weight. */
-export function decideRoute(listener: GatewayListener, request: RouteRequest, random: Random): RouteVerdict {
+/** For a gateway: the closest host, then as `decideRouteAmong`. */
+export function decideRoute(listener: CompiledListener, request: RouteRequest, random: Random): RouteVerdict {
   const host = stripPort(request.host);
-  if (!HOST.test(host)) return { kind: "no_host" };
-  const patterns = listener.virtualHosts.flatMap((virtualHost) => virtualHost.hosts);
-  const pattern = mostSpecificHost(patterns, host);
-  const virtualHost = listener.virtualHosts.find(
-    (candidate) => pattern !== undefined && candidate.hosts.includes(pattern),
-  );
-  if (virtualHost === undefined) return { kind: "no_host" };
-  const subject = { ...request, host, path: request.path.split(/[?#]/, 1)[0] ?? "" };
-  const route = virtualHost.routes.find((candidate) => matchesRoute(candidate, subject));
-  if (route === undefined) return { kind: "no_route" };
+  const pattern = HOST.test(host) ? mostSpecificHost(listener.hosts, host) : undefined;
+  const routes = pattern === undefined ? undefined : listener.routesByHost.get(pattern);
+  return routes === undefined ? { kind: "no_host" } : decideRouteAmong(routes, request, random);
+}
+
+/**
+ * Chooses what becomes of a request: the first route that matches, its faults, then its redirect or a target by weight.
+ * Never throws. Draws from `random` for a delay, an abort and a target, in this order, and only where there is one to
+ * draw.
+ */
+export function decideRouteAmong(routes: CompiledRoutes, request: RouteRequest, random: Random): RouteVerdict {
+  const found = findRoute(routes, createSubject(request));
+  if (found === undefined) return { kind: "no_route" };
+  const { route } = found.compiled;
   if (route.refusal !== "") return { kind: "refused", route, reason: route.refusal };
-  const target = pickTarget(route, random);
-  return target === undefined
-    ? { kind: "refused", route, reason: `${route.name} has no destination` }
-    : { kind: "route", route, target };
+  const delay = drawDelay(route.fault, random);
+  const status = drawAbort(route.fault, random);
+  if (status !== undefined) return { kind: "abort", route, status, ...delay };
+  return route.redirect === undefined ? forward(found, request, delay, random) : redirect(found, request, delay);
 }
 
-function matchesRoute(route: HttpRoute, request: RouteRequest): boolean {
-  return route.matches.length === 0 || route.matches.some((match) => matchesRequest(match, request));
+interface FoundRoute {
+  readonly compiled: CompiledRoute;
+  /** The one that held; `undefined` where the route has none. */
+  readonly match: HttpMatch | undefined;
 }
 
-function matchesRequest(match: HttpMatch, request: RouteRequest): boolean {
-  return (
-    matchesPath(match, request.path) &&
-    (match.method === undefined || matchesText(match.method, request.method) === true) &&
-    (match.authority === undefined || matchesText(withoutCase(match.authority), request.host) === true) &&
-    match.headers.every((header) => matchesHeader(header, request) === true) &&
-    match.withoutHeaders.every((header) => matchesHeader(header, request) === false)
-  );
-}
-
-/** Exact and prefix matches can ignore case; a regex says so itself. */
-function matchesPath({ uri, ignoreUriCase }: HttpMatch, path: string): boolean {
-  if (uri === undefined) return true;
-  if (!ignoreUriCase || uri.kind === "regex") return matchesText(uri, path) === true;
-  return matchesText(withoutCase(uri), path.toLowerCase()) === true;
-}
-
-function matchesHeader({ name, value }: HeaderMatch, request: RouteRequest): boolean | "invalid" {
-  const given = request.headers(name);
-  // A regex that does not compile fails its match even where the header must be absent: it never widens a route.
-  if (given === undefined) return value.kind === "regex" && regexTest(value) === "invalid" ? "invalid" : false;
-  return matchesText(value, given);
-}
-
-function matchesText(match: StringMatch, text: string): boolean | "invalid" {
-  switch (match.kind) {
-    case "exact":
-      return text === match.value;
-    case "prefix":
-      return text.startsWith(match.value);
-    case "present":
-      return true;
-    case "regex": {
-      const test = regexTest(match);
-      return test === "invalid" ? test : test(text);
-    }
+function findRoute({ routes }: CompiledRoutes, subject: RouteSubject): FoundRoute | undefined {
+  for (const compiled of routes) {
+    if (compiled.matches.length === 0) return { compiled, match: undefined };
+    const held = compiled.matches.find(({ test }) => test(subject));
+    if (held !== undefined) return { compiled, match: held.match };
   }
+  return undefined;
 }
 
-function regexTest(match: Extract<StringMatch, { kind: "regex" }>): RegexTest | "invalid" {
-  const known = compiledRegexes.get(match);
-  if (known !== undefined) return known;
-  const compiled = compileRegex(match.value);
-  const test = compiled.kind === "compiled" ? compiled.test : "invalid";
-  compiledRegexes.set(match, test);
-  return test;
+interface Delay {
+  readonly delayMs?: number;
 }
 
-/** A regex is returned as it is, so that its compiled form is found again. */
-function withoutCase(match: StringMatch): StringMatch {
-  return match.kind === "exact" || match.kind === "prefix" ? { ...match, value: match.value.toLowerCase() } : match;
+function drawDelay(fault: RouteFault | undefined, random: Random): Delay {
+  const delay = fault?.delay;
+  return delay !== undefined && isDrawn(delay.percentage, random) ? { delayMs: delay.fixedDelayMs } : {};
+}
+
+function drawAbort(fault: RouteFault | undefined, random: Random): number | undefined {
+  const abort = fault?.abort;
+  return abort !== undefined && isDrawn(abort.percentage, random) ? abort.httpStatus : undefined;
+}
+
+function isDrawn(percentage: number, random: Random): boolean {
+  return percentage >= 100 || (percentage > 0 && random() * 100 < percentage);
+}
+
+function redirect({ compiled }: FoundRoute, request: RouteRequest, delay: Delay): RouteVerdict {
+  const { route, headers } = compiled;
+  const location = route.redirect && formatLocation(route.redirect, request);
+  if (location === undefined) return { kind: "refused", route, reason: "a redirect needs a Host to go back to" };
+  return { kind: "redirect", route, status: route.redirect?.code ?? 301, location, headers, ...delay };
+}
+
+function forward({ compiled, match }: FoundRoute, request: RouteRequest, delay: Delay, random: Random): RouteVerdict {
+  const { route } = compiled;
+  const picked = pickTarget(compiled, random);
+  if (picked === undefined) return { kind: "refused", route, reason: `${route.name} has no destination` };
+  const { target, headers, authority } = picked;
+  const uri = route.rewrite?.uri;
+  if (uri === undefined && authority === undefined) return { kind: "route", route, target, headers, ...delay };
+  const rewritten: RewrittenRequest = {
+    ...(uri === undefined ? {} : { path: rewritePath(request.path, match?.uri, uri) }),
+    ...(authority === undefined ? {} : { authority }),
+  };
+  return { kind: "route", route, target, rewritten, headers, ...delay };
+}
+
+function pickTarget({ targets, totalWeight }: CompiledRoute, random: Random): CompiledTarget | undefined {
+  if (targets.length < 2) return targets[0];
+  let left = random() * totalWeight;
+  for (const target of targets) {
+    left -= target.weight;
+    if (left < 0) return target;
+  }
+  return targets.at(-1);
+}
+
+function createSubject({ host, path, method, scheme = "http", headers }: RouteRequest): RouteSubject {
+  const [whole = ""] = path.split("#", 1);
+  const mark = whole.indexOf("?");
+  return {
+    host: stripPort(host),
+    path: mark < 0 ? whole : whole.slice(0, mark),
+    query: mark < 0 ? "" : whole.slice(mark + 1),
+    scheme,
+    method,
+    headers,
+  };
 }
 
 /** Host names compare without case (compare CVE-2021-39155); a port belongs to the listener, not to the name. */
@@ -115,14 +182,4 @@ function stripPort(host: string): string {
 /** In `::1` the last colon is part of an IPv6 address; only after `]` does it introduce a port. */
 function isInsideAddress(host: string, colon: number): boolean {
   return host.slice(0, colon).includes(":") && !host.slice(0, colon).endsWith("]");
-}
-
-function pickTarget(route: HttpRoute, random: Random): HostTarget | undefined {
-  const total = route.targets.reduce((sum, { weight }) => sum + weight, 0);
-  let left = random() * total;
-  for (const { target, weight } of route.targets) {
-    left -= weight;
-    if (left < 0) return target;
-  }
-  return route.targets.at(-1)?.target;
 }

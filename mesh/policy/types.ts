@@ -1,5 +1,6 @@
 /** The values that policy decisions produce and that travel from the control plane to the proxies. */
 import type { SpiffeId, TrustDomain } from "../identity/spiffe-id.ts";
+import type { HttpRoute } from "./http-route.ts";
 
 /** Istio's peer authentication mode, from the server's side. */
 export type ServerMode = "STRICT" | "PERMISSIVE" | "DISABLE";
@@ -73,6 +74,12 @@ export interface MeshDestination {
   readonly tlsRule: string;
   readonly endpoints: readonly Endpoint[];
   readonly service: ServiceInfo | undefined;
+  /**
+   * What VirtualServices of the gateway `mesh` say of requests to this address, for the workload that asks. Empty: no
+   * VirtualService speaks, and requests go to `endpoints`. Always empty for host targets: a route's own target is not
+   * routed again.
+   */
+  readonly routes: readonly HttpRoute[];
 }
 
 export interface Endpoint {
@@ -126,42 +133,4 @@ export interface VirtualHost {
   /** Exact, `*.suffix`, or `*`. */
   readonly hosts: readonly string[];
   readonly routes: readonly HttpRoute[];
-}
-
-export interface HttpRoute {
-  /** For logs: `VirtualService/NAME.NAMESPACE[INDEX]`. */
-  readonly name: string;
-  /** Any of them must hold; none at all matches every request. */
-  readonly matches: readonly HttpMatch[];
-  readonly targets: readonly WeightedTarget[];
-  /** Why this route cannot be served (an unsupported field); empty where it can. */
-  readonly refusal: string;
-}
-
-/** All that is set must hold. */
-export interface HttpMatch {
-  readonly uri?: StringMatch;
-  readonly method?: StringMatch;
-  readonly authority?: StringMatch;
-  readonly headers: readonly HeaderMatch[];
-  readonly withoutHeaders: readonly HeaderMatch[];
-  readonly ignoreUriCase: boolean;
-}
-
-export type StringMatch =
-  | { readonly kind: "exact"; readonly value: string }
-  | { readonly kind: "prefix"; readonly value: string }
-  /** RE2, matched against the whole value, as Istio does. */
-  | { readonly kind: "regex"; readonly value: string }
-  | { readonly kind: "present" };
-
-export interface HeaderMatch {
-  /** Lower case. */
-  readonly name: string;
-  readonly value: StringMatch;
-}
-
-export interface WeightedTarget {
-  readonly target: HostTarget;
-  readonly weight: number;
 }

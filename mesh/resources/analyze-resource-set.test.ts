@@ -112,9 +112,9 @@ describe("analyzeResourceSet", () => {
       warning: /spec\.gateways\[0\]: there is no Gateway default\/nobody/,
     },
     {
-      name: "a VirtualService for sidecars",
+      name: "a VirtualService for sidecars whose hosts no service has",
       resources: [routes({ gateways: [] })],
-      warning: /spec\.gateways: routes for sidecars .* not supported yet/,
+      warning: /spec\.hosts: no service has the host a\.example, so sidecars route nothing by it/,
     },
     {
       name: "a route to a service that is not there",

@@ -1,13 +1,15 @@
 import { expandHost } from "../policy/destination-rules.ts";
-import { expandGatewayName, findServerFault } from "../policy/gateway.ts";
-import { resolveRouteTarget } from "../policy/http-routes.ts";
+import { findServerFault } from "../policy/gateway.ts";
+import { expandGatewayName, findRouteFault, MESH_GATEWAY, resolveRouteTarget } from "../policy/http-routes.ts";
 import { matchHost } from "../policy/match-host.ts";
+import { parseRetryOn } from "../policy/retry-on.ts";
 import { findServiceByHost, findTcpPorts } from "../policy/workloads.ts";
+import { findMeshRouteProblems } from "./analyze-mesh-routes.ts";
 import type { AnalysisSettings } from "./analyze-resource-set.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { ResourceSet } from "./resource-set.ts";
 import { createResourceWarning } from "./resource-warning.ts";
-import type { RouteDestination, VirtualService } from "./virtual-service.ts";
+import type { HttpRouteSpec, RouteDestination, VirtualService } from "./virtual-service.ts";
 
 /** Gateways and VirtualServices that ask for what is not served, or name what does not exist. */
 export function findRoutingProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
@@ -16,7 +18,9 @@ export function findRoutingProblems(set: ResourceSet, settings: AnalysisSettings
     ...[...set.virtualServices.values()].flatMap((virtualService) => [
       ...findMissingGateways(set, virtualService),
       ...findMissingDestinations(set, settings, virtualService),
+      ...findRouteProblems(virtualService),
     ]),
+    ...findMeshRouteProblems(set, settings),
   ];
 }
 
@@ -31,22 +35,38 @@ function findUnservedServers(set: ResourceSet): readonly ConfigProblem[] {
 
 function findMissingGateways(set: ResourceSet, virtualService: VirtualService): readonly ConfigProblem[] {
   const { namespace } = virtualService.metadata;
-  const { gateways } = virtualService.spec;
-  if (gateways.length === 0 || gateways.includes("mesh")) {
-    const message =
-      "routes for sidecars (gateway `mesh`, the default) are not supported yet: only gateways use this resource";
-    return [createResourceWarning(virtualService, "spec.gateways", message), ...missing(gateways)];
-  }
-  return missing(gateways);
+  return virtualService.spec.gateways.flatMap((name, index) => {
+    const full = expandGatewayName(name, namespace);
+    if (full === MESH_GATEWAY || set.gateways.has(full)) return [];
+    const message = `there is no Gateway ${full}: write NAMESPACE/NAME if it is in another namespace`;
+    return [createResourceWarning(virtualService, `spec.gateways[${index}]`, message)];
+  });
+}
 
-  function missing(names: readonly string[]): readonly ConfigProblem[] {
-    return names.flatMap((name, index) => {
-      const full = expandGatewayName(name, namespace);
-      if (name === "mesh" || set.gateways.has(full)) return [];
-      const message = `there is no Gateway ${full}: write NAMESPACE/NAME if it is in another namespace`;
-      return [createResourceWarning(virtualService, `spec.gateways[${index}]`, message)];
-    });
-  }
+/** Routes that cannot be served, or not in all that they ask for. */
+function findRouteProblems(virtualService: VirtualService): readonly ConfigProblem[] {
+  const isForGateways = virtualService.spec.gateways.some((name) => name !== MESH_GATEWAY);
+  return virtualService.spec.http.flatMap((route, index) => {
+    const field = `spec.http[${index}]`;
+    const fault = findRouteFault(route);
+    return [
+      ...(fault === undefined
+        ? []
+        : [createResourceWarning(virtualService, field, `${fault}: requests are answered 503`)]),
+      ...findRetryProblems(route, isForGateways).map((message) =>
+        createResourceWarning(virtualService, `${field}.retries`, message),
+      ),
+    ];
+  });
+}
+
+function findRetryProblems({ retries }: HttpRouteSpec, isForGateways: boolean): readonly string[] {
+  if (retries === undefined || retries.attempts === 0) return [];
+  const { unknown } = parseRetryOn(retries.retryOn);
+  return [
+    ...(unknown.length === 0 ? [] : [`retryOn: ${unknown.join(", ")} is not supported and has no effect`]),
+    ...(isForGateways ? ["gateways try only requests again that have no body and an idempotent method"] : []),
+  ];
 }
 
 function findMissingDestinations(

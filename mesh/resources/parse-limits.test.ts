@@ -20,17 +20,16 @@ describe("fields that are not supported", () => {
       problem: /warning: .* spec\.trafficPolicy\.tls\.mdoe: is not supported/,
     },
     {
-      name: "a redirect",
-      spec: "{hosts: [a], http: [{redirect: {uri: /x}}]}",
+      name: "a mirror",
+      spec: "{hosts: [a], http: [{mirror: {host: a}}]}",
       kind: "VirtualService",
-      problem:
-        /warning: .* spec\.http\[0\]\.redirect: is not supported: requests that match this route are answered 503/,
+      problem: /warning: .* spec\.http\[0\]\.mirror: is not supported: requests that match this route are answered 503/,
     },
     {
-      name: "a timeout",
-      spec: "{hosts: [a], http: [{timeout: 3s}]}",
+      name: "a backoff between tries",
+      spec: "{hosts: [a], http: [{retries: {attempts: 1, backoff: 3s}}]}",
       kind: "VirtualService",
-      problem: /spec\.http\[0\]\.timeout: is not supported and has no effect/,
+      problem: /spec\.http\[0\]\.retries\.backoff: is not supported and has no effect/,
     },
     {
       name: "TCP routes",

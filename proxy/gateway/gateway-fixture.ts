@@ -1,7 +1,8 @@
 /** What the gateway's tests share: a gateway on loopback, and a dialler that goes where the test says. */
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { GatewayConfig, GatewayListener, HostTarget, HttpRoute } from "../../mesh/policy/types.ts";
+import type { HttpRoute } from "../../mesh/policy/http-route.ts";
+import type { GatewayConfig, GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { createRecordedLog, type RecordedLog } from "../admin/http-fixture.ts";
 import { type AnswerOrigin, createNoMetrics, type ProxyMetrics } from "../telemetry/proxy-metrics.ts";

@@ -30,7 +30,13 @@ describe("where a request goes", () => {
     const route = {
       ...ROUTE_ALL,
       matches: [
-        { uri: { kind: "prefix", value: "/api/" } as const, headers: [], withoutHeaders: [], ignoreUriCase: false },
+        {
+          uri: { kind: "prefix", value: "/api/" } as const,
+          headers: [],
+          withoutHeaders: [],
+          queryParams: [],
+          ignoreUriCase: false,
+        },
       ],
     };
     const { port, upstream } = await start({ listeners: { listeners: [listenerOf(0, [route])] } });

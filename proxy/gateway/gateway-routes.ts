@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type HttpProxy from "http-proxy";
+import type { CompiledListener } from "../../mesh/policy/compile-routes.ts";
 import { decideRoute } from "../../mesh/policy/route.ts";
-import type { GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
+import type { HostTarget } from "../../mesh/policy/types.ts";
 import type { Clock, LogFields, Logger, Random } from "../../mesh/runtime.ts";
 import type { LogLimiter } from "../connections/log-limiter.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
@@ -28,7 +29,7 @@ export interface RoutingContext {
 }
 
 /** Routes a request by the configuration of this moment, and serves it. */
-export function serveRequest(exchange: RoutedExchange, listener: GatewayListener, context: RoutingContext): void {
+export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
   const { request, response, accepted, isLast } = exchange;
   const answer = (own: GatewayAnswer): void => {
     context.metrics.gatewayAnswered("gateway", own.status, own.reason);
@@ -84,7 +85,7 @@ function cutHaltedBody({ request, response }: RoutedExchange, context: RoutingCo
 }
 
 /** The same for a WebSocket's opening. */
-export function serveUpgrade(upgrade: RoutedUpgrade, listener: GatewayListener, context: RoutingContext): void {
+export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener, context: RoutingContext): void {
   const { request, socket, accepted } = upgrade;
   const answer = (own: GatewayAnswer): void => {
     context.metrics.gatewayAnswered("gateway", own.status, own.reason);
@@ -114,12 +115,15 @@ type RoutingDecision =
   | { readonly kind: "forward"; readonly target: HostTarget }
   | { readonly kind: "answer"; readonly answer: GatewayAnswer };
 
-function routeRequest(accepted: AcceptedRequest, listener: GatewayListener, context: RoutingContext): RoutingDecision {
+function routeRequest(accepted: AcceptedRequest, listener: CompiledListener, context: RoutingContext): RoutingDecision {
   const { host, path, method } = accepted;
   const verdict = decideRoute(listener, { host, path, method, headers: readHeader(accepted) }, context.random);
   switch (verdict.kind) {
     case "route":
       return { kind: "forward", target: verdict.target };
+    case "redirect":
+    case "abort":
+      return { kind: "answer", answer: { status: verdict.status, reason: verdict.kind, body: "" } };
     case "no_host":
     case "no_route":
       return { kind: "answer", answer: failureAnswer(verdict.kind) };

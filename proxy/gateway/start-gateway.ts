@@ -1,5 +1,6 @@
 import type HttpProxy from "http-proxy";
 import { MeshError } from "../../mesh/mesh-error.ts";
+import { type CompiledListener, compileListener } from "../../mesh/policy/compile-routes.ts";
 import type { GatewayConfig, GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../connections/log-limiter.ts";
@@ -63,7 +64,7 @@ interface Port {
 
 /** The routes in force at a port; replaced whole, so that a request sees one configuration. */
 interface Rules {
-  current: GatewayListener;
+  current: CompiledListener;
 }
 
 class Gateway implements RunningGateway {
@@ -131,7 +132,7 @@ class Gateway implements RunningGateway {
     this.#wanted = config.listeners;
     for (const routes of config.listeners) {
       const port = this.#ports.get(routes.port);
-      if (port !== undefined) port.rules.current = routes;
+      if (port !== undefined) port.rules.current = compileListener(routes);
     }
     this.#context.pool.keepOnly(config.listeners.flatMap(targetsOf));
     this.#reconcileSoon();
@@ -153,7 +154,7 @@ class Gateway implements RunningGateway {
 
   async #open(number: number, routes: GatewayListener): Promise<void> {
     const { log, bindAddress, metrics } = this.#options;
-    const rules: Rules = { current: routes };
+    const rules: Rules = { current: compileListener(routes) };
     try {
       const open = await openGatewayListener({
         port: number,

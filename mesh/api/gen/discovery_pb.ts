@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file discovery.proto.
  */
 export const file_discovery: GenFile = /*@__PURE__*/
-  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIi4KC1dvcmtsb2FkUmVmEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIq4BCgxXb3JrbG9hZEluZm8SEQoJbmFtZXNwYWNlGAEgASgJEgsKA3BvZBgCIAEoCRIQCgh3b3JrbG9hZBgDIAEoCRIXCg9zZXJ2aWNlX2FjY291bnQYBCABKAkSCwoDYXBwGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSGQoRY2Fub25pY2FsX3NlcnZpY2UYByABKAkSGgoSY2Fub25pY2FsX3JldmlzaW9uGAggASgJIjwKC1NlcnZpY2VJbmZvEgwKBGhvc3QYASABKAkSDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkiGQoXV2F0Y2hUcnVzdEJ1bmRsZVJlcXVlc3QiQAoYV2F0Y2hUcnVzdEJ1bmRsZVJlc3BvbnNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkiSgoTV2F0Y2hJbmJvdW5kUmVxdWVzdBIzCgh3b3JrbG9hZBgBIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkUmVmIjAKElNlcnZlck1vZGVEZWNpc2lvbhIMCgRtb2RlGAEgASgJEgwKBHJ1bGUYAiABKAkimQEKC0luYm91bmRQb3J0EgwKBHBvcnQYASABKA0SNgoEbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIQCghwcm90b2NvbBgDIAEoCRIyCgdzZXJ2aWNlGAQgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmljZUluZm8ivgEKFFdhdGNoSW5ib3VuZFJlc3BvbnNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEj4KDGRlZmF1bHRfbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIwCgVwb3J0cxgDIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkluYm91bmRQb3J0IikKDUFkZHJlc3NUYXJnZXQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDSI4CgpIb3N0VGFyZ2V0EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkiwgEKF1dhdGNoRGVzdGluYXRpb25SZXF1ZXN0EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSNgoHYWRkcmVzcxgCIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAMgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAQggKBnRhcmdldCJuCghFbmRwb2ludBIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNEhIKCm11dHVhbF90bHMYAyABKAgSNAoId29ya2xvYWQYBCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8i6QEKD01lc2hEZXN0aW5hdGlvbhIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc3Vic2V0GAMgASgJEhAKCHByb3RvY29sGAQgASgJEgsKA3NuaRgFIAEoCRISCgppZGVudGl0aWVzGAYgAygJEhAKCHRsc19ydWxlGAcgASgJEjEKCWVuZHBvaW50cxgIIAMoCzIeLmVudGVudGUuZGlzY292ZXJ5LnYxLkVuZHBvaW50EjIKB3NlcnZpY2UYCSABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbyIYChZQYXNzdGhyb3VnaERlc3RpbmF0aW9uIiQKElJlZnVzZWREZXN0aW5hdGlvbhIOCgZyZWFzb24YASABKAki4gEKGFdhdGNoRGVzdGluYXRpb25SZXNwb25zZRI1CgRtZXNoGAEgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuTWVzaERlc3RpbmF0aW9uSAASQwoLcGFzc3Rocm91Z2gYAiABKAsyLC5lbnRlbnRlLmRpc2NvdmVyeS52MS5QYXNzdGhyb3VnaERlc3RpbmF0aW9uSAASOwoHcmVmdXNlZBgDIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlJlZnVzZWREZXN0aW5hdGlvbkgAQg0KC2Rlc3RpbmF0aW9uIkoKE1dhdGNoR2F0ZXdheVJlcXVlc3QSMwoId29ya2xvYWQYASABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZFJlZiJdCgtTdHJpbmdNYXRjaBIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEg8KBXJlZ2V4GAMgASgJSAASEQoHcHJlc2VudBgEIAEoCEgAQgcKBW1hdGNoIk0KC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCKtAgoJSHR0cE1hdGNoEi4KA3VyaRgBIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjEKBm1ldGhvZBgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjQKCWF1dGhvcml0eRgDIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjIKB2hlYWRlcnMYBCADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBI6Cg93aXRob3V0X2hlYWRlcnMYBSADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBIXCg9pZ25vcmVfdXJpX2Nhc2UYBiABKAgiUgoOV2VpZ2h0ZWRUYXJnZXQSMAoGdGFyZ2V0GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldBIOCgZ3ZWlnaHQYAiABKA0ikwEKCUh0dHBSb3V0ZRIMCgRuYW1lGAEgASgJEjAKB21hdGNoZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwTWF0Y2gSNQoHdGFyZ2V0cxgDIAMoCzIkLmVudGVudGUuZGlzY292ZXJ5LnYxLldlaWdodGVkVGFyZ2V0Eg8KB3JlZnVzYWwYBCABKAkiTQoLVmlydHVhbEhvc3QSDQoFaG9zdHMYASADKAkSLwoGcm91dGVzGAIgAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuSHR0cFJvdXRlIlkKD0dhdGV3YXlMaXN0ZW5lchIMCgRwb3J0GAEgASgNEjgKDXZpcnR1YWxfaG9zdHMYAiADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5WaXJ0dWFsSG9zdCKGAQoUV2F0Y2hHYXRld2F5UmVzcG9uc2USNAoId29ya2xvYWQYASABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8SOAoJbGlzdGVuZXJzGAIgAygLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuR2F0ZXdheUxpc3RlbmVyMs4DChBEaXNjb3ZlcnlTZXJ2aWNlEnMKEFdhdGNoVHJ1c3RCdW5kbGUSLS5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaFRydXN0QnVuZGxlUmVxdWVzdBouLmVudGVudGUuZGlzY292ZXJ5LnYxLldhdGNoVHJ1c3RCdW5kbGVSZXNwb25zZTABEmcKDFdhdGNoSW5ib3VuZBIpLmVudGVudGUuZGlzY292ZXJ5LnYxLldhdGNoSW5ib3VuZFJlcXVlc3QaKi5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaEluYm91bmRSZXNwb25zZTABEnMKEFdhdGNoRGVzdGluYXRpb24SLS5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaERlc3RpbmF0aW9uUmVxdWVzdBouLmVudGVudGUuZGlzY292ZXJ5LnYxLldhdGNoRGVzdGluYXRpb25SZXNwb25zZTABEmcKDFdhdGNoR2F0ZXdheRIpLmVudGVudGUuZGlzY292ZXJ5LnYxLldhdGNoR2F0ZXdheVJlcXVlc3QaKi5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaEdhdGV3YXlSZXNwb25zZTABYgZwcm90bzM");
+  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIi4KC1dvcmtsb2FkUmVmEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIq4BCgxXb3JrbG9hZEluZm8SEQoJbmFtZXNwYWNlGAEgASgJEgsKA3BvZBgCIAEoCRIQCgh3b3JrbG9hZBgDIAEoCRIXCg9zZXJ2aWNlX2FjY291bnQYBCABKAkSCwoDYXBwGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSGQoRY2Fub25pY2FsX3NlcnZpY2UYByABKAkSGgoSY2Fub25pY2FsX3JldmlzaW9uGAggASgJIjwKC1NlcnZpY2VJbmZvEgwKBGhvc3QYASABKAkSDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkiGQoXV2F0Y2hUcnVzdEJ1bmRsZVJlcXVlc3QiQAoYV2F0Y2hUcnVzdEJ1bmRsZVJlc3BvbnNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkiSgoTV2F0Y2hJbmJvdW5kUmVxdWVzdBIzCgh3b3JrbG9hZBgBIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkUmVmIjAKElNlcnZlck1vZGVEZWNpc2lvbhIMCgRtb2RlGAEgASgJEgwKBHJ1bGUYAiABKAkimQEKC0luYm91bmRQb3J0EgwKBHBvcnQYASABKA0SNgoEbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIQCghwcm90b2NvbBgDIAEoCRIyCgdzZXJ2aWNlGAQgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmljZUluZm8ivgEKFFdhdGNoSW5ib3VuZFJlc3BvbnNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEj4KDGRlZmF1bHRfbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIwCgVwb3J0cxgDIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkluYm91bmRQb3J0IikKDUFkZHJlc3NUYXJnZXQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDSI4CgpIb3N0VGFyZ2V0EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkiwgEKF1dhdGNoRGVzdGluYXRpb25SZXF1ZXN0EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSNgoHYWRkcmVzcxgCIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAMgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAQggKBnRhcmdldCJuCghFbmRwb2ludBIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNEhIKCm11dHVhbF90bHMYAyABKAgSNAoId29ya2xvYWQYBCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8imgIKD01lc2hEZXN0aW5hdGlvbhIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc3Vic2V0GAMgASgJEhAKCHByb3RvY29sGAQgASgJEgsKA3NuaRgFIAEoCRISCgppZGVudGl0aWVzGAYgAygJEhAKCHRsc19ydWxlGAcgASgJEjEKCWVuZHBvaW50cxgIIAMoCzIeLmVudGVudGUuZGlzY292ZXJ5LnYxLkVuZHBvaW50EjIKB3NlcnZpY2UYCSABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbxIvCgZyb3V0ZXMYCiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwUm91dGUiGAoWUGFzc3Rocm91Z2hEZXN0aW5hdGlvbiIkChJSZWZ1c2VkRGVzdGluYXRpb24SDgoGcmVhc29uGAEgASgJIuIBChhXYXRjaERlc3RpbmF0aW9uUmVzcG9uc2USNQoEbWVzaBgBIAEoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLk1lc2hEZXN0aW5hdGlvbkgAEkMKC3Bhc3N0aHJvdWdoGAIgASgLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUGFzc3Rocm91Z2hEZXN0aW5hdGlvbkgAEjsKB3JlZnVzZWQYAyABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWZ1c2VkRGVzdGluYXRpb25IAEINCgtkZXN0aW5hdGlvbiJKChNXYXRjaEdhdGV3YXlSZXF1ZXN0EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYiXQoLU3RyaW5nTWF0Y2gSDwoFZXhhY3QYASABKAlIABIQCgZwcmVmaXgYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAEhEKB3ByZXNlbnQYBCABKAhIAEIHCgVtYXRjaCJNCgtIZWFkZXJNYXRjaBIMCgRuYW1lGAEgASgJEjAKBXZhbHVlGAIgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2giTAoKUXVlcnlNYXRjaBIMCgRuYW1lGAEgASgJEjAKBXZhbHVlGAIgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gimAMKCUh0dHBNYXRjaBIuCgN1cmkYASABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaBIxCgZtZXRob2QYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaBI0CglhdXRob3JpdHkYAyABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaBIyCgdoZWFkZXJzGAQgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyTWF0Y2gSOgoPd2l0aG91dF9oZWFkZXJzGAUgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyTWF0Y2gSFwoPaWdub3JlX3VyaV9jYXNlGAYgASgIEjYKDHF1ZXJ5X3BhcmFtcxgHIAMoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLlF1ZXJ5TWF0Y2gSMQoGc2NoZW1lGAggASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2giKgoLSGVhZGVyVmFsdWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJ8CgpIZWFkZXJFZGl0Ei4KA3NldBgBIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlclZhbHVlEi4KA2FkZBgCIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlclZhbHVlEg4KBnJlbW92ZRgDIAMoCSJ5ChBIZWFkZXJPcGVyYXRpb25zEjEKB3JlcXVlc3QYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJFZGl0EjIKCHJlc3BvbnNlGAIgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyRWRpdCKeAQoOV2VpZ2h0ZWRUYXJnZXQSMAoGdGFyZ2V0GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldBIOCgZ3ZWlnaHQYAiABKA0SNwoHaGVhZGVycxgDIAEoCzImLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck9wZXJhdGlvbnMSEQoJYXV0aG9yaXR5GAQgASgJIi4KDFJvdXRlUmV3cml0ZRILCgN1cmkYASABKAkSEQoJYXV0aG9yaXR5GAIgASgJIlsKDVJvdXRlUmVkaXJlY3QSCwoDdXJpGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCRIOCgZzY2hlbWUYAyABKAkSDAoEcG9ydBgEIAEoDRIMCgRjb2RlGAUgASgNIi8KB1JldHJ5T24SEgoKY29uZGl0aW9ucxgBIAMoCRIQCghzdGF0dXNlcxgCIAMoDSJtCgxSb3V0ZVJldHJpZXMSEAoIYXR0ZW1wdHMYASABKA0SGgoScGVyX3RyeV90aW1lb3V0X21zGAIgASgNEi8KCHJldHJ5X29uGAMgASgLMh0uZW50ZW50ZS5kaXNjb3ZlcnkudjEuUmV0cnlPbiI4CgpEZWxheUZhdWx0EhYKDmZpeGVkX2RlbGF5X21zGAEgASgNEhIKCnBlcmNlbnRhZ2UYAiABKAEiNQoKQWJvcnRGYXVsdBITCgtodHRwX3N0YXR1cxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBIm4KClJvdXRlRmF1bHQSLwoFZGVsYXkYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5EZWxheUZhdWx0Ei8KBWFib3J0GAIgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWJvcnRGYXVsdCKyAwoJSHR0cFJvdXRlEgwKBG5hbWUYASABKAkSMAoHbWF0Y2hlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBNYXRjaBI1Cgd0YXJnZXRzGAMgAygLMiQuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2VpZ2h0ZWRUYXJnZXQSDwoHcmVmdXNhbBgEIAEoCRIzCgdyZXdyaXRlGAUgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXdyaXRlEjUKCHJlZGlyZWN0GAYgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZWRpcmVjdBISCgp0aW1lb3V0X21zGAcgASgNEjMKB3JldHJpZXMYCCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZVJldHJpZXMSNwoHaGVhZGVycxgJIAEoCzImLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck9wZXJhdGlvbnMSLwoFZmF1bHQYCiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZUZhdWx0Ik0KC1ZpcnR1YWxIb3N0Eg0KBWhvc3RzGAEgAygJEi8KBnJvdXRlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZSJZCg9HYXRld2F5TGlzdGVuZXISDAoEcG9ydBgBIAEoDRI4Cg12aXJ0dWFsX2hvc3RzGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVmlydHVhbEhvc3QihgEKFFdhdGNoR2F0ZXdheVJlc3BvbnNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEjgKCWxpc3RlbmVycxgCIAMoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLkdhdGV3YXlMaXN0ZW5lcjLOAwoQRGlzY292ZXJ5U2VydmljZRJzChBXYXRjaFRydXN0QnVuZGxlEi0uZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2F0Y2hUcnVzdEJ1bmRsZVJlcXVlc3QaLi5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaFRydXN0QnVuZGxlUmVzcG9uc2UwARJnCgxXYXRjaEluYm91bmQSKS5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaEluYm91bmRSZXF1ZXN0GiouZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2F0Y2hJbmJvdW5kUmVzcG9uc2UwARJzChBXYXRjaERlc3RpbmF0aW9uEi0uZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2F0Y2hEZXN0aW5hdGlvblJlcXVlc3QaLi5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaERlc3RpbmF0aW9uUmVzcG9uc2UwARJnCgxXYXRjaEdhdGV3YXkSKS5lbnRlbnRlLmRpc2NvdmVyeS52MS5XYXRjaEdhdGV3YXlSZXF1ZXN0GiouZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2F0Y2hHYXRld2F5UmVzcG9uc2UwAWIGcHJvdG8z");
 
 /**
  * The pod that asks. Namespace and service account must be those of the caller's SVID.
@@ -448,6 +448,13 @@ export type MeshDestination = Message<"entente.discovery.v1.MeshDestination"> & 
    * @generated from field: entente.discovery.v1.ServiceInfo service = 9;
    */
   service?: ServiceInfo | undefined;
+
+  /**
+   * What VirtualServices say of requests to this address; empty for hosts, and where none speaks.
+   *
+   * @generated from field: repeated entente.discovery.v1.HttpRoute routes = 10;
+   */
+  routes: HttpRoute[];
 };
 
 /**
@@ -611,6 +618,28 @@ export const HeaderMatchSchema: GenMessage<HeaderMatch> = /*@__PURE__*/
   messageDesc(file_discovery, 19);
 
 /**
+ * @generated from message entente.discovery.v1.QueryMatch
+ */
+export type QueryMatch = Message<"entente.discovery.v1.QueryMatch"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: entente.discovery.v1.StringMatch value = 2;
+   */
+  value?: StringMatch | undefined;
+};
+
+/**
+ * Describes the message entente.discovery.v1.QueryMatch.
+ * Use `create(QueryMatchSchema)` to create a new message.
+ */
+export const QueryMatchSchema: GenMessage<QueryMatch> = /*@__PURE__*/
+  messageDesc(file_discovery, 20);
+
+/**
  * All that is set must hold.
  *
  * @generated from message entente.discovery.v1.HttpMatch
@@ -645,6 +674,16 @@ export type HttpMatch = Message<"entente.discovery.v1.HttpMatch"> & {
    * @generated from field: bool ignore_uri_case = 6;
    */
   ignoreUriCase: boolean;
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.QueryMatch query_params = 7;
+   */
+  queryParams: QueryMatch[];
+
+  /**
+   * @generated from field: entente.discovery.v1.StringMatch scheme = 8;
+   */
+  scheme?: StringMatch | undefined;
 };
 
 /**
@@ -652,7 +691,80 @@ export type HttpMatch = Message<"entente.discovery.v1.HttpMatch"> & {
  * Use `create(HttpMatchSchema)` to create a new message.
  */
 export const HttpMatchSchema: GenMessage<HttpMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 20);
+  messageDesc(file_discovery, 21);
+
+/**
+ * @generated from message entente.discovery.v1.HeaderValue
+ */
+export type HeaderValue = Message<"entente.discovery.v1.HeaderValue"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message entente.discovery.v1.HeaderValue.
+ * Use `create(HeaderValueSchema)` to create a new message.
+ */
+export const HeaderValueSchema: GenMessage<HeaderValue> = /*@__PURE__*/
+  messageDesc(file_discovery, 22);
+
+/**
+ * First remove, then set, then add.
+ *
+ * @generated from message entente.discovery.v1.HeaderEdit
+ */
+export type HeaderEdit = Message<"entente.discovery.v1.HeaderEdit"> & {
+  /**
+   * @generated from field: repeated entente.discovery.v1.HeaderValue set = 1;
+   */
+  set: HeaderValue[];
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.HeaderValue add = 2;
+   */
+  add: HeaderValue[];
+
+  /**
+   * @generated from field: repeated string remove = 3;
+   */
+  remove: string[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.HeaderEdit.
+ * Use `create(HeaderEditSchema)` to create a new message.
+ */
+export const HeaderEditSchema: GenMessage<HeaderEdit> = /*@__PURE__*/
+  messageDesc(file_discovery, 23);
+
+/**
+ * @generated from message entente.discovery.v1.HeaderOperations
+ */
+export type HeaderOperations = Message<"entente.discovery.v1.HeaderOperations"> & {
+  /**
+   * @generated from field: entente.discovery.v1.HeaderEdit request = 1;
+   */
+  request?: HeaderEdit | undefined;
+
+  /**
+   * @generated from field: entente.discovery.v1.HeaderEdit response = 2;
+   */
+  response?: HeaderEdit | undefined;
+};
+
+/**
+ * Describes the message entente.discovery.v1.HeaderOperations.
+ * Use `create(HeaderOperationsSchema)` to create a new message.
+ */
+export const HeaderOperationsSchema: GenMessage<HeaderOperations> = /*@__PURE__*/
+  messageDesc(file_discovery, 24);
 
 /**
  * @generated from message entente.discovery.v1.WeightedTarget
@@ -667,6 +779,18 @@ export type WeightedTarget = Message<"entente.discovery.v1.WeightedTarget"> & {
    * @generated from field: uint32 weight = 2;
    */
   weight: number;
+
+  /**
+   * @generated from field: entente.discovery.v1.HeaderOperations headers = 3;
+   */
+  headers?: HeaderOperations | undefined;
+
+  /**
+   * The Host that the upstream sees; empty: the request's own.
+   *
+   * @generated from field: string authority = 4;
+   */
+  authority: string;
 };
 
 /**
@@ -674,7 +798,197 @@ export type WeightedTarget = Message<"entente.discovery.v1.WeightedTarget"> & {
  * Use `create(WeightedTargetSchema)` to create a new message.
  */
 export const WeightedTargetSchema: GenMessage<WeightedTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 21);
+  messageDesc(file_discovery, 25);
+
+/**
+ * Empty: as the request has it.
+ *
+ * @generated from message entente.discovery.v1.RouteRewrite
+ */
+export type RouteRewrite = Message<"entente.discovery.v1.RouteRewrite"> & {
+  /**
+   * @generated from field: string uri = 1;
+   */
+  uri: string;
+
+  /**
+   * @generated from field: string authority = 2;
+   */
+  authority: string;
+};
+
+/**
+ * Describes the message entente.discovery.v1.RouteRewrite.
+ * Use `create(RouteRewriteSchema)` to create a new message.
+ */
+export const RouteRewriteSchema: GenMessage<RouteRewrite> = /*@__PURE__*/
+  messageDesc(file_discovery, 26);
+
+/**
+ * Empty, 0: as the request has it.
+ *
+ * @generated from message entente.discovery.v1.RouteRedirect
+ */
+export type RouteRedirect = Message<"entente.discovery.v1.RouteRedirect"> & {
+  /**
+   * @generated from field: string uri = 1;
+   */
+  uri: string;
+
+  /**
+   * @generated from field: string authority = 2;
+   */
+  authority: string;
+
+  /**
+   * http or https.
+   *
+   * @generated from field: string scheme = 3;
+   */
+  scheme: string;
+
+  /**
+   * @generated from field: uint32 port = 4;
+   */
+  port: number;
+
+  /**
+   * 301, 302, 303, 307 or 308.
+   *
+   * @generated from field: uint32 code = 5;
+   */
+  code: number;
+};
+
+/**
+ * Describes the message entente.discovery.v1.RouteRedirect.
+ * Use `create(RouteRedirectSchema)` to create a new message.
+ */
+export const RouteRedirectSchema: GenMessage<RouteRedirect> = /*@__PURE__*/
+  messageDesc(file_discovery, 27);
+
+/**
+ * @generated from message entente.discovery.v1.RetryOn
+ */
+export type RetryOn = Message<"entente.discovery.v1.RetryOn"> & {
+  /**
+   * Envoy's words; a proxy ignores those that it does not know, and tries less often.
+   *
+   * @generated from field: repeated string conditions = 1;
+   */
+  conditions: string[];
+
+  /**
+   * @generated from field: repeated uint32 statuses = 2;
+   */
+  statuses: number[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.RetryOn.
+ * Use `create(RetryOnSchema)` to create a new message.
+ */
+export const RetryOnSchema: GenMessage<RetryOn> = /*@__PURE__*/
+  messageDesc(file_discovery, 28);
+
+/**
+ * @generated from message entente.discovery.v1.RouteRetries
+ */
+export type RouteRetries = Message<"entente.discovery.v1.RouteRetries"> & {
+  /**
+   * Besides the first try.
+   *
+   * @generated from field: uint32 attempts = 1;
+   */
+  attempts: number;
+
+  /**
+   * 0: no limit.
+   *
+   * @generated from field: uint32 per_try_timeout_ms = 2;
+   */
+  perTryTimeoutMs: number;
+
+  /**
+   * @generated from field: entente.discovery.v1.RetryOn retry_on = 3;
+   */
+  retryOn?: RetryOn | undefined;
+};
+
+/**
+ * Describes the message entente.discovery.v1.RouteRetries.
+ * Use `create(RouteRetriesSchema)` to create a new message.
+ */
+export const RouteRetriesSchema: GenMessage<RouteRetries> = /*@__PURE__*/
+  messageDesc(file_discovery, 29);
+
+/**
+ * @generated from message entente.discovery.v1.DelayFault
+ */
+export type DelayFault = Message<"entente.discovery.v1.DelayFault"> & {
+  /**
+   * @generated from field: uint32 fixed_delay_ms = 1;
+   */
+  fixedDelayMs: number;
+
+  /**
+   * 0 to 100, of requests.
+   *
+   * @generated from field: double percentage = 2;
+   */
+  percentage: number;
+};
+
+/**
+ * Describes the message entente.discovery.v1.DelayFault.
+ * Use `create(DelayFaultSchema)` to create a new message.
+ */
+export const DelayFaultSchema: GenMessage<DelayFault> = /*@__PURE__*/
+  messageDesc(file_discovery, 30);
+
+/**
+ * @generated from message entente.discovery.v1.AbortFault
+ */
+export type AbortFault = Message<"entente.discovery.v1.AbortFault"> & {
+  /**
+   * @generated from field: uint32 http_status = 1;
+   */
+  httpStatus: number;
+
+  /**
+   * @generated from field: double percentage = 2;
+   */
+  percentage: number;
+};
+
+/**
+ * Describes the message entente.discovery.v1.AbortFault.
+ * Use `create(AbortFaultSchema)` to create a new message.
+ */
+export const AbortFaultSchema: GenMessage<AbortFault> = /*@__PURE__*/
+  messageDesc(file_discovery, 31);
+
+/**
+ * @generated from message entente.discovery.v1.RouteFault
+ */
+export type RouteFault = Message<"entente.discovery.v1.RouteFault"> & {
+  /**
+   * @generated from field: entente.discovery.v1.DelayFault delay = 1;
+   */
+  delay?: DelayFault | undefined;
+
+  /**
+   * @generated from field: entente.discovery.v1.AbortFault abort = 2;
+   */
+  abort?: AbortFault | undefined;
+};
+
+/**
+ * Describes the message entente.discovery.v1.RouteFault.
+ * Use `create(RouteFaultSchema)` to create a new message.
+ */
+export const RouteFaultSchema: GenMessage<RouteFault> = /*@__PURE__*/
+  messageDesc(file_discovery, 32);
 
 /**
  * @generated from message entente.discovery.v1.HttpRoute
@@ -705,6 +1019,38 @@ export type HttpRoute = Message<"entente.discovery.v1.HttpRoute"> & {
    * @generated from field: string refusal = 4;
    */
   refusal: string;
+
+  /**
+   * @generated from field: entente.discovery.v1.RouteRewrite rewrite = 5;
+   */
+  rewrite?: RouteRewrite | undefined;
+
+  /**
+   * @generated from field: entente.discovery.v1.RouteRedirect redirect = 6;
+   */
+  redirect?: RouteRedirect | undefined;
+
+  /**
+   * 0: no limit.
+   *
+   * @generated from field: uint32 timeout_ms = 7;
+   */
+  timeoutMs: number;
+
+  /**
+   * @generated from field: entente.discovery.v1.RouteRetries retries = 8;
+   */
+  retries?: RouteRetries | undefined;
+
+  /**
+   * @generated from field: entente.discovery.v1.HeaderOperations headers = 9;
+   */
+  headers?: HeaderOperations | undefined;
+
+  /**
+   * @generated from field: entente.discovery.v1.RouteFault fault = 10;
+   */
+  fault?: RouteFault | undefined;
 };
 
 /**
@@ -712,7 +1058,7 @@ export type HttpRoute = Message<"entente.discovery.v1.HttpRoute"> & {
  * Use `create(HttpRouteSchema)` to create a new message.
  */
 export const HttpRouteSchema: GenMessage<HttpRoute> = /*@__PURE__*/
-  messageDesc(file_discovery, 22);
+  messageDesc(file_discovery, 33);
 
 /**
  * @generated from message entente.discovery.v1.VirtualHost
@@ -736,7 +1082,7 @@ export type VirtualHost = Message<"entente.discovery.v1.VirtualHost"> & {
  * Use `create(VirtualHostSchema)` to create a new message.
  */
 export const VirtualHostSchema: GenMessage<VirtualHost> = /*@__PURE__*/
-  messageDesc(file_discovery, 23);
+  messageDesc(file_discovery, 34);
 
 /**
  * @generated from message entente.discovery.v1.GatewayListener
@@ -758,7 +1104,7 @@ export type GatewayListener = Message<"entente.discovery.v1.GatewayListener"> & 
  * Use `create(GatewayListenerSchema)` to create a new message.
  */
 export const GatewayListenerSchema: GenMessage<GatewayListener> = /*@__PURE__*/
-  messageDesc(file_discovery, 24);
+  messageDesc(file_discovery, 35);
 
 /**
  * @generated from message entente.discovery.v1.WatchGatewayResponse
@@ -780,7 +1126,7 @@ export type WatchGatewayResponse = Message<"entente.discovery.v1.WatchGatewayRes
  * Use `create(WatchGatewayResponseSchema)` to create a new message.
  */
 export const WatchGatewayResponseSchema: GenMessage<WatchGatewayResponse> = /*@__PURE__*/
-  messageDesc(file_discovery, 25);
+  messageDesc(file_discovery, 36);
 
 /**
  * @generated from service entente.discovery.v1.DiscoveryService

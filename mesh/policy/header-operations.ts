@@ -1,0 +1,31 @@
+import type { HeaderOperations, HeaderValue } from "./http-route.ts";
+
+/** Operations in the form in which a proxy applies them: some fields are left out, then others come at the end. */
+export interface FoldedHeaders {
+  /** Lower-case names: what came under them is dropped. */
+  readonly removed: ReadonlySet<string>;
+  /** In order; several of one name are several fields. */
+  readonly added: readonly HeaderValue[];
+}
+
+/** Folds operations that follow each other: a later one also changes what an earlier one added. */
+export function foldHeaderOperations(
+  operations: readonly HeaderOperations[],
+  side: "request" | "response",
+): FoldedHeaders {
+  const removed = new Set<string>();
+  let added: HeaderValue[] = [];
+  const drop = (name: string): void => {
+    removed.add(name);
+    added = added.filter((field) => field.name !== name);
+  };
+  for (const { [side]: edit } of operations) {
+    for (const name of edit.remove) drop(name);
+    for (const field of edit.set) {
+      drop(field.name);
+      added.push(field);
+    }
+    added.push(...edit.add);
+  }
+  return { removed, added };
+}

@@ -1,0 +1,62 @@
+/** What header operations of a route may name and say. The proxy checks by the same rules what reaches it. */
+
+/** RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+const MAX_NAME_LENGTH = 256;
+const MAX_VALUE_LENGTH = 8192;
+
+/**
+ * Where a message ends, who it is for and who sent it. A route that could change these could make two requests of one, or
+ * lend somebody another's identity.
+ */
+const FORBIDDEN: ReadonlyMap<string, string> = new Map([
+  ["content-length", "frames the message"],
+  ["transfer-encoding", "frames the message"],
+  ["trailer", "frames the message"],
+  ["expect", "frames the message"],
+  ["connection", "is for one hop"],
+  ["keep-alive", "is for one hop"],
+  ["proxy-connection", "is for one hop"],
+  ["proxy-authenticate", "is for one hop"],
+  ["proxy-authorization", "is for one hop"],
+  ["te", "is for one hop"],
+  ["upgrade", "is for one hop"],
+  ["http2-settings", "is for one hop"],
+  ["host", "names the server: write rewrite.authority, or `host` in headers.request.set"],
+  ["x-forwarded-client-cert", "carries the identity that the proxy verified"],
+]);
+
+/** Why operations may not name a field; nothing where they may. Servers that make variables of names read `_` as `-`. */
+export function findHeaderNameFault(name: string): string | undefined {
+  const lowered = name.toLowerCase();
+  if (lowered.startsWith(":")) return `${name} is a pseudo-header, which operations cannot change`;
+  if (!TOKEN.test(lowered) || name.length > MAX_NAME_LENGTH) {
+    return `${JSON.stringify(name.slice(0, 60))} is not a header's name (RFC 9110, section 5.6.2)`;
+  }
+  const reason = FORBIDDEN.get(lowered.replaceAll("_", "-"));
+  return reason && `${name} cannot be changed by a route: it ${reason}`;
+}
+
+/** Why a value cannot be sent; nothing where it can: it could end the line, or mean two things. */
+export function findHeaderValueFault(value: string): string | undefined {
+  if (value.length > MAX_VALUE_LENGTH) return `has ${value.length} characters; at most ${MAX_VALUE_LENGTH} are allowed`;
+  return /^[\x20-\x7e]*$/.test(value) ? undefined : "must be printable ASCII: no line breaks or control characters";
+}
+
+/** Whether a name in `headers.request.set` means the authority, as in Istio. */
+export function isAuthorityName(name: string): boolean {
+  return /^(?::authority|host)$/i.test(name);
+}
+
+/** Why a text cannot stand for Host; nothing where it can: a name or an address, with or without a port. */
+export function findAuthorityFault(text: string): string | undefined {
+  const isAuthority = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,254})|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i.test(text);
+  return isAuthority ? undefined : "must be a host name or an address, with or without a port";
+}
+
+/** Why a text cannot stand for a path, with or without a query; nothing where it can. */
+export function findPathFault(text: string): string | undefined {
+  return /^\/[\x21\x22\x24-\x7e]*$/.test(text)
+    ? undefined
+    : "must begin with `/` and be visible ASCII without `#`: percent-encode the rest";
+}

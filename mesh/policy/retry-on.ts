@@ -1,0 +1,76 @@
+/** What makes a failed try worth another one: Envoy's conditions, as `retries.retryOn` writes them. */
+import type { RetryCondition, RetryOn } from "./http-route.ts";
+
+const CONDITIONS: readonly RetryCondition[] = [
+  "connect-failure",
+  "refused-stream",
+  "reset",
+  "reset-before-request",
+  "gateway-error",
+  "5xx",
+  "retriable-4xx",
+];
+
+/** Istio's, without what only gRPC has. */
+export const DEFAULT_RETRY_ON: RetryOn = { conditions: ["connect-failure", "refused-stream"], statuses: [] };
+
+export interface ParsedRetryOn {
+  readonly retryOn: RetryOn;
+  /** Words that mean nothing here; the others hold. */
+  readonly unknown: readonly string[];
+}
+
+/** Reads a list such as `connect-failure,503`. Empty: Istio's default. */
+export function parseRetryOn(text: string): ParsedRetryOn {
+  const words = text
+    .split(",")
+    .map((word) => word.trim().toLowerCase())
+    .filter((word) => word !== "");
+  if (words.length === 0) return { retryOn: DEFAULT_RETRY_ON, unknown: [] };
+  const statuses = words.filter(isStatus).map(Number);
+  const isKnown = (word: string): boolean => isStatus(word) || isRetryCondition(word) || word === STATUS_CODES;
+  return {
+    retryOn: { conditions: words.filter(isRetryCondition), statuses },
+    unknown: words.filter((word) => !isKnown(word)),
+  };
+}
+
+/** Says that the numbers in the list count, which they do anyway. */
+const STATUS_CODES = "retriable-status-codes";
+
+export function isRetryCondition(word: string): word is RetryCondition {
+  return CONDITIONS.some((condition) => condition === word);
+}
+
+function isStatus(word: string): boolean {
+  return /^[1-5]\d\d$/.test(word);
+}
+
+/** No connection could be made: nothing was sent. */
+export function retriesConnectFailure({ conditions }: RetryOn): boolean {
+  return hasAny(conditions, ["connect-failure", "reset", "reset-before-request", "gateway-error", "5xx"]);
+}
+
+/** The connection ended, or the try's time was over, before the answer's head. */
+export function retriesReset({ conditions }: RetryOn): boolean {
+  return hasAny(conditions, ["reset", "gateway-error", "5xx"]);
+}
+
+/** The connection ended while nothing of the request had been sent on it. */
+export function retriesResetBeforeRequest({ conditions }: RetryOn): boolean {
+  return hasAny(conditions, ["reset-before-request", "reset", "gateway-error", "5xx"]);
+}
+
+/** An answer with this status is thrown away. */
+export function retriesStatus({ conditions, statuses }: RetryOn, status: number): boolean {
+  return (
+    statuses.includes(status) ||
+    (status >= 500 && status <= 599 && conditions.includes("5xx")) ||
+    (status >= 502 && status <= 504 && conditions.includes("gateway-error")) ||
+    (status === 409 && conditions.includes("retriable-4xx"))
+  );
+}
+
+function hasAny(conditions: readonly RetryCondition[], wanted: readonly RetryCondition[]): boolean {
+  return wanted.some((condition) => conditions.includes(condition));
+}
