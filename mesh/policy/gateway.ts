@@ -115,9 +115,10 @@ function mergeRoutes(groups: readonly (readonly HttpRoute[])[]): readonly HttpRo
   return [...routes.filter((route) => !isCatchAll(route)), ...routes.filter(isCatchAll)];
 }
 
-/** What holds for every request: as Istio tells them, `/` as prefix and nothing else. */
+/** What holds for every request: as Istio tells them, the prefix `/` or the regex `.*` and nothing else. */
 function isEmptyMatch({ uri, scheme, method, authority, headers, withoutHeaders, queryParams }: HttpMatch): boolean {
-  const isForAnyPath = uri === undefined || (uri.kind === "prefix" && uri.value === "/");
+  const isForAnyPath =
+    uri === undefined || (uri.kind === "prefix" && uri.value === "/") || (uri.kind === "regex" && uri.value === ".*");
   const named = headers.length + withoutHeaders.length + queryParams.length;
   return isForAnyPath && named === 0 && (scheme ?? method ?? authority) === undefined;
 }

@@ -1,3 +1,4 @@
+import { findAuthorityFault } from "./header-rules.ts";
 import type { RouteRedirect } from "./http-route.ts";
 
 /** What of a request a redirect goes back to. */
@@ -13,13 +14,17 @@ const DEFAULT_PORTS = { http: "80", https: "443" } as const;
 
 /**
  * The `Location` of a redirect, absolute, so that a path such as `//evil.example` cannot name another host; what the
- * route does not name is the request's. `undefined` where neither names a host. Nothing but visible ASCII comes out.
+ * route does not name is the request's. `undefined` where neither names a valid host. Nothing but visible ASCII comes out.
  */
 export function formatLocation(redirect: RouteRedirect, request: RedirectedRequest): string | undefined {
   const asked = request.scheme ?? "http";
   const scheme = redirect.scheme ?? asked;
-  const host = redirect.authority ?? hostOf(request.host, { hasPort: redirect.port !== undefined, asked, scheme });
-  if (host === "") return undefined;
+  const hasPort = redirect.port !== undefined;
+  const host =
+    redirect.authority === undefined
+      ? hostOf(request.host, { hasPort, asked, scheme })
+      : hostOf(redirect.authority, { hasPort, asked: scheme, scheme });
+  if (findAuthorityFault(host) !== undefined) return undefined;
   const port =
     redirect.port === undefined || String(redirect.port) === DEFAULT_PORTS[scheme] ? "" : `:${redirect.port}`;
   return `${scheme}://${host}${port}${pathOf(redirect.uri, request.path)}`.replaceAll(/[^\x21-\x7e]/g, percentEncode);
@@ -32,7 +37,7 @@ interface PortRule {
   readonly scheme: "http" | "https";
 }
 
-/** The request's port goes where another one is written, and where it was the default of a scheme that changes. */
+/** A host's port goes where another one is written, and where it was the default of a scheme that changes. */
 function hostOf(host: string, { hasPort, asked, scheme }: PortRule): string {
   const [, name, port] = /^(.*?[^:]):(\d*)$/.exec(host) ?? [];
   if (name === undefined || (name.includes(":") && !name.endsWith("]"))) return host;
@@ -40,7 +45,7 @@ function hostOf(host: string, { hasPort, asked, scheme }: PortRule): string {
 }
 
 function pathOf(uri: string | undefined, path: string): string {
-  if (uri === undefined) return path;
+  if (uri === undefined) return path.startsWith("/") ? path : "/";
   const mark = path.indexOf("?");
   return uri.includes("?") || mark < 0 ? uri : uri + path.slice(mark);
 }

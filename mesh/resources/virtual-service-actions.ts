@@ -62,7 +62,7 @@ const percentageSchema = z.object({ value: z.number().min(0).max(100).default(0)
 export const faultSchema = z.object({
   delay: z
     .object({
-      fixedDelay: durationSchema,
+      fixedDelay: durationSchema.refine((ms) => ms > 0, "must be at least 1ms"),
       percentage: percentageSchema.optional(),
       /** Deprecated by Istio; `percentage` wins. */
       percent: z.int().min(0).max(100).optional(),

@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import type { RouteRedirect } from "./http-route.ts";
+import { formatLocation } from "./redirect-location.ts";
+
+function locate(redirect: Omit<RouteRedirect, "code">, host = "a.example", path = "/x?q=1") {
+  return formatLocation({ ...redirect, code: 301 }, { host, path });
+}
+
+describe("a Location", () => {
+  it.each([
+    { name: "another host, all else kept", redirect: { authority: "b.example" }, expected: "http://b.example/x?q=1" },
+    { name: "another path, the query kept", redirect: { uri: "/y" }, expected: "http://a.example/y?q=1" },
+    { name: "another path with a query of its own", redirect: { uri: "/y?z=2" }, expected: "http://a.example/y?z=2" },
+    { name: "another scheme", redirect: { scheme: "https" } as const, expected: "https://a.example/x?q=1" },
+    {
+      name: "another scheme, the old one's default port goes",
+      redirect: { scheme: "https" } as const,
+      host: "a.example:80",
+      expected: "https://a.example/x?q=1",
+    },
+    {
+      name: "another scheme, any other port stays",
+      redirect: { scheme: "https" } as const,
+      host: "a.example:8080",
+      expected: "https://a.example:8080/x?q=1",
+    },
+    {
+      name: "the same scheme, the port stays",
+      redirect: { uri: "/y" },
+      host: "a.example:80",
+      expected: "http://a.example:80/y?q=1",
+    },
+    {
+      name: "another port, in place of the old one",
+      redirect: { port: 8443 },
+      host: "a.example:80",
+      expected: "http://a.example:8443/x?q=1",
+    },
+    {
+      name: "a scheme's default port is not written",
+      redirect: { port: 80 },
+      host: "a.example:8080",
+      expected: "http://a.example/x?q=1",
+    },
+    {
+      name: "https and its port",
+      redirect: { scheme: "https", port: 443 } as const,
+      host: "a.example:8080",
+      expected: "https://a.example/x?q=1",
+    },
+    {
+      name: "an authority with a port beside a port, which wins",
+      redirect: { authority: "b.example:81", port: 82 },
+      expected: "http://b.example:82/x?q=1",
+    },
+    {
+      name: "an authority with a port, whatever the scheme",
+      redirect: { authority: "b.example:80", scheme: "https" } as const,
+      expected: "https://b.example:80/x?q=1",
+    },
+    { name: "an address of IPv6", redirect: { port: 81 }, host: "[::1]:80", expected: "http://[::1]:81/x?q=1" },
+    {
+      name: "an address of IPv6 without a port",
+      redirect: { port: 81 },
+      host: "[::1]",
+      expected: "http://[::1]:81/x?q=1",
+    },
+  ])("$name", ({ redirect, host, expected }) => {
+    expect(locate(redirect, host)).toBe(expected);
+  });
+
+  it("is absolute, so that no path can name another host", () => {
+    expect(locate({ scheme: "https" }, "a.example", "//evil.example/x")).toBe("https://a.example//evil.example/x");
+  });
+
+  it.each([
+    { name: "a line break", path: "/a\r\nSet-Cookie: b", expected: "http://a.example/a%0D%0ASet-Cookie:%20b" },
+    { name: "a byte beyond ASCII", path: "/\xe4", expected: "http://a.example/%E4" },
+    { name: "no path at all", path: "*", expected: "http://a.example/" },
+  ])("of $name is still one line of ASCII", ({ path, expected }) => {
+    expect(locate({ authority: "a.example" }, "b.example", path)).toBe(expected);
+  });
+
+  it.each(["", "user@evil.example", "a b", "a.example/x", "a.example:80:80", "a\r\nb"])(
+    "is not made of the host %j",
+    (host) => {
+      expect(locate({ scheme: "https" }, host)).toBeUndefined();
+    },
+  );
+});
