@@ -30,6 +30,14 @@ describe("a proxy's environment", () => {
   });
 
   it.each([
+    { name: "nowhere without a word", env: POD, file: undefined },
+    { name: "nowhere with an empty one", env: { ...POD, ENTENTE_ACCESS_LOG: "" }, file: undefined },
+    { name: "to the file that is named", env: { ...POD, ENTENTE_ACCESS_LOG: "/dev/stdout" }, file: "/dev/stdout" },
+  ])("sends the access log $name", ({ env, file }) => {
+    expect(parseProxyConfig(env).accessLogFile).toBe(file);
+  });
+
+  it.each([
     { name: "no pod name", env: { POD_NAMESPACE: "ns1" }, message: "POD_NAME" },
     { name: "no namespace", env: { POD_NAME: "x" }, message: "POD_NAMESPACE" },
     { name: "an address without port", env: { ...POD, CA_ADDR: "istiod" }, message: "CA_ADDR" },
@@ -38,6 +46,11 @@ describe("a proxy's environment", () => {
       name: "a drain that is no number",
       env: { ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "5s" },
       message: "MINIMUM_DRAIN",
+    },
+    {
+      name: "an access log without a path",
+      env: { ...POD, ENTENTE_ACCESS_LOG: "stdout" },
+      message: "ENTENTE_ACCESS_LOG",
     },
     { name: "a trust domain that is none", env: { ...POD, TRUST_DOMAIN: "a b" }, message: "a b" },
   ])("$name is said to be wrong, by name", ({ env, message }) => {

@@ -25,6 +25,7 @@ export function parseProxyConfig(env: Env): ProxyConfig {
     rootCertificateFile: env["ENTENTE_ROOT_CERT_FILE"] || DEFAULT_ROOT_FILE,
     podIp: env["INSTANCE_IP"] || undefined,
     applicationProbes: env["ISTIO_KUBE_APP_PROBERS"] ?? "",
+    accessLogFile: parseLogFile(env["ENTENTE_ACCESS_LOG"]),
     drain: {
       minimumMs,
       deadlineMs: Math.max(minimumMs, seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
@@ -43,6 +44,13 @@ function seconds(env: Env, name: string, byDefault: number): number {
   const value = Number(text);
   if (Number.isFinite(value) && value >= 0 && value <= 86_400) return value * 1000;
   throw new ProxyError("bad_setting", `${name} is a number of seconds up to a day, not "${text}"`);
+}
+
+/** Empty is off, as in Istio. */
+function parseLogFile(text = ""): string | undefined {
+  if (text === "") return undefined;
+  if (text.startsWith("/")) return text;
+  throw new ProxyError("bad_setting", `ENTENTE_ACCESS_LOG is a file such as /dev/stdout, not "${text}"`);
 }
 
 function parseAddress(text: string): ProxyConfig["controlPlane"] {

@@ -20,6 +20,7 @@ Environment (the injector sets it):
   ENTENTE_TOKEN_FILE, ENTENTE_ROOT_CERT_FILE              (/var/run/secrets/tokens/istio-token,
                                                            /var/run/secrets/istio/root-cert.pem)
   MINIMUM_DRAIN_DURATION_SECONDS, TERMINATION_DRAIN_DURATION_SECONDS   (5, 25)
+  ENTENTE_ACCESS_LOG a file for a line of JSON a request, such as /dev/stdout (none)
   ENTENTE_LOG_LEVEL  trace, debug, info, warn, error, silent (info)
 `;
 

@@ -16,6 +16,8 @@ export interface ProxyConfig {
   readonly podIp: string | undefined;
   /** The injector's JSON of the application's probes; empty: none. */
   readonly applicationProbes: string;
+  /** Where requests and streams are logged, as Istio's `meshConfig.accessLogFile`; `undefined`: nowhere. */
+  readonly accessLogFile: string | undefined;
   readonly drain: DrainConfig;
 }
 

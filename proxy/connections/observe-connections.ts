@@ -3,6 +3,7 @@ import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { connectionLabels } from "../telemetry/connection-labels.ts";
 import type { ResponseFlags } from "../telemetry/connection-series.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import type { AccessLog, AccessLogEntry } from "../telemetry/request-meter.ts";
 import type { ConnectionObserver, ConnectionParties, RefusedConnection } from "./connection-observer.ts";
 import type { OpenConnection } from "./connection-registry.ts";
 import { createLogLimiter } from "./log-limiter.ts";
@@ -14,6 +15,8 @@ export interface ObserveOptions {
   readonly clock: Clock;
   /** This workload's identity, once it has one. */
   readonly identity: () => SpiffeId | undefined;
+  /** Gets an entry at the end of each connection. `undefined`: off. */
+  readonly accessLog?: AccessLog | undefined;
 }
 
 /** Lines a second that one kind of event may write. */
@@ -28,7 +31,7 @@ const FLAGS: Readonly<Record<RelayEnd, ResponseFlags>> = {
   closed_by_proxy: "DO",
 };
 
-/** Turns what happens to connections into log lines and metrics. */
+/** Turns what happens to connections into log lines, metrics and entries of the access log. */
 export function observeConnections(options: ObserveOptions): ConnectionObserver {
   const { log, metrics } = options;
   const limit = createLogLimiter(options.clock, LINES_PER_SECOND);
@@ -37,7 +40,12 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
       const labels = connectionLabels(factsOf(connection, parties, options.identity()));
       const meter = metrics.openConnection(labels, connection.bytes);
       log.debug(fieldsOf(connection), "connection opened");
-      return { closed: (end) => meter.close(FLAGS[end]) };
+      return {
+        closed: (end) => {
+          meter.close(FLAGS[end]);
+          options.accessLog?.write(streamEntry(connection, FLAGS[end], options.clock.now()));
+        },
+      };
     },
     refused(refusal) {
       if (refusal.stage === "handshake") metrics.tlsHandshakeFailed(refusal.direction, refusal.reason);
@@ -74,6 +82,44 @@ function factsOf(connection: OpenConnection, parties: ConnectionParties, own: Sp
     service: parties.service,
     security: isMutual ? ("mutual_tls" as const) : ("none" as const),
   };
+}
+
+function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: number): AccessLogEntry {
+  const { direction, openedAtMs } = connection;
+  const { sent, received } = connection.bytes();
+  return {
+    kind: "stream",
+    direction,
+    startedAtMs: openedAtMs,
+    durationMs: Math.max(0, nowMs - openedAtMs),
+    method: "",
+    path: "",
+    authority: "",
+    protocol: "TCP",
+    status: 0,
+    flags,
+    details: "",
+    bytesReceived: received,
+    bytesSent: sent,
+    requestId: "",
+    userAgent: "",
+    downstream: connection.client,
+    destination: formatAddress(connection.destination),
+    upstream: formatAddress(connection.endpoint),
+    cluster: clusterOf(connection),
+    route: "",
+    peer: connection.peer?.identity ?? "",
+  };
+}
+
+/** Istio's name for where the connection went. */
+function clusterOf({ direction, destination, host }: OpenConnection): string {
+  if (direction === "inbound") return `inbound|${destination.port}||`;
+  return host === "" ? "PassthroughCluster" : `outbound|${destination.port}||${host}`;
+}
+
+function formatAddress({ ip, port }: OpenConnection["destination"]): string {
+  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
 function fieldsOf(connection: OpenConnection) {

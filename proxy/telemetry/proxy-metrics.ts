@@ -29,6 +29,8 @@ export interface ProxyMetrics extends RequestMeters {
   detectionTimedOut(): void;
   /** @param reason why the gateway answered itself, of its own list; empty for an upstream's answer. */
   gatewayAnswered(origin: AnswerOrigin, status: number, reason: string): void;
+  /** An entry of the access log was lost. */
+  accessLogDropped(): void;
 }
 
 /** The metrics and their text, for the servers that Prometheus scrapes. */
@@ -91,6 +93,11 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     labelNames: ["origin", "class", "reason"],
     registers,
   });
+  const droppedLines = new Counter({
+    name: "entente_access_log_dropped_total",
+    help: "Entries of the access log that were dropped, because its reader was too slow or gone.",
+    registers,
+  });
   return {
     openConnection: (labels, readBytes) => series.open(labels, readBytes),
     requestMeter: (facts) => requests.meter(connectionLabels(facts, "http")),
@@ -98,6 +105,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason }),
     detectionTimedOut: () => detectionTimeouts.inc(),
     gatewayAnswered: (origin, status, reason) => answers.inc({ origin, class: statusClass(status), reason }),
+    accessLogDropped: () => droppedLines.inc(),
     contentType: registry.contentType,
     exposition: () => registry.metrics(),
   };
@@ -113,6 +121,7 @@ export function createNoMetrics(): ProxyMetrics {
     connectionRefused: ignore,
     detectionTimedOut: ignore,
     gatewayAnswered: ignore,
+    accessLogDropped: ignore,
   };
 }
 

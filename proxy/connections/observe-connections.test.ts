@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock.ts";
+import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { Logger } from "../../mesh/runtime.ts";
+import { createNoMetrics } from "../telemetry/proxy-metrics.ts";
+import type { AccessLogEntry } from "../telemetry/request-meter.ts";
+import type { OpenConnection } from "./connection-registry.ts";
+import { observeConnections } from "./observe-connections.ts";
+
+const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => silent };
+const NOBODY = { source: undefined, destination: undefined, service: undefined };
+const WORLD = parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/world");
+
+function ignore(): void {}
+
+const OUTBOUND: OpenConnection = {
+  direction: "outbound",
+  client: "10.0.1.5:41234",
+  destination: { ip: "10.96.0.7", port: 5432 },
+  endpoint: { ip: "10.0.2.9", port: 15432 },
+  host: "world.ns2.svc.cluster.local",
+  peer: undefined,
+  rule: "mesh",
+  openedAtMs: Date.parse("2030-01-01T00:00:00Z"),
+  relay: { ended: new Promise(() => undefined), cut: ignore },
+  isAllowed: () => true,
+  bytes: () => ({ received: 10, sent: 2000 }),
+};
+
+function observe() {
+  const clock = new FakeClock();
+  const entries: AccessLogEntry[] = [];
+  const observer = observeConnections({
+    log: silent,
+    metrics: createNoMetrics(),
+    clock,
+    identity: () => WORLD,
+    accessLog: { write: (entry) => void entries.push(entry) },
+  });
+  return { observer, entries, clock };
+}
+
+describe("the access log", () => {
+  it("gets a connection when it has ended, with its bytes and its time", () => {
+    const { observer, entries, clock } = observe();
+    const open = observer.opened(OUTBOUND, NOBODY);
+    clock.jump(2500);
+    expect(entries).toEqual([]);
+    open.closed("closed");
+    expect(entries).toEqual([
+      {
+        kind: "stream",
+        direction: "outbound",
+        startedAtMs: OUTBOUND.openedAtMs,
+        durationMs: 2500,
+        method: "",
+        path: "",
+        authority: "",
+        protocol: "TCP",
+        status: 0,
+        flags: "-",
+        details: "",
+        bytesReceived: 10,
+        bytesSent: 2000,
+        requestId: "",
+        userAgent: "",
+        downstream: "10.0.1.5:41234",
+        destination: "10.96.0.7:5432",
+        upstream: "10.0.2.9:15432",
+        cluster: "outbound|5432||world.ns2.svc.cluster.local",
+        route: "",
+        peer: "",
+      },
+    ]);
+  });
+
+  it.each([
+    { end: "closed", flags: "-" },
+    { end: "reset_by_downstream", flags: "DC" },
+    { end: "reset_by_upstream", flags: "UC" },
+    { end: "idle_half_open", flags: "SI" },
+    { end: "closed_by_proxy", flags: "DO" },
+  ] as const)("says $flags of a connection that ended as $end", ({ end, flags }) => {
+    const { observer, entries } = observe();
+    observer.opened(OUTBOUND, NOBODY).closed(end);
+    expect(entries.map((entry) => entry.flags)).toEqual([flags]);
+  });
+
+  it.each([
+    { name: "a port of this pod", change: { direction: "inbound" }, cluster: "inbound|5432||" },
+    { name: "an address that nobody registered", change: { host: "" }, cluster: "PassthroughCluster" },
+  ] as const)("names $name as Istio does", ({ change, cluster }) => {
+    const { observer, entries } = observe();
+    observer.opened({ ...OUTBOUND, ...change }, NOBODY).closed("closed");
+    expect(entries.map((entry) => entry.cluster)).toEqual([cluster]);
+  });
+
+  it("names the verified peer", () => {
+    const { observer, entries } = observe();
+    const tls = { tlsVersion: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", keyExchangeGroup: "X25519" };
+    const peer = { identity: WORLD, certificates: [], verifiedAtMs: 0, ...tls };
+    observer.opened({ ...OUTBOUND, peer }, NOBODY).closed("closed");
+    expect(entries.map((entry) => entry.peer)).toEqual([WORLD]);
+  });
+
+  it("writes IPv6 addresses so that their ports can be told apart", () => {
+    const { observer, entries } = observe();
+    const address = { ip: "fd00::7", port: 80 };
+    observer.opened({ ...OUTBOUND, destination: address, endpoint: address }, NOBODY).closed("closed");
+    expect(entries[0]).toMatchObject({ destination: "[fd00::7]:80", upstream: "[fd00::7]:80" });
+  });
+
+  it("has no negative time when the clock was set back", () => {
+    const { observer, entries, clock } = observe();
+    const open = observer.opened(OUTBOUND, NOBODY);
+    clock.jump(-5000);
+    open.closed("closed");
+    expect(entries[0]?.durationMs).toBe(0);
+  });
+});
