@@ -50,6 +50,21 @@ spec: { mtls: { mode: ${mode} } }
 `;
 }
 
+/** Routes of `hello` for the sidecars of one application. */
+export function virtualService(timeout: string, app: string): string {
+  return `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: hello, namespace: ns1 }
+spec:
+  hosts: [hello]
+  http:
+  - match: [{ sourceLabels: { app: ${app} } }]
+    route: [{ destination: { host: hello } }]
+    timeout: ${timeout}
+`;
+}
+
 /** A value that a test changes and the service listens to. */
 export class Changing<Value> {
   readonly #listeners = new Set<(value: Value) => void>();

@@ -13,6 +13,7 @@ import {
   secondPod,
   service,
   setOf,
+  virtualService,
   workload,
 } from "./discovery-fixture.ts";
 
@@ -94,6 +95,32 @@ describe("WatchDestination", () => {
     mesh.source.change(setOf(pod, secondPod, service));
     const second = (await next()).destination;
     expect(second.case === "mesh" && second.value.endpoints.map(({ ip }) => ip)).toEqual(["10.0.0.7", "10.0.0.8"]);
+  });
+
+  it("follows the VirtualServices of an address, for the pod that asks alone", async () => {
+    const target = { case: "address", value: { ip: "10.1.0.1", port: 80 } } as const;
+    const next = read(mesh.client().watchDestination({ workload, target }, { signal: mesh.calls.signal }));
+    const routesOf = async () => {
+      const { destination } = await next();
+      return destination.case === "mesh"
+        ? destination.value.routes.map(({ name, timeoutMs }) => [name, timeoutMs])
+        : [];
+    };
+    expect(await routesOf()).toEqual([]);
+    mesh.source.change(setOf(pod, service, virtualService("5s", "hello")));
+    expect(await routesOf()).toEqual([["VirtualService/hello.ns1[0]", 5000]]);
+    mesh.source.change(setOf(pod, service, virtualService("6s", "hello")));
+    expect(await routesOf()).toEqual([["VirtualService/hello.ns1[0]", 6000]]);
+    mesh.source.change(setOf(pod, service, virtualService("6s", "another")));
+    expect(await routesOf()).toEqual([]);
+  });
+
+  it("does not route a route's own target again", async () => {
+    mesh.source.change(setOf(pod, service, virtualService("5s", "hello")));
+    const target = { case: "host", value: { host: "hello.ns1.svc.cluster.local", port: 80 } } as const;
+    const next = read(mesh.client().watchDestination({ workload, target }, { signal: mesh.calls.signal }));
+    const { destination } = await next();
+    expect(destination.case === "mesh" && destination.value.routes).toEqual([]);
   });
 
   it.each([

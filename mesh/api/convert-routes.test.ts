@@ -1,0 +1,97 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { HttpRoute } from "../policy/http-route.ts";
+import { routeArbitrary } from "../policy/route-arbitrary-fixture.ts";
+import { destinationFromMessage, messageFromDestination } from "./convert.ts";
+import { ConvertError } from "./convert-error.ts";
+import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
+import { HttpRouteSchema, WatchDestinationResponseSchema } from "./gen/discovery_pb.ts";
+
+function overTheWire(route: HttpRoute): HttpRoute {
+  const wire = toBinary(HttpRouteSchema, create(HttpRouteSchema, messageFromRoute(route)));
+  return routeFromMessage(fromBinary(HttpRouteSchema, wire));
+}
+
+describe("a route", () => {
+  it("survives the wire, whatever it says", () => {
+    fc.assert(
+      fc.property(routeArbitrary, (route) => {
+        expect(overTheWire(route)).toEqual(route);
+      }),
+    );
+  });
+
+  it("comes with a destination", () => {
+    const routes = fc.sample(routeArbitrary, 3);
+    const destination = {
+      kind: "mesh",
+      host: "a",
+      port: 80,
+      subset: "",
+      protocol: "http",
+      sni: "",
+      identities: [],
+      tlsRule: "",
+      endpoints: [],
+      service: undefined,
+      routes,
+    } as const;
+    const wire = toBinary(WatchDestinationResponseSchema, messageFromDestination(destination));
+    expect(destinationFromMessage(fromBinary(WatchDestinationResponseSchema, wire))).toEqual(destination);
+  });
+
+  it("that is the same is the same in bytes, so that nothing is sent again", () => {
+    const bytes = (route: HttpRoute) => toBinary(HttpRouteSchema, create(HttpRouteSchema, messageFromRoute(route)));
+    fc.assert(
+      fc.property(routeArbitrary, (route) => {
+        expect(bytes(structuredClone(route))).toEqual(bytes(route));
+      }),
+    );
+  });
+});
+
+describe("a route that makes no sense is an error: it is done whole or not at all", () => {
+  const edit = (set: object) => ({ headers: { request: { set: [set] } } });
+  it.each<{ name: string; route: MessageInitShape<typeof HttpRouteSchema> }>([
+    { name: "a target without a host", route: { targets: [{ weight: 1 }] } },
+    { name: "a target's port 0", route: { targets: [{ target: { host: "a" } }] } },
+    { name: "a parameter match of no kind", route: { matches: [{ queryParams: [{ name: "a" }] }] } },
+    { name: "a scheme match of no kind", route: { matches: [{ scheme: {} }] } },
+    { name: "a path that is none", route: { rewrite: { uri: "x" } } },
+    { name: "a path with a line break", route: { rewrite: { uri: "/\r\n" } } },
+    { name: "an authority with a line break", route: { rewrite: { authority: "a\r\nb" } } },
+    {
+      name: "a target's authority with a space",
+      route: { targets: [{ target: { host: "a", port: 1 }, authority: "a b" }] },
+    },
+    { name: "a redirect without a status", route: { redirect: { uri: "/" } } },
+    { name: "a redirect to another scheme", route: { redirect: { scheme: "javascript", code: 301 } } },
+    { name: "a redirect to port 65536", route: { redirect: { port: 65536, code: 301 } } },
+    { name: "a timeout that no timer can hold", route: { timeoutMs: 0xff_ff_ff_ff } },
+    { name: "a delay that no timer can hold", route: { fault: { delay: { fixedDelayMs: 0xff_ff_ff_ff } } } },
+    { name: "a percentage above 100", route: { fault: { abort: { httpStatus: 500, percentage: 101 } } } },
+    {
+      name: "a percentage that is no number",
+      route: { fault: { abort: { httpStatus: 500, percentage: Number.NaN } } },
+    },
+    { name: "an abort without a status", route: { fault: { abort: { percentage: 100 } } } },
+    { name: "framing in an operation", route: edit({ name: "Content-Length", value: "0" }) },
+    { name: "an identity in an operation", route: edit({ name: "x-forwarded-client-cert", value: "a" }) },
+    { name: "Host in an operation", route: edit({ name: "host", value: "a" }) },
+    { name: "a value with a line break", route: edit({ name: "a", value: "b\r\nc: d" }) },
+    { name: "a name that is no token", route: edit({ name: "a b", value: "" }) },
+    { name: "framing that is removed", route: { headers: { response: { remove: ["transfer-encoding"] } } } },
+    {
+      name: "an operation of a target",
+      route: { targets: [{ target: { host: "a", port: 1 }, ...edit({ name: "te" }) }] },
+    },
+  ])("$name", ({ route }) => {
+    expect(() => routeFromMessage(create(HttpRouteSchema, route))).toThrow(ConvertError);
+  });
+
+  it("but a retry condition of a newer sender is left out: there are fewer tries", () => {
+    const retries = { attempts: 2, retryOn: { conditions: ["reset", "moon-phase"] } };
+    expect(routeFromMessage(create(HttpRouteSchema, { retries })).retries?.retryOn.conditions).toEqual(["reset"]);
+  });
+});
