@@ -13,6 +13,7 @@ export const INJECTION_FLAGS = {
   "control-plane-namespace": { type: "string" },
   "native-sidecar": { type: "boolean" },
   "capture-ipv6": { type: "string" },
+  "access-log-file": { type: "string" },
 } as const;
 
 export const INJECTION_USAGE = `
@@ -26,6 +27,7 @@ export const INJECTION_USAGE = `
       --control-plane-namespace NAME   (${DEFAULT_INJECTION_SETTINGS.controlPlaneNamespace})
       --native-sidecar                 run the proxy as a restartable init container
       --capture-ipv6 auto|on|off       (auto: where the pod has IPv6)
+      --access-log-file FILE           where the proxies log requests, such as /dev/stdout (nowhere)
 `;
 
 export interface InjectionFlagValues {
@@ -38,6 +40,7 @@ export interface InjectionFlagValues {
   readonly "control-plane-namespace"?: string | undefined;
   readonly "native-sidecar"?: boolean | undefined;
   readonly "capture-ipv6"?: string | undefined;
+  readonly "access-log-file"?: string | undefined;
 }
 
 /** The settings that the options give; Istio's defaults for the rest. */
@@ -53,10 +56,16 @@ export function injectionSettings(values: InjectionFlagValues): InjectionSetting
     controlPlaneNamespace: values["control-plane-namespace"] ?? defaults.controlPlaneNamespace,
     nativeSidecar: values["native-sidecar"] ?? defaults.nativeSidecar,
     captureIpv6: parseIpv6Capture(values["capture-ipv6"] ?? defaults.captureIpv6),
+    accessLogFile: parseLogFile(values["access-log-file"] ?? defaults.accessLogFile),
   };
 }
 
 function parsePullPolicy(text: string | undefined): InjectionSettings["imagePullPolicy"] {
   if (text === undefined || text === "Always" || text === "IfNotPresent" || text === "Never") return text;
   throw new UsageError(`--image-pull-policy is "${text}"; write Always, IfNotPresent or Never`);
+}
+
+function parseLogFile(text: string): string {
+  if (text === "" || text.startsWith("/")) return text;
+  throw new UsageError(`--access-log-file is a path such as /dev/stdout, not "${text}"`);
 }

@@ -23,6 +23,7 @@ down cleans up after runs that were killed.
       --publish PORT:SERVICE.NAMESPACE:PORT  a port of 127.0.0.1 that leads to a Service
                                    (8080:istio-ingressgateway.istio-system:80)
       --image NAME=FILE.ts         the program that stands for a container image; may be given several times
+      --access-log                 the sidecars log each request, in their containers' logs
       --workload-cert-ttl TIME     how long certificates live, such as 20s (24h)
 `;
 
@@ -80,6 +81,7 @@ function parseUp(args: readonly string[]) {
       keep: { type: "boolean", default: false },
       publish: { type: "string", multiple: true, default: ["8080:istio-ingressgateway.istio-system:80"] },
       image: { type: "string", multiple: true, default: [] },
+      "access-log": { type: "boolean", default: false },
       "workload-cert-ttl": { type: "string" },
     },
   });
@@ -90,6 +92,7 @@ function parseUp(args: readonly string[]) {
     manifests: values.folder,
     publish: values.publish.map(parsePublish),
     images: Object.fromEntries(values.image.map(parseImage)),
+    accessLog: values["access-log"],
     ...(ttl === undefined ? {} : { workloadCertificateTtl: ttl }),
   };
   return { options, keep: values.keep };

@@ -33,6 +33,7 @@ export interface SystemInput {
   readonly projectFolder: string;
   readonly images: ImageTable;
   readonly workloadCertificateTtl: string | undefined;
+  readonly accessLog: boolean;
   readonly onFailure: (message: string) => void;
   readonly log: Logger;
 }
@@ -65,6 +66,7 @@ export async function prepareSystem(input: SystemInput): Promise<System> {
   const system = systemManifests(readFileSync(join(projectFolder, "local/system.yaml"), "utf8"), {
     folders,
     workloadCertificateTtl: input.workloadCertificateTtl,
+    accessLog: input.accessLog,
   });
   const secret = tlsSecret(CONTROL_PLANE_NAMESPACE, WEBHOOK_SECRET, serving);
   const manifests = applyManifests([...system, secret, ...input.manifests]);

@@ -25,6 +25,8 @@ export interface LocalClusterOptions {
   readonly images?: ImageTable;
   /** For the control plane's `--workload-cert-ttl`, such as `20s`. */
   readonly workloadCertificateTtl?: string;
+  /** Whether sidecars log each request to their output. @default false */
+  readonly accessLog?: boolean;
   /** How long a pod may take until it is ready. @default 45000 */
   readonly readyWithinMs?: number;
   readonly log: Logger;
@@ -103,6 +105,7 @@ async function bringUp({ options, manifests, run, undo }: BringUp): Promise<Loca
     projectFolder: PROJECT_FOLDER,
     images: options.images ?? {},
     workloadCertificateTtl: options.workloadCertificateTtl,
+    accessLog: options.accessLog ?? false,
     onFailure: options.onFailure ?? (() => undefined),
     log: options.log,
   });

@@ -15,6 +15,8 @@ export interface SystemOptions {
   readonly folders: SystemFolders;
   /** For `--workload-cert-ttl`; `undefined`: the control plane's default. */
   readonly workloadCertificateTtl: string | undefined;
+  /** Whether sidecars log each request to their output. */
+  readonly accessLog: boolean;
 }
 
 /** The Service of the injection webhook, and the name in its certificate. */
@@ -25,17 +27,21 @@ export const CONTROL_PLANE_NAMESPACE = "istio-system";
 
 /** What an installation of Entente puts into a cluster: the control plane, the injector and the default gateway. */
 export function systemManifests(text: string, options: SystemOptions): readonly Manifest[] {
+  const values = { ...controlPlaneValues(options), INJECTOR: injectorArgs(options) };
   return parseManifests(text, "local/system.yaml").map((manifest) => {
-    if (manifest.kind !== "Deployment" || manifest.name !== "istiod") return manifest;
-    return { ...manifest, object: withFolders(manifest.object, options) };
+    return manifest.kind === "Deployment" ? { ...manifest, object: substitute(manifest.object, values) } : manifest;
   });
 }
 
-/** The values that only this run knows, put into the istiod Deployment's pod template. */
-function withFolders(
-  object: Readonly<Record<string, unknown>>,
-  options: SystemOptions,
-): Readonly<Record<string, unknown>> {
+function injectorArgs({ accessLog }: SystemOptions): readonly string[] {
+  return [
+    ...["injector", "--tls-cert", "/run/entente/tls/tls.crt", "--tls-key", "/run/entente/tls/tls.key"],
+    ...(accessLog ? ["--access-log-file", "/dev/stdout"] : []),
+  ];
+}
+
+/** What only this run knows of the istiod Deployment's pod template. */
+function controlPlaneValues(options: SystemOptions): Readonly<Record<string, unknown>> {
   const { folders, workloadCertificateTtl } = options;
   const configs = [...folders.manifests, folders.cluster];
   const mounted = configs.map((_, index) => `/run/entente/config/${index}`);
@@ -53,16 +59,15 @@ function withFolders(
     { name: "jwks", path: folders.jwks, mountPath: "/run/entente/jwks" },
   ];
   const readOnly = (name: string): boolean => name !== "ca";
-  const values = {
+  return {
     ARGS: args,
     MOUNTS: named.map(({ name, mountPath }) => ({ name, mountPath, readOnly: readOnly(name) })),
     VOLUMES: named.map(({ name, path }) => ({ name, hostPath: { path } })),
   };
-  return substitute(object, values);
 }
 
 /** Replaces each text `${NAME}` that is a whole value by the value of that name. */
-export function substitute(
+function substitute(
   object: Readonly<Record<string, unknown>>,
   values: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {

@@ -18,6 +18,8 @@ export interface InjectionSettings {
   readonly nativeSidecar: boolean;
   /** Whether the pods' IPv6 traffic is captured. */
   readonly captureIpv6: Ipv6Capture;
+  /** Where the proxies log requests and streams, as Istio's `meshConfig.accessLogFile`; empty: nowhere. */
+  readonly accessLogFile: string;
 }
 
 export const DEFAULT_INJECTION_SETTINGS: InjectionSettings = {
@@ -30,4 +32,5 @@ export const DEFAULT_INJECTION_SETTINGS: InjectionSettings = {
   controlPlaneNamespace: "istio-system",
   nativeSidecar: false,
   captureIpv6: "auto",
+  accessLogFile: "",
 };

@@ -105,6 +105,7 @@ function ownEnv({ pod, settings, namespace, owner, isCaptured }: SidecarInput): 
     { name: "ISTIO_META_WORKLOAD_NAME", value: owner.name },
     { name: "ISTIO_META_OWNER", value: formatOwner(owner, namespace) },
     ...(logLevel === undefined ? [] : [{ name: "ENTENTE_LOG_LEVEL", value: logLevel }]),
+    ...(settings.accessLogFile === "" ? [] : [{ name: "ENTENTE_ACCESS_LOG", value: settings.accessLogFile }]),
   ];
 }
 

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { createPod, env, inject } from "./pod-fixture.ts";
+
+describe("the access log", () => {
+  const own = createPod(
+    {},
+    {
+      containers: [
+        { name: "hello" },
+        { name: "istio-proxy", env: [{ name: "ENTENTE_ACCESS_LOG", value: "/dev/stderr" }] },
+      ],
+    },
+  );
+
+  it.each([
+    { name: "is off by default", pod: createPod(), accessLogFile: "", value: undefined },
+    { name: "goes where the mesh says", pod: createPod(), accessLogFile: "/dev/stdout", value: "/dev/stdout" },
+    { name: "goes where the pod says, if the mesh is silent", pod: own, accessLogFile: "", value: "/dev/stderr" },
+    { name: "goes where the mesh says, whatever the pod says", pod: own, accessLogFile: "/a", value: "/a" },
+  ])("$name", ({ pod, accessLogFile, value }) => {
+    const once = inject(pod, { accessLogFile }).pod;
+    expect(env(once)["ENTENTE_ACCESS_LOG"]).toBe(value);
+    expect(inject(once, { accessLogFile }).pod).toEqual(once);
+  });
+});
