@@ -1,7 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { LoadResult } from "./load/load-result.ts";
 import type { PathName, ProxyProcess } from "./paths/path.ts";
-import { type ProcessMemory, readCpuMs, readMemory } from "./processes/process-stats.ts";
+import { readCpuMs, readMemory, readResidentMb } from "./processes/process-stats.ts";
 import { median } from "./report/median.ts";
 import type { Workload, WorkloadTarget } from "./workloads.ts";
 
@@ -18,10 +17,12 @@ export interface Measurement {
 export interface ProxyCost {
   readonly name: ProxyProcess["name"];
   readonly cpuMs: number;
-  /** Medians over the window. */
+  /** When the window began, its median, its peak. */
+  readonly startResidentMb: number;
   readonly residentMb: number;
-  readonly privateMb: number;
   readonly peakResidentMb: number;
+  /** At the end of the window. */
+  readonly privateMb: number;
 }
 
 export interface MeasureOptions {
@@ -40,44 +41,36 @@ export async function measure({ workload, pathName, round, target }: MeasureOpti
   const before = proxies.map(({ pid }) => readCpuMs(pid));
   const load = await workload.run(target);
   const after = proxies.map(({ pid }) => readCpuMs(pid));
-  const samples = await sampling.stop();
-  const costs = proxies.map(({ name }, index): ProxyCost => {
-    const own = samples.map((sample) => sample[index]).filter((memory) => memory !== undefined);
-    return { name, cpuMs: (after[index] ?? 0) - (before[index] ?? 0), ...summarize(own) };
+  const samples = sampling.stop();
+  const costs = proxies.map(({ name, pid }, index): ProxyCost => {
+    const resident = samples.map((sample) => sample[index] ?? 0);
+    return {
+      name,
+      cpuMs: (after[index] ?? 0) - (before[index] ?? 0),
+      startResidentMb: resident[0] ?? 0,
+      residentMb: median(resident),
+      peakResidentMb: Math.max(...resident),
+      privateMb: readMemory(pid).privateMb,
+    };
   });
   return { workload: workload.name, path: pathName, round, load, proxies: costs };
 }
 
 interface Sampling {
-  stop(): Promise<readonly (readonly ProcessMemory[])[]>;
+  stop(): readonly (readonly number[])[];
 }
 
-/** Reads memory twice a second, and once more at the end. */
+/** Reads resident memory at the start, twice a second, and at the end. */
 function startSampling(proxies: readonly ProxyProcess[]): Sampling {
-  const samples: (readonly ProcessMemory[])[] = [];
-  const stopping = new AbortController();
-  const sample = (): void => void samples.push(proxies.map(({ pid }) => readMemory(pid)));
-  const loop = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      await delay(SAMPLE_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
-      sample();
-    }
-  };
-  const looping = loop();
+  const samples: (readonly number[])[] = [];
+  const sample = (): void => void samples.push(proxies.map(({ pid }) => readResidentMb(pid)));
+  sample();
+  const timer = setInterval(sample, SAMPLE_MS);
   return {
-    stop: async () => {
-      stopping.abort();
-      await looping;
+    stop: () => {
+      clearInterval(timer);
+      sample();
       return samples;
     },
-  };
-}
-
-function summarize(samples: readonly ProcessMemory[]): Omit<ProxyCost, "name" | "cpuMs"> {
-  const resident = samples.map(({ residentMb }) => residentMb);
-  return {
-    residentMb: median(resident),
-    privateMb: median(samples.map(({ privateMb }) => privateMb)),
-    peakResidentMb: Math.max(...resident),
   };
 }

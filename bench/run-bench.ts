@@ -7,6 +7,7 @@ import { bundlePrograms } from "./paths/bundle-programs.ts";
 import { type CertificateFiles, writeCertificates } from "./paths/certificates.ts";
 import { checkMeshHop } from "./paths/check-mesh-hop.ts";
 import type { PathKind, PathName, StartedPath } from "./paths/path.ts";
+import { type Batch, planBatches } from "./plan-batches.ts";
 import { type Child, startChild } from "./processes/child.ts";
 import type { Workload } from "./workloads.ts";
 
@@ -58,41 +59,36 @@ export async function runBench(plan: BenchPlan, deps: BenchDeps): Promise<void> 
   }
 }
 
-type Started = readonly [name: PathName, path: StartedPath];
-
-/** New processes for each workload, so that the memory of one is not that of another; they take turns in each round. */
+/** Processes are new for each workload, so that the memory of one is not that of another; they take turns in each round. */
 async function runWorkload(workload: Workload, bench: Bench): Promise<void> {
-  const { plan, deps } = bench;
-  const started: Started[] = [];
+  const { paths } = bench.plan;
+  const batches = planBatches({ paths, rounds: bench.plan.rounds, workload });
+  for (const batch of batches) {
+    if (!bench.deps.signal.aborted) await runBatch(workload, batch, bench);
+  }
+}
+
+async function runBatch(workload: Workload, batch: Batch, bench: Bench): Promise<void> {
+  const { deps } = bench;
+  const started = new Map<PathName, StartedPath>();
   try {
-    for (const kind of plan.paths) {
-      if (workload.needsMesh && kind.name === "none") continue;
-      started.push([kind.name, await startChecked(kind, bench)]);
+    for (const kind of batch.paths) started.set(kind.name, await startChecked(kind, bench));
+    for (const path of started.values()) await workload.run(targetOf(path, bench, { isWarmUp: true }));
+    for (const { round, pathName } of batch.turns) {
+      const path = started.get(pathName);
+      if (path === undefined || deps.signal.aborted) return;
+      deps.onProgress(`${workload.name}, round ${round}: ${pathName}`);
+      const target = targetOf(path, bench, { isWarmUp: false });
+      deps.onMeasured(await measure({ workload, pathName, round, target }));
     }
-    for (const [name, path] of started) {
-      deps.onProgress(`${workload.name}: ${name} warms up`);
-      if (!deps.signal.aborted) await workload.run(targetOf(path, bench, WARM_UP_SECONDS));
-    }
-    for (let round = 1; round <= plan.rounds; round += 1) await runRound(workload, round, { bench, started });
   } finally {
-    await Promise.all(started.map(([, path]) => path.stop()));
+    await Promise.all([...started.values()].map((path) => path.stop()));
   }
 }
 
-async function runRound(
-  workload: Workload,
-  round: number,
-  { bench, started }: { readonly bench: Bench; readonly started: readonly Started[] },
-): Promise<void> {
-  for (const [pathName, path] of started) {
-    if (bench.deps.signal.aborted) return;
-    const target = targetOf(path, bench, bench.plan.seconds);
-    bench.deps.onMeasured(await measure({ workload, pathName, round, target }));
-  }
-}
-
-function targetOf(path: StartedPath, { certificates, plan }: Bench, seconds: number) {
-  return { path, certificates, seconds, hasWrk: plan.hasWrk };
+function targetOf(path: StartedPath, { certificates, plan }: Bench, { isWarmUp }: { readonly isWarmUp: boolean }) {
+  const seconds = isWarmUp ? WARM_UP_SECONDS : plan.seconds;
+  return { path, certificates, seconds, isWarmUp, hasWrk: plan.hasWrk };
 }
 
 /** Starts a path, and proves that its mesh hop is what it must be. */

@@ -1,8 +1,11 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { runAutocannon } from "./load/autocannon.ts";
 import type { LoadResult } from "./load/load-result.ts";
+import { runIdleLoad, runOwnLoad } from "./load/own-load.ts";
 import { runWrk } from "./load/wrk.ts";
 import type { CertificateFiles } from "./paths/certificates.ts";
 import type { StartedPath } from "./paths/path.ts";
+import { readMemory } from "./processes/process-stats.ts";
 
 /** What is asked of a path. */
 export interface Workload {
@@ -10,7 +13,9 @@ export interface Workload {
   readonly title: string;
   readonly unit: WorkloadUnit;
   /** It speaks to the mesh port itself, so there must be one. */
-  readonly needsMesh: boolean;
+  readonly needsMesh?: boolean;
+  /** It asks for memory, so every round has processes that have served nothing but the warm-up. */
+  readonly startsAfresh?: boolean;
   readonly run: (target: WorkloadTarget) => Promise<LoadResult>;
 }
 
@@ -28,6 +33,7 @@ export interface WorkloadTarget {
   readonly path: StartedPath;
   readonly certificates: CertificateFiles;
   readonly seconds: number;
+  readonly isWarmUp: boolean;
   readonly hasWrk: boolean;
 }
 
@@ -37,25 +43,124 @@ const REQUESTS: WorkloadUnit = {
   rateLabel: "requests/s",
   rateFactor: 1,
 };
+const GIGABYTES: WorkloadUnit = { costLabel: "CPU ms/GB", costCount: 1, rateLabel: "MB/s", rateFactor: 1024 };
+const HANDSHAKES: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 handshakes", rateLabel: "handshakes/s" };
+const CONNECTIONS: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 connections", rateLabel: "opened/s" };
 
+const HOST = "127.0.0.1";
+const SLOW_BYTES_PER_SECOND = 20 * 1024 ** 2;
+const IDLE_CONNECTIONS = 1000;
+const SETTLE_MS = 3000;
+
+/** In the order of the report. */
 export const WORKLOADS: readonly Workload[] = [
   {
     name: "small-get",
-    title: "small GET, keep-alive, 32 connections",
+    title: "Small GET, keep-alive, 32 connections, as many as go through",
     unit: REQUESTS,
-    needsMesh: false,
-    run: (target) => runKeepAlive(target, "/small", 32),
+    run: (target) => runKeepAlive(target, { file: "/small", connections: 32 }),
   },
   {
-    name: "body-1mb",
-    title: "answers of 1 MB, keep-alive, 8 connections",
+    name: "rate-1k",
+    title: "1,000 requests/s of 1 KB at fixed times, 16 connections",
     unit: REQUESTS,
-    needsMesh: false,
-    run: (target) => runKeepAlive(target, "/1m", 8),
+    run: ({ path, seconds }) =>
+      runOwnLoad({ kind: "paced", host: HOST, port: path.port, file: "/1k", seconds, rate: 1000, connections: 16 }),
+  },
+  {
+    name: "fresh",
+    title: "One connection a request, 32 at a time",
+    unit: REQUESTS,
+    run: ({ path, seconds }) =>
+      runOwnLoad({ kind: "fresh", host: HOST, port: path.port, file: "/small", seconds, concurrency: 32 }),
+  },
+  {
+    name: "download-1m",
+    title: "Answers of 1 MB, keep-alive, 8 connections",
+    unit: REQUESTS,
+    run: (target) => runKeepAlive(target, { file: "/1m", connections: 8 }),
+  },
+  {
+    name: "upload-1m",
+    title: "Requests of 1 MB, keep-alive, 8 connections",
+    unit: REQUESTS,
+    run: (target) => runKeepAlive(target, { file: "/small", connections: 8, isUpload: true }),
+  },
+  {
+    name: "stream-1g",
+    title: "One answer of 1 GB",
+    unit: GIGABYTES,
+    run: ({ path, seconds }) =>
+      runOwnLoad({ kind: "stream", host: HOST, port: path.port, file: "/1g", seconds, bytesPerSecond: undefined }),
+  },
+  {
+    name: "slow-reader",
+    title: "An answer of 1 GB to a client that reads 20 MB/s",
+    unit: GIGABYTES,
+    startsAfresh: true,
+    run: ({ path, seconds }) =>
+      runOwnLoad({
+        kind: "stream",
+        host: HOST,
+        port: path.port,
+        file: "/1g",
+        seconds,
+        bytesPerSecond: SLOW_BYTES_PER_SECOND,
+      }),
+  },
+  {
+    name: "idle-1000",
+    title: "1,000 idle mutual TLS connections to the server's side",
+    unit: CONNECTIONS,
+    needsMesh: true,
+    startsAfresh: true,
+    run: holdIdle,
+  },
+  {
+    name: "handshakes",
+    title: "Full handshakes with the server's side, 8 at a time, one request each",
+    unit: HANDSHAKES,
+    needsMesh: true,
+    run: ({ path, seconds, certificates }) =>
+      runOwnLoad({
+        kind: "handshakes",
+        host: HOST,
+        port: meshPortOf(path),
+        file: "/small",
+        seconds,
+        concurrency: 8,
+        certificates,
+      }),
   },
 ];
 
-function runKeepAlive(target: WorkloadTarget, file: string, connections: number): Promise<LoadResult> {
-  const load = { url: `http://127.0.0.1:${target.path.port}${file}`, seconds: target.seconds, connections };
-  return target.hasWrk ? runWrk(load) : runAutocannon(load);
+interface KeepAlive {
+  readonly file: string;
+  readonly connections: number;
+  readonly isUpload?: boolean;
+}
+
+function runKeepAlive({ path, seconds, hasWrk }: WorkloadTarget, options: KeepAlive): Promise<LoadResult> {
+  const { file, connections, isUpload = false } = options;
+  const load = { url: `http://${HOST}:${path.port}${file}`, seconds, connections, isUpload };
+  return hasWrk ? runWrk(load) : runAutocannon(load);
+}
+
+/** Memory is read before the first connection and once all have been silent for a while. */
+async function holdIdle({ path, certificates, isWarmUp }: WorkloadTarget): Promise<LoadResult> {
+  const connections = isWarmUp ? IDLE_CONNECTIONS / 10 : IDLE_CONNECTIONS;
+  const privateMb = (): number => path.proxies.reduce((sum, { pid }) => sum + readMemory(pid).privateMb, 0);
+  const job = { kind: "idle", host: HOST, port: meshPortOf(path), file: "/small", seconds: 0 } as const;
+  const beforeMb = privateMb();
+  let addedPrivateMb = 0;
+  const load = await runIdleLoad({ ...job, connections, certificates }, async () => {
+    await delay(SETTLE_MS);
+    addedPrivateMb = privateMb() - beforeMb;
+  });
+  return { ...load, addedPrivateMb };
+}
+
+function meshPortOf(path: StartedPath): number {
+  if (path.meshPort === undefined) throw new Error("this path has no mesh hop");
+  return path.meshPort;
 }

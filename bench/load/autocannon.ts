@@ -1,13 +1,29 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runToEnd } from "../processes/run-to-end.ts";
 import type { LoadResult } from "./load-result.ts";
 import type { KeepAliveLoad } from "./wrk.ts";
 
 const AUTOCANNON = fileURLToPath(import.meta.resolve("autocannon"));
+const MEGABYTE = 1024 ** 2;
 
 /** As many requests as go through, on connections that are kept, where there is no wrk. Counts whole milliseconds. */
-export async function runAutocannon({ url, seconds, connections }: KeepAliveLoad): Promise<LoadResult> {
-  const args = [AUTOCANNON, "-j", "-d", String(seconds), "-c", String(connections), url];
+export async function runAutocannon({ url, seconds, connections, isUpload }: KeepAliveLoad): Promise<LoadResult> {
+  const args = [AUTOCANNON, "-j", "-d", String(seconds), "-c", String(connections)];
+  if (!isUpload) return await run([...args, url], seconds);
+  const folder = mkdtempSync(join(tmpdir(), "entente-bench-upload-"));
+  try {
+    const body = join(folder, "body");
+    writeFileSync(body, "e".repeat(MEGABYTE));
+    return await run([...args, "-m", "POST", "-i", body, url], seconds);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function run(args: readonly string[], seconds: number): Promise<LoadResult> {
   return parseAutocannonReport(await runToEnd(process.execPath, args, (seconds + 30) * 1000));
 }
 

@@ -9,17 +9,21 @@ const KILOBYTE = 1024;
 const STREAM_CHUNK = Buffer.alloc(64 * KILOBYTE, "e");
 const STREAM_BYTES = KILOBYTE ** 3;
 
-const ANSWERS: Readonly<Record<string, Buffer>> = {
-  "/small": formatAnswer("Hello, world\n"),
-  "/1k": formatAnswer("e".repeat(KILOBYTE)),
-  "/1m": formatAnswer("e".repeat(KILOBYTE ** 2)),
+const BODIES: Readonly<Record<string, string>> = {
+  "/small": "Hello, world\n",
+  "/1k": "e".repeat(KILOBYTE),
+  "/1m": "e".repeat(KILOBYTE ** 2),
 };
+const ANSWERS = prepareAnswers("keep-alive");
+const LAST_ANSWERS = prepareAnswers("close");
 const NOT_FOUND = Buffer.from("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
 const STREAM_HEAD = `HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: ${STREAM_BYTES}\r\n\r\n`;
 
-function formatAnswer(body: string): Buffer {
-  const head = `HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n`;
-  return Buffer.from(head + body, "latin1");
+function prepareAnswers(connection: string): ReadonlyMap<string, Buffer> {
+  const head = `HTTP/1.1 200 OK\r\nServer: bench\r\nConnection: ${connection}\r\nContent-Type: text/plain\r\n`;
+  const format = (body: string): Buffer =>
+    Buffer.from(`${head}Content-Length: ${body.length}\r\n\r\n${body}`, "latin1");
+  return new Map(Object.entries(BODIES).map(([target, body]) => [target, format(body)]));
 }
 
 function serve(socket: Socket): void {
@@ -51,8 +55,9 @@ function answer(socket: Socket, head: string): void {
     stream(socket, STREAM_BYTES);
     return;
   }
-  socket.write(ANSWERS[target] ?? NOT_FOUND);
-  if (/\nconnection: close/i.test(head)) socket.end();
+  const isLast = /\nconnection: close/i.test(head);
+  socket.write((isLast ? LAST_ANSWERS : ANSWERS).get(target) ?? NOT_FOUND);
+  if (isLast) socket.end();
 }
 
 function stream(socket: Socket, bytes: number): void {

@@ -1,4 +1,12 @@
--- Prints wrk's figures as one line of JSON; latencies are in microseconds.
+-- Uploads 1 MB a request where told so; prints wrk's figures as one line of JSON, latencies in microseconds.
+init = function(args)
+  if args[1] == "upload" then
+    wrk.method = "POST"
+    wrk.body = string.rep("e", 1048576)
+  end
+  wrk.init(args)
+end
+
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format(

@@ -8,11 +8,24 @@ export interface KeepAliveLoad {
   readonly url: string;
   readonly seconds: number;
   readonly connections: number;
+  /** 1 MB goes with every request. */
+  readonly isUpload: boolean;
 }
 
 /** As many requests as go through, on connections that are kept; one thread, closed loop. */
-export async function runWrk({ url, seconds, connections }: KeepAliveLoad): Promise<LoadResult> {
-  const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", REPORT, url];
+export async function runWrk({ url, seconds, connections, isUpload }: KeepAliveLoad): Promise<LoadResult> {
+  const args = [
+    "-t1",
+    `-c${connections}`,
+    `-d${seconds}s`,
+    "--timeout",
+    "10s",
+    "-s",
+    REPORT,
+    url,
+    "--",
+    ...(isUpload ? ["upload"] : []),
+  ];
   return parseWrkReport(await runToEnd("wrk", args, (seconds + 30) * 1000));
 }
 

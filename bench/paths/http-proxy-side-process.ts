@@ -20,7 +20,7 @@ const proxy = HttpProxy.createProxyServer(
     : { target: `http://127.0.0.1:${job.upstreamPort}`, agent: new Agent({ keepAlive: true }) },
 );
 proxy.on("error", (_error, _request, response) => {
-  if ("writeHead" in response && !response.headersSent) response.writeHead(502);
+  if ("writeHead" in response && !response.headersSent) response.writeHead(502, { "content-length": 0 });
   response.end();
 });
 

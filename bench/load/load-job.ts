@@ -1,0 +1,50 @@
+import type { CertificateFiles } from "../paths/certificates.ts";
+
+/** What the bench's own load generator is told to do. Addresses are IP addresses. */
+export type LoadJob = PacedJob | FreshJob | HandshakeJob | StreamJob | IdleJob;
+
+interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly seconds: number;
+}
+
+/** Requests at fixed times, whatever the answers do (open loop). */
+export interface PacedJob extends Target {
+  readonly kind: "paced";
+  readonly file: string;
+  /** Requests a second, all connections together. */
+  readonly rate: number;
+  readonly connections: number;
+}
+
+/** A new connection for every request. */
+export interface FreshJob extends Target {
+  readonly kind: "fresh";
+  readonly file: string;
+  readonly concurrency: number;
+}
+
+/** A new mutual TLS connection for every request. */
+export interface HandshakeJob extends Target {
+  readonly kind: "handshakes";
+  readonly file: string;
+  readonly concurrency: number;
+  readonly certificates: CertificateFiles;
+}
+
+/** One long answer. */
+export interface StreamJob extends Target {
+  readonly kind: "stream";
+  readonly file: string;
+  /** `undefined`: as fast as it comes, to its end; otherwise for `seconds`. */
+  readonly bytesPerSecond: number | undefined;
+}
+
+/** Mutual TLS connections that carry one request each and are then silent until standard input ends. */
+export interface IdleJob extends Target {
+  readonly kind: "idle";
+  readonly file: string;
+  readonly connections: number;
+  readonly certificates: CertificateFiles;
+}
