@@ -1,118 +1,169 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
-import type { RequestOptions } from "node:https";
 import type HttpProxy from "http-proxy";
-import type { HostTarget } from "../../mesh/policy/types.ts";
-import { answerFromError, type GatewayAnswer } from "./gateway-answer.ts";
-import type { AcceptedRequest } from "./judge-request.ts";
+import type { HttpRoute } from "../../mesh/policy/http-route.ts";
+import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
+import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
+import { decideGatewayRetry, type GatewayTryEnd } from "./decide-gateway-retry.ts";
+import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
+import { relayAnswer } from "./relay-answer.ts";
 import { UpstreamError } from "./upstream-dialer.ts";
-import { isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
-import type { UpstreamAgent } from "./upstream-pool.ts";
-
-/** One request on its way to an upstream. */
-export interface Forwarding {
-  readonly request: IncomingMessage;
-  readonly accepted: AcceptedRequest;
-  readonly headers: UpstreamHeaders;
-  readonly target: HostTarget;
-  readonly agent: UpstreamAgent;
-  /** How long the upstream's connection may be silent while it has a request. */
-  readonly upstreamIdleMs: number;
-}
 
 export interface ResponseForwarding extends Forwarding {
   readonly response: ServerResponse;
+  readonly route: Pick<HttpRoute, "timeoutMs" | "retries">;
+  readonly clock: Clock;
+  readonly random: Random;
   /** Whether the client's connection ends with this answer; asked when the answer is there. */
   readonly isLast: () => boolean;
+  /** Called for each try. */
   readonly onRequest: (outgoing: ClientRequest) => void;
-  /** The upstream failed before it answered. The error is for the log. */
+  /** The upstream's answer goes to the client. */
+  readonly onAnswer: (status: number) => void;
+  /** There is no answer of the upstream's. The error is for the log. */
   readonly onFailure: (answer: GatewayAnswer, error: Error) => void;
 }
 
-/** Safe to send twice (RFC 9110, section 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+/** Before the second try, doubled for each further one; what is waited is a random part of it (Envoy's default). */
+const BACKOFF_MS = 25;
+const MAX_BACKOFF_MS = 250;
 
-/** Sends a request through http-proxy and brings the answer back. */
+/** Sends a request through http-proxy, again where that is safe or its route says so, and brings the answer back. */
 export function forwardRequest(proxy: HttpProxy, forwarding: ResponseForwarding): void {
-  attempt(proxy, forwarding, true);
+  new ForwardedRequest(proxy, forwarding).start();
 }
 
-function attempt(proxy: HttpProxy, forwarding: ResponseForwarding, mayRetry: boolean): void {
-  const { request, response, accepted, headers, target, agent } = forwarding;
-  let outgoing: ClientRequest | undefined;
-  // http-proxy leaves the upstream's socket open when the client goes away (its `aborted` event came for the last time
-  // in Node 15.5): whatever ends the answer early ends the request to the upstream.
-  response.once("close", () => {
-    if (!response.writableFinished) outgoing?.destroy();
-  });
-  const capturing = captureRequest(forwarding, (captured) => {
-    outgoing = captured;
-    forwarding.onRequest(captured);
-    captured.once("response", (incoming) => prepareAnswer(incoming, forwarding));
-    captured.once("upgrade", (_incoming, socket) => {
-      // Nobody asked for it; Node would drop the connection without a word, and http-proxy would leave the client waiting.
-      socket.destroy();
-      onError(new UpstreamError("upstream_malformed", "the upstream switched protocols unasked"));
-    });
-  });
-  request.headers = headers;
-  const onError = (error: Error): void => {
-    if (response.writableEnded) return;
-    if (response.headersSent || response.destroyed) return void response.destroy();
-    // A kept connection that the server closed just now: it saw nothing of this request, and there is no body to repeat.
-    const isStale = outgoing?.reusedSocket === true && !(error instanceof UpstreamError);
-    if (mayRetry && isStale && accepted.framing.kind === "none" && IDEMPOTENT.has(accepted.method)) {
-      agent.closeIdle();
-      attempt(proxy, forwarding, false);
-    } else {
-      forwarding.onFailure(answerFromError(error), error);
+/** One try; what is heard of it after it was given up does not count. */
+interface Try {
+  outgoing: ClientRequest | undefined;
+  isGivenUp: boolean;
+}
+
+class ForwardedRequest {
+  readonly #proxy: HttpProxy;
+  readonly #forwarding: ResponseForwarding;
+  readonly #timers = new Set<Timer>();
+  #current: Try = { outgoing: undefined, isGivenUp: false };
+  /** Tries that the route's rule has granted. */
+  #granted = 0;
+  #wasRenewed = false;
+  #isOver = false;
+
+  constructor(proxy: HttpProxy, forwarding: ResponseForwarding) {
+    this.#proxy = proxy;
+    this.#forwarding = forwarding;
+  }
+
+  start(): void {
+    const { request, response, route, accepted } = this.#forwarding;
+    // http-proxy leaves the upstream's socket open when the client goes away (its `aborted` event came for the last time
+    // in Node 15.5): whatever ends the answer early ends the request to the upstream.
+    response.once("close", () => this.#end(!response.writableFinished));
+    // http-proxy listens to the client's request anew with each try.
+    if (route.retries !== undefined) request.setMaxListeners(0);
+    const { timeoutMs } = route;
+    if (timeoutMs !== undefined) {
+      if (accepted.framing.kind === "none") this.#after(timeoutMs, () => this.#onTimeout(timeoutMs));
+      else request.once("end", () => this.#after(timeoutMs, () => this.#onTimeout(timeoutMs)));
     }
-  };
-  proxy.web(request, response, { target: targetOf(target), agent: capturing }, onError);
-}
+    this.#try();
+  }
 
-/** What http-proxy wants to know; the connection itself is the agent's matter. */
-export function targetOf({ host, port }: HostTarget): { protocol: string; host: string; port: number } {
-  return { protocol: "http:", host, port };
-}
-
-/**
- * An agent that sees the request to the upstream before a byte of it is written, and mends what http-proxy did to it:
- * - the path, in which http-proxy joins slashes: routing and upstream must see the same one;
- * - the framing of a chunked DELETE or OPTIONS, which http-proxy turns into `Content-Length: 0` while it still sends the
- *   body, so that the body becomes the next request on the connection (CVE-2026-29057).
- */
-export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: ClientRequest) => void): object {
-  const { agent, accepted, upstreamIdleMs } = forwarding;
-  return {
-    protocol: agent.protocol,
-    defaultPort: agent.defaultPort,
-    keepAlive: true,
-    maxSockets: agent.maxSockets,
-    addRequest(outgoing: ClientRequest, options: RequestOptions): void {
-      outgoing.agent = agent;
-      outgoing.path = accepted.path;
-      if (accepted.framing.kind === "chunked") {
-        outgoing.removeHeader("content-length");
-        outgoing.setHeader("transfer-encoding", "chunked");
-      }
-      outgoing.setTimeout(upstreamIdleMs, () => {
-        outgoing.destroy(new UpstreamError("upstream_timeout", `no byte from the upstream for ${upstreamIdleMs} ms`));
+  #try(): void {
+    const { request, response, headers, target, route } = this.#forwarding;
+    const attempt: Try = { outgoing: undefined, isGivenUp: false };
+    this.#current = attempt;
+    const capturing = captureRequest(this.#forwarding, (outgoing) => {
+      attempt.outgoing = outgoing;
+      this.#forwarding.onRequest(outgoing);
+      outgoing.once("response", (incoming) => this.#onResponse(incoming, attempt));
+      outgoing.once("upgrade", (_incoming, socket) => {
+        // Nobody asked for it; Node would drop the connection without a word, and http-proxy leave the client waiting.
+        socket.destroy();
+        this.#onError(new UpstreamError("upstream_malformed", "the upstream switched protocols unasked"), attempt);
       });
-      onRequest(outgoing);
-      agent.addRequest(outgoing, options);
-    },
-  };
-}
+      const limitMs = route.retries?.perTryTimeoutMs;
+      if (limitMs !== undefined) this.#limitTry(attempt, outgoing, limitMs);
+    });
+    request.headers = headers;
+    // The answer is relayed here: http-proxy could not take one back for another try.
+    const options = { target: targetOf(target), agent: capturing, selfHandleResponse: true };
+    this.#proxy.web(request, response, options, (error) => this.#onError(error, attempt));
+  }
 
-/** Runs before http-proxy copies the answer's head. */
-function prepareAnswer(incoming: IncomingMessage, { response, isLast }: ResponseForwarding): void {
-  const { headers } = incoming;
-  const { connection } = headers;
-  for (const name of Object.keys(headers)) if (!isForwardedToClient(name, connection)) delete headers[name];
-  // http-proxy writes `keep-alive` where nothing is said, and Node would follow it.
-  headers.connection = isLast() ? "close" : "keep-alive";
-  // An answer that breaks off must not look complete, and http-proxy would leave the client waiting for its end.
-  incoming.once("close", () => {
-    if (!incoming.complete) response.destroy();
-  });
+  #limitTry(attempt: Try, outgoing: ClientRequest, limitMs: number): void {
+    const timer = this.#after(limitMs, () => {
+      this.#onError(new UpstreamError("try_timeout", `no answer within the try's ${limitMs} ms`), attempt);
+      outgoing.destroy();
+    });
+    outgoing.once("response", () => timer.cancel());
+    outgoing.once("close", () => timer.cancel());
+  }
+
+  #onResponse(incoming: IncomingMessage, attempt: Try): void {
+    if (this.#isOver || attempt.isGivenUp) return void incoming.destroy();
+    const status = incoming.statusCode ?? 502;
+    if (this.#tryAgain({ kind: "status", status }, attempt)) return void incoming.destroy();
+    const { request, response, isLast, operations, onAnswer } = this.#forwarding;
+    onAnswer(status);
+    relayAnswer(incoming, response, { isLast: isLast() || request.httpVersion === "1.0", operations });
+  }
+
+  #onError(error: Error, attempt: Try): void {
+    const { response, onFailure } = this.#forwarding;
+    if (this.#isOver || attempt.isGivenUp || response.writableEnded) return;
+    if (response.headersSent || response.destroyed) return void response.destroy();
+    const wasReused = attempt.outgoing?.reusedSocket === true;
+    if (this.#tryAgain({ kind: "error", error, wasReused }, attempt)) return;
+    attempt.isGivenUp = true;
+    onFailure(answerFromError(error), error);
+  }
+
+  /** Whether another try is on its way. */
+  #tryAgain(end: GatewayTryEnd, attempt: Try): boolean {
+    const { accepted, route, agent, random } = this.#forwarding;
+    const verdict = decideGatewayRetry({
+      end,
+      accepted,
+      retries: route.retries,
+      granted: this.#granted,
+      wasRenewed: this.#wasRenewed,
+    });
+    if (verdict === "none") return false;
+    attempt.isGivenUp = true;
+    if (verdict === "renew") {
+      // The server saw nothing of this request; the other kept connections may be as old.
+      this.#wasRenewed = true;
+      agent.closeIdle();
+      this.#try();
+    } else {
+      const boundMs = Math.min(BACKOFF_MS * 2 ** this.#granted, MAX_BACKOFF_MS);
+      this.#granted += 1;
+      this.#after(random() * boundMs, () => this.#try());
+    }
+    return true;
+  }
+
+  #onTimeout(timeoutMs: number): void {
+    const { response, onFailure } = this.#forwarding;
+    // Half an answer cannot be taken back, but it can be seen to be half.
+    if (response.headersSent) return void response.destroy();
+    this.#end(true);
+    const message = `no answer within the route's ${timeoutMs} ms`;
+    onFailure(failureAnswer("route_timeout"), new UpstreamError("route_timeout", message));
+  }
+
+  #end(isCut: boolean): void {
+    this.#isOver = true;
+    for (const timer of this.#timers) timer.cancel();
+    if (isCut) this.#current.outgoing?.destroy();
+  }
+
+  #after(delayMs: number, action: () => void): Timer {
+    const timer = this.#forwarding.clock.setTimeout(() => {
+      this.#timers.delete(timer);
+      if (!this.#isOver) action();
+    }, delayMs);
+    this.#timers.add(timer);
+    return timer;
+  }
 }

@@ -2,9 +2,10 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type HttpProxy from "http-proxy";
-import { captureRequest, type Forwarding, targetOf } from "./forward-request.ts";
+import type { HeaderOperations } from "../../mesh/policy/http-route.ts";
+import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
 import { answerFromError, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
-import { isForwardedToClient } from "./upstream-headers.ts";
+import { answerHeaders, relayAnswer } from "./relay-answer.ts";
 
 export interface UpgradeForwarding extends Forwarding {
   /** The client's connection; no longer Node's own. */
@@ -22,7 +23,7 @@ const HALF_OPEN_MS = 60_000;
 
 /** Sends a WebSocket's opening through http-proxy, and joins both connections once the upstream has agreed. */
 export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding): void {
-  const { request, socket, head, headers, target } = forwarding;
+  const { request, socket, head, headers, target, operations } = forwarding;
   let isAnswered = false;
   request.headers = headers;
   const capturing = captureRequest(forwarding, (outgoing) => {
@@ -31,8 +32,9 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
       socket.destroy();
     });
     outgoing.once("close", stopWatching);
-    outgoing.once("upgrade", (_incoming, upstream) => {
+    outgoing.once("upgrade", (incoming, upstream) => {
       isAnswered = true;
+      editSwitch(incoming, operations);
       stopWatching();
       joinEnds(socket, upstream);
       forwarding.onSwitched();
@@ -44,7 +46,7 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
       stopWatching();
       hideFromHttpProxy(incoming);
       forwarding.onAnswered(incoming.statusCode ?? 502);
-      relayAnswer(incoming, request, socket);
+      relayRefusal(incoming, forwarding);
     });
   });
   proxy.ws(request, socket, head, { target: targetOf(target), agent: capturing }, (error) => {
@@ -90,19 +92,20 @@ function showAgain(incoming: IncomingMessage): void {
   Reflect.set(incoming, "upgrade", false);
 }
 
-function relayAnswer(incoming: IncomingMessage, request: IncomingMessage, socket: Socket): void {
-  const response = createResponse(request, socket);
-  response.statusCode = incoming.statusCode ?? 502;
-  const { connection } = incoming.headers;
-  for (const [name, value] of Object.entries(incoming.headers)) {
-    if (value !== undefined && isForwardedToClient(name, connection)) response.setHeader(name, value);
-  }
-  response.setHeader("connection", "close");
-  incoming.once("close", () => {
-    if (!incoming.complete) socket.destroy();
-  });
+/** http-proxy writes the 101 from these headers, right after this. */
+function editSwitch(incoming: IncomingMessage, operations: readonly HeaderOperations[]): void {
+  if (operations.length === 0) return;
+  const { connection, upgrade } = incoming.headers;
+  incoming.headers = { ...answerHeaders(incoming, operations), connection, upgrade };
+}
+
+function relayRefusal(incoming: IncomingMessage, { request, socket, operations }: UpgradeForwarding): void {
   socket.once("close", () => incoming.destroy());
-  incoming.pipe(response);
+  const response = createResponse(request, socket);
+  response.once("close", () => {
+    if (!response.writableFinished) socket.destroy();
+  });
+  relayAnswer(incoming, response, { isLast: true, operations });
 }
 
 function createResponse(request: IncomingMessage, socket: Socket): ServerResponse {

@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { UpstreamError } from "./upstream-dialer.ts";
 
@@ -41,6 +41,8 @@ const FAILURES = {
   upstream_reset: { status: 502, text: "the service closed the connection without an answer" },
   upstream_malformed: { status: 502, text: "the service's answer is not HTTP/1.1" },
   upstream_timeout: { status: 504, text: "the service did not answer in time" },
+  try_timeout: { status: 504, text: "the service did not answer in the time of a try" },
+  route_timeout: { status: 504, text: "the service did not answer in the time that the route gives it" },
 } as const satisfies Record<string, AnswerText>;
 
 export type FailureReason = keyof typeof FAILURES;
@@ -51,6 +53,7 @@ export interface GatewayAnswer {
   /** Stable: a metric label. */
   readonly reason: string;
   readonly body: string;
+  readonly headers?: OutgoingHttpHeaders;
 }
 
 export function refusalAnswer(reason: RefusalReason): GatewayAnswer {
@@ -72,14 +75,30 @@ export function answerFromError(error: Error): GatewayAnswer {
   return failureAnswer(errnoOf(error)?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
 }
 
+/** A route leads elsewhere. */
+export function redirectAnswer(status: number, headers: OutgoingHttpHeaders): GatewayAnswer {
+  return { status, reason: "redirect", body: "", headers };
+}
+
+/** A route asks for this failure. */
+export function abortAnswer(status: number): GatewayAnswer {
+  return formatAnswer("fault_abort", { status, text: "the route asks for this failure" });
+}
+
+/** Statuses whose answers have no content (RFC 9110, section 6.4.1). */
+const WITHOUT_CONTENT: ReadonlySet<number> = new Set([204, 304]);
+
 /** Writes the answer. `isLast` ends the connection after it. */
 export function writeAnswer(response: ServerResponse, answer: GatewayAnswer, isLast: boolean): void {
-  response.writeHead(answer.status, {
-    "content-type": "text/plain; charset=utf-8",
-    "content-length": Buffer.byteLength(answer.body),
+  const { status, body, headers } = answer;
+  const isEmpty = WITHOUT_CONTENT.has(status);
+  response.writeHead(status, {
+    ...headers,
+    ...(body === "" || isEmpty ? {} : { "content-type": "text/plain; charset=utf-8" }),
+    ...(isEmpty ? {} : { "content-length": Buffer.byteLength(body) }),
     ...(isLast ? { connection: "close" } : {}),
   });
-  response.end(answer.body);
+  response.end(isEmpty ? undefined : body);
 }
 
 function formatAnswer(reason: string, { status, text }: AnswerText): GatewayAnswer {

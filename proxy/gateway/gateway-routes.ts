@@ -2,18 +2,21 @@ import { randomUUID } from "node:crypto";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type HttpProxy from "http-proxy";
 import type { CompiledListener } from "../../mesh/policy/compile-routes.ts";
-import { decideRoute } from "../../mesh/policy/route.ts";
+import { foldHeaderOperations } from "../../mesh/policy/header-operations.ts";
 import type { HostTarget } from "../../mesh/policy/types.ts";
 import type { Clock, LogFields, Logger, Random } from "../../mesh/runtime.ts";
 import type { LogLimiter } from "../connections/log-limiter.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { afterDelay } from "./after-delay.ts";
+import type { Forwarding } from "./captured-request.ts";
 import { forwardRequest } from "./forward-request.ts";
 import { answerOnSocket, forwardUpgrade } from "./forward-upgrade.ts";
-import { failureAnswer, type GatewayAnswer, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
+import { type GatewayAnswer, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import type { RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
 import type { AcceptedRequest } from "./judge-request.ts";
-import { createUpstreamHeaders, type UpstreamHeaders } from "./upstream-headers.ts";
+import { type ForwardDecision, type RoutingDecision, routeRequest } from "./route-request.ts";
+import { createUpstreamHeaders, editHeaders } from "./upstream-headers.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
 import { watchBody } from "./watch-body.ts";
 
@@ -30,31 +33,41 @@ export interface RoutingContext {
 
 /** Routes a request by the configuration of this moment, and serves it. */
 export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
-  const { request, response, accepted, isLast } = exchange;
+  const { response, accepted, isLast } = exchange;
   const answer = (own: GatewayAnswer): void => {
     context.metrics.gatewayAnswered("gateway", own.status, own.reason);
     writeAnswer(response, own, isLast());
   };
-  const decision = routeRequest(accepted, listener, context);
-  if (decision.kind === "answer") {
-    answer(decision.answer);
-    return;
-  }
+  const decision = route(accepted, listener, context);
+  afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response }, () => {
+    if (decision.kind === "answer") answer(decision.answer);
+    else forward(exchange, decision, { context, answer });
+  });
+}
+
+interface Serving {
+  readonly context: RoutingContext;
+  readonly answer: (own: GatewayAnswer) => void;
+}
+
+function forward(exchange: RoutedExchange, decision: ForwardDecision, { context, answer }: Serving): void {
+  const { request, response, isLast } = exchange;
+  const { clock, random, metrics, proxy } = context;
   let outgoing: ClientRequest | undefined;
-  if (accepted.framing.kind !== "none") cutHaltedBody(exchange, context, { outgoing: () => outgoing, answer });
-  forwardRequest(context.proxy, {
-    request,
+  if (exchange.accepted.framing.kind !== "none") {
+    cutHaltedBody(exchange, context, { outgoing: () => outgoing, answer });
+  }
+  forwardRequest(proxy, {
+    ...forwardingOf(request, decision, context),
     response,
-    accepted,
+    route: decision.route,
+    clock,
+    random,
     isLast,
-    headers: headersFor(request, accepted),
-    target: decision.target,
-    agent: context.pool.agentFor(decision.target),
-    upstreamIdleMs: context.limits.upstreamIdleMs,
     onRequest: (captured) => {
       outgoing = captured;
-      captured.once("response", ({ statusCode = 0 }) => context.metrics.gatewayAnswered("upstream", statusCode, ""));
     },
+    onAnswer: (status) => metrics.gatewayAnswered("upstream", status, ""),
     onFailure: (own, error) => {
       logFailure(decision.target, own, error, context);
       answer(own);
@@ -84,66 +97,51 @@ function cutHaltedBody({ request, response }: RoutedExchange, context: RoutingCo
   });
 }
 
-/** The same for a WebSocket's opening. */
+/** The same for a WebSocket's opening. A route's timeout and retries are not for connections that stay open. */
 export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener, context: RoutingContext): void {
   const { request, socket, accepted } = upgrade;
+  const { clock, metrics, proxy } = context;
   const answer = (own: GatewayAnswer): void => {
-    context.metrics.gatewayAnswered("gateway", own.status, own.reason);
+    metrics.gatewayAnswered("gateway", own.status, own.reason);
     answerOnSocket(request, socket, own);
   };
-  const decision = routeRequest(accepted, listener, context);
-  if (decision.kind === "answer") {
-    answer(decision.answer);
-    return;
-  }
-  forwardUpgrade(context.proxy, {
-    ...upgrade,
-    headers: headersFor(request, accepted),
-    target: decision.target,
-    agent: context.pool.agentFor(decision.target),
-    upstreamIdleMs: context.limits.upstreamIdleMs,
-    onSwitched: () => context.metrics.gatewayAnswered("upstream", 101, ""),
-    onAnswered: (status) => context.metrics.gatewayAnswered("upstream", status, ""),
-    onFailure: (own, error) => {
-      logFailure(decision.target, own, error, context);
-      answer(own);
-    },
+  const decision = route(accepted, listener, context);
+  afterDelay({ clock, delayMs: decision.delayMs, waiting: socket }, () => {
+    if (decision.kind === "answer") return answer(decision.answer);
+    forwardUpgrade(proxy, {
+      ...upgrade,
+      ...forwardingOf(request, decision, context),
+      onSwitched: () => metrics.gatewayAnswered("upstream", 101, ""),
+      onAnswered: (status) => metrics.gatewayAnswered("upstream", status, ""),
+      onFailure: (own, error) => {
+        logFailure(decision.target, own, error, context);
+        answer(own);
+      },
+    });
   });
 }
 
-type RoutingDecision =
-  | { readonly kind: "forward"; readonly target: HostTarget }
-  | { readonly kind: "answer"; readonly answer: GatewayAnswer };
-
-function routeRequest(accepted: AcceptedRequest, listener: CompiledListener, context: RoutingContext): RoutingDecision {
-  const { host, path, method } = accepted;
-  const verdict = decideRoute(listener, { host, path, method, headers: readHeader(accepted) }, context.random);
-  switch (verdict.kind) {
-    case "route":
-      return { kind: "forward", target: verdict.target };
-    case "redirect":
-    case "abort":
-      return { kind: "answer", answer: { status: verdict.status, reason: verdict.kind, body: "" } };
-    case "no_host":
-    case "no_route":
-      return { kind: "answer", answer: failureAnswer(verdict.kind) };
-    case "refused":
-      warn(context, { code: "route_refused", route: verdict.route.name }, verdict.reason);
-      return { kind: "answer", answer: failureAnswer("route_refused") };
-  }
+function route(accepted: AcceptedRequest, listener: CompiledListener, context: RoutingContext): RoutingDecision {
+  return routeRequest(accepted, {
+    listener,
+    random: context.random,
+    onRefused: ({ name }, reason) => warn(context, { code: "route_refused", route: name }, reason),
+  });
 }
 
-/** As Envoy joins a header that comes more than once. */
-function readHeader({ headers }: AcceptedRequest): (name: string) => string | undefined {
-  return (name) => {
-    const values = headers.filter(([candidate]) => candidate === name).map(([, value]) => value);
-    return values.length === 0 ? undefined : values.join(",");
-  };
-}
-
-function headersFor(request: IncomingMessage, accepted: AcceptedRequest): UpstreamHeaders {
+function forwardingOf(request: IncomingMessage, decision: ForwardDecision, context: RoutingContext): Forwarding {
+  const { accepted, target, operations } = decision;
   const address = (request.socket.remoteAddress ?? "unknown").replace(/^::ffff:/, "");
-  return createUpstreamHeaders(accepted, { address, requestId: randomUUID() });
+  const headers = createUpstreamHeaders(accepted, { address, requestId: randomUUID() });
+  return {
+    request,
+    accepted,
+    target,
+    operations,
+    headers: operations.length === 0 ? headers : editHeaders(headers, foldHeaderOperations(operations, "request")),
+    agent: context.pool.agentFor(target),
+    upstreamIdleMs: context.limits.upstreamIdleMs,
+  };
 }
 
 function logFailure(target: HostTarget, answer: GatewayAnswer, error: Error, context: RoutingContext): void {

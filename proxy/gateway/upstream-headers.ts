@@ -1,3 +1,4 @@
+import type { FoldedHeaders } from "../../mesh/policy/header-operations.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "./judge-request.ts";
 
 /** What the gateway knows of the request beside its head. */
@@ -49,6 +50,16 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
     "x-forwarded-proto": "http",
     "x-request-id": client.requestId,
   };
+}
+
+/** A head as a route changes it. Operations cannot name framing, Host or hop-by-hop fields (`header-rules.ts`). */
+export function editHeaders(headers: UpstreamHeaders, { removed, added }: FoldedHeaders): UpstreamHeaders {
+  const edited = Object.fromEntries(Object.entries(headers).filter(([name]) => !removed.has(name)));
+  for (const { name, value } of added) {
+    const before = edited[name];
+    edited[name] = before === undefined ? value : [before, value].flat();
+  }
+  return edited;
 }
 
 /** Removes what belongs to the upstream's connection alone. Node frames the answer for the client itself. */

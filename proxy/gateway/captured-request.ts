@@ -1,0 +1,56 @@
+import type { ClientRequest, IncomingMessage } from "node:http";
+import type { RequestOptions } from "node:https";
+import type { HeaderOperations } from "../../mesh/policy/http-route.ts";
+import type { HostTarget } from "../../mesh/policy/types.ts";
+import type { AcceptedRequest } from "./judge-request.ts";
+import { UpstreamError } from "./upstream-dialer.ts";
+import type { UpstreamHeaders } from "./upstream-headers.ts";
+import type { UpstreamAgent } from "./upstream-pool.ts";
+
+/** One request on its way to an upstream. */
+export interface Forwarding {
+  readonly request: IncomingMessage;
+  /** As the upstream is to get it: path and host may be a route's. */
+  readonly accepted: AcceptedRequest;
+  readonly headers: UpstreamHeaders;
+  readonly target: HostTarget;
+  readonly agent: UpstreamAgent;
+  /** How long the upstream's connection may be silent while it has a request. */
+  readonly upstreamIdleMs: number;
+  /** What the route does to the answer's head. */
+  readonly operations: readonly HeaderOperations[];
+}
+
+/** What http-proxy wants to know; the connection itself is the agent's matter. */
+export function targetOf({ host, port }: HostTarget): { protocol: string; host: string; port: number } {
+  return { protocol: "http:", host, port };
+}
+
+/**
+ * An agent that sees the request to the upstream before a byte of it is written, and mends what http-proxy did to it:
+ * - the path, in which http-proxy joins slashes: routing and upstream must see the same one;
+ * - the framing of a chunked DELETE or OPTIONS, which http-proxy turns into `Content-Length: 0` while it still sends the
+ *   body, so that the body becomes the next request on the connection (CVE-2026-29057).
+ */
+export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: ClientRequest) => void): object {
+  const { agent, accepted, upstreamIdleMs } = forwarding;
+  return {
+    protocol: agent.protocol,
+    defaultPort: agent.defaultPort,
+    keepAlive: true,
+    maxSockets: agent.maxSockets,
+    addRequest(outgoing: ClientRequest, options: RequestOptions): void {
+      outgoing.agent = agent;
+      outgoing.path = accepted.path;
+      if (accepted.framing.kind === "chunked") {
+        outgoing.removeHeader("content-length");
+        outgoing.setHeader("transfer-encoding", "chunked");
+      }
+      outgoing.setTimeout(upstreamIdleMs, () => {
+        outgoing.destroy(new UpstreamError("upstream_timeout", `no byte from the upstream for ${upstreamIdleMs} ms`));
+      });
+      onRequest(outgoing);
+      agent.addRequest(outgoing, options);
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { foldHeaderOperations } from "../../mesh/policy/header-operations.ts";
+import type { HeaderOperations } from "../../mesh/policy/http-route.ts";
+import { editHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
+
+export interface RelayOptions {
+  /** The client's connection ends with this answer. */
+  readonly isLast: boolean;
+  /** What the route does to the answer's head. */
+  readonly operations: readonly HeaderOperations[];
+}
+
+/** Brings an upstream's answer to the client. One that breaks off must not look complete. */
+export function relayAnswer(incoming: IncomingMessage, response: ServerResponse, options: RelayOptions): void {
+  const headers = answerHeaders(incoming, options.operations);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader("connection", options.isLast ? "close" : "keep-alive");
+  response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage || undefined);
+  incoming.once("close", () => {
+    if (!incoming.complete) response.destroy();
+  });
+  incoming.pipe(response);
+}
+
+/** An answer's fields without those of the upstream's connection, as the route changes them. */
+export function answerHeaders(incoming: IncomingMessage, operations: readonly HeaderOperations[]): UpstreamHeaders {
+  const { headers } = incoming;
+  const kept: UpstreamHeaders = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && isForwardedToClient(name, headers.connection)) kept[name] = value;
+  }
+  return operations.length === 0 ? kept : editHeaders(kept, foldHeaderOperations(operations, "response"));
+}
