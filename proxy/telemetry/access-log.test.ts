@@ -109,6 +109,14 @@ describe("a reader that does not keep up", () => {
     expect(countLines(writes) + state.dropped).toBe(1000);
   });
 
+  it("is not written for either, when the limit is less than a batch", () => {
+    const { log, writes, state, endTurn } = createLog({ maxPendingBytes: 1000 });
+    for (let index = 0; index < 10; index += 1) log.write(REQUEST_ENTRY);
+    endTurn();
+    expect(state.dropped).toBeGreaterThan(5);
+    expect(countLines(writes)).toBe(10 - state.dropped);
+  });
+
   it("that is gone loses all", () => {
     const { log, writes, state, endTurn } = createLog();
     state.pendingBytes = Number.POSITIVE_INFINITY;

@@ -6,18 +6,19 @@ import { createNoMetrics, createProxyMetrics, type ScrapedMetrics } from "./prox
 
 const labels = connectionLabels({ reporter: "destination", security: "mutual_tls" });
 
+const WORKLOAD: WorkloadInfo = {
+  namespace: "ns",
+  pod: "",
+  workload: "",
+  serviceAccount: "",
+  app: "",
+  version: "",
+  canonicalService: "",
+  canonicalRevision: "",
+};
+
 function labelsOf(workload: string): ConnectionLabels {
-  const destination: WorkloadInfo = {
-    namespace: "ns",
-    pod: "",
-    workload,
-    serviceAccount: "",
-    app: "",
-    version: "",
-    canonicalService: "",
-    canonicalRevision: "",
-  };
-  return connectionLabels({ reporter: "destination", destination, security: "none" });
+  return connectionLabels({ reporter: "destination", destination: { ...WORKLOAD, workload }, security: "none" });
 }
 
 /** The samples of one metric: the labels' text and the value. */
@@ -104,6 +105,35 @@ describe("connections", () => {
   });
 });
 
+describe("requests", () => {
+  it("are counted as HTTP, by the same labels as connections", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock() });
+    const facts = { reporter: "destination", security: "mutual_tls" } as const;
+    const request = { status: 404, flags: "-", durationMs: 2, requestBytes: 80, responseBytes: 300 } as const;
+    metrics.requestMeter(facts).count(request);
+    metrics.requestMeter(facts).count(request);
+    const [total, ...others] = await samples(metrics, "istio_requests_total");
+    expect(others).toEqual([]);
+    expect(total?.value).toBe(2);
+    expect(total?.labels).toContain(
+      'request_protocol="http",connection_security_policy="mutual_tls",response_code="404"',
+    );
+    expect(await value(metrics, "istio_request_duration_milliseconds_sum")).toBe(4);
+    expect(await value(metrics, "istio_request_bytes_sum")).toBe(160);
+    expect(await value(metrics, "istio_response_bytes_sum")).toBe(600);
+  });
+
+  it("have label sets of their own number", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock(), maxSeries: 1 });
+    metrics.openConnection(labelsOf("tcp"));
+    const destination = { ...WORKLOAD, workload: "http" };
+    const request = { status: 200, flags: "-", durationMs: 2, requestBytes: 80, responseBytes: 300 } as const;
+    metrics.requestMeter({ reporter: "destination", destination, security: "none" }).count(request);
+    const [total] = await samples(metrics, "istio_requests_total");
+    expect(total?.labels).toContain('destination_workload="http"');
+  });
+});
+
 describe("the proxy's state", () => {
   it("is read at the scrape", async () => {
     const clock = new FakeClock();
@@ -141,11 +171,13 @@ describe("what went wrong", () => {
     metrics.detectionTimedOut();
     metrics.gatewayAnswered("gateway", 404, "no_route");
     metrics.gatewayAnswered("upstream", 999, "");
+    metrics.accessLogDropped();
     const [handshake] = await samples(metrics, "entente_tls_handshake_failures_total");
     expect(handshake).toEqual({ labels: 'direction="inbound",reason="unknown_root"', value: 1 });
     const [refused] = await samples(metrics, "entente_connections_refused_total");
     expect(refused?.labels).toBe('direction="outbound",reason="no_healthy_endpoint"');
     expect(await value(metrics, "entente_detection_timeouts_total")).toBe(1);
+    expect(await value(metrics, "entente_access_log_dropped_total")).toBe(1);
     const answers = await samples(metrics, "entente_gateway_responses_total");
     expect(answers.map((sample) => sample.labels)).toEqual([
       'origin="gateway",class="4xx",reason="no_route"',
@@ -164,6 +196,7 @@ describe("createNoMetrics", () => {
       meter.sent(1);
       meter.close("-");
       metrics.tlsHandshakeFailed("inbound", "x");
+      metrics.accessLogDropped();
     }).not.toThrow();
   });
 });

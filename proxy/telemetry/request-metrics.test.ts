@@ -9,6 +9,7 @@ import { createRequestSeries, MAX_STATUSES, REQUEST_BUCKETS } from "./request-se
 const LABELS = connectionLabels({ reporter: "destination", security: "mutual_tls" }, "http");
 const OK: CountedRequest = { status: 200, flags: "-", durationMs: 3, requestBytes: 120, responseBytes: 4000 };
 const LABEL_NAMES = [...CONNECTION_LABEL_NAMES, "response_code", "response_flags"].sort();
+const FLAGS = ["-", "DC", "DPE", "UC", "UF", "UH", "UPE", "URX", "UT", "SI", "NR", "FI", "DI", "DO"] as const;
 
 function createScraped(maxSets = 10) {
   const series = createRequestSeries(maxSets);
@@ -100,6 +101,16 @@ describe("statuses", () => {
     });
   });
 
+  it("are apart from their neighbours, whatever the flags", () => {
+    const { meter, series } = createScraped();
+    const statuses = [200, 201, 202];
+    for (const status of statuses) for (const flags of FLAGS) meter.count({ ...OK, status, flags });
+    const counted = series
+      .totals()
+      .map(({ labels, requests }) => [labels.response_code, labels.response_flags, requests]);
+    expect(counted).toEqual(statuses.flatMap((status) => FLAGS.map((flags) => [String(status), flags, 1])));
+  });
+
   it("count by their class when an upstream answers with every one there is", async () => {
     const { meter, scrape } = createScraped();
     for (let round = 0; round < 2; round += 1) {
@@ -114,12 +125,11 @@ describe("statuses", () => {
 
   it("stay bounded with every flag, too", async () => {
     const { meter, series } = createScraped();
-    const flags = ["-", "DC", "DPE", "UC", "UF", "UH", "UPE", "URX", "UT", "SI", "NR", "FI", "DI", "DO"] as const;
-    for (const flag of flags) {
-      for (let status = 0; status < 700; status += 1) meter.count({ ...OK, status, flags: flag });
+    for (const flags of FLAGS) {
+      for (let status = 0; status < 700; status += 1) meter.count({ ...OK, status, flags });
     }
-    expect(series.totals().length).toBeLessThanOrEqual(MAX_STATUSES + 6 * flags.length);
-    expect(series.totals().reduce((sum, { requests }) => sum + requests, 0)).toBe(700 * flags.length);
+    expect(series.totals().length).toBeLessThanOrEqual(MAX_STATUSES + 6 * FLAGS.length);
+    expect(series.totals().reduce((sum, { requests }) => sum + requests, 0)).toBe(700 * FLAGS.length);
   });
 });
 

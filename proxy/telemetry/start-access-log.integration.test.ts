@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync } from "node:child_process";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -114,59 +113,3 @@ function readAvailable(fd: number, into: Buffer): number {
     return 0;
   }
 }
-
-describe("the process's own output", () => {
-  const program = `
-    import { startAccessLog } from ${JSON.stringify(new URL("./start-access-log.ts", import.meta.url).href)};
-    import { REQUEST_ENTRY } from ${JSON.stringify(new URL("./access-log-fixture.ts", import.meta.url).href)};
-    import { systemClock } from ${JSON.stringify(new URL("../../mesh/runtime.ts", import.meta.url).href)};
-    import { writeSync } from "node:fs";
-    let dropped = 0;
-    const accessLog = startAccessLog({
-      file: "/dev/stdout", clock: systemClock, log: {}, metrics: { accessLogDropped: () => { dropped += 1; } },
-    });
-    writeSync(1, "first\\n");
-    for (let index = 0; index < Number(process.env.ENTRIES); index += 1) {
-      accessLog.write(REQUEST_ENTRY);
-      if (index % 50 === 0) await new Promise(setImmediate);
-    }
-    await accessLog.close();
-    if (process.env.LAST) writeSync(1, "last\\n");
-    process.stderr.write("dropped " + dropped);
-  `;
-
-  function run(stdout: number, env: Readonly<Record<string, string>>) {
-    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
-      stdio: ["ignore", stdout, "pipe"],
-      env: { ...env },
-    });
-    return { ended: once(child, "exit"), child };
-  }
-
-  it("as a file takes lines between the others, and stays open", async () => {
-    const file = join(folder, "out");
-    const fd = openSync(file, "w");
-    const { ended } = run(fd, { ENTRIES: "3", LAST: "yes" });
-    expect(await ended).toEqual([0, null]);
-    closeSync(fd);
-    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
-    expect(lines.map((line) => (line.startsWith("{") ? JSON.parse(line).method : line))).toEqual([
-      "first",
-      "GET",
-      "GET",
-      "GET",
-      "last",
-    ]);
-  });
-
-  it("as a pipe that nobody reads does not keep the process from its end", async () => {
-    const file = join(folder, "pipe");
-    execFileSync("mkfifo", [file]);
-    const fd = openSync(file, constants.O_RDWR);
-    const { ended, child } = run(fd, { ENTRIES: "10000" });
-    const [text] = await once(child.stderr ?? child, "data");
-    expect(Number(String(text).replace("dropped ", ""))).toBeGreaterThan(1000);
-    expect(await ended).toEqual([0, null]);
-    closeSync(fd);
-  });
-});
