@@ -2,7 +2,6 @@ import type { LoadResult } from "./load/load-result.ts";
 import type { PathName, ProxyProcess } from "./paths/path.ts";
 import { readCpuMs, readMemory, readResidentMb } from "./processes/process-stats.ts";
 import { median } from "./report/median.ts";
-import type { Workload, WorkloadTarget } from "./workloads.ts";
 
 /** One load on one path. */
 export interface Measurement {
@@ -26,20 +25,20 @@ export interface ProxyCost {
 }
 
 export interface MeasureOptions {
-  readonly workload: Workload;
-  readonly pathName: PathName;
+  readonly workload: string;
+  readonly path: PathName;
   readonly round: number;
-  readonly target: WorkloadTarget;
+  readonly proxies: readonly ProxyProcess[];
+  readonly run: () => Promise<LoadResult>;
 }
 
 const SAMPLE_MS = 500;
 
 /** Runs one load and reads before, while and after it what the proxies' processes use. */
-export async function measure({ workload, pathName, round, target }: MeasureOptions): Promise<Measurement> {
-  const { proxies } = target.path;
+export async function measure({ workload, path, round, proxies, run }: MeasureOptions): Promise<Measurement> {
   const sampling = startSampling(proxies);
   const before = proxies.map(({ pid }) => readCpuMs(pid));
-  const load = await workload.run(target);
+  const load = await run();
   const after = proxies.map(({ pid }) => readCpuMs(pid));
   const samples = sampling.stop();
   const costs = proxies.map(({ name, pid }, index): ProxyCost => {
@@ -53,7 +52,7 @@ export async function measure({ workload, pathName, round, target }: MeasureOpti
       privateMb: readMemory(pid).privateMb,
     };
   });
-  return { workload: workload.name, path: pathName, round, load, proxies: costs };
+  return { workload, path, round, load, proxies: costs };
 }
 
 interface Sampling {

@@ -1,5 +1,5 @@
 import type { PathKind, PathName } from "./paths/path.ts";
-import type { Workload } from "./workloads.ts";
+import type { PathWorkload } from "./workload.ts";
 
 /** What is measured with the same processes. */
 export interface Batch {
@@ -17,7 +17,7 @@ export interface Turn {
 export interface BatchesOptions {
   readonly paths: readonly PathKind[];
   readonly rounds: number;
-  readonly workload: Pick<Workload, "needsMesh" | "startsAfresh">;
+  readonly workload: Pick<PathWorkload, "needsMesh" | "startsAfresh">;
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * The backend of every path: answers HTTP/1.1 from prepared buffers, on a socket, so that it is not what is measured.
  * `/small` gives 13 bytes, `/1k` 1 KiB, `/1m` 1 MiB, `/1g` 1 GiB; a body with a Content-Length is read and thrown away.
- * It trusts its clients: the bench's own.
+ * It trusts its clients: the bench's own. Its argument is the port; without one it takes a free one of loopback and says which.
  */
 import { createServer, type Socket } from "node:net";
 
@@ -28,23 +28,31 @@ function prepareAnswers(connection: string): ReadonlyMap<string, Buffer> {
 
 function serve(socket: Socket): void {
   let held = "";
-  let bodyLeft = 0;
+  /** The request whose body is still coming. */
+  let pending: { readonly head: string; bytesLeft: number } | undefined;
   socket.setNoDelay(true);
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk: Buffer) => {
-    const skipped = Math.min(bodyLeft, chunk.length);
-    bodyLeft -= skipped;
-    if (skipped === chunk.length) return;
-    held += chunk.toString("latin1", skipped);
-    for (let end = held.indexOf("\r\n\r\n"); end >= 0; end = held.indexOf("\r\n\r\n")) {
-      const head = held.slice(0, end);
-      const length = head.startsWith("GET ") ? 0 : Number(/\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
-      const rest = held.slice(end + 4);
-      bodyLeft = Math.max(0, length - rest.length);
-      held = rest.slice(length);
-      answer(socket, head);
+    const skipped = Math.min(pending?.bytesLeft ?? 0, chunk.length);
+    if (pending !== undefined) pending.bytesLeft -= skipped;
+    if (skipped < chunk.length) held += chunk.toString("latin1", skipped);
+    while (true) {
+      pending ??= nextRequest();
+      if (pending === undefined || pending.bytesLeft > 0) return;
+      answer(socket, pending.head);
+      pending = undefined;
     }
   });
+
+  function nextRequest(): { readonly head: string; bytesLeft: number } | undefined {
+    const end = held.indexOf("\r\n\r\n");
+    if (end < 0) return undefined;
+    const head = held.slice(0, end);
+    const length = head.startsWith("GET ") ? 0 : Number(/\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+    const rest = held.slice(end + 4);
+    held = rest.slice(length);
+    return { head, bytesLeft: Math.max(0, length - rest.length) };
+  }
 }
 
 function answer(socket: Socket, head: string): void {
@@ -74,7 +82,8 @@ function stream(socket: Socket, bytes: number): void {
 }
 
 const server = createServer(serve);
-server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
+const [port, host] = process.argv[2] === undefined ? [0, "127.0.0.1"] : [Number(process.argv[2]), "0.0.0.0"];
+server.listen({ port, host, backlog: 4096 }, () => {
   const address = server.address();
   process.stdout.write(`${address === null || typeof address === "string" ? 0 : address.port}\n`);
 });

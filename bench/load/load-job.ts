@@ -1,6 +1,6 @@
 import type { CertificateFiles } from "../paths/certificates.ts";
 
-/** What the bench's own load generator is told to do. Addresses are IP addresses. */
+/** What the bench's own load generator is told to do. */
 export type LoadJob = PacedJob | FreshJob | HandshakeJob | StreamJob | IdleJob;
 
 interface Target {

@@ -4,7 +4,6 @@ init = function(args)
     wrk.method = "POST"
     wrk.body = string.rep("e", 1048576)
   end
-  wrk.init(args)
 end
 
 done = function(summary, latency)

@@ -3,46 +3,10 @@ import { runAutocannon } from "./load/autocannon.ts";
 import type { LoadResult } from "./load/load-result.ts";
 import { runIdleLoad, runOwnLoad } from "./load/own-load.ts";
 import { runWrk } from "./load/wrk.ts";
-import type { CertificateFiles } from "./paths/certificates.ts";
 import type { StartedPath } from "./paths/path.ts";
 import { readMemory } from "./processes/process-stats.ts";
+import { type PathWorkload, REQUESTS, type WorkloadTarget, type WorkloadUnit } from "./workload.ts";
 
-/** What is asked of a path. */
-export interface Workload {
-  readonly name: string;
-  readonly title: string;
-  readonly unit: WorkloadUnit;
-  /** It speaks to the mesh port itself, so there must be one. */
-  readonly needsMesh?: boolean;
-  /** It asks for memory, so every round has processes that have served nothing but the warm-up. */
-  readonly startsAfresh?: boolean;
-  readonly run: (target: WorkloadTarget) => Promise<LoadResult>;
-}
-
-/** What the load counts, and how its figures are told. */
-export interface WorkloadUnit {
-  readonly costLabel: string;
-  /** How many of what is counted a cost is told for. */
-  readonly costCount: number;
-  readonly rateLabel: string;
-  /** Times what is counted a second. */
-  readonly rateFactor: number;
-}
-
-export interface WorkloadTarget {
-  readonly path: StartedPath;
-  readonly certificates: CertificateFiles;
-  readonly seconds: number;
-  readonly isWarmUp: boolean;
-  readonly hasWrk: boolean;
-}
-
-const REQUESTS: WorkloadUnit = {
-  costLabel: "CPU ms/1,000 requests",
-  costCount: 1000,
-  rateLabel: "requests/s",
-  rateFactor: 1,
-};
 const GIGABYTES: WorkloadUnit = { costLabel: "CPU ms/GB", costCount: 1, rateLabel: "MB/s", rateFactor: 1024 };
 const HANDSHAKES: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 handshakes", rateLabel: "handshakes/s" };
 const CONNECTIONS: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 connections", rateLabel: "opened/s" };
@@ -53,7 +17,7 @@ const IDLE_CONNECTIONS = 1000;
 const SETTLE_MS = 3000;
 
 /** In the order of the report. */
-export const WORKLOADS: readonly Workload[] = [
+export const PATH_WORKLOADS: readonly PathWorkload[] = [
   {
     name: "small-get",
     title: "Small GET, keep-alive, 32 connections, as many as go through",

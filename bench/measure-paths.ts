@@ -9,10 +9,10 @@ import { checkMeshHop } from "./paths/check-mesh-hop.ts";
 import type { PathKind, PathName, StartedPath } from "./paths/path.ts";
 import { type Batch, planBatches } from "./plan-batches.ts";
 import { type Child, startChild } from "./processes/child.ts";
-import type { Workload } from "./workloads.ts";
+import type { PathWorkload } from "./workload.ts";
 
-export interface BenchPlan {
-  readonly workloads: readonly Workload[];
+export interface PathsPlan {
+  readonly workloads: readonly PathWorkload[];
   readonly paths: readonly PathKind[];
   readonly rounds: number;
   /** Of one load. */
@@ -35,7 +35,7 @@ const WARM_UP_SECONDS = 3;
 
 /** Everything that one run has set up. */
 interface Bench {
-  readonly plan: BenchPlan;
+  readonly plan: PathsPlan;
   readonly deps: BenchDeps;
   readonly folder: string;
   readonly certificates: CertificateFiles;
@@ -43,7 +43,7 @@ interface Bench {
 }
 
 /** Runs every workload on every path. Whatever happens, processes and files are gone at the end. */
-export async function runBench(plan: BenchPlan, deps: BenchDeps): Promise<void> {
+export async function measurePaths(plan: PathsPlan, deps: BenchDeps): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "entente-bench-"));
   try {
     await bundlePrograms(join(folder, "programs"));
@@ -60,7 +60,7 @@ export async function runBench(plan: BenchPlan, deps: BenchDeps): Promise<void> 
 }
 
 /** Processes are new for each workload, so that the memory of one is not that of another; they take turns in each round. */
-async function runWorkload(workload: Workload, bench: Bench): Promise<void> {
+async function runWorkload(workload: PathWorkload, bench: Bench): Promise<void> {
   const { paths } = bench.plan;
   const batches = planBatches({ paths, rounds: bench.plan.rounds, workload });
   for (const batch of batches) {
@@ -68,7 +68,7 @@ async function runWorkload(workload: Workload, bench: Bench): Promise<void> {
   }
 }
 
-async function runBatch(workload: Workload, batch: Batch, bench: Bench): Promise<void> {
+async function runBatch(workload: PathWorkload, batch: Batch, bench: Bench): Promise<void> {
   const { deps } = bench;
   const started = new Map<PathName, StartedPath>();
   try {
@@ -79,7 +79,9 @@ async function runBatch(workload: Workload, batch: Batch, bench: Bench): Promise
       if (path === undefined || deps.signal.aborted) return;
       deps.onProgress(`${workload.name}, round ${round}: ${pathName}`);
       const target = targetOf(path, bench, { isWarmUp: false });
-      deps.onMeasured(await measure({ workload, pathName, round, target }));
+      const { proxies } = path;
+      const run = () => workload.run(target);
+      deps.onMeasured(await measure({ workload: workload.name, path: pathName, round, proxies, run }));
     }
   } finally {
     await Promise.all([...started.values()].map((path) => path.stop()));

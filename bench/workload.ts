@@ -1,0 +1,44 @@
+import type { LoadResult } from "./load/load-result.ts";
+import type { CertificateFiles } from "./paths/certificates.ts";
+import type { StartedPath } from "./paths/path.ts";
+
+/** What is measured, as far as a report needs to know. */
+export interface Workload {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: WorkloadUnit;
+}
+
+/** What the load counts, and how its figures are told. */
+export interface WorkloadUnit {
+  readonly costLabel: string;
+  /** How many of what is counted a cost is told for. */
+  readonly costCount: number;
+  readonly rateLabel: string;
+  /** Times what is counted a second. */
+  readonly rateFactor: number;
+}
+
+/** What is asked of a path on loopback. */
+export interface PathWorkload extends Workload {
+  /** It speaks to the mesh port itself, so there must be one. */
+  readonly needsMesh?: boolean;
+  /** It asks for memory, so every round has processes that have served nothing but the warm-up. */
+  readonly startsAfresh?: boolean;
+  readonly run: (target: WorkloadTarget) => Promise<LoadResult>;
+}
+
+export interface WorkloadTarget {
+  readonly path: StartedPath;
+  readonly certificates: CertificateFiles;
+  readonly seconds: number;
+  readonly isWarmUp: boolean;
+  readonly hasWrk: boolean;
+}
+
+export const REQUESTS: WorkloadUnit = {
+  costLabel: "CPU ms/1,000 requests",
+  costCount: 1000,
+  rateLabel: "requests/s",
+  rateFactor: 1,
+};
