@@ -19,17 +19,18 @@ const moduleUrl = (name: string): string => JSON.stringify(new URL(name, import.
 const PROGRAM = `
   import { openLineSink } from ${moduleUrl("./line-sink.ts")};
   import { systemClock } from ${moduleUrl("../../mesh/runtime.ts")};
-  import { readFileSync, writeSync } from "node:fs";
-  const { LINES, LAST } = process.env;
+  import { readFileSync, readlinkSync, writeSync } from "node:fs";
+  const { FIRST, LINES, LAST } = process.env;
   const sink = openLineSink({ file: "/dev/stdout", clock: systemClock, onFailure: () => undefined });
-  writeSync(1, "first\\n");
+  if (FIRST) writeSync(1, "first\\n");
   for (let index = 0; index < Number(LINES); index += 1) sink.write("line ".repeat(20) + "\\n");
   await new Promise((resolve) => setImmediate(resolve));
   const [flags] = /(?<=flags:\\s+)[0-7]+/.exec(readFileSync("/proc/self/fdinfo/1", "utf8")) ?? [];
   const report = { pending: sink.pendingBytes(), isBlocking: (Number.parseInt(flags, 8) & 0o4000) === 0 };
   await sink.close(100);
   if (LAST) writeSync(1, "last\\n");
-  process.stderr.write(JSON.stringify(report));
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  process.stderr.write(JSON.stringify({ ...report, output: readlinkSync("/proc/self/fd/1") }));
 `;
 
 function run(stdout: number | "pipe", env: Readonly<Record<string, string>>) {
@@ -51,16 +52,24 @@ describe("the process's own output", () => {
   it("as a file takes lines between those of others, and stays open", async () => {
     const file = join(folder, "out");
     const fd = openSync(file, "w");
-    const { ended } = run(fd, { LINES: "3", LAST: "yes" });
+    const { ended } = run(fd, { FIRST: "yes", LINES: "3", LAST: "yes" });
     expect(await ended).toEqual([0, null]);
     closeSync(fd);
     expect(readFileSync(file, "utf8")).toMatch(/^first\n(?:(?:line ){20}\n){3}last\n$/);
   });
 
   it("as a socket stays open for others", async () => {
-    const { child, ended } = run("pipe", { LINES: "3", LAST: "yes" });
+    const { child, ended } = run("pipe", { FIRST: "yes", LINES: "3", LAST: "yes" });
     expect(await text(child.stdout ?? Readable.from([]))).toMatch(/^first\n(?:(?:line ){20}\n){3}last\n$/);
     expect(await ended).toEqual([0, null]);
+  });
+
+  it("as a file that is full stays open, so that nothing else gets its number", async () => {
+    const fd = openSync("/dev/full", "w");
+    const { ended, report } = run(fd, { LINES: "3" });
+    expect((await report()).output).toBe("/dev/full");
+    await ended;
+    closeSync(fd);
   });
 
   it("as a pipe still blocks those who write to it themselves", async () => {

@@ -22,7 +22,7 @@ export interface LineSinkOptions {
 
 /** Opens the file. Throws as `openSync` does. */
 export function openLineSink(options: LineSinkOptions): LineSink {
-  const { stream, isOwn } = openStream(options.file);
+  const { stream, isReleased } = openStream(options.file);
   let pending = 0;
   let hasFailed = false;
   let onIdle: () => void = () => undefined;
@@ -52,8 +52,7 @@ export function openLineSink(options: LineSinkOptions): LineSink {
           };
         });
       }
-      // The process's own output stays open for others, unless it is stuck: then it would keep the process alive.
-      if (isOwn || pending > 0) stream.destroy();
+      if (isReleased) stream.destroy();
     },
   };
 }
@@ -65,18 +64,17 @@ const STANDARD: ReadonlyMap<string, number> = new Map([
 
 interface OpenedStream {
   readonly stream: Writable;
-  /** Whether the file was opened here, and not by whoever started the process. */
-  readonly isOwn: boolean;
+  /** Whether the stream is destroyed at the end. */
+  readonly isReleased: boolean;
 }
 
 function openStream(file: string): OpenedStream {
   const standard = STANDARD.get(file);
   if (standard === undefined) {
     const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
-    return { stream: streamOf(openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o640), true), isOwn: true };
+    return streamOf(openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o640));
   }
-  const reopened = fstatSync(standard).isFIFO() ? reopenPipe(file) : undefined;
-  return { stream: streamOf(reopened ?? standard, reopened !== undefined), isOwn: reopened !== undefined };
+  return streamOf((fstatSync(standard).isFIFO() ? reopenPipe(file) : undefined) ?? standard);
 }
 
 /**
@@ -91,9 +89,16 @@ function reopenPipe(file: string): number | undefined {
   }
 }
 
-/** Files are written by Node's threads; a pipe whose reader is stuck would hold such a thread, and with it the exit. */
-function streamOf(fd: number, isOwn: boolean): Writable {
+/**
+ * Files are written by Node's threads; a pipe whose reader is stuck would hold such a thread, and with it the exit. The
+ * process's own output must stay open, or the next connection would get its number and the lines of whoever logs: a
+ * socket leaves the numbers up to 2 open, a file stream does not.
+ */
+function streamOf(fd: number): OpenedStream {
   const stat = fstatSync(fd);
-  if (stat.isFIFO() || stat.isSocket()) return new Socket({ fd, readable: false, writable: true });
-  return createWriteStream("", { fd, autoClose: isOwn });
+  const isOwn = fd > 2;
+  if (stat.isFIFO() || stat.isSocket()) {
+    return { stream: new Socket({ fd, readable: false, writable: true }), isReleased: true };
+  }
+  return { stream: createWriteStream("", { fd, autoClose: isOwn }), isReleased: isOwn };
 }
