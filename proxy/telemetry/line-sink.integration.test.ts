@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { makePipe } from "./pipe-fixture.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -43,9 +44,7 @@ function run(stdout: number | "pipe", env: Readonly<Record<string, string>>) {
 }
 
 function createPipe(): number {
-  const file = join(folder, "pipe");
-  execFileSync("mkfifo", [file]);
-  return openSync(file, constants.O_RDWR);
+  return openSync(makePipe(folder), constants.O_RDWR);
 }
 
 describe("the process's own output", () => {

@@ -1,10 +1,10 @@
-import { execFileSync } from "node:child_process";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Logger, systemClock } from "../../mesh/runtime.ts";
 import { REQUEST_ENTRY } from "./access-log-fixture.ts";
+import { makePipe } from "./pipe-fixture.ts";
 import { startAccessLog } from "./start-access-log.ts";
 
 let folder = "";
@@ -28,8 +28,7 @@ function start(file: string) {
 
 /** A named pipe, and its reading end. */
 function createPipe(): { readonly file: string; readonly reader: number } {
-  const file = join(folder, "pipe");
-  execFileSync("mkfifo", [file]);
+  const file = makePipe(folder);
   return { file, reader: openSync(file, constants.O_RDONLY | constants.O_NONBLOCK) };
 }
 
