@@ -31,6 +31,7 @@ describe("a field that a route may change", () => {
     "X-Forwarded-Client-Cert",
     "x_forwarded_client_cert",
     "content_length",
+    "__proto__",
     ":path",
     ":authority",
     "",

@@ -2,6 +2,8 @@
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+/** A name that JavaScript takes for an object's prototype. */
+const PROTOTYPE = "__proto__";
 const MAX_NAME_LENGTH = 256;
 const MAX_VALUE_LENGTH = 8192;
 
@@ -30,8 +32,8 @@ const FORBIDDEN: ReadonlyMap<string, string> = new Map([
 export function findHeaderNameFault(name: string): string | undefined {
   const lowered = name.toLowerCase();
   if (lowered.startsWith(":")) return `${name} is a pseudo-header, which operations cannot change`;
-  if (!TOKEN.test(lowered) || name.length > MAX_NAME_LENGTH) {
-    return `${JSON.stringify(name.slice(0, 60))} is not a header's name (RFC 9110, section 5.6.2)`;
+  if (!TOKEN.test(lowered) || lowered === PROTOTYPE || name.length > MAX_NAME_LENGTH) {
+    return `${JSON.stringify(name.slice(0, 60))} is not a usable header name (RFC 9110, section 5.6.2)`;
   }
   const reason = FORBIDDEN.get(lowered.replaceAll("_", "-"));
   return reason && `${name} cannot be changed by a route: it ${reason}`;

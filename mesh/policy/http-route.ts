@@ -12,7 +12,7 @@ export interface HttpRoute {
   readonly refusal: string;
   readonly rewrite?: RouteRewrite;
   readonly redirect?: RouteRedirect;
-  /** From the whole request to the end of the answer, tries and delays included. Absent: no limit. */
+  /** From the whole request to the end of the answer, all tries but no injected delay included. Absent: no limit. */
   readonly timeoutMs?: number;
   /** Absent: only what is safe without anybody's word. */
   readonly retries?: RouteRetries;

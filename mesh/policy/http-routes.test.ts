@@ -212,4 +212,24 @@ describe("a gateway's routes", () => {
       "VirtualService/old.default[0]",
     ]);
   });
+
+  it.each([
+    { name: "the prefix /", match: [{ uri: { prefix: "/" } }], isLast: true },
+    { name: "the regex .*", match: [{ uri: { regex: ".*" } }], isLast: true },
+    { name: "the prefix / and a header", match: [{ uri: { prefix: "/" }, headers: { a: {} } }], isLast: false },
+    { name: "the prefix / and a method", match: [{ uri: { prefix: "/" }, method: { exact: "GET" } }], isLast: false },
+    {
+      name: "the prefix / and another match",
+      match: [{ uri: { prefix: "/" } }, { uri: { exact: "/a" } }],
+      isLast: false,
+    },
+  ])("match everything by $name: $isLast", ({ match, isLast }) => {
+    const narrow = toHello({ match: [{ uri: { prefix: "/x" } }] });
+    const found = routesOf(
+      gateway({}),
+      routes({ http: [toHello({ match })] }, { name: "old" }),
+      routes({ http: [narrow] }, { name: "young", creationTimestamp: "2026-01-01T00:00:00Z" }),
+    );
+    expect(found.at(-1)?.name).toBe(`VirtualService/${isLast ? "old" : "young"}.default[0]`);
+  });
 });

@@ -6,6 +6,14 @@ import { createTestSet, testPod, testResource, testService } from "./test-resour
 const HOST = "world.ns2.svc.cluster.local";
 const POD = testPod({ name: "world-1", namespace: "ns2", labels: { app: "world" } });
 const WORLD = testService({ name: "world", namespace: "ns2" });
+const TWO_PORTS = testService({
+  name: "world",
+  namespace: "ns2",
+  ports: [
+    { name: "http", port: 80 },
+    { name: "http-b", port: 81 },
+  ],
+});
 
 function vs(name: string, spec: object = {}, metadata: object = {}): string {
   return testResource(
@@ -58,9 +66,18 @@ describe("the analysis of routes for sidecars", () => {
       warning: /spec\.hosts\[0\]: .* has no port that is declared HTTP\/1\.1/,
     },
     {
+      name: "a target without a port, which is another service with two",
+      resources: [
+        TWO_PORTS,
+        testService({ name: "front", namespace: "ns2", clusterIP: "10.96.0.9" }),
+        vs("a", { hosts: ["front"] }),
+      ],
+      warning: /spec\.http\[0\]\.route\[0\]\.destination: .* has 2 ports: name one/,
+    },
+    {
       name: "a retry condition that means nothing",
       resources: [WORLD, vs("a", { http: [to(), to({ retries: { attempts: 1, retryOn: "5xx,conect-failure" } })] })],
-      warning: /spec\.http\[1\]\.retries: retryOn: conect-failure is not supported and has no effect/,
+      warning: /spec\.http\[1\]\.retries\.retryOn: conect-failure is not supported and has no effect/,
     },
     {
       name: "a variable in a header",
@@ -82,6 +99,10 @@ describe("the analysis of routes for sidecars", () => {
     {
       name: "two that never meet",
       resources: [WORLD, vs("a", { exportTo: ["."] }, { namespace: "ns3" }), vs("b", { exportTo: ["."] })],
+    },
+    {
+      name: "a target without a port, which is the service itself with two",
+      resources: [TWO_PORTS, vs("a")],
     },
     { name: "retries that are off", resources: [WORLD, vs("a", { http: [to({ retries: { attempts: 0 } })] })] },
     {

@@ -2,6 +2,7 @@ import { expandHost } from "../policy/destination-rules.ts";
 import { findServerFault } from "../policy/gateway.ts";
 import { expandGatewayName, findRouteFault, MESH_GATEWAY, resolveRouteTarget } from "../policy/http-routes.ts";
 import { matchHost } from "../policy/match-host.ts";
+import { isForSidecars } from "../policy/mesh-routes.ts";
 import { parseRetryOn } from "../policy/retry-on.ts";
 import { findServiceByHost, findTcpPorts } from "../policy/workloads.ts";
 import { findMeshRouteProblems } from "./analyze-mesh-routes.ts";
@@ -53,20 +54,23 @@ function findRouteProblems(virtualService: VirtualService): readonly ConfigProbl
       ...(fault === undefined
         ? []
         : [createResourceWarning(virtualService, field, `${fault}: requests are answered 503`)]),
-      ...findRetryProblems(route, isForGateways).map((message) =>
-        createResourceWarning(virtualService, `${field}.retries`, message),
+      ...findRetryProblems(route, isForGateways).map(([name, message]) =>
+        createResourceWarning(virtualService, `${field}.${name}`, message),
       ),
     ];
   });
 }
 
-function findRetryProblems({ retries }: HttpRouteSpec, isForGateways: boolean): readonly string[] {
+function findRetryProblems({ retries }: HttpRouteSpec, isForGateways: boolean): readonly [string, string][] {
   if (retries === undefined || retries.attempts === 0) return [];
+  const problems: [string, string][] = [];
   const { unknown } = parseRetryOn(retries.retryOn);
-  return [
-    ...(unknown.length === 0 ? [] : [`retryOn: ${unknown.join(", ")} is not supported and has no effect`]),
-    ...(isForGateways ? ["gateways try only requests again that have no body and an idempotent method"] : []),
-  ];
+  if (unknown.length > 0)
+    problems.push(["retries.retryOn", `${unknown.join(", ")} is not supported and has no effect`]);
+  if (isForGateways) {
+    problems.push(["retries", "gateways try only requests again that have no body and an idempotent method"]);
+  }
+  return problems;
 }
 
 function findMissingDestinations(
@@ -97,11 +101,21 @@ function findDestinationFault(context: RouteContext, destination: RouteDestinati
     return `there is no service ${host}: requests are answered 503; write NAME.NAMESPACE.svc.${settings.clusterDomain}`;
   }
   const target = resolveRouteTarget(context, destination);
-  if ("fault" in target) return target.fault;
-  if (!findTcpPorts(service).some((port) => port.port === target.port)) return `${host} has no port ${target.port}`;
+  if ("fault" in target) {
+    if (!goesOnToSamePort(context, host)) return target.fault;
+  } else if (!findTcpPorts(service).some((port) => port.port === target.port)) {
+    return `${host} has no port ${target.port}`;
+  }
   const { subset } = destination;
   if (subset === undefined || hasSubset(set, settings, { host, subset })) return undefined;
   return `no DestinationRule for ${host} has the subset ${subset}: requests are answered 503`;
+}
+
+/** A sidecar that is asked for a service goes on to the port that it was asked for. */
+function goesOnToSamePort({ settings, virtualService }: RouteContext, host: string): boolean {
+  const { spec, metadata } = virtualService;
+  const hosts = spec.hosts.map((name) => expandHost(name, metadata.namespace, settings));
+  return isForSidecars(virtualService) && hosts.includes(host);
 }
 
 function hasSubset(

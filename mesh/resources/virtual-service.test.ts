@@ -153,7 +153,7 @@ describe("a route", () => {
     {
       name: "a name that is no token",
       route: to("headers: { request: { set: { 'a b': c } } }"),
-      problem: 'headers.request.set["a b"]: "a b" is not a header\'s name',
+      problem: 'headers.request.set["a b"]: "a b" is not a usable header name',
     },
     {
       name: "a value with a line break",

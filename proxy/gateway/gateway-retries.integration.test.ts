@@ -80,6 +80,7 @@ describe("a request is sent again", () => {
     };
     const { port, upstream } = await start(retriesOf("reset", 1, { perTryTimeoutMs: 80 }), reply);
     const answer = await sendRaw(cleanup, port, request());
+    await expect.poll(() => upstream.connections).toBe(1);
     held[0]?.();
     expect(answer).toMatch(/^HTTP\/1\.1 200 .*served GET/s);
     expect(answer).not.toContain("late");

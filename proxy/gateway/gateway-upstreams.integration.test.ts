@@ -60,6 +60,12 @@ describe("an answer", () => {
     expect(await sendRaw(cleanup, port, request("/", { version: "1.0" }))).toMatch(/\r\n\r\nabcde$/);
   });
 
+  it("to HTTP/1.0 is the connection's last, whatever the client asks for", async () => {
+    const { port } = await start();
+    const sent = request("/", { version: "1.0", headers: "Connection: keep-alive\r\n" });
+    expect(await sendRaw(cleanup, port, sent)).toMatch(/^HTTP\/1\.1 200 .*\r\nconnection: close\r\n/is);
+  });
+
   it("after 103 is the final one", async () => {
     const { port } = await start((...args) => `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK_REPLY(...args)}`);
     expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(/^HTTP\/1\.1 200 OK/);

@@ -56,7 +56,7 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
 export function editHeaders(headers: UpstreamHeaders, { removed, added }: FoldedHeaders): UpstreamHeaders {
   const edited = Object.fromEntries(Object.entries(headers).filter(([name]) => !removed.has(name)));
   for (const { name, value } of added) {
-    const before = edited[name];
+    const before = Object.hasOwn(edited, name) ? edited[name] : undefined;
     edited[name] = before === undefined ? value : [before, value].flat();
   }
   return edited;

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { parseRetryOn } from "../../mesh/policy/retry-on.ts";
+import { decideGatewayRetry, type GatewayRetryInput, type GatewayTryEnd } from "./decide-gateway-retry.ts";
+import { UpstreamError } from "./upstream-dialer.ts";
+
+const reset = (wasReused = false): GatewayTryEnd => ({ kind: "error", error: new Error("ECONNRESET"), wasReused });
+const failed = (code: string): GatewayTryEnd => ({
+  kind: "error",
+  error: new UpstreamError(code, ""),
+  wasReused: false,
+});
+const answered = (status: number): GatewayTryEnd => ({ kind: "status", status });
+const retriesOf = (retryOn: string, attempts = 1) => ({ attempts, retryOn: parseRetryOn(retryOn).retryOn });
+
+function decide(end: GatewayTryEnd, more: Partial<GatewayRetryInput> = {}) {
+  const accepted = { framing: { kind: "none" }, method: "GET" } as const;
+  return decideGatewayRetry({ end, accepted, retries: undefined, granted: 0, wasRenewed: false, ...more });
+}
+
+describe("a request that has failed", () => {
+  it.each<{ name: string; end: GatewayTryEnd; more?: Partial<GatewayRetryInput>; expected: string }>([
+    { name: "on a kept connection", end: reset(true), expected: "renew" },
+    { name: "on a kept connection, once more", end: reset(true), more: { wasRenewed: true }, expected: "none" },
+    { name: "on a new connection", end: reset(), expected: "none" },
+    {
+      name: "on a new connection, where the rule says so",
+      end: reset(),
+      more: { retries: retriesOf("reset") },
+      expected: "retry",
+    },
+    {
+      name: "when all tries are used up",
+      end: reset(),
+      more: { retries: retriesOf("reset"), granted: 1 },
+      expected: "none",
+    },
+    { name: "under another rule", end: reset(), more: { retries: retriesOf("connect-failure") }, expected: "none" },
+    { name: "by an answer of the list", end: answered(503), more: { retries: retriesOf("503") }, expected: "retry" },
+    { name: "by another answer", end: answered(500), more: { retries: retriesOf("503") }, expected: "none" },
+    {
+      name: "to connect",
+      end: failed("connect_failed"),
+      more: { retries: retriesOf("connect-failure") },
+      expected: "retry",
+    },
+    {
+      name: "in the handshake",
+      end: failed("unexpected_identity"),
+      more: { retries: retriesOf("5xx") },
+      expected: "retry",
+    },
+    {
+      name: "for lack of an endpoint",
+      end: failed("no_healthy_endpoint"),
+      more: { retries: retriesOf("5xx") },
+      expected: "none",
+    },
+    { name: "in a try's time", end: failed("try_timeout"), more: { retries: retriesOf("5xx") }, expected: "retry" },
+    {
+      name: "in a try's time, unasked",
+      end: failed("try_timeout"),
+      more: { retries: retriesOf("connect-failure") },
+      expected: "none",
+    },
+  ])("$name: $expected", ({ end, more, expected }) => {
+    expect(decide(end, more)).toBe(expected);
+  });
+
+  it.each([
+    { name: "a POST that may have arrived", method: "POST", end: reset(), expected: "none" },
+    { name: "a POST on a kept connection", method: "POST", end: reset(true), expected: "none" },
+    { name: "a POST that was answered", method: "POST", end: answered(503), expected: "none" },
+    { name: "a POST that cannot have arrived", method: "POST", end: failed("connect_failed"), expected: "retry" },
+  ])("$name: $expected", ({ method, end, expected }) => {
+    const accepted = { framing: { kind: "none" }, method } as const;
+    expect(decide(end, { accepted, retries: retriesOf("5xx,503") })).toBe(expected);
+  });
+
+  it.each([{ kind: "length", bytes: 0 } as const, { kind: "chunked" } as const])(
+    "with a body ($kind): never",
+    (framing) => {
+      const accepted = { framing, method: "PUT" };
+      for (const end of [reset(), reset(true), answered(503), failed("connect_failed")]) {
+        expect(decide(end, { accepted, retries: retriesOf("5xx") })).toBe("none");
+      }
+    },
+  );
+});
