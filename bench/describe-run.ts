@@ -39,6 +39,12 @@ export function describeRun(now: Date): RunDescription {
   };
 }
 
+/** One line for a chart. */
+export function formatCaption({ date, commit, machine, versions }: RunDescription): string {
+  const programs = Object.entries(versions).map(([name, version]) => `${name} ${version.replace(/^v/, "")}`);
+  return [date.slice(0, 10), `commit ${commit}`, `${machine.cores} cores ${machine.cpu}`, ...programs].join(" · ");
+}
+
 /** What a program says on either output, whatever its status: wrk tells its version and fails. */
 function runForText(program: string, ...args: readonly string[]): string {
   const { stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { describeRun } from "./describe-run.ts";
+import { describeRun, formatCaption } from "./describe-run.ts";
 import { findProgram } from "./find-program.ts";
 import { installPeers } from "./install-peers.ts";
 import type { Measurement } from "./measure.ts";
@@ -15,6 +15,7 @@ import type { PathKind } from "./paths/path.ts";
 import { listPathKinds } from "./paths/path-kinds.ts";
 import { findPodsObstacle, measurePods } from "./pods/measure-pods.ts";
 import { POD_WORKLOADS } from "./pods/pod-workloads.ts";
+import { formatChart } from "./report/format-chart.ts";
 import { formatReport } from "./report/format-report.ts";
 import { summarizeAll } from "./report/summarize.ts";
 
@@ -22,7 +23,7 @@ const options = parseOptions(process.argv.slice(2));
 if (options.help) process.stdout.write(USAGE);
 else await run(options);
 
-async function run({ only, rounds, seconds, profile, json }: BenchOptions): Promise<void> {
+async function run({ only, rounds, seconds, profile, json, svg }: BenchOptions): Promise<void> {
   const stopping = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stopping.abort());
   const workloads = choose([...PATH_WORKLOADS, ...POD_WORKLOADS], only);
@@ -41,10 +42,12 @@ async function run({ only, rounds, seconds, profile, json }: BenchOptions): Prom
   const inPods = POD_WORKLOADS.filter((workload) => workloads.includes(workload));
   if (inPods.length > 0 && arePodsPossible()) await measurePods({ rounds, seconds, workloads: inPods }, deps);
 
+  const description = describeRun(new Date());
   const summaries = summarizeAll(measurements, workloads);
   process.stdout.write(formatReport({ workloads, summaries, paths }));
-  const machine = describeRun(new Date());
-  if (json !== undefined) write(json, `${JSON.stringify({ ...machine, options, measurements }, undefined, 2)}\n`);
+  if (json !== undefined) write(json, `${JSON.stringify({ ...description, options, measurements }, undefined, 2)}\n`);
+  const caption = formatCaption(description);
+  if (svg !== undefined) write(svg, formatChart({ workloads: PATH_WORKLOADS, summaries, paths, caption }));
 }
 
 function listUsablePaths(): readonly PathKind[] {
