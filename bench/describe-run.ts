@@ -39,10 +39,13 @@ export function describeRun(now: Date): RunDescription {
   };
 }
 
-/** One line for a chart. */
-export function formatCaption({ date, commit, machine, versions }: RunDescription): string {
-  const programs = Object.entries(versions).map(([name, version]) => `${name} ${version.replace(/^v/, "")}`);
-  return [date.slice(0, 10), `commit ${commit}`, `${machine.cores} cores ${machine.cpu}`, ...programs].join(" · ");
+/** Two lines for a chart. */
+export function formatCaption({ date, commit, machine, versions }: RunDescription): readonly string[] {
+  const programs = Object.entries(versions).map(([name, version]) => `${name} ${version.replace(/^v|[-+].*$/g, "")}`);
+  return [
+    `${date.slice(0, 10)} · commit ${commit} · ${machine.cores} cores ${machine.cpu} · Linux ${machine.kernel}`,
+    programs.join(" · "),
+  ];
 }
 
 /** What a program says on either output, whatever its status: wrk tells its version and fails. */

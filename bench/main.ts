@@ -18,17 +18,39 @@ import { POD_WORKLOADS } from "./pods/pod-workloads.ts";
 import { formatChart } from "./report/format-chart.ts";
 import { formatReport } from "./report/format-report.ts";
 import { summarizeAll } from "./report/summarize.ts";
+import type { Workload } from "./workload.ts";
 
-const options = parseOptions(process.argv.slice(2));
-if (options.help) process.stdout.write(USAGE);
-else await run(options);
+const choice = readChoice(process.argv.slice(2));
+if (choice !== undefined) await run(choice);
 
-async function run({ only, rounds, seconds, profile, json, svg }: BenchOptions): Promise<void> {
+/** What the user wants to have measured. */
+interface Choice {
+  readonly options: BenchOptions;
+  readonly workloads: readonly Workload[];
+  readonly paths: readonly PathKind[];
+}
+
+/** `undefined`: the user has been told what to write instead, or asked for that. */
+function readChoice(args: readonly string[]): Choice | undefined {
+  try {
+    const options = parseOptions(args);
+    if (options.help) process.stdout.write(USAGE);
+    const workloads = choose([...PATH_WORKLOADS, ...POD_WORKLOADS], options.only);
+    const paths = choose(listPathKinds({ findProgram }), options.paths);
+    return options.help ? undefined : { options, workloads, paths };
+  } catch (caught) {
+    process.stderr.write(`${caught instanceof Error ? caught.message : caught}\n${USAGE}`);
+    process.exitCode = 2;
+    return undefined;
+  }
+}
+
+async function run({ options, workloads, ...choice }: Choice): Promise<void> {
+  const { rounds, seconds, profile } = options;
   const stopping = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stopping.abort());
-  const workloads = choose([...PATH_WORKLOADS, ...POD_WORKLOADS], only);
-  installPeers(findProgram);
-  const paths = listUsablePaths();
+  installPeers({ findProgram, wanted: ["wrk", ...choice.paths.map(({ name }) => name)] });
+  const paths = choice.paths.filter(isUsable);
   if (profile !== undefined) mkdirSync(profile, { recursive: true });
   const measurements: Measurement[] = [];
   const deps = {
@@ -38,10 +60,14 @@ async function run({ only, rounds, seconds, profile, json, svg }: BenchOptions):
   };
   const onLoopback = PATH_WORKLOADS.filter((workload) => workloads.includes(workload));
   const plan = { rounds, seconds, hasWrk: findProgram("wrk") !== undefined, profileFolder: profile };
-  await measurePaths({ ...plan, workloads: onLoopback, paths }, deps);
+  if (onLoopback.length > 0) await measurePaths({ ...plan, workloads: onLoopback, paths }, deps);
   const inPods = POD_WORKLOADS.filter((workload) => workloads.includes(workload));
   if (inPods.length > 0 && arePodsPossible()) await measurePods({ rounds, seconds, workloads: inPods }, deps);
+  report(measurements, { options, workloads, paths });
+}
 
+function report(measurements: readonly Measurement[], { options, workloads, paths }: Choice): void {
+  const { json, svg } = options;
   const description = describeRun(new Date());
   const summaries = summarizeAll(measurements, workloads);
   process.stdout.write(formatReport({ workloads, summaries, paths }));
@@ -50,12 +76,10 @@ async function run({ only, rounds, seconds, profile, json, svg }: BenchOptions):
   if (svg !== undefined) write(svg, formatChart({ workloads: PATH_WORKLOADS, summaries, paths, caption }));
 }
 
-function listUsablePaths(): readonly PathKind[] {
-  return choose(listPathKinds({ findProgram }), options.paths).filter(({ title, findObstacle }) => {
-    const obstacle = findObstacle();
-    if (obstacle !== undefined) process.stderr.write(`skipped: ${title}: ${obstacle}\n`);
-    return obstacle === undefined;
-  });
+function isUsable({ title, findObstacle }: PathKind): boolean {
+  const obstacle = findObstacle();
+  if (obstacle !== undefined) process.stderr.write(`skipped: ${title}: ${obstacle}\n`);
+  return obstacle === undefined;
 }
 
 function arePodsPossible(): boolean {

@@ -16,7 +16,7 @@ export interface BenchOptions {
 export const USAGE = `Usage: npm run bench -- [options]
   --only NAME,…     workloads (all)
   --paths NAME,…    paths (all)
-  --seconds S       of one load (8)
+  --seconds S       of one load (5)
   --rounds N        in turns; the tables show medians (3)
   --json FILE       writes every measurement
   --svg FILE        writes the chart
@@ -30,7 +30,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       only: { type: "string", default: "" },
       paths: { type: "string", default: "" },
-      seconds: { type: "string", default: "8" },
+      seconds: { type: "string", default: "5" },
       rounds: { type: "string", default: "3" },
       json: { type: "string" },
       svg: { type: "string" },

@@ -14,7 +14,7 @@ describe("the chart", () => {
     summary("small-get", "entente-http", { cpuMs: 45 }),
     summary("small-get", "haproxy", { cpuMs: 1234 }),
   ];
-  const chart = formatChart({ workloads: [SMALL_GET], summaries, paths: PATHS, caption: "here <now>" });
+  const chart = formatChart({ workloads: [SMALL_GET], summaries, paths: PATHS, caption: ["here <now>"] });
 
   it("has a bar with its value for every path that has proxies, in proportion", () => {
     const widths = [...chart.matchAll(/<rect class="(?:ours|peer)"[^>]* width="([\d.]+)"/g)].map(([, width]) =>
@@ -39,6 +39,6 @@ describe("the chart", () => {
   });
 
   it("is empty where nothing has a cost", () => {
-    expect(formatChart({ workloads: [SMALL_GET], summaries: [], paths: PATHS, caption: "" })).toBe("");
+    expect(formatChart({ workloads: [SMALL_GET], summaries: [], paths: PATHS, caption: [] })).toBe("");
   });
 });

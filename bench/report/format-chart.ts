@@ -6,8 +6,8 @@ export interface ChartInput {
   readonly workloads: readonly Workload[];
   readonly summaries: readonly Summary[];
   readonly paths: readonly Pick<PathKind, "name" | "title">[];
-  /** One line below the chart: machine, versions, commit. */
-  readonly caption: string;
+  /** Lines below the chart: machine, versions, commit. */
+  readonly caption: readonly string[];
 }
 
 interface Bar {
@@ -30,7 +30,8 @@ const BAR_HEIGHT = 16;
 const BAR_STEP = 22;
 const HEAD_HEIGHT = 34;
 const PANEL_GAP = 18;
-const TOP = 58;
+const TOP = 68;
+const CAPTION_STEP = 15;
 
 /** Readable on light and on dark ground: the viewer's own preference chooses the colours. */
 const STYLE = `
@@ -56,7 +57,11 @@ export function formatChart(input: ChartInput): string {
     y += heightOf(panel) + PANEL_GAP;
     return text;
   });
-  const height = y + 12;
+  const height = y + input.caption.length * CAPTION_STEP + 4;
+  const caption = input.caption.map(
+    (line, index) =>
+      `<text class="soft small" x="${MARGIN}" y="${y + index * CAPTION_STEP}">${escapeText(line)}</text>`,
+  );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title">`,
     `<title id="title">CPU of the proxies, both sides of the mutual TLS hop together</title>`,
@@ -65,7 +70,7 @@ export function formatChart(input: ChartInput): string {
     `<text class="text title" x="${MARGIN}" y="30">CPU of the proxies, both sides of the mutual TLS hop together</text>`,
     `<text class="soft small" x="${MARGIN}" y="47">Less is better; medians; every panel has its own scale</text>`,
     ...drawn,
-    `<text class="soft small" x="${MARGIN}" y="${height - 12}">${escapeText(input.caption)}</text>`,
+    ...caption,
     "</svg>\n",
   ].join("\n");
 }
