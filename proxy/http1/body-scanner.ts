@@ -1,0 +1,50 @@
+/** A piece of a body: what of the pushed bytes may be forwarded. */
+export interface BodyStep {
+  /** Bytes to forward, with their framing; empty where the step only took bytes in. */
+  readonly bytes: Buffer | undefined;
+  /** How much of the chunk has been taken. */
+  readonly consumed: number;
+  readonly isDone: boolean;
+}
+
+/** Finds the end of one body. */
+export interface BodyScanner {
+  /** The body's content so far, without framing. */
+  readonly contentBytes: number;
+  /** Takes bytes of `chunk` from `at`; called again with the rest while there is some and the body is not done. */
+  step(chunk: Buffer, at: number): BodyStep;
+}
+
+/** A body of so many bytes (RFC 9112 §6.2). */
+export class LengthScanner implements BodyScanner {
+  #left: number;
+  contentBytes = 0;
+
+  constructor(length: number) {
+    this.#left = length;
+  }
+
+  step(chunk: Buffer, at: number): BodyStep {
+    const length = Math.min(this.#left, chunk.length - at);
+    this.#left -= length;
+    this.contentBytes += length;
+    return { bytes: slice(chunk, at, at + length), consumed: length, isDone: this.#left === 0 };
+  }
+}
+
+/** A body that ends with its connection. */
+export class UntilCloseScanner implements BodyScanner {
+  contentBytes = 0;
+
+  step(chunk: Buffer, at: number): BodyStep {
+    const length = chunk.length - at;
+    this.contentBytes += length;
+    return { bytes: slice(chunk, at, chunk.length), consumed: length, isDone: false };
+  }
+}
+
+/** A view; the whole chunk as it is where it is the whole chunk. */
+export function slice(chunk: Buffer, start: number, end: number): Buffer | undefined {
+  if (start === end) return undefined;
+  return start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+}

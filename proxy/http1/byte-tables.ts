@@ -1,0 +1,33 @@
+/** Classes of bytes, as tables of 256 flags (RFC 9110 §5.6.2, §5.5). */
+
+/** `tchar`: what names and methods are made of. An underscore is 2: legal, and read as a hyphen by some (CGI). */
+export const TOKEN_BYTES: Uint8Array = tableOf((byte) => {
+  if (byte === 0x5f) return 2;
+  return /[!#$%&'*+.^`|~0-9A-Za-z-]/.test(String.fromCharCode(byte)) ? 1 : 0;
+});
+
+/** What a field's value is made of: visible characters, blanks, and bytes above ASCII. */
+export const VALUE_BYTES: Uint8Array = tableOf((byte) => (byte === 0x09 || (byte >= 0x20 && byte !== 0x7f) ? 1 : 0));
+
+/** A request target's: visible ASCII but for `#`, which no client sends and parsers read in two ways. */
+export const TARGET_BYTES: Uint8Array = tableOf((byte) => (byte > 0x20 && byte < 0x7f && byte !== 0x23 ? 1 : 0));
+
+/** A host name's or an IPv4 address's, without the port. */
+export const HOST_BYTES: Uint8Array = tableOf((byte) => (/[0-9A-Za-z._-]/.test(String.fromCharCode(byte)) ? 1 : 0));
+
+/** The value of a hexadecimal digit, plus one; 0 for any other byte. */
+export const HEX_DIGITS: Uint8Array = tableOf((byte) => {
+  const at = "0123456789abcdef".indexOf(String.fromCharCode(byte).toLowerCase());
+  return byte < 0x80 ? at + 1 : 0;
+});
+
+export const CR = 0x0d;
+export const LF = 0x0a;
+export const SPACE = 0x20;
+export const TAB = 0x09;
+export const COLON = 0x3a;
+export const SEMICOLON = 0x3b;
+
+function tableOf(classify: (byte: number) => number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) => classify(byte));
+}

@@ -1,0 +1,148 @@
+import { type BodyScanner, type BodyStep, slice } from "./body-scanner.ts";
+import { CR, LF } from "./byte-tables.ts";
+import { judgeTrailerLine, parseChunkLine } from "./chunk-lines.ts";
+import type { Http1Limits } from "./framer-events.ts";
+import { FramingFault } from "./framing-fault.ts";
+
+/** What comes next: a chunk's size line, its content, the line end behind that, or the trailer's lines. */
+type Expects = "size" | "content" | "content_end" | "trailer" | "done";
+
+/**
+ * A chunked body (RFC 9112 §7.1). Content is forwarded as it comes. A line of framing is forwarded when it is whole and
+ * has been judged; until then its bytes, few as they are, are kept here. The trailer is forwarded whole or not at all.
+ */
+export class ChunkedScanner implements BodyScanner {
+  readonly #limits: Http1Limits;
+  #expects: Expects = "size";
+  #left = 0;
+  #extensionBytes = 0;
+  /** The beginning of a line whose end has not come; in the trailer, all lines so far. */
+  #held: Buffer | undefined;
+  contentBytes = 0;
+
+  constructor(limits: Http1Limits) {
+    this.#limits = limits;
+  }
+
+  step(chunk: Buffer, from: number): BodyStep {
+    if (this.#held !== undefined) return this.#finishLine(chunk, from);
+    let at = from;
+    while (at < chunk.length && this.#expects !== "done") {
+      if (this.#expects === "content") {
+        at += this.#takeContent(chunk.length - at);
+        continue;
+      }
+      if (this.#expects === "trailer") break;
+      const lineEnd = this.#findLineEnd(chunk, at, 0);
+      if (lineEnd < 0) return this.#hold(chunk, from, at);
+      this.#takeLine(chunk, at, lineEnd);
+      at = lineEnd;
+    }
+    if (this.#expects === "trailer" && at < chunk.length) return this.#stepTrailer(chunk, from, at);
+    return { bytes: slice(chunk, from, at), consumed: at - from, isDone: this.#expects === "done" };
+  }
+
+  #takeContent(available: number): number {
+    const length = Math.min(this.#left, available);
+    this.#left -= length;
+    this.contentBytes += length;
+    if (this.#left === 0) this.#expects = "content_end";
+    return length;
+  }
+
+  /** Behind the line's LF; -1 where it has not come. @param already bytes of the line before `at`. */
+  #findLineEnd(chunk: Buffer, at: number, already: number): number {
+    const max = this.#maxLine() - already;
+    const lf = chunk.indexOf(LF, at);
+    if (lf >= 0 && lf - at < max) return lf + 1;
+    if (chunk.length - at >= max) throw this.#tooLong();
+    return -1;
+  }
+
+  #maxLine(): number {
+    switch (this.#expects) {
+      case "content_end":
+        return 2;
+      case "trailer":
+        return this.#limits.maxTrailerBytes;
+      default:
+        return this.#limits.maxChunkLineBytes;
+    }
+  }
+
+  #tooLong(): FramingFault {
+    if (this.#expects === "content_end") return new FramingFault("bad_chunk", "a chunk longer than its size says");
+    if (this.#expects === "trailer") return trailersTooLarge(this.#limits);
+    return new FramingFault("bad_chunk", `a chunk-size line of more than ${this.#limits.maxChunkLineBytes} bytes`);
+  }
+
+  #hold(chunk: Buffer, from: number, at: number): BodyStep {
+    this.#held = Buffer.from(chunk.subarray(at));
+    return { bytes: slice(chunk, from, at), consumed: chunk.length - from, isDone: false };
+  }
+
+  /** The rest of a line that began in an earlier chunk; the line is forwarded by itself. */
+  #finishLine(chunk: Buffer, at: number): BodyStep {
+    const held = this.#held ?? Buffer.alloc(0);
+    if (this.#expects === "trailer") return this.#stepTrailer(chunk, at, at);
+    const lineEnd = this.#findLineEnd(chunk, at, held.length);
+    const line = Buffer.concat([held, chunk.subarray(at, lineEnd < 0 ? chunk.length : lineEnd)]);
+    if (lineEnd < 0) {
+      this.#held = line;
+      return { bytes: undefined, consumed: chunk.length - at, isDone: false };
+    }
+    this.#held = undefined;
+    this.#takeLine(line, 0, line.length);
+    return { bytes: line, consumed: lineEnd - at, isDone: false };
+  }
+
+  #takeLine(bytes: Buffer, start: number, end: number): void {
+    if (end - start < 2 || bytes[end - 2] !== CR) {
+      throw new FramingFault("bad_chunk", "a line of chunk framing that does not end with CRLF");
+    }
+    if (this.#expects === "content_end") {
+      if (end - start !== 2) throw new FramingFault("bad_chunk", "a chunk longer than its size says");
+      this.#expects = "size";
+      return;
+    }
+    const { size, extensionBytes } = parseChunkLine(bytes, start, end - 2);
+    this.#extensionBytes += extensionBytes;
+    if (this.#extensionBytes > this.#limits.maxChunkExtensionBytes) {
+      throw new FramingFault("bad_chunk", `more than ${this.#limits.maxChunkExtensionBytes} bytes of chunk extensions`);
+    }
+    this.#left = size;
+    this.#expects = size === 0 ? "trailer" : "content";
+  }
+
+  /** Takes the trailer's lines, and forwards them with its empty line. @param judged what may be forwarded before. */
+  #stepTrailer(chunk: Buffer, from: number, judged: number): BodyStep {
+    for (let at = judged; at < chunk.length; ) {
+      const piece = this.#takeTrailerPiece(chunk, at);
+      at += piece.length;
+      if (!piece.endsTrailer) continue;
+      const trailer = this.#held ?? Buffer.alloc(0);
+      this.#held = undefined;
+      this.#expects = "done";
+      const before = slice(chunk, from, judged);
+      const bytes = before === undefined ? trailer : Buffer.concat([before, trailer]);
+      return { bytes, consumed: at - from, isDone: true };
+    }
+    return { bytes: slice(chunk, from, judged), consumed: chunk.length - from, isDone: false };
+  }
+
+  /** Adds a line, or the beginning of one, to what is held, and judges it when it is whole. */
+  #takeTrailerPiece(chunk: Buffer, at: number): { readonly length: number; readonly endsTrailer: boolean } {
+    const held = this.#held ?? Buffer.alloc(0);
+    const lineStart = held.lastIndexOf(LF) + 1;
+    const lineEnd = this.#findLineEnd(chunk, at, held.length - lineStart);
+    const piece = chunk.subarray(at, lineEnd < 0 ? chunk.length : lineEnd);
+    this.#held = Buffer.concat([held, piece]);
+    if (this.#held.length > this.#limits.maxTrailerBytes) throw trailersTooLarge(this.#limits);
+    const endsTrailer = lineEnd >= 0 && judgeTrailerLine(this.#held.subarray(lineStart)) === "end";
+    return { length: piece.length, endsTrailer };
+  }
+}
+
+function trailersTooLarge(limits: Http1Limits): FramingFault {
+  return new FramingFault("trailers_too_large", `more than ${limits.maxTrailerBytes} bytes of trailers`);
+}

@@ -1,0 +1,116 @@
+import { type BodyScanner, LengthScanner, UntilCloseScanner } from "./body-scanner.ts";
+import { ChunkedScanner } from "./chunked-scanner.ts";
+import type { FramerEvent, Http1Limits } from "./framer-events.ts";
+import { faultFrom } from "./framing-fault.ts";
+import { type CollectedHead, HeadCollector } from "./head-collector.ts";
+import type { BodyFraming, MessageHead } from "./message-head.ts";
+
+export interface MessageFramerOptions<Head> {
+  readonly limits: Http1Limits;
+  readonly allowsEmptyLine: boolean;
+  readonly scanHead: (head: CollectedHead) => Head;
+}
+
+/** What became of the bytes of one step. */
+export interface FramedStep {
+  /** How much of the chunk belongs to this message. */
+  readonly consumed: number;
+  /** The message is whole, or cannot be: what follows is not its business. */
+  readonly isOver: boolean;
+}
+
+/** Frames one message after another: what requests and responses have in common. Appends its events to a list. */
+export class MessageFramer<Head extends MessageHead> {
+  readonly #options: MessageFramerOptions<Head>;
+  readonly #collector: HeadCollector;
+  #body: BodyScanner | undefined;
+  #framing: BodyFraming["kind"] = "none";
+
+  constructor(options: MessageFramerOptions<Head>) {
+    this.#options = options;
+    this.#collector = new HeadCollector(options.limits.maxHeadBytes, options.allowsEmptyLine);
+  }
+
+  /** Whether a message has begun and not ended. */
+  get isInside(): boolean {
+    return this.#body !== undefined || this.#collector.bufferedBytes > 0;
+  }
+
+  /** Whether the message that has begun ends with its connection. */
+  get endsWithConnection(): boolean {
+    return this.#body !== undefined && this.#framing === "until_close";
+  }
+
+  /** Bytes of a head that is not whole. */
+  get bufferedBytes(): number {
+    return this.#collector.bufferedBytes;
+  }
+
+  get contentBytes(): number {
+    return this.#body?.contentBytes ?? 0;
+  }
+
+  /** Takes bytes of `chunk` from `from`, until the message is over or the chunk is used up. */
+  step(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
+    try {
+      return this.#body === undefined ? this.#stepHead(chunk, from, events) : this.#stepBody(chunk, from, events);
+    } catch (caught) {
+      events.push({ kind: "fault", fault: faultFrom(caught) });
+      return { consumed: chunk.length - from, isOver: true };
+    }
+  }
+
+  /** Ends a message that ends with its connection. */
+  finish(events: FramerEvent<Head>[]): void {
+    const bodyBytes = this.contentBytes;
+    this.#body = undefined;
+    events.push({ kind: "end", bodyBytes });
+  }
+
+  #stepHead(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
+    const before = this.#collector.bufferedBytes;
+    const collected = this.#collector.push(from === 0 ? chunk : chunk.subarray(from));
+    if (collected === undefined) return { consumed: chunk.length - from, isOver: false };
+    const head = this.#options.scanHead(collected);
+    this.#collector.clear();
+    events.push({ kind: "head", head });
+    const consumed = collected.end - before;
+    this.#body = scannerFor(head.framing, this.#options.limits);
+    this.#framing = head.framing.kind;
+    if (this.#body === undefined) {
+      events.push({ kind: "end", bodyBytes: 0 });
+      return { consumed, isOver: true };
+    }
+    if (from + consumed >= chunk.length) return { consumed, isOver: false };
+    const body = this.#stepBody(chunk, from + consumed, events);
+    return { consumed: consumed + body.consumed, isOver: body.isOver };
+  }
+
+  #stepBody(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
+    const body = this.#body;
+    let at = from;
+    while (body !== undefined && at < chunk.length) {
+      const { bytes, consumed, isDone } = body.step(chunk, at);
+      at += consumed;
+      if (bytes !== undefined) events.push({ kind: "body", bytes });
+      if (!isDone) continue;
+      this.#body = undefined;
+      events.push({ kind: "end", bodyBytes: body.contentBytes });
+      return { consumed: at - from, isOver: true };
+    }
+    return { consumed: at - from, isOver: false };
+  }
+}
+
+function scannerFor(framing: BodyFraming, limits: Http1Limits): BodyScanner | undefined {
+  switch (framing.kind) {
+    case "none":
+      return undefined;
+    case "length":
+      return new LengthScanner(framing.length);
+    case "chunked":
+      return new ChunkedScanner(limits);
+    case "until_close":
+      return new UntilCloseScanner();
+  }
+}

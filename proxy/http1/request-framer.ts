@@ -1,0 +1,71 @@
+import { HTTP1_LIMITS, type Http1Limits, type RequestEvent } from "./framer-events.ts";
+import { MessageFramer } from "./message-framer.ts";
+import type { RequestHead } from "./message-head.ts";
+import { scanRequestHead } from "./scan-request-head.ts";
+
+const NOTHING: readonly RequestEvent[] = [];
+
+/**
+ * Frames the requests of one connection (RFC 9112), and refuses whatever two parsers could read differently. Knows no
+ * socket: bytes in, events out, the same events however the bytes are split.
+ */
+export class RequestFramer {
+  readonly #framer: MessageFramer<RequestHead>;
+  /** `held`: a request is whole and has not been answered; what follows it waits. */
+  #state: "open" | "held" | "failed" = "open";
+  #rest: readonly Buffer[] = [];
+
+  constructor(limits: Http1Limits = HTTP1_LIMITS) {
+    this.#framer = new MessageFramer({
+      limits,
+      allowsEmptyLine: true,
+      scanHead: ({ buffer, start, end }) => scanRequestHead(buffer, start, end, limits),
+    });
+  }
+
+  /** Bytes that are held: of a head that is not whole, or behind a request that has not been answered. */
+  get bufferedBytes(): number {
+    let bytes = this.#framer.bufferedBytes;
+    for (const chunk of this.#rest) bytes += chunk.length;
+    return bytes;
+  }
+
+  /** Takes bytes; gives the events up to the end of one request. What lies behind is held until `next`. */
+  push(chunk: Buffer): readonly RequestEvent[] {
+    if (this.#state === "held") this.#rest = [...this.#rest, chunk];
+    if (this.#state !== "open") return NOTHING;
+    const events: RequestEvent[] = [];
+    const { consumed, isOver } = this.#framer.step(chunk, 0, events);
+    if (isOver) this.#close(events);
+    if (consumed < chunk.length) this.#rest = [chunk.subarray(consumed)];
+    return events;
+  }
+
+  /** The request has been answered: goes on with what is held. */
+  next(): readonly RequestEvent[] {
+    if (this.#state !== "held") return NOTHING;
+    this.#state = "open";
+    if (this.#rest.length === 0) return NOTHING;
+    return this.push(this.takeRest());
+  }
+
+  /** The client sends no more. Fine between two requests, a fault inside one. */
+  end(): readonly RequestEvent[] {
+    if (this.#state !== "open" || !this.#framer.isInside) return NOTHING;
+    this.#state = "failed";
+    const message = "the client's side ended inside a request";
+    return [{ kind: "fault", fault: { code: "unexpected_end", status: 400, message } }];
+  }
+
+  /** Gives away what is held behind the request: after a switch of protocols. */
+  takeRest(): Buffer {
+    const [first, ...others] = this.#rest;
+    this.#rest = [];
+    if (first === undefined) return Buffer.alloc(0);
+    return others.length === 0 ? first : Buffer.concat([first, ...others]);
+  }
+
+  #close(events: readonly RequestEvent[]): void {
+    this.#state = events.at(-1)?.kind === "fault" ? "failed" : "held";
+  }
+}

@@ -1,0 +1,84 @@
+import { HTTP1_LIMITS, type Http1FaultCode, type Http1Limits, type ResponseEvent } from "./framer-events.ts";
+import { MessageFramer } from "./message-framer.ts";
+import type { ResponseHead } from "./message-head.ts";
+import { type AnsweredRequest, scanResponseHead } from "./scan-response-head.ts";
+
+/**
+ * Frames the answers of one connection (RFC 9112 §6.3), one exchange at a time. Knows no socket. Bytes that no request
+ * asked for are a fault: they would become the answer to the next one.
+ */
+export class ResponseFramer {
+  readonly #framer: MessageFramer<ResponseHead>;
+  #request: AnsweredRequest | undefined;
+  #state: "open" | "switched" | "failed" = "open";
+  #rest: Buffer = Buffer.alloc(0);
+  #isInterim = false;
+
+  constructor(limits: Http1Limits = HTTP1_LIMITS) {
+    this.#framer = new MessageFramer({
+      limits,
+      allowsEmptyLine: false,
+      scanHead: (head) => scanResponseHead(head, this.#request ?? { method: "GET", hasUpgrade: false }, limits),
+    });
+  }
+
+  /** A request has been sent: the next answer is for it. */
+  expect(request: AnsweredRequest): void {
+    this.#request = request;
+  }
+
+  /**
+   * Takes bytes. An interim answer (100, 103) is a head and an end, and the exchange goes on; behind a 101 nothing is
+   * parsed: what comes is held for `takeRest`.
+   */
+  push(chunk: Buffer): readonly ResponseEvent[] {
+    const events: ResponseEvent[] = [];
+    let at = 0;
+    while (at < chunk.length && this.#state === "open") {
+      if (this.#request === undefined) {
+        this.#fail(events, "unasked_response", "bytes that no request asked for");
+        return events;
+      }
+      at += this.#step(chunk, at, events);
+    }
+    if (this.#state === "switched" && at < chunk.length) this.#rest = Buffer.concat([this.#rest, chunk.subarray(at)]);
+    return events;
+  }
+
+  /** The server sends no more: the end of an answer that ends with its connection, a fault inside any other. */
+  end(): readonly ResponseEvent[] {
+    if (this.#state !== "open" || this.#request === undefined) return [];
+    const events: ResponseEvent[] = [];
+    if (this.#framer.endsWithConnection) {
+      this.#framer.finish(events);
+      this.#request = undefined;
+    } else {
+      this.#fail(events, "unexpected_end", "the connection ended before the answer did");
+    }
+    return events;
+  }
+
+  /** Gives away what came behind a 101. */
+  takeRest(): Buffer {
+    const rest = this.#rest;
+    this.#rest = Buffer.alloc(0);
+    return rest;
+  }
+
+  #step(chunk: Buffer, at: number, events: ResponseEvent[]): number {
+    const first = events.length;
+    const { consumed, isOver } = this.#framer.step(chunk, at, events);
+    const head = events[first];
+    if (head?.kind === "head") this.#isInterim = head.head.status < 200;
+    if (head?.kind === "head" && head.head.status === 101) this.#state = "switched";
+    if (!isOver) return consumed;
+    if (events.at(-1)?.kind === "fault") this.#state = "failed";
+    else if (!this.#isInterim) this.#request = undefined;
+    return consumed;
+  }
+
+  #fail(events: ResponseEvent[], code: Http1FaultCode, message: string): void {
+    this.#state = "failed";
+    events.push({ kind: "fault", fault: { code, status: 502, message } });
+  }
+}

@@ -1,0 +1,124 @@
+import { HOST_BYTES, SPACE, TARGET_BYTES, TOKEN_BYTES } from "./byte-tables.ts";
+import type { Http1Limits } from "./framer-events.ts";
+import { FramingFault } from "./framing-fault.ts";
+import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade } from "./judge-fields.ts";
+import type { BodyFraming, RequestHead } from "./message-head.ts";
+import { scanFields } from "./scan-fields.ts";
+
+/** The methods that Node's parser knows (`http.METHODS`), without CONNECT: a parser behind us must know them, too. */
+export const REQUEST_METHODS: ReadonlySet<string> = new Set([
+  ..."GET HEAD POST PUT DELETE OPTIONS PATCH TRACE ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY".split(
+    " ",
+  ),
+  ..."MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE".split(" "),
+  ..."UNBIND UNLINK UNLOCK UNSUBSCRIBE".split(" "),
+]);
+
+const MAX_METHOD_BYTES = 32;
+const VERSION_BYTES = "HTTP/1.1\r\n".length;
+
+/** Reads a whole request head, from `start` to behind its empty line; throws a `FramingFault`. */
+export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): RequestHead {
+  const text = buffer.toString("latin1", start, end);
+  const methodEnd = scanMethod(buffer, start) - start;
+  const method = text.slice(0, methodEnd);
+  if (method === "CONNECT") throw new FramingFault("connect_refused", "a sidecar makes no tunnels by CONNECT");
+  if (!REQUEST_METHODS.has(method)) throw new FramingFault("bad_method", "a method that is not known", 501);
+  const targetEnd = scanTarget(buffer, start + methodEnd + 1, limits) - start;
+  const target = text.slice(methodEnd + 1, targetEnd);
+  const version = readVersion(text, targetEnd + 1);
+  const fieldsAt = targetEnd + 1 + VERSION_BYTES;
+  const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits);
+  const judged = judgeFields(text, fields);
+  const host = judgeHost(judged, version);
+  judgeTarget(target, method, host);
+  return {
+    text,
+    fieldsAt,
+    fields,
+    version,
+    method,
+    target,
+    host,
+    framing: decideFraming(judged, version),
+    keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
+    connectionTokens: judged.connectionTokens,
+    upgrade: version === "1.1" ? readUpgrade(judged) : undefined,
+    expectsContinue: judgeExpect(judged, version),
+  };
+}
+
+function scanMethod(buffer: Buffer, start: number): number {
+  let at = start;
+  while (TOKEN_BYTES[buffer[at] ?? 0] !== 0 && at - start <= MAX_METHOD_BYTES) at += 1;
+  if (at === start) throw new FramingFault("bad_start_line", "a request that does not begin with a method");
+  if (buffer[at] !== SPACE) throw new FramingFault("bad_method", "a method that is none");
+  return at;
+}
+
+function scanTarget(buffer: Buffer, start: number, limits: Http1Limits): number {
+  let at = start;
+  while (TARGET_BYTES[buffer[at] ?? 0] === 1) at += 1;
+  if (at - start > limits.maxTargetBytes) {
+    throw new FramingFault("target_too_long", `a request target of more than ${limits.maxTargetBytes} bytes`);
+  }
+  if (at === start) throw new FramingFault("bad_start_line", "a request line without a target");
+  if (buffer[at] !== SPACE) throw new FramingFault("bad_target", "a character that no request target has");
+  return at;
+}
+
+function readVersion(text: string, at: number): "1.1" | "1.0" {
+  if (text.startsWith("HTTP/1.1\r\n", at)) return "1.1";
+  if (text.startsWith("HTTP/1.0\r\n", at)) return "1.0";
+  if (/^HTTP\/\d\.\d\r\n/.test(text.slice(at, at + VERSION_BYTES))) {
+    throw new FramingFault("bad_version", "neither HTTP/1.1 nor HTTP/1.0");
+  }
+  throw new FramingFault("bad_start_line", "a request line that does not end with a version");
+}
+
+function decideFraming(judged: JudgedFields, version: "1.1" | "1.0"): BodyFraming {
+  if (judged.isChunked) {
+    // RFC 9112 §6.1: the framing of such a message is faulty.
+    if (version === "1.0") throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");
+    return CHUNKED_BODY;
+  }
+  return judged.contentLength === undefined || judged.contentLength === 0
+    ? NO_BODY
+    : { kind: "length", length: judged.contentLength };
+}
+
+/** RFC 9112 §3.2: exactly one, and one that cannot be read in two ways. */
+function judgeHost({ host }: JudgedFields, version: "1.1" | "1.0"): string {
+  if (host === undefined) {
+    if (version === "1.0") return "";
+    throw new FramingFault("bad_host", "no Host field");
+  }
+  if (!isHost(host)) throw new FramingFault("bad_host", "a Host field that is no host");
+  return host;
+}
+
+function isHost(host: string): boolean {
+  if (host.charCodeAt(0) === 0x5b) return /^\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?$/.test(host);
+  let at = 0;
+  while (at < host.length && HOST_BYTES[host.charCodeAt(at)] === 1) at += 1;
+  if (at === 0) return false;
+  return at === host.length || /^:\d{1,5}$/.test(host.slice(at));
+}
+
+/** RFC 9112 §3.2: origin form, absolute form with the same authority as Host, or `*` for OPTIONS. */
+function judgeTarget(target: string, method: string, host: string): void {
+  if (target.charCodeAt(0) === 0x2f) return;
+  if (target === "*" && method === "OPTIONS") return;
+  const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
+  if (authority === undefined || authority === "")
+    throw new FramingFault("bad_target", "a request target of no known form");
+  if (authority.toLowerCase() !== host.toLowerCase()) {
+    throw new FramingFault("host_mismatch", "a request target whose authority is not the Host field's");
+  }
+}
+
+function judgeExpect({ expect }: JudgedFields, version: "1.1" | "1.0"): boolean {
+  if (expect === undefined || version === "1.0") return false;
+  if (expect.toLowerCase() === "100-continue") return true;
+  throw new FramingFault("bad_field_value", "an expectation other than 100-continue", 417);
+}

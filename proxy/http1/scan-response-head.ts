@@ -1,0 +1,96 @@
+import { LF, SPACE, VALUE_BYTES } from "./byte-tables.ts";
+import type { Http1Limits } from "./framer-events.ts";
+import { FramingFault } from "./framing-fault.ts";
+import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade } from "./judge-fields.ts";
+import type { BodyFraming, ResponseHead } from "./message-head.ts";
+import { scanFields } from "./scan-fields.ts";
+
+/** What of the request an answer's framing hangs on. */
+export interface AnsweredRequest {
+  readonly method: string;
+  readonly hasUpgrade: boolean;
+}
+
+/** `HTTP/1.1 200`. */
+const STATUS_END = 12;
+
+export interface ResponseHeadBytes {
+  readonly buffer: Buffer;
+  readonly start: number;
+  /** Behind the empty line. */
+  readonly end: number;
+}
+
+/** Reads a whole response head; throws a `FramingFault`. */
+export function scanResponseHead(
+  { buffer, start, end }: ResponseHeadBytes,
+  request: AnsweredRequest,
+  limits: Http1Limits,
+): ResponseHead {
+  const text = buffer.toString("latin1", start, end);
+  const version = readVersion(text);
+  const status = readStatus(text);
+  const lineEnd = scanReason(buffer, start + STATUS_END) - start;
+  const fieldsAt = lineEnd + 2;
+  const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits);
+  const judged = judgeFields(text, fields);
+  const upgrade = readUpgrade(judged);
+  if (status === 101 && (!request.hasUpgrade || upgrade === undefined)) {
+    throw new FramingFault("bad_upgrade", "a switch of protocols that was not asked for");
+  }
+  return {
+    text,
+    fieldsAt,
+    fields,
+    version,
+    status,
+    reason: text.slice(STATUS_END + 1, lineEnd),
+    framing: decideFraming(judged, { status, version, method: request.method }),
+    keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
+    connectionTokens: judged.connectionTokens,
+    upgrade,
+    idleSeconds: judged.idleSeconds,
+  };
+}
+
+function readVersion(text: string): "1.1" | "1.0" {
+  if (text.startsWith("HTTP/1.1 ")) return "1.1";
+  if (text.startsWith("HTTP/1.0 ")) return "1.0";
+  throw new FramingFault("bad_start_line", "an answer that does not begin with HTTP/1.1 or HTTP/1.0");
+}
+
+function readStatus(text: string): number {
+  const digits = text.slice(STATUS_END - 3, STATUS_END);
+  if (!/^[1-5]\d\d$/.test(digits)) throw new FramingFault("bad_start_line", "a status that is none");
+  return Number(digits);
+}
+
+/** The reason and its blank may be missing (RFC 9112 §4). */
+function scanReason(buffer: Buffer, start: number): number {
+  if (buffer[start] === SPACE) {
+    let at = start + 1;
+    while (VALUE_BYTES[buffer[at] ?? 0] === 1) at += 1;
+    return expectLineEnd(buffer, at);
+  }
+  return expectLineEnd(buffer, start);
+}
+
+function expectLineEnd(buffer: Buffer, at: number): number {
+  if (buffer[at] === 0x0d && buffer[at + 1] === LF) return at;
+  if (buffer[at] === LF || buffer[at] === 0x0d) throw new FramingFault("bad_line_end", "a status line that ends badly");
+  throw new FramingFault("bad_start_line", "a character that no status line has");
+}
+
+/** RFC 9112 §6.3, in its order. */
+function decideFraming(
+  judged: JudgedFields,
+  { status, version, method }: { readonly status: number; readonly version: string; readonly method: string },
+): BodyFraming {
+  if (judged.isChunked && version === "1.0") {
+    throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");
+  }
+  if (method === "HEAD" || status < 200 || status === 204 || status === 304) return NO_BODY;
+  if (judged.isChunked) return CHUNKED_BODY;
+  if (judged.contentLength === undefined) return { kind: "until_close" };
+  return judged.contentLength === 0 ? NO_BODY : { kind: "length", length: judged.contentLength };
+}
