@@ -4,8 +4,11 @@ import { startCaptureListener } from "./capture/capture-listener.ts";
 import { createOriginalDestinationReader } from "./capture/original-destination.ts";
 import { isOwnInboundListener, isOwnOutboundListener } from "./capture/own-listeners.ts";
 import { drain } from "./drain.ts";
+import { createHttpContext } from "./http/http-context.ts";
 import { createInboundHandler } from "./inbound/inbound-handler.ts";
+import { InboundHttp } from "./inbound/inbound-http.ts";
 import { createOutboundHandler } from "./outbound/outbound-handler.ts";
+import { OutboundHttp } from "./outbound/outbound-http.ts";
 import { startWorkload, type Workload, type WorkloadDeps } from "./start-workload.ts";
 import { whenAborted } from "./when-aborted.ts";
 
@@ -30,12 +33,15 @@ export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promi
     const policy = watchInbound(workload);
     const first = await Promise.race([policy.first, whenAborted(ending)]);
     if (first === undefined) return;
-    const listeners = await listen(workload, policy.current);
+    const draining = new AbortController();
+    const listeners = await listen(workload, policy.current, draining.signal);
     workload.setReadiness(() => (ending.aborted ? "the proxy is draining" : undefined));
     deps.log.info({ component: "proxy", identity: deps.config.identity }, "the sidecar is ready");
     await whenAborted(ending);
     await listeners.inbound.stop();
     const { config, clock, log } = deps;
+    draining.abort();
+    listeners.closeIdle();
     await drain({ config: config.drain, registry: workload.registry, clock, log });
     await listeners.outbound.stop();
   } finally {
@@ -68,10 +74,20 @@ function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; c
 interface Listeners {
   readonly inbound: CaptureListener;
   readonly outbound: CaptureListener;
+  /** Closes the kept connections that wait for a request. */
+  closeIdle(): void;
 }
 
-async function listen(workload: Workload, inbound: () => Inbound): Promise<Listeners> {
-  const { clock, secureContexts, registry, pending, observer, destinations, dialer } = workload;
+async function listen(workload: Workload, inbound: () => Inbound, draining: AbortSignal): Promise<Listeners> {
+  const { clock, random, secureContexts, registry, pending, observer, destinations, dialer } = workload;
+  const { log, metrics, accessLog } = workload;
+  const context = createHttpContext({ clock, log, meters: metrics, accessLog, draining });
+  const inboundHttp = new InboundHttp({ context, random, connectTimeoutMs: LIMITS.connectTimeoutMs });
+  const outboundHttp = new OutboundHttp({
+    ...{ context, destinations, dialer, registry, secureContexts, random },
+    workload: () => inbound().workload,
+  });
+  secureContexts.subscribe(() => outboundHttp.pools.closeStale());
   const readOriginalDestination = createOriginalDestinationReader();
   const onInbound = createInboundHandler({
     clock,
@@ -80,11 +96,12 @@ async function listen(workload: Workload, inbound: () => Inbound): Promise<Liste
     registry,
     pending,
     observer,
+    http: inboundHttp,
     limits: LIMITS,
   });
   const onOutbound = createOutboundHandler({
     clock,
-    destinations,
+    http: outboundHttp,
     dialer,
     registry,
     observer,
@@ -99,7 +116,14 @@ async function listen(workload: Workload, inbound: () => Inbound): Promise<Liste
       onConnection: direction === "inbound" ? onInbound : onOutbound,
       onRefused: (refusal) => observer.refused(describeRefusal(direction, refusal)),
     });
-  return { outbound: await start(OUTBOUND_PORT, "outbound"), inbound: await start(INBOUND_PORT, "inbound") };
+  return {
+    outbound: await start(OUTBOUND_PORT, "outbound"),
+    inbound: await start(INBOUND_PORT, "inbound"),
+    closeIdle: () => {
+      inboundHttp.closeIdle();
+      outboundHttp.pools.closeIdle();
+    },
+  };
 }
 
 function describeRefusal(direction: "inbound" | "outbound", { reason, peer, destination }: CaptureRefusal) {

@@ -14,6 +14,8 @@ import { createDestinationCache, type DestinationCache } from "./outbound/destin
 import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
+import type { AccessLog } from "./telemetry/request-meter.ts";
+import { startAccessLog } from "./telemetry/start-access-log.ts";
 import type { DiscoveryClient } from "./tls/discovery-client.ts";
 import type { SecureContextSource } from "./tls/secure-context-source.ts";
 import type { SvidManager } from "./tls/svid-manager.ts";
@@ -37,6 +39,8 @@ export interface Workload extends WorkloadDeps {
   readonly pending: PendingHandshakes;
   readonly observer: ConnectionObserver;
   readonly metrics: ScrapedMetrics;
+  /** `undefined`: off. */
+  readonly accessLog: AccessLog | undefined;
   /** What the role itself still lacks before it can work; `undefined`: nothing. The certificate is asked for besides. */
   setReadiness(fault: () => string | undefined): void;
   /** A container of the pod has asked the proxy to end (`/quitquitquit`) or to drain (`/drain`). */
@@ -63,6 +67,7 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
     destinations,
     registry,
     metrics,
+    accessLog: core.accessLog,
     dialer: core.dialer,
     pending: core.pending,
     observer: core.observer,
@@ -75,6 +80,7 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
       destinations.close();
       tls.close();
       await Promise.all(servers.map((server) => server.stop()));
+      await core.accessLog?.close();
     },
   };
 }
@@ -97,7 +103,12 @@ async function startCore(deps: WorkloadDeps) {
       pendingHandshakes: () => pending.size,
     },
   });
-  const observer = observeConnections({ log, metrics, clock, identity: () => source.current()?.identity });
+  const file = config.accessLogFile;
+  const accessLog = file === undefined ? undefined : startAccessLog({ file, clock, log, metrics });
+  const observer = observeConnections({
+    ...{ log, metrics, clock, accessLog },
+    identity: () => source.current()?.identity,
+  });
   const registry: ConnectionRegistry = createConnectionRegistry({
     revalidate: (connection) => decideRevalidation(connection, source.current()),
     onCut: observer.cut,
@@ -108,7 +119,7 @@ async function startCore(deps: WorkloadDeps) {
     onChange: () => registry.revalidate(),
   });
   const dialer = createDialer({ secureContexts: source, clock, random });
-  return { tls, pending, metrics, observer, registry, destinations, dialer };
+  return { tls, pending, metrics, accessLog, observer, registry, destinations, dialer };
 }
 
 function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () => string | undefined): Readiness {

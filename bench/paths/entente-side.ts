@@ -5,11 +5,14 @@ import type { CapturedConnection } from "../../proxy/capture/capture-listener.ts
 import { createConnectionRegistry } from "../../proxy/connections/connection-registry.ts";
 import { decideRevalidation } from "../../proxy/connections/decide-revalidation.ts";
 import { observeConnections } from "../../proxy/connections/observe-connections.ts";
+import { createHttpContext } from "../../proxy/http/http-context.ts";
 import { createInboundHandler } from "../../proxy/inbound/inbound-handler.ts";
+import { InboundHttp } from "../../proxy/inbound/inbound-http.ts";
 import { createPendingHandshakes } from "../../proxy/inbound/pending-handshakes.ts";
 import { createDestinationCache } from "../../proxy/outbound/destination-cache.ts";
 import { createDialer } from "../../proxy/outbound/dial-destination.ts";
 import { createOutboundHandler } from "../../proxy/outbound/outbound-handler.ts";
+import { OutboundHttp } from "../../proxy/outbound/outbound-http.ts";
 import { createProxyMetrics } from "../../proxy/telemetry/proxy-metrics.ts";
 import type { SecureContextSource } from "../../proxy/tls/secure-context-source.ts";
 import type { SideJob } from "./side-job.ts";
@@ -35,12 +38,14 @@ export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedC
     onCut: observer.cut,
   });
   const common = { clock, registry, observer };
+  const context = createHttpContext({ clock, log, meters: metrics });
   if (job.side === "server") {
     return createInboundHandler({
       ...common,
       secureContexts,
       inbound: inboundOf(job),
       pending: createPendingHandshakes(1024),
+      http: new InboundHttp({ context, random: Math.random, connectTimeoutMs: LIMITS.connectTimeoutMs }),
       limits: LIMITS,
     });
   }
@@ -52,11 +57,16 @@ export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedC
       return { close: () => undefined };
     },
   });
+  const dialer = createDialer({ secureContexts, clock, random: Math.random });
+  const workload = () => workloadOf("client");
   return createOutboundHandler({
     ...common,
-    destinations,
-    dialer: createDialer({ secureContexts, clock, random: Math.random }),
-    workload: () => workloadOf("client"),
+    http: new OutboundHttp({
+      ...{ context, destinations, dialer, registry, secureContexts, workload },
+      random: Math.random,
+    }),
+    dialer,
+    workload,
     halfOpenIdleMs: LIMITS.halfOpenIdleMs,
   });
 }

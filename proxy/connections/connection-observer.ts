@@ -9,7 +9,11 @@ export interface ConnectionObserver {
   /** A client said nothing and the application had to be opened for it, without knowing what it speaks. */
   detectionTimedOut(port: number): void;
   cut(connection: OpenConnection, reason: CutReason): void;
+  /** A request was not HTTP/1.1 as it must be, and has been answered or cut off. */
+  malformed(request: MalformedRequest): void;
 }
+
+export interface MalformedRequest extends Omit<RefusedConnection, "stage"> {}
 
 export interface OpenConnectionObserver {
   closed(end: RelayEnd): void;

@@ -3,14 +3,28 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate.ts";
 import { parseSpiffeId, parseTrustDomain, type SpiffeId } from "../../mesh/identity/spiffe-id.ts";
-import type { Destination, Endpoint, Inbound, ServerMode, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type {
+  DeclaredProtocol,
+  Destination,
+  Endpoint,
+  Inbound,
+  MeshDestination,
+  ServerMode,
+  WorkloadInfo,
+} from "../../mesh/policy/types.ts";
+import { RecordingLogger } from "../../mesh/recording-logger.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
+import { createHttpContext, type HttpContext } from "../http/http-context.ts";
+import type { HttpTimeLimits } from "../http/http-limits.ts";
 import { createInboundHandler, type InboundLimits } from "../inbound/inbound-handler.ts";
+import { InboundHttp } from "../inbound/inbound-http.ts";
 import { createPendingHandshakes } from "../inbound/pending-handshakes.ts";
 import { createDestinationCache } from "../outbound/destination-cache.ts";
 import { createDialer } from "../outbound/dial-destination.ts";
 import { createOutboundHandler } from "../outbound/outbound-handler.ts";
+import { OutboundHttp } from "../outbound/outbound-http.ts";
+import type { AccessLogEntry, CountedRequest } from "../telemetry/request-meter.ts";
 import { createSecureContextSource, type SecureContextSource } from "../tls/secure-context-source.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connection-observer.ts";
 import { type ConnectionRegistry, createConnectionRegistry } from "./connection-registry.ts";
@@ -100,6 +114,8 @@ function portOf(server: Server): number {
 export interface Recorder extends ConnectionObserver {
   readonly refusals: readonly RefusedConnection[];
   readonly cuts: readonly string[];
+  /** Why requests were not HTTP/1.1. */
+  readonly faults: readonly string[];
   readonly silences: number;
   nextRefusal(): Promise<RefusedConnection>;
 }
@@ -108,11 +124,13 @@ export interface Recorder extends ConnectionObserver {
 export function createRecorder(): Recorder {
   const refusals: RefusedConnection[] = [];
   const cuts: string[] = [];
+  const faults: string[] = [];
   const waiting = new Set<(refusal: RefusedConnection) => void>();
   let silences = 0;
   return {
     refusals,
     cuts,
+    faults,
     get silences() {
       return silences;
     },
@@ -126,6 +144,7 @@ export function createRecorder(): Recorder {
       silences += 1;
     },
     cut: (_connection, reason) => void cuts.push(reason),
+    malformed: ({ reason }) => void faults.push(reason),
     nextRefusal: () => {
       const [first] = refusals;
       return first === undefined ? new Promise((resolve) => waiting.add(resolve)) : Promise.resolve(first);
@@ -139,6 +158,7 @@ export interface InboundSide {
   readonly registry: ConnectionRegistry;
   readonly recorder: Recorder;
   readonly pending: { readonly size: number };
+  readonly http: HttpSide;
   setMode(mode: ServerMode): void;
 }
 
@@ -148,6 +168,36 @@ export interface InboundSideOptions {
   readonly secureContexts?: SecureContextSource;
   readonly limits?: Partial<InboundLimits>;
   readonly pendingLimit?: number;
+  /** What the application's port is declared to carry. */
+  readonly protocol?: DeclaredProtocol;
+  readonly http?: HttpSideOptions;
+}
+
+export interface HttpSideOptions {
+  readonly limits?: Partial<HttpTimeLimits>;
+}
+
+/** What a side counts and logs of its requests. */
+export interface HttpSide {
+  readonly context: HttpContext;
+  readonly counted: readonly CountedRequest[];
+  readonly logged: readonly AccessLogEntry[];
+  readonly draining: AbortController;
+}
+
+function httpOf(options: HttpSideOptions = {}): HttpSide {
+  const counted: CountedRequest[] = [];
+  const logged: AccessLogEntry[] = [];
+  const draining = new AbortController();
+  const context = createHttpContext({
+    clock: systemClock,
+    log: new RecordingLogger(),
+    meters: { requestMeter: () => ({ count: (request) => void counted.push({ ...request }) }) },
+    accessLog: { write: (entry) => void logged.push(entry) },
+    draining: draining.signal,
+    limits: options.limits ?? {},
+  });
+  return { context, counted, logged, draining };
 }
 
 /** An inbound side in front of an application on loopback. */
@@ -160,8 +210,19 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   const inbound = (): Inbound => ({
     workload: WORKLOAD,
     defaultMode: { mode, rule: `PeerAuthentication/${mode.toLowerCase()}.ns2` },
-    ports: [],
+    ports:
+      options.protocol === undefined
+        ? []
+        : [
+            {
+              port: options.applicationPort,
+              mode: { mode, rule: "PeerAuthentication/port.ns2" },
+              protocol: options.protocol,
+              service: undefined,
+            },
+          ],
   });
+  const http = httpOf(options.http);
   const handle = createInboundHandler({
     clock: systemClock,
     secureContexts,
@@ -169,6 +230,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     registry,
     pending,
     observer: recorder,
+    http: new InboundHttp({ context: http.context, random: Math.random, connectTimeoutMs: 2000 }),
     limits: {
       handshakeTimeoutMs: 5000,
       silenceMs: 50,
@@ -182,13 +244,14 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     mode = next;
     registry.revalidate();
   };
-  return { port, registry, recorder, pending, setMode };
+  return { port, registry, recorder, pending, http, setMode };
 }
 
 export interface OutboundSide {
   readonly port: number;
   readonly registry: ConnectionRegistry;
   readonly recorder: Recorder;
+  readonly http: HttpSide;
   setDestination(destination: Destination): void;
 }
 
@@ -198,6 +261,7 @@ export interface OutboundSideOptions {
   readonly resolveTimeoutMs?: number;
   /** The original destination's port, for pass-through. @default 1 */
   readonly originalPort?: number;
+  readonly http?: HttpSideOptions;
 }
 
 /** An outbound side of which every connection goes to one destination. */
@@ -217,20 +281,27 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
     onChange: () => registry.revalidate(),
   });
   cleanup.add(() => destinations.close());
+  const http = httpOf(options.http);
+  const dialer = createDialer({ secureContexts, clock: systemClock, random: () => 0, connectTimeoutMs: 500 });
+  const workload = () => undefined;
   const handle = createOutboundHandler({
     clock: systemClock,
-    destinations,
-    dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0, connectTimeoutMs: 500 }),
+    http: new OutboundHttp({
+      ...{ destinations, dialer, registry, secureContexts, workload },
+      context: http.context,
+      random: () => 0,
+    }),
+    dialer,
     registry,
     observer: recorder,
-    workload: () => undefined,
+    workload,
     halfOpenIdleMs: 60_000,
   });
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
   const setDestination = (destination: Destination): void => {
     for (const listener of listeners) listener(destination);
   };
-  return { port, registry, recorder, setDestination };
+  return { port, registry, recorder, http, setDestination };
 }
 
 function registryOf(secureContexts: SecureContextSource, recorder: Recorder): ConnectionRegistry {
@@ -260,8 +331,12 @@ async function listenCaptured(
 /** A destination `world.ns2:8080` whose endpoints are these ports of loopback. */
 export function meshDestination(
   ports: readonly number[],
-  options: { readonly mutualTls?: boolean; readonly identities?: readonly SpiffeId[] } = {},
-): Extract<Destination, { kind: "mesh" }> {
+  options: {
+    readonly mutualTls?: boolean;
+    readonly identities?: readonly SpiffeId[];
+    readonly overrides?: Partial<MeshDestination>;
+  } = {},
+): MeshDestination {
   const endpoints = ports.map(
     (port): Endpoint => ({ ip: "127.0.0.1", port, mutualTls: options.mutualTls ?? true, workload: WORKLOAD }),
   );
@@ -276,6 +351,8 @@ export function meshDestination(
     tlsRule: "DestinationRule/enable-mtls.default",
     endpoints,
     service: undefined,
+    routes: [],
+    ...options.overrides,
   };
 }
 

@@ -63,6 +63,12 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
         );
       }
     },
+    malformed({ direction, reason, message, client, destination }) {
+      const permit = limit(`malformed ${direction} ${reason}`);
+      if (!permit.isGranted) return;
+      const fields = { component: direction, code: reason, client, destination, heldBack: permit.heldBack };
+      log.warn(fields, `a malformed request: ${message}`);
+    },
     cut(connection, reason) {
       log.warn({ ...fieldsOf(connection), code: reason }, "an open connection was cut");
     },

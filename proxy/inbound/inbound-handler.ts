@@ -1,15 +1,19 @@
 import type { Socket } from "node:net";
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import { connectTcp } from "../connections/connect-tcp.ts";
+import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
-import { abortSocket, relay } from "../connections/relay.ts";
+import { abortSocket, type Relay, relay } from "../connections/relay.ts";
+import { decideCarriage } from "../http/decide-carriage.ts";
+import { detectProtocol } from "../http/detect-protocol.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
-import { awaitFirstSpeaker } from "./await-first-speaker.ts";
+import { connectApplication } from "./connect-application.ts";
 import { decideInboundAction } from "./decide-inbound-action.ts";
+import type { InboundHttp } from "./inbound-http.ts";
 import type { PendingHandshakes } from "./pending-handshakes.ts";
 import { type ClientKind, sniffClient } from "./sniff-client.ts";
 import { terminateTls } from "./terminate-tls.ts";
@@ -22,6 +26,7 @@ export interface InboundOptions {
   readonly registry: ConnectionRegistry;
   readonly pending: PendingHandshakes;
   readonly observer: ConnectionObserver;
+  readonly http: InboundHttp;
   readonly limits: InboundLimits;
 }
 
@@ -34,12 +39,17 @@ export interface InboundLimits {
   readonly halfOpenIdleMs: number;
 }
 
-/** Both ends are ready, and nothing but what the policy allows will pass between them. */
+/** A client that the policy lets through. */
 interface Admitted {
   readonly kind: "admitted";
   readonly client: Socket;
-  readonly application: Socket;
   readonly peer: VerifiedPeer | undefined;
+  /** The identity that was shown to the peer. */
+  readonly own: SpiffeId | undefined;
+  /** Opened already, for a silent client; what it has said, if anything, waits on it. */
+  readonly application: Socket | undefined;
+  /** What the handshake told of the inside. */
+  readonly alpn: string | undefined;
 }
 
 interface Refused {
@@ -50,13 +60,12 @@ interface Refused {
 }
 
 interface Arrival extends CapturedConnection {
+  /** `ip:port`. */
+  readonly client: string;
   readonly options: InboundOptions;
   readonly decision: ServerModeDecision;
   readonly port: InboundPort | undefined;
 }
-
-/** The source address of deliveries: iptables lets it pass uncaptured (Istio's convention since 1.10). */
-const DELIVERY_SOURCE = { ipv4: "127.0.0.6", ipv6: "::6" } as const;
 
 /** Takes connections that were sent to this pod: lets them through to the application, or resets them and says why. */
 export function createInboundHandler(options: InboundOptions): (connection: CapturedConnection) => void {
@@ -66,18 +75,24 @@ export function createInboundHandler(options: InboundOptions): (connection: Capt
 async function handleInbound(connection: CapturedConnection, options: InboundOptions): Promise<void> {
   const { socket, destination } = connection;
   const port = options.inbound().ports.find((candidate) => candidate.port === destination.port);
-  const arrival: Arrival = { ...connection, options, port, decision: modeOf(options.inbound(), destination.port) };
   const client = `${socket.remoteAddress}:${socket.remotePort}`;
-
-  const outcome = await admitWithin(arrival);
-  if (outcome.kind === "refused") {
+  const arrival: Arrival = {
+    ...connection,
+    client,
+    options,
+    port,
+    decision: modeOf(options.inbound(), destination.port),
+  };
+  const refuse = ({ stage, reason, message }: Refused): void => {
     abortSocket(socket);
-    const { stage, reason, message } = outcome;
     const target = `${destination.ip}:${destination.port}`;
     options.observer.refused({ direction: "inbound", stage, reason, message, client, destination: target });
-    return;
-  }
-  carry(outcome, arrival, client);
+  };
+
+  const outcome = await admitWithin(arrival);
+  if (outcome.kind === "refused") return refuse(outcome);
+  const served = await serve(outcome, arrival);
+  if (served !== undefined) refuse(served);
 }
 
 /** Runs the admission under its time limit and under the cap on connections that have proved nothing. */
@@ -102,7 +117,7 @@ async function admitWithin(arrival: Arrival): Promise<Admitted | Refused> {
   timer.cancel();
   entry.done();
   if (cause === undefined) return outcome;
-  if (outcome.kind === "admitted") abortSocket(outcome.application);
+  if (outcome.kind === "admitted" && outcome.application !== undefined) abortSocket(outcome.application);
   return cause;
 }
 
@@ -110,7 +125,7 @@ async function admit(arrival: Arrival, onProved: () => void): Promise<Admitted |
   const { socket, options, decision } = arrival;
   if (decision.mode === "DISABLE") {
     onProved();
-    return await openApplication(arrival, socket, undefined);
+    return admitPlaintext(socket, undefined);
   }
   const client = await sniffClient(socket, {
     clock: options.clock,
@@ -127,7 +142,7 @@ async function act(arrival: Arrival, client: ClientKind, onProved: () => void): 
       return refuseClient(arrival, action.reason);
     case "forward":
       onProved();
-      return await openApplication(arrival, arrival.socket, undefined);
+      return admitPlaintext(arrival.socket, undefined);
     case "terminate":
       return await admitMutualTls(arrival, onProved);
     case "await_first_speaker":
@@ -154,7 +169,13 @@ async function admitMutualTls(arrival: Arrival, onProved: () => void): Promise<A
   });
   if (result.kind === "failed") return refused("handshake", result.reason, result.message);
   onProved();
-  return await openApplication(arrival, result.socket, result.peer);
+  const { socket: client, peer } = result;
+  const alpn = typeof client.alpnProtocol === "string" ? client.alpnProtocol : undefined;
+  return { kind: "admitted", client, peer, own: material.identity, application: undefined, alpn };
+}
+
+function admitPlaintext(client: Socket, application: Socket | undefined): Admitted {
+  return { kind: "admitted", client, peer: undefined, own: undefined, application, alpn: undefined };
 }
 
 /**
@@ -164,39 +185,103 @@ async function admitMutualTls(arrival: Arrival, onProved: () => void): Promise<A
 async function letFirstSpeakerDecide(arrival: Arrival, onProved: () => void): Promise<Admitted | Refused> {
   const { socket, options, decision } = arrival;
   options.observer.detectionTimedOut(arrival.destination.port);
-  const opened = await openApplication(arrival, socket, undefined);
-  if (opened.kind === "refused") return opened;
+  const application = await openApplication(arrival);
+  if (application.kind === "refused") return application;
   onProved();
-  const speaker = await awaitFirstSpeaker(opened.application, (signal) =>
+  const speaker = await awaitFirstSpeaker(application.socket, (signal) =>
     sniffClient(socket, { clock: options.clock, silenceMs: undefined, needsAlpn: true, signal }),
   );
+  const opened = admitPlaintext(socket, application.socket);
   if (speaker === "application") return opened;
   if (decideInboundAction(decision.mode, speaker).kind === "forward") return opened;
-  opened.application.destroy();
+  application.socket.destroy();
   return await act(arrival, speaker, onProved);
 }
 
-async function openApplication(
-  arrival: Arrival,
-  client: Socket,
-  peer: VerifiedPeer | undefined,
-): Promise<Admitted | Refused> {
-  const { destination, options } = arrival;
-  const result = await connectTcp(destination, {
-    clock: options.clock,
-    timeoutMs: options.limits.connectTimeoutMs,
-    localAddress: destination.ip.includes(":") ? DELIVERY_SOURCE.ipv6 : DELIVERY_SOURCE.ipv4,
-  });
-  if (result.kind === "failed") return refused("application", "connect_failed", result.message);
-  return { kind: "admitted", client, application: result.socket, peer };
+type OpenedApplication = { readonly kind: "socket"; readonly socket: Socket };
+
+async function openApplication({ destination, options }: Arrival): Promise<OpenedApplication | Refused> {
+  const { clock, limits } = options;
+  const result = await connectApplication(destination, { clock, timeoutMs: limits.connectTimeoutMs });
+  return result.kind === "failed" ? refused("application", "connect_failed", result.message) : result;
 }
 
-function carry(admitted: Admitted, arrival: Arrival, client: string): void {
-  const { options, destination, decision, port } = arrival;
-  const { application, peer } = admitted;
-  const { clock } = options;
-  const { halfOpenIdleMs } = options.limits;
+/** Carries what an admitted client sends, as HTTP where it is known to be, as a stream otherwise. */
+async function serve(admitted: Admitted, arrival: Arrival): Promise<Refused | undefined> {
+  const declared = decideCarriage(arrival.port?.protocol, admitted.alpn);
+  if (declared === "http" && admitted.application === undefined) {
+    serveHttp(admitted, arrival);
+    return undefined;
+  }
+  const opened: OpenedApplication | Refused =
+    admitted.application === undefined
+      ? await openApplication(arrival)
+      : { kind: "socket", socket: admitted.application };
+  if (opened.kind === "refused") return opened;
+  if (declared === "stream") return carryStream(admitted, arrival, opened.socket);
+  const detected = await detectProtocol(admitted.client, opened.socket, arrival.options.clock);
+  switch (detected.kind) {
+    case "http":
+      arrival.options.http.adopt(opened.socket, arrival.destination);
+      serveHttp(admitted, arrival);
+      return undefined;
+    case "stream":
+      if (detected.early.length > 0) opened.socket.write(detected.early);
+      return carryStream(admitted, arrival, opened.socket);
+    case "undecided":
+      abortSocket(opened.socket);
+      return refused("handshake", "protocol_undecided", undecidedMessage(arrival.destination.port));
+    case "gone":
+      abortSocket(opened.socket);
+      abortSocket(admitted.client);
+      return undefined;
+  }
+}
+
+function undecidedMessage(port: number): string {
+  return `a client of port ${port} began like HTTP and did not go on; name its Service port "tcp-…" if it is none`;
+}
+
+function serveHttp(admitted: Admitted, arrival: Arrival): void {
+  const { options, destination, port, client } = arrival;
+  const { workload } = options.inbound();
+  const connection = options.http.serve({
+    socket: admitted.client,
+    client,
+    destination,
+    peer: admitted.peer,
+    own: admitted.own,
+    workload,
+    service: port?.service,
+    onFault: ({ code, message }) => {
+      const target = `${destination.ip}:${destination.port}`;
+      options.observer.malformed({ direction: "inbound", reason: code, message, client, destination: target });
+    },
+    onHttp2: () => void carryHttp2(admitted, arrival),
+  });
+  register(admitted, arrival, connection);
+}
+
+async function carryHttp2(admitted: Admitted, arrival: Arrival): Promise<void> {
+  const opened = await openApplication(arrival);
+  if (opened.kind === "socket") return void carryStream(admitted, arrival, opened.socket);
+  abortSocket(admitted.client);
+}
+
+function carryStream(admitted: Admitted, arrival: Arrival, application: Socket): undefined {
+  const { clock, limits, observer } = arrival.options;
+  const { halfOpenIdleMs } = limits;
   const carried = relay({ downstream: admitted.client, upstream: application }, { clock, halfOpenIdleMs });
+  const connection = register(admitted, arrival, carried, application);
+  const { workload } = arrival.options.inbound();
+  const parties = { source: undefined, destination: workload, service: arrival.port?.service };
+  const opened = observer.opened(connection, parties);
+  void carried.ended.then((end) => opened.closed(end));
+}
+
+function register(admitted: Admitted, arrival: Arrival, carried: Relay, application?: Socket): OpenConnection {
+  const { options, destination, decision, port, client } = arrival;
+  const { peer } = admitted;
   const connection: OpenConnection = {
     direction: "inbound",
     client,
@@ -205,19 +290,16 @@ function carry(admitted: Admitted, arrival: Arrival, client: string): void {
     host: port?.service?.host ?? "",
     peer,
     rule: decision.rule,
-    openedAtMs: clock.now(),
+    openedAtMs: options.clock.now(),
     relay: carried,
     isAllowed: () => peer !== undefined || modeOf(options.inbound(), destination.port).mode !== "STRICT",
-    bytes: () => ({ received: application.bytesWritten, sent: application.bytesRead }),
+    bytes: () =>
+      application === undefined
+        ? { received: admitted.client.bytesRead, sent: admitted.client.bytesWritten }
+        : { received: application.bytesWritten, sent: application.bytesRead },
   };
-  const { workload } = options.inbound();
-  const observer = options.observer.opened(connection, {
-    source: undefined,
-    destination: workload,
-    service: port?.service,
-  });
-  void carried.ended.then((end) => observer.closed(end));
   options.registry.add(connection);
+  return connection;
 }
 
 function modeOf(inbound: Inbound, port: number): ServerModeDecision {

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../mesh/runtime.ts";
-import { offersIstioAlpn, readAlpnProtocols, readFirstBytes } from "./first-bytes.ts";
+import { peekBytes } from "../connections/peek-bytes.ts";
+import { type FirstBytes, offersIstioAlpn, readAlpnProtocols, readFirstBytes } from "./first-bytes.ts";
 
 /** What kind of client is at the other end. */
 export type ClientKind =
@@ -29,16 +30,34 @@ export interface SniffOptions {
  * Never waits longer than the caller allows: a caller that gives up destroys the socket, which ends this with `gone`.
  */
 export async function sniffClient(socket: Socket, options: SniffOptions): Promise<ClientKind> {
-  const seen = await collectFirstBytes(socket, options);
+  const peeked = await peekBytes(socket, judgeFirstBytes, options);
+  switch (peeked.kind) {
+    case "silent":
+      return peeked;
+    case "gone":
+    case "ended":
+    case "undecided":
+      return { kind: "gone" };
+    case "judged":
+      return await tellClient(peeked.verdict, options);
+  }
+}
+
+type Judged = Exclude<FirstBytes, { kind: "more" }>;
+
+function judgeFirstBytes(bytes: Buffer): Judged | undefined {
+  const seen = readFirstBytes(bytes);
+  return seen.kind === "more" ? undefined : seen;
+}
+
+async function tellClient(seen: Judged, { needsAlpn }: SniffOptions): Promise<ClientKind> {
   switch (seen.kind) {
     case "plaintext":
-    case "silent":
-    case "gone":
       return seen;
     case "malformed":
       return { kind: "unclear", message: seen.message };
     case "tls":
-      return options.needsAlpn ? await tellTlsClient(seen.record) : { kind: "other_tls" };
+      return needsAlpn ? await tellTlsClient(seen.record) : { kind: "other_tls" };
   }
 }
 
@@ -46,52 +65,4 @@ async function tellTlsClient(record: Buffer): Promise<ClientKind> {
   const protocols = await readAlpnProtocols(record);
   if (protocols === undefined) return { kind: "unclear", message: "a ClientHello that cannot be read in one record" };
   return offersIstioAlpn(protocols) ? { kind: "mesh_tls" } : { kind: "other_tls" };
-}
-
-type Seen =
-  | Exclude<ReturnType<typeof readFirstBytes>, { kind: "more" }>
-  | { readonly kind: "silent" }
-  | { readonly kind: "gone" };
-
-function collectFirstBytes(socket: Socket, options: SniffOptions): Promise<Seen> {
-  return new Promise((resolve) => {
-    let bytes: Buffer = Buffer.alloc(0);
-    const silence =
-      options.silenceMs === undefined
-        ? undefined
-        : options.clock.setTimeout(() => finish({ kind: "silent" }), options.silenceMs);
-
-    const finish = (seen: Seen): void => {
-      silence?.cancel();
-      options.signal?.removeEventListener("abort", onAbort);
-      socket.off("readable", onReadable);
-      socket.off("end", onGone);
-      socket.off("close", onGone);
-      if (bytes.length > 0 && seen.kind !== "gone") socket.unshift(bytes);
-      resolve(seen);
-    };
-    const onGone = (): void => finish({ kind: "gone" });
-    const onAbort = (): void => finish({ kind: "silent" });
-    const onReadable = (): void => {
-      for (let chunk = readChunk(socket); chunk !== undefined; chunk = readChunk(socket)) {
-        silence?.cancel();
-        bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-        const seen = readFirstBytes(bytes);
-        if (seen.kind === "more") continue;
-        finish(seen);
-        return;
-      }
-    };
-
-    socket.on("readable", onReadable);
-    socket.on("end", onGone);
-    socket.on("close", onGone);
-    options.signal?.addEventListener("abort", onAbort, { once: true });
-    if (socket.destroyed) onGone();
-  });
-}
-
-function readChunk(socket: Socket): Buffer | undefined {
-  const chunk: unknown = socket.read();
-  return Buffer.isBuffer(chunk) && chunk.length > 0 ? chunk : undefined;
 }

@@ -30,7 +30,7 @@ export async function terminateTls(socket: Socket, options: TerminateOptions): P
 
 /** Tokens that Istio's clients offer, in the order in which we take them. `istio-peer-exchange` is not among them:
  * whoever negotiates it must then exchange metadata, which we do not. */
-const ISTIO_CHOICES = ["istio", "istio-http/1.1", "istio-h2", "istio-http/1.0"] as const;
+const ISTIO_CHOICES = ["istio-http/1.1", "istio-h2", "istio-http/1.0", "istio"] as const;
 
 /**
  * The answer to the client's ALPN offer (RFC 7301). Must not throw: an exception in this callback ends the process

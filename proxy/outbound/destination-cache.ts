@@ -92,7 +92,7 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
 
   return {
     async acquire(target) {
-      const key = keyOf(target);
+      const key = keyOfTarget(target);
       const entry = entries.get(key) ?? open(key, target);
       entry.idle?.cancel();
       entry.leases += 1;
@@ -150,6 +150,7 @@ function makeRoom(entries: ReadonlyMap<string, Entry>, limit: number, drop: (ent
   }
 }
 
-function keyOf(target: DestinationTarget): string {
+/** One name for each target. */
+export function keyOfTarget(target: DestinationTarget): string {
   return target.kind === "address" ? `${target.ip}|${target.port}` : `${target.host}|${target.port}|${target.subset}`;
 }

@@ -34,6 +34,17 @@ export interface DialFailure {
   readonly message: string;
 }
 
+/** One endpoint of a destination, dialled for what is known of its protocol. */
+export interface EndpointDial {
+  readonly destination: MeshDestination;
+  readonly endpoint: Endpoint;
+  /** Offered in the handshake; Istio's servers tell by it what is inside. */
+  readonly alpnProtocols: readonly string[];
+  /** Whether another endpoint is left to try, so that this one gets less time. */
+  readonly isLast: boolean;
+  readonly signal: AbortSignal;
+}
+
 export interface Dialer {
   /** Dials a destination; `fallback` is the original address, for a pass-through destination. */
   dial(
@@ -41,6 +52,8 @@ export interface Dialer {
     fallback: Address | undefined,
     signal: AbortSignal,
   ): Promise<DialedConnection | DialFailure>;
+  /** Dials one endpoint, once. */
+  dialEndpoint(dial: EndpointDial): Promise<DialedConnection | DialFailure>;
 }
 
 export interface DialerOptions {
@@ -83,6 +96,7 @@ export function createDialer(options: DialerOptions): Dialer {
           return await dialMesh(destination, settings, signal);
       }
     },
+    dialEndpoint: (dial) => dialEndpoint(dial, settings),
   };
 }
 
@@ -111,27 +125,21 @@ async function dialMesh(
   const order = shuffle(destination.endpoints, settings.random).slice(0, settings.attempts);
   let failure = failed("no_healthy_endpoint", `${destination.host}:${destination.port} has no ready endpoint`);
   for (const [index, endpoint] of order.entries()) {
-    const timeoutMs = index === order.length - 1 ? settings.lastConnectTimeoutMs : settings.connectTimeoutMs;
-    const dialed = await dialEndpoint(endpoint, { destination, timeoutMs, settings, signal });
+    const isLast = index === order.length - 1;
+    const dialed = await dialEndpoint({ destination, endpoint, alpnProtocols: STREAM_ALPN, isLast, signal }, settings);
     if (dialed.kind === "connected" || signal.aborted) return dialed;
     failure = dialed;
   }
   return failure;
 }
 
-interface EndpointAttempt {
-  readonly destination: MeshDestination;
-  readonly timeoutMs: number;
-  readonly settings: Settings;
-  readonly signal: AbortSignal;
+function dialEndpoint(dial: EndpointDial, settings: Settings): Promise<DialedConnection | DialFailure> {
+  return dial.endpoint.mutualTls ? dialMutualTls(dial, settings) : dialPlaintext(dial, settings);
 }
 
-function dialEndpoint(endpoint: Endpoint, attempt: EndpointAttempt): Promise<DialedConnection | DialFailure> {
-  return endpoint.mutualTls ? dialMutualTls(endpoint, attempt) : dialPlaintext(endpoint, attempt);
-}
-
-async function dialPlaintext(endpoint: Endpoint, attempt: EndpointAttempt): Promise<DialedConnection | DialFailure> {
-  const connected = await connectEndpoint(endpoint, attempt);
+async function dialPlaintext(dial: EndpointDial, settings: Settings): Promise<DialedConnection | DialFailure> {
+  const { endpoint } = dial;
+  const connected = await connectEndpoint(dial, settings);
   if (connected.kind === "failed") return connected;
   return {
     kind: "connected",
@@ -143,13 +151,13 @@ async function dialPlaintext(endpoint: Endpoint, attempt: EndpointAttempt): Prom
   };
 }
 
-async function dialMutualTls(endpoint: Endpoint, attempt: EndpointAttempt): Promise<DialedConnection | DialFailure> {
-  const { settings, destination, signal } = attempt;
+async function dialMutualTls(dial: EndpointDial, settings: Settings): Promise<DialedConnection | DialFailure> {
+  const { destination, endpoint, signal } = dial;
   const material = settings.secureContexts.current();
   if (material === undefined) {
     return failed("no_svid", `${destination.host} wants mutual TLS and this workload has no valid certificate`);
   }
-  const connected = await connectEndpoint(endpoint, attempt);
+  const connected = await connectEndpoint(dial, settings);
   if (connected.kind === "failed") return connected;
   const cancel = (): void => abortSocket(connected.socket);
   signal.addEventListener("abort", cancel, { once: true });
@@ -159,7 +167,7 @@ async function dialMutualTls(endpoint: Endpoint, attempt: EndpointAttempt): Prom
     material,
     sni: destination.sni,
     expected: destination.identities,
-    alpnProtocols: STREAM_ALPN,
+    alpnProtocols: dial.alpnProtocols,
   });
   signal.removeEventListener("abort", cancel);
   if (result.kind === "failed") {
@@ -172,10 +180,10 @@ async function dialMutualTls(endpoint: Endpoint, attempt: EndpointAttempt): Prom
 }
 
 async function connectEndpoint(
-  endpoint: Endpoint,
-  attempt: EndpointAttempt,
+  { endpoint, isLast, signal }: EndpointDial,
+  settings: Settings,
 ): Promise<{ readonly kind: "socket"; readonly socket: Socket } | DialFailure> {
-  const { settings, timeoutMs, signal } = attempt;
+  const timeoutMs = isLast ? settings.lastConnectTimeoutMs : settings.connectTimeoutMs;
   const connected = await connectTcp(endpoint, { timeoutMs, clock: settings.clock, signal });
   return connected.kind === "failed" ? failed("connect_failed", connected.message) : connected;
 }

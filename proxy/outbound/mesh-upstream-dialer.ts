@@ -1,9 +1,8 @@
-import type { Socket } from "node:net";
 import type { HostTarget, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
-import { abortSocket, type Relay } from "../connections/relay.ts";
+import { relayOfSocket } from "../connections/socket-relay.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../gateway/upstream-dialer.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
@@ -60,7 +59,7 @@ function register({ target, lease, dialed, options }: Registered): void {
   const { socket } = dialed;
   const resolved = lease.current();
   const mesh = resolved.kind === "mesh" ? resolved : undefined;
-  const relay = relayOf(socket);
+  const relay = relayOfSocket(socket);
   const connection: OpenConnection = {
     direction: "outbound",
     client: "gateway",
@@ -84,17 +83,4 @@ function register({ target, lease, dialed, options }: Registered): void {
     observer.closed(end);
   });
   options.registry.add(connection);
-}
-
-/** The gateway's HTTP agent owns the socket; it is over when the socket is. */
-function relayOf(socket: Socket): Relay {
-  let wasCut = false;
-  const ended = new Promise<"closed" | "closed_by_proxy">((resolve) => {
-    socket.once("close", () => resolve(wasCut ? "closed_by_proxy" : "closed"));
-  });
-  const cut = (): void => {
-    wasCut = true;
-    abortSocket(socket);
-  };
-  return { ended, cut };
 }

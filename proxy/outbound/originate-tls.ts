@@ -19,6 +19,9 @@ export interface OriginateOptions {
 /** ALPN of a mutual TLS connection whose inside is not known to be HTTP. */
 export const STREAM_ALPN = ["istio"] as const;
 
+/** The same where the inside is HTTP/1.1; an older or simpler server takes the second. */
+export const HTTP_ALPN = ["istio-http/1.1", "istio"] as const;
+
 /**
  * Becomes the TLS client on a connected socket and verifies the server: chain, trust domain and secure naming. Nothing
  * is written before the verdict. Sessions are never resumed, so that every connection verifies a certificate anew.

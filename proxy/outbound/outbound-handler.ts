@@ -1,16 +1,19 @@
-import type { MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Destination, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import { abortSocket, relay } from "../connections/relay.ts";
-import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
+import { type Carriage, decideCarriage } from "../http/decide-carriage.ts";
+import { detectProtocol } from "../http/detect-protocol.ts";
+import type { PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";
+import type { OutboundHttp } from "./outbound-http.ts";
 
 export interface OutboundOptions {
   readonly clock: Clock;
-  readonly destinations: DestinationCache;
+  readonly http: OutboundHttp;
   readonly dialer: Dialer;
   readonly registry: ConnectionRegistry;
   readonly observer: ConnectionObserver;
@@ -37,49 +40,117 @@ async function handleOutbound(connection: CapturedConnection, options: OutboundO
     options.observer.refused({ direction: "outbound", stage, reason, message, client, destination: target });
   };
 
-  const lease = await options.destinations.acquire({ kind: "address", ...destination });
-  if (lease === undefined) {
+  const pooled = await options.http.pools.open({ kind: "address", ...destination });
+  if (pooled === undefined) {
     return refuse(
       "destination",
       "control_plane_away",
       `${target} is new, and the control plane did not say what it is`,
     );
   }
-  const dialed = await dialWhileClientWaits(connection, lease, options.dialer);
+  const arrival: Arrival = { connection, client, pooled, options, refuse };
+  if (carriageOf(pooled.current()) === "http") serveHttp(arrival);
+  else await dialAndCarry(arrival);
+}
+
+interface Arrival {
+  readonly connection: CapturedConnection;
+  /** `ip:port`. */
+  readonly client: string;
+  /** Retained; whoever ends the connection releases it. */
+  readonly pooled: PooledDestination;
+  readonly options: OutboundOptions;
+  readonly refuse: (stage: RefusedConnection["stage"], reason: string, message: string) => void;
+}
+
+/** What is outside the mesh is never parsed. */
+function carriageOf(destination: Destination): Carriage {
+  return destination.kind === "mesh" ? decideCarriage(destination.protocol, undefined) : "stream";
+}
+
+async function dialAndCarry(arrival: Arrival): Promise<void> {
+  const { connection, pooled, options, refuse } = arrival;
+  const dialed = await dialWhileClientWaits(connection, pooled, options.dialer);
   if (dialed.kind === "failed") {
-    lease.release();
+    pooled.release();
     return refuse(stageOf(dialed), dialed.reason, dialed.message);
   }
-  carry({ connection, client, lease, dialed, options });
+  if (carriageOf(pooled.current()) !== "detect") return carryStream(arrival, dialed);
+  const detected = await detectProtocol(connection.socket, dialed.socket, options.clock);
+  switch (detected.kind) {
+    case "http":
+      options.http.adopt(dialed, pooled);
+      return serveHttp(arrival);
+    case "stream":
+      if (detected.early.length > 0) dialed.socket.write(detected.early);
+      return carryStream(arrival, dialed);
+    case "undecided":
+    case "gone":
+      abortSocket(dialed.socket);
+      pooled.release();
+      return refuse("destination", `protocol_${detected.kind}`, undecidedMessage(arrival));
+  }
+}
+
+function undecidedMessage({ connection }: Arrival): string {
+  const { ip, port } = connection.destination;
+  return `the application began like HTTP to ${ip}:${port} and did not go on; name the Service port "tcp-…" if it is none`;
+}
+
+function serveHttp(arrival: Arrival): void {
+  const { connection, client, pooled, options } = arrival;
+  const { socket, destination } = connection;
+  const target = `${destination.ip}:${destination.port}`;
+  let isHttp2 = false;
+  const serving = options.http.serve({
+    connection,
+    client,
+    destination: pooled,
+    onFault: ({ code, message }) =>
+      options.observer.malformed({ direction: "outbound", reason: code, message, client, destination: target }),
+    onHttp2: () => {
+      isHttp2 = true;
+      void dialAndCarry(arrival);
+    },
+  });
+  const resolved = pooled.current();
+  options.registry.add({
+    direction: "outbound",
+    client,
+    destination,
+    endpoint: destination,
+    host: resolved.kind === "mesh" ? resolved.host : "",
+    peer: undefined,
+    rule: "the application's own connection: requests go by the pool",
+    openedAtMs: options.clock.now(),
+    relay: serving,
+    isAllowed: () => pooled.current().kind !== "refused",
+    bytes: () => ({ received: socket.bytesRead, sent: socket.bytesWritten }),
+  });
+  void serving.ended.then(() => {
+    if (!isHttp2) pooled.release();
+  });
 }
 
 /** The dialling ends when the application hangs up. */
 async function dialWhileClientWaits(
   { socket, destination }: CapturedConnection,
-  lease: DestinationLease,
+  pooled: PooledDestination,
   dialer: Dialer,
 ): Promise<DialedConnection | DialFailure> {
   const gone = new AbortController();
   const onClose = (): void => gone.abort();
   socket.once("close", onClose);
   if (socket.destroyed) gone.abort();
-  const dialed = await dialer.dial(lease.current(), destination, gone.signal);
+  const dialed = await dialer.dial(pooled.current(), destination, gone.signal);
   socket.off("close", onClose);
   return dialed;
 }
 
-interface Carried {
-  readonly connection: CapturedConnection;
-  readonly client: string;
-  readonly lease: DestinationLease;
-  readonly dialed: DialedConnection;
-  readonly options: OutboundOptions;
-}
-
-function carry({ connection, client, lease, dialed, options }: Carried): void {
+function carryStream({ connection, client, pooled, options }: Arrival, dialed: DialedConnection): void {
   const { socket, destination } = connection;
   const { clock, halfOpenIdleMs } = options;
-  const resolved = lease.current();
+  const resolved = pooled.current();
   const mesh = resolved.kind === "mesh" ? resolved : undefined;
   const carried = relay({ downstream: socket, upstream: dialed.socket }, { clock, halfOpenIdleMs });
   const open: OpenConnection = {
@@ -92,12 +163,12 @@ function carry({ connection, client, lease, dialed, options }: Carried): void {
     rule: mesh?.tlsRule ?? "outside the mesh: passed through",
     openedAtMs: clock.now(),
     relay: carried,
-    isAllowed: () => isStillAllowed(lease.current(), dialed),
+    isAllowed: () => isStillAllowed(pooled.current(), dialed),
     bytes: () => ({ received: socket.bytesRead, sent: socket.bytesWritten }),
   };
   const observer = options.observer.opened(open, partiesOf(mesh, dialed, options.workload()));
   void carried.ended.then((end) => {
-    lease.release();
+    pooled.release();
     observer.closed(end);
   });
   options.registry.add(open);

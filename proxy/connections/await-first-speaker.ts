@@ -1,15 +1,14 @@
 import type { Socket } from "node:net";
-import type { ClientKind } from "./sniff-client.ts";
 
 /**
- * Waits until the application or the client says something. The application's bytes stay in its socket's buffer, and
+ * Waits until the server (the application, or an upstream) or the client says something. The server's bytes stay in its socket's buffer, and
  * when it was first the sniffing of the client is ended, with its bytes put back.
  * @param sniff begins to sniff the client; it ends when the signal aborts.
  */
-export async function awaitFirstSpeaker(
+export async function awaitFirstSpeaker<Sniffed>(
   application: Socket,
-  sniff: (signal: AbortSignal) => Promise<ClientKind>,
-): Promise<"application" | ClientKind> {
+  sniff: (signal: AbortSignal) => Promise<Sniffed>,
+): Promise<"application" | Sniffed> {
   const sniffing = new AbortController();
   const client = sniff(sniffing.signal);
   let stopListening: () => void = () => undefined;

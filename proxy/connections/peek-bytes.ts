@@ -1,0 +1,77 @@
+import type { Socket } from "node:net";
+import type { Clock } from "../../mesh/runtime.ts";
+
+export interface PeekOptions {
+  readonly clock: Clock;
+  /** How long the peer may say nothing at all. `undefined`: as long as it likes. */
+  readonly silenceMs?: number | undefined;
+  /** How long it may take from its first byte to a verdict. `undefined`: as long as it likes. */
+  readonly verdictMs?: number | undefined;
+  /** Ends the peeking with `silent`; what was read is put back. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Peeked<Verdict> =
+  | { readonly kind: "judged"; readonly verdict: Verdict }
+  /** Nothing was said within the silence limit, or the caller gave up. */
+  | { readonly kind: "silent" }
+  /** Something was said, but not enough for a verdict in time. */
+  | { readonly kind: "undecided" }
+  /** The peer ended its side before a verdict; these bytes cannot be put back. */
+  | { readonly kind: "ended"; readonly bytes: Buffer }
+  | { readonly kind: "gone" };
+
+/**
+ * Reads the first bytes of a paused socket until `judge` has an answer, and puts them back, so that whoever takes the
+ * socket next sees all of them. A caller that gives up by destroying the socket ends this with `gone`.
+ */
+export function peekBytes<Verdict>(
+  socket: Socket,
+  judge: (bytes: Buffer) => Verdict | undefined,
+  options: PeekOptions,
+): Promise<Peeked<Verdict>> {
+  return new Promise((resolve) => {
+    let bytes: Buffer = Buffer.alloc(0);
+    const { clock, silenceMs, verdictMs, signal } = options;
+    let timer = silenceMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "silent" }), silenceMs);
+
+    const finish = (peeked: Peeked<Verdict>): void => {
+      timer?.cancel();
+      signal?.removeEventListener("abort", onAbort);
+      socket.off("readable", onReadable);
+      socket.off("end", onEnd);
+      socket.off("close", onGone);
+      if (bytes.length > 0 && peeked.kind !== "gone" && peeked.kind !== "ended") socket.unshift(bytes);
+      resolve(peeked);
+    };
+    const onGone = (): void => finish({ kind: "gone" });
+    const onEnd = (): void => finish({ kind: "ended", bytes });
+    const onAbort = (): void => finish({ kind: "silent" });
+    const onReadable = (): void => {
+      for (let chunk = readChunk(socket); chunk !== undefined; chunk = readChunk(socket)) {
+        if (bytes.length === 0) {
+          timer?.cancel();
+          timer =
+            verdictMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "undecided" }), verdictMs);
+        }
+        bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+        const verdict = judge(bytes);
+        if (verdict === undefined) continue;
+        finish({ kind: "judged", verdict });
+        return;
+      }
+    };
+
+    socket.on("readable", onReadable);
+    socket.on("end", onEnd);
+    socket.on("close", onGone);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (socket.destroyed) onGone();
+    else if (socket.readableEnded) onEnd();
+  });
+}
+
+function readChunk(socket: Socket): Buffer | undefined {
+  const chunk: unknown = socket.read();
+  return Buffer.isBuffer(chunk) && chunk.length > 0 ? chunk : undefined;
+}

@@ -1,0 +1,55 @@
+import type { Clock, Timer } from "../../mesh/runtime.ts";
+
+/** Something with time limits; asked now and then whether one is over. */
+export interface Watched {
+  /** @param nowMs the same clock as `Deadlines.nowMs`. */
+  checkDeadline(nowMs: number): void;
+}
+
+/**
+ * The time limits of many connections by one timer. A limit costs a connection nothing until it is over: connections
+ * note `nowMs` when something happens, which is at most one interval old.
+ */
+export class Deadlines {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #watched = new Set<Watched>();
+  #timer: Timer | undefined;
+  #nowMs: number;
+
+  /** @param intervalMs how late a limit may be noticed. */
+  constructor(clock: Clock, intervalMs = 500) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+    this.#nowMs = clock.now();
+  }
+
+  /** The time of the last look at the clock. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  add(watched: Watched): void {
+    this.#watched.add(watched);
+    if (this.#timer !== undefined) return;
+    this.#nowMs = this.#clock.now();
+    this.#schedule();
+  }
+
+  delete(watched: Watched): void {
+    this.#watched.delete(watched);
+  }
+
+  #schedule(): void {
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#nowMs = this.#clock.now();
+      for (const watched of this.#watched) watched.checkDeadline(this.#nowMs);
+      this.#timer = undefined;
+      if (this.#watched.size > 0) this.#schedule();
+    }, this.#intervalMs);
+  }
+}

@@ -1,0 +1,56 @@
+/** When a route says that a failed request is sent again (`VirtualService.http[].retries`). */
+export interface RetryPolicy {
+  /** Besides the first. */
+  readonly attempts: number;
+  readonly perTryTimeoutMs: number | undefined;
+  /** `connect-failure`: no connection could be made. */
+  readonly onConnectFailure: boolean;
+  /** `reset`: the connection ended before an answer, or the try timed out. */
+  readonly onReset: boolean;
+  /** Whether an answer with this status is thrown away for another try. */
+  readonly onStatus: (status: number) => boolean;
+}
+
+/** How a try failed. */
+export type TryFailure =
+  | { readonly kind: "connect" }
+  /** The connection ended before any byte of an answer. */
+  | { readonly kind: "reset"; readonly wasReused: boolean }
+  | { readonly kind: "try_timeout" }
+  | { readonly kind: "status"; readonly status: number };
+
+export interface RetryInput {
+  readonly failure: TryFailure;
+  readonly policy: RetryPolicy | undefined;
+  /** Tries so far, the failed one among them. */
+  readonly tries: number;
+  /** Whether all of the request that was sent is still at hand. */
+  readonly isReplayable: boolean;
+  readonly method: string;
+  readonly hasBody: boolean;
+}
+
+/** RFC 9110 §9.2.2. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+/**
+ * Whether to try again. Without a rule only once, and only where nothing can have happened twice: a kept connection
+ * that died before the answer, under an idempotent request without a body (RFC 9110 §9.2.2, RFC 9112 §9.3.1). A
+ * rule is the user's word that repeating is safe.
+ */
+export function decideRetry({ failure, policy, tries, isReplayable, method, hasBody }: RetryInput): boolean {
+  if (!isReplayable) return false;
+  const isSilentRetry =
+    failure.kind === "reset" && failure.wasReused && tries === 1 && !hasBody && IDEMPOTENT.has(method);
+  if (isSilentRetry) return true;
+  if (policy === undefined || tries > policy.attempts) return false;
+  switch (failure.kind) {
+    case "connect":
+      return policy.onConnectFailure;
+    case "reset":
+    case "try_timeout":
+      return policy.onReset;
+    case "status":
+      return policy.onStatus(failure.status);
+  }
+}

@@ -1,0 +1,303 @@
+import type { Socket } from "node:net";
+import { abortSocket, type Relay, type RelayEnd, relay } from "../connections/relay.ts";
+import type { Http1Fault, RequestEvent } from "../http1/framer-events.ts";
+import type { RequestHead } from "../http1/message-head.ts";
+import { RequestFramer } from "../http1/request-framer.ts";
+import { Exchange } from "./exchange.ts";
+import type { DownstreamFacts, ExchangeClient } from "./exchange-client.ts";
+import type { HttpContext } from "./http-context.ts";
+import { formatLocalAnswer } from "./local-answer.ts";
+import { startsHttp2 } from "./recognize-http.ts";
+import type { PlanRequest } from "./request-plan.ts";
+
+export interface DownstreamOptions {
+  readonly facts: DownstreamFacts;
+  readonly context: HttpContext;
+  readonly planRequest: PlanRequest;
+  /** A request was not HTTP/1.1 as two parsers would read it alike; it has been answered. */
+  readonly onFault: (fault: RequestFault) => void;
+  /** The client speaks HTTP/2 with prior knowledge; its socket is paused, with all its bytes. */
+  readonly onHttp2: () => void;
+}
+
+/** A request that is not served. */
+export interface RequestFault extends Pick<Http1Fault, "status" | "message"> {
+  readonly code: Http1Fault["code"] | "head_timeout";
+}
+
+/** What the connection waits for. */
+type Phase = "head" | "exchange" | "lingering" | "tunnel" | "handed_over" | "over";
+
+/**
+ * One client's HTTP/1.1 connection. Requests are answered in their order, one at a time; while one is under way what
+ * has been read of the next is held, and no more is read than the exchange can take. Nothing is forwarded of a request
+ * whose head two parsers might read differently.
+ */
+export class DownstreamConnection implements ExchangeClient, Relay {
+  readonly facts: DownstreamFacts;
+  readonly socket: Socket;
+  readonly ended: Promise<RelayEnd>;
+  readonly #options: DownstreamOptions;
+  readonly #framer = new RequestFramer();
+  #settle: (end: RelayEnd) => void = ignore;
+  #exchange: Exchange | undefined;
+  #phase: Phase = "head";
+  /** Since when it waits: for a head to be whole, for the next request, for more of a body, for the client to leave. */
+  #waitsSinceMs: number;
+  #hasEnded = false;
+  #isLast = false;
+  #isHandling = false;
+  #tunnel: Relay | undefined;
+  #isKnownHttp1 = false;
+  #first: Buffer | undefined;
+
+  constructor(socket: Socket, options: DownstreamOptions) {
+    this.socket = socket;
+    this.facts = options.facts;
+    this.#options = options;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#waitsSinceMs = options.context.deadlines.nowMs;
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("close", this.#onClose);
+    socket.on("error", ignore);
+    options.context.deadlines.add(this);
+    if (socket.destroyed) this.#onClose();
+    else socket.resume();
+  }
+
+  /** Whether it waits for a request of which nothing has come. */
+  get isIdle(): boolean {
+    return this.#phase === "head" && this.#framer.bufferedBytes === 0 && this.#first === undefined;
+  }
+
+  cut(): void {
+    if (this.#tunnel === undefined) this.#over("closed_by_proxy");
+    else this.#tunnel.cut();
+  }
+
+  mustClose(): boolean {
+    const isLast = this.#isLast || (this.#hasEnded && this.#framer.bufferedBytes === 0);
+    return isLast || this.#options.context.draining.aborted;
+  }
+
+  pauseReading(): void {
+    this.socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+    if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  exchangeOver(closes: boolean): void {
+    const isWhole = this.#exchange?.requestEnded === true;
+    this.#exchange = undefined;
+    if (closes || !isWhole) return this.#sayGoodbye();
+    this.#phase = "head";
+    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+    // While events are being handled, the loop that handles them goes on with what is held.
+    if (this.#isHandling) return;
+    if (this.#takesNext()) this.#handle(this.#framer.next());
+    else this.#settleReading();
+  }
+
+  abort(): void {
+    this.#over("reset_by_upstream");
+  }
+
+  tunnelTo(upstream: Socket, onEnd: (bytes: { readonly received: number; readonly sent: number }) => void): void {
+    const { socket } = this;
+    this.#phase = "tunnel";
+    this.#exchange = undefined;
+    this.#detach();
+    const rest = this.#framer.takeRest();
+    if (rest.length > 0) socket.unshift(rest);
+    const before = { received: socket.bytesRead - rest.length, sent: socket.bytesWritten };
+    const { clock } = this.#options.context;
+    this.#tunnel = relay({ downstream: socket, upstream }, { clock, halfOpenIdleMs: TUNNEL_HALF_OPEN_MS });
+    void this.#tunnel.ended.then((end) => {
+      onEnd({ received: socket.bytesRead - before.received, sent: socket.bytesWritten - before.sent });
+      this.#settle(end);
+    });
+  }
+
+  checkDeadline(nowMs: number): void {
+    const waitedMs = nowMs - this.#waitsSinceMs;
+    const { limits, draining } = this.#options.context;
+    switch (this.#phase) {
+      case "head":
+        if (this.isIdle) {
+          if (draining.aborted || waitedMs >= limits.downstreamIdleMs) this.#over("closed");
+        } else if (waitedMs >= limits.headTimeoutMs) {
+          this.#refuse({ code: "head_timeout", status: 408, message: "the request's head took too long" });
+        }
+        break;
+      case "exchange":
+        if (this.#exchange?.requestEnded === false && !this.socket.isPaused() && waitedMs >= limits.bodyIdleMs) {
+          this.#exchange.clientGone("SI");
+        }
+        break;
+      case "lingering":
+        if (waitedMs >= limits.lingerMs) this.#over("closed");
+        break;
+      case "tunnel":
+      case "handed_over":
+      case "over":
+        break;
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#isKnownHttp1) return this.#recognize(chunk);
+    if (this.#phase === "lingering") return;
+    if (this.isIdle || this.#phase === "exchange") this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+    this.#handle(this.#framer.push(chunk));
+  };
+
+  /** HTTP/2's preface begins like a request of an unknown method, and is handed on. */
+  #recognize(chunk: Buffer): void {
+    const bytes = this.#first === undefined ? chunk : Buffer.concat([this.#first, chunk]);
+    const isHttp2 = startsHttp2(bytes);
+    this.#first = isHttp2 === undefined ? bytes : undefined;
+    if (isHttp2 === undefined) return;
+    this.#isKnownHttp1 = true;
+    if (!isHttp2) return this.#onData(bytes);
+    this.#phase = "handed_over";
+    this.#detach();
+    this.socket.unshift(bytes);
+    this.#settle("closed");
+    this.#options.onHttp2();
+  }
+
+  /** Handles events, and what is held behind them for as long as answers are given at once. */
+  #handle(first: readonly RequestEvent[]): void {
+    this.#isHandling = true;
+    for (let events = first; events.length > 0; events = this.#takesNext() ? this.#framer.next() : []) {
+      this.#handleBatch(events);
+    }
+    this.#isHandling = false;
+    this.#settleReading();
+  }
+
+  /** What came in one packet leaves in one: a request is started when all of the packet is known. */
+  #handleBatch(events: readonly RequestEvent[]): void {
+    const underWay = events.length > 1 ? this.#exchange : undefined;
+    underWay?.setRequestBatch(true);
+    let head: RequestHead | undefined;
+    for (const event of events) {
+      if (event.kind === "head") ({ head } = event);
+      this.#onEvent(event);
+    }
+    underWay?.setRequestBatch(false);
+    if (head !== undefined) this.#exchange?.start(this.#options.planRequest(head));
+  }
+
+  #takesNext(): boolean {
+    return this.#phase === "head" && !this.socket.writableNeedDrain;
+  }
+
+  /** A client that sends more than can be answered now waits with the rest of it. */
+  #settleReading(): void {
+    if (this.#phase === "exchange") {
+      if (this.#exchange?.requestEnded === true && this.#framer.bufferedBytes > 0) this.socket.pause();
+    } else if (this.#phase === "head") {
+      if (this.socket.writableNeedDrain) this.socket.pause();
+      else if (this.#hasEnded) this.#finishInput();
+      else if (this.socket.isPaused()) this.socket.resume();
+    }
+  }
+
+  #onEvent(event: RequestEvent): void {
+    switch (event.kind) {
+      case "head":
+        this.#phase = "exchange";
+        this.#isLast = !event.head.keepAlive || event.head.version === "1.0";
+        this.#exchange = new Exchange(this, event.head, this.#options.context);
+        break;
+      case "body":
+        this.#exchange?.requestBody(event.bytes);
+        break;
+      case "end":
+        this.#exchange?.requestEnd();
+        break;
+      case "fault":
+        this.#refuse(event.fault);
+        break;
+    }
+  }
+
+  /** A fault before anything was forwarded is answered; later it cuts the exchange: the server must not see it whole. */
+  #refuse(fault: RequestFault): void {
+    this.#options.onFault(fault);
+    if (this.#exchange?.isStarted === true) return this.#exchange.clientGone("DPE");
+    this.#exchange = undefined;
+    const { status, message } = fault;
+    this.facts.meter.count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
+    const answer = { status, flags: "DPE", details: `malformed request: ${message}` } as const;
+    this.socket.write(formatLocalAnswer(answer, { close: true, isHead: false }), "latin1");
+    this.#sayGoodbye();
+  }
+
+  /** Ends the connection after its last answer. What is still coming is read, or a reset would destroy the answer. */
+  #sayGoodbye(): void {
+    if (this.#phase === "over") return;
+    this.#phase = "lingering";
+    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+    this.socket.end();
+    this.socket.resume();
+  }
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    if (this.#phase === "head") this.#finishInput();
+    else if (this.#phase === "exchange" && this.#exchange?.requestEnded === false) this.#finishInput();
+  };
+
+  /** The client sends no more: fine between two requests, an abort inside one. */
+  #finishInput(): void {
+    const fault = this.#framer.end().find((event) => event.kind === "fault");
+    if (fault === undefined) return this.#over("closed");
+    if (this.#exchange === undefined) return this.#over("reset_by_downstream");
+    this.#options.onFault(fault.fault);
+    this.#exchange.clientGone("DC");
+  }
+
+  readonly #onDrain = (): void => {
+    this.#exchange?.onClientDrain();
+    if (this.#phase === "head") this.#handle(this.#framer.next());
+  };
+
+  readonly #onClose = (): void => {
+    this.#over(this.#phase === "lingering" || this.#phase === "head" ? "closed" : "reset_by_downstream");
+  };
+
+  #over(end: RelayEnd): void {
+    if (this.#phase === "over" || this.#phase === "tunnel") return;
+    this.#phase = "over";
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#detach();
+    exchange?.clientGone(end === "closed_by_proxy" ? "DO" : "DC");
+    if (end === "closed") this.socket.destroy();
+    else abortSocket(this.socket);
+    this.#settle(end);
+  }
+
+  #detach(): void {
+    this.socket.off("data", this.#onData);
+    this.socket.off("end", this.#onEnd);
+    this.socket.off("drain", this.#onDrain);
+    this.socket.off("close", this.#onClose);
+    this.#options.context.deadlines.delete(this);
+    this.socket.pause();
+  }
+}
+
+/** A tunnel that is closed in one direction may be still in the other for an hour, as a stream. */
+const TUNNEL_HALF_OPEN_MS = 3_600_000;
+
+function ignore(): void {}

@@ -1,0 +1,47 @@
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import type { AccessLog, RequestMeters } from "../telemetry/request-meter.ts";
+import { Deadlines } from "./deadlines.ts";
+import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
+
+/** What every HTTP connection of a sidecar shares. */
+export interface HttpContext {
+  readonly clock: Clock;
+  /** Milliseconds of a clock that never goes back, with fractions: for durations. */
+  readonly monotonicMs: () => number;
+  readonly deadlines: Deadlines;
+  readonly limits: HttpTimeLimits;
+  readonly log: Logger;
+  readonly meters: RequestMeters;
+  /** `undefined`: off. */
+  readonly accessLog: AccessLog | undefined;
+  /** Aborted once connections are to end with their next answer. */
+  readonly draining: AbortSignal;
+}
+
+export interface HttpContextOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly meters: RequestMeters;
+  readonly accessLog?: AccessLog | undefined;
+  /** @default HTTP_TIME_LIMITS */
+  readonly limits?: Partial<HttpTimeLimits>;
+  /** @default never */
+  readonly draining?: AbortSignal;
+  /** @default performance.now */
+  readonly monotonicMs?: () => number;
+}
+
+/** Puts together what the HTTP connections of one sidecar share. */
+export function createHttpContext(options: HttpContextOptions): HttpContext {
+  const { clock, log, meters, accessLog } = options;
+  return {
+    clock,
+    log,
+    meters,
+    accessLog,
+    monotonicMs: options.monotonicMs ?? (() => performance.now()),
+    deadlines: new Deadlines(clock),
+    limits: { ...HTTP_TIME_LIMITS, ...options.limits },
+    draining: options.draining ?? new AbortController().signal,
+  };
+}

@@ -1,0 +1,67 @@
+import type { RequestFlags } from "../telemetry/request-meter.ts";
+
+/** What the proxy answers itself. */
+export interface LocalAnswer {
+  readonly status: number;
+  readonly flags: RequestFlags;
+  /** The body, and what the access log tells: begins with the cause. */
+  readonly details: string;
+  /** Further field lines, each with its CRLF. */
+  readonly fields?: string;
+}
+
+const REASON_PHRASES: Readonly<Record<number, string>> = {
+  301: "Moved Permanently",
+  302: "Found",
+  303: "See Other",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
+  400: "Bad Request",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  413: "Content Too Large",
+  414: "URI Too Long",
+  417: "Expectation Failed",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+};
+
+/** An answer whole, as bytes of latin1. A HEAD request gets the head alone. */
+export function formatLocalAnswer(answer: LocalAnswer, options: { readonly close: boolean; readonly isHead: boolean }) {
+  const body = answer.details === "" ? "" : `${printable(answer.details)}\n`;
+  const head =
+    `HTTP/1.1 ${answer.status} ${REASON_PHRASES[answer.status] ?? "Status"}\r\n` +
+    `content-length: ${body.length}\r\n${body === "" ? "" : "content-type: text/plain\r\n"}` +
+    `${answer.fields ?? ""}${options.close ? "connection: close\r\n" : ""}\r\n`;
+  return options.isHead ? head : head + body;
+}
+
+/** Reasons are our own words and the operating system's; nothing in them may break a line or a log. */
+function printable(details: string): string {
+  return details.replaceAll(/[^\x20-\x7e]/g, "?");
+}
+
+/** Reasons of a failed dial under which the server was not whom the mesh allows. */
+export type UpstreamFailureKind = "no_healthy_endpoint" | "connect" | "tls" | "refused";
+
+/** Istio's flags and our words for an upstream that could not be had. */
+export function answerForDialFailure(kind: UpstreamFailureKind, message: string): LocalAnswer {
+  switch (kind) {
+    case "no_healthy_endpoint":
+      return { status: 503, flags: "UH", details: `no healthy endpoint: ${message}` };
+    case "connect":
+      return { status: 503, flags: "UF", details: `upstream connect: ${message}` };
+    case "tls":
+      return { status: 503, flags: "UF", details: `mTLS refused: ${message}` };
+    case "refused":
+      return { status: 503, flags: "NR", details: `destination refused: ${message}` };
+  }
+}

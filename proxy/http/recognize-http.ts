@@ -1,0 +1,47 @@
+/** What the first bytes of a client say of its protocol. */
+export type RecognizedProtocol = "http" | "stream";
+
+/** A first line longer than this is text without an end: HTTP, whose framer then refuses it. */
+const MAX_FIRST_LINE_BYTES = 16_384;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const TAB = 0x09;
+const SPACE = 0x20;
+const DELETE = 0x7f;
+
+const HTTP_VERSION = Buffer.from("HTTP/");
+const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
+
+/**
+ * Judges what a client has sent so far, from its first byte; `undefined` while it may still be either. HTTP is a first
+ * line that names an HTTP version, however malformed: what a lenient application would read as HTTP must not pass as a
+ * stream, or a client could forge the headers that say who it is. HTTP/2 with prior knowledge is a stream.
+ */
+export function recognizeHttp(bytes: Buffer): RecognizedProtocol | undefined {
+  let start = 0;
+  while (start < bytes.length && (bytes[start] === CR || bytes[start] === LF)) start += 1;
+  for (let at = start; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte === LF) return judgeLine(bytes.subarray(start, at + 1));
+    if ((byte < SPACE && byte !== TAB && byte !== CR) || byte === DELETE) return "stream";
+  }
+  return bytes.length > MAX_FIRST_LINE_BYTES ? "http" : undefined;
+}
+
+function judgeLine(line: Buffer): RecognizedProtocol {
+  if (line.equals(HTTP2_PREFACE)) return "stream";
+  const version = line.lastIndexOf(HTTP_VERSION);
+  if (version <= 0) return "stream";
+  const before = line[version - 1];
+  return before === SPACE || before === TAB ? "http" : "stream";
+}
+
+const HTTP2_START = Buffer.from("PRI ");
+
+/** On a port that is known as HTTP only HTTP/2's preface is told apart (RFC 9113 §3.4). `undefined`: too few bytes. */
+export function startsHttp2(bytes: Buffer): boolean | undefined {
+  const length = Math.min(bytes.length, HTTP2_START.length);
+  if (bytes.compare(HTTP2_START, 0, length, 0, length) !== 0) return false;
+  return length === HTTP2_START.length ? true : undefined;
+}

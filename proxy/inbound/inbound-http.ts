@@ -1,0 +1,155 @@
+import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Random } from "../../mesh/runtime.ts";
+import type { Address } from "../connections/connect-tcp.ts";
+import type { VerifiedPeer } from "../connections/handshake.ts";
+import { DownstreamConnection, type RequestFault } from "../http/downstream-connection.ts";
+import { formatForwardedClientCert } from "../http/forwarded-client-cert.ts";
+import type { HttpContext } from "../http/http-context.ts";
+import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
+import type { PlanRequest } from "../http/request-plan.ts";
+import type { DialedUpstream } from "../http/upstream-connection.ts";
+import { type UpstreamFailure, UpstreamPool } from "../http/upstream-pool.ts";
+import { connectApplication } from "./connect-application.ts";
+
+export interface InboundHttpOptions {
+  readonly context: HttpContext;
+  readonly random: Random;
+  readonly connectTimeoutMs: number;
+}
+
+/** One admitted client of an HTTP port. */
+export interface HttpClient {
+  readonly socket: Socket;
+  /** `ip:port`. */
+  readonly client: string;
+  readonly destination: Address;
+  readonly peer: VerifiedPeer | undefined;
+  /** This workload's identity; where there is a peer it is the one that was shown to it. */
+  readonly own: SpiffeId | undefined;
+  readonly workload: WorkloadInfo;
+  readonly service: ServiceInfo | undefined;
+  readonly onFault: (fault: RequestFault) => void;
+  /** HTTP/2 with prior knowledge: it is carried as a stream. */
+  readonly onHttp2: () => void;
+}
+
+/** The HTTP side of a pod's inbound traffic: requests of verified peers to the application's kept connections. */
+export class InboundHttp {
+  readonly #options: InboundHttpOptions;
+  readonly #pools = new Map<string, UpstreamPool>();
+
+  constructor(options: InboundHttpOptions) {
+    this.#options = options;
+  }
+
+  /** Serves a client's requests until it is gone. */
+  serve(client: HttpClient): DownstreamConnection {
+    const { context } = this.#options;
+    const { destination, peer } = client;
+    return new DownstreamConnection(client.socket, {
+      facts: {
+        direction: "inbound",
+        client: client.client,
+        destination: `${destination.ip}:${destination.port}`,
+        peer: peer?.identity ?? "",
+        meter: context.meters.requestMeter({
+          reporter: "destination",
+          sourcePrincipal: peer?.identity,
+          destination: client.workload,
+          destinationPrincipal: peer === undefined ? undefined : client.own,
+          service: client.service,
+          security: peer === undefined ? "none" : "mutual_tls",
+        }),
+      },
+      context,
+      planRequest: this.#planFor(client),
+      onFault: client.onFault,
+      onHttp2: client.onHttp2,
+    });
+  }
+
+  /** A connection to the application that was opened before it was known that HTTP would go over it. */
+  adopt(application: Socket, address: Address): void {
+    this.#poolOf(address).adoptIdle(dialedApplication(application, address), address);
+  }
+
+  /** Nothing is kept for requests to come. */
+  closeIdle(): void {
+    for (const pool of this.#pools.values()) pool.closeIdle();
+  }
+
+  #planFor({ destination, peer, own }: HttpClient): PlanRequest {
+    const [certificate] = peer?.certificates ?? [];
+    const forwardedClientCert =
+      peer === undefined || own === undefined || certificate === undefined
+        ? undefined
+        : formatForwardedClientCert({ own, peer: peer.identity, certificate });
+    const plan = {
+      kind: "forward",
+      edits: { forwardedClientCert, createRequestId: randomUUID },
+      responseHeaders: undefined,
+      retries: undefined,
+      timeoutMs: undefined,
+      delayMs: undefined,
+      route: "default",
+      cluster: `inbound|${destination.port}||`,
+    } as const;
+    let pool: UpstreamPool | undefined;
+    let planned: ReturnType<PlanRequest> | undefined;
+    return () => {
+      const current = this.#poolOf(destination);
+      if (planned === undefined || current !== pool) planned = { ...plan, pool: current };
+      pool = current;
+      return planned;
+    };
+  }
+
+  #poolOf(address: Address): UpstreamPool {
+    const key = `${address.ip}:${address.port}`;
+    const known = this.#pools.get(key);
+    if (known !== undefined) return known;
+    this.#forgetUnused();
+    const { context, random, connectTimeoutMs } = this.#options;
+    const endpoints = [address];
+    const pool = new UpstreamPool({
+      endpoints: () => endpoints,
+      describe: () => "the application",
+      dial: (_endpoint, signal) =>
+        dialApplication(address, { clock: context.clock, timeoutMs: connectTimeoutMs, signal }),
+      deadlines: context.deadlines,
+      draining: context.draining,
+      random,
+    });
+    this.#pools.set(key, pool);
+    return pool;
+  }
+
+  /** A peer chooses the port that it dials: pools without a connection are not kept for it. */
+  #forgetUnused(): void {
+    for (const [key, pool] of this.#pools) if (pool.size === 0 && pool.active === 0) this.#pools.delete(key);
+  }
+}
+
+async function dialApplication(
+  address: Address,
+  options: Parameters<typeof connectApplication>[1],
+): Promise<DialedUpstream | UpstreamFailure> {
+  const result = await connectApplication(address, options);
+  if (result.kind === "failed") return { kind: "failed", cause: "connect", message: result.message };
+  return dialedApplication(result.socket, address);
+}
+
+function dialedApplication(socket: Socket, { ip, port }: Address): DialedUpstream {
+  return {
+    kind: "connected",
+    socket,
+    address: `${ip}:${port}`,
+    peer: "",
+    idleMs: APPLICATION_IDLE_MS,
+    isCurrent: () => true,
+    meter: undefined,
+  };
+}

@@ -1,0 +1,95 @@
+import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
+import type { UpstreamPool } from "../http/upstream-pool.ts";
+import { type DestinationCache, type DestinationLease, keyOfTarget } from "./destination-cache.ts";
+
+/** A destination in use for requests: what the control plane says of it now, and its kept connections. */
+export interface PooledDestination {
+  readonly pool: UpstreamPool;
+  current(): Destination;
+  /** One user more; each calls `release` once. */
+  retain(): void;
+  release(): void;
+}
+
+interface Entry extends PooledDestination {
+  readonly lease: DestinationLease;
+  users: number;
+}
+
+export interface DestinationPoolsOptions {
+  readonly destinations: DestinationCache;
+  readonly createPool: (current: () => Destination, onEmpty: () => void) => UpstreamPool;
+}
+
+/**
+ * The pools of the destinations in use, by target. A pool lives as long as somebody uses it or it keeps a connection,
+ * and as long holds its destination's stream open.
+ */
+export class DestinationPools {
+  readonly #options: DestinationPoolsOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #opening = new Map<string, Promise<Entry | undefined>>();
+
+  constructor(options: DestinationPoolsOptions) {
+    this.#options = options;
+  }
+
+  /** The destination, if it is in use; it is retained for the caller. */
+  find(target: DestinationTarget): PooledDestination | undefined {
+    const entry = this.#entries.get(keyOfTarget(target));
+    entry?.retain();
+    return entry;
+  }
+
+  /** The same, asking the control plane where need be; `undefined` where it does not answer in time. */
+  async open(target: DestinationTarget): Promise<PooledDestination | undefined> {
+    const known = this.find(target);
+    if (known !== undefined) return known;
+    const key = keyOfTarget(target);
+    const opening = this.#opening.get(key) ?? this.#create(key, target);
+    this.#opening.set(key, opening);
+    const entry = await opening;
+    this.#opening.delete(key);
+    // Another waiter may have used it up meanwhile.
+    if (entry !== undefined && this.#entries.get(key) !== entry) return await this.open(target);
+    entry?.retain();
+    return entry;
+  }
+
+  /** Closes kept connections that would not be made the same way now. */
+  closeStale(): void {
+    for (const { pool } of this.#entries.values()) pool.closeStale();
+  }
+
+  /** Closes every connection that waits for a request. */
+  closeIdle(): void {
+    for (const { pool } of this.#entries.values()) pool.closeIdle();
+  }
+
+  async #create(key: string, target: DestinationTarget): Promise<Entry | undefined> {
+    const lease = await this.#options.destinations.acquire(target);
+    if (lease === undefined) return undefined;
+    const pool = this.#options.createPool(lease.current, () => this.#dropUnused(entry, key));
+    const entry: Entry = {
+      lease,
+      pool,
+      current: lease.current,
+      users: 0,
+      retain: () => {
+        entry.users += 1;
+      },
+      release: () => {
+        entry.users -= 1;
+        this.#dropUnused(entry, key);
+      },
+    };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #dropUnused(entry: Entry, key: string): void {
+    if (entry.users > 0 || entry.pool.size > 0 || this.#entries.get(key) !== entry) return;
+    this.#entries.delete(key);
+    entry.lease.release();
+  }
+}

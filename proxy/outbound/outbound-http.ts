@@ -1,0 +1,188 @@
+import type { Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Random } from "../../mesh/runtime.ts";
+import type { CapturedConnection } from "../capture/capture-listener.ts";
+import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
+import { relayOfSocket } from "../connections/socket-relay.ts";
+import { DownstreamConnection, type RequestFault } from "../http/downstream-connection.ts";
+import type { HttpContext } from "../http/http-context.ts";
+import { APPLICATION_IDLE_MS, MESH_IDLE_MS } from "../http/http-limits.ts";
+import type { UpstreamFailureKind } from "../http/local-answer.ts";
+import type { DialedUpstream } from "../http/upstream-connection.ts";
+import { type UpstreamFailure, UpstreamPool } from "../http/upstream-pool.ts";
+import type { ConnectionFacts } from "../telemetry/connection-labels.ts";
+import type { SecureContextSource } from "../tls/secure-context-source.ts";
+import type { DestinationCache } from "./destination-cache.ts";
+import { DestinationPools, type PooledDestination } from "./destination-pools.ts";
+import type { DialedConnection, Dialer, DialFailureReason } from "./dial-destination.ts";
+import { isStillAllowed } from "./is-still-allowed.ts";
+import { HTTP_ALPN } from "./originate-tls.ts";
+import { RequestPlanner } from "./plan-request.ts";
+
+export interface OutboundHttpOptions {
+  readonly context: HttpContext;
+  readonly destinations: DestinationCache;
+  readonly dialer: Dialer;
+  readonly registry: ConnectionRegistry;
+  readonly secureContexts: SecureContextSource;
+  readonly random: Random;
+  /** This workload, for metrics. */
+  readonly workload: () => WorkloadInfo | undefined;
+}
+
+export interface OutboundClient {
+  readonly connection: CapturedConnection;
+  /** `ip:port`. */
+  readonly client: string;
+  readonly destination: PooledDestination;
+  readonly onFault: (fault: RequestFault) => void;
+  /** HTTP/2 with prior knowledge: it is carried as a stream. */
+  readonly onHttp2: () => void;
+}
+
+/** The HTTP side of a pod's outbound traffic: requests go over kept connections, each as its route says. */
+export class OutboundHttp {
+  readonly pools: DestinationPools;
+  readonly #options: OutboundHttpOptions;
+  readonly #planner: RequestPlanner;
+
+  constructor(options: OutboundHttpOptions) {
+    this.#options = options;
+    this.pools = new DestinationPools({
+      destinations: options.destinations,
+      createPool: (current, onEmpty) =>
+        new UpstreamPool({
+          endpoints: () => endpointsOf(current()),
+          describe: () => describe(current()),
+          dial: ({ ip, port }, signal) => this.#dial(current, { ip, port }, signal),
+          deadlines: options.context.deadlines,
+          draining: options.context.draining,
+          random: options.random,
+          onEmpty,
+        }),
+    });
+    this.#planner = new RequestPlanner({ pools: this.pools, random: options.random });
+  }
+
+  /** Serves the application's requests on one connection until it is gone. */
+  serve({ connection, client, destination, onFault, onHttp2 }: OutboundClient): DownstreamConnection {
+    const { context } = this.#options;
+    const resolved = destination.current();
+    const service = resolved.kind === "mesh" ? resolved.service : undefined;
+    return new DownstreamConnection(connection.socket, {
+      facts: {
+        direction: "outbound",
+        client,
+        destination: `${connection.destination.ip}:${connection.destination.port}`,
+        peer: "",
+        meter: context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" }),
+      },
+      context,
+      planRequest: (head) => this.#planner.plan(head, destination),
+      onFault,
+      onHttp2,
+    });
+  }
+
+  /** A connection that was dialled before it was known that HTTP would go over it. */
+  adopt(dialed: DialedConnection, destination: PooledDestination): void {
+    const { endpoint } = dialed;
+    destination.pool.adoptIdle(this.#describeUpstream(dialed, destination.current), endpoint);
+  }
+
+  async #dial(
+    current: PooledDestination["current"],
+    { ip, port }: { readonly ip: string; readonly port: number },
+    signal: AbortSignal,
+  ): Promise<DialedUpstream | UpstreamFailure> {
+    const destination = current();
+    const endpoint = endpointsOf(destination).find((candidate) => candidate.ip === ip && candidate.port === port);
+    if (destination.kind !== "mesh" || endpoint === undefined) {
+      return { kind: "failed", cause: "no_healthy_endpoint", message: describe(destination) };
+    }
+    const isLast = destination.endpoints.length === 1;
+    const dial = { destination, endpoint, alpnProtocols: HTTP_ALPN, isLast, signal };
+    const dialed = await this.#options.dialer.dialEndpoint(dial);
+    if (dialed.kind === "connected") return this.#describeUpstream(dialed, current);
+    return { kind: "failed", cause: causeOf(dialed.reason), message: dialed.message };
+  }
+
+  #describeUpstream(dialed: DialedConnection, current: PooledDestination["current"]): DialedUpstream {
+    const { context, secureContexts } = this.#options;
+    const { socket, endpoint, peer, meshEndpoint, generation } = dialed;
+    const destination = current();
+    this.#register(dialed, current);
+    const own = secureContexts.current()?.identity;
+    const facts: ConnectionFacts = {
+      ...this.#sourceFacts(),
+      sourcePrincipal: peer === undefined ? undefined : own,
+      destination: meshEndpoint?.workload,
+      destinationPrincipal: peer?.identity,
+      service: destination.kind === "mesh" ? destination.service : undefined,
+      security: "unknown",
+    };
+    return {
+      kind: "connected",
+      socket,
+      address: `${endpoint.ip}:${endpoint.port}`,
+      peer: peer?.identity ?? "",
+      idleMs: peer === undefined ? APPLICATION_IDLE_MS : MESH_IDLE_MS,
+      isCurrent: () =>
+        isStillAllowed(current(), dialed) &&
+        (peer === undefined || secureContexts.current()?.generation === generation),
+      meter: context.meters.requestMeter(facts),
+    };
+  }
+
+  #sourceFacts() {
+    return { reporter: "source", source: this.#options.workload() } as const;
+  }
+
+  /** In the registry, so that it is seen, and cut when policy or trust forbid it. */
+  #register(dialed: DialedConnection, current: PooledDestination["current"]): void {
+    const { registry, context } = this.#options;
+    const { socket, endpoint, peer } = dialed;
+    const destination = current();
+    const mesh = destination.kind === "mesh" ? destination : undefined;
+    const open: OpenConnection = {
+      direction: "outbound",
+      client: "http pool",
+      destination: endpoint,
+      endpoint,
+      host: mesh?.host ?? "",
+      peer,
+      rule: mesh?.tlsRule ?? "",
+      openedAtMs: context.clock.now(),
+      relay: relayOfSocket(socket),
+      isAllowed: () => isStillAllowed(current(), dialed),
+      bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
+    };
+    registry.add(open);
+  }
+}
+
+const NO_ENDPOINTS: readonly Endpoint[] = [];
+
+function endpointsOf(destination: ReturnType<PooledDestination["current"]>): readonly Endpoint[] {
+  return destination.kind === "mesh" ? destination.endpoints : NO_ENDPOINTS;
+}
+
+function describe(destination: ReturnType<PooledDestination["current"]>): string {
+  return destination.kind === "mesh" ? describeMesh(destination) : "the destination is no service of the mesh";
+}
+
+function describeMesh({ host, port, subset }: MeshDestination): string {
+  return `${host}:${port}${subset === "" ? "" : ` subset ${subset}`} has no ready endpoint`;
+}
+
+function causeOf(reason: DialFailureReason): UpstreamFailureKind {
+  switch (reason) {
+    case "connect_failed":
+      return "connect";
+    case "no_healthy_endpoint":
+      return "no_healthy_endpoint";
+    case "refused_destination":
+      return "refused";
+    default:
+      return "tls";
+  }
+}

@@ -1,0 +1,192 @@
+import { randomUUID } from "node:crypto";
+import { type CompiledRoutes, compileRoutes } from "../../mesh/policy/compile-routes.ts";
+import { foldHeaderOperations } from "../../mesh/policy/header-operations.ts";
+import type { HeaderOperations, HttpRoute, RouteRetries } from "../../mesh/policy/http-route.ts";
+import { retriesConnectFailure, retriesReset, retriesStatus } from "../../mesh/policy/retry-on.ts";
+import { decideRouteAmong, type RouteVerdict } from "../../mesh/policy/route.ts";
+import type { Destination, HostTarget } from "../../mesh/policy/types.ts";
+import type { Random } from "../../mesh/runtime.ts";
+import type { RetryPolicy } from "../http/decide-retry.ts";
+import type { HeaderEdits } from "../http/header-edits.ts";
+import type { LocalAnswer } from "../http/local-answer.ts";
+import type { AnswerPlan, ForwardPlan, RequestPlan } from "../http/request-plan.ts";
+import { type RequestHead, readField } from "../http1/message-head.ts";
+import { originForm } from "../http1/origin-form.ts";
+import type { DestinationPools, PooledDestination } from "./destination-pools.ts";
+
+export interface RequestPlannerOptions {
+  readonly pools: DestinationPools;
+  readonly random: Random;
+}
+
+/** Decides where the application's requests go: where they were sent, or where a VirtualService of the mesh says. */
+export class RequestPlanner {
+  readonly #options: RequestPlannerOptions;
+  /** By the destination's own array, which is replaced when it changes. */
+  readonly #compiled = new WeakMap<readonly HttpRoute[], CompiledRoutes>();
+  readonly #edits = new WeakMap<readonly HeaderOperations[], RouteEdits>();
+  readonly #plain = new WeakMap<PooledDestination, ForwardPlan>();
+
+  constructor(options: RequestPlannerOptions) {
+    this.#options = options;
+  }
+
+  plan(head: RequestHead, destination: PooledDestination): RequestPlan | Promise<RequestPlan> {
+    const resolved = destination.current();
+    if (resolved.kind !== "mesh" || resolved.routes.length === 0) return this.#planPlain(destination, resolved);
+    const request = {
+      host: head.host,
+      path: originForm(head.target),
+      method: head.method,
+      scheme: "http",
+      headers: (name: string) => readField(head, name),
+    } as const;
+    const verdict = decideRouteAmong(this.#routesOf(resolved.routes), request, this.#options.random);
+    return this.#follow(verdict);
+  }
+
+  /** No rule: the request goes where the application sent it. The plan is the same for every request. */
+  #planPlain(destination: PooledDestination, resolved: Destination): RequestPlan {
+    if (resolved.kind === "refused") return refusal("default", 503, `destination refused: ${resolved.reason}`);
+    const known = this.#plain.get(destination);
+    if (known !== undefined) return known;
+    const plan = forwardPlan(destination, PLAIN);
+    this.#plain.set(destination, plan);
+    return plan;
+  }
+
+  #routesOf(routes: readonly HttpRoute[]): CompiledRoutes {
+    const known = this.#compiled.get(routes);
+    if (known !== undefined) return known;
+    const compiled = compileRoutes(routes);
+    this.#compiled.set(routes, compiled);
+    return compiled;
+  }
+
+  #follow(verdict: RouteVerdict): RequestPlan | Promise<RequestPlan> {
+    switch (verdict.kind) {
+      case "no_host":
+      case "no_route":
+        return refusal("default", 404, "no route: no VirtualService's match holds for this request");
+      case "refused":
+        return refusal(verdict.route.name, 503, `route refused: ${verdict.reason}`);
+      case "abort": {
+        const answer: LocalAnswer = { status: verdict.status, flags: "FI", details: "fault injected: abort" };
+        return answerPlan(verdict.route.name, answer, verdict.delayMs);
+      }
+      case "redirect": {
+        const fields = `location: ${verdict.location}\r\n${this.#editsOf(verdict.headers).response?.added ?? ""}`;
+        return answerPlan(
+          verdict.route.name,
+          { status: verdict.status, flags: "-", details: "", fields },
+          verdict.delayMs,
+        );
+      }
+      case "route":
+        return this.#planRoute(verdict);
+    }
+  }
+
+  #planRoute(verdict: Extract<RouteVerdict, { kind: "route" }>): RequestPlan | Promise<RequestPlan> {
+    const known = this.#options.pools.find(verdict.target);
+    if (known !== undefined) return this.#forward(known, verdict);
+    return this.#options.pools.open(verdict.target).then((opened) => {
+      if (opened !== undefined) return this.#forward(opened, verdict);
+      return refusal(verdict.route.name, 503, `${nameOf(verdict.target)} is new, and the control plane is away`);
+    });
+  }
+
+  #forward(
+    destination: PooledDestination,
+    { route, rewritten, headers, delayMs }: Extract<RouteVerdict, { kind: "route" }>,
+  ): RequestPlan {
+    const resolved = destination.current();
+    if (resolved.kind === "refused") {
+      destination.release();
+      return refusal(route.name, 503, `destination refused: ${resolved.reason}`);
+    }
+    const { request, response } = this.#editsOf(headers);
+    return forwardPlan(destination, {
+      route: route.name,
+      timeoutMs: route.timeoutMs,
+      retries: route.retries === undefined ? undefined : retryPolicyFrom(route.retries),
+      delayMs,
+      edits: { target: rewritten?.path, authority: rewritten?.authority, headers: request },
+      responseHeaders: response,
+      onOver: () => destination.release(),
+    });
+  }
+
+  #editsOf(operations: readonly HeaderOperations[]): RouteEdits {
+    const known = this.#edits.get(operations);
+    if (known !== undefined) return known;
+    const edits = {
+      request: editsFrom(operations, "request"),
+      response: editsFrom(operations, "response"),
+    };
+    this.#edits.set(operations, edits);
+    return edits;
+  }
+}
+
+interface RouteEdits {
+  readonly request: HeaderEdits | undefined;
+  readonly response: HeaderEdits | undefined;
+}
+
+function editsFrom(operations: readonly HeaderOperations[], side: "request" | "response"): HeaderEdits | undefined {
+  const { removed, added } = foldHeaderOperations(operations, side);
+  if (removed.size === 0 && added.length === 0) return undefined;
+  return { removed, added: added.map(({ name, value }) => `${name}: ${value}\r\n`).join("") };
+}
+
+type RoutedParts = Omit<ForwardPlan, "kind" | "pool" | "cluster" | "edits"> & {
+  readonly edits: Pick<ForwardPlan["edits"], "target" | "authority" | "headers">;
+};
+
+const PLAIN: RoutedParts = {
+  route: "default",
+  timeoutMs: undefined,
+  retries: undefined,
+  delayMs: undefined,
+  responseHeaders: undefined,
+  edits: {},
+};
+
+function forwardPlan(destination: PooledDestination, parts: RoutedParts): ForwardPlan {
+  return {
+    ...parts,
+    kind: "forward",
+    pool: destination.pool,
+    cluster: clusterOf(destination.current()),
+    edits: { forwardedClientCert: undefined, createRequestId: randomUUID, ...parts.edits },
+  };
+}
+
+/** Istio's name of an upstream. */
+function clusterOf(destination: Destination): string {
+  if (destination.kind !== "mesh") return "PassthroughCluster";
+  return `outbound|${destination.port}|${destination.subset}|${destination.host}`;
+}
+
+function retryPolicyFrom({ attempts, perTryTimeoutMs, retryOn }: RouteRetries): RetryPolicy {
+  return {
+    attempts,
+    perTryTimeoutMs,
+    onConnectFailure: retriesConnectFailure(retryOn),
+    onReset: retriesReset(retryOn),
+    onStatus: (status) => retriesStatus(retryOn, status),
+  };
+}
+
+function refusal(route: string, status: number, details: string): AnswerPlan {
+  return answerPlan(route, { status, flags: "NR", details }, undefined);
+}
+
+function answerPlan(route: string, answer: LocalAnswer, delayMs: number | undefined): AnswerPlan {
+  return { kind: "answer", answer, delayMs, route };
+}
+
+function nameOf({ host, port, subset }: HostTarget): string {
+  return `${host}:${port}${subset === "" ? "" : ` subset ${subset}`}`;
+}
