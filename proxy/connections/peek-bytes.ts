@@ -35,6 +35,10 @@ export function peekBytes<Verdict>(
     const { clock, silenceMs, verdictMs, signal } = options;
     let timer = silenceMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "silent" }), silenceMs);
 
+    const hurry = (): void => {
+      timer?.cancel();
+      timer = verdictMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "undecided" }), verdictMs);
+    };
     const finish = (peeked: Peeked<Verdict>): void => {
       timer?.cancel();
       signal?.removeEventListener("abort", onAbort);
@@ -49,11 +53,7 @@ export function peekBytes<Verdict>(
     const onAbort = (): void => finish({ kind: "silent" });
     const onReadable = (): void => {
       for (let chunk = readChunk(socket); chunk !== undefined; chunk = readChunk(socket)) {
-        if (bytes.length === 0) {
-          timer?.cancel();
-          timer =
-            verdictMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "undecided" }), verdictMs);
-        }
+        if (bytes.length === 0) hurry();
         bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
         const verdict = judge(bytes);
         if (verdict === undefined) continue;
@@ -68,6 +68,8 @@ export function peekBytes<Verdict>(
     signal?.addEventListener("abort", onAbort, { once: true });
     if (socket.destroyed) onGone();
     else if (socket.readableEnded) onEnd();
+    // What another peek has just put back is not announced again.
+    else if (socket.readableLength > 0) onReadable();
   });
 }
 

@@ -9,7 +9,7 @@ import type { ConnectionRegistry, OpenConnection } from "../connections/connecti
 import type { VerifiedPeer } from "../connections/handshake.ts";
 import { abortSocket, type Relay, relay } from "../connections/relay.ts";
 import { decideCarriage } from "../http/decide-carriage.ts";
-import { detectProtocol } from "../http/detect-protocol.ts";
+import { detectProtocol, guardStream } from "../http/detect-protocol.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import { connectApplication } from "./connect-application.ts";
 import { decideInboundAction } from "./decide-inbound-action.ts";
@@ -48,6 +48,8 @@ interface Admitted {
   readonly own: SpiffeId | undefined;
   /** Opened already, for a silent client; what it has said, if anything, waits on it. */
   readonly application: Socket | undefined;
+  /** The application spoke first: this is no HTTP. */
+  readonly isStream: boolean;
   /** What the handshake told of the inside. */
   readonly alpn: string | undefined;
 }
@@ -171,11 +173,11 @@ async function admitMutualTls(arrival: Arrival, onProved: () => void): Promise<A
   onProved();
   const { socket: client, peer } = result;
   const alpn = typeof client.alpnProtocol === "string" ? client.alpnProtocol : undefined;
-  return { kind: "admitted", client, peer, own: material.identity, application: undefined, alpn };
+  return { kind: "admitted", client, peer, own: material.identity, application: undefined, isStream: false, alpn };
 }
 
 function admitPlaintext(client: Socket, application: Socket | undefined): Admitted {
-  return { kind: "admitted", client, peer: undefined, own: undefined, application, alpn: undefined };
+  return { kind: "admitted", client, peer: undefined, own: undefined, application, isStream: false, alpn: undefined };
 }
 
 /**
@@ -192,7 +194,7 @@ async function letFirstSpeakerDecide(arrival: Arrival, onProved: () => void): Pr
     sniffClient(socket, { clock: options.clock, silenceMs: undefined, needsAlpn: true, signal }),
   );
   const opened = admitPlaintext(socket, application.socket);
-  if (speaker === "application") return opened;
+  if (speaker === "application") return { ...opened, isStream: true };
   if (decideInboundAction(decision.mode, speaker).kind === "forward") return opened;
   application.socket.destroy();
   return await act(arrival, speaker, onProved);
@@ -218,7 +220,7 @@ async function serve(admitted: Admitted, arrival: Arrival): Promise<Refused | un
       ? await openApplication(arrival)
       : { kind: "socket", socket: admitted.application };
   if (opened.kind === "refused") return opened;
-  if (declared === "stream") return carryStream(admitted, arrival, opened.socket);
+  if (declared === "stream" || admitted.isStream) return carryStream(admitted, arrival, opened.socket);
   const detected = await detectProtocol(admitted.client, opened.socket, arrival.options.clock);
   switch (detected.kind) {
     case "http":
@@ -227,10 +229,8 @@ async function serve(admitted: Admitted, arrival: Arrival): Promise<Refused | un
       return undefined;
     case "stream":
       if (detected.early.length > 0) opened.socket.write(detected.early);
+      if (detected.isGuarded) guardStream(admitted.client, () => cutLateHttp(admitted, arrival, opened.socket));
       return carryStream(admitted, arrival, opened.socket);
-    case "undecided":
-      abortSocket(opened.socket);
-      return refused("handshake", "protocol_undecided", undecidedMessage(arrival.destination.port));
     case "gone":
       abortSocket(opened.socket);
       abortSocket(admitted.client);
@@ -238,8 +238,13 @@ async function serve(admitted: Admitted, arrival: Arrival): Promise<Refused | un
   }
 }
 
-function undecidedMessage(port: number): string {
-  return `a client of port ${port} began like HTTP and did not go on; name its Service port "tcp-…" if it is none`;
+function cutLateHttp({ client: socket }: Admitted, arrival: Arrival, application: Socket): void {
+  abortSocket(application);
+  abortSocket(socket);
+  const { options, destination, client } = arrival;
+  const target = `${destination.ip}:${destination.port}`;
+  const message = `a request line to port ${destination.port} came too slowly; name its Service port "http-…"`;
+  options.observer.malformed({ direction: "inbound", reason: "late_http", message, client, destination: target });
 }
 
 function serveHttp(admitted: Admitted, arrival: Arrival): void {

@@ -5,7 +5,7 @@ import type { ConnectionObserver, RefusedConnection } from "../connections/conne
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import { abortSocket, relay } from "../connections/relay.ts";
 import { type Carriage, decideCarriage } from "../http/decide-carriage.ts";
-import { detectProtocol } from "../http/detect-protocol.ts";
+import { detectProtocol, guardStream } from "../http/detect-protocol.ts";
 import type { PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";
@@ -83,18 +83,27 @@ async function dialAndCarry(arrival: Arrival): Promise<void> {
       return serveHttp(arrival);
     case "stream":
       if (detected.early.length > 0) dialed.socket.write(detected.early);
+      if (detected.isGuarded) guardStream(connection.socket, () => cutLateHttp(arrival, dialed));
       return carryStream(arrival, dialed);
-    case "undecided":
     case "gone":
       abortSocket(dialed.socket);
-      pooled.release();
-      return refuse("destination", `protocol_${detected.kind}`, undecidedMessage(arrival));
+      abortSocket(connection.socket);
+      return pooled.release();
   }
 }
 
-function undecidedMessage({ connection }: Arrival): string {
+function cutLateHttp({ connection, client, options }: Arrival, dialed: DialedConnection): void {
+  abortSocket(dialed.socket);
+  abortSocket(connection.socket);
   const { ip, port } = connection.destination;
-  return `the application began like HTTP to ${ip}:${port} and did not go on; name the Service port "tcp-…" if it is none`;
+  const message = `a request line to port ${port} came too slowly; name its Service port "http-…"`;
+  options.observer.malformed({
+    direction: "outbound",
+    reason: "late_http",
+    message,
+    client,
+    destination: `${ip}:${port}`,
+  });
 }
 
 function serveHttp(arrival: Arrival): void {
