@@ -33,6 +33,7 @@ export function summary(workload: string, path: PathName, figures: Partial<Summa
     p50Ms: 1,
     p90Ms: 2,
     p99Ms: 3,
+    lowestP99Ms: 3,
     failures: 0,
     cpuMs: 50,
     vcpu: 0.1,

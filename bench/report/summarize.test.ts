@@ -18,7 +18,14 @@ describe("the summary of a path", () => {
   );
 
   it("takes the median of its rounds and adds up the failures", () => {
-    expect(summary).toMatchObject({ path: "entente-http", rate: 1000, p50Ms: 2, p99Ms: 9, failures: 3 });
+    expect(summary).toMatchObject({
+      path: "entente-http",
+      rate: 1000,
+      p50Ms: 2,
+      p99Ms: 9,
+      lowestP99Ms: 9,
+      failures: 3,
+    });
   });
 
   it("divides the CPU of all its processes by what they did", () => {

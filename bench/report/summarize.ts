@@ -12,6 +12,8 @@ export interface Summary {
   readonly p50Ms: number;
   readonly p90Ms: number;
   readonly p99Ms: number;
+  /** Of the round in which it was lowest: what else happens on the machine only adds to it. */
+  readonly lowestP99Ms: number;
   /** Of all rounds together. */
   readonly failures: number;
   /** CPU milliseconds of all proxies of the path for the unit's `costCount`. */
@@ -54,6 +56,7 @@ function summarize(rounds: readonly Measurement[], workload: Workload, path: Pat
     p50Ms: medianOf(({ load }) => load.latencyMs?.p50 ?? Number.NaN),
     p90Ms: medianOf(({ load }) => load.latencyMs?.p90 ?? Number.NaN),
     p99Ms: medianOf(({ load }) => load.latencyMs?.p99 ?? Number.NaN),
+    lowestP99Ms: Math.min(...rounds.map(({ load }) => load.latencyMs?.p99 ?? Number.NaN)),
     failures: rounds.reduce((total, { load }) => total + load.failures, 0),
     cpuMs: medianOf((one) => (sumOf(one, "cpuMs") / one.load.count) * costCount),
     vcpu: medianOf((one) => sumOf(one, "cpuMs") / 1000 / one.load.seconds),
