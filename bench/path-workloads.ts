@@ -28,8 +28,17 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     name: "rate-1k",
     title: "1,000 requests/s of 1 KB at fixed times, 16 connections",
     unit: REQUESTS,
-    run: ({ path, seconds }) =>
-      runOwnLoad({ kind: "paced", host: HOST, port: path.port, file: "/1k", seconds, rate: 1000, connections: 16 }),
+    run: ({ path, seconds, isWarmUp }) =>
+      runOwnLoad({
+        kind: "paced",
+        host: HOST,
+        port: path.port,
+        file: "/1k",
+        seconds,
+        // Node has not compiled everything that is hot before some thousand requests.
+        rate: isWarmUp ? 4000 : 1000,
+        connections: 16,
+      }),
   },
   {
     name: "fresh",

@@ -27,7 +27,9 @@ export interface PodsDeps {
 /** Each is a namespace of the manifests. */
 const PATHS: readonly PathName[] = ["none", "entente-stream", "entente-http"];
 const MANIFESTS = fileURLToPath(new URL("manifests", import.meta.url));
-const WARM_UP_SECONDS = 3;
+
+/** Node has not compiled everything that is hot before some thousand requests. */
+const WARM_UP_SECONDS = 10;
 
 /** Why pods cannot be made here; `undefined`: they can. */
 export function findPodsObstacle(uid: number | undefined): string | undefined {
