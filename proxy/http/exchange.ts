@@ -7,10 +7,13 @@ import { type ExchangeClient, recordExchange } from "./exchange-client.ts";
 import { HeldBody } from "./held-body.ts";
 import type { HttpContext } from "./http-context.ts";
 import { answerForDialFailure, formatLocalAnswer, type LocalAnswer } from "./local-answer.ts";
+import { PacketWriter } from "./packet-writer.ts";
 import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
 import { rewriteRequestHead, rewriteResponseHead } from "./rewrite-head.ts";
 import type { ResponseSink } from "./upstream-connection.ts";
 import type { TakenUpstream, UpstreamFailure } from "./upstream-pool.ts";
+
+const NO_CHUNKS: readonly Buffer[] = [];
 
 /** Base of the pause before another try (Envoy: 25 ms, doubled each time, with jitter). */
 const RETRY_PAUSE_MS = 25;
@@ -38,6 +41,10 @@ export class Exchange implements ResponseSink {
   #isStarted = false;
   #requestEnded: boolean;
   #closes = false;
+  /** What goes to the client with the packet that is being taken in. */
+  readonly #outgoing = new PacketWriter();
+  #packet: Buffer | undefined;
+  #isUnchanged = false;
   #isOver = false;
 
   constructor(client: ExchangeClient, head: RequestHead, context: HttpContext) {
@@ -96,12 +103,13 @@ export class Exchange implements ResponseSink {
     this.#client.resumeReading();
   }
 
-  onBatchStart(): void {
-    this.#client.socket.cork();
+  onPacketStart(packet: Buffer): void {
+    this.#packet = packet;
   }
 
-  onBatchEnd(): void {
-    this.#client.socket.uncork();
+  onPacketEnd(): void {
+    this.#flushResponse();
+    this.#packet = undefined;
   }
 
   /** What the client sends in one packet leaves in one, too. */
@@ -129,7 +137,9 @@ export class Exchange implements ResponseSink {
     this.#closes =
       !isSwitch && (head.framing.kind === "until_close" || !this.#requestEnded || this.#client.mustClose());
     const headers = this.#plan?.kind === "forward" ? this.#plan.responseHeaders : undefined;
-    this.#send(rewriteResponseHead(head, { close: this.#closes, headers }));
+    const text = rewriteResponseHead(head, { close: this.#closes, headers });
+    this.#isUnchanged = text === head.text;
+    this.#send(text);
     if (isSwitch) this.#switch();
   }
 
@@ -199,14 +209,10 @@ export class Exchange implements ResponseSink {
     if (perTryMs !== undefined) {
       this.#tryTimer = this.#context.clock.setTimeout(() => this.#tryTimedOut(), perTryMs);
     }
-    const { socket } = connection;
-    const unsent = this.#body?.takeUnsent();
-    if (unsent !== undefined) socket.cork();
-    let hasRoom = socket.write(rewriteRequestHead(this.#head, plan.edits), "latin1");
-    if (unsent !== undefined) {
-      for (const chunk of unsent) hasRoom = socket.write(chunk);
-      socket.uncork();
-    }
+    const packet = new PacketWriter();
+    packet.add(rewriteRequestHead(this.#head, plan.edits));
+    for (const chunk of this.#body?.takeUnsent() ?? NO_CHUNKS) packet.add(chunk);
+    const hasRoom = packet.flush(connection.socket);
     if (hasRoom && !this.#requestEnded) this.#client.resumeReading();
   }
 
@@ -217,8 +223,15 @@ export class Exchange implements ResponseSink {
 
   #send(data: string | Buffer): void {
     this.#responseBytes += data.length;
-    const hasRoom =
-      typeof data === "string" ? this.#client.socket.write(data, "latin1") : this.#client.socket.write(data);
+    this.#outgoing.add(data);
+    if (this.#packet === undefined) this.#flushResponse();
+  }
+
+  /** Where nothing changed in what came as one packet, that packet goes on as it is. */
+  #flushResponse(): void {
+    if (this.#outgoing.bytes === 0) return;
+    const isWhole = this.#isUnchanged && this.#packet?.length === this.#outgoing.bytes;
+    const hasRoom = this.#outgoing.flush(this.#client.socket, isWhole ? this.#packet : undefined);
     if (!hasRoom) this.#taken?.connection.socket.pause();
   }
 
@@ -255,7 +268,9 @@ export class Exchange implements ResponseSink {
     this.#closes = !this.#requestEnded || this.#client.mustClose();
     const isHead = this.#head.method === "HEAD";
     this.#dropUpstream();
+    this.#isUnchanged = false;
     this.#send(formatLocalAnswer(answer, { close: this.#closes, isHead }));
+    this.#flushResponse();
     this.#finish(answer.status, answer.flags, answer.details);
     this.#client.exchangeOver(this.#closes);
   }
@@ -263,6 +278,7 @@ export class Exchange implements ResponseSink {
   /** The end of an exchange whose answer has begun, or of one whose client is gone. */
   #end(flags: RequestFlags, details: string): void {
     if (this.#isOver) return;
+    this.#flushResponse();
     const isWhole = flags === "-";
     const taken = this.#taken;
     this.#finish(this.#response?.status ?? 0, flags, details);
@@ -276,6 +292,7 @@ export class Exchange implements ResponseSink {
   }
 
   #switch(): void {
+    this.#flushResponse();
     const tunnel = this.#taken?.connection.detach();
     if (this.#taken !== undefined && this.#plan?.kind === "forward") this.#plan.pool.letGo(this.#taken);
     if (tunnel === undefined) return;
@@ -294,6 +311,7 @@ export class Exchange implements ResponseSink {
     if (taken !== undefined && this.#plan?.kind === "forward") this.#plan.pool.discard(taken);
   }
 
+  /** @param status what the client got, or 0. */
   #finish(status: number, flags: RequestFlags, details: string): void {
     this.#isOver = true;
     this.#timer?.cancel();

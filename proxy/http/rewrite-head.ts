@@ -69,6 +69,7 @@ function rewrite(head: MessageHead, { startLine, added, headers, dropsHost }: Re
     out += text.slice(runStart, fields[at]);
     runStart = fields[at + FIELD_STRIDE] ?? text.length - 2;
   }
+  if (runStart === 0 && added === "" && headers === undefined) return text;
   return `${out}${text.slice(runStart, text.length - 2)}${added}${headers?.added ?? ""}\r\n`;
 }
 

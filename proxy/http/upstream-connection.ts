@@ -24,8 +24,8 @@ export interface DialedUpstream {
 /** Takes what one request gets back. */
 export interface ResponseSink {
   /** Everything of one packet comes between these two, so that it can leave as one. */
-  onBatchStart(): void;
-  onBatchEnd(): void;
+  onPacketStart(packet: Buffer): void;
+  onPacketEnd(): void;
   /** Also for 100 and 103, which do not end the exchange; after a 101 the connection is a tunnel. */
   onResponseHead(head: ResponseHead): void;
   onResponseBody(bytes: Buffer): void;
@@ -120,7 +120,7 @@ export class UpstreamConnection {
   readonly #onData = (chunk: Buffer): void => {
     const events = this.#framer.push(chunk);
     const isBatch = events.length > 1;
-    if (isBatch) this.#sink?.onBatchStart();
+    if (isBatch) this.#sink?.onPacketStart(chunk);
     const sink = this.#sink;
     for (const event of events) {
       switch (event.kind) {
@@ -139,7 +139,7 @@ export class UpstreamConnection {
           break;
       }
     }
-    if (isBatch) sink?.onBatchEnd();
+    if (isBatch) sink?.onPacketEnd();
   };
 
   #noteHead(head: ResponseHead): void {
