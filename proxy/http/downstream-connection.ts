@@ -7,7 +7,7 @@ import { Exchange } from "./exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "./exchange-client.ts";
 import type { HttpContext } from "./http-context.ts";
 import { formatLocalAnswer } from "./local-answer.ts";
-import { startsHttp2 } from "./recognize-http.ts";
+import { isForeignProtocol } from "./recognize-http.ts";
 import type { PlanRequest } from "./request-plan.ts";
 
 export interface DownstreamOptions {
@@ -16,8 +16,8 @@ export interface DownstreamOptions {
   readonly planRequest: PlanRequest;
   /** A request was not HTTP/1.1 as two parsers would read it alike; it has been answered. */
   readonly onFault: (fault: RequestFault) => void;
-  /** The client speaks HTTP/2 with prior knowledge; its socket is paused, with all its bytes. */
-  readonly onHttp2: () => void;
+  /** The client speaks TLS, or HTTP/2 with prior knowledge; its socket is paused, with all its bytes. */
+  readonly onForeign: () => void;
 }
 
 /** A request that is not served. */
@@ -96,7 +96,10 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   exchangeOver(closes: boolean): void {
     const isWhole = this.#exchange?.requestEnded === true;
     this.#exchange = undefined;
-    if (closes || !isWhole) return this.#sayGoodbye();
+    if (closes || !isWhole) {
+      this.#sayGoodbye();
+      return;
+    }
     this.#phase = "head";
     this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
     // While events are being handled, the loop that handles them goes on with what is held.
@@ -152,25 +155,31 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (!this.#isKnownHttp1) return this.#recognize(chunk);
     if (this.#phase === "lingering") return;
+    if (!this.#isKnownHttp1) {
+      this.#recognize(chunk);
+      return;
+    }
     if (this.isIdle || this.#phase === "exchange") this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
     this.#handle(this.#framer.push(chunk));
   };
 
-  /** HTTP/2's preface begins like a request of an unknown method, and is handed on. */
+  /** What is no HTTP/1.1 from its first byte, by right, is handed on. */
   #recognize(chunk: Buffer): void {
     const bytes = this.#first === undefined ? chunk : Buffer.concat([this.#first, chunk]);
-    const isHttp2 = startsHttp2(bytes);
-    this.#first = isHttp2 === undefined ? bytes : undefined;
-    if (isHttp2 === undefined) return;
+    const isForeign = isForeignProtocol(bytes);
+    this.#first = isForeign === undefined ? bytes : undefined;
+    if (isForeign === undefined) return;
     this.#isKnownHttp1 = true;
-    if (!isHttp2) return this.#onData(bytes);
+    if (!isForeign) {
+      this.#onData(bytes);
+      return;
+    }
     this.#phase = "handed_over";
     this.#detach();
     this.socket.unshift(bytes);
     this.#settle("closed");
-    this.#options.onHttp2();
+    this.#options.onForeign();
   }
 
   /** Handles events, and what is held behind them for as long as answers are given at once. */
@@ -233,7 +242,10 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   /** A fault before anything was forwarded is answered; later it cuts the exchange: the server must not see it whole. */
   #refuse(fault: RequestFault): void {
     this.#options.onFault(fault);
-    if (this.#exchange?.isStarted === true) return this.#exchange.clientGone("DPE");
+    if (this.#exchange?.isStarted === true) {
+      this.#exchange.clientGone("DPE");
+      return;
+    }
     this.#exchange = undefined;
     const { status, message } = fault;
     this.facts.meter.count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
@@ -260,10 +272,14 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   /** The client sends no more: fine between two requests, an abort inside one. */
   #finishInput(): void {
     const fault = this.#framer.end().find((event) => event.kind === "fault");
-    if (fault === undefined) return this.#over("closed");
-    if (this.#exchange === undefined) return this.#over("reset_by_downstream");
-    this.#options.onFault(fault.fault);
-    this.#exchange.clientGone("DC");
+    if (fault === undefined) {
+      this.#over("closed");
+    } else if (this.#exchange === undefined) {
+      this.#over("reset_by_downstream");
+    } else {
+      this.#options.onFault(fault.fault);
+      this.#exchange.clientGone("DC");
+    }
   }
 
   readonly #onDrain = (): void => {

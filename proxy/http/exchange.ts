@@ -154,12 +154,13 @@ export class Exchange implements ResponseSink {
 
   onUpstreamLost(fault: Http1Fault | undefined): void {
     const wasReused = this.#taken?.connection.isReused === true;
-    if (this.#response !== undefined) return this.#end(fault === undefined ? "UC" : "UPE", "");
-    if (fault !== undefined) {
-      return this.#answer({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
+    if (this.#response !== undefined) {
+      this.#end(fault === undefined ? "UC" : "UPE", "");
+    } else if (fault !== undefined) {
+      this.#answer({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
+    } else if (!this.#retry({ kind: "reset", wasReused })) {
+      this.#answer({ status: 503, flags: "UC", details: "upstream reset: the connection ended before an answer" });
     }
-    if (this.#retry({ kind: "reset", wasReused })) return;
-    this.#answer({ status: 503, flags: "UC", details: "upstream reset: the connection ended before an answer" });
   }
 
   #follow(plan: RequestPlan): void {
@@ -264,7 +265,10 @@ export class Exchange implements ResponseSink {
 
   #answer(answer: LocalAnswer): void {
     if (this.#isOver) return;
-    if (this.#response !== undefined) return this.#end(answer.flags, answer.details);
+    if (this.#response !== undefined) {
+      this.#end(answer.flags, answer.details);
+      return;
+    }
     this.#closes = !this.#requestEnded || this.#client.mustClose();
     const isHead = this.#head.method === "HEAD";
     this.#dropUpstream();

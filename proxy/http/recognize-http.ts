@@ -54,9 +54,14 @@ function judgeLine(line: Buffer): RecognizedProtocol {
 }
 
 const HTTP2_START = Buffer.from("PRI ");
+const TLS_HANDSHAKE_RECORD = 0x16;
 
-/** On a port that is known as HTTP only HTTP/2's preface is told apart (RFC 9113 §3.4). `undefined`: too few bytes. */
-export function startsHttp2(bytes: Buffer): boolean | undefined {
+/**
+ * On a port that is known as HTTP: whether a client speaks what is carried whole instead, which is TLS of its own or
+ * HTTP/2 with prior knowledge (RFC 9113 §3.4). `undefined`: too few bytes.
+ */
+export function isForeignProtocol(bytes: Buffer): boolean | undefined {
+  if (bytes[0] === TLS_HANDSHAKE_RECORD) return true;
   const length = Math.min(bytes.length, HTTP2_START.length);
   if (bytes.compare(HTTP2_START, 0, length, 0, length) !== 0) return false;
   return length === HTTP2_START.length ? true : undefined;

@@ -153,10 +153,8 @@ export class UpstreamConnection {
 
   readonly #onEnd = (): void => {
     this.#isReusable = false;
-    for (const event of this.#framer.end()) {
-      if (event.kind === "end") this.#sink?.onResponseEnd();
-      else if (event.kind === "fault") return this.#lose(undefined);
-    }
+    const endsWell = this.#framer.end().some((event) => event.kind === "end");
+    if (endsWell) this.#sink?.onResponseEnd();
     if (this.#sink === undefined) this.#close();
     else this.#lose(undefined);
   };

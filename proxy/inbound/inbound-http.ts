@@ -32,8 +32,8 @@ export interface HttpClient {
   readonly workload: WorkloadInfo;
   readonly service: ServiceInfo | undefined;
   readonly onFault: (fault: RequestFault) => void;
-  /** HTTP/2 with prior knowledge: it is carried as a stream. */
-  readonly onHttp2: () => void;
+  /** TLS, or HTTP/2 with prior knowledge: it is carried as a stream. */
+  readonly onForeign: () => void;
 }
 
 /** The HTTP side of a pod's inbound traffic: requests of verified peers to the application's kept connections. */
@@ -67,7 +67,7 @@ export class InboundHttp {
       context,
       planRequest: this.#planFor(client),
       onFault: client.onFault,
-      onHttp2: client.onHttp2,
+      onForeign: client.onForeign,
     });
   }
 

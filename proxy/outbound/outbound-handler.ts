@@ -110,15 +110,15 @@ function serveHttp(arrival: Arrival): void {
   const { connection, client, pooled, options } = arrival;
   const { socket, destination } = connection;
   const target = `${destination.ip}:${destination.port}`;
-  let isHttp2 = false;
+  let isForeign = false;
   const serving = options.http.serve({
     connection,
     client,
     destination: pooled,
     onFault: ({ code, message }) =>
       options.observer.malformed({ direction: "outbound", reason: code, message, client, destination: target }),
-    onHttp2: () => {
-      isHttp2 = true;
+    onForeign: () => {
+      isForeign = true;
       void dialAndCarry(arrival);
     },
   });
@@ -137,7 +137,7 @@ function serveHttp(arrival: Arrival): void {
     bytes: () => ({ received: socket.bytesRead, sent: socket.bytesWritten }),
   });
   void serving.ended.then(() => {
-    if (!isHttp2) pooled.release();
+    if (!isForeign) pooled.release();
   });
 }
 

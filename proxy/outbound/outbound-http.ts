@@ -35,8 +35,8 @@ export interface OutboundClient {
   readonly client: string;
   readonly destination: PooledDestination;
   readonly onFault: (fault: RequestFault) => void;
-  /** HTTP/2 with prior knowledge: it is carried as a stream. */
-  readonly onHttp2: () => void;
+  /** TLS, or HTTP/2 with prior knowledge: it is carried as a stream. */
+  readonly onForeign: () => void;
 }
 
 /** The HTTP side of a pod's outbound traffic: requests go over kept connections, each as its route says. */
@@ -64,7 +64,7 @@ export class OutboundHttp {
   }
 
   /** Serves the application's requests on one connection until it is gone. */
-  serve({ connection, client, destination, onFault, onHttp2 }: OutboundClient): DownstreamConnection {
+  serve({ connection, client, destination, onFault, onForeign }: OutboundClient): DownstreamConnection {
     const { context } = this.#options;
     const resolved = destination.current();
     const service = resolved.kind === "mesh" ? resolved.service : undefined;
@@ -79,7 +79,7 @@ export class OutboundHttp {
       context,
       planRequest: (head) => this.#planner.plan(head, destination),
       onFault,
-      onHttp2,
+      onForeign,
     });
   }
 

@@ -1,0 +1,82 @@
+import type { Socket } from "node:net";
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy/types.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import type { CapturedConnection } from "../capture/capture-listener.ts";
+import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
+import type { ConnectionRegistry } from "../connections/connection-registry.ts";
+import type { VerifiedPeer } from "../connections/handshake.ts";
+import type { SecureContextSource } from "../tls/secure-context-source.ts";
+import { connectApplication } from "./connect-application.ts";
+import type { InboundHttp } from "./inbound-http.ts";
+import type { PendingHandshakes } from "./pending-handshakes.ts";
+
+export interface InboundOptions {
+  readonly clock: Clock;
+  readonly secureContexts: SecureContextSource;
+  /** What this workload demands now. */
+  readonly inbound: () => Inbound;
+  readonly registry: ConnectionRegistry;
+  readonly pending: PendingHandshakes;
+  readonly observer: ConnectionObserver;
+  readonly http: InboundHttp;
+  readonly limits: InboundLimits;
+}
+
+export interface InboundLimits {
+  /** From the first packet to the verdict on the peer, all together. */
+  readonly handshakeTimeoutMs: number;
+  /** How long a client of a PERMISSIVE port may be silent before the application is opened for it. */
+  readonly silenceMs: number;
+  readonly connectTimeoutMs: number;
+  readonly halfOpenIdleMs: number;
+}
+
+/** A client that the policy lets through. */
+export interface Admitted {
+  readonly kind: "admitted";
+  readonly client: Socket;
+  readonly peer: VerifiedPeer | undefined;
+  /** The identity that was shown to the peer. */
+  readonly own: SpiffeId | undefined;
+  /** Opened already, for a silent client; what it has said, if anything, waits on it. */
+  readonly application: Socket | undefined;
+  /** The application spoke first: this is no HTTP. */
+  readonly isStream: boolean;
+  /** What the handshake told of the inside. */
+  readonly alpn: string | undefined;
+}
+
+export interface Refused {
+  readonly kind: "refused";
+  readonly stage: RefusedConnection["stage"];
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A connection on its way in. */
+export interface Arrival extends CapturedConnection {
+  /** `ip:port`. */
+  readonly client: string;
+  readonly options: InboundOptions;
+  readonly decision: ServerModeDecision;
+  readonly port: InboundPort | undefined;
+}
+
+export type OpenedApplication = { readonly kind: "socket"; readonly socket: Socket };
+
+/** Opens the application behind the sidecar for one connection. */
+export async function openApplication({ destination, options }: Arrival): Promise<OpenedApplication | Refused> {
+  const { clock, limits } = options;
+  const result = await connectApplication(destination, { clock, timeoutMs: limits.connectTimeoutMs });
+  return result.kind === "failed" ? refused("application", "connect_failed", result.message) : result;
+}
+
+/** What a port demands. */
+export function modeOf(inbound: Inbound, port: number): ServerModeDecision {
+  return inbound.ports.find((candidate) => candidate.port === port)?.mode ?? inbound.defaultMode;
+}
+
+export function refused(stage: Refused["stage"], reason: string, message: string): Refused {
+  return { kind: "refused", stage, reason, message };
+}
