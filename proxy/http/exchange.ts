@@ -9,7 +9,8 @@ import type { HttpContext } from "./http-context.ts";
 import { answerForDialFailure, formatLocalAnswer, type LocalAnswer } from "./local-answer.ts";
 import { PacketWriter } from "./packet-writer.ts";
 import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
-import { rewriteRequestHead, rewriteResponseHead } from "./rewrite-head.ts";
+import { ResponseWriter } from "./response-writer.ts";
+import { rewriteRequestHead } from "./rewrite-head.ts";
 import type { ResponseSink } from "./upstream-connection.ts";
 import type { TakenUpstream, UpstreamFailure } from "./upstream-pool.ts";
 
@@ -28,6 +29,7 @@ export class Exchange implements ResponseSink {
   readonly #context: HttpContext;
   readonly #head: RequestHead;
   readonly #startedAt: number;
+  readonly #answerWriter: ResponseWriter;
   #plan: RequestPlan | undefined;
   #taken: TakenUpstream | undefined;
   #dialling: AbortController | undefined;
@@ -36,15 +38,12 @@ export class Exchange implements ResponseSink {
   #tryTimer: Timer | undefined;
   #tries = 0;
   #requestBytes: number;
-  #responseBytes = 0;
   #response: ResponseHead | undefined;
   #isStarted = false;
   #requestEnded: boolean;
   #closes = false;
-  /** What goes to the client with the packet that is being taken in. */
-  readonly #outgoing = new PacketWriter();
-  #packet: Buffer | undefined;
-  #isUnchanged = false;
+  /** What went to the client after a switch of protocols. */
+  #tunnelBytes = 0;
   #isOver = false;
 
   constructor(client: ExchangeClient, head: RequestHead, context: HttpContext) {
@@ -52,6 +51,7 @@ export class Exchange implements ResponseSink {
     this.#head = head;
     this.#context = context;
     this.#startedAt = context.monotonicMs();
+    this.#answerWriter = new ResponseWriter(client.socket);
     this.#requestBytes = head.text.length;
     this.#requestEnded = head.framing.kind === "none";
   }
@@ -104,12 +104,11 @@ export class Exchange implements ResponseSink {
   }
 
   onPacketStart(packet: Buffer): void {
-    this.#packet = packet;
+    this.#answerWriter.startPacket(packet);
   }
 
   onPacketEnd(): void {
-    this.#flushResponse();
-    this.#packet = undefined;
+    this.#holdBack(this.#answerWriter.endPacket());
   }
 
   /** What the client sends in one packet leaves in one, too. */
@@ -121,7 +120,7 @@ export class Exchange implements ResponseSink {
 
   onResponseHead(head: ResponseHead): void {
     if (head.status < 200 && head.status !== 101) {
-      if (this.#head.version === "1.1") this.#send(rewriteResponseHead(head, { close: false }));
+      if (this.#head.version === "1.1") this.#holdBack(this.#answerWriter.writeHead(head, { close: false }));
       return;
     }
     this.#tryTimer?.cancel();
@@ -137,14 +136,12 @@ export class Exchange implements ResponseSink {
     this.#closes =
       !isSwitch && (head.framing.kind === "until_close" || !this.#requestEnded || this.#client.mustClose());
     const headers = this.#plan?.kind === "forward" ? this.#plan.responseHeaders : undefined;
-    const text = rewriteResponseHead(head, { close: this.#closes, headers });
-    this.#isUnchanged = text === head.text;
-    this.#send(text);
+    this.#holdBack(this.#answerWriter.writeHead(head, { close: this.#closes, headers }));
     if (isSwitch) this.#switch();
   }
 
   onResponseBody(bytes: Buffer): void {
-    this.#send(bytes);
+    this.#holdBack(this.#answerWriter.write(bytes));
   }
 
   onResponseEnd(): void {
@@ -222,17 +219,8 @@ export class Exchange implements ResponseSink {
     return this.#body;
   }
 
-  #send(data: string | Buffer): void {
-    this.#responseBytes += data.length;
-    this.#outgoing.add(data);
-    if (this.#packet === undefined) this.#flushResponse();
-  }
-
-  /** Where nothing changed in what came as one packet, that packet goes on as it is. */
-  #flushResponse(): void {
-    if (this.#outgoing.bytes === 0) return;
-    const isWhole = this.#isUnchanged && this.#packet?.length === this.#outgoing.bytes;
-    const hasRoom = this.#outgoing.flush(this.#client.socket, isWhole ? this.#packet : undefined);
+  /** A client that does not read stops the reading of its upstream. */
+  #holdBack(hasRoom: boolean): void {
     if (!hasRoom) this.#taken?.connection.socket.pause();
   }
 
@@ -272,9 +260,8 @@ export class Exchange implements ResponseSink {
     this.#closes = !this.#requestEnded || this.#client.mustClose();
     const isHead = this.#head.method === "HEAD";
     this.#dropUpstream();
-    this.#isUnchanged = false;
-    this.#send(formatLocalAnswer(answer, { close: this.#closes, isHead }));
-    this.#flushResponse();
+    this.#answerWriter.write(formatLocalAnswer(answer, { close: this.#closes, isHead }));
+    this.#answerWriter.flush();
     this.#finish(answer.status, answer.flags, answer.details);
     this.#client.exchangeOver(this.#closes);
   }
@@ -282,7 +269,7 @@ export class Exchange implements ResponseSink {
   /** The end of an exchange whose answer has begun, or of one whose client is gone. */
   #end(flags: RequestFlags, details: string): void {
     if (this.#isOver) return;
-    this.#flushResponse();
+    this.#holdBack(this.#answerWriter.flush());
     const isWhole = flags === "-";
     const taken = this.#taken;
     this.#finish(this.#response?.status ?? 0, flags, details);
@@ -296,14 +283,14 @@ export class Exchange implements ResponseSink {
   }
 
   #switch(): void {
-    this.#flushResponse();
+    this.#holdBack(this.#answerWriter.flush());
     const tunnel = this.#taken?.connection.detach();
     if (this.#taken !== undefined && this.#plan?.kind === "forward") this.#plan.pool.letGo(this.#taken);
     if (tunnel === undefined) return;
     this.#timer?.cancel();
     this.#client.tunnelTo(tunnel, (bytes) => {
       this.#requestBytes += bytes.received;
-      this.#responseBytes += bytes.sent;
+      this.#tunnelBytes = bytes.sent;
       this.#finish(101, "-", "");
     });
   }
@@ -331,7 +318,7 @@ export class Exchange implements ResponseSink {
       details,
       durationMs: this.#context.monotonicMs() - this.#startedAt,
       requestBytes: this.#requestBytes,
-      responseBytes: this.#responseBytes,
+      responseBytes: this.#answerWriter.bytes + this.#tunnelBytes,
     });
   }
 }
