@@ -45,7 +45,7 @@ describe("the serving certificate", () => {
     const before = await servedSerial();
     const [certificate = "", key = ""] = pair();
     webhook.writePair(certificate, key);
-    const complaints = () => webhook.lines.filter((line) => line.includes(said));
+    const complaints = () => webhook.log.find(said);
     await vi.waitFor(() => expect(complaints()).toHaveLength(1));
     expect(await servedSerial()).toBe(before);
     const good = mintServing();

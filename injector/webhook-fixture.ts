@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { Agent, request } from "undici";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/mint-certificate.ts";
-import { type LogFields, type Logger, systemClock } from "../mesh/runtime.ts";
+import { RecordingLogger } from "../mesh/recording-logger.ts";
+import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { TEST_SETTINGS } from "./admission/pod-fixture.ts";
 import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
 
@@ -19,6 +20,7 @@ export const TEST_LIMITS = {
   handshakeTimeoutMs: 300,
   maxConnections: 8,
   maxBodyBytes: 64 * 1024,
+  maxBodiesBytes: 128 * 1024,
   certificateIntervalMs: 20,
 };
 
@@ -29,8 +31,7 @@ export interface Answer {
 
 export interface TestWebhook {
   readonly directory: string;
-  /** What the server logged. */
-  readonly lines: readonly string[];
+  readonly log: RecordingLogger;
   post(body: string | Buffer, headers?: Readonly<Record<string, string>>, path?: string): Promise<Answer>;
   get(path: string): Promise<Answer>;
   /** A TLS connection by hand, for what no HTTP client would send. */
@@ -49,8 +50,8 @@ export function mintServing(notAfter: Date = new Date(Date.now() + DAY_MS)): Min
 
 export async function startTestWebhook(): Promise<TestWebhook> {
   const directory = mkdtempSync(join(tmpdir(), "entente-webhook-"));
-  const lines: string[] = [];
-  const start = () => startServer(directory, createMemoryLog(lines));
+  const log = new RecordingLogger();
+  const start = () => startServer(directory, log);
   const writePair = (certificate: string, key: string) => {
     writeFileSync(join(directory, "tls.crt"), certificate);
     writeFileSync(join(directory, "tls.key"), key);
@@ -68,7 +69,7 @@ export async function startTestWebhook(): Promise<TestWebhook> {
   };
   return {
     directory,
-    lines,
+    log,
     writePair,
     startAnother: start,
     get: (path) => send(path, {}),
@@ -81,6 +82,15 @@ export async function startTestWebhook(): Promise<TestWebhook> {
       rmSync(directory, { recursive: true });
     },
   };
+}
+
+/** The text of an AdmissionReview for a pod that is to be created. */
+export function review(object: unknown, more: Record<string, unknown> = {}): string {
+  return JSON.stringify({
+    apiVersion: "admission.k8s.io/v1",
+    kind: "AdmissionReview",
+    request: { uid: "u-1", kind: { kind: "Pod" }, operation: "CREATE", namespace: "ns1", object, ...more },
+  });
 }
 
 /** Resolves when the connection is gone. */
@@ -107,10 +117,4 @@ function openTls(port: number, onData: (text: string) => void = () => undefined)
     socket.on("data", (chunk) => onData(chunk.toString()));
     socket.on("error", reject);
   });
-}
-
-function createMemoryLog(lines: string[]): Logger {
-  const write = (_fields: LogFields, message: string) => void lines.push(message);
-  const log: Logger = { debug: write, info: write, warn: write, error: write, child: () => log };
-  return log;
 }

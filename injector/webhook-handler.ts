@@ -1,18 +1,28 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
+import { createLogLimiter, type LogLimiter } from "../proxy/connections/log-limiter.ts";
 import { answerReview, type ReviewAnswer } from "./admission/answer-review.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import type { InjectorMetrics } from "./injector-metrics.ts";
-import { readBody } from "./read-body.ts";
+import { type BodyLimits, readBody } from "./read-body.ts";
 
 export interface WebhookHandlerDeps {
   readonly settings: InjectionSettings;
   readonly metrics: InjectorMetrics;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly maxBodyBytes: number;
+  readonly bodies: BodyLimits;
 }
+
+interface HandlerContext extends WebhookHandlerDeps {
+  readonly limitLog: LogLimiter;
+}
+
+/** Of each kind: any pod of the cluster may ask. */
+const LOG_LINES_PER_SECOND = 50;
+/** Of each text in a line; the longest name in Kubernetes has 253. */
+const MAX_LOGGED_CHARS = 300;
 
 type Answered = Extract<ReviewAnswer, { kind: "answered" }>;
 
@@ -20,8 +30,9 @@ type Answered = Extract<ReviewAnswer, { kind: "answered" }>;
 export function createWebhookHandler(
   deps: WebhookHandlerDeps,
 ): (request: IncomingMessage, response: ServerResponse) => void {
+  const context = { ...deps, limitLog: createLogLimiter(deps.clock, LOG_LINES_PER_SECOND) };
   return (request, response) => {
-    route(request, response, deps).catch((caught: unknown) => {
+    route(request, response, context).catch((caught: unknown) => {
       const error = MeshError.from(caught);
       deps.log.error({ code: error.code, stack: error.stack }, "the request could not be answered");
       if (response.headersSent) response.destroy();
@@ -30,7 +41,7 @@ export function createWebhookHandler(
   };
 }
 
-async function route(request: IncomingMessage, response: ServerResponse, deps: WebhookHandlerDeps): Promise<void> {
+async function route(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {
   const [path = ""] = (request.url ?? "").split("?", 1);
   if (path === "/inject" || path.startsWith("/inject/")) {
     if (request.method === "POST") await inject(request, response, deps);
@@ -43,7 +54,7 @@ async function route(request: IncomingMessage, response: ServerResponse, deps: W
   response.setHeader("content-type", deps.metrics.contentType).end(await deps.metrics.text());
 }
 
-async function inject(request: IncomingMessage, response: ServerResponse, deps: WebhookHandlerDeps): Promise<void> {
+async function inject(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {
   const measure = deps.metrics.start();
   let result: "injected" | "skipped" | "failed" = "failed";
   try {
@@ -57,7 +68,7 @@ async function inject(request: IncomingMessage, response: ServerResponse, deps: 
 async function answerRequest(
   request: IncomingMessage,
   response: ServerResponse,
-  deps: WebhookHandlerDeps,
+  deps: HandlerContext,
 ): Promise<Answered | undefined> {
   const [mediaType = ""] = (request.headers["content-type"] ?? "").split(";", 1);
   if (mediaType.trim().toLowerCase() !== "application/json") {
@@ -66,7 +77,7 @@ async function answerRequest(
   if ((request.headers["content-encoding"] ?? "identity") !== "identity") {
     return fail(response, 415, "the body must not be compressed", deps);
   }
-  const body = await readBody(request, deps.maxBodyBytes);
+  const body = await readBody(request, deps.bodies);
   switch (body.kind) {
     case "aborted":
       deps.log.debug({ code: "request_aborted" }, "a client went away before its request was whole");
@@ -80,31 +91,45 @@ async function answerRequest(
   }
   const answer = answerReview(body.text, deps.settings);
   if (answer.kind === "malformed") return fail(response, 400, answer.message, deps);
-  logAnswer(answer, deps.log);
+  logAnswer(answer, deps);
   const text = JSON.stringify(answer.review);
   response.setHeader("content-type", "application/json").setHeader("content-length", Buffer.byteLength(text)).end(text);
   return answer;
 }
 
-function logAnswer({ outcome, reason, message, namespace, name, review }: Answered, log: Logger): void {
-  const fields = { outcome, reason, namespace, pod: name, uid: review.response.uid };
-  if (outcome === "refused") log.warn(fields, message);
-  else log.info(fields, message);
+function logAnswer(answer: Answered, { log, limitLog }: HandlerContext): void {
+  const { outcome, reason, message, namespace, name, review } = answer;
+  const { isGranted, heldBack } = limitLog(outcome);
+  if (!isGranted) return;
+  const { uid } = review.response;
+  const fields = { outcome, reason, namespace: brief(namespace), pod: brief(name), uid: brief(uid), heldBack };
+  if (outcome === "refused") log.warn(fields, brief(message));
+  else log.info(fields, brief(message));
 }
 
-function fail(response: ServerResponse, status: number, message: string, deps: WebhookHandlerDeps): undefined {
-  deps.log.warn({ status }, message);
+function fail(response: ServerResponse, status: number, message: string, deps: HandlerContext): undefined {
+  logRefusal(status, message, deps);
   // What is left of the body is not worth reading.
   sendText(response.setHeader("connection", "close"), status, message);
+}
+
+function logRefusal(status: number, message: string, { log, limitLog }: HandlerContext): void {
+  const { isGranted, heldBack } = limitLog(`status ${status}`);
+  if (isGranted) log.warn({ status, heldBack }, brief(message));
+}
+
+/** Clients choose these words, up to the length of a body. */
+function brief(text: string): string {
+  return text.length > MAX_LOGGED_CHARS ? `${text.slice(0, MAX_LOGGED_CHARS)}…` : text;
 }
 
 /** How long a client that is told 413 may go on sending before it is cut off; without it, it might never read the answer. */
 const LINGER_MS = 1000;
 
 /** The answer is sent at once and whole; what the client still sends is thrown away, for a moment. */
-function cut(request: IncomingMessage, response: ServerResponse, deps: WebhookHandlerDeps): undefined {
-  const message = `the body is larger than ${deps.maxBodyBytes} bytes`;
-  deps.log.warn({ status: 413 }, message);
+function cut(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): undefined {
+  const message = `the body is larger than ${deps.bodies.maxBytes} bytes`;
+  logRefusal(413, message, deps);
   response.writeHead(413, { "content-type": "text/plain", "content-length": message.length + 1, connection: "close" });
   response.write(`${message}\n`);
   const timer = deps.clock.setTimeout(() => request.destroy(), LINGER_MS);

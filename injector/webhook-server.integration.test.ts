@@ -1,7 +1,7 @@
 import { applyPatch } from "rfc6902";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createPod } from "./admission/pod-fixture.ts";
-import { type Answer, closed, startTestWebhook, TEST_LIMITS, type TestWebhook } from "./webhook-fixture.ts";
+import { type Answer, closed, review, startTestWebhook, type TestWebhook } from "./webhook-fixture.ts";
 
 let webhook: TestWebhook;
 
@@ -10,14 +10,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => webhook.stop());
-
-function review(object: unknown, more: Record<string, unknown> = {}): string {
-  return JSON.stringify({
-    apiVersion: "admission.k8s.io/v1",
-    kind: "AdmissionReview",
-    request: { uid: "u-1", kind: { kind: "Pod" }, operation: "CREATE", namespace: "ns1", object, ...more },
-  });
-}
 
 interface Verdict {
   readonly uid: string;
@@ -170,19 +162,6 @@ describe("the webhook's server", () => {
     socket.write(bytes);
     await closed(socket);
     expect((await webhook.get("/healthz/ready")).status).toBe(200);
-  });
-
-  it("takes no more connections than it should, and takes new ones when the old have gone", async () => {
-    const held = await Promise.all(Array.from({ length: TEST_LIMITS.maxConnections }, () => webhook.open()));
-    await expect(webhook.open()).rejects.toThrow();
-    await Promise.all(
-      held.map(async (socket) => {
-        const end = closed(socket);
-        socket.destroy();
-        await end;
-      }),
-    );
-    await vi.waitFor(async () => expect((await webhook.get("/healthz/ready")).status).toBe(200));
   });
 
   it("says GET /inject is not the way, and knows no other paths", async () => {

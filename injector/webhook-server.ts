@@ -2,9 +2,11 @@ import { createServer, type Server } from "node:https";
 import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
+import { createBodyBudget } from "./body-budget.ts";
 import { InjectorError } from "./injector-error.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
 import { type ServingPair, startServingCertificate } from "./serving-certificate.ts";
+import { displaceQuietConnections } from "./webhook-connections.ts";
 import { createWebhookHandler } from "./webhook-handler.ts";
 
 export interface WebhookServerOptions {
@@ -27,6 +29,9 @@ export interface WebhookServerOptions {
 export interface WebhookLimits {
   /** The API server sends at most 3 MiB. */
   readonly maxBodyBytes: number;
+  /** Of all bodies that are being read; when there is more, the request that began first is cut off. */
+  readonly maxBodiesBytes: number;
+  /** One more ends the one that has been quiet for the longest time. */
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   readonly headersTimeoutMs: number;
@@ -45,6 +50,7 @@ export interface WebhookServer {
 
 const DEFAULT_LIMITS: WebhookLimits = {
   maxBodyBytes: 3 * 1024 * 1024,
+  maxBodiesBytes: 48 * 1024 * 1024,
   maxConnections: 512,
   handshakeTimeoutMs: 5_000,
   headersTimeoutMs: 5_000,
@@ -64,10 +70,10 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   const onChange = (pair: ServingPair) => server.setSecureContext(tlsOptions(pair));
   const certificate = await startServingCertificate({ certificateFile, keyFile, intervalMs, clock, log, onChange });
   const metrics = createInjectorMetrics(() => clock.now());
-  const { maxBodyBytes } = limits;
-  const handler = createWebhookHandler({ settings, metrics, clock, log, maxBodyBytes });
+  const bodies = { maxBytes: limits.maxBodyBytes, budget: createBodyBudget(limits.maxBodiesBytes) };
+  const handler = createWebhookHandler({ settings, metrics, clock, log, bodies });
   const server = createServer({ ...tlsOptions(certificate.initial), ...serverOptions(limits) }, handler);
-  server.maxConnections = limits.maxConnections;
+  displaceQuietConnections(server, limits.maxConnections);
   server.on("tlsClientError", (error) =>
     log.debug({ code: errnoOf(error) }, `a TLS handshake failed: ${error.message}`),
   );
