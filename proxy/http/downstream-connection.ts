@@ -248,7 +248,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     }
     this.#exchange = undefined;
     const { status, message } = fault;
-    this.facts.meter.count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
+    this.facts.meter().count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
     const answer = { status, flags: "DPE", details: `malformed request: ${message}` } as const;
     this.socket.write(formatLocalAnswer(answer, { close: true, isHead: false }), "latin1");
     this.#sayGoodbye();

@@ -14,8 +14,8 @@ export interface DownstreamFacts {
   readonly destination: string;
   /** The verified SPIFFE id of the client; empty where it is plaintext. */
   readonly peer: string;
-  /** Counts requests that reach no endpoint. */
-  readonly meter: RequestMeter;
+  /** Counts requests that no endpoint's own meter counts. */
+  readonly meter: () => RequestMeter;
 }
 
 /** An exchange's side towards the client. */
@@ -50,7 +50,7 @@ export interface ExchangeRecord {
 export function recordExchange(client: ExchangeClient, context: HttpContext, record: ExchangeRecord): void {
   const { facts } = client;
   const { head, plan, upstream } = record;
-  (upstream?.meter ?? facts.meter).count(record);
+  (upstream?.meter ?? facts.meter()).count(record);
   context.accessLog?.write({
     kind: "request",
     direction: facts.direction,

@@ -9,6 +9,7 @@ import { DownstreamConnection, type RequestFault } from "../http/downstream-conn
 import { formatForwardedClientCert } from "../http/forwarded-client-cert.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
+import { once } from "../http/once.ts";
 import type { PlanRequest } from "../http/request-plan.ts";
 import type { DialedUpstream } from "../http/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream-pool.ts";
@@ -55,14 +56,16 @@ export class InboundHttp {
         client: client.client,
         destination: `${destination.ip}:${destination.port}`,
         peer: peer?.identity ?? "",
-        meter: context.meters.requestMeter({
-          reporter: "destination",
-          sourcePrincipal: peer?.identity,
-          destination: client.workload,
-          destinationPrincipal: peer === undefined ? undefined : client.own,
-          service: client.service,
-          security: peer === undefined ? "none" : "mutual_tls",
-        }),
+        meter: once(() =>
+          context.meters.requestMeter({
+            reporter: "destination",
+            sourcePrincipal: peer?.identity,
+            destination: client.workload,
+            destinationPrincipal: peer === undefined ? undefined : client.own,
+            service: client.service,
+            security: peer === undefined ? "none" : "mutual_tls",
+          }),
+        ),
       },
       context,
       planRequest: this.#planFor(client),

@@ -7,6 +7,7 @@ import { DownstreamConnection, type RequestFault } from "../http/downstream-conn
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS, MESH_IDLE_MS } from "../http/http-limits.ts";
 import type { UpstreamFailureKind } from "../http/local-answer.ts";
+import { once } from "../http/once.ts";
 import type { DialedUpstream } from "../http/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream-pool.ts";
 import type { ConnectionFacts } from "../telemetry/connection-labels.ts";
@@ -74,7 +75,7 @@ export class OutboundHttp {
         client,
         destination: `${connection.destination.ip}:${connection.destination.port}`,
         peer: "",
-        meter: context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" }),
+        meter: once(() => context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" })),
       },
       context,
       planRequest: (head) => this.#planner.plan(head, destination),
