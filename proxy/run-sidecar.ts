@@ -112,6 +112,7 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
     startCaptureListener({
       port,
       readOriginalDestination,
+      clientsAreRemote: direction === "inbound",
       isOwnListener: direction === "inbound" ? isOwnInboundListener : isOwnOutboundListener,
       onConnection: direction === "inbound" ? onInbound : onOutbound,
       onRefused: (refusal) => observer.refused(describeRefusal(direction, refusal)),

@@ -33,6 +33,7 @@ const log = createLogger("info");
 const listener = await startCaptureListener({
   port: job.port,
   readOriginalDestination: () => ({ ip: "127.0.0.1", port: job.originalPort }),
+  clientsAreRemote: job.side === "server",
   isOwnListener: () => false,
   onConnection: createSide(job, { secureContexts, clock: systemClock, log }),
   onRefused: () => undefined,

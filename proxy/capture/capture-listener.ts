@@ -15,6 +15,8 @@ export interface CaptureListenerOptions {
   readonly readOriginalDestination: ReadOriginalDestination;
   /** Whether this destination is the proxy itself: such a connection was never captured traffic. */
   readonly isOwnListener: (destination: OriginalDestination) => boolean;
+  /** Whether clients can vanish without a word: not those in the same pod, whose kernel closes what they had open. */
+  readonly clientsAreRemote: boolean;
   readonly onConnection: (connection: CapturedConnection) => void;
   /** A connection that did not come through iptables, or was aimed at the proxy itself. It is closed already. */
   readonly onRefused: (refusal: CaptureRefusal) => void;
@@ -55,7 +57,7 @@ function listen(host: string, options: CaptureListenerOptions): Promise<Server> 
       allowHalfOpen: true,
       pauseOnConnect: true,
       noDelay: true,
-      keepAlive: true,
+      keepAlive: options.clientsAreRemote,
       keepAliveInitialDelay: TCP_KEEPALIVE_MS,
     },
     (socket) => admit(socket, options),

@@ -40,7 +40,8 @@ async function handleOutbound(connection: CapturedConnection, options: OutboundO
     options.observer.refused({ direction: "outbound", stage, reason, message, client, destination: target });
   };
 
-  const pooled = await options.http.pools.open({ kind: "address", ...destination });
+  const address = { kind: "address", ...destination } as const;
+  const pooled = options.http.pools.find(address) ?? (await options.http.pools.open(address));
   if (pooled === undefined) {
     return refuse(
       "destination",
