@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { describeRun, formatCaption } from "./describe-run.ts";
+import { describeRun, formatCaption, type RunDescription } from "./describe-run.ts";
 import { findProgram } from "./find-program.ts";
 import { installPeers } from "./install-peers.ts";
 import type { Measurement } from "./measure.ts";
@@ -52,6 +52,7 @@ async function run({ options, workloads, ...choice }: Choice): Promise<void> {
   installPeers({ findProgram, wanted: ["wrk", ...choice.paths.map(({ name }) => name)] });
   const paths = choice.paths.filter(isUsable);
   if (profile !== undefined) mkdirSync(profile, { recursive: true });
+  const description = describeRun(new Date());
   const measurements: Measurement[] = [];
   const deps = {
     onMeasured: (measurement: Measurement) => void measurements.push(measurement),
@@ -63,12 +64,17 @@ async function run({ options, workloads, ...choice }: Choice): Promise<void> {
   if (onLoopback.length > 0) await measurePaths({ ...plan, workloads: onLoopback, paths }, deps);
   const inPods = POD_WORKLOADS.filter((workload) => workloads.includes(workload));
   if (inPods.length > 0 && arePodsPossible()) await measurePods({ rounds, seconds, workloads: inPods }, deps);
-  report(measurements, { options, workloads, paths });
+  report(measurements, { options, workloads, paths, description });
 }
 
-function report(measurements: readonly Measurement[], { options, workloads, paths }: Choice): void {
+interface Reported extends Choice {
+  /** Of the run's begin: the programs were bundled then. */
+  readonly description: RunDescription;
+}
+
+function report(measurements: readonly Measurement[], reported: Reported): void {
+  const { options, workloads, paths, description } = reported;
   const { json, svg } = options;
-  const description = describeRun(new Date());
   const summaries = summarizeAll(measurements, workloads);
   process.stdout.write(formatReport({ workloads, summaries, paths }));
   if (json !== undefined) write(json, `${JSON.stringify({ ...description, options, measurements }, undefined, 2)}\n`);
