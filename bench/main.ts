@@ -64,6 +64,10 @@ async function run({ options, workloads, ...choice }: Choice): Promise<void> {
   if (onLoopback.length > 0) await measurePaths({ ...plan, workloads: onLoopback, paths }, deps);
   const inPods = POD_WORKLOADS.filter((workload) => workloads.includes(workload));
   if (inPods.length > 0 && arePodsPossible()) await measurePods({ rounds, seconds, workloads: inPods }, deps);
+  if (stopping.signal.aborted) {
+    process.stderr.write("stopped early; the medians are those of what was measured\n");
+    process.exitCode = 130;
+  }
   report(measurements, { options, workloads, paths, description });
 }
 

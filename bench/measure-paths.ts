@@ -73,7 +73,10 @@ async function runBatch(workload: PathWorkload, batch: Batch, bench: Bench): Pro
   const started = new Map<PathName, StartedPath>();
   try {
     for (const kind of batch.paths) started.set(kind.name, await startChecked(kind, bench));
-    for (const path of started.values()) await workload.run(targetOf(path, bench, { isWarmUp: true }));
+    for (const path of started.values()) {
+      if (deps.signal.aborted) return;
+      await workload.run(targetOf(path, bench, { isWarmUp: true }));
+    }
     for (const { round, pathName } of batch.turns) {
       const path = started.get(pathName);
       if (path === undefined || deps.signal.aborted) return;
