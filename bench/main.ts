@@ -63,7 +63,8 @@ async function run({ options, workloads, ...choice }: Choice): Promise<void> {
   const plan = { rounds, seconds, hasWrk: findProgram("wrk") !== undefined, profileFolder: profile };
   if (onLoopback.length > 0) await measurePaths({ ...plan, workloads: onLoopback, paths }, deps);
   const inPods = POD_WORKLOADS.filter((workload) => workloads.includes(workload));
-  if (inPods.length > 0 && arePodsPossible()) await measurePods({ rounds, seconds, workloads: inPods }, deps);
+  const isPodsTurn = inPods.length > 0 && !stopping.signal.aborted && arePodsPossible();
+  if (isPodsTurn) await measurePods({ rounds, seconds, workloads: inPods }, deps);
   if (stopping.signal.aborted) {
     process.stderr.write("stopped early; the medians are those of what was measured\n");
     process.exitCode = 130;
