@@ -22,6 +22,13 @@ class Plane implements Authenticator, Authority {
   readonly log = new RecordingLogger();
   readonly registry = new Registry();
   fault: Error | undefined;
+  /** Ten lines of each kind. */
+  readonly limitLog = (kind: string) => {
+    const before = this.#written.get(kind) ?? 0;
+    this.#written.set(kind, before + 1);
+    return { isGranted: before < 10, heldBack: 0 };
+  };
+  readonly #written = new Map<string, number>();
 
   async authenticate(token: string): ReturnType<Authenticator["authenticate"]> {
     if (token === "fault") throw new Error("the API server is away");
@@ -50,6 +57,7 @@ class Plane implements Authenticator, Authority {
         authenticator: this,
         clock,
         log: this.log,
+        limitLog: this.limitLog,
         metrics: this.#metrics,
         defaultLifetimeMs: DAY_MS,
         maxLifetimeMs: 90 * DAY_MS,
@@ -132,6 +140,25 @@ describe("a caller", () => {
     await plane.call();
     expect(plane.log.find("secret-of-the-caller")).toEqual([]);
   });
+});
+
+it.each([
+  { name: "without a token", request: { authorization: "" }, fault: undefined, says: "no_token" },
+  { name: "with an expired token", request: { authorization: "Bearer old" }, fault: undefined, says: "expired" },
+  {
+    name: "for another identity",
+    request: { metadata: { ImpersonatedIdentity: "spiffe://a/ns/b/sa/c" } },
+    fault: undefined,
+    says: "impersonation",
+  },
+  { name: "with a broken request", request: {}, fault: new CaError("csr_malformed", "no PEM"), says: "csr_malformed" },
+  { name: "that cannot be signed", request: {}, fault: new Error("disk"), says: "could not sign" },
+  { name: "that cannot be judged", request: { authorization: "Bearer fault" }, fault: undefined, says: "is away" },
+])("a flood of calls $name is counted whole and logged within the limit", async ({ request, fault, says }) => {
+  plane.fault = fault;
+  for (let count = 0; count < 25; count += 1) await plane.fail(request);
+  expect(plane.log.find(says)).toHaveLength(10);
+  expect(await plane.metric("citadel_server_csr_count")).toBe(25);
 });
 
 describe("a signature that fails", () => {

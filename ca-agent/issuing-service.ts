@@ -13,6 +13,8 @@ export interface IssuingServiceDeps {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether a refusal of this kind may be written now: whoever calls causes them. @default always */
+  readonly limitLog?: (kind: string) => { readonly isGranted: boolean; readonly heldBack: number };
   readonly metrics?: IssuingMetrics;
   /** For callers that ask for none. */
   readonly defaultLifetimeMs: number;
@@ -77,9 +79,12 @@ function refuseImpersonation(request: IstioCertificateRequest, identity: SpiffeI
   const wanted = request.metadata?.["ImpersonatedIdentity"];
   if (wanted === undefined || wanted === null || wanted === "") return;
   deps.metrics?.authenticationFailed();
-  deps.log.warn(
-    { component: "ca-agent", code: "impersonation", peer: identity, wanted: JSON.stringify(wanted).slice(0, 200) },
-    "refused a certificate for another identity than the caller's",
+  const fields = { component: "ca-agent", code: "impersonation", peer: identity };
+  writeLimited("impersonation", deps, (heldBack) =>
+    deps.log.warn(
+      { ...fields, wanted: JSON.stringify(wanted).slice(0, 200), heldBack },
+      "refused a certificate for another identity than the caller's",
+    ),
   );
   throw new ConnectError("request impersonation authentication failure", Code.Unauthenticated);
 }
@@ -102,13 +107,19 @@ class LifetimeError extends MeshError<"lifetime"> {
 function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): ConnectError {
   const { code, message, stack } = MeshError.from(caught);
   deps.metrics?.authenticationFailed();
-  deps.log.error({ component: "ca-agent", code, reason: message, stack }, "could not authenticate a caller");
+  const fields = { component: "ca-agent", code, reason: message, stack };
+  writeLimited("authenticator", deps, (heldBack) =>
+    deps.log.error({ ...fields, heldBack }, "could not authenticate a caller"),
+  );
   return new ConnectError("authentication is not possible now", Code.Unavailable);
 }
 
 function unauthenticated(reason: string, message: string, deps: IssuingServiceDeps): ConnectError {
   deps.metrics?.authenticationFailed();
-  deps.log.warn({ component: "ca-agent", code: "unauthenticated", reason, detail: message }, "refused a caller");
+  const fields = { component: "ca-agent", code: "unauthenticated", reason, detail: message };
+  writeLimited(`unauthenticated ${reason}`, deps, (heldBack) =>
+    deps.log.warn({ ...fields, heldBack }, "refused a caller"),
+  );
   return new ConnectError("request authenticate failure", Code.Unauthenticated);
 }
 
@@ -120,11 +131,19 @@ function signingError(caught: unknown, identity: SpiffeId, deps: IssuingServiceD
   if (error.code === "csr_malformed") deps.metrics?.requestUnreadable();
   const isCallersFault = label === "CSR_ERROR" || label === "TTL_ERROR";
   const fields = { component: "ca-agent", code: error.code, peer: identity, error: label, reason: error.message };
-  if (isCallersFault) deps.log.warn(fields, "refused a signing request");
-  else deps.log.error({ ...fields, stack: error.stack }, "could not sign");
+  writeLimited(`signing ${error.code}`, deps, (heldBack) => {
+    if (isCallersFault) deps.log.warn({ ...fields, heldBack }, "refused a signing request");
+    else deps.log.error({ ...fields, stack: error.stack, heldBack }, "could not sign");
+  });
   return isCallersFault
     ? new ConnectError(`CSR signing error (${label}: ${error.message})`, Code.InvalidArgument)
     : new ConnectError(`CSR signing error (${label})`, Code.Internal);
+}
+
+/** The kinds are ours, never a caller's words. */
+function writeLimited(kind: string, { limitLog }: IssuingServiceDeps, write: (heldBack: number) => void): void {
+  const permit = limitLog?.(kind) ?? { isGranted: true, heldBack: 0 };
+  if (permit.isGranted) write(permit.heldBack);
 }
 
 function signErrorLabel(caught: unknown): SignErrorLabel {
