@@ -2,6 +2,7 @@ import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { PeerContext } from "../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
+import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 
 /** What strangers may cost. */
 export interface ConnectionLimits {
@@ -36,33 +37,38 @@ const MAX_TIMER_MS = 0x7fffffff;
  * Keeps strangers from crowding out others. When too many connections are open without a verified peer, the oldest of
  * them ends: whoever is honest needs milliseconds, whoever holds connections open in silence has the oldest.
  */
-export function createControlPlaneConnections(deps: {
+export function createControlPlaneConnections(deps: ConnectionsDeps): ControlPlaneConnections {
+  return new TrackedConnections(deps);
+}
+
+export interface ConnectionsDeps {
   readonly limits: ConnectionLimits;
   readonly clock: Clock;
   readonly log: Logger;
-}): ControlPlaneConnections {
-  return new TrackedConnections(deps.limits, deps.clock, deps.log);
+  readonly metrics?: ControlPlaneMetrics | undefined;
 }
 
 class TrackedConnections implements ControlPlaneConnections {
   readonly #limits: ConnectionLimits;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #metrics: ControlPlaneMetrics | undefined;
   readonly #peers = new WeakMap<Http2Session, PeerContext>();
   /** By the peer's address and port: the session shows its socket through a proxy object alone. */
   readonly #connections = new Map<string, Connection>();
   /** In the order of their arrival. */
   readonly #unverified = new Set<Connection>();
 
-  constructor(limits: ConnectionLimits, clock: Clock, log: Logger) {
+  constructor({ limits, clock, log, metrics }: ConnectionsDeps) {
     this.#limits = limits;
     this.#clock = clock;
     this.#log = log;
+    this.#metrics = metrics;
   }
 
   opened(socket: Socket): void {
     const key = addressOf(socket);
-    const timer = this.#clock.setTimeout(() => this.#end(connection), this.#limits.unverifiedLifetimeMs);
+    const timer = this.#clock.setTimeout(() => this.#endOverstayed(connection), this.#limits.unverifiedLifetimeMs);
     const connection: Connection = { socket, session: undefined, timer };
     this.#connections.set(key, connection);
     this.#unverified.add(connection);
@@ -103,8 +109,14 @@ class TrackedConnections implements ControlPlaneConnections {
       { component: "control-plane", peerAddress: oldest.socket.remoteAddress },
       "ended the oldest of too many connections without a verified peer",
     );
+    this.#metrics?.connectionRefused("displaced");
     this.#unverified.delete(oldest);
     oldest.socket.destroy();
+  }
+
+  #endOverstayed(connection: Connection): void {
+    this.#metrics?.connectionRefused("overstayed");
+    this.#end(connection);
   }
 
   #endAt(connection: Connection, timeMs: number): void {

@@ -1,6 +1,7 @@
 /** A control plane on loopback and callers for it. For tests alone. */
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
+import type { EventEmitter } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { tmpdir } from "node:os";
@@ -9,6 +10,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "n
 import { type ConnectRouter, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { exportJWK, SignJWT } from "jose";
+import { Registry } from "prom-client";
 import type { Authority } from "../ca-agent/authority/authority.ts";
 import { openAuthority } from "../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
@@ -17,7 +19,9 @@ import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger.ts";
 import { type Clock, systemClock } from "../mesh/runtime.ts";
-import { type ControlPlaneLimits, type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
+import type { ControlPlaneLimits } from "./control-plane-limits.ts";
+import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
+import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
 
 export interface FixtureOptions {
   readonly limits?: Partial<ControlPlaneLimits>;
@@ -43,6 +47,8 @@ export interface ControlPlaneFixture {
   readonly server: ControlPlaneServer;
   readonly authority: Authority;
   readonly log: RecordingLogger;
+  /** What a metric says now, by its name and labels as they are exposed; 0 where it says nothing. */
+  metric(name: string): Promise<number>;
   token(expires?: string): Promise<string>;
   /** A request made by openssl; the arguments say which key. */
   csr(...keyArgs: readonly string[]): string;
@@ -70,6 +76,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
   const jwksFile = join(folder, "jwks.json");
   writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(tokenKey.publicKey)), kid: "k" }] }));
   const authenticator = createJwtAuthenticator({ jwksFile, issuer: ISSUER, ...trust });
+  const registry = new Registry();
   const lifetimes = { defaultLifetimeMs: HOUR_MS, maxLifetimeMs: 2 * HOUR_MS };
   const issuing = { authority, authenticator, clock, log, ...lifetimes };
   const server = await startControlPlaneServer({
@@ -81,6 +88,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     routes: options.routes ?? ((router) => registerIssuingService(router, issuing)),
     clock,
     log,
+    metrics: createControlPlaneMetrics(registry),
     limits: { handshakeTimeoutMs: 2000, closeGraceMs: 200, ...options.limits },
   });
   const trusting = { ca: authority.roots().join(""), servername: "localhost" };
@@ -89,6 +97,10 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     server,
     authority,
     log,
+    metric: async (name) => {
+      const line = (await registry.metrics()).split("\n").find((text) => text.startsWith(`${name} `));
+      return Number(line?.slice(name.length) ?? 0);
+    },
     csr,
     token: async (expires = "1h") => await signToken(expires, tokenKey.privateKey),
     ask: async (request) => await askForCertificate({ csr: csr(), ...request }, server.port, trusting.ca),
@@ -138,4 +150,28 @@ async function signToken(expires: string, key: Parameters<SignJWT["sign"]>[0]): 
     .setIssuedAt()
     .setExpirationTime(expires)
     .sign(key);
+}
+
+/** Unlike `once`, does not mind an error on the way. */
+export async function closing(end: EventEmitter & { readonly closed: boolean }): Promise<void> {
+  if (!end.closed) await new Promise<void>((resolve) => end.once("close", () => resolve()));
+}
+
+/** The head of a call for a certificate. */
+export const CALL_HEADERS = {
+  ":method": "POST",
+  ":path": CREATE_CERTIFICATE_PATH,
+  "content-type": "application/grpc",
+  te: "trailers",
+};
+
+/** Opens a call and leaves it open. */
+export function openCall(session: ClientHttp2Session): Promise<"refused" | "open"> {
+  const stream = session.request(CALL_HEADERS);
+  stream.on("error", () => undefined);
+  stream.write(Buffer.from([0, 0, 0, 1, 0]));
+  return new Promise((resolve) => {
+    stream.once("close", () => resolve("refused"));
+    session.ping(() => resolve("open"));
+  });
 }

@@ -1,12 +1,13 @@
-import { type EventEmitter, once } from "node:events";
-import type { ClientHttp2Session } from "node:http2";
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import {
+  CALL_HEADERS,
   type ControlPlaneFixture,
-  CREATE_CERTIFICATE_PATH,
+  closing,
+  openCall,
   startControlPlaneFixture,
 } from "./control-plane-fixture.ts";
 
@@ -32,29 +33,6 @@ async function dialSecure(): Promise<TLSSocket> {
   const socket = fixture.dialTls();
   await once(socket, "secureConnect");
   return socket.resume();
-}
-
-/** Unlike `once`, does not mind an error on the way. */
-async function closing(end: EventEmitter & { readonly closed: boolean }): Promise<void> {
-  if (!end.closed) await new Promise<void>((resolve) => end.once("close", () => resolve()));
-}
-
-const REQUEST = {
-  ":method": "POST",
-  ":path": CREATE_CERTIFICATE_PATH,
-  "content-type": "application/grpc",
-  te: "trailers",
-};
-
-/** Opens a call and leaves it open. */
-function openCall(session: ClientHttp2Session): Promise<"refused" | "open"> {
-  const stream = session.request(REQUEST);
-  stream.on("error", () => undefined);
-  stream.write(Buffer.from([0, 0, 0, 1, 0]));
-  return new Promise((resolve) => {
-    stream.once("close", () => resolve("refused"));
-    session.ping(() => resolve("open"));
-  });
 }
 
 it.each([
@@ -99,7 +77,7 @@ it.each(["[", "%zz", "host:99999"])(
   "an authority that makes no URL (%s) costs the caller its call alone",
   async (name) => {
     const session = fixture.dialHttp2();
-    const stream = session.request({ ...REQUEST, ":authority": name });
+    const stream = session.request({ ...CALL_HEADERS, ":authority": name });
     stream.on("error", () => undefined);
     stream.end(Buffer.alloc(5));
     await closing(stream);
@@ -219,7 +197,7 @@ function formatFrame({ type, flags, stream, payload }: Frame): Buffer {
 
 /** HPACK literals without indexing (RFC 7541, section 6.2.2). */
 const RAW_HEADERS = Buffer.concat(
-  Object.entries({ ":scheme": "https", ":authority": "localhost", ...REQUEST }).map(([name, value]) =>
+  Object.entries({ ":scheme": "https", ":authority": "localhost", ...CALL_HEADERS }).map(([name, value]) =>
     Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]),
   ),
 );

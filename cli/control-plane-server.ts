@@ -11,12 +11,11 @@ import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
 import { verifyPeer } from "../mesh/policy/verify-peer.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
 import { readPeerCertificates } from "../proxy/connections/peer-certificates.ts";
-import {
-  type ConnectionLimits,
-  type ControlPlaneConnections,
-  createControlPlaneConnections,
-} from "./control-plane-connections.ts";
+import { limitArrivingCalls } from "./arriving-calls.ts";
+import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
 import { ControlPlaneError } from "./control-plane-error.ts";
+import { type ControlPlaneLimits, DEFAULT_LIMITS } from "./control-plane-limits.ts";
+import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { createGrpcHandler } from "./grpc-handler.ts";
 
 export interface ControlPlaneServerOptions {
@@ -33,32 +32,12 @@ export interface ControlPlaneServerOptions {
   readonly routes: (router: ConnectRouter) => void;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics?: ControlPlaneMetrics;
   readonly limits?: Partial<ControlPlaneLimits>;
   /** Of the serving certificate. @default 24 hours */
   readonly servingLifetimeMs?: number;
 }
 
-export interface ControlPlaneLimits extends ConnectionLimits {
-  readonly maxConnections: number;
-  readonly handshakeTimeoutMs: number;
-  /** A sidecar watches each destination in a stream of its own. */
-  readonly maxStreamsOfVerified: number;
-  /** For those who have no certificate yet: they need one call, and each may make us keep a whole message. */
-  readonly maxStreamsOfUnverified: number;
-  /** Of one message; a service may set less for its own. */
-  readonly maxMessageBytes: number;
-}
-
-const DEFAULT_LIMITS: ControlPlaneLimits = {
-  maxConnections: 20_000,
-  maxUnverifiedConnections: 1000,
-  unverifiedLifetimeMs: 60_000,
-  closeGraceMs: 5_000,
-  handshakeTimeoutMs: 10_000,
-  maxStreamsOfVerified: 10_000,
-  maxStreamsOfUnverified: 10,
-  maxMessageBytes: 64 * 1024,
-};
 /** Bearer tokens are the largest header; 16 KiB of them are read. */
 const MAX_HEADER_BYTES = 32 * 1024;
 const KEEP_ALIVE_MS = 30_000;
@@ -83,7 +62,7 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
     log,
     ...(options.servingLifetimeMs === undefined ? {} : { lifetimeMs: options.servingLifetimeMs }),
   });
-  const connections = createControlPlaneConnections({ limits, clock, log });
+  const connections = createControlPlaneConnections({ limits, clock, log, metrics: options.metrics });
   const shutdown = new AbortController();
   const server = createServer(serving.current(), limits, options);
   handleConnections(server, { connections, limits, options });
@@ -165,10 +144,25 @@ function handleConnections(server: Http2SecureServer, { connections, limits, opt
       session.destroy();
     }
   });
-  // Whoever knocks with something else than TLS is closed by Node; it is no fault of ours.
-  server.on("tlsClientError", (_error, socket) => socket.destroy());
-  server.on("sessionError", () => undefined);
-  server.on("unknownProtocol", (socket) => socket.destroy());
+  countRefusals(server, options.metrics);
+}
+
+/** Whoever knocks with something else than HTTP/2 within TLS is closed; it is no fault of ours. */
+function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics | undefined): void {
+  server.on("tlsClientError", (error, socket) => {
+    const code = errnoOf(error);
+    // Without a handshake's end: the client went away, or was displaced.
+    if (code !== "ECONNRESET") {
+      metrics?.connectionRefused(code === "ERR_TLS_HANDSHAKE_TIMEOUT" ? "handshake_timeout" : "handshake_failed");
+    }
+    socket.destroy();
+  });
+  server.on("sessionError", () => metrics?.connectionRefused("protocol_error"));
+  server.on("unknownProtocol", (socket) => {
+    metrics?.connectionRefused("no_http2");
+    socket.destroy();
+  });
+  server.on("drop", () => metrics?.connectionRefused("too_many"));
 }
 
 /** Who holds the other end, by this handshake's certificate. */
@@ -198,7 +192,16 @@ function handleRequests(server: Http2SecureServer, serving: Serving & { readonly
     log: options.log,
     shutdownSignal,
   });
-  server.on("request", handler);
+  const limitCalls = (peer: CallOf, maxCalls: number) =>
+    limitArrivingCalls(maxCalls, () => options.metrics?.callDisplaced(peer));
+  const arriving = {
+    verified: limitCalls("verified", limits.maxArrivingOfVerified),
+    anonymous: limitCalls("unverified", limits.maxArrivingOfUnverified),
+  };
+  server.on("request", (request, response) => {
+    arriving[connections.peerOf(request.stream.session).kind].begin(request.stream);
+    handler(request, response);
+  });
 }
 
 function listen(server: Http2SecureServer, { host, port, log }: ControlPlaneServerOptions): Promise<number> {

@@ -1,14 +1,17 @@
 import { Registry } from "prom-client";
+import type { Authority } from "../ca-agent/authority/authority.ts";
 import { openAuthority } from "../ca-agent/authority/open-authority.ts";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
-import { registerIssuingService } from "../ca-agent/issuing-service.ts";
+import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
 import { registerDiscoveryService } from "../discovery/discovery-service.ts";
 import { startFolderSource } from "../discovery/folder-source.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
-import { systemClock } from "../mesh/runtime.ts";
+import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { startLocalHttpServer } from "../proxy/admin/local-http-server.ts";
+import { createLogLimiter } from "../proxy/connections/log-limiter.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { CONTROL_PLANE_USAGE, type ControlPlaneOptions, parseControlPlaneOptions } from "./control-plane-options.ts";
 import { startControlPlaneServer } from "./control-plane-server.ts";
 
@@ -19,6 +22,9 @@ const SERVING_NAMES = [
   "istiod.istio-system",
   "localhost",
 ];
+
+/** Of each kind of refusal: any pod of the cluster may call. */
+const REFUSAL_LINES_PER_SECOND = 20;
 
 /** The certificate authority and the discovery streams, in one process on one port. */
 export const controlPlaneCommand: Command = {
@@ -49,45 +55,56 @@ async function startControlPlane(options: ControlPlaneOptions, context: CommandC
   const source = await startFolderSource({ folders: options.configFolders, log, clock, signal });
   const stopReport = startAnalysisReport({ source, settings, log });
   const registry = new Registry();
-  const metrics = createIssuingMetrics({ registry, authority, clock });
-  const { trustDomain } = settings;
-  const authenticator = createJwtAuthenticator({
-    jwksFile: options.jwksFile,
-    issuer: options.tokenIssuer,
-    trustDomain,
-    clock,
-    log,
-  });
+  const issuing = createIssuing(options, { authority, registry, log });
   const roots = {
     current: authority.roots,
     subscribe: (listener: () => void) => authority.subscribe(() => listener()),
   };
-  const { defaultLifetimeMs, maxLifetimeMs } = options;
   const server = await startControlPlaneServer({
     port: options.port,
     authority,
-    trustDomains: [trustDomain, ...settings.trustDomainAliases],
+    trustDomains: [settings.trustDomain, ...settings.trustDomainAliases],
     dnsNames: SERVING_NAMES,
     routes: (router) => {
-      registerIssuingService(router, {
-        authority,
-        authenticator,
-        clock,
-        log,
-        metrics,
-        defaultLifetimeMs,
-        maxLifetimeMs,
-      });
+      registerIssuingService(router, issuing);
       registerDiscoveryService(router, { source, roots, settings, clock, log, shutdown: signal });
     },
     clock,
     log,
+    metrics: createControlPlaneMetrics(registry),
   });
   const status = await startStatus(options.metricsPort, registry, log);
   log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
   return async () => {
     stopReport();
     await Promise.all([server.close(), status.stop()]);
+  };
+}
+
+interface IssuingParts {
+  readonly authority: Authority;
+  readonly registry: Registry;
+  readonly log: Logger;
+}
+
+function createIssuing(options: ControlPlaneOptions, { authority, registry, log }: IssuingParts): IssuingServiceDeps {
+  const { defaultLifetimeMs, maxLifetimeMs, jwksFile, tokenIssuer, settings } = options;
+  const clock = systemClock;
+  return {
+    authority,
+    authenticator: createJwtAuthenticator({
+      jwksFile,
+      issuer: tokenIssuer,
+      trustDomain: settings.trustDomain,
+      clock,
+      log,
+    }),
+    clock,
+    log,
+    limitLog: createLogLimiter(clock, REFUSAL_LINES_PER_SECOND),
+    metrics: createIssuingMetrics({ registry, authority, clock }),
+    defaultLifetimeMs,
+    maxLifetimeMs,
   };
 }
 

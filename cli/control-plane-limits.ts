@@ -1,0 +1,30 @@
+import type { ConnectionLimits } from "./control-plane-connections.ts";
+
+/** What callers may take of the control plane. */
+export interface ControlPlaneLimits extends ConnectionLimits {
+  readonly maxConnections: number;
+  readonly handshakeTimeoutMs: number;
+  /** A sidecar watches each destination in a stream of its own. */
+  readonly maxStreamsOfVerified: number;
+  /** For those who have no certificate yet: they need one call, and each may make us keep a whole message. */
+  readonly maxStreamsOfUnverified: number;
+  /** Of all verified peers together: requests that have not come to their end; one more ends the oldest. */
+  readonly maxArrivingOfVerified: number;
+  /** The same of all peers without a certificate. */
+  readonly maxArrivingOfUnverified: number;
+  /** Of one message; a service may set less for its own. */
+  readonly maxMessageBytes: number;
+}
+
+export const DEFAULT_LIMITS: ControlPlaneLimits = {
+  maxConnections: 20_000,
+  maxUnverifiedConnections: 1000,
+  unverifiedLifetimeMs: 60_000,
+  closeGraceMs: 5_000,
+  handshakeTimeoutMs: 10_000,
+  maxStreamsOfVerified: 10_000,
+  maxStreamsOfUnverified: 10,
+  maxArrivingOfVerified: 1024,
+  maxArrivingOfUnverified: 256,
+  maxMessageBytes: 64 * 1024,
+};

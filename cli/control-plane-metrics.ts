@@ -1,0 +1,47 @@
+import { Counter, type Registry } from "prom-client";
+
+/**
+ * Why a connection of the control plane's port came to nothing, or was ended:
+ * - `handshake_failed`, `handshake_timeout`: no TLS that we speak, or none in time;
+ * - `no_http2`, `protocol_error`: something else within TLS;
+ * - `displaced`: the oldest of too many without a verified peer;
+ * - `overstayed`: without a verified peer for longer than it may be;
+ * - `too_many`: at the limit of all connections.
+ */
+export type RefusedConnection =
+  | "handshake_failed"
+  | "handshake_timeout"
+  | "no_http2"
+  | "protocol_error"
+  | "displaced"
+  | "overstayed"
+  | "too_many";
+
+/** Whose call was ended because too many were arriving. */
+export type CallOf = "verified" | "unverified";
+
+/** What the control plane's port counts; callers whose token is refused are counted as Citadel does. */
+export interface ControlPlaneMetrics {
+  connectionRefused(reason: RefusedConnection): void;
+  callDisplaced(peer: CallOf): void;
+}
+
+export function createControlPlaneMetrics(registry: Registry): ControlPlaneMetrics {
+  const registers = [registry];
+  const connections = new Counter({
+    name: "entente_control_plane_connections_refused_total",
+    help: "Connections to the control plane that were refused or ended, by reason.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const calls = new Counter({
+    name: "entente_control_plane_calls_displaced_total",
+    help: "Calls that were ended because too many requests were arriving, by whether the peer showed a certificate.",
+    labelNames: ["peer"],
+    registers,
+  });
+  return {
+    connectionRefused: (reason) => connections.inc({ reason }),
+    callDisplaced: (peer) => calls.inc({ peer }),
+  };
+}
