@@ -5,7 +5,7 @@ import type { Http1Limits } from "./framer-events.ts";
 import { FramingFault } from "./framing-fault.ts";
 
 /** What comes next: a chunk's size line, its content, the line end behind that, or the trailer's lines. */
-type Expects = "size" | "content" | "content_end" | "trailer" | "done";
+type Expects = "size" | "content" | "content_end" | "trailer";
 
 /**
  * A chunked body (RFC 9112 §7.1). Content is forwarded as it comes. A line of framing is forwarded when it is whole and
@@ -26,20 +26,28 @@ export class ChunkedScanner implements BodyScanner {
 
   step(chunk: Buffer, from: number): BodyStep {
     if (this.#held !== undefined) return this.#finishLine(chunk, from);
+    if (this.#isInTrailer()) return this.#stepTrailer(chunk, from);
     let at = from;
-    while (at < chunk.length && this.#expects !== "done") {
-      if (this.#expects === "content") {
-        at += this.#takeContent(chunk.length - at);
-        continue;
+    try {
+      while (at < chunk.length && !this.#isInTrailer()) {
+        if (this.#expects === "content") {
+          at += this.#takeContent(chunk.length - at);
+          continue;
+        }
+        const lineEnd = this.#findLineEnd(chunk, at, 0);
+        if (lineEnd < 0) return this.#hold(chunk, from, at);
+        this.#takeLine(chunk, at, lineEnd);
+        at = lineEnd;
       }
-      if (this.#expects === "trailer") break;
-      const lineEnd = this.#findLineEnd(chunk, at, 0);
-      if (lineEnd < 0) return this.#hold(chunk, from, at);
-      this.#takeLine(chunk, at, lineEnd);
-      at = lineEnd;
+    } catch (caught) {
+      // What was judged before is forwarded first; the next step meets the fault again.
+      if (at === from) throw caught;
     }
-    if (this.#expects === "trailer" && at < chunk.length) return this.#stepTrailer(chunk, from, at);
-    return { bytes: slice(chunk, from, at), consumed: at - from, isDone: this.#expects === "done" };
+    return { bytes: slice(chunk, from, at), consumed: at - from, isDone: false };
+  }
+
+  #isInTrailer(): boolean {
+    return this.#expects === "trailer";
   }
 
   #takeContent(available: number): number {
@@ -84,7 +92,7 @@ export class ChunkedScanner implements BodyScanner {
   /** The rest of a line that began in an earlier chunk; the line is forwarded by itself. */
   #finishLine(chunk: Buffer, at: number): BodyStep {
     const held = this.#held ?? Buffer.alloc(0);
-    if (this.#expects === "trailer") return this.#stepTrailer(chunk, at, at);
+    if (this.#expects === "trailer") return this.#stepTrailer(chunk, at);
     const lineEnd = this.#findLineEnd(chunk, at, held.length);
     const line = Buffer.concat([held, chunk.subarray(at, lineEnd < 0 ? chunk.length : lineEnd)]);
     if (lineEnd < 0) {
@@ -114,20 +122,17 @@ export class ChunkedScanner implements BodyScanner {
     this.#expects = size === 0 ? "trailer" : "content";
   }
 
-  /** Takes the trailer's lines, and forwards them with its empty line. @param judged what may be forwarded before. */
-  #stepTrailer(chunk: Buffer, from: number, judged: number): BodyStep {
-    for (let at = judged; at < chunk.length; ) {
+  /** Takes the trailer's lines, and forwards them together with its empty line. */
+  #stepTrailer(chunk: Buffer, from: number): BodyStep {
+    for (let at = from; at < chunk.length; ) {
       const piece = this.#takeTrailerPiece(chunk, at);
       at += piece.length;
       if (!piece.endsTrailer) continue;
-      const trailer = this.#held ?? Buffer.alloc(0);
+      const bytes = this.#held;
       this.#held = undefined;
-      this.#expects = "done";
-      const before = slice(chunk, from, judged);
-      const bytes = before === undefined ? trailer : Buffer.concat([before, trailer]);
       return { bytes, consumed: at - from, isDone: true };
     }
-    return { bytes: slice(chunk, from, judged), consumed: chunk.length - from, isDone: false };
+    return { bytes: undefined, consumed: chunk.length - from, isDone: false };
   }
 
   /** Adds a line, or the beginning of one, to what is held, and judges it when it is whole. */

@@ -11,8 +11,12 @@ const NOTHING: readonly RequestEvent[] = [];
  */
 export class RequestFramer {
   readonly #framer: MessageFramer<RequestHead>;
-  /** `held`: a request is whole and has not been answered; what follows it waits. */
-  #state: "open" | "held" | "failed" = "open";
+  /**
+   * `held`: a request is whole and has not been answered; what follows it waits. `closed`: nothing more is read, after
+   * a fault or behind a request that was the connection's last (RFC 9112 §9.6).
+   */
+  #state: "open" | "held" | "closed" = "open";
+  #isLast = false;
   #rest: readonly Buffer[] = [];
 
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
@@ -36,6 +40,8 @@ export class RequestFramer {
     if (this.#state !== "open") return NOTHING;
     const events: RequestEvent[] = [];
     const { consumed, isOver } = this.#framer.step(chunk, 0, events);
+    const [first] = events;
+    if (first?.kind === "head") this.#isLast = !first.head.keepAlive;
     if (isOver) this.#close(events);
     if (consumed < chunk.length) this.#rest = [chunk.subarray(consumed)];
     return events;
@@ -44,15 +50,15 @@ export class RequestFramer {
   /** The request has been answered: goes on with what is held. */
   next(): readonly RequestEvent[] {
     if (this.#state !== "held") return NOTHING;
-    this.#state = "open";
-    if (this.#rest.length === 0) return NOTHING;
+    this.#state = this.#isLast ? "closed" : "open";
+    if (this.#isLast || this.#rest.length === 0) return NOTHING;
     return this.push(this.takeRest());
   }
 
   /** The client sends no more. Fine between two requests, a fault inside one. */
   end(): readonly RequestEvent[] {
     if (this.#state !== "open" || !this.#framer.isInside) return NOTHING;
-    this.#state = "failed";
+    this.#state = "closed";
     const message = "the client's side ended inside a request";
     return [{ kind: "fault", fault: { code: "unexpected_end", status: 400, message } }];
   }
@@ -66,6 +72,6 @@ export class RequestFramer {
   }
 
   #close(events: readonly RequestEvent[]): void {
-    this.#state = events.at(-1)?.kind === "fault" ? "failed" : "held";
+    this.#state = events.at(-1)?.kind === "fault" ? "closed" : "held";
   }
 }
