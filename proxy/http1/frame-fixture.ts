@@ -1,0 +1,74 @@
+/** For tests: what a framer makes of chunks, in a form that does not depend on how they were cut. */
+import type { FramerEvent } from "./framer-events.ts";
+import type { MessageHead } from "./message-head.ts";
+import { RequestFramer } from "./request-framer.ts";
+import { ResponseFramer } from "./response-framer.ts";
+
+export interface Framed {
+  /** Heads as text, content as it is forwarded, ends with their content's length, the fault's code. */
+  readonly trace: readonly string[];
+  readonly heads: readonly MessageHead[];
+  readonly contents: readonly number[];
+  readonly ends: number;
+  readonly fault: string | undefined;
+}
+
+/** All requests in the chunks; each counts as answered as soon as it is whole. */
+export function frameRequests(chunks: readonly Buffer[]): Framed {
+  const framer = new RequestFramer();
+  const recording = record();
+  for (const chunk of chunks) {
+    for (let events = framer.push(chunk); events.length > 0; events = framer.next()) recording.take(events);
+  }
+  return recording.result();
+}
+
+/** The answers to one request in the chunks. @param ends whether the server ends its side behind them. */
+export function frameResponse(
+  chunks: readonly Buffer[],
+  request: { readonly method: string; readonly hasUpgrade: boolean },
+  ends: boolean,
+): Framed {
+  const framer = new ResponseFramer();
+  const recording = record();
+  framer.expect(request);
+  for (const chunk of chunks) recording.take(framer.push(chunk));
+  if (ends) recording.take(framer.end());
+  return recording.result();
+}
+
+function record() {
+  const trace: string[] = [];
+  const heads: MessageHead[] = [];
+  const contents: number[] = [];
+  let body = "";
+  let fault: string | undefined;
+  const flush = (): void => {
+    if (body !== "") trace.push(`body ${body}`);
+    body = "";
+  };
+  const take = (events: readonly FramerEvent<MessageHead>[]): void => {
+    for (const event of events) {
+      if (event.kind === "body") {
+        body += event.bytes.toString("latin1");
+        continue;
+      }
+      flush();
+      if (event.kind === "head") {
+        heads.push(event.head);
+        trace.push(`head ${event.head.text}${JSON.stringify(event.head.fields)}`);
+      } else if (event.kind === "end") {
+        contents.push(event.bodyBytes);
+        trace.push(`end ${event.bodyBytes}`);
+      } else {
+        fault = event.fault.code;
+        trace.push(`fault ${fault}`);
+      }
+    }
+  };
+  const result = (): Framed => {
+    flush();
+    return { trace, heads, contents, ends: contents.length, fault };
+  };
+  return { take, result };
+}

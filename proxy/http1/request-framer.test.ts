@@ -1,0 +1,106 @@
+import { METHODS } from "node:http";
+import { describe, expect, it } from "vitest";
+import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "./corpus-fixture.ts";
+import { frameRequests } from "./frame-fixture.ts";
+import { HTTP1_LIMITS } from "./framer-events.ts";
+import { RequestFramer } from "./request-framer.ts";
+import { REQUEST_METHODS } from "./scan-request-head.ts";
+
+const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+
+describe("RequestFramer", () => {
+  it.each([...SMUGGLING_REQUESTS, ...SOUND_REQUESTS])("$name", ({ bytes, requests, fault }) => {
+    const framed = frameRequests([Buffer.from(bytes, "latin1")]);
+    expect({ requests: framed.ends, fault: framed.fault }).toEqual({ requests, fault });
+  });
+
+  it("knows the methods that Node's parser knows, but for CONNECT", () => {
+    expect([...REQUEST_METHODS].sort()).toEqual(METHODS.filter((method) => method !== "CONNECT").sort());
+  });
+
+  it.each([
+    { name: "a target", head: `GET /${"a".repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, fault: "target_too_long" },
+    { name: "a head", head: `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(70_000)}\r\n\r\n`, fault: "head_too_large" },
+    {
+      name: "a head without an end",
+      head: `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(70_000)}`,
+      fault: "head_too_large",
+    },
+    { name: "fields", head: `GET / HTTP/1.1\r\nHost: a\r\n${"X: y\r\n".repeat(200)}\r\n`, fault: "too_many_fields" },
+    {
+      name: "a chunk extension (CVE-2024-22019)",
+      head: `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;${"a".repeat(300)}`,
+      fault: "bad_chunk",
+    },
+    {
+      name: "chunk extensions together",
+      head: `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${`1;${"a".repeat(200)}\r\nx\r\n`.repeat(30)}`,
+      fault: "bad_chunk",
+    },
+    {
+      name: "trailers",
+      head: `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${`X: ${"a".repeat(100)}\r\n`.repeat(100)}`,
+      fault: "trailers_too_large",
+    },
+  ])("refuses too much of $name", ({ head, fault }) => {
+    expect(frameRequests([Buffer.from(head)]).fault).toBe(fault);
+  });
+
+  it("forwards content without copying it", () => {
+    const framer = new RequestFramer();
+    framer.push(Buffer.from("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"));
+    const chunk = Buffer.from("hello");
+    expect(framer.push(chunk)[0]).toMatchObject({ kind: "body", bytes: chunk });
+    const [event] = framer.push(chunk);
+    expect(event).toBeUndefined();
+  });
+
+  it("holds the next request until the one before has been answered", () => {
+    const framer = new RequestFramer();
+    expect(framer.push(Buffer.from(GET + GET)).map(({ kind }) => kind)).toEqual(["head", "end"]);
+    expect(framer.bufferedBytes).toBe(GET.length);
+    expect(framer.push(Buffer.from(GET))).toEqual([]);
+    expect(framer.next().map(({ kind }) => kind)).toEqual(["head", "end"]);
+    expect(framer.next().map(({ kind }) => kind)).toEqual(["head", "end"]);
+    expect(framer.next()).toEqual([]);
+  });
+
+  it("gives away what follows an upgrade", () => {
+    const framer = new RequestFramer();
+    framer.push(Buffer.from("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nframes"));
+    expect(framer.takeRest().toString()).toBe("frames");
+  });
+
+  it("calls an end inside a request a fault, and one between requests none", () => {
+    const between = new RequestFramer();
+    between.push(Buffer.from(GET));
+    between.next();
+    expect(between.end()).toEqual([]);
+    const inside = new RequestFramer();
+    inside.push(Buffer.from("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel"));
+    expect(inside.end()).toMatchObject([{ kind: "fault", fault: { code: "unexpected_end" } }]);
+  });
+
+  it("reads what the head says of the connection", () => {
+    const framer = new RequestFramer();
+    const [head] = framer.push(
+      Buffer.from("GET /x HTTP/1.1\r\nHost: a:8080\r\nConnection: close, X-Hop\r\nExpect: 100-continue\r\n\r\n"),
+    );
+    expect(head).toMatchObject({
+      kind: "head",
+      head: {
+        method: "GET",
+        target: "/x",
+        host: "a:8080",
+        keepAlive: false,
+        connectionTokens: ["x-hop"],
+        expectsContinue: true,
+      },
+    });
+  });
+
+  it("takes a head of the largest size byte by byte", () => {
+    const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(HTTP1_LIMITS.maxHeadBytes - 100)}\r\n\r\n`;
+    expect(frameRequests([...Buffer.from(head)].map((byte) => Buffer.from([byte]))).ends).toBe(1);
+  });
+});

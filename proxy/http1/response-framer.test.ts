@@ -1,0 +1,104 @@
+import { describe, expect, it } from "vitest";
+import { frameResponse } from "./frame-fixture.ts";
+import { ResponseFramer } from "./response-framer.ts";
+
+const GET = { method: "GET", hasUpgrade: false };
+const HEAD = { method: "HEAD", hasUpgrade: false };
+const OK = "HTTP/1.1 200 OK\r\n";
+
+describe("ResponseFramer", () => {
+  it.each([
+    { name: "a length", bytes: `${OK}Content-Length: 2\r\n\r\nok`, content: [2] },
+    { name: "chunks", bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`, content: [2] },
+    { name: "no content", bytes: `${OK}Content-Length: 0\r\n\r\n`, content: [0] },
+    { name: "no length: until the connection ends", bytes: `${OK}\r\nabc`, ends: true, content: [3] },
+    { name: "HEAD, whatever the length says", bytes: `${OK}Content-Length: 500\r\n\r\n`, request: HEAD, content: [0] },
+    { name: "HEAD of chunks", bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n`, request: HEAD, content: [0] },
+    { name: "204 with a length", bytes: "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", content: [0] },
+    { name: "304 with a length", bytes: "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", content: [0] },
+    {
+      name: "100 before the answer",
+      bytes: `HTTP/1.1 100 Continue\r\n\r\n${OK}Content-Length: 1\r\n\r\nx`,
+      content: [0, 1],
+    },
+    {
+      name: "103 before the answer",
+      bytes: `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
+      content: [0, 0],
+    },
+    { name: "no reason", bytes: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", content: [0] },
+    { name: "HTTP/1.0", bytes: "HTTP/1.0 200 OK\r\n\r\nabc", ends: true, content: [3] },
+  ])("ends where it ends: $name", ({ bytes, request, ends, content }) => {
+    const framed = frameResponse([Buffer.from(bytes)], request ?? GET, ends ?? false);
+    expect({ contents: framed.contents, fault: framed.fault }).toEqual({ contents: content, fault: undefined });
+  });
+
+  it.each([
+    {
+      name: "CL beside TE",
+      bytes: `${OK}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      fault: "ambiguous_framing",
+    },
+    { name: "two CL", bytes: `${OK}Content-Length: 2\r\nContent-Length: 2\r\n\r\nok`, fault: "bad_content_length" },
+    { name: "a bad CL", bytes: `${OK}Content-Length: 2x\r\n\r\nok`, fault: "bad_content_length" },
+    { name: "TE gzip", bytes: `${OK}Transfer-Encoding: gzip\r\n\r\n`, fault: "bad_transfer_encoding" },
+    {
+      name: "TE in HTTP/1.0",
+      bytes: "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+      fault: "bad_transfer_encoding",
+    },
+    { name: "a bad chunk", bytes: `${OK}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`, fault: "bad_chunk" },
+    { name: "bytes behind the answer", bytes: `${OK}Content-Length: 2\r\n\r\nok${OK}\r\n`, fault: "unasked_response" },
+    {
+      name: "bytes behind a HEAD's answer",
+      bytes: `${OK}Content-Length: 2\r\n\r\nok`,
+      request: HEAD,
+      fault: "unasked_response",
+    },
+    {
+      name: "a switch that was not asked for",
+      bytes: "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
+      fault: "bad_upgrade",
+    },
+    { name: "an end inside the head", bytes: "HTTP/1.1 200 OK\r\nConte", ends: true, fault: "unexpected_end" },
+    { name: "an end inside a length", bytes: `${OK}Content-Length: 5\r\n\r\nabc`, ends: true, fault: "unexpected_end" },
+    {
+      name: "an end inside chunks",
+      bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nabc`,
+      ends: true,
+      fault: "unexpected_end",
+    },
+    { name: "an end before any answer", bytes: "", ends: true, fault: "unexpected_end" },
+    { name: "garbage", bytes: "SSH-2.0-OpenSSH\r\n\r\n", fault: "bad_start_line" },
+    { name: "HTTP/2", bytes: "HTTP/2.0 200 OK\r\n\r\n", fault: "bad_start_line" },
+    { name: "a status of two digits", bytes: "HTTP/1.1 20 OK\r\n\r\n", fault: "bad_start_line" },
+    { name: "a status of 999", bytes: "HTTP/1.1 999 OK\r\n\r\n", fault: "bad_start_line" },
+    { name: "a bare LF", bytes: `${OK}X: y\nContent-Length: 0\r\n\r\n`, fault: "bad_line_end" },
+    { name: "a folded line", bytes: `${OK}X: y\r\n z\r\nContent-Length: 0\r\n\r\n`, fault: "bad_field_line" },
+  ])("refuses $name", ({ bytes, request, ends, fault }) => {
+    expect(frameResponse([Buffer.from(bytes)], request ?? GET, ends ?? false).fault).toBe(fault);
+  });
+
+  it("parses nothing behind a 101", () => {
+    const framer = new ResponseFramer();
+    framer.expect({ method: "GET", hasUpgrade: true });
+    const events = framer.push(
+      Buffer.from("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x02hi", "latin1"),
+    );
+    expect(events[0]).toMatchObject({ kind: "head", head: { status: 101, upgrade: "websocket" } });
+    framer.push(Buffer.from("more"));
+    expect(framer.takeRest().toString("latin1")).toBe("\x81\x02himore");
+  });
+
+  it("calls bytes of an idle connection a fault", () => {
+    const framer = new ResponseFramer();
+    expect(framer.push(Buffer.from(OK))).toMatchObject([{ kind: "fault", fault: { code: "unasked_response" } }]);
+  });
+
+  it("reads how long the server keeps an idle connection", () => {
+    const framer = new ResponseFramer();
+    framer.expect(GET);
+    const [head] = framer.push(Buffer.from(`${OK}Content-Length: 0\r\nKeep-Alive: timeout=5, max=100\r\n\r\n`));
+    expect(head).toMatchObject({ kind: "head", head: { idleSeconds: 5, keepAlive: true } });
+  });
+});
