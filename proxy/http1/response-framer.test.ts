@@ -39,6 +39,12 @@ describe("ResponseFramer", () => {
       bytes: `${OK}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n`,
       fault: "ambiguous_framing",
     },
+    {
+      name: "TE in 103",
+      bytes: "HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n",
+      fault: "ambiguous_framing",
+    },
+    { name: "TE in 204", bytes: "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", fault: "ambiguous_framing" },
     { name: "two CL", bytes: `${OK}Content-Length: 2\r\nContent-Length: 2\r\n\r\nok`, fault: "bad_content_length" },
     { name: "a bad CL", bytes: `${OK}Content-Length: 2x\r\n\r\nok`, fault: "bad_content_length" },
     { name: "TE gzip", bytes: `${OK}Transfer-Encoding: gzip\r\n\r\n`, fault: "bad_transfer_encoding" },

@@ -89,6 +89,10 @@ function decideFraming(
   if (judged.isChunked && version === "1.0") {
     throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");
   }
+  if (judged.isChunked && (status < 200 || status === 204)) {
+    // RFC 9112 §6.1 forbids it, and parsers differ on where such an answer ends.
+    throw new FramingFault("ambiguous_framing", "Transfer-Encoding in an answer that has no content");
+  }
   if (method === "HEAD" || status < 200 || status === 204 || status === 304) return NO_BODY;
   if (judged.isChunked) return CHUNKED_BODY;
   if (judged.contentLength === undefined) return { kind: "until_close" };
