@@ -55,6 +55,8 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
     post(`${CHUNKED}Transfer-Encoding:\r\n`, "0\r\n\r\n"),
   ),
   refused("TE with a vertical tab", "bad_field_value", post("Transfer-Encoding: \vchunked\r\n", `0\r\n\r\n${HIDDEN}`)),
+  refused("TE with a tab behind", "bad_transfer_encoding", post("Transfer-Encoding: chunked\t\r\n", "0\r\n\r\n")),
+  refused("CL with a blank behind", "bad_content_length", post("Content-Length: 1 \r\n", "x")),
   refused("TE quoted", "bad_transfer_encoding", post('Transfer-Encoding: "chunked"\r\n', `0\r\n\r\n${HIDDEN}`)),
   refused(
     "TE with a parameter",

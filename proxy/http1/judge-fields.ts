@@ -1,3 +1,4 @@
+import { CR } from "./byte-tables.ts";
 import { isNameableHop } from "./field-kinds.ts";
 import { FramingFault } from "./framing-fault.ts";
 import { type BodyFraming, FIELD, FIELD_STRIDE } from "./message-head.ts";
@@ -59,10 +60,10 @@ function judgeField(judged: JudgedFields, kind: number | undefined, { text, fiel
       if (judged.contentLength !== undefined) {
         throw new FramingFault("bad_content_length", "more than one Content-Length field");
       }
-      judged.contentLength = parseContentLength(value);
+      judged.contentLength = parseContentLength(value, endsCleanly(text, fields[at + 3]));
       break;
     case FIELD.transferEncoding:
-      judgeTransferEncoding(judged, value);
+      judgeTransferEncoding(judged, value, endsCleanly(text, fields[at + 3]));
       break;
     case FIELD.connection:
       judgeConnection(judged, value);
@@ -79,17 +80,22 @@ function judgeField(judged: JudgedFields, kind: number | undefined, { text, fiel
   }
 }
 
+/** Whether the line ends right behind the value. Blanks there are legal, and some parsers make them part of it. */
+function endsCleanly(text: string, valueEnd: number | undefined): boolean {
+  return valueEnd !== undefined && text.charCodeAt(valueEnd) === CR;
+}
+
 /** RFC 9112 §6.3: digits alone; at most what a number holds exactly. */
-function parseContentLength(value: string): number {
-  const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+function parseContentLength(value: string, isClean: boolean): number {
+  const length = isClean && /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
   if (!Number.isSafeInteger(length)) throw new FramingFault("bad_content_length", "a Content-Length that is no number");
   return length;
 }
 
 /** RFC 9112 §6.1: we take one field with one coding, `chunked`; every other list is a way to be read in two ways. */
-function judgeTransferEncoding(judged: JudgedFields, value: string): void {
+function judgeTransferEncoding(judged: JudgedFields, value: string, isClean: boolean): void {
   if (judged.isChunked) throw new FramingFault("bad_transfer_encoding", "more than one Transfer-Encoding field");
-  if (value.toLowerCase() !== "chunked") {
+  if (!isClean || value.toLowerCase() !== "chunked") {
     throw new FramingFault("bad_transfer_encoding", "a Transfer-Encoding other than chunked", 501);
   }
   judged.isChunked = true;
