@@ -191,6 +191,7 @@ export const SOUND_REQUESTS: readonly CorpusRequest[] = [
     bytes: `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n${HIDDEN}`,
     requests: 1,
   },
+  { name: "Proxy-Connection: close", bytes: get("Proxy-Connection: close\r\n") + HIDDEN, requests: 1 },
   { name: "blanks around a value", bytes: get("X:  \t a b \t\r\n"), requests: 1 },
   { name: "bytes above ASCII in a value", bytes: get("X: \xe9\xff\r\n"), requests: 1 },
   { name: "an IPv6 host", bytes: "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", requests: 1 },

@@ -119,6 +119,8 @@ function addConnectionToken(judged: JudgedFields, token: string): void {
 }
 
 function judgeKeepAlive(judged: JudgedFields, name: string, value: string): void {
+  // Node's parser and others take it for Connection.
+  if (name.length === "proxy-connection".length && /close/i.test(value)) judged.closes = true;
   if (name.length !== "keep-alive".length) return;
   const timeout = /(?:^|[,;\s])timeout=(\d{1,6})/i.exec(value)?.[1];
   if (timeout !== undefined) judged.idleSeconds = Number(timeout);

@@ -45,6 +45,7 @@ describe("ResponseFramer", () => {
       fault: "ambiguous_framing",
     },
     { name: "103 with close", bytes: "HTTP/1.1 103 Early\r\nConnection: close\r\n\r\n", fault: "ambiguous_framing" },
+    { name: "103 with a length", bytes: "HTTP/1.1 103 Early\r\nContent-Length: 5\r\n\r\n", fault: "ambiguous_framing" },
     { name: "TE in 204", bytes: "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", fault: "ambiguous_framing" },
     { name: "two CL", bytes: `${OK}Content-Length: 2\r\nContent-Length: 2\r\n\r\nok`, fault: "bad_content_length" },
     { name: "a bad CL", bytes: `${OK}Content-Length: 2x\r\n\r\nok`, fault: "bad_content_length" },

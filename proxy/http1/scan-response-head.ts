@@ -35,8 +35,8 @@ export function scanResponseHead(
   const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits);
   const judged = judgeFields(text, fields);
   const upgrade = readUpgrade(judged);
-  if (status < 200 && judged.closes) {
-    throw new FramingFault("ambiguous_framing", "an interim answer that says the connection ends");
+  if (status < 200 && (judged.closes || (judged.contentLength ?? 0) > 0)) {
+    throw new FramingFault("ambiguous_framing", "an interim answer with content, or that ends the connection");
   }
   if (status === 101 && (!request.hasUpgrade || upgrade === undefined)) {
     throw new FramingFault("bad_upgrade", "a switch of protocols that was not asked for");
