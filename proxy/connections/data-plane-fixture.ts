@@ -1,4 +1,5 @@
 /** What the data plane's tests share: a mesh's certificates, and a sidecar's two sides on loopback without iptables. */
+
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate.ts";
@@ -27,6 +28,7 @@ import { createOutboundHandler } from "../outbound/outbound-handler.ts";
 import { OutboundHttp } from "../outbound/outbound-http.ts";
 import type { AccessLogEntry, CountedRequest } from "../telemetry/request-meter.ts";
 import { createSecureContextSource, type SecureContextSource } from "../tls/secure-context-source.ts";
+import type { Cleanup } from "./cleanup-fixture.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connection-observer.ts";
 import { type ConnectionRegistry, createConnectionRegistry } from "./connection-registry.ts";
 import { decideRevalidation } from "./decide-revalidation.ts";
@@ -75,19 +77,6 @@ export const WORKLOAD: WorkloadInfo = {
   canonicalService: "world",
   canonicalRevision: "v1-tls",
 };
-
-/** Closes what a test has opened. */
-export class Cleanup {
-  readonly #actions: (() => unknown)[] = [];
-
-  add(action: () => unknown): void {
-    this.#actions.push(action);
-  }
-
-  async run(): Promise<void> {
-    for (const action of this.#actions.splice(0).reverse()) await action();
-  }
-}
 
 /** Listens on a free port of loopback; its connections end with the test. */
 export async function listen(cleanup: Cleanup, onConnection: (socket: Socket) => void): Promise<number> {

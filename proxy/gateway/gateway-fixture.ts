@@ -5,8 +5,8 @@ import type { HttpRoute } from "../../mesh/policy/http-route.ts";
 import type { GatewayConfig, GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { createRecordedLog, type RecordedLog } from "../admin/http-fixture.ts";
+import type { Cleanup } from "../connections/cleanup-fixture.ts";
 import { type AnswerOrigin, createNoMetrics, type ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import type { Cleanup } from "./raw-client-fixture.ts";
 import { type GatewayOptions, type RunningGateway, startGateway } from "./start-gateway.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "./upstream-dialer.ts";
 

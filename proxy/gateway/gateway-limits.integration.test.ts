@@ -1,9 +1,10 @@
 import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { Cleanup } from "../connections/cleanup-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import { type LenientUpstream, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { Cleanup, dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
+import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

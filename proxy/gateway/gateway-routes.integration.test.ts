@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
+import { Cleanup } from "../connections/cleanup-fixture.ts";
 import { listenerOf, ROUTE_ALL, startTestGateway, TARGET } from "./gateway-fixture.ts";
 import { OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { Cleanup, dialRaw, readUntil, sendRaw } from "./raw-client-fixture.ts";
+import { dialRaw, readUntil, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

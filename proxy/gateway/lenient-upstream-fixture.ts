@@ -1,7 +1,8 @@
 /** An upstream as an attacker wishes it. */
 import { EventEmitter, once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { type Cleanup, listen } from "./raw-client-fixture.ts";
+import type { Cleanup } from "../connections/cleanup-fixture.ts";
+import { listen } from "./raw-client-fixture.ts";
 
 /** A request as the upstream understood it. */
 export interface ExecutedRequest {
@@ -81,9 +82,11 @@ function readLeniently(text: string): { readonly request: ExecutedRequest; reado
   const bodyStart = headEnd + 4;
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   const isChunked = length === undefined && /\r\ntransfer-encoding: *chunked/i.test(head);
-  const lastChunk = text.indexOf("0\r\n\r\n", bodyStart);
-  const bodyEnd = isChunked ? lastChunk + 5 : bodyStart + Number(length ?? 0);
-  if (bodyEnd > text.length || (isChunked && lastChunk === -1)) return undefined;
+  const lastChunk = /0\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(text.slice(bodyStart));
+  if (isChunked && lastChunk === null) return undefined;
+  const bodyEnd =
+    bodyStart + (isChunked && lastChunk !== null ? lastChunk.index + lastChunk[0].length : Number(length ?? 0));
+  if (bodyEnd > text.length) return undefined;
   const line = head.slice(0, head.indexOf("\r\n"));
   return { request: { line, head, body: text.slice(bodyStart, bodyEnd) }, length: bodyEnd };
 }

@@ -1,19 +1,8 @@
 /** Clients that send bytes as the test writes them. */
+
 import { once } from "node:events";
 import { connect, type Server, type Socket } from "node:net";
-
-/** Closes what a test has opened. */
-export class Cleanup {
-  readonly #actions: (() => unknown)[] = [];
-
-  add(action: () => unknown): void {
-    this.#actions.push(action);
-  }
-
-  async run(): Promise<void> {
-    for (const action of this.#actions.splice(0).reverse()) await action();
-  }
-}
+import type { Cleanup } from "../connections/cleanup-fixture.ts";
 
 /** Connects a raw client. */
 export async function dialRaw(cleanup: Cleanup, port: number): Promise<Socket> {

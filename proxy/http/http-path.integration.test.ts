@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Agent, request } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
+import { Cleanup } from "../connections/cleanup-fixture.ts";
 import {
-  Cleanup,
   HELLO,
   type InboundSide,
   meshDestination,

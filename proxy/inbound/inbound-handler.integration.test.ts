@@ -4,8 +4,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { mintRoot } from "../../mesh/identity/mint-certificate.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ServerMode } from "../../mesh/policy/types.ts";
+import { Cleanup } from "../connections/cleanup-fixture.ts";
 import {
-  Cleanup,
   connectClient,
   HELLO,
   type IdentityOptions,

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { Cleanup } from "../connections/cleanup-fixture.ts";
 import {
-  Cleanup,
   connectClient,
   listen,
   meshDestination,
