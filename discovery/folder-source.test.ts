@@ -86,6 +86,13 @@ describe("startFolderSource", () => {
     await until(source, (set) => set.namespaces.has("ns1"));
     await rm(join(root, "policy.yaml"));
     await until(source, (set) => modeIn(set) === undefined);
+    const told = log.find("the configuration has changed").map(({ fields }) => fields);
+    const nothing = { added: [], changed: [], removed: [] };
+    expect(told).toEqual([
+      { ...nothing, changed: ["PeerAuthentication/default.istio-system"] },
+      { ...nothing, added: ["Namespace/ns1"] },
+      { ...nothing, removed: ["PeerAuthentication/default.istio-system"] },
+    ]);
   });
 
   it("takes a file that was renamed over another", async () => {

@@ -1,7 +1,9 @@
 import { type ConfigProblem, formatConfigProblem } from "../mesh/resources/config-problem.ts";
+import type { Resource } from "../mesh/resources/resource.ts";
 import { createResourceSet, type ResourceSet } from "../mesh/resources/resource-set.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
+import { describeChange } from "./describe-change.ts";
 import { FileLedger, SETTLE_MS } from "./file-ledger.ts";
 import { FolderWatcher } from "./folder-watcher.ts";
 
@@ -37,6 +39,8 @@ class FolderSource implements ConfigSource {
   readonly #watcher: FolderWatcher;
   readonly #listeners = new Set<(set: ResourceSet) => void>();
   #set: ResourceSet = createResourceSet([]);
+  /** `undefined` until all has been read once. */
+  #resources: readonly Resource[] | undefined;
   #timer: { readonly timer: Timer; readonly dueMs: number } | undefined;
   #isScanning = false;
   #isHeard = false;
@@ -52,6 +56,7 @@ class FolderSource implements ConfigSource {
   async start(): Promise<void> {
     this.#signal.addEventListener("abort", () => this.#stop(), { once: true });
     await this.#scan();
+    this.#resources ??= [];
   }
 
   current(): ResourceSet {
@@ -107,7 +112,11 @@ class FolderSource implements ConfigSource {
   }
 
   #publish(): void {
-    this.#set = createResourceSet(this.#ledger.resources());
+    const before = this.#resources;
+    this.#resources = this.#ledger.resources();
+    this.#set = createResourceSet(this.#resources);
+    if (before !== undefined)
+      this.#log.info({ ...describeChange(before, this.#resources) }, "the configuration has changed");
     for (const listener of [...this.#listeners]) listener(this.#set);
   }
 
