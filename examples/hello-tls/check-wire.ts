@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Check, CheckContext, CheckResult, Finding } from "./check.ts";
-import { curlInPod } from "./demo-pod.ts";
+import type { DemoPod } from "./demo-pod.ts";
 import { assembleStreams, parsePcap, type TcpStream } from "./pcap-reader.ts";
 import { pollUntil } from "./poll-until.ts";
 import { startWireCapture } from "./wire-capture.ts";
@@ -49,7 +49,7 @@ async function captureMarkedRequest(
     file: join(scratchFolder, "world-end.pcap"),
     signal,
   });
-  await curlInPod(hello, "http://world.ns2:8080/", [`x-request-id: ${marker}`]);
+  await askAtOnce(hello, `x-request-id: ${marker}`);
   await pollUntil(
     () => legacy.read(),
     (file) => file.includes(marker),
@@ -57,6 +57,12 @@ async function captureMarkedRequest(
   );
   const [meshedFile, legacyFile] = await Promise.all([meshed.stop(), legacy.stop()]);
   return { meshed: assembleStreams(parsePcap(meshedFile)), legacy: assembleStreams(parsePcap(legacyFile)) };
+}
+
+/** More requests at the same time than there are kept connections, so that new ones are made while we listen. */
+async function askAtOnce(pod: DemoPod, header: string): Promise<void> {
+  const flags = ["--silent", "--parallel", "--parallel-immediate", "--parallel-max", "24", "--max-time", "4"];
+  await pod.exec(["curl", ...flags, "--header", header, "--output", "/dev/null", "http://world.ns2:8080/?[1-24]"]);
 }
 
 function judgeRecords({ tlsStreams, otherStreams, tlsRecords, bytes }: WireReading): Finding {

@@ -4,6 +4,7 @@ import { checkGateway } from "./check-gateway.ts";
 import { checkHops } from "./check-hops.ts";
 import { checkPolicy } from "./check-policy.ts";
 import { checkPorts } from "./check-ports.ts";
+import { checkRequests } from "./check-requests.ts";
 import { checkRotation } from "./check-rotation.ts";
 import { checkWire } from "./check-wire.ts";
 import type { DemoCluster } from "./demo-cluster.ts";
@@ -25,6 +26,7 @@ const CHECKS = [
   checkPorts,
   checkRotation,
   checkControlPlane,
+  checkRequests,
 ] as const;
 
 const FIRST_ANSWER_MS = 10_000;
