@@ -139,6 +139,8 @@ function receive(exchange: Exchange, context: ListenerContext, expectsContinue: 
         context.isDraining() ||
         !response.shouldKeepAlive ||
         (verdict.framing.kind !== "none" && !request.complete) ||
+        // Behind an upgrade that nobody serves Node loses what was pipelined, and reads a body as a request.
+        request.headers.upgrade !== undefined ||
         connection.requests >= context.options.limits.maxRequestsPerConnection,
     });
   });

@@ -12,8 +12,12 @@ const TAB = 0x09;
 const SPACE = 0x20;
 const DELETE = 0x7f;
 
-const HTTP_VERSION = Buffer.from("HTTP/");
-const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
+/** What stands before a version; Node's parser takes the last two, too, and hands such a request to the application. */
+const PROTOCOL_NAMES = ["HTTP/", "RTSP/", "ICE/"].map((name) => Buffer.from(name));
+/** RFC 9113 §3.4, whole: behind a part of it a lenient application reads HTTP/1.1. */
+const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+/** A handshake record of any version (RFC 8446 §5.1). */
+const TLS_START = Buffer.from([0x16, 0x03]);
 
 /**
  * Judges what a client has sent so far, from its first byte; `undefined` while it may still be either. HTTP is a known
@@ -22,8 +26,9 @@ const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
  * prior knowledge is a stream.
  */
 export function recognizeHttp(bytes: Buffer): RecognizedProtocol | undefined {
-  let start = 0;
-  while (start < bytes.length && (bytes[start] === CR || bytes[start] === LF)) start += 1;
+  const isHttp2 = beginsWith(bytes, HTTP2_PREFACE);
+  if (isHttp2 !== false) return isHttp2 === true ? "stream" : undefined;
+  const start = skipEmptyLines(bytes);
   if (beginsRequest(bytes.subarray(start, start + LONGEST_START))) return "http";
   for (let at = start; at < bytes.length; at += 1) {
     const byte = bytes[at] ?? 0;
@@ -31,6 +36,12 @@ export function recognizeHttp(bytes: Buffer): RecognizedProtocol | undefined {
     if ((byte < SPACE && byte !== TAB && byte !== CR) || byte === DELETE) return "stream";
   }
   return bytes.length > MAX_FIRST_LINE_BYTES ? "http" : undefined;
+}
+
+function skipEmptyLines(bytes: Buffer): number {
+  let start = 0;
+  while (bytes[start] === CR || bytes[start] === LF) start += 1;
+  return start;
 }
 
 /** Longer than any known method with its blank and the first byte of a target. */
@@ -46,23 +57,27 @@ function beginsRequest(bytes: Buffer): boolean {
 const TARGET_STARTS = ["/", "h", "H"];
 
 function judgeLine(line: Buffer): RecognizedProtocol {
-  if (line.equals(HTTP2_PREFACE)) return "stream";
-  const version = line.lastIndexOf(HTTP_VERSION);
-  if (version <= 0) return "stream";
-  const before = line[version - 1];
-  return before === SPACE || before === TAB ? "http" : "stream";
+  return PROTOCOL_NAMES.some((name) => namesVersion(line, name)) ? "http" : "stream";
 }
 
-const HTTP2_START = Buffer.from("PRI ");
-const TLS_HANDSHAKE_RECORD = 0x16;
+function namesVersion(line: Buffer, name: Buffer): boolean {
+  const version = line.lastIndexOf(name);
+  const before = line[version - 1];
+  return version > 0 && (before === SPACE || before === TAB);
+}
 
 /**
  * On a port that is known as HTTP: whether a client speaks what is carried whole instead, which is TLS of its own or
  * HTTP/2 with prior knowledge (RFC 9113 §3.4). `undefined`: too few bytes.
  */
 export function isForeignProtocol(bytes: Buffer): boolean | undefined {
-  if (bytes[0] === TLS_HANDSHAKE_RECORD) return true;
-  const length = Math.min(bytes.length, HTTP2_START.length);
-  if (bytes.compare(HTTP2_START, 0, length, 0, length) !== 0) return false;
-  return length === HTTP2_START.length ? true : undefined;
+  const isTls = beginsWith(bytes, TLS_START);
+  return isTls === false ? beginsWith(bytes, HTTP2_PREFACE) : isTls;
+}
+
+/** `undefined`: so far. */
+function beginsWith(bytes: Buffer, start: Buffer): boolean | undefined {
+  const length = Math.min(bytes.length, start.length);
+  if (bytes.compare(start, 0, length, 0, length) !== 0) return false;
+  return length === start.length ? true : undefined;
 }

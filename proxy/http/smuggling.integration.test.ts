@@ -93,6 +93,20 @@ describe.each(WAYS)("through $name", ({ start }) => {
     expect(way.upstream.executed.length - before).toBe(requests);
   });
 
+  it.each([
+    "PRI /x HTTP/1.1\r\nHost: a\r\n\r\n",
+    "PRI * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\n",
+    "DESCRIBE / RTSP/1.0\r\nHost: a\r\n\r\n",
+    "\x16\r\n",
+  ])("nothing gets around the judging behind %j", async (opening) => {
+    const before = way.upstream.executed.length;
+    const client = await dialRaw(cleanup, way.port);
+    client.end(`${opening}GET /admin HTTP/1.1\r\nHost: a\r\nx-forwarded-client-cert: URI=forged\r\n\r\n`, "latin1");
+    await readUntilClosed(client);
+    expect(way.upstream.executed.slice(before)).toEqual([]);
+  });
+
   it("a forged identity does not arrive", async () => {
     const before = way.upstream.executed.length;
     const client = await dialRaw(cleanup, way.port);
