@@ -1,5 +1,6 @@
 /** Routes of every shape, for property tests. */
 import fc from "fast-check";
+import { findHeaderNameFault } from "./header-rules.ts";
 import type { HeaderOperations, HttpMatch, HttpRoute, StringMatch } from "./http-route.ts";
 
 const word = fc.stringMatching(/^[a-z0-9]{1,8}$/);
@@ -33,8 +34,10 @@ const match: fc.Arbitrary<HttpMatch> = fc.record(
   { requiredKeys: ["headers", "withoutHeaders", "queryParams", "ignoreUriCase"] },
 );
 
-const values = fc.array(fc.record({ name: word, value: fc.stringMatching(/^[ -~]{0,8}$/) }), { maxLength: 2 });
-const edit = fc.record({ set: values, add: values, remove: fc.array(word, { maxLength: 2 }) });
+/** Most words are names that operations may touch; `te` is not. */
+const fieldName = word.filter((name) => findHeaderNameFault(name) === undefined);
+const values = fc.array(fc.record({ name: fieldName, value: fc.stringMatching(/^[ -~]{0,8}$/) }), { maxLength: 2 });
+const edit = fc.record({ set: values, add: values, remove: fc.array(fieldName, { maxLength: 2 }) });
 const headers: fc.Arbitrary<HeaderOperations> = fc.record({ request: edit, response: edit });
 
 const target = fc.record(
