@@ -3,6 +3,7 @@ import { abortSocket, type Relay, type RelayEnd, relay } from "../connections/re
 import type { Http1Fault, RequestEvent } from "../http1/framer-events.ts";
 import type { RequestHead } from "../http1/message-head.ts";
 import { RequestFramer } from "../http1/request-framer.ts";
+import { type DownstreamPhase, decideOverdue } from "./decide-overdue.ts";
 import { Exchange } from "./exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "./exchange-client.ts";
 import type { HttpContext } from "./http-context.ts";
@@ -25,9 +26,6 @@ export interface RequestFault extends Pick<Http1Fault, "status" | "message"> {
   readonly code: Http1Fault["code"] | "head_timeout";
 }
 
-/** What the connection waits for. */
-type Phase = "head" | "exchange" | "lingering" | "tunnel" | "handed_over" | "over";
-
 /**
  * One client's HTTP/1.1 connection. Requests are answered in their order, one at a time; while one is under way what
  * has been read of the next is held, and no more is read than the exchange can take. Nothing is forwarded of a request
@@ -41,7 +39,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   readonly #framer = new RequestFramer();
   #settle: (end: RelayEnd) => void = ignore;
   #exchange: Exchange | undefined;
-  #phase: Phase = "head";
+  #phase: DownstreamPhase = "head";
   /** Since when it waits: for a head to be whole, for the next request, for more of a body, for the client to leave. */
   #waitsSinceMs: number;
   #hasEnded = false;
@@ -129,27 +127,29 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   checkDeadline(nowMs: number): void {
-    const waitedMs = nowMs - this.#waitsSinceMs;
     const { limits, draining } = this.#options.context;
-    switch (this.#phase) {
-      case "head":
-        if (this.isIdle) {
-          if (draining.aborted || waitedMs >= limits.downstreamIdleMs) this.#over("closed");
-        } else if (waitedMs >= limits.headTimeoutMs) {
-          this.#refuse({ code: "head_timeout", status: 408, message: "the request's head took too long" });
-        }
+    const waiting = {
+      phase: this.#phase,
+      waitedMs: nowMs - this.#waitsSinceMs,
+      isIdle: this.isIdle,
+      isDraining: draining.aborted,
+      awaitsBody: this.#exchange?.requestEnded === false && !this.socket.isPaused(),
+      isAnswerOut: this.socket.writableFinished,
+    };
+    switch (decideOverdue(waiting, limits)) {
+      case "nothing":
         break;
-      case "exchange":
-        if (this.#exchange?.requestEnded === false && !this.socket.isPaused() && waitedMs >= limits.bodyIdleMs) {
-          this.#exchange.clientGone("SI");
-        }
+      case "leave":
+        this.#leave();
         break;
-      case "lingering":
-        if (waitedMs >= limits.lingerMs) this.#over("closed");
+      case "head_timeout":
+        this.#refuse({ code: "head_timeout", status: 408, message: "the request's head took too long" });
         break;
-      case "tunnel":
-      case "handed_over":
-      case "over":
+      case "body_timeout":
+        this.#exchange?.clientGone("SI");
+        break;
+      case "close":
+        this.#over("closed");
         break;
     }
   }
@@ -259,8 +259,16 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     if (this.#phase === "over") return;
     this.#phase = "lingering";
     this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
-    this.socket.end();
+    this.socket.end(() => {
+      this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+    });
     this.socket.resume();
+  }
+
+  /** Ends a connection that waits for nothing; an answer that the client has yet to take goes first. */
+  #leave(): void {
+    if (this.socket.writableLength > 0) this.#sayGoodbye();
+    else this.#over("closed");
   }
 
   readonly #onEnd = (): void => {
@@ -273,7 +281,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   #finishInput(): void {
     const fault = this.#framer.end().find((event) => event.kind === "fault");
     if (fault === undefined) {
-      this.#over("closed");
+      this.#leave();
     } else if (this.#exchange === undefined) {
       this.#over("reset_by_downstream");
     } else {
