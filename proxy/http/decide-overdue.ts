@@ -20,10 +20,10 @@ export type Overdue = "nothing" | "leave" | "head_timeout" | "body_timeout" | "c
 
 /** What of a client's connection has taken too long. */
 export function decideOverdue(waiting: Waiting, limits: HttpTimeLimits): Overdue {
-  const { phase, waitedMs, isIdle } = waiting;
+  const { phase, waitedMs } = waiting;
   switch (phase) {
     case "head":
-      if (isIdle) return waiting.isDraining || waitedMs >= limits.downstreamIdleMs ? "leave" : "nothing";
+      if (waiting.isIdle) return decideIdle(waiting, limits);
       return waitedMs >= limits.headTimeoutMs ? "head_timeout" : "nothing";
     case "exchange":
       return waiting.awaitsBody && waitedMs >= limits.bodyIdleMs ? "body_timeout" : "nothing";
@@ -35,4 +35,8 @@ export function decideOverdue(waiting: Waiting, limits: HttpTimeLimits): Overdue
     case "over":
       return "nothing";
   }
+}
+
+function decideIdle({ isDraining, waitedMs }: Waiting, limits: HttpTimeLimits): Overdue {
+  return isDraining || waitedMs >= limits.downstreamIdleMs ? "leave" : "nothing";
 }
