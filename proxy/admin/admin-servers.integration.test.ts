@@ -107,7 +107,6 @@ describe("the status server", () => {
         metrics: { contentType: "text/plain; version=0.0.4", exposition: async () => "up 1\n" },
         probes: {
           run: async (path) => (path === "/app-health/web/livez" ? { status: 418, body: "" } : undefined),
-          close: async () => undefined,
         },
         onQuit: () => calls.push("quit"),
         onDrain: () => calls.push("drain"),

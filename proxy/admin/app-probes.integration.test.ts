@@ -28,7 +28,6 @@ function probesOf(declared: Record<string, unknown>): AppProbes {
     clock: systemClock,
     log: createRecordedLog(),
   });
-  cleanups.push(() => probes.close());
   return probes;
 }
 

@@ -1,8 +1,8 @@
-import { Agent } from "undici";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { connectTcp } from "../connections/connect-tcp.ts";
 import { checkGrpc } from "./check-grpc.ts";
+import { checkHttp } from "./check-http.ts";
 import type { Answer } from "./local-http-server.ts";
 import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from "./parse-app-probes.ts";
 
@@ -10,7 +10,6 @@ import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from "./parse-app-probe
 export interface AppProbes {
   /** Runs the probe that stands at this path; `undefined`: none does. */
   run(path: string): Promise<Answer | undefined>;
-  close(): Promise<void>;
 }
 
 export interface AppProbesOptions {
@@ -29,12 +28,7 @@ export interface AppProbesOptions {
  */
 export function createAppProbes(options: AppProbesOptions): AppProbes {
   const { podIp, clock, sourceIp = podIp.includes(":") ? "::6" : "127.0.0.6" } = options;
-  const agent = new Agent({
-    localAddress: sourceIp,
-    connect: { rejectUnauthorized: false, timeout: 0 },
-    maxHeaderSize: 16_384,
-  });
-  const target: ProbeTarget = { podIp, sourceIp, agent, clock };
+  const target: ProbeTarget = { podIp, sourceIp, clock };
   return {
     async run(path) {
       const probe = options.probes.get(path);
@@ -43,14 +37,12 @@ export function createAppProbes(options: AppProbesOptions): AppProbes {
       if (outcome.status >= 400) options.log.debug({ probe: path, status: outcome.status }, outcome.body.trim());
       return outcome;
     },
-    close: () => agent.close(),
   };
 }
 
 interface ProbeTarget {
   readonly podIp: string;
   readonly sourceIp: string;
-  readonly agent: Agent;
   readonly clock: Clock;
 }
 
@@ -58,21 +50,21 @@ function runCheck(probe: AppProbe, target: ProbeTarget): Promise<Answer> {
   const { check, timeoutMs } = probe;
   switch (check.kind) {
     case "http":
-      return checkHttp(check, timeoutMs, target);
+      return probeHttp(check, timeoutMs, target);
     case "tcp":
-      return checkTcp(check, timeoutMs, target);
+      return probeTcp(check, timeoutMs, target);
     case "grpc":
-      return checkGrpcHealth(check, timeoutMs, target);
+      return probeGrpc(check, timeoutMs, target);
   }
 }
 
-async function checkGrpcHealth(check: GrpcCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
+async function probeGrpc(check: GrpcCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
   const { podIp, sourceIp } = target;
   const result = await checkGrpc({ ip: podIp, port: check.port, service: check.service, sourceIp, timeoutMs });
   return result.kind === "serving" ? { status: 200, body: "serving\n" } : failed(result.message);
 }
 
-async function checkTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
+async function probeTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
   const { podIp, sourceIp, clock } = target;
   const result = await connectTcp({ ip: podIp, port: check.port }, { clock, timeoutMs, localAddress: sourceIp });
   if (result.kind === "failed") return failed(result.message);
@@ -81,35 +73,20 @@ async function checkTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget)
 }
 
 /** A redirect counts as well, as for kubelet; it is answered with 200, because a redirect without a place is an error. */
-async function checkHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
-  const { podIp, agent, clock } = target;
-  const host = podIp.includes(":") ? `[${podIp}]` : podIp;
+async function probeHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarget): Promise<Answer> {
+  const { podIp, sourceIp, clock } = target;
   const overdue = new AbortController();
   const timer = clock.setTimeout(() => overdue.abort(), timeoutMs);
   try {
-    const { statusCode, body } = await agent.request({
-      origin: `${check.scheme}://${host}:${check.port}`,
-      path: check.path,
-      method: "GET",
-      headers: headersOf(check),
-      reset: true,
-      signal: overdue.signal,
-    });
-    body.on("error", () => undefined).destroy();
-    const isRedirect = statusCode >= 300 && statusCode < 400;
-    return { status: isRedirect ? 200 : statusCode, body: `the application answered ${statusCode}\n` };
+    const status = await checkHttp(check, { ip: podIp, sourceIp, signal: overdue.signal });
+    const isRedirect = status >= 300 && status < 400;
+    return { status: isRedirect ? 200 : status, body: `the application answered ${status}\n` };
   } catch (caught) {
     if (overdue.signal.aborted) return failed(`no answer within ${timeoutMs} ms`);
     return failed(MeshError.from(caught).message);
   } finally {
     timer.cancel();
   }
-}
-
-function headersOf({ headers }: HttpCheck): string[] {
-  const declared = headers.flatMap(({ name, value }) => [name, value]);
-  const hasAgent = headers.some(({ name }) => name.toLowerCase() === "user-agent");
-  return hasAgent ? declared : ["user-agent", "kube-probe/entente", ...declared];
 }
 
 function failed(reason: string): Answer {
