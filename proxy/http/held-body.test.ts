@@ -1,0 +1,123 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { HeldBody } from "./held-body.ts";
+
+function textOf(chunks: readonly Buffer[]): string {
+  return Buffer.concat(chunks).toString("latin1");
+}
+
+function bodyOf(...chunks: readonly string[]): HeldBody {
+  const body = new HeldBody();
+  for (const chunk of chunks) body.add(Buffer.from(chunk));
+  return body;
+}
+
+describe("a body that waits for its connection", () => {
+  it("is given whole and in order, once", () => {
+    const body = bodyOf("one ", "two ", "three");
+    expect(textOf(body.takeUnsent())).toBe("one two three");
+    expect(body.takeUnsent()).toEqual([]);
+  });
+
+  it("is given as the chunks that came, without copying them", () => {
+    const chunk = Buffer.from("content");
+    const body = new HeldBody();
+    body.add(chunk);
+    expect(body.takeUnsent()[0]).toBe(chunk);
+  });
+
+  it("can be sent, since nothing has been sent yet, however long it is", () => {
+    const body = bodyOf("x".repeat(100_000));
+    expect(body.isReplayable).toBe(true);
+  });
+
+  it("is not kept behind its sending, where nobody wants it kept", () => {
+    const body = bodyOf("sent");
+    body.takeUnsent();
+    expect(body.isReplayable).toBe(false);
+    body.rewind();
+    expect(body.takeUnsent()).toEqual([]);
+  });
+
+  it("that never came can be sent again", () => {
+    const body = new HeldBody();
+    expect(body.takeUnsent()).toEqual([]);
+    expect(body.isReplayable).toBe(true);
+  });
+});
+
+describe("a body that is kept for another try", () => {
+  it("is sent again whole: what had waited, what went straight through, what came since", () => {
+    const body = bodyOf("waited,");
+    body.keepUpTo(100);
+    body.takeUnsent();
+    body.passed(Buffer.from("passed,"));
+    body.rewind();
+    body.add(Buffer.from("since"));
+    expect(body.isReplayable).toBe(true);
+    expect(textOf(body.takeUnsent())).toBe("waited,passed,since");
+  });
+
+  it("is not sent twice on one connection", () => {
+    const body = new HeldBody();
+    body.keepUpTo(100);
+    body.passed(Buffer.from("passed"));
+    expect(body.takeUnsent()).toEqual([]);
+  });
+
+  it("can be sent again more than once", () => {
+    const body = bodyOf("body");
+    body.keepUpTo(4);
+    const tries = [1, 2, 3].map(() => {
+      const sent = textOf(body.takeUnsent());
+      body.rewind();
+      return sent;
+    });
+    expect(tries).toEqual(["body", "body", "body"]);
+  });
+
+  it.each([
+    { name: "as much as may be kept", bytes: 10, isReplayable: true },
+    { name: "one byte more", bytes: 11, isReplayable: false },
+  ])("of $name: can be sent again: $isReplayable", ({ bytes, isReplayable }) => {
+    const waiting = bodyOf("x".repeat(bytes));
+    waiting.keepUpTo(10);
+    expect(waiting.takeUnsent()).toHaveLength(1);
+    expect(waiting.isReplayable).toBe(isReplayable);
+
+    const passing = new HeldBody();
+    passing.keepUpTo(10);
+    for (let sent = 0; sent < bytes; sent += 1) passing.passed(Buffer.from("x"));
+    expect(passing.isReplayable).toBe(isReplayable);
+  });
+
+  it("stays lost once it was too long, even if little follows", () => {
+    const body = new HeldBody();
+    body.keepUpTo(4);
+    body.passed(Buffer.from("too long"));
+    body.passed(Buffer.from("x"));
+    expect(body.isReplayable).toBe(false);
+    body.rewind();
+    expect(body.takeUnsent()).toEqual([]);
+  });
+});
+
+describe("any body", () => {
+  it("that can be sent again is sent again byte for byte; one that cannot has been sent once", () => {
+    const chunks = fc.array(fc.uint8Array({ minLength: 1, maxLength: 8 }).map((bytes) => Buffer.from(bytes)));
+    fc.assert(
+      fc.property(chunks, chunks, fc.nat(60), (waiting, passing, maxBytes) => {
+        const body = new HeldBody();
+        body.keepUpTo(maxBytes);
+        for (const chunk of waiting) body.add(chunk);
+        const first = [...body.takeUnsent()];
+        for (const chunk of passing) body.passed(chunk);
+        const sent = textOf([...first, ...passing]);
+        expect(sent).toBe(textOf([...waiting, ...passing]));
+        expect(body.isReplayable).toBe(sent.length <= maxBytes);
+        body.rewind();
+        expect(textOf(body.takeUnsent())).toBe(sent.length <= maxBytes ? sent : "");
+      }),
+    );
+  });
+});
