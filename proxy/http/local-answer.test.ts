@@ -1,0 +1,64 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { frameResponse } from "../http1/frame-fixture.ts";
+import { answerForDialFailure, formatLocalAnswer, type LocalAnswer } from "./local-answer.ts";
+
+const UNAVAILABLE: LocalAnswer = { status: 503, flags: "UH", details: "no healthy endpoint: world has none" };
+const KEPT = { close: false, isHead: false };
+
+describe("an answer of the proxy", () => {
+  it("tells its reason in its body, and how long that is", () => {
+    expect(formatLocalAnswer(UNAVAILABLE, KEPT)).toBe(
+      "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 36\r\ncontent-type: text/plain\r\n\r\n" +
+        "no healthy endpoint: world has none\n",
+    );
+  });
+
+  it("says so when its connection ends with it", () => {
+    expect(formatLocalAnswer(UNAVAILABLE, { ...KEPT, close: true })).toMatch(/\r\nconnection: close\r\n\r\nno healthy/);
+  });
+
+  it("to HEAD is the head alone, with the length that GET would have (RFC 9110 §9.3.2)", () => {
+    const whole = formatLocalAnswer(UNAVAILABLE, KEPT);
+    const head = formatLocalAnswer(UNAVAILABLE, { ...KEPT, isHead: true });
+    expect(head).toBe(whole.slice(0, whole.indexOf("\r\n\r\n") + 4));
+  });
+
+  it("without details has no body and no type", () => {
+    const redirect = { status: 302, flags: "-", details: "", fields: "location: /there\r\n" } as const;
+    expect(formatLocalAnswer(redirect, KEPT)).toBe(
+      "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: /there\r\n\r\n",
+    );
+  });
+
+  it("with a status that has no name here is HTTP all the same", () => {
+    expect(formatLocalAnswer({ ...UNAVAILABLE, status: 418 }, KEPT)).toMatch(/^HTTP\/1\.1 418 \S+\r\n/);
+  });
+
+  it("is one whole answer, whatever its reason says", () => {
+    const details = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.constantFrom("a\r\nb", "\r\n\r\nHTTP/1.1 200 OK", "é", "🔥"),
+    );
+    fc.assert(
+      fc.property(details, fc.constantFrom(400, 418, 503, 504), fc.boolean(), (text, status, close) => {
+        const answer = formatLocalAnswer({ status, flags: "-", details: text }, { close, isHead: false });
+        const framed = frameResponse([Buffer.from(answer, "latin1")], { method: "GET", hasUpgrade: false }, false);
+        expect([framed.fault, framed.ends, framed.heads.length]).toEqual([undefined, 1, 1]);
+        expect(answer).toMatch(/^[\x20-\x7e\r\n]*$/);
+        expect(answer.slice(answer.indexOf("\r\n\r\n") + 4)).toMatch(/^(?:[\x20-\x7e]+\n)?$/);
+      }),
+    );
+  });
+});
+
+describe("an upstream that could not be had", () => {
+  it.each([
+    { kind: "no_healthy_endpoint", flags: "UH", words: "no healthy endpoint: why" },
+    { kind: "connect", flags: "UF", words: "upstream connect: why" },
+    { kind: "tls", flags: "UF", words: "mTLS refused: why" },
+    { kind: "refused", flags: "NR", words: "destination refused: why" },
+  ] as const)("is 503 with $flags where the cause is $kind, and names it", ({ kind, flags, words }) => {
+    expect(answerForDialFailure(kind, "why")).toEqual({ status: 503, flags, details: words });
+  });
+});
