@@ -29,6 +29,9 @@ export async function bundleCli(options: BundleOptions): Promise<{ readonly outp
     external: ["koffi"],
     banner: { js: BANNER },
     outExtension: { ".js": ".mjs" },
+    // A program's text stays in memory: 2 MB less of it. Names stay, so that a stack can be read.
+    minifyWhitespace: true,
+    minifySyntax: true,
     legalComments: "none",
     metafile: true,
     logLevel: "error",

@@ -1,3 +1,4 @@
+import { FRUGAL_NODE } from "../../injector/admission/frugal-node.ts";
 import type { PathKind, PathSurroundings, StartedPath } from "./path.ts";
 import { startHaproxy, startNginx } from "./peer-paths.ts";
 import { startSidePair } from "./side-pair.ts";
@@ -29,9 +30,15 @@ async function startNothing({ backendPort }: PathSurroundings): Promise<StartedP
 function startEntente(protocol: "tcp" | "http") {
   const name = protocol === "tcp" ? "entente-stream" : "entente-http";
   return (surroundings: PathSurroundings): Promise<StartedPath> =>
-    startSidePair({ ...surroundings, name, program: "entente-side.mjs", protocol });
+    startSidePair({ ...surroundings, name, program: "entente-side.mjs", protocol, env: FRUGAL_NODE });
 }
 
 function startHttpProxy(surroundings: PathSurroundings): Promise<StartedPath> {
-  return startSidePair({ ...surroundings, name: "http-proxy", program: "http-proxy-side.mjs", protocol: "http" });
+  return startSidePair({
+    ...surroundings,
+    name: "http-proxy",
+    program: "http-proxy-side.mjs",
+    protocol: "http",
+    env: [],
+  });
 }

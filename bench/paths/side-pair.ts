@@ -11,6 +11,8 @@ export interface PairOptions extends PathSurroundings {
   /** The bundled program that is one side, in the folder of programs. */
   readonly program: string;
   readonly protocol: "tcp" | "http";
+  /** Environment of both processes. */
+  readonly env: readonly { readonly name: string; readonly value?: string | null | undefined }[];
 }
 
 /** Starts a path of two Node processes, one a side, as two pods would have them. */
@@ -49,14 +51,23 @@ export async function startSidePair(options: PairOptions): Promise<StartedPath> 
 
 /** With the warning disabled that the image disables too. */
 function startSide(options: PairOptions, job: SideJob): Promise<Child> {
-  const { profileFolder, name } = options;
+  const { profileFolder, name, env } = options;
   const profile =
     profileFolder === undefined
       ? []
       : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${name}-${job.side}-${job.port}.cpuprofile`];
   const program = join(options.programs, options.program);
+  const variables = env.map((variable) => `${variable.name}=${variable.value ?? ""}`);
   return startChild({
-    command: [process.execPath, "--disable-warning=DEP0060", ...profile, program, JSON.stringify(job)],
+    command: [
+      "env",
+      ...variables,
+      process.execPath,
+      "--disable-warning=DEP0060",
+      ...profile,
+      program,
+      JSON.stringify(job),
+    ],
     readiness: "line",
   });
 }

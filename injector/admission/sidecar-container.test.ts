@@ -23,3 +23,20 @@ describe("the access log", () => {
     expect(inject(once, { accessLogFile }).pod).toEqual(once);
   });
 });
+
+describe("Node's memory", () => {
+  it.each([
+    { name: "no sidecar yet", containers: [{ name: "hello" }] },
+    {
+      name: "other options of its own",
+      containers: [
+        { name: "hello" },
+        { name: "istio-proxy", env: [{ name: "NODE_OPTIONS", value: "--inspect=0.0.0.0" }] },
+      ],
+    },
+  ])("is kept small in a pod that has $name", ({ containers }) => {
+    const injected = env(inject(createPod({}, { containers })).pod);
+    expect(injected["NODE_OPTIONS"]).toBe("--max-semi-space-size=1");
+    expect(injected["MALLOC_ARENA_MAX"]).toBe("1");
+  });
+});

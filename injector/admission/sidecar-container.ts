@@ -1,6 +1,7 @@
 import { PROXY_ID } from "../capture/capture-options.ts";
 import { InjectorError } from "../injector-error.ts";
 import { readAnnotation } from "./capture-annotations.ts";
+import { FRUGAL_NODE } from "./frugal-node.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
 import { annotationsOf, applicationContainers, type Container, type EnvVar, type Pod, SIDECAR_NAME } from "./pod.ts";
 import { proxyResources } from "./proxy-resources.ts";
@@ -88,6 +89,7 @@ function ownEnv({ pod, settings, namespace, owner, isCaptured }: SidecarInput): 
     otherwise: undefined,
   });
   return [
+    ...FRUGAL_NODE,
     { name: "CA_ADDR", value: settings.caAddress },
     fromField("POD_NAME", "metadata.name"),
     fromField("POD_NAMESPACE", "metadata.namespace"),
