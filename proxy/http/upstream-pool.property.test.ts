@@ -1,0 +1,55 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { TakenUpstream } from "./upstream-pool.ts";
+import { address, PoolWorld } from "./upstream-pool-fixture.ts";
+
+interface Run {
+  readonly world: PoolWorld;
+  /** Requests under way, the oldest first. */
+  readonly taken: TakenUpstream[];
+}
+
+const STEPS = {
+  take: async ({ world, taken }) => {
+    const one = await world.take();
+    expect(one.connection.isReusable).toBe(true);
+    expect(world.endpoints.map(({ ip }) => ip)).toContain(one.endpoint.ip);
+    expect(taken.map(({ connection }) => connection)).not.toContain(one.connection);
+    taken.push(one);
+  },
+  giveBack: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.giveBack(one)),
+  discard: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.discard(one)),
+  rotate: ({ world }) => {
+    world.generation += 1;
+  },
+  retire: ({ world }) => {
+    world.endpoints = [...world.endpoints.slice(1), address(world.dials.length + 4)];
+  },
+  breaks: ({ world }) => world.sockets.at(-1)?.destroy(),
+  wait: ({ world }) => world.clock.advance(3000),
+} satisfies Record<string, (run: Run) => unknown>;
+
+type Step = keyof typeof STEPS;
+
+describe("a pool", () => {
+  const frequent: readonly Step[] = ["take", "take", "take", "giveBack", "giveBack"];
+  const step = fc.constantFrom(...frequent, "discard", "rotate", "retire", "breaks", "wait");
+
+  it("gives out connections of now, each to one request, and after any sequence of them is empty", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const run: Run = { world: new PoolWorld({ endpoints: 3 }), taken: [] };
+        const { world, taken } = run;
+        for (const next of steps) {
+          await STEPS[next](run);
+          expect(world.pool.active).toBe(taken.length);
+        }
+        for (const one of taken) world.pool.discard(one);
+        world.pool.closeIdle();
+        await world.clock.advance(1000);
+        expect([world.pool.size, world.pool.active, world.open, world.deadlines.size]).toEqual([0, 0, 0, 0]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
