@@ -1,0 +1,31 @@
+/** For tests: a gRPC client in the client's pod: calls with one answer, all at once, then one with a stream of them. */
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
+import { Health } from "../../mesh/api/gen/health_pb.ts";
+
+export interface GrpcJob {
+  readonly origin: string;
+  /** The services that are asked for, each in a call of its own. */
+  readonly services: readonly string[];
+}
+
+export interface GrpcReport {
+  readonly statuses: readonly number[];
+  /** The messages of the stream: what each begins with, and how long it is. */
+  readonly streamed: readonly { readonly start: string; readonly characters: number }[];
+}
+
+const { origin, services }: GrpcJob = JSON.parse(process.argv[2] ?? "{}");
+const sessionManager = new Http2SessionManager(origin);
+const transport = createGrpcTransport({ baseUrl: origin, sessionManager });
+const health = createClient(Health, transport);
+const answers = await Promise.all(services.map((service) => health.check({ service })));
+const streamed: GrpcReport["streamed"][number][] = [];
+for await (const { roots } of createClient(DiscoveryService, transport).watchTrustBundle({})) {
+  const [text = ""] = roots;
+  streamed.push({ start: text.trimEnd(), characters: text.length });
+}
+sessionManager.abort();
+const statuses = answers.map(({ status }) => status);
+process.stdout.write(JSON.stringify({ statuses, streamed } satisfies GrpcReport));

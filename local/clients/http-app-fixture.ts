@@ -1,0 +1,89 @@
+/** For tests: an application that tells each request that it received, and answers in the ways in which servers do. */
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { acceptWebSocket } from "./websocket-app-fixture.ts";
+
+/** One request, as the application got it. */
+export interface Received {
+  readonly method: string;
+  readonly path: string;
+  readonly version: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** What the application answers with: what it took the request for. */
+export type Echo = Pick<Received, "method" | "path" | "version" | "bytes" | "sha256">;
+
+type HttpRequest = IncomingMessage | Http2ServerRequest;
+/** Of a response to HTTP/1.1 and to HTTP/2 what is used here. */
+interface HttpResponse {
+  setHeader(name: string, value: string | number): unknown;
+  removeHeader(name: string): void;
+  write(chunk: string, onWritten: () => void): boolean;
+  end(chunk: string): unknown;
+}
+
+export type Tell = (received: Received) => void;
+
+/** The size of what is answered to `/large/…`. */
+export const LARGE_BYTES = 1_000_000;
+
+/** Serves HTTP/1.1, and WebSocket to those who ask for it. */
+export function createHttpApp(tell: Tell): Server {
+  const options = { shouldUpgradeCallback: isWebSocket };
+  const server = createServer(options, (request, response) => serveRequest(request, response, tell));
+  server.on("upgrade", (request, socket, head) => {
+    tell(describe(request, { bytes: 0, sha256: "" }));
+    acceptWebSocket(request, socket, head);
+  });
+  return server;
+}
+
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/** Reads a request to its end, whatever the version of HTTP, and answers it as the first part of its path says. */
+export function serveRequest(request: HttpRequest, response: HttpResponse, tell: Tell): void {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  request.on("data", (chunk: Buffer) => {
+    hash.update(chunk);
+    bytes += chunk.length;
+  });
+  request.on("end", () => {
+    const received = describe(request, { bytes, sha256: hash.digest("hex") });
+    tell(received);
+    answer(received, response);
+  });
+}
+
+function describe(
+  { method = "", url = "", httpVersion, headers }: HttpRequest,
+  content: Pick<Received, "bytes" | "sha256">,
+): Received {
+  const texts = Object.entries(headers).map(([name, value]) => [name, String(value)]);
+  return { method, path: url, version: httpVersion, headers: Object.fromEntries(texts), ...content };
+}
+
+function answer(received: Received, response: HttpResponse): void {
+  const { method, path, version, bytes, sha256 } = received;
+  const text = JSON.stringify({ method, path, version, bytes, sha256 } satisfies Echo);
+  const kind = path.split("/")[1];
+  if (kind === "until-close") response.removeHeader("transfer-encoding");
+  if (kind === "closing") response.setHeader("connection", "close");
+  if (kind === "chunked" || kind === "until-close") answerInTwo(text, response);
+  else answerWhole(kind === "large" ? text.padEnd(LARGE_BYTES) : text, response);
+}
+
+function answerWhole(text: string, response: HttpResponse): void {
+  response.setHeader("content-length", text.length);
+  response.end(text);
+}
+
+function answerInTwo(text: string, response: HttpResponse): void {
+  response.write(text.slice(0, 10), () => response.end(text.slice(10)));
+}

@@ -1,0 +1,165 @@
+/** For tests: runs clients in the one pod, and tells what the other's application and both sidecars saw of them. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { request } from "undici";
+import { expect, vi } from "vitest";
+import type { ConnectionView } from "../../proxy/admin/connections-view.ts";
+import { type ExposedSample, parseExposition } from "../../proxy/telemetry/exposition-fixture.ts";
+import type { LocalPod } from "../local-pod.ts";
+import { createTestFolder, findPod } from "../test-cluster-fixture.ts";
+import type { Received } from "./http-app-fixture.ts";
+import { CLIENT_ID, MANIFESTS } from "./manifests-fixture.ts";
+import { originOf, PORTS } from "./ports-fixture.ts";
+import type { Mail } from "./smtp-app-fixture.ts";
+
+/** How often something was carried: by the client's sidecar, and by the server's from the client in mutual TLS. */
+export interface Carried {
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** What went through the sidecars while something was done. */
+export interface Hop<Result> {
+  readonly result: Result;
+  readonly requests: Carried;
+  readonly streams: Carried;
+}
+
+export interface ClientMesh {
+  readonly client: LocalPod;
+  readonly server: LocalPod;
+  /** Runs a command in the client's pod to its good end, and returns what it printed. */
+  run(command: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }>;
+  /** Runs a program of this folder in the client's pod, and returns the JSON that it prints. */
+  runProgram<Report>(file: string, job: unknown): Promise<Report>;
+  /** Does something, waits until no connection of it is left, and tells what went through the sidecars. */
+  watch<Result>(act: () => Promise<Result>): Promise<Hop<Result>>;
+  /** What the server's application received under a path. */
+  receivedAt(path: string): readonly Received[];
+  /** The mails that it was handed. */
+  mails(): readonly string[];
+  stop(): Promise<void>;
+}
+
+const SERVER_PROGRAM = fileURLToPath(new URL("./server-program-fixture.ts", import.meta.url));
+const SETTLED_WITHIN_MS = 5000;
+
+export async function startClientMesh(): Promise<ClientMesh> {
+  const folder = createTestFolder();
+  folder.write(MANIFESTS);
+  const cluster = await folder.start({ images: { "test/clients": SERVER_PROGRAM } });
+  const client = findPod(cluster, "client");
+  const server = findPod(cluster, "server");
+  const run: ClientMesh["run"] = async (command) => {
+    const { status, stdout, stderr } = await client.exec(command, { timeoutMs: 20_000 });
+    if (status !== 0) throw new Error(`${command.join(" ")} ended with ${status}: ${stderr}\n${stdout}`);
+    return { stdout, stderr };
+  };
+  return {
+    client,
+    server,
+    run,
+    runProgram: async (file, job) => {
+      const path = new URL(file, import.meta.url).pathname;
+      return JSON.parse((await run([process.execPath, path, JSON.stringify(job)])).stdout);
+    },
+    watch: (act) => watch({ client, server }, act),
+    receivedAt: (path) =>
+      readReceived(server).flatMap((entry) => ("path" in entry && entry.path === path ? [entry] : [])),
+    mails: () => readReceived(server).flatMap((entry) => ("mail" in entry ? [entry.mail] : [])),
+    stop: async () => {
+      await cluster.stop();
+      folder.remove();
+    },
+  };
+}
+
+/** Waits until the client's sidecar knows the server: a pod is ready before the sidecars have been told so. */
+export async function untilServerIsKnown({ run }: ClientMesh): Promise<void> {
+  const urls = [PORTS.http, PORTS.unnamed].map((port) => `${originOf(port)}/whole/first`);
+  const ask = () => run(["curl", "--silent", "--fail", "--fail-early", "--max-time", "2", ...urls]);
+  await vi.waitFor(ask, { interval: 20, timeout: SETTLED_WITHIN_MS });
+}
+
+interface Pods {
+  readonly client: LocalPod;
+  readonly server: LocalPod;
+}
+
+async function watch<Result>(pods: Pods, act: () => Promise<Result>): Promise<Hop<Result>> {
+  const before = await count(pods);
+  const result = await act();
+  await expect.poll(() => readOpen(pods), { interval: 20, timeout: SETTLED_WITHIN_MS }).toEqual(NOTHING_OPEN);
+  const after = await count(pods);
+  expect(after.unproved).toBe(0);
+  return {
+    result,
+    requests: difference(after.requests, before.requests),
+    streams: difference(after.streams, before.streams),
+  };
+}
+
+const NOTHING_OPEN = { ofApplications: [], withoutMutualTls: [], unpaired: 0, pending: 0 };
+
+/**
+ * What is open besides the connections that the sidecars keep between themselves for requests to come: those are in
+ * mutual TLS, and as many on the one side as on the other.
+ */
+async function readOpen({ client, server }: Pods): Promise<typeof NOTHING_OPEN> {
+  const [outbound, inbound, samples] = await Promise.all([
+    readConnections(client),
+    readConnections(server),
+    readSamples(server),
+  ]);
+  const kept = outbound.filter((connection) => connection.client === "http pool");
+  return {
+    ofApplications: outbound.filter((connection) => connection.client !== "http pool") as never[],
+    withoutMutualTls: [...kept, ...inbound].filter((connection) => connection.mutual_tls === null) as never[],
+    unpaired: inbound.length - kept.length,
+    pending: sum(samples, "entente_pending_handshakes", {}),
+  };
+}
+
+async function readConnections(pod: LocalPod): Promise<readonly ConnectionView[]> {
+  const { stdout } = await pod.exec(["curl", "--silent", "--max-time", "5", "http://127.0.0.1:15000/connections"]);
+  return JSON.parse(stdout).connections;
+}
+
+async function count({ client, server }: Pods) {
+  const [source, destination] = await Promise.all([readSamples(client), readSamples(server)]);
+  const proved = { connection_security_policy: "mutual_tls", source_principal: CLIENT_ID };
+  const tally = (name: string): Carried => ({
+    sent: sum(source, name, { reporter: "source" }),
+    received: sum(destination, name, { reporter: "destination", ...proved }),
+  });
+  const requests = tally("istio_requests_total");
+  const streams = tally("istio_tcp_connections_opened_total");
+  const all = ["istio_requests_total", "istio_tcp_connections_opened_total"].map((name) => sum(destination, name, {}));
+  return {
+    requests,
+    streams,
+    unproved: all.reduce((one, other) => one + other) - requests.received - streams.received,
+  };
+}
+
+/** From the node, as Prometheus would: this process is in its network. */
+async function readSamples(pod: LocalPod): Promise<readonly ExposedSample[]> {
+  const { body } = await request(`http://${pod.ip}:15020/stats/prometheus`);
+  return parseExposition(await body.text());
+}
+
+function sum(samples: readonly ExposedSample[], name: string, labels: Readonly<Record<string, string>>): number {
+  return samples
+    .filter((sample) => sample.name === name)
+    .filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
+    .reduce((total, { value }) => total + value, 0);
+}
+
+function difference(after: Carried, before: Carried): Carried {
+  return { sent: after.sent - before.sent, received: after.received - before.received };
+}
+
+function readReceived(server: LocalPod): readonly (Received | Mail)[] {
+  const lines = readFileSync(server.logFile("app"), "utf8").split("\n");
+  return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+}

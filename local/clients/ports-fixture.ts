@@ -1,0 +1,26 @@
+/** For tests: the ports of the server's pod. */
+
+export interface Port {
+  readonly number: number;
+  readonly serves: "http" | "http2" | "smtp";
+  /** The port's name in its Service, which declares what it carries, or does not; empty: the only one, without a name. */
+  readonly name: string;
+  /** The Service's name. */
+  readonly service: "server" | "lone";
+}
+
+export const PORTS = {
+  http: { number: 8080, serves: "http", name: "http-web", service: "server" },
+  unnamed: { number: 8081, serves: "http", name: "", service: "lone" },
+  http2OnHttp: { number: 8082, serves: "http2", name: "http-two", service: "server" },
+  http2Undeclared: { number: 8083, serves: "http2", name: "two", service: "server" },
+  grpc: { number: 8084, serves: "http2", name: "grpc-two", service: "server" },
+  http2OnTcp: { number: 8085, serves: "http2", name: "tcp-two", service: "server" },
+  smtpOnTcp: { number: 8086, serves: "smtp", name: "tcp-mail", service: "server" },
+  smtpUndeclared: { number: 8087, serves: "smtp", name: "mail", service: "server" },
+} as const satisfies Readonly<Record<string, Port>>;
+
+/** How the client's pod calls a port. */
+export function originOf({ service, number }: Port, scheme = "http"): string {
+  return `${scheme}://${service}.ns2:${number}`;
+}

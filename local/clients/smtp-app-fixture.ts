@@ -1,0 +1,35 @@
+/** For tests: a server that speaks first, with as much of SMTP (RFC 5321) as curl needs to hand over a message. */
+import { createServer, type Server, type Socket } from "node:net";
+
+export interface Mail {
+  readonly mail: string;
+}
+
+/** Says its greeting to everybody, and tells each mail that it is handed. */
+export function createSmtpApp(tell: (mail: Mail) => void): Server {
+  return createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.write("220 server.ns2 speaks first\r\n");
+    serve(socket, tell);
+  });
+}
+
+function serve(socket: Socket, tell: (mail: Mail) => void): void {
+  let held = "";
+  let end = COMMAND_END;
+  socket.on("data", (bytes: Buffer) => {
+    const texts = (held + bytes.toString("latin1")).split(end);
+    held = texts.pop() ?? "";
+    for (const text of texts) {
+      if (end === MESSAGE_END) tell({ mail: text });
+      // curl waits for the answer to DATA and to its message: nothing follows them in the same packet.
+      end = text === "DATA" ? MESSAGE_END : COMMAND_END;
+      socket.write(REPLIES[text] ?? "250 well\r\n");
+      if (text === "QUIT") socket.end();
+    }
+  });
+}
+
+const COMMAND_END = "\r\n";
+const MESSAGE_END = "\r\n.\r\n";
+const REPLIES: Readonly<Record<string, string>> = { DATA: "354 go on\r\n", QUIT: "221 bye\r\n" };
