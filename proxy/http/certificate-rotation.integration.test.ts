@@ -1,0 +1,201 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Agent, request } from "undici";
+import { afterEach, describe, expect, it } from "vitest";
+import { mintLeaf } from "../../mesh/identity/mint-certificate.ts";
+import { parseTrustDomain, type SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../connections/cleanup-fixture.ts";
+import type { ConnectionRegistry } from "../connections/connection-registry.ts";
+import {
+  HELLO,
+  type InboundSide,
+  MESH_ROOT,
+  meshDestination,
+  type OutboundSide,
+  startInboundSide,
+  startOutboundSide,
+  WORLD,
+} from "../connections/data-plane-fixture.ts";
+import { createSecureContextSource, type SecureContextSource } from "../tls/secure-context-source.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const HOUR_MS = 3_600_000;
+
+/** A workload whose certificate the test renews. */
+interface Workload {
+  readonly secureContexts: SecureContextSource;
+  /** SHA-256 of the certificate of now, as XFCC tells it. */
+  hash(): string;
+  rotate(): void;
+}
+
+function createWorkload(identity: SpiffeId): Workload {
+  const trust = { roots: [MESH_ROOT.certificate], trustDomains: [parseTrustDomain("cluster.local")] };
+  const secureContexts = createSecureContextSource({ trust, clock: systemClock });
+  let hash = "";
+  const rotate = (): void => {
+    const notAfterMs = Date.now() + HOUR_MS;
+    const times = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(notAfterMs) };
+    const leaf = mintLeaf({ issuer: MESH_ROOT, uriSans: [identity], ...times });
+    hash = hashOf(leaf.certificate.raw);
+    secureContexts.setSvid({ identity, certificates: [leaf.certificate], privateKeyPem: leaf.keyPem, notAfterMs });
+  };
+  rotate();
+  return { secureContexts, hash: () => hash, rotate };
+}
+
+function hashOf(certificate: Buffer): string {
+  return createHash("sha256").update(certificate).digest("hex");
+}
+
+/** The certificates that the peers of a side's open connections have shown. */
+function peersOf(registry: ConnectionRegistry): ReadonlySet<string> {
+  const certificates = registry.list().flatMap(({ peer }) => peer?.certificates.slice(0, 1) ?? []);
+  return new Set(certificates.map(({ raw }) => hashOf(raw)));
+}
+
+interface Path {
+  readonly hello: Workload;
+  readonly world: Workload;
+  readonly inbound: InboundSide;
+  readonly outbound: OutboundSide;
+  readonly url: string;
+}
+
+async function startPath(application: (request: IncomingMessage, response: ServerResponse) => void): Promise<Path> {
+  const server = createServer(application).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanup.add(() => server.close());
+  cleanup.add(() => server.closeAllConnections());
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const [hello, world] = [createWorkload(HELLO), createWorkload(WORLD)];
+  const applicationPort = address.port;
+  const { secureContexts } = world;
+  const inbound = await startInboundSide(cleanup, {
+    mode: "STRICT",
+    applicationPort,
+    protocol: "http",
+    secureContexts,
+  });
+  const destination = meshDestination([inbound.port], { overrides: { protocol: "http" } });
+  const outbound = await startOutboundSide(cleanup, { destination, secureContexts: hello.secureContexts });
+  return { hello, world, inbound, outbound, url: `http://127.0.0.1:${outbound.port}` };
+}
+
+/** Tells whose certificate the request came with, behind its body. */
+function tellPeer(incoming: IncomingMessage, response: ServerResponse): void {
+  const xfcc = String(incoming.headers["x-forwarded-client-cert"]);
+  incoming.on("data", (chunk) => response.write(chunk));
+  incoming.on("end", () => response.end(/Hash=([0-9a-f]+)/.exec(xfcc)?.[1]));
+}
+
+/** Clients that send one request after another, none of which may be sent twice, until they are stopped. */
+class Traffic {
+  readonly failures: string[] = [];
+  completed = 0;
+  readonly #path: Path;
+  readonly #agent: Agent;
+  readonly #clients: readonly Promise<void>[];
+  #isStopped = false;
+
+  constructor(path: Path, clients: number) {
+    this.#path = path;
+    this.#agent = new Agent({ connections: clients });
+    cleanup.add(() => this.#agent.destroy());
+    this.#clients = Array.from({ length: clients }, () => this.#run());
+  }
+
+  async completes(more: number): Promise<void> {
+    const wanted = this.completed + more;
+    await expect.poll(() => this.completed, { interval: 2, timeout: 10_000 }).toBeGreaterThanOrEqual(wanted);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#clients);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#ask().catch((error: unknown) => this.failures.push(String(error)));
+      this.completed += 1;
+    }
+  }
+
+  async #ask(): Promise<void> {
+    const { url, hello } = this.#path;
+    const hashBefore = hello.hash();
+    const body = randomBytes(512).toString("hex");
+    const response = await request(url, { dispatcher: this.#agent, method: "POST", body });
+    const text = await response.body.text();
+    const allowed = [hashBefore, hello.hash()];
+    if (response.statusCode !== 200) this.failures.push(`${response.statusCode} ${text}`);
+    else if (!allowed.some((hash) => text === body + hash)) this.failures.push("an older certificate, or another body");
+  }
+}
+
+describe("while certificates are renewed", () => {
+  it("no request fails, none that begins behind a renewal shows the old certificate, no old connection stays", async () => {
+    const path = await startPath(tellPeer);
+    const { hello, world, inbound, outbound } = path;
+    const traffic = new Traffic(path, 8);
+    await traffic.completes(40);
+    for (let renewal = 0; renewal < 6; renewal += 1) {
+      const before = [hello.hash(), world.hash()];
+      // The client's renewal makes it dial anew; what it meets then is the server's new certificate.
+      world.rotate();
+      hello.rotate();
+      expect([hello.hash(), world.hash()]).not.toEqual(before);
+      await traffic.completes(40);
+      await expect.poll(() => peersOf(inbound.registry)).toEqual(new Set([hello.hash()]));
+      expect(peersOf(outbound.registry)).toEqual(new Set([world.hash()]));
+    }
+    await traffic.stop();
+    expect(traffic.failures).toEqual([]);
+    expect(inbound.registry.size).toBeLessThanOrEqual(8);
+    expect([inbound.recorder.refusals, inbound.recorder.cuts, outbound.recorder.cuts]).toEqual([[], [], []]);
+    expect(outbound.http.counted.every(({ status, flags }) => status === 200 && flags === "-")).toBe(true);
+  }, 40_000);
+
+  it("those of either side alone fail no request", async () => {
+    const path = await startPath(tellPeer);
+    const traffic = new Traffic(path, 4);
+    for (const { rotate } of [path.world, path.world, path.hello, path.hello, path.world]) {
+      await traffic.completes(12);
+      rotate();
+    }
+    await traffic.completes(12);
+    await traffic.stop();
+    expect(traffic.failures).toEqual([]);
+    expect([path.inbound.recorder.refusals, path.inbound.recorder.cuts]).toEqual([[], []]);
+  }, 40_000);
+
+  it("a long answer comes to its end on the connection that it began on, which is closed then", async () => {
+    const answers: ServerResponse[] = [];
+    const path = await startPath((incoming, response) => {
+      incoming.resume();
+      response.write("begun,");
+      answers.push(response);
+    });
+    const { hello, inbound } = path;
+    const oldHash = hello.hash();
+    const dispatcher = new Agent();
+    cleanup.add(() => dispatcher.destroy());
+    const { body } = await request(path.url, { dispatcher });
+    for (let renewal = 0; renewal < 3; renewal += 1) hello.rotate();
+    expect(peersOf(inbound.registry)).toEqual(new Set([oldHash]));
+    answers[0]?.end("ended");
+    expect(await body.text()).toBe("begun,ended");
+    await expect.poll(() => inbound.registry.size).toBe(0);
+    const next = request(path.url, { dispatcher });
+    await expect.poll(() => answers.length).toBe(2);
+    expect(peersOf(inbound.registry)).toEqual(new Set([hello.hash()]));
+    answers[1]?.end();
+    expect(await (await next).body.text()).toBe("begun,");
+  });
+});
