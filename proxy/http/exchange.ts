@@ -2,41 +2,28 @@ import type { Timer } from "../../mesh/runtime.ts";
 import type { Http1Fault } from "../http1/framer-events.ts";
 import type { RequestHead, ResponseHead } from "../http1/message-head.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
-import { decideRetry, type TryFailure } from "./decide-retry.ts";
 import { type ExchangeClient, recordExchange } from "./exchange-client.ts";
-import { HeldBody } from "./held-body.ts";
 import type { HttpContext } from "./http-context.ts";
-import { answerForDialFailure, formatLocalAnswer, type LocalAnswer } from "./local-answer.ts";
-import { PacketWriter } from "./packet-writer.ts";
-import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
+import { formatLocalAnswer, type LocalAnswer } from "./local-answer.ts";
+import type { RequestPlan } from "./request-plan.ts";
+import { RequestTries, type TriesOwner } from "./request-tries.ts";
 import { ResponseWriter } from "./response-writer.ts";
-import { rewriteRequestHead } from "./rewrite-head.ts";
-import type { ResponseSink } from "./upstream-connection.ts";
-import type { TakenUpstream, UpstreamFailure } from "./upstream-pool.ts";
-
-const NO_CHUNKS: readonly Buffer[] = [];
-
-/** Base of the pause before another try (Envoy: 25 ms, doubled each time, with jitter). */
-const RETRY_PAUSE_MS = 25;
 
 /**
- * One request and its answer: finds an upstream, sends, forwards what comes back as it comes, tries again where that
- * is safe or a rule says so, and answers by itself where there is nobody else to. Whatever happens it ends exactly
- * once: with a whole answer, or with both connections cut.
+ * One request and its answer: follows the request's plan, forwards what comes back as it comes, and answers by itself
+ * where there is nobody else to. Whatever happens it ends exactly once: with a whole answer, or with both connections
+ * cut.
  */
-export class Exchange implements ResponseSink {
+export class Exchange implements TriesOwner {
   readonly #client: ExchangeClient;
   readonly #context: HttpContext;
   readonly #head: RequestHead;
   readonly #startedAt: number;
   readonly #answerWriter: ResponseWriter;
+  readonly #tries: RequestTries;
   #plan: RequestPlan | undefined;
-  #taken: TakenUpstream | undefined;
-  #dialling: AbortController | undefined;
-  #body: HeldBody | undefined;
-  #timer: Timer | undefined;
-  #tryTimer: Timer | undefined;
-  #tries = 0;
+  #timeLimit: Timer | undefined;
+  #delay: Timer | undefined;
   #requestBytes: number;
   #response: ResponseHead | undefined;
   #isStarted = false;
@@ -52,6 +39,7 @@ export class Exchange implements ResponseSink {
     this.#context = context;
     this.#startedAt = context.monotonicMs();
     this.#answerWriter = new ResponseWriter(client.socket);
+    this.#tries = new RequestTries(this, head, context.clock);
     this.#requestBytes = head.text.length;
     this.#requestEnded = head.framing.kind === "none";
   }
@@ -70,20 +58,15 @@ export class Exchange implements ResponseSink {
     this.#isStarted = true;
     if (plan instanceof Promise) void plan.then((decided) => this.#follow(decided));
     else this.#follow(plan);
-    if (this.#taken === undefined && !this.#requestEnded && !this.#isOver) this.#client.pauseReading();
+    const isWaiting = this.#tries.socket === undefined;
+    if (isWaiting && !this.#requestEnded && !this.#isOver) this.#client.pauseReading();
   }
 
   /** A piece of the request's body, with its chunk framing. */
   requestBody(bytes: Buffer): void {
     if (this.#isOver) return;
     this.#requestBytes += bytes.length;
-    const connection = this.#taken?.connection;
-    if (connection === undefined) {
-      this.#held().add(bytes);
-      return;
-    }
-    this.#held().passed(bytes);
-    if (!connection.socket.write(bytes)) this.#client.pauseReading();
+    if (!this.#tries.send(bytes)) this.#client.pauseReading();
   }
 
   requestEnd(): void {
@@ -96,11 +79,19 @@ export class Exchange implements ResponseSink {
   }
 
   onClientDrain(): void {
-    this.#taken?.connection.socket.resume();
+    this.#tries.socket?.resume();
   }
 
   onUpstreamDrain(): void {
     this.#client.resumeReading();
+  }
+
+  onSent(hasRoom: boolean): void {
+    if (hasRoom && !this.#requestEnded) this.#client.resumeReading();
+  }
+
+  onGivenUp(answer: LocalAnswer): void {
+    this.#answer(answer);
   }
 
   onPacketStart(packet: Buffer): void {
@@ -113,7 +104,7 @@ export class Exchange implements ResponseSink {
 
   /** What the client sends in one packet leaves in one, too. */
   setRequestBatch(isBatch: boolean): void {
-    const socket = this.#taken?.connection.socket;
+    const socket = this.#tries.socket;
     if (isBatch) socket?.cork();
     else socket?.uncork();
   }
@@ -123,10 +114,7 @@ export class Exchange implements ResponseSink {
       if (this.#head.version === "1.1") this.#holdBack(this.#answerWriter.writeHead(head, { close: false }));
       return;
     }
-    this.#tryTimer?.cancel();
-    if (this.#plan?.kind === "forward" && this.#plan.retries?.onStatus(head.status) === true) {
-      if (this.#retry({ kind: "status", status: head.status })) return;
-    }
+    if (this.#tries.retryStatus(head.status)) return;
     if (this.#head.version === "1.0" && head.framing.kind === "chunked") {
       this.#answer({ status: 502, flags: "UPE", details: "upstream protocol: a chunked answer to HTTP/1.0" });
       return;
@@ -150,12 +138,11 @@ export class Exchange implements ResponseSink {
   }
 
   onUpstreamLost(fault: Http1Fault | undefined): void {
-    const wasReused = this.#taken?.connection.isReused === true;
     if (this.#response !== undefined) {
       this.#end(fault === undefined ? "UC" : "UPE", "");
     } else if (fault !== undefined) {
       this.#answer({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
-    } else if (!this.#retry({ kind: "reset", wasReused })) {
+    } else if (!this.#tries.retryLost()) {
       this.#answer({ status: 503, flags: "UC", details: "upstream reset: the connection ended before an answer" });
     }
   }
@@ -166,89 +153,26 @@ export class Exchange implements ResponseSink {
       return;
     }
     this.#plan = plan;
-    const keeps = plan.kind === "forward" && plan.retries !== undefined && this.#head.framing.kind !== "none";
-    if (keeps) this.#held().keepUpTo(this.#context.limits.maxReplayBytes);
-    const go = (): void => (plan.kind === "answer" ? this.#answer(plan.answer) : this.#try(plan));
     if (plan.kind === "forward" && plan.timeoutMs !== undefined) {
-      this.#timer = this.#context.clock.setTimeout(() => this.#timedOut(), plan.timeoutMs);
+      this.#timeLimit = this.#context.clock.setTimeout(() => this.#timedOut(), plan.timeoutMs);
     }
-    if (plan.delayMs === undefined) go();
-    else this.#tryTimer = this.#context.clock.setTimeout(go, plan.delayMs);
+    if (plan.delayMs === undefined) this.#go(plan);
+    else this.#delay = this.#context.clock.setTimeout(() => this.#go(plan), plan.delayMs);
   }
 
-  #try(plan: ForwardPlan): void {
-    this.#tries += 1;
-    const taken = plan.pool.take(undefined);
-    if (taken === undefined) void this.#dial(plan);
-    else this.#open(taken, plan);
-  }
-
-  async #dial(plan: ForwardPlan): Promise<void> {
-    const dialling = new AbortController();
-    this.#dialling = dialling;
-    const result = await plan.pool.dial(new Set(), dialling.signal);
-    this.#dialling = undefined;
-    if (result.kind === "taken") {
-      if (this.#isOver) plan.pool.giveBack(result);
-      else this.#open(result, plan);
-    } else if (!this.#isOver) this.#dialFailed(result);
-  }
-
-  #dialFailed({ cause, message }: UpstreamFailure): void {
-    if (!this.#retry({ kind: "connect" })) this.#answer(answerForDialFailure(cause, message));
-  }
-
-  #open(taken: TakenUpstream, plan: ForwardPlan): void {
-    this.#taken = taken;
-    const { connection } = taken;
-    const { method, upgrade } = this.#head;
-    connection.begin(this, { method, hasUpgrade: upgrade !== undefined });
-    const perTryMs = plan.retries?.perTryTimeoutMs;
-    if (perTryMs !== undefined) {
-      this.#tryTimer = this.#context.clock.setTimeout(() => this.#tryTimedOut(), perTryMs);
-    }
-    const packet = new PacketWriter();
-    packet.add(rewriteRequestHead(this.#head, plan.edits));
-    for (const chunk of this.#body?.takeUnsent() ?? NO_CHUNKS) packet.add(chunk);
-    const hasRoom = packet.flush(connection.socket);
-    if (hasRoom && !this.#requestEnded) this.#client.resumeReading();
-  }
-
-  #held(): HeldBody {
-    this.#body ??= new HeldBody();
-    return this.#body;
+  #go(plan: RequestPlan): void {
+    if (plan.kind === "answer") this.#answer(plan.answer);
+    else this.#tries.begin(plan, this.#context.limits.maxReplayBytes);
   }
 
   /** A client that does not read stops the reading of its upstream. */
   #holdBack(hasRoom: boolean): void {
-    if (!hasRoom) this.#taken?.connection.socket.pause();
+    if (!hasRoom) this.#tries.socket?.pause();
   }
 
   #timedOut(): void {
     if (this.#response !== undefined) this.#end("UT", "");
     else this.#answer({ status: 504, flags: "UT", details: "upstream timeout: the route's time limit is over" });
-  }
-
-  #tryTimedOut(): void {
-    if (this.#retry({ kind: "try_timeout" })) return;
-    this.#answer({ status: 504, flags: "UT", details: "upstream timeout: the try's time limit is over" });
-  }
-
-  /** Begins another try, where that is right. */
-  #retry(failure: TryFailure): boolean {
-    const plan = this.#plan;
-    if (plan?.kind !== "forward") return false;
-    const { method, framing } = this.#head;
-    const isReplayable = this.#body?.isReplayable !== false;
-    const hasBody = framing.kind !== "none";
-    if (!decideRetry({ failure, policy: plan.retries, tries: this.#tries, isReplayable, method, hasBody }))
-      return false;
-    this.#dropUpstream();
-    this.#body?.rewind();
-    const pauseMs = failure.kind === "reset" && failure.wasReused ? 0 : RETRY_PAUSE_MS * 2 ** (this.#tries - 1);
-    if (pauseMs === 0) this.#try(plan);
-    else this.#tryTimer = this.#context.clock.setTimeout(() => this.#try(plan), pauseMs);
-    return true;
   }
 
   #answer(answer: LocalAnswer): void {
@@ -259,7 +183,7 @@ export class Exchange implements ResponseSink {
     }
     this.#closes = !this.#requestEnded || this.#client.mustClose();
     const isHead = this.#head.method === "HEAD";
-    this.#dropUpstream();
+    this.#tries.drop();
     this.#answerWriter.write(formatLocalAnswer(answer, { close: this.#closes, isHead }));
     this.#answerWriter.flush();
     this.#finish(answer.status, answer.flags, answer.details);
@@ -271,23 +195,18 @@ export class Exchange implements ResponseSink {
     if (this.#isOver) return;
     this.#holdBack(this.#answerWriter.flush());
     const isWhole = flags === "-";
-    const taken = this.#taken;
     this.#finish(this.#response?.status ?? 0, flags, details);
-    this.#taken = undefined;
-    if (taken !== undefined && this.#plan?.kind === "forward") {
-      if (isWhole && this.#requestEnded) this.#plan.pool.giveBack(taken);
-      else this.#plan.pool.discard(taken);
-    }
+    if (isWhole && this.#requestEnded) this.#tries.giveBack();
+    else this.#tries.drop();
     if (isWhole) this.#client.exchangeOver(this.#closes);
     else this.#client.abort();
   }
 
   #switch(): void {
     this.#holdBack(this.#answerWriter.flush());
-    const tunnel = this.#taken?.connection.detach();
-    if (this.#taken !== undefined && this.#plan?.kind === "forward") this.#plan.pool.letGo(this.#taken);
+    const tunnel = this.#tries.detach();
     if (tunnel === undefined) return;
-    this.#timer?.cancel();
+    this.#timeLimit?.cancel();
     this.#client.tunnelTo(tunnel, (bytes) => {
       this.#requestBytes += bytes.received;
       this.#tunnelBytes = bytes.sent;
@@ -295,24 +214,17 @@ export class Exchange implements ResponseSink {
     });
   }
 
-  #dropUpstream(): void {
-    this.#tryTimer?.cancel();
-    const taken = this.#taken;
-    this.#taken = undefined;
-    if (taken !== undefined && this.#plan?.kind === "forward") this.#plan.pool.discard(taken);
-  }
-
   /** @param status what the client got, or 0. */
   #finish(status: number, flags: RequestFlags, details: string): void {
     this.#isOver = true;
-    this.#timer?.cancel();
-    this.#tryTimer?.cancel();
-    this.#dialling?.abort();
+    this.#timeLimit?.cancel();
+    this.#delay?.cancel();
+    this.#tries.stop();
     if (this.#plan?.kind === "forward") this.#plan.onOver?.();
     recordExchange(this.#client, this.#context, {
       head: this.#head,
       plan: this.#plan,
-      upstream: this.#taken?.connection.dialed,
+      upstream: this.#tries.upstream,
       status,
       flags,
       details,
