@@ -21,6 +21,10 @@ export class FakeClock implements Clock {
     return Math.round(this.#wallMs);
   }
 
+  monotonicMs(): number {
+    return this.#elapsedMs;
+  }
+
   setTimeout(action: () => void, delayMs: number): Timer {
     // Node runs a timer beyond 2^31-1 ms after one millisecond; whoever asks for that has a bug.
     if (!(delayMs >= 0) || delayMs > 0x7fffffff) throw new RangeError(`no timer can wait ${delayMs} ms`);

@@ -3,9 +3,12 @@
  * ones are made in `cli/`, fakes in tests.
  */
 
-/** Wall clock and timers, in milliseconds. */
+/** Clocks and timers, in milliseconds. */
 export interface Clock {
+  /** The wall clock, which may be set. */
   now(): number;
+  /** A clock that is never set, from any zero, with fractions: for durations and time limits. */
+  monotonicMs(): number;
   /** Runs `action` once after `delayMs`. The timer does not keep the process alive. */
   setTimeout(action: () => void, delayMs: number): Timer;
 }
@@ -31,6 +34,7 @@ export type LogFields = Readonly<Record<string, unknown>>;
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonicMs: () => performance.now(),
   setTimeout: (action, delayMs) => {
     const timer = setTimeout(action, delayMs);
     timer.unref();

@@ -15,7 +15,7 @@ export type LogLimiter = (kind: string) => LogPermit;
 export function createLogLimiter(clock: Clock, linesPerSecond: number): LogLimiter {
   const windows = new Map<string, { startedMs: number; written: number; heldBack: number }>();
   return (kind) => {
-    const nowMs = clock.now();
+    const nowMs = clock.monotonicMs();
     const window = windows.get(kind);
     if (window === undefined || nowMs - window.startedMs >= 1000 || nowMs < window.startedMs) {
       windows.set(kind, { startedMs: nowMs, written: 1, heldBack: 0 });

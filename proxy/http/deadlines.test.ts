@@ -1,14 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
 import { Deadlines, type Watched } from "./deadlines.ts";
-import { createHttpContext } from "./http-context.ts";
 
-const START_MS = 1_000_000;
 const INTERVAL_MS = 500;
 
 function start(): { clock: FakeClock; deadlines: Deadlines } {
-  const clock = new FakeClock(START_MS);
+  const clock = new FakeClock();
   return { clock, deadlines: new Deadlines(clock, INTERVAL_MS) };
 }
 
@@ -18,7 +15,7 @@ function watch(onCheck: (nowMs: number) => void = () => undefined): Watched & { 
   return {
     asked,
     checkDeadline: (nowMs) => {
-      asked.push(nowMs - START_MS);
+      asked.push(nowMs);
       onCheck(nowMs);
     },
   };
@@ -82,7 +79,7 @@ describe("deadlines", () => {
     await clock.advance(60_000);
     const second = watch();
     deadlines.add(second);
-    expect(deadlines.nowMs - START_MS).toBe(60_000);
+    expect(deadlines.nowMs).toBe(60_000);
     await clock.advance(INTERVAL_MS);
     expect([first.asked, second.asked]).toEqual([[], [60_500]]);
   });
@@ -92,22 +89,17 @@ describe("deadlines", () => {
     deadlines.add(watch());
     for (let step = 0; step < 20; step += 1) {
       await clock.advance(130);
-      expect(clock.now() - deadlines.nowMs).toBeLessThan(INTERVAL_MS);
-      expect(deadlines.nowMs).toBeLessThanOrEqual(clock.now());
+      expect(clock.monotonicMs() - deadlines.nowMs).toBeLessThan(INTERVAL_MS);
+      expect(deadlines.nowMs).toBeLessThanOrEqual(clock.monotonicMs());
     }
   });
 
   // A machine whose clock is corrected must not cut every connection that waits.
-  it.fails("do not take the setting of the wall clock for time that has passed", async () => {
-    const clock = new FakeClock(START_MS);
-    const meters = { requestMeter: () => ({ count: () => undefined }) };
-    const monotonicMs = (): number => elapsedMs;
-    let elapsedMs = 0;
-    const { deadlines } = createHttpContext({ clock, log: new RecordingLogger(), meters, monotonicMs });
+  it("do not take the setting of the wall clock for time that has passed", async () => {
+    const { clock, deadlines } = start();
     deadlines.add(watch());
     const sinceMs = deadlines.nowMs;
     clock.jump(3_600_000);
-    elapsedMs += INTERVAL_MS;
     await clock.advance(INTERVAL_MS);
     expect(deadlines.nowMs - sinceMs).toBe(INTERVAL_MS);
   });

@@ -8,7 +8,8 @@ export interface Watched {
 
 /**
  * The time limits of many connections by one timer. A limit costs a connection nothing until it is over: connections
- * note `nowMs` when something happens, which is at most one interval old.
+ * note `nowMs` when something happens, which is at most one interval old. The time is monotonic: that the machine's
+ * clock is set ends no connection.
  */
 export class Deadlines {
   readonly #clock: Clock;
@@ -21,7 +22,7 @@ export class Deadlines {
   constructor(clock: Clock, intervalMs = 500) {
     this.#clock = clock;
     this.#intervalMs = intervalMs;
-    this.#nowMs = clock.now();
+    this.#nowMs = clock.monotonicMs();
   }
 
   /** The time of the last look at the clock. */
@@ -36,7 +37,7 @@ export class Deadlines {
   add(watched: Watched): void {
     this.#watched.add(watched);
     if (this.#timer !== undefined) return;
-    this.#nowMs = this.#clock.now();
+    this.#nowMs = this.#clock.monotonicMs();
     this.#schedule();
   }
 
@@ -46,7 +47,7 @@ export class Deadlines {
 
   #schedule(): void {
     this.#timer = this.#clock.setTimeout(() => {
-      this.#nowMs = this.#clock.now();
+      this.#nowMs = this.#clock.monotonicMs();
       for (const watched of this.#watched) watched.checkDeadline(this.#nowMs);
       this.#timer = undefined;
       if (this.#watched.size > 0) this.#schedule();

@@ -37,7 +37,7 @@ export class Exchange implements TriesOwner {
     this.#client = client;
     this.#head = head;
     this.#context = context;
-    this.#startedAt = context.monotonicMs();
+    this.#startedAt = context.clock.monotonicMs();
     this.#answerWriter = new ResponseWriter(client.socket);
     this.#tries = new RequestTries(this, head, context.clock);
     this.#requestBytes = head.text.length;
@@ -228,7 +228,7 @@ export class Exchange implements TriesOwner {
       status,
       flags,
       details,
-      durationMs: this.#context.monotonicMs() - this.#startedAt,
+      durationMs: this.#context.clock.monotonicMs() - this.#startedAt,
       requestBytes: this.#requestBytes,
       responseBytes: this.#answerWriter.bytes + this.#tunnelBytes,
     });

@@ -6,8 +6,6 @@ import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
 /** What every HTTP connection of a sidecar shares. */
 export interface HttpContext {
   readonly clock: Clock;
-  /** Milliseconds of a clock that never goes back, with fractions: for durations. */
-  readonly monotonicMs: () => number;
   readonly deadlines: Deadlines;
   readonly limits: HttpTimeLimits;
   readonly log: Logger;
@@ -27,8 +25,6 @@ export interface HttpContextOptions {
   readonly limits?: Partial<HttpTimeLimits>;
   /** @default never */
   readonly draining?: AbortSignal;
-  /** @default performance.now */
-  readonly monotonicMs?: () => number;
 }
 
 /** Puts together what the HTTP connections of one sidecar share. */
@@ -39,7 +35,6 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
     log,
     meters,
     accessLog,
-    monotonicMs: options.monotonicMs ?? (() => performance.now()),
     deadlines: new Deadlines(clock),
     limits: { ...HTTP_TIME_LIMITS, ...options.limits },
     draining: options.draining ?? new AbortController().signal,
