@@ -15,6 +15,8 @@ export interface EndpointState {
   failures: number;
   /** Not chosen before this time while there is another, by the pool's clock. */
   avoidedUntilMs: number;
+  /** The destination has it no more: nothing is kept for it. */
+  isGone: boolean;
 }
 
 export interface ChooseOptions {
@@ -29,7 +31,7 @@ const SCANNED = 16;
 
 /**
  * Least requests: the endpoint with the fewest under way, ties broken by chance; of more than 16 a random sample of
- * that size is compared. One that could not be reached of late is taken only when there is no other.
+ * that size is compared. One that could not be reached of late is taken only when there is no other at all.
  */
 export function chooseEndpoint(endpoints: readonly EndpointState[], options: ChooseOptions): EndpointState | undefined {
   if (endpoints.length === 1) {
@@ -40,7 +42,7 @@ export function chooseEndpoint(endpoints: readonly EndpointState[], options: Cho
   let best: EndpointState | undefined;
   let bestScore = Number.POSITIVE_INFINITY;
   let seen = 0;
-  for (let step = 0; step < endpoints.length && (seen < SCANNED || best === undefined); step += 1) {
+  for (let step = 0; step < endpoints.length && (seen < SCANNED || bestScore >= AVOIDED); step += 1) {
     const endpoint = endpoints[(start + step) % endpoints.length];
     if (endpoint === undefined || options.tried?.has(endpoint.key) === true) continue;
     seen += 1;

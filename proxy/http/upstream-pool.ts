@@ -116,8 +116,8 @@ export class UpstreamPool {
   giveBack({ connection, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     connection.release();
-    const { draining } = this.#options;
-    if (draining.aborted || !connection.isReusable || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) {
+    const isWanted = !endpoint.isGone && !this.#options.draining.aborted;
+    if (!isWanted || !connection.isReusable || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) {
       connection.closeIdle();
       this.#forgetIfUnused(endpoint);
       return;
@@ -173,7 +173,8 @@ export class UpstreamPool {
     const endpoints = addresses.map((address) => this.#stateOf(address));
     const keys = new Set(endpoints.map(({ key }) => key));
     for (const [key, state] of this.#byKey) {
-      if (keys.has(key)) continue;
+      state.isGone = !keys.has(key);
+      if (!state.isGone) continue;
       for (const connection of [...state.idle]) connection.closeIdle();
       if (state.active === 0) this.#byKey.delete(key);
     }
@@ -185,13 +186,13 @@ export class UpstreamPool {
     const key = `${ip}:${port}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    const state: EndpointState = { key, ip, port, idle: [], active: 0, failures: 0, avoidedUntilMs: 0 };
+    const state: EndpointState = { key, ip, port, idle: [], active: 0, failures: 0, avoidedUntilMs: 0, isGone: false };
     this.#byKey.set(key, state);
     return state;
   }
 
   #forgetIfUnused(endpoint: EndpointState): void {
-    if (endpoint.active > 0 || endpoint.idle.length > 0 || this.#endpoints.includes(endpoint)) return;
+    if (endpoint.active > 0 || endpoint.idle.length > 0 || !endpoint.isGone) return;
     this.#byKey.delete(endpoint.key);
   }
 
