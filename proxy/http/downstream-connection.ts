@@ -1,30 +1,14 @@
 import type { Socket } from "node:net";
-import { abortSocket, type Relay, type RelayEnd, relay } from "../connections/relay.ts";
-import type { Http1Fault, RequestEvent } from "../http1/framer-events.ts";
+import { abortSocket, type Relay, type RelayEnd } from "../connections/relay.ts";
+import type { RequestEvent } from "../http1/framer-events.ts";
 import type { RequestHead } from "../http1/message-head.ts";
-import { RequestFramer } from "../http1/request-framer.ts";
 import { type DownstreamPhase, decideOverdue } from "./decide-overdue.ts";
+import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
 import { Exchange } from "./exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "./exchange-client.ts";
-import type { HttpContext } from "./http-context.ts";
 import { formatLocalAnswer } from "./local-answer.ts";
-import { isForeignProtocol } from "./recognize-http.ts";
-import type { PlanRequest } from "./request-plan.ts";
-
-export interface DownstreamOptions {
-  readonly facts: DownstreamFacts;
-  readonly context: HttpContext;
-  readonly planRequest: PlanRequest;
-  /** A request was not HTTP/1.1 as two parsers would read it alike; it has been answered. */
-  readonly onFault: (fault: RequestFault) => void;
-  /** The client speaks TLS, or HTTP/2 with prior knowledge; its socket is paused, with all its bytes. */
-  readonly onForeign: () => void;
-}
-
-/** A request that is not served. */
-export interface RequestFault extends Pick<Http1Fault, "status" | "message"> {
-  readonly code: Http1Fault["code"] | "head_timeout";
-}
+import { RequestReader } from "./request-reader.ts";
+import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
 
 /**
  * One client's HTTP/1.1 connection. Requests are answered in their order, one at a time; while one is under way what
@@ -36,7 +20,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   readonly socket: Socket;
   readonly ended: Promise<RelayEnd>;
   readonly #options: DownstreamOptions;
-  readonly #framer = new RequestFramer();
+  readonly #reader = new RequestReader();
   #settle: (end: RelayEnd) => void = ignore;
   #exchange: Exchange | undefined;
   #phase: DownstreamPhase = "head";
@@ -46,8 +30,6 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   #isLast = false;
   #isHandling = false;
   #tunnel: Relay | undefined;
-  #isKnownHttp1 = false;
-  #first: Buffer | undefined;
 
   constructor(socket: Socket, options: DownstreamOptions) {
     this.socket = socket;
@@ -69,7 +51,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   /** Whether it waits for a request of which nothing has come. */
   get isIdle(): boolean {
-    return this.#phase === "head" && this.#framer.bufferedBytes === 0 && this.#first === undefined;
+    return this.#phase === "head" && this.#reader.isEmpty;
   }
 
   cut(): void {
@@ -78,7 +60,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   mustClose(): boolean {
-    const isLast = this.#isLast || (this.#hasEnded && this.#framer.bufferedBytes === 0);
+    const isLast = this.#isLast || (this.#hasEnded && this.#reader.isEmpty);
     return isLast || this.#options.context.draining.aborted;
   }
 
@@ -87,7 +69,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   resumeReading(): void {
-    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+    this.#touch();
     if (this.socket.isPaused()) this.socket.resume();
   }
 
@@ -99,10 +81,10 @@ export class DownstreamConnection implements ExchangeClient, Relay {
       return;
     }
     this.#phase = "head";
-    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+    this.#touch();
     // While events are being handled, the loop that handles them goes on with what is held.
     if (this.#isHandling) return;
-    if (this.#takesNext()) this.#handle(this.#framer.next());
+    if (this.#takesNext()) this.#handle(this.#reader.next());
     else this.#settleReading();
   }
 
@@ -110,20 +92,13 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#over("reset_by_upstream");
   }
 
-  tunnelTo(upstream: Socket, onEnd: (bytes: { readonly received: number; readonly sent: number }) => void): void {
-    const { socket } = this;
+  tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void {
     this.#phase = "tunnel";
     this.#exchange = undefined;
     this.#detach();
-    const rest = this.#framer.takeRest();
-    if (rest.length > 0) socket.unshift(rest);
-    const before = { received: socket.bytesRead - rest.length, sent: socket.bytesWritten };
-    const { clock } = this.#options.context;
-    this.#tunnel = relay({ downstream: socket, upstream }, { clock, halfOpenIdleMs: TUNNEL_HALF_OPEN_MS });
-    void this.#tunnel.ended.then((end) => {
-      onEnd({ received: socket.bytesRead - before.received, sent: socket.bytesWritten - before.sent });
-      this.#settle(end);
-    });
+    const ends = { downstream: this.socket, upstream };
+    this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#reader.takeRest(), onEnd);
+    void this.#tunnel.ended.then(this.#settle);
   }
 
   checkDeadline(nowMs: number): void {
@@ -154,30 +129,24 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     }
   }
 
+  /** What it waits for, it waits for from now on. */
+  #touch(): void {
+    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+  }
+
   readonly #onData = (chunk: Buffer): void => {
     if (this.#phase === "lingering") return;
-    if (!this.#isKnownHttp1) {
-      this.#recognize(chunk);
-      return;
-    }
-    if (this.isIdle || this.#phase === "exchange") this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
-    this.#handle(this.#framer.push(chunk));
+    if (this.isIdle || this.#phase === "exchange") this.#touch();
+    const events = this.#reader.push(chunk);
+    if (events === "foreign") this.#handOver();
+    else this.#handle(events);
   };
 
-  /** What is no HTTP/1.1 from its first byte, by right, is handed on. */
-  #recognize(chunk: Buffer): void {
-    const bytes = this.#first === undefined ? chunk : Buffer.concat([this.#first, chunk]);
-    const isForeign = isForeignProtocol(bytes);
-    this.#first = isForeign === undefined ? bytes : undefined;
-    if (isForeign === undefined) return;
-    this.#isKnownHttp1 = true;
-    if (!isForeign) {
-      this.#onData(bytes);
-      return;
-    }
+  /** What is no HTTP/1.1 from its first byte, by right, is for somebody else. */
+  #handOver(): void {
     this.#phase = "handed_over";
     this.#detach();
-    this.socket.unshift(bytes);
+    this.socket.unshift(this.#reader.takeRest());
     this.#settle("closed");
     this.#options.onForeign();
   }
@@ -185,7 +154,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   /** Handles events, and what is held behind them for as long as answers are given at once. */
   #handle(first: readonly RequestEvent[]): void {
     this.#isHandling = true;
-    for (let events = first; events.length > 0; events = this.#takesNext() ? this.#framer.next() : []) {
+    for (let events = first; events.length > 0; events = this.#takesNext() ? this.#reader.next() : []) {
       this.#handleBatch(events);
     }
     this.#isHandling = false;
@@ -212,7 +181,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   /** A client that sends more than can be answered now waits with the rest of it. */
   #settleReading(): void {
     if (this.#phase === "exchange") {
-      if (this.#exchange?.requestEnded === true && this.#framer.bufferedBytes > 0) this.socket.pause();
+      if (this.#exchange?.requestEnded === true && !this.#reader.isEmpty) this.socket.pause();
     } else if (this.#phase === "head") {
       if (this.socket.writableNeedDrain) this.socket.pause();
       else if (this.#hasEnded) this.#finishInput();
@@ -258,10 +227,8 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   #sayGoodbye(): void {
     if (this.#phase === "over") return;
     this.#phase = "lingering";
-    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
-    this.socket.end(() => {
-      this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
-    });
+    this.#touch();
+    this.socket.end(() => this.#touch());
     this.socket.resume();
   }
 
@@ -279,7 +246,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   /** The client sends no more: fine between two requests, an abort inside one. */
   #finishInput(): void {
-    const fault = this.#framer.end().find((event) => event.kind === "fault");
+    const fault = this.#reader.end().find((event) => event.kind === "fault");
     if (fault === undefined) {
       this.#leave();
     } else if (this.#exchange === undefined) {
@@ -292,7 +259,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   readonly #onDrain = (): void => {
     this.#exchange?.onClientDrain();
-    if (this.#phase === "head") this.#handle(this.#framer.next());
+    if (this.#phase === "head") this.#handle(this.#reader.next());
   };
 
   readonly #onClose = (): void => {
@@ -320,8 +287,5 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.socket.pause();
   }
 }
-
-/** A tunnel that is closed in one direction may be still in the other for an hour, as a stream. */
-const TUNNEL_HALF_OPEN_MS = 3_600_000;
 
 function ignore(): void {}

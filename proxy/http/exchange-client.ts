@@ -3,6 +3,7 @@ import { type RequestHead, readField } from "../http1/message-head.ts";
 import type { RequestFlags, RequestMeter } from "../telemetry/request-meter.ts";
 import type { HttpContext } from "./http-context.ts";
 import type { RequestPlan } from "./request-plan.ts";
+import type { TunnelBytes } from "./start-tunnel.ts";
 import type { DialedUpstream } from "./upstream-connection.ts";
 
 /** Who the requests of a connection come from, for the log. */
@@ -31,7 +32,7 @@ export interface ExchangeClient {
   /** The answer cannot be completed: the client must see an abort, not an end. */
   abort(): void;
   /** After a 101: bytes go both ways from now on. `onEnd` is called when that is over. */
-  tunnelTo(upstream: Socket, onEnd: (bytes: { readonly received: number; readonly sent: number }) => void): void;
+  tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void;
 }
 
 export interface ExchangeRecord {
