@@ -2,7 +2,7 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import type { SpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../mesh/mesh-error.ts";
-import type { Clock, Logger } from "../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { Authority } from "./authority/authority.ts";
 import { CaError } from "./ca-error.ts";
 import type { IssuingMetrics, SignErrorLabel } from "./issuing-metrics.ts";
@@ -13,8 +13,8 @@ export interface IssuingServiceDeps {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Whether a refusal of this kind may be written now: whoever calls causes them. @default always */
-  readonly limitLog?: (kind: string) => { readonly isGranted: boolean; readonly heldBack: number };
+  /** Asked before each refusal's line: whoever calls causes them. */
+  readonly limitLog: LogLimiter;
   readonly metrics?: IssuingMetrics;
   /** For callers that ask for none. */
   readonly defaultLifetimeMs: number;
@@ -142,8 +142,8 @@ function signingError(caught: unknown, identity: SpiffeId, deps: IssuingServiceD
 
 /** The kinds are ours, never a caller's words. */
 function writeLimited(kind: string, { limitLog }: IssuingServiceDeps, write: (heldBack: number) => void): void {
-  const permit = limitLog?.(kind) ?? { isGranted: true, heldBack: 0 };
-  if (permit.isGranted) write(permit.heldBack);
+  const { isGranted, heldBack } = limitLog(kind);
+  if (isGranted) write(heldBack);
 }
 
 function signErrorLabel(caught: unknown): SignErrorLabel {

@@ -17,7 +17,7 @@ import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../mesh/recording-logger.ts";
+import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger.ts";
 import { type Clock, systemClock } from "../mesh/runtime.ts";
 import type { ControlPlaneLimits } from "./control-plane-limits.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
@@ -78,7 +78,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
   const authenticator = createJwtAuthenticator({ jwksFile, issuer: ISSUER, ...trust });
   const registry = new Registry();
   const lifetimes = { defaultLifetimeMs: HOUR_MS, maxLifetimeMs: 2 * HOUR_MS };
-  const issuing = { authority, authenticator, clock, log, ...lifetimes };
+  const issuing = { authority, authenticator, clock, log, limitLog: unlimitedLog, ...lifetimes };
   const server = await startControlPlaneServer({
     host: "127.0.0.1",
     port: 0,

@@ -7,7 +7,7 @@ import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authentica
 import { registerDiscoveryService } from "../discovery/discovery-service.ts";
 import { startFolderSource } from "../discovery/folder-source.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
-import { type Logger, systemClock } from "../mesh/runtime.ts";
+import { type Logger, type LogLimiter, systemClock } from "../mesh/runtime.ts";
 import { startLocalHttpServer } from "../proxy/admin/local-http-server.ts";
 import { createLogLimiter } from "../proxy/connections/log-limiter.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -23,8 +23,8 @@ const SERVING_NAMES = [
   "localhost",
 ];
 
-/** Of each kind of refusal: any pod of the cluster may call. */
-const REFUSAL_LINES_PER_SECOND = 20;
+/** Of each kind that callers cause: any pod of the cluster may call. */
+const CALLER_LINES_PER_SECOND = 20;
 
 /** The certificate authority and the discovery streams, in one process on one port. */
 export const controlPlaneCommand: Command = {
@@ -55,7 +55,8 @@ async function startControlPlane(options: ControlPlaneOptions, context: CommandC
   const source = await startFolderSource({ folders: options.configFolders, log, clock, signal });
   const stopReport = startAnalysisReport({ source, settings, log });
   const registry = new Registry();
-  const issuing = createIssuing(options, { authority, registry, log });
+  const limitLog = createLogLimiter(clock, CALLER_LINES_PER_SECOND);
+  const issuing = createIssuing(options, { authority, registry, log, limitLog });
   const roots = {
     current: authority.roots,
     subscribe: (listener: () => void) => authority.subscribe(() => listener()),
@@ -67,7 +68,7 @@ async function startControlPlane(options: ControlPlaneOptions, context: CommandC
     dnsNames: SERVING_NAMES,
     routes: (router) => {
       registerIssuingService(router, issuing);
-      registerDiscoveryService(router, { source, roots, settings, clock, log, shutdown: signal });
+      registerDiscoveryService(router, { source, roots, settings, clock, log, limitLog, shutdown: signal });
     },
     clock,
     log,
@@ -85,9 +86,11 @@ interface IssuingParts {
   readonly authority: Authority;
   readonly registry: Registry;
   readonly log: Logger;
+  readonly limitLog: LogLimiter;
 }
 
-function createIssuing(options: ControlPlaneOptions, { authority, registry, log }: IssuingParts): IssuingServiceDeps {
+function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): IssuingServiceDeps {
+  const { authority, registry, log, limitLog } = parts;
   const { defaultLifetimeMs, maxLifetimeMs, jwksFile, tokenIssuer, settings } = options;
   const clock = systemClock;
   return {
@@ -101,7 +104,7 @@ function createIssuing(options: ControlPlaneOptions, { authority, registry, log 
     }),
     clock,
     log,
-    limitLog: createLogLimiter(clock, REFUSAL_LINES_PER_SECOND),
+    limitLog,
     metrics: createIssuingMetrics({ registry, authority, clock }),
     defaultLifetimeMs,
     maxLifetimeMs,

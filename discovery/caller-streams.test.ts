@@ -104,6 +104,20 @@ describe("limits", () => {
     expect(await next).toBe(Code.Canceled);
   });
 
+  it("bound the lines that a caller writes by asking for ever new pods", async () => {
+    mesh.maxLines = 2;
+    const client = mesh.client();
+    for (const name of ["a", "b", "c"]) {
+      const ended = new AbortController();
+      const ref = { namespace: "ns1", name };
+      const code = codeOf(read(client.watchInbound({ workload: ref }, { signal: ended.signal }))());
+      await settlePromises();
+      ended.abort();
+      expect(await code).toBe(Code.Canceled);
+    }
+    expect(mesh.log.find("waiting for a pod").map(({ fields }) => fields["pod"])).toEqual(["ns1/a", "ns1/b"]);
+  });
+
   it("bound the trust bundle's streams of one identity", async () => {
     const client = mesh.client({ limits: { bundlesPerIdentity: 1 } });
     await read(client.watchTrustBundle({}, { signal: mesh.calls.signal }))();

@@ -2,7 +2,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import type { WorkloadRef } from "../mesh/api/convert.ts";
 import { formatResourceKey } from "../mesh/policy/resource-names.ts";
 import type { Pod } from "../mesh/resources/pod.ts";
-import type { Clock, Logger } from "../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { admitCaller, admitWorkload, type Caller, findPodFault } from "./admit-caller.ts";
 import { serveStream } from "./serve-stream.ts";
 import { StreamCounter, type StreamLimits } from "./stream-limits.ts";
@@ -13,6 +13,8 @@ export interface StreamsOptions {
   readonly limits: StreamLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Asked before a line that a caller causes: one that calls without end must not fill the disk. */
+  readonly limitLog: LogLimiter;
   readonly shutdown: AbortSignal;
 }
 
@@ -88,7 +90,7 @@ export class CallerStreams {
         // A pod that was known is gone: no new name.
         if (isFirst) {
           place = this.#waiting.take(`${caller.identity} for unknown pods`, this.#options.limits.waitingPerIdentity);
-          this.#options.log.info({ pod: key, peer: caller.identity }, "waiting for a pod that is not known yet");
+          this.#logWaiting(key, caller);
         }
         isFirst = false;
         return { kind: "waiting" };
@@ -99,5 +101,11 @@ export class CallerStreams {
         place = undefined;
       },
     };
+  }
+
+  #logWaiting(pod: string, { identity }: Caller): void {
+    const { log, limitLog } = this.#options;
+    const { isGranted, heldBack } = limitLog("waiting");
+    if (isGranted) log.info({ pod, peer: identity, heldBack }, "waiting for a pod that is not known yet");
   }
 }

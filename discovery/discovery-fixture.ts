@@ -107,17 +107,21 @@ export class DiscoveryFixture {
   readonly source = new Changing(setOf(pod, service, policy("STRICT")));
   readonly roots = new Changing<readonly string[]>(["root one"]);
   readonly shutdown = new AbortController();
+  /** How many lines of one kind may be written. */
+  maxLines = Number.POSITIVE_INFINITY;
+  #lines = 0;
+  readonly limitLog = () => ({ isGranted: this.#lines++ < this.maxLines, heldBack: 0 });
   /** Ends the calls of a test. */
   readonly calls = new AbortController();
 
   /** A client of a service of its own. */
   client(options: ClientOptions = {}): Client<typeof DiscoveryService> {
-    const { clock, log, source, roots } = this;
+    const { clock, log, limitLog, source, roots } = this;
     const { peer = { kind: "verified", identity: HELLO, notAfterMs: clock.now() + HOUR_MS } } = options;
     const limits = { ...DEFAULT_STREAM_LIMITS, ...options.limits };
     const shutdown = this.shutdown.signal;
     const transport = createRouterTransport(
-      (router) => registerDiscoveryService(router, { source, roots, settings, clock, log, shutdown, limits }),
+      (router) => registerDiscoveryService(router, { source, roots, settings, clock, log, limitLog, shutdown, limits }),
       {
         router: {
           interceptors: [

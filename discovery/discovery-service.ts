@@ -23,7 +23,7 @@ import { decideGateway } from "../mesh/policy/gateway.ts";
 import { decideInbound } from "../mesh/policy/inbound.ts";
 import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
 import type { DestinationTarget } from "../mesh/policy/types.ts";
-import type { Clock, Logger } from "../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { CallerStreams } from "./caller-streams.ts";
 import type { ConfigSource } from "./config-source.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./stream-limits.ts";
@@ -42,6 +42,8 @@ export interface DiscoveryServiceOptions {
   readonly settings: MeshSettings;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Asked before a line that a caller causes. */
+  readonly limitLog: LogLimiter;
   /** @default DEFAULT_STREAM_LIMITS */
   readonly limits?: StreamLimits;
   /** Ends all streams, so that their clients go to another control plane. */
@@ -50,9 +52,9 @@ export interface DiscoveryServiceOptions {
 
 /** Serves the decisions of the mesh as streams to callers that showed a workload's certificate. */
 export function registerDiscoveryService(router: ConnectRouter, options: DiscoveryServiceOptions): void {
-  const { settings, clock, log, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
+  const { settings, clock, log, limitLog, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
   const subscriptions = startSubscriptions(options);
-  const streams = new CallerStreams({ subscriptions, limits, clock, log, shutdown });
+  const streams = new CallerStreams({ subscriptions, limits, clock, log, limitLog, shutdown });
   const shareBundle = shareAnswers<WatchTrustBundleResponse>();
   const shareDestination = shareAnswers<WatchDestinationResponse>();
   router.service(DiscoveryService, {

@@ -29,6 +29,18 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
+/** Whether a line may be written now, and how many were held back since the last one of its kind. */
+export interface LogPermit {
+  readonly isGranted: boolean;
+  readonly heldBack: number;
+}
+
+/**
+ * Asked before a line that somebody else can make us write without end. Kinds are constants of the code, never anybody's
+ * words: each may have a few lines a second.
+ */
+export type LogLimiter = (kind: string) => LogPermit;
+
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** The clock of the machine. */

@@ -1,12 +1,4 @@
-import type { Clock } from "../../mesh/runtime.ts";
-
-/** Whether a line may be written now, and how many were held back since the last one of its kind. */
-export interface LogPermit {
-  readonly isGranted: boolean;
-  readonly heldBack: number;
-}
-
-export type LogLimiter = (kind: string) => LogPermit;
+import type { Clock, LogLimiter } from "../../mesh/runtime.ts";
 
 /**
  * Lets through a few lines a second of each kind, so that a flood of refused connections cannot fill the disk. Kinds

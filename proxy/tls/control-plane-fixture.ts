@@ -22,7 +22,7 @@ import { type PeerContext, peerIdentityKey } from "../../mesh/api/peer-context.t
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../mesh/policy/mesh-settings.ts";
 import { verifyPeer } from "../../mesh/policy/verify-peer.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger.ts";
 import { parseResources } from "../../mesh/resources/parse-resources.ts";
 import { createResourceSet, type ResourceSet } from "../../mesh/resources/resource-set.ts";
 import { systemClock } from "../../mesh/runtime.ts";
@@ -173,6 +173,7 @@ export class ControlPlaneFixture {
       },
       clock: systemClock,
       log: this.log,
+      limitLog: unlimitedLog,
       defaultLifetimeMs: lifetimeMs,
       maxLifetimeMs: 86_400_000,
     });
@@ -189,6 +190,7 @@ export class ControlPlaneFixture {
       settings: SETTINGS,
       clock: systemClock,
       log: this.log,
+      limitLog: unlimitedLog,
       shutdown: this.#shutdown.signal,
     });
   }
