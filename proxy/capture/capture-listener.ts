@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { formatClient } from "../connections/client-address.ts";
 import { TCP_KEEPALIVE_MS } from "../connections/connect-tcp.ts";
 import { listenError } from "../listen-error.ts";
 import { ProxyError } from "../proxy-error.ts";
@@ -72,7 +73,7 @@ function admit(socket: Socket, options: CaptureListenerOptions): void {
   // Until its handler takes over, an error on the socket needs a listener; what it says is told by "close".
   socket.on("error", () => undefined);
   const destination = options.readOriginalDestination(socket);
-  const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+  const peer = formatClient(socket);
   if (destination === undefined) {
     socket.resetAndDestroy();
     options.onRefused({ reason: "no_original_destination", peer, destination });

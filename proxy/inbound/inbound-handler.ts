@@ -1,4 +1,5 @@
 import type { CapturedConnection } from "../capture/capture-listener.ts";
+import { formatClient } from "../connections/client-address.ts";
 import { abortSocket } from "../connections/relay.ts";
 import { admitClient } from "./admit-client.ts";
 import { type Arrival, type InboundOptions, modeOf, type Refused } from "./inbound-arrival.ts";
@@ -12,7 +13,7 @@ export function createInboundHandler(options: InboundOptions): (connection: Capt
 async function handleInbound(connection: CapturedConnection, options: InboundOptions): Promise<void> {
   const { socket, destination } = connection;
   const port = options.inbound().ports.find((candidate) => candidate.port === destination.port);
-  const client = `${socket.remoteAddress}:${socket.remotePort}`;
+  const client = formatClient(socket);
   const arrival: Arrival = {
     ...connection,
     client,

@@ -1,6 +1,7 @@
 import type { Destination, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
+import { formatClient } from "../connections/client-address.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import { abortSocket, relay } from "../connections/relay.ts";
@@ -33,7 +34,7 @@ export function createOutboundHandler(options: OutboundOptions): (connection: Ca
 
 async function handleOutbound(connection: CapturedConnection, options: OutboundOptions): Promise<void> {
   const { socket, destination } = connection;
-  const client = `${socket.remoteAddress}:${socket.remotePort}`;
+  const client = formatClient(socket);
   const target = `${destination.ip}:${destination.port}`;
   const refuse = (stage: RefusedConnection["stage"], reason: string, message: string): void => {
     abortSocket(socket);
