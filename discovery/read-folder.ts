@@ -2,10 +2,8 @@ import type { BigIntStats } from "node:fs";
 import { lstat, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../mesh/mesh-error.ts";
+import { MAX_FILE_BYTES } from "../mesh/resources/yaml-document.ts";
 import type { FileVersion } from "./decide-file.ts";
-
-/** A file with resources may not be larger (bytes). */
-export const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 /** A regular file as the file system describes it, without its content. */
 export interface FileStatus {
@@ -58,7 +56,10 @@ export async function readVersion(status: FileStatus): Promise<FileContent> {
     const before = await file.stat({ bigint: true });
     if (stampOf(before) !== status.stamp) return { kind: "moving" };
     if (before.size > MAX_FILE_BYTES) {
-      return { kind: "unusable", message: `the file has ${before.size} bytes; at most ${MAX_FILE_BYTES} are read` };
+      return {
+        kind: "unusable",
+        message: `the file has ${before.size} bytes; at most ${MAX_FILE_BYTES} are read, split it`,
+      };
     }
     const buffer = Buffer.alloc(Number(before.size) + 1);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);

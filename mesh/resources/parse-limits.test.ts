@@ -82,6 +82,7 @@ describe("a document that wants to exhaust the machine", () => {
     { name: "20000 open brackets", text: "[".repeat(20_000), problem: /malformed YAML/ },
     { name: "nesting 100 deep", text: `a: ${"[".repeat(100)}${"]".repeat(100)}`, problem: /nested more than 64 deep/ },
     { name: "200000 values", text: `a: [${"1,".repeat(200_000)}1]`, problem: /more than 100000 values; split it/ },
+    { name: "1.2 MB in 600000 characters", text: `a: ${"é".repeat(600_000)}`, problem: /1200003 bytes; at most/ },
     { name: "2 MB of text", text: `a: ${"x".repeat(2_000_000)}`, problem: /at most 1048576 are read, split it/ },
   ])("is refused: $name", ({ text, problem }) => {
     const problems = problemsOf(text);

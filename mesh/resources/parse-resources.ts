@@ -7,7 +7,7 @@ import type { Resource } from "./resource.ts";
 import type { KindDescription } from "./resource-kinds.ts";
 import { faultFromIssue } from "./schema-issue.ts";
 import { describeUnsupported, findUnsupportedFields, formatFieldPath } from "./unsupported-fields.ts";
-import { type FieldPath, MAX_FILE_CHARACTERS, parseYamlDocuments, type YamlDocument } from "./yaml-document.ts";
+import { type FieldPath, MAX_FILE_BYTES, parseYamlDocuments, type YamlDocument } from "./yaml-document.ts";
 
 /** A file's good resources, in its order, and what is wrong with the rest. */
 export interface ParsedResources {
@@ -23,8 +23,9 @@ export function parseResources(input: { readonly text: string; readonly file: st
   const { text, file } = input;
   const resources: Resource[] = [];
   const problems: ConfigProblem[] = [];
-  if (text.length > MAX_FILE_CHARACTERS) {
-    const message = `the file has ${text.length} characters; at most ${MAX_FILE_CHARACTERS} are read, split it`;
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_FILE_BYTES) {
+    const message = `the file has ${bytes} bytes; at most ${MAX_FILE_BYTES} are read, split it`;
     return { resources, problems: [{ severity: "error", file, line: 1, message }] };
   }
   for (const document of parseYamlDocuments(text)) {

@@ -23,8 +23,12 @@ export interface Position {
 
 export type FieldPath = readonly (string | number)[];
 
-/** Kubernetes stores at most 1.5 MB an object; a larger file is a mistake or an attack. */
-export const MAX_FILE_CHARACTERS = 1024 * 1024;
+/**
+ * What a file with resources may have, for whoever reads one and for the parser. As much as a ConfigMap holds, by which
+ * files come into a pod; a larger one is a mistake or an attack, and parsing it takes about a second, in which
+ * the control plane does nothing else.
+ */
+export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_ALIASES = 50;
 const SHOWN_FAULTS = 3;
 
