@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { createServer as createHttpServer, type RequestListener } from "node:http";
-import { afterEach, describe, expect, it } from "vitest";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { createServer as createHttpServer, IncomingMessage, type RequestListener } from "node:http";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { ask } from "../admin/http-fixture.ts";
 import { Cleanup } from "../connections/cleanup-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
@@ -107,6 +108,20 @@ describe("a request", () => {
   });
 });
 
+/** The next request at a port of this process, and whether its body has come whole. */
+async function nextRequest(port: number): Promise<{ readonly complete: () => boolean }> {
+  const started = "http.server.request.start";
+  return await new Promise((resolve) => {
+    const onStart = (message: unknown): void => {
+      const request = typeof message === "object" && message !== null ? Reflect.get(message, "request") : undefined;
+      if (!(request instanceof IncomingMessage) || request.socket.localPort !== port) return;
+      unsubscribe(started, onStart);
+      resolve({ complete: () => request.complete });
+    };
+    subscribe(started, onStart);
+  });
+}
+
 describe("a client's connection", () => {
   it("outlives answers of the gateway's own", async () => {
     const { port, dialer } = await start();
@@ -114,9 +129,15 @@ describe("a client's connection", () => {
     client.write("GET / HTTP/1.1\r\nHost: other.example\r\n\r\n");
     expect(await readUntil(client, "no_host")).toMatch(/^HTTP\/1\.1 404 /);
     dialer.failure = { reason: "connect_failed", message: "" };
-    // Dialling takes a moment, in which the body comes.
-    dialer.hold = new Promise((resolve) => setTimeout(resolve, 100));
+    let dial = (): void => undefined;
+    dialer.hold = new Promise((resolve) => {
+      dial = resolve;
+    });
+    const posted = nextRequest(port);
     client.write(request("/", { method: "POST", headers: "Content-Length: 3\r\n", body: "abc" }));
+    const { complete } = await posted;
+    await vi.waitFor(() => expect(complete()).toBe(true));
+    dial();
     expect(await readUntil(client, "connect_failed")).toMatch(/^HTTP\/1\.1 503 /);
     dialer.failure = undefined;
     client.write(request("/"));
