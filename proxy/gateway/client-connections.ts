@@ -8,6 +8,8 @@ export interface ClientConnection {
   /** Nothing that comes after is a request: its beginning is in doubt. */
   condemn(): void;
   readonly isCondemned: boolean;
+  /** Condemns it, and closes it when what it was told is written. However often it is called, that happens once. */
+  closeSoon(): void;
   readonly isBusy: boolean;
   /** How many requests have begun. */
   readonly requests: number;
@@ -32,6 +34,8 @@ export function trackClientConnections(server: Server): ClientConnections {
   const open = new Map<Socket, QueuedConnection>();
   server.on("connection", (socket: Socket) => {
     open.set(socket, new QueuedConnection(socket));
+    // One for the whole life of the connection: whoever gets hold of it (an upgrade, a refusal) may rely on it.
+    socket.on("error", ignore);
     socket.once("close", () => open.delete(socket));
   });
   return {
@@ -54,6 +58,7 @@ class QueuedConnection implements ClientConnection {
   isCondemned = false;
   isBusy = false;
   requests = 0;
+  #isClosing = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -69,6 +74,13 @@ class QueuedConnection implements ClientConnection {
     this.isCondemned = true;
   }
 
+  closeSoon(): void {
+    this.isCondemned = true;
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#socket.destroySoon();
+  }
+
   #startNext(): void {
     if (this.isBusy || this.isCondemned || this.#socket.destroyed) return;
     const next = this.#waiting.shift();
@@ -81,3 +93,5 @@ class QueuedConnection implements ClientConnection {
     });
   }
 }
+
+function ignore(): void {}

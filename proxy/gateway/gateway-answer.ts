@@ -17,6 +17,7 @@ const REFUSALS = {
   connection_header: { status: 400, text: "Connection names a header that is not hop-by-hop" },
   target: { status: 400, text: "the request target is not valid or does not agree with Host" },
   upgrade: { status: 400, text: "a WebSocket starts with a GET of HTTP/1.1 without a body" },
+  expectation: { status: 417, text: "Expect asks for something else than 100-continue" },
   connect: { status: 405, text: "CONNECT is not served" },
   header_bytes: { status: 431, text: "the headers are too long" },
   too_many_headers: { status: 431, text: "there are too many headers" },

@@ -1,9 +1,10 @@
 import { createServer } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../connections/cleanup-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import { type LenientUpstream, startLenientUpstream } from "./lenient-upstream-fixture.ts";
+import { nextRequest } from "./next-request-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -107,6 +108,27 @@ describe("a client that is slow or asks for too much", () => {
     const answer = await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`.repeat(200));
     expect(answer).toBe("");
     expect(upstream.executed.length).toBeLessThanOrEqual(1);
+  });
+
+  it("costs nothing more with each piece of garbage behind an answer that it does not take", async () => {
+    const upstream = await startLenientUpstream(cleanup, () => {
+      const length = 32 << 20;
+      return `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n${"x".repeat(length)}`;
+    });
+    const { port } = await startTestGateway(cleanup, upstream.port);
+    const client = await dialRaw(cleanup, port);
+    const serving = nextRequest(port);
+    client.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    const { socket } = await serving;
+    await vi.waitFor(() => expect(socket.writableNeedDrain).toBe(true));
+    const counts = new Set<number>();
+    for (let piece = 0; piece < 20; piece += 1) {
+      const before = socket.bytesRead;
+      client.write("\0\0\0");
+      await vi.waitFor(() => expect(socket.bytesRead).toBe(before + 3));
+      counts.add(socket.listenerCount("error") + socket.listenerCount("finish"));
+    }
+    expect(counts.size).toBe(1);
   });
 
   it.each([

@@ -53,8 +53,14 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   const server = createStrictServer(options.limits);
   const connections = trackClientConnections(server);
   const context: ListenerContext = { options, connections, isDraining: () => !server.listening };
-  server.on("request", (request, response) => receive({ request, response }, context, false));
-  server.on("checkContinue", (request, response) => receive({ request, response }, context, true));
+  server.on("request", (request, response) => receive({ request, response }, context, "nothing"));
+  server.on("checkContinue", (request, response) => {
+    // Node finds the word anywhere in the field.
+    const isAlone = request.headers.expect?.toLowerCase() === "100-continue";
+    receive({ request, response }, context, isAlone ? "continue" : "unknown");
+  });
+  // Node would answer these itself, uncounted.
+  server.on("checkExpectation", (request, response) => receive({ request, response }, context, "unknown"));
   // The types say Duplex, because a server can be given connections of any kind; this one listens by itself.
   server.on("upgrade", (request, socket, head) => {
     if (socket instanceof Socket) receiveUpgrade({ request, socket, head }, context);
@@ -112,7 +118,10 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-function receive(exchange: Exchange, context: ListenerContext, expectsContinue: boolean): void {
+/** What the Expect field asks for; anything but `100-continue` cannot be met (RFC 9110, section 10.1.1). */
+type Expectation = "nothing" | "continue" | "unknown";
+
+function receive(exchange: Exchange, context: ListenerContext, expectation: Expectation): void {
   const { request, response } = exchange;
   const connection = context.connections.of(request.socket);
   connection.enqueue((done) => {
@@ -122,14 +131,14 @@ function receive(exchange: Exchange, context: ListenerContext, expectsContinue: 
       done();
     });
     const verdict = judgeRequest(headOf(request));
-    if (verdict.kind === "refused") {
+    if (verdict.kind === "refused" || expectation === "unknown") {
       connection.condemn();
-      const answer = refusalAnswer(verdict.reason);
+      const answer = refusalAnswer(verdict.kind === "refused" ? verdict.reason : "expectation");
       context.options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
       writeAnswer(response, answer, true);
       return;
     }
-    if (expectsContinue) response.writeContinue();
+    if (expectation === "continue") response.writeContinue();
     context.options.onRequest({
       request,
       response,
@@ -148,7 +157,6 @@ function receive(exchange: Exchange, context: ListenerContext, expectsContinue: 
 
 function receiveUpgrade(upgrade: Omit<RoutedUpgrade, "accepted">, context: ListenerContext): void {
   const { request, socket } = upgrade;
-  socket.on("error", ignore);
   const connection = context.connections.of(socket);
   // Answers to requests before this one are still to be written to the same socket.
   if (connection.isBusy) return void socket.destroy();
@@ -163,7 +171,6 @@ function refuseOnSocket(
   { request, socket }: Pick<RoutedUpgrade, "request" | "socket">,
   { options, connections }: ListenerContext,
 ): void {
-  socket.on("error", ignore);
   const connection = connections.of(socket);
   if (connection.isBusy) return void socket.destroy();
   connection.condemn();
@@ -174,19 +181,14 @@ function refuseOnSocket(
 
 /** What llhttp itself refuses: garbage, smuggling that it knows, heads that are too long or too slow. */
 function refuseGarbage(error: Error, socket: Socket, { options, connections }: ListenerContext): void {
-  socket.on("error", ignore);
   const connection = connections.of(socket);
-  if (connection.isCondemned) {
-    // What it was told is on its way; nothing is added to it.
-    socket.destroySoon();
-    return;
-  }
+  // What it was told is on its way; nothing is added to it. Each further piece of garbage comes here, too.
+  if (connection.isCondemned) return void connection.closeSoon();
   const answer = refusalAnswer(garbageReason(error));
   if (errnoOf(error) !== "ECONNRESET") options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
   // While an answer is being written, another one in its middle would only confuse.
   if (!connection.isBusy && socket.writable) socket.write(formatRawAnswer(answer));
-  connection.condemn();
-  socket.destroySoon();
+  connection.closeSoon();
 }
 
 function garbageReason(error: Error): RefusalReason {
@@ -226,5 +228,3 @@ function listen(server: Server, { port, bindAddress, log }: GatewayListenerOptio
     });
   });
 }
-
-function ignore(): void {}

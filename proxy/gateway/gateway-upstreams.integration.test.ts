@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { createServer as createHttpServer, IncomingMessage, type RequestListener } from "node:http";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ask } from "../admin/http-fixture.ts";
 import { Cleanup } from "../connections/cleanup-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import { type LenientUpstream, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
+import { nextRequest } from "./next-request-fixture.ts";
 import { dialRaw, listen, readUntil, sendRaw } from "./raw-client-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
 
@@ -101,26 +101,29 @@ describe("a request", () => {
     expect(upstream.executed[0]?.head).not.toMatch(/expect/i);
   });
 
+  it.each(["200-ok", "100-continue-soon", "a=b"])(
+    "that expects %s is refused, counted, and the last",
+    async (expected) => {
+      const { port, upstream, answers } = await start();
+      const head = request("/", {
+        method: "POST",
+        headers: `Expect: ${expected}\r\nContent-Length: 3\r\n`,
+        body: "abc",
+      });
+      const answer = await sendRaw(cleanup, port, head + request("/second"));
+      expect(answer).toMatch(/^HTTP\/1\.1 417 /);
+      expect(answer).toMatch(/expectation: Expect asks for something else than 100-continue\n$/);
+      expect(answers).toEqual(["gateway 417 expectation"]);
+      expect(upstream.executed).toEqual([]);
+    },
+  );
+
   it("that will be refused is not told to continue", async () => {
     const { port } = await start();
     const headers = "Expect: 100-continue\r\nContent-Length: 3\r\nHost: other.example\r\n";
     expect(await sendRaw(cleanup, port, request("/", { method: "POST", headers }))).toMatch(/^HTTP\/1\.1 400 /);
   });
 });
-
-/** The next request at a port of this process, and whether its body has come whole. */
-async function nextRequest(port: number): Promise<{ readonly complete: () => boolean }> {
-  const started = "http.server.request.start";
-  return await new Promise((resolve) => {
-    const onStart = (message: unknown): void => {
-      const request = typeof message === "object" && message !== null ? Reflect.get(message, "request") : undefined;
-      if (!(request instanceof IncomingMessage) || request.socket.localPort !== port) return;
-      unsubscribe(started, onStart);
-      resolve({ complete: () => request.complete });
-    };
-    subscribe(started, onStart);
-  });
-}
 
 describe("a client's connection", () => {
   it("outlives answers of the gateway's own", async () => {
@@ -135,8 +138,8 @@ describe("a client's connection", () => {
     });
     const posted = nextRequest(port);
     client.write(request("/", { method: "POST", headers: "Content-Length: 3\r\n", body: "abc" }));
-    const { complete } = await posted;
-    await vi.waitFor(() => expect(complete()).toBe(true));
+    const arriving = await posted;
+    await vi.waitFor(() => expect(arriving.complete).toBe(true));
     dial();
     expect(await readUntil(client, "connect_failed")).toMatch(/^HTTP\/1\.1 503 /);
     dialer.failure = undefined;

@@ -1,0 +1,18 @@
+/** What this process's HTTP servers see, for tests that wait until they have seen it. */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { IncomingMessage } from "node:http";
+
+const STARTED = "http.server.request.start";
+
+/** The next request that the server at this port begins to serve, as Node gave it to the server. */
+export async function nextRequest(port: number): Promise<IncomingMessage> {
+  return await new Promise((resolve) => {
+    const onStart = (message: unknown): void => {
+      const request = typeof message === "object" && message !== null ? Reflect.get(message, "request") : undefined;
+      if (!(request instanceof IncomingMessage) || request.socket.localPort !== port) return;
+      unsubscribe(STARTED, onStart);
+      resolve(request);
+    };
+    subscribe(STARTED, onStart);
+  });
+}
