@@ -25,11 +25,16 @@ export interface Hop<Result> {
   readonly streams: Carried;
 }
 
+interface Printed {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 export interface ClientMesh {
   readonly client: LocalPod;
   readonly server: LocalPod;
   /** Runs a command in the client's pod to its good end, and returns what it printed. */
-  run(command: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }>;
+  run(command: readonly string[]): Promise<Printed>;
   /** Runs a program of this folder in the client's pod, and returns the JSON that it prints. */
   runProgram<Report>(file: string, job: unknown): Promise<Report>;
   /** Does something, waits until no connection of it is left, and tells what went through the sidecars. */
@@ -50,19 +55,11 @@ export async function startClientMesh(): Promise<ClientMesh> {
   const cluster = await folder.start({ images: { "test/clients": SERVER_PROGRAM } });
   const client = findPod(cluster, "client");
   const server = findPod(cluster, "server");
-  const run: ClientMesh["run"] = async (command) => {
-    const { status, stdout, stderr } = await client.exec(command, { timeoutMs: 20_000 });
-    if (status !== 0) throw new Error(`${command.join(" ")} ended with ${status}: ${stderr}\n${stdout}`);
-    return { stdout, stderr };
-  };
   return {
     client,
     server,
-    run,
-    runProgram: async (file, job) => {
-      const path = new URL(file, import.meta.url).pathname;
-      return JSON.parse((await run([process.execPath, path, JSON.stringify(job)])).stdout);
-    },
+    run: (command) => runIn(client, command),
+    runProgram: (file, job) => runProgramIn(client, file, job),
     watch: (act) => watch({ client, server }, act),
     receivedAt: (path) =>
       readReceived(server).flatMap((entry) => ("path" in entry && entry.path === path ? [entry] : [])),
@@ -79,6 +76,18 @@ export async function untilServerIsKnown({ run }: ClientMesh): Promise<void> {
   const urls = [PORTS.http, PORTS.unnamed].map((port) => `${originOf(port)}/whole/first`);
   const ask = () => run(["curl", "--silent", "--fail", "--fail-early", "--max-time", "2", ...urls]);
   await vi.waitFor(ask, { interval: 20, timeout: SETTLED_WITHIN_MS });
+}
+
+async function runIn(pod: LocalPod, command: readonly string[]): Promise<Printed> {
+  const { status, stdout, stderr } = await pod.exec(command, { timeoutMs: 20_000 });
+  if (status !== 0) throw new Error(`${command.join(" ")} ended with ${status}: ${stderr}\n${stdout}`);
+  return { stdout, stderr };
+}
+
+/** Runs a program of this folder in a pod, and returns the JSON that it prints. */
+export async function runProgramIn<Report>(pod: LocalPod, file: string, job: unknown = {}): Promise<Report> {
+  const path = new URL(file, import.meta.url).pathname;
+  return JSON.parse((await runIn(pod, [process.execPath, path, JSON.stringify(job)])).stdout);
 }
 
 interface Pods {
@@ -120,7 +129,8 @@ async function readOpen({ client, server }: Pods): Promise<typeof NOTHING_OPEN> 
   };
 }
 
-async function readConnections(pod: LocalPod): Promise<readonly ConnectionView[]> {
+/** What a pod's sidecar carries now. */
+export async function readConnections(pod: LocalPod): Promise<readonly ConnectionView[]> {
   const { stdout } = await pod.exec(["curl", "--silent", "--max-time", "5", "http://127.0.0.1:15000/connections"]);
   return JSON.parse(stdout).connections;
 }
@@ -142,9 +152,9 @@ async function count({ client, server }: Pods) {
   };
 }
 
-/** From the node, as Prometheus would: this process is in its network. */
+/** From the node, as Prometheus would: this process is in its network. The connection for it does not stay. */
 async function readSamples(pod: LocalPod): Promise<readonly ExposedSample[]> {
-  const { body } = await request(`http://${pod.ip}:15020/stats/prometheus`);
+  const { body } = await request(`http://${pod.ip}:15020/stats/prometheus`, { reset: true });
   return parseExposition(await body.text());
 }
 

@@ -1,0 +1,20 @@
+/** For tests: autocannon in the client's pod, for a number of requests instead of a time. Prints what it counted as JSON. */
+import autocannon from "autocannon";
+
+export interface AutocannonJob {
+  readonly url: string;
+  readonly connections: number;
+  readonly amount: number;
+}
+
+export interface AutocannonReport {
+  /** How many answers had each status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly failures: number;
+}
+
+const job: AutocannonJob = JSON.parse(process.argv[2] ?? "{}");
+// It notices its end at a sample.
+const { statusCodeStats = {}, errors, timeouts, mismatches } = await autocannon({ ...job, sampleInt: 50 });
+const statuses = Object.fromEntries(Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count]));
+process.stdout.write(JSON.stringify({ statuses, failures: errors + timeouts + mismatches } satisfies AutocannonReport));

@@ -1,0 +1,96 @@
+/** For tests: what a sidecar's process holds, as the kernel and V8 tell it. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { vi } from "vitest";
+import type { LocalPod } from "../local-pod.ts";
+import type { HeapReport } from "./heap-program-fixture.ts";
+import { readConnections, runProgramIn } from "./mesh-fixture.ts";
+
+export interface Memory {
+  /** Objects and their buffers. */
+  readonly heapMb: number;
+  /** What the kernel keeps for this process alone. */
+  readonly privateMb: number;
+}
+
+const MEGABYTE = 1024 ** 2;
+/** In which a sidecar answers us: its views, its metrics, its inspector. */
+const ASKED_PORTS: readonly number[] = [15000, 15020, 9229];
+/** The address from which it opens connections to its own application, and states of a socket, as proc(5) writes them. */
+const DELIVERY_ADDRESS = "0600007F";
+const ESTABLISHED = "01";
+const LISTENS = "0A";
+
+/** Has a sidecar's inspector listen, which `readMemory` needs and which has some handles of its own. */
+export async function openInspector(pod: LocalPod): Promise<void> {
+  process.kill(pidOf(pod), "SIGUSR1");
+  await vi.waitFor(() => readMemory(pod), { interval: 50, timeout: 5000 });
+}
+
+/** What is left when the garbage has been collected. */
+export async function readMemory(pod: LocalPod): Promise<Memory> {
+  const { bytes } = await runProgramIn<HeapReport>(pod, "heap-program-fixture.ts");
+  const sizes = readOf(pod, "smaps_rollup").matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB/gm);
+  const privateMb = [...sizes].reduce((total, [, kilobytes]) => total + Number(kilobytes) / 1024, 0);
+  return { heapMb: bytes / MEGABYTE, privateMb };
+}
+
+/**
+ * The open files of a sidecar, besides the connections that it keeps for requests to come: those to the other sidecar
+ * stand in its own view, and those to its application are told by the kernel. The connections over which we ask are
+ * left out, too.
+ */
+export async function countHandles(pod: LocalPod): Promise<number> {
+  const kept = await readConnections(pod);
+  const asked = ({ port, state }: HeldSocket): boolean => ASKED_PORTS.includes(port) && state !== LISTENS;
+  const others = listSockets(pod).filter((socket) => asked(socket) || isToApplication(socket));
+  return listFiles(pod).length - kept.length - others.length;
+}
+
+/** The connections to its application that a sidecar keeps. */
+export function countToApplication(pod: LocalPod): number {
+  return listSockets(pod).filter(isToApplication).length;
+}
+
+/** A TCP socket of a process, from its own side. */
+interface HeldSocket {
+  readonly address: string;
+  readonly port: number;
+  readonly state: string;
+}
+
+function isToApplication({ address, state }: HeldSocket): boolean {
+  return address === DELIVERY_ADDRESS && state === ESTABLISHED;
+}
+
+/** The tables are those of the whole pod. */
+function listSockets(pod: LocalPod): readonly HeldSocket[] {
+  const files = new Set(listFiles(pod));
+  const lines = ["net/tcp", "net/tcp6"].flatMap((table) => readOf(pod, table).split("\n"));
+  return lines.flatMap((line) => {
+    const [, local = "", , state = "", , , , , , inode] = line.trim().split(/\s+/);
+    const [address = "", port = ""] = local.split(":");
+    return files.has(`socket:[${inode}]`) ? [{ address, port: Number.parseInt(port, 16), state }] : [];
+  });
+}
+
+/** What each file descriptor stands for. One may be closed while they are listed. */
+function listFiles(pod: LocalPod): readonly string[] {
+  const folder = `/proc/${pidOf(pod)}/fd`;
+  return readdirSync(folder).flatMap((file) => {
+    try {
+      return [readlinkSync(`${folder}/${file}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function readOf(pod: LocalPod, file: string): string {
+  return readFileSync(`/proc/${pidOf(pod)}/${file}`, "utf8");
+}
+
+function pidOf(pod: LocalPod): number {
+  const pid = pod.pidOf("istio-proxy");
+  if (pid === undefined) throw new Error(`the sidecar of ${pod.name} does not run`);
+  return pid;
+}
