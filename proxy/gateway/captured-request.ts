@@ -3,6 +3,7 @@ import type { RequestOptions } from "node:https";
 import type { HeaderOperations } from "../../mesh/policy/http-route.ts";
 import type { HostTarget } from "../../mesh/policy/types.ts";
 import type { AcceptedRequest } from "./judge-request.ts";
+import type { RequestRecord } from "./request-record.ts";
 import { UpstreamError } from "./upstream-dialer.ts";
 import type { UpstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamAgent } from "./upstream-pool.ts";
@@ -15,6 +16,7 @@ export interface Forwarding {
   readonly headers: UpstreamHeaders;
   readonly target: HostTarget;
   readonly agent: UpstreamAgent;
+  readonly record: RequestRecord;
   /** How long the upstream's connection may be silent while it has a request. */
   readonly upstreamIdleMs: number;
   /** What the route does to the answer's head. */
@@ -33,7 +35,7 @@ export function targetOf({ host, port }: HostTarget): { protocol: string; host: 
  *   body, so that the body becomes the next request on the connection (CVE-2026-29057).
  */
 export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: ClientRequest) => void): object {
-  const { agent, accepted, upstreamIdleMs } = forwarding;
+  const { agent, accepted, upstreamIdleMs, record } = forwarding;
   return {
     protocol: agent.protocol,
     defaultPort: agent.defaultPort,
@@ -49,6 +51,7 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       outgoing.setTimeout(upstreamIdleMs, () => {
         outgoing.destroy(new UpstreamError("upstream_timeout", `no byte from the upstream for ${upstreamIdleMs} ms`));
       });
+      outgoing.once("socket", (socket) => record.servedBy(agent.meterOf(socket)));
       onRequest(outgoing);
       agent.addRequest(outgoing, options);
     },

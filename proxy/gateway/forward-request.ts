@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type HttpProxy from "http-proxy";
 import type { HttpRoute } from "../../mesh/policy/http-route.ts";
 import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
+import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
 import { decideGatewayRetry, type GatewayTryEnd } from "./decide-gateway-retry.ts";
 import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
@@ -103,15 +104,16 @@ class ForwardedRequest {
     if (this.#isOver || attempt.isGivenUp) return void incoming.destroy();
     const status = incoming.statusCode ?? 502;
     if (this.#tryAgain({ kind: "status", status }, attempt)) return void incoming.destroy();
-    const { request, response, isLast, operations, onAnswer } = this.#forwarding;
+    const { request, response, isLast, operations, onAnswer, record } = this.#forwarding;
     onAnswer(status);
-    relayAnswer(incoming, response, { isLast: isLast() || request.httpVersion === "1.0", operations });
+    const onBroken = (): void => record.endsWith("UC");
+    relayAnswer(incoming, response, { isLast: isLast() || request.httpVersion === "1.0", operations, onBroken });
   }
 
   #onError(error: Error, attempt: Try): void {
     const { response, onFailure } = this.#forwarding;
     if (this.#isOver || attempt.isGivenUp || response.writableEnded) return;
-    if (response.headersSent || response.destroyed) return void response.destroy();
+    if (response.headersSent || response.destroyed) return void this.#cut("UC");
     const wasReused = attempt.outgoing?.reusedSocket === true;
     if (this.#tryAgain({ kind: "error", error, wasReused }, attempt)) return;
     attempt.isGivenUp = true;
@@ -146,10 +148,15 @@ class ForwardedRequest {
   #onTimeout(timeoutMs: number): void {
     const { response, onFailure } = this.#forwarding;
     // Half an answer cannot be taken back, but it can be seen to be half.
-    if (response.headersSent) return void response.destroy();
+    if (response.headersSent) return void this.#cut("UT");
     this.#end(true);
     const message = `no answer within the route's ${timeoutMs} ms`;
     onFailure(failureAnswer("route_timeout"), new UpstreamError("route_timeout", message));
+  }
+
+  #cut(flags: RequestFlags): void {
+    this.#forwarding.record.endsWith(flags);
+    this.#forwarding.response.destroy();
   }
 
   #end(isCut: boolean): void {

@@ -99,13 +99,14 @@ function editSwitch(incoming: IncomingMessage, operations: readonly HeaderOperat
   incoming.headers = { ...answerHeaders(incoming, operations), connection, upgrade };
 }
 
-function relayRefusal(incoming: IncomingMessage, { request, socket, operations }: UpgradeForwarding): void {
+function relayRefusal(incoming: IncomingMessage, forwarding: UpgradeForwarding): void {
+  const { request, socket, operations, record } = forwarding;
   socket.once("close", () => incoming.destroy());
   const response = createResponse(request, socket);
   response.once("close", () => {
     if (!response.writableFinished) socket.destroy();
   });
-  relayAnswer(incoming, response, { isLast: true, operations });
+  relayAnswer(incoming, response, { isLast: true, operations, onBroken: () => record.endsWith("UC") });
 }
 
 function createResponse(request: IncomingMessage, socket: Socket): ServerResponse {

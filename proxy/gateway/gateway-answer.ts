@@ -1,28 +1,30 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { errnoOf } from "../../mesh/mesh-error.ts";
+import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { UpstreamError } from "./upstream-dialer.ts";
 
 interface AnswerText {
   readonly status: number;
   readonly text: string;
+  readonly flags: RequestFlags;
 }
 
 /** What the gateway says when a request is not to be trusted; the connection ends with it. */
 const REFUSALS = {
-  malformed: { status: 400, text: "the request is not HTTP/1.1" },
-  http_version: { status: 400, text: "only HTTP/1.1 and HTTP/1.0 are spoken here" },
-  header_name: { status: 400, text: "a header's name can be taken for another" },
-  host: { status: 400, text: "exactly one valid Host header is needed" },
-  framing: { status: 400, text: "Content-Length or Transfer-Encoding leave the body's end in doubt" },
-  connection_header: { status: 400, text: "Connection names a header that is not hop-by-hop" },
-  target: { status: 400, text: "the request target is not valid or does not agree with Host" },
-  upgrade: { status: 400, text: "a WebSocket starts with a GET of HTTP/1.1 without a body" },
-  expectation: { status: 417, text: "Expect asks for something else than 100-continue" },
-  connect: { status: 405, text: "CONNECT is not served" },
-  header_bytes: { status: 431, text: "the headers are too long" },
-  too_many_headers: { status: 431, text: "there are too many headers" },
-  header_timeout: { status: 408, text: "the headers took too long" },
-  body_timeout: { status: 408, text: "the body has come to a halt" },
+  malformed: { status: 400, text: "the request is not HTTP/1.1", flags: "DPE" },
+  http_version: { status: 400, text: "only HTTP/1.1 and HTTP/1.0 are spoken here", flags: "DPE" },
+  header_name: { status: 400, text: "a header's name can be taken for another", flags: "DPE" },
+  host: { status: 400, text: "exactly one valid Host header is needed", flags: "DPE" },
+  framing: { status: 400, text: "Content-Length or Transfer-Encoding leave the body's end in doubt", flags: "DPE" },
+  connection_header: { status: 400, text: "Connection names a header that is not hop-by-hop", flags: "DPE" },
+  target: { status: 400, text: "the request target is not valid or does not agree with Host", flags: "DPE" },
+  upgrade: { status: 400, text: "a WebSocket starts with a GET of HTTP/1.1 without a body", flags: "DPE" },
+  expectation: { status: 417, text: "Expect asks for something else than 100-continue", flags: "DPE" },
+  connect: { status: 405, text: "CONNECT is not served", flags: "DPE" },
+  header_bytes: { status: 431, text: "the headers are too long", flags: "DPE" },
+  too_many_headers: { status: 431, text: "there are too many headers", flags: "DPE" },
+  header_timeout: { status: 408, text: "the headers took too long", flags: "DPE" },
+  body_timeout: { status: 408, text: "the body has come to a halt", flags: "SI" },
 } as const satisfies Record<string, AnswerText>;
 
 /** Why a request is refused before it is routed. Stable: a metric label. */
@@ -30,20 +32,20 @@ export type RefusalReason = keyof typeof REFUSALS;
 
 /** What the gateway says when it cannot serve a request; the connection goes on. */
 const FAILURES = {
-  no_host: { status: 404, text: "no such host here" },
-  no_route: { status: 404, text: "no route for this path" },
-  route_refused: { status: 503, text: "this route asks for something that is not supported" },
-  no_healthy_endpoint: { status: 503, text: "no healthy upstream: the service has no ready endpoint" },
-  refused_destination: { status: 503, text: "the mesh's policy does not let this service be reached" },
-  control_plane_away: { status: 503, text: "the control plane does not answer, and this service is new" },
-  no_svid: { status: 503, text: "the gateway has no valid certificate" },
-  connect_failed: { status: 503, text: "the service does not accept connections" },
-  upstream_untrusted: { status: 503, text: "mutual TLS with the service failed" },
-  upstream_reset: { status: 502, text: "the service closed the connection without an answer" },
-  upstream_malformed: { status: 502, text: "the service's answer is not HTTP/1.1" },
-  upstream_timeout: { status: 504, text: "the service did not answer in time" },
-  try_timeout: { status: 504, text: "the service did not answer in the time of a try" },
-  route_timeout: { status: 504, text: "the service did not answer in the time that the route gives it" },
+  no_host: { status: 404, text: "no such host here", flags: "NR" },
+  no_route: { status: 404, text: "no route for this path", flags: "NR" },
+  route_refused: { status: 503, text: "this route asks for something that is not supported", flags: "NR" },
+  no_healthy_endpoint: { status: 503, text: "no healthy upstream: the service has no ready endpoint", flags: "UH" },
+  refused_destination: { status: 503, text: "the mesh's policy does not let this service be reached", flags: "NR" },
+  control_plane_away: { status: 503, text: "the control plane does not answer, and this service is new", flags: "UF" },
+  no_svid: { status: 503, text: "the gateway has no valid certificate", flags: "UF" },
+  connect_failed: { status: 503, text: "the service does not accept connections", flags: "UF" },
+  upstream_untrusted: { status: 503, text: "mutual TLS with the service failed", flags: "UF" },
+  upstream_reset: { status: 502, text: "the service closed the connection without an answer", flags: "UC" },
+  upstream_malformed: { status: 502, text: "the service's answer is not HTTP/1.1", flags: "UPE" },
+  upstream_timeout: { status: 504, text: "the service did not answer in time", flags: "SI" },
+  try_timeout: { status: 504, text: "the service did not answer in the time of a try", flags: "UT" },
+  route_timeout: { status: 504, text: "the service did not answer in the time that the route gives it", flags: "UT" },
 } as const satisfies Record<string, AnswerText>;
 
 export type FailureReason = keyof typeof FAILURES;
@@ -53,6 +55,8 @@ export interface GatewayAnswer {
   readonly status: number;
   /** Stable: a metric label. */
   readonly reason: string;
+  /** What the request metrics tell of it. */
+  readonly flags: RequestFlags;
   readonly body: string;
   readonly headers?: OutgoingHttpHeaders;
 }
@@ -78,12 +82,12 @@ export function answerFromError(error: Error): GatewayAnswer {
 
 /** A route leads elsewhere. */
 export function redirectAnswer(status: number, headers: OutgoingHttpHeaders): GatewayAnswer {
-  return { status, reason: "redirect", body: "", headers };
+  return { status, reason: "redirect", flags: "-", body: "", headers };
 }
 
 /** A route asks for this failure. */
 export function abortAnswer(status: number): GatewayAnswer {
-  return formatAnswer("fault_abort", { status, text: "the route asks for this failure" });
+  return formatAnswer("fault_abort", { status, text: "the route asks for this failure", flags: "FI" });
 }
 
 /** Statuses whose answers have no content (RFC 9110, section 6.4.1). */
@@ -102,8 +106,8 @@ export function writeAnswer(response: ServerResponse, answer: GatewayAnswer, isL
   response.end(isEmpty ? undefined : body);
 }
 
-function formatAnswer(reason: string, { status, text }: AnswerText): GatewayAnswer {
-  return { status, reason, body: `${reason}: ${text}\n` };
+function formatAnswer(reason: string, { status, text, flags }: AnswerText): GatewayAnswer {
+  return { status, reason, flags, body: `${reason}: ${text}\n` };
 }
 
 function isFailure(reason: string): reason is FailureReason {

@@ -9,12 +9,14 @@ import { answerOnSocket } from "./forward-upgrade.ts";
 import { type GatewayAnswer, type RefusalReason, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import { type AcceptedRequest, isWebSocketUpgrade, judgeRequest } from "./judge-request.ts";
+import { type RecordDeps, RequestRecord, recordUpgrade } from "./request-record.ts";
 
 /** A request that was judged and waits to be routed. */
 export interface RoutedExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly accepted: AcceptedRequest;
+  readonly record: RequestRecord;
   /** Whether this answer is the connection's last. */
   readonly isLast: () => boolean;
 }
@@ -24,6 +26,7 @@ export interface RoutedUpgrade {
   readonly socket: Socket;
   readonly head: Buffer;
   readonly accepted: AcceptedRequest;
+  readonly record: RequestRecord;
 }
 
 export interface GatewayListenerOptions {
@@ -33,6 +36,7 @@ export interface GatewayListenerOptions {
   readonly limits: GatewayLimits;
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
+  readonly records: RecordDeps;
   readonly onRequest: (exchange: RoutedExchange) => void;
   readonly onUpgrade: (upgrade: RoutedUpgrade) => void;
 }
@@ -65,8 +69,13 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   server.on("upgrade", (request, socket, head) => {
     if (socket instanceof Socket) receiveUpgrade({ request, socket, head }, context);
   });
-  server.on("connect", (request, socket) => {
-    if (socket instanceof Socket) refuseOnSocket("connect", { request, socket }, context);
+  server.on("connect", (request, socket, head) => {
+    if (!(socket instanceof Socket)) return;
+    refuseOnSocket(
+      "connect",
+      { request, socket, record: recordUpgrade({ socket, head, ...headOf(request) }, options.records) },
+      context,
+    );
   });
   server.on("clientError", (error, socket) => {
     if (socket instanceof Socket) refuseGarbage(error, socket, context);
@@ -125,16 +134,21 @@ function receive(exchange: Exchange, context: ListenerContext, expectation: Expe
   const { request, response } = exchange;
   const connection = context.connections.of(request.socket);
   connection.enqueue((done) => {
+    const head = headOf(request);
+    const record = new RequestRecord(request.socket, head, context.options.records);
     response.once("close", () => {
+      if (response.headersSent) record.answered(response.statusCode);
+      record.over(response.writableFinished);
       // The client was told that this is the end; what it had sent ahead is for another connection.
       if (response.getHeader("connection") === "close") connection.condemn();
       done();
     });
-    const verdict = judgeRequest(headOf(request));
+    const verdict = judgeRequest(head);
     if (verdict.kind === "refused" || expectation === "unknown") {
       connection.condemn();
       const answer = refusalAnswer(verdict.kind === "refused" ? verdict.reason : "expectation");
       context.options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
+      record.endsWith(answer.flags);
       writeAnswer(response, answer, true);
       return;
     }
@@ -143,6 +157,7 @@ function receive(exchange: Exchange, context: ListenerContext, expectation: Expe
       request,
       response,
       accepted: verdict,
+      record,
       // An answer before the end of its request is the last one: what of the body is still to come is nobody's.
       isLast: () =>
         context.isDraining() ||
@@ -155,20 +170,22 @@ function receive(exchange: Exchange, context: ListenerContext, expectation: Expe
   });
 }
 
-function receiveUpgrade(upgrade: Omit<RoutedUpgrade, "accepted">, context: ListenerContext): void {
+function receiveUpgrade(upgrade: Omit<RoutedUpgrade, "accepted" | "record">, context: ListenerContext): void {
   const { request, socket } = upgrade;
   const connection = context.connections.of(socket);
   // Answers to requests before this one are still to be written to the same socket.
   if (connection.isBusy) return void socket.destroy();
   connection.condemn();
-  const verdict = judgeRequest(headOf(request));
-  if (verdict.kind === "refused") refuseOnSocket(verdict.reason, upgrade, context);
-  else context.options.onUpgrade({ ...upgrade, accepted: verdict });
+  const judged = headOf(request);
+  const record = recordUpgrade({ ...upgrade, ...judged }, context.options.records);
+  const verdict = judgeRequest(judged);
+  if (verdict.kind === "refused") refuseOnSocket(verdict.reason, { request, socket, record }, context);
+  else context.options.onUpgrade({ ...upgrade, accepted: verdict, record });
 }
 
 function refuseOnSocket(
   reason: RefusalReason,
-  { request, socket }: Pick<RoutedUpgrade, "request" | "socket">,
+  { request, socket, record }: Pick<RoutedUpgrade, "request" | "socket" | "record">,
   { options, connections }: ListenerContext,
 ): void {
   const connection = connections.of(socket);
@@ -176,6 +193,8 @@ function refuseOnSocket(
   connection.condemn();
   const answer = refusalAnswer(reason);
   options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
+  record.answered(answer.status);
+  record.endsWith(answer.flags);
   answerOnSocket(request, socket, answer);
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ClientRequest } from "node:http";
 import type HttpProxy from "http-proxy";
 import type { CompiledListener } from "../../mesh/policy/compile-routes.ts";
 import { foldHeaderOperations } from "../../mesh/policy/header-operations.ts";
@@ -32,9 +32,10 @@ export interface RoutingContext {
 
 /** Routes a request by the configuration of this moment, and serves it. */
 export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
-  const { response, accepted, isLast } = exchange;
+  const { response, accepted, isLast, record } = exchange;
   const answer = (own: GatewayAnswer): void => {
     context.metrics.gatewayAnswered("gateway", own.status, own.reason);
+    record.endsWith(own.flags);
     writeAnswer(response, own, isLast());
   };
   const decision = route(accepted, listener, context);
@@ -50,14 +51,14 @@ interface Serving {
 }
 
 function forward(exchange: RoutedExchange, decision: ForwardDecision, { context, answer }: Serving): void {
-  const { request, response, isLast } = exchange;
+  const { response, isLast } = exchange;
   const { clock, random, metrics, proxy } = context;
   let outgoing: ClientRequest | undefined;
   if (exchange.accepted.framing.kind !== "none") {
     cutHaltedBody(exchange, context, { outgoing: () => outgoing, answer });
   }
   forwardRequest(proxy, {
-    ...forwardingOf(request, decision, context),
+    ...forwardingOf(exchange, decision, context),
     response,
     route: decision.route,
     clock,
@@ -80,7 +81,11 @@ interface UnderWay {
   readonly answer: (own: GatewayAnswer) => void;
 }
 
-function cutHaltedBody({ request, response }: RoutedExchange, context: RoutingContext, underWay: UnderWay): void {
+function cutHaltedBody(
+  { request, response, record }: RoutedExchange,
+  context: RoutingContext,
+  underWay: UnderWay,
+): void {
   watchBody(request, {
     clock: context.clock,
     idleMs: context.limits.bodyIdleMs,
@@ -88,8 +93,10 @@ function cutHaltedBody({ request, response }: RoutedExchange, context: RoutingCo
       const outgoing = underWay.outgoing();
       return outgoing?.destroyed === false && outgoing.writableNeedDrain;
     },
+    onData: (bytes) => record.addBody(bytes),
     onIdle: () => {
       underWay.outgoing()?.destroy();
+      record.endsWith("SI");
       if (response.headersSent) request.socket.destroy();
       else underWay.answer(refusalAnswer("body_timeout"));
     },
@@ -98,20 +105,26 @@ function cutHaltedBody({ request, response }: RoutedExchange, context: RoutingCo
 
 /** The same for a WebSocket's opening. A route's timeout and retries are not for connections that stay open. */
 export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener, context: RoutingContext): void {
-  const { request, socket, accepted } = upgrade;
+  const { request, socket, accepted, record } = upgrade;
   const { clock, metrics, proxy } = context;
   const answer = (own: GatewayAnswer): void => {
     metrics.gatewayAnswered("gateway", own.status, own.reason);
+    record.answered(own.status);
+    record.endsWith(own.flags);
     answerOnSocket(request, socket, own);
+  };
+  const onAnswered = (status: number): void => {
+    metrics.gatewayAnswered("upstream", status, "");
+    record.answered(status);
   };
   const decision = route(accepted, listener, context);
   afterDelay({ clock, delayMs: decision.delayMs, waiting: socket }, () => {
     if (decision.kind === "answer") return answer(decision.answer);
     forwardUpgrade(proxy, {
       ...upgrade,
-      ...forwardingOf(request, decision, context),
-      onSwitched: () => metrics.gatewayAnswered("upstream", 101, ""),
-      onAnswered: (status) => metrics.gatewayAnswered("upstream", status, ""),
+      ...forwardingOf(upgrade, decision, context),
+      onSwitched: () => onAnswered(101),
+      onAnswered,
       onFailure: (own, error) => {
         logFailure(decision.target, own, error, context);
         answer(own);
@@ -128,12 +141,18 @@ function route(accepted: AcceptedRequest, listener: CompiledListener, context: R
   });
 }
 
-function forwardingOf(request: IncomingMessage, decision: ForwardDecision, context: RoutingContext): Forwarding {
+function forwardingOf(
+  { request, record }: Pick<RoutedExchange, "request" | "record">,
+  decision: ForwardDecision,
+  context: RoutingContext,
+): Forwarding {
   const { accepted, target, operations } = decision;
   const address = (request.socket.remoteAddress ?? "unknown").replace(/^::ffff:/, "");
+  record.routedTo(target);
   const headers = createUpstreamHeaders(accepted, { address, requestId: randomUUID() });
   return {
     request,
+    record,
     accepted,
     target,
     operations,

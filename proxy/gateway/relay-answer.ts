@@ -8,6 +8,8 @@ export interface RelayOptions {
   readonly isLast: boolean;
   /** What the route does to the answer's head. */
   readonly operations: readonly HeaderOperations[];
+  /** The upstream has not said all that it began. */
+  readonly onBroken: () => void;
 }
 
 /** Brings an upstream's answer to the client. One that breaks off must not look complete. */
@@ -17,7 +19,9 @@ export function relayAnswer(incoming: IncomingMessage, response: ServerResponse,
   response.setHeader("connection", options.isLast ? "close" : "keep-alive");
   response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage || undefined);
   incoming.once("close", () => {
-    if (!incoming.complete) response.destroy();
+    if (incoming.complete) return;
+    options.onBroken();
+    response.destroy();
   });
   incoming.pipe(response);
 }

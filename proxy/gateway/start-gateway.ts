@@ -1,7 +1,7 @@
 import type HttpProxy from "http-proxy";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { type CompiledListener, compileListener } from "../../mesh/policy/compile-routes.ts";
-import type { GatewayConfig, GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
+import type { GatewayConfig, GatewayListener, HostTarget, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../connections/log-limiter.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
@@ -74,6 +74,7 @@ class Gateway implements RunningGateway {
   readonly #draining = new Set<Promise<void>>();
   readonly #faults = new Map<number, string>();
   readonly #watch: { close(): void };
+  #workload: WorkloadInfo | undefined;
   #wanted: readonly GatewayListener[] | undefined;
   #reconciled: Promise<void> = Promise.resolve();
   #retry: Timer | undefined;
@@ -130,6 +131,7 @@ class Gateway implements RunningGateway {
 
   #apply(config: GatewayConfig): void {
     this.#wanted = config.listeners;
+    this.#workload = config.workload;
     for (const routes of config.listeners) {
       const port = this.#ports.get(routes.port);
       if (port !== undefined) port.rules.current = compileListener(routes);
@@ -153,7 +155,7 @@ class Gateway implements RunningGateway {
   }
 
   async #open(number: number, routes: GatewayListener): Promise<void> {
-    const { log, bindAddress, metrics } = this.#options;
+    const { log, bindAddress, metrics, clock } = this.#options;
     const rules: Rules = { current: compileListener(routes) };
     try {
       const open = await openGatewayListener({
@@ -162,6 +164,7 @@ class Gateway implements RunningGateway {
         limits: this.#context.limits,
         metrics,
         log,
+        records: { clock, meters: metrics, workload: () => this.#workload },
         onRequest: (exchange) => serveRequest(exchange, rules.current, this.#context),
         onUpgrade: (upgrade) => serveUpgrade(upgrade, rules.current, this.#context),
       });

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { HostTarget } from "../../mesh/policy/types.ts";
+import type { RequestMeter } from "../telemetry/request-meter.ts";
 
 /** Opens connections to services, as the mesh's policy says: the gateway itself knows nothing of TLS. */
 export interface UpstreamDialer {
@@ -16,6 +17,8 @@ export interface UpstreamConnection {
    * longer current serves its request to the end and is then closed.
    */
   readonly isCurrent: () => boolean;
+  /** Counts the requests that go over it; absent: by what is known of their target. */
+  readonly meter?: RequestMeter;
 }
 
 export interface UpstreamFailure {

@@ -3,6 +3,7 @@ import type { RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { HostTarget } from "../../mesh/policy/types.ts";
+import type { RequestMeter } from "../telemetry/request-meter.ts";
 import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "./upstream-dialer.ts";
 
 export interface UpstreamPoolOptions {
@@ -113,6 +114,10 @@ export class UpstreamAgent extends Agent {
   /** Closes every idle connection; used before a request is tried again, which must not meet another dead one. */
   closeIdle(): void {
     this.#closeIdle(() => true);
+  }
+
+  meterOf(socket: Duplex): RequestMeter | undefined {
+    return this.#connections.get(socket)?.meter;
   }
 
   /** Nothing is kept from now on. */

@@ -8,6 +8,8 @@ export interface BodyWatch {
   /** Whether it is the upstream that does not take more; then the client cannot be blamed. */
   readonly isHeldBack: () => boolean;
   readonly onIdle: () => void;
+  /** Some more of it has come. */
+  readonly onData: (bytes: number) => void;
 }
 
 /** How many checks make up `idleMs`: a client is cut after `idleMs`, or a third of it later. */
@@ -26,8 +28,9 @@ export function watchBody(request: IncomingMessage, watch: BodyWatch): void {
     if (quietChecks > CHECKS) watch.onIdle();
     else arm();
   };
-  request.on("data", () => {
+  request.on("data", (chunk: Buffer) => {
     quietChecks = 0;
+    watch.onData(chunk.length);
   });
   request.once("close", () => timer?.cancel());
   arm();

@@ -4,10 +4,12 @@ import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import { relayOfSocket } from "../connections/socket-relay.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../gateway/upstream-dialer.ts";
+import type { RequestMeters } from "../telemetry/request-meter.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
 import type { DialedConnection, Dialer } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";
+import { upstreamFacts } from "./upstream-facts.ts";
 
 export interface MeshUpstreamDialerOptions {
   readonly destinations: DestinationCache;
@@ -16,6 +18,7 @@ export interface MeshUpstreamDialerOptions {
   readonly observer: ConnectionObserver;
   readonly secureContexts: SecureContextSource;
   readonly clock: Clock;
+  readonly metrics: RequestMeters;
   /** This workload, for metrics. */
   readonly workload: () => WorkloadInfo | undefined;
 }
@@ -45,7 +48,9 @@ async function dial(
   const isCurrent = (): boolean =>
     isStillAllowed(lease.current(), dialed) &&
     (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
-  return { kind: "connected", socket, isCurrent };
+  const { metrics, secureContexts, workload } = options;
+  const parties = { source: workload(), own: secureContexts.current()?.identity, destination: lease.current() };
+  return { kind: "connected", socket, isCurrent, meter: metrics.requestMeter(upstreamFacts(dialed, parties)) };
 }
 
 interface Registered {

@@ -11,7 +11,6 @@ import type { UpstreamFailureKind } from "../http/local-answer.ts";
 import { once } from "../http/once.ts";
 import type { DialedUpstream } from "../http/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream-pool.ts";
-import type { ConnectionFacts } from "../telemetry/connection-labels.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache } from "./destination-cache.ts";
 import { DestinationPools, type PooledDestination } from "./destination-pools.ts";
@@ -19,6 +18,7 @@ import type { DialedConnection, Dialer, DialFailureReason } from "./dial-destina
 import { isStillAllowed } from "./is-still-allowed.ts";
 import { HTTP_ALPN } from "./originate-tls.ts";
 import { RequestPlanner } from "./plan-request.ts";
+import { upstreamFacts } from "./upstream-facts.ts";
 
 export interface OutboundHttpOptions {
   readonly context: HttpContext;
@@ -110,18 +110,13 @@ export class OutboundHttp {
 
   #describeUpstream(dialed: DialedConnection, current: PooledDestination["current"]): DialedUpstream {
     const { context, secureContexts } = this.#options;
-    const { socket, endpoint, peer, meshEndpoint, generation } = dialed;
-    const destination = current();
+    const { socket, endpoint, peer, generation } = dialed;
     this.#register(dialed, current);
-    const own = secureContexts.current()?.identity;
-    const facts: ConnectionFacts = {
-      ...this.#sourceFacts(),
-      sourcePrincipal: peer === undefined ? undefined : own,
-      destination: meshEndpoint?.workload,
-      destinationPrincipal: peer?.identity,
-      service: destination.kind === "mesh" ? destination.service : undefined,
-      security: "unknown",
-    };
+    const facts = upstreamFacts(dialed, {
+      source: this.#options.workload(),
+      own: secureContexts.current()?.identity,
+      destination: current(),
+    });
     return {
       kind: "connected",
       socket,

@@ -1,0 +1,216 @@
+import { createServer, type RequestListener } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { createConnectionRegistry } from "../connections/connection-registry.ts";
+import {
+  createRecorder,
+  HELLO,
+  listen as listenRaw,
+  meshDestination,
+  secureContextsOf,
+  startInboundSide,
+  WORLD,
+} from "../connections/data-plane-fixture.ts";
+import { createDestinationCache } from "../outbound/destination-cache.ts";
+import { createDialer } from "../outbound/dial-destination.ts";
+import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
+import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
+import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { dialRaw, listen, readUntil, sendRaw } from "./raw-client-fixture.ts";
+import type { GatewayOptions } from "./start-gateway.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+async function start(
+  application: RequestListener,
+  options: Partial<GatewayOptions> = {},
+): Promise<TestGateway & { readonly metrics: ScrapedMetrics }> {
+  const metrics = createProxyMetrics({ clock: systemClock });
+  const upstreamPort = await listen(cleanup, createServer(application));
+  return { metrics, ...(await startTestGateway(cleanup, upstreamPort, { metrics, ...options })) };
+}
+
+interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** All samples of a metric, once there are this many. */
+async function samplesOf(metrics: ScrapedMetrics, name: string, count = 1): Promise<readonly Sample[]> {
+  let samples: readonly Sample[] = [];
+  await expect
+    .poll(async () => {
+      const lines = (await metrics.exposition()).split("\n").filter((line) => line.startsWith(`${name}{`));
+      samples = lines.map((line) => ({
+        labels: Object.fromEntries(
+          [...line.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]),
+        ),
+        value: Number(line.slice(line.lastIndexOf(" "))),
+      }));
+      return samples.length;
+    })
+    .toBe(count);
+  return samples;
+}
+
+async function flagsOf(metrics: ScrapedMetrics): Promise<readonly string[]> {
+  const samples = await samplesOf(metrics, "istio_requests_total");
+  return samples.map(({ labels }) => `${labels["response_code"]} ${labels["response_flags"]}`);
+}
+
+const HOST = "Host: shop.example\r\nConnection: close\r\n";
+
+describe("a request at the gateway", () => {
+  it("is counted by its source, with the service that its route chose", async () => {
+    const { port, metrics } = await start((_request, response) => response.end("served"));
+    await sendRaw(cleanup, port, `GET /secret HTTP/1.1\r\n${HOST}\r\n`);
+    const [sample] = await samplesOf(metrics, "istio_requests_total");
+    expect(sample?.value).toBe(1);
+    expect(sample?.labels).toMatchObject({
+      reporter: "source",
+      source_workload: "ingress",
+      source_workload_namespace: "istio-system",
+      destination_service: "hello.ns1.svc.cluster.local",
+      destination_service_name: "hello",
+      destination_service_namespace: "ns1",
+      request_protocol: "http",
+      response_code: "200",
+      response_flags: "-",
+    });
+  });
+
+  it("is counted with all bytes that came and went, and its duration", async () => {
+    const { port, metrics } = await start((request, response) => {
+      request.resume().once("end", () => response.end("served"));
+    });
+    const chunks = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+    const head = `POST /a HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n`;
+    const answer = await sendRaw(cleanup, port, head + chunks);
+    const [request] = await samplesOf(metrics, "istio_request_bytes_sum");
+    const [response] = await samplesOf(metrics, "istio_response_bytes_sum");
+    const [duration] = await samplesOf(metrics, "istio_request_duration_milliseconds_count");
+    expect([request?.value, response?.value, duration?.value]).toEqual([
+      head.length + "hello world".length,
+      answer.length,
+      1,
+    ]);
+  });
+
+  it("counts one by one when several come at once on a connection", async () => {
+    const { port, metrics } = await start((request, response) => response.end(request.url));
+    const first = `GET /${"a".repeat(900)} HTTP/1.1\r\nHost: shop.example\r\n\r\n`;
+    const answer = await sendRaw(cleanup, port, `${first}GET /b HTTP/1.1\r\n${HOST}\r\n`);
+    const [count] = await samplesOf(metrics, "istio_requests_total");
+    const [request] = await samplesOf(metrics, "istio_request_bytes_sum");
+    const [response] = await samplesOf(metrics, "istio_response_bytes_sum");
+    expect(count?.value).toBe(2);
+    expect(request?.value).toBe(first.length + `GET /b HTTP/1.1\r\n${HOST}\r\n`.length);
+    expect(response?.value).toBe(answer.length);
+  });
+
+  it.each([
+    { name: "for a host that nobody serves", head: "GET /a HTTP/1.1\r\nHost: stranger.example\r\n", flags: "404 NR" },
+    { name: "that is no HTTP/1.1", head: "GET /a#b HTTP/1.1\r\nHost: shop.example\r\n", flags: "400 DPE" },
+    { name: "with an unknown expectation", head: `GET /a HTTP/1.1\r\n${HOST}Expect: x\r\n`, flags: "417 DPE" },
+  ])("$name counts, without a word of the client's", async ({ head, flags }) => {
+    const { port, metrics } = await start((_request, response) => response.end("served"));
+    await sendRaw(cleanup, port, `${head}Connection: close\r\n\r\n`);
+    expect(await flagsOf(metrics)).toEqual([flags]);
+    const [sample] = await samplesOf(metrics, "istio_requests_total");
+    expect(sample?.labels["destination_service"]).toBe("unknown");
+    expect(await metrics.exposition()).not.toMatch(/stranger|\/a|shop/);
+  });
+
+  it("whose service cannot be reached counts for that service", async () => {
+    const { port, metrics, dialer } = await start(() => undefined);
+    dialer.failure = { reason: "no_healthy_endpoint", message: "" };
+    await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    expect(await flagsOf(metrics)).toEqual(["503 UH"]);
+    const [sample] = await samplesOf(metrics, "istio_requests_total");
+    expect(sample?.labels["destination_service_name"]).toBe("hello");
+  });
+
+  it("whose client goes away counts as that", async () => {
+    let arrived = (): void => undefined;
+    const arriving = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const { port, metrics } = await start(() => arrived());
+    const client = await dialRaw(cleanup, port);
+    client.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    await arriving;
+    client.resetAndDestroy();
+    expect(await flagsOf(metrics)).toEqual(["0 DC"]);
+  });
+
+  it("whose answer breaks off counts as the upstream's fault", async () => {
+    const { port, metrics } = await start((request, response) => {
+      response.writeHead(200, { "content-length": 10 });
+      response.write("half", () => request.socket.destroy());
+    });
+    await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    expect(await flagsOf(metrics)).toEqual(["200 UC"]);
+  });
+
+  it("that becomes a tunnel counts when that is over, with what went through", async () => {
+    const metrics = createProxyMetrics({ clock: systemClock });
+    const upstream = createServer().on("upgrade", (_request, socket) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      socket.pipe(socket);
+    });
+    const { port } = await startTestGateway(cleanup, await listen(cleanup, upstream), { metrics });
+    const client = await dialRaw(cleanup, port);
+    const head = "GET /a HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.write(head);
+    const switched = await readUntil(client, "\r\n\r\n");
+    client.write("ping");
+    const echoed = await readUntil(client, "ping");
+    expect((await metrics.exposition()).includes("istio_requests_total{")).toBe(false);
+    client.end();
+    expect(await flagsOf(metrics)).toEqual(["101 -"]);
+    const [request] = await samplesOf(metrics, "istio_request_bytes_sum");
+    const [response] = await samplesOf(metrics, "istio_response_bytes_sum");
+    expect([request?.value, response?.value]).toEqual([head.length + 4, switched.length + echoed.length]);
+  });
+});
+
+it("a request over mutual TLS is counted with the workload and the identities at both ends", async () => {
+  const metrics = createProxyMetrics({ clock: systemClock });
+  const applicationPort = await listen(
+    cleanup,
+    createServer((_request, response) => response.end("served")),
+  );
+  const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
+  const secureContexts = secureContextsOf(HELLO);
+  const observer = createRecorder();
+  const destinations = createDestinationCache({
+    clock: systemClock,
+    watch: (_target, listener) => {
+      listener(meshDestination([inbound.port]));
+      return { close: () => undefined };
+    },
+  });
+  cleanup.add(() => destinations.close());
+  const dialer = createMeshUpstreamDialer({
+    destinations,
+    secureContexts,
+    observer,
+    metrics,
+    dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
+    registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
+    clock: systemClock,
+    workload: () => undefined,
+  });
+  const { port } = await startTestGateway(cleanup, await listenRaw(cleanup, () => undefined), { metrics, dialer });
+  expect(await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`)).toMatch(/^HTTP\/1\.1 200 /);
+  const [sample] = await samplesOf(metrics, "istio_requests_total");
+  expect(sample?.labels).toMatchObject({
+    source_principal: HELLO,
+    destination_principal: WORLD,
+    destination_workload: "world-tls",
+    destination_workload_namespace: "ns2",
+    connection_security_policy: "unknown",
+  });
+});
