@@ -3,9 +3,9 @@ import { Code, ConnectError, createClient, createRouterTransport } from "@connec
 import { Registry } from "prom-client";
 import { beforeEach, describe, expect, it } from "vitest";
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { FakeClock } from "../mesh/fake-clock.ts";
+import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../mesh/recording-logger.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { Authority, WorkloadRequest } from "./authority/authority.ts";
 import { CaError } from "./ca-error.ts";
 import { createIssuingMetrics } from "./issuing-metrics.ts";

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { parseDuration } from "./parse-duration.ts";
 import { parsePort } from "./parse-port.ts";
 import { UsageError } from "./usage-error.ts";

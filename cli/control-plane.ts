@@ -4,16 +4,16 @@ import { openAuthority } from "../ca-agent/authority/open-authority.ts";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
+import { createControlPlaneMetrics } from "../control-plane/control-plane-metrics.ts";
+import { startControlPlaneServer } from "../control-plane/control-plane-server.ts";
 import { registerDiscoveryService } from "../discovery/discovery-service.ts";
 import { startFolderSource } from "../discovery/folder-source.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import { type Logger, type LogLimiter, systemClock } from "../mesh/runtime.ts";
-import { startLocalHttpServer } from "../proxy/admin/local-http-server.ts";
-import { createLogLimiter } from "../proxy/connections/log-limiter.ts";
+import { startLocalHttpServer } from "../net/local-http-server.ts";
+import { createLogLimiter } from "../net/log-limiter.ts";
 import type { Command, CommandContext } from "./command.ts";
-import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { CONTROL_PLANE_USAGE, type ControlPlaneOptions, parseControlPlaneOptions } from "./control-plane-options.ts";
-import { startControlPlaneServer } from "./control-plane-server.ts";
 
 /** Names under which sidecars and API servers know the control plane; its own certificate carries them. */
 const SERVING_NAMES = [

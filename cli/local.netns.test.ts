@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { request } from "undici";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type Leftovers, leftSince, listLeftovers } from "../local/leftovers-fixture.ts";
+import { type Leftovers, leftSince, listLeftovers } from "../local/system/leftovers-fixture.ts";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "entente-test-"));
 /** Another user may yet read a checkout that lies in a folder of root's. */

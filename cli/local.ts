@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { removeStaleRuns } from "../local/run-folder.ts";
 import { type LocalCluster, type PublishRequest, startLocalCluster } from "../local/start-local-cluster.ts";
-import { whenAborted } from "../proxy/when-aborted.ts";
+import { whenAborted } from "../net/when-aborted.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { createLogger } from "./create-logger.ts";
 import { parseDuration } from "./parse-duration.ts";

@@ -2,7 +2,7 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { WorkloadRef } from "../mesh/api/convert.ts";
 import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
 import { type SpiffeId, spiffeIdParts } from "../mesh/identity/spiffe-id.ts";
-import type { Pod } from "../mesh/resources/pod.ts";
+import type { Pod } from "../mesh/resources/kinds/pod.ts";
 
 /** Whoever showed a valid certificate in the TLS handshake. */
 export type Caller = Extract<PeerContext, { kind: "verified" }>;

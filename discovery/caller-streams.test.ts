@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PeerContext } from "../mesh/api/peer-context.ts";
-import { settlePromises } from "../mesh/fake-clock.ts";
+import { settlePromises } from "../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { codeOf, DiscoveryFixture, HELLO, HOUR_MS, read, workload } from "./discovery-fixture.ts";
 

@@ -1,7 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { WorkloadRef } from "../mesh/api/convert.ts";
-import { formatResourceKey } from "../mesh/policy/resource-names.ts";
-import type { Pod } from "../mesh/resources/pod.ts";
+import { formatResourceKey } from "../mesh/resources/fields/resource-names.ts";
+import type { Pod } from "../mesh/resources/kinds/pod.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { admitCaller, admitWorkload, type Caller, findPodFault } from "./admit-caller.ts";
 import { serveStream } from "./serve-stream.ts";

@@ -1,6 +1,6 @@
-import { formatResourceName } from "../mesh/policy/resource-names.ts";
 import type { ConfigProblem } from "../mesh/resources/config-problem.ts";
-import { parseResources } from "../mesh/resources/parse-resources.ts";
+import { formatResourceName } from "../mesh/resources/fields/resource-names.ts";
+import { parseResources } from "../mesh/resources/parsing/parse-resources.ts";
 import type { Resource } from "../mesh/resources/resource.ts";
 
 /** A file's content at one moment. */

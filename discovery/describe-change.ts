@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { formatResourceName } from "../mesh/policy/resource-names.ts";
+import { formatResourceName } from "../mesh/resources/fields/resource-names.ts";
 import type { Resource } from "../mesh/resources/resource.ts";
 
 /** What became of the resources, by kind and name, for the log; at most `MAX_NAMES` of each. */

@@ -2,11 +2,11 @@
 import { type Client, type Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
-import { FakeClock } from "../mesh/fake-clock.ts";
+import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
-import { RecordingLogger } from "../mesh/recording-logger.ts";
-import { parseResources } from "../mesh/resources/parse-resources.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { parseResources } from "../mesh/resources/parsing/parse-resources.ts";
 import { createResourceSet, type ResourceSet } from "../mesh/resources/resource-set.ts";
 import { registerDiscoveryService } from "./discovery-service.ts";
 import { DEFAULT_STREAM_LIMITS } from "./stream-limits.ts";

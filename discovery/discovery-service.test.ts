@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WatchDestinationRequestSchema } from "../mesh/api/gen/discovery_pb.ts";
-import { settlePromises } from "../mesh/fake-clock.ts";
+import { settlePromises } from "../mesh/fake-clock-fixture.ts";
 import {
   codeOf,
   DiscoveryFixture,

@@ -18,10 +18,10 @@ import {
   type WatchTrustBundleResponse,
   WatchTrustBundleResponseSchema,
 } from "../mesh/api/gen/discovery_pb.ts";
-import { decideDestination } from "../mesh/policy/destination.ts";
-import { decideGateway } from "../mesh/policy/gateway.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import { decideDestination } from "../mesh/policy/destinations/destination.ts";
 import { decideInbound } from "../mesh/policy/inbound.ts";
-import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
+import { decideGateway } from "../mesh/policy/routing/gateway.ts";
 import type { DestinationTarget } from "../mesh/policy/types.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { CallerStreams } from "./caller-streams.ts";

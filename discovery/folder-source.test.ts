@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { RecordingLogger } from "../mesh/recording-logger.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { ResourceSet } from "../mesh/resources/resource-set.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";

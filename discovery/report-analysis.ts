@@ -1,5 +1,5 @@
-import type { MeshSettings } from "../mesh/policy/mesh-settings.ts";
-import { analyzeResourceSet } from "../mesh/resources/analyze-resource-set.ts";
+import { analyzeResourceSet } from "../mesh/analysis/analyze-resource-set.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { formatConfigProblem } from "../mesh/resources/config-problem.ts";
 import type { ResourceSet } from "../mesh/resources/resource-set.ts";
 import type { Logger } from "../mesh/runtime.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { settlePromises } from "../mesh/fake-clock.ts";
-import { RecordingLogger } from "../mesh/recording-logger.ts";
+import { settlePromises } from "../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { createResourceSet } from "../mesh/resources/resource-set.ts";
 import { type Answer, type MeshView, Subscriptions, shareAnswers } from "./subscriptions.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FakeClock } from "../mesh/fake-clock.ts";
+import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { startWallTimer } from "./wall-timer.ts";
 
 const YEAR_MS = 365 * 86_400_000;

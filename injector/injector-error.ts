@@ -4,13 +4,8 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * What can go wrong in the injector.
  * - `invalid_annotation` an annotation of the pod asks for something that is not valid or not supported
  * - `invalid_serving_certificate` the webhook's certificate or key cannot be read, do not fit, or have expired
- * - `listen_failed` the webhook's port cannot be bound
  * - `invalid_manifest` a file for offline injection is not YAML, or a workload in it is not valid
  */
-export type InjectorErrorCode =
-  | "invalid_annotation"
-  | "invalid_serving_certificate"
-  | "listen_failed"
-  | "invalid_manifest";
+export type InjectorErrorCode = "invalid_annotation" | "invalid_serving_certificate" | "invalid_manifest";
 
 export class InjectorError extends MeshError<InjectorErrorCode> {}

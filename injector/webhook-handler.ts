@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
-import { createLogLimiter } from "../proxy/connections/log-limiter.ts";
+import { createLogLimiter } from "../net/log-limiter.ts";
 import { answerReview, type ReviewAnswer } from "./admission/answer-review.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import type { InjectorMetrics } from "./injector-metrics.ts";

@@ -1,9 +1,9 @@
 import { createServer, type Server } from "node:https";
 import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
+import { listen } from "../net/listen.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
-import { InjectorError } from "./injector-error.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
 import { type ServingPair, startServingCertificate } from "./serving-certificate.ts";
 import { displaceQuietConnections } from "./webhook-connections.ts";
@@ -61,7 +61,7 @@ const DEFAULT_LIMITS: WebhookLimits = {
 
 /**
  * Serves the admission webhook over HTTPS.
- * @throws InjectorError `invalid_serving_certificate` or `listen_failed`
+ * @throws InjectorError `invalid_serving_certificate`, or NetError where it cannot listen
  */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const { certificateFile, keyFile, settings, clock, log } = options;
@@ -77,25 +77,26 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   server.on("tlsClientError", (error) =>
     log.debug({ code: errnoOf(error) }, `a TLS handshake failed: ${error.message}`),
   );
+  const onError = (error: Error): void =>
+    log.error({ code: errnoOf(error) }, `a connection could not be accepted: ${error.message}`);
+  let port: number;
   try {
-    await listen(server, { port: options.port ?? 15017, ...(options.host !== undefined && { host: options.host }) });
+    port = await listen(server, { port: options.port ?? WEBHOOK_PORT, host: options.host, onError });
   } catch (caught) {
     certificate.stop();
     throw caught;
   }
-  server.on("error", (error) =>
-    log.error({ code: errnoOf(error) }, `a connection could not be accepted: ${error.message}`),
-  );
   const stop = () => {
     certificate.stop();
     return close(server, clock);
   };
   options.signal?.addEventListener("abort", () => void stop(), { once: true });
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
   log.info({ port }, "the injection webhook listens");
   return { port, stop };
 }
+
+/** As istiod's. */
+const WEBHOOK_PORT = 15017;
 
 function tlsOptions({ cert, key }: ServingPair) {
   return { cert, key, minVersion: "TLSv1.2" as const };
@@ -109,19 +110,6 @@ function serverOptions(limits: WebhookLimits) {
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: Math.min(500, limits.headersTimeoutMs),
   };
-}
-
-function listen(server: Server, where: { readonly port: number; readonly host?: string }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error) => {
-      reject(new InjectorError("listen_failed", `port ${where.port}: ${error.message}`, { cause: error }));
-    };
-    server.once("error", onError);
-    server.listen(where, () => {
-      server.off("error", onError);
-      resolve();
-    });
-  });
 }
 
 /** How long a running request may take once the server is told to stop. */

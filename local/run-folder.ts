@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { LocalError } from "./local-error.ts";
-import { NETNS_FOLDER } from "./network-namespace.ts";
-import { removeNamespace } from "./node-network.ts";
+import { NETNS_FOLDER } from "./network/network-namespace.ts";
+import { removeNamespace } from "./network/node-network.ts";
 
 /** The folder in which a run keeps its state, and by which a later run sees what a killed one has left. */
 export interface RunFolder {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Leftovers, leftSince, listLeftovers } from "./leftovers-fixture.ts";
+import { type Leftovers, leftSince, listLeftovers } from "./system/leftovers-fixture.ts";
 import { createTestFolder, findPod, type TestFolder } from "./test-cluster-fixture.ts";
 
 const CONTAINER = "{ name: app, image: test/program, ports: [{ containerPort: 8080 }] }";

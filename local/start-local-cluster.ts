@@ -2,18 +2,18 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Logger } from "../mesh/runtime.ts";
-import { gatewayHosts } from "./gateway-hosts.ts";
-import type { ImageTable } from "./images.ts";
 import { LocalError } from "./local-error.ts";
-import type { LocalPod } from "./local-pod.ts";
-import { createNodeNetwork } from "./node-network.ts";
-import type { PlannedPod } from "./plan-pods.ts";
-import { checkMachine } from "./preconditions.ts";
-import { prepareSystem, type System } from "./prepare-system.ts";
-import { type PublishedPort, publishPort } from "./publish-port.ts";
+import { gatewayHosts } from "./network/gateway-hosts.ts";
+import { createNodeNetwork } from "./network/node-network.ts";
+import { type PublishedPort, publishPort } from "./network/publish-port.ts";
+import type { LocalService } from "./network/services.ts";
+import type { ImageTable } from "./pods/images.ts";
+import type { LocalPod } from "./pods/local-pod.ts";
+import type { PlannedPod } from "./pods/plan-pods.ts";
 import { type Manifest, readManifests } from "./read-manifests.ts";
 import { createRunFolder, namespaceName, type RunFolder, removeRun, removeStaleRuns } from "./run-folder.ts";
-import type { LocalService } from "./services.ts";
+import { checkMachine } from "./system/preconditions.ts";
+import { prepareSystem, type System } from "./system/prepare-system.ts";
 import { createUndoList, type UndoList } from "./undo-list.ts";
 
 export interface LocalClusterOptions {

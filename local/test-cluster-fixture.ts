@@ -2,8 +2,8 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RecordingLogger } from "../mesh/recording-logger.ts";
-import type { LocalPod } from "./local-pod.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import type { LocalPod } from "./pods/local-pod.ts";
 import { type LocalCluster, type LocalClusterOptions, startLocalCluster } from "./start-local-cluster.ts";
 
 /** Tells who asks and as whom it runs; its arguments make it fail, hang or wait. */

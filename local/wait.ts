@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Readiness } from "./container-readiness.ts";
+import type { Readiness } from "./pods/container-readiness.ts";
 
 const POLL_MS = 50;
 

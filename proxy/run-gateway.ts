@@ -1,8 +1,8 @@
 import type { WorkloadInfo } from "../mesh/policy/types.ts";
+import { whenAborted } from "../net/when-aborted.ts";
 import { startGateway } from "./gateway/start-gateway.ts";
 import { createMeshUpstreamDialer } from "./outbound/mesh-upstream-dialer.ts";
 import { startWorkload, type WorkloadDeps } from "./start-workload.ts";
-import { whenAborted } from "./when-aborted.ts";
 
 /** The gateway of the mesh's edge: HTTP from strangers in, mutual TLS to the mesh out. Drains when `signal` aborts. */
 export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Inbound } from "../mesh/policy/types.ts";
+import { whenAborted } from "../net/when-aborted.ts";
 import type { CaptureListener, CaptureRefusal } from "./capture/capture-listener.ts";
 import { startCaptureListener } from "./capture/capture-listener.ts";
 import { createOriginalDestinationReader } from "./capture/original-destination.ts";
@@ -10,7 +11,6 @@ import { InboundHttp } from "./inbound/inbound-http.ts";
 import { createOutboundHandler } from "./outbound/outbound-handler.ts";
 import { OutboundHttp } from "./outbound/outbound-http.ts";
 import { startWorkload, type Workload, type WorkloadDeps } from "./start-workload.ts";
-import { whenAborted } from "./when-aborted.ts";
 
 export const OUTBOUND_PORT = 15001;
 export const INBOUND_PORT = 15006;
@@ -116,6 +116,7 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
       isOwnListener: direction === "inbound" ? isOwnInboundListener : isOwnOutboundListener,
       onConnection: direction === "inbound" ? onInbound : onOutbound,
       onRefused: (refusal) => observer.refused(describeRefusal(direction, refusal)),
+      onListenerError: ({ message }) => log.warn({ component: direction }, `the capture listener failed: ${message}`),
     });
   return {
     outbound: await start(OUTBOUND_PORT, "outbound"),

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate.ts";
+import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { CLIENT_ID, SERVER_ID, SERVER_NAME } from "./identities.ts";
 
 /** PEM files that every path is given, so that all of them do the same cryptography: P-256, one root, one leaf a side. */

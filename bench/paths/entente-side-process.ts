@@ -37,6 +37,7 @@ const listener = await startCaptureListener({
   isOwnListener: () => false,
   onConnection: createSide(job, { secureContexts, clock: systemClock, log }),
   onRefused: () => undefined,
+  onListenerError: ({ message }) => log.warn({}, `the capture listener failed: ${message}`),
 });
 process.once("SIGTERM", () => {
   void listener.stop();

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createLogger } from "../../cli/create-logger.ts";
-import type { LocalPod } from "../../local/local-pod.ts";
+import type { LocalPod } from "../../local/pods/local-pod.ts";
 import { type LocalCluster, startLocalCluster } from "../../local/start-local-cluster.ts";
 import type { PacedJob } from "../load/load-job.ts";
 import type { LoadResult } from "../load/load-result.ts";

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes as systemRandomBytes, X509Certificate 
 import { join } from "node:path";
 import { formatSpiffeId, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import { verifyPeer } from "../../mesh/policy/verify-peer.ts";
+import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
 import type { RandomBytes } from "../x509/certificate.ts";

@@ -4,10 +4,10 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
-import { type MintedCertificate, mintRoot } from "../../mesh/identity/mint-certificate.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { type MintedCertificate, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Authority } from "./authority.ts";
 import { openAuthority } from "./open-authority.ts";
 

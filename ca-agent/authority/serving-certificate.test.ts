@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { CaError } from "../ca-error.ts";
 import type { ServingPair, ServingRequest } from "./authority.ts";
 import { startServingCertificate } from "./serving-certificate.ts";

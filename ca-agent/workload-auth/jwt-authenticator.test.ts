@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { exportJWK, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { createJwtAuthenticator } from "./jwt-authenticator.ts";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { faultFromIssue } from "../../mesh/resources/schema-issue.ts";
+import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
 import { admitPod } from "./admit-pod.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
 import { validatePod } from "./pod.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Immutable } from "../../mesh/resources/immutable.ts";
-import { faultFromIssue } from "../../mesh/resources/schema-issue.ts";
+import type { Immutable } from "../../mesh/resources/fields/immutable.ts";
+import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
 
 /**
  * A pod as the API server sends it, checked only as deep as injection looks. Every object is loose and nothing is given

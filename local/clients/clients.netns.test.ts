@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Leftovers, leftSince, listLeftovers } from "../leftovers-fixture.ts";
+import { type Leftovers, leftSince, listLeftovers } from "../system/leftovers-fixture.ts";
 import { CURL_CASES } from "./curl-cases-fixture.ts";
 import { STREAMED } from "./grpc-app-fixture.ts";
 import type { GrpcJob, GrpcReport } from "./grpc-program-fixture.ts";

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MAX_IDLE_PER_ENDPOINT } from "../../proxy/http/http-limits.ts";
-import { type Leftovers, leftSince, listLeftovers } from "../leftovers-fixture.ts";
-import type { LocalPod } from "../local-pod.ts";
+import type { LocalPod } from "../pods/local-pod.ts";
+import { type Leftovers, leftSince, listLeftovers } from "../system/leftovers-fixture.ts";
 import type { AutocannonJob, AutocannonReport } from "./autocannon-program-fixture.ts";
 import { type ClientMesh, readConnections, startClientMesh, untilServerIsKnown } from "./mesh-fixture.ts";
 import { countRequests, expectedReport, type MixedJob, type MixedReport } from "./mixed-load-fixture.ts";

@@ -5,7 +5,7 @@ import { request } from "undici";
 import { expect, vi } from "vitest";
 import type { ConnectionView } from "../../proxy/admin/connections-view.ts";
 import { type ExposedSample, parseExposition } from "../../proxy/telemetry/exposition-fixture.ts";
-import type { LocalPod } from "../local-pod.ts";
+import type { LocalPod } from "../pods/local-pod.ts";
 import { createTestFolder, findPod } from "../test-cluster-fixture.ts";
 import type { Received } from "./http-app-fixture.ts";
 import { CLIENT_ID, MANIFESTS } from "./manifests-fixture.ts";

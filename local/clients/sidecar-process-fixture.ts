@@ -1,7 +1,7 @@
 /** For tests: what a sidecar's process holds, as the kernel and V8 tell it. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { vi } from "vitest";
-import type { LocalPod } from "../local-pod.ts";
+import type { LocalPod } from "../pods/local-pod.ts";
 import type { HeapReport } from "./heap-program-fixture.ts";
 import { readConnections, runProgramIn } from "./mesh-fixture.ts";
 

@@ -1,12 +1,12 @@
 /** Header operations, hosts and paths to their messages and back; what comes back is judged by the rules of the source. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { HeaderEdit, HeaderOperations, HeaderValue } from "../policy/routing/http-route.ts";
 import {
   findAuthorityFault,
   findHeaderNameFault,
   findHeaderValueFault,
   findPathFault,
-} from "../policy/header-rules.ts";
-import type { HeaderEdit, HeaderOperations, HeaderValue } from "../policy/http-route.ts";
+} from "../resources/fields/header-rules.ts";
 import { ConvertError } from "./convert-error.ts";
 import type {
   HeaderEdit as HeaderEditMessage,

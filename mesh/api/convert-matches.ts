@@ -1,7 +1,7 @@
 /** The conditions of a route to their messages and back. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { checkRegex } from "../policy/compile-regex.ts";
-import type { HeaderMatch, HttpMatch, QueryMatch, StringMatch } from "../policy/http-route.ts";
+import type { HeaderMatch, HttpMatch, QueryMatch, StringMatch } from "../policy/routing/http-route.ts";
+import { checkRegex } from "../resources/fields/compile-regex.ts";
 import { ConvertError } from "./convert-error.ts";
 import type {
   HeaderMatch as HeaderMatchMessage,

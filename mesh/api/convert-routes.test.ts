@@ -1,8 +1,8 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { HttpRoute } from "../policy/http-route.ts";
-import { routeArbitrary } from "../policy/route-arbitrary-fixture.ts";
+import type { HttpRoute } from "../policy/routing/http-route.ts";
+import { routeArbitrary } from "../policy/routing/route-arbitrary-fixture.ts";
 import { destinationFromMessage, messageFromDestination } from "./convert.ts";
 import { ConvertError } from "./convert-error.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";

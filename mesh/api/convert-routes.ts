@@ -8,8 +8,8 @@ import type {
   RouteRetries,
   RouteRewrite,
   WeightedTarget,
-} from "../policy/http-route.ts";
-import { isRetryCondition } from "../policy/retry-on.ts";
+} from "../policy/routing/http-route.ts";
+import { isRetryCondition } from "../policy/routing/retry-on.ts";
 import { ConvertError } from "./convert-error.ts";
 import { headersFromMessage, messageFromHeaders, parseAuthority, parsePath } from "./convert-headers.ts";
 import { matchFromMessage, messageFromMatch } from "./convert-matches.ts";

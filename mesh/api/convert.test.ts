@@ -1,9 +1,9 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { MeshError } from "../mesh-error.ts";
-import { decideDestination } from "../policy/destination.ts";
-import { decideGateway } from "../policy/gateway.ts";
+import { decideDestination } from "../policy/destinations/destination.ts";
 import { decideInbound } from "../policy/inbound.ts";
+import { decideGateway } from "../policy/routing/gateway.ts";
 import {
   createTestSet,
   findTestPod,
@@ -11,7 +11,7 @@ import {
   testPod,
   testResource,
   testService,
-} from "../resources/test-resource-set.ts";
+} from "../resources/resource-set-fixture.ts";
 import {
   destinationFromMessage,
   destinationTargetFromMessage,

@@ -3,8 +3,8 @@
  * who sent it, and a value that is not understood must never open a door.
  */
 import { create } from "@bufbuild/protobuf";
+import { isSpiffeId } from "../identity/is-spiffe-id.ts";
 import { parseTrustDomain } from "../identity/spiffe-id.ts";
-import { isSpiffeId } from "../policy/is-spiffe-id.ts";
 import type {
   Destination,
   DestinationTarget,

@@ -1,5 +1,5 @@
 /**
- * Writes the little DER that `mint-certificate.ts` needs. For tests and demos only: certificates of the mesh are made
+ * Writes the little DER that `mint-certificate-fixture.ts` needs. For tests and demos only: certificates of the mesh are made
  * by the certificate authority.
  */
 

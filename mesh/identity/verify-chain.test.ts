@@ -1,7 +1,7 @@
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { formatSequence } from "./der-writer.ts";
-import { type MintedCertificate, mintLeaf, mintRoot } from "./mint-certificate.ts";
+import { type MintedCertificate, mintLeaf, mintRoot } from "./mint-certificate-fixture.ts";
 import { type ChainVerdict, verifyChain } from "./verify-chain.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IdentityError } from "./identity-error.ts";
-import { mintLeaf, mintRoot } from "./mint-certificate.ts";
+import { mintLeaf, mintRoot } from "./mint-certificate-fixture.ts";
 import { readSubjectAltNames } from "./x509-san.ts";
 
 const SPIFFE = "spiffe://cluster.local/ns/a/sa/b";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatDer, formatSequence } from "./der-writer.ts";
 import { IdentityError } from "./identity-error.ts";
-import { mintLeaf, mintRoot, type RawExtension } from "./mint-certificate.ts";
+import { mintLeaf, mintRoot, type RawExtension } from "./mint-certificate-fixture.ts";
 import { EXTENSION_OID } from "./x509-extensions.ts";
 import { readSubjectAltNames, readUriSans } from "./x509-san.ts";
 

@@ -7,10 +7,10 @@ import {
   testPod,
   testResource,
   testService,
-} from "../resources/test-resource-set.ts";
-import { decideDestination } from "./destination.ts";
-import { decideGateway } from "./gateway.ts";
-import { decideServerMode } from "./server-mode.ts";
+} from "../resources/resource-set-fixture.ts";
+import { decideServerMode } from "./authentication/server-mode.ts";
+import { decideDestination } from "./destinations/destination.ts";
+import { decideGateway } from "./routing/gateway.ts";
 
 const rule = (name: string, host: string, mode: string, more: object = {}) =>
   testResource("DestinationRule", name, { host, trafficPolicy: { tls: { mode } }, ...more });

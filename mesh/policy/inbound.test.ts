@@ -6,7 +6,7 @@ import {
   testPod,
   testResource,
   testService,
-} from "../resources/test-resource-set.ts";
+} from "../resources/resource-set-fixture.ts";
 import { decideInbound } from "./inbound.ts";
 
 function decide(pod: string, ...resources: readonly string[]) {

@@ -1,8 +1,8 @@
-import type { Pod } from "../resources/pod.ts";
+import type { MeshSettings } from "../mesh-settings.ts";
+import type { Pod } from "../resources/kinds/pod.ts";
+import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
-import type { Service, ServicePort } from "../resources/service.ts";
-import type { MeshSettings } from "./mesh-settings.ts";
-import { decideServerMode, findWorkloadAuthentication } from "./server-mode.ts";
+import { decideServerMode, findWorkloadAuthentication } from "./authentication/server-mode.ts";
 import type { Inbound, InboundPort } from "./types.ts";
 import {
   declaredProtocol,

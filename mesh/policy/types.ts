@@ -1,6 +1,7 @@
 /** The values that policy decisions produce and that travel from the control plane to the proxies. */
 import type { SpiffeId, TrustDomain } from "../identity/spiffe-id.ts";
-import type { HttpRoute } from "./http-route.ts";
+import type { HostTarget } from "./routing/host-target.ts";
+import type { HttpRoute } from "./routing/http-route.ts";
 
 /** Istio's peer authentication mode, from the server's side. */
 export type ServerMode = "STRICT" | "PERMISSIVE" | "DISABLE";
@@ -107,15 +108,6 @@ export interface AddressTarget {
   readonly kind: "address";
   readonly ip: string;
   readonly port: number;
-}
-
-export interface HostTarget {
-  readonly kind: "host";
-  /** Fully qualified. */
-  readonly host: string;
-  readonly port: number;
-  /** Empty: no subset. */
-  readonly subset: string;
 }
 
 /** A gateway's configuration: what it listens on, and where each request goes. */

@@ -1,10 +1,10 @@
 /** Small facts about pods and services that several decisions need. */
 import { formatSpiffeId, type SpiffeId } from "../identity/spiffe-id.ts";
-import type { Container, Pod } from "../resources/pod.ts";
+import type { MeshSettings } from "../mesh-settings.ts";
+import { compareAge, formatResourceKey } from "../resources/fields/resource-names.ts";
+import type { Container, Pod } from "../resources/kinds/pod.ts";
+import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
-import type { Service, ServicePort } from "../resources/service.ts";
-import type { MeshSettings } from "./mesh-settings.ts";
-import { compareAge, formatResourceKey } from "./resource-names.ts";
 import type { DeclaredProtocol, ServiceInfo, WorkloadInfo } from "./types.ts";
 
 type Labels = Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-import type { ResourceMetadata } from "./metadata.ts";
+import type { ResourceMetadata } from "./fields/metadata.ts";
 import type { Resource } from "./resource.ts";
 
 /** A resource as it stands after `later` is applied over `earlier`. Both are of one kind and name. */

@@ -1,16 +1,16 @@
 import type { z } from "zod";
-import { deploymentSchema } from "./deployment.ts";
-import { destinationRuleSchema } from "./destination-rule.ts";
-import { gatewaySchema } from "./gateway.ts";
-import { meshPolicySchema } from "./mesh-policy.ts";
-import { namespaceSchema } from "./namespace.ts";
-import { peerAuthenticationSchema } from "./peer-authentication.ts";
-import { podSchema } from "./pod.ts";
-import { policySchema } from "./policy.ts";
+import { deploymentSchema } from "./kinds/deployment.ts";
+import { destinationRuleSchema } from "./kinds/destination-rule.ts";
+import { gatewaySchema } from "./kinds/gateway.ts";
+import { meshPolicySchema } from "./kinds/mesh-policy.ts";
+import { namespaceSchema } from "./kinds/namespace.ts";
+import { peerAuthenticationSchema } from "./kinds/peer-authentication.ts";
+import { podSchema } from "./kinds/pod.ts";
+import { policySchema } from "./kinds/policy.ts";
+import { serviceSchema } from "./kinds/service.ts";
+import { serviceAccountSchema } from "./kinds/service-account.ts";
+import { virtualServiceSchema } from "./kinds/virtual-service.ts";
 import type { Resource, ResourceKind } from "./resource.ts";
-import { serviceSchema } from "./service.ts";
-import { serviceAccountSchema } from "./service-account.ts";
-import { virtualServiceSchema } from "./virtual-service.ts";
 
 /** How a kind is read. */
 export interface KindDescription {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parseResources } from "./parse-resources.ts";
+import { parseResources } from "./parsing/parse-resources.ts";
 import { createResourceSet } from "./resource-set.ts";
-import { createTestSet, testPod, testService } from "./test-resource-set.ts";
+import { createTestSet, testPod, testService } from "./resource-set-fixture.ts";
 
 /** A set from files that are applied one after the other. */
 function applied(...files: readonly string[]) {

@@ -1,5 +1,5 @@
-import { formatResourceKey } from "../policy/resource-names.ts";
 import { applyResource } from "./apply-resource.ts";
+import { formatResourceKey } from "./fields/resource-names.ts";
 import type { Resource, ResourceKind, ResourceOf } from "./resource.ts";
 
 /**

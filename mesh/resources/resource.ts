@@ -1,14 +1,14 @@
-import type { Deployment } from "./deployment.ts";
-import type { DestinationRule } from "./destination-rule.ts";
-import type { Gateway } from "./gateway.ts";
-import type { MeshPolicy } from "./mesh-policy.ts";
-import type { Namespace } from "./namespace.ts";
-import type { PeerAuthentication } from "./peer-authentication.ts";
-import type { Pod } from "./pod.ts";
-import type { Policy } from "./policy.ts";
-import type { Service } from "./service.ts";
-import type { ServiceAccount } from "./service-account.ts";
-import type { VirtualService } from "./virtual-service.ts";
+import type { Deployment } from "./kinds/deployment.ts";
+import type { DestinationRule } from "./kinds/destination-rule.ts";
+import type { Gateway } from "./kinds/gateway.ts";
+import type { MeshPolicy } from "./kinds/mesh-policy.ts";
+import type { Namespace } from "./kinds/namespace.ts";
+import type { PeerAuthentication } from "./kinds/peer-authentication.ts";
+import type { Pod } from "./kinds/pod.ts";
+import type { Policy } from "./kinds/policy.ts";
+import type { Service } from "./kinds/service.ts";
+import type { ServiceAccount } from "./kinds/service-account.ts";
+import type { VirtualService } from "./kinds/virtual-service.ts";
 
 /** Everything that configures the mesh, by `kind`. */
 export type Resource =

@@ -1,7 +1,7 @@
 import type { Logger } from "../../mesh/runtime.ts";
+import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
 import type { CertificatesView } from "./certificates-view.ts";
 import type { ConnectionView, DestinationView } from "./connections-view.ts";
-import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "./local-http-server.ts";
 
 /** What the administration server shows; each is asked anew for every request. */
 export interface AdminViews {

@@ -1,12 +1,12 @@
 import { EventEmitter, once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { HELLO, secureContextsOf } from "../connections/data-plane-fixture.ts";
-import { ProxyError } from "../proxy-error.ts";
+import { ask, createRecordedLog } from "../../net/http-fixture.ts";
+import { type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
+import { NetError } from "../../net/net-error.ts";
+import { HELLO, secureContextsOf } from "../data-plane-fixture.ts";
 import { startAdminServer } from "./admin-server.ts";
 import { describeCertificates } from "./certificates-view.ts";
-import { ask, createRecordedLog } from "./http-fixture.ts";
-import { type LocalHttpServer, startLocalHttpServer } from "./local-http-server.ts";
 import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./status-server.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -166,12 +166,12 @@ describe("the readiness and metrics ports", () => {
 });
 
 describe("every small server", () => {
-  it("names the port and the mend when the port is taken", async () => {
+  it("names the port and the fix when the port is taken", async () => {
     const port = await started(startReadinessServer({ port: 0, host, log, readiness: () => ({ ready: true }) }));
     const second = startReadinessServer({ port, host, log, readiness: () => ({ ready: true }) });
-    await expect(second).rejects.toThrow(ProxyError);
+    await expect(second).rejects.toThrow(NetError);
     await expect(second).rejects.toMatchObject({ code: "port_in_use", details: { port } });
-    await expect(second).rejects.toThrow(`port ${port} is in use in this pod: no container may listen`);
+    await expect(second).rejects.toThrow(`port ${port} is in use: stop what listens there`);
   });
 
   it("closes the connection on garbage and goes on", async () => {

@@ -3,10 +3,10 @@ import { createServer, type IncomingHttpHeaders, type RequestListener } from "no
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate.ts";
+import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
+import { createRecordedLog } from "../../net/http-fixture.ts";
 import { type AppProbes, createAppProbes } from "./app-probes.ts";
-import { createRecordedLog } from "./http-fixture.ts";
 import { parseAppProbes } from "./parse-app-probes.ts";
 
 const cleanups: (() => unknown)[] = [];

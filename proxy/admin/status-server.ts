@@ -1,7 +1,7 @@
 import type { Logger } from "../../mesh/runtime.ts";
+import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
 import type { ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AppProbes } from "./app-probes.ts";
-import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "./local-http-server.ts";
 
 /** Whether the proxy can do its work, and if not, why. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { formatClient } from "../connections/client-address.ts";
-import { TCP_KEEPALIVE_MS } from "../connections/connect-tcp.ts";
-import { listenError } from "../listen-error.ts";
-import { ProxyError } from "../proxy-error.ts";
+import { formatClient } from "../../net/client-address.ts";
+import { TCP_KEEPALIVE_MS } from "../../net/connect-tcp.ts";
+import { listen } from "../../net/listen.ts";
+import { NetError } from "../../net/net-error.ts";
 import type { OriginalDestination, ReadOriginalDestination } from "./original-destination.ts";
 
 /** A connection that iptables sent to us, and where its client wanted to go. */
@@ -21,6 +21,8 @@ export interface CaptureListenerOptions {
   readonly onConnection: (connection: CapturedConnection) => void;
   /** A connection that did not come through iptables, or was aimed at the proxy itself. It is closed already. */
   readonly onRefused: (refusal: CaptureRefusal) => void;
+  /** An error of the listener itself, such as EMFILE; it goes on listening. */
+  readonly onListenerError: (error: Error) => void;
 }
 
 export interface CaptureRefusal {
@@ -42,17 +44,17 @@ export interface CaptureListener {
  * (Istio's inbound blackhole; ztunnel's illegal ports).
  */
 export async function startCaptureListener(options: CaptureListenerOptions): Promise<CaptureListener> {
-  const servers = [await listen("0.0.0.0", options)];
-  const ipv6 = await listen("::", options).catch((caught: unknown) => {
-    if (caught instanceof ProxyError && caught.details["errno"] === "EAFNOSUPPORT") return undefined;
-    if (caught instanceof ProxyError && caught.details["errno"] === "EADDRNOTAVAIL") return undefined;
+  const servers = [await listenOn("0.0.0.0", options)];
+  const ipv6 = await listenOn("::", options).catch((caught: unknown) => {
+    if (caught instanceof NetError && caught.details["errno"] === "EAFNOSUPPORT") return undefined;
+    if (caught instanceof NetError && caught.details["errno"] === "EADDRNOTAVAIL") return undefined;
     throw caught;
   });
   if (ipv6 !== undefined) servers.push(ipv6);
   return { stop: async () => void (await Promise.all(servers.map(closeServer))) };
 }
 
-function listen(host: string, options: CaptureListenerOptions): Promise<Server> {
+async function listenOn(host: string, options: CaptureListenerOptions): Promise<Server> {
   const server = createServer(
     {
       allowHalfOpen: true,
@@ -63,10 +65,8 @@ function listen(host: string, options: CaptureListenerOptions): Promise<Server> 
     },
     (socket) => admit(socket, options),
   );
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(error, { host, port: options.port })));
-    server.listen({ host, port: options.port, ipv6Only: true }, () => resolve(server));
-  });
+  await listen(server, { host, port: options.port, ipv6Only: true, onError: options.onListenerError });
+  return server;
 }
 
 function admit(socket: Socket, options: CaptureListenerOptions): void {

@@ -2,10 +2,10 @@ import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
-import { type PeerRefusal, verifyPeer } from "../../mesh/policy/verify-peer.ts";
+import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { readPeerCertificates } from "../../net/peer-certificates.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
-import { readPeerCertificates } from "./peer-certificates.ts";
 
 /** The other end of a connection, as its certificate proved it in this connection's own handshake. */
 export interface VerifiedPeer {

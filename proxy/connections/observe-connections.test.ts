@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { createNoMetrics } from "../telemetry/proxy-metrics.ts";

@@ -1,12 +1,12 @@
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { createLogLimiter } from "../../net/log-limiter.ts";
 import { connectionLabels } from "../telemetry/connection-labels.ts";
 import type { ResponseFlags } from "../telemetry/connection-series.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLog, AccessLogEntry } from "../telemetry/request-meter.ts";
 import type { ConnectionObserver, ConnectionParties, RefusedConnection } from "./connection-observer.ts";
 import type { OpenConnection } from "./connection-registry.ts";
-import { createLogLimiter } from "./log-limiter.ts";
 import type { RelayEnd } from "./relay.ts";
 
 export interface ObserveOptions {

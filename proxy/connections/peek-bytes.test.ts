@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { FakeClock, settlePromises } from "../../mesh/fake-clock.ts";
-import { asSocket, FakeSocket } from "../http/fake-socket-fixture.ts";
+import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { awaitFirstSpeaker } from "./await-first-speaker.ts";
+import { asSocket, FakeSocket } from "./fake-socket-fixture.ts";
 import { type PeekOptions, peekBytes } from "./peek-bytes.ts";
 
 /** Knows what it is at the fourth byte. */

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { systemClock } from "../../mesh/runtime.ts";
-import { Cleanup } from "./cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { type Relay, relay } from "./relay.ts";
 
 const cleanup = new Cleanup();

@@ -1,10 +1,10 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { RequestOptions } from "node:https";
-import type { HeaderOperations } from "../../mesh/policy/http-route.ts";
-import type { HostTarget } from "../../mesh/policy/types.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
+import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
+import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { AcceptedRequest } from "./judge-request.ts";
 import type { RequestRecord } from "./request-record.ts";
-import { UpstreamError } from "./upstream-dialer.ts";
 import type { UpstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamAgent } from "./upstream-pool.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parseRetryOn } from "../../mesh/policy/retry-on.ts";
+import { parseRetryOn } from "../../mesh/policy/routing/retry-on.ts";
+import { UpstreamError } from "../connections/upstream-dialer.ts";
 import { decideGatewayRetry, type GatewayRetryInput, type GatewayTryEnd } from "./decide-gateway-retry.ts";
-import { UpstreamError } from "./upstream-dialer.ts";
 
 const reset = (wasReused = false): GatewayTryEnd => ({ kind: "error", error: new Error("ECONNRESET"), wasReused });
 const failed = (code: string): GatewayTryEnd => ({

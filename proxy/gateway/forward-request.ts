@@ -1,13 +1,13 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type HttpProxy from "http-proxy";
-import type { HttpRoute } from "../../mesh/policy/http-route.ts";
+import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
+import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
 import { decideGatewayRetry, type GatewayTryEnd } from "./decide-gateway-retry.ts";
 import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
 import { relayAnswer } from "./relay-answer.ts";
-import { UpstreamError } from "./upstream-dialer.ts";
 
 export interface ResponseForwarding extends Forwarding {
   readonly response: ServerResponse;

@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type HttpProxy from "http-proxy";
-import type { HeaderOperations } from "../../mesh/policy/http-route.ts";
+import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
 import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
 import { answerFromError, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
 import { answerHeaders, relayAnswer } from "./relay-answer.ts";

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { errnoOf } from "../../mesh/mesh-error.ts";
+import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
-import { UpstreamError } from "./upstream-dialer.ts";
 
 interface AnswerText {
   readonly status: number;

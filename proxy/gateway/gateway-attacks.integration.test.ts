@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { type LenientUpstream, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import { sendRaw } from "../../net/raw-client-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
-import { type LenientUpstream, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

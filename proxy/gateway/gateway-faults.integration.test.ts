@@ -1,10 +1,15 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
-import type { HttpRoute } from "../../mesh/policy/http-route.ts";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import {
+  type LenientUpstream,
+  OK_REPLY,
+  type Reply,
+  startLenientUpstream,
+} from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
 import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import { type LenientUpstream, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, sendRaw } from "./raw-client-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
 
 const cleanup = new Cleanup();

@@ -1,14 +1,15 @@
 /** What the gateway's tests share: a gateway on loopback, and a dialler that goes where the test says. */
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { HttpRoute } from "../../mesh/policy/http-route.ts";
-import type { GatewayConfig, GatewayListener, HostTarget } from "../../mesh/policy/types.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
+import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
+import type { GatewayConfig, GatewayListener } from "../../mesh/policy/types.ts";
 import { systemClock } from "../../mesh/runtime.ts";
-import { createRecordedLog, type RecordedLog } from "../admin/http-fixture.ts";
-import type { Cleanup } from "../connections/cleanup-fixture.ts";
+import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import { createRecordedLog, type RecordedLog } from "../../net/http-fixture.ts";
+import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
 import { type AnswerOrigin, createNoMetrics, type ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { type GatewayOptions, type RunningGateway, startGateway } from "./start-gateway.ts";
-import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "./upstream-dialer.ts";
 
 export interface TestGateway {
   readonly gateway: RunningGateway;

@@ -1,11 +1,11 @@
 import { createServer } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { type LenientUpstream, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
-import { type LenientUpstream, startLenientUpstream } from "./lenient-upstream-fixture.ts";
 import { nextRequest } from "./next-request-fixture.ts";
-import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from "node:net";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
-import { listenError } from "../listen-error.ts";
+import { listen } from "../../net/listen.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { type ClientConnections, trackClientConnections } from "./client-connections.ts";
 import { answerOnSocket } from "./forward-upgrade.ts";
@@ -80,7 +80,9 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   server.on("clientError", (error, socket) => {
     if (socket instanceof Socket) refuseGarbage(error, socket, context);
   });
-  const port = await listen(server, options);
+  const onError = (error: Error): void =>
+    options.log.warn({ code: errnoOf(error), port: options.port }, "a gateway's listener had an error");
+  const port = await listen(server, { port: options.port, host: options.bindAddress, onError });
   return {
     port,
     get connections() {
@@ -233,17 +235,4 @@ function headOf(request: IncomingMessage) {
     version: request.httpVersion,
     rawHeaders: request.rawHeaders,
   };
-}
-
-function listen(server: Server, { port, bindAddress, log }: GatewayListenerOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error): void => reject(listenError(error, { host: bindAddress ?? "::", port }));
-    server.once("error", onError);
-    server.listen({ port, ...(bindAddress === undefined ? {} : { host: bindAddress }) }, () => {
-      server.off("error", onError);
-      server.on("error", (error) => log.warn({ code: errnoOf(error), port }, "a gateway's listener had an error"));
-      const address = server.address();
-      resolve(address === null || typeof address === "string" ? port : address.port);
-    });
-  });
 }

@@ -1,7 +1,8 @@
 import { createServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../mesh/runtime.ts";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { dialRaw, listen, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
 import { createConnectionRegistry } from "../connections/connection-registry.ts";
 import {
   createRecorder,
@@ -11,13 +12,12 @@ import {
   secureContextsOf,
   startInboundSide,
   WORLD,
-} from "../connections/data-plane-fixture.ts";
+} from "../data-plane-fixture.ts";
 import { createDestinationCache } from "../outbound/destination-cache.ts";
 import { createDialer } from "../outbound/dial-destination.ts";
 import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import { dialRaw, listen, readUntil, sendRaw } from "./raw-client-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
 
 const cleanup = new Cleanup();

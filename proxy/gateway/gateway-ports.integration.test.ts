@@ -1,12 +1,12 @@
 import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
-import { createRecordedLog } from "../admin/http-fixture.ts";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { createRecordedLog } from "../../net/http-fixture.ts";
+import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
 import { createNoMetrics } from "../telemetry/proxy-metrics.ts";
 import { createTestDialer, listenerOf, startTestGateway } from "./gateway-fixture.ts";
-import { OK_REPLY, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
 import { startGateway } from "./start-gateway.ts";
 
 const cleanup = new Cleanup();

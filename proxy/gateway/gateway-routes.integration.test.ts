@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { OK_REPLY, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
 import { listenerOf, ROUTE_ALL, startTestGateway, TARGET } from "./gateway-fixture.ts";
-import { OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { ClientRequest } from "node:http";
 import type HttpProxy from "http-proxy";
-import type { CompiledListener } from "../../mesh/policy/compile-routes.ts";
-import { foldHeaderOperations } from "../../mesh/policy/header-operations.ts";
-import type { HostTarget } from "../../mesh/policy/types.ts";
+import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
+import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { afterDelay } from "./after-delay.ts";

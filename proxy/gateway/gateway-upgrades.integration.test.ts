@@ -1,9 +1,14 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import {
+  type ExecutedRequest,
+  OK_REPLY,
+  type Reply,
+  startLenientUpstream,
+} from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
 import { startTestGateway } from "./gateway-fixture.ts";
-import { type ExecutedRequest, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, readUntilClosed, sendRaw } from "./raw-client-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,12 +1,17 @@
 import { createHash } from "node:crypto";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ask } from "../admin/http-fixture.ts";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { ask } from "../../net/http-fixture.ts";
+import {
+  type LenientUpstream,
+  OK_REPLY,
+  type Reply,
+  startLenientUpstream,
+} from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, listen, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import { type LenientUpstream, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
 import { nextRequest } from "./next-request-fixture.ts";
-import { dialRaw, listen, readUntil, sendRaw } from "./raw-client-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
 
 const cleanup = new Cleanup();

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { foldHeaderOperations } from "../../mesh/policy/header-operations.ts";
-import type { HeaderOperations } from "../../mesh/policy/http-route.ts";
+import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
+import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
 import { editHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
 
 export interface RelayOptions {

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import type { HostTarget, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
+import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { RequestFlags, RequestMeter, RequestMeters } from "../telemetry/request-meter.ts";
 import type { RequestHead } from "./judge-request.ts";

@@ -1,8 +1,8 @@
-import type { CompiledListener } from "../../mesh/policy/compile-routes.ts";
-import { foldHeaderOperations } from "../../mesh/policy/header-operations.ts";
-import type { HeaderOperations, HttpRoute } from "../../mesh/policy/http-route.ts";
-import { decideRoute, type ForwardVerdict, type RedirectVerdict } from "../../mesh/policy/route.ts";
-import type { HostTarget } from "../../mesh/policy/types.ts";
+import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
+import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
+import type { HeaderOperations, HttpRoute } from "../../mesh/policy/routing/http-route.ts";
+import { decideRoute, type ForwardVerdict, type RedirectVerdict } from "../../mesh/policy/routing/route.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { abortAnswer, failureAnswer, type GatewayAnswer, redirectAnswer } from "./gateway-answer.ts";
 import type { AcceptedRequest } from "./judge-request.ts";

@@ -1,15 +1,16 @@
 import type HttpProxy from "http-proxy";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import { type CompiledListener, compileListener } from "../../mesh/policy/compile-routes.ts";
-import type { GatewayConfig, GatewayListener, HostTarget, WorkloadInfo } from "../../mesh/policy/types.ts";
+import { type CompiledListener, compileListener } from "../../mesh/policy/routing/compile-routes.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
+import type { GatewayConfig, GatewayListener, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
-import { createLogLimiter } from "../connections/log-limiter.ts";
+import { createLogLimiter } from "../../net/log-limiter.ts";
+import type { UpstreamDialer } from "../connections/upstream-dialer.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
 import { type OpenListener, openGatewayListener } from "./gateway-listener.ts";
 import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
 import { loadHttpProxy } from "./load-http-proxy.ts";
-import type { UpstreamDialer } from "./upstream-dialer.ts";
 import { createUpstreamPool, type UpstreamPoolOptions } from "./upstream-pool.ts";
 
 /** Gives the gateway's configuration, now and whenever it changes. */

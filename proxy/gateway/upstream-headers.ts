@@ -1,4 +1,4 @@
-import type { FoldedHeaders } from "../../mesh/policy/header-operations.ts";
+import type { FoldedHeaders } from "../../mesh/policy/routing/header-operations.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "./judge-request.ts";
 
 /** What the gateway knows of the request beside its head. */

@@ -1,8 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import {
+  type LenientUpstream,
+  OK_REPLY,
+  type Reply,
+  startLenientUpstream,
+} from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import { type LenientUpstream, OK_REPLY, type Reply, startLenientUpstream } from "./lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, sendRaw } from "./raw-client-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
 
 const cleanup = new Cleanup();

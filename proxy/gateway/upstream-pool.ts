@@ -2,9 +2,9 @@ import { Agent, type ClientRequest, type ClientRequestArgs } from "node:http";
 import type { RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { HostTarget } from "../../mesh/policy/types.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
+import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "../connections/upstream-dialer.ts";
 import type { RequestMeter } from "../telemetry/request-meter.ts";
-import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "./upstream-dialer.ts";
 
 export interface UpstreamPoolOptions {
   readonly dialer: UpstreamDialer;

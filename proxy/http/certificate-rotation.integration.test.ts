@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Agent, request } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
-import { mintLeaf } from "../../mesh/identity/mint-certificate.ts";
+import { mintLeaf } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain, type SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { systemClock } from "../../mesh/runtime.ts";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import {
   HELLO,
@@ -17,7 +17,7 @@ import {
   startInboundSide,
   startOutboundSide,
   WORLD,
-} from "../connections/data-plane-fixture.ts";
+} from "../data-plane-fixture.ts";
 import { createSecureContextSource, type SecureContextSource } from "../tls/secure-context-source.ts";
 
 const cleanup = new Cleanup();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { Deadlines, type Watched } from "./deadlines.ts";
 
 const INTERVAL_MS = 500;

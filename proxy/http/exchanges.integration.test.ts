@@ -2,9 +2,16 @@ import { once } from "node:events";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import type { HttpRoute } from "../../mesh/policy/http-route.ts";
+import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import type { DeclaredProtocol } from "../../mesh/policy/types.ts";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import {
+  type LenientUpstream,
+  OK_REPLY,
+  type Reply,
+  startLenientUpstream,
+} from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed } from "../../net/raw-client-fixture.ts";
 import {
   HELLO,
   type InboundSide,
@@ -13,14 +20,7 @@ import {
   type OutboundSide,
   startInboundSide,
   startOutboundSide,
-} from "../connections/data-plane-fixture.ts";
-import {
-  type LenientUpstream,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../gateway/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, readUntilClosed } from "../gateway/raw-client-fixture.ts";
+} from "../data-plane-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Agent, request } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
 import {
   HELLO,
   type InboundSide,
@@ -11,7 +11,7 @@ import {
   startInboundSide,
   startOutboundSide,
   WORLD,
-} from "../connections/data-plane-fixture.ts";
+} from "../data-plane-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { asSocket, FakeSocket } from "./fake-socket-fixture.ts";
+import { asSocket, FakeSocket } from "../connections/fake-socket-fixture.ts";
 import { PacketWriter } from "./packet-writer.ts";
 
 const JOINED_BYTES = 4096;

@@ -1,19 +1,19 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import {
+  type LenientUpstream,
+  OK_REPLY,
+  type Reply,
+  startLenientUpstream,
+} from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed } from "../../net/raw-client-fixture.ts";
 import {
   type InboundSide,
   meshDestination,
   type OutboundSide,
   startInboundSide,
   startOutboundSide,
-} from "../connections/data-plane-fixture.ts";
-import {
-  type LenientUpstream,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../gateway/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, readUntilClosed } from "../gateway/raw-client-fixture.ts";
+} from "../data-plane-fixture.ts";
 import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "../http1/corpus-fixture.ts";
 
 interface Way {

@@ -1,4 +1,4 @@
-import { type Address, type ConnectOptions, type ConnectResult, connectTcp } from "../connections/connect-tcp.ts";
+import { type Address, type ConnectOptions, type ConnectResult, connectTcp } from "../../net/connect-tcp.ts";
 
 /** The source address of deliveries: iptables lets it pass uncaptured (Istio's convention since 1.10). */
 const DELIVERY_SOURCE = { ipv4: "127.0.0.6", ipv6: "::6" } as const;

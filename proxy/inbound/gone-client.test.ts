@@ -1,9 +1,9 @@
 import { Socket } from "node:net";
 import { expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createConnectionRegistry } from "../connections/connection-registry.ts";
-import { createRecorder, secureContextsOf, WORKLOAD, WORLD } from "../connections/data-plane-fixture.ts";
+import { createRecorder, secureContextsOf, WORKLOAD, WORLD } from "../data-plane-fixture.ts";
 import { createHttpContext } from "../http/http-context.ts";
 import { createInboundHandler } from "./inbound-handler.ts";
 import { InboundHttp } from "./inbound-http.ts";

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { mintRoot } from "../../mesh/identity/mint-certificate.ts";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ServerMode } from "../../mesh/policy/types.ts";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
 import {
   connectClient,
   HELLO,
@@ -17,7 +17,7 @@ import {
   secureContextsOf,
   startInboundSide,
   startOutboundSide,
-} from "../connections/data-plane-fixture.ts";
+} from "../data-plane-fixture.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 
 const cleanup = new Cleanup();

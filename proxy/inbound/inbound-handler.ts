@@ -1,5 +1,5 @@
+import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import { formatClient } from "../connections/client-address.ts";
 import { abortSocket } from "../connections/relay.ts";
 import { admitClient } from "./admit-client.ts";
 import { type Arrival, type InboundOptions, modeOf, type Refused } from "./inbound-arrival.ts";

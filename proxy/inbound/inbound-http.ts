@@ -3,17 +3,17 @@ import type { Socket } from "node:net";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
-import type { Address } from "../connections/connect-tcp.ts";
+import type { Address } from "../../net/connect-tcp.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
-import { DownstreamConnection } from "../http/downstream-connection.ts";
-import type { RequestFault } from "../http/downstream-options.ts";
+import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
+import type { RequestFault } from "../http/downstream/downstream-options.ts";
+import type { PlanRequest } from "../http/exchange/request-plan.ts";
 import { formatForwardedClientCert } from "../http/forwarded-client-cert.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
 import { once } from "../http/once.ts";
-import type { PlanRequest } from "../http/request-plan.ts";
-import type { DialedUpstream } from "../http/upstream-connection.ts";
-import { type UpstreamFailure, UpstreamPool } from "../http/upstream-pool.ts";
+import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
+import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import { connectApplication } from "./connect-application.ts";
 
 export interface InboundHttpOptions {

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import type { OpenConnection } from "../connections/connection-registry.ts";
 import { abortSocket, type Relay, relay } from "../connections/relay.ts";
-import { decideCarriage } from "../http/decide-carriage.ts";
-import { detectProtocol, guardStream } from "../http/detect-protocol.ts";
+import { decideCarriage } from "../http/detection/decide-carriage.ts";
+import { detectProtocol, guardStream } from "../http/detection/detect-protocol.ts";
 import {
   type Admitted,
   type Arrival,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import { createDestinationCache } from "./destination-cache.ts";
 

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Destination, Endpoint, MeshDestination } from "../../mesh/policy/types.ts";
 import type { Clock, Random } from "../../mesh/runtime.ts";
-import { type Address, connectTcp } from "../connections/connect-tcp.ts";
+import { type Address, connectTcp } from "../../net/connect-tcp.ts";
 import type { HandshakeFailure, VerifiedPeer } from "../connections/handshake.ts";
 import { abortSocket } from "../connections/relay.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";

@@ -1,9 +1,10 @@
-import type { HostTarget, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
+import type { WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import { relayOfSocket } from "../connections/socket-relay.ts";
-import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../gateway/upstream-dialer.ts";
+import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
 import type { RequestMeters } from "../telemetry/request-meter.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache, DestinationLease } from "./destination-cache.ts";

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Cleanup } from "../connections/cleanup-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
 import {
   connectClient,
   listen,
@@ -10,7 +10,7 @@ import {
   readAll,
   startInboundSide,
   startOutboundSide,
-} from "../connections/data-plane-fixture.ts";
+} from "../data-plane-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,12 +1,12 @@
 import type { Destination, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import { formatClient } from "../connections/client-address.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import { abortSocket, relay } from "../connections/relay.ts";
-import { type Carriage, decideCarriage } from "../http/decide-carriage.ts";
-import { detectProtocol, guardStream } from "../http/detect-protocol.ts";
+import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
+import { detectProtocol, guardStream } from "../http/detection/detect-protocol.ts";
 import type { PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { WorkloadInfo } from "../../mesh/policy/types.ts";
 import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
 import { createNoMetrics, createProxyMetrics, type ScrapedMetrics } from "./proxy-metrics.ts";

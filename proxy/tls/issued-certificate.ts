@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, type X509Certificate } from "node:crypto";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
-import { verifyPeer } from "../../mesh/policy/verify-peer.ts";
+import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Svid } from "./secure-context-source.ts";
 import { parseCertificates, type TrustAnchors } from "./trust-anchors.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";

@@ -1,14 +1,14 @@
 /** A certificate's manager with a clock, chance and an authority that a test controls. */
 import type { KeyObject } from "node:crypto";
-import { FakeClock, settlePromises } from "../../mesh/fake-clock.ts";
+import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import {
   type MintedCertificate,
   type MintLeafOptions,
   mintLeaf,
   mintRoot,
-} from "../../mesh/identity/mint-certificate.ts";
+} from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createSvidKey } from "./csr.ts";
 import { createSecureContextSource } from "./secure-context-source.ts";
 import { type CertificateAnswer, type SvidManager, startSvidManager } from "./svid-manager.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { settlePromises } from "../../mesh/fake-clock.ts";
+import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { createSvidKey } from "./csr.ts";
 import {
   fail,

@@ -1,7 +1,7 @@
 import type { KeyObject, X509Certificate } from "node:crypto";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import { verifyPeer } from "../../mesh/policy/verify-peer.ts";
+import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { createBackoff } from "./backoff.ts";
 import { createSvidKey, formatCertificateRequest } from "./csr.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
-import { RecordingLogger } from "../../mesh/recording-logger.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane-fixture.ts";
 import type { SecureMaterial } from "./secure-context-source.ts";

@@ -1,0 +1,177 @@
+/** A control plane on loopback and callers for it. For tests alone. */
+import { execFileSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import type { EventEmitter } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
+import { type ConnectRouter, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { exportJWK, SignJWT } from "jose";
+import { Registry } from "prom-client";
+import type { Authority } from "../ca-agent/authority/authority.ts";
+import { openAuthority } from "../ca-agent/authority/open-authority.ts";
+import { registerIssuingService } from "../ca-agent/issuing-service.ts";
+import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
+import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
+import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
+import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
+import { type Clock, systemClock } from "../mesh/runtime.ts";
+import type { ControlPlaneLimits } from "./control-plane-limits.ts";
+import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
+import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
+
+export interface FixtureOptions {
+  readonly limits?: Partial<ControlPlaneLimits>;
+  /** @default the issuing service */
+  readonly routes?: (router: ConnectRouter) => void;
+  /** @default the machine's */
+  readonly clock?: Clock;
+}
+
+/** A certificate chain and its key, PEM. */
+export interface ClientCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface Ask {
+  readonly bearer?: string;
+  readonly csr?: string;
+  readonly seconds?: bigint;
+}
+
+export interface ControlPlaneFixture {
+  readonly server: ControlPlaneServer;
+  readonly authority: Authority;
+  readonly log: RecordingLogger;
+  /** What a metric says now, by its name and labels as they are exposed; 0 where it says nothing. */
+  metric(name: string): Promise<number>;
+  token(expires?: string): Promise<string>;
+  /** A request made by openssl; the arguments say which key. */
+  csr(...keyArgs: readonly string[]): string;
+  /** Calls CreateCertificate with a client that knows Istio's protocol and the root, and no more. */
+  ask(request: Ask): Promise<readonly string[]>;
+  workload(lifetimeMs?: number): Promise<ClientCertificate>;
+  dialTls(options?: ConnectionOptions): TLSSocket;
+  dialHttp2(options?: ConnectionOptions): ClientHttp2Session;
+  stop(): Promise<void>;
+}
+
+const ISSUER = "https://kubernetes.default.svc";
+const TRUST_DOMAIN = parseTrustDomain("cluster.local");
+const HOUR_MS = 3_600_000;
+const P256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+export const CREATE_CERTIFICATE_PATH = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
+
+export async function startControlPlaneFixture(options: FixtureOptions = {}): Promise<ControlPlaneFixture> {
+  const folder = mkdtempSync(join(tmpdir(), "entente-control-plane-"));
+  const log = new RecordingLogger();
+  const clock = options.clock ?? systemClock;
+  const trust = { trustDomain: TRUST_DOMAIN, clock, log };
+  const authority = await openAuthority({ directory: join(folder, "ca"), ...trust });
+  const tokenKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const jwksFile = join(folder, "jwks.json");
+  writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(tokenKey.publicKey)), kid: "k" }] }));
+  const authenticator = createJwtAuthenticator({ jwksFile, issuer: ISSUER, ...trust });
+  const registry = new Registry();
+  const lifetimes = { defaultLifetimeMs: HOUR_MS, maxLifetimeMs: 2 * HOUR_MS };
+  const issuing = { authority, authenticator, clock, log, limitLog: unlimitedLog, ...lifetimes };
+  const server = await startControlPlaneServer({
+    host: "127.0.0.1",
+    port: 0,
+    authority,
+    dnsNames: ["istiod.istio-system.svc", "localhost"],
+    trustDomains: [TRUST_DOMAIN],
+    routes: options.routes ?? ((router) => registerIssuingService(router, issuing)),
+    clock,
+    log,
+    metrics: createControlPlaneMetrics(registry),
+    limits: { handshakeTimeoutMs: 2000, closeGraceMs: 200, ...options.limits },
+  });
+  const trusting = { ca: authority.roots().join(""), servername: "localhost" };
+  const csr = (...keyArgs: readonly string[]): string => createCsr(folder, keyArgs);
+  const fixture: ControlPlaneFixture = {
+    server,
+    authority,
+    log,
+    metric: async (name) => {
+      const line = (await registry.metrics()).split("\n").find((text) => text.startsWith(`${name} `));
+      return Number(line?.slice(name.length) ?? 0);
+    },
+    csr,
+    token: async (expires = "1h") => await signToken(expires, tokenKey.privateKey),
+    ask: async (request) => await askForCertificate({ csr: csr(), ...request }, server.port, trusting.ca),
+    workload: async (lifetimeMs = HOUR_MS) => {
+      const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
+      const chain = await authority.signWorkload({ csrPem: csr(), identity, lifetimeMs });
+      return { cert: chain.slice(0, -1).join(""), key: readFileSync(join(folder, "key.pem"), "utf8") };
+    },
+    dialTls: (dial) =>
+      connectTls({ host: "127.0.0.1", port: server.port, ALPNProtocols: ["h2"], ...trusting, ...dial }).on(
+        "error",
+        () => undefined,
+      ),
+    dialHttp2: (dial) => {
+      const createConnection = (): TLSSocket => fixture.dialTls(dial);
+      return connectHttp2("https://localhost", { createConnection }).on("error", () => undefined);
+    },
+    stop: async () => {
+      await server.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  return fixture;
+}
+
+async function askForCertificate(request: Ask, port: number, ca: string): Promise<readonly string[]> {
+  const nodeOptions = { ca, servername: "localhost" };
+  const transport = createGrpcTransport({ baseUrl: `https://127.0.0.1:${port}`, nodeOptions });
+  const client = createClient(IstioCertificateService, transport);
+  const headers = request.bearer === undefined ? {} : { authorization: `Bearer ${request.bearer}` };
+  const message = { csr: request.csr ?? "", validityDuration: request.seconds ?? 0n };
+  return (await client.createCertificate(message, { headers, timeoutMs: 10_000 })).certChain;
+}
+
+function createCsr(folder: string, keyArgs: readonly string[]): string {
+  const key = ["-keyout", join(folder, "key.pem"), ...(keyArgs.length === 0 ? P256 : keyArgs)];
+  const options = ["req", "-new", "-nodes", "-subj", "/CN=x", ...key];
+  return execFileSync("openssl", options, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+}
+
+async function signToken(expires: string, key: Parameters<SignJWT["sign"]>[0]): Promise<string> {
+  return await new SignJWT({})
+    .setProtectedHeader({ alg: "ES256", kid: "k" })
+    .setIssuer(ISSUER)
+    .setAudience("istio-ca")
+    .setSubject("system:serviceaccount:ns1:default")
+    .setIssuedAt()
+    .setExpirationTime(expires)
+    .sign(key);
+}
+
+/** Unlike `once`, does not mind an error on the way. */
+export async function closing(end: EventEmitter & { readonly closed: boolean }): Promise<void> {
+  if (!end.closed) await new Promise<void>((resolve) => end.once("close", () => resolve()));
+}
+
+/** The head of a call for a certificate. */
+export const CALL_HEADERS = {
+  ":method": "POST",
+  ":path": CREATE_CERTIFICATE_PATH,
+  "content-type": "application/grpc",
+  te: "trailers",
+};
+
+/** Opens a call and leaves it open. */
+export function openCall(session: ClientHttp2Session): Promise<"refused" | "open"> {
+  const stream = session.request(CALL_HEADERS);
+  stream.on("error", () => undefined);
+  stream.write(Buffer.from([0, 0, 0, 1, 0]));
+  return new Promise((resolve) => {
+    stream.once("close", () => resolve("refused"));
+    session.ping(() => resolve("open"));
+  });
+}

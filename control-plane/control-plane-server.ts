@@ -1,0 +1,206 @@
+import { constants, X509Certificate } from "node:crypto";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
+import { type SecureContextOptions, TLSSocket } from "node:tls";
+import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
+import type { Authority, ServingPair } from "../ca-agent/authority/authority.ts";
+import { startServingCertificate } from "../ca-agent/authority/serving-certificate.ts";
+import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
+import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
+import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
+import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import { listen } from "../net/listen.ts";
+import { readPeerCertificates } from "../net/peer-certificates.ts";
+import { limitArrivingCalls } from "./arriving-calls.ts";
+import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
+import { type ControlPlaneLimits, DEFAULT_LIMITS } from "./control-plane-limits.ts";
+import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
+import { createGrpcHandler } from "./grpc-handler.ts";
+
+export interface ControlPlaneServerOptions {
+  /** @default every address */
+  readonly host?: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly authority: Pick<Authority, "signServing" | "roots" | "subscribe">;
+  /** The names that clients call the server by. */
+  readonly dnsNames: readonly string[];
+  /** The trust domains of callers; the first is the mesh's own. */
+  readonly trustDomains: readonly TrustDomain[];
+  /** Registers the services. Calls carry their peer in the context value `peerIdentityKey`. */
+  readonly routes: (router: ConnectRouter) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics?: ControlPlaneMetrics;
+  readonly limits?: Partial<ControlPlaneLimits>;
+  /** Of the serving certificate. @default 24 hours */
+  readonly servingLifetimeMs?: number;
+}
+
+/** Bearer tokens are the largest header; 16 KiB of them are read. */
+const MAX_HEADER_BYTES = 32 * 1024;
+const KEEP_ALIVE_MS = 30_000;
+
+export interface ControlPlaneServer {
+  readonly port: number;
+  /** Takes no more connections, ends calls, and resolves when all connections are closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves gRPC over HTTP/2 and TLS. A client certificate is asked for but not needed, because the first certificate is
+ * asked for without one; who the caller is decides each handler. Rejects with a NetError where it cannot listen.
+ */
+export async function startControlPlaneServer(options: ControlPlaneServerOptions): Promise<ControlPlaneServer> {
+  const { authority, clock, log } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const serving = startServingCertificate({
+    authority,
+    dnsNames: options.dnsNames,
+    clock,
+    log,
+    ...(options.servingLifetimeMs === undefined ? {} : { lifetimeMs: options.servingLifetimeMs }),
+  });
+  const connections = createControlPlaneConnections({ limits, clock, log, metrics: options.metrics });
+  const shutdown = new AbortController();
+  const server = createServer(serving.current(), limits, options);
+  handleConnections(server, { connections, limits, options });
+  handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
+  const refresh = (): void => server.setSecureContext(secureContext(serving.current(), authority.roots()));
+  const unsubscribe = [serving.subscribe(refresh), authority.subscribe(refresh)];
+  const stopRenewing = (): void => {
+    serving.stop();
+    for (const stop of unsubscribe) stop();
+  };
+  const onError = (error: Error): void =>
+    log.error({ component: "control-plane", code: errnoOf(error) }, error.message);
+  const port = await listen(server, { port: options.port, host: options.host, onError }).catch((caught: unknown) => {
+    stopRenewing();
+    throw caught;
+  });
+  log.info({ component: "control-plane", port, dnsNames: options.dnsNames }, "control plane is listening");
+  return {
+    port,
+    close: async () => {
+      stopRenewing();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      shutdown.abort(new Error("the control plane is shutting down"));
+      connections.closeAll();
+      await closed;
+    },
+  };
+}
+
+interface Serving {
+  readonly connections: ControlPlaneConnections;
+  readonly limits: ControlPlaneLimits;
+  readonly options: ControlPlaneServerOptions;
+}
+
+function createServer(
+  pair: ServingPair,
+  limits: ControlPlaneLimits,
+  options: ControlPlaneServerOptions,
+): Http2SecureServer {
+  return createSecureServer({
+    ...secureContext(pair, options.authority.roots()),
+    requestCert: true,
+    // The verdict is ours (`judgePeer`): Node's hides its reason, and believes resumed sessions.
+    rejectUnauthorized: false,
+    ALPNProtocols: ["h2"],
+    handshakeTimeout: limits.handshakeTimeoutMs,
+    maxSessionMemory: 10,
+    // A stranger's limit; it is raised for whoever shows a certificate.
+    settings: { maxConcurrentStreams: limits.maxStreamsOfUnverified, maxHeaderListSize: MAX_HEADER_BYTES },
+  });
+}
+
+function secureContext(pair: ServingPair, roots: readonly string[]): SecureContextOptions {
+  return {
+    cert: pair.certificateChainPem,
+    key: pair.privateKeyPem,
+    ca: [...roots],
+    minVersion: "TLSv1.2",
+    ecdhCurve: "X25519MLKEM768:X25519:P-256",
+    // No resumption (compare CVE-2022-21654); no renegotiation, which would change the peer after it was judged.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  };
+}
+
+function handleConnections(server: Http2SecureServer, { connections, limits, options }: Serving): void {
+  server.maxConnections = limits.maxConnections;
+  server.on("connection", (socket) => {
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    connections.opened(socket);
+  });
+  server.on("session", (session) => {
+    session.on("error", () => session.destroy());
+    try {
+      const peer = judgePeer(session, options);
+      connections.established(session, peer);
+      if (peer.kind === "verified") session.settings({ maxConcurrentStreams: limits.maxStreamsOfVerified });
+    } catch (caught) {
+      // A session may be gone already, and says so by throwing; a throw here would end the process (CVE-2026-21637).
+      options.log.debug({ component: "control-plane", reason: MeshError.from(caught).message }, "a session was lost");
+      session.destroy();
+    }
+  });
+  countRefusals(server, options.metrics);
+}
+
+/** Whoever knocks with something else than HTTP/2 within TLS is closed; it is no fault of ours. */
+function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics | undefined): void {
+  server.on("tlsClientError", (error, socket) => {
+    const code = errnoOf(error);
+    // Without a handshake's end: the client went away, or was displaced.
+    if (code !== "ECONNRESET") {
+      metrics?.connectionRefused(code === "ERR_TLS_HANDSHAKE_TIMEOUT" ? "handshake_timeout" : "handshake_failed");
+    }
+    socket.destroy();
+  });
+  server.on("sessionError", () => metrics?.connectionRefused("protocol_error"));
+  server.on("unknownProtocol", (socket) => {
+    metrics?.connectionRefused("no_http2");
+    socket.destroy();
+  });
+  server.on("drop", () => metrics?.connectionRefused("too_many"));
+}
+
+/** Who holds the other end, by this handshake's certificate. */
+function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
+  if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS" };
+  const verdict = verifyPeer({
+    certificates: readPeerCertificates(socket),
+    sessionReused: socket.isSessionReused(),
+    roots: options.authority.roots().map((pem) => new X509Certificate(pem)),
+    trustDomains: options.trustDomains,
+    nowMs: options.clock.now(),
+  });
+  if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message };
+  // A second opinion, never the only one: on a resumed session it is worth nothing.
+  if (!socket.authorized) {
+    return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}` };
+  }
+  return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs };
+}
+
+function handleRequests(server: Http2SecureServer, serving: Serving & { readonly shutdownSignal: AbortSignal }): void {
+  const { connections, limits, options, shutdownSignal } = serving;
+  const handler = createGrpcHandler({
+    routes: options.routes,
+    maxMessageBytes: limits.maxMessageBytes,
+    contextValues: (request) => createContextValues().set(peerIdentityKey, connections.peerOf(request.stream.session)),
+    log: options.log,
+    shutdownSignal,
+  });
+  const limitCalls = (peer: CallOf, maxCalls: number) =>
+    limitArrivingCalls(maxCalls, () => options.metrics?.callDisplaced(peer));
+  const arriving = {
+    verified: limitCalls("verified", limits.maxArrivingOfVerified),
+    anonymous: limitCalls("unverified", limits.maxArrivingOfUnverified),
+  };
+  server.on("request", (request, response) => {
+    arriving[connections.peerOf(request.stream.session).kind].begin(request.stream);
+    handler(request, response);
+  });
+}

@@ -1,0 +1,78 @@
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { type CurlResult, curlInPod, describeCurl } from "../pods/demo-pod.ts";
+import { type Polled, pollUntil } from "../poll-until.ts";
+import type { Check, CheckContext, CheckResult, Finding } from "./check.ts";
+
+const URL = "http://hello.ns1:8080/";
+/** What a changed policy may take until it is in force. */
+const IN_FORCE_MS = 1000;
+
+/** d: plaintext is judged by the policy, and a changed policy is in force within a second. */
+export const checkPolicy: Check = {
+  letter: "d",
+  title: "Plaintext from the legacy pod to hello.ns1",
+  suspects: ({ hello }) => [hello],
+  async run(context): Promise<CheckResult> {
+    const { policyFile } = context.cluster;
+    const strict = await readFile(policyFile, "utf8");
+    const before = await askInClear(context);
+    try {
+      await replaceFile(policyFile, makePermissive(strict));
+      const opened = await awaitVerdict(context, true);
+      await replaceFile(policyFile, strict);
+      const closed = await awaitVerdict(context, false);
+      return {
+        findings: [
+          judgeRefused(before),
+          judgeChange("PERMISSIVE lets it in", opened),
+          judgeChange("MeshPolicy as it was refuses it again", closed),
+        ],
+      };
+    } finally {
+      await replaceFile(policyFile, strict);
+    }
+  },
+};
+
+/** The document's MeshPolicy with its mode spelled out: legacy `mtls: {}` means STRICT. */
+export function makePermissive(strict: string): string {
+  const permissive = strict.replace("- mtls: {}", "- mtls: {mode: PERMISSIVE}");
+  if (permissive === strict) throw new Error("the MeshPolicy has no `- mtls: {}` that could be made PERMISSIVE");
+  return permissive;
+}
+
+/** In one step, so that no reader meets half a file. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
+}
+
+function askInClear({ cluster }: CheckContext): Promise<CurlResult> {
+  return curlInPod(cluster.end, URL);
+}
+
+function awaitVerdict(context: CheckContext, isAnswered: boolean): Promise<Polled<CurlResult>> {
+  return pollUntil(
+    () => askInClear(context),
+    (result) => result.isAnswered === isAnswered,
+    { everyMs: 20, timeoutMs: 5000, signal: context.signal },
+  );
+}
+
+function judgeRefused(result: CurlResult): Finding {
+  return {
+    claim: "MeshPolicy/default (STRICT) refuses it",
+    passed: !result.isAnswered && result.stdout === "",
+    expected: "a reset, and no byte of an answer",
+    seen: describeCurl(result),
+  };
+}
+
+function judgeChange(claim: string, { value, isReached, elapsedMs }: Polled<CurlResult>): Finding {
+  return {
+    claim,
+    passed: isReached && elapsedMs <= IN_FORCE_MS,
+    expected: `in force within ${IN_FORCE_MS} ms`,
+    seen: `${describeCurl(value)} after ${Math.round(elapsedMs)} ms`,
+  };
+}

@@ -1,0 +1,26 @@
+import type { DemoPod } from "./pods/demo-pod.ts";
+import type { HostRequester } from "./pods/host-requests.ts";
+
+/** The running mesh as the checks see it: pods by their part in the story, and the few things that they may change. */
+export interface DemoCluster {
+  readonly gateway: DemoPod;
+  /** `hello` in ns1, with a sidecar. */
+  readonly hello: DemoPod;
+  /** `world` in ns2, with a sidecar. */
+  readonly world: DemoPod;
+  /** `end` in legacy, without. */
+  readonly end: DemoPod;
+  /** A pod of the legacy namespace that the demo adds: whoever attacks sits there. */
+  readonly attacker: DemoPod;
+  /** Asks from outside of the mesh. */
+  readonly host: HostRequester;
+  /** Where the gateway is published on this machine. */
+  readonly gatewayUrl: string;
+  /** The file of the watched folder that holds the MeshPolicy. */
+  readonly policyFile: string;
+  /** The authority's own folder, with its root certificate and private key. */
+  readonly authorityFolder: string;
+  killControlPlane(): Promise<void>;
+  startControlPlane(): Promise<void>;
+  stop(): Promise<void>;
+}

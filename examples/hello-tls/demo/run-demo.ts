@@ -1,0 +1,96 @@
+import { checkAttackers } from "./checks/check-attackers.ts";
+import { checkControlPlane } from "./checks/check-control-plane.ts";
+import { checkGateway } from "./checks/check-gateway.ts";
+import { checkHops } from "./checks/check-hops.ts";
+import { checkPolicy } from "./checks/check-policy.ts";
+import { checkPorts } from "./checks/check-ports.ts";
+import { checkRequests } from "./checks/check-requests.ts";
+import { checkRotation } from "./checks/check-rotation.ts";
+import { checkWire } from "./checks/check-wire.ts";
+import { startRotationWatch } from "./checks/rotation-watch.ts";
+import { runChecks } from "./checks/run-checks.ts";
+import { GATEWAY_HOST, GATEWAY_TEXT, startTraffic } from "./checks/traffic.ts";
+import type { DemoCluster } from "./demo-cluster.ts";
+import { countFindings, type DemoTotals, formatTotals } from "./demo-report.ts";
+import { pollUntil } from "./poll-until.ts";
+import type { ProgressLine, TextOutput } from "./progress-line.ts";
+import type { TextStyle } from "./text-style.ts";
+
+/** In the order of the report. The rotation is awaited late, while the other checks pass the time. */
+const CHECKS = [
+  checkGateway,
+  checkHops,
+  checkWire,
+  checkPolicy,
+  checkAttackers,
+  checkPorts,
+  checkRotation,
+  checkControlPlane,
+  checkRequests,
+] as const;
+
+const FIRST_ANSWER_MS = 10_000;
+
+export interface DemoOptions {
+  readonly output: TextOutput;
+  readonly style: TextStyle;
+  readonly progress: ProgressLine;
+  /** Brings the mesh up in a folder of this run's own, and tells how far it is. */
+  readonly startCluster: (onProgress: (step: string) => void) => Promise<DemoCluster>;
+  readonly scratchFolder: string;
+  readonly signal: AbortSignal;
+}
+
+/** Brings the mesh up, checks all that the demo claims, takes the mesh down again, and writes the totals last. */
+export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
+  const { output, progress, style } = options;
+  const startedMs = performance.now();
+  const cluster = await options.startCluster((step) => progress.show(step));
+  try {
+    progress.show("waiting for the first answer");
+    await awaitFirstAnswer(cluster, options.signal);
+    progress.clear();
+    output.write(`${style("strong", "The mesh is up")} after ${formatSeconds(startedMs)}\n\n`);
+    const totals = await checkCluster(cluster, options);
+    progress.hint("taking the mesh down …");
+    await cluster.stop();
+    progress.clear();
+    output.write(style("dim", `${formatSeconds(startedMs)} altogether\n`));
+    output.write(formatTotals(totals));
+    return totals;
+  } finally {
+    await cluster.stop();
+  }
+}
+
+/**
+ * Ready pods are known to the proxies a moment after they are ready, here as in any cluster. If no answer comes, the
+ * checks say so, and show why.
+ */
+async function awaitFirstAnswer({ host, gatewayUrl }: DemoCluster, signal: AbortSignal): Promise<void> {
+  await pollUntil(
+    () => host.ask(gatewayUrl, GATEWAY_HOST),
+    (reply) => reply.kind === "answered" && reply.text === GATEWAY_TEXT,
+    { everyMs: 50, timeoutMs: FIRST_ANSWER_MS, signal },
+  );
+}
+
+async function checkCluster(cluster: DemoCluster, options: DemoOptions): Promise<DemoTotals> {
+  const { output, progress, style, scratchFolder } = options;
+  const done = new AbortController();
+  const signal = AbortSignal.any([options.signal, done.signal]);
+  const { gateway, hello, world } = cluster;
+  const traffic = startTraffic(cluster, signal);
+  const rotation = startRotationWatch([gateway, hello, world], signal);
+  try {
+    const context = { cluster, traffic, rotation, scratchFolder, signal };
+    return countFindings(await runChecks(CHECKS, context, { progress, style, write: (text) => output.write(text) }));
+  } finally {
+    done.abort();
+    await Promise.allSettled([traffic.stop(), rotation.stop()]);
+  }
+}
+
+function formatSeconds(startedMs: number): string {
+  return `${((performance.now() - startedMs) / 1000).toFixed(1)} s`;
+}

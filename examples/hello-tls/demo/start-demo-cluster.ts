@@ -1,0 +1,112 @@
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createLogger } from "../../../cli/create-logger.ts";
+import type { LocalPod } from "../../../local/pods/local-pod.ts";
+import { type LocalCluster, startLocalCluster } from "../../../local/start-local-cluster.ts";
+import { ATTACKER_MANIFEST } from "./checks/attacker-manifest.ts";
+import { LEAF_LIFETIME_S } from "./checks/check-rotation.ts";
+import type { DemoCluster } from "./demo-cluster.ts";
+import type { DemoPod } from "./pods/demo-pod.ts";
+import { startHostRequester } from "./pods/host-requests.ts";
+import { pollUntil } from "./poll-until.ts";
+
+export interface StartDemoOptions {
+  /** A folder of this run's own. */
+  readonly scratchFolder: string;
+  readonly onProgress: (step: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const MANIFESTS = fileURLToPath(new URL("..", import.meta.url));
+const GATEWAY_PORT = 8080;
+const CONTROL_PLANE = "control-plane";
+const CONTROL_PLANE_READY_MS = 20_000;
+
+/** Brings the manifests up in a copy, so that the demo may change them, and with the attacker's pod added. */
+export async function startDemoCluster(options: StartDemoOptions): Promise<DemoCluster> {
+  const manifests = await copyManifests(options.scratchFolder);
+  const host = startHostRequester();
+  try {
+    const cluster = await startLocalCluster({
+      manifests: [manifests],
+      publish: [{ hostPort: GATEWAY_PORT, service: "istio-ingressgateway.istio-system", port: 80 }],
+      workloadCertificateTtl: `${LEAF_LIFETIME_S}s`,
+      log: createLogger("error"),
+      onProgress: options.onProgress,
+      signal: options.signal,
+    });
+    return {
+      ...findPods(cluster),
+      host,
+      gatewayUrl: `http://127.0.0.1:${GATEWAY_PORT}/`,
+      policyFile: join(manifests, "10-mesh-mtls.yaml"),
+      // Where the authority keeps a root of its own making.
+      authorityFolder: join(cluster.authorityFolder, "self-signed"),
+      ...controlPlaneSwitch(cluster, options.signal),
+      stop: async () => {
+        await cluster.stop();
+        await host.stop();
+      },
+    };
+  } catch (caught) {
+    await host.stop();
+    throw caught;
+  }
+}
+
+async function copyManifests(scratchFolder: string): Promise<string> {
+  const folder = join(scratchFolder, "manifests");
+  await mkdir(folder, { mode: 0o755 });
+  const names = (await readdir(MANIFESTS)).filter((name) => name.endsWith(".yaml"));
+  await Promise.all(names.map((name) => copyFile(join(MANIFESTS, name), join(folder, name))));
+  await writeFile(join(folder, "90-attacker.yaml"), ATTACKER_MANIFEST);
+  return folder;
+}
+
+function findPods(cluster: LocalCluster): Pick<DemoCluster, "gateway" | "hello" | "world" | "end" | "attacker"> {
+  return {
+    gateway: demoPod("gateway", findPod(cluster, "istio-system", "istio-ingressgateway")),
+    hello: demoPod("hello", findPod(cluster, "ns1", "hello")),
+    world: demoPod("world", findPod(cluster, "ns2", "world")),
+    end: demoPod("end", findPod(cluster, "legacy", "end")),
+    attacker: demoPod("attacker", findPod(cluster, "legacy", "attacker")),
+  };
+}
+
+function findPod(cluster: LocalCluster, namespace: string, app: string): LocalPod {
+  const found = cluster.pods.find((pod) => pod.namespace === namespace && pod.labels["app"] === app);
+  if (found === undefined) throw new Error(`the mesh has no pod with the label app=${app} in ${namespace}`);
+  return found;
+}
+
+function demoPod(label: string, pod: LocalPod): DemoPod {
+  return {
+    label,
+    name: pod.name,
+    namespace: pod.namespace,
+    ip: pod.ip,
+    hostInterface: pod.network.hostInterface,
+    exec: (command, execOptions) => pod.exec(command, execOptions),
+    proxyLog: () => readFile(pod.logFile("istio-proxy"), "utf8").catch(() => ""),
+  };
+}
+
+function controlPlaneSwitch(
+  cluster: LocalCluster,
+  signal: AbortSignal,
+): Pick<DemoCluster, "killControlPlane" | "startControlPlane"> {
+  const pod = findPod(cluster, "istio-system", "istiod");
+  return {
+    killControlPlane: () => pod.stopContainer(CONTROL_PLANE, "SIGKILL"),
+    startControlPlane: async () => {
+      pod.startContainer(CONTROL_PLANE);
+      const { isReached } = await pollUntil(
+        () => pod.isReady(),
+        (isReady) => isReady,
+        { everyMs: 50, timeoutMs: CONTROL_PLANE_READY_MS, signal },
+      );
+      if (!isReached) throw new Error(`the control plane is not ready; its log is ${pod.logFile(CONTROL_PLANE)}`);
+    },
+  };
+}

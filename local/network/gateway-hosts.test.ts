@@ -1,0 +1,15 @@
+import { expect, it } from "vitest";
+import { parseManifests } from "../read-manifests.ts";
+import { gatewayHosts } from "./gateway-hosts.ts";
+
+it("what can be asked for at a gateway are the exact hosts of VirtualServices that are bound to one", () => {
+  const service = (name: string, spec: string): string =>
+    `kind: VirtualService\nmetadata: { name: ${name} }\nspec: ${spec}\n`;
+  const text = [
+    service("a", "{ hosts: [a.example, '*.example'], gateways: [edge] }"),
+    service("b", "{ hosts: [inside.ns1.svc.cluster.local], gateways: [mesh] }"),
+    service("c", "{ hosts: [inside] }"),
+    service("d", "{ hosts: [a.example, d.example], gateways: [mesh, edge] }"),
+  ].join("---\n");
+  expect(gatewayHosts(parseManifests(text, "a.yaml"))).toEqual(["a.example", "d.example"]);
+});

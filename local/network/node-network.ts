@@ -1,0 +1,109 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import { LocalError } from "../local-error.ts";
+import { runProgram } from "../run-program.ts";
+import { GATEWAY_IP, SERVICE_NETWORK } from "./addresses.ts";
+import { enterNetworkNamespace, NETNS_FOLDER } from "./network-namespace.ts";
+
+/** A pod's place in the network. */
+export interface PodNetwork {
+  /** The namespace's name, as `ip netns` knows it. */
+  readonly namespace: string;
+  readonly ip: string;
+  /** The end of the pod's link in the node's namespace. */
+  readonly hostInterface: string;
+}
+
+/**
+ * Makes the namespace that holds the routing and moves this process into it. Pods are routed, not bridged: each has a
+ * link of its own whose outer end carries the gateway's address, so that all that a pod sends is routed here, and
+ * Service addresses can be translated here for it and for its answers alike.
+ * @returns moves this process back
+ */
+export function createNodeNetwork(namespace: string): () => void {
+  try {
+    runProgram("ip", ["netns", "add", namespace]);
+    const leave = enterNetworkNamespace(namespace);
+    // A Service's address needs a route before its translation; what this process sends comes from the gateway's address.
+    batch([
+      "link set lo up",
+      `addr add ${GATEWAY_IP}/32 dev lo`,
+      `route add ${SERVICE_NETWORK} dev lo src ${GATEWAY_IP}`,
+    ]);
+    // These files show the namespace of the thread that opens them, so they are written on this one.
+    writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
+    // A pod that calls itself through a Service is sent back over its own link; it need not be told of a shorter way.
+    writeFileSync("/proc/sys/net/ipv4/conf/all/send_redirects", "0");
+    writeFileSync("/proc/sys/net/ipv4/conf/default/send_redirects", "0");
+    return leave;
+  } catch (caught) {
+    const { message } = MeshError.from(caught);
+    const mend = "this needs the rights of root on the machine; in a container, start it with --privileged";
+    throw new LocalError("unfit_machine", `network namespaces cannot be made here (${message}); ${mend}`, {
+      cause: caught,
+    });
+  }
+}
+
+/** Makes a pod's namespace and its link; the address is the pod's alone, everything else lies behind the gateway. */
+export function createPodNetwork(namespace: string, hostInterface: string, ip: string): PodNetwork {
+  runProgram("ip", ["netns", "add", namespace]);
+  runProgram("ip", ["link", "add", hostInterface, "type", "veth", "peer", "name", "eth0", "netns", namespace]);
+  batch([
+    `addr add ${GATEWAY_IP}/32 dev ${hostInterface}`,
+    `link set ${hostInterface} up`,
+    `route add ${ip}/32 dev ${hostInterface}`,
+  ]);
+  batch(
+    [
+      "link set lo up",
+      `addr add ${ip}/32 dev eth0`,
+      "link set eth0 up",
+      `route add ${GATEWAY_IP} dev eth0 scope link`,
+      `route add default via ${GATEWAY_IP}`,
+    ],
+    namespace,
+  );
+  // As container runtimes do, so that a gateway may listen on port 80 without being root.
+  runProgram("ip", ["netns", "exec", namespace, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start"]);
+  return { namespace, ip, hostInterface };
+}
+
+function batch(lines: readonly string[], namespace?: string): void {
+  const inside = namespace === undefined ? [] : ["-n", namespace];
+  runProgram("ip", [...inside, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+}
+
+const REMOVAL_ATTEMPTS = 3;
+
+/**
+ * Takes a namespace away, with its links and rules, and whatever still runs in it; one that is gone already is no error.
+ * Tried again where it fails: a second Ctrl-C reaches the programs that are called here, too.
+ */
+export function removeNamespace(name: string): void {
+  for (let attempt = 1; existsSync(`${NETNS_FOLDER}/${name}`); attempt++) {
+    try {
+      for (const pid of processesIn(name)) killIfThere(pid);
+      runProgram("ip", ["netns", "delete", name]);
+    } catch (caught) {
+      if (attempt === REMOVAL_ATTEMPTS) throw caught;
+    }
+  }
+}
+
+/** All but this process, which may be on its way out. */
+function processesIn(namespace: string): readonly number[] {
+  const pids = runProgram("ip", ["netns", "pids", namespace])
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number);
+  return pids.filter((pid) => pid !== process.pid);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
+  }
+}

@@ -1,0 +1,72 @@
+import { LocalError } from "../local-error.ts";
+import { GATEWAY_IP } from "../network/addresses.ts";
+import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
+
+/** Where the programs of this machine are. */
+export const PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** A container's environment: values, and fields of the pod (fieldRef), as kubelet resolves them. */
+export function containerEnvironment(
+  container: ContainerManifest,
+  pod: PodManifest,
+  podIp: string,
+): Readonly<Record<string, string>> {
+  const environment: Record<string, string> = {
+    PATH: PROGRAM_PATH,
+    HOME: "/tmp",
+    LANG: "C.UTF-8",
+    HOSTNAME: pod.metadata.name,
+  };
+  for (const { name, value, valueFrom } of container.env ?? []) {
+    const fieldPath = valueFrom?.fieldRef?.fieldPath;
+    if (fieldPath !== undefined) environment[name] = resolveField(fieldPath, pod, podIp);
+    else if (valueFrom !== undefined && valueFrom !== null) throw unsupportedSource(name, pod);
+    else environment[name] = expandVariables(value ?? "", environment);
+  }
+  return environment;
+}
+
+/** `$(NAME)` of a known variable is replaced, `$$(NAME)` is the text itself, an unknown one stays (Kubernetes' rule). */
+export function expandVariables(text: string, environment: Readonly<Record<string, string>>): string {
+  return text.replaceAll(/\$(?:(\$)\(|\(([A-Za-z_][A-Za-z0-9_.-]*)\))/g, (whole, escaped, name) => {
+    if (escaped !== undefined) return "$(";
+    return Object.hasOwn(environment, name) ? (environment[name] ?? whole) : whole;
+  });
+}
+
+function resolveField(path: string, pod: PodManifest, podIp: string): string {
+  const { metadata, spec } = pod;
+  const keyed = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path);
+  if (keyed !== null) return (keyed[1] === "labels" ? metadata.labels : metadata.annotations)?.[keyed[2] ?? ""] ?? "";
+  switch (path) {
+    case "metadata.name":
+      return metadata.name;
+    case "metadata.namespace":
+      return metadata.namespace;
+    case "metadata.uid":
+      return metadata.name;
+    case "spec.serviceAccountName":
+      return spec.serviceAccountName ?? "default";
+    case "spec.nodeName":
+      return "local";
+    case "status.podIP":
+    case "status.podIPs":
+      return podIp;
+    case "status.hostIP":
+    case "status.hostIPs":
+      return GATEWAY_IP;
+    default:
+      throw new LocalError("bad_manifest", `${podName(pod)}: the field ${path} is not known to fieldRef`);
+  }
+}
+
+function unsupportedSource(name: string, pod: PodManifest): LocalError {
+  return new LocalError(
+    "bad_manifest",
+    `${podName(pod)}: the variable ${name} may only come from a value or a fieldRef`,
+  );
+}
+
+function podName({ metadata }: PodManifest): string {
+  return `Pod/${metadata.name}.${metadata.namespace}`;
+}

@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { Agent, request } from "undici";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { ContainerManifest } from "./pod-manifest.ts";
+
+/** Whether a container can do its work, or what it still lacks. */
+export type Readiness = { readonly kind: "ready" } | { readonly kind: "waiting"; readonly reason: string };
+
+const TIMEOUT_MS = 1000;
+const READY: Readiness = { kind: "ready" };
+
+/**
+ * Asks once, from the node, as kubelet does. A container without a probe that can be run from here is ready when it
+ * listens on its ports: Kubernetes calls it ready at once, and its first requests come before it listens.
+ */
+export async function probeContainer(
+  container: ContainerManifest,
+  pod: { readonly ip: string; readonly pid: number },
+): Promise<Readiness> {
+  const { httpGet, tcpSocket } = container.readinessProbe ?? {};
+  if (httpGet) {
+    const scheme = (httpGet.scheme ?? "HTTP").toLowerCase();
+    const headers = (httpGet.httpHeaders ?? []).flatMap(({ name, value }) => [name, value]);
+    const port = resolvePort(container, httpGet.port);
+    return await probeHttp(`${scheme}://${httpGet.host ?? pod.ip}:${port}${httpGet.path ?? "/"}`, headers);
+  }
+  if (tcpSocket) return await probeTcp(tcpSocket.host ?? pod.ip, resolvePort(container, tcpSocket.port));
+  const silent = (container.ports ?? []).find(
+    ({ protocol, containerPort }) => (protocol ?? "TCP") === "TCP" && !isListening(pod.pid, containerPort),
+  );
+  return silent === undefined ? READY : waiting(`nothing listens on its port ${silent.containerPort}`);
+}
+
+function resolvePort(container: ContainerManifest, port: number | string): number {
+  if (typeof port === "number") return port;
+  return container.ports?.find(({ name }) => name === port)?.containerPort ?? Number(port);
+}
+
+async function probeHttp(url: string, headers: string[]): Promise<Readiness> {
+  // Kubelet does not verify certificates either.
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false, timeout: TIMEOUT_MS } });
+  try {
+    const options = { dispatcher, headers, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
+    const { statusCode, body } = await request(url, options);
+    await body.dump();
+    return statusCode >= 200 && statusCode < 400 ? READY : waiting(`GET ${url} answered ${statusCode}`);
+  } catch (caught) {
+    return waiting(`GET ${url} failed: ${MeshError.from(caught).message}`);
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+function probeTcp(host: string, port: number): Promise<Readiness> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: TIMEOUT_MS });
+    const finish = (readiness: Readiness): void => {
+      socket.destroy();
+      resolve(readiness);
+    };
+    socket.once("error", (error) => finish(waiting(`${host}:${port} cannot be reached: ${error.message}`)));
+    socket.once("timeout", () => finish(waiting(`${host}:${port} does not answer`)));
+    socket.once("connect", () => finish(READY));
+  });
+}
+
+function waiting(reason: string): Readiness {
+  return { kind: "waiting", reason };
+}
+
+/** The state LISTEN in the kernel's tables of sockets. */
+const LISTEN = "0A";
+
+/** Whether something listens on the port in the network namespace of a process. */
+function isListening(pid: number, port: number): boolean {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
+  return ["tcp", "tcp6"].some((table) =>
+    readTable(`/proc/${pid}/net/${table}`).some((line) => {
+      const [, local, , state] = line.trim().split(/\s+/);
+      return state === LISTEN && local?.endsWith(`:${hexPort}`) === true;
+    }),
+  );
+}
+
+function readTable(file: string): readonly string[] {
+  try {
+    return readFileSync(file, "utf8").split("\n").slice(1);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,211 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { LocalError } from "../local-error.ts";
+import type { PodNetwork } from "../network/node-network.ts";
+import { pollUntilReady, untilAborted } from "../wait.ts";
+import { type ContainerProcess, containerFailure, startContainerProcess } from "./container-process.ts";
+import { probeContainer, type Readiness } from "./container-readiness.ts";
+import { createContainerSpec, type PodSurroundings } from "./container-spec.ts";
+import { type ExecOptions, type ExecResult, execInPod } from "./exec-in-pod.ts";
+import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
+
+export interface LocalPodOptions {
+  readonly surroundings: PodSurroundings;
+  readonly network: PodNetwork;
+  /** The pod's own, for logs. */
+  readonly folder: string;
+  /** Told when a container that is meant to run was started or has ended. */
+  readonly onEvent: (event: ContainerEvent) => void;
+}
+
+export type ContainerEvent =
+  | { readonly kind: "started"; readonly container: string }
+  | {
+      readonly kind: "ended";
+      readonly container: string;
+      /** The exit status or the signal's name. */
+      readonly end: number | string;
+      /** It was told to. */
+      readonly isExpected: boolean;
+    };
+
+/** A container that runs, or has run. */
+export interface LocalContainer {
+  readonly name: string;
+  /** `undefined` while it does not run. */
+  readonly pid: number | undefined;
+  readonly logFile: string;
+}
+
+/** A pod of this machine: a network namespace with an address, and its containers as processes. */
+export class LocalPod {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly network: PodNetwork;
+  readonly manifest: PodManifest;
+  readonly #options: LocalPodOptions;
+  readonly #running = new Map<string, ContainerProcess>();
+  readonly #toldToEnd = new Set<ContainerProcess>();
+  #isStopped = false;
+  #lacking = "its containers were not started";
+
+  constructor(options: LocalPodOptions) {
+    const { manifest } = options.surroundings;
+    this.name = manifest.metadata.name;
+    this.namespace = manifest.metadata.namespace;
+    this.labels = manifest.metadata.labels ?? {};
+    this.network = options.network;
+    this.manifest = manifest;
+    this.#options = options;
+  }
+
+  get ip(): string {
+    return this.network.ip;
+  }
+
+  /** Injected, by the webhook or before. */
+  get hasSidecar(): boolean {
+    return this.manifest.metadata.annotations?.["sidecar.istio.io/status"] !== undefined;
+  }
+
+  /** The containers that are meant to run, init containers left out. */
+  get containers(): readonly LocalContainer[] {
+    return this.#lasting().map(({ name }) => this.#describeContainer(name));
+  }
+
+  /** Why the pod was not ready when it was last asked. */
+  get lacking(): string {
+    return this.#lacking;
+  }
+
+  /** All that were started, init containers too unless they are done. */
+  get startedContainers(): readonly LocalContainer[] {
+    return [...this.#running.keys()].map((name) => this.#describeContainer(name));
+  }
+
+  /** Runs the init containers to their end, one after the other, then starts the others. */
+  async start(signal: AbortSignal): Promise<void> {
+    const { initContainers, containers } = this.manifest.spec;
+    for (const container of initContainers ?? []) {
+      const process = this.startContainer(container.name);
+      if (container.restartPolicy === "Always") {
+        await pollUntilReady(() => this.#probe(container), signal);
+        continue;
+      }
+      this.#lacking = `init container ${container.name} has not ended`;
+      const end = await untilAborted(process.ended, signal);
+      if (end !== 0) throw containerFailure(this.#describe(container.name), end, process.logFile);
+      this.#running.delete(container.name);
+    }
+    for (const { name } of containers) this.startContainer(name);
+  }
+
+  startContainer(name: string): ContainerProcess {
+    const container = this.#container(name);
+    if (this.#isStopped) throw new LocalError("stopped", `${this.#describe(name)} was to start in a stopped cluster`);
+    if (this.#running.get(name)?.isRunning()) throw new LocalError("container_state", `${this.#describe(name)} runs`);
+    const { surroundings, folder, onEvent } = this.#options;
+    const stage = join(folder, "stage", name);
+    mkdirSync(stage, { recursive: true });
+    const process = startContainerProcess({
+      ...createContainerSpec(container, surroundings, stage),
+      logFile: this.logFile(name),
+    });
+    this.#running.set(name, process);
+    if (this.#lasting().includes(container)) {
+      onEvent({ kind: "started", container: name });
+      void process.ended.then((end) => {
+        const isExpected = this.#isStopped || this.#toldToEnd.delete(process);
+        onEvent({ kind: "ended", container: name, end, isExpected });
+      });
+    }
+    return process;
+  }
+
+  /** Sends the signal and waits for the end. */
+  async stopContainer(name: string, signal: NodeJS.Signals): Promise<void> {
+    const process = this.#running.get(name);
+    if (process?.isRunning() !== true) throw new LocalError("container_state", `${this.#describe(name)} does not run`);
+    this.#toldToEnd.add(process);
+    process.kill(signal);
+    await process.ended;
+  }
+
+  logFile(container: string): string {
+    return join(this.#options.folder, `${container}.log`);
+  }
+
+  pidOf(container: string): number | undefined {
+    const process = this.#running.get(container);
+    return process?.isRunning() === true ? process.pid : undefined;
+  }
+
+  exec(command: readonly string[], options?: ExecOptions): Promise<ExecResult> {
+    const { hostsFile, resolverFile, namespace } = this.#options.surroundings;
+    return execInPod({ namespace, hostsFile, resolverFile }, command, options);
+  }
+
+  /** Whether every container is ready; a LocalError if one has ended. */
+  async isReady(): Promise<boolean> {
+    return (await this.readiness()).kind === "ready";
+  }
+
+  /** The same, with what is still lacking. */
+  async readiness(): Promise<Readiness> {
+    for (const container of this.#lasting()) {
+      const readiness = await this.#probe(container);
+      if (readiness.kind !== "ready") return readiness;
+    }
+    return { kind: "ready" };
+  }
+
+  /** Ends all containers, and starts none from now on: asks, waits, and then does not ask. */
+  async stop(graceMs: number, force: AbortSignal): Promise<void> {
+    this.#isStopped = true;
+    this.#options.surroundings.volumes.stop();
+    const processes = [...this.#running.values()].filter((process) => process.isRunning());
+    for (const process of processes) process.kill("SIGTERM");
+    const kill = (): void => {
+      for (const process of processes) process.kill("SIGKILL");
+    };
+    if (force.aborted) kill();
+    force.addEventListener("abort", kill, { once: true });
+    const timer = setTimeout(kill, graceMs);
+    await Promise.all(processes.map((process) => process.ended));
+    clearTimeout(timer);
+    force.removeEventListener("abort", kill);
+  }
+
+  async #probe(container: ContainerManifest): Promise<Readiness> {
+    const { name } = container;
+    const process = this.#running.get(name);
+    if (process === undefined) return { kind: "waiting", reason: `container ${name}: not started` };
+    if (!process.isRunning()) throw containerFailure(this.#describe(name), await process.ended, process.logFile);
+    const readiness = await probeContainer(container, { ip: this.ip, pid: process.pid });
+    if (readiness.kind === "ready") return readiness;
+    this.#lacking = `container ${name}: ${readiness.reason}`;
+    return { kind: "waiting", reason: this.#lacking };
+  }
+
+  /** The containers that do not end by themselves. */
+  #lasting(): readonly ContainerManifest[] {
+    const { initContainers, containers } = this.manifest.spec;
+    return [...(initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always"), ...containers];
+  }
+
+  #container(name: string): ContainerManifest {
+    const { initContainers, containers } = this.manifest.spec;
+    const found = [...(initContainers ?? []), ...containers].find((container) => container.name === name);
+    if (found === undefined) throw new LocalError("container_state", `${this.#describe(name)} does not exist`);
+    return found;
+  }
+
+  #describeContainer(name: string): LocalContainer {
+    return { name, pid: this.pidOf(name), logFile: this.logFile(name) };
+  }
+
+  #describe(container: string): string {
+    return `container ${container} of Pod/${this.name}.${this.namespace}`;
+  }
+}

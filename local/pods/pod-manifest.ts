@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { LocalError } from "../local-error.ts";
+
+/** A field whose effect a container would miss: refused, not dropped. */
+const notGiven = z.null({ error: "cannot be given on one machine" }).optional();
+
+/** What is read of a pod to run it. Everything else is carried along as it is, for the webhook and the control plane. */
+const environmentSchema = z.looseObject({
+  name: z.string().min(1),
+  value: z.string().nullish(),
+  valueFrom: z.looseObject({ fieldRef: z.looseObject({ fieldPath: z.string() }).nullish() }).nullish(),
+});
+
+const securityContextSchema = z.looseObject({
+  runAsUser: z.number().int().nonnegative().nullish(),
+  runAsGroup: z.number().int().nonnegative().nullish(),
+  capabilities: z.looseObject({ add: z.array(z.string()).nullish() }).nullish(),
+});
+
+const portSchema = z.union([z.number().int(), z.string()]);
+
+const probeSchema = z.looseObject({
+  httpGet: z
+    .looseObject({
+      path: z.string().nullish(),
+      port: portSchema,
+      host: z.string().nullish(),
+      scheme: z.enum(["HTTP", "HTTPS"]).nullish(),
+      httpHeaders: z.array(z.looseObject({ name: z.string(), value: z.string() })).nullish(),
+    })
+    .nullish(),
+  tcpSocket: z.looseObject({ port: portSchema, host: z.string().nullish() }).nullish(),
+});
+
+const containerSchema = z.looseObject({
+  name: z.string().min(1),
+  image: z.string().min(1),
+  command: z.array(z.string()).nullish(),
+  args: z.array(z.string()).nullish(),
+  env: z.array(environmentSchema).nullish(),
+  ports: z
+    .array(
+      z.looseObject({
+        name: z.string().nullish(),
+        containerPort: z.number().int(),
+        protocol: z.string().nullish(),
+      }),
+    )
+    .nullish(),
+  volumeMounts: z
+    .array(
+      z.looseObject({
+        name: z.string(),
+        mountPath: z.string().startsWith("/"),
+        readOnly: z.boolean().nullish(),
+        subPath: notGiven,
+        subPathExpr: notGiven,
+      }),
+    )
+    .nullish(),
+  readinessProbe: probeSchema.nullish(),
+  restartPolicy: z.string().nullish(),
+  securityContext: securityContextSchema.nullish(),
+});
+
+/** Whole ones alone: a container that expected a file under another name would not find it. */
+const configMapSchema = z.looseObject({
+  name: z.string(),
+  optional: z.boolean().nullish(),
+  items: notGiven,
+});
+
+const volumeSchema = z.looseObject({
+  name: z.string().min(1),
+  emptyDir: z.looseObject({}).nullish(),
+  hostPath: z.looseObject({ path: z.string().startsWith("/") }).nullish(),
+  configMap: configMapSchema.nullish(),
+  secret: z.looseObject({ secretName: z.string(), optional: z.boolean().nullish(), items: notGiven }).nullish(),
+  projected: z
+    .looseObject({
+      sources: z.array(
+        z.looseObject({
+          serviceAccountToken: z
+            .looseObject({
+              audience: z.string().default(""),
+              expirationSeconds: z.number().default(3600),
+              path: z.string(),
+            })
+            .nullish(),
+          configMap: configMapSchema.nullish(),
+        }),
+      ),
+    })
+    .nullish(),
+});
+
+const podSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string().min(1),
+    namespace: z.string().min(1),
+    labels: z.record(z.string(), z.string()).nullish(),
+    annotations: z.record(z.string(), z.string()).nullish(),
+  }),
+  spec: z.looseObject({
+    serviceAccountName: z.string().nullish(),
+    hostNetwork: z.boolean().nullish(),
+    containers: z.array(containerSchema).min(1),
+    initContainers: z.array(containerSchema).nullish(),
+    volumes: z.array(volumeSchema).nullish(),
+    securityContext: securityContextSchema.nullish(),
+  }),
+});
+
+export type PodManifest = z.output<typeof podSchema>;
+export type ContainerManifest = z.output<typeof containerSchema>;
+export type VolumeManifest = z.output<typeof volumeSchema>;
+
+/** Checks what is needed to run a pod; a LocalError names the first field that is wrong. */
+export function validatePodManifest(value: unknown, what: string): PodManifest {
+  const result = podSchema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new LocalError("bad_manifest", `${what}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is not a pod"}`);
+}

@@ -1,0 +1,205 @@
+import { existsSync, rmSync } from "node:fs";
+import { decodeJwt } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LocalCluster } from "../start-local-cluster.ts";
+import { type Leftovers, leftSince, listLeftovers } from "../system/leftovers-fixture.ts";
+import { createTestFolder, findPod, type TestFolder } from "../test-cluster-fixture.ts";
+import type { LocalPod } from "./local-pod.ts";
+
+const WRITTEN = "/tmp/entente-test-written-by-a-container";
+const MANIFESTS = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: twin, namespace: there }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: twin } }
+  template:
+    metadata: { labels: { app: twin } }
+    spec: { containers: [{ name: app, image: "test/program:1", ports: [{ name: web, containerPort: 8080 }] }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: twin, namespace: there }
+spec: { selector: { app: twin }, ports: [{ port: 80, targetPort: web }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: headless, namespace: there }
+spec: { clusterIP: None, selector: { app: twin }, ports: [{ port: 8080 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: nobody, namespace: there }
+spec: { selector: { app: nobody }, ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: words, namespace: here }
+data: { greeting: hello }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: single, namespace: here, labels: { app: single } }
+spec:
+  serviceAccountName: web
+  securityContext: { runAsUser: 4321 }
+  initContainers:
+  - { name: first, image: test/program, args: [append, /tmp/shared/order, "1"], volumeMounts: [{ name: shared, mountPath: /tmp/shared }] }
+  - { name: second, image: test/program, args: [append, /tmp/shared/order, "2"], volumeMounts: [{ name: shared, mountPath: /tmp/shared }] }
+  - { name: third, image: test/program, args: [append, ${WRITTEN}, "x"] }
+  containers:
+  - name: app
+    image: test/program
+    args: [serve, $(MY_NAME)]
+    env:
+    - { name: MY_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+    - { name: MY_APP, valueFrom: { fieldRef: { fieldPath: "metadata.labels['app']" } } }
+    readinessProbe: { tcpSocket: { port: 8080 } }
+    volumeMounts:
+    - { name: shared, mountPath: /tmp/shared, readOnly: true }
+    - { name: words, mountPath: /var/run/words }
+    - { name: token, mountPath: /var/run/secrets/tokens, readOnly: true }
+  - name: shell
+    image: test/program
+    command: [sh, -c, 'mkdir -p /root/x /etc/x /opt/x 2>&1; id -u; exec sleep 1000']
+    securityContext: { runAsUser: 0, capabilities: { add: [NET_ADMIN] } }
+  volumes:
+  - { name: shared, emptyDir: {} }
+  - { name: words, configMap: { name: words } }
+  - { name: token, projected: { sources: [{ serviceAccountToken: { path: istio-token, audience: istio-ca, expirationSeconds: 600 } }] } }
+`;
+
+interface Answer {
+  readonly pod: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly words: readonly string[];
+  readonly remote: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly capabilities: string;
+}
+
+let before: Leftovers;
+let test: TestFolder;
+let cluster: LocalCluster;
+let single: LocalPod;
+let twins: readonly LocalPod[];
+
+beforeAll(async () => {
+  before = listLeftovers();
+  test = createTestFolder();
+  test.write(MANIFESTS);
+  cluster = await test.start();
+  single = findPod(cluster, "single");
+  twins = cluster.pods.filter(({ labels }) => labels["app"] === "twin");
+});
+
+afterAll(async () => {
+  await cluster.stop();
+  test.remove();
+  expect(leftSince(before)).toEqual([]);
+  expect(existsSync(WRITTEN)).toBe(false);
+  rmSync(WRITTEN, { force: true });
+});
+
+async function ask(pod: LocalPod, url: string): Promise<Answer> {
+  const { status, stdout, stderr } = await pod.exec(["curl", "-sS", "-m", "3", url]);
+  if (status !== 0) throw new Error(`curl ended with ${status}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+/** Reads a file as the container sees it. */
+async function readIn(pod: LocalPod, container: string, path: string): Promise<string> {
+  const { stdout } = await pod.exec(["cat", `/proc/${pod.pidOf(container)}/root${path}`]);
+  return stdout;
+}
+
+describe("the network of local pods", () => {
+  it.each([
+    "http://twin.there/",
+    "http://twin.there.svc/",
+    "http://twin.there.svc.cluster.local/",
+    "http://headless.there:8080/",
+  ])("%s leads to the pods, who see their caller's own address", async (url) => {
+    const answer = await ask(single, url);
+    expect(twins.map(({ name }) => name)).toContain(answer.pod);
+    expect(answer.remote).toBe(`::ffff:${single.ip}`);
+  });
+
+  it("each of a Service's pods gets requests", async () => {
+    const seen = new Set<string>();
+    await expect
+      .poll(async () => seen.add((await ask(single, "http://twin.there/")).pod).size, { interval: 1 })
+      .toBe(twins.length);
+  });
+
+  it("short names are those of the pod's own namespace", async () => {
+    const [twin] = twins;
+    if (twin === undefined) throw new Error("there are twins");
+    expect((await ask(twin, "http://twin/")).uid).toBe(65_534);
+    await expect(ask(single, "http://twin/")).rejects.toThrow("Could not resolve host");
+  });
+
+  it("a pod reaches itself through its Service", async () => {
+    const [twin] = twins;
+    if (twin === undefined) throw new Error("there are twins");
+    const seen = new Set<string>();
+    await expect.poll(async () => seen.add((await ask(twin, "http://twin/")).pod).has(twin.name)).toBe(true);
+  });
+
+  it("a Service without pods refuses, as the API server's does", async () => {
+    // 7: refused, where 28 would be a time-out.
+    await expect(ask(single, "http://nobody.there/")).rejects.toThrow("curl ended with 7");
+    await expect(ask(single, "http://kubernetes.default.svc:443/")).rejects.toThrow("curl ended with 7");
+  });
+
+  it("the outside is not there", async () => {
+    const { status } = await single.exec(["curl", "-s", "-m", "3", "http://192.0.2.1/"]);
+    expect(status).not.toBe(0);
+  });
+});
+
+describe("a container", () => {
+  it("runs as its pod says, without rights, with the environment and arguments of its manifest", async () => {
+    expect(await ask(single, "http://127.0.0.1:8080/")).toMatchObject({
+      uid: 4321,
+      gid: 4321,
+      capabilities: "0000000000000000",
+      words: ["single"],
+      env: { MY_NAME: "single", MY_APP: "single", HOSTNAME: "single" },
+    });
+  });
+
+  it("is nobody where nothing says who it is, and knows nothing of our environment", async () => {
+    const answer = await ask(single, "http://twin.there/");
+    expect([answer.uid, answer.gid]).toEqual([65_534, 65_534]);
+    expect(Object.keys(answer.env).sort()).toEqual(["HOME", "HOSTNAME", "LANG", "PATH", "PWD"]);
+  });
+
+  it("starts after the init containers, which ran in their order", async () => {
+    expect(await readIn(single, "app", "/tmp/shared/order")).toBe("12");
+  });
+
+  it("has the ConfigMap's files, and a token for its service account and audience", async () => {
+    expect(await readIn(single, "app", "/run/words/greeting")).toBe("hello");
+    const claims = decodeJwt(await readIn(single, "app", "/run/secrets/tokens/istio-token"));
+    expect(claims).toMatchObject({ sub: "system:serviceaccount:here:web", aud: "istio-ca" });
+  });
+
+  it("sees of /run and /tmp only what it is given", async () => {
+    const { stdout } = await single.exec(["ls", `/proc/${single.pidOf("app")}/root/run`]);
+    expect(stdout.trim().split(/\s+/)).toEqual(["entente", "secrets", "words"]);
+    const tmp = await single.exec(["ls", `/proc/${single.pidOf("app")}/root/tmp`]);
+    expect(tmp.stdout.trim().split(/\s+/)).toEqual(["shared"]);
+  });
+
+  it("with a command of its own runs that, with the capabilities it asks for, and cannot change this machine", async () => {
+    const { stdout } = await single.exec(["cat", single.logFile("shell")]);
+    expect(stdout.match(/Read-only file system|Permission denied/g)?.length).toBe(3);
+    expect(stdout.trimEnd().endsWith("\n0")).toBe(true);
+    const status = await single.exec(["grep", "CapBnd", `/proc/${single.pidOf("shell")}/status`]);
+    // CAP_NET_ADMIN is bit 12.
+    expect(status.stdout.trim().split(/\s+/)[1]).toBe("0000000000001000");
+  });
+});

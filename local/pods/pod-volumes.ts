@@ -1,0 +1,129 @@
+import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "../../mesh/runtime.ts";
+import { LocalError } from "../local-error.ts";
+import { writeFiles } from "../write-files.ts";
+import { isPrivatePath, type Mount } from "./container-command.ts";
+import type { ContainerManifest, PodManifest, VolumeManifest } from "./pod-manifest.ts";
+import { keepToken } from "./projected-token.ts";
+import type { TokenSigner } from "./service-account-tokens.ts";
+
+/** The contents of a ConfigMap or Secret, by file name; `undefined`: there is none of that name in the namespace. */
+export type FindFiles = (
+  namespace: string,
+  kind: "ConfigMap" | "Secret",
+  name: string,
+) => Readonly<Record<string, string | Uint8Array>> | undefined;
+
+/** A pod's volumes as folders of this machine. */
+export interface PodVolumes {
+  /** Volume name to folder or file. */
+  readonly sources: ReadonlyMap<string, string>;
+  /** Ends the renewal of tokens. */
+  stop(): void;
+}
+
+export interface VolumeOptions {
+  readonly pod: PodManifest;
+  /** This pod's own folder. */
+  readonly folder: string;
+  readonly findFiles: FindFiles;
+  readonly tokens: TokenSigner;
+  readonly log: Logger;
+}
+
+/** Makes the volumes: tokens signed, ConfigMaps written. A kind that one machine cannot give is refused by name. */
+export async function createPodVolumes(options: VolumeOptions): Promise<PodVolumes> {
+  const renewals: { stop(): void }[] = [];
+  const stop = (): void => {
+    for (const renewal of renewals) renewal.stop();
+  };
+  const sources = new Map<string, string>();
+  try {
+    for (const volume of options.pod.spec.volumes ?? []) {
+      sources.set(volume.name, await createVolume(volume, options, renewals));
+    }
+  } catch (caught) {
+    stop();
+    throw caught;
+  }
+  return { sources, stop };
+}
+
+async function createVolume(
+  volume: VolumeManifest,
+  options: VolumeOptions,
+  renewals: { stop(): void }[],
+): Promise<string> {
+  if (volume.hostPath) return volume.hostPath.path;
+  const folder = join(options.folder, "volumes", volume.name);
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  if (volume.emptyDir) {
+    // As kubelet makes it: containers of every user write to it.
+    chmodSync(folder, 0o777);
+  } else if (volume.configMap) {
+    writeFiles(folder, filesOf("ConfigMap", volume.configMap, options));
+  } else if (volume.secret) {
+    writeFiles(folder, filesOf("Secret", { ...volume.secret, name: volume.secret.secretName }, options));
+  } else {
+    await projectSources(volume, folder, options, renewals);
+  }
+  return folder;
+}
+
+async function projectSources(
+  volume: VolumeManifest,
+  folder: string,
+  options: VolumeOptions,
+  renewals: { stop(): void }[],
+): Promise<void> {
+  const { pod, tokens, log } = options;
+  for (const source of volume.projected?.sources ?? [undefined]) {
+    const token = source?.serviceAccountToken;
+    if (token) renewals.push(await keepToken({ folder, source: token, pod, tokens, log }));
+    else if (source?.configMap) writeFiles(folder, filesOf("ConfigMap", source.configMap, options));
+    else throw unsupported(volume, pod);
+  }
+}
+
+function filesOf(
+  kind: "ConfigMap" | "Secret",
+  source: { readonly name: string; readonly optional?: boolean | null | undefined },
+  { pod, findFiles }: VolumeOptions,
+): Readonly<Record<string, string | Uint8Array>> {
+  const { name, namespace } = pod.metadata;
+  const files = findFiles(namespace, kind, source.name);
+  if (files !== undefined) return files;
+  if (source.optional === true) return {};
+  throw new LocalError("bad_manifest", `Pod/${name}.${namespace}: there is no ${kind} ${source.name} in ${namespace}`);
+}
+
+/** What a container sees of its pod's volumes. */
+export function containerMounts(container: ContainerManifest, pod: PodManifest, volumes: PodVolumes): readonly Mount[] {
+  const where = `Pod/${pod.metadata.name}.${pod.metadata.namespace}, container ${container.name}`;
+  return (container.volumeMounts ?? []).map(({ name, mountPath, readOnly }) => {
+    const source = volumes.sources.get(name);
+    if (source === undefined) throw new LocalError("bad_manifest", `${where}: there is no volume ${name}`);
+    const stats = statSync(source, { throwIfNoEntry: false });
+    if (stats === undefined) {
+      throw new LocalError("bad_manifest", `${where}: the volume ${name} is ${source}, which does not exist`);
+    }
+    if (!isPrivatePath(mountPath) && statSync(mountPath, { throwIfNoEntry: false }) === undefined) {
+      throw new LocalError(
+        "bad_manifest",
+        `${where}: ${mountPath} does not exist on this machine; mount under /run, /var/run or /tmp, or on what exists`,
+      );
+    }
+    return { source, target: mountPath, isFile: stats.isFile(), isReadOnly: readOnly ?? false };
+  });
+}
+
+function unsupported(volume: VolumeManifest, pod: PodManifest): LocalError {
+  const kinds = Object.keys(volume)
+    .filter((key) => key !== "name")
+    .join(", ");
+  return new LocalError(
+    "bad_manifest",
+    `Pod/${pod.metadata.name}.${pod.metadata.namespace}: the volume ${volume.name} (${kinds}) cannot be given on one machine`,
+  );
+}

@@ -1,0 +1,70 @@
+import { MeshError } from "../../mesh/mesh-error.ts";
+import { type Logger, systemClock, type Timer } from "../../mesh/runtime.ts";
+import { writeFiles } from "../write-files.ts";
+import type { PodManifest } from "./pod-manifest.ts";
+import type { TokenSigner } from "./service-account-tokens.ts";
+
+export interface TokenOptions {
+  readonly folder: string;
+  readonly source: TokenSource;
+  readonly pod: PodManifest;
+  readonly tokens: TokenSigner;
+  readonly log: Logger;
+}
+
+/** A volume's `serviceAccountToken`. */
+export interface TokenSource {
+  readonly audience: string;
+  readonly expirationSeconds: number;
+  readonly path: string;
+}
+
+/** Tokens are replaced when this part of their life is over, or after a day, as kubelet does. */
+const RENEWAL = 0.8;
+const DAY_MS = 86_400_000;
+const RETRY_MS = 10_000;
+
+/** Writes a token into a volume, and a new one before it expires. */
+export async function keepToken({ folder, source, pod, tokens, log }: TokenOptions): Promise<{ stop(): void }> {
+  const { metadata, spec } = pod;
+  let timer: Timer | undefined;
+  let isStopped = false;
+  const write = async (): Promise<void> => {
+    const token = await tokens.sign({
+      namespace: metadata.namespace,
+      serviceAccount: spec.serviceAccountName ?? "default",
+      pod: metadata.name,
+      audience: source.audience,
+      expirationSeconds: source.expirationSeconds,
+    });
+    if (!isStopped) writeFiles(folder, { [source.path]: token });
+  };
+  const schedule = (delayMs: number): void => {
+    if (!isStopped) timer = systemClock.setTimeout(() => void renew(), delayMs);
+  };
+  const renew = async (): Promise<void> => {
+    try {
+      await write();
+      schedule(renewalDelayMs(source.expirationSeconds));
+    } catch (caught) {
+      log.error(
+        { component: "local", pod: metadata.name },
+        `a token cannot be renewed: ${MeshError.from(caught).message}`,
+      );
+      schedule(RETRY_MS);
+    }
+  };
+  await write();
+  schedule(renewalDelayMs(source.expirationSeconds));
+  return {
+    stop: () => {
+      isStopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+/** From one token to the next, in milliseconds. */
+export function renewalDelayMs(expirationSeconds: number): number {
+  return Math.min(expirationSeconds * 1000 * RENEWAL, DAY_MS);
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { renewalDelayMs } from "../pods/projected-token.ts";
+import { parseManifests } from "../read-manifests.ts";
+import { createFileFinder, tlsSecret } from "./cluster-files.ts";
+
+describe("ConfigMaps and Secrets", () => {
+  const manifests = parseManifests(
+    `
+kind: ConfigMap
+metadata: { name: words, namespace: ns1 }
+data: { greeting: hello }
+binaryData: { raw: AAE= }
+---
+kind: Secret
+metadata: { name: words, namespace: ns1 }
+data: { password: aHVudGVy, both: b2xk }
+stringData: { both: new }
+`,
+    "a.yaml",
+  );
+  const find = createFileFinder([...manifests, tlsSecret("ns2", "pair", pair())], "ROOTS");
+
+  function pair() {
+    return { certificateChainPem: "CHAIN", privateKeyPem: "KEY" };
+  }
+
+  it("are files of their namespace alone, decoded where they are encoded", () => {
+    expect(find("ns1", "ConfigMap", "words")).toEqual({ greeting: "hello", raw: Buffer.from([0, 1]) });
+    expect(find("ns1", "Secret", "words")).toEqual({ password: Buffer.from("hunter"), both: "new" });
+    expect(find("ns2", "Secret", "pair")).toEqual({ "tls.crt": "CHAIN", "tls.key": "KEY" });
+    expect(find("ns2", "ConfigMap", "words")).toBeUndefined();
+  });
+
+  it("the mesh's roots are in every namespace, as a ConfigMap", () => {
+    expect(find("any", "ConfigMap", "istio-ca-root-cert")).toEqual({ "root-cert.pem": "ROOTS" });
+    expect(find("any", "Secret", "istio-ca-root-cert")).toBeUndefined();
+  });
+});
+
+describe("tokens", () => {
+  it.each([
+    { name: "at four fifths of their life", expirationSeconds: 600, delayMs: 480_000 },
+    { name: "after a day at the latest", expirationSeconds: 10_000_000, delayMs: 86_400_000 },
+  ])("are renewed $name", ({ expirationSeconds, delayMs }) => {
+    expect(renewalDelayMs(expirationSeconds)).toBe(delayMs);
+  });
+});

@@ -1,0 +1,96 @@
+import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import { LocalError } from "../local-error.ts";
+import { formatHostsFile } from "../network/hosts-file.ts";
+import { formatServiceRules } from "../network/service-rules.ts";
+import { type LocalService, namedServices, type ServicePod, serviceRules } from "../network/services.ts";
+import type { LocalPod } from "../pods/local-pod.ts";
+import { runProgram } from "../run-program.ts";
+import type { ClusterStore } from "./cluster-store.ts";
+
+/** A pod of the node, and what the cluster knows of it. */
+export interface HostedPod {
+  readonly pod: LocalPod;
+  /** In the order in which pods were planned. */
+  readonly index: number;
+  /** As it was admitted. */
+  readonly object: Readonly<Record<string, unknown>>;
+  readonly hostsFile: string;
+  /** `starting` until it was ready once; `unready` after one of its containers has ended. */
+  state: "starting" | "ready" | "unready";
+}
+
+/** Brings everything that follows from the pods' state up to it: names, Service rules, stored objects. */
+export interface ClusterState {
+  publish(pods: readonly HostedPod[]): void;
+}
+
+export function createClusterState(store: ClusterStore, services: readonly LocalService[]): ClusterState {
+  let rules = "";
+  return {
+    publish: (hosted) => {
+      const pods = hosted.map(describeForServices);
+      const names = namedServices(services, pods);
+      for (const { pod, hostsFile } of hosted) {
+        rewrite(hostsFile, formatHostsFile({ name: pod.name, namespace: pod.namespace, ip: pod.ip }, names));
+      }
+      const next = formatServiceRules(serviceRules(services, pods));
+      if (next !== rules) applyRules(next);
+      rules = next;
+      store.put("pods", hosted.map(storedPod));
+    },
+  };
+}
+
+function applyRules(rules: string): void {
+  try {
+    runProgram("iptables-restore", [], { input: rules });
+  } catch (cause) {
+    const needed = "nf_nat, xt_statistic, xt_MASQUERADE, ipt_REJECT";
+    throw new LocalError(
+      "unfit_machine",
+      `this machine's kernel does not take the rules for Services; it needs ${needed}: ${MeshError.from(cause).message}`,
+      { cause },
+    );
+  }
+}
+
+/** In place, because containers have this very file mounted, and in one write, because they may be reading it. */
+function rewrite(file: string, text: string): void {
+  if (textOf(file) === text) return;
+  const bytes = Buffer.from(text);
+  writeFileSync(file, "", { flag: "a", mode: 0o644 });
+  const fd = openSync(file, "r+");
+  try {
+    writeSync(fd, bytes, 0, bytes.length, 0);
+    ftruncateSync(fd, bytes.length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function describeForServices({ pod, state }: HostedPod): ServicePod {
+  const ports = pod.manifest.spec.containers.flatMap((container) => container.ports ?? []);
+  const named = ports.flatMap(({ name, containerPort }): [string, number][] => (name ? [[name, containerPort]] : []));
+  return {
+    namespace: pod.namespace,
+    labels: pod.labels,
+    ip: pod.ip,
+    isReady: state === "ready",
+    namedPorts: new Map(named),
+  };
+}
+
+/** A pod as the API server would have it, with its status. */
+function storedPod({ pod, object, state }: HostedPod): unknown {
+  const conditions = [{ type: "Ready", status: state === "ready" ? "True" : "False" }];
+  return { ...object, status: { phase: "Running", podIP: pod.ip, podIPs: [{ ip: pod.ip }], conditions } };
+}

@@ -1,0 +1,78 @@
+import { expandHost } from "../policy/destinations/destination-rules.ts";
+import { matchHost } from "../policy/match-host.ts";
+import { formatServiceHost } from "../policy/workloads.ts";
+import type { ConfigProblem } from "../resources/config-problem.ts";
+import { compareAge, formatResourceName } from "../resources/fields/resource-names.ts";
+import type { ClientTls, DestinationRule, TrafficPolicy } from "../resources/kinds/destination-rule.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { AnalysisSettings } from "./analysis-settings.ts";
+import { createResourceWarning } from "./resource-warning.ts";
+
+/** DestinationRules for hosts that nobody has, that contradict each other, or that ask for what is not supported. */
+export function findDestinationRuleProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
+  const hosts = [...set.services.values()].map((service) => formatServiceHost(service, settings));
+  const rules = [...set.destinationRules.values()].sort(compareAge);
+  return [
+    ...rules.flatMap((rule) => findMissingHost(rule, hosts, settings)),
+    ...findRivals(rules, settings),
+    ...rules.flatMap(findUnsupportedModes),
+  ];
+}
+
+function findMissingHost(
+  rule: DestinationRule,
+  hosts: readonly string[],
+  settings: AnalysisSettings,
+): readonly ConfigProblem[] {
+  const { host } = rule.spec;
+  const full = expandHost(host, rule.metadata.namespace, settings);
+  if (hosts.some((candidate) => matchHost(full, candidate)) || full.endsWith(`.pod.${settings.clusterDomain}`))
+    return [];
+  const meant = hosts.find((candidate) => candidate.startsWith(`${full}.`));
+  const mend = meant === undefined ? "check its spelling and the rule's namespace" : `write ${meant}`;
+  const shown = full === host ? host : `${host} (${full})`;
+  return [
+    createResourceWarning(rule, "spec.host", `no service has the host ${shown}, so the rule has no effect: ${mend}`),
+  ];
+}
+
+/** Rules of one host in one namespace are merged; the later one's traffic policy and repeated subsets are not used. */
+function findRivals(rules: readonly DestinationRule[], settings: AnalysisSettings): readonly ConfigProblem[] {
+  const first = new Map<string, DestinationRule>();
+  return rules.flatMap((rule) => {
+    if (rule.spec.trafficPolicy === undefined || rule.spec.workloadSelector !== undefined) return [];
+    const { namespace } = rule.metadata;
+    const key = `${namespace}/${expandHost(rule.spec.host, namespace, settings)}`;
+    const winner = first.get(key);
+    if (winner === undefined) {
+      first.set(key, rule);
+      return [];
+    }
+    const message = `is not used: ${formatResourceName(winner)} has the same host and is older; merge them`;
+    return [createResourceWarning(rule, "spec.trafficPolicy", message)];
+  });
+}
+
+function findUnsupportedModes(rule: DestinationRule): readonly ConfigProblem[] {
+  const policies: [string, TrafficPolicy | undefined][] = [
+    ["spec.trafficPolicy", rule.spec.trafficPolicy],
+    ...rule.spec.subsets.map((subset, index): [string, TrafficPolicy | undefined] => [
+      `spec.subsets[${index}].trafficPolicy`,
+      subset.trafficPolicy,
+    ]),
+  ];
+  return policies
+    .flatMap(([path, policy]) => tlsBlocks(path, policy))
+    .filter(([, tls]) => tls.mode === "SIMPLE" || tls.mode === "MUTUAL")
+    .map(([path, { mode }]) =>
+      createResourceWarning(rule, `${path}.mode`, `${mode} is not supported yet: connections to this host are refused`),
+    );
+}
+
+function tlsBlocks(path: string, policy: TrafficPolicy | undefined): readonly [string, ClientTls][] {
+  if (policy === undefined) return [];
+  const ofPorts = policy.portLevelSettings.flatMap(({ tls }, index): [string, ClientTls][] =>
+    tls === undefined ? [] : [[`${path}.portLevelSettings[${index}].tls`, tls]],
+  );
+  return policy.tls === undefined ? ofPorts : [[`${path}.tls`, policy.tls], ...ofPorts];
+}

@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { formatConfigProblem } from "../resources/config-problem.ts";
+import { createTestSet, testPod, testResource, testService } from "../resources/resource-set-fixture.ts";
+import { analyzeResourceSet } from "./analyze-resource-set.ts";
+
+const HOST = "world.ns2.svc.cluster.local";
+const POD = testPod({ name: "world-1", namespace: "ns2", labels: { app: "world" } });
+const WORLD = testService({ name: "world", namespace: "ns2" });
+const TWO_PORTS = testService({
+  name: "world",
+  namespace: "ns2",
+  ports: [
+    { name: "http", port: 80 },
+    { name: "http-b", port: 81 },
+  ],
+});
+
+function vs(name: string, spec: object = {}, metadata: object = {}): string {
+  return testResource(
+    "VirtualService",
+    name,
+    { hosts: [HOST], http: [to()], ...spec },
+    { namespace: "ns2", ...metadata },
+  );
+}
+
+function to(more: object = {}): object {
+  return { route: [{ destination: { host: HOST } }], ...more };
+}
+
+function analyze(...resources: readonly string[]): readonly string[] {
+  return analyzeResourceSet(createTestSet(POD, ...resources)).map(formatConfigProblem);
+}
+
+describe("the analysis of routes for sidecars", () => {
+  it.each([
+    {
+      name: "hosts that no service has",
+      resources: [WORLD, vs("a", { hosts: ["wrld", "shop.example"] })],
+      warning:
+        /spec\.hosts: no service has the host wrld\.ns2\.svc\.cluster\.local, shop\.example, so sidecars route nothing/,
+    },
+    {
+      name: "a second VirtualService of a host",
+      resources: [WORLD, vs("a"), vs("b", { hosts: ["world"] })],
+      warning: /VirtualService\/b\.ns2: spec\.hosts: sidecars use VirtualService\/a\.ns2, which is older/,
+    },
+    {
+      name: "a headless service",
+      resources: [testService({ name: "world", namespace: "ns2", clusterIP: "None" }), vs("a")],
+      warning: /spec\.hosts\[0\]: world\.ns2\.svc\.cluster\.local is headless/,
+    },
+    {
+      name: "a service that is not HTTP/1.1",
+      resources: [
+        testService({
+          name: "world",
+          namespace: "ns2",
+          ports: [
+            { name: "grpc", port: 80 },
+            { name: "tcp-x", port: 81 },
+          ],
+        }),
+        vs("a", { http: [to({ route: [{ destination: { host: HOST, port: { number: 80 } } }] })] }),
+      ],
+      warning: /spec\.hosts\[0\]: .* has no port that is declared HTTP\/1\.1/,
+    },
+    {
+      name: "a target without a port, which is another service with two",
+      resources: [
+        TWO_PORTS,
+        testService({ name: "front", namespace: "ns2", clusterIP: "10.96.0.9" }),
+        vs("a", { hosts: ["front"] }),
+      ],
+      warning: /spec\.http\[0\]\.route\[0\]\.destination: .* has 2 ports: name one/,
+    },
+    {
+      name: "a retry condition that means nothing",
+      resources: [WORLD, vs("a", { http: [to(), to({ retries: { attempts: 1, retryOn: "5xx,conect-failure" } })] })],
+      warning: /spec\.http\[1\]\.retries\.retryOn: conect-failure is not supported and has no effect/,
+    },
+    {
+      name: "a variable in a header",
+      resources: [WORLD, vs("a", { http: [to({ headers: { request: { set: { a: "%REQ(b)%" } } } })] })],
+      warning: /spec\.http\[0\]: the header value "%REQ\(b\)%" has a variable, .*: requests are answered 503/,
+    },
+    {
+      name: "retries of a gateway",
+      resources: [WORLD, vs("a", { gateways: ["gw"], http: [to({ retries: { attempts: 1 } })] })],
+      warning: /spec\.http\[0\]\.retries: gateways try only requests again that have no body/,
+    },
+  ])("warns of $name", ({ resources, warning }) => {
+    expect(analyze(...resources).join("\n")).toMatch(warning);
+  });
+
+  it.each([
+    { name: "a VirtualService of a service", resources: [WORLD, vs("a")] },
+    { name: "one whose other host is a gateway's", resources: [WORLD, vs("a", { hosts: ["shop.example", "world"] })] },
+    {
+      name: "two that never meet",
+      resources: [WORLD, vs("a", { exportTo: ["."] }, { namespace: "ns3" }), vs("b", { exportTo: ["."] })],
+    },
+    {
+      name: "a target without a port, which is the service itself with two",
+      resources: [TWO_PORTS, vs("a")],
+    },
+    { name: "retries that are off", resources: [WORLD, vs("a", { http: [to({ retries: { attempts: 0 } })] })] },
+    {
+      name: "retries of sidecars",
+      resources: [WORLD, vs("a", { http: [to({ retries: { attempts: 2, retryOn: "5xx" } })] })],
+    },
+  ])("says nothing of $name", ({ resources }) => {
+    expect(analyze(...resources)).toEqual([]);
+  });
+});

@@ -1,0 +1,23 @@
+import type { ConfigProblem } from "../resources/config-problem.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { AnalysisSettings } from "./analysis-settings.ts";
+import { findAuthenticationProblems } from "./analyze-authentication.ts";
+import { findDestinationRuleProblems } from "./analyze-destination-rules.ts";
+import { findRoutingProblems } from "./analyze-routing.ts";
+
+const DEFAULT_SETTINGS: AnalysisSettings = { rootNamespace: "istio-system", clusterDomain: "cluster.local" };
+
+/**
+ * What is suspicious between resources that are each valid by themselves: rules that lose, that nobody fits, that name
+ * what does not exist. Warnings alone: all of it is in force as written.
+ */
+export function analyzeResourceSet(
+  set: ResourceSet,
+  settings: AnalysisSettings = DEFAULT_SETTINGS,
+): readonly ConfigProblem[] {
+  return [
+    ...findAuthenticationProblems(set, settings),
+    ...findDestinationRuleProblems(set, settings),
+    ...findRoutingProblems(set, settings),
+  ];
+}

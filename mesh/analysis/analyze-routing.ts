@@ -1,0 +1,131 @@
+import { expandHost } from "../policy/destinations/destination-rules.ts";
+import { matchHost } from "../policy/match-host.ts";
+import { findServerFault } from "../policy/routing/gateway.ts";
+import { expandGatewayName, findRouteFault, MESH_GATEWAY, resolveRouteTarget } from "../policy/routing/http-routes.ts";
+import { isForSidecars } from "../policy/routing/mesh-routes.ts";
+import { parseRetryOn } from "../policy/routing/retry-on.ts";
+import { findServiceByHost, findTcpPorts } from "../policy/workloads.ts";
+import type { ConfigProblem } from "../resources/config-problem.ts";
+import type { HttpRouteSpec, RouteDestination, VirtualService } from "../resources/kinds/virtual-service.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { AnalysisSettings } from "./analysis-settings.ts";
+import { findMeshRouteProblems } from "./analyze-mesh-routes.ts";
+import { createResourceWarning } from "./resource-warning.ts";
+
+/** Gateways and VirtualServices that ask for what is not served, or name what does not exist. */
+export function findRoutingProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
+  return [
+    ...findUnservedServers(set),
+    ...[...set.virtualServices.values()].flatMap((virtualService) => [
+      ...findMissingGateways(set, virtualService),
+      ...findMissingDestinations(set, settings, virtualService),
+      ...findRouteProblems(virtualService),
+    ]),
+    ...findMeshRouteProblems(set, settings),
+  ];
+}
+
+function findUnservedServers(set: ResourceSet): readonly ConfigProblem[] {
+  return [...set.gateways.values()].flatMap((gateway) =>
+    gateway.spec.servers.flatMap((server, index) => {
+      const fault = findServerFault(server);
+      return fault === undefined ? [] : [createResourceWarning(gateway, `spec.servers[${index}]`, fault)];
+    }),
+  );
+}
+
+function findMissingGateways(set: ResourceSet, virtualService: VirtualService): readonly ConfigProblem[] {
+  const { namespace } = virtualService.metadata;
+  return virtualService.spec.gateways.flatMap((name, index) => {
+    const full = expandGatewayName(name, namespace);
+    if (full === MESH_GATEWAY || set.gateways.has(full)) return [];
+    const message = `there is no Gateway ${full}: write NAMESPACE/NAME if it is in another namespace`;
+    return [createResourceWarning(virtualService, `spec.gateways[${index}]`, message)];
+  });
+}
+
+/** Routes that cannot be served, or not in all that they ask for. */
+function findRouteProblems(virtualService: VirtualService): readonly ConfigProblem[] {
+  const isForGateways = virtualService.spec.gateways.some((name) => name !== MESH_GATEWAY);
+  return virtualService.spec.http.flatMap((route, index) => {
+    const field = `spec.http[${index}]`;
+    const fault = findRouteFault(route);
+    return [
+      ...(fault === undefined
+        ? []
+        : [createResourceWarning(virtualService, field, `${fault}: requests are answered 503`)]),
+      ...findRetryProblems(route, isForGateways).map(([name, message]) =>
+        createResourceWarning(virtualService, `${field}.${name}`, message),
+      ),
+    ];
+  });
+}
+
+function findRetryProblems({ retries }: HttpRouteSpec, isForGateways: boolean): readonly [string, string][] {
+  if (retries === undefined || retries.attempts === 0) return [];
+  const problems: [string, string][] = [];
+  const { unknown } = parseRetryOn(retries.retryOn);
+  if (unknown.length > 0)
+    problems.push(["retries.retryOn", `${unknown.join(", ")} is not supported and has no effect`]);
+  if (isForGateways) {
+    problems.push(["retries", "gateways try only requests again that have no body and an idempotent method"]);
+  }
+  return problems;
+}
+
+function findMissingDestinations(
+  set: ResourceSet,
+  settings: AnalysisSettings,
+  virtualService: VirtualService,
+): readonly ConfigProblem[] {
+  return virtualService.spec.http.flatMap((route, index) =>
+    route.route.flatMap(({ destination }, position) => {
+      const fault = findDestinationFault({ set, settings, virtualService }, destination);
+      const field = `spec.http[${index}].route[${position}].destination`;
+      return fault === undefined ? [] : [createResourceWarning(virtualService, field, fault)];
+    }),
+  );
+}
+
+interface RouteContext {
+  readonly set: ResourceSet;
+  readonly settings: AnalysisSettings;
+  readonly virtualService: VirtualService;
+}
+
+function findDestinationFault(context: RouteContext, destination: RouteDestination): string | undefined {
+  const { set, settings, virtualService } = context;
+  const host = expandHost(destination.host, virtualService.metadata.namespace, settings);
+  const service = findServiceByHost(context, host);
+  if (service === undefined) {
+    return `there is no service ${host}: requests are answered 503; write NAME.NAMESPACE.svc.${settings.clusterDomain}`;
+  }
+  const target = resolveRouteTarget(context, destination);
+  if ("fault" in target) {
+    if (!goesOnToSamePort(context, host)) return target.fault;
+  } else if (!findTcpPorts(service).some((port) => port.port === target.port)) {
+    return `${host} has no port ${target.port}`;
+  }
+  const { subset } = destination;
+  if (subset === undefined || hasSubset(set, settings, { host, subset })) return undefined;
+  return `no DestinationRule for ${host} has the subset ${subset}: requests are answered 503`;
+}
+
+/** A sidecar that is asked for a service goes on to the port that it was asked for. */
+function goesOnToSamePort({ settings, virtualService }: RouteContext, host: string): boolean {
+  const { spec, metadata } = virtualService;
+  const hosts = spec.hosts.map((name) => expandHost(name, metadata.namespace, settings));
+  return isForSidecars(virtualService) && hosts.includes(host);
+}
+
+function hasSubset(
+  set: ResourceSet,
+  settings: AnalysisSettings,
+  wanted: { readonly host: string; readonly subset: string },
+): boolean {
+  return [...set.destinationRules.values()].some(
+    (rule) =>
+      matchHost(expandHost(rule.spec.host, rule.metadata.namespace, settings), wanted.host) &&
+      rule.spec.subsets.some((subset) => subset.name === wanted.subset),
+  );
+}

@@ -1,0 +1,15 @@
+import type { ConfigProblem } from "../resources/config-problem.ts";
+import { formatResourceName } from "../resources/fields/resource-names.ts";
+import type { Resource } from "../resources/resource.ts";
+
+/** A warning about a whole resource, at the place where it was written. */
+export function createResourceWarning(resource: Resource, field: string, message: string): ConfigProblem {
+  return {
+    severity: "warning",
+    file: resource.origin?.file ?? "",
+    line: resource.origin?.line ?? 0,
+    resource: formatResourceName(resource),
+    ...(field === "" ? {} : { field }),
+    message,
+  };
+}

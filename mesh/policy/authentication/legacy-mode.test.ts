@@ -1,0 +1,137 @@
+import { describe, expect, it } from "vitest";
+import {
+  createTestSet,
+  findTestPod,
+  TEST_SETTINGS,
+  testPod,
+  testResource,
+  testService,
+} from "../../resources/resource-set-fixture.ts";
+import { decideServerMode } from "./server-mode.ts";
+
+const POD = testPod({ name: "world", namespace: "ns1", ports: [{ name: "web", containerPort: 8080 }] });
+const SERVICE = testService({ name: "world", ports: [{ name: "http", port: 80, targetPort: "web" }] });
+
+function decide(resources: readonly string[], port = 8080) {
+  const set = createTestSet(POD, SERVICE, ...resources);
+  return decideServerMode({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/world"), port });
+}
+
+function peer(name: string, namespace: string, spec: object, creationTimestamp?: string): string {
+  return testResource("PeerAuthentication", name, spec, { namespace, creationTimestamp });
+}
+
+const permissive = { mtls: { mode: "PERMISSIVE" } };
+const unset = { mtls: { mode: "UNSET" } };
+const legacy = { peers: [{ mtls: {} }] };
+
+describe("decideServerMode with the legacy policies", () => {
+  const mesh = testResource("MeshPolicy", "default", legacy);
+  const policy = (name: string, spec: object, namespace = "ns1") => testResource("Policy", name, spec, { namespace });
+
+  it.each([
+    { name: "`mtls: {}` is STRICT", rules: [mesh], mode: "STRICT", rule: "MeshPolicy/default" },
+    {
+      name: "`mtls:` with nothing is STRICT",
+      rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: null }] })],
+      mode: "STRICT",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "PERMISSIVE as it says",
+      rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: { mode: "PERMISSIVE" } }] })],
+      mode: "PERMISSIVE",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "no peers turns mutual TLS off",
+      rules: [testResource("MeshPolicy", "default", {})],
+      mode: "DISABLE",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "the first mtls counts",
+      rules: [
+        testResource("MeshPolicy", "default", { peers: [{ jwt: {} }, { mtls: { mode: "PERMISSIVE" } }, { mtls: {} }] }),
+      ],
+      mode: "PERMISSIVE",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "the namespace's before the mesh's",
+      rules: [mesh, policy("default", {})],
+      mode: "DISABLE",
+      rule: "Policy/default.ns1",
+    },
+    {
+      name: "another namespace's does not count",
+      rules: [mesh, policy("default", {}, "ns2")],
+      mode: "STRICT",
+      rule: "MeshPolicy/default",
+    },
+    {
+      name: "the service's before the namespace's",
+      rules: [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })],
+      mode: "STRICT",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "a service policy is used whole: no peers is DISABLE",
+      rules: [mesh, policy("w", { targets: [{ name: "world" }] })],
+      mode: "DISABLE",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "the port of a target is the service's",
+      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] })],
+      mode: "STRICT",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "… and not the container's",
+      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 8080 }] }] })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "a port by the service's name for it",
+      rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ name: "http" }] }] })],
+      mode: "STRICT",
+      rule: "Policy/w.ns1",
+    },
+    {
+      name: "a target with the port beats one for all ports",
+      rules: [
+        policy("a", { targets: [{ name: "world" }] }),
+        policy("b", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] }),
+      ],
+      mode: "STRICT",
+      rule: "Policy/b.ns1",
+    },
+    {
+      name: "a target of another service does not count",
+      rules: [policy("w", { ...legacy, targets: [{ name: "hello" }] })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "PeerAuthentication speaks before all of them",
+      rules: [mesh, peer("default", "ns1", permissive)],
+      mode: "PERMISSIVE",
+      rule: "PeerAuthentication/default.ns1",
+    },
+    {
+      name: "a PeerAuthentication that is UNSET lets them speak",
+      rules: [mesh, peer("default", "ns1", unset)],
+      mode: "STRICT",
+      rule: "MeshPolicy/default",
+    },
+  ])("$name", ({ rules, mode, rule }) => {
+    expect(decide(rules)).toEqual({ mode, rule });
+  });
+
+  it("decides ports without a service by the namespace", () => {
+    const rules = [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })];
+    expect(decide(rules, 9999)).toEqual({ mode: "DISABLE", rule: "Policy/default.ns1" });
+  });
+});

@@ -1,0 +1,84 @@
+/** Modes of authentication.istio.io/v1alpha1, as Istio 1.0 to 1.4 decided them. */
+
+import { compareAge, formatResourceName } from "../../resources/fields/resource-names.ts";
+import type { AuthenticationSpec, MeshPolicy } from "../../resources/kinds/mesh-policy.ts";
+import type { Pod } from "../../resources/kinds/pod.ts";
+import type { Policy } from "../../resources/kinds/policy.ts";
+import type { ServicePort } from "../../resources/kinds/service.ts";
+import type { ResourceSet } from "../../resources/resource-set.ts";
+import type { ServerModeDecision } from "../types.ts";
+import { findServicesOfPod, findTcpPorts, resolveTargetPort } from "../workloads.ts";
+
+/** A service and the port in question. */
+export interface LegacyService {
+  readonly name: string;
+  readonly port: ServicePort;
+}
+
+/**
+ * The legacy mode of a pod's port. The most specific policy is used whole: one that targets the service (by the
+ * service's ports, which are mapped to the container's), else the namespace's, else the mesh's. Nothing if there is none.
+ */
+export function decideLegacyMode(input: {
+  readonly set: ResourceSet;
+  readonly pod: Pod;
+  readonly port: number | undefined;
+}): ServerModeDecision | undefined {
+  const { set, pod, port } = input;
+  const { namespace } = pod.metadata;
+  const targeted = findServicePolicy(policiesIn(set, namespace), servicesOnPort(set, pod, port));
+  return modeOf(targeted ?? findNamespacePolicy(set, namespace) ?? set.meshPolicies.get("default"));
+}
+
+/** The same as a client sees it: by the service instead of the pod. */
+export function decideLegacyServiceMode(input: {
+  readonly set: ResourceSet;
+  readonly namespace: string;
+  readonly service: LegacyService | undefined;
+}): ServerModeDecision | undefined {
+  const { set, namespace, service } = input;
+  const targeted = findServicePolicy(policiesIn(set, namespace), service === undefined ? [] : [service]);
+  return modeOf(targeted ?? findNamespacePolicy(set, namespace) ?? set.meshPolicies.get("default"));
+}
+
+function policiesIn(set: ResourceSet, namespace: string): readonly Policy[] {
+  return [...set.policies.values()].filter((policy) => policy.metadata.namespace === namespace).sort(compareAge);
+}
+
+function servicesOnPort(set: ResourceSet, pod: Pod, port: number | undefined): readonly LegacyService[] {
+  if (port === undefined) return [];
+  return findServicesOfPod(set, pod).flatMap((service) =>
+    findTcpPorts(service)
+      .filter((candidate) => resolveTargetPort(candidate, pod) === port)
+      .map((candidate) => ({ name: service.metadata.name, port: candidate })),
+  );
+}
+
+/** A target that names the port beats one for all ports (Istio 1.4); then the oldest policy counts. */
+function findServicePolicy(policies: readonly Policy[], services: readonly LegacyService[]): Policy | undefined {
+  const withPort = policies.find((policy) => services.some((service) => targets(policy, service, "port")));
+  return withPort ?? policies.find((policy) => services.some((service) => targets(policy, service, "all ports")));
+}
+
+function targets(policy: Policy, service: LegacyService, by: "port" | "all ports"): boolean {
+  return policy.spec.targets.some((target) => {
+    if (target.name !== service.name) return false;
+    if (by === "all ports") return target.ports.length === 0;
+    return target.ports.some(({ number, name }) =>
+      number === undefined ? name === service.port.name : number === service.port.port,
+    );
+  });
+}
+
+function findNamespacePolicy(set: ResourceSet, namespace: string): Policy | undefined {
+  const policy = set.policies.get(`${namespace}/default`);
+  return policy !== undefined && policy.spec.targets.length === 0 ? policy : undefined;
+}
+
+/** The first `mtls` peer counts. A policy without one turns mutual TLS off: the opposite of today's default. */
+function modeOf(policy: Policy | MeshPolicy | undefined): ServerModeDecision | undefined {
+  if (policy === undefined) return undefined;
+  const spec: AuthenticationSpec = policy.spec;
+  const first = spec.peers.find((peer) => peer.mtls !== undefined);
+  return { mode: first?.mtls?.mode ?? "DISABLE", rule: formatResourceName(policy) };
+}

@@ -1,0 +1,139 @@
+import { describe, expect, it } from "vitest";
+import {
+  createTestSet,
+  findTestPod,
+  TEST_SETTINGS,
+  testPod,
+  testResource,
+  testService,
+} from "../../resources/resource-set-fixture.ts";
+import { decideServerMode } from "./server-mode.ts";
+
+const POD = testPod({ name: "world", namespace: "ns1", ports: [{ name: "web", containerPort: 8080 }] });
+const SERVICE = testService({ name: "world", ports: [{ name: "http", port: 80, targetPort: "web" }] });
+
+function decide(resources: readonly string[], port = 8080) {
+  const set = createTestSet(POD, SERVICE, ...resources);
+  return decideServerMode({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/world"), port });
+}
+
+function peer(name: string, namespace: string, spec: object, creationTimestamp?: string): string {
+  return testResource("PeerAuthentication", name, spec, { namespace, creationTimestamp });
+}
+
+const strict = { mtls: { mode: "STRICT" } };
+const disable = { mtls: { mode: "DISABLE" } };
+const unset = { mtls: { mode: "UNSET" } };
+const forWorld = { selector: { matchLabels: { app: "world" } } };
+
+describe("decideServerMode with PeerAuthentication", () => {
+  it.each([
+    { name: "nothing at all: PERMISSIVE", rules: [], mode: "PERMISSIVE", rule: "default" },
+    {
+      name: "the mesh's rule",
+      rules: [peer("default", "istio-system", strict)],
+      mode: "STRICT",
+      rule: "PeerAuthentication/default.istio-system",
+    },
+    {
+      name: "the namespace's before the mesh's",
+      rules: [peer("default", "istio-system", strict), peer("default", "ns1", disable)],
+      mode: "DISABLE",
+      rule: "PeerAuthentication/default.ns1",
+    },
+    {
+      name: "the workload's before the namespace's",
+      rules: [peer("default", "ns1", disable), peer("world", "ns1", { ...forWorld, ...strict })],
+      mode: "STRICT",
+      rule: "PeerAuthentication/world.ns1",
+    },
+    {
+      name: "UNSET passes the question on",
+      rules: [
+        peer("default", "istio-system", strict),
+        peer("default", "ns1", unset),
+        peer("world", "ns1", { ...forWorld, ...unset }),
+      ],
+      mode: "STRICT",
+      rule: "PeerAuthentication/default.istio-system",
+    },
+    {
+      name: "absent mtls is UNSET",
+      rules: [peer("default", "istio-system", strict), peer("world", "ns1", forWorld)],
+      mode: "STRICT",
+      rule: "PeerAuthentication/default.istio-system",
+    },
+    {
+      name: "UNSET for the mesh is PERMISSIVE",
+      rules: [peer("default", "istio-system", unset)],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "rules of other namespaces do not count",
+      rules: [peer("default", "ns2", strict)],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "selectors of other workloads do not count",
+      rules: [peer("x", "ns1", { selector: { matchLabels: { app: "hello" } }, ...strict })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "a selector in the root namespace is ignored",
+      rules: [peer("x", "istio-system", { ...forWorld, ...strict })],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+    {
+      name: "empty matchLabels are no selector",
+      rules: [peer("x", "ns1", { selector: { matchLabels: {} }, ...strict })],
+      mode: "STRICT",
+      rule: "PeerAuthentication/x.ns1",
+    },
+    {
+      name: "the oldest of one scope counts alone",
+      rules: [peer("a", "ns1", disable, "2026-01-02T00:00:00Z"), peer("b", "ns1", strict, "2026-01-01T00:00:00Z")],
+      mode: "STRICT",
+      rule: "PeerAuthentication/b.ns1",
+    },
+    {
+      name: "of the same age, the first by name",
+      rules: [peer("b", "ns1", disable), peer("a", "ns1", strict)],
+      mode: "STRICT",
+      rule: "PeerAuthentication/a.ns1",
+    },
+    {
+      name: "the loser is ignored even where the winner is UNSET",
+      rules: [peer("a", "ns1", unset), peer("b", "ns1", strict)],
+      mode: "PERMISSIVE",
+      rule: "default",
+    },
+  ])("$name", ({ rules, mode, rule }) => {
+    expect(decide(rules)).toEqual({ mode, rule });
+  });
+
+  const portLevel = { ...forWorld, ...strict, portLevelMtls: { 8080: { mode: "DISABLE" }, 9090: { mode: "UNSET" } } };
+  it.each([
+    { name: "a port by its container number", port: 8080, mode: "DISABLE" },
+    { name: "an UNSET port as its workload", port: 9090, mode: "STRICT" },
+    { name: "other ports as their workload", port: 7070, mode: "STRICT" },
+    { name: "the service's port number means nothing", port: 80, mode: "STRICT" },
+  ])("decides $name", ({ port, mode }) => {
+    expect(decide([peer("world", "ns1", portLevel)], port).mode).toBe(mode);
+  });
+
+  it("ignores selectors in the root namespace for that namespace's own pods too", () => {
+    const rules = [peer("x", "istio-system", { ...forWorld, ...strict })];
+    const set = createTestSet(testPod({ name: "world", namespace: "istio-system" }), ...rules);
+    const pod = findTestPod(set, "istio-system/world");
+    expect(decideServerMode({ set, settings: TEST_SETTINGS, pod }).rule).toBe("default");
+  });
+
+  it("takes port levels from the one rule that wins for the workload", () => {
+    const loser = peer("z", "ns1", { ...forWorld, portLevelMtls: { 8080: { mode: "DISABLE" } } });
+    expect(decide([peer("a", "ns1", { ...forWorld, ...strict }), loser]).mode).toBe("STRICT");
+  });
+});

@@ -1,0 +1,92 @@
+import type { MeshSettings } from "../../mesh-settings.ts";
+import { compareAge, formatResourceName } from "../../resources/fields/resource-names.ts";
+import type { PeerAuthentication } from "../../resources/kinds/peer-authentication.ts";
+import type { Pod } from "../../resources/kinds/pod.ts";
+import type { ResourceSet } from "../../resources/resource-set.ts";
+import type { ServerModeDecision } from "../types.ts";
+import { matchLabels } from "../workloads.ts";
+import { decideLegacyMode, decideLegacyServiceMode, type LegacyService } from "./legacy-mode.ts";
+
+/** Nobody said anything: Istio's default since PeerAuthentication came. */
+const DEFAULT_DECISION: ServerModeDecision = { mode: "PERMISSIVE", rule: "default" };
+
+export interface ServerModeInput {
+  readonly set: ResourceSet;
+  readonly settings: MeshSettings;
+  readonly pod: Pod;
+  /** The port that the application listens on. Absent: the mode of ports that no rule names. */
+  readonly port?: number | undefined;
+}
+
+/**
+ * Which peers a pod lets in on a port. PeerAuthentication speaks first: its port, workload, namespace and mesh levels in
+ * that order, `UNSET` passing the question on. Where none answers, the legacy policies do, then the default.
+ */
+export function decideServerMode(input: ServerModeInput): ServerModeDecision {
+  const { set, settings, pod, port } = input;
+  const { namespace } = pod.metadata;
+  const workload = findWorkloadAuthentication(input);
+  return (
+    modeOfPort(workload, port) ??
+    modeOf(workload) ??
+    modeOf(findAuthentication(set, namespace)) ??
+    modeOf(findAuthentication(set, settings.rootNamespace)) ??
+    decideLegacyMode({ set, pod, port }) ??
+    DEFAULT_DECISION
+  );
+}
+
+/**
+ * What a client can know of a service's side before it picks an endpoint: namespace and mesh level, as Istio does, and
+ * the legacy policy of the service itself.
+ */
+export function decideServiceMode(input: {
+  readonly set: ResourceSet;
+  readonly settings: MeshSettings;
+  readonly namespace: string;
+  readonly service?: LegacyService | undefined;
+}): ServerModeDecision {
+  const { set, settings, namespace, service } = input;
+  return (
+    modeOf(findAuthentication(set, namespace)) ??
+    modeOf(findAuthentication(set, settings.rootNamespace)) ??
+    decideLegacyServiceMode({ set, namespace, service }) ??
+    DEFAULT_DECISION
+  );
+}
+
+/** The one PeerAuthentication that speaks for a pod by its labels: the oldest. Selectors in the root namespace are ignored. */
+export function findWorkloadAuthentication(
+  input: Pick<ServerModeInput, "set" | "settings" | "pod">,
+): PeerAuthentication | undefined {
+  const { namespace, labels } = input.pod.metadata;
+  if (namespace === input.settings.rootNamespace) return undefined;
+  return findOldest(input.set, (rule) => {
+    const selector = rule.spec.selector?.matchLabels ?? {};
+    return rule.metadata.namespace === namespace && isSelective(rule) && matchLabels(selector, labels);
+  });
+}
+
+/** Whether a PeerAuthentication is for some workloads; an empty selector is none. */
+export function isSelective(rule: PeerAuthentication): boolean {
+  return Object.keys(rule.spec.selector?.matchLabels ?? {}).length > 0;
+}
+
+function findAuthentication(set: ResourceSet, namespace: string): PeerAuthentication | undefined {
+  return findOldest(set, (rule) => rule.metadata.namespace === namespace && !isSelective(rule));
+}
+
+function findOldest(set: ResourceSet, applies: (rule: PeerAuthentication) => boolean): PeerAuthentication | undefined {
+  return [...set.peerAuthentications.values()].filter(applies).sort(compareAge)[0];
+}
+
+function modeOf(rule: PeerAuthentication | undefined): ServerModeDecision | undefined {
+  if (rule === undefined || rule.spec.mtls.mode === "UNSET") return undefined;
+  return { mode: rule.spec.mtls.mode, rule: formatResourceName(rule) };
+}
+
+function modeOfPort(rule: PeerAuthentication | undefined, port: number | undefined): ServerModeDecision | undefined {
+  const mode = port === undefined ? undefined : rule?.spec.portLevelMtls[String(port)]?.mode;
+  if (rule === undefined || mode === undefined || mode === "UNSET") return undefined;
+  return { mode, rule: formatResourceName(rule) };
+}

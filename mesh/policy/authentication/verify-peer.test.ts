@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import { formatSequence } from "../../identity/der-writer.ts";
+import { type MintLeafOptions, mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../identity/spiffe-id.ts";
+import { type PeerEvidence, verifyPeer } from "./verify-peer.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+const WORLD = parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/world");
+const root = mintRoot();
+const validity = { notBefore: new Date("2025-12-31"), notAfter: new Date("2026-01-02") };
+
+function mint(options: Partial<MintLeafOptions> = {}) {
+  return mintLeaf({ issuer: root, uriSans: [HELLO], ...validity, ...options }).certificate;
+}
+
+function evidence(overrides: Partial<PeerEvidence> = {}): PeerEvidence {
+  return {
+    certificates: [mint()],
+    sessionReused: false,
+    roots: [root.certificate],
+    trustDomains: [parseTrustDomain("cluster.local")],
+    nowMs: NOW,
+    ...overrides,
+  };
+}
+
+describe("verifyPeer", () => {
+  it("believes a workload of the mesh, and says until when", () => {
+    expect(verifyPeer(evidence())).toEqual({ kind: "trusted", identity: HELLO, notAfterMs: Date.parse("2026-01-02") });
+  });
+
+  it.each([
+    { name: "with DNS names beside its URI", overrides: { certificates: [mint({ dnsSans: ["hello.ns1.svc"] })] } },
+    {
+      name: "of an alias of the trust domain",
+      overrides: {
+        certificates: [mint({ uriSans: ["spiffe://old.domain/ns/ns1/sa/hello"] })],
+        trustDomains: [parseTrustDomain("cluster.local"), parseTrustDomain("old.domain")],
+      },
+    },
+    { name: "that is one of those expected", overrides: { expected: [WORLD, HELLO] } },
+    { name: "without extended key usage", overrides: { certificates: [mint({ usages: [] })] } },
+    { name: "at the last moment of its certificate", overrides: { nowMs: validity.notAfter.getTime() } },
+    { name: "at the first moment of its certificate", overrides: { nowMs: validity.notBefore.getTime() } },
+  ])("believes a peer $name", ({ overrides }) => {
+    expect(verifyPeer(evidence(overrides)).kind).toBe("trusted");
+  });
+
+  const critical = { oid: "1.3.6.1.4.1.99999.1", critical: true, der: formatSequence() };
+  it.each([
+    { name: "no certificate", overrides: { certificates: [] }, reason: "no_certificate" },
+    {
+      name: "a resumed session, however good its certificate",
+      overrides: { sessionReused: true },
+      reason: "session_reused",
+    },
+    {
+      name: "a resumed session without a certificate",
+      overrides: { sessionReused: true, certificates: [] },
+      reason: "session_reused",
+    },
+    {
+      name: "another root of the same name",
+      overrides: { certificates: [mint({ issuer: mintRoot() })] },
+      reason: "unknown_root",
+    },
+    { name: "an expired certificate", overrides: { nowMs: validity.notAfter.getTime() + 1000 }, reason: "expired" },
+    {
+      name: "a certificate of tomorrow",
+      overrides: { nowMs: validity.notBefore.getTime() - 1000 },
+      reason: "not_yet_valid",
+    },
+    {
+      name: "another trust domain",
+      overrides: { certificates: [mint({ uriSans: ["spiffe://evil.local/ns/ns1/sa/hello"] })] },
+      reason: "foreign_trust_domain",
+    },
+    {
+      name: "a trust domain that only begins alike",
+      overrides: { certificates: [mint({ uriSans: ["spiffe://cluster.local.evil/ns/ns1/sa/hello"] })] },
+      reason: "foreign_trust_domain",
+    },
+    { name: "two URI names", overrides: { certificates: [mint({ uriSans: [HELLO, WORLD] })] }, reason: "san_count" },
+    {
+      name: "the same URI name twice",
+      overrides: { certificates: [mint({ uriSans: [HELLO, HELLO] })] },
+      reason: "san_count",
+    },
+    {
+      name: "a second URI name that is no SPIFFE id",
+      overrides: { certificates: [mint({ uriSans: [HELLO, "https://x"] })] },
+      reason: "san_count",
+    },
+    {
+      name: "no URI name",
+      overrides: { certificates: [mint({ uriSans: [], dnsSans: ["hello.ns1"] })] },
+      reason: "san_count",
+    },
+    { name: "no names at all", overrides: { certificates: [mint({ uriSans: [] })] }, reason: "san_count" },
+    {
+      name: "a SPIFFE id of four parts",
+      overrides: { certificates: [mint({ uriSans: ["spiffe://cluster.local/ns/ns1"] })] },
+      reason: "san_malformed",
+    },
+    {
+      name: "a NUL in its name (CVE-2025-66220)",
+      overrides: { certificates: [mint({ uriSans: [`${HELLO}\0x`] })] },
+      reason: "san_malformed",
+    },
+    {
+      name: "a certificate authority's own certificate",
+      overrides: { certificates: [root.certificate] },
+      reason: "not_a_workload",
+    },
+    {
+      name: "a critical extension that nobody knows",
+      overrides: { certificates: [mint({ extensions: [critical] })] },
+      reason: "unsupported_constraint",
+    },
+    {
+      name: "a server's certificate as a client",
+      overrides: { certificates: [mint({ usages: ["server"] })] },
+      reason: "wrong_usage",
+    },
+    {
+      name: "a client's certificate as a server",
+      overrides: { certificates: [mint({ usages: ["client"] })], expected: [HELLO] },
+      reason: "wrong_usage",
+    },
+    { name: "an identity that is not expected", overrides: { expected: [WORLD] }, reason: "unexpected_identity" },
+    { name: "any identity where nobody is expected", overrides: { expected: [] }, reason: "unexpected_identity" },
+  ] satisfies { name: string; overrides: Partial<PeerEvidence>; reason: string }[])(
+    "refuses $name",
+    ({ overrides, reason }) => {
+      expect(verifyPeer(evidence(overrides))).toMatchObject({ kind: "refused", reason });
+    },
+  );
+
+  it("names both the identity and those expected", () => {
+    const verdict = verifyPeer(evidence({ expected: [WORLD] }));
+    expect(verdict).toMatchObject({ message: `the server is ${HELLO}, expected ${WORLD}` });
+  });
+
+  it("does not read names from a certificate that no root stands for", () => {
+    const forged = mint({ issuer: mintRoot(), uriSans: ["spiffe://evil\n/ns/a/sa/b"] });
+    const verdict = verifyPeer(evidence({ certificates: [forged] }));
+    expect(verdict).toMatchObject({ reason: "unknown_root" });
+    expect(JSON.stringify(verdict)).not.toContain("evil");
+  });
+});

@@ -1,0 +1,136 @@
+import type { X509Certificate } from "node:crypto";
+import { type CertificateFault, findExtensionFault, findKeyFault } from "../../identity/certificate-faults.ts";
+import { IdentityError } from "../../identity/identity-error.ts";
+import { parseSpiffeId, type SpiffeId, spiffeIdParts, type TrustDomain } from "../../identity/spiffe-id.ts";
+import { type ChainFault, verifyChain } from "../../identity/verify-chain.ts";
+import { readExtensions } from "../../identity/x509-extensions.ts";
+import { readSubjectAltNames } from "../../identity/x509-san.ts";
+
+/** What a handshake showed of the peer, and what we believe. */
+export interface PeerEvidence {
+  /** As the peer sent them, leaf first. Empty: it showed none. */
+  readonly certificates: readonly X509Certificate[];
+  /** The TLS session was resumed: nothing was verified in this handshake. */
+  readonly sessionReused: boolean;
+  readonly roots: readonly X509Certificate[];
+  readonly trustDomains: readonly TrustDomain[];
+  readonly nowMs: number;
+  /** Client side (secure naming): who the server may be; `[]` is nobody. Absent on the server side. */
+  readonly expected?: readonly SpiffeId[];
+}
+
+/** Why a peer is not believed. Stable: it is the label of a metric. */
+export type PeerRefusal =
+  | ChainFault
+  | "session_reused"
+  | "no_certificate"
+  | "san_count"
+  | "san_malformed"
+  | "not_a_workload"
+  | "wrong_usage"
+  | "foreign_trust_domain"
+  | "unexpected_identity";
+
+export type PeerVerdict =
+  | {
+      readonly kind: "trusted";
+      readonly identity: SpiffeId;
+      /** When the first certificate of the chain ends, in epoch milliseconds. */
+      readonly notAfterMs: number;
+    }
+  | { readonly kind: "refused"; readonly reason: PeerRefusal; readonly message: string };
+
+/** OIDs of extended key usage (RFC 5280, section 4.2.1.12). */
+const USAGE = { any: "2.5.29.37.0", server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
+const SHOWN_IDENTITIES = 4;
+
+/**
+ * Decides whether the other end of a TLS connection is who we may talk to. A resumed session is refused outright:
+ * Node calls it `authorized` without looking at any certificate (compare CVE-2022-21654). The chain is verified before
+ * a name is believed, so that a stranger's text never explains a refusal.
+ */
+export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
+  if (evidence.sessionReused) {
+    return refused(
+      "session_reused",
+      "the TLS session was resumed, so no certificate was verified; resumption is not allowed",
+    );
+  }
+  const [leaf, ...intermediates] = evidence.certificates;
+  if (leaf === undefined) return refused("no_certificate", "the peer showed no certificate");
+  const chain = verifyChain({ leaf, intermediates, roots: evidence.roots, nowMs: evidence.nowMs });
+  if (chain.kind === "broken") return refused(chain.reason, chain.message);
+  const fault = findLeafFault(leaf, evidence.expected !== undefined);
+  if (fault !== undefined) return refused(fault.reason, fault.message);
+  return verifyIdentity(leaf, evidence, chain.notAfterMs);
+}
+
+function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, notAfterMs: number): PeerVerdict {
+  const read = readIdentity(leaf);
+  if (read.kind === "refused") return read;
+  const { identity } = read;
+  const { trustDomain } = spiffeIdParts(identity);
+  if (!evidence.trustDomains.includes(trustDomain)) {
+    const believed = evidence.trustDomains.join(", ");
+    return refused("foreign_trust_domain", `${identity} is not of a trust domain that is believed (${believed})`);
+  }
+  if (evidence.expected !== undefined && !evidence.expected.includes(identity)) {
+    return refused("unexpected_identity", `the server is ${identity}, expected ${describeExpected(evidence.expected)}`);
+  }
+  return { kind: "trusted", identity, notAfterMs };
+}
+
+type ReadIdentity =
+  | { readonly kind: "identity"; readonly identity: SpiffeId }
+  | Extract<PeerVerdict, { kind: "refused" }>;
+
+function readIdentity(leaf: X509Certificate): ReadIdentity {
+  try {
+    const { uris } = readSubjectAltNames(leaf.raw);
+    const [uri] = uris;
+    if (uri === undefined || uris.length !== 1) {
+      return refused(
+        "san_count",
+        `the certificate has ${uris.length} URI names; exactly one is allowed (X.509-SVID, section 2)`,
+      );
+    }
+    return { kind: "identity", identity: parseSpiffeId(uri) };
+  } catch (caught) {
+    if (!(caught instanceof IdentityError)) throw caught;
+    return refused(caught.code === "certificate_der" ? "malformed_certificate" : "san_malformed", caught.message);
+  }
+}
+
+interface LeafFault {
+  readonly reason: CertificateFault["reason"] | "not_a_workload" | "wrong_usage";
+  readonly message: string;
+}
+
+function findLeafFault(leaf: X509Certificate, isServer: boolean): LeafFault | undefined {
+  if (leaf.ca) {
+    return { reason: "not_a_workload", message: "the peer showed a certificate authority's certificate as its own" };
+  }
+  const usages: readonly string[] | undefined = leaf.keyUsage;
+  const wanted = isServer ? USAGE.server : USAGE.client;
+  if (usages !== undefined && !usages.includes(wanted) && !usages.includes(USAGE.any)) {
+    const message = `the certificate's extended key usage does not allow ${isServer ? "a server" : "a client"}`;
+    return { reason: "wrong_usage", message };
+  }
+  try {
+    return findKeyFault(leaf) ?? findExtensionFault(leaf, readExtensions(leaf.raw));
+  } catch (caught) {
+    if (!(caught instanceof IdentityError)) throw caught;
+    return { reason: "malformed_certificate", message: caught.message };
+  }
+}
+
+function describeExpected(expected: readonly SpiffeId[]): string {
+  if (expected.length === 0) return "nobody: the destination has no service account that is known";
+  const shown = expected.slice(0, SHOWN_IDENTITIES).join(" or ");
+  const rest = expected.length - SHOWN_IDENTITIES;
+  return rest > 0 ? `${shown} or ${rest} others` : shown;
+}
+
+function refused(reason: PeerRefusal, message: string): Extract<PeerVerdict, { kind: "refused" }> {
+  return { kind: "refused", reason, message };
+}

@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import { createTestSet, TEST_SETTINGS, testResource } from "../../resources/resource-set-fixture.ts";
+import type { ServerMode } from "../types.ts";
+import { decideClientTls } from "./client-tls.ts";
+import { findDestinationRule } from "./destination-rules.ts";
+
+const HOST = "world.ns2.svc.cluster.local";
+const MUTUAL = { tls: { mode: "ISTIO_MUTUAL" } };
+const PLAIN = { tls: { mode: "DISABLE" } };
+
+interface Asked {
+  readonly rules: readonly string[];
+  readonly client?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly port?: number;
+  readonly subset?: string;
+  readonly serverMode?: ServerMode;
+  readonly autoMtls?: boolean;
+}
+
+/** What a client in ns1 is told about world.ns2. */
+function decide({ rules, client = "ns1", labels = {}, port = 8080, subset = "", ...rest }: Asked) {
+  const set = createTestSet(...rules);
+  const found = findDestinationRule({
+    set,
+    settings: TEST_SETTINGS,
+    client: { namespace: client, labels },
+    host: HOST,
+    namespace: "ns2",
+  });
+  const serverMode = { mode: rest.serverMode ?? "PERMISSIVE", rule: "PeerAuthentication/default.ns2" } as const;
+  return decideClientTls({ rule: found, port, subset, serverMode, autoMtls: rest.autoMtls ?? true });
+}
+
+function rule(name: string, namespace: string, spec: object, creationTimestamp?: string): string {
+  return testResource("DestinationRule", name, { host: HOST, ...spec }, { namespace, creationTimestamp });
+}
+
+describe("which DestinationRule is found", () => {
+  it.each([
+    {
+      name: "the client's namespace before the service's",
+      rules: [rule("c", "ns1", { trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
+      chosen: "c.ns1",
+    },
+    {
+      name: "the service's namespace before the root namespace",
+      rules: [rule("r", "istio-system", { trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
+      chosen: "s.ns2",
+    },
+    {
+      name: "the root namespace before any other",
+      rules: [
+        rule("x", "default", { trafficPolicy: PLAIN }),
+        rule("r", "istio-system", { host: "*.local", trafficPolicy: MUTUAL }),
+      ],
+      chosen: "r.istio-system",
+    },
+    {
+      name: "a wildcard of an earlier namespace before an exact host of a later one",
+      rules: [rule("c", "ns1", { host: "*", trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
+      chosen: "c.ns1",
+    },
+    {
+      name: "a rule of any namespace where none of the three has one",
+      rules: [rule("enable-mtls", "default", { host: "*.local", trafficPolicy: MUTUAL })],
+      chosen: "enable-mtls.default",
+    },
+    {
+      name: "the most specific host among rules of any namespace",
+      rules: [
+        rule("enable-mtls", "default", { host: "*.local", trafficPolicy: MUTUAL }),
+        rule("off", "other", { trafficPolicy: PLAIN }),
+      ],
+      chosen: "off.other",
+    },
+    {
+      name: "the most specific host within a namespace",
+      rules: [
+        rule("wide", "ns2", { host: "*.local", trafficPolicy: PLAIN }),
+        rule("exact", "ns2", { trafficPolicy: MUTUAL }),
+      ],
+      chosen: "exact.ns2",
+    },
+    {
+      name: "a short name in the rule's own namespace",
+      rules: [rule("s", "ns2", { host: "world", trafficPolicy: PLAIN })],
+      chosen: "s.ns2",
+    },
+    {
+      name: "the oldest rule's traffic policy for one host",
+      rules: [
+        rule("a", "ns2", { trafficPolicy: PLAIN }, "2026-01-02T00:00:00Z"),
+        rule("b", "ns2", { trafficPolicy: MUTUAL }, "2026-01-01T00:00:00Z"),
+      ],
+      chosen: "b.ns2",
+    },
+    {
+      name: "the next rule's traffic policy where the oldest has none",
+      rules: [rule("a", "ns2", {}), rule("b", "ns2", { trafficPolicy: PLAIN })],
+      chosen: "b.ns2",
+    },
+    {
+      name: "a rule exported to the client",
+      rules: [rule("s", "ns2", { trafficPolicy: PLAIN, exportTo: ["ns1"] })],
+      chosen: "s.ns2",
+    },
+    {
+      name: "a rule for this client's labels",
+      rules: [rule("c", "ns1", { trafficPolicy: PLAIN, workloadSelector: { matchLabels: { app: "hello" } } })],
+      labels: { app: "hello" },
+      chosen: "c.ns1",
+    },
+    {
+      name: "a rule for the client's labels before one for all",
+      rules: [
+        rule("a", "ns1", { trafficPolicy: PLAIN }),
+        rule("b", "ns1", { trafficPolicy: MUTUAL, workloadSelector: { matchLabels: { app: "hello" } } }),
+      ],
+      labels: { app: "hello" },
+      chosen: "b.ns1",
+    },
+    {
+      name: "for a client in the root namespace, its private rule first",
+      client: "istio-system",
+      rules: [
+        rule("r", "istio-system", { trafficPolicy: PLAIN, exportTo: ["."] }),
+        rule("s", "ns2", { trafficPolicy: MUTUAL }),
+      ],
+      chosen: "r.istio-system",
+    },
+    {
+      name: "for a client in the root namespace, the service's rule before its public one",
+      client: "istio-system",
+      rules: [rule("r", "istio-system", { trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
+      chosen: "s.ns2",
+    },
+  ] satisfies (Asked & { name: string; chosen: string })[])("takes $name", ({ chosen, ...asked }) => {
+    expect(decide(asked).rule).toBe(`DestinationRule/${chosen}`);
+  });
+
+  it.each([
+    { name: "a short name of another namespace", rules: [rule("s", "ns1", { host: "world", trafficPolicy: PLAIN })] },
+    {
+      name: "a host with one dot, which is taken literally",
+      rules: [rule("s", "ns2", { host: "world.ns2", trafficPolicy: PLAIN })],
+    },
+    {
+      name: "a rule that is private to another namespace",
+      rules: [rule("s", "ns2", { trafficPolicy: PLAIN, exportTo: ["."] })],
+    },
+    {
+      name: "a rule exported to others only",
+      rules: [rule("x", "default", { trafficPolicy: PLAIN, exportTo: ["ns3"] })],
+    },
+    {
+      name: "a rule for other labels",
+      rules: [rule("c", "ns1", { trafficPolicy: PLAIN, workloadSelector: { matchLabels: { app: "x" } } })],
+    },
+    {
+      name: "a rule with a selector in another namespace",
+      rules: [rule("s", "ns2", { trafficPolicy: PLAIN, workloadSelector: { matchLabels: {} } })],
+    },
+  ])("passes over $name", (asked) => {
+    expect(decide(asked)).toEqual({ kind: "auto", rule: "auto mTLS" });
+  });
+});

@@ -1,0 +1,115 @@
+import type { MeshSettings } from "../../mesh-settings.ts";
+import { compareAge, formatResourceName } from "../../resources/fields/resource-names.ts";
+import type { DestinationRule, Subset, TrafficPolicy } from "../../resources/kinds/destination-rule.ts";
+import type { ResourceSet } from "../../resources/resource-set.ts";
+import { matchHost, mostSpecificHost } from "../match-host.ts";
+import { matchLabels } from "../workloads.ts";
+
+/** Who connects. */
+export interface Client {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What the rules for one host say together, and which rule said each part. */
+export interface MergedRule {
+  readonly trafficPolicy: { readonly policy: TrafficPolicy; readonly rule: string } | undefined;
+  readonly subsets: readonly { readonly subset: Subset; readonly rule: string }[];
+}
+
+export interface RuleLookup {
+  readonly set: ResourceSet;
+  readonly settings: MeshSettings;
+  readonly client: Client;
+  /** Fully qualified. */
+  readonly host: string;
+  /** The namespace of the service, or of the pod where no service stands before it. */
+  readonly namespace: string;
+}
+
+/**
+ * Finds the DestinationRules for a host. Since Istio 1.1 the client's namespace is asked first, then the service's, then
+ * the root namespace, and the first that has any matching rule wins, however wide its pattern. Where none has, a rule of
+ * any namespace applies, as in Istio 1.0: "even though we specify a namespace, this rule applies to all namespaces".
+ */
+export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined {
+  const { settings, client, namespace } = lookup;
+  const rules = [...lookup.set.destinationRules.values()]
+    .filter((rule) => selectsClient(rule, client))
+    .sort(compareAge);
+  const inNamespace = (searched: string) => rules.filter((rule) => rule.metadata.namespace === searched);
+  // A client in the root namespace sees that namespace's private rules first, its public ones last like everyone.
+  const isOfRoot = client.namespace === settings.rootNamespace;
+  const own = isOfRoot ? inNamespace(client.namespace).filter(isPrivate) : inNamespace(client.namespace);
+  for (const candidates of [own, inNamespace(namespace), inNamespace(settings.rootNamespace)]) {
+    const found = bestMatch(candidates, lookup).filter((rule) => isVisible(rule, client));
+    if (found.length > 0) return merge(found);
+  }
+  const [best, ...others] = bestMatch(
+    rules.filter((rule) => isVisible(rule, client)),
+    lookup,
+  );
+  if (best === undefined) return undefined;
+  return merge([best, ...others.filter((rule) => rule.metadata.namespace === best.metadata.namespace)]);
+}
+
+/** A rule's host in full: a name without a dot is of the rule's own namespace; all else is taken as it stands. */
+export function expandHost(host: string, namespace: string, settings: Pick<MeshSettings, "clusterDomain">): string {
+  const isShort = !host.includes(".") && !host.includes("*") && !host.includes(":");
+  return (isShort ? `${host}.${namespace}.svc.${settings.clusterDomain}` : host).toLowerCase();
+}
+
+/** The rules whose host covers the wanted one most closely; several where they share that host. */
+function bestMatch(rules: readonly DestinationRule[], { host, settings }: RuleLookup): readonly DestinationRule[] {
+  const fullHost = (rule: DestinationRule) => expandHost(rule.spec.host, rule.metadata.namespace, settings);
+  const best = mostSpecificHost(
+    rules.map(fullHost).filter((pattern) => matchHost(pattern, host)),
+    host,
+  );
+  return rules.filter((rule) => fullHost(rule) === best);
+}
+
+/** Rules of one host in one namespace, oldest first: the first traffic policy counts, and the first subset of a name. */
+function merge(rules: readonly DestinationRule[]): MergedRule {
+  const selective = rules.filter((rule) => rule.spec.workloadSelector !== undefined).slice(0, 1);
+  const merged = selective.length > 0 ? selective : rules;
+  const subsets = new Map<string, { subset: Subset; rule: string }>();
+  for (const rule of merged) {
+    for (const subset of rule.spec.subsets) {
+      if (!subsets.has(subset.name)) subsets.set(subset.name, { subset, rule: formatResourceName(rule) });
+    }
+  }
+  const speaking = merged.find((rule) => rule.spec.trafficPolicy !== undefined);
+  const policy = speaking?.spec.trafficPolicy;
+  return {
+    trafficPolicy:
+      speaking === undefined || policy === undefined ? undefined : { policy, rule: formatResourceName(speaking) },
+    subsets: [...subsets.values()],
+  };
+}
+
+/** A rule with a workload selector is private to its namespace, whatever `exportTo` says. */
+function selectsClient(rule: DestinationRule, client: Client): boolean {
+  const { workloadSelector } = rule.spec;
+  if (workloadSelector === undefined) return true;
+  return rule.metadata.namespace === client.namespace && matchLabels(workloadSelector.matchLabels, client.labels);
+}
+
+function isPrivate(rule: DestinationRule): boolean {
+  return rule.spec.workloadSelector !== undefined || rule.spec.exportTo.join() === ".";
+}
+
+function isVisible(rule: DestinationRule, client: Client): boolean {
+  return isExportedTo({ exportTo: rule.spec.exportTo, owner: rule.metadata.namespace, viewer: client.namespace });
+}
+
+/** Whether `exportTo` shows a resource to a namespace: empty means everyone, `.` its own namespace. */
+export function isExportedTo(input: {
+  readonly exportTo: readonly string[];
+  readonly owner: string;
+  readonly viewer: string;
+}): boolean {
+  const { exportTo, owner, viewer } = input;
+  if (exportTo.length === 0 || exportTo.includes("*")) return true;
+  return exportTo.includes(viewer) || (exportTo.includes(".") && owner === viewer);
+}

@@ -1,0 +1,211 @@
+import { describe, expect, it } from "vitest";
+import type { MeshSettings } from "../../mesh-settings.ts";
+import {
+  createTestSet,
+  TEST_SETTINGS,
+  testPod,
+  testResource,
+  testService,
+} from "../../resources/resource-set-fixture.ts";
+import type { Destination, DestinationTarget, MeshDestination } from "../types.ts";
+import { decideDestination } from "./destination.ts";
+
+const HOST = "world.ns2.svc.cluster.local";
+const WORLD = testService({ name: "world", namespace: "ns2", clusterIP: "10.96.0.2" });
+const world = (options: Partial<Parameters<typeof testPod>[0]> = {}) =>
+  testPod({
+    name: "world-1",
+    namespace: "ns2",
+    ip: "10.0.0.7",
+    labels: { app: "world", version: "v1" },
+    serviceAccount: "world",
+    ...options,
+  });
+const byIp = (ip: string, port = 8080): DestinationTarget => ({ kind: "address", ip, port });
+const byHost = (host = HOST, port = 8080, subset = ""): DestinationTarget => ({ kind: "host", host, port, subset });
+
+function decide(
+  resources: readonly string[],
+  target: DestinationTarget,
+  settings: Partial<MeshSettings> = {},
+): Destination {
+  const client = { namespace: "ns1", labels: {} };
+  return decideDestination({
+    set: createTestSet(...resources),
+    settings: { ...TEST_SETTINGS, ...settings },
+    client,
+    target,
+  });
+}
+
+function decideMesh(...input: Parameters<typeof decide>): MeshDestination {
+  const destination = decide(...input);
+  if (destination.kind !== "mesh") throw new Error(JSON.stringify(destination));
+  return destination;
+}
+
+function rule(spec: object, namespace = "ns2"): string {
+  return testResource("DestinationRule", "rule", { host: HOST, ...spec }, { namespace });
+}
+
+const MUTUAL = { trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } };
+
+describe("a service's address", () => {
+  it("resolves to the service, its pods and who they may be", () => {
+    expect(decide([WORLD, world()], byIp("10.96.0.2"))).toEqual({
+      kind: "mesh",
+      host: HOST,
+      port: 8080,
+      subset: "",
+      protocol: "http",
+      sni: `outbound_.8080_._.${HOST}`,
+      identities: ["spiffe://cluster.local/ns/ns2/sa/world"],
+      tlsRule: "auto mTLS",
+      endpoints: [
+        {
+          ip: "10.0.0.7",
+          port: 8080,
+          mutualTls: true,
+          workload: {
+            namespace: "ns2",
+            pod: "world-1",
+            workload: "world-1",
+            serviceAccount: "world",
+            app: "world",
+            version: "v1",
+            canonicalService: "world",
+            canonicalRevision: "v1",
+          },
+        },
+      ],
+      service: { host: HOST, name: "world", namespace: "ns2" },
+      routes: [],
+    });
+  });
+
+  it("is the same when a dual-stack socket writes it as IPv6", () => {
+    expect(decideMesh([WORLD, world()], byIp("::ffff:10.96.0.2")).host).toBe(HOST);
+  });
+
+  it("with a port that the service does not have is refused, naming those it has", () => {
+    const destination = decide([WORLD, world()], byIp("10.96.0.2", 9999));
+    expect(destination).toEqual({ kind: "refused", reason: `${HOST} has no TCP port 9999; it has 8080` });
+  });
+
+  it("without a selector is reached through itself, in clear unless a rule says otherwise", () => {
+    const apiServer = testService({
+      name: "kubernetes",
+      namespace: "default",
+      clusterIP: "10.96.0.9",
+      spec: { selector: {} },
+    });
+    const found = decideMesh([apiServer], byIp("10.96.0.9"));
+    expect(found.endpoints).toMatchObject([{ ip: "10.96.0.9", port: 8080, mutualTls: false }]);
+    const mutual = testResource("DestinationRule", "all", { host: "*.local", ...MUTUAL });
+    expect(decide([apiServer, mutual], byIp("10.96.0.9"))).toMatchObject({
+      kind: "refused",
+      reason: expect.stringMatching(/DestinationRule\/all\.default asks for mutual TLS .* DISABLE/),
+    });
+  });
+});
+
+describe("a pod's address", () => {
+  it("is spoken of as the service that has that port of it, with this one endpoint", () => {
+    const service = testService({
+      name: "world",
+      namespace: "ns2",
+      clusterIP: "None",
+      ports: [{ name: "tcp-x", port: 80, targetPort: 8080 }],
+    });
+    const found = decideMesh([service, world(), world({ name: "world-2", ip: "10.0.0.8" })], byIp("10.0.0.8", 8080));
+    expect(found).toMatchObject({ host: HOST, port: 80, protocol: "tcp", sni: `outbound_.80_._.${HOST}` });
+    expect(found.endpoints).toMatchObject([{ ip: "10.0.0.8", port: 8080, mutualTls: true }]);
+  });
+
+  it("is the pod's own name where no service has that port", () => {
+    const found = decideMesh([WORLD, world()], byIp("10.0.0.7", 9090));
+    expect(found).toMatchObject({
+      host: "10-0-0-7.ns2.pod.cluster.local",
+      port: 9090,
+      service: undefined,
+      protocol: undefined,
+      identities: ["spiffe://cluster.local/ns/ns2/sa/world"],
+      endpoints: [{ ip: "10.0.0.7", port: 9090, mutualTls: true }],
+    });
+  });
+
+  it("is reached although the pod is not ready: members of a cluster find each other so", () => {
+    const found = decideMesh(
+      [world({ status: { conditions: [{ type: "Ready", status: "False" }] } })],
+      byIp("10.0.0.7"),
+    );
+    expect(found.endpoints).toHaveLength(1);
+  });
+
+  it("of a pod that has finished is nobody's: addresses are used again", () => {
+    expect(decide([world({ status: { phase: "Failed" } })], byIp("10.0.0.7")).kind).toBe("passthrough");
+  });
+
+  it("of a pod on the host's network is the node's, not the pod's", () => {
+    expect(decide([world({ spec: { hostNetwork: true } })], byIp("10.0.0.7")).kind).toBe("passthrough");
+  });
+});
+
+describe("an address that nobody has", () => {
+  it("passes through, or is refused where the mesh knows all it may talk to", () => {
+    expect(decide([], byIp("192.0.2.1"))).toEqual({ kind: "passthrough" });
+    expect(decide([], byIp("192.0.2.1"), { outboundTrafficPolicy: "REGISTRY_ONLY" })).toMatchObject({
+      kind: "refused",
+      reason: expect.stringContaining("192.0.2.1:8080"),
+    });
+  });
+});
+
+describe("a host that a route names", () => {
+  const subsets = { subsets: [{ name: "v1", labels: { version: "v1" } }] };
+
+  it("has the endpoints of its subset alone, and the subset in its SNI", () => {
+    const v2 = world({
+      name: "world-2",
+      ip: "10.0.0.8",
+      labels: { app: "world", version: "v2" },
+      serviceAccount: "v2",
+    });
+    const found = decideMesh([WORLD, world(), v2, rule({ ...MUTUAL, ...subsets })], byHost(HOST, 8080, "v1"));
+    expect(found.endpoints.map(({ ip }) => ip)).toEqual(["10.0.0.7"]);
+    expect(found).toMatchObject({
+      subset: "v1",
+      sni: `outbound_.8080_.v1_.${HOST}`,
+      identities: ["spiffe://cluster.local/ns/ns2/sa/world"],
+    });
+  });
+
+  it.each([
+    { name: "an unknown subset", target: byHost(HOST, 8080, "v9"), reason: /subset "v9"/ },
+    { name: "an unknown service", target: byHost("nobody.ns2.svc.cluster.local"), reason: /no service nobody\.ns2/ },
+    {
+      name: "a name that is not complete",
+      target: byHost("world.ns2"),
+      reason: /NAME\.NAMESPACE\.svc\.cluster\.local/,
+    },
+    { name: "an unknown port", target: byHost(HOST, 1), reason: /no TCP port 1/ },
+  ])("is refused for $name", ({ target, reason }) => {
+    expect(decide([WORLD, world(), rule(subsets)], target)).toMatchObject({
+      kind: "refused",
+      reason: expect.stringMatching(reason),
+    });
+  });
+
+  it("is refused where it stands for a name elsewhere", () => {
+    const external = testService({
+      name: "world",
+      namespace: "ns2",
+      clusterIP: "",
+      spec: { type: "ExternalName", selector: {} },
+    });
+    expect(decide([external], byHost())).toMatchObject({
+      kind: "refused",
+      reason: expect.stringContaining("ExternalName"),
+    });
+  });
+});

@@ -1,0 +1,182 @@
+import type { MeshSettings } from "../../mesh-settings.ts";
+import type { Pod } from "../../resources/kinds/pod.ts";
+import type { Service, ServicePort } from "../../resources/kinds/service.ts";
+import type { ResourceSet } from "../../resources/resource-set.ts";
+import type { HostTarget } from "../routing/host-target.ts";
+import { decideMeshRoutes } from "../routing/mesh-routes.ts";
+import type { AddressTarget, Destination, DestinationTarget, RefusedDestination } from "../types.ts";
+import {
+  findReadyPods,
+  findServiceByHost,
+  findServicesOfPod,
+  findTcpPorts,
+  formatServiceHost,
+  matchLabels,
+  resolveTargetPort,
+} from "../workloads.ts";
+import { type Client, findDestinationRule, type MergedRule } from "./destination-rules.ts";
+import { type Backend, decideMeshDestination } from "./mesh-destination.ts";
+
+export interface DestinationInput {
+  readonly set: ResourceSet;
+  readonly settings: MeshSettings;
+  readonly client: Client;
+  readonly target: DestinationTarget;
+}
+
+/**
+ * What an outbound address, or a host that a route names, resolves to for one client. Addresses of pods are resolved by
+ * workload, so that headless services and direct calls get mutual TLS too. Anything that is asked for and cannot be
+ * done is refused with a reason: never sent in clear instead. Routes of VirtualServices come with a service's address
+ * alone: who names a pod means this pod.
+ */
+export function decideDestination(input: DestinationInput): Destination {
+  return input.target.kind === "address" ? decideAddress(input, input.target) : decideHost(input, input.target);
+}
+
+function decideAddress(input: DestinationInput, target: AddressTarget): Destination {
+  const { set, settings } = input;
+  const ip = normalizeIp(target.ip);
+  const service = set.index.serviceByIp.get(ip);
+  if (service !== undefined) return decideService(input, { service, port: target.port, subset: "", clusterIp: ip });
+  const pod = set.index.podByIp.get(ip);
+  if (pod !== undefined) return decidePod(input, pod, { ip, port: target.port });
+  if (settings.outboundTrafficPolicy === "ALLOW_ANY") return { kind: "passthrough" };
+  const where = `${target.ip}:${target.port}`;
+  return refused(`${where} is not in the mesh's registry, and outboundTrafficPolicy is REGISTRY_ONLY`);
+}
+
+function decideHost(input: DestinationInput, target: HostTarget): Destination {
+  const service = findServiceByHost(input, target.host);
+  if (service === undefined) {
+    return refused(
+      `there is no service ${target.host}: name it in full, as NAME.NAMESPACE.svc.${input.settings.clusterDomain}`,
+    );
+  }
+  const { port, subset } = target;
+  return decideService(input, { service, port, subset, clusterIp: findClusterIp(service) });
+}
+
+interface ServiceTarget {
+  readonly service: Service;
+  readonly port: number;
+  readonly subset: string;
+  readonly clusterIp: string | undefined;
+}
+
+function decideService(input: DestinationInput, target: ServiceTarget): Destination {
+  const { service, port: number, subset: subsetName } = target;
+  const host = formatServiceHost(service, input.settings);
+  if (service.spec.type === "ExternalName")
+    return refused(`${host} is an ExternalName service, which is not supported`);
+  const ports = findTcpPorts(service);
+  const port = ports.find((candidate) => candidate.port === number);
+  if (port === undefined) {
+    const known = ports.length === 0 ? "none" : ports.map((candidate) => candidate.port).join(", ");
+    return refused(`${host} has no TCP port ${number}; it has ${known}`);
+  }
+  const rule = findRule(input, host, service.metadata.namespace);
+  const subset = rule?.subsets.find((candidate) => candidate.subset.name === subsetName)?.subset;
+  if (subsetName !== "" && subset === undefined) {
+    return refused(
+      `no DestinationRule for ${host} has the subset ${JSON.stringify(subsetName)}: add it under spec.subsets`,
+    );
+  }
+  const pods = findReadyPods(input.set, service).filter((pod) =>
+    matchLabels(subset?.labels ?? {}, pod.metadata.labels),
+  );
+  const backends = isPicking(service) ? resolveBackends(pods, port) : resolveByAddress(target);
+  return decideMeshDestination({
+    ...input,
+    host,
+    port: number,
+    subset: subsetName,
+    rule,
+    service,
+    servicePort: port,
+    backends,
+    // A route's own target is not routed again.
+    routes: input.target.kind === "host" ? [] : decideMeshRoutes({ ...input, host, port: number }),
+  });
+}
+
+/** A pod's own address: spoken of as the service that has this port of it, else by the pod's DNS name. */
+function decidePod(
+  input: DestinationInput,
+  pod: Pod,
+  address: { readonly ip: string; readonly port: number },
+): Destination {
+  const { namespace } = pod.metadata;
+  const found = findServiceOnPort(input.set, pod, address.port);
+  const host =
+    found === undefined
+      ? formatPodHost(pod, address.ip, input.settings)
+      : formatServiceHost(found.service, input.settings);
+  return decideMeshDestination({
+    ...input,
+    host,
+    port: found?.port.port ?? address.port,
+    subset: "",
+    rule: findRule(input, host, namespace),
+    service: found?.service,
+    servicePort: found?.port,
+    namespace,
+    backends: [{ ...address, pod }],
+  });
+}
+
+function findServiceOnPort(
+  set: ResourceSet,
+  pod: Pod,
+  port: number,
+): { readonly service: Service; readonly port: ServicePort } | undefined {
+  for (const service of findServicesOfPod(set, pod)) {
+    const found = findTcpPorts(service).find((candidate) => resolveTargetPort(candidate, pod) === port);
+    if (found !== undefined) return { service, port: found };
+  }
+  return undefined;
+}
+
+function findRule(
+  { set, settings, client }: DestinationInput,
+  host: string,
+  namespace: string,
+): MergedRule | undefined {
+  return findDestinationRule({ set, settings, client, host, namespace });
+}
+
+function isPicking(service: Service): boolean {
+  return Object.keys(service.spec.selector ?? {}).length > 0;
+}
+
+/** A pod that has no container port of the name that the service points at is no endpoint. */
+function resolveBackends(pods: readonly Pod[], port: ServicePort): readonly Backend[] {
+  return pods.flatMap((pod) => {
+    const target = resolveTargetPort(port, pod);
+    const ip = pod.status.podIP;
+    return target === undefined || ip === undefined ? [] : [{ ip, port: target, pod }];
+  });
+}
+
+/** Endpoints that others keep (the API server's, for one) are reached through the service's own address. */
+function resolveByAddress({ clusterIp, port }: ServiceTarget): readonly Backend[] {
+  return clusterIp === undefined ? [] : [{ ip: clusterIp, port, pod: undefined }];
+}
+
+function findClusterIp(service: Service): string | undefined {
+  const ip = service.spec.clusterIP;
+  return ip === undefined || ip === "" || ip === "None" ? undefined : ip;
+}
+
+function formatPodHost(pod: Pod, ip: string, settings: MeshSettings): string {
+  return `${ip.replaceAll(/[.:]/g, "-")}.${pod.metadata.namespace}.pod.${settings.clusterDomain}`;
+}
+
+/** A dual-stack socket shows IPv4 peers as `::ffff:10.0.0.7`. */
+function normalizeIp(ip: string): string {
+  return ip.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
+}
+
+function refused(reason: string): RefusedDestination {
+  return { kind: "refused", reason };
+}

@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest";
+import { parseTrustDomain } from "../../identity/spiffe-id.ts";
+import type { MeshSettings } from "../../mesh-settings.ts";
+import {
+  createTestSet,
+  TEST_SETTINGS,
+  testPod,
+  testResource,
+  testService,
+} from "../../resources/resource-set-fixture.ts";
+import type { Destination, DestinationTarget, MeshDestination } from "../types.ts";
+import { decideDestination } from "./destination.ts";
+
+const HOST = "world.ns2.svc.cluster.local";
+const WORLD = testService({ name: "world", namespace: "ns2", clusterIP: "10.96.0.2" });
+const world = (options: Partial<Parameters<typeof testPod>[0]> = {}) =>
+  testPod({
+    name: "world-1",
+    namespace: "ns2",
+    ip: "10.0.0.7",
+    labels: { app: "world", version: "v1" },
+    serviceAccount: "world",
+    ...options,
+  });
+const byIp = (ip: string, port = 8080): DestinationTarget => ({ kind: "address", ip, port });
+
+function decide(
+  resources: readonly string[],
+  target: DestinationTarget,
+  settings: Partial<MeshSettings> = {},
+): Destination {
+  const client = { namespace: "ns1", labels: {} };
+  return decideDestination({
+    set: createTestSet(...resources),
+    settings: { ...TEST_SETTINGS, ...settings },
+    client,
+    target,
+  });
+}
+
+function decideMesh(...input: Parameters<typeof decide>): MeshDestination {
+  const destination = decide(...input);
+  if (destination.kind !== "mesh") throw new Error(JSON.stringify(destination));
+  return destination;
+}
+
+function rule(spec: object, namespace = "ns2"): string {
+  return testResource("DestinationRule", "rule", { host: HOST, ...spec }, { namespace });
+}
+
+const MUTUAL = { trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } };
+
+describe("endpoints", () => {
+  it.each([
+    { name: "not running yet", pod: world({ status: { phase: "Pending" } }) },
+    { name: "finished", pod: world({ status: { phase: "Succeeded" } }) },
+    { name: "not ready", pod: world({ status: { conditions: [{ type: "Ready", status: "False" }] } }) },
+    { name: "without an address", pod: world({ status: { podIP: "" } }) },
+    { name: "being deleted", pod: world({ metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } }) },
+    { name: "with other labels", pod: world({ labels: { app: "other" } }) },
+    { name: "of another namespace", pod: world({ namespace: "ns3" }) },
+  ])("leave out a pod that is $name", ({ pod }) => {
+    expect(decideMesh([WORLD, pod], byIp("10.96.0.2")).endpoints).toEqual([]);
+  });
+
+  it("keep a pod that says nothing of being ready", () => {
+    expect(decideMesh([WORLD, world({ status: { conditions: [] } })], byIp("10.96.0.2")).endpoints).toHaveLength(1);
+  });
+
+  it("find a named target port pod by pod, and leave out pods that have none of that name", () => {
+    const service = testService({
+      name: "world",
+      namespace: "ns2",
+      clusterIP: "10.96.0.2",
+      ports: [{ port: 80, targetPort: "web" }],
+    });
+    const pods = [
+      world({ ports: [{ name: "web", containerPort: 8081 }] }),
+      world({ name: "world-2", ip: "10.0.0.8", ports: [{ name: "web", containerPort: 8082 }] }),
+      world({ name: "world-3", ip: "10.0.0.9", ports: [{ name: "admin", containerPort: 9000 }] }),
+    ];
+    const { endpoints } = decideMesh([service, ...pods], byIp("10.96.0.2", 80));
+    expect(endpoints.map(({ ip, port }) => `${ip}:${port}`)).toEqual(["10.0.0.7:8081", "10.0.0.8:8082"]);
+  });
+
+  it("are taken for mutual TLS one by one, by their pod's label", () => {
+    const legacy = world({ name: "world-2", ip: "10.0.0.8", meshed: false });
+    const { endpoints } = decideMesh([WORLD, world(), legacy], byIp("10.96.0.2"));
+    expect(endpoints.map(({ mutualTls }) => mutualTls)).toEqual([true, false]);
+  });
+
+  it("all get mutual TLS where a rule says ISTIO_MUTUAL, sidecar or not", () => {
+    const legacy = world({ name: "world-2", ip: "10.0.0.8", meshed: false });
+    const found = decideMesh([WORLD, world(), legacy, rule(MUTUAL)], byIp("10.96.0.2"));
+    expect(found.endpoints.map(({ mutualTls }) => mutualTls)).toEqual([true, true]);
+    expect(found.tlsRule).toBe("DestinationRule/rule.ns2");
+  });
+
+  it("get plaintext where a rule says DISABLE", () => {
+    const found = decideMesh([WORLD, world(), rule({ trafficPolicy: { tls: {} } })], byIp("10.96.0.2"));
+    expect(found).toMatchObject({ tlsRule: "DestinationRule/rule.ns2", endpoints: [{ mutualTls: false }] });
+  });
+
+  it("get plaintext by auto mTLS where the namespace's policy is DISABLE", () => {
+    const off = testResource("PeerAuthentication", "default", { mtls: { mode: "DISABLE" } }, { namespace: "ns2" });
+    expect(decideMesh([WORLD, world(), off], byIp("10.96.0.2"))).toMatchObject({
+      tlsRule: "auto mTLS, off by PeerAuthentication/default.ns2",
+      endpoints: [{ mutualTls: false }],
+    });
+  });
+
+  it("get no plaintext where a rule asks for TLS that is not supported", () => {
+    const destination = decide(
+      [WORLD, world(), rule({ trafficPolicy: { tls: { mode: "MUTUAL" } } })],
+      byIp("10.96.0.2"),
+    );
+    expect(destination).toMatchObject({ kind: "refused", reason: expect.stringContaining("DestinationRule/rule.ns2") });
+  });
+});
+
+describe("identities", () => {
+  it("are those of all endpoints' accounts in every trust domain that is believed", () => {
+    const other = world({ name: "world-2", ip: "10.0.0.8", serviceAccount: "another" });
+    const found = decideMesh([WORLD, world(), other], byIp("10.96.0.2"), {
+      trustDomainAliases: [parseTrustDomain("old.domain")],
+    });
+    expect(found.identities).toEqual([
+      "spiffe://cluster.local/ns/ns2/sa/another",
+      "spiffe://cluster.local/ns/ns2/sa/world",
+      "spiffe://old.domain/ns/ns2/sa/another",
+      "spiffe://old.domain/ns/ns2/sa/world",
+    ]);
+  });
+
+  it("are the rule's subjectAltNames where it has some, as its sni is", () => {
+    const san = "spiffe://cluster.local/ns/x/sa/y";
+    const tls = { mode: "ISTIO_MUTUAL", sni: "my.sni", subjectAltNames: [san] };
+    const found = decideMesh([WORLD, world(), rule({ trafficPolicy: { tls } })], byIp("10.96.0.2"));
+    expect(found).toMatchObject({ identities: [san], sni: "my.sni" });
+  });
+});

@@ -1,0 +1,103 @@
+import type { SpiffeId } from "../../identity/spiffe-id.ts";
+import type { MeshSettings } from "../../mesh-settings.ts";
+import type { Pod } from "../../resources/kinds/pod.ts";
+import type { Service, ServicePort } from "../../resources/kinds/service.ts";
+import type { ResourceSet } from "../../resources/resource-set.ts";
+import { decideServiceMode } from "../authentication/server-mode.ts";
+import type { HttpRoute } from "../routing/http-route.ts";
+import type { Destination, Endpoint, WorkloadInfo } from "../types.ts";
+import { declaredProtocol, identitiesOfPod, serviceInfo, speaksMutualTls, workloadInfo } from "../workloads.ts";
+import { type ClientTlsDecision, decideClientTls } from "./client-tls.ts";
+import type { MergedRule } from "./destination-rules.ts";
+
+/** Where bytes can go. Without a pod: an address behind which we know nobody. */
+export interface Backend {
+  readonly ip: string;
+  readonly port: number;
+  readonly pod: Pod | undefined;
+}
+
+export interface MeshDestinationInput {
+  readonly set: ResourceSet;
+  readonly settings: MeshSettings;
+  readonly host: string;
+  /** The service's port, or the pod's where there is no service. */
+  readonly port: number;
+  readonly subset: string;
+  readonly rule: MergedRule | undefined;
+  readonly service: Service | undefined;
+  readonly servicePort: ServicePort | undefined;
+  /** @default the service's */
+  readonly namespace?: string;
+  readonly backends: readonly Backend[];
+  /** @default none */
+  readonly routes?: readonly HttpRoute[];
+}
+
+const UNKNOWN_WORKLOAD: WorkloadInfo = {
+  namespace: "",
+  pod: "",
+  workload: "",
+  serviceAccount: "",
+  app: "",
+  version: "",
+  canonicalService: "",
+  canonicalRevision: "",
+};
+
+/** Puts together a destination whose host, port and endpoints are known: chooses TLS and who may answer. */
+export function decideMeshDestination(input: MeshDestinationInput): Destination {
+  const { host, port, subset, service, servicePort, settings } = input;
+  const tls = decideTls(input);
+  if (tls.kind === "refused") return { kind: "refused", reason: tls.reason };
+  const endpoints = input.backends.map((backend) => createEndpoint(backend, tls));
+  const asked = tls.kind === "mutual" ? tls.identities : [];
+  const identities = asked.length > 0 ? asked : unionOfIdentities(input.backends, settings);
+  if (identities.length === 0 && endpoints.some((endpoint) => endpoint.mutualTls)) {
+    const mend = "give it a selector, or a DestinationRule with tls mode DISABLE";
+    return {
+      kind: "refused",
+      reason: `${tls.rule} asks for mutual TLS with ${host}, whose pods are not known: ${mend}`,
+    };
+  }
+  return {
+    kind: "mesh",
+    host,
+    port,
+    subset,
+    protocol: servicePort === undefined ? undefined : declaredProtocol(servicePort),
+    sni: (tls.kind === "mutual" ? tls.sni : undefined) ?? `outbound_.${port}_.${subset}_.${host}`,
+    identities,
+    tlsRule: tls.rule,
+    endpoints,
+    service: service === undefined ? undefined : serviceInfo(service, settings),
+    routes: input.routes ?? [],
+  };
+}
+
+function decideTls(input: MeshDestinationInput): ClientTlsDecision {
+  const { set, settings, rule, port, subset, service, servicePort } = input;
+  const isNamed = service !== undefined && servicePort !== undefined;
+  return decideClientTls({
+    rule,
+    port,
+    subset,
+    autoMtls: settings.autoMtls,
+    serverMode: decideServiceMode({
+      set,
+      settings,
+      namespace: input.namespace ?? service?.metadata.namespace ?? "",
+      service: isNamed ? { name: service.metadata.name, port: servicePort } : undefined,
+    }),
+  });
+}
+
+function createEndpoint({ ip, port, pod }: Backend, tls: ClientTlsDecision): Endpoint {
+  const mutualTls = tls.kind === "mutual" || (tls.kind === "auto" && pod !== undefined && speaksMutualTls(pod));
+  return { ip, port, mutualTls, workload: pod === undefined ? UNKNOWN_WORKLOAD : workloadInfo(pod) };
+}
+
+function unionOfIdentities(backends: readonly Backend[], settings: MeshSettings): readonly SpiffeId[] {
+  const pods = backends.flatMap(({ pod }) => (pod === undefined ? [] : [pod]));
+  return [...new Set(pods.flatMap((pod) => identitiesOfPod(pod, settings)))].sort();
+}

@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import {
+  createTestSet,
+  findTestPod,
+  TEST_SETTINGS,
+  testPod,
+  testResource,
+  testService,
+} from "../../resources/resource-set-fixture.ts";
+import { decideGateway } from "./gateway.ts";
+
+const POD = testPod({ name: "ingress", namespace: "istio-system", labels: { istio: "ingressgateway" } });
+const HELLO = testService({ name: "hello", namespace: "ns1" });
+const TWO_PORTS = testService({
+  name: "two",
+  namespace: "ns1",
+  ports: [
+    { name: "a", port: 80 },
+    { name: "b", port: 81 },
+  ],
+});
+
+function gateway(spec: object, metadata: object = {}): string {
+  return testResource(
+    "Gateway",
+    "gw",
+    { selector: { istio: "ingressgateway" }, servers: [server()], ...spec },
+    metadata,
+  );
+}
+
+function server(hosts: readonly string[] = ["*"], port: object = {}): object {
+  return { port: { number: 80, name: "http", protocol: "HTTP", ...port }, hosts };
+}
+
+function routes(
+  spec: object,
+  metadata: { name?: string; namespace?: string; creationTimestamp?: string } = {},
+): string {
+  const { name = "vs", ...rest } = metadata;
+  return testResource(
+    "VirtualService",
+    name,
+    { hosts: ["hello.example"], gateways: ["gw"], http: [toHello()], ...spec },
+    rest,
+  );
+}
+
+function toHello(more: object = {}): object {
+  return { route: [{ destination: { host: "hello.ns1.svc.cluster.local" } }], ...more };
+}
+
+function decide(...resources: readonly string[]) {
+  const set = createTestSet(POD, HELLO, TWO_PORTS, ...resources);
+  return decideGateway({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "istio-system/ingress") });
+}
+
+/** `port host` for each virtual host. */
+function hostsOf(...resources: readonly string[]): readonly string[] {
+  return decide(...resources).listeners.flatMap(({ port, virtualHosts }) =>
+    virtualHosts.flatMap(({ hosts }) => hosts.map((host) => `${port} ${host}`)),
+  );
+}
+
+describe("which hosts a gateway serves", () => {
+  it.each([
+    {
+      name: "a VirtualService's host on a server for all",
+      resources: [gateway({}), routes({})],
+      hosts: ["80 hello.example"],
+    },
+    { name: "none without a Gateway", resources: [routes({})], hosts: [] },
+    {
+      name: "none of a Gateway for other pods",
+      resources: [gateway({ selector: { istio: "other" } }), routes({})],
+      hosts: [],
+    },
+    {
+      name: "those of a Gateway without a selector",
+      resources: [gateway({ selector: {} }), routes({})],
+      hosts: ["80 hello.example"],
+    },
+    {
+      name: "none of a VirtualService that does not name the Gateway",
+      resources: [gateway({}), routes({ gateways: ["mesh"] })],
+      hosts: [],
+    },
+    {
+      name: "none where the short name is of another namespace",
+      resources: [gateway({}, { namespace: "ns9" }), routes({})],
+      hosts: [],
+    },
+    {
+      name: "those of NAMESPACE/NAME",
+      resources: [gateway({}, { namespace: "ns9" }), routes({ gateways: ["ns9/gw"] })],
+      hosts: ["80 hello.example"],
+    },
+    {
+      name: "what both have in common",
+      resources: [gateway({ servers: [server(["*.example"])] }), routes({ hosts: ["hello.example", "hello.other"] })],
+      hosts: ["80 hello.example"],
+    },
+    {
+      name: "the server's where the VirtualService's is wider",
+      resources: [gateway({ servers: [server(["a.example", "b.example"])] }), routes({ hosts: ["*"] })],
+      hosts: ["80 a.example", "80 b.example"],
+    },
+    {
+      name: "none where they have nothing in common",
+      resources: [gateway({ servers: [server(["other.example"])] }), routes({})],
+      hosts: [],
+    },
+    {
+      name: "those of the namespace that the server names",
+      resources: [gateway({ servers: [server(["default/*"])] }), routes({})],
+      hosts: ["80 hello.example"],
+    },
+    {
+      name: "none of a namespace that the server does not name",
+      resources: [gateway({ servers: [server(["ns5/*"])] }), routes({})],
+      hosts: [],
+    },
+    {
+      name: "those of the Gateway's own namespace for `./`",
+      resources: [
+        gateway({ servers: [server(["./*"])] }),
+        routes({}),
+        routes({ gateways: ["default/gw"], hosts: ["x.example"] }, { namespace: "ns5" }),
+      ],
+      hosts: ["80 hello.example"],
+    },
+    {
+      name: "none of a VirtualService that is not exported to the gateway",
+      resources: [gateway({}), routes({ exportTo: ["."] })],
+      hosts: [],
+    },
+    {
+      name: "those of several ports",
+      resources: [gateway({ servers: [server(["*"], { number: 8081 }), server(["*"])] }), routes({})],
+      hosts: ["80 hello.example", "8081 hello.example"],
+    },
+    {
+      name: "a short host in the VirtualService's namespace",
+      resources: [gateway({}), routes({ hosts: ["hello"] })],
+      hosts: ["80 hello.default.svc.cluster.local"],
+    },
+    {
+      name: "none of servers that ask for TLS",
+      resources: [
+        gateway({
+          servers: [
+            server(["*"], { protocol: "HTTPS" }),
+            { ...server(["*"], { number: 81 }), tls: { httpsRedirect: true } },
+          ],
+        }),
+        routes({}),
+      ],
+      hosts: [],
+    },
+  ])("$name", ({ resources, hosts }) => {
+    expect(hostsOf(...resources)).toEqual(hosts);
+  });
+
+  it("listens although no VirtualService is bound yet: unknown hosts are then 404, not refused", () => {
+    expect(decide(gateway({})).listeners).toEqual([{ port: 80, virtualHosts: [] }]);
+  });
+});

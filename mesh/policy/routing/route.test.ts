@@ -1,0 +1,205 @@
+import { describe, expect, it } from "vitest";
+import type { GatewayListener } from "../types.ts";
+import { compileListener } from "./compile-routes.ts";
+import type { HttpMatch, HttpRoute, StringMatch, WeightedTarget } from "./http-route.ts";
+import { decideRoute, type RouteRequest } from "./route.ts";
+
+const EMPTY: HttpMatch = { headers: [], withoutHeaders: [], queryParams: [], ignoreUriCase: false };
+
+function target(name: string, weight = 100): WeightedTarget {
+  return { target: { kind: "host", host: `${name}.ns1.svc.cluster.local`, port: 80, subset: "" }, weight };
+}
+
+function route(name: string, matches: readonly HttpMatch[] = [], more: Partial<HttpRoute> = {}): HttpRoute {
+  return { name, matches, targets: [target(name)], refusal: "", ...more };
+}
+
+function listener(routes: readonly HttpRoute[], hosts: readonly string[] = ["*"]): GatewayListener {
+  return { port: 80, virtualHosts: [{ hosts, routes }] };
+}
+
+function request(
+  more: Partial<Omit<RouteRequest, "headers">> & { headers?: Record<string, string> } = {},
+): RouteRequest {
+  const { headers = {}, ...rest } = more;
+  return { host: "a.example", path: "/", method: "GET", headers: (name) => headers[name], ...rest };
+}
+
+function chosen(configured: GatewayListener, asked: RouteRequest, random = 0): string {
+  const verdict = decideRoute(compileListener(configured), asked, () => random);
+  return verdict.kind === "route" ? verdict.route.name : verdict.kind;
+}
+
+describe("the host of a request", () => {
+  const virtualHosts = ["*", "*.example", "*.b.example", "a.example"].map((host) => ({
+    hosts: [host],
+    routes: [route(host)],
+  }));
+  const configured = { port: 80, virtualHosts };
+
+  it.each([
+    { host: "a.example", expected: "a.example" },
+    { host: "A.EXAMPLE", expected: "a.example" },
+    { host: "a.example:8080", expected: "a.example" },
+    { host: "A.example:80", expected: "a.example" },
+    { host: "x.b.example", expected: "*.b.example" },
+    { host: "x.example", expected: "*.example" },
+    { host: "example", expected: "*" },
+    { host: "[::1]:80", expected: "*" },
+  ])("$host is served by $expected", ({ host, expected }) => {
+    expect(chosen(configured, request({ host }))).toBe(expected);
+  });
+
+  it.each(["other.com", "", "a.example.evil", "xa.example.com", "a.example:80:80", "a.example/x", "a.example,b"])(
+    "%j is nobody's",
+    (host) => {
+      expect(chosen(listener([route("r")], ["a.example"]), request({ host }))).toBe("no_host");
+    },
+  );
+
+  it.each(["evil.com#a.example", "a b.example", "a.example\0", "user@a.example"])(
+    "%j is no host, even where every host is served",
+    (host) => {
+      expect(chosen(listener([route("r")]), request({ host }))).toBe("no_host");
+    },
+  );
+
+  it("matches an IPv6 address with and without a port", () => {
+    const configured = listener([route("r")], ["[::1]"]);
+    expect(chosen(configured, request({ host: "[::1]" }))).toBe("r");
+    expect(chosen(configured, request({ host: "[::1]:80" }))).toBe("r");
+  });
+
+  it("does not fall back to a wider host where the closest has no route", () => {
+    const closest = { hosts: ["a.example"], routes: [route("r", [{ ...EMPTY, uri: { kind: "exact", value: "/x" } }])] };
+    const configured = { port: 80, virtualHosts: [{ hosts: ["*"], routes: [route("wide")] }, closest] };
+    expect(chosen(configured, request())).toBe("no_route");
+  });
+});
+
+describe("the matches of a route", () => {
+  const exact = (value: string): StringMatch => ({ kind: "exact", value });
+  const prefix = (value: string): StringMatch => ({ kind: "prefix", value });
+  const regex = (value: string): StringMatch => ({ kind: "regex", value });
+  const header = (value: StringMatch) => [{ name: "x-a", value }];
+
+  it.each([
+    { name: "an exact path", match: { uri: exact("/a") }, asked: { path: "/a" }, holds: true },
+    { name: "a longer path than the exact one", match: { uri: exact("/a") }, asked: { path: "/ab" }, holds: false },
+    { name: "a path with a query", match: { uri: exact("/a") }, asked: { path: "/a?x=1" }, holds: true },
+    {
+      name: "a path with a fragment (CVE-2021-39156)",
+      match: { uri: exact("/a") },
+      asked: { path: "/a#b" },
+      holds: true,
+    },
+    { name: "a prefix", match: { uri: prefix("/a") }, asked: { path: "/ab/c" }, holds: true },
+    { name: "another prefix", match: { uri: prefix("/a") }, asked: { path: "/b" }, holds: false },
+    { name: "another case", match: { uri: exact("/a") }, asked: { path: "/A" }, holds: false },
+    {
+      name: "another case, where case is ignored",
+      match: { uri: prefix("/Ab"), ignoreUriCase: true },
+      asked: { path: "/aBc" },
+      holds: true,
+    },
+    { name: "a regex", match: { uri: regex("/v[0-9]+/.*") }, asked: { path: "/v12/x" }, holds: true },
+    {
+      name: "a regex that matches a part alone",
+      match: { uri: regex("/v[0-9]+") },
+      asked: { path: "/v12/x" },
+      holds: false,
+    },
+    {
+      name: "a regex with an alternative, whole",
+      match: { uri: regex("/a|/b") },
+      asked: { path: "/bc" },
+      holds: false,
+    },
+    { name: "a method", match: { method: exact("POST") }, asked: { method: "POST" }, holds: true },
+    { name: "another method", match: { method: exact("POST") }, asked: { method: "GET" }, holds: false },
+    {
+      name: "an authority in another case, with a port",
+      match: { authority: exact("A.Example") },
+      asked: { host: "a.EXAMPLE:80" },
+      holds: true,
+    },
+    { name: "a header", match: { headers: header(exact("1")) }, asked: { headers: { "x-a": "1" } }, holds: true },
+    {
+      name: "another value of a header",
+      match: { headers: header(exact("1")) },
+      asked: { headers: { "x-a": "2" } },
+      holds: false,
+    },
+    { name: "a missing header", match: { headers: header(exact("")) }, asked: {}, holds: false },
+    {
+      name: "a header that is there",
+      match: { headers: header({ kind: "present" }) },
+      asked: { headers: { "x-a": "" } },
+      holds: true,
+    },
+    { name: "a header that is not there", match: { headers: header({ kind: "present" }) }, asked: {}, holds: false },
+    {
+      name: "a header that must not be there",
+      match: { withoutHeaders: header({ kind: "present" }) },
+      asked: { headers: { "x-a": "1" } },
+      holds: false,
+    },
+    { name: "… and is not", match: { withoutHeaders: header({ kind: "present" }) }, asked: {}, holds: true },
+    {
+      name: "a header of another value than the forbidden one",
+      match: { withoutHeaders: header(exact("1")) },
+      asked: { headers: { "x-a": "2" } },
+      holds: true,
+    },
+    { name: "all but one condition", match: { uri: exact("/"), method: exact("POST") }, asked: {}, holds: false },
+    { name: "a regex that does not compile", match: { uri: regex("(") }, asked: {}, holds: false },
+    {
+      name: "a forbidden header by a regex that does not compile",
+      match: { withoutHeaders: header(regex("(")) },
+      asked: {},
+      holds: false,
+    },
+  ])("$name: $holds", ({ match, asked, holds }) => {
+    const configured = listener([route("r", [{ ...EMPTY, ...match }])]);
+    expect(chosen(configured, request(asked))).toBe(holds ? "r" : "no_route");
+  });
+
+  it("hold if any of them does, and the first route wins", () => {
+    const either = [
+      { ...EMPTY, uri: exact("/a") },
+      { ...EMPTY, uri: exact("/b") },
+    ];
+    const configured = listener([route("first", either), route("second")]);
+    expect(chosen(configured, request({ path: "/b" }))).toBe("first");
+    expect(chosen(configured, request({ path: "/c" }))).toBe("second");
+  });
+
+  it("end in linear time for a regex that explodes elsewhere", () => {
+    const configured = listener([route("r", [{ ...EMPTY, uri: regex("/(a+)+b") }])]);
+    expect(chosen(configured, request({ path: `/${"a".repeat(8000)}` }))).toBe("no_route");
+  });
+});
+
+describe("a route's target", () => {
+  it("follows the weights", () => {
+    const configured = listener([route("r", [], { targets: [target("a", 1), target("b", 0), target("c", 3)] })]);
+    const hosts = [0, 0.24, 0.25, 0.99].map((random) => {
+      const verdict = decideRoute(compileListener(configured), request(), () => random);
+      return verdict.kind === "route" ? verdict.target.host[0] : verdict.kind;
+    });
+    expect(hosts).toEqual(["a", "a", "c", "c"]);
+  });
+
+  it("is refused with the route's reason, and the next route is not tried", () => {
+    const configured = listener([route("r", [], { refusal: "redirect is not supported" }), route("next")]);
+    expect(decideRoute(compileListener(configured), request(), () => 0)).toMatchObject({
+      kind: "refused",
+      reason: "redirect is not supported",
+      route: { name: "r" },
+    });
+  });
+
+  it("is refused where there is none", () => {
+    expect(chosen(listener([route("r", [], { targets: [] })]), request())).toBe("refused");
+  });
+});

@@ -1,0 +1,185 @@
+import type { Random } from "../../runtime.ts";
+import { mostSpecificHost } from "../match-host.ts";
+import type {
+  CompiledListener,
+  CompiledRoute,
+  CompiledRoutes,
+  CompiledTarget,
+  RouteSubject,
+} from "./compile-routes.ts";
+import type { HostTarget } from "./host-target.ts";
+import type { HeaderOperations, HttpMatch, HttpRoute, RouteFault } from "./http-route.ts";
+import { formatLocation } from "./redirect-location.ts";
+import { rewritePath } from "./rewrite-path.ts";
+
+/** What routing looks at. */
+export interface RouteRequest {
+  /** The Host header or `:authority`, with or without a port. */
+  readonly host: string;
+  /** The request target in origin form, with its query. Matches look at what is before `?`; `#` ends both. */
+  readonly path: string;
+  readonly method: string;
+  /** @default http */
+  readonly scheme?: "http" | "https";
+  /** A header's value by its lower-case name; several of one name are joined with a comma. */
+  readonly headers: (name: string) => string | undefined;
+}
+
+export type RouteVerdict =
+  | ForwardVerdict
+  | RedirectVerdict
+  | AbortVerdict
+  | { readonly kind: "no_host" }
+  | { readonly kind: "no_route" }
+  /** A route matches but cannot be served: a field of it is not supported, or it has no destination. */
+  | { readonly kind: "refused"; readonly route: HttpRoute; readonly reason: string };
+
+export interface ForwardVerdict {
+  readonly kind: "route";
+  readonly route: HttpRoute;
+  readonly target: HostTarget;
+  /** What the upstream gets instead of the request's own; absent where nothing is rewritten. */
+  readonly rewritten?: RewrittenRequest;
+  /** The route's, then the target's; the same list for every request that comes to the same. */
+  readonly headers: readonly HeaderOperations[];
+  /** The request waits this long before it goes on. */
+  readonly delayMs?: number;
+}
+
+export interface RewrittenRequest {
+  /** With its query. */
+  readonly path?: string;
+  readonly authority?: string;
+}
+
+export interface RedirectVerdict {
+  readonly kind: "redirect";
+  readonly route: HttpRoute;
+  readonly status: number;
+  /** Absolute; visible ASCII alone. */
+  readonly location: string;
+  /** Their `response` part holds for this answer too. */
+  readonly headers: readonly HeaderOperations[];
+  readonly delayMs?: number;
+}
+
+export interface AbortVerdict {
+  readonly kind: "abort";
+  readonly route: HttpRoute;
+  readonly status: number;
+  readonly delayMs?: number;
+}
+
+/** Names and addresses (RFC 3986, section 3.2.2) without what could be read in two ways. */
+const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
+
+/** For a gateway: the closest host, then as `decideRouteAmong`. */
+export function decideRoute(listener: CompiledListener, request: RouteRequest, random: Random): RouteVerdict {
+  const host = stripPort(request.host);
+  const pattern = HOST.test(host) ? mostSpecificHost(listener.hosts, host) : undefined;
+  const routes = pattern === undefined ? undefined : listener.routesByHost.get(pattern);
+  return routes === undefined ? { kind: "no_host" } : decideRouteAmong(routes, request, random);
+}
+
+/**
+ * Chooses what becomes of a request: the first route that matches, its faults, then its redirect or a target by weight.
+ * Never throws. Draws from `random` for a delay, an abort and a target, in this order, and only where there is one to
+ * draw.
+ */
+export function decideRouteAmong(routes: CompiledRoutes, request: RouteRequest, random: Random): RouteVerdict {
+  const found = findRoute(routes, createSubject(request));
+  if (found === undefined) return { kind: "no_route" };
+  const { route } = found.compiled;
+  if (route.refusal !== "") return { kind: "refused", route, reason: route.refusal };
+  const delay = drawDelay(route.fault, random);
+  const status = drawAbort(route.fault, random);
+  if (status !== undefined) return { kind: "abort", route, status, ...delay };
+  return route.redirect === undefined ? forward(found, request, delay, random) : redirect(found, request, delay);
+}
+
+interface FoundRoute {
+  readonly compiled: CompiledRoute;
+  /** The one that held; `undefined` where the route has none. */
+  readonly match: HttpMatch | undefined;
+}
+
+function findRoute({ routes }: CompiledRoutes, subject: RouteSubject): FoundRoute | undefined {
+  for (const compiled of routes) {
+    if (compiled.matches.length === 0) return { compiled, match: undefined };
+    const held = compiled.matches.find(({ test }) => test(subject));
+    if (held !== undefined) return { compiled, match: held.match };
+  }
+  return undefined;
+}
+
+interface Delay {
+  readonly delayMs?: number;
+}
+
+function drawDelay(fault: RouteFault | undefined, random: Random): Delay {
+  const delay = fault?.delay;
+  return delay !== undefined && isDrawn(delay.percentage, random) ? { delayMs: delay.fixedDelayMs } : {};
+}
+
+function drawAbort(fault: RouteFault | undefined, random: Random): number | undefined {
+  const abort = fault?.abort;
+  return abort !== undefined && isDrawn(abort.percentage, random) ? abort.httpStatus : undefined;
+}
+
+function isDrawn(percentage: number, random: Random): boolean {
+  return percentage >= 100 || (percentage > 0 && random() * 100 < percentage);
+}
+
+function redirect({ compiled }: FoundRoute, request: RouteRequest, delay: Delay): RouteVerdict {
+  const { route, headers } = compiled;
+  const location = route.redirect && formatLocation(route.redirect, request);
+  if (location === undefined) return { kind: "refused", route, reason: "a redirect needs a Host to go back to" };
+  return { kind: "redirect", route, status: route.redirect?.code ?? 301, location, headers, ...delay };
+}
+
+function forward({ compiled, match }: FoundRoute, request: RouteRequest, delay: Delay, random: Random): RouteVerdict {
+  const { route } = compiled;
+  const picked = pickTarget(compiled, random);
+  if (picked === undefined) return { kind: "refused", route, reason: `${route.name} has no destination` };
+  const { target, headers, authority } = picked;
+  const uri = route.rewrite?.uri;
+  if (uri === undefined && authority === undefined) return { kind: "route", route, target, headers, ...delay };
+  const rewritten: RewrittenRequest = {
+    ...(uri === undefined ? {} : { path: rewritePath(request.path, match?.uri, uri) }),
+    ...(authority === undefined ? {} : { authority }),
+  };
+  return { kind: "route", route, target, rewritten, headers, ...delay };
+}
+
+function pickTarget({ targets, totalWeight }: CompiledRoute, random: Random): CompiledTarget | undefined {
+  if (targets.length < 2) return targets[0];
+  let left = random() * totalWeight;
+  for (const target of targets) {
+    left -= target.weight;
+    if (left < 0) return target;
+  }
+  return targets.at(-1);
+}
+
+function createSubject({ host, path, method, scheme = "http", headers }: RouteRequest): RouteSubject {
+  const [whole = ""] = path.split("#", 1);
+  const mark = whole.indexOf("?");
+  return {
+    host: stripPort(host),
+    path: mark < 0 ? whole : whole.slice(0, mark),
+    query: mark < 0 ? "" : whole.slice(mark + 1),
+    scheme,
+    method,
+    headers,
+  };
+}
+
+/** Host names compare without case (compare CVE-2021-39155); a port belongs to the listener, not to the name. */
+function stripPort(host: string): string {
+  return host.toLowerCase().replace(/:\d*$/, (port, offset: number) => (isInsideAddress(host, offset) ? port : ""));
+}
+
+/** In `::1` the last colon is part of an IPv6 address; only after `]` does it introduce a port. */
+function isInsideAddress(host: string, colon: number): boolean {
+  return host.slice(0, colon).includes(":") && !host.slice(0, colon).endsWith("]");
+}

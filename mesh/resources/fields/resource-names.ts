@@ -1,0 +1,45 @@
+import type { ResourceMetadata } from "./metadata.ts";
+
+/** What names a resource. */
+export interface NamedResource {
+  readonly kind: string;
+  readonly metadata: Pick<ResourceMetadata, "name" | "namespace">;
+}
+
+/** `Kind/name.namespace`, or `Kind/name` for cluster-wide kinds: how rules are called in decisions, logs and problems. */
+export function formatResourceName(resource: NamedResource): string {
+  const { name, namespace } = resource.metadata;
+  return namespace === "" ? `${resource.kind}/${name}` : `${resource.kind}/${name}.${namespace}`;
+}
+
+/** Key of a namespaced resource in the maps of a ResourceSet. */
+export function formatResourceKey(namespace: string, name: string): string {
+  return `${namespace}/${name}`;
+}
+
+/**
+ * Oldest first, as Istio orders rules that compete: creation time, then name, then namespace. A resource without a
+ * time (files have none) counts as older than any that has one.
+ */
+export function compareAge(left: AgedResource, right: AgedResource): number {
+  return (
+    creationMs(left) - creationMs(right) ||
+    compareText(left.metadata.name, right.metadata.name) ||
+    compareText(left.metadata.namespace, right.metadata.namespace)
+  );
+}
+
+/** What age is read from. */
+export interface AgedResource {
+  readonly metadata: Pick<ResourceMetadata, "name" | "namespace" | "creationTimestamp">;
+}
+
+function creationMs(resource: AgedResource): number {
+  const parsed = Date.parse(resource.metadata.creationTimestamp ?? "");
+  return Number.isNaN(parsed) ? 0 : parsed;
+}
+
+function compareText(left: string, right: string): number {
+  if (left === right) return 0;
+  return left < right ? -1 : 1;
+}

@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { isSpiffeId } from "../../identity/is-spiffe-id.ts";
+import { hostPatternSchema } from "../fields/host-pattern.ts";
+import type { Immutable } from "../fields/immutable.ts";
+import {
+  metadataSchema,
+  portNumberSchema,
+  type ResourceBase,
+  stringMapSchema,
+  workloadSelectorSchema,
+} from "../fields/metadata.ts";
+
+/** No `mode` is DISABLE, the first of Istio's enumeration: `tls: {}` asks for plaintext. */
+const clientTlsSchema = z
+  .object({
+    mode: z.enum(["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]).default("DISABLE"),
+    sni: z.string().optional(),
+    subjectAltNames: z.array(z.string()).default([]),
+  })
+  .superRefine((tls, context) => {
+    if (tls.mode !== "ISTIO_MUTUAL") return;
+    for (const [index, name] of tls.subjectAltNames.entries()) {
+      if (isSpiffeId(name)) continue;
+      const message =
+        "with ISTIO_MUTUAL a subject is a SPIFFE id: spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT";
+      context.addIssue({ code: "custom", path: ["subjectAltNames", index], message });
+    }
+  });
+
+const portPolicySchema = z.object({ port: z.object({ number: portNumberSchema }), tls: clientTlsSchema.optional() });
+
+const trafficPolicySchema = z.object({
+  tls: clientTlsSchema.optional(),
+  /** Ports of the Service. Each replaces the whole policy for its port. */
+  portLevelSettings: z.array(portPolicySchema).default([]),
+});
+
+const subsetSchema = z.object({
+  name: z.string().min(1),
+  labels: stringMapSchema.default({}),
+  trafficPolicy: trafficPolicySchema.optional(),
+});
+
+export const destinationRuleSchema = z.object({
+  metadata: metadataSchema,
+  spec: z.object({
+    host: hostPatternSchema,
+    trafficPolicy: trafficPolicySchema.optional(),
+    subsets: z.array(subsetSchema).default([]),
+    exportTo: z.array(z.string().min(1)).default([]),
+    /** Which clients of the rule's own namespace it is for. */
+    workloadSelector: workloadSelectorSchema.optional(),
+  }),
+});
+
+export type DestinationRuleSpec = Immutable<z.output<typeof destinationRuleSchema>>["spec"];
+export type ClientTls = Immutable<z.output<typeof clientTlsSchema>>;
+export type TrafficPolicy = Immutable<z.output<typeof trafficPolicySchema>>;
+export type Subset = Immutable<z.output<typeof subsetSchema>>;
+
+/** How clients connect to a host. */
+export interface DestinationRule extends ResourceBase {
+  readonly kind: "DestinationRule";
+  readonly spec: DestinationRuleSpec;
+}

@@ -1,0 +1,105 @@
+/** What a VirtualService's route does with a request, beside choosing where it goes. */
+import { z } from "zod";
+import {
+  findAuthorityFault,
+  findHeaderNameFault,
+  findHeaderValueFault,
+  findPathFault,
+  isAuthorityName,
+} from "../fields/header-rules.ts";
+import { portNumberSchema } from "../fields/metadata.ts";
+
+const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 0.001, µs: 0.001 };
+/** The longest that a timer can be set for; about 24 days. */
+const MAX_DURATION_MS = 0x7f_ff_ff_ff;
+
+/** `1h`, `1m30s`, `0.5s`, `250ms`; in milliseconds. `0s` is none. */
+export const durationSchema = z.string().transform((text, context) => {
+  const ms = text === "0" ? 0 : sumDuration(text);
+  if (ms === undefined || (ms > 0 && ms < 1) || ms > MAX_DURATION_MS) {
+    context.addIssue({ code: "custom", message: "must be a duration from 1ms to 24 days, such as 5s, 1.5s or 250ms" });
+    return z.NEVER;
+  }
+  return Math.round(ms);
+});
+
+function sumDuration(text: string): number | undefined {
+  if (!/^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs))+$/.test(text)) return undefined;
+  let sum = 0;
+  for (const [, amount = "", unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs)/g)) {
+    sum += Number(amount) * (UNIT_MS[unit] ?? 0);
+  }
+  return sum;
+}
+
+const pathSchema = z.string().superRefine((text, context) => addFault(findPathFault(text), [], context));
+const authoritySchema = z.string().superRefine((text, context) => addFault(findAuthorityFault(text), [], context));
+
+export const rewriteSchema = z.object({ uri: pathSchema.optional(), authority: authoritySchema.optional() });
+
+export const redirectSchema = z
+  .object({
+    uri: pathSchema.optional(),
+    authority: authoritySchema.optional(),
+    scheme: z.enum(["http", "https"]).optional(),
+    port: portNumberSchema.optional(),
+    derivePort: z.enum(["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"]).optional(),
+    redirectCode: z.literal([301, 302, 303, 307, 308]).default(301),
+  })
+  .refine(
+    ({ redirectCode: _, ...where }) => Object.values(where).some((part) => part !== undefined),
+    "a redirect must say where to: give `uri`, `authority`, `scheme` or `port`",
+  );
+
+export const retriesSchema = z.object({
+  attempts: z.int().min(0).max(1000).default(0),
+  perTryTimeout: durationSchema.optional(),
+  retryOn: z.string().default(""),
+});
+
+const percentageSchema = z.object({ value: z.number().min(0).max(100).default(0) });
+
+export const faultSchema = z.object({
+  delay: z
+    .object({
+      fixedDelay: durationSchema.refine((ms) => ms > 0, "must be at least 1ms"),
+      percentage: percentageSchema.optional(),
+      /** Deprecated by Istio; `percentage` wins. */
+      percent: z.int().min(0).max(100).optional(),
+    })
+    .optional(),
+  abort: z
+    .object({ httpStatus: z.int().min(200).max(599).optional(), percentage: percentageSchema.optional() })
+    .optional(),
+});
+
+const removedSchema = z
+  .array(z.string())
+  .default([])
+  .superRefine((names, context) => {
+    for (const [index, name] of names.entries()) addFault(findHeaderNameFault(name), [index], context);
+  });
+
+/** In requests, `host` and `:authority` stand for the authority, as in Istio. */
+function valuesSchema(side: "request" | "response") {
+  return z
+    .record(z.string(), z.string())
+    .default({})
+    .superRefine((values, context) => {
+      for (const [name, value] of Object.entries(values)) {
+        const isAuthority = side === "request" && isAuthorityName(name);
+        addFault(isAuthority ? findAuthorityFault(value) : findHeaderNameFault(name), [name], context);
+        addFault(findHeaderValueFault(value), [name], context);
+      }
+    });
+}
+
+function editSchema(side: "request" | "response") {
+  return z.object({ set: valuesSchema(side), add: valuesSchema(side), remove: removedSchema }).prefault({});
+}
+
+export const headersSchema = z.object({ request: editSchema("request"), response: editSchema("response") });
+
+function addFault(message: string | undefined, path: readonly PropertyKey[], context: z.RefinementCtx): void {
+  if (message !== undefined) context.addIssue({ code: "custom", path: [...path], message });
+}

@@ -1,9 +1,0 @@
-import { z } from "zod";
-import { metadataSchema, type ResourceBase } from "./metadata.ts";
-
-/** Nothing but its labels matters: `istio-injection`, `istio.io/rev`. */
-export const namespaceSchema = z.object({ metadata: metadataSchema });
-
-export interface Namespace extends ResourceBase {
-  readonly kind: "Namespace";
-}

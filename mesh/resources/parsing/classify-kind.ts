@@ -1,0 +1,99 @@
+import { type KindDescription, RESOURCE_KINDS } from "../resource-kinds.ts";
+
+/** What is done with a document of some `apiVersion` and `kind`. */
+export type KindVerdict =
+  | { readonly kind: "known"; readonly description: KindDescription }
+  /** Ordinary Kubernetes objects that do not concern the mesh. */
+  | { readonly kind: "ignored"; readonly message: string }
+  | { readonly kind: "refused"; readonly field: "apiVersion" | "kind"; readonly message: string };
+
+/** Kinds of Istio that restrict or change traffic and that are not served yet: dropping them in silence would be unsafe. */
+const NOT_SERVED: readonly string[] = [
+  "AuthorizationPolicy",
+  "EnvoyFilter",
+  "ProxyConfig",
+  "RequestAuthentication",
+  "ServiceEntry",
+  "Sidecar",
+  "Telemetry",
+  "WasmPlugin",
+  "WorkloadEntry",
+  "WorkloadGroup",
+];
+
+/** The kinds of Kubernetes' own unnamed and `apps` groups; anything else there is a slip of the pen. */
+const ORDINARY_KINDS: readonly string[] = [
+  "Binding",
+  "ComponentStatus",
+  "ConfigMap",
+  "ControllerRevision",
+  "DaemonSet",
+  "Endpoints",
+  "Event",
+  "LimitRange",
+  "Node",
+  "PersistentVolume",
+  "PersistentVolumeClaim",
+  "PodTemplate",
+  "ReplicaSet",
+  "ReplicationController",
+  "ResourceQuota",
+  "Secret",
+  "StatefulSet",
+];
+
+/** Decides by API group and kind. */
+export function classifyKind(apiVersion: string, kind: string): KindVerdict {
+  const slash = apiVersion.indexOf("/");
+  const group = slash < 0 ? "" : apiVersion.slice(0, slash);
+  const version = apiVersion.slice(slash + 1);
+  const description = RESOURCE_KINDS.find((candidate) => candidate.group === group && candidate.kind === kind);
+  if (description !== undefined) return checkVersion(description, version);
+  if (group === "istio.io" || group.endsWith(".istio.io")) return refuseIstioKind(group, kind);
+  if ((group === "" || group === "apps") && !ORDINARY_KINDS.includes(kind))
+    return refuseKubernetesKind(apiVersion, kind);
+  return { kind: "ignored", message: `${kind} (${apiVersion}) does not configure the mesh and is ignored` };
+}
+
+function checkVersion(description: KindDescription, version: string): KindVerdict {
+  if (description.versions.includes(version)) return { kind: "known", description };
+  const versions = description.versions.map((known) => formatApiVersion(description.group, known)).join(", ");
+  return {
+    kind: "refused",
+    field: "apiVersion",
+    message: `${description.kind} is known as ${versions}: use one of these`,
+  };
+}
+
+function refuseIstioKind(group: string, kind: string): KindVerdict {
+  if (NOT_SERVED.includes(kind)) {
+    const message = `${kind} is not supported yet: what it asks for would not happen, so it is left out`;
+    return { kind: "refused", field: "kind", message };
+  }
+  const inGroup = RESOURCE_KINDS.filter((description) => description.group === group).map(({ kind: known }) => known);
+  const inOther = RESOURCE_KINDS.find((description) => description.kind === kind);
+  return { kind: "refused", field: "kind", message: `unknown kind ${quote(kind)}: ${mendOf(group, inGroup, inOther)}` };
+}
+
+function mendOf(group: string, inGroup: readonly string[], inOther: KindDescription | undefined): string {
+  if (inOther !== undefined) return `it belongs to ${formatApiVersion(inOther.group, inOther.versions[0] ?? "")}`;
+  if (inGroup.length === 0) return `no kind of ${group} is known`;
+  return `${group} has ${inGroup.join(", ")}`;
+}
+
+function refuseKubernetesKind(apiVersion: string, kind: string): KindVerdict {
+  const elsewhere = RESOURCE_KINDS.find((description) => description.kind === kind);
+  const mend =
+    elsewhere === undefined
+      ? "check its spelling"
+      : `it belongs to ${formatApiVersion(elsewhere.group, elsewhere.versions[0] ?? "")}`;
+  return { kind: "refused", field: "kind", message: `unknown kind ${quote(kind)} in ${quote(apiVersion)}: ${mend}` };
+}
+
+function formatApiVersion(group: string, version: string): string {
+  return group === "" ? version : `${group}/${version}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
+}

@@ -1,0 +1,37 @@
+import type { KindDescription } from "../resource-kinds.ts";
+import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "./plain-value.ts";
+
+const DEFAULT_NAMESPACE = "default";
+
+/**
+ * A document as its schema wants it: `null` means absent, as in Kubernetes, except for a legacy policy's `mtls:`, where
+ * an empty value means STRICT; a namespaced kind without a namespace is in `default`, as `kubectl` puts it there.
+ */
+export function normalizeDocument(document: PlainObject, description: KindDescription): PlainObject {
+  const isLegacy = description.group === "authentication.istio.io";
+  const cleaned = dropNulls(document, isLegacy);
+  const metadata = fieldOf(cleaned, "metadata");
+  if (!isPlainObject(cleaned) || !isPlainObject(metadata)) return document;
+  const given = fieldOf(metadata, "namespace");
+  const namespace = description.clusterWide ? "" : (given ?? DEFAULT_NAMESPACE);
+  return {
+    ...cleaned,
+    metadata: { ...metadata, namespace: namespace === "" && !description.clusterWide ? DEFAULT_NAMESPACE : namespace },
+  };
+}
+
+/** The parts that the document does not carry. */
+export function findAbsentParts(document: PlainObject): readonly ("spec" | "status")[] {
+  return (["spec", "status"] as const).filter((part) => (fieldOf(document, part) ?? null) === null);
+}
+
+function dropNulls(value: PlainValue, isLegacy: boolean): PlainValue {
+  if (Array.isArray(value)) return value.map((item) => dropNulls(item, isLegacy));
+  if (!isPlainObject(value)) return value;
+  const kept: Record<string, PlainValue> = {};
+  for (const [field, child] of Object.entries(value)) {
+    if (child !== null) kept[field] = dropNulls(child, isLegacy);
+    else if (isLegacy && field === "mtls") kept[field] = {};
+  }
+  return kept;
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { formatConfigProblem } from "../config-problem.ts";
+import { parseResources } from "./parse-resources.ts";
+
+const parse = (text: string) => parseResources({ text, file: "a.yaml" });
+const problemsOf = (text: string) => parse(text).problems.map(formatConfigProblem);
+const namesOf = (text: string) =>
+  parse(text).resources.map(({ kind, metadata }) => `${kind}/${metadata.name}.${metadata.namespace}`);
+
+/** A resource in flow style, so that a table stays readable; `spec` stands on line 5. */
+function resource(apiVersion: string, kind: string, spec: string, name = "x"): string {
+  return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\nspec: ${spec}\n`;
+}
+
+const authentication = (kind: string, spec: string, name?: string) =>
+  resource("authentication.istio.io/v1alpha1", kind, spec, name);
+const peerAuthentication = (spec: string) => resource("security.istio.io/v1", "PeerAuthentication", spec);
+const networking = (kind: string, spec: string) => resource("networking.istio.io/v1alpha3", kind, spec);
+
+describe("a good file", () => {
+  it("gives its resources in order, without problems", () => {
+    const text = `# a comment
+apiVersion: v1
+kind: Namespace
+metadata: {name: ns1, labels: {istio-injection: enabled}}
+---
+${authentication("MeshPolicy", "{peers: [{mtls: {}}]}", "default")}---
+---
+${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}')}`;
+    expect(problemsOf(text)).toEqual([]);
+    expect(namesOf(text)).toEqual(["Namespace/ns1.", "MeshPolicy/default.", "DestinationRule/x.default"]);
+  });
+
+  it.each(["v1alpha3", "v1beta1", "v1"])("may say networking.istio.io/%s", (version) => {
+    expect(namesOf(resource(`networking.istio.io/${version}`, "Gateway", "{}"))).toEqual(["Gateway/x.default"]);
+  });
+
+  it("has its namespaced resources in `default` where it names no namespace, as kubectl does", () => {
+    expect(namesOf("apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace:}")).toEqual(["Pod/a.default"]);
+  });
+
+  it("may hold a List", () => {
+    const text =
+      "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n- {apiVersion: v1, kind: Pod, metadata: {name: 7}}\n";
+    expect(namesOf(text)).toEqual(["Namespace/a."]);
+    expect(problemsOf(text)).toEqual(['a.yaml:5: error: metadata.name: must be text, is 7: quote it, "7"']);
+  });
+
+  it("says where each resource was written", () => {
+    expect(parse("---\n\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}").resources[0]?.origin).toEqual({
+      file: "a.yaml",
+      line: 4,
+    });
+  });
+
+  it("may use anchors and merge keys", () => {
+    const text =
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: &l {a: b}}\nspec: {containers: [{name: c}], nodeSelector: {<<: *l, c: d}}\n";
+    expect(parse(text).resources[0]).toMatchObject({ spec: { nodeSelector: { a: "b", c: "d" } } });
+  });
+
+  it("keeps what Kubernetes' own kinds say and we do not read", () => {
+    const text = resource(
+      "apps/v1",
+      "Deployment",
+      "{template: {spec: {volumes: [{name: v}], containers: [{name: c, tty: true}]}}}",
+    );
+    expect(parse(text).problems).toEqual([]);
+    expect(parse(text).resources[0]).toMatchObject({
+      spec: {
+        replicas: 1,
+        template: { spec: { serviceAccountName: "default", volumes: [{ name: "v" }], containers: [{ tty: true }] } },
+      },
+    });
+  });
+
+  it("reads `mtls:` with nothing as STRICT in a legacy policy, and as UNSET in a PeerAuthentication", () => {
+    expect(parse(authentication("MeshPolicy", "{peers: [{mtls: }]}", "default")).resources[0]).toMatchObject({
+      spec: { peers: [{ mtls: { mode: "STRICT" } }] },
+    });
+    expect(parse(peerAuthentication("{mtls: }")).resources[0]).toMatchObject({ spec: { mtls: { mode: "UNSET" } } });
+  });
+});

@@ -1,0 +1,89 @@
+import { type Document, isMap, isNode, isScalar, LineCounter, parseAllDocuments } from "yaml";
+import { type FieldPath, type PlainValue, plainFromUnknown } from "./plain-value.ts";
+
+/** One document of a file: its value, or why it has none, and where its fields stand. */
+export interface YamlDocument {
+  readonly content:
+    | { readonly kind: "value"; readonly value: PlainValue }
+    | { readonly kind: "malformed"; readonly faults: readonly YamlFault[] };
+  /** Where the field at a path stands; where it is missing, what should hold it. */
+  locate(path: FieldPath): Position;
+}
+
+export interface YamlFault {
+  readonly position: Position;
+  readonly message: string;
+}
+
+/** From 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/**
+ * What a file with resources may have, for whoever reads one and for the parser. As much as a ConfigMap holds, by which
+ * files come into a pod; a larger one is a mistake or an attack, and parsing it takes about a second, in which
+ * the control plane does nothing else.
+ */
+export const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_ALIASES = 50;
+const SHOWN_FAULTS = 3;
+
+/**
+ * Reads the documents of a YAML file (1.2 core schema, with `<<` merging, as kubectl understands it). A document that
+ * is empty is left out. Never throws: the parser's own faults, exhaustion included, come back as such.
+ */
+export function parseYamlDocuments(text: string): readonly YamlDocument[] {
+  const lines = new LineCounter();
+  const documents: YamlDocument[] = [];
+  for (const document of parseAllDocuments(text, { lineCounter: lines, merge: true, stringKeys: true })) {
+    const content = readContent(document, lines);
+    if (content.kind === "value" && content.value === null) continue;
+    documents.push({ content, locate: (path) => locate(document, lines, path) });
+  }
+  return documents;
+}
+
+function readContent(document: Document.Parsed, lines: LineCounter): YamlDocument["content"] {
+  const faults = [...document.errors, ...document.warnings].slice(0, SHOWN_FAULTS).map((fault) => ({
+    position: positionAt(lines, fault.pos[0]),
+    // The library draws the place below its first line; file and line are said elsewhere.
+    message: (fault.message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:?$/, ""),
+  }));
+  if (faults.length > 0) return { kind: "malformed", faults };
+  try {
+    const value = plainFromUnknown(document.toJS({ maxAliasCount: MAX_ALIASES }));
+    if (value.kind === "plain") return { kind: "value", value: value.value };
+    return { kind: "malformed", faults: [{ position: locate(document, lines, value.path), message: value.message }] };
+  } catch (caught) {
+    // Unknown and excessive aliases, and nesting that exhausts the stack.
+    const message = caught instanceof Error ? caught.message : String(caught);
+    return { kind: "malformed", faults: [{ position: locate(document, lines, []), message }] };
+  }
+}
+
+function locate(document: Document.Parsed, lines: LineCounter, path: FieldPath): Position {
+  for (let length = path.length; length > 0; length -= 1) {
+    const offset = offsetOf(document, path.slice(0, length));
+    if (offset !== undefined) return positionAt(lines, offset);
+  }
+  return positionAt(lines, document.contents?.range?.[0] ?? document.range[0]);
+}
+
+/** A field in a mapping is found by its key; an item of a list by itself. */
+function offsetOf(document: Document.Parsed, path: FieldPath): number | undefined {
+  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+  const name = path.at(-1);
+  if (isMap(parent)) {
+    const pair = parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(name));
+    return isNode(pair?.key) ? pair.key.range?.[0] : undefined;
+  }
+  const node = document.getIn(path, true);
+  return isNode(node) ? node.range?.[0] : undefined;
+}
+
+function positionAt(lines: LineCounter, offset: number): Position {
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(1, line), column: Math.max(1, col) };
+}

@@ -1,0 +1,109 @@
+/** Short ways to a ResourceSet, for tests alone. */
+import { parseTrustDomain } from "../identity/spiffe-id.ts";
+import type { MeshSettings } from "../mesh-settings.ts";
+import { formatConfigProblem } from "./config-problem.ts";
+import type { Pod } from "./kinds/pod.ts";
+import { parseResources } from "./parsing/parse-resources.ts";
+import { createResourceSet, type ResourceSet } from "./resource-set.ts";
+
+/** Istio's defaults. */
+export const TEST_SETTINGS: MeshSettings = {
+  trustDomain: parseTrustDomain("cluster.local"),
+  trustDomainAliases: [],
+  rootNamespace: "istio-system",
+  clusterDomain: "cluster.local",
+  outboundTrafficPolicy: "ALLOW_ANY",
+  autoMtls: true,
+};
+
+/** A set from YAML that must be without errors. */
+export function createTestSet(...texts: readonly string[]): ResourceSet {
+  const { resources, problems } = parseResources({ text: texts.join("\n---\n"), file: "test.yaml" });
+  const errors = problems.filter((problem) => problem.severity === "error");
+  if (errors.length > 0) throw new Error(errors.map(formatConfigProblem).join("\n"));
+  return createResourceSet(resources);
+}
+
+/** A pod that must be in the set. */
+export function findTestPod(set: ResourceSet, key: string): Pod {
+  const pod = set.pods.get(key);
+  if (pod === undefined) throw new Error(`no pod ${key}`);
+  return pod;
+}
+
+export interface TestPod {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly ip?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Its sidecar speaks mutual TLS. @default true */
+  readonly meshed?: boolean;
+  readonly serviceAccount?: string;
+  readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+  readonly status?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+/** YAML of a running pod. */
+export function testPod(options: TestPod): string {
+  const meshed = (options.meshed ?? true) ? { "security.istio.io/tlsMode": "istio" } : {};
+  const { name, namespace = "ns1", ip = "10.0.0.1", labels = { app: name } } = options;
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace, labels: { ...labels, ...meshed }, ...options.metadata },
+    spec: {
+      serviceAccountName: options.serviceAccount ?? "default",
+      containers: [{ name: "app", ports: options.ports ?? [{ containerPort: 8080 }] }],
+      ...options.spec,
+    },
+    status: {
+      podIP: ip,
+      phase: "Running",
+      conditions: [{ type: "Ready", status: "True" }],
+      ...options.status,
+    },
+  });
+}
+
+/** YAML of a service that picks `app: NAME`. */
+export function testService(options: {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly clusterIP?: string;
+  readonly ports?: readonly Readonly<Record<string, unknown>>[];
+  readonly spec?: Readonly<Record<string, unknown>>;
+}): string {
+  const { name, namespace = "ns1", clusterIP = "10.96.0.1" } = options;
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, namespace },
+    spec: {
+      selector: { app: name },
+      clusterIP,
+      ports: options.ports ?? [{ name: "http", port: 8080, targetPort: 8080 }],
+      ...options.spec,
+    },
+  });
+}
+
+/** YAML of any resource whose API version follows from its kind. */
+export function testResource(
+  kind: keyof typeof API_VERSIONS,
+  name: string,
+  spec: unknown,
+  metadata: object = {},
+): string {
+  return JSON.stringify({ apiVersion: API_VERSIONS[kind], kind, metadata: { name, ...metadata }, spec });
+}
+
+const API_VERSIONS = {
+  MeshPolicy: "authentication.istio.io/v1alpha1",
+  Policy: "authentication.istio.io/v1alpha1",
+  PeerAuthentication: "security.istio.io/v1",
+  DestinationRule: "networking.istio.io/v1alpha3",
+  VirtualService: "networking.istio.io/v1beta1",
+  Gateway: "networking.istio.io/v1",
+} as const;

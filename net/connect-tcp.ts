@@ -1,0 +1,58 @@
+import { connect, type Socket } from "node:net";
+import { errnoOf } from "../mesh/mesh-error.ts";
+import type { Clock } from "../mesh/runtime.ts";
+
+export interface Address {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** Idle TCP probes start after this long, on every connection: a vanished peer must not hold its socket for ever. */
+export const TCP_KEEPALIVE_MS = 180_000;
+
+export interface ConnectOptions {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** Gives up. */
+  readonly signal?: AbortSignal;
+  /** The source address to leave from. */
+  readonly localAddress?: string;
+}
+
+export type ConnectResult =
+  | { readonly kind: "socket"; readonly socket: Socket }
+  | { readonly kind: "failed"; readonly message: string };
+
+/** Connects, or says why not. The socket is not read from yet, allows half-close, and has an error listener for life. */
+export function connectTcp(address: Address, options: ConnectOptions): Promise<ConnectResult> {
+  const target = `${address.ip}:${address.port}`;
+  return new Promise((resolve) => {
+    const socket = connect({
+      host: address.ip,
+      port: address.port,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEPALIVE_MS,
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    });
+    const settle = (result: ConnectResult): void => {
+      timer.cancel();
+      options.signal?.removeEventListener("abort", onAbort);
+      resolve(result);
+    };
+    const fail = (message: string): void => {
+      socket.destroy();
+      settle({ kind: "failed", message });
+    };
+    const onAbort = (): void => fail(`the client gave up while ${target} was being dialled`);
+    const timer = options.clock.setTimeout(
+      () => fail(`no connection to ${target} within ${options.timeoutMs} ms`),
+      options.timeoutMs,
+    );
+    socket.on("error", (error) => fail(`cannot connect to ${target}: ${errnoOf(error) ?? error.message}`));
+    socket.once("connect", () => settle({ kind: "socket", socket }));
+    options.signal?.addEventListener("abort", onAbort, { once: true });
+    if (options.signal?.aborted === true) onAbort();
+  });
+}

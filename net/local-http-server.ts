@@ -1,0 +1,122 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { MeshError } from "../mesh/mesh-error.ts";
+import type { Logger } from "../mesh/runtime.ts";
+import { listen } from "./listen.ts";
+
+/** A request to one of the proxy's own small servers. */
+export interface Asked {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The client's address; an IPv4 address is written as one also on a dual-stack socket. */
+  readonly remoteAddress: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  /** @default "text/plain; charset=utf-8" */
+  readonly contentType?: string;
+}
+
+/** Decides what to answer. What it throws becomes a 500 without details, and a line of the log. */
+export type Respond = (asked: Asked) => Answer | Promise<Answer>;
+
+export interface LocalHttpServerOptions {
+  readonly port: number;
+  /** @default every address of the pod, IPv4 and IPv6 */
+  readonly host?: string;
+  readonly respond: Respond;
+  readonly log: Logger;
+  /** @default 128 */
+  readonly maxConnections?: number;
+}
+
+export interface LocalHttpServer {
+  /** The real one where 0 was asked for. */
+  readonly port: number;
+  /** Stops accepting and ends idle connections; answers under way are finished. */
+  stop(): Promise<void>;
+}
+
+const HEADERS_TIMEOUT_MS = 5000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_TIMEOUT_MS = 5000;
+const MAX_HEADER_BYTES = 8192;
+
+/**
+ * A small HTTP server for operators, kubelet and Prometheus. Every pod of the cluster may reach some of these ports, so
+ * headers have a limit in bytes and time, and when there are too many connections the oldest idle one goes: a flood of
+ * silent sockets cannot keep kubelet's probe out.
+ */
+export async function startLocalHttpServer(options: LocalHttpServerOptions): Promise<LocalHttpServer> {
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: 1000,
+  });
+  const busy = new Set<Socket>();
+  displaceIdleConnections(server, busy, options.maxConnections ?? 128);
+  server.on("request", (request, response) => {
+    const { socket } = request;
+    busy.add(socket);
+    response.once("close", () => busy.delete(socket));
+    // Nothing here has a use for a body.
+    request.resume();
+    void answer(request, response, options);
+  });
+  const onError = (error: Error): void =>
+    options.log.warn({ code: MeshError.from(error).code, port: options.port }, `a listener failed: ${error.message}`);
+  const port = await listen(server, { port: options.port, host: options.host, onError });
+  return { port, stop: () => stop(server) };
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: LocalHttpServerOptions) {
+  const asked: Asked = {
+    method: request.method ?? "",
+    path: (request.url ?? "").replace(/[?#].*$/s, ""),
+    headers: request.headers,
+    remoteAddress: (request.socket.remoteAddress ?? "").replace(/^::ffff:/, ""),
+  };
+  const { status, body, contentType = "text/plain; charset=utf-8" } = await respondSafely(asked, options);
+  response.writeHead(status, {
+    "content-type": contentType,
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+  response.end(asked.method === "HEAD" ? undefined : body);
+}
+
+async function respondSafely(asked: Asked, { respond, log }: LocalHttpServerOptions): Promise<Answer> {
+  try {
+    return await respond(asked);
+  } catch (caught) {
+    const { code, message } = MeshError.from(caught);
+    log.error({ code, path: asked.path }, `a request could not be answered: ${message}`);
+    return { status: 500, body: "internal error\n" };
+  }
+}
+
+function displaceIdleConnections(server: Server, busy: ReadonlySet<Socket>, maxConnections: number): void {
+  const open = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    if (open.size <= maxConnections) return;
+    const oldestIdle = [...open].find((candidate) => !busy.has(candidate)) ?? socket;
+    open.delete(oldestIdle);
+    oldestIdle.destroy();
+  });
+}
+
+function stop(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}

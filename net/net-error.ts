@@ -1,0 +1,10 @@
+import { MeshError } from "../mesh/mesh-error.ts";
+
+/**
+ * What can keep a server from its port.
+ * - `port_in_use`: another process listens there.
+ * - `listen_failed`: the system does not allow it, for the reason in the message.
+ */
+export type NetErrorCode = "port_in_use" | "listen_failed";
+
+export class NetError extends MeshError<NetErrorCode> {}

@@ -1,0 +1,367 @@
+/** What the data plane's tests share: a mesh's certificates, and a sidecar's two sides on loopback without iptables. */
+
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
+import { parseSpiffeId, parseTrustDomain, type SpiffeId } from "../mesh/identity/spiffe-id.ts";
+import type {
+  DeclaredProtocol,
+  Destination,
+  Endpoint,
+  Inbound,
+  MeshDestination,
+  ServerMode,
+  WorkloadInfo,
+} from "../mesh/policy/types.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import type { Cleanup } from "../net/cleanup-fixture.ts";
+import type { CapturedConnection } from "./capture/capture-listener.ts";
+import type { ConnectionObserver, RefusedConnection } from "./connections/connection-observer.ts";
+import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
+import { decideRevalidation } from "./connections/decide-revalidation.ts";
+import { createHttpContext, type HttpContext } from "./http/http-context.ts";
+import type { HttpTimeLimits } from "./http/http-limits.ts";
+import type { InboundLimits } from "./inbound/inbound-arrival.ts";
+import { createInboundHandler } from "./inbound/inbound-handler.ts";
+import { InboundHttp } from "./inbound/inbound-http.ts";
+import { createPendingHandshakes } from "./inbound/pending-handshakes.ts";
+import { createDestinationCache } from "./outbound/destination-cache.ts";
+import { createDialer } from "./outbound/dial-destination.ts";
+import { createOutboundHandler } from "./outbound/outbound-handler.ts";
+import { OutboundHttp } from "./outbound/outbound-http.ts";
+import type { AccessLogEntry, CountedRequest } from "./telemetry/request-meter.ts";
+import { createSecureContextSource, type SecureContextSource } from "./tls/secure-context-source.ts";
+
+export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
+export const WORLD = parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/default");
+export const MESH_ROOT = mintRoot();
+
+const YEAR_MS = 365 * 86_400_000;
+
+export interface IdentityOptions {
+  readonly issuer?: MintedCertificate;
+  readonly uriSans?: readonly string[];
+  readonly notAfter?: Date;
+}
+
+/** A source that holds a certificate of this identity, good or, with options, bad. It believes the mesh's root. */
+export function secureContextsOf(identity: SpiffeId, options: IdentityOptions = {}): SecureContextSource {
+  const source = createSecureContextSource({
+    trust: { roots: [MESH_ROOT.certificate], trustDomains: [parseTrustDomain("cluster.local")] },
+    clock: systemClock,
+  });
+  const leaf = mintLeaf({
+    issuer: options.issuer ?? MESH_ROOT,
+    uriSans: options.uriSans ?? [identity],
+    notBefore: new Date(Date.now() - YEAR_MS),
+    notAfter: options.notAfter ?? new Date(Date.now() + YEAR_MS),
+  });
+  source.setSvid({
+    identity,
+    certificates: [leaf.certificate],
+    privateKeyPem: leaf.keyPem,
+    // What the attacker's own side believes; the peer must find out by itself.
+    notAfterMs: Date.now() + YEAR_MS,
+  });
+  return source;
+}
+
+export const WORKLOAD: WorkloadInfo = {
+  namespace: "ns2",
+  pod: "world-1",
+  workload: "world-tls",
+  serviceAccount: "default",
+  app: "world",
+  version: "v1-tls",
+  canonicalService: "world",
+  canonicalRevision: "v1-tls",
+};
+
+/** Listens on a free port of loopback; its connections end with the test. */
+export async function listen(cleanup: Cleanup, onConnection: (socket: Socket) => void): Promise<number> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => undefined);
+    cleanup.add(() => socket.destroy());
+    onConnection(socket);
+  });
+  await listening(server, cleanup);
+  return portOf(server);
+}
+
+async function listening(server: Server, cleanup: Cleanup): Promise<void> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanup.add(() => server.close());
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server does not listen on a port");
+  return (address satisfies AddressInfo).port;
+}
+
+export interface Recorder extends ConnectionObserver {
+  readonly refusals: readonly RefusedConnection[];
+  readonly cuts: readonly string[];
+  /** Why requests were not HTTP/1.1. */
+  readonly faults: readonly string[];
+  readonly silences: number;
+  nextRefusal(): Promise<RefusedConnection>;
+}
+
+/** Remembers what the data plane tells. */
+export function createRecorder(): Recorder {
+  const refusals: RefusedConnection[] = [];
+  const cuts: string[] = [];
+  const faults: string[] = [];
+  const waiting = new Set<(refusal: RefusedConnection) => void>();
+  let silences = 0;
+  return {
+    refusals,
+    cuts,
+    faults,
+    get silences() {
+      return silences;
+    },
+    opened: () => ({ closed: () => undefined }),
+    refused: (refusal) => {
+      refusals.push(refusal);
+      for (const resolve of waiting) resolve(refusal);
+      waiting.clear();
+    },
+    detectionTimedOut: () => {
+      silences += 1;
+    },
+    cut: (_connection, reason) => void cuts.push(reason),
+    malformed: ({ reason }) => void faults.push(reason),
+    nextRefusal: () => {
+      const [first] = refusals;
+      return first === undefined ? new Promise((resolve) => waiting.add(resolve)) : Promise.resolve(first);
+    },
+  };
+}
+
+export interface InboundSide {
+  /** Where a client connects, as if iptables had redirected it. */
+  readonly port: number;
+  readonly registry: ConnectionRegistry;
+  readonly recorder: Recorder;
+  readonly pending: { readonly size: number };
+  readonly http: HttpSide;
+  setMode(mode: ServerMode): void;
+}
+
+export interface InboundSideOptions {
+  readonly mode: ServerMode;
+  readonly applicationPort: number;
+  readonly secureContexts?: SecureContextSource;
+  readonly limits?: Partial<InboundLimits>;
+  readonly pendingLimit?: number;
+  /** What the application's port is declared to carry. */
+  readonly protocol?: DeclaredProtocol;
+  readonly http?: HttpSideOptions;
+}
+
+export interface HttpSideOptions {
+  readonly limits?: Partial<HttpTimeLimits>;
+}
+
+/** What a side counts and logs of its requests. */
+export interface HttpSide {
+  readonly context: HttpContext;
+  readonly counted: readonly CountedRequest[];
+  readonly logged: readonly AccessLogEntry[];
+  readonly draining: AbortController;
+}
+
+function httpOf(options: HttpSideOptions = {}): HttpSide {
+  const counted: CountedRequest[] = [];
+  const logged: AccessLogEntry[] = [];
+  const draining = new AbortController();
+  const context = createHttpContext({
+    clock: systemClock,
+    log: new RecordingLogger(),
+    meters: { requestMeter: () => ({ count: (request) => void counted.push({ ...request }) }) },
+    accessLog: { write: (entry) => void logged.push(entry) },
+    draining: draining.signal,
+    limits: options.limits ?? {},
+  });
+  return { context, counted, logged, draining };
+}
+
+/** An inbound side in front of an application on loopback. */
+export async function startInboundSide(cleanup: Cleanup, options: InboundSideOptions): Promise<InboundSide> {
+  const recorder = createRecorder();
+  const secureContexts = options.secureContexts ?? secureContextsOf(WORLD);
+  const registry = registryOf(secureContexts, recorder);
+  const pending = createPendingHandshakes(options.pendingLimit ?? 100);
+  let mode = options.mode;
+  const inbound = (): Inbound => ({
+    workload: WORKLOAD,
+    defaultMode: { mode, rule: `PeerAuthentication/${mode.toLowerCase()}.ns2` },
+    ports:
+      options.protocol === undefined
+        ? []
+        : [
+            {
+              port: options.applicationPort,
+              mode: { mode, rule: "PeerAuthentication/port.ns2" },
+              protocol: options.protocol,
+              service: undefined,
+            },
+          ],
+  });
+  const http = httpOf(options.http);
+  const handle = createInboundHandler({
+    clock: systemClock,
+    secureContexts,
+    inbound,
+    registry,
+    pending,
+    observer: recorder,
+    http: new InboundHttp({ context: http.context, random: Math.random, connectTimeoutMs: 2000 }),
+    limits: {
+      handshakeTimeoutMs: 5000,
+      silenceMs: 50,
+      connectTimeoutMs: 2000,
+      halfOpenIdleMs: 60_000,
+      ...options.limits,
+    },
+  });
+  const port = await listenCaptured(cleanup, options.applicationPort, handle);
+  const setMode = (next: ServerMode): void => {
+    mode = next;
+    registry.revalidate();
+  };
+  return { port, registry, recorder, pending, http, setMode };
+}
+
+export interface OutboundSide {
+  readonly port: number;
+  readonly registry: ConnectionRegistry;
+  readonly recorder: Recorder;
+  readonly http: HttpSide;
+  setDestination(destination: Destination): void;
+}
+
+export interface OutboundSideOptions {
+  readonly destination: Destination | undefined;
+  readonly secureContexts?: SecureContextSource;
+  readonly resolveTimeoutMs?: number;
+  /** The original destination's port, for pass-through. @default 1 */
+  readonly originalPort?: number;
+  readonly http?: HttpSideOptions;
+}
+
+/** An outbound side of which every connection goes to one destination. */
+export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideOptions): Promise<OutboundSide> {
+  const recorder = createRecorder();
+  const secureContexts = options.secureContexts ?? secureContextsOf(HELLO);
+  const registry = registryOf(secureContexts, recorder);
+  const listeners = new Set<(destination: Destination) => void>();
+  const destinations = createDestinationCache({
+    clock: systemClock,
+    resolveTimeoutMs: options.resolveTimeoutMs ?? 5000,
+    watch: (_target, listener) => {
+      listeners.add(listener);
+      if (options.destination !== undefined) listener(options.destination);
+      return { close: () => void listeners.delete(listener) };
+    },
+    onChange: () => registry.revalidate(),
+  });
+  cleanup.add(() => destinations.close());
+  const http = httpOf(options.http);
+  const dialer = createDialer({ secureContexts, clock: systemClock, random: () => 0, connectTimeoutMs: 500 });
+  const workload = () => undefined;
+  const handle = createOutboundHandler({
+    clock: systemClock,
+    http: new OutboundHttp({
+      ...{ destinations, dialer, registry, secureContexts, workload },
+      context: http.context,
+      random: () => 0,
+    }),
+    dialer,
+    registry,
+    observer: recorder,
+    workload,
+    halfOpenIdleMs: 60_000,
+  });
+  const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
+  const setDestination = (destination: Destination): void => {
+    for (const listener of listeners) listener(destination);
+  };
+  return { port, registry, recorder, http, setDestination };
+}
+
+function registryOf(secureContexts: SecureContextSource, recorder: Recorder): ConnectionRegistry {
+  const registry = createConnectionRegistry({
+    revalidate: (connection) =>
+      decideRevalidation(connection, secureContexts.current() ?? { roots: [], trustDomains: [] }),
+    onCut: recorder.cut,
+  });
+  secureContexts.subscribe(() => registry.revalidate());
+  return registry;
+}
+
+async function listenCaptured(
+  cleanup: Cleanup,
+  originalPort: number,
+  handle: (connection: CapturedConnection) => void,
+): Promise<number> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    socket.on("error", () => undefined);
+    cleanup.add(() => socket.destroy());
+    handle({ socket, destination: { ip: "127.0.0.1", port: originalPort } });
+  });
+  await listening(server, cleanup);
+  return portOf(server);
+}
+
+/** A destination `world.ns2:8080` whose endpoints are these ports of loopback. */
+export function meshDestination(
+  ports: readonly number[],
+  options: {
+    readonly mutualTls?: boolean;
+    readonly identities?: readonly SpiffeId[];
+    readonly overrides?: Partial<MeshDestination>;
+  } = {},
+): MeshDestination {
+  const endpoints = ports.map(
+    (port): Endpoint => ({ ip: "127.0.0.1", port, mutualTls: options.mutualTls ?? true, workload: WORKLOAD }),
+  );
+  return {
+    kind: "mesh",
+    host: "world.ns2.svc.cluster.local",
+    port: 8080,
+    subset: "",
+    protocol: undefined,
+    sni: "outbound_.8080_._.world.ns2.svc.cluster.local",
+    identities: options.identities ?? [WORLD],
+    tlsRule: "DestinationRule/enable-mtls.default",
+    endpoints,
+    service: undefined,
+    routes: [],
+    ...options.overrides,
+  };
+}
+
+/** Begins to connect a raw client, which may be reset at once; it ends with the test. */
+export function connectClient(cleanup: Cleanup, port: number): Socket {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.on("error", () => undefined);
+  cleanup.add(() => socket.destroy());
+  return socket;
+}
+
+/** All that a socket receives until it ends or is cut; `reset` tells the two apart. */
+export async function readAll(socket: Socket): Promise<{ readonly text: string; readonly reset: boolean }> {
+  const chunks: Buffer[] = [];
+  return await new Promise((resolve) => {
+    const finish = (reset: boolean): void => resolve({ text: Buffer.concat(chunks).toString("latin1"), reset });
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    socket.once("end", () => finish(false));
+    socket.once("error", () => finish(true));
+    socket.once("close", () => finish(true));
+  });
+}

@@ -1,0 +1,42 @@
+import type { HttpTimeLimits } from "../http-limits.ts";
+
+/** What a client's connection waits for; `lingering`: for the client to leave, after its last answer. */
+export type DownstreamPhase = "head" | "exchange" | "lingering" | "tunnel" | "handed_over" | "over";
+
+export interface Waiting {
+  readonly phase: DownstreamPhase;
+  readonly waitedMs: number;
+  /** Nothing of the next request has come. */
+  readonly isIdle: boolean;
+  readonly isDraining: boolean;
+  /** More of a request's body is to come, and would be read. */
+  readonly awaitsBody: boolean;
+  /** The kernel has all that was written. */
+  readonly isAnswerOut: boolean;
+}
+
+/** `leave`: it ends well. */
+export type Overdue = "nothing" | "leave" | "head_timeout" | "body_timeout" | "close";
+
+/** What of a client's connection has taken too long. */
+export function decideOverdue(waiting: Waiting, limits: HttpTimeLimits): Overdue {
+  const { phase, waitedMs } = waiting;
+  switch (phase) {
+    case "head":
+      if (waiting.isIdle) return decideIdle(waiting, limits);
+      return waitedMs >= limits.headTimeoutMs ? "head_timeout" : "nothing";
+    case "exchange":
+      return waiting.awaitsBody && waitedMs >= limits.bodyIdleMs ? "body_timeout" : "nothing";
+    case "lingering":
+      // As long as the last answer is not with the kernel, destroying the socket would truncate it.
+      return waitedMs >= (waiting.isAnswerOut ? limits.lingerMs : limits.bodyIdleMs) ? "close" : "nothing";
+    case "tunnel":
+    case "handed_over":
+    case "over":
+      return "nothing";
+  }
+}
+
+function decideIdle({ isDraining, waitedMs }: Waiting, limits: HttpTimeLimits): Overdue {
+  return isDraining || waitedMs >= limits.downstreamIdleMs ? "leave" : "nothing";
+}

@@ -1,0 +1,89 @@
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { FakeClock, settlePromises } from "../../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
+import { createHttpContext, type HttpContext } from "../http-context.ts";
+import { HTTP_TIME_LIMITS } from "../http-limits.ts";
+import { DownstreamConnection } from "./downstream-connection.ts";
+
+/** A client's socket whose kernel takes nothing until it is told to. */
+class StuckSocket extends Duplex {
+  taken = "";
+  #release: (() => void) | undefined;
+  #isStuck = true;
+
+  constructor() {
+    super({ allowHalfOpen: true });
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    const take = (): void => {
+      this.taken += chunk.toString("latin1");
+      done();
+    };
+    if (this.#isStuck) this.#release = take;
+    else take();
+  }
+
+  /** The client reads: what waits is taken, and what follows at once. */
+  release(): void {
+    this.#isStuck = false;
+    this.#release?.();
+  }
+}
+
+const METER = { count: () => undefined };
+
+function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket; ended: Promise<unknown> } {
+  const clock = new FakeClock();
+  const context = createHttpContext({ clock, log: new RecordingLogger(), meters: { requestMeter: () => METER } });
+  const socket = new StuckSocket();
+  const connection = new DownstreamConnection(socket as unknown as Socket, {
+    facts: { direction: "inbound", client: "", destination: "", peer: "", meter: () => METER },
+    context,
+    planRequest: () => ({
+      kind: "answer",
+      answer: { status: 503, flags: "UH", details: "no healthy endpoint" },
+      delayMs: undefined,
+      route: "",
+    }),
+    onFault: () => undefined,
+    onForeign: () => undefined,
+  });
+  return { clock, context, socket, ended: connection.ended };
+}
+
+describe("a client that has not taken its last answer yet", () => {
+  it.each([
+    { name: "asked for the end of its connection", text: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" },
+    { name: "ended its side", text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", ends: true },
+    { name: "sent what is no request", text: "GET / HTTP/9.9\r\n\r\n" },
+  ])("and $name gets it whole, long after the time for what it still sends", async ({ text, ends = false }) => {
+    const { clock, socket, ended } = serve();
+    socket.push(text);
+    if (ends) socket.push(null);
+    await settlePromises();
+    await clock.advance(HTTP_TIME_LIMITS.lingerMs * 5);
+    await settlePromises();
+    expect(socket.destroyed).toBe(false);
+    socket.release();
+    await settlePromises();
+    expect(socket.taken).toMatch(/^HTTP\/1\.1 \d{3} [\s\S]+\r\n\r\n/);
+    await clock.advance(HTTP_TIME_LIMITS.lingerMs * 2);
+    await ended;
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it("and never takes it is cut in the end", async () => {
+    const { clock, context, socket, ended } = serve();
+    socket.push("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    await settlePromises();
+    await clock.advance(HTTP_TIME_LIMITS.bodyIdleMs * 2);
+    await ended;
+    expect(socket.destroyed).toBe(true);
+    expect(context.deadlines.size).toBe(0);
+  });
+});

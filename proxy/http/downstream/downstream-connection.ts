@@ -1,0 +1,291 @@
+import type { Socket } from "node:net";
+import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
+import type { RequestEvent } from "../../http1/framer-events.ts";
+import type { RequestHead } from "../../http1/message-head.ts";
+import { Exchange } from "../exchange/exchange.ts";
+import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
+import { formatLocalAnswer } from "../local-answer.ts";
+import { type DownstreamPhase, decideOverdue } from "./decide-overdue.ts";
+import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
+import { RequestReader } from "./request-reader.ts";
+import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
+
+/**
+ * One client's HTTP/1.1 connection. Requests are answered in their order, one at a time; while one is under way what
+ * has been read of the next is held, and no more is read than the exchange can take. Nothing is forwarded of a request
+ * whose head two parsers might read differently.
+ */
+export class DownstreamConnection implements ExchangeClient, Relay {
+  readonly facts: DownstreamFacts;
+  readonly socket: Socket;
+  readonly ended: Promise<RelayEnd>;
+  readonly #options: DownstreamOptions;
+  readonly #reader = new RequestReader();
+  #settle: (end: RelayEnd) => void = ignore;
+  #exchange: Exchange | undefined;
+  #phase: DownstreamPhase = "head";
+  /** Since when it waits: for a head to be whole, for the next request, for more of a body, for the client to leave. */
+  #waitsSinceMs: number;
+  #hasEnded = false;
+  #isLast = false;
+  #isHandling = false;
+  #tunnel: Relay | undefined;
+
+  constructor(socket: Socket, options: DownstreamOptions) {
+    this.socket = socket;
+    this.facts = options.facts;
+    this.#options = options;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#waitsSinceMs = options.context.deadlines.nowMs;
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("close", this.#onClose);
+    socket.on("error", ignore);
+    options.context.deadlines.add(this);
+    if (socket.destroyed) this.#onClose();
+    else socket.resume();
+  }
+
+  /** Whether it waits for a request of which nothing has come. */
+  get isIdle(): boolean {
+    return this.#phase === "head" && this.#reader.isEmpty;
+  }
+
+  cut(): void {
+    if (this.#tunnel === undefined) this.#over("closed_by_proxy");
+    else this.#tunnel.cut();
+  }
+
+  mustClose(): boolean {
+    const isLast = this.#isLast || (this.#hasEnded && this.#reader.isEmpty);
+    return isLast || this.#options.context.draining.aborted;
+  }
+
+  pauseReading(): void {
+    this.socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#touch();
+    if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  exchangeOver(closes: boolean): void {
+    const isWhole = this.#exchange?.requestEnded === true;
+    this.#exchange = undefined;
+    if (closes || !isWhole) {
+      this.#sayGoodbye();
+      return;
+    }
+    this.#phase = "head";
+    this.#touch();
+    // While events are being handled, the loop that handles them goes on with what is held.
+    if (this.#isHandling) return;
+    if (this.#takesNext()) this.#handle(this.#reader.next());
+    else this.#settleReading();
+  }
+
+  abort(): void {
+    this.#over("reset_by_upstream");
+  }
+
+  tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void {
+    this.#phase = "tunnel";
+    this.#exchange = undefined;
+    this.#detach();
+    const ends = { downstream: this.socket, upstream };
+    this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#reader.takeRest(), onEnd);
+    void this.#tunnel.ended.then(this.#settle);
+  }
+
+  checkDeadline(nowMs: number): void {
+    const { limits, draining } = this.#options.context;
+    const waiting = {
+      phase: this.#phase,
+      waitedMs: nowMs - this.#waitsSinceMs,
+      isIdle: this.isIdle,
+      isDraining: draining.aborted,
+      awaitsBody: this.#exchange?.requestEnded === false && !this.socket.isPaused(),
+      isAnswerOut: this.socket.writableFinished,
+    };
+    switch (decideOverdue(waiting, limits)) {
+      case "nothing":
+        break;
+      case "leave":
+        this.#leave();
+        break;
+      case "head_timeout":
+        this.#refuse({ code: "head_timeout", status: 408, message: "the request's head took too long" });
+        break;
+      case "body_timeout":
+        this.#exchange?.clientGone("SI");
+        break;
+      case "close":
+        this.#over("closed");
+        break;
+    }
+  }
+
+  /** What it waits for, it waits for from now on. */
+  #touch(): void {
+    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#phase === "lingering") return;
+    if (this.isIdle || this.#phase === "exchange") this.#touch();
+    const events = this.#reader.push(chunk);
+    if (events === "foreign") this.#handOver();
+    else this.#handle(events);
+  };
+
+  /** What is no HTTP/1.1 from its first byte, by right, is for somebody else. */
+  #handOver(): void {
+    this.#phase = "handed_over";
+    this.#detach();
+    this.socket.unshift(this.#reader.takeRest());
+    this.#settle("closed");
+    this.#options.onForeign();
+  }
+
+  /** Handles events, and what is held behind them for as long as answers are given at once. */
+  #handle(first: readonly RequestEvent[]): void {
+    this.#isHandling = true;
+    for (let events = first; events.length > 0; events = this.#takesNext() ? this.#reader.next() : []) {
+      this.#handleBatch(events);
+    }
+    this.#isHandling = false;
+    this.#settleReading();
+  }
+
+  /** What came in one packet leaves in one: a request is started when all of the packet is known. */
+  #handleBatch(events: readonly RequestEvent[]): void {
+    const underWay = events.length > 1 ? this.#exchange : undefined;
+    underWay?.setRequestBatch(true);
+    let head: RequestHead | undefined;
+    for (const event of events) {
+      if (event.kind === "head") ({ head } = event);
+      this.#onEvent(event);
+    }
+    underWay?.setRequestBatch(false);
+    if (head !== undefined) this.#exchange?.start(this.#options.planRequest(head));
+  }
+
+  #takesNext(): boolean {
+    return this.#phase === "head" && !this.socket.writableNeedDrain;
+  }
+
+  /** A client that sends more than can be answered now waits with the rest of it. */
+  #settleReading(): void {
+    if (this.#phase === "exchange") {
+      if (this.#exchange?.requestEnded === true && !this.#reader.isEmpty) this.socket.pause();
+    } else if (this.#phase === "head") {
+      if (this.socket.writableNeedDrain) this.socket.pause();
+      else if (this.#hasEnded) this.#finishInput();
+      else if (this.socket.isPaused()) this.socket.resume();
+    }
+  }
+
+  #onEvent(event: RequestEvent): void {
+    switch (event.kind) {
+      case "head":
+        this.#phase = "exchange";
+        this.#isLast = !event.head.keepAlive || event.head.version === "1.0";
+        this.#exchange = new Exchange(this, event.head, this.#options.context);
+        break;
+      case "body":
+        this.#exchange?.requestBody(event.bytes);
+        break;
+      case "end":
+        this.#exchange?.requestEnd();
+        break;
+      case "fault":
+        this.#refuse(event.fault);
+        break;
+    }
+  }
+
+  /** A fault before anything was forwarded is answered; later it cuts the exchange: the server must not see it whole. */
+  #refuse(fault: RequestFault): void {
+    this.#options.onFault(fault);
+    if (this.#exchange?.isStarted === true) {
+      this.#exchange.clientGone("DPE");
+      return;
+    }
+    this.#exchange = undefined;
+    const { status, message } = fault;
+    this.facts.meter().count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
+    const answer = { status, flags: "DPE", details: `malformed request: ${message}` } as const;
+    this.socket.write(formatLocalAnswer(answer, { close: true, isHead: false }), "latin1");
+    this.#sayGoodbye();
+  }
+
+  /** Ends the connection after its last answer. What is still coming is read, or a reset would destroy the answer. */
+  #sayGoodbye(): void {
+    if (this.#phase === "over") return;
+    this.#phase = "lingering";
+    this.#touch();
+    this.socket.end(() => this.#touch());
+    this.socket.resume();
+  }
+
+  /** Ends a connection that waits for nothing; an answer that the client has yet to take goes first. */
+  #leave(): void {
+    if (this.socket.writableLength > 0) this.#sayGoodbye();
+    else this.#over("closed");
+  }
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    if (this.#phase === "head") this.#finishInput();
+    else if (this.#phase === "exchange" && this.#exchange?.requestEnded === false) this.#finishInput();
+  };
+
+  /** The client sends no more: fine between two requests, an abort inside one. */
+  #finishInput(): void {
+    const fault = this.#reader.end().find((event) => event.kind === "fault");
+    if (fault === undefined) {
+      this.#leave();
+    } else if (this.#exchange === undefined) {
+      this.#over("reset_by_downstream");
+    } else {
+      this.#options.onFault(fault.fault);
+      this.#exchange.clientGone("DC");
+    }
+  }
+
+  readonly #onDrain = (): void => {
+    this.#exchange?.onClientDrain();
+    if (this.#phase === "head") this.#handle(this.#reader.next());
+  };
+
+  readonly #onClose = (): void => {
+    this.#over(this.#phase === "lingering" || this.#phase === "head" ? "closed" : "reset_by_downstream");
+  };
+
+  #over(end: RelayEnd): void {
+    if (this.#phase === "over" || this.#phase === "tunnel") return;
+    this.#phase = "over";
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#detach();
+    exchange?.clientGone(end === "closed_by_proxy" ? "DO" : "DC");
+    if (end === "closed") this.socket.destroy();
+    else abortSocket(this.socket);
+    this.#settle(end);
+  }
+
+  #detach(): void {
+    this.socket.off("data", this.#onData);
+    this.socket.off("end", this.#onEnd);
+    this.socket.off("drain", this.#onDrain);
+    this.socket.off("close", this.#onClose);
+    this.#options.context.deadlines.delete(this);
+    this.socket.pause();
+  }
+}
+
+function ignore(): void {}

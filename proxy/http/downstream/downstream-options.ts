@@ -1,0 +1,20 @@
+import type { Http1Fault } from "../../http1/framer-events.ts";
+import type { DownstreamFacts } from "../exchange/exchange-client.ts";
+import type { PlanRequest } from "../exchange/request-plan.ts";
+import type { HttpContext } from "../http-context.ts";
+
+/** What becomes of a client's HTTP connection. */
+export interface DownstreamOptions {
+  readonly facts: DownstreamFacts;
+  readonly context: HttpContext;
+  readonly planRequest: PlanRequest;
+  /** A request was not HTTP/1.1 as two parsers would read it alike; it has been answered. */
+  readonly onFault: (fault: RequestFault) => void;
+  /** The client speaks TLS, or HTTP/2 with prior knowledge; its socket is paused, with all its bytes. */
+  readonly onForeign: () => void;
+}
+
+/** A request that is not served. */
+export interface RequestFault extends Pick<Http1Fault, "status" | "message"> {
+  readonly code: Http1Fault["code"] | "head_timeout";
+}

@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
+import type { ResponseHead } from "../../http1/message-head.ts";
+import { ResponseFramer } from "../../http1/response-framer.ts";
+import { ResponseWriter } from "./response-writer.ts";
+
+const KEPT = { close: false };
+
+interface Written {
+  readonly socket: FakeSocket;
+  readonly writer: ResponseWriter;
+}
+
+function start(isStuck = false): Written {
+  const socket = new FakeSocket({ isStuck });
+  return { socket, writer: new ResponseWriter(asSocket(socket)) };
+}
+
+/** A server's packet, and what the framer says of it. */
+function answer(fields: string, body: string): { packet: Buffer; head: ResponseHead; body: Buffer } {
+  const packet = Buffer.from(`HTTP/1.1 200 OK\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`, "latin1");
+  const framer = new ResponseFramer();
+  framer.expect({ method: "GET", hasUpgrade: false });
+  const [first] = framer.push(packet);
+  if (first?.kind !== "head") throw new Error("no head");
+  return { packet, head: first.head, body: packet.subarray(packet.length - body.length) };
+}
+
+describe("an answer that came in one packet", () => {
+  it("and needs no change goes on as it came, without a copy", () => {
+    const { socket, writer } = start();
+    const { packet, head, body } = answer("X-Own: 1\r\n", "content");
+    writer.startPacket(packet);
+    writer.writeHead(head, KEPT);
+    writer.write(body);
+    expect(socket.packets).toEqual([]);
+    writer.endPacket();
+    expect(socket.packets).toHaveLength(1);
+    expect(socket.packets[0]).toBe(packet);
+  });
+
+  it.each([
+    { name: "a field of its hop", fields: "Keep-Alive: timeout=5\r\n", close: false, expected: /^(?!.*Keep-Alive)/s },
+    { name: "the end of the connection", fields: "", close: true, expected: /connection: close\r\n\r\ncontent$/ },
+  ])("and is changed ($name) leaves in one, as changed", ({ fields, close, expected }) => {
+    const { socket, writer } = start();
+    const { packet, head, body } = answer(fields, "content");
+    writer.startPacket(packet);
+    writer.writeHead(head, { close });
+    writer.write(body);
+    writer.endPacket();
+    expect(socket.packets).toHaveLength(1);
+    expect(socket.written).toMatch(expected);
+    expect(writer.bytes).toBe(socket.written.length);
+  });
+
+  it("and is changed without becoming longer leaves as changed", () => {
+    const { socket, writer } = start();
+    const { packet, head, body } = answer("X-Old: 1\r\n", "content");
+    writer.startPacket(packet);
+    writer.writeHead(head, { close: false, headers: { added: "x-new: 2\r\n", removed: new Set(["x-old"]) } });
+    writer.write(body);
+    writer.endPacket();
+    expect(socket.written).toBe("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nx-new: 2\r\n\r\ncontent");
+    expect(socket.written).toHaveLength(packet.length);
+  });
+
+  it("is not sent whole where only a part of the packet is the client's", () => {
+    const { socket, writer } = start();
+    const { head, body } = answer("", "content");
+    writer.startPacket(Buffer.concat([Buffer.from(head.text), body, Buffer.from("HTTP/1.1 200 forged")]));
+    writer.writeHead(head, KEPT);
+    writer.write(body);
+    writer.endPacket();
+    expect(socket.written).toBe(`${head.text}content`);
+  });
+
+  it("does not bring the packet before it back", () => {
+    const { socket, writer } = start();
+    const { packet, head, body } = answer("", "content");
+    writer.startPacket(packet);
+    writer.writeHead(head, KEPT);
+    writer.write(body);
+    writer.endPacket();
+    const other = Buffer.alloc(packet.length, "y");
+    writer.write(other);
+    expect(socket.written).toBe(packet.toString() + other.toString());
+    expect(writer.bytes).toBe(2 * packet.length);
+  });
+});
+
+describe("an answer that comes piece by piece", () => {
+  it("leaves piece by piece, at once", () => {
+    const { socket, writer } = start();
+    const { head } = answer("", "content");
+    writer.writeHead(head, KEPT);
+    expect(socket.written).toBe(head.text);
+    writer.write(Buffer.from("con"));
+    writer.write(Buffer.from("tent"));
+    expect(socket.packets.map(String)).toEqual([head.text, "con", "tent"]);
+  });
+
+  it("says when the client cannot take more", () => {
+    const { writer } = start(true);
+    expect(writer.write(Buffer.from("x".repeat(20)))).toBe(false);
+  });
+
+  it("within a packet says so at its end", () => {
+    const { writer } = start(true);
+    const packet = Buffer.from("x".repeat(20));
+    writer.startPacket(packet);
+    expect(writer.write(packet)).toBe(true);
+    expect(writer.endPacket()).toBe(false);
+  });
+});

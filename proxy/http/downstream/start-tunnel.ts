@@ -1,0 +1,28 @@
+import type { Clock } from "../../../mesh/runtime.ts";
+import { type Relay, type RelayEnds, relay } from "../../connections/relay.ts";
+
+/** What a tunnel carried: from the client, and to it. */
+export interface TunnelBytes {
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** A tunnel that is closed in one direction may be still in the other for an hour, as a stream. */
+const HALF_OPEN_MS = 3_600_000;
+
+/**
+ * Carries bytes both ways after a switch of protocols (RFC 9110 §7.8).
+ * @param rest what the client has already sent behind its request.
+ * @param onEnd called once.
+ */
+export function startTunnel(ends: RelayEnds, clock: Clock, rest: Buffer, onEnd: (bytes: TunnelBytes) => void): Relay {
+  const { downstream } = ends;
+  if (rest.length > 0) downstream.unshift(rest);
+  const received = downstream.bytesRead - rest.length;
+  const sent = downstream.bytesWritten;
+  const tunnel = relay(ends, { clock, halfOpenIdleMs: HALF_OPEN_MS });
+  void tunnel.ended.then(() => {
+    onEnd({ received: downstream.bytesRead - received, sent: downstream.bytesWritten - sent });
+  });
+  return tunnel;
+}

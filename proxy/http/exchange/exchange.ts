@@ -1,0 +1,236 @@
+import type { Timer } from "../../../mesh/runtime.ts";
+import type { Http1Fault } from "../../http1/framer-events.ts";
+import type { RequestHead, ResponseHead } from "../../http1/message-head.ts";
+import type { RequestFlags } from "../../telemetry/request-meter.ts";
+import { ResponseWriter } from "../downstream/response-writer.ts";
+import type { HttpContext } from "../http-context.ts";
+import { formatLocalAnswer, type LocalAnswer } from "../local-answer.ts";
+import { type ExchangeClient, recordExchange } from "./exchange-client.ts";
+import type { RequestPlan } from "./request-plan.ts";
+import { RequestTries, type TriesOwner } from "./request-tries.ts";
+
+/**
+ * One request and its answer: follows the request's plan, forwards what comes back as it comes, and answers by itself
+ * where there is nobody else to. Whatever happens it ends exactly once: with a whole answer, or with both connections
+ * cut.
+ */
+export class Exchange implements TriesOwner {
+  readonly #client: ExchangeClient;
+  readonly #context: HttpContext;
+  readonly #head: RequestHead;
+  readonly #startedAt: number;
+  readonly #answerWriter: ResponseWriter;
+  readonly #tries: RequestTries;
+  #plan: RequestPlan | undefined;
+  #timeLimit: Timer | undefined;
+  #delay: Timer | undefined;
+  #requestBytes: number;
+  #response: ResponseHead | undefined;
+  #isStarted = false;
+  #requestEnded: boolean;
+  #closes = false;
+  /** What went to the client after a switch of protocols. */
+  #tunnelBytes = 0;
+  #isOver = false;
+
+  constructor(client: ExchangeClient, head: RequestHead, context: HttpContext) {
+    this.#client = client;
+    this.#head = head;
+    this.#context = context;
+    this.#startedAt = context.clock.monotonicMs();
+    this.#answerWriter = new ResponseWriter(client.socket);
+    this.#tries = new RequestTries(this, head, context.clock);
+    this.#requestBytes = head.text.length;
+    this.#requestEnded = head.framing.kind === "none";
+  }
+
+  /** Whether the client may go on sending its body; the other way round the request is whole. */
+  get requestEnded(): boolean {
+    return this.#requestEnded;
+  }
+
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
+  /** Begins, when what came together with the head is there, too. */
+  start(plan: RequestPlan | Promise<RequestPlan>): void {
+    this.#isStarted = true;
+    if (plan instanceof Promise) void plan.then((decided) => this.#follow(decided));
+    else this.#follow(plan);
+    const isWaiting = this.#tries.socket === undefined;
+    if (isWaiting && !this.#requestEnded && !this.#isOver) this.#client.pauseReading();
+  }
+
+  /** A piece of the request's body, with its chunk framing. */
+  requestBody(bytes: Buffer): void {
+    if (this.#isOver) return;
+    this.#requestBytes += bytes.length;
+    if (!this.#tries.send(bytes)) this.#client.pauseReading();
+  }
+
+  requestEnd(): void {
+    this.#requestEnded = true;
+  }
+
+  /** The client is gone or does not speak HTTP: the server must not take what it has for a whole request. */
+  clientGone(flags: RequestFlags): void {
+    this.#end(flags, "");
+  }
+
+  onClientDrain(): void {
+    this.#tries.socket?.resume();
+  }
+
+  onUpstreamDrain(): void {
+    this.#client.resumeReading();
+  }
+
+  onSent(hasRoom: boolean): void {
+    if (hasRoom && !this.#requestEnded) this.#client.resumeReading();
+  }
+
+  onGivenUp(answer: LocalAnswer): void {
+    this.#answer(answer);
+  }
+
+  onPacketStart(packet: Buffer): void {
+    this.#answerWriter.startPacket(packet);
+  }
+
+  onPacketEnd(): void {
+    this.#holdBack(this.#answerWriter.endPacket());
+  }
+
+  /** What the client sends in one packet leaves in one, too. */
+  setRequestBatch(isBatch: boolean): void {
+    const socket = this.#tries.socket;
+    if (isBatch) socket?.cork();
+    else socket?.uncork();
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    if (head.status < 200 && head.status !== 101) {
+      if (this.#head.version === "1.1") this.#holdBack(this.#answerWriter.writeHead(head, { close: false }));
+      return;
+    }
+    if (this.#tries.retryStatus(head.status)) return;
+    if (this.#head.version === "1.0" && head.framing.kind === "chunked") {
+      this.#answer({ status: 502, flags: "UPE", details: "upstream protocol: a chunked answer to HTTP/1.0" });
+      return;
+    }
+    this.#response = head;
+    const isSwitch = head.status === 101;
+    this.#closes =
+      !isSwitch && (head.framing.kind === "until_close" || !this.#requestEnded || this.#client.mustClose());
+    const headers = this.#plan?.kind === "forward" ? this.#plan.responseHeaders : undefined;
+    this.#holdBack(this.#answerWriter.writeHead(head, { close: this.#closes, headers }));
+    if (isSwitch) this.#switch();
+  }
+
+  onResponseBody(bytes: Buffer): void {
+    this.#holdBack(this.#answerWriter.write(bytes));
+  }
+
+  onResponseEnd(): void {
+    if (this.#response === undefined) return;
+    this.#end("-", "");
+  }
+
+  onUpstreamLost(fault: Http1Fault | undefined): void {
+    if (this.#response !== undefined) {
+      this.#end(fault === undefined ? "UC" : "UPE", "");
+    } else if (fault !== undefined) {
+      this.#answer({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
+    } else if (!this.#tries.retryLost()) {
+      this.#answer({ status: 503, flags: "UC", details: "upstream reset: the connection ended before an answer" });
+    }
+  }
+
+  #follow(plan: RequestPlan): void {
+    if (this.#isOver) {
+      if (plan.kind === "forward") plan.onOver?.();
+      return;
+    }
+    this.#plan = plan;
+    if (plan.kind === "forward" && plan.timeoutMs !== undefined) {
+      this.#timeLimit = this.#context.clock.setTimeout(() => this.#timedOut(), plan.timeoutMs);
+    }
+    if (plan.delayMs === undefined) this.#go(plan);
+    else this.#delay = this.#context.clock.setTimeout(() => this.#go(plan), plan.delayMs);
+  }
+
+  #go(plan: RequestPlan): void {
+    if (plan.kind === "answer") this.#answer(plan.answer);
+    else this.#tries.begin(plan, this.#context.limits.maxReplayBytes);
+  }
+
+  /** A client that does not read stops the reading of its upstream. */
+  #holdBack(hasRoom: boolean): void {
+    if (!hasRoom) this.#tries.socket?.pause();
+  }
+
+  #timedOut(): void {
+    if (this.#response !== undefined) this.#end("UT", "");
+    else this.#answer({ status: 504, flags: "UT", details: "upstream timeout: the route's time limit is over" });
+  }
+
+  #answer(answer: LocalAnswer): void {
+    if (this.#isOver) return;
+    if (this.#response !== undefined) {
+      this.#end(answer.flags, answer.details);
+      return;
+    }
+    this.#closes = !this.#requestEnded || this.#client.mustClose();
+    const isHead = this.#head.method === "HEAD";
+    this.#tries.drop();
+    this.#answerWriter.write(formatLocalAnswer(answer, { close: this.#closes, isHead }));
+    this.#answerWriter.flush();
+    this.#finish(answer.status, answer.flags, answer.details);
+    this.#client.exchangeOver(this.#closes);
+  }
+
+  /** The end of an exchange whose answer has begun, or of one whose client is gone. */
+  #end(flags: RequestFlags, details: string): void {
+    if (this.#isOver) return;
+    this.#holdBack(this.#answerWriter.flush());
+    const isWhole = flags === "-";
+    this.#finish(this.#response?.status ?? 0, flags, details);
+    if (isWhole && this.#requestEnded) this.#tries.giveBack();
+    else this.#tries.drop();
+    if (isWhole) this.#client.exchangeOver(this.#closes);
+    else this.#client.abort();
+  }
+
+  #switch(): void {
+    this.#holdBack(this.#answerWriter.flush());
+    const tunnel = this.#tries.detach();
+    if (tunnel === undefined) return;
+    this.#timeLimit?.cancel();
+    this.#client.tunnelTo(tunnel, (bytes) => {
+      this.#requestBytes += bytes.received;
+      this.#tunnelBytes = bytes.sent;
+      this.#finish(101, "-", "");
+    });
+  }
+
+  /** @param status what the client got, or 0. */
+  #finish(status: number, flags: RequestFlags, details: string): void {
+    this.#isOver = true;
+    this.#timeLimit?.cancel();
+    this.#delay?.cancel();
+    this.#tries.stop();
+    if (this.#plan?.kind === "forward") this.#plan.onOver?.();
+    recordExchange(this.#client, this.#context, {
+      head: this.#head,
+      plan: this.#plan,
+      upstream: this.#tries.upstream,
+      status,
+      flags,
+      details,
+      durationMs: this.#context.clock.monotonicMs() - this.#startedAt,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#answerWriter.bytes + this.#tunnelBytes,
+    });
+  }
+}

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "vitest";
+import { settlePromises } from "../../../mesh/fake-clock-fixture.ts";
+import type { FakeSocket } from "../../connections/fake-socket-fixture.ts";
+import { UpstreamConnection } from "./upstream-connection.ts";
+import { address, createSink, PoolWorld } from "./upstream-pool-fixture.ts";
+
+const GET = { method: "GET", hasUpgrade: false };
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+function open() {
+  const world = new PoolWorld();
+  const sink = createSink();
+  const events: string[] = [];
+  const connection = new UpstreamConnection(world.connect(address(1)), { onGone: () => void events.push("gone") });
+  const socket = world.sockets[0] as FakeSocket;
+  const says = async (...packets: readonly string[]): Promise<void> => {
+    for (const packet of packets) {
+      socket.push(Buffer.from(packet, "latin1"));
+      await settlePromises();
+    }
+  };
+  const noting = {
+    ...sink,
+    onPacketStart: () => void events.push("start"),
+    onPacketEnd: () => void events.push("stop"),
+    onResponseHead: ({ status }: { status: number }) => void events.push(`${status}`),
+    onResponseBody: (bytes: Buffer) => void events.push(bytes.toString("latin1")),
+    onResponseEnd: () => {
+      events.push("end");
+      connection.release();
+    },
+    onUpstreamLost: (fault: { code: string } | undefined) => void events.push(`lost ${fault?.code ?? ""}`),
+  };
+  return { connection, socket, events, says, sink: noting };
+}
+
+describe("an answer", () => {
+  it("that comes in one packet is told as one", async () => {
+    const { connection, events, says, sink } = open();
+    connection.begin(sink, GET);
+    await says(OK);
+    expect(events).toEqual(["start", "200", "ok", "end", "stop"]);
+    expect(connection.isReusable).toBe(true);
+  });
+
+  it("is not over with what comes before it", async () => {
+    const { connection, events, says, sink } = open();
+    connection.begin(sink, GET);
+    await says("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nKeep-Alive: timeout=1\r\n\r\n", OK);
+    expect(events.filter((event) => event === "end")).toHaveLength(1);
+    expect(events).toEqual(expect.arrayContaining(["100", "103", "200"]));
+    expect(connection.isReusable).toBe(true);
+  });
+
+  it("that ends with its connection is whole at its end", async () => {
+    const { connection, socket, events, says, sink } = open();
+    connection.begin(sink, GET);
+    await says("HTTP/1.1 200 OK\r\n\r\n", "all of it");
+    socket.push(null);
+    await settlePromises();
+    expect(events).toEqual(["200", "all of it", "end", "gone"]);
+    expect(connection.isReusable).toBe(false);
+  });
+});
+
+describe("a connection is lost", () => {
+  it.each([
+    { name: "before an answer", packets: [], events: ["gone", "lost "] },
+    { name: "in a head", packets: ["HTTP/1.1 200 OK\r\nCont"], events: ["gone", "lost "] },
+    {
+      name: "in a body",
+      packets: ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "part"],
+      events: ["200", "part", "gone", "lost "],
+    },
+  ])("when it ends $name, by an end as by a reset", async ({ packets, events: expected }) => {
+    for (const end of [(socket: FakeSocket) => socket.push(null), (socket: FakeSocket) => socket.destroy()]) {
+      const { connection, socket, events, says, sink } = open();
+      connection.begin(sink, GET);
+      await says(...packets);
+      end(socket);
+      await settlePromises();
+      expect(events).toEqual(expected);
+      expect([connection.isReusable, socket.destroyed]).toEqual([false, true]);
+    }
+  });
+
+  it.each([
+    { name: "what is no HTTP", packet: "220 mail.example.com\r\n\r\n", code: "bad_start_line" },
+    { name: "an answer with two lengths", packet: `HTTP/1.1 200 OK\r\nContent-Length: 1\r\n${OK.slice(17)}` },
+  ])("with a reset when it brings $name", async ({ packet, code }) => {
+    const { connection, socket, events, says, sink } = open();
+    connection.begin(sink, GET);
+    await says(packet);
+    expect(events.filter((event) => event.startsWith("lost"))).toEqual([`lost ${code ?? "bad_content_length"}`]);
+    expect([connection.isReusable, socket.wasReset]).toEqual([false, true]);
+  });
+
+  it.each([
+    { name: "a second answer in the same packet", packets: [`${OK}HTTP/1.1 200 OK\r\n\r\nforged`] },
+    { name: "a second answer later", packets: [OK, "HTTP/1.1 200 OK\r\n\r\nforged"] },
+  ])("with a reset when it brings $name, which nobody gets (RFC 9112 §9.2)", async ({ packets }) => {
+    const { connection, socket, events, says, sink } = open();
+    connection.begin(sink, GET);
+    await says(...packets);
+    expect(events.join()).not.toContain("forged");
+    expect([connection.isReusable, socket.wasReset]).toEqual([false, true]);
+    expect(events.filter((event) => event === "gone")).toHaveLength(1);
+  });
+});
+
+describe("a connection that its request is done with", () => {
+  it("is read again, though its client could not take more", async () => {
+    const { connection, socket, says, sink } = open();
+    connection.begin(sink, GET);
+    await says(OK.slice(0, -1));
+    socket.pause();
+    connection.release();
+    expect(socket.isPaused()).toBe(false);
+  });
+
+  it("tells nobody when it is cut", async () => {
+    const { connection, socket, events, sink } = open();
+    connection.begin(sink, GET);
+    connection.abort();
+    await settlePromises();
+    expect(events).toEqual(["gone"]);
+    expect(socket.wasReset).toBe(true);
+  });
+
+  it("is not closed as idle while it has one", () => {
+    const { connection, socket, sink } = open();
+    connection.begin(sink, GET);
+    connection.closeIdle();
+    expect(socket.destroyed).toBe(false);
+    connection.release();
+    connection.closeIdle();
+    expect([socket.destroyed, socket.wasReset]).toEqual([true, false]);
+  });
+
+  it("is a tunnel after 101, with what the server said behind it", async () => {
+    const { connection, socket, events, says, sink } = open();
+    connection.begin(sink, { method: "GET", hasUpgrade: true });
+    await says("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nfirst");
+    expect(events).toContain("101");
+    expect(connection.detach()).toBe(socket);
+    expect(socket.read()?.toString()).toBe("first");
+    socket.push("second");
+    await settlePromises();
+    expect(socket.read()?.toString()).toBe("second");
+    expect(events.filter((event) => /first|second|lost/.test(event))).toEqual([]);
+    expect([socket.listenerCount("data"), socket.listenerCount("error")]).toEqual([0, 1]);
+  });
+});

@@ -1,0 +1,192 @@
+import type { Socket } from "node:net";
+import { abortSocket } from "../../connections/relay.ts";
+import type { Http1Fault } from "../../http1/framer-events.ts";
+import type { ResponseHead } from "../../http1/message-head.ts";
+import { ResponseFramer } from "../../http1/response-framer.ts";
+import type { RequestMeter } from "../../telemetry/request-meter.ts";
+
+/** A connection that somebody dialled and verified, ready for requests. */
+export interface DialedUpstream {
+  readonly kind: "connected";
+  readonly socket: Socket;
+  /** `ip:port`, for the access log. */
+  readonly address: string;
+  /** The verified server; empty where the hop is plaintext. */
+  readonly peer: string;
+  /** How long it may be idle before it is closed. */
+  readonly idleMs: number;
+  /** Whether it would be made the same way now: own certificate, trust and destination have not changed. */
+  readonly isCurrent: () => boolean;
+  /** Counts requests to this endpoint; `undefined`: the client's connection counts them. */
+  readonly meter: RequestMeter | undefined;
+}
+
+/** Takes what one request gets back. */
+export interface ResponseSink {
+  /** Everything of one packet comes between these two, so that it can leave as one. */
+  onPacketStart(packet: Buffer): void;
+  onPacketEnd(): void;
+  /** Also for 100 and 103, which do not end the exchange; after a 101 the connection is a tunnel. */
+  onResponseHead(head: ResponseHead): void;
+  onResponseBody(bytes: Buffer): void;
+  onResponseEnd(): void;
+  /** The connection is of no more use: it broke, or the server does not speak HTTP/1.1. Called at most once. */
+  onUpstreamLost(fault: Http1Fault | undefined): void;
+  onUpstreamDrain(): void;
+}
+
+/** What its pool wants to know. */
+export interface UpstreamOwner {
+  /** The connection ended or must not be used again. Called once. */
+  onGone(connection: UpstreamConnection): void;
+}
+
+/**
+ * One HTTP/1.1 connection to a server: a request at a time, and strict about what comes back. Bytes that nobody asked
+ * for end it (RFC 9112 §9.2), so that they never become the answer to the next request.
+ */
+export class UpstreamConnection {
+  readonly dialed: DialedUpstream;
+  readonly socket: Socket;
+  readonly #owner: UpstreamOwner;
+  readonly #framer = new ResponseFramer();
+  #sink: ResponseSink | undefined;
+  #isGone = false;
+  #served = 0;
+  #isReusable = true;
+  #isInterim = false;
+  /** Since when it waits for a request, by the pool's clock. */
+  idleSinceMs = 0;
+  /** How long it may wait: the dialler's word, or the server's own if that is shorter. */
+  idleMs: number;
+
+  constructor(dialed: DialedUpstream, owner: UpstreamOwner) {
+    this.dialed = dialed;
+    this.socket = dialed.socket;
+    this.idleMs = dialed.idleMs;
+    this.#owner = owner;
+    this.socket.on("data", this.#onData);
+    this.socket.on("end", this.#onEnd);
+    this.socket.on("drain", this.#onDrain);
+    this.socket.on("close", this.#onClose);
+    this.socket.on("error", ignore);
+  }
+
+  /** Whether a request has been answered on it before: then it may have died of idleness unnoticed. */
+  get isReused(): boolean {
+    return this.#served > 0;
+  }
+
+  /** Whether the last answer left it fit for another request. */
+  get isReusable(): boolean {
+    return this.#isReusable && !this.#isGone && this.dialed.isCurrent();
+  }
+
+  /** Begins a request; what comes back goes to `sink` until `release`. */
+  begin(sink: ResponseSink, request: { readonly method: string; readonly hasUpgrade: boolean }): void {
+    this.#sink = sink;
+    this.#framer.expect(request);
+  }
+
+  /** The answer is whole and the request was, too. */
+  release(): void {
+    this.#sink = undefined;
+    this.#served += 1;
+    if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  /** Cuts the connection: the server sees that the request did not end well. */
+  abort(): void {
+    this.#sink = undefined;
+    abortSocket(this.socket);
+    this.#leave();
+  }
+
+  /** Gives the socket away, after a 101: with what the server has said since, put back. */
+  detach(): Socket {
+    const { socket } = this;
+    this.#sink = undefined;
+    socket.off("data", this.#onData);
+    socket.off("end", this.#onEnd);
+    socket.off("drain", this.#onDrain);
+    socket.off("close", this.#onClose);
+    socket.pause();
+    const rest = this.#framer.takeRest();
+    if (rest.length > 0) socket.unshift(rest);
+    this.#leave();
+    return socket;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const events = this.#framer.push(chunk);
+    const isBatch = events.length > 1;
+    if (isBatch) this.#sink?.onPacketStart(chunk);
+    const sink = this.#sink;
+    for (const event of events) {
+      switch (event.kind) {
+        case "head":
+          this.#noteHead(event.head);
+          this.#sink?.onResponseHead(event.head);
+          break;
+        case "body":
+          this.#sink?.onResponseBody(event.bytes);
+          break;
+        case "end":
+          if (!this.#isInterim) this.#sink?.onResponseEnd();
+          break;
+        case "fault":
+          this.#lose(event.fault);
+          break;
+      }
+    }
+    if (isBatch) sink?.onPacketEnd();
+  };
+
+  #noteHead(head: ResponseHead): void {
+    this.#isInterim = head.status < 200 && head.status !== 101;
+    if (head.status < 200) return;
+    if (!head.keepAlive || head.framing.kind === "until_close") this.#isReusable = false;
+    // The server's clock starts when it has sent its answer, ours when we have read it: half a second between.
+    if (head.idleSeconds !== undefined) this.idleMs = Math.min(this.idleMs, head.idleSeconds * 1000 - 1000);
+    if (this.idleMs <= 0) this.#isReusable = false;
+  }
+
+  readonly #onEnd = (): void => {
+    this.#isReusable = false;
+    const endsWell = this.#framer.end().some((event) => event.kind === "end");
+    if (endsWell) this.#sink?.onResponseEnd();
+    if (this.#sink === undefined) this.#close();
+    else this.#lose(undefined);
+  };
+
+  readonly #onDrain = (): void => this.#sink?.onUpstreamDrain();
+
+  readonly #onClose = (): void => this.#lose(undefined);
+
+  #lose(fault: Http1Fault | undefined): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    abortSocket(this.socket);
+    this.#leave();
+    sink?.onUpstreamLost(fault);
+  }
+
+  /** An idle connection ends without a reset. */
+  #close(): void {
+    this.socket.destroy();
+    this.#leave();
+  }
+
+  /** Closes it if it waits for a request. */
+  closeIdle(): void {
+    if (this.#sink === undefined) this.#close();
+  }
+
+  #leave(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#owner.onGone(this);
+  }
+}
+
+function ignore(): void {}

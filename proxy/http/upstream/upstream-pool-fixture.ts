@@ -1,0 +1,109 @@
+/** For tests: a pool whose connections are made by the test, without a network. */
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
+import { Deadlines } from "../deadlines.ts";
+import type { DialedUpstream, ResponseSink } from "./upstream-connection.ts";
+import { type EndpointAddress, type TakenUpstream, type UpstreamFailure, UpstreamPool } from "./upstream-pool.ts";
+
+export const IDLE_MS = 10_000;
+
+/** Takes any answer, and remembers how the connection was lost. */
+export function createSink(): ResponseSink & { readonly heads: number[]; readonly lost: unknown[] } {
+  const heads: number[] = [];
+  const lost: unknown[] = [];
+  const ignore = (): void => undefined;
+  return {
+    ...{ heads, lost },
+    ...{ onPacketStart: ignore, onPacketEnd: ignore, onResponseBody: ignore, onResponseEnd: ignore },
+    onUpstreamDrain: ignore,
+    onResponseHead: ({ status }) => void heads.push(status),
+    onUpstreamLost: (fault) => void lost.push(fault?.code),
+  };
+}
+
+/** The endpoint 10.0.0.N. */
+export function address(number: number): EndpointAddress {
+  return { ip: `10.0.0.${number}`, port: 80 };
+}
+
+export const FAILURES = {
+  connect: { kind: "failed", cause: "connect", message: "cannot connect: ECONNREFUSED" },
+  tls: { kind: "failed", cause: "tls", message: "the server is somebody else" },
+} as const satisfies Record<string, UpstreamFailure>;
+
+export interface PoolOptions {
+  /** 10.0.0.1 to 10.0.0.N. @default 1 */
+  readonly endpoints?: number;
+}
+
+/** A destination as the test wishes it, and the pool of its connections. */
+export class PoolWorld {
+  readonly clock = new FakeClock();
+  readonly deadlines = new Deadlines(this.clock);
+  readonly draining = new AbortController();
+  /** The last byte of each address that was dialled, in order. */
+  readonly dials: number[] = [];
+  readonly sockets: FakeSocket[] = [];
+  /** Endpoints that fail, by their number. */
+  readonly broken = new Map<number, UpstreamFailure>();
+  /** Awaited by each dial before its end. */
+  hold: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
+  /** What a connection must have been made with to be used again. */
+  generation = 1;
+  timesEmpty = 0;
+  endpoints: readonly EndpointAddress[];
+  readonly pool: UpstreamPool;
+
+  constructor({ endpoints = 1 }: PoolOptions = {}) {
+    this.endpoints = Array.from({ length: endpoints }, (_, index) => address(index + 1));
+    this.pool = new UpstreamPool({
+      endpoints: () => this.endpoints,
+      describe: () => "world has no ready endpoint",
+      dial: (endpoint, signal) => this.#dial(endpoint, signal),
+      deadlines: this.deadlines,
+      random: () => 0,
+      draining: this.draining.signal,
+      onEmpty: () => {
+        this.timesEmpty += 1;
+      },
+    });
+  }
+
+  /** A connection that is not pooled yet, made with the certificate of now. */
+  connect({ ip, port }: EndpointAddress): DialedUpstream {
+    const socket = new FakeSocket();
+    const { generation } = this;
+    this.sockets.push(socket);
+    return {
+      kind: "connected",
+      socket: asSocket(socket),
+      address: `${ip}:${port}`,
+      peer: "",
+      idleMs: IDLE_MS,
+      isCurrent: () => generation === this.generation,
+      meter: undefined,
+    };
+  }
+
+  /** As an exchange does: a kept connection, or a new one. */
+  async take(tried = new Set<string>()): Promise<TakenUpstream> {
+    const taken = this.pool.take(tried) ?? (await this.pool.dial(tried, new AbortController().signal));
+    if (taken.kind === "failed") throw new Error(taken.message);
+    return taken;
+  }
+
+  async takeMany(count: number): Promise<readonly TakenUpstream[]> {
+    return await Promise.all(Array.from({ length: count }, () => this.take()));
+  }
+
+  get open(): number {
+    return this.sockets.filter((socket) => !socket.destroyed).length;
+  }
+
+  async #dial(endpoint: EndpointAddress, signal: AbortSignal): Promise<DialedUpstream | UpstreamFailure> {
+    const number = Number(endpoint.ip.split(".")[3]);
+    this.dials.push(number);
+    await this.hold(signal);
+    return this.broken.get(number) ?? this.connect(endpoint);
+  }
+}

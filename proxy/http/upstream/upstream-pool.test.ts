@@ -1,0 +1,186 @@
+import { describe, expect, it } from "vitest";
+import { settlePromises } from "../../../mesh/fake-clock-fixture.ts";
+import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
+import { address, createSink, IDLE_MS, PoolWorld } from "./upstream-pool-fixture.ts";
+
+const GET = { method: "GET", hasUpgrade: false };
+
+describe("a kept connection", () => {
+  it("is there for the next request once its own is over, not before", async () => {
+    const world = new PoolWorld();
+    const first = await world.take();
+    expect(first.connection.isReused).toBe(false);
+    expect(world.pool.take(undefined)).toBeUndefined();
+    world.pool.giveBack(first);
+    const second = world.pool.take(undefined);
+    expect(second?.connection).toBe(first.connection);
+    expect(second?.connection.isReused).toBe(true);
+    expect(world.dials).toEqual([1]);
+  });
+
+  it("is the one used last, so that the others may end of idleness", async () => {
+    const world = new PoolWorld();
+    const [first, second] = await world.takeMany(2);
+    if (first === undefined || second === undefined) throw new Error("no connections");
+    world.pool.giveBack(second);
+    world.pool.giveBack(first);
+    expect(world.pool.take(undefined)?.connection).toBe(first.connection);
+    expect(world.pool.take(undefined)?.connection).toBe(second.connection);
+  });
+
+  it("that was idle too long is closed without a reset, and no deadline is left", async () => {
+    const world = new PoolWorld();
+    const busy = await world.take();
+    world.pool.giveBack(await world.take());
+    await world.clock.advance(IDLE_MS - 1);
+    expect(world.open).toBe(2);
+    await world.clock.advance(1000);
+    expect([world.open, world.pool.size]).toEqual([1, 1]);
+    expect(world.sockets.map(({ wasReset }) => wasReset)).toEqual([false, false]);
+    world.pool.giveBack(busy);
+    await world.clock.advance(IDLE_MS + 1000);
+    expect([world.open, world.pool.size, world.deadlines.size]).toEqual([0, 0, 0]);
+  });
+
+  it("that is used again waits anew", async () => {
+    const world = new PoolWorld();
+    world.pool.giveBack(await world.take());
+    for (let round = 0; round < 5; round += 1) {
+      await world.clock.advance(IDLE_MS * 0.8);
+      world.pool.giveBack(await world.take());
+    }
+    expect(world.dials).toHaveLength(1);
+  });
+
+  it("is closed before the server closes it, where that says when", async () => {
+    const world = new PoolWorld();
+    const taken = await world.take();
+    taken.connection.begin(createSink(), GET);
+    world.sockets[0]?.push("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n");
+    await settlePromises();
+    world.pool.giveBack(taken);
+    await world.clock.advance(3400);
+    expect(world.open).toBe(1);
+    await world.clock.advance(1200);
+    expect(world.open).toBe(0);
+  });
+
+  it.each([
+    { name: "the server ends it", end: (world: PoolWorld) => void world.sockets[0]?.push(null) },
+    { name: "it breaks", end: (world: PoolWorld) => void world.sockets[0]?.destroy() },
+    { name: "the server speaks unasked", end: (world: PoolWorld) => void world.sockets[0]?.push("HTTP/1.1 200 OK") },
+  ])("is forgotten when $name", async ({ end }) => {
+    const world = new PoolWorld();
+    const taken = await world.take();
+    world.pool.giveBack(taken);
+    end(world);
+    await settlePromises();
+    expect(taken.endpoint.idle).toEqual([]);
+    expect([world.pool.size, world.open, world.timesEmpty, world.deadlines.size]).toEqual([0, 0, 1, 0]);
+    expect(world.pool.take(undefined)).toBeUndefined();
+  });
+
+  it.each([
+    { name: "says that it will close", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" },
+    { name: "speaks HTTP/1.0", answer: "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n" },
+    { name: "closes at once", answer: "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n" },
+  ])("is none, where the server $name", async ({ answer }) => {
+    const world = new PoolWorld();
+    const taken = await world.take();
+    taken.connection.begin(createSink(), GET);
+    world.sockets[0]?.push(answer);
+    await settlePromises();
+    world.pool.giveBack(taken);
+    expect([world.open, world.pool.size]).toEqual([0, 0]);
+  });
+
+  it("is one of a limited number", async () => {
+    const world = new PoolWorld();
+    const taken = await world.takeMany(MAX_IDLE_PER_ENDPOINT + 5);
+    for (const one of taken) world.pool.giveBack(one);
+    expect(world.open).toBe(MAX_IDLE_PER_ENDPOINT);
+    expect(world.pool.active).toBe(0);
+  });
+
+  it("may have been made elsewhere", async () => {
+    const world = new PoolWorld();
+    const dialed = world.connect(address(1));
+    world.pool.adoptIdle(dialed, address(1));
+    expect([world.pool.size, world.pool.active]).toEqual([1, 0]);
+    expect(world.pool.take(undefined)?.connection.dialed).toBe(dialed);
+    expect(world.dials).toEqual([]);
+  });
+});
+
+describe("after a new certificate", () => {
+  it("no request goes over a connection that was made with the old one", async () => {
+    const world = new PoolWorld();
+    for (const taken of await world.takeMany(3)) world.pool.giveBack(taken);
+    world.generation += 1;
+    const taken = await world.take();
+    expect(world.dials).toHaveLength(4);
+    expect(taken.connection.dialed.isCurrent()).toBe(true);
+    expect(world.sockets.map(({ destroyed }) => destroyed)).toEqual([true, true, true, false]);
+  });
+
+  it("idle connections close at once, a busy one when its request is over", async () => {
+    const world = new PoolWorld();
+    const busy = await world.take();
+    world.pool.giveBack(await world.take());
+    world.generation += 1;
+    world.pool.closeStale();
+    expect(world.sockets.map(({ destroyed }) => destroyed)).toEqual([false, true]);
+    world.pool.giveBack(busy);
+    expect([world.open, world.pool.size, world.timesEmpty]).toEqual([0, 0, 1]);
+    expect(world.sockets.some(({ wasReset }) => wasReset)).toBe(false);
+  });
+
+  it("those made with it stay", async () => {
+    const world = new PoolWorld();
+    const old = await world.take();
+    world.generation += 1;
+    const fresh = await world.take();
+    world.pool.giveBack(fresh);
+    world.pool.giveBack(old);
+    world.pool.closeStale();
+    expect(world.sockets.map(({ destroyed }) => destroyed)).toEqual([true, false]);
+    expect(world.pool.take(undefined)?.connection).toBe(fresh.connection);
+  });
+});
+
+describe("a request that is over", () => {
+  it.each([
+    { name: "well", end: "giveBack", isReset: false, size: 1 },
+    { name: "badly", end: "discard", isReset: true, size: 0 },
+  ] as const)("$name counts no more", async ({ end, isReset, size }) => {
+    const world = new PoolWorld();
+    const taken = await world.take();
+    expect([world.pool.active, world.pool.size]).toEqual([1, 1]);
+    world.pool[end](taken);
+    expect([world.pool.active, world.pool.size, world.sockets[0]?.wasReset]).toEqual([0, size, isReset]);
+    expect(world.timesEmpty).toBe(1 - size);
+  });
+
+  it("with a tunnel leaves its connection to that", async () => {
+    const world = new PoolWorld();
+    const taken = await world.take();
+    const tunnel = taken.connection.detach();
+    world.pool.letGo(taken);
+    expect([world.pool.active, world.pool.size, world.deadlines.size]).toEqual([0, 0, 0]);
+    world.pool.closeIdle();
+    await world.clock.advance(IDLE_MS * 2);
+    expect(tunnel.destroyed).toBe(false);
+  });
+
+  it("while the proxy drains leaves no connection behind", async () => {
+    const world = new PoolWorld();
+    const [busy, idle] = await world.takeMany(2);
+    if (busy === undefined || idle === undefined) throw new Error("no connections");
+    world.pool.giveBack(idle);
+    world.draining.abort();
+    world.pool.closeIdle();
+    expect(world.open).toBe(1);
+    world.pool.giveBack(busy);
+    expect([world.open, world.pool.size]).toEqual([0, 0]);
+  });
+});

@@ -1,0 +1,219 @@
+import type { Random } from "../../../mesh/runtime.ts";
+import type { Deadlines } from "../deadlines.ts";
+import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
+import type { UpstreamFailureKind } from "../local-answer.ts";
+import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
+import { type DialedUpstream, UpstreamConnection } from "./upstream-connection.ts";
+
+export interface EndpointAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface UpstreamFailure {
+  readonly kind: "failed";
+  readonly cause: UpstreamFailureKind;
+  /** For the log and the client. */
+  readonly message: string;
+}
+
+export interface UpstreamPoolOptions {
+  /** Where requests may go now. The same array as long as nothing has changed. */
+  readonly endpoints: () => readonly EndpointAddress[];
+  readonly dial: (endpoint: EndpointAddress, signal: AbortSignal) => Promise<DialedUpstream | UpstreamFailure>;
+  /** Why there is no endpoint, in words. */
+  readonly describe: () => string;
+  readonly deadlines: Deadlines;
+  readonly random: Random;
+  /** Aborted: nothing is kept for requests to come. */
+  readonly draining: AbortSignal;
+  /** The last connection has ended. */
+  readonly onEmpty?: () => void;
+}
+
+/** A connection out of a pool, and the endpoint that it counts against. */
+export interface TakenUpstream {
+  readonly kind: "taken";
+  readonly connection: UpstreamConnection;
+  readonly endpoint: EndpointState;
+}
+
+/** Endpoints that a request has tried in vain, by key. */
+export type TriedEndpoints = Set<string>;
+
+/**
+ * The kept connections of one destination, by endpoint. A connection serves one request at a time. Requests go to the
+ * endpoint with the fewest under way; a connection that would not be made the same way now is closed instead of used.
+ */
+export class UpstreamPool {
+  readonly #options: UpstreamPoolOptions;
+  readonly #byKey = new Map<string, EndpointState>();
+  #addresses: readonly EndpointAddress[] | undefined;
+  #endpoints: readonly EndpointState[] = [];
+  readonly #connections = new Set<UpstreamConnection>();
+
+  constructor(options: UpstreamPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Connections, idle or not. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Requests under way and dials. */
+  get active(): number {
+    let active = 0;
+    for (const endpoint of this.#byKey.values()) active += endpoint.active;
+    return active;
+  }
+
+  /**
+   * An idle connection of the endpoint whose turn it is, at once; `undefined` when one must be dialled.
+   */
+  take(tried: TriedEndpoints | undefined): TakenUpstream | undefined {
+    const endpoint = this.#choose(tried);
+    if (endpoint === undefined) return undefined;
+    for (let connection = endpoint.idle.pop(); connection !== undefined; connection = endpoint.idle.pop()) {
+      if (!connection.isReusable) {
+        connection.closeIdle();
+        continue;
+      }
+      endpoint.active += 1;
+      return { kind: "taken", connection, endpoint };
+    }
+    return undefined;
+  }
+
+  /** Dials the endpoint whose turn it is, and the next where that fails, until every one or three were tried. */
+  async dial(tried: TriedEndpoints, signal: AbortSignal): Promise<TakenUpstream | UpstreamFailure> {
+    let failure: UpstreamFailure | undefined;
+    for (let attempt = 0; attempt < MAX_ENDPOINTS_TRIED; attempt += 1) {
+      const endpoint = this.#choose(tried);
+      if (endpoint === undefined) break;
+      endpoint.active += 1;
+      const dialed = await this.#options.dial(endpoint, signal);
+      if (dialed.kind === "connected") return this.#adopt(dialed, endpoint);
+      endpoint.active -= 1;
+      this.#forgetIfUnused(endpoint);
+      failure = dialed;
+      if (signal.aborted) break;
+      tried.add(endpoint.key);
+      endpoint.failures += 1;
+      endpoint.avoidedUntilMs = this.#options.deadlines.nowMs + penaltyMs(endpoint.failures);
+    }
+    return failure ?? { kind: "failed", cause: "no_healthy_endpoint", message: this.#options.describe() };
+  }
+
+  /** Takes in a connection that was made elsewhere for this destination, idle. */
+  adoptIdle(dialed: DialedUpstream, address: EndpointAddress): void {
+    const taken = this.#adopt(dialed, this.#stateOf(address));
+    taken.endpoint.active += 1;
+    this.giveBack(taken);
+  }
+
+  /** After the answer: the connection waits for the next request, if it is fit for one. */
+  giveBack({ connection, endpoint }: TakenUpstream): void {
+    endpoint.active -= 1;
+    connection.release();
+    const isWanted = !endpoint.isGone && !this.#options.draining.aborted;
+    if (!isWanted || !connection.isReusable || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) {
+      connection.closeIdle();
+      this.#forgetIfUnused(endpoint);
+      return;
+    }
+    connection.idleSinceMs = this.#options.deadlines.nowMs;
+    endpoint.idle.push(connection);
+  }
+
+  /** The request on it did not end well: the connection is cut. */
+  discard({ connection, endpoint }: TakenUpstream): void {
+    endpoint.active -= 1;
+    connection.abort();
+    this.#forgetIfUnused(endpoint);
+  }
+
+  /** The request lives on without the pool: a tunnel has been made of its connection. */
+  letGo({ endpoint }: TakenUpstream): void {
+    endpoint.active -= 1;
+    this.#forgetIfUnused(endpoint);
+  }
+
+  /** Closes what has waited too long. */
+  checkDeadline(nowMs: number): void {
+    this.#closeIdle((connection) => nowMs - connection.idleSinceMs >= connection.idleMs);
+  }
+
+  /** Closes what would not be made the same way now: after a new certificate, bundle or destination. */
+  closeStale(): void {
+    this.#closeIdle((connection) => !connection.isReusable);
+  }
+
+  /** Closes what waits for a request. */
+  closeIdle(): void {
+    this.#closeIdle(() => true);
+  }
+
+  #closeIdle(condition: (connection: UpstreamConnection) => boolean): void {
+    for (const endpoint of this.#byKey.values()) {
+      for (const connection of endpoint.idle.filter(condition)) connection.closeIdle();
+    }
+  }
+
+  #choose(tried: TriedEndpoints | undefined): EndpointState | undefined {
+    const { deadlines, random } = this.#options;
+    return chooseEndpoint(this.#current(), { nowMs: deadlines.nowMs, random, tried });
+  }
+
+  /** The states of the endpoints of now; those of endpoints that are gone close their idle connections. */
+  #current(): readonly EndpointState[] {
+    const addresses = this.#options.endpoints();
+    if (addresses === this.#addresses) return this.#endpoints;
+    this.#addresses = addresses;
+    const endpoints = addresses.map((address) => this.#stateOf(address));
+    const keys = new Set(endpoints.map(({ key }) => key));
+    for (const [key, state] of this.#byKey) {
+      state.isGone = !keys.has(key);
+      if (!state.isGone) continue;
+      for (const connection of [...state.idle]) connection.closeIdle();
+      if (state.active === 0) this.#byKey.delete(key);
+    }
+    this.#endpoints = endpoints;
+    return endpoints;
+  }
+
+  #stateOf({ ip, port }: EndpointAddress): EndpointState {
+    const key = `${ip}:${port}`;
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const state: EndpointState = { key, ip, port, idle: [], active: 0, failures: 0, avoidedUntilMs: 0, isGone: false };
+    this.#byKey.set(key, state);
+    return state;
+  }
+
+  #forgetIfUnused(endpoint: EndpointState): void {
+    if (endpoint.active > 0 || endpoint.idle.length > 0 || !endpoint.isGone) return;
+    this.#byKey.delete(endpoint.key);
+  }
+
+  #adopt(dialed: DialedUpstream, endpoint: EndpointState): TakenUpstream {
+    endpoint.failures = 0;
+    endpoint.avoidedUntilMs = 0;
+    const connection = new UpstreamConnection(dialed, {
+      onGone: (gone) => {
+        const at = endpoint.idle.indexOf(gone);
+        if (at >= 0) endpoint.idle.splice(at, 1);
+        this.#connections.delete(gone);
+        if (this.#connections.size > 0) return;
+        this.#options.deadlines.delete(this);
+        this.#options.onEmpty?.();
+      },
+    });
+    if (this.#connections.size === 0) this.#options.deadlines.add(this);
+    this.#connections.add(connection);
+    return { kind: "taken", connection, endpoint };
+  }
+}
+
+/** Enough for a rolling update; a request that waits for more would better fail. */
+const MAX_ENDPOINTS_TRIED = 3;
