@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Clock } from "../mesh/runtime.ts";
 import type { Authority } from "./authority/authority.ts";
 
-/** Istio's values of the label `error` (`facts/istio.md` §7). */
+/** The label `error` as Istio writes it (security/pkg/pki/error/error.go). */
 export type SignErrorLabel = "CSR_ERROR" | "TTL_ERROR" | "CA_NOT_READY" | "CERT_GEN_ERROR";
 
 /** What the issuing service counts. */

@@ -12,7 +12,7 @@ const CURVES: readonly string[] = ["prime256v1", "secp384r1"];
 
 /**
  * Says why a key is not accepted, if so. ECDSA on P-256 or P-384 and RSA are what Istio's agents make
- * (`facts/istio.md` §7); nothing else is offered by a mesh.
+ * (`ECC_SIGNATURE_ALGORITHM`, `WORKLOAD_RSA_KEY_SIZE`); a mesh uses nothing else.
  */
 export function findKeyFault(key: KeyObject): string | undefined {
   const details = key.asymmetricKeyDetails ?? {};

@@ -15,7 +15,7 @@ export type InboundAction =
 export type InboundRefusal = "plaintext_under_strict" | "client_gone";
 
 /**
- * The table of Istio's inbound filter chains (DESIGN, Inbound). Whatever is unclear lands in the strictest row, which
+ * The table of Istio's inbound filter chains. Whatever is unclear lands in the strictest row, which
  * terminates TLS, so that the handshake fails if it was none (CVE-2020-8660: a detection error must never open a port).
  */
 export function decideInboundAction(mode: ServerMode, client: ClientKind): InboundAction {

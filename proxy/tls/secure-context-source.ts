@@ -48,7 +48,7 @@ export interface WritableSecureContextSource extends SecureContextSource {
 /** The hybrid post-quantum group first; a peer that lacks it takes one of the others. */
 const KEY_EXCHANGE_GROUPS = "X25519MLKEM768:X25519:P-256";
 
-/** TLS 1.3's suites, then those of Istio's sidecars for TLS 1.2 (`facts/istio.md`, section 4). */
+/** TLS 1.3's suites, then those of Istio's sidecars for TLS 1.2 (pilot/pkg/security/authn/utils/utils.go). */
 const CIPHERS = [
   "TLS_AES_256_GCM_SHA384",
   "TLS_CHACHA20_POLY1305_SHA256",
