@@ -124,7 +124,7 @@ describe("a caller", () => {
     expect(plane.log.find("the API server is away")).toHaveLength(1);
   });
 
-  it("never gets a certificate for somebody else", async () => {
+  it("never gets a certificate for another identity", async () => {
     const metadata = { ImpersonatedIdentity: "spiffe://cluster.local/ns/kube-system/sa/admin" };
     expect((await plane.fail({ metadata })).code).toBe(Code.Unauthenticated);
     expect(plane.requests).toEqual([]);
@@ -135,7 +135,7 @@ describe("a caller", () => {
     expect(await plane.call({ metadata: { CertSigner: "", ImpersonatedIdentity: "" } })).toHaveLength(2);
   });
 
-  it("is not told its token by the log", async () => {
+  it("does not find its token in the log", async () => {
     await plane.fail({ authorization: "Bearer secret-of-the-caller" });
     await plane.call();
     expect(plane.log.find("secret-of-the-caller")).toEqual([]);

@@ -13,7 +13,7 @@ export interface IssuingServiceDeps {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Asked before each refusal's line: whoever calls causes them. */
+  /** Asked before each refusal's line, because any caller can cause them. */
   readonly limitLog: LogLimiter;
   readonly metrics?: IssuingMetrics;
   /** For callers that ask for none. */
@@ -28,7 +28,7 @@ const BEARER = /^Bearer +([^\s,]+)$/i;
 
 /**
  * Registers Istio's certificate service. The certificate is for the caller that the token proves, whatever the request
- * asks. Whoever is refused learns no reason; the log does.
+ * asks. A refused caller learns no reason; the log has it.
  */
 export function registerIssuingService(router: ConnectRouter, deps: IssuingServiceDeps): void {
   router.service(
@@ -103,7 +103,7 @@ class LifetimeError extends MeshError<"lifetime"> {
   }
 }
 
-/** Not the caller's fault, so it is told to come again. */
+/** Not the caller's fault, so the status asks it to retry. */
 function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): ConnectError {
   const { code, message, stack } = MeshError.from(caught);
   deps.metrics?.authenticationFailed();
@@ -123,7 +123,7 @@ function unauthenticated(reason: string, message: string, deps: IssuingServiceDe
   return new ConnectError("request authenticate failure", Code.Unauthenticated);
 }
 
-/** As Istio answers: the caller's faults are told, ours are named by their kind alone. */
+/** As Istio responds: the caller's faults are described, ours are named by their kind alone. */
 function signingError(caught: unknown, identity: SpiffeId, deps: IssuingServiceDeps): ConnectError {
   const label = signErrorLabel(caught);
   const error = MeshError.from(caught);

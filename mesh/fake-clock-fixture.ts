@@ -26,7 +26,7 @@ export class FakeClock implements Clock {
   }
 
   setTimeout(action: () => void, delayMs: number): Timer {
-    // Node runs a timer beyond 2^31-1 ms after one millisecond; whoever asks for that has a bug.
+    // Node runs a timer beyond 2^31-1 ms after one millisecond; a caller that asks for that has a bug.
     if (!(delayMs >= 0) || delayMs > 0x7fffffff) throw new RangeError(`no timer can wait ${delayMs} ms`);
     const timer = { action, dueMs: this.#elapsedMs + delayMs };
     this.#timers.add(timer);

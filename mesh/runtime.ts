@@ -36,7 +36,7 @@ export interface LogPermit {
 }
 
 /**
- * Asked before a line that somebody else can make us write without end. Kinds are constants of the code, never anybody's
+ * Asked before a log line that a caller can cause without end. Kinds are constants of the code, never a caller's
  * words: each may have a few lines a second.
  */
 export type LogLimiter = (kind: string) => LogPermit;

@@ -22,8 +22,8 @@ export interface AuthorityFiles {
 }
 
 /**
- * Who may touch the files. `private`: we made them, so nobody else may even look. `mounted`: somebody put them there,
- * such as a Kubernetes secret, whose directory is open and whose key a group may read; then nobody else may read the key
+ * Who may touch the files. `private`: we made them, so they are for their owner alone. `mounted`: they were mounted,
+ * from a Kubernetes Secret for example, whose directory is open and whose key a group may read; no other user may read the key
  * or put files in place of others.
  */
 export type FileProtection = "private" | "mounted";
@@ -80,17 +80,18 @@ async function checkDirectory(directory: string, protection: FileProtection): Pr
 async function checkKeyFile(path: string, protection: FileProtection): Promise<void> {
   const { mode } = await stat(path);
   if ((mode & (protection === "private" ? OTHERS : KEY_OTHERS)) === 0) return;
-  const mend =
+  const fix =
     protection === "private"
       ? `run "chmod 600 ${path}"`
       : `run "chmod 600 ${path}", or for a mounted secret set "defaultMode: 0400"`;
-  throw loose(path, mode, `${mend}; if others can have read the key, make a new one`);
+  throw loose(path, mode, `${fix}; if others can have read the key, make a new one`);
 }
 
 async function readPem(path: string): Promise<string | undefined> {
   try {
     const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) throw new CaError("authority_files", `${path} has ${size} bytes: this is no PEM file`);
+    if (size > MAX_FILE_BYTES)
+      throw new CaError("authority_files", `${path} has ${size} bytes: this is not a PEM file`);
     return await readFile(path, "utf8");
   } catch (caught) {
     if (caught instanceof Error && errnoOf(caught) === "ENOENT") return undefined;
@@ -108,9 +109,9 @@ function missingFile(directory: string, name: string): CaError {
   );
 }
 
-function loose(path: string, mode: number, mend: string): CaError {
+function loose(path: string, mode: number, fix: string): CaError {
   const octal = (mode & 0o7777).toString(8).padStart(4, "0");
-  return new CaError("authority_permissions", `${path} has the mode ${octal}, too open for an authority: ${mend}`, {
+  return new CaError("authority_permissions", `${path} has the mode ${octal}, too open for an authority: ${fix}`, {
     details: { path },
   });
 }

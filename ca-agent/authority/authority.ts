@@ -25,7 +25,7 @@ export interface Authority {
   signWorkload(request: WorkloadRequest): Promise<readonly string[]>;
   /** A new key and certificate for one of the control plane's own servers. */
   signServing(request: ServingRequest): ServingPair;
-  /** The roots to believe, one PEM certificate each. */
+  /** The roots to trust, one PEM certificate each. */
   roots(): readonly string[];
   /** Calls with each later list of roots. Returns how to stop. */
   subscribe(listener: (roots: readonly string[]) => void): () => void;

@@ -103,7 +103,10 @@ describe("the root", () => {
       name: "the key of another certificate",
       breakIt: (self) => writeFileSync(join(self, "ca-key.pem"), mintRoot().keyPem),
     },
-    { name: "a file that is no certificate", breakIt: (self) => writeFileSync(join(self, "ca-cert.pem"), "garbage") },
+    {
+      name: "a file that is not a certificate",
+      breakIt: (self) => writeFileSync(join(self, "ca-cert.pem"), "garbage"),
+    },
     {
       name: "a root that has ended",
       breakIt: (self) => {
@@ -113,7 +116,7 @@ describe("the root", () => {
       },
     },
     {
-      name: "a certificate that is no authority",
+      name: "a certificate that is not an authority",
       breakIt: (self) => {
         const leaf = mintRoot({ ca: false });
         writeFileSync(join(self, "ca-cert.pem"), leaf.pem);
@@ -210,7 +213,7 @@ describe("requests", () => {
     await expect(sign(pem)).rejects.toThrow(/csr_(signature|malformed)/);
   });
 
-  it("that are damaged anywhere give an answer or a CaError, nothing else", async () => {
+  it("that are damaged anywhere are refused with a CaError or opened, never anything else", async () => {
     const der = Buffer.from(createCsr().replaceAll(/-----[^-]+-----|\s/g, ""), "base64");
     const authority = await open();
     await fc.assert(

@@ -25,7 +25,7 @@ const SELF_SIGNED = "self-signed";
 
 /**
  * Opens the authority of a directory: the `cacerts` files in it if there are any, else the root that was made there
- * before, else a new one. Throws a CaError that names file and mend, rather than replace anything.
+ * before, else a new one. Throws a CaError that names file and fix, rather than replace anything.
  */
 export async function openAuthority(options: OpenAuthorityOptions): Promise<Authority> {
   const { directory, clock, log } = options;
@@ -67,7 +67,7 @@ async function openSelfSigned(options: OpenAuthorityOptions): Promise<AuthorityF
 }
 
 /**
- * Signs for a workload that does not exist and asks what a sidecar would say: an authority that nobody will believe
+ * Signs for a workload that does not exist and asks what a sidecar would say: an authority that no sidecar trusts
  * (constraints, path length, key usage) must not open, rather than break every connection of the mesh.
  */
 async function checkBelievable(signer: Signer, trustDomain: TrustDomain, files: AuthorityFiles): Promise<void> {
@@ -83,7 +83,7 @@ async function checkBelievable(signer: Signer, trustDomain: TrustDomain, files: 
   });
   if (verdict.kind === "trusted") return;
   const path = join(files.directory, AUTHORITY_FILE.certificate);
-  throw new CaError("authority_chain", `no sidecar would believe what ${path} signs: ${verdict.message}`, {
+  throw new CaError("authority_chain", `no sidecar would trust what ${path} signs: ${verdict.message}`, {
     details: { reason: verdict.reason },
   });
 }

@@ -163,7 +163,7 @@ describe("plugged-in files are refused", () => {
     {
       name: "with a leaf for a root",
       changes: { "root-cert.pem": root.pem + mintRoot({ ca: false }).pem },
-      says: "which is no authority",
+      says: "which is not an authority",
     },
     {
       name: "when the signer has ended",
@@ -178,7 +178,7 @@ describe("plugged-in files are refused", () => {
     {
       name: "with name constraints, which no sidecar checks",
       changes: signWith(mintRoot({ commonName: "narrow", issuer: root, extensions: [extension("2.5.29.30", true)] })),
-      says: "no sidecar would believe what",
+      says: "no sidecar would trust what",
     },
     {
       name: "with a key that is too small",

@@ -7,7 +7,7 @@ import { startServingCertificate } from "./serving-certificate.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** Numbers its certificates, and fails while told to. */
+/** Numbers its certificates, and fails on request. */
 class CountingSigner {
   count = 0;
   fails = false;

@@ -25,7 +25,7 @@ export interface SigningMaterial {
   readonly rootNotAfterMs: number;
 }
 
-/** Reads the files and checks them as a whole; throws a CaError that names the file and the mend. */
+/** Reads the files and checks them as a whole; throws a CaError that names the file and the fix. */
 export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): SigningMaterial {
   const certificatePath = join(files.directory, AUTHORITY_FILE.certificate);
   const [certificate] = parseCertificates(files.certificatePem, certificatePath);
@@ -83,9 +83,9 @@ function parseRoots(files: AuthorityFiles, certificate: X509Certificate): readon
   const path = join(files.directory, AUTHORITY_FILE.roots);
   const roots = parseCertificates(files.rootsPem, path);
   if (roots.length === 0) throw new CaError("authority_files", `${path} holds no PEM certificate`);
-  const stranger = roots.find((root) => !root.ca);
-  if (stranger !== undefined) {
-    throw new CaError("authority_chain", `${path} holds certificate ${stranger.serialNumber}, which is no authority`);
+  const leaf = roots.find((root) => !root.ca);
+  if (leaf !== undefined) {
+    throw new CaError("authority_chain", `${path} holds certificate ${leaf.serialNumber}, which is not an authority`);
   }
   return roots;
 }
@@ -101,11 +101,11 @@ function parseCertificates(pem: string, path: string): readonly X509Certificate[
 function brokenChain(files: AuthorityFiles, reason: string, message: string): CaError {
   const { certificate, chain, roots } = AUTHORITY_FILE;
   const where = `${join(files.directory, certificate)} does not lead to its root`;
-  const mend =
+  const fix =
     reason === "expired"
       ? "renew it"
       : `check that ${roots} is the root of ${certificate} and that ${chain} holds what lies between`;
-  return new CaError("authority_chain", `${where}: ${message}; ${mend}`, { details: { reason } });
+  return new CaError("authority_chain", `${where}: ${message}; ${fix}`, { details: { reason } });
 }
 
 /** The issuer's own subject key identifier, because that is what verifiers compare; computed where it has none. */

@@ -8,7 +8,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
 import { createResourceWarning } from "./resource-warning.ts";
 
-/** DestinationRules for hosts that nobody has, that contradict each other, or that ask for what is not supported. */
+/** DestinationRules for hosts of no service, that contradict each other, or that ask for what is not supported. */
 export function findDestinationRuleProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
   const hosts = [...set.services.values()].map((service) => formatServiceHost(service, settings));
   const rules = [...set.destinationRules.values()].sort(compareAge);
@@ -29,10 +29,10 @@ function findMissingHost(
   if (hosts.some((candidate) => matchHost(full, candidate)) || full.endsWith(`.pod.${settings.clusterDomain}`))
     return [];
   const meant = hosts.find((candidate) => candidate.startsWith(`${full}.`));
-  const mend = meant === undefined ? "check its spelling and the rule's namespace" : `write ${meant}`;
+  const fix = meant === undefined ? "check its spelling and the rule's namespace" : `write ${meant}`;
   const shown = full === host ? host : `${host} (${full})`;
   return [
-    createResourceWarning(rule, "spec.host", `no service has the host ${shown}, so the rule has no effect: ${mend}`),
+    createResourceWarning(rule, "spec.host", `no service has the host ${shown}, so the rule has no effect: ${fix}`),
   ];
 }
 

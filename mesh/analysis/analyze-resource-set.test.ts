@@ -70,7 +70,7 @@ describe("analyzeResourceSet", () => {
       warning: /Policy\/b\.ns1: spec\.targets: Policy\/a\.ns1 targets the same service/,
     },
     {
-      name: "a DestinationRule for a host that nobody has",
+      name: "a DestinationRule for a host of no service",
       resources: [rule("r", { host: "wrld" })],
       warning:
         /DestinationRule\/r\.ns1: spec\.host: no service has the host wrld \(wrld\.ns1\.svc\.cluster\.local\).*: check its spelling/,

@@ -8,7 +8,7 @@ import { findRoutingProblems } from "./analyze-routing.ts";
 const DEFAULT_SETTINGS: AnalysisSettings = { rootNamespace: "istio-system", clusterDomain: "cluster.local" };
 
 /**
- * What is suspicious between resources that are each valid by themselves: rules that lose, that nobody fits, that name
+ * What is suspicious between resources that are each valid by themselves: rules that lose, that select nothing, that name
  * what does not exist. Warnings alone: all of it is in force as written.
  */
 export function analyzeResourceSet(

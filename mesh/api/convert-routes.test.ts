@@ -72,7 +72,7 @@ describe("a route that makes no sense is an error: it is done whole or not at al
     { name: "a delay that no timer can hold", route: { fault: { delay: { fixedDelayMs: 0xff_ff_ff_ff } } } },
     { name: "a percentage above 100", route: { fault: { abort: { httpStatus: 500, percentage: 101 } } } },
     {
-      name: "a percentage that is no number",
+      name: "a percentage that is not a number",
       route: { fault: { abort: { httpStatus: 500, percentage: Number.NaN } } },
     },
     { name: "an abort without a status", route: { fault: { abort: { percentage: 100 } } } },
@@ -80,7 +80,7 @@ describe("a route that makes no sense is an error: it is done whole or not at al
     { name: "an identity in an operation", route: edit({ name: "x-forwarded-client-cert", value: "a" }) },
     { name: "Host in an operation", route: edit({ name: "host", value: "a" }) },
     { name: "a value with a line break", route: edit({ name: "a", value: "b\r\nc: d" }) },
-    { name: "a name that is no token", route: edit({ name: "a b", value: "" }) },
+    { name: "a name that is not a token", route: edit({ name: "a b", value: "" }) },
     { name: "framing that is removed", route: { headers: { response: { remove: ["transfer-encoding"] } } } },
     {
       name: "an operation of a target",

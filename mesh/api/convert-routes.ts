@@ -93,7 +93,7 @@ function rewriteFromMessage({ uri, authority }: RouteRewriteMessage): RouteRewri
 function redirectFromMessage(message: RouteRedirectMessage): RouteRedirect {
   const { uri, authority, port } = message;
   const code = REDIRECT_CODES.find((candidate) => candidate === message.code);
-  if (code === undefined) throw new ConvertError(`${message.code} is no status of a redirect`);
+  if (code === undefined) throw new ConvertError(`${message.code} is not a status of a redirect`);
   return {
     ...(uri === "" ? {} : { uri: parsePath(uri) }),
     ...(authority === "" ? {} : { authority: parseAuthority(authority) }),
@@ -143,5 +143,5 @@ function parsePercentage(percentage: number): number {
 
 function parseStatus(status: number): number {
   if (status >= 200 && status <= 599) return status;
-  throw new ConvertError(`${status} is no status that a request can be answered with`);
+  throw new ConvertError(`${status} is not a status that a request can be answered with`);
 }

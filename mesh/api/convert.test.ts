@@ -64,7 +64,7 @@ describe("what a decision says survives the wire", () => {
   it.each([
     { name: "a service", ip: "10.96.0.1", port: 8080 },
     { name: "a pod without a service", ip: "10.0.0.9", port: 7000 },
-    { name: "a stranger", ip: "192.0.2.1", port: 80 },
+    { name: "an address outside the mesh", ip: "192.0.2.1", port: 80 },
     { name: "a refusal", ip: "10.96.0.1", port: 1 },
   ])("a destination: $name", ({ ip, port }) => {
     const value = decideDestination({ ...input, client, target: { kind: "address", ip, port } });
@@ -110,7 +110,7 @@ describe("a message that is not understood opens nothing", () => {
     expect(destinationFromMessage(create(WatchDestinationResponseSchema)).kind).toBe("refused");
   });
 
-  it("a protocol that nobody knows is carried as bytes", () => {
+  it("a protocol that is unknown is carried as bytes", () => {
     const value = { host: "a", port: 1, protocol: "quic" };
     const message = create(WatchDestinationResponseSchema, { destination: { case: "mesh", value } });
     expect(destinationFromMessage(message)).toMatchObject({ protocol: "tcp" });
@@ -129,7 +129,7 @@ describe("a message that is not understood opens nothing", () => {
       }),
     );
   it.each([
-    { name: "an identity that is no SPIFFE id", read: mesh({ identities: ["spiffe://cluster.local/ns/a"] }) },
+    { name: "an identity that is not a SPIFFE id", read: mesh({ identities: ["spiffe://cluster.local/ns/a"] }) },
     { name: "a destination's port 0", read: mesh({ port: 0 }) },
     { name: "an endpoint's port above 65535", read: mesh({ endpoints: [{ ip: "10.0.0.1", port: 65536 }] }) },
     {

@@ -156,9 +156,9 @@ function meshMessage(destination: MeshDestination): MeshDestinationMessage {
 }
 
 function meshFromMessage(message: MeshDestinationMessage): MeshDestination {
-  const stranger = message.identities.find((identity) => !isSpiffeId(identity));
-  if (stranger !== undefined) {
-    throw new ConvertError(`${message.host} has an identity that is no SPIFFE id: ${JSON.stringify(stranger)}`);
+  const invalid = message.identities.find((identity) => !isSpiffeId(identity));
+  if (invalid !== undefined) {
+    throw new ConvertError(`${message.host} has an identity that is not a SPIFFE id: ${JSON.stringify(invalid)}`);
   }
   return {
     kind: "mesh",

@@ -6,7 +6,7 @@ export type PeerContext =
   | { readonly kind: "verified"; readonly identity: SpiffeId; readonly notAfterMs: number }
   | { readonly kind: "anonymous"; readonly reason: string };
 
-/** Set by the server that owns the connection; a handler that finds the default must treat its caller as a stranger. */
+/** Set by the server that owns the connection; a handler that finds the default must treat its caller as unauthenticated. */
 export const peerIdentityKey = createContextKey<PeerContext>(
   { kind: "anonymous", reason: "the server set no peer" },
   { description: "the verified peer of the connection" },

@@ -3,7 +3,7 @@ import { DER_TAG, DerReader } from "./der-reader.ts";
 import { IdentityError } from "./identity-error.ts";
 import { EXTENSION_OID, readExtensions, type X509Extension } from "./x509-extensions.ts";
 
-/** What is wrong with one certificate, whoever signed it. */
+/** What is wrong with one certificate, apart from its signature. */
 export interface CertificateFault {
   readonly reason:
     | "expired"

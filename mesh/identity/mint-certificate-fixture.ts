@@ -1,6 +1,6 @@
 /**
  * Makes certificates, good and bad ones, for tests and for the demo's attackers. Nothing that runs in a mesh may import
- * this file: it signs whatever it is told.
+ * this file: it signs anything.
  */
 import {
   createHash,

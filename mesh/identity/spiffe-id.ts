@@ -71,8 +71,8 @@ export function isServiceAccountName(text: string): boolean {
   return text.length <= MAX_SUBDOMAIN_BYTES && text.split(".").every((label) => DNS_LABEL.test(label));
 }
 
-function notASpiffeId(text: string, mend: string): IdentityError {
-  return new IdentityError("spiffe_id", `${quote(text)} is not a workload's SPIFFE id: ${mend}`);
+function notASpiffeId(text: string, fix: string): IdentityError {
+  return new IdentityError("spiffe_id", `${quote(text)} is not a workload's SPIFFE id: ${fix}`);
 }
 
 /** Foreign text in a message: escaped, so that it cannot forge a line of the log, and cut. */

@@ -21,13 +21,13 @@ export const EXTENSION_OID = {
   extendedKeyUsage: "2.5.29.37",
 } as const;
 
-/** A workload's certificate is about 1 KB; the cap only bounds the work that a stranger can ask for. */
+/** A workload's certificate is about 1 KB; the cap bounds the work that an unauthenticated peer can cause. */
 const MAX_CERTIFICATE_BYTES = 64 * 1024;
 const CONTEXT = { version: 0xa0, issuerUniqueId: 0x81, subjectUniqueId: 0x82, extensions: 0xa3 } as const;
 
 /**
  * Reads a certificate's extensions from its DER, from the signed part alone. Each OID may occur once (RFC 5280, section
- * 4.2): OpenSSL answers with the first or the last of several, depending on who asks.
+ * 4.2): OpenSSL returns the first or the last of several, depending on the caller.
  */
 export function readExtensions(certificateDer: Uint8Array): readonly X509Extension[] {
   if (certificateDer.length > MAX_CERTIFICATE_BYTES) {

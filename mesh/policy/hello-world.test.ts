@@ -55,7 +55,7 @@ describe("hello, world, end", () => {
     expect(destination).toMatchObject({ kind: "mesh", tlsRule, endpoints: [{ mutualTls }] });
   });
 
-  it("lets nobody in without a certificate", () => {
+  it("refuses clients without a certificate", () => {
     const pod = findTestPod(SET, "ns1/hello");
     expect(decideServerMode({ set: SET, settings: TEST_SETTINGS, pod, port: 8080 })).toEqual({
       mode: "STRICT",

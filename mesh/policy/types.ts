@@ -50,7 +50,7 @@ export interface InboundPort {
   readonly service: ServiceInfo | undefined;
 }
 
-/** The roots (PEM, one certificate each) and trust domains that are believed; the first domain is the mesh's own. */
+/** The roots (PEM, one certificate each) and trust domains that are trusted; the first domain is the mesh's own. */
 export interface TrustBundle {
   readonly roots: readonly string[];
   readonly trustDomains: readonly TrustDomain[];

@@ -74,7 +74,7 @@ export function speaksMutualTls(pod: Pod): boolean {
   return pod.metadata.labels[TLS_MODE_LABEL] === "istio";
 }
 
-/** The ids under which a pod may show itself: one for each trust domain that the mesh believes in. */
+/** The SPIFFE ids that a pod may present: one for each trust domain that the mesh trusts. */
 export function identitiesOfPod(pod: Pod, settings: MeshSettings): readonly SpiffeId[] {
   return [settings.trustDomain, ...settings.trustDomainAliases].map((trustDomain) =>
     formatSpiffeId({

@@ -1,4 +1,4 @@
-/** What is wrong with a piece of configuration, where, and how to mend it. */
+/** What is wrong with a piece of configuration, where, and how to fix it. */
 export interface ConfigProblem {
   /** `error`: the document is left out. `warning`: it is used, but not all of it, or not as its author may think. */
   readonly severity: "error" | "warning";

@@ -7,7 +7,7 @@ import type { ServerModeDecision } from "../types.ts";
 import { matchLabels } from "../workloads.ts";
 import { decideLegacyMode, decideLegacyServiceMode, type LegacyService } from "./legacy-mode.ts";
 
-/** Nobody said anything: Istio's default since PeerAuthentication came. */
+/** No policy applies: Istio's default since PeerAuthentication. */
 const DEFAULT_DECISION: ServerModeDecision = { mode: "PERMISSIVE", rule: "default" };
 
 export interface ServerModeInput {
@@ -20,7 +20,7 @@ export interface ServerModeInput {
 
 /**
  * Which peers a pod lets in on a port. PeerAuthentication speaks first: its port, workload, namespace and mesh levels in
- * that order, `UNSET` passing the question on. Where none answers, the legacy policies do, then the default.
+ * that order, `UNSET` passing the question on. Where none decides, the legacy policies do, then the default.
  */
 export function decideServerMode(input: ServerModeInput): ServerModeDecision {
   const { set, settings, pod, port } = input;

@@ -36,7 +36,7 @@ function parseCertificate(der: Uint8Array): X509Certificate | undefined {
 }
 
 describe("verifyPeer", () => {
-  it("never throws on, and never believes, a certificate with a signed byte changed", () => {
+  it("never throws on, and never accepts, a certificate with a signed byte changed", () => {
     expect(verify(valid)).toBe("trusted");
     fc.assert(
       fc.property(fc.nat(signedLength - 1), fc.integer({ min: 1, max: 255 }), (offset, difference) => {

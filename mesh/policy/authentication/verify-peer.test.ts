@@ -26,7 +26,7 @@ function evidence(overrides: Partial<PeerEvidence> = {}): PeerEvidence {
 }
 
 describe("verifyPeer", () => {
-  it("believes a workload of the mesh, and says until when", () => {
+  it("accepts a workload of the mesh, and returns its expiry", () => {
     expect(verifyPeer(evidence())).toEqual({ kind: "trusted", identity: HELLO, notAfterMs: Date.parse("2026-01-02") });
   });
 
@@ -43,7 +43,7 @@ describe("verifyPeer", () => {
     { name: "without extended key usage", overrides: { certificates: [mint({ usages: [] })] } },
     { name: "at the last moment of its certificate", overrides: { nowMs: validity.notAfter.getTime() } },
     { name: "at the first moment of its certificate", overrides: { nowMs: validity.notBefore.getTime() } },
-  ])("believes a peer $name", ({ overrides }) => {
+  ])("accepts a peer $name", ({ overrides }) => {
     expect(verifyPeer(evidence(overrides)).kind).toBe("trusted");
   });
 
@@ -88,7 +88,7 @@ describe("verifyPeer", () => {
       reason: "san_count",
     },
     {
-      name: "a second URI name that is no SPIFFE id",
+      name: "a second URI name that is not a SPIFFE id",
       overrides: { certificates: [mint({ uriSans: [HELLO, "https://x"] })] },
       reason: "san_count",
     },
@@ -114,7 +114,7 @@ describe("verifyPeer", () => {
       reason: "not_a_workload",
     },
     {
-      name: "a critical extension that nobody knows",
+      name: "a critical extension that is unknown",
       overrides: { certificates: [mint({ extensions: [critical] })] },
       reason: "unsupported_constraint",
     },
@@ -129,7 +129,7 @@ describe("verifyPeer", () => {
       reason: "wrong_usage",
     },
     { name: "an identity that is not expected", overrides: { expected: [WORLD] }, reason: "unexpected_identity" },
-    { name: "any identity where nobody is expected", overrides: { expected: [] }, reason: "unexpected_identity" },
+    { name: "any identity where none is expected", overrides: { expected: [] }, reason: "unexpected_identity" },
   ] satisfies { name: string; overrides: Partial<PeerEvidence>; reason: string }[])(
     "refuses $name",
     ({ overrides, reason }) => {

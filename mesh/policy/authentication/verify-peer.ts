@@ -6,7 +6,7 @@ import { type ChainFault, verifyChain } from "../../identity/verify-chain.ts";
 import { readExtensions } from "../../identity/x509-extensions.ts";
 import { readSubjectAltNames } from "../../identity/x509-san.ts";
 
-/** What a handshake showed of the peer, and what we believe. */
+/** What a handshake showed of the peer, and what is trusted. */
 export interface PeerEvidence {
   /** As the peer sent them, leaf first. Empty: it showed none. */
   readonly certificates: readonly X509Certificate[];
@@ -15,11 +15,11 @@ export interface PeerEvidence {
   readonly roots: readonly X509Certificate[];
   readonly trustDomains: readonly TrustDomain[];
   readonly nowMs: number;
-  /** Client side (secure naming): who the server may be; `[]` is nobody. Absent on the server side. */
+  /** Client side (secure naming): the identities the server may have; `[]` accepts none. Absent on the server side. */
   readonly expected?: readonly SpiffeId[];
 }
 
-/** Why a peer is not believed. Stable: it is the label of a metric. */
+/** Why a peer is not trusted. Stable: it is the label of a metric. */
 export type PeerRefusal =
   | ChainFault
   | "session_reused"
@@ -47,7 +47,7 @@ const SHOWN_IDENTITIES = 4;
 /**
  * Decides whether the other end of a TLS connection is who we may talk to. A resumed session is refused outright:
  * Node calls it `authorized` without looking at any certificate (compare CVE-2022-21654). The chain is verified before
- * a name is believed, so that a stranger's text never explains a refusal.
+ * a name is trusted, so that unverified text never explains a refusal.
  */
 export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   if (evidence.sessionReused) {
@@ -71,8 +71,8 @@ function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, notAfterM
   const { identity } = read;
   const { trustDomain } = spiffeIdParts(identity);
   if (!evidence.trustDomains.includes(trustDomain)) {
-    const believed = evidence.trustDomains.join(", ");
-    return refused("foreign_trust_domain", `${identity} is not of a trust domain that is believed (${believed})`);
+    const trusted = evidence.trustDomains.join(", ");
+    return refused("foreign_trust_domain", `${identity} has an untrusted trust domain (trusted: ${trusted})`);
   }
   if (evidence.expected !== undefined && !evidence.expected.includes(identity)) {
     return refused("unexpected_identity", `the server is ${identity}, expected ${describeExpected(evidence.expected)}`);
@@ -125,7 +125,7 @@ function findLeafFault(leaf: X509Certificate, isServer: boolean): LeafFault | un
 }
 
 function describeExpected(expected: readonly SpiffeId[]): string {
-  if (expected.length === 0) return "nobody: the destination has no service account that is known";
+  if (expected.length === 0) return "none: the destination has no known service account";
   const shown = expected.slice(0, SHOWN_IDENTITIES).join(" or ");
   const rest = expected.length - SHOWN_IDENTITIES;
   return rest > 0 ? `${shown} or ${rest} others` : shown;

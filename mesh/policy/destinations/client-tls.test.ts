@@ -18,7 +18,7 @@ interface Asked {
   readonly autoMtls?: boolean;
 }
 
-/** What a client in ns1 is told about world.ns2. */
+/** What a client in ns1 receives about world.ns2. */
 function decide({ rules, client = "ns1", labels = {}, port = 8080, subset = "", ...rest }: Asked) {
   const set = createTestSet(...rules);
   const found = findDestinationRule({
@@ -101,7 +101,7 @@ describe("what a DestinationRule asks for", () => {
     expect(decide({ rules: [rule("r", "ns2", spec)], ...asked }).kind).toBe(kind);
   });
 
-  it("says which rule and mode cannot be done, so that nothing is sent in clear instead", () => {
+  it("says which rule and mode cannot be done, so that nothing is sent in plaintext instead", () => {
     const verdict = decide({ rules: [rule("r", "ns2", { trafficPolicy: { tls: { mode: "SIMPLE" } } })] });
     expect(verdict).toMatchObject({ reason: expect.stringMatching(/DestinationRule\/r\.ns2 .* SIMPLE/) });
   });

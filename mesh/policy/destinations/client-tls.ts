@@ -93,7 +93,7 @@ function decideMutual(tls: ClientTls, rule: string): ClientTlsDecision {
   const identities = tls.subjectAltNames.filter(isSpiffeId);
   if (identities.length < tls.subjectAltNames.length) {
     // Dropping the name would leave the list shorter, or empty, which means another check than the one asked for.
-    return { kind: "refused", rule, reason: `${rule} has a subjectAltName that is no SPIFFE id` };
+    return { kind: "refused", rule, reason: `${rule} has a subjectAltName that is not a SPIFFE id` };
   }
   return { kind: "mutual", rule, sni: tls.sni === "" ? undefined : tls.sni, identities };
 }

@@ -18,7 +18,7 @@ interface Asked {
   readonly autoMtls?: boolean;
 }
 
-/** What a client in ns1 is told about world.ns2. */
+/** What a client in ns1 receives about world.ns2. */
 function decide({ rules, client = "ns1", labels = {}, port = 8080, subset = "", ...rest }: Asked) {
   const set = createTestSet(...rules);
   const found = findDestinationRule({

@@ -92,7 +92,7 @@ describe("a service's address", () => {
     expect(destination).toEqual({ kind: "refused", reason: `${HOST} has no TCP port 9999; it has 8080` });
   });
 
-  it("without a selector is reached through itself, in clear unless a rule says otherwise", () => {
+  it("without a selector is reached through itself, in plaintext unless a rule says otherwise", () => {
     const apiServer = testService({
       name: "kubernetes",
       namespace: "default",
@@ -142,7 +142,7 @@ describe("a pod's address", () => {
     expect(found.endpoints).toHaveLength(1);
   });
 
-  it("of a pod that has finished is nobody's: addresses are used again", () => {
+  it("of a pod that has finished is unknown: addresses are used again", () => {
     expect(decide([world({ status: { phase: "Failed" } })], byIp("10.0.0.7")).kind).toBe("passthrough");
   });
 
@@ -151,7 +151,7 @@ describe("a pod's address", () => {
   });
 });
 
-describe("an address that nobody has", () => {
+describe("an unknown address", () => {
   it("passes through, or is refused where the mesh knows all it may talk to", () => {
     expect(decide([], byIp("192.0.2.1"))).toEqual({ kind: "passthrough" });
     expect(decide([], byIp("192.0.2.1"), { outboundTrafficPolicy: "REGISTRY_ONLY" })).toMatchObject({

@@ -27,7 +27,7 @@ export interface DestinationInput {
 /**
  * What an outbound address, or a host that a route names, resolves to for one client. Addresses of pods are resolved by
  * workload, so that headless services and direct calls get mutual TLS too. Anything that is asked for and cannot be
- * done is refused with a reason: never sent in clear instead. Routes of VirtualServices come with a service's address
+ * done is refused with a reason: never sent in plaintext instead. Routes of VirtualServices come with a service's address
  * alone: who names a pod means this pod.
  */
 export function decideDestination(input: DestinationInput): Destination {
@@ -149,7 +149,7 @@ function isPicking(service: Service): boolean {
   return Object.keys(service.spec.selector ?? {}).length > 0;
 }
 
-/** A pod that has no container port of the name that the service points at is no endpoint. */
+/** A pod that has no container port of the name that the service points at is not an endpoint. */
 function resolveBackends(pods: readonly Pod[], port: ServicePort): readonly Backend[] {
   return pods.flatMap((pod) => {
     const target = resolveTargetPort(port, pod);

@@ -119,7 +119,7 @@ describe("endpoints", () => {
 });
 
 describe("identities", () => {
-  it("are those of all endpoints' accounts in every trust domain that is believed", () => {
+  it("are those of all endpoints' accounts in every trust domain that is trusted", () => {
     const other = world({ name: "world-2", ip: "10.0.0.8", serviceAccount: "another" });
     const found = decideMesh([WORLD, world(), other], byIp("10.96.0.2"), {
       trustDomainAliases: [parseTrustDomain("old.domain")],

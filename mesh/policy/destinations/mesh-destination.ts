@@ -10,7 +10,7 @@ import { declaredProtocol, identitiesOfPod, serviceInfo, speaksMutualTls, worklo
 import { type ClientTlsDecision, decideClientTls } from "./client-tls.ts";
 import type { MergedRule } from "./destination-rules.ts";
 
-/** Where bytes can go. Without a pod: an address behind which we know nobody. */
+/** An address that connections can go to. Without a pod: an address outside the mesh. */
 export interface Backend {
   readonly ip: string;
   readonly port: number;
@@ -45,7 +45,7 @@ const UNKNOWN_WORKLOAD: WorkloadInfo = {
   canonicalRevision: "",
 };
 
-/** Puts together a destination whose host, port and endpoints are known: chooses TLS and who may answer. */
+/** Puts together a destination whose host, port and endpoints are known: chooses TLS and the identities that are accepted. */
 export function decideMeshDestination(input: MeshDestinationInput): Destination {
   const { host, port, subset, service, servicePort, settings } = input;
   const tls = decideTls(input);
@@ -54,10 +54,10 @@ export function decideMeshDestination(input: MeshDestinationInput): Destination 
   const asked = tls.kind === "mutual" ? tls.identities : [];
   const identities = asked.length > 0 ? asked : unionOfIdentities(input.backends, settings);
   if (identities.length === 0 && endpoints.some((endpoint) => endpoint.mutualTls)) {
-    const mend = "give it a selector, or a DestinationRule with tls mode DISABLE";
+    const fix = "give it a selector, or a DestinationRule with tls mode DISABLE";
     return {
       kind: "refused",
-      reason: `${tls.rule} asks for mutual TLS with ${host}, whose pods are not known: ${mend}`,
+      reason: `${tls.rule} asks for mutual TLS with ${host}, whose pods are not known: ${fix}`,
     };
   }
   return {

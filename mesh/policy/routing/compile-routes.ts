@@ -3,7 +3,7 @@ import type { GatewayListener } from "../types.ts";
 import type { HostTarget } from "./host-target.ts";
 import type { HeaderOperations, HttpMatch, HttpRoute, StringMatch } from "./http-route.ts";
 
-/** Routes with their regexes compiled: made once for a configuration, held by whoever decides requests by it. */
+/** Routes with their regexes compiled: made once for a configuration, and held by the code that decides requests by it. */
 export interface CompiledRoutes {
   readonly routes: readonly CompiledRoute[];
 }

@@ -115,7 +115,7 @@ function mergeRoutes(groups: readonly (readonly HttpRoute[])[]): readonly HttpRo
   return [...routes.filter((route) => !isCatchAll(route)), ...routes.filter(isCatchAll)];
 }
 
-/** What holds for every request: as Istio tells them, the prefix `/` or the regex `.*` and nothing else. */
+/** What holds for every request: as Istio recognises them, the prefix `/` or the regex `.*` and nothing else. */
 function isEmptyMatch({ uri, scheme, method, authority, headers, withoutHeaders, queryParams }: HttpMatch): boolean {
   const isForAnyPath =
     uri === undefined || (uri.kind === "prefix" && uri.value === "/") || (uri.kind === "regex" && uri.value === ".*");

@@ -12,7 +12,7 @@ export interface HttpRoute {
   readonly refusal: string;
   readonly rewrite?: RouteRewrite;
   readonly redirect?: RouteRedirect;
-  /** From the whole request to the end of the answer, all tries but no injected delay included. Absent: no limit. */
+  /** From the whole request to the end of the response, retries included, an injected delay not. Absent: no limit. */
   readonly timeoutMs?: number;
   /** Absent: only what is safe without anybody's word. */
   readonly retries?: RouteRetries;
@@ -90,7 +90,7 @@ export interface RouteRetries {
 /** Envoy's retry conditions; `retry-on.ts` says what they come to. */
 export interface RetryOn {
   readonly conditions: readonly RetryCondition[];
-  /** Answers with one of these. */
+  /** Responses with one of these statuses. */
   readonly statuses: readonly number[];
 }
 
@@ -100,9 +100,9 @@ export type RetryCondition =
   | "refused-stream"
   | "reset"
   | "reset-before-request"
-  /** 502, 503, 504, or no answer. */
+  /** 502, 503, 504, or no response. */
   | "gateway-error"
-  /** Any 5xx, or no answer. */
+  /** Any 5xx, or no response. */
   | "5xx"
   /** 409. */
   | "retriable-4xx";

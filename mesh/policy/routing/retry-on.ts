@@ -1,4 +1,4 @@
-/** What makes a failed try worth another one: Envoy's conditions, as `retries.retryOn` writes them. */
+/** What makes a failed attempt worth a retry: Envoy's conditions, as `retries.retryOn` writes them. */
 import type { RetryCondition, RetryOn } from "./http-route.ts";
 
 const CONDITIONS: readonly RetryCondition[] = [
@@ -16,7 +16,7 @@ export const DEFAULT_RETRY_ON: RetryOn = { conditions: ["connect-failure", "refu
 
 export interface ParsedRetryOn {
   readonly retryOn: RetryOn;
-  /** Words that mean nothing here; the others hold. */
+  /** Words without a meaning here; the others apply. */
   readonly unknown: readonly string[];
 }
 
@@ -51,7 +51,7 @@ export function retriesConnectFailure({ conditions }: RetryOn): boolean {
   return hasAny(conditions, ["connect-failure", "reset", "reset-before-request", "gateway-error", "5xx"]);
 }
 
-/** The connection ended, or the try's time was over, before the answer's head. */
+/** The connection ended, or the attempt timed out, before the response head. */
 export function retriesReset({ conditions }: RetryOn): boolean {
   return hasAny(conditions, ["reset", "gateway-error", "5xx"]);
 }
@@ -61,7 +61,7 @@ export function retriesResetBeforeRequest({ conditions }: RetryOn): boolean {
   return hasAny(conditions, ["reset-before-request", "reset", "gateway-error", "5xx"]);
 }
 
-/** An answer with this status is thrown away. */
+/** A response with this status is discarded and the request retried. */
 export function retriesStatus({ conditions, statuses }: RetryOn, status: number): boolean {
   return (
     statuses.includes(status) ||

@@ -62,7 +62,7 @@ describe("a rewritten path", () => {
       expected: "/z?d",
     },
     { name: "an empty query stays", path: "/old?", matched: exact("/old"), to: "/new", expected: "/new?" },
-    { name: "what is no path stays", path: "*", matched: undefined, to: "/api", expected: "*" },
+    { name: "what is not a path stays", path: "*", matched: undefined, to: "/api", expected: "*" },
   ])("$name: $path to $expected", ({ path, matched, to, expected }) => {
     expect(rewritePath(path, matched, to)).toBe(expected);
   });

@@ -51,14 +51,14 @@ describe("the host of a request", () => {
   });
 
   it.each(["other.com", "", "a.example.evil", "xa.example.com", "a.example:80:80", "a.example/x", "a.example,b"])(
-    "%j is nobody's",
+    "%j belongs to no host",
     (host) => {
       expect(chosen(listener([route("r")], ["a.example"]), request({ host }))).toBe("no_host");
     },
   );
 
   it.each(["evil.com#a.example", "a b.example", "a.example\0", "user@a.example"])(
-    "%j is no host, even where every host is served",
+    "%j is not a host, even where every host is served",
     (host) => {
       expect(chosen(listener([route("r")]), request({ host }))).toBe("no_host");
     },

@@ -58,7 +58,7 @@ export interface RedirectVerdict {
   readonly status: number;
   /** Absolute; visible ASCII alone. */
   readonly location: string;
-  /** Their `response` part holds for this answer too. */
+  /** Their `response` part applies to this response too. */
   readonly headers: readonly HeaderOperations[];
   readonly delayMs?: number;
 }

@@ -1,7 +1,7 @@
 import { RE2JS } from "re2js";
 
 /**
- * Regexes come from configuration and meet text from strangers. RE2 runs in linear time; the caps bound compiling
+ * Regexes come from configuration and are matched against text from unauthenticated clients. RE2 runs in linear time; the caps bound compiling
  * (compare ISTIO-SECURITY-2026-006) and the constant factor of matching.
  */
 const MAX_REGEX_LENGTH = 1024;

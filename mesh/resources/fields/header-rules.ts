@@ -9,7 +9,7 @@ const MAX_VALUE_LENGTH = 8192;
 
 /**
  * Where a message ends, who it is for and who sent it. A route that could change these could make two requests of one, or
- * lend somebody another's identity.
+ * lend a client the identity of another.
  */
 const FORBIDDEN: ReadonlyMap<string, string> = new Map([
   ["content-length", "frames the message"],

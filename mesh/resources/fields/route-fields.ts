@@ -1,6 +1,6 @@
 /**
  * Fields of a VirtualService's HTTP route that may be ignored: the request still goes where it should. Everything else
- * that is not supported (a mirror, a condition of a match) would make an ignored field a wrong answer.
+ * that is not supported (a mirror, a condition of a match) would send requests to the wrong place if it was ignored.
  */
 const HARMLESS =
   /^(?:retries\.(?:retryRemoteLocalities|retryIgnorePreviousHosts|backoff)|match\[\d+\]\.statPrefix)(?:[.[]|$)/;

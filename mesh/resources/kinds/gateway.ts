@@ -17,7 +17,7 @@ const serverSchema = z.object({
   port: z.object({ number: portNumberSchema, name: z.string().optional(), protocol: z.string().min(1) }),
   hosts: z.array(serverHostSchema).min(1),
   name: z.string().optional(),
-  /** Kept whole, since a server that asks for TLS or for a redirect to it must not be served in clear. */
+  /** Kept whole, since a server that asks for TLS or for a redirect to it must not be served in plaintext. */
   tls: z.looseObject({}).optional(),
 });
 

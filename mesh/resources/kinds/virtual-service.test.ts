@@ -151,7 +151,7 @@ describe("a route", () => {
       problem: 'headers.request.set[":path"]: :path is a pseudo-header',
     },
     {
-      name: "a name that is no token",
+      name: "a name that is not a token",
       route: to("headers: { request: { set: { 'a b': c } } }"),
       problem: 'headers.request.set["a b"]: "a b" is not a usable header name',
     },

@@ -72,10 +72,10 @@ function refuseIstioKind(group: string, kind: string): KindVerdict {
   }
   const inGroup = RESOURCE_KINDS.filter((description) => description.group === group).map(({ kind: known }) => known);
   const inOther = RESOURCE_KINDS.find((description) => description.kind === kind);
-  return { kind: "refused", field: "kind", message: `unknown kind ${quote(kind)}: ${mendOf(group, inGroup, inOther)}` };
+  return { kind: "refused", field: "kind", message: `unknown kind ${quote(kind)}: ${fixOf(group, inGroup, inOther)}` };
 }
 
-function mendOf(group: string, inGroup: readonly string[], inOther: KindDescription | undefined): string {
+function fixOf(group: string, inGroup: readonly string[], inOther: KindDescription | undefined): string {
   if (inOther !== undefined) return `it belongs to ${formatApiVersion(inOther.group, inOther.versions[0] ?? "")}`;
   if (inGroup.length === 0) return `no kind of ${group} is known`;
   return `${group} has ${inGroup.join(", ")}`;
@@ -83,11 +83,11 @@ function mendOf(group: string, inGroup: readonly string[], inOther: KindDescript
 
 function refuseKubernetesKind(apiVersion: string, kind: string): KindVerdict {
   const elsewhere = RESOURCE_KINDS.find((description) => description.kind === kind);
-  const mend =
+  const fix =
     elsewhere === undefined
       ? "check its spelling"
       : `it belongs to ${formatApiVersion(elsewhere.group, elsewhere.versions[0] ?? "")}`;
-  return { kind: "refused", field: "kind", message: `unknown kind ${quote(kind)} in ${quote(apiVersion)}: ${mend}` };
+  return { kind: "refused", field: "kind", message: `unknown kind ${quote(kind)} in ${quote(apiVersion)}: ${fix}` };
 }
 
 function formatApiVersion(group: string, version: string): string {

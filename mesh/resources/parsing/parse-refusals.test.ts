@@ -32,7 +32,11 @@ describe("a bad document is named and left out", () => {
     { name: "an unknown alias", text: "a: *b", problem: /malformed YAML: Unresolved alias/ },
     { name: "a text instead of a mapping", text: "hello", problem: /^a\.yaml:1: error: a resource must be a mapping/ },
     { name: "no apiVersion", text: "kind: Pod", problem: "a.yaml:1: error: apiVersion: is missing" },
-    { name: "a kind that is no text", text: "apiVersion: v1\nkind: 3", problem: "a.yaml:2: error: kind: must be text" },
+    {
+      name: "a kind that is not a text",
+      text: "apiVersion: v1\nkind: 3",
+      problem: "a.yaml:2: error: kind: must be text",
+    },
     { name: "no metadata", text: "apiVersion: v1\nkind: Namespace", problem: /metadata: is missing/ },
     {
       name: "no name",
@@ -40,7 +44,7 @@ describe("a bad document is named and left out", () => {
       problem: "a.yaml:3: error: metadata.name: is missing",
     },
     {
-      name: "a name that is no DNS name",
+      name: "a name that is not a DNS name",
       text: "apiVersion: v1\nkind: Namespace\nmetadata: {name: A_b}",
       problem: /^a\.yaml:3: error: Namespace\/A_b: metadata\.name: must be a DNS name .* is "A_b"$/,
     },
@@ -102,7 +106,7 @@ describe("a bad document is named and left out", () => {
       problem: /^a\.yaml:5: error: Policy\/default\.default: spec\.targets: /,
     },
     {
-      name: "a target that is no short name",
+      name: "a target that is not a short name",
       text: authentication("Policy", "{targets: [{name: a.ns1}]}"),
       problem: /spec\.targets\[0\]\.name: must be the short name of a Service/,
     },
@@ -127,7 +131,7 @@ describe("a bad document is named and left out", () => {
       problem: /must be a port number from 1 to 65535/,
     },
     {
-      name: "a selector with a condition that nobody knows",
+      name: "a selector with a condition that is unknown",
       text: peerAuthentication("{selector: {matchExpressions: []}}"),
       problem: /spec\.selector: has the unknown field matchExpressions: remove it/,
     },
@@ -152,7 +156,7 @@ describe("a bad document is named and left out", () => {
       problem: /must be one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL, is "MTLS"/,
     },
     {
-      name: "a subject that is no SPIFFE id",
+      name: "a subject that is not a SPIFFE id",
       text: networking(
         "DestinationRule",
         "{host: a, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, subjectAltNames: [a.b]}}}",

@@ -17,7 +17,7 @@ export interface ParsedResources {
 
 /**
  * Reads all resources of a YAML text, `List` objects included. Never throws: a document that cannot be used is named in
- * an error, with its place and the mend, and left out; the others of the file go on.
+ * an error, with its place and the fix, and left out; the others of the file go on.
  */
 export function parseResources(input: { readonly text: string; readonly file: string }): ParsedResources {
   const { text, file } = input;
@@ -151,7 +151,7 @@ function report(reading: Reading, { severity, path, resource, message }: Report)
   });
 }
 
-/** The resource's name for a message, as far as the document tells it. */
+/** The resource's name for a message, as far as the document contains it. */
 function nameOf(document: PlainObject, kind: string): string | undefined {
   const metadata = fieldOf(document, "metadata");
   const name = fieldOf(metadata, "name");

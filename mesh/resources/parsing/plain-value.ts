@@ -32,7 +32,7 @@ export function isPlainObject(value: unknown): value is PlainObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A field of a mapping; nothing where the value is no mapping. */
+/** A field of a mapping; nothing where the value is not a mapping. */
 export function fieldOf(value: PlainValue | undefined, field: string): PlainValue | undefined {
   return isPlainObject(value) && Object.hasOwn(value, field) ? value[field] : undefined;
 }

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { FieldPath } from "./plain-value.ts";
 
-/** One fault that a schema found, with its mend. */
+/** One fault that a schema found, with its fix. */
 export interface SchemaFault {
   readonly path: FieldPath;
   readonly message: string;
@@ -38,8 +38,8 @@ function describe(issue: z.core.$ZodIssue): string {
 function describeType(issue: Extract<z.core.$ZodIssue, { code: "invalid_type" }>): string {
   if (issue.input === undefined) return "is missing";
   const isUnquoted = issue.expected === "string" && ["number", "boolean"].includes(typeof issue.input);
-  const mend = isUnquoted ? `: quote it, "${String(issue.input)}"` : "";
-  return `must be ${nameOfType(issue.expected)}, is ${show(issue.input)}${mend}`;
+  const fix = isUnquoted ? `: quote it, "${String(issue.input)}"` : "";
+  return `must be ${nameOfType(issue.expected)}, is ${show(issue.input)}${fix}`;
 }
 
 /** The alternative that came nearest: the one whose fault is not the type itself. */

@@ -22,9 +22,8 @@ export interface Position {
 }
 
 /**
- * What a file with resources may have, for whoever reads one and for the parser. As much as a ConfigMap holds, by which
- * files come into a pod; a larger one is a mistake or an attack, and parsing it takes about a second, in which
- * the control plane does nothing else.
+ * The largest file with resources, for its reader and the parser: as much as a ConfigMap holds. A larger one is a
+ * mistake or an attack, and parsing it would block the control plane for about a second.
  */
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_ALIASES = 50;
