@@ -48,7 +48,7 @@ export function formatCaption({ date, commit, machine, versions }: RunDescriptio
   ];
 }
 
-/** What a program says on either output, whatever its status: wrk tells its version and fails. */
+/** What a program says on either output, whatever its status: wrk prints its version and fails. */
 function runForText(program: string, ...args: readonly string[]): string {
   const { stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
   return `${stdout ?? ""}${stderr ?? ""}`;

@@ -30,7 +30,7 @@ interface Choice {
   readonly paths: readonly PathKind[];
 }
 
-/** `undefined`: the user has been told what to write instead, or asked for that. */
+/** `undefined`: usage was printed, on request or because of an error. */
 function readChoice(args: readonly string[]): Choice | undefined {
   try {
     const options = parseOptions(args);

@@ -49,7 +49,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
   },
   {
     name: "download-1m",
-    title: "Answers of 1 MB, keep-alive, 8 connections",
+    title: "Responses of 1 MB, keep-alive, 8 connections",
     unit: REQUESTS,
     run: (target) => runKeepAlive(target, { file: "/1m", connections: 8 }),
   },
@@ -61,14 +61,14 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
   },
   {
     name: "stream-1g",
-    title: "One answer of 1 GB",
+    title: "One response of 1 GB",
     unit: GIGABYTES,
     run: ({ path, seconds }) =>
       runOwnLoad({ kind: "stream", host: HOST, port: path.port, file: "/1g", seconds, bytesPerSecond: undefined }),
   },
   {
     name: "slow-reader",
-    title: "An answer of 1 GB to a client that reads 20 MB/s",
+    title: "A response of 1 GB to a client that reads 20 MB/s",
     unit: GIGABYTES,
     startsAfresh: true,
     run: ({ path, seconds }) =>

@@ -22,7 +22,7 @@ describe("the README", () => {
     expect(choose(PATHS, paths).length).toBeGreaterThan(0);
   });
 
-  it.each([...WORKLOADS, ...PATHS])("tells what $name is", ({ name }) => {
+  it.each([...WORKLOADS, ...PATHS])("describes $name", ({ name }) => {
     expect(README).toContain(`\`${name}\``);
   });
 });

@@ -9,10 +9,10 @@ export interface Workload {
   readonly unit: WorkloadUnit;
 }
 
-/** What the load counts, and how its figures are told. */
+/** What the load counts, and the units of its figures. */
 export interface WorkloadUnit {
   readonly costLabel: string;
-  /** How many of what is counted a cost is told for. */
+  /** How many of what is counted a cost is given for. */
   readonly costCount: number;
   readonly rateLabel: string;
   /** Times what is counted a second. */

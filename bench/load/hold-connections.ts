@@ -6,7 +6,7 @@ import type { LoadResult } from "./load-result.ts";
 
 const AT_ONCE = 16;
 
-/** Opens connections, sends one request on each, tells when all have been answered, and holds them until stdin ends. */
+/** Opens connections, sends one request on each, reports when all have a response, and holds them until stdin ends. */
 export async function holdConnections(job: IdleJob, onOpen: (result: LoadResult) => void): Promise<void> {
   const tls = meshTlsOptions(job.certificates);
   const request = formatRequest(job.file, false);

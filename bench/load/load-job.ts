@@ -1,6 +1,6 @@
 import type { CertificateFiles } from "../paths/certificates.ts";
 
-/** What the bench's own load generator is told to do. */
+/** The job of the bench's own load generator. */
 export type LoadJob = PacedJob | FreshJob | HandshakeJob | StreamJob | IdleJob;
 
 interface Target {
@@ -9,7 +9,7 @@ interface Target {
   readonly seconds: number;
 }
 
-/** Requests at fixed times, whatever the answers do (open loop). */
+/** Requests at fixed times, whatever the responses do (open loop). */
 export interface PacedJob extends Target {
   readonly kind: "paced";
   readonly file: string;
@@ -33,7 +33,7 @@ export interface HandshakeJob extends Target {
   readonly certificates: CertificateFiles;
 }
 
-/** One long answer. */
+/** One long response. */
 export interface StreamJob extends Target {
   readonly kind: "stream";
   readonly file: string;

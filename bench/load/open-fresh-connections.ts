@@ -7,7 +7,7 @@ import { ResponseReader } from "./response-reader.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Opens a connection, asks, reads the answer, closes; the latency runs from the opening to the answer's end. */
+/** Opens a connection, asks, reads the response, closes; the latency runs from the opening to the response's end. */
 export async function openFreshConnections(job: FreshJob | HandshakeJob): Promise<LoadResult> {
   const open = opener(job);
   const request = formatRequest(job.file, true);
@@ -34,7 +34,7 @@ function opener(job: FreshJob | HandshakeJob): () => Socket {
   return () => connectTls({ ...tls, host, port });
 }
 
-/** Whether the answer came whole and was a 200. */
+/** Whether the response came whole and was a 200. */
 function exchange(socket: Socket, request: string): Promise<boolean> {
   const reader = new ResponseReader();
   return new Promise((resolve) => {

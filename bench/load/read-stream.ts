@@ -8,7 +8,7 @@ import { ResponseReader } from "./response-reader.ts";
 
 const GIGABYTE = 1024 ** 3;
 
-/** Reads one long answer, to its end or slowly for the given time. Counts gigabytes. */
+/** Reads one long response, to its end or slowly for the given time. Counts gigabytes. */
 export async function readStream(job: StreamJob): Promise<LoadResult> {
   const { host, port, bytesPerSecond = Number.POSITIVE_INFINITY } = job;
   const isWhole = job.bytesPerSecond === undefined;

@@ -1,11 +1,11 @@
-/** One answer that has come whole. */
+/** One complete response. */
 export interface WholeResponse {
   readonly status: number;
   readonly bodyBytes: number;
 }
 
 /**
- * Reads answers with a Content-Length, as the bench's backend gives them; of another status than 200 the head is enough.
+ * Reads responses with a Content-Length, as the bench's backend sends them; of another status than 200 the head is enough.
  * Sans-I/O: any split of the input gives the same.
  */
 export class ResponseReader {
@@ -15,7 +15,7 @@ export class ResponseReader {
   /** `undefined`: a head is awaited. */
   #bodyLeft: number | undefined;
 
-  /** The answers that these bytes complete. Throws if an answer 200 has no Content-Length. */
+  /** The responses that these bytes complete. Throws where a 200 has no Content-Length. */
   push(chunk: Buffer): readonly WholeResponse[] {
     const whole: WholeResponse[] = [];
     let rest = chunk;
@@ -36,7 +36,7 @@ export class ResponseReader {
     const [, length] = /\ncontent-length: *(\d+)/i.exec(this.#head.slice(0, end + 1)) ?? [];
     this.#status = Number(this.#head.slice(9, 12));
     if (length === undefined && this.#status === 200) {
-      throw new Error(`an answer without Content-Length: ${this.#head.slice(0, end)}`);
+      throw new Error(`a response without Content-Length: ${this.#head.slice(0, end)}`);
     }
     this.#bodyBytes = Number(length ?? 0);
     this.#bodyLeft = this.#bodyBytes;

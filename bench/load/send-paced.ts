@@ -8,9 +8,9 @@ import { ResponseReader } from "./response-reader.ts";
 const DRAIN_MS = 5000;
 
 /**
- * Sends requests at fixed times and does not wait for answers to do so. A request whose time has come while every
+ * Sends requests at fixed times and does not wait for responses to do so. A request whose time has come while every
  * connection is busy waits for one, and its waiting counts: the latency runs from the moment at which the request was due
- * to the answer's end, so that a stall is felt by every request that it delays (no coordinated omission). Only where the
+ * to the response's end, so that a stall is felt by every request that it delays (no coordinated omission). Only where the
  * generator itself woke late, because the machine gave it no CPU, does the latency run from its waking.
  */
 export async function sendPaced(job: PacedJob): Promise<LoadResult> {
@@ -38,7 +38,7 @@ async function openConnections(job: PacedJob): Promise<readonly Socket[]> {
 function askOnce(socket: Socket, request: string): Promise<void> {
   const reader = new ResponseReader();
   return new Promise((resolve, reject) => {
-    const onClose = (): void => reject(new Error("a connection was closed before its first answer"));
+    const onClose = (): void => reject(new Error("a connection was closed before its first response"));
     const onData = (chunk: Buffer): void => {
       if (reader.push(chunk).length === 0) return;
       socket.off("data", onData).off("close", onClose);

@@ -36,7 +36,7 @@ export async function checkMeshHop(port: number, certificates: CertificateFiles)
   return faults;
 }
 
-/** Asks for one page on the mesh port. Everything but an answer 200 counts as refused. */
+/** Asks for one page on the mesh port. Everything but a 200 counts as refused. */
 export function probeMeshPort(options: ProbeOptions): Promise<ProbeResult> {
   return new Promise((resolve) => {
     const { port, client } = options;
@@ -48,7 +48,7 @@ export function probeMeshPort(options: ProbeOptions): Promise<ProbeResult> {
       socket.destroy();
       resolve(result);
     };
-    const timer = setTimeout(() => finish({ kind: "refused", message: "no answer" }), PROBE_TIMEOUT_MS);
+    const timer = setTimeout(() => finish({ kind: "refused", message: "no response" }), PROBE_TIMEOUT_MS);
     socket.once(client === "plaintext" ? "connect" : "secureConnect", () => socket.write(REQUEST));
     socket.on("error", (error) => finish({ kind: "refused", message: error.message }));
     socket.once("close", () => finish({ kind: "refused", message: `closed after ${JSON.stringify(text)}` }));

@@ -1,6 +1,6 @@
 /**
  * One side of an Entente sidecar on loopback, for the bench: the same listener, handlers, certificates and metrics as a
- * sidecar has, but the original destination and the control plane's answers are fixed. Its argument is a `SideJob`.
+ * sidecar has, but the original destination and the control plane's messages are fixed. Its argument is a `SideJob`.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";

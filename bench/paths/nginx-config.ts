@@ -3,7 +3,7 @@ import type { PeerPorts } from "./haproxy-config.ts";
 import { SERVER_NAME } from "./identities.ts";
 
 /**
- * nginx as both sides under one worker, mutual TLS 1.3 between them, connections kept on both hops. Answers are passed
+ * nginx as both sides under one worker, mutual TLS 1.3 between them, connections kept on both hops. Responses are passed
  * on as they come and never written to a file; sessions of the mesh hop are resumed, which is nginx's default.
  */
 export function formatNginxConfig(folder: string, ports: PeerPorts, certificates: CertificateFiles): string {

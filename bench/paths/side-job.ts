@@ -1,4 +1,4 @@
-/** What a process that is one side of a path is told. */
+/** The job of a process that is one side of a path. */
 export interface SideJob {
   /** `client`: plaintext in, mutual TLS out; `server`: mutual TLS in, plaintext out. */
   readonly side: "client" | "server";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** A port of loopback that nobody listens on now, for programs that must be told theirs. */
+/** A port of loopback that is free now, for programs that need a port number. */
 export async function findFreePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");
@@ -14,7 +14,7 @@ export async function findFreePort(): Promise<number> {
   return address.port;
 }
 
-/** Waits until somebody accepts connections on a port of loopback; `undefined` if nobody has when `signal` aborts. */
+/** Waits until a program accepts connections on a port of loopback; `undefined` if none has when `signal` aborts. */
 export async function waitForPort(port: number, signal: AbortSignal): Promise<string | undefined> {
   while (!signal.aborted) {
     if (await accepts(port)) return "";

@@ -28,7 +28,7 @@ async function ask(
   return { statusCode, text: await body.text() };
 }
 
-/** A next in the chain that answers 503 and remembers what it was asked. */
+/** The next server in the chain: it responds 503 and records the requests. */
 async function startNext() {
   const asked: { method: string | undefined; url: string | undefined; headers: IncomingHttpHeaders }[] = [];
   const server = createServer(({ method, url, headers }, response) => {

@@ -8,7 +8,7 @@ export interface AutocannonJob {
 }
 
 export interface AutocannonReport {
-  /** How many answers had each status. */
+  /** How many responses had each status. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly failures: number;
 }

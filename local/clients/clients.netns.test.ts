@@ -169,7 +169,7 @@ describe.each([
     expect({ requests, streams }).toEqual({ requests: NOTHING, streams: { sent: 1, received: 1 } });
   });
 
-  it("gRPC: twenty calls at once and a stream of answers, on one connection", async () => {
+  it("gRPC: twenty calls at once and a stream of responses, on one connection", async () => {
     const services = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? "known" : "unknown"));
     const job: GrpcJob = { origin: originOf(port), services };
     const { result, requests, streams } = await mesh.watch(() =>

@@ -9,7 +9,7 @@ export interface CurlCase {
   readonly method: Echo["method"];
   /** Whether the application got what curl read from its input. */
   readonly hasContent: boolean;
-  /** What curl saw of the answer's head, or of heads before it. */
+  /** What curl saw of the response's head, or of heads before it. */
   readonly saw?: RegExp;
   /** What the application received besides. */
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,22 +1,22 @@
-/** For tests: gRPC services with an answer and with a stream of answers. */
+/** For tests: gRPC services with a response and with a stream of responses. */
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
 import { Health } from "../../mesh/api/gen/health_pb.ts";
-import type { Tell } from "./http-app-fixture.ts";
+import type { Report } from "./http-app-fixture.ts";
 
 /** How many messages a stream has, and how long each is: together more than any buffer on the way holds. */
 export const STREAMED = { messages: 40, characters: 50_000 } as const;
 
-export function addGrpcServices(router: ConnectRouter, tell: Tell): void {
+export function addGrpcServices(router: ConnectRouter, report: Report): void {
   router.service(Health, {
     check: ({ service }, context) => {
-      tellCall(context, tell);
+      reportCall(context, report);
       return { status: service === "known" ? 1 : 2 };
     },
   });
   router.service(DiscoveryService, {
     async *watchTrustBundle(_request, context) {
-      tellCall(context, tell);
+      reportCall(context, report);
       for (let index = 0; index < STREAMED.messages; index += 1) {
         yield { roots: [String(index).padEnd(STREAMED.characters)] };
       }
@@ -24,7 +24,7 @@ export function addGrpcServices(router: ConnectRouter, tell: Tell): void {
   });
 }
 
-function tellCall({ requestHeader, url, requestMethod }: HandlerContext, tell: Tell): void {
+function reportCall({ requestHeader, url, requestMethod }: HandlerContext, report: Report): void {
   const headers = Object.fromEntries(requestHeader);
-  tell({ method: requestMethod, path: new URL(url).pathname, version: "2.0", headers, bytes: 0, sha256: "" });
+  report({ method: requestMethod, path: new URL(url).pathname, version: "2.0", headers, bytes: 0, sha256: "" });
 }

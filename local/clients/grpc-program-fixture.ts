@@ -1,4 +1,4 @@
-/** For tests: a gRPC client in the client's pod: calls with one answer, all at once, then one with a stream of them. */
+/** For tests: a gRPC client in the client's pod: unary calls, all at once, then a server stream. */
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";

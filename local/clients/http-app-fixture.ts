@@ -1,4 +1,4 @@
-/** For tests: an application that tells each request that it received, and answers in the ways in which servers do. */
+/** For tests: an application that reports each request that it received, and responds in the ways in which servers do. */
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
@@ -14,7 +14,7 @@ export interface Received {
   readonly sha256: string;
 }
 
-/** What the application answers with: what it took the request for. */
+/** The application's response: how it read the request. */
 export type Echo = Pick<Received, "method" | "path" | "version" | "bytes" | "sha256">;
 
 type HttpRequest = IncomingMessage | Http2ServerRequest;
@@ -26,7 +26,7 @@ interface HttpResponse {
   end(chunk: string): unknown;
 }
 
-export type Tell = (received: Received) => void;
+export type Report = (received: Received) => void;
 
 /** The size of what is answered to `/large/…`. */
 export const LARGE_BYTES = 1_000_000;
@@ -34,11 +34,11 @@ export const LARGE_BYTES = 1_000_000;
 const HUGE_BYTES = 2_000_000;
 
 /** Serves HTTP/1.1, and WebSocket to those who ask for it. */
-export function createHttpApp(tell: Tell): Server {
+export function createHttpApp(report: Report): Server {
   const options = { shouldUpgradeCallback: isWebSocket };
-  const server = createServer(options, (request, response) => serveRequest(request, response, tell));
+  const server = createServer(options, (request, response) => serveRequest(request, response, report));
   server.on("upgrade", (request, socket, head) => {
-    tell(describe(request, { bytes: 0, sha256: "" }));
+    report(describe(request, { bytes: 0, sha256: "" }));
     acceptWebSocket(request, socket, head);
   });
   return server;
@@ -48,8 +48,8 @@ function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
 }
 
-/** Reads a request to its end, whatever the version of HTTP, and answers it as the first part of its path says. */
-export function serveRequest(request: HttpRequest, response: HttpResponse, tell: Tell): void {
+/** Reads a request to its end, whatever the version of HTTP, and responds as the first part of its path says. */
+export function serveRequest(request: HttpRequest, response: HttpResponse, report: Report): void {
   const hash = createHash("sha256");
   let bytes = 0;
   request.on("data", (chunk: Buffer) => {
@@ -58,7 +58,7 @@ export function serveRequest(request: HttpRequest, response: HttpResponse, tell:
   });
   request.on("end", () => {
     const received = describe(request, { bytes, sha256: hash.digest("hex") });
-    tell(received);
+    report(received);
     answer(received, response);
   });
 }

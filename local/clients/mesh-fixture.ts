@@ -1,4 +1,4 @@
-/** For tests: runs clients in the one pod, and tells what the other's application and both sidecars saw of them. */
+/** For tests: runs clients in the one pod, and returns what the other's application and both sidecars saw of them. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
@@ -37,7 +37,7 @@ export interface ClientMesh {
   run(command: readonly string[]): Promise<Printed>;
   /** Runs a program of this folder in the client's pod, and returns the JSON that it prints. */
   runProgram<Report>(file: string, job: unknown): Promise<Report>;
-  /** Does something, waits until no connection of it is left, and tells what went through the sidecars. */
+  /** Does something, waits until no connection of it is left, and returns what went through the sidecars. */
   watch<Result>(act: () => Promise<Result>): Promise<Hop<Result>>;
   /** What the server's application received under a path. */
   receivedAt(path: string): readonly Received[];
@@ -71,7 +71,7 @@ export async function startClientMesh(): Promise<ClientMesh> {
   };
 }
 
-/** Waits until the client's sidecar knows the server: a pod is ready before the sidecars have been told so. */
+/** Waits until the client's sidecar knows the server: a pod is ready before the sidecars learn of it. */
 export async function untilServerIsKnown({ run }: ClientMesh): Promise<void> {
   const urls = [PORTS.http, PORTS.unnamed].map((port) => `${originOf(port)}/whole/first`);
   const ask = () => run(["curl", "--silent", "--fail", "--fail-early", "--max-time", "2", ...urls]);

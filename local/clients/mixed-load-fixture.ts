@@ -6,12 +6,12 @@ export const TURNS = [
   "post",
   "head",
   "chunked post",
-  "chunked answer",
-  "closing answer",
+  "chunked response",
+  "closing response",
   "get on its own connection",
   "post on its own connection",
-  "aborted in a long answer",
-  "aborted in an answer that does not go on",
+  "aborted in a long response",
+  "aborted in a response that stalls",
 ] as const;
 
 export type Turn = (typeof TURNS)[number];
@@ -21,7 +21,7 @@ export interface MixedJob {
   /** How often each way takes its turn. */
   readonly turns: number;
   readonly atOnce: number;
-  /** They read nothing of their answers before all others are done. */
+  /** They read nothing of their responses before all others are done. */
   readonly slowReaders: number;
 }
 

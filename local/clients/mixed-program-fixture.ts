@@ -1,4 +1,4 @@
-/** For tests: a mixed load in the client's pod. Checks every answer, and prints how many were right as JSON. */
+/** For tests: a mixed load in the client's pod. Checks every response, and prints how many were right as JSON. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
@@ -47,22 +47,22 @@ function take(turn: Turn, index: number): Promise<void> {
       return checkHead(`/whole/${index}`);
     case "chunked post":
       return check("POST", `/whole/${index}`);
-    case "chunked answer":
+    case "chunked response":
       return check("GET", `/chunked/${index}`);
-    case "closing answer":
+    case "closing response":
       return check("GET", `/closing/${index}`);
     case "get on its own connection":
       return check("GET", `/whole/${index}`, { agent: false });
     case "post on its own connection":
       return check("POST", `/whole/${index}`, { agent: false });
-    case "aborted in a long answer":
+    case "aborted in a long response":
       return abort(`/large/${index}`, (socket) => socket.destroy());
-    case "aborted in an answer that does not go on":
+    case "aborted in a response that stalls":
       return abort(`/unfinished/${index}`, (socket) => socket.resetAndDestroy());
   }
 }
 
-/** The answer's head. A POST's body goes in chunks unless its length is among the headers. */
+/** The response's head. A POST's body goes in chunks unless its length is among the headers. */
 async function ask(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
   const asking = request(`${job.origin}${path}`, { agent, method, ...options });
   const answered = once(asking, "response");

@@ -2,21 +2,21 @@
 import { createServer as createHttp2Server } from "node:http2";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { addGrpcServices } from "./grpc-app-fixture.ts";
-import { createHttpApp, serveRequest, type Tell } from "./http-app-fixture.ts";
+import { createHttpApp, type Report, serveRequest } from "./http-app-fixture.ts";
 import { PORTS } from "./ports-fixture.ts";
 import { createSmtpApp } from "./smtp-app-fixture.ts";
 
 const print = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
-const tell: Tell = print;
+const report: Report = print;
 const serveHttp2 = connectNodeAdapter({
-  routes: (router) => addGrpcServices(router, tell),
-  fallback: (request, response) => serveRequest(request, response, tell),
+  routes: (router) => addGrpcServices(router, report),
+  fallback: (request, response) => serveRequest(request, response, report),
 });
 
 for (const { number, serves } of Object.values(PORTS)) {
   switch (serves) {
     case "http":
-      createHttpApp(tell).listen(number);
+      createHttpApp(report).listen(number);
       break;
     case "http2":
       createHttp2Server(serveHttp2).listen(number);

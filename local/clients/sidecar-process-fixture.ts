@@ -1,4 +1,4 @@
-/** For tests: what a sidecar's process holds, as the kernel and V8 tell it. */
+/** For tests: what a sidecar's process holds, by the kernel and V8. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { vi } from "vitest";
 import type { LocalPod } from "../pods/local-pod.ts";
@@ -13,7 +13,7 @@ export interface Memory {
 }
 
 const MEGABYTE = 1024 ** 2;
-/** In which a sidecar answers us: its views, its metrics, its inspector. */
+/** The ports of a sidecar that the test reads: its views, its metrics, its inspector. */
 const ASKED_PORTS: readonly number[] = [15000, 15020, 9229];
 /** The address from which it opens connections to its own application, and states of a socket, as proc(5) writes them. */
 const DELIVERY_ADDRESS = "0600007F";
@@ -36,7 +36,7 @@ export async function readMemory(pod: LocalPod): Promise<Memory> {
 
 /**
  * The open files of a sidecar, besides the connections that it keeps for requests to come: those to the other sidecar
- * stand in its own view, and those to its application are told by the kernel. The connections over which we ask are
+ * stand in its own view, and those to its application come from the kernel. The connections over which we ask are
  * left out, too.
  */
 export async function countHandles(pod: LocalPod): Promise<number> {

@@ -5,24 +5,24 @@ export interface Mail {
   readonly mail: string;
 }
 
-/** Says its greeting to everybody, and tells each mail that it is handed. */
-export function createSmtpApp(tell: (mail: Mail) => void): Server {
+/** Greets every client, and reports each mail that it receives. */
+export function createSmtpApp(report: (mail: Mail) => void): Server {
   return createServer((socket) => {
     socket.on("error", () => socket.destroy());
     socket.write("220 server.ns2 speaks first\r\n");
-    serve(socket, tell);
+    serve(socket, report);
   });
 }
 
-function serve(socket: Socket, tell: (mail: Mail) => void): void {
+function serve(socket: Socket, report: (mail: Mail) => void): void {
   let held = "";
   let end = COMMAND_END;
   socket.on("data", (bytes: Buffer) => {
     const texts = (held + bytes.toString("latin1")).split(end);
     held = texts.pop() ?? "";
     for (const text of texts) {
-      if (end === MESSAGE_END) tell({ mail: text });
-      // curl waits for the answer to DATA and to its message: nothing follows them in the same packet.
+      if (end === MESSAGE_END) report({ mail: text });
+      // curl waits for the response to DATA and to its message: nothing follows them in the same packet.
       end = text === "DATA" ? MESSAGE_END : COMMAND_END;
       socket.write(REPLIES[text] ?? "250 well\r\n");
       if (text === "QUIT") socket.end();

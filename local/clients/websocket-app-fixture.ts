@@ -1,4 +1,4 @@
-/** For tests: the server's side of WebSocket (RFC 6455), which says back what it is told. */
+/** For tests: the server's side of WebSocket (RFC 6455), which echoes what it receives. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -13,7 +13,7 @@ interface Frame {
   readonly length: number;
 }
 
-/** Answers the handshake, then says every frame back; a close frame is answered and ends the connection. */
+/** Completes the handshake, then echoes every frame; a close frame is echoed and ends the connection. */
 export function acceptWebSocket({ headers }: IncomingMessage, socket: Duplex, head: Buffer): void {
   const accept = createHash("sha1").update(`${headers["sec-websocket-key"]}${GUID}`).digest("base64");
   socket.write(

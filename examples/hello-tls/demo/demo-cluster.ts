@@ -10,7 +10,7 @@ export interface DemoCluster {
   readonly world: DemoPod;
   /** `end` in legacy, without. */
   readonly end: DemoPod;
-  /** A pod of the legacy namespace that the demo adds: whoever attacks sits there. */
+  /** A pod of the legacy namespace that the demo adds for its attacks. */
   readonly attacker: DemoPod;
   /** Asks from outside of the mesh. */
   readonly host: HostRequester;

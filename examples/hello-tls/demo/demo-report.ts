@@ -2,7 +2,7 @@ import type { Check, CheckResult, Finding } from "./checks/check.ts";
 import { formatTable } from "./format-table.ts";
 import type { TextStyle } from "./text-style.ts";
 
-/** The end of somebody's log, shown under a failure. */
+/** The end of a component's log, shown under a failure. */
 export interface LogTail {
   readonly name: string;
   readonly lines: readonly string[];
@@ -26,7 +26,7 @@ export function formatCheck(check: Pick<Check, "letter" | "title">, result: Chec
   return `${lines.join("\n")}\n\n`;
 }
 
-/** A claim that held takes a line or two; one that did not also tells what was expected. */
+/** A claim that held takes a line or two; one that did not also shows what was expected. */
 function formatFinding(finding: Finding, style: TextStyle): readonly string[] {
   if (finding.passed) return [` ${style("good", "✓")} ${finding.claim}`, style("dim", `${INDENT}${finding.seen}`)];
   return [

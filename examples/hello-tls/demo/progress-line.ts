@@ -1,12 +1,12 @@
 /** Where the demo writes to: standard output, or a test's list. */
 export interface TextOutput {
   readonly isTerminal: boolean;
-  /** Columns of the terminal; 80 where nobody knows. */
+  /** Columns of the terminal; 80 where that is unknown. */
   readonly columns: number;
   write(text: string): void;
 }
 
-/** Tells what is going on while one waits. */
+/** Shows the step under way. */
 export interface ProgressLine {
   show(text: string): void;
   /** The same for what will be printed anyway once it is done: only where the line can be removed again. */

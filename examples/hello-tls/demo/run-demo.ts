@@ -35,7 +35,7 @@ export interface DemoOptions {
   readonly output: TextOutput;
   readonly style: TextStyle;
   readonly progress: ProgressLine;
-  /** Brings the mesh up in a folder of this run's own, and tells how far it is. */
+  /** Brings the mesh up in a folder of this run's own, and reports its progress. */
   readonly startCluster: (onProgress: (step: string) => void) => Promise<DemoCluster>;
   readonly scratchFolder: string;
   readonly signal: AbortSignal;
@@ -47,7 +47,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
   const startedMs = performance.now();
   const cluster = await options.startCluster((step) => progress.show(step));
   try {
-    progress.show("waiting for the first answer");
+    progress.show("waiting for the first response");
     await awaitFirstAnswer(cluster, options.signal);
     progress.clear();
     output.write(`${style("strong", "The mesh is up")} after ${formatSeconds(startedMs)}\n\n`);
@@ -64,7 +64,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
 }
 
 /**
- * Ready pods are known to the proxies a moment after they are ready, here as in any cluster. If no answer comes, the
+ * Ready pods are known to the proxies a moment after they are ready, here as in any cluster. If no response comes, the
  * checks say so, and show why.
  */
 async function awaitFirstAnswer({ host, gatewayUrl }: DemoCluster, signal: AbortSignal): Promise<void> {

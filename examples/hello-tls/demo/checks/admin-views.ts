@@ -17,17 +17,17 @@ export interface ShownCertificate {
 
 const ADMIN = "http://127.0.0.1:15000";
 
-/** Asks the pod's proxy for its open connections; from inside the pod, since nobody else gets an answer. */
+/** Asks the pod's proxy for its open connections; from inside the pod, since the port is bound to loopback. */
 export async function readConnections(pod: DemoPod): Promise<readonly ShownConnection[]> {
   return parseConnections((await curlInPod(pod, `${ADMIN}/connections`)).stdout);
 }
 
-/** Asks the pod's proxy for its certificate; `undefined` while it has none or does not answer. */
+/** Asks the pod's proxy for its certificate; `undefined` while it has none or does not respond. */
 export async function readCertificate(pod: DemoPod): Promise<ShownCertificate | undefined> {
   return parseCertificate((await curlInPod(pod, `${ADMIN}/certs`)).stdout);
 }
 
-/** Reads the answer of `/connections`. What is not a connection is left out. */
+/** Reads the response of `/connections`. What is not a connection is left out. */
 export function parseConnections(text: string): readonly ShownConnection[] {
   return listOf(parseJson(text), "connections").flatMap((entry) => {
     const direction = textOf(entry, "direction");
@@ -55,7 +55,7 @@ export function parseConnections(text: string): readonly ShownConnection[] {
   });
 }
 
-/** Reads the answer of `/certs`. */
+/** Reads the response of `/certs`. */
 export function parseCertificate(text: string): ShownCertificate | undefined {
   const view = parseJson(text);
   const [leaf] = listOf(view, "chain");

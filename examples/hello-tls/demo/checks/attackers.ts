@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../../../mesh/identity/mint-certificate-fixture.ts";
 
-/** Somebody who knocks at a sidecar with a certificate that must not be believed. */
+/** A client of a sidecar with a certificate that must be refused. */
 export interface Attacker {
   readonly name: string;
   /** Absent: shows none. */

@@ -9,7 +9,7 @@ import { type LogLine, parseLogLines } from "./proxy-log.ts";
 const APPLICATION_PORT = 8080;
 const SERVER_NAME = "outbound_.8080_._.world.ns2.svc.cluster.local";
 
-/** e: whoever shows a certificate that must not be believed gets nothing, and log and metric say why. */
+/** e: a client with a certificate that must be refused gets nothing, and log and metric name the reason. */
 export const checkAttackers: Check = {
   letter: "e",
   title: "Attackers with certificates",
@@ -55,7 +55,7 @@ async function knock({ cluster }: CheckContext, { certificate }: Attacker): Prom
     tls: { serverName: SERVER_NAME, ...shown },
   };
   const [result] = await probeFromPod(cluster.attacker, [target]);
-  if (result === undefined) throw new Error("the probe told nothing");
+  if (result === undefined) throw new Error("the probe printed nothing");
   return result;
 }
 
@@ -75,7 +75,7 @@ function judgeControl(result: ProbeResult): Finding {
   return {
     claim: "control: a faultless certificate signed by the mesh's root is let in",
     passed: result.outcome === "answered" && result.text.includes("world"),
-    expected: "an answer of world",
+    expected: "a response of world",
     seen: describeProbe(result),
   };
 }

@@ -2,7 +2,7 @@ import type { HostAnswer, HostFailure } from "../pods/host-requests.ts";
 import { type Check, type CheckResult, findEqual } from "./check.ts";
 import { GATEWAY_HOST, GATEWAY_TEXT } from "./traffic.ts";
 
-/** a: the chain answers through the gateway, and the gateway serves nobody else's name. */
+/** a: the chain responds through the gateway, and the gateway serves no other host. */
 export const checkGateway: Check = {
   letter: "a",
   title: "Through the gateway",

@@ -63,7 +63,7 @@ function judgeRefused(result: CurlResult): Finding {
   return {
     claim: "MeshPolicy/default (STRICT) refuses it",
     passed: !result.isAnswered && result.stdout === "",
-    expected: "a reset, and no byte of an answer",
+    expected: "a reset, and no byte of a response",
     seen: describeCurl(result),
   };
 }

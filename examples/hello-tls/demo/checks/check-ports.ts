@@ -5,7 +5,7 @@ import type { Check, CheckResult, Finding } from "./check.ts";
 const PORTS = [15001, 15006, 15000] as const;
 const TIMEOUT_MS = 2500;
 
-/** f: nobody gets anywhere by knocking at the sidecar's own ports. */
+/** f: connections to the sidecar's own ports are refused. */
 export const checkPorts: Check = {
   letter: "f",
   title: "Straight to the sidecar's ports (15001, 15006, 15000)",

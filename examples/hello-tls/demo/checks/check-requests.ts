@@ -7,7 +7,7 @@ import { type MetricSample, readMetrics, sumMetric } from "./metrics-text.ts";
 /** Seconds for which tcpdump waits for the request inside the pod. */
 const LISTEN_S = "4";
 
-/** i: what the sidecars know of requests: who asked, told to the application, and how often, told to Prometheus. */
+/** i: what the sidecars know of requests: the caller's identity for the application, and the counts for Prometheus. */
 export const checkRequests: Check = {
   letter: "i",
   title: "Requests: identity and metrics",
@@ -23,7 +23,7 @@ export const checkRequests: Check = {
       findings: [judgeIdentity(received), judgeCounts(counted)],
       table: tabulate(counted, received),
       notes: [
-        "The header was read between world's sidecar and its application, which is the only place where it is in clear.",
+        "The header was read between world's sidecar and its application, which is the only place where it is in plaintext.",
       ],
     };
   },
@@ -58,7 +58,7 @@ function judgeIdentity(received: string): Finding {
   const expected =
     /^By=spiffe:\/\/cluster\.local\/ns\/ns2\/sa\/default;Hash=[0-9a-f]{64};Subject="";URI=spiffe:\/\/cluster\.local\/ns\/ns1\/sa\/default$/;
   return {
-    claim: "world's application is told that hello asks, and a forged identity does not arrive",
+    claim: "world's application receives hello's identity, and a forged identity does not arrive",
     passed: expected.test(received),
     expected: 'By=…/ns/ns2/sa/default;Hash=…;Subject="";URI=…/ns/ns1/sa/default',
     seen: received === "" ? "no x-forwarded-client-cert" : received,

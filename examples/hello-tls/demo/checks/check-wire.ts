@@ -20,7 +20,7 @@ export const checkWire: Check = {
     return {
       findings: [judgeRecords(secured), judgeSecrecy(secured), judgeReadable(readable)],
       notes: [
-        "The one name in clear between hello and world is the SNI of the ClientHello, as Istio's sidecars send it; it is not counted.",
+        "The one name in plaintext between hello and world is the SNI of the ClientHello, as Istio's sidecars send it; it is not counted.",
       ],
     };
   },

@@ -24,7 +24,7 @@ const REASON = "unexpected_identity";
 
 /**
  * Two servers in the same pod, both with certificates of the mesh's root: one shows the identity of its service
- * account, the other that of hello. Secure naming on the client's side must tell them apart.
+ * account, the other that of hello. Secure naming on the client's side must distinguish them.
  */
 export async function findImpostors(context: CheckContext, meshRoot: MintedCertificate): Promise<readonly Finding[]> {
   const stop = new AbortController();
@@ -60,7 +60,7 @@ async function askHonest({ cluster, signal }: CheckContext): Promise<Finding> {
   return {
     claim: "control: a server that shows its own service account is accepted by hello's sidecar",
     passed: value.isAnswered,
-    expected: "an answer over mutual TLS",
+    expected: "a response over mutual TLS",
     seen: describeCurl(value),
   };
 }

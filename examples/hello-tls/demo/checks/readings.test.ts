@@ -19,7 +19,7 @@ describe("parseConnections", () => {
     expect(parseConnections(text)).toEqual([INBOUND]);
   });
 
-  it("tells plaintext from mutual TLS", () => {
+  it("distinguishes plaintext from mutual TLS", () => {
     const text = JSON.stringify({ connections: [{ ...INBOUND, mutual_tls: null }] });
     expect(parseConnections(text)[0]?.mutual_tls).toBeNull();
   });

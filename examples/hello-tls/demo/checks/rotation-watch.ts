@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoPod } from "../pods/demo-pod.ts";
 import { readCertificate, type ShownCertificate } from "./admin-views.ts";
 
-/** Which certificates each proxy has had, as its administration port told. */
+/** The certificates that each proxy has had, by its admin port. */
 export interface RotationWatch {
   /** Distinct serial numbers of a pod's leaves, in the order in which they were seen. */
   serialsOf(pod: DemoPod): readonly string[];
@@ -16,7 +16,7 @@ export function startRotationWatch(pods: readonly DemoPod[], signal: AbortSignal
   const serials = new Map<DemoPod, Set<string>>(pods.map((pod) => [pod, new Set()]));
   const stop = new AbortController();
   const loop = watch(serials, AbortSignal.any([stop.signal, signal]));
-  // Whoever stops the watch learns of a fault; until then it must not end the process.
+  // A fault is reported when the watch is stopped; until then it must not end the process.
   loop.catch(() => undefined);
   return {
     serialsOf: (pod) => [...(serials.get(pod) ?? [])],

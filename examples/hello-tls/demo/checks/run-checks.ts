@@ -12,7 +12,7 @@ export interface ChecksReport {
   write(text: string): void;
 }
 
-/** No check needs longer; one that does is told from one that hangs. */
+/** No check needs longer: one that does counts as hung. */
 const CHECK_TIMEOUT_MS = 60_000;
 const LOG_LINES = 12;
 

@@ -55,7 +55,7 @@ export function startTraffic(cluster: DemoCluster, signal: AbortSignal): Traffic
   const stop = new AbortController();
   const running: RunningTraffic = { cluster, stopping: stop.signal, signal, kept: 0, fresh: 0, failures: [] };
   const loops = Promise.all([askThroughGateway(running), askFromHello(running)]);
-  // Whoever stops the traffic learns of a fault; until then it must not end the process.
+  // A fault is reported when the traffic is stopped; until then it must not end the process.
   loops.catch(() => undefined);
   return {
     count: () => ({ kept: running.kept, fresh: running.fresh, failures: [...running.failures] }),

@@ -6,7 +6,7 @@ import { parentPort } from "node:worker_threads";
 import { Agent, request } from "undici";
 import type { HostReply, HostRequest } from "./host-requests.ts";
 
-/** A request never takes longer than this, whoever is at fault. */
+/** The time limit of a request. */
 const TIMEOUT_MS = 5000;
 const dispatcher = new Agent({ connections: 4, pipelining: 1, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
 

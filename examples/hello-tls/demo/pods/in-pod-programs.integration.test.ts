@@ -59,7 +59,7 @@ function probePort(port: number, timeoutMs = 5000) {
 }
 
 describe("the probe", () => {
-  it("tells an application that answers", async () => {
+  it("recognises an application that responds", async () => {
     const port = await listen(createServer((_, response) => response.end("hello")));
     const [result] = await probePort(port);
     expect(result).toMatchObject({ outcome: "answered" });
@@ -76,13 +76,13 @@ describe("the probe", () => {
       outcome: "silent",
       away: false,
     },
-  ])("tells a connection that is $name", async ({ server, outcome, away }) => {
+  ])("recognises a connection that is $name", async ({ server, outcome, away }) => {
     const [result] = await probePort(await listen(server), 1000);
     expect(result?.outcome).toBe(outcome);
     expect(result !== undefined && isTurnedAway(result)).toBe(away);
   });
 
-  it("tells a port where nobody listens", async () => {
+  it("recognises a port without a listener", async () => {
     const server = createTcpServer();
     const port = await listen(server);
     server.close();
@@ -92,7 +92,7 @@ describe("the probe", () => {
 });
 
 describe("the server of the impostor", () => {
-  it("shows the certificate that it was given and answers whoever shows one", async () => {
+  it("presents the certificate that it was given and responds to a client that presents one", async () => {
     const port = await listen(createTcpServer());
     servers.pop()?.close();
     const minted = mintNow(mintRoot(), [STOLEN_IDENTITY], Date.now());

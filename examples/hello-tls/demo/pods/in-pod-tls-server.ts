@@ -1,5 +1,5 @@
 /**
- * Runs inside a pod's network: a TLS server that shows the certificate it is given and answers any request, until its
+ * Runs inside a pod's network: a TLS server that presents the certificate it is given and responds to any request, until its
  * time is up. It prints a line when it listens.
  */
 import { argv, stdout } from "node:process";

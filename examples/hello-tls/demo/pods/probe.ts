@@ -4,7 +4,7 @@ import type { DemoPod } from "./demo-pod.ts";
 
 const PROBE = new URL("./in-pod-probe.ts", import.meta.url);
 
-/** An address to knock at, in clear or with TLS as a sidecar would do it. */
+/** An address to connect to, in plaintext or with TLS as a sidecar would. */
 export interface ProbeTarget {
   readonly ip: string;
   readonly port: number;

@@ -30,7 +30,7 @@ export function parseTlsRecords(stream: Buffer): TlsReading {
   return { kind: "tls", records };
 }
 
-/** The one message that TLS 1.3 sends in clear and that names the server (SNI). */
+/** The one message that TLS 1.3 sends in plaintext and that names the server (SNI). */
 export function isClientHello(record: TlsRecord): boolean {
   return record.type === "handshake" && record.body[0] === HANDSHAKE_CLIENT_HELLO;
 }

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe("a capture", () => {
-  it("holds what was said in clear, whole and in order", async () => {
+  it("holds plaintext whole and in order", async () => {
     const server = createServer((socket) => socket.end("the answer"));
     server.listen(0, "127.0.0.1");
     await once(server, "listening");

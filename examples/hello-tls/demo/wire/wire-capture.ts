@@ -18,7 +18,7 @@ export interface WireCapture {
   stop(): Promise<Buffer>;
 }
 
-/** A bound for a capture that nobody stops; the demo's own take a few hundred packets. */
+/** A bound for a capture that is not stopped; the demo's own take a few hundred packets. */
 const MAX_PACKETS = 20_000;
 
 /** Starts tcpdump, and returns when it is listening. Packets are written as they come (`-U`). */

@@ -11,7 +11,7 @@ export interface WireReading {
   readonly bytes: number;
   /** Which of the texts occur, outside of a ClientHello. */
   readonly found: ReadonlySet<string>;
-  /** The first request line in clear; empty where there is none. */
+  /** The first request line in plaintext; empty where there is none. */
   readonly firstLine: string;
 }
 
