@@ -25,7 +25,7 @@ import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
 import { createInboundHandler } from "./inbound/inbound-handler.ts";
 import { InboundHttp } from "./inbound/inbound-http.ts";
-import { createPendingHandshakes } from "./inbound/pending-handshakes.ts";
+import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
 import { createDestinationCache } from "./outbound/destination-cache.ts";
 import { createDialer } from "./outbound/dial-destination.ts";
 import { createOutboundHandler } from "./outbound/outbound-handler.ts";
@@ -147,7 +147,7 @@ export interface InboundSide {
   readonly port: number;
   readonly registry: ConnectionRegistry;
   readonly recorder: Recorder;
-  readonly pending: { readonly size: number };
+  readonly caps: OpeningCaps;
   readonly http: HttpSide;
   setMode(mode: ServerMode): void;
 }
@@ -157,10 +157,13 @@ export interface InboundSideOptions {
   readonly applicationPort: number;
   readonly secureContexts?: SecureContextSource;
   readonly limits?: Partial<InboundLimits>;
-  readonly pendingLimit?: number;
+  /** Of each of the caps on connections of which nothing is delivered yet. @default 100 */
+  readonly openingLimit?: number;
   /** What the application's port is declared to carry. */
   readonly protocol?: DeclaredProtocol;
   readonly http?: HttpSideOptions;
+  /** Called each time the policy is read. */
+  readonly onPolicyRead?: () => void;
 }
 
 export interface HttpSideOptions {
@@ -195,35 +198,40 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   const recorder = createRecorder();
   const secureContexts = options.secureContexts ?? secureContextsOf(WORLD);
   const registry = registryOf(secureContexts, recorder);
-  const pending = createPendingHandshakes(options.pendingLimit ?? 100);
+  const limit = options.openingLimit ?? 100;
+  const caps = createOpeningCaps({ maxUnproved: limit, maxSilentPlaintext: limit, maxSilentVerified: limit });
   let mode = options.mode;
-  const inbound = (): Inbound => ({
-    workload: WORKLOAD,
-    defaultMode: { mode, rule: `PeerAuthentication/${mode.toLowerCase()}.ns2` },
-    ports:
-      options.protocol === undefined
-        ? []
-        : [
-            {
-              port: options.applicationPort,
-              mode: { mode, rule: "PeerAuthentication/port.ns2" },
-              protocol: options.protocol,
-              service: undefined,
-            },
-          ],
-  });
+  const inbound = (): Inbound => {
+    options.onPolicyRead?.();
+    return {
+      workload: WORKLOAD,
+      defaultMode: { mode, rule: `PeerAuthentication/${mode.toLowerCase()}.ns2` },
+      ports:
+        options.protocol === undefined
+          ? []
+          : [
+              {
+                port: options.applicationPort,
+                mode: { mode, rule: "PeerAuthentication/port.ns2" },
+                protocol: options.protocol,
+                service: undefined,
+              },
+            ],
+    };
+  };
   const http = httpOf(options.http);
   const handle = createInboundHandler({
     clock: systemClock,
     secureContexts,
     inbound,
     registry,
-    pending,
+    caps,
     observer: recorder,
     http: new InboundHttp({ context: http.context, random: Math.random, connectTimeoutMs: 2000 }),
     limits: {
       handshakeTimeoutMs: 5000,
       silenceMs: 50,
+      silenceTimeoutMs: 60_000,
       connectTimeoutMs: 2000,
       halfOpenIdleMs: 60_000,
       ...options.limits,
@@ -234,7 +242,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     mode = next;
     registry.revalidate();
   };
-  return { port, registry, recorder, pending, http, setMode };
+  return { port, registry, recorder, caps, http, setMode };
 }
 
 export interface OutboundSide {
@@ -260,12 +268,13 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   const secureContexts = options.secureContexts ?? secureContextsOf(HELLO);
   const registry = registryOf(secureContexts, recorder);
   const listeners = new Set<(destination: Destination) => void>();
+  let current = options.destination;
   const destinations = createDestinationCache({
     clock: systemClock,
     resolveTimeoutMs: options.resolveTimeoutMs ?? 5000,
     watch: (_target, listener) => {
       listeners.add(listener);
-      if (options.destination !== undefined) listener(options.destination);
+      if (current !== undefined) listener(current);
       return { close: () => void listeners.delete(listener) };
     },
     onChange: () => registry.revalidate(),
@@ -289,6 +298,7 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   });
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
   const setDestination = (destination: Destination): void => {
+    current = destination;
     for (const listener of listeners) listener(destination);
   };
   return { port, registry, recorder, http, setDestination };

@@ -18,6 +18,7 @@ export const INBOUND_PORT = 15006;
 const LIMITS = {
   handshakeTimeoutMs: 10_000,
   silenceMs: 100,
+  silenceTimeoutMs: 3_600_000,
   connectTimeoutMs: 10_000,
   halfOpenIdleMs: 3_600_000,
 } as const;
@@ -79,7 +80,7 @@ interface Listeners {
 }
 
 async function listen(workload: Workload, inbound: () => Inbound, draining: AbortSignal): Promise<Listeners> {
-  const { clock, random, secureContexts, registry, pending, observer, destinations, dialer } = workload;
+  const { clock, random, secureContexts, registry, caps, observer, destinations, dialer } = workload;
   const { log, metrics, accessLog } = workload;
   const context = createHttpContext({ clock, log, meters: metrics, accessLog, draining });
   const inboundHttp = new InboundHttp({ context, random, connectTimeoutMs: LIMITS.connectTimeoutMs });
@@ -94,7 +95,7 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
     secureContexts,
     inbound,
     registry,
-    pending,
+    caps,
     observer,
     http: inboundHttp,
     limits: LIMITS,

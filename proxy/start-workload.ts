@@ -9,7 +9,7 @@ import type { ConnectionObserver } from "./connections/connection-observer.ts";
 import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
 import { decideRevalidation } from "./connections/decide-revalidation.ts";
 import { observeConnections } from "./connections/observe-connections.ts";
-import { createPendingHandshakes, type PendingHandshakes } from "./inbound/pending-handshakes.ts";
+import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
 import { createDestinationCache, type DestinationCache } from "./outbound/destination-cache.ts";
 import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
@@ -36,7 +36,7 @@ export interface Workload extends WorkloadDeps {
   readonly destinations: DestinationCache;
   readonly dialer: Dialer;
   readonly registry: ConnectionRegistry;
-  readonly pending: PendingHandshakes;
+  readonly caps: OpeningCaps;
   readonly observer: ConnectionObserver;
   readonly metrics: ScrapedMetrics;
   /** `undefined`: off. */
@@ -48,8 +48,8 @@ export interface Workload extends WorkloadDeps {
   stop(): Promise<void>;
 }
 
-/** How many connections may have proved nothing at the same time. */
-const MAX_PENDING_HANDSHAKES = 1024;
+/** How many connections may be in the states before the first byte is delivered. */
+const OPENING_LIMITS = { maxUnproved: 1024, maxSilentPlaintext: 1024, maxSilentVerified: 8192 };
 
 /** Starts everything that needs no certificate: status and admin servers, and the getting of the certificate. */
 export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
@@ -69,7 +69,7 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
     metrics,
     accessLog: core.accessLog,
     dialer: core.dialer,
-    pending: core.pending,
+    caps: core.caps,
     observer: core.observer,
     setReadiness: (fault) => {
       roleFault = fault;
@@ -92,7 +92,7 @@ async function startCore(deps: WorkloadDeps) {
   const address = `${bracketed(config.controlPlane.host)}:${config.controlPlane.port}`;
   const tls = await startWorkloadTls({ ...config, address, workload: config.pod, clock, random, log });
   const { source } = tls;
-  const pending = createPendingHandshakes(MAX_PENDING_HANDSHAKES);
+  const caps = createOpeningCaps(OPENING_LIMITS);
   const metrics = createProxyMetrics({
     clock,
     version: deps.version,
@@ -100,7 +100,7 @@ async function startCore(deps: WorkloadDeps) {
       certificateNotAfterMs: () => source.current()?.notAfterMs,
       isControlPlaneConnected: () => tls.discovery.isConnected(),
       activeConnections: () => registry.size,
-      pendingHandshakes: () => pending.size,
+      pendingHandshakes: () => caps.unproved.size,
     },
   });
   const file = config.accessLogFile;
@@ -119,7 +119,7 @@ async function startCore(deps: WorkloadDeps) {
     onChange: () => registry.revalidate(),
   });
   const dialer = createDialer({ secureContexts: source, clock, random });
-  return { tls, pending, metrics, accessLog, observer, registry, destinations, dialer };
+  return { tls, caps, metrics, accessLog, observer, registry, destinations, dialer };
 }
 
 function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () => string | undefined): Readiness {

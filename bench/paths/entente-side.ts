@@ -8,7 +8,7 @@ import { observeConnections } from "../../proxy/connections/observe-connections.
 import { createHttpContext } from "../../proxy/http/http-context.ts";
 import { createInboundHandler } from "../../proxy/inbound/inbound-handler.ts";
 import { InboundHttp } from "../../proxy/inbound/inbound-http.ts";
-import { createPendingHandshakes } from "../../proxy/inbound/pending-handshakes.ts";
+import { createOpeningCaps } from "../../proxy/inbound/opening-limits.ts";
 import { createDestinationCache } from "../../proxy/outbound/destination-cache.ts";
 import { createDialer } from "../../proxy/outbound/dial-destination.ts";
 import { createOutboundHandler } from "../../proxy/outbound/outbound-handler.ts";
@@ -24,7 +24,13 @@ export interface SideDeps {
 }
 
 /** As the sidecar sets them. */
-const LIMITS = { handshakeTimeoutMs: 10_000, silenceMs: 100, connectTimeoutMs: 10_000, halfOpenIdleMs: 3_600_000 };
+const LIMITS = {
+  handshakeTimeoutMs: 10_000,
+  silenceMs: 100,
+  silenceTimeoutMs: 3_600_000,
+  connectTimeoutMs: 10_000,
+  halfOpenIdleMs: 3_600_000,
+};
 
 const SERVICE: ServiceInfo = { host: "server.bench.svc.cluster.local", name: "server", namespace: "bench" };
 
@@ -44,7 +50,7 @@ export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedC
       ...common,
       secureContexts,
       inbound: inboundOf(job),
-      pending: createPendingHandshakes(1024),
+      caps: createOpeningCaps({ maxUnproved: 1024, maxSilentPlaintext: 1024, maxSilentVerified: 8192 }),
       http: new InboundHttp({ context, random: Math.random, connectTimeoutMs: LIMITS.connectTimeoutMs }),
       limits: LIMITS,
     });

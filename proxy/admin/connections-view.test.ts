@@ -40,6 +40,7 @@ describe("describeDestination", () => {
 describe("describeConnection", () => {
   const plaintext: OpenConnection = {
     direction: "inbound",
+    stage: "open",
     client: "10.0.0.1:40000",
     destination: { ip: "10.0.0.2", port: 8080 },
     endpoint: { ip: "10.0.0.2", port: 8080 },

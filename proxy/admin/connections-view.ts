@@ -1,9 +1,11 @@
 import type { OpenConnection } from "../connections/connection-registry.ts";
 import type { CachedDestination } from "../outbound/destination-cache.ts";
 
-/** One connection that is carried now. */
+/** One connection, from accept to its end. */
 export interface ConnectionView {
   readonly direction: "inbound" | "outbound";
+  /** `accepted`: not judged yet · `waiting`: nothing delivered yet · `open`. */
+  readonly stage: OpenConnection["stage"];
   readonly client: string;
   readonly destination: string;
   readonly endpoint: string;
@@ -44,6 +46,7 @@ export function describeConnection(connection: OpenConnection, nowMs: number): C
   const bytes = connection.bytes();
   return {
     direction: connection.direction,
+    stage: connection.stage,
     client: connection.client,
     destination: formatAddress(connection.destination),
     endpoint: formatAddress(connection.endpoint),

@@ -1,9 +1,16 @@
 import type { VerifiedPeer } from "./handshake.ts";
 import type { Relay } from "./relay.ts";
 
-/** A connection that is carried now. */
+/**
+ * How far a connection has come. `accepted`: it is not yet known who the client is, or where it may go. `waiting`: it
+ * may pass, and nothing has been delivered yet. `open`: it is carried.
+ */
+export type ConnectionStage = "accepted" | "waiting" | "open";
+
+/** A connection, from accept to its end. */
 export interface OpenConnection {
   readonly direction: "inbound" | "outbound";
+  readonly stage: ConnectionStage;
   /** `ip:port` of who opened it. */
   readonly client: string;
   /** Where its client wanted to go. */
@@ -30,12 +37,14 @@ export type CutReason = "policy_changed" | "trust_changed" | "drain_deadline";
 export interface ConnectionRegistry {
   /** Enters a connection, and judges it at once: the policy may have changed while it was being made. */
   add(connection: OpenConnection): void;
+  /** Judges one connection, after more is known of it. */
+  judge(connection: OpenConnection): void;
   list(): readonly OpenConnection[];
   readonly size: number;
   /** Judges every connection again, after policy or trust has changed. */
   revalidate(): void;
   cutAll(reason: CutReason): void;
-  /** Resolves when no connection is left, at once if there is none. */
+  /** Resolves when no open connection is left, at once if there is none. Those that carry nothing are not awaited. */
   whenEmpty(): Promise<void>;
 }
 
@@ -48,9 +57,13 @@ export interface RegistryOptions {
 export function createConnectionRegistry(options: RegistryOptions): ConnectionRegistry {
   const open = new Set<OpenConnection>();
   const waiting = new Set<() => void>();
+  const isCarrying = (): boolean => {
+    for (const { stage } of open) if (stage === "open") return true;
+    return false;
+  };
   const remove = (connection: OpenConnection): void => {
     open.delete(connection);
-    if (open.size > 0) return;
+    if (waiting.size === 0 || isCarrying()) return;
     for (const resolve of waiting) resolve();
     waiting.clear();
   };
@@ -65,6 +78,7 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
       void connection.relay.ended.then(() => remove(connection));
       cut(connection, options.revalidate(connection));
     },
+    judge: (connection) => cut(connection, options.revalidate(connection)),
     list: () => [...open],
     get size() {
       return open.size;
@@ -75,6 +89,6 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
     cutAll(reason) {
       for (const connection of open) cut(connection, reason);
     },
-    whenEmpty: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve))),
+    whenEmpty: () => (!isCarrying() ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve))),
   };
 }

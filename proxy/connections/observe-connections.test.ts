@@ -15,6 +15,7 @@ function ignore(): void {}
 
 const OUTBOUND: OpenConnection = {
   direction: "outbound",
+  stage: "open",
   client: "10.0.1.5:41234",
   destination: { ip: "10.96.0.7", port: 5432 },
   endpoint: { ip: "10.0.2.9", port: 15432 },

@@ -1,8 +1,8 @@
-import type { Socket } from "node:net";
+import type { ServerMode } from "../../mesh/policy/types.ts";
 import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
-import { abortSocket } from "../connections/relay.ts";
 import { decideInboundAction } from "./decide-inbound-action.ts";
-import { type Admitted, type Arrival, openApplication, type Refused, refused } from "./inbound-arrival.ts";
+import { type Admitted, type Arrival, decisionOf, modeOf, openApplication, portOf } from "./inbound-arrival.ts";
+import { type Refused, refused } from "./refusal.ts";
 import { type ClientKind, sniffClient } from "./sniff-client.ts";
 import { terminateTls } from "./terminate-tls.ts";
 
@@ -12,102 +12,84 @@ import { terminateTls } from "./terminate-tls.ts";
  */
 export async function admitClient(arrival: Arrival): Promise<Admitted | Refused> {
   const { socket, options } = arrival;
-  let cause: Refused | undefined;
-  const giveUp = (refusal: Refused): void => {
-    cause ??= refusal;
-    abortSocket(socket);
-  };
-  const { handshakeTimeoutMs } = options.limits;
-  const timer = options.clock.setTimeout(() => {
-    giveUp(refused("handshake", "handshake_timeout", `the client had proved nothing after ${handshakeTimeoutMs} ms`));
-  }, handshakeTimeoutMs);
-  const entry = options.pending.enter(() => {
-    giveUp(refused("handshake", "too_many_pending", "displaced by newer connections: too many had proved nothing yet"));
-  });
-  const outcome = await admit(arrival, () => {
-    timer.cancel();
-    entry.done();
-  });
-  timer.cancel();
-  entry.done();
-  if (cause === undefined) return outcome;
-  if (outcome.kind === "admitted" && outcome.application !== undefined) abortSocket(outcome.application);
-  return cause;
+  const mode = (): ServerMode => decisionOf(arrival).mode;
+  if (mode() === "DISABLE") return await letFirstSpeakerDecide(arrival);
+  arrival.opening.awaitProof();
+  const silenceMs = mode() === "PERMISSIVE" ? options.limits.silenceMs : undefined;
+  const client = await sniffClient(socket, { clock: options.clock, silenceMs, mode });
+  if (client.kind === "silent") options.observer.detectionTimedOut(arrival.destination.port);
+  return await act(arrival, client);
 }
 
-async function admit(arrival: Arrival, onProved: () => void): Promise<Admitted | Refused> {
-  const { socket, options, decision } = arrival;
-  if (decision.mode === "DISABLE") {
-    onProved();
-    return admitPlaintext(socket, undefined);
-  }
-  const client = await sniffClient(socket, {
-    clock: options.clock,
-    silenceMs: decision.mode === "PERMISSIVE" ? options.limits.silenceMs : undefined,
-    needsAlpn: decision.mode === "PERMISSIVE",
-  });
-  return await act(arrival, client, onProved);
-}
-
-async function act(arrival: Arrival, client: ClientKind, onProved: () => void): Promise<Admitted | Refused> {
-  const action = decideInboundAction(arrival.decision.mode, client);
+async function act(arrival: Arrival, client: ClientKind): Promise<Admitted | Refused> {
+  const action = decideInboundAction(decisionOf(arrival).mode, client);
   switch (action.kind) {
     case "refuse":
       return refuseClient(arrival, action.reason);
     case "forward":
-      onProved();
-      return admitPlaintext(arrival.socket, undefined);
+      return admitPlaintext(arrival);
     case "terminate":
-      return await admitMutualTls(arrival, onProved);
+      return await admitMutualTls(arrival);
     case "await_first_speaker":
-      return await letFirstSpeakerDecide(arrival, onProved);
+      return await letFirstSpeakerDecide(arrival);
   }
 }
 
 function refuseClient(arrival: Arrival, reason: "plaintext_under_strict" | "client_gone"): Refused {
   if (reason === "client_gone")
     return refused("handshake", reason, "the client went away before it had said who it is");
-  const { mode, rule } = arrival.decision;
+  const { mode, rule } = decisionOf(arrival);
   return refused("policy", reason, `plaintext to port ${arrival.destination.port}, which ${rule} makes ${mode}`);
 }
 
-async function admitMutualTls(arrival: Arrival, onProved: () => void): Promise<Admitted | Refused> {
-  const { socket, options } = arrival;
+async function admitMutualTls(arrival: Arrival): Promise<Admitted | Refused> {
+  const { socket, options, connection } = arrival;
+  arrival.opening.awaitProof();
+  connection.decide({ stage: "accepted", isAllowed: () => true });
   const material = options.secureContexts.current();
   if (material === undefined) return refused("handshake", "no_svid", "this workload has no valid certificate");
   const result = await terminateTls(socket, {
     clock: options.clock,
     timeoutMs: options.limits.handshakeTimeoutMs,
     material,
-    protocol: arrival.port?.protocol,
+    protocol: portOf(arrival)?.protocol,
   });
   if (result.kind === "failed") return refused("handshake", result.reason, result.message);
-  onProved();
   const { socket: client, peer } = result;
+  connection.hold(client);
+  arrival.opening.awaitFirstBytes(true);
+  connection.decide({ stage: "waiting", peer, rule: decisionOf(arrival).rule, isAllowed: () => true });
   const alpn = typeof client.alpnProtocol === "string" ? client.alpnProtocol : undefined;
   return { kind: "admitted", client, peer, own: material.identity, application: undefined, isStream: false, alpn };
 }
 
-function admitPlaintext(client: Socket, application: Socket | undefined): Admitted {
-  return { kind: "admitted", client, peer: undefined, own: undefined, application, isStream: false, alpn: undefined };
+/** From here on the connection is cut as soon as the port becomes STRICT. */
+function admitPlaintext(arrival: Arrival): Admitted {
+  const { socket, options, destination, connection } = arrival;
+  const isAllowed = (): boolean => modeOf(options.inbound(), destination.port).mode !== "STRICT";
+  arrival.opening.awaitFirstBytes(false);
+  connection.decide({ stage: "waiting", peer: undefined, rule: decisionOf(arrival).rule, isAllowed });
+  const unproved = { peer: undefined, own: undefined, application: undefined, isStream: false, alpn: undefined };
+  return { kind: "admitted", client: socket, ...unproved };
 }
 
 /**
- * A silent client of a PERMISSIVE port: perhaps it waits for the server's greeting (MySQL, SMTP). The application is
- * opened, and whoever speaks first decides. If it is the client after all, its bytes are judged as at the start.
+ * A client that need not speak first: of a DISABLE port, or silent at a PERMISSIVE one, where it perhaps waits for the
+ * server's greeting (MySQL, SMTP). The application is opened, and whoever speaks first decides. If it is the client
+ * after all, its bytes are judged as at the start, by the policy of that moment.
  */
-async function letFirstSpeakerDecide(arrival: Arrival, onProved: () => void): Promise<Admitted | Refused> {
-  const { socket, options, decision } = arrival;
-  options.observer.detectionTimedOut(arrival.destination.port);
+async function letFirstSpeakerDecide(arrival: Arrival): Promise<Admitted | Refused> {
+  const { socket, options } = arrival;
+  const plaintext = admitPlaintext(arrival);
   const application = await openApplication(arrival);
   if (application.kind === "refused") return application;
-  onProved();
+  const opened = { ...plaintext, application: application.socket };
   const speaker = await awaitFirstSpeaker(application.socket, (signal) =>
-    sniffClient(socket, { clock: options.clock, silenceMs: undefined, needsAlpn: true, signal }),
+    sniffClient(socket, { clock: options.clock, silenceMs: undefined, mode: () => decisionOf(arrival).mode, signal }),
   );
-  const opened = admitPlaintext(socket, application.socket);
   if (speaker === "application") return { ...opened, isStream: true };
-  if (decideInboundAction(decision.mode, speaker).kind === "forward") return opened;
+  if (decideInboundAction(decisionOf(arrival).mode, speaker).kind === "forward") return opened;
   application.socket.destroy();
-  return await act(arrival, speaker, onProved);
+  if (arrival.connection.isOver) return refused("handshake", "client_gone", "the connection ended before it was used");
+  return await act(arrival, speaker);
 }

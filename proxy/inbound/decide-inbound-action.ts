@@ -22,6 +22,7 @@ export function decideInboundAction(mode: ServerMode, client: ClientKind): Inbou
   if (mode === "DISABLE") return { kind: "forward" };
   switch (client.kind) {
     case "mesh_tls":
+    case "any_tls":
     case "unclear":
       return { kind: "terminate" };
     case "other_tls":

@@ -7,7 +7,7 @@ import { createRecorder, secureContextsOf, WORKLOAD, WORLD } from "../data-plane
 import { createHttpContext } from "../http/http-context.ts";
 import { createInboundHandler } from "./inbound-handler.ts";
 import { InboundHttp } from "./inbound-http.ts";
-import { createPendingHandshakes } from "./pending-handshakes.ts";
+import { createOpeningCaps } from "./opening-limits.ts";
 
 const clock = new FakeClock();
 
@@ -22,9 +22,15 @@ async function refusedClient(socket: Socket): Promise<string> {
     secureContexts: secureContextsOf(WORLD),
     inbound: () => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "default" }, ports: [] }),
     registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
-    pending: createPendingHandshakes(1),
+    caps: createOpeningCaps({ maxUnproved: 1, maxSilentPlaintext: 1, maxSilentVerified: 1 }),
     http: new InboundHttp({ context, random: () => 0, connectTimeoutMs: 1000 }),
-    limits: { handshakeTimeoutMs: 1000, silenceMs: 100, connectTimeoutMs: 1000, halfOpenIdleMs: 1000 },
+    limits: {
+      handshakeTimeoutMs: 1000,
+      silenceMs: 100,
+      silenceTimeoutMs: 1000,
+      connectTimeoutMs: 1000,
+      halfOpenIdleMs: 1000,
+    },
   });
   handle({ socket, destination: { ip: "127.0.0.1", port: 8080 } });
   socket.destroy();

@@ -3,13 +3,15 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
+import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
+import type { TrackedConnection } from "../connections/tracked-connection.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import { connectApplication } from "./connect-application.ts";
 import type { InboundHttp } from "./inbound-http.ts";
-import type { PendingHandshakes } from "./pending-handshakes.ts";
+import type { OpeningCaps, OpeningLimits } from "./opening-limits.ts";
+import { type Refused, refused } from "./refusal.ts";
 
 export interface InboundOptions {
   readonly clock: Clock;
@@ -17,7 +19,7 @@ export interface InboundOptions {
   /** What this workload demands now. */
   readonly inbound: () => Inbound;
   readonly registry: ConnectionRegistry;
-  readonly pending: PendingHandshakes;
+  readonly caps: OpeningCaps;
   readonly observer: ConnectionObserver;
   readonly http: InboundHttp;
   readonly limits: InboundLimits;
@@ -28,6 +30,8 @@ export interface InboundLimits {
   readonly handshakeTimeoutMs: number;
   /** How long a client of a PERMISSIVE port may be silent before the application is opened for it. */
   readonly silenceMs: number;
+  /** How long a connection may last on which neither side has said anything. */
+  readonly silenceTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly halfOpenIdleMs: number;
 }
@@ -47,36 +51,41 @@ export interface Admitted {
   readonly alpn: string | undefined;
 }
 
-export interface Refused {
-  readonly kind: "refused";
-  readonly stage: RefusedConnection["stage"];
-  readonly reason: string;
-  readonly message: string;
-}
-
 /** A connection on its way in. */
 export interface Arrival extends CapturedConnection {
   /** `ip:port`. */
   readonly client: string;
   readonly options: InboundOptions;
-  readonly decision: ServerModeDecision;
-  readonly port: InboundPort | undefined;
+  readonly connection: TrackedConnection;
+  readonly opening: OpeningLimits;
+}
+
+/** What the port demands at this moment. Ask again after each wait: the policy may have changed. */
+export function decisionOf({ options, destination }: Arrival): ServerModeDecision {
+  return modeOf(options.inbound(), destination.port);
+}
+
+/** What is known of the port at this moment. */
+export function portOf({ options, destination }: Arrival): InboundPort | undefined {
+  return options.inbound().ports.find((candidate) => candidate.port === destination.port);
 }
 
 export type OpenedApplication = { readonly kind: "socket"; readonly socket: Socket };
 
 /** Opens the application behind the sidecar for one connection. */
-export async function openApplication({ destination, options }: Arrival): Promise<OpenedApplication | Refused> {
+export async function openApplication({
+  destination,
+  options,
+  connection,
+}: Arrival): Promise<OpenedApplication | Refused> {
   const { clock, limits } = options;
   const result = await connectApplication(destination, { clock, timeoutMs: limits.connectTimeoutMs });
-  return result.kind === "failed" ? refused("application", "connect_failed", result.message) : result;
+  if (result.kind === "failed") return refused("application", "connect_failed", result.message);
+  connection.hold(result.socket);
+  return result;
 }
 
 /** What a port demands. */
 export function modeOf(inbound: Inbound, port: number): ServerModeDecision {
   return inbound.ports.find((candidate) => candidate.port === port)?.mode ?? inbound.defaultMode;
-}
-
-export function refused(stage: Refused["stage"], reason: string, message: string): Refused {
-  return { kind: "refused", stage, reason, message };
 }

@@ -197,7 +197,7 @@ describe("clients that prove nothing", () => {
     expect((await readAll(client)).reset).toBe(true);
     expect((await side.recorder.nextRefusal()).reason).toBe("handshake_timeout");
     expect(echo.connections()).toBe(0);
-    expect(side.pending.size).toBe(0);
+    expect(side.caps.unproved.size).toBe(0);
   });
 
   it.each([
@@ -214,7 +214,7 @@ describe("clients that prove nothing", () => {
   });
 
   it("silent connections above the cap displace the oldest of themselves, and a real client gets in", async () => {
-    const { side } = await startSide("STRICT", { pendingLimit: 20 });
+    const { side } = await startSide("STRICT", { openingLimit: 20 });
     const silent = await Promise.all(
       Array.from({ length: 60 }, async () => {
         const socket = connectClient(cleanup, side.port);
@@ -223,7 +223,7 @@ describe("clients that prove nothing", () => {
       }),
     );
     expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
-    expect(side.pending.size).toBeLessThanOrEqual(20);
+    expect(side.caps.unproved.size).toBeLessThanOrEqual(20);
     expect(side.recorder.refusals.every(({ reason }) => reason === "too_many_pending")).toBe(true);
     for (const socket of silent) socket.destroy();
   });
@@ -231,7 +231,7 @@ describe("clients that prove nothing", () => {
 
 describe("floods", () => {
   it("2,000 idle connections do not keep a real client out, and leave nothing behind", async () => {
-    const { side } = await startSide("STRICT", { pendingLimit: 256 });
+    const { side } = await startSide("STRICT", { openingLimit: 256 });
     const idle: Socket[] = [];
     for (let batch = 0; batch < 20; batch += 1) {
       const opened = Array.from({ length: 100 }, () => connectClient(cleanup, side.port));
@@ -239,9 +239,9 @@ describe("floods", () => {
       idle.push(...opened);
     }
     expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
-    expect(side.pending.size).toBeLessThanOrEqual(256);
+    expect(side.caps.unproved.size).toBeLessThanOrEqual(256);
     for (const socket of idle) socket.destroy();
-    await expect.poll(() => side.pending.size).toBe(0);
+    await expect.poll(() => side.caps.unproved.size).toBe(0);
     await side.registry.whenEmpty();
   });
 
@@ -253,7 +253,7 @@ describe("floods", () => {
     await readAll(client);
     expect((await side.recorder.nextRefusal()).stage).toBe("handshake");
     expect(echo.connections()).toBe(0);
-    expect(side.pending.size).toBe(0);
+    expect(side.caps.unproved.size).toBe(0);
   });
 
   it("a client that sends one byte at a time is served if it is honest", async () => {

@@ -34,17 +34,17 @@ export interface HttpClient {
   readonly workload: WorkloadInfo;
   readonly service: ServiceInfo | undefined;
   readonly onFault: (fault: RequestFault) => void;
-  /** TLS, or HTTP/2 with prior knowledge: it is carried as a stream. */
-  readonly onForeign: () => void;
 }
 
 /** The HTTP side of a pod's inbound traffic: requests of verified peers to the application's kept connections. */
 export class InboundHttp {
+  readonly context: HttpContext;
   readonly #options: InboundHttpOptions;
   readonly #pools = new Map<string, UpstreamPool>();
 
   constructor(options: InboundHttpOptions) {
     this.#options = options;
+    this.context = options.context;
   }
 
   /** Serves a client's requests until it is gone. */
@@ -71,7 +71,6 @@ export class InboundHttp {
       context,
       planRequest: this.#planFor(client),
       onFault: client.onFault,
-      onForeign: client.onForeign,
     });
   }
 

@@ -1,46 +1,51 @@
 import type { Socket } from "node:net";
-import type { OpenConnection } from "../connections/connection-registry.ts";
-import { abortSocket, type Relay, relay } from "../connections/relay.ts";
-import { decideCarriage } from "../http/detection/decide-carriage.ts";
+import { abortSocket, relay } from "../connections/relay.ts";
+import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
+import { detectOnHttpPort } from "../http/detection/detect-on-http-port.ts";
 import { detectProtocol, guardStream } from "../http/detection/detect-protocol.ts";
-import {
-  type Admitted,
-  type Arrival,
-  modeOf,
-  type OpenedApplication,
-  openApplication,
-  type Refused,
-} from "./inbound-arrival.ts";
+import { type Admitted, type Arrival, type OpenedApplication, openApplication, portOf } from "./inbound-arrival.ts";
+import type { Refused } from "./refusal.ts";
 
 /** Carries what an admitted client sends, as HTTP where it is known to be, as a stream otherwise. */
 export async function serveClient(admitted: Admitted, arrival: Arrival): Promise<Refused | undefined> {
-  const declared = decideCarriage(arrival.port?.protocol, admitted.alpn);
-  if (declared === "http" && admitted.application === undefined) {
-    serveHttp(admitted, arrival);
-    return undefined;
+  const declared = decideCarriage(portOf(arrival)?.protocol, admitted.alpn);
+  if (declared !== "http" || admitted.application !== undefined) return await openAndServe(admitted, arrival, declared);
+  const { options, connection } = arrival;
+  const detected = await detectOnHttpPort(admitted.client, options.http.context);
+  if (connection.isOver) return undefined;
+  switch (detected) {
+    case "http":
+      return serveHttp(admitted, arrival);
+    case "stream":
+      return await openAndServe(admitted, arrival, "stream");
+    case "gone":
+      return void connection.cut();
   }
+}
+
+async function openAndServe(admitted: Admitted, arrival: Arrival, carriage: Carriage): Promise<Refused | undefined> {
+  const { options, connection } = arrival;
   const opened: OpenedApplication | Refused =
     admitted.application === undefined
       ? await openApplication(arrival)
       : { kind: "socket", socket: admitted.application };
   if (opened.kind === "refused") return opened;
-  if (declared === "stream" || admitted.isStream) return carryStream(admitted, arrival, opened.socket);
-  const detected = await detectProtocol(admitted.client, opened.socket, arrival.options.clock);
+  if (carriage === "stream" || admitted.isStream) return carryStream(admitted, arrival, opened.socket, NO_BYTES);
+  const detected = await detectProtocol(admitted.client, opened.socket, options.clock);
+  if (connection.isOver) return undefined;
   switch (detected.kind) {
     case "http":
-      arrival.options.http.adopt(opened.socket, arrival.destination);
-      serveHttp(admitted, arrival);
-      return undefined;
+      options.http.adopt(opened.socket, arrival.destination);
+      return serveHttp(admitted, arrival);
     case "stream":
-      if (detected.early.length > 0) opened.socket.write(detected.early);
       if (detected.isGuarded) guardStream(admitted.client, () => cutLateHttp(admitted, arrival, opened.socket));
-      return carryStream(admitted, arrival, opened.socket);
+      return carryStream(admitted, arrival, opened.socket, detected.early);
     case "gone":
-      abortSocket(opened.socket);
-      abortSocket(admitted.client);
-      return undefined;
+      return void connection.cut();
   }
 }
+
+const NO_BYTES = Buffer.alloc(0);
 
 function cutLateHttp({ client: socket }: Admitted, arrival: Arrival, application: Socket): void {
   abortSocket(application);
@@ -51,62 +56,38 @@ function cutLateHttp({ client: socket }: Admitted, arrival: Arrival, application
   options.observer.malformed({ direction: "inbound", reason: "late_http", message, client, destination: target });
 }
 
-function serveHttp(admitted: Admitted, arrival: Arrival): void {
-  const { options, destination, port, client } = arrival;
+function serveHttp(admitted: Admitted, arrival: Arrival): undefined {
+  const { options, destination, client, connection, opening } = arrival;
   const { workload } = options.inbound();
-  const connection = options.http.serve({
-    socket: admitted.client,
-    client,
-    destination,
-    peer: admitted.peer,
-    own: admitted.own,
-    workload,
-    service: port?.service,
-    onFault: ({ code, message }) => {
-      const target = `${destination.ip}:${destination.port}`;
-      options.observer.malformed({ direction: "inbound", reason: code, message, client, destination: target });
-    },
-    onForeign: () => void carryForeign(admitted, arrival),
+  const service = portOf(arrival)?.service;
+  opening.leave();
+  connection.carry({ host: service?.host ?? "" }, () => {
+    const serving = options.http.serve({
+      ...{ socket: admitted.client, client, destination, peer: admitted.peer, own: admitted.own, workload, service },
+      onFault: ({ code, message }) => {
+        const target = `${destination.ip}:${destination.port}`;
+        options.observer.malformed({ direction: "inbound", reason: code, message, client, destination: target });
+      },
+    });
+    const bytes = () => ({ received: admitted.client.bytesRead, sent: admitted.client.bytesWritten });
+    return { relay: serving, bytes, isIdle: () => serving.isIdle };
   });
-  register(admitted, arrival, connection);
 }
 
-async function carryForeign(admitted: Admitted, arrival: Arrival): Promise<void> {
-  const opened = await openApplication(arrival);
-  if (opened.kind === "socket") return void carryStream(admitted, arrival, opened.socket);
-  abortSocket(admitted.client);
-}
-
-function carryStream(admitted: Admitted, arrival: Arrival, application: Socket): undefined {
-  const { clock, limits, observer } = arrival.options;
+/** @param early what the client said before it ended its side; it is delivered first. */
+function carryStream(admitted: Admitted, arrival: Arrival, application: Socket, early: Buffer): undefined {
+  const { connection, opening } = arrival;
+  const { clock, limits, observer, inbound } = arrival.options;
   const { halfOpenIdleMs } = limits;
-  const carried = relay({ downstream: admitted.client, upstream: application }, { clock, halfOpenIdleMs });
-  const connection = register(admitted, arrival, carried, application);
-  const { workload } = arrival.options.inbound();
-  const parties = { source: undefined, destination: workload, service: arrival.port?.service };
-  const opened = observer.opened(connection, parties);
-  void carried.ended.then((end) => opened.closed(end));
-}
-
-function register(admitted: Admitted, arrival: Arrival, carried: Relay, application?: Socket): OpenConnection {
-  const { options, destination, decision, port, client } = arrival;
-  const { peer } = admitted;
-  const connection: OpenConnection = {
-    direction: "inbound",
-    client,
-    destination,
-    endpoint: destination,
-    host: port?.service?.host ?? "",
-    peer,
-    rule: decision.rule,
-    openedAtMs: options.clock.now(),
-    relay: carried,
-    isAllowed: () => peer !== undefined || modeOf(options.inbound(), destination.port).mode !== "STRICT",
-    bytes: () =>
-      application === undefined
-        ? { received: admitted.client.bytesRead, sent: admitted.client.bytesWritten }
-        : { received: application.bytesWritten, sent: application.bytesRead },
-  };
-  options.registry.add(connection);
-  return connection;
+  const service = portOf(arrival)?.service;
+  opening.leave();
+  connection.carry({ host: service?.host ?? "" }, () => {
+    if (early.length > 0) application.write(early);
+    const carried = relay({ downstream: admitted.client, upstream: application }, { clock, halfOpenIdleMs });
+    const parties = { source: undefined, destination: inbound().workload, service };
+    const bytes = () => ({ received: application.bytesWritten, sent: application.bytesRead });
+    const opened = observer.opened(connection, parties);
+    void carried.ended.then((end) => opened.closed(end));
+    return { relay: carried, bytes };
+  });
 }

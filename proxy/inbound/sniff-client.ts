@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ServerMode } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { peekBytes } from "../connections/peek-bytes.ts";
 import { type FirstBytes, offersIstioAlpn, readAlpnProtocols, readFirstBytes } from "./first-bytes.ts";
@@ -7,6 +8,8 @@ import { type FirstBytes, offersIstioAlpn, readAlpnProtocols, readFirstBytes } f
 export type ClientKind =
   | { readonly kind: "mesh_tls" }
   | { readonly kind: "other_tls" }
+  /** A whole ClientHello; which client it is did not matter when it had come. */
+  | { readonly kind: "any_tls" }
   | { readonly kind: "plaintext" }
   /** Nothing was said within the silence limit: the client may be waiting for the server to speak first. */
   | { readonly kind: "silent" }
@@ -19,8 +22,8 @@ export interface SniffOptions {
   readonly clock: Clock;
   /** How long a client may say nothing at all. `undefined`: as long as it likes, until its handshake times out. */
   readonly silenceMs: number | undefined;
-  /** Whether it matters which TLS client it is; under STRICT it does not. */
-  readonly needsAlpn: boolean;
+  /** The mode of this moment: under STRICT it does not matter which TLS client it is, under DISABLE nothing does. */
+  readonly mode: () => ServerMode;
   /** Ends the sniffing with `silent`; what was read is put back. */
   readonly signal?: AbortSignal;
 }
@@ -30,7 +33,7 @@ export interface SniffOptions {
  * Never waits longer than the caller allows: a caller that gives up destroys the socket, which ends this with `gone`.
  */
 export async function sniffClient(socket: Socket, options: SniffOptions): Promise<ClientKind> {
-  const peeked = await peekBytes(socket, judgeFirstBytes, options);
+  const peeked = await peekBytes(socket, (bytes) => judgeFirstBytes(bytes, options.mode()), options);
   switch (peeked.kind) {
     case "silent":
       return peeked;
@@ -39,29 +42,30 @@ export async function sniffClient(socket: Socket, options: SniffOptions): Promis
     case "undecided":
       return { kind: "gone" };
     case "judged":
-      return await tellClient(peeked.verdict, options);
+      return await clientKindOf(peeked.verdict, options);
   }
 }
 
 type Judged = Exclude<FirstBytes, { kind: "more" }>;
 
-function judgeFirstBytes(bytes: Buffer): Judged | undefined {
+function judgeFirstBytes(bytes: Buffer, mode: ServerMode): Judged | undefined {
+  if (mode === "DISABLE") return { kind: "plaintext" };
   const seen = readFirstBytes(bytes);
   return seen.kind === "more" ? undefined : seen;
 }
 
-async function tellClient(seen: Judged, { needsAlpn }: SniffOptions): Promise<ClientKind> {
+async function clientKindOf(seen: Judged, { mode }: SniffOptions): Promise<ClientKind> {
   switch (seen.kind) {
     case "plaintext":
       return seen;
     case "malformed":
       return { kind: "unclear", message: seen.message };
     case "tls":
-      return needsAlpn ? await tellTlsClient(seen.record) : { kind: "other_tls" };
+      return mode() === "STRICT" ? { kind: "any_tls" } : await tlsClientKindOf(seen.record);
   }
 }
 
-async function tellTlsClient(record: Buffer): Promise<ClientKind> {
+async function tlsClientKindOf(record: Buffer): Promise<ClientKind> {
   const protocols = await readAlpnProtocols(record);
   if (protocols === undefined) return { kind: "unclear", message: "a ClientHello that cannot be read in one record" };
   return offersIstioAlpn(protocols) ? { kind: "mesh_tls" } : { kind: "other_tls" };

@@ -68,6 +68,7 @@ function register({ target, lease, dialed, options }: Registered): void {
   const relay = relayOfSocket(socket);
   const connection: OpenConnection = {
     direction: "outbound",
+    stage: "open",
     client: "gateway",
     destination: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
     endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },

@@ -81,7 +81,7 @@ describe("aborts", () => {
     client.end("x");
     await readAll(client);
     await Promise.all([inbound.registry.whenEmpty(), outbound.registry.whenEmpty()]);
-    expect(inbound.pending.size).toBe(0);
+    expect(inbound.caps.unproved.size).toBe(0);
   });
 });
 

@@ -3,9 +3,11 @@ import type { Clock } from "../../mesh/runtime.ts";
 import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
-import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
+import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import { abortSocket, relay } from "../connections/relay.ts";
+import { type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
 import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
+import { detectOnHttpPort } from "../http/detection/detect-on-http-port.ts";
 import { detectProtocol, guardStream } from "../http/detection/detect-protocol.ts";
 import type { PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
@@ -29,37 +31,46 @@ export interface OutboundOptions {
  * What cannot be dialled as the rule says is reset; there is no falling back to plaintext.
  */
 export function createOutboundHandler(options: OutboundOptions): (connection: CapturedConnection) => void {
-  return (connection) => void handleOutbound(connection, options);
+  return (captured) => void handleOutbound(captured, options);
 }
 
-async function handleOutbound(connection: CapturedConnection, options: OutboundOptions): Promise<void> {
-  const { socket, destination } = connection;
+async function handleOutbound(captured: CapturedConnection, options: OutboundOptions): Promise<void> {
+  const { socket, destination } = captured;
   const client = formatClient(socket);
+  const connection = new TrackedConnection(
+    { direction: "outbound", socket, client, destination, openedAtMs: options.clock.now() },
+    options.registry,
+  );
   const target = `${destination.ip}:${destination.port}`;
   const refuse = (stage: RefusedConnection["stage"], reason: string, message: string): void => {
-    abortSocket(socket);
+    if (connection.isOver) return;
+    connection.cut();
     options.observer.refused({ direction: "outbound", stage, reason, message, client, destination: target });
   };
 
   const address = { kind: "address", ...destination } as const;
   const pooled = options.http.pools.find(address) ?? (await options.http.pools.open(address));
   if (pooled === undefined) {
-    return refuse(
-      "destination",
-      "control_plane_away",
-      `${target} is new, and the control plane did not say what it is`,
-    );
+    const message = `${target} is new, and the control plane did not say what it is`;
+    return refuse("destination", "control_plane_away", message);
   }
-  const arrival: Arrival = { connection, client, pooled, options, refuse };
-  if (carriageOf(pooled.current()) === "http") serveHttp(arrival);
+  void connection.relay.ended.then(() => pooled.release());
+  if (connection.isOver) return;
+  const arrival: Arrival = { captured, client, connection, pooled, options, refuse };
+  if (carriageOf(pooled.current()) !== "http") return await dialAndCarry(arrival);
+  const detected = await detectOnHttpPort(socket, options.http.context);
+  if (connection.isOver) return;
+  if (detected === "gone") connection.cut();
+  else if (detected === "http") serveHttp(arrival);
   else await dialAndCarry(arrival);
 }
 
 interface Arrival {
-  readonly connection: CapturedConnection;
+  readonly captured: CapturedConnection;
   /** `ip:port`. */
   readonly client: string;
-  /** Retained; whoever ends the connection releases it. */
+  readonly connection: TrackedConnection;
+  /** Retained until the connection ends. */
   readonly pooled: PooledDestination;
   readonly options: OutboundOptions;
   readonly refuse: (stage: RefusedConnection["stage"], reason: string, message: string) => void;
@@ -71,33 +82,46 @@ function carriageOf(destination: Destination): Carriage {
 }
 
 async function dialAndCarry(arrival: Arrival): Promise<void> {
-  const { connection, pooled, options, refuse } = arrival;
-  const dialed = await dialWhileClientWaits(connection, pooled, options.dialer);
-  if (dialed.kind === "failed") {
-    pooled.release();
-    return refuse(stageOf(dialed), dialed.reason, dialed.message);
-  }
-  if (carriageOf(pooled.current()) !== "detect") return carryStream(arrival, dialed);
-  const detected = await detectProtocol(connection.socket, dialed.socket, options.clock);
+  const { captured, connection, pooled, options, refuse } = arrival;
+  const dialed = await dialWhileClientWaits(captured, pooled, options.dialer);
+  if (dialed.kind === "failed") return refuse(stageOf(dialed), dialed.reason, dialed.message);
+  connection.hold(dialed.socket);
+  connection.decide({ ...termsOf(pooled, dialed), stage: "waiting" });
+  if (connection.isOver) return;
+  if (carriageOf(pooled.current()) === "stream") return carryStream(arrival, dialed, NO_BYTES);
+  const detected = await detectProtocol(captured.socket, dialed.socket, options.clock);
+  if (connection.isOver) return;
   switch (detected.kind) {
     case "http":
       options.http.adopt(dialed, pooled);
       return serveHttp(arrival);
     case "stream":
-      if (detected.early.length > 0) dialed.socket.write(detected.early);
-      if (detected.isGuarded) guardStream(connection.socket, () => cutLateHttp(arrival, dialed));
-      return carryStream(arrival, dialed);
+      if (detected.isGuarded) guardStream(captured.socket, () => cutLateHttp(arrival, dialed));
+      return carryStream(arrival, dialed, detected.early);
     case "gone":
-      abortSocket(dialed.socket);
-      abortSocket(connection.socket);
-      return pooled.release();
+      return connection.cut();
   }
 }
 
-function cutLateHttp({ connection, client, options }: Arrival, dialed: DialedConnection): void {
+const NO_BYTES = Buffer.alloc(0);
+
+/** What a dialled connection is, and how long it may stay. */
+function termsOf(pooled: PooledDestination, dialed: DialedConnection): ConnectionTerms {
+  const resolved = pooled.current();
+  const mesh = resolved.kind === "mesh" ? resolved : undefined;
+  return {
+    endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
+    host: mesh?.host ?? "",
+    peer: dialed.peer,
+    rule: mesh?.tlsRule ?? "outside the mesh: passed through",
+    isAllowed: () => isStillAllowed(pooled.current(), dialed),
+  };
+}
+
+function cutLateHttp({ captured, client, options }: Arrival, dialed: DialedConnection): void {
   abortSocket(dialed.socket);
-  abortSocket(connection.socket);
-  const { ip, port } = connection.destination;
+  abortSocket(captured.socket);
+  const { ip, port } = captured.destination;
   const message = `a request line to port ${port} came too slowly; name its Service port "http-…"`;
   options.observer.malformed({
     direction: "outbound",
@@ -108,38 +132,25 @@ function cutLateHttp({ connection, client, options }: Arrival, dialed: DialedCon
   });
 }
 
-function serveHttp(arrival: Arrival): void {
-  const { connection, client, pooled, options } = arrival;
-  const { socket, destination } = connection;
+function serveHttp({ captured, client, connection, pooled, options }: Arrival): void {
+  const { socket, destination } = captured;
   const target = `${destination.ip}:${destination.port}`;
-  let isForeign = false;
-  const serving = options.http.serve({
-    connection,
-    client,
-    destination: pooled,
-    onFault: ({ code, message }) =>
-      options.observer.malformed({ direction: "outbound", reason: code, message, client, destination: target }),
-    onForeign: () => {
-      isForeign = true;
-      void dialAndCarry(arrival);
-    },
-  });
   const resolved = pooled.current();
-  options.registry.add({
-    direction: "outbound",
-    client,
-    destination,
+  const terms: ConnectionTerms = {
     endpoint: destination,
     host: resolved.kind === "mesh" ? resolved.host : "",
     peer: undefined,
     rule: "the application's own connection: requests go by the pool",
-    openedAtMs: options.clock.now(),
-    relay: serving,
     isAllowed: () => pooled.current().kind !== "refused",
-    bytes: () => ({ received: socket.bytesRead, sent: socket.bytesWritten }),
-  });
-  void serving.ended.then(() => {
-    if (!isForeign) pooled.release();
+  };
+  connection.carry(terms, () => {
+    const serving = options.http.serve({
+      ...{ connection: captured, client, destination: pooled },
+      onFault: ({ code, message }) =>
+        options.observer.malformed({ direction: "outbound", reason: code, message, client, destination: target }),
+    });
+    const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
+    return { relay: serving, bytes, isIdle: () => serving.isIdle };
   });
 }
 
@@ -158,31 +169,20 @@ async function dialWhileClientWaits(
   return dialed;
 }
 
-function carryStream({ connection, client, pooled, options }: Arrival, dialed: DialedConnection): void {
-  const { socket, destination } = connection;
+/** @param early what the application said before it ended its side; it is delivered first. */
+function carryStream(arrival: Arrival, dialed: DialedConnection, early: Buffer): void {
+  const { captured, connection, pooled, options } = arrival;
+  const { socket } = captured;
   const { clock, halfOpenIdleMs } = options;
   const resolved = pooled.current();
   const mesh = resolved.kind === "mesh" ? resolved : undefined;
-  const carried = relay({ downstream: socket, upstream: dialed.socket }, { clock, halfOpenIdleMs });
-  const open: OpenConnection = {
-    direction: "outbound",
-    client,
-    destination,
-    endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
-    host: mesh?.host ?? "",
-    peer: dialed.peer,
-    rule: mesh?.tlsRule ?? "outside the mesh: passed through",
-    openedAtMs: clock.now(),
-    relay: carried,
-    isAllowed: () => isStillAllowed(pooled.current(), dialed),
-    bytes: () => ({ received: socket.bytesRead, sent: socket.bytesWritten }),
-  };
-  const observer = options.observer.opened(open, partiesOf(mesh, dialed, options.workload()));
-  void carried.ended.then((end) => {
-    pooled.release();
-    observer.closed(end);
+  connection.carry(termsOf(pooled, dialed), () => {
+    if (early.length > 0) dialed.socket.write(early);
+    const carried = relay({ downstream: socket, upstream: dialed.socket }, { clock, halfOpenIdleMs });
+    const observer = options.observer.opened(connection, partiesOf(mesh, dialed, options.workload()));
+    void carried.ended.then((end) => observer.closed(end));
+    return { relay: carried, bytes: () => ({ received: socket.bytesRead, sent: socket.bytesWritten }) };
   });
-  options.registry.add(open);
 }
 
 function partiesOf(mesh: MeshDestination | undefined, dialed: DialedConnection, source: WorkloadInfo | undefined) {

@@ -37,18 +37,18 @@ export interface OutboundClient {
   readonly client: string;
   readonly destination: PooledDestination;
   readonly onFault: (fault: RequestFault) => void;
-  /** TLS, or HTTP/2 with prior knowledge: it is carried as a stream. */
-  readonly onForeign: () => void;
 }
 
 /** The HTTP side of a pod's outbound traffic: requests go over kept connections, each as its route says. */
 export class OutboundHttp {
   readonly pools: DestinationPools;
+  readonly context: HttpContext;
   readonly #options: OutboundHttpOptions;
   readonly #planner: RequestPlanner;
 
   constructor(options: OutboundHttpOptions) {
     this.#options = options;
+    this.context = options.context;
     this.pools = new DestinationPools({
       destinations: options.destinations,
       createPool: (current, onEmpty) =>
@@ -66,7 +66,7 @@ export class OutboundHttp {
   }
 
   /** Serves the application's requests on one connection until it is gone. */
-  serve({ connection, client, destination, onFault, onForeign }: OutboundClient): DownstreamConnection {
+  serve({ connection, client, destination, onFault }: OutboundClient): DownstreamConnection {
     const { context } = this.#options;
     const resolved = destination.current();
     const service = resolved.kind === "mesh" ? resolved.service : undefined;
@@ -81,7 +81,6 @@ export class OutboundHttp {
       context,
       planRequest: (head) => this.#planner.plan(head, destination),
       onFault,
-      onForeign,
     });
   }
 
@@ -142,6 +141,7 @@ export class OutboundHttp {
     const mesh = destination.kind === "mesh" ? destination : undefined;
     const open: OpenConnection = {
       direction: "outbound",
+      stage: "open",
       client: "http pool",
       destination: endpoint,
       endpoint,

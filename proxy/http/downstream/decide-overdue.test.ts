@@ -27,7 +27,6 @@ describe("decideOverdue", () => {
   it.each<{ name: string; waiting: Omit<Waiting, "waitedMs"> }>([
     { name: "an exchange that waits for its server", waiting: { ...BODY, awaitsBody: false } },
     { name: "a tunnel", waiting: { ...HEAD, phase: "tunnel" } },
-    { name: "a connection that somebody else has", waiting: { ...HEAD, phase: "handed_over" } },
     { name: "one that is over", waiting: { ...HEAD, phase: "over" } },
   ])("$name has no limit here", ({ waiting }) => {
     expect(decideOverdue({ ...waiting, waitedMs: Number.MAX_SAFE_INTEGER }, LIMITS)).toBe("nothing");

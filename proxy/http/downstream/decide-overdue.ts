@@ -1,7 +1,7 @@
 import type { HttpTimeLimits } from "../http-limits.ts";
 
 /** What a client's connection waits for; `lingering`: for the client to leave, after its last answer. */
-export type DownstreamPhase = "head" | "exchange" | "lingering" | "tunnel" | "handed_over" | "over";
+export type DownstreamPhase = "head" | "exchange" | "lingering" | "tunnel" | "over";
 
 export interface Waiting {
   readonly phase: DownstreamPhase;
@@ -31,7 +31,6 @@ export function decideOverdue(waiting: Waiting, limits: HttpTimeLimits): Overdue
       // As long as the last answer is not with the kernel, destroying the socket would truncate it.
       return waitedMs >= (waiting.isAnswerOut ? limits.lingerMs : limits.bodyIdleMs) ? "close" : "nothing";
     case "tunnel":
-    case "handed_over":
     case "over":
       return "nothing";
   }

@@ -51,7 +51,6 @@ function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket;
       route: "",
     }),
     onFault: () => undefined,
-    onForeign: () => undefined,
   });
   return { clock, context, socket, ended: connection.ended };
 }

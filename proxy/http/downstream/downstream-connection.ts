@@ -2,12 +2,12 @@ import type { Socket } from "node:net";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
 import type { RequestEvent } from "../../http1/framer-events.ts";
 import type { RequestHead } from "../../http1/message-head.ts";
+import { RequestFramer } from "../../http1/request-framer.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
 import { formatLocalAnswer } from "../local-answer.ts";
 import { type DownstreamPhase, decideOverdue } from "./decide-overdue.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
-import { RequestReader } from "./request-reader.ts";
 import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
 
 /**
@@ -20,7 +20,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   readonly socket: Socket;
   readonly ended: Promise<RelayEnd>;
   readonly #options: DownstreamOptions;
-  readonly #reader = new RequestReader();
+  readonly #requests = new RequestFramer();
   #settle: (end: RelayEnd) => void = ignore;
   #exchange: Exchange | undefined;
   #phase: DownstreamPhase = "head";
@@ -49,9 +49,14 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     else socket.resume();
   }
 
+  /** No part of a head, and nothing behind a request that has not been answered. */
+  get #holdsNothing(): boolean {
+    return this.#requests.bufferedBytes === 0;
+  }
+
   /** Whether it waits for a request of which nothing has come. */
   get isIdle(): boolean {
-    return this.#phase === "head" && this.#reader.isEmpty;
+    return this.#phase === "head" && this.#holdsNothing;
   }
 
   cut(): void {
@@ -60,7 +65,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   mustClose(): boolean {
-    const isLast = this.#isLast || (this.#hasEnded && this.#reader.isEmpty);
+    const isLast = this.#isLast || (this.#hasEnded && this.#holdsNothing);
     return isLast || this.#options.context.draining.aborted;
   }
 
@@ -84,7 +89,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#touch();
     // While events are being handled, the loop that handles them goes on with what is held.
     if (this.#isHandling) return;
-    if (this.#takesNext()) this.#handle(this.#reader.next());
+    if (this.#takesNext()) this.#handle(this.#requests.next());
     else this.#settleReading();
   }
 
@@ -97,7 +102,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#exchange = undefined;
     this.#detach();
     const ends = { downstream: this.socket, upstream };
-    this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#reader.takeRest(), onEnd);
+    this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#requests.takeRest(), onEnd);
     void this.#tunnel.ended.then(this.#settle);
   }
 
@@ -137,24 +142,13 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#phase === "lingering") return;
     if (this.isIdle || this.#phase === "exchange") this.#touch();
-    const events = this.#reader.push(chunk);
-    if (events === "foreign") this.#handOver();
-    else this.#handle(events);
+    this.#handle(this.#requests.push(chunk));
   };
-
-  /** What is no HTTP/1.1 from its first byte, by right, is for somebody else. */
-  #handOver(): void {
-    this.#phase = "handed_over";
-    this.#detach();
-    this.socket.unshift(this.#reader.takeRest());
-    this.#settle("closed");
-    this.#options.onForeign();
-  }
 
   /** Handles events, and what is held behind them for as long as answers are given at once. */
   #handle(first: readonly RequestEvent[]): void {
     this.#isHandling = true;
-    for (let events = first; events.length > 0; events = this.#takesNext() ? this.#reader.next() : []) {
+    for (let events = first; events.length > 0; events = this.#takesNext() ? this.#requests.next() : []) {
       this.#handleBatch(events);
     }
     this.#isHandling = false;
@@ -181,7 +175,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   /** A client that sends more than can be answered now waits with the rest of it. */
   #settleReading(): void {
     if (this.#phase === "exchange") {
-      if (this.#exchange?.requestEnded === true && !this.#reader.isEmpty) this.socket.pause();
+      if (this.#exchange?.requestEnded === true && !this.#holdsNothing) this.socket.pause();
     } else if (this.#phase === "head") {
       if (this.socket.writableNeedDrain) this.socket.pause();
       else if (this.#hasEnded) this.#finishInput();
@@ -246,7 +240,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   /** The client sends no more: fine between two requests, an abort inside one. */
   #finishInput(): void {
-    const fault = this.#reader.end().find((event) => event.kind === "fault");
+    const fault = this.#requests.end().find((event) => event.kind === "fault");
     if (fault === undefined) {
       this.#leave();
     } else if (this.#exchange === undefined) {
@@ -259,7 +253,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   readonly #onDrain = (): void => {
     this.#exchange?.onClientDrain();
-    if (this.#phase === "head") this.#handle(this.#reader.next());
+    if (this.#phase === "head") this.#handle(this.#requests.next());
   };
 
   readonly #onClose = (): void => {

@@ -10,8 +10,6 @@ export interface DownstreamOptions {
   readonly planRequest: PlanRequest;
   /** A request was not HTTP/1.1 as two parsers would read it alike; it has been answered. */
   readonly onFault: (fault: RequestFault) => void;
-  /** The client speaks TLS, or HTTP/2 with prior knowledge; its socket is paused, with all its bytes. */
-  readonly onForeign: () => void;
 }
 
 /** A request that is not served. */

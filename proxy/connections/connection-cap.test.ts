@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest";
+import { createConnectionCap } from "./connection-cap.ts";
+
+describe("a cap on connections", () => {
+  it("evict the oldest when there are too many, in the order in which they came", () => {
+    const evicted: number[] = [];
+    const cap = createConnectionCap(2);
+    for (const id of [1, 2, 3, 4]) cap.enter(() => evicted.push(id));
+    expect(evicted).toEqual([1, 2]);
+    expect(cap.size).toBe(2);
+  });
+
+  it("one that has left makes room and is never evicted", () => {
+    const evicted: number[] = [];
+    const cap = createConnectionCap(2);
+    const first = cap.enter(() => evicted.push(1));
+    cap.enter(() => evicted.push(2));
+    first.leave();
+    first.leave();
+    cap.enter(() => evicted.push(3));
+    expect(evicted).toEqual([]);
+  });
+});

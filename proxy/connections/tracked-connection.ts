@@ -1,0 +1,149 @@
+import type { Socket } from "node:net";
+import type { ConnectionRegistry, ConnectionStage, OpenConnection } from "./connection-registry.ts";
+import type { VerifiedPeer } from "./handshake.ts";
+import { abortSocket, type Relay, type RelayEnd } from "./relay.ts";
+
+export interface AcceptedConnection {
+  readonly direction: OpenConnection["direction"];
+  readonly socket: Socket;
+  /** `ip:port`. */
+  readonly client: string;
+  readonly destination: OpenConnection["destination"];
+  readonly openedAtMs: number;
+}
+
+/** What has been decided about a connection. What is left out stays as it is. */
+export interface ConnectionTerms {
+  readonly stage?: ConnectionStage;
+  readonly peer?: VerifiedPeer | undefined;
+  readonly rule?: string;
+  readonly host?: string;
+  readonly endpoint?: OpenConnection["endpoint"];
+  readonly isAllowed?: () => boolean;
+}
+
+/** What carries a connection from now on. */
+export interface ConnectionCarrier {
+  readonly relay: Relay;
+  readonly bytes: OpenConnection["bytes"];
+  /** Whether it waits for a request and could be closed without loss. @default never */
+  readonly isIdle?: () => boolean;
+}
+
+/**
+ * The record of one connection from accept to its end. It stands in the registry all the time, so that it is shown,
+ * counted and judged whenever the policy changes, also while it is still being opened.
+ */
+export class TrackedConnection implements OpenConnection {
+  readonly direction: OpenConnection["direction"];
+  readonly client: string;
+  readonly destination: OpenConnection["destination"];
+  readonly openedAtMs: number;
+  readonly relay: Relay;
+  readonly #registry: ConnectionRegistry;
+  /** Closed with the connection as long as no relay carries it. */
+  #sockets: readonly Socket[];
+  #terms: Required<ConnectionTerms>;
+  #carrier: ConnectionCarrier | undefined;
+  #settle: (end: RelayEnd) => void = () => undefined;
+  #isOver = false;
+
+  constructor(accepted: AcceptedConnection, registry: ConnectionRegistry) {
+    const { direction, client, destination, openedAtMs, socket } = accepted;
+    this.direction = direction;
+    this.client = client;
+    this.destination = destination;
+    this.openedAtMs = openedAtMs;
+    this.#registry = registry;
+    this.#sockets = [socket];
+    this.#terms = { stage: "accepted", peer: undefined, rule: "", host: "", endpoint: destination, isAllowed: allow };
+    const ended = new Promise<RelayEnd>((resolve) => {
+      this.#settle = resolve;
+    });
+    this.relay = { ended, cut: () => this.cut() };
+    registry.add(this);
+  }
+
+  get stage(): ConnectionStage {
+    return this.#terms.stage;
+  }
+
+  get peer(): VerifiedPeer | undefined {
+    return this.#terms.peer;
+  }
+
+  get rule(): string {
+    return this.#terms.rule;
+  }
+
+  get host(): string {
+    return this.#terms.host;
+  }
+
+  get endpoint(): OpenConnection["endpoint"] {
+    return this.#terms.endpoint;
+  }
+
+  /** Whether it has ended. To be asked after each wait: the policy may have ended it. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether it could be closed without loss: nothing was delivered yet, or it waits for its next request. */
+  get isIdle(): boolean {
+    return this.#carrier === undefined || this.#carrier.isIdle?.() === true;
+  }
+
+  isAllowed(): boolean {
+    return this.#terms.isAllowed();
+  }
+
+  bytes(): ReturnType<OpenConnection["bytes"]> {
+    return this.#carrier?.bytes() ?? NO_BYTES;
+  }
+
+  /** A socket that was opened for it, and is closed with it. */
+  hold(socket: Socket): void {
+    if (this.#isOver) abortSocket(socket);
+    else this.#sockets = [...this.#sockets, socket];
+  }
+
+  /** Notes what was decided, and is judged by it at once: the policy may have changed while it was being decided. */
+  decide(terms: ConnectionTerms): void {
+    this.#terms = { ...this.#terms, ...terms };
+    if (!this.#isOver) this.#registry.judge(this);
+  }
+
+  /**
+   * Takes the relay that `start` makes, if the policy of this moment lets the connection be. `start` is the first thing
+   * that may write to the other side.
+   */
+  carry(terms: ConnectionTerms, start: () => ConnectionCarrier): void {
+    this.decide({ ...terms, stage: "open" });
+    if (this.#isOver) return;
+    const carrier = start();
+    this.#carrier = carrier;
+    this.#sockets = [];
+    void carrier.relay.ended.then((end) => this.#finish(end));
+  }
+
+  /** Ends it on both sides; its peers see a reset. */
+  cut(): void {
+    this.#carrier?.relay.cut();
+    if (this.#carrier !== undefined) return;
+    for (const socket of this.#sockets) abortSocket(socket);
+    this.#finish("closed_by_proxy");
+  }
+
+  #finish(end: RelayEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#settle(end);
+  }
+}
+
+const NO_BYTES = { received: 0, sent: 0 } as const;
+
+function allow(): boolean {
+  return true;
+}
