@@ -63,6 +63,7 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
       socket.off(event, onDone);
       socket.off("error", onError);
       socket.off("close", onClose);
+      socket.off("end", onClose);
       // A socket that fails later must not throw before its next owner listens.
       socket.on("error", () => undefined);
       resolve(failure);
@@ -74,6 +75,8 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
     socket.on(event, onDone);
     socket.on("error", onError);
     socket.on("close", onClose);
+    // A peer that ends its side in the middle of a handshake cannot complete it.
+    socket.on("end", onClose);
   });
 }
 

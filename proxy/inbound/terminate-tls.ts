@@ -25,7 +25,12 @@ export async function terminateTls(socket: Socket, options: TerminateOptions): P
     rejectUnauthorized: false,
     ALPNCallback: ({ protocols }) => chooseAlpn(protocols, options.protocol),
   });
-  return await completeHandshake(secured, "secure", options);
+  // An end that was read while the first bytes were awaited never reaches the TLS socket.
+  const onEnd = (): void => void secured.destroy();
+  socket.once("end", onEnd);
+  const result = await completeHandshake(secured, "secure", options);
+  socket.off("end", onEnd);
+  return result;
 }
 
 /** Tokens that Istio's clients offer, in the order in which we take them. `istio-peer-exchange` is not among them:
