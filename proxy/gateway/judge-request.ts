@@ -1,3 +1,4 @@
+import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
 import type { RefusalReason } from "./gateway-answer.ts";
 
 /** A request's head as the parser read it. */
@@ -128,7 +129,8 @@ export function connectionOptions(headers: readonly HeaderField[]): readonly str
 
 /** Names that some servers take for another: `content_length` for framing, `__proto__` for an object's prototype. */
 function isDisguised(name: string): boolean {
-  return name === "__proto__" || (name.includes("_") && FRAMING.has(name.replaceAll("_", "-")));
+  const folded = foldHeaderName(name);
+  return name === "__proto__" || (folded !== name && FRAMING.has(folded));
 }
 
 function pairHeaders(rawHeaders: readonly string[]): readonly HeaderField[] {

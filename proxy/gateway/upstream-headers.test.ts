@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { judgeRequest } from "./judge-request.ts";
-import { createUpstreamHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
+import { createUpstreamHeaders, editHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
 
 function headersFor(...rawHeaders: readonly string[]): UpstreamHeaders {
   const request = judgeRequest({
@@ -51,6 +51,7 @@ describe("createUpstreamHeaders", () => {
     "X-Envoy-Internal",
     "x-envoy-peer-metadata",
     "X_Envoy_Peer_Metadata_Id",
+    "x.forwarded.client.cert",
   ])("drops %s", (name) => {
     expect(headersFor(name, "x")).toEqual(OWN);
   });
@@ -81,6 +82,14 @@ describe("createUpstreamHeaders", () => {
     },
   ])("writes the framing of $name as it was understood", ({ raw, expected }) => {
     expect(headersFor(...raw)).toEqual({ ...OWN, ...expected });
+  });
+});
+
+describe("a route's operations", () => {
+  it.each(["x-secret", "x_secret", "x.secret"])("remove %s where they remove x-secret", (name) => {
+    expect(editHeaders({ [name]: "1", "x-other": "2" }, { removed: new Set(["x-secret"]), added: [] })).toEqual({
+      "x-other": "2",
+    });
   });
 });
 

@@ -1,4 +1,5 @@
 import type { FoldedHeaders } from "../../mesh/policy/routing/header-operations.ts";
+import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "./judge-request.ts";
 
 /** What the gateway knows of the request beside its head. */
@@ -32,14 +33,14 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 const INTERNAL = /^(?:x-forwarded-client-cert|x-envoy-.*)$/;
 
 /**
- * The head that the upstream gets, made anew: only what was judged, with framing as it was understood. A name with
- * underscores counts as the one with dashes, as it does for servers that make variables of headers.
+ * The head that the upstream gets, made anew: only what was judged, with framing as it was understood. A field counts as
+ * what a server makes of its name (`foldHeaderName`).
  */
 export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFacts): UpstreamHeaders {
   const hopByHop = new Set(connectionOptions(request.headers));
   const forwarded = request.headers.filter(([name]) => {
-    const plain = name.replaceAll("_", "-");
-    return !NOT_FORWARDED.has(plain) && !INTERNAL.test(plain) && !hopByHop.has(name);
+    const folded = foldHeaderName(name);
+    return !NOT_FORWARDED.has(folded) && !INTERNAL.test(folded) && !hopByHop.has(name);
   });
   return {
     host: request.host,
@@ -54,7 +55,7 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
 
 /** A head as a route changes it. Operations cannot name framing, Host or hop-by-hop fields (`header-rules.ts`). */
 export function editHeaders(headers: UpstreamHeaders, { removed, added }: FoldedHeaders): UpstreamHeaders {
-  const edited = Object.fromEntries(Object.entries(headers).filter(([name]) => !removed.has(name)));
+  const edited = Object.fromEntries(Object.entries(headers).filter(([name]) => !removed.has(foldHeaderName(name))));
   for (const { name, value } of added) {
     const before = Object.hasOwn(edited, name) ? edited[name] : undefined;
     edited[name] = before === undefined ? value : [before, value].flat();

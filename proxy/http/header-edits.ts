@@ -2,6 +2,6 @@
 export interface HeaderEdits {
   /** Whole field lines, each with its CRLF. */
   readonly added: string;
-  /** Lower-case names; what comes under them is dropped. */
+  /** Names of `foldHeaderName`: every field is dropped whose name folds to one of them. */
   readonly removed: ReadonlySet<string>;
 }

@@ -105,6 +105,13 @@ describe("a request's target and host", () => {
     );
   });
 
+  it.each(["x_secret", "X.Secret", "X-SECRET"])("lose %s where the route removes x-secret", (name) => {
+    const headers = { added: "", removed: new Set(["x-secret"]) };
+    expect(rewriteRequest(`${name}: 1\r\nX-Secrets: 2\r\n${ID}`, { headers })).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nX-Secrets: 2\r\n${ID}\r\n`,
+    );
+  });
+
   it("get the route's fields in place of those it removes", () => {
     const headers = { added: "x-new: 1\r\n", removed: new Set(["x-old"]) };
     expect(rewriteRequest(`X-Old: 1\r\nX-Older: 2\r\n${ID}X-OLD: 3\r\n`, { headers })).toBe(

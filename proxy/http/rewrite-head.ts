@@ -1,3 +1,4 @@
+import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
 import { FIELD, FIELD_STRIDE, type MessageHead, type RequestHead, type ResponseHead } from "../http1/message-head.ts";
 import { originForm } from "../http1/origin-form.ts";
 import type { HeaderEdits } from "./header-edits.ts";
@@ -90,7 +91,7 @@ function isDroppedKind(kind: number, dropsHost: boolean): boolean {
 
 function isDroppedName(head: MessageHead, at: number, headers: HeaderEdits | undefined): boolean {
   const name = head.text.slice(head.fields[at], head.fields[at + 1]).toLowerCase();
-  return head.connectionTokens.includes(name) || headers?.removed.has(name) === true;
+  return head.connectionTokens.includes(name) || headers?.removed.has(foldHeaderName(name)) === true;
 }
 
 function hasRequestId({ fields }: RequestHead): boolean {

@@ -1,9 +1,9 @@
 /** Classes of bytes, as tables of 256 flags (RFC 9110 §5.6.2, §5.5). */
 
-/** `tchar`: what names and methods are made of. An underscore is 2: legal, and read as a hyphen by some (CGI). */
+/** `tchar`: what names and methods are made of. 2 is legal, and read as a hyphen by some servers (`foldHeaderName`). */
 export const TOKEN_BYTES: Uint8Array = tableOf((byte) => {
-  if (byte === 0x5f) return 2;
-  return /[!#$%&'*+.^`|~0-9A-Za-z-]/.test(String.fromCharCode(byte)) ? 1 : 0;
+  if (/[!#$%&'*+.^_`|~]/.test(String.fromCharCode(byte))) return 2;
+  return /[0-9A-Za-z-]/.test(String.fromCharCode(byte)) ? 1 : 0;
 });
 
 /** What a field's value is made of: visible characters, blanks, and bytes above ASCII. */

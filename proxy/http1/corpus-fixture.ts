@@ -110,6 +110,7 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   ),
   refused("a trailer line that ends with LF", "bad_trailer", post(CHUNKED, `0\r\nX: y\n\r\n${HIDDEN}`)),
   refused("identity with underscores", "bad_field_name", get("X_Forwarded_Client_Cert: By=a\r\n")),
+  refused("identity with dots", "bad_field_name", get("X.Forwarded.Client.Cert: By=a\r\n")),
   refused(
     "Connection names Content-Length",
     "bad_field_value",

@@ -1,3 +1,4 @@
+import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
 import { FIELD, type FieldKind } from "./message-head.ts";
 
 /** Fields that framing, routing and identity hang on, by lower-case name. */
@@ -57,8 +58,7 @@ export function isNameableHop(name: string): boolean {
 
 /** Names that a server behind a gateway interface would read as one of ours: `content_length` for `content-length`. */
 export function isConfusable(name: string): boolean {
-  const hyphenated = name.toLowerCase().replaceAll("_", "-");
-  return KINDS.has(hyphenated);
+  return KINDS.has(foldHeaderName(name));
 }
 
 /** What has no place behind a body (RFC 9110 §6.5.1): framing, routing, identity, credentials, controls. */
@@ -83,5 +83,5 @@ const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
 ]);
 
 export function isForbiddenTrailer(name: string): boolean {
-  return FORBIDDEN_TRAILERS.has(name.toLowerCase().replaceAll("_", "-"));
+  return FORBIDDEN_TRAILERS.has(foldHeaderName(name));
 }

@@ -1,3 +1,4 @@
+import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
 import { CR } from "./byte-tables.ts";
 import { isNameableHop } from "./field-kinds.ts";
 import { FramingFault } from "./framing-fault.ts";
@@ -112,7 +113,7 @@ function judgeConnection(judged: JudgedFields, value: string): void {
 }
 
 function addConnectionToken(judged: JudgedFields, token: string): void {
-  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(token) || !isNameableHop(token.replaceAll("_", "-"))) {
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(token) || !isNameableHop(foldHeaderName(token))) {
     throw new FramingFault("bad_field_value", "Connection names a field that is not of one hop");
   }
   judged.connectionTokens = [...judged.connectionTokens, token];

@@ -51,16 +51,16 @@ function scanField(head: HeadBytes, nameStart: number, fields: number[]): number
 /** Gives where the name ends, which is where its colon stands. */
 function scanName({ buffer, start, text }: HeadBytes, nameStart: number): number {
   let at = start + nameStart;
-  let hasUnderscore = false;
+  let isFolded = false;
   let kind = TOKEN_BYTES[buffer[at] ?? 0];
   while (kind !== 0) {
-    if (kind === 2) hasUnderscore = true;
+    if (kind === 2) isFolded = true;
     at += 1;
     kind = TOKEN_BYTES[buffer[at] ?? 0];
   }
   const nameEnd = at - start;
   if (buffer[at] !== COLON || nameEnd === nameStart) throw nameFault(buffer[at], nameEnd === nameStart);
-  if (hasUnderscore && isConfusable(text.slice(nameStart, nameEnd))) {
+  if (isFolded && isConfusable(text.slice(nameStart, nameEnd))) {
     throw new FramingFault("bad_field_name", "a field name that some servers read as another one");
   }
   return nameEnd;

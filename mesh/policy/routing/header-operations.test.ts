@@ -49,6 +49,18 @@ describe("header operations", () => {
       removed: ["a"],
       added: ["a: 1", "a: 2"],
     },
+    {
+      name: "a removal counts for every spelling that servers read as the same name",
+      operations: [request({ add: [field("x_a", "1")] }), request({ remove: ["x-a"] })],
+      removed: ["x-a"],
+      added: [],
+    },
+    {
+      name: "a name with an underscore removes the one with a hyphen, and is set as it is written",
+      operations: [request({ set: [field("x_a", "1")] })],
+      removed: ["x-a"],
+      added: ["x_a: 1"],
+    },
   ])("$name", ({ operations, removed, added }) => {
     expect(fold(...operations)).toEqual({ removed, added });
   });

@@ -1,8 +1,9 @@
+import { foldHeaderName } from "../../resources/fields/header-rules.ts";
 import type { HeaderOperations, HeaderValue } from "./http-route.ts";
 
 /** Operations in the form in which a proxy applies them: some fields are left out, then others come at the end. */
 export interface FoldedHeaders {
-  /** Lower-case names: what came under them is dropped. */
+  /** Names of `foldHeaderName`: every field is dropped whose name folds to one of them. */
   readonly removed: ReadonlySet<string>;
   /** In order; several of one name are several fields. */
   readonly added: readonly HeaderValue[];
@@ -16,8 +17,9 @@ export function foldHeaderOperations(
   const removed = new Set<string>();
   let added: HeaderValue[] = [];
   const drop = (name: string): void => {
-    removed.add(name);
-    added = added.filter((field) => field.name !== name);
+    const folded = foldHeaderName(name);
+    removed.add(folded);
+    added = added.filter((field) => foldHeaderName(field.name) !== folded);
   };
   for (const { [side]: edit } of operations) {
     for (const name of edit.remove) drop(name);

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { findAuthorityFault, findHeaderNameFault, findHeaderValueFault, findPathFault } from "./header-rules.ts";
+import {
+  findAuthorityFault,
+  findHeaderNameFault,
+  findHeaderValueFault,
+  findPathFault,
+  foldHeaderName,
+} from "./header-rules.ts";
 
 describe("a field that a route may change", () => {
   it.each([
@@ -31,6 +37,7 @@ describe("a field that a route may change", () => {
     "X-Forwarded-Client-Cert",
     "x_forwarded_client_cert",
     "content_length",
+    "x.forwarded.client.cert",
     "__proto__",
     ":path",
     ":authority",
@@ -72,5 +79,15 @@ describe("a path", () => {
 
   it.each(["", "a", "/a b", "/a#b", "/a\r\n", "/ä", "http://a/", "*"])("may not be %j", (text) => {
     expect(findPathFault(text)).toEqual(expect.any(String));
+  });
+});
+
+describe("a folded name", () => {
+  it.each(["X-Secret", "x_secret", "X_SECRET", "x.secret", "x-secret"])("of %s is x-secret, as in HTTP_X_SECRET", (name) => {
+    expect(foldHeaderName(name)).toBe("x-secret");
+  });
+
+  it.each(["xsecret", "x--secret", "x-secret-"])("of %s is another one", (name) => {
+    expect(foldHeaderName(name)).not.toBe("x-secret");
   });
 });

@@ -28,14 +28,24 @@ const FORBIDDEN: ReadonlyMap<string, string> = new Map([
   ["x-forwarded-client-cert", "carries the identity that the proxy verified"],
 ]);
 
-/** Why operations may not name a field; nothing where they may. Servers that make variables of names read `_` as `-`. */
+/**
+ * A field's name as a server reads it that makes a variable of it (RFC 3875, section 4.1.18: CGI, and so WSGI, Rack and
+ * PHP). `X-Secret`, `x_secret` and `x.secret` all become `HTTP_X_SECRET`; Go reads `_`, lighttpd every other character
+ * as well as `-`. Whoever drops or refuses a field compares these, or the application receives it under another name.
+ */
+export function foldHeaderName(name: string): string {
+  const lowered = name.toLowerCase();
+  return /^[a-z0-9-]*$/.test(lowered) ? lowered : lowered.replaceAll(/[^a-z0-9]/g, "-");
+}
+
+/** Why operations may not name a field; nothing where they may. */
 export function findHeaderNameFault(name: string): string | undefined {
   const lowered = name.toLowerCase();
   if (lowered.startsWith(":")) return `${name} is a pseudo-header, which operations cannot change`;
   if (!TOKEN.test(lowered) || lowered === PROTOTYPE || name.length > MAX_NAME_LENGTH) {
     return `${JSON.stringify(name.slice(0, 60))} is not a usable header name (RFC 9110, section 5.6.2)`;
   }
-  const reason = FORBIDDEN.get(lowered.replaceAll("_", "-"));
+  const reason = FORBIDDEN.get(foldHeaderName(lowered));
   return reason && `${name} cannot be changed by a route: it ${reason}`;
 }
 
