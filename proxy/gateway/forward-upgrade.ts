@@ -94,7 +94,6 @@ function showAgain(incoming: IncomingMessage): void {
 
 /** http-proxy writes the 101 from these headers, right after this. */
 function editSwitch(incoming: IncomingMessage, operations: readonly HeaderOperations[]): void {
-  if (operations.length === 0) return;
   const { connection, upgrade } = incoming.headers;
   incoming.headers = { ...answerHeaders(incoming, operations), connection, upgrade };
 }

@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
+import { responseContent } from "../http/response-content.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 
 interface AnswerText {
@@ -90,20 +91,19 @@ export function abortAnswer(status: number): GatewayAnswer {
   return formatAnswer("fault_abort", { status, text: "the route asks for this failure", flags: "FI" });
 }
 
-/** Statuses whose answers have no content (RFC 9110, section 6.4.1). */
-const WITHOUT_CONTENT: ReadonlySet<number> = new Set([204, 304]);
-
 /** Writes the answer. `isLast` ends the connection after it. */
 export function writeAnswer(response: ServerResponse, answer: GatewayAnswer, isLast: boolean): void {
   const { status, body, headers } = answer;
-  const isEmpty = WITHOUT_CONTENT.has(status);
+  const content = responseContent(status);
+  const text = content === "any" ? body : "";
+  const hasLength = content === "any" || content === "empty";
   response.writeHead(status, {
     ...headers,
-    ...(body === "" || isEmpty ? {} : { "content-type": "text/plain; charset=utf-8" }),
-    ...(isEmpty ? {} : { "content-length": Buffer.byteLength(body) }),
+    ...(text === "" ? {} : { "content-type": "text/plain; charset=utf-8" }),
+    ...(hasLength ? { "content-length": Buffer.byteLength(text) } : {}),
     ...(isLast ? { connection: "close" } : {}),
   });
-  response.end(isEmpty ? undefined : body);
+  response.end(text);
 }
 
 function formatAnswer(reason: string, { status, text, flags }: AnswerText): GatewayAnswer {

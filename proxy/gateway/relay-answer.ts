@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
 import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
+import { responseContent } from "../http/response-content.ts";
 import { editHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
 
 export interface RelayOptions {
@@ -26,11 +27,13 @@ export function relayAnswer(incoming: IncomingMessage, response: ServerResponse,
   incoming.pipe(response);
 }
 
-/** An answer's fields without those of the upstream's connection, as the route changes them. */
+/** An answer's fields without those of the upstream's connection or of content that it cannot have, as the route changes them. */
 export function answerHeaders(incoming: IncomingMessage, operations: readonly HeaderOperations[]): UpstreamHeaders {
-  const { headers } = incoming;
+  const { headers, statusCode = 502 } = incoming;
+  const hasLength = responseContent(statusCode) !== "forbidden";
   const kept: UpstreamHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
+    if (name === "content-length" && !hasLength) continue;
     if (value !== undefined && isForwardedToClient(name, headers.connection)) kept[name] = value;
   }
   return operations.length === 0 ? kept : editHeaders(kept, foldHeaderOperations(operations, "response"));

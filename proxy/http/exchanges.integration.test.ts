@@ -119,6 +119,14 @@ describe("interim and special answers", () => {
     expect(answer.match(/HTTP\/1\.1 (?:100|103|200)/g)).toEqual(["HTTP/1.1 100", "HTTP/1.1 103", "HTTP/1.1 200"]);
   });
 
+  it("a 204 whose server names a length ends with its head, for client and proxy alike (RFC 9110 §8.6)", async () => {
+    const { port } = await startPath({
+      reply: (request, socket) =>
+        request.line.includes("/a") ? "HTTP/1.1 204 No\r\nContent-Length: 4\r\n\r\n" : OK_REPLY(request, socket),
+    });
+    expect(await ask(port, GET + LAST)).toMatch(/^HTTP\/1\.1 204 No\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+  });
+
   it("an answer that ends with its connection is told so", async () => {
     const { port } = await startPath({
       reply: (_request, socket) => {

@@ -35,13 +35,21 @@ describe("an answer of the proxy", () => {
     expect(formatLocalAnswer({ ...UNAVAILABLE, status: 418 }, KEPT)).toMatch(/^HTTP\/1\.1 418 \S+\r\n/);
   });
 
+  it.each([
+    { status: 204, head: "HTTP/1.1 204 Status\r\n\r\n" },
+    { status: 205, head: "HTTP/1.1 205 Status\r\ncontent-length: 0\r\n\r\n" },
+    { status: 304, head: "HTTP/1.1 304 Status\r\n\r\n" },
+  ])("with status $status has no content (RFC 9110 §8.6)", ({ status, head }) => {
+    expect(formatLocalAnswer({ ...UNAVAILABLE, status }, KEPT)).toBe(head);
+  });
+
   it("is one whole answer, whatever its reason says", () => {
     const details = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.constantFrom("a\r\nb", "\r\n\r\nHTTP/1.1 200 OK", "é", "🔥"),
     );
     fc.assert(
-      fc.property(details, fc.constantFrom(400, 418, 503, 504), fc.boolean(), (text, status, close) => {
+      fc.property(details, fc.constantFrom(204, 205, 304, 400, 418, 503, 504), fc.boolean(), (text, status, close) => {
         const answer = formatLocalAnswer({ status, flags: "-", details: text }, { close, isHead: false });
         const framed = frameResponse([Buffer.from(answer, "latin1")], { method: "GET", hasUpgrade: false }, false);
         expect([framed.fault, framed.ends, framed.heads.length]).toEqual([undefined, 1, 1]);

@@ -1,4 +1,5 @@
 import type { RequestFlags } from "../telemetry/request-meter.ts";
+import { responseContent } from "./response-content.ts";
 
 /** What the proxy answers itself. */
 export interface LocalAnswer {
@@ -34,12 +35,14 @@ const REASON_PHRASES: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
-/** An answer whole, as bytes of latin1. A HEAD request gets the head alone. */
+/** An answer whole, as bytes of latin1. A HEAD request gets the head alone, as do statuses without content. */
 export function formatLocalAnswer(answer: LocalAnswer, options: { readonly close: boolean; readonly isHead: boolean }) {
-  const body = answer.details === "" ? "" : `${printable(answer.details)}\n`;
+  const content = responseContent(answer.status);
+  const body = content !== "any" || answer.details === "" ? "" : `${printable(answer.details)}\n`;
+  const hasLength = content === "any" || content === "empty";
   const head =
     `HTTP/1.1 ${answer.status} ${REASON_PHRASES[answer.status] ?? "Status"}\r\n` +
-    `content-length: ${body.length}\r\n${body === "" ? "" : "content-type: text/plain\r\n"}` +
+    `${hasLength ? `content-length: ${body.length}\r\n` : ""}${body === "" ? "" : "content-type: text/plain\r\n"}` +
     `${answer.fields ?? ""}${options.close ? "connection: close\r\n" : ""}\r\n`;
   return options.isHead ? head : head + body;
 }

@@ -158,6 +158,16 @@ describe("an answer's head", () => {
     );
   });
 
+  it.each([
+    { name: "204 with a length", line: "HTTP/1.1 204 No Content", fields: "Content-Length: 4\r\n", kept: "" },
+    { name: "204 with a length of 0", line: "HTTP/1.1 204 No Content", fields: "Content-Length: 0\r\n", kept: "" },
+    { name: "103 with a length of 0", line: "HTTP/1.1 103 Early Hints", fields: "Content-Length: 0\r\n", kept: "" },
+    { name: "205", line: "HTTP/1.1 205 Reset", fields: "Content-Length: 0\r\n", kept: "Content-Length: 0\r\n" },
+    { name: "304", line: "HTTP/1.1 304 Not", fields: "Content-Length: 9\r\n", kept: "Content-Length: 9\r\n" },
+  ])("has framing only where its status has any (RFC 9110 §8.6): $name", ({ line, fields, kept }) => {
+    expect(rewriteResponse(`${line}\r\nX-Kept: 1\r\n${fields}\r\n`)).toBe(`${line}\r\nX-Kept: 1\r\n${kept}\r\n`);
+  });
+
   it("gets the route's fields", () => {
     const headers = { added: "x-new: 1\r\n", removed: new Set(["server"]) };
     expect(rewriteResponse(`HTTP/1.1 200 OK\r\nServer: s\r\n${LENGTH}\r\n`, { close: false, headers })).toBe(

@@ -1,0 +1,15 @@
+/**
+ * What a response's status says of its content:
+ * - `any`: content, with its length or in chunks;
+ * - `omitted`: none, though fields may describe what a GET would have brought (304, RFC 9110 §15.4.5);
+ * - `empty`: none, and a length of 0 says so (205, RFC 9110 §15.3.6);
+ * - `forbidden`: none, and neither Content-Length nor Transfer-Encoding may stand in the head, because a client that
+ *   trusts them waits for content and takes the next response for it (1xx and 204, RFC 9110 §8.6, RFC 9112 §6.1).
+ */
+export type ResponseContent = "any" | "omitted" | "empty" | "forbidden";
+
+export function responseContent(status: number): ResponseContent {
+  if (status < 200 || status === 204) return "forbidden";
+  if (status === 205) return "empty";
+  return status === 304 ? "omitted" : "any";
+}
