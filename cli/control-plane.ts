@@ -12,6 +12,9 @@ import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import { type Logger, type LogLimiter, systemClock } from "../mesh/runtime.ts";
 import { startLocalHttpServer } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
+import { answerScrape } from "../proxy/admin/answer-scrape.ts";
+import { createMetricsSource } from "../proxy/telemetry/metrics-page.ts";
+import { createScrapes } from "../proxy/telemetry/scrapes.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { CONTROL_PLANE_USAGE, type ControlPlaneOptions, parseControlPlaneOptions } from "./control-plane-options.ts";
 
@@ -113,13 +116,14 @@ function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): Issui
 
 /** Port 15014, as istiod's: `/metrics` and `/ready`. */
 async function startStatus(port: number, registry: Registry, log: CommandContext["log"]) {
+  const scrapes = createScrapes({ source: createMetricsSource({ registry }), clock: systemClock });
   return await startLocalHttpServer({
     port,
     log,
-    respond: async ({ path }) => {
+    respond: async ({ path, remoteAddress }) => {
       if (path === "/ready") return { status: 200, body: "ready\n" };
       if (path !== "/metrics") return { status: 404, body: "there is /metrics and /ready\n" };
-      return { status: 200, body: await registry.metrics(), contentType: registry.contentType };
+      return await answerScrape(scrapes, remoteAddress);
     },
   });
 }

@@ -1,19 +1,20 @@
 import { Counter, Histogram, Registry } from "prom-client";
+import type { Clock } from "../mesh/runtime.ts";
+import { createMetricsSource } from "../proxy/telemetry/metrics-page.ts";
+import { createScrapes, type Scrapes } from "../proxy/telemetry/scrapes.ts";
 
 /** Istio's metrics of sidecar injection, in a registry of their own. */
 export interface InjectorMetrics {
   /** One request came in; `finish` counts how it ended and how long it took. */
   start(): { finish(outcome: InjectionResult): void };
-  /** Prometheus' text format. */
-  text(): Promise<string>;
-  readonly contentType: string;
+  readonly scrapes: Scrapes;
 }
 
 export type InjectionResult = "injected" | "skipped" | "failed";
 
 const DURATION_BUCKETS_S = [0.1, 1, 3, 5, 10, 20, 30, 60];
 
-export function createInjectorMetrics(now: () => number): InjectorMetrics {
+export function createInjectorMetrics(clock: Clock): InjectorMetrics {
   const registry = new Registry();
   const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
   const requests = counter("sidecar_injection_requests_total", "Total number of sidecar injection requests.");
@@ -29,15 +30,14 @@ export function createInjectorMetrics(now: () => number): InjectorMetrics {
     registers: [registry],
   });
   return {
-    contentType: registry.contentType,
-    text: () => registry.metrics(),
+    scrapes: createScrapes({ source: createMetricsSource({ registry }), clock }),
     start: () => {
-      const startMs = now();
+      const startMs = clock.now();
       requests.inc();
       return {
         finish: (outcome) => {
           results[outcome].inc();
-          duration.observe(Math.max(0, now() - startMs) / 1000);
+          duration.observe(Math.max(0, clock.now() - startMs) / 1000);
         },
       };
     },

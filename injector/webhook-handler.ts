@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
+import { answerScrape } from "../proxy/admin/answer-scrape.ts";
+import { sendAnswer } from "../net/local-http-server.ts";
 import { answerReview, type ReviewAnswer } from "./admission/answer-review.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import type { InjectorMetrics } from "./injector-metrics.ts";
@@ -51,7 +53,8 @@ async function route(request: IncomingMessage, response: ServerResponse, deps: H
   if (request.method !== "GET" && request.method !== "HEAD") return sendText(response, 404, "not found");
   if (path === "/healthz/ready") return sendText(response, 200, "ready");
   if (path !== "/metrics") return sendText(response, 404, "not found");
-  response.setHeader("content-type", deps.metrics.contentType).end(await deps.metrics.text());
+  const client = request.socket.remoteAddress ?? "";
+  await sendAnswer(response, await answerScrape(deps.metrics.scrapes, client), request.method === "HEAD");
 }
 
 async function inject(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {

@@ -69,7 +69,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   const intervalMs = limits.certificateIntervalMs;
   const onChange = (pair: ServingPair) => server.setSecureContext(tlsOptions(pair));
   const certificate = await startServingCertificate({ certificateFile, keyFile, intervalMs, clock, log, onChange });
-  const metrics = createInjectorMetrics(() => clock.now());
+  const metrics = createInjectorMetrics(clock);
   const bodies = { maxBytes: limits.maxBodyBytes, budget: createBodyBudget(limits.maxBodiesBytes) };
   const handler = createWebhookHandler({ settings, metrics, clock, log, bodies });
   const server = createServer({ ...tlsOptions(certificate.initial), ...serverOptions(limits) }, handler);

@@ -16,9 +16,17 @@ export interface Asked {
 
 export interface Answer {
   readonly status: number;
-  readonly body: string;
+  /** Text, or bytes in pieces that are sent as the client takes them. */
+  readonly body: string | readonly Buffer[];
   /** @default "text/plain; charset=utf-8" */
   readonly contentType?: string;
+  readonly retryAfterSeconds?: number;
+  /** Called once, when the answer has been sent or its client is gone. */
+  readonly onOver?: () => void;
+}
+
+export interface TextAnswer extends Answer {
+  readonly body: string;
 }
 
 /** Decides what to answer. What it throws becomes a 500 without details, and a line of the log. */
@@ -45,6 +53,8 @@ const HEADERS_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5000;
 const MAX_HEADER_BYTES = 8192;
+/** A client that does not take its answer in this time is cut off. */
+const SEND_TIMEOUT_MS = 10_000;
 
 /**
  * A small HTTP server for operators, kubelet and Prometheus. Every pod of the cluster may reach some of these ports, so
@@ -82,14 +92,45 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     headers: request.headers,
     remoteAddress: (request.socket.remoteAddress ?? "").replace(/^::ffff:/, ""),
   };
-  const { status, body, contentType = "text/plain; charset=utf-8" } = await respondSafely(asked, options);
+  await sendAnswer(response, await respondSafely(asked, options), asked.method === "HEAD");
+}
+
+/** Writes an answer as fast as its client reads, for at most SEND_TIMEOUT_MS. */
+export async function sendAnswer(response: ServerResponse, answer: Answer, isHead: boolean): Promise<void> {
+  const { status, body, contentType = "text/plain; charset=utf-8", retryAfterSeconds, onOver } = answer;
+  const pieces = typeof body === "string" ? [Buffer.from(body)] : body;
+  const timer = setTimeout(() => response.destroy(), SEND_TIMEOUT_MS);
+  const over = (): void => {
+    clearTimeout(timer);
+    onOver?.();
+  };
+  if (response.destroyed) return over();
+  response.once("close", over);
   response.writeHead(status, {
     "content-type": contentType,
-    "content-length": Buffer.byteLength(body),
+    "content-length": pieces.reduce((sum, { length }) => sum + length, 0),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
+    ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
   });
-  response.end(asked.method === "HEAD" ? undefined : body);
+  for (const piece of isHead ? [] : pieces) {
+    if (response.destroyed) return;
+    if (!response.write(piece)) await hasRoom(response);
+  }
+  response.end();
+}
+
+/** Resolves when more may be written, or when nobody reads any more. */
+function hasRoom(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const resume = (): void => {
+      response.off("drain", resume);
+      response.off("close", resume);
+      resolve();
+    };
+    response.once("drain", resume);
+    response.once("close", resume);
+  });
 }
 
 async function respondSafely(asked: Asked, { respond, log }: LocalHttpServerOptions): Promise<Answer> {

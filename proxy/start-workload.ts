@@ -14,6 +14,7 @@ import { createDestinationCache, type DestinationCache } from "./outbound/destin
 import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
+import { createScrapes } from "./telemetry/scrapes.ts";
 import type { AccessLog } from "./telemetry/request-meter.ts";
 import { startAccessLog } from "./telemetry/start-access-log.ts";
 import type { DiscoveryClient } from "./tls/discovery-client.ts";
@@ -153,11 +154,12 @@ async function startServers(input: ServersInput) {
     destinations: () => destinations.list().map(describeDestination),
     connections: () => registry.list().map((connection) => describeConnection(connection, clock.now())),
   };
+  const scrapes = createScrapes({ source: metrics, clock });
   return await Promise.all([
     startAdminServer({ views, log }),
-    startStatusServer({ readiness, metrics, probes, onQuit: input.onAsked, onDrain: input.onAsked, log }),
+    startStatusServer({ readiness, metrics: scrapes, probes, onQuit: input.onAsked, onDrain: input.onAsked, log }),
     startReadinessServer({ port: 15021, readiness, log }),
-    startMetricsServer({ port: 15090, metrics, log }),
+    startMetricsServer({ port: 15090, metrics: scrapes, log }),
   ]);
 }
 

@@ -5,6 +5,8 @@ import { ask, createRecordedLog } from "../../net/http-fixture.ts";
 import { type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
 import { NetError } from "../../net/net-error.ts";
 import { HELLO, secureContextsOf } from "../data-plane-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { createScrapes, type Scrapes } from "../telemetry/scrapes.ts";
 import { startAdminServer } from "./admin-server.ts";
 import { describeCertificates } from "./certificates-view.ts";
 import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./status-server.ts";
@@ -18,6 +20,14 @@ async function started(starting: Promise<LocalHttpServer>): Promise<number> {
   const server = await starting;
   cleanups.push(() => server.stop());
   return server.port;
+}
+
+function scrapesOf(text: string): Scrapes {
+  const page = { pieces: [Buffer.from(text)], bytes: text.length };
+  return createScrapes({
+    source: { contentType: "text/plain; version=0.0.4", read: async () => page },
+    clock: systemClock,
+  });
 }
 
 const log = createRecordedLog();
@@ -104,7 +114,7 @@ describe("the status server", () => {
         host,
         log,
         readiness,
-        metrics: { contentType: "text/plain; version=0.0.4", exposition: async () => "up 1\n" },
+        metrics: scrapesOf("up 1\n"),
         probes: {
           run: async (path) => (path === "/app-health/web/livez" ? { status: 418, body: "" } : undefined),
         },
@@ -155,7 +165,7 @@ describe("the status server", () => {
 describe("the readiness and metrics ports", () => {
   it("serve their one page and nothing else", async () => {
     const ready = await started(startReadinessServer({ port: 0, host, log, readiness: () => ({ ready: true }) }));
-    const metrics = { contentType: "text/plain", exposition: async () => "up 1\n" };
+    const metrics = scrapesOf("up 1\n");
     const stats = await started(startMetricsServer({ port: 0, host, log, metrics }));
     expect((await ask(ready, { path: "/healthz/ready" })).status).toBe(200);
     expect((await ask(ready, { path: "/stats/prometheus" })).status).toBe(404);

@@ -1,13 +1,11 @@
 import type { Logger } from "../../mesh/runtime.ts";
 import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
-import type { ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
+import type { Scrapes } from "../telemetry/scrapes.ts";
+import { answerScrape } from "./answer-scrape.ts";
 import type { AppProbes } from "./app-probes.ts";
 
 /** Whether the proxy can do its work, and if not, why. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
-
-/** What the servers need of the metrics. */
-export type MetricsPage = Pick<ScrapedMetrics, "contentType" | "exposition">;
 
 export interface StatusServerOptions {
   /** @default 15020 */
@@ -15,7 +13,7 @@ export interface StatusServerOptions {
   /** @default every address of the pod */
   readonly host?: string;
   readonly readiness: () => Readiness;
-  readonly metrics: MetricsPage;
+  readonly metrics: Scrapes;
   /** The application's own probes, which the injector sent here. */
   readonly probes: AppProbes;
   /** `POST /quitquitquit`: the application's work is done (a Job), the proxy may go. */
@@ -54,10 +52,12 @@ export function startReadinessServer(
 
 /** Port 15090: `/stats/prometheus`, and nothing else. */
 export function startMetricsServer(
-  options: PageServerOptions & { readonly metrics: MetricsPage },
+  options: PageServerOptions & { readonly metrics: Scrapes },
 ): Promise<LocalHttpServer> {
   const respond = async (asked: Asked): Promise<Answer> =>
-    asked.path === "/stats/prometheus" ? await whenReadAsync(asked, () => answerMetrics(options.metrics)) : NOT_FOUND;
+    asked.path === "/stats/prometheus"
+      ? await whenReadAsync(asked, () => answerScrape(options.metrics, asked.remoteAddress))
+      : NOT_FOUND;
   return startLocalHttpServer({ ...options, respond });
 }
 
@@ -70,7 +70,7 @@ async function answerStatus(asked: Asked, options: StatusServerOptions): Promise
       return whenRead(asked, () => answerReadiness(options.readiness()));
     case "/stats/prometheus":
     case "/metrics":
-      return await whenReadAsync(asked, () => answerMetrics(options.metrics));
+      return await whenReadAsync(asked, () => answerScrape(options.metrics, asked.remoteAddress));
     case "/quitquitquit":
       return obey(asked, options.onQuit);
     case "/drain":
@@ -82,10 +82,6 @@ async function answerStatus(asked: Asked, options: StatusServerOptions): Promise
 
 function answerReadiness(readiness: Readiness): Answer {
   return readiness.ready ? { status: 200, body: "ready\n" } : { status: 503, body: `${readiness.reason}\n` };
-}
-
-async function answerMetrics(metrics: MetricsPage): Promise<Answer> {
-  return { status: 200, body: await metrics.exposition(), contentType: metrics.contentType };
 }
 
 /**

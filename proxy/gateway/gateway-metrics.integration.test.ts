@@ -16,6 +16,7 @@ import {
 import { createDestinationCache } from "../outbound/destination-cache.ts";
 import { createDialer } from "../outbound/dial-destination.ts";
 import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
+import { readPage } from "../telemetry/exposition-fixture.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
@@ -42,7 +43,7 @@ async function samplesOf(metrics: ScrapedMetrics, name: string, count = 1): Prom
   let samples: readonly Sample[] = [];
   await expect
     .poll(async () => {
-      const lines = (await metrics.exposition()).split("\n").filter((line) => line.startsWith(`${name}{`));
+      const lines = (await readPage(metrics)).split("\n").filter((line) => line.startsWith(`${name}{`));
       samples = lines.map((line) => ({
         labels: Object.fromEntries(
           [...line.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]),
@@ -120,7 +121,7 @@ describe("a request at the gateway", () => {
     expect(await flagsOf(metrics)).toEqual([flags]);
     const [sample] = await samplesOf(metrics, "istio_requests_total");
     expect(sample?.labels["destination_service"]).toBe("unknown");
-    expect(await metrics.exposition()).not.toMatch(/stranger|\/a|shop/);
+    expect(await readPage(metrics)).not.toMatch(/stranger|\/a|shop/);
   });
 
   it("whose service cannot be reached counts for that service", async () => {
@@ -167,13 +168,33 @@ describe("a request at the gateway", () => {
     const switched = await readUntil(client, "\r\n\r\n");
     client.write("ping");
     const echoed = await readUntil(client, "ping");
-    expect((await metrics.exposition()).includes("istio_requests_total{")).toBe(false);
+    expect((await readPage(metrics)).includes("istio_requests_total{")).toBe(false);
     client.end();
     expect(await flagsOf(metrics)).toEqual(["101 -"]);
     const [request] = await samplesOf(metrics, "istio_request_bytes_sum");
     const [response] = await samplesOf(metrics, "istio_response_bytes_sum");
     expect([request?.value, response?.value]).toEqual([head.length + 4, switched.length + echoed.length]);
   });
+});
+
+it("an upstream that answers with 400 statuses adds a bounded number of series, and all requests are counted", async () => {
+  let next = 199;
+  const { port, metrics } = await start((_request, response) => {
+    next += 1;
+    response.writeHead(next).end();
+  });
+  const client = await dialRaw(cleanup, port);
+  for (let status = 200; status < 600; status += 1) {
+    client.write(`GET /a HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
+    await readUntil(client, `HTTP/1.1 ${status} `);
+  }
+  client.destroy();
+  const counted = async () => {
+    const lines = (await readPage(metrics)).split("\n").filter((line) => line.startsWith("istio_requests_total{"));
+    return { series: lines.length, requests: lines.reduce((sum, line) => sum + Number(/\S+$/.exec(line)), 0) };
+  };
+  await expect.poll(async () => (await counted()).requests).toBeGreaterThanOrEqual(399);
+  expect((await counted()).series).toBeLessThanOrEqual(16 + 5);
 });
 
 it("a request over mutual TLS is counted with the workload and the identities at both ends", async () => {

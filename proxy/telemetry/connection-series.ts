@@ -1,5 +1,6 @@
 import type { ConnectionLabels } from "./connection-labels.ts";
 import { createLabelSets } from "./label-sets.ts";
+import { formatLabels } from "./metric-family.ts";
 
 /**
  * Envoy's flags for how a connection ended: `-` well, `DC` the client cut it, `UC` the upstream cut it, `UF` the
@@ -23,7 +24,8 @@ export interface ConnectionMeter {
 
 /** The totals of one label set. */
 export interface SeriesTotals {
-  readonly labels: ConnectionLabels;
+  /** As Prometheus's text format writes them; written once, for they are most of a page. */
+  readonly labelText: string;
   readonly opened: number;
   readonly sent: number;
   readonly received: number;
@@ -31,7 +33,7 @@ export interface SeriesTotals {
 }
 
 interface Series {
-  readonly labels: ConnectionLabels;
+  readonly labelText: string;
   opened: number;
   sent: number;
   received: number;
@@ -43,8 +45,10 @@ interface LiveMeter extends ConnectionMeter {
 }
 
 export interface ConnectionSeries {
-  /** With `readBytes` nobody has to report bytes: they are read at each scrape and at the end. */
+  /** With `readBytes` nobody has to report bytes: they are read by `sample` and at the end. */
   open(labels: ConnectionLabels, readBytes?: () => ByteCounts): ConnectionMeter;
+  /** Reads the bytes of every open connection, for the `totals` that follow. */
+  sample(): void;
   totals(): readonly SeriesTotals[];
 }
 
@@ -54,7 +58,7 @@ export interface ConnectionSeries {
  */
 export function createConnectionSeries(maxSeries: number): ConnectionSeries {
   const sets = createLabelSets<Series>(maxSeries, (labels) => ({
-    labels,
+    labelText: formatLabels(labels),
     opened: 0,
     sent: 0,
     received: 0,
@@ -70,10 +74,10 @@ export function createConnectionSeries(maxSeries: number): ConnectionSeries {
       sampled.add(meter);
       return meter;
     },
-    totals() {
+    sample() {
       for (const meter of sampled) meter.sample();
-      return sets.values();
     },
+    totals: () => sets.values(),
   };
 }
 

@@ -1,8 +1,15 @@
+import type { MetricsSource } from "./metrics-page.ts";
+
 /** One sample of Prometheus's text format. */
 export interface ExposedSample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+}
+
+/** The text of a new page. */
+export async function readPage(source: Pick<MetricsSource, "read">): Promise<string> {
+  return Buffer.concat((await source.read()).pieces).toString();
 }
 
 /** Reads the text format, version 0.0.4. Throws at a line that is none of it. */

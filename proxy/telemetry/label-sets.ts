@@ -32,3 +32,20 @@ export function createLabelSets<Value>(maxSets: number, create: (labels: Connect
 function keyOf(labels: ConnectionLabels): string {
   return CONNECTION_LABEL_NAMES.map((name) => labels[name]).join("\n");
 }
+
+/** What a value counts as that has no room. */
+export const OTHER_LABEL = "other";
+
+/**
+ * Passes the first `maxValues` different values on and turns further ones into `other`: for reasons that begin on the
+ * wire, such as OpenSSL's names of the alerts that a peer may send.
+ */
+export function createLabelBound(maxValues: number): (value: string) => string {
+  const known = new Set<string>();
+  return (value) => {
+    if (known.has(value)) return value;
+    if (known.size >= maxValues) return OTHER_LABEL;
+    known.add(value);
+    return value;
+  };
+}

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { WorkloadInfo } from "../../mesh/policy/types.ts";
 import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
+import { readPage } from "./exposition-fixture.ts";
 import { createNoMetrics, createProxyMetrics, type ScrapedMetrics } from "./proxy-metrics.ts";
 
 const labels = connectionLabels({ reporter: "destination", security: "mutual_tls" });
@@ -23,7 +24,7 @@ function labelsOf(workload: string): ConnectionLabels {
 
 /** The samples of one metric: the labels' text and the value. */
 async function samples(metrics: ScrapedMetrics, name: string): Promise<{ labels: string; value: number }[]> {
-  const text = await metrics.exposition();
+  const text = await readPage(metrics);
   return text.split("\n").flatMap((line) => {
     const match = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
     return match?.[1] === name ? [{ labels: match[2] ?? "", value: Number(match[3]) }] : [];
@@ -81,7 +82,7 @@ describe("connections", () => {
     const metrics = createProxyMetrics({ clock: new FakeClock() });
     let bytes = { sent: 100, received: 100 };
     const meter = metrics.openConnection(labels, () => bytes);
-    await metrics.exposition();
+    await readPage(metrics);
     bytes = { sent: 0, received: 0 };
     meter.close("-");
     expect(await value(metrics, "istio_tcp_sent_bytes_total")).toBe(100);
@@ -183,6 +184,27 @@ describe("what went wrong", () => {
       'origin="gateway",class="4xx",reason="no_route"',
       'origin="upstream",class="other",reason=""',
     ]);
+  });
+});
+
+describe("reasons from the wire", () => {
+  it("are told apart up to a limit, and count together beyond it", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock() });
+    for (let alert = 0; alert < 500; alert += 1) {
+      metrics.tlsHandshakeFailed("inbound", `ERR_SSL_ALERT_${alert}`);
+      metrics.connectionRefused("inbound", `ERR_SSL_ALERT_${alert}`);
+      metrics.gatewayAnswered("gateway", 503, `ERR_SSL_ALERT_${alert}`);
+    }
+    for (const name of [
+      "entente_tls_handshake_failures_total",
+      "entente_connections_refused_total",
+      "entente_gateway_responses_total",
+    ]) {
+      const counted = await samples(metrics, name);
+      expect(counted.length).toBeLessThan(70);
+      expect(counted.reduce((sum, one) => sum + one.value, 0)).toBe(500);
+      expect(counted.at(-1)?.labels).toContain('reason="other"');
+    }
   });
 });
 

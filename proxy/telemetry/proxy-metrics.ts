@@ -1,16 +1,14 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../../mesh/runtime.ts";
-import { CONNECTION_LABEL_NAMES, type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
-import {
-  type ByteCounts,
-  type ConnectionMeter,
-  type ConnectionSeries,
-  createConnectionSeries,
-  type SeriesTotals,
-} from "./connection-series.ts";
+import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
+import { connectionFamilies } from "./connection-metrics.ts";
+import { type ByteCounts, type ConnectionMeter, createConnectionSeries } from "./connection-series.ts";
+import { createLabelBound, OTHER_LABEL } from "./label-sets.ts";
+import { createMetricsSource, type MetricsSource } from "./metrics-page.ts";
 import type { RequestMeters } from "./request-meter.ts";
-import { registerRequestMetrics } from "./request-metrics.ts";
+import { requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries } from "./request-series.ts";
+import { formatStatus, statusClass } from "./status-codes.ts";
 
 export type Direction = "inbound" | "outbound";
 
@@ -33,12 +31,8 @@ export interface ProxyMetrics extends RequestMeters {
   accessLogDropped(): void;
 }
 
-/** The metrics and their text, for the servers that Prometheus scrapes. */
-export interface ScrapedMetrics extends ProxyMetrics {
-  readonly contentType: string;
-  /** Prometheus's text format, version 0.0.4. */
-  exposition(): Promise<string>;
-}
+/** The metrics and their pages, for the servers that Prometheus scrapes. */
+export type ScrapedMetrics = ProxyMetrics & MetricsSource;
 
 /** States that are read at the scrape. Each may be left out while its owner does not exist. */
 export interface MetricViews {
@@ -56,18 +50,25 @@ export interface ProxyMetricsOptions {
   readonly views?: MetricViews;
   /** How many label sets connections may have before they count as `unknown`, and requests likewise. @default 2000 */
   readonly maxSeries?: number;
-  /** @default a registry of its own */
-  readonly registry?: Registry;
+  /** Of a page. @default 8 MiB */
+  readonly maxPageBytes?: number;
 }
+
+/** How many different reasons a counter tells apart: those of our own and, of the wire's, the first. */
+const MAX_REASONS = 64;
 
 /** Counts with prom-client. Names and labels are Istio's where Istio has them, else they start with `entente_`. */
 export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics {
-  const { registry = new Registry(), views = {}, maxSeries = 2000 } = options;
+  const { views = {}, maxSeries = 2000, maxPageBytes } = options;
+  const registry = new Registry();
   const registers = [registry];
   const series = createConnectionSeries(maxSeries);
   const requests = createRequestSeries(maxSeries);
-  registerConnectionCounters(series, registry);
-  registerRequestMetrics(requests, registry);
+  const source = createMetricsSource({
+    registry,
+    families: [requestCounter(requests), ...connectionFamilies(series), ...requestHistograms(requests)],
+    ...(maxPageBytes === undefined ? {} : { maxBytes: maxPageBytes }),
+  });
   registerGauges({ views, clock: options.clock, version: options.version ?? "unknown", registry });
   const labelNames = ["direction", "reason"] as const;
   const handshakeFailures = new Counter({
@@ -98,16 +99,19 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     help: "Entries of the access log that were dropped, because its reader was too slow or gone.",
     registers,
   });
+  const handshakeReason = createLabelBound(MAX_REASONS);
+  const refusalReason = createLabelBound(MAX_REASONS);
+  const answerReason = createLabelBound(MAX_REASONS);
   return {
+    ...source,
     openConnection: (labels, readBytes) => series.open(labels, readBytes),
     requestMeter: (facts) => requests.meter(connectionLabels(facts, "http")),
-    tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason }),
-    connectionRefused: (direction, reason) => refusals.inc({ direction, reason }),
+    tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason: handshakeReason(reason) }),
+    connectionRefused: (direction, reason) => refusals.inc({ direction, reason: refusalReason(reason) }),
     detectionTimedOut: () => detectionTimeouts.inc(),
-    gatewayAnswered: (origin, status, reason) => answers.inc({ origin, class: statusClass(status), reason }),
+    gatewayAnswered: (origin, status, reason) =>
+      answers.inc({ origin, class: formatClass(status), reason: answerReason(reason) }),
     accessLogDropped: () => droppedLines.inc(),
-    contentType: registry.contentType,
-    exposition: () => registry.metrics(),
   };
 }
 
@@ -126,57 +130,6 @@ export function createNoMetrics(): ProxyMetrics {
 }
 
 function ignore(): void {}
-
-const CONNECTION_COUNTERS: readonly {
-  readonly name: string;
-  readonly help: string;
-  readonly value: (totals: SeriesTotals) => number;
-}[] = [
-  {
-    name: "istio_tcp_connections_opened_total",
-    help: "TCP connections that were opened.",
-    value: (totals) => totals.opened,
-  },
-  {
-    name: "istio_tcp_sent_bytes_total",
-    help: "Bytes sent to those who opened the connections, without TLS.",
-    value: (totals) => totals.sent,
-  },
-  {
-    name: "istio_tcp_received_bytes_total",
-    help: "Bytes received from those who opened the connections, without TLS.",
-    value: (totals) => totals.received,
-  },
-];
-
-/** The totals live in the series; prom-client's counters are filled from them at the scrape. */
-function registerConnectionCounters(series: ConnectionSeries, registry: Registry): void {
-  const labelNames = [...CONNECTION_LABEL_NAMES, "response_flags"];
-  for (const { name, help, value } of CONNECTION_COUNTERS) {
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const totals of series.totals()) this.inc({ ...totals.labels, response_flags: "-" }, value(totals));
-      },
-    });
-  }
-  new Counter({
-    name: "istio_tcp_connections_closed_total",
-    help: "TCP connections that have ended, with Envoy's flags for how.",
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { labels, closed } of series.totals()) {
-        for (const [flags, count] of closed) this.inc({ ...labels, response_flags: flags }, count);
-      }
-    },
-  });
-}
 
 interface GaugeOptions {
   readonly views: MetricViews;
@@ -225,6 +178,6 @@ function registerView(registry: Registry, name: string, help: string, read: () =
 }
 
 /** `2xx`, `5xx`, …: an upstream chooses the status, so only its class is a label. */
-function statusClass(status: number): string {
-  return status >= 100 && status < 600 ? `${Math.trunc(status / 100)}xx` : "other";
+function formatClass(status: number): string {
+  return status >= 100 && status < 600 ? formatStatus(statusClass(status)) : OTHER_LABEL;
 }

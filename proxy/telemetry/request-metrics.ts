@@ -1,8 +1,5 @@
-import { Counter, Histogram, type Registry } from "prom-client";
-import { CONNECTION_LABEL_NAMES } from "./connection-labels.ts";
+import type { MetricFamily } from "./metric-family.ts";
 import { type Distribution, REQUEST_BUCKETS, type RequestSeries, type RequestTotals } from "./request-series.ts";
-
-const LABEL_NAMES = [...CONNECTION_LABEL_NAMES, "response_code", "response_flags"];
 
 const HISTOGRAMS: readonly {
   readonly name: string;
@@ -26,73 +23,37 @@ const HISTOGRAMS: readonly {
   },
 ];
 
-/** Shows the series as Istio's metrics of HTTP requests. The totals live in the series and are read at the scrape. */
-export function registerRequestMetrics(series: RequestSeries, registry: Registry): void {
-  new Counter({
-    name: "istio_requests_total",
+/** The series as Istio's counter of HTTP requests. */
+export function requestCounter(series: RequestSeries): MetricFamily {
+  const name = "istio_requests_total";
+  return {
+    name,
     help: "HTTP requests, by how they ended.",
-    labelNames: LABEL_NAMES,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { labels, requests } of series.totals()) this.inc(labels, requests);
+    type: "counter",
+    *samples() {
+      for (const { labelText, requests } of series.totals()) yield `${name}{${labelText}} ${requests}\n`;
     },
-  });
-  for (const { name, help, read } of HISTOGRAMS) new SeriesHistogram({ name, help, registry, series, read });
+  };
 }
 
-interface SeriesHistogramOptions {
-  readonly name: string;
-  readonly help: string;
-  readonly registry: Registry;
-  readonly series: RequestSeries;
-  readonly read: (totals: RequestTotals) => Distribution;
+/** The series as Istio's histograms of HTTP requests. */
+export function requestHistograms(series: RequestSeries): readonly MetricFamily[] {
+  return HISTOGRAMS.map(({ name, help, read }) => ({
+    name,
+    help,
+    type: "histogram",
+    *samples() {
+      for (const totals of series.totals()) yield formatHistogram(name, totals.labelText, read(totals));
+    },
+  }));
 }
 
-/** A sample in the form in which prom-client's registry writes it. */
-interface Sample {
-  readonly metricName: string;
-  /** The sample's own labels; prom-client may add to them. */
-  readonly labels: Record<string, string | number>;
-  /** Written once and kept by prom-client for as long as the object lives. */
-  readonly sharedLabels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-/**
- * A histogram whose counts are somebody else's: prom-client can only be told single values, and takes microseconds for
- * each. Its registry asks a histogram for its samples by `getForPromString`, and so does its own `get`.
- */
-class SeriesHistogram extends Histogram {
-  readonly #options: SeriesHistogramOptions;
-
-  constructor(options: SeriesHistogramOptions) {
-    const { name, help, registry } = options;
-    super({ name, help, labelNames: LABEL_NAMES, buckets: [...REQUEST_BUCKETS], registers: [registry] });
-    this.#options = options;
-  }
-
-  async getForPromString() {
-    const { name, help, series, read } = this.#options;
-    const values = series.totals().flatMap((totals) => samplesOf(name, totals, read(totals)));
-    return { name, help, type: "histogram", aggregator: "sum", values };
-  }
-}
-
-function samplesOf(name: string, { labels: sharedLabels }: RequestTotals, { counts, sum }: Distribution): Sample[] {
+function formatHistogram(name: string, labels: string, { counts, sum }: Distribution): string {
   let total = 0;
-  const samples: Sample[] = counts.map((count, index) => {
+  let text = "";
+  for (const [index, count] of counts.entries()) {
     total += count;
-    return {
-      metricName: `${name}_bucket`,
-      labels: { le: REQUEST_BUCKETS[index] ?? "+Inf" },
-      sharedLabels,
-      value: total,
-    };
-  });
-  samples.push(
-    { metricName: `${name}_sum`, labels: {}, sharedLabels, value: sum },
-    { metricName: `${name}_count`, labels: {}, sharedLabels, value: total },
-  );
-  return samples;
+    text += `${name}_bucket{${labels},le="${REQUEST_BUCKETS[index] ?? "+Inf"}"} ${total}\n`;
+  }
+  return `${text}${name}_sum{${labels}} ${sum}\n${name}_count{${labels}} ${total}\n`;
 }

@@ -1,6 +1,8 @@
 import type { ConnectionLabels } from "./connection-labels.ts";
 import { createLabelSets } from "./label-sets.ts";
+import { formatLabels } from "./metric-family.ts";
 import type { CountedRequest, RequestFlags, RequestMeter } from "./request-meter.ts";
+import { countedStatus, formatStatus, statusClass } from "./status-codes.ts";
 
 /** Upper bounds of the histograms' buckets: Envoy's defaults, for milliseconds and bytes alike. */
 export const REQUEST_BUCKETS: readonly number[] = [
@@ -8,8 +10,11 @@ export const REQUEST_BUCKETS: readonly number[] = [
   3_600_000,
 ];
 
-/** How many pairs of status and flags a label set may have before further ones count by their class. */
-export const MAX_STATUSES = 64;
+/**
+ * How many pairs of status and flags a label set may have before further ones count by their class. Each is 67 samples
+ * of about 1 KB: an upstream that sends every status may not fill the page.
+ */
+export const MAX_STATUSES = 16;
 
 /** A label set of requests: Istio's labels of the connection, and how the requests ended. */
 export type RequestLabels = ConnectionLabels & { readonly response_code: string; readonly response_flags: string };
@@ -21,10 +26,11 @@ export interface Distribution {
   readonly sum: number;
 }
 
-/** The totals of one label set with one status and one flag. */
+/** The totals of one label set with one status and one flag, as they are when they are read. */
 export interface RequestTotals {
-  /** The same object at each reading. */
   readonly labels: RequestLabels;
+  /** The labels as Prometheus's text format writes them. */
+  readonly labelText: string;
   readonly requests: number;
   readonly durationMs: Distribution;
   readonly requestBytes: Distribution;
@@ -33,7 +39,8 @@ export interface RequestTotals {
 
 export interface RequestSeries {
   meter(labels: ConnectionLabels): RequestMeter;
-  totals(): readonly RequestTotals[];
+  /** The first of each label set, then the second of each, …: where room is short every peer has some. */
+  totals(): Iterable<RequestTotals>;
 }
 
 /**
@@ -45,7 +52,18 @@ export function createRequestSeries(maxSets: number): RequestSeries {
   const sets = createLabelSets(maxSets, (labels) => new RequestSet(labels));
   return {
     meter: (labels) => sets.get(labels),
-    totals: () => sets.values().flatMap((set) => set.totals()),
+    *totals() {
+      let found = true;
+      for (let rank = 0; found; rank += 1) {
+        found = false;
+        for (const set of sets.values()) {
+          const series = set.at(rank);
+          if (series === undefined) continue;
+          found = true;
+          yield series;
+        }
+      }
+    },
   };
 }
 
@@ -53,14 +71,26 @@ export function createRequestSeries(maxSets: number): RequestSeries {
 class RequestSet implements RequestMeter {
   readonly #labels: ConnectionLabels;
   readonly #statuses = new Map<number, StatusSeries>();
+  readonly #inOrder: StatusSeries[] = [];
+  #labelText: string | undefined;
   #last: StatusSeries | undefined;
 
   constructor(labels: ConnectionLabels) {
     this.#labels = labels;
   }
 
+  get labels(): ConnectionLabels {
+    return this.#labels;
+  }
+
+  /** Written once: it is most of a page. */
+  get labelText(): string {
+    this.#labelText ??= formatLabels(this.#labels);
+    return this.#labelText;
+  }
+
   count(request: CountedRequest): void {
-    const status = knownStatus(request.status);
+    const status = countedStatus(request.status);
     const { flags } = request;
     let series = this.#last;
     if (series === undefined || series.status !== status || series.flags !== flags) {
@@ -70,17 +100,21 @@ class RequestSet implements RequestMeter {
     series.add(request);
   }
 
-  totals(): readonly RequestTotals[] {
-    return [...this.#statuses.values()].map((series) => series.totals());
+  /** The series that was the first, second, … to count something. */
+  at(rank: number): StatusSeries | undefined {
+    return this.#inOrder[rank];
   }
 
   #find(status: number, flags: RequestFlags): StatusSeries {
     const known = this.#statuses.get(keyOf(status, flags));
     if (known !== undefined) return known;
-    const counted = this.#statuses.size < MAX_STATUSES ? status : classOf(status);
+    const counted = this.#statuses.size < MAX_STATUSES ? status : statusClass(status);
     const key = keyOf(counted, flags);
-    const series = this.#statuses.get(key) ?? new StatusSeries(this.#labels, counted, flags);
+    const found = this.#statuses.get(key);
+    if (found !== undefined) return found;
+    const series = new StatusSeries(this, counted, flags);
     this.#statuses.set(key, series);
+    this.#inOrder.push(series);
     return series;
   }
 }
@@ -90,17 +124,41 @@ const OVER = REQUEST_BUCKETS.length;
 const SUM = OVER + 1;
 const STRIDE = SUM + 1;
 
-class StatusSeries {
+class StatusSeries implements RequestTotals {
   /** 0 and 100..599, or a class: its first digit. */
   readonly status: number;
   readonly flags: RequestFlags;
-  readonly #labels: RequestLabels;
+  readonly #set: RequestSet;
   readonly #values = new Float64Array(3 * STRIDE);
 
-  constructor(labels: ConnectionLabels, status: number, flags: RequestFlags) {
+  constructor(set: RequestSet, status: number, flags: RequestFlags) {
     this.status = status;
     this.flags = flags;
-    this.#labels = { ...labels, response_code: formatStatus(status), response_flags: flags };
+    this.#set = set;
+  }
+
+  get labels(): RequestLabels {
+    return { ...this.#set.labels, ...this.#ownLabels() };
+  }
+
+  get labelText(): string {
+    return `${this.#set.labelText},${formatLabels(this.#ownLabels())}`;
+  }
+
+  get requests(): number {
+    return this.durationMs.counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  get durationMs(): Distribution {
+    return readDistribution(this.#values, 0);
+  }
+
+  get requestBytes(): Distribution {
+    return readDistribution(this.#values, STRIDE);
+  }
+
+  get responseBytes(): Distribution {
+    return readDistribution(this.#values, 2 * STRIDE);
   }
 
   add(request: CountedRequest): void {
@@ -109,15 +167,8 @@ class StatusSeries {
     record(this.#values, 2 * STRIDE, request.responseBytes);
   }
 
-  totals(): RequestTotals {
-    const durationMs = readDistribution(this.#values, 0);
-    return {
-      labels: this.#labels,
-      requests: durationMs.counts.reduce((sum, count) => sum + count, 0),
-      durationMs,
-      requestBytes: readDistribution(this.#values, STRIDE),
-      responseBytes: readDistribution(this.#values, 2 * STRIDE),
-    };
+  #ownLabels() {
+    return { response_code: formatStatus(this.status), response_flags: this.flags };
   }
 }
 
@@ -144,20 +195,6 @@ function bucketIndex(value: number): number {
 
 function readDistribution(values: Float64Array, offset: number): Distribution {
   return { counts: [...values.subarray(offset, offset + SUM)], sum: values[offset + SUM] ?? 0 };
-}
-
-/** 100..599; 0 for whatever else an upstream may have said. */
-function knownStatus(status: number): number {
-  return status >= 100 && status < 600 ? Math.trunc(status) : 0;
-}
-
-/** 1..5; 0 stays. */
-function classOf(status: number): number {
-  return Math.trunc(status / 100);
-}
-
-function formatStatus(status: number): string {
-  return status > 0 && status < 10 ? `${status}xx` : String(status);
 }
 
 function keyOf(status: number, flags: RequestFlags): number {

@@ -1,0 +1,17 @@
+import type { Scrapes } from "../telemetry/scrapes.ts";
+import type { Answer } from "../../net/local-http-server.ts";
+
+/** Answers a scrape with a page, or with 429 where its client has read too much. */
+export async function answerScrape(scrapes: Scrapes, client: string): Promise<Answer> {
+  const scrape = await scrapes.scrape(client);
+  switch (scrape.kind) {
+    case "page":
+      return { status: 200, body: scrape.page.pieces, contentType: scrapes.contentType, onOver: scrape.release };
+    case "too_many":
+      return {
+        status: 429,
+        body: "this address has read too many pages of metrics\n",
+        retryAfterSeconds: scrape.retryAfterSeconds,
+      };
+  }
+}

@@ -1,0 +1,131 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { readPage } from "../telemetry/exposition-fixture.ts";
+import { createProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { createScrapes, type Scrapes } from "../telemetry/scrapes.ts";
+import { ask, createRecordedLog } from "../../net/http-fixture.ts";
+import { startMetricsServer } from "./status-server.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const MEGABYTE = 1024 * 1024;
+const PATH = "/stats/prometheus";
+
+/** Serves a page of this size, and counts how many of them are written and how many are being read. */
+async function startPages(bytes: number) {
+  const piece = Buffer.alloc(65_536, "x");
+  const page = { pieces: Array.from({ length: bytes / piece.length }, () => piece), bytes };
+  let written = 0;
+  let readers = 0;
+  const read = async () => {
+    written += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+    return page;
+  };
+  const scrapes = createScrapes({ source: { contentType: "text/plain", read }, clock: systemClock });
+  const counted: Scrapes = {
+    contentType: scrapes.contentType,
+    async scrape(client) {
+      const scrape = await scrapes.scrape(client);
+      if (scrape.kind !== "page") return scrape;
+      readers += 1;
+      return {
+        ...scrape,
+        release: () => {
+          readers -= 1;
+          scrape.release();
+        },
+      };
+    },
+  };
+  const server = await startMetricsServer({ port: 0, host: "127.0.0.1", metrics: counted, log: createRecordedLog() });
+  cleanup.add(() => server.stop());
+  return { port: server.port, written: () => written, readers: () => readers };
+}
+
+async function askAndStopReading(port: number): Promise<Socket> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.on("error", () => undefined);
+  cleanup.add(() => void socket.destroy());
+  socket.write(`GET ${PATH} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await once(socket, "readable");
+  return socket;
+}
+
+describe("a page of metrics", () => {
+  it("is written once for many who scrape at the same time, and each gets all of it", async () => {
+    const { port, written } = await startPages(MEGABYTE / 2);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(port, { path: PATH })));
+    expect(answers.map(({ status, body }) => `${status} ${body.length}`)).toEqual(
+      Array.from({ length: 20 }, () => `200 ${MEGABYTE / 2}`),
+    );
+    expect(written()).toBeLessThan(10);
+  });
+
+  it("is refused to an address that reads too much, with the time to come again; others get it", async () => {
+    const { port } = await startPages(8 * MEGABYTE);
+    const flood = await Promise.all(
+      Array.from({ length: 10 }, () => ask(port, { path: PATH, localAddress: "127.0.0.2" })),
+    );
+    const refused = flood.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThanOrEqual(1);
+    const again = await ask(port, { path: PATH, localAddress: "127.0.0.2" });
+    expect(again.status).toBe(429);
+    expect(Number(again.headers["retry-after"])).toBeGreaterThan(0);
+    expect((await ask(port, { path: PATH, localAddress: "127.0.0.3" })).body.length).toBe(8 * MEGABYTE);
+  });
+
+  it("is let go of when its reader is gone, however much of it was read", async () => {
+    const { port, readers } = await startPages(8 * MEGABYTE);
+    const slow = [await askAndStopReading(port), await askAndStopReading(port)];
+    expect(readers()).toBe(2);
+    for (const socket of slow) socket.destroy();
+    await expect.poll(readers).toBe(0);
+  });
+
+  it("answers HEAD with its length alone", async () => {
+    const { port, readers } = await startPages(MEGABYTE);
+    const answer = await ask(port, { path: PATH, method: "HEAD" });
+    expect([answer.status, answer.headers["content-length"], answer.body]).toEqual([200, String(MEGABYTE), ""]);
+    await expect.poll(readers).toBe(0);
+  });
+});
+
+describe("an upstream that answers with every status", () => {
+  it("adds a bounded number of series, and others of the page stay", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock() });
+    const honest = metrics.requestMeter({ reporter: "destination", security: "mutual_tls" });
+    const hostile = metrics.requestMeter({ reporter: "source", security: "unknown" });
+    const request = { flags: "-", durationMs: 1, requestBytes: 10, responseBytes: 10 } as const;
+    honest.count({ ...request, status: 200 });
+    const before = (await metrics.read()).bytes;
+    for (let status = 100; status < 1000; status += 1) hostile.count({ ...request, status });
+    const after = (await metrics.read()).bytes;
+    const text = await readPage(metrics);
+    expect(text.match(/^istio_requests_total\{reporter="source"/gm)?.length).toBeLessThanOrEqual(16 + 9);
+    expect(text).toContain('istio_requests_total{reporter="destination"');
+    expect(after - before).toBeLessThan(2 * MEGABYTE);
+  });
+
+  it("in a hundred workloads fills the page to its limit, and every workload's requests are still counted", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock(), maxPageBytes: 2 * MEGABYTE });
+    const request = { flags: "-", durationMs: 1, requestBytes: 10, responseBytes: 10 } as const;
+    const service = (index: number) => ({ host: `s${index}.ns.svc.cluster.local`, name: `s${index}`, namespace: "ns" });
+    for (let index = 0; index < 100; index += 1) {
+      const meter = metrics.requestMeter({ reporter: "source", security: "unknown", service: service(index) });
+      for (let status = 200; status < 600; status += 1) meter.count({ ...request, status });
+    }
+    const text = await readPage(metrics);
+    expect(text.length).toBeLessThanOrEqual(2 * MEGABYTE);
+    expect(text).toContain("entente_metrics_truncated 1\n");
+    const counted = new Set(
+      [...text.matchAll(/^istio_requests_total\{.*destination_service_name="(s\d+)"/gm)].map(([, name]) => name),
+    );
+    expect(counted.size).toBe(100);
+  });
+});
