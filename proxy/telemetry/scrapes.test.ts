@@ -52,22 +52,26 @@ describe("a scrape", () => {
     expect(source.written).toBe(1);
   });
 
-  it("shares a page that was just written, and gets a new one after a moment", async () => {
+  it("gets a page that was begun after the last one had been read", async () => {
     const source = startScrapes();
     expect(textOf(await source.scrape())).toBe("page 1");
-    await source.clock.advance(99);
-    expect(textOf(await source.scrape())).toBe("page 1");
-    await source.clock.advance(2);
     expect(textOf(await source.scrape())).toBe("page 2");
   });
 
-  it("shares a page the longer the more time it took: a twentieth of the process's time at most", async () => {
+  it("waits after a page for twenty times the time that it took, together with all others who do", async () => {
     const source = startScrapes({ writingMs: 50 });
     finish(await source.scrape());
+    let answered = 0;
+    const waiting = ["a", "b", "c"].map(async (client) => {
+      const scrape = await source.scrape(client);
+      answered += 1;
+      return textOf(scrape);
+    });
     await source.clock.advance(990);
-    expect(textOf(await source.scrape())).toBe("page 1");
+    expect([answered, source.written]).toEqual([0, 1]);
     await source.clock.advance(20);
-    expect(textOf(await source.scrape())).toBe("page 2");
+    expect(await Promise.all(waiting)).toEqual(["page 2", "page 2", "page 2"]);
+    expect(source.written).toBe(2);
   });
 
   it("shares the newest page while slow readers hold on to two, so that no more than two are in memory", async () => {

@@ -20,12 +20,12 @@ export interface Scrapes {
 
 export interface ScrapesOptions {
   readonly source: MetricsSource;
-  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly clock: Pick<Clock, "monotonicMs" | "setTimeout">;
 }
 
-/** A page is shared for this long, and for at least SHARED_FACTOR times as long as it took to write. */
-const SHARED_MS = 100;
-const SHARED_FACTOR = 20;
+/** Between two pages lies this many times the time that the first took, but no longer than MAX_REST_MS. */
+const REST_FACTOR = 20;
+const MAX_REST_MS = 2000;
 /** Old pages that slow readers may hold on to while there is a newer one. */
 const MAX_OLD_PAGES = 1;
 /** What one client may read: Prometheus asks every 15 s or less often. */
@@ -35,8 +35,9 @@ const BURST_BYTES = 4 * BYTES_PER_SECOND;
 const MAX_CLIENTS = 256;
 
 /**
- * Any pod of the cluster may scrape, as often as it likes: a page being written or just written is shared, so that pages
- * take a twentieth of the process's time at most and the memory of two; and a client that reads too many bytes waits.
+ * Any pod of the cluster may scrape, as often as it likes. Pages take a twentieth of the process's time and the memory of
+ * two at most: whoever asks while a page is being written gets that one, whoever asks right after it waits a moment for
+ * the next, together with all others who do. A client that has read too many bytes is told to come again later.
  */
 export function createScrapes({ source, clock }: ScrapesOptions): Scrapes {
   const shared = new SharedPage(source, clock);
@@ -55,19 +56,19 @@ export function createScrapes({ source, clock }: ScrapesOptions): Scrapes {
 
 interface WrittenPage {
   readonly page: MetricsPage;
-  /** Until then it is fresh enough for another scrape. */
-  readonly freshUntilMs: number;
   readers: number;
 }
 
 class SharedPage {
   readonly #source: MetricsSource;
-  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #clock: Pick<Clock, "monotonicMs" | "setTimeout">;
   readonly #old = new Set<WrittenPage>();
   #current: WrittenPage | undefined;
   #writing: Promise<WrittenPage> | undefined;
+  /** When the next page may be begun. */
+  #restsUntilMs = 0;
 
-  constructor(source: MetricsSource, clock: Pick<Clock, "monotonicMs">) {
+  constructor(source: MetricsSource, clock: Pick<Clock, "monotonicMs" | "setTimeout">) {
     this.#source = source;
     this.#clock = clock;
   }
@@ -87,25 +88,23 @@ class SharedPage {
 
   #find(): WrittenPage | Promise<WrittenPage> {
     const current = this.#current;
-    if (current !== undefined && this.#mustShare(current)) return current;
-    this.#writing ??= this.#write().finally(() => {
+    const isMemoryTaken = current !== undefined && current.readers > 0 && this.#old.size >= MAX_OLD_PAGES;
+    if (isMemoryTaken && this.#writing === undefined) return current;
+    this.#writing ??= this.#writeWhenDue().finally(() => {
       this.#writing = undefined;
     });
     return this.#writing;
   }
 
-  #mustShare(current: WrittenPage): boolean {
-    if (this.#clock.monotonicMs() < current.freshUntilMs) return true;
-    return current.readers > 0 && this.#old.size >= MAX_OLD_PAGES;
-  }
-
-  async #write(): Promise<WrittenPage> {
+  async #writeWhenDue(): Promise<WrittenPage> {
+    const restMs = this.#restsUntilMs - this.#clock.monotonicMs();
+    if (restMs > 0) await new Promise<void>((resolve) => void this.#clock.setTimeout(resolve, restMs));
     const startedMs = this.#clock.monotonicMs();
     const page = await this.#source.read();
     const endedMs = this.#clock.monotonicMs();
-    const freshUntilMs = endedMs + Math.max(SHARED_MS, (endedMs - startedMs) * SHARED_FACTOR);
+    this.#restsUntilMs = endedMs + Math.min(MAX_REST_MS, (endedMs - startedMs) * REST_FACTOR);
     if (this.#current !== undefined && this.#current.readers > 0) this.#old.add(this.#current);
-    const written = { page, freshUntilMs, readers: 0 };
+    const written = { page, readers: 0 };
     this.#current = written;
     return written;
   }
@@ -113,10 +112,10 @@ class SharedPage {
 
 /** What each client has read lately, paid off at BYTES_PER_SECOND. */
 class ReadingAllowance {
-  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #clock: Pick<Clock, "monotonicMs" | "setTimeout">;
   readonly #paidOffAtMs = new Map<string, number>();
 
-  constructor(clock: Pick<Clock, "monotonicMs">) {
+  constructor(clock: Pick<Clock, "monotonicMs" | "setTimeout">) {
     this.#clock = clock;
   }
 
