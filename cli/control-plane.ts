@@ -12,9 +12,9 @@ import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import { type Logger, type LogLimiter, systemClock } from "../mesh/runtime.ts";
 import { startLocalHttpServer } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
-import { answerScrape } from "../proxy/admin/answer-scrape.ts";
-import { createMetricsSource } from "../proxy/telemetry/metrics-page.ts";
-import { createScrapes } from "../proxy/telemetry/scrapes.ts";
+import { answerScrape } from "../net/metrics/answer-scrape.ts";
+import { createMetricsSource } from "../net/metrics/metrics-page.ts";
+import { createScrapes } from "../net/metrics/scrapes.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { CONTROL_PLANE_USAGE, type ControlPlaneOptions, parseControlPlaneOptions } from "./control-plane-options.ts";
 

@@ -1,7 +1,7 @@
 import { Counter, Histogram, Registry } from "prom-client";
 import type { Clock } from "../mesh/runtime.ts";
-import { createMetricsSource } from "../proxy/telemetry/metrics-page.ts";
-import { createScrapes, type Scrapes } from "../proxy/telemetry/scrapes.ts";
+import { createMetricsSource } from "../net/metrics/metrics-page.ts";
+import { createScrapes, type Scrapes } from "../net/metrics/scrapes.ts";
 
 /** Istio's metrics of sidecar injection, in a registry of their own. */
 export interface InjectorMetrics {

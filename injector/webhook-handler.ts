@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
-import { createLogLimiter } from "../net/log-limiter.ts";
-import { answerScrape } from "../proxy/admin/answer-scrape.ts";
 import { sendAnswer } from "../net/local-http-server.ts";
+import { createLogLimiter } from "../net/log-limiter.ts";
+import { answerScrape } from "../net/metrics/answer-scrape.ts";
 import { answerReview, type ReviewAnswer } from "./admission/answer-review.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import type { InjectorMetrics } from "./injector-metrics.ts";

@@ -1,4 +1,5 @@
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
+import { createScrapes } from "../net/metrics/scrapes.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
 import { createAppProbes } from "./admin/app-probes.ts";
 import { describeCertificates } from "./admin/certificates-view.ts";
@@ -14,7 +15,6 @@ import { createDestinationCache, type DestinationCache } from "./outbound/destin
 import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
-import { createScrapes } from "./telemetry/scrapes.ts";
 import type { AccessLog } from "./telemetry/request-meter.ts";
 import { startAccessLog } from "./telemetry/start-access-log.ts";
 import type { DiscoveryClient } from "./tls/discovery-client.ts";

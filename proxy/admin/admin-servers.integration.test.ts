@@ -1,12 +1,12 @@
 import { EventEmitter, once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../mesh/runtime.ts";
 import { ask, createRecordedLog } from "../../net/http-fixture.ts";
 import { type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
+import { createScrapes, type Scrapes } from "../../net/metrics/scrapes.ts";
 import { NetError } from "../../net/net-error.ts";
 import { HELLO, secureContextsOf } from "../data-plane-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
-import { createScrapes, type Scrapes } from "../telemetry/scrapes.ts";
 import { startAdminServer } from "./admin-server.ts";
 import { describeCertificates } from "./certificates-view.ts";
 import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./status-server.ts";

@@ -1,9 +1,9 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { connectTcp } from "../../net/connect-tcp.ts";
+import type { TextAnswer } from "../../net/local-http-server.ts";
 import { checkGrpc } from "./check-grpc.ts";
 import { checkHttp } from "./check-http.ts";
-import type { TextAnswer } from "../../net/local-http-server.ts";
 import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from "./parse-app-probes.ts";
 
 /** The application's probes, run in kubelet's place. */

@@ -4,10 +4,10 @@ import { afterEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { readPage } from "../telemetry/exposition-fixture.ts";
-import { createProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { createScrapes, type Scrapes } from "../telemetry/scrapes.ts";
 import { ask, createRecordedLog } from "../../net/http-fixture.ts";
+import { readPage } from "../../net/metrics/exposition-fixture.ts";
+import { createScrapes, type Scrapes } from "../../net/metrics/scrapes.ts";
+import { createProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { startMetricsServer } from "./status-server.ts";
 
 const cleanup = new Cleanup();

@@ -1,7 +1,7 @@
 import type { Logger } from "../../mesh/runtime.ts";
 import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
-import type { Scrapes } from "../telemetry/scrapes.ts";
-import { answerScrape } from "./answer-scrape.ts";
+import { answerScrape } from "../../net/metrics/answer-scrape.ts";
+import type { Scrapes } from "../../net/metrics/scrapes.ts";
 import type { AppProbes } from "./app-probes.ts";
 
 /** Whether the proxy can do its work, and if not, why. */

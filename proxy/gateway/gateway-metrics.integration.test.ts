@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { readPage } from "../../net/metrics/exposition-fixture.ts";
 import { dialRaw, listen, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
 import { createConnectionRegistry } from "../connections/connection-registry.ts";
 import {
@@ -16,7 +17,6 @@ import {
 import { createDestinationCache } from "../outbound/destination-cache.ts";
 import { createDialer } from "../outbound/dial-destination.ts";
 import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
-import { readPage } from "../telemetry/exposition-fixture.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";

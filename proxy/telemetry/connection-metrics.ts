@@ -1,5 +1,5 @@
+import type { MetricFamily } from "../../net/metrics/metric-family.ts";
 import type { ConnectionSeries, SeriesTotals } from "./connection-series.ts";
-import type { MetricFamily } from "./metric-family.ts";
 
 const COUNTERS: readonly {
   readonly name: string;

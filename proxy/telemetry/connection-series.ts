@@ -1,6 +1,6 @@
+import { formatLabels } from "../../net/metrics/metric-family.ts";
 import type { ConnectionLabels } from "./connection-labels.ts";
 import { createLabelSets } from "./label-sets.ts";
-import { formatLabels } from "./metric-family.ts";
 
 /**
  * Envoy's flags for how a connection ended: `-` well, `DC` the client cut it, `UC` the upstream cut it, `UF` the

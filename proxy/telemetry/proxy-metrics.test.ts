@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { WorkloadInfo } from "../../mesh/policy/types.ts";
+import { readPage } from "../../net/metrics/exposition-fixture.ts";
 import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
-import { readPage } from "./exposition-fixture.ts";
 import { createNoMetrics, createProxyMetrics, type ScrapedMetrics } from "./proxy-metrics.ts";
 
 const labels = connectionLabels({ reporter: "destination", security: "mutual_tls" });

@@ -1,10 +1,10 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../../mesh/runtime.ts";
+import { createMetricsSource, type MetricsSource } from "../../net/metrics/metrics-page.ts";
 import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
 import { connectionFamilies } from "./connection-metrics.ts";
 import { type ByteCounts, type ConnectionMeter, createConnectionSeries } from "./connection-series.ts";
 import { createLabelBound, OTHER_LABEL } from "./label-sets.ts";
-import { createMetricsSource, type MetricsSource } from "./metrics-page.ts";
 import type { RequestMeters } from "./request-meter.ts";
 import { requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries } from "./request-series.ts";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { Counter, Histogram, Registry } from "prom-client";
 import { expect, it } from "vitest";
+import { parseExposition, readPage } from "../../net/metrics/exposition-fixture.ts";
+import { createMetricsSource } from "../../net/metrics/metrics-page.ts";
 import { CONNECTION_LABEL_NAMES, connectionLabels } from "./connection-labels.ts";
-import { parseExposition, readPage } from "./exposition-fixture.ts";
-import { createMetricsSource } from "./metrics-page.ts";
 import type { CountedRequest } from "./request-meter.ts";
 import { requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries, REQUEST_BUCKETS } from "./request-series.ts";

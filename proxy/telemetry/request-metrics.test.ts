@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
+import { type ExposedSample, parseExposition, parseTypes, readPage } from "../../net/metrics/exposition-fixture.ts";
+import { createMetricsSource } from "../../net/metrics/metrics-page.ts";
 import { CONNECTION_LABEL_NAMES, connectionLabels } from "./connection-labels.ts";
-import { type ExposedSample, parseExposition, parseTypes, readPage } from "./exposition-fixture.ts";
-import { createMetricsSource } from "./metrics-page.ts";
 import type { CountedRequest } from "./request-meter.ts";
 import { requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries, MAX_STATUSES, REQUEST_BUCKETS } from "./request-series.ts";

@@ -1,4 +1,4 @@
-import type { MetricFamily } from "./metric-family.ts";
+import type { MetricFamily } from "../../net/metrics/metric-family.ts";
 import { type Distribution, REQUEST_BUCKETS, type RequestSeries, type RequestTotals } from "./request-series.ts";
 
 const HISTOGRAMS: readonly {

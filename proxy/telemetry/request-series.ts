@@ -1,6 +1,6 @@
+import { formatLabels } from "../../net/metrics/metric-family.ts";
 import type { ConnectionLabels } from "./connection-labels.ts";
 import { createLabelSets } from "./label-sets.ts";
-import { formatLabels } from "./metric-family.ts";
 import type { CountedRequest, RequestFlags, RequestMeter } from "./request-meter.ts";
 import { countedStatus, formatStatus, statusClass } from "./status-codes.ts";
 

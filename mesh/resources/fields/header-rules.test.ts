@@ -83,9 +83,12 @@ describe("a path", () => {
 });
 
 describe("a folded name", () => {
-  it.each(["X-Secret", "x_secret", "X_SECRET", "x.secret", "x-secret"])("of %s is x-secret, as in HTTP_X_SECRET", (name) => {
-    expect(foldHeaderName(name)).toBe("x-secret");
-  });
+  it.each(["X-Secret", "x_secret", "X_SECRET", "x.secret", "x-secret"])(
+    "of %s is x-secret, as in HTTP_X_SECRET",
+    (name) => {
+      expect(foldHeaderName(name)).toBe("x-secret");
+    },
+  );
 
   it.each(["xsecret", "x--secret", "x-secret-"])("of %s is another one", (name) => {
     expect(foldHeaderName(name)).not.toBe("x-secret");

@@ -1,5 +1,5 @@
-import type { Scrapes } from "../telemetry/scrapes.ts";
-import type { Answer } from "../../net/local-http-server.ts";
+import type { Answer } from "../local-http-server.ts";
+import type { Scrapes } from "./scrapes.ts";
 
 /** Answers a scrape with a page, or with 429 where its client has read too much. */
 export async function answerScrape(scrapes: Scrapes, client: string): Promise<Answer> {
