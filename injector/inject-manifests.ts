@@ -1,7 +1,7 @@
 import { type Document, isAlias, parseAllDocuments, visit } from "yaml";
 import { admitPod } from "./admission/admit-pod.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
-import { type Container, type Pod, SIDECAR_NAME, validatePod } from "./admission/pod.ts";
+import { hasSidecar, type Pod, validatePod } from "./admission/pod.ts";
 import { InjectorError } from "./injector-error.ts";
 import { applyPatchToDocument } from "./patch-document.ts";
 import { findPodTemplates, type PodTemplate } from "./pod-templates.ts";
@@ -89,11 +89,6 @@ function injectTemplate({ document, template, pod, input, notes }: TemplateInjec
   }
   applyPatchToDocument(document, template.path, admission.patch);
   return true;
-}
-
-function hasSidecar({ spec }: Pod): boolean {
-  const isSidecar = ({ name }: Container) => name === SIDECAR_NAME;
-  return [...(spec.initContainers ?? []), ...spec.containers].some(isSidecar);
 }
 
 function hasAliases(document: Document): boolean {

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
 import { admitPod } from "./admit-pod.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
-import { validatePod } from "./pod.ts";
+import { hasSidecar, type Pod, validatePod } from "./pod.ts";
+import { findEphemeralProxyIdUse } from "./proxy-id.ts";
 
 /** What the webhook answers to one request body. */
 export type ReviewAnswer =
@@ -69,22 +70,14 @@ function answerRequest(request: ReviewRequest, settings: InjectionSettings): Rev
     const message = `the injector answers for pods, not for ${request.kind.kind}`;
     return refuse(request, { reason: "not_a_pod", message, code: 400 });
   }
+  if (request.subResource === "ephemeralcontainers") return answerDebugging(request, settings);
   if (request.subResource || (request.operation && request.operation !== "CREATE")) {
     const message = "pods are injected when they are created, and only then";
     return answer(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
   }
-  if (request.object === undefined || request.object === null) {
-    return refuse(request, { reason: "no_object", message: "the request holds no pod", code: 400 });
-  }
-  const validation = validatePod(request.object);
-  if (validation.kind === "invalid") {
-    return refuse(request, {
-      reason: "invalid_pod",
-      message: `the pod is not valid: ${validation.message}`,
-      code: 422,
-    });
-  }
-  const { pod } = validation;
+  const read = readPod(request);
+  if (read.kind !== "pod") return read;
+  const { pod } = read;
   const namespace = request.namespace || pod.metadata?.namespace || "default";
   const admission = admitPod({ pod, namespace, settings });
   switch (admission.kind) {
@@ -102,6 +95,26 @@ function answerRequest(request: ReviewRequest, settings: InjectionSettings): Rev
       return answer(request, { outcome: "injected", reason: "", message: "the sidecar is injected", response });
     }
   }
+}
+
+function readPod(request: ReviewRequest): ReviewAnswer | { readonly kind: "pod"; readonly pod: Pod } {
+  if (request.object === undefined || request.object === null) {
+    return refuse(request, { reason: "no_object", message: "the request holds no pod", code: 400 });
+  }
+  const validation = validatePod(request.object);
+  if (validation.kind === "valid") return { kind: "pod", pod: validation.pod };
+  const message = `the pod is not valid: ${validation.message}`;
+  return refuse(request, { reason: "invalid_pod", message, code: 422 });
+}
+
+/** `kubectl debug` adds a container to a running pod: nothing is injected, but it may not run as the proxy. */
+function answerDebugging(request: ReviewRequest, settings: InjectionSettings): ReviewAnswer {
+  const read = readPod(request);
+  if (read.kind !== "pod") return read;
+  const misuse = hasSidecar(read.pod) ? findEphemeralProxyIdUse(read.pod, settings.image) : undefined;
+  if (misuse !== undefined) return refuse(request, { reason: "proxy_id_in_use", message: misuse, code: 422 });
+  const message = "the pod's containers for debugging are allowed";
+  return answer(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
 }
 
 interface Refusal {

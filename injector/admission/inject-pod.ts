@@ -15,7 +15,8 @@ import {
   type Volume,
 } from "./pod.ts";
 import { injectedMetadata, originalScrape } from "./pod-metadata.ts";
-import { findProxyIdUse, warningsFor } from "./review-pod.ts";
+import { findProxyIdUse } from "./proxy-id.ts";
+import { warningsFor } from "./review-pod.ts";
 import { SIDECAR_MOUNTS, sidecarContainer } from "./sidecar-container.ts";
 import { type WorkloadOwner, workloadOwner } from "./workload-owner.ts";
 
@@ -37,7 +38,7 @@ export type RefusalReason = "proxy_id_in_use" | "invalid_annotation";
  * anybody can write; so injecting twice gives the same pod, and a half-injected pod is made whole.
  */
 export function injectPod(pod: Pod, context: InjectionContext): InjectionOutcome {
-  const misuse = findProxyIdUse(pod);
+  const misuse = findProxyIdUse(pod, context.settings.image);
   if (misuse !== undefined) return { kind: "refused", reason: "proxy_id_in_use", message: misuse };
   try {
     return assemble(pod, context);

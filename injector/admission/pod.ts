@@ -9,8 +9,12 @@ import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
 const securityContextSchema = z.looseObject({
   runAsUser: z.number().nullish(),
   runAsGroup: z.number().nullish(),
+  /** This one and the next stand at pod level alone. */
+  fsGroup: z.number().nullish(),
+  supplementalGroups: z.array(z.number()).nullish(),
   privileged: z.boolean().nullish(),
-  capabilities: z.looseObject({ add: z.array(z.string()).nullish() }).nullish(),
+  allowPrivilegeEscalation: z.boolean().nullish(),
+  capabilities: z.looseObject({ add: z.array(z.string()).nullish(), drop: z.array(z.string()).nullish() }).nullish(),
 });
 
 const portReferenceSchema = z.union([z.number(), z.string()]);
@@ -62,6 +66,7 @@ const podSchema = z.looseObject({
   spec: z.looseObject({
     containers: z.array(containerSchema).min(1),
     initContainers: z.array(containerSchema).nullish(),
+    ephemeralContainers: z.array(containerSchema).nullish(),
     volumes: z.array(z.looseObject({ name: z.string() })).nullish(),
     imagePullSecrets: z.array(z.looseObject({ name: z.string().nullish() })).nullish(),
     hostNetwork: z.boolean().nullish(),
@@ -112,6 +117,16 @@ export function applicationContainers(pod: Pod): readonly Container[] {
   return [...inits, ...pod.spec.containers.filter(({ name }) => name !== SIDECAR_NAME)];
 }
 
+/** Containers for debugging: injection replaces none of them, whatever their names are. */
+export function ephemeralContainers(pod: Pod): readonly Container[] {
+  return pod.spec.ephemeralContainers ?? [];
+}
+
 export function isInjected(name: string): boolean {
   return name === SIDECAR_NAME || name === INIT_NAME;
+}
+
+/** Judged by the containers themselves: annotations can be written by anybody. */
+export function hasSidecar({ spec }: Pod): boolean {
+  return [...(spec.initContainers ?? []), ...spec.containers].some(({ name }) => name === SIDECAR_NAME);
 }

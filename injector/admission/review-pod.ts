@@ -1,29 +1,6 @@
-import { PROXY_ID } from "../capture/capture-options.ts";
 import { injectionWish } from "./decide-injection.ts";
-import { annotationsOf, applicationContainers, type Container, type Pod } from "./pod.ts";
-
-/**
- * A container that runs as the proxy's user or group is taken for the proxy: its traffic leaves in clear and reaches
- * what the rules protect. Istio only reports it (IST0144); here the pod is refused.
- * @returns what is wrong and how to mend it, or undefined.
- */
-export function findProxyIdUse(pod: Pod): string | undefined {
-  const holders = [
-    { where: "the pod's securityContext", context: pod.spec.securityContext },
-    ...applicationContainers(pod).map((container) => ({
-      where: `the container ${container.name}`,
-      context: container.securityContext,
-    })),
-  ];
-  for (const { where, context } of holders) {
-    const field =
-      context?.runAsUser === PROXY_ID ? "runAsUser" : context?.runAsGroup === PROXY_ID ? "runAsGroup" : undefined;
-    if (field !== undefined) {
-      return `${where} has ${field}: ${PROXY_ID}, which is the proxy's own and escapes its capture (IST0144); choose another number`;
-    }
-  }
-  return undefined;
-}
+import { annotationsOf, applicationContainers, type Container, ephemeralContainers, type Pod } from "./pod.ts";
+import { proxyIdWarnings } from "./proxy-id.ts";
 
 /** Annotations of these prefixes are meant for an injector; one that we do not know is named, not dropped in silence. */
 const OUR_PREFIXES = /^(?:(?:traffic\.|status\.)?sidecar|inject|proxy)\.istio\.io\//;
@@ -51,7 +28,8 @@ const KNOWN_ANNOTATIONS: ReadonlySet<string> = new Set([
 
 /** What the user should know of a pod that is injected all the same: shown by kubectl, one line each. */
 export function warningsFor(pod: Pod): readonly string[] {
-  const warnings = applicationContainers(pod).flatMap(warningsForContainer);
+  const containers = [...applicationContainers(pod), ...ephemeralContainers(pod)];
+  const warnings = [...containers.flatMap(warningsForContainer), ...proxyIdWarnings(pod)];
   const { dnsPolicy } = pod.spec;
   if (dnsPolicy !== undefined && dnsPolicy !== null && dnsPolicy !== "" && dnsPolicy !== "ClusterFirst") {
     warnings.push(`dnsPolicy is ${dnsPolicy}: names of services may not resolve; ClusterFirst is recommended`);

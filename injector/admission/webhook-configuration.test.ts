@@ -4,14 +4,17 @@ import { matchesWebhook, mutatingWebhookConfiguration } from "./webhook-configur
 const configuration = mutatingWebhookConfiguration();
 
 describe("the webhook's configuration", () => {
-  it("fails closed, asks for pods at their creation only, and is never invoked again", () => {
+  it("fails closed, asks for pods at their creation and for containers for debugging, and is never invoked again", () => {
     for (const webhook of configuration.webhooks) {
       expect(webhook).toMatchObject({
         failurePolicy: "Fail",
         reinvocationPolicy: "Never",
         sideEffects: "None",
         admissionReviewVersions: ["v1"],
-        rules: [{ operations: ["CREATE"], resources: ["pods"] }],
+        rules: [
+          { operations: ["CREATE"], resources: ["pods"] },
+          { operations: ["UPDATE"], resources: ["pods/ephemeralcontainers"] },
+        ],
         clientConfig: { service: { name: "istiod", namespace: "istio-system", path: "/inject", port: 443 } },
       });
     }

@@ -29,12 +29,18 @@ export interface WebhookClientConfig {
 }
 
 export interface WebhookRule {
-  readonly operations: readonly ["CREATE"];
+  readonly operations: readonly ("CREATE" | "UPDATE")[];
   readonly apiGroups: readonly [""];
   readonly apiVersions: readonly ["v1"];
-  readonly resources: readonly ["pods"];
+  readonly resources: readonly ("pods" | "pods/ephemeralcontainers")[];
   readonly scope: "*";
 }
+
+/** New pods, and the containers that `kubectl debug` adds to running ones: those may not run as the proxy either. */
+const RULES: readonly WebhookRule[] = [
+  { operations: ["CREATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], scope: "*" },
+  { operations: ["UPDATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods/ephemeralcontainers"], scope: "*" },
+];
 
 export interface LabelSelector {
   readonly matchExpressions: readonly LabelRequirement[];
@@ -79,7 +85,7 @@ export function mutatingWebhookConfiguration(options: WebhookConfigurationOption
     webhooks: entries(revision, options.controlPlaneNamespace ?? "istio-system").map((entry) => ({
       name: `${entry.name}.sidecar-injector.istio.io`,
       clientConfig: clientConfig(options),
-      rules: [{ operations: ["CREATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], scope: "*" }],
+      rules: RULES,
       namespaceSelector: { matchExpressions: entry.namespace },
       objectSelector: { matchExpressions: entry.object },
       admissionReviewVersions: ["v1"],

@@ -1,0 +1,100 @@
+import { PROXY_ID } from "../capture/capture-options.ts";
+import { applicationContainers, type Container, ephemeralContainers, type Pod } from "./pod.ts";
+
+type SecurityContext = NonNullable<Container["securityContext"]>;
+
+/**
+ * A process with the proxy's user or group is taken for the proxy: its traffic leaves in plaintext and reaches what the
+ * rules protect. A supplementary group is enough: a program that belongs to it and has the setgid bit runs with it. Istio
+ * only reports a part of this (IST0144); here the pod is refused.
+ * @param proxyImage the image of Entente, which declares the proxy's user
+ * @returns what is wrong and how to fix it, or undefined.
+ */
+export function findProxyIdUse(pod: Pod, proxyImage: string): string | undefined {
+  const inPod = describeUse("the pod's securityContext", pod.spec.securityContext);
+  if (inPod !== undefined) return inPod;
+  for (const container of [...applicationContainers(pod), ...ephemeralContainers(pod)]) {
+    const use = findContainerUse(pod, container, proxyImage);
+    if (use !== undefined) return use;
+  }
+  return undefined;
+}
+
+/** The same for the containers that `kubectl debug` puts into a running pod. */
+export function findEphemeralProxyIdUse(pod: Pod, proxyImage: string): string | undefined {
+  for (const container of ephemeralContainers(pod)) {
+    const use = findContainerUse(pod, container, proxyImage);
+    if (use !== undefined) return use;
+  }
+  return undefined;
+}
+
+function findContainerUse(pod: Pod, container: Container, proxyImage: string): string | undefined {
+  const where = `the container ${container.name}`;
+  if (container.image === proxyImage && userOf(pod, container) === undefined) {
+    return `${where} has no runAsUser, and its image ${proxyImage} declares the user ${PROXY_ID}, ${CONSEQUENCE}`;
+  }
+  return describeUse(where, container.securityContext);
+}
+
+const CONSEQUENCE = "which is the proxy's own and escapes its capture (IST0144); choose another number";
+
+function describeUse(where: string, context: SecurityContext | null | undefined): string | undefined {
+  const { runAsUser, runAsGroup, fsGroup, supplementalGroups } = context ?? {};
+  const uses = [
+    ...Object.entries({ runAsUser, runAsGroup, fsGroup }).filter(([, id]) => id === PROXY_ID),
+    ...(supplementalGroups?.includes(PROXY_ID) ? [["supplementalGroups"]] : []),
+  ];
+  const [field] = uses[0] ?? [];
+  if (field === undefined) return undefined;
+  return `${where} has ${field}: ${PROXY_ID}, ${CONSEQUENCE}`;
+}
+
+/** The user that the specification gives a container; undefined: the image's own. */
+function userOf(pod: Pod, { securityContext }: Container): number | undefined {
+  return securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser ?? undefined;
+}
+
+/** Istio's images that declare the user 1337 (`USER 1337:1337` in its Dockerfiles), by the last part of their names. */
+const IMAGES_OF_PROXY_ID = /(?:^|\/)(?:proxyv2|pilot|istioctl)(?:[:@]|$)/;
+
+/** One line for each container that could become the proxy's user or group while it runs, or that may be it by its image. */
+export function proxyIdWarnings(pod: Pod): readonly string[] {
+  return [...applicationContainers(pod), ...ephemeralContainers(pod)].flatMap((container) => {
+    const { name, image } = container;
+    const way = wayToProxyId(pod, container);
+    const isDeclared = IMAGES_OF_PROXY_ID.test(image ?? "") && userOf(pod, container) === undefined;
+    return [
+      ...(way === undefined
+        ? []
+        : [
+            `the container ${name} ${way}: a program in it can become user or group ${PROXY_ID} and escape the capture`,
+          ]),
+      ...(isDeclared
+        ? [
+            `the container ${name} has no runAsUser, and its image ${image} declares the user ${PROXY_ID}; choose another`,
+          ]
+        : []),
+    ];
+  });
+}
+
+const ID_CAPABILITIES = ["SETUID", "SETGID"];
+
+/**
+ * How a container can change its user or group, as far as its specification states it. Nothing is reported of one that
+ * states nothing: Kubernetes allows escalation by default, and a warning on every pod is read by nobody.
+ */
+function wayToProxyId(pod: Pod, container: Container): string | undefined {
+  const context = container.securityContext;
+  const added = namesOf(context?.capabilities?.add).filter((name) => ID_CAPABILITIES.includes(name));
+  if (added.length > 0) return `has ${added.join(", ")}`;
+  if (context?.allowPrivilegeEscalation === true) return "has allowPrivilegeEscalation: true";
+  const dropped = namesOf(context?.capabilities?.drop);
+  const mayChange = !dropped.includes("ALL") && !ID_CAPABILITIES.every((name) => dropped.includes(name));
+  return userOf(pod, container) === 0 && mayChange ? "runs as root with SETUID and SETGID" : undefined;
+}
+
+function namesOf(capabilities: readonly string[] | null | undefined): readonly string[] {
+  return (capabilities ?? []).map((name) => name.toUpperCase().replace(/^CAP_/, ""));
+}
