@@ -147,8 +147,8 @@ describe("offline injection", () => {
     },
     {
       name: "holds a pod that runs as the proxy",
-      text: "kind: Pod\nmetadata: {name: a, namespace: n}\nspec: {containers: [{name: a}], securityContext: {runAsUser: 1337}}\n",
-      said: /Pod\/a\.n: .*IST0144/,
+      text: "kind: Pod\nmetadata: {name: a, namespace: ns}\nspec: {containers: [{name: a}], securityContext: {runAsUser: 1337}}\n",
+      said: /Pod\/a\.ns: .*IST0144/,
     },
   ])("fails with the place named, where the file $name", ({ text, said }) => {
     expect(() => inject(text)).toThrow(said);

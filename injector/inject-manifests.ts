@@ -1,10 +1,13 @@
-import { type Document, isAlias, parseAllDocuments, visit } from "yaml";
+import { isDeepStrictEqual } from "node:util";
+import type { Document } from "yaml";
+import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
 import { admitPod } from "./admission/admit-pod.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { hasSidecar, type Pod, validatePod } from "./admission/pod.ts";
+import { editsForDocument, rewriteDocument } from "./edit-yaml.ts";
 import { InjectorError } from "./injector-error.ts";
-import { applyPatchToDocument } from "./patch-document.ts";
 import { findPodTemplates, type PodTemplate } from "./pod-templates.ts";
+import { applyEdits, isRecord } from "./yaml-layout.ts";
 
 export interface InjectManifestsInput {
   /** YAML of one or more documents, or JSON. */
@@ -24,51 +27,94 @@ export interface InjectedManifests {
 
 /**
  * Injects every pod of a file that does not opt out, as `istioctl kube-inject` does: labels of namespaces count for
- * nothing here, since whoever runs it asks for injection. All else comes out as it went in; comments stay in place, but
- * for documents with aliases, which are written anew.
+ * nothing here, since the user asks for injection by running it. All that injection does not change comes out byte for
+ * byte; an alias of what it changes is written out.
  * @throws InjectorError `invalid_manifest`
  */
 export function injectManifests(input: InjectManifestsInput): InjectedManifests {
   const notes: string[] = [];
-  const documents = parseAllDocuments(input.text, { merge: true, prettyErrors: true });
-  const pieces: string[] = [];
-  let start = 0;
-  for (const document of documents) {
-    const [error] = document.errors;
-    if (error !== undefined)
-      throw new InjectorError("invalid_manifest", `${input.file}: ${error.message.split("\n")[0]}`);
-    const isChanged = injectDocument(document, input, notes);
-    // A document's own range begins after the comments that stand above it.
-    const end = document.range?.[2] ?? input.text.length;
-    pieces.push(isChanged ? document.toString({ lineWidth: 0 }) : input.text.slice(start, end));
-    start = end;
-  }
-  return { text: joinDocuments(pieces), notes };
+  const documents = readDocuments(input.text, input.file).map((document): InjectedDocument => {
+    const before = readValue(document, input.file);
+    return { document, before, after: injectDocument(before, input, notes) };
+  });
+  if (documents.every(({ before, after }) => before === after)) return { text: input.text, notes };
+  return { text: writeDocuments(input, documents), notes };
 }
 
-/** @returns whether the document was changed */
-function injectDocument(document: Document, input: InjectManifestsInput, notes: string[]): boolean {
-  const templates = findPodTemplates(document.toJS(), input.namespace ?? "default");
-  let isChanged = false;
-  for (const template of templates) {
+interface InjectedDocument {
+  readonly document: Document.Parsed;
+  readonly before: unknown;
+  /** The same value where nothing was injected. */
+  readonly after: unknown;
+}
+
+function readDocuments(text: string, file: string): readonly Document.Parsed[] {
+  const documents = parseKubernetesYaml(text, { keepSourceTokens: true });
+  const [error] = documents.flatMap(({ errors }) => errors);
+  if (error !== undefined) throw new InjectorError("invalid_manifest", `${file}: ${error.message.split("\n")[0]}`);
+  return documents;
+}
+
+function readValue(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    // Aliases that unfold to too much, or that have no anchor.
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InjectorError("invalid_manifest", `${file}: ${reason}`, { cause });
+  }
+}
+
+/**
+ * Writes what has changed into the text, and reads it back: what was written must be what was decided. Where YAML's rarer
+ * forms defeat the edits, the documents that change are written anew as a whole.
+ */
+function writeDocuments({ text, file }: InjectManifestsInput, documents: readonly InjectedDocument[]): string {
+  const changed = documents.filter(({ before, after }) => before !== after);
+  const written = [editsForDocument, rewriteDocument].map((edit) => () => {
+    return applyEdits(
+      text,
+      changed.flatMap(({ document, after }) => edit(text, document, after)),
+    );
+  });
+  for (const write of written) {
+    const result = write();
+    const readBack = parseKubernetesYaml(result);
+    const isRight = documents.every(({ after }, i) => isReadAs(readBack[i], after));
+    if (isRight && readBack.length === documents.length) return result;
+  }
+  throw new InjectorError("invalid_manifest", `${file}: the injected pods cannot be written in this form of YAML`);
+}
+
+function isReadAs(document: Document.Parsed | undefined, value: unknown): boolean {
+  if (document === undefined || document.errors.length > 0) return false;
+  try {
+    return isDeepStrictEqual(document.toJS(), value);
+  } catch {
+    return false;
+  }
+}
+
+function injectDocument(value: unknown, input: InjectManifestsInput, notes: string[]): unknown {
+  return findPodTemplates(value, input.namespace ?? "default").reduce<unknown>((result, template) => {
     const validation = validatePod(template.value);
     if (validation.kind === "invalid") {
       throw new InjectorError("invalid_manifest", `${input.file}: ${template.title}: ${validation.message}`);
     }
-    isChanged = injectTemplate({ document, template, pod: validation.pod, input, notes }) || isChanged;
-  }
-  return isChanged;
+    const injected = injectTemplate({ template, pod: validation.pod, input, notes });
+    return injected === undefined ? result : setAt(result, template.path, injected);
+  }, value);
 }
 
 interface TemplateInjection {
-  readonly document: Document;
   readonly template: PodTemplate;
   readonly pod: Pod;
   readonly input: InjectManifestsInput;
   readonly notes: string[];
 }
 
-function injectTemplate({ document, template, pod, input, notes }: TemplateInjection): boolean {
+/** @returns the injected pod; undefined where nothing is to be changed */
+function injectTemplate({ template, pod, input, notes }: TemplateInjection): Pod | undefined {
   const { title, namespace, owner } = template;
   const admission = admitPod({ pod, namespace, settings: input.settings, ...(owner && { owner }) });
   switch (admission.kind) {
@@ -76,36 +122,17 @@ function injectTemplate({ document, template, pod, input, notes }: TemplateInjec
       throw new InjectorError("invalid_manifest", `${input.file}: ${title}: ${admission.message}`);
     case "skipped":
       notes.push(`${title} is left as it is: ${admission.message}`);
-      return false;
+      return undefined;
     case "injected":
       notes.push(...admission.warnings.map((warning) => `${title}: ${warning}`));
       if (hasSidecar(pod) && admission.patch.length === 0) notes.push(`${title} has its sidecar already`);
-      if (admission.patch.length === 0) return false;
-      break;
+      return admission.patch.length === 0 ? undefined : admission.pod;
   }
-  if (hasAliases(document)) {
-    // A patch in a shared node would change every place that shares it.
-    document.contents = document.createNode(document.toJS(), { aliasDuplicateObjects: false });
-  }
-  applyPatchToDocument(document, template.path, admission.patch);
-  return true;
 }
 
-function hasAliases(document: Document): boolean {
-  let found = false;
-  visit(document, {
-    Node: (_key, node) => {
-      found ||= isAlias(node);
-      return found ? visit.BREAK : undefined;
-    },
-  });
-  return found;
-}
-
-/** Each document in its own text, with one marker between two. */
-function joinDocuments(pieces: readonly string[]): string {
-  return pieces
-    .map((piece) => piece.replace(/^---[ \t]*\n/, "").replace(/(?:^|\n)(?:---|\.\.\.)[ \t]*\s*$/, "\n"))
-    .map((piece) => (piece === "" || piece.endsWith("\n") ? piece : `${piece}\n`))
-    .join("---\n");
+/** A copy of a value in which another stands at a path. */
+function setAt(value: unknown, [key, ...rest]: readonly (string | number)[], replacement: unknown): unknown {
+  if (key === undefined) return replacement;
+  if (Array.isArray(value)) return value.map((item, i) => (i === key ? setAt(item, rest, replacement) : item));
+  return isRecord(value) ? { ...value, [key]: setAt(value[key], rest, replacement) } : value;
 }

@@ -1,6 +1,6 @@
 import { constants, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parseAllDocuments } from "yaml";
+import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
 import { LocalError } from "./local-error.ts";
 
 /** A Kubernetes object as it stands in its file, with the namespace that `kubectl apply` would give it. */
@@ -54,9 +54,7 @@ function checkReadable(path: string, isFolder: boolean): void {
 
 /** Reads a text of several documents; a List is its items. */
 export function parseManifests(text: string, file: string): readonly Manifest[] {
-  const documents = parseAllDocuments(text);
-  if (!Array.isArray(documents)) return [];
-  return documents.flatMap((document) => {
+  return parseKubernetesYaml(text).flatMap((document) => {
     const [error] = document.errors;
     if (error !== undefined) {
       throw new LocalError("bad_manifest", `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split("\n")[0]}`);

@@ -57,7 +57,7 @@ describe("a start that fails", () => {
     },
     {
       name: "a part of a volume",
-      spec: `{ containers: [{ name: app, image: test/program, volumeMounts: [{ name: v, mountPath: /tmp/x, subPath: y }] }], volumes: [{ name: v, emptyDir: {} }] }`,
+      spec: `{ containers: [{ name: app, image: test/program, volumeMounts: [{ name: v, mountPath: /tmp/x, subPath: z }] }], volumes: [{ name: v, emptyDir: {} }] }`,
       message: /subPath cannot be given on one machine/,
     },
   ])("because of $name says so, and leaves nothing behind", async ({ spec, message }) => {

@@ -14,9 +14,7 @@ export function buildPatch(before: Pod, after: Pod): readonly Operation[] {
 function diffLists(before: unknown, after: unknown, pointer: Pointer): Operation[] | undefined {
   if (before === after) return [];
   if (!Array.isArray(before) || !Array.isArray(after)) return undefined;
-  const shorter = Math.min(before.length, after.length);
-  const head = countWhile(shorter, (i) => isSameItem(before[i], after[i]));
-  const tail = countWhile(shorter - head, (i) => isSameItem(before.at(-1 - i), after.at(-1 - i)));
+  const { head, tail } = alignLists(before, after);
   const offset = after.length - before.length;
   const path = pointer.toString();
   const operations: Operation[] = [];
@@ -29,6 +27,21 @@ function diffLists(before: unknown, after: unknown, pointer: Pointer): Operation
     operations.push(...diffItems(before[i], after[i + offset], `${path}/${i + offset}`));
   }
   return operations;
+}
+
+export interface Alignment {
+  /** How many items at the beginning are the same ones in both lists. */
+  readonly head: number;
+  /** The same for the end, of what is left. */
+  readonly tail: number;
+}
+
+/** Finds the items of one list in another by their names, from both ends; those without a name by their values. */
+export function alignLists(before: readonly unknown[], after: readonly unknown[]): Alignment {
+  const shorter = Math.min(before.length, after.length);
+  const head = countWhile(shorter, (i) => isSameItem(before[i], after[i]));
+  const tail = countWhile(shorter - head, (i) => isSameItem(before.at(-1 - i), after.at(-1 - i)));
+  return { head, tail };
 }
 
 function diffItems(before: unknown, after: unknown, path: string): readonly Operation[] {

@@ -50,23 +50,30 @@ describe("manifests", () => {
 
   it("without a namespace belong to default, and kinds without one to none", () => {
     const [pod, namespace] = parseManifests(
-      "kind: Pod\nmetadata: {name: x}\n---\nkind: Namespace\nmetadata: {name: y}",
+      "kind: Pod\nmetadata: {name: x}\n---\nkind: Namespace\nmetadata: {name: other}",
       "a",
     );
     expect([pod?.namespace, namespace?.namespace]).toEqual(["default", ""]);
   });
 
+  it("are read as kubectl reads them: YAML 1.1's octal numbers and booleans, and merge keys", () => {
+    const text =
+      'x: &x {mode: 0400}\nkind: Pod\nmetadata: {name: a, labels: {b: "yes"}}\nspec: {<<: *x, on: [no, "no"]}\n';
+    const [pod] = parseManifests(text, "a");
+    expect(pod).toMatchObject({ labels: { b: "yes" }, object: { spec: { mode: 256, on: [false, "no"] } } });
+  });
+
   it("in a List are those of its items", () => {
     const list =
-      "kind: List\nitems: [{ kind: Pod, metadata: { name: x } }, { kind: Service, metadata: { name: y } }]\n";
-    expect(parseManifests(list, "a").map(({ kind, name }) => `${kind}/${name}`)).toEqual(["Pod/x", "Service/y"]);
+      "kind: List\nitems: [{ kind: Pod, metadata: { name: x } }, { kind: Service, metadata: { name: other } }]\n";
+    expect(parseManifests(list, "a").map(({ kind, name }) => `${kind}/${name}`)).toEqual(["Pod/x", "Service/other"]);
   });
 
   it("that stand twice are one: the later one's fields over the earlier one's, labels merged", () => {
-    const label = "kind: Deployment\nmetadata: { name: hello-tls, namespace: ns1, labels: { b: y } }\n";
+    const label = "kind: Deployment\nmetadata: { name: hello-tls, namespace: ns1, labels: { b: z } }\n";
     const [first] = applyManifests(parseManifests(`${DEPLOYMENT}---\n${label}`, "a"));
-    expect(first?.labels).toEqual({ b: "y" });
-    expect(first?.object).toMatchObject({ spec: { replicas: 2 }, metadata: { labels: { b: "y" } } });
+    expect(first?.labels).toEqual({ b: "z" });
+    expect(first?.object).toMatchObject({ spec: { replicas: 2 }, metadata: { labels: { b: "z" } } });
     const twice = applyManifests(parseManifests(`${DEPLOYMENT}---${DEPLOYMENT.replace("2", "1")}`, "a"));
     expect(planPods(twice, Math.random).length).toBe(1);
   });

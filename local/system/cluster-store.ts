@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { stringify } from "yaml";
+import { formatKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
 
 /**
  * The objects that an API server would add to what the user applied: pods with their status, Services with their
@@ -19,7 +19,7 @@ export function createClusterStore(folder: string): ClusterStore {
     folder,
     put: (key, objects) => {
       const temporary = join(folder, `.${key}.new`);
-      writeFileSync(temporary, objects.map((object) => stringify(object)).join("---\n"), { mode: 0o644 });
+      writeFileSync(temporary, objects.map(formatKubernetesYaml).join("---\n"), { mode: 0o644 });
       renameSync(temporary, join(folder, `${key}.yaml`));
     },
     remove: (key) => rmSync(join(folder, `${key}.yaml`), { force: true }),

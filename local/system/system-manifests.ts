@@ -1,4 +1,3 @@
-import { parse } from "yaml";
 import { TOKEN_ISSUER } from "../pods/service-account-tokens.ts";
 import { type Manifest, parseManifests } from "../read-manifests.ts";
 
@@ -74,5 +73,5 @@ function substitute(
   const text = JSON.stringify(object).replaceAll(/"\$\{([A-Z]+)\}"/g, (whole, name: string) =>
     Object.hasOwn(values, name) ? JSON.stringify(values[name]) : whole,
   );
-  return parse(text);
+  return JSON.parse(text);
 }

@@ -11,12 +11,12 @@ function applied(...files: readonly string[]) {
 describe("a resource that is met again", () => {
   it("has its labels and annotations merged, as `kubectl label` would", () => {
     const set = applied(
-      "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns1, labels: {a: b, c: d}, annotations: {x: y}}",
+      "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns1, labels: {a: b, c: d}, annotations: {x: z}}",
       "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns1, labels: {istio-injection: enabled, c: e}}",
     );
     expect(set.namespaces.get("ns1")?.metadata).toMatchObject({
       labels: { a: "b", c: "e", "istio-injection": "enabled" },
-      annotations: { x: "y" },
+      annotations: { x: "z" },
     });
     expect(set.namespaces.size).toBe(1);
   });
@@ -24,10 +24,10 @@ describe("a resource that is met again", () => {
   it("keeps its specification and status where the later document has none", () => {
     const set = applied(
       testPod({ name: "a", ip: "10.0.0.5" }),
-      "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: ns1, labels: {x: y}}",
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: ns1, labels: {x: z}}",
     );
     const pod = set.pods.get("ns1/a");
-    expect(pod).toMatchObject({ metadata: { labels: { app: "a", x: "y" } }, status: { podIP: "10.0.0.5" } });
+    expect(pod).toMatchObject({ metadata: { labels: { app: "a", x: "z" } }, status: { podIP: "10.0.0.5" } });
     expect(pod?.spec.containers).toHaveLength(1);
     expect(set.index.podByIp.get("10.0.0.5")).toBe(pod);
   });
@@ -41,7 +41,7 @@ describe("a resource that is met again", () => {
 
   it("keeps the unsupported fields of the specification that stays", () => {
     const header = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata:";
-    const set = applied(`${header} {name: a}\nspec: {odd: 1}`, `${header} {name: a, labels: {x: y}}`);
+    const set = applied(`${header} {name: a}\nspec: {odd: 1}`, `${header} {name: a, labels: {x: z}}`);
     expect(set.peerAuthentications.get("default/a")?.unsupported).toEqual(["spec.odd"]);
   });
 

@@ -42,7 +42,7 @@ describe("a route", () => {
   });
 
   it.each([
-    { name: "a number as timeout", route: to("timeout: 5"), problem: 'timeout: must be text, is 5: quote it, "5"' },
+    { name: "a number as timeout", route: to("timeout: 5"), problem: "timeout: must be text, is 5: put it in quotes" },
     { name: "a timeout without a unit", route: to("timeout: '5'"), problem: "timeout: must be a duration from 1ms" },
     {
       name: "a timeout below a millisecond",
@@ -163,7 +163,7 @@ describe("a route", () => {
     {
       name: "a number as value",
       route: to("headers: { request: { set: { x-a: 1 } } }"),
-      problem: 'headers.request.set.x-a: must be text, is 1: quote it, "1"',
+      problem: "headers.request.set.x-a: must be text, is 1: put it in quotes",
     },
     {
       name: "hop-by-hop at a destination",

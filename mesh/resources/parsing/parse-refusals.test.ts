@@ -51,7 +51,7 @@ describe("a bad document is named and left out", () => {
     {
       name: "a label that is a number",
       text: "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {version: 1}}",
-      problem: 'a.yaml:3: error: Pod/a.default: metadata.labels.version: must be text, is 1: quote it, "1"',
+      problem: "a.yaml:3: error: Pod/a.default: metadata.labels.version: must be text, is 1: put it in quotes",
     },
     {
       name: "an unknown kind of Kubernetes",

@@ -31,6 +31,16 @@ ${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: I
     expect(namesOf(text)).toEqual(["Namespace/ns1.", "MeshPolicy/default.", "DestinationRule/x.default"]);
   });
 
+  it("is read as kubectl reads it, as YAML 1.1", () => {
+    const { resources } = parse(resource("v1", "Service", "{ports: [{port: 0120}], publishNotReadyAddresses: on}"));
+    expect(resources).toMatchObject([{ spec: { ports: [{ port: 80 }], publishNotReadyAddresses: true } }]);
+    const label = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {a: yes}}\n";
+    expect(problemsOf(label)).toEqual([
+      "a.yaml:3: error: Namespace/a: metadata.labels.a: must be text, is true: put it in quotes",
+    ]);
+    expect(problemsOf(label.replace("yes", '"yes"'))).toEqual([]);
+  });
+
   it.each(["v1alpha3", "v1beta1", "v1"])("may say networking.istio.io/%s", (version) => {
     expect(namesOf(resource(`networking.istio.io/${version}`, "Gateway", "{}"))).toEqual(["Gateway/x.default"]);
   });
@@ -43,7 +53,7 @@ ${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: I
     const text =
       "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n- {apiVersion: v1, kind: Pod, metadata: {name: 7}}\n";
     expect(namesOf(text)).toEqual(["Namespace/a."]);
-    expect(problemsOf(text)).toEqual(['a.yaml:5: error: metadata.name: must be text, is 7: quote it, "7"']);
+    expect(problemsOf(text)).toEqual(["a.yaml:5: error: metadata.name: must be text, is 7: put it in quotes"]);
   });
 
   it("says where each resource was written", () => {

@@ -38,7 +38,7 @@ function describe(issue: z.core.$ZodIssue): string {
 function describeType(issue: Extract<z.core.$ZodIssue, { code: "invalid_type" }>): string {
   if (issue.input === undefined) return "is missing";
   const isUnquoted = issue.expected === "string" && ["number", "boolean"].includes(typeof issue.input);
-  const fix = isUnquoted ? `: quote it, "${String(issue.input)}"` : "";
+  const fix = isUnquoted ? ": put it in quotes" : "";
   return `must be ${nameOfType(issue.expected)}, is ${show(issue.input)}${fix}`;
 }
 

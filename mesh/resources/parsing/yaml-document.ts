@@ -1,4 +1,5 @@
-import { type Document, isMap, isNode, isScalar, LineCounter, parseAllDocuments } from "yaml";
+import { type Document, isMap, isNode, isScalar, LineCounter } from "yaml";
+import { parseKubernetesYaml } from "./kubernetes-yaml.ts";
 import { type FieldPath, type PlainValue, plainFromUnknown } from "./plain-value.ts";
 
 /** One document of a file: its value, or why it has none, and where its fields stand. */
@@ -30,13 +31,12 @@ const MAX_ALIASES = 50;
 const SHOWN_FAULTS = 3;
 
 /**
- * Reads the documents of a YAML file (1.2 core schema, with `<<` merging, as kubectl understands it). A document that
- * is empty is left out. Never throws: the parser's own faults, exhaustion included, come back as such.
+ * Reads the documents of a YAML file as kubectl does. A document that is empty is left out. Never throws: the parser's own faults, exhaustion included, come back as such.
  */
 export function parseYamlDocuments(text: string): readonly YamlDocument[] {
   const lines = new LineCounter();
   const documents: YamlDocument[] = [];
-  for (const document of parseAllDocuments(text, { lineCounter: lines, merge: true, stringKeys: true })) {
+  for (const document of parseKubernetesYaml(text, { lineCounter: lines })) {
     const content = readContent(document, lines);
     if (content.kind === "value" && content.value === null) continue;
     documents.push({ content, locate: (path) => locate(document, lines, path) });

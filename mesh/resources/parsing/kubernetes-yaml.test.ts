@@ -1,0 +1,86 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { formatKubernetesYaml, parseKubernetesYaml } from "./kubernetes-yaml.ts";
+
+function read(scalar: string): unknown {
+  const value: unknown = parseKubernetesYaml(`a: ${scalar}\n`)[0]?.toJS();
+  return typeof value === "object" && value !== null && "a" in value ? value.a : undefined;
+}
+
+describe("a scalar is what kubectl takes it for", () => {
+  it.each([
+    ["0400", 256],
+    ["-0400", -256],
+    ["0o400", 256],
+    ["0x1F", 31],
+    ["0b11", 3],
+    ["1_000", 1000],
+    ["0", 0],
+    ["+7", 7],
+    ["08", 8],
+    ["089.5", 89.5],
+    ["1e3", 1000],
+    [".5", 0.5],
+    ["1.", 1],
+    ["-.inf", Number.NEGATIVE_INFINITY],
+    [".NaN", Number.NaN],
+    ["1:30", "1:30"],
+    ["1e999", "1e999"],
+    ["0x", "0x"],
+    ["0o8", "0o8"],
+    ["1.2.3", "1.2.3"],
+    ["100m", "100m"],
+    ["yes", true],
+    ["On", true],
+    ["y", true],
+    ["no", false],
+    ["OFF", false],
+    ["N", false],
+    ["yEs", "yEs"],
+    ["~", null],
+    ["", null],
+    ["NULL", null],
+    ["nULL", "nULL"],
+    ['"yes"', "yes"],
+    ["'0400'", "0400"],
+    ["!!str 0400", "0400"],
+    ["2024-02-03", "2024-02-03T00:00:00Z"],
+    ["2024-2-3t4:05:06.700-05:00", "2024-02-03T04:05:06.7-05:00"],
+    ["2024-02-30", "2024-02-30"],
+    ["2024-02-03-rc1", "2024-02-03-rc1"],
+  ])("%s", (text, value) => {
+    expect(read(text)).toEqual(value);
+  });
+
+  it("also below anchors, aliases and merge keys; a key is text", () => {
+    const text = 'base: &b {mode: 0400, on: "on"}\none: {<<: *b, on: off}\ntwo: *b\n';
+    expect(parseKubernetesYaml(text)[0]?.toJS()).toEqual({
+      base: { mode: 256, on: "on" },
+      one: { mode: 256, on: false },
+      two: { mode: 256, on: "on" },
+    });
+  });
+
+  it("whatever version a document claims", () => {
+    expect(parseKubernetesYaml("%YAML 1.2\n---\na: 0400\n")[0]?.toJS()).toEqual({ a: 256 });
+  });
+});
+
+describe("what is written", () => {
+  it("puts texts into quotes that YAML 1.1 or 1.2 would take for something else", () => {
+    const texts = ["yes", "0400", "0o7", "0B1", "1:30", "2024-02-03", "null", "", "1e3", "<<", "~"];
+    for (const text of texts) expect(formatKubernetesYaml({ a: text })).toMatch(/^a: ["']/);
+  });
+
+  it("is read back as the same, whatever it is", () => {
+    const value = fc.dictionary(fc.string(), fc.jsonValue({ depthSize: "small" }));
+    fc.assert(
+      fc.property(value, (written) => {
+        // JSON has no negative zero, and Kubernetes speaks JSON.
+        const plain: unknown = JSON.parse(JSON.stringify(written));
+        expect(JSON.stringify(parseKubernetesYaml(formatKubernetesYaml(plain))[0]?.toJS())).toBe(JSON.stringify(plain));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

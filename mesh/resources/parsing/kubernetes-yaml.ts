@@ -1,0 +1,125 @@
+import {
+  type Document,
+  type DocumentOptions,
+  type ParseOptions,
+  parseAllDocuments,
+  type ScalarTag,
+  type SchemaOptions,
+  stringify,
+} from "yaml";
+
+/**
+ * The scalars of YAML 1.1 as kubectl reads them (sigs.k8s.io/yaml, goyaml.v2/resolve.go): `0400` is 256, a bare `yes` is
+ * true, `1_000` is 1000, and base 60 is no number. A scalar in quotes is always text.
+ */
+const KUBERNETES_SCALARS: readonly ScalarTag[] = [
+  {
+    tag: "tag:yaml.org,2002:null",
+    default: true,
+    identify: (value) => value === null,
+    test: /^(?:~|null|Null|NULL)?$/,
+    resolve: () => null,
+    stringify: () => "null",
+  },
+  {
+    tag: "tag:yaml.org,2002:bool",
+    default: true,
+    identify: (value) => typeof value === "boolean",
+    test: /^(?:y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$/,
+    resolve: (text) => /^(?:y|true|on)/i.test(text),
+    stringify: ({ value }) => String(value),
+  },
+  {
+    tag: "tag:yaml.org,2002:int",
+    default: true,
+    test: /^[-+]?(?:0[xX]_*[0-9a-fA-F][0-9a-fA-F_]*|0[bB]_*[01][01_]*|0[oO]?_*[0-7][0-7_]*|0_*|[1-9][0-9_]*)$/,
+    resolve: parseInteger,
+  },
+  {
+    tag: "tag:yaml.org,2002:float",
+    default: true,
+    identify: (value) => typeof value === "number",
+    test: /^[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9][0-9_]*)?$/,
+    resolve: (text) => {
+      const number = Number(text.replaceAll("_", ""));
+      return Number.isFinite(number) ? number : text;
+    },
+    stringify: ({ value }) => String(value),
+  },
+  {
+    tag: "tag:yaml.org,2002:float",
+    default: true,
+    format: "SPECIAL",
+    test: /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/,
+    resolve: (text) => {
+      if (/nan$/i.test(text)) return Number.NaN;
+      return text.startsWith("-") ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+    },
+  },
+  {
+    tag: "tag:yaml.org,2002:timestamp",
+    default: true,
+    test: /^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}.*)?$/,
+    resolve: parseTimestamp,
+  },
+];
+
+const KUBERNETES_YAML = {
+  version: "1.1",
+  schema: "failsafe",
+  customTags: (tags) => [...tags, ...KUBERNETES_SCALARS],
+  merge: true,
+} as const satisfies SchemaOptions & DocumentOptions;
+
+/**
+ * Reads all documents of a text with Kubernetes objects, the only way in which they are read here: what `kubectl apply`
+ * would take for a number, a boolean or text is taken for the same. Keys are the text that is written.
+ */
+export function parseKubernetesYaml(
+  text: string,
+  options: Pick<ParseOptions, "lineCounter" | "keepSourceTokens"> = {},
+): readonly Document.Parsed[] {
+  return [...parseAllDocuments(text, { ...KUBERNETES_YAML, stringKeys: true, prettyErrors: true, ...options })];
+}
+
+/**
+ * Block YAML that every reader of YAML 1.1 and 1.2 reads as the same value, wherever it is put in: without aliases, and with
+ * each text in one line, since what a block scalar holds depends on the lines after it. Ends with a line end.
+ */
+export function formatKubernetesYaml(value: unknown): string {
+  return stringify(value, {
+    ...KUBERNETES_YAML,
+    merge: false,
+    compat: "yaml-1.1",
+    aliasDuplicateObjects: false,
+    blockQuote: false,
+    lineWidth: 0,
+    doubleQuotedMinMultiLineLength: Number.POSITIVE_INFINITY,
+  });
+}
+
+function parseInteger(text: string): number {
+  const digits = text.replaceAll("_", "").replace(/^[-+]/, "");
+  // A leading zero alone is YAML 1.1's octal, which JavaScript spells 0o.
+  const number = Number(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits.toLowerCase());
+  return text.startsWith("-") ? -number : number;
+}
+
+/** A timestamp becomes text as Go writes a time in JSON (RFC 3339); text that is no timestamp stays as it is. */
+function parseTimestamp(text: string): string {
+  const parts =
+    /^(\d{4})-(\d{1,2})-(\d{1,2})(?:(?: (\d{1,2}):(\d{1,2}):(\d{1,2})(\.\d+)?)|(?:[Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(\.\d+)?(Z|[-+]\d\d:\d\d)))?$/.exec(
+      text,
+    );
+  if (parts === null) return text;
+  const [, year = "", month = "", day = ""] = parts;
+  const [hour = "0", minute = "0", second = "0"] = [parts[4] ?? parts[8], parts[5] ?? parts[9], parts[6] ?? parts[10]];
+  const two = (part: string): string => part.padStart(2, "0");
+  const written = `${year}-${two(month)}-${two(day)}T${two(hour)}:${two(minute)}:${two(second)}`;
+  const instant = new Date(`${written}Z`);
+  // A day that the month does not have rolls over in JavaScript and is refused in Go.
+  if (Number.isNaN(instant.getTime()) || !instant.toISOString().startsWith(written)) return text;
+  const fraction = (parts[7] ?? parts[11] ?? "").slice(0, 10).replace(/\.?0+$/, "");
+  const zone = parts[12] ?? "Z";
+  return `${written}${fraction}${zone === "+00:00" ? "Z" : zone}`;
+}
