@@ -83,8 +83,11 @@ function answerRequest(request: ReviewRequest, settings: InjectionSettings): Rev
   switch (admission.kind) {
     case "refused":
       return refuse(request, { reason: admission.reason, message: admission.message, code: 422 });
-    case "skipped":
-      return answer(request, { ...admission, outcome: "skipped", response: { allowed: true } });
+    case "skipped": {
+      const { warnings } = admission;
+      const response = { allowed: true, ...(warnings.length > 0 && { warnings }) };
+      return answer(request, { ...admission, outcome: "skipped", response });
+    }
     case "injected": {
       const { patch, warnings } = admission;
       const response = {

@@ -1,3 +1,4 @@
+import { findObstacle, type Obstacle } from "./find-obstacle.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
 import { annotationsOf, labelsOf, type Pod } from "./pod.ts";
 import { SYSTEM_NAMESPACES } from "./system-namespaces.ts";
@@ -14,7 +15,7 @@ export type InjectionDecision =
 
 /** Why a pod is left as it is. */
 export type SkipReason =
-  | "host_network"
+  | Obstacle["reason"]
   | "system_namespace"
   | "control_plane_namespace"
   | "pod_opted_out"
@@ -46,13 +47,10 @@ export interface PodDecisionInput {
 }
 
 /**
- * What the webhook itself decides, once the API server has selected a pod: in Istio's order. The label is stronger than
- * the annotation of the same name, which selectors cannot see.
+ * What the webhook itself decides, once the API server has selected a pod: what the pod wishes, then whether it can.
+ * The label is stronger than the annotation of the same name, which selectors cannot see.
  */
 export function decideByPod({ namespace, pod, settings }: PodDecisionInput): InjectionDecision {
-  if (pod.spec.hostNetwork === true) {
-    return skip("host_network", "the pod uses the host's network, and the rules would capture the host's traffic");
-  }
   if (SYSTEM_NAMESPACES.includes(namespace)) {
     return skip("system_namespace", `the namespace ${namespace} belongs to the cluster itself`);
   }
@@ -64,7 +62,8 @@ export function decideByPod({ namespace, pod, settings }: PodDecisionInput): Inj
       `in ${namespace} a pod is injected only when it says sidecar.istio.io/inject: true`,
     );
   }
-  return { kind: "inject" };
+  const obstacle = findObstacle(pod);
+  return obstacle === undefined ? { kind: "inject" } : { kind: "skip", ...obstacle };
 }
 
 /** What the pod itself says: `true`, `false`, or something else, which counts as nothing. */

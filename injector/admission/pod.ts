@@ -43,6 +43,20 @@ const containerSchema = z.looseObject({
   securityContext: securityContextSchema.nullish(),
 });
 
+const nodeExpressionSchema = z.looseObject({
+  key: z.string(),
+  operator: z.string(),
+  values: z.array(z.string()).nullish(),
+});
+
+const nodeTermsSchema = z.looseObject({
+  nodeSelectorTerms: z.array(z.looseObject({ matchExpressions: z.array(nodeExpressionSchema).nullish() })).nullish(),
+});
+
+const affinitySchema = z.looseObject({
+  nodeAffinity: z.looseObject({ requiredDuringSchedulingIgnoredDuringExecution: nodeTermsSchema.nullish() }).nullish(),
+});
+
 const podSchema = z.looseObject({
   metadata: z
     .looseObject({
@@ -70,6 +84,9 @@ const podSchema = z.looseObject({
     volumes: z.array(z.looseObject({ name: z.string() })).nullish(),
     imagePullSecrets: z.array(z.looseObject({ name: z.string().nullish() })).nullish(),
     hostNetwork: z.boolean().nullish(),
+    os: z.looseObject({ name: z.string() }).nullish(),
+    nodeSelector: z.record(z.string(), z.string()).nullish(),
+    affinity: affinitySchema.nullish(),
     dnsPolicy: z.string().nullish(),
     securityContext: securityContextSchema.nullish(),
   }),
