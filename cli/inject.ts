@@ -1,18 +1,18 @@
-import { readFile } from "node:fs/promises";
-import { text as readStream } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { injectManifests } from "../injector/inject-manifests.ts";
+import { joinManifests, readManifestFiles } from "../injector/manifest-files.ts";
 import type { Command } from "./command.ts";
 import { INJECTION_FLAGS, INJECTION_USAGE, injectionSettings } from "./injection-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
 const USAGE = `
-Usage: entente inject -f FILE [OPTION ...]
+Usage: entente inject -f FILE [-f FILE ...] [OPTION ...]
 
-Prints the file's resources with a sidecar in every pod that does not opt out. What is left as it is, and why, is
-told on standard error.
+Prints the resources of the files with a sidecar in every pod that does not opt out; all else comes out as it was. What
+is left as it is, and why, goes to standard error.
 
-  -f, --filename FILE          YAML or JSON; - is standard input
+  -f, --filename FILE          YAML or JSON; a folder stands for its .yaml, .yml and .json files, - for standard input;
+                               may be given more than once
   -n, --namespace NAME         of resources that name none (default)
 ${INJECTION_USAGE}`;
 
@@ -25,23 +25,20 @@ export const injectCommand: Command = {
     const { values } = parseArgs({
       args: [...args],
       options: {
-        filename: { type: "string", short: "f" },
+        filename: { type: "string", short: "f", multiple: true },
         namespace: { type: "string", short: "n" },
         ...INJECTION_FLAGS,
       },
     });
-    const { filename } = values;
-    if (filename === undefined) throw new UsageError("give a file with -f, or -f - for standard input");
-    const text = filename === "-" ? await readStream(process.stdin) : await readFile(filename, "utf8");
-    const { namespace } = values;
-    const injected = injectManifests({
-      text,
-      file: filename === "-" ? "standard input" : filename,
-      settings: injectionSettings(values),
-      ...(namespace !== undefined && { namespace }),
-    });
-    for (const note of injected.notes) context.stderr(`${note}\n`);
-    context.stdout(injected.text);
+    const { filename: paths = [], namespace } = values;
+    if (paths.length === 0) throw new UsageError("give a file or folder with -f, or -f - for standard input");
+    const settings = injectionSettings(values);
+    const files = await readManifestFiles(paths, process.stdin);
+    const injected = files.map((file) =>
+      injectManifests({ ...file, settings, ...(namespace !== undefined && { namespace }) }),
+    );
+    for (const note of injected.flatMap(({ notes }) => notes)) context.stderr(`${note}\n`);
+    context.stdout(joinManifests(injected.map(({ text }) => text)));
     return 0;
   },
 };
