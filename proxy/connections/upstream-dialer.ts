@@ -17,6 +17,8 @@ export interface UpstreamConnection {
    * longer current serves its request to the end and is then closed.
    */
   readonly isCurrent: () => boolean;
+  /** Calls the listener when the destination has changed, so that an idle connection need not wait for a request. */
+  readonly onChange?: (listener: () => void) => void;
   /** Counts the requests that go over it; absent: by what is known of their target. */
   readonly meter?: RequestMeter;
 }

@@ -93,6 +93,7 @@ export class UpstreamAgent extends Agent {
     void this.#dial().then(
       (connection) => {
         this.#connections.set(connection.socket, connection);
+        connection.onChange?.(() => this.closeStale());
         callback?.(null, connection.socket);
       },
       // Node's types ask for a socket even beside an error; Node itself does not look at it.

@@ -12,6 +12,8 @@ export interface Watch {
 export interface DestinationLease {
   /** The control plane's last answer. */
   current(): Destination;
+  /** Calls the listener after each further answer, until the lease is released. */
+  onChange(listener: () => void): void;
   release(): void;
 }
 
@@ -48,6 +50,7 @@ interface Entry {
   destination: Destination | undefined;
   leases: number;
   readonly waiting: Set<(destination: Destination) => void>;
+  readonly listeners: Set<() => void>;
   idle: Timer | undefined;
 }
 
@@ -73,6 +76,7 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       destination: undefined,
       leases: 0,
       waiting: new Set(),
+      listeners: new Set(),
       idle: undefined,
     };
     entries.set(key, entry);
@@ -81,6 +85,7 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       for (const resolve of entry.waiting) resolve(destination);
       entry.waiting.clear();
       options.onChange?.(target, destination);
+      for (const onChange of entry.listeners) onChange();
     });
     return entry;
   };
@@ -101,10 +106,7 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
         release(entry);
         return undefined;
       }
-      return createLease(
-        () => entry.destination ?? first,
-        () => release(entry),
-      );
+      return createLease(entry, first, () => release(entry));
     },
     list: () =>
       [...entries.values()].map(({ target, destination, leases }) => ({ target, destination, connections: leases })),
@@ -114,13 +116,20 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
   };
 }
 
-function createLease(current: () => Destination, onRelease: () => void): DestinationLease {
+function createLease(entry: Entry, first: Destination, onRelease: () => void): DestinationLease {
+  const own = new Set<() => void>();
   let isReleased = false;
   return {
-    current,
+    current: () => entry.destination ?? first,
+    onChange: (listener) => {
+      if (isReleased) return;
+      own.add(listener);
+      entry.listeners.add(listener);
+    },
     release: () => {
       if (isReleased) return;
       isReleased = true;
+      for (const listener of own) entry.listeners.delete(listener);
       onRelease();
     },
   };

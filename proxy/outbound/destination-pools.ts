@@ -70,6 +70,7 @@ export class DestinationPools {
     const lease = await this.#options.destinations.acquire(target);
     if (lease === undefined) return undefined;
     const pool = this.#options.createPool(lease.current, () => this.#dropUnused(entry, key));
+    lease.onChange(() => pool.closeStale());
     const entry: Entry = {
       lease,
       pool,

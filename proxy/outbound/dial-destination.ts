@@ -18,6 +18,8 @@ export interface DialedConnection {
   readonly peer: VerifiedPeer | undefined;
   /** The generation of the SVID that was shown; 0 for plaintext. */
   readonly generation: number;
+  /** The server name of the handshake; empty for plaintext. */
+  readonly sni: string;
 }
 
 /** Stable: the `reason` label of refused connections. */
@@ -114,7 +116,15 @@ async function dialPassthrough(
   });
   if (connected.kind === "failed") return failed("connect_failed", connected.message);
   const { socket } = connected;
-  return { kind: "connected", socket, endpoint: address, meshEndpoint: undefined, peer: undefined, generation: 0 };
+  return {
+    kind: "connected",
+    socket,
+    endpoint: address,
+    meshEndpoint: undefined,
+    peer: undefined,
+    generation: 0,
+    sni: "",
+  };
 }
 
 async function dialMesh(
@@ -148,6 +158,7 @@ async function dialPlaintext(dial: EndpointDial, settings: Settings): Promise<Di
     meshEndpoint: endpoint,
     peer: undefined,
     generation: 0,
+    sni: "",
   };
 }
 
@@ -176,7 +187,8 @@ async function dialMutualTls(dial: EndpointDial, settings: Settings): Promise<Di
     return failed(result.reason, `mutual TLS to ${server} failed: ${result.message}`);
   }
   const { socket, peer } = result;
-  return { kind: "connected", socket, endpoint, meshEndpoint: endpoint, peer, generation: material.generation };
+  const { generation } = material;
+  return { kind: "connected", socket, endpoint, meshEndpoint: endpoint, peer, generation, sni: destination.sni };
 }
 
 async function connectEndpoint(

@@ -9,7 +9,7 @@ import type { RequestMeters } from "../telemetry/request-meter.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
 import type { DialedConnection, Dialer } from "./dial-destination.ts";
-import { isStillAllowed } from "./is-still-allowed.ts";
+import { createReuseCheck, isStillAllowed } from "./is-still-allowed.ts";
 import { upstreamFacts } from "./upstream-facts.ts";
 
 export interface MeshUpstreamDialerOptions {
@@ -46,12 +46,13 @@ async function dial(
   }
   register({ target, lease, dialed, options });
   const { socket, generation } = dialed;
+  const wouldBeTheSame = createReuseCheck(lease.current, dialed);
   const isCurrent = (): boolean =>
-    isStillAllowed(lease.current(), dialed) &&
-    (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
+    wouldBeTheSame() && (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
   const { metrics, secureContexts, workload } = options;
   const parties = { source: workload(), own: secureContexts.current()?.identity, destination: lease.current() };
-  return { kind: "connected", socket, isCurrent, meter: metrics.requestMeter(upstreamFacts(dialed, parties)) };
+  const meter = metrics.requestMeter(upstreamFacts(dialed, parties));
+  return { kind: "connected", socket, isCurrent, onChange: lease.onChange, meter };
 }
 
 interface Registered {

@@ -15,7 +15,7 @@ import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache } from "./destination-cache.ts";
 import { DestinationPools, type PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailureReason } from "./dial-destination.ts";
-import { isStillAllowed } from "./is-still-allowed.ts";
+import { createReuseCheck, isStillAllowed } from "./is-still-allowed.ts";
 import { HTTP_ALPN } from "./originate-tls.ts";
 import { RequestPlanner } from "./plan-request.ts";
 import { upstreamFacts } from "./upstream-facts.ts";
@@ -110,6 +110,7 @@ export class OutboundHttp {
   #describeUpstream(dialed: DialedConnection, current: PooledDestination["current"]): DialedUpstream {
     const { context, secureContexts } = this.#options;
     const { socket, endpoint, peer, generation } = dialed;
+    const wouldBeTheSame = createReuseCheck(current, dialed);
     this.#register(dialed, current);
     const facts = upstreamFacts(dialed, {
       source: this.#options.workload(),
@@ -122,9 +123,7 @@ export class OutboundHttp {
       address: `${endpoint.ip}:${endpoint.port}`,
       peer: peer?.identity ?? "",
       idleMs: peer === undefined ? APPLICATION_IDLE_MS : MESH_IDLE_MS,
-      isCurrent: () =>
-        isStillAllowed(current(), dialed) &&
-        (peer === undefined || secureContexts.current()?.generation === generation),
+      isCurrent: () => wouldBeTheSame() && (peer === undefined || secureContexts.current()?.generation === generation),
       meter: context.meters.requestMeter(facts),
     };
   }

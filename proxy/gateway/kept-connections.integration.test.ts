@@ -1,0 +1,159 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Agent, request } from "undici";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Destination } from "../../mesh/policy/types.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { listen } from "../../net/raw-client-fixture.ts";
+import { createConnectionRegistry } from "../connections/connection-registry.ts";
+import {
+  createRecorder,
+  HELLO,
+  type InboundSide,
+  meshDestination,
+  secureContextsOf,
+  startInboundSide,
+  startOutboundSide,
+} from "../data-plane-fixture.ts";
+import { createDestinationCache } from "../outbound/destination-cache.ts";
+import { createDialer } from "../outbound/dial-destination.ts";
+import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
+import { createProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { startTestGateway } from "./gateway-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+/** A server in a pod whose sidecar takes both, and a client's side that dials it as the destination of now says. */
+interface Path {
+  readonly inbound: InboundSide;
+  setDestination(destination: Destination): void;
+  /** How the request came to the server's sidecar. */
+  ask(): Promise<"mutual TLS" | "plaintext">;
+}
+
+type Application = (request: IncomingMessage, response: ServerResponse) => void;
+
+function tellHow({ headers }: IncomingMessage, response: ServerResponse): void {
+  response.end(headers["x-forwarded-client-cert"] === undefined ? "plaintext" : "mutual TLS");
+}
+
+async function startServer(application: Application): Promise<InboundSide> {
+  const applicationPort = await listen(cleanup, createServer(application));
+  return await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort, protocol: "http" });
+}
+
+function asker(port: number): Path["ask"] {
+  const agent = new Agent();
+  cleanup.add(() => agent.destroy());
+  return async () => {
+    const options = { dispatcher: agent, headers: { host: "shop.example" } };
+    const { body } = await request(`http://127.0.0.1:${port}/`, options);
+    return (await body.text()) === "mutual TLS" ? "mutual TLS" : "plaintext";
+  };
+}
+
+async function startSidecar(application: Application): Promise<Path> {
+  const inbound = await startServer(application);
+  const outbound = await startOutboundSide(cleanup, { destination: towards(inbound, "mutual TLS") });
+  return { inbound, setDestination: outbound.setDestination, ask: asker(outbound.port) };
+}
+
+async function startGatewayPath(application: Application): Promise<Path> {
+  const inbound = await startServer(application);
+  const secureContexts = secureContextsOf(HELLO);
+  const observer = createRecorder();
+  const metrics = createProxyMetrics({ clock: systemClock });
+  const listeners = new Set<(destination: Destination) => void>();
+  const destinations = createDestinationCache({
+    clock: systemClock,
+    watch: (_target, listener) => {
+      listeners.add(listener);
+      listener(towards(inbound, "mutual TLS"));
+      return { close: () => void listeners.delete(listener) };
+    },
+  });
+  cleanup.add(() => destinations.close());
+  const dialer = createMeshUpstreamDialer({
+    ...{ destinations, secureContexts, observer, metrics },
+    dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
+    registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
+    clock: systemClock,
+    workload: () => undefined,
+  });
+  const { port } = await startTestGateway(cleanup, inbound.port, { metrics, dialer });
+  const setDestination = (destination: Destination): void => {
+    for (const listener of listeners) listener(destination);
+  };
+  return { inbound, setDestination, ask: asker(port) };
+}
+
+function towards(inbound: InboundSide, how: "mutual TLS" | "plaintext"): Destination {
+  return meshDestination([inbound.port], { mutualTls: how === "mutual TLS", overrides: { protocol: "http" } });
+}
+
+/** What the server's sidecar holds of the client's side. */
+function keptBy({ inbound }: Path): readonly string[] {
+  return inbound.registry.list().map(({ peer }) => (peer === undefined ? "plaintext" : "mutual TLS"));
+}
+
+describe.each([
+  { side: "a sidecar", start: startSidecar },
+  { side: "the gateway", start: startGatewayPath },
+])("a connection that $side keeps between requests", ({ start }) => {
+  it.each([
+    { before: "mutual TLS", after: "plaintext" },
+    { before: "plaintext", after: "mutual TLS" },
+  ] as const)(
+    "in $before is closed when the rule says $after, and the next request goes so",
+    async ({ before, after }) => {
+      const path = await start(tellHow);
+      await path.ask();
+      path.setDestination(towards(path.inbound, before));
+      expect([await path.ask(), await path.ask()]).toEqual([before, before]);
+      expect(keptBy(path)).toEqual([before]);
+      path.setDestination(towards(path.inbound, after));
+      // Without waiting for the next request.
+      await expect.poll(() => keptBy(path)).toEqual([]);
+      expect([await path.ask(), await path.ask()]).toEqual([after, after]);
+      expect(keptBy(path)).toEqual([after]);
+    },
+  );
+
+  it("to an endpoint that is no longer listed is closed, and serves no further request", async () => {
+    const path = await start(tellHow);
+    const other = await startServer(tellHow);
+    await path.ask();
+    path.setDestination(towards(other, "mutual TLS"));
+    await expect.poll(() => keptBy(path)).toEqual([]);
+    await path.ask();
+    expect(other.registry.size).toBe(1);
+  });
+
+  it("stays where nothing of how it was made has changed", async () => {
+    const path = await start(tellHow);
+    await path.ask();
+    const [kept] = path.inbound.registry.list();
+    path.setDestination(towards(path.inbound, "mutual TLS"));
+    await path.ask();
+    expect(path.inbound.registry.list()).toEqual([kept]);
+  });
+
+  it("serves its request to the end before it is closed", async () => {
+    let finish: () => void = () => undefined;
+    const arrived = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    let answer: () => void = () => undefined;
+    const path = await start((incoming, response) => {
+      answer = () => tellHow(incoming, response);
+      finish();
+    });
+    const asked = path.ask();
+    await arrived;
+    path.setDestination(towards(path.inbound, "plaintext"));
+    answer();
+    expect(await asked).toBe("mutual TLS");
+    await expect.poll(() => keptBy(path)).toEqual([]);
+  });
+});
