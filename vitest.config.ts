@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -7,6 +8,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    setupFiles: [fileURLToPath(new URL("scripts/note-test-process.ts", import.meta.url))],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [

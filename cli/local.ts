@@ -21,11 +21,20 @@ down cleans up after runs that were killed.
   -f, --folder FOLDER              manifests; may be given several times
       --keep                       stay until Ctrl-C
       --publish PORT:SERVICE.NAMESPACE:PORT  a port of 127.0.0.1 that leads to a Service
-                                   (8080:istio-ingressgateway.istio-system:80)
+                                   (8080:istio-ingressgateway.istio-system:80, or any free
+                                   port where 8080 is in use); as the first PORT, 0 is any free one
       --image NAME=FILE.ts         the program that stands for a container image; may be given several times
       --access-log                 the sidecars log each request, in their containers' logs
       --workload-cert-ttl TIME     how long certificates live, such as 20s (24h)
 `;
+
+/** Nobody asked for this port by its number. */
+const DEFAULT_PUBLISH: PublishRequest = {
+  hostPort: 8080,
+  whenTaken: "use_another",
+  service: "istio-ingressgateway.istio-system",
+  port: 80,
+};
 
 /** Runs manifests on one machine. */
 export const localCommand: Command = {
@@ -79,7 +88,7 @@ function parseUp(args: readonly string[]) {
     options: {
       folder: { type: "string", short: "f", multiple: true, default: [] },
       keep: { type: "boolean", default: false },
-      publish: { type: "string", multiple: true, default: ["8080:istio-ingressgateway.istio-system:80"] },
+      publish: { type: "string", multiple: true },
       image: { type: "string", multiple: true, default: [] },
       "access-log": { type: "boolean", default: false },
       "workload-cert-ttl": { type: "string" },
@@ -90,7 +99,7 @@ function parseUp(args: readonly string[]) {
   if (ttl !== undefined) parseDuration(ttl, "--workload-cert-ttl");
   const options = {
     manifests: values.folder,
-    publish: values.publish.map(parsePublish),
+    publish: values.publish?.map(parsePublish) ?? [DEFAULT_PUBLISH],
     images: Object.fromEntries(values.image.map(parseImage)),
     accessLog: values["access-log"],
     ...(ttl === undefined ? {} : { workloadCertificateTtl: ttl }),
@@ -100,9 +109,10 @@ function parseUp(args: readonly string[]) {
 
 async function show(cluster: LocalCluster, keep: boolean, context: CommandContext): Promise<void> {
   context.stdout(formatPods(cluster));
-  for (const { hostPort, service } of cluster.published) {
+  for (const { hostPort, service, takenPort } of cluster.published) {
     const url = `http://127.0.0.1:${hostPort}/`;
-    context.stdout(`${service} answers on ${url}\n`);
+    const reason = takenPort === undefined ? "" : `, because port ${takenPort} of 127.0.0.1 is in use`;
+    context.stdout(`${service} answers on ${url}${reason}\n`);
     for (const host of cluster.gatewayHosts) context.stdout(`  curl -H 'Host: ${host}' ${url}\n`);
   }
   if (!keep) return;
@@ -156,7 +166,11 @@ function parsePublish(text: string): PublishRequest {
   if (service === "" || rest.length > 0) {
     throw new UsageError(`--publish is PORT:SERVICE.NAMESPACE:PORT, not "${text}"`);
   }
-  return { hostPort: parsePort(hostPort, "--publish"), service, port: parsePort(port, "--publish") };
+  return {
+    hostPort: hostPort === "0" ? 0 : parsePort(hostPort, "--publish"),
+    service,
+    port: parsePort(port, "--publish"),
+  };
 }
 
 function parseImage(text: string): [string, string] {

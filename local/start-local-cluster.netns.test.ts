@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Leftovers, leftSince, listLeftovers } from "./system/leftovers-fixture.ts";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { leftoversOf } from "./system/leftovers-fixture.ts";
 import { createTestFolder, findPod, type TestFolder } from "./test-cluster-fixture.ts";
 
 const CONTAINER = "{ name: app, image: test/program, ports: [{ containerPort: 8080 }] }";
@@ -8,11 +8,7 @@ function pod(spec: string): string {
   return `apiVersion: v1\nkind: Pod\nmetadata: { name: one, namespace: here, labels: { app: one } }\nspec: ${spec}\n`;
 }
 
-let before: Leftovers;
 let test: TestFolder;
-beforeAll(() => {
-  before = listLeftovers();
-});
 beforeEach(() => {
   test = createTestFolder();
 });
@@ -20,7 +16,7 @@ afterEach(() => {
   test.remove();
 });
 afterAll(() => {
-  expect(leftSince(before)).toEqual([]);
+  expect(leftoversOf()).toEqual([]);
 });
 
 describe("a start that fails", () => {
@@ -63,7 +59,7 @@ describe("a start that fails", () => {
   ])("because of $name says so, and leaves nothing behind", async ({ spec, message }) => {
     test.write(pod(spec));
     await expect(test.start({ readyWithinMs: 6000 })).rejects.toThrow(message);
-    expect(leftSince(before)).toEqual([]);
+    expect(leftoversOf()).toEqual([]);
   });
 
   it("because it is interrupted ends at once, also while an init container hangs", async () => {
@@ -79,7 +75,7 @@ describe("a start that fails", () => {
       },
     });
     await expect(start).rejects.toBe(reason);
-    expect(leftSince(before)).toEqual([]);
+    expect(leftoversOf()).toEqual([]);
   });
 });
 

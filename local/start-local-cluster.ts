@@ -5,7 +5,7 @@ import type { Logger } from "../mesh/runtime.ts";
 import { LocalError } from "./local-error.ts";
 import { gatewayHosts } from "./network/gateway-hosts.ts";
 import { createNodeNetwork } from "./network/node-network.ts";
-import { type PublishedPort, publishPort } from "./network/publish-port.ts";
+import { type PortRequest, type PublishedPort, publishPort } from "./network/publish-port.ts";
 import type { LocalService } from "./network/services.ts";
 import type { ImageTable } from "./pods/images.ts";
 import type { LocalPod } from "./pods/local-pod.ts";
@@ -40,12 +40,18 @@ export interface LocalClusterOptions {
   readonly signal: AbortSignal;
 }
 
-export interface PublishRequest {
-  /** 0: any free port. */
-  readonly hostPort: number;
+export interface PublishRequest extends PortRequest {
   /** `name.namespace` */
   readonly service: string;
   readonly port: number;
+}
+
+export interface PublishedService {
+  readonly service: string;
+  /** The port of 127.0.0.1 that leads to it. */
+  readonly hostPort: number;
+  /** The port that was asked for, if another program listens there. */
+  readonly takenPort?: number;
 }
 
 export interface LocalCluster {
@@ -54,7 +60,7 @@ export interface LocalCluster {
   readonly authorityFolder: string;
   /** A folder a pod, with a file a container. */
   readonly logFolder: string;
-  readonly published: readonly { readonly hostPort: number; readonly service: string }[];
+  readonly published: readonly PublishedService[];
   /** Host names that the gateway serves. */
   readonly gatewayHosts: readonly string[];
   /** Ends everything and leaves nothing; may be called more than once. */
@@ -123,7 +129,7 @@ async function bringUp({ options, manifests, run, undo }: BringUp): Promise<Loca
     pods: system.host.pods,
     authorityFolder: system.authorityFolder,
     logFolder: system.host.podsFolder,
-    published: options.publish.map(({ service }, index) => ({ service, hostPort: ports[index]?.port ?? 0 })),
+    published: options.publish.flatMap((request, index) => describePublished(request, ports[index])),
     gatewayHosts: gatewayHosts(manifests),
     stop: () => undo.run(),
   };
@@ -131,12 +137,18 @@ async function bringUp({ options, manifests, run, undo }: BringUp): Promise<Loca
 
 async function openPorts(requests: readonly PublishRequest[], undo: UndoList): Promise<readonly PublishedPort[]> {
   const ports: PublishedPort[] = [];
-  for (const { hostPort } of requests) {
-    const port = await publishPort(hostPort);
+  for (const request of requests) {
+    const port = await publishPort(request);
     ports.push(port);
     undo.add(() => port.close());
   }
   return ports;
+}
+
+function describePublished({ service, hostPort: wanted }: PublishRequest, port: PublishedPort | undefined) {
+  if (port === undefined) return [];
+  const { port: hostPort } = port;
+  return [{ service, hostPort, ...(wanted === 0 || wanted === hostPort ? {} : { takenPort: wanted }) }];
 }
 
 function targetOf(request: PublishRequest, services: readonly LocalService[]) {

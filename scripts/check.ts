@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { leftoversOf } from "../local/system/leftovers-fixture.ts";
 import { findGeneratedDrift } from "./generated-code.ts";
 
 interface Totals {
@@ -25,11 +26,15 @@ const STEPS: readonly Step[] = [
   { name: "dead code", run: () => runProgram("knip", []) },
   { name: "generated code is current", run: checkGenerated },
   { name: "tests", run: runTests },
+  { name: "nothing is left behind", run: checkLeftovers },
 ];
 
-const before = listLeftovers();
+/** The environment variable that names the file in which test processes note their ids. */
+const LEDGER = "ENTENTE_CHECK_LEDGER";
+const scratch = mkdtempSync(join(tmpdir(), "entente-check-"));
+const ledger = join(scratch, "test-processes");
 const results = STEPS.map(runStep);
-results.push(runStep({ name: "nothing is left behind", run: () => checkLeftovers(before) }));
+rmSync(scratch, { recursive: true, force: true });
 const totals = results.reduce(add, { passed: 0, failed: 0, skipped: 0 });
 const skipped = totals.skipped === 0 ? "" : `, ${totals.skipped} skipped`;
 process.stdout.write(`${totals.passed} passed, ${totals.failed} failed${skipped}\n`);
@@ -55,15 +60,11 @@ function checkGenerated(): Totals {
 }
 
 function runTests(): Totals {
-  const folder = mkdtempSync(join(tmpdir(), "entente-check-"));
-  try {
-    const file = join(folder, "totals.json");
-    const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-    const { status } = spawnSync("vitest", args, { stdio: "inherit" });
-    return readTotals(file, status);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const file = join(scratch, "totals.json");
+  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+  const env = { ...process.env, [LEDGER]: ledger };
+  const { status } = spawnSync("vitest", args, { stdio: "inherit", env });
+  return readTotals(file, status);
 }
 
 /** Counts tests, and a run that failed outside of any test (a file that cannot be loaded) as one failure. */
@@ -86,34 +87,33 @@ function numberOf(value: unknown): number {
   return typeof value === "number" ? value : 0;
 }
 
-/** Namespaces and interfaces that exist now, and processes of this project. */
-function listLeftovers(): ReadonlySet<string> {
-  const namespaces = lines("ip", ["netns", "list"]).map((line) => `network namespace ${line.split(" ")[0]}`);
-  const interfaces = lines("ip", ["-o", "link"]).map((line) => `interface ${line.split(":")[1]?.trim()}`);
-  const processes = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => readCommandLine(pid).includes("cli/main.ts"))
-    .map((pid) => `process ${pid}`);
-  return new Set([...namespaces, ...interfaces, ...processes]);
-}
-
-function checkLeftovers(earlier: ReadonlySet<string>): Totals {
-  const left = [...listLeftovers()].filter((entry) => !earlier.has(entry));
+/**
+ * What the test processes have left: namespaces, links, rules, mounts and run folders that carry their process ids, and
+ * processes that still run with the ledger's name in their environment. What other programs, or another run of this
+ * command, make meanwhile is none of it.
+ */
+function checkLeftovers(): Totals {
+  const testPids = lines(ledger).map(Number);
+  const left = [...leftoversOf(testPids), ...listProcesses().map((pid) => `process: ${pid}`)];
   for (const entry of left) process.stdout.write(`left behind: ${entry}\n`);
   return verdictOf(left.length === 0);
 }
 
-function readCommandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
+function listProcesses(): readonly string[] {
+  const mark = `${LEDGER}=${ledger}`;
+  return readdirSync("/proc").filter(
+    (name) => /^\d+$/.test(name) && lines(`/proc/${name}/environ`, "\0").includes(mark),
+  );
 }
 
-function lines(program: string, args: readonly string[]): readonly string[] {
-  const { stdout } = spawnSync(program, args, { encoding: "utf8" });
-  return (stdout ?? "").split("\n").filter((line) => line !== "");
+function lines(file: string, separator = "\n"): readonly string[] {
+  try {
+    return readFileSync(file, "utf8")
+      .split(separator)
+      .filter((line) => line !== "");
+  } catch {
+    return [];
+  }
 }
 
 function verdictOf(isGood: boolean): Totals {

@@ -79,11 +79,11 @@ describe("entente capture, in a network namespace with real iptables", () => {
   it("mends rules that were changed behind its back, and leaves the rules of others", () => {
     capture(["apply"]);
     const wanted = rules();
-    inNamespace(["iptables", "-t", "nat", "-I", "ISTIO_INBOUND", "1", "-j", "RETURN"]);
-    inNamespace(["iptables", "-t", "nat", "-D", "OUTPUT", "-j", "ISTIO_OUTPUT"]);
+    inNamespace(["iptables", "--wait", "-t", "nat", "-I", "ISTIO_INBOUND", "1", "-j", "RETURN"]);
+    inNamespace(["iptables", "--wait", "-t", "nat", "-D", "OUTPUT", "-j", "ISTIO_OUTPUT"]);
     expect(capture(["apply"]).status).toBe(0);
     expect(rules()).toBe(wanted);
-    inNamespace(["iptables", "-t", "nat", "-A", "POSTROUTING", "-d", "192.0.2.9", "-j", "MASQUERADE"]);
+    inNamespace(["iptables", "--wait", "-t", "nat", "-A", "POSTROUTING", "-d", "192.0.2.9", "-j", "MASQUERADE"]);
     expect(capture(["apply", "-b", "8080"]).status).toBe(0);
     expect(rules()).toContain("192.0.2.9");
     expect(rules()).not.toContain("--dport 15090");
@@ -97,8 +97,8 @@ describe("entente capture, in a network namespace with real iptables", () => {
   });
 
   it("removes what is its own and nothing else", () => {
-    inNamespace(["iptables", "-t", "nat", "-A", "OUTPUT", "-d", "192.0.2.9", "-j", "ACCEPT"]);
-    inNamespace(["ip6tables", "-t", "nat", "-A", "OUTPUT", "-d", "2001:db8::9", "-j", "ACCEPT"]);
+    inNamespace(["iptables", "--wait", "-t", "nat", "-A", "OUTPUT", "-d", "192.0.2.9", "-j", "ACCEPT"]);
+    inNamespace(["ip6tables", "--wait", "-t", "nat", "-A", "OUTPUT", "-d", "2001:db8::9", "-j", "ACCEPT"]);
     const before = { ipv4: rules(), ipv6: rules("ip6tables-save") };
     capture(["apply"]);
     expect(capture(["remove"])).toMatchObject({ status: 0, stderr: "" });

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Leftovers, leftSince, listLeftovers } from "../system/leftovers-fixture.ts";
+import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { CURL_CASES } from "./curl-cases-fixture.ts";
 import { STREAMED } from "./grpc-app-fixture.ts";
 import type { GrpcJob, GrpcReport } from "./grpc-program-fixture.ts";
@@ -26,12 +26,10 @@ const HTTP_PORTS = [
   { name: "a port without a name", port: PORTS.unnamed },
 ];
 
-let before: Leftovers;
 let mesh: ClientMesh;
 let paths = 0;
 
 beforeAll(async () => {
-  before = listLeftovers();
   writeFileSync(CONTENT_FILE, CONTENT);
   mesh = await startClientMesh();
   await untilServerIsKnown(mesh);
@@ -39,7 +37,7 @@ beforeAll(async () => {
 afterAll(async () => {
   rmSync(CONTENT_FILE, { force: true });
   await mesh?.stop();
-  expect(leftSince(before)).toEqual([]);
+  expect(leftoversOf()).toEqual([]);
 });
 
 /** A path that no other request has. */

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MAX_IDLE_PER_ENDPOINT } from "../../proxy/http/http-limits.ts";
 import type { LocalPod } from "../pods/local-pod.ts";
-import { type Leftovers, leftSince, listLeftovers } from "../system/leftovers-fixture.ts";
+import { leftoversOf } from "../system/leftovers-fixture.ts";
 import type { AutocannonJob, AutocannonReport } from "./autocannon-program-fixture.ts";
 import { type ClientMesh, readConnections, startClientMesh, untilServerIsKnown } from "./mesh-fixture.ts";
 import { countRequests, expectedReport, type MixedJob, type MixedReport } from "./mixed-load-fixture.ts";
@@ -21,13 +21,11 @@ const HEAP_MB = 2;
 /** The same in all, which varies with what the allocator keeps: after three times as many requests it would be 36 MB. */
 const PRIVATE_MB = 12;
 
-let before: Leftovers;
 let mesh: ClientMesh;
 let sidecars: readonly LocalPod[];
 let handles: readonly number[];
 
 beforeAll(async () => {
-  before = listLeftovers();
   mesh = await startClientMesh();
   await untilServerIsKnown(mesh);
   sidecars = [mesh.client, mesh.server];
@@ -36,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await mesh?.stop();
-  expect(leftSince(before)).toEqual([]);
+  expect(leftoversOf()).toEqual([]);
 });
 
 function countAllHandles(): Promise<readonly number[]> {

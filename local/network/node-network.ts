@@ -45,6 +45,14 @@ export function createNodeNetwork(namespace: string): () => void {
   }
 }
 
+/** What the names of all our links begin with. A link's name has at most 15 bytes, so that a run's id has no room in it. */
+export const LINK_PREFIX = "ent-pod";
+
+/** The name of the end of a pod's link in the node's namespace. */
+export function linkName(podIndex: number): string {
+  return `${LINK_PREFIX}${podIndex}`;
+}
+
 /** Makes a pod's namespace and its link; the address is the pod's alone, everything else lies behind the gateway. */
 export function createPodNetwork(namespace: string, hostInterface: string, ip: string): PodNetwork {
   runProgram("ip", ["netns", "add", namespace]);

@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { errnoOf } from "../../mesh/mesh-error.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import { listen } from "../../net/listen.ts";
 import { LocalError } from "../local-error.ts";
 
 /** A port of the host's 127.0.0.1 that leads into the cluster. */
@@ -10,11 +11,18 @@ export interface PublishedPort {
   close(): Promise<void>;
 }
 
+export interface PortRequest {
+  /** 0: any free port. */
+  readonly hostPort: number;
+  /** What happens when another program listens there: `fail`, or any free port is taken instead. @default "fail" */
+  readonly whenTaken?: "fail" | "use_another";
+}
+
 /**
  * Opens the port. Must be called while the process is still in the host's network namespace: the listener stays there,
  * and what it dials later comes out in the cluster's.
  */
-export async function publishPort(port: number): Promise<PublishedPort> {
+export async function publishPort(request: PortRequest): Promise<PublishedPort> {
   let target: { readonly ip: string; readonly port: number } | undefined;
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
@@ -30,10 +38,8 @@ export async function publishPort(port: number): Promise<PublishedPort> {
     }
     join(client, upstream);
   });
-  await listen(server, port);
-  const address = server.address();
   return {
-    port: typeof address === "object" && address !== null ? address.port : port,
+    port: await open(server, request),
     forwardTo: (next) => {
       target = next;
     },
@@ -54,15 +60,25 @@ function join(client: Socket, upstream: Socket): void {
   upstream.pipe(client);
 }
 
-function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
-      const mend =
-        errnoOf(cause) === "EADDRINUSE"
-          ? "is in use; stop what listens there or choose another with --publish"
-          : cause.message;
-      reject(new LocalError("port_in_use", `port ${port} of 127.0.0.1 ${mend}`, { cause }));
-    });
-    server.listen(port, "127.0.0.1", () => resolve());
-  });
+/** @returns the port that was opened */
+async function open(server: Server, { hostPort, whenTaken = "fail" }: PortRequest): Promise<number> {
+  const opened = await tryPort(server, hostPort);
+  if (opened.kind === "open") return opened.port;
+  const other = whenTaken === "use_another" ? await tryPort(server, 0) : opened;
+  if (other.kind === "open") return other.port;
+  const reason = "is in use; stop what listens there or choose another with --publish";
+  throw new LocalError("port_in_use", `port ${hostPort} of 127.0.0.1 ${reason}`, { cause: opened.cause });
+}
+
+type Attempt = { readonly kind: "open"; readonly port: number } | { readonly kind: "taken"; readonly cause: MeshError };
+
+async function tryPort(server: Server, port: number): Promise<Attempt> {
+  try {
+    // A connection that cannot be accepted is the loss of its client alone.
+    return { kind: "open", port: await listen(server, { port, host: "127.0.0.1", onError: () => undefined }) };
+  } catch (caught) {
+    const cause = MeshError.from(caught);
+    if (cause.code === "port_in_use") return { kind: "taken", cause };
+    throw cause;
+  }
 }

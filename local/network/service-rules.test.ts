@@ -16,7 +16,7 @@ describe("Service rules", () => {
 
   it("refuse a Service without pods, instead of leaving its callers to wait", () => {
     const text = formatServiceRules([{ clusterIp: "10.96.0.10", port: 80, endpoints: [] }]);
-    expect(text).toContain("-A SERVICES -d 10.96.0.10/32 -p tcp --dport 80 -j REJECT --reject-with tcp-reset");
+    expect(text).toContain("-A ENTENTE-SERVICES -d 10.96.0.10/32 -p tcp --dport 80 -j REJECT --reject-with tcp-reset");
   });
 
   it("hide a pod from itself behind the node, and no pod from another", () => {

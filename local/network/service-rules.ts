@@ -1,5 +1,8 @@
 import { SERVICE_NETWORK } from "./addresses.ts";
 
+/** The chain of our rules, by whose name they can be told from those of other programs. */
+export const SERVICES_CHAIN = "ENTENTE-SERVICES";
+
 /** One port of a Service, and the pods behind it. */
 export interface ServicePortRule {
   readonly clusterIp: string;
@@ -17,25 +20,28 @@ export function formatServiceRules(rules: readonly ServicePortRule[]): string {
   const translations = rules.flatMap(formatTranslation);
   const refusals = rules
     .filter(({ endpoints }) => endpoints.length === 0)
-    .map((rule) => `-A SERVICES -d ${rule.clusterIp}/32 -p tcp --dport ${rule.port} -j REJECT --reject-with tcp-reset`);
+    .map(
+      (rule) =>
+        `-A ${SERVICES_CHAIN} -d ${rule.clusterIp}/32 -p tcp --dport ${rule.port} -j REJECT --reject-with tcp-reset`,
+    );
   const backends = new Set(rules.flatMap(({ endpoints }) => endpoints.map(({ ip }) => ip)));
   return [
     "*nat",
     ":PREROUTING ACCEPT",
     ":OUTPUT ACCEPT",
     ":POSTROUTING ACCEPT",
-    ":SERVICES -",
-    `-A PREROUTING -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
-    `-A OUTPUT -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
+    `:${SERVICES_CHAIN} -`,
+    `-A PREROUTING -d ${SERVICE_NETWORK} -p tcp -j ${SERVICES_CHAIN}`,
+    `-A OUTPUT -d ${SERVICE_NETWORK} -p tcp -j ${SERVICES_CHAIN}`,
     ...translations,
     ...[...backends].map((ip) => `-A POSTROUTING -s ${ip}/32 -d ${ip}/32 -j MASQUERADE`),
     "COMMIT",
     "*filter",
     ":FORWARD ACCEPT",
     ":OUTPUT ACCEPT",
-    ":SERVICES -",
-    `-A FORWARD -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
-    `-A OUTPUT -d ${SERVICE_NETWORK} -p tcp -j SERVICES`,
+    `:${SERVICES_CHAIN} -`,
+    `-A FORWARD -d ${SERVICE_NETWORK} -p tcp -j ${SERVICES_CHAIN}`,
+    `-A OUTPUT -d ${SERVICE_NETWORK} -p tcp -j ${SERVICES_CHAIN}`,
     ...refusals,
     "COMMIT",
     "",
@@ -43,7 +49,7 @@ export function formatServiceRules(rules: readonly ServicePortRule[]): string {
 }
 
 function formatTranslation(rule: ServicePortRule): readonly string[] {
-  const match = `-A SERVICES -d ${rule.clusterIp}/32 -p tcp --dport ${rule.port}`;
+  const match = `-A ${SERVICES_CHAIN} -d ${rule.clusterIp}/32 -p tcp --dport ${rule.port}`;
   return rule.endpoints.map(({ ip, port }, index) => {
     const left = rule.endpoints.length - index;
     const chance = left === 1 ? "" : ` -m statistic --mode random --probability ${(1 / left).toFixed(6)}`;

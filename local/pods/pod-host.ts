@@ -4,7 +4,7 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";
 import type { AddressPlan } from "../network/addresses.ts";
-import { createPodNetwork } from "../network/node-network.ts";
+import { createPodNetwork, linkName } from "../network/node-network.ts";
 import type { LocalService } from "../network/services.ts";
 import { namespaceName } from "../run-folder.ts";
 import { type ClusterState, createClusterState, type HostedPod } from "../system/cluster-state.ts";
@@ -121,7 +121,7 @@ export class PodHost {
     const index = this.#made++;
     const podFolder = join(this.podsFolder, `${planned.namespace}_${planned.name}`);
     mkdirSync(podFolder, { recursive: true });
-    const network = createPodNetwork(namespaceName(runId, `pod${index}`), `pod${index}`, plan.nextPodIp());
+    const network = createPodNetwork(namespaceName(runId, `pod${index}`), linkName(index), plan.nextPodIp());
     const volumes = await createPodVolumes({ pod: manifest, folder: podFolder, tokens, findFiles, log });
     const hostsFile = join(podFolder, "hosts");
     const pod = new LocalPod({

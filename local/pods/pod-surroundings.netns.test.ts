@@ -2,11 +2,11 @@ import { existsSync, rmSync } from "node:fs";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LocalCluster } from "../start-local-cluster.ts";
-import { type Leftovers, leftSince, listLeftovers } from "../system/leftovers-fixture.ts";
+import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { createTestFolder, findPod, type TestFolder } from "../test-cluster-fixture.ts";
 import type { LocalPod } from "./local-pod.ts";
 
-const WRITTEN = "/tmp/entente-test-written-by-a-container";
+const WRITTEN = `/tmp/entente-test-${process.pid}-written-by-a-container`;
 const MANIFESTS = `
 apiVersion: apps/v1
 kind: Deployment
@@ -80,14 +80,12 @@ interface Answer {
   readonly capabilities: string;
 }
 
-let before: Leftovers;
 let test: TestFolder;
 let cluster: LocalCluster;
 let single: LocalPod;
 let twins: readonly LocalPod[];
 
 beforeAll(async () => {
-  before = listLeftovers();
   test = createTestFolder();
   test.write(MANIFESTS);
   cluster = await test.start();
@@ -98,7 +96,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster.stop();
   test.remove();
-  expect(leftSince(before)).toEqual([]);
+  expect(leftoversOf()).toEqual([]);
   expect(existsSync(WRITTEN)).toBe(false);
   rmSync(WRITTEN, { force: true });
 });

@@ -42,9 +42,12 @@ export function createClusterState(store: ClusterStore, services: readonly Local
   };
 }
 
+/** The legacy iptables programs of all network namespaces share one lock, which another program may hold. */
+const LOCK_WAIT_SECONDS = "30";
+
 function applyRules(rules: string): void {
   try {
-    runProgram("iptables-restore", [], { input: rules });
+    runProgram("iptables-restore", ["--wait", LOCK_WAIT_SECONDS], { input: rules });
   } catch (cause) {
     const needed = "nf_nat, xt_statistic, xt_MASQUERADE, ipt_REJECT";
     throw new LocalError(

@@ -1,76 +1,70 @@
-/** For tests: what a run of local pods could leave on this machine. */
+/** For tests: what runs of local pods have left on this machine. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { NETNS_FOLDER } from "../network/network-namespace.ts";
-import { PROJECT_MOUNT } from "../pods/container-command.ts";
-import { listRuns, RUNS_FOLDER } from "../run-folder.ts";
-
-export interface Leftovers {
-  readonly namespaces: readonly string[];
-  readonly interfaces: readonly string[];
-  readonly rules: readonly string[];
-  readonly mounts: readonly string[];
-  readonly processes: readonly string[];
-  readonly runs: readonly string[];
-}
+import { LINK_PREFIX } from "../network/node-network.ts";
+import { SERVICES_CHAIN } from "../network/service-rules.ts";
+import { RUNS_FOLDER } from "../run-folder.ts";
 
 /**
- * What is here now and was not before, each entry with its kind. What a killed run left before is swept by the next
- * one that starts, so less than before is fine.
+ * What these processes have left, each entry with its kind: of their runs, and namespaces that tests name
+ * `entente-test-PID`. Only what carries one of our own names counts:
+ * other programs, and other runs of this project, may make namespaces, links, rules and mounts at any time.
  */
-export function leftSince(before: Leftovers): readonly string[] {
-  const now = listLeftovers();
-  const newOf = (kind: keyof Leftovers): readonly string[] =>
-    now[kind].filter((entry) => !before[kind].includes(entry)).map((entry) => `${kind}: ${entry}`);
+export function leftoversOf(ownerPids: readonly (number | undefined)[] = [process.pid]): readonly string[] {
+  const isOwn = (text: string): boolean =>
+    ownerPids.some((pid) => pid !== undefined && new RegExp(`\\b${pid}(?:s\\d+)?\\b`).test(text));
   return [
-    ...newOf("namespaces"),
-    ...newOf("interfaces"),
-    ...newOf("rules"),
-    ...newOf("mounts"),
-    ...newOf("processes"),
-    ...newOf("runs"),
+    ...list(NETNS_FOLDER)
+      .filter((name) => name.startsWith("entente-") && isOwn(name))
+      .map(named("network namespace")),
+    ...list(RUNS_FOLDER).filter(isOwn).map(named("run folder")),
+    ...linesOf("/proc/self/mounts")
+      .filter((line) => line.includes(RUNS_FOLDER) && isOwn(line))
+      .map(named("mount")),
+    ...containersOf(ownerPids).map(named("process")),
+    ...outsideOfNamespaces(),
   ];
 }
 
-/** What is here now. What belongs to another run that goes on beside this is not among it. */
-export function listLeftovers(): Leftovers {
-  const others = listRuns().filter(({ ownerPid }) => ownerPid !== undefined && ownerPid !== process.pid);
-  const isLeft = (name: string): boolean => !others.some(({ id }) => name.includes(id));
-  const owners = new Set(others.map(({ ownerPid }) => ownerPid));
-  return {
-    namespaces: list(NETNS_FOLDER).filter(isLeft),
-    interfaces: linesOf("ip", ["-o", "link"]),
-    rules: linesOf("iptables-save", []).filter((line) => !line.startsWith("#")),
-    mounts: readFileSync("/proc/self/mounts", "utf8")
-      .split("\n")
-      .filter((line) => line.includes("entente")),
-    processes: readdirSync("/proc").filter((pid) => isContainer(pid) && !owners.has(parentOf(pid))),
-    runs: list(RUNS_FOLDER).filter(isLeft),
-  };
+/**
+ * The processes of these runs' containers: each has files of its run's folder mounted, and no other process has.
+ * @returns their ids
+ */
+export function containersOf(ownerPids: readonly (number | undefined)[]): readonly string[] {
+  const folder = RUNS_FOLDER.slice(RUNS_FOLDER.lastIndexOf("/"));
+  const isOwn = (line: string): boolean => ownerPids.some((pid) => line.includes(`${folder}/${pid}s`));
+  // A process that has ended and that nobody has waited for yet has no command line.
+  return list("/proc").filter(
+    (pid) => /^\d+$/.test(pid) && linesOf(`/proc/${pid}/mountinfo`).some(isOwn) && linesOf(`/proc/${pid}/cmdline`)[0],
+  );
 }
 
-function linesOf(program: string, args: readonly string[]): readonly string[] {
+/** Our links and rules belong into our namespaces; here, in the host's, no run may make one at any time. */
+function outsideOfNamespaces(): readonly string[] {
+  return [
+    ...outputOf("ip", ["-o", "link"])
+      .filter((line) => line.includes(`: ${LINK_PREFIX}`))
+      .map(named("link")),
+    ...outputOf("iptables-save", [])
+      .filter((line) => line.includes(SERVICES_CHAIN))
+      .map(named("rule")),
+  ];
+}
+
+function named(kind: string): (entry: string) => string {
+  return (entry) => `${kind}: ${entry}`;
+}
+
+function outputOf(program: string, args: readonly string[]): readonly string[] {
   return spawnSync(program, args, { encoding: "utf8" }).stdout.split("\n");
 }
 
-function parentOf(pid: string): number {
+function linesOf(file: string): readonly string[] {
   try {
-    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+    return readFileSync(file, "utf8").split("\n");
   } catch {
-    return 0;
-  }
-}
-
-/** Containers see the project where it is mounted for them; whoever runs a program of theirs does so from there. */
-function isContainer(pid: string): boolean {
-  if (!/^\d+$/.test(pid)) return false;
-  try {
-    return (
-      readFileSync(`/proc/${pid}/mountinfo`, "utf8").includes(` ${PROJECT_MOUNT} `) &&
-      readFileSync(`/proc/${pid}/cmdline`, "utf8") !== ""
-    );
-  } catch {
-    return false;
+    return [];
   }
 }
 

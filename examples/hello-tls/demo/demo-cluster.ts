@@ -16,6 +16,8 @@ export interface DemoCluster {
   readonly host: HostRequester;
   /** Where the gateway is published on this machine. */
   readonly gatewayUrl: string;
+  /** What the user should know of how it was started, a sentence each. */
+  readonly notices: readonly string[];
   /** The file of the watched folder that holds the MeshPolicy. */
   readonly policyFile: string;
   /** The authority's own folder, with its root certificate and private key. */

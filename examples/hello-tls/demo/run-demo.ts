@@ -50,7 +50,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
     progress.show("waiting for the first response");
     await awaitFirstAnswer(cluster, options.signal);
     progress.clear();
-    output.write(`${style("strong", "The mesh is up")} after ${formatSeconds(startedMs)}\n\n`);
+    output.write(`${style("strong", "The mesh is up")} after ${formatSeconds(startedMs)}\n`);
+    for (const notice of cluster.notices) output.write(`${notice}\n`);
+    output.write("\n");
     const totals = await checkCluster(cluster, options);
     progress.hint("taking the mesh down …");
     await cluster.stop();

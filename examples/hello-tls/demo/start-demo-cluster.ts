@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createLogger } from "../../../cli/create-logger.ts";
 import type { LocalPod } from "../../../local/pods/local-pod.ts";
-import { type LocalCluster, startLocalCluster } from "../../../local/start-local-cluster.ts";
+import { type LocalCluster, type PublishRequest, startLocalCluster } from "../../../local/start-local-cluster.ts";
 import { ATTACKER_MANIFEST } from "./checks/attacker-manifest.ts";
 import { LEAF_LIFETIME_S } from "./checks/check-rotation.ts";
 import type { DemoCluster } from "./demo-cluster.ts";
@@ -19,7 +19,12 @@ export interface StartDemoOptions {
 }
 
 const MANIFESTS = fileURLToPath(new URL("..", import.meta.url));
-const GATEWAY_PORT = 8080;
+const GATEWAY = {
+  hostPort: 8080,
+  whenTaken: "use_another",
+  service: "istio-ingressgateway.istio-system",
+  port: 80,
+} as const satisfies PublishRequest;
 const CONTROL_PLANE = "control-plane";
 const CONTROL_PLANE_READY_MS = 20_000;
 
@@ -30,7 +35,7 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
   try {
     const cluster = await startLocalCluster({
       manifests: [manifests],
-      publish: [{ hostPort: GATEWAY_PORT, service: "istio-ingressgateway.istio-system", port: 80 }],
+      publish: [GATEWAY],
       workloadCertificateTtl: `${LEAF_LIFETIME_S}s`,
       log: createLogger("error"),
       onProgress: options.onProgress,
@@ -39,7 +44,7 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
     return {
       ...findPods(cluster),
       host,
-      gatewayUrl: `http://127.0.0.1:${GATEWAY_PORT}/`,
+      ...describeGateway(cluster),
       policyFile: join(manifests, "10-mesh-mtls.yaml"),
       // Where the authority keeps a root of its own making.
       authorityFolder: join(cluster.authorityFolder, "self-signed"),
@@ -53,6 +58,13 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
     await host.stop();
     throw caught;
   }
+}
+
+function describeGateway({ published }: LocalCluster): Pick<DemoCluster, "gatewayUrl" | "notices"> {
+  const [{ hostPort, takenPort } = { hostPort: GATEWAY.hostPort, takenPort: undefined }] = published;
+  const gatewayUrl = `http://127.0.0.1:${hostPort}/`;
+  if (takenPort === undefined) return { gatewayUrl, notices: [] };
+  return { gatewayUrl, notices: [`port ${takenPort} of 127.0.0.1 is in use; the gateway is at ${gatewayUrl} instead`] };
 }
 
 async function copyManifests(scratchFolder: string): Promise<string> {

@@ -26,6 +26,7 @@ function createContext(signal: AbortSignal): CheckContext {
       attacker: POD,
       host: { ask: async () => ({ kind: "failed", message: "none" }), stop: nothing },
       gatewayUrl: "http://127.0.0.1:1",
+      notices: [],
       policyFile: "none",
       authorityFolder: "none",
       killControlPlane: nothing,
