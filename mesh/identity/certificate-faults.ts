@@ -1,6 +1,8 @@
 import type { X509Certificate } from "node:crypto";
+import { readCertificateParts } from "./certificate-parts.ts";
 import { DER_TAG, DerReader } from "./der-reader.ts";
 import { IdentityError } from "./identity-error.ts";
+import { findPublicKeyFault, type PublicKeyFault } from "./public-key-rules.ts";
 import { EXTENSION_OID, readExtensions, type X509Extension } from "./x509-extensions.ts";
 
 /** What is wrong with one certificate, apart from its signature. */
@@ -10,7 +12,7 @@ export interface CertificateFault {
     | "not_yet_valid"
     | "not_an_authority"
     | "unsupported_constraint"
-    | "weak_key"
+    | PublicKeyFault["reason"]
     | "malformed_certificate";
   readonly message: string;
 }
@@ -25,8 +27,6 @@ const UNDERSTOOD: readonly string[] = [
   EXTENSION_OID.extendedKeyUsage,
   "2.5.29.32",
 ];
-
-const MIN_RSA_BITS = 2048;
 
 /** Validity (RFC 5280, section 4.1.2.5; both ends included), with all three times in the message: skewed clocks are common. */
 export function findValidityFault(certificate: X509Certificate, nowMs: number): CertificateFault | undefined {
@@ -52,30 +52,19 @@ export function findIssuerFault(
     return { reason: "not_an_authority", message: `${which} signed a certificate but is no certificate authority` };
   }
   const between = path.slice(1).filter((link) => link.subject !== link.issuer).length;
-  return findKeyFault(issuer) ?? findConstraintFault(issuer, between);
-}
-
-/** RSA keys under 2048 bits are refused, as OpenSSL's security level 2 does in the handshake. */
-export function findKeyFault(certificate: X509Certificate): CertificateFault | undefined {
-  const bits = readRsaBits(certificate);
-  if (bits === "unreadable") {
-    const message = `${describeCertificate(certificate)} has a public key that cannot be read`;
-    return { reason: "malformed_certificate", message };
-  }
-  if (bits === undefined || bits >= MIN_RSA_BITS) return undefined;
-  return {
-    reason: "weak_key",
-    message: `${describeCertificate(certificate)} has an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are needed`,
-  };
-}
-
-function readRsaBits(certificate: X509Certificate): number | "unreadable" | undefined {
   try {
-    return certificate.publicKey.asymmetricKeyDetails?.modulusLength;
-  } catch {
-    // OpenSSL decodes the key only now: an unknown algorithm or a point that is not on its curve.
-    return "unreadable";
+    return findKeyFault(issuer) ?? findConstraintFault(issuer, between);
+  } catch (caught) {
+    if (!(caught instanceof IdentityError)) throw caught;
+    return { reason: "malformed_certificate", message: `${which}: ${caught.message}` };
   }
+}
+
+/** By the list of key types and sizes; the leaf's key and each issuer's. */
+export function findKeyFault(certificate: X509Certificate): CertificateFault | undefined {
+  const { publicKeyInfo } = readCertificateParts(certificate.raw);
+  const fault = findPublicKeyFault(publicKeyInfo);
+  return fault && { ...fault, message: `${describeCertificate(certificate)} ${fault.message}` };
 }
 
 /** A critical extension that is not understood makes a certificate unusable (RFC 5280, section 4.2). */
@@ -96,18 +85,13 @@ export function findExtensionFault(
 }
 
 function findConstraintFault(issuer: X509Certificate, between: number): CertificateFault | undefined {
-  try {
-    const extensions = readExtensions(issuer.raw);
-    const limit = readPathLength(extensions);
-    if (limit !== undefined && between > limit) {
-      const message = `${describeCertificate(issuer)} allows ${limit} authorities below it, the chain has ${between}`;
-      return { reason: "unsupported_constraint", message };
-    }
-    return findExtensionFault(issuer, extensions);
-  } catch (caught) {
-    if (!(caught instanceof IdentityError)) throw caught;
-    return { reason: "malformed_certificate", message: `${describeCertificate(issuer)}: ${caught.message}` };
+  const extensions = readExtensions(issuer.raw);
+  const limit = readPathLength(extensions);
+  if (limit !== undefined && between > limit) {
+    const message = `${describeCertificate(issuer)} allows ${limit} authorities below it, the chain has ${between}`;
+    return { reason: "unsupported_constraint", message };
   }
+  return findExtensionFault(issuer, extensions);
 }
 
 function readPathLength(extensions: readonly X509Extension[]): number | undefined {

@@ -3,6 +3,8 @@ import { IdentityError } from "./identity-error.ts";
 /** One element of a DER encoding: its tag octet and where its content lies in the whole. */
 export interface DerElement {
   readonly tag: number;
+  /** Where its tag octet is. */
+  readonly offset: number;
   readonly start: number;
   readonly end: number;
 }
@@ -13,6 +15,7 @@ export const DER_TAG = {
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
+  null: 0x05,
   objectIdentifier: 0x06,
   sequence: 0x30,
 } as const;
@@ -49,13 +52,14 @@ export class DerReader {
   }
 
   next(what: string): DerElement {
+    const offset = this.#offset;
     const tag = this.#octet(what);
     if ((tag & 0x1f) === 0x1f) throw derError(`${what} has a tag of several octets`);
     const length = this.#length(what);
     if (length > this.#end - this.#offset) throw derError(`${what} reaches beyond what holds it`);
     const start = this.#offset;
     this.#offset += length;
-    return { tag, start, end: start + length };
+    return { tag, offset, start, end: start + length };
   }
 
   /** A reader of the content of one element of this encoding. */
@@ -65,6 +69,11 @@ export class DerReader {
 
   content(element: DerElement): Uint8Array {
     return this.#bytes.subarray(element.start, element.end);
+  }
+
+  /** The element with its tag and length. */
+  whole(element: DerElement): Uint8Array {
+    return this.#bytes.subarray(element.offset, element.end);
   }
 
   /** Nothing may follow what was read. */

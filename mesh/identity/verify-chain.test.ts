@@ -159,8 +159,8 @@ describe("verifyChain", () => {
       reason: "weak_key",
     },
     {
-      name: "eleven intermediates",
-      chain: () => [leafOf(root), Array.from({ length: 11 }, () => mintRoot({ issuer: root })), [root]],
+      name: "five intermediates",
+      chain: () => [leafOf(root), Array.from({ length: 5 }, () => mintRoot({ issuer: root })), [root]],
       reason: "chain_too_long",
     },
     {
@@ -193,13 +193,6 @@ describe("verifyChain", () => {
   it("refuses a root of another name, although it has the same key", () => {
     const renamed = mintRoot({ key: root.key, commonName: "another name" });
     expect(reasonOf(verify(leafOf(root), [], [renamed]))).toBe("unknown_root");
-  });
-
-  it("ends soon when a stranger sends many authorities that all signed each other", () => {
-    const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
-    const base = mintRoot({ key, commonName: "loop" });
-    const loop = Array.from({ length: 10 }, () => mintRoot({ key, issuer: base, commonName: "loop" }));
-    expect(verify(leafOf(base), loop, [root]).kind).toBe("broken");
   });
 
   it("names now, notBefore and notAfter of a certificate that is out of date", () => {

@@ -1,0 +1,52 @@
+import { DER_TAG, DerReader } from "./der-reader.ts";
+import { IdentityError } from "./identity-error.ts";
+
+/** The parts of a certificate that are read here; each is the whole DER of its element, or its content where said. */
+export interface CertificateParts {
+  /** How the issuer signed, as the certificate states it outside its signed part. */
+  readonly signatureAlgorithm: Uint8Array;
+  /** SubjectPublicKeyInfo. */
+  readonly publicKeyInfo: Uint8Array;
+  /** The list of extensions; absent in certificates of version 1. */
+  readonly extensions: DerReader | undefined;
+}
+
+/** A workload's certificate is about 1 KB; the cap only bounds the work for a peer that is not verified yet. */
+const MAX_CERTIFICATE_BYTES = 64 * 1024;
+const CONTEXT = { version: 0xa0, issuerUniqueId: 0x81, subjectUniqueId: 0x82, extensions: 0xa3 } as const;
+
+/**
+ * Takes a certificate apart (RFC 5280, section 4.1) without a look at its keys, so that nothing expensive happens before
+ * the key's type and size are known. Throws an IdentityError where the DER is not strict.
+ */
+export function readCertificateParts(certificateDer: Uint8Array): CertificateParts {
+  if (certificateDer.length > MAX_CERTIFICATE_BYTES) {
+    throw new IdentityError("certificate_der", `the certificate is larger than ${MAX_CERTIFICATE_BYTES} bytes`);
+  }
+  const whole = new DerReader(certificateDer);
+  const certificate = whole.inside(whole.expect(DER_TAG.sequence, "the certificate"));
+  whole.finish("the certificate");
+  const signed = certificate.inside(certificate.expect(DER_TAG.sequence, "the signed part"));
+  const signatureAlgorithm = certificate.whole(certificate.expect(DER_TAG.sequence, "the signature algorithm"));
+  certificate.expect(DER_TAG.bitString, "the signature");
+  certificate.finish("the signature");
+  return { signatureAlgorithm, ...readSignedPart(signed) };
+}
+
+function readSignedPart(signed: DerReader): Omit<CertificateParts, "signatureAlgorithm"> {
+  signed.optional(CONTEXT.version, "the version");
+  signed.expect(DER_TAG.integer, "the serial number");
+  for (const what of ["the algorithm", "the issuer", "the validity", "the subject"]) {
+    signed.expect(DER_TAG.sequence, what);
+  }
+  const publicKeyInfo = signed.whole(signed.expect(DER_TAG.sequence, "the public key"));
+  signed.optional(CONTEXT.issuerUniqueId, "the issuer's unique id");
+  signed.optional(CONTEXT.subjectUniqueId, "the subject's unique id");
+  const tagged = signed.optional(CONTEXT.extensions, "the extensions");
+  signed.finish("the signed part");
+  if (tagged === undefined) return { publicKeyInfo, extensions: undefined };
+  const outer = signed.inside(tagged);
+  const extensions = outer.inside(outer.expect(DER_TAG.sequence, "the list of extensions"));
+  outer.finish("the list of extensions");
+  return { publicKeyInfo, extensions };
+}

@@ -1,0 +1,70 @@
+import { readCertificateParts } from "./certificate-parts.ts";
+import { DER_TAG, DerReader } from "./der-reader.ts";
+import { IdentityError } from "./identity-error.ts";
+import { findPublicKeyFault, type PublicKeyFault } from "./public-key-rules.ts";
+import { readOid } from "./x509-extensions.ts";
+
+/** Leaf included, root excluded: more than the certificate authorities of a mesh need. */
+export const MAX_CHAIN_CERTIFICATES = 5;
+
+/** Of all certificates of a chain. A P-256 leaf has 0.6 KB, an RSA-8192 authority 2.5 KB. */
+export const MAX_CHAIN_BYTES = 16 * 1024;
+
+/** Why a chain is not verified at all. Stable: metrics carry it as a label. */
+export interface ChainLimitFault {
+  readonly reason: PublicKeyFault["reason"] | "chain_too_long" | "unsupported_signature" | "malformed_certificate";
+  readonly message: string;
+}
+
+/** ECDSA and RSA (PKCS #1 v1.5) with SHA-256, SHA-384 or SHA-512 (RFC 5758, RFC 4055). */
+const SIGNATURE_ALGORITHMS: ReadonlySet<string> = new Set([
+  "1.2.840.10045.4.3.2",
+  "1.2.840.10045.4.3.3",
+  "1.2.840.10045.4.3.4",
+  "1.2.840.113549.1.1.11",
+  "1.2.840.113549.1.1.12",
+  "1.2.840.113549.1.1.13",
+]);
+
+/**
+ * Judges the certificates of a peer, in DER and in any order, before a key of theirs is used: how many there are, how
+ * large, with which keys and signed how. What passes costs at most one verification a certificate, each with a key on
+ * the list; what does not pass costs a reading of its bytes.
+ */
+export function findChainLimitFault(chain: readonly Uint8Array[]): ChainLimitFault | undefined {
+  if (chain.length > MAX_CHAIN_CERTIFICATES) {
+    const message = `the peer sent ${chain.length} certificates; at most ${MAX_CHAIN_CERTIFICATES} are accepted`;
+    return { reason: "chain_too_long", message };
+  }
+  const bytes = chain.reduce((sum, certificate) => sum + certificate.length, 0);
+  if (bytes > MAX_CHAIN_BYTES) {
+    const message = `the peer sent certificates of ${bytes} bytes; at most ${MAX_CHAIN_BYTES} are accepted`;
+    return { reason: "chain_too_long", message };
+  }
+  for (const [index, certificate] of chain.entries()) {
+    const fault = findCertificateFault(certificate);
+    if (fault !== undefined) return { ...fault, message: `certificate ${index + 1} of the peer ${fault.message}` };
+  }
+  return undefined;
+}
+
+function findCertificateFault(certificate: Uint8Array): ChainLimitFault | undefined {
+  try {
+    const { signatureAlgorithm, publicKeyInfo } = readCertificateParts(certificate);
+    const oid = readAlgorithm(signatureAlgorithm);
+    if (!SIGNATURE_ALGORITHMS.has(oid)) {
+      const message = `is signed with the algorithm ${oid}, which is not accepted: use ECDSA or RSA with SHA-256`;
+      return { reason: "unsupported_signature", message };
+    }
+    return findPublicKeyFault(publicKeyInfo);
+  } catch (caught) {
+    if (!(caught instanceof IdentityError)) throw caught;
+    return { reason: "malformed_certificate", message: `cannot be read: ${caught.message}` };
+  }
+}
+
+function readAlgorithm(identifier: Uint8Array): string {
+  const outer = new DerReader(identifier);
+  const fields = outer.inside(outer.expect(DER_TAG.sequence, "the signature algorithm"));
+  return readOid(fields.content(fields.expect(DER_TAG.objectIdentifier, "the signature algorithm")));
+}
