@@ -13,7 +13,7 @@ import {
   mintCrossIssued,
   mintLadder,
 } from "./hostile-chain-fixture.ts";
-import { mintRoot } from "./mint-certificate.ts";
+import { mintRoot } from "./mint-certificate-fixture.ts";
 import { verifyChain } from "./verify-chain.ts";
 
 const F4 = Uint8Array.of(1, 0, 1);
