@@ -38,7 +38,7 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
   return {
     opened(connection, parties) {
       const labels = connectionLabels(factsOf(connection, parties, options.identity()));
-      const meter = metrics.openConnection(labels, connection.bytes);
+      const meter = metrics.openConnection(labels, () => connection.bytes());
       log.debug(fieldsOf(connection), "connection opened");
       return {
         closed: (end) => {
