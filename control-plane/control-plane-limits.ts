@@ -1,3 +1,4 @@
+import { decideServerConnections } from "../net/descriptor-limit.ts";
 import type { ConnectionLimits } from "./control-plane-connections.ts";
 
 /** What callers may take of the control plane. */
@@ -28,3 +29,10 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   maxArrivingOfUnverified: 256,
   maxMessageBytes: 64 * 1024,
 };
+
+/** The same, with no more connections than the process has descriptors for: callers without a certificate take a part. */
+export function limitByDescriptors(limits: ControlPlaneLimits, maxDescriptors: number): ControlPlaneLimits {
+  const maxConnections = decideServerConnections(limits.maxConnections, maxDescriptors);
+  const maxUnverifiedConnections = Math.min(limits.maxUnverifiedConnections, Math.ceil(maxConnections / 4));
+  return { ...limits, maxConnections, maxUnverifiedConnections };
+}

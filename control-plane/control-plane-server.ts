@@ -9,11 +9,12 @@ import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
 import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
+import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
 import { readPeerCertificates } from "../net/peer-certificates.ts";
 import { limitArrivingCalls } from "./arriving-calls.ts";
 import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
-import { type ControlPlaneLimits, DEFAULT_LIMITS } from "./control-plane-limits.ts";
+import { type ControlPlaneLimits, DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
 import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { createGrpcHandler } from "./grpc-handler.ts";
 
@@ -53,7 +54,7 @@ export interface ControlPlaneServer {
  */
 export async function startControlPlaneServer(options: ControlPlaneServerOptions): Promise<ControlPlaneServer> {
   const { authority, clock, log } = options;
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = limitByDescriptors({ ...DEFAULT_LIMITS, ...options.limits }, readDescriptorLimit());
   const serving = startServingCertificate({
     authority,
     dnsNames: options.dnsNames,

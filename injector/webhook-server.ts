@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:https";
 import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
+import { decideServerConnections, readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
@@ -31,7 +32,7 @@ export interface WebhookLimits {
   readonly maxBodyBytes: number;
   /** Of all bodies that are being read; when there is more, the request that began first is cut off. */
   readonly maxBodiesBytes: number;
-  /** One more ends the one that has been quiet for the longest time. */
+  /** One more ends the one that has been quiet for the longest time. Fewer where the process may have few descriptors. */
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   readonly headersTimeoutMs: number;
@@ -65,7 +66,8 @@ const DEFAULT_LIMITS: WebhookLimits = {
  */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const { certificateFile, keyFile, settings, clock, log } = options;
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const wanted = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = { ...wanted, maxConnections: decideServerConnections(wanted.maxConnections, readDescriptorLimit()) };
   const intervalMs = limits.certificateIntervalMs;
   const onChange = (pair: ServingPair) => server.setSecureContext(tlsOptions(pair));
   const certificate = await startServingCertificate({ certificateFile, keyFile, intervalMs, clock, log, onChange });

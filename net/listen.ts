@@ -1,5 +1,6 @@
 import type { Server } from "node:net";
 import { errnoOf } from "../mesh/mesh-error.ts";
+import { systemClock } from "../mesh/runtime.ts";
 import { NetError } from "./net-error.ts";
 
 /** Where a server listens. */
@@ -10,7 +11,7 @@ export interface ListenAddress {
   readonly host?: string | undefined;
   /** Whether an IPv6 host leaves IPv4 to another server. @default false */
   readonly ipv6Only?: boolean;
-  /** Called with each error of the listener after it has begun to listen. */
+  /** Called with errors of the listener after it has begun to listen, at most once a second. It goes on listening. */
   readonly onError: (error: Error) => void;
 }
 
@@ -26,10 +27,23 @@ export function listen(server: Server, address: ListenAddress): Promise<number> 
     server.once("error", onFailure);
     server.listen({ port, ...(host && { host }), ...(ipv6Only && { ipv6Only }) }, () => {
       server.off("error", onFailure);
-      server.on("error", onError);
+      server.on("error", limited(onError));
       resolve(boundPort(server) ?? port);
     });
   });
+}
+
+/** A flood can make a listener fail at each accept (EMFILE); one report in this time is enough. */
+const REPORT_EVERY_MS = 1000;
+
+function limited(onError: (error: Error) => void): (error: Error) => void {
+  let nextMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs < nextMs) return;
+    nextMs = nowMs + REPORT_EVERY_MS;
+    onError(error);
+  };
 }
 
 function boundPort(server: Server): number | undefined {

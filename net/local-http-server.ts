@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Logger } from "../mesh/runtime.ts";
+import { decideLocalConnections, readDescriptorLimit } from "./descriptor-limit.ts";
 import { listen } from "./listen.ts";
 
 /** A request to one of the proxy's own small servers. */
@@ -38,7 +39,7 @@ export interface LocalHttpServerOptions {
   readonly host?: string;
   readonly respond: Respond;
   readonly log: Logger;
-  /** @default 128 */
+  /** @default 128, and fewer where the process may have few descriptors */
   readonly maxConnections?: number;
 }
 
@@ -70,7 +71,7 @@ export async function startLocalHttpServer(options: LocalHttpServerOptions): Pro
     connectionsCheckingInterval: 1000,
   });
   const busy = new Set<Socket>();
-  displaceIdleConnections(server, busy, options.maxConnections ?? 128);
+  displaceIdleConnections(server, busy, options.maxConnections ?? decideLocalConnections(readDescriptorLimit()));
   server.on("request", (request, response) => {
     const { socket } = request;
     busy.add(socket);

@@ -19,7 +19,9 @@ import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { CapturedConnection } from "./capture/capture-listener.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connections/connection-observer.ts";
 import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
+import type { ConnectionLimits } from "./connections/decide-connection-limits.ts";
 import { decideRevalidation } from "./connections/decide-revalidation.ts";
+import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import { createHttpContext, type HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
@@ -159,6 +161,10 @@ export interface InboundSideOptions {
   readonly limits?: Partial<InboundLimits>;
   /** Of each of the caps on connections of which nothing is delivered yet. @default 100 */
   readonly openingLimit?: number;
+  /** Of all connections. @default 5000 */
+  readonly maxConnections?: number;
+  /** All limits as a sidecar has them, instead of the two above. */
+  readonly connectionLimits?: ConnectionLimits;
   /** What the application's port is declared to carry. */
   readonly protocol?: DeclaredProtocol;
   readonly http?: HttpSideOptions;
@@ -199,7 +205,9 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   const secureContexts = options.secureContexts ?? secureContextsOf(WORLD);
   const registry = registryOf(secureContexts, recorder);
   const limit = options.openingLimit ?? 100;
-  const caps = createOpeningCaps({ maxUnproved: limit, maxSilentPlaintext: limit, maxSilentVerified: limit });
+  const opening = { maxUnproved: limit, maxSilentPlaintext: limit, maxSilentVerified: limit };
+  const caps = createOpeningCaps(options.connectionLimits ?? opening);
+  const maxConnections = options.connectionLimits?.maxPerDirection ?? options.maxConnections ?? 5000;
   let mode = options.mode;
   const inbound = (): Inbound => {
     options.onPolicyRead?.();
@@ -226,6 +234,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     inbound,
     registry,
     caps,
+    capacity: createCapturedCapacity({ limit: maxConnections, clock: systemClock, observer: recorder }),
     observer: recorder,
     http: new InboundHttp({ context: http.context, random: Math.random, connectTimeoutMs: 2000 }),
     limits: {
@@ -257,6 +266,8 @@ export interface OutboundSideOptions {
   readonly destination: Destination | undefined;
   readonly secureContexts?: SecureContextSource;
   readonly resolveTimeoutMs?: number;
+  /** Of all connections. @default 5000 */
+  readonly maxConnections?: number;
   /** The original destination's port, for pass-through. @default 1 */
   readonly originalPort?: number;
   readonly http?: HttpSideOptions;
@@ -292,6 +303,7 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
     }),
     dialer,
     registry,
+    capacity: createCapturedCapacity({ limit: options.maxConnections ?? 5000, clock: systemClock, observer: recorder }),
     observer: recorder,
     workload,
     halfOpenIdleMs: 60_000,

@@ -22,6 +22,7 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
       log: log.child({ component: "gateway" }),
       clock,
       random,
+      limits: { maxConnections: workload.connectionLimits.maxGatewayClients },
       drainMs: deps.config.drain.deadlineMs,
     });
     const unsubscribe = secureContexts.subscribe(() => gateway.closeStaleUpstreams());

@@ -80,9 +80,16 @@ interface Listeners {
 }
 
 async function listen(workload: Workload, inbound: () => Inbound, draining: AbortSignal): Promise<Listeners> {
-  const { clock, random, secureContexts, registry, caps, observer, destinations, dialer } = workload;
+  const { clock, random, secureContexts, registry, connectionLimits, observer, destinations, dialer } = workload;
   const { log, metrics, accessLog } = workload;
-  const context = createHttpContext({ clock, log, meters: metrics, accessLog, draining });
+  const context = createHttpContext({
+    clock,
+    log,
+    meters: metrics,
+    accessLog,
+    draining,
+    maxIdleUpstream: connectionLimits.maxIdleUpstream,
+  });
   const inboundHttp = new InboundHttp({ context, random, connectTimeoutMs: LIMITS.connectTimeoutMs });
   const outboundHttp = new OutboundHttp({
     ...{ context, destinations, dialer, registry, secureContexts, random },
@@ -95,7 +102,8 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
     secureContexts,
     inbound,
     registry,
-    caps,
+    caps: workload.caps,
+    capacity: workload.createCapacity(connectionLimits.maxPerDirection),
     observer,
     http: inboundHttp,
     limits: LIMITS,
@@ -105,6 +113,7 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
     http: outboundHttp,
     dialer,
     registry,
+    capacity: workload.createCapacity(connectionLimits.maxPerDirection),
     observer,
     workload: () => inbound().workload,
     halfOpenIdleMs: LIMITS.halfOpenIdleMs,

@@ -1,4 +1,5 @@
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
+import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
 import { createAppProbes } from "./admin/app-probes.ts";
@@ -6,10 +7,13 @@ import { describeCertificates } from "./admin/certificates-view.ts";
 import { describeConnection, describeDestination } from "./admin/connections-view.ts";
 import { parseAppProbes } from "./admin/parse-app-probes.ts";
 import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./admin/status-server.ts";
+import type { ConnectionCapacity } from "./connections/connection-capacity.ts";
 import type { ConnectionObserver } from "./connections/connection-observer.ts";
 import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
+import { type ConnectionLimits, decideConnectionLimits } from "./connections/decide-connection-limits.ts";
 import { decideRevalidation } from "./connections/decide-revalidation.ts";
 import { observeConnections } from "./connections/observe-connections.ts";
+import { createCapturedCapacity, type TrackedConnection } from "./connections/tracked-connection.ts";
 import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
 import { createDestinationCache, type DestinationCache } from "./outbound/destination-cache.ts";
 import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
@@ -38,6 +42,9 @@ export interface Workload extends WorkloadDeps {
   readonly dialer: Dialer;
   readonly registry: ConnectionRegistry;
   readonly caps: OpeningCaps;
+  readonly connectionLimits: ConnectionLimits;
+  /** Counts captured connections; one that must make room is cut, and the log says so. */
+  createCapacity(limit: number): ConnectionCapacity<TrackedConnection>;
   readonly observer: ConnectionObserver;
   readonly metrics: ScrapedMetrics;
   /** `undefined`: off. */
@@ -48,9 +55,6 @@ export interface Workload extends WorkloadDeps {
   readonly asked: AbortSignal;
   stop(): Promise<void>;
 }
-
-/** How many connections may be in the states before the first byte is delivered. */
-const OPENING_LIMITS = { maxUnproved: 1024, maxSilentPlaintext: 1024, maxSilentVerified: 8192 };
 
 /** Starts everything that needs no certificate: status and admin servers, and the getting of the certificate. */
 export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
@@ -71,6 +75,8 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
     accessLog: core.accessLog,
     dialer: core.dialer,
     caps: core.caps,
+    connectionLimits: core.connectionLimits,
+    createCapacity: core.createCapacity,
     observer: core.observer,
     setReadiness: (fault) => {
       roleFault = fault;
@@ -93,7 +99,8 @@ async function startCore(deps: WorkloadDeps) {
   const address = `${bracketed(config.controlPlane.host)}:${config.controlPlane.port}`;
   const tls = await startWorkloadTls({ ...config, address, workload: config.pod, clock, random, log });
   const { source } = tls;
-  const caps = createOpeningCaps(OPENING_LIMITS);
+  const connectionLimits = decideConnectionLimits(readDescriptorLimit());
+  const caps = createOpeningCaps(connectionLimits);
   const metrics = createProxyMetrics({
     clock,
     version: deps.version,
@@ -110,6 +117,7 @@ async function startCore(deps: WorkloadDeps) {
     ...{ log, metrics, clock, accessLog },
     identity: () => source.current()?.identity,
   });
+  const createCapacity = (limit: number) => createCapturedCapacity({ limit, clock, observer });
   const registry: ConnectionRegistry = createConnectionRegistry({
     revalidate: (connection) => decideRevalidation(connection, source.current()),
     onCut: observer.cut,
@@ -120,7 +128,7 @@ async function startCore(deps: WorkloadDeps) {
     onChange: () => registry.revalidate(),
   });
   const dialer = createDialer({ secureContexts: source, clock, random });
-  return { tls, caps, metrics, accessLog, observer, registry, destinations, dialer };
+  return { tls, caps, connectionLimits, createCapacity, metrics, accessLog, observer, registry, destinations, dialer };
 }
 
 function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () => string | undefined): Readiness {

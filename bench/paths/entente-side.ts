@@ -5,6 +5,7 @@ import type { CapturedConnection } from "../../proxy/capture/capture-listener.ts
 import { createConnectionRegistry } from "../../proxy/connections/connection-registry.ts";
 import { decideRevalidation } from "../../proxy/connections/decide-revalidation.ts";
 import { observeConnections } from "../../proxy/connections/observe-connections.ts";
+import { createCapturedCapacity } from "../../proxy/connections/tracked-connection.ts";
 import { createHttpContext } from "../../proxy/http/http-context.ts";
 import { createInboundHandler } from "../../proxy/inbound/inbound-handler.ts";
 import { InboundHttp } from "../../proxy/inbound/inbound-http.ts";
@@ -43,7 +44,8 @@ export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedC
     revalidate: (connection) => decideRevalidation(connection, secureContexts.current()),
     onCut: observer.cut,
   });
-  const common = { clock, registry, observer };
+  const capacity = createCapturedCapacity({ limit: 100_000, clock, observer });
+  const common = { clock, registry, capacity, observer };
   const context = createHttpContext({ clock, log, meters: metrics });
   if (job.side === "server") {
     return createInboundHandler({

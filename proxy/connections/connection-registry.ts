@@ -32,7 +32,7 @@ export interface OpenConnection {
 }
 
 /** Why a connection that was allowed is cut. */
-export type CutReason = "policy_changed" | "trust_changed" | "drain_deadline";
+export type CutReason = "policy_changed" | "trust_changed" | "drain_deadline" | "displaced";
 
 export interface ConnectionRegistry {
   /** Enters a connection, and judges it at once: the policy may have changed while it was being made. */

@@ -6,7 +6,7 @@ import type { ResponseFlags } from "../telemetry/connection-series.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLog, AccessLogEntry } from "../telemetry/request-meter.ts";
 import type { ConnectionObserver, ConnectionParties, RefusedConnection } from "./connection-observer.ts";
-import type { OpenConnection } from "./connection-registry.ts";
+import type { CutReason, OpenConnection } from "./connection-registry.ts";
 import type { RelayEnd } from "./relay.ts";
 
 export interface ObserveOptions {
@@ -29,6 +29,13 @@ const FLAGS: Readonly<Record<RelayEnd, ResponseFlags>> = {
   reset_by_upstream: "UC",
   idle_half_open: "SI",
   closed_by_proxy: "DO",
+};
+
+const CUT_MESSAGES: Readonly<Record<CutReason, string>> = {
+  policy_changed: "a connection was cut: the policy does not allow it any more",
+  trust_changed: "a connection was cut: its peer is not trusted any more",
+  drain_deadline: "a connection was cut: the drain has reached its deadline",
+  displaced: "an idle connection was closed to make room: the process has too few file descriptors (ulimit -n)",
 };
 
 /** Turns what happens to connections into log lines, metrics and entries of the access log. */
@@ -70,7 +77,9 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
       log.warn(fields, `a malformed request: ${message}`);
     },
     cut(connection, reason) {
-      log.warn({ ...fieldsOf(connection), code: reason }, "an open connection was cut");
+      const permit = limit(`cut ${connection.direction} ${reason}`);
+      if (!permit.isGranted) return;
+      log.warn({ ...fieldsOf(connection), code: reason, heldBack: permit.heldBack }, CUT_MESSAGES[reason]);
     },
   };
 }

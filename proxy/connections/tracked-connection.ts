@@ -1,4 +1,7 @@
 import type { Socket } from "node:net";
+import type { Clock } from "../../mesh/runtime.ts";
+import { ConnectionCapacity, type CountedConnection } from "./connection-capacity.ts";
+import type { ConnectionObserver } from "./connection-observer.ts";
 import type { ConnectionRegistry, ConnectionStage, OpenConnection } from "./connection-registry.ts";
 import type { VerifiedPeer } from "./handshake.ts";
 import { abortSocket, type Relay, type RelayEnd } from "./relay.ts";
@@ -34,7 +37,7 @@ export interface ConnectionCarrier {
  * The record of one connection from accept to its end. It stands in the registry all the time, so that it is shown,
  * counted and judged whenever the policy changes, also while it is still being opened.
  */
-export class TrackedConnection implements OpenConnection {
+export class TrackedConnection implements OpenConnection, CountedConnection {
   readonly direction: OpenConnection["direction"];
   readonly client: string;
   readonly destination: OpenConnection["destination"];
@@ -94,6 +97,14 @@ export class TrackedConnection implements OpenConnection {
     return this.#carrier === undefined || this.#carrier.isIdle?.() === true;
   }
 
+  get isVerified(): boolean {
+    return this.peer !== undefined;
+  }
+
+  get ended(): Promise<RelayEnd> {
+    return this.relay.ended;
+  }
+
   isAllowed(): boolean {
     return this.#terms.isAllowed();
   }
@@ -140,6 +151,22 @@ export class TrackedConnection implements OpenConnection {
     this.#isOver = true;
     this.#settle(end);
   }
+}
+
+export interface CapturedCapacityOptions {
+  readonly limit: number;
+  readonly clock: Clock;
+  readonly observer: Pick<ConnectionObserver, "cut">;
+}
+
+/** Bounds captured connections. One that must make room is cut, and the log says so. */
+export function createCapturedCapacity(options: CapturedCapacityOptions): ConnectionCapacity<TrackedConnection> {
+  const { limit, clock, observer } = options;
+  const displace = (connection: TrackedConnection): void => {
+    observer.cut(connection, "displaced");
+    connection.cut();
+  };
+  return new ConnectionCapacity({ limit, clock, displace });
 }
 
 const NO_BYTES = { received: 0, sent: 0 } as const;

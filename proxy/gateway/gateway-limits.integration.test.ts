@@ -93,13 +93,25 @@ describe("a client that is slow or asks for too much", () => {
     expect(upstream.executed).toHaveLength(2);
   });
 
-  it("finds no room when there are too many connections", async () => {
+  it("makes room for a new one while it says nothing: silent clients keep nobody out", async () => {
     const { port } = await start({ maxConnections: 2 });
-    const clients = [await dialRaw(cleanup, port), await dialRaw(cleanup, port)];
+    const [oldest, newer] = [await dialRaw(cleanup, port), await dialRaw(cleanup, port)];
     const third = await dialRaw(cleanup, port);
-    expect(await readUntilClosed(third)).toBe("");
-    clients[0]?.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
-    await readUntil(clients[0] ?? third, "served GET /a");
+    expect(await readUntilClosed(oldest)).toBe("");
+    third.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    await readUntil(third, "served GET /a");
+    newer.write(`GET /b HTTP/1.1\r\n${HOST}\r\n`);
+    await readUntil(newer, "served GET /b");
+  });
+
+  it("finds no room when all others have a request under way", async () => {
+    const upstream = await startLenientUpstream(cleanup, () => undefined);
+    const { port } = await startTestGateway(cleanup, upstream.port, { limits: { maxConnections: 2 } });
+    const clients = [await dialRaw(cleanup, port), await dialRaw(cleanup, port)];
+    for (const client of clients) client.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    await expect.poll(() => upstream.executed.length).toBe(2);
+    expect(await readUntilClosed(await dialRaw(cleanup, port))).toBe("");
+    expect(clients.every((client) => !client.destroyed)).toBe(true);
   });
 
   it("is cut when it sends more requests ahead than anyone needs", async () => {

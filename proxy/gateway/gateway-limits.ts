@@ -1,6 +1,6 @@
 /** What strangers may use up. */
 export interface GatewayLimits {
-  /** Per listener. @default 10000 */
+  /** Over all listeners; one that waits for a request makes room for one more. @default 10000 */
   readonly maxConnections: number;
   /** Head of one request. @default 16384 */
   readonly maxHeaderBytes: number;

@@ -4,7 +4,7 @@ import { errnoOf } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { listen } from "../../net/listen.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { type ClientConnections, trackClientConnections } from "./client-connections.ts";
+import { type ClientCapacity, type ClientConnections, trackClientConnections } from "./client-connections.ts";
 import { answerOnSocket } from "./forward-upgrade.ts";
 import { type GatewayAnswer, type RefusalReason, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
@@ -34,6 +34,8 @@ export interface GatewayListenerOptions {
   /** @default every address */
   readonly bindAddress?: string | undefined;
   readonly limits: GatewayLimits;
+  /** For the clients of all listeners. */
+  readonly capacity: ClientCapacity;
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
   readonly records: RecordDeps;
@@ -55,7 +57,7 @@ export interface OpenListener {
 /** Listens with Node's strict HTTP parser, and hands on only requests that cannot be read in two ways. */
 export async function openGatewayListener(options: GatewayListenerOptions): Promise<OpenListener> {
   const server = createStrictServer(options.limits);
-  const connections = trackClientConnections(server);
+  const connections = trackClientConnections(server, options.capacity);
   const context: ListenerContext = { options, connections, isDraining: () => !server.listening };
   server.on("request", (request, response) => receive({ request, response }, context, "nothing"));
   server.on("checkContinue", (request, response) => {
@@ -112,7 +114,6 @@ function createStrictServer(limits: GatewayLimits): Server {
     keepAliveInitialDelay: 180_000,
     shouldUpgradeCallback: (request) => isWebSocketUpgrade(request.rawHeaders),
   });
-  server.maxConnections = limits.maxConnections;
   // Node drops headers beyond its limit in silence, framing among them; here they are counted and refused.
   server.maxHeadersCount = 0;
   return server;

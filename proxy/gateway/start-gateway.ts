@@ -7,6 +7,7 @@ import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
 import type { UpstreamDialer } from "../connections/upstream-dialer.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { type ClientCapacity, createClientCapacity } from "./client-connections.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
 import { type OpenListener, openGatewayListener } from "./gateway-listener.ts";
 import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
@@ -71,6 +72,7 @@ interface Rules {
 class Gateway implements RunningGateway {
   readonly #options: GatewayOptions;
   readonly #context: RoutingContext;
+  readonly #capacity: ClientCapacity;
   readonly #ports = new Map<number, Port>();
   readonly #draining = new Set<Promise<void>>();
   readonly #faults = new Map<number, string>();
@@ -85,6 +87,7 @@ class Gateway implements RunningGateway {
     const { metrics, log, clock, random, dialer } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#options = options;
+    this.#capacity = createClientCapacity(limits.maxConnections, clock);
     this.#context = {
       proxy,
       limits,
@@ -163,6 +166,7 @@ class Gateway implements RunningGateway {
         port: number,
         bindAddress,
         limits: this.#context.limits,
+        capacity: this.#capacity,
         metrics,
         log,
         records: { clock, meters: metrics, workload: () => this.#workload },

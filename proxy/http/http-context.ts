@@ -2,12 +2,15 @@ import type { Clock, Logger } from "../../mesh/runtime.ts";
 import type { AccessLog, RequestMeters } from "../telemetry/request-meter.ts";
 import { Deadlines } from "./deadlines.ts";
 import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
+import { IdleQuota } from "./upstream/idle-quota.ts";
 
 /** What every HTTP connection of a sidecar shares. */
 export interface HttpContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly limits: HttpTimeLimits;
+  /** Of kept upstream connections, over all pools. */
+  readonly idleQuota: IdleQuota;
   readonly log: Logger;
   readonly meters: RequestMeters;
   /** `undefined`: off. */
@@ -23,6 +26,8 @@ export interface HttpContextOptions {
   readonly accessLog?: AccessLog | undefined;
   /** @default HTTP_TIME_LIMITS */
   readonly limits?: Partial<HttpTimeLimits>;
+  /** How many upstream connections are kept, over all pools. @default no limit */
+  readonly maxIdleUpstream?: number;
   /** @default never */
   readonly draining?: AbortSignal;
 }
@@ -36,6 +41,7 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
     meters,
     accessLog,
     deadlines: new Deadlines(clock),
+    idleQuota: new IdleQuota(options.maxIdleUpstream ?? Number.POSITIVE_INFINITY),
     limits: { ...HTTP_TIME_LIMITS, ...options.limits },
     draining: options.draining ?? new AbortController().signal,
   };

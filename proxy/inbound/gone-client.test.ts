@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createConnectionRegistry } from "../connections/connection-registry.ts";
+import { createCapturedCapacity } from "../connections/tracked-connection.ts";
 import { createRecorder, secureContextsOf, WORKLOAD, WORLD } from "../data-plane-fixture.ts";
 import { createHttpContext } from "../http/http-context.ts";
 import { createInboundHandler } from "./inbound-handler.ts";
@@ -22,6 +23,7 @@ async function refusedClient(socket: Socket): Promise<string> {
     secureContexts: secureContextsOf(WORLD),
     inbound: () => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "default" }, ports: [] }),
     registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
+    capacity: createCapturedCapacity({ limit: 10, clock, observer }),
     caps: createOpeningCaps({ maxUnproved: 1, maxSilentPlaintext: 1, maxSilentVerified: 1 }),
     http: new InboundHttp({ context, random: () => 0, connectTimeoutMs: 1000 }),
     limits: {

@@ -3,6 +3,7 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
+import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
@@ -20,6 +21,7 @@ export interface InboundOptions {
   readonly inbound: () => Inbound;
   readonly registry: ConnectionRegistry;
   readonly caps: OpeningCaps;
+  readonly capacity: ConnectionCapacity<TrackedConnection>;
   readonly observer: ConnectionObserver;
   readonly http: InboundHttp;
   readonly limits: InboundLimits;

@@ -4,8 +4,14 @@ import { TrackedConnection } from "../connections/tracked-connection.ts";
 import { admitClient } from "./admit-client.ts";
 import type { Arrival, InboundOptions } from "./inbound-arrival.ts";
 import { OpeningLimits } from "./opening-limits.ts";
-import type { Refused } from "./refusal.ts";
+import { type Refused, refused } from "./refusal.ts";
 import { serveClient } from "./serve-client.ts";
+
+const NO_ROOM = refused(
+  "capture",
+  "too_many_connections",
+  "the process has no descriptors left for it, and no idle connection could make room; raise RLIMIT_NOFILE (ulimit -n)",
+);
 
 /** Takes connections that were sent to this pod: lets them through to the application, or resets them and says why. */
 export function createInboundHandler(options: InboundOptions): (connection: CapturedConnection) => void {
@@ -29,6 +35,7 @@ async function handleInbound(captured: CapturedConnection, options: InboundOptio
   const opening = new OpeningLimits({ ...options.limits, clock: options.clock, caps: options.caps, onOver: refuse });
   void connection.relay.ended.then(() => opening.leave());
   const arrival: Arrival = { ...captured, client, options, connection, opening };
+  if (!options.capacity.enter(connection)) return refuse(NO_ROOM);
 
   const outcome = await admitClient(arrival);
   if (outcome.kind === "refused") return refuse(outcome);

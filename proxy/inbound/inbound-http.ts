@@ -123,6 +123,7 @@ export class InboundHttp {
       dial: (_endpoint, signal) =>
         dialApplication(address, { clock: context.clock, timeoutMs: connectTimeoutMs, signal }),
       deadlines: context.deadlines,
+      idleQuota: context.idleQuota,
       draining: context.draining,
       random,
     });

@@ -2,6 +2,7 @@ import type { Destination, MeshDestination, WorkloadInfo } from "../../mesh/poli
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
+import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import { abortSocket, relay } from "../connections/relay.ts";
@@ -19,6 +20,7 @@ export interface OutboundOptions {
   readonly http: OutboundHttp;
   readonly dialer: Dialer;
   readonly registry: ConnectionRegistry;
+  readonly capacity: ConnectionCapacity<TrackedConnection>;
   readonly observer: ConnectionObserver;
   /** This workload, for metrics. */
   readonly workload: () => WorkloadInfo | undefined;
@@ -47,6 +49,9 @@ async function handleOutbound(captured: CapturedConnection, options: OutboundOpt
     connection.cut();
     options.observer.refused({ direction: "outbound", stage, reason, message, client, destination: target });
   };
+  if (!options.capacity.enter(connection)) {
+    return refuse("capture", "too_many_connections", "no descriptors are left for it; raise RLIMIT_NOFILE (ulimit -n)");
+  }
 
   const address = { kind: "address", ...destination } as const;
   const pooled = options.http.pools.find(address) ?? (await options.http.pools.open(address));

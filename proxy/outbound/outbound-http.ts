@@ -57,6 +57,7 @@ export class OutboundHttp {
           describe: () => describe(current()),
           dial: ({ ip, port }, signal) => this.#dial(current, { ip, port }, signal),
           deadlines: options.context.deadlines,
+          idleQuota: options.context.idleQuota,
           draining: options.context.draining,
           random: options.random,
           onEmpty,

@@ -2,6 +2,7 @@
 import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
 import { Deadlines } from "../deadlines.ts";
+import { IdleQuota } from "./idle-quota.ts";
 import type { DialedUpstream, ResponseSink } from "./upstream-connection.ts";
 import { type EndpointAddress, type TakenUpstream, type UpstreamFailure, UpstreamPool } from "./upstream-pool.ts";
 
@@ -34,6 +35,8 @@ export const FAILURES = {
 export interface PoolOptions {
   /** 10.0.0.1 to 10.0.0.N. @default 1 */
   readonly endpoints?: number;
+  /** Of all pools together. @default no limit */
+  readonly maxIdle?: number;
 }
 
 /** A destination as the test wishes it, and the pool of its connections. */
@@ -54,9 +57,10 @@ export class PoolWorld {
   endpoints: readonly EndpointAddress[];
   readonly pool: UpstreamPool;
 
-  constructor({ endpoints = 1 }: PoolOptions = {}) {
+  constructor({ endpoints = 1, maxIdle = Number.POSITIVE_INFINITY }: PoolOptions = {}) {
     this.endpoints = Array.from({ length: endpoints }, (_, index) => address(index + 1));
     this.pool = new UpstreamPool({
+      idleQuota: new IdleQuota(maxIdle),
       endpoints: () => this.endpoints,
       describe: () => "world has no ready endpoint",
       dial: (endpoint, signal) => this.#dial(endpoint, signal),

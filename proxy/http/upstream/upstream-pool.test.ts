@@ -28,6 +28,17 @@ describe("a kept connection", () => {
     expect(world.pool.take(undefined)?.connection).toBe(second.connection);
   });
 
+  it("is closed instead of kept when all pools together have as many as they may", async () => {
+    const world = new PoolWorld({ maxIdle: 2 });
+    const [first, second, third] = await world.takeMany(3);
+    if (first === undefined || second === undefined || third === undefined) throw new Error("no connections");
+    for (const taken of [first, second, third]) world.pool.giveBack(taken);
+    expect(world.open).toBe(2);
+    world.pool.closeIdle();
+    for (const taken of await world.takeMany(2)) world.pool.giveBack(taken);
+    expect(world.open).toBe(2);
+  });
+
   it("that was idle too long is closed without a reset, and no deadline is left", async () => {
     const world = new PoolWorld();
     const busy = await world.take();

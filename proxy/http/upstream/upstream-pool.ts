@@ -3,6 +3,7 @@ import type { Deadlines } from "../deadlines.ts";
 import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
 import type { UpstreamFailureKind } from "../local-answer.ts";
 import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
+import type { IdleQuota } from "./idle-quota.ts";
 import { type DialedUpstream, UpstreamConnection } from "./upstream-connection.ts";
 
 export interface EndpointAddress {
@@ -25,6 +26,8 @@ export interface UpstreamPoolOptions {
   readonly describe: () => string;
   readonly deadlines: Deadlines;
   readonly random: Random;
+  /** Shared with the other pools of the process. */
+  readonly idleQuota: IdleQuota;
   /** Aborted: nothing is kept for requests to come. */
   readonly draining: AbortSignal;
   /** The last connection has ended. */
@@ -75,6 +78,7 @@ export class UpstreamPool {
     const endpoint = this.#choose(tried);
     if (endpoint === undefined) return undefined;
     for (let connection = endpoint.idle.pop(); connection !== undefined; connection = endpoint.idle.pop()) {
+      this.#options.idleQuota.giveBack();
       if (!connection.isReusable) {
         connection.closeIdle();
         continue;
@@ -116,14 +120,20 @@ export class UpstreamPool {
   giveBack({ connection, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     connection.release();
-    const isWanted = !endpoint.isGone && !this.#options.draining.aborted;
-    if (!isWanted || !connection.isReusable || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) {
+    if (!connection.isReusable || !this.#mayKeep(endpoint)) {
       connection.closeIdle();
       this.#forgetIfUnused(endpoint);
       return;
     }
     connection.idleSinceMs = this.#options.deadlines.nowMs;
     endpoint.idle.push(connection);
+  }
+
+  /** Whether the endpoint may have one more idle connection. If so, it is counted. */
+  #mayKeep(endpoint: EndpointState): boolean {
+    const { draining, idleQuota } = this.#options;
+    if (endpoint.isGone || draining.aborted || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) return false;
+    return idleQuota.tryTake();
   }
 
   /** The request on it did not end well: the connection is cut. */
@@ -202,7 +212,10 @@ export class UpstreamPool {
     const connection = new UpstreamConnection(dialed, {
       onGone: (gone) => {
         const at = endpoint.idle.indexOf(gone);
-        if (at >= 0) endpoint.idle.splice(at, 1);
+        if (at >= 0) {
+          endpoint.idle.splice(at, 1);
+          this.#options.idleQuota.giveBack();
+        }
         this.#connections.delete(gone);
         if (this.#connections.size > 0) return;
         this.#options.deadlines.delete(this);

@@ -1,0 +1,24 @@
+/** Bounds the idle connections of all pools together, so that they leave descriptors for others. */
+export class IdleQuota {
+  readonly #limit: number;
+  #size = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @returns false: one more must not be kept. */
+  tryTake(): boolean {
+    if (this.#size >= this.#limit) return false;
+    this.#size += 1;
+    return true;
+  }
+
+  giveBack(): void {
+    this.#size -= 1;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * For tests: both sides of a sidecar and its readiness port as a process of its own, to be started under a low limit of
+ * descriptors. Its one argument is the port of an application on loopback; it prints its own ports as JSON, and for each
+ * line of its standard input what it holds.
+ */
+import { readdirSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { Cleanup } from "../net/cleanup-fixture.ts";
+import { readDescriptorLimit } from "../net/descriptor-limit.ts";
+import { startReadinessServer } from "./admin/status-server.ts";
+import { decideConnectionLimits } from "./connections/decide-connection-limits.ts";
+import { meshDestination, startInboundSide, startOutboundSide } from "./data-plane-fixture.ts";
+
+/** `all`: not even one was left to count them with. */
+function countDescriptors(): number | "all" {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return "all";
+  }
+}
+
+const applicationPort = Number(process.argv[2]);
+const cleanup = new Cleanup();
+const limits = decideConnectionLimits(readDescriptorLimit());
+const inbound = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort, connectionLimits: limits });
+const outbound = await startOutboundSide(cleanup, {
+  destination: meshDestination([applicationPort], { mutualTls: false }),
+  maxConnections: limits.maxPerDirection,
+});
+const readiness = await startReadinessServer({
+  port: 0,
+  host: "127.0.0.1",
+  readiness: () => ({ ready: true }),
+  log: new RecordingLogger(),
+});
+const print = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+print({ inbound: inbound.port, outbound: outbound.port, readiness: readiness.port });
+for await (const _line of createInterface({ input: process.stdin })) {
+  print({
+    descriptors: countDescriptors(),
+    connections: inbound.registry.size,
+    silent: inbound.caps.plaintext.size,
+    unproved: inbound.caps.unproved.size,
+  });
+}
+process.exit();
