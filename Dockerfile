@@ -1,11 +1,12 @@
 # One image for every part; the subcommand chooses: `proxy sidecar`, `control-plane`, `injector`, `capture apply` …
-# Built from the official Node 24, which is also what runs.
+# Built from the official Node 24, which is also what runs; another base: --build-arg NODE_IMAGE=…
 ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
-RUN npm install --no-save --loglevel=error
+# koffi's native part and esbuild's program are optional dependencies: they must not be left out.
+RUN npm ci --include=optional
 COPY . .
 RUN node scripts/bundle.ts
 
@@ -14,8 +15,8 @@ FROM ${NODE_IMAGE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends iptables iproute2 \
  && rm -rf /var/lib/apt/lists/* \
- && groupadd --system --gid 1337 entente \
- && useradd --system --uid 1337 --gid 1337 --no-create-home --shell /usr/sbin/nologin entente
+ && groupadd --gid 1337 entente \
+ && useradd --uid 1337 --gid 1337 --no-create-home --no-log-init --shell /usr/sbin/nologin entente
 COPY --from=build --chown=root:root /src/dist /opt/entente
 COPY --from=build --chown=root:root /src/LICENSE /opt/entente/
 ENV NODE_ENV=production

@@ -1,0 +1,89 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestFolder, findPod } from "../local/test-cluster-fixture.ts";
+import { bundleImage } from "./bundle-image.ts";
+
+/** Far from the development tree: no node_modules above it but its own. */
+const ROOT = mkdtempSync(join(tmpdir(), "entente-image-"));
+const PROGRAM = join(ROOT, "opt", "entente.mjs");
+
+beforeAll(async () => {
+  chmodSync(ROOT, 0o755);
+  mkdirSync(join(ROOT, "empty"));
+  await bundleImage(join(ROOT, "opt"));
+});
+
+afterAll(() => rmSync(ROOT, { recursive: true, force: true }));
+
+function run(...args: readonly string[]): { readonly status: number | null; readonly output: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], {
+    cwd: join(ROOT, "empty"),
+    env: { NODE_ENV: "production", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    encoding: "utf8",
+  });
+  return { status, output: `${stdout}${stderr}` };
+}
+
+describe("the bundle in a folder of its own, as the image holds it", () => {
+  it.each(["proxy", "control-plane", "injector", "inject", "capture", "local"])("knows %s --help", (command) => {
+    const { status, output } = run(command, "--help");
+    expect(output).toContain(`entente ${command}`);
+    expect(status).toBe(0);
+  });
+
+  it("names each of these commands in its help, and no other", () => {
+    const { status, output } = run("--help");
+    expect([...output.matchAll(/^ {2}(\S+) {2,}\S/gm)].map(([, name]) => name)).toEqual([
+      ...["proxy", "control-plane", "injector", "inject", "capture", "local"],
+    ]);
+    expect(status).toBe(0);
+  });
+});
+
+const MANIFESTS = `
+apiVersion: v1
+kind: Namespace
+metadata: { name: bundled, labels: { istio-injection: enabled } }
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default, namespace: bundled }
+spec: { mtls: { mode: STRICT } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: server, namespace: bundled }
+spec: { selector: { app: server }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: server, namespace: bundled, labels: { app: server } }
+spec: { containers: [{ name: app, image: test/program, ports: [{ containerPort: 8080 }] }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: client, namespace: bundled }
+spec: { containers: [{ name: app, image: test/program }] }
+`;
+
+describe("a mesh whose every part is the bundle", () => {
+  it("captures connections, reads where they were going, and carries them in mutual TLS", async () => {
+    const folder = createTestFolder();
+    folder.write(MANIFESTS);
+    const cluster = await folder.start({ images: { "test/program": folder.image, entente: PROGRAM } });
+    try {
+      const client = findPod(cluster, "client");
+      const ask = async (): Promise<string> =>
+        (await client.exec(["curl", "-sS", "-m", "5", "http://server.bundled/"])).stdout;
+      await expect.poll(ask, { timeout: 20_000 }).toContain('"pod":"server"');
+      const shown = await client.exec(["curl", "-sS", "-m", "5", "http://127.0.0.1:15000/destinations"]);
+      expect(shown.stdout).toContain("server.bundled.svc.cluster.local");
+    } finally {
+      await cluster.stop();
+      folder.remove();
+    }
+  });
+});
