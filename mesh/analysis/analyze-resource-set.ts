@@ -3,6 +3,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
 import { findAuthenticationProblems } from "./analyze-authentication.ts";
 import { findDestinationRuleProblems } from "./analyze-destination-rules.ts";
+import { findPortProblems } from "./analyze-ports.ts";
 import { findRoutingProblems } from "./analyze-routing.ts";
 
 const DEFAULT_SETTINGS: AnalysisSettings = { rootNamespace: "istio-system", clusterDomain: "cluster.local" };
@@ -19,5 +20,6 @@ export function analyzeResourceSet(
     ...findAuthenticationProblems(set, settings),
     ...findDestinationRuleProblems(set, settings),
     ...findRoutingProblems(set, settings),
+    ...findPortProblems(set),
   ];
 }

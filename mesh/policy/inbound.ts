@@ -1,18 +1,10 @@
 import type { MeshSettings } from "../mesh-settings.ts";
 import type { Pod } from "../resources/kinds/pod.ts";
-import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { decideServerMode, findWorkloadAuthentication } from "./authentication/server-mode.ts";
+import { decideServedPort, findServedPorts, type ServedPort } from "./served-ports.ts";
 import type { Inbound, InboundPort } from "./types.ts";
-import {
-  declaredProtocol,
-  findContainerPorts,
-  findServicesOfPod,
-  findTcpPorts,
-  resolveTargetPort,
-  serviceInfo,
-  workloadInfo,
-} from "./workloads.ts";
+import { declaredProtocol, findContainerPorts, serviceInfo, workloadInfo } from "./workloads.ts";
 
 /**
  * What a pod's sidecar demands of those who connect. Listed are the ports that something speaks of: containers,
@@ -24,7 +16,7 @@ export function decideInbound(input: {
   readonly pod: Pod;
 }): Inbound {
   const { pod } = input;
-  const services = servicePorts(input.set, pod);
+  const services = findServedPorts(input.set, pod);
   const numbers = new Set([
     ...findContainerPorts(pod).map((port) => port.containerPort),
     ...services.keys(),
@@ -34,25 +26,8 @@ export function decideInbound(input: {
   return {
     workload: workloadInfo(pod),
     defaultMode: decideServerMode(input),
-    ports: ports.map((port) => createPort(input, port, services.get(port))),
+    ports: ports.map((port) => createPort(input, port, decideServedPort(services.get(port) ?? []))),
   };
-}
-
-interface ServedPort {
-  readonly service: Service;
-  readonly port: ServicePort;
-}
-
-/** The service port that leads to each of the pod's ports; the oldest service's where several do. */
-function servicePorts(set: ResourceSet, pod: Pod): ReadonlyMap<number, ServedPort> {
-  const found = new Map<number, ServedPort>();
-  for (const service of findServicesOfPod(set, pod)) {
-    for (const port of findTcpPorts(service)) {
-      const target = resolveTargetPort(port, pod);
-      if (target !== undefined && !found.has(target)) found.set(target, { service, port });
-    }
-  }
-  return found;
 }
 
 function createPort(

@@ -4,11 +4,11 @@ import type { Service, ServicePort } from "../../resources/kinds/service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
 import type { HostTarget } from "../routing/host-target.ts";
 import { decideMeshRoutes } from "../routing/mesh-routes.ts";
+import { decideServedPort, findServedPorts } from "../served-ports.ts";
 import type { AddressTarget, Destination, DestinationTarget, RefusedDestination } from "../types.ts";
 import {
   findReadyPods,
   findServiceByHost,
-  findServicesOfPod,
   findTcpPorts,
   formatServiceHost,
   matchLabels,
@@ -107,7 +107,7 @@ function decidePod(
   address: { readonly ip: string; readonly port: number },
 ): Destination {
   const { namespace } = pod.metadata;
-  const found = findServiceOnPort(input.set, pod, address.port);
+  const found = decideServedPort(findServedPorts(input.set, pod).get(address.port) ?? []);
   const host =
     found === undefined
       ? formatPodHost(pod, address.ip, input.settings)
@@ -123,18 +123,6 @@ function decidePod(
     namespace,
     backends: [{ ...address, pod }],
   });
-}
-
-function findServiceOnPort(
-  set: ResourceSet,
-  pod: Pod,
-  port: number,
-): { readonly service: Service; readonly port: ServicePort } | undefined {
-  for (const service of findServicesOfPod(set, pod)) {
-    const found = findTcpPorts(service).find((candidate) => resolveTargetPort(candidate, pod) === port);
-    if (found !== undefined) return { service, port: found };
-  }
-  return undefined;
 }
 
 function findRule(

@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { createTestSet, findTestPod, TEST_SETTINGS, testPod, testService } from "../resources/resource-set-fixture.ts";
+import { decideDestination } from "./destinations/destination.ts";
+import { decideInbound } from "./inbound.ts";
+
+interface Declared {
+  readonly service: string;
+  readonly name: string;
+  readonly appProtocol?: string;
+}
+
+const spec = { selector: { app: "world" } };
+const client = { namespace: "ns1", labels: {} };
+
+function services(...declared: readonly Declared[]): readonly string[] {
+  return declared.map(({ service, ...port }) =>
+    testService({ name: service, ports: [{ port: 80, targetPort: 9004, ...port }], spec }),
+  );
+}
+
+/** What the server's sidecar and a caller of the pod's address take the port for, and by which Service. */
+function taken(...declared: readonly Declared[]): readonly unknown[] {
+  const set = createTestSet(testPod({ name: "world", ip: "10.0.0.9" }), ...services(...declared));
+  const inbound = decideInbound({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/world") });
+  const port = inbound.ports.find((one) => one.port === 9004);
+  const target = { kind: "address" as const, ip: "10.0.0.9", port: 9004 };
+  const destination = decideDestination({ set, settings: TEST_SETTINGS, client, target });
+  const caller = destination.kind === "mesh" ? [destination.protocol, destination.service?.name] : destination;
+  expect(caller).toEqual([port?.protocol, port?.service?.name]);
+  return [port?.protocol, port?.service?.name];
+}
+
+describe("a port of a pod that several Services lead to", () => {
+  it.each([
+    {
+      name: "a declared protocol beats none, though the other Service comes first",
+      declared: [
+        { service: "any", name: "ingest" },
+        { service: "srv", name: "tcp-echo" },
+      ],
+      result: ["tcp", "srv"],
+    },
+    {
+      name: "so does HTTP",
+      declared: [
+        { service: "any", name: "ingest" },
+        { service: "srv", name: "http-web" },
+      ],
+      result: ["http", "srv"],
+    },
+    {
+      name: "an unknown appProtocol declares nothing",
+      declared: [
+        { service: "any", name: "http", appProtocol: "example.com/own" },
+        { service: "srv", name: "tcp" },
+      ],
+      result: ["tcp", "srv"],
+    },
+    {
+      name: "of two that contradict each other, the stream wins",
+      declared: [
+        { service: "a", name: "http" },
+        { service: "b", name: "tcp" },
+      ],
+      result: ["tcp", "b"],
+    },
+    {
+      name: "HTTP/2 is parsed less than HTTP/1.1",
+      declared: [
+        { service: "a", name: "http" },
+        { service: "b", name: "grpc" },
+        { service: "c", name: "other" },
+      ],
+      result: ["http2", "b"],
+    },
+    {
+      name: "among those that agree, the oldest speaks",
+      declared: [
+        { service: "b", name: "http" },
+        { service: "a", name: "http-x" },
+      ],
+      result: ["http", "a"],
+    },
+    {
+      name: "none declares it: it is found out, and the oldest speaks",
+      declared: [
+        { service: "b", name: "one" },
+        { service: "a", name: "two" },
+      ],
+      result: [undefined, "a"],
+    },
+  ])("$name", ({ declared, result }) => {
+    expect(taken(...declared)).toEqual(result);
+    expect(taken(...declared.toReversed())).toEqual(result);
+  });
+});

@@ -1,0 +1,42 @@
+import type { Pod } from "../resources/kinds/pod.ts";
+import type { Service, ServicePort } from "../resources/kinds/service.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { DeclaredProtocol } from "./types.ts";
+import { declaredProtocol, findServicesOfPod, findTcpPorts, resolveTargetPort } from "./workloads.ts";
+
+/** A Service's port that leads to a port of a pod. */
+export interface ServedPort {
+  readonly service: Service;
+  readonly port: ServicePort;
+}
+
+/** For each port of a pod, the Service ports that lead to it, those of the oldest Service first. */
+export function findServedPorts(set: ResourceSet, pod: Pod): ReadonlyMap<number, readonly ServedPort[]> {
+  const found = new Map<number, ServedPort[]>();
+  for (const service of findServicesOfPod(set, pod)) {
+    for (const port of findTcpPorts(service)) {
+      const target = resolveTargetPort(port, pod);
+      if (target === undefined) continue;
+      const served = found.get(target);
+      if (served === undefined) found.set(target, [{ service, port }]);
+      else served.push({ service, port });
+    }
+  }
+  return found;
+}
+
+/** From what is carried as it is to what is parsed: a stream taken for HTTP is broken, HTTP taken for a stream still works. */
+const STRICTEST_FIRST: readonly DeclaredProtocol[] = ["tcp", "tls", "http2", "http"];
+
+/**
+ * The Service port that speaks for a pod's port. A declared protocol beats none, and of two that contradict each other the
+ * one that is parsed less wins; among equals the oldest Service's. Istio takes the first Service alone, so that adding
+ * another one can change how a declared port is served.
+ */
+export function decideServedPort(served: readonly ServedPort[]): ServedPort | undefined {
+  for (const protocol of STRICTEST_FIRST) {
+    const declared = served.find(({ port }) => declaredProtocol(port) === protocol);
+    if (declared !== undefined) return declared;
+  }
+  return served[0];
+}
