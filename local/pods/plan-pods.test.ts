@@ -58,9 +58,9 @@ describe("manifests", () => {
 
   it("are read as kubectl reads them: YAML 1.1's octal numbers and booleans, and merge keys", () => {
     const text =
-      'x: &x {mode: 0400}\nkind: Pod\nmetadata: {name: a, labels: {b: "yes"}}\nspec: {<<: *x, on: [no, "no"]}\n';
+      'x: &x {mode: 0400}\nkind: Pod\nmetadata: {name: a, labels: {b: "yes"}}\nspec: {<<: *x, odd: [no, "no"]}\n';
     const [pod] = parseManifests(text, "a");
-    expect(pod).toMatchObject({ labels: { b: "yes" }, object: { spec: { mode: 256, on: [false, "no"] } } });
+    expect(pod).toMatchObject({ labels: { b: "yes" }, object: { spec: { mode: 256, odd: [false, "no"] } } });
   });
 
   it("in a List are those of its items", () => {

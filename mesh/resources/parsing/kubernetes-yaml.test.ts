@@ -52,13 +52,27 @@ describe("a scalar is what kubectl takes it for", () => {
     expect(read(text)).toEqual(value);
   });
 
-  it("also below anchors, aliases and merge keys; a key is text", () => {
+  it("also below anchors, aliases and merge keys", () => {
     const text = 'base: &b {mode: 0400, on: "on"}\none: {<<: *b, on: off}\ntwo: *b\n';
     expect(parseKubernetesYaml(text)[0]?.toJS()).toEqual({
-      base: { mode: 256, on: "on" },
-      one: { mode: 256, on: false },
-      two: { mode: 256, on: "on" },
+      base: { mode: 256, true: "on" },
+      one: { mode: 256, true: false },
+      two: { mode: 256, true: "on" },
     });
+  });
+
+  it("and a key becomes the text of what it is taken for", () => {
+    const text = 'no: a\n0400: b\n"no": c\n1.50: d\n"1.50": e\n2024-01-01: f\n';
+    expect(parseKubernetesYaml(text)[0]?.toJS()).toEqual({
+      ...{ false: "a", 256: "b", no: "c", 1.5: "d", "1.50": "e", "2024-01-01T00:00:00Z": "f" },
+    });
+  });
+
+  it.each(["{a: b}: c", "[a]: c", "~: c", ": c", "? {a: b}\n"])("and %j is refused for its key", (text) => {
+    const [document] = parseKubernetesYaml(text);
+    expect(document?.errors.map(({ message }) => message)).toEqual([
+      expect.stringContaining("a key must be text, a number or a boolean"),
+    ]);
   });
 
   it("whatever version a document claims", () => {

@@ -1,11 +1,16 @@
 import {
   type Document,
   type DocumentOptions,
+  type ErrorCode,
+  isNode,
+  isScalar,
   type ParseOptions,
   parseAllDocuments,
   type ScalarTag,
   type SchemaOptions,
   stringify,
+  visit,
+  YAMLParseError,
 } from "yaml";
 
 /**
@@ -73,13 +78,33 @@ const KUBERNETES_YAML = {
 
 /**
  * Reads all documents of a text with Kubernetes objects, the only way in which they are read here: what `kubectl apply`
- * would take for a number, a boolean or text is taken for the same. Keys are the text that is written.
+ * would take for a number, a boolean or text is taken for the same. So is a key, which then becomes text: `on: 1` has the key
+ * `true`. A key that is a collection or missing is an error.
  */
 export function parseKubernetesYaml(
   text: string,
   options: Pick<ParseOptions, "lineCounter" | "keepSourceTokens"> = {},
 ): readonly Document.Parsed[] {
-  return [...parseAllDocuments(text, { ...KUBERNETES_YAML, stringKeys: true, prettyErrors: true, ...options })];
+  const documents = [...parseAllDocuments(text, { ...KUBERNETES_YAML, prettyErrors: true, ...options })];
+  for (const document of documents) reportKeys(document);
+  return documents;
+}
+
+function reportKeys(document: Document.Parsed): void {
+  const report = (code: ErrorCode, message: string, at: readonly number[] | null | undefined): void => {
+    const [start = 0, end = start] = at ?? document.range;
+    document.errors.push(new YAMLParseError([start, end], code, message));
+  };
+  try {
+    visit(document, {
+      Pair: (_key, { key }) => {
+        if (isScalar(key) && key.value !== null) return;
+        report("NON_STRING_KEY", "a key must be text, a number or a boolean", isNode(key) ? key.range : undefined);
+      },
+    });
+  } catch (caught) {
+    report("RESOURCE_EXHAUSTION", caught instanceof Error ? caught.message : String(caught), undefined);
+  }
 }
 
 /**
