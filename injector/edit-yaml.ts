@@ -145,12 +145,40 @@ function replaceNode(editing: Editing, node: Node, after: unknown): void {
   const isAlike = isSeq(node)
     ? Array.isArray(after) && after.length > 0
     : isRecord(after) && Object.keys(after).length > 0;
-  const text = isBlock(node) && isAlike ? formatBlock(after, indentOf(node), editing.text) : formatFlow(after);
+  const text =
+    isBlock(node) && isAlike ? formatBlock(after, indentOf(node), editing.text) : rebuildFlow(editing, node, after);
   // In a line of its own, brackets must stand further in than what holds them; a value that is missing stands at its colon.
   const needsBlank = (isBlock(node) && !isAlike) || (start === end && /\S/.test(editing.text[start - 1] ?? " "));
   const ending = end > start && editing.text[end - 1] === "\n" ? "\n" : "";
   const gap = start === end && editing.text[end] === "#" ? " " : "";
   editing.edits.push({ start, end, text: `${needsBlank ? " " : ""}${text}${ending}${gap}` });
+}
+
+/** Of a mapping in braces, the pairs that stay are written as they were. */
+function rebuildFlow({ text, document }: Editing, node: Node, after: unknown): string {
+  if (!isMap(node) || isBlock(node) || !isRecord(after)) return formatFlow(after);
+  const parts = Object.entries(after).map(([key, value]) => {
+    const pair = node.items.find((one) => nameOfPair(one) === key && !isMergeKey(one));
+    const isKept = isNode(pair?.value) && !hasAlias(pair.value) && isDeepStrictEqual(pair.value.toJS(document), value);
+    if (!isKept || !isScalar(pair?.key) || pair.key.anchor !== undefined || pair.key.tag !== undefined) {
+      return formatFlow({ [key]: value }).slice(1, -1);
+    }
+    return text.slice(pair.key.range?.[0], contentEnd(pair));
+  });
+  return `{${parts.join(", ")}}`;
+}
+
+function hasAlias(node: Node): boolean {
+  let isFound = isAlias(node);
+  if (isMap(node) || isSeq(node)) {
+    visit(node, {
+      Alias: () => {
+        isFound = true;
+        return visit.BREAK;
+      },
+    });
+  }
+  return isFound;
 }
 
 /** What is written anew has no anchors any more. */

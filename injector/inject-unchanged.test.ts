@@ -93,6 +93,12 @@ describe("what injection does not change comes out byte for byte", () => {
     expect(injected).toContain("    readinessProbe:\n      # how often\n      periodSeconds: 010\n      httpGet:\n");
     expect(injected).not.toContain("      tcpSocket:\n");
   });
+
+  it("where a probe in braces is rewritten, too", () => {
+    const text =
+      "kind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    readinessProbe: {tcpSocket: {port: 80}, periodSeconds:   010}\n";
+    expect(inject(text)).toContain('readinessProbe: {periodSeconds:   010, "httpGet":{');
+  });
 });
 
 describe("aliases", () => {
