@@ -75,6 +75,23 @@ describe("a scalar is what kubectl takes it for", () => {
     ]);
   });
 
+  it.each([
+    { name: "a merge after a key that it gives", text: "b: &b {mode: A}\nc: {mode: B, <<: *b}\n", key: "mode" },
+    { name: "in a list of merges", text: "b: &b {x: 1}\nd: &d {mode: A}\nc: {mode: B, <<: [*b, *d]}\n", key: "mode" },
+    { name: "a second merge", text: "b: &b {x: 1}\nd: &d {x: 2}\nc: {<<: *b, <<: *d}\n", key: "x" },
+    { name: "a merge of merges", text: "b: &b {x: 1}\nd: &d {<<: *b}\nc: {x: 2, <<: *d}\n", key: "x" },
+  ])("$name is refused: kubectl lets it win, and others do not", ({ text, key }) => {
+    const [document] = parseKubernetesYaml(text);
+    expect(document?.errors.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`<< stands after \`${key}\` and gives it too`),
+    ]);
+  });
+
+  it("a merge after other keys is taken", () => {
+    const text = "b: &b {x: 1}\nc: {z: 2, <<: *b}\nd: {<<: [*b, {x: 3}], x: 4}\n";
+    expect(parseKubernetesYaml(text)[0]?.toJS()).toMatchObject({ c: { x: 1, z: 2 }, d: { x: 4 } });
+  });
+
   it("whatever version a document claims", () => {
     expect(parseKubernetesYaml("%YAML 1.2\n---\na: 0400\n")[0]?.toJS()).toEqual({ a: 256 });
   });

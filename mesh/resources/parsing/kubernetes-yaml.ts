@@ -2,14 +2,18 @@ import {
   type Document,
   type DocumentOptions,
   type ErrorCode,
+  isAlias,
+  isMap,
   isNode,
   isScalar,
+  isSeq,
   type ParseOptions,
   parseAllDocuments,
   type ScalarTag,
   type SchemaOptions,
   stringify,
   visit,
+  type YAMLMap,
   YAMLParseError,
 } from "yaml";
 
@@ -101,10 +105,37 @@ function reportKeys(document: Document.Parsed): void {
         if (isScalar(key) && key.value !== null) return;
         report("NON_STRING_KEY", "a key must be text, a number or a boolean", isNode(key) ? key.range : undefined);
       },
+      Map: (_key, map) => {
+        const key = findAmbiguousMerge(document, map);
+        if (key === undefined) return;
+        report("DUPLICATE_KEY", `<< stands after \`${key}\` and gives it too; put << first`, map.range);
+      },
     });
   } catch (caught) {
     report("RESOURCE_EXHAUSTION", caught instanceof Error ? caught.message : String(caught), undefined);
   }
+}
+
+/**
+ * A merge gives way to keys that the mapping has itself (YAML's merge type), wherever it stands; for kubectl it wins over those
+ * before it. What two readers take for different things is refused.
+ */
+function findAmbiguousMerge(document: Document, { items }: YAMLMap): string | undefined {
+  const before = new Set<string>();
+  for (const { key, value } of items) {
+    const isMerge = isScalar(key) && key.source === "<<" && key.type === "PLAIN";
+    const given = isMerge ? keysOf(document, value) : [isScalar(key) ? String(key.value) : ""];
+    const twice = isMerge ? given.find((name) => before.has(name)) : undefined;
+    if (twice !== undefined) return twice;
+    for (const name of given) before.add(name);
+  }
+  return undefined;
+}
+
+function keysOf(document: Document, node: unknown): readonly string[] {
+  if (isAlias(node)) return keysOf(document, node.resolve(document));
+  if (isSeq(node)) return node.items.flatMap((item) => keysOf(document, item));
+  return isMap(node) ? Object.keys(node.toJS(document)) : [];
 }
 
 /**
