@@ -46,6 +46,11 @@ describe("the webhook", () => {
       object: createPod({}, { securityContext: { runAsUser: 1337 } }),
       said: "IST0144",
     },
+    {
+      name: "a pod with the proxy's group, by which a setgid program would leave without the sidecar",
+      object: createPod({}, { securityContext: { supplementalGroups: [1337] } }),
+      said: "supplementalGroups: 1337",
+    },
     { name: "no pod at all", object: undefined, said: "holds no pod" },
     {
       name: "a pod without containers",

@@ -15,6 +15,7 @@ import {
   type Volume,
 } from "./pod.ts";
 import { injectedMetadata, originalScrape } from "./pod-metadata.ts";
+import { findProxyTakeover } from "./proxy-additions.ts";
 import { findProxyIdUse } from "./proxy-id.ts";
 import { warningsFor } from "./review-pod.ts";
 import { SIDECAR_MOUNTS, sidecarContainer } from "./sidecar-container.ts";
@@ -31,7 +32,7 @@ export type InjectionOutcome =
   | { readonly kind: "injected"; readonly pod: Pod; readonly warnings: readonly string[] }
   | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string };
 
-export type RefusalReason = "proxy_id_in_use" | "invalid_annotation";
+export type RefusalReason = "proxy_id_in_use" | "proxy_takeover" | "invalid_annotation";
 
 /**
  * The pod with its sidecar. What is there is judged by the containers themselves and never by the status annotation, which
@@ -40,6 +41,8 @@ export type RefusalReason = "proxy_id_in_use" | "invalid_annotation";
 export function injectPod(pod: Pod, context: InjectionContext): InjectionOutcome {
   const misuse = findProxyIdUse(pod, context.settings.image);
   if (misuse !== undefined) return { kind: "refused", reason: "proxy_id_in_use", message: misuse };
+  const takeover = findProxyTakeover(pod);
+  if (takeover !== undefined) return { kind: "refused", reason: "proxy_takeover", message: takeover };
   try {
     return assemble(pod, context);
   } catch (caught) {

@@ -42,11 +42,14 @@ describe("a pod that could send as the proxy", () => {
     expect(refusal(createPod({}, spec)).message).toContain("istio-proxy has runAsUser: 1337");
   });
 
-  it("is refused where a container runs our own image as its declared user", () => {
-    const containers = [{ name: "evil", image: TEST_SETTINGS.image }];
-    expect(refusal(createPod({}, { containers })).message).toContain("declares the user 1337");
-    expect(inject(createPod({}, { containers, securityContext: { runAsUser: 1000 } })).warnings).toEqual([]);
-  });
+  it.each([TEST_SETTINGS.image, "registry.test/entente", "registry.test/entente:2@sha256:00"])(
+    "is refused where a container runs our own image %s as its declared user",
+    (image) => {
+      const containers = [{ name: "evil", image }];
+      expect(refusal(createPod({}, { containers })).message).toContain("declares the user 1337");
+      expect(inject(createPod({}, { containers, securityContext: { runAsUser: 1000 } })).warnings).toEqual([]);
+    },
+  );
 
   it.each([
     { name: "other numbers", spec: { securityContext: { runAsUser: 1000, fsGroup: 13, supplementalGroups: [1338] } } },

@@ -31,10 +31,16 @@ export function findEphemeralProxyIdUse(pod: Pod, proxyImage: string): string | 
 
 function findContainerUse(pod: Pod, container: Container, proxyImage: string): string | undefined {
   const where = `the container ${container.name}`;
-  if (container.image === proxyImage && userOf(pod, container) === undefined) {
-    return `${where} has no runAsUser, and its image ${proxyImage} declares the user ${PROXY_ID}, ${CONSEQUENCE}`;
+  const { image } = container;
+  if (image && repositoryOf(image) === repositoryOf(proxyImage) && userOf(pod, container) === undefined) {
+    return `${where} has no runAsUser, and its image ${image} declares the user ${PROXY_ID}, ${CONSEQUENCE}`;
   }
   return describeUse(where, container.securityContext);
+}
+
+/** An image's name without its tag and digest: each version of ours declares the same user. */
+function repositoryOf(image: string): string {
+  return (image.split("@")[0] ?? "").replace(/:[^/:]*$/, "");
 }
 
 const CONSEQUENCE = "which is the proxy's own and escapes its capture (IST0144); choose another number";
