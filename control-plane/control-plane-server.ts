@@ -182,7 +182,12 @@ function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOp
   if (!socket.authorized) {
     return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}` };
   }
-  return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs };
+  return {
+    kind: "verified",
+    identity: verdict.identity,
+    notAfterMs: verdict.notAfterMs,
+    address: socket.remoteAddress ?? "",
+  };
 }
 
 function handleRequests(server: Http2SecureServer, serving: Serving & { readonly shutdownSignal: AbortSignal }): void {

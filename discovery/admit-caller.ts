@@ -11,6 +11,11 @@ export type Caller = Extract<PeerContext, { kind: "verified" }>;
 const MAX_NAMESPACE = 63;
 const MAX_NAME = 253;
 
+/** What is counted as one pod: an identity at one address. Several pods that share an address share its limits. */
+export function callerKey({ identity, address }: Caller): string {
+  return `${identity} at ${address}`;
+}
+
 /** Throws Unauthenticated for a caller without a certificate that is valid now. */
 export function admitCaller(context: HandlerContext, nowMs: number): Caller {
   const peer = context.values.get(peerIdentityKey);

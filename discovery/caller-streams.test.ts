@@ -18,6 +18,7 @@ afterEach(() => {
 describe("callers", () => {
   const other = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/other");
   const abroad = parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/hello");
+  const address = "10.0.0.7";
   const later = Date.parse("2031-01-01T00:00:00Z");
   const earlier = Date.parse("2029-01-01T00:00:00Z");
 
@@ -25,17 +26,17 @@ describe("callers", () => {
     { name: "without a certificate", peer: { kind: "anonymous", reason: "none" }, code: Code.Unauthenticated },
     {
       name: "whose certificate has ended",
-      peer: { kind: "verified", identity: HELLO, notAfterMs: earlier },
+      peer: { kind: "verified", identity: HELLO, notAfterMs: earlier, address },
       code: Code.Unauthenticated,
     },
     {
       name: "of another service account",
-      peer: { kind: "verified", identity: other, notAfterMs: later },
+      peer: { kind: "verified", identity: other, notAfterMs: later, address },
       code: Code.PermissionDenied,
     },
     {
       name: "of another namespace",
-      peer: { kind: "verified", identity: abroad, notAfterMs: later },
+      peer: { kind: "verified", identity: abroad, notAfterMs: later, address },
       code: Code.PermissionDenied,
     },
   ])("$name are refused", async ({ peer, code }) => {

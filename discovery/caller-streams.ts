@@ -3,10 +3,11 @@ import type { WorkloadRef } from "../mesh/api/convert.ts";
 import { formatResourceKey } from "../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../mesh/resources/kinds/pod.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
-import { admitCaller, admitWorkload, type Caller, findPodFault } from "./admit-caller.ts";
+import { admitCaller, admitWorkload, type Caller, callerKey, findPodFault } from "./admit-caller.ts";
 import { serveStream } from "./serve-stream.ts";
 import { StreamCounter, type StreamLimits } from "./stream-limits.ts";
 import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
+import { UnreadBytes } from "./unread-bytes.ts";
 
 export interface StreamsOptions {
   readonly subscriptions: Subscriptions;
@@ -21,12 +22,13 @@ export interface StreamsOptions {
 /** Opens streams for callers that may have them, within the limits. */
 export class CallerStreams {
   readonly #options: StreamsOptions;
-  readonly #bundles = new StreamCounter();
-  readonly #pods = new StreamCounter();
-  readonly #waiting = new StreamCounter();
+  /** One for all limits: the keys say what is counted. */
+  readonly #counter = new StreamCounter();
+  readonly #unread: UnreadBytes;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
+    this.#unread = new UnreadBytes(options.limits.unreadBytesPerCaller);
   }
 
   /** For any workload. */
@@ -34,8 +36,13 @@ export class CallerStreams {
     context: HandlerContext,
     decide: (view: MeshView) => Answer<Message>,
   ): AsyncGenerator<Message, void> {
-    const caller = admitCaller(context, this.#options.clock.now());
-    const release = this.#bundles.take(caller.identity, this.#options.limits.bundlesPerIdentity);
+    const { clock, limits } = this.#options;
+    const caller = admitCaller(context, clock.now());
+    const release = this.#takeAll([
+      [callerKey(caller), limits.perCaller],
+      [`${callerKey(caller)} for the trust bundle`, limits.bundlesPerCaller],
+      [`${caller.identity} for the trust bundle`, limits.bundlesPerIdentity],
+    ]);
     try {
       yield* this.#serve(context, caller, (view) => ({ kind: "answer", answer: decide(view) }));
     } finally {
@@ -56,7 +63,10 @@ export class CallerStreams {
     const caller = admitCaller(context, clock.now());
     const workload = admitWorkload(ref, caller.identity);
     const key = formatResourceKey(workload.namespace, workload.name);
-    const release = this.#pods.take(`${caller.identity} for the pod ${key}`, limits.perPod);
+    const release = this.#takeAll([
+      [callerKey(caller), limits.perCaller],
+      [`${caller.identity} for the pod ${key}`, limits.perPod],
+    ]);
     const waiting = this.#waitingPlace(key, caller);
     try {
       yield* this.#serve(context, caller, (view) => {
@@ -78,7 +88,23 @@ export class CallerStreams {
     evaluate: (view: MeshView) => Outcome<Message>,
   ): AsyncGenerator<Message, void> {
     const { subscriptions, clock, shutdown } = this.#options;
-    return serveStream(subscriptions, evaluate, { clock, caller, call: context.signal, shutdown });
+    const unread = this.#unread;
+    return serveStream(subscriptions, evaluate, { clock, caller, unread, call: context.signal, shutdown });
+  }
+
+  /** A place under each limit, or none. */
+  #takeAll(places: readonly (readonly [key: string, limit: number])[]): () => void {
+    const taken: (() => void)[] = [];
+    const release = (): void => {
+      for (const giveBack of taken) giveBack();
+    };
+    try {
+      for (const [key, limit] of places) taken.push(this.#counter.take(key, limit));
+    } catch (caught) {
+      release();
+      throw caught;
+    }
+    return release;
   }
 
   /** Streams for pods that are not known are counted apart: their names are free to invent. */
@@ -89,7 +115,7 @@ export class CallerStreams {
       take: () => {
         // A pod that was known is gone: no new name.
         if (isFirst) {
-          place = this.#waiting.take(`${caller.identity} for unknown pods`, this.#options.limits.waitingPerIdentity);
+          place = this.#counter.take(`${caller.identity} for unknown pods`, this.#options.limits.waitingPerIdentity);
           this.#logWaiting(key, caller);
         }
         isFirst = false;

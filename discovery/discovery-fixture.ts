@@ -117,7 +117,8 @@ export class DiscoveryFixture {
   /** A client of a service of its own. */
   client(options: ClientOptions = {}): Client<typeof DiscoveryService> {
     const { clock, log, limitLog, source, roots } = this;
-    const { peer = { kind: "verified", identity: HELLO, notAfterMs: clock.now() + HOUR_MS } } = options;
+    const { peer = { kind: "verified", identity: HELLO, notAfterMs: clock.now() + HOUR_MS, address: "10.0.0.7" } } =
+      options;
     const limits = { ...DEFAULT_STREAM_LIMITS, ...options.limits };
     const shutdown = this.shutdown.signal;
     const transport = createRouterTransport(

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import {
@@ -13,7 +14,9 @@ import {
   type WatchDestinationRequest,
   type WatchDestinationResponse,
   WatchDestinationResponseSchema,
+  type WatchGatewayResponse,
   WatchGatewayResponseSchema,
+  type WatchInboundResponse,
   WatchInboundResponseSchema,
   type WatchTrustBundleResponse,
   WatchTrustBundleResponseSchema,
@@ -22,7 +25,9 @@ import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { decideDestination } from "../mesh/policy/destinations/destination.ts";
 import { decideInbound } from "../mesh/policy/inbound.ts";
 import { decideGateway } from "../mesh/policy/routing/gateway.ts";
-import type { DestinationTarget } from "../mesh/policy/types.ts";
+import type { Destination, DestinationTarget } from "../mesh/policy/types.ts";
+import { formatResourceKey } from "../mesh/resources/fields/resource-names.ts";
+import type { Pod } from "../mesh/resources/kinds/pod.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { CallerStreams } from "./caller-streams.ts";
 import type { ConfigSource } from "./config-source.ts";
@@ -56,13 +61,19 @@ export function registerDiscoveryService(router: ConnectRouter, options: Discove
   const subscriptions = startSubscriptions(options);
   const streams = new CallerStreams({ subscriptions, limits, clock, log, limitLog, shutdown });
   const shareBundle = shareAnswers<WatchTrustBundleResponse>();
-  const shareDestination = shareAnswers<WatchDestinationResponse>();
+  // Addresses outside the mesh are as many as callers like: they share one answer and are not remembered.
+  const outside = answerDestination({ kind: "passthrough" });
+  const shareDestination = shareAnswers<WatchDestinationResponse>(({ destination }) => destination.case === "mesh");
+  const shareInbound = shareAnswers<WatchInboundResponse>();
+  const shareGateway = shareAnswers<WatchGatewayResponse>();
   router.service(DiscoveryService, {
     watchTrustBundle: (_request, context) =>
       streams.watchForAll(context, (view) => shareBundle(view, "", () => answerTrustBundle(view.roots, settings))),
     watchInbound: (request, context) =>
-      streams.watchForPod(context, request.workload, (pod, { set }) =>
-        answer(WatchInboundResponseSchema, messageFromInbound(decideInbound({ set, settings, pod }))),
+      streams.watchForPod(context, request.workload, (pod, view) =>
+        shareInbound(view, nameOf(pod), () =>
+          answer(WatchInboundResponseSchema, messageFromInbound(decideInbound({ set: view.set, settings, pod }))),
+        ),
       ),
     watchDestination: (request, context) => {
       const target = parseTarget(request);
@@ -70,20 +81,26 @@ export function registerDiscoveryService(router: ConnectRouter, options: Discove
         const client = { namespace: pod.metadata.namespace, labels: pod.metadata.labels };
         return shareDestination(view, JSON.stringify([client, target]), () => {
           const destination = decideDestination({ set: view.set, settings, client, target });
-          return answer(WatchDestinationResponseSchema, messageFromDestination(destination));
+          return destination.kind === "passthrough" ? outside : answerDestination(destination);
         });
       });
     },
     watchGateway: (request, context) =>
-      streams.watchForPod(context, request.workload, (pod, { set }) =>
-        answer(WatchGatewayResponseSchema, messageFromGateway(decideGateway({ set, settings, pod }))),
+      streams.watchForPod(context, request.workload, (pod, view) =>
+        shareGateway(view, nameOf(pod), () =>
+          answer(WatchGatewayResponseSchema, messageFromGateway(decideGateway({ set: view.set, settings, pod }))),
+        ),
       ),
   });
 }
 
-function startSubscriptions({ source, roots, log, shutdown }: DiscoveryServiceOptions): Subscriptions {
+function nameOf({ metadata }: Pod): string {
+  return formatResourceKey(metadata.namespace, metadata.name);
+}
+
+function startSubscriptions({ source, roots, log, limitLog, shutdown }: DiscoveryServiceOptions): Subscriptions {
   const view = () => ({ set: source.current(), roots: roots.current() });
-  const subscriptions = new Subscriptions({ log, view });
+  const subscriptions = new Subscriptions({ log, limitLog, view });
   const refresh = (): void => subscriptions.refresh();
   const stops = [source.subscribe(refresh), roots.subscribe(refresh)];
   const stop = (): void => {
@@ -98,11 +115,16 @@ function answerTrustBundle(roots: readonly string[], settings: MeshSettings): An
   return answer(WatchTrustBundleResponseSchema, messageFromTrustBundle({ roots, trustDomains }));
 }
 
+function answerDestination(destination: Destination): Answer<WatchDestinationResponse> {
+  return answer(WatchDestinationResponseSchema, messageFromDestination(destination));
+}
+
 function answer<Schema extends DescMessage>(
   schema: Schema,
   message: MessageShape<Schema>,
 ): Answer<MessageShape<Schema>> {
-  return { message, bytes: toBinary(schema, message) };
+  const bytes = toBinary(schema, message);
+  return { message, digest: hash("sha256", bytes, "base64"), bytes: bytes.length };
 }
 
 /** Longest DNS name, and longest label, which a subset's name must be (RFC 1035). */

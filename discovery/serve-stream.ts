@@ -1,13 +1,16 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../mesh/runtime.ts";
-import { type Caller, certificateExpired } from "./admit-caller.ts";
+import { type Caller, callerKey, certificateExpired } from "./admit-caller.ts";
 import { LatestValue } from "./latest-value.ts";
-import type { MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
+import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
+import type { UnreadBytes } from "./unread-bytes.ts";
 import { startWallTimer } from "./wall-timer.ts";
 
-export interface StreamEnds {
+export interface StreamContext {
   readonly clock: Clock;
   readonly caller: Caller;
+  /** Shared by all streams: bounds what callers have not read. */
+  readonly unread: UnreadBytes;
   /** Aborts when the call is over, whoever ended it. */
   readonly call: AbortSignal;
   /** Aborts when the control plane goes away. */
@@ -21,9 +24,9 @@ export interface StreamEnds {
 export async function* serveStream<Message>(
   subscriptions: Subscriptions,
   evaluate: (view: MeshView) => Outcome<Message>,
-  { clock, caller, call, shutdown }: StreamEnds,
+  { clock, caller, unread, call, shutdown }: StreamContext,
 ): AsyncGenerator<Message, void> {
-  const latest = new LatestValue<Message>();
+  const latest = new LatestValue<Answer<Message>>();
   const onCallOver = (): void => latest.end();
   const onShutdown = (): void => latest.end(new ConnectError("the control plane is stopping", Code.Unavailable));
   if (shutdown.aborted) onShutdown();
@@ -35,10 +38,17 @@ export async function* serveStream<Message>(
   try {
     remove = subscriptions.add<Message>({
       evaluate,
-      onAnswer: (message) => latest.set(message),
+      onAnswer: (answer) => latest.set(answer),
       onDenied: (error) => latest.end(error),
     });
-    yield* latest;
+    for await (const { message, bytes } of latest) {
+      const sent = await unread.take(callerKey(caller), bytes, call);
+      try {
+        yield message;
+      } finally {
+        sent();
+      }
+    }
   } finally {
     remove?.();
     expiry.cancel();

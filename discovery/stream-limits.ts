@@ -1,16 +1,32 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** How many streams one caller may have open. */
+/** What callers may hold of the control plane. An open stream costs up to 100 KB of its memory. */
 export interface StreamLimits {
-  /** For one pod: a sidecar keeps a stream for each destination in use. @default 8192 */
+  /**
+   * For one pod. A sidecar needs fewer than 400 (its own limit), and twice as many while it moves to a new connection.
+   * @default 1024
+   */
   readonly perPod: number;
+  /** For one identity at one address, whichever pods it names. @default 2048 */
+  readonly perCaller: number;
   /** For all pods of one identity that the mesh does not know (yet). @default 512 */
   readonly waitingPerIdentity: number;
   /** Streams of the trust bundle for one identity, whose pods may be many. @default 4096 */
   readonly bundlesPerIdentity: number;
+  /** Of these, for one address. @default 128 */
+  readonly bundlesPerCaller: number;
+  /** Bytes of answers that one caller has not read yet; what exceeds them waits. @default 16 MiB */
+  readonly unreadBytesPerCaller: number;
 }
 
-export const DEFAULT_STREAM_LIMITS: StreamLimits = { perPod: 8192, waitingPerIdentity: 512, bundlesPerIdentity: 4096 };
+export const DEFAULT_STREAM_LIMITS: StreamLimits = {
+  perPod: 1024,
+  perCaller: 2048,
+  waitingPerIdentity: 512,
+  bundlesPerIdentity: 4096,
+  bundlesPerCaller: 128,
+  unreadBytesPerCaller: 16 * 1024 * 1024,
+};
 
 /** Counts by key and refuses beyond a limit; forgets a key whose count is zero. */
 export class StreamCounter {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { settlePromises } from "../mesh/fake-clock-fixture.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
 import { createResourceSet } from "../mesh/resources/resource-set.ts";
 import { type Answer, type MeshView, Subscriptions, shareAnswers } from "./subscriptions.ts";
 
@@ -15,7 +15,7 @@ function setup(): {
 } {
   const log = new RecordingLogger();
   let roots = ["one"];
-  const subscriptions = new Subscriptions({ log, view: () => ({ set, roots }) });
+  const subscriptions = new Subscriptions({ log, limitLog: unlimitedLog, view: () => ({ set, roots }) });
   return {
     log,
     subscriptions,
@@ -27,7 +27,7 @@ function setup(): {
       const heard: string[] = [];
       const close = subscriptions.add<string>({
         evaluate: (view) => ({ kind: "answer", answer: evaluate(view) }),
-        onAnswer: (message) => heard.push(message),
+        onAnswer: ({ message }) => heard.push(message),
         onDenied: () => undefined,
       });
       return { heard, close };
@@ -37,7 +37,7 @@ function setup(): {
 
 function answerOf(view: MeshView): Answer<string> {
   const message = view.roots.join();
-  return { message, bytes: Buffer.from(message) };
+  return { message, digest: message, bytes: message.length };
 }
 
 describe("Subscriptions", () => {

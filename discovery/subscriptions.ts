@@ -1,7 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { ResourceSet } from "../mesh/resources/resource-set.ts";
-import type { Logger } from "../mesh/runtime.ts";
+import type { Logger, LogLimiter } from "../mesh/runtime.ts";
 
 /** What answers are decided from, at one moment: a new object for each pass over the streams. */
 export interface MeshView {
@@ -10,10 +10,12 @@ export interface MeshView {
   readonly roots: readonly string[];
 }
 
-/** An answer as a message and as the bytes that tell it from another. */
+/** An answer as a message, and what tells it from another: a stream keeps the digest of its last one alone. */
 export interface Answer<Message> {
   readonly message: Message;
-  readonly bytes: Uint8Array;
+  readonly digest: string;
+  /** Of the message as it is sent. */
+  readonly bytes: number;
 }
 
 /** What one look at the mesh gives a stream. */
@@ -26,12 +28,19 @@ export type Outcome<Message> =
 /** One open stream. */
 export interface Subscription<Message> {
   evaluate(view: MeshView): Outcome<Message>;
-  onAnswer(message: Message): void;
+  onAnswer(answer: Answer<Message>): void;
   onDenied(error: Error): void;
 }
 
 interface Entry {
   refresh(view: MeshView): void;
+}
+
+export interface SubscriptionsOptions {
+  readonly log: Logger;
+  /** Asked before a line that a stream causes. */
+  readonly limitLog: LogLimiter;
+  readonly view: () => MeshView;
 }
 
 /** Streams that are refreshed before others get a turn: about a millisecond of work. */
@@ -40,18 +49,22 @@ const SLICE = 64;
 /**
  * Keeps the open streams up to date. After a change of the mesh all are looked at, in slices, so that thousands of them
  * do not keep the process from its other work; streams that ask the same share one decision. An answer goes out only
- * when its bytes differ from those of the last one.
+ * when it differs from the last one.
  */
 export class Subscriptions {
   readonly #log: Logger;
-  readonly #view: () => MeshView;
+  readonly #limitLog: LogLimiter;
+  readonly #createView: () => MeshView;
   readonly #entries = new Set<Entry>();
+  /** The mesh as it is now, until the next change: streams that are opened meanwhile share its answers. */
+  #view: MeshView | undefined;
   #isRefreshing = false;
   #isStale = false;
 
-  constructor(options: { readonly log: Logger; readonly view: () => MeshView }) {
+  constructor(options: SubscriptionsOptions) {
     this.#log = options.log;
-    this.#view = options.view;
+    this.#limitLog = options.limitLog;
+    this.#createView = options.view;
   }
 
   get size(): number {
@@ -66,7 +79,7 @@ export class Subscriptions {
       this.#entries.delete(entry);
     };
     try {
-      entry.refresh(this.#view());
+      entry.refresh(this.#currentView());
     } catch (caught) {
       remove();
       // What is not meant for the caller reaches it as "internal error" alone.
@@ -79,6 +92,7 @@ export class Subscriptions {
   /** To be called after each change of the mesh. Changes that come during a pass start one more, not one each. */
   refresh(): void {
     this.#isStale = true;
+    this.#view = undefined;
     if (this.#isRefreshing) return;
     this.#isRefreshing = true;
     void this.#refreshAll();
@@ -93,7 +107,7 @@ export class Subscriptions {
   }
 
   async #pass(): Promise<void> {
-    const view = this.#view();
+    const view = this.#currentView();
     let refreshed = 0;
     for (const entry of [...this.#entries]) {
       if (!this.#entries.has(entry)) continue;
@@ -106,6 +120,11 @@ export class Subscriptions {
     }
   }
 
+  #currentView(): MeshView {
+    this.#view ??= this.#createView();
+    return this.#view;
+  }
+
   #refreshOne(entry: Entry, view: MeshView): void {
     try {
       entry.refresh(view);
@@ -115,13 +134,15 @@ export class Subscriptions {
   }
 
   #report(caught: unknown, message: string): void {
+    const { isGranted, heldBack } = this.#limitLog("decision");
+    if (!isGranted) return;
     const { code, message: reason } = MeshError.from(caught);
-    this.#log.error({ code, reason }, message);
+    this.#log.error({ code, reason, heldBack }, message);
   }
 }
 
 function createEntry<Message>(subscription: Subscription<Message>): Entry {
-  let last: Uint8Array | undefined;
+  let last: string | undefined;
   return {
     refresh(view) {
       const outcome = subscription.evaluate(view);
@@ -132,28 +153,35 @@ function createEntry<Message>(subscription: Subscription<Message>): Entry {
           subscription.onDenied(outcome.error);
           return;
         case "answer": {
-          const { message, bytes } = outcome.answer;
-          const isSame = last !== undefined && Buffer.compare(last, bytes) === 0;
-          // The newer bytes are kept even then: they are shared with the other streams of this pass.
-          last = bytes;
-          if (!isSame) subscription.onAnswer(message);
+          const { digest } = outcome.answer;
+          if (digest === last) return;
+          last = digest;
+          subscription.onAnswer(outcome.answer);
         }
       }
     },
   };
 }
 
-/** Decides once for all streams that ask the same in one pass. */
-export function shareAnswers<Message>(): (
-  view: MeshView,
-  key: string,
-  decide: () => Answer<Message>,
-) => Answer<Message> {
+/** Answers that are kept of one state of the mesh; the oldest is forgotten, and decided again when it is asked for. */
+const MAX_SHARED = 4096;
+
+/** Decides once for all streams that ask the same of one state of the mesh. */
+export function shareAnswers<Message>(
+  isWorthKeeping: (message: Message) => boolean = () => true,
+): (view: MeshView, key: string, decide: () => Answer<Message>) => Answer<Message> {
   const byView = new WeakMap<MeshView, Map<string, Answer<Message>>>();
   return (view, key, decide) => {
     const answers = byView.get(view) ?? new Map<string, Answer<Message>>();
     byView.set(view, answers);
-    const answer = answers.get(key) ?? decide();
+    const known = answers.get(key);
+    if (known !== undefined) return known;
+    const answer = decide();
+    if (!isWorthKeeping(answer.message)) return answer;
+    for (const oldest of answers.keys()) {
+      if (answers.size < MAX_SHARED) break;
+      answers.delete(oldest);
+    }
     answers.set(key, answer);
     return answer;
   };

@@ -3,7 +3,13 @@ import type { SpiffeId } from "../identity/spiffe-id.ts";
 
 /** Who is at the other end of the TLS connection that a gRPC call came in on. */
 export type PeerContext =
-  | { readonly kind: "verified"; readonly identity: SpiffeId; readonly notAfterMs: number }
+  | {
+      readonly kind: "verified";
+      readonly identity: SpiffeId;
+      readonly notAfterMs: number;
+      /** The IP address that it connects from: tells the pods of one identity apart. */
+      readonly address: string;
+    }
   | { readonly kind: "anonymous"; readonly reason: string };
 
 /** Set by the server that owns the connection; a handler that finds the default must treat its caller as unauthenticated. */

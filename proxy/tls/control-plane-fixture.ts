@@ -208,7 +208,7 @@ export class ControlPlaneFixture {
     const trustDomains = [SETTINGS.trustDomain];
     const verdict = verifyPeer({ certificates, sessionReused: false, roots, trustDomains, nowMs: Date.now() });
     return verdict.kind === "trusted"
-      ? { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs }
+      ? { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" }
       : { kind: "anonymous", reason: verdict.message };
   }
 }
