@@ -75,6 +75,7 @@ async function startControlPlane(options: ControlPlaneOptions, context: CommandC
     },
     clock,
     log,
+    limitLog,
     metrics: createControlPlaneMetrics(registry),
   });
   const status = await startStatus(options.metricsPort, registry, log);

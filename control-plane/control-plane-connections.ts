@@ -1,15 +1,17 @@
 import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import type { PeerContext } from "../mesh/api/peer-context.ts";
+import { formatCaller, type PeerContext } from "../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 
-/** What strangers may cost. */
+/** What connections may cost. */
 export interface ConnectionLimits {
   /** Connections without a verified peer, handshakes included; one more ends the oldest of them. */
   readonly maxUnverifiedConnections: number;
   /** How long a connection without a verified peer may last: it is here for one certificate. */
   readonly unverifiedLifetimeMs: number;
+  /** Connections of one identity from one address; one more ends the oldest. A sidecar needs two. */
+  readonly maxConnectionsPerCaller: number;
   /** How long open calls may still take when a connection has to end. */
   readonly closeGraceMs: number;
 }
@@ -58,6 +60,8 @@ class TrackedConnections implements ControlPlaneConnections {
   readonly #connections = new Map<string, Connection>();
   /** In the order of their arrival. */
   readonly #unverified = new Set<Connection>();
+  /** By identity and address, each in the order of their arrival. */
+  readonly #verified = new Map<string, Set<Connection>>();
 
   constructor({ limits, clock, log, metrics }: ConnectionsDeps) {
     this.#limits = limits;
@@ -89,6 +93,7 @@ class TrackedConnections implements ControlPlaneConnections {
     this.#unverified.delete(connection);
     connection.timer.cancel();
     this.#endAt(connection, peer.notAfterMs);
+    this.#countCaller(formatCaller(peer), connection);
   }
 
   peerOf(session: Http2Session | undefined): PeerContext {
@@ -111,6 +116,21 @@ class TrackedConnections implements ControlPlaneConnections {
     );
     this.#metrics?.connectionRefused("displaced");
     this.#unverified.delete(oldest);
+    oldest.socket.destroy();
+  }
+
+  #countCaller(caller: string, connection: Connection): void {
+    const open = this.#verified.get(caller) ?? new Set();
+    this.#verified.set(caller, open);
+    open.add(connection);
+    connection.socket.on("close", () => {
+      open.delete(connection);
+      if (open.size === 0 && this.#verified.get(caller) === open) this.#verified.delete(caller);
+    });
+    const [oldest] = open;
+    if (oldest === undefined || open.size <= this.#limits.maxConnectionsPerCaller) return;
+    this.#metrics?.connectionRefused("too_many_of_caller");
+    open.delete(oldest);
     oldest.socket.destroy();
   }
 

@@ -18,7 +18,7 @@ import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authentica
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
-import { type Clock, systemClock } from "../mesh/runtime.ts";
+import { type Clock, type LogLimiter, systemClock } from "../mesh/runtime.ts";
 import type { ControlPlaneLimits } from "./control-plane-limits.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
@@ -27,6 +27,8 @@ export interface FixtureOptions {
   readonly limits?: Partial<ControlPlaneLimits>;
   /** @default the issuing service */
   readonly routes?: (router: ConnectRouter) => void;
+  /** @default every line is written */
+  readonly limitLog?: LogLimiter;
   /** @default the machine's */
   readonly clock?: Clock;
 }
@@ -88,6 +90,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     routes: options.routes ?? ((router) => registerIssuingService(router, issuing)),
     clock,
     log,
+    limitLog: options.limitLog ?? unlimitedLog,
     metrics: createControlPlaneMetrics(registry),
     limits: { handshakeTimeoutMs: 2000, closeGraceMs: 200, ...options.limits },
   });

@@ -1,8 +1,9 @@
 import { decideServerConnections } from "../net/descriptor-limit.ts";
+import type { CallRateLimits } from "./call-rates.ts";
 import type { ConnectionLimits } from "./control-plane-connections.ts";
 
 /** What callers may take of the control plane. */
-export interface ControlPlaneLimits extends ConnectionLimits {
+export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits {
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   /** A sidecar watches each destination in a stream of its own. */
@@ -23,7 +24,10 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   unverifiedLifetimeMs: 60_000,
   closeGraceMs: 5_000,
   handshakeTimeoutMs: 10_000,
-  maxStreamsOfVerified: 10_000,
+  maxConnectionsPerCaller: 256,
+  callBurst: 1024,
+  callsPerSecond: 500,
+  maxStreamsOfVerified: 2048,
   maxStreamsOfUnverified: 10,
   maxArrivingOfVerified: 1024,
   maxArrivingOfUnverified: 256,

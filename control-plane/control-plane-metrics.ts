@@ -6,6 +6,7 @@ import { Counter, type Registry } from "prom-client";
  * - `no_http2`, `protocol_error`: something else within TLS;
  * - `displaced`: the oldest of too many without a verified peer;
  * - `overstayed`: without a verified peer for longer than it may be;
+ * - `too_many_of_caller`: the oldest of too many of one identity at one address;
  * - `too_many`: at the limit of all connections.
  */
 export type RefusedConnection =
@@ -15,15 +16,17 @@ export type RefusedConnection =
   | "protocol_error"
   | "displaced"
   | "overstayed"
+  | "too_many_of_caller"
   | "too_many";
 
-/** Whose call was ended because too many were arriving. */
+/** Whose call was ended or refused. */
 export type CallOf = "verified" | "unverified";
 
 /** What the control plane's port counts; callers whose token is refused are counted as Citadel does. */
 export interface ControlPlaneMetrics {
   connectionRefused(reason: RefusedConnection): void;
   callDisplaced(peer: CallOf): void;
+  callRefused(peer: CallOf): void;
 }
 
 export function createControlPlaneMetrics(registry: Registry): ControlPlaneMetrics {
@@ -40,7 +43,14 @@ export function createControlPlaneMetrics(registry: Registry): ControlPlaneMetri
     labelNames: ["peer"],
     registers,
   });
+  const refused = new Counter({
+    name: "entente_control_plane_calls_refused_total",
+    help: "Calls that were refused because their caller began too many, by whether the peer showed a certificate.",
+    labelNames: ["peer"],
+    registers,
+  });
   return {
+    callRefused: (peer) => refused.inc({ peer }),
     connectionRefused: (reason) => connections.inc({ reason }),
     callDisplaced: (peer) => calls.inc({ peer }),
   };

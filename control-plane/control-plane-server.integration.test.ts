@@ -9,6 +9,7 @@ import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { readUriSans } from "../mesh/identity/x509-san.ts";
+import { unlimitedLog } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import {
   type ClientCertificate,
@@ -202,6 +203,7 @@ it("a port that is in use is named, with the mend", async () => {
     routes: () => undefined,
     clock: systemClock,
     log: fixture.log,
+    limitLog: unlimitedLog,
   });
   await expect(second).rejects.toThrow(`port_in_use: port ${fixture.server.port} is in use: stop what listens there`);
 });

@@ -4,19 +4,20 @@ import { type SecureContextOptions, TLSSocket } from "node:tls";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { Authority, ServingPair } from "../ca-agent/authority/authority.ts";
 import { startServingCertificate } from "../ca-agent/authority/serving-certificate.ts";
-import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { formatCaller, type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
 import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
 import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
-import type { Clock, Logger } from "../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
 import { readPeerCertificates } from "../net/peer-certificates.ts";
 import { limitArrivingCalls } from "./arriving-calls.ts";
+import { CallRates } from "./call-rates.ts";
 import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
 import { type ControlPlaneLimits, DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
 import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { createGrpcHandler } from "./grpc-handler.ts";
+import { createGrpcHandler, refuseCall } from "./grpc-handler.ts";
 
 export interface ControlPlaneServerOptions {
   /** @default every address */
@@ -32,6 +33,8 @@ export interface ControlPlaneServerOptions {
   readonly routes: (router: ConnectRouter) => void;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Asked before a line that a caller causes. */
+  readonly limitLog: LogLimiter;
   readonly metrics?: ControlPlaneMetrics;
   readonly limits?: Partial<ControlPlaneLimits>;
   /** Of the serving certificate. @default 24 hours */
@@ -197,16 +200,26 @@ function handleRequests(server: Http2SecureServer, serving: Serving & { readonly
     maxMessageBytes: limits.maxMessageBytes,
     contextValues: (request) => createContextValues().set(peerIdentityKey, connections.peerOf(request.stream.session)),
     log: options.log,
+    limitLog: options.limitLog,
     shutdownSignal,
   });
   const limitCalls = (peer: CallOf, maxCalls: number) =>
     limitArrivingCalls(maxCalls, () => options.metrics?.callDisplaced(peer));
   const arriving = {
     verified: limitCalls("verified", limits.maxArrivingOfVerified),
-    anonymous: limitCalls("unverified", limits.maxArrivingOfUnverified),
+    unverified: limitCalls("unverified", limits.maxArrivingOfUnverified),
   };
+  const rates = new CallRates(limits, options.clock);
   server.on("request", (request, response) => {
-    arriving[connections.peerOf(request.stream.session).kind].begin(request.stream);
+    const { stream } = request;
+    const peer = connections.peerOf(stream.session);
+    const kind = peer.kind === "verified" ? "verified" : "unverified";
+    const caller = peer.kind === "verified" ? formatCaller(peer) : `${stream.session?.socket.remoteAddress}`;
+    if (!rates.take(caller)) {
+      options.metrics?.callRefused(kind);
+      return refuseCall(stream);
+    }
+    arriving[kind].begin(stream);
     handler(request, response);
   });
 }

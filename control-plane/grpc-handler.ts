@@ -1,8 +1,16 @@
-import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
-import { ConnectError, type ConnectRouter, type ContextValues, createConnectRouter } from "@connectrpc/connect";
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  type ContextValues,
+  createConnectRouter,
+  createContextKey,
+  type Interceptor,
+} from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { MeshError } from "../mesh/mesh-error.ts";
-import type { Logger } from "../mesh/runtime.ts";
+import type { Logger, LogLimiter } from "../mesh/runtime.ts";
 
 export interface GrpcHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
@@ -10,16 +18,21 @@ export interface GrpcHandlerOptions {
   readonly maxMessageBytes: number;
   readonly contextValues: (request: Http2ServerRequest) => ContextValues;
   readonly log: Logger;
+  /** Asked before a line that a caller causes. */
+  readonly limitLog: LogLimiter;
   /** Ends all calls when it aborts. */
   readonly shutdownSignal: AbortSignal;
 }
 
 type Handler = ReturnType<typeof createConnectRouter>["handlers"][number];
 
+/** Whether the caller of a call has left. */
+const hasLeftKey = createContextKey<() => boolean>(() => false, { description: "whether the caller has left" });
+
 /**
- * Answers gRPC on a server of `node:http2`. Connect's own adapter is not used: it throws in the server's event handler
- * for an `:authority` that makes no URL, such as `[`, so that any stranger could end the process with one request; and
- * it prints a stack for every caller that goes away while it is answered.
+ * Serves gRPC on a server of `node:http2`. Connect's own adapter is not used: it throws in the server's event handler
+ * for an `:authority` that makes no URL, such as `[`, so that any client could end the process with one request; and
+ * it prints a stack for every caller that leaves before its call has ended.
  */
 export function createGrpcHandler(
   options: GrpcHandlerOptions,
@@ -27,42 +40,43 @@ export function createGrpcHandler(
   const router = createConnectRouter({
     connect: false,
     grpcWeb: false,
-    // Nothing is decompressed for strangers.
+    // Nothing is decompressed for unauthenticated clients.
     acceptCompression: [],
     readMaxBytes: options.maxMessageBytes,
     shutdownSignal: options.shutdownSignal,
-    interceptors: [
-      (next) => async (call) => {
-        try {
-          return await next(call);
-        } catch (caught) {
-          logFault(caught, call.url, options.log);
-          throw caught;
-        }
-      },
-    ],
+    interceptors: [reportFaults(options)],
   });
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
-    answer(request, response, { handlers, contextValues: options.contextValues }).catch((caught: unknown) => {
+    respond(request, response, { handlers, contextValues: options.contextValues }).catch((caught: unknown) => {
       const { code, message } = MeshError.from(caught);
-      options.log.debug({ component: "control-plane", code, reason: message }, "a call ended without an answer");
+      options.log.debug({ component: "control-plane", code, reason: message }, "a call ended without a response");
       abandon(response);
     });
   };
 }
 
-interface Answering {
+/** Ends a call that its caller may not begin now: the cheapest gRPC response there is, headers alone. */
+export function refuseCall(stream: ServerHttp2Stream): void {
+  stream.on("error", () => undefined);
+  if (stream.destroyed || stream.headersSent) return;
+  const status = { "grpc-status": Code.ResourceExhausted, "grpc-message": "too many calls in a short time" };
+  stream.respond({ ":status": 200, "content-type": "application/grpc", ...status }, { endStream: true });
+  // What the request still holds is not read.
+  stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+interface Responding {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly contextValues: (request: Http2ServerRequest) => ContextValues;
 }
 
 /** Asynchronous from its first line, so that whatever is thrown becomes a rejection. */
-async function answer(
+async function respond(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
-  { handlers, contextValues }: Answering,
+  { handlers, contextValues }: Responding,
 ): Promise<void> {
   const [path = ""] = (request.url ?? "").split("?", 1);
   const handler = handlers.get(path);
@@ -71,19 +85,51 @@ async function answer(
     response.end();
     return;
   }
-  const call = universalRequestFromNodeRequest(request, response, undefined, contextValues(request));
+  const { stream } = request;
+  const values = contextValues(request).set(hasLeftKey, () => stream.destroyed || stream.closed || stream.aborted);
+  const call = universalRequestFromNodeRequest(request, response, undefined, values);
   await universalResponseToNodeResponse(await handler(call), response);
 }
 
-/** Resets what can still be reset; the caller may be long gone. */
+/** Resets what can still be reset; the caller may have left long ago. */
 function abandon(response: Http2ServerResponse): void {
   const { stream } = response;
   if (stream !== undefined && !stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
 }
 
-/** Connect answers a fault with `internal` and keeps it to itself. */
-function logFault(caught: unknown, url: string, log: Logger): void {
+/** Connect answers a fault with `internal` and keeps it to itself; the log gets what it was. */
+function reportFaults(options: GrpcHandlerOptions): Interceptor {
+  return (next) => async (call) => {
+    const report = (caught: unknown): void => {
+      if (!call.contextValues.get(hasLeftKey)()) logFault(caught, call.url, options);
+    };
+    try {
+      const response = await next(call);
+      return response.stream ? { ...response, message: reporting(response.message, report) } : response;
+    } catch (caught) {
+      report(caught);
+      throw caught;
+    }
+  };
+}
+
+async function* reporting<Message>(
+  messages: AsyncIterable<Message>,
+  report: (caught: unknown) => void,
+): AsyncGenerator<Message, void> {
+  try {
+    yield* messages;
+  } catch (caught) {
+    report(caught);
+    throw caught;
+  }
+}
+
+/** A ConnectError is meant for the caller. The first stack of a second says what is wrong; a thousand say no more. */
+function logFault(caught: unknown, url: string, { log, limitLog }: GrpcHandlerOptions): void {
   if (caught instanceof ConnectError) return;
+  const { isGranted, heldBack } = limitLog("handler_failed");
+  if (!isGranted) return;
   const { code, message, stack } = MeshError.from(caught);
-  log.error({ component: "control-plane", code, url, reason: message, stack }, "a handler failed");
+  log.error({ component: "control-plane", code, url, reason: message, stack, heldBack }, "a handler failed");
 }

@@ -1,23 +1,15 @@
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { WorkloadRef } from "../mesh/api/convert.ts";
-import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { peerIdentityKey, type VerifiedPeer } from "../mesh/api/peer-context.ts";
 import { type SpiffeId, spiffeIdParts } from "../mesh/identity/spiffe-id.ts";
 import type { Pod } from "../mesh/resources/kinds/pod.ts";
-
-/** Whoever showed a valid certificate in the TLS handshake. */
-export type Caller = Extract<PeerContext, { kind: "verified" }>;
 
 /** Longest names of Kubernetes (RFC 1123): what a caller names is kept as long as its stream is open. */
 const MAX_NAMESPACE = 63;
 const MAX_NAME = 253;
 
-/** What is counted as one pod: an identity at one address. Several pods that share an address share its limits. */
-export function callerKey({ identity, address }: Caller): string {
-  return `${identity} at ${address}`;
-}
-
 /** Throws Unauthenticated for a caller without a certificate that is valid now. */
-export function admitCaller(context: HandlerContext, nowMs: number): Caller {
+export function admitCaller(context: HandlerContext, nowMs: number): VerifiedPeer {
   const peer = context.values.get(peerIdentityKey);
   if (peer.kind === "anonymous") {
     throw new ConnectError(`a workload's certificate is needed: ${peer.reason}`, Code.Unauthenticated);
@@ -26,7 +18,7 @@ export function admitCaller(context: HandlerContext, nowMs: number): Caller {
   return peer;
 }
 
-export function certificateExpired(caller: Caller, nowMs: number): ConnectError {
+export function certificateExpired(caller: VerifiedPeer, nowMs: number): ConnectError {
   const [now, end] = [nowMs, caller.notAfterMs].map((ms) => new Date(ms).toISOString());
   return new ConnectError(
     `the certificate of ${caller.identity} ended at ${end}, it is ${now}: connect with a new one`,

@@ -1,9 +1,10 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { WorkloadRef } from "../mesh/api/convert.ts";
+import { formatCaller, type VerifiedPeer } from "../mesh/api/peer-context.ts";
 import { formatResourceKey } from "../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../mesh/resources/kinds/pod.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
-import { admitCaller, admitWorkload, type Caller, callerKey, findPodFault } from "./admit-caller.ts";
+import { admitCaller, admitWorkload, findPodFault } from "./admit-caller.ts";
 import { serveStream } from "./serve-stream.ts";
 import { StreamCounter, type StreamLimits } from "./stream-limits.ts";
 import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
@@ -39,8 +40,8 @@ export class CallerStreams {
     const { clock, limits } = this.#options;
     const caller = admitCaller(context, clock.now());
     const release = this.#takeAll([
-      [callerKey(caller), limits.perCaller],
-      [`${callerKey(caller)} for the trust bundle`, limits.bundlesPerCaller],
+      [formatCaller(caller), limits.perCaller],
+      [`${formatCaller(caller)} for the trust bundle`, limits.bundlesPerCaller],
       [`${caller.identity} for the trust bundle`, limits.bundlesPerIdentity],
     ]);
     try {
@@ -64,7 +65,7 @@ export class CallerStreams {
     const workload = admitWorkload(ref, caller.identity);
     const key = formatResourceKey(workload.namespace, workload.name);
     const release = this.#takeAll([
-      [callerKey(caller), limits.perCaller],
+      [formatCaller(caller), limits.perCaller],
       [`${caller.identity} for the pod ${key}`, limits.perPod],
     ]);
     const waiting = this.#waitingPlace(key, caller);
@@ -84,7 +85,7 @@ export class CallerStreams {
 
   #serve<Message>(
     context: HandlerContext,
-    caller: Caller,
+    caller: VerifiedPeer,
     evaluate: (view: MeshView) => Outcome<Message>,
   ): AsyncGenerator<Message, void> {
     const { subscriptions, clock, shutdown } = this.#options;
@@ -108,7 +109,7 @@ export class CallerStreams {
   }
 
   /** Streams for pods that are not known are counted apart: their names are free to invent. */
-  #waitingPlace(key: string, caller: Caller): { take(): { kind: "waiting" }; release(): void } {
+  #waitingPlace(key: string, caller: VerifiedPeer): { take(): { kind: "waiting" }; release(): void } {
     let place: (() => void) | undefined;
     let isFirst = true;
     return {
@@ -129,7 +130,7 @@ export class CallerStreams {
     };
   }
 
-  #logWaiting(pod: string, { identity }: Caller): void {
+  #logWaiting(pod: string, { identity }: VerifiedPeer): void {
     const { log, limitLog } = this.#options;
     const { isGranted, heldBack } = limitLog("waiting");
     if (isGranted) log.info({ pod, peer: identity, heldBack }, "waiting for a pod that is not known yet");

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { formatCaller, type VerifiedPeer } from "../mesh/api/peer-context.ts";
 import type { Clock } from "../mesh/runtime.ts";
-import { type Caller, callerKey, certificateExpired } from "./admit-caller.ts";
+import { certificateExpired } from "./admit-caller.ts";
 import { LatestValue } from "./latest-value.ts";
 import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
@@ -8,7 +9,7 @@ import { startWallTimer } from "./wall-timer.ts";
 
 export interface StreamContext {
   readonly clock: Clock;
-  readonly caller: Caller;
+  readonly caller: VerifiedPeer;
   /** Shared by all streams: bounds what callers have not read. */
   readonly unread: UnreadBytes;
   /** Aborts when the call is over, whoever ended it. */
@@ -42,7 +43,7 @@ export async function* serveStream<Message>(
       onDenied: (error) => latest.end(error),
     });
     for await (const { message, bytes } of latest) {
-      const sent = await unread.take(callerKey(caller), bytes, call);
+      const sent = await unread.take(formatCaller(caller), bytes, call);
       try {
         yield message;
       } finally {

@@ -1,6 +1,14 @@
 import { createContextKey } from "@connectrpc/connect";
 import type { SpiffeId } from "../identity/spiffe-id.ts";
 
+/** Somebody with a certificate that was valid in the TLS handshake. */
+export type VerifiedPeer = Extract<PeerContext, { kind: "verified" }>;
+
+/** What is counted as one caller: an identity at one address. Pods that share an address share its limits. */
+export function formatCaller({ identity, address }: VerifiedPeer): string {
+  return `${identity} at ${address}`;
+}
+
 /** Who is at the other end of the TLS connection that a gRPC call came in on. */
 export type PeerContext =
   | {
