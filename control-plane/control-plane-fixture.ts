@@ -15,6 +15,8 @@ import type { Authority } from "../ca-agent/authority/authority.ts";
 import { openAuthority } from "../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
+import { Changing, pod, setOf, settings } from "../discovery/discovery-fixture.ts";
+import { registerDiscoveryService } from "../discovery/discovery-service.ts";
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
@@ -39,6 +41,9 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
+/** `localAddress` as `node:net` has it: the address that the control plane sees. */
+export type DialOptions = ConnectionOptions & { readonly localAddress?: string };
+
 export interface Ask {
   readonly bearer?: string;
   readonly csr?: string;
@@ -57,8 +62,8 @@ export interface ControlPlaneFixture {
   /** Calls CreateCertificate with a client that knows Istio's protocol and the root, and no more. */
   ask(request: Ask): Promise<readonly string[]>;
   workload(lifetimeMs?: number): Promise<ClientCertificate>;
-  dialTls(options?: ConnectionOptions): TLSSocket;
-  dialHttp2(options?: ConnectionOptions): ClientHttp2Session;
+  dialTls(options?: DialOptions): TLSSocket;
+  dialHttp2(options?: DialOptions): ClientHttp2Session;
   stop(): Promise<void>;
 }
 
@@ -127,6 +132,19 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     },
   };
   return fixture;
+}
+
+/** The discovery service of a mesh with one pod, `hello-1` in `ns1`, of the identity that `workload` has. */
+export function registerTestDiscovery(router: ConnectRouter): void {
+  registerDiscoveryService(router, {
+    source: new Changing(setOf(pod.replace("serviceAccountName: hello", "serviceAccountName: default"))),
+    roots: new Changing<readonly string[]>([]),
+    settings,
+    clock: systemClock,
+    log: new RecordingLogger(),
+    limitLog: unlimitedLog,
+    shutdown: new AbortController().signal,
+  });
 }
 
 async function askForCertificate(request: Ask, port: number, ca: string): Promise<readonly string[]> {

@@ -119,6 +119,26 @@ describe("limits", () => {
     expect(mesh.log.find("waiting for a pod").map(({ fields }) => fields["pod"])).toEqual(["ns1/a", "ns1/b"]);
   });
 
+  it("bound the streams of one address, whichever pods it names", async () => {
+    const client = mesh.client({ limits: { perCaller: 1 } });
+    await read(client.watchInbound({ workload }, { signal: mesh.calls.signal }))();
+    expect(await codeOf(read(client.watchTrustBundle({}))())).toBe(Code.ResourceExhausted);
+    const other = {
+      kind: "verified",
+      identity: HELLO,
+      notAfterMs: mesh.clock.now() + HOUR_MS,
+      address: "10.0.0.8",
+    } as const;
+    const elsewhere = mesh.client({ limits: { perCaller: 1 }, peer: other });
+    expect((await read(elsewhere.watchTrustBundle({}, { signal: mesh.calls.signal }))()).roots).toEqual(["root one"]);
+  });
+
+  it("give back every place when one is refused", async () => {
+    const client = mesh.client({ limits: { perCaller: 1, perPod: 0 } });
+    expect(await codeOf(read(client.watchInbound({ workload }))())).toBe(Code.ResourceExhausted);
+    expect((await read(client.watchTrustBundle({}, { signal: mesh.calls.signal }))()).roots).toEqual(["root one"]);
+  });
+
   it("bound the trust bundle's streams of one identity", async () => {
     const client = mesh.client({ limits: { bundlesPerIdentity: 1 } });
     await read(client.watchTrustBundle({}, { signal: mesh.calls.signal }))();

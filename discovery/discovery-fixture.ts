@@ -11,7 +11,7 @@ import { createResourceSet, type ResourceSet } from "../mesh/resources/resource-
 import { registerDiscoveryService } from "./discovery-service.ts";
 import { DEFAULT_STREAM_LIMITS } from "./stream-limits.ts";
 
-const settings: MeshSettings = {
+export const settings: MeshSettings = {
   trustDomain: parseTrustDomain("cluster.local"),
   trustDomainAliases: [parseTrustDomain("old.local")],
   rootNamespace: "istio-system",

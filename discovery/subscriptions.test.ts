@@ -60,6 +60,39 @@ describe("Subscriptions", () => {
     expect(streams.every(({ heard }) => heard.join() === "one,two")).toBe(true);
   });
 
+  it("decides once for streams that are opened one after the other, until something changes", () => {
+    const { open, change } = setup();
+    const share = shareAnswers<string>();
+    let decisions = 0;
+    const evaluate = (view: MeshView): Answer<string> =>
+      share(view, "key", () => {
+        decisions += 1;
+        return answerOf(view);
+      });
+    for (let count = 0; count < 10; count += 1) open(evaluate);
+    expect(decisions).toBe(1);
+    change("two");
+    expect(open(evaluate).heard).toEqual(["two"]);
+  });
+
+  it("does not remember answers that are not worth it, nor more than a bounded number", () => {
+    const view: MeshView = { set, roots: [] };
+    const decided: string[] = [];
+    const decide = (key: string) => () => {
+      decided.push(key);
+      return { message: key, digest: key, bytes: 1 };
+    };
+    const share = shareAnswers<string>((message) => message !== "outside");
+    share(view, "1", decide("outside"));
+    share(view, "1", decide("outside"));
+    expect(decided).toEqual(["outside", "outside"]);
+    for (let key = 0; key < 5000; key += 1) share(view, `${key}`, decide(`${key}`));
+    decided.length = 0;
+    share(view, "4999", decide("4999"));
+    share(view, "0", decide("0"));
+    expect(decided).toEqual(["0"]);
+  });
+
   it("lets others have a turn in a long pass, and tells each stream the newest state last", async () => {
     const { open, change } = setup();
     const streams = Array.from({ length: 500 }, () => open(answerOf));

@@ -1,0 +1,155 @@
+import { once } from "node:events";
+import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { DiscoveryService, WatchDestinationRequestSchema } from "../mesh/api/gen/discovery_pb.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import { createLogLimiter } from "../net/log-limiter.ts";
+import {
+  type ControlPlaneFixture,
+  closing,
+  registerTestDiscovery,
+  startControlPlaneFixture,
+} from "./control-plane-fixture.ts";
+
+/** What one pod may take of the control plane: the others are served, whatever it does. */
+let plane: ControlPlaneFixture;
+let sessions: ClientHttp2Session[] = [];
+
+beforeEach(async () => {
+  plane = await startControlPlaneFixture({
+    routes: registerTestDiscovery,
+    limitLog: createLogLimiter(systemClock, 5),
+    limits: { maxConnectionsPerCaller: 3, callBurst: 200, callsPerSecond: 1 },
+  });
+});
+afterEach(async () => {
+  for (const session of sessions) session.destroy();
+  sessions = [];
+  await plane.stop();
+});
+
+const WATCH_HEADERS = {
+  ":method": "POST",
+  ":path": `/${DiscoveryService.typeName}/WatchDestination`,
+  "content-type": "application/grpc",
+  te: "trailers",
+};
+
+async function dial(localAddress: string): Promise<ClientHttp2Session> {
+  const session = plane.dialHttp2({ ...(await plane.workload()), localAddress });
+  sessions.push(session);
+  await once(session, "remoteSettings");
+  return session;
+}
+
+/** The question what an address outside the mesh is, as it is sent. */
+function questionOf(ip: string): Buffer {
+  const workload = { namespace: "ns1", name: "hello-1" };
+  const target = { case: "address", value: { ip, port: 80 } } as const;
+  const message = toBinary(WatchDestinationRequestSchema, create(WatchDestinationRequestSchema, { workload, target }));
+  return Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
+}
+
+function watch(session: ClientHttp2Session, ip = "192.0.2.1"): ClientHttp2Stream {
+  const stream = session.request(WATCH_HEADERS).on("error", () => undefined);
+  stream.end(questionOf(ip));
+  return stream;
+}
+
+/** The status of a call that has ended, or "open" once it has an answer. */
+async function outcomeOf(stream: ClientHttp2Stream): Promise<string> {
+  return await new Promise((resolve) => {
+    stream.once("data", () => resolve("open"));
+    stream.once("response", (headers) => {
+      if (headers["grpc-status"] !== undefined) resolve(String(headers["grpc-status"]));
+    });
+    stream.once("close", () => resolve("closed"));
+  });
+}
+
+function faultLines(): readonly string[] {
+  return plane.log.records.filter(({ level }) => level === "warn" || level === "error").map(({ message }) => message);
+}
+
+it.each([
+  {
+    name: "in the middle of its requests",
+    leave: async (session: ClientHttp2Session) => {
+      const calls = Array.from({ length: 100 }, () => session.request(WATCH_HEADERS).on("error", () => undefined));
+      for (const call of calls) call.write(Buffer.from([0, 0]));
+      await new Promise((resolve) => session.ping(resolve));
+      for (const call of calls) call.close(8);
+      await Promise.all(calls.map(closing));
+    },
+  },
+  {
+    name: "after its answers",
+    leave: async (session: ClientHttp2Session) => {
+      const calls = Array.from({ length: 100 }, (_, index) => watch(session, `192.0.2.${index}`));
+      expect(new Set(await Promise.all(calls.map(outcomeOf)))).toEqual(new Set(["open"]));
+      for (const call of calls) call.close(8);
+      await Promise.all(calls.map(closing));
+    },
+  },
+  {
+    name: "with its connection",
+    leave: async (session: ClientHttp2Session) => {
+      const calls = Array.from({ length: 100 }, () => session.request(WATCH_HEADERS).on("error", () => undefined));
+      for (const call of calls) call.write(Buffer.from([0, 0]));
+      await new Promise((resolve) => session.ping(resolve));
+      session.destroy();
+      await closing(session);
+    },
+  },
+])("a caller that leaves $name writes no line", async ({ leave }) => {
+  await leave(await dial("127.0.0.1"));
+  // What the server made of it is known once a later caller is served.
+  expect(await outcomeOf(watch(await dial("127.0.0.2")))).toBe("open");
+  expect(faultLines()).toEqual([]);
+});
+
+it("a caller that opens streams without end is refused cheaply, and others are served meanwhile", async () => {
+  const greedy = await dial("127.0.0.1");
+  const ends = Array.from({ length: 600 }, (_, index) => outcomeOf(watch(greedy, `198.51.100.${index % 256}`)));
+  const other = watch(await dial("127.0.0.2"));
+  expect(await outcomeOf(other)).toBe("open");
+  const outcomes = await Promise.all(ends);
+  const open = outcomes.filter((outcome) => outcome === "open").length;
+  expect(open).toBeGreaterThanOrEqual(200);
+  expect(open).toBeLessThan(300);
+  expect(outcomes.filter((outcome) => outcome === String(Code.ResourceExhausted)).length).toBe(600 - open);
+  expect(await plane.metric('entente_control_plane_calls_refused_total{peer="verified"}')).toBe(600 - open);
+  expect(faultLines()).toEqual([]);
+});
+
+it("a caller that opens connections without end loses its oldest, and no other caller's", async () => {
+  const other = await dial("127.0.0.2");
+  const [first, second] = [await dial("127.0.0.1"), await dial("127.0.0.1")];
+  for (let count = 0; count < 3; count += 1) await dial("127.0.0.1");
+  await Promise.all([closing(first), closing(second)]);
+  expect(sessions.filter(({ closed, destroyed }) => closed || destroyed)).toEqual([first, second]);
+  expect(await plane.metric('entente_control_plane_connections_refused_total{reason="too_many_of_caller"}')).toBe(2);
+  expect(await outcomeOf(watch(other))).toBe("open");
+});
+
+it("a fault of a handler is logged, within the limit of lines", async () => {
+  await plane.stop();
+  plane = await startControlPlaneFixture({
+    limitLog: createLogLimiter(systemClock, 5),
+    routes: (router) =>
+      router.service(DiscoveryService, {
+        // biome-ignore lint/correctness/useYield: it fails before its first message.
+        async *watchDestination() {
+          throw new Error("no such luck");
+        },
+      }),
+  });
+  const session = await dial("127.0.0.1");
+  const calls = Array.from({ length: 100 }, () => watch(session).resume());
+  await Promise.all(calls.map(closing));
+  await vi.waitFor(() => expect(plane.log.find("a handler failed").length).toBeGreaterThan(0));
+  // A limit of 5 lines a second, and a bound on how many seconds this took.
+  expect(plane.log.find("a handler failed").length).toBeLessThanOrEqual(25);
+});
