@@ -125,6 +125,7 @@ async function startCore(deps: WorkloadDeps) {
   const destinations = createDestinationCache({
     clock,
     watch: (target, listener) => tls.discovery.watchDestination(target, listener),
+    isConnected: () => tls.discovery.isConnected(),
     onChange: () => registry.revalidate(),
   });
   const dialer = createDialer({ secureContexts: source, clock, random });

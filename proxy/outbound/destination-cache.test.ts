@@ -101,6 +101,44 @@ describe("destination cache", () => {
     expect(control.ports()).toContain(0);
   });
 
+  describe("whose streams are bounded", () => {
+    const watchLimits = { asking: 8, mesh: 2, outside: 1 };
+
+    it("asks again for an address that lost its stream, before a new connection uses it", async () => {
+      const control = createControlPlane();
+      const cache = createDestinationCache({ watch: control.watch, clock: new FakeClock(), watchLimits });
+      for (const port of [1, 2]) {
+        const acquired = cache.acquire(address(port));
+        control.answer(port, PASSTHROUGH);
+        await acquired;
+      }
+      expect(control.ports()).toEqual([2]);
+      const again = cache.acquire(address(1));
+      control.answer(1, REFUSED);
+      expect((await again)?.current()).toEqual(REFUSED);
+    });
+
+    it.each([
+      { name: "at once while the control plane is away", isConnected: false, waitMs: 0 },
+      { name: "after a second in which it does not answer", isConnected: true, waitMs: 1001 },
+    ])("goes on with the last answer $name", async ({ isConnected, waitMs }) => {
+      const control = createControlPlane();
+      const clock = new FakeClock();
+      const options = { watch: control.watch, clock, watchLimits, isConnected: () => isConnected };
+      const cache = createDestinationCache(options);
+      for (const port of [1, 2]) {
+        const acquired = cache.acquire(address(port));
+        control.answer(port, PASSTHROUGH);
+        await acquired;
+      }
+      const again = cache.acquire(address(1));
+      await clock.advance(waitMs);
+      expect((await again)?.current()).toEqual(PASSTHROUGH);
+      cache.close();
+      expect(clock.pendingTimers).toBe(0);
+    });
+  });
+
   it("closes every stream at the end", async () => {
     const control = createControlPlane();
     const cache = createDestinationCache({ watch: control.watch, clock: new FakeClock() });

@@ -1,14 +1,8 @@
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
+import { type BoundedWatch, BoundedWatches, type WatchDestination, type WatchLimits } from "./bounded-watches.ts";
 
-/** Opens the control plane's stream for one target; `listener` gets each answer. */
-export type WatchDestination = (target: DestinationTarget, listener: (destination: Destination) => void) => Watch;
-
-export interface Watch {
-  close(): void;
-}
-
-/** A destination in use. Its stream stays open until it is released. */
+/** A destination in use. */
 export interface DestinationLease {
   /** The control plane's last answer. */
   current(): Destination;
@@ -36,6 +30,10 @@ export interface DestinationCacheOptions {
   readonly clock: Clock;
   /** How long a new destination may take to resolve. @default 5000 */
   readonly resolveTimeoutMs?: number;
+  /** Whether the control plane can be asked now. @default always */
+  readonly isConnected?: () => boolean;
+  /** @default DEFAULT_WATCH_LIMITS */
+  readonly watchLimits?: WatchLimits;
   /** How long an unused destination is kept. @default 60000 */
   readonly idleMs?: number;
   /** How many destinations are kept; an application that scans addresses displaces its own idle ones. @default 4096 */
@@ -46,7 +44,7 @@ export interface DestinationCacheOptions {
 interface Entry {
   readonly key: string;
   readonly target: DestinationTarget;
-  watch: Watch;
+  watch: BoundedWatch | undefined;
   destination: Destination | undefined;
   leases: number;
   readonly waiting: Set<(destination: Destination) => void>;
@@ -54,17 +52,22 @@ interface Entry {
   idle: Timer | undefined;
 }
 
+/** A destination that was used before, and whose stream was given up, is looked up again; it waits no longer than this. */
+const RENEW_TIMEOUT_MS = 1000;
+
 /**
- * Keeps what the control plane said of the destinations in use, one stream each, so that memory depends on what this
- * pod talks to and not on the mesh's size. While the control plane is away the last answer stays in force.
+ * Keeps what the control plane said of the destinations in use, so that memory depends on what this pod talks to and not
+ * on the mesh's size. While the control plane is away the last answer stays in force.
  */
 export function createDestinationCache(options: DestinationCacheOptions): DestinationCache {
   const { clock, resolveTimeoutMs = 5000, idleMs = 60_000, limit = 4096 } = options;
+  const { isConnected = () => true } = options;
   const entries = new Map<string, Entry>();
+  const watches = new BoundedWatches(options.watch, clock, options.watchLimits);
 
   const drop = (entry: Entry): void => {
     entry.idle?.cancel();
-    entry.watch.close();
+    entry.watch?.close();
     entries.delete(entry.key);
   };
   const open = (key: string, target: DestinationTarget): Entry => {
@@ -72,7 +75,7 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
     const entry: Entry = {
       key,
       target,
-      watch: { close: () => undefined },
+      watch: undefined,
       destination: undefined,
       leases: 0,
       waiting: new Set(),
@@ -80,13 +83,14 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       idle: undefined,
     };
     entries.set(key, entry);
-    entry.watch = options.watch(target, (destination) => {
+    const listener = (destination: Destination): void => {
       entry.destination = destination;
       for (const resolve of entry.waiting) resolve(destination);
       entry.waiting.clear();
       options.onChange?.(target, destination);
       for (const onChange of entry.listeners) onChange();
-    });
+    };
+    entry.watch = watches.open({ target, listener, isInUse: () => entry.leases > 0 });
     return entry;
   };
   const release = (entry: Entry): void => {
@@ -101,6 +105,8 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       const entry = entries.get(key) ?? open(key, target);
       entry.idle?.cancel();
       entry.leases += 1;
+      const renewed = entry.destination !== undefined && isConnected() ? entry.watch?.renew() : undefined;
+      if (renewed !== undefined) await within(RENEW_TIMEOUT_MS, clock, renewed);
       const first = entry.destination ?? (await firstAnswer(entry, clock, resolveTimeoutMs));
       if (first === undefined) {
         release(entry);
@@ -133,6 +139,17 @@ function createLease(entry: Entry, first: Destination, onRelease: () => void): D
       onRelease();
     },
   };
+}
+
+/** Resolves with the promise, or when the time is over. */
+async function within(timeoutMs: number, clock: Clock, promise: Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = clock.setTimeout(resolve, timeoutMs);
+    void promise.then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
 }
 
 function firstAnswer(entry: Entry, clock: Clock, timeoutMs: number): Promise<Destination | undefined> {
