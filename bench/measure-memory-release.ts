@@ -27,9 +27,10 @@ const READ_AT_S = [5, 15, 30, 60];
 const BACKEND = fileURLToPath(new URL("load/backend-process.ts", import.meta.url));
 
 const folder = mkdtempSync(join(tmpdir(), "entente-memory-"));
+const programs = join(folder, "programs");
 const settings = process.argv.length > 2 ? process.argv.slice(2) : [""];
 try {
-  await bundlePrograms(folder);
+  await bundlePrograms(programs);
   for (const setting of settings) process.stdout.write(`${await measureRelease(setting)}\n`);
 } finally {
   rmSync(folder, { recursive: true });
@@ -44,7 +45,7 @@ async function measureRelease(setting: string): Promise<string> {
     folder,
     certificates,
     backendPort: Number(/\d+/.exec(backend.firstLine)?.[0]),
-    programs: folder,
+    programs,
     profileFolder: undefined,
     program: "entente-side.mjs",
     protocol: "http",

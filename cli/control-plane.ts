@@ -12,6 +12,7 @@ import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import { type Logger, type LogLimiter, systemClock } from "../mesh/runtime.ts";
 import { startLocalHttpServer } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
+import { startMemoryRelease } from "../net/memory-release.ts";
 import { answerScrape } from "../net/metrics/answer-scrape.ts";
 import { createMetricsSource } from "../net/metrics/metrics-page.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
@@ -79,9 +80,11 @@ async function startControlPlane(options: ControlPlaneOptions, context: CommandC
     metrics: createControlPlaneMetrics(registry),
   });
   const status = await startStatus(options.metricsPort, registry, log);
+  const memory = startMemoryRelease({ clock, log });
   log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
   return async () => {
     stopReport();
+    memory.stop();
     await Promise.all([server.close(), status.stop()]);
   };
 }

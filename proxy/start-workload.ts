@@ -1,5 +1,6 @@
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
+import { startMemoryRelease } from "../net/memory-release.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
 import { createAppProbes } from "./admin/app-probes.ts";
@@ -65,6 +66,7 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
   const readiness = (): Readiness => decideReadiness(tls.svid, asked.signal, roleFault);
   const servers = await startServers({ ...deps, core, readiness, onAsked: () => asked.abort() });
   const unsubscribe = tls.source.subscribe(() => registry.revalidate());
+  const memory = startMemoryRelease(deps);
   return {
     ...deps,
     secureContexts: tls.source,
@@ -84,6 +86,7 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
     asked: asked.signal,
     stop: async () => {
       unsubscribe();
+      memory.stop();
       destinations.close();
       tls.close();
       await Promise.all(servers.map((server) => server.stop()));

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { createLogger } from "../../cli/create-logger.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { systemClock } from "../../mesh/runtime.ts";
+import { startMemoryRelease } from "../../net/memory-release.ts";
 import { startCaptureListener } from "../../proxy/capture/capture-listener.ts";
 import { createSecureContextSource } from "../../proxy/tls/secure-context-source.ts";
 import { createSide } from "./entente-side.ts";
@@ -39,6 +40,7 @@ const listener = await startCaptureListener({
   onRefused: () => undefined,
   onListenerError: ({ message }) => log.warn({}, `the capture listener failed: ${message}`),
 });
+startMemoryRelease({ clock: systemClock, log });
 process.once("SIGTERM", () => {
   void listener.stop();
   process.exit();

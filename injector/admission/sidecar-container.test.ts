@@ -36,7 +36,7 @@ describe("Node's memory", () => {
     },
   ])("is kept small in a pod that has $name", ({ containers }) => {
     const injected = env(inject(createPod({}, { containers })).pod);
-    expect(injected["NODE_OPTIONS"]).toBe("--max-semi-space-size=1");
+    expect(injected["NODE_OPTIONS"]).toBe("--max-semi-space-size=1 --expose-gc");
     expect(injected["MALLOC_ARENA_MAX"]).toBe("1");
   });
 });
