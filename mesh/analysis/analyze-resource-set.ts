@@ -3,6 +3,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
 import { findAuthenticationProblems } from "./analyze-authentication.ts";
 import { findDestinationRuleProblems } from "./analyze-destination-rules.ts";
+import { findEndpointProblems } from "./analyze-endpoints.ts";
 import { findPortProblems } from "./analyze-ports.ts";
 import { findRoutingProblems } from "./analyze-routing.ts";
 
@@ -21,5 +22,6 @@ export function analyzeResourceSet(
     ...findDestinationRuleProblems(set, settings),
     ...findRoutingProblems(set, settings),
     ...findPortProblems(set),
+    ...findEndpointProblems(set),
   ];
 }

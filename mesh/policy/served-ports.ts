@@ -1,8 +1,9 @@
 import type { Pod } from "../resources/kinds/pod.ts";
 import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
+import { findPortsOfPod } from "./service-endpoints.ts";
 import type { DeclaredProtocol } from "./types.ts";
-import { declaredProtocol, findServicesOfPod, findTcpPorts, resolveTargetPort } from "./workloads.ts";
+import { declaredProtocol } from "./workloads.ts";
 
 /** A Service's port that leads to a port of a pod. */
 export interface ServedPort {
@@ -12,17 +13,7 @@ export interface ServedPort {
 
 /** For each port of a pod, the Service ports that lead to it, those of the oldest Service first. */
 export function findServedPorts(set: ResourceSet, pod: Pod): ReadonlyMap<number, readonly ServedPort[]> {
-  const found = new Map<number, ServedPort[]>();
-  for (const service of findServicesOfPod(set, pod)) {
-    for (const port of findTcpPorts(service)) {
-      const target = resolveTargetPort(port, pod);
-      if (target === undefined) continue;
-      const served = found.get(target);
-      if (served === undefined) found.set(target, [{ service, port }]);
-      else served.push({ service, port });
-    }
-  }
-  return found;
+  return Map.groupBy(findPortsOfPod(set, pod), ({ target }) => target);
 }
 
 /** From what is carried as it is to what is parsed: a stream taken for HTTP is broken, HTTP taken for a stream still works. */

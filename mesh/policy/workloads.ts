@@ -1,7 +1,7 @@
 /** Small facts about pods and services that several decisions need. */
 import { formatSpiffeId, type SpiffeId } from "../identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh-settings.ts";
-import { compareAge, formatResourceKey } from "../resources/fields/resource-names.ts";
+import { formatResourceKey } from "../resources/fields/resource-names.ts";
 import type { Container, Pod } from "../resources/kinds/pod.ts";
 import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
@@ -17,16 +17,14 @@ export function matchLabels(selector: Labels, labels: Labels): boolean {
   return Object.entries(selector).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value);
 }
 
-/** The services that pick a pod, oldest first. A service without a selector picks none. */
-export function findServicesOfPod(set: ResourceSet, pod: Pod): readonly Service[] {
-  const services = set.index.servicesByNamespace.get(pod.metadata.namespace) ?? [];
-  return services.filter((service) => selectsPod(service, pod)).sort(compareAge);
-}
-
-/** The pods that a service picks and that can be sent to: with an address, running, not known to be unready, not leaving. */
+/**
+ * The pods that a service picks and that can be sent to: with an address, running, not leaving and, unless the service
+ * publishes these too, not known to be unready.
+ */
 export function findReadyPods(set: ResourceSet, service: Service): readonly Pod[] {
   const pods = set.index.podsByNamespace.get(service.metadata.namespace) ?? [];
-  return pods.filter((pod) => selectsPod(service, pod) && isReady(pod));
+  const evenUnready = service.spec.publishNotReadyAddresses === true;
+  return pods.filter((pod) => selectsPod(service, pod) && isRunning(pod) && (evenUnready || !isUnready(pod)));
 }
 
 /** TCP ports of a service: the mesh carries nothing else. */
@@ -137,15 +135,18 @@ function workloadName(pod: Pod): string {
   return isHashed ? owner.name.slice(0, -suffix.length) : owner.name;
 }
 
-function selectsPod(service: Service, pod: Pod): boolean {
+/** A service without a selector picks no pod. */
+export function selectsPod(service: Service, pod: Pod): boolean {
   const { selector } = service.spec;
   if (selector === undefined || Object.keys(selector).length === 0) return false;
   return service.metadata.namespace === pod.metadata.namespace && matchLabels(selector, pod.metadata.labels);
 }
 
-function isReady(pod: Pod): boolean {
-  const { podIP, phase, conditions } = pod.status;
-  if (podIP === undefined || podIP === "" || phase !== "Running") return false;
-  if (pod.metadata.deletionTimestamp !== undefined) return false;
-  return !conditions.some((condition) => condition.type === "Ready" && condition.status === "False");
+function isRunning(pod: Pod): boolean {
+  const { podIP, phase } = pod.status;
+  return podIP !== undefined && podIP !== "" && phase === "Running" && pod.metadata.deletionTimestamp === undefined;
+}
+
+function isUnready({ status }: Pod): boolean {
+  return status.conditions.some((condition) => condition.type === "Ready" && condition.status === "False");
 }

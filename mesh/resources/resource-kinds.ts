@@ -1,6 +1,8 @@
 import type { z } from "zod";
 import { deploymentSchema } from "./kinds/deployment.ts";
 import { destinationRuleSchema } from "./kinds/destination-rule.ts";
+import { endpointSliceSchema } from "./kinds/endpoint-slice.ts";
+import { endpointsSchema } from "./kinds/endpoints.ts";
 import { gatewaySchema } from "./kinds/gateway.ts";
 import { meshPolicySchema } from "./kinds/mesh-policy.ts";
 import { namespaceSchema } from "./kinds/namespace.ts";
@@ -59,6 +61,20 @@ export const RESOURCE_KINDS: readonly KindDescription[] = [
     versions: ["v1"],
     ...KUBERNETES,
     parse: parserOf(serviceSchema, (value, header) => ({ kind: "Service", ...value, ...header })),
+  },
+  {
+    kind: "EndpointSlice",
+    group: "discovery.k8s.io",
+    versions: ["v1"],
+    ...KUBERNETES,
+    parse: parserOf(endpointSliceSchema, (value, header) => ({ kind: "EndpointSlice", ...value, ...header })),
+  },
+  {
+    kind: "Endpoints",
+    group: "",
+    versions: ["v1"],
+    ...KUBERNETES,
+    parse: parserOf(endpointsSchema, (value, header) => ({ kind: "Endpoints", ...value, ...header })),
   },
   {
     kind: "ServiceAccount",

@@ -89,6 +89,29 @@ export function testService(options: {
   });
 }
 
+export interface TestSlice {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly service: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly addressType?: "IPv4" | "IPv6" | "FQDN";
+  readonly endpoints: readonly Readonly<Record<string, unknown>>[];
+  readonly ports?: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** YAML of an EndpointSlice with the port `http` 8080. */
+export function testSlice(options: TestSlice): string {
+  const { service, name = `${service}-1`, namespace = "ns1", addressType = "IPv4", endpoints } = options;
+  return JSON.stringify({
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name, namespace, labels: { "kubernetes.io/service-name": service, ...options.labels } },
+    addressType,
+    endpoints,
+    ports: options.ports ?? [{ name: "http", port: 8080, protocol: "TCP" }],
+  });
+}
+
 /** YAML of any resource whose API version follows from its kind. */
 export function testResource(
   kind: keyof typeof API_VERSIONS,

@@ -1,4 +1,6 @@
 import { applyResource } from "./apply-resource.ts";
+import { indexSlices } from "./endpoint-slices.ts";
+import { podAddresses } from "./fields/pod-addresses.ts";
 import { formatResourceKey } from "./fields/resource-names.ts";
 import type { Resource, ResourceKind, ResourceOf } from "./resource.ts";
 
@@ -10,6 +12,8 @@ export interface ResourceSet {
   readonly namespaces: ReadonlyMap<string, ResourceOf<"Namespace">>;
   readonly pods: ReadonlyMap<string, ResourceOf<"Pod">>;
   readonly services: ReadonlyMap<string, ResourceOf<"Service">>;
+  readonly endpointSlices: ReadonlyMap<string, ResourceOf<"EndpointSlice">>;
+  readonly endpoints: ReadonlyMap<string, ResourceOf<"Endpoints">>;
   readonly deployments: ReadonlyMap<string, ResourceOf<"Deployment">>;
   readonly serviceAccounts: ReadonlyMap<string, ResourceOf<"ServiceAccount">>;
   readonly meshPolicies: ReadonlyMap<string, ResourceOf<"MeshPolicy">>;
@@ -28,6 +32,10 @@ export interface ResourceIndex {
   readonly podByIp: ReadonlyMap<string, ResourceOf<"Pod">>;
   readonly servicesByNamespace: ReadonlyMap<string, readonly ResourceOf<"Service">[]>;
   readonly serviceByIp: ReadonlyMap<string, ResourceOf<"Service">>;
+  /** The EndpointSlices of each Service, by its key. Endpoints of Services without a selector count as slices. */
+  readonly slicesByService: ReadonlyMap<string, readonly ResourceOf<"EndpointSlice">[]>;
+  /** The EndpointSlices that list an address. */
+  readonly slicesByIp: ReadonlyMap<string, readonly ResourceOf<"EndpointSlice">[]>;
 }
 
 /**
@@ -48,10 +56,14 @@ export function createResourceSet(resources: readonly Resource[]): ResourceSet {
   };
   const pods = ofKind("Pod");
   const services = ofKind("Service");
+  const endpointSlices = ofKind("EndpointSlice");
+  const endpoints = ofKind("Endpoints");
   return {
     namespaces: ofKind("Namespace"),
     pods,
     services,
+    endpointSlices,
+    endpoints,
     deployments: ofKind("Deployment"),
     serviceAccounts: ofKind("ServiceAccount"),
     meshPolicies: ofKind("MeshPolicy"),
@@ -60,27 +72,30 @@ export function createResourceSet(resources: readonly Resource[]): ResourceSet {
     destinationRules: ofKind("DestinationRule"),
     virtualServices: ofKind("VirtualService"),
     gateways: ofKind("Gateway"),
-    index: createIndex(pods, services),
+    index: {
+      ...indexPods(pods),
+      ...indexServices(services),
+      ...indexSlices({ endpointSlices, endpoints, services }),
+    },
   };
 }
 
-function createIndex(pods: ResourceSet["pods"], services: ResourceSet["services"]): ResourceIndex {
+function indexPods(pods: ResourceSet["pods"]): Pick<ResourceIndex, "podByIp" | "podsByNamespace"> {
   const podByIp = new Map<string, ResourceOf<"Pod">>();
-  const serviceByIp = new Map<string, ResourceOf<"Service">>();
   for (const pod of pods.values()) {
     if (pod.status.phase === "Succeeded" || pod.status.phase === "Failed" || pod.spec.hostNetwork === true) continue;
-    for (const ip of podIps(pod)) {
+    for (const ip of podAddresses(pod)) {
       const isSuperseded = pod.metadata.deletionTimestamp !== undefined && podByIp.has(ip);
       if (!isSuperseded) podByIp.set(ip, pod);
     }
   }
+  return { podsByNamespace: groupByNamespace(pods.values()), podByIp };
+}
+
+function indexServices(services: ResourceSet["services"]): Pick<ResourceIndex, "serviceByIp" | "servicesByNamespace"> {
+  const serviceByIp = new Map<string, ResourceOf<"Service">>();
   for (const service of services.values()) for (const ip of serviceIps(service)) serviceByIp.set(ip, service);
-  return {
-    podsByNamespace: groupByNamespace(pods.values()),
-    podByIp,
-    servicesByNamespace: groupByNamespace(services.values()),
-    serviceByIp,
-  };
+  return { servicesByNamespace: groupByNamespace(services.values()), serviceByIp };
 }
 
 function groupByNamespace<Grouped extends Resource>(resources: Iterable<Grouped>): Map<string, readonly Grouped[]> {
@@ -92,11 +107,6 @@ function groupByNamespace<Grouped extends Resource>(resources: Iterable<Grouped>
     else group.push(resource);
   }
   return groups;
-}
-
-function podIps(pod: ResourceOf<"Pod">): readonly string[] {
-  const first = pod.status.podIP === undefined ? [] : [pod.status.podIP];
-  return [...first, ...(pod.status.podIPs ?? []).map((entry) => entry.ip)];
 }
 
 function serviceIps(service: ResourceOf<"Service">): readonly string[] {

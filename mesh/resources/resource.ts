@@ -1,5 +1,7 @@
 import type { Deployment } from "./kinds/deployment.ts";
 import type { DestinationRule } from "./kinds/destination-rule.ts";
+import type { EndpointSlice } from "./kinds/endpoint-slice.ts";
+import type { Endpoints } from "./kinds/endpoints.ts";
 import type { Gateway } from "./kinds/gateway.ts";
 import type { MeshPolicy } from "./kinds/mesh-policy.ts";
 import type { Namespace } from "./kinds/namespace.ts";
@@ -15,6 +17,8 @@ export type Resource =
   | Namespace
   | Pod
   | Service
+  | EndpointSlice
+  | Endpoints
   | Deployment
   | ServiceAccount
   | MeshPolicy

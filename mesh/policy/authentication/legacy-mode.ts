@@ -6,8 +6,8 @@ import type { Pod } from "../../resources/kinds/pod.ts";
 import type { Policy } from "../../resources/kinds/policy.ts";
 import type { ServicePort } from "../../resources/kinds/service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
+import { findPortsOfPod } from "../service-endpoints.ts";
 import type { ServerModeDecision } from "../types.ts";
-import { findServicesOfPod, findTcpPorts, resolveTargetPort } from "../workloads.ts";
 
 /** A service and the port in question. */
 export interface LegacyService {
@@ -47,11 +47,9 @@ function policiesIn(set: ResourceSet, namespace: string): readonly Policy[] {
 
 function servicesOnPort(set: ResourceSet, pod: Pod, port: number | undefined): readonly LegacyService[] {
   if (port === undefined) return [];
-  return findServicesOfPod(set, pod).flatMap((service) =>
-    findTcpPorts(service)
-      .filter((candidate) => resolveTargetPort(candidate, pod) === port)
-      .map((candidate) => ({ name: service.metadata.name, port: candidate })),
-  );
+  return findPortsOfPod(set, pod)
+    .filter(({ target }) => target === port)
+    .map((found) => ({ name: found.service.metadata.name, port: found.port }));
 }
 
 /** A target that names the port beats one for all ports (Istio 1.4); then the oldest policy counts. */

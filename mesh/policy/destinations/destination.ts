@@ -1,19 +1,13 @@
 import type { MeshSettings } from "../../mesh-settings.ts";
 import type { Pod } from "../../resources/kinds/pod.ts";
-import type { Service, ServicePort } from "../../resources/kinds/service.ts";
+import type { Service } from "../../resources/kinds/service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
 import type { HostTarget } from "../routing/host-target.ts";
 import { decideMeshRoutes } from "../routing/mesh-routes.ts";
 import { decideServedPort, findServedPorts } from "../served-ports.ts";
+import { findServiceEndpoints } from "../service-endpoints.ts";
 import type { AddressTarget, Destination, DestinationTarget, RefusedDestination } from "../types.ts";
-import {
-  findReadyPods,
-  findServiceByHost,
-  findTcpPorts,
-  formatServiceHost,
-  matchLabels,
-  resolveTargetPort,
-} from "../workloads.ts";
+import { findServiceByHost, findTcpPorts, formatServiceHost, matchLabels } from "../workloads.ts";
 import { type Client, findDestinationRule, type MergedRule } from "./destination-rules.ts";
 import { type Backend, decideMeshDestination } from "./mesh-destination.ts";
 
@@ -82,10 +76,10 @@ function decideService(input: DestinationInput, target: ServiceTarget): Destinat
       `no DestinationRule for ${host} has the subset ${JSON.stringify(subsetName)}: add it under spec.subsets`,
     );
   }
-  const pods = findReadyPods(input.set, service).filter((pod) =>
-    matchLabels(subset?.labels ?? {}, pod.metadata.labels),
+  const endpoints = findServiceEndpoints(input.set, service, port) ?? resolveByAddress(input.set, target);
+  const backends = ofFamily(endpoints, target.clusterIp).filter(({ pod }) =>
+    matchLabels(subset?.labels ?? {}, pod?.metadata.labels ?? {}),
   );
-  const backends = isPicking(service) ? resolveBackends(pods, port) : resolveByAddress(target);
   return decideMeshDestination({
     ...input,
     host,
@@ -133,22 +127,16 @@ function findRule(
   return findDestinationRule({ set, settings, client, host, namespace });
 }
 
-function isPicking(service: Service): boolean {
-  return Object.keys(service.spec.selector ?? {}).length > 0;
+/** A dual-stack service's endpoints of the family of the address that was dialled, as kube-proxy chooses them. */
+function ofFamily(endpoints: readonly Backend[], clusterIp: string | undefined): readonly Backend[] {
+  if (clusterIp === undefined) return endpoints;
+  const same = endpoints.filter(({ ip }) => ip.includes(":") === clusterIp.includes(":"));
+  return same.length > 0 ? same : endpoints;
 }
 
-/** A pod that has no container port of the name that the service points at is not an endpoint. */
-function resolveBackends(pods: readonly Pod[], port: ServicePort): readonly Backend[] {
-  return pods.flatMap((pod) => {
-    const target = resolveTargetPort(port, pod);
-    const ip = pod.status.podIP;
-    return target === undefined || ip === undefined ? [] : [{ ip, port: target, pod }];
-  });
-}
-
-/** Endpoints that others keep (the API server's, for one) are reached through the service's own address. */
-function resolveByAddress({ clusterIp, port }: ServiceTarget): readonly Backend[] {
-  return clusterIp === undefined ? [] : [{ ip: clusterIp, port, pod: undefined }];
+/** A service whose endpoints are not known at all is reached through its own address. */
+function resolveByAddress(set: ResourceSet, { clusterIp, port }: ServiceTarget): readonly Backend[] {
+  return clusterIp === undefined ? [] : [{ ip: clusterIp, port, pod: set.index.podByIp.get(clusterIp) }];
 }
 
 function findClusterIp(service: Service): string | undefined {

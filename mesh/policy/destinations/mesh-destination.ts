@@ -54,7 +54,7 @@ export function decideMeshDestination(input: MeshDestinationInput): Destination 
   const asked = tls.kind === "mutual" ? tls.identities : [];
   const identities = asked.length > 0 ? asked : unionOfIdentities(input.backends, settings);
   if (identities.length === 0 && endpoints.some((endpoint) => endpoint.mutualTls)) {
-    const fix = "give it a selector, or a DestinationRule with tls mode DISABLE";
+    const fix = "give it a selector, EndpointSlices of the mesh's pods, or a DestinationRule with tls mode DISABLE";
     return {
       kind: "refused",
       reason: `${tls.rule} asks for mutual TLS with ${host}, whose pods are not known: ${fix}`,

@@ -18,6 +18,10 @@ const serviceSpecSchema = z.looseObject({
   /** `None`: headless. */
   clusterIP: z.string().optional(),
   clusterIPs: z.array(z.string()).optional(),
+  /** Pods that are not ready are endpoints, too. */
+  publishNotReadyAddresses: z.boolean().optional(),
+  /** The name that a Service of type ExternalName stands for. */
+  externalName: z.string().optional(),
   ports: z.array(servicePortSchema).default([]),
 });
 

@@ -28,7 +28,6 @@ const ORDINARY_KINDS: readonly string[] = [
   "ConfigMap",
   "ControllerRevision",
   "DaemonSet",
-  "Endpoints",
   "Event",
   "LimitRange",
   "Node",

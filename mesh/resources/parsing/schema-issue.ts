@@ -27,7 +27,7 @@ function describe(issue: z.core.$ZodIssue): string {
     case "unrecognized_keys":
       return `has the unknown field ${issue.keys.join(", ")}: remove it`;
     case "invalid_union":
-      return describeUnion(issue.errors);
+      return issue.errors.length === 0 ? issue.message : describeUnion(issue.errors);
     case "invalid_format":
       return `${issue.message}, is ${show(issue.input)}`;
     default:

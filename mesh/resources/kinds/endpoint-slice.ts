@@ -1,0 +1,73 @@
+import { z } from "zod";
+import { endpointAddressSchema, isIpv4, isIpv6 } from "../fields/endpoint-address.ts";
+import type { Immutable } from "../fields/immutable.ts";
+import { metadataSchema, portNumberSchema, type ResourceBase } from "../fields/metadata.ts";
+
+const endpointSchema = z.looseObject({
+  addresses: z.array(z.string().min(1)).min(1),
+  /** What is not said of `ready` means true; it alone decides whether new connections go there, as in Istio. */
+  conditions: z
+    .looseObject({
+      ready: z.boolean().default(true),
+      serving: z.boolean().optional(),
+      terminating: z.boolean().default(false),
+    })
+    .prefault({}),
+  /** The pod that the endpoint is, where whoever keeps the slice knows. */
+  targetRef: z
+    .looseObject({
+      kind: z.string().optional(),
+      name: z.string().optional(),
+      namespace: z.string().optional(),
+      uid: z.string().optional(),
+    })
+    .optional(),
+});
+
+const endpointPortSchema = z.looseObject({
+  /** The Service port's name; empty for a Service's only port. */
+  name: z.string().default(""),
+  /** Absent: every port. */
+  port: portNumberSchema.optional(),
+  protocol: z.string().default("TCP"),
+  appProtocol: z.string().optional(),
+});
+
+const sliceFields = {
+  metadata: metadataSchema,
+  ports: z.array(endpointPortSchema).default([]),
+};
+
+function endpointsOf(address: z.ZodType<string, string>) {
+  const addresses = z.array(address).min(1);
+  return z.array(endpointSchema.extend({ addresses })).default([]);
+}
+
+const sliceVariants = [
+  z.object({
+    addressType: z.literal("IPv4"),
+    ...sliceFields,
+    endpoints: endpointsOf(endpointAddressSchema.refine(isIpv4, "must be an IPv4 address")),
+  }),
+  z.object({
+    addressType: z.literal("IPv6"),
+    ...sliceFields,
+    endpoints: endpointsOf(endpointAddressSchema.refine(isIpv6, "must be an IPv6 address")),
+  }),
+  z.object({ addressType: z.literal("FQDN"), ...sliceFields, endpoints: endpointsOf(z.string().min(1)) }),
+] as const;
+
+export const endpointSliceSchema = z.discriminatedUnion("addressType", sliceVariants, {
+  error: "must be one of IPv4, IPv6, FQDN",
+});
+
+export type SliceEndpoint = Immutable<z.output<typeof endpointSchema>>;
+export type SlicePort = Immutable<z.output<typeof endpointPortSchema>>;
+
+/** Some endpoints of a Service; a Service has as many slices as its endpoints need. */
+export interface EndpointSlice extends ResourceBase {
+  readonly kind: "EndpointSlice";
+  readonly addressType: "IPv4" | "IPv6" | "FQDN";
+  readonly endpoints: readonly SliceEndpoint[];
+  readonly ports: readonly SlicePort[];
+}
