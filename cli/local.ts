@@ -63,6 +63,7 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
       // What a user should know of the start is told as progress.
       log: createLogger(context.env["ENTENTE_LOG_LEVEL"] ?? "warn"),
       onProgress: (step) => context.stderr(`${step} …\n`),
+      onWarning: (message) => context.stderr(`warning: ${message}\n`),
       onFailure: (message) => context.stderr(`${message}\n`),
       signal: context.signal,
       forceSignal: impatience.signal,

@@ -6,7 +6,7 @@ import { LocalError } from "./local-error.ts";
 import { gatewayHosts } from "./network/gateway-hosts.ts";
 import { createNodeNetwork } from "./network/node-network.ts";
 import { type PortRequest, type PublishedPort, publishPort } from "./network/publish-port.ts";
-import type { LocalService } from "./network/services.ts";
+import { hasAddress, type LocalService } from "./network/services.ts";
 import type { ImageTable } from "./pods/images.ts";
 import type { LocalPod } from "./pods/local-pod.ts";
 import type { PlannedPod } from "./pods/plan-pods.ts";
@@ -34,6 +34,8 @@ export interface LocalClusterOptions {
   readonly onProgress?: (step: string) => void;
   /** Told in a sentence when a container ends that should run. */
   readonly onFailure?: (message: string) => void;
+  /** Called with a sentence for each thing of the manifests that differs here from a cluster. */
+  readonly onWarning?: (message: string) => void;
   /** Ends the patience with containers that are asked to stop: they are killed. */
   readonly forceSignal?: AbortSignal;
   /** Ends a start that is under way; a cluster that is up is ended by its `stop`. */
@@ -115,6 +117,7 @@ async function bringUp({ options, manifests, run, undo }: BringUp): Promise<Loca
     onFailure: options.onFailure ?? (() => undefined),
     log: options.log,
   });
+  for (const warning of system.warnings) options.onWarning?.(warning);
   const force = options.forceSignal ?? new AbortController().signal;
   undo.add(() => system.host.stop(force));
   const targets = options.publish.map((request) => targetOf(request, system.services));
@@ -154,9 +157,9 @@ function describePublished({ service, hostPort: wanted }: PublishRequest, port: 
 function targetOf(request: PublishRequest, services: readonly LocalService[]) {
   const service = services.find(({ name, namespace }) => `${name}.${namespace}` === request.service);
   const known = services
-    .filter(({ clusterIp }) => clusterIp !== "None")
+    .filter(({ clusterIp }) => hasAddress(clusterIp))
     .map(({ name, namespace }) => `${name}.${namespace}`);
-  if (service === undefined || service.clusterIp === "None") {
+  if (service === undefined || !hasAddress(service.clusterIp)) {
     throw new LocalError(
       "bad_manifest",
       `there is no Service ${request.service} to publish; there are ${known.join(", ")}`,

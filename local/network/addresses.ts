@@ -1,3 +1,5 @@
+import { isIPv4 } from "node:net";
+
 /** Addresses of one local cluster. They exist only inside its own namespaces, so that clusters can run side by side. */
 export const GATEWAY_IP = "10.244.0.1";
 export const SERVICE_NETWORK = "10.96.0.0/16";
@@ -10,15 +12,28 @@ const LAST = 65_000;
 export interface AddressPlan {
   nextPodIp(): string;
   nextServiceIp(): string;
+  /** Keeps a Service's address for the one that asks for it. */
+  reserve(serviceIp: string): void;
 }
 
 export function createAddressPlan(): AddressPlan {
   let pods = FIRST_POD;
   let services = FIRST_SERVICE;
+  const reserved = new Set<string>();
   return {
     nextPodIp: () => hostOf("10.244", pods++),
-    nextServiceIp: () => hostOf("10.96", services++),
+    nextServiceIp: () => {
+      let ip = hostOf("10.96", services++);
+      while (reserved.has(ip)) ip = hostOf("10.96", services++);
+      return ip;
+    },
+    reserve: (ip) => void reserved.add(ip),
   };
+}
+
+/** Whether a Service may ask for the address. */
+export function isServiceIp(ip: string): boolean {
+  return isIPv4(ip) && ip.startsWith("10.96.");
 }
 
 function hostOf(prefix: string, index: number): string {

@@ -27,6 +27,7 @@ export function planPods(manifests: readonly Manifest[], random: Random): readon
       case "StatefulSet":
       case "DaemonSet":
       case "ReplicaSet":
+      case "ReplicationController":
       case "Job":
       case "CronJob": {
         const where = `${manifest.file}: ${manifest.kind}/${manifest.name}`;

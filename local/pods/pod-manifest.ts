@@ -4,6 +4,8 @@ import { LocalError } from "../local-error.ts";
 /** A field whose effect a container would miss: refused, not dropped. */
 const notGiven = z.null({ error: "cannot be given on one machine" }).optional();
 
+const notTrue = z.literal(false, { error: "cannot be given on one machine" }).nullish();
+
 /** What is read of a pod to run it. Everything else is carried along as it is, for the webhook and the control plane. */
 const environmentSchema = z.looseObject({
   name: z.string().min(1),
@@ -58,6 +60,8 @@ const containerSchema = z.looseObject({
       }),
     )
     .nullish(),
+  envFrom: notGiven,
+  workingDir: notGiven,
   readinessProbe: probeSchema.nullish(),
   restartPolicy: z.string().nullish(),
   securityContext: securityContextSchema.nullish(),
@@ -104,6 +108,12 @@ const podSchema = z.looseObject({
   spec: z.looseObject({
     serviceAccountName: z.string().nullish(),
     hostNetwork: z.boolean().nullish(),
+    hostPID: notTrue,
+    hostIPC: notTrue,
+    hostAliases: notGiven,
+    hostname: notGiven,
+    subdomain: notGiven,
+    dnsConfig: notGiven,
     containers: z.array(containerSchema).min(1),
     initContainers: z.array(containerSchema).nullish(),
     volumes: z.array(volumeSchema).nullish(),

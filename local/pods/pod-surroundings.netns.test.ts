@@ -34,6 +34,16 @@ metadata: { name: nobody, namespace: there }
 spec: { selector: { app: nobody }, ports: [{ port: 80 }] }
 ---
 apiVersion: v1
+kind: Service
+metadata: { name: alias, namespace: here }
+spec: { type: ExternalName, externalName: twin.there.svc.cluster.local, ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: outside, namespace: here }
+spec: { type: ExternalName, externalName: db.example.com }
+---
+apiVersion: v1
 kind: ConfigMap
 metadata: { name: words, namespace: here }
 data: { greeting: hello }
@@ -84,11 +94,12 @@ let test: TestFolder;
 let cluster: LocalCluster;
 let single: LocalPod;
 let twins: readonly LocalPod[];
+const warnings: string[] = [];
 
 beforeAll(async () => {
   test = createTestFolder();
   test.write(MANIFESTS);
-  cluster = await test.start();
+  cluster = await test.start({ onWarning: (message) => warnings.push(message) });
   single = findPod(cluster, "single");
   twins = cluster.pods.filter(({ labels }) => labels["app"] === "twin");
 });
@@ -119,6 +130,7 @@ describe("the network of local pods", () => {
     "http://twin.there.svc/",
     "http://twin.there.svc.cluster.local/",
     "http://headless.there:8080/",
+    "http://alias/",
   ])("%s leads to the pods, who see their caller's own address", async (url) => {
     const answer = await ask(single, url);
     expect(twins.map(({ name }) => name)).toContain(answer.pod);
@@ -137,6 +149,11 @@ describe("the network of local pods", () => {
     if (twin === undefined) throw new Error("there are twins");
     expect((await ask(twin, "http://twin/")).uid).toBe(65_534);
     await expect(ask(single, "http://twin/")).rejects.toThrow("Could not resolve host");
+  });
+
+  it("a Service that stands for a name outside has no name, and the user is warned of it", async () => {
+    await expect(ask(single, "http://outside/")).rejects.toThrow("Could not resolve host");
+    expect(warnings).toEqual([expect.stringMatching(/^Service\/outside\.here has no name here.*db\.example\.com/)]);
   });
 
   it("a pod reaches itself through its Service", async () => {

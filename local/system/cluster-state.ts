@@ -2,8 +2,10 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeS
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { LocalError } from "../local-error.ts";
 import { formatHostsFile } from "../network/hosts-file.ts";
+import { namedServices } from "../network/service-names.ts";
 import { formatServiceRules } from "../network/service-rules.ts";
-import { type LocalService, namedServices, type ServicePod, serviceRules } from "../network/services.ts";
+import { serviceSlices } from "../network/service-slices.ts";
+import { type LocalService, type ServicePod, serviceRules } from "../network/services.ts";
 import type { LocalPod } from "../pods/local-pod.ts";
 import { runProgram } from "../run-program.ts";
 import type { ClusterStore } from "./cluster-store.ts";
@@ -38,6 +40,7 @@ export function createClusterState(store: ClusterStore, services: readonly Local
       if (next !== rules) applyRules(next);
       rules = next;
       store.put("pods", hosted.map(storedPod));
+      store.put("endpoint-slices", serviceSlices(services, pods));
     },
   };
 }
@@ -84,6 +87,7 @@ function describeForServices({ pod, state }: HostedPod): ServicePod {
   const ports = pod.manifest.spec.containers.flatMap((container) => container.ports ?? []);
   const named = ports.flatMap(({ name, containerPort }): [string, number][] => (name ? [[name, containerPort]] : []));
   return {
+    name: pod.name,
     namespace: pod.namespace,
     labels: pod.labels,
     ip: pod.ip,

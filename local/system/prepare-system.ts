@@ -7,6 +7,7 @@ import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { type Logger, systemClock } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";
 import { createAddressPlan } from "../network/addresses.ts";
+import { findOutsideNames } from "../network/service-names.ts";
 import { createServices, type LocalService } from "../network/services.ts";
 import { type Admission, createAdmission } from "../pods/admit-pod.ts";
 import { DEFAULT_IMAGES, type ImageTable } from "../pods/images.ts";
@@ -24,6 +25,7 @@ import {
   WEBHOOK_SECRET,
   WEBHOOK_SERVICE,
 } from "./system-manifests.ts";
+import { findUnsupported } from "./unsupported.ts";
 
 export interface SystemInput {
   /** The user's. */
@@ -42,6 +44,8 @@ export interface SystemInput {
 export interface System {
   readonly host: PodHost;
   readonly services: readonly LocalService[];
+  /** What differs here from a cluster, for the user, a sentence each. */
+  readonly warnings: readonly string[];
   readonly admission: Admission;
   readonly authorityFolder: string;
   /** The control plane and the injector, without which no other pod can be admitted. */
@@ -83,6 +87,7 @@ export async function prepareSystem(input: SystemInput): Promise<System> {
       onFailure: input.onFailure,
     }),
     services,
+    warnings: [...findUnsupported(input.manifests), ...findOutsideNames(services)],
     authorityFolder: folders.authority,
     admission: prepareAdmission(services, roots),
     ...splitPods(planPods(manifests, Math.random)),

@@ -116,6 +116,10 @@ describe("a pod that a slice names", () => {
     expect(endpointsOf(createTestSet(DB, POD, named({ name: "gone" })))).toEqual([]);
   });
 
+  it("and that is not known yet is none: it is not sent to in plaintext meanwhile", () => {
+    expect(endpointsOf(createTestSet(DB, named({ name: "srv" })))).toEqual([]);
+  });
+
   it("and that was made anew under its name is none", () => {
     const pod = testPod({ name: "srv", ip: "10.0.0.7", metadata: { uid: "new" } });
     expect(endpointsOf(createTestSet(DB, pod, named({ name: "srv", uid: "old" })))).toEqual([]);

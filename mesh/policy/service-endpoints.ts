@@ -133,8 +133,9 @@ function portsOfSlice(
 }
 
 /**
- * Whose address it is. Addresses are used again: one whose pod is named, and that is another pod's by now, is out of date
- * and no endpoint, so that the other pod's identity is not accepted for the Service.
+ * Whose address it is. Where a pod is named, the address is that pod's or no endpoint: addresses are used again, and a pod
+ * that is not known yet (its own event is still on its way) must not be sent to in plaintext meanwhile. Istio waits for
+ * the pod likewise.
  */
 function identify(
   set: ResourceSet,
@@ -150,6 +151,5 @@ function identify(
     named !== undefined &&
     podAddresses(named).includes(ip) &&
     (targetRef.uid === undefined || named.metadata.uid === undefined || targetRef.uid === named.metadata.uid);
-  if (isSame && (holder === undefined || holder === named)) return { ip, pod: named };
-  return holder === undefined ? { ip, pod: undefined } : undefined;
+  return isSame && (holder === undefined || holder === named) ? { ip, pod: named } : undefined;
 }

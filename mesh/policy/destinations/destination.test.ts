@@ -196,16 +196,24 @@ describe("a host that a route names", () => {
     });
   });
 
-  it("is refused where it stands for a name elsewhere", () => {
-    const external = testService({
-      name: "world",
-      namespace: "ns2",
-      clusterIP: "",
-      spec: { type: "ExternalName", selector: {} },
-    });
-    expect(decide([external], byHost())).toMatchObject({
-      kind: "refused",
-      reason: expect.stringContaining("ExternalName"),
-    });
+  const alias = (externalName: string, name = "alias") =>
+    testService({ name, namespace: "ns2", clusterIP: "", spec: { type: "ExternalName", selector: {}, externalName } });
+
+  it("is the service that it is another name of (type ExternalName)", () => {
+    const resources = [WORLD, world(), alias(HOST), alias("alias.ns2.svc.cluster.local.", "other")];
+    for (const name of ["alias", "other"]) {
+      const found = decideMesh(resources, byHost(`${name}.ns2.svc.cluster.local`));
+      expect(found).toMatchObject({ host: HOST, endpoints: [{ ip: "10.0.0.7", mutualTls: true }] });
+    }
   });
+
+  it.each(["db.example.com", "alias.ns2.svc.cluster.local", ""])(
+    "is refused where it is another name of %j, which is not of the mesh",
+    (externalName) => {
+      expect(decide([alias(externalName)], byHost("alias.ns2.svc.cluster.local"))).toMatchObject({
+        kind: "refused",
+        reason: expect.stringContaining("ExternalName"),
+      });
+    },
+  );
 });

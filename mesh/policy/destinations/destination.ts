@@ -41,7 +41,7 @@ function decideAddress(input: DestinationInput, target: AddressTarget): Destinat
 }
 
 function decideHost(input: DestinationInput, target: HostTarget): Destination {
-  const service = findServiceByHost(input, target.host);
+  const service = followAlias(input, findServiceByHost(input, target.host));
   if (service === undefined) {
     return refused(
       `there is no service ${target.host}: name it in full, as NAME.NAMESPACE.svc.${input.settings.clusterDomain}`,
@@ -49,6 +49,20 @@ function decideHost(input: DestinationInput, target: HostTarget): Destination {
   }
   const { port, subset } = target;
   return decideService(input, { service, port, subset, clusterIp: findClusterIp(service) });
+}
+
+/** As many aliases of aliases as are followed. */
+const MAX_ALIASES = 8;
+
+/** The Service that an ExternalName Service is another name of, if that is one of the mesh; otherwise the Service itself. */
+function followAlias(input: DestinationInput, service: Service | undefined): Service | undefined {
+  let current = service;
+  for (let followed = 0; followed < MAX_ALIASES && current?.spec.type === "ExternalName"; followed += 1) {
+    const next = findServiceByHost(input, current.spec.externalName?.replace(/\.$/, "") ?? "");
+    if (next === undefined) return current;
+    current = next;
+  }
+  return current;
 }
 
 interface ServiceTarget {
@@ -62,7 +76,7 @@ function decideService(input: DestinationInput, target: ServiceTarget): Destinat
   const { service, port: number, subset: subsetName } = target;
   const host = formatServiceHost(service, input.settings);
   if (service.spec.type === "ExternalName")
-    return refused(`${host} is an ExternalName service, which is not supported`);
+    return refused(`${host} is an ExternalName service of a name that is not in the mesh, which is not supported`);
   const ports = findTcpPorts(service);
   const port = ports.find((candidate) => candidate.port === number);
   if (port === undefined) {
