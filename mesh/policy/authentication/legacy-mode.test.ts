@@ -1,25 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  createTestSet,
-  findTestPod,
-  TEST_SETTINGS,
-  testPod,
-  testResource,
-  testService,
-} from "../../resources/resource-set-fixture.ts";
-import { decideServerMode } from "./server-mode.ts";
-
-const POD = testPod({ name: "world", namespace: "ns1", ports: [{ name: "web", containerPort: 8080 }] });
-const SERVICE = testService({ name: "world", ports: [{ name: "http", port: 80, targetPort: "web" }] });
-
-function decide(resources: readonly string[], port = 8080) {
-  const set = createTestSet(POD, SERVICE, ...resources);
-  return decideServerMode({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/world"), port });
-}
-
-function peer(name: string, namespace: string, spec: object, creationTimestamp?: string): string {
-  return testResource("PeerAuthentication", name, spec, { namespace, creationTimestamp });
-}
+import { testResource } from "../../resources/resource-set-fixture.ts";
+import { decide, peer } from "./server-mode-fixture.ts";
 
 const permissive = { mtls: { mode: "PERMISSIVE" } };
 const unset = { mtls: { mode: "UNSET" } };

@@ -1,40 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createTestSet, TEST_SETTINGS, testResource } from "../../resources/resource-set-fixture.ts";
-import type { ServerMode } from "../types.ts";
-import { decideClientTls } from "./client-tls.ts";
-import { findDestinationRule } from "./destination-rules.ts";
-
-const HOST = "world.ns2.svc.cluster.local";
-const MUTUAL = { tls: { mode: "ISTIO_MUTUAL" } };
-const PLAIN = { tls: { mode: "DISABLE" } };
-
-interface Asked {
-  readonly rules: readonly string[];
-  readonly client?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly port?: number;
-  readonly subset?: string;
-  readonly serverMode?: ServerMode;
-  readonly autoMtls?: boolean;
-}
-
-/** What a client in ns1 receives about world.ns2. */
-function decide({ rules, client = "ns1", labels = {}, port = 8080, subset = "", ...rest }: Asked) {
-  const set = createTestSet(...rules);
-  const found = findDestinationRule({
-    set,
-    settings: TEST_SETTINGS,
-    client: { namespace: client, labels },
-    host: HOST,
-    namespace: "ns2",
-  });
-  const serverMode = { mode: rest.serverMode ?? "PERMISSIVE", rule: "PeerAuthentication/default.ns2" } as const;
-  return decideClientTls({ rule: found, port, subset, serverMode, autoMtls: rest.autoMtls ?? true });
-}
-
-function rule(name: string, namespace: string, spec: object, creationTimestamp?: string): string {
-  return testResource("DestinationRule", name, { host: HOST, ...spec }, { namespace, creationTimestamp });
-}
+import { decide, MUTUAL, PLAIN, rule } from "./client-tls-fixture.ts";
 
 describe("what a DestinationRule asks for", () => {
   const ports = (tls?: object) => ({ portLevelSettings: [{ port: { number: 8080 }, ...(tls && { tls }) }] });

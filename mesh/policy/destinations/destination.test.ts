@@ -1,54 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { MeshSettings } from "../../mesh-settings.ts";
-import {
-  createTestSet,
-  TEST_SETTINGS,
-  testPod,
-  testResource,
-  testService,
-} from "../../resources/resource-set-fixture.ts";
-import type { Destination, DestinationTarget, MeshDestination } from "../types.ts";
-import { decideDestination } from "./destination.ts";
-
-const HOST = "world.ns2.svc.cluster.local";
-const WORLD = testService({ name: "world", namespace: "ns2", clusterIP: "10.96.0.2" });
-const world = (options: Partial<Parameters<typeof testPod>[0]> = {}) =>
-  testPod({
-    name: "world-1",
-    namespace: "ns2",
-    ip: "10.0.0.7",
-    labels: { app: "world", version: "v1" },
-    serviceAccount: "world",
-    ...options,
-  });
-const byIp = (ip: string, port = 8080): DestinationTarget => ({ kind: "address", ip, port });
-const byHost = (host = HOST, port = 8080, subset = ""): DestinationTarget => ({ kind: "host", host, port, subset });
-
-function decide(
-  resources: readonly string[],
-  target: DestinationTarget,
-  settings: Partial<MeshSettings> = {},
-): Destination {
-  const client = { namespace: "ns1", labels: {} };
-  return decideDestination({
-    set: createTestSet(...resources),
-    settings: { ...TEST_SETTINGS, ...settings },
-    client,
-    target,
-  });
-}
-
-function decideMesh(...input: Parameters<typeof decide>): MeshDestination {
-  const destination = decide(...input);
-  if (destination.kind !== "mesh") throw new Error(JSON.stringify(destination));
-  return destination;
-}
-
-function rule(spec: object, namespace = "ns2"): string {
-  return testResource("DestinationRule", "rule", { host: HOST, ...spec }, { namespace });
-}
-
-const MUTUAL = { trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } };
+import { testResource, testService } from "../../resources/resource-set-fixture.ts";
+import { byHost, byIp, decide, decideMesh, HOST, MUTUAL, rule, WORLD, world } from "./destination-fixture.ts";
 
 describe("a service's address", () => {
   it("resolves to the service, its pods and who they may be", () => {

@@ -9,6 +9,14 @@ export const endpointAddressSchema = z
   .refine((text) => isIpv4(text) || isIpv6(text), "must be an IP address")
   .refine((text) => !isSpecialAddress(text), "must not be an unspecified, loopback, link-local or multicast address");
 
+/** What an endpoint is, where whoever keeps the list knows. */
+export const objectReferenceSchema = z.looseObject({
+  kind: z.string().optional(),
+  name: z.string().optional(),
+  namespace: z.string().optional(),
+  uid: z.string().optional(),
+});
+
 export function isIpv4(text: string): boolean {
   return z.ipv4().safeParse(text).success;
 }

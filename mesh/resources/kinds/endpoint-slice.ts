@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { endpointAddressSchema, isIpv4, isIpv6 } from "../fields/endpoint-address.ts";
+import { endpointAddressSchema, isIpv4, isIpv6, objectReferenceSchema } from "../fields/endpoint-address.ts";
 import type { Immutable } from "../fields/immutable.ts";
 import { metadataSchema, portNumberSchema, type ResourceBase } from "../fields/metadata.ts";
 
@@ -14,14 +14,7 @@ const endpointSchema = z.looseObject({
     })
     .prefault({}),
   /** The pod that the endpoint is, where whoever keeps the slice knows. */
-  targetRef: z
-    .looseObject({
-      kind: z.string().optional(),
-      name: z.string().optional(),
-      namespace: z.string().optional(),
-      uid: z.string().optional(),
-    })
-    .optional(),
+  targetRef: objectReferenceSchema.optional(),
 });
 
 const endpointPortSchema = z.looseObject({

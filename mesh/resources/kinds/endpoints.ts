@@ -1,18 +1,11 @@
 import { z } from "zod";
-import { endpointAddressSchema } from "../fields/endpoint-address.ts";
+import { endpointAddressSchema, objectReferenceSchema } from "../fields/endpoint-address.ts";
 import type { Immutable } from "../fields/immutable.ts";
 import { metadataSchema, portNumberSchema, type ResourceBase } from "../fields/metadata.ts";
 
 const addressSchema = z.looseObject({
   ip: endpointAddressSchema,
-  targetRef: z
-    .looseObject({
-      kind: z.string().optional(),
-      name: z.string().optional(),
-      namespace: z.string().optional(),
-      uid: z.string().optional(),
-    })
-    .optional(),
+  targetRef: objectReferenceSchema.optional(),
 });
 
 const subsetSchema = z.looseObject({
