@@ -18,9 +18,13 @@ import { systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { CapturedConnection } from "./capture/capture-listener.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connections/connection-observer.ts";
-import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
+import {
+  type ConnectionRegistry,
+  createConnectionRegistry,
+  INBOUND_POLICY,
+} from "./connections/connection-registry.ts";
 import type { ConnectionLimits } from "./connections/decide-connection-limits.ts";
-import { decideRevalidation } from "./connections/decide-revalidation.ts";
+import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation.ts";
 import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import { createHttpContext, type HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
@@ -28,7 +32,7 @@ import type { InboundLimits } from "./inbound/inbound-arrival.ts";
 import { createInboundHandler } from "./inbound/inbound-handler.ts";
 import { InboundHttp } from "./inbound/inbound-http.ts";
 import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
-import { createDestinationCache } from "./outbound/destination-cache.ts";
+import { createDestinationCache, keyOfTarget } from "./outbound/destination-cache.ts";
 import { createDialer } from "./outbound/dial-destination.ts";
 import { createOutboundHandler } from "./outbound/outbound-handler.ts";
 import { OutboundHttp } from "./outbound/outbound-http.ts";
@@ -249,7 +253,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   const port = await listenCaptured(cleanup, options.applicationPort, handle);
   const setMode = (next: ServerMode): void => {
     mode = next;
-    registry.revalidate();
+    registry.judgePolicy(INBOUND_POLICY);
   };
   return { port, registry, recorder, caps, http, setMode };
 }
@@ -288,7 +292,7 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
       if (current !== undefined) listener(current);
       return { close: () => void listeners.delete(listener) };
     },
-    onChange: () => registry.revalidate(),
+    onChange: (target) => registry.judgePolicy(keyOfTarget(target)),
   });
   cleanup.add(() => destinations.close());
   const http = httpOf(options.http);
@@ -318,11 +322,10 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
 
 function registryOf(secureContexts: SecureContextSource, recorder: Recorder): ConnectionRegistry {
   const registry = createConnectionRegistry({
-    revalidate: (connection) =>
-      decideRevalidation(connection, secureContexts.current() ?? { roots: [], trustDomains: [] }),
+    isTrusted: (peer) => isStillTrusted(peer, secureContexts.current() ?? { roots: [], trustDomains: [] }),
     onCut: recorder.cut,
   });
-  secureContexts.subscribe(() => registry.revalidate());
+  onTrustChange(secureContexts, () => void registry.judgeTrust());
   return registry;
 }
 

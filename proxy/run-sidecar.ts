@@ -4,6 +4,7 @@ import type { CaptureListener, CaptureRefusal } from "./capture/capture-listener
 import { startCaptureListener } from "./capture/capture-listener.ts";
 import { createOriginalDestinationReader } from "./capture/original-destination.ts";
 import { isOwnInboundListener, isOwnOutboundListener } from "./capture/own-listeners.ts";
+import { INBOUND_POLICY } from "./connections/connection-registry.ts";
 import { drain } from "./drain.ts";
 import { createHttpContext } from "./http/http-context.ts";
 import { createInboundHandler } from "./inbound/inbound-handler.ts";
@@ -59,7 +60,7 @@ function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; c
       latest = inbound;
       const { mode, rule } = inbound.defaultMode;
       workload.log.info({ component: "inbound", mode, rule, ports: inbound.ports.length }, "policy received");
-      workload.registry.revalidate();
+      workload.registry.judgePolicy(INBOUND_POLICY);
       resolve(inbound);
     });
   });

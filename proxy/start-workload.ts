@@ -12,11 +12,11 @@ import type { ConnectionCapacity } from "./connections/connection-capacity.ts";
 import type { ConnectionObserver } from "./connections/connection-observer.ts";
 import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
 import { type ConnectionLimits, decideConnectionLimits } from "./connections/decide-connection-limits.ts";
-import { decideRevalidation } from "./connections/decide-revalidation.ts";
+import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation.ts";
 import { observeConnections } from "./connections/observe-connections.ts";
 import { createCapturedCapacity, type TrackedConnection } from "./connections/tracked-connection.ts";
 import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
-import { createDestinationCache, type DestinationCache } from "./outbound/destination-cache.ts";
+import { createDestinationCache, type DestinationCache, keyOfTarget } from "./outbound/destination-cache.ts";
 import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
@@ -65,7 +65,7 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
   let roleFault: () => string | undefined = () => "the proxy is starting";
   const readiness = (): Readiness => decideReadiness(tls.svid, asked.signal, roleFault);
   const servers = await startServers({ ...deps, core, readiness, onAsked: () => asked.abort() });
-  const unsubscribe = tls.source.subscribe(() => registry.revalidate());
+  const unsubscribe = onTrustChange(tls.source, () => void registry.judgeTrust());
   const memory = startMemoryRelease(deps);
   return {
     ...deps,
@@ -122,14 +122,14 @@ async function startCore(deps: WorkloadDeps) {
   });
   const createCapacity = (limit: number) => createCapturedCapacity({ limit, clock, observer });
   const registry: ConnectionRegistry = createConnectionRegistry({
-    revalidate: (connection) => decideRevalidation(connection, source.current()),
+    isTrusted: (peer) => isStillTrusted(peer, source.current()),
     onCut: observer.cut,
   });
   const destinations = createDestinationCache({
     clock,
     watch: (target, listener) => tls.discovery.watchDestination(target, listener),
     isConnected: () => tls.discovery.isConnected(),
-    onChange: () => registry.revalidate(),
+    onChange: (target) => registry.judgePolicy(keyOfTarget(target)),
   });
   const dialer = createDialer({ secureContexts: source, clock, random });
   return { tls, caps, connectionLimits, createCapacity, metrics, accessLog, observer, registry, destinations, dialer };

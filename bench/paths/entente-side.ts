@@ -3,7 +3,7 @@ import type { Destination, Inbound, ServiceInfo, WorkloadInfo } from "../../mesh
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../../proxy/capture/capture-listener.ts";
 import { createConnectionRegistry } from "../../proxy/connections/connection-registry.ts";
-import { decideRevalidation } from "../../proxy/connections/decide-revalidation.ts";
+import { isStillTrusted } from "../../proxy/connections/decide-revalidation.ts";
 import { observeConnections } from "../../proxy/connections/observe-connections.ts";
 import { createCapturedCapacity } from "../../proxy/connections/tracked-connection.ts";
 import { createHttpContext } from "../../proxy/http/http-context.ts";
@@ -41,7 +41,7 @@ export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedC
   const metrics = createProxyMetrics({ clock });
   const observer = observeConnections({ log, metrics, clock, identity: () => secureContexts.current()?.identity });
   const registry = createConnectionRegistry({
-    revalidate: (connection) => decideRevalidation(connection, secureContexts.current()),
+    isTrusted: (peer) => isStillTrusted(peer, secureContexts.current()),
     onCut: observer.cut,
   });
   const capacity = createCapturedCapacity({ limit: 100_000, clock, observer });

@@ -49,6 +49,7 @@ describe("describeConnection", () => {
     rule: "default",
     openedAtMs: 1000,
     relay: { ended: new Promise(() => undefined), cut: () => undefined },
+    policyKey: "inbound",
     isAllowed: () => true,
     bytes: () => ({ received: 5, sent: 7 }),
   };
@@ -68,6 +69,7 @@ describe("describeConnection", () => {
       identity: WORLD,
       certificates: [],
       verifiedAtMs: 0,
+      trust: { roots: [], trustDomains: [] },
       tlsVersion: "TLSv1.3",
       cipher: "TLS_AES_256_GCM_SHA384",
       keyExchangeGroup: "X25519MLKEM768",

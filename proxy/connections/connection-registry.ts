@@ -25,6 +25,8 @@ export interface OpenConnection {
   readonly rule: string;
   readonly openedAtMs: number;
   readonly relay: Relay;
+  /** Which policy allows it: `INBOUND_POLICY`, or the key of its destination. */
+  readonly policyKey: string;
   /** Whether the policy of now would let it be as it is. */
   readonly isAllowed: () => boolean;
   /** Bytes of the application so far, without TLS: `received` from the client, `sent` to it. */
@@ -35,25 +37,37 @@ export interface OpenConnection {
 export type CutReason = "policy_changed" | "trust_changed" | "drain_deadline" | "displaced";
 
 export interface ConnectionRegistry {
-  /** Enters a connection, and judges it at once: the policy may have changed while it was being made. */
+  /** Enters a connection, and judges it at once: policy or trust may have changed while it was being made. */
   add(connection: OpenConnection): void;
   /** Judges one connection, after more is known of it. */
   judge(connection: OpenConnection): void;
   list(): readonly OpenConnection[];
   readonly size: number;
-  /** Judges every connection again, after policy or trust has changed. */
-  revalidate(): void;
+  /** Judges the connections of one policy by it, after it has changed. No certificate is verified. */
+  judgePolicy(policyKey: string): void;
+  /**
+   * Judges the peers of all connections, after roots or trust domains have changed. Resolves when it is done, or when a
+   * later call has taken over.
+   */
+  judgeTrust(): Promise<void>;
   cutAll(reason: CutReason): void;
   /** Resolves when no open connection is left, at once if there is none. Those that carry nothing are not awaited. */
   whenEmpty(): Promise<void>;
 }
 
 export interface RegistryOptions {
-  readonly revalidate: (connection: OpenConnection) => CutReason | undefined;
+  /** Whether a peer would be trusted now. May cost a signature check for each certificate of its chain. */
+  readonly isTrusted: (peer: VerifiedPeer) => boolean;
   readonly onCut: (connection: OpenConnection, reason: CutReason) => void;
 }
 
-/** Knows every open connection, so that they can be counted, shown, drained, and judged again when the policy changes. */
+/** The key of the pod's own policy; destinations have keys of their own. */
+export const INBOUND_POLICY = "inbound";
+
+/** How many peers are judged before others get the event loop: a P-256 chain takes about 0.1 ms, an RSA chain more. */
+const PEERS_PER_SLICE = 16;
+
+/** Knows every open connection, so that they can be counted, shown, drained, and judged again when policy or trust changes. */
 export function createConnectionRegistry(options: RegistryOptions): ConnectionRegistry {
   const open = new Set<OpenConnection>();
   const waiting = new Set<() => void>();
@@ -67,24 +81,45 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
     for (const resolve of waiting) resolve();
     waiting.clear();
   };
-  const cut = (connection: OpenConnection, reason: CutReason | undefined): void => {
-    if (reason === undefined) return;
+  const cut = (connection: OpenConnection, reason: CutReason): void => {
     options.onCut(connection, reason);
     connection.relay.cut();
   };
+  const cutIfUntrusted = (connection: OpenConnection): void => {
+    if (connection.peer !== undefined && !options.isTrusted(connection.peer)) cut(connection, "trust_changed");
+  };
+  const judge = (connection: OpenConnection): void => {
+    if (!connection.isAllowed()) cut(connection, "policy_changed");
+    else cutIfUntrusted(connection);
+  };
+  let trustPasses = 0;
   return {
     add(connection) {
       open.add(connection);
       void connection.relay.ended.then(() => remove(connection));
-      cut(connection, options.revalidate(connection));
+      judge(connection);
     },
-    judge: (connection) => cut(connection, options.revalidate(connection)),
+    judge,
     list: () => [...open],
     get size() {
       return open.size;
     },
-    revalidate() {
-      for (const connection of open) cut(connection, options.revalidate(connection));
+    judgePolicy(policyKey) {
+      for (const connection of open) {
+        if (connection.policyKey === policyKey && !connection.isAllowed()) cut(connection, "policy_changed");
+      }
+    },
+    async judgeTrust() {
+      trustPasses += 1;
+      const pass = trustPasses;
+      const peers = [...open].filter(({ peer }) => peer !== undefined);
+      // What is entered from here on is judged by `add`.
+      for (let from = 0; from < peers.length && pass === trustPasses; from += PEERS_PER_SLICE) {
+        for (const connection of peers.slice(from, from + PEERS_PER_SLICE)) {
+          if (open.has(connection)) cutIfUntrusted(connection);
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     },
     cutAll(reason) {
       for (const connection of open) cut(connection, reason);

@@ -1,27 +1,35 @@
-import type { X509Certificate } from "node:crypto";
-import { spiffeIdParts, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import { verifyChain } from "../../mesh/identity/verify-chain.ts";
-import type { CutReason, OpenConnection } from "./connection-registry.ts";
-
-/** What is in force now. */
-export interface CurrentTrust {
-  readonly roots: readonly X509Certificate[];
-  readonly trustDomains: readonly TrustDomain[];
-}
+import type { SecureContextSource } from "../tls/secure-context-source.ts";
+import type { TrustAnchors } from "../tls/trust-anchors.ts";
+import type { VerifiedPeer } from "./handshake.ts";
 
 /**
- * Why an open connection must be cut, if it must: the policy of now forbids it as it is, or its peer would not have been
- * believed had the roots and trust domains of now been in force when it was verified. The time is that of the handshake,
- * so a certificate that has ended since does not end the connection.
+ * Whether the peer of an open connection would have been trusted had the roots and trust domains of now been in force
+ * when it was verified. The time is that of the handshake, so a certificate that has ended since does not end the
+ * connection. Nothing is verified while the trust is still the one of the handshake.
  * @param trust `undefined` while the own certificate has ended: nothing is known to have changed then.
  */
-export function decideRevalidation(connection: OpenConnection, trust: CurrentTrust | undefined): CutReason | undefined {
-  if (!connection.isAllowed()) return "policy_changed";
-  const { peer } = connection;
-  if (peer === undefined || trust === undefined) return undefined;
+export function isStillTrusted(peer: VerifiedPeer, trust: TrustAnchors | undefined): boolean {
+  if (trust === undefined || isSameTrust(trust, peer.trust)) return true;
   const [leaf, ...intermediates] = peer.certificates;
-  if (leaf === undefined) return "trust_changed";
-  if (!trust.trustDomains.includes(spiffeIdParts(peer.identity).trustDomain)) return "trust_changed";
-  const chain = verifyChain({ leaf, intermediates, roots: trust.roots, nowMs: peer.verifiedAtMs });
-  return chain.kind === "chained" ? undefined : "trust_changed";
+  if (leaf === undefined || !trust.trustDomains.includes(spiffeIdParts(peer.identity).trustDomain)) return false;
+  return verifyChain({ leaf, intermediates, roots: trust.roots, nowMs: peer.verifiedAtMs }).kind === "chained";
+}
+
+/** Calls when roots or trust domains have changed, and not for a new own certificate. Returns how to stop. */
+export function onTrustChange(source: SecureContextSource, listener: () => void): () => void {
+  let last: TrustAnchors | undefined = source.current();
+  return source.subscribe(() => {
+    const now = source.current();
+    // While the own certificate has ended nothing can be judged; what changed meanwhile is when there is a new one.
+    if (now === undefined || (last !== undefined && isSameTrust(now, last))) return;
+    last = now;
+    listener();
+  });
+}
+
+/** By reference: a source keeps its lists for as long as nothing in them changes. */
+function isSameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
+  return one.roots === other.roots && one.trustDomains === other.trustDomains;
 }

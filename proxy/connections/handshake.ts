@@ -6,6 +6,7 @@ import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/v
 import type { Clock } from "../../mesh/runtime.ts";
 import { readPeerCertificates } from "../../net/peer-certificates.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
+import type { TrustAnchors } from "../tls/trust-anchors.ts";
 
 /** The other end of a connection, as its certificate proved it in this connection's own handshake. */
 export interface VerifiedPeer {
@@ -16,6 +17,8 @@ export interface VerifiedPeer {
   readonly verifiedAtMs: number;
   readonly tlsVersion: string;
   readonly cipher: string;
+  /** The roots and trust domains by which it was verified. */
+  readonly trust: TrustAnchors;
   /** `X25519MLKEM768`, `X25519`, …; Node tells it to the client's side only, elsewhere it is empty. */
   readonly keyExchangeGroup: string;
 }
@@ -105,6 +108,7 @@ function judgePeer(socket: TLSSocket, options: HandshakeOptions): HandshakeResul
     identity: verdict.identity,
     certificates,
     verifiedAtMs,
+    trust: { roots: material.roots, trustDomains: material.trustDomains },
     tlsVersion: socket.getProtocol() ?? "",
     cipher: socket.getCipher().standardName,
     keyExchangeGroup: typeof group === "string" ? group : "",

@@ -24,6 +24,7 @@ const OUTBOUND: OpenConnection = {
   rule: "mesh",
   openedAtMs: Date.parse("2030-01-01T00:00:00Z"),
   relay: { ended: new Promise(() => undefined), cut: ignore },
+  policyKey: "inbound",
   isAllowed: () => true,
   bytes: () => ({ received: 10, sent: 2000 }),
 };
@@ -99,7 +100,8 @@ describe("the access log", () => {
   it("names the verified peer", () => {
     const { observer, entries } = observe();
     const tls = { tlsVersion: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", keyExchangeGroup: "X25519" };
-    const peer = { identity: WORLD, certificates: [], verifiedAtMs: 0, ...tls };
+    const trust = { roots: [], trustDomains: [] };
+    const peer = { identity: WORLD, certificates: [], verifiedAtMs: 0, trust, ...tls };
     observer.opened({ ...OUTBOUND, peer }, NOBODY).closed("closed");
     expect(entries.map((entry) => entry.peer)).toEqual([WORLD]);
   });

@@ -13,6 +13,8 @@ export interface AcceptedConnection {
   readonly client: string;
   readonly destination: OpenConnection["destination"];
   readonly openedAtMs: number;
+  /** `INBOUND_POLICY`, or the key of the destination. */
+  readonly policyKey: string;
 }
 
 /** What has been decided about a connection. What is left out stays as it is. */
@@ -42,6 +44,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
   readonly client: string;
   readonly destination: OpenConnection["destination"];
   readonly openedAtMs: number;
+  readonly policyKey: string;
   readonly relay: Relay;
   readonly #registry: ConnectionRegistry;
   /** Closed with the connection as long as no relay carries it. */
@@ -52,11 +55,12 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
   #isOver = false;
 
   constructor(accepted: AcceptedConnection, registry: ConnectionRegistry) {
-    const { direction, client, destination, openedAtMs, socket } = accepted;
+    const { direction, client, destination, openedAtMs, policyKey, socket } = accepted;
     this.direction = direction;
     this.client = client;
     this.destination = destination;
     this.openedAtMs = openedAtMs;
+    this.policyKey = policyKey;
     this.#registry = registry;
     this.#sockets = [socket];
     this.#terms = { stage: "accepted", peer: undefined, rule: "", host: "", endpoint: destination, isAllowed: allow };

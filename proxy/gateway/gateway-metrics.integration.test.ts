@@ -220,7 +220,7 @@ it("a request over mutual TLS is counted with the workload and the identities at
     observer,
     metrics,
     dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
-    registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
+    registry: createConnectionRegistry({ isTrusted: () => true, onCut: observer.cut }),
     clock: systemClock,
     workload: () => undefined,
   });

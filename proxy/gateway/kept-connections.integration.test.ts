@@ -77,7 +77,7 @@ async function startGatewayPath(application: Application): Promise<Path> {
   const dialer = createMeshUpstreamDialer({
     ...{ destinations, secureContexts, observer, metrics },
     dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
-    registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
+    registry: createConnectionRegistry({ isTrusted: () => true, onCut: observer.cut }),
     clock: systemClock,
     workload: () => undefined,
   });

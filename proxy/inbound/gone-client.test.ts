@@ -22,7 +22,7 @@ async function refusedClient(socket: Socket): Promise<string> {
     observer,
     secureContexts: secureContextsOf(WORLD),
     inbound: () => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "default" }, ports: [] }),
-    registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
+    registry: createConnectionRegistry({ isTrusted: () => true, onCut: observer.cut }),
     capacity: createCapturedCapacity({ limit: 10, clock, observer }),
     caps: createOpeningCaps({ maxUnproved: 1, maxSilentPlaintext: 1, maxSilentVerified: 1 }),
     http: new InboundHttp({ context, random: () => 0, connectTimeoutMs: 1000 }),

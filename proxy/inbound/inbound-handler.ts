@@ -1,5 +1,6 @@
 import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
+import { INBOUND_POLICY } from "../connections/connection-registry.ts";
 import { TrackedConnection } from "../connections/tracked-connection.ts";
 import { admitClient } from "./admit-client.ts";
 import type { Arrival, InboundOptions } from "./inbound-arrival.ts";
@@ -22,7 +23,7 @@ async function handleInbound(captured: CapturedConnection, options: InboundOptio
   const { socket, destination } = captured;
   const client = formatClient(socket);
   const connection = new TrackedConnection(
-    { direction: "inbound", socket, client, destination, openedAtMs: options.clock.now() },
+    { direction: "inbound", socket, client, destination, openedAtMs: options.clock.now(), policyKey: INBOUND_POLICY },
     options.registry,
   );
   const refuse = ({ stage, reason, message }: Refused): void => {

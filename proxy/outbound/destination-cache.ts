@@ -4,6 +4,8 @@ import { type BoundedWatch, BoundedWatches, type WatchDestination, type WatchLim
 
 /** A destination in use. */
 export interface DestinationLease {
+  /** The destination's key, by `keyOfTarget`. */
+  readonly key: string;
   /** The control plane's last answer. */
   current(): Destination;
   /** Calls the listener after each further answer, until the lease is released. */
@@ -126,6 +128,7 @@ function createLease(entry: Entry, first: Destination, onRelease: () => void): D
   const own = new Set<() => void>();
   let isReleased = false;
   return {
+    key: entry.key,
     current: () => entry.destination ?? first,
     onChange: (listener) => {
       if (isReleased) return;

@@ -5,11 +5,16 @@ import { type DestinationCache, type DestinationLease, keyOfTarget } from "./des
 /** A destination in use for requests: what the control plane says of it now, and its kept connections. */
 export interface PooledDestination {
   readonly pool: UpstreamPool;
+  /** The destination's key, by `keyOfTarget`. */
+  readonly key: string;
   current(): Destination;
   /** One user more; each calls `release` once. */
   retain(): void;
   release(): void;
 }
+
+/** What is known of a destination, without its pool. */
+export type ResolvedDestination = Pick<PooledDestination, "key" | "current">;
 
 interface Entry extends PooledDestination {
   readonly lease: DestinationLease;
@@ -18,7 +23,7 @@ interface Entry extends PooledDestination {
 
 export interface DestinationPoolsOptions {
   readonly destinations: DestinationCache;
-  readonly createPool: (current: () => Destination, onEmpty: () => void) => UpstreamPool;
+  readonly createPool: (destination: ResolvedDestination, onEmpty: () => void) => UpstreamPool;
 }
 
 /**
@@ -69,11 +74,12 @@ export class DestinationPools {
   async #create(key: string, target: DestinationTarget): Promise<Entry | undefined> {
     const lease = await this.#options.destinations.acquire(target);
     if (lease === undefined) return undefined;
-    const pool = this.#options.createPool(lease.current, () => this.#dropUnused(entry, key));
+    const pool = this.#options.createPool(lease, () => this.#dropUnused(entry, key));
     lease.onChange(() => pool.closeStale());
     const entry: Entry = {
       lease,
       pool,
+      key,
       current: lease.current,
       users: 0,
       retain: () => {

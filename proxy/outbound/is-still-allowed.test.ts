@@ -18,6 +18,7 @@ function dialed(overrides: Partial<DialedConnection> = {}): DialedConnection {
       identity: WORLD,
       certificates: [],
       verifiedAtMs: 0,
+      trust: { roots: [], trustDomains: [] },
       tlsVersion: "TLSv1.3",
       cipher: "",
       keyExchangeGroup: "",

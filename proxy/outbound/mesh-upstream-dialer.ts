@@ -78,6 +78,7 @@ function register({ target, lease, dialed, options }: Registered): void {
     rule: mesh?.tlsRule ?? "",
     openedAtMs: options.clock.now(),
     relay,
+    policyKey: lease.key,
     isAllowed: () => isStillAllowed(lease.current(), dialed),
     bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
   };

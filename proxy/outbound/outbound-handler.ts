@@ -10,6 +10,7 @@ import { type ConnectionTerms, TrackedConnection } from "../connections/tracked-
 import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
 import { detectOnHttpPort } from "../http/detection/detect-on-http-port.ts";
 import { detectProtocol, guardStream } from "../http/detection/detect-protocol.ts";
+import { keyOfTarget } from "./destination-cache.ts";
 import type { PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";
@@ -39,8 +40,10 @@ export function createOutboundHandler(options: OutboundOptions): (connection: Ca
 async function handleOutbound(captured: CapturedConnection, options: OutboundOptions): Promise<void> {
   const { socket, destination } = captured;
   const client = formatClient(socket);
+  const address = { kind: "address", ...destination } as const;
+  const policyKey = keyOfTarget(address);
   const connection = new TrackedConnection(
-    { direction: "outbound", socket, client, destination, openedAtMs: options.clock.now() },
+    { direction: "outbound", socket, client, destination, openedAtMs: options.clock.now(), policyKey },
     options.registry,
   );
   const target = `${destination.ip}:${destination.port}`;
@@ -53,7 +56,6 @@ async function handleOutbound(captured: CapturedConnection, options: OutboundOpt
     return refuse("capture", "too_many_connections", "no descriptors are left for it; raise RLIMIT_NOFILE (ulimit -n)");
   }
 
-  const address = { kind: "address", ...destination } as const;
   const pooled = options.http.pools.find(address) ?? (await options.http.pools.open(address));
   if (pooled === undefined) {
     const message = `${target} is new, and the control plane did not say what it is`;

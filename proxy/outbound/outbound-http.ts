@@ -13,7 +13,7 @@ import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache } from "./destination-cache.ts";
-import { DestinationPools, type PooledDestination } from "./destination-pools.ts";
+import { DestinationPools, type PooledDestination, type ResolvedDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailureReason } from "./dial-destination.ts";
 import { createReuseCheck, isStillAllowed } from "./is-still-allowed.ts";
 import { HTTP_ALPN } from "./originate-tls.ts";
@@ -51,11 +51,11 @@ export class OutboundHttp {
     this.context = options.context;
     this.pools = new DestinationPools({
       destinations: options.destinations,
-      createPool: (current, onEmpty) =>
+      createPool: (destination, onEmpty) =>
         new UpstreamPool({
-          endpoints: () => endpointsOf(current()),
-          describe: () => describe(current()),
-          dial: ({ ip, port }, signal) => this.#dial(current, { ip, port }, signal),
+          endpoints: () => endpointsOf(destination.current()),
+          describe: () => describe(destination.current()),
+          dial: ({ ip, port }, signal) => this.#dial(destination, { ip, port }, signal),
           deadlines: options.context.deadlines,
           idleQuota: options.context.idleQuota,
           draining: options.context.draining,
@@ -88,15 +88,15 @@ export class OutboundHttp {
   /** A connection that was dialled before it was known that HTTP would go over it. */
   adopt(dialed: DialedConnection, destination: PooledDestination): void {
     const { endpoint } = dialed;
-    destination.pool.adoptIdle(this.#describeUpstream(dialed, destination.current), endpoint);
+    destination.pool.adoptIdle(this.#describeUpstream(dialed, destination), endpoint);
   }
 
   async #dial(
-    current: PooledDestination["current"],
+    resolved: ResolvedDestination,
     { ip, port }: { readonly ip: string; readonly port: number },
     signal: AbortSignal,
   ): Promise<DialedUpstream | UpstreamFailure> {
-    const destination = current();
+    const destination = resolved.current();
     const endpoint = endpointsOf(destination).find((candidate) => candidate.ip === ip && candidate.port === port);
     if (destination.kind !== "mesh" || endpoint === undefined) {
       return { kind: "failed", cause: "no_healthy_endpoint", message: describe(destination) };
@@ -104,19 +104,19 @@ export class OutboundHttp {
     const isLast = destination.endpoints.length === 1;
     const dial = { destination, endpoint, alpnProtocols: HTTP_ALPN, isLast, signal };
     const dialed = await this.#options.dialer.dialEndpoint(dial);
-    if (dialed.kind === "connected") return this.#describeUpstream(dialed, current);
+    if (dialed.kind === "connected") return this.#describeUpstream(dialed, resolved);
     return { kind: "failed", cause: causeOf(dialed.reason), message: dialed.message };
   }
 
-  #describeUpstream(dialed: DialedConnection, current: PooledDestination["current"]): DialedUpstream {
+  #describeUpstream(dialed: DialedConnection, resolved: ResolvedDestination): DialedUpstream {
     const { context, secureContexts } = this.#options;
     const { socket, endpoint, peer, generation } = dialed;
-    const wouldBeTheSame = createReuseCheck(current, dialed);
-    this.#register(dialed, current);
+    const wouldBeTheSame = createReuseCheck(resolved.current, dialed);
+    this.#register(dialed, resolved);
     const facts = upstreamFacts(dialed, {
       source: this.#options.workload(),
       own: secureContexts.current()?.identity,
-      destination: current(),
+      destination: resolved.current(),
     });
     return {
       kind: "connected",
@@ -134,10 +134,10 @@ export class OutboundHttp {
   }
 
   /** In the registry, so that it is seen, and cut when policy or trust forbid it. */
-  #register(dialed: DialedConnection, current: PooledDestination["current"]): void {
+  #register(dialed: DialedConnection, resolved: ResolvedDestination): void {
     const { registry, context } = this.#options;
     const { socket, endpoint, peer } = dialed;
-    const destination = current();
+    const destination = resolved.current();
     const mesh = destination.kind === "mesh" ? destination : undefined;
     const open: OpenConnection = {
       direction: "outbound",
@@ -150,7 +150,8 @@ export class OutboundHttp {
       rule: mesh?.tlsRule ?? "",
       openedAtMs: context.clock.now(),
       relay: relayOfSocket(socket),
-      isAllowed: () => isStillAllowed(current(), dialed),
+      policyKey: resolved.key,
+      isAllowed: () => isStillAllowed(resolved.current(), dialed),
       bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
     };
     registry.add(open);

@@ -1,0 +1,185 @@
+import { X509Certificate } from "node:crypto";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { TrustAnchors } from "../tls/trust-anchors.ts";
+import { createConnectionRegistry, INBOUND_POLICY, type OpenConnection } from "./connection-registry.ts";
+import { isStillTrusted } from "./decide-revalidation.ts";
+import type { VerifiedPeer } from "./handshake.ts";
+import type { RelayEnd } from "./relay.ts";
+
+const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+const OLD = mintRoot();
+const NEXT = mintRoot();
+const ADDRESS = { ip: "10.0.0.1", port: 80 };
+
+function trustIn(...roots: readonly MintedCertificate[]): TrustAnchors {
+  return { roots: roots.map(({ certificate }) => certificate), trustDomains: [parseTrustDomain("cluster.local")] };
+}
+
+const BOTH = trustIn(OLD, NEXT);
+const LEAF = mintLeaf({
+  issuer: OLD,
+  uriSans: [HELLO],
+  notBefore: new Date(Date.now() - 1000),
+  notAfter: new Date(Date.now() + 86_400_000),
+}).certificate;
+
+function peerUnder(trust: TrustAnchors): VerifiedPeer {
+  const tls = { tlsVersion: "TLSv1.3", cipher: "", keyExchangeGroup: "" };
+  return { identity: HELLO, certificates: [LEAF], verifiedAtMs: Date.now(), trust, ...tls };
+}
+
+interface Opened {
+  readonly connection: OpenConnection;
+  /** How often its policy was asked. */
+  asked(): number;
+  forbid(): void;
+}
+
+function openConnection(policyKey: string, peer: VerifiedPeer | undefined): Opened {
+  let asked = 0;
+  let isAllowed = true;
+  let end: (value: RelayEnd) => void = () => undefined;
+  const ended = new Promise<RelayEnd>((resolve) => {
+    end = resolve;
+  });
+  const connection: OpenConnection = {
+    direction: policyKey === INBOUND_POLICY ? "inbound" : "outbound",
+    ...{ client: "10.0.0.9:1", destination: ADDRESS, endpoint: ADDRESS, host: "", rule: "", openedAtMs: 0 },
+    stage: "open",
+    peer,
+    policyKey,
+    isAllowed: () => {
+      asked += 1;
+      return isAllowed;
+    },
+    relay: { ended, cut: () => end("closed_by_proxy") },
+    bytes: () => ({ received: 0, sent: 0 }),
+  };
+  return {
+    connection,
+    asked: () => asked,
+    forbid: () => {
+      isAllowed = false;
+    },
+  };
+}
+
+/** A registry in which `trust` is in force until it is changed. */
+function createSide(trust: TrustAnchors) {
+  let current = trust;
+  const cuts: string[] = [];
+  const registry = createConnectionRegistry({
+    isTrusted: (peer) => isStillTrusted(peer, current),
+    onCut: ({ policyKey }, reason) => cuts.push(`${policyKey} ${reason}`),
+  });
+  const setTrust = (next: TrustAnchors): Promise<void> => {
+    current = next;
+    return registry.judgeTrust();
+  };
+  return { registry, cuts, setTrust };
+}
+
+function spyOnVerify() {
+  return vi.spyOn(X509Certificate.prototype, "verify");
+}
+
+afterEach(() => vi.restoreAllMocks());
+
+describe("a change of one destination", () => {
+  it("judges the connections of that destination by policy, and verifies no certificate", () => {
+    const { registry, cuts } = createSide(BOTH);
+    const world = Array.from({ length: 3 }, () => openConnection("world", peerUnder(BOTH)));
+    const others = Array.from({ length: 100 }, () => openConnection("other", peerUnder(BOTH)));
+    const inbound = openConnection(INBOUND_POLICY, peerUnder(BOTH));
+    const verify = spyOnVerify();
+    for (const { connection } of [...world, ...others, inbound]) registry.add(connection);
+    world[0]?.forbid();
+    others[0]?.forbid();
+    registry.judgePolicy("world");
+    expect(cuts).toEqual(["world policy_changed"]);
+    expect(world.map(({ asked }) => asked())).toEqual([2, 2, 2]);
+    expect(new Set([...others, inbound].map(({ asked }) => asked()))).toEqual(new Set([1]));
+    expect(verify).not.toHaveBeenCalled();
+  });
+});
+
+describe("a change of trust", () => {
+  it("verifies each peer once, and ends those that are trusted no more", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    for (let index = 0; index < 40; index += 1) {
+      registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
+    }
+    registry.add(openConnection("plaintext", undefined).connection);
+    const verify = spyOnVerify();
+    await setTrust(trustIn(OLD));
+    expect(verify).toHaveBeenCalledTimes(40);
+    expect(cuts).toEqual([]);
+    await setTrust(trustIn(NEXT));
+    expect(cuts).toHaveLength(40);
+    await vi.waitFor(() => expect(registry.list().map(({ policyKey }) => policyKey)).toEqual(["plaintext"]));
+  });
+
+  it("lets other work run between slices", async () => {
+    const { registry, setTrust } = createSide(BOTH);
+    for (let index = 0; index < 200; index += 1) {
+      registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
+    }
+    const verify = spyOnVerify();
+    const seen: number[] = [];
+    const watch = (): void => {
+      seen.push(verify.mock.calls.length);
+      if (verify.mock.calls.length < 200) setImmediate(watch);
+    };
+    setImmediate(watch);
+    await setTrust(trustIn(OLD));
+    const steps = seen.map((count, index) => count - (seen[index - 1] ?? 0));
+    expect(verify).toHaveBeenCalledTimes(200);
+    expect(Math.max(...steps)).toBeLessThanOrEqual(16);
+  });
+
+  it("judges a connection that is entered while it is under way", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    for (let index = 0; index < 100; index += 1) {
+      registry.add(openConnection("before", peerUnder(BOTH)).connection);
+    }
+    const done = setTrust(trustIn(NEXT));
+    registry.add(openConnection("meanwhile", peerUnder(BOTH)).connection);
+    expect(cuts).toContain("meanwhile trust_changed");
+    await done;
+    expect(cuts).toHaveLength(101);
+  });
+
+  it("that comes while another is judged takes over, and ends what the last one forbids", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    for (let index = 0; index < 100; index += 1) {
+      registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
+    }
+    const verify = spyOnVerify();
+    await Promise.all([setTrust(trustIn(OLD)), setTrust(trustIn(NEXT))]);
+    expect(cuts).toHaveLength(100);
+    expect(verify.mock.calls.length).toBeLessThan(200);
+  });
+
+  it("back to the trust of the handshake verifies nothing", async () => {
+    const { registry, setTrust } = createSide(BOTH);
+    registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
+    const verify = spyOnVerify();
+    await setTrust(BOTH);
+    expect(verify).not.toHaveBeenCalled();
+  });
+});
+
+describe("a connection that is entered", () => {
+  it.each([
+    { name: "policy", change: (opened: Opened) => opened.forbid(), trust: BOTH, reason: "policy_changed" },
+    { name: "trust", change: () => undefined, trust: trustIn(NEXT), reason: "trust_changed" },
+  ])("is cut when its $name has changed since its handshake", ({ change, trust, reason }) => {
+    const { registry, cuts } = createSide(trust);
+    const opened = openConnection(INBOUND_POLICY, peerUnder(BOTH));
+    change(opened);
+    registry.add(opened.connection);
+    expect(cuts).toEqual([`inbound ${reason}`]);
+  });
+});
