@@ -1,6 +1,6 @@
-import { constants, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
-import { type SecureContextOptions, TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { Authority, ServingPair } from "../ca-agent/authority/authority.ts";
 import { startServingCertificate } from "../ca-agent/authority/serving-certificate.ts";
@@ -12,6 +12,7 @@ import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
 import { readPeerCertificates } from "../net/peer-certificates.ts";
+import { setServerContext, type TlsMaterial } from "../net/tls-contexts.ts";
 import { limitArrivingCalls } from "./arriving-calls.ts";
 import { CallRates } from "./call-rates.ts";
 import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
@@ -67,10 +68,11 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   });
   const connections = createControlPlaneConnections({ limits, clock, log, metrics: options.metrics });
   const shutdown = new AbortController();
-  const server = createServer(serving.current(), limits, options);
+  const server = createServer(limits);
+  const refresh = (): void => setServerContext(server, tlsMaterial(serving.current(), authority.roots()));
+  refresh();
   handleConnections(server, { connections, limits, options });
   handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
-  const refresh = (): void => server.setSecureContext(secureContext(serving.current(), authority.roots()));
   const unsubscribe = [serving.subscribe(refresh), authority.subscribe(refresh)];
   const stopRenewing = (): void => {
     serving.stop();
@@ -101,13 +103,9 @@ interface Serving {
   readonly options: ControlPlaneServerOptions;
 }
 
-function createServer(
-  pair: ServingPair,
-  limits: ControlPlaneLimits,
-  options: ControlPlaneServerOptions,
-): Http2SecureServer {
+/** Its certificate comes with `setServerContext`. */
+function createServer(limits: ControlPlaneLimits): Http2SecureServer {
   return createSecureServer({
-    ...secureContext(pair, options.authority.roots()),
     requestCert: true,
     // The verdict is ours (`judgePeer`): Node's hides its reason, and believes resumed sessions.
     rejectUnauthorized: false,
@@ -119,16 +117,8 @@ function createServer(
   });
 }
 
-function secureContext(pair: ServingPair, roots: readonly string[]): SecureContextOptions {
-  return {
-    cert: pair.certificateChainPem,
-    key: pair.privateKeyPem,
-    ca: [...roots],
-    minVersion: "TLSv1.2",
-    ecdhCurve: "X25519MLKEM768:X25519:P-256",
-    // No resumption (compare CVE-2022-21654); no renegotiation, which would change the peer after it was judged.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-  };
+function tlsMaterial(pair: ServingPair, roots: readonly string[]): TlsMaterial {
+  return { cert: pair.certificateChainPem, key: pair.privateKeyPem, ca: roots.join("\n") };
 }
 
 function handleConnections(server: Http2SecureServer, { connections, limits, options }: Serving): void {

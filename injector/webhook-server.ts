@@ -3,6 +3,7 @@ import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
 import { decideServerConnections, readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
+import { setServerContext } from "../net/tls-contexts.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
@@ -69,12 +70,13 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   const wanted = { ...DEFAULT_LIMITS, ...options.limits };
   const limits = { ...wanted, maxConnections: decideServerConnections(wanted.maxConnections, readDescriptorLimit()) };
   const intervalMs = limits.certificateIntervalMs;
-  const onChange = (pair: ServingPair) => server.setSecureContext(tlsOptions(pair));
+  const onChange = (pair: ServingPair) => setServerContext(server, pair);
   const certificate = await startServingCertificate({ certificateFile, keyFile, intervalMs, clock, log, onChange });
   const metrics = createInjectorMetrics(clock);
   const bodies = { maxBytes: limits.maxBodyBytes, budget: createBodyBudget(limits.maxBodiesBytes) };
   const handler = createWebhookHandler({ settings, metrics, clock, log, bodies });
-  const server = createServer({ ...tlsOptions(certificate.initial), ...serverOptions(limits) }, handler);
+  const server = createServer(serverOptions(limits), handler);
+  setServerContext(server, certificate.initial);
   displaceQuietConnections(server, limits.maxConnections);
   server.on("tlsClientError", (error) =>
     log.debug({ code: errnoOf(error) }, `a TLS handshake failed: ${error.message}`),
@@ -99,10 +101,6 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 
 /** As istiod's. */
 const WEBHOOK_PORT = 15017;
-
-function tlsOptions({ cert, key }: ServingPair) {
-  return { cert, key, minVersion: "TLSv1.2" as const };
-}
 
 function serverOptions(limits: WebhookLimits) {
   return {

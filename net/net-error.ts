@@ -4,7 +4,8 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * What can keep a server from its port.
  * - `port_in_use`: another process listens there.
  * - `listen_failed`: the system does not allow it, for the reason in the message.
+ * - `openssl_unavailable`: this Node does not offer OpenSSL's functions, so handshakes cannot be bounded.
  */
-export type NetErrorCode = "port_in_use" | "listen_failed";
+export type NetErrorCode = "port_in_use" | "listen_failed" | "openssl_unavailable";
 
 export class NetError extends MeshError<NetErrorCode> {}

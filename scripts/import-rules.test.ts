@@ -137,7 +137,8 @@ const FENCED: readonly { readonly what: RegExp; readonly allowed: RegExp; readon
   {
     name: "koffi",
     what: /^koffi$/,
-    allowed: /^(net\/memory-release|proxy\/capture\/original-destination|local\/network\/network-namespace)\.ts$/,
+    allowed:
+      /^(net\/(handshake-guard|memory-release)|proxy\/capture\/original-destination|local\/network\/network-namespace)\.ts$/,
   },
   { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector|local)\// },
   { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },

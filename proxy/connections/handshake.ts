@@ -1,5 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
+import { MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES } from "../../mesh/identity/chain-limits.ts";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
@@ -24,7 +25,12 @@ export interface VerifiedPeer {
 }
 
 /** Stable: the `reason` label of handshake failures. */
-export type HandshakeFailure = PeerRefusal | "handshake_timeout" | "handshake_failed" | "openssl_disagrees";
+export type HandshakeFailure =
+  | PeerRefusal
+  | "handshake_timeout"
+  | "handshake_failed"
+  | "unacceptable_chain"
+  | "openssl_disagrees";
 
 export type HandshakeResult =
   | { readonly kind: "verified"; readonly socket: TLSSocket; readonly peer: VerifiedPeer }
@@ -72,7 +78,7 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
       resolve(failure);
     };
     const onDone = (): void => finish(undefined);
-    const onError = (error: Error): void => finish(failed("handshake_failed", describeTlsError(error)));
+    const onError = (error: Error): void => finish(failureOf(error));
     const onClose = (): void =>
       finish(failed("handshake_failed", "the peer closed the connection during the handshake"));
     socket.on(event, onDone);
@@ -130,11 +136,29 @@ function readOpensslVerdict(socket: TLSSocket): string | undefined {
   return error instanceof Error ? (errnoOf(error) ?? error.message) : String(error);
 }
 
-function describeTlsError(error: Error): string {
+/** OpenSSL's errors by Node's names. */
+function failureOf(error: Error): Failed {
   const code = errnoOf(error) ?? error.name;
-  if (code === "ECONNRESET") return "the peer reset the connection during the handshake; its own log has the reason";
-  return `${code}${code.startsWith("ERR_SSL") ? "" : `: ${error.message}`}`;
+  switch (code) {
+    case "ECONNRESET":
+      return failed(
+        "handshake_failed",
+        "the peer reset the connection during the handshake; its own log has the reason",
+      );
+    case "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE":
+      return failed("no_certificate", "the peer showed no certificate");
+    // The handshake guard's refusal: OpenSSL's own verification ends no handshake.
+    case "ERR_SSL_CERTIFICATE_VERIFY_FAILED":
+    case "ERR_SSL_EXCESSIVE_MESSAGE_SIZE":
+      return failed("unacceptable_chain", UNACCEPTABLE_CHAIN);
+    default:
+      return failed("handshake_failed", code.startsWith("ERR_SSL") ? code : `${code}: ${error.message}`);
+  }
 }
+
+const UNACCEPTABLE_CHAIN =
+  `the peer's certificates were not verified at all: at most ${MAX_CHAIN_CERTIFICATES} certificates and ` +
+  `${MAX_CHAIN_BYTES} bytes are accepted, with keys on P-256 or P-384 or RSA keys of 2048 to 8192 bits, signed with SHA-2`;
 
 function failed(reason: HandshakeFailure, message: string): Failed {
   return { kind: "failed", reason, message };

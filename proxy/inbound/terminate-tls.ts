@@ -14,15 +14,16 @@ export interface TerminateOptions {
 }
 
 /**
- * Becomes the TLS server of a sniffed socket and verifies the client. Node's own verdict is switched off
- * (`rejectUnauthorized: false`) because it hides its reason and believes resumed sessions; `completeHandshake` judges.
+ * Becomes the TLS server of a sniffed socket and verifies the client. Node gives no verdict here, and would hide its reason
+ * and trust resumed sessions; `completeHandshake` judges.
  */
 export async function terminateTls(socket: Socket, options: TerminateOptions): Promise<HandshakeResult> {
   const secured = new TLSSocket(socket, {
     isServer: true,
     secureContext: options.material.context,
     requestCert: true,
-    rejectUnauthorized: false,
+    // On a socket of one's own this only makes a certificate mandatory (alert certificate_required, RFC 8446 section 6.2).
+    rejectUnauthorized: true,
     ALPNCallback: ({ protocols }) => chooseAlpn(protocols, options.protocol),
   });
   // An end that was read while the first bytes were awaited never reaches the TLS socket.

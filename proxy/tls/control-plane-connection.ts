@@ -3,6 +3,7 @@ import type { SecureContext } from "node:tls";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import type { Clock } from "../../mesh/runtime.ts";
+import { createTlsContext } from "../../net/tls-contexts.ts";
 import { ControlPlaneSession, type SessionOptions } from "./control-plane-session.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
@@ -88,9 +89,8 @@ export async function connectControlPlane(options: ConnectOptions): Promise<Cont
 
 function tlsOptions({ address, rootsPem, context }: ConnectOptions): SessionOptions["tls"] {
   return {
-    minVersion: "TLSv1.2",
     // Node checks the certificate against this name; an address is checked as such and must not be sent as SNI.
     ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
-    ...(context === undefined ? { ca: rootsPem } : { secureContext: context }),
+    secureContext: context ?? createTlsContext({ ca: rootsPem }),
   };
 }

@@ -1,14 +1,15 @@
-import { constants, type X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext } from "node:tls";
+import type { X509Certificate } from "node:crypto";
+import type { SecureContext } from "node:tls";
 import type { SpiffeId, TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { createTlsContext } from "../../net/tls-contexts.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
 
 /** Everything that a handshake needs, of one moment; never changes once made. */
 export interface SecureMaterial {
   /** Grows with every change of the certificate or of the bundle. */
   readonly generation: number;
-  /** Own certificate and key, the bundle's roots as authorities, TLS 1.2 or later, no session tickets. */
+  /** Own certificate and key, the bundle's roots as authorities, by `createTlsContext`. */
   readonly context: SecureContext;
   readonly roots: readonly X509Certificate[];
   readonly trustDomains: readonly TrustDomain[];
@@ -44,22 +45,6 @@ export interface WritableSecureContextSource extends SecureContextSource {
   /** A client's context with the own certificate that believes these authorities instead of the bundle's. */
   contextBelieving(rootsPem: string): SecureContext | undefined;
 }
-
-/** The hybrid post-quantum group first; a peer that lacks it takes one of the others. */
-const KEY_EXCHANGE_GROUPS = "X25519MLKEM768:X25519:P-256";
-
-/** TLS 1.3's suites, then those of Istio's sidecars for TLS 1.2 (pilot/pkg/security/authn/utils/utils.go). */
-const CIPHERS = [
-  "TLS_AES_256_GCM_SHA384",
-  "TLS_CHACHA20_POLY1305_SHA256",
-  "TLS_AES_128_GCM_SHA256",
-  "ECDHE-ECDSA-AES256-GCM-SHA384",
-  "ECDHE-RSA-AES256-GCM-SHA384",
-  "ECDHE-ECDSA-AES128-GCM-SHA256",
-  "ECDHE-RSA-AES128-GCM-SHA256",
-  "AES256-GCM-SHA384",
-  "AES128-GCM-SHA256",
-].join(":");
 
 /** Combines the own certificate and the trust bundle. Each change makes one new material and swaps it in at once. */
 export function createSecureContextSource(options: {
@@ -124,21 +109,8 @@ class CombinedSource implements WritableSecureContextSource {
   }
 }
 
-/**
- * No tickets: on a resumed session Node reports `authorized` without having seen a certificate (compare
- * CVE-2022-21654). Groups and suites are set here because a context overrules what a socket's options say.
- */
 function createContext(svid: Svid, rootsPem: string): SecureContext {
-  return createSecureContext({
-    cert: svid.certificates.join(""),
-    key: svid.privateKeyPem,
-    ca: rootsPem,
-    minVersion: "TLSv1.2",
-    maxVersion: "TLSv1.3",
-    ecdhCurve: KEY_EXCHANGE_GROUPS,
-    ciphers: CIPHERS,
-    secureOptions: constants.SSL_OP_NO_TICKET,
-  });
+  return createTlsContext({ cert: svid.certificates.join(""), key: svid.privateKeyPem, ca: rootsPem });
 }
 
 function sameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
