@@ -42,21 +42,41 @@ export function findValidityFault(certificate: X509Certificate, nowMs: number): 
   return undefined;
 }
 
-/** Whether a certificate may be an issuer at the end of `path` (the leaf first): CA flag, path length, constraints, key. */
-export function findIssuerFault(
-  issuer: X509Certificate,
-  path: readonly X509Certificate[],
-): CertificateFault | undefined {
+/** Whether a certificate may be an issuer at all: CA flag, key, extensions. */
+export function findIssuerFault(issuer: X509Certificate): CertificateFault | undefined {
   const which = describeCertificate(issuer);
   if (!issuer.ca) {
-    return { reason: "not_an_authority", message: `${which} signed a certificate but is no certificate authority` };
+    return { reason: "not_an_authority", message: `${which} issued a certificate but is no certificate authority` };
   }
-  const between = path.slice(1).filter((link) => link.subject !== link.issuer).length;
+  return readable(issuer, () => findKeyFault(issuer) ?? findExtensionFault(issuer, readExtensions(issuer.raw)));
+}
+
+/** Whether each issuer of a path (leaf first) allows as many authorities below it (RFC 5280, section 4.2.1.9). */
+export function findPathLengthFault(path: readonly X509Certificate[]): CertificateFault | undefined {
+  for (const [index, issuer] of path.entries()) {
+    const between = path.slice(1, index).filter((link) => link.subject !== link.issuer).length;
+    const fault = index === 0 ? undefined : readable(issuer, () => findLengthFault(issuer, between));
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function findLengthFault(issuer: X509Certificate, between: number): CertificateFault | undefined {
+  const limit = readPathLength(readExtensions(issuer.raw));
+  if (limit === undefined || between <= limit) return undefined;
+  const message = `${describeCertificate(issuer)} allows ${limit} authorities below it, the chain has ${between}`;
+  return { reason: "unsupported_constraint", message };
+}
+
+function readable(
+  certificate: X509Certificate,
+  find: () => CertificateFault | undefined,
+): CertificateFault | undefined {
   try {
-    return findKeyFault(issuer) ?? findConstraintFault(issuer, between);
+    return find();
   } catch (caught) {
     if (!(caught instanceof IdentityError)) throw caught;
-    return { reason: "malformed_certificate", message: `${which}: ${caught.message}` };
+    return { reason: "malformed_certificate", message: `${describeCertificate(certificate)}: ${caught.message}` };
   }
 }
 
@@ -82,16 +102,6 @@ export function findExtensionFault(
     reason: "unsupported_constraint",
     message: `${describeCertificate(certificate)} carries ${name}, which is not supported: issue it without`,
   };
-}
-
-function findConstraintFault(issuer: X509Certificate, between: number): CertificateFault | undefined {
-  const extensions = readExtensions(issuer.raw);
-  const limit = readPathLength(extensions);
-  if (limit !== undefined && between > limit) {
-    const message = `${describeCertificate(issuer)} allows ${limit} authorities below it, the chain has ${between}`;
-    return { reason: "unsupported_constraint", message };
-  }
-  return findExtensionFault(issuer, extensions);
 }
 
 function readPathLength(extensions: readonly X509Extension[]): number | undefined {

@@ -121,25 +121,20 @@ describe("a peer's chain is judged before a key of it is used", () => {
 });
 
 describe("the number of signature checks", () => {
-  it("is at most one for each certificate that was sent, however they issue each other", () => {
-    const { certificates } = mintCrossIssued(ecKey(), 4);
+  function countChecks({ certificates }: HostileChain, roots: readonly X509Certificate[]): number {
     const [leaf, ...intermediates] = certificates.map((der) => new X509Certificate(der));
     if (leaf === undefined) throw new Error("the chain has no leaf");
-    const roots = [mintRoot().certificate];
-    const uses = countKeyUses(() => {
+    return countKeyUses(() => {
       expect(verifyChain({ leaf, intermediates, roots, nowMs: Date.now() }).kind).toBe("broken");
     });
-    expect(uses).toBe(4);
+  }
+
+  it("is none where no certificate names a root, however they issue each other", () => {
+    expect(countChecks(mintCrossIssued(ecKey(), 4), [mintRoot().certificate])).toBe(0);
   });
 
-  it("is one for each root of the name, for each certificate that was sent", () => {
+  it("is one a root for each certificate that names it, and never with a key that the peer sent", () => {
     const roots = [mintRoot({ commonName: "x" }), mintRoot({ commonName: "x" })].map((root) => root.certificate);
-    const { certificates } = mintCrossIssued(ecKey(), 4);
-    const [leaf, ...intermediates] = certificates.map((der) => new X509Certificate(der));
-    if (leaf === undefined) throw new Error("the chain has no leaf");
-    const uses = countKeyUses(() => {
-      expect(verifyChain({ leaf, intermediates, roots, nowMs: Date.now() }).kind).toBe("broken");
-    });
-    expect(uses).toBe(4 + 5 * roots.length);
+    expect(countChecks(mintCrossIssued(ecKey(), 4), roots)).toBe(5 * roots.length);
   });
 });

@@ -1,5 +1,10 @@
 import type { X509Certificate } from "node:crypto";
-import { type CertificateFault, findIssuerFault, findValidityFault } from "./certificate-faults.ts";
+import {
+  type CertificateFault,
+  findIssuerFault,
+  findPathLengthFault,
+  findValidityFault,
+} from "./certificate-faults.ts";
 import { type ChainLimitFault, findChainLimitFault } from "./chain-limits.ts";
 
 /** What is handed over: the peer's certificates as it sent them, and what we believe. */
@@ -25,67 +30,77 @@ export type ChainVerdict =
   | { readonly kind: "broken"; readonly reason: ChainFault; readonly message: string };
 
 /**
- * Looks for a path from the leaf to one of the roots: each certificate is issued by the next (names, key ids, key
- * usage and signature), each issuer is a certificate authority, and every link, the root included, is valid now. Several
- * roots of one name are all tried, as are cross-signed authorities, so that root rotation needs no order.
- * Roots are compared by signature, never by name.
+ * Finds the path from the leaf to one of the roots: each certificate is issued by the next (names, key ids, key usage and
+ * signature), each issuer is a certificate authority, and every link, the root included, is valid now. Several roots of
+ * one name are all tried, as are cross-signed authorities, so that root rotation needs no order. Roots are compared by
+ * signature, never by name.
  *
- * What the peer sent is judged by `findChainLimitFault` before the first signature is checked, and each of its
- * certificates is tried as an issuer at most once: the number of checks is linear in what it sent (compare
- * CVE-2023-0464 for what a search costs).
+ * What the peer sent is judged by `findChainLimitFault` before the first signature is checked. Signatures are then
+ * checked from the roots downwards: only a key that a root vouches for is ever used, so a chain that an attacker made up
+ * costs one check for each of its certificates that names a root (compare CVE-2023-0464 for what a search costs).
  */
 export function verifyChain(input: ChainInput): ChainVerdict {
-  const leafFault = findValidityFault(input.leaf, input.nowMs);
-  if (leafFault !== undefined) return { kind: "broken", ...leafFault };
-  const limitFault = findChainLimitFault([input.leaf, ...input.intermediates].map(({ raw }) => raw));
-  if (limitFault !== undefined) return { kind: "broken", ...limitFault };
-  const walk: Walk = { input, untried: intermediatesOf(input), fault: undefined };
-  const path = findPath(walk, [input.leaf]);
-  if (path !== undefined) return { kind: "chained", path, notAfterMs: earliestEnd(path) };
-  if (walk.fault !== undefined) return { kind: "broken", ...walk.fault };
-  return broken(
-    "unknown_root",
-    `no chain leads to one of the ${input.roots.length} root certificates that are trusted`,
-  );
-}
-
-/** Without copies of the leaf, which must not be its own issuer. */
-function intermediatesOf({ leaf, intermediates }: ChainInput): Set<X509Certificate> {
-  return new Set(intermediates.filter(({ raw }) => !raw.equals(leaf.raw)));
+  const { leaf, intermediates, roots, nowMs } = input;
+  const fault = findValidityFault(leaf, nowMs) ?? findChainLimitFault([leaf, ...intermediates].map(({ raw }) => raw));
+  if (fault !== undefined) return { kind: "broken", ...fault };
+  const others = intermediates.filter(({ raw }) => !raw.equals(leaf.raw));
+  const walk: Walk = { nowMs, unproved: new Set([leaf, ...others]), leaf, fault: undefined };
+  const proof = proveLeaf(walk, roots);
+  if (proof === undefined) {
+    const message = `no chain leads to one of the ${roots.length} root certificates that are trusted`;
+    return { kind: "broken", ...(walk.fault ?? { reason: "unknown_root", message }) };
+  }
+  const path = pathOf(proof);
+  const lengthFault = findPathLengthFault(path);
+  if (lengthFault !== undefined) return { kind: "broken", ...lengthFault };
+  return { kind: "chained", path, notAfterMs: earliestEnd(path) };
 }
 
 interface Walk {
-  readonly input: ChainInput;
-  /** What the peer sent and has not been tried as an issuer. */
-  readonly untried: Set<X509Certificate>;
-  /** The first reason why an authority that did sign could not be used: says more than "unknown root". */
-  fault: { readonly reason: ChainFault; readonly message: string } | undefined;
+  readonly nowMs: number;
+  readonly leaf: X509Certificate;
+  /** What the peer sent and no root vouches for, yet. */
+  readonly unproved: Set<X509Certificate>;
+  /** The first reason why a trusted issuer could not be used: says more than "unknown root". */
+  fault: CertificateFault | undefined;
 }
 
-function findPath(walk: Walk, path: readonly X509Certificate[]): readonly X509Certificate[] | undefined {
-  for (const root of walk.input.roots) {
-    if (isUsableIssuer(walk, root, path)) return [...path, root];
-  }
-  for (const issuer of walk.input.intermediates) {
-    // Names and key ids choose the issuer; a certificate that was chosen once is not tried again, whatever came of it.
-    if (!walk.untried.has(issuer) || !path.at(-1)?.checkIssued(issuer)) continue;
-    walk.untried.delete(issuer);
-    if (!isUsableIssuer(walk, issuer, path)) continue;
-    const found = findPath(walk, [...path, issuer]);
-    if (found !== undefined) return found;
+/** A certificate that a root vouches for. */
+interface Proof {
+  readonly certificate: X509Certificate;
+  /** `undefined`: it is a root. */
+  readonly issuer: Proof | undefined;
+}
+
+/** One generation after the other; each proves at least one certificate of the peer, so there are no more than it sent. */
+function proveLeaf(walk: Walk, roots: readonly X509Certificate[]): Proof | undefined {
+  let generation: readonly Proof[] = roots.map((certificate) => ({ certificate, issuer: undefined }));
+  while (generation.length > 0) {
+    generation = generation.flatMap((issuer) => proveIssued(walk, issuer));
+    const proof = generation.find(({ certificate }) => certificate === walk.leaf);
+    if (proof !== undefined) return proof;
   }
   return undefined;
 }
 
-function isUsableIssuer(walk: Walk, issuer: X509Certificate, path: readonly X509Certificate[]): boolean {
-  const last = path.at(-1);
-  if (last === undefined || !last.checkIssued(issuer)) return false;
-  const fault = findValidityFault(issuer, walk.input.nowMs) ?? findIssuerFault(issuer, path);
-  // A root's key that is not on the list is not used, not even to find out whether it has signed.
-  const isKeyUsable = fault?.reason !== "unsupported_key" && fault?.reason !== "malformed_certificate";
-  if (isKeyUsable && !hasSigned(issuer, last)) return false;
+/** The certificates that this trusted issuer has signed. Names and key ids say which ones are worth a check. */
+function proveIssued(walk: Walk, issuer: Proof): readonly Proof[] {
+  const { certificate } = issuer;
+  const named = [...walk.unproved].filter((subject) => subject.checkIssued(certificate));
+  if (named.length === 0) return [];
+  const fault = findValidityFault(certificate, walk.nowMs) ?? findIssuerFault(certificate);
   walk.fault ??= fault;
-  return fault === undefined;
+  if (fault !== undefined) return [];
+  const proved = named.filter((subject) => hasSigned(certificate, subject));
+  for (const subject of proved) walk.unproved.delete(subject);
+  return proved.map((subject) => ({ certificate: subject, issuer }));
+}
+
+/** Leaf first, root last. */
+function pathOf(proof: Proof): readonly X509Certificate[] {
+  const path: X509Certificate[] = [];
+  for (let link: Proof | undefined = proof; link !== undefined; link = link.issuer) path.push(link.certificate);
+  return path;
 }
 
 function hasSigned(issuer: X509Certificate, subject: X509Certificate): boolean {
@@ -99,8 +114,4 @@ function hasSigned(issuer: X509Certificate, subject: X509Certificate): boolean {
 
 function earliestEnd(path: readonly X509Certificate[]): number {
   return Math.min(...path.map((link) => link.validToDate.getTime()));
-}
-
-function broken(reason: ChainFault, message: string): ChainVerdict {
-  return { kind: "broken", reason, message };
 }
