@@ -1,15 +1,20 @@
 import type { SecureContext } from "node:tls";
 import { inspect } from "node:util";
 import koffi from "koffi";
-import { findChainLimitFault, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES } from "../mesh/identity/chain-limits.ts";
+import { MAX_CHAIN_BYTES } from "../mesh/identity/chain-limits.ts";
+import { judgeCertificateMessage } from "./certificate-message.ts";
 import { NetError } from "./net-error.ts";
 
-/** OpenSSL's numbers (ssl.h, x509_vfy.h). */
+/** OpenSSL's numbers (ssl.h). */
 const SSL_CTRL_GET_MAX_CERT_LIST = 50;
 const SSL_CTRL_SET_MAX_CERT_LIST = 51;
 const SSL_OP_NO_CERTIFICATE_COMPRESSION = (1n << 32n) | (1n << 33n);
-const X509_V_ERR_CERT_REJECTED = 28;
 const OPENSSL_DEFAULT_MAX_CERT_LIST = 100 * 1024;
+
+/** Of a TLS record and of a handshake message (RFC 8446, sections 5.1 and 4). */
+const HANDSHAKE_RECORD = 22;
+const MESSAGE = { certificate: 11, finished: 20 } as const;
+const MESSAGE_HEADER_BYTES = 4;
 
 /** The Certificate message: TLS 1.3 adds a length and extensions to each certificate. */
 const MAX_MESSAGE_BYTES = MAX_CHAIN_BYTES + 256;
@@ -20,12 +25,13 @@ export type HandshakeGuard = (context: SecureContext) => void;
 let loaded: HandshakeGuard | undefined;
 
 /**
- * Bounds what a peer without identity can make a handshake cost. OpenSSL verifies a peer's chain inside the handshake,
- * in the event loop, with any key and up to 100 KB of certificates: 13 KB with DSA keys take 80 ms. Node offers no setting for
- * it, so this goes to OpenSSL itself, which Node exports: the message is limited to 16 KB, and the chain is judged by
- * `findChainLimitFault` before OpenSSL may use a key of it. A server ends the handshake with the alert bad_certificate;
- * a client finishes it, and `verifyPeer` refuses the same chain. Also stops TLS 1.3 session tickets, which
- * `SSL_OP_NO_TICKET` only turns into another kind, and compressed certificates (RFC 8879).
+ * Bounds what a peer without identity can make a handshake cost. OpenSSL decodes and verifies a peer's chain inside the
+ * handshake, in the event loop, with any key and up to 100 KB of certificates: 13 KB with DSA keys take 80 ms, 16 KB with
+ * keys on curves of their own take 25 ms before anything is verified. Node offers no setting for it, so this goes to
+ * OpenSSL itself, which Node exports: the Certificate message is limited to 16 KB, and judged by
+ * `judgeCertificateMessage` after it was decrypted and before OpenSSL reads it. One that is refused is overwritten, and so
+ * ends the handshake with the alert decode_error. Also stops TLS 1.3 session tickets, which `SSL_OP_NO_TICKET` only turns
+ * into another kind, and compressed certificates (RFC 8879).
  *
  * Loaded once a process: OpenSSL keeps a pointer to the callback for as long as there are contexts.
  * @throws NetError `openssl_unavailable`
@@ -37,7 +43,7 @@ export function loadHandshakeGuard(): HandshakeGuard {
 
 function createGuard(): HandshakeGuard {
   const openssl = bindOpenssl();
-  const onVerify = koffi.register(createVerifyCallback(openssl), koffi.pointer(openssl.verifyCallback));
+  const onMessage = koffi.register(createMessageCallback(openssl), koffi.pointer(openssl.messageCallback));
   return (context) => {
     const address = readAddress(context);
     // Reads a value that is known before anything is written: the address is that of a context, or nothing goes on.
@@ -48,7 +54,7 @@ function createGuard(): HandshakeGuard {
     openssl.contextControl(address, SSL_CTRL_SET_MAX_CERT_LIST, MAX_MESSAGE_BYTES, null);
     openssl.setOptions(address, SSL_OP_NO_CERTIFICATE_COMPRESSION);
     openssl.setTickets(address, 0);
-    openssl.setVerifyCallback(address, onVerify, null);
+    openssl.watchContext(address, onMessage);
   };
 }
 
@@ -57,62 +63,68 @@ type Openssl = ReturnType<typeof bindOpenssl>;
 function bindOpenssl() {
   try {
     const library = koffi.load(null);
-    const verifyCallback = koffi.proto("int", ["void *", "void *"]);
+    // write_p, version, content_type, buf, len, ssl, arg
+    const messageCallback = koffi.proto("void", ["int", "int", "int", "void *", "size_t", "void *", "void *"]);
+    const watch = ["void *", koffi.pointer(messageCallback)];
     return {
-      verifyCallback,
+      messageCallback,
       contextControl: library.func("long SSL_CTX_ctrl(void *context, int command, long value, void *pointer)"),
       setOptions: library.func("uint64_t SSL_CTX_set_options(void *context, uint64_t options)"),
       setTickets: library.func("int SSL_CTX_set_num_tickets(void *context, size_t count)"),
-      setVerifyCallback: library.func("SSL_CTX_set_cert_verify_callback", "void", [
-        "void *",
-        koffi.pointer(verifyCallback),
-        "void *",
-      ]),
-      peerChain: library.func("void *X509_STORE_CTX_get0_untrusted(void *store)"),
-      setError: library.func("void X509_STORE_CTX_set_error(void *store, int error)"),
-      verify: library.func("int X509_verify_cert(void *store)"),
-      count: library.func("int OPENSSL_sk_num(void *stack)"),
-      at: library.func("void *OPENSSL_sk_value(void *stack, int index)"),
-      certificateLength: library.func("int i2d_X509(void *certificate, void *none)"),
-      writeCertificate: library.func("int i2d_X509(void *certificate, _Inout_ void **out)"),
-      allocate: library.func("void *CRYPTO_malloc(size_t bytes, void *file, int line)"),
+      watchContext: library.func("SSL_CTX_set_msg_callback", "void", watch),
+      watchConnection: library.func("SSL_set_msg_callback", "void", watch),
+      copy: library.func("void *memcpy(_Out_ uint8_t *to, void *from, size_t bytes)"),
+      fill: library.func("void *memset(void *to, int octet, size_t bytes)"),
     };
   } catch (caught) {
     throw unavailable(caught instanceof Error ? caught.message : String(caught), caught);
   }
 }
 
-/** OpenSSL's own verification, behind the limits. Runs inside the handshake: whatever it throws is a refusal. */
-function createVerifyCallback(openssl: Openssl): (store: unknown) => number {
-  const scratch: unknown = openssl.allocate(MAX_MESSAGE_BYTES, null, 0);
-  if (typeof scratch !== "bigint") throw unavailable("no memory");
-  const bytes = new Uint8Array(koffi.view(scratch, MAX_MESSAGE_BYTES));
-  const judge = (store: unknown): boolean => {
-    const stack: unknown = openssl.peerChain(store);
-    const count = Number(openssl.count(stack));
-    if (count > MAX_CHAIN_CERTIFICATES) return false;
-    const chain: Uint8Array[] = [];
-    let end = 0;
-    for (let index = 0; index < count; index += 1) {
-      const certificate: unknown = openssl.at(stack, index);
-      const start = end;
-      end += Number(openssl.certificateLength(certificate, null));
-      if (end <= start || end > MAX_MESSAGE_BYTES) return false;
-      openssl.writeCertificate(certificate, [scratch + BigInt(start)]);
-      chain.push(bytes.subarray(start, end));
-    }
-    return findChainLimitFault(chain) === undefined;
+/**
+ * Sees each message of a handshake, until the peer's Finished: application data must not come this way. Runs inside
+ * OpenSSL, so it throws nothing; what it cannot judge is refused.
+ */
+function createMessageCallback(openssl: Openssl) {
+  const header = Buffer.alloc(1);
+  const body = Buffer.alloc(MAX_MESSAGE_BYTES);
+  const isAccepted = (message: bigint, bytes: number, version: number): boolean => {
+    if (bytes > MAX_MESSAGE_BYTES) return false;
+    openssl.copy(body, message, bytes);
+    return judgeCertificateMessage(body.subarray(0, bytes), version) === undefined;
   };
-  return (store) => {
+  const onReceived = (version: number, message: bigint, length: number, connection: unknown): void => {
+    openssl.copy(header, message, 1);
+    if (header[0] === MESSAGE.finished) openssl.watchConnection(connection, null);
+    if (header[0] !== MESSAGE.certificate) return;
+    const start = message + BigInt(MESSAGE_HEADER_BYTES);
+    const bytes = length - MESSAGE_HEADER_BYTES;
+    let isFit = false;
     try {
-      if (judge(store)) return Number(openssl.verify(store));
-      openssl.setError(store, X509_V_ERR_CERT_REJECTED);
-      return 0;
+      isFit = isAccepted(start, bytes, version);
+    } finally {
+      // No list of certificates has this length, by any version.
+      if (!isFit) openssl.fill(start, 0xff, bytes);
+    }
+  };
+  return (...[isSent, version, type, message, length, connection]: MessageCallbackParameters): void => {
+    if (isSent !== 0 || type !== HANDSHAKE_RECORD) return;
+    try {
+      onReceived(version, message, Number(length), connection);
     } catch {
-      return 0;
+      // Refused already: an exception must not pass through OpenSSL.
     }
   };
 }
+
+type MessageCallbackParameters = [
+  isSent: number,
+  version: number,
+  type: number,
+  message: bigint,
+  length: number | bigint,
+  connection: unknown,
+];
 
 /** The address of OpenSSL's context, which Node hands to native modules as an External. */
 function readAddress(context: SecureContext): bigint {

@@ -98,26 +98,24 @@ const LISTENERS = [
 ] as const;
 
 const F4 = Uint8Array.of(1, 0, 1);
-const HOSTILE: readonly { name: string; chain: () => HostileChain; code: string }[] = [
+/** What OpenSSL says of a Certificate message that was overwritten. */
+const OVERWRITTEN = { "TLSv1.2": "ERR_SSL_LENGTH_MISMATCH", "TLSv1.3": "ERR_SSL_INVALID_CONTEXT" } as const;
+const HOSTILE: readonly { name: string; chain: () => HostileChain; code?: string }[] = [
   {
     name: "ten cross-issued DSA authorities",
     chain: () => mintCrossIssued(hostileDsaKey(), 9),
-    code: "ERR_SSL_CERTIFICATE_VERIFY_FAILED",
   },
   {
     name: "one DSA authority",
     chain: () => mintLadder([hostileDsaKey()]),
-    code: "ERR_SSL_CERTIFICATE_VERIFY_FAILED",
   },
   {
     name: "RSA exponents of 3,000 bits",
     chain: () => mintLadder([hostileRsaKey(3072, Buffer.alloc(375, 0x7f))]),
-    code: "ERR_SSL_CERTIFICATE_VERIFY_FAILED",
   },
   {
     name: "six certificates",
     chain: () => mintLadder(Array.from({ length: 5 }, ecKey)),
-    code: "ERR_SSL_CERTIFICATE_VERIFY_FAILED",
   },
   {
     name: "more than 16 KB",
@@ -137,7 +135,7 @@ describe.each(LISTENERS)("a client's chain at $listener", ({ open }) => {
       });
       const port = await open(finish);
       dialWithChain(port, chain(), version);
-      expect(await ended).toBe(code);
+      expect(await ended).toBe(code ?? OVERWRITTEN[version]);
     },
   );
 
@@ -149,37 +147,20 @@ describe.each(LISTENERS)("a client's chain at $listener", ({ open }) => {
 });
 
 describe("a server's chain at a client", () => {
-  it("is not verified where it is over the limits", async () => {
+  it.each(["TLSv1.2", "TLSv1.3"] as const)("is not verified where it is over the limits, by %s", async (version) => {
     const chain = mintLadder([hostileDsaKey()]);
     const secureContext = createSecureContext({
       cert: formatChainPem(chain),
       key: chain.key.export({ type: "pkcs8", format: "pem" }).toString(),
       ciphers: "DEFAULT@SECLEVEL=0",
+      maxVersion: version,
     });
     const server = createServer((socket) => {
       watchServerSide(new TLSSocket(socket, { isServer: true, secureContext }), ignore);
     });
     const client = dial(await start(server), { secureContext: createTlsContext(MATERIAL) });
-    await once(client, "secureConnect");
-    expect(client.authorizationError).toBe("CERT_REJECTED");
-  });
-
-  it("is refused by a client that leaves the verdict to Node", async () => {
-    const chain = mintLadder([hostileDsaKey()]);
-    const secureContext = createSecureContext({
-      cert: formatChainPem(chain),
-      key: chain.key.export({ type: "pkcs8", format: "pem" }).toString(),
-      ciphers: "DEFAULT@SECLEVEL=0",
-    });
-    const server = createServer((socket) => {
-      watchServerSide(new TLSSocket(socket, { isServer: true, secureContext }), ignore);
-    });
-    const client = dial(await start(server), {
-      secureContext: createTlsContext({ ca: ROOT.pem }),
-      rejectUnauthorized: true,
-    });
     const [error] = await once(client, "error");
-    expect(error).toMatchObject({ code: "CERT_REJECTED" });
+    expect(error).toMatchObject({ code: "ERR_SSL_LENGTH_MISMATCH" });
   });
 });
 

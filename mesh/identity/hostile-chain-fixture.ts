@@ -59,7 +59,12 @@ export function hostileKeyOf(publicKeyInfo: Buffer, algorithmOid: string, signat
 
 /** An honest P-256 key. */
 export function ecKey(): HostileKey & { readonly key: KeyObject } {
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return signingKey("P-256");
+}
+
+/** A key on a named curve that signs as it should. */
+export function signingKey(namedCurve: string): HostileKey & { readonly key: KeyObject } {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve });
   return {
     key: privateKey,
     publicKeyInfo: publicKey.export({ type: "spki", format: "der" }),

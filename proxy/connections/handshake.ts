@@ -147,8 +147,9 @@ function failureOf(error: Error): Failed {
       );
     case "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE":
       return failed("no_certificate", "the peer showed no certificate");
-    // The handshake guard's refusal: OpenSSL's own verification ends no handshake.
-    case "ERR_SSL_CERTIFICATE_VERIFY_FAILED":
+    // What the handshake guard has overwritten, or a Certificate message that says the same of itself.
+    case "ERR_SSL_LENGTH_MISMATCH":
+    case "ERR_SSL_INVALID_CONTEXT":
     case "ERR_SSL_EXCESSIVE_MESSAGE_SIZE":
       return failed("unacceptable_chain", UNACCEPTABLE_CHAIN);
     default:
