@@ -151,20 +151,25 @@ describe("a workload's certificate", () => {
   it.each([
     { name: "P-256", args: ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] },
     { name: "RSA 2048", args: ["-newkey", "rsa:2048"] },
-  ])("for a $name key is accepted by openssl verify -x509_strict", async ({ args }) => {
-    const chain = await sign(createCsr(...args));
-    const [leafFile, rootFile] = [join(folder, "leaf.pem"), join(folder, "root.pem")];
-    writeFileSync(leafFile, chain[0] ?? "");
-    writeFileSync(rootFile, chain.at(-1) ?? "");
-    for (const purpose of ["sslserver", "sslclient"]) {
-      const verdict = execFileSync(
-        "openssl",
-        ["verify", "-x509_strict", "-purpose", purpose, "-CAfile", rootFile, leafFile],
-        { encoding: "utf8" },
-      );
-      expect(verdict).toContain("leaf.pem: OK");
-    }
-  });
+  ])(
+    "for a $name key is accepted by openssl verify -x509_strict, and may encipher keys as Istio's",
+    async ({ args }) => {
+      const chain = await sign(createCsr(...args));
+      const [leafFile, rootFile] = [join(folder, "leaf.pem"), join(folder, "root.pem")];
+      writeFileSync(leafFile, chain[0] ?? "");
+      const shown = execFileSync("openssl", ["x509", "-in", leafFile, "-noout", "-text"], { encoding: "utf8" });
+      expect(shown).toMatch(/X509v3 Key Usage: critical\s+Digital Signature, Key Encipherment\n/);
+      writeFileSync(rootFile, chain.at(-1) ?? "");
+      for (const purpose of ["sslserver", "sslclient"]) {
+        const verdict = execFileSync(
+          "openssl",
+          ["verify", "-x509_strict", "-purpose", purpose, "-CAfile", rootFile, leafFile],
+          { encoding: "utf8" },
+        );
+        expect(verdict).toContain("leaf.pem: OK");
+      }
+    },
+  );
 
   it("begins two minutes back, ends when asked, and never has another's serial number", async () => {
     const csr = createCsr();

@@ -1,5 +1,7 @@
+import { createPublicKey, type JsonWebKey } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { createLocalJWKSet, errors, type LocalJWKSet } from "jose";
+import { findPublicKeyFault } from "../../mesh/identity/public-key-rules.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 
 /** The keys that tokens are signed with, from a JWKS file (RFC 7517). */
@@ -58,12 +60,23 @@ async function readKeys(path: string): Promise<LocalJWKSet> {
   if (size > MAX_FILE_BYTES) throw new Error(`the file has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
   const parsed: unknown = JSON.parse(await readFile(path, "utf8"));
   if (!isKeySet(parsed)) throw new errors.JWKSInvalid("the file is not an object with an array `keys`");
-  if (parsed.keys.length === 0) throw new errors.JWKSInvalid("the file holds no key");
-  return createLocalJWKSet(parsed);
+  const usable = parsed.keys.filter(isAcceptable);
+  if (usable.length === 0) throw new errors.JWKSInvalid("the file holds no key that is accepted");
+  return createLocalJWKSet({ keys: usable });
+}
+
+/** By the list of types and sizes that holds everywhere: a caller chooses by `kid` which key checks its token. */
+function isAcceptable(key: JsonWebKey): boolean {
+  try {
+    const spki = createPublicKey({ key, format: "jwk" }).export({ type: "spki", format: "der" });
+    return findPublicKeyFault(spki) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 interface KeySet {
-  readonly keys: { readonly kty: string }[];
+  readonly keys: (JsonWebKey & { readonly kty: string })[];
 }
 
 function isKeySet(value: unknown): value is KeySet {

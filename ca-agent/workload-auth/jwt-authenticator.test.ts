@@ -201,6 +201,27 @@ describe("the file of keys", () => {
     expect(new Set(calls.map(({ kind }) => kind))).toEqual(new Set(["authenticated"]));
   });
 
+  it("keeps the keys that are accepted, where others stand beside them", async () => {
+    const large = generateKeyPairSync("ec", { namedCurve: "P-521" });
+    await writeKeys({ large: large.publicKey, ec: ec.publicKey });
+    expect((await authenticator().authenticate(await token())).kind).toBe("authenticated");
+    const signed = await token({ key: large.privateKey, alg: "ES512", kid: "large" });
+    expect((await authenticator().authenticate(signed)).kind).toBe("refused");
+    await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });
+  });
+
+  it.each([
+    { name: "an exponent that makes each check expensive", n: Buffer.alloc(256, 0xff), e: Buffer.alloc(255, 0x7f) },
+    { name: "16,384 bits", n: Buffer.alloc(2048, 0xff), e: Buffer.from([1, 0, 1]) },
+  ])("an RSA key with $name is passed over", async ({ n, e }) => {
+    const key = { kty: "RSA", kid: "ec", n: n.toString("base64url"), e: e.toString("base64url") };
+    writeFileSync(FILE, JSON.stringify({ keys: [key] }));
+    const log = new RecordingLogger();
+    expect(await authenticator(log).authenticate(await token())).toMatchObject({ reason: "no_keys" });
+    expect(log.find("no key that is accepted")).toHaveLength(1);
+    await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });
+  });
+
   it.each([
     { name: "no JSON", text: "{" },
     { name: "an array", text: "[]" },

@@ -1,6 +1,7 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { hostileDsaKey, hostileRsaKey } from "../../mesh/identity/hostile-chain-fixture.ts";
 import { CaError } from "../ca-error.ts";
 import { MAX_CSR_BYTES, parseCertificateRequest } from "./certificate-request.ts";
 import {
@@ -115,6 +116,12 @@ describe("a signing request is refused", () => {
     {
       name: "with the RSA exponent 3",
       pem: () => createRequest({ spki: rsaSpki(2048, Uint8Array.of(3)) }),
+      code: "csr_key",
+    },
+    { name: "with a DSA key", pem: () => createRequest({ spki: hostileDsaKey(2048).publicKeyInfo }), code: "csr_key" },
+    {
+      name: "with an RSA exponent of 2,000 bits",
+      pem: () => createRequest({ spki: hostileRsaKey(2048, Buffer.alloc(255, 0x7f)).publicKeyInfo }),
       code: "csr_key",
     },
     {

@@ -1,6 +1,7 @@
 import { type KeyObject, verify } from "node:crypto";
+import { DER_TAG, DerReader } from "../../mesh/identity/der-reader.ts";
 import { CaError } from "../ca-error.ts";
-import { formatDer, parseDer, readBitString, readSequence } from "./der-values.ts";
+import { parseDer } from "./der-values.ts";
 import { parsePem } from "./pem.ts";
 import { parsePublicKey } from "./public-key.ts";
 import { parseSignatureAlgorithm, type SignatureAlgorithm } from "./signature-algorithm.ts";
@@ -33,27 +34,39 @@ export function parseCertificateRequest(pem: string): KeyObject {
 
 interface CertificateRequest {
   /** The part that is signed, as it was sent. */
-  readonly info: Buffer;
-  readonly publicKeyDer: Buffer;
+  readonly info: Uint8Array;
+  readonly publicKeyDer: Uint8Array;
   readonly algorithm: SignatureAlgorithm | undefined;
-  readonly signature: Buffer;
+  readonly signature: Uint8Array;
 }
 
+/** Only the way to the key and the signature is read; names and attributes are skipped, however many there are. */
 function readRequest(pem: string): CertificateRequest {
   try {
-    const [info, algorithm, signature] = readSequence(parseDer(parsePem(pem, LABELS)), 3);
-    const [, , publicKey] = readSequence(info, 3);
-    if (info === undefined || publicKey === undefined) throw new Error("it has no public key");
+    const outer = new DerReader(parsePem(pem, LABELS));
+    const request = outer.inside(outer.expect(DER_TAG.sequence, "the request"));
+    outer.finish("the request");
+    const info = request.expect(DER_TAG.sequence, "the signed part");
+    const algorithm = request.whole(request.expect(DER_TAG.sequence, "the signature algorithm"));
+    const signature = request.content(request.expect(DER_TAG.bitString, "the signature"));
+    request.finish("the signature");
+    if (signature[0] !== 0) throw new Error("the signature does not end with an octet");
     return {
-      info: formatDer(info),
-      publicKeyDer: formatDer(publicKey),
-      algorithm: parseSignatureAlgorithm(algorithm),
-      signature: readBitString(signature),
+      info: request.whole(info),
+      publicKeyDer: readPublicKeyInfo(request.inside(info)),
+      algorithm: parseSignatureAlgorithm(parseDer(algorithm)),
+      signature: signature.subarray(1),
     };
   } catch (caught) {
     const reason = caught instanceof Error ? caught.message : String(caught);
     throw new CaError("csr_malformed", `this is no PEM certificate signing request: ${reason}`, { cause: caught });
   }
+}
+
+function readPublicKeyInfo(info: DerReader): Uint8Array {
+  info.expect(DER_TAG.integer, "the version");
+  info.expect(DER_TAG.sequence, "the subject");
+  return info.whole(info.expect(DER_TAG.sequence, "the public key"));
 }
 
 function isSignedBy(key: KeyObject, request: CertificateRequest & { readonly algorithm: SignatureAlgorithm }): boolean {

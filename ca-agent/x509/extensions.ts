@@ -19,8 +19,7 @@ const NAME_TAG = { dns: 2, uri: 6 } as const;
 const USAGE_OID = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
 /** KeyUsage as a BIT STRING: the octet, and how many of its low bits are unused (RFC 5280, section 4.2.1.3). */
 const KEY_USAGE = {
-  sign: { octet: 0x80, unusedBits: 7 },
-  signAndEncipher: { octet: 0xa0, unusedBits: 5 },
+  endEntity: { octet: 0xa0, unusedBits: 5 },
   authority: { octet: 0x06, unusedBits: 1 },
 } as const;
 
@@ -33,12 +32,11 @@ export interface LeafExtensionsInput {
 
 /**
  * The extensions of an end entity. The names are critical because the subject is empty (RFC 5280, section 4.2.1.6).
- * Key encipherment is for RSA keys alone: with an EC key it means nothing (RFC 5480, section 3).
+ * Key encipherment stands in every leaf, as in Istio's: with an EC key it means nothing, and some verifiers ask for it.
  */
 export function formatLeafExtensions(input: LeafExtensionsInput): readonly DerValue[] {
-  const keyUsage = input.publicKey.asymmetricKeyType === "rsa" ? "signAndEncipher" : "sign";
   return [
-    formatKeyUsage(keyUsage),
+    formatKeyUsage("endEntity"),
     extension(EXTENSION_OID.extendedKeyUsage, formatSequence(input.usages.map((usage) => formatOid(USAGE_OID[usage])))),
     criticalExtension(EXTENSION_OID.basicConstraints, formatSequence([])),
     extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(input.publicKey))),

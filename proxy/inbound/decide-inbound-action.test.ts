@@ -46,7 +46,17 @@ describe("the answer to an ALPN offer", () => {
     expect(chooseAlpn(offered, undefined)).toBe(chosen);
   });
 
-  it("h2 where the application speaks HTTP/2", () => {
-    expect(chooseAlpn(["h2", "http/1.1"], "http2")).toBe("h2");
+  it.each([
+    { offered: ["h2", "http/1.1"], chosen: "h2" },
+    { offered: ["istio-h2", "istio", "h2"], chosen: "istio-h2" },
+  ])("$chosen for $offered where the port is declared to speak HTTP/2", ({ offered, chosen }) => {
+    expect(chooseAlpn(offered, "http2")).toBe(chosen);
+  });
+
+  const others = [undefined, "http", "tcp", "tls"] as const;
+  it.each(others)("never HTTP/2 where the port's protocol is %s", (protocol) => {
+    expect(chooseAlpn(["istio-h2", "istio", "h2"], protocol)).toBe("istio");
+    expect(chooseAlpn(["istio-h2", "istio-http/1.1"], protocol)).toBe("istio-http/1.1");
+    expect(chooseAlpn(["istio-h2", "h2"], protocol)).toBeUndefined();
   });
 });

@@ -34,17 +34,19 @@ export async function terminateTls(socket: Socket, options: TerminateOptions): P
   return result;
 }
 
-/** Tokens that Istio's clients offer, in the order in which we take them. `istio-peer-exchange` is not among them:
- * whoever negotiates it must then exchange metadata, which we do not. */
-const ISTIO_CHOICES = ["istio-http/1.1", "istio-h2", "istio-http/1.0", "istio"] as const;
+/**
+ * Tokens that Istio's clients offer, in the order in which we take them. `istio-peer-exchange` is not among them: who
+ * negotiates it must then exchange metadata, which we do not.
+ */
+const ISTIO_CHOICES = ["istio-http/1.1", "istio-http/1.0", "istio"] as const;
 
 /**
- * The answer to the client's ALPN offer (RFC 7301). Must not throw: an exception in this callback ends the process
- * (CVE-2026-21637). `undefined` makes the handshake fail with no_application_protocol.
+ * The choice from the client's ALPN offer (RFC 7301). HTTP/2 is chosen only for a port that is declared to speak it: what
+ * the client then sends reaches the application as it is, and an HTTP/1.1 application would take the frames for garbage.
+ * Must not throw: an exception in this callback ends the process (CVE-2026-21637). `undefined` makes the handshake fail with
+ * no_application_protocol.
  */
 export function chooseAlpn(offered: readonly string[], protocol: DeclaredProtocol | undefined): string | undefined {
-  const istio = ISTIO_CHOICES.find((choice) => offered.includes(choice));
-  if (istio !== undefined) return istio;
-  const wanted = protocol === "http2" ? "h2" : "http/1.1";
-  return offered.includes(wanted) ? wanted : undefined;
+  const choices = protocol === "http2" ? ["istio-h2", ...ISTIO_CHOICES, "h2"] : [...ISTIO_CHOICES, "http/1.1"];
+  return choices.find((choice) => offered.includes(choice));
 }
