@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { createSecureContext, type TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { formatChainPem, hostileDsaKey, mintCrossIssued } from "../mesh/identity/hostile-chain-fixture.ts";
 import {
   CALL_HEADERS,
   type ControlPlaneFixture,
@@ -62,6 +63,24 @@ it.each([
   const socket = fixture.dialTls({ ALPNProtocols: protocols });
   await closing(socket.resume());
 });
+
+it.each(["TLSv1.2", "TLSv1.3"] as const)(
+  "clients with hostile chains are refused, unverified, by %s",
+  async (version) => {
+    const chain = mintCrossIssued(hostileDsaKey(), 9);
+    const secureContext = createSecureContext({
+      cert: formatChainPem(chain),
+      key: chain.key.export({ type: "pkcs8", format: "pem" }).toString(),
+      ciphers: "DEFAULT@SECLEVEL=0",
+      maxVersion: version,
+    });
+    const metric = 'entente_control_plane_connections_refused_total{reason="handshake_failed"}';
+    const refused = await fixture.metric(metric);
+    for (let index = 0; index < 20; index += 1)
+      await closing(fixture.dialTls({ secureContext, rejectUnauthorized: false }).resume());
+    await vi.waitFor(async () => expect((await fixture.metric(metric)) - refused).toBe(20));
+  },
+);
 
 it("a client older than TLS 1.2 is refused", async () => {
   const socket = fixture.dialTls({ minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" });
@@ -127,7 +146,7 @@ it.each([
     name: "with a tiny key",
     csr: () => fixture.csr("-newkey", "rsa:1024"),
     code: Code.InvalidArgument,
-    says: "csr_key: an RSA key of 1024 bits",
+    says: "csr_key: the request has an RSA key of 1024 bits",
   },
 ])("a signing request $name is refused", async ({ csr, code, says }) => {
   const bearer = await fixture.token();
