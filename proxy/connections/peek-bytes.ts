@@ -7,6 +7,8 @@ export interface PeekOptions {
   readonly silenceMs?: number | undefined;
   /** How long it may take from its first byte to a verdict. `undefined`: as long as it likes. */
   readonly verdictMs?: number | undefined;
+  /** How long it may be quiet before a verdict; asked after each of its packets. `undefined`: as long as it likes. */
+  readonly quietMs?: (() => number) | undefined;
   /** Ends the peeking with `silent`; what was read is put back. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -32,12 +34,12 @@ export function peekBytes<Verdict>(
 ): Promise<Peeked<Verdict>> {
   return new Promise((resolve) => {
     let bytes: Buffer = Buffer.alloc(0);
-    const { clock, silenceMs, verdictMs, signal } = options;
+    const { clock, silenceMs, verdictMs, quietMs, signal } = options;
     let timer = silenceMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "silent" }), silenceMs);
 
-    const hurry = (): void => {
+    const hurry = (limitMs: number | undefined): void => {
       timer?.cancel();
-      timer = verdictMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "undecided" }), verdictMs);
+      timer = limitMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "undecided" }), limitMs);
     };
     const finish = (peeked: Peeked<Verdict>): void => {
       timer?.cancel();
@@ -51,15 +53,17 @@ export function peekBytes<Verdict>(
     const onGone = (): void => finish({ kind: "gone" });
     const onEnd = (): void => finish({ kind: "ended", bytes });
     const onAbort = (): void => finish({ kind: "silent" });
+    /** Whether there is a verdict with this. */
+    const take = (chunk: Buffer): boolean => {
+      if (bytes.length === 0) hurry(verdictMs);
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      const verdict = judge(bytes);
+      if (verdict !== undefined) finish({ kind: "judged", verdict });
+      else if (quietMs !== undefined) hurry(quietMs());
+      return verdict !== undefined;
+    };
     const onReadable = (): void => {
-      for (let chunk = readChunk(socket); chunk !== undefined; chunk = readChunk(socket)) {
-        if (bytes.length === 0) hurry();
-        bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-        const verdict = judge(bytes);
-        if (verdict === undefined) continue;
-        finish({ kind: "judged", verdict });
-        return;
-      }
+      for (let chunk = readChunk(socket); chunk !== undefined; chunk = readChunk(socket)) if (take(chunk)) return;
     };
 
     socket.on("readable", onReadable);

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import { abortSocket, relay } from "../connections/relay.ts";
+import { relay } from "../connections/relay.ts";
 import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
 import { detectOnHttpPort } from "../http/detection/detect-on-http-port.ts";
-import { detectProtocol, guardStream } from "../http/detection/detect-protocol.ts";
+import { detectProtocol, guardStream, type UnjudgedRequest } from "../http/detection/detect-protocol.ts";
 import { type Admitted, type Arrival, type OpenedApplication, openApplication, portOf } from "./inbound-arrival.ts";
 import type { Refused } from "./refusal.ts";
 
@@ -38,8 +38,10 @@ async function openAndServe(admitted: Admitted, arrival: Arrival, carriage: Carr
       options.http.adopt(opened.socket, arrival.destination);
       return serveHttp(admitted, arrival);
     case "stream":
-      if (detected.isGuarded) guardStream(admitted.client, () => cutLateHttp(admitted, arrival, opened.socket));
+      if (detected.isGuarded) guardStream(admitted.client, (request) => refuseRequest(request, arrival));
       return carryStream(admitted, arrival, opened.socket, detected.early);
+    case "refused":
+      return refuseRequest(detected, arrival);
     case "gone":
       return void connection.cut();
   }
@@ -47,13 +49,11 @@ async function openAndServe(admitted: Admitted, arrival: Arrival, carriage: Carr
 
 const NO_BYTES = Buffer.alloc(0);
 
-function cutLateHttp({ client: socket }: Admitted, arrival: Arrival, application: Socket): void {
-  abortSocket(application);
-  abortSocket(socket);
-  const { options, destination, client } = arrival;
+function refuseRequest({ reason, message }: UnjudgedRequest, arrival: Arrival): undefined {
+  const { options, destination, client, connection } = arrival;
+  connection.cut();
   const target = `${destination.ip}:${destination.port}`;
-  const message = `a request line to port ${destination.port} came too slowly; name its Service port "http-…"`;
-  options.observer.malformed({ direction: "inbound", reason: "late_http", message, client, destination: target });
+  options.observer.malformed({ direction: "inbound", reason, message, client, destination: target });
 }
 
 function serveHttp(admitted: Admitted, arrival: Arrival): undefined {

@@ -5,11 +5,11 @@ import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
-import { abortSocket, relay } from "../connections/relay.ts";
+import { relay } from "../connections/relay.ts";
 import { type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
 import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
 import { detectOnHttpPort } from "../http/detection/detect-on-http-port.ts";
-import { detectProtocol, guardStream } from "../http/detection/detect-protocol.ts";
+import { detectProtocol, guardStream, type UnjudgedRequest } from "../http/detection/detect-protocol.ts";
 import { keyOfTarget } from "./destination-cache.ts";
 import type { PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
@@ -103,8 +103,10 @@ async function dialAndCarry(arrival: Arrival): Promise<void> {
       options.http.adopt(dialed, pooled);
       return serveHttp(arrival);
     case "stream":
-      if (detected.isGuarded) guardStream(captured.socket, () => cutLateHttp(arrival, dialed));
+      if (detected.isGuarded) guardStream(captured.socket, (request) => refuseRequest(request, arrival));
       return carryStream(arrival, dialed, detected.early);
+    case "refused":
+      return refuseRequest(detected, arrival);
     case "gone":
       return connection.cut();
   }
@@ -125,18 +127,10 @@ function termsOf(pooled: PooledDestination, dialed: DialedConnection): Connectio
   };
 }
 
-function cutLateHttp({ captured, client, options }: Arrival, dialed: DialedConnection): void {
-  abortSocket(dialed.socket);
-  abortSocket(captured.socket);
+function refuseRequest({ reason, message }: UnjudgedRequest, { captured, client, connection, options }: Arrival): void {
+  connection.cut();
   const { ip, port } = captured.destination;
-  const message = `a request line to port ${port} came too slowly; name its Service port "http-…"`;
-  options.observer.malformed({
-    direction: "outbound",
-    reason: "late_http",
-    message,
-    client,
-    destination: `${ip}:${port}`,
-  });
+  options.observer.malformed({ direction: "outbound", reason, message, client, destination: `${ip}:${port}` });
 }
 
 function serveHttp({ captured, client, connection, pooled, options }: Arrival): void {

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../../mesh/runtime.ts";
 import { awaitFirstSpeaker } from "../../connections/await-first-speaker.ts";
 import { peekBytes } from "../../connections/peek-bytes.ts";
-import { recognizeHttp } from "./recognize-http.ts";
+import { HttpRecognizer, type Recognized } from "./recognize-http.ts";
 
 export type DetectedProtocol =
   | { readonly kind: "http" }
@@ -10,53 +10,85 @@ export type DetectedProtocol =
       readonly kind: "stream";
       /** What the client said before it ended its side; it cannot be put back on its socket. */
       readonly early: Buffer;
-      /** Its first line is not whole: `guardStream` must watch that it does not become HTTP. */
+      /** `guardStream` must watch it: a server may still read a request in what follows. */
       readonly isGuarded: boolean;
     }
+  /** Nothing of it may be delivered: the connection is to be reset, without a response. */
+  | ({ readonly kind: "refused" } & UnjudgedRequest)
   | { readonly kind: "gone" };
 
-/** How long a client that has begun to speak may leave it open whether it speaks HTTP, before it passes as a stream. */
-const DETECTION_LIMIT_MS = 200;
+/** Why a client's bytes are not delivered. */
+export interface UnjudgedRequest {
+  /** Stable: it is logged and counted. */
+  readonly reason: "ambiguous_first_line" | "late_http";
+  readonly message: string;
+}
 
 /**
- * Finds out what a connection of an undeclared port carries: whoever speaks first decides, and both sides are open, so
- * a server that speaks first waits for nothing. What was said stays on the sockets.
+ * How long a client may be quiet inside what may be its first request line, before what it has said is carried as a
+ * guarded stream. A line with a known method is held as long as HTTP waits for a head: only HTTP begins like that. Any
+ * other word may be a greeting that waits for its reply.
+ */
+const KNOWN_METHOD_QUIET_MS = 30_000;
+const WORD_QUIET_MS = 200;
+
+/**
+ * Finds out what a connection of an undeclared port carries. Both sides are open and who speaks first decides, so a
+ * server that speaks first waits for nothing. The client's bytes are held back while they are the beginning of a request
+ * line. They stay on the sockets.
  */
 export async function detectProtocol(client: Socket, server: Socket, clock: Clock): Promise<DetectedProtocol> {
-  const first = await awaitFirstSpeaker(server, (signal) =>
-    peekBytes(client, recognizeHttp, { clock, verdictMs: DETECTION_LIMIT_MS, signal }),
-  );
-  if (first === "application") return STREAM;
+  const recognizer = new HttpRecognizer();
+  let judged = 0;
+  const judge = (bytes: Buffer): Recognized | undefined => {
+    const verdict = recognizer.push(bytes.subarray(judged));
+    judged = bytes.length;
+    return verdict === "undecided" ? undefined : verdict;
+  };
+  const quietMs = (): number => (recognizer.mayBeKnownMethod ? KNOWN_METHOD_QUIET_MS : WORD_QUIET_MS);
+  const first = await awaitFirstSpeaker(server, (signal) => peekBytes(client, judge, { clock, quietMs, signal }));
+  if (first === "application") return streamOf("watched", NO_BYTES);
   switch (first.kind) {
     case "judged":
-      return first.verdict === "http" ? { kind: "http" } : STREAM;
-    case "silent":
-      return STREAM;
+      return first.verdict === "http" ? { kind: "http" } : streamOf(first.verdict, NO_BYTES);
     case "ended":
-      return { kind: "stream", early: first.bytes, isGuarded: false };
+      return streamOf(recognizer.end(), first.bytes);
+    case "silent":
     case "undecided":
-      return { kind: "stream", early: NO_BYTES, isGuarded: true };
+      return streamOf("watched", NO_BYTES);
     case "gone":
       return first;
   }
 }
 
 const NO_BYTES = Buffer.alloc(0);
-const STREAM: DetectedProtocol = { kind: "stream", early: NO_BYTES, isGuarded: false };
+
+const AMBIGUOUS: UnjudgedRequest = {
+  reason: "ambiguous_first_line",
+  message: 'some servers would read a request in what the client sent; name the Service port "http-…" or "tcp-…"',
+};
+const LATE: UnjudgedRequest = {
+  reason: "late_http",
+  message: 'a request line came after bytes that had passed as a stream; name the Service port "http-…"',
+};
+
+function streamOf(verdict: Recognized, early: Buffer): DetectedProtocol {
+  if (verdict === "ambiguous") return { kind: "refused", ...AMBIGUOUS };
+  return { kind: "stream", early, isGuarded: verdict === "watched" };
+}
 
 /**
- * Watches a stream whose first line was not whole when it was let pass. Should it become a request, `onHttp` is called
- * before its bytes go on: a client must not get around the judging of requests by being slow. Call it before the
- * stream is carried.
+ * Judges the bytes of a stream before they go on, from its first: `onRequest` is called before a byte is delivered
+ * with which a server could read a request, and must reset both sides. So a client gains nothing by being slow, or by
+ * writing what only some servers read. Call it before the stream is carried.
  */
-export function guardStream(client: Socket, onHttp: () => void): void {
-  let bytes: Buffer = NO_BYTES;
+export function guardStream(client: Socket, onRequest: (request: UnjudgedRequest) => void): void {
+  const recognizer = new HttpRecognizer();
   const onData = (chunk: Buffer): void => {
-    bytes = Buffer.concat([bytes, chunk]);
-    const protocol = recognizeHttp(bytes);
-    if (protocol === undefined) return;
+    const verdict = recognizer.push(chunk);
+    if (verdict === "watched" || verdict === "undecided") return;
     client.off("data", onData);
-    if (protocol === "http") onHttp();
+    if (verdict !== "stream") onRequest(verdict === "http" ? LATE : AMBIGUOUS);
   };
   // A listener that made the socket flow would lose what comes before the stream is carried.
   client.pause();

@@ -1,69 +1,86 @@
-import { REQUEST_METHODS } from "../../http1/scan-request-head.ts";
+import { FirstLine, type LineVerdict } from "./first-line.ts";
+import { IdentityFieldWatch } from "./identity-field-watch.ts";
+import { beginsKnownMethod } from "./recognition-table.ts";
 
-/** What the first bytes of a client say of its protocol. */
-export type RecognizedProtocol = "http" | "stream";
+/** What a client's bytes so far are, on a port without a declared protocol. */
+export type Recognized =
+  /** The beginning of a well-formed request line: it is held back until it is whole. */
+  | "undecided"
+  /** A request of HTTP/1.x, well formed or not: the framer judges it. */
+  | "http"
+  /** No server reads a request in it, whatever follows. */
+  | "stream"
+  /** Carried as a stream while each further byte is judged: a lenient server may read a request in what follows. */
+  | "watched"
+  /** Some servers read a request and others do not, or an identity field came: it must not be delivered. */
+  | "ambiguous";
 
-/** A first line longer than this is text without an end: HTTP, whose framer then refuses it. */
-const MAX_FIRST_LINE_BYTES = 16_384;
+const VERDICTS: Readonly<Record<LineVerdict, Recognized>> = {
+  plain: "undecided",
+  text: "watched",
+  http: "http",
+  stream: "stream",
+  ambiguous: "ambiguous",
+};
 
-const CR = 0x0d;
-const LF = 0x0a;
-const TAB = 0x09;
-const SPACE = 0x20;
-const DELETE = 0x7f;
-
-/** What stands before a version; Node's parser takes the last two, too, and hands such a request to the application. */
-const PROTOCOL_NAMES = ["HTTP/", "RTSP/", "ICE/"].map((name) => Buffer.from(name));
 /** RFC 9113 §3.4, whole: behind a part of it a lenient application reads HTTP/1.1. */
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** A handshake record of any version (RFC 8446 §5.1). */
 const TLS_START = Buffer.from([0x16, 0x03]);
+const LINE_FEED = Buffer.from("\n");
+
+/** Judges what a client has sent, from its first byte. */
+export function recognizeHttp(bytes: Buffer): Recognized {
+  return new HttpRecognizer().push(bytes);
+}
 
 /**
- * Judges what a client has sent so far, from its first byte; `undefined` while it may still be either. HTTP is a known
- * method before a target, or a first line that names an HTTP version, however malformed: what a lenient application
- * would read as HTTP must not pass as a stream, or a client could forge the headers that say who it is. HTTP/2 with
- * prior knowledge is a stream.
+ * Judges a client's bytes as they come, each once, with the same result however they are split. HTTP is a first line
+ * whose last word names an HTTP version, by the splitting of any server, or a known method before a path (HTTP/0.9).
+ * HTTP/2 with prior knowledge is a stream. `http`, `stream` and `ambiguous` are final.
  */
-export function recognizeHttp(bytes: Buffer): RecognizedProtocol | undefined {
-  const isHttp2 = beginsWith(bytes, HTTP2_PREFACE);
-  if (isHttp2 !== false) return isHttp2 === true ? "stream" : undefined;
-  const start = skipEmptyLines(bytes);
-  if (beginsRequest(bytes.subarray(start, start + LONGEST_START))) return "http";
-  for (let at = start; at < bytes.length; at += 1) {
-    const byte = bytes[at] ?? 0;
-    if (byte === LF) return judgeLine(bytes.subarray(start, at + 1));
-    if ((byte < SPACE && byte !== TAB && byte !== CR) || byte === DELETE) return "stream";
+export class HttpRecognizer {
+  readonly #line = new FirstLine();
+  readonly #identity = new IdentityFieldWatch();
+  /** What may still be the beginning of HTTP/2; `undefined` when it is not. */
+  #preface: Buffer | undefined = Buffer.alloc(0);
+  #verdict: Recognized = "undecided";
+
+  /** Whether the line so far is the beginning of a request with a method that is commonly known. */
+  get mayBeKnownMethod(): boolean {
+    if (this.#preface === undefined) return this.#line.mayBeKnownMethod;
+    return this.#preface.length > 0 && beginsKnownMethod(this.#preface.toString("latin1"));
   }
-  return bytes.length > MAX_FIRST_LINE_BYTES ? "http" : undefined;
+
+  push(chunk: Buffer): Recognized {
+    if (!isFinal(this.#verdict)) this.#verdict = this.#preface === undefined ? this.#judge(chunk) : this.#start(chunk);
+    return this.#verdict;
+  }
+
+  /** The client sends no more: a server takes that for the end of the line, and the framer has nothing to frame. */
+  end(): Recognized {
+    const verdict = this.push(LINE_FEED);
+    if (verdict === "undecided") return "watched";
+    return verdict === "http" ? "ambiguous" : verdict;
+  }
+
+  #start(chunk: Buffer): Recognized {
+    const bytes = Buffer.concat([this.#preface ?? chunk, chunk]);
+    const isHttp2 = beginsWith(bytes, HTTP2_PREFACE);
+    if (isHttp2 === true) return "stream";
+    this.#preface = isHttp2 === undefined ? bytes : undefined;
+    return isHttp2 === undefined ? "undecided" : this.#judge(bytes);
+  }
+
+  #judge(chunk: Buffer): Recognized {
+    const verdict = VERDICTS[this.#line.push(chunk)];
+    if (isFinal(verdict)) return verdict;
+    return this.#identity.push(chunk) ? "ambiguous" : verdict;
+  }
 }
 
-function skipEmptyLines(bytes: Buffer): number {
-  let start = 0;
-  while (bytes[start] === CR || bytes[start] === LF) start += 1;
-  return start;
-}
-
-/** Longer than any known method with its blank and the first byte of a target. */
-const LONGEST_START = 16;
-
-/** A known method, a blank, and how a target begins. */
-function beginsRequest(bytes: Buffer): boolean {
-  const blank = bytes.indexOf(SPACE);
-  if (blank <= 0 || !TARGET_STARTS.includes(String.fromCharCode(bytes[blank + 1] ?? 0))) return false;
-  return REQUEST_METHODS.has(bytes.toString("latin1", 0, blank));
-}
-
-const TARGET_STARTS = ["/", "h", "H"];
-
-function judgeLine(line: Buffer): RecognizedProtocol {
-  return PROTOCOL_NAMES.some((name) => namesVersion(line, name)) ? "http" : "stream";
-}
-
-function namesVersion(line: Buffer, name: Buffer): boolean {
-  const version = line.lastIndexOf(name);
-  const before = line[version - 1];
-  return version > 0 && (before === SPACE || before === TAB);
+function isFinal(verdict: Recognized): boolean {
+  return verdict !== "undecided" && verdict !== "watched";
 }
 
 /**

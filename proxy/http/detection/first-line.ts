@@ -1,0 +1,194 @@
+import { type ByteClass, beginsKnownMethod, classOf, KNOWN_METHODS, mayBlank } from "./recognition-table.ts";
+
+/** `plain`: so far the beginning of a well-formed request line; `text`: not that, and yet not impossible. */
+export type LineVerdict = "plain" | "text" | "http" | "stream" | "ambiguous";
+
+const MAX_METHOD_BYTES = 32;
+/** The framer's own limit: a longer path of a known method is a request that it refuses. */
+const MAX_TARGET_BYTES = 16_384;
+const MAX_WORD_CHARS = 16;
+const WIDE_BLANK_BYTES = 3;
+
+/** The first line of a client as every lenient server would split it; each byte is looked at once. */
+export class FirstLine {
+  #part: "start" | "method" | "rest" | "over" = "start";
+  #isPlain = true;
+  /** Whether the method is followed by, or holds, what only some servers split at or drop. */
+  #isOdd = false;
+  /** Whether the first word is one that could be a method. */
+  #isToken = true;
+  #method = "";
+  #words = 1;
+  #target = "";
+  #targetBytes = 0;
+  #word = "";
+  #lastWord = "";
+  #isFirstWord = true;
+  #previous: ByteClass = "lf";
+  #previousByte = 0;
+  /** `named`: a word begins with `HTTP/`; `spaced`: a blank has followed, so that another word would be the last. */
+  #version: "none" | "named" | "spaced" = "none";
+  #wideLeft = 0;
+
+  /** Whether it so far is the beginning of a request with a known method. */
+  get mayBeKnownMethod(): boolean {
+    if (!this.#isPlain || this.#method === "") return false;
+    return this.#part === "method" ? beginsKnownMethod(this.#method) : this.#isKnown;
+  }
+
+  push(chunk: Buffer): LineVerdict {
+    for (let at = 0; at < chunk.length && this.#part !== "over"; at += 1) {
+      const verdict = this.#step(chunk[at] ?? 0);
+      if (verdict !== undefined) return verdict;
+    }
+    return this.#isPlain ? "plain" : "text";
+  }
+
+  #step(byte: number): LineVerdict | undefined {
+    const kind = classOf(byte);
+    const verdict = this.#stepPart(byte, kind);
+    this.#previous = kind;
+    this.#previousByte = byte;
+    return verdict;
+  }
+
+  #stepPart(byte: number, kind: ByteClass): LineVerdict | undefined {
+    switch (this.#part) {
+      case "start":
+        return this.#stepStart(byte, kind);
+      case "method":
+        return this.#stepMethod(byte, kind);
+      case "rest":
+        return this.#stepRest(byte, kind);
+      case "over":
+        return undefined;
+    }
+  }
+
+  /** Blanks and empty lines before a request are skipped by one server or another. */
+  #stepStart(byte: number, kind: ByteClass): LineVerdict | undefined {
+    if (kind === "token") {
+      this.#part = "method";
+      return this.#stepMethod(byte, kind);
+    }
+    if (kind === "lf" || kind === "cr") return undefined;
+    this.#isPlain = false;
+    if (kind === "wide_start") this.#wideLeft = WIDE_BLANK_BYTES;
+    this.#wideLeft -= 1;
+    if (kind === "wide_start" || (kind === "wide_rest" && this.#wideLeft >= 0)) return undefined;
+    return kind === "blank" || kind === "odd_blank" || kind === "nul" ? undefined : "stream";
+  }
+
+  #stepMethod(byte: number, kind: ByteClass): LineVerdict | undefined {
+    const isKnown = this.#isKnown;
+    switch (kind) {
+      case "token":
+      case "visible":
+        this.#takeMethodByte(byte, kind);
+        return undefined;
+      case "blank":
+      case "cr":
+      case "lf":
+        return this.#endMethod(byte, kind);
+      case "odd_blank":
+        this.#isOdd = true;
+        return isKnown ? "ambiguous" : this.#endMethod(byte, kind);
+      case "control":
+        return isKnown ? "ambiguous" : "stream";
+      case "nul":
+      case "wide_start":
+      case "wide_rest":
+      case "high":
+        this.#isOdd = true;
+        this.#isPlain = false;
+        if (kind !== "nul") this.#isToken = false;
+        this.#readWord(byte, kind);
+        return isKnown ? "ambiguous" : undefined;
+    }
+  }
+
+  #takeMethodByte(byte: number, kind: ByteClass): void {
+    if (this.#method.length < MAX_METHOD_BYTES && kind === "token") this.#method += String.fromCharCode(byte);
+    else this.#isToken = false;
+    this.#isPlain &&= this.#isToken;
+    this.#readWord(byte, kind);
+  }
+
+  #endMethod(byte: number, kind: ByteClass): LineVerdict | undefined {
+    this.#part = "rest";
+    if (byte !== SPACE) this.#isPlain = false;
+    return this.#stepRest(byte, kind);
+  }
+
+  #stepRest(byte: number, kind: ByteClass): LineVerdict | undefined {
+    if (kind === "lf") return this.#judgeLine();
+    if (this.#version !== "none" && this.#endsLineForSome(byte, kind)) return "ambiguous";
+    if (byte === SPACE && this.#version === "named") this.#version = "spaced";
+    this.#readWord(byte, kind);
+    this.#isPlain &&= this.#staysPlain(byte, kind);
+    return this.#targetBytes > MAX_TARGET_BYTES && this.#isHttp09 ? this.#request() : undefined;
+  }
+
+  /** Follows the words of the line, split at everything that any server splits at. */
+  #readWord(byte: number, kind: ByteClass): void {
+    if (mayBlank(kind)) {
+      this.#word = "";
+      this.#isFirstWord = false;
+      return;
+    }
+    if (this.#part === "rest" && mayBlank(this.#previous)) this.#words += 1;
+    if (this.#version === "spaced" && kind !== "wide_start") this.#version = "none";
+    if (this.#word.length < MAX_WORD_CHARS) this.#word += String.fromCharCode(byte);
+    this.#lastWord = this.#word;
+    if (this.#word.length === 5 && this.#word.toUpperCase() === "HTTP/" && !this.#isFirstWord) {
+      this.#version = "named";
+    }
+    if (this.#words !== 2) return;
+    this.#targetBytes += 1;
+    if (this.#target.length < MAX_WORD_CHARS) this.#target += String.fromCharCode(byte);
+  }
+
+  /** METHOD SP target SP HTTP/1.1 CR (RFC 9112 §3), as far as it has come. */
+  #staysPlain(byte: number, kind: ByteClass): boolean {
+    if (this.#words > 3 || this.#targetBytes > MAX_TARGET_BYTES) return false;
+    if (kind === "cr") return /^HTTP\/\d\.\d$/.test(this.#lastWord);
+    if (byte === SPACE) return this.#previous !== "blank" && (this.#words === 1 || this.#words === 2);
+    if (kind !== "token" && kind !== "visible") return false;
+    return this.#words !== 3 || (this.#previous !== "cr" && /^(?:H|HT|HTT|HTTP|HTTP\/\d?\.?\d?)$/.test(this.#word));
+  }
+
+  /** Node, PHP and Python serve a known method before a path without a version, with its fields (HTTP/0.9). */
+  get #isHttp09(): boolean {
+    return this.#isKnown && /^(?:\/|https?:\/\/)/i.test(this.#target);
+  }
+
+  #judgeLine(): LineVerdict {
+    if (this.#version !== "none") return this.#request();
+    // Node's parser serves RTSP and ICE as HTTP: their fields are watched.
+    if (this.#isHttp09 && !(this.#words === 3 && FOREIGN_VERSION.test(this.#lastWord))) return this.#request();
+    this.#part = "over";
+    this.#isPlain = false;
+    return "text";
+  }
+
+  #request(): LineVerdict {
+    this.#part = "over";
+    const isRequest = this.#isKnown || (this.#isToken && this.#words === 3);
+    return isRequest && !this.#isOdd ? "http" : "ambiguous";
+  }
+
+  /** What may end the line behind a version: for Python's `splitlines`, or where a bare CR ends lines. */
+  #endsLineForSome(byte: number, kind: ByteClass): boolean {
+    if (this.#previous === "cr") return kind !== "cr";
+    return LINE_BREAKS.has(byte) || (this.#previousByte === 0x80 && (byte === 0xa8 || byte === 0xa9));
+  }
+
+  get #isKnown(): boolean {
+    return this.#isToken && KNOWN_METHODS.has(this.#method);
+  }
+}
+
+const SPACE = 0x20;
+const FOREIGN_VERSION = /^(?!HTTP\/)[A-Z]{2,8}\/\d\.\d$/;
+/** Without LF and CR: VT, FF, FS, GS, RS, NEL. */
+const LINE_BREAKS = new Set([0x0b, 0x0c, 0x1c, 0x1d, 0x1e, 0x85]);
