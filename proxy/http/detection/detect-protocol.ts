@@ -53,8 +53,9 @@ export async function detectProtocol(client: Socket, server: Socket, clock: Cloc
       return first.verdict === "http" ? { kind: "http" } : streamOf(first.verdict, NO_BYTES);
     case "ended":
       return streamOf(recognizer.end(), first.bytes);
-    case "silent":
     case "undecided":
+      return streamOf(recognizer.wouldBeRequest ? "ambiguous" : "watched", NO_BYTES);
+    case "silent":
       return streamOf("watched", NO_BYTES);
     case "gone":
       return first;
@@ -86,9 +87,9 @@ export function guardStream(client: Socket, onRequest: (request: UnjudgedRequest
   const recognizer = new HttpRecognizer();
   const onData = (chunk: Buffer): void => {
     const verdict = recognizer.push(chunk);
-    if (verdict === "watched" || verdict === "undecided") return;
+    if (verdict === "watched" || (verdict === "undecided" && !recognizer.wouldBeRequest)) return;
     client.off("data", onData);
-    if (verdict !== "stream") onRequest(verdict === "http" ? LATE : AMBIGUOUS);
+    if (verdict !== "stream") onRequest(verdict === "ambiguous" ? AMBIGUOUS : LATE);
   };
   // A listener that made the socket flow would lose what comes before the stream is carried.
   client.pause();

@@ -36,6 +36,11 @@ export class FirstLine {
     return this.#part === "method" ? beginsKnownMethod(this.#method) : this.#isKnown;
   }
 
+  /** Whether a server that took this for the whole line would read a request. */
+  get wouldBeRequest(): boolean {
+    return this.#part === "rest" && (this.#version !== "none" || this.#isHttp09);
+  }
+
   push(chunk: Buffer): LineVerdict {
     for (let at = 0; at < chunk.length && this.#part !== "over"; at += 1) {
       const verdict = this.#step(chunk[at] ?? 0);
@@ -94,7 +99,9 @@ export class FirstLine {
         this.#isOdd = true;
         return isKnown ? "ambiguous" : this.#endMethod(byte, kind);
       case "control":
-        return isKnown ? "ambiguous" : "stream";
+        if (isKnown) return "ambiguous";
+        // Behind what may be a blank this is no longer the method.
+        return this.#isToken ? "stream" : undefined;
       case "nul":
       case "wide_start":
       case "wide_rest":
@@ -126,6 +133,7 @@ export class FirstLine {
     if (byte === SPACE && this.#version === "named") this.#version = "spaced";
     this.#readWord(byte, kind);
     this.#isPlain &&= this.#staysPlain(byte, kind);
+    if (kind === "cr" && this.#version !== "none" && !this.#isPlain) return this.#request();
     return this.#targetBytes > MAX_TARGET_BYTES && this.#isHttp09 ? this.#request() : undefined;
   }
 

@@ -1,36 +1,144 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isForeignProtocol, recognizeHttp } from "./recognize-http.ts";
+import { LENIENT_SERVERS } from "./lenient-servers-fixture.ts";
+import { HttpRecognizer, isForeignProtocol, type Recognized, recognizeHttp } from "./recognize-http.ts";
 
-const text = fc.oneof(
-  fc.string({ maxLength: 60, unit: "binary-ascii" }),
-  fc
-    .tuple(
-      fc.constantFrom("PRI", "GET", "PRI *", "POST", "get", "FOO", "DESCRIBE"),
-      fc.constantFrom(" ", "  ", "\t", " * ", " / ", " /x "),
-      fc.constantFrom("HTTP/1.1", "HTTP/2.0", "RTSP/1.0", "ICE/1.0", ""),
-      fc.constantFrom("\r\n", "\n", "\r\n\r\n", "\r\n\r\nSM\r\n\r\n", ""),
-    )
-    .map((parts) => parts.join("")),
+const RUNS = { numRuns: 5000 };
+
+const blank = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(" ") },
+  fc.constantFrom(
+    ..."\t|\r|\x0b|\x0c|\x1c|\x1d|\x1e|\x1f|\x85|\xa0|\0|  | \t|\xc2\xa0|\xe2\x80\x83|\xe3\x80\x80".split("|"),
+  ),
+);
+const method = fc.constantFrom(
+  ..."GET|GET|POST|OPTIONS|SOURCE|DESCRIBE|LIST|get|EHLO|G\0ET|F\0OO|{|PRI|0|A".split("|"),
+);
+const target = fc.constantFrom(..."/|/a|*|http://a/|rtsp://a/b|foo|\xe9|/\x01".split("|"));
+const version = fc.constantFrom(
+  ..."HTTP/1.1|HTTP/1.0|HTTP/2.0|http/1.1|RTSP/1.0|ICE/1.0|SIP/2.0|HTTP/1.1 x||".split("|"),
+);
+const lineEnd = fc.oneof(
+  { weight: 4, arbitrary: fc.constant("\r\n") },
+  { weight: 2, arbitrary: fc.constant("\n") },
+  fc.constantFrom(..."\r|\x0b|\x0c|\x1c|\x85|\xe2\x80\xa8| \r\n|\0\n|\xa0\n|\x1f\r\n".split("|")),
+);
+const name = fc.constantFrom(
+  ..."X-Forwarded-Client-Cert|x-forwarded-client-cert|x_forwarded_client_cert|x-forw\0arded-client-cert".split("|"),
+);
+const field = fc.oneof(
+  fc.tuple(fc.constantFrom("", " ", "\t"), name).map(([before, text]) => `${before}${text}: URI=forged`),
+  fc.constantFrom("Host: a", "CSeq: 1", "x".repeat(90)),
 );
 
-describe("recognizeHttp", () => {
-  it("never calls HTTP what an HTTP port would hand on as another protocol: that would go in circles", () => {
+/** What an attacker would write: `odd` for lenient servers, `even` for strict ones. */
+const odd = fc
+  .tuple(
+    fc.constantFrom("", "", "\r\n", " ", "\0", "\xa0", "\xef\xbb\xbf"),
+    fc.tuple(method, blank, target, blank, version, lineEnd),
+    fc.array(fc.tuple(field, lineEnd), { minLength: 1, maxLength: 3 }),
+  )
+  .map(([before, line, fields]) => `${before}${line.join("")}${fields.flat().join("")}\r\n`);
+const even = fc
+  .tuple(method, target, version, name)
+  .map(([verb, path, protocol, header]) => `${verb} ${path} ${protocol}\r\nHost: a\r\n${header}: URI=forged\r\n\r\n`);
+
+const edit = fc.tuple(fc.nat(), fc.nat(1), fc.constantFrom("", "\0", " ", "\n", "\r", "\x85", "{", "\x01", "HTTP/1.1"));
+
+/** The same with a byte or two put in or taken away. */
+const bytes = fc.tuple(fc.oneof(odd, even), fc.array(edit, { maxLength: 2 })).map(([text, edits]) => {
+  let result = text;
+  for (const [place, length, put] of edits) {
+    const at = place % (result.length + 1);
+    result = result.slice(0, at) + put + result.slice(at + length);
+  }
+  return Buffer.from(result, "latin1");
+});
+
+const cuts = fc.array(fc.nat(), { maxLength: 4 });
+
+/** What an application gets of these chunks as a stream, though every deadline had passed before a verdict. */
+function deliveredAsStream(chunks: readonly Buffer[]): Buffer {
+  const recognizer = new HttpRecognizer();
+  const delivered: Buffer[] = [];
+  for (const chunk of chunks) {
+    const verdict = recognizer.push(chunk);
+    if (verdict === "http" || verdict === "ambiguous" || recognizer.wouldBeRequest) break;
+    delivered.push(chunk);
+  }
+  return Buffer.concat(delivered);
+}
+
+describe("what is carried as a stream", () => {
+  it.each(LENIENT_SERVERS)("is no HTTP request to $name, and nothing in it has a forged identity", ({ read }) => {
     fc.assert(
-      fc.property(text, (bytes) => {
-        const buffer = Buffer.from(bytes, "latin1");
-        if (recognizeHttp(buffer) === "http") expect(isForeignProtocol(buffer)).toBe(false);
+      fc.property(bytes, cuts, (whole, places) => {
+        const request = read(deliveredAsStream(cutAt(whole, places)));
+        if (request === undefined) return;
+        expect({ hasVersion: request.hasVersion, isForged: request.isForged }).toEqual({
+          hasVersion: false,
+          isForged: false,
+        });
       }),
+      RUNS,
     );
   });
 
-  it("never takes a final verdict back when more comes", () => {
+  it.each(LENIENT_SERVERS)("would be forged requests to $name if nothing were judged", ({ read }) => {
+    const forged = fc.sample(bytes, { numRuns: 5000, seed: 1 }).filter((whole) => read(whole)?.isForged === true);
+    expect(forged.length).toBeGreaterThan(20);
+  });
+});
+
+describe("a verdict", () => {
+  it("is the same however the bytes are cut", () => {
     fc.assert(
-      fc.property(text, text, (bytes, more) => {
-        const first = recognizeHttp(Buffer.from(bytes, "latin1"));
+      fc.property(bytes, cuts, (whole, places) => {
+        const recognizer = new HttpRecognizer();
+        const verdicts = cutAt(whole, places).map((chunk) => recognizer.push(chunk));
+        const isCarried = (verdict: Recognized | undefined) => verdict !== "http" && verdict !== "ambiguous";
+        const verdict = recognizeHttp(whole);
+        if (isCarried(verdict)) expect(verdicts.at(-1)).toBe(verdict);
+        else expect(isCarried(verdicts.at(-1))).toBe(false);
+      }),
+      RUNS,
+    );
+  });
+
+  it("is not taken back when it is final", () => {
+    fc.assert(
+      fc.property(bytes, bytes, (some, more) => {
+        const first = recognizeHttp(some);
         if (first === "undecided" || first === "watched") return;
-        expect(recognizeHttp(Buffer.from(bytes + more, "latin1"))).toBe(first);
+        expect(recognizeHttp(Buffer.concat([some, more]))).toBe(first);
+      }),
+      RUNS,
+    );
+  });
+
+  it("is never HTTP for what an HTTP port would hand on as another protocol: that would go in circles", () => {
+    fc.assert(
+      fc.property(bytes, (whole) => {
+        if (recognizeHttp(whole) === "http") expect(isForeignProtocol(whole)).toBe(false);
+      }),
+      RUNS,
+    );
+  });
+
+  it("is a stream at the first byte that can begin no method", () => {
+    const impossible = fc.constantFrom(...'"(),/:;<=>?@[\\]{}\x01\x08\x0e\x16\x7f\xc3\xff');
+    fc.assert(
+      fc.property(impossible, fc.string(), (first, rest) => {
+        expect(recognizeHttp(Buffer.from(first, "latin1"))).toBe("stream");
+        expect(recognizeHttp(Buffer.from(first + rest, "latin1"))).toBe("stream");
       }),
     );
   });
 });
+
+function cutAt(whole: Buffer, places: readonly number[]): readonly Buffer[] {
+  const ends = [...new Set(places.map((place) => place % whole.length)), whole.length].sort(
+    (one, other) => one - other,
+  );
+  return ends.map((end, index) => whole.subarray(index === 0 ? 0 : ends[index - 1], end));
+}

@@ -52,6 +52,11 @@ export class HttpRecognizer {
     return this.#preface.length > 0 && beginsKnownMethod(this.#preface.toString("latin1"));
   }
 
+  /** Whether a server that took this for the whole first line would read a request. */
+  get wouldBeRequest(): boolean {
+    return this.#verdict === "undecided" && this.#line.wouldBeRequest;
+  }
+
   push(chunk: Buffer): Recognized {
     if (!isFinal(this.#verdict)) this.#verdict = this.#preface === undefined ? this.#judge(chunk) : this.#start(chunk);
     return this.#verdict;
