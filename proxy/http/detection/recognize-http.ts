@@ -1,6 +1,5 @@
 import { FirstLine, type LineVerdict } from "./first-line.ts";
 import { IdentityFieldWatch } from "./identity-field-watch.ts";
-import { beginsKnownMethod } from "./recognition-table.ts";
 
 /** What a client's bytes so far are, on a port without a declared protocol. */
 export type Recognized =
@@ -46,15 +45,17 @@ export class HttpRecognizer {
   #preface: Buffer | undefined = Buffer.alloc(0);
   #verdict: Recognized = "undecided";
 
-  /** Whether the line so far is the beginning of a request with a method that is commonly known. */
+  /** Whether the line so far is the beginning of a request with a method that is commonly known, or of HTTP/2. */
   get mayBeKnownMethod(): boolean {
-    if (this.#preface === undefined) return this.#line.mayBeKnownMethod;
-    return this.#preface.length > 0 && beginsKnownMethod(this.#preface.toString("latin1"));
+    return this.#preface === undefined ? this.#line.mayBeKnownMethod : this.#preface.length > 0;
   }
 
   /** Whether a server that took this for the whole first line would read a request. */
   get wouldBeRequest(): boolean {
-    return this.#verdict === "undecided" && this.#line.wouldBeRequest;
+    if (this.#verdict !== "undecided") return false;
+    if (this.#preface === undefined) return this.#line.wouldBeRequest;
+    const line = new FirstLine();
+    return line.push(this.#preface) === "http" || line.wouldBeRequest;
   }
 
   push(chunk: Buffer): Recognized {
