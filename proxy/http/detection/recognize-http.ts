@@ -65,6 +65,7 @@ export class HttpRecognizer {
 
   /** The client sends no more: a server takes that for the end of the line, and the framer has nothing to frame. */
   end(): Recognized {
+    if (this.wouldBeRequest) return "ambiguous";
     const verdict = this.push(LINE_FEED);
     if (verdict === "undecided") return "watched";
     return verdict === "http" ? "ambiguous" : verdict;
