@@ -90,7 +90,7 @@ describe("clients with hostile chains", () => {
     const reasons = inbound.recorder.refusals.map(({ reason }) => reason);
     expect(reasons).toHaveLength(ATTACKS);
     expect(new Set(reasons)).toEqual(new Set(["unacceptable_chain"]));
-    expect(inbound.pending.size).toBe(0);
+    expect(inbound.caps.unproved.size).toBe(0);
     await inbound.registry.whenEmpty();
     await expect.poll(countConnections).toBeLessThanOrEqual(before);
   });
