@@ -16,6 +16,8 @@ import {
 } from "../../mesh/api/gen/discovery_pb.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Destination, DestinationTarget, GatewayConfig, Inbound, TrustBundle } from "../../mesh/policy/types.ts";
+import type { LogLimiter } from "../../mesh/runtime.ts";
+import { createLogLimiter } from "../../net/log-limiter.ts";
 import { type DiscoveryLink, DiscoveryWatch, type Question } from "./discovery-watch.ts";
 import { ReconnectingLink, type ReconnectingLinkOptions } from "./reconnecting-link.ts";
 
@@ -51,13 +53,18 @@ export function startDiscoveryClient(options: DiscoveryClientOptions): Discovery
   return client;
 }
 
+/** Of all watches together. */
+const LINES_PER_SECOND = 5;
+
 class StreamingClient implements DiscoveryClient {
   readonly #options: DiscoveryClientOptions;
   readonly #link: ReconnectingLink;
+  readonly #limitLog: LogLimiter;
   readonly #watches = new Set<{ attach(link: DiscoveryLink): Promise<void>; close(): void }>();
 
   constructor(options: DiscoveryClientOptions) {
     this.#options = options;
+    this.#limitLog = createLogLimiter(options.clock, LINES_PER_SECOND);
     this.#link = new ReconnectingLink({
       ...options,
       onLink: (link) => Promise.all([...this.#watches].map((watch) => watch.attach(link))),
@@ -132,6 +139,7 @@ class StreamingClient implements DiscoveryClient {
       clock,
       random,
       log,
+      limitLog: this.#limitLog,
       onAnswer: () => this.#link.prove(),
       onFailure: (link, error) => this.#isConnectionFault(link, error),
     });

@@ -2,7 +2,7 @@ import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobu
 import type { Client } from "@connectrpc/connect";
 import type { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
+import type { Clock, LogFields, Logger, LogLimiter, Random, Timer } from "../../mesh/runtime.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import type { ControlPlaneConnection } from "./control-plane-connection.ts";
 
@@ -27,6 +27,8 @@ export interface WatchDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Asked before each line: an application that dials many addresses opens many watches. */
+  readonly limitLog: LogLimiter;
   /** An answer has arrived, so connection and certificate are good. */
   onAnswer(): void;
   /** A stream has failed. True: the connection is given up and another one will be attached. */
@@ -116,7 +118,7 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
     if (this.#deps.onFailure(stream.link, error)) return;
     const waitMs = this.#backoff.next();
     const { message } = MeshError.from(error);
-    this.#deps.log.warn({ question: this.#question.name, waitMs: Math.round(waitMs) }, `asking again: ${message}`);
+    this.#write("warn", { waitMs: Math.round(waitMs) }, `asking again: ${message}`);
     this.#retry = this.#deps.clock.setTimeout(() => {
       if (stream === this.#stream) void this.#restart(stream);
     }, waitMs);
@@ -129,7 +131,7 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
   }
 
   #deliver(message: MessageShape<Schema>): void {
-    const { name, schema, read, listener } = this.#question;
+    const { schema, read, listener } = this.#question;
     try {
       const bytes = toBinary(schema, message);
       if (this.#lastBytes !== undefined && Buffer.compare(bytes, this.#lastBytes) === 0) return;
@@ -138,14 +140,21 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
       listener(value);
     } catch (caught) {
       const { code, message: reason } = MeshError.from(caught);
-      this.#deps.log.error({ question: name, code }, `an answer could not be used, the last one stays: ${reason}`);
+      this.#write("error", { code }, `an answer could not be used, the last one stays: ${reason}`);
     }
   }
 
   #reportSilence(): void {
-    this.#deps.log.warn(
-      { question: this.#question.name },
+    this.#write(
+      "warn",
+      {},
       `no answer within ${SILENCE_MS} ms: the control plane is away, or does not know this pod yet`,
     );
+  }
+
+  #write(level: "warn" | "error", fields: LogFields, message: string): void {
+    const { log, limitLog } = this.#deps;
+    const { isGranted, heldBack } = limitLog("discovery");
+    if (isGranted) log[level]({ question: this.#question.name, ...fields, heldBack }, message);
   }
 }
