@@ -112,6 +112,9 @@ function createServer(limits: ControlPlaneLimits): Http2SecureServer {
     ALPNProtocols: ["h2"],
     handshakeTimeout: limits.handshakeTimeoutMs,
     maxSessionMemory: 10,
+    // Whoever dials ever new addresses cancels as many streams as it opens: the calls are what is limited (CVE-2023-44487).
+    streamResetBurst: 2 * limits.callBurst,
+    streamResetRate: limits.callsPerSecond,
     // A stranger's limit; it is raised for whoever shows a certificate.
     settings: { maxConcurrentStreams: limits.maxStreamsOfUnverified, maxHeaderListSize: MAX_HEADER_BYTES },
   });

@@ -124,6 +124,18 @@ it("a caller that opens streams without end is refused cheaply, and others are s
   expect(faultLines()).toEqual([]);
 });
 
+it("a caller that is refused, or cancels what it opened, many times over keeps its connection", async () => {
+  const session = await dial("127.0.0.1");
+  for (let batch = 0; batch < 20; batch += 1) {
+    const calls = Array.from({ length: 100 }, () => watch(session));
+    await Promise.all(calls.map(outcomeOf));
+    for (const call of calls) call.close(8);
+    await Promise.all(calls.map(closing));
+  }
+  expect([session.closed, session.destroyed]).toEqual([false, false]);
+  expect(await plane.metric('entente_control_plane_calls_refused_total{peer="verified"}')).toBeGreaterThan(1500);
+});
+
 it("a caller that opens connections without end loses its oldest, and no other caller's", async () => {
   const other = await dial("127.0.0.2");
   const [first, second] = [await dial("127.0.0.1"), await dial("127.0.0.1")];

@@ -3,11 +3,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 /** What callers may hold of the control plane. An open stream costs up to 100 KB of its memory. */
 export interface StreamLimits {
   /**
-   * For one pod. A sidecar needs fewer than 400 (its own limit), and twice as many while it moves to a new connection.
-   * @default 1024
+   * For one pod. A sidecar opens fewer than 240, and twice as many while it moves to a new connection.
+   * @default 512
    */
   readonly perPod: number;
-  /** For one identity at one address, whichever pods it names. @default 2048 */
+  /** For one identity at one address, whichever pods it names. @default 1024 */
   readonly perCaller: number;
   /** For all pods of one identity that the mesh does not know (yet). @default 512 */
   readonly waitingPerIdentity: number;
@@ -20,8 +20,8 @@ export interface StreamLimits {
 }
 
 export const DEFAULT_STREAM_LIMITS: StreamLimits = {
-  perPod: 1024,
-  perCaller: 2048,
+  perPod: 512,
+  perCaller: 1024,
   waitingPerIdentity: 512,
   bundlesPerIdentity: 4096,
   bundlesPerCaller: 128,

@@ -33,7 +33,7 @@ export interface WatchLimits {
   readonly outside: number;
 }
 
-export const DEFAULT_WATCH_LIMITS: WatchLimits = { asking: 64, mesh: 256, outside: 64 };
+export const DEFAULT_WATCH_LIMITS: WatchLimits = { asking: 32, mesh: 160, outside: 32 };
 
 /** How often the oldest answer without a stream is asked for again, one at a time. */
 const RENEWAL_INTERVAL_MS = 50;
