@@ -113,7 +113,7 @@ describe("a route's header operations", () => {
       request("/", "X-Set: 1\r\nx-set: 2\r\nX-Add: 1\r\nX-Gone: 1\r\nX-Kept: 1\r\nConnection: close\r\n"),
     );
     const lines = upstream.executed[0]?.head.split("\r\n").filter((line) => line.startsWith("x-")) ?? [];
-    expect(lines.filter((line) => !/^x-(?:forwarded|request)/.test(line)).sort()).toEqual([
+    expect(lines.filter((line) => !/^x-(?:forwarded|request|envoy)/.test(line)).sort()).toEqual([
       "x-add: 1",
       "x-add: route",
       "x-kept: 1",

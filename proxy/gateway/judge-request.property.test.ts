@@ -56,7 +56,9 @@ describe("whatever a client sends", () => {
         ).toBeLessThanOrEqual(1);
         expect(headers["transfer-encoding"] ?? "chunked").toBe("chunked");
         expect(headers["content-length"] ?? "0").toMatch(/^\d+$/);
-        expect(names.some((each) => each.startsWith("x-envoy-") || each === "x-forwarded-client-cert")).toBe(false);
+        expect(names.filter((each) => each.startsWith("x-envoy-"))).toEqual(["x-envoy-external-address"]);
+        expect(headers["x-envoy-external-address"]).toBe("198.51.100.7");
+        expect(names).not.toContain("x-forwarded-client-cert");
         expect(headers["x-forwarded-for"]).toMatch(/198\.51\.100\.7$/);
         expect(verdict.path).toMatch(/^\/[\x21-\x7e]*$/);
       }),

@@ -17,6 +17,7 @@ const OWN = {
   host: "a.example",
   "x-forwarded-for": "198.51.100.7",
   "x-forwarded-proto": "http",
+  "x-envoy-external-address": "198.51.100.7",
   "x-request-id": "id-1",
 };
 
@@ -49,6 +50,9 @@ describe("createUpstreamHeaders", () => {
     "X-Forwarded-Client-Cert",
     "X_Forwarded-Client_Cert",
     "X-Envoy-Internal",
+    "X-Envoy-External-Address",
+    "x.forwarded.for",
+    "x_request_id",
     "x-envoy-peer-metadata",
     "X_Envoy_Peer_Metadata_Id",
     "x.forwarded.client.cert",
@@ -56,7 +60,16 @@ describe("createUpstreamHeaders", () => {
     expect(headersFor(name, "x")).toEqual(OWN);
   });
 
-  it.each(["X-B3-TraceId", "traceparent", "Authorization", "Forwarded", "X-Real-Ip"])("keeps %s", (name) => {
+  it.each([
+    "X-B3-TraceId",
+    "traceparent",
+    "Authorization",
+    "Forwarded",
+    "X-Real-Ip",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Original-Url",
+  ])("keeps %s, as Istio's gateway does", (name) => {
     expect(headersFor(name, "x")).toEqual({ ...OWN, [name.toLowerCase()]: "x" });
   });
 

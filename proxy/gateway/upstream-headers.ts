@@ -1,5 +1,6 @@
 import type { FoldedHeaders } from "../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
+import { forwardedProto, isReplaced } from "../http/hop-headers.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "./judge-request.ts";
 
 /** What the gateway knows of the request beside its head. */
@@ -24,13 +25,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "http2-settings",
   "expect",
   "host",
-  "x-request-id",
-  "x-forwarded-for",
-  "x-forwarded-proto",
 ]);
-
-/** The mesh believes these, so a stranger may not send them: the client's certificate, Envoy's orders and metadata. */
-const INTERNAL = /^(?:x-forwarded-client-cert|x-envoy-.*)$/;
 
 /**
  * The head that the upstream gets, made anew: only what was judged, with framing as it was understood. A field counts as
@@ -40,7 +35,7 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
   const hopByHop = new Set(connectionOptions(request.headers));
   const forwarded = request.headers.filter(([name]) => {
     const folded = foldHeaderName(name);
-    return !NOT_FORWARDED.has(folded) && !INTERNAL.test(folded) && !hopByHop.has(name);
+    return !NOT_FORWARDED.has(folded) && !isReplaced(folded, "gateway") && !hopByHop.has(name);
   });
   return {
     host: request.host,
@@ -48,7 +43,8 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
     ...framingHeaders(request),
     ...(request.upgrade === undefined ? {} : { connection: "Upgrade", upgrade: request.upgrade }),
     "x-forwarded-for": [...valuesOf(request.headers, "x-forwarded-for"), client.address].join(", "),
-    "x-forwarded-proto": "http",
+    "x-forwarded-proto": forwardedProto("gateway"),
+    "x-envoy-external-address": client.address,
     "x-request-id": client.requestId,
   };
 }

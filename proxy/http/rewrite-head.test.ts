@@ -5,7 +5,11 @@ import { ResponseFramer } from "../http1/response-framer.ts";
 import { type RequestEdits, type ResponseEdits, rewriteRequestHead, rewriteResponseHead } from "./rewrite-head.ts";
 
 const PEER = 'By=spiffe://a/ns/x;Hash=00;Subject="";URI=spiffe://a/ns/y';
-const EDITS: RequestEdits = { forwardedClientCert: undefined, createRequestId: () => "made-here" };
+const EDITS: RequestEdits = {
+  hop: "outbound",
+  forwardedClientCert: undefined,
+  createRequestId: () => "made-here",
+};
 
 function requestHead(text: string): RequestHead {
   const [event] = new RequestFramer().push(Buffer.from(text, "latin1"));
@@ -26,7 +30,8 @@ function rewriteResponse(text: string, edits: ResponseEdits = { close: false }):
   return rewriteResponseHead(head, edits);
 }
 
-const ID = "x-request-id: 1\r\n";
+/** With these nothing is added. */
+const ID = "x-request-id: 1\r\nx-forwarded-proto: http\r\n";
 
 describe("a request's head", () => {
   it("with nothing to change is the very text that came", () => {
@@ -60,9 +65,50 @@ describe("a request's head", () => {
     expect(head).toBe(`GET /a HTTP/1.1\r\nHost: a\r\n${ID}x-forwarded-client-cert: ${PEER}\r\n\r\n`);
   });
 
-  it("gets a request id where it has none, and keeps its own", () => {
-    expect(rewriteRequest("")).toBe("GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: made-here\r\n\r\n");
-    expect(rewriteRequest("X-REQUEST-ID: own\r\n")).toBe("GET /a HTTP/1.1\r\nHost: a\r\nX-REQUEST-ID: own\r\n\r\n");
+  it("gets a request id and a protocol where it has none, and keeps its own", () => {
+    expect(rewriteRequest("")).toBe(
+      "GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: made-here\r\nx-forwarded-proto: http\r\n\r\n",
+    );
+    const own = "X-REQUEST-ID: own\r\nX-Forwarded-PROTO: https\r\n";
+    expect(rewriteRequest(own)).toBe(`GET /a HTTP/1.1\r\nHost: a\r\n${own}\r\n`);
+  });
+
+  it.each([
+    { hop: "outbound", proto: "http" },
+    { hop: "inbound_unverified", proto: "http" },
+    { hop: "inbound_verified", proto: "https" },
+  ] as const)("gets $proto at $hop", ({ hop, proto }) => {
+    expect(rewriteRequest("x-request-id: 1\r\n", { hop })).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: 1\r\nx-forwarded-proto: ${proto}\r\n\r\n`,
+    );
+  });
+
+  it("gets what a client would take away by naming it in Connection", () => {
+    const fields = "Connection: x-forwarded-proto\r\nx-forwarded-proto: https\r\nx-request-id: 1\r\n";
+    expect(rewriteRequest(fields)).toBe(
+      "GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: 1\r\nx-forwarded-proto: http\r\n\r\n",
+    );
+  });
+
+  it.each(["x-envoy-retry-on", "X-Envoy-Peer-Metadata", "X_ENVOY_DECORATOR_OPERATION", "x.envoy.internal"])(
+    "loses %s at a boundary, and nothing that only looks like it",
+    (name) => {
+      const fields = `${name}: 1\r\nx-envoyage: 2\r\nx-e: 3\r\nxenvoy-a: 4\r\n${ID}`;
+      const kept = `GET /a HTTP/1.1\r\nHost: a\r\nx-envoyage: 2\r\nx-e: 3\r\nxenvoy-a: 4\r\n${ID}\r\n`;
+      for (const hop of ["outbound", "inbound_unverified"] as const) expect(rewriteRequest(fields, { hop })).toBe(kept);
+    },
+  );
+
+  it("keeps what a verified peer's proxy has written, but for its metadata", () => {
+    const fields = `x-envoy-attempt-count: 2\r\nx-envoy-peer-metadata-id: x\r\nx-envoy-external-address: 192.0.2.1\r\n${ID}`;
+    expect(rewriteRequest(fields, { hop: "inbound_verified" })).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nx-envoy-attempt-count: 2\r\nx-envoy-external-address: 192.0.2.1\r\n${ID}\r\n`,
+    );
+  });
+
+  it("is without a request id and a protocol that the route removes, and has those that it sets once", () => {
+    const headers = { added: "x-request-id: route\r\n", removed: new Set(["x-request-id", "x-forwarded-proto"]) };
+    expect(rewriteRequest("", { headers })).toBe("GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: route\r\n\r\n");
   });
 
   it("keeps the fields of traces byte for byte", () => {

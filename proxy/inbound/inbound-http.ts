@@ -92,7 +92,11 @@ export class InboundHttp {
         : formatForwardedClientCert({ own, peer: peer.identity, certificate });
     const plan = {
       kind: "forward",
-      edits: { forwardedClientCert, createRequestId: randomUUID },
+      edits: {
+        hop: peer === undefined ? "inbound_unverified" : "inbound_verified",
+        forwardedClientCert,
+        createRequestId: randomUUID,
+      },
       responseHeaders: undefined,
       retries: undefined,
       timeoutMs: undefined,

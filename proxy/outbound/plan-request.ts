@@ -160,7 +160,7 @@ function forwardPlan(destination: PooledDestination, parts: RoutedParts): Forwar
     kind: "forward",
     pool: destination.pool,
     cluster: clusterOf(destination.current()),
-    edits: { forwardedClientCert: undefined, createRequestId: randomUUID, ...parts.edits },
+    edits: { hop: "outbound", forwardedClientCert: undefined, createRequestId: randomUUID, ...parts.edits },
   };
 }
 
