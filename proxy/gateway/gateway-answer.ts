@@ -20,7 +20,6 @@ const REFUSALS = {
   connection_header: { status: 400, text: "Connection names a header that is not hop-by-hop", flags: "DPE" },
   target: { status: 400, text: "the request target is not valid or does not agree with Host", flags: "DPE" },
   upgrade: { status: 400, text: "a WebSocket starts with a GET of HTTP/1.1 without a body", flags: "DPE" },
-  expectation: { status: 417, text: "Expect asks for something else than 100-continue", flags: "DPE" },
   connect: { status: 405, text: "CONNECT is not served", flags: "DPE" },
   header_bytes: { status: 431, text: "the headers are too long", flags: "DPE" },
   too_many_headers: { status: 431, text: "there are too many headers", flags: "DPE" },

@@ -10,6 +10,7 @@ import { type GatewayAnswer, type RefusalReason, refusalAnswer, writeAnswer } fr
 import type { GatewayLimits } from "./gateway-limits.ts";
 import { type AcceptedRequest, isWebSocketUpgrade, judgeRequest } from "./judge-request.ts";
 import { type RecordDeps, RequestRecord, recordUpgrade } from "./request-record.ts";
+import { isContinue } from "./upstream-headers.ts";
 
 /** A request that was judged and waits to be routed. */
 export interface RoutedExchange {
@@ -59,14 +60,11 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   const server = createStrictServer(options.limits);
   const connections = trackClientConnections(server, options.capacity);
   const context: ListenerContext = { options, connections, isDraining: () => !server.listening };
-  server.on("request", (request, response) => receive({ request, response }, context, "nothing"));
-  server.on("checkContinue", (request, response) => {
-    // Node finds the word anywhere in the field.
-    const isAlone = request.headers.expect?.toLowerCase() === "100-continue";
-    receive({ request, response }, context, isAlone ? "continue" : "unknown");
-  });
-  // Node would answer these itself, uncounted.
-  server.on("checkExpectation", (request, response) => receive({ request, response }, context, "unknown"));
+  server.on("request", (request, response) => receive({ request, response }, context));
+  // Node would answer these itself.
+  for (const name of ["checkContinue", "checkExpectation"] as const) {
+    server.on(name, (request, response) => receive({ request, response }, context));
+  }
   // The types say Duplex, because a server can be given connections of any kind; this one listens by itself.
   server.on("upgrade", (request, socket, head) => {
     if (socket instanceof Socket) receiveUpgrade({ request, socket, head }, context);
@@ -130,10 +128,7 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-/** What the Expect field asks for; anything but `100-continue` cannot be met (RFC 9110, section 10.1.1). */
-type Expectation = "nothing" | "continue" | "unknown";
-
-function receive(exchange: Exchange, context: ListenerContext, expectation: Expectation): void {
+function receive(exchange: Exchange, context: ListenerContext): void {
   const { request, response } = exchange;
   const connection = context.connections.of(request.socket);
   connection.enqueue((done) => {
@@ -147,15 +142,16 @@ function receive(exchange: Exchange, context: ListenerContext, expectation: Expe
       done();
     });
     const verdict = judgeRequest(head);
-    if (verdict.kind === "refused" || expectation === "unknown") {
+    if (verdict.kind === "refused") {
       connection.condemn();
-      const answer = refusalAnswer(verdict.kind === "refused" ? verdict.reason : "expectation");
+      const answer = refusalAnswer(verdict.reason);
       context.options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
       record.endsWith(answer.flags);
       writeAnswer(response, answer, true);
       return;
     }
-    if (expectation === "continue") response.writeContinue();
+    // Any other expectation is the upstream's to meet or to refuse.
+    if (request.httpVersion === "1.1" && isContinue(request.headers.expect)) response.writeContinue();
     context.options.onRequest({
       request,
       response,

@@ -114,7 +114,6 @@ describe("a request at the gateway", () => {
   it.each([
     { name: "for a host that nobody serves", head: "GET /a HTTP/1.1\r\nHost: stranger.example\r\n", flags: "404 NR" },
     { name: "that is no HTTP/1.1", head: "GET /a#b HTTP/1.1\r\nHost: shop.example\r\n", flags: "400 DPE" },
-    { name: "with an unknown expectation", head: `GET /a HTTP/1.1\r\n${HOST}Expect: x\r\n`, flags: "417 DPE" },
   ])("$name counts, without a word of the client's", async ({ head, flags }) => {
     const { port, metrics } = await start((_request, response) => response.end("served"));
     await sendRaw(cleanup, port, `${head}Connection: close\r\n\r\n`);

@@ -42,7 +42,6 @@ describe("createUpstreamHeaders", () => {
     "Proxy-Authorization",
     "TE",
     "Trailer",
-    "Expect",
     "HTTP2-Settings",
     "X-Request-Id",
     "X-Forwarded-Proto",
@@ -71,6 +70,11 @@ describe("createUpstreamHeaders", () => {
     "X-Original-Url",
   ])("keeps %s, as Istio's gateway does", (name) => {
     expect(headersFor(name, "x")).toEqual({ ...OWN, [name.toLowerCase()]: "x" });
+  });
+
+  it("keeps every expectation but 100-continue, which the gateway has met", () => {
+    expect(headersFor("Expect", "100-Continue")).toEqual(OWN);
+    expect(headersFor("Expect", "200-ok")).toEqual({ ...OWN, expect: "200-ok" });
   });
 
   it("drops what Connection names", () => {

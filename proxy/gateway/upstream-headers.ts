@@ -23,7 +23,6 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "content-length",
   "upgrade",
   "http2-settings",
-  "expect",
   "host",
 ]);
 
@@ -33,8 +32,10 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
  */
 export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFacts): UpstreamHeaders {
   const hopByHop = new Set(connectionOptions(request.headers));
-  const forwarded = request.headers.filter(([name]) => {
+  const forwarded = request.headers.filter(([name, value]) => {
     const folded = foldHeaderName(name);
+    // The gateway itself has met it; any other expectation is the upstream's.
+    if (folded === "expect" && isContinue(value)) return false;
     return !NOT_FORWARDED.has(folded) && !isReplaced(folded, "gateway") && !hopByHop.has(name);
   });
   return {
@@ -47,6 +48,11 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
     "x-envoy-external-address": client.address,
     "x-request-id": client.requestId,
   };
+}
+
+/** Whether an Expect field asks for 100 Continue, and for nothing else (RFC 9110, section 10.1.1). */
+export function isContinue(expect: string | undefined): boolean {
+  return expect?.toLowerCase() === "100-continue";
 }
 
 /** A head as a route changes it. Operations cannot name framing, Host or hop-by-hop fields (`header-rules.ts`). */

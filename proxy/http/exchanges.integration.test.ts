@@ -119,6 +119,16 @@ describe("interim and special answers", () => {
     expect(answer.match(/HTTP\/1\.1 (?:100|103|200)/g)).toEqual(["HTTP/1.1 100", "HTTP/1.1 103", "HTTP/1.1 200"]);
   });
 
+  it("an expectation other than 100-continue is the server's to refuse", async () => {
+    const { port, upstream } = await startPath({
+      reply: () => "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n",
+    });
+    const request = "POST /a HTTP/1.1\r\nHost: a\r\nExpect: foo\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
+    expect(await ask(port, request)).toMatch(/^HTTP\/1\.1 417 Expectation Failed\r\n/);
+    expect(upstream.executed[0]?.head).toContain("Expect: foo");
+    expect(upstream.executed[0]?.body).toBe("abc");
+  });
+
   it("a 204 whose server names a length ends with its head, for client and proxy alike (RFC 9110 §8.6)", async () => {
     const { port } = await startPath({
       reply: (request, socket) =>

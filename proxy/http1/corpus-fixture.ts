@@ -157,8 +157,6 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("a field without a colon", "bad_field_line", get("X\r\n")),
   refused("a field name with a bracket", "bad_field_name", get("X[1]: y\r\n")),
   refused("a field name beyond ASCII", "bad_field_name", get("X\xe9: y\r\n")),
-  refused("another expectation", "bad_field_value", post("Expect: 200-ok\r\n", "")),
-  refused("100-continue, twice", "bad_field_value", post("Expect: 100-continue\r\nExpect: 100-continue\r\n", "")),
   refused(
     "an upgrade that is no list of protocols",
     "bad_upgrade",

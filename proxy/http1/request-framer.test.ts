@@ -99,6 +99,18 @@ describe("RequestFramer", () => {
     });
   });
 
+  it.each([
+    { fields: "Expect: 100-Continue\r\n", expectsContinue: true },
+    { fields: "Expect: 200-ok\r\n", expectsContinue: false },
+    { fields: "Expect: 100-continue-soon\r\n", expectsContinue: false },
+    { fields: "Expect: a=b, 100-continue\r\n", expectsContinue: false },
+    { fields: "Expect: 100-continue\r\nExpect: 100-continue\r\n", expectsContinue: false },
+    { fields: "Expect:\r\n", expectsContinue: false },
+  ])("takes every expectation, and only 100-continue alone as its own: $fields", ({ fields, expectsContinue }) => {
+    const [head] = new RequestFramer().push(Buffer.from(`POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n`));
+    expect(head).toMatchObject({ kind: "head", head: { expectsContinue } });
+  });
+
   it("takes a head of the largest size byte by byte", () => {
     const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(HTTP1_LIMITS.maxHeadBytes - 100)}\r\n\r\n`;
     expect(frameRequests([...Buffer.from(head)].map((byte) => Buffer.from([byte]))).ends).toBe(1);

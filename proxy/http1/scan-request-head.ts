@@ -117,8 +117,7 @@ function judgeTarget(target: string, method: string, host: string): void {
   }
 }
 
+/** Any other expectation is the server's to meet or to refuse (RFC 9110 §10.1.1), as Envoy has it: it frames nothing. */
 function judgeExpect({ expect }: JudgedFields, version: "1.1" | "1.0"): boolean {
-  if (expect === undefined || version === "1.0") return false;
-  if (expect.toLowerCase() === "100-continue") return true;
-  throw new FramingFault("bad_field_value", "an expectation other than 100-continue", 417);
+  return version === "1.1" && expect?.toLowerCase() === "100-continue";
 }
