@@ -49,6 +49,13 @@ export function decideGatewayRetry({ end, accepted, retries, granted, wasRenewed
   return isWorthIt(end, retries, isIdempotent) ? "retry" : "none";
 }
 
+/** Whether a rule would have sent the request again, but for the number of tries: Envoy's `URX`. */
+export function isOutOfTries(input: GatewayRetryInput): boolean {
+  const { retries, granted } = input;
+  if (retries === undefined || retries.attempts === 0 || granted < retries.attempts) return false;
+  return decideGatewayRetry({ ...input, granted: 0 }) === "retry";
+}
+
 function isWorthIt(end: GatewayTryEnd, { retryOn }: RouteRetries, isIdempotent: boolean): boolean {
   if (end.kind === "status") return isIdempotent && retriesStatus(retryOn, end.status);
   const { error } = end;

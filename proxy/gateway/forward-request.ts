@@ -5,7 +5,7 @@ import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
-import { decideGatewayRetry, type GatewayTryEnd } from "./decide-gateway-retry.ts";
+import { decideGatewayRetry, type GatewayTryEnd, isOutOfTries } from "./decide-gateway-retry.ts";
 import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
 import { relayAnswer } from "./relay-answer.ts";
 
@@ -122,15 +122,13 @@ class ForwardedRequest {
 
   /** Whether another try is on its way. */
   #tryAgain(end: GatewayTryEnd, attempt: Try): boolean {
-    const { accepted, route, agent, random } = this.#forwarding;
-    const verdict = decideGatewayRetry({
-      end,
-      accepted,
-      retries: route.retries,
-      granted: this.#granted,
-      wasRenewed: this.#wasRenewed,
-    });
-    if (verdict === "none") return false;
+    const { accepted, route, agent, random, record } = this.#forwarding;
+    const input = { end, accepted, retries: route.retries, granted: this.#granted, wasRenewed: this.#wasRenewed };
+    const verdict = decideGatewayRetry(input);
+    if (verdict === "none") {
+      if (isOutOfTries(input)) record.outOfTries();
+      return false;
+    }
     attempt.isGivenUp = true;
     if (verdict === "renew") {
       // The server saw nothing of this request; the other kept connections may be as old.

@@ -18,15 +18,14 @@ import { createDestinationCache } from "../outbound/destination-cache.ts";
 import { createDialer } from "../outbound/dial-destination.ts";
 import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
-import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import type { GatewayOptions } from "./start-gateway.ts";
+import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
 async function start(
   application: RequestListener,
-  options: Partial<GatewayOptions> = {},
+  options: Parameters<typeof startTestGateway>[2] = {},
 ): Promise<TestGateway & { readonly metrics: ScrapedMetrics }> {
   const metrics = createProxyMetrics({ clock: systemClock });
   const upstreamPort = await listen(cleanup, createServer(application));
@@ -173,6 +172,31 @@ describe("a request at the gateway", () => {
     const [request] = await samplesOf(metrics, "istio_request_bytes_sum");
     const [response] = await samplesOf(metrics, "istio_response_bytes_sum");
     expect([request?.value, response?.value]).toEqual([head.length + 4, switched.length + echoed.length]);
+  });
+});
+
+describe("a request's marks at the gateway", () => {
+  const serve: RequestListener = (_request, response) => response.writeHead(503).end();
+  it.each([
+    {
+      name: "held up",
+      route: { fault: { delay: { fixedDelayMs: 1, percentage: 100 } } },
+      flags: "503 DI",
+    },
+    {
+      name: "sent again in vain",
+      route: { retries: { attempts: 1, retryOn: { conditions: ["5xx" as const], statuses: [] } } },
+      flags: "503 URX",
+    },
+    {
+      name: "never sent again",
+      route: { retries: { attempts: 1, retryOn: { conditions: ["reset" as const], statuses: [] } } },
+      flags: "503 -",
+    },
+  ])("say that it was $name", async ({ route, flags }) => {
+    const { port, metrics } = await start(serve, { listeners: [listenerOf(0, [{ ...ROUTE_ALL, ...route }])] });
+    await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`);
+    expect(await flagsOf(metrics)).toEqual([flags]);
   });
 });
 

@@ -39,6 +39,7 @@ export function serveRequest(exchange: RoutedExchange, listener: CompiledListene
     writeAnswer(response, own, isLast());
   };
   const decision = route(accepted, listener, context);
+  if (decision.delayMs !== undefined) record.delayed();
   afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response }, () => {
     if (decision.kind === "answer") answer(decision.answer);
     else forward(exchange, decision, { context, answer });
@@ -118,6 +119,7 @@ export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener,
     record.answered(status);
   };
   const decision = route(accepted, listener, context);
+  if (decision.delayMs !== undefined) record.delayed();
   afterDelay({ clock, delayMs: decision.delayMs, waiting: socket }, () => {
     if (decision.kind === "answer") return answer(decision.answer);
     forwardUpgrade(proxy, {

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import type { RequestFlags, RequestMeter, RequestMeters } from "../telemetry/request-meter.ts";
+import { formatFlags, type RequestFlags, type RequestMeter, type RequestMeters } from "../telemetry/request-meter.ts";
 import type { RequestHead } from "./judge-request.ts";
 
 export interface RecordDeps {
@@ -25,6 +25,8 @@ export class RequestRecord {
   #target: HostTarget | undefined;
   #meter: RequestMeter | undefined;
   #flags: RequestFlags | undefined;
+  #isDelayed = false;
+  #isOutOfTries = false;
   #status = 0;
   #isOver = false;
 
@@ -56,6 +58,16 @@ export class RequestRecord {
     this.#flags ??= flags;
   }
 
+  /** Its route holds it up. */
+  delayed(): void {
+    this.#isDelayed = true;
+  }
+
+  /** Its route would have had it sent again, but for the number of tries. */
+  outOfTries(): void {
+    this.#isOutOfTries = true;
+  }
+
   /** The client gets an answer with this status. */
   answered(status: number): void {
     this.#status = status;
@@ -68,9 +80,10 @@ export class RequestRecord {
   over(isWhole: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    const marks = { isDelayed: this.#isDelayed, isOutOfTries: this.#isOutOfTries };
     (this.#meter ?? this.#meterOfTarget()).count({
       status: this.#status,
-      flags: this.#flags ?? (isWhole ? "-" : "DC"),
+      flags: formatFlags(this.#flags ?? (isWhole ? "-" : "DC"), marks),
       durationMs: this.#deps.clock.monotonicMs() - this.#startedAt,
       requestBytes: this.#requestBytes,
       responseBytes: this.#socket.bytesWritten - this.#writtenBefore,

@@ -294,6 +294,39 @@ describe("routes of the mesh", () => {
     expect(await ask(port, LAST)).toMatch(/504 [\s\S]*upstream timeout/);
   });
 
+  it.each([
+    {
+      name: "held up and aborted",
+      more: {
+        fault: { delay: { fixedDelayMs: 1, percentage: 100 }, abort: { httpStatus: 418, percentage: 100 } },
+      },
+      counted: { status: 418, flags: "DI,FI" },
+    },
+    {
+      name: "held up and served",
+      more: { fault: { delay: { fixedDelayMs: 1, percentage: 100 } } },
+      counted: { status: 503, flags: "DI" },
+    },
+    {
+      name: "sent again in vain",
+      more: { retries: { attempts: 1, retryOn: { conditions: ["5xx" as const], statuses: [] } } },
+      counted: { status: 503, flags: "URX" },
+    },
+    {
+      name: "never sent again",
+      more: { retries: { attempts: 1, retryOn: { conditions: ["reset" as const], statuses: [] } } },
+      counted: { status: 503, flags: "-" },
+    },
+  ])("mark in metrics and log that a request was $name", async ({ more, counted }) => {
+    const { port, outbound } = await startPath({
+      reply: () => "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
+      routes: [route(more)],
+    });
+    await ask(port, LAST);
+    expect(outbound.http.counted).toMatchObject([counted]);
+    expect(outbound.http.logged).toMatchObject([counted]);
+  });
+
   it("send a request with its body again where the rule says so", async () => {
     let tries = 0;
     const { port, upstream } = await startPath({

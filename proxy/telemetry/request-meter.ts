@@ -3,30 +3,36 @@ import type { ConnectionFacts } from "./connection-labels.ts";
 /**
  * Envoy's flags for how a request ended, as Istio's metrics and access log carry them: `-` well, `DC` the client went
  * away, `DPE` its request was malformed, `UC` the upstream ended the connection, `UF` it could not be reached, `UH` no
- * healthy endpoint, `UPE` its answer was malformed, `URX` it failed after every retry, `UT` it took longer than the
- * route's timeout, `SI` idle too long, `NR` no route, `FI` and `DI` an injected abort and delay, `DO` the proxy cut it.
+ * healthy endpoint, `UPE` its answer was malformed, `UT` it took longer than the route's timeout, `SI` idle too long, `NR`
+ * no route, `FI` an injected abort, `DO` the proxy cut it.
  */
-export type RequestFlags =
-  | "-"
-  | "DC"
-  | "DPE"
-  | "UC"
-  | "UF"
-  | "UH"
-  | "UPE"
-  | "URX"
-  | "UT"
-  | "SI"
-  | "NR"
-  | "FI"
-  | "DI"
-  | "DO";
+export type RequestFlags = "-" | "DC" | "DPE" | "UC" | "UF" | "UH" | "UPE" | "UT" | "SI" | "NR" | "FI" | "DO";
+
+/** What may be true of a request beside how it ended. */
+export interface RequestMarks {
+  /** `DI`: it was held up by an injected delay. */
+  readonly isDelayed: boolean;
+  /** `URX`: its route's rule would have sent it again, but for the number of tries. */
+  readonly isOutOfTries: boolean;
+}
+
+/** Envoy's order, which is that of its `CoreResponseFlag`. */
+const FLAG_ORDER = ["UH", "UT", "UF", "UC", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "UPE", "DO"] as const;
+
+/** `UF,URX`: all that is true of a request, in Envoy's order and form. */
+export function formatFlags(end: RequestFlags, { isDelayed, isOutOfTries }: RequestMarks): string {
+  if (!isDelayed && !isOutOfTries) return end;
+  const isSet = (flag: (typeof FLAG_ORDER)[number]): boolean =>
+    flag === end || (flag === "DI" && isDelayed) || (flag === "URX" && isOutOfTries);
+  return FLAG_ORDER.filter(isSet).join(",");
+}
 
 /** One finished request. */
 export interface CountedRequest {
   /** 100..599; 0 where the client was gone before an answer. */
   readonly status: number;
-  readonly flags: RequestFlags;
+  /** As `formatFlags` writes them. */
+  readonly flags: string;
   readonly durationMs: number;
   /** Head and body as they came from the client. */
   readonly requestBytes: number;
@@ -59,6 +65,7 @@ export interface AccessLogEntry {
   readonly protocol: "HTTP/1.1" | "HTTP/1.0" | "TCP";
   /** 0 for a stream, and where nothing was answered. */
   readonly status: number;
+  /** As `formatFlags` writes them. */
   readonly flags: string;
   /** What made the proxy answer itself, such as `upstream_connect: …`; empty where the upstream answered. */
   readonly details: string;

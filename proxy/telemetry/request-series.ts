@@ -1,7 +1,7 @@
 import { formatLabels } from "../../net/metrics/metric-family.ts";
 import type { ConnectionLabels } from "./connection-labels.ts";
 import { createLabelSets } from "./label-sets.ts";
-import type { CountedRequest, RequestFlags, RequestMeter } from "./request-meter.ts";
+import type { CountedRequest, RequestMeter } from "./request-meter.ts";
 import { countedStatus, formatStatus, statusClass } from "./status-codes.ts";
 
 /** Upper bounds of the histograms' buckets: Envoy's defaults, for milliseconds and bytes alike. */
@@ -70,7 +70,8 @@ export function createRequestSeries(maxSets: number): RequestSeries {
 /** Requests of one label set. The pair of the last request is tried first: mostly it is that of the next. */
 class RequestSet implements RequestMeter {
   readonly #labels: ConnectionLabels;
-  readonly #statuses = new Map<number, StatusSeries>();
+  /** By flags, then by status. */
+  readonly #byFlags = new Map<string, Map<number, StatusSeries>>();
   readonly #inOrder: StatusSeries[] = [];
   #labelText: string | undefined;
   #last: StatusSeries | undefined;
@@ -105,15 +106,15 @@ class RequestSet implements RequestMeter {
     return this.#inOrder[rank];
   }
 
-  #find(status: number, flags: RequestFlags): StatusSeries {
-    const known = this.#statuses.get(keyOf(status, flags));
+  #find(status: number, flags: string): StatusSeries {
+    const statuses = this.#byFlags.get(flags) ?? new Map<number, StatusSeries>();
+    const known = statuses.get(status);
     if (known !== undefined) return known;
-    const counted = this.#statuses.size < MAX_STATUSES ? status : statusClass(status);
-    const key = keyOf(counted, flags);
-    const found = this.#statuses.get(key);
+    const counted = this.#inOrder.length < MAX_STATUSES ? status : statusClass(status);
+    const found = statuses.get(counted);
     if (found !== undefined) return found;
     const series = new StatusSeries(this, counted, flags);
-    this.#statuses.set(key, series);
+    this.#byFlags.set(flags, statuses.set(counted, series));
     this.#inOrder.push(series);
     return series;
   }
@@ -127,11 +128,11 @@ const STRIDE = SUM + 1;
 class StatusSeries implements RequestTotals {
   /** 0 and 100..599, or a class: its first digit. */
   readonly status: number;
-  readonly flags: RequestFlags;
+  readonly flags: string;
   readonly #set: RequestSet;
   readonly #values = new Float64Array(3 * STRIDE);
 
-  constructor(set: RequestSet, status: number, flags: RequestFlags) {
+  constructor(set: RequestSet, status: number, flags: string) {
     this.status = status;
     this.flags = flags;
     this.#set = set;
@@ -196,27 +197,3 @@ function bucketIndex(value: number): number {
 function readDistribution(values: Float64Array, offset: number): Distribution {
   return { counts: [...values.subarray(offset, offset + SUM)], sum: values[offset + SUM] ?? 0 };
 }
-
-function keyOf(status: number, flags: RequestFlags): number {
-  return status * FLAGS_PER_STATUS + FLAG_CODES[flags];
-}
-
-const FLAGS_PER_STATUS = 16;
-
-/** A number below FLAGS_PER_STATUS for each flag. */
-const FLAG_CODES: Readonly<Record<RequestFlags, number>> = {
-  "-": 0,
-  DC: 1,
-  DPE: 2,
-  UC: 3,
-  UF: 4,
-  UH: 5,
-  UPE: 6,
-  URX: 7,
-  UT: 8,
-  SI: 9,
-  NR: 10,
-  FI: 11,
-  DI: 12,
-  DO: 13,
-};

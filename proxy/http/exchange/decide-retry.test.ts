@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decideRetry, type RetryInput, type RetryPolicy, type TryFailure } from "./decide-retry.ts";
+import { decideRetry, isOutOfTries, type RetryInput, type RetryPolicy, type TryFailure } from "./decide-retry.ts";
 
 const DIED_IDLE: TryFailure = { kind: "reset", wasReused: true };
 const RESET: TryFailure = { kind: "reset", wasReused: false };
@@ -132,5 +132,34 @@ describe("every request", () => {
         if (request.hasBody && !isNamed) expect(decideRetry(request)).toBe(false);
       }),
     );
+  });
+});
+
+describe("a request is out of tries", () => {
+  const onConnect = rule({ onConnectFailure: true });
+  it.each<{ name: string; input: Partial<RetryInput>; failure: TryFailure; expected: boolean }>([
+    {
+      name: "behind the last that its rule allows",
+      input: { policy: onConnect, tries: 3 },
+      failure: CONNECT,
+      expected: true,
+    },
+    { name: "but not before it", input: { policy: onConnect, tries: 2 }, failure: CONNECT, expected: false },
+    { name: "but not for another failure", input: { policy: onConnect, tries: 3 }, failure: RESET, expected: false },
+    { name: "but not without a rule", input: { tries: 3 }, failure: CONNECT, expected: false },
+    {
+      name: "but not under a rule that allows none",
+      input: { policy: rule({ attempts: 0, onConnectFailure: true }) },
+      failure: CONNECT,
+      expected: false,
+    },
+    {
+      name: "but not where a part of it is gone",
+      input: { policy: onConnect, tries: 3, isReplayable: false },
+      failure: CONNECT,
+      expected: false,
+    },
+  ])("$name", ({ input, failure, expected }) => {
+    expect(isOutOfTries({ ...GET, ...input, failure })).toBe(expected);
   });
 });

@@ -54,3 +54,10 @@ export function decideRetry({ failure, policy, tries, isReplayable, method, hasB
       return policy.onStatus(failure.status);
   }
 }
+
+/** Whether a rule would have sent the request again, but for the number of tries: Envoy's `URX`. */
+export function isOutOfTries(input: RetryInput): boolean {
+  const { policy, tries } = input;
+  if (policy === undefined || policy.attempts === 0 || tries <= policy.attempts) return false;
+  return decideRetry({ ...input, policy: { ...policy, attempts: tries } });
+}

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { type RequestHead, readField } from "../../http1/message-head.ts";
-import type { RequestFlags, RequestMeter } from "../../telemetry/request-meter.ts";
+import type { RequestMeter } from "../../telemetry/request-meter.ts";
 import type { TunnelBytes } from "../downstream/start-tunnel.ts";
 import type { HttpContext } from "../http-context.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
@@ -40,7 +40,7 @@ export interface ExchangeRecord {
   readonly plan: RequestPlan | undefined;
   readonly upstream: DialedUpstream | undefined;
   readonly status: number;
-  readonly flags: RequestFlags;
+  readonly flags: string;
   readonly details: string;
   readonly durationMs: number;
   readonly requestBytes: number;

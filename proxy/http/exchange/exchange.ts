@@ -1,7 +1,7 @@
 import type { Timer } from "../../../mesh/runtime.ts";
 import type { Http1Fault } from "../../http1/framer-events.ts";
 import type { RequestHead, ResponseHead } from "../../http1/message-head.ts";
-import type { RequestFlags } from "../../telemetry/request-meter.ts";
+import { formatFlags, type RequestFlags } from "../../telemetry/request-meter.ts";
 import { ResponseWriter } from "../downstream/response-writer.ts";
 import type { HttpContext } from "../http-context.ts";
 import { formatLocalAnswer, type LocalAnswer } from "../local-answer.ts";
@@ -226,7 +226,7 @@ export class Exchange implements TriesOwner {
       plan: this.#plan,
       upstream: this.#tries.upstream,
       status,
-      flags,
+      flags: formatFlags(flags, { isDelayed: this.#delay !== undefined, isOutOfTries: this.#tries.isOutOfTries }),
       details,
       durationMs: this.#context.clock.monotonicMs() - this.#startedAt,
       requestBytes: this.#requestBytes,

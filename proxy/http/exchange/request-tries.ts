@@ -6,7 +6,7 @@ import { PacketWriter } from "../packet-writer.ts";
 import { rewriteRequestHead } from "../rewrite-head.ts";
 import type { DialedUpstream, ResponseSink } from "../upstream/upstream-connection.ts";
 import type { TakenUpstream } from "../upstream/upstream-pool.ts";
-import { decideRetry, type TryFailure } from "./decide-retry.ts";
+import { decideRetry, isOutOfTries, type TryFailure } from "./decide-retry.ts";
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
@@ -37,12 +37,18 @@ export class RequestTries {
   #dialling: AbortController | undefined;
   #timer: Timer | undefined;
   #body: HeldBody | undefined;
+  #isOutOfTries = false;
   #isOver = false;
 
   constructor(owner: TriesOwner, head: RequestHead, clock: Clock) {
     this.#owner = owner;
     this.#head = head;
     this.#clock = clock;
+  }
+
+  /** Whether the last try would have been followed by another, but for their number. */
+  get isOutOfTries(): boolean {
+    return this.#isOutOfTries;
   }
 
   /** Whom the request is sent to now. */
@@ -158,7 +164,10 @@ export class RequestTries {
     const isReplayable = this.#body?.isReplayable !== false;
     const hasBody = framing.kind !== "none";
     const input = { failure, policy: plan.retries, tries: this.#count, isReplayable, method, hasBody };
-    if (!decideRetry(input)) return false;
+    if (!decideRetry(input)) {
+      this.#isOutOfTries = isOutOfTries(input);
+      return false;
+    }
     this.#timer?.cancel();
     this.drop();
     this.#body?.rewind();
