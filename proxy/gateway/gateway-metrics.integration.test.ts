@@ -18,7 +18,7 @@ import { createDestinationCache } from "../outbound/destination-cache.ts";
 import { createDialer } from "../outbound/dial-destination.ts";
 import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
-import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -173,51 +173,6 @@ describe("a request at the gateway", () => {
     const [response] = await samplesOf(metrics, "istio_response_bytes_sum");
     expect([request?.value, response?.value]).toEqual([head.length + 4, switched.length + echoed.length]);
   });
-});
-
-describe("a request's marks at the gateway", () => {
-  const serve: RequestListener = (_request, response) => response.writeHead(503).end();
-  it.each([
-    {
-      name: "held up",
-      route: { fault: { delay: { fixedDelayMs: 1, percentage: 100 } } },
-      flags: "503 DI",
-    },
-    {
-      name: "sent again in vain",
-      route: { retries: { attempts: 1, retryOn: { conditions: ["5xx" as const], statuses: [] } } },
-      flags: "503 URX",
-    },
-    {
-      name: "never sent again",
-      route: { retries: { attempts: 1, retryOn: { conditions: ["reset" as const], statuses: [] } } },
-      flags: "503 -",
-    },
-  ])("say that it was $name", async ({ route, flags }) => {
-    const { port, metrics } = await start(serve, { listeners: [listenerOf(0, [{ ...ROUTE_ALL, ...route }])] });
-    await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`);
-    expect(await flagsOf(metrics)).toEqual([flags]);
-  });
-});
-
-it("an upstream that answers with 400 statuses adds a bounded number of series, and all requests are counted", async () => {
-  let next = 199;
-  const { port, metrics } = await start((_request, response) => {
-    next += 1;
-    response.writeHead(next).end();
-  });
-  const client = await dialRaw(cleanup, port);
-  for (let status = 200; status < 600; status += 1) {
-    client.write(`GET /a HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
-    await readUntil(client, `HTTP/1.1 ${status} `);
-  }
-  client.destroy();
-  const counted = async () => {
-    const lines = (await readPage(metrics)).split("\n").filter((line) => line.startsWith("istio_requests_total{"));
-    return { series: lines.length, requests: lines.reduce((sum, line) => sum + Number(/\S+$/.exec(line)), 0) };
-  };
-  await expect.poll(async () => (await counted()).requests).toBeGreaterThanOrEqual(399);
-  expect((await counted()).series).toBeLessThanOrEqual(16 + 5);
 });
 
 it("a request over mutual TLS is counted with the workload and the identities at both ends", async () => {

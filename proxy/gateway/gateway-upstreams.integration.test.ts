@@ -78,22 +78,6 @@ describe("an answer", () => {
     expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
-  it.each([
-    { name: "204", head: "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n", method: "GET", length: undefined },
-    { name: "304", head: "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", method: "GET", length: "9" },
-    { name: "HEAD", head: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", method: "HEAD", length: "9" },
-  ])("has a length only where its status has any (RFC 9110 §8.6): $name", async ({ head, method, length }) => {
-    const { port } = await start((executed, socket) =>
-      executed.line.includes("/no") ? head : OK_REPLY(executed, socket),
-    );
-    const answer = await sendRaw(cleanup, port, request("/no", { method }) + request("/last", { headers: CLOSE }));
-    const [first = "", second = ""] = answer.split("\r\n\r\n");
-    expect(/^content-length: (.*)$/im.exec(first)?.[1]?.trim()).toBe(length);
-    expect(first).not.toMatch(/transfer-encoding/i);
-    expect(second).toMatch(/^HTTP\/1\.1 200 /);
-    expect(answer).toMatch(/served GET \/last HTTP\/1\.1$/);
-  });
-
   it("of many megabytes comes through unharmed, as does a request of that size", async () => {
     const { port } = await startBefore((incoming, response) => incoming.pipe(response));
     const body = Buffer.alloc(12_000_000, "0123456789abcdef\n").toString();
