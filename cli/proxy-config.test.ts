@@ -29,6 +29,11 @@ describe("a proxy's environment", () => {
     expect(config.drain).toEqual({ minimumMs: 60_000, deadlineMs: 60_000 });
   });
 
+  it("limits a page of metrics to 8 MB, or to what it says", () => {
+    expect(parseProxyConfig(POD).maxMetricsBytes).toBe(8 * 1024 * 1024);
+    expect(parseProxyConfig({ ...POD, ENTENTE_METRICS_MAX_MB: "32" }).maxMetricsBytes).toBe(32 * 1024 * 1024);
+  });
+
   it.each([
     { name: "nowhere without a word", env: POD, file: undefined },
     { name: "nowhere with an empty one", env: { ...POD, ENTENTE_ACCESS_LOG: "" }, file: undefined },
@@ -52,6 +57,8 @@ describe("a proxy's environment", () => {
       env: { ...POD, ENTENTE_ACCESS_LOG: "stdout" },
       message: "ENTENTE_ACCESS_LOG",
     },
+    { name: "no size", env: { ...POD, ENTENTE_METRICS_MAX_MB: "many" }, message: "ENTENTE_METRICS_MAX_MB" },
+    { name: "a size of nothing", env: { ...POD, ENTENTE_METRICS_MAX_MB: "0" }, message: "ENTENTE_METRICS_MAX_MB" },
     { name: "a trust domain that is none", env: { ...POD, TRUST_DOMAIN: "a b" }, message: "a b" },
   ])("$name is said to be wrong, by name", ({ env, message }) => {
     expect(() => parseProxyConfig(env)).toThrow(message);

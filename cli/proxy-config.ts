@@ -9,6 +9,7 @@ const DEFAULT_TOKEN_FILE = "/var/run/secrets/tokens/istio-token";
 const DEFAULT_ROOT_FILE = "/var/run/secrets/istio/root-cert.pem";
 const DEFAULT_MINIMUM_DRAIN_S = 5;
 const DEFAULT_DRAIN_DEADLINE_S = 25;
+const DEFAULT_METRICS_MAX_MB = 8;
 
 /** Reads the environment that the injector gives a proxy, under Istio's names; a ProxyError names what is missing. */
 export function parseProxyConfig(env: Env): ProxyConfig {
@@ -26,6 +27,7 @@ export function parseProxyConfig(env: Env): ProxyConfig {
     podIp: env["INSTANCE_IP"] || undefined,
     applicationProbes: env["ISTIO_KUBE_APP_PROBERS"] ?? "",
     accessLogFile: parseLogFile(env["ENTENTE_ACCESS_LOG"]),
+    maxMetricsBytes: megabytes(env, "ENTENTE_METRICS_MAX_MB", DEFAULT_METRICS_MAX_MB),
     drain: {
       minimumMs,
       deadlineMs: Math.max(minimumMs, seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
@@ -44,6 +46,13 @@ function seconds(env: Env, name: string, byDefault: number): number {
   const value = Number(text);
   if (Number.isFinite(value) && value >= 0 && value <= 86_400) return value * 1000;
   throw new ProxyError("bad_setting", `${name} is a number of seconds up to a day, not "${text}"`);
+}
+
+function megabytes(env: Env, name: string, byDefault: number): number {
+  const text = env[name] || String(byDefault);
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 256) return value * 1024 * 1024;
+  throw new ProxyError("bad_setting", `${name} is a whole number of megabytes from 1 to 256, not "${text}"`);
 }
 
 /** Empty is off, as in Istio. */

@@ -21,6 +21,7 @@ Environment (the injector sets it):
                                                            /var/run/secrets/istio/root-cert.pem)
   MINIMUM_DRAIN_DURATION_SECONDS, TERMINATION_DRAIN_DURATION_SECONDS   (5, 25)
   ENTENTE_ACCESS_LOG a file for a line of JSON a request, such as /dev/stdout (none)
+  ENTENTE_METRICS_MAX_MB  of a page of metrics; entente_metrics_truncated is 1 where it is reached (8)
   ENTENTE_LOG_LEVEL  trace, debug, info, warn, error, silent (info)
 `;
 

@@ -18,6 +18,8 @@ export interface ProxyConfig {
   readonly applicationProbes: string;
   /** Where requests and streams are logged, as Istio's `meshConfig.accessLogFile`; `undefined`: nowhere. */
   readonly accessLogFile: string | undefined;
+  /** Of a page of metrics. */
+  readonly maxMetricsBytes: number;
   readonly drain: DrainConfig;
 }
 

@@ -107,6 +107,7 @@ async function startCore(deps: WorkloadDeps) {
   const metrics = createProxyMetrics({
     clock,
     version: deps.version,
+    maxPageBytes: config.maxMetricsBytes,
     views: {
       certificateNotAfterMs: () => source.current()?.notAfterMs,
       isControlPlaneConnected: () => tls.discovery.isConnected(),
