@@ -59,8 +59,8 @@ function runCheck(probe: AppProbe, target: ProbeTarget): Promise<TextAnswer> {
 }
 
 async function probeGrpc(check: GrpcCheck, timeoutMs: number, target: ProbeTarget): Promise<TextAnswer> {
-  const { podIp, sourceIp } = target;
-  const result = await checkGrpc({ ip: podIp, port: check.port, service: check.service, sourceIp, timeoutMs });
+  const { podIp, sourceIp, clock } = target;
+  const result = await checkGrpc({ ip: podIp, port: check.port, service: check.service, sourceIp, timeoutMs, clock });
   return result.kind === "serving" ? { status: 200, body: "serving\n" } : failed(result.message);
 }
 

@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { createServer, type Http2Server } from "node:http2";
+import { createServer as createTcpServer, type Socket } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
 import { Health } from "../../mesh/api/gen/health_pb.ts";
+import { systemClock } from "../../mesh/runtime.ts";
 import { checkGrpc } from "./check-grpc.ts";
 import { parseAppProbes } from "./parse-app-probes.ts";
 
@@ -30,7 +32,7 @@ async function startApplication(status: number) {
   return { asked, port: typeof address === "object" && address !== null ? address.port : 0 };
 }
 
-const TARGET = { ip: "127.0.0.1", sourceIp: "127.0.0.6", timeoutMs: 2000 } as const;
+const TARGET = { ip: "127.0.0.1", sourceIp: "127.0.0.6", timeoutMs: 2000, clock: systemClock } as const;
 
 describe("a gRPC probe", () => {
   it("succeeds when the service that it names is serving", async () => {
@@ -45,6 +47,18 @@ describe("a gRPC probe", () => {
       kind: "failed",
       message: "the application's status is 2",
     });
+  });
+
+  it("fails in time when the application accepts and says nothing", async () => {
+    const sockets: Socket[] = [];
+    const silent = createTcpServer((socket) => void sockets.push(socket.on("error", () => undefined)));
+    await once(silent.listen(0, "127.0.0.1"), "listening");
+    const address = silent.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const result = await checkGrpc({ ...TARGET, timeoutMs: 100, port, service: "" });
+    expect(result.kind).toBe("failed");
+    for (const socket of sockets) await once(socket.resume(), "close");
+    silent.close();
   });
 
   it("fails when nothing listens", async () => {

@@ -3,6 +3,7 @@ import { createClient } from "@connectrpc/connect";
 import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { withTimeLimit } from "../../net/time-limit.ts";
 import { connectControlPlane, parseControlPlaneAddress } from "./control-plane-connection.ts";
 import type { CertificateAnswer, RequestCertificate } from "./svid-manager.ts";
 import { parseCertificates } from "./trust-anchors.ts";
@@ -23,6 +24,7 @@ export interface CertificateClientOptions {
 /** A service account token is about 1 KB, a root bundle of Istio's less than 1 MB (a ConfigMap's limit). */
 const MAX_TOKEN_BYTES = 64 * 1024;
 const MAX_ROOTS_BYTES = 1024 * 1024;
+const CALL_GRACE_MS = 500;
 
 /**
  * Asks the certificate authority of the control plane, as Istio's agent does: `CreateCertificate` with the projected
@@ -39,10 +41,13 @@ export function createCertificateClient(options: CertificateClientOptions): Requ
     const connection = await connectControlPlane({ address, rootsPem, clock, timeoutMs, signal });
     try {
       const client = createClient(IstioCertificateService, connection.transport);
-      const { certChain } = await client.createCertificate(
+      const call = client.createCertificate(
         { csr: csrPem, validityDuration: BigInt(Math.ceil(lifetimeMs / 1000)) },
         { headers: { authorization: `Bearer ${token}` }, timeoutMs, signal },
       );
+      // The call has its own limit, which reaches the server too; this one does not depend on the library.
+      const limit = { clock, limitMs: timeoutMs + CALL_GRACE_MS, what: "the call for a certificate" };
+      const { certChain } = await withTimeLimit(call, limit);
       return { chain: certChain, controlPlaneRoots: parseCertificates(rootsPem, "the root file") };
     } finally {
       connection.close();
