@@ -178,7 +178,7 @@ function dialerTo(port: number) {
     observer,
     metrics: createNoMetrics(),
     dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
-    registry: createConnectionRegistry({ revalidate: () => undefined, onCut: observer.cut }),
+    registry: createConnectionRegistry({ isTrusted: () => true, onCut: observer.cut }),
     clock: systemClock,
     workload: () => undefined,
   });
