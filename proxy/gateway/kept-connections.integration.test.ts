@@ -140,20 +140,43 @@ describe.each([
   });
 
   it("serves its request to the end before it is closed", async () => {
-    let finish: () => void = () => undefined;
-    const arrived = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    let answer: () => void = () => undefined;
-    const path = await start((incoming, response) => {
-      answer = () => tellHow(incoming, response);
-      finish();
-    });
+    const answered = Promise.withResolvers<() => void>();
+    const path = await start((incoming, response) => answered.resolve(() => tellHow(incoming, response)));
     const asked = path.ask();
-    await arrived;
+    const answer = await answered.promise;
     path.setDestination(towards(path.inbound, "plaintext"));
     answer();
     expect(await asked).toBe("mutual TLS");
     await expect.poll(() => keptBy(path)).toEqual([]);
+  });
+});
+
+describe("a client's connection to a sidecar, kept between requests", () => {
+  it("is closed when its server's mode becomes DISABLE: TLS is not terminated any more", async () => {
+    const path = await startSidecar(tellHow);
+    expect(await path.ask()).toBe("mutual TLS");
+    path.inbound.setMode("DISABLE");
+    await expect.poll(() => keptBy(path), { timeout: 3000 }).toEqual([]);
+  });
+
+  it("serves its request to the end first", async () => {
+    const answered = Promise.withResolvers<() => void>();
+    const path = await startSidecar((incoming, response) => answered.resolve(() => tellHow(incoming, response)));
+    const asked = path.ask();
+    const answer = await answered.promise;
+    path.inbound.setMode("DISABLE");
+    answer();
+    expect(await asked).toBe("mutual TLS");
+    await expect.poll(() => keptBy(path), { timeout: 3000 }).toEqual([]);
+  });
+
+  it("of the application's own is closed when what it dialled is declared to be no HTTP", async () => {
+    const inbound = await startServer(tellHow);
+    const outbound = await startOutboundSide(cleanup, { destination: towards(inbound, "mutual TLS") });
+    const own = (): number => outbound.registry.list().filter(({ client }) => client !== "http pool").length;
+    expect(await asker(outbound.port)()).toBe("mutual TLS");
+    expect(own()).toBe(1);
+    outbound.setDestination(meshDestination([inbound.port], { overrides: { protocol: "tcp" } }));
+    await expect.poll(own, { timeout: 3000 }).toBe(0);
   });
 });

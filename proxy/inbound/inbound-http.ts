@@ -33,6 +33,8 @@ export interface HttpClient {
   readonly own: SpiffeId | undefined;
   readonly workload: WorkloadInfo;
   readonly service: ServiceInfo | undefined;
+  /** Whether the policy of now would have this client served the same way. */
+  readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
 }
 
@@ -70,6 +72,7 @@ export class InboundHttp {
       },
       context,
       planRequest: this.#planFor(client),
+      isCurrent: client.isCurrent,
       onFault: client.onFault,
     });
   }

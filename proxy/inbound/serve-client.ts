@@ -1,9 +1,18 @@
 import type { Socket } from "node:net";
+import type { Inbound } from "../../mesh/policy/types.ts";
+import { judgeOnce } from "../connections/judge-once.ts";
 import { relay } from "../connections/relay.ts";
 import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
 import { detectOnHttpPort } from "../http/detection/detect-on-http-port.ts";
 import { detectProtocol, guardStream, type UnjudgedRequest } from "../http/detection/detect-protocol.ts";
-import { type Admitted, type Arrival, type OpenedApplication, openApplication, portOf } from "./inbound-arrival.ts";
+import {
+  type Admitted,
+  type Arrival,
+  modeOf,
+  type OpenedApplication,
+  openApplication,
+  portOf,
+} from "./inbound-arrival.ts";
 import type { Refused } from "./refusal.ts";
 
 /** Carries what an admitted client sends, as HTTP where it is known to be, as a stream otherwise. */
@@ -64,6 +73,7 @@ function serveHttp(admitted: Admitted, arrival: Arrival): undefined {
   connection.carry({ host: service?.host ?? "" }, () => {
     const serving = options.http.serve({
       ...{ socket: admitted.client, client, destination, peer: admitted.peer, own: admitted.own, workload, service },
+      isCurrent: judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, admitted, destination.port)),
       onFault: ({ code, message }) => {
         const target = `${destination.ip}:${destination.port}`;
         options.observer.malformed({ direction: "inbound", reason: code, message, client, destination: target });
@@ -72,6 +82,13 @@ function serveHttp(admitted: Admitted, arrival: Arrival): undefined {
     const bytes = () => ({ received: admitted.client.bytesRead, sent: admitted.client.bytesWritten });
     return { relay: serving, bytes, isIdle: () => serving.isIdle };
   });
+}
+
+/** Where TLS is not terminated any more, or the port is no longer HTTP, a client that connects now is a stream. */
+function wouldBeServedSo(inbound: Inbound, { peer, alpn }: Admitted, port: number): boolean {
+  if (peer !== undefined && modeOf(inbound, port).mode === "DISABLE") return false;
+  const declared = inbound.ports.find((candidate) => candidate.port === port)?.protocol;
+  return decideCarriage(declared, alpn) !== "stream";
 }
 
 /** @param early what the client said before it ended its side; it is delivered first. */

@@ -1,4 +1,5 @@
 import type { Destination, Endpoint, MeshDestination } from "../../mesh/policy/types.ts";
+import { judgeOnce } from "../connections/judge-once.ts";
 import type { DialedConnection } from "./dial-destination.ts";
 
 /**
@@ -41,16 +42,7 @@ export function wouldBeDialledSo(destination: Destination, dialed: DialedConnect
 
 /** The same for one kept connection, asked before each request: it is judged once for each answer of the control plane. */
 export function createReuseCheck(current: () => Destination, dialed: DialedConnection): () => boolean {
-  let judged: Destination | undefined;
-  let isSame = false;
-  return () => {
-    const destination = current();
-    if (destination !== judged) {
-      judged = destination;
-      isSame = wouldBeDialledSo(destination, dialed);
-    }
-    return isSame;
-  };
+  return judgeOnce(current, (destination) => wouldBeDialledSo(destination, dialed));
 }
 
 function endpointOf({ endpoints }: MeshDestination, { endpoint }: DialedConnection): Endpoint | undefined {

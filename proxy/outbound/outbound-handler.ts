@@ -5,6 +5,7 @@ import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
 import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
+import { judgeOnce } from "../connections/judge-once.ts";
 import { relay } from "../connections/relay.ts";
 import { type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
 import { type Carriage, decideCarriage } from "../http/detection/decide-carriage.ts";
@@ -147,6 +148,7 @@ function serveHttp({ captured, client, connection, pooled, options }: Arrival): 
   connection.carry(terms, () => {
     const serving = options.http.serve({
       ...{ connection: captured, client, destination: pooled },
+      isCurrent: judgeOnce(pooled.current, (current) => carriageOf(current) !== "stream"),
       onFault: ({ code, message }) =>
         options.observer.malformed({ direction: "outbound", reason: code, message, client, destination: target }),
     });

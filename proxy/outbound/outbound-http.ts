@@ -36,6 +36,8 @@ export interface OutboundClient {
   /** `ip:port`. */
   readonly client: string;
   readonly destination: PooledDestination;
+  /** Whether what the application dialled would be carried the same way now. */
+  readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
 }
 
@@ -67,7 +69,7 @@ export class OutboundHttp {
   }
 
   /** Serves the application's requests on one connection until it is gone. */
-  serve({ connection, client, destination, onFault }: OutboundClient): DownstreamConnection {
+  serve({ connection, client, destination, isCurrent, onFault }: OutboundClient): DownstreamConnection {
     const { context } = this.#options;
     const resolved = destination.current();
     const service = resolved.kind === "mesh" ? resolved.service : undefined;
@@ -81,6 +83,7 @@ export class OutboundHttp {
       },
       context,
       planRequest: (head) => this.#planner.plan(head, destination),
+      isCurrent,
       onFault,
     });
   }

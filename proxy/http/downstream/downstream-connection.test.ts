@@ -50,6 +50,7 @@ function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket;
       delayMs: undefined,
       route: "",
     }),
+    isCurrent: () => true,
     onFault: () => undefined,
   });
   return { clock, context, socket, ended: connection.ended };

@@ -59,6 +59,12 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     return this.#phase === "head" && this.#holdsNothing;
   }
 
+  /** No request is taken any more behind the one that is under way. */
+  get #isLeaving(): boolean {
+    const { context, isCurrent } = this.#options;
+    return context.draining.aborted || !isCurrent();
+  }
+
   cut(): void {
     if (this.#tunnel === undefined) this.#over("closed_by_proxy");
     else this.#tunnel.cut();
@@ -66,7 +72,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   mustClose(): boolean {
     const isLast = this.#isLast || (this.#hasEnded && this.#holdsNothing);
-    return isLast || this.#options.context.draining.aborted;
+    return isLast || this.#isLeaving;
   }
 
   pauseReading(): void {
@@ -107,12 +113,12 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   checkDeadline(nowMs: number): void {
-    const { limits, draining } = this.#options.context;
+    const { limits } = this.#options.context;
     const waiting = {
       phase: this.#phase,
       waitedMs: nowMs - this.#waitsSinceMs,
       isIdle: this.isIdle,
-      isDraining: draining.aborted,
+      isDraining: this.#isLeaving,
       awaitsBody: this.#exchange?.requestEnded === false && !this.socket.isPaused(),
       isAnswerOut: this.socket.writableFinished,
     };

@@ -8,6 +8,11 @@ export interface DownstreamOptions {
   readonly facts: DownstreamFacts;
   readonly context: HttpContext;
   readonly planRequest: PlanRequest;
+  /**
+   * Whether a client that connects now would be carried the same way. From the moment at which it would not, the
+   * connection is closed while it waits for a request, and the response to a request that is under way is its last.
+   */
+  readonly isCurrent: () => boolean;
   /** A request was not HTTP/1.1 as two parsers would read it alike; it has been answered. */
   readonly onFault: (fault: RequestFault) => void;
 }
