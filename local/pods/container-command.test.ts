@@ -100,7 +100,9 @@ describe("a container's environment", () => {
   it("is resolved from the pod's fields and earlier variables", () => {
     const [container] = pod.spec.containers;
     if (container === undefined) throw new Error("the pod has a container");
-    expect(containerEnvironment(container, pod, "10.244.0.7")).toMatchObject({
+    expect(
+      containerEnvironment(container, { manifest: pod, ip: "10.244.0.7", serviceVariables: { DB_PORT: "1" } }),
+    ).toMatchObject({
       POD_NAME: "hello-1",
       IP: "10.244.0.7",
       APP: "hello",

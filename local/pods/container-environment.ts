@@ -2,16 +2,26 @@ import { LocalError } from "../local-error.ts";
 import { GATEWAY_IP } from "../network/addresses.ts";
 import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
 
+/** What a container's environment is taken from. */
+export interface EnvironmentSource {
+  readonly manifest: PodManifest;
+  readonly ip: string;
+  readonly serviceVariables: Readonly<Record<string, string>>;
+}
+
 /** Where the programs of this machine are. */
 export const PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** A container's environment: values, and fields of the pod (fieldRef), as kubelet resolves them. */
+/**
+ * A container's environment: the pod's Services, then the container's own values, and fields of the pod (fieldRef), as
+ * kubelet resolves them.
+ */
 export function containerEnvironment(
   container: ContainerManifest,
-  pod: PodManifest,
-  podIp: string,
+  { manifest: pod, ip: podIp, serviceVariables }: EnvironmentSource,
 ): Readonly<Record<string, string>> {
   const environment: Record<string, string> = {
+    ...serviceVariables,
     PATH: PROGRAM_PATH,
     HOME: "/tmp",
     LANG: "C.UTF-8",

@@ -1,14 +1,17 @@
 import { dirname } from "node:path";
 import { formatContainerCommand, type Mount, PROJECT_MOUNT } from "./container-command.ts";
-import { containerEnvironment, expandVariables, PROGRAM_PATH } from "./container-environment.ts";
+import {
+  containerEnvironment,
+  type EnvironmentSource,
+  expandVariables,
+  PROGRAM_PATH,
+} from "./container-environment.ts";
 import { type ImageTable, mountedFile, resolveImage } from "./images.ts";
 import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
 import { containerMounts, type PodVolumes } from "./pod-volumes.ts";
 
 /** What the containers of a pod share. */
-export interface PodSurroundings {
-  readonly manifest: PodManifest;
-  readonly ip: string;
+export interface PodSurroundings extends EnvironmentSource {
   /** The pod's network namespace. */
   readonly namespace: string;
   readonly volumes: PodVolumes;
@@ -37,7 +40,7 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
   const project = { source: projectFolder, target: PROJECT_MOUNT };
   const node = mountedFile(pod.node, project, "alone");
   const image = mountedFile(resolveImage(container.image, pod.images), project, "with its folder");
-  const given = containerEnvironment(container, manifest, pod.ip);
+  const given = containerEnvironment(container, pod);
   const environment = { ...given, PATH: (given["PATH"] ?? PROGRAM_PATH).concat(":", dirname(node.path)) };
   const context = { ...withoutNull(manifest.spec.securityContext), ...withoutNull(container.securityContext) };
   const uid = context.runAsUser ?? NOBODY;

@@ -5,6 +5,7 @@ import type { Logger } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";
 import type { AddressPlan } from "../network/addresses.ts";
 import { createPodNetwork, linkName } from "../network/node-network.ts";
+import { serviceVariables } from "../network/service-variables.ts";
 import type { LocalService } from "../network/services.ts";
 import { namespaceName } from "../run-folder.ts";
 import { type ClusterState, createClusterState, type HostedPod } from "../system/cluster-state.ts";
@@ -115,7 +116,7 @@ export class PodHost {
   }
 
   async #make(planned: PlannedPod): Promise<HostedPod> {
-    const { runId, plan, tokens, projectFolder, images, node, findFiles, log } = this.#options;
+    const { runId, plan, services, tokens, projectFolder, images, node, findFiles, log } = this.#options;
     const manifest = validatePodManifest(planned.object, nameOf(planned));
     refuseHostNetwork(manifest, planned);
     const index = this.#made++;
@@ -131,6 +132,10 @@ export class PodHost {
         volumes,
         hostsFile,
         resolverFile: this.#resolverFile,
+        serviceVariables: serviceVariables(services, {
+          namespace: planned.namespace,
+          hasServiceLinks: manifest.spec.enableServiceLinks ?? true,
+        }),
         projectFolder,
         images,
         node,

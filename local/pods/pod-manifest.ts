@@ -108,6 +108,7 @@ const podSchema = z.looseObject({
   spec: z.looseObject({
     serviceAccountName: z.string().nullish(),
     hostNetwork: z.boolean().nullish(),
+    enableServiceLinks: z.boolean().nullish(),
     hostPID: notTrue,
     hostIPC: notTrue,
     hostAliases: notGiven,

@@ -189,7 +189,16 @@ describe("a container", () => {
   it("is nobody where nothing says who it is, and knows nothing of our environment", async () => {
     const answer = await ask(single, "http://twin.there/");
     expect([answer.uid, answer.gid]).toEqual([65_534, 65_534]);
-    expect(Object.keys(answer.env).sort()).toEqual(["HOME", "HOSTNAME", "LANG", "PATH", "PWD"]);
+    const names = Object.keys(answer.env).filter((name) => !/^(KUBERNETES|TWIN|NOBODY)_/.test(name));
+    expect(names.sort()).toEqual(["HOME", "HOSTNAME", "LANG", "PATH", "PWD"]);
+  });
+
+  it("finds its namespace's Services and the API server's in its environment", async () => {
+    const { env } = await ask(single, "http://twin.there/");
+    const twin = await ask(single, `http://${env["TWIN_SERVICE_HOST"]}:${env["TWIN_SERVICE_PORT"]}/`);
+    expect(twins.map(({ name }) => name)).toContain(twin.pod);
+    expect(env).toHaveProperty("KUBERNETES_SERVICE_HOST");
+    expect(env).not.toHaveProperty("ALIAS_SERVICE_HOST");
   });
 
   it("starts after the init containers, which ran in their order", async () => {
