@@ -194,6 +194,7 @@ function httpOf(options: HttpSideOptions = {}): HttpSide {
   const draining = new AbortController();
   const context = createHttpContext({
     clock: systemClock,
+    random: () => 0,
     log: new RecordingLogger(),
     meters: { requestMeter: () => ({ count: (request) => void counted.push({ ...request }) }) },
     accessLog: { write: (entry) => void logged.push(entry) },

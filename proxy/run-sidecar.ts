@@ -85,6 +85,7 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
   const { log, metrics, accessLog } = workload;
   const context = createHttpContext({
     clock,
+    random,
     log,
     meters: metrics,
     accessLog,

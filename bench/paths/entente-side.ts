@@ -46,7 +46,7 @@ export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedC
   });
   const capacity = createCapturedCapacity({ limit: 100_000, clock, observer });
   const common = { clock, registry, capacity, observer };
-  const context = createHttpContext({ clock, log, meters: metrics });
+  const context = createHttpContext({ clock, log, random: Math.random, meters: metrics });
   if (job.side === "server") {
     return createInboundHandler({
       ...common,

@@ -1,4 +1,5 @@
-import type { Clock, Logger } from "../../mesh/runtime.ts";
+import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
 import type { AccessLog, RequestMeters } from "../telemetry/request-meter.ts";
 import { Deadlines } from "./deadlines.ts";
 import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
@@ -11,6 +12,8 @@ export interface HttpContext {
   readonly limits: HttpTimeLimits;
   /** Of kept upstream connections, over all pools. */
   readonly idleQuota: IdleQuota;
+  readonly messageLimits: Http1Limits;
+  readonly random: Random;
   readonly log: Logger;
   readonly meters: RequestMeters;
   /** `undefined`: off. */
@@ -28,21 +31,26 @@ export interface HttpContextOptions {
   readonly limits?: Partial<HttpTimeLimits>;
   /** How many upstream connections are kept, over all pools. @default no limit */
   readonly maxIdleUpstream?: number;
+  /** @default HTTP1_LIMITS */
+  readonly messageLimits?: Partial<Http1Limits> | undefined;
+  readonly random: Random;
   /** @default never */
   readonly draining?: AbortSignal;
 }
 
 /** Puts together what the HTTP connections of one sidecar share. */
 export function createHttpContext(options: HttpContextOptions): HttpContext {
-  const { clock, log, meters, accessLog } = options;
+  const { clock, random, log, meters, accessLog } = options;
   return {
     clock,
+    random,
     log,
     meters,
     accessLog,
     deadlines: new Deadlines(clock),
     idleQuota: new IdleQuota(options.maxIdleUpstream ?? Number.POSITIVE_INFINITY),
     limits: { ...HTTP_TIME_LIMITS, ...options.limits },
+    messageLimits: { ...HTTP1_LIMITS, ...options.messageLimits },
     draining: options.draining ?? new AbortController().signal,
   };
 }

@@ -35,15 +35,23 @@ const REASON_PHRASES: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
+export interface LocalAnswerOptions {
+  readonly close: boolean;
+  /** An HTTP/1.0 client must be told that its connection goes on. */
+  readonly keepsAlive?: boolean;
+  readonly isHead: boolean;
+}
+
 /** An answer whole, as bytes of latin1. A HEAD request gets the head alone, as do statuses without content. */
-export function formatLocalAnswer(answer: LocalAnswer, options: { readonly close: boolean; readonly isHead: boolean }) {
+export function formatLocalAnswer(answer: LocalAnswer, options: LocalAnswerOptions): string {
+  const persistence = options.keepsAlive === true ? "connection: keep-alive\r\n" : "";
   const content = responseContent(answer.status);
   const body = content !== "any" || answer.details === "" ? "" : `${printable(answer.details)}\n`;
   const hasLength = content === "any" || content === "empty";
   const head =
     `HTTP/1.1 ${answer.status} ${REASON_PHRASES[answer.status] ?? "Status"}\r\n` +
     `${hasLength ? `content-length: ${body.length}\r\n` : ""}${body === "" ? "" : "content-type: text/plain\r\n"}` +
-    `${answer.fields ?? ""}${options.close ? "connection: close\r\n" : ""}\r\n`;
+    `${answer.fields ?? ""}${options.close ? "connection: close\r\n" : persistence}\r\n`;
   return options.isHead ? head : head + body;
 }
 

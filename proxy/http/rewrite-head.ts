@@ -22,6 +22,8 @@ export interface RequestEdits {
 export interface ResponseEdits {
   /** The client is told that its connection ends with this answer. */
   readonly close: boolean;
+  /** An HTTP/1.0 client must be told that its connection goes on (RFC 9112 §9.3). */
+  readonly keepsAlive?: boolean;
   readonly headers?: HeaderEdits | undefined;
 }
 
@@ -53,8 +55,11 @@ export function rewriteResponseHead(head: ResponseHead, edits: ResponseEdits): s
   let added = "";
   if (head.status === 101) added += `connection: upgrade\r\nupgrade: ${head.upgrade ?? ""}\r\n`;
   else if (edits.close) added += "connection: close\r\n";
+  else if (edits.keepsAlive === true) added += "connection: keep-alive\r\n";
   const startLine = head.version === "1.0" ? `HTTP/1.1 ${head.status} ${head.reason}\r\n` : undefined;
-  const dropped = responseContent(head.status) === "forbidden" ? OF_THE_HOP_AND_FRAMING : OF_THE_HOP;
+  const unwraps = head.framing.kind === "chunked" && head.framing.forwards === "content";
+  const withoutFraming = unwraps ? OF_THE_HOP_AND_CHUNKS : OF_THE_HOP;
+  const dropped = responseContent(head.status) === "forbidden" ? OF_THE_HOP_AND_FRAMING : withoutFraming;
   return rewrite(head, { startLine, added, headers: edits.headers, dropped, hop: undefined });
 }
 
@@ -85,6 +90,9 @@ const OF_THE_HOP_AND_FRAMING: ReadonlySet<number> = new Set([
   FIELD.contentLength,
   FIELD.transferEncoding,
 ]);
+
+/** For a client that knows no chunks: the body goes on as content alone. */
+const OF_THE_HOP_AND_CHUNKS: ReadonlySet<number> = new Set([...OF_THE_HOP, FIELD.transferEncoding, FIELD.trailer]);
 
 /** Lines that stay are copied in runs as long as they are: most heads are one run. */
 function rewrite(head: MessageHead, rewriting: Rewriting): string {

@@ -15,6 +15,8 @@ import {
   startOutboundSide,
 } from "../data-plane-fixture.ts";
 import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "../http1/corpus-fixture.ts";
+import { frameRequests, frameResponse } from "../http1/frame-fixture.ts";
+import { LENIENT_REQUESTS, LENIENT_RESPONSES } from "../http1/lenient-corpus-fixture.ts";
 
 interface Way {
   readonly upstream: LenientUpstream;
@@ -93,6 +95,25 @@ describe.each(WAYS)("through $name", ({ start }) => {
     expect(way.upstream.executed.length - before).toBe(requests);
   });
 
+  it.each(LENIENT_REQUESTS)(
+    "an unusual request arrives in its plain form: $name",
+    async ({ bytes, plain, requests }) => {
+      const before = way.upstream.executed.length;
+      const client = await dialRaw(cleanup, way.port);
+      client.end(bytes, "latin1");
+      const answer = await readUntilClosed(client);
+      expect(answer.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(requests);
+      const executed = way.upstream.executed.slice(before);
+      expect(executed).toHaveLength(requests);
+      expect(executed.map(({ head, body }) => [...readFraming(head), body])).toEqual(
+        frameRequests([Buffer.from(plain, "latin1")]).heads.map(({ text }, at) => [
+          ...readFraming(text),
+          executed[at]?.body,
+        ]),
+      );
+    },
+  );
+
   it.each([
     "PRI /x HTTP/1.1\r\nHost: a\r\n\r\n",
     "PRI * HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -115,6 +136,12 @@ describe.each(WAYS)("through $name", ({ start }) => {
     expect(way.upstream.executed[before]?.head).not.toContain("forged");
   });
 });
+
+/** The lines that say whom a request is for and where it ends; the proxy's own changes are in others. */
+function readFraming(head: string): readonly string[] {
+  const [start = "", ...fields] = head.replace(/\r\n\r\n$/, "").split("\r\n");
+  return [start, ...fields.filter((line) => /^(?:host|content-length|transfer-encoding)\s*:/i.test(line))];
+}
 
 const PLAIN = "GET /mine HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -158,6 +185,39 @@ describe.each(WAYS)("a hostile upstream behind $name", ({ start }) => {
     const client = await dialRaw(cleanup, port);
     client.end(PLAIN);
     expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 502 [\s\S]*upstream protocol: /);
+  });
+
+  it.each(LENIENT_RESPONSES)("whose answer is legal and unusual is understood: $name", async ({ bytes, status }) => {
+    const { port } = await start(cleanup, () => bytes);
+    const client = await dialRaw(cleanup, port);
+    client.end(PLAIN);
+    const answer = await readUntilClosed(client);
+    expect(answer.startsWith(`HTTP/1.1 ${status} `)).toBe(true);
+    expect(frameResponse([Buffer.from(answer, "latin1")], { method: "GET", hasUpgrade: false }, false)).toMatchObject({
+      fault: undefined,
+      contents: [5],
+      forwarded: answer,
+    });
+  });
+
+  it("whose answer is in chunks is understood by a client that knows none", async () => {
+    const chunks =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n2\r\nhe\r\n3;a\r\nllo\r\n0\r\nX: y\r\n\r\n";
+    const { port } = await start(cleanup, () => chunks);
+    const client = await dialRaw(cleanup, port);
+    client.write("GET /old HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+    const answer = await readUntilClosed(client);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n(?:(?!transfer-encoding|trailer).+\r\n)*\r\nhello$/i);
+    expect(answer).toContain("connection: close");
+  });
+
+  it("keeps the connection of an HTTP/1.0 client that asks for it, where the answer has a length", async () => {
+    const { port } = await start(cleanup);
+    const client = await dialRaw(cleanup, port);
+    for (const path of ["/1", "/2"]) {
+      client.write(`GET ${path} HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n`);
+      expect(await readUntil(client, `served GET ${path}`)).toContain("connection: keep-alive");
+    }
   });
 
   it("that ends in the middle of its answer does not make it look whole", async () => {

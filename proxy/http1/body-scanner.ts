@@ -2,6 +2,8 @@
 export interface BodyStep {
   /** Bytes to forward, with their framing; empty where the step only took bytes in. */
   readonly bytes: Buffer | undefined;
+  /** To forward behind `bytes`, in the place of a line that is forwarded in its plain form. */
+  readonly plainLine?: Buffer | undefined;
   /** How much of the chunk has been taken. */
   readonly consumed: number;
   readonly isDone: boolean;

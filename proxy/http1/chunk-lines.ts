@@ -1,10 +1,12 @@
-import { COLON, CR, HEX_DIGITS, LF, SEMICOLON, TOKEN_BYTES, VALUE_BYTES } from "./byte-tables.ts";
+import { COLON, CR, HEX_DIGITS, LF, SEMICOLON, SPACE, TAB, TOKEN_BYTES, VALUE_BYTES } from "./byte-tables.ts";
 import { isForbiddenTrailer } from "./field-kinds.ts";
 import { FramingFault } from "./framing-fault.ts";
 
 /** More would not be held exactly by a number. */
 const MAX_SIZE_DIGITS = 13;
 const EQUALS = 0x3d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 /** The size of a chunk and the length of its extensions, from `start` to before the line's CRLF. */
 export function parseChunkLine(
@@ -24,14 +26,35 @@ export function parseChunkLine(
   return { size, extensionBytes: end - at };
 }
 
-/** RFC 9112 §7.1.1, without quoted strings, which nobody sends and parsers read in two ways. */
+/** RFC 9112 §7.1.1: names, values and quoted strings, with blanks around `;` and `=`. None of them is forwarded. */
 function judgeExtensions(bytes: Buffer, start: number, end: number): void {
   let at = start;
   while (at < end) {
+    at = skipBlanks(bytes, at);
     if (bytes[at] !== SEMICOLON) throw badExtension();
-    at = skipToken(bytes, at + 1, end);
-    if (bytes[at] === EQUALS && at < end) at = skipToken(bytes, at + 1, end);
+    at = skipToken(bytes, skipBlanks(bytes, at + 1), end);
+    const mark = skipBlanks(bytes, at);
+    if (bytes[mark] === EQUALS) at = skipExtensionValue(bytes, skipBlanks(bytes, mark + 1), end);
   }
+}
+
+/** The line's CR ends it at the latest. */
+function skipBlanks(bytes: Buffer, start: number): number {
+  let at = start;
+  while (bytes[at] === SPACE || bytes[at] === TAB) at += 1;
+  return at;
+}
+
+function skipExtensionValue(bytes: Buffer, start: number, end: number): number {
+  if (bytes[start] !== QUOTE) return skipToken(bytes, start, end);
+  let at = start + 1;
+  while (at < end && bytes[at] !== QUOTE) {
+    if (bytes[at] === BACKSLASH) at += 1;
+    if (VALUE_BYTES[bytes[at] ?? 0] !== 1) throw badExtension();
+    at += 1;
+  }
+  if (at >= end) throw badExtension();
+  return at + 1;
 }
 
 function skipToken(bytes: Buffer, start: number, end: number): number {
@@ -42,7 +65,7 @@ function skipToken(bytes: Buffer, start: number, end: number): number {
 }
 
 function badExtension(): FramingFault {
-  return new FramingFault("bad_chunk", "a chunk extension that is none");
+  return new FramingFault("bad_chunk", "a malformed chunk extension");
 }
 
 /** Judges one line of a trailer, with its line end: a field, or the empty line that ends the message. */

@@ -1,18 +1,23 @@
 import { type BodyScanner, type BodyStep, slice } from "./body-scanner.ts";
 import { CR, LF } from "./byte-tables.ts";
 import { judgeTrailerLine, parseChunkLine } from "./chunk-lines.ts";
-import type { Http1Limits } from "./framer-events.ts";
 import { FramingFault } from "./framing-fault.ts";
+import { type Http1Limits, limitFault } from "./http1-limits.ts";
 
 /** What comes next: a chunk's size line, its content, the line end behind that, or the trailer's lines. */
 type Expects = "size" | "content" | "content_end" | "trailer";
 
+/** A line that is not forwarded. */
+const NO_LINE = Buffer.alloc(0);
+
 /**
  * A chunked body (RFC 9112 §7.1). Content is forwarded as it comes. A line of framing is forwarded when it is whole and
- * has been judged; until then its bytes, few as they are, are kept here. The trailer is forwarded whole or not at all.
+ * has been judged, without its extensions; until then its bytes, few as they are, are kept here. The trailer is
+ * forwarded whole or not at all. Where only content is forwarded, lines and trailer are judged and left out.
  */
 export class ChunkedScanner implements BodyScanner {
   readonly #limits: Http1Limits;
+  readonly #forwardsLines: boolean;
   #expects: Expects = "size";
   #left = 0;
   #extensionBytes = 0;
@@ -20,8 +25,9 @@ export class ChunkedScanner implements BodyScanner {
   #held: Buffer | undefined;
   contentBytes = 0;
 
-  constructor(limits: Http1Limits) {
+  constructor(limits: Http1Limits, forwards: "chunks" | "content" = "chunks") {
     this.#limits = limits;
+    this.#forwardsLines = forwards === "chunks";
   }
 
   step(chunk: Buffer, from: number): BodyStep {
@@ -36,7 +42,8 @@ export class ChunkedScanner implements BodyScanner {
         }
         const lineEnd = this.#findLineEnd(chunk, at, 0);
         if (lineEnd < 0) return this.#hold(chunk, from, at);
-        this.#takeLine(chunk, at, lineEnd);
+        const plainLine = this.#takeLine(chunk, at, lineEnd);
+        if (plainLine !== undefined) return rewritten(slice(chunk, from, at), plainLine, lineEnd - from);
         at = lineEnd;
       }
     } catch (caught) {
@@ -81,7 +88,7 @@ export class ChunkedScanner implements BodyScanner {
   #tooLong(): FramingFault {
     if (this.#expects === "content_end") return new FramingFault("bad_chunk", "a chunk longer than its size says");
     if (this.#expects === "trailer") return trailersTooLarge(this.#limits);
-    return new FramingFault("bad_chunk", `a chunk-size line of more than ${this.#limits.maxChunkLineBytes} bytes`);
+    return limitFault("bad_chunk", "maxChunkLineBytes", this.#limits);
   }
 
   #hold(chunk: Buffer, from: number, at: number): BodyStep {
@@ -100,26 +107,28 @@ export class ChunkedScanner implements BodyScanner {
       return { bytes: undefined, consumed: chunk.length - at, isDone: false };
     }
     this.#held = undefined;
-    this.#takeLine(line, 0, line.length);
-    return { bytes: line, consumed: lineEnd - at, isDone: false };
+    return rewritten(this.#takeLine(line, 0, line.length) ?? line, NO_LINE, lineEnd - at);
   }
 
-  #takeLine(bytes: Buffer, start: number, end: number): void {
+  /** Takes a whole line. @returns what is forwarded in its place; `undefined`: the line as it is. */
+  #takeLine(bytes: Buffer, start: number, end: number): Buffer | undefined {
     if (end - start < 2 || bytes[end - 2] !== CR) {
       throw new FramingFault("bad_chunk", "a line of chunk framing that does not end with CRLF");
     }
     if (this.#expects === "content_end") {
       if (end - start !== 2) throw new FramingFault("bad_chunk", "a chunk longer than its size says");
       this.#expects = "size";
-      return;
+      return this.#forwardsLines ? undefined : NO_LINE;
     }
     const { size, extensionBytes } = parseChunkLine(bytes, start, end - 2);
     this.#extensionBytes += extensionBytes;
     if (this.#extensionBytes > this.#limits.maxChunkExtensionBytes) {
-      throw new FramingFault("bad_chunk", `more than ${this.#limits.maxChunkExtensionBytes} bytes of chunk extensions`);
+      throw limitFault("bad_chunk", "maxChunkExtensionBytes", this.#limits);
     }
     this.#left = size;
     this.#expects = size === 0 ? "trailer" : "content";
+    if (!this.#forwardsLines) return NO_LINE;
+    return extensionBytes === 0 ? undefined : Buffer.from(`${size.toString(16)}\r\n`);
   }
 
   /** Takes the trailer's lines, and forwards them together with its empty line. */
@@ -128,7 +137,7 @@ export class ChunkedScanner implements BodyScanner {
       const piece = this.#takeTrailerPiece(chunk, at);
       at += piece.length;
       if (!piece.endsTrailer) continue;
-      const bytes = this.#held;
+      const bytes = this.#forwardsLines ? this.#held : undefined;
       this.#held = undefined;
       return { bytes, consumed: at - from, isDone: true };
     }
@@ -149,5 +158,15 @@ export class ChunkedScanner implements BodyScanner {
 }
 
 function trailersTooLarge(limits: Http1Limits): FramingFault {
-  return new FramingFault("trailers_too_large", `more than ${limits.maxTrailerBytes} bytes of trailers`);
+  return limitFault("trailers_too_large", "maxTrailerBytes", limits);
+}
+
+function rewritten(bytes: Buffer | undefined, plainLine: Buffer, consumed: number): BodyStep {
+  const hasBytes = bytes !== undefined && bytes.length > 0;
+  return {
+    bytes: hasBytes ? bytes : undefined,
+    plainLine: plainLine.length > 0 ? plainLine : undefined,
+    consumed,
+    isDone: false,
+  };
 }

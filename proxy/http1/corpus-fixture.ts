@@ -12,15 +12,15 @@ export interface CorpusRequest {
 const HOST = "Host: a\r\n";
 const HIDDEN = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
 
-function post(fields: string, body: string): string {
+export function post(fields: string, body: string): string {
   return `POST /p HTTP/1.1\r\n${HOST}${fields}\r\n${body}`;
 }
 
-function get(fields: string): string {
+export function get(fields: string): string {
   return `GET /g HTTP/1.1\r\n${HOST}${fields}\r\n`;
 }
 
-const CHUNKED = "Transfer-Encoding: chunked\r\n";
+export const CHUNKED = "Transfer-Encoding: chunked\r\n";
 
 function refused(name: string, fault: Http1FaultCode, bytes: string): CorpusRequest {
   return { name, bytes, requests: 0, fault };
@@ -55,8 +55,6 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
     post(`${CHUNKED}Transfer-Encoding:\r\n`, "0\r\n\r\n"),
   ),
   refused("TE with a vertical tab", "bad_field_value", post("Transfer-Encoding: \vchunked\r\n", `0\r\n\r\n${HIDDEN}`)),
-  refused("TE with a tab behind", "bad_transfer_encoding", post("Transfer-Encoding: chunked\t\r\n", "0\r\n\r\n")),
-  refused("CL with a blank behind", "bad_content_length", post("Content-Length: 1 \r\n", "x")),
   refused("TE quoted", "bad_transfer_encoding", post('Transfer-Encoding: "chunked"\r\n', `0\r\n\r\n${HIDDEN}`)),
   refused(
     "TE with a parameter",
@@ -96,7 +94,21 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("chunk size that ends with LF", "bad_chunk", post(CHUNKED, `1\na\r\n0\r\n\r\n${HIDDEN}`)),
   refused("chunk extension that ends with LF", "bad_chunk", post(CHUNKED, `1;x\na\r\n0\r\n\r\n${HIDDEN}`)),
   refused("chunk extension with a bare CR", "bad_chunk", post(CHUNKED, "1;x\ry\r\na\r\n0\r\n\r\n")),
-  refused("chunk extension in quotes", "bad_chunk", post(CHUNKED, '1;x="y"\r\na\r\n0\r\n\r\n')),
+  refused(
+    "chunk extension in quotes with a bare LF",
+    "bad_chunk",
+    post(CHUNKED, `1;x="\n"\r\na\r\n0\r\n\r\n${HIDDEN}`),
+  ),
+  refused(
+    "chunk extension in quotes with a bare CR",
+    "bad_chunk",
+    post(CHUNKED, `1;x="\r"\r\na\r\n0\r\n\r\n${HIDDEN}`),
+  ),
+  refused("chunk extension whose quotes do not end", "bad_chunk", post(CHUNKED, `1;x="\r\na\r\n0\r\n\r\n${HIDDEN}`)),
+  refused("chunk extension whose quotes end escaped", "bad_chunk", post(CHUNKED, `1;x="\\"\r\na\r\n0\r\n\r\n`)),
+  refused("chunk extension behind quotes", "bad_chunk", post(CHUNKED, '1;x="y"z\r\na\r\n0\r\n\r\n')),
+  refused("chunk extension without a name", "bad_chunk", post(CHUNKED, "1;\r\na\r\n0\r\n\r\n")),
+  refused("chunk extension padded at its end", "bad_chunk", post(CHUNKED, "1;x \r\na\r\n0\r\n\r\n")),
   refused("chunk longer than it says", "bad_chunk", post(CHUNKED, `1\r\nab\r\n0\r\n\r\n${HIDDEN}`)),
   refused("chunk without its CRLF", "bad_chunk", post(CHUNKED, `1\r\na0\r\n\r\n${HIDDEN}`)),
   refused("chunk that ends with LF", "bad_chunk", post(CHUNKED, `1\r\na\n0\r\n\r\n${HIDDEN}`)),
@@ -123,15 +135,31 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   ),
   refused("Connection names Host", "bad_field_value", get("Connection: close, host\r\n")),
   refused("Connection names the identity", "bad_field_value", get("Connection: x-forwarded-client-cert\r\n")),
-  refused("Connection names Authorization", "bad_field_value", get("Connection: authorization\r\n")),
   refused("two Host fields", "bad_host", get("Host: a\r\n")),
   refused("no Host field", "bad_host", "GET / HTTP/1.1\r\n\r\n"),
-  refused("an empty Host", "bad_host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
   refused("a Host with a path", "bad_host", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
   refused("a Host with credentials", "bad_host", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"),
+  refused("a Host with an escaped slash", "bad_host", "GET / HTTP/1.1\r\nHost: a%2Fb\r\n\r\n"),
+  refused("a Host with an escaped at sign", "bad_host", "GET / HTTP/1.1\r\nHost: u%40a\r\n\r\n"),
+  refused("a Host with an escaped colon", "bad_host", "GET / HTTP/1.1\r\nHost: a%3A80\r\n\r\n"),
+  refused("a Host with an escaped line end", "bad_host", "GET / HTTP/1.1\r\nHost: a%0d%0ax:y\r\n\r\n"),
+  refused("a Host with half an escape", "bad_host", "GET / HTTP/1.1\r\nHost: a%4\r\n\r\n"),
+  refused("a Host that is a port alone", "bad_host", "GET / HTTP/1.1\r\nHost: :80\r\n\r\n"),
+  refused("a Host with two ports", "bad_host", "GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n"),
+  refused(
+    "a Host that is no host beside a target that has one",
+    "bad_host",
+    "GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n",
+  ),
+  refused(
+    "two Host fields beside a target that has one",
+    "bad_host",
+    "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+  ),
+  refused("a target without Host", "bad_host", "GET http://a/ HTTP/1.1\r\n\r\n"),
+  refused("a target whose authority is empty", "bad_target", "GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a Host as a list", "bad_host", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"),
-  refused("a target that disagrees with Host", "host_mismatch", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-  refused("a target with credentials", "host_mismatch", "GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused("a target with credentials", "bad_target", "GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a target of another scheme", "bad_target", "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a target without a slash", "bad_target", "GET index HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a target with a fragment", "bad_target", "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -148,7 +176,12 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("http/1.1 in lower case", "bad_start_line", "GET / http/1.1\r\nHost: a\r\n\r\n"),
   refused("an unknown method", "bad_method", "FOO / HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a method in lower case", "bad_method", "get / HTTP/1.1\r\nHost: a\r\n\r\n"),
-  refused("two empty lines before the request", "bad_start_line", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused(
+    "too many empty lines before the request",
+    "bad_start_line",
+    `${"\r\n".repeat(17)}GET / HTTP/1.1\r\nHost: a\r\n\r\n`,
+  ),
+  refused("empty lines that end with LF before the request", "bad_start_line", "\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a blank before the request", "bad_start_line", " GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a request line that ends with LF", "bad_start_line", `GET / HTTP/1.1\n${HOST}\r\n`),
   refused("a head that ends with LFs", "bad_start_line", "GET / HTTP/1.1\nHost: a\n\n"),

@@ -36,7 +36,10 @@ export function fieldKindAt(text: string, start: number, end: number): FieldKind
   return KINDS.get(text.slice(start, end).toLowerCase()) ?? FIELD.other;
 }
 
-/** What no `Connection` field may name, for it would strip framing, routing or identity (RFC 9110 §7.6.1). */
+/**
+ * What no `Connection` field may name, for it would strip framing, routing, identity or what a proxy before us has
+ * written (RFC 9110 §7.6.1). Credentials may be named: the request then goes on without them.
+ */
 const END_TO_END: ReadonlySet<string> = new Set([
   "host",
   "content-length",
@@ -45,10 +48,10 @@ const END_TO_END: ReadonlySet<string> = new Set([
   "x-request-id",
   "expect",
   "trailer",
-  "authorization",
-  "cookie",
   "forwarded",
   "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
 ]);
 
 /** Whether a `Connection` field may name this one. */

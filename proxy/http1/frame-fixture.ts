@@ -3,10 +3,13 @@ import type { FramerEvent } from "./framer-events.ts";
 import type { MessageHead } from "./message-head.ts";
 import { RequestFramer } from "./request-framer.ts";
 import { ResponseFramer } from "./response-framer.ts";
+import type { AnsweredRequest } from "./scan-response-head.ts";
 
 export interface Framed {
   /** Heads as text, content as it is forwarded, ends with their content's length, the fault's code. */
   readonly trace: readonly string[];
+  /** Heads and bodies as they are given on. */
+  readonly forwarded: string;
   readonly heads: readonly MessageHead[];
   readonly contents: readonly number[];
   readonly ends: number;
@@ -24,11 +27,7 @@ export function frameRequests(chunks: readonly Buffer[]): Framed {
 }
 
 /** The answers to one request in the chunks. @param ends whether the server ends its side behind them. */
-export function frameResponse(
-  chunks: readonly Buffer[],
-  request: { readonly method: string; readonly hasUpgrade: boolean },
-  ends: boolean,
-): Framed {
+export function frameResponse(chunks: readonly Buffer[], request: AnsweredRequest, ends: boolean): Framed {
   const framer = new ResponseFramer();
   const recording = record();
   framer.expect(request);
@@ -42,6 +41,7 @@ function record() {
   const heads: MessageHead[] = [];
   const contents: number[] = [];
   let body = "";
+  let forwarded = "";
   let fault: string | undefined;
   const flush = (): void => {
     if (body !== "") trace.push(`body ${body}`);
@@ -51,11 +51,13 @@ function record() {
     for (const event of events) {
       if (event.kind === "body") {
         body += event.bytes.toString("latin1");
+        forwarded += event.bytes.toString("latin1");
         continue;
       }
       flush();
       if (event.kind === "head") {
         heads.push(event.head);
+        forwarded += event.head.text;
         trace.push(`head ${event.head.text}${JSON.stringify(event.head.fields)}`);
       } else if (event.kind === "end") {
         contents.push(event.bodyBytes);
@@ -68,7 +70,7 @@ function record() {
   };
   const result = (): Framed => {
     flush();
-    return { trace, heads, contents, ends: contents.length, fault };
+    return { trace, forwarded, heads, contents, ends: contents.length, fault };
   };
   return { take, result };
 }

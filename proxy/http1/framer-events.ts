@@ -35,7 +35,6 @@ export type Http1FaultCode =
   | "bad_trailer"
   | "bad_upgrade"
   | "connect_refused"
-  | "target_too_long"
   | "head_too_large"
   | "too_many_fields"
   | "trailers_too_large"
@@ -44,32 +43,8 @@ export type Http1FaultCode =
 
 export interface Http1Fault {
   readonly code: Http1FaultCode;
-  /** What a proxy answers to a request with this fault: 400, 414, 417, 431, 501 or 505. Responses with a fault are 502. */
+  /** What a proxy answers to a request with this fault: 400, 405, 417, 431, 501 or 505. Responses with a fault are 502. */
   readonly status: number;
   /** For the log and the answer: what was wrong, without quoting the peer's bytes. */
   readonly message: string;
 }
-
-export interface Http1Limits {
-  /** @default 16384 */
-  readonly maxTargetBytes: number;
-  /** Start line and fields together, up to and with the empty line. @default 65536 */
-  readonly maxHeadBytes: number;
-  /** @default 128 */
-  readonly maxFields: number;
-  /** Of one chunk-size line; what is beyond the digits is extensions (CVE-2024-22019). @default 256 */
-  readonly maxChunkLineBytes: number;
-  /** Extensions of one message together. @default 4096 */
-  readonly maxChunkExtensionBytes: number;
-  /** @default 8192 */
-  readonly maxTrailerBytes: number;
-}
-
-export const HTTP1_LIMITS: Http1Limits = {
-  maxTargetBytes: 16_384,
-  maxHeadBytes: 65_536,
-  maxFields: 128,
-  maxChunkLineBytes: 256,
-  maxChunkExtensionBytes: 4096,
-  maxTrailerBytes: 8192,
-};

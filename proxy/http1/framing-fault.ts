@@ -3,7 +3,6 @@ import type { Http1Fault, Http1FaultCode } from "./framer-events.ts";
 const STATUS: Readonly<Partial<Record<Http1FaultCode, number>>> = {
   bad_version: 505,
   connect_refused: 405,
-  target_too_long: 414,
   head_too_large: 431,
   too_many_fields: 431,
   trailers_too_large: 431,

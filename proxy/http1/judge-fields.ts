@@ -1,5 +1,5 @@
 import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
-import { CR } from "./byte-tables.ts";
+import { CR, SPACE } from "./byte-tables.ts";
 import { isNameableHop } from "./field-kinds.ts";
 import { FramingFault } from "./framing-fault.ts";
 import { type BodyFraming, FIELD, FIELD_STRIDE } from "./message-head.ts";
@@ -16,6 +16,8 @@ export interface JudgedFields {
   upgrade: string;
   expect: string | undefined;
   idleSeconds: number | undefined;
+  /** Whether the lines of framing are written as every parser reads them. */
+  isPlain: boolean;
 }
 
 const NO_TOKENS: readonly string[] = [];
@@ -33,6 +35,7 @@ export function judgeFields(text: string, fields: readonly number[]): JudgedFiel
     upgrade: "",
     expect: undefined,
     idleSeconds: undefined,
+    isPlain: true,
   };
   for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
     const kind = fields[at + 4];
@@ -61,10 +64,12 @@ function judgeField(judged: JudgedFields, kind: number | undefined, { text, fiel
       if (judged.contentLength !== undefined) {
         throw new FramingFault("bad_content_length", "more than one Content-Length field");
       }
-      judged.contentLength = parseContentLength(value, endsCleanly(text, fields[at + 3]));
+      judged.contentLength = parseContentLength(value);
+      judged.isPlain &&= isPlainLine(text, fields, at);
       break;
     case FIELD.transferEncoding:
-      judgeTransferEncoding(judged, value, endsCleanly(text, fields[at + 3]));
+      judgeTransferEncoding(judged, value);
+      judged.isPlain &&= isPlainLine(text, fields, at);
       break;
     case FIELD.connection:
       judgeConnection(judged, value);
@@ -81,22 +86,26 @@ function judgeField(judged: JudgedFields, kind: number | undefined, { text, fiel
   }
 }
 
-/** Whether the line ends right behind the value. Blanks there are legal, and some parsers make them part of it. */
-function endsCleanly(text: string, valueEnd: number | undefined): boolean {
-  return valueEnd !== undefined && text.charCodeAt(valueEnd) === CR;
+/** Whether there is at most one blank, before the value. More are legal, and some parsers make them part of it. */
+function isPlainLine(text: string, fields: readonly number[], at: number): boolean {
+  const nameEnd = fields[at + 1] ?? 0;
+  const valueStart = fields[at + 2] ?? 0;
+  const blanks = valueStart - nameEnd - 1;
+  if (text.charCodeAt(fields[at + 3] ?? 0) !== CR) return false;
+  return blanks === 0 || (blanks === 1 && text.charCodeAt(nameEnd + 1) === SPACE);
 }
 
 /** RFC 9112 §6.3: digits alone; at most what a number holds exactly. */
-function parseContentLength(value: string, isClean: boolean): number {
-  const length = isClean && /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+function parseContentLength(value: string): number {
+  const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
   if (!Number.isSafeInteger(length)) throw new FramingFault("bad_content_length", "a Content-Length that is no number");
   return length;
 }
 
 /** RFC 9112 §6.1: we take one field with one coding, `chunked`; every other list is a way to be read in two ways. */
-function judgeTransferEncoding(judged: JudgedFields, value: string, isClean: boolean): void {
+function judgeTransferEncoding(judged: JudgedFields, value: string): void {
   if (judged.isChunked) throw new FramingFault("bad_transfer_encoding", "more than one Transfer-Encoding field");
-  if (!isClean || value.toLowerCase() !== "chunked") {
+  if (value.toLowerCase() !== "chunked") {
     throw new FramingFault("bad_transfer_encoding", "a Transfer-Encoding other than chunked", 501);
   }
   judged.isChunked = true;
@@ -141,4 +150,5 @@ export function readUpgrade(judged: JudgedFields): string | undefined {
 }
 
 export const NO_BODY: BodyFraming = { kind: "none" };
-export const CHUNKED_BODY: BodyFraming = { kind: "chunked" };
+export const CHUNKED_BODY: BodyFraming = { kind: "chunked", forwards: "chunks" };
+export const UNWRAPPED_BODY: BodyFraming = { kind: "chunked", forwards: "content" };

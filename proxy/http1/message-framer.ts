@@ -1,13 +1,14 @@
 import { type BodyScanner, LengthScanner, UntilCloseScanner } from "./body-scanner.ts";
 import { ChunkedScanner } from "./chunked-scanner.ts";
-import type { FramerEvent, Http1Limits } from "./framer-events.ts";
+import type { FramerEvent } from "./framer-events.ts";
 import { faultFrom } from "./framing-fault.ts";
-import { type CollectedHead, HeadCollector } from "./head-collector.ts";
+import { type CollectedHead, HeadCollector, type HeadCollectorOptions } from "./head-collector.ts";
+import type { Http1Limits } from "./http1-limits.ts";
 import type { BodyFraming, MessageHead } from "./message-head.ts";
 
 export interface MessageFramerOptions<Head> {
   readonly limits: Http1Limits;
-  readonly allowsEmptyLine: boolean;
+  readonly head: HeadCollectorOptions;
   readonly scanHead: (head: CollectedHead) => Head;
 }
 
@@ -28,7 +29,7 @@ export class MessageFramer<Head extends MessageHead> {
 
   constructor(options: MessageFramerOptions<Head>) {
     this.#options = options;
-    this.#collector = new HeadCollector(options.limits.maxHeadBytes, options.allowsEmptyLine);
+    this.#collector = new HeadCollector(options.head);
   }
 
   /** Whether a message has begun and not ended. */
@@ -68,13 +69,12 @@ export class MessageFramer<Head extends MessageHead> {
   }
 
   #stepHead(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
-    const before = this.#collector.bufferedBytes;
     const collected = this.#collector.push(from === 0 ? chunk : chunk.subarray(from));
     if (collected === undefined) return { consumed: chunk.length - from, isOver: false };
     const head = this.#options.scanHead(collected);
     this.#collector.clear();
     events.push({ kind: "head", head });
-    const consumed = collected.end - before;
+    const { consumed } = collected;
     this.#body = scannerFor(head.framing, this.#options.limits);
     this.#framing = head.framing.kind;
     if (this.#body === undefined) {
@@ -90,9 +90,10 @@ export class MessageFramer<Head extends MessageHead> {
     const body = this.#body;
     let at = from;
     while (body !== undefined && at < chunk.length) {
-      const { bytes, consumed, isDone } = body.step(chunk, at);
+      const { bytes, plainLine, consumed, isDone } = body.step(chunk, at);
       at += consumed;
       if (bytes !== undefined) events.push({ kind: "body", bytes });
+      if (plainLine !== undefined) events.push({ kind: "body", bytes: plainLine });
       if (!isDone) continue;
       this.#body = undefined;
       events.push({ kind: "end", bodyBytes: body.contentBytes });
@@ -109,7 +110,7 @@ function scannerFor(framing: BodyFraming, limits: Http1Limits): BodyScanner | un
     case "length":
       return new LengthScanner(framing.length);
     case "chunked":
-      return new ChunkedScanner(limits);
+      return new ChunkedScanner(limits, framing.forwards);
     case "until_close":
       return new UntilCloseScanner();
   }

@@ -3,7 +3,11 @@ export type BodyFraming =
   | { readonly kind: "none" }
   /** Bytes, at least 1. */
   | { readonly kind: "length"; readonly length: number }
-  | { readonly kind: "chunked" }
+  | {
+      readonly kind: "chunked";
+      /** `content`: the framer's `body` events are the content alone, for a client that knows no chunks (HTTP/1.0). */
+      readonly forwards: "chunks" | "content";
+    }
   /** Responses only: the body ends with the connection. */
   | { readonly kind: "until_close" };
 
@@ -30,8 +34,13 @@ export const FIELD_STRIDE = 5;
 
 /** What requests and responses have in common. The head is kept once, as text; everything else points into it. */
 export interface MessageHead {
-  /** The head as it came, start line to empty line, one character a byte (latin1). */
+  /**
+   * The head, start line to empty line, one character a byte (latin1): as it came, or where that was a form that is
+   * legal and unusual, in its plain form.
+   */
   readonly text: string;
+  /** Whether `text` is what came, byte for byte. */
+  readonly isVerbatim: boolean;
   /** Where the field lines begin in `text`: the length of the start line with its CRLF. */
   readonly fieldsAt: number;
   /**
@@ -51,15 +60,15 @@ export interface MessageHead {
 
 export interface RequestHead extends MessageHead {
   readonly method: string;
-  /** The request target as it came: origin form, absolute form, or `*`. */
+  /** The request target: origin form, absolute form with the authority of `host`, or `*`. */
   readonly target: string;
-  /** The one valid `Host`; empty for an HTTP/1.0 request without it. */
+  /** Whom the request is for: the target's authority, else the one valid `Host`; may be empty (RFC 9112 §3.2). */
   readonly host: string;
   readonly expectsContinue: boolean;
 }
 
 export interface ResponseHead extends MessageHead {
-  /** 100..599. */
+  /** 100..999 (RFC 9110 §15 knows 100 to 599; others are forwarded). */
   readonly status: number;
   readonly reason: string;
   /** The seconds of `Keep-Alive: timeout=N`, where the server names them: it closes an idle connection after that. */

@@ -2,7 +2,8 @@ import { METHODS } from "node:http";
 import { describe, expect, it } from "vitest";
 import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "./corpus-fixture.ts";
 import { frameRequests } from "./frame-fixture.ts";
-import { HTTP1_LIMITS } from "./framer-events.ts";
+import { HTTP1_LIMITS } from "./http1-limits.ts";
+import { LENIENT_REQUESTS } from "./lenient-corpus-fixture.ts";
 import { RequestFramer } from "./request-framer.ts";
 import { REQUEST_METHODS } from "./scan-request-head.ts";
 
@@ -14,12 +15,20 @@ describe("RequestFramer", () => {
     expect({ requests: framed.ends, fault: framed.fault }).toEqual({ requests, fault });
   });
 
+  it.each(LENIENT_REQUESTS)("gives on in its plain form: $name", ({ bytes, plain, requests }) => {
+    const framed = frameRequests([Buffer.from(bytes, "latin1")]);
+    expect(framed).toMatchObject({ ends: requests, fault: undefined, forwarded: plain });
+    const again = frameRequests([Buffer.from(plain, "latin1")]);
+    expect(again).toMatchObject({ ends: requests, fault: undefined, forwarded: plain });
+    expect(again.heads.map(({ isVerbatim }) => isVerbatim)).toEqual(again.heads.map(() => true));
+  });
+
   it("knows the methods that Node's parser knows, but for CONNECT", () => {
     expect([...REQUEST_METHODS].sort()).toEqual(METHODS.filter((method) => method !== "CONNECT").sort());
   });
 
   it.each([
-    { name: "a target", head: `GET /${"a".repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, fault: "target_too_long" },
+    { name: "a target", head: `GET /${"a".repeat(70_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, fault: "head_too_large" },
     { name: "a head", head: `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(70_000)}\r\n\r\n`, fault: "head_too_large" },
     {
       name: "a head without an end",
@@ -44,6 +53,18 @@ describe("RequestFramer", () => {
     },
   ])("refuses too much of $name", ({ head, fault }) => {
     expect(frameRequests([Buffer.from(head)]).fault).toBe(fault);
+  });
+
+  it("names the limit and how to raise it", () => {
+    const framer = new RequestFramer({ ...HTTP1_LIMITS, maxRequestHeadBytes: 2000 });
+    const [fault] = framer.push(Buffer.from(`GET /${"a".repeat(2000)}`));
+    const message =
+      "more than 2000 bytes of a request's head; the proxy's ENTENTE_MAX_REQUEST_HEAD_BYTES raises this limit";
+    expect(fault).toMatchObject({ fault: { status: 431, message } });
+  });
+
+  it("takes a target as long as the head allows", () => {
+    expect(frameRequests([Buffer.from(`GET /${"a".repeat(60_000)} HTTP/1.1\r\nHost: a\r\n\r\n`)]).ends).toBe(1);
   });
 
   it("forwards content without copying it", () => {
@@ -112,7 +133,7 @@ describe("RequestFramer", () => {
   });
 
   it("takes a head of the largest size byte by byte", () => {
-    const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(HTTP1_LIMITS.maxHeadBytes - 100)}\r\n\r\n`;
+    const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(HTTP1_LIMITS.maxRequestHeadBytes - 100)}\r\n\r\n`;
     expect(frameRequests([...Buffer.from(head)].map((byte) => Buffer.from([byte]))).ends).toBe(1);
   });
 });

@@ -1,4 +1,5 @@
-import { HTTP1_LIMITS, type Http1Limits, type RequestEvent } from "./framer-events.ts";
+import type { RequestEvent } from "./framer-events.ts";
+import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
 import { MessageFramer } from "./message-framer.ts";
 import type { RequestHead } from "./message-head.ts";
 import { scanRequestHead } from "./scan-request-head.ts";
@@ -22,7 +23,11 @@ export class RequestFramer {
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
     this.#framer = new MessageFramer({
       limits,
-      allowsEmptyLine: true,
+      head: {
+        maxBytes: limits.maxRequestHeadBytes,
+        tooLarge: () => limitFault("head_too_large", "maxRequestHeadBytes", limits),
+        allowsEmptyLines: true,
+      },
       scanHead: ({ buffer, start, end }) => scanRequestHead(buffer, start, end, limits),
     });
   }

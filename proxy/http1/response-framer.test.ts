@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { frameResponse } from "./frame-fixture.ts";
+import { HTTP1_LIMITS } from "./http1-limits.ts";
+import { LENIENT_RESPONSES } from "./lenient-corpus-fixture.ts";
 import { ResponseFramer } from "./response-framer.ts";
 
 const GET = { method: "GET", hasUpgrade: false };
@@ -80,11 +82,38 @@ describe("ResponseFramer", () => {
     { name: "garbage", bytes: "SSH-2.0-OpenSSH\r\n\r\n", fault: "bad_start_line" },
     { name: "HTTP/2", bytes: "HTTP/2.0 200 OK\r\n\r\n", fault: "bad_start_line" },
     { name: "a status of two digits", bytes: "HTTP/1.1 20 OK\r\n\r\n", fault: "bad_start_line" },
-    { name: "a status of 999", bytes: "HTTP/1.1 999 OK\r\n\r\n", fault: "bad_start_line" },
+    { name: "a status of 099", bytes: "HTTP/1.1 099 OK\r\n\r\n", fault: "bad_start_line" },
     { name: "a bare LF", bytes: `${OK}X: y\nContent-Length: 0\r\n\r\n`, fault: "bad_line_end" },
     { name: "a folded line", bytes: `${OK}X: y\r\n z\r\nContent-Length: 0\r\n\r\n`, fault: "bad_field_line" },
   ])("refuses $name", ({ bytes, request, ends, fault }) => {
     expect(frameResponse([Buffer.from(bytes)], request ?? GET, ends ?? false).fault).toBe(fault);
+  });
+
+  it.each(LENIENT_RESPONSES)("gives on in its plain form: $name", ({ bytes, plain }) => {
+    for (const sent of [bytes, plain]) {
+      const framed = frameResponse([Buffer.from(sent, "latin1")], GET, false);
+      expect({ fault: framed.fault, forwarded: framed.forwarded }).toEqual({ fault: undefined, forwarded: plain });
+    }
+  });
+
+  it("gives on chunks as content alone to a client that knows no chunks", () => {
+    const bytes = Buffer.from(`${OK}Transfer-Encoding: chunked\r\n\r\n2;a="b"\r\nok\r\n3\r\n...\r\n0\r\nX: y\r\n\r\n`);
+    const whole = frameResponse([bytes], { ...GET, version: "1.0" }, false);
+    expect(whole).toMatchObject({ fault: undefined, contents: [5] });
+    expect(whole.forwarded).toBe(`${OK}Transfer-Encoding: chunked\r\n\r\nok...`);
+    for (let cut = 1; cut < bytes.length; cut += 1) {
+      const pieces = [bytes.subarray(0, cut), bytes.subarray(cut)];
+      expect(frameResponse(pieces, { ...GET, version: "1.0" }, false).trace).toEqual(whole.trace);
+    }
+  });
+
+  it("takes a head of more than 64 KB, and names the limit of one that is too large", () => {
+    const head = (bytes: number): Buffer => Buffer.from(`${OK}Content-Length: 0\r\nX: ${"a".repeat(bytes)}\r\n\r\n`);
+    expect(frameResponse([head(200_000)], GET, false).fault).toBeUndefined();
+    const framer = new ResponseFramer();
+    framer.expect(GET);
+    const message = `more than ${HTTP1_LIMITS.maxResponseHeadBytes} bytes of a response's head; the proxy's ENTENTE_MAX_RESPONSE_HEAD_BYTES raises this limit`;
+    expect(framer.push(head(300_000))).toMatchObject([{ fault: { code: "head_too_large", message } }]);
   });
 
   it("parses nothing behind a 101", () => {

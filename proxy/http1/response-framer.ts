@@ -1,4 +1,5 @@
-import { HTTP1_LIMITS, type Http1FaultCode, type Http1Limits, type ResponseEvent } from "./framer-events.ts";
+import type { Http1FaultCode, ResponseEvent } from "./framer-events.ts";
+import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
 import { MessageFramer } from "./message-framer.ts";
 import type { ResponseHead } from "./message-head.ts";
 import { type AnsweredRequest, scanResponseHead } from "./scan-response-head.ts";
@@ -17,7 +18,11 @@ export class ResponseFramer {
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
     this.#framer = new MessageFramer({
       limits,
-      allowsEmptyLine: false,
+      head: {
+        maxBytes: limits.maxResponseHeadBytes,
+        tooLarge: () => limitFault("head_too_large", "maxResponseHeadBytes", limits),
+        allowsEmptyLines: false,
+      },
       scanHead: (head) => scanResponseHead(head, this.#request ?? { method: "GET", hasUpgrade: false }, limits),
     });
   }

@@ -1,7 +1,7 @@
 import { COLON, CR, LF, SPACE, TAB, TOKEN_BYTES, VALUE_BYTES } from "./byte-tables.ts";
 import { fieldKindAt, isConfusable } from "./field-kinds.ts";
-import type { Http1Limits } from "./framer-events.ts";
 import { FramingFault } from "./framing-fault.ts";
+import { type Http1Limits, limitFault } from "./http1-limits.ts";
 import { FIELD_STRIDE } from "./message-head.ts";
 
 /** A head in its bytes and as text; offsets are the same in both when `start` is added. */
@@ -18,14 +18,17 @@ export interface HeadBytes {
  * Reads the field lines of a head, from `at` (an offset into `text`) to the empty line, in one pass (RFC 9112 §5). No
  * blank before the colon, no folded line, no line end but CRLF, no control character in a value.
  */
-export function scanFields(head: HeadBytes, at: number, limits: Http1Limits): readonly number[] {
+export function scanFields(
+  head: HeadBytes,
+  at: number,
+  limits: Http1Limits,
+  limit: "maxRequestFields" | "maxResponseFields",
+): readonly number[] {
   const fields: number[] = [];
   const { buffer, start } = head;
   const last = head.end - start - 2;
   for (let line = at; line < last; ) {
-    if (fields.length >= limits.maxFields * FIELD_STRIDE) {
-      throw new FramingFault("too_many_fields", `more than ${limits.maxFields} fields`);
-    }
+    if (fields.length >= limits[limit] * FIELD_STRIDE) throw limitFault("too_many_fields", limit, limits);
     line = scanField(head, line, fields);
   }
   if (buffer[start + last] !== CR) throw new FramingFault("bad_line_end", "the head does not end with an empty line");

@@ -1,9 +1,12 @@
-import { HOST_BYTES, SPACE, TARGET_BYTES, TOKEN_BYTES } from "./byte-tables.ts";
-import type { Http1Limits } from "./framer-events.ts";
+import { SPACE, TARGET_BYTES, TOKEN_BYTES } from "./byte-tables.ts";
 import { FramingFault } from "./framing-fault.ts";
+import type { Http1Limits } from "./http1-limits.ts";
 import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade } from "./judge-fields.ts";
 import type { BodyFraming, RequestHead } from "./message-head.ts";
-import { scanFields } from "./scan-fields.ts";
+import { originForm } from "./origin-form.ts";
+import { plainAuthority } from "./plain-authority.ts";
+import { formatPlainHead } from "./plain-head.ts";
+import { type HeadBytes, scanFields } from "./scan-fields.ts";
 
 /** The methods that Node's parser knows (`http.METHODS`), without CONNECT: a parser behind us must know them, too. */
 export const REQUEST_METHODS: ReadonlySet<string> = new Set([
@@ -15,37 +18,58 @@ export const REQUEST_METHODS: ReadonlySet<string> = new Set([
 ]);
 
 const MAX_METHOD_BYTES = 32;
+const SLASH = 0x2f;
 const VERSION_BYTES = "HTTP/1.1\r\n".length;
 
-/** Reads a whole request head, from `start` to behind its empty line; throws a `FramingFault`. */
+/**
+ * Reads a whole request head, from `start` to behind its empty line; throws a `FramingFault`. A head that is legal and
+ * unusual is written anew in its plain form and read again: nothing behind the framer sees another one.
+ */
 export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): RequestHead {
+  const { head, judged, authority } = scanLines({ buffer, start, end }, limits);
+  const host = judgeHost(judged, head.version, authority);
+  if (judged.isPlain && host === (judged.host ?? "")) return { ...head, host };
+  const target = originForm(head.target);
+  const startLine = `${head.method} ${target} HTTP/${head.version}\r\n`;
+  const plain = Buffer.from(formatPlainHead({ text: head.text, fields: head.fields, startLine, host }), "latin1");
+  const again = scanLines({ buffer: plain, start: 0, end: plain.length }, limits);
+  return { ...again.head, host, isVerbatim: false };
+}
+
+interface ScannedRequest {
+  readonly head: Omit<RequestHead, "host">;
+  readonly judged: JudgedFields;
+  /** The target's; `undefined` where it has none. */
+  readonly authority: string | undefined;
+}
+
+function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http1Limits): ScannedRequest {
   const text = buffer.toString("latin1", start, end);
   const methodEnd = scanMethod(buffer, start) - start;
   const method = text.slice(0, methodEnd);
   if (method === "CONNECT") throw new FramingFault("connect_refused", "a sidecar makes no tunnels by CONNECT");
   if (!REQUEST_METHODS.has(method)) throw new FramingFault("bad_method", "a method that is not known", 501);
-  const targetEnd = scanTarget(buffer, start + methodEnd + 1, limits) - start;
+  const targetEnd = scanTarget(buffer, start + methodEnd + 1) - start;
   const target = text.slice(methodEnd + 1, targetEnd);
   const version = readVersion(text, targetEnd + 1);
   const fieldsAt = targetEnd + 1 + VERSION_BYTES;
-  const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits);
+  const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxRequestFields");
   const judged = judgeFields(text, fields);
-  const host = judgeHost(judged, version);
-  judgeTarget(target, method, host);
-  return {
+  const head = {
     text,
+    isVerbatim: true,
     fieldsAt,
     fields,
     version,
     method,
     target,
-    host,
     framing: decideFraming(judged, version),
     keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
     connectionTokens: judged.connectionTokens,
     upgrade: version === "1.1" ? readUpgrade(judged) : undefined,
     expectsContinue: judgeExpect(judged, version),
   };
+  return { head, judged, authority: judgeTarget(target, method) };
 }
 
 function scanMethod(buffer: Buffer, start: number): number {
@@ -56,12 +80,9 @@ function scanMethod(buffer: Buffer, start: number): number {
   return at;
 }
 
-function scanTarget(buffer: Buffer, start: number, limits: Http1Limits): number {
+function scanTarget(buffer: Buffer, start: number): number {
   let at = start;
   while (TARGET_BYTES[buffer[at] ?? 0] === 1) at += 1;
-  if (at - start > limits.maxTargetBytes) {
-    throw new FramingFault("target_too_long", `a request target of more than ${limits.maxTargetBytes} bytes`);
-  }
   if (at === start) throw new FramingFault("bad_start_line", "a request line without a target");
   if (buffer[at] !== SPACE) throw new FramingFault("bad_target", "a character that no request target has");
   return at;
@@ -87,34 +108,27 @@ function decideFraming(judged: JudgedFields, version: "1.1" | "1.0"): BodyFramin
     : { kind: "length", length: judged.contentLength };
 }
 
-/** RFC 9112 §3.2: exactly one, and one that cannot be read in two ways. */
-function judgeHost({ host }: JudgedFields, version: "1.1" | "1.0"): string {
-  if (host === undefined) {
-    if (version === "1.0") return "";
-    throw new FramingFault("bad_host", "no Host field");
-  }
-  if (!isHost(host)) throw new FramingFault("bad_host", "a Host field that is no host");
-  return host;
+/**
+ * RFC 9112 §3.2: exactly one Host, and one that cannot be read in two ways. The target's authority wins over it
+ * (§3.2.2).
+ */
+function judgeHost({ host }: JudgedFields, version: "1.1" | "1.0", authority: string | undefined): string {
+  if (host === undefined && version === "1.1") throw new FramingFault("bad_host", "no Host field");
+  const plain = plainAuthority(host ?? "");
+  if (plain === undefined) throw new FramingFault("bad_host", "a Host field that is no host");
+  return authority === undefined || authority.toLowerCase() === plain.toLowerCase() ? plain : authority;
 }
 
-function isHost(host: string): boolean {
-  if (host.charCodeAt(0) === 0x5b) return /^\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?$/.test(host);
-  let at = 0;
-  while (at < host.length && HOST_BYTES[host.charCodeAt(at)] === 1) at += 1;
-  if (at === 0) return false;
-  return at === host.length || /^:\d{1,5}$/.test(host.slice(at));
-}
-
-/** RFC 9112 §3.2: origin form, absolute form with the same authority as Host, or `*` for OPTIONS. */
-function judgeTarget(target: string, method: string, host: string): void {
-  if (target.charCodeAt(0) === 0x2f) return;
-  if (target === "*" && method === "OPTIONS") return;
+/** RFC 9112 §3.2: origin form, absolute form, or `*` for OPTIONS. @returns the plain authority of an absolute form. */
+function judgeTarget(target: string, method: string): string | undefined {
+  if (target.charCodeAt(0) === SLASH) return undefined;
+  if (target === "*" && method === "OPTIONS") return undefined;
   const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
-  if (authority === undefined || authority === "")
+  const plain = authority === undefined ? undefined : plainAuthority(authority);
+  if (plain === undefined || plain === "") {
     throw new FramingFault("bad_target", "a request target of no known form");
-  if (authority.toLowerCase() !== host.toLowerCase()) {
-    throw new FramingFault("host_mismatch", "a request target whose authority is not the Host field's");
   }
+  return plain;
 }
 
 /** Any other expectation is the server's to meet or to refuse (RFC 9110 §10.1.1), as Envoy has it: it frames nothing. */

@@ -16,7 +16,7 @@ const clock = new FakeClock();
 async function refusedClient(socket: Socket): Promise<string> {
   const observer = createRecorder();
   const meters = { requestMeter: () => ({ count: () => undefined }) };
-  const context = createHttpContext({ clock, log: new RecordingLogger(), meters });
+  const context = createHttpContext({ clock, random: () => 0, log: new RecordingLogger(), meters });
   const handle = createInboundHandler({
     clock,
     observer,

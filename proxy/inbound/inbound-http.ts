@@ -129,6 +129,7 @@ export class InboundHttp {
       describe: () => "the application",
       dial: (_endpoint, signal) =>
         dialApplication(address, { clock: context.clock, timeoutMs: connectTimeoutMs, signal }),
+      messageLimits: context.messageLimits,
       deadlines: context.deadlines,
       idleQuota: context.idleQuota,
       draining: context.draining,

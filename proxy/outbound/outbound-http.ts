@@ -58,6 +58,7 @@ export class OutboundHttp {
           endpoints: () => endpointsOf(destination.current()),
           describe: () => describe(destination.current()),
           dial: ({ ip, port }, signal) => this.#dial(destination, { ip, port }, signal),
+          messageLimits: options.context.messageLimits,
           deadlines: options.context.deadlines,
           idleQuota: options.context.idleQuota,
           draining: options.context.draining,

@@ -39,7 +39,12 @@ const METER = { count: () => undefined };
 
 function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket; ended: Promise<unknown> } {
   const clock = new FakeClock();
-  const context = createHttpContext({ clock, log: new RecordingLogger(), meters: { requestMeter: () => METER } });
+  const context = createHttpContext({
+    clock,
+    random: () => 0,
+    log: new RecordingLogger(),
+    meters: { requestMeter: () => METER },
+  });
   const socket = new StuckSocket();
   const connection = new DownstreamConnection(socket as unknown as Socket, {
     facts: { direction: "inbound", client: "", destination: "", peer: "", meter: () => METER },

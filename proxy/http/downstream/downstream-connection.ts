@@ -20,7 +20,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   readonly socket: Socket;
   readonly ended: Promise<RelayEnd>;
   readonly #options: DownstreamOptions;
-  readonly #requests = new RequestFramer();
+  readonly #requests: RequestFramer;
   #settle: (end: RelayEnd) => void = ignore;
   #exchange: Exchange | undefined;
   #phase: DownstreamPhase = "head";
@@ -35,6 +35,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.socket = socket;
     this.facts = options.facts;
     this.#options = options;
+    this.#requests = new RequestFramer(options.context.messageLimits);
     this.ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -193,7 +194,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     switch (event.kind) {
       case "head":
         this.#phase = "exchange";
-        this.#isLast = !event.head.keepAlive || event.head.version === "1.0";
+        this.#isLast = !event.head.keepAlive;
         this.#exchange = new Exchange(this, event.head, this.#options.context);
         break;
       case "body":

@@ -36,7 +36,7 @@ export class ResponseWriter {
 
   writeHead(head: ResponseHead, edits: ResponseEdits): boolean {
     const text = rewriteResponseHead(head, edits);
-    this.#isUnchanged = text === head.text;
+    this.#isUnchanged = head.isVerbatim && text === head.text;
     return this.write(text);
   }
 

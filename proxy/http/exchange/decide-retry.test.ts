@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decideRetry, isOutOfTries, type RetryInput, type RetryPolicy, type TryFailure } from "./decide-retry.ts";
+import {
+  decideRetry,
+  isOutOfTries,
+  type RetryInput,
+  type RetryPolicy,
+  retryPauseMs,
+  type TryFailure,
+} from "./decide-retry.ts";
 
 const DIED_IDLE: TryFailure = { kind: "reset", wasReused: true };
 const RESET: TryFailure = { kind: "reset", wasReused: false };
@@ -161,5 +168,18 @@ describe("a request is out of tries", () => {
     },
   ])("$name", ({ input, failure, expected }) => {
     expect(isOutOfTries({ ...GET, ...input, failure })).toBe(expected);
+  });
+});
+
+describe("the pause before another try", () => {
+  it.each([
+    { tries: 1, bound: 25 },
+    { tries: 2, bound: 50 },
+    { tries: 4, bound: 200 },
+    { tries: 9, bound: 250 },
+  ])("is a random part of $bound ms after $tries tries", ({ tries, bound }) => {
+    expect(retryPauseMs(tries, () => 0)).toBe(0);
+    expect(retryPauseMs(tries, () => 0.5)).toBe(bound / 2);
+    expect(retryPauseMs(tries, () => 0.999)).toBeLessThan(bound);
   });
 });

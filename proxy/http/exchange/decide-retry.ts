@@ -1,3 +1,5 @@
+import type { Random } from "../../../mesh/runtime.ts";
+
 /** When a route says that a failed request is sent again (`VirtualService.http[].retries`). */
 export interface RetryPolicy {
   /** Besides the first. */
@@ -60,4 +62,16 @@ export function isOutOfTries(input: RetryInput): boolean {
   const { policy, tries } = input;
   if (policy === undefined || policy.attempts === 0 || tries <= policy.attempts) return false;
   return decideRetry({ ...input, policy: { ...policy, attempts: tries } });
+}
+
+/** Envoy's default for `retries`: 25 ms, doubled with each try, at most ten times as much. */
+const RETRY_PAUSE_MS = 25;
+const MAX_RETRY_PAUSE_MS = 250;
+
+/**
+ * How long to wait before the next try: anything up to the bound for so many tries (full jitter, as in Envoy), so that
+ * clients which failed together do not come back together. @param tries so far, at least 1.
+ */
+export function retryPauseMs(tries: number, random: Random): number {
+  return random() * Math.min(RETRY_PAUSE_MS * 2 ** (tries - 1), MAX_RETRY_PAUSE_MS);
 }

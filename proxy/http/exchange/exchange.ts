@@ -39,7 +39,7 @@ export class Exchange implements TriesOwner {
     this.#context = context;
     this.#startedAt = context.clock.monotonicMs();
     this.#answerWriter = new ResponseWriter(client.socket);
-    this.#tries = new RequestTries(this, head, context.clock);
+    this.#tries = new RequestTries(this, head, context);
     this.#requestBytes = head.text.length;
     this.#requestEnded = head.framing.kind === "none";
   }
@@ -115,16 +115,13 @@ export class Exchange implements TriesOwner {
       return;
     }
     if (this.#tries.retryStatus(head.status)) return;
-    if (this.#head.version === "1.0" && head.framing.kind === "chunked") {
-      this.#answer({ status: 502, flags: "UPE", details: "upstream protocol: a chunked answer to HTTP/1.0" });
-      return;
-    }
     this.#response = head;
     const isSwitch = head.status === 101;
-    this.#closes =
-      !isSwitch && (head.framing.kind === "until_close" || !this.#requestEnded || this.#client.mustClose());
+    this.#closes = !isSwitch && (endsByClose(head) || !this.#requestEnded || this.#client.mustClose());
     const headers = this.#plan?.kind === "forward" ? this.#plan.responseHeaders : undefined;
-    this.#holdBack(this.#answerWriter.writeHead(head, { close: this.#closes, headers }));
+    this.#holdBack(
+      this.#answerWriter.writeHead(head, { close: this.#closes, keepsAlive: this.#head.version === "1.0", headers }),
+    );
     if (isSwitch) this.#switch();
   }
 
@@ -184,7 +181,8 @@ export class Exchange implements TriesOwner {
     this.#closes = !this.#requestEnded || this.#client.mustClose();
     const isHead = this.#head.method === "HEAD";
     this.#tries.drop();
-    this.#answerWriter.write(formatLocalAnswer(answer, { close: this.#closes, isHead }));
+    const keepsAlive = this.#head.version === "1.0";
+    this.#answerWriter.write(formatLocalAnswer(answer, { close: this.#closes, keepsAlive, isHead }));
     this.#answerWriter.flush();
     this.#finish(answer.status, answer.flags, answer.details);
     this.#client.exchangeOver(this.#closes);
@@ -233,4 +231,9 @@ export class Exchange implements TriesOwner {
       responseBytes: this.#answerWriter.bytes + this.#tunnelBytes,
     });
   }
+}
+
+/** Whether its body ends with the connection: it has no length, or loses its chunks for a client that knows none. */
+function endsByClose({ framing }: ResponseHead): boolean {
+  return framing.kind === "until_close" || (framing.kind === "chunked" && framing.forwards === "content");
 }

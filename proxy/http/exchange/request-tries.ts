@@ -1,12 +1,13 @@
 import type { Socket } from "node:net";
-import type { Clock, Timer } from "../../../mesh/runtime.ts";
+import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
 import type { RequestHead } from "../../http1/message-head.ts";
+import type { HttpContext } from "../http-context.ts";
 import { answerForDialFailure, type LocalAnswer } from "../local-answer.ts";
 import { PacketWriter } from "../packet-writer.ts";
 import { rewriteRequestHead } from "../rewrite-head.ts";
 import type { DialedUpstream, ResponseSink } from "../upstream/upstream-connection.ts";
 import type { TakenUpstream } from "../upstream/upstream-pool.ts";
-import { decideRetry, isOutOfTries, type TryFailure } from "./decide-retry.ts";
+import { decideRetry, isOutOfTries, retryPauseMs, type TryFailure } from "./decide-retry.ts";
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
@@ -20,9 +21,6 @@ export interface TriesOwner extends ResponseSink {
 
 const NO_CHUNKS: readonly Buffer[] = [];
 
-/** Base of the pause before another try (Envoy: 25 ms, doubled each time, with jitter). */
-const RETRY_PAUSE_MS = 25;
-
 /**
  * Brings one request to an upstream: on a kept connection or a new one, and again on another where that is safe or a
  * rule says so. It holds the request's body for as long as it may have to be sent.
@@ -31,6 +29,7 @@ export class RequestTries {
   readonly #owner: TriesOwner;
   readonly #head: RequestHead;
   readonly #clock: Clock;
+  readonly #random: Random;
   #plan: ForwardPlan | undefined;
   #count = 0;
   #taken: TakenUpstream | undefined;
@@ -40,10 +39,11 @@ export class RequestTries {
   #isOutOfTries = false;
   #isOver = false;
 
-  constructor(owner: TriesOwner, head: RequestHead, clock: Clock) {
+  constructor(owner: TriesOwner, head: RequestHead, { clock, random }: Pick<HttpContext, "clock" | "random">) {
     this.#owner = owner;
     this.#head = head;
     this.#clock = clock;
+    this.#random = random;
   }
 
   /** Whether the last try would have been followed by another, but for their number. */
@@ -142,8 +142,8 @@ export class RequestTries {
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
     this.#taken = taken;
     const { connection } = taken;
-    const { method, upgrade } = this.#head;
-    connection.begin(this.#owner, { method, hasUpgrade: upgrade !== undefined });
+    const { method, upgrade, version } = this.#head;
+    connection.begin(this.#owner, { method, hasUpgrade: upgrade !== undefined, version });
     const perTryMs = plan.retries?.perTryTimeoutMs;
     if (perTryMs !== undefined) this.#timer = this.#clock.setTimeout(() => this.#timedOut(), perTryMs);
     const packet = new PacketWriter();
@@ -171,7 +171,7 @@ export class RequestTries {
     this.#timer?.cancel();
     this.drop();
     this.#body?.rewind();
-    const pauseMs = failure.kind === "reset" && failure.wasReused ? 0 : RETRY_PAUSE_MS * 2 ** (this.#count - 1);
+    const pauseMs = failure.kind === "reset" && failure.wasReused ? 0 : retryPauseMs(this.#count, this.#random);
     if (pauseMs === 0) this.#try(plan);
     else this.#timer = this.#clock.setTimeout(() => this.#try(plan), pauseMs);
     return true;

@@ -1,8 +1,10 @@
 import type { Socket } from "node:net";
 import { abortSocket } from "../../connections/relay.ts";
 import type { Http1Fault } from "../../http1/framer-events.ts";
+import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { ResponseHead } from "../../http1/message-head.ts";
 import { ResponseFramer } from "../../http1/response-framer.ts";
+import type { AnsweredRequest } from "../../http1/scan-response-head.ts";
 import type { RequestMeter } from "../../telemetry/request-meter.ts";
 
 /** A connection that somebody dialled and verified, ready for requests. */
@@ -49,7 +51,7 @@ export class UpstreamConnection {
   readonly dialed: DialedUpstream;
   readonly socket: Socket;
   readonly #owner: UpstreamOwner;
-  readonly #framer = new ResponseFramer();
+  readonly #framer: ResponseFramer;
   #sink: ResponseSink | undefined;
   #isGone = false;
   #served = 0;
@@ -60,7 +62,8 @@ export class UpstreamConnection {
   /** How long it may wait: the dialler's word, or the server's own if that is shorter. */
   idleMs: number;
 
-  constructor(dialed: DialedUpstream, owner: UpstreamOwner) {
+  constructor(dialed: DialedUpstream, owner: UpstreamOwner, limits?: Http1Limits) {
+    this.#framer = new ResponseFramer(limits);
     this.dialed = dialed;
     this.socket = dialed.socket;
     this.idleMs = dialed.idleMs;
@@ -83,7 +86,7 @@ export class UpstreamConnection {
   }
 
   /** Begins a request; what comes back goes to `sink` until `release`. */
-  begin(sink: ResponseSink, request: { readonly method: string; readonly hasUpgrade: boolean }): void {
+  begin(sink: ResponseSink, request: AnsweredRequest): void {
     this.#sink = sink;
     this.#framer.expect(request);
   }

@@ -1,4 +1,5 @@
 import type { Random } from "../../../mesh/runtime.ts";
+import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
 import type { UpstreamFailureKind } from "../local-answer.ts";
@@ -30,6 +31,8 @@ export interface UpstreamPoolOptions {
   readonly idleQuota: IdleQuota;
   /** Aborted: nothing is kept for requests to come. */
   readonly draining: AbortSignal;
+  /** @default HTTP1_LIMITS */
+  readonly messageLimits?: Http1Limits;
   /** The last connection has ended. */
   readonly onEmpty?: () => void;
 }
@@ -209,19 +212,18 @@ export class UpstreamPool {
   #adopt(dialed: DialedUpstream, endpoint: EndpointState): TakenUpstream {
     endpoint.failures = 0;
     endpoint.avoidedUntilMs = 0;
-    const connection = new UpstreamConnection(dialed, {
-      onGone: (gone) => {
-        const at = endpoint.idle.indexOf(gone);
-        if (at >= 0) {
-          endpoint.idle.splice(at, 1);
-          this.#options.idleQuota.giveBack();
-        }
-        this.#connections.delete(gone);
-        if (this.#connections.size > 0) return;
-        this.#options.deadlines.delete(this);
-        this.#options.onEmpty?.();
-      },
-    });
+    const onGone = (gone: UpstreamConnection): void => {
+      const at = endpoint.idle.indexOf(gone);
+      if (at >= 0) {
+        endpoint.idle.splice(at, 1);
+        this.#options.idleQuota.giveBack();
+      }
+      this.#connections.delete(gone);
+      if (this.#connections.size > 0) return;
+      this.#options.deadlines.delete(this);
+      this.#options.onEmpty?.();
+    };
+    const connection = new UpstreamConnection(dialed, { onGone }, this.#options.messageLimits);
     if (this.#connections.size === 0) this.#options.deadlines.add(this);
     this.#connections.add(connection);
     return { kind: "taken", connection, endpoint };
