@@ -1,5 +1,6 @@
 /** A gateway's configuration to its message and back. */
 import { create } from "@bufbuild/protobuf";
+import { normalizeHost } from "../policy/match-host.ts";
 import type { GatewayConfig, VirtualHost } from "../policy/types.ts";
 import { parsePort, workloadFromMessage } from "./convert-parts.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
@@ -34,5 +35,5 @@ export function gatewayFromMessage(message: WatchGatewayResponse): GatewayConfig
 }
 
 function virtualHostFromMessage(message: VirtualHostMessage): VirtualHost {
-  return { hosts: message.hosts.map((host) => host.toLowerCase()), routes: message.routes.map(routeFromMessage) };
+  return { hosts: message.hosts.map(normalizeHost), routes: message.routes.map(routeFromMessage) };
 }

@@ -1,5 +1,6 @@
 /** Routes to their messages and back. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { normalizeHost } from "../policy/match-host.ts";
 import type {
   HttpRoute,
   RedirectCode,
@@ -76,7 +77,7 @@ function targetFromMessage(message: WeightedTargetMessage): WeightedTarget {
   const { target, headers, authority } = message;
   if (target === undefined) throw new ConvertError("a route's target names no host");
   return {
-    target: { kind: "host", host: target.host.toLowerCase(), port: parsePort(target.port), subset: target.subset },
+    target: { kind: "host", host: normalizeHost(target.host), port: parsePort(target.port), subset: target.subset },
     weight: message.weight,
     ...(headers === undefined ? {} : { headers: headersFromMessage(headers) }),
     ...(authority === "" ? {} : { authority: parseAuthority(authority) }),

@@ -5,6 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { isSpiffeId } from "../identity/is-spiffe-id.ts";
 import { parseTrustDomain } from "../identity/spiffe-id.ts";
+import { normalizeHost } from "../policy/match-host.ts";
 import type {
   Destination,
   DestinationTarget,
@@ -131,7 +132,7 @@ export function destinationTargetFromMessage(message: WatchDestinationRequest): 
     case "host":
       return {
         kind: "host",
-        host: target.value.host.toLowerCase(),
+        host: normalizeHost(target.value.host),
         port: parsePort(target.value.port),
         subset: target.value.subset,
       };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { intersectHosts, matchHost, mostSpecificHost } from "./match-host.ts";
+import { intersectHosts, matchHost, mostSpecificHost, normalizeAuthority } from "./match-host.ts";
 
 describe("matchHost", () => {
   it.each([
@@ -14,6 +14,10 @@ describe("matchHost", () => {
     { pattern: "a.b", host: "A.B", matches: true },
     { pattern: "*.Example.COM", host: "x.example.com", matches: true },
     { pattern: "a.*", host: "a.b", matches: false },
+    { pattern: "a.b", host: "a.b.", matches: true },
+    { pattern: "a.b.", host: "a.b", matches: true },
+    { pattern: "*.b.", host: "a.B.", matches: true },
+    { pattern: "a.b", host: "a.b..", matches: false },
   ])("$pattern covers $host: $matches", ({ pattern, host, matches }) => {
     expect(matchHost(pattern, host)).toBe(matches);
   });
@@ -43,7 +47,25 @@ describe("intersectHosts", () => {
     ["*.example", "*.b.example", "*.b.example"],
     ["*.example", "a.other", undefined],
     ["a.example", "a.example", "a.example"],
+    ["a.example.", "A.example", "a.example"],
+    ["*.example.", "a.example", "a.example"],
   ])("of %s and %s is %s", (left, right, common) => {
     expect(intersectHosts(left, right)).toBe(common);
+  });
+});
+
+describe("a host with a port", () => {
+  it.each([
+    ["Shop.Example", "shop.example"],
+    ["shop.example.", "shop.example"],
+    ["shop.example:8080", "shop.example"],
+    ["shop.example.:80", "shop.example"],
+    ["shop.example:", "shop.example"],
+    ["[::1]:80", "[::1]"],
+    ["[::1]", "[::1]"],
+    ["::1", "::1"],
+    ["", ""],
+  ])("%j is compared as %j", (authority, normalized) => {
+    expect(normalizeAuthority(authority)).toBe(normalized);
   });
 });

@@ -5,6 +5,7 @@ import { formatResourceKey } from "../resources/fields/resource-names.ts";
 import type { Container, Pod } from "../resources/kinds/pod.ts";
 import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
+import { normalizeHost } from "./match-host.ts";
 import type { DeclaredProtocol, ServiceInfo, WorkloadInfo } from "./types.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -93,9 +94,9 @@ export function findServiceByHost(
   host: string,
 ): Service | undefined {
   const suffix = `.svc.${settings.clusterDomain}`;
-  const lowered = host.toLowerCase();
-  if (!lowered.endsWith(suffix)) return undefined;
-  const [name = "", namespace = "", ...rest] = lowered.slice(0, -suffix.length).split(".");
+  const normalized = normalizeHost(host);
+  if (!normalized.endsWith(suffix)) return undefined;
+  const [name = "", namespace = "", ...rest] = normalized.slice(0, -suffix.length).split(".");
   return rest.length > 0 ? undefined : set.services.get(formatResourceKey(namespace, name));
 }
 

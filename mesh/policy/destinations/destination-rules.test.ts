@@ -14,6 +14,14 @@ describe("which DestinationRule is found", () => {
       chosen: "s.ns2",
     },
     {
+      name: "one whose host has the dot of DNS's root, as if it had none",
+      rules: [
+        rule("wild", "ns2", { host: "*.local.", trafficPolicy: MUTUAL }),
+        rule("s", "ns2", { host: `${HOST.toUpperCase()}.`, trafficPolicy: PLAIN }),
+      ],
+      chosen: "s.ns2",
+    },
+    {
       name: "the root namespace before any other",
       rules: [
         rule("x", "default", { trafficPolicy: PLAIN }),

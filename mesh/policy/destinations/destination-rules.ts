@@ -2,7 +2,7 @@ import type { MeshSettings } from "../../mesh-settings.ts";
 import { compareAge, formatResourceName } from "../../resources/fields/resource-names.ts";
 import type { DestinationRule, Subset, TrafficPolicy } from "../../resources/kinds/destination-rule.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
-import { matchHost, mostSpecificHost } from "../match-host.ts";
+import { matchHost, mostSpecificHost, normalizeHost } from "../match-host.ts";
 import { matchLabels } from "../workloads.ts";
 
 /** Who connects. */
@@ -56,7 +56,7 @@ export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined 
 /** A rule's host in full: a name without a dot is of the rule's own namespace; all else is taken as it stands. */
 export function expandHost(host: string, namespace: string, settings: Pick<MeshSettings, "clusterDomain">): string {
   const isShort = !host.includes(".") && !host.includes("*") && !host.includes(":");
-  return (isShort ? `${host}.${namespace}.svc.${settings.clusterDomain}` : host).toLowerCase();
+  return normalizeHost(isShort ? `${host}.${namespace}.svc.${settings.clusterDomain}` : host);
 }
 
 /** The rules whose host covers the wanted one most closely; several where they share that host. */

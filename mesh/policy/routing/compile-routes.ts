@@ -1,4 +1,5 @@
 import { compileRegex } from "../../resources/fields/compile-regex.ts";
+import { normalizeAuthority, normalizeHost } from "../match-host.ts";
 import type { GatewayListener } from "../types.ts";
 import type { HostTarget } from "./host-target.ts";
 import type { HeaderOperations, HttpMatch, HttpRoute, StringMatch } from "./http-route.ts";
@@ -40,7 +41,7 @@ export interface CompiledListener {
 
 /** A request as matches look at it. */
 export interface RouteSubject {
-  /** Lower case, without a port. */
+  /** As `normalizeAuthority` gives it. */
   readonly host: string;
   /** Without query. */
   readonly path: string;
@@ -55,7 +56,7 @@ export function compileListener(listener: GatewayListener): CompiledListener {
   const routesByHost = new Map<string, CompiledRoutes>();
   for (const { hosts, routes } of listener.virtualHosts) {
     const compiled = compileRoutes(routes);
-    for (const host of hosts) if (!routesByHost.has(host)) routesByHost.set(host, compiled);
+    for (const host of hosts.map(normalizeHost)) if (!routesByHost.has(host)) routesByHost.set(host, compiled);
   }
   return { port: listener.port, hosts: [...routesByHost.keys()], routesByHost };
 }
@@ -89,7 +90,7 @@ function compileMatch(match: HttpMatch): SubjectTest {
     ...compilePath(match),
     ...compileText(match.scheme, (test) => (subject) => test(subject.scheme)),
     ...compileText(match.method, (test) => (subject) => test(subject.method)),
-    ...compileText(withoutCase(match.authority), (test) => (subject) => test(subject.host)),
+    ...compileText(normalizeAuthorityMatch(match.authority), (test) => (subject) => test(subject.host)),
     ...match.headers.flatMap(({ name, value }) =>
       compileText(
         value,
@@ -150,6 +151,11 @@ function holds(test: TextTest, value: string | undefined): boolean {
 
 function withoutCase(match: StringMatch | undefined): StringMatch | undefined {
   return match?.kind === "exact" || match?.kind === "prefix" ? { ...match, value: match.value.toLowerCase() } : match;
+}
+
+/** A prefix may end anywhere in a name: of it only the case is put aside. */
+function normalizeAuthorityMatch(match: StringMatch | undefined): StringMatch | undefined {
+  return match?.kind === "exact" ? { ...match, value: normalizeAuthority(match.value) } : withoutCase(match);
 }
 
 function findParameter(query: string, name: string): string | undefined {

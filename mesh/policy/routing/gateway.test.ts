@@ -11,6 +11,14 @@ function hostsOf(...resources: readonly string[]): readonly string[] {
 describe("which hosts a gateway serves", () => {
   it.each([
     {
+      name: "hosts with and without the dot of DNS's root, in any case",
+      resources: [
+        gateway({ servers: [server(["*/Hello.Example."])] }),
+        routes({ hosts: ["hello.EXAMPLE", "hello.example."] }),
+      ],
+      hosts: ["80 hello.example"],
+    },
+    {
       name: "a VirtualService's host on a server for all",
       resources: [gateway({}), routes({})],
       hosts: ["80 hello.example"],

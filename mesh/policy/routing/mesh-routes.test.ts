@@ -56,6 +56,16 @@ describe("a sidecar's routes to a service", () => {
   it.each([
     { name: "none where no VirtualService speaks", resources: [], expected: [] },
     { name: "those of one for no gateway", resources: [vs("a")], expected: ["a.ns2[0]"] },
+    {
+      name: "those of one whose host has the dot of DNS's root, and capitals",
+      resources: [vs("a", { hosts: [`${HOST.toUpperCase()}.`] })],
+      expected: ["a.ns2[0]"],
+    },
+    {
+      name: "those of one whose destination has the dot of DNS's root",
+      resources: [vs("a", { http: [{ route: [{ destination: { host: `${HOST}.`, port: { number: 8080 } } }] }] })],
+      expected: ["a.ns2[0]"],
+    },
     { name: "those of one for `mesh`", resources: [vs("a", { gateways: ["mesh"] })], expected: ["a.ns2[0]"] },
     {
       name: "those of one for `mesh` among others",

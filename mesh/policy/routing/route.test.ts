@@ -42,6 +42,9 @@ describe("the host of a request", () => {
     { host: "A.EXAMPLE", expected: "a.example" },
     { host: "a.example:8080", expected: "a.example" },
     { host: "A.example:80", expected: "a.example" },
+    { host: "a.example.", expected: "a.example" },
+    { host: "A.Example.:8080", expected: "a.example" },
+    { host: "x.b.example.", expected: "*.b.example" },
     { host: "x.b.example", expected: "*.b.example" },
     { host: "x.example", expected: "*.example" },
     { host: "example", expected: "*" },
@@ -50,12 +53,25 @@ describe("the host of a request", () => {
     expect(chosen(configured, request({ host }))).toBe(expected);
   });
 
-  it.each(["other.com", "", "a.example.evil", "xa.example.com", "a.example:80:80", "a.example/x", "a.example,b"])(
-    "%j belongs to no host",
-    (host) => {
-      expect(chosen(listener([route("r")], ["a.example"]), request({ host }))).toBe("no_host");
-    },
-  );
+  it("is the same as a configured one with the dot of DNS's root and in capitals", () => {
+    const configured = listener([route("r")], ["A.Example."]);
+    for (const host of ["a.example", "a.example.", "A.EXAMPLE:80"]) {
+      expect(chosen(configured, request({ host }))).toBe("r");
+    }
+  });
+
+  it.each([
+    "other.com",
+    "",
+    "a.example..",
+    "a.example.evil",
+    "xa.example.com",
+    "a.example:80:80",
+    "a.example/x",
+    "a.example,b",
+  ])("%j belongs to no host", (host) => {
+    expect(chosen(listener([route("r")], ["a.example"]), request({ host }))).toBe("no_host");
+  });
 
   it.each(["evil.com#a.example", "a b.example", "a.example\0", "user@a.example"])(
     "%j is not a host, even where every host is served",
@@ -117,6 +133,18 @@ describe("the matches of a route", () => {
     },
     { name: "a method", match: { method: exact("POST") }, asked: { method: "POST" }, holds: true },
     { name: "another method", match: { method: exact("POST") }, asked: { method: "GET" }, holds: false },
+    {
+      name: "an authority with the dot of DNS's root",
+      match: { authority: exact("a.example") },
+      asked: { host: "a.example.:80" },
+      holds: true,
+    },
+    {
+      name: "an authority whose match has the dot of DNS's root and the default port",
+      match: { authority: exact("A.example.:80") },
+      asked: { host: "a.example" },
+      holds: true,
+    },
     {
       name: "an authority in another case, with a port",
       match: { authority: exact("A.Example") },

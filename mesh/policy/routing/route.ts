@@ -1,5 +1,5 @@
 import type { Random } from "../../runtime.ts";
-import { mostSpecificHost } from "../match-host.ts";
+import { mostSpecificHost, normalizeAuthority } from "../match-host.ts";
 import type {
   CompiledListener,
   CompiledRoute,
@@ -75,7 +75,7 @@ const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
 
 /** For a gateway: the closest host, then as `decideRouteAmong`. */
 export function decideRoute(listener: CompiledListener, request: RouteRequest, random: Random): RouteVerdict {
-  const host = stripPort(request.host);
+  const host = normalizeAuthority(request.host);
   const pattern = HOST.test(host) ? mostSpecificHost(listener.hosts, host) : undefined;
   const routes = pattern === undefined ? undefined : listener.routesByHost.get(pattern);
   return routes === undefined ? { kind: "no_host" } : decideRouteAmong(routes, request, random);
@@ -165,21 +165,11 @@ function createSubject({ host, path, method, scheme = "http", headers }: RouteRe
   const [whole = ""] = path.split("#", 1);
   const mark = whole.indexOf("?");
   return {
-    host: stripPort(host),
+    host: normalizeAuthority(host),
     path: mark < 0 ? whole : whole.slice(0, mark),
     query: mark < 0 ? "" : whole.slice(mark + 1),
     scheme,
     method,
     headers,
   };
-}
-
-/** Host names compare without case (compare CVE-2021-39155); a port belongs to the listener, not to the name. */
-function stripPort(host: string): string {
-  return host.toLowerCase().replace(/:\d*$/, (port, offset: number) => (isInsideAddress(host, offset) ? port : ""));
-}
-
-/** In `::1` the last colon is part of an IPv6 address; only after `]` does it introduce a port. */
-function isInsideAddress(host: string, colon: number): boolean {
-  return host.slice(0, colon).includes(":") && !host.slice(0, colon).endsWith("]");
 }

@@ -1,8 +1,11 @@
 import { z } from "zod";
 
-const PATTERN = /^(?:\*|(?:\*\.)?[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_])?)$/;
+const PATTERN = /^(?:\*|(?:\*\.)?[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?)$/;
 
-/** A host: a short or full name, an address, `*`, or `*.suffix`. A star anywhere else matches nothing in Istio. */
+/**
+ * A host: a short or full name, with or without the dot of DNS's root (Istio allows it), an address, `*`, or
+ * `*.suffix`. A star anywhere else matches nothing in Istio.
+ */
 export const hostPatternSchema = z
   .string()
   .max(255)
