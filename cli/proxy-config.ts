@@ -1,4 +1,5 @@
 import { formatSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
+import { HTTP1_LIMIT_NAMES, type Http1Limits, LIMIT_TEXTS } from "../proxy/http1/http1-limits.ts";
 import type { ProxyConfig } from "../proxy/proxy-config.ts";
 import { ProxyError } from "../proxy/proxy-error.ts";
 
@@ -10,6 +11,8 @@ const DEFAULT_ROOT_FILE = "/var/run/secrets/istio/root-cert.pem";
 const DEFAULT_MINIMUM_DRAIN_S = 5;
 const DEFAULT_DRAIN_DEADLINE_S = 25;
 const DEFAULT_METRICS_MAX_MB = 8;
+/** Each connection may hold so much of a message. */
+const MAX_LIMIT = 16_777_216;
 
 /** Reads the environment that the injector gives a proxy, under Istio's names; a ProxyError names what is missing. */
 export function parseProxyConfig(env: Env): ProxyConfig {
@@ -28,11 +31,28 @@ export function parseProxyConfig(env: Env): ProxyConfig {
     applicationProbes: env["ISTIO_KUBE_APP_PROBERS"] ?? "",
     accessLogFile: parseLogFile(env["ENTENTE_ACCESS_LOG"]),
     maxMetricsBytes: megabytes(env, "ENTENTE_METRICS_MAX_MB", DEFAULT_METRICS_MAX_MB),
+    messageLimits: parseMessageLimits(env),
     drain: {
       minimumMs,
       deadlineMs: Math.max(minimumMs, seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
     },
   };
+}
+
+/** The variables that a limit's error names; those that are not set leave the default. */
+function parseMessageLimits(env: Env): Partial<Http1Limits> {
+  const limits: Partial<Record<keyof Http1Limits, number>> = {};
+  for (const name of HTTP1_LIMIT_NAMES) {
+    const { setting } = LIMIT_TEXTS[name];
+    const text = env[setting] || undefined;
+    if (text === undefined) continue;
+    const value = /^\d{1,8}$/.test(text) ? Number(text) : 0;
+    if (value < 1 || value > MAX_LIMIT) {
+      throw new ProxyError("bad_setting", `${setting} must be a whole number from 1 to ${MAX_LIMIT}, got "${text}"`);
+    }
+    limits[name] = value;
+  }
+  return limits;
 }
 
 function required(env: Env, name: string): string {

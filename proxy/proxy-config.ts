@@ -1,4 +1,5 @@
 import type { SpiffeId, TrustDomain } from "../mesh/identity/spiffe-id.ts";
+import type { Http1Limits } from "./http1/http1-limits.ts";
 
 /** What a proxy is told when it starts; the injector writes it into the pod. */
 export interface ProxyConfig {
@@ -21,6 +22,8 @@ export interface ProxyConfig {
   /** Of a page of metrics. */
   readonly maxMetricsBytes: number;
   readonly drain: DrainConfig;
+  /** How large messages may be; what is not named has its default. */
+  readonly messageLimits: Partial<Http1Limits>;
 }
 
 export interface DrainConfig {

@@ -9,7 +9,7 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
   const workload = await startWorkload(deps);
   try {
     const ending = AbortSignal.any([signal, workload.asked]);
-    const { discovery, secureContexts, metrics, log, clock, random } = workload;
+    const { discovery, secureContexts, metrics, accessLog, log, clock, random } = workload;
     let own: WorkloadInfo | undefined;
     const gateway = await startGateway({
       watchConfig: (listener) =>
@@ -19,6 +19,8 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
         }),
       dialer: createMeshUpstreamDialer({ ...workload, workload: () => own }),
       metrics,
+      accessLog,
+      messageLimits: deps.config.messageLimits,
       log: log.child({ component: "gateway" }),
       clock,
       random,

@@ -84,12 +84,8 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
   const { clock, random, secureContexts, registry, connectionLimits, observer, destinations, dialer } = workload;
   const { log, metrics, accessLog } = workload;
   const context = createHttpContext({
-    clock,
-    random,
-    log,
-    meters: metrics,
-    accessLog,
-    draining,
+    ...{ clock, random, log, meters: metrics, accessLog, draining },
+    messageLimits: workload.config.messageLimits,
     maxIdleUpstream: connectionLimits.maxIdleUpstream,
   });
   const inboundHttp = new InboundHttp({ context, random, connectTimeoutMs: LIMITS.connectTimeoutMs });

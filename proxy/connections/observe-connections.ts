@@ -1,6 +1,7 @@
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
+import { formatClusterName } from "../telemetry/cluster-name.ts";
 import { connectionLabels } from "../telemetry/connection-labels.ts";
 import type { ResponseFlags } from "../telemetry/connection-series.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
@@ -130,7 +131,7 @@ function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: nu
 /** Istio's name for where the connection went. */
 function clusterOf({ direction, destination, host }: OpenConnection): string {
   if (direction === "inbound") return `inbound|${destination.port}||`;
-  return host === "" ? "PassthroughCluster" : `outbound|${destination.port}||${host}`;
+  return host === "" ? "PassthroughCluster" : formatClusterName({ host, port: destination.port, subset: "" });
 }
 
 function formatAddress({ ip, port }: OpenConnection["destination"]): string {

@@ -21,6 +21,10 @@ export interface UpstreamConnection {
   readonly onChange?: (listener: () => void) => void;
   /** Counts the requests that go over it; absent: by what is known of their target. */
   readonly meter?: RequestMeter;
+  /** `ip:port`, for the access log. */
+  readonly address?: string;
+  /** The verified server; empty where the hop is plaintext. */
+  readonly peer?: string;
 }
 
 export interface UpstreamFailure {

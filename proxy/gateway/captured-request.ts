@@ -3,7 +3,8 @@ import type { RequestOptions } from "node:https";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
-import type { AcceptedRequest } from "./judge-request.ts";
+import type { Http1Limits } from "../http1/http1-limits.ts";
+import type { AcceptedRequest } from "./accepted-request.ts";
 import type { RequestRecord } from "./request-record.ts";
 import type { UpstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamAgent } from "./upstream-pool.ts";
@@ -17,6 +18,7 @@ export interface Forwarding {
   readonly target: HostTarget;
   readonly agent: UpstreamAgent;
   readonly record: RequestRecord;
+  readonly messageLimits: Http1Limits;
   /** How long the upstream's connection may be silent while it has a request. */
   readonly upstreamIdleMs: number;
   /** What the route does to the answer's head. */
@@ -31,11 +33,12 @@ export function targetOf({ host, port }: HostTarget): { protocol: string; host: 
 /**
  * An agent that sees the request to the upstream before a byte of it is written, and mends what http-proxy did to it:
  * - the path, in which http-proxy joins slashes: routing and upstream must see the same one;
+ * - the method, which Node writes in capitals, and the protocols of an upgrade, of which http-proxy knows WebSocket alone;
  * - the framing of a chunked DELETE or OPTIONS, which http-proxy turns into `Content-Length: 0` while it still sends the
  *   body, so that the body becomes the next request on the connection (CVE-2026-29057).
  */
 export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: ClientRequest) => void): object {
-  const { agent, accepted, upstreamIdleMs, record } = forwarding;
+  const { agent, accepted, upstreamIdleMs, record, messageLimits } = forwarding;
   return {
     protocol: agent.protocol,
     defaultPort: agent.defaultPort,
@@ -44,6 +47,11 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
     addRequest(outgoing: ClientRequest, options: RequestOptions): void {
       outgoing.agent = agent;
       outgoing.path = accepted.path;
+      outgoing.method = accepted.method;
+      // Node drops fields beyond its limit in silence; here they are counted (`relayAnswer`).
+      outgoing.maxHeadersCount = 0;
+      outgoing.maxHeaderSize = messageLimits.maxResponseHeadBytes;
+      if (accepted.upgrade !== undefined) outgoing.setHeader("upgrade", accepted.upgrade);
       if (accepted.framing.kind === "chunked") {
         outgoing.removeHeader("content-length");
         outgoing.setHeader("transfer-encoding", "chunked");
@@ -51,7 +59,7 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       outgoing.setTimeout(upstreamIdleMs, () => {
         outgoing.destroy(new UpstreamError("upstream_timeout", `no byte from the upstream for ${upstreamIdleMs} ms`));
       });
-      outgoing.once("socket", (socket) => record.servedBy(agent.meterOf(socket)));
+      outgoing.once("socket", (socket) => record.servedBy(agent.connectionOf(socket)));
       onRequest(outgoing);
       agent.addRequest(outgoing, options);
     },

@@ -76,7 +76,7 @@ describe("a request that has failed", () => {
     expect(decide(end, { accepted, retries: retriesOf("5xx,503") })).toBe(expected);
   });
 
-  it.each([{ kind: "length", bytes: 0 } as const, { kind: "chunked" } as const])(
+  it.each([{ kind: "length", length: 1 } as const, { kind: "chunked", forwards: "chunks" } as const])(
     "with a body ($kind): never",
     (framing) => {
       const accepted = { framing, method: "PUT" };

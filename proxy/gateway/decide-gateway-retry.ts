@@ -1,7 +1,7 @@
 import type { RouteRetries } from "../../mesh/policy/routing/http-route.ts";
 import { retriesConnectFailure, retriesReset, retriesStatus } from "../../mesh/policy/routing/retry-on.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
-import type { AcceptedRequest } from "./judge-request.ts";
+import type { AcceptedRequest } from "./accepted-request.ts";
 
 /** How a try ended. */
 export type GatewayTryEnd =

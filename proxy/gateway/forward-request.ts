@@ -3,6 +3,7 @@ import type HttpProxy from "http-proxy";
 import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
+import { retryPauseMs } from "../http/exchange/decide-retry.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
 import { decideGatewayRetry, type GatewayTryEnd, isOutOfTries } from "./decide-gateway-retry.ts";
@@ -23,10 +24,6 @@ export interface ResponseForwarding extends Forwarding {
   /** There is no answer of the upstream's. The error is for the log. */
   readonly onFailure: (answer: GatewayAnswer, error: Error) => void;
 }
-
-/** Before the second try, doubled for each further one; what is waited is a random part of it (Envoy's default). */
-const BACKOFF_MS = 25;
-const MAX_BACKOFF_MS = 250;
 
 /** Sends a request through http-proxy, again where that is safe or its route says so, and brings the answer back. */
 export function forwardRequest(proxy: HttpProxy, forwarding: ResponseForwarding): void {
@@ -104,10 +101,15 @@ class ForwardedRequest {
     if (this.#isOver || attempt.isGivenUp) return void incoming.destroy();
     const status = incoming.statusCode ?? 502;
     if (this.#tryAgain({ kind: "status", status }, attempt)) return void incoming.destroy();
+    const { maxResponseFields } = this.#forwarding.messageLimits;
+    if (incoming.rawHeaders.length > 2 * maxResponseFields) {
+      this.#onError(new UpstreamError("upstream_too_many_fields", `more than ${maxResponseFields} fields`), attempt);
+      return void incoming.destroy();
+    }
     const { request, response, isLast, operations, onAnswer, record } = this.#forwarding;
     onAnswer(status);
     const onBroken = (): void => record.endsWith("UC");
-    relayAnswer(incoming, response, { isLast: isLast() || request.httpVersion === "1.0", operations, onBroken });
+    relayAnswer(incoming, response, { isLast: isLast() || isEndless(request, incoming), operations, onBroken });
   }
 
   #onError(error: Error, attempt: Try): void {
@@ -136,9 +138,8 @@ class ForwardedRequest {
       agent.closeIdle();
       this.#try();
     } else {
-      const boundMs = Math.min(BACKOFF_MS * 2 ** this.#granted, MAX_BACKOFF_MS);
       this.#granted += 1;
-      this.#after(random() * boundMs, () => this.#try());
+      this.#after(retryPauseMs(this.#granted, random), () => this.#try());
     }
     return true;
   }
@@ -171,4 +172,9 @@ class ForwardedRequest {
     this.#timers.add(timer);
     return timer;
   }
+}
+
+/** Whether an HTTP/1.0 client can see where the answer ends only by the connection's end: it knows no chunks. */
+function isEndless(request: IncomingMessage, incoming: IncomingMessage): boolean {
+  return request.httpVersion === "1.0" && incoming.headers["content-length"] === undefined;
 }

@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
+import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import { responseContent } from "../http/response-content.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 
@@ -9,26 +10,6 @@ interface AnswerText {
   readonly text: string;
   readonly flags: RequestFlags;
 }
-
-/** What the gateway says when a request is not to be trusted; the connection ends with it. */
-const REFUSALS = {
-  malformed: { status: 400, text: "the request is not HTTP/1.1", flags: "DPE" },
-  http_version: { status: 400, text: "only HTTP/1.1 and HTTP/1.0 are spoken here", flags: "DPE" },
-  header_name: { status: 400, text: "a header's name can be taken for another", flags: "DPE" },
-  host: { status: 400, text: "exactly one valid Host header is needed", flags: "DPE" },
-  framing: { status: 400, text: "Content-Length or Transfer-Encoding leave the body's end in doubt", flags: "DPE" },
-  connection_header: { status: 400, text: "Connection names a header that is not hop-by-hop", flags: "DPE" },
-  target: { status: 400, text: "the request target is not valid or does not agree with Host", flags: "DPE" },
-  upgrade: { status: 400, text: "a WebSocket starts with a GET of HTTP/1.1 without a body", flags: "DPE" },
-  connect: { status: 405, text: "CONNECT is not served", flags: "DPE" },
-  header_bytes: { status: 431, text: "the headers are too long", flags: "DPE" },
-  too_many_headers: { status: 431, text: "there are too many headers", flags: "DPE" },
-  header_timeout: { status: 408, text: "the headers took too long", flags: "DPE" },
-  body_timeout: { status: 408, text: "the body has come to a halt", flags: "SI" },
-} as const satisfies Record<string, AnswerText>;
-
-/** Why a request is refused before it is routed. Stable: a metric label. */
-export type RefusalReason = keyof typeof REFUSALS;
 
 /** What the gateway says when it cannot serve a request; the connection goes on. */
 const FAILURES = {
@@ -43,6 +24,16 @@ const FAILURES = {
   upstream_untrusted: { status: 503, text: "mutual TLS with the service failed", flags: "UF" },
   upstream_reset: { status: 502, text: "the service closed the connection without an answer", flags: "UC" },
   upstream_malformed: { status: 502, text: "the service's answer is not HTTP/1.1", flags: "UPE" },
+  upstream_head_too_large: {
+    status: 502,
+    text: "the head of the service's answer is too large; the gateway's ENTENTE_MAX_RESPONSE_HEAD_BYTES raises this limit",
+    flags: "UPE",
+  },
+  upstream_too_many_fields: {
+    status: 502,
+    text: "the service's answer has too many fields; the gateway's ENTENTE_MAX_RESPONSE_FIELDS raises this limit",
+    flags: "UPE",
+  },
   upstream_timeout: { status: 504, text: "the service did not answer in time", flags: "SI" },
   try_timeout: { status: 504, text: "the service did not answer in the time of a try", flags: "UT" },
   route_timeout: { status: 504, text: "the service did not answer in the time that the route gives it", flags: "UT" },
@@ -61,8 +52,9 @@ export interface GatewayAnswer {
   readonly headers?: OutgoingHttpHeaders;
 }
 
-export function refusalAnswer(reason: RefusalReason): GatewayAnswer {
-  return formatAnswer(reason, REFUSALS[reason]);
+/** What the client sent is no request, or came too slowly; the connection ends with this answer. */
+export function faultAnswer({ code, status, message }: RequestFault): GatewayAnswer {
+  return formatAnswer(code, { status, text: message, flags: code === "body_timeout" ? "SI" : "DPE" });
 }
 
 export function failureAnswer(reason: FailureReason): GatewayAnswer {
@@ -77,7 +69,9 @@ export function answerFromError(error: Error): GatewayAnswer {
   if (error instanceof UpstreamError) {
     return isFailure(error.code) ? failureAnswer(error.code) : formatAnswer(error.code, FAILURES.upstream_untrusted);
   }
-  return failureAnswer(errnoOf(error)?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
+  const errno = errnoOf(error);
+  if (errno === "HPE_HEADER_OVERFLOW") return failureAnswer("upstream_head_too_large");
+  return failureAnswer(errno?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
 }
 
 /** A route leads elsewhere. */

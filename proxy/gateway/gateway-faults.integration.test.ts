@@ -96,7 +96,7 @@ describe("a fault", () => {
     const client = await dialRaw(cleanup, port);
     client.write(request("/"));
     await expect.poll(() => clock.pendingTimers).toBe(1);
-    client.destroy();
+    client.resetAndDestroy();
     await expect.poll(() => clock.pendingTimers).toBe(0);
     await clock.advance(5000);
     expect(dialer.dials).toEqual([]);
@@ -121,8 +121,9 @@ describe("a route's timeout", () => {
     const clock = new FakeClock();
     const { port, upstream } = await start({ timeoutMs: 100 }, { options: { clock }, reply: () => undefined });
     const client = await dialRaw(cleanup, port);
+    const connected = upstream.next("connection");
     client.write(`${request("/", "Content-Length: 2\r\n", "POST")}a`);
-    await expect.poll(() => clock.pendingTimers).toBe(1);
+    await connected;
     await clock.advance(1000);
     const received = upstream.next("request");
     client.write("b");

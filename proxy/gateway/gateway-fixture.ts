@@ -8,6 +8,7 @@ import { systemClock } from "../../mesh/runtime.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { createRecordedLog, type RecordedLog } from "../../net/http-fixture.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
+import { Deadlines } from "../http/deadlines.ts";
 import { type AnswerOrigin, createNoMetrics, type ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { type GatewayOptions, type RunningGateway, startGateway } from "./start-gateway.ts";
 
@@ -92,6 +93,8 @@ export async function startTestGateway(
     random: () => 0,
     bindAddress: "127.0.0.1",
     drainMs: 1000,
+    // A clock of its own, so that a test's clock has the timers of requests alone.
+    deadlines: new Deadlines(systemClock, 20),
     ...options,
   });
   cleanup.add(() => gateway.stop());

@@ -1,9 +1,9 @@
-/** What strangers may use up. */
+import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "../http/http-limits.ts";
+
+/** What clients outside the mesh may use up. The sizes of messages are limited as in the sidecar (`http1-limits.ts`). */
 export interface GatewayLimits {
   /** Over all listeners; one that waits for a request makes room for one more. @default 10000 */
   readonly maxConnections: number;
-  /** Head of one request. @default 16384 */
-  readonly maxHeaderBytes: number;
   /** From the first byte, or from the connection's opening. @default 10000 */
   readonly headersTimeoutMs: number;
   /** @default 30000 */
@@ -18,10 +18,14 @@ export interface GatewayLimits {
 
 export const DEFAULT_LIMITS: GatewayLimits = {
   maxConnections: 10_000,
-  maxHeaderBytes: 16_384,
   headersTimeoutMs: 10_000,
   bodyIdleMs: 30_000,
   keepAliveMs: 60_000,
   maxRequestsPerConnection: 1000,
   upstreamIdleMs: 300_000,
 };
+
+/** The same for the connections of clients, as the sidecar's are limited. */
+export function timeLimitsFrom({ headersTimeoutMs, bodyIdleMs, keepAliveMs }: GatewayLimits): HttpTimeLimits {
+  return { ...HTTP_TIME_LIMITS, headTimeoutMs: headersTimeoutMs, bodyIdleMs, downstreamIdleMs: keepAliveMs };
+}

@@ -1,21 +1,25 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { Socket } from "node:net";
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { listen } from "../../net/listen.ts";
+import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
+import type { Deadlines } from "../http/deadlines.ts";
+import { formatLocalAnswer } from "../http/local-answer.ts";
+import type { Http1Limits } from "../http1/http1-limits.ts";
+import type { RequestHead } from "../http1/message-head.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { type ClientCapacity, type ClientConnections, trackClientConnections } from "./client-connections.ts";
-import { answerOnSocket } from "./forward-upgrade.ts";
-import { type GatewayAnswer, type RefusalReason, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
-import type { GatewayLimits } from "./gateway-limits.ts";
-import { type AcceptedRequest, isWebSocketUpgrade, judgeRequest } from "./judge-request.ts";
-import { type RecordDeps, RequestRecord, recordUpgrade } from "./request-record.ts";
-import { isContinue } from "./upstream-headers.ts";
+import { type AcceptedRequest, acceptRequest } from "./accepted-request.ts";
+import { FramedClient } from "./framed-client.ts";
+import { faultAnswer } from "./gateway-answer.ts";
+import { type GatewayLimits, timeLimitsFrom } from "./gateway-limits.ts";
+import { countFault, type RecordDeps, RequestRecord, recordUpgrade } from "./request-record.ts";
 
-/** A request that was judged and waits to be routed. */
+/** A request that waits to be routed. */
 export interface RoutedExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly client: FramedClient;
   readonly accepted: AcceptedRequest;
   readonly record: RequestRecord;
   /** Whether this answer is the connection's last. */
@@ -24,6 +28,7 @@ export interface RoutedExchange {
 
 export interface RoutedUpgrade {
   readonly request: IncomingMessage;
+  /** The client's own; nobody else reads from it. */
   readonly socket: Socket;
   readonly head: Buffer;
   readonly accepted: AcceptedRequest;
@@ -36,7 +41,9 @@ export interface GatewayListenerOptions {
   readonly bindAddress?: string | undefined;
   readonly limits: GatewayLimits;
   /** For the clients of all listeners. */
-  readonly capacity: ClientCapacity;
+  readonly capacity: ConnectionCapacity<FramedClient>;
+  readonly messageLimits: Http1Limits;
+  readonly deadlines: Deadlines;
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
   readonly records: RecordDeps;
@@ -55,72 +62,80 @@ export interface OpenListener {
   destroy(): void;
 }
 
-/** Listens with Node's strict HTTP parser, and hands on only requests that cannot be read in two ways. */
+/** Listens, and hands on the requests that the framer accepts, in the form of `node:http`. */
 export async function openGatewayListener(options: GatewayListenerOptions): Promise<OpenListener> {
-  const server = createStrictServer(options.limits);
-  const connections = trackClientConnections(server, options.capacity);
-  const context: ListenerContext = { options, connections, isDraining: () => !server.listening };
-  server.on("request", (request, response) => receive({ request, response }, context));
-  // Node would answer these itself.
-  for (const name of ["checkContinue", "checkExpectation"] as const) {
-    server.on(name, (request, response) => receive({ request, response }, context));
-  }
-  // The types say Duplex, because a server can be given connections of any kind; this one listens by itself.
-  server.on("upgrade", (request, socket, head) => {
-    if (socket instanceof Socket) receiveUpgrade({ request, socket, head }, context);
+  const { port: wanted, bindAddress, log, capacity } = options;
+  const clients = new Map<Socket, FramedClient>();
+  const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 180_000 });
+  const context: ListenerContext = { options, isDraining: () => !tcp.listening };
+  const http = createParsingServer(context);
+  tcp.on("connection", (socket) => {
+    const client = frameClient(socket, context);
+    clients.set(socket, client);
+    socket.once("close", () => clients.delete(socket));
+    if (capacity.enter(client)) http.emit("connection", client);
+    else client.cut();
   });
-  server.on("connect", (request, socket, head) => {
-    if (!(socket instanceof Socket)) return;
-    refuseOnSocket(
-      "connect",
-      { request, socket, record: recordUpgrade({ socket, head, ...headOf(request) }, options.records) },
-      context,
-    );
+  const port = await listen(tcp, {
+    port: wanted,
+    host: bindAddress,
+    onError: (error) => log.warn({ code: errnoOf(error), port: wanted }, "a gateway's listener had an error"),
   });
-  server.on("clientError", (error, socket) => {
-    if (socket instanceof Socket) refuseGarbage(error, socket, context);
-  });
-  const onError = (error: Error): void =>
-    options.log.warn({ code: errnoOf(error), port: options.port }, "a gateway's listener had an error");
-  const port = await listen(server, { port: options.port, host: options.bindAddress, onError });
   return {
     port,
     get connections() {
-      return connections.size;
+      return clients.size;
     },
-    drain: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-        connections.destroyUnused();
-      }),
-    destroy: () => connections.destroyAll(),
+    drain: () => drain(tcp, clients),
+    destroy: () => {
+      for (const socket of clients.keys()) socket.destroy();
+    },
   };
-}
-
-function createStrictServer(limits: GatewayLimits): Server {
-  const server = createServer({
-    insecureHTTPParser: false,
-    requireHostHeader: false,
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    // A long upload is allowed; a halted one is cut by `watchBody`.
-    requestTimeout: 0,
-    keepAliveTimeout: limits.keepAliveMs,
-    connectionsCheckingInterval: Math.max(100, Math.min(5000, limits.headersTimeoutMs / 2)),
-    keepAlive: true,
-    keepAliveInitialDelay: 180_000,
-    shouldUpgradeCallback: (request) => isWebSocketUpgrade(request.rawHeaders),
-  });
-  // Node drops headers beyond its limit in silence, framing among them; here they are counted and refused.
-  server.maxHeadersCount = 0;
-  return server;
 }
 
 interface ListenerContext {
   readonly options: GatewayListenerOptions;
-  readonly connections: ClientConnections;
   readonly isDraining: () => boolean;
+}
+
+function drain(tcp: TcpServer, clients: ReadonlyMap<Socket, FramedClient>): Promise<void> {
+  return new Promise((resolve) => {
+    tcp.close(() => resolve());
+    for (const client of clients.values()) client.leaveIfIdle();
+  });
+}
+
+function frameClient(socket: Socket, { options, isDraining }: ListenerContext): FramedClient {
+  const { deadlines, messageLimits, limits, metrics, records } = options;
+  return new FramedClient(socket, {
+    deadlines,
+    messageLimits,
+    timeLimits: timeLimitsFrom(limits),
+    isDraining,
+    onFault: (fault, client) => {
+      const { status, reason, flags, body } = faultAnswer(fault);
+      metrics.gatewayAnswered("gateway", status, reason);
+      countFault(status, records);
+      client.refuse(formatLocalAnswer({ status, flags, details: body.trimEnd() }, { close: true, isHead: false }));
+    },
+  });
+}
+
+/** Reads bodies and writes responses. It listens to nothing itself; time limits are the framer's connection's. */
+function createParsingServer(context: ListenerContext): Server {
+  const server = createServer({ requireHostHeader: false, headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: 0 });
+  server.on("request", (request, response) => receive({ request, response }, context));
+  server.on("checkContinue", (request, response) => {
+    response.writeContinue();
+    receive({ request, response }, context);
+  });
+  server.on("upgrade", (request, socket) => {
+    const framed = framedOf(socket);
+    if (framed !== undefined) receiveUpgrade(request, framed, context);
+  });
+  // Node's parser reads heads of ours and bodies that have been judged: it finds no fault unless the two disagree.
+  server.on("clientError", (_error, socket) => socket.destroy());
+  return server;
 }
 
 interface Exchange {
@@ -128,108 +143,42 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-function receive(exchange: Exchange, context: ListenerContext): void {
-  const { request, response } = exchange;
-  const connection = context.connections.of(request.socket);
-  connection.enqueue((done) => {
-    const head = headOf(request);
-    const record = new RequestRecord(request.socket, head, context.options.records);
-    response.once("close", () => {
-      if (response.headersSent) record.answered(response.statusCode);
-      record.over(response.writableFinished);
-      // The client was told that this is the end; what it had sent ahead is for another connection.
-      if (response.getHeader("connection") === "close") connection.condemn();
-      done();
-    });
-    const verdict = judgeRequest(head);
-    if (verdict.kind === "refused") {
-      connection.condemn();
-      const answer = refusalAnswer(verdict.reason);
-      context.options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
-      record.endsWith(answer.flags);
-      writeAnswer(response, answer, true);
-      return;
-    }
-    // Any other expectation is the upstream's to meet or to refuse.
-    if (request.httpVersion === "1.1" && isContinue(request.headers.expect)) response.writeContinue();
-    context.options.onRequest({
-      request,
-      response,
-      accepted: verdict,
-      record,
-      // An answer before the end of its request is the last one: what of the body is still to come is nobody's.
-      isLast: () =>
-        context.isDraining() ||
-        !response.shouldKeepAlive ||
-        (verdict.framing.kind !== "none" && !request.complete) ||
-        // Behind an upgrade that nobody serves Node loses what was pipelined, and reads a body as a request.
-        request.headers.upgrade !== undefined ||
-        connection.requests >= context.options.limits.maxRequestsPerConnection,
-    });
+interface Framed {
+  readonly client: FramedClient;
+  readonly head: RequestHead;
+}
+
+function framedOf(socket: unknown): Framed | undefined {
+  if (!(socket instanceof FramedClient)) return undefined;
+  const { head } = socket;
+  return head && { client: socket, head };
+}
+
+function receive({ request, response }: Exchange, context: ListenerContext): void {
+  const framed = framedOf(request.socket);
+  if (framed === undefined) return void request.socket.destroy();
+  const { client, head } = framed;
+  request.method = head.method;
+  const { limits, records } = context.options;
+  const record = new RequestRecord(client, head, records);
+  response.once("close", () => {
+    if (response.headersSent) record.answered(response.statusCode);
+    record.over(response.writableFinished);
+    client.exchangeOver();
   });
+  const isLast = (): boolean =>
+    context.isDraining() ||
+    client.mustClose ||
+    !response.shouldKeepAlive ||
+    client.requests >= limits.maxRequestsPerConnection;
+  context.options.onRequest({ request, response, client, accepted: acceptRequest(head), record, isLast });
 }
 
-function receiveUpgrade(upgrade: Omit<RoutedUpgrade, "accepted" | "record">, context: ListenerContext): void {
-  const { request, socket } = upgrade;
-  const connection = context.connections.of(socket);
-  // Answers to requests before this one are still to be written to the same socket.
-  if (connection.isBusy) return void socket.destroy();
-  connection.condemn();
-  const judged = headOf(request);
-  const record = recordUpgrade({ ...upgrade, ...judged }, context.options.records);
-  const verdict = judgeRequest(judged);
-  if (verdict.kind === "refused") refuseOnSocket(verdict.reason, { request, socket, record }, context);
-  else context.options.onUpgrade({ ...upgrade, accepted: verdict, record });
-}
-
-function refuseOnSocket(
-  reason: RefusalReason,
-  { request, socket, record }: Pick<RoutedUpgrade, "request" | "socket" | "record">,
-  { options, connections }: ListenerContext,
-): void {
-  const connection = connections.of(socket);
-  if (connection.isBusy) return void socket.destroy();
-  connection.condemn();
-  const answer = refusalAnswer(reason);
-  options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
-  record.answered(answer.status);
-  record.endsWith(answer.flags);
-  answerOnSocket(request, socket, answer);
-}
-
-/** What llhttp itself refuses: garbage, smuggling that it knows, heads that are too long or too slow. */
-function refuseGarbage(error: Error, socket: Socket, { options, connections }: ListenerContext): void {
-  const connection = connections.of(socket);
-  // What it was told is on its way; nothing is added to it. Each further piece of garbage comes here, too.
-  if (connection.isCondemned) return void connection.closeSoon();
-  const answer = refusalAnswer(garbageReason(error));
-  if (errnoOf(error) !== "ECONNRESET") options.metrics.gatewayAnswered("gateway", answer.status, answer.reason);
-  // While an answer is being written, another one in its middle would only confuse.
-  if (!connection.isBusy && socket.writable) socket.write(formatRawAnswer(answer));
-  connection.closeSoon();
-}
-
-function garbageReason(error: Error): RefusalReason {
-  switch (errnoOf(error)) {
-    case "HPE_HEADER_OVERFLOW":
-      return "header_bytes";
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return "header_timeout";
-    default:
-      return "malformed";
-  }
-}
-
-function formatRawAnswer({ status, body }: GatewayAnswer): string {
-  const head = [`HTTP/1.1 ${status} Refused`, "content-type: text/plain; charset=utf-8", "connection: close"];
-  return [...head, `content-length: ${Buffer.byteLength(body)}`, "", body].join("\r\n");
-}
-
-function headOf(request: IncomingMessage) {
-  return {
-    method: request.method ?? "",
-    target: request.url ?? "",
-    version: request.httpVersion,
-    rawHeaders: request.rawHeaders,
-  };
+function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { options }: ListenerContext): void {
+  const record = new RequestRecord(client, head, options.records);
+  // http-proxy takes no other; `captureRequest` gives the upstream the client's own.
+  request.method = "GET";
+  const { socket, rest } = client.detach();
+  recordUpgrade(record, socket, rest);
+  options.onUpgrade({ request, socket, head: rest, accepted: acceptRequest(head), record });
 }

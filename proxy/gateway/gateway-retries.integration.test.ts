@@ -171,7 +171,7 @@ describe("a request is not sent again", () => {
     const client = await dialRaw(cleanup, port);
     client.write(request());
     await expect.poll(() => clock.pendingTimers).toBe(1);
-    client.destroy();
+    client.resetAndDestroy();
     await expect.poll(() => clock.pendingTimers).toBe(0);
     await clock.advance(1000);
     expect(upstream.executed).toHaveLength(1);

@@ -1,28 +1,31 @@
 import { randomUUID } from "node:crypto";
 import type { ClientRequest } from "node:http";
+import type { Socket } from "node:net";
 import type HttpProxy from "http-proxy";
 import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
 import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
+import type { RequestFault } from "../http/downstream/downstream-options.ts";
+import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import type { AcceptedRequest } from "./accepted-request.ts";
 import { afterDelay } from "./after-delay.ts";
 import type { Forwarding } from "./captured-request.ts";
 import { forwardRequest } from "./forward-request.ts";
 import { answerOnSocket, forwardUpgrade } from "./forward-upgrade.ts";
-import { type GatewayAnswer, refusalAnswer, writeAnswer } from "./gateway-answer.ts";
+import { faultAnswer, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import type { RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
-import type { AcceptedRequest } from "./judge-request.ts";
 import { type ForwardDecision, type RoutingDecision, routeRequest } from "./route-request.ts";
 import { createUpstreamHeaders, editHeaders } from "./upstream-headers.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
-import { watchBody } from "./watch-body.ts";
 
 export interface RoutingContext {
   readonly proxy: HttpProxy;
   readonly pool: UpstreamPool;
   readonly limits: GatewayLimits;
+  readonly messageLimits: Http1Limits;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: ProxyMetrics;
@@ -35,7 +38,7 @@ export function serveRequest(exchange: RoutedExchange, listener: CompiledListene
   const { response, accepted, isLast, record } = exchange;
   const answer = (own: GatewayAnswer): void => {
     context.metrics.gatewayAnswered("gateway", own.status, own.reason);
-    record.endsWith(own.flags);
+    record.answeredBy(own);
     writeAnswer(response, own, isLast());
   };
   const decision = route(accepted, listener, context);
@@ -55,9 +58,10 @@ function forward(exchange: RoutedExchange, decision: ForwardDecision, { context,
   const { response, isLast } = exchange;
   const { clock, random, metrics, proxy } = context;
   let outgoing: ClientRequest | undefined;
-  if (exchange.accepted.framing.kind !== "none") {
-    cutHaltedBody(exchange, context, { outgoing: () => outgoing, answer });
-  }
+  exchange.client.serve((fault) => {
+    outgoing?.destroy();
+    endMalformedBody(exchange, fault, answer);
+  });
   forwardRequest(proxy, {
     ...forwardingOf(exchange, decision, context),
     response,
@@ -76,32 +80,16 @@ function forward(exchange: RoutedExchange, decision: ForwardDecision, { context,
   });
 }
 
-interface UnderWay {
-  /** The request to the upstream, once there is one. */
-  readonly outgoing: () => ClientRequest | undefined;
-  readonly answer: (own: GatewayAnswer) => void;
-}
-
-function cutHaltedBody(
-  { request, response, record }: RoutedExchange,
-  context: RoutingContext,
-  underWay: UnderWay,
+/** Serves a client whose body does not come as it should: it is answered where that is still possible, else cut. */
+function endMalformedBody(
+  { response, client, record }: RoutedExchange,
+  fault: RequestFault,
+  answer: (own: GatewayAnswer) => void,
 ): void {
-  watchBody(request, {
-    clock: context.clock,
-    idleMs: context.limits.bodyIdleMs,
-    isHeldBack: () => {
-      const outgoing = underWay.outgoing();
-      return outgoing?.destroyed === false && outgoing.writableNeedDrain;
-    },
-    onData: (bytes) => record.addBody(bytes),
-    onIdle: () => {
-      underWay.outgoing()?.destroy();
-      record.endsWith("SI");
-      if (response.headersSent) request.socket.destroy();
-      else underWay.answer(refusalAnswer("body_timeout"));
-    },
-  });
+  const own = faultAnswer(fault);
+  record.answeredBy(own);
+  if (response.headersSent) client.destroy();
+  else answer(own);
 }
 
 /** The same for a WebSocket's opening. A route's timeout and retries are not for connections that stay open. */
@@ -111,7 +99,7 @@ export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener,
   const answer = (own: GatewayAnswer): void => {
     metrics.gatewayAnswered("gateway", own.status, own.reason);
     record.answered(own.status);
-    record.endsWith(own.flags);
+    record.answeredBy(own);
     answerOnSocket(request, socket, own);
   };
   const onAnswered = (status: number): void => {
@@ -149,9 +137,9 @@ function forwardingOf(
   context: RoutingContext,
 ): Forwarding {
   const { accepted, target, operations } = decision;
-  const address = (request.socket.remoteAddress ?? "unknown").replace(/^::ffff:/, "");
-  record.routedTo(target);
-  const headers = createUpstreamHeaders(accepted, { address, requestId: randomUUID() });
+  const requestId = randomUUID();
+  record.routedTo({ target, name: decision.route.name, requestId });
+  const headers = createUpstreamHeaders(accepted, { address: addressOf(request.socket), requestId });
   return {
     request,
     record,
@@ -161,7 +149,12 @@ function forwardingOf(
     headers: operations.length === 0 ? headers : editHeaders(headers, foldHeaderOperations(operations, "request")),
     agent: context.pool.agentFor(target),
     upstreamIdleMs: context.limits.upstreamIdleMs,
+    messageLimits: context.messageLimits,
   };
+}
+
+function addressOf({ remoteAddress = "unknown" }: Pick<Socket, "remoteAddress">): string {
+  return remoteAddress.replace(/^::ffff:/, "");
 }
 
 function logFailure(target: HostTarget, answer: GatewayAnswer, error: Error, context: RoutingContext): void {

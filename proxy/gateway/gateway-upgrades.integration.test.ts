@@ -137,9 +137,28 @@ describe("a WebSocket", () => {
     expect(await sendRaw(cleanup, port, OPENING)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   });
 
-  it("behind an unanswered request is refused, because its answer would fall into the other's", async () => {
-    const { port, upstream } = await start(() => undefined);
-    expect(await sendRaw(cleanup, port, `GET /slow HTTP/1.1\r\nHost: shop.example\r\n\r\n${OPENING}`)).toBe("");
-    expect(upstream.executed.map(({ line }) => line)).not.toContain("GET /chat HTTP/1.1");
+  it("behind an unanswered request waits for its turn", async () => {
+    const { open, client, upstream } = await startHeld();
+    const server = await open(`GET /slow HTTP/1.1\r\nHost: shop.example\r\n\r\n${OPENING}early`);
+    expect(upstream.executed.map(({ line }) => line)).toEqual(["GET /slow HTTP/1.1"]);
+    const arrived = upstream.next("request");
+    server.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+    await arrived;
+    const early = readUntil(server, "early");
+    server.write(SWITCH);
+    expect(await readUntil(client, "101 Switching")).toMatch(/^HTTP\/1\.1 200 .*slowHTTP\/1\.1 101 /s);
+    await early;
+  });
+
+  it("carries other protocols than WebSocket, and other methods than GET", async () => {
+    const { open, client, received } = await startHeld();
+    const server = await open(
+      "POST /pot HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: tea/1.0, coffee\r\n\r\n",
+    );
+    expect(received[0]?.head).toMatch(/^POST \/pot HTTP\/1\.1\r\n(?:.+\r\n)*upgrade: tea\/1\.0, coffee/i);
+    server.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: coffee\r\n\r\nhot");
+    expect(await readUntil(client, "hot")).toMatch(/upgrade: coffee/i);
+    client.write("milk");
+    await readUntil(server, "milk");
   });
 });

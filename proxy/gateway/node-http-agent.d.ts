@@ -10,5 +10,7 @@ declare module "node:http" {
 
   interface ClientRequest {
     agent: Agent;
+    /** Node's parser for the response is made with it; its types have it as an option of the request alone. */
+    maxHeaderSize: number;
   }
 }

@@ -2,55 +2,87 @@ import type { Socket } from "node:net";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { formatFlags, type RequestFlags, type RequestMeter, type RequestMeters } from "../telemetry/request-meter.ts";
-import type { RequestHead } from "./judge-request.ts";
+import { formatClient } from "../../net/client-address.ts";
+import { formatSocketAddress } from "../../net/socket-address.ts";
+import type { UpstreamConnection } from "../connections/upstream-dialer.ts";
+import { type RequestHead, readField } from "../http1/message-head.ts";
+import { formatClusterName } from "../telemetry/cluster-name.ts";
+import {
+  type AccessLog,
+  formatFlags,
+  type RequestFlags,
+  type RequestMeter,
+  type RequestMeters,
+} from "../telemetry/request-meter.ts";
+import type { FramedClient } from "./framed-client.ts";
+import type { GatewayAnswer } from "./gateway-answer.ts";
 
 export interface RecordDeps {
   readonly clock: Clock;
   readonly meters: RequestMeters;
+  /** `undefined`: requests are not logged. */
+  readonly accessLog: AccessLog | undefined;
   /** The gateway's own; `undefined` until its configuration has come. */
   readonly workload: () => WorkloadInfo | undefined;
 }
 
-/** What a request's head says of its length. */
-type MeasuredHead = Pick<RequestHead, "method" | "target" | "rawHeaders">;
+/** Where a route sends a request. */
+export interface RecordedRoute {
+  readonly target: HostTarget;
+  /** Of the route, for the log. */
+  readonly name: string;
+  readonly requestId: string;
+}
 
-/** What becomes of one request, until it is over and counted as Istio's ingress gateway counts: as its source. */
+/**
+ * What becomes of one request, until it is over: then it is counted as Istio's ingress gateway counts, as its source,
+ * and written to the access log.
+ */
 export class RequestRecord {
   readonly #deps: RecordDeps;
-  readonly #socket: Socket;
+  readonly #client: FramedClient;
+  readonly #head: RequestHead;
+  /** Asked now: a client that is gone has no address. */
+  readonly #addresses: { readonly downstream: string; readonly destination: string };
   readonly #startedAt: number;
   readonly #writtenBefore: number;
-  #requestBytes: number;
-  #target: HostTarget | undefined;
-  #meter: RequestMeter | undefined;
+  #tunnelBytes = 0;
+  #route: RecordedRoute | undefined;
+  #upstream: UpstreamConnection | undefined;
   #flags: RequestFlags | undefined;
   #isDelayed = false;
   #isOutOfTries = false;
+  #details = "";
   #status = 0;
   #isOver = false;
 
   /** Begin it when the answers to the requests before have been written: what the socket writes is then this one's. */
-  constructor(socket: Socket, head: MeasuredHead, deps: RecordDeps) {
+  constructor(client: FramedClient, head: RequestHead, deps: RecordDeps) {
+    const { socket } = client;
     this.#deps = deps;
-    this.#socket = socket;
+    this.#client = client;
+    this.#head = head;
+    const { localAddress, localPort } = socket;
+    const destination =
+      localAddress === undefined ? "" : formatSocketAddress({ ip: localAddress, port: localPort ?? 0 });
+    this.#addresses = { downstream: formatClient(socket), destination };
     this.#startedAt = deps.clock.monotonicMs();
     this.#writtenBefore = socket.bytesWritten;
-    this.#requestBytes = measureHead(head);
   }
 
-  addBody(bytes: number): void {
-    this.#requestBytes += bytes;
+  /** Bytes of the client that came behind its request. */
+  addTunnel(bytes: number): void {
+    this.#tunnelBytes += bytes;
   }
 
   /** Its route has chosen this; labels come from here and never from what a client sent. */
-  routedTo(target: HostTarget): void {
-    this.#target = target;
+  routedTo(route: RecordedRoute): void {
+    this.#route = route;
   }
 
   /** It goes over a connection whose other end is known. */
-  servedBy(meter: RequestMeter | undefined): void {
-    this.#meter = meter;
+  servedBy(upstream: UpstreamConnection | undefined): void {
+    this.#upstream = upstream;
   }
 
   /** It does not end with an upstream's whole answer. The first cause counts. */
@@ -68,6 +100,12 @@ export class RequestRecord {
     this.#isOutOfTries = true;
   }
 
+  /** The gateway itself answers. */
+  answeredBy({ flags, body, reason }: Pick<GatewayAnswer, "flags" | "body" | "reason">): void {
+    this.endsWith(flags);
+    this.#details = body.trimEnd() || reason;
+  }
+
   /** The client gets an answer with this status. */
   answered(status: number): void {
     this.#status = status;
@@ -81,20 +119,59 @@ export class RequestRecord {
     if (this.#isOver) return;
     this.#isOver = true;
     const marks = { isDelayed: this.#isDelayed, isOutOfTries: this.#isOutOfTries };
-    (this.#meter ?? this.#meterOfTarget()).count({
+    const counted = {
       status: this.#status,
       flags: formatFlags(this.#flags ?? (isWhole ? "-" : "DC"), marks),
       durationMs: this.#deps.clock.monotonicMs() - this.#startedAt,
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#socket.bytesWritten - this.#writtenBefore,
-    });
+      requestBytes: this.#client.requestBytes + this.#tunnelBytes,
+      responseBytes: this.#client.socket.bytesWritten - this.#writtenBefore,
+    };
+    const { meters, workload } = this.#deps;
+    (this.#upstream?.meter ?? meterOf(this.#route?.target, meters, workload())).count(counted);
+    this.#log(counted);
   }
 
-  #meterOfTarget(): RequestMeter {
-    const { meters, workload } = this.#deps;
-    const service = this.#target === undefined ? undefined : serviceOf(this.#target);
-    return meters.requestMeter({ reporter: "source", source: workload(), service, security: "unknown" });
+  #log({ status, flags, durationMs, requestBytes, responseBytes }: Parameters<RequestMeter["count"]>[0]): void {
+    const head = this.#head;
+    const { clock, accessLog } = this.#deps;
+    accessLog?.write({
+      kind: "request",
+      direction: "outbound",
+      startedAtMs: clock.now() - durationMs,
+      durationMs,
+      method: head.method,
+      path: head.target,
+      authority: head.host,
+      protocol: `HTTP/${head.version}`,
+      status,
+      flags,
+      details: this.#details,
+      bytesReceived: requestBytes,
+      bytesSent: responseBytes,
+      requestId: this.#route?.requestId ?? "",
+      userAgent: readField(head, "user-agent") ?? "",
+      ...this.#addresses,
+      upstream: this.#upstream?.address ?? "",
+      cluster: this.#route === undefined ? "" : formatClusterName(this.#route.target),
+      route: this.#route?.name ?? "",
+      peer: this.#upstream?.peer ?? "",
+    });
   }
+}
+
+/** Counts something that is no request, as the sidecar does. */
+export function countFault(status: number, { meters, workload }: RecordDeps): void {
+  const counted = { status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 } as const;
+  meterOf(undefined, meters, workload()).count(counted);
+}
+
+function meterOf(
+  target: HostTarget | undefined,
+  meters: RequestMeters,
+  source: WorkloadInfo | undefined,
+): RequestMeter {
+  const service = target === undefined ? undefined : serviceOf(target);
+  return meters.requestMeter({ reporter: "source", source, service, security: "unknown" });
 }
 
 /** `NAME.NAMESPACE.svc.DOMAIN`, as the mesh's services are called. */
@@ -105,24 +182,11 @@ function serviceOf({ host }: HostTarget): ServiceInfo {
   return { host, name, namespace };
 }
 
-/** An upgrade's record, over when its connection is: what goes both ways until then is the request's and the answer's. */
-export function recordUpgrade(
-  upgrade: MeasuredHead & { readonly socket: Socket; readonly head: Buffer },
-  deps: RecordDeps,
-): RequestRecord {
-  const { socket, head } = upgrade;
-  const record = new RequestRecord(socket, upgrade, deps);
-  const readBefore = socket.bytesRead - head.length;
+/** An upgrade's record is over when its connection is: what goes both ways until then is the request's and the answer's. */
+export function recordUpgrade(record: RequestRecord, socket: Socket, rest: Buffer): void {
+  const readBefore = socket.bytesRead - rest.length;
   socket.once("close", () => {
-    record.addBody(socket.bytesRead - readBefore);
+    record.addTunnel(socket.bytesRead - readBefore);
     record.over(true);
   });
-  return record;
-}
-
-/** How long the head was on the wire, but for spaces around values. */
-function measureHead({ method, target, rawHeaders }: MeasuredHead): number {
-  const line = method.length + target.length + "  HTTP/1.1\r\n".length;
-  // Of each name and value in turn: `: ` behind the name, CRLF behind the value.
-  return rawHeaders.reduce((sum, text) => sum + text.length + 2, line) + "\r\n".length;
 }

@@ -4,8 +4,8 @@ import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { HeaderOperations, HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import { decideRoute, type ForwardVerdict, type RedirectVerdict } from "../../mesh/policy/routing/route.ts";
 import type { Random } from "../../mesh/runtime.ts";
+import type { AcceptedRequest } from "./accepted-request.ts";
 import { abortAnswer, failureAnswer, type GatewayAnswer, redirectAnswer } from "./gateway-answer.ts";
-import type { AcceptedRequest } from "./judge-request.ts";
 import { editHeaders } from "./upstream-headers.ts";
 
 /** What the gateway does with a request, after `delayMs` where there is one. */

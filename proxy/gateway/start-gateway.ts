@@ -5,9 +5,13 @@ import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { GatewayConfig, GatewayListener, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
+import { ConnectionCapacity } from "../connections/connection-capacity.ts";
 import type { UpstreamDialer } from "../connections/upstream-dialer.ts";
+import { Deadlines } from "../http/deadlines.ts";
+import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { type ClientCapacity, createClientCapacity } from "./client-connections.ts";
+import type { AccessLog } from "../telemetry/request-meter.ts";
+import type { FramedClient } from "./framed-client.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
 import { type OpenListener, openGatewayListener } from "./gateway-listener.ts";
 import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
@@ -27,6 +31,12 @@ export interface GatewayOptions {
   /** @default every address of the pod */
   readonly bindAddress?: string;
   readonly limits?: Partial<GatewayLimits>;
+  /** @default HTTP1_LIMITS */
+  readonly messageLimits?: Partial<Http1Limits> | undefined;
+  /** The time limits of clients' connections. @default one that looks each half second */
+  readonly deadlines?: Deadlines;
+  /** @default requests are not logged */
+  readonly accessLog?: AccessLog | undefined;
   readonly pool?: Omit<UpstreamPoolOptions, "dialer">;
   /** How long a port that was taken out of the configuration may finish its requests. @default 30000 */
   readonly drainMs?: number;
@@ -72,7 +82,8 @@ interface Rules {
 class Gateway implements RunningGateway {
   readonly #options: GatewayOptions;
   readonly #context: RoutingContext;
-  readonly #capacity: ClientCapacity;
+  readonly #capacity: ConnectionCapacity<FramedClient>;
+  readonly #deadlines: Deadlines;
   readonly #ports = new Map<number, Port>();
   readonly #draining = new Set<Promise<void>>();
   readonly #faults = new Map<number, string>();
@@ -87,10 +98,16 @@ class Gateway implements RunningGateway {
     const { metrics, log, clock, random, dialer } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#options = options;
-    this.#capacity = createClientCapacity(limits.maxConnections, clock);
+    this.#capacity = new ConnectionCapacity({
+      limit: limits.maxConnections,
+      clock,
+      displace: (client) => client.cut(),
+    });
+    this.#deadlines = options.deadlines ?? new Deadlines(clock);
     this.#context = {
       proxy,
       limits,
+      messageLimits: { ...HTTP1_LIMITS, ...options.messageLimits },
       metrics,
       log,
       clock,
@@ -159,7 +176,7 @@ class Gateway implements RunningGateway {
   }
 
   async #open(number: number, routes: GatewayListener): Promise<void> {
-    const { log, bindAddress, metrics, clock } = this.#options;
+    const { log, bindAddress, metrics, clock, accessLog } = this.#options;
     const rules: Rules = { current: compileListener(routes) };
     try {
       const open = await openGatewayListener({
@@ -167,9 +184,11 @@ class Gateway implements RunningGateway {
         bindAddress,
         limits: this.#context.limits,
         capacity: this.#capacity,
+        messageLimits: this.#context.messageLimits,
+        deadlines: this.#deadlines,
         metrics,
         log,
-        records: { clock, meters: metrics, workload: () => this.#workload },
+        records: { clock, meters: metrics, accessLog, workload: () => this.#workload },
         onRequest: (exchange) => serveRequest(exchange, rules.current, this.#context),
         onUpgrade: (upgrade) => serveUpgrade(upgrade, rules.current, this.#context),
       });

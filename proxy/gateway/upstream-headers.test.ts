@@ -1,15 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { judgeRequest } from "./judge-request.ts";
+import type { HeaderField } from "./accepted-request.ts";
 import { createUpstreamHeaders, editHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
 
-function headersFor(...rawHeaders: readonly string[]): UpstreamHeaders {
-  const request = judgeRequest({
-    method: "GET",
-    target: "/",
-    version: "1.1",
-    rawHeaders: ["Host", "a.example", ...rawHeaders],
-  });
-  if (request.kind === "refused") throw new Error(request.reason);
+/** @param fields names and values in turn. */
+function headersFor(...fields: readonly string[]): UpstreamHeaders {
+  const headers: HeaderField[] = [];
+  for (let at = 0; at < fields.length; at += 2) headers.push([(fields[at] ?? "").toLowerCase(), fields[at + 1] ?? ""]);
+  const framing = { kind: "none" } as const;
+  const request = { method: "GET", host: "a.example", path: "/", framing, upgrade: undefined, headers };
   return createUpstreamHeaders(request, { address: "198.51.100.7", requestId: "id-1" });
 }
 
@@ -87,18 +85,6 @@ describe("createUpstreamHeaders", () => {
   it("appends the client's address to those it came by", () => {
     const headers = headersFor("X-Forwarded-For", "203.0.113.9, 10.0.0.1", "X-Forwarded-For", "10.0.0.2");
     expect(headers["x-forwarded-for"]).toBe("203.0.113.9, 10.0.0.1, 10.0.0.2, 198.51.100.7");
-  });
-
-  it.each([
-    { name: "a length", raw: ["Content-Length", "007"], expected: { "content-length": "7" } },
-    { name: "chunks", raw: ["Transfer-Encoding", "CHUNKED"], expected: { "transfer-encoding": "chunked" } },
-    {
-      name: "a WebSocket's opening",
-      raw: ["Connection", "Upgrade", "Upgrade", "WebSocket"],
-      expected: { connection: "Upgrade", upgrade: "websocket" },
-    },
-  ])("writes the framing of $name as it was understood", ({ raw, expected }) => {
-    expect(headersFor(...raw)).toEqual({ ...OWN, ...expected });
   });
 });
 

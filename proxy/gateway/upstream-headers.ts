@@ -1,7 +1,7 @@
 import type { FoldedHeaders } from "../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
 import { forwardedProto, isReplaced } from "../http/hop-headers.ts";
-import { type AcceptedRequest, connectionOptions, type HeaderField } from "./judge-request.ts";
+import { type AcceptedRequest, connectionOptions, type HeaderField } from "./accepted-request.ts";
 
 /** What the gateway knows of the request beside its head. */
 export interface ClientFacts {
@@ -42,7 +42,7 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
     host: request.host,
     ...groupValues(forwarded),
     ...framingHeaders(request),
-    ...(request.upgrade === undefined ? {} : { connection: "Upgrade", upgrade: request.upgrade }),
+    ...(request.upgrade === undefined ? {} : { connection: "Upgrade", upgrade: "websocket" }),
     "x-forwarded-for": [...valuesOf(request.headers, "x-forwarded-for"), client.address].join(", "),
     "x-forwarded-proto": forwardedProto("gateway"),
     "x-envoy-external-address": client.address,
@@ -51,7 +51,7 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
 }
 
 /** Whether an Expect field asks for 100 Continue, and for nothing else (RFC 9110, section 10.1.1). */
-export function isContinue(expect: string | undefined): boolean {
+function isContinue(expect: string | undefined): boolean {
   return expect?.toLowerCase() === "100-continue";
 }
 
@@ -83,9 +83,10 @@ const HOP_BY_HOP_ANSWER: ReadonlySet<string> = new Set([
 function framingHeaders({ framing }: AcceptedRequest): UpstreamHeaders {
   switch (framing.kind) {
     case "none":
+    case "until_close":
       return {};
     case "length":
-      return { "content-length": String(framing.bytes) };
+      return { "content-length": String(framing.length) };
     case "chunked":
       return { "transfer-encoding": "chunked" };
   }

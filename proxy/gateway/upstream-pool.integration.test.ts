@@ -166,7 +166,7 @@ describe("a client that goes away", () => {
     client.write(request);
     await arrived;
     const closed = upstream.next("closed");
-    client.destroy();
+    client.resetAndDestroy();
     await closed;
     expect(upstream.connections).toBe(0);
   });
@@ -193,7 +193,7 @@ describe("a client that goes away", () => {
     const client = await dialRaw(cleanup, port);
     client.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
     await expect.poll(() => dialer.dials.length).toBe(1);
-    client.destroy();
+    client.resetAndDestroy();
     await expect.poll(() => gateway.listeners()[0]?.connections).toBe(0);
     const connected = upstream.next("connection");
     release();

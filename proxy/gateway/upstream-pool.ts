@@ -4,7 +4,6 @@ import type { Duplex } from "node:stream";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "../connections/upstream-dialer.ts";
-import type { RequestMeter } from "../telemetry/request-meter.ts";
 
 export interface UpstreamPoolOptions {
   readonly dialer: UpstreamDialer;
@@ -117,8 +116,8 @@ export class UpstreamAgent extends Agent {
     this.#closeIdle(() => true);
   }
 
-  meterOf(socket: Duplex): RequestMeter | undefined {
-    return this.#connections.get(socket)?.meter;
+  connectionOf(socket: Duplex): UpstreamConnection | undefined {
+    return this.#connections.get(socket);
   }
 
   /** Nothing is kept from now on. */

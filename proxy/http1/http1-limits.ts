@@ -47,6 +47,16 @@ export const LIMIT_TEXTS: Readonly<Record<keyof Http1Limits, LimitText>> = {
   maxTrailerBytes: { setting: "ENTENTE_MAX_TRAILER_BYTES", unit: "bytes of trailers" },
 };
 
+export const HTTP1_LIMIT_NAMES = [
+  "maxRequestHeadBytes",
+  "maxRequestFields",
+  "maxResponseHeadBytes",
+  "maxResponseFields",
+  "maxChunkLineBytes",
+  "maxChunkExtensionBytes",
+  "maxTrailerBytes",
+] as const satisfies readonly (keyof Http1Limits)[];
+
 /** A fault that names the limit, and how to raise it. */
 export function limitFault(code: Http1FaultCode, name: keyof Http1Limits, limits: Http1Limits): FramingFault {
   const { setting, unit } = LIMIT_TEXTS[name];

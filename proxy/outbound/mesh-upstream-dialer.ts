@@ -1,6 +1,7 @@
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
 import { relayOfSocket } from "../connections/socket-relay.ts";
@@ -51,8 +52,15 @@ async function dial(
     wouldBeTheSame() && (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
   const { metrics, secureContexts, workload } = options;
   const parties = { source: workload(), own: secureContexts.current()?.identity, destination: lease.current() };
-  const meter = metrics.requestMeter(upstreamFacts(dialed, parties));
-  return { kind: "connected", socket, isCurrent, onChange: lease.onChange, meter };
+  return {
+    kind: "connected",
+    socket,
+    isCurrent,
+    onChange: lease.onChange,
+    meter: metrics.requestMeter(upstreamFacts(dialed, parties)),
+    address: formatSocketAddress(dialed.endpoint),
+    peer: dialed.peer?.identity ?? "",
+  };
 }
 
 interface Registered {

@@ -13,6 +13,7 @@ import type { HeaderEdits } from "../http/header-edits.ts";
 import type { LocalAnswer } from "../http/local-answer.ts";
 import { type RequestHead, readField } from "../http1/message-head.ts";
 import { originForm } from "../http1/origin-form.ts";
+import { formatClusterName } from "../telemetry/cluster-name.ts";
 import type { DestinationPools, PooledDestination } from "./destination-pools.ts";
 
 export interface RequestPlannerOptions {
@@ -167,7 +168,7 @@ function forwardPlan(destination: PooledDestination, parts: RoutedParts): Forwar
 /** Istio's name of an upstream. */
 function clusterOf(destination: Destination): string {
   if (destination.kind !== "mesh") return "PassthroughCluster";
-  return `outbound|${destination.port}|${destination.subset}|${destination.host}`;
+  return formatClusterName(destination);
 }
 
 function retryPolicyFrom({ attempts, perTryTimeoutMs, retryOn }: RouteRetries): RetryPolicy {

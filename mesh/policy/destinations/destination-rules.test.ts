@@ -17,7 +17,7 @@ describe("which DestinationRule is found", () => {
       name: "one whose host has the dot of DNS's root, as if it had none",
       rules: [
         rule("wild", "ns2", { host: "*.local.", trafficPolicy: MUTUAL }),
-        rule("s", "ns2", { host: `${HOST.toUpperCase()}.`, trafficPolicy: PLAIN }),
+        rule("s", "ns2", { host: "WORLD.ns2.svc.cluster.local.", trafficPolicy: PLAIN }),
       ],
       chosen: "s.ns2",
     },

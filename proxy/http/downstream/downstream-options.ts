@@ -19,5 +19,5 @@ export interface DownstreamOptions {
 
 /** A request that is not served. */
 export interface RequestFault extends Pick<Http1Fault, "status" | "message"> {
-  readonly code: Http1Fault["code"] | "head_timeout";
+  readonly code: Http1Fault["code"] | "head_timeout" | "body_timeout";
 }

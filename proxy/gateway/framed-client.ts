@@ -1,0 +1,303 @@
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import type { CountedConnection } from "../connections/connection-capacity.ts";
+import { abortSocket } from "../connections/relay.ts";
+import type { Deadlines, Watched } from "../http/deadlines.ts";
+import { type DownstreamPhase, decideOverdue } from "../http/downstream/decide-overdue.ts";
+import type { RequestFault } from "../http/downstream/downstream-options.ts";
+import type { HttpTimeLimits } from "../http/http-limits.ts";
+import type { RequestEvent } from "../http1/framer-events.ts";
+import type { Http1Limits } from "../http1/http1-limits.ts";
+import type { RequestHead } from "../http1/message-head.ts";
+import { RequestFramer } from "../http1/request-framer.ts";
+import { formatParserHead } from "./parser-head.ts";
+
+export interface FramedClientOptions {
+  readonly deadlines: Deadlines;
+  readonly timeLimits: HttpTimeLimits;
+  readonly messageLimits: Http1Limits;
+  /** Connections end with the response that is under way, if any. */
+  readonly isDraining: () => boolean;
+  /** What the client sends is no request, or comes too slowly; nothing of it is being served. */
+  readonly onFault: (fault: RequestFault, client: FramedClient) => void;
+}
+
+/** The request that is being served. */
+interface Current {
+  readonly head: RequestHead;
+  /** Of its head and of its body, with chunk framing. */
+  bytes: number;
+  isWhole: boolean;
+}
+
+/**
+ * A client's connection as Node's HTTP server gets it: in front of Node's parser stands the framer of the sidecar, which
+ * decides what a request is. Node reads a head of ours for each request (`formatParserHead`) and the client's body,
+ * one request at a time; the next one waits for `exchangeOver`. A client may end its side and still gets its response.
+ */
+export class FramedClient extends Duplex implements Watched, CountedConnection {
+  readonly socket: Socket;
+  readonly isVerified = false;
+  readonly ended: Promise<void>;
+  readonly #options: FramedClientOptions;
+  readonly #framer: RequestFramer;
+  #phase: DownstreamPhase = "head";
+  #waitsSinceMs = 0;
+  #current: Current | undefined;
+  #requests = 0;
+  #hasEnded = false;
+  /** Ends the request that is being served, when the rest of it does not come as it should. */
+  #onBodyFault: ((fault: RequestFault) => void) | undefined;
+  /** Node takes no more of the body for now. */
+  #isFull = false;
+
+  constructor(socket: Socket, options: FramedClientOptions) {
+    super();
+    this.socket = socket;
+    this.#options = options;
+    this.#framer = new RequestFramer(options.messageLimits);
+    this.ended = new Promise((resolve) => socket.once("close", () => resolve()));
+    this.on("error", ignore);
+    socket.on("error", ignore);
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("close", this.#onClose);
+    options.deadlines.add(this);
+    this.#waitsSinceMs = options.deadlines.nowMs;
+  }
+
+  /** As Node's own sockets have it, for those who know only the request. */
+  get remoteAddress(): string | undefined {
+    return this.socket.remoteAddress;
+  }
+
+  get localPort(): number | undefined {
+    return this.socket.localPort;
+  }
+
+  /** The head of the request that Node has just read. */
+  get head(): RequestHead | undefined {
+    return this.#current?.head;
+  }
+
+  /** How many requests have begun. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** What has come of the current request. */
+  get requestBytes(): number {
+    return this.#current?.bytes ?? 0;
+  }
+
+  /** @param onBodyFault ends the current request: the rest of it is malformed, or comes too slowly. */
+  serve(onBodyFault: (fault: RequestFault) => void): void {
+    this.#onBodyFault = onBodyFault;
+  }
+
+  /** Whether the response under way is the connection's last, as far as the client decides that. */
+  get mustClose(): boolean {
+    const current = this.#current;
+    if (current === undefined || !current.isWhole || !current.head.keepAlive) return true;
+    return this.#hasEnded && this.#framer.bufferedBytes === 0;
+  }
+
+  /** The response is whole: the next request may begin. */
+  exchangeOver(): void {
+    const isLast = this.mustClose;
+    this.#current = undefined;
+    this.#onBodyFault = undefined;
+    if (this.#phase !== "exchange") return;
+    if (isLast) return void this.end();
+    this.#phase = "head";
+    this.#touch();
+    this.#handle(this.#framer.next());
+    if (this.#phase === "head" && this.#hasEnded) this.#finishInput();
+  }
+
+  /** Writes a response to something that is no request, and ends the connection. */
+  refuse(response: string): void {
+    if (this.writableEnded) return;
+    this.#phase = "lingering";
+    this.end(response, "latin1");
+  }
+
+  /** Whether no request is under way. */
+  get isIdle(): boolean {
+    return this.#phase === "head";
+  }
+
+  /** Closes it at once, whatever is under way. */
+  cut(): void {
+    this.#close();
+  }
+
+  /** Closes the connection if no request is under way. */
+  leaveIfIdle(): void {
+    if (this.#phase === "head" && this.#framer.bufferedBytes === 0) this.#close();
+  }
+
+  /** Gives away the client's own socket, paused, and what has been read behind the request. */
+  detach(): { readonly socket: Socket; readonly rest: Buffer } {
+    this.#phase = "tunnel";
+    this.#stopListening();
+    this.socket.pause();
+    return { socket: this.socket, rest: this.#framer.takeRest() };
+  }
+
+  checkDeadline(nowMs: number): void {
+    const { timeLimits, isDraining } = this.#options;
+    const waiting = {
+      phase: this.#phase,
+      waitedMs: nowMs - this.#waitsSinceMs,
+      // The first request must come in the time of a head: the client connected to send it.
+      isIdle: this.#requests > 0 && this.#framer.bufferedBytes === 0,
+      isDraining: isDraining(),
+      awaitsBody: this.#current?.isWhole === false && !this.socket.isPaused(),
+      isAnswerOut: this.socket.writableFinished,
+    };
+    switch (decideOverdue(waiting, timeLimits)) {
+      case "nothing":
+        break;
+      case "leave":
+      case "close":
+        this.#close();
+        break;
+      case "head_timeout":
+        this.#fault({ code: "head_timeout", status: 408, message: "the request's head took too long" });
+        break;
+      case "body_timeout":
+        this.#fault({ code: "body_timeout", status: 408, message: "the request's body took too long" });
+        break;
+    }
+  }
+
+  override _read(): void {
+    this.#isFull = false;
+    this.#settleReading();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.socket.write(chunk, done);
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    const last = chunks.length - 1;
+    this.socket.cork();
+    for (const [index, { chunk }] of chunks.entries()) this.socket.write(chunk, index === last ? done : undefined);
+    this.socket.uncork();
+  }
+
+  /** Node has written the last response. What is still coming is read, or a reset would destroy that response. */
+  override _final(done: () => void): void {
+    this.#phase = "lingering";
+    this.#touch();
+    this.socket.end(() => this.#touch());
+    this.socket.resume();
+    done();
+  }
+
+  /** The client must see that a response is not whole. */
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (this.#phase !== "tunnel") {
+      this.#stopListening();
+      if (this.#phase === "exchange") abortSocket(this.socket);
+      else this.socket.destroy();
+    }
+    done(error);
+  }
+
+  #touch(): void {
+    this.#waitsSinceMs = this.#options.deadlines.nowMs;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#phase === "lingering") return;
+    const isBetween = this.#requests > 0 && this.#framer.bufferedBytes === 0;
+    if (isBetween || this.#phase === "exchange") this.#touch();
+    this.#handle(this.#framer.push(chunk));
+  };
+
+  /** Node sees nothing of a request that is known to be malformed before it begins. */
+  #handle(events: readonly RequestEvent[]): void {
+    const fault = events.find((event) => event.kind === "fault");
+    if (fault !== undefined && this.#current === undefined) this.#fault(fault.fault);
+    else for (const event of events) this.#onEvent(event);
+    this.#settleReading();
+  }
+
+  #onEvent(event: RequestEvent): void {
+    switch (event.kind) {
+      case "head":
+        this.#phase = "exchange";
+        this.#requests += 1;
+        this.#current = {
+          head: event.head,
+          bytes: event.head.text.length,
+          isWhole: event.head.framing.kind === "none",
+        };
+        this.#give(Buffer.from(formatParserHead(event.head), "latin1"));
+        break;
+      case "body":
+        if (this.#current !== undefined) this.#current.bytes += event.bytes.length;
+        this.#give(event.bytes);
+        break;
+      case "end":
+        if (this.#current !== undefined) this.#current.isWhole = true;
+        break;
+      case "fault":
+        this.#fault(event.fault);
+        break;
+    }
+  }
+
+  #give(bytes: Buffer): void {
+    if (!this.destroyed && !this.push(bytes)) this.#isFull = true;
+  }
+
+  #fault(fault: RequestFault): void {
+    if (this.#current === undefined) this.#options.onFault(fault, this);
+    else if (this.#onBodyFault === undefined) this.destroy();
+    else this.#onBodyFault(fault);
+  }
+
+  /** A client that sends more than can be served now waits with the rest of it. */
+  #settleReading(): void {
+    if (this.#phase === "tunnel" || this.#phase === "over") return;
+    const isHeldBack =
+      this.#phase === "exchange" && (this.#current?.isWhole === true ? this.#framer.bufferedBytes > 0 : this.#isFull);
+    if (isHeldBack) this.socket.pause();
+    else if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    if (this.#phase === "head" || this.#current?.isWhole === false) this.#finishInput();
+    else if (this.#phase === "lingering") this.#close();
+  };
+
+  /** The client sends no more: fine between two requests, an abort inside one. */
+  #finishInput(): void {
+    if (this.#framer.end().length > 0) this.destroy();
+    else this.end();
+  }
+
+  readonly #onClose = (): void => {
+    this.destroy();
+  };
+
+  /** Ends without a reset. */
+  #close(): void {
+    this.#phase = "over";
+    this.destroy();
+  }
+
+  #stopListening(): void {
+    this.socket.off("data", this.#onData);
+    this.socket.off("end", this.#onEnd);
+    this.socket.off("close", this.#onClose);
+    this.#options.deadlines.delete(this);
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,35 @@
+import type { RequestHead } from "../http1/message-head.ts";
+
+/**
+ * The head that Node's parser reads in the place of a client's. It says where the body ends and what becomes of the
+ * connection, and nothing else: method, target and fields are the framer's, so Node's list of methods and its limits
+ * do not matter, and no byte that a client chose is parsed a second time. Only HEAD is kept, because Node leaves out the
+ * content of a response to it.
+ */
+export function formatParserHead(head: RequestHead): string {
+  const method = head.method === "HEAD" ? "HEAD" : "POST";
+  return `${method} / HTTP/${head.version}\r\n${framingLine(head)}${connectionLines(head)}\r\n`;
+}
+
+/** Whether the connection may become a tunnel. */
+export function asksForSwitch({ upgrade, framing }: RequestHead): boolean {
+  return upgrade !== undefined && framing.kind === "none";
+}
+
+function framingLine({ framing }: RequestHead): string {
+  switch (framing.kind) {
+    case "length":
+      return `content-length: ${framing.length}\r\n`;
+    case "chunked":
+      return "transfer-encoding: chunked\r\n";
+    case "none":
+    case "until_close":
+      return "";
+  }
+}
+
+function connectionLines(head: RequestHead): string {
+  if (asksForSwitch(head)) return "connection: upgrade\r\nupgrade: websocket\r\n";
+  const connection = `connection: ${head.keepAlive ? "keep-alive" : "close"}\r\n`;
+  return head.expectsContinue ? `${connection}expect: 100-continue\r\n` : connection;
+}
