@@ -1,10 +1,12 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { RequestOptions } from "node:https";
+import type { Duplex } from "node:stream";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { AcceptedRequest } from "./accepted-request.ts";
+import { FramedUpstream } from "./framed-upstream.ts";
 import type { RequestRecord } from "./request-record.ts";
 import type { UpstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamAgent } from "./upstream-pool.ts";
@@ -38,7 +40,7 @@ export function targetOf({ host, port }: HostTarget): { protocol: string; host: 
  *   body, so that the body becomes the next request on the connection (CVE-2026-29057).
  */
 export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: ClientRequest) => void): object {
-  const { agent, accepted, upstreamIdleMs, record, messageLimits } = forwarding;
+  const { agent, accepted, upstreamIdleMs, messageLimits } = forwarding;
   return {
     protocol: agent.protocol,
     defaultPort: agent.defaultPort,
@@ -48,9 +50,9 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       outgoing.agent = agent;
       outgoing.path = accepted.path;
       outgoing.method = accepted.method;
-      // Node drops fields beyond its limit in silence; here they are counted (`relayAnswer`).
+      // The framer's limits hold; Node would drop what is beyond its own in silence.
       outgoing.maxHeadersCount = 0;
-      outgoing.maxHeaderSize = messageLimits.maxResponseHeadBytes;
+      outgoing.maxHeaderSize = 2 * messageLimits.maxResponseHeadBytes;
       if (accepted.upgrade !== undefined) outgoing.setHeader("upgrade", accepted.upgrade);
       if (accepted.framing.kind === "chunked") {
         outgoing.removeHeader("content-length");
@@ -59,9 +61,16 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       outgoing.setTimeout(upstreamIdleMs, () => {
         outgoing.destroy(new UpstreamError("upstream_timeout", `no byte from the upstream for ${upstreamIdleMs} ms`));
       });
-      outgoing.once("socket", (socket) => record.servedBy(agent.connectionOf(socket)));
+      outgoing.once("socket", (socket) => takeUpstream(socket, forwarding));
       onRequest(outgoing);
       agent.addRequest(outgoing, options);
     },
   };
+}
+
+/** Before a byte of the request is written. */
+function takeUpstream(socket: Duplex, { accepted, agent, record }: Forwarding): void {
+  record.servedBy(agent.connectionOf(socket));
+  const request = { method: accepted.method, hasUpgrade: accepted.upgrade !== undefined };
+  if (socket instanceof FramedUpstream) socket.expect(request);
 }

@@ -34,7 +34,12 @@ const FINAL: ReadonlySet<string> = new Set([
 ]);
 
 /** Reasons that come from a connection which was there. */
-const AFTER_SENDING: ReadonlySet<string> = new Set(["try_timeout", "upstream_malformed"]);
+const AFTER_SENDING: ReadonlySet<string> = new Set([
+  "try_timeout",
+  "upstream_malformed",
+  "upstream_head_too_large",
+  "upstream_too_many_fields",
+]);
 
 /**
  * Whether a request is sent again. Bodies are not kept here, so only a request without one can be; and only an idempotent

@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
+import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from "node:http";
 import type HttpProxy from "http-proxy";
 import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
@@ -73,6 +73,7 @@ class ForwardedRequest {
     const capturing = captureRequest(this.#forwarding, (outgoing) => {
       attempt.outgoing = outgoing;
       this.#forwarding.onRequest(outgoing);
+      outgoing.on("information", (interim) => relayInterim(interim, this.#forwarding));
       outgoing.once("response", (incoming) => this.#onResponse(incoming, attempt));
       outgoing.once("upgrade", (_incoming, socket) => {
         // Nobody asked for it; Node would drop the connection without a word, and http-proxy leave the client waiting.
@@ -101,11 +102,6 @@ class ForwardedRequest {
     if (this.#isOver || attempt.isGivenUp) return void incoming.destroy();
     const status = incoming.statusCode ?? 502;
     if (this.#tryAgain({ kind: "status", status }, attempt)) return void incoming.destroy();
-    const { maxResponseFields } = this.#forwarding.messageLimits;
-    if (incoming.rawHeaders.length > 2 * maxResponseFields) {
-      this.#onError(new UpstreamError("upstream_too_many_fields", `more than ${maxResponseFields} fields`), attempt);
-      return void incoming.destroy();
-    }
     const { request, response, isLast, operations, onAnswer, record } = this.#forwarding;
     onAnswer(status);
     const onBroken = (): void => record.endsWith("UC");
@@ -172,6 +168,16 @@ class ForwardedRequest {
     this.#timers.add(timer);
     return timer;
   }
+}
+
+/** Brings early hints to a client that knows interim answers (RFC 9110, section 15.2). */
+function relayInterim(
+  { statusCode, headers }: InformationEvent,
+  { request, response }: Pick<ResponseForwarding, "request" | "response">,
+): void {
+  const { link } = headers;
+  if (statusCode !== 103 || link === undefined || request.httpVersion === "1.0" || response.headersSent) return;
+  response.writeEarlyHints({ link });
 }
 
 /** Whether an HTTP/1.0 client can see where the answer ends only by the connection's end: it knows no chunks. */

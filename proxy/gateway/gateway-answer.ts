@@ -69,9 +69,7 @@ export function answerFromError(error: Error): GatewayAnswer {
   if (error instanceof UpstreamError) {
     return isFailure(error.code) ? failureAnswer(error.code) : formatAnswer(error.code, FAILURES.upstream_untrusted);
   }
-  const errno = errnoOf(error);
-  if (errno === "HPE_HEADER_OVERFLOW") return failureAnswer("upstream_head_too_large");
-  return failureAnswer(errno?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
+  return failureAnswer(errnoOf(error)?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
 }
 
 /** A route leads elsewhere. */

@@ -97,6 +97,7 @@ class Gateway implements RunningGateway {
   constructor(options: GatewayOptions, proxy: HttpProxy) {
     const { metrics, log, clock, random, dialer } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const messageLimits = { ...HTTP1_LIMITS, ...options.messageLimits };
     this.#options = options;
     this.#capacity = new ConnectionCapacity({
       limit: limits.maxConnections,
@@ -107,12 +108,12 @@ class Gateway implements RunningGateway {
     this.#context = {
       proxy,
       limits,
-      messageLimits: { ...HTTP1_LIMITS, ...options.messageLimits },
+      messageLimits,
       metrics,
       log,
       clock,
       random,
-      pool: createUpstreamPool({ ...options.pool, dialer }),
+      pool: createUpstreamPool({ ...options.pool, messageLimits, dialer }),
       limitLog: createLogLimiter(clock, LOG_LINES_PER_SECOND),
     };
     this.#watch = options.watchConfig((config) => this.#apply(config));

@@ -4,6 +4,8 @@ import type { Duplex } from "node:stream";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "../connections/upstream-dialer.ts";
+import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
+import { FramedUpstream } from "./framed-upstream.ts";
 
 export interface UpstreamPoolOptions {
   readonly dialer: UpstreamDialer;
@@ -14,6 +16,8 @@ export interface UpstreamPoolOptions {
   readonly idleMs?: number;
   /** How many idle connections one target may have. @default 64 */
   readonly maxIdle?: number;
+  /** @default HTTP1_LIMITS */
+  readonly messageLimits?: Http1Limits;
 }
 
 /** Connections to services that are kept between requests, by target. */
@@ -66,6 +70,7 @@ export class UpstreamAgent extends Agent {
   readonly #target: HostTarget;
   readonly #dialer: UpstreamDialer;
   readonly #signal: AbortSignal;
+  readonly #messageLimits: Http1Limits;
   readonly #connections = new WeakMap<Duplex, UpstreamConnection>();
   #isRetired = false;
 
@@ -74,6 +79,7 @@ export class UpstreamAgent extends Agent {
     this.#target = target;
     this.#dialer = options.dialer;
     this.#signal = signal;
+    this.#messageLimits = options.messageLimits ?? HTTP1_LIMITS;
   }
 
   override getName(): string {
@@ -91,9 +97,10 @@ export class UpstreamAgent extends Agent {
   ): undefined {
     void this.#dial().then(
       (connection) => {
-        this.#connections.set(connection.socket, connection);
+        const framed = new FramedUpstream(connection.socket, this.#messageLimits);
+        this.#connections.set(framed, connection);
         connection.onChange?.(() => this.closeStale());
-        callback?.(null, connection.socket);
+        callback?.(null, framed);
       },
       // Node's types ask for a socket even beside an error; Node itself does not look at it.
       (caught: unknown) => Reflect.apply(callback ?? ignore, undefined, [MeshError.from(caught)]),

@@ -71,7 +71,7 @@ export interface AbortVerdict {
 }
 
 /** Names and addresses (RFC 3986, section 3.2.2) without what could be read in two ways. */
-const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
+const HOST = /^(?:(?:[a-z0-9._~!$&'()+;=-]|%[0-9a-f]{2})+|\[[0-9a-f:.]+\])$/;
 
 /** For a gateway: the closest host, then as `decideRouteAmong`. */
 export function decideRoute(listener: CompiledListener, request: RouteRequest, random: Random): RouteVerdict {

@@ -1,0 +1,150 @@
+import { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { UpstreamError } from "../connections/upstream-dialer.ts";
+import type { Http1Fault, ResponseEvent } from "../http1/framer-events.ts";
+import type { Http1Limits } from "../http1/http1-limits.ts";
+import { ResponseFramer } from "../http1/response-framer.ts";
+import type { AnsweredRequest } from "../http1/scan-response-head.ts";
+
+/**
+ * A connection to an upstream as Node's HTTP client gets it: in front of Node's parser stands the framer of the sidecar,
+ * which decides where a response ends and gives on its plain form. After a switch of protocols bytes go through as they
+ * are. It has what Node's agent and http-proxy call on a socket.
+ */
+export class FramedUpstream extends Duplex {
+  readonly #socket: Duplex;
+  readonly #framer: ResponseFramer;
+  #isTunnel = false;
+
+  constructor(socket: Duplex, limits: Http1Limits) {
+    super();
+    this.#socket = socket;
+    this.#framer = new ResponseFramer(limits);
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("timeout", () => this.emit("timeout"));
+    socket.on("error", (error) => this.destroy(error));
+    socket.on("close", this.#onClose);
+    this.on("error", ignore);
+  }
+
+  /** The next response is for this request. */
+  expect(request: AnsweredRequest): void {
+    this.#framer.expect(request);
+  }
+
+  get timeout(): number | undefined {
+    return this.#tcp?.timeout;
+  }
+
+  setTimeout(timeoutMs: number, onTimeout?: () => void): this {
+    this.#tcp?.setTimeout(timeoutMs);
+    if (onTimeout !== undefined) this.once("timeout", onTimeout);
+    return this;
+  }
+
+  setNoDelay(isOn?: boolean): this {
+    this.#tcp?.setNoDelay(isOn);
+    return this;
+  }
+
+  setKeepAlive(isOn?: boolean, initialDelayMs?: number): this {
+    this.#tcp?.setKeepAlive(isOn, initialDelayMs);
+    return this;
+  }
+
+  ref(): this {
+    this.#tcp?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#tcp?.unref();
+    return this;
+  }
+
+  /** Closes it when all is written. */
+  destroySoon(): void {
+    this.end(() => this.destroy());
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done);
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    const last = chunks.length - 1;
+    this.#socket.cork();
+    for (const [index, { chunk }] of chunks.entries()) this.#socket.write(chunk, index === last ? done : undefined);
+    this.#socket.uncork();
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#socket.destroy();
+    done(error);
+  }
+
+  get #tcp(): Socket | undefined {
+    return this.#socket instanceof Socket ? this.#socket : undefined;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#isTunnel) this.#give(chunk);
+    else for (const event of this.#framer.push(chunk)) this.#onEvent(event);
+  };
+
+  /** Only a tunnel goes on when one side has ended. */
+  readonly #onEnd = (): void => {
+    this.push(null);
+    if (!this.#isTunnel) this.#socket.end();
+  };
+
+  /** What has been read is for the client, also when the connection is closed. */
+  readonly #onClose = (): void => {
+    if (this.#socket.readableEnded && this.readableLength > 0) this.once("end", () => this.destroy());
+    else this.destroy();
+  };
+
+  #onEvent(event: ResponseEvent): void {
+    switch (event.kind) {
+      case "head":
+        this.#give(Buffer.from(event.head.text, "latin1"));
+        if (event.head.status === 101) this.#isTunnel = true;
+        break;
+      case "body":
+        this.#give(event.bytes);
+        break;
+      case "end":
+        if (this.#isTunnel) this.#give(this.#framer.takeRest());
+        break;
+      case "fault":
+        this.destroy(errorFrom(event.fault));
+        break;
+    }
+  }
+
+  #give(bytes: Buffer): void {
+    if (bytes.length > 0 && !this.destroyed && !this.push(bytes)) this.#socket.pause();
+  }
+}
+
+function errorFrom({ code, message }: Http1Fault): UpstreamError {
+  switch (code) {
+    case "head_too_large":
+      return new UpstreamError("upstream_head_too_large", message);
+    case "too_many_fields":
+      return new UpstreamError("upstream_too_many_fields", message);
+    default:
+      return new UpstreamError("upstream_malformed", message);
+  }
+}
+
+function ignore(): void {}

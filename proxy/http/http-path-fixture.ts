@@ -1,0 +1,71 @@
+/** For tests: the ways that a request can take through sidecars, to an upstream that an attacker would wish for. */
+import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import { type LenientUpstream, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import {
+  type InboundSide,
+  meshDestination,
+  type OutboundSide,
+  startInboundSide,
+  startOutboundSide,
+} from "../data-plane-fixture.ts";
+
+export interface OpenPath {
+  readonly upstream: LenientUpstream;
+  /** Where the client connects. */
+  readonly port: number;
+}
+
+/** A proxy, or two, that carries HTTP from a client to an upstream. */
+export interface HttpPath {
+  readonly name: string;
+  readonly start: (cleanup: Cleanup, reply?: Reply) => Promise<OpenPath>;
+  /** Whether requests go on as HTTP/1.1 whatever the client speaks. */
+  readonly raisesVersion: boolean;
+  /** Whether a request without a host can be served: a gateway would not know where it goes. */
+  readonly needsHost: boolean;
+}
+
+/** The ways that a request can take: through the server's sidecar, through the client's, and through both. */
+export const SIDECAR_PATHS: readonly HttpPath[] = [
+  {
+    name: "one proxy, inbound",
+    ...{ raisesVersion: false, needsHost: false },
+    start: async (cleanup, reply) => {
+      const upstream = await startLenientUpstream(cleanup, reply);
+      const side = await startInbound(cleanup, upstream, "PERMISSIVE");
+      return { upstream, port: side.port };
+    },
+  },
+  {
+    name: "one proxy, outbound",
+    ...{ raisesVersion: false, needsHost: false },
+    start: async (cleanup, reply) => {
+      const upstream = await startLenientUpstream(cleanup, reply);
+      const side = await startOutbound(cleanup, upstream.port, false);
+      return { upstream, port: side.port };
+    },
+  },
+  {
+    name: "two proxies",
+    ...{ raisesVersion: false, needsHost: false },
+    start: async (cleanup, reply) => {
+      const upstream = await startLenientUpstream(cleanup, reply);
+      const inbound = await startInbound(cleanup, upstream, "STRICT");
+      const outbound = await startOutbound(cleanup, inbound.port, true);
+      return { upstream, port: outbound.port };
+    },
+  },
+];
+
+function startInbound(
+  cleanup: Cleanup,
+  { port }: LenientUpstream,
+  mode: "STRICT" | "PERMISSIVE",
+): Promise<InboundSide> {
+  return startInboundSide(cleanup, { mode, applicationPort: port, protocol: "http" });
+}
+
+function startOutbound(cleanup: Cleanup, port: number, mutualTls: boolean): Promise<OutboundSide> {
+  const destination = meshDestination([port], { mutualTls, overrides: { protocol: "http" } });
+  return startOutboundSide(cleanup, { destination });
+}
