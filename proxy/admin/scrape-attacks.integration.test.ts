@@ -8,7 +8,7 @@ import { ask, createRecordedLog } from "../../net/http-fixture.ts";
 import { readPage } from "../../net/metrics/exposition-fixture.ts";
 import { createScrapes, type Scrapes } from "../../net/metrics/scrapes.ts";
 import { createProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { startMetricsServer } from "./status-server.ts";
+import { startMetricsServer, startStatusServer } from "./status-server.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -94,6 +94,42 @@ describe("a page of metrics", () => {
     expect([answer.status, answer.headers["content-length"], answer.body]).toEqual([200, String(MEGABYTE), ""]);
     await expect.poll(readers).toBe(0);
   });
+});
+
+it("kubelet's probe is answered while others scrape a full page without a pause, and nothing is left of that", async () => {
+  const metrics = createProxyMetrics({ clock: systemClock });
+  for (let index = 0; index < 200; index += 1) {
+    const name = `s${index}`;
+    const service = { host: `${name}.ns.svc.cluster.local`, name, namespace: "ns" };
+    const meter = metrics.requestMeter({ reporter: "source", security: "unknown", service });
+    meter.count({ status: 200, flags: "-", durationMs: 1, requestBytes: 1, responseBytes: 1 });
+  }
+  const log = createRecordedLog();
+  const server = await startStatusServer({
+    port: 0,
+    host: "127.0.0.1",
+    readiness: () => ({ ready: true }),
+    metrics: createScrapes({ source: metrics, clock: systemClock }),
+    probes: { run: async () => undefined },
+    onQuit: () => undefined,
+    onDrain: () => undefined,
+    log,
+  });
+  cleanup.add(() => server.stop());
+  let isOver = false;
+  const statuses = new Set<number>();
+  const flood = Array.from({ length: 8 }, async (_, index) => {
+    while (!isOver) statuses.add((await ask(server.port, { path: PATH, localAddress: `127.0.0.${index + 2}` })).status);
+  });
+  for (let probe = 0; probe < 20; probe += 1) {
+    expect((await ask(server.port, { path: "/healthz/ready" })).status).toBe(200);
+  }
+  isOver = true;
+  await Promise.all(flood);
+  // Pages are paced for all together; whoever still reads too much is told to come again.
+  expect([...statuses].filter((status) => status !== 200 && status !== 429)).toEqual([]);
+  expect(statuses.has(200)).toBe(true);
+  expect(log.lines).toEqual([]);
 });
 
 describe("an upstream that answers with every status", () => {
