@@ -31,6 +31,7 @@ describe("a request at the gateway", () => {
       host: "a.example",
       "x-forwarded-for": "198.51.100.7",
       "x-forwarded-proto": "http",
+      "x-envoy-external-address": "198.51.100.7",
       "x-request-id": "id-1",
       ...expected,
     });

@@ -50,8 +50,6 @@ const END_TO_END: ReadonlySet<string> = new Set([
   "trailer",
   "forwarded",
   "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
 ]);
 
 /** Whether a `Connection` field may name this one. */
