@@ -29,6 +29,18 @@ describe("a proxy's environment", () => {
     expect(config.drain).toEqual({ minimumMs: 60_000, deadlineMs: 60_000 });
   });
 
+  it("leaves the limits of messages as they are, or raises those that it names", () => {
+    expect(parseProxyConfig(POD).messageLimits).toEqual({});
+    const env = { ...POD, ENTENTE_MAX_REQUEST_HEAD_BYTES: "131072", ENTENTE_MAX_TRAILER_BYTES: "" };
+    expect(parseProxyConfig(env).messageLimits).toEqual({ maxRequestHeadBytes: 131_072 });
+  });
+
+  it.each(["0", "-1", "64k", "1e9", "99999999"])("refuses %j as a limit of messages, by its name", (value) => {
+    expect(() => parseProxyConfig({ ...POD, ENTENTE_MAX_RESPONSE_FIELDS: value })).toThrow(
+      `ENTENTE_MAX_RESPONSE_FIELDS must be a whole number from 1 to 16777216, got "${value}"`,
+    );
+  });
+
   it("limits a page of metrics to 8 MB, or to what it says", () => {
     expect(parseProxyConfig(POD).maxMetricsBytes).toBe(8 * 1024 * 1024);
     expect(parseProxyConfig({ ...POD, ENTENTE_METRICS_MAX_MB: "32" }).maxMetricsBytes).toBe(32 * 1024 * 1024);

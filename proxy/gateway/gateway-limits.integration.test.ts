@@ -92,6 +92,19 @@ describe("a client that is slow or asks for too much", () => {
     expect(upstream.executed).toEqual([]);
   });
 
+  it("may send and get as much as the settings allow", async () => {
+    const long = `X-Long: ${"a".repeat(100_000)}\r\n`;
+    const upstream = await startLenientUpstream(cleanup, () => `HTTP/1.1 200 OK\r\n${long}Content-Length: 0\r\n\r\n`);
+    const raised = { messageLimits: { maxRequestHeadBytes: 200_000 } };
+    const { port } = await startTestGateway(cleanup, upstream.port, raised);
+    const request = `GET /a HTTP/1.1\r\n${HOST}Connection: close\r\n${long}\r\n`;
+    expect(await sendRaw(cleanup, port, request)).toMatch(/^HTTP\/1\.1 200 .*\r\nx-long: a{100000}\r\n/is);
+    const lowered = { messageLimits: { maxRequestHeadBytes: 200_000, maxResponseHeadBytes: 2000 } };
+    const other = await startTestGateway(cleanup, upstream.port, lowered);
+    const answer = await sendRaw(cleanup, other.port, request);
+    expect(answer).toMatch(/^HTTP\/1\.1 502 .*ENTENTE_MAX_RESPONSE_HEAD_BYTES raises this limit/s);
+  });
+
   it("is told to come again after so many requests", async () => {
     const { port, upstream } = await start({ maxRequestsPerConnection: 2 });
     const answer = await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`.repeat(5));
