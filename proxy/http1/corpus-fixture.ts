@@ -174,8 +174,10 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("HTTP/1.2", "bad_version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
   refused("HTTP/2.0", "bad_version", "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
   refused("http/1.1 in lower case", "bad_start_line", "GET / http/1.1\r\nHost: a\r\n\r\n"),
-  refused("an unknown method", "bad_method", "FOO / HTTP/1.1\r\nHost: a\r\n\r\n"),
-  refused("a method in lower case", "bad_method", "get / HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused("PRI", "bad_method", "PRI / HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused("HEAD in lower case", "bad_method", "head / HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused("CONNECT in lower case", "bad_method", "connect / HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused("a method without an end", "bad_method", `${"A".repeat(40)} / HTTP/1.1\r\nHost: a\r\n\r\n`),
   refused(
     "too many empty lines before the request",
     "bad_start_line",

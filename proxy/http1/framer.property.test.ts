@@ -1,3 +1,4 @@
+import { METHODS } from "node:http";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "./corpus-fixture.ts";
@@ -88,14 +89,15 @@ const requests = fc.oneof(
 );
 
 describe("what the request framer gives on", () => {
-  it("Node's parser accepts, with the same boundaries", () => {
+  it("Node's parser accepts, with the same boundaries, as far as it knows the methods", () => {
     fc.assert(
       fc.property(requests, (bytes) => {
         const framed = frameRequests([bytes]);
         const byNode = parseWithNode(Buffer.from(framed.forwarded, "latin1"), "request");
         for (const [index, content] of framed.contents.entries()) {
           const head = framed.heads[index];
-          if (head?.upgrade !== undefined) return;
+          // Node's parser ends at a method that it does not know.
+          if (head?.upgrade !== undefined || !METHODS.includes(head?.text.split(" ", 1)[0] ?? "")) return;
           const fields = (head?.fields.length ?? 0) / FIELD_STRIDE;
           const url = head?.text.split(" ", 2)[1];
           expect(byNode[index]).toMatchObject({ url, fields, content, isWhole: true });

@@ -44,6 +44,11 @@ export class HeadCollector {
     return this.#length;
   }
 
+  /** What has come of a head that is not whole. */
+  get collected(): Buffer {
+    return (this.#store ?? HEAD_END).subarray(0, this.#length);
+  }
+
   /** Takes a chunk; gives the head when it is whole. What lies behind `end` belongs to what follows the head. */
   push(chunk: Buffer): CollectedHead | undefined {
     if (this.#endsEmptyLine(chunk)) return this.#pushBehindEmptyLine(chunk);

@@ -47,6 +47,11 @@ export class MessageFramer<Head extends MessageHead> {
     return this.#collector.bufferedBytes;
   }
 
+  /** What has come of a head that is not whole. */
+  get unfinishedHead(): Buffer {
+    return this.#collector.collected;
+  }
+
   get contentBytes(): number {
     return this.#body?.contentBytes ?? 0;
   }

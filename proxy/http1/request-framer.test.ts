@@ -1,11 +1,9 @@
-import { METHODS } from "node:http";
 import { describe, expect, it } from "vitest";
 import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "./corpus-fixture.ts";
 import { frameRequests } from "./frame-fixture.ts";
 import { HTTP1_LIMITS } from "./http1-limits.ts";
 import { LENIENT_REQUESTS } from "./lenient-corpus-fixture.ts";
 import { RequestFramer } from "./request-framer.ts";
-import { REQUEST_METHODS } from "./scan-request-head.ts";
 
 const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -23,9 +21,40 @@ describe("RequestFramer", () => {
     expect(again.heads.map(({ isVerbatim }) => isVerbatim)).toEqual(again.heads.map(() => true));
   });
 
-  it("knows the methods that Node's parser knows, but for CONNECT", () => {
-    expect([...REQUEST_METHODS].sort()).toEqual(METHODS.filter((method) => method !== "CONNECT").sort());
+  it.each(["LIST", "get", "VERSION-CONTROL", "x_y", "!#$%&'*+.^`|~", "A".repeat(32)])(
+    "takes any token for a method: %s",
+    (method) => {
+      const [head] = new RequestFramer().push(Buffer.from(`${method} / HTTP/1.1\r\nHost: a\r\n\r\n`));
+      expect(head).toMatchObject({ kind: "head", head: { method } });
+    },
+  );
+
+  it.each([
+    { name: "Kafka", bytes: "\0", fault: "bad_start_line" },
+    { name: "AMQP", bytes: "AMQP\0", fault: "bad_method" },
+    { name: "a JSON line", bytes: "{", fault: "bad_start_line" },
+    { name: "Redis", bytes: "*1\r", fault: "bad_method" },
+    { name: "a word without an end", bytes: "A".repeat(33), fault: "bad_method" },
+    { name: "SMTP", bytes: "EHLO mail.example.com\r", fault: "bad_target" },
+    { name: "RTSP", bytes: "DESCRIBE rtsp://a/b R", fault: "bad_start_line" },
+    { name: "a version that is none", bytes: "GET / HTTP/1.1 ", fault: "bad_start_line" },
+    { name: "HTTP/1.2", bytes: "GET / HTTP/1.2\r\n", fault: "bad_version" },
+    { name: "a second request that is none", bytes: `${GET}\r\n{`, fault: "bad_start_line" },
+    { name: "a CR that ends no line", bytes: "\rG", fault: "bad_start_line" },
+  ])("refuses what is no request at its first wrong byte: $name", ({ bytes, fault }) => {
+    const whole = Buffer.from(bytes, "latin1");
+    expect(frameRequests([whole]).fault).toBe(fault);
+    const each = [...whole].map((byte) => Buffer.from([byte]));
+    expect(frameRequests(each).fault).toBe(fault);
+    expect(frameRequests(each.slice(0, -1)).fault).toBeUndefined();
   });
+
+  it.each(["", "\r", "\r\n", "GET", "GET /a", "LIST /a HTTP/1.1", "GET / HTTP/1.0\r\n", `${GET}\r\nGE`])(
+    "waits for more behind what may become a request: %j",
+    (bytes) => {
+      expect(frameRequests([...Buffer.from(bytes)].map((byte) => Buffer.from([byte]))).fault).toBeUndefined();
+    },
+  );
 
   it.each([
     { name: "a target", head: `GET /${"a".repeat(70_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, fault: "head_too_large" },

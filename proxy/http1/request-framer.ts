@@ -2,7 +2,8 @@ import type { RequestEvent } from "./framer-events.ts";
 import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
 import { MessageFramer } from "./message-framer.ts";
 import type { RequestHead } from "./message-head.ts";
-import { scanRequestHead } from "./scan-request-head.ts";
+import { RequestLineWatch } from "./request-line-watch.ts";
+import { faultOfRequestLine, scanRequestHead } from "./scan-request-head.ts";
 
 const NOTHING: readonly RequestEvent[] = [];
 
@@ -18,9 +19,12 @@ export class RequestFramer {
    */
   #state: "open" | "held" | "closed" = "open";
   #isLast = false;
+  #line = new RequestLineWatch();
+  readonly #limits: Http1Limits;
   #rest: readonly Buffer[] = [];
 
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
+    this.#limits = limits;
     this.#framer = new MessageFramer({
       limits,
       head: {
@@ -46,8 +50,9 @@ export class RequestFramer {
     const events: RequestEvent[] = [];
     const { consumed, isOver } = this.#framer.step(chunk, 0, events);
     const [first] = events;
-    if (first?.kind === "head") this.#isLast = !first.head.keepAlive;
-    if (isOver) this.#close(events);
+    if (first === undefined) this.#judgeUnfinishedHead(events);
+    else if (first.kind === "head") this.#startRequest(first.head);
+    if (isOver || events.at(-1)?.kind === "fault") this.#close(events);
     if (consumed < chunk.length) this.#rest = [chunk.subarray(consumed)];
     return events;
   }
@@ -74,6 +79,18 @@ export class RequestFramer {
     this.#rest = [];
     if (first === undefined) return Buffer.alloc(0);
     return others.length === 0 ? first : Buffer.concat([first, ...others]);
+  }
+
+  #startRequest({ keepAlive }: RequestHead): void {
+    this.#isLast = !keepAlive;
+    this.#line = new RequestLineWatch();
+  }
+
+  /** What can no longer become a request is refused at once. */
+  #judgeUnfinishedHead(events: RequestEvent[]): void {
+    const head = this.#framer.unfinishedHead;
+    if (this.#line.canBecomeRequest(head)) return;
+    events.push({ kind: "fault", fault: faultOfRequestLine(head, this.#limits) });
   }
 
   #close(events: readonly RequestEvent[]): void {

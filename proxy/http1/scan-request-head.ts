@@ -1,23 +1,15 @@
-import { SPACE, TARGET_BYTES, TOKEN_BYTES } from "./byte-tables.ts";
-import { FramingFault } from "./framing-fault.ts";
+import { CR, LF, SPACE, TARGET_BYTES, TOKEN_BYTES } from "./byte-tables.ts";
+import type { Http1Fault } from "./framer-events.ts";
+import { FramingFault, faultFrom } from "./framing-fault.ts";
 import type { Http1Limits } from "./http1-limits.ts";
 import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade } from "./judge-fields.ts";
 import type { BodyFraming, RequestHead } from "./message-head.ts";
 import { originForm } from "./origin-form.ts";
 import { plainAuthority } from "./plain-authority.ts";
 import { formatPlainHead } from "./plain-head.ts";
+import { MAX_METHOD_BYTES } from "./request-line-watch.ts";
 import { type HeadBytes, scanFields } from "./scan-fields.ts";
 
-/** The methods that Node's parser knows (`http.METHODS`), without CONNECT: a parser behind us must know them, too. */
-export const REQUEST_METHODS: ReadonlySet<string> = new Set([
-  ..."GET HEAD POST PUT DELETE OPTIONS PATCH TRACE ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY".split(
-    " ",
-  ),
-  ..."MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE".split(" "),
-  ..."UNBIND UNLINK UNLOCK UNSUBSCRIBE".split(" "),
-]);
-
-const MAX_METHOD_BYTES = 32;
 const SLASH = 0x2f;
 const VERSION_BYTES = "HTTP/1.1\r\n".length;
 
@@ -48,7 +40,8 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
   const methodEnd = scanMethod(buffer, start) - start;
   const method = text.slice(0, methodEnd);
   if (method === "CONNECT") throw new FramingFault("connect_refused", "a sidecar makes no tunnels by CONNECT");
-  if (!REQUEST_METHODS.has(method)) throw new FramingFault("bad_method", "a method that is not known", 501);
+  if (isMistakable(method))
+    throw new FramingFault("bad_method", "a method that some servers take for HEAD, CONNECT or HTTP/2", 501);
   const targetEnd = scanTarget(buffer, start + methodEnd + 1) - start;
   const target = text.slice(methodEnd + 1, targetEnd);
   const version = readVersion(text, targetEnd + 1);
@@ -72,9 +65,31 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
   return { head, judged, authority: judgeTarget(target, method) };
 }
 
+/**
+ * The fault of a request line that can no longer become one, however its head would go on.
+ * @param head begins with the line, or with the empty line before it (RFC 9112 §2.2).
+ */
+export function faultOfRequestLine(head: Buffer, limits: Http1Limits): Http1Fault {
+  try {
+    const start = head[0] === CR && head[1] === LF ? 2 : 0;
+    scanRequestHead(head, start, head.length, limits);
+  } catch (caught) {
+    return faultFrom(caught);
+  }
+  return new FramingFault("bad_start_line", "a request line that is none");
+}
+
+/**
+ * Methods have a case (RFC 9110 §9.1) and any token is one; but a server that ignores the case would respond to these
+ * without the content that the response announces. PRI is no method: HTTP/2 begins with it (RFC 9113 §11.6).
+ */
+function isMistakable(method: string): boolean {
+  return method !== "HEAD" && /^(?:head|connect|pri)$/i.test(method);
+}
+
 function scanMethod(buffer: Buffer, start: number): number {
   let at = start;
-  while (TOKEN_BYTES[buffer[at] ?? 0] !== 0 && at - start <= MAX_METHOD_BYTES) at += 1;
+  while (TOKEN_BYTES[buffer[at] ?? 0] !== 0 && at - start < MAX_METHOD_BYTES) at += 1;
   if (at === start) throw new FramingFault("bad_start_line", "a request that does not begin with a method");
   if (buffer[at] !== SPACE) throw new FramingFault("bad_method", "a method that is none");
   return at;
