@@ -75,7 +75,7 @@ export async function startLenientUpstream(cleanup: Cleanup, reply: Reply = OK_R
 }
 
 function readLeniently(text: string): { readonly request: ExecutedRequest; readonly length: number } | undefined {
-  const found = /[A-Z]+ \S+ HTTP\/\d\.\d\r\n/.exec(text);
+  const found = /[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP\/\d\.\d\r\n/.exec(text);
   const headEnd = text.indexOf("\r\n\r\n", found?.index ?? 0);
   if (found === null || headEnd === -1) return undefined;
   const head = text.slice(found.index, headEnd);

@@ -51,6 +51,18 @@ const CAPABILITIES: readonly Capability[] = [
     answer: /served GET \/1 .*served GET \/2 .*served GET \/3 HTTP\/1\.1$/s,
     arrives: [/^GET \/1 /, /^GET \/2 /, /^GET \/3 /],
   },
+  ...["LIST", "VERSION-CONTROL", "M-SEARCH", "X!1"].map((method) => ({
+    name: `the method ${method} arrives`,
+    bytes: `${method} /v1 HTTP/1.1\r\n${HOST}Content-Length: 3\r\nConnection: close\r\n\r\nabc`,
+    answer: /^HTTP\/1\.1 200 OK/,
+    arrives: [new RegExp(`^${method.replace("!", "\\!")} /v1 HTTP/1\\.1\r\n.*\r\n\r\nabc$`, "s")],
+  })),
+  {
+    name: "a method in lower case arrives as it is",
+    bytes: `brew /pot HTTP/1.1\r\n${LAST}\r\n`,
+    answer: /^HTTP\/1\.1 200 OK/,
+    arrives: [/^brew \/pot HTTP/],
+  },
   {
     name: "a head of 60 KB arrives",
     bytes: get("/a", `${LAST}${field(60_000)}`),
