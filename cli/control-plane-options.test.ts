@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseControlPlaneOptions } from "./control-plane-options.ts";
-import { parseDuration } from "./parse-duration.ts";
+import { parseDuration } from "./option-values.ts";
 
 const NEEDED = ["--config", "a", "--jwks", "keys.json", "--token-issuer", "local"];
 
@@ -14,7 +14,7 @@ describe("the control plane's command line", () => {
   it.each([
     { name: "no folder", args: NEEDED.slice(2), message: "--config is missing" },
     { name: "no keys", args: ["--config", "a", "--token-issuer", "x"], message: "--jwks is missing" },
-    { name: "a port that is none", args: [...NEEDED, "--port", "99999"], message: "--port is a port" },
+    { name: "a port that is none", args: [...NEEDED, "--port", "99999"], message: "--port must be a port" },
     { name: "a time without unit", args: [...NEEDED, "--workload-cert-ttl", "24"], message: "--workload-cert-ttl" },
     { name: "a policy that is none", args: [...NEEDED, "--outbound-traffic-policy", "ANY"], message: "REGISTRY_ONLY" },
     { name: "a trust domain that is none", args: [...NEEDED, "--trust-domain", "a/b"], message: "a/b" },

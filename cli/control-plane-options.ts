@@ -1,26 +1,14 @@
 import { parseArgs } from "node:util";
+import type { ControlPlaneOptions } from "../control-plane/start-control-plane.ts";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import { parseDuration } from "./parse-duration.ts";
-import { parsePort } from "./parse-port.ts";
+import { parseDuration, parsePort } from "./option-values.ts";
 import { UsageError } from "./usage-error.ts";
-
-export interface ControlPlaneOptions {
-  readonly configFolders: readonly string[];
-  readonly caDirectory: string;
-  readonly jwksFile: string;
-  readonly tokenIssuer: string;
-  readonly defaultLifetimeMs: number;
-  readonly maxLifetimeMs: number;
-  readonly port: number;
-  readonly metricsPort: number;
-  readonly settings: MeshSettings;
-}
 
 export const CONTROL_PLANE_USAGE = `
 Usage: entente control-plane --config FOLDER --jwks FILE --token-issuer NAME [OPTION ...]
 
-Signs the sidecars' certificates and tells them what to do, on port 15012. Metrics and readiness are on port 15014.
+Signs the sidecars' certificates and sends them their configuration, on port 15012. Metrics and readiness are on port 15014.
 
   --config FOLDER             Kubernetes YAML to serve, watched; may be given several times, later ones win
   --ca-directory FOLDER       the authority: Istio's cacerts files, or where a root made at first start is kept
@@ -28,10 +16,10 @@ Signs the sidecars' certificates and tells them what to do, on port 15012. Metri
   --jwks FILE                 public keys of the service account tokens' issuer (RFC 7517)
   --token-issuer NAME         the issuer that tokens must name
   --trust-domain NAME         (cluster.local)
-  --trust-domain-alias NAME   another domain that is believed; may be given several times
+  --trust-domain-alias NAME   another domain that is trusted; may be given several times
   --workload-cert-ttl TIME    how long certificates live for callers that ask for no time (24h)
-  --max-workload-cert-ttl TIME  a longer wish is refused (2160h)
-  --outbound-traffic-policy ALLOW_ANY|REGISTRY_ONLY  addresses that nobody registered (ALLOW_ANY)
+  --max-workload-cert-ttl TIME  a request for more is refused (2160h)
+  --outbound-traffic-policy ALLOW_ANY|REGISTRY_ONLY  addresses outside the mesh (ALLOW_ANY)
   --port PORT                 (15012)
   --metrics-port PORT         (15014)
 `;
@@ -82,5 +70,5 @@ function required(value: string | undefined, option: string): string {
 
 function parseTrafficPolicy(text: string): MeshSettings["outboundTrafficPolicy"] {
   if (text === "ALLOW_ANY" || text === "REGISTRY_ONLY") return text;
-  throw new UsageError(`--outbound-traffic-policy is ALLOW_ANY or REGISTRY_ONLY, not "${text}"`);
+  throw new UsageError(`--outbound-traffic-policy must be ALLOW_ANY or REGISTRY_ONLY, got "${text}"`);
 }

@@ -6,7 +6,7 @@ import { startWebhookServer } from "../injector/webhook-server.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { Command } from "./command.ts";
 import { INJECTION_FLAGS, INJECTION_USAGE, injectionSettings } from "./injection-flags.ts";
-import { UsageError } from "./usage-error.ts";
+import { parsePort } from "./option-values.ts";
 
 const USAGE = `
 Usage: entente injector --tls-cert FILE --tls-key FILE [OPTION ...]
@@ -52,7 +52,7 @@ export const injectorCommand: Command = {
       return 0;
     }
     const server = await startWebhookServer({
-      port: parsePort(values.port ?? "15017"),
+      port: parsePort(values.port ?? "15017", "--port", 0),
       certificateFile: values["tls-cert"] ?? "/etc/entente/tls/tls.crt",
       keyFile: values["tls-key"] ?? "/etc/entente/tls/tls.key",
       settings,
@@ -64,9 +64,3 @@ export const injectorCommand: Command = {
     return 0;
   },
 };
-
-/** 0 takes a free one. */
-function parsePort(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65535) return Number(text);
-  throw new UsageError(`--port is "${text}"; write a number from 0 to 65535`);
-}

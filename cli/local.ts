@@ -6,8 +6,7 @@ import { type LocalCluster, type PublishRequest, startLocalCluster } from "../lo
 import { whenAborted } from "../net/when-aborted.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { createLogger } from "./create-logger.ts";
-import { parseDuration } from "./parse-duration.ts";
-import { parsePort } from "./parse-port.ts";
+import { parseDuration, parsePort } from "./option-values.ts";
 import { UsageError } from "./usage-error.ts";
 
 const USAGE = `

@@ -2,6 +2,7 @@ import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { formatCaller, type PeerContext } from "../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
+import { startWallTimer } from "../net/wall-timer.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 
 /** What connections may cost. */
@@ -32,12 +33,9 @@ interface Connection {
   timer: Timer;
 }
 
-/** Longest wait that a timer can do. */
-const MAX_TIMER_MS = 0x7fffffff;
-
 /**
- * Keeps strangers from crowding out others. When too many connections are open without a verified peer, the oldest of
- * them ends: whoever is honest needs milliseconds, whoever holds connections open in silence has the oldest.
+ * Keeps unauthenticated clients from crowding out others. When too many connections are open without a verified peer, the
+ * oldest of them ends: an honest client needs milliseconds, one that holds connections open in silence has the oldest.
  */
 export function createControlPlaneConnections(deps: ConnectionsDeps): ControlPlaneConnections {
   return new TrackedConnections(deps);
@@ -92,7 +90,7 @@ class TrackedConnections implements ControlPlaneConnections {
     if (peer.kind === "anonymous") return;
     this.#unverified.delete(connection);
     connection.timer.cancel();
-    this.#endAt(connection, peer.notAfterMs);
+    connection.timer = startWallTimer(this.#clock, peer.notAfterMs, () => this.#end(connection));
     this.#countCaller(formatCaller(peer), connection);
   }
 
@@ -137,14 +135,6 @@ class TrackedConnections implements ControlPlaneConnections {
   #endOverstayed(connection: Connection): void {
     this.#metrics?.connectionRefused("overstayed");
     this.#end(connection);
-  }
-
-  #endAt(connection: Connection, timeMs: number): void {
-    const waitMs = Math.min(Math.max(timeMs - this.#clock.now(), 0), MAX_TIMER_MS);
-    connection.timer = this.#clock.setTimeout(() => {
-      if (this.#clock.now() >= timeMs) this.#end(connection);
-      else this.#endAt(connection, timeMs);
-    }, waitMs);
   }
 
   #end(connection: Connection): void {

@@ -1,11 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { formatCaller, type VerifiedPeer } from "../mesh/api/peer-context.ts";
 import type { Clock } from "../mesh/runtime.ts";
+import { startWallTimer } from "../net/wall-timer.ts";
 import { certificateExpired } from "./admit-caller.ts";
 import { LatestValue } from "./latest-value.ts";
 import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
-import { startWallTimer } from "./wall-timer.ts";
 
 export interface StreamContext {
   readonly clock: Clock;

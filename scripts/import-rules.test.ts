@@ -125,6 +125,14 @@ describe("import direction", () => {
     });
     expect(format(crossing)).toEqual([]);
   });
+
+  it.each(SEPARATE)("lets control-plane/ alone put %s and %s together", (one, other) => {
+    const importers = (layer: string): ReadonlySet<string> => {
+      const entries = IMPORTS.filter((entry) => !isTestFile(entry.from) && layerOf(targetOf(entry) ?? "") === layer);
+      return new Set(entries.map(({ from }) => layerOf(from)));
+    };
+    expect([...importers(one)].filter((layer) => importers(other).has(layer))).toEqual(["control-plane"]);
+  });
 });
 
 /** Packages and built-ins that only some files may load; each for a reason that ARCHITECTURE.md gives. */

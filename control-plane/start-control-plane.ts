@@ -1,0 +1,137 @@
+import { Registry } from "prom-client";
+import type { Authority } from "../ca-agent/authority/authority.ts";
+import { openAuthority } from "../ca-agent/authority/open-authority.ts";
+import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
+import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
+import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
+import { registerDiscoveryService } from "../discovery/discovery-service.ts";
+import { startFolderSource } from "../discovery/folder-source.ts";
+import { startAnalysisReport } from "../discovery/report-analysis.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
+import { startLocalHttpServer } from "../net/local-http-server.ts";
+import { createLogLimiter } from "../net/log-limiter.ts";
+import { startMemoryRelease } from "../net/memory-release.ts";
+import { answerScrape } from "../net/metrics/answer-scrape.ts";
+import { createMetricsSource } from "../net/metrics/metrics-page.ts";
+import { createScrapes } from "../net/metrics/scrapes.ts";
+import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
+import { startControlPlaneServer } from "./control-plane-server.ts";
+
+export interface ControlPlaneOptions {
+  /** Folders of Kubernetes YAML, watched; later ones win. */
+  readonly configFolders: readonly string[];
+  /** Where the certificate authority's files are, or a root made at the first start is kept. */
+  readonly caDirectory: string;
+  /** Public keys of the service account tokens' issuer (RFC 7517). */
+  readonly jwksFile: string;
+  readonly tokenIssuer: string;
+  /** Of certificates whose request names no lifetime. */
+  readonly defaultLifetimeMs: number;
+  readonly maxLifetimeMs: number;
+  /** 15012, as istiod's. */
+  readonly port: number;
+  /** 15014, as istiod's: `/metrics` and `/ready`. */
+  readonly metricsPort: number;
+  readonly settings: MeshSettings;
+}
+
+export interface ControlPlaneDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Ends the streams, so that sidecars go to another control plane. */
+  readonly signal: AbortSignal;
+}
+
+/** Names under which sidecars and API servers know the control plane; its own certificate carries them. */
+const SERVING_NAMES = [
+  "istiod.istio-system.svc",
+  "istiod.istio-system.svc.cluster.local",
+  "istiod.istio-system",
+  "localhost",
+];
+
+/** Of each kind that callers cause: any pod of the cluster may call. */
+const CALLER_LINES_PER_SECOND = 20;
+
+/**
+ * Puts the control plane together: the certificate authority and the discovery streams on one port, metrics and readiness
+ * on another. Resolves when both listen, with how to stop.
+ */
+export async function startControlPlane(
+  options: ControlPlaneOptions,
+  { clock, log, signal }: ControlPlaneDeps,
+): Promise<() => Promise<void>> {
+  const { settings } = options;
+  const { trustDomain } = settings;
+  const authority = await openAuthority({ directory: options.caDirectory, trustDomain, clock, log });
+  const source = await startFolderSource({ folders: options.configFolders, log, clock, signal });
+  const stopReport = startAnalysisReport({ source, settings, log });
+  const registry = new Registry();
+  const limitLog = createLogLimiter(clock, CALLER_LINES_PER_SECOND);
+  const issuing = createIssuing(options, { authority, registry, clock, log, limitLog });
+  const roots = {
+    current: authority.roots,
+    subscribe: (listener: () => void) => authority.subscribe(() => listener()),
+  };
+  const server = await startControlPlaneServer({
+    port: options.port,
+    authority,
+    trustDomains: [trustDomain, ...settings.trustDomainAliases],
+    dnsNames: SERVING_NAMES,
+    routes: (router) => {
+      registerIssuingService(router, issuing);
+      registerDiscoveryService(router, { source, roots, settings, clock, log, limitLog, shutdown: signal });
+    },
+    clock,
+    log,
+    limitLog,
+    metrics: createControlPlaneMetrics(registry),
+  });
+  const status = await startStatus(options.metricsPort, { registry, clock, log });
+  const memory = startMemoryRelease({ clock, log });
+  log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
+  return async () => {
+    stopReport();
+    memory.stop();
+    await Promise.all([server.close(), status.stop()]);
+  };
+}
+
+interface IssuingParts {
+  readonly authority: Authority;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limitLog: LogLimiter;
+}
+
+function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): IssuingServiceDeps {
+  const { authority, registry, clock, log, limitLog } = parts;
+  const { defaultLifetimeMs, maxLifetimeMs, jwksFile, tokenIssuer: issuer } = options;
+  const { trustDomain } = options.settings;
+  return {
+    authority,
+    authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
+    clock,
+    log,
+    limitLog,
+    metrics: createIssuingMetrics({ registry, authority, clock }),
+    defaultLifetimeMs,
+    maxLifetimeMs,
+  };
+}
+
+/** `/metrics` and `/ready`, which any pod may ask for. */
+async function startStatus(port: number, { registry, clock, log }: Pick<IssuingParts, "registry" | "clock" | "log">) {
+  const scrapes = createScrapes({ source: createMetricsSource({ registry }), clock });
+  return await startLocalHttpServer({
+    port,
+    log,
+    respond: async ({ path, remoteAddress }) => {
+      if (path === "/ready") return { status: 200, body: "ready\n" };
+      if (path !== "/metrics") return { status: 404, body: "there is /metrics and /ready\n" };
+      return await answerScrape(scrapes, remoteAddress);
+    },
+  });
+}
