@@ -59,7 +59,7 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
   try {
     const cluster = await startLocalCluster({
       ...options,
-      // What a user should know of the start is told as progress.
+      // What a user should know of the start is printed as progress.
       log: createLogger(context.env["ENTENTE_LOG_LEVEL"] ?? "warn"),
       onProgress: (step) => context.stderr(`${step} …\n`),
       onWarning: (message) => context.stderr(`warning: ${message}\n`),

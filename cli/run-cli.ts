@@ -55,5 +55,5 @@ function isParseArgsError(caught: unknown): caught is Error {
 async function formatHelp(): Promise<string> {
   const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
   const rows = commands.map((command) => `  ${command.name.padEnd(14)} ${command.summary}`);
-  return `Usage: entente COMMAND [ARGUMENT ...]\n\n${rows.join("\n")}\n\nentente COMMAND --help tells more.\n`;
+  return `Usage: entente COMMAND [ARGUMENT ...]\n\n${rows.join("\n")}\n\nentente COMMAND --help prints more.\n`;
 }

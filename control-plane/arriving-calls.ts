@@ -6,7 +6,7 @@ export interface ArrivingCalls {
 }
 
 /**
- * Bounds the memory of requests on their way: each holds headers and a message that nobody has looked at. Calls too
+ * Bounds the memory of requests on their way: each holds headers and a message that has not been read. Calls too
  * many end those that began first; an honest request is here within milliseconds, one that is held open never is.
  */
 export function limitArrivingCalls(maxCalls: number, onDisplaced: () => void): ArrivingCalls {

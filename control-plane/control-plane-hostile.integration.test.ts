@@ -12,7 +12,7 @@ import {
   startControlPlaneFixture,
 } from "./control-plane-fixture.ts";
 
-/** Each test ends with an honest caller who must get a certificate; an error that nobody catches fails the run. */
+/** Each test ends with an honest caller who must get a certificate; an uncaught error fails the run. */
 let fixture: ControlPlaneFixture;
 const MAX_UNVERIFIED = 200;
 
@@ -114,16 +114,16 @@ it("callers that go away in the middle of a call are no error of ours", async ()
   expect(fixture.log.records.filter(({ level }) => level === "error")).toEqual([]);
 });
 
-it("a stranger has ten calls at once and is told so", async () => {
+it("an unauthenticated client may have ten calls at once, by its SETTINGS", async () => {
   const session = fixture.dialHttp2();
   await once(session, "remoteSettings");
-  const stranger = await Promise.all(Array.from({ length: 10 }, () => openCall(session)));
-  expect(new Set(stranger)).toEqual(new Set(["open"]));
+  const client = await Promise.all(Array.from({ length: 10 }, () => openCall(session)));
+  expect(new Set(client)).toEqual(new Set(["open"]));
   expect(session.remoteSettings.maxConcurrentStreams).toBe(10);
   session.destroy();
 });
 
-it("a stranger that opens thousands of streams against the limit is cut off", async () => {
+it("an unauthenticated client that opens thousands of streams against the limit is cut off", async () => {
   const socket = await dialSecure();
   const settings = formatFrame({ type: 4, flags: 0, stream: 0, payload: Buffer.alloc(0) });
   socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings]));
@@ -163,30 +163,30 @@ it("2,000 idle connections displace each other", async () => {
   for (const socket of idle) socket.destroy();
 });
 
-it("strangers past the handshake displace each other, never a caller with a certificate", async () => {
+it("unauthenticated clients past the handshake displace each other, never a caller with a certificate", async () => {
   const known = fixture.dialHttp2(await fixture.workload());
   await once(known, "remoteSettings");
-  const strangers: TLSSocket[] = [];
-  for (let count = 0; count < MAX_UNVERIFIED + 20; count += 1) strangers.push(await dialSecure());
-  await Promise.all(strangers.slice(0, 20).map(closing));
+  const clients: TLSSocket[] = [];
+  for (let count = 0; count < MAX_UNVERIFIED + 20; count += 1) clients.push(await dialSecure());
+  await Promise.all(clients.slice(0, 20).map(closing));
   await new Promise((resolve) => known.ping(resolve));
   expect(known.closed || known.destroyed).toBe(false);
-  for (const socket of strangers) socket.destroy();
+  for (const socket of clients) socket.destroy();
   known.destroy();
 });
 
-it("a stranger's connection ends after its time, a known caller's goes on", async () => {
+it("an unauthenticated client's connection ends after its time, a verified caller's goes on", async () => {
   const brief = await startControlPlaneFixture({ limits: { unverifiedLifetimeMs: 300 } });
   const known = brief.dialHttp2(await brief.workload());
-  const stranger = brief.dialHttp2();
-  await Promise.all([once(known, "remoteSettings"), closing(stranger)]);
+  const client = brief.dialHttp2();
+  await Promise.all([once(known, "remoteSettings"), closing(client)]);
   await new Promise((resolve) => known.ping(resolve));
   expect(known.destroyed).toBe(false);
   known.destroy();
   await brief.stop();
 });
 
-it("closing ends silent connections, strangers and open calls alike", async () => {
+it("closing ends silent connections, unauthenticated clients and open calls alike", async () => {
   const plane = await startControlPlaneFixture();
   const sessions = [plane.dialHttp2(await plane.workload()), plane.dialHttp2()];
   await Promise.all(sessions.map(openCall));

@@ -46,14 +46,14 @@ it.each([
       return socket.resume();
     },
   },
-  { name: "a stranger who stays", reason: "overstayed", open: async () => plane.dialHttp2() },
+  { name: "an unauthenticated client that stays", reason: "overstayed", open: async () => plane.dialHttp2() },
 ])("a connection that ends for $name is counted as $reason, once", async ({ reason, open }) => {
   await closing(await open());
   await vi.waitFor(async () => expect(await plane.metric(refused(reason))).toBe(1));
   expect(await plane.metric(refused("displaced"))).toBe(0);
 });
 
-it("displaced strangers are counted, and for no other reason", async () => {
+it("displaced clients are counted, and for no other reason", async () => {
   const idle: Socket[] = [];
   for (let count = 0; count < 8; count += 1) idle.push(await dial(""));
   await Promise.all(idle.slice(0, 3).map(closing));
@@ -61,7 +61,7 @@ it("displaced strangers are counted, and for no other reason", async () => {
   expect(await plane.metric(refused("handshake_failed"))).toBe(0);
 });
 
-/** As many calls as a stranger may have on a session, each with a request that does not end. */
+/** As many calls as an unauthenticated client may have on a session, each with a request that does not end. */
 async function holdCalls(session: ClientHttp2Session): Promise<readonly ClientHttp2Stream[]> {
   await once(session, "remoteSettings");
   const calls = Array.from({ length: CALLS_A_SESSION }, () => session.request(CALL_HEADERS));
@@ -70,7 +70,7 @@ async function holdCalls(session: ClientHttp2Session): Promise<readonly ClientHt
   return calls;
 }
 
-it("requests of strangers that never end displace each other, not those of callers with a certificate", async () => {
+it("requests of unauthenticated clients that never end displace each other, not those of callers with a certificate", async () => {
   const certificate = await plane.workload();
   const open: (readonly ClientHttp2Stream[])[] = [];
   const sessions: ClientHttp2Session[] = [];

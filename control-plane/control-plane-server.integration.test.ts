@@ -96,11 +96,11 @@ describe("the caller as handlers see it", () => {
     });
   });
 
-  it("is a stranger without a certificate", async () => {
+  it("is anonymous without a certificate", async () => {
     expect(await seenPeer(plane)).toMatchObject({ kind: "anonymous", reason: "the peer showed no certificate" });
   });
 
-  it("is a stranger with a certificate of another root", async () => {
+  it("is anonymous with a certificate of another root", async () => {
     const leaf = mintLeaf({
       issuer: mintRoot(),
       uriSans: ["spiffe://cluster.local/ns/ns1/sa/default"],
@@ -110,7 +110,7 @@ describe("the caller as handlers see it", () => {
     expect(await seenPeer(plane, { cert: leaf.pem, key: leaf.keyPem })).toMatchObject({ kind: "anonymous" });
   });
 
-  it("is a stranger with a server's certificate of the mesh's own root", async () => {
+  it("is anonymous with a server's certificate of the mesh's own root", async () => {
     const pair = plane.authority.signServing({ dnsNames: ["istiod.istio-system.svc"], lifetimeMs: HOUR_MS });
     const peer = await seenPeer(plane, { cert: pair.certificateChainPem, key: pair.privateKeyPem });
     expect(peer).toMatchObject({ kind: "anonymous" });
@@ -123,7 +123,7 @@ describe("the caller as handlers see it", () => {
     session.destroy();
   });
 
-  it("is a stranger once the certificate has expired, and the connection ends", async () => {
+  it("is anonymous once the certificate has expired, and the connection ends", async () => {
     const session = plane.dialHttp2(await plane.workload(11 * 60_000));
     const closed = once(session, "close");
     expect((await askPeer(session)).kind).toBe("verified");
@@ -176,7 +176,7 @@ describe("the server's own certificate", () => {
   });
 });
 
-/** On a resumed session nobody is verified (compare CVE-2022-21654). */
+/** On a resumed session no certificate is verified (compare CVE-2022-21654). */
 async function expectNoResumption(plane: ControlPlaneFixture): Promise<void> {
   const identity = await plane.workload();
   for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
@@ -193,7 +193,7 @@ async function expectNoResumption(plane: ControlPlaneFixture): Promise<void> {
   }
 }
 
-it("a port that is in use is named, with the mend", async () => {
+it("a port that is in use is named, with the fix", async () => {
   const second = startControlPlaneServer({
     host: "127.0.0.1",
     port: fixture.server.port,

@@ -107,15 +107,15 @@ interface Serving {
 function createServer(limits: ControlPlaneLimits): Http2SecureServer {
   return createSecureServer({
     requestCert: true,
-    // The verdict is ours (`judgePeer`): Node's hides its reason, and believes resumed sessions.
+    // `judgePeer` decides: Node's own verdict hides its reason, and trusts resumed sessions.
     rejectUnauthorized: false,
     ALPNProtocols: ["h2"],
     handshakeTimeout: limits.handshakeTimeoutMs,
     maxSessionMemory: 10,
-    // Whoever dials ever new addresses cancels as many streams as it opens: the calls are what is limited (CVE-2023-44487).
+    // A pod that dials ever new addresses cancels as many streams as it opens: calls are limited instead (CVE-2023-44487).
     streamResetBurst: 2 * limits.callBurst,
     streamResetRate: limits.callsPerSecond,
-    // A stranger's limit; it is raised for whoever shows a certificate.
+    // The limit of unauthenticated clients; it is raised once a certificate is verified.
     settings: { maxConcurrentStreams: limits.maxStreamsOfUnverified, maxHeaderListSize: MAX_HEADER_BYTES },
   });
 }
@@ -137,7 +137,7 @@ function handleConnections(server: Http2SecureServer, { connections, limits, opt
       connections.established(session, peer);
       if (peer.kind === "verified") session.settings({ maxConcurrentStreams: limits.maxStreamsOfVerified });
     } catch (caught) {
-      // A session may be gone already, and says so by throwing; a throw here would end the process (CVE-2026-21637).
+      // A session may be closed already, and throws then; an error here would end the process (CVE-2026-21637).
       options.log.debug({ component: "control-plane", reason: MeshError.from(caught).message }, "a session was lost");
       session.destroy();
     }
@@ -145,7 +145,7 @@ function handleConnections(server: Http2SecureServer, { connections, limits, opt
   countRefusals(server, options.metrics);
 }
 
-/** Whoever knocks with something else than HTTP/2 within TLS is closed; it is no fault of ours. */
+/** Clients that do not speak HTTP/2 within TLS are closed and counted; they are not logged. */
 function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics | undefined): void {
   server.on("tlsClientError", (error, socket) => {
     const code = errnoOf(error);

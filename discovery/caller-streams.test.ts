@@ -88,7 +88,7 @@ describe("limits", () => {
     );
   });
 
-  it("bound the streams for pods that nobody knows", async () => {
+  it("bound the streams for unknown pods", async () => {
     const client = mesh.client({ limits: { waitingPerIdentity: 1 } });
     const ref = (name: string) => ({ workload: { namespace: "ns1", name } });
     const waiting = read(client.watchInbound(ref("a"), { signal: mesh.calls.signal }))();

@@ -114,7 +114,7 @@ export class CallerStreams {
     let isFirst = true;
     return {
       take: () => {
-        // A pod that was known is gone: no new name.
+        // A pod that was known has been deleted: no new name.
         if (isFirst) {
           place = this.#counter.take(`${caller.identity} for unknown pods`, this.#options.limits.waitingPerIdentity);
           this.#logWaiting(key, caller);

@@ -26,7 +26,7 @@ it.each([
     after: namespaces(1),
     changed: ["Namespace/ns0"],
   },
-])("tells $name", ({ before, after, added = [], changed = [], removed = [] }) => {
+])("describes $name", ({ before, after, added = [], changed = [], removed = [] }) => {
   expect(describeChange(before, after)).toEqual({ added, changed, removed });
 });
 

@@ -34,7 +34,7 @@ import type { ConfigSource } from "./config-source.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./stream-limits.ts";
 import { type Answer, Subscriptions, shareAnswers } from "./subscriptions.ts";
 
-/** The root certificates that are believed, PEM; the certificate authority publishes them. */
+/** The root certificates that are trusted, PEM; the certificate authority publishes them. */
 export interface RootsSource {
   current(): readonly string[];
   /** Calls after each change. Returns how to stop. */

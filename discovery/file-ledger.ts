@@ -12,7 +12,7 @@ export interface ScanResult {
   readonly unsettled: boolean;
   /** Problems that were not there before, or of a content that was not seen before. */
   readonly news: readonly ConfigProblem[];
-  /** Tells each folder that could be listed from another one that takes its place. */
+  /** Distinguishes a folder that could be listed from another that takes its place. */
   readonly identities: ReadonlyMap<string, string>;
 }
 

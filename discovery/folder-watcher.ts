@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from "node:fs";
 import type { Logger } from "../mesh/runtime.ts";
 
 /**
- * Hears of changes in some folders. It only makes news arrive sooner: whoever uses it must also look from time to time,
+ * Watches folders for changes. It only makes them known sooner: its user must also look from time to time,
  * because a folder can be missing, replaced, on a file system without events, or beyond the kernel's limit of watches.
  */
 export class FolderWatcher {

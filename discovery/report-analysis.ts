@@ -6,7 +6,7 @@ import type { Logger } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
 
 /**
- * Logs what is suspicious between resources (a rule for a host that nobody has, rules that lose to others), each once
+ * Logs what is suspicious between resources (a rule for a host that does not exist, rules that lose to others), each once
  * for as long as it lasts. Returns how to stop.
  */
 export function startAnalysisReport(options: {

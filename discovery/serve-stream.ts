@@ -12,7 +12,7 @@ export interface StreamContext {
   readonly caller: VerifiedPeer;
   /** Shared by all streams: bounds what callers have not read. */
   readonly unread: UnreadBytes;
-  /** Aborts when the call is over, whoever ended it. */
+  /** Aborts when the call is over, on either side. */
   readonly call: AbortSignal;
   /** Aborts when the control plane goes away. */
   readonly shutdown: AbortSignal;

@@ -93,7 +93,7 @@ describe("Subscriptions", () => {
     expect(decided).toEqual(["0"]);
   });
 
-  it("lets others have a turn in a long pass, and tells each stream the newest state last", async () => {
+  it("lets others have a turn in a long pass, and sends each stream the newest state last", async () => {
     const { open, change } = setup();
     const streams = Array.from({ length: 500 }, () => open(answerOf));
     change("two");

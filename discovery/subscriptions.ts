@@ -10,7 +10,7 @@ export interface MeshView {
   readonly roots: readonly string[];
 }
 
-/** An answer as a message, and what tells it from another: a stream keeps the digest of its last one alone. */
+/** An answer as a message, and its digest: of its last answer, a stream keeps that alone. */
 export interface Answer<Message> {
   readonly message: Message;
   readonly digest: string;

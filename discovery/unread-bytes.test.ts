@@ -50,10 +50,10 @@ it("forgets who leaves while waiting, and gives the turn to the next", async () 
   const unread = new UnreadBytes(100);
   const leaving = new AbortController();
   const first = takeNamed(unread, { bytes: 100, name: "first" });
-  const gone = takeNamed(unread, { bytes: 100, name: "gone" }, leaving.signal);
+  const leaver = takeNamed(unread, { bytes: 100, name: "leaver" }, leaving.signal);
   const last = takeNamed(unread, { bytes: 100, name: "last" });
   leaving.abort();
-  await gone.release();
+  await leaver.release();
   await first.release();
   await last.release();
   expect(unread.size).toBe(0);

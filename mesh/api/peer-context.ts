@@ -1,7 +1,7 @@
 import { createContextKey } from "@connectrpc/connect";
 import type { SpiffeId } from "../identity/spiffe-id.ts";
 
-/** Somebody with a certificate that was valid in the TLS handshake. */
+/** A peer whose certificate was valid in the TLS handshake. */
 export type VerifiedPeer = Extract<PeerContext, { kind: "verified" }>;
 
 /** What is counted as one caller: an identity at one address. Pods that share an address share its limits. */
@@ -15,7 +15,7 @@ export type PeerContext =
       readonly kind: "verified";
       readonly identity: SpiffeId;
       readonly notAfterMs: number;
-      /** The IP address that it connects from: tells the pods of one identity apart. */
+      /** The IP address that it connects from: distinguishes the pods of one identity. */
       readonly address: string;
     }
   | { readonly kind: "anonymous"; readonly reason: string };

@@ -63,7 +63,7 @@ describe("createCertificateClient", () => {
     expect((await ask()).chain.length).toBeGreaterThan(0);
   });
 
-  it("tells nothing to a control plane of another root, until the root file names it", async () => {
+  it("sends nothing to a control plane of another root, until the root file names it", async () => {
     const other = await openTestAuthority(join(plane.directory, "other"));
     await writeFile(plane.rootFile, other.roots().join(""));
     await expect(ask()).rejects.toThrow(/control_plane_unreachable.*(self.signed|unable to)/i);
@@ -73,7 +73,7 @@ describe("createCertificateClient", () => {
     expect(plane.tokens).toHaveLength(1);
   });
 
-  it("tells nothing to a control plane whose certificate has another name", async () => {
+  it("sends nothing to a control plane whose certificate has another name", async () => {
     await plane.dispose();
     plane = await ControlPlaneFixture.start({ dnsNames: ["istiod.istio-system.svc"] });
     await expect(ask()).rejects.toThrow(/control_plane_unreachable.*(altnames|localhost)/i);
@@ -100,7 +100,7 @@ describe("createCertificateClient", () => {
     await expect(ask()).rejects.toThrow(said);
   });
 
-  it("says so when nobody listens", async () => {
+  it("names the reason when nothing listens", async () => {
     await plane.stop();
     await expect(ask()).rejects.toThrow(/control_plane_unreachable.*ECONNREFUSED/);
   });

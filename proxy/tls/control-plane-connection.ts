@@ -7,7 +7,7 @@ import { createTlsContext } from "../../net/tls-contexts.ts";
 import { ControlPlaneSession, type SessionOptions } from "./control-plane-session.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
-/** One connection to the control plane; whoever opened it closes it. */
+/** One connection to the control plane; its opener closes it. */
 export interface ControlPlaneConnection {
   readonly transport: Transport;
   /** Resolves when the control plane wants no new streams on this connection. */

@@ -157,8 +157,8 @@ class StreamingClient implements DiscoveryClient {
   /** A stream that fails alone is asked again; one that fails with its connection, or for its certificate, is not. */
   #isConnectionFault(link: DiscoveryLink, error: unknown): boolean {
     if (link !== this.#link.current()) return true;
-    const isStranger = error instanceof ConnectError && error.code === Code.Unauthenticated;
-    if (!isStranger && link.connection.isAlive()) return false;
+    const isUnauthenticated = error instanceof ConnectError && error.code === Code.Unauthenticated;
+    if (!isUnauthenticated && link.connection.isAlive()) return false;
     this.#link.giveUp(link, MeshError.from(error).message);
     return true;
   }
