@@ -125,6 +125,9 @@ export class ControlPlaneFixture {
         ca: [...this.authority.roots()],
         requestCert: true,
         rejectUnauthorized: false,
+        // As the control plane has it: cancelled streams do not cost the connection.
+        streamResetBurst: 1024,
+        streamResetRate: 500,
       },
       connectNodeAdapter({
         routes: (router) => this.#register(router),
