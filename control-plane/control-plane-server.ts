@@ -48,6 +48,8 @@ const KEEP_ALIVE_MS = 30_000;
 
 export interface ControlPlaneServer {
   readonly port: number;
+  /** How many calls have begun since the start, refused ones included. */
+  callsBegun(): number;
   /** Takes no more connections, ends calls, and resolves when all connections are closed. */
   close(): Promise<void>;
 }
@@ -72,7 +74,7 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   const refresh = (): void => setServerContext(server, tlsMaterial(serving.current(), authority.roots()));
   refresh();
   handleConnections(server, { connections, limits, options });
-  handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
+  const calls = handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
   const unsubscribe = [serving.subscribe(refresh), authority.subscribe(refresh)];
   const stopRenewing = (): void => {
     serving.stop();
@@ -87,6 +89,7 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   log.info({ component: "control-plane", port, dnsNames: options.dnsNames }, "control plane is listening");
   return {
     port,
+    callsBegun: () => calls.begun,
     close: async () => {
       stopRenewing();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -186,7 +189,12 @@ function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOp
   };
 }
 
-function handleRequests(server: Http2SecureServer, serving: Serving & { readonly shutdownSignal: AbortSignal }): void {
+/** Serves calls, and counts those that have begun. */
+function handleRequests(
+  server: Http2SecureServer,
+  serving: Serving & { readonly shutdownSignal: AbortSignal },
+): { readonly begun: number } {
+  const calls = { begun: 0 };
   const { connections, limits, options, shutdownSignal } = serving;
   const handler = createGrpcHandler({
     routes: options.routes,
@@ -205,6 +213,7 @@ function handleRequests(server: Http2SecureServer, serving: Serving & { readonly
   const rates = new CallRates(limits, options.clock);
   server.on("request", (request, response) => {
     const { stream } = request;
+    calls.begun += 1;
     const peer = connections.peerOf(stream.session);
     const kind = peer.kind === "verified" ? "verified" : "unverified";
     const caller = peer.kind === "verified" ? formatCaller(peer) : `${stream.session?.socket.remoteAddress}`;
@@ -215,4 +224,5 @@ function handleRequests(server: Http2SecureServer, serving: Serving & { readonly
     arriving[kind].begin(stream);
     handler(request, response);
   });
+  return calls;
 }

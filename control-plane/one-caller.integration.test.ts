@@ -121,6 +121,7 @@ it("a caller that opens streams without end is refused cheaply, and others are s
   expect(open).toBeLessThan(300);
   expect(outcomes.filter((outcome) => outcome === String(Code.ResourceExhausted)).length).toBe(600 - open);
   expect(await plane.metric('entente_control_plane_calls_refused_total{peer="verified"}')).toBe(600 - open);
+  expect(plane.server.callsBegun()).toBe(601);
   expect(faultLines()).toEqual([]);
 });
 

@@ -11,12 +11,12 @@ import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { startLocalHttpServer } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
-import { startMemoryRelease } from "../net/memory-release.ts";
+import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { answerScrape } from "../net/metrics/answer-scrape.ts";
 import { createMetricsSource } from "../net/metrics/metrics-page.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { startControlPlaneServer } from "./control-plane-server.ts";
+import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
 
 export interface ControlPlaneOptions {
   /** Folders of Kubernetes YAML, watched; later ones win. */
@@ -89,7 +89,7 @@ export async function startControlPlane(
     metrics: createControlPlaneMetrics(registry),
   });
   const status = await startStatus(options.metricsPort, { registry, clock, log });
-  const memory = startMemoryRelease({ clock, log });
+  const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
   return async () => {
     stopReport();
@@ -119,6 +119,17 @@ function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): Issui
     metrics: createIssuingMetrics({ registry, authority, clock }),
     defaultLifetimeMs,
     maxLifetimeMs,
+  };
+}
+
+/** Connections, and calls since the last count: thousands of streams on one connection leave as much memory behind. */
+function countLoad(server: Pick<ControlPlaneServer, "callsBegun">): () => number {
+  let before = 0;
+  return () => {
+    const begun = server.callsBegun();
+    const recent = begun - before;
+    before = begun;
+    return countSockets() + recent;
   };
 }
 

@@ -55,7 +55,8 @@ export class ConnectionPeak {
   }
 }
 
-function countSockets(): number {
+/** The TCP connections of this process. */
+export function countSockets(): number {
   return process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
 }
 
