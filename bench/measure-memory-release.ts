@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { FRUGAL_NODE } from "../injector/admission/frugal-node.ts";
+import { NODE_MEMORY_ENV } from "../injector/admission/proxy-container/node-memory-env.ts";
 import { runIdleLoad } from "./load/own-load.ts";
 import { bundlePrograms } from "./paths/bundle-programs.ts";
 import { writeCertificates } from "./paths/certificates.ts";
@@ -49,7 +49,7 @@ async function measureRelease(setting: string): Promise<string> {
     profileFolder: undefined,
     program: "entente-side.mjs",
     protocol: "http",
-    env: [...FRUGAL_NODE, ...parseSetting(setting)],
+    env: [...NODE_MEMORY_ENV, ...parseSetting(setting)],
   });
   const pid = pair.proxies.find(({ name }) => name === "server's side")?.pid ?? 0;
   const readMb = (): string => readMemory(pid).privateMb.toFixed(0);

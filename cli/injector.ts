@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { mutatingWebhookConfiguration } from "../injector/admission/webhook-configuration.ts";
+import { mutatingWebhookConfiguration } from "../injector/admission/selection/webhook-configuration.ts";
 import { startWebhookServer } from "../injector/webhook-server.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { Command } from "./command.ts";

@@ -5,7 +5,7 @@ import { createBodyBudget } from "./body-budget.ts";
 
 const begun = (): IncomingMessage => new IncomingMessage(new Socket());
 
-it("the request that began first is cut when all together take too much, and as many as it takes", () => {
+it("cuts off the oldest requests, as many as needed, when all bodies together exceed the limit", () => {
   const budget = createBodyBudget(100);
   const requests = [begun(), begun(), begun()];
   const [first, second, third] = requests.map((request) => budget.begin(request));
@@ -18,7 +18,7 @@ it("the request that began first is cut when all together take too much, and as 
   expect(requests.map(({ destroyed }) => destroyed)).toEqual([true, true, false]);
 });
 
-it("what has ended, or was cut, takes nothing any more", () => {
+it("a request that ended or was cut off no longer counts", () => {
   const budget = createBodyBudget(100);
   const requests = [begun(), begun(), begun()];
   const [first, second, third] = requests.map((request) => budget.begin(request));

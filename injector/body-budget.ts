@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
 
-/** The memory that bodies under way take, of all clients together. */
+/** Limits the memory of all request bodies that are being read, of all clients together. */
 export interface BodyBudget {
   begin(request: IncomingMessage): BodyAccount;
 }
 
-/** What one request has taken of it. */
+/** One request's share of the budget. */
 export interface BodyAccount {
   add(bytes: number): void;
   /** Must be called, however the reading ended. */
@@ -13,22 +13,22 @@ export interface BodyAccount {
 }
 
 /**
- * Where bodies would take more than `maxBytes` together, the request that began first is cut off: an API server sends
- * a body within milliseconds, and whoever holds memory by sending slowly has begun before.
+ * If the bodies would exceed `maxBytes` together, the oldest request is cut off. An API server sends a body within
+ * milliseconds, so a client that holds memory by sending slowly is older.
  */
 export function createBodyBudget(maxBytes: number): BodyBudget {
-  /** In the order of their beginning. */
+  /** In the order in which they began. */
   const taken = new Map<IncomingMessage, number>();
   let total = 0;
-  const giveBack = (request: IncomingMessage): void => {
+  const release = (request: IncomingMessage): void => {
     total -= taken.get(request) ?? 0;
     taken.delete(request);
   };
-  const cutFirst = (): void => {
-    const [first] = taken.keys();
-    if (first === undefined) return;
-    giveBack(first);
-    first.destroy();
+  const cutOffOldest = (): void => {
+    const [oldest] = taken.keys();
+    if (oldest === undefined) return;
+    release(oldest);
+    oldest.destroy();
   };
   return {
     begin: (request) => {
@@ -39,9 +39,9 @@ export function createBodyBudget(maxBytes: number): BodyBudget {
           if (before === undefined) return;
           taken.set(request, before + bytes);
           total += bytes;
-          while (total > maxBytes) cutFirst();
+          while (total > maxBytes) cutOffOldest();
         },
-        close: () => giveBack(request),
+        close: () => release(request),
       };
     },
   };

@@ -33,7 +33,7 @@ const STYLES: readonly ((value: unknown) => string)[] = [
   (one) => stringify(one, { version: "1.1", indentSeq: false, commentString: (text) => `# ${text}` }),
 ];
 
-it("writes any value over any other, in every style, and leaves the documents around it alone", () => {
+it("replaces any value by any other, in every style, and leaves the neighbouring documents alone", () => {
   fc.assert(
     fc.property(root, root, fc.constantFrom(...STYLES), (before, after, style) => {
       const around = "# c\nkind:   A # d\n---\n";
@@ -48,7 +48,7 @@ it("writes any value over any other, in every style, and leaves the documents ar
   );
 });
 
-it("keeps every character where nothing is taken away", () => {
+it("keeps every character if nothing is removed", () => {
   fc.assert(
     fc.property(root, root, fc.constantFrom(...STYLES), (before, more, style) => {
       const text = style(before);

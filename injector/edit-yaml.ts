@@ -29,8 +29,8 @@ import {
 import { formatBlock, formatFlow } from "./yaml-text.ts";
 
 /**
- * What must be written in a text so that one of its documents gets another value: nothing else of it changes, neither
- * spelling nor comments nor order. Aliases of what changes are written out where they stand.
+ * The edits that give one document of a text another value. Nothing else changes: not spelling, comments or order. An
+ * alias of a changed value is replaced by the old value.
  * @param document read with its source tokens
  */
 export function editsForDocument(text: string, document: Document, after: unknown): readonly TextEdit[] {
@@ -41,7 +41,7 @@ export function editsForDocument(text: string, document: Document, after: unknow
   return editing.edits;
 }
 
-/** Writes a document anew: right whatever the document holds, but its comments and spellings are lost. */
+/** Rewrites a document as a whole. This works for every document, but loses comments and spelling. */
 export function rewriteDocument(text: string, document: Document, after: unknown): readonly TextEdit[] {
   const start = document.contents?.range?.[0] ?? 0;
   const end = contentEnd(document.contents);
@@ -61,7 +61,7 @@ function editNode(editing: Editing, node: Node, after: unknown): void {
 
 type MapNode = YAMLMap<unknown, unknown>;
 
-/** A key that a merge gives cannot be taken away, and a collection loses its last item only as a whole. */
+/** A key from a merge (`<<`) cannot be removed, and a collection loses its last item only as a whole. */
 function canEditMap(editing: Editing, node: MapNode, after: Readonly<Record<string, unknown>>): boolean {
   if (node.items.some(({ value }) => !isNode(value))) return false;
   const removed = Object.keys(recordOf(node.toJS(editing.document))).filter((key) => !Object.hasOwn(after, key));
@@ -101,7 +101,7 @@ function canEditList(editing: Editing, node: ListNode, after: readonly unknown[]
   return node.items.every((_, i) => i < head || i >= node.items.length - tail || startsLine(editing, node, i));
 }
 
-/** Items are found again by their names, from both ends; what lies between is taken away and put in. */
+/** Items are matched by name from both ends; those between are removed and inserted. */
 function editList(editing: Editing, node: ListNode, after: readonly unknown[]): void {
   const before = valuesOf(editing, node);
   const { head, tail } = alignLists(before, after);
@@ -132,7 +132,7 @@ function removeLines(editing: Editing, node: MapNode | ListNode, index: number):
   editing.edits.push({ start, end: lineEnd(editing.text, contentEnd(node.items[index])), text: "" });
 }
 
-/** Whether nothing but blanks stands before an item in its line, so that it can be taken away with its lines. */
+/** Whether only blanks precede an item in its line, so that its lines can be removed. */
 function startsLine(editing: Editing, node: MapNode | ListNode, index: number): boolean {
   const start = itemStart(node, index);
   return /^[ \t]*$/.test(editing.text.slice(lineStart(editing.text, start), start));
@@ -147,14 +147,14 @@ function replaceNode(editing: Editing, node: Node, after: unknown): void {
     : isRecord(after) && Object.keys(after).length > 0;
   const text =
     isBlock(node) && isAlike ? formatBlock(after, indentOf(node), editing.text) : rebuildFlow(editing, node, after);
-  // In a line of its own, brackets must stand further in than what holds them; a value that is missing stands at its colon.
+  // Brackets on their own line must be indented deeper than their parent. A missing value is at its colon.
   const needsBlank = (isBlock(node) && !isAlike) || (start === end && /\S/.test(editing.text[start - 1] ?? " "));
   const ending = end > start && editing.text[end - 1] === "\n" ? "\n" : "";
   const gap = start === end && editing.text[end] === "#" ? " " : "";
   editing.edits.push({ start, end, text: `${needsBlank ? " " : ""}${text}${ending}${gap}` });
 }
 
-/** Of a mapping in braces, the pairs that stay are written as they were. */
+/** Rebuilds a mapping in braces; the pairs that stay keep their spelling. */
 function rebuildFlow({ text, document }: Editing, node: Node, after: unknown): string {
   if (!isMap(node) || isBlock(node) || !isRecord(after)) return formatFlow(after);
   const parts = Object.entries(after).map(([key, value]) => {
@@ -181,7 +181,7 @@ function hasAlias(node: Node): boolean {
   return isFound;
 }
 
-/** What is written anew has no anchors any more. */
+/** Rewritten nodes no longer have anchors. */
 function markChanged(editing: Editing, root: unknown): void {
   if (isNode(root)) editing.changed.add(root);
   const mark = (node: Node): void => void editing.changed.add(node);
@@ -189,7 +189,7 @@ function markChanged(editing: Editing, root: unknown): void {
   else if (typeof root === "object" && root !== null && "value" in root) markChanged(editing, root.value);
 }
 
-/** An alias stands for what its anchor held before. */
+/** Replaces an alias by the old value of its anchor. */
 function writeOutAliases(editing: Editing): void {
   visit(editing.document, {
     Alias: (_key, alias) => {

@@ -40,7 +40,7 @@ describe("offline injection", () => {
     expect(documents(text)).toMatchObject([{ items: [{ kind: "Service" }, INJECTED] }]);
   });
 
-  it("names the workload that the template belongs to", () => {
+  it("sets the workload that the template belongs to", () => {
     const resource = {
       apiVersion: "apps/v1",
       kind: "Deployment",
@@ -52,7 +52,7 @@ describe("offline injection", () => {
     );
   });
 
-  it("leaves every other document as it was, to the letter, and comments in place in those that it changes", () => {
+  it("leaves other documents byte for byte as they were, and keeps comments in changed ones", () => {
     const text = [
       "# the whole\napiVersion: v1\nkind:   Namespace   # odd\nmetadata: {name: ns1}\n",
       "# the pod\napiVersion: v1\nkind: Pod\nmetadata:\n  name: a # its name\nspec:\n  containers:\n    # the app\n    - name: a\n      image: a # from somewhere\n",
@@ -77,14 +77,14 @@ describe("offline injection", () => {
     ]);
   });
 
-  it("gives back a file without pods to the letter", () => {
+  it("returns a file without pods byte for byte", () => {
     const text = "# nothing\nkind:  ConfigMap\ndata: {a: 'b'}\n---\nkind: Secret\n";
     expect(inject(text)).toEqual({ text, notes: [] });
   });
 
-  it("changes nothing the second time, and says so", () => {
+  it("changes nothing the second time, and reports that", () => {
     const once = inject("kind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a}]}\n").text;
-    expect(inject(once)).toEqual({ text: once, notes: [expect.stringContaining("has its sidecar already")] });
+    expect(inject(once)).toEqual({ text: once, notes: [expect.stringContaining("already has its sidecar")] });
   });
 
   it.each([
@@ -92,17 +92,17 @@ describe("offline injection", () => {
       name: "opted out by label",
       metadata: { labels: { "sidecar.istio.io/inject": "false" } },
       spec: {},
-      said: "sidecar.istio.io/inject: false",
+      expected: "sidecar.istio.io/inject: false",
     },
     {
       name: "opted out by annotation",
       metadata: { annotations: { "sidecar.istio.io/inject": "false" } },
       spec: {},
-      said: "sidecar.istio.io/inject: false",
+      expected: "sidecar.istio.io/inject: false",
     },
-    { name: "on the host's network", metadata: {}, spec: { hostNetwork: true }, said: "host's network" },
-    { name: "in a system namespace", metadata: { namespace: "kube-system" }, spec: {}, said: "kube-system" },
-  ])("leaves a pod alone that is $name, and says why", ({ metadata, spec, said }) => {
+    { name: "on the host's network", metadata: {}, spec: { hostNetwork: true }, expected: "host's network" },
+    { name: "in a system namespace", metadata: { namespace: "kube-system" }, spec: {}, expected: "kube-system" },
+  ])("does not inject a pod that is $name, and gives the reason", ({ metadata, spec, expected }) => {
     const text = JSON.stringify({
       kind: "Pod",
       metadata: { name: "a", ...metadata },
@@ -110,16 +110,16 @@ describe("offline injection", () => {
     });
     const injected = inject(text);
     expect(documents(injected.text)).toEqual([JSON.parse(text)]);
-    expect(injected.notes).toEqual([expect.stringContaining(said)]);
+    expect(injected.notes).toEqual([expect.stringContaining(expected)]);
   });
 
-  it("injects whatever the namespace's label says, as kube-inject does", () => {
+  it("injects regardless of the namespace's label, as kube-inject does", () => {
     const text =
       "kind: Namespace\nmetadata: {name: ns1, labels: {istio-injection: disabled}}\n---\nkind: Pod\nmetadata: {name: a, namespace: ns1}\nspec: {containers: [{name: a}]}\n";
     expect(documents(inject(text).text)[1]).toMatchObject(INJECTED);
   });
 
-  it("changes one of two templates that share a node by an alias, and not the other", () => {
+  it("changes only one of two templates that share a node by an alias", () => {
     const text = [
       "kind: List",
       "items:",
@@ -134,23 +134,23 @@ describe("offline injection", () => {
   });
 
   it.each([
-    { name: "is not YAML", text: "kind: Pod\n  spec: [\n", said: /file\.yaml: .*line \d/ },
+    { name: "is not YAML", text: "kind: Pod\n  spec: [\n", expected: /file\.yaml: .*line \d/ },
     {
-      name: "holds a pod without containers",
+      name: "contains a pod without containers",
       text: "kind: Pod\nmetadata: {name: a}\nspec: {}\n",
-      said: /Pod\/a\.default: spec\.containers is missing/,
+      expected: /Pod\/a\.default: spec\.containers is missing/,
     },
     {
-      name: "holds a Deployment without a template",
+      name: "contains a Deployment without a template",
       text: "kind: Deployment\nmetadata: {name: d}\n",
-      said: /Deployment\/d\.default: the pod is missing/,
+      expected: /Deployment\/d\.default: the pod is missing/,
     },
     {
-      name: "holds a pod that runs as the proxy",
+      name: "contains a pod that runs as the proxy",
       text: "kind: Pod\nmetadata: {name: a, namespace: ns}\nspec: {containers: [{name: a}], securityContext: {runAsUser: 1337}}\n",
-      said: /Pod\/a\.ns: .*IST0144/,
+      expected: /Pod\/a\.ns: .*IST0144/,
     },
-  ])("fails with the place named, where the file $name", ({ text, said }) => {
-    expect(() => inject(text)).toThrow(said);
+  ])("fails with the location if the file $name", ({ text, expected }) => {
+    expect(() => inject(text)).toThrow(expected);
   });
 });

@@ -10,25 +10,25 @@ import { findPodTemplates, type PodTemplate } from "./pod-templates.ts";
 import { applyEdits, isRecord } from "./yaml-layout.ts";
 
 export interface InjectManifestsInput {
-  /** YAML of one or more documents, or JSON. */
+  /** YAML with one or more documents, or JSON. */
   readonly text: string;
-  /** For messages. */
+  /** The file's name, for messages. */
   readonly file: string;
   readonly settings: InjectionSettings;
-  /** For resources that name none. @default "default" */
+  /** The namespace of resources without one. @default "default" */
   readonly namespace?: string;
 }
 
 export interface InjectedManifests {
   readonly text: string;
-  /** What was left as it was and why, and the warnings; a sentence each. */
+  /** One sentence each: what was not injected and why, and warnings. */
   readonly notes: readonly string[];
 }
 
 /**
- * Injects every pod of a file that does not opt out, as `istioctl kube-inject` does: labels of namespaces count for
- * nothing here, since the user asks for injection by running it. All that injection does not change comes out byte for
- * byte; an alias of what it changes is written out.
+ * Injects every pod of a file that does not opt out, as `istioctl kube-inject` does. Namespace labels are ignored: the
+ * user requests injection by running the command. Everything that injection does not change comes out byte for byte; an
+ * alias of a changed value is written out.
  * @throws InjectorError `invalid_manifest`
  */
 export function injectManifests(input: InjectManifestsInput): InjectedManifests {
@@ -44,7 +44,7 @@ export function injectManifests(input: InjectManifestsInput): InjectedManifests 
 interface InjectedDocument {
   readonly document: Document.Parsed;
   readonly before: unknown;
-  /** The same value where nothing was injected. */
+  /** The same value if nothing was injected. */
   readonly after: unknown;
 }
 
@@ -59,15 +59,15 @@ function readValue(document: Document.Parsed, file: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {
-    // Aliases that unfold to too much, or that have no anchor.
+    // An alias without an anchor, or aliases that expand to too much.
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new InjectorError("invalid_manifest", `${file}: ${reason}`, { cause });
   }
 }
 
 /**
- * Writes what has changed into the text, and reads it back: what was written must be what was decided. Where YAML's rarer
- * forms defeat the edits, the documents that change are written anew as a whole.
+ * Writes the changes into the text and parses it again: the result must equal the injected value. If a rare form of
+ * YAML defeats the edits, the changed documents are rewritten as a whole.
  */
 function writeDocuments({ text, file }: InjectManifestsInput, documents: readonly InjectedDocument[]): string {
   const changed = documents.filter(({ before, after }) => before !== after);
@@ -83,7 +83,10 @@ function writeDocuments({ text, file }: InjectManifestsInput, documents: readonl
     const isRight = documents.every(({ after }, i) => isReadAs(readBack[i], after));
     if (isRight && readBack.length === documents.length) return result;
   }
-  throw new InjectorError("invalid_manifest", `${file}: the injected pods cannot be written in this form of YAML`);
+  throw new InjectorError(
+    "invalid_manifest",
+    `${file}: the injected pods cannot be written in this file's form of YAML; use plain block style`,
+  );
 }
 
 function isReadAs(document: Document.Parsed | undefined, value: unknown): boolean {
@@ -113,7 +116,10 @@ interface TemplateInjection {
   readonly notes: string[];
 }
 
-/** @returns the injected pod; undefined where nothing is to be changed */
+/**
+ * @returns the injected pod; undefined if nothing changes
+ * @returns the injected pod; undefined where nothing is to be changed
+ */
 function injectTemplate({ template, pod, input, notes }: TemplateInjection): Pod | undefined {
   const { title, namespace, owner } = template;
   const admission = admitPod({ pod, namespace, settings: input.settings, ...(owner && { owner }) });
@@ -121,16 +127,16 @@ function injectTemplate({ template, pod, input, notes }: TemplateInjection): Pod
     case "refused":
       throw new InjectorError("invalid_manifest", `${input.file}: ${title}: ${admission.message}`);
     case "skipped":
-      notes.push(`${title} is left as it is: ${admission.message}`);
+      notes.push(`${title} is not injected: ${admission.message}`);
       return undefined;
     case "injected":
       notes.push(...admission.warnings.map((warning) => `${title}: ${warning}`));
-      if (hasSidecar(pod) && admission.patch.length === 0) notes.push(`${title} has its sidecar already`);
+      if (hasSidecar(pod) && admission.patch.length === 0) notes.push(`${title} already has its sidecar`);
       return admission.patch.length === 0 ? undefined : admission.pod;
   }
 }
 
-/** A copy of a value in which another stands at a path. */
+/** A copy of a value with the value at one path replaced. */
 function setAt(value: unknown, [key, ...rest]: readonly (string | number)[], replacement: unknown): unknown {
   if (key === undefined) return replacement;
   if (Array.isArray(value)) return value.map((item, i) => (i === key ? setAt(item, rest, replacement) : item));

@@ -11,7 +11,7 @@ function read(text: string): unknown[] {
   return parseKubernetesYaml(text).map((document): unknown => document.toJS());
 }
 
-/** Whether a text is another one with more in it. */
+/** Whether one text contains the characters of another in order. */
 function contains(longer: string, shorter: string): boolean {
   let position = 0;
   for (const character of shorter) {
@@ -58,19 +58,19 @@ spec: {ports: [ {port: 0x50} ]}
 describe("what injection does not change comes out byte for byte", () => {
   it.each([
     { name: "block style", text: POD },
-    { name: "line ends of Windows", text: POD.replaceAll("\n", "\r\n") },
-    { name: "no line end at the end", text: POD.slice(0, POD.indexOf("    # the end of the pod")).trimEnd() },
+    { name: "Windows line endings", text: POD.replaceAll("\n", "\r\n") },
+    { name: "no final newline", text: POD.slice(0, POD.indexOf("    # the end of the pod")).trimEnd() },
     { name: "JSON", text: '{"kind":"Pod", "metadata": {"name":"a"},\t"spec":{"containers":[ {"name":"a"} ]}}' },
     {
       name: "a mapping in braces",
       text: "kind: Pod\nmetadata: {name: a, }\nspec: {containers: [{name: a, x: 010}, ]} # c\n",
     },
     {
-      name: "lists in a line of their own",
+      name: "list items on lines of their own",
       text: "kind: List\nitems:\n- kind: Pod\n  metadata:\n    name: a\n  spec:\n    containers:\n    -\n      name: a\n",
     },
     {
-      name: "values that are not there",
+      name: "missing values",
       text: "kind: Pod\nmetadata:\n  name: a\n  labels: # none\nspec:\n  containers: [{name: a}]\n  volumes:\n",
     },
   ])("with $name", ({ text }) => {
@@ -81,12 +81,12 @@ describe("what injection does not change comes out byte for byte", () => {
     if (text.includes("\r\n")) expect(injected.replaceAll("\r\n", "")).not.toContain("\n");
   });
 
-  it("line by line: what is there is there as before, and what is new stands in lines of its own", () => {
+  it("line by line: existing lines stay, and additions are on new lines", () => {
     const lines = inject(POD).split("\n");
     for (const line of POD.split("\n").filter((one) => !one.includes("labels:"))) expect(lines).toContain(line);
   });
 
-  it("where a probe is rewritten, but for the probe's handler", () => {
+  it("if a probe is rewritten, except for the probe's handler", () => {
     const text =
       "kind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    readinessProbe:\n      tcpSocket:\n        port: 80\n      # how often\n      periodSeconds: 010\n";
     const injected = inject(text);
@@ -94,7 +94,7 @@ describe("what injection does not change comes out byte for byte", () => {
     expect(injected).not.toContain("      tcpSocket:\n");
   });
 
-  it("where a probe in braces is rewritten, too", () => {
+  it("if a probe in braces is rewritten", () => {
     const text =
       "kind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    readinessProbe: {tcpSocket: {port: 80}, periodSeconds:   010}\n";
     expect(inject(text)).toContain('readinessProbe: {periodSeconds:   010, "httpGet":{');
@@ -104,7 +104,7 @@ describe("what injection does not change comes out byte for byte", () => {
 describe("aliases", () => {
   const CONTAINERS = '[{name: a, env: &e [{name: A, value: "yes"}, {name: B, value: "0400"}]}, {name: b, env: *e}]';
 
-  it("stay where nothing that they stand for changes", () => {
+  it("stay if the aliased value does not change", () => {
     const text = `kind: Pod\nmetadata: {name: a, labels: &l {app: a}}\nspec:\n  containers: ${CONTAINERS}\n`;
     const injected = inject(text);
     expect(injected).toContain("{name: b, env: *e}");
@@ -131,7 +131,7 @@ describe("aliases", () => {
     }
   });
 
-  it("and merge keys keep what they give, and the merged place stays as it was", () => {
+  it("are kept in merge keys, whose source stays as it was", () => {
     const text =
       "base: &b\n  containers: [{name: a, x: 0400}]\n  other: yes\nkind: Pod\nmetadata: {name: a}\nspec:\n  <<: *b\n  more: 1\n";
     const injected = inject(text);

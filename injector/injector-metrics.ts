@@ -3,9 +3,9 @@ import type { Clock } from "../mesh/runtime.ts";
 import { createMetricsSource } from "../net/metrics/metrics-page.ts";
 import { createScrapes, type Scrapes } from "../net/metrics/scrapes.ts";
 
-/** Istio's metrics of sidecar injection, in a registry of their own. */
+/** Istio's metrics of sidecar injection, in a separate registry. */
 export interface InjectorMetrics {
-  /** One request came in; `finish` counts how it ended and how long it took. */
+  /** Records a new request; `finish` counts its outcome and duration. */
   start(): { finish(outcome: InjectionResult): void };
   readonly scrapes: Scrapes;
 }

@@ -24,8 +24,8 @@ async function read(...paths: readonly string[]): Promise<readonly (readonly [st
   return files.map(({ file, text }) => [file.replace(`${folder}/`, ""), text]);
 }
 
-describe("what -f names", () => {
-  it("is read in its order: files, the manifests of folders by name, and standard input", async () => {
+describe("the paths of -f", () => {
+  it("are read in the given order: files, the manifests of folders by name, and standard input", async () => {
     expect(await read(join(folder, "notes.txt"), "-", folder)).toEqual([
       ["notes.txt", "notes.txt"],
       ["standard input", "from a pipe"],
@@ -35,28 +35,28 @@ describe("what -f names", () => {
     ]);
   });
 
-  it("is read to the letter", async () => {
+  it("are read byte for byte", async () => {
     expect(await read(join(folder, "bom"))).toEqual([["bom", "\ufeffa: 1\r\n"]]);
   });
 
   it.each([
-    { name: "what is not there", paths: ["none"], said: /cannot read .*none: there is no such file or folder/ },
-    { name: "a folder without manifests", paths: ["empty"], said: /the folder .*empty holds no \.yaml/ },
-    { name: "what is not text", paths: ["latin1"], said: /latin1: it is not UTF-8/ },
-  ])("is named in the error where it is $name", async ({ paths, said }) => {
-    await expect(read(...paths.map((path) => join(folder, path)))).rejects.toThrow(said);
+    { name: "a missing file", paths: ["none"], expected: /cannot read .*none: there is no such file or folder/ },
+    { name: "a folder without manifests", paths: ["empty"], expected: /the folder .*empty contains no \.yaml/ },
+    { name: "a file that is not text", paths: ["latin1"], expected: /latin1: it is not UTF-8/ },
+  ])("are named in the error if one is $name", async ({ paths, expected }) => {
+    await expect(read(...paths.map((path) => join(folder, path)))).rejects.toThrow(expected);
   });
 
-  it("may name standard input once", async () => {
-    await expect(read("-", "-")).rejects.toThrow(/give -f - once/);
+  it("may include standard input once", async () => {
+    await expect(read("-", "-")).rejects.toThrow(/use -f - once/);
   });
 });
 
-describe("texts that are joined", () => {
+describe("joined manifests", () => {
   it.each([
-    { name: "one alone stays as it is", texts: ["a: 1"], joined: "a: 1" },
+    { name: "stay unchanged if there is one", texts: ["a: 1"], joined: "a: 1" },
     { name: "get a line of dashes between them", texts: ["a: 1", "b: 2\n"], joined: "a: 1\n---\nb: 2\n" },
-    { name: "get none where there is one", texts: ["a: 1\n", "# c\n\n---\nb: 2"], joined: "a: 1\n# c\n\n---\nb: 2" },
+    { name: "get no second line of dashes", texts: ["a: 1\n", "# c\n\n---\nb: 2"], joined: "a: 1\n# c\n\n---\nb: 2" },
     { name: "may be empty", texts: ["", "a: 1\n"], joined: "---\na: 1\n" },
   ])("$name", ({ texts, joined }) => {
     expect(joinManifests(texts)).toBe(joined);

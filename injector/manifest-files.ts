@@ -5,14 +5,14 @@ import { errnoOf } from "../mesh/mesh-error.ts";
 import { InjectorError } from "./injector-error.ts";
 
 export interface ManifestFile {
-  /** For messages. */
+  /** The file's name, for messages. */
   readonly file: string;
   readonly text: string;
 }
 
 /**
- * Reads what `-f` names, in that order: files, folders, and `-` for standard input. Of a folder, as kubectl does: *.yaml,
- * *.yml and *.json in lexical order, without the folders in it; hidden files are passed over.
+ * Reads the paths of `-f` in order: files, folders, and `-` for standard input. In a folder, as in kubectl, *.yaml,
+ * *.yml and *.json are read in lexical order; subfolders and hidden files are skipped.
  * @throws InjectorError `unreadable_manifest`
  */
 export async function readManifestFiles(
@@ -20,7 +20,7 @@ export async function readManifestFiles(
   standardInput: NodeJS.ReadableStream,
 ): Promise<readonly ManifestFile[]> {
   if (paths.filter((path) => path === "-").length > 1) {
-    throw new InjectorError("unreadable_manifest", "standard input can be read once; give -f - once");
+    throw new InjectorError("unreadable_manifest", "standard input can be read only once; use -f - once");
   }
   const files: ManifestFile[] = [];
   for (const path of paths) {
@@ -30,7 +30,7 @@ export async function readManifestFiles(
   return files;
 }
 
-/** Puts texts of documents one after the other. One text alone stays as it is. */
+/** Joins texts of documents. A single text stays unchanged. */
 export function joinManifests(texts: readonly string[]): string {
   return texts
     .map((text, i) => {
@@ -46,7 +46,7 @@ async function listFiles(path: string): Promise<readonly string[]> {
   if (!isFolder) return [path];
   const names = (await attempt(path, () => readdir(path))).filter((name) => /^[^.].*\.(?:ya?ml|json)$/.test(name));
   if (names.length > 0) return names.sort().map((name) => join(path, name));
-  throw new InjectorError("unreadable_manifest", `the folder ${path} holds no .yaml, .yml or .json file`);
+  throw new InjectorError("unreadable_manifest", `the folder ${path} contains no .yaml, .yml or .json file`);
 }
 
 async function attempt<Value>(path: string, read: () => Promise<Value>): Promise<Value> {
@@ -59,7 +59,7 @@ async function attempt<Value>(path: string, read: () => Promise<Value>): Promise
   }
 }
 
-/** What is not UTF-8 could not be printed again as it was. */
+/** A file that is not UTF-8 could not be printed unchanged. */
 function decode(file: string, bytes: Buffer): ManifestFile {
   try {
     return { file, text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };

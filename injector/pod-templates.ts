@@ -1,18 +1,18 @@
 import type { WorkloadOwner } from "./admission/workload-owner.ts";
 
-/** A pod, or the template of pods, inside a resource. */
+/** A pod or a pod template inside a resource. */
 export interface PodTemplate {
   readonly value: unknown;
-  /** Where it stands in the document. */
+  /** Its path in the document. */
   readonly path: readonly (string | number)[];
   /** `Deployment/hello.ns1`, for messages. */
   readonly title: string;
   readonly namespace: string;
-  /** The resource that makes the pods; undefined for a pod. */
+  /** The resource that creates the pods; undefined for a pod. */
   readonly owner: WorkloadOwner | undefined;
 }
 
-/** Where each kind of workload keeps its pods' template. */
+/** The path of the pod template in each kind of workload. */
 const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
   Pod: [],
   Deployment: ["spec", "template"],
@@ -26,7 +26,7 @@ const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
   PodTemplate: ["template"],
 };
 
-/** The pod templates of a resource of any kind; a List's are those of its items. */
+/** The pod templates of a resource of any kind; for a List, those of its items. */
 export function findPodTemplates(
   resource: unknown,
   defaultNamespace: string,

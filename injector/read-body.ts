@@ -5,17 +5,17 @@ export type BodyReading =
   | { readonly kind: "read"; readonly text: string }
   | { readonly kind: "too_large" }
   | { readonly kind: "not_utf8" }
-  /** The client went away, was too slow, or was cut off for the sake of others. */
+  /** The client closed the connection, was too slow, or was cut off in favour of other clients. */
   | { readonly kind: "aborted" };
 
-/** What bodies may take. */
+/** Size limits of request bodies. */
 export interface BodyLimits {
-  /** Of one body. */
+  /** For one body. */
   readonly maxBytes: number;
   readonly budget: BodyBudget;
 }
 
-/** Reads a request's body up to `maxBytes`, and not a byte more than the chunk that goes beyond. */
+/** Reads a request's body up to `maxBytes`; it stops at the first chunk that exceeds the limit. */
 export async function readBody(request: IncomingMessage, { maxBytes, budget }: BodyLimits): Promise<BodyReading> {
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) return { kind: "too_large" };
   const chunks: Buffer[] = [];

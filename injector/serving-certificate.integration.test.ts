@@ -26,12 +26,12 @@ describe("the serving certificate", () => {
   });
 
   it.each([
-    { name: "not a certificate", pair: () => ["nonsense", mintServing().keyPem], said: "holds no certificate" },
-    { name: "another key's", pair: () => [mintServing().pem, mintServing().keyPem], said: "is not the one of" },
+    { name: "not a certificate", pair: () => ["nonsense", mintServing().keyPem], expected: "contains no certificate" },
+    { name: "for another key", pair: () => [mintServing().pem, mintServing().keyPem], expected: "does not match" },
     {
-      name: "cut off",
+      name: "truncated",
       pair: () => [mintServing().pem, mintServing().keyPem.slice(0, 40)],
-      said: "holds no private key",
+      expected: "contains no private key",
     },
     {
       name: "expired",
@@ -39,13 +39,13 @@ describe("the serving certificate", () => {
         const { pem, keyPem } = mintServing(new Date(Date.now() - DAY_MS));
         return [pem, keyPem];
       },
-      said: "expired at",
+      expected: "expired at",
     },
-  ])("stays the old one where the new one is $name, and the log says so once", async ({ pair, said }) => {
+  ])("is kept if the new one is $name, with one log line", async ({ pair, expected }) => {
     const before = await servedSerial();
     const [certificate = "", key = ""] = pair();
     webhook.writePair(certificate, key);
-    const complaints = () => webhook.log.find(said);
+    const complaints = () => webhook.log.find(expected);
     await vi.waitFor(() => expect(complaints()).toHaveLength(1));
     expect(await servedSerial()).toBe(before);
     const good = mintServing();
@@ -54,7 +54,7 @@ describe("the serving certificate", () => {
     expect(complaints()).toHaveLength(1);
   });
 
-  it("must be there and good before the server starts", async () => {
+  it("must exist and be valid before the server starts", async () => {
     rmSync(join(webhook.directory, "tls.key"));
     await expect(webhook.startAnother()).rejects.toMatchObject({
       code: "invalid_serving_certificate",

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
 import { InjectorError } from "./injector-error.ts";
 
-/** A certificate chain and its key, in PEM, checked to belong together and to be in date. */
+/** A certificate chain and its key, in PEM. They match and have not expired. */
 export interface ServingPair {
   readonly cert: string;
   readonly key: string;
@@ -14,9 +14,9 @@ export interface ServingCertificateOptions {
   readonly keyFile: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called with each new pair that is good. */
+  /** Called with each new valid pair. */
   readonly onChange: (pair: ServingPair) => void;
-  /** How often the files are looked at. @default 2000 */
+  /** How often the files are read. @default 2000 */
   readonly intervalMs?: number;
 }
 
@@ -26,15 +26,15 @@ export interface ServingCertificate {
 }
 
 /**
- * Keeps the webhook's certificate up to date with its files: a webhook that goes on with an expired one stops every pod
- * (linkerd2#5888). The files are read again and again rather than watched: mounted secrets change through symbolic links,
- * and a certificate may be seen with the key of yesterday. A pair that is not good is reported once, and the old one stays.
+ * Reloads the webhook's certificate when its files change: a webhook with an expired certificate blocks every new pod
+ * (linkerd2#5888). The files are polled, not watched: mounted secrets change through symbolic links, and a read may see
+ * the new certificate with the old key. An invalid pair is reported once, and the old pair stays in use.
  * @throws InjectorError `invalid_serving_certificate`, if the first pair is not good
  */
 export async function startServingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
   const { clock, log } = options;
   const initial = await readPair(options);
-  let current = textOf(initial);
+  let current = formatPair(initial);
   let reported = "";
   let timer: Timer | undefined;
   let isStopped = false;
@@ -42,10 +42,10 @@ export async function startServingCertificate(options: ServingCertificateOptions
     try {
       const pair = await readPair(options);
       reported = "";
-      if (!isStopped && textOf(pair) !== current) {
-        current = textOf(pair);
+      if (!isStopped && formatPair(pair) !== current) {
+        current = formatPair(pair);
         options.onChange(pair);
-        log.info({ file: options.certificateFile }, "the serving certificate is replaced");
+        log.info({ file: options.certificateFile }, "the serving certificate was reloaded");
       }
     } catch (caught) {
       const error = InjectorError.from(caught);
@@ -83,9 +83,9 @@ async function readPair({ certificateFile, keyFile, clock }: ServingCertificateO
     ),
   );
   if (cert === undefined || key === undefined) throw fault("the files are empty");
-  const leaf = parse(() => new X509Certificate(cert), `${certificateFile} holds no certificate in PEM`);
-  const privateKey = parse(() => createPrivateKey(key), `${keyFile} holds no private key in PEM`);
-  if (!leaf.checkPrivateKey(privateKey)) throw fault(`the key in ${keyFile} is not the one of ${certificateFile}`);
+  const leaf = parse(() => new X509Certificate(cert), `${certificateFile} contains no certificate in PEM`);
+  const privateKey = parse(() => createPrivateKey(key), `${keyFile} contains no private key in PEM`);
+  if (!leaf.checkPrivateKey(privateKey)) throw fault(`the key in ${keyFile} does not match ${certificateFile}`);
   if (leaf.validToDate.getTime() <= clock.now()) throw fault(`${certificateFile} expired at ${leaf.validTo}`);
   return { cert, key };
 
@@ -98,6 +98,6 @@ async function readPair({ certificateFile, keyFile, clock }: ServingCertificateO
   }
 }
 
-function textOf({ cert, key }: ServingPair): string {
+function formatPair({ cert, key }: ServingPair): string {
   return `${cert}\n${key}`;
 }

@@ -2,12 +2,12 @@ import type { Server } from "node:https";
 import type { Socket } from "node:net";
 
 /**
- * Keeps a server's connections within a limit: one more ends the one that has been quiet for the longest time. Any pod
- * of the cluster may knock here; were the newest refused, silent connections would keep the API server out, and no pod
- * could be created.
+ * Limits a server's connections. When a new one exceeds the limit, the connection that has been idle longest is closed.
+ * Any pod of the cluster can connect here. If new connections were refused instead, silent clients could lock out the
+ * API server, and no pod could be created.
  */
-export function displaceQuietConnections(server: Server, maxConnections: number): void {
-  /** By the client's address and port, for requests show the TLS socket alone; the longest quiet first. */
+export function evictIdleConnections(server: Server, maxConnections: number): void {
+  /** Keyed by the client's address and port, because requests only expose the TLS socket; longest idle first. */
   const open = new Map<string, Socket>();
   server.on("connection", (socket: Socket) => {
     const key = addressOf(socket);
@@ -15,10 +15,10 @@ export function displaceQuietConnections(server: Server, maxConnections: number)
     socket.once("close", () => {
       if (open.get(key) === socket) open.delete(key);
     });
-    const [quietest] = open.entries();
-    if (quietest === undefined || open.size <= maxConnections) return;
-    open.delete(quietest[0]);
-    quietest[1].destroy();
+    const [longestIdle] = open.entries();
+    if (longestIdle === undefined || open.size <= maxConnections) return;
+    open.delete(longestIdle[0]);
+    longestIdle[1].destroy();
   });
   server.on("request", (request) => {
     const key = addressOf(request.socket);

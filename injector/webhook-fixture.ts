@@ -1,4 +1,4 @@
-/** A webhook on loopback with a certificate of its own, for tests. */
+/** A webhook on loopback with its own certificate, for tests. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ export const TEST_LIMITS = {
   certificateIntervalMs: 20,
 };
 
-export interface Answer {
+export interface WebhookResponse {
   readonly status: number;
   readonly text: string;
 }
@@ -32,17 +32,17 @@ export interface Answer {
 export interface TestWebhook {
   readonly directory: string;
   readonly log: RecordingLogger;
-  post(body: string | Buffer, headers?: Readonly<Record<string, string>>, path?: string): Promise<Answer>;
-  get(path: string): Promise<Answer>;
-  /** A TLS connection by hand, for what no HTTP client would send. */
+  post(body: string | Buffer, headers?: Readonly<Record<string, string>>, path?: string): Promise<WebhookResponse>;
+  get(path: string): Promise<WebhookResponse>;
+  /** A raw TLS connection, for bytes that no HTTP client would send. */
   open(onData?: (text: string) => void): Promise<TLSSocket>;
   writePair(certificate: string, key: string): void;
-  /** Another server on the same files. */
+  /** Starts another server with the same files. */
   startAnother(): Promise<WebhookServer>;
   stop(): Promise<void>;
 }
 
-/** A server's certificate of the test root; yesterday's where `notAfter` lies behind. */
+/** A server certificate of the test root; expired if `notAfter` is in the past. */
 export function mintServing(notAfter: Date = new Date(Date.now() + DAY_MS)): MintedCertificate {
   const notBefore = new Date(Date.now() - 2 * DAY_MS);
   return mintLeaf({ issuer: root, uriSans: [], dnsSans: [NAME], notBefore, notAfter });
@@ -60,7 +60,7 @@ export async function startTestWebhook(): Promise<TestWebhook> {
   writePair(pem, keyPem);
   const server = await start();
   const agent = new Agent({ connect: { ca: root.pem, servername: NAME } });
-  const send = async (path: string, options: object): Promise<Answer> => {
+  const send = async (path: string, options: object): Promise<WebhookResponse> => {
     const { statusCode, body } = await request(`https://127.0.0.1:${server.port}${path}`, {
       dispatcher: agent,
       ...options,
@@ -84,7 +84,7 @@ export async function startTestWebhook(): Promise<TestWebhook> {
   };
 }
 
-/** The text of an AdmissionReview for a pod that is to be created. */
+/** The text of an AdmissionReview for a pod that is being created. */
 export function review(object: unknown, more: Record<string, unknown> = {}): string {
   return JSON.stringify({
     apiVersion: "admission.k8s.io/v1",
@@ -93,7 +93,7 @@ export function review(object: unknown, more: Record<string, unknown> = {}): str
   });
 }
 
-/** Resolves when the connection is gone. */
+/** Resolves when the connection is closed. */
 export function closed(socket: TLSSocket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }

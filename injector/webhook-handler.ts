@@ -4,7 +4,7 @@ import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { sendAnswer } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { answerScrape } from "../net/metrics/answer-scrape.ts";
-import { answerReview, type ReviewAnswer } from "./admission/answer-review.ts";
+import { type ReviewResult, reviewAdmission } from "./admission/admission-review.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import type { InjectorMetrics } from "./injector-metrics.ts";
 import { type BodyLimits, readBody } from "./read-body.ts";
@@ -21,14 +21,14 @@ interface HandlerContext extends WebhookHandlerDeps {
   readonly limitLog: LogLimiter;
 }
 
-/** Of each kind: any pod of the cluster may ask. */
+/** Per kind of line: any pod of the cluster can send requests. */
 const LOG_LINES_PER_SECOND = 50;
-/** Of each text in a line; the longest name in Kubernetes has 253. */
+/** Per text in a line; the longest name in Kubernetes has 253 characters. */
 const MAX_LOGGED_CHARS = 300;
 
-type Answered = Extract<ReviewAnswer, { kind: "answered" }>;
+type Reviewed = Extract<ReviewResult, { kind: "reviewed" }>;
 
-/** Answers the webhook's requests: POST /inject (Istio appends parameters to the path), its readiness and its metrics. */
+/** Handles the webhook's requests: POST /inject (Istio appends parameters to the path), readiness and metrics. */
 export function createWebhookHandler(
   deps: WebhookHandlerDeps,
 ): (request: IncomingMessage, response: ServerResponse) => void {
@@ -36,9 +36,9 @@ export function createWebhookHandler(
   return (request, response) => {
     route(request, response, context).catch((caught: unknown) => {
       const error = MeshError.from(caught);
-      deps.log.error({ code: error.code, stack: error.stack }, "the request could not be answered");
+      deps.log.error({ code: error.code, stack: error.stack }, "the request failed");
       if (response.headersSent) response.destroy();
-      else sendText(response, 500, "the injector failed; its log says why");
+      else sendText(response, 500, "the injector failed; see its log");
     });
   };
 }
@@ -59,20 +59,20 @@ async function route(request: IncomingMessage, response: ServerResponse, deps: H
 
 async function inject(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {
   const measure = deps.metrics.start();
-  let result: "injected" | "skipped" | "failed" = "failed";
+  let outcome: "injected" | "skipped" | "failed" = "failed";
   try {
-    const answer = await answerRequest(request, response, deps);
-    if (answer !== undefined && answer.outcome !== "refused") result = answer.outcome;
+    const result = await reviewRequest(request, response, deps);
+    if (result !== undefined && result.outcome !== "refused") outcome = result.outcome;
   } finally {
-    measure.finish(result);
+    measure.finish(outcome);
   }
 }
 
-async function answerRequest(
+async function reviewRequest(
   request: IncomingMessage,
   response: ServerResponse,
   deps: HandlerContext,
-): Promise<Answered | undefined> {
+): Promise<Reviewed | undefined> {
   const [mediaType = ""] = (request.headers["content-type"] ?? "").split(";", 1);
   if (mediaType.trim().toLowerCase() !== "application/json") {
     return fail(response, 415, `the content type must be application/json, not "${mediaType}"`, deps);
@@ -83,7 +83,7 @@ async function answerRequest(
   const body = await readBody(request, deps.bodies);
   switch (body.kind) {
     case "aborted":
-      deps.log.debug({ code: "request_aborted" }, "a client went away before its request was whole");
+      deps.log.debug({ code: "request_aborted" }, "the client closed the connection before its request was complete");
       return undefined;
     case "too_large":
       return cut(request, response, deps);
@@ -92,16 +92,16 @@ async function answerRequest(
     case "read":
       break;
   }
-  const answer = answerReview(body.text, deps.settings);
-  if (answer.kind === "malformed") return fail(response, 400, answer.message, deps);
-  logAnswer(answer, deps);
-  const text = JSON.stringify(answer.review);
+  const result = reviewAdmission(body.text, deps.settings);
+  if (result.kind === "malformed") return fail(response, 400, result.message, deps);
+  logReview(result, deps);
+  const text = JSON.stringify(result.review);
   response.setHeader("content-type", "application/json").setHeader("content-length", Buffer.byteLength(text)).end(text);
-  return answer;
+  return result;
 }
 
-function logAnswer(answer: Answered, { log, limitLog }: HandlerContext): void {
-  const { outcome, reason, message, namespace, name, review } = answer;
+function logReview(result: Reviewed, { log, limitLog }: HandlerContext): void {
+  const { outcome, reason, message, namespace, name, review } = result;
   const { isGranted, heldBack } = limitLog(outcome);
   if (!isGranted) return;
   const { uid } = review.response;
@@ -112,7 +112,7 @@ function logAnswer(answer: Answered, { log, limitLog }: HandlerContext): void {
 
 function fail(response: ServerResponse, status: number, message: string, deps: HandlerContext): undefined {
   logRefusal(status, message, deps);
-  // What is left of the body is not worth reading.
+  // The rest of the body is not worth reading.
   sendText(response.setHeader("connection", "close"), status, message);
 }
 
@@ -121,15 +121,18 @@ function logRefusal(status: number, message: string, { log, limitLog }: HandlerC
   if (isGranted) log.warn({ status, heldBack }, brief(message));
 }
 
-/** Clients choose these words, up to the length of a body. */
+/** Clients choose these texts, and they may be as long as a body. */
 function brief(text: string): string {
   return text.length > MAX_LOGGED_CHARS ? `${text.slice(0, MAX_LOGGED_CHARS)}…` : text;
 }
 
-/** How long a client that is told 413 may go on sending before it is cut off; without it, it might never read the answer. */
+/**
+ * How long a client that received 413 may keep sending before it is cut off. Without this it might never read the
+ * response.
+ */
 const LINGER_MS = 1000;
 
-/** The answer is sent at once and whole; what the client still sends is thrown away, for a moment. */
+/** Sends the whole response at once and discards what the client still sends, for a short time. */
 function cut(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): undefined {
   const message = `the body is larger than ${deps.bodies.maxBytes} bytes`;
   logRefusal(413, message, deps);

@@ -1,7 +1,7 @@
 import { applyPatch } from "rfc6902";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createPod } from "./admission/pod-fixture.ts";
-import { type Answer, closed, review, startTestWebhook, type TestWebhook } from "./webhook-fixture.ts";
+import { closed, review, startTestWebhook, type TestWebhook, type WebhookResponse } from "./webhook-fixture.ts";
 
 let webhook: TestWebhook;
 
@@ -20,7 +20,7 @@ interface Verdict {
   readonly status?: { readonly message: string };
 }
 
-function verdict({ status, text }: Answer): Verdict {
+function verdict({ status, text }: WebhookResponse): Verdict {
   expect(status).toBe(200);
   return JSON.parse(text).response;
 }
@@ -35,7 +35,7 @@ describe("the webhook", () => {
     expect(patched.spec.containers.map(({ name }) => name)).toEqual(["hello", "istio-proxy"]);
   });
 
-  it("lets a pod through as it is, where it opted out", async () => {
+  it("admits a pod unchanged if it opted out", async () => {
     const pod = createPod({ labels: { "sidecar.istio.io/inject": "false" } });
     expect(verdict(await webhook.post(review(pod)))).toEqual({ uid: "u-1", allowed: true });
   });
@@ -44,48 +44,51 @@ describe("the webhook", () => {
     {
       name: "a pod that runs as the proxy",
       object: createPod({}, { securityContext: { runAsUser: 1337 } }),
-      said: "IST0144",
+      expected: "IST0144",
     },
     {
-      name: "a pod with the proxy's group, by which a setgid program would leave without the sidecar",
+      name: "a pod with the proxy's group, with which a setgid program could bypass the sidecar",
       object: createPod({}, { securityContext: { supplementalGroups: [1337] } }),
-      said: "supplementalGroups: 1337",
+      expected: "supplementalGroups: 1337",
     },
-    { name: "no pod at all", object: undefined, said: "holds no pod" },
+    { name: "no pod at all", object: undefined, expected: "contains no pod" },
     {
       name: "a pod without containers",
       object: { spec: { containers: [] } },
-      said: "spec.containers must be at least 1",
+      expected: "spec.containers must be at least 1",
     },
     {
       name: "a pod with a number for a label",
       object: { metadata: { labels: { a: 1 } }, spec: { containers: [{ name: "a" }] } },
-      said: "metadata.labels.a",
+      expected: "metadata.labels.a",
     },
-    { name: "a list", object: [], said: "the pod is not valid" },
-  ])("refuses $name, with the uid and a reason", async ({ object, said }) => {
-    const answer = verdict(await webhook.post(review(object)));
-    expect(answer).toMatchObject({ uid: "u-1", allowed: false });
-    expect(answer.status?.message).toContain(said);
+    { name: "a list", object: [], expected: "the pod is not valid" },
+  ])("refuses $name, with the uid and a reason", async ({ object, expected }) => {
+    const reply = verdict(await webhook.post(review(object)));
+    expect(reply).toMatchObject({ uid: "u-1", allowed: false });
+    expect(reply.status?.message).toContain(expected);
   });
 
-  it("refuses another kind of resource by its name", async () => {
-    const answer = verdict(await webhook.post(review({}, { kind: { kind: "Service" } })));
-    expect(answer).toMatchObject({ allowed: false, status: { message: expect.stringContaining("not for Service") } });
+  it("refuses another kind of resource and names it", async () => {
+    const reply = verdict(await webhook.post(review({}, { kind: { kind: "Service" } })));
+    expect(reply).toMatchObject({
+      allowed: false,
+      status: { message: expect.stringContaining("only pods, got Service") },
+    });
   });
 
-  it("names the version that it does not speak, and answers with the uid", async () => {
+  it("names an unsupported version, and responds with the uid", async () => {
     const old = review(createPod()).replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
-    const answer = verdict(await webhook.post(old));
-    expect(answer).toMatchObject({ uid: "u-1", allowed: false });
-    expect(answer.status?.message).toContain("admission.k8s.io/v1beta1");
+    const reply = verdict(await webhook.post(old));
+    expect(reply).toMatchObject({ uid: "u-1", allowed: false });
+    expect(reply.status?.message).toContain("admission.k8s.io/v1beta1");
   });
 
-  it.each(["UPDATE", "DELETE", "CONNECT"])("has nothing to say to the operation %s", async (operation) => {
+  it.each(["UPDATE", "DELETE", "CONNECT"])("admits the operation %s unchanged", async (operation) => {
     expect(verdict(await webhook.post(review(createPod(), { operation })))).toEqual({ uid: "u-1", allowed: true });
   });
 
-  it("passes warnings on", async () => {
+  it("returns warnings", async () => {
     const container = { name: "vpn", securityContext: { capabilities: { add: ["NET_ADMIN"] } } };
     const { warnings } = verdict(await webhook.post(review(createPod({}, { containers: [container] }))));
     expect(warnings).toEqual([expect.stringContaining("NET_ADMIN")]);
@@ -94,55 +97,67 @@ describe("the webhook", () => {
 
 describe("the webhook's server", () => {
   it.each([
-    { name: "what is not JSON", body: "{", headers: {}, status: 400, said: "not JSON" },
-    { name: "an empty body", body: "", headers: {}, status: 400, said: "not JSON" },
-    { name: "JSON null", body: "null", headers: {}, status: 400, said: "not an AdmissionReview" },
+    { name: "a body that is not JSON", body: "{", headers: {}, status: 400, expected: "not JSON" },
+    { name: "an empty body", body: "", headers: {}, status: 400, expected: "not JSON" },
+    { name: "JSON null", body: "null", headers: {}, status: 400, expected: "not an AdmissionReview" },
     {
       name: "a review without a request",
       body: '{"kind":"AdmissionReview"}',
       headers: {},
       status: 400,
-      said: "request is missing",
+      expected: "request is missing",
     },
     {
       name: "a request without a uid",
       body: '{"request":{}}',
       headers: {},
       status: 400,
-      said: "request.uid is missing",
+      expected: "request.uid is missing",
     },
-    { name: "what is not UTF-8", body: Buffer.from([0x22, 0xff, 0x22]), headers: {}, status: 400, said: "not UTF-8" },
+    {
+      name: "a body that is not UTF-8",
+      body: Buffer.from([0x22, 0xff, 0x22]),
+      headers: {},
+      status: 400,
+      expected: "not UTF-8",
+    },
     {
       name: "another content type",
       body: "{}",
       headers: { "content-type": "text/plain" },
       status: 415,
-      said: "text/plain",
+      expected: "text/plain",
     },
-    { name: "a compressed body", body: "{}", headers: { "content-encoding": "gzip" }, status: 415, said: "compressed" },
-  ])("answers $status to $name", async ({ body, headers, status, said }) => {
-    const answer = await webhook.post(body, headers);
-    expect(answer.status).toBe(status);
-    expect(answer.text).toContain(said);
+    {
+      name: "a compressed body",
+      body: "{}",
+      headers: { "content-encoding": "gzip" },
+      status: 415,
+      expected: "compressed",
+    },
+  ])("responds with $status to $name", async ({ body, headers, status, expected }) => {
+    const reply = await webhook.post(body, headers);
+    expect(reply.status).toBe(status);
+    expect(reply.text).toContain(expected);
   });
 
-  it("takes a content type with a parameter", async () => {
+  it("accepts a content type with a parameter", async () => {
     verdict(await webhook.post(review(createPod()), { "content-type": "Application/JSON; charset=utf-8" }));
   });
 
-  it("survives nesting that no parser likes", async () => {
+  it("survives extremely deep nesting", async () => {
     const depth = 20_000;
-    const answer = await webhook.post(review("@").replace('"@"', `{"spec":${"[".repeat(depth)}${"]".repeat(depth)}}`));
-    expect([200, 400, 500]).toContain(answer.status);
+    const reply = await webhook.post(review("@").replace('"@"', `{"spec":${"[".repeat(depth)}${"]".repeat(depth)}}`));
+    expect([200, 400, 500]).toContain(reply.status);
     expect((await webhook.get("/healthz/ready")).status).toBe(200);
   });
 
-  it("answers 413 to a body that declares too much, and reads none of it", async () => {
-    const answer = await webhook.post(Buffer.alloc(10 * 1024 * 1024, 0x20));
-    expect(answer).toMatchObject({ status: 413, text: expect.stringContaining("65536 bytes") });
+  it("responds with 413 to a body with a too large Content-Length, without reading it", async () => {
+    const reply = await webhook.post(Buffer.alloc(10 * 1024 * 1024, 0x20));
+    expect(reply).toMatchObject({ status: 413, text: expect.stringContaining("65536 bytes") });
   });
 
-  it("answers 413 to a body of unknown length as soon as it is too much, and cuts the client off", async () => {
+  it("responds with 413 to a chunked body as soon as it is too large, and cuts the client off", async () => {
     const chunks: string[] = [];
     const socket = await webhook.open((chunk) => chunks.push(chunk));
     const end = closed(socket);
@@ -162,20 +177,20 @@ describe("the webhook's server", () => {
       name: "sends half a body",
       bytes: "POST /inject HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
     },
-  ])("cuts a client off that $name and then nothing", async ({ bytes }) => {
+  ])("cuts off a client that $name and then nothing", async ({ bytes }) => {
     const socket = await webhook.open();
     socket.write(bytes);
     await closed(socket);
     expect((await webhook.get("/healthz/ready")).status).toBe(200);
   });
 
-  it("says GET /inject is not the way, and knows no other paths", async () => {
+  it("responds with 405 to GET /inject, and with 404 to unknown paths", async () => {
     expect((await webhook.get("/inject")).status).toBe(405);
     expect((await webhook.get("/injection")).status).toBe(404);
     expect((await webhook.post("{}", {}, "/metrics")).status).toBe(404);
   });
 
-  it("counts what it did, under Istio's names", async () => {
+  it("counts requests under Istio's metric names", async () => {
     await webhook.post(review(createPod()));
     await webhook.post(review(createPod({}, { hostNetwork: true })));
     await webhook.post(review(createPod({}, { securityContext: { runAsUser: 1337 } })));

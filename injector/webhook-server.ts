@@ -8,15 +8,15 @@ import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
 import { type ServingPair, startServingCertificate } from "./serving-certificate.ts";
-import { displaceQuietConnections } from "./webhook-connections.ts";
+import { evictIdleConnections } from "./webhook-connections.ts";
 import { createWebhookHandler } from "./webhook-handler.ts";
 
 export interface WebhookServerOptions {
   /** @default all addresses of both families */
   readonly host?: string;
-  /** 0 takes a free one. @default 15017 */
+  /** 0 picks a free port. @default 15017 */
   readonly port?: number;
-  /** PEM files, read again when they change. */
+  /** PEM files, reloaded when they change. */
   readonly certificateFile: string;
   readonly keyFile: string;
   readonly settings: InjectionSettings;
@@ -27,26 +27,28 @@ export interface WebhookServerOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What one client may take. */
+/** Limits on what clients can use. */
 export interface WebhookLimits {
   /** The API server sends at most 3 MiB. */
   readonly maxBodyBytes: number;
-  /** Of all bodies that are being read; when there is more, the request that began first is cut off. */
+  /** For all bodies that are being read; above it, the oldest request is cut off. */
   readonly maxBodiesBytes: number;
-  /** One more ends the one that has been quiet for the longest time. Fewer where the process may have few descriptors. */
+  /**
+   * A new connection above it closes the one that has been idle longest. Lower if the process has few file descriptors.
+   */
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   readonly headersTimeoutMs: number;
-  /** For the whole request, its body included. */
+  /** For the whole request including its body. */
   readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** How often the certificate's files are looked at. */
+  /** How often the certificate files are read. */
   readonly certificateIntervalMs: number;
 }
 
 export interface WebhookServer {
   readonly port: number;
-  /** Stops accepting, lets running requests end, closes idle connections. */
+  /** Stops accepting, lets running requests finish, closes idle connections. */
   stop(): Promise<void>;
 }
 
@@ -77,12 +79,12 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   const handler = createWebhookHandler({ settings, metrics, clock, log, bodies });
   const server = createServer(serverOptions(limits), handler);
   setServerContext(server, certificate.initial);
-  displaceQuietConnections(server, limits.maxConnections);
+  evictIdleConnections(server, limits.maxConnections);
   server.on("tlsClientError", (error) =>
     log.debug({ code: errnoOf(error) }, `a TLS handshake failed: ${error.message}`),
   );
   const onError = (error: Error): void =>
-    log.error({ code: errnoOf(error) }, `a connection could not be accepted: ${error.message}`);
+    log.error({ code: errnoOf(error) }, `accepting a connection failed: ${error.message}`);
   let port: number;
   try {
     port = await listen(server, { port: options.port ?? WEBHOOK_PORT, host: options.host, onError });
@@ -95,11 +97,11 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     return close(server, clock);
   };
   options.signal?.addEventListener("abort", () => void stop(), { once: true });
-  log.info({ port }, "the injection webhook listens");
+  log.info({ port }, "the injection webhook is listening");
   return { port, stop };
 }
 
-/** As istiod's. */
+/** The same as istiod's. */
 const WEBHOOK_PORT = 15017;
 
 function serverOptions(limits: WebhookLimits) {
@@ -112,7 +114,7 @@ function serverOptions(limits: WebhookLimits) {
   };
 }
 
-/** How long a running request may take once the server is told to stop. */
+/** How long a running request may take after shutdown begins. */
 const STOP_TIMEOUT_MS = 5_000;
 
 function close(server: Server, clock: Clock): Promise<void> {

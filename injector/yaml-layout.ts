@@ -1,4 +1,4 @@
-/** Where things stand in the text of a YAML document. */
+/** Positions in the text of a YAML document. */
 import {
   type CST,
   type Document,
@@ -13,7 +13,7 @@ import {
   type YAMLSeq,
 } from "yaml";
 
-/** Characters from `start` to `end` give way to `text`. */
+/** Replaces the characters from `start` to `end` by `text`. */
 export interface TextEdit {
   readonly start: number;
   readonly end: number;
@@ -24,13 +24,13 @@ export interface Editing {
   readonly text: string;
   readonly document: Document;
   readonly edits: TextEdit[];
-  /** Nodes that no longer have in the text what they had. */
+  /** Nodes whose text no longer matches their value. */
   readonly changed: Set<Node>;
 }
 
 type Collection = YAMLMap<unknown, unknown> | YAMLSeq<unknown>;
 
-/** Carries out edits that do not overlap. Of those at one place, the earlier ones come first. */
+/** Applies edits that do not overlap. Edits at the same position are applied in the given order. */
 export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   const pieces: string[] = [];
   let position = 0;
@@ -41,13 +41,13 @@ export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   return [...pieces, text.slice(position)].join("");
 }
 
-/** Whether a collection is written by indentation, not in brackets. */
+/** Whether a collection is in block style, not in brackets. */
 export function isBlock(node: unknown): boolean {
   if (!isMap(node) && !isSeq(node)) return false;
   return node.srcToken?.type === "block-map" || node.srcToken?.type === "block-seq";
 }
 
-/** Where the text of a node or pair ends: before blanks and comments, after the line end of a block scalar. */
+/** Where the text of a node or pair ends: before blanks and comments, after the newline of a block scalar. */
 export function contentEnd(item: unknown): number {
   if (isPair(item)) return isNode(item.value) ? contentEnd(item.value) : contentEnd(item.key);
   if ((isMap(item) || isSeq(item)) && isBlock(item) && item.items.length > 0) return contentEnd(item.items.at(-1));
@@ -69,14 +69,14 @@ export function lineStart(text: string, position: number): number {
   return text.lastIndexOf("\n", position - 1) + 1;
 }
 
-/** Where the next line begins; a position that is a line's beginning already is kept. */
+/** Where the next line begins; a position at the beginning of a line is returned as it is. */
 export function lineEnd(text: string, position: number): number {
   if (text[position - 1] === "\n") return position;
   const end = text.indexOf("\n", position);
   return end === -1 ? text.length : end + 1;
 }
 
-/** Puts whole lines before the item of that index of a block collection, or after its last one. */
+/** Inserts whole lines before the item with that index of a block collection, or after its last item. */
 export function insertLines({ text, edits }: Editing, node: Collection, index: number, block: string): void {
   const newline = lineBreakOf(text);
   if (index > 0) {
@@ -99,7 +99,7 @@ function padOf(node: Collection): string {
   return " ".repeat(token !== undefined && "indent" in token ? token.indent : 0);
 }
 
-/** A file keeps its kind of line ends. */
+/** The line break that the file uses. */
 export function lineBreakOf(text: string): "\n" | "\r\n" {
   return text.includes("\r\n") ? "\r\n" : "\n";
 }

@@ -1,7 +1,7 @@
 import { formatKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
 import { lineBreakOf } from "./yaml-layout.ts";
 
-/** A filled mapping or list in block style: the lines after the first one are indented; there is no line end at the end. */
+/** A non-empty mapping or list in block style. All lines but the first are indented, and there is no final newline. */
 export function formatBlock(value: unknown, indent: number, text: string): string {
   const lines = formatKubernetesYaml(value).replace(/\n$/, "").split("\n");
   const pad = " ".repeat(indent);
@@ -9,8 +9,8 @@ export function formatBlock(value: unknown, indent: number, text: string): strin
 }
 
 /**
- * JSON in one line, as every reader of YAML reads it. What YAML 1.1 takes for a line break, and what it does not allow in a
- * text, is escaped.
+ * JSON on one line, which every YAML parser accepts. Characters that YAML 1.1 treats as line breaks, or does not allow,
+ * are escaped.
  */
 export function formatFlow(value: unknown): string {
   return JSON.stringify(value).replaceAll(

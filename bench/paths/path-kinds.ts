@@ -1,4 +1,4 @@
-import { FRUGAL_NODE } from "../../injector/admission/frugal-node.ts";
+import { NODE_MEMORY_ENV } from "../../injector/admission/proxy-container/node-memory-env.ts";
 import type { PathKind, PathSurroundings, StartedPath } from "./path.ts";
 import { startHaproxy, startNginx } from "./peer-paths.ts";
 import { startSidePair } from "./side-pair.ts";
@@ -30,7 +30,7 @@ async function startNothing({ backendPort }: PathSurroundings): Promise<StartedP
 function startEntente(protocol: "tcp" | "http") {
   const name = protocol === "tcp" ? "entente-stream" : "entente-http";
   return (surroundings: PathSurroundings): Promise<StartedPath> =>
-    startSidePair({ ...surroundings, name, program: "entente-side.mjs", protocol, env: FRUGAL_NODE });
+    startSidePair({ ...surroundings, name, program: "entente-side.mjs", protocol, env: NODE_MEMORY_ENV });
 }
 
 function startHttpProxy(surroundings: PathSurroundings): Promise<StartedPath> {

@@ -1,10 +1,10 @@
 import type { Operation } from "rfc6902";
 import { buildPatch } from "./build-patch.ts";
-import { decideByPod, type InjectionDecision, type SkipReason } from "./decide-injection.ts";
 import { type InjectionContext, injectPod, type RefusalReason } from "./inject-pod.ts";
 import type { Pod } from "./pod.ts";
+import { decideByPod, type InjectionDecision, type SkipReason } from "./selection/decide-injection.ts";
 
-/** What is said to a pod that the API server has selected, or that a file holds. */
+/** The outcome of admission for one pod: from the API server or from a manifest file. */
 export type Admission =
   | {
       readonly kind: "injected";
@@ -16,18 +16,23 @@ export type Admission =
       readonly kind: "skipped";
       readonly reason: SkipReason;
       readonly message: string;
-      /** Filled where a sidecar was asked for and the pod cannot run one. */
+      /** Present if a sidecar was requested and the pod cannot run one. */
       readonly warnings: readonly string[];
     }
   | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string };
 
 export interface AdmitPodInput extends InjectionContext {
   readonly pod: Pod;
-  /** @default what the pod itself says: its selection by labels lies behind it */
+  /**
+   * @default decided by the pod alone; the API server has already applied the label selectors
+   * @default what the pod itself says: its selection by labels lies behind it
+   */
   readonly decision?: InjectionDecision;
 }
 
-/** The whole way of one pod: whether, then how. The given pod is not changed. */
+/**
+ * Runs the whole admission of one pod: decides whether to inject, injects, builds the patch. The input is not changed.
+ */
 export function admitPod({ pod, decision, ...context }: AdmitPodInput): Admission {
   const decided = decision ?? decideByPod({ pod, namespace: context.namespace, settings: context.settings });
   if (decided.kind === "skip") return { ...decided, kind: "skipped", warnings: skipWarnings(decided) };
@@ -35,7 +40,7 @@ export function admitPod({ pod, decision, ...context }: AdmitPodInput): Admissio
   return outcome.kind === "refused" ? outcome : { ...outcome, patch: buildPatch(pod, outcome.pod) };
 }
 
-/** A pod that did not ask to be left alone, and is: its traffic is not protected, and its user should know. */
+/** Warns the user of a pod that did not opt out and still gets no sidecar: its traffic is not protected. */
 function skipWarnings({
   reason,
   message,

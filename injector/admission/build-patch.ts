@@ -2,14 +2,14 @@ import { isDeepStrictEqual } from "node:util";
 import { createPatch, type Operation, type Pointer } from "rfc6902";
 import type { Pod } from "./pod.ts";
 
-/** The JSON Patch (RFC 6902) that turns one pod into the other; empty where they are the same. */
+/** The JSON Patch (RFC 6902) that turns one pod into the other; empty if they are equal. */
 export function buildPatch(before: Pod, after: Pod): readonly Operation[] {
   return createPatch(before, after, diffLists);
 }
 
 /**
- * Lists are compared by their items' names from both ends, and only what differs between is replaced. The library's own
- * comparison takes time and stack by the product of the lengths, and a pod comes from a stranger.
+ * Compares lists by item name from both ends and replaces only the items between. The library's own list comparison
+ * takes time and stack proportional to the product of the lengths, and pods are untrusted input.
  */
 function diffLists(before: unknown, after: unknown, pointer: Pointer): Operation[] | undefined {
   if (before === after) return [];
@@ -30,13 +30,13 @@ function diffLists(before: unknown, after: unknown, pointer: Pointer): Operation
 }
 
 export interface Alignment {
-  /** How many items at the beginning are the same ones in both lists. */
+  /** How many items at the beginning match in both lists. */
   readonly head: number;
-  /** The same for the end, of what is left. */
+  /** How many of the remaining items match at the end. */
   readonly tail: number;
 }
 
-/** Finds the items of one list in another by their names, from both ends; those without a name by their values. */
+/** Matches the items of two lists from both ends: by name, or by value if they have no name. */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): Alignment {
   const shorter = Math.min(before.length, after.length);
   const head = countWhile(shorter, (i) => isSameItem(before[i], after[i]));

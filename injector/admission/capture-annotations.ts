@@ -15,7 +15,7 @@ type Annotations = Readonly<Record<string, string>>;
 const TRAFFIC = "traffic.sidecar.istio.io/";
 
 /**
- * What the pod's annotations ask to capture; undefined where they ask for no capture at all (`interceptionMode: NONE`).
+ * Reads what to capture from the pod's annotations; undefined if capture is off (`interceptionMode: NONE`).
  * @throws InjectorError `invalid_annotation`, with the annotation named
  */
 export function captureFromAnnotations(annotations: Annotations, ipv6: Ipv6Capture): CaptureArgs | undefined {
@@ -37,8 +37,8 @@ export function captureFromAnnotations(annotations: Annotations, ipv6: Ipv6Captu
       includeOutboundIpRanges: read("includeOutboundIPRanges", parseIpRangesOrAll, defaults.includeOutboundIpRanges),
       excludeOutboundIpRanges: read("excludeOutboundIPRanges", parseIpRangeList, []),
       includeInboundPorts: read("includeInboundPorts", parsePortsOrAll, defaults.includeInboundPorts),
-      // The proxy's own ports stay excluded, whatever the annotation says.
-      excludeInboundPorts: withClearPorts(read("excludeInboundPorts", parsePortList, [])),
+      // The proxy's own ports stay excluded, whatever the annotation contains.
+      excludeInboundPorts: withPlaintextPorts(read("excludeInboundPorts", parsePortList, [])),
       includeOutboundPorts: read("includeOutboundPorts", parsePortList, []),
       excludeOutboundPorts: read("excludeOutboundPorts", parsePortList, []),
       excludeInterfaces: read("excludeInterfaces", parseInterfaceList, []),
@@ -53,7 +53,7 @@ export interface AnnotationReading<Value> {
   readonly otherwise: Value;
 }
 
-/** Reads one annotation; a value that does not parse is a fault that names the annotation. */
+/** Reads one annotation. The error for a value that does not parse names the annotation. */
 export function readAnnotation<Value>({ annotations, name, parse, otherwise }: AnnotationReading<Value>): Value {
   const text = annotations[name];
   if (text === undefined) return otherwise;
@@ -72,7 +72,7 @@ export function parseBoolean(text: string): boolean {
   throw new InjectorError("invalid_annotation", `"${text}" is neither true nor false`);
 }
 
-function withClearPorts(ports: readonly number[]): readonly number[] {
+function withPlaintextPorts(ports: readonly number[]): readonly number[] {
   const clear = DEFAULT_CAPTURE_OPTIONS.excludeInboundPorts;
   return [...clear, ...ports.filter((port) => !clear.includes(port))];
 }

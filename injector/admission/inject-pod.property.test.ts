@@ -25,10 +25,10 @@ const probe = fc.oneof(
 );
 const execProbe = fc.record({ exec: fc.record({ command: fc.array(text) }) });
 
-/** The library that applies patches in these tests drops a key of this name, which no Kubernetes object has. */
+/** The patch library of these tests drops a key of this name. No Kubernetes object has it. */
 const plainJson = fc.jsonValue().filter((value) => !JSON.stringify(value).includes('"__proto__"'));
 
-/** A pod that runs a program in the proxy's container is refused; the application's containers may. */
+/** A pod that runs a program in the proxy's container is refused; application containers may run programs. */
 const container = (name: fc.Arbitrary<string>) =>
   name.chain((one) => containerOf(one, one === "istio-proxy" ? probe : fc.oneof(probe, execProbe)));
 
@@ -99,7 +99,7 @@ function podOf(value: unknown): Pod {
   return validation.pod;
 }
 
-/** The pod as the API server has it after the patch, made by the patch alone. */
+/** The pod as the API server builds it from the patch. */
 function patched(pod: Pod, patch: readonly Operation[]): Pod {
   const copy: unknown = JSON.parse(JSON.stringify(pod));
   const faults = applyPatch(copy, JSON.parse(JSON.stringify(patch))).filter((fault) => fault !== null);
@@ -114,7 +114,7 @@ function inject(pod: Pod, nativeSidecar: boolean): Pod {
 }
 
 describe("injection", () => {
-  it("done twice gives the same pod as done once", () => {
+  it("is idempotent", () => {
     fc.assert(
       fc.property(anyPod, fc.boolean(), (value, isNative) => {
         const once = inject(podOf(JSON.parse(JSON.stringify(value))), isNative);
@@ -123,7 +123,7 @@ describe("injection", () => {
     );
   });
 
-  it("gives by its patch the very pod that it decided on, and leaves the given one as it was", () => {
+  it("builds a patch that produces exactly the injected pod, and does not change its input", () => {
     fc.assert(
       fc.property(anyPod, fc.boolean(), (value, isNative) => {
         const pod = podOf(JSON.parse(JSON.stringify(value)));
@@ -136,7 +136,7 @@ describe("injection", () => {
     );
   });
 
-  it("keeps every container of the application and every field that it does not know", () => {
+  it("keeps every application container and every unknown field", () => {
     fc.assert(
       fc.property(anyPod, fc.boolean(), (value, isNative) => {
         const pod = podOf(JSON.parse(JSON.stringify(value)));
@@ -153,7 +153,7 @@ describe("injection", () => {
 });
 
 describe("a patch", () => {
-  it("turns any list of named things into any other", () => {
+  it("turns any list of named items into any other", () => {
     const items = fc.array(
       fc.record({ name: fc.constantFrom("a", "b", "c", "d"), value: fc.integer({ max: 2, min: 0 }) }),
     );
@@ -169,7 +169,7 @@ describe("a patch", () => {
     );
   });
 
-  it("of a pod with a hundred thousand containers is made in linear time, not by the square", () => {
+  it("for a pod with 100,000 containers is built in linear time", () => {
     const many = Array.from({ length: 100_000 }, (_, i) => ({ name: `c${i}` }));
     const pod = podOf({ spec: { containers: many } });
     const admission = admitPod({ pod, namespace: "ns1", settings: DEFAULT_INJECTION_SETTINGS });

@@ -4,14 +4,14 @@ import { annotated, container, createPod, env, inject, TEST_SETTINGS } from "./p
 describe("an injected pod", () => {
   const { pod } = inject(createPod());
 
-  it("has the proxy last and the rules' container among the init containers", () => {
+  it("has the proxy as its last container and istio-init among the init containers", () => {
     expect(pod.spec.containers.map(({ name }) => name)).toEqual(["hello", "istio-proxy"]);
     expect(pod.spec.initContainers?.map(({ name }) => name)).toEqual(["istio-init"]);
     expect(container(pod, "istio-proxy").image).toBe("registry.test/entente:1");
     expect(container(pod, "istio-init").image).toBe("registry.test/entente:1");
   });
 
-  it("runs the proxy as its own user, without a right, on a read-only file system", () => {
+  it("runs the proxy as its own user, without capabilities, on a read-only file system", () => {
     expect(container(pod, "istio-proxy").securityContext).toEqual({
       runAsUser: 1337,
       runAsGroup: 1337,
@@ -23,7 +23,7 @@ describe("an injected pod", () => {
     });
   });
 
-  it("gives rights on the network to the init container alone", () => {
+  it("gives network capabilities only to the init container", () => {
     expect(container(pod, "istio-init").securityContext).toMatchObject({
       runAsUser: 0,
       runAsNonRoot: false,
@@ -49,7 +49,7 @@ describe("an injected pod", () => {
     );
   });
 
-  it("tells the proxy who it is", () => {
+  it("gives the proxy its identity in environment variables", () => {
     expect(container(pod, "istio-proxy")["args"]).toEqual(["proxy", "sidecar"]);
     expect(env(pod)).toMatchObject({
       CA_ADDR: "istiod.istio-system.svc:15012",
@@ -63,7 +63,7 @@ describe("an injected pod", () => {
     });
   });
 
-  it("mounts a token for the authority and the roots of the control plane", () => {
+  it("mounts a token for the CA and the control plane's root certificates", () => {
     expect(pod.spec.volumes).toEqual([
       {
         name: "istio-token",
@@ -117,8 +117,8 @@ describe("an injected pod", () => {
   });
 });
 
-describe("what the user set", () => {
-  it("stays: labels, default container and fields that injection does not know", () => {
+describe("the user's own settings", () => {
+  it("stay: labels, default container and unknown fields", () => {
     const before = createPod(
       {
         labels: { "security.istio.io/tlsMode": "disabled", "service.istio.io/canonical-name": "mine" },
@@ -141,12 +141,12 @@ describe("what the user set", () => {
     expect(pod.spec.containers[0]).toEqual(before.spec.containers[0]);
   });
 
-  it("is not believed about injection: a status annotation alone does not stop it", () => {
+  it("do not stop injection by a status annotation alone", () => {
     const { pod } = inject(annotated({ "sidecar.istio.io/status": '{"containers":["istio-proxy"]}' }));
     expect(container(pod, "istio-proxy").image).toBe(TEST_SETTINGS.image);
   });
 
-  it("cannot put another program under the proxy's name, and is told so", () => {
+  it("cannot run another program as istio-proxy: its image is replaced, with a warning", () => {
     const mine = {
       name: "istio-proxy",
       image: "attacker/shell",
@@ -174,7 +174,7 @@ describe("what the user set", () => {
     expect(warnings.join()).toContain("attacker/shell");
   });
 
-  it("cannot leave the proxy's container without its init container, nor with a false one", () => {
+  it("cannot remove or replace the init container of an existing proxy container", () => {
     const fake = { name: "istio-init", image: "attacker/true" };
     const { pod } = inject(
       createPod({}, { initContainers: [fake, { name: "migrate" }], containers: [{ name: "istio-proxy" }] }),
@@ -195,7 +195,7 @@ describe("a native sidecar", () => {
     expect(container(pod, "istio-proxy")["restartPolicy"]).toBe("Always");
   });
 
-  it("is the default where the settings say so, and the annotation can say no", () => {
+  it("is used if the settings enable it, unless the annotation disables it", () => {
     expect(inject(createPod(), { nativeSidecar: true }).pod.spec.containers).toHaveLength(1);
     const plain = inject(annotated({ "sidecar.istio.io/nativeSidecar": "false" }), { nativeSidecar: true }).pod;
     expect(plain.spec.containers).toHaveLength(2);
@@ -239,7 +239,7 @@ describe("the owner", () => {
     expect(variables["ISTIO_META_OWNER"]).toBe(`kubernetes://apis/${path}`);
   });
 
-  it("of a pod of its own is the pod", () => {
+  it("of a standalone pod is the pod itself", () => {
     const { pod } = inject(createPod({ ownerReferences: [], generateName: "shell-" }));
     expect(env(pod)["ISTIO_META_OWNER"]).toBe("kubernetes://apis/v1/namespaces/ns1/pods/shell");
   });

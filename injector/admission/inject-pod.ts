@@ -1,8 +1,6 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { InjectorError } from "../injector-error.ts";
-import { PROBERS_ENV, parseProbers, probesSwitchedOff, rewriteProbes } from "./app-probes.ts";
 import { captureFromAnnotations, parseBoolean, readAnnotation } from "./capture-annotations.ts";
-import { initContainer } from "./init-container.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
 import {
   annotationsOf,
@@ -15,16 +13,18 @@ import {
   type Volume,
 } from "./pod.ts";
 import { injectedMetadata, originalScrape } from "./pod-metadata.ts";
-import { findProxyTakeover } from "./proxy-additions.ts";
-import { findProxyIdUse } from "./proxy-id.ts";
-import { warningsFor } from "./review-pod.ts";
-import { SIDECAR_MOUNTS, sidecarContainer } from "./sidecar-container.ts";
+import { warningsFor } from "./pod-security/pod-warnings.ts";
+import { findProxyIdUse } from "./pod-security/proxy-id.ts";
+import { PROBERS_ENV, parseProbers, probesSwitchedOff, rewriteProbes } from "./proxy-container/app-probes.ts";
+import { initContainer } from "./proxy-container/init-container.ts";
+import { findProxyTakeover } from "./proxy-container/proxy-additions.ts";
+import { SIDECAR_MOUNTS, sidecarContainer } from "./proxy-container/sidecar-container.ts";
 import { type WorkloadOwner, workloadOwner } from "./workload-owner.ts";
 
 export interface InjectionContext {
   readonly settings: InjectionSettings;
   readonly namespace: string;
-  /** Where it is known better than from the pod: the Deployment whose template this is. */
+  /** Set if the owner is known from the manifest: the Deployment that contains this template. */
   readonly owner?: WorkloadOwner;
 }
 
@@ -35,8 +35,8 @@ export type InjectionOutcome =
 export type RefusalReason = "proxy_id_in_use" | "proxy_takeover" | "invalid_annotation";
 
 /**
- * The pod with its sidecar. What is there is judged by the containers themselves and never by the status annotation, which
- * anybody can write; so injecting twice gives the same pod, and a half-injected pod is made whole.
+ * Adds the sidecar to a pod. An existing sidecar is recognised by its containers, never by the status annotation, which
+ * any user can write. Injecting twice therefore gives the same pod, and a partly injected pod is completed.
  */
 export function injectPod(pod: Pod, context: InjectionContext): InjectionOutcome {
   const misuse = findProxyIdUse(pod, context.settings.image);
@@ -54,7 +54,7 @@ export function injectPod(pod: Pod, context: InjectionContext): InjectionOutcome
 
 function assemble(pod: Pod, { settings, namespace, owner = workloadOwner(pod) }: InjectionContext): InjectionOutcome {
   const annotations = annotationsOf(pod);
-  // A pod of nothing but a proxy needs it among its containers: Kubernetes takes no pod without one.
+  // If the proxy is the pod's only container, it stays a regular one: Kubernetes refuses a pod without containers.
   const isNative =
     readFlag(pod, "sidecar.istio.io/nativeSidecar", settings.nativeSidecar) &&
     pod.spec.containers.some(({ name }) => name !== SIDECAR_NAME);
@@ -101,7 +101,7 @@ function readFlag(pod: Pod, name: string, otherwise: boolean): boolean {
   return readAnnotation({ annotations: annotationsOf(pod), name, parse: parseBoolean, otherwise });
 }
 
-/** The probes that an earlier injection took over are only in its proxy's environment. */
+/** Probes that an earlier injection rewrote exist only in its proxy's environment. */
 function extraEnv(
   pod: Pod,
   existing: Container | undefined,
@@ -117,8 +117,9 @@ function extraEnv(
 }
 
 /**
- * A native sidecar comes first among the init containers, so that the others have a network; a plain one comes last, and
- * the rules last among the init containers, so that the others still have one without it. Istio's order.
+ * A native sidecar comes first among the init containers, so that the others have a network. A regular one comes last
+ * among the containers, and istio-init last among the init containers, so that the earlier ones run without capture.
+ * This is Istio's order.
  */
 function placeContainers(pod: Pod, sidecar: Container, init: Container | undefined, isNative: boolean) {
   const inits = (pod.spec.initContainers ?? []).filter(({ name }) => !isInjected(name));
@@ -144,7 +145,7 @@ const VOLUMES: readonly Volume[] = [
   { name: "istiod-ca-cert", configMap: { name: "istio-ca-root-cert" } },
 ];
 
-/** Volumes of our names are ours; a secret for the registry that the pod has already is not added again. */
+/** Volumes with our names are replaced; an image pull secret that the pod already has is not added again. */
 function sharedSpec(pod: Pod, settings: InjectionSettings) {
   const names = new Set(VOLUMES.map(({ name }) => name));
   const secrets = pod.spec.imagePullSecrets ?? [];

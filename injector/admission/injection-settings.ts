@@ -1,24 +1,24 @@
 import type { Ipv6Capture } from "../capture/capture-args.ts";
 
-/** What every injected pod gets, whatever its annotations say. */
+/** Settings that apply to every injected pod, independent of its annotations. */
 export interface InjectionSettings {
-  /** The image of Entente: its entry point is the `entente` command. */
+  /** The Entente image; its entry point is the `entente` command. */
   readonly image: string;
   readonly imagePullPolicy: "Always" | "IfNotPresent" | "Never" | undefined;
-  /** Names of secrets for the registry; they are added to the pod's own. */
+  /** Image pull secrets; they are added to the pod's own. */
   readonly imagePullSecrets: readonly string[];
   /** `HOST:PORT` of the control plane. */
   readonly caAddress: string;
   readonly trustDomain: string;
-  /** The injector's revision: namespaces choose it by the label istio.io/rev. */
+  /** The injector's revision; namespaces select it with the label istio.io/rev. */
   readonly revision: string;
-  /** Where the control plane itself lives; its pods are injected only when they ask for it. */
+  /** The control plane's own namespace; pods in it are injected only if they opt in. */
   readonly controlPlaneNamespace: string;
-  /** Runs the proxy as a restartable init container (Kubernetes 1.29 and later), where no annotation says otherwise. */
+  /** Runs the proxy as a restartable init container (Kubernetes 1.29 and later), unless an annotation overrides it. */
   readonly nativeSidecar: boolean;
-  /** Whether the pods' IPv6 traffic is captured. */
+  /** Whether IPv6 traffic of pods is captured. */
   readonly captureIpv6: Ipv6Capture;
-  /** Where the proxies log requests and streams, as Istio's `meshConfig.accessLogFile`; empty: nowhere. */
+  /** Where proxies write access logs, as in Istio's `meshConfig.accessLogFile`; empty turns them off. */
   readonly accessLogFile: string;
 }
 

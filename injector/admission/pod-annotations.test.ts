@@ -5,12 +5,12 @@ import { annotated, container, createPod, env, inject, refusal } from "./pod-fix
 describe("the proxy's resources", () => {
   it.each([
     {
-      name: "are Istio's without annotations",
+      name: "are Istio's defaults without annotations",
       annotations: {},
       resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2000m", memory: "1024Mi" } },
     },
     {
-      name: "lose every default where one annotation is set",
+      name: "have no defaults if one annotation is set",
       annotations: { "sidecar.istio.io/proxyCPU": "50m" },
       resources: { requests: { cpu: "50m" } },
     },
@@ -25,7 +25,7 @@ describe("the proxy's resources", () => {
 });
 
 describe("the capture annotations", () => {
-  it("become the init container's arguments, the proxy's own ports always excluded", () => {
+  it("become the init container's arguments; the proxy's own ports are always excluded", () => {
     const traffic = (name: string) => `traffic.sidecar.istio.io/${name}`;
     const { pod } = inject(
       annotated({
@@ -50,7 +50,7 @@ describe("the capture annotations", () => {
     });
   });
 
-  it("can switch capture off: then there is no init container", () => {
+  it("can turn capture off: then there is no init container", () => {
     const { pod } = inject(annotated({ "sidecar.istio.io/interceptionMode": "NONE" }));
     expect(pod.spec.initContainers ?? []).toEqual([]);
     expect(env(pod)["ISTIO_META_INTERCEPTION_MODE"]).toBe("NONE");
@@ -58,7 +58,7 @@ describe("the capture annotations", () => {
 });
 
 describe("the application's metrics", () => {
-  it("are found again by the proxy where the pod said to scrape them", () => {
+  it("are passed to the proxy with the pod's scrape settings", () => {
     const annotations = { "prometheus.io/scrape": "true", "prometheus.io/port": "9102", "prometheus.io/path": "/m" };
     const { pod } = inject(annotated(annotations));
     expect(JSON.parse(String(env(pod)["ISTIO_PROMETHEUS_ANNOTATIONS"]))).toEqual({
@@ -79,72 +79,72 @@ describe("the application's metrics", () => {
 });
 
 describe("a pod is refused", () => {
-  it("where a container hides under the init container's name", () => {
+  it("if an application container uses the init container's name", () => {
     const spec = { containers: [{ name: "istio-init", securityContext: { runAsUser: 1337 } }] };
     expect(refusal(createPod({}, spec)).message).toContain("the container istio-init has runAsUser: 1337");
   });
 
   it.each([
-    { name: "traffic.sidecar.istio.io/excludeOutboundPorts", value: "http", said: '"http" is not a port' },
-    { name: "traffic.sidecar.istio.io/excludeInboundPorts", value: "0", said: '"0" is not a port' },
-    { name: "traffic.sidecar.istio.io/includeInboundPorts", value: "80;81", said: '"80;81" is not a port' },
-    { name: "traffic.sidecar.istio.io/includeOutboundIPRanges", value: "10.0.0.0/40", said: "is not an IP range" },
-    { name: "traffic.sidecar.istio.io/excludeOutboundIPRanges", value: "*", said: '"*" is not an IP range' },
+    { name: "traffic.sidecar.istio.io/excludeOutboundPorts", value: "http", expected: '"http" is not a port' },
+    { name: "traffic.sidecar.istio.io/excludeInboundPorts", value: "0", expected: '"0" is not a port' },
+    { name: "traffic.sidecar.istio.io/includeInboundPorts", value: "80;81", expected: '"80;81" is not a port' },
+    { name: "traffic.sidecar.istio.io/includeOutboundIPRanges", value: "10.0.0.0/40", expected: "is not an IP range" },
+    { name: "traffic.sidecar.istio.io/excludeOutboundIPRanges", value: "*", expected: '"*" is not an IP range' },
     {
       name: "traffic.sidecar.istio.io/excludeInterfaces",
       value: "eth0\nCOMMIT",
-      said: "is not the name of a network interface",
+      expected: "is not the name of a network interface",
     },
-    { name: "sidecar.istio.io/interceptionMode", value: "TPROXY", said: "supported are REDIRECT and NONE" },
-    { name: "sidecar.istio.io/nativeSidecar", value: "yes", said: '"yes" is neither true nor false' },
-    { name: "sidecar.istio.io/rewriteAppHTTPProbers", value: "", said: '"" is neither true nor false' },
-    { name: "sidecar.istio.io/proxyCPU", value: "lots", said: '"lots" is not a quantity' },
-    { name: "sidecar.istio.io/logLevel", value: "loud", said: '"loud" is not a level' },
-    { name: "status.sidecar.istio.io/port", value: "9000", said: "15020" },
-  ])("where $name is $value", ({ name, value, said }) => {
+    { name: "sidecar.istio.io/interceptionMode", value: "TPROXY", expected: "supported are REDIRECT and NONE" },
+    { name: "sidecar.istio.io/nativeSidecar", value: "yes", expected: '"yes" is neither true nor false' },
+    { name: "sidecar.istio.io/rewriteAppHTTPProbers", value: "", expected: '"" is neither true nor false' },
+    { name: "sidecar.istio.io/proxyCPU", value: "lots", expected: '"lots" is not a quantity' },
+    { name: "sidecar.istio.io/logLevel", value: "loud", expected: '"loud" is not a log level' },
+    { name: "status.sidecar.istio.io/port", value: "9000", expected: "15020" },
+  ])("if $name is $value", ({ name, value, expected }) => {
     const { reason, message } = refusal(annotated({ [name]: value }));
     expect(reason).toBe("invalid_annotation");
     expect(message).toContain(name);
-    expect(message).toContain(said);
+    expect(message).toContain(expected);
   });
 });
 
 describe("a pod is injected with a warning", () => {
   it.each([
     {
-      name: "an application that can change the rules",
+      name: "an application that can change the capture rules",
       pod: createPod(
         {},
         { containers: [{ name: "vpn", securityContext: { capabilities: { add: ["NET_ADMIN", "CHOWN"] } } }] },
       ),
-      said: "vpn has NET_ADMIN and can take itself out",
+      expected: "vpn has NET_ADMIN and can remove the capture rules",
     },
     {
       name: "a privileged application",
       pod: createPod({}, { containers: [{ name: "vpn", securityContext: { privileged: true } }] }),
-      said: "vpn has privileged",
+      expected: "vpn has privileged",
     },
-    { name: "another DNS policy", pod: createPod({}, { dnsPolicy: "Default" }), said: "dnsPolicy is Default" },
+    { name: "another DNS policy", pod: createPod({}, { dnsPolicy: "Default" }), expected: "dnsPolicy is Default" },
     {
-      name: "an annotation we do not know",
+      name: "an unknown annotation",
       pod: annotated({ "sidecar.istio.io/proxyImage": "x" }),
-      said: "sidecar.istio.io/proxyImage is not supported",
+      expected: "sidecar.istio.io/proxyImage is not supported",
     },
     {
       name: "proxy configuration",
       pod: annotated({ "proxy.istio.io/config": "{}" }),
-      said: "proxy.istio.io/config is not supported",
+      expected: "proxy.istio.io/config is not supported",
     },
     {
       name: "a lifecycle hook over HTTP",
       pod: createPod({}, { containers: [{ name: "web", lifecycle: { preStop: { httpGet: { port: 80 } } } }] }),
-      said: "web's preStop hook comes in clear",
+      expected: "web's preStop hook arrives in plaintext",
     },
-  ])("for $name", ({ pod, said }) => {
-    expect(inject(pod).warnings.join("\n")).toContain(said);
+  ])("for $name", ({ pod, expected }) => {
+    expect(inject(pod).warnings.join("\n")).toContain(expected);
   });
 
-  it("or without any, where nothing is odd", () => {
+  it("or without a warning if nothing is unusual", () => {
     expect(inject(createPod()).warnings).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import { type Container, type Pod, validatePod } from "./pod.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** The demo's pod, with more metadata and more of the spec laid over it. */
+/** The demo's pod, with additional metadata and spec fields merged in. */
 export function createPod(metadata: Json = {}, spec: Json = {}): Pod {
   const validation = validatePod({
     apiVersion: "v1",
@@ -35,14 +35,14 @@ function jsonOf(value: unknown): Json {
 
 export const TEST_SETTINGS: InjectionSettings = { ...DEFAULT_INJECTION_SETTINGS, image: "registry.test/entente:1" };
 
-/** The pod with its sidecar; throws where it is refused. */
+/** Injects the sidecar; throws if the pod is refused. */
 export function inject(pod: Pod, more: Partial<InjectionSettings> = {}): { pod: Pod; warnings: readonly string[] } {
   const outcome = injectPod(pod, { settings: { ...TEST_SETTINGS, ...more }, namespace: "ns1" });
   if (outcome.kind === "refused") throw new Error(outcome.message);
   return outcome;
 }
 
-/** Why the pod is refused; throws where it is injected. */
+/** Why the pod is refused; throws if it is injected. */
 export function refusal(pod: Pod): { reason: string; message: string } {
   const outcome = injectPod(pod, { settings: TEST_SETTINGS, namespace: "ns1" });
   if (outcome.kind !== "refused") throw new Error("the pod was injected");

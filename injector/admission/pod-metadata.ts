@@ -6,7 +6,7 @@ export interface MetadataInput {
   readonly pod: Pod;
   readonly settings: InjectionSettings;
   readonly owner: WorkloadOwner;
-  /** Names of what injection put into the pod, for the status annotation. */
+  /** Names of everything injection added to the pod, for the status annotation. */
   readonly status: Readonly<
     Record<"initContainers" | "containers" | "volumes" | "imagePullSecrets", readonly string[]>
   >;
@@ -17,7 +17,7 @@ const SCRAPE = "prometheus.io/scrape";
 const PORT = "prometheus.io/port";
 const PATH = "prometheus.io/path";
 
-/** The metadata of an injected pod: Istio's labels and annotations; a label that the user set stays. */
+/** The metadata of an injected pod: Istio's labels and annotations. The user's own labels are kept. */
 export function injectedMetadata(input: MetadataInput): PodMetadata {
   const { pod } = input;
   return {
@@ -28,8 +28,8 @@ export function injectedMetadata(input: MetadataInput): PodMetadata {
 }
 
 /**
- * Where the application's own metrics were to be scraped, for the proxy to merge them; undefined where the pod says
- * nothing, or where scraping is the proxy's already.
+ * The application's original scrape settings, for the proxy to merge its metrics. Undefined if the pod has none, or if
+ * they already point to the proxy.
  */
 export function originalScrape(pod: Pod): EnvVar | undefined {
   const annotations = annotationsOf(pod);
@@ -47,12 +47,17 @@ function computedLabels(pod: Pod, owner: WorkloadOwner): Readonly<Record<string,
   };
 }
 
-/** A label's value has at most 63 characters and ends in a letter or digit; an owner's name may be longer. */
+/**
+ * Truncates to a valid label value: at most 63 characters, ending in a letter or digit. An owner's name may be longer.
+ */
 function labelValue(text: string): string {
   return text.slice(0, 63).replace(/[^A-Za-z0-9]+$/, "");
 }
 
-/** So that `kubectl exec` and `kubectl logs` go to the application, wherever the proxy stands (istio#24737). */
+/**
+ * Makes `kubectl exec` and `kubectl logs` use the application container, wherever the proxy is in the list
+ * (istio#24737).
+ */
 function computedAnnotations({ pod }: MetadataInput): Readonly<Record<string, string>> {
   const first = pod.spec.containers.find(({ name }) => !isInjected(name))?.name;
   if (first === undefined) return {};
@@ -67,7 +72,7 @@ function forcedAnnotations({ pod, settings, status }: MetadataInput): Readonly<R
   };
 }
 
-/** As Istio: not where the pod forbids scraping, nor where it forbids merging. */
+/** As in Istio: metrics are not merged if the pod disables scraping or merging. */
 function mergesMetrics(pod: Pod): boolean {
   const annotations = annotationsOf(pod);
   return annotations["prometheus.istio.io/merge-metrics"] !== "false" && annotations[SCRAPE] !== "false";

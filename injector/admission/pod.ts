@@ -3,13 +3,13 @@ import type { Immutable } from "../../mesh/resources/fields/immutable.ts";
 import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
 
 /**
- * A pod as the API server sends it, checked only as deep as injection looks. Every object is loose and nothing is given
- * a default: fields that are not named here, and `null` where Kubernetes writes it, must come out as they went in.
+ * A pod as the API server sends it, checked only as deep as injection reads it. All objects are loose and no defaults
+ * are filled in: unknown fields, and `null` where Kubernetes writes it, must come out unchanged.
  */
 const securityContextSchema = z.looseObject({
   runAsUser: z.number().nullish(),
   runAsGroup: z.number().nullish(),
-  /** This one and the next stand at pod level alone. */
+  /** This field and the next exist only at pod level. */
   fsGroup: z.number().nullish(),
   supplementalGroups: z.array(z.number()).nullish(),
   privileged: z.boolean().nullish(),
@@ -102,10 +102,10 @@ export type Volume = NonNullable<PodSpec["volumes"]>[number];
 
 export type PodValidation =
   | { readonly kind: "valid"; readonly pod: Pod }
-  /** `message` names the first field that is wrong. */
+  /** `message` names the first invalid field. */
   | { readonly kind: "invalid"; readonly message: string };
 
-/** Checks what injection reads of a pod, or of a pod template. The pod is given back as it came, not a copy. */
+/** Checks what injection reads of a pod or a pod template. Returns the same object, not a copy. */
 export function validatePod(value: unknown): PodValidation {
   const result = podSchema.safeParse(value, { reportInput: true });
   if (result.success) return { kind: "valid", pod: value as Pod };
@@ -115,12 +115,12 @@ export function validatePod(value: unknown): PodValidation {
   return { kind: "invalid", message: `${path.length === 0 ? "the pod" : path.join(".")} ${message}` };
 }
 
-/** The labels, also where the pod has none. */
+/** The pod's labels; empty if it has none. */
 export function labelsOf(pod: Pod): Readonly<Record<string, string>> {
   return pod.metadata?.labels ?? {};
 }
 
-/** The annotations, also where the pod has none. */
+/** The pod's annotations; empty if it has none. */
 export function annotationsOf(pod: Pod): Readonly<Record<string, string>> {
   return pod.metadata?.annotations ?? {};
 }
@@ -128,13 +128,13 @@ export function annotationsOf(pod: Pod): Readonly<Record<string, string>> {
 export const SIDECAR_NAME = "istio-proxy";
 export const INIT_NAME = "istio-init";
 
-/** Containers and init containers that are the application's: all but those that injection puts in or replaces. */
+/** The application's containers and init containers: all except those that injection adds or replaces. */
 export function applicationContainers(pod: Pod): readonly Container[] {
   const inits = (pod.spec.initContainers ?? []).filter(({ name }) => !isInjected(name));
   return [...inits, ...pod.spec.containers.filter(({ name }) => name !== SIDECAR_NAME)];
 }
 
-/** Containers for debugging: injection replaces none of them, whatever their names are. */
+/** Ephemeral containers. Injection replaces none of them, whatever their names are. */
 export function ephemeralContainers(pod: Pod): readonly Container[] {
   return pod.spec.ephemeralContainers ?? [];
 }
@@ -143,7 +143,7 @@ export function isInjected(name: string): boolean {
   return name === SIDECAR_NAME || name === INIT_NAME;
 }
 
-/** Judged by the containers themselves: annotations can be written by anybody. */
+/** Decided by the containers themselves: any user can write annotations. */
 export function hasSidecar({ spec }: Pod): boolean {
   return [...(spec.initContainers ?? []), ...spec.containers].some(({ name }) => name === SIDECAR_NAME);
 }

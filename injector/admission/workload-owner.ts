@@ -1,6 +1,6 @@
 import { labelsOf, type Pod } from "./pod.ts";
 
-/** What a pod belongs to, as metrics and logs name it. */
+/** The workload that a pod belongs to, as metrics and logs name it. */
 export interface WorkloadOwner {
   readonly apiVersion: string;
   readonly kind: string;
@@ -8,8 +8,8 @@ export interface WorkloadOwner {
 }
 
 /**
- * The Deployment of a ReplicaSet's pod and the CronJob of a Job's, found by their names' endings as Istio finds them:
- * admission sees only the direct owner. A pod of its own is its own workload.
+ * The Deployment for a ReplicaSet's pod and the CronJob for a Job's. They are derived from the owner's name as in
+ * Istio, because admission sees only the direct owner. A standalone pod is its own workload.
  */
 export function workloadOwner(pod: Pod): WorkloadOwner {
   const references = pod.metadata?.ownerReferences ?? [];
@@ -25,12 +25,12 @@ export function workloadOwner(pod: Pod): WorkloadOwner {
   return { apiVersion, kind, name };
 }
 
-/** The address of an owner in the cluster's API, in the form of Istio's ISTIO_META_OWNER. */
+/** The owner's path in the Kubernetes API, in the form of Istio's ISTIO_META_OWNER. */
 export function formatOwner(owner: WorkloadOwner, namespace: string): string {
   return `kubernetes://apis/${owner.apiVersion}/namespaces/${namespace}/${owner.kind.toLowerCase()}s/${owner.name}`;
 }
 
-/** A pod that a controller makes has only the beginning of its name when it is admitted. */
+/** A controller's new pod has only the prefix of its name when it is admitted. */
 function podName(pod: Pod): string {
   return pod.metadata?.name || (pod.metadata?.generateName ?? "").replace(/-+$/, "") || "unknown";
 }

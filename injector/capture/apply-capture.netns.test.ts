@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const NAMESPACE = `entente-test-${process.pid}`;
 
-/** Another user, who may yet read a checkout that lies in a folder of root's. */
+/** Another user that can still read a checkout in root's home directory. */
 const READS_ALL = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
 const AS_USER_1337 = ["setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", ...READS_ALL];
 
@@ -27,7 +27,7 @@ function capture(args: readonly string[], prefix: readonly string[] = []): Outco
   return inNamespace([...prefix, process.execPath, MAIN, "capture", ...args]);
 }
 
-/** The rules as iptables prints them, without the lines that hold times and counters. */
+/** The rules as iptables prints them, without the lines that contain times and counters. */
 function rules(program = "iptables-save"): string {
   const { stdout } = inNamespace([program]);
   return stdout.replace(/^#.*\n/gm, "").replace(/\[\d+:\d+\]/g, "[0:0]");
@@ -62,8 +62,8 @@ describe("entente capture, in a network namespace with real iptables", () => {
       ],
     },
     { name: "listed inbound ports", args: ["-b", "8080,9090"] },
-    { name: "nothing but the chains", args: ["-b", "", "-i", ""] },
-  ])("applies the rules, and applying them again changes nothing: $name", ({ args }) => {
+    { name: "only the chains", args: ["-b", "", "-i", ""] },
+  ])("applies the rules idempotently: $name", ({ args }) => {
     const first = capture(["apply", ...args]);
     expect(first).toMatchObject({ status: 0, stderr: "" });
     const once = { ipv4: rules(), ipv6: rules("ip6tables-save") };
@@ -76,7 +76,7 @@ describe("entente capture, in a network namespace with real iptables", () => {
     expect({ ipv4: rules(), ipv6: rules("ip6tables-save") }).toEqual(once);
   });
 
-  it("mends rules that were changed behind its back, and leaves the rules of others", () => {
+  it("repairs its own rules after a change by another program, and leaves other rules alone", () => {
     capture(["apply"]);
     const wanted = rules();
     inNamespace(["iptables", "--wait", "-t", "nat", "-I", "ISTIO_INBOUND", "1", "-j", "RETURN"]);
@@ -89,14 +89,14 @@ describe("entente capture, in a network namespace with real iptables", () => {
     expect(rules()).not.toContain("--dport 15090");
   });
 
-  it("replaces the rules of other options as a whole", () => {
+  it("replaces all rules when the options change", () => {
     capture(["apply", "-o", "25", "-c", "eth1", "--drop-invalid"]);
     expect(rules()).toContain("--ctstate INVALID");
     capture(["apply"]);
     expect(rules()).not.toMatch(/--dport 25 |eth1|INVALID/);
   });
 
-  it("removes what is its own and nothing else", () => {
+  it("removes only its own rules", () => {
     inNamespace(["iptables", "--wait", "-t", "nat", "-A", "OUTPUT", "-d", "192.0.2.9", "-j", "ACCEPT"]);
     inNamespace(["ip6tables", "--wait", "-t", "nat", "-A", "OUTPUT", "-d", "2001:db8::9", "-j", "ACCEPT"]);
     const before = { ipv4: rules(), ipv6: rules("ip6tables-save") };
@@ -106,18 +106,18 @@ describe("entente capture, in a network namespace with real iptables", () => {
     expect(capture(["remove"]).status).toBe(0);
   });
 
-  it("gives the loopback interface the address ::6", () => {
+  it("adds the address ::6 to the loopback interface", () => {
     capture(["apply"]);
     expect(inNamespace(["ip", "-6", "addr", "show", "dev", "lo"]).stdout).toContain("inet6 ::6/128");
   });
 
-  it("makes no IPv6 rules where the namespace has no IPv6", () => {
+  it("adds no IPv6 rules if the namespace has no IPv6", () => {
     inNamespace(["sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1"]);
     expect(capture(["apply"])).toMatchObject({ status: 0 });
     expect(rules("ip6tables-save")).not.toContain("ISTIO");
   });
 
-  it("says which capability is missing, and changes nothing", () => {
+  it("names the missing capability, and changes nothing", () => {
     const outcome = capture(["apply"], ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
     expect(outcome.status).toBe(1);
     expect(outcome.stderr).toContain("lacks the capability NET_ADMIN");
@@ -125,13 +125,13 @@ describe("entente capture, in a network namespace with real iptables", () => {
     expect(rules()).not.toContain("ISTIO");
   });
 
-  it("says who must be root", () => {
+  it("reports that the process must be root", () => {
     const outcome = capture(["apply"], AS_USER_1337);
     expect(outcome.status).toBe(1);
     expect(outcome.stderr).toContain("runs as user 1337 and must be root");
   });
 
-  it("names the package, where PATH has no iptables", () => {
+  it("names the package to install if PATH has no iptables", () => {
     const empty = mkdtempSync(join(tmpdir(), "entente-path-"));
     try {
       const env = `PATH=${empty}`;
@@ -143,7 +143,7 @@ describe("entente capture, in a network namespace with real iptables", () => {
     }
   });
 
-  it("refuses a wrong value with status 1 and the value named", () => {
+  it("refuses an invalid value with status 1 and names the value", () => {
     const outcome = capture(["apply", "-o", "http"]);
     expect(outcome.status).not.toBe(0);
     expect(outcome.stderr).toContain('"http" is not a port');

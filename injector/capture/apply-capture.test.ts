@@ -15,7 +15,7 @@ const noNfTables: CommandResult = {
   stderr: "Failed to initialize nft: Protocol not supported",
 };
 
-/** A machine whose iptables keeps what it is given, under the given program's name. */
+/** A system whose iptables saves the rules it receives, under the given program name. */
 function machineWith(program: string, files: Readonly<Record<string, string>> = {}): CaptureSystem {
   let saved = "";
   return {
@@ -30,7 +30,7 @@ function machineWith(program: string, files: Readonly<Record<string, string>> = 
 }
 
 describe("applying the capture rules", () => {
-  it("tries the legacy programs, where the kernel has no nf_tables", async () => {
+  it("tries the legacy programs if the kernel has no nf_tables", async () => {
     const deps = { system: machineWith("iptables-legacy"), log: silent };
     const reports = await applyCapture(parseCaptureArgs([]), deps);
     expect(reports).toEqual([{ family: "ipv4", backend: "iptables-legacy", changed: true }]);
@@ -42,7 +42,7 @@ describe("applying the capture rules", () => {
     expect(await applyCapture(parseCaptureArgs([]), deps)).toMatchObject([{ changed: false }]);
   });
 
-  it("fails, where the rules are taken and not there when read back", async () => {
+  it("fails if the rules are accepted but missing when read back", async () => {
     const system: CaptureSystem = { readText: async () => undefined, run: async () => succeeded };
     await expect(applyCapture(parseCaptureArgs([]), { system, log: silent })).rejects.toMatchObject({
       code: "capture_not_in_force",
@@ -50,7 +50,7 @@ describe("applying the capture rules", () => {
     });
   });
 
-  it("fails, where the pod has IPv6 and nothing can capture it", async () => {
+  it("fails if the pod has IPv6 and no program can capture it", async () => {
     const address =
       "fe800000000000000000000000000001 02 40 20 80 eth0\n00000000000000000000000000000006 01 80 00 80 lo\n";
     const system = machineWith("iptables", { "/proc/net/if_inet6": address });

@@ -12,21 +12,21 @@ export interface CaptureDeps {
   readonly log: Logger;
 }
 
-/** What was done to one IP family's rules, and with which of the iptables programs. */
+/** What changed in one IP family's rules, and by which iptables program. */
 export interface CaptureReport {
   readonly family: IpFamily;
   readonly backend: string;
   readonly changed: boolean;
 }
 
-/** The distribution's choice first, then the two kinds by name: a kernel may know only one of them. */
+/** The distribution's default first, then both variants by name: a kernel may support only one of them. */
 const BACKENDS = ["", "-nft", "-legacy"] as const;
 const LOCK_WAIT_SECONDS = "30";
 
 /**
- * Puts the capture rules in force and reads them back. Each family's tables change in one transaction, so nothing is ever
- * half captured; where anything fails it throws, the init container ends with a failure, and the pod does not start:
- * rules that were made before stay, since captured traffic without a proxy goes nowhere.
+ * Applies the capture rules and reads them back. Each family's tables change in one transaction, so capture is never
+ * half active. On any failure it throws, the init container fails, and the pod does not start. Rules that were applied
+ * before the failure stay: captured traffic without a proxy goes nowhere, which is safe.
  * @throws CaptureError
  */
 export async function applyCapture(args: CaptureArgs, deps: CaptureDeps): Promise<readonly CaptureReport[]> {
@@ -39,7 +39,7 @@ export async function applyCapture(args: CaptureArgs, deps: CaptureDeps): Promis
   return reports;
 }
 
-/** Takes our chains off again, in every back end that is installed; other rules stay as they are. */
+/** Removes our chains from every installed back end; other rules stay. */
 export async function removeCapture(deps: CaptureDeps): Promise<readonly CaptureReport[]> {
   const families: readonly IpFamily[] = (await hasIpv6(deps.system)) ? ["ipv4", "ipv6"] : ["ipv4"];
   const reports: CaptureReport[] = [];
@@ -64,7 +64,8 @@ async function changeFamily(
     const outcome = await changeWith({ family, backend, wanted, deps });
     if (outcome.kind === "done") return outcome.report;
     if (outcome.kind === "not_found") continue;
-    // Another back end may do what this kernel cannot do with the first; no other failure is worth a second try.
+    // Another back end may support what this kernel cannot do with the first one. No other failure is worth a second
+    // attempt.
     if (outcome.error.code !== "kernel_module_missing") throw outcome.error;
     deps.log.warn({ family, backend: programOf(family, backend), code: outcome.error.code }, outcome.error.message);
     failure ??= outcome.error;
@@ -99,7 +100,7 @@ async function changeWith(change: Change): Promise<ChangeOutcome> {
   if (rest.kind === "in_force") return { kind: "done", report: { family, backend: program, changed: true } };
   throw new CaptureError(
     "capture_not_in_force",
-    `${program}-restore took the rules, but ${rest.reason} when ${program}-save reads them back; something else on this machine changes iptables`,
+    `${program}-restore accepted the rules, but ${rest.reason} when ${program}-save reads them back; another program on this machine changes iptables`,
   );
 }
 
@@ -136,7 +137,7 @@ async function diagnose(
   return diagnoseFailure({ command, family, rules, privileges, status: result.status, stderr: result.stderr });
 }
 
-/** Linux lists every IPv6 address here; the file is absent or empty where IPv6 is off. */
+/** Linux lists every IPv6 address in this file; it is absent or empty if IPv6 is off. */
 const IPV6_ADDRESSES = "/proc/net/if_inet6";
 const INBOUND_SOURCE_HEX = `${"0".repeat(31)}6`;
 
@@ -144,7 +145,7 @@ async function hasIpv6(system: CaptureSystem): Promise<boolean> {
   return ((await system.readText(IPV6_ADDRESSES)) ?? "").trim() !== "";
 }
 
-/** Unlike 127.0.0.6, which belongs to the loopback network, ::6 must be given to the loopback interface first. */
+/** Unlike 127.0.0.6, which belongs to the loopback network, ::6 must first be added to the loopback interface. */
 async function addInboundSource(system: CaptureSystem): Promise<void> {
   if (((await system.readText(IPV6_ADDRESSES)) ?? "").includes(INBOUND_SOURCE_HEX)) return;
   const result = await system.run("ip", ["-6", "addr", "add", "::6/128", "dev", "lo"]);

@@ -3,7 +3,7 @@ import { formatCaptureArgs, parseCaptureArgs } from "./capture-args.ts";
 import { DEFAULT_CAPTURE_OPTIONS } from "./capture-options.ts";
 
 describe("the arguments of capture", () => {
-  it("give Istio's defaults when there are none", () => {
+  it("default to Istio's", () => {
     expect(parseCaptureArgs([])).toEqual({ options: DEFAULT_CAPTURE_OPTIONS, ipv6: "auto" });
   });
 
@@ -13,35 +13,39 @@ describe("the arguments of capture", () => {
     { name: "nothing included", args: ["-i", "", "-b", ""] },
     { name: "every list", args: ["-q", "443", "-o", "25,3306", "-d", "15020,22", "-c", "eth1,net+", "-u", "1337,0"] },
     { name: "switches", args: ["--drop-invalid", "--ipv6", "off"] },
-  ])("are read back as they were written: $name", ({ args }) => {
+  ])("parse back to the same options: $name", ({ args }) => {
     const parsed = parseCaptureArgs(args);
     expect(parseCaptureArgs(formatCaptureArgs(parsed))).toEqual(parsed);
   });
 
   it.each([
-    { name: "port 0", args: ["-p", "0"], said: '"0" is not a port' },
-    { name: "a port beyond 65535", args: ["-d", "65536"], said: '"65536" is not a port' },
-    { name: "a port that is a name", args: ["-o", "http"], said: '"http" is not a port' },
-    { name: "an empty list item", args: ["-b", "80,,81"], said: '"" is not a port' },
-    { name: "a star among ports", args: ["-b", "80,*"], said: '"*" is not a port' },
-    { name: "a range that is a name", args: ["-i", "all"], said: '"all" is not an IP range' },
-    { name: "a prefix too long", args: ["-x", "10.0.0.0/33"], said: '"10.0.0.0/33" is not an IP range' },
-    { name: "an address with a zone", args: ["-x", "fe80::1%eth0"], said: '"fe80::1%eth0" is not an IP range' },
+    { name: "port 0", args: ["-p", "0"], expected: '"0" is not a port' },
+    { name: "a port beyond 65535", args: ["-d", "65536"], expected: '"65536" is not a port' },
+    { name: "a port that is a name", args: ["-o", "http"], expected: '"http" is not a port' },
+    { name: "an empty list item", args: ["-b", "80,,81"], expected: '"" is not a port' },
+    { name: "a star among ports", args: ["-b", "80,*"], expected: '"*" is not a port' },
+    { name: "a range that is a name", args: ["-i", "all"], expected: '"all" is not an IP range' },
+    { name: "a prefix too long", args: ["-x", "10.0.0.0/33"], expected: '"10.0.0.0/33" is not an IP range' },
+    { name: "an address with a zone", args: ["-x", "fe80::1%eth0"], expected: '"fe80::1%eth0" is not an IP range' },
     {
       name: "an interface with a line break",
       args: ["-c", "eth0\nCOMMIT"],
-      said: "is not the name of a network interface",
+      expected: "is not the name of a network interface",
     },
     {
       name: "an interface with a blank",
       args: ["-c", "eth0 -j ACCEPT"],
-      said: "is not the name of a network interface",
+      expected: "is not the name of a network interface",
     },
-    { name: "an interface too long", args: ["-c", "abcdefghijklmnop"], said: "is not the name of a network interface" },
-    { name: "TPROXY", args: ["-m", "TPROXY"], said: '"TPROXY" is not supported' },
-    { name: "an IPv6 wish that is not one", args: ["--ipv6", "maybe"], said: '"maybe" does not say' },
-  ])("are refused with the wrong value named: $name", ({ args, said }) => {
-    expect(() => parseCaptureArgs(args)).toThrow(said);
+    {
+      name: "an interface too long",
+      args: ["-c", "abcdefghijklmnop"],
+      expected: "is not the name of a network interface",
+    },
+    { name: "TPROXY", args: ["-m", "TPROXY"], expected: '"TPROXY" is not supported' },
+    { name: "an unknown IPv6 mode", args: ["--ipv6", "maybe"], expected: '"maybe" is not a mode' },
+  ])("are refused with an error that names the value: $name", ({ args, expected }) => {
+    expect(() => parseCaptureArgs(args)).toThrow(expected);
   });
 
   it.each([
@@ -51,7 +55,7 @@ describe("the arguments of capture", () => {
     { text: "::ffff:1.2.3.4", block: "::ffff:102:304/128" },
     { text: "::/0", block: "::/0" },
     { text: "0.0.0.0/0", block: "0.0.0.0/0" },
-  ])("take $text as the block $block", ({ text, block }) => {
+  ])("parse $text as the block $block", ({ text, block }) => {
     const { includeOutboundIpRanges } = parseCaptureArgs(["-i", text]).options;
     expect(includeOutboundIpRanges).toMatchObject([{ text: block }]);
   });

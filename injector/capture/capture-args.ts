@@ -13,7 +13,7 @@ import {
 } from "./capture-options.ts";
 import type { IpRange } from "./ip-range.ts";
 
-/** Whether the IPv6 rules are made: `auto` does it where the pod has IPv6. */
+/** Whether IPv6 rules are applied: `auto` applies them if the pod has IPv6. */
 export type Ipv6Capture = "auto" | "on" | "off";
 
 export interface CaptureArgs {
@@ -21,7 +21,7 @@ export interface CaptureArgs {
   readonly ipv6: Ipv6Capture;
 }
 
-/** The letters are those of Istio's own init container, so that a command line reads the same. */
+/** The same letters as Istio's own init container, so that command lines are compatible. */
 const FLAGS = {
   "outbound-port": { type: "string", short: "p" },
   "inbound-port": { type: "string", short: "z" },
@@ -39,7 +39,7 @@ const FLAGS = {
   ipv6: { type: "string" },
 } as const;
 
-/** Reads the arguments of `entente capture apply`; what is not given keeps Istio's default. */
+/** Parses the arguments of `entente capture apply`; missing ones get Istio's defaults. */
 export function parseCaptureArgs(args: readonly string[]): CaptureArgs {
   const { values } = parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: false });
   if (values.mode !== undefined && values.mode !== "REDIRECT") {
@@ -53,7 +53,7 @@ export function parseCaptureArgs(args: readonly string[]): CaptureArgs {
       outboundPort: read(values["outbound-port"], parsePort, defaults.outboundPort),
       inboundPort: read(values["inbound-port"], parsePort, defaults.inboundPort),
       proxyUids: uids,
-      // As in Istio: the group follows the user unless it is named.
+      // As in Istio: the group defaults to the user's number.
       proxyGids: read(values["proxy-gid"], parseIdList, uids),
       includeOutboundIpRanges: read(values["include-outbound-ip-ranges"], parseIpRangesOrAll, "*"),
       excludeOutboundIpRanges: read(values["exclude-outbound-ip-ranges"], parseIpRangeList, []),
@@ -67,7 +67,9 @@ export function parseCaptureArgs(args: readonly string[]): CaptureArgs {
   };
 }
 
-/** Writes the arguments that `parseCaptureArgs` reads back; the ones Istio always gives come first, as Istio has them. */
+/**
+ * Formats the arguments that `parseCaptureArgs` parses; those that Istio always passes come first, in Istio's order.
+ */
 export function formatCaptureArgs({ options, ipv6 }: CaptureArgs): readonly string[] {
   const args = ["-p", String(options.outboundPort), "-z", String(options.inboundPort)];
   args.push("-u", options.proxyUids.join(","), "-g", options.proxyGids.join(","), "-m", "REDIRECT");
@@ -81,10 +83,10 @@ export function formatCaptureArgs({ options, ipv6 }: CaptureArgs): readonly stri
   return args;
 }
 
-/** Reads `auto`, `on` or `off`. */
+/** Parses `auto`, `on` or `off`. */
 export function parseIpv6Capture(text: string): Ipv6Capture {
   if (text === "auto" || text === "on" || text === "off") return text;
-  throw new CaptureError("invalid_value", `"${text}" does not say what to do with IPv6; write auto, on or off`);
+  throw new CaptureError("invalid_value", `"${text}" is not a mode for IPv6; use auto, on or off`);
 }
 
 function read<Value>(text: string | undefined, parse: (text: string) => Value, otherwise: Value): Value {

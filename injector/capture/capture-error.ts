@@ -2,12 +2,12 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 
 /**
  * Why a pod's traffic could not be captured.
- * - `invalid_value` a port, address range or interface that is not one
+ * - `invalid_value` an invalid port, address range or interface
  * - `iptables_missing`, `iproute2_missing` a program that is not installed
  * - `not_permitted` the process is not root or lacks NET_ADMIN
- * - `kernel_module_missing` the node's kernel cannot do what a rule asks
- * - `iptables_failed` anything else that iptables or ip said
- * - `capture_not_in_force` the rules were accepted, and are not there when read back
+ * - `kernel_module_missing` the node's kernel lacks a module that a rule needs
+ * - `iptables_failed` any other error from iptables or ip
+ * - `capture_not_in_force` the rules were accepted, but are missing when read back
  */
 export type CaptureErrorCode =
   | "invalid_value"

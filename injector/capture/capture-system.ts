@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 
-/** What applying the rules touches of the machine; a fake in unit tests. */
+/** The system calls that applying the rules needs; unit tests use a fake. */
 export interface CaptureSystem {
-  /** Runs a program to its end; `not_found` where PATH has none of that name. */
+  /** Runs a program to its end; `not_found` if PATH does not contain it. */
   run(file: string, args: readonly string[], stdin?: string): Promise<CommandResult>;
-  /** The text of a file, or undefined where it is not there or cannot be read. */
+  /** The text of a file, or undefined if it does not exist or cannot be read. */
   readText(path: string): Promise<string | undefined>;
 }
 
@@ -13,11 +13,11 @@ export type CommandResult =
   | { readonly kind: "exited"; readonly status: number; readonly stdout: string; readonly stderr: string }
   | { readonly kind: "not_found" };
 
-/** Longer than `--wait` lets iptables wait for its lock. */
+/** Longer than the time for which `--wait` lets iptables wait for its lock. */
 const COMMAND_TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-/** The machine itself. `env` gives PATH; messages are asked for in English, because they are read. */
+/** The real system. `env` provides PATH; messages are requested in English, because they are parsed. */
 export function createCaptureSystem(env: Readonly<Record<string, string | undefined>>): CaptureSystem {
   return {
     run: (file, args, stdin = "") => runCommand({ file, args, stdin, env: { ...env, LC_ALL: "C" } }),
@@ -41,7 +41,7 @@ function runCommand({ file, args, stdin, env }: Invocation): Promise<CommandResu
       else if (typeof error.code === "number") resolve({ kind: "exited", status: error.code, stdout, stderr });
       else reject(error);
     });
-    // A program that ends before it has read its input closes the pipe; its exit status tells the rest.
+    // A program that ends before it has read its input closes the pipe; its exit status is what counts.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(stdin);
   });

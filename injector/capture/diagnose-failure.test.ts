@@ -6,7 +6,7 @@ const RULES = "*nat\n:ISTIO_OUTPUT - [0:0]\n-A ISTIO_OUTPUT -m owner --uid-owner
 describe("a failure of iptables", () => {
   it.each([
     {
-      name: "the legacy table is not there",
+      name: "the legacy table does not exist",
       stderr: "iptables-save v1.8.9 (legacy): Cannot initialize: Table does not exist (do you need to insmod?)",
       module: "iptable_nat",
     },
@@ -22,13 +22,13 @@ describe("a failure of iptables", () => {
       module: "nf_tables",
     },
     {
-      name: "an extension is unknown to the kernel, by its name",
+      name: "the kernel lacks an extension that the message names",
       stderr:
         "Warning: Extension owner revision 0 not supported, missing kernel module?\niptables-restore: line 3 failed",
       module: "xt_owner",
     },
     {
-      name: "an extension is unknown to the kernel, by its line",
+      name: "the kernel lacks the extension of a rule that the message gives by line",
       stderr: "iptables-restore: line 3 failed: No chain/target/match by that name.",
       module: "xt_owner",
     },
@@ -58,7 +58,7 @@ describe("a failure of iptables", () => {
     expect(error.message).toContain(`modprobe ${module}`);
   });
 
-  it("says who must be root, where the process is not", () => {
+  it("reports a process that is not root", () => {
     const error = diagnoseFailure({
       command: "iptables-save",
       family: "ipv4",
@@ -72,7 +72,7 @@ describe("a failure of iptables", () => {
     expect(error.message).toContain("runs as user 1000");
   });
 
-  it("says which capability is lacking, even where iptables only says that a table cannot be opened", () => {
+  it("names the missing capability, even if iptables only reports that a table cannot be opened", () => {
     const error = diagnoseFailure({
       command: "iptables-restore",
       family: "ipv4",
@@ -85,7 +85,7 @@ describe("a failure of iptables", () => {
     expect(error.message).toContain("NET_ADMIN");
   });
 
-  it("passes on what iptables said, where it is none of these", () => {
+  it("passes on iptables' own message in all other cases", () => {
     const privileges = { uid: 0, hasNetAdmin: true };
     const stderr = "iptables-restore: COMMIT expected at line 9";
     const error = diagnoseFailure({
@@ -101,8 +101,8 @@ describe("a failure of iptables", () => {
   });
 });
 
-describe("the process's rights", () => {
-  it("are read from its status", () => {
+describe("the process's privileges", () => {
+  it("are parsed from its status file", () => {
     expect(parsePrivileges("Uid:\t1\t0\t0\t0\nCapEff:\t0000000000001000\n")).toEqual({ uid: 0, hasNetAdmin: true });
     expect(parsePrivileges("Uid:\t0\t1337\t0\t0\nCapEff:\t0000000000002000\n")).toEqual({
       uid: 1337,
@@ -110,7 +110,7 @@ describe("the process's rights", () => {
     });
   });
 
-  it("are unknown, where the status cannot be read", () => {
+  it("are unknown if the status cannot be read", () => {
     expect(parsePrivileges("")).toEqual({ uid: undefined, hasNetAdmin: undefined });
   });
 });

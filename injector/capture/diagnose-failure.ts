@@ -1,18 +1,18 @@
 import { CaptureError } from "./capture-error.ts";
 import type { IpFamily } from "./ip-range.ts";
 
-/** What a failed program left behind, and what the process may do. */
+/** The output of a failed program, and the privileges of the process. */
 export interface Failure {
   readonly command: string;
   readonly family: IpFamily;
   readonly status: number;
   readonly stderr: string;
-  /** The transaction that was given; empty for a command that only reads. */
+  /** The transaction that was the program's input; empty for a command that only reads. */
   readonly rules: string;
   readonly privileges: Privileges;
 }
 
-/** Of this process, from /proc/self/status; undefined where that cannot be read. */
+/** The privileges of this process, from /proc/self/status; undefined if that cannot be read. */
 export interface Privileges {
   readonly uid: number | undefined;
   readonly hasNetAdmin: boolean | undefined;
@@ -20,7 +20,7 @@ export interface Privileges {
 
 const CAP_NET_ADMIN = 12n;
 
-/** Reads the effective user and capabilities from the text of /proc/self/status. */
+/** Parses the effective user and capabilities from the text of /proc/self/status. */
 export function parsePrivileges(status: string): Privileges {
   const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1];
   const effective = /^CapEff:\s+([0-9a-fA-F]+)/m.exec(status)?.[1];
@@ -30,12 +30,12 @@ export function parsePrivileges(status: string): Privileges {
   };
 }
 
-/** Puts what iptables said into words that name the mend: the right to give, or the kernel module to load. */
+/** Turns an error of iptables into one that names the fix: the privilege to grant, or the kernel module to load. */
 export function diagnoseFailure(failure: Failure): CaptureError {
   const { uid, hasNetAdmin } = failure.privileges;
   const said = `${failure.command} failed with status ${failure.status}: ${firstLines(failure.stderr)}`;
   const isDenied = /permission denied|operation not permitted|you must be root/i.test(failure.stderr);
-  // The legacy back end hides the reason when it may not open a table, so the missing right is asked for itself.
+  // The legacy back end hides the reason if it may not open a table, so the capability is checked separately.
   if (isDenied || hasNetAdmin === false) return notPermitted(uid, hasNetAdmin, said);
   const module = missingModule(failure);
   if (module !== undefined) {
@@ -49,11 +49,11 @@ export function diagnoseFailure(failure: Failure): CaptureError {
 }
 
 function notPermitted(uid: number | undefined, hasNetAdmin: boolean | undefined, said: string): CaptureError {
-  const mend =
+  const fix =
     uid !== undefined && uid !== 0
       ? `the process runs as user ${uid} and must be root; set securityContext.runAsUser: 0 on the container istio-init`
       : "the process lacks the capability NET_ADMIN; add NET_ADMIN and NET_RAW to securityContext.capabilities.add of the container istio-init, and let the namespace's pod security admission allow them";
-  return new CaptureError("not_permitted", `${mend}. ${said}`, { details: { uid, hasNetAdmin } });
+  return new CaptureError("not_permitted", `${fix}. ${said}`, { details: { uid, hasNetAdmin } });
 }
 
 function missingModule(failure: Failure): string | undefined {
@@ -83,5 +83,5 @@ function moduleOfExtension(name: string): string {
 
 function firstLines(stderr: string): string {
   const lines = stderr.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("Try "));
-  return lines.slice(0, 3).join("; ") || "it said nothing";
+  return lines.slice(0, 3).join("; ") || "no message";
 }

@@ -3,16 +3,16 @@ import { CaptureError } from "./capture-error.ts";
 
 export type IpFamily = "ipv4" | "ipv6";
 
-/** A CIDR block in the one form that iptables prints too: host bits cleared, IPv6 compressed. */
+/** A CIDR block in the same form that iptables prints: host bits cleared, IPv6 compressed. */
 export interface IpRange {
   readonly family: IpFamily;
   /** `10.0.0.0/8` */
   readonly text: string;
-  /** Whether its first address is a loopback address: what Istio asks, so that `0.0.0.0/0` is not one. */
+  /** Whether its first address is a loopback address. This is Istio's check, so `0.0.0.0/0` does not count. */
   readonly isLoopback: boolean;
 }
 
-/** Reads `10.0.0.0/8`, `2001:db8::/32`, or an address alone, which is a block of one. */
+/** Parses `10.0.0.0/8`, `2001:db8::/32`, or a single address, which is a block of one. */
 export function parseIpRange(text: string): IpRange {
   const [address = "", length, ...rest] = text.trim().split("/");
   const family = familyOf(address);
@@ -29,7 +29,7 @@ export function parseIpRange(text: string): IpRange {
   };
 }
 
-/** A zone (`fe80::1%eth0`) names an interface of one machine; no rule can hold it. */
+/** A zone (`fe80::1%eth0`) names an interface of one machine; iptables rules cannot contain it. */
 function familyOf(address: string): IpFamily | undefined {
   if (isIPv4(address)) return "ipv4";
   return isIPv6(address) && !address.includes("%") ? "ipv6" : undefined;
@@ -43,7 +43,7 @@ function numberFromIpv4(address: string): bigint {
   return address.split(".").reduce((value, part) => (value << 8n) | BigInt(part), 0n);
 }
 
-/** The URL parser writes every IPv6 spelling, dotted tails among them, as hexadecimal groups. */
+/** The URL parser normalizes every IPv6 spelling, including dotted tails, to hexadecimal groups. */
 function numberFromIpv6(address: string): bigint {
   const groups = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [head = "", tail] = groups.split("::");
@@ -66,6 +66,6 @@ function formatIpv6(value: bigint): string {
 function invalidRange(text: string): CaptureError {
   return new CaptureError(
     "invalid_value",
-    `"${text}" is not an IP range; write an address or a CIDR block such as 10.0.0.0/8`,
+    `"${text}" is not an IP range; use an address or a CIDR block such as 10.0.0.0/8`,
   );
 }

@@ -3,7 +3,7 @@ import { parseCaptureArgs } from "./capture-args.ts";
 import { DEFAULT_CAPTURE_OPTIONS } from "./capture-options.ts";
 import { formatCaptureRules } from "./iptables-rules.ts";
 
-/** The rules that given arguments make, without the lines that every transaction has. */
+/** The rules for the given arguments, without the lines that every transaction has. */
 function rulesOf(args: readonly string[], family: "ipv4" | "ipv6" = "ipv4"): readonly string[] {
   const text = formatCaptureRules(parseCaptureArgs(args).options, family);
   return text.split("\n").filter((line) => line.startsWith("-A "));
@@ -39,7 +39,7 @@ describe("the capture rules", () => {
     ]);
   });
 
-  it("name the loopback addresses of IPv6 in the same places", () => {
+  it("use the IPv6 loopback addresses in the same places", () => {
     const ipv4 = rulesOf([]);
     const translated = ipv4.map((rule) => rule.replace("127.0.0.6/32", "::6/128").replace("127.0.0.1/32", "::1/128"));
     expect(rulesOf([], "ipv6")).toEqual(translated);
@@ -47,31 +47,31 @@ describe("the capture rules", () => {
 
   it.each([
     {
-      name: "an excluded outbound port returns for TCP and UDP before anything else is looked at",
+      name: "an excluded outbound port returns for TCP and UDP before all other rules",
       args: ["-o", "5432"],
       wanted: ["-A ISTIO_OUTPUT -p tcp --dport 5432 -j RETURN", "-A ISTIO_OUTPUT -p udp --dport 5432 -j RETURN"],
       before: "-A ISTIO_OUTPUT -o lo -s 127.0.0.6/32 -j RETURN",
     },
     {
-      name: "an excluded outbound range returns before the rest is redirected",
+      name: "an excluded outbound range returns before other traffic is redirected",
       args: ["-x", "10.96.0.1/12"],
       wanted: ["-A ISTIO_OUTPUT -d 10.96.0.0/12 -j RETURN"],
       before: "-A ISTIO_OUTPUT -j ISTIO_REDIRECT",
     },
     {
-      name: "an included outbound port is redirected before the ranges are looked at",
+      name: "an included outbound port is redirected before the ranges are checked",
       args: ["-i", "10.0.0.0/8", "-q", "8443"],
       wanted: ["-A ISTIO_OUTPUT -p tcp --dport 8443 -j ISTIO_REDIRECT"],
       before: "-A ISTIO_OUTPUT -d 10.0.0.0/8 -j ISTIO_REDIRECT",
     },
     {
-      name: "an excluded inbound port returns before the rest is redirected",
+      name: "an excluded inbound port returns before other traffic is redirected",
       args: ["-d", "15090,15021,9999,15020"],
       wanted: ["-A ISTIO_INBOUND -p tcp --dport 9999 -j RETURN"],
       before: "-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT",
     },
     {
-      name: "an excluded interface returns first, both ways",
+      name: "an excluded interface returns first, in both directions",
       args: ["-c", "eth1"],
       wanted: ["-A ISTIO_INBOUND -i eth1 -j RETURN", "-A ISTIO_OUTPUT -o eth1 -j RETURN"],
       before: "-A ISTIO_OUTPUT -o lo -s 127.0.0.6/32 -j RETURN",
@@ -84,38 +84,38 @@ describe("the capture rules", () => {
     }
   });
 
-  it("capture only the listed inbound ports, when they are listed", () => {
+  it("capture only the listed inbound ports if there is a list", () => {
     const rules = rulesOf(["-b", "8080,9090"]);
     expect(rules).toContain("-A ISTIO_INBOUND -p tcp --dport 8080 -j ISTIO_IN_REDIRECT");
     expect(rules).toContain("-A ISTIO_INBOUND -p tcp --dport 9090 -j ISTIO_IN_REDIRECT");
     expect(rules).not.toContain("-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT");
   });
 
-  it("capture no inbound port, when the list is empty", () => {
+  it("capture no inbound port if the list is empty", () => {
     const rules = rulesOf(["-b", ""]);
     expect(rules.filter((rule) => rule.includes("ISTIO_IN_REDIRECT") && rule.includes("ISTIO_INBOUND"))).toEqual([]);
     expect(rules.filter((rule) => rule.startsWith("-A PREROUTING"))).toEqual([]);
   });
 
-  it("redirect no outbound address, when the list of ranges is empty", () => {
+  it("redirect no outbound address if the list of ranges is empty", () => {
     expect(rulesOf(["-i", ""]).filter((rule) => /OUTPUT .*-j ISTIO_REDIRECT/.test(rule))).toEqual([]);
   });
 
-  it("keep an application's calls to itself captured, when loopback addresses are asked for", () => {
+  it("capture an application's calls to itself if loopback addresses are included", () => {
     expect(rulesOf(["-i", "127.1.2.3/32"])).not.toContain(
       "-A ISTIO_OUTPUT -o lo -m owner ! --uid-owner 1337 -j RETURN",
     );
     expect(rulesOf(["-i", "0.0.0.0/0"])).toContain("-A ISTIO_OUTPUT -o lo -m owner ! --uid-owner 1337 -j RETURN");
   });
 
-  it("put a range into its own family's table alone", () => {
+  it("put a range only into the table of its IP family", () => {
     expect(rulesOf(["-i", "10.0.0.0/8,2001:db8::/32"], "ipv6")).toContain(
       "-A ISTIO_OUTPUT -d 2001:db8::/32 -j ISTIO_REDIRECT",
     );
     expect(rulesOf(["-i", "10.0.0.0/8,2001:db8::/32"], "ipv6").join()).not.toContain("10.0.0.0");
   });
 
-  it("drop invalid packets in a chain of their own, when asked", () => {
+  it("drop invalid packets in a separate chain if the option is set", () => {
     const text = formatCaptureRules(parseCaptureArgs(["--drop-invalid"]).options, "ipv4");
     expect(text).toContain("*mangle\n:ISTIO_DROP_INVALID - [0:0]\n");
     expect(text).toContain("-A ISTIO_DROP_INVALID -m conntrack --ctstate INVALID -j DROP\n");

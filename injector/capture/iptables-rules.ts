@@ -1,7 +1,7 @@
 import type { CaptureOptions } from "./capture-options.ts";
 import type { IpFamily } from "./ip-range.ts";
 
-/** One iptables table as far as it is ours: our chains whole, and the jumps into them from the built-in chains. */
+/** Our part of one iptables table: our chains, and the jumps into them from the built-in chains. */
 export interface CaptureTable {
   readonly table: "nat" | "mangle";
   readonly chains: readonly Chain[];
@@ -10,7 +10,7 @@ export interface CaptureTable {
 
 export interface Chain {
   readonly name: string;
-  /** What follows `-A NAME`. */
+  /** The part after `-A NAME`. */
   readonly rules: readonly string[];
 }
 
@@ -19,22 +19,24 @@ export interface ChainRule {
   readonly rule: string;
 }
 
-/** Every chain that is ours, whatever the options: what `capture remove` takes away. The names are Istio's, but for mangle's. */
+/**
+ * Every chain that any options can create: what `capture remove` deletes. The names are Istio's, except for mangle's.
+ */
 export const CAPTURE_CHAINS = {
   nat: ["ISTIO_INBOUND", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT", "ISTIO_OUTPUT"],
   mangle: ["ISTIO_DROP_INVALID"],
 } as const;
 
-/** Where the proxy's own connections to the application come from: they must not be captured again. */
+/** The source address of the proxy's connections to the application: they must not be captured again. */
 const INBOUND_SOURCE = { ipv4: "127.0.0.6/32", ipv6: "::6/128" } as const;
 const LOCALHOST = { ipv4: "127.0.0.1/32", ipv6: "::1/128" } as const;
-/** Istio's tunnel (HBONE) between ambient workloads; no sidecar captures it. */
+/** Istio's tunnel (HBONE) between ambient workloads; sidecars do not capture it. */
 const TUNNEL_PORT = 15008;
 
 /**
- * The rules that send a pod's TCP traffic through its proxy: Istio's chains, in Istio's order. Two departures: the
- * excluded interfaces are tested inside our chains, not in the built-in ones, and packets of invalid state are dropped in
- * a chain of our own. So all that is ours can be told from all that is not, and be taken away again.
+ * The rules that redirect a pod's TCP traffic to its proxy: Istio's chains, in Istio's order. There are two
+ * differences: excluded interfaces are matched inside our chains, not in the built-in ones, and invalid packets are
+ * dropped in a separate chain. So all of our rules can be recognised and removed.
  */
 export function captureTables(options: CaptureOptions, family: IpFamily): readonly CaptureTable[] {
   const nat: CaptureTable = {
@@ -53,7 +55,7 @@ export function captureTables(options: CaptureOptions, family: IpFamily): readon
   return options.dropInvalid ? [nat, dropInvalidTable()] : [nat];
 }
 
-/** The same as text for `iptables-restore --noflush`: one transaction a table, the jumps last. */
+/** The same as input for `iptables-restore --noflush`: one transaction per table, the jumps last. */
 export function formatCaptureRules(options: CaptureOptions, family: IpFamily): string {
   return captureTables(options, family)
     .map((table) => formatTable(table, []))
@@ -61,8 +63,8 @@ export function formatCaptureRules(options: CaptureOptions, family: IpFamily): s
 }
 
 /**
- * One table's transaction. Naming a chain with `:` makes it, or empties it where it exists; the stale jumps go in the same
- * commit that brings the new ones, so there is no moment without rules.
+ * One table's transaction. Naming a chain with `:` creates it or empties it. Stale jumps are removed in the same commit
+ * that adds the new ones, so the rules are never absent.
  */
 export function formatTable(table: CaptureTable, staleJumps: readonly ChainRule[]): string {
   const lines = [
@@ -109,9 +111,9 @@ function outputRules(options: CaptureOptions, family: IpFamily): readonly string
 }
 
 /**
- * For the proxy's own traffic and for what stays in the pod. In order: the proxy that calls its own pod's address goes
- * through the inbound side, so that policy holds there too; an application that calls itself is left alone, unless the
- * user asked for loopback addresses; all else that the proxy sends leaves as it is.
+ * Rules for the proxy's own traffic and for traffic inside the pod. In order: the proxy's calls to its own pod's
+ * address go through the inbound listener, so that policy applies; an application's calls to itself are not captured,
+ * unless the user included loopback addresses; other traffic from the proxy leaves unchanged.
  */
 function ownerRules(owner: string, options: CaptureOptions, family: IpFamily): readonly string[] {
   const { includeOutboundIpRanges: ranges } = options;

@@ -1,17 +1,17 @@
 import { parseIpRange } from "./ip-range.ts";
 import { CAPTURE_CHAINS, type CaptureTable, type ChainRule, formatTable } from "./iptables-rules.ts";
 
-/** What must be done to the rules of one IP family so that they are as wanted. */
+/** The change that brings the rules of one IP family to the wanted state. */
 export type CapturePlan =
   | { readonly kind: "in_force" }
-  /** `text` is for `iptables-restore --noflush`; `reason` names the first difference. */
+  /** `text` is the input of `iptables-restore --noflush`; `reason` names the first difference. */
   | { readonly kind: "change"; readonly text: string; readonly reason: string };
 
 type TableName = keyof typeof CAPTURE_CHAINS;
 /** The rules of each chain, in order, without `-A NAME`. */
 type SavedTable = ReadonlyMap<string, readonly string[]>;
 
-/** Compares what `iptables-save` printed with the wanted tables; none wanted means that ours are taken away. */
+/** Compares the output of `iptables-save` with the wanted tables. An empty list means that our chains are removed. */
 export function planCapture(wanted: readonly CaptureTable[], saved: string): CapturePlan {
   const current = parseSavedTables(saved);
   const texts: string[] = [];
@@ -29,8 +29,8 @@ export function planCapture(wanted: readonly CaptureTable[], saved: string): Cap
 }
 
 /**
- * A rule in a form that does not depend on who wrote it: options sorted, `-m tcp` left out where `-p tcp` says it,
- * addresses as blocks. `iptables-save` orders and spells rules in its own way.
+ * A rule in canonical form: options sorted, `-m tcp` left out if `-p tcp` implies it, addresses as blocks.
+ * `iptables-save` orders and spells rules in its own way.
  */
 export function canonicalRule(rule: string): string {
   const options = splitOptions(rule);
@@ -60,7 +60,7 @@ function reasonToRemove(name: TableName, now: SavedTable): string | undefined {
   return chain === undefined ? undefined : `the chain ${chain} is still in table ${name}`;
 }
 
-/** First the jumps, then the content, then the chains: a chain that something points to cannot go. */
+/** First the jumps, then the rules, then the chains: a chain that is still referenced cannot be deleted. */
 function formatRemoval(name: TableName, now: SavedTable): string {
   const chains = CAPTURE_CHAINS[name].filter((chain) => now.has(chain));
   const lines = [
@@ -73,7 +73,7 @@ function formatRemoval(name: TableName, now: SavedTable): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** Rules outside our chains that lead into them. */
+/** Rules outside our chains that jump into them. */
 function ownJumps(name: TableName, now: SavedTable): readonly ChainRule[] {
   const ours: readonly string[] = CAPTURE_CHAINS[name];
   return [...now]
@@ -94,7 +94,7 @@ function isSame(wanted: readonly string[], current: readonly string[]): boolean 
   );
 }
 
-/** Pairs of flag (a `!` before it kept with it) and what follows up to the next one. */
+/** Pairs of a flag (with its preceding `!`) and its values. */
 function splitOptions(rule: string): readonly (readonly [string, string])[] {
   const options: [string, string][] = [];
   let negation = "";

@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { applyPatch, type Operation } from "rfc6902";
 import { Agent, request } from "undici";
-import { type MutatingWebhookConfiguration, matchesWebhook } from "../../injector/admission/webhook-configuration.ts";
+import {
+  type MutatingWebhookConfiguration,
+  matchesWebhook,
+} from "../../injector/admission/selection/webhook-configuration.ts";
 import { LocalError } from "../local-error.ts";
 import { recordOf, stringsOf } from "../read-manifests.ts";
 import type { PlannedPod } from "./plan-pods.ts";

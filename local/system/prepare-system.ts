@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join, resolve } from "node:path";
 import type { Authority } from "../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
-import { mutatingWebhookConfiguration } from "../../injector/admission/webhook-configuration.ts";
+import { mutatingWebhookConfiguration } from "../../injector/admission/selection/webhook-configuration.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { type Logger, systemClock } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";

@@ -4,7 +4,7 @@ import { matchesWebhook, mutatingWebhookConfiguration } from "./webhook-configur
 const configuration = mutatingWebhookConfiguration();
 
 describe("the webhook's configuration", () => {
-  it("fails closed, asks for pods at their creation and for containers for debugging, and is never invoked again", () => {
+  it("fails closed, selects created pods and ephemeral containers, and is never reinvoked", () => {
     for (const webhook of configuration.webhooks) {
       expect(webhook).toMatchObject({
         failurePolicy: "Fail",
@@ -20,37 +20,37 @@ describe("the webhook's configuration", () => {
     }
   });
 
-  it("gives each entry a name of its own, with three parts at least, as the API server demands", () => {
+  it("gives each entry a unique name with at least three parts, as the API server requires", () => {
     const names = configuration.webhooks.map(({ name }) => name);
     expect(new Set(names).size).toBe(4);
     for (const name of names) expect(name.split(".").length).toBeGreaterThanOrEqual(3);
   });
 
-  it("carries the roots in base64", () => {
+  it("contains the root certificates in base64", () => {
     const [webhook] = mutatingWebhookConfiguration({ rootCertificates: "PEM" }).webhooks;
     expect(webhook?.clientConfig.caBundle).toBe("UEVN");
   });
 
-  it("never asks about the control plane's own pods, so that it can be restarted while it is away", () => {
+  it("never selects the control plane's own pods, so that they can start while the webhook is down", () => {
     const namespace = { "istio-injection": "enabled", "kubernetes.io/metadata.name": "istio-system" };
     expect(matchesWebhook(configuration, namespace, { app: "istiod" })).toBe(false);
     expect(matchesWebhook(configuration, { ...namespace, "kubernetes.io/metadata.name": "ns1" }, {})).toBe(true);
   });
 
-  it("never asks about the cluster's own namespaces, not even for a pod that wants it", () => {
+  it("never selects pods of system namespaces, even if they request injection", () => {
     const labels = { "kubernetes.io/metadata.name": "kube-system" };
     expect(matchesWebhook(configuration, labels, { "sidecar.istio.io/inject": "true" })).toBe(false);
   });
 
   it.each([{ "istio-injection": "enabled" }, { "istio.io/rev": "default" }])(
-    "never asks about a pod that opted out, in a namespace with %j",
+    "never selects a pod that opted out, in a namespace with %j",
     (namespace) => {
       expect(matchesWebhook(configuration, namespace, { "sidecar.istio.io/inject": "false" })).toBe(false);
       expect(matchesWebhook(configuration, namespace, { "sidecar.istio.io/inject": "true" })).toBe(true);
     },
   );
 
-  it("of another revision selects by that revision alone", () => {
+  it("of another revision selects only by that revision", () => {
     const canary = mutatingWebhookConfiguration({ revision: "canary" });
     expect(canary.metadata.name).toBe("istio-sidecar-injector-canary");
     expect(matchesWebhook(canary, { "istio.io/rev": "canary" }, {})).toBe(true);
@@ -58,7 +58,7 @@ describe("the webhook's configuration", () => {
     expect(matchesWebhook(canary, {}, { "sidecar.istio.io/inject": "true" })).toBe(false);
   });
 
-  it("does not take inherited properties for labels", () => {
+  it("does not treat inherited properties as labels", () => {
     expect(matchesWebhook(configuration, {}, { constructor: "x" })).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { SYSTEM_NAMESPACES } from "./system-namespaces.ts";
 
-/** Kubernetes' MutatingWebhookConfiguration, as far as the injector fills it. */
+/** Kubernetes' MutatingWebhookConfiguration, with the fields that the injector sets. */
 export interface MutatingWebhookConfiguration {
   readonly apiVersion: "admissionregistration.k8s.io/v1";
   readonly kind: "MutatingWebhookConfiguration";
@@ -24,7 +24,7 @@ export interface MutatingWebhook {
 
 export interface WebhookClientConfig {
   readonly service: { readonly name: string; readonly namespace: string; readonly path: string; readonly port: number };
-  /** The roots that the API server checks the webhook's certificate with: PEM in base64. */
+  /** The roots for the webhook's certificate: PEM in base64. */
   readonly caBundle?: string;
 }
 
@@ -36,7 +36,9 @@ export interface WebhookRule {
   readonly scope: "*";
 }
 
-/** New pods, and the containers that `kubectl debug` adds to running ones: those may not run as the proxy either. */
+/**
+ * New pods, and ephemeral containers that `kubectl debug` adds to running ones: those must not run as the proxy either.
+ */
 const RULES: readonly WebhookRule[] = [
   { operations: ["CREATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], scope: "*" },
   { operations: ["UPDATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods/ephemeralcontainers"], scope: "*" },
@@ -53,11 +55,11 @@ export type LabelRequirement =
 export interface WebhookConfigurationOptions {
   /** @default "default" */
   readonly revision?: string;
-  /** Where the injector's service is. @default "istio-system" */
+  /** The injector's namespace. @default "istio-system" */
   readonly controlPlaneNamespace?: string;
   /** @default "istiod" */
   readonly serviceName?: string;
-  /** PEM of the roots that signed the webhook's certificate. */
+  /** Root certificates of the webhook's certificate, in PEM. */
   readonly rootCertificates?: string;
   /** @default 10 */
   readonly timeoutSeconds?: number;
@@ -72,8 +74,9 @@ const INJECT = "sidecar.istio.io/inject";
 export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
 
 /**
- * Which pods the API server asks about: Istio's four entries. Failing closed is safe only because the control plane's own
- * namespace and the system's are never selected by a namespace label (istio#26380: a webhook that blocks its own restart).
+ * Which pods the API server sends to the webhook: Istio's four entries. Failing closed is safe because no namespace
+ * label can select the control plane's own namespace or a system namespace (istio#26380: a webhook that blocked its own
+ * restart).
  */
 export function mutatingWebhookConfiguration(options: WebhookConfigurationOptions = {}): MutatingWebhookConfiguration {
   const revision = options.revision ?? "default";
@@ -98,7 +101,7 @@ export function mutatingWebhookConfiguration(options: WebhookConfigurationOption
   };
 }
 
-/** Whether the API server would send such a pod in such a namespace to the webhook. */
+/** Whether the API server would send this pod in this namespace to the webhook. */
 export function matchesWebhook(
   configuration: MutatingWebhookConfiguration,
   namespaceLabels: Labels,
@@ -116,7 +119,7 @@ interface Entry {
   readonly object: readonly LabelRequirement[];
 }
 
-/** By revision, and, for the default revision, by `istio-injection: enabled` or the pod's own wish. */
+/** By revision; for the default revision also by `istio-injection: enabled` or the pod's own label. */
 function entries(revision: string, controlPlaneNamespace: string): readonly Entry[] {
   const isDefault = revision === "default";
   const notSystem = isNot(NAMESPACE_NAME_LABEL, ...SYSTEM_NAMESPACES);
@@ -147,7 +150,7 @@ function matchesSelector(selector: LabelSelector, labels: Labels): boolean {
   return selector.matchExpressions.every((requirement) => matchesRequirement(requirement, labels));
 }
 
-/** As Kubernetes has it: `NotIn` is true of a label that is not there. */
+/** As in Kubernetes: `NotIn` matches if the label is absent. */
 function matchesRequirement(requirement: LabelRequirement, labels: Labels): boolean {
   const value = Object.hasOwn(labels, requirement.key) ? labels[requirement.key] : undefined;
   switch (requirement.operator) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { createPod, type Json } from "../pod-fixture.ts";
 import { decideInjection } from "./decide-injection.ts";
-import { createPod, type Json } from "./pod-fixture.ts";
 
 const settings = { revision: "default", controlPlaneNamespace: "istio-system" };
 
@@ -31,19 +31,19 @@ describe("whether a pod gets a sidecar", () => {
   });
 
   it.each([
-    { name: "its namespace's revision is ours", labels: { "istio.io/rev": "default" }, result: "inject" },
-    { name: "its namespace's revision is another", labels: { "istio.io/rev": "canary" }, result: "not_selected" },
+    { name: "its namespace has our revision", labels: { "istio.io/rev": "default" }, result: "inject" },
+    { name: "its namespace has another revision", labels: { "istio.io/rev": "canary" }, result: "not_selected" },
     {
-      name: "its namespace says disabled and our revision",
+      name: "its namespace has both disabled and our revision",
       labels: { "istio-injection": "disabled", "istio.io/rev": "default" },
       result: "not_selected",
     },
     {
-      name: "its namespace says enabled and another revision",
+      name: "its namespace has both enabled and another revision",
       labels: { "istio-injection": "enabled", "istio.io/rev": "canary" },
       result: "inject",
     },
-  ])("is $result, where $name", ({ labels, result }) => {
+  ])("is $result, if $name", ({ labels, result }) => {
     expect(decide({ labels })).toBe(result);
   });
 
@@ -51,29 +51,29 @@ describe("whether a pod gets a sidecar", () => {
     { rev: "default", inject: undefined, result: "inject" },
     { rev: "canary", inject: "true", result: "not_selected" },
     { rev: "default", inject: "false", result: "pod_opted_out" },
-  ])("is $result in an unlabelled namespace, where the pod's revision is $rev and its label $inject", (row) => {
+  ])("is $result in an unlabelled namespace if the pod's revision is $rev and its label $inject", (row) => {
     const labels = { "istio.io/rev": row.rev, ...(row.inject && { "sidecar.istio.io/inject": row.inject }) };
     expect(decide({}, { labels })).toBe(row.result);
   });
 
   it.each([
     {
-      name: "the annotation says no",
+      name: "the annotation is false",
       metadata: { annotations: { "sidecar.istio.io/inject": "false" } },
       result: "pod_opted_out",
     },
     {
-      name: "it says False",
+      name: "the annotation is spelled False",
       metadata: { annotations: { "sidecar.istio.io/inject": "False" } },
       result: "pod_opted_out",
     },
     {
-      name: "the label says yes and the annotation no",
+      name: "the label is true and the annotation false",
       metadata: { ...label("true"), annotations: { "sidecar.istio.io/inject": "false" } },
       result: "inject",
     },
     {
-      name: "the annotation is neither",
+      name: "the annotation is neither true nor false",
       metadata: { annotations: { "sidecar.istio.io/inject": "maybe" } },
       result: "inject",
     },
@@ -84,22 +84,22 @@ describe("whether a pod gets a sidecar", () => {
       result: "host_network",
     },
     { name: "hostNetwork is null", metadata: {}, spec: { hostNetwork: null }, result: "inject" },
-  ])("is $result in an enabled namespace, where $name", ({ metadata, spec = {}, result }) => {
+  ])("is $result in an enabled namespace if $name", ({ metadata, spec = {}, result }) => {
     expect(decide({ labels: { "istio-injection": "enabled" } }, metadata, spec)).toBe(result);
   });
 
-  it("cannot be asked for by an annotation alone, which no selector sees", () => {
+  it("cannot be requested by an annotation alone, which no selector sees", () => {
     expect(decide({}, { annotations: { "sidecar.istio.io/inject": "true" } })).toBe("not_selected");
   });
 
   it.each(["kube-system", "kube-public", "kube-node-lease", "local-path-storage"])(
-    "is no in %s, whatever the labels say",
+    "is never so in %s, whatever the labels are",
     (name) => {
       expect(decide({ name, labels: { "istio-injection": "enabled" } }, label("true"))).toBe("system_namespace");
     },
   );
 
-  it("is no for the control plane's own pods, even where its namespace is enabled by mistake", () => {
+  it("is not so for the control plane's own pods, even if its namespace is enabled by mistake", () => {
     const labels = { "istio-injection": "enabled" };
     expect(decide({ name: "istio-system", labels })).toBe("control_plane_namespace");
     expect(decide({ name: "istio-system" }, label("true"))).toBe("inject");

@@ -1,6 +1,6 @@
+import type { InjectionSettings } from "../injection-settings.ts";
+import { annotationsOf, labelsOf, type Pod } from "../pod.ts";
 import { findObstacle, type Obstacle } from "./find-obstacle.ts";
-import type { InjectionSettings } from "./injection-settings.ts";
-import { annotationsOf, labelsOf, type Pod } from "./pod.ts";
 import { SYSTEM_NAMESPACES } from "./system-namespaces.ts";
 import {
   type Labels,
@@ -13,7 +13,7 @@ export type InjectionDecision =
   | { readonly kind: "inject" }
   | { readonly kind: "skip"; readonly reason: SkipReason; readonly message: string };
 
-/** Why a pod is left as it is. */
+/** Why a pod is not injected. */
 export type SkipReason =
   | Obstacle["reason"]
   | "system_namespace"
@@ -27,7 +27,7 @@ export interface InjectionInput {
   readonly settings: Pick<InjectionSettings, "revision" | "controlPlaneNamespace">;
 }
 
-/** Whether a pod gets a sidecar, by its own fields and by the labels that the API server selects pods with. */
+/** Whether a pod gets a sidecar: by its own fields, and by the labels that the API server's selectors use. */
 export function decideInjection({ namespace, pod, settings }: InjectionInput): InjectionDecision {
   const own = decideByPod({ namespace: namespace.name, pod, settings });
   if (own.kind === "skip") return own;
@@ -36,7 +36,7 @@ export function decideInjection({ namespace, pod, settings }: InjectionInput): I
   if (matchesWebhook(configuration, labels, labelsOf(pod))) return { kind: "inject" };
   return skip(
     "not_selected",
-    `neither the labels of the namespace ${namespace.name} nor those of the pod ask for injection`,
+    `neither the labels of namespace ${namespace.name} nor those of the pod request injection`,
   );
 }
 
@@ -47,27 +47,27 @@ export interface PodDecisionInput {
 }
 
 /**
- * What the webhook itself decides, once the API server has selected a pod: what the pod wishes, then whether it can.
- * The label is stronger than the annotation of the same name, which selectors cannot see.
+ * Decides about a pod that the API server has already selected: first by the pod's own label or annotation, then by
+ * whether it can run a sidecar. The label overrides the annotation of the same name, which selectors cannot see.
  */
 export function decideByPod({ namespace, pod, settings }: PodDecisionInput): InjectionDecision {
   if (SYSTEM_NAMESPACES.includes(namespace)) {
-    return skip("system_namespace", `the namespace ${namespace} belongs to the cluster itself`);
+    return skip("system_namespace", `the namespace ${namespace} belongs to Kubernetes itself`);
   }
-  const wish = injectionWish(pod);
-  if (wish === "false") return skip("pod_opted_out", "the pod says sidecar.istio.io/inject: false");
-  if (wish !== "true" && namespace === settings.controlPlaneNamespace) {
+  const requested = requestedInjection(pod);
+  if (requested === "false") return skip("pod_opted_out", "the pod has sidecar.istio.io/inject: false");
+  if (requested !== "true" && namespace === settings.controlPlaneNamespace) {
     return skip(
       "control_plane_namespace",
-      `in ${namespace} a pod is injected only when it says sidecar.istio.io/inject: true`,
+      `in ${namespace} a pod is injected only if it has sidecar.istio.io/inject: true`,
     );
   }
   const obstacle = findObstacle(pod);
   return obstacle === undefined ? { kind: "inject" } : { kind: "skip", ...obstacle };
 }
 
-/** What the pod itself says: `true`, `false`, or something else, which counts as nothing. */
-export function injectionWish(pod: Pod): string | undefined {
+/** The value of the pod's own label or annotation: `true`, `false`, or another text, which counts as unset. */
+export function requestedInjection(pod: Pod): string | undefined {
   const name = "sidecar.istio.io/inject";
   return (labelsOf(pod)[name] ?? annotationsOf(pod)[name])?.toLowerCase();
 }

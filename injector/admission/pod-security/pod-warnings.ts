@@ -1,8 +1,11 @@
-import { injectionWish } from "./decide-injection.ts";
-import { annotationsOf, applicationContainers, type Container, ephemeralContainers, type Pod } from "./pod.ts";
+import { annotationsOf, applicationContainers, type Container, ephemeralContainers, type Pod } from "../pod.ts";
+import { requestedInjection } from "../selection/decide-injection.ts";
 import { proxyIdWarnings } from "./proxy-id.ts";
 
-/** Annotations of these prefixes are meant for an injector; one that we do not know is named, not dropped in silence. */
+/**
+ * Annotations with these prefixes are meant for an injector; an unknown one gets a warning instead of being ignored
+ * silently.
+ */
 const OUR_PREFIXES = /^(?:(?:traffic\.|status\.)?sidecar|inject|proxy)\.istio\.io\//;
 const KNOWN_ANNOTATIONS: ReadonlySet<string> = new Set([
   "sidecar.istio.io/inject",
@@ -26,17 +29,17 @@ const KNOWN_ANNOTATIONS: ReadonlySet<string> = new Set([
   "traffic.sidecar.istio.io/includeOutboundPorts",
 ]);
 
-/** What the user should know of a pod that is injected all the same: shown by kubectl, one line each. */
+/** Warnings about a pod that is injected anyway; kubectl shows one per line. */
 export function warningsFor(pod: Pod): readonly string[] {
   const containers = [...applicationContainers(pod), ...ephemeralContainers(pod)];
   const warnings = [...containers.flatMap(warningsForContainer), ...proxyIdWarnings(pod)];
   const { dnsPolicy } = pod.spec;
   if (dnsPolicy !== undefined && dnsPolicy !== null && dnsPolicy !== "" && dnsPolicy !== "ClusterFirst") {
-    warnings.push(`dnsPolicy is ${dnsPolicy}: names of services may not resolve; ClusterFirst is recommended`);
+    warnings.push(`dnsPolicy is ${dnsPolicy}: service names may not resolve; ClusterFirst is recommended`);
   }
-  const wish = injectionWish(pod);
-  if (wish !== undefined && wish !== "true" && wish !== "false") {
-    warnings.push(`sidecar.istio.io/inject is "${wish}", which is neither true nor false and counts as not set`);
+  const requested = requestedInjection(pod);
+  if (requested !== undefined && requested !== "true" && requested !== "false") {
+    warnings.push(`sidecar.istio.io/inject is "${requested}", which is neither true nor false and is ignored`);
   }
   const unknown = Object.keys(annotationsOf(pod)).filter(
     (key) => OUR_PREFIXES.test(key) && !KNOWN_ANNOTATIONS.has(key),
@@ -51,13 +54,13 @@ function warningsForContainer({ name, securityContext, lifecycle }: Container): 
   const breakers =
     securityContext?.privileged === true ? ["privileged"] : added.filter((one) => CAPTURE_BREAKERS.includes(one));
   const warnings =
-    breakers.length === 0
-      ? []
-      : [`the container ${name} has ${breakers.join(", ")} and can take itself out of the proxy's capture`];
+    breakers.length === 0 ? [] : [`the container ${name} has ${breakers.join(", ")} and can remove the capture rules`];
   for (const hook of ["postStart", "preStop"] as const) {
     const handler = lifecycle?.[hook];
     if (isSet(handler?.httpGet) || isSet(handler?.tcpSocket)) {
-      warnings.push(`the container ${name}'s ${hook} hook comes in clear and fails under STRICT; use exec instead`);
+      warnings.push(
+        `the container ${name}'s ${hook} hook arrives in plaintext and fails under STRICT; use exec instead`,
+      );
     }
   }
   return warnings;

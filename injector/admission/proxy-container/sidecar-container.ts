@@ -1,28 +1,28 @@
-import { PROXY_ID } from "../capture/capture-options.ts";
-import { InjectorError } from "../injector-error.ts";
-import { readAnnotation } from "./capture-annotations.ts";
-import { FRUGAL_NODE } from "./frugal-node.ts";
-import type { InjectionSettings } from "./injection-settings.ts";
-import { annotationsOf, applicationContainers, type Container, type EnvVar, type Pod, SIDECAR_NAME } from "./pod.ts";
+import { PROXY_ID } from "../../capture/capture-options.ts";
+import { InjectorError } from "../../injector-error.ts";
+import { readAnnotation } from "../capture-annotations.ts";
+import type { InjectionSettings } from "../injection-settings.ts";
+import { annotationsOf, applicationContainers, type Container, type EnvVar, type Pod, SIDECAR_NAME } from "../pod.ts";
+import { formatOwner, type WorkloadOwner } from "../workload-owner.ts";
+import { NODE_MEMORY_ENV } from "./node-memory-env.ts";
 import { proxyResources } from "./proxy-resources.ts";
-import { formatOwner, type WorkloadOwner } from "./workload-owner.ts";
 
 export interface SidecarInput {
   readonly pod: Pod;
   readonly settings: InjectionSettings;
   readonly namespace: string;
   readonly owner: WorkloadOwner;
-  /** A container of that name that the pod has already: an earlier injection's, or the user's own additions. */
+  /** The pod's existing container of that name: from an earlier injection, or with the user's own additions. */
   readonly existing: Container | undefined;
-  /** Runs as a restartable init container. */
+  /** Whether the proxy runs as a restartable init container. */
   readonly isNative: boolean;
   readonly isCaptured: boolean;
   readonly hasProbes: boolean;
-  /** Environment that depends on what injection did to the rest of the pod. */
+  /** Variables that depend on how injection changed the rest of the pod. */
   readonly env: readonly EnvVar[];
 }
 
-/** Where the proxy finds its token and the roots of the control plane. */
+/** The mounts of the proxy's token and of the control plane's root certificates. */
 export const SIDECAR_MOUNTS = [
   { name: "istio-token", mountPath: "/var/run/secrets/tokens", readOnly: true },
   { name: "istiod-ca-cert", mountPath: "/var/run/secrets/istio", readOnly: true },
@@ -39,8 +39,8 @@ const SECURITY_CONTEXT = {
 };
 
 /**
- * The proxy's container. What the pod has under that name already is kept where it adds something (environment, mounts,
- * ports, resources, a lifecycle hook), and gives way where it would change what runs or as whom.
+ * The proxy's container. An existing container of that name may add environment, mounts, ports, resources and a
+ * lifecycle hook; fields that would change the program or its user are replaced.
  */
 export function sidecarContainer(input: SidecarInput): Container {
   const { settings, existing } = input;
@@ -69,7 +69,7 @@ function healthProbe(periodSeconds: number, failureThreshold: number) {
   return { httpGet: { path: "/healthz/ready", port: 15021 }, periodSeconds, timeoutSeconds: 3, failureThreshold };
 }
 
-/** Ours first, then what the container has more, then what is new: the same order each time injection runs. */
+/** Our variables first, then the container's others, then new ones: the same order each time injection runs. */
 function mergeEnv(input: SidecarInput): readonly EnvVar[] {
   const own = ownEnv(input);
   const names = new Set(own.map(({ name }) => name));
@@ -89,7 +89,7 @@ function ownEnv({ pod, settings, namespace, owner, isCaptured }: SidecarInput): 
     otherwise: undefined,
   });
   return [
-    ...FRUGAL_NODE,
+    ...NODE_MEMORY_ENV,
     { name: "CA_ADDR", value: settings.caAddress },
     fromField("POD_NAME", "metadata.name"),
     fromField("POD_NAMESPACE", "metadata.namespace"),
@@ -115,7 +115,7 @@ function fromField(name: string, fieldPath: string): EnvVar {
   return { name, valueFrom: { fieldRef: { fieldPath } } };
 }
 
-/** Istio's names for levels, and ours. */
+/** Istio's level names, mapped to ours. */
 const LOG_LEVELS: Readonly<Record<string, string>> = {
   trace: "trace",
   debug: "debug",
@@ -132,11 +132,11 @@ function parseLogLevel(text: string): string {
   if (level !== undefined) return level;
   throw new InjectorError(
     "invalid_annotation",
-    `"${text}" is not a level; write one of ${Object.keys(LOG_LEVELS).join(", ")}`,
+    `"${text}" is not a log level; use one of ${Object.keys(LOG_LEVELS).join(", ")}`,
   );
 }
 
-/** Ours, and of the others those whose key ours do not have. */
+/** Our items, then those of the others whose key is not among ours. */
 function merge<Key extends string, Item extends Readonly<Record<Key, unknown>>>(
   own: readonly Item[],
   others: readonly Item[] | null | undefined,

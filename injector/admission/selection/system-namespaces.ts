@@ -1,4 +1,4 @@
-/** Namespaces whose pods are never injected: the cluster could not repair itself without them. Istio's list. */
+/** Namespaces whose pods are never injected, because the cluster could not repair itself without them. Istio's list. */
 export const SYSTEM_NAMESPACES: readonly string[] = [
   "kube-system",
   "kube-public",

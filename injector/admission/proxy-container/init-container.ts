@@ -1,9 +1,11 @@
-import { type CaptureArgs, formatCaptureArgs } from "../capture/capture-args.ts";
-import type { InjectionSettings } from "./injection-settings.ts";
-import { annotationsOf, type Container, INIT_NAME, type Pod } from "./pod.ts";
+import { type CaptureArgs, formatCaptureArgs } from "../../capture/capture-args.ts";
+import type { InjectionSettings } from "../injection-settings.ts";
+import { annotationsOf, type Container, INIT_NAME, type Pod } from "../pod.ts";
 import { proxyResources } from "./proxy-resources.ts";
 
-/** The container that makes the capture rules before the application starts: the only one with rights on the network. */
+/**
+ * The container that applies the capture rules before the application starts. Only this one has network capabilities.
+ */
 export function initContainer(pod: Pod, settings: InjectionSettings, capture: CaptureArgs): Container {
   return {
     name: INIT_NAME,

@@ -1,12 +1,12 @@
-import { PROXY_ID } from "../capture/capture-options.ts";
-import { applicationContainers, type Container, ephemeralContainers, type Pod } from "./pod.ts";
+import { PROXY_ID } from "../../capture/capture-options.ts";
+import { applicationContainers, type Container, ephemeralContainers, type Pod } from "../pod.ts";
 
 type SecurityContext = NonNullable<Container["securityContext"]>;
 
 /**
- * A process with the proxy's user or group is taken for the proxy: its traffic leaves in plaintext and reaches what the
- * rules protect. A supplementary group is enough: a program that belongs to it and has the setgid bit runs with it. Istio
- * only reports a part of this (IST0144); here the pod is refused.
+ * A process with the proxy's user or group is treated as the proxy: its traffic leaves in plaintext and reaches ports
+ * that the capture rules protect. A supplementary group is enough: a member of the group can run a setgid program with
+ * it. Istio only reports some of these cases (IST0144); here the pod is refused.
  * @param proxyImage the image of Entente, which declares the proxy's user
  * @returns what is wrong and how to fix it, or undefined.
  */
@@ -20,7 +20,7 @@ export function findProxyIdUse(pod: Pod, proxyImage: string): string | undefined
   return undefined;
 }
 
-/** The same for the containers that `kubectl debug` puts into a running pod. */
+/** The same check for containers that `kubectl debug` adds to a running pod. */
 export function findEphemeralProxyIdUse(pod: Pod, proxyImage: string): string | undefined {
   for (const container of ephemeralContainers(pod)) {
     const use = findContainerUse(pod, container, proxyImage);
@@ -38,12 +38,12 @@ function findContainerUse(pod: Pod, container: Container, proxyImage: string): s
   return describeUse(where, container.securityContext);
 }
 
-/** An image's name without its tag and digest: each version of ours declares the same user. */
+/** An image's name without tag and digest: every version of our image declares the same user. */
 function repositoryOf(image: string): string {
   return (image.split("@")[0] ?? "").replace(/:[^/:]*$/, "");
 }
 
-const CONSEQUENCE = "which is the proxy's own and escapes its capture (IST0144); choose another number";
+const CONSEQUENCE = "which belongs to the proxy and bypasses the sidecar (IST0144); choose another ID";
 
 function describeUse(where: string, context: SecurityContext | null | undefined): string | undefined {
   const { runAsUser, runAsGroup, fsGroup, supplementalGroups } = context ?? {};
@@ -56,25 +56,25 @@ function describeUse(where: string, context: SecurityContext | null | undefined)
   return `${where} has ${field}: ${PROXY_ID}, ${CONSEQUENCE}`;
 }
 
-/** The user that the specification gives a container; undefined: the image's own. */
+/** The user that the pod's spec gives a container; undefined means the image's own. */
 function userOf(pod: Pod, { securityContext }: Container): number | undefined {
   return securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser ?? undefined;
 }
 
-/** Istio's images that declare the user 1337 (`USER 1337:1337` in its Dockerfiles), by the last part of their names. */
+/** Istio images that declare the user 1337 (`USER 1337:1337` in their Dockerfiles), by the last part of their names. */
 const IMAGES_OF_PROXY_ID = /(?:^|\/)(?:proxyv2|pilot|istioctl)(?:[:@]|$)/;
 
-/** One line for each container that could become the proxy's user or group while it runs, or that may be it by its image. */
+/** One warning for each container that could change to the proxy's user or group, or whose image may declare it. */
 export function proxyIdWarnings(pod: Pod): readonly string[] {
   return [...applicationContainers(pod), ...ephemeralContainers(pod)].flatMap((container) => {
     const { name, image } = container;
-    const way = wayToProxyId(pod, container);
+    const change = describeIdChange(pod, container);
     const isDeclared = IMAGES_OF_PROXY_ID.test(image ?? "") && userOf(pod, container) === undefined;
     return [
-      ...(way === undefined
+      ...(change === undefined
         ? []
         : [
-            `the container ${name} ${way}: a program in it can become user or group ${PROXY_ID} and escape the capture`,
+            `the container ${name} ${change}: a program in it can become user or group ${PROXY_ID} and bypass the sidecar`,
           ]),
       ...(isDeclared
         ? [
@@ -88,10 +88,10 @@ export function proxyIdWarnings(pod: Pod): readonly string[] {
 const ID_CAPABILITIES = ["SETUID", "SETGID"];
 
 /**
- * How a container can change its user or group, as far as its specification states it. Nothing is reported of one that
- * states nothing: Kubernetes allows escalation by default, and a warning on every pod is read by nobody.
+ * How a container can change its user or group, as far as its spec shows. A container without these fields gets no
+ * warning: Kubernetes allows escalation by default, and a warning on every pod would be ignored.
  */
-function wayToProxyId(pod: Pod, container: Container): string | undefined {
+function describeIdChange(pod: Pod, container: Container): string | undefined {
   const context = container.securityContext;
   const added = namesOf(context?.capabilities?.add).filter((name) => ID_CAPABILITIES.includes(name));
   if (added.length > 0) return `has ${added.join(", ")}`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createPod, env, inject } from "./pod-fixture.ts";
+import { createPod, env, inject } from "../pod-fixture.ts";
 
 describe("the access log", () => {
   const own = createPod(
@@ -14,9 +14,9 @@ describe("the access log", () => {
 
   it.each([
     { name: "is off by default", pod: createPod(), accessLogFile: "", value: undefined },
-    { name: "goes where the mesh says", pod: createPod(), accessLogFile: "/dev/stdout", value: "/dev/stdout" },
-    { name: "goes where the pod says, if the mesh is silent", pod: own, accessLogFile: "", value: "/dev/stderr" },
-    { name: "goes where the mesh says, whatever the pod says", pod: own, accessLogFile: "/a", value: "/a" },
+    { name: "is the mesh's setting", pod: createPod(), accessLogFile: "/dev/stdout", value: "/dev/stdout" },
+    { name: "is the pod's setting if the mesh has none", pod: own, accessLogFile: "", value: "/dev/stderr" },
+    { name: "is the mesh's setting even if the pod has another", pod: own, accessLogFile: "/a", value: "/a" },
   ])("$name", ({ pod, accessLogFile, value }) => {
     const once = inject(pod, { accessLogFile }).pod;
     expect(env(once)["ENTENTE_ACCESS_LOG"]).toBe(value);
@@ -34,7 +34,7 @@ describe("Node's memory", () => {
         { name: "istio-proxy", env: [{ name: "NODE_OPTIONS", value: "--inspect=0.0.0.0" }] },
       ],
     },
-  ])("is kept small in a pod that has $name", ({ containers }) => {
+  ])("is limited in a pod that has $name", ({ containers }) => {
     const injected = env(inject(createPod({}, { containers })).pod);
     expect(injected["NODE_OPTIONS"]).toBe("--max-semi-space-size=1 --expose-gc");
     expect(injected["MALLOC_ARENA_MAX"]).toBe("1");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { container, createPod, env, inject, type Json, refusal } from "./pod-fixture.ts";
+import { container, createPod, env, inject, type Json, refusal } from "../pod-fixture.ts";
 
 function withProxy(additions: Json, list: "containers" | "initContainers" = "containers") {
   const proxy = { name: "istio-proxy", image: "auto", ...additions };
@@ -12,25 +12,25 @@ function withProxy(additions: Json, list: "containers" | "initContainers" = "con
 
 const mount = (mountPath: string) => ({ volumeMounts: [{ name: "v", mountPath }] });
 
-describe("what a pod adds to the proxy's container", () => {
+describe("a pod's additions to the proxy's container", () => {
   it.each([
-    { name: "a hook after the start", additions: { lifecycle: { postStart: { exec: { command: ["sh"] } } } } },
-    { name: "a hook before the end", additions: { lifecycle: { preStop: { exec: { command: ["sh"] } } } } },
+    { name: "a postStart hook", additions: { lifecycle: { postStart: { exec: { command: ["sh"] } } } } },
+    { name: "a preStop hook", additions: { lifecycle: { preStop: { exec: { command: ["sh"] } } } } },
     { name: "a liveness probe", additions: { livenessProbe: { exec: { command: ["sh"] } } } },
     { name: "a readiness probe", additions: { readinessProbe: { exec: { command: ["sh"] } } } },
-    { name: "a library that is loaded first", additions: { env: [{ name: "LD_PRELOAD", value: "/v/x.so" }] } },
-    { name: "a folder of programs", additions: { env: [{ name: "PATH", value: "/v" }] } },
+    { name: "a preloaded library", additions: { env: [{ name: "LD_PRELOAD", value: "/v/x.so" }] } },
+    { name: "the program search path", additions: { env: [{ name: "PATH", value: "/v" }] } },
     { name: "Node's certificates", additions: { env: [{ name: "NODE_EXTRA_CA_CERTS", value: "/v/x" }] } },
-    { name: "variables from elsewhere", additions: { envFrom: [{ configMapRef: { name: "x" } }] } },
-    { name: "its program's folder", additions: mount("/opt/entente") },
-    { name: "a file of its program", additions: mount("/opt/entente/entente.mjs") },
+    { name: "variables from a ConfigMap", additions: { envFrom: [{ configMapRef: { name: "x" } }] } },
+    { name: "the program's folder", additions: mount("/opt/entente") },
+    { name: "a file of the program", additions: mount("/opt/entente/entente.mjs") },
     { name: "Node itself", additions: mount("/usr/local/bin/node") },
     { name: "the root", additions: mount("/") },
     { name: "/etc as a whole", additions: mount("/etc") },
-    { name: "the loader's file", additions: mount("/etc/ld.so.preload") },
-    { name: "the roots that it trusts", additions: mount("/var/run/secrets/istio/root-cert.pem") },
-    { name: "its token, by another path", additions: mount("/x/..//run/secrets/tokens/") },
-  ])("refuses the pod where it replaces or runs $name", ({ additions }) => {
+    { name: "the dynamic loader's configuration", additions: mount("/etc/ld.so.preload") },
+    { name: "the trusted root certificates", additions: mount("/var/run/secrets/istio/root-cert.pem") },
+    { name: "the token, by another spelling of its path", additions: mount("/x/..//run/secrets/tokens/") },
+  ])("are refused if they contain $name", ({ additions }) => {
     for (const list of ["containers", "initContainers"] as const) {
       expect(refusal(withProxy(additions, list))).toMatchObject({
         reason: "proxy_takeover",
@@ -39,7 +39,7 @@ describe("what a pod adds to the proxy's container", () => {
     }
   });
 
-  it("stays where it is harmless", () => {
+  it("are kept if they are harmless", () => {
     const additions = {
       env: [
         { name: "EXTRA", value: "1" },
@@ -60,7 +60,7 @@ describe("what a pod adds to the proxy's container", () => {
     ]);
   });
 
-  it("is not refused in a pod that is injected again", () => {
+  it("are not refused in a pod that is injected again", () => {
     const once = inject(withProxy({})).pod;
     expect(inject(once).pod).toEqual(once);
   });

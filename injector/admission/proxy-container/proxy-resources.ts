@@ -1,5 +1,5 @@
-import { InjectorError } from "../injector-error.ts";
-import { readAnnotation } from "./capture-annotations.ts";
+import { InjectorError } from "../../injector-error.ts";
+import { readAnnotation } from "../capture-annotations.ts";
 
 /** The proxy container's `resources`. */
 export interface ProxyResources {
@@ -13,8 +13,8 @@ const DEFAULT_RESOURCES: ProxyResources = {
 };
 
 /**
- * The annotations sidecar.istio.io/proxyCPU, proxyMemory, proxyCPULimit and proxyMemoryLimit; one of them given drops all
- * the defaults, as in Istio.
+ * Reads the annotations sidecar.istio.io/proxyCPU, proxyMemory, proxyCPULimit and proxyMemoryLimit. If one is set, no
+ * default applies, as in Istio.
  * @throws InjectorError `invalid_annotation`
  */
 export function proxyResources(annotations: Readonly<Record<string, string>>): ProxyResources {
@@ -29,7 +29,7 @@ export function proxyResources(annotations: Readonly<Record<string, string>>): P
 /** Kubernetes' resource.Quantity: a number, then a binary or decimal suffix or an exponent. */
 function parseQuantity(text: string): string {
   if (/^\+?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/.test(text)) return text;
-  throw new InjectorError("invalid_annotation", `"${text}" is not a quantity; write for example 100m or 128Mi`);
+  throw new InjectorError("invalid_annotation", `"${text}" is not a quantity; use for example 100m or 128Mi`);
 }
 
 function withoutGaps(

@@ -1,15 +1,15 @@
-import type { Container, Pod, Probe } from "./pod.ts";
-import { annotationsOf, isInjected } from "./pod.ts";
+import type { Container, Pod, Probe } from "../pod.ts";
+import { annotationsOf, isInjected } from "../pod.ts";
 
-/** Where the proxy answers the kubelet's probes in the application's place. */
+/** The proxy's port that answers the kubelet's probes on behalf of the application. */
 export const PROBE_PORT = 15020;
 
-/** The environment variable that tells the proxy what to probe: JSON, from path to the original probe. */
+/** The environment variable with the probes that the proxy runs: JSON, from path to the original probe. */
 export const PROBERS_ENV = "ISTIO_KUBE_APP_PROBERS";
 
 export interface RewrittenProbes {
   readonly pod: Pod;
-  /** From the path on the proxy's port to what the application's own probe was, named ports resolved. */
+  /** From the path on the proxy's port to the application's original probe, with named ports resolved. */
   readonly probers: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
 }
@@ -21,9 +21,9 @@ const PROBES = [
 ] as const;
 
 /**
- * Sends the application's probes to the proxy, which asks the application on the inside: the kubelet has no certificate
- * and would be refused under STRICT. HTTP, TCP and gRPC probes of all containers; exec probes need nothing. A probe that
- * names a host does not go to the pod, and one that points to the proxy already is left as it is.
+ * Redirects the application's probes to the proxy, which probes the application from inside the pod. The kubelet has no
+ * certificate and would be refused under STRICT. This covers HTTP, TCP and gRPC probes of all containers; exec probes
+ * need no change. A probe that names a host does not go to the pod, and one that already points to the proxy is kept.
  */
 export function rewriteProbes(pod: Pod): RewrittenProbes {
   const probers: Record<string, unknown> = {};
@@ -49,7 +49,7 @@ export function rewriteProbes(pod: Pod): RewrittenProbes {
   return { pod: { ...pod, spec }, probers, warnings };
 }
 
-/** What an earlier injection left in the proxy's environment; nothing where it does not parse. */
+/** The probes that an earlier injection left in the proxy's environment; none if the text does not parse. */
 export function parseProbers(text: string | null | undefined): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text ?? "{}");
@@ -59,7 +59,7 @@ export function parseProbers(text: string | null | undefined): Readonly<Record<s
   }
 }
 
-/** `status.sidecar.istio.io/port: "0"` switches the proxy's own probes off, and then nothing answers for others. */
+/** `status.sidecar.istio.io/port: "0"` turns the proxy's probe port off, so no probe can be redirected to it. */
 export function probesSwitchedOff(pod: Pod): boolean {
   return annotationsOf(pod)["status.sidecar.istio.io/port"] === "0";
 }
@@ -78,7 +78,7 @@ function rewriteProbe(container: Container, probe: Probe | null | undefined, pat
   if (port === undefined) {
     return {
       kind: "unresolved",
-      message: `names the port ${handler.port}, which the container does not have: it is not rewritten`,
+      message: `names the port ${handler.port}, which the container does not have; the probe is not rewritten`,
     };
   }
   if (port === PROBE_PORT) return { kind: "kept" };

@@ -3,21 +3,21 @@ import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
 import { admitPod } from "./admit-pod.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
 import { hasSidecar, type Pod, validatePod } from "./pod.ts";
-import { findEphemeralProxyIdUse } from "./proxy-id.ts";
+import { findEphemeralProxyIdUse } from "./pod-security/proxy-id.ts";
 
-/** What the webhook answers to one request body. */
-export type ReviewAnswer =
+/** The result of one webhook request. */
+export type ReviewResult =
   | {
-      readonly kind: "answered";
+      readonly kind: "reviewed";
       readonly outcome: "injected" | "skipped" | "refused";
-      /** For the log: the reason of a skip or a refusal. */
+      /** For the log: why the pod was skipped or refused. */
       readonly reason: string;
       readonly message: string;
       readonly namespace: string;
       readonly name: string;
       readonly review: AdmissionReviewResponse;
     }
-  /** Not a review that could be answered: HTTP 400. */
+  /** The body is not a valid AdmissionReview: HTTP 400. */
   | { readonly kind: "malformed"; readonly message: string };
 
 export interface AdmissionReviewResponse {
@@ -30,7 +30,7 @@ export interface AdmissionResponse {
   readonly uid: string;
   readonly allowed: boolean;
   readonly patchType?: "JSONPatch";
-  /** The JSON Patch in base64. */
+  /** The JSON Patch, encoded in base64. */
   readonly patch?: string;
   readonly warnings?: readonly string[];
   readonly status?: { readonly code: number; readonly reason: string; readonly message: string };
@@ -51,29 +51,29 @@ const reviewSchema = z.looseObject({
 
 type ReviewRequest = z.output<typeof reviewSchema>["request"];
 
-/** Answers an AdmissionReview (admission.k8s.io/v1), given as its JSON text. Never throws for what the text holds. */
-export function answerReview(text: string, settings: InjectionSettings): ReviewAnswer {
+/** Handles an AdmissionReview (admission.k8s.io/v1), given as JSON text. Never throws, whatever the text contains. */
+export function reviewAdmission(text: string, settings: InjectionSettings): ReviewResult {
   const body = parseJson(text);
   if (body.kind === "malformed") return body;
   const parsed = reviewSchema.safeParse(body.value, { reportInput: true });
   if (!parsed.success) return { kind: "malformed", message: describeIssues(parsed.error) };
   const { apiVersion, kind, request } = parsed.data;
   if (kind !== "AdmissionReview" || apiVersion !== "admission.k8s.io/v1") {
-    const message = `the injector answers admission.k8s.io/v1 AdmissionReview, not ${apiVersion ?? "(none)"} ${kind ?? "(none)"}`;
+    const message = `the injector supports AdmissionReview of admission.k8s.io/v1, got ${apiVersion ?? "(none)"} ${kind ?? "(none)"}`;
     return refuse(request, { reason: "unsupported_version", message, code: 400 });
   }
-  return answerRequest(request, settings);
+  return reviewRequest(request, settings);
 }
 
-function answerRequest(request: ReviewRequest, settings: InjectionSettings): ReviewAnswer {
+function reviewRequest(request: ReviewRequest, settings: InjectionSettings): ReviewResult {
   if (request.kind && request.kind.kind !== "Pod") {
-    const message = `the injector answers for pods, not for ${request.kind.kind}`;
+    const message = `the injector handles only pods, got ${request.kind.kind}`;
     return refuse(request, { reason: "not_a_pod", message, code: 400 });
   }
-  if (request.subResource === "ephemeralcontainers") return answerDebugging(request, settings);
+  if (request.subResource === "ephemeralcontainers") return reviewEphemeralContainers(request, settings);
   if (request.subResource || (request.operation && request.operation !== "CREATE")) {
-    const message = "pods are injected when they are created, and only then";
-    return answer(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
+    const message = "pods are injected only when they are created";
+    return createResult(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
   }
   const read = readPod(request);
   if (read.kind !== "pod") return read;
@@ -86,7 +86,7 @@ function answerRequest(request: ReviewRequest, settings: InjectionSettings): Rev
     case "skipped": {
       const { warnings } = admission;
       const response = { allowed: true, ...(warnings.length > 0 && { warnings }) };
-      return answer(request, { ...admission, outcome: "skipped", response });
+      return createResult(request, { ...admission, outcome: "skipped", response });
     }
     case "injected": {
       const { patch, warnings } = admission;
@@ -95,14 +95,14 @@ function answerRequest(request: ReviewRequest, settings: InjectionSettings): Rev
         ...(patch.length > 0 && { patchType: "JSONPatch" as const, patch: encodePatch(patch) }),
         ...(warnings.length > 0 && { warnings }),
       };
-      return answer(request, { outcome: "injected", reason: "", message: "the sidecar is injected", response });
+      return createResult(request, { outcome: "injected", reason: "", message: "the sidecar is injected", response });
     }
   }
 }
 
-function readPod(request: ReviewRequest): ReviewAnswer | { readonly kind: "pod"; readonly pod: Pod } {
+function readPod(request: ReviewRequest): ReviewResult | { readonly kind: "pod"; readonly pod: Pod } {
   if (request.object === undefined || request.object === null) {
-    return refuse(request, { reason: "no_object", message: "the request holds no pod", code: 400 });
+    return refuse(request, { reason: "no_object", message: "the request contains no pod", code: 400 });
   }
   const validation = validatePod(request.object);
   if (validation.kind === "valid") return { kind: "pod", pod: validation.pod };
@@ -110,14 +110,16 @@ function readPod(request: ReviewRequest): ReviewAnswer | { readonly kind: "pod";
   return refuse(request, { reason: "invalid_pod", message, code: 422 });
 }
 
-/** `kubectl debug` adds a container to a running pod: nothing is injected, but it may not run as the proxy. */
-function answerDebugging(request: ReviewRequest, settings: InjectionSettings): ReviewAnswer {
+/**
+ * `kubectl debug` adds a container to a running pod. Nothing is injected, but the container must not run as the proxy.
+ */
+function reviewEphemeralContainers(request: ReviewRequest, settings: InjectionSettings): ReviewResult {
   const read = readPod(request);
   if (read.kind !== "pod") return read;
   const misuse = hasSidecar(read.pod) ? findEphemeralProxyIdUse(read.pod, settings.image) : undefined;
   if (misuse !== undefined) return refuse(request, { reason: "proxy_id_in_use", message: misuse, code: 422 });
-  const message = "the pod's containers for debugging are allowed";
-  return answer(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
+  const message = "the pod's ephemeral containers are allowed";
+  return createResult(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
 }
 
 interface Refusal {
@@ -126,9 +128,9 @@ interface Refusal {
   readonly code: number;
 }
 
-function refuse(request: ReviewRequest, { reason, message, code }: Refusal): ReviewAnswer {
+function refuse(request: ReviewRequest, { reason, message, code }: Refusal): ReviewResult {
   const status = { code, reason: "Invalid", message: `sidecar injection: ${message}` };
-  return answer(request, { outcome: "refused", reason, message, response: { allowed: false, status } });
+  return createResult(request, { outcome: "refused", reason, message, response: { allowed: false, status } });
 }
 
 interface Verdict {
@@ -138,9 +140,9 @@ interface Verdict {
   readonly response: Omit<AdmissionResponse, "uid">;
 }
 
-function answer(request: ReviewRequest, { outcome, reason, message, response }: Verdict): ReviewAnswer {
+function createResult(request: ReviewRequest, { outcome, reason, message, response }: Verdict): ReviewResult {
   return {
-    kind: "answered",
+    kind: "reviewed",
     outcome,
     reason,
     message,

@@ -1,26 +1,30 @@
 import { describe, expect, it } from "vitest";
-import { answerReview } from "./answer-review.ts";
-import { createPod, inject, type Json, refusal, TEST_SETTINGS } from "./pod-fixture.ts";
+import { reviewAdmission } from "../admission-review.ts";
+import { createPod, inject, type Json, refusal, TEST_SETTINGS } from "../pod-fixture.ts";
 
 function withContext(securityContext: Json): Json {
   return { containers: [{ name: "app", image: "app", securityContext }] };
 }
 
-describe("a pod that could send as the proxy", () => {
+describe("a pod that could send traffic as the proxy", () => {
   it.each([
-    { name: "runs as its user", spec: { securityContext: { runAsUser: 1337 } }, said: "runAsUser" },
-    { name: "runs as its group", spec: { securityContext: { runAsGroup: 1337 } }, said: "runAsGroup" },
-    { name: "owns its volumes as its group", spec: { securityContext: { fsGroup: 1337 } }, said: "fsGroup" },
+    { name: "runs as the proxy's user", spec: { securityContext: { runAsUser: 1337 } }, expected: "runAsUser" },
+    { name: "runs as the proxy's group", spec: { securityContext: { runAsGroup: 1337 } }, expected: "runAsGroup" },
     {
-      name: "has its group among the supplementary ones",
-      spec: { securityContext: { supplementalGroups: [5, 1337] } },
-      said: "supplementalGroups",
+      name: "has volumes owned by the proxy's group",
+      spec: { securityContext: { fsGroup: 1337 } },
+      expected: "fsGroup",
     },
-  ])("is refused where it $name", ({ spec, said }) => {
+    {
+      name: "has the proxy's group as a supplementary group",
+      spec: { securityContext: { supplementalGroups: [5, 1337] } },
+      expected: "supplementalGroups",
+    },
+  ])("is refused if it $name", ({ spec, expected }) => {
     expect(refusal(createPod({}, spec))).toEqual({
       kind: "refused",
       reason: "proxy_id_in_use",
-      message: expect.stringMatching(new RegExp(`the pod's securityContext has ${said}: 1337.*IST0144`)),
+      message: expect.stringMatching(new RegExp(`the pod's securityContext has ${expected}: 1337.*IST0144`)),
     });
   });
 
@@ -32,18 +36,18 @@ describe("a pod that could send as the proxy", () => {
     ["initContainers", "runAsGroup"],
     ["ephemeralContainers", "runAsUser"],
     ["ephemeralContainers", "runAsGroup"],
-  ])("is refused where one of its %s has %s 1337", (list, field) => {
+  ])("is refused if one of its %s has %s 1337", (list, field) => {
     const pod = createPod({}, { [list]: [{ name: "evil", securityContext: { [field]: 1337 } }] });
     expect(refusal(pod).message).toContain(`the container evil has ${field}: 1337`);
   });
 
-  it("is refused where a container for debugging takes the proxy's name", () => {
+  it("is refused if an ephemeral container uses the proxy's name and user", () => {
     const spec = { ephemeralContainers: [{ name: "istio-proxy", securityContext: { runAsUser: 1337 } }] };
     expect(refusal(createPod({}, spec)).message).toContain("istio-proxy has runAsUser: 1337");
   });
 
   it.each([TEST_SETTINGS.image, "registry.test/entente", "registry.test/entente:2@sha256:00"])(
-    "is refused where a container runs our own image %s as its declared user",
+    "is refused if a container runs our own image %s without another user",
     (image) => {
       const containers = [{ name: "evil", image }];
       expect(refusal(createPod({}, { containers })).message).toContain("declares the user 1337");
@@ -59,34 +63,34 @@ describe("a pod that could send as the proxy", () => {
   });
 });
 
-describe("a container that can become the proxy's user or group is named in a warning", () => {
+describe("a container that can become the proxy's user or group gets a warning", () => {
   it.each([
     {
       name: "may escalate",
       spec: withContext({ allowPrivilegeEscalation: true }),
-      said: "allowPrivilegeEscalation: true",
+      expected: "allowPrivilegeEscalation: true",
     },
-    { name: "has SETUID", spec: withContext({ capabilities: { add: ["SETUID"] } }), said: "has SETUID" },
-    { name: "has CAP_SETGID", spec: withContext({ capabilities: { add: ["CAP_SETGID"] } }), said: "has SETGID" },
-    { name: "is root", spec: withContext({ runAsUser: 0, allowPrivilegeEscalation: false }), said: "runs as root" },
+    { name: "has SETUID", spec: withContext({ capabilities: { add: ["SETUID"] } }), expected: "has SETUID" },
+    { name: "has CAP_SETGID", spec: withContext({ capabilities: { add: ["CAP_SETGID"] } }), expected: "has SETGID" },
+    { name: "is root", spec: withContext({ runAsUser: 0, allowPrivilegeEscalation: false }), expected: "runs as root" },
     {
-      name: "is root by the pod",
+      name: "is root by the pod's securityContext",
       spec: { ...withContext({}), securityContext: { runAsUser: 0 } },
-      said: "runs as root",
+      expected: "runs as root",
     },
     {
       name: "is an init container that may escalate",
       spec: { initContainers: [{ name: "app", securityContext: { allowPrivilegeEscalation: true } }] },
-      said: "allowPrivilegeEscalation: true",
+      expected: "allowPrivilegeEscalation: true",
     },
     {
-      name: "uses an image of Istio's that declares the user",
+      name: "uses an Istio image that declares the user",
       spec: { containers: [{ name: "app", image: "docker.io/istio/proxyv2:1.27.0" }] },
-      said: "proxyv2:1.27.0 declares the user 1337",
+      expected: "proxyv2:1.27.0 declares the user 1337",
     },
-  ])("where it $name", ({ spec, said }) => {
+  ])("if it $name", ({ spec, expected }) => {
     const { warnings } = inject(createPod({}, spec));
-    expect(warnings).toEqual([expect.stringContaining(said)]);
+    expect(warnings).toEqual([expect.stringContaining(expected)]);
     expect(warnings[0]).toContain("the container app");
   });
 
@@ -94,12 +98,12 @@ describe("a container that can become the proxy's user or group is named in a wa
     { name: "may not escalate", spec: withContext({ allowPrivilegeEscalation: false, runAsNonRoot: true }) },
     { name: "is root without capabilities", spec: withContext({ runAsUser: 0, capabilities: { drop: ["ALL"] } }) },
     { name: "overrides a root pod", spec: { ...withContext({ runAsUser: 9 }), securityContext: { runAsUser: 0 } } },
-  ])("and not where it $name", ({ spec }) => {
+  ])("and none if it $name", ({ spec }) => {
     expect(inject(createPod({}, spec)).warnings).toEqual([]);
   });
 });
 
-describe("a container for debugging that is added to a running pod", () => {
+describe("an ephemeral container that is added to a running pod", () => {
   const debug = (securityContext: Json) => ({
     ephemeralContainers: [{ name: "debugger", image: "x", securityContext }],
   });
@@ -112,12 +116,12 @@ describe("a container for debugging that is added to a running pod", () => {
       object,
     };
     const text = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
-    const answered = answerReview(text, TEST_SETTINGS);
-    return answered.kind === "answered" ? answered.review.response : answered;
+    const result = reviewAdmission(text, TEST_SETTINGS);
+    return result.kind === "reviewed" ? result.review.response : result;
   };
   const injected = inject(createPod({ name: "a" })).pod;
 
-  it("is refused where it runs as the proxy", () => {
+  it("is refused if it runs as the proxy", () => {
     const object = { ...injected, spec: { ...injected.spec, ...debug({ runAsUser: 1337 }) } };
     expect(review(object)).toMatchObject({
       allowed: false,
@@ -125,7 +129,7 @@ describe("a container for debugging that is added to a running pod", () => {
     });
   });
 
-  it("is allowed, and the pod is not changed, where it does not, or the pod has no sidecar", () => {
+  it("is allowed, and the pod is not changed, if it runs as another user or the pod has no sidecar", () => {
     const harmless = { ...injected, spec: { ...injected.spec, ...debug({ runAsUser: 0 }) } };
     expect(review(harmless)).toEqual({ uid: "1", allowed: true });
     expect(review(createPod({ name: "a" }, debug({ runAsUser: 1337 })))).toEqual({ uid: "1", allowed: true });

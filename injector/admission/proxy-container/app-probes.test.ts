@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { injectPod } from "./inject-pod.ts";
-import { DEFAULT_INJECTION_SETTINGS } from "./injection-settings.ts";
-import { createPod, type Json } from "./pod-fixture.ts";
+import { injectPod } from "../inject-pod.ts";
+import { DEFAULT_INJECTION_SETTINGS } from "../injection-settings.ts";
+import { createPod, type Json } from "../pod-fixture.ts";
 
 function injectWith(container: Json, annotations: Json = {}) {
   const pod = createPod(
@@ -52,7 +52,7 @@ describe("an application's probe", () => {
       probe: { grpc: { port: 9090, service: "x" } },
       prober: { grpc: { port: 9090, service: "x" } },
     },
-  ])("over $name goes to the proxy, which is told what it was", ({ field, path, probe, prober }) => {
+  ])("over $name goes to the proxy, which receives the original probe", ({ field, path, probe, prober }) => {
     const { app, probers } = injectWith({ [field]: probe });
     const { httpGet: _http, tcpSocket: _tcp, grpc: _grpc, ...timing } = { httpGet: 0, tcpSocket: 0, grpc: 0, ...probe };
     expect(app?.[field]).toEqual({ ...timing, httpGet: { path, port: 15020, scheme: "HTTP" } });
@@ -63,21 +63,21 @@ describe("an application's probe", () => {
     { name: "exec", probe: { exec: { command: ["true"] } } },
     { name: "HTTP to another host", probe: { httpGet: { host: "192.0.2.1", port: 80 } } },
     { name: "HTTP to the proxy itself", probe: { httpGet: { path: "/app-health/web/livez", port: 15020 } } },
-    { name: "nothing", probe: null },
-  ])("of kind $name stays as it is", ({ probe }) => {
+    { name: "no probe at all", probe: null },
+  ])("for $name is not changed", ({ probe }) => {
     const { app, probers } = injectWith({ livenessProbe: probe });
     expect(app?.livenessProbe).toEqual(probe);
     expect(probers).toBeUndefined();
   });
 
-  it("on a port that the container does not have stays, with a warning", () => {
+  it("for a port name that the container does not have is kept, with a warning", () => {
     const { app, warnings } = injectWith({ readinessProbe: { httpGet: { port: "metrics" } } });
     expect(app?.readinessProbe).toEqual({ httpGet: { port: "metrics" } });
     expect(warnings.join()).toContain("names the port metrics");
   });
 
   it.each([{ "sidecar.istio.io/rewriteAppHTTPProbers": "false" }, { "status.sidecar.istio.io/port": "0" }])(
-    "stays with %j",
+    "is not changed with %j",
     (annotations) => {
       expect(injectWith({ readinessProbe: { tcpSocket: { port: 1 } } }, annotations).probers).toBeUndefined();
     },
@@ -98,7 +98,7 @@ describe("an application's probe", () => {
     });
   });
 
-  it("is asked for by a proxy that has no probes of its own, where the status port is 0", () => {
+  it("is kept, and the proxy has no probes of its own, if the status port is 0", () => {
     const { proxy } = injectWith({}, { "status.sidecar.istio.io/port": "0" });
     expect(proxy).not.toHaveProperty("readinessProbe");
   });

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { createPod } from "./admission/pod-fixture.ts";
 import { closed, review, startTestWebhook, TEST_LIMITS, type TestWebhook } from "./webhook-fixture.ts";
 
-/** The webhook asks for no client certificate: whatever can reach it may try these. */
+/** The webhook requires no client certificate, so any client that can reach it may try these. */
 let webhook: TestWebhook;
 
 beforeEach(async () => {
@@ -13,30 +13,30 @@ beforeEach(async () => {
 
 afterEach(() => webhook.stop());
 
-it("ends the connection that has been quiet for the longest time when there are too many", async () => {
-  const asking = "GET /healthz/ready HTTP/1.1\r\nHost: a\r\n\r\n";
+it("closes the connection that has been idle longest when there are too many", async () => {
+  const request = "GET /healthz/ready HTTP/1.1\r\nHost: a\r\n\r\n";
   const known = await webhook.open();
-  const heard: string[] = [];
-  const silent = [await webhook.open((text) => heard.push(text)), await webhook.open((text) => heard.push(text))];
+  const received: string[] = [];
+  const silent = [await webhook.open((text) => received.push(text)), await webhook.open((text) => received.push(text))];
   const ends = silent.map(closed);
-  known.write(asking);
+  known.write(request);
   await once(known, "data");
   for (let count = 3; count < TEST_LIMITS.maxConnections + 2; count += 1) {
     const socket = await webhook.open();
-    socket.write(asking);
+    socket.write(request);
     await once(socket, "data");
   }
   await Promise.all(ends);
-  // Those that are too slow are told so; these were not.
-  expect(heard).toEqual([]);
-  known.write(asking);
+  // Clients that are too slow receive a response; these did not.
+  expect(received).toEqual([]);
+  known.write(request);
   expect(String(await once(known, "data"))).toContain("200 OK");
 });
 
-it("cannot be filled up with bodies that do not end: who began first is cut off, without a word", async () => {
-  const heard: string[] = [];
+it("cannot be filled with bodies that never end: the oldest request is cut off without a response", async () => {
+  const received: string[] = [];
   const hold = async (index: number): Promise<TLSSocket> => {
-    const socket = await webhook.open((text) => heard.push(`${index} ${text}`));
+    const socket = await webhook.open((text) => received.push(`${index} ${text}`));
     const begun = once(socket, "data");
     socket.write("POST /inject HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n");
     socket.write("Content-Length: 65536\r\nExpect: 100-continue\r\n\r\n");
@@ -49,11 +49,11 @@ it("cannot be filled up with bodies that do not end: who began first is cut off,
   const later = [await hold(1), await hold(2)];
   await end;
   for (const socket of later) socket.destroy();
-  expect(heard.filter((text) => text.includes("100 Continue"))).toHaveLength(3);
-  expect(heard.filter((text) => text.includes("408"))).toEqual([]);
+  expect(received.filter((text) => text.includes("100 Continue"))).toHaveLength(3);
+  expect(received.filter((text) => text.includes("408"))).toEqual([]);
 });
 
-it("does not fill its log for a flood of requests", async () => {
+it("limits its log lines during a flood of requests", async () => {
   await Promise.all(Array.from({ length: 200 }, () => webhook.post("{")));
   const refusals = webhook.log.find("not JSON");
   expect(refusals.length).toBeGreaterThan(0);
@@ -65,7 +65,7 @@ it.each([
   { name: "of a uid", body: review(createPod(), { uid: "u".repeat(50_000) }), headers: {} },
   { name: "of a kind", body: review({}, { kind: { kind: "k".repeat(50_000) } }), headers: {} },
   { name: "of a namespace", body: review(createPod(), { namespace: "n".repeat(50_000) }), headers: {} },
-])("logs no more than the beginning $name", async ({ body, headers }) => {
+])("logs only the beginning $name", async ({ body, headers }) => {
   const before = webhook.log.records.length;
   await webhook.post(body, headers);
   const written = webhook.log.records.slice(before);
