@@ -1,11 +1,11 @@
 import { MeshError } from "../mesh/mesh-error.ts";
 
 /**
- * What the certificate authority refuses or cannot do.
- * `csr_malformed`, `csr_key`, `csr_signature`: the caller's signing request is not readable, has a key that is not
- * accepted, or does not prove that the caller holds that key. `authority_expired`: nothing can be signed any more.
- * `authority_permissions`, `authority_files`, `authority_key`, `authority_chain`: the directory of the authority cannot
- * be used; the message names the file and the fix. `dns_name`: a server certificate was asked for an unfit name.
+ * Error codes of the certificate authority.
+ * `csr_malformed`, `csr_key`, `csr_signature`: the signing request is not readable, has a key that is not accepted, or
+ * does not prove possession of that key. `authority_expired`: nothing can be signed any more. `authority_permissions`,
+ * `authority_files`, `authority_key`, `authority_chain`: the authority's directory cannot be used; the message names
+ * the file and the fix. `dns_name`: a server certificate was requested for an invalid name.
  */
 export type CaErrorCode =
   | "csr_malformed"
@@ -18,5 +18,5 @@ export type CaErrorCode =
   | "authority_chain"
   | "dns_name";
 
-/** Raised by everything in `ca-agent`. */
+/** Thrown by everything in `ca-agent`. */
 export class CaError extends MeshError<CaErrorCode> {}

@@ -2,10 +2,10 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Clock } from "../mesh/runtime.ts";
 import type { Authority } from "./authority/authority.ts";
 
-/** The label `error` as Istio writes it (security/pkg/pki/error/error.go). */
+/** The values of the label `error`, as in Istio (security/pkg/pki/error/error.go). */
 export type SignErrorLabel = "CSR_ERROR" | "TTL_ERROR" | "CA_NOT_READY" | "CERT_GEN_ERROR";
 
-/** What the issuing service counts. */
+/** The metrics of the issuing service. */
 export interface IssuingMetrics {
   requested(): void;
   authenticationFailed(): void;
@@ -16,7 +16,7 @@ export interface IssuingMetrics {
 
 const PREFIX = "citadel_server";
 
-/** Registers the metrics of Istio's Citadel, under its names; expiry is read when the metrics are. */
+/** Registers the metrics of Istio's Citadel, under its names; expiry is computed at scrape time. */
 export function createIssuingMetrics(deps: {
   readonly registry: Registry;
   readonly authority: Pick<Authority, "expiry">;

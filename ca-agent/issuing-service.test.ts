@@ -16,7 +16,7 @@ const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
 const DAY_MS = 86_400_000;
 const clock = new FakeClock();
 
-/** Says yes to the token `good`, and signs by writing down what it was asked. */
+/** Accepts the token `good`, and records each signing request. */
 class Plane implements Authenticator, Authority {
   readonly requests: WorkloadRequest[] = [];
   readonly log = new RecordingLogger();
@@ -43,7 +43,7 @@ class Plane implements Authenticator, Authority {
   }
 
   signServing(): never {
-    throw new Error("no server asked for a certificate");
+    throw new Error("no server requests a certificate");
   }
 
   roots = (): readonly string[] => ["root\n"];
@@ -88,16 +88,16 @@ beforeEach(() => {
 
 describe("the lifetime", () => {
   it.each([
-    { name: "a day when none is asked", seconds: 0n, lifetimeMs: DAY_MS },
-    { name: "a day when a negative one is asked", seconds: -5n, lifetimeMs: DAY_MS },
-    { name: "what is asked", seconds: 3600n, lifetimeMs: 3_600_000 },
-    { name: "the longest one when exactly that is asked", seconds: 90n * 86_400n, lifetimeMs: 90 * DAY_MS },
+    { name: "a day if none is requested", seconds: 0n, lifetimeMs: DAY_MS },
+    { name: "a day if a negative one is requested", seconds: -5n, lifetimeMs: DAY_MS },
+    { name: "the requested one", seconds: 3600n, lifetimeMs: 3_600_000 },
+    { name: "the longest one if exactly that is requested", seconds: 90n * 86_400n, lifetimeMs: 90 * DAY_MS },
   ])("is $name", async ({ seconds, lifetimeMs }) => {
     expect(await plane.call({ seconds })).toEqual(["leaf\n", "root\n"]);
     expect(plane.requests).toEqual([{ csrPem: "csr", identity: IDENTITY, lifetimeMs }]);
   });
 
-  it.each([90n * 86_400n + 1n, 2n ** 63n - 1n])("of %s seconds is refused, not cut", async (seconds) => {
+  it.each([90n * 86_400n + 1n, 2n ** 63n - 1n])("of %s seconds is refused, not shortened", async (seconds) => {
     const error = await plane.fail({ seconds });
     expect(error.code).toBe(Code.InvalidArgument);
     expect(error.rawMessage).toContain("CSR signing error (TTL_ERROR");
@@ -112,14 +112,14 @@ describe("a caller", () => {
     { name: "with a password", authorization: "Basic Z29vZA==" },
     { name: "with two tokens", authorization: "Bearer good, Bearer good" },
     { name: "with an expired token", authorization: "Bearer old" },
-  ])("$name learns nothing but that it failed", async ({ authorization }) => {
+  ])("$name receives no reason, only that it failed", async ({ authorization }) => {
     const error = await plane.fail({ authorization });
     expect([error.code, error.rawMessage]).toEqual([Code.Unauthenticated, "request authenticate failure"]);
     expect(plane.requests).toEqual([]);
     expect(await plane.metric("citadel_server_authentication_failure_count")).toBe(1);
   });
 
-  it("may come again when it is our own fault", async () => {
+  it("may retry if the fault is ours", async () => {
     expect((await plane.fail({ authorization: "Bearer fault" })).code).toBe(Code.Unavailable);
     expect(plane.log.find("the API server is away")).toHaveLength(1);
   });
@@ -131,11 +131,11 @@ describe("a caller", () => {
     expect(plane.log.find("impersonation")).toHaveLength(1);
   });
 
-  it("may name a signer, as Istio's agents do, and gets the mesh's", async () => {
+  it("may name a signer, as Istio's agents do; the mesh's signer is used", async () => {
     expect(await plane.call({ metadata: { CertSigner: "", ImpersonatedIdentity: "" } })).toHaveLength(2);
   });
 
-  it("does not find its token in the log", async () => {
+  it("never has its token logged", async () => {
     await plane.fail({ authorization: "Bearer secret-of-the-caller" });
     await plane.call();
     expect(plane.log.find("secret-of-the-caller")).toEqual([]);
@@ -143,59 +143,72 @@ describe("a caller", () => {
 });
 
 it.each([
-  { name: "without a token", request: { authorization: "" }, fault: undefined, says: "no_token" },
-  { name: "with an expired token", request: { authorization: "Bearer old" }, fault: undefined, says: "expired" },
+  { name: "without a token", request: { authorization: "" }, fault: undefined, expected: "no_token" },
+  { name: "with an expired token", request: { authorization: "Bearer old" }, fault: undefined, expected: "expired" },
   {
     name: "for another identity",
     request: { metadata: { ImpersonatedIdentity: "spiffe://a/ns/b/sa/c" } },
     fault: undefined,
-    says: "impersonation",
+    expected: "impersonation",
   },
-  { name: "with a broken request", request: {}, fault: new CaError("csr_malformed", "no PEM"), says: "csr_malformed" },
-  { name: "that cannot be signed", request: {}, fault: new Error("disk"), says: "could not sign" },
-  { name: "that cannot be judged", request: { authorization: "Bearer fault" }, fault: undefined, says: "is away" },
-])("a flood of calls $name is counted whole and logged within the limit", async ({ request, fault, says }) => {
-  plane.fault = fault;
-  for (let count = 0; count < 25; count += 1) await plane.fail(request);
-  expect(plane.log.find(says)).toHaveLength(10);
-  expect(await plane.metric("citadel_server_csr_count")).toBe(25);
-});
+  {
+    name: "with a broken request",
+    request: {},
+    fault: new CaError("csr_malformed", "no PEM"),
+    expected: "csr_malformed",
+  },
+  { name: "that cannot be signed", request: {}, fault: new Error("disk"), expected: "could not sign" },
+  {
+    name: "that cannot be authenticated",
+    request: { authorization: "Bearer fault" },
+    fault: undefined,
+    expected: "is away",
+  },
+])(
+  "in a flood of calls $name, all are counted and the log stays within its limit",
+  async ({ request, fault, expected }) => {
+    plane.fault = fault;
+    for (let count = 0; count < 25; count += 1) await plane.fail(request);
+    expect(plane.log.find(expected)).toHaveLength(10);
+    expect(await plane.metric("citadel_server_csr_count")).toBe(25);
+  },
+);
 
 describe("a signature that fails", () => {
   it.each([
     {
-      name: "for the request's key",
+      name: "because of the request's key",
       fault: new CaError("csr_key", "the curve is not accepted"),
       code: Code.InvalidArgument,
       label: "CSR_ERROR",
-      says: "the curve is not accepted",
+      expected: "the curve is not accepted",
     },
     {
-      name: "for the authority's age",
-      fault: new CaError("authority_expired", "ended yesterday"),
+      name: "because the authority has expired",
+      fault: new CaError("authority_expired", "expired yesterday"),
       code: Code.Internal,
       label: "CA_NOT_READY",
-      says: "CSR signing error (CA_NOT_READY)",
+      expected: "CSR signing error (CA_NOT_READY)",
     },
     {
-      name: "for an unforeseen fault",
+      name: "because of an unexpected error",
       fault: new Error("/etc/cacerts is secret"),
       code: Code.Internal,
       label: "CERT_GEN_ERROR",
-      says: "CSR signing error (CERT_GEN_ERROR)",
+      expected: "CSR signing error (CERT_GEN_ERROR)",
     },
-  ])("$name is counted as $label", async ({ fault, code, label, says }) => {
+  ])("$name is counted as $label", async ({ fault, code, label, expected }) => {
     plane.fault = fault;
     const error = await plane.fail({});
     expect(error.code).toBe(code);
-    expect(error.rawMessage).toContain(says);
+    expect(error.rawMessage).toContain(expected);
     expect(error.rawMessage).not.toContain("secret");
     expect(await plane.metric(`citadel_server_csr_sign_err_count{error="${label}"}`)).toBe(1);
     expect(plane.log.find(fault.message)).toHaveLength(1);
   });
 });
 
-it("the metrics bear Citadel's names, and expiry is as of now", async () => {
+it("the metrics have Citadel's names, and expiry is computed at scrape time", async () => {
   await plane.call();
   plane.fault = new CaError("csr_malformed", "no PEM");
   await plane.fail({});

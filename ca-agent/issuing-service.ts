@@ -13,22 +13,22 @@ export interface IssuingServiceDeps {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Asked before each refusal's line, because any caller can cause them. */
+  /** Checked before each refusal is logged, because any caller can cause them. */
   readonly limitLog: LogLimiter;
   readonly metrics?: IssuingMetrics;
-  /** For callers that ask for none. */
+  /** For requests without a lifetime. */
   readonly defaultLifetimeMs: number;
-  /** Longer wishes are refused, not cut, as Istio does. */
+  /** Longer requested lifetimes are refused, not shortened, as in Istio. */
   readonly maxLifetimeMs: number;
 }
 
-/** A request is a CSR and a few words; the largest CSR that is read has 16 KiB. */
+/** A request contains a CSR and little else; the largest accepted CSR has 16 KiB. */
 const MAX_REQUEST_BYTES = 64 * 1024;
 const BEARER = /^Bearer +([^\s,]+)$/i;
 
 /**
- * Registers Istio's certificate service. The certificate is for the caller that the token proves, whatever the request
- * asks. A refused caller learns no reason; the log has it.
+ * Registers Istio's certificate service. The certificate contains the identity that the token proves, whatever the
+ * request contains. A refused caller receives no reason; it is in the log.
  */
 export function registerIssuingService(router: ConnectRouter, deps: IssuingServiceDeps): void {
   router.service(
@@ -64,7 +64,7 @@ async function createCertificate(
 }
 
 async function authenticateCaller(header: Headers, deps: IssuingServiceDeps): Promise<SpiffeId> {
-  // Several headers of the name arrive joined by commas, and are no token.
+  // Repeated headers arrive joined by commas; such a value is not a token.
   const [, token] = BEARER.exec(header.get("authorization") ?? "") ?? [];
   if (token === undefined) throw unauthenticated("no_token", "the call carries no bearer token", deps);
   const verdict = await deps.authenticator.authenticate(token).catch((caught: unknown) => {
@@ -74,7 +74,7 @@ async function authenticateCaller(header: Headers, deps: IssuingServiceDeps): Pr
   return verdict.identity;
 }
 
-/** Istio lets its node proxies ask for others' certificates; a mesh of sidecars has no such caller. */
+/** Istio lets its node proxies request certificates for other identities; a sidecar mesh has no such caller. */
 function refuseImpersonation(request: IstioCertificateRequest, identity: SpiffeId, deps: IssuingServiceDeps): void {
   const wanted = request.metadata?.["ImpersonatedIdentity"];
   if (wanted === undefined || wanted === null || wanted === "") return;
@@ -83,7 +83,7 @@ function refuseImpersonation(request: IstioCertificateRequest, identity: SpiffeI
   writeLimited("impersonation", deps, (heldBack) =>
     deps.log.warn(
       { ...fields, wanted: JSON.stringify(wanted).slice(0, 200), heldBack },
-      "refused a certificate for another identity than the caller's",
+      "refused a certificate for an identity other than the caller's",
     ),
   );
   throw new ConnectError("request impersonation authentication failure", Code.Unauthenticated);
@@ -103,7 +103,7 @@ class LifetimeError extends MeshError<"lifetime"> {
   }
 }
 
-/** Not the caller's fault, so the status asks it to retry. */
+/** The fault is ours, so the status lets the caller retry. */
 function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): ConnectError {
   const { code, message, stack } = MeshError.from(caught);
   deps.metrics?.authenticationFailed();
@@ -123,7 +123,7 @@ function unauthenticated(reason: string, message: string, deps: IssuingServiceDe
   return new ConnectError("request authenticate failure", Code.Unauthenticated);
 }
 
-/** As Istio responds: the caller's faults are described, ours are named by their kind alone. */
+/** As in Istio: the caller's faults are described, ours are only named by kind. */
 function signingError(caught: unknown, identity: SpiffeId, deps: IssuingServiceDeps): ConnectError {
   const label = signErrorLabel(caught);
   const error = MeshError.from(caught);
@@ -140,7 +140,7 @@ function signingError(caught: unknown, identity: SpiffeId, deps: IssuingServiceD
     : new ConnectError(`CSR signing error (${label})`, Code.Internal);
 }
 
-/** The kinds are ours, never a caller's words. */
+/** The kinds are constants, never text from a caller. */
 function writeLimited(kind: string, { limitLog }: IssuingServiceDeps, write: (heldBack: number) => void): void {
   const { isGranted, heldBack } = limitLog(kind);
   if (isGranted) write(heldBack);

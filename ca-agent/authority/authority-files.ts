@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 
-/** The names of Istio's `cacerts` secret. */
+/** File names in Istio's `cacerts` secret. */
 export const AUTHORITY_FILE = {
   certificate: "ca-cert.pem",
   key: "ca-key.pem",
@@ -11,33 +11,33 @@ export const AUTHORITY_FILE = {
   chain: "cert-chain.pem",
 } as const;
 
-/** The PEM texts of an authority as they lie on disk. */
+/** The PEM texts of an authority, as read from disk. */
 export interface AuthorityFiles {
   readonly directory: string;
   readonly certificatePem: string;
   readonly keyPem: string;
-  /** Absent: the certificate is its own root. */
+  /** Absent if the certificate is its own root. */
   readonly rootsPem: string | undefined;
   readonly chainPem: string | undefined;
 }
 
 /**
- * Who may touch the files. `private`: we made them, so they are for their owner alone. `mounted`: they were mounted,
- * from a Kubernetes Secret for example, whose directory is open and whose key a group may read; no other user may read the key
- * or put files in place of others.
+ * Which file permissions are accepted. `private`: we created the files, so only their owner may access them. `mounted`:
+ * they come from a mount such as a Kubernetes Secret, whose directory is readable and whose key a group may read. No
+ * other user may read the key or replace files.
  */
 export type FileProtection = "private" | "mounted";
 
 const OTHERS = 0o077;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
-/** Group may read a mounted key, nothing else. */
+/** A group may read a mounted key, nothing else. */
 const KEY_OTHERS = 0o037;
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
  * Reads the files of an authority.
- * @returns undefined where there are none at all; a part of them alone is an error.
+ * @returns undefined if none exists. An incomplete set is an error.
  */
 export async function readAuthorityFiles(
   directory: string,
@@ -57,7 +57,7 @@ export async function readAuthorityFiles(
   return { directory, certificatePem, keyPem, rootsPem, chainPem };
 }
 
-/** Makes the directory, or checks that one that was there is ours alone. */
+/** Creates the directory, or checks that an existing one is private. */
 export async function preparePrivateDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -70,10 +70,14 @@ export async function preparePrivateDirectory(directory: string): Promise<void> 
 async function checkDirectory(directory: string, protection: FileProtection): Promise<void> {
   const { mode } = await stat(directory);
   if (protection === "private" && (mode & OTHERS) !== 0) {
-    throw loose(directory, mode, `run "chmod 700 ${directory}", or name a directory inside it, which will be made`);
+    throw tooPermissive(
+      directory,
+      mode,
+      `run "chmod 700 ${directory}", or use a directory inside it, which will be created`,
+    );
   }
   if (protection === "mounted" && (mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) {
-    throw loose(directory, mode, `others can put their own key there: run "chmod go-w ${directory}"`);
+    throw tooPermissive(directory, mode, `other users could replace the key: run "chmod go-w ${directory}"`);
   }
 }
 
@@ -84,14 +88,13 @@ async function checkKeyFile(path: string, protection: FileProtection): Promise<v
     protection === "private"
       ? `run "chmod 600 ${path}"`
       : `run "chmod 600 ${path}", or for a mounted secret set "defaultMode: 0400"`;
-  throw loose(path, mode, `${fix}; if others can have read the key, make a new one`);
+  throw tooPermissive(path, mode, `${fix}; if another user may have read the key, create a new one`);
 }
 
 async function readPem(path: string): Promise<string | undefined> {
   try {
     const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES)
-      throw new CaError("authority_files", `${path} has ${size} bytes: this is not a PEM file`);
+    if (size > MAX_FILE_BYTES) throw new CaError("authority_files", `${path} has ${size} bytes: it is not a PEM file`);
     return await readFile(path, "utf8");
   } catch (caught) {
     if (caught instanceof Error && errnoOf(caught) === "ENOENT") return undefined;
@@ -103,15 +106,15 @@ function missingFile(directory: string, name: string): CaError {
   const path = join(directory, name);
   return new CaError(
     "authority_files",
-    `${path} is missing while others of the authority's files are there: restore it, or move all of ` +
-      `${Object.values(AUTHORITY_FILE).join(", ")} away to have a new authority made, which every workload must learn`,
+    `${path} is missing, but other files of the authority exist: restore it, or move all of ` +
+      `${Object.values(AUTHORITY_FILE).join(", ")} away to create a new authority, which every workload must then trust`,
     { details: { path } },
   );
 }
 
-function loose(path: string, mode: number, fix: string): CaError {
+function tooPermissive(path: string, mode: number, fix: string): CaError {
   const octal = (mode & 0o7777).toString(8).padStart(4, "0");
-  return new CaError("authority_permissions", `${path} has the mode ${octal}, too open for an authority: ${fix}`, {
+  return new CaError("authority_permissions", `${path} has mode ${octal}, which is too open for an authority: ${fix}`, {
     details: { path },
   });
 }

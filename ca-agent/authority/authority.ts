@@ -18,16 +18,16 @@ import type { SigningMaterial } from "./signing-material.ts";
 /** Signs the mesh's certificates. */
 export interface Authority {
   /**
-   * Signs the public key of a request for an identity; whatever else the request says is passed over. The lifetime ends
-   * with the authority's own at the latest. Throws a CaError for a request that is not acceptable.
+   * Signs the public key of a request for an identity; everything else in the request is ignored. The certificate
+   * expires no later than the authority. Throws a CaError for an unacceptable request.
    * @returns PEM, each with a newline at its end: the leaf, the intermediates, and last the whole root bundle.
    */
   signWorkload(request: WorkloadRequest): Promise<readonly string[]>;
-  /** A new key and certificate for one of the control plane's own servers. */
+  /** Creates a new key and certificate for one of the control plane's own servers. */
   signServing(request: ServingRequest): ServingPair;
-  /** The roots to trust, one PEM certificate each. */
+  /** The trusted roots, one PEM certificate each. */
   roots(): readonly string[];
-  /** Calls with each later list of roots. Returns how to stop. */
+  /** Calls the listener with each later list of roots. Returns the function that unsubscribes. */
   subscribe(listener: (roots: readonly string[]) => void): () => void;
   expiry(): AuthorityExpiry;
 }
@@ -56,14 +56,14 @@ export interface ServingPair {
 /** Epoch milliseconds. */
 export interface AuthorityExpiry {
   readonly rootNotAfterMs: number;
-  /** The first end among the signing certificate and all above it. */
+  /** The earliest expiry among the signing certificate and its issuers. */
   readonly chainNotAfterMs: number;
 }
 
 const DNS_NAME = /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 const MAX_DNS_NAME_BYTES = 253;
 
-/** What an authority signs with. */
+/** The key material that an authority signs with. */
 export interface Signer {
   readonly material: SigningMaterial;
   readonly clock: Clock;
@@ -77,20 +77,20 @@ export function createAuthority(signer: Signer): Authority {
       await signWorkloadKey(signer, { publicKey: parseCertificateRequest(csrPem), identity, lifetimeMs }),
     signServing: (request) => signServing(signer, request),
     roots: () => material.roots,
-    // The roots of a running authority do not change yet; subscribers are ready for when they do.
+    // The roots of a running authority do not change yet; subscribers already support it.
     subscribe: () => () => undefined,
     expiry: () => ({ rootNotAfterMs: material.rootNotAfterMs, chainNotAfterMs: material.notAfterMs }),
   };
 }
 
-/** A workload's key that has been found fit. */
+/** A workload's key that passed all checks. */
 export interface WorkloadKey {
   readonly publicKey: KeyObject;
   readonly identity: SpiffeId;
   readonly lifetimeMs: number;
 }
 
-/** The signing half of `Authority.signWorkload`. */
+/** The signing part of `Authority.signWorkload`. */
 export async function signWorkloadKey(signer: Signer, workload: WorkloadKey): Promise<readonly string[]> {
   const { publicKey, identity, lifetimeMs } = workload;
   const names: readonly AlternativeName[] = [{ kind: "uri", value: identity }];
@@ -101,7 +101,7 @@ export async function signWorkloadKey(signer: Signer, workload: WorkloadKey): Pr
 
 function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingRequest): ServingPair {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  // No URI among the names and no client usage: it can never pass as a workload.
+  // No URI SAN and no client usage, so it can never be accepted as a workload's certificate.
   const names = dnsNames.map((name): AlternativeName => ({ kind: "dns", value: parseDnsName(name) }));
   if (names.length === 0) throw new CaError("dns_name", "a server certificate needs at least one DNS name");
   const template = formatLeaf(signer, { publicKey, names, usages: ["server"], lifetimeMs });
@@ -125,8 +125,8 @@ function formatLeaf({ material, clock, randomBytes }: Signer, leaf: LeafInput): 
   if (!(nowMs < material.notAfterMs)) {
     throw new CaError(
       "authority_expired",
-      `the authority's certificate ended at ${new Date(material.notAfterMs).toISOString()}, ` +
-        `it is ${new Date(nowMs).toISOString()}: renew it, nothing can be signed until then`,
+      `the authority's certificate expired at ${new Date(material.notAfterMs).toISOString()}, ` +
+        `and it is now ${new Date(nowMs).toISOString()}: renew it; until then nothing can be signed`,
     );
   }
   const { publicKey, usages, names } = leaf;
@@ -143,7 +143,7 @@ function formatLeaf({ material, clock, randomBytes }: Signer, leaf: LeafInput): 
 
 function parseDnsName(name: string): string {
   if (name.length > MAX_DNS_NAME_BYTES || !DNS_NAME.test(name)) {
-    throw new CaError("dns_name", `${JSON.stringify(name)} is not a DNS name for a server certificate`);
+    throw new CaError("dns_name", `${JSON.stringify(name)} is not a valid DNS name for a server certificate`);
   }
   return name;
 }

@@ -41,7 +41,7 @@ function open() {
   });
 }
 
-/** A request made by a tool that is not ours; key and names as the arguments say. */
+/** A request created with openssl; the arguments choose key and names. */
 function createCsr(...args: readonly string[]): string {
   const keyArgs = args.length === 0 ? ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] : args;
   const options = ["req", "-new", "-nodes", "-keyout", join(folder, "csr-key.pem"), "-subj", "/CN=admin", ...keyArgs];
@@ -53,7 +53,7 @@ function sign(csrPem: string, lifetimeMs = HOUR_MS) {
 }
 
 describe("the root", () => {
-  it("is made on first start for root's eyes alone, and kept", async () => {
+  it("is created on first start, readable only by its owner, and kept", async () => {
     const [first] = (await open()).roots();
     const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name));
     const modes = files.filter((file) => statSync(file).isFile()).map((file) => statSync(file).mode & 0o777);
@@ -66,12 +66,12 @@ describe("the root", () => {
     expect(years).toBeGreaterThan(9.9);
   });
 
-  it("is one, however many start at once", async () => {
+  it("is the same for several concurrent starts", async () => {
     const all = await Promise.all(Array.from({ length: 5 }, open));
     expect(new Set(all.map((authority) => authority.roots()[0])).size).toBe(1);
   });
 
-  it("is one, however many processes start at once", async () => {
+  it("is the same for several concurrent processes", async () => {
     const script = `
       import { openAuthority } from "${import.meta.dirname}/open-authority.ts";
       import { systemClock } from "${import.meta.dirname}/../../mesh/runtime.ts";
@@ -88,9 +88,9 @@ describe("the root", () => {
     expect(readdirSync(join(folder, "ca"))).toEqual(["self-signed"]);
   });
 
-  it("is not made in a directory that others may write to", async () => {
+  it("is not created in a directory that others may write to", async () => {
     chmodSync(folder, 0o770);
-    await expect(open()).rejects.toThrow(`authority_permissions: ${folder} has the mode 0770`);
+    await expect(open()).rejects.toThrow(`authority_permissions: ${folder} has mode 0770`);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -108,7 +108,7 @@ describe("the root", () => {
       breakIt: (self) => writeFileSync(join(self, "ca-cert.pem"), "garbage"),
     },
     {
-      name: "a root that has ended",
+      name: "a root that has expired",
       breakIt: (self) => {
         const old = mintRoot({ notBefore: new Date("2019-01-01"), notAfter: new Date("2020-01-01") });
         writeFileSync(join(self, "ca-cert.pem"), old.pem);
@@ -116,7 +116,7 @@ describe("the root", () => {
       },
     },
     {
-      name: "a certificate that is not an authority",
+      name: "a certificate that is not a CA's",
       breakIt: (self) => {
         const leaf = mintRoot({ ca: false });
         writeFileSync(join(self, "ca-cert.pem"), leaf.pem);
@@ -124,7 +124,7 @@ describe("the root", () => {
       },
     },
   ];
-  it.each(broken)("$name is refused by name, and nothing is replaced", async ({ breakIt }) => {
+  it.each(broken)("$name is refused with the file's name, and nothing is replaced", async ({ breakIt }) => {
     await open();
     const self = join(folder, "self-signed");
     breakIt(self);
@@ -136,7 +136,7 @@ describe("the root", () => {
 });
 
 describe("a workload's certificate", () => {
-  it("names the caller and no one else, whatever the request asks", async () => {
+  it("contains only the caller's identity, whatever the request contains", async () => {
     const csr = createCsr(
       ...["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
       ...["-addext", "subjectAltName=URI:spiffe://cluster.local/ns/kube-system/sa/admin,DNS:istiod.istio-system.svc"],
@@ -171,7 +171,7 @@ describe("a workload's certificate", () => {
     },
   );
 
-  it("begins two minutes back, ends when asked, and never has another's serial number", async () => {
+  it("is backdated by two minutes, has the requested lifetime and a unique serial number", async () => {
     const csr = createCsr();
     const authority = await open();
     const leaves = await Promise.all(
@@ -202,15 +202,15 @@ describe("requests", () => {
       make: () => createCsr("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"),
     },
     { name: "with a key on P-224", make: () => createCsr("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp224r1") },
-    { name: "of garbage", make: () => "garbage" },
-    { name: "of a megabyte", make: () => createCsr() + "A".repeat(1 << 20) },
-    { name: "that is a certificate", make: () => mintRoot().pem },
+    { name: "with garbage", make: () => "garbage" },
+    { name: "of one megabyte", make: () => createCsr() + "A".repeat(1 << 20) },
+    { name: "with a certificate instead of a request", make: () => mintRoot().pem },
   ];
   it.each(refused)("$name are refused", async ({ make }) => {
     await expect(sign(make())).rejects.toThrow(CaError);
   });
 
-  it("whose signature does not prove the key are refused", async () => {
+  it("with a signature of another key are refused", async () => {
     const der = Buffer.from(createCsr().replaceAll(/-----[^-]+-----|\s/g, ""), "base64");
     const last = der.length - 1;
     der[last] = (der[last] ?? 0) ^ 1;
@@ -218,7 +218,7 @@ describe("requests", () => {
     await expect(sign(pem)).rejects.toThrow(/csr_(signature|malformed)/);
   });
 
-  it("that are damaged anywhere are refused with a CaError or opened, never anything else", async () => {
+  it("with random damage are either accepted or refused with a CaError", async () => {
     const der = Buffer.from(createCsr().replaceAll(/-----[^-]+-----|\s/g, ""), "base64");
     const authority = await open();
     await fc.assert(
@@ -238,13 +238,13 @@ describe("requests", () => {
 });
 
 describe("a server's certificate", () => {
-  it("carries its DNS names and no identity, so that it never passes for a workload", async () => {
+  it("contains DNS names and no SPIFFE ID, so that it is never accepted as a workload's", async () => {
     const pair = (await open()).signServing({ dnsNames: ["istiod.istio-system.svc"], lifetimeMs: HOUR_MS });
     const names = readSubjectAltNames(new X509Certificate(pair.certificateChainPem).raw);
     expect(names).toMatchObject({ uris: [], dnsNames: ["istiod.istio-system.svc"] });
   });
 
-  it("is not signed for a name that is none", async () => {
+  it("is not signed for an invalid name", async () => {
     const authority = await open();
     expect(() => authority.signServing({ dnsNames: ["a b"], lifetimeMs: HOUR_MS })).toThrow(CaError);
   });

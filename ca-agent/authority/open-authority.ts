@@ -12,7 +12,9 @@ import { createSelfSignedRoot, keepRoot } from "./self-signed-root.ts";
 import { parseSigningMaterial } from "./signing-material.ts";
 
 export interface OpenAuthorityOptions {
-  /** Holds Istio's `cacerts` files, or is where the root made on first start is kept, in `self-signed/`. */
+  /**
+   * Contains Istio's `cacerts` files; otherwise the root that is created on first start is stored in `self-signed/`.
+   */
   readonly directory: string;
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;
@@ -24,8 +26,8 @@ export interface OpenAuthorityOptions {
 const SELF_SIGNED = "self-signed";
 
 /**
- * Opens the authority of a directory: the `cacerts` files in it if there are any, else the root that was made there
- * before, else a new one. Throws a CaError that names file and fix, rather than replace anything.
+ * Opens the authority of a directory: the `cacerts` files if there are any, else the root created on an earlier start,
+ * else a new root. Throws a CaError that names the file and the fix; never replaces a file.
  */
 export async function openAuthority(options: OpenAuthorityOptions): Promise<Authority> {
   const { directory, clock, log } = options;
@@ -33,7 +35,7 @@ export async function openAuthority(options: OpenAuthorityOptions): Promise<Auth
   const files = plugged ?? (await openSelfSigned(options));
   const material = parseSigningMaterial(files, clock.now());
   const signer = { material, clock, randomBytes: options.randomBytes ?? systemRandomBytes };
-  await checkBelievable(signer, options.trustDomain, files);
+  await checkTrustedBySidecars(signer, options.trustDomain, files);
   log.info(
     {
       component: "ca-agent",
@@ -56,21 +58,22 @@ async function openSelfSigned(options: OpenAuthorityOptions): Promise<AuthorityF
   const randomBytes = options.randomBytes ?? systemRandomBytes;
   const root = createSelfSignedRoot({ trustDomain, nowMs: clock.now(), randomBytes });
   const isOurs = await keepRoot(directory, SELF_SIGNED, root).catch((caught: unknown) => {
-    throw new CaError("authority_files", `no root can be kept in ${directory}: ${MeshError.from(caught).message}`, {
+    throw new CaError("authority_files", `cannot store a root in ${directory}: ${MeshError.from(caught).message}`, {
       cause: caught,
     });
   });
-  if (isOurs) log.info({ component: "ca-agent", directory: home }, "made a new self-signed root");
+  if (isOurs) log.info({ component: "ca-agent", directory: home }, "created a new self-signed root");
   const files = await readAuthorityFiles(home, "private");
-  if (files === undefined) throw new CaError("authority_files", `${home} lost the root that was just put there`);
+  if (files === undefined)
+    throw new CaError("authority_files", `${home} no longer contains the root that was just stored there`);
   return files;
 }
 
 /**
- * Signs for a workload that does not exist and asks what a sidecar would say: an authority that no sidecar trusts
- * (constraints, path length, key usage) must not open, rather than break every connection of the mesh.
+ * Signs a test certificate and verifies it as a sidecar would. An authority that no sidecar trusts (constraints, path
+ * length, key usage) must not start: it would break every connection of the mesh.
  */
-async function checkBelievable(signer: Signer, trustDomain: TrustDomain, files: AuthorityFiles): Promise<void> {
+async function checkTrustedBySidecars(signer: Signer, trustDomain: TrustDomain, files: AuthorityFiles): Promise<void> {
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const identity = formatSpiffeId({ trustDomain, namespace: "probe", serviceAccount: "probe" });
   const chain = await signWorkloadKey(signer, { publicKey, identity, lifetimeMs: 60_000 });
@@ -83,7 +86,7 @@ async function checkBelievable(signer: Signer, trustDomain: TrustDomain, files: 
   });
   if (verdict.kind === "trusted") return;
   const path = join(files.directory, AUTHORITY_FILE.certificate);
-  throw new CaError("authority_chain", `no sidecar would trust what ${path} signs: ${verdict.message}`, {
+  throw new CaError("authority_chain", `no sidecar would trust certificates signed by ${path}: ${verdict.message}`, {
     details: { reason: verdict.reason },
   });
 }

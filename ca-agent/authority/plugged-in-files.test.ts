@@ -26,7 +26,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 type FileName = "ca-cert.pem" | "ca-key.pem" | "root-cert.pem" | "cert-chain.pem";
 
-/** Istio's four files, changed as a test needs; `undefined` leaves one out. */
+/** Istio's four files with a test's changes; `undefined` leaves one out. */
 async function open(changes: Partial<Record<FileName, string | undefined>> = {}): Promise<Authority> {
   const files = {
     "ca-cert.pem": signer.pem,
@@ -52,7 +52,7 @@ async function sign(authority: Authority): Promise<readonly string[]> {
   return await authority.signWorkload({ csrPem, identity: IDENTITY, lifetimeMs: HOUR_MS });
 }
 
-/** What openssl says of the leaf with the rest of the chain, in its strictest mode. */
+/** The verdict of `openssl verify` in its strictest mode on the leaf with the rest of the chain. */
 function verifyStrictly([leaf = "", ...rest]: readonly string[]): string {
   const path = (name: string): string => join(folder, name);
   writeFileSync(path("leaf"), leaf);
@@ -67,14 +67,14 @@ function fingerprints(pems: readonly string[]): readonly string[] {
 }
 
 describe("plugged-in files", () => {
-  it("sign, with what lies between in the chain and the root last", async () => {
+  it("sign, with the intermediates in the chain and the root last", async () => {
     const chain = await sign(await open());
     expect(fingerprints(chain.slice(1))).toEqual(fingerprints([signer.pem, root.pem]));
     expect(verifyStrictly(chain)).toContain("OK");
     expect(existsSync(join(folder, "self-signed"))).toBe(false);
   });
 
-  it("with several authorities in between give them in order, however the file has them", async () => {
+  it("with several intermediates return them in order, whatever the file's order", async () => {
     const upper = mintRoot({ commonName: "upper", issuer: root });
     const lower = mintRoot({ commonName: "lower", issuer: upper });
     const files = { "ca-cert.pem": lower.pem, "ca-key.pem": lower.keyPem, "cert-chain.pem": root.pem + upper.pem };
@@ -93,14 +93,14 @@ describe("plugged-in files", () => {
     expect(verifyStrictly(await sign(await open(files)))).toContain("OK");
   });
 
-  it("of a root that signs itself need no more than its pair", async () => {
+  it("of a self-signed root need only certificate and key", async () => {
     const pair = { "ca-cert.pem": root.pem, "ca-key.pem": root.keyPem };
     const chain = await sign(await open({ ...pair, "root-cert.pem": undefined, "cert-chain.pem": undefined }));
     expect(chain).toHaveLength(2);
     expect(verifyStrictly(chain)).toContain("OK");
   });
 
-  it("with two roots give both, in one bundle that comes last", async () => {
+  it("with two roots return both, in one bundle at the end", async () => {
     const next = mintRoot({ commonName: "next" });
     const authority = await open({ "root-cert.pem": `# old\n${root.pem}\n# new\n${next.pem}` });
     expect(fingerprints(authority.roots())).toEqual(fingerprints([root.pem, next.pem]));
@@ -109,7 +109,7 @@ describe("plugged-in files", () => {
     expect(chain.at(-1)?.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
   });
 
-  it("that end soon end what they sign, and then sign no more", async () => {
+  it("that expire soon limit the lifetime of leaves, and sign nothing once expired", async () => {
     const notAfter = new Date(Math.floor(clock.now() / 1000) * 1000 + HOUR_MS / 2);
     const brief = mintRoot({ commonName: "brief", issuer: root, notAfter });
     const authority = await open({ "ca-cert.pem": brief.pem, "ca-key.pem": brief.keyPem, "cert-chain.pem": brief.pem });
@@ -120,10 +120,10 @@ describe("plugged-in files", () => {
       rootNotAfterMs: root.certificate.validToDate.getTime(),
     });
     clock.jump(HOUR_MS);
-    await expect(sign(authority)).rejects.toThrow(`authority_expired: the authority's certificate ended`);
+    await expect(sign(authority)).rejects.toThrow(`authority_expired: the authority's certificate expired`);
   });
 
-  it("of a mounted secret are taken: an open directory, a key that its group may read", async () => {
+  it("of a mounted secret are accepted: an open directory and a group-readable key", async () => {
     await open();
     chmodSync(folder, 0o1777);
     chmodSync(join(folder, "ca-key.pem"), 0o440);
@@ -142,43 +142,43 @@ describe("plugged-in files are refused", () => {
   const refused: readonly {
     name: string;
     changes: Partial<Record<FileName, string | undefined>>;
-    says: string;
+    expected: string;
   }[] = [
-    { name: "without the key", changes: { "ca-key.pem": undefined }, says: "ca-key.pem is missing" },
-    { name: "without the certificate", changes: { "ca-cert.pem": undefined }, says: "ca-cert.pem is missing" },
+    { name: "without the key", changes: { "ca-key.pem": undefined }, expected: "ca-key.pem is missing" },
+    { name: "without the certificate", changes: { "ca-cert.pem": undefined }, expected: "ca-cert.pem is missing" },
     {
       name: "without their root",
       changes: { "root-cert.pem": undefined },
-      says: "check that root-cert.pem is the root",
+      expected: "check that root-cert.pem is the root",
     },
-    { name: "with another root", changes: { "root-cert.pem": foreign.pem }, says: "does not lead to its root" },
-    { name: "with another's key", changes: { "ca-key.pem": foreign.keyPem }, says: "ca-key.pem is not the key of" },
-    { name: "with a key that is none", changes: { "ca-key.pem": "garbage" }, says: "holds no private key" },
-    { name: "with an empty certificate", changes: { "ca-cert.pem": "" }, says: "holds no PEM certificate" },
+    { name: "with another root", changes: { "root-cert.pem": foreign.pem }, expected: "does not lead to its root" },
+    { name: "with another key", changes: { "ca-key.pem": foreign.keyPem }, expected: "ca-key.pem is not the key of" },
+    { name: "with an invalid key", changes: { "ca-key.pem": "garbage" }, expected: "contains no readable private key" },
+    { name: "with an empty certificate", changes: { "ca-cert.pem": "" }, expected: "contains no PEM certificate" },
     {
       name: "with a damaged certificate",
       changes: { "ca-cert.pem": signer.pem.replace(/[A-Za-z]{8}\n/, "AAAAAAAA\n") },
-      says: "ca-cert.pem",
+      expected: "ca-cert.pem",
     },
     {
-      name: "with a leaf for a root",
+      name: "with a leaf instead of a root",
       changes: { "root-cert.pem": root.pem + mintRoot({ ca: false }).pem },
-      says: "which is not an authority",
+      expected: "which is not a CA certificate",
     },
     {
-      name: "when the signer has ended",
+      name: "when the signer has expired",
       changes: signWith(mintRoot({ commonName: "old", issuer: root, notAfter: new Date("2021-01-01") })),
-      says: "has expired",
+      expected: "has expired",
     },
     {
-      name: "when the signer's own signer allows none below it",
+      name: "when the signer's issuer allows no intermediates below it",
       changes: { ...signWith(mintRoot({ commonName: "deep", issuer: signer })), "cert-chain.pem": signer.pem },
-      says: "authorities below it",
+      expected: "authorities below it",
     },
     {
       name: "with name constraints, which no sidecar checks",
       changes: signWith(mintRoot({ commonName: "narrow", issuer: root, extensions: [extension("2.5.29.30", true)] })),
-      says: "no sidecar would trust what",
+      expected: "no sidecar would trust certificates signed by",
     },
     {
       name: "with a key that is too small",
@@ -189,17 +189,17 @@ describe("plugged-in files are refused", () => {
           key: generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey,
         }),
       ),
-      says: "an RSA key of 1024 bits",
+      expected: "an RSA key of 1024 bits",
     },
   ];
-  it.each(refused)("$name", async ({ changes, says }) => {
+  it.each(refused)("$name", async ({ changes, expected }) => {
     const error = await open(changes).catch((caught: unknown) => caught);
-    expect(error).toMatchObject({ name: "CaError", message: expect.stringContaining(says) });
+    expect(error).toMatchObject({ name: "CaError", message: expect.stringContaining(expected) });
     expect(error).toMatchObject({ message: expect.stringContaining(folder) });
   });
 
   it.each([
-    { name: "when everybody may read the key", path: "ca-key.pem", mode: 0o644 },
+    { name: "when all users may read the key", path: "ca-key.pem", mode: 0o644 },
     { name: "when a group may write the key", path: "ca-key.pem", mode: 0o660 },
     { name: "when others may replace them", path: ".", mode: 0o777 },
   ])("$name", async ({ path, mode }) => {

@@ -14,14 +14,14 @@ export interface RootPair {
 }
 
 const DAY_MS = 86_400_000;
-/** Ten years, as Istio's. */
+/** Ten years, as in Istio. */
 const ROOT_LIFETIME_MS = 3650 * DAY_MS;
 /** `ub-organization-name` (RFC 5280, appendix A.1). */
 const MAX_ORGANIZATION_LENGTH = 64;
-/** For clocks that are behind ours. */
+/** Tolerance for clocks that are behind ours. */
 export const BACKDATE_MS = 2 * 60_000;
 
-/** Makes a root: ECDSA P-256, its organisation is the trust domain. */
+/** Creates a root: ECDSA P-256, with the trust domain as its organisation. */
 export function createSelfSignedRoot(input: {
   readonly trustDomain: TrustDomain;
   readonly nowMs: number;
@@ -47,13 +47,13 @@ export function createSelfSignedRoot(input: {
 }
 
 /**
- * Keeps a root in `parent/name`, all of it or nothing: the files are written and synced in a directory beside it, which
- * then takes the name in one step. Of several processes that do so at once exactly one succeeds, because a directory
- * that is not empty cannot be replaced.
- * @returns false where another root is there already; that one holds.
+ * Stores a root in `parent/name` atomically: the files are written and synced in a sibling directory, which is then
+ * renamed. If several processes do this at once exactly one succeeds, because rename cannot replace a directory that is
+ * not empty.
+ * @returns false if a root already exists; that one is used.
  */
 export async function keepRoot(parent: string, name: string, root: RootPair): Promise<boolean> {
-  // mkdtemp makes it 0700.
+  // mkdtemp creates it with mode 0700.
   const draft = await mkdtemp(join(parent, `.${name}-`));
   try {
     await writeDurably(join(draft, AUTHORITY_FILE.key), root.keyPem);

@@ -7,7 +7,7 @@ import { startServingCertificate } from "./serving-certificate.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** Numbers its certificates, and fails on request. */
+/** Numbers its certificates; fails on request. */
 class CountingSigner {
   count = 0;
   fails = false;
@@ -18,7 +18,7 @@ class CountingSigner {
   }
 
   signServing({ lifetimeMs }: ServingRequest): ServingPair {
-    if (this.fails) throw new CaError("authority_expired", "the authority has ended");
+    if (this.fails) throw new CaError("authority_expired", "the authority has expired");
     this.count += 1;
     const notAfterMs = this.#clock.now() + lifetimeMs;
     return { certificateChainPem: `certificate ${this.count}`, privateKeyPem: "key", notAfterMs };
@@ -35,7 +35,7 @@ function start() {
   return { clock, authority, log, serving, seen };
 }
 
-it("a new certificate comes at half of the old one's life, again and again", async () => {
+it("the certificate is renewed at half of its lifetime, repeatedly", async () => {
   const { clock, serving, seen } = start();
   await clock.advance(12 * HOUR_MS - 60_000);
   expect([serving.current().certificateChainPem, ...seen]).toEqual(["certificate 1"]);
@@ -45,14 +45,14 @@ it("a new certificate comes at half of the old one's life, again and again", asy
   expect(seen).toEqual(["certificate 2", "certificate 3"]);
 });
 
-it("a machine that was suspended renews within a minute of waking", async () => {
+it("a suspended machine renews within a minute of waking", async () => {
   const { clock, seen } = start();
   clock.jump(20 * HOUR_MS);
   await clock.advance(60_000);
   expect(seen).toEqual(["certificate 2"]);
 });
 
-it("a renewal that fails leaves the old certificate, is logged, and is tried again each minute", async () => {
+it("a failed renewal keeps the old certificate, is logged, and is retried each minute", async () => {
   const { clock, authority, log, serving, seen } = start();
   authority.fails = true;
   await clock.advance(13 * HOUR_MS);

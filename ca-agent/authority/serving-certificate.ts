@@ -2,12 +2,12 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
 import type { Authority, ServingPair } from "./authority.ts";
 
-/** The certificate of one of the control plane's own servers, always fresh. */
+/** The certificate of one of the control plane's own servers, renewed automatically. */
 export interface ServingCertificate {
   current(): ServingPair;
-  /** Calls with each later certificate. Returns how to stop. */
+  /** Calls the listener with each later certificate. Returns the function that unsubscribes. */
   subscribe(listener: (pair: ServingPair) => void): () => void;
-  /** Ends the renewal. */
+  /** Stops the renewal. */
   stop(): void;
 }
 
@@ -21,14 +21,14 @@ export interface ServingCertificateOptions {
 }
 
 const DEFAULT_LIFETIME_MS = 86_400_000;
-/** Looked at this often by the wall clock, because a long timer sleeps along with a suspended machine. */
+/** The wall clock is checked this often, because a long timer is suspended along with the machine. */
 const MAX_WAIT_MS = 60_000;
-/** Halves of what is left of an authority near its end never add up to it. */
+/** Keeps the timer from spinning: near the authority's expiry, half of the remaining lifetime approaches zero. */
 const MIN_WAIT_MS = 1000;
 
 /**
- * Signs a certificate now, and another at half of its life, so that no server has to restart for it. A renewal that
- * fails is tried again; the old certificate stays.
+ * Signs a certificate now, and a new one at half of its lifetime, so that no server has to restart. A failed renewal is
+ * retried; the old certificate stays.
  */
 export function startServingCertificate(options: ServingCertificateOptions): ServingCertificate {
   const { authority, dnsNames, clock, log } = options;
@@ -53,7 +53,7 @@ export function startServingCertificate(options: ServingCertificateOptions): Ser
   };
   const wait = (): void => {
     const leftMs = signed.renewAtMs - clock.now();
-    // What is overdue has just failed.
+    // An overdue renewal has just failed.
     const waitMs = leftMs <= 0 ? MAX_WAIT_MS : Math.min(Math.max(leftMs, MIN_WAIT_MS), MAX_WAIT_MS);
     timer = clock.setTimeout(() => {
       if (clock.now() >= signed.renewAtMs) renew();

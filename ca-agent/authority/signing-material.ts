@@ -9,34 +9,34 @@ import { findKeyFault, keyIdentifier } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
 import { AUTHORITY_FILE, type AuthorityFiles } from "./authority-files.ts";
 
-/** An authority that has been found fit to sign. */
+/** An authority's certificate, key and roots that passed all checks. */
 export interface SigningMaterial {
   readonly certificate: X509Certificate;
   readonly key: KeyObject;
-  /** The subject of the certificate, DER. */
+  /** The subject of the certificate, in DER. */
   readonly name: Buffer;
   readonly keyIdentifier: Buffer;
-  /** What goes along with a leaf, PEM: the signing certificate first, roots excluded; none if a root signs. */
+  /** The certificates sent with a leaf, PEM: the signing certificate first, without roots; empty if a root signs. */
   readonly intermediates: readonly string[];
   /** One PEM certificate each. */
   readonly roots: readonly string[];
-  /** When the first certificate from the signer to its root ends. */
+  /** The earliest expiry of the certificates from the signer to its root. */
   readonly notAfterMs: number;
   readonly rootNotAfterMs: number;
 }
 
-/** Reads the files and checks them as a whole; throws a CaError that names the file and the fix. */
+/** Parses the files and checks that they form one authority; throws a CaError that names the file and the fix. */
 export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): SigningMaterial {
   const certificatePath = join(files.directory, AUTHORITY_FILE.certificate);
   const [certificate] = parseCertificates(files.certificatePem, certificatePath);
-  if (certificate === undefined) throw new CaError("authority_files", `${certificatePath} holds no PEM certificate`);
+  if (certificate === undefined) throw new CaError("authority_files", `${certificatePath} contains no PEM certificate`);
   const key = parseKey(files, certificate);
   const roots = parseRoots(files, certificate);
   const chain = parseCertificates(files.chainPem ?? "", join(files.directory, AUTHORITY_FILE.chain));
   if (!certificate.ca) {
     throw new CaError(
       "authority_chain",
-      `${certificatePath} is not a certificate authority's certificate (CA:TRUE is missing): use one that may sign`,
+      `${certificatePath} is not a CA certificate (CA:TRUE is missing): use one that may sign`,
     );
   }
   const verdict = verifyChain({ leaf: certificate, intermediates: chain, roots, nowMs });
@@ -60,7 +60,7 @@ function parseKey(files: AuthorityFiles, certificate: X509Certificate): KeyObjec
   if (!certificate.checkPrivateKey(key)) {
     throw new CaError(
       "authority_key",
-      `${path} is not the key of ${AUTHORITY_FILE.certificate} beside it: put the pair back that belongs together`,
+      `${path} is not the key of ${AUTHORITY_FILE.certificate} in the same directory: restore the matching pair`,
     );
   }
   const fault = findKeyFault(key);
@@ -72,7 +72,7 @@ function importKey(pem: string, path: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (caught) {
-    throw new CaError("authority_key", `${path} holds no private key that can be read: use PEM without a password`, {
+    throw new CaError("authority_key", `${path} contains no readable private key: use PEM without a password`, {
       cause: caught,
     });
   }
@@ -82,10 +82,13 @@ function parseRoots(files: AuthorityFiles, certificate: X509Certificate): readon
   if (files.rootsPem === undefined) return [certificate];
   const path = join(files.directory, AUTHORITY_FILE.roots);
   const roots = parseCertificates(files.rootsPem, path);
-  if (roots.length === 0) throw new CaError("authority_files", `${path} holds no PEM certificate`);
+  if (roots.length === 0) throw new CaError("authority_files", `${path} contains no PEM certificate`);
   const leaf = roots.find((root) => !root.ca);
   if (leaf !== undefined) {
-    throw new CaError("authority_chain", `${path} holds certificate ${leaf.serialNumber}, which is not an authority`);
+    throw new CaError(
+      "authority_chain",
+      `${path} contains certificate ${leaf.serialNumber}, which is not a CA certificate`,
+    );
   }
   return roots;
 }
@@ -94,7 +97,7 @@ function parseCertificates(pem: string, path: string): readonly X509Certificate[
   try {
     return splitCertificates(pem).map((block) => new X509Certificate(block));
   } catch (caught) {
-    throw new CaError("authority_files", `${path} holds a certificate that cannot be read`, { cause: caught });
+    throw new CaError("authority_files", `${path} contains an unreadable certificate`, { cause: caught });
   }
 }
 
@@ -104,11 +107,11 @@ function brokenChain(files: AuthorityFiles, reason: string, message: string): Ca
   const fix =
     reason === "expired"
       ? "renew it"
-      : `check that ${roots} is the root of ${certificate} and that ${chain} holds what lies between`;
+      : `check that ${roots} is the root of ${certificate} and that ${chain} contains the intermediates`;
   return new CaError("authority_chain", `${where}: ${message}; ${fix}`, { details: { reason } });
 }
 
-/** The issuer's own subject key identifier, because that is what verifiers compare; computed where it has none. */
+/** The issuer's own subject key identifier, because verifiers compare it; computed if the issuer has none. */
 function issuerKeyIdentifier(certificate: X509Certificate): Buffer {
   const extension = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier);
   return extension === undefined ? keyIdentifier(certificate.publicKey) : readOctetString(extension.value);

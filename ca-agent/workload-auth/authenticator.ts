@@ -1,6 +1,6 @@
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 
-/** Why a token is not believed. Stable: for the log. The caller never learns it. */
+/** Why a token is not accepted. Stable codes for the log; the caller never receives them. */
 export type TokenRefusal =
   | "malformed"
   | "too_large"
@@ -21,7 +21,7 @@ export type TokenVerdict =
   | { readonly kind: "authenticated"; readonly identity: SpiffeId }
   | { readonly kind: "refused"; readonly reason: TokenRefusal; readonly message: string };
 
-/** Finds out whose token it is. Never throws for what is in the token. */
+/** Authenticates the caller by its token. Never throws, whatever the token contains. */
 export interface Authenticator {
   authenticate(token: string): Promise<TokenVerdict>;
 }

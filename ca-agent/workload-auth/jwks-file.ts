@@ -4,17 +4,17 @@ import { createLocalJWKSet, errors, type LocalJWKSet } from "jose";
 import { findPublicKeyFault } from "../../mesh/identity/public-key-rules.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 
-/** The keys that tokens are signed with, from a JWKS file (RFC 7517). */
+/** The keys that verify tokens, from a JWKS file (RFC 7517). */
 export interface JwksFile {
-  /** The keys of now. `undefined`: the file has never been readable. */
+  /** The current keys. `undefined`: the file has never been readable. */
   current(): Promise<LocalJWKSet | undefined>;
 }
 
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
- * Looks at the file at each call and reads it again when it has changed, so that new keys need neither a restart nor a
- * watch. A file that is broken or gone leaves the last good keys in force and is logged once.
+ * Checks the file at each call and reads it again when it has changed, so that new keys need neither a restart nor a
+ * watch. If the file is broken or missing the last valid keys stay in use, and it is logged once.
  */
 export function createJwksFile(path: string, log: Logger): JwksFile {
   let keys: LocalJWKSet | undefined;
@@ -37,7 +37,7 @@ export function createJwksFile(path: string, log: Logger): JwksFile {
   };
   return {
     current: async () => {
-      // One after the other, so that nobody is answered from before a reading that is under way.
+      // Serialized, so that no caller gets the result of an older read while a newer one is in progress.
       refreshing = refreshing.then(refresh);
       await refreshing;
       return keys;
@@ -45,7 +45,7 @@ export function createJwksFile(path: string, log: Logger): JwksFile {
   };
 }
 
-/** Tells one state of the file from another; a rename over it, as Kubernetes does, changes the inode. */
+/** Identifies a version of the file; a rename over it, as Kubernetes does, changes the inode. */
 async function readVersion(path: string): Promise<string> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
@@ -57,15 +57,15 @@ async function readVersion(path: string): Promise<string> {
 
 async function readKeys(path: string): Promise<LocalJWKSet> {
   const { size } = await stat(path);
-  if (size > MAX_FILE_BYTES) throw new Error(`the file has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
+  if (size > MAX_FILE_BYTES) throw new Error(`the file has ${size} bytes, the limit is ${MAX_FILE_BYTES}`);
   const parsed: unknown = JSON.parse(await readFile(path, "utf8"));
   if (!isKeySet(parsed)) throw new errors.JWKSInvalid("the file is not an object with an array `keys`");
   const usable = parsed.keys.filter(isAcceptable);
-  if (usable.length === 0) throw new errors.JWKSInvalid("the file holds no key that is accepted");
+  if (usable.length === 0) throw new errors.JWKSInvalid("the file contains no key that is accepted");
   return createLocalJWKSet({ keys: usable });
 }
 
-/** By the list of types and sizes that holds everywhere: a caller chooses by `kid` which key checks its token. */
+/** The same key types and sizes as everywhere: a caller chooses by `kid` which key verifies its token. */
 function isAcceptable(key: JsonWebKey): boolean {
   try {
     const spki = createPublicKey({ key, format: "jwk" }).export({ type: "spki", format: "der" });

@@ -15,7 +15,7 @@ const FILE = join(FOLDER, "jwks.json");
 
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const otherKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 interface TokenOptions {
   readonly key?: KeyObject;
@@ -57,7 +57,7 @@ function authenticator(log = new RecordingLogger()) {
 beforeAll(() => writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey }));
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 
-/** A token made by hand, where a library would refuse to make it. */
+/** A handmade token, for contents that a library refuses to create. */
 function forge(header: Record<string, unknown>, signInput: (input: string) => string): string {
   const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
   const nowS = Math.floor(Date.now() / 1000);
@@ -91,7 +91,7 @@ describe("service account tokens", () => {
     { name: "expired", make: () => token({ expires: "-1 minute" }), reason: "expired" },
     { name: "for another audience", make: () => token({ audience: "vault" }), reason: "wrong_audience" },
     { name: "of another issuer", make: () => token({ issuer: "https://elsewhere" }), reason: "wrong_issuer" },
-    { name: "without an end", make: () => token({ expires: undefined }), reason: "no_expiry" },
+    { name: "without an expiry", make: () => token({ expires: undefined }), reason: "no_expiry" },
     { name: "unsigned", make: () => forge({ alg: "none" }, () => ""), reason: "unsigned" },
     {
       name: "signed with our public key as a secret",
@@ -104,17 +104,17 @@ describe("service account tokens", () => {
       reason: "algorithm_not_allowed",
     },
     {
-      name: "signed by a stranger under a known name",
-      make: () => token({ key: stranger.privateKey }),
+      name: "signed by another key under a known key ID",
+      make: () => token({ key: otherKey.privateKey }),
       reason: "bad_signature",
     },
     {
-      name: "that brings its own key along",
+      name: "that contains its own key",
       make: async () => {
-        const jwk = await exportJWK(stranger.publicKey);
+        const jwk = await exportJWK(otherKey.publicKey);
         const header = { alg: "ES256", kid: "ec", jwk };
         return forge(header, (input) =>
-          sign("sha256", Buffer.from(input), { key: stranger.privateKey, dsaEncoding: "ieee-p1363" }).toString(
+          sign("sha256", Buffer.from(input), { key: otherKey.privateKey, dsaEncoding: "ieee-p1363" }).toString(
             "base64url",
           ),
         );
@@ -123,7 +123,7 @@ describe("service account tokens", () => {
     },
     { name: "not valid yet", make: () => token({ claims: { nbf: Date.now() / 1000 + 600 } }), reason: "not_yet_valid" },
     {
-      name: "of a service account whose name is none",
+      name: "of a service account with an invalid name",
       make: () => token({ subject: "system:serviceaccount:ns1:../admin" }),
       reason: "not_a_service_account",
     },
@@ -133,13 +133,13 @@ describe("service account tokens", () => {
       reason: "not_a_service_account",
     },
     {
-      name: "whose Kubernetes claim is no object",
+      name: "whose Kubernetes claim is not an object",
       make: () => token({ claims: { "kubernetes.io": "ns1" } }),
       reason: "claims_disagree",
     },
-    { name: "signed under an unknown name", make: () => token({ kid: "who" }), reason: "unknown_key" },
+    { name: "signed under an unknown key ID", make: () => token({ kid: "who" }), reason: "unknown_key" },
     {
-      name: "with its subject changed",
+      name: "with a changed subject",
       make: async () => {
         const [header = "", payload = "", signature = ""] = (await token()).split(".");
         const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
@@ -164,7 +164,7 @@ describe("service account tokens", () => {
       make: () => token({ claims: { "kubernetes.io": { namespace: "other", serviceaccount: { name: "default" } } } }),
       reason: "claims_disagree",
     },
-    { name: "that is no token", make: () => "not.a.token", reason: "malformed" },
+    { name: "that is not a JWT", make: () => "not.a.token", reason: "malformed" },
     { name: "that is too large", make: () => "a".repeat(20_000), reason: "too_large" },
   ];
   it.each(refusals)("$name is refused: $reason", async ({ make, reason }) => {
@@ -172,23 +172,23 @@ describe("service account tokens", () => {
   });
 });
 
-describe("the file of keys", () => {
-  it("is read again when it changes, and the last good one stays when it is broken", async () => {
+describe("the JWKS file", () => {
+  it("is reloaded when it changes, and the last valid one is kept if it is broken", async () => {
     const log = new RecordingLogger();
-    const believing = authenticator(log);
-    expect((await believing.authenticate(await token())).kind).toBe("authenticated");
+    const jwtAuthenticator = authenticator(log);
+    expect((await jwtAuthenticator.authenticate(await token())).kind).toBe("authenticated");
     writeFileSync(FILE, "{ half");
-    expect((await believing.authenticate(await token())).kind).toBe("authenticated");
+    expect((await jwtAuthenticator.authenticate(await token())).kind).toBe("authenticated");
     expect(log.find(FILE).length).toBeGreaterThan(0);
-    await writeKeys({ next: stranger.publicKey });
-    expect((await believing.authenticate(await token({ kid: "next", key: stranger.privateKey }))).kind).toBe(
+    await writeKeys({ next: otherKey.publicKey });
+    expect((await jwtAuthenticator.authenticate(await token({ kid: "next", key: otherKey.privateKey }))).kind).toBe(
       "authenticated",
     );
-    expect(await believing.authenticate(await token())).toMatchObject({ reason: "unknown_key" });
+    expect(await jwtAuthenticator.authenticate(await token())).toMatchObject({ reason: "unknown_key" });
     await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });
   });
 
-  it("may come later than the control plane, and nobody is believed before", async () => {
+  it("may appear after the control plane starts, and until then all tokens are refused", async () => {
     rmSync(FILE);
     const log = new RecordingLogger();
     const waiting = authenticator(log);
@@ -223,12 +223,12 @@ describe("the file of keys", () => {
   });
 
   it.each([
-    { name: "no JSON", text: "{" },
+    { name: "invalid JSON", text: "{" },
     { name: "an array", text: "[]" },
     { name: "a set without keys", text: '{"keys":[]}' },
-    { name: "a key without its kind", text: '{"keys":[{"kid":"a"}]}' },
+    { name: "a key without a type", text: '{"keys":[{"kid":"a"}]}' },
     { name: "a secret for HMAC", text: '{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"ec"}]}' },
-  ])("with $name believes nobody", async ({ text }) => {
+  ])("with $name makes all tokens refused", async ({ text }) => {
     writeFileSync(FILE, text);
     expect((await authenticator().authenticate(await token())).kind).toBe("refused");
     await writeKeys({ ec: ec.publicKey, rsa: rsa.publicKey });

@@ -6,7 +6,7 @@ import { createJwksFile } from "./jwks-file.ts";
 import { identityFromClaims } from "./service-account-claims.ts";
 
 export interface JwtAuthenticatorOptions {
-  /** Public keys (RFC 7517); read again when the file changes. */
+  /** Public keys (RFC 7517); reloaded when the file changes. */
   readonly jwksFile: string;
   readonly issuer: string;
   /** @default "istio-ca" */
@@ -16,12 +16,15 @@ export interface JwtAuthenticatorOptions {
   readonly log: Logger;
 }
 
-/** What Kubernetes API servers sign with. Never `none`, never HMAC: its secret would be our public key (RFC 8725, section 2.1). */
+/**
+ * The algorithms of Kubernetes API servers. Never `none`, never HMAC: its secret would be our public key (RFC 8725,
+ * section 2.1).
+ */
 const ALGORITHMS = ["RS256", "ES256"];
 /** Kubernetes' tokens have 1 to 2 KB. */
 const MAX_TOKEN_BYTES = 16 * 1024;
 
-/** Authenticates service account tokens against a file of keys: for machines without a Kubernetes API. */
+/** Authenticates service account tokens with a JWKS file: for machines without a Kubernetes API. */
 export function createJwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
   const file = createJwksFile(options.jwksFile, options.log);
   return {
@@ -35,7 +38,7 @@ export function createJwtAuthenticator(options: JwtAuthenticatorOptions): Authen
   };
 }
 
-/** What can be said before any key is used. */
+/** Faults that are found before any key is used. */
 function findTokenFault(token: string): TokenVerdict | undefined {
   if (token.length > MAX_TOKEN_BYTES) return refused("too_large", `the token has more than ${MAX_TOKEN_BYTES} bytes`);
   try {
@@ -46,7 +49,7 @@ function findTokenFault(token: string): TokenVerdict | undefined {
     const shown = JSON.stringify(alg.slice(0, 20));
     return refused("algorithm_not_allowed", `the token is signed with ${shown}, not with ${ALGORITHMS.join(" or ")}`);
   } catch {
-    return refused("malformed", "this is no signed JWT");
+    return refused("malformed", "the token is not a signed JWT");
   }
 }
 
@@ -73,7 +76,7 @@ const CLAIM_REFUSAL: Readonly<Record<string, TokenRefusal>> = {
   nbf: "not_yet_valid",
 };
 
-/** Whatever the library throws is a refusal: an error that is not known yet must not become a yes. */
+/** Any error of the library is a refusal: an unknown error must not accept the token. */
 function refusalFromError(caught: unknown): TokenVerdict {
   if (caught instanceof errors.JWTExpired) return refused("expired", "the token has expired");
   if (caught instanceof errors.JWTClaimValidationFailed) {
@@ -81,10 +84,10 @@ function refusalFromError(caught: unknown): TokenVerdict {
     return refused(reason ?? "malformed", caught.message);
   }
   if (caught instanceof errors.JWSSignatureVerificationFailed) {
-    return refused("bad_signature", "the token's signature does not hold");
+    return refused("bad_signature", "the token's signature is invalid");
   }
   if (caught instanceof errors.JWKSNoMatchingKey || caught instanceof errors.JWKSMultipleMatchingKeys) {
-    return refused("unknown_key", "the token does not name one of the keys that are known");
+    return refused("unknown_key", "the token's key ID is unknown");
   }
   if (caught instanceof errors.JOSEAlgNotAllowed) return refused("algorithm_not_allowed", caught.message);
   return refused("malformed", caught instanceof Error ? caught.message : String(caught));

@@ -5,8 +5,8 @@ import type { TokenVerdict } from "./authenticator.ts";
 const SUBJECT_PREFIX = ["system", "serviceaccount"] as const;
 
 /**
- * The identity in the claims of a token that has been verified. The subject must be exactly
- * `system:serviceaccount:NAMESPACE:NAME`; where Kubernetes' own claim is there too, it must say the same.
+ * The identity in the claims of a verified token. The subject must be exactly `system:serviceaccount:NAMESPACE:NAME`.
+ * If Kubernetes' own claim is present it must name the same account.
  */
 export function identityFromClaims(claims: Readonly<Record<string, unknown>>, trustDomain: TrustDomain): TokenVerdict {
   const subject = claims["sub"];

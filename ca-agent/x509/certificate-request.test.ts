@@ -22,7 +22,7 @@ import { formatSignatureAlgorithm } from "./signature-algorithm.ts";
 const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 
 interface RequestOptions {
-  /** Signs; its public half is in the request unless `spki` is. */
+  /** The signing key; its public half is in the request unless `spki` is set. */
   readonly key?: KeyObject;
   readonly spki?: Buffer;
   readonly algorithm?: DerValue;
@@ -43,7 +43,7 @@ function createRequest(options: RequestOptions = {}): string {
   return formatPem("CERTIFICATE REQUEST", formatDer(request));
 }
 
-/** A key of that many bits that nobody holds: refused for its size, or else for the signature. */
+/** An RSA key of that size without a private half: refused for its size, or else for the signature. */
 function rsaSpki(bits: number, exponent = Uint8Array.of(1, 0, 1)): Buffer {
   const modulus = Buffer.concat([Buffer.from([0]), Buffer.alloc(bits / 8, 0xff)]);
   const numbers = formatDer(formatSequence([formatInteger(modulus), formatInteger(exponent)]));
@@ -61,7 +61,7 @@ function spkiOf(publicKey: KeyObject): Buffer {
   return publicKey.export({ type: "spki", format: "der" });
 }
 
-/** The point of P-256 in its short form, which OpenSSL reads. */
+/** The compressed form of a P-256 point, which OpenSSL accepts. */
 function compress(key: KeyObject): Buffer {
   const whole = spkiOf(createPublicKey(key));
   const even = ((whole.at(-1) ?? 0) & 1) === 0;
@@ -70,7 +70,7 @@ function compress(key: KeyObject): Buffer {
   return formatDer(formatSequence([algorithm, formatBitString(point)]));
 }
 
-describe("a signing request is read", () => {
+describe("a signing request is accepted", () => {
   it.each([
     { name: "with a P-256 key", pem: () => createRequest() },
     {
@@ -81,14 +81,14 @@ describe("a signing request is read", () => {
       name: "with an RSA key of 3072 bits",
       pem: () => createRequest({ key: generateKeyPairSync("rsa", { modulusLength: 3072 }).privateKey }),
     },
-    { name: "with CRLF line ends", pem: () => createRequest().replaceAll("\n", "\r\n") },
-    { name: "without a newline at its end", pem: () => createRequest().trim() },
+    { name: "with CRLF line endings", pem: () => createRequest().replaceAll("\n", "\r\n") },
+    { name: "without a final newline", pem: () => createRequest().trim() },
     { name: "under OpenSSL's older label", pem: () => createRequest().replaceAll("CERTIFICATE", "NEW CERTIFICATE") },
   ])("$name", ({ pem }) => {
     expect(parseCertificateRequest(pem()).type).toBe("public");
   });
 
-  it("and of its key only the numbers are kept, in the one usual encoding", () => {
+  it("and its key is re-encoded canonically", () => {
     const key = parseCertificateRequest(createRequest({ spki: compress(p256) }));
     expect(formatPublicKey(key)).toEqual(formatPublicKey(p256));
   });
@@ -107,7 +107,7 @@ describe("a signing request is refused", () => {
       code: "csr_key",
     },
     {
-      name: "with a key that is good for RSA-PSS alone",
+      name: "with a key that is only for RSA-PSS",
       pem: () => createRequest({ spki: spkiOf(generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).publicKey) }),
       code: "csr_key",
     },
@@ -134,7 +134,7 @@ describe("a signing request is refused", () => {
       code: "csr_key",
     },
     {
-      name: "with another's key",
+      name: "with a public key other than the signing key",
       pem: () => createRequest({ spki: spkiOf(generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey) }),
       code: "csr_signature",
     },
@@ -144,12 +144,12 @@ describe("a signing request is refused", () => {
       code: "csr_signature",
     },
     {
-      name: "that says RSA and has an EC key",
+      name: "that declares RSA and has an EC key",
       pem: () => createRequest({ algorithm: formatSequence([formatOid("1.2.840.113549.1.1.11"), formatNull()]) }),
       code: "csr_signature",
     },
     {
-      name: "that is nested a thousand deep",
+      name: "that is nested 1,000 levels deep",
       pem: () => formatPem("CERTIFICATE REQUEST", formatDer(nest(1000))),
       code: "csr_malformed",
     },
@@ -165,17 +165,17 @@ describe("a signing request is refused", () => {
       code: "csr_malformed",
     },
     {
-      name: "beyond the largest size",
+      name: "above the size limit",
       pem: () => `${createRequest()}${" ".repeat(MAX_CSR_BYTES)}`,
       code: "csr_malformed",
     },
-    { name: "of nothing", pem: () => "", code: "csr_malformed" },
+    { name: "that is empty", pem: () => "", code: "csr_malformed" },
   ];
   it.each(refused)("$name: $code", ({ pem, code }) => {
     expect(() => parseCertificateRequest(pem())).toThrow(expect.objectContaining({ code }));
   });
 
-  it("with a CaError, whatever octets it is made of", () => {
+  it("with a CaError, whatever bytes it contains", () => {
     const octets = fc.oneof(fc.uint8Array({ maxLength: 400 }), fc.uint8Array({ maxLength: 60 }).map(sequenceOf));
     fc.assert(
       fc.property(octets, (der) => {

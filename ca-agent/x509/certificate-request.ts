@@ -12,35 +12,35 @@ export const MAX_CSR_BYTES = 16 * 1024;
 const LABELS = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
 /**
- * Reads the public key of a PKCS#10 request (RFC 2986) and checks that the caller holds its private half. All names and
- * attributes in it are passed over: what a certificate says is the authenticated caller, never what the request asks
- * (compare CVE-2022-40716).
+ * Parses the public key of a PKCS#10 request (RFC 2986) and checks that the caller has the private key. All names and
+ * attributes in it are ignored: a certificate contains the authenticated caller's identity, never what the request
+ * contains (compare CVE-2022-40716).
  */
 export function parseCertificateRequest(pem: string): KeyObject {
   if (pem.length > MAX_CSR_BYTES) {
-    throw new CaError("csr_malformed", `the request has ${pem.length} bytes, at most ${MAX_CSR_BYTES} are read`);
+    throw new CaError("csr_malformed", `the request has ${pem.length} bytes, the limit is ${MAX_CSR_BYTES}`);
   }
   const request = readRequest(pem);
   const publicKey = parsePublicKey(request.publicKeyDer);
   const { algorithm } = request;
   if (algorithm === undefined || algorithm.keyType !== publicKey.asymmetricKeyType) {
-    throw new CaError("csr_signature", "the request is signed in a way that is not accepted: use SHA-256");
+    throw new CaError("csr_signature", "the request's signature algorithm is not accepted: use SHA-256");
   }
   if (!isSignedBy(publicKey, { ...request, algorithm })) {
-    throw new CaError("csr_signature", "the request is not signed by the key that it holds");
+    throw new CaError("csr_signature", "the request is not signed by the key that it contains");
   }
   return publicKey;
 }
 
 interface CertificateRequest {
-  /** The part that is signed, as it was sent. */
+  /** The signed part, as it was sent. */
   readonly info: Uint8Array;
   readonly publicKeyDer: Uint8Array;
   readonly algorithm: SignatureAlgorithm | undefined;
   readonly signature: Uint8Array;
 }
 
-/** Only the way to the key and the signature is read; names and attributes are skipped, however many there are. */
+/** Parses only the public key and the signature; names and attributes are skipped, however many there are. */
 function readRequest(pem: string): CertificateRequest {
   try {
     const outer = new DerReader(parsePem(pem, LABELS));
@@ -59,7 +59,7 @@ function readRequest(pem: string): CertificateRequest {
     };
   } catch (caught) {
     const reason = caught instanceof Error ? caught.message : String(caught);
-    throw new CaError("csr_malformed", `this is no PEM certificate signing request: ${reason}`, { cause: caught });
+    throw new CaError("csr_malformed", `this is not a PEM certificate signing request: ${reason}`, { cause: caught });
   }
 }
 
@@ -73,7 +73,7 @@ function isSignedBy(key: KeyObject, request: CertificateRequest & { readonly alg
   try {
     return verify(request.algorithm.hash, request.info, key, request.signature);
   } catch {
-    // OpenSSL throws for signatures that are not even shaped like one.
+    // OpenSSL throws for signatures that are malformed.
     return false;
   }
 }

@@ -17,11 +17,11 @@ import { formatPem } from "./pem.ts";
 import { formatPublicKey } from "./public-key.ts";
 import { formatSignatureAlgorithm } from "./signature-algorithm.ts";
 
-/** Everything a certificate says. */
+/** All variable parts of a certificate. */
 export interface CertificateTemplate {
   /** From `createSerialNumber`. */
   readonly serialNumber: Uint8Array;
-  /** The issuer's Name, DER, copied octet by octet: names are compared by their octets. */
+  /** The issuer's Name in DER, copied byte by byte: verifiers compare names as bytes. */
   readonly issuerName: Uint8Array;
   readonly subjectName: Uint8Array;
   readonly notBeforeMs: number;
@@ -37,7 +37,7 @@ const X509_V3 = Uint8Array.of(2);
 const ORGANIZATION_NAME = "2.5.4.10";
 const signInThreadPool = promisify(sign);
 
-/** A Name with an organisation, or, without one, the empty Name of workloads. */
+/** A Name with an organisation; without one, the empty Name of workload certificates. */
 export function formatName(organization?: string): Buffer {
   if (organization === undefined) return formatDer(formatSequence([]));
   const attribute = formatSequence([formatOid(ORGANIZATION_NAME), formatUtf8String(organization)]);
@@ -45,8 +45,8 @@ export function formatName(organization?: string): Buffer {
 }
 
 /**
- * 16 random octets, of which the first two bits are fixed: always positive, never zero, never padded (RFC 5280,
- * section 4.1.2.2). 126 random bits: a serial says nothing about the one before.
+ * 16 random bytes with the first two bits fixed: always positive, never zero, never padded (RFC 5280, section 4.1.2.2).
+ * With 126 random bits, a serial number does not reveal the previous one.
  */
 export function createSerialNumber(randomBytes: RandomBytes): Uint8Array {
   const octets = Uint8Array.from(randomBytes(16));
@@ -54,13 +54,13 @@ export function createSerialNumber(randomBytes: RandomBytes): Uint8Array {
   return octets;
 }
 
-/** Signs on the calling thread: for the few certificates that the control plane makes for itself. PEM. */
+/** Signs on the calling thread: for the few certificates that the control plane creates for itself. PEM. */
 export function signCertificateSync(template: CertificateTemplate, issuerKey: KeyObject): string {
   const unsigned = formatUnsigned(template, issuerKey);
   return assemble(unsigned, issuerKey, sign("sha256", formatDer(unsigned), issuerKey));
 }
 
-/** Signs in the thread pool: an RSA authority would hold the event loop for milliseconds a signature. PEM. */
+/** Signs in the thread pool: an RSA authority would block the event loop for milliseconds per signature. PEM. */
 export async function signCertificate(template: CertificateTemplate, issuerKey: KeyObject): Promise<string> {
   const unsigned = formatUnsigned(template, issuerKey);
   return assemble(unsigned, issuerKey, await signInThreadPool("sha256", formatDer(unsigned), issuerKey));

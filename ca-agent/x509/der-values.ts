@@ -1,14 +1,14 @@
-/** The few ASN.1 values that certificates are made of, over node-forge. No other file imports forge's ASN.1. */
+/** The ASN.1 values that certificates need, based on node-forge. No other file of this folder imports forge's ASN.1. */
 import asn1 from "node-forge/lib/asn1.js";
 
 export type DerValue = ReturnType<typeof asn1.create>;
 
-/** Certificates nest about ten deep; forge's own default is far more than any honest request needs. */
+/** Certificates nest about ten levels deep; forge's own default is far more than a valid request needs. */
 const MAX_DEPTH = 24;
 
 /**
- * Reads one DER value that fills `bytes` exactly. What forge reads must be written back octet by octet: forge also takes
- * BER, where one value has many encodings, and nothing here may be read in two ways. Throws a plain error otherwise.
+ * Parses one DER value that fills `bytes` exactly. The value must encode back to the same bytes: forge also accepts
+ * BER, where one value has several encodings, and a request must have only one reading. Throws a plain Error otherwise.
  */
 export function parseDer(bytes: Uint8Array): DerValue {
   const text = Buffer.from(bytes).toString("latin1");
@@ -22,7 +22,7 @@ export function formatDer(value: DerValue): Buffer {
   return Buffer.from(asn1.toDer(value).getBytes(), "latin1");
 }
 
-/** The members of a SEQUENCE; throws a plain error where it is none or has too few. */
+/** The members of a SEQUENCE; throws a plain Error if it is not one or has too few. */
 export function readSequence(value: DerValue | undefined, atLeast: number): readonly DerValue[] {
   if (value === undefined || !hasTag(value, asn1.Type.SEQUENCE) || !Array.isArray(value.value)) {
     throw new Error("a SEQUENCE is missing");
@@ -36,10 +36,10 @@ export function readOid(value: DerValue | undefined): string {
   return asn1.derToOid(octets.toString("latin1"));
 }
 
-/** The octets of a BIT STRING; all its bits must be in use. */
+/** The bytes of a BIT STRING without unused bits. */
 export function readBitString(value: DerValue | undefined): Buffer {
   const octets = readPrimitive(value, asn1.Type.BITSTRING);
-  if (octets[0] !== 0) throw new Error("a BIT STRING does not end with an octet");
+  if (octets[0] !== 0) throw new Error("a BIT STRING has unused bits");
   return octets.subarray(1);
 }
 

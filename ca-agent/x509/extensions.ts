@@ -17,7 +17,7 @@ export type AlternativeName = { readonly kind: "uri" | "dns"; readonly value: st
 
 const NAME_TAG = { dns: 2, uri: 6 } as const;
 const USAGE_OID = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
-/** KeyUsage as a BIT STRING: the octet, and how many of its low bits are unused (RFC 5280, section 4.2.1.3). */
+/** KeyUsage as a BIT STRING: the byte, and how many of its low bits are unused (RFC 5280, section 4.2.1.3). */
 const KEY_USAGE = {
   endEntity: { octet: 0xa0, unusedBits: 5 },
   authority: { octet: 0x06, unusedBits: 1 },
@@ -31,8 +31,8 @@ export interface LeafExtensionsInput {
 }
 
 /**
- * The extensions of an end entity. The names are critical because the subject is empty (RFC 5280, section 4.2.1.6).
- * Key encipherment stands in every leaf, as in Istio's: with an EC key it means nothing, and some verifiers ask for it.
+ * The extensions of a leaf. The SAN is critical because the subject is empty (RFC 5280, section 4.2.1.6). Every leaf has
+ * key encipherment, as in Istio: it has no meaning for EC keys, but some verifiers require it.
  */
 export function formatLeafExtensions(input: LeafExtensionsInput): readonly DerValue[] {
   return [

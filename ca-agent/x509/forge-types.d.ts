@@ -2,7 +2,7 @@ import type {} from "node-forge";
 
 declare module "node-forge" {
   namespace asn1 {
-    /** As forge 1.4 has it; the published types know the strict flag alone. */
+    /** As in forge 1.4; the published types only have the strict flag. */
     function fromDer(
       bytes: string,
       options: {

@@ -1,4 +1,4 @@
-/** One PEM block (RFC 7468), with nothing but white space around it. */
+/** Parses a single PEM block (RFC 7468), which may be surrounded by white space only. */
 export function parsePem(text: string, labels: readonly string[]): Buffer {
   const match = /^\s*-----BEGIN ([A-Z ]+)-----([A-Za-z0-9+/=\s]+)-----END ([A-Z ]+)-----\s*$/.exec(text);
   const [, label, body = "", endLabel] = match ?? [];
@@ -20,7 +20,7 @@ export function formatPem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
 
-/** Every certificate of a text, one PEM each; comments between them are passed over, as OpenSSL does. */
+/** All certificates of a text, one PEM each; text between them is ignored, as in OpenSSL. */
 export function splitCertificates(text: string): readonly string[] {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => `${block}\n`);

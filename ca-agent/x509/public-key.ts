@@ -3,18 +3,18 @@ import { findPublicKeyFault } from "../../mesh/identity/public-key-rules.ts";
 import { CaError } from "../ca-error.ts";
 import { parseDer, readBitString, readSequence } from "./der-values.ts";
 
-/** Says why a key of our own is not accepted, if so: by the list that every peer judges it by. */
+/** Why one of our own keys is not accepted; undefined if it is. Every peer applies the same rules. */
 export function findKeyFault(key: KeyObject): string | undefined {
   const fault = findPublicKeyFault(formatPublicKey(key));
   return fault && `it ${fault.message}`;
 }
 
 /**
- * Reads a caller's SubjectPublicKeyInfo. The key is taken apart and put together again, so that only its numbers reach
- * a certificate: compressed points, explicit curve parameters and whatever else an encoding could carry stay behind.
+ * Parses a caller's SubjectPublicKeyInfo. The key is decoded and encoded again, so that only its numbers reach a
+ * certificate: compressed points, explicit curve parameters and other encoding variants are dropped.
  */
 export function parsePublicKey(spki: Uint8Array): KeyObject {
-  // Before OpenSSL reads it: a curve of the caller's own already costs while it is decoded.
+  // Checked before OpenSSL decodes the key: explicit curve parameters are expensive to decode.
   const fault = findPublicKeyFault(spki);
   if (fault !== undefined) throw new CaError("csr_key", `the request ${fault.message}`);
   return createPublicKey({ key: importKey(spki).export({ format: "jwk" }), format: "jwk" });
@@ -25,7 +25,7 @@ export function formatPublicKey(key: KeyObject): Buffer {
   return publicKey.export({ type: "spki", format: "der" });
 }
 
-/** The key's identifier: SHA-256 of its bits, cut to 160 (RFC 7093, section 2, method 1). */
+/** The key identifier: SHA-256 of its bits, truncated to 160 (RFC 7093, section 2, method 1). */
 export function keyIdentifier(key: KeyObject): Buffer {
   const [, bits] = readSequence(parseDer(formatPublicKey(key)), 2);
   return createHash("sha256").update(readBitString(bits)).digest().subarray(0, 20);

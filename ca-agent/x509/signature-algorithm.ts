@@ -1,13 +1,13 @@
 import type { KeyObject } from "node:crypto";
 import { type DerValue, formatNull, formatOid, formatSequence, isNull, readOid, readSequence } from "./der-values.ts";
 
-/** How a signature was made: the hash, and the kind of key that can have made it. */
+/** A signature's algorithm: the hash and the key type. */
 export interface SignatureAlgorithm {
   readonly hash: "sha256" | "sha384" | "sha512";
   readonly keyType: "ec" | "rsa";
 }
 
-/** SHA-1 and older are not listed, nor is RSA-PSS: no agent of a mesh signs its request with it. */
+/** SHA-1 and older are not listed, nor is RSA-PSS: no mesh agent signs its request with them. */
 const ALGORITHMS: Readonly<Record<string, SignatureAlgorithm>> = {
   "1.2.840.10045.4.3.2": { hash: "sha256", keyType: "ec" },
   "1.2.840.10045.4.3.3": { hash: "sha384", keyType: "ec" },
@@ -17,7 +17,7 @@ const ALGORITHMS: Readonly<Record<string, SignatureAlgorithm>> = {
   "1.2.840.113549.1.1.13": { hash: "sha512", keyType: "rsa" },
 };
 
-/** Reads an AlgorithmIdentifier; `undefined`: not one that is accepted. */
+/** Parses an AlgorithmIdentifier; `undefined` if it is not accepted. */
 export function parseSignatureAlgorithm(value: DerValue | undefined): SignatureAlgorithm | undefined {
   const [oid, parameters, ...rest] = readSequence(value, 1);
   const dotted = readOid(oid);
@@ -26,7 +26,10 @@ export function parseSignatureAlgorithm(value: DerValue | undefined): SignatureA
   return parameters === undefined || (algorithm.keyType === "rsa" && isNull(parameters)) ? algorithm : undefined;
 }
 
-/** The AlgorithmIdentifier of our own signatures: always SHA-256. Parameters are NULL for RSA, absent for ECDSA (RFC 4055, RFC 5758). */
+/**
+ * The AlgorithmIdentifier of our own signatures: always SHA-256. Parameters are NULL for RSA, absent for ECDSA (RFC
+ * 4055, RFC 5758).
+ */
 export function formatSignatureAlgorithm(key: KeyObject): DerValue {
   return key.asymmetricKeyType === "rsa"
     ? formatSequence([formatOid("1.2.840.113549.1.1.11"), formatNull()])
