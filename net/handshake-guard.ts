@@ -19,8 +19,16 @@ const MESSAGE_HEADER_BYTES = 4;
 /** The Certificate message: TLS 1.3 adds a length and extensions to each certificate. */
 const MAX_MESSAGE_BYTES = MAX_CHAIN_BYTES + 256;
 
-/** Sets what bounds the handshakes of a context. */
-export type HandshakeGuard = (context: SecureContext) => void;
+export interface HandshakeGuard {
+  /** Sets what bounds the handshakes of a context. */
+  protect(context: SecureContext): void;
+  /**
+   * The key exchange group of the handshake that ends at this moment: `X25519MLKEM768`, `x25519`, …, as OpenSSL names
+   * it. To be asked in the listener of `secure` or `secureConnect`, which runs inside that handshake; Node itself knows the
+   * group on the client's side alone.
+   */
+  endingGroup(): string;
+}
 
 let loaded: HandshakeGuard | undefined;
 
@@ -43,8 +51,14 @@ export function loadHandshakeGuard(): HandshakeGuard {
 
 function createGuard(): HandshakeGuard {
   const openssl = bindOpenssl();
-  const onMessage = koffi.register(createMessageCallback(openssl), koffi.pointer(openssl.messageCallback));
-  return (context) => {
+  let group = "";
+  const onFinished = (connection: unknown): void => {
+    openssl.watchConnection(connection, null);
+    group = String(openssl.groupName(connection) ?? "");
+  };
+  const callback = createMessageCallback(openssl, onFinished);
+  const onMessage = koffi.register(callback, koffi.pointer(openssl.messageCallback));
+  const protect = (context: SecureContext): void => {
     const address = readAddress(context);
     // Reads a value that is known before anything is written: the address is that of a context, or nothing goes on.
     const present = Number(openssl.contextControl(address, SSL_CTRL_GET_MAX_CERT_LIST, 0, null));
@@ -56,6 +70,7 @@ function createGuard(): HandshakeGuard {
     openssl.setTickets(address, 0);
     openssl.watchContext(address, onMessage);
   };
+  return { protect, endingGroup: () => group };
 }
 
 type Openssl = ReturnType<typeof bindOpenssl>;
@@ -73,6 +88,7 @@ function bindOpenssl() {
       setTickets: library.func("int SSL_CTX_set_num_tickets(void *context, size_t count)"),
       watchContext: library.func("SSL_CTX_set_msg_callback", "void", watch),
       watchConnection: library.func("SSL_set_msg_callback", "void", watch),
+      groupName: library.func("const char *SSL_get0_group_name(void *connection)"),
       copy: library.func("void *memcpy(_Out_ uint8_t *to, void *from, size_t bytes)"),
       fill: library.func("void *memset(void *to, int octet, size_t bytes)"),
     };
@@ -85,7 +101,7 @@ function bindOpenssl() {
  * Sees each message of a handshake, until the peer's Finished: application data must not come this way. Runs inside
  * OpenSSL, so it throws nothing; what it cannot judge is refused.
  */
-function createMessageCallback(openssl: Openssl) {
+function createMessageCallback(openssl: Openssl, onFinished: (connection: unknown) => void) {
   const header = Buffer.alloc(1);
   const body = Buffer.alloc(MAX_MESSAGE_BYTES);
   const isAccepted = (message: bigint, bytes: number, version: number): boolean => {
@@ -95,7 +111,7 @@ function createMessageCallback(openssl: Openssl) {
   };
   const onReceived = (version: number, message: bigint, length: number, connection: unknown): void => {
     openssl.copy(header, message, 1);
-    if (header[0] === MESSAGE.finished) openssl.watchConnection(connection, null);
+    if (header[0] === MESSAGE.finished) onFinished(connection);
     if (header[0] !== MESSAGE.certificate) return;
     const start = message + BigInt(MESSAGE_HEADER_BYTES);
     const bytes = length - MESSAGE_HEADER_BYTES;

@@ -50,14 +50,14 @@ function tlsOptions(material: TlsMaterial): SecureContextOptions {
 /** A context for sockets that are made one by one, on either side. */
 export function createTlsContext(material: TlsMaterial): SecureContext {
   const context = createSecureContext(tlsOptions(material));
-  loadHandshakeGuard()(context);
+  loadHandshakeGuard().protect(context);
   return context;
 }
 
 /** Gives a server of `node:tls`, `node:https` or `node:http2` its context, or a new one; open connections keep theirs. */
 export function setServerContext(server: Server, material: TlsMaterial): void {
   server.setSecureContext(tlsOptions(material));
-  loadHandshakeGuard()(contextOf(server));
+  loadHandshakeGuard().protect(contextOf(server));
 }
 
 /** The context lives on the server, which has no public way to it. */

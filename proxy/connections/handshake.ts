@@ -5,6 +5,7 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { loadHandshakeGuard } from "../../net/handshake-guard.ts";
 import { readPeerCertificates } from "../../net/peer-certificates.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
@@ -20,7 +21,7 @@ export interface VerifiedPeer {
   readonly cipher: string;
   /** The roots and trust domains by which it was verified. */
   readonly trust: TrustAnchors;
-  /** `X25519MLKEM768`, `X25519`, …; Node tells it to the client's side only, elsewhere it is empty. */
+  /** `X25519MLKEM768`, `x25519`, …, as OpenSSL names it. */
   readonly keyExchangeGroup: string;
 }
 
@@ -56,18 +57,19 @@ export async function completeHandshake(
   event: HandshakeEvent,
   options: HandshakeOptions,
 ): Promise<HandshakeResult> {
-  const failure = await awaitEvent(socket, event, options);
-  return failure ?? judgePeer(socket, options);
+  const outcome = await awaitEvent(socket, event, options);
+  return outcome.kind === "failed" ? outcome : judgePeer(socket, outcome.group, options);
 }
 
 type Failed = Extract<HandshakeResult, { kind: "failed" }>;
+type Done = { readonly kind: "done"; readonly group: string };
 
-function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: HandshakeOptions): Promise<Failed | undefined> {
+function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: HandshakeOptions): Promise<Failed | Done> {
   return new Promise((resolve) => {
     const timer = options.clock.setTimeout(() => {
       finish(failed("handshake_timeout", `the TLS handshake took longer than ${options.timeoutMs} ms`));
     }, options.timeoutMs);
-    const finish = (failure: Failed | undefined): void => {
+    const finish = (outcome: Failed | Done): void => {
       timer.cancel();
       socket.off(event, onDone);
       socket.off("error", onError);
@@ -75,9 +77,9 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
       socket.off("end", onClose);
       // A socket that fails later must not throw before its next owner listens.
       socket.on("error", () => undefined);
-      resolve(failure);
+      resolve(outcome);
     };
-    const onDone = (): void => finish(undefined);
+    const onDone = (): void => finish({ kind: "done", group: loadHandshakeGuard().endingGroup() });
     const onError = (error: Error): void => finish(failureOf(error));
     const onClose = (): void =>
       finish(failed("handshake_failed", "the peer closed the connection during the handshake"));
@@ -89,7 +91,7 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
   });
 }
 
-function judgePeer(socket: TLSSocket, options: HandshakeOptions): HandshakeResult {
+function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: HandshakeOptions): HandshakeResult {
   const { material, clock, expected } = options;
   const verifiedAtMs = clock.now();
   const certificates = readPeerCertificates(socket);
@@ -109,7 +111,6 @@ function judgePeer(socket: TLSSocket, options: HandshakeOptions): HandshakeResul
       `OpenSSL does not accept the certificate of ${verdict.identity}: ${opensslError}`,
     );
   }
-  const group: unknown = Reflect.get(socket.getEphemeralKeyInfo() ?? {}, "name");
   const peer: VerifiedPeer = {
     identity: verdict.identity,
     certificates,
@@ -117,7 +118,7 @@ function judgePeer(socket: TLSSocket, options: HandshakeOptions): HandshakeResul
     trust: { roots: material.roots, trustDomains: material.trustDomains },
     tlsVersion: socket.getProtocol() ?? "",
     cipher: socket.getCipher().standardName,
-    keyExchangeGroup: typeof group === "string" ? group : "",
+    keyExchangeGroup,
   };
   return { kind: "verified", socket, peer };
 }

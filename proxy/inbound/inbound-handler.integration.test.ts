@@ -63,6 +63,7 @@ describe("who is let in", () => {
     expect(connection?.peer?.identity).toBe(HELLO);
     expect(connection?.peer?.tlsVersion).toBe("TLSv1.3");
     expect(outbound.registry.list()[0]?.peer?.keyExchangeGroup).toBe("X25519MLKEM768");
+    expect(side.registry.list()[0]?.peer?.keyExchangeGroup).toBe("X25519MLKEM768");
   });
 
   it("plaintext is reset under STRICT, and the application sees no connection", async () => {
