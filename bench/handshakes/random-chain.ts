@@ -11,6 +11,7 @@ import {
   hostileRsaKey,
   mintCrossIssued,
   mintLadder,
+  type SigningKey,
   signingKey,
 } from "../../mesh/identity/hostile-chain-fixture.ts";
 
@@ -18,6 +19,8 @@ import {
 export interface ChainKind {
   readonly name: string;
   readonly key: () => HostileKey;
+  /** @default on P-256 */
+  readonly leaf?: () => SigningKey;
 }
 
 const F4 = Uint8Array.of(1, 0, 1);
@@ -33,7 +36,7 @@ export const KINDS: readonly ChainKind[] = [
   { name: "RSA 8192 (accepted)", key: () => hostileRsaKey(8192, F4) },
   { name: "RSA 2048 (accepted)", key: () => hostileRsaKey(2048, F4) },
   { name: "P-256 (accepted)", key: () => ecKey() },
-  { name: "P-384 (accepted)", key: () => signingKey("P-384") },
+  { name: "P-384 (accepted)", key: () => signingKey("P-384"), leaf: () => signingKey("P-384") },
   { name: "P-521", key: () => signingKey("P-521") },
   { name: "secp256k1", key: () => signingKey("secp256k1") },
   { name: "brainpoolP512r1", key: () => signingKey("brainpoolP512r1") },
@@ -56,7 +59,7 @@ export function randomChain(kind: ChainKind): HostileChain {
     case 2:
       return mintCrossIssued(kind.key(), count);
     default:
-      return mintLadder(Array.from({ length: MAX_CHAIN_CERTIFICATES - 1 }, kind.key));
+      return mintLadder(Array.from({ length: MAX_CHAIN_CERTIFICATES - 1 }, kind.key), kind.leaf?.());
   }
 }
 

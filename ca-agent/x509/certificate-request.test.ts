@@ -87,11 +87,6 @@ describe("a signing request is accepted", () => {
   ])("$name", ({ pem }) => {
     expect(parseCertificateRequest(pem()).type).toBe("public");
   });
-
-  it("and its key is re-encoded canonically", () => {
-    const key = parseCertificateRequest(createRequest({ spki: compress(p256) }));
-    expect(formatPublicKey(key)).toEqual(formatPublicKey(p256));
-  });
 });
 
 describe("a signing request is refused", () => {
@@ -118,6 +113,7 @@ describe("a signing request is refused", () => {
       pem: () => createRequest({ spki: rsaSpki(2048, Uint8Array.of(3)) }),
       code: "csr_key",
     },
+    { name: "with a compressed point", pem: () => createRequest({ spki: compress(p256) }), code: "csr_key" },
     { name: "with a DSA key", pem: () => createRequest({ spki: hostileDsaKey(2048).publicKeyInfo }), code: "csr_key" },
     {
       name: "with an RSA exponent of 2,000 bits",

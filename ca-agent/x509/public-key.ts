@@ -11,7 +11,7 @@ export function findKeyFault(key: KeyObject): string | undefined {
 
 /**
  * Parses a caller's SubjectPublicKeyInfo. The key is decoded and encoded again, so that only its numbers reach a
- * certificate: compressed points, explicit curve parameters and other encoding variants are dropped.
+ * certificate: other encoding variants are dropped.
  */
 export function parsePublicKey(spki: Uint8Array): KeyObject {
   // Checked before OpenSSL decodes the key: explicit curve parameters are expensive to decode.

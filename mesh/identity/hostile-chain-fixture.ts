@@ -13,6 +13,9 @@ export interface HostileKey {
   readonly sign: (message: Uint8Array) => Buffer;
 }
 
+/** A key that its holder can use, too. */
+export type SigningKey = HostileKey & { readonly key: KeyObject };
+
 export interface HostileChain {
   /** DER, leaf first. */
   readonly certificates: readonly Buffer[];
@@ -58,12 +61,12 @@ export function hostileKeyOf(publicKeyInfo: Buffer, algorithmOid: string, signat
 }
 
 /** An honest P-256 key. */
-export function ecKey(): HostileKey & { readonly key: KeyObject } {
+export function ecKey(): SigningKey {
   return signingKey("P-256");
 }
 
 /** A key on a named curve that signs as it should. */
-export function signingKey(namedCurve: string): HostileKey & { readonly key: KeyObject } {
+export function signingKey(namedCurve: string): SigningKey {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve });
   return {
     key: privateKey,
@@ -74,8 +77,7 @@ export function signingKey(namedCurve: string): HostileKey & { readonly key: Key
 }
 
 /** Each authority is issued by the next one. */
-export function mintLadder(authorities: readonly HostileKey[]): HostileChain {
-  const leaf = ecKey();
+export function mintLadder(authorities: readonly HostileKey[], leaf: SigningKey = ecKey()): HostileChain {
   const all = [leaf, ...authorities];
   const certificates = all.map((key, index) =>
     mintHostile({

@@ -67,12 +67,9 @@ function judgeEcKey(algorithm: DerReader, point: Uint8Array): PublicKeyFault | u
   const octets = Object.hasOwn(CURVE_OCTETS, curve) ? CURVE_OCTETS[curve] : undefined;
   if (octets === undefined)
     return unsupported(`has an EC key on the curve ${curve}, which is not accepted: ${ALLOWED}`);
-  // SEC 1, section 2.3.3: uncompressed, or one coordinate and the sign of the other.
-  const isPoint =
-    point[0] === 4
-      ? point.length === 1 + 2 * octets
-      : (point[0] === 2 || point[0] === 3) && point.length === 1 + octets;
-  return isPoint ? undefined : unsupported("has an EC key that is no point");
+  // Uncompressed (RFC 5480, section 2.2): no agent sends the compressed form, and decoding it costs a square root.
+  const isPoint = point[0] === 4 && point.length === 1 + 2 * octets;
+  return isPoint ? undefined : unsupported("has an EC key that is no uncompressed point");
 }
 
 function judgeRsaKey(der: Uint8Array): PublicKeyFault | undefined {
