@@ -1,9 +1,10 @@
 import { decideServerConnections } from "../net/descriptor-limit.ts";
 import type { CallRateLimits } from "./call-rates.ts";
 import type { ConnectionLimits } from "./control-plane-connections.ts";
+import type { RefusalLimits } from "./delayed-refusals.ts";
 
 /** What callers may take of the control plane. */
-export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits {
+export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, RefusalLimits {
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   /** A sidecar watches each destination in a stream of its own. */
@@ -26,7 +27,9 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   handshakeTimeoutMs: 10_000,
   maxConnectionsPerCaller: 256,
   callBurst: 512,
-  callsPerSecond: 500,
+  callsPerSecond: 250,
+  refusalDelayMs: 1000,
+  maxDelayedRefusals: 1024,
   maxStreamsOfVerified: 1024,
   maxStreamsOfUnverified: 10,
   maxArrivingOfVerified: 1024,

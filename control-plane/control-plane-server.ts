@@ -18,7 +18,8 @@ import { CallRates } from "./call-rates.ts";
 import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
 import { type ControlPlaneLimits, DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
 import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { createGrpcHandler, refuseCall } from "./grpc-handler.ts";
+import { createDelayedRefusals } from "./delayed-refusals.ts";
+import { createGrpcHandler } from "./grpc-handler.ts";
 
 export interface ControlPlaneServerOptions {
   /** @default every address */
@@ -211,6 +212,7 @@ function handleRequests(
     unverified: limitCalls("unverified", limits.maxArrivingOfUnverified),
   };
   const rates = new CallRates(limits, options.clock);
+  const refuse = createDelayedRefusals(limits, options.clock);
   server.on("request", (request, response) => {
     const { stream } = request;
     calls.begun += 1;
@@ -219,7 +221,7 @@ function handleRequests(
     const caller = peer.kind === "verified" ? formatCaller(peer) : `${stream.session?.socket.remoteAddress}`;
     if (!rates.take(caller)) {
       options.metrics?.callRefused(kind);
-      return refuseCall(stream);
+      return refuse(caller, stream);
     }
     arriving[kind].begin(stream);
     handler(request, response);

@@ -21,7 +21,13 @@ beforeEach(async () => {
   plane = await startControlPlaneFixture({
     routes: registerTestDiscovery,
     limitLog: createLogLimiter(systemClock, 5),
-    limits: { maxConnectionsPerCaller: 3, callBurst: 200, callsPerSecond: 1 },
+    limits: {
+      maxConnectionsPerCaller: 3,
+      callBurst: 200,
+      callsPerSecond: 1,
+      refusalDelayMs: 50,
+      maxDelayedRefusals: 500,
+    },
   });
 });
 afterEach(async () => {
@@ -123,6 +129,14 @@ it("a caller that opens streams without end is refused cheaply, and others are s
   expect(await plane.metric('entente_control_plane_calls_refused_total{peer="verified"}')).toBe(600 - open);
   expect(plane.server.callsBegun()).toBe(601);
   expect(faultLines()).toEqual([]);
+});
+
+it("a caller that does not wait for its refusals loses its connection, and no other caller does", async () => {
+  const [greedy, other] = [await dial("127.0.0.1"), await dial("127.0.0.2")];
+  const ends = Array.from({ length: 900 }, () => outcomeOf(watch(greedy)));
+  await closing(greedy);
+  expect((await Promise.all(ends)).filter((outcome) => outcome === "closed").length).toBeGreaterThan(0);
+  expect(await outcomeOf(watch(other))).toBe("open");
 });
 
 it("a caller that is refused, or cancels what it opened, many times over keeps its connection", async () => {

@@ -127,7 +127,7 @@ export class ControlPlaneFixture {
         rejectUnauthorized: false,
         // As the control plane has it: cancelled streams do not cost the connection.
         streamResetBurst: 1024,
-        streamResetRate: 500,
+        streamResetRate: 250,
       },
       connectNodeAdapter({
         routes: (router) => this.#register(router),
