@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { Duplex } from "node:stream";
 import type { CountedConnection } from "../connections/connection-capacity.ts";
 import { abortSocket } from "../connections/relay.ts";
 import type { Deadlines, Watched } from "../http/deadlines.ts";
@@ -9,8 +8,9 @@ import type { HttpTimeLimits } from "../http/http-limits.ts";
 import type { RequestEvent } from "../http1/framer-events.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { RequestHead } from "../http1/message-head.ts";
-import { RequestFramer } from "../http1/request-framer.ts";
 import { formatParserHead } from "./parser-head.ts";
+import { ReadRequests } from "./read-requests.ts";
+import { WrappingStream } from "./wrapping-stream.ts";
 
 export interface FramedClientOptions {
   readonly deadlines: Deadlines;
@@ -22,29 +22,18 @@ export interface FramedClientOptions {
   readonly onFault: (fault: RequestFault, client: FramedClient) => void;
 }
 
-/** The request that is being served. */
-interface Current {
-  readonly head: RequestHead;
-  /** Of its head and of its body, with chunk framing. */
-  bytes: number;
-  isWhole: boolean;
-}
-
 /**
  * A client's connection as Node's HTTP server gets it: in front of Node's parser stands the framer of the sidecar, which
  * decides what a request is. Node reads a head of ours for each request (`formatParserHead`) and the client's body,
  * one request at a time; the next one waits for `exchangeOver`. A client may end its side and still gets its response.
  */
-export class FramedClient extends Duplex implements Watched, CountedConnection {
-  readonly socket: Socket;
+export class FramedClient extends WrappingStream<Socket> implements Watched, CountedConnection {
   readonly isVerified = false;
   readonly ended: Promise<void>;
   readonly #options: FramedClientOptions;
-  readonly #framer: RequestFramer;
+  readonly #requests: ReadRequests;
   #phase: DownstreamPhase = "head";
   #waitsSinceMs = 0;
-  #current: Current | undefined;
-  #requests = 0;
   #hasEnded = false;
   /** Ends the request that is being served, when the rest of it does not come as it should. */
   #onBodyFault: ((fault: RequestFault) => void) | undefined;
@@ -52,12 +41,10 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
   #isFull = false;
 
   constructor(socket: Socket, options: FramedClientOptions) {
-    super();
-    this.socket = socket;
+    super(socket);
     this.#options = options;
-    this.#framer = new RequestFramer(options.messageLimits);
+    this.#requests = new ReadRequests(options.messageLimits);
     this.ended = new Promise((resolve) => socket.once("close", () => resolve()));
-    this.on("error", ignore);
     socket.on("error", ignore);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
@@ -77,17 +64,17 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
 
   /** The head of the request that Node has just read. */
   get head(): RequestHead | undefined {
-    return this.#current?.head;
+    return this.#requests.head;
   }
 
   /** How many requests have begun. */
   get requests(): number {
-    return this.#requests;
+    return this.#requests.count;
   }
 
   /** What has come of the current request. */
   get requestBytes(): number {
-    return this.#current?.bytes ?? 0;
+    return this.#requests.bytes;
   }
 
   /** @param onBodyFault ends the current request: the rest of it is malformed, or comes too slowly. */
@@ -97,21 +84,19 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
 
   /** Whether the response under way is the connection's last, as far as the client decides that. */
   get mustClose(): boolean {
-    const current = this.#current;
-    if (current === undefined || !current.isWhole || !current.head.keepAlive) return true;
-    return this.#hasEnded && this.#framer.bufferedBytes === 0;
+    return this.#requests.isLast(this.#hasEnded);
   }
 
   /** The response is whole: the next request may begin. */
   exchangeOver(): void {
     const isLast = this.mustClose;
-    this.#current = undefined;
+    this.#requests.finish();
     this.#onBodyFault = undefined;
     if (this.#phase !== "exchange") return;
     if (isLast) return void this.end();
     this.#phase = "head";
     this.#touch();
-    this.#handle(this.#framer.next());
+    this.#handle(this.#requests.framer.next());
     if (this.#phase === "head" && this.#hasEnded) this.#finishInput();
   }
 
@@ -134,7 +119,7 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
 
   /** Closes the connection if no request is under way. */
   leaveIfIdle(): void {
-    if (this.#phase === "head" && this.#framer.bufferedBytes === 0) this.#close();
+    if (this.#requests.isEmpty) this.#close();
   }
 
   /** Gives away the client's own socket, paused, and what has been read behind the request. */
@@ -142,7 +127,7 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
     this.#phase = "tunnel";
     this.#stopListening();
     this.socket.pause();
-    return { socket: this.socket, rest: this.#framer.takeRest() };
+    return { socket: this.socket, rest: this.#requests.framer.takeRest() };
   }
 
   checkDeadline(nowMs: number): void {
@@ -151,9 +136,9 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
       phase: this.#phase,
       waitedMs: nowMs - this.#waitsSinceMs,
       // The first request must come in the time of a head: the client connected to send it.
-      isIdle: this.#requests > 0 && this.#framer.bufferedBytes === 0,
+      isIdle: this.#requests.count > 0 && this.#requests.isEmpty,
       isDraining: isDraining(),
-      awaitsBody: this.#current?.isWhole === false && !this.socket.isPaused(),
+      awaitsBody: this.#requests.isWhole === false && !this.socket.isPaused(),
       isAnswerOut: this.socket.writableFinished,
     };
     switch (decideOverdue(waiting, timeLimits)) {
@@ -175,17 +160,6 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
   override _read(): void {
     this.#isFull = false;
     this.#settleReading();
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.socket.write(chunk, done);
-  }
-
-  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    const last = chunks.length - 1;
-    this.socket.cork();
-    for (const [index, { chunk }] of chunks.entries()) this.socket.write(chunk, index === last ? done : undefined);
-    this.socket.uncork();
   }
 
   /** Node has written the last response. What is still coming is read, or a reset would destroy that response. */
@@ -213,40 +187,33 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#phase === "lingering") return;
-    const isBetween = this.#requests > 0 && this.#framer.bufferedBytes === 0;
+    const isBetween = this.#requests.count > 0 && this.#requests.isEmpty;
     if (isBetween || this.#phase === "exchange") this.#touch();
-    this.#handle(this.#framer.push(chunk));
+    this.#handle(this.#requests.framer.push(chunk));
   };
 
   /** Node sees nothing of a request that is known to be malformed before it begins. */
   #handle(events: readonly RequestEvent[]): void {
     const fault = events.find((event) => event.kind === "fault");
-    if (fault !== undefined && this.#current === undefined) this.#fault(fault.fault);
+    if (fault !== undefined && this.#requests.head === undefined) this.#fault(fault.fault);
     else for (const event of events) this.#onEvent(event);
     this.#settleReading();
   }
 
   #onEvent(event: RequestEvent): void {
+    this.#requests.note(event);
     switch (event.kind) {
       case "head":
         this.#phase = "exchange";
-        this.#requests += 1;
-        this.#current = {
-          head: event.head,
-          bytes: event.head.text.length,
-          isWhole: event.head.framing.kind === "none",
-        };
         this.#give(Buffer.from(formatParserHead(event.head), "latin1"));
         break;
       case "body":
-        if (this.#current !== undefined) this.#current.bytes += event.bytes.length;
         this.#give(event.bytes);
-        break;
-      case "end":
-        if (this.#current !== undefined) this.#current.isWhole = true;
         break;
       case "fault":
         this.#fault(event.fault);
+        break;
+      case "end":
         break;
     }
   }
@@ -256,7 +223,7 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
   }
 
   #fault(fault: RequestFault): void {
-    if (this.#current === undefined) this.#options.onFault(fault, this);
+    if (this.#requests.head === undefined) this.#options.onFault(fault, this);
     else if (this.#onBodyFault === undefined) this.destroy();
     else this.#onBodyFault(fault);
   }
@@ -265,20 +232,20 @@ export class FramedClient extends Duplex implements Watched, CountedConnection {
   #settleReading(): void {
     if (this.#phase === "tunnel" || this.#phase === "over") return;
     const isHeldBack =
-      this.#phase === "exchange" && (this.#current?.isWhole === true ? this.#framer.bufferedBytes > 0 : this.#isFull);
+      this.#phase === "exchange" &&
+      (this.#requests.isWhole === true ? this.#requests.framer.bufferedBytes > 0 : this.#isFull);
     if (isHeldBack) this.socket.pause();
     else if (this.socket.isPaused()) this.socket.resume();
   }
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    if (this.#phase === "head" || this.#current?.isWhole === false) this.#finishInput();
-    else if (this.#phase === "lingering") this.#close();
+    if (this.#phase === "head" || this.#requests.isWhole === false) this.#finishInput();
   };
 
   /** The client sends no more: fine between two requests, an abort inside one. */
   #finishInput(): void {
-    if (this.#framer.end().length > 0) this.destroy();
+    if (this.#requests.framer.end().length > 0) this.destroy();
     else this.end();
   }
 

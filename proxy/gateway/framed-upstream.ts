@@ -1,31 +1,29 @@
 import { Socket } from "node:net";
-import { Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { Http1Fault, ResponseEvent } from "../http1/framer-events.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import { ResponseFramer } from "../http1/response-framer.ts";
 import type { AnsweredRequest } from "../http1/scan-response-head.ts";
+import { WrappingStream } from "./wrapping-stream.ts";
 
 /**
  * A connection to an upstream as Node's HTTP client gets it: in front of Node's parser stands the framer of the sidecar,
  * which decides where a response ends and gives on its plain form. After a switch of protocols bytes go through as they
  * are. It has what Node's agent and http-proxy call on a socket.
  */
-export class FramedUpstream extends Duplex {
-  readonly #socket: Duplex;
+export class FramedUpstream extends WrappingStream {
   readonly #framer: ResponseFramer;
   #isTunnel = false;
 
   constructor(socket: Duplex, limits: Http1Limits) {
-    super();
-    this.#socket = socket;
+    super(socket);
     this.#framer = new ResponseFramer(limits);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("timeout", () => this.emit("timeout"));
     socket.on("error", (error) => this.destroy(error));
     socket.on("close", this.#onClose);
-    this.on("error", ignore);
   }
 
   /** The next response is for this request. */
@@ -69,31 +67,20 @@ export class FramedUpstream extends Duplex {
   }
 
   override _read(): void {
-    this.#socket.resume();
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#socket.write(chunk, done);
-  }
-
-  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    const last = chunks.length - 1;
-    this.#socket.cork();
-    for (const [index, { chunk }] of chunks.entries()) this.#socket.write(chunk, index === last ? done : undefined);
-    this.#socket.uncork();
+    this.socket.resume();
   }
 
   override _final(done: () => void): void {
-    this.#socket.end(done);
+    this.socket.end(done);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#socket.destroy();
+    this.socket.destroy();
     done(error);
   }
 
   get #tcp(): Socket | undefined {
-    return this.#socket instanceof Socket ? this.#socket : undefined;
+    return this.socket instanceof Socket ? this.socket : undefined;
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -104,12 +91,12 @@ export class FramedUpstream extends Duplex {
   /** Only a tunnel goes on when one side has ended. */
   readonly #onEnd = (): void => {
     this.push(null);
-    if (!this.#isTunnel) this.#socket.end();
+    if (!this.#isTunnel) this.socket.end();
   };
 
   /** What has been read is for the client, also when the connection is closed. */
   readonly #onClose = (): void => {
-    if (this.#socket.readableEnded && this.readableLength > 0) this.once("end", () => this.destroy());
+    if (this.socket.readableEnded && this.readableLength > 0) this.once("end", () => this.destroy());
     else this.destroy();
   };
 
@@ -132,7 +119,7 @@ export class FramedUpstream extends Duplex {
   }
 
   #give(bytes: Buffer): void {
-    if (bytes.length > 0 && !this.destroyed && !this.push(bytes)) this.#socket.pause();
+    if (bytes.length > 0 && !this.destroyed && !this.push(bytes)) this.socket.pause();
   }
 }
 
@@ -146,5 +133,3 @@ function errorFrom({ code, message }: Http1Fault): UpstreamError {
       return new UpstreamError("upstream_malformed", message);
   }
 }
-
-function ignore(): void {}
