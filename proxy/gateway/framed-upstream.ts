@@ -35,10 +35,11 @@ export class FramedUpstream extends WrappingStream {
     return this.#tcp?.timeout;
   }
 
+  /** As of `net.Socket`: with 0 there is no limit, and the listener is removed. */
   setTimeout(timeoutMs: number, onTimeout?: () => void): this {
     this.#tcp?.setTimeout(timeoutMs);
-    if (onTimeout !== undefined) this.once("timeout", onTimeout);
-    return this;
+    if (onTimeout === undefined) return this;
+    return timeoutMs === 0 ? this.off("timeout", onTimeout) : this.once("timeout", onTimeout);
   }
 
   setNoDelay(isOn?: boolean): this {

@@ -130,6 +130,21 @@ describe("a kept connection", () => {
 });
 
 describe("the gateway's requests", () => {
+  it("leave no listener behind on the connection that they share", async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", onWarning);
+    cleanup.add(() => void process.off("warning", onWarning));
+    const { port, dialer } = await start();
+    const client = await dialRaw(cleanup, port);
+    for (let index = 0; index < 20; index += 1) {
+      client.write(`GET /${index} HTTP/1.1\r\n${HOST}\r\n`);
+      await readUntil(client, `served GET /${index} `);
+    }
+    expect(dialer.dials).toHaveLength(1);
+    expect(warnings).toEqual([]);
+  });
+
   it("give back everything: no connection is left after many of them, good and bad", async () => {
     const { port, upstream, gateway } = await start((sent, socket) => {
       if (sent.line.includes("/dies")) socket.destroy();
