@@ -7,7 +7,6 @@ import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { HttpTimeLimits } from "../http/http-limits.ts";
 import type { RequestEvent } from "../http1/framer-events.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
-import type { RequestHead } from "../http1/message-head.ts";
 import { formatParserHead } from "./parser-head.ts";
 import { ReadRequests } from "./read-requests.ts";
 import { WrappingStream } from "./wrapping-stream.ts";
@@ -31,7 +30,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   readonly isVerified = false;
   readonly ended: Promise<void>;
   readonly #options: FramedClientOptions;
-  readonly #requests: ReadRequests;
+  readonly requests: ReadRequests;
   #phase: DownstreamPhase = "head";
   #waitsSinceMs = 0;
   #hasEnded = false;
@@ -43,7 +42,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   constructor(socket: Socket, options: FramedClientOptions) {
     super(socket);
     this.#options = options;
-    this.#requests = new ReadRequests(options.messageLimits);
+    this.requests = new ReadRequests(options.messageLimits);
     this.ended = new Promise((resolve) => socket.once("close", () => resolve()));
     socket.on("error", ignore);
     socket.on("data", this.#onData);
@@ -58,25 +57,6 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     return this.socket.remoteAddress;
   }
 
-  get localPort(): number | undefined {
-    return this.socket.localPort;
-  }
-
-  /** The head of the request that Node has just read. */
-  get head(): RequestHead | undefined {
-    return this.#requests.head;
-  }
-
-  /** How many requests have begun. */
-  get requests(): number {
-    return this.#requests.count;
-  }
-
-  /** What has come of the current request. */
-  get requestBytes(): number {
-    return this.#requests.bytes;
-  }
-
   /** @param onBodyFault ends the current request: the rest of it is malformed, or comes too slowly. */
   serve(onBodyFault: (fault: RequestFault) => void): void {
     this.#onBodyFault = onBodyFault;
@@ -84,19 +64,19 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
 
   /** Whether the response under way is the connection's last, as far as the client decides that. */
   get mustClose(): boolean {
-    return this.#requests.isLast(this.#hasEnded);
+    return this.requests.isLast(this.#hasEnded);
   }
 
   /** The response is whole: the next request may begin. */
   exchangeOver(): void {
     const isLast = this.mustClose;
-    this.#requests.finish();
+    this.requests.finish();
     this.#onBodyFault = undefined;
     if (this.#phase !== "exchange") return;
     if (isLast) return void this.end();
     this.#phase = "head";
     this.#touch();
-    this.#handle(this.#requests.framer.next());
+    this.#handle(this.requests.framer.next());
     if (this.#phase === "head" && this.#hasEnded) this.#finishInput();
   }
 
@@ -112,14 +92,15 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     return this.#phase === "head";
   }
 
-  /** Closes it at once, whatever is under way. */
+  /** Closes it at once and without a reset, whatever is under way. */
   cut(): void {
-    this.#close();
+    this.#phase = "over";
+    this.destroy();
   }
 
   /** Closes the connection if no request is under way. */
   leaveIfIdle(): void {
-    if (this.#requests.isEmpty) this.#close();
+    if (this.requests.isEmpty) this.cut();
   }
 
   /** Gives away the client's own socket, paused, and what has been read behind the request. */
@@ -127,7 +108,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.#phase = "tunnel";
     this.#stopListening();
     this.socket.pause();
-    return { socket: this.socket, rest: this.#requests.framer.takeRest() };
+    return { socket: this.socket, rest: this.requests.framer.takeRest() };
   }
 
   checkDeadline(nowMs: number): void {
@@ -136,9 +117,9 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
       phase: this.#phase,
       waitedMs: nowMs - this.#waitsSinceMs,
       // The first request must come in the time of a head: the client connected to send it.
-      isIdle: this.#requests.count > 0 && this.#requests.isEmpty,
+      isIdle: this.requests.count > 0 && this.requests.isEmpty,
       isDraining: isDraining(),
-      awaitsBody: this.#requests.isWhole === false && !this.socket.isPaused(),
+      awaitsBody: this.requests.isWhole === false && !this.socket.isPaused(),
       isAnswerOut: this.socket.writableFinished,
     };
     switch (decideOverdue(waiting, timeLimits)) {
@@ -146,7 +127,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
         break;
       case "leave":
       case "close":
-        this.#close();
+        this.cut();
         break;
       case "head_timeout":
         this.#fault({ code: "head_timeout", status: 408, message: "the request's head took too long" });
@@ -187,21 +168,21 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#phase === "lingering") return;
-    const isBetween = this.#requests.count > 0 && this.#requests.isEmpty;
+    const isBetween = this.requests.count > 0 && this.requests.isEmpty;
     if (isBetween || this.#phase === "exchange") this.#touch();
-    this.#handle(this.#requests.framer.push(chunk));
+    this.#handle(this.requests.framer.push(chunk));
   };
 
   /** Node sees nothing of a request that is known to be malformed before it begins. */
   #handle(events: readonly RequestEvent[]): void {
     const fault = events.find((event) => event.kind === "fault");
-    if (fault !== undefined && this.#requests.head === undefined) this.#fault(fault.fault);
+    if (fault !== undefined && this.requests.head === undefined) this.#fault(fault.fault);
     else for (const event of events) this.#onEvent(event);
     this.#settleReading();
   }
 
   #onEvent(event: RequestEvent): void {
-    this.#requests.note(event);
+    this.requests.note(event);
     switch (event.kind) {
       case "head":
         this.#phase = "exchange";
@@ -223,7 +204,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   }
 
   #fault(fault: RequestFault): void {
-    if (this.#requests.head === undefined) this.#options.onFault(fault, this);
+    if (this.requests.head === undefined) this.#options.onFault(fault, this);
     else if (this.#onBodyFault === undefined) this.destroy();
     else this.#onBodyFault(fault);
   }
@@ -233,31 +214,23 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     if (this.#phase === "tunnel" || this.#phase === "over") return;
     const isHeldBack =
       this.#phase === "exchange" &&
-      (this.#requests.isWhole === true ? this.#requests.framer.bufferedBytes > 0 : this.#isFull);
+      (this.requests.isWhole === true ? this.requests.framer.bufferedBytes > 0 : this.#isFull);
     if (isHeldBack) this.socket.pause();
     else if (this.socket.isPaused()) this.socket.resume();
   }
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    if (this.#phase === "head" || this.#requests.isWhole === false) this.#finishInput();
+    if (this.#phase === "head" || this.requests.isWhole === false) this.#finishInput();
   };
 
   /** The client sends no more: fine between two requests, an abort inside one. */
   #finishInput(): void {
-    if (this.#requests.framer.end().length > 0) this.destroy();
+    if (this.requests.framer.end().length > 0) this.destroy();
     else this.end();
   }
 
-  readonly #onClose = (): void => {
-    this.destroy();
-  };
-
-  /** Ends without a reset. */
-  #close(): void {
-    this.#phase = "over";
-    this.destroy();
-  }
+  readonly #onClose = (): unknown => this.destroy();
 
   #stopListening(): void {
     this.socket.off("data", this.#onData);

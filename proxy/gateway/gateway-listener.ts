@@ -150,7 +150,7 @@ interface Framed {
 
 function framedOf(socket: unknown): Framed | undefined {
   if (!(socket instanceof FramedClient)) return undefined;
-  const { head } = socket;
+  const { head } = socket.requests;
   return head && { client: socket, head };
 }
 
@@ -170,7 +170,7 @@ function receive({ request, response }: Exchange, context: ListenerContext): voi
     context.isDraining() ||
     client.mustClose ||
     !response.shouldKeepAlive ||
-    client.requests >= limits.maxRequestsPerConnection;
+    client.requests.count >= limits.maxRequestsPerConnection;
   context.options.onRequest({ request, response, client, accepted: acceptRequest(head), record, isLast });
 }
 

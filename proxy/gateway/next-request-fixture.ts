@@ -1,6 +1,7 @@
 /** What this process's HTTP servers see, for tests that wait until they have seen it. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { IncomingMessage } from "node:http";
+import { FramedClient } from "./framed-client.ts";
 
 const STARTED = "http.server.request.start";
 
@@ -9,7 +10,9 @@ export async function nextRequest(port: number): Promise<IncomingMessage> {
   return await new Promise((resolve) => {
     const onStart = (message: unknown): void => {
       const request = typeof message === "object" && message !== null ? Reflect.get(message, "request") : undefined;
-      if (!(request instanceof IncomingMessage) || request.socket.localPort !== port) return;
+      if (!(request instanceof IncomingMessage)) return;
+      const connection: unknown = request.socket;
+      if (!(connection instanceof FramedClient) || connection.socket.localPort !== port) return;
       unsubscribe(STARTED, onStart);
       resolve(request);
     };

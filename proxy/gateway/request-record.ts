@@ -123,7 +123,7 @@ export class RequestRecord {
       status: this.#status,
       flags: formatFlags(this.#flags ?? (isWhole ? "-" : "DC"), marks),
       durationMs: this.#deps.clock.monotonicMs() - this.#startedAt,
-      requestBytes: this.#client.requestBytes + this.#tunnelBytes,
+      requestBytes: this.#client.requests.bytes + this.#tunnelBytes,
       responseBytes: this.#client.socket.bytesWritten - this.#writtenBefore,
     };
     const { meters, workload } = this.#deps;
