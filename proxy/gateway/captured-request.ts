@@ -7,6 +7,7 @@ import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { AcceptedRequest } from "./accepted-request.ts";
 import { FramedUpstream } from "./framed-upstream.ts";
+import { pairTrailers } from "./relay-answer.ts";
 import type { RequestRecord } from "./request-record.ts";
 import type { UpstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamAgent } from "./upstream-pool.ts";
@@ -61,6 +62,8 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       outgoing.setTimeout(upstreamIdleMs, () => {
         outgoing.destroy(new UpstreamError("upstream_timeout", `no byte from the upstream for ${upstreamIdleMs} ms`));
       });
+      // Before http-proxy's own listener, which ends the request to the upstream.
+      forwarding.request.once("end", () => outgoing.addTrailers(pairTrailers(forwarding.request)));
       outgoing.once("socket", (socket) => takeUpstream(socket, forwarding));
       onRequest(outgoing);
       agent.addRequest(outgoing, options);

@@ -24,7 +24,15 @@ export function relayAnswer(incoming: IncomingMessage, response: ServerResponse,
     options.onBroken();
     response.destroy();
   });
+  incoming.once("end", () => response.addTrailers(pairTrailers(incoming)));
   incoming.pipe(response);
+}
+
+/** A message's trailers, which the framer has judged. Node sends them where the body is in chunks. */
+export function pairTrailers({ rawTrailers }: IncomingMessage): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at + 1 < rawTrailers.length; at += 2) pairs.push([rawTrailers[at] ?? "", rawTrailers[at + 1] ?? ""]);
+  return pairs;
 }
 
 /** An answer's fields without those of the upstream's connection or of content that it cannot have, as the route changes them. */

@@ -116,6 +116,25 @@ const CAPABILITIES: readonly Capability[] = [
     arrives: [/^GET \/a /],
   },
   {
+    name: "a trailer arrives behind chunks",
+    bytes: `POST /a HTTP/1.1\r\n${LAST}Transfer-Encoding: chunked\r\n\r\n2;x="y"\r\nhi\r\n0\r\nX-T: v\r\n\r\n`,
+    answer: /^HTTP\/1\.1 200 OK/,
+    arrives: [/\r\n\r\n2\r\nhi\r\n0\r\nX-T: v\r\n\r\n$/i],
+  },
+  {
+    name: "a trailer comes back behind chunks",
+    bytes: get("/a", LAST),
+    reply: () => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-T: v\r\n\r\n",
+    answer: /\r\n\r\n2\r\nhi\r\n0\r\nX-T: v\r\n\r\n$/i,
+    arrives: [/^GET \/a /],
+  },
+  {
+    name: "a client that expects 100 Continue gets its answer",
+    bytes: `POST /a HTTP/1.1\r\n${LAST}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc`,
+    answer: /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 200 OK/,
+    arrives: [/^POST \/a .*\r\n\r\nabc$/s],
+  },
+  {
     name: "HEAD has no content",
     bytes: `HEAD /a HTTP/1.1\r\n${HOST}\r\n${get("/b", LAST)}`,
     answer: /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nHTTP\/1\.1 200 OK\r\n.*served GET \/b HTTP\/1\.1$/s,
