@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { type LenientUpstream, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import { type LenientUpstream, OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
 import { FramedClient } from "./framed-client.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
@@ -103,6 +103,22 @@ describe("a client that is slow or asks for too much", () => {
     const other = await startTestGateway(cleanup, upstream.port, lowered);
     const answer = await sendRaw(cleanup, other.port, request);
     expect(answer).toMatch(/^HTTP\/1\.1 502 .*ENTENTE_MAX_RESPONSE_HEAD_BYTES raises this limit/s);
+  });
+
+  it("is held no longer than its upstream may take when it has ended its side, and others are served", async () => {
+    const upstream = await startLenientUpstream(cleanup, (asked, socket) =>
+      asked.line.includes("/slow") ? undefined : OK_REPLY(asked, socket),
+    );
+    const limits = { upstreamIdleMs: 300 };
+    const { port, gateway } = await startTestGateway(cleanup, upstream.port, { limits });
+    const clients = await Promise.all(Array.from({ length: 50 }, () => dialRaw(cleanup, port)));
+    for (const client of clients) client.end(`GET /slow HTTP/1.1\r\n${HOST}\r\n`);
+    await expect.poll(() => upstream.executed.length).toBe(50);
+    expect(await sendRaw(cleanup, port, LAST)).toContain("served GET /last");
+    const answers = await Promise.all(clients.map(readUntilClosed));
+    expect(answers.every((answer) => answer.startsWith("HTTP/1.1 504 "))).toBe(true);
+    await expect.poll(() => gateway.listeners()[0]?.connections).toBe(0);
+    await expect.poll(() => upstream.connections).toBeLessThanOrEqual(1);
   });
 
   it("is told to come again after so many requests", async () => {

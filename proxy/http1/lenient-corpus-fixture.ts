@@ -89,6 +89,7 @@ const LONG = `X-Long: ${"a".repeat(70_000)}\r\n`;
 /** The same for what servers send. Each has the content `hello`. */
 export const LENIENT_RESPONSES: readonly LenientResponse[] = [
   answer("a blank behind CL", "200 OK\r\nContent-Length: 5 \r\n\r\nhello", "200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+  answer("a tab before CL", "200 OK\r\nContent-Length:\t5\r\n\r\nhello", "200 OK\r\nContent-Length: 5\r\n\r\nhello"),
   answer(
     "a tab behind chunked",
     "200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n5\r\nhello\r\n0\r\n\r\n",

@@ -17,8 +17,11 @@ function start(isStuck = false): Written {
 }
 
 /** A server's packet, and what the framer says of it. */
-function answer(fields: string, body: string): { packet: Buffer; head: ResponseHead; body: Buffer } {
-  const packet = Buffer.from(`HTTP/1.1 200 OK\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`, "latin1");
+function answer(fields: string, body: string, blank = " "): { packet: Buffer; head: ResponseHead; body: Buffer } {
+  const packet = Buffer.from(
+    `HTTP/1.1 200 OK\r\n${fields}Content-Length:${blank}${body.length}\r\n\r\n${body}`,
+    "latin1",
+  );
   const framer = new ResponseFramer();
   framer.expect({ method: "GET", hasUpgrade: false });
   const [first] = framer.push(packet);
@@ -63,6 +66,16 @@ describe("an answer that came in one packet", () => {
     writer.endPacket();
     expect(socket.written).toBe("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nx-new: 2\r\n\r\ncontent");
     expect(socket.written).toHaveLength(packet.length);
+  });
+
+  it("and is in an unusual form leaves in its plain form, even where that is as long", () => {
+    const { socket, writer } = start();
+    const { packet, head, body } = answer("", "content", "\t");
+    writer.startPacket(packet);
+    writer.writeHead(head, KEPT);
+    writer.write(body);
+    writer.endPacket();
+    expect(socket.written).toBe("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontent");
   });
 
   it("is not sent whole where only a part of the packet is the client's", () => {
