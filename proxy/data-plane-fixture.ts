@@ -29,13 +29,13 @@ import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import { createHttpContext, type HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
-import { createInboundHandler } from "./inbound/inbound-handler.ts";
 import { InboundHttp } from "./inbound/inbound-http.ts";
+import { createInboundHandler } from "./inbound/inbound-pipeline.ts";
 import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
 import { createDestinationCache, keyOfTarget } from "./outbound/destination-cache.ts";
 import { createDialer } from "./outbound/dial-destination.ts";
-import { createOutboundHandler } from "./outbound/outbound-handler.ts";
 import { OutboundHttp } from "./outbound/outbound-http.ts";
+import { createOutboundHandler } from "./outbound/outbound-pipeline.ts";
 import type { AccessLogEntry, CountedRequest } from "./telemetry/request-meter.ts";
 import { createSecureContextSource, type SecureContextSource } from "./tls/secure-context-source.ts";
 

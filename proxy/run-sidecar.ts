@@ -7,10 +7,10 @@ import { isOwnInboundListener, isOwnOutboundListener } from "./capture/own-liste
 import { INBOUND_POLICY } from "./connections/connection-registry.ts";
 import { drain } from "./drain.ts";
 import { createHttpContext } from "./http/http-context.ts";
-import { createInboundHandler } from "./inbound/inbound-handler.ts";
 import { InboundHttp } from "./inbound/inbound-http.ts";
-import { createOutboundHandler } from "./outbound/outbound-handler.ts";
+import { createInboundHandler } from "./inbound/inbound-pipeline.ts";
 import { OutboundHttp } from "./outbound/outbound-http.ts";
+import { createOutboundHandler } from "./outbound/outbound-pipeline.ts";
 import { startWorkload, type Workload, type WorkloadDeps } from "./start-workload.ts";
 
 export const OUTBOUND_PORT = 15001;

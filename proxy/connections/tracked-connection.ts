@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../mesh/runtime.ts";
+import { formatSocketAddress } from "../../net/socket-address.ts";
 import { ConnectionCapacity, type CountedConnection } from "./connection-capacity.ts";
-import type { ConnectionObserver } from "./connection-observer.ts";
+import type { ConnectionObserver, CutMalformed, MalformedRequest, Refuse } from "./connection-observer.ts";
 import type { ConnectionRegistry, ConnectionStage, OpenConnection } from "./connection-registry.ts";
 import type { VerifiedPeer } from "./handshake.ts";
 import { abortSocket, type Relay, type RelayEnd } from "./relay.ts";
@@ -115,6 +116,29 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
 
   bytes(): ReturnType<OpenConnection["bytes"]> {
     return this.#carrier?.bytes() ?? NO_BYTES;
+  }
+
+  /** Names the connection in a report. */
+  describe(reason: string, message: string): MalformedRequest {
+    const { direction, client, destination } = this;
+    return { direction, client, destination: formatSocketAddress(destination), reason, message };
+  }
+
+  /** How it is refused, so that `observer` receives the reason. Nothing happens once it has ended. */
+  refuseTo(observer: Pick<ConnectionObserver, "refused">): Refuse {
+    return (stage, reason, message) => {
+      if (this.#isOver) return;
+      this.cut();
+      observer.refused({ ...this.describe(reason, message), stage });
+    };
+  }
+
+  /** How it is cut because of what its client has said, so that `observer` receives the reason. */
+  cutMalformedTo(observer: Pick<ConnectionObserver, "malformed">): CutMalformed {
+    return ({ reason, message }) => {
+      this.cut();
+      observer.malformed(this.describe(reason, message));
+    };
   }
 
   /** A socket that was opened for it, and is closed with it. */

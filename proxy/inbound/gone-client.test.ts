@@ -6,8 +6,8 @@ import { createConnectionRegistry } from "../connections/connection-registry.ts"
 import { createCapturedCapacity } from "../connections/tracked-connection.ts";
 import { createRecorder, secureContextsOf, WORKLOAD, WORLD } from "../data-plane-fixture.ts";
 import { createHttpContext } from "../http/http-context.ts";
-import { createInboundHandler } from "./inbound-handler.ts";
 import { InboundHttp } from "./inbound-http.ts";
+import { createInboundHandler } from "./inbound-pipeline.ts";
 import { createOpeningCaps } from "./opening-limits.ts";
 
 const clock = new FakeClock();

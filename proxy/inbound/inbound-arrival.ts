@@ -1,18 +1,16 @@
 import type { Socket } from "node:net";
-import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
-import type { ConnectionObserver } from "../connections/connection-observer.ts";
-import type { ConnectionRegistry } from "../connections/connection-registry.ts";
-import type { VerifiedPeer } from "../connections/handshake.ts";
-import type { TrackedConnection } from "../connections/tracked-connection.ts";
+import type { ConnectionObserver, Refuse } from "../connections/connection-observer.ts";
+import { type ConnectionRegistry, INBOUND_POLICY } from "../connections/connection-registry.ts";
+import { TrackedConnection } from "../connections/tracked-connection.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import { connectApplication } from "./connect-application.ts";
 import type { InboundHttp } from "./inbound-http.ts";
-import type { OpeningCaps, OpeningLimits } from "./opening-limits.ts";
-import { type Refused, refused } from "./refusal.ts";
+import { type OpeningCaps, OpeningLimits } from "./opening-limits.ts";
 
 export interface InboundOptions {
   readonly clock: Clock;
@@ -38,21 +36,6 @@ export interface InboundLimits {
   readonly halfOpenIdleMs: number;
 }
 
-/** A client that the policy lets through. */
-export interface Admitted {
-  readonly kind: "admitted";
-  readonly client: Socket;
-  readonly peer: VerifiedPeer | undefined;
-  /** The identity that was shown to the peer. */
-  readonly own: SpiffeId | undefined;
-  /** Opened already, for a silent client; what it has said, if anything, waits on it. */
-  readonly application: Socket | undefined;
-  /** The application spoke first: this is no HTTP. */
-  readonly isStream: boolean;
-  /** What the handshake told of the inside. */
-  readonly alpn: string | undefined;
-}
-
 /** A connection on its way in. */
 export interface Arrival extends CapturedConnection {
   /** `ip:port`. */
@@ -60,34 +43,52 @@ export interface Arrival extends CapturedConnection {
   readonly options: InboundOptions;
   readonly connection: TrackedConnection;
   readonly opening: OpeningLimits;
+  readonly refuse: Refuse;
 }
+
+/** Enters a captured connection into the registry. `undefined`: there is no room for it. */
+export function acceptConnection(captured: CapturedConnection, options: InboundOptions): Arrival | undefined {
+  const { socket, destination } = captured;
+  const { clock, registry, observer, caps, limits } = options;
+  const client = formatClient(socket);
+  const opened = { openedAtMs: clock.now(), policyKey: INBOUND_POLICY };
+  const accepted = { direction: "inbound", socket, client, destination, ...opened } as const;
+  const connection = new TrackedConnection(accepted, registry);
+  const refuse = connection.refuseTo(observer);
+  const opening = new OpeningLimits({ ...limits, clock, caps, refuse });
+  void connection.ended.then(() => opening.leave());
+  if (!options.capacity.enter(connection)) return refuse("capture", "too_many_connections", NO_ROOM);
+  return { ...captured, client, options, connection, opening, refuse };
+}
+
+const NO_ROOM =
+  "the process has no descriptors left for it, and no idle connection could make room; raise RLIMIT_NOFILE (ulimit -n)";
 
 /** What the port demands at this moment. Ask again after each wait: the policy may have changed. */
 export function decisionOf({ options, destination }: Arrival): ServerModeDecision {
   return modeOf(options.inbound(), destination.port);
 }
 
+/** What a port demands. */
+export function modeOf({ ports, defaultMode }: Inbound, port: number): ServerModeDecision {
+  return ports.find((candidate) => candidate.port === port)?.mode ?? defaultMode;
+}
+
 /** What is known of the port at this moment. */
 export function portOf({ options, destination }: Arrival): InboundPort | undefined {
-  return options.inbound().ports.find((candidate) => candidate.port === destination.port);
+  return options.inbound().ports.find(({ port }) => port === destination.port);
 }
 
-export type OpenedApplication = { readonly kind: "socket"; readonly socket: Socket };
+export interface OpenedApplication {
+  readonly socket: Socket;
+}
 
-/** Opens the application behind the sidecar for one connection. */
-export async function openApplication({
-  destination,
-  options,
-  connection,
-}: Arrival): Promise<OpenedApplication | Refused> {
+/** Opens the application behind the sidecar for one connection. `undefined`: it cannot be reached, which is reported. */
+export async function openApplication(arrival: Arrival): Promise<OpenedApplication | undefined> {
+  const { destination, options, connection, refuse } = arrival;
   const { clock, limits } = options;
   const result = await connectApplication(destination, { clock, timeoutMs: limits.connectTimeoutMs });
-  if (result.kind === "failed") return refused("application", "connect_failed", result.message);
+  if (result.kind === "failed") return refuse("application", "connect_failed", result.message);
   connection.hold(result.socket);
-  return result;
-}
-
-/** What a port demands. */
-export function modeOf(inbound: Inbound, port: number): ServerModeDecision {
-  return inbound.ports.find((candidate) => candidate.port === port)?.mode ?? inbound.defaultMode;
+  return { socket: result.socket };
 }

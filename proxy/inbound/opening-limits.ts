@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 import { type CapEntry, type ConnectionCap, createConnectionCap } from "../connections/connection-cap.ts";
-import { type Refused, refused } from "./refusal.ts";
+import type { Refuse } from "../connections/connection-observer.ts";
 
 /** The caps on connections of which nothing has been delivered yet. */
 export interface OpeningCaps {
@@ -31,8 +31,8 @@ export interface OpeningLimitsOptions {
   readonly caps: OpeningCaps;
   readonly handshakeTimeoutMs: number;
   readonly silenceTimeoutMs: number;
-  /** Its time is over, or it must make room: the connection must be closed. */
-  readonly onOver: (refusal: Refused) => void;
+  /** Its time is over, or it must make room. */
+  readonly refuse: Refuse;
 }
 
 /** Keeps one connection under the cap and the time limit of its state, until something of it is delivered. */
@@ -48,23 +48,24 @@ export class OpeningLimits {
 
   /** It is not known who the client is. */
   awaitProof(): void {
-    const { caps, handshakeTimeoutMs: timeoutMs } = this.#options;
-    this.#enter(caps.unproved, timeoutMs, {
-      displaced: refused(
-        "handshake",
-        "too_many_pending",
-        "displaced by newer connections: too many had proved nothing",
-      ),
-      late: refused("handshake", "handshake_timeout", `the client had proved nothing after ${timeoutMs} ms`),
+    const { caps, handshakeTimeoutMs, refuse } = this.#options;
+    this.#enter(caps.unproved, {
+      timeoutMs: handshakeTimeoutMs,
+      onLate: () =>
+        refuse("handshake", "handshake_timeout", `the client had proved nothing after ${handshakeTimeoutMs} ms`),
+      onDisplaced: () =>
+        refuse("handshake", "too_many_pending", "displaced by newer connections: too many had proved nothing"),
     });
   }
 
   /** The client may pass, and has said nothing yet that could be delivered. */
   awaitFirstBytes(isVerified: boolean): void {
-    const { caps, silenceTimeoutMs: timeoutMs } = this.#options;
-    this.#enter(isVerified ? caps.verified : caps.plaintext, timeoutMs, {
-      displaced: refused("policy", "too_many_silent", "displaced by newer connections: too many had said nothing"),
-      late: refused("policy", "silence_timeout", `neither side had said anything after ${timeoutMs} ms`),
+    const { caps, silenceTimeoutMs, refuse } = this.#options;
+    this.#enter(isVerified ? caps.verified : caps.plaintext, {
+      timeoutMs: silenceTimeoutMs,
+      onLate: () => refuse("policy", "silence_timeout", `neither side had said anything after ${silenceTimeoutMs} ms`),
+      onDisplaced: () =>
+        refuse("policy", "too_many_silent", "displaced by newer connections: too many had said nothing"),
     });
   }
 
@@ -76,16 +77,17 @@ export class OpeningLimits {
   }
 
   /** The time limit of a state runs once, however often it is entered anew. */
-  #enter(cap: ConnectionCap, timeoutMs: number, why: { readonly displaced: Refused; readonly late: Refused }): void {
+  #enter(cap: ConnectionCap, { timeoutMs, onLate, onDisplaced }: StateLimits): void {
     if (this.#cap === cap) return;
     this.leave();
     this.#cap = cap;
-    this.#timer = this.#options.clock.setTimeout(() => this.#over(why.late), timeoutMs);
-    this.#entry = cap.enter(() => this.#over(why.displaced));
+    this.#timer = this.#options.clock.setTimeout(onLate, timeoutMs);
+    this.#entry = cap.enter(onDisplaced);
   }
+}
 
-  #over(refusal: Refused): void {
-    this.leave();
-    this.#options.onOver(refusal);
-  }
+interface StateLimits {
+  readonly timeoutMs: number;
+  readonly onLate: () => void;
+  readonly onDisplaced: () => void;
 }

@@ -21,7 +21,7 @@ export type ClientKind =
 export interface SniffOptions {
   readonly clock: Clock;
   /** How long a client may say nothing at all. `undefined`: as long as it likes, until its handshake times out. */
-  readonly silenceMs: number | undefined;
+  readonly silenceMs?: number | undefined;
   /** The mode of this moment: under STRICT it does not matter which TLS client it is, under DISABLE nothing does. */
   readonly mode: () => ServerMode;
   /** Ends the sniffing with `silent`; what was read is put back. */

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
@@ -19,6 +18,7 @@ import {
   startOutboundSide,
 } from "../data-plane-fixture.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
+import { clientHelloWithoutAlpn } from "./client-hello-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -186,88 +186,18 @@ describe("servers that speak first", () => {
   });
 });
 
-describe("clients that prove nothing", () => {
-  it.each([
-    { name: "silence", bytes: Buffer.alloc(0) },
-    { name: "one byte of a ClientHello", bytes: Buffer.from([0x16]) },
-    { name: "half a ClientHello", bytes: Buffer.from("160301020001", "hex") },
-  ])("$name is cut when the handshake's time is over", async ({ bytes }) => {
-    const { side, echo } = await startSide("STRICT", { limits: { handshakeTimeoutMs: 80 } });
+describe("a port that is declared as HTTP", () => {
+  it.each(["DISABLE", "PERMISSIVE"] as const)("never relays as a stream what is no request, under %s", async (mode) => {
+    let connections = 0;
+    const application = await listen(cleanup, () => {
+      connections += 1;
+    });
+    const side = await startInboundSide(cleanup, { mode, applicationPort: application, protocol: "http" });
     const client = connectClient(cleanup, side.port);
-    client.write(bytes);
-    expect((await readAll(client)).reset).toBe(true);
-    expect((await side.recorder.nextRefusal()).reason).toBe("handshake_timeout");
-    expect(echo.connections()).toBe(0);
-    expect(side.caps.unproved.size).toBe(0);
-  });
-
-  it.each([
-    { name: "a handshake record that is no ClientHello", bytes: "160301000502000001ff" },
-    { name: "a record longer than TLS allows", bytes: "1603017fff01" },
-    { name: "a ClientHello of noise", bytes: `1603010040${"01".padEnd(128, "a5")}` },
-  ])("$name is refused under PERMISSIVE, too", async ({ bytes }) => {
-    const { side, echo } = await startSide("PERMISSIVE");
-    const client = connectClient(cleanup, side.port);
-    client.write(Buffer.from(bytes, "hex"));
-    await readAll(client);
-    expect((await side.recorder.nextRefusal()).stage).toBe("handshake");
-    expect(echo.connections()).toBe(0);
-  });
-
-  it("silent connections above the cap displace the oldest of themselves, and a real client gets in", async () => {
-    const { side } = await startSide("STRICT", { openingLimit: 20 });
-    const silent = await Promise.all(
-      Array.from({ length: 60 }, async () => {
-        const socket = connectClient(cleanup, side.port);
-        await once(socket, "connect");
-        return socket;
-      }),
-    );
-    expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
-    expect(side.caps.unproved.size).toBeLessThanOrEqual(20);
-    expect(side.recorder.refusals.every(({ reason }) => reason === "too_many_pending")).toBe(true);
-    for (const socket of silent) socket.destroy();
-  });
-});
-
-describe("floods", () => {
-  it("2,000 idle connections do not keep a real client out, and leave nothing behind", async () => {
-    const { side } = await startSide("STRICT", { openingLimit: 256 });
-    const idle: Socket[] = [];
-    for (let batch = 0; batch < 20; batch += 1) {
-      const opened = Array.from({ length: 100 }, () => connectClient(cleanup, side.port));
-      await Promise.all(opened.map((socket) => once(socket, "connect")));
-      idle.push(...opened);
-    }
-    expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
-    expect(side.caps.unproved.size).toBeLessThanOrEqual(256);
-    for (const socket of idle) socket.destroy();
-    await expect.poll(() => side.caps.unproved.size).toBe(0);
-    await side.registry.whenEmpty();
-  });
-
-  it("a ClientHello of 64 KB over many records is refused, and costs no more than its time", async () => {
-    const { side, echo } = await startSide("PERMISSIVE", { limits: { handshakeTimeoutMs: 500 } });
-    const client = connectClient(cleanup, side.port);
-    const record = Buffer.concat([Buffer.from("1603014000", "hex"), Buffer.alloc(16_384, 1)]);
-    client.write(Buffer.concat([record, record, record, record]));
-    await readAll(client);
-    expect((await side.recorder.nextRefusal()).stage).toBe("handshake");
-    expect(echo.connections()).toBe(0);
-    expect(side.caps.unproved.size).toBe(0);
-  });
-
-  it("a client that sends one byte at a time is served if it is honest", async () => {
-    const { side } = await startSide("PERMISSIVE");
-    const hello = clientHelloWithoutAlpn();
-    const client = connectClient(cleanup, side.port);
-    client.setNoDelay(true);
-    for (const byte of hello) {
-      client.write(Buffer.from([byte]));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    client.end();
-    expect((await readAll(client)).text).toBe(hello.toString("latin1"));
+    if (mode === "PERMISSIVE") await expect.poll(() => side.recorder.silences).toBe(1);
+    client.end("no request at all\n\n");
+    expect((await readAll(client)).text).toMatch(/^HTTP\/1\.1 [45]\d\d /);
+    expect(connections).toBe(0);
   });
 });
 
@@ -313,19 +243,3 @@ describe("policy and trust that change", () => {
     expect(side.recorder.cuts).toEqual(["trust_changed"]);
   });
 });
-
-/** A whole ClientHello of OpenSSL's, without ALPN. */
-function clientHelloWithoutAlpn(): Buffer {
-  const extensions = Buffer.from("0017000000230000000d000400020403", "hex");
-  const body = Buffer.concat([
-    Buffer.from("0303", "hex"),
-    Buffer.alloc(32, 7),
-    Buffer.from("00", "hex"),
-    Buffer.from("00021301", "hex"),
-    Buffer.from("0100", "hex"),
-    Buffer.from([0, extensions.length]),
-    extensions,
-  ]);
-  const message = Buffer.concat([Buffer.from([1, 0, 0, body.length]), body]);
-  return Buffer.concat([Buffer.from([0x16, 3, 1, 0, message.length]), message]);
-}

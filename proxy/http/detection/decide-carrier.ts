@@ -1,0 +1,78 @@
+import type { Socket } from "node:net";
+import type { HttpContext } from "../http-context.ts";
+import type { ProtocolDecision } from "./decide-protocol.ts";
+import { detectOnHttpPort } from "./detect-on-http-port.ts";
+import { detectProtocol, type UnjudgedRequest } from "./detect-protocol.ts";
+
+/** Requests, each over a pooled connection. */
+export interface HttpCarrier<Upstream> {
+  readonly kind: "http";
+  /** Opened before it was known that requests come. */
+  readonly opened: Upstream | undefined;
+}
+
+export interface StreamCarrier<Upstream> {
+  readonly kind: "stream";
+  readonly upstream: Upstream;
+  /** What the client said before it ended its side; it is delivered first. */
+  readonly early: Buffer;
+  /** `guardStream` must watch it: a server may still read a request in what follows. */
+  readonly isGuarded: boolean;
+}
+
+/** What carries a connection from now on. */
+export type Carrier<Upstream> = HttpCarrier<Upstream> | StreamCarrier<Upstream>;
+
+export interface CarrierOptions<Upstream> {
+  readonly client: Socket;
+  readonly protocol: ProtocolDecision;
+  /** The other side, where it is open already. */
+  readonly opened: Upstream | undefined;
+  /** Opens the other side; `undefined`: it cannot be opened, and that has been reported. */
+  readonly open: () => Promise<Upstream | undefined>;
+  /** What was said may be a request to some servers, and must not be delivered: the connection must be cut. */
+  readonly onAmbiguous: (request: UnjudgedRequest) => void;
+  readonly context: Pick<HttpContext, "clock" | "limits">;
+}
+
+/**
+ * Decides what carries a connection, by what is declared and, where that leaves it open, by what is said first. The other
+ * side is opened where it must be: a stream needs it, and an undeclared port's server may be the first to speak.
+ * @returns undefined: the client has gone, what it said is not delivered, or the other side cannot be opened.
+ */
+export async function decideCarrier<Upstream extends { readonly socket: Socket }>(
+  options: CarrierOptions<Upstream>,
+): Promise<Carrier<Upstream> | undefined> {
+  const { client, context, opened } = options;
+  let { protocol } = options;
+  if (protocol === "http") {
+    const spoken = await detectOnHttpPort(client, context);
+    if (spoken === "gone") return undefined;
+    if (spoken === "http") return { kind: "http", opened };
+    protocol = "stream";
+  }
+  const upstream = opened ?? (await options.open());
+  if (upstream === undefined) return undefined;
+  if (protocol === "stream") return { kind: "stream", upstream, early: NO_BYTES, isGuarded: false };
+  return await decideBySpeech(upstream, options);
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+async function decideBySpeech<Upstream extends { readonly socket: Socket }>(
+  upstream: Upstream,
+  { client, context, onAmbiguous }: CarrierOptions<Upstream>,
+): Promise<Carrier<Upstream> | undefined> {
+  const detected = await detectProtocol(client, upstream.socket, context.clock);
+  switch (detected.kind) {
+    case "http":
+      return { kind: "http", opened: upstream };
+    case "stream":
+      return { kind: "stream", upstream, early: detected.early, isGuarded: detected.isGuarded };
+    case "refused":
+      onAmbiguous(detected);
+      return undefined;
+    case "gone":
+      return undefined;
+  }
+}

@@ -1,0 +1,20 @@
+import type { Socket } from "node:net";
+import { type Relay, type RelayOptions, relay } from "../../connections/relay.ts";
+import type { StreamCarrier } from "./decide-carrier.ts";
+import { guardStream, type UnjudgedRequest } from "./detect-protocol.ts";
+
+export interface RelayStreamOptions extends RelayOptions {
+  /** A server could read a request in what comes now, which is not delivered: the connection must be cut. */
+  readonly onRequest: (request: UnjudgedRequest) => void;
+}
+
+/** Relays a connection as a stream: first what its client has said already, then both directions until both end. */
+export function relayStream(
+  downstream: Socket,
+  { upstream, early, isGuarded }: StreamCarrier<{ readonly socket: Socket }>,
+  options: RelayStreamOptions,
+): Relay {
+  if (isGuarded) guardStream(downstream, options.onRequest);
+  if (early.length > 0) upstream.socket.write(early);
+  return relay({ downstream, upstream: upstream.socket }, options);
+}

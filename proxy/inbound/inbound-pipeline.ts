@@ -1,0 +1,169 @@
+import type { Socket } from "node:net";
+import type { Inbound, ServerMode } from "../../mesh/policy/types.ts";
+import type { CapturedConnection } from "../capture/capture-listener.ts";
+import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
+import { judgeOnce } from "../connections/judge-once.ts";
+import type { ConnectionCarrier } from "../connections/tracked-connection.ts";
+import { type Carrier, decideCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
+import { decideProtocol } from "../http/detection/decide-protocol.ts";
+import { relayStream } from "../http/detection/relay-stream.ts";
+import { type AdmittedClient, admitMutualTls, admitPlaintext } from "./admit-client.ts";
+import { decideInboundAction } from "./decide-inbound-action.ts";
+import {
+  type Arrival,
+  acceptConnection,
+  decisionOf,
+  type InboundOptions,
+  modeOf,
+  type OpenedApplication,
+  openApplication,
+  portOf,
+} from "./inbound-arrival.ts";
+import { type ClientKind, sniffClient } from "./sniff-client.ts";
+
+/** Takes connections that were sent to this pod: lets them through to the application, or resets them and says why. */
+export function createInboundHandler(options: InboundOptions): (captured: CapturedConnection) => void {
+  return (captured) => void handleInbound(captured, options);
+}
+
+/**
+ * One connection from accept to what carries it. A step gives `undefined` where the connection has ended: refused, which
+ * was reported, cut by a new policy, or left by its client. Each step judges by the policy of its own moment.
+ */
+async function handleInbound(captured: CapturedConnection, options: InboundOptions): Promise<void> {
+  const arrival = acceptConnection(captured, options);
+  if (arrival === undefined) return;
+  const first = await readFirstBytes(arrival);
+  if (first === undefined) return;
+  const client = await admitClient(arrival, first);
+  if (client === undefined) return;
+  const carrier = await decideCarrierOf(arrival, client);
+  if (carrier === undefined || arrival.connection.isOver) return arrival.connection.cut();
+  arrival.opening.leave();
+  arrival.connection.carry({ host: portOf(arrival)?.service?.host ?? "" }, () => carry(arrival, client, carrier));
+}
+
+/** Who spoke first, and the application where it had to be opened to find out. */
+type FirstBytes =
+  | { readonly by: "client"; readonly client: ClientKind; readonly application: OpenedApplication | undefined }
+  | { readonly by: "application"; readonly application: OpenedApplication };
+
+/**
+ * Step 1. Reads the client's first bytes. A client that need not speak first, of a DISABLE port or silent at a
+ * PERMISSIVE one, perhaps waits for the server's greeting (MySQL, SMTP): the application is opened, and whoever speaks
+ * first decides.
+ */
+async function readFirstBytes(arrival: Arrival): Promise<FirstBytes | undefined> {
+  const { socket, options, opening } = arrival;
+  const { clock, limits, observer } = options;
+  const mode = (): ServerMode => decisionOf(arrival).mode;
+  if (mode() !== "DISABLE") {
+    opening.awaitProof();
+    const silenceMs = mode() === "PERMISSIVE" ? limits.silenceMs : undefined;
+    const client = await sniffClient(socket, { clock, silenceMs, mode });
+    if (decideInboundAction(mode(), client).kind !== "await_first_speaker") {
+      return { by: "client", client, application: undefined };
+    }
+    observer.detectionTimedOut(arrival.destination.port);
+  }
+  admitPlaintext(arrival);
+  if (portOf(arrival)?.protocol === "http") {
+    return { by: "client", client: await sniffClient(socket, { clock, mode }), application: undefined };
+  }
+  const application = await openApplication(arrival);
+  if (application === undefined) return undefined;
+  const first = await awaitFirstSpeaker(application.socket, (signal) => sniffClient(socket, { clock, mode, signal }));
+  return first === "application" ? { by: first, application } : { by: "client", client: first, application };
+}
+
+/** Step 2. Lets the client in as the policy demands: in plaintext, or after its TLS handshake and the verdict on it. */
+async function admitClient(arrival: Arrival, first: FirstBytes): Promise<AdmittedClient | undefined> {
+  const { connection, refuse } = arrival;
+  if (connection.isOver) return undefined;
+  const { application } = first;
+  if (first.by === "application") return { ...admitPlaintext(arrival), application, isStream: true };
+  const decision = decisionOf(arrival);
+  const action = decideInboundAction(decision.mode, first.client);
+  switch (action.kind) {
+    case "forward":
+      return { ...admitPlaintext(arrival), application };
+    case "terminate":
+    case "await_first_speaker":
+      application?.socket.destroy();
+      return await admitMutualTls(arrival);
+    case "refuse":
+      return action.reason === "client_gone"
+        ? refuse("handshake", action.reason, "the client went away before it had said who it is")
+        : refuse("policy", action.reason, plaintextRefused(arrival.destination.port, decision));
+  }
+}
+
+function plaintextRefused(port: number, { rule, mode }: ReturnType<typeof decisionOf>): string {
+  return `plaintext to port ${port}, which ${rule} makes ${mode}`;
+}
+
+type InboundCarrier = Carrier<OpenedApplication>;
+
+/** Step 3. Decides what carries it, and opens the application where that needs it. */
+async function decideCarrierOf(arrival: Arrival, client: AdmittedClient): Promise<InboundCarrier | undefined> {
+  if (arrival.connection.isOver) return undefined;
+  return await decideCarrier({
+    client: client.socket,
+    protocol: client.isStream ? "stream" : decideProtocol(portOf(arrival)?.protocol, client.alpn),
+    opened: client.application,
+    open: () => openApplication(arrival),
+    onAmbiguous: arrival.connection.cutMalformedTo(arrival.options.observer),
+    context: arrival.options.http.context,
+  });
+}
+
+/** Step 4. Nothing is written to the application before this. */
+function carry(arrival: Arrival, client: AdmittedClient, carrier: InboundCarrier): ConnectionCarrier {
+  switch (carrier.kind) {
+    case "http":
+      return carryHttp(arrival, client, carrier.opened?.socket);
+    case "stream":
+      return carryStream(arrival, client, carrier);
+  }
+}
+
+function carryHttp(arrival: Arrival, client: AdmittedClient, opened: Socket | undefined): ConnectionCarrier {
+  const { options, destination, client: address, connection } = arrival;
+  const { socket, peer, own } = client;
+  if (opened !== undefined) options.http.adopt(opened, destination);
+  const serving = options.http.serve({
+    ...{ socket, client: address, destination, peer, own },
+    workload: options.inbound().workload,
+    service: portOf(arrival)?.service,
+    isCurrent: judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, client, destination.port)),
+    onFault: ({ code, message }) => options.observer.malformed(connection.describe(code, message)),
+  });
+  const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
+  return { relay: serving, bytes, isIdle: () => serving.isIdle };
+}
+
+/** Where TLS is not terminated any more, or the port is no longer HTTP, a client that connects now is a stream. */
+function wouldBeServedSo(inbound: Inbound, { peer, alpn }: AdmittedClient, port: number): boolean {
+  if (peer !== undefined && modeOf(inbound, port).mode === "DISABLE") return false;
+  const declared = inbound.ports.find((candidate) => candidate.port === port)?.protocol;
+  return decideProtocol(declared, alpn) !== "stream";
+}
+
+function carryStream(
+  arrival: Arrival,
+  { socket }: AdmittedClient,
+  carrier: StreamCarrier<OpenedApplication>,
+): ConnectionCarrier {
+  const { options, connection } = arrival;
+  const { clock, limits, observer, inbound } = options;
+  const application = carrier.upstream.socket;
+  const relay = relayStream(socket, carrier, {
+    clock,
+    halfOpenIdleMs: limits.halfOpenIdleMs,
+    onRequest: connection.cutMalformedTo(observer),
+  });
+  const parties = { source: undefined, destination: inbound().workload, service: portOf(arrival)?.service };
+  const opened = observer.opened(connection, parties);
+  void relay.ended.then((end) => opened.closed(end));
+  return { relay, bytes: () => ({ received: application.bytesWritten, sent: application.bytesRead }) };
+}

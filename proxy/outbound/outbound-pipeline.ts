@@ -1,0 +1,218 @@
+import type { Destination, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import { formatClient } from "../../net/client-address.ts";
+import { formatSocketAddress } from "../../net/socket-address.ts";
+import type { CapturedConnection } from "../capture/capture-listener.ts";
+import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
+import type { ConnectionObserver, Refuse, RefusedConnection } from "../connections/connection-observer.ts";
+import type { ConnectionRegistry } from "../connections/connection-registry.ts";
+import { judgeOnce } from "../connections/judge-once.ts";
+import type { Relay } from "../connections/relay.ts";
+import { type ConnectionCarrier, type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
+import { type Carrier, decideCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
+import { decideProtocol, type ProtocolDecision } from "../http/detection/decide-protocol.ts";
+import { relayStream } from "../http/detection/relay-stream.ts";
+import { keyOfTarget } from "./destination-cache.ts";
+import type { PooledDestination } from "./destination-pools.ts";
+import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
+import { isStillAllowed } from "./is-still-allowed.ts";
+import type { OutboundHttp } from "./outbound-http.ts";
+
+export interface OutboundOptions {
+  readonly clock: Clock;
+  readonly http: OutboundHttp;
+  readonly dialer: Dialer;
+  readonly registry: ConnectionRegistry;
+  readonly capacity: ConnectionCapacity<TrackedConnection>;
+  readonly observer: ConnectionObserver;
+  /** This workload, for metrics. */
+  readonly workload: () => WorkloadInfo | undefined;
+  readonly halfOpenIdleMs: number;
+}
+
+/**
+ * Takes what the application dials: finds out what stands at the original destination, dials it as its rule says, and
+ * carries the bytes. Never waits for the application to speak first, so protocols in which the server does are served.
+ * What cannot be dialled as the rule says is reset; there is no falling back to plaintext.
+ */
+export function createOutboundHandler(options: OutboundOptions): (connection: CapturedConnection) => void {
+  return (captured) => void handleOutbound(captured, options);
+}
+
+/**
+ * One connection from accept to what carries it. A step gives `undefined` where the connection has ended: refused, which
+ * was reported, cut by a new rule, or left by the application.
+ */
+async function handleOutbound(captured: CapturedConnection, options: OutboundOptions): Promise<void> {
+  const accepted = acceptConnection(captured, options);
+  if (accepted === undefined) return;
+  const arrival = await resolveDestination(accepted);
+  if (arrival === undefined || arrival.connection.isOver) return;
+  const carrier = await decideCarrier({
+    client: captured.socket,
+    protocol: protocolOf(arrival.pooled.current()),
+    opened: undefined,
+    open: () => dialDestination(arrival),
+    onAmbiguous: arrival.connection.cutMalformedTo(options.observer),
+    context: options.http.context,
+  });
+  if (carrier === undefined || arrival.connection.isOver) return arrival.connection.cut();
+  const terms = carrier.kind === "http" ? httpTerms(arrival) : streamTerms(arrival, carrier.upstream);
+  arrival.connection.carry(terms, () => carry(arrival, carrier));
+}
+
+interface Accepted {
+  readonly captured: CapturedConnection;
+  readonly options: OutboundOptions;
+  readonly connection: TrackedConnection;
+  readonly refuse: Refuse;
+}
+
+interface Arrival extends Accepted {
+  /** Retained until the connection ends. */
+  readonly pooled: PooledDestination;
+}
+
+/** Step 1. Enters a captured connection into the registry. */
+function acceptConnection(captured: CapturedConnection, options: OutboundOptions): Accepted | undefined {
+  const { socket, destination } = captured;
+  const { clock, registry, observer, capacity } = options;
+  const opened = { openedAtMs: clock.now(), policyKey: keyOfTarget({ kind: "address", ...destination }) };
+  const connection = new TrackedConnection(
+    { direction: "outbound", socket, client: formatClient(socket), destination, ...opened },
+    registry,
+  );
+  const refuse = connection.refuseTo(observer);
+  if (!capacity.enter(connection)) return refuse("capture", "too_many_connections", NO_ROOM);
+  return { captured, options, connection, refuse };
+}
+
+const NO_ROOM = "no descriptors are left for it; raise RLIMIT_NOFILE (ulimit -n)";
+
+/** Step 2. Finds out what stands at the original destination. */
+async function resolveDestination(accepted: Accepted): Promise<Arrival | undefined> {
+  const { captured, options, connection, refuse } = accepted;
+  const address = { kind: "address", ...captured.destination } as const;
+  const pooled = options.http.pools.find(address) ?? (await options.http.pools.open(address));
+  if (pooled === undefined) {
+    const target = formatSocketAddress(captured.destination);
+    return refuse(
+      "destination",
+      "control_plane_away",
+      `${target} is new, and the control plane did not say what it is`,
+    );
+  }
+  void connection.ended.then(() => pooled.release());
+  return { ...accepted, pooled };
+}
+
+/** What is outside the mesh is never parsed. */
+function protocolOf(destination: Destination): ProtocolDecision {
+  return destination.kind === "mesh" ? decideProtocol(destination.protocol, undefined) : "stream";
+}
+
+/** Step 3, where a stream needs it or the server may speak first: dials as the destination's rule says. */
+async function dialDestination(arrival: Arrival): Promise<DialedConnection | undefined> {
+  const { captured, connection, pooled, options, refuse } = arrival;
+  const dialed = await dialWhileClientWaits(captured, pooled, options.dialer);
+  if (dialed.kind === "failed") return refuse(stageOf(dialed), dialed.reason, dialed.message);
+  connection.hold(dialed.socket);
+  connection.decide({ ...streamTerms(arrival, dialed), stage: "waiting" });
+  return connection.isOver ? undefined : dialed;
+}
+
+/** What a dialled connection is, and how long it may stay. */
+function streamTerms({ pooled }: Arrival, dialed: DialedConnection): ConnectionTerms {
+  const resolved = pooled.current();
+  const mesh = resolved.kind === "mesh" ? resolved : undefined;
+  return {
+    endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
+    host: mesh?.host ?? "",
+    peer: dialed.peer,
+    rule: mesh?.tlsRule ?? "outside the mesh: passed through",
+    isAllowed: () => isStillAllowed(pooled.current(), dialed),
+  };
+}
+
+/** The application's own connection: its requests go over others. */
+function httpTerms({ captured, pooled }: Arrival): ConnectionTerms {
+  const resolved = pooled.current();
+  return {
+    endpoint: captured.destination,
+    host: resolved.kind === "mesh" ? resolved.host : "",
+    peer: undefined,
+    rule: "the application's own connection: requests go by the pool",
+    isAllowed: () => pooled.current().kind !== "refused",
+  };
+}
+
+/** Step 4. Nothing is written to the other side before this. */
+function carry(arrival: Arrival, carrier: Carrier<DialedConnection>): ConnectionCarrier {
+  const { socket } = arrival.captured;
+  const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
+  switch (carrier.kind) {
+    case "http": {
+      const serving = serveHttp(arrival, carrier.opened);
+      return { relay: serving, bytes, isIdle: () => serving.isIdle };
+    }
+    case "stream":
+      return { relay: carryStream(arrival, carrier), bytes };
+  }
+}
+
+function serveHttp({ captured, connection, pooled, options }: Arrival, opened: DialedConnection | undefined) {
+  const { http, observer } = options;
+  if (opened !== undefined) http.adopt(opened, pooled);
+  return http.serve({
+    connection: captured,
+    client: connection.client,
+    destination: pooled,
+    isCurrent: judgeOnce(pooled.current, (current) => protocolOf(current) !== "stream"),
+    onFault: ({ code, message }) => observer.malformed(connection.describe(code, message)),
+  });
+}
+
+function carryStream(arrival: Arrival, carrier: StreamCarrier<DialedConnection>): Relay {
+  const { captured, connection, pooled, options } = arrival;
+  const { clock, halfOpenIdleMs, observer, workload } = options;
+  const relay = relayStream(captured.socket, carrier, {
+    clock,
+    halfOpenIdleMs,
+    onRequest: connection.cutMalformedTo(observer),
+  });
+  const resolved = pooled.current();
+  const mesh = resolved.kind === "mesh" ? resolved : undefined;
+  const opened = observer.opened(connection, partiesOf(mesh, carrier.upstream, workload()));
+  void relay.ended.then((end) => opened.closed(end));
+  return relay;
+}
+
+/** The dialling ends when the application hangs up. */
+async function dialWhileClientWaits(
+  { socket, destination }: CapturedConnection,
+  pooled: PooledDestination,
+  dialer: Dialer,
+): Promise<DialedConnection | DialFailure> {
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  socket.once("close", onClose);
+  if (socket.destroyed) gone.abort();
+  const dialed = await dialer.dial(pooled.current(), destination, gone.signal);
+  socket.off("close", onClose);
+  return dialed;
+}
+
+function partiesOf(mesh: MeshDestination | undefined, dialed: DialedConnection, source: WorkloadInfo | undefined) {
+  return { source, destination: dialed.meshEndpoint?.workload, service: mesh?.service };
+}
+
+function stageOf(failure: DialFailure): RefusedConnection["stage"] {
+  switch (failure.reason) {
+    case "refused_destination":
+    case "no_healthy_endpoint":
+    case "connect_failed":
+      return "destination";
+    default:
+      return "handshake";
+  }
+}
