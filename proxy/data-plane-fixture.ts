@@ -18,25 +18,16 @@ import { systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { CapturedConnection } from "./capture/capture-listener.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connections/connection-observer.ts";
-import {
-  type ConnectionRegistry,
-  createConnectionRegistry,
-  INBOUND_POLICY,
-} from "./connections/connection-registry.ts";
+import type { ConnectionRegistry } from "./connections/connection-registry.ts";
 import type { ConnectionLimits } from "./connections/decide-connection-limits.ts";
-import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation.ts";
-import { createCapturedCapacity } from "./connections/tracked-connection.ts";
-import { createHttpContext, type HttpContext } from "./http/http-context.ts";
+import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
+import { createDataPlane, type DataPlaneOptions } from "./create-data-plane.ts";
+import type { HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
-import { InboundHttp } from "./inbound/inbound-http.ts";
-import { createInboundHandler } from "./inbound/inbound-pipeline.ts";
-import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
-import { createDestinationCache, keyOfTarget } from "./outbound/destination-cache.ts";
-import { createDialer } from "./outbound/dial-destination.ts";
-import { OutboundHttp } from "./outbound/outbound-http.ts";
-import { createOutboundHandler } from "./outbound/outbound-pipeline.ts";
-import type { AccessLogEntry, CountedRequest } from "./telemetry/request-meter.ts";
+import type { OpeningCaps } from "./inbound/opening-limits.ts";
+import type { DestinationCacheOptions } from "./outbound/destination-cache.ts";
+import type { AccessLogEntry, CountedRequest, RequestMeters } from "./telemetry/request-meter.ts";
 import { createSecureContextSource, type SecureContextSource } from "./tls/secure-context-source.ts";
 
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
@@ -188,31 +179,41 @@ export interface HttpSide {
   readonly draining: AbortController;
 }
 
-function httpOf(options: HttpSideOptions = {}): HttpSide {
+/** What both sides share. */
+function createPlane(secureContexts: SecureContextSource, options: Partial<DataPlaneOptions>, http?: HttpSideOptions) {
+  const recorder = createRecorder();
   const counted: CountedRequest[] = [];
   const logged: AccessLogEntry[] = [];
-  const draining = new AbortController();
-  const context = createHttpContext({
+  const plane = createDataPlane({
     clock: systemClock,
     random: () => 0,
     log: new RecordingLogger(),
+    secureContexts,
+    observer: recorder,
     meters: { requestMeter: () => ({ count: (request) => void counted.push({ ...request }) }) },
     accessLog: { write: (entry) => void logged.push(entry) },
-    draining: draining.signal,
-    limits: options.limits ?? {},
+    discovery: { watch: () => ({ close: () => undefined }) },
+    httpLimits: http?.limits ?? {},
+    ...options,
   });
-  return { context, counted, logged, draining };
+  return { plane, recorder, counted, logged };
 }
 
 /** An inbound side in front of an application on loopback. */
 export async function startInboundSide(cleanup: Cleanup, options: InboundSideOptions): Promise<InboundSide> {
-  const recorder = createRecorder();
-  const secureContexts = options.secureContexts ?? secureContextsOf(WORLD);
-  const registry = registryOf(secureContexts, recorder);
   const limit = options.openingLimit ?? 100;
-  const opening = { maxUnproved: limit, maxSilentPlaintext: limit, maxSilentVerified: limit };
-  const caps = createOpeningCaps(options.connectionLimits ?? opening);
-  const maxConnections = options.connectionLimits?.maxPerDirection ?? options.maxConnections ?? 5000;
+  const { plane, recorder, counted, logged } = createPlane(
+    options.secureContexts ?? secureContextsOf(WORLD),
+    {
+      connectionLimits: options.connectionLimits ?? {
+        ...{ maxUnproved: limit, maxSilentPlaintext: limit, maxSilentVerified: limit },
+        maxPerDirection: options.maxConnections ?? 5000,
+      },
+      timeLimits: { ...SHORT_LIMITS, ...options.limits },
+    },
+    options.http,
+  );
+  cleanup.add(() => plane.close());
   let mode = options.mode;
   const inbound = (): Inbound => {
     options.onPolicyRead?.();
@@ -232,32 +233,26 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
             ],
     };
   };
-  const http = httpOf(options.http);
-  const handle = createInboundHandler({
-    clock: systemClock,
-    secureContexts,
-    inbound,
-    registry,
-    caps,
-    capacity: createCapturedCapacity({ limit: maxConnections, clock: systemClock, observer: recorder }),
-    observer: recorder,
-    http: new InboundHttp({ context: http.context, random: Math.random, connectTimeoutMs: 2000 }),
-    limits: {
-      handshakeTimeoutMs: 5000,
-      silenceMs: 50,
-      silenceTimeoutMs: 60_000,
-      connectTimeoutMs: 2000,
-      halfOpenIdleMs: 60_000,
-      ...options.limits,
-    },
-  });
+  const draining = new AbortController();
+  const sidecar = { inbound, workload: () => WORKLOAD, draining: draining.signal };
+  const { inbound: handle, http: context } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.applicationPort, handle);
   const setMode = (next: ServerMode): void => {
     mode = next;
-    registry.judgePolicy(INBOUND_POLICY);
+    plane.policyChanged();
   };
-  return { port, registry, recorder, caps, http, setMode };
+  const { registry, caps } = plane;
+  return { port, registry, recorder, caps, http: { context, counted, logged, draining }, setMode };
 }
+
+/** A test does not wait as long as a sidecar does. */
+const SHORT_LIMITS: InboundLimits = {
+  handshakeTimeoutMs: 5000,
+  silenceMs: 50,
+  silenceTimeoutMs: 60_000,
+  connectTimeoutMs: 2000,
+  halfOpenIdleMs: 60_000,
+};
 
 export interface OutboundSide {
   readonly port: number;
@@ -280,54 +275,56 @@ export interface OutboundSideOptions {
 
 /** An outbound side of which every connection goes to one destination. */
 export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideOptions): Promise<OutboundSide> {
-  const recorder = createRecorder();
-  const secureContexts = options.secureContexts ?? secureContextsOf(HELLO);
-  const registry = registryOf(secureContexts, recorder);
-  const listeners = new Set<(destination: Destination) => void>();
-  let current = options.destination;
-  const destinations = createDestinationCache({
-    clock: systemClock,
-    resolveTimeoutMs: options.resolveTimeoutMs ?? 5000,
-    watch: (_target, listener) => {
-      listeners.add(listener);
-      if (current !== undefined) listener(current);
-      return { close: () => void listeners.delete(listener) };
+  const { watch, setDestination } = createWatch(options.destination);
+  const { plane, recorder, counted, logged } = createPlane(
+    options.secureContexts ?? secureContextsOf(HELLO),
+    {
+      discovery: { watch, resolveTimeoutMs: options.resolveTimeoutMs ?? 5000 },
+      connectionLimits: { maxPerDirection: options.maxConnections ?? 5000 },
+      timeLimits: SHORT_LIMITS,
+      dialerLimits: { connectTimeoutMs: 500 },
     },
-    onChange: (target) => registry.judgePolicy(keyOfTarget(target)),
-  });
-  cleanup.add(() => destinations.close());
-  const http = httpOf(options.http);
-  const dialer = createDialer({ secureContexts, clock: systemClock, random: () => 0, connectTimeoutMs: 500 });
-  const workload = () => undefined;
-  const handle = createOutboundHandler({
-    clock: systemClock,
-    http: new OutboundHttp({
-      ...{ destinations, dialer, registry, secureContexts, workload },
-      context: http.context,
-      random: () => 0,
-    }),
-    dialer,
-    registry,
-    capacity: createCapturedCapacity({ limit: options.maxConnections ?? 5000, clock: systemClock, observer: recorder }),
-    observer: recorder,
-    workload,
-    halfOpenIdleMs: 60_000,
-  });
+    options.http,
+  );
+  cleanup.add(() => plane.close());
+  const draining = new AbortController();
+  const inbound = (): Inbound => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "none" }, ports: [] });
+  const sidecar = { inbound, workload: () => undefined, draining: draining.signal };
+  const { outbound: handle, http: context } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
+  return { port, registry: plane.registry, recorder, http: { context, counted, logged, draining }, setDestination };
+}
+
+export interface TestUpstreamDialer {
+  readonly dialer: UpstreamDialer;
+  setDestination(destination: Destination): void;
+}
+
+/** A gateway's way into the mesh, of which every dial goes to one destination. */
+export function createTestUpstreamDialer(
+  cleanup: Cleanup,
+  options: { readonly destination: Destination; readonly meters: RequestMeters },
+): TestUpstreamDialer {
+  const { watch, setDestination } = createWatch(options.destination);
+  const { plane } = createPlane(secureContextsOf(HELLO), { discovery: { watch }, meters: options.meters });
+  cleanup.add(() => plane.close());
+  return { dialer: plane.createUpstreamDialer(() => undefined), setDestination };
+}
+
+/** A control plane that knows one destination. @param first `undefined`: it does not say what it is. */
+function createWatch(first: Destination | undefined) {
+  const listeners = new Set<(destination: Destination) => void>();
+  let current = first;
+  const watch: DestinationCacheOptions["watch"] = (_target, listener) => {
+    listeners.add(listener);
+    if (current !== undefined) listener(current);
+    return { close: () => void listeners.delete(listener) };
+  };
   const setDestination = (destination: Destination): void => {
     current = destination;
     for (const listener of listeners) listener(destination);
   };
-  return { port, registry, recorder, http, setDestination };
-}
-
-function registryOf(secureContexts: SecureContextSource, recorder: Recorder): ConnectionRegistry {
-  const registry = createConnectionRegistry({
-    isTrusted: (peer) => isStillTrusted(peer, secureContexts.current() ?? { roots: [], trustDomains: [] }),
-    onCut: recorder.cut,
-  });
-  onTrustChange(secureContexts, () => void registry.judgeTrust());
-  return registry;
+  return { watch, setDestination };
 }
 
 async function listenCaptured(

@@ -1,12 +1,10 @@
 import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
-import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startLenientUpstream } from "../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntilClosed, sendRaw } from "../net/raw-client-fixture.ts";
-import { createConnectionRegistry } from "./connections/connection-registry.ts";
 import {
-  createRecorder,
+  createTestUpstreamDialer,
   HELLO,
   meshDestination,
   secureContextsOf,
@@ -15,9 +13,6 @@ import {
   WORLD,
 } from "./data-plane-fixture.ts";
 import { startTestGateway } from "./gateway/gateway-fixture.ts";
-import { createDestinationCache } from "./outbound/destination-cache.ts";
-import { createDialer } from "./outbound/dial-destination.ts";
-import { createMeshUpstreamDialer } from "./outbound/mesh-upstream-dialer.ts";
 import { createNoMetrics } from "./telemetry/proxy-metrics.ts";
 
 const cleanup = new Cleanup();
@@ -162,24 +157,6 @@ describe("through the gateway and the server's sidecar", () => {
 
 /** The gateway's way into the mesh, under the identity HELLO. */
 function dialerTo(port: number) {
-  const secureContexts = secureContextsOf(HELLO);
-  const observer = createRecorder();
-  const destinations = createDestinationCache({
-    clock: systemClock,
-    watch: (_target, listener) => {
-      listener(meshDestination([port]));
-      return { close: () => undefined };
-    },
-  });
-  cleanup.add(() => destinations.close());
-  return createMeshUpstreamDialer({
-    destinations,
-    secureContexts,
-    observer,
-    metrics: createNoMetrics(),
-    dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
-    registry: createConnectionRegistry({ isTrusted: () => true, onCut: observer.cut }),
-    clock: systemClock,
-    workload: () => undefined,
-  });
+  const destination = meshDestination([port]);
+  return createTestUpstreamDialer(cleanup, { destination, meters: createNoMetrics() }).dialer;
 }

@@ -1,7 +1,6 @@
 import type { WorkloadInfo } from "../mesh/policy/types.ts";
 import { whenAborted } from "../net/when-aborted.ts";
 import { startGateway } from "./gateway/start-gateway.ts";
-import { createMeshUpstreamDialer } from "./outbound/mesh-upstream-dialer.ts";
 import { startWorkload, type WorkloadDeps } from "./start-workload.ts";
 
 /** The gateway of the mesh's edge: HTTP from strangers in, mutual TLS to the mesh out. Drains when `signal` aborts. */
@@ -9,7 +8,7 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
   const workload = await startWorkload(deps);
   try {
     const ending = AbortSignal.any([signal, workload.asked]);
-    const { discovery, secureContexts, metrics, accessLog, log, clock, random } = workload;
+    const { plane, discovery, secureContexts, metrics, accessLog, log, clock, random } = workload;
     let own: WorkloadInfo | undefined;
     const gateway = await startGateway({
       watchConfig: (listener) =>
@@ -17,14 +16,14 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
           own = config.workload;
           listener(config);
         }),
-      dialer: createMeshUpstreamDialer({ ...workload, workload: () => own }),
+      dialer: plane.createUpstreamDialer(() => own),
       metrics,
       accessLog,
       messageLimits: deps.config.messageLimits,
       log: log.child({ component: "gateway" }),
       clock,
       random,
-      limits: { maxConnections: workload.connectionLimits.maxGatewayClients },
+      limits: { maxConnections: plane.limits.maxGatewayClients },
       drainMs: deps.config.drain.deadlineMs,
     });
     const unsubscribe = secureContexts.subscribe(() => gateway.closeStaleUpstreams());

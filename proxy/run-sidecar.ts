@@ -4,25 +4,11 @@ import type { CaptureListener, CaptureRefusal } from "./capture/capture-listener
 import { startCaptureListener } from "./capture/capture-listener.ts";
 import { createOriginalDestinationReader } from "./capture/original-destination.ts";
 import { isOwnInboundListener, isOwnOutboundListener } from "./capture/own-listeners.ts";
-import { INBOUND_POLICY } from "./connections/connection-registry.ts";
 import { drain } from "./drain.ts";
-import { createHttpContext } from "./http/http-context.ts";
-import { InboundHttp } from "./inbound/inbound-http.ts";
-import { createInboundHandler } from "./inbound/inbound-pipeline.ts";
-import { OutboundHttp } from "./outbound/outbound-http.ts";
-import { createOutboundHandler } from "./outbound/outbound-pipeline.ts";
 import { startWorkload, type Workload, type WorkloadDeps } from "./start-workload.ts";
 
 export const OUTBOUND_PORT = 15001;
 export const INBOUND_PORT = 15006;
-
-const LIMITS = {
-  handshakeTimeoutMs: 10_000,
-  silenceMs: 100,
-  silenceTimeoutMs: 3_600_000,
-  connectTimeoutMs: 10_000,
-  halfOpenIdleMs: 3_600_000,
-} as const;
 
 /**
  * A pod's sidecar. No listener opens before the first certificate and the first policy are there. When `signal` aborts
@@ -44,7 +30,7 @@ export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promi
     const { config, clock, log } = deps;
     draining.abort();
     listeners.closeIdle();
-    await drain({ config: config.drain, registry: workload.registry, clock, log });
+    await drain({ config: config.drain, registry: workload.plane.registry, clock, log });
     await listeners.outbound.stop();
   } finally {
     await workload.stop();
@@ -60,7 +46,7 @@ function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; c
       latest = inbound;
       const { mode, rule } = inbound.defaultMode;
       workload.log.info({ component: "inbound", mode, rule, ports: inbound.ports.length }, "policy received");
-      workload.registry.judgePolicy(INBOUND_POLICY);
+      workload.plane.policyChanged();
       resolve(inbound);
     });
   });
@@ -81,58 +67,23 @@ interface Listeners {
 }
 
 async function listen(workload: Workload, inbound: () => Inbound, draining: AbortSignal): Promise<Listeners> {
-  const { clock, random, secureContexts, registry, connectionLimits, observer, destinations, dialer } = workload;
-  const { log, metrics, accessLog } = workload;
-  const context = createHttpContext({
-    ...{ clock, random, log, meters: metrics, accessLog, draining },
-    messageLimits: workload.config.messageLimits,
-    maxIdleUpstream: connectionLimits.maxIdleUpstream,
-  });
-  const inboundHttp = new InboundHttp({ context, random, connectTimeoutMs: LIMITS.connectTimeoutMs });
-  const outboundHttp = new OutboundHttp({
-    ...{ context, destinations, dialer, registry, secureContexts, random },
-    workload: () => inbound().workload,
-  });
-  secureContexts.subscribe(() => outboundHttp.pools.closeStale());
+  const { plane, observer, log } = workload;
+  const traffic = plane.createSidecar({ inbound, workload: () => inbound().workload, draining });
   const readOriginalDestination = createOriginalDestinationReader();
-  const onInbound = createInboundHandler({
-    clock,
-    secureContexts,
-    inbound,
-    registry,
-    caps: workload.caps,
-    capacity: workload.createCapacity(connectionLimits.maxPerDirection),
-    observer,
-    http: inboundHttp,
-    limits: LIMITS,
-  });
-  const onOutbound = createOutboundHandler({
-    clock,
-    http: outboundHttp,
-    dialer,
-    registry,
-    capacity: workload.createCapacity(connectionLimits.maxPerDirection),
-    observer,
-    workload: () => inbound().workload,
-    halfOpenIdleMs: LIMITS.halfOpenIdleMs,
-  });
   const start = (port: number, direction: "inbound" | "outbound") =>
     startCaptureListener({
       port,
       readOriginalDestination,
       clientsAreRemote: direction === "inbound",
       isOwnListener: direction === "inbound" ? isOwnInboundListener : isOwnOutboundListener,
-      onConnection: direction === "inbound" ? onInbound : onOutbound,
+      onConnection: direction === "inbound" ? traffic.inbound : traffic.outbound,
       onRefused: (refusal) => observer.refused(describeRefusal(direction, refusal)),
       onListenerError: ({ message }) => log.warn({ component: direction }, `the capture listener failed: ${message}`),
     });
   return {
     outbound: await start(OUTBOUND_PORT, "outbound"),
     inbound: await start(INBOUND_PORT, "inbound"),
-    closeIdle: () => {
-      inboundHttp.closeIdle();
-      outboundHttp.pools.closeIdle();
-    },
+    closeIdle: traffic.closeIdle,
   };
 }
 

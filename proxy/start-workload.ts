@@ -1,5 +1,4 @@
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
-import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { startMemoryRelease } from "../net/memory-release.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
@@ -8,16 +7,9 @@ import { describeCertificates } from "./admin/certificates-view.ts";
 import { describeConnection, describeDestination } from "./admin/connections-view.ts";
 import { parseAppProbes } from "./admin/parse-app-probes.ts";
 import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./admin/status-server.ts";
-import type { ConnectionCapacity } from "./connections/connection-capacity.ts";
 import type { ConnectionObserver } from "./connections/connection-observer.ts";
-import { type ConnectionRegistry, createConnectionRegistry } from "./connections/connection-registry.ts";
-import { type ConnectionLimits, decideConnectionLimits } from "./connections/decide-connection-limits.ts";
-import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation.ts";
 import { observeConnections } from "./connections/observe-connections.ts";
-import { createCapturedCapacity, type TrackedConnection } from "./connections/tracked-connection.ts";
-import { createOpeningCaps, type OpeningCaps } from "./inbound/opening-limits.ts";
-import { createDestinationCache, type DestinationCache, keyOfTarget } from "./outbound/destination-cache.ts";
-import { createDialer, type Dialer } from "./outbound/dial-destination.ts";
+import { createDataPlane, type DataPlane } from "./create-data-plane.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
 import type { AccessLog } from "./telemetry/request-meter.ts";
@@ -39,13 +31,7 @@ export interface WorkloadDeps {
 export interface Workload extends WorkloadDeps {
   readonly secureContexts: SecureContextSource;
   readonly discovery: DiscoveryClient;
-  readonly destinations: DestinationCache;
-  readonly dialer: Dialer;
-  readonly registry: ConnectionRegistry;
-  readonly caps: OpeningCaps;
-  readonly connectionLimits: ConnectionLimits;
-  /** Counts captured connections; one that must make room is cut, and the log says so. */
-  createCapacity(limit: number): ConnectionCapacity<TrackedConnection>;
+  readonly plane: DataPlane;
   readonly observer: ConnectionObserver;
   readonly metrics: ScrapedMetrics;
   /** `undefined`: off. */
@@ -60,34 +46,27 @@ export interface Workload extends WorkloadDeps {
 /** Starts everything that needs no certificate: status and admin servers, and the getting of the certificate. */
 export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
   const core = await startCore(deps);
-  const { registry, destinations, tls, metrics } = core;
+  const { plane, tls, metrics } = core;
   const asked = new AbortController();
   let roleFault: () => string | undefined = () => "the proxy is starting";
   const readiness = (): Readiness => decideReadiness(tls.svid, asked.signal, roleFault);
   const servers = await startServers({ ...deps, core, readiness, onAsked: () => asked.abort() });
-  const unsubscribe = onTrustChange(tls.source, () => void registry.judgeTrust());
   const memory = startMemoryRelease(deps);
   return {
     ...deps,
     secureContexts: tls.source,
     discovery: tls.discovery,
-    destinations,
-    registry,
+    plane,
     metrics,
     accessLog: core.accessLog,
-    dialer: core.dialer,
-    caps: core.caps,
-    connectionLimits: core.connectionLimits,
-    createCapacity: core.createCapacity,
     observer: core.observer,
     setReadiness: (fault) => {
       roleFault = fault;
     },
     asked: asked.signal,
     stop: async () => {
-      unsubscribe();
       memory.stop();
-      destinations.close();
+      plane.close();
       tls.close();
       await Promise.all(servers.map((server) => server.stop()));
       await core.accessLog?.close();
@@ -102,8 +81,6 @@ async function startCore(deps: WorkloadDeps) {
   const address = `${bracketed(config.controlPlane.host)}:${config.controlPlane.port}`;
   const tls = await startWorkloadTls({ ...config, address, workload: config.pod, clock, random, log });
   const { source } = tls;
-  const connectionLimits = decideConnectionLimits(readDescriptorLimit());
-  const caps = createOpeningCaps(connectionLimits);
   const metrics = createProxyMetrics({
     clock,
     version: deps.version,
@@ -111,8 +88,8 @@ async function startCore(deps: WorkloadDeps) {
     views: {
       certificateNotAfterMs: () => source.current()?.notAfterMs,
       isControlPlaneConnected: () => tls.discovery.isConnected(),
-      activeConnections: () => registry.size,
-      pendingHandshakes: () => caps.unproved.size,
+      activeConnections: () => plane.registry.size,
+      pendingHandshakes: () => plane.caps.unproved.size,
     },
   });
   const file = config.accessLogFile;
@@ -121,19 +98,15 @@ async function startCore(deps: WorkloadDeps) {
     ...{ log, metrics, clock, accessLog },
     identity: () => source.current()?.identity,
   });
-  const createCapacity = (limit: number) => createCapturedCapacity({ limit, clock, observer });
-  const registry: ConnectionRegistry = createConnectionRegistry({
-    isTrusted: (peer) => isStillTrusted(peer, source.current()),
-    onCut: observer.cut,
+  const plane: DataPlane = createDataPlane({
+    ...{ clock, random, log, observer, accessLog, meters: metrics, secureContexts: source },
+    messageLimits: config.messageLimits,
+    discovery: {
+      watch: (target, listener) => tls.discovery.watchDestination(target, listener),
+      isConnected: () => tls.discovery.isConnected(),
+    },
   });
-  const destinations = createDestinationCache({
-    clock,
-    watch: (target, listener) => tls.discovery.watchDestination(target, listener),
-    isConnected: () => tls.discovery.isConnected(),
-    onChange: (target) => registry.judgePolicy(keyOfTarget(target)),
-  });
-  const dialer = createDialer({ secureContexts: source, clock, random });
-  return { tls, caps, connectionLimits, createCapacity, metrics, accessLog, observer, registry, destinations, dialer };
+  return { tls, metrics, accessLog, observer, plane };
 }
 
 function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () => string | undefined): Readiness {
@@ -152,7 +125,7 @@ interface ServersInput extends WorkloadDeps {
 
 async function startServers(input: ServersInput) {
   const { core, config, clock, log, readiness } = input;
-  const { tls, destinations, registry, metrics } = core;
+  const { tls, plane, metrics } = core;
   const probes = createAppProbes({
     probes: parseAppProbes(config.applicationProbes),
     podIp: config.podIp ?? "127.0.0.1",
@@ -164,8 +137,8 @@ async function startServers(input: ServersInput) {
       const material = tls.source.current();
       return material === undefined ? undefined : describeCertificates(material, clock.now());
     },
-    destinations: () => destinations.list().map(describeDestination),
-    connections: () => registry.list().map((connection) => describeConnection(connection, clock.now())),
+    destinations: () => plane.destinations.list().map(describeDestination),
+    connections: () => plane.registry.list().map((connection) => describeConnection(connection, clock.now())),
   };
   const scrapes = createScrapes({ source: metrics, clock });
   return await Promise.all([

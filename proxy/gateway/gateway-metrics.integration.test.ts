@@ -4,19 +4,14 @@ import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { readPage } from "../../net/metrics/exposition-fixture.ts";
 import { dialRaw, listen, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
-import { createConnectionRegistry } from "../connections/connection-registry.ts";
 import {
-  createRecorder,
+  createTestUpstreamDialer,
   HELLO,
   listen as listenRaw,
   meshDestination,
-  secureContextsOf,
   startInboundSide,
   WORLD,
 } from "../data-plane-fixture.ts";
-import { createDestinationCache } from "../outbound/destination-cache.ts";
-import { createDialer } from "../outbound/dial-destination.ts";
-import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 
@@ -178,26 +173,8 @@ it("a request over mutual TLS is counted with the workload and the identities at
     createServer((_request, response) => response.end("served")),
   );
   const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
-  const secureContexts = secureContextsOf(HELLO);
-  const observer = createRecorder();
-  const destinations = createDestinationCache({
-    clock: systemClock,
-    watch: (_target, listener) => {
-      listener(meshDestination([inbound.port]));
-      return { close: () => undefined };
-    },
-  });
-  cleanup.add(() => destinations.close());
-  const dialer = createMeshUpstreamDialer({
-    destinations,
-    secureContexts,
-    observer,
-    metrics,
-    dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
-    registry: createConnectionRegistry({ isTrusted: () => true, onCut: observer.cut }),
-    clock: systemClock,
-    workload: () => undefined,
-  });
+  const destination = meshDestination([inbound.port]);
+  const { dialer } = createTestUpstreamDialer(cleanup, { destination, meters: metrics });
   const { port } = await startTestGateway(cleanup, await listenRaw(cleanup, () => undefined), { metrics, dialer });
   expect(await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`)).toMatch(/^HTTP\/1\.1 200 /);
   const [sample] = await samplesOf(metrics, "istio_requests_total");

@@ -5,19 +5,13 @@ import type { Destination } from "../../mesh/policy/types.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { listen } from "../../net/raw-client-fixture.ts";
-import { createConnectionRegistry } from "../connections/connection-registry.ts";
 import {
-  createRecorder,
-  HELLO,
+  createTestUpstreamDialer,
   type InboundSide,
   meshDestination,
-  secureContextsOf,
   startInboundSide,
   startOutboundSide,
 } from "../data-plane-fixture.ts";
-import { createDestinationCache } from "../outbound/destination-cache.ts";
-import { createDialer } from "../outbound/dial-destination.ts";
-import { createMeshUpstreamDialer } from "../outbound/mesh-upstream-dialer.ts";
 import { createProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { startTestGateway } from "./gateway-fixture.ts";
 
@@ -61,30 +55,10 @@ async function startSidecar(application: Application): Promise<Path> {
 
 async function startGatewayPath(application: Application): Promise<Path> {
   const inbound = await startServer(application);
-  const secureContexts = secureContextsOf(HELLO);
-  const observer = createRecorder();
   const metrics = createProxyMetrics({ clock: systemClock });
-  const listeners = new Set<(destination: Destination) => void>();
-  const destinations = createDestinationCache({
-    clock: systemClock,
-    watch: (_target, listener) => {
-      listeners.add(listener);
-      listener(towards(inbound, "mutual TLS"));
-      return { close: () => void listeners.delete(listener) };
-    },
-  });
-  cleanup.add(() => destinations.close());
-  const dialer = createMeshUpstreamDialer({
-    ...{ destinations, secureContexts, observer, metrics },
-    dialer: createDialer({ secureContexts, clock: systemClock, random: () => 0 }),
-    registry: createConnectionRegistry({ isTrusted: () => true, onCut: observer.cut }),
-    clock: systemClock,
-    workload: () => undefined,
-  });
+  const destination = towards(inbound, "mutual TLS");
+  const { dialer, setDestination } = createTestUpstreamDialer(cleanup, { destination, meters: metrics });
   const { port } = await startTestGateway(cleanup, inbound.port, { metrics, dialer });
-  const setDestination = (destination: Destination): void => {
-    for (const listener of listeners) listener(destination);
-  };
   return { inbound, setDestination, ask: asker(port) };
 }
 

@@ -58,10 +58,13 @@ export interface Dialer {
   dialEndpoint(dial: EndpointDial): Promise<DialedConnection | DialFailure>;
 }
 
-export interface DialerOptions {
+export interface DialerOptions extends DialerLimits {
   readonly secureContexts: SecureContextSource;
   readonly clock: Clock;
   readonly random: Random;
+}
+
+export interface DialerLimits {
   /** For one endpoint while another is left to try. @default 2000 */
   readonly connectTimeoutMs?: number;
   /** For the last endpoint, and for pass-through addresses. @default 10000 */

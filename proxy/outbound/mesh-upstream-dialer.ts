@@ -3,14 +3,14 @@ import type { WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
-import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
-import { relayOfSocket } from "../connections/socket-relay.ts";
+import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
 import type { RequestMeters } from "../telemetry/request-meter.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
 import type { DialedConnection, Dialer } from "./dial-destination.ts";
-import { createReuseCheck, isStillAllowed } from "./is-still-allowed.ts";
+import { createReuseCheck } from "./is-still-allowed.ts";
+import { trackUpstream } from "./track-upstream.ts";
 import { upstreamFacts } from "./upstream-facts.ts";
 
 export interface MeshUpstreamDialerOptions {
@@ -20,7 +20,7 @@ export interface MeshUpstreamDialerOptions {
   readonly observer: ConnectionObserver;
   readonly secureContexts: SecureContextSource;
   readonly clock: Clock;
-  readonly metrics: RequestMeters;
+  readonly meters: RequestMeters;
   /** This workload, for metrics. */
   readonly workload: () => WorkloadInfo | undefined;
 }
@@ -45,59 +45,40 @@ async function dial(
     lease.release();
     return dialed;
   }
-  register({ target, lease, dialed, options });
+  register({ lease, dialed, options });
   const { socket, generation } = dialed;
   const wouldBeTheSame = createReuseCheck(lease.current, dialed);
   const isCurrent = (): boolean =>
     wouldBeTheSame() && (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
-  const { metrics, secureContexts, workload } = options;
+  const { meters, secureContexts, workload } = options;
   const parties = { source: workload(), own: secureContexts.current()?.identity, destination: lease.current() };
   return {
     kind: "connected",
     socket,
     isCurrent,
     onChange: lease.onChange,
-    meter: metrics.requestMeter(upstreamFacts(dialed, parties)),
+    meter: meters.requestMeter(upstreamFacts(dialed, parties)),
     address: formatSocketAddress(dialed.endpoint),
     peer: dialed.peer?.identity ?? "",
   };
 }
 
 interface Registered {
-  readonly target: HostTarget;
   readonly lease: DestinationLease;
   readonly dialed: DialedConnection;
   readonly options: MeshUpstreamDialerOptions;
 }
 
-function register({ target, lease, dialed, options }: Registered): void {
-  const { socket } = dialed;
+function register({ lease, dialed, options }: Registered): void {
+  const connection = trackUpstream(dialed, { ...options, client: "gateway", destination: lease });
   const resolved = lease.current();
-  const mesh = resolved.kind === "mesh" ? resolved : undefined;
-  const relay = relayOfSocket(socket);
-  const connection: OpenConnection = {
-    direction: "outbound",
-    stage: "open",
-    client: "gateway",
-    destination: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
-    endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
-    host: target.host,
-    peer: dialed.peer,
-    rule: mesh?.tlsRule ?? "",
-    openedAtMs: options.clock.now(),
-    relay,
-    policyKey: lease.key,
-    isAllowed: () => isStillAllowed(lease.current(), dialed),
-    bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
-  };
-  const observer = options.observer.opened(connection, {
+  const opened = options.observer.opened(connection, {
     source: options.workload(),
     destination: dialed.meshEndpoint?.workload,
-    service: mesh?.service,
+    service: resolved.kind === "mesh" ? resolved.service : undefined,
   });
-  void relay.ended.then((end) => {
+  void connection.ended.then((end) => {
     lease.release();
-    observer.closed(end);
+    opened.closed(end);
   });
-  options.registry.add(connection);
 }

@@ -1,8 +1,7 @@
 import type { Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import type { ConnectionRegistry, OpenConnection } from "../connections/connection-registry.ts";
-import { relayOfSocket } from "../connections/socket-relay.ts";
+import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { HttpContext } from "../http/http-context.ts";
@@ -15,9 +14,10 @@ import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache } from "./destination-cache.ts";
 import { DestinationPools, type PooledDestination, type ResolvedDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailureReason } from "./dial-destination.ts";
-import { createReuseCheck, isStillAllowed } from "./is-still-allowed.ts";
+import { createReuseCheck } from "./is-still-allowed.ts";
 import { HTTP_ALPN } from "./originate-tls.ts";
 import { RequestPlanner } from "./plan-request.ts";
+import { trackUpstream } from "./track-upstream.ts";
 import { upstreamFacts } from "./upstream-facts.ts";
 
 export interface OutboundHttpOptions {
@@ -113,10 +113,10 @@ export class OutboundHttp {
   }
 
   #describeUpstream(dialed: DialedConnection, resolved: ResolvedDestination): DialedUpstream {
-    const { context, secureContexts } = this.#options;
+    const { context, registry, secureContexts } = this.#options;
     const { socket, endpoint, peer, generation } = dialed;
     const wouldBeTheSame = createReuseCheck(resolved.current, dialed);
-    this.#register(dialed, resolved);
+    trackUpstream(dialed, { registry, clock: context.clock, client: "http pool", destination: resolved });
     const facts = upstreamFacts(dialed, {
       source: this.#options.workload(),
       own: secureContexts.current()?.identity,
@@ -135,30 +135,6 @@ export class OutboundHttp {
 
   #sourceFacts() {
     return { reporter: "source", source: this.#options.workload() } as const;
-  }
-
-  /** In the registry, so that it is seen, and cut when policy or trust forbid it. */
-  #register(dialed: DialedConnection, resolved: ResolvedDestination): void {
-    const { registry, context } = this.#options;
-    const { socket, endpoint, peer } = dialed;
-    const destination = resolved.current();
-    const mesh = destination.kind === "mesh" ? destination : undefined;
-    const open: OpenConnection = {
-      direction: "outbound",
-      stage: "open",
-      client: "http pool",
-      destination: endpoint,
-      endpoint,
-      host: mesh?.host ?? "",
-      peer,
-      rule: mesh?.tlsRule ?? "",
-      openedAtMs: context.clock.now(),
-      relay: relayOfSocket(socket),
-      policyKey: resolved.key,
-      isAllowed: () => isStillAllowed(resolved.current(), dialed),
-      bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
-    };
-    registry.add(open);
   }
 }
 

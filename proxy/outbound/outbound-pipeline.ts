@@ -15,8 +15,8 @@ import { relayStream } from "../http/detection/relay-stream.ts";
 import { keyOfTarget } from "./destination-cache.ts";
 import type { PooledDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
-import { isStillAllowed } from "./is-still-allowed.ts";
 import type { OutboundHttp } from "./outbound-http.ts";
+import { dialedTerms } from "./track-upstream.ts";
 
 export interface OutboundOptions {
   readonly clock: Clock;
@@ -57,7 +57,7 @@ async function handleOutbound(captured: CapturedConnection, options: OutboundOpt
     context: options.http.context,
   });
   if (carrier === undefined || arrival.connection.isOver) return arrival.connection.cut();
-  const terms = carrier.kind === "http" ? httpTerms(arrival) : streamTerms(arrival, carrier.upstream);
+  const terms = carrier.kind === "http" ? httpTerms(arrival) : dialedTerms(carrier.upstream, arrival.pooled.current);
   arrival.connection.carry(terms, () => carry(arrival, carrier));
 }
 
@@ -117,21 +117,8 @@ async function dialDestination(arrival: Arrival): Promise<DialedConnection | und
   const dialed = await dialWhileClientWaits(captured, pooled, options.dialer);
   if (dialed.kind === "failed") return refuse(stageOf(dialed), dialed.reason, dialed.message);
   connection.hold(dialed.socket);
-  connection.decide({ ...streamTerms(arrival, dialed), stage: "waiting" });
+  connection.decide({ ...dialedTerms(dialed, pooled.current), stage: "waiting" });
   return connection.isOver ? undefined : dialed;
-}
-
-/** What a dialled connection is, and how long it may stay. */
-function streamTerms({ pooled }: Arrival, dialed: DialedConnection): ConnectionTerms {
-  const resolved = pooled.current();
-  const mesh = resolved.kind === "mesh" ? resolved : undefined;
-  return {
-    endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
-    host: mesh?.host ?? "",
-    peer: dialed.peer,
-    rule: mesh?.tlsRule ?? "outside the mesh: passed through",
-    isAllowed: () => isStillAllowed(pooled.current(), dialed),
-  };
 }
 
 /** The application's own connection: its requests go over others. */

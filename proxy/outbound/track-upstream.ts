@@ -1,0 +1,48 @@
+import type { Destination } from "../../mesh/policy/types.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import type { ConnectionRegistry } from "../connections/connection-registry.ts";
+import { relayOfSocket } from "../connections/socket-relay.ts";
+import { type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
+import type { ResolvedDestination } from "./destination-pools.ts";
+import type { DialedConnection } from "./dial-destination.ts";
+import { isStillAllowed } from "./is-still-allowed.ts";
+
+/** What a dialled connection is, and how long it may stay. */
+export function dialedTerms(dialed: DialedConnection, current: () => Destination): ConnectionTerms {
+  const resolved = current();
+  const mesh = resolved.kind === "mesh" ? resolved : undefined;
+  return {
+    endpoint: { ip: dialed.endpoint.ip, port: dialed.endpoint.port },
+    host: mesh?.host ?? "",
+    peer: dialed.peer,
+    rule: mesh?.tlsRule ?? "outside the mesh: passed through",
+    isAllowed: () => isStillAllowed(current(), dialed),
+  };
+}
+
+export interface TrackUpstreamOptions {
+  readonly registry: ConnectionRegistry;
+  readonly clock: Clock;
+  /** Whose requests go over it, for the log. */
+  readonly client: "http pool" | "gateway";
+  readonly destination: ResolvedDestination;
+}
+
+/**
+ * Enters a dialled connection over which requests of many clients go into the registry, so that it is shown, and cut when
+ * policy or trust no longer allow it, at once if that is so already.
+ */
+export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOptions): TrackedConnection {
+  const { socket, endpoint } = dialed;
+  const { registry, clock, client, destination: resolved } = options;
+  const destination = { ip: endpoint.ip, port: endpoint.port };
+  const connection = new TrackedConnection(
+    { direction: "outbound", socket, client, destination, openedAtMs: clock.now(), policyKey: resolved.key },
+    registry,
+  );
+  connection.carry(dialedTerms(dialed, resolved.current), () => ({
+    relay: relayOfSocket(socket),
+    bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
+  }));
+  return connection;
+}
