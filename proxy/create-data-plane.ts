@@ -41,7 +41,7 @@ export interface DataPlaneOptions {
   readonly meters: RequestMeters;
   /** @default off */
   readonly accessLog?: AccessLog | undefined;
-  /** The control plane's word on destinations. */
+  /** Where destinations are resolved: the control plane. */
   readonly discovery: Omit<DestinationCacheOptions, "clock" | "onChange">;
   /** @default what the process's limit of descriptors allows */
   readonly connectionLimits?: Partial<ConnectionLimits>;
@@ -105,7 +105,7 @@ interface Parts {
   readonly dialer: Dialer;
 }
 
-/** Puts the data plane together. There is no other way to: sidecar, gateway, load tests and tests use this one. */
+/** Assembles the data plane. It is the only way to: sidecar, gateway, load tests and tests use it. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { clock, random, secureContexts, observer } = options;
   const limits = { ...decideConnectionLimits(readDescriptorLimit()), ...options.connectionLimits };

@@ -37,7 +37,7 @@ export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promi
   }
 }
 
-/** The policy in force; each change judges the open connections. */
+/** The policy in force. Open connections are judged again when it changes. */
 function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; current(): Inbound } {
   let latest: Inbound | undefined;
   workload.setReadiness(() => "the policy for this workload has not come yet");

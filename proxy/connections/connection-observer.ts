@@ -2,7 +2,7 @@ import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { CutReason, OpenConnection } from "./connection-registry.ts";
 import type { RelayEnd } from "./relay.ts";
 
-/** What happens to connections, told to whoever logs and counts it. Nothing here may throw. */
+/** Receives what happens to connections, to log and count it. Nothing here may throw. */
 export interface ConnectionObserver {
   opened(connection: OpenConnection, parties: ConnectionParties): OpenConnectionObserver;
   refused(refusal: RefusedConnection): void;

@@ -64,10 +64,10 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
     detectionTimedOut(port) {
       metrics.detectionTimedOut();
       if (limit("detection").isGranted) {
-        const mend = `name its Service port "tcp-…" or make the port STRICT, and no client has to wait`;
+        const fix = `name its Service port "tcp-…" or make the port STRICT, and no client has to wait`;
         log.info(
           { component: "inbound", code: "detection_timeout", port },
-          `a client of port ${port} stayed silent; ${mend}`,
+          `a client of port ${port} stayed silent; ${fix}`,
         );
       }
     },

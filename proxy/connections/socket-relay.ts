@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { abortSocket, type Relay } from "./relay.ts";
 
-/** A connection that somebody else reads and writes, for the registry: it is over when its socket is. */
+/** A socket that other code reads and writes, as a relay for the registry: it ends when the socket closes. */
 export function relayOfSocket(socket: Socket): Relay {
   let wasCut = false;
   const ended = new Promise<"closed" | "closed_by_proxy">((resolve) => {

@@ -49,7 +49,7 @@ export class InboundHttp {
     this.context = options.context;
   }
 
-  /** Serves a client's requests until it is gone. */
+  /** Serves a client's requests until its connection ends. */
   serve(client: HttpClient): DownstreamConnection {
     const { context } = this.#options;
     const { destination, peer } = client;

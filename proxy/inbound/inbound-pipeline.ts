@@ -50,7 +50,7 @@ type FirstBytes =
 
 /**
  * Step 1. Reads the client's first bytes. A client that need not speak first, of a DISABLE port or silent at a
- * PERMISSIVE one, perhaps waits for the server's greeting (MySQL, SMTP): the application is opened, and whoever speaks
+ * PERMISSIVE one, may wait for the server's greeting (MySQL, SMTP): the application is opened, and the side that speaks
  * first decides.
  */
 async function readFirstBytes(arrival: Arrival): Promise<FirstBytes | undefined> {

@@ -29,7 +29,7 @@ export interface SniffOptions {
 }
 
 /**
- * Reads the first bytes of a paused socket and puts them back, so that whoever takes the socket next sees all of them.
+ * Reads the first bytes of a paused socket and puts them back, so that the next reader of the socket gets all of them.
  * Never waits longer than the caller allows: a caller that gives up destroys the socket, which ends this with `gone`.
  */
 export async function sniffClient(socket: Socket, options: SniffOptions): Promise<ClientKind> {

@@ -107,7 +107,7 @@ export class RequestTries {
   /** Takes the connection out of its pool, with what was read behind the answer put back. It stays this request's. */
   detach(): Socket | undefined {
     const socket = this.#taken?.connection.detach();
-    if (this.#taken !== undefined) this.#plan?.pool.letGo(this.#taken);
+    if (this.#taken !== undefined) this.#plan?.pool.detach(this.#taken);
     return socket;
   }
 

@@ -176,7 +176,7 @@ describe("a request that is over", () => {
     const world = new PoolWorld();
     const taken = await world.take();
     const tunnel = taken.connection.detach();
-    world.pool.letGo(taken);
+    world.pool.detach(taken);
     expect([world.pool.active, world.pool.size, world.deadlines.size]).toEqual([0, 0, 0]);
     world.pool.closeIdle();
     await world.clock.advance(IDLE_MS * 2);

@@ -147,7 +147,7 @@ export class UpstreamPool {
   }
 
   /** The request lives on without the pool: a tunnel has been made of its connection. */
-  letGo({ endpoint }: TakenUpstream): void {
+  detach({ endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     this.#forgetIfUnused(endpoint);
   }

@@ -1,0 +1,133 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { createRecorder, type Recorder } from "../data-plane-fixture.ts";
+import { type ConnectionRegistry, createConnectionRegistry } from "./connection-registry.ts";
+import { asSocket, FakeSocket } from "./fake-socket-fixture.ts";
+import type { Relay, RelayEnd } from "./relay.ts";
+import { createCapturedCapacity, TrackedConnection } from "./tracked-connection.ts";
+
+let recorder: Recorder;
+let registry: ConnectionRegistry;
+let client: FakeSocket;
+
+beforeEach(() => {
+  recorder = createRecorder();
+  registry = createConnectionRegistry({
+    revalidate: (connection) => (connection.isAllowed() ? undefined : "policy_changed"),
+    onCut: recorder.cut,
+  });
+  client = new FakeSocket();
+});
+
+function accept(): TrackedConnection {
+  const destination = { ip: "fd00::1", port: 8080 };
+  const accepted = { direction: "inbound", client: "10.0.0.7:40000", destination, openedAtMs: 0 } as const;
+  return new TrackedConnection({ ...accepted, socket: asSocket(client) }, registry);
+}
+
+/** A relay that ends when it is cut, or when the test says so. */
+function createRelay(): { readonly relay: Relay; end(end: RelayEnd): void } {
+  let settle: (end: RelayEnd) => void = () => undefined;
+  const ended = new Promise<RelayEnd>((resolve) => {
+    settle = resolve;
+  });
+  return { relay: { ended, cut: () => settle("closed_by_proxy") }, end: settle };
+}
+
+const NO_BYTES = () => ({ received: 0, sent: 0 });
+
+describe("a connection", () => {
+  it("stands in the registry from accept to its end", async () => {
+    const connection = accept();
+    expect(registry.list()).toMatchObject([{ stage: "accepted", client: "10.0.0.7:40000" }]);
+    const { relay, end } = createRelay();
+    connection.carry({}, () => ({ relay, bytes: NO_BYTES }));
+    expect(registry.list()).toMatchObject([{ stage: "open" }]);
+    end("closed");
+    expect(await connection.ended).toBe("closed");
+    expect([connection.isOver, registry.size]).toEqual([true, 0]);
+  });
+
+  it("is judged when something is decided about it, and cut with all that was opened for it", () => {
+    const connection = accept();
+    const application = new FakeSocket();
+    connection.hold(asSocket(application));
+    connection.decide({ isAllowed: () => false });
+    expect(recorder.cuts).toEqual(["policy_changed"]);
+    expect([client.wasReset, application.wasReset, connection.isOver]).toEqual([true, true, true]);
+  });
+
+  it("is judged by a policy that changes while it waits", () => {
+    const connection = accept();
+    let isAllowed = true;
+    connection.decide({ stage: "waiting", isAllowed: () => isAllowed });
+    isAllowed = false;
+    registry.revalidate();
+    expect([recorder.cuts, client.wasReset]).toEqual([["policy_changed"], true]);
+  });
+
+  it("begins to be carried only if it is allowed at that moment", () => {
+    let starts = 0;
+    const start = () => {
+      starts += 1;
+      return { relay: createRelay().relay, bytes: NO_BYTES };
+    };
+    accept().carry({ isAllowed: () => false }, start);
+    const connection = accept();
+    connection.cut();
+    connection.carry({}, start);
+    expect(starts).toBe(0);
+  });
+
+  it("that has ended takes no socket any more: what comes late is reset", () => {
+    const connection = accept();
+    connection.cut();
+    const late = new FakeSocket();
+    connection.hold(asSocket(late));
+    expect(late.wasReset).toBe(true);
+  });
+
+  it("is refused once, with the reason of whoever ended it", () => {
+    const connection = accept();
+    const refuse = connection.refuseTo(recorder);
+    refuse("handshake", "handshake_timeout", "too late");
+    refuse("handshake", "client_gone", "it went away");
+    expect(recorder.refusals).toMatchObject([{ reason: "handshake_timeout", destination: "[fd00::1]:8080" }]);
+    expect(client.wasReset).toBe(true);
+  });
+
+  it("is idle until it is carried, and then when what carries it says so", () => {
+    const connection = accept();
+    expect(connection.isIdle).toBe(true);
+    let isIdle = false;
+    connection.carry({}, () => ({ relay: createRelay().relay, bytes: NO_BYTES, isIdle: () => isIdle }));
+    expect(connection.isIdle).toBe(false);
+    isIdle = true;
+    expect(connection.isIdle).toBe(true);
+  });
+
+  it("that makes room for another is cut, and that is reported", () => {
+    const capacity = createCapturedCapacity({ limit: 1, clock: new FakeClock(), observer: recorder });
+    capacity.enter(accept());
+    expect(capacity.enter(accept())).toBe(true);
+    expect([recorder.cuts, client.wasReset]).toEqual([["displaced"], true]);
+  });
+});
+
+describe("a drain", () => {
+  it("waits for what is carried, and not for connections on which nothing was delivered", async () => {
+    accept();
+    await registry.whenEmpty();
+    const { relay, end } = createRelay();
+    accept().carry({}, () => ({ relay, bytes: NO_BYTES }));
+    let isEmpty = false;
+    const drained = registry.whenEmpty().then(() => {
+      isEmpty = true;
+    });
+    await Promise.resolve();
+    expect(isEmpty).toBe(false);
+    end("closed");
+    await drained;
+    expect(registry.size).toBe(1);
+  });
+});
