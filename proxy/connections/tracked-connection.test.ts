@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { createRecorder, type Recorder } from "../data-plane-fixture.ts";
-import { type ConnectionRegistry, createConnectionRegistry } from "./connection-registry.ts";
+import { type ConnectionRegistry, createConnectionRegistry, INBOUND_POLICY } from "./connection-registry.ts";
 import { asSocket, FakeSocket } from "./fake-socket-fixture.ts";
 import type { Relay, RelayEnd } from "./relay.ts";
 import { createCapturedCapacity, TrackedConnection } from "./tracked-connection.ts";
@@ -13,7 +13,7 @@ let client: FakeSocket;
 beforeEach(() => {
   recorder = createRecorder();
   registry = createConnectionRegistry({
-    revalidate: (connection) => (connection.isAllowed() ? undefined : "policy_changed"),
+    isTrusted: () => true,
     onCut: recorder.cut,
   });
   client = new FakeSocket();
@@ -21,7 +21,13 @@ beforeEach(() => {
 
 function accept(): TrackedConnection {
   const destination = { ip: "fd00::1", port: 8080 };
-  const accepted = { direction: "inbound", client: "10.0.0.7:40000", destination, openedAtMs: 0 } as const;
+  const accepted = {
+    direction: "inbound",
+    client: "10.0.0.7:40000",
+    destination,
+    openedAtMs: 0,
+    policyKey: INBOUND_POLICY,
+  } as const;
   return new TrackedConnection({ ...accepted, socket: asSocket(client) }, registry);
 }
 
@@ -62,7 +68,7 @@ describe("a connection", () => {
     let isAllowed = true;
     connection.decide({ stage: "waiting", isAllowed: () => isAllowed });
     isAllowed = false;
-    registry.revalidate();
+    registry.judgePolicy(INBOUND_POLICY);
     expect([recorder.cuts, client.wasReset]).toEqual([["policy_changed"], true]);
   });
 
