@@ -55,11 +55,12 @@ export function peekBytes<Verdict>(
     const onAbort = (): void => finish({ kind: "silent" });
     /** Whether there is a verdict with this. */
     const take = (chunk: Buffer): boolean => {
-      if (bytes.length === 0) hurry(verdictMs);
-      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      const isFirst = bytes.length === 0;
+      bytes = isFirst ? chunk : Buffer.concat([bytes, chunk]);
       const verdict = judge(bytes);
       if (verdict !== undefined) finish({ kind: "judged", verdict });
       else if (quietMs !== undefined) hurry(quietMs());
+      else if (isFirst) hurry(verdictMs);
       return verdict !== undefined;
     };
     const onReadable = (): void => {
