@@ -1,11 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock } from "../mesh/runtime.ts";
-
-export interface Address {
-  readonly ip: string;
-  readonly port: number;
-}
+import { formatSocketAddress, type SocketAddress } from "./socket-address.ts";
 
 /** Idle TCP probes start after this long, on every connection: a vanished peer must not hold its socket for ever. */
 export const TCP_KEEPALIVE_MS = 180_000;
@@ -24,8 +20,8 @@ export type ConnectResult =
   | { readonly kind: "failed"; readonly message: string };
 
 /** Connects, or says why not. The socket is not read from yet, allows half-close, and has an error listener for life. */
-export function connectTcp(address: Address, options: ConnectOptions): Promise<ConnectResult> {
-  const target = `${address.ip}:${address.port}`;
+export function connectTcp(address: SocketAddress, options: ConnectOptions): Promise<ConnectResult> {
+  const target = formatSocketAddress(address);
   return new Promise((resolve) => {
     const socket = connect({
       host: address.ip,

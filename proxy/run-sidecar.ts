@@ -1,4 +1,5 @@
 import type { Inbound } from "../mesh/policy/types.ts";
+import { formatSocketAddress } from "../net/socket-address.ts";
 import { whenAborted } from "../net/when-aborted.ts";
 import type { CaptureListener, CaptureRefusal } from "./capture/capture-listener.ts";
 import { startCaptureListener } from "./capture/capture-listener.ts";
@@ -88,7 +89,7 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
 }
 
 function describeRefusal(direction: "inbound" | "outbound", { reason, peer, destination }: CaptureRefusal) {
-  const target = destination === undefined ? "" : `${destination.ip}:${destination.port}`;
+  const target = destination === undefined ? "" : formatSocketAddress(destination);
   const message =
     reason === "own_port"
       ? `${peer} aimed at the proxy's own port ${target}`

@@ -1,13 +1,14 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { listen } from "../../net/listen.ts";
+import type { SocketAddress } from "../../net/socket-address.ts";
 import { LocalError } from "../local-error.ts";
 
 /** A port of the host's 127.0.0.1 that leads into the cluster. */
 export interface PublishedPort {
   readonly port: number;
   /** Where its connections go from now on; before, they are reset. */
-  forwardTo(target: { readonly ip: string; readonly port: number }): void;
+  forwardTo(target: SocketAddress): void;
   close(): Promise<void>;
 }
 
@@ -23,7 +24,7 @@ export interface PortRequest {
  * and what it dials later comes out in the cluster's.
  */
 export async function publishPort(request: PortRequest): Promise<PublishedPort> {
-  let target: { readonly ip: string; readonly port: number } | undefined;
+  let target: SocketAddress | undefined;
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     client.on("error", () => undefined);

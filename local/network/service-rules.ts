@@ -1,3 +1,4 @@
+import type { SocketAddress } from "../../net/socket-address.ts";
 import { SERVICE_NETWORK } from "./addresses.ts";
 
 /** The chain of our rules, by whose name they can be told from those of other programs. */
@@ -7,7 +8,7 @@ export const SERVICES_CHAIN = "ENTENTE-SERVICES";
 export interface ServicePortRule {
   readonly clusterIp: string;
   readonly port: number;
-  readonly endpoints: readonly { readonly ip: string; readonly port: number }[];
+  readonly endpoints: readonly SocketAddress[];
 }
 
 /**

@@ -5,6 +5,7 @@ import { Health } from "../../mesh/api/gen/health_pb.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { connectTcp } from "../../net/connect-tcp.ts";
+import { formatSocketAddress } from "../../net/socket-address.ts";
 import { withTimeLimit } from "../../net/time-limit.ts";
 
 /** What a gRPC health check asks, and from where. */
@@ -45,7 +46,7 @@ async function ask(
   socket: Socket,
   timeoutMs: number,
 ): Promise<GrpcCheckResult> {
-  const baseUrl = `http://${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
+  const baseUrl = `http://${formatSocketAddress({ ip, port })}`;
   const session = new Http2SessionManager(baseUrl, undefined, { createConnection: () => socket });
   const client = createClient(Health, createGrpcTransport({ baseUrl, sessionManager: session }));
   try {

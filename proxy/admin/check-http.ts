@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { HttpCheck } from "./parse-app-probes.ts";
 
 /** From where an HTTP check asks which address. */
@@ -44,7 +45,7 @@ export async function checkHttp(check: HttpCheck, { ip, sourceIp, signal }: Http
 /** In pairs, as declared: Node adds nothing to such a list. */
 function headersOf({ headers, port }: HttpCheck, ip: string): string[] {
   const names = new Set(headers.map(({ name }) => name.toLowerCase()));
-  const host = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+  const host = formatSocketAddress({ ip, port });
   return [
     ...(names.has("host") ? [] : ["host", host]),
     ...(names.has("user-agent") ? [] : ["user-agent", "kube-probe/entente"]),

@@ -1,3 +1,4 @@
+import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { OpenConnection } from "../connections/connection-registry.ts";
 import type { CachedDestination } from "../outbound/destination-cache.ts";
 
@@ -48,8 +49,8 @@ export function describeConnection(connection: OpenConnection, nowMs: number): C
     direction: connection.direction,
     stage: connection.stage,
     client: connection.client,
-    destination: formatAddress(connection.destination),
-    endpoint: formatAddress(connection.endpoint),
+    destination: formatSocketAddress(connection.destination),
+    endpoint: formatSocketAddress(connection.endpoint),
     host: connection.host,
     rule: connection.rule,
     mutual_tls:
@@ -71,7 +72,7 @@ export function describeConnection(connection: OpenConnection, nowMs: number): C
 export function describeDestination(cached: CachedDestination): DestinationView {
   const { target, destination, connections } = cached;
   const common = {
-    target: target.kind === "address" ? formatAddress(target) : formatHostTarget(target),
+    target: target.kind === "address" ? formatSocketAddress(target) : formatHostTarget(target),
     connections,
   };
   switch (destination?.kind) {
@@ -90,7 +91,7 @@ export function describeDestination(cached: CachedDestination): DestinationView 
         tls_rule: destination.tlsRule,
         identities: destination.identities,
         endpoints: destination.endpoints.map((endpoint) => ({
-          address: formatAddress(endpoint),
+          address: formatSocketAddress(endpoint),
           mutual_tls: endpoint.mutualTls,
           pod: endpoint.workload.pod,
         })),
@@ -100,8 +101,4 @@ export function describeDestination(cached: CachedDestination): DestinationView 
 
 function formatHostTarget(target: { readonly host: string; readonly port: number; readonly subset: string }): string {
   return target.subset === "" ? `${target.host}:${target.port}` : `${target.host}:${target.port} (${target.subset})`;
-}
-
-function formatAddress({ ip, port }: { readonly ip: string; readonly port: number }): string {
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }

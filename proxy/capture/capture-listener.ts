@@ -3,19 +3,20 @@ import { formatClient } from "../../net/client-address.ts";
 import { TCP_KEEPALIVE_MS } from "../../net/connect-tcp.ts";
 import { listen } from "../../net/listen.ts";
 import { NetError } from "../../net/net-error.ts";
-import type { OriginalDestination, ReadOriginalDestination } from "./original-destination.ts";
+import type { SocketAddress } from "../../net/socket-address.ts";
+import type { ReadOriginalDestination } from "./original-destination.ts";
 
 /** A connection that iptables sent to us, and where its client wanted to go. */
 export interface CapturedConnection {
   readonly socket: Socket;
-  readonly destination: OriginalDestination;
+  readonly destination: SocketAddress;
 }
 
 export interface CaptureListenerOptions {
   readonly port: number;
   readonly readOriginalDestination: ReadOriginalDestination;
   /** Whether this destination is the proxy itself: such a connection was never captured traffic. */
-  readonly isOwnListener: (destination: OriginalDestination) => boolean;
+  readonly isOwnListener: (destination: SocketAddress) => boolean;
   /** Whether clients can vanish without a word: not those in the same pod, whose kernel closes what they had open. */
   readonly clientsAreRemote: boolean;
   readonly onConnection: (connection: CapturedConnection) => void;
@@ -28,7 +29,7 @@ export interface CaptureListenerOptions {
 export interface CaptureRefusal {
   readonly reason: "no_original_destination" | "own_port";
   readonly peer: string;
-  readonly destination: OriginalDestination | undefined;
+  readonly destination: SocketAddress | undefined;
 }
 
 export interface CaptureListener {

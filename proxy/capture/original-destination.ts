@@ -1,11 +1,6 @@
 import type { Socket } from "node:net";
 import koffi from "koffi";
-
-/** Where a captured connection was going before iptables redirected it to us. */
-export interface OriginalDestination {
-  readonly ip: string;
-  readonly port: number;
-}
+import type { SocketAddress } from "../../net/socket-address.ts";
 
 /** Linux's numbers: netfilter's `SO_ORIGINAL_DST` and `IP6T_SO_ORIGINAL_DST` share one value. */
 const SO_ORIGINAL_DST = 80;
@@ -17,7 +12,7 @@ const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
 
 /** Reads the original destination of an accepted socket; `undefined` where netfilter knows none. */
-export type ReadOriginalDestination = (socket: Socket) => OriginalDestination | undefined;
+export type ReadOriginalDestination = (socket: Socket) => SocketAddress | undefined;
 
 /**
  * Loads libc once and returns the reader. Node has no call for this socket option, so it goes through koffi: 1.7 µs a
@@ -41,12 +36,12 @@ export function createOriginalDestinationReader(): ReadOriginalDestination {
 }
 
 /** `struct sockaddr_in`: family (2 bytes), port and address in network order. */
-export function parseSockaddrIn(bytes: Buffer): OriginalDestination {
+export function parseSockaddrIn(bytes: Buffer): SocketAddress {
   return { ip: [...bytes.subarray(4, 8)].join("."), port: bytes.readUInt16BE(2) };
 }
 
 /** `struct sockaddr_in6`: family, port, flow label (4 bytes), address in network order. */
-export function parseSockaddrIn6(bytes: Buffer): OriginalDestination {
+export function parseSockaddrIn6(bytes: Buffer): SocketAddress {
   const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(8 + index * 2).toString(16));
   return { ip: compressIpv6(groups), port: bytes.readUInt16BE(2) };
 }

@@ -1,5 +1,5 @@
 import { networkInterfaces } from "node:os";
-import type { OriginalDestination } from "./original-destination.ts";
+import type { SocketAddress } from "../../net/socket-address.ts";
 
 /**
  * Every port that the proxy may listen on, whether it does now or not. 15008 is HBONE's, which nobody serves here.
@@ -9,12 +9,12 @@ import type { OriginalDestination } from "./original-destination.ts";
 export const PROXY_PORTS: ReadonlySet<number> = new Set([15000, 15001, 15006, 15008, 15020, 15021, 15090]);
 
 /** What arrives at the inbound listener was meant for this pod, so the port alone decides. */
-export function isOwnInboundListener(destination: OriginalDestination): boolean {
+export function isOwnInboundListener(destination: SocketAddress): boolean {
   return PROXY_PORTS.has(destination.port);
 }
 
 /** What the application dials is ours only on one of the pod's own addresses; another pod's sidecar judges its own. */
-export function isOwnOutboundListener(destination: OriginalDestination): boolean {
+export function isOwnOutboundListener(destination: SocketAddress): boolean {
   if (!PROXY_PORTS.has(destination.port)) return false;
   if (destination.ip.startsWith("127.") || destination.ip === "::1") return true;
   return Object.values(networkInterfaces()).some((addresses) =>

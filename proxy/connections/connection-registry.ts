@@ -1,3 +1,4 @@
+import type { SocketAddress } from "../../net/socket-address.ts";
 import type { VerifiedPeer } from "./handshake.ts";
 import type { Relay } from "./relay.ts";
 
@@ -14,9 +15,9 @@ export interface OpenConnection {
   /** `ip:port` of who opened it. */
   readonly client: string;
   /** Where its client wanted to go. */
-  readonly destination: { readonly ip: string; readonly port: number };
+  readonly destination: SocketAddress;
   /** Where it went: the application, or the endpoint chosen. */
-  readonly endpoint: { readonly ip: string; readonly port: number };
+  readonly endpoint: SocketAddress;
   /** The host that the destination resolved to; empty where there is none. */
   readonly host: string;
   /** The mesh's side of the connection; `undefined`: that side is plaintext. */

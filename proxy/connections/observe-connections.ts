@@ -1,7 +1,8 @@
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
-import { formatClusterName } from "../telemetry/cluster-name.ts";
+import { formatSocketAddress } from "../../net/socket-address.ts";
+import { formatClusterName, formatInboundClusterName } from "../telemetry/cluster-name.ts";
 import { connectionLabels } from "../telemetry/connection-labels.ts";
 import type { ResponseFlags } from "../telemetry/connection-series.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
@@ -120,8 +121,8 @@ function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: nu
     requestId: "",
     userAgent: "",
     downstream: connection.client,
-    destination: formatAddress(connection.destination),
-    upstream: formatAddress(connection.endpoint),
+    destination: formatSocketAddress(connection.destination),
+    upstream: formatSocketAddress(connection.endpoint),
     cluster: clusterOf(connection),
     route: "",
     peer: connection.peer?.identity ?? "",
@@ -130,19 +131,15 @@ function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: nu
 
 /** Istio's name for where the connection went. */
 function clusterOf({ direction, destination, host }: OpenConnection): string {
-  if (direction === "inbound") return `inbound|${destination.port}||`;
+  if (direction === "inbound") return formatInboundClusterName(destination.port);
   return host === "" ? "PassthroughCluster" : formatClusterName({ host, port: destination.port, subset: "" });
-}
-
-function formatAddress({ ip, port }: OpenConnection["destination"]): string {
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
 function fieldsOf(connection: OpenConnection) {
   return {
     component: connection.direction,
     client: connection.client,
-    destination: `${connection.destination.ip}:${connection.destination.port}`,
+    destination: formatSocketAddress(connection.destination),
     peer: connection.peer?.identity,
     rule: connection.rule,
   };

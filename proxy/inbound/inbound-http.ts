@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
-import type { Address } from "../../net/connect-tcp.ts";
+import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
 import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
@@ -14,6 +14,7 @@ import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
 import { once } from "../http/once.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
+import { formatInboundClusterName } from "../telemetry/cluster-name.ts";
 import { connectApplication } from "./connect-application.ts";
 
 export interface InboundHttpOptions {
@@ -27,7 +28,7 @@ export interface HttpClient {
   readonly socket: Socket;
   /** `ip:port`. */
   readonly client: string;
-  readonly destination: Address;
+  readonly destination: SocketAddress;
   readonly peer: VerifiedPeer | undefined;
   /** This workload's identity; where there is a peer it is the one that was shown to it. */
   readonly own: SpiffeId | undefined;
@@ -57,7 +58,7 @@ export class InboundHttp {
       facts: {
         direction: "inbound",
         client: client.client,
-        destination: `${destination.ip}:${destination.port}`,
+        destination: formatSocketAddress(destination),
         peer: peer?.identity ?? "",
         meter: once(() =>
           context.meters.requestMeter({
@@ -78,7 +79,7 @@ export class InboundHttp {
   }
 
   /** A connection to the application that was opened before it was known that HTTP would go over it. */
-  adopt(application: Socket, address: Address): void {
+  adopt(application: Socket, address: SocketAddress): void {
     this.#poolOf(address).adoptIdle(dialedApplication(application, address), address);
   }
 
@@ -105,7 +106,7 @@ export class InboundHttp {
       timeoutMs: undefined,
       delayMs: undefined,
       route: "default",
-      cluster: `inbound|${destination.port}||`,
+      cluster: formatInboundClusterName(destination.port),
     } as const;
     let pool: UpstreamPool | undefined;
     let planned: ReturnType<PlanRequest> | undefined;
@@ -117,8 +118,8 @@ export class InboundHttp {
     };
   }
 
-  #poolOf(address: Address): UpstreamPool {
-    const key = `${address.ip}:${address.port}`;
+  #poolOf(address: SocketAddress): UpstreamPool {
+    const key = formatSocketAddress(address);
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     this.#forgetUnused();
@@ -146,7 +147,7 @@ export class InboundHttp {
 }
 
 async function dialApplication(
-  address: Address,
+  address: SocketAddress,
   options: Parameters<typeof connectApplication>[1],
 ): Promise<DialedUpstream | UpstreamFailure> {
   const result = await connectApplication(address, options);
@@ -154,11 +155,11 @@ async function dialApplication(
   return dialedApplication(result.socket, address);
 }
 
-function dialedApplication(socket: Socket, { ip, port }: Address): DialedUpstream {
+function dialedApplication(socket: Socket, { ip, port }: SocketAddress): DialedUpstream {
   return {
     kind: "connected",
     socket,
-    address: `${ip}:${port}`,
+    address: formatSocketAddress({ ip, port }),
     peer: "",
     idleMs: APPLICATION_IDLE_MS,
     isCurrent: () => true,

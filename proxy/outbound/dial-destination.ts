@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import type { Destination, Endpoint, MeshDestination } from "../../mesh/policy/types.ts";
 import type { Clock, Random } from "../../mesh/runtime.ts";
-import { type Address, connectTcp } from "../../net/connect-tcp.ts";
+import { connectTcp } from "../../net/connect-tcp.ts";
+import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { HandshakeFailure, VerifiedPeer } from "../connections/handshake.ts";
 import { abortSocket } from "../connections/relay.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
@@ -11,7 +12,7 @@ import { originateTls, STREAM_ALPN } from "./originate-tls.ts";
 export interface DialedConnection {
   readonly kind: "connected";
   readonly socket: Socket;
-  readonly endpoint: { readonly ip: string; readonly port: number };
+  readonly endpoint: SocketAddress;
   /** The mesh's endpoint; `undefined` for a pass-through address. */
   readonly meshEndpoint: Endpoint | undefined;
   /** `undefined`: plaintext, because the destination's rule says so. */
@@ -51,7 +52,7 @@ export interface Dialer {
   /** Dials a destination; `fallback` is the original address, for a pass-through destination. */
   dial(
     destination: Destination,
-    fallback: Address | undefined,
+    fallback: SocketAddress | undefined,
     signal: AbortSignal,
   ): Promise<DialedConnection | DialFailure>;
   /** Dials one endpoint, once. */
@@ -108,7 +109,7 @@ export function createDialer(options: DialerOptions): Dialer {
 type Settings = Required<DialerOptions>;
 
 async function dialPassthrough(
-  address: Address,
+  address: SocketAddress,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<DialedConnection | DialFailure> {
@@ -186,7 +187,7 @@ async function dialMutualTls(dial: EndpointDial, settings: Settings): Promise<Di
   signal.removeEventListener("abort", cancel);
   if (result.kind === "failed") {
     abortSocket(connected.socket);
-    const server = `${destination.host} at ${endpoint.ip}:${endpoint.port}`;
+    const server = `${destination.host} at ${formatSocketAddress(endpoint)}`;
     return failed(result.reason, `mutual TLS to ${server} failed: ${result.message}`);
   }
   const { socket, peer } = result;

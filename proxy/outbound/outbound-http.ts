@@ -1,5 +1,6 @@
 import type { Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
+import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
@@ -78,7 +79,7 @@ export class OutboundHttp {
       facts: {
         direction: "outbound",
         client,
-        destination: `${connection.destination.ip}:${connection.destination.port}`,
+        destination: formatSocketAddress(connection.destination),
         peer: "",
         meter: once(() => context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" })),
       },
@@ -97,7 +98,7 @@ export class OutboundHttp {
 
   async #dial(
     resolved: ResolvedDestination,
-    { ip, port }: { readonly ip: string; readonly port: number },
+    { ip, port }: SocketAddress,
     signal: AbortSignal,
   ): Promise<DialedUpstream | UpstreamFailure> {
     const destination = resolved.current();
@@ -125,7 +126,7 @@ export class OutboundHttp {
     return {
       kind: "connected",
       socket,
-      address: `${endpoint.ip}:${endpoint.port}`,
+      address: formatSocketAddress(endpoint),
       peer: peer?.identity ?? "",
       idleMs: peer === undefined ? APPLICATION_IDLE_MS : MESH_IDLE_MS,
       isCurrent: () => wouldBeTheSame() && (peer === undefined || secureContexts.current()?.generation === generation),

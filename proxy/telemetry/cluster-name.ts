@@ -4,3 +4,8 @@ import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 export function formatClusterName({ host, port, subset }: Pick<HostTarget, "host" | "port" | "subset">): string {
   return `outbound|${port}|${subset}|${host}`;
 }
+
+/** The same for the pod's own application: `inbound|PORT||`. */
+export function formatInboundClusterName(port: number): string {
+  return `inbound|${port}||`;
+}

@@ -36,8 +36,9 @@ function decideAddress(input: DestinationInput, target: AddressTarget): Destinat
   const pod = set.index.podByIp.get(ip);
   if (pod !== undefined) return decidePod(input, pod, { ip, port: target.port });
   if (settings.outboundTrafficPolicy === "ALLOW_ANY") return { kind: "passthrough" };
-  const where = `${target.ip}:${target.port}`;
-  return refused(`${where} is not in the mesh's registry, and outboundTrafficPolicy is REGISTRY_ONLY`);
+  return refused(
+    `the address ${target.ip} port ${target.port} is not in the mesh's registry, and outboundTrafficPolicy is REGISTRY_ONLY`,
+  );
 }
 
 function decideHost(input: DestinationInput, target: HostTarget): Destination {

@@ -1,10 +1,11 @@
 /** For tests: a pool whose connections are made by the test, without a network. */
 import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import type { SocketAddress } from "../../../net/socket-address.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
 import { Deadlines } from "../deadlines.ts";
 import { IdleQuota } from "./idle-quota.ts";
 import type { DialedUpstream, ResponseSink } from "./upstream-connection.ts";
-import { type EndpointAddress, type TakenUpstream, type UpstreamFailure, UpstreamPool } from "./upstream-pool.ts";
+import { type TakenUpstream, type UpstreamFailure, UpstreamPool } from "./upstream-pool.ts";
 
 export const IDLE_MS = 10_000;
 
@@ -23,7 +24,7 @@ export function createSink(): ResponseSink & { readonly heads: number[]; readonl
 }
 
 /** The endpoint 10.0.0.N. */
-export function address(number: number): EndpointAddress {
+export function address(number: number): SocketAddress {
   return { ip: `10.0.0.${number}`, port: 80 };
 }
 
@@ -54,7 +55,7 @@ export class PoolWorld {
   /** What a connection must have been made with to be used again. */
   generation = 1;
   timesEmpty = 0;
-  endpoints: readonly EndpointAddress[];
+  endpoints: readonly SocketAddress[];
   readonly pool: UpstreamPool;
 
   constructor({ endpoints = 1, maxIdle = Number.POSITIVE_INFINITY }: PoolOptions = {}) {
@@ -74,7 +75,7 @@ export class PoolWorld {
   }
 
   /** A connection that is not pooled yet, made with the certificate of now. */
-  connect({ ip, port }: EndpointAddress): DialedUpstream {
+  connect({ ip, port }: SocketAddress): DialedUpstream {
     const socket = new FakeSocket();
     const { generation } = this;
     this.sockets.push(socket);
@@ -104,7 +105,7 @@ export class PoolWorld {
     return this.sockets.filter((socket) => !socket.destroyed).length;
   }
 
-  async #dial(endpoint: EndpointAddress, signal: AbortSignal): Promise<DialedUpstream | UpstreamFailure> {
+  async #dial(endpoint: SocketAddress, signal: AbortSignal): Promise<DialedUpstream | UpstreamFailure> {
     const number = Number(endpoint.ip.split(".")[3]);
     this.dials.push(number);
     await this.hold(signal);

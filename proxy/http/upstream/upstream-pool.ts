@@ -1,4 +1,5 @@
 import type { Random } from "../../../mesh/runtime.ts";
+import { formatSocketAddress, type SocketAddress } from "../../../net/socket-address.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
@@ -6,11 +7,6 @@ import type { UpstreamFailureKind } from "../local-answer.ts";
 import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
 import type { IdleQuota } from "./idle-quota.ts";
 import { type DialedUpstream, UpstreamConnection } from "./upstream-connection.ts";
-
-export interface EndpointAddress {
-  readonly ip: string;
-  readonly port: number;
-}
 
 export interface UpstreamFailure {
   readonly kind: "failed";
@@ -21,8 +17,8 @@ export interface UpstreamFailure {
 
 export interface UpstreamPoolOptions {
   /** Where requests may go now. The same array as long as nothing has changed. */
-  readonly endpoints: () => readonly EndpointAddress[];
-  readonly dial: (endpoint: EndpointAddress, signal: AbortSignal) => Promise<DialedUpstream | UpstreamFailure>;
+  readonly endpoints: () => readonly SocketAddress[];
+  readonly dial: (endpoint: SocketAddress, signal: AbortSignal) => Promise<DialedUpstream | UpstreamFailure>;
   /** Why there is no endpoint, in words. */
   readonly describe: () => string;
   readonly deadlines: Deadlines;
@@ -54,7 +50,7 @@ export type TriedEndpoints = Set<string>;
 export class UpstreamPool {
   readonly #options: UpstreamPoolOptions;
   readonly #byKey = new Map<string, EndpointState>();
-  #addresses: readonly EndpointAddress[] | undefined;
+  #addresses: readonly SocketAddress[] | undefined;
   #endpoints: readonly EndpointState[] = [];
   readonly #connections = new Set<UpstreamConnection>();
 
@@ -113,7 +109,7 @@ export class UpstreamPool {
   }
 
   /** Takes in a connection that was made elsewhere for this destination, idle. */
-  adoptIdle(dialed: DialedUpstream, address: EndpointAddress): void {
+  adoptIdle(dialed: DialedUpstream, address: SocketAddress): void {
     const taken = this.#adopt(dialed, this.#stateOf(address));
     taken.endpoint.active += 1;
     this.giveBack(taken);
@@ -195,8 +191,8 @@ export class UpstreamPool {
     return endpoints;
   }
 
-  #stateOf({ ip, port }: EndpointAddress): EndpointState {
-    const key = `${ip}:${port}`;
+  #stateOf({ ip, port }: SocketAddress): EndpointState {
+    const key = formatSocketAddress({ ip, port });
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     const state: EndpointState = { key, ip, port, idle: [], active: 0, failures: 0, avoidedUntilMs: 0, isGone: false };
