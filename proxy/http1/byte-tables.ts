@@ -12,6 +12,11 @@ export const VALUE_BYTES: Uint8Array = tableOf((byte) => (byte === 0x09 || (byte
 /** A request target's: visible ASCII but for `#`, which no client sends and parsers read in two ways. */
 export const TARGET_BYTES: Uint8Array = tableOf((byte) => (byte > 0x20 && byte < 0x7f && byte !== 0x23 ? 1 : 0));
 
+/** What most host names and IPv4 addresses consist of. */
+export const SIMPLE_NAME_BYTES: Uint8Array = tableOf((byte) =>
+  /[0-9A-Za-z._-]/.test(String.fromCharCode(byte)) ? 1 : 0,
+);
+
 /** The value of a hexadecimal digit, plus one; 0 for any other byte. */
 export const HEX_DIGITS: Uint8Array = tableOf((byte) => {
   const at = "0123456789abcdef".indexOf(String.fromCharCode(byte).toLowerCase());

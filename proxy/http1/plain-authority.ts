@@ -1,3 +1,5 @@
+import { SIMPLE_NAME_BYTES } from "./byte-tables.ts";
+
 /** Letters, digits and marks that need no escaping (RFC 3986 §2.3), and those that divide parts, without the comma. */
 const REGISTERED_NAME = /^(?:[0-9A-Za-z._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*$/;
 const UNRESERVED = /[0-9A-Za-z._~-]/;
@@ -8,6 +10,7 @@ const UNRESERVED = /[0-9A-Za-z._~-]/;
  * parsers could read differently: a list, credentials, or an escaped ASCII character that is none of a name's.
  */
 export function plainAuthority(authority: string): string | undefined {
+  if (isSimple(authority)) return authority;
   if (authority.charCodeAt(0) === OPENING_BRACKET) {
     return /^\[[0-9A-Fa-f:.]{2,45}\](?::\d{0,5})?$/.test(authority) ? authority.replace(/:$/, "") : undefined;
   }
@@ -19,6 +22,13 @@ export function plainAuthority(authority: string): string | undefined {
 }
 
 const OPENING_BRACKET = 0x5b;
+
+/** Whether it is letters, digits, dots, hyphens and underscores, and perhaps a port: nearly every one is. */
+function isSimple(authority: string): boolean {
+  let at = 0;
+  while (SIMPLE_NAME_BYTES[authority.charCodeAt(at)] === 1) at += 1;
+  return at > 0 && (at === authority.length || /^:\d{1,5}$/.test(authority.slice(at)));
+}
 
 /** RFC 3986 §6.2.2: escapes in capitals, and none where none is needed. */
 function plainName(host: string): string | undefined {

@@ -18,21 +18,18 @@ const VERSION_BYTES = "HTTP/1.1\r\n".length;
  * unusual is written anew in its plain form and read again: nothing behind the framer sees another one.
  */
 export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): RequestHead {
-  const { head, judged, authority } = scanLines({ buffer, start, end }, limits);
-  const host = judgeHost(judged, head.version, authority);
-  if (judged.isPlain && host === (judged.host ?? "")) return { ...head, host };
-  const target = originForm(head.target);
-  const startLine = `${head.method} ${target} HTTP/${head.version}\r\n`;
-  const plain = Buffer.from(formatPlainHead({ text: head.text, fields: head.fields, startLine, host }), "latin1");
-  const again = scanLines({ buffer: plain, start: 0, end: plain.length }, limits);
-  return { ...again.head, host, isVerbatim: false };
+  const { head, isPlain } = scanLines({ buffer, start, end }, limits);
+  if (isPlain) return head;
+  const { text, fields, host } = head;
+  const startLine = `${head.method} ${originForm(head.target)} HTTP/${head.version}\r\n`;
+  const plain = Buffer.from(formatPlainHead({ text, fields, startLine, host }), "latin1");
+  return { ...scanLines({ buffer: plain, start: 0, end: plain.length }, limits).head, isVerbatim: false };
 }
 
 interface ScannedRequest {
-  readonly head: Omit<RequestHead, "host">;
-  readonly judged: JudgedFields;
-  /** The target's; `undefined` where it has none. */
-  readonly authority: string | undefined;
+  readonly head: RequestHead;
+  /** Whether the head is in the form in which it goes on. */
+  readonly isPlain: boolean;
 }
 
 function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http1Limits): ScannedRequest {
@@ -48,6 +45,7 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
   const fieldsAt = targetEnd + 1 + VERSION_BYTES;
   const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxRequestFields");
   const judged = judgeFields(text, fields);
+  const host = judgeHost(judged, version, judgeTarget(target, method));
   const head = {
     text,
     isVerbatim: true,
@@ -56,13 +54,14 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
     version,
     method,
     target,
+    host,
     framing: decideFraming(judged, version),
     keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
     connectionTokens: judged.connectionTokens,
     upgrade: version === "1.1" ? readUpgrade(judged) : undefined,
     expectsContinue: judgeExpect(judged, version),
   };
-  return { head, judged, authority: judgeTarget(target, method) };
+  return { head, isPlain: judged.isPlain && host === (judged.host ?? "") };
 }
 
 /**
