@@ -108,7 +108,7 @@ describe("an unknown address", () => {
     expect(decide([], byIp("192.0.2.1"))).toEqual({ kind: "passthrough" });
     expect(decide([], byIp("192.0.2.1"), { outboundTrafficPolicy: "REGISTRY_ONLY" })).toMatchObject({
       kind: "refused",
-      reason: expect.stringContaining("192.0.2.1:8080"),
+      reason: expect.stringContaining("192.0.2.1 port 8080"),
     });
   });
 });
