@@ -44,41 +44,31 @@ export function peekBytes<Verdict>(
     const finish = (peeked: Peeked<Verdict>): void => {
       timer?.cancel();
       signal?.removeEventListener("abort", onAbort);
-      socket.off("readable", onReadable);
+      socket.off("data", onData);
       socket.off("end", onEnd);
       socket.off("close", onGone);
+      socket.pause();
       if (bytes.length > 0 && peeked.kind !== "gone" && peeked.kind !== "ended") socket.unshift(bytes);
       resolve(peeked);
     };
     const onGone = (): void => finish({ kind: "gone" });
     const onEnd = (): void => finish({ kind: "ended", bytes });
     const onAbort = (): void => finish({ kind: "silent" });
-    /** Whether there is a verdict with this. */
-    const take = (chunk: Buffer): boolean => {
+    const onData = (chunk: Buffer): void => {
       const isFirst = bytes.length === 0;
       bytes = isFirst ? chunk : Buffer.concat([bytes, chunk]);
       const verdict = judge(bytes);
       if (verdict !== undefined) finish({ kind: "judged", verdict });
       else if (quietMs !== undefined) hurry(quietMs());
       else if (isFirst) hurry(verdictMs);
-      return verdict !== undefined;
-    };
-    const onReadable = (): void => {
-      for (let chunk = readChunk(socket); chunk !== undefined; chunk = readChunk(socket)) if (take(chunk)) return;
     };
 
-    socket.on("readable", onReadable);
+    socket.on("data", onData);
     socket.on("end", onEnd);
     socket.on("close", onGone);
     signal?.addEventListener("abort", onAbort, { once: true });
     if (socket.destroyed) onGone();
     else if (socket.readableEnded) onEnd();
-    // What another peek has just put back is not announced again.
-    else if (socket.readableLength > 0) onReadable();
+    else socket.resume();
   });
-}
-
-function readChunk(socket: Socket): Buffer | undefined {
-  const chunk: unknown = socket.read();
-  return Buffer.isBuffer(chunk) && chunk.length > 0 ? chunk : undefined;
 }
