@@ -10,29 +10,29 @@ Usage: entente capture apply [OPTION ...]
        entente capture show [OPTION ...]
        entente capture remove
 
-apply sends this network namespace's TCP traffic through the proxy; running it again changes nothing.
-show prints the rules that apply would make. remove takes them off.
+apply redirects this network namespace's TCP traffic to the proxy; running it again changes nothing.
+show prints the rules that apply would create. remove deletes them.
 
-  -p, --outbound-port PORT                where outbound connections go (15001)
-  -z, --inbound-port PORT                 where inbound connections go (15006)
-  -u, --proxy-uid IDS                     users whose traffic is the proxy's own (1337)
-  -g, --proxy-gid IDS                     groups likewise (as --proxy-uid)
+  -p, --outbound-port PORT                redirect outbound connections to this port (15001)
+  -z, --inbound-port PORT                 redirect inbound connections to this port (15006)
+  -u, --proxy-uid IDS                     users whose traffic counts as the proxy's own (1337)
+  -g, --proxy-gid IDS                     groups, likewise (the same as --proxy-uid)
   -m, --mode REDIRECT                     the only mode
   -i, --include-outbound-ip-ranges LIST   addresses to capture, * for all (*)
-  -x, --exclude-outbound-ip-ranges LIST   addresses to leave alone
+  -x, --exclude-outbound-ip-ranges LIST   addresses not to capture
   -b, --include-inbound-ports LIST        ports to capture, * for all (*)
-  -d, --exclude-inbound-ports LIST        ports to leave alone (15090,15021,15020)
-  -q, --include-outbound-ports LIST       ports to capture whatever the address
-  -o, --exclude-outbound-ports LIST       ports to leave alone
-  -c, --exclude-interfaces LIST           network interfaces to leave alone
-      --drop-invalid                      drop packets that connection tracking calls invalid
-      --ipv6 auto|on|off                  whether to make the IPv6 rules (auto: where the pod has IPv6)
+  -d, --exclude-inbound-ports LIST        ports not to capture (15090,15021,15020)
+  -q, --include-outbound-ports LIST       ports to capture for every address
+  -o, --exclude-outbound-ports LIST       ports not to capture
+  -c, --exclude-interfaces LIST           network interfaces not to capture
+      --drop-invalid                      drop packets in conntrack state INVALID
+      --ipv6 auto|on|off                  whether to create IPv6 rules (auto: if the pod has IPv6)
 `;
 
 /** Installs, prints or removes the iptables rules; the init container of every injected pod runs `apply`. */
 export const captureCommand: Command = {
   name: "capture",
-  summary: "send this network namespace's traffic through the proxy, with iptables",
+  summary: "redirect this network namespace's traffic to the proxy, with iptables",
   usage: USAGE,
   run: async ([action, ...args], context) => {
     const deps = { system: createCaptureSystem(context.env), log: context.log.child({ component: "capture" }) };
@@ -48,7 +48,7 @@ export const captureCommand: Command = {
       context.stdout(formatReports(await removeCapture(deps), "removed"));
       return 0;
     }
-    throw new UsageError(`say what to do: apply, show or remove${action === undefined ? "" : `, not "${action}"`}`);
+    throw new UsageError(`the action must be apply, show or remove, got "${action ?? ""}"`);
   },
 };
 

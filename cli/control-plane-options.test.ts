@@ -14,12 +14,12 @@ describe("the control plane's command line", () => {
   it.each([
     { name: "no folder", args: NEEDED.slice(2), message: "--config is missing" },
     { name: "no keys", args: ["--config", "a", "--token-issuer", "x"], message: "--jwks is missing" },
-    { name: "a port that is none", args: [...NEEDED, "--port", "99999"], message: "--port must be a port" },
+    { name: "an invalid port", args: [...NEEDED, "--port", "99999"], message: "--port must be a port" },
     { name: "a time without unit", args: [...NEEDED, "--workload-cert-ttl", "24"], message: "--workload-cert-ttl" },
-    { name: "a policy that is none", args: [...NEEDED, "--outbound-traffic-policy", "ANY"], message: "REGISTRY_ONLY" },
-    { name: "a trust domain that is none", args: [...NEEDED, "--trust-domain", "a/b"], message: "a/b" },
-    { name: "an option that is none", args: [...NEEDED, "--nonsense"], message: "--nonsense" },
-  ])("$name is said to be wrong, by name", ({ args, message }) => {
+    { name: "an unknown policy", args: [...NEEDED, "--outbound-traffic-policy", "ANY"], message: "REGISTRY_ONLY" },
+    { name: "an invalid trust domain", args: [...NEEDED, "--trust-domain", "a/b"], message: "a/b" },
+    { name: "an unknown option", args: [...NEEDED, "--nonsense"], message: "--nonsense" },
+  ])("$name is an error that names the option", ({ args, message }) => {
     expect(() => parseControlPlaneOptions(args)).toThrow(message);
   });
 });

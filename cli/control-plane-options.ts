@@ -11,20 +11,20 @@ Usage: entente control-plane --config FOLDER --jwks FILE --token-issuer NAME [OP
 Signs the sidecars' certificates and sends them their configuration, on port 15012. Metrics and readiness are on port 15014.
 
   --config FOLDER             Kubernetes YAML to serve, watched; may be given several times, later ones win
-  --ca-directory FOLDER       the authority: Istio's cacerts files, or where a root made at first start is kept
+  --ca-directory FOLDER       the authority: Istio's cacerts files, or the place of a root created on first start
                               (/etc/cacerts)
   --jwks FILE                 public keys of the service account tokens' issuer (RFC 7517)
-  --token-issuer NAME         the issuer that tokens must name
+  --token-issuer NAME         the required issuer of tokens
   --trust-domain NAME         (cluster.local)
-  --trust-domain-alias NAME   another domain that is trusted; may be given several times
-  --workload-cert-ttl TIME    how long certificates live for callers that ask for no time (24h)
-  --max-workload-cert-ttl TIME  a request for more is refused (2160h)
-  --outbound-traffic-policy ALLOW_ANY|REGISTRY_ONLY  addresses outside the mesh (ALLOW_ANY)
+  --trust-domain-alias NAME   another trusted domain; may be given several times
+  --workload-cert-ttl TIME    lifetime of certificates if the caller requests none (24h)
+  --max-workload-cert-ttl TIME  longer requested lifetimes are refused (2160h)
+  --outbound-traffic-policy ALLOW_ANY|REGISTRY_ONLY  policy for addresses outside the mesh (ALLOW_ANY)
   --port PORT                 (15012)
   --metrics-port PORT         (15014)
 `;
 
-/** Reads the command line; a UsageError says what is missing. */
+/** Parses the command line; a UsageError names what is missing. */
 export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneOptions {
   const { values } = parseArgs({
     args: [...args],
@@ -42,7 +42,7 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneO
       "metrics-port": { type: "string", default: "15014" },
     },
   });
-  if (values.config.length === 0) throw new UsageError("--config is missing: name the folder that holds the YAML");
+  if (values.config.length === 0) throw new UsageError("--config is missing: give the folder with the YAML files");
   return {
     configFolders: values.config,
     caDirectory: values["ca-directory"],

@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import type { Logger } from "../mesh/runtime.ts";
 
-/** JSON lines on standard output, written synchronously: a line logged before a crash is a line read after it. */
+/** JSON lines on standard output, written synchronously, so that lines logged before a crash are not lost. */
 export function createLogger(level: string): Logger {
   return pino(
     {

@@ -8,18 +8,18 @@ import { UsageError } from "./usage-error.ts";
 const USAGE = `
 Usage: entente inject -f FILE [-f FILE ...] [OPTION ...]
 
-Prints the resources of the files with a sidecar in every pod that does not opt out; all else comes out as it was. What
-is left as it is, and why, goes to standard error.
+Prints the resources of the files with a sidecar in every pod that does not opt out; the rest is not changed. What is not
+injected, and why, goes to standard error.
 
-  -f, --filename FILE          YAML or JSON; a folder stands for its .yaml, .yml and .json files, - for standard input;
+  -f, --filename FILE          YAML or JSON; a folder means its .yaml, .yml and .json files, - means standard input;
                                may be given more than once
-  -n, --namespace NAME         of resources that name none (default)
+  -n, --namespace NAME         of resources without one (default)
 ${INJECTION_USAGE}`;
 
-/** Offline injection, as istioctl kube-inject does it. */
+/** Offline injection, like istioctl kube-inject. */
 export const injectCommand: Command = {
   name: "inject",
-  summary: "print manifests with the sidecar in their pods",
+  summary: "add the sidecar to the pods of manifest files",
   usage: USAGE,
   run: async (args, context) => {
     const { values } = parseArgs({
@@ -31,7 +31,7 @@ export const injectCommand: Command = {
       },
     });
     const { filename: paths = [], namespace } = values;
-    if (paths.length === 0) throw new UsageError("give a file or folder with -f, or -f - for standard input");
+    if (paths.length === 0) throw new UsageError("-f is missing: give a file or folder, or - for standard input");
     const settings = injectionSettings(values);
     const files = await readManifestFiles(paths, process.stdin);
     const injected = files.map((file) =>

@@ -2,7 +2,7 @@ import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "../injector/
 import { parseIpv6Capture } from "../injector/capture/capture-args.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** The options that `inject` and `injector` share: what injected pods get. */
+/** The options that `inject` and `injector` share: the settings of injected pods. */
 export const INJECTION_FLAGS = {
   image: { type: "string" },
   "image-pull-policy": { type: "string" },
@@ -17,17 +17,17 @@ export const INJECTION_FLAGS = {
 } as const;
 
 export const INJECTION_USAGE = `
-  What the pods get:
+  Settings of injected pods:
       --image IMAGE                    the image of Entente (${DEFAULT_INJECTION_SETTINGS.image})
       --image-pull-policy POLICY       Always, IfNotPresent or Never
-      --image-pull-secret NAME         a secret for the registry; may be given more than once
+      --image-pull-secret NAME         an image pull secret; may be given more than once
       --ca-address HOST:PORT           the control plane (${DEFAULT_INJECTION_SETTINGS.caAddress})
       --trust-domain DOMAIN            (${DEFAULT_INJECTION_SETTINGS.trustDomain})
       --revision NAME                  (${DEFAULT_INJECTION_SETTINGS.revision})
       --control-plane-namespace NAME   (${DEFAULT_INJECTION_SETTINGS.controlPlaneNamespace})
       --native-sidecar                 run the proxy as a restartable init container
-      --capture-ipv6 auto|on|off       (auto: where the pod has IPv6)
-      --access-log-file FILE           where the proxies log requests, such as /dev/stdout (nowhere)
+      --capture-ipv6 auto|on|off       (auto: if the pod has IPv6)
+      --access-log-file FILE           the proxies' access log, such as /dev/stdout (none)
 `;
 
 export interface InjectionFlagValues {
@@ -43,7 +43,7 @@ export interface InjectionFlagValues {
   readonly "access-log-file"?: string | undefined;
 }
 
-/** The settings that the options give; Istio's defaults for the rest. */
+/** The settings from the options, with Istio's defaults for the rest. */
 export function injectionSettings(values: InjectionFlagValues): InjectionSettings {
   const defaults = DEFAULT_INJECTION_SETTINGS;
   return {
@@ -62,10 +62,10 @@ export function injectionSettings(values: InjectionFlagValues): InjectionSetting
 
 function parsePullPolicy(text: string | undefined): InjectionSettings["imagePullPolicy"] {
   if (text === undefined || text === "Always" || text === "IfNotPresent" || text === "Never") return text;
-  throw new UsageError(`--image-pull-policy is "${text}"; write Always, IfNotPresent or Never`);
+  throw new UsageError(`--image-pull-policy must be Always, IfNotPresent or Never, got "${text}"`);
 }
 
 function parseLogFile(text: string): string {
   if (text === "" || text.startsWith("/")) return text;
-  throw new UsageError(`--access-log-file is a path such as /dev/stdout, not "${text}"`);
+  throw new UsageError(`--access-log-file must be a path such as /dev/stdout, got "${text}"`);
 }

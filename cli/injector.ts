@@ -12,11 +12,11 @@ const USAGE = `
 Usage: entente injector --tls-cert FILE --tls-key FILE [OPTION ...]
        entente injector --print-configuration [--root-cert FILE] [OPTION ...]
 
-Serves the admission webhook that puts the sidecar into pods: POST /inject, GET /healthz/ready, GET /metrics.
+Serves the admission webhook that adds the sidecar to pods: POST /inject, GET /healthz/ready, GET /metrics.
 --print-configuration prints the MutatingWebhookConfiguration for it, as JSON for kubectl apply.
 
       --port PORT              (15017)
-      --tls-cert FILE          PEM chain, read again when it changes (/etc/entente/tls/tls.crt)
+      --tls-cert FILE          PEM chain, reloaded when it changes (/etc/entente/tls/tls.crt)
       --tls-key FILE           PEM key, likewise (/etc/entente/tls/tls.key)
       --root-cert FILE         PEM roots of the certificate, for the configuration's caBundle
       --service NAME           the webhook's service, for the configuration (istiod)
@@ -32,7 +32,7 @@ const FLAGS = {
   ...INJECTION_FLAGS,
 } as const;
 
-/** The injection webhook as a process of its own. */
+/** The injection webhook as its own process. */
 export const injectorCommand: Command = {
   name: "injector",
   summary: "serve the admission webhook that injects the sidecar",

@@ -9,7 +9,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { containersOf, leftoversOf } from "../local/system/leftovers-fixture.ts";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "entente-test-"));
-/** Another user may yet read a checkout that lies in a folder of root's. */
+/** Lets another user read a checkout in root's home directory. */
 const READS_ALL = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
 const HTTP_ECHO = `
 apiVersion: v1
@@ -20,7 +20,7 @@ spec:
   - { name: app, image: wardviaene/http-echo, env: [{ name: TEXT, value: alone }], ports: [{ containerPort: 8080 }] }
 `;
 chmodSync(FOLDER, 0o755);
-const DEAF = `
+const IGNORES_SIGTERM = `
 apiVersion: v1
 kind: Pod
 metadata: { name: deaf, namespace: default }
@@ -31,7 +31,7 @@ const running = new Set<ChildProcess>();
 interface Run {
   readonly child: ChildProcess;
   readonly output: () => string;
-  /** Waits for a text in the output, or for the end. */
+  /** Waits for a text in the output, or for the end of the process. */
   until(text: string): Promise<void>;
   readonly ended: Promise<number | null>;
 }
@@ -71,23 +71,23 @@ function start(args: readonly string[], wrapper: readonly string[] = []): Run {
   return { child, output: () => text, until, ended };
 }
 
-async function ask(port: number): Promise<readonly [number, string]> {
+async function get(port: number): Promise<readonly [number, string]> {
   const { statusCode, body } = await request(`http://127.0.0.1:${port}/`, {
     headers: { host: "hello-tls.example.com" },
   });
   return [statusCode, await body.text()];
 }
 
-/** Publishes the gateway at any free port; the run says at which. */
+/** Publishes the gateway at any free port; the output contains the port. */
 const PUBLISH = ["--publish", "0:istio-ingressgateway.istio-system:80"];
 
-/** Where the gateway is published, as the run says. */
-function portOf(run: Run): number {
-  return Number(/answers on http:\/\/127\.0\.0\.1:(\d+)\//.exec(run.output())?.[1]);
+/** The published port of the gateway, from the output. */
+function publishedPort(run: Run): number {
+  return Number(/is at http:\/\/127\.0\.0\.1:(\d+)\//.exec(run.output())?.[1]);
 }
 
 /** A port of 127.0.0.1 on which this process listens. */
-async function takePort(): Promise<{ readonly port: number; readonly server: Server }> {
+async function occupyPort(): Promise<{ readonly port: number; readonly server: Server }> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -106,9 +106,9 @@ describe("entente local up", () => {
   it("runs the example until Ctrl-C, and leaves nothing behind", async () => {
     const run = start(["up", "-f", "examples/hello-tls", "--keep", ...PUBLISH]);
     await run.until("Ctrl-C ends it.");
-    // Proxies know of ready pods a moment after they are ready, here as in any cluster.
-    await expect.poll(() => ask(portOf(run))).toEqual([200, "hello world !!!\n\n"]);
-    expect(run.output()).toContain(`curl -H 'Host: hello-tls.example.com' http://127.0.0.1:${portOf(run)}/`);
+    // Proxies receive the addresses of ready pods with a short delay, as in any cluster.
+    await expect.poll(() => get(publishedPort(run))).toEqual([200, "hello world !!!\n\n"]);
+    expect(run.output()).toContain(`curl -H 'Host: hello-tls.example.com' http://127.0.0.1:${publishedPort(run)}/`);
     expect(run.output()).toMatch(/ns1 +hello-tls-\S+ +10\.244\.\S+ +yes/);
     expect(run.output()).toMatch(/legacy +end-tls-\S+ +10\.244\.\S+ +no/);
     run.child.kill("SIGINT");
@@ -116,7 +116,7 @@ describe("entente local up", () => {
     expect(leftoversOf([run.child.pid])).toEqual([]);
   });
 
-  it("interrupted while it starts, leaves nothing behind", async () => {
+  it("leaves nothing behind when it is interrupted while it starts", async () => {
     const run = start(["up", "-f", "examples/hello-tls", ...PUBLISH]);
     await run.until("starting the control plane");
     run.child.kill("SIGINT");
@@ -124,35 +124,35 @@ describe("entente local up", () => {
     expect(leftoversOf([run.child.pid])).toEqual([]);
   });
 
-  it("does not wait for a container that ignores its end when Ctrl-C comes twice", async () => {
+  it("does not wait for a container that ignores SIGTERM after a second Ctrl-C", async () => {
     writeFileSync(
       join(FOLDER, "deaf.mjs"),
       'process.on("SIGTERM", () => undefined); setInterval(() => undefined, 1000);',
     );
-    writeFileSync(join(FOLDER, "pods.yaml"), DEAF);
+    writeFileSync(join(FOLDER, "pods.yaml"), IGNORES_SIGTERM);
     const run = start(["up", "-f", FOLDER, "--keep", "--image", `deaf=${join(FOLDER, "deaf.mjs")}`, ...PUBLISH]);
     await run.until("Ctrl-C ends it.");
     run.child.kill("SIGINT");
-    await run.until("again to force it");
+    await run.until("press Ctrl-C again to force it");
     run.child.kill("SIGINT");
     expect(await run.ended).toBe(0);
     expect(leftoversOf([run.child.pid])).toEqual([]);
   });
 
-  it("killed, takes its containers with it, and the next run cleans up what is left", async () => {
+  it("takes its containers with it when it is killed, and the next run cleans up the rest", async () => {
     const run = start(["up", "-f", "examples/hello-tls", "--keep", ...PUBLISH]);
     await run.until("Ctrl-C ends it.");
     run.child.kill("SIGKILL");
     await run.ended;
     await expect.poll(() => containersOf([run.child.pid])).toEqual([]);
-    // Another run that starts beside this one sweeps as well, and may be the one that finds it.
+    // A concurrent run also cleans up, and may be first.
     const down = start(["down"]);
     expect(await down.ended).toBe(0);
     expect(down.output()).toMatch(/cleaned up after \d+ run|nothing was left behind/);
     expect(leftoversOf([run.child.pid])).toEqual([]);
   });
 
-  it("that is not run as root says so and changes nothing", async () => {
+  it("reports that it needs root, and changes nothing", async () => {
     const run = start(
       ["up", "-f", "examples/hello-tls"],
       ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...READS_ALL],
@@ -162,8 +162,8 @@ describe("entente local up", () => {
     expect(leftoversOf([run.child.pid])).toEqual([]);
   });
 
-  it("with its port in use says which, and leaves nothing behind", async () => {
-    const { port, server } = await takePort();
+  it("names a port that is in use, and leaves nothing behind", async () => {
+    const { port, server } = await occupyPort();
     const run = start(["up", "-f", "examples/hello-tls", "--publish", `${port}:istio-ingressgateway.istio-system:80`]);
     expect(await run.ended).toBe(1);
     expect(run.output()).toContain(`port ${port} of 127.0.0.1 is in use`);
@@ -173,7 +173,7 @@ describe("entente local up", () => {
 
   it.each([
     {
-      name: "an image that no program stands for",
+      name: "an image without a program",
       text: HTTP_ECHO.replace("wardviaene/http-echo", "nginx:1.27"),
       message: "--image nginx=FILE.ts",
     },
@@ -186,7 +186,7 @@ describe("entente local up", () => {
       message: "1337",
     },
     { name: "malformed YAML", text: "kind: [", message: "pods.yaml:" },
-  ])("$name is refused with a reason, and leaves nothing behind", async ({ text, message }) => {
+  ])("refuses $name with a reason, and leaves nothing behind", async ({ text, message }) => {
     writeFileSync(join(FOLDER, "pods.yaml"), text);
     const run = start(["up", "-f", FOLDER, ...PUBLISH]);
     expect(await run.ended).toBe(1);

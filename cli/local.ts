@@ -13,21 +13,21 @@ const USAGE = `
 Usage: entente local up -f FOLDER [--keep] [OPTION ...]
        entente local down
 
-up runs a folder of Kubernetes manifests on this machine, each pod in a network namespace of its own. It ends when all
-pods were ready once; with --keep it stays until Ctrl-C. Either way nothing is left behind.
+up runs a folder of Kubernetes manifests on this machine, each pod in its own network namespace. It ends when all
+pods have been ready; with --keep it runs until Ctrl-C. Either way nothing is left behind.
 down cleans up after runs that were killed.
 
   -f, --folder FOLDER              manifests; may be given several times
-      --keep                       stay until Ctrl-C
+      --keep                       run until Ctrl-C
       --publish PORT:SERVICE.NAMESPACE:PORT  a port of 127.0.0.1 that leads to a Service
                                    (8080:istio-ingressgateway.istio-system:80, or any free
-                                   port where 8080 is in use); as the first PORT, 0 is any free one
-      --image NAME=FILE.ts         the program that stands for a container image; may be given several times
-      --access-log                 the sidecars log each request, in their containers' logs
-      --workload-cert-ttl TIME     how long certificates live, such as 20s (24h)
+                                   port if 8080 is in use); 0 as the first PORT means any free one
+      --image NAME=FILE.ts         the program that replaces a container image; may be given several times
+      --access-log                 sidecars log each request in their containers' logs
+      --workload-cert-ttl TIME     lifetime of certificates, such as 20s (24h)
 `;
 
-/** Nobody asked for this port by its number. */
+/** The user did not choose this port, so another one may replace it. */
 const DEFAULT_PUBLISH: PublishRequest = {
   hostPort: 8080,
   whenTaken: "use_another",
@@ -49,13 +49,13 @@ export const localCommand: Command = {
       );
       return 0;
     }
-    throw new UsageError(`say what to do: up or down${action === undefined ? "" : `, not "${action}"`}`);
+    throw new UsageError(`the action must be up or down, got "${action ?? ""}"`);
   },
 };
 
 async function up(args: readonly string[], context: CommandContext): Promise<number> {
   const { options, keep } = parseUp(args);
-  const impatience = watchImpatience(context);
+  const secondSignal = watchSecondSignal(context);
   try {
     const cluster = await startLocalCluster({
       ...options,
@@ -65,7 +65,7 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
       onWarning: (message) => context.stderr(`warning: ${message}\n`),
       onFailure: (message) => context.stderr(`${message}\n`),
       signal: context.signal,
-      forceSignal: impatience.signal,
+      forceSignal: secondSignal.signal,
     });
     try {
       await show(cluster, keep, context);
@@ -75,10 +75,10 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
     return 0;
   } catch (caught) {
     if (!context.signal.aborted || caught !== context.signal.reason) throw caught;
-    context.stderr("interrupted while it started; nothing is left of it\n");
+    context.stderr("interrupted during start; nothing is left behind\n");
     return 130;
   } finally {
-    impatience.stop();
+    secondSignal.stop();
   }
 }
 
@@ -95,7 +95,7 @@ function parseUp(args: readonly string[]) {
     },
   });
   const ttl = values["workload-cert-ttl"];
-  if (values.folder.length === 0) throw new UsageError("-f is missing: name the folder that holds the manifests");
+  if (values.folder.length === 0) throw new UsageError("-f is missing: give the folder with the manifests");
   if (ttl !== undefined) parseDuration(ttl, "--workload-cert-ttl");
   const options = {
     manifests: values.folder,
@@ -112,7 +112,7 @@ async function show(cluster: LocalCluster, keep: boolean, context: CommandContex
   for (const { hostPort, service, takenPort } of cluster.published) {
     const url = `http://127.0.0.1:${hostPort}/`;
     const reason = takenPort === undefined ? "" : `, because port ${takenPort} of 127.0.0.1 is in use`;
-    context.stdout(`${service} answers on ${url}${reason}\n`);
+    context.stdout(`${service} is at ${url}${reason}\n`);
     for (const host of cluster.gatewayHosts) context.stdout(`  curl -H 'Host: ${host}' ${url}\n`);
   }
   if (!keep) return;
@@ -120,18 +120,18 @@ async function show(cluster: LocalCluster, keep: boolean, context: CommandContex
   await whenAborted(context.signal);
 }
 
-/** The first Ctrl-C asks everything to end; the next one does not ask. */
-function watchImpatience({ stderr }: CommandContext): { readonly signal: AbortSignal; stop(): void } {
-  const impatience = new AbortController();
-  let heard = 0;
+/** The first Ctrl-C stops gracefully; the second one forces the stop. */
+function watchSecondSignal({ stderr }: CommandContext): { readonly signal: AbortSignal; stop(): void } {
+  const secondSignal = new AbortController();
+  let count = 0;
   const onSignal = (): void => {
-    heard += 1;
-    if (heard === 1) stderr("stopping; again to force it …\n");
-    else impatience.abort();
+    count += 1;
+    if (count === 1) stderr("stopping; press Ctrl-C again to force it …\n");
+    else secondSignal.abort();
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
   return {
-    signal: impatience.signal,
+    signal: secondSignal.signal,
     stop: () => {
       for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
     },
@@ -164,7 +164,7 @@ function formatPods({ pods }: LocalCluster): string {
 function parsePublish(text: string): PublishRequest {
   const [hostPort = "", service = "", port = "", ...rest] = text.split(":");
   if (service === "" || rest.length > 0) {
-    throw new UsageError(`--publish is PORT:SERVICE.NAMESPACE:PORT, not "${text}"`);
+    throw new UsageError(`--publish must be PORT:SERVICE.NAMESPACE:PORT, got "${text}"`);
   }
   return {
     hostPort: hostPort === "0" ? 0 : parsePort(hostPort, "--publish"),
@@ -175,8 +175,8 @@ function parsePublish(text: string): PublishRequest {
 
 function parseImage(text: string): [string, string] {
   const split = text.indexOf("=");
-  if (split < 1 || split === text.length - 1) throw new UsageError(`--image is NAME=FILE.ts, not "${text}"`);
+  if (split < 1 || split === text.length - 1) throw new UsageError(`--image must be NAME=FILE.ts, got "${text}"`);
   const file = resolve(text.slice(split + 1));
-  if (!existsSync(file)) throw new UsageError(`--image ${text}: there is no file ${file}`);
+  if (!existsSync(file)) throw new UsageError(`--image ${text}: the file ${file} does not exist`);
   return [text.slice(0, split), file];
 }

@@ -4,7 +4,7 @@ import { parseProxyConfig } from "./proxy-config.ts";
 const POD = { POD_NAMESPACE: "ns1", POD_NAME: "hello-1" };
 
 describe("a proxy's environment", () => {
-  it("needs no more than the pod's name and namespace", () => {
+  it("needs only the pod's name and namespace", () => {
     expect(parseProxyConfig(POD)).toMatchObject({
       identity: "spiffe://cluster.local/ns/ns1/sa/default",
       controlPlane: { host: "istiod.istio-system.svc", port: 15012 },
@@ -47,9 +47,9 @@ describe("a proxy's environment", () => {
   });
 
   it.each([
-    { name: "nowhere without a word", env: POD, file: undefined },
-    { name: "nowhere with an empty one", env: { ...POD, ENTENTE_ACCESS_LOG: "" }, file: undefined },
-    { name: "to the file that is named", env: { ...POD, ENTENTE_ACCESS_LOG: "/dev/stdout" }, file: "/dev/stdout" },
+    { name: "nowhere by default", env: POD, file: undefined },
+    { name: "nowhere with an empty value", env: { ...POD, ENTENTE_ACCESS_LOG: "" }, file: undefined },
+    { name: "to the given file", env: { ...POD, ENTENTE_ACCESS_LOG: "/dev/stdout" }, file: "/dev/stdout" },
   ])("sends the access log $name", ({ env, file }) => {
     expect(parseProxyConfig(env).accessLogFile).toBe(file);
   });
@@ -60,7 +60,7 @@ describe("a proxy's environment", () => {
     { name: "an address without port", env: { ...POD, CA_ADDR: "istiod" }, message: "CA_ADDR" },
     { name: "an address with a scheme", env: { ...POD, CA_ADDR: "https://istiod:15012" }, message: "CA_ADDR" },
     {
-      name: "a drain that is no number",
+      name: "a drain duration that is not a number",
       env: { ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "5s" },
       message: "MINIMUM_DRAIN",
     },
@@ -69,10 +69,14 @@ describe("a proxy's environment", () => {
       env: { ...POD, ENTENTE_ACCESS_LOG: "stdout" },
       message: "ENTENTE_ACCESS_LOG",
     },
-    { name: "no size", env: { ...POD, ENTENTE_METRICS_MAX_MB: "many" }, message: "ENTENTE_METRICS_MAX_MB" },
-    { name: "a size of nothing", env: { ...POD, ENTENTE_METRICS_MAX_MB: "0" }, message: "ENTENTE_METRICS_MAX_MB" },
-    { name: "a trust domain that is none", env: { ...POD, TRUST_DOMAIN: "a b" }, message: "a b" },
-  ])("$name is said to be wrong, by name", ({ env, message }) => {
+    {
+      name: "a size that is not a number",
+      env: { ...POD, ENTENTE_METRICS_MAX_MB: "many" },
+      message: "ENTENTE_METRICS_MAX_MB",
+    },
+    { name: "a size of 0", env: { ...POD, ENTENTE_METRICS_MAX_MB: "0" }, message: "ENTENTE_METRICS_MAX_MB" },
+    { name: "an invalid trust domain", env: { ...POD, TRUST_DOMAIN: "a b" }, message: "a b" },
+  ])("$name is an error that names the variable", ({ env, message }) => {
     expect(() => parseProxyConfig(env)).toThrow(message);
   });
 });

@@ -14,7 +14,7 @@ const DEFAULT_METRICS_MAX_MB = 8;
 /** Each connection may hold so much of a message. */
 const MAX_LIMIT = 16_777_216;
 
-/** Reads the environment that the injector gives a proxy, under Istio's names; a ProxyError names what is missing. */
+/** Parses the environment that the injector gives a proxy, under Istio's names; a ProxyError names the variable. */
 export function parseProxyConfig(env: Env): ProxyConfig {
   const namespace = required(env, "POD_NAMESPACE");
   const trustDomain = parseTrustDomain(env["TRUST_DOMAIN"] || "cluster.local");
@@ -65,21 +65,21 @@ function seconds(env: Env, name: string, byDefault: number): number {
   const text = env[name] || String(byDefault);
   const value = Number(text);
   if (Number.isFinite(value) && value >= 0 && value <= 86_400) return value * 1000;
-  throw new ProxyError("bad_setting", `${name} is a number of seconds up to a day, not "${text}"`);
+  throw new ProxyError("bad_setting", `${name} must be a number of seconds up to a day, got "${text}"`);
 }
 
 function megabytes(env: Env, name: string, byDefault: number): number {
   const text = env[name] || String(byDefault);
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= 256) return value * 1024 * 1024;
-  throw new ProxyError("bad_setting", `${name} is a whole number of megabytes from 1 to 256, not "${text}"`);
+  throw new ProxyError("bad_setting", `${name} must be a whole number of megabytes from 1 to 256, got "${text}"`);
 }
 
-/** Empty is off, as in Istio. */
+/** Empty turns it off, as in Istio. */
 function parseLogFile(text = ""): string | undefined {
   if (text === "") return undefined;
   if (text.startsWith("/")) return text;
-  throw new ProxyError("bad_setting", `ENTENTE_ACCESS_LOG is a file such as /dev/stdout, not "${text}"`);
+  throw new ProxyError("bad_setting", `ENTENTE_ACCESS_LOG must be a file such as /dev/stdout, got "${text}"`);
 }
 
 function parseAddress(text: string): ProxyConfig["controlPlane"] {
@@ -87,7 +87,10 @@ function parseAddress(text: string): ProxyConfig["controlPlane"] {
   const host = groups?.["ipv6"] ?? groups?.["host"];
   const port = Number(groups?.["port"]);
   if (host === undefined || !(port >= 1 && port <= 65_535)) {
-    throw new ProxyError("bad_setting", `CA_ADDR is a host and a port such as ${DEFAULT_CA_ADDRESS}, not "${text}"`);
+    throw new ProxyError(
+      "bad_setting",
+      `CA_ADDR must be a host and a port such as ${DEFAULT_CA_ADDRESS}, got "${text}"`,
+    );
   }
   return { host, port };
 }

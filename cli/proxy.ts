@@ -10,7 +10,7 @@ const USAGE = `
 Usage: entente proxy sidecar
        entente proxy gateway
 
-sidecar carries the traffic of the pod it runs in; the pod's init container sends it there with iptables.
+sidecar handles the traffic of its pod; the pod's init container redirects it to the sidecar with iptables.
 gateway serves the ports of the Gateway resources that select its pod.
 
 Environment (the injector sets it):
@@ -20,20 +20,20 @@ Environment (the injector sets it):
   ENTENTE_TOKEN_FILE, ENTENTE_ROOT_CERT_FILE              (/var/run/secrets/tokens/istio-token,
                                                            /var/run/secrets/istio/root-cert.pem)
   MINIMUM_DRAIN_DURATION_SECONDS, TERMINATION_DRAIN_DURATION_SECONDS   (5, 25)
-  ENTENTE_ACCESS_LOG a file for a line of JSON a request, such as /dev/stdout (none)
-  ENTENTE_METRICS_MAX_MB  of a page of metrics; entente_metrics_truncated is 1 where it is reached (8)
+  ENTENTE_ACCESS_LOG a file for the access log, one JSON line per request, such as /dev/stdout (none)
+  ENTENTE_METRICS_MAX_MB  the limit of a metrics page; entente_metrics_truncated is 1 if it is reached (8)
   ENTENTE_LOG_LEVEL  trace, debug, info, warn, error, silent (info)
 `;
 
-/** The data plane: one program, two roles. */
+/** The data plane: one program with two roles. */
 export const proxyCommand: Command = {
   name: "proxy",
-  summary: "carry a pod's traffic in mutual TLS, as its sidecar or as the mesh's gateway",
+  summary: "run the proxy, as a pod's sidecar or as the mesh's gateway",
   usage: USAGE,
   run: async (args, { env, log, signal }) => {
     const [role, ...rest] = args;
     if ((role !== "sidecar" && role !== "gateway") || rest.length > 0) {
-      throw new UsageError(`say which role: sidecar or gateway${args.length === 0 ? "" : `, not "${args.join(" ")}"`}`);
+      throw new UsageError(`the role must be sidecar or gateway, got "${args.join(" ")}"`);
     }
     const deps = { config: parseProxyConfig(env), version: VERSION, clock: systemClock, random: Math.random, log };
     await (role === "sidecar" ? runSidecar(deps, signal) : runGateway(deps, signal));

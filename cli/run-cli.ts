@@ -2,7 +2,7 @@ import { MeshError } from "../mesh/mesh-error.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Each command is loaded only when it is called, so that a sidecar never loads what another part needs. */
+/** Each command is loaded only when it is called, so that a sidecar never loads the code of other parts. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   proxy: async () => (await import("./proxy.ts")).proxyCommand,
   "control-plane": async () => (await import("./control-plane.ts")).controlPlaneCommand,
@@ -12,7 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   local: async () => (await import("./local.ts")).localCommand,
 };
 
-/** Finds the command and runs it. Never throws: a failure is a message on standard error and a status. */
+/** Finds the command and runs it. Never throws: a failure becomes a message on standard error and an exit status. */
 export async function runCli(argv: readonly string[], context: CommandContext): Promise<number> {
   const [name, ...args] = argv;
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
@@ -21,7 +21,7 @@ export async function runCli(argv: readonly string[], context: CommandContext): 
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {
-    context.stderr(`entente: there is no command "${name}"; the commands are ${Object.keys(COMMANDS).join(", ")}\n`);
+    context.stderr(`entente: unknown command "${name}"; the commands are ${Object.keys(COMMANDS).join(", ")}\n`);
     return 2;
   }
   const command = await load();
@@ -47,7 +47,7 @@ async function runCommand(command: Command, args: readonly string[], context: Co
   }
 }
 
-/** What `node:util` parseArgs throws for an unknown option or a missing value. */
+/** Whether `node:util` parseArgs threw it, for an unknown option or a missing value. */
 function isParseArgsError(caught: unknown): caught is Error {
   return caught instanceof Error && "code" in caught && String(caught.code).startsWith("ERR_PARSE_ARGS_");
 }

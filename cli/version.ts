@@ -1,2 +1,2 @@
-/** The version that metrics and `--version` show; package.json has the same, and a test holds the two together. */
+/** The version in metrics and `--version`. A test checks that package.json has the same one. */
 export const VERSION = "0.1.0";
