@@ -4,15 +4,15 @@ import { peerIdentityKey, type VerifiedPeer } from "../mesh/api/peer-context.ts"
 import { type SpiffeId, spiffeIdParts } from "../mesh/identity/spiffe-id.ts";
 import type { Pod } from "../mesh/resources/kinds/pod.ts";
 
-/** Longest names of Kubernetes (RFC 1123): what a caller names is kept as long as its stream is open. */
+/** The longest names in Kubernetes (RFC 1123). A caller's names are kept in memory while its stream is open. */
 const MAX_NAMESPACE = 63;
 const MAX_NAME = 253;
 
-/** Throws Unauthenticated for a caller without a certificate that is valid now. */
+/** Throws Unauthenticated for a caller without a currently valid certificate. */
 export function admitCaller(context: HandlerContext, nowMs: number): VerifiedPeer {
   const peer = context.values.get(peerIdentityKey);
   if (peer.kind === "anonymous") {
-    throw new ConnectError(`a workload's certificate is needed: ${peer.reason}`, Code.Unauthenticated);
+    throw new ConnectError(`a workload certificate is required: ${peer.reason}`, Code.Unauthenticated);
   }
   if (nowMs > peer.notAfterMs) throw certificateExpired(peer, nowMs);
   return peer;
@@ -21,38 +21,35 @@ export function admitCaller(context: HandlerContext, nowMs: number): VerifiedPee
 export function certificateExpired(caller: VerifiedPeer, nowMs: number): ConnectError {
   const [now, end] = [nowMs, caller.notAfterMs].map((ms) => new Date(ms).toISOString());
   return new ConnectError(
-    `the certificate of ${caller.identity} ended at ${end}, it is ${now}: connect with a new one`,
+    `the certificate of ${caller.identity} expired at ${end}, and it is now ${now}: connect with a new one`,
     Code.Unauthenticated,
   );
 }
 
-/** The pod that a request speaks for. Throws where it names none, or one of a namespace that is not the caller's. */
+/** The pod that a request is for. Throws if it names no pod, or one in a namespace other than the caller's. */
 export function admitWorkload(ref: WorkloadRef | undefined, identity: SpiffeId): WorkloadRef {
   if (ref === undefined || ref.namespace === "" || ref.name === "") {
-    throw new ConnectError(
-      "the request must name the pod that asks: workload.namespace and workload.name",
-      Code.InvalidArgument,
-    );
+    throw new ConnectError("the request must name its pod: workload.namespace and workload.name", Code.InvalidArgument);
   }
   if (ref.namespace.length > MAX_NAMESPACE || ref.name.length > MAX_NAME) {
     throw new ConnectError("the pod's name or namespace is longer than Kubernetes allows", Code.InvalidArgument);
   }
   if (spiffeIdParts(identity).namespace !== ref.namespace) {
     throw new ConnectError(
-      `${identity} may not ask for pods of the namespace ${JSON.stringify(ref.namespace)}`,
+      `${identity} may not request the configuration of pods in namespace ${JSON.stringify(ref.namespace)}`,
       Code.PermissionDenied,
     );
   }
   return { namespace: ref.namespace, name: ref.name };
 }
 
-/** Why the caller may not speak for this pod; `undefined` if it may. */
+/** Why the caller may not request this pod's configuration; `undefined` if it may. */
 export function findPodFault(pod: Pod, identity: SpiffeId): ConnectError | undefined {
   const { serviceAccount } = spiffeIdParts(identity);
   if (pod.spec.serviceAccountName === serviceAccount) return undefined;
   const { namespace, name } = pod.metadata;
   return new ConnectError(
-    `the pod ${namespace}/${name} runs as the service account ${pod.spec.serviceAccountName}; ${identity} may not ask for it`,
+    `the pod ${namespace}/${name} runs as service account ${pod.spec.serviceAccountName}; ${identity} may not request its configuration`,
     Code.PermissionDenied,
   );
 }

@@ -25,7 +25,7 @@ describe("callers", () => {
   it.each<{ name: string; peer: PeerContext; code: Code }>([
     { name: "without a certificate", peer: { kind: "anonymous", reason: "none" }, code: Code.Unauthenticated },
     {
-      name: "whose certificate has ended",
+      name: "whose certificate has expired",
       peer: { kind: "verified", identity: HELLO, notAfterMs: earlier, address },
       code: Code.Unauthenticated,
     },
@@ -52,7 +52,7 @@ describe("callers", () => {
     expect(await codeOf(read(mesh.client().watchInbound({}))())).toBe(Code.InvalidArgument);
   });
 
-  it("are cut when their certificate ends", async () => {
+  it("are cut off when their certificate expires", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
     const end = codeOf(next());
@@ -61,7 +61,7 @@ describe("callers", () => {
     expect(mesh.clock.pendingTimers).toBe(0);
   });
 
-  it("are sent away when the control plane stops, and the sources are let go", async () => {
+  it("are disconnected when the control plane stops, and the sources have no listeners left", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
     mesh.shutdown.abort();
@@ -72,7 +72,7 @@ describe("callers", () => {
 });
 
 describe("limits", () => {
-  it("bound the streams of one pod, and count one that was closed no more", async () => {
+  it("bound the open streams of one pod", async () => {
     const client = mesh.client({ limits: { perPod: 2 } });
     const closing = new AbortController();
     await read(client.watchInbound({ workload }, { signal: mesh.calls.signal }))();
@@ -105,7 +105,7 @@ describe("limits", () => {
     expect(await next).toBe(Code.Canceled);
   });
 
-  it("bound the lines that a caller writes by asking for ever new pods", async () => {
+  it("bound the log lines of a caller that keeps requesting new pods", async () => {
     mesh.maxLines = 2;
     const client = mesh.client();
     for (const name of ["a", "b", "c"]) {
@@ -133,13 +133,13 @@ describe("limits", () => {
     expect((await read(elsewhere.watchTrustBundle({}, { signal: mesh.calls.signal }))()).roots).toEqual(["root one"]);
   });
 
-  it("give back every place when one is refused", async () => {
+  it("release all slots when one is refused", async () => {
     const client = mesh.client({ limits: { perCaller: 1, perPod: 0 } });
     expect(await codeOf(read(client.watchInbound({ workload }))())).toBe(Code.ResourceExhausted);
     expect((await read(client.watchTrustBundle({}, { signal: mesh.calls.signal }))()).roots).toEqual(["root one"]);
   });
 
-  it("bound the trust bundle's streams of one identity", async () => {
+  it("bound the trust bundle streams of one identity", async () => {
     const client = mesh.client({ limits: { bundlesPerIdentity: 1 } });
     await read(client.watchTrustBundle({}, { signal: mesh.calls.signal }))();
     expect(await codeOf(read(client.watchTrustBundle({}))())).toBe(Code.ResourceExhausted);

@@ -7,7 +7,7 @@ import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { admitCaller, admitWorkload, findPodFault } from "./admit-caller.ts";
 import { serveStream } from "./serve-stream.ts";
 import { StreamCounter, type StreamLimits } from "./stream-limits.ts";
-import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
+import type { MeshView, Outcome, StreamResponse, Subscriptions } from "./subscriptions.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 export interface StreamsOptions {
@@ -15,15 +15,15 @@ export interface StreamsOptions {
   readonly limits: StreamLimits;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Asked before a line that a caller causes: one that calls without end must not fill the disk. */
+  /** Checked before a line that a caller causes: callers must not be able to fill the disk. */
   readonly limitLog: LogLimiter;
   readonly shutdown: AbortSignal;
 }
 
-/** Opens streams for callers that may have them, within the limits. */
+/** Opens streams for authorized callers, within the limits. */
 export class CallerStreams {
   readonly #options: StreamsOptions;
-  /** One for all limits: the keys say what is counted. */
+  /** One counter for all limits: the keys distinguish what is counted. */
   readonly #counter = new StreamCounter();
   readonly #unread: UnreadBytes;
 
@@ -32,10 +32,10 @@ export class CallerStreams {
     this.#unread = new UnreadBytes(options.limits.unreadBytesPerCaller);
   }
 
-  /** For any workload. */
+  /** Available to any workload. */
   async *watchForAll<Message>(
     context: HandlerContext,
-    decide: (view: MeshView) => Answer<Message>,
+    decide: (view: MeshView) => StreamResponse<Message>,
   ): AsyncGenerator<Message, void> {
     const { clock, limits } = this.#options;
     const caller = admitCaller(context, clock.now());
@@ -45,20 +45,21 @@ export class CallerStreams {
       [`${caller.identity} for the trust bundle`, limits.bundlesPerIdentity],
     ]);
     try {
-      yield* this.#serve(context, caller, (view) => ({ kind: "answer", answer: decide(view) }));
+      yield* this.#serve(context, caller, (view) => ({ kind: "response", response: decide(view) }));
     } finally {
       release();
     }
   }
 
   /**
-   * For one pod, to callers with its identity. While the pod is not known the stream waits: a sidecar may ask before
-   * the pod's address has reached the configuration. A pod that is deleted leaves its sidecar with the last answer.
+   * For one pod; the caller must have the pod's identity. While the pod is unknown the stream waits: a sidecar may
+   * connect before the pod's address has reached the configuration. The sidecar of a deleted pod keeps its last
+   * response.
    */
   async *watchForPod<Message>(
     context: HandlerContext,
     ref: WorkloadRef | undefined,
-    decide: (pod: Pod, view: MeshView) => Answer<Message>,
+    decide: (pod: Pod, view: MeshView) => StreamResponse<Message>,
   ): AsyncGenerator<Message, void> {
     const { clock, limits } = this.#options;
     const caller = admitCaller(context, clock.now());
@@ -68,14 +69,14 @@ export class CallerStreams {
       [formatCaller(caller), limits.perCaller],
       [`${caller.identity} for the pod ${key}`, limits.perPod],
     ]);
-    const waiting = this.#waitingPlace(key, caller);
+    const waiting = this.#waitingSlot(key, caller);
     try {
       yield* this.#serve(context, caller, (view) => {
         const pod = view.set.pods.get(key);
         if (pod === undefined) return waiting.take();
         waiting.release();
         const error = findPodFault(pod, caller.identity);
-        return error === undefined ? { kind: "answer", answer: decide(pod, view) } : { kind: "denied", error };
+        return error === undefined ? { kind: "response", response: decide(pod, view) } : { kind: "denied", error };
       });
     } finally {
       waiting.release();
@@ -93,14 +94,14 @@ export class CallerStreams {
     return serveStream(subscriptions, evaluate, { clock, caller, unread, call: context.signal, shutdown });
   }
 
-  /** A place under each limit, or none. */
-  #takeAll(places: readonly (readonly [key: string, limit: number])[]): () => void {
+  /** A slot under each limit, or none at all. */
+  #takeAll(slots: readonly (readonly [key: string, limit: number])[]): () => void {
     const taken: (() => void)[] = [];
     const release = (): void => {
-      for (const giveBack of taken) giveBack();
+      for (const releaseOne of taken) releaseOne();
     };
     try {
-      for (const [key, limit] of places) taken.push(this.#counter.take(key, limit));
+      for (const [key, limit] of slots) taken.push(this.#counter.take(key, limit));
     } catch (caught) {
       release();
       throw caught;
@@ -108,15 +109,15 @@ export class CallerStreams {
     return release;
   }
 
-  /** Streams for pods that are not known are counted apart: their names are free to invent. */
-  #waitingPlace(key: string, caller: VerifiedPeer): { take(): { kind: "waiting" }; release(): void } {
-    let place: (() => void) | undefined;
+  /** Streams for unknown pods have their own limit: a caller can invent their names. */
+  #waitingSlot(key: string, caller: VerifiedPeer): { take(): { kind: "waiting" }; release(): void } {
+    let slot: (() => void) | undefined;
     let isFirst = true;
     return {
       take: () => {
-        // A pod that was known has been deleted: no new name.
+        // A pod that was known has been deleted: its name is not new.
         if (isFirst) {
-          place = this.#counter.take(`${caller.identity} for unknown pods`, this.#options.limits.waitingPerIdentity);
+          slot = this.#counter.take(`${caller.identity} for unknown pods`, this.#options.limits.waitingPerIdentity);
           this.#logWaiting(key, caller);
         }
         isFirst = false;
@@ -124,8 +125,8 @@ export class CallerStreams {
       },
       release: () => {
         isFirst = false;
-        place?.();
-        place = undefined;
+        slot?.();
+        slot = undefined;
       },
     };
   }
@@ -133,6 +134,6 @@ export class CallerStreams {
   #logWaiting(pod: string, { identity }: VerifiedPeer): void {
     const { log, limitLog } = this.#options;
     const { isGranted, heldBack } = limitLog("waiting");
-    if (isGranted) log.info({ pod, peer: identity, heldBack }, "waiting for a pod that is not known yet");
+    if (isGranted) log.info({ pod, peer: identity, heldBack }, "waiting for a pod that is still unknown");
   }
 }

@@ -1,12 +1,12 @@
 import type { ConfigProblem } from "../mesh/resources/config-problem.ts";
 import type { ResourceSet } from "../mesh/resources/resource-set.ts";
 
-/** Where the mesh's configuration comes from. */
+/** A source of the mesh's configuration. */
 export interface ConfigSource {
-  /** The configuration in force; the same object until something changes. */
+  /** The current configuration; the same object until something changes. */
   current(): ResourceSet;
-  /** Calls with each later configuration. Returns how to stop. */
+  /** Calls the listener with each later configuration. Returns the function that unsubscribes. */
   subscribe(listener: (set: ResourceSet) => void): () => void;
-  /** What is wrong with the configuration as it was last read. */
+  /** The problems of the configuration as it was last read. */
   problems(): readonly ConfigProblem[];
 }

@@ -6,80 +6,81 @@ import type { Resource } from "../mesh/resources/resource.ts";
 /** A file's content at one moment. */
 export interface FileVersion {
   readonly text: string;
-  /** Names the file's body on disk: another one means that the file was replaced, not written into. */
-  readonly body: string;
+  /** Identifies the file's inode: another value means that the file was replaced, not written into. */
+  readonly fileId: string;
   /** Changes with each write. */
   readonly writtenAt: string;
 }
 
-/** What is in force of a file. */
-export interface HeldFile {
+/** The resources of a file that are in force. */
+export interface ActiveFile {
   readonly resources: readonly Resource[];
   /** The version that `resources` were read from. */
   readonly version: FileVersion;
-  /** A version that looks cut short and was not taken. */
+  /** A version that looks truncated and was not accepted. */
   readonly suspect: FileVersion | undefined;
 }
 
-/** What becomes of a file, and what there is to say about its content. */
+/** What happens with a file, and the problems of its content. */
 export interface FileDecision {
-  readonly held: HeldFile;
+  readonly active: ActiveFile;
   readonly problems: readonly ConfigProblem[];
 }
 
 /**
- * Decides what a file's new content puts in force, given what is in force. The default of the mesh is open (PERMISSIVE),
- * so a rule must not get lost by accident: a file that was emptied, cut short or is no YAML changes nothing, and a
- * resource with an error leaves its last good version in force. Deleting the file is how its resources go.
+ * Decides which resources of a file's new content come into force, given the current ones. The mesh's default is open
+ * (PERMISSIVE), so a rule must not get lost by accident: a file that is empty, truncated or not YAML changes nothing,
+ * and a resource with an error keeps its last valid version. Resources are removed by deleting them from the file, or
+ * by deleting the file.
  */
-export function decideFile(held: HeldFile | undefined, seen: FileVersion, file: string): FileDecision {
+export function decideFile(active: ActiveFile | undefined, seen: FileVersion, file: string): FileDecision {
   const { resources, problems } = parseResources({ text: seen.text, file });
-  const before = held?.resources ?? [];
-  if (held === undefined || before.length === 0) {
-    return { held: { resources, version: seen, suspect: undefined }, problems };
+  const before = active?.resources ?? [];
+  if (active === undefined || before.length === 0) {
+    return { active: { resources, version: seen, suspect: undefined }, problems };
   }
-  const doubt = findDoubt(held, seen, { resources, problems });
-  if (doubt !== undefined) {
-    const problem: ConfigProblem = { severity: "error", file, line: 1, message: doubt };
-    return { held: { ...held, suspect: seen }, problems: [...problems, problem] };
+  const rejection = findRejection(active, seen, { resources, problems });
+  if (rejection !== undefined) {
+    const problem: ConfigProblem = { severity: "error", file, line: 1, message: rejection };
+    return { active: { ...active, suspect: seen }, problems: [...problems, problem] };
   }
   const faulty = problems.flatMap(({ severity, resource }) => (severity === "error" && resource ? [resource] : []));
-  return { held: { resources: keepFaulty(before, resources, faulty), version: seen, suspect: undefined }, problems };
+  return { active: { resources: keepFaulty(before, resources, faulty), version: seen, suspect: undefined }, problems };
 }
 
-function findDoubt(
-  held: HeldFile,
+function findRejection(
+  active: ActiveFile,
   seen: FileVersion,
   parsed: { readonly resources: readonly Resource[]; readonly problems: readonly ConfigProblem[] },
 ): string | undefined {
-  const kept = `the ${held.resources.length} resources that it held stay in force`;
+  const kept = `its previous ${active.resources.length} resources stay in force`;
   if (parsed.problems.some(({ severity, resource }) => severity === "error" && resource === undefined)) {
     return `the file is not used because of the errors above; ${kept}`;
   }
   if (parsed.resources.length === 0 && parsed.problems.length === 0) {
-    return `the file holds no resource any more; ${kept}. To remove them, delete the file`;
+    return `the file no longer contains any resource; ${kept}. To remove them, delete the file`;
   }
-  if (isCutShort(held, seen)) {
-    return `the file ends in the middle of what it was, as if it were half written; ${kept}. If this is meant, save it once more`;
+  if (isTruncated(active, seen)) {
+    return `the file ends in the middle of its previous content, as if it were half written; ${kept}. If this is intended, save it again`;
   }
   return undefined;
 }
 
 /**
- * Whether the file was written into and now is the beginning of its last good version, up to somewhere inside a
- * document. YAML cut short is often valid YAML: `kind: MeshPolicy` without its `spec` would open a strict mesh. A file
- * that was replaced (renamed over) is whole, and one that was saved twice with this content is meant.
+ * Whether the file was written into and is now a prefix of its last valid version that ends inside a document.
+ * Truncated YAML is often valid YAML: `kind: MeshPolicy` without its `spec` would weaken a STRICT mesh. A file that was
+ * replaced (by rename) is complete, and saving the same content twice confirms it.
  */
-function isCutShort(held: HeldFile, seen: FileVersion): boolean {
-  const before = held.version;
-  if (seen.body !== before.body || seen.text.length >= before.text.length) return false;
+function isTruncated(active: ActiveFile, seen: FileVersion): boolean {
+  const before = active.version;
+  if (seen.fileId !== before.fileId || seen.text.length >= before.text.length) return false;
   const beginning = seen.text.trimEnd();
   if (!before.text.startsWith(beginning)) return false;
-  const isConfirmed = held.suspect?.text === seen.text && held.suspect.writtenAt !== seen.writtenAt;
+  const isConfirmed = active.suspect?.text === seen.text && active.suspect.writtenAt !== seen.writtenAt;
   return !isConfirmed && !isWholeDocuments(before.text.slice(beginning.length));
 }
 
-/** What was cut off begins with a document's start or holds nothing but comments. */
+/** Whether the removed part begins with a document's start, or contains only comments. */
 function isWholeDocuments(rest: string): boolean {
   const lines = rest.split(/\r?\n/);
   if ((lines[0] ?? "").trim() !== "") return false;
@@ -87,7 +88,7 @@ function isWholeDocuments(rest: string): boolean {
   return first === undefined || /^(---|\.\.\.)(\s|$)/.test(first);
 }
 
-/** The new resources, those with an error in their last good version instead. */
+/** The new resources, with those that have an error replaced by their last valid version. */
 function keepFaulty(
   before: readonly Resource[],
   now: readonly Resource[],
@@ -100,7 +101,7 @@ function keepFaulty(
   return [...kept, ...now.filter((resource) => !covered.has(formatResourceName(resource)))];
 }
 
-/** Problems may name a resource before its namespace has been filled in. */
+/** Problems may name a resource before its default namespace is filled in. */
 function namesOf(resource: Resource): readonly string[] {
   const { name, namespace } = resource.metadata;
   const full = formatResourceName(resource);

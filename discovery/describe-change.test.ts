@@ -11,22 +11,22 @@ function namespaces(count: number, team = "a"): readonly Namespace[] {
 }
 
 it.each([
-  { name: "nothing where the files are read again and say the same", before: namespaces(2), after: namespaces(2) },
+  { name: "nothing if the files are read again without a change", before: namespaces(2), after: namespaces(2) },
   {
-    name: "nothing where a resource has moved in its file",
+    name: "nothing if a resource has moved within its file",
     before: namespaces(1).map((resource) => ({ ...resource, origin: { file: "a.yaml", line: 1 } })),
     after: namespaces(1).map((resource) => ({ ...resource, origin: { file: "a.yaml", line: 9 } })),
   },
-  { name: "what came", before: namespaces(1), after: namespaces(2), added: ["Namespace/ns1"] },
-  { name: "what went", before: namespaces(2), after: namespaces(1), removed: ["Namespace/ns1"] },
-  { name: "what is different", before: namespaces(1), after: namespaces(1, "b"), changed: ["Namespace/ns0"] },
+  { name: "an added resource", before: namespaces(1), after: namespaces(2), added: ["Namespace/ns1"] },
+  { name: "a removed resource", before: namespaces(2), after: namespaces(1), removed: ["Namespace/ns1"] },
+  { name: "a changed resource", before: namespaces(1), after: namespaces(1, "b"), changed: ["Namespace/ns0"] },
   {
-    name: "that one of two files no longer holds a resource",
+    name: "that one of two files no longer contains a resource",
     before: [...namespaces(1), ...namespaces(1, "b")],
     after: namespaces(1),
     changed: ["Namespace/ns0"],
   },
-])("describes $name", ({ before, after, added = [], changed = [], removed = [] }) => {
+])("reports $name", ({ before, after, added = [], changed = [], removed = [] }) => {
   expect(describeChange(before, after)).toEqual({ added, changed, removed });
 });
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { formatResourceName } from "../mesh/resources/fields/resource-names.ts";
 import type { Resource } from "../mesh/resources/resource.ts";
 
-/** What became of the resources, by kind and name, for the log; at most `MAX_NAMES` of each. */
+/** The changed resources, by kind and name, for the log; at most `MAX_NAMES` of each sort. */
 export interface ResourceChange {
   readonly added: readonly string[];
   readonly changed: readonly string[];
@@ -11,7 +11,7 @@ export interface ResourceChange {
 
 const MAX_NAMES = 20;
 
-/** A policy that goes opens what it closed, so who reads the log must find when it went. */
+/** Removing a policy opens what it protected, so the log must show when it was removed. */
 export function describeChange(before: readonly Resource[], after: readonly Resource[]): ResourceChange {
   const old = groupByName(before);
   const now = groupByName(after);
@@ -23,7 +23,7 @@ export function describeChange(before: readonly Resource[], after: readonly Reso
   };
 }
 
-/** A resource may stand in several files, the later over the earlier; in which line does not matter. */
+/** A resource may be in several files, and the later one overrides the earlier; its line does not matter. */
 function groupByName(resources: readonly Resource[]): ReadonlyMap<string, readonly object[]> {
   const groups = new Map<string, object[]>();
   for (const resource of resources) {

@@ -1,4 +1,4 @@
-/** What tests of the discovery service share. */
+/** Shared by the tests of the discovery service. */
 import { type Client, type Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
@@ -65,7 +65,7 @@ spec:
 `;
 }
 
-/** A value that a test changes and the service listens to. */
+/** A value that a test changes and the service observes. */
 export class Changing<Value> {
   readonly #listeners = new Set<(value: Value) => void>();
   #value: Value;
@@ -100,21 +100,21 @@ export function setOf(...documents: readonly string[]): ResourceSet {
 
 export const HOUR_MS = 3_600_000;
 
-/** The service on an in-memory transport, and all that it depends on. */
+/** The service on an in-memory transport, with all its dependencies. */
 export class DiscoveryFixture {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
   readonly source = new Changing(setOf(pod, service, policy("STRICT")));
   readonly roots = new Changing<readonly string[]>(["root one"]);
   readonly shutdown = new AbortController();
-  /** How many lines of one kind may be written. */
+  /** How many log lines of one kind may be written. */
   maxLines = Number.POSITIVE_INFINITY;
   #lines = 0;
   readonly limitLog = () => ({ isGranted: this.#lines++ < this.maxLines, heldBack: 0 });
-  /** Ends the calls of a test. */
+  /** Ends all calls of a test. */
   readonly calls = new AbortController();
 
-  /** A client of a service of its own. */
+  /** A client with its own service. */
   client(options: ClientOptions = {}): Client<typeof DiscoveryService> {
     const { clock, log, limitLog, source, roots } = this;
     const { peer = { kind: "verified", identity: HELLO, notAfterMs: clock.now() + HOUR_MS, address: "10.0.0.7" } } =
@@ -146,7 +146,7 @@ export interface ClientOptions {
 
 export const workload = { namespace: "ns1", name: "hello-1" };
 
-/** Reads a stream one message at a time; closes with the test. */
+/** Reads a stream one message at a time; the stream ends with the test. */
 export function read<Message>(stream: AsyncIterable<Message>): () => Promise<Message> {
   const iterator = stream[Symbol.asyncIterator]();
   return async () => {

@@ -28,7 +28,7 @@ afterEach(() => {
 });
 
 describe("WatchInbound", () => {
-  it("gives the present state, then each change, and nothing while nothing changes for this pod", async () => {
+  it("sends the current state, then each change that affects this pod", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     const first = await next();
     expect(first.defaultMode).toMatchObject({ mode: "STRICT", rule: "PeerAuthentication/default.istio-system" });
@@ -41,7 +41,7 @@ describe("WatchInbound", () => {
     expect((await next()).defaultMode?.mode).toBe("PERMISSIVE");
   });
 
-  it("gives a slow reader the newest state alone", async () => {
+  it("sends a slow reader only the newest state", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
     for (const mode of ["DISABLE", "STRICT", "DISABLE", "PERMISSIVE"]) {
@@ -51,7 +51,7 @@ describe("WatchInbound", () => {
     expect((await next()).defaultMode?.mode).toBe("PERMISSIVE");
   });
 
-  it("waits for a pod that is not known yet", async () => {
+  it("waits for a pod that is still unknown", async () => {
     mesh.source.change(setOf(policy("STRICT")));
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     const first = next();
@@ -60,7 +60,7 @@ describe("WatchInbound", () => {
     expect((await first).workload?.pod).toBe("hello-1");
   });
 
-  it("leaves the sidecar of a deleted pod with its last answer", async () => {
+  it("keeps the last response for the sidecar of a deleted pod", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
     mesh.source.change(setOf(policy("DISABLE")));
@@ -69,7 +69,7 @@ describe("WatchInbound", () => {
     expect((await next()).defaultMode?.mode).toBe("PERMISSIVE");
   });
 
-  it("ends when the pod's service account is not the caller's any more", async () => {
+  it("ends when the pod's service account is no longer the caller's", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
     mesh.source.change(setOf(pod.replace("serviceAccountName: hello", "serviceAccountName: other")));
@@ -78,7 +78,7 @@ describe("WatchInbound", () => {
 });
 
 describe("WatchTrustBundle", () => {
-  it("gives roots and trust domains, and follows the roots", async () => {
+  it("sends roots and trust domains, and each change of the roots", async () => {
     const next = read(mesh.client().watchTrustBundle({}, { signal: mesh.calls.signal }));
     expect(await next()).toMatchObject({ roots: ["root one"], trustDomains: ["cluster.local", "old.local"] });
     mesh.roots.change(["root one", "root two"]);
@@ -87,7 +87,7 @@ describe("WatchTrustBundle", () => {
 });
 
 describe("WatchDestination", () => {
-  it("resolves an address and follows its endpoints", async () => {
+  it("resolves an address and sends changes of its endpoints", async () => {
     const target = { case: "address", value: { ip: "10.1.0.1", port: 80 } } as const;
     const next = read(mesh.client().watchDestination({ workload, target }, { signal: mesh.calls.signal }));
     const first = (await next()).destination;
@@ -97,7 +97,7 @@ describe("WatchDestination", () => {
     expect(second.case === "mesh" && second.value.endpoints.map(({ ip }) => ip)).toEqual(["10.0.0.7", "10.0.0.8"]);
   });
 
-  it("follows the VirtualServices of an address, for the pod that asks alone", async () => {
+  it("applies the VirtualServices of an address only for the requesting pod", async () => {
     const target = { case: "address", value: { ip: "10.1.0.1", port: 80 } } as const;
     const next = read(mesh.client().watchDestination({ workload, target }, { signal: mesh.calls.signal }));
     const routesOf = async () => {
@@ -115,7 +115,7 @@ describe("WatchDestination", () => {
     expect(await routesOf()).toEqual([]);
   });
 
-  it("does not route a route's own target again", async () => {
+  it("does not apply routes to a route's destination", async () => {
     mesh.source.change(setOf(pod, service, virtualService("5s", "hello")));
     const target = { case: "host", value: { host: "hello.ns1.svc.cluster.local", port: 80 } } as const;
     const next = read(mesh.client().watchDestination({ workload, target }, { signal: mesh.calls.signal }));
@@ -126,7 +126,10 @@ describe("WatchDestination", () => {
   it.each([
     { name: "no target", target: { case: undefined } as const },
     { name: "no port", target: { case: "address", value: { ip: "10.1.0.1" } } as const },
-    { name: "a host beyond DNS", target: { case: "host", value: { host: "a".repeat(300), port: 80 } } as const },
+    {
+      name: "a host longer than DNS allows",
+      target: { case: "host", value: { host: "a".repeat(300), port: 80 } } as const,
+    },
   ])("refuses a request with $name", async ({ target }) => {
     const request = create(WatchDestinationRequestSchema, { workload, target });
     expect(await codeOf(read(mesh.client().watchDestination(request))())).toBe(Code.InvalidArgument);
@@ -134,7 +137,7 @@ describe("WatchDestination", () => {
 });
 
 describe("WatchGateway", () => {
-  it("gives the listeners of a gateway's pod", async () => {
+  it("sends the listeners of a gateway's pod", async () => {
     mesh.source.change(setOf(pod, gateway));
     const next = read(mesh.client().watchGateway({ workload }, { signal: mesh.calls.signal }));
     expect((await next()).listeners.map(({ port }) => port)).toEqual([80]);

@@ -32,12 +32,12 @@ import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { CallerStreams } from "./caller-streams.ts";
 import type { ConfigSource } from "./config-source.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./stream-limits.ts";
-import { type Answer, Subscriptions, shareAnswers } from "./subscriptions.ts";
+import { type StreamResponse, Subscriptions, shareResponses } from "./subscriptions.ts";
 
-/** The root certificates that are trusted, PEM; the certificate authority publishes them. */
+/** The trusted root certificates, PEM; the certificate authority provides them. */
 export interface RootsSource {
   current(): readonly string[];
-  /** Calls after each change. Returns how to stop. */
+  /** Calls the listener after each change. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
 }
 
@@ -47,32 +47,37 @@ export interface DiscoveryServiceOptions {
   readonly settings: MeshSettings;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Asked before a line that a caller causes. */
+  /** Checked before a line that a caller causes. */
   readonly limitLog: LogLimiter;
   /** @default DEFAULT_STREAM_LIMITS */
   readonly limits?: StreamLimits;
-  /** Ends all streams, so that their clients go to another control plane. */
+  /** Ends all streams, so that their clients connect to another control plane. */
   readonly shutdown: AbortSignal;
 }
 
-/** Serves the decisions of the mesh as streams to callers that showed a workload's certificate. */
+/** Serves the mesh's decisions as streams to callers with a workload certificate. */
 export function registerDiscoveryService(router: ConnectRouter, options: DiscoveryServiceOptions): void {
   const { settings, clock, log, limitLog, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
   const subscriptions = startSubscriptions(options);
   const streams = new CallerStreams({ subscriptions, limits, clock, log, limitLog, shutdown });
-  const shareBundle = shareAnswers<WatchTrustBundleResponse>();
-  // Addresses outside the mesh are as many as callers like: they share one answer and are not remembered.
-  const outside = answerDestination({ kind: "passthrough" });
-  const shareDestination = shareAnswers<WatchDestinationResponse>(({ destination }) => destination.case === "mesh");
-  const shareInbound = shareAnswers<WatchInboundResponse>();
-  const shareGateway = shareAnswers<WatchGatewayResponse>();
+  const shareBundle = shareResponses<WatchTrustBundleResponse>();
+  // Callers can invent addresses outside the mesh, so these share one response and are not cached.
+  const outside = createDestinationResponse({ kind: "passthrough" });
+  const shareDestination = shareResponses<WatchDestinationResponse>(({ destination }) => destination.case === "mesh");
+  const shareInbound = shareResponses<WatchInboundResponse>();
+  const shareGateway = shareResponses<WatchGatewayResponse>();
   router.service(DiscoveryService, {
     watchTrustBundle: (_request, context) =>
-      streams.watchForAll(context, (view) => shareBundle(view, "", () => answerTrustBundle(view.roots, settings))),
+      streams.watchForAll(context, (view) =>
+        shareBundle(view, "", () => createTrustBundleResponse(view.roots, settings)),
+      ),
     watchInbound: (request, context) =>
       streams.watchForPod(context, request.workload, (pod, view) =>
         shareInbound(view, nameOf(pod), () =>
-          answer(WatchInboundResponseSchema, messageFromInbound(decideInbound({ set: view.set, settings, pod }))),
+          createResponse(
+            WatchInboundResponseSchema,
+            messageFromInbound(decideInbound({ set: view.set, settings, pod })),
+          ),
         ),
       ),
     watchDestination: (request, context) => {
@@ -81,14 +86,17 @@ export function registerDiscoveryService(router: ConnectRouter, options: Discove
         const client = { namespace: pod.metadata.namespace, labels: pod.metadata.labels };
         return shareDestination(view, JSON.stringify([client, target]), () => {
           const destination = decideDestination({ set: view.set, settings, client, target });
-          return destination.kind === "passthrough" ? outside : answerDestination(destination);
+          return destination.kind === "passthrough" ? outside : createDestinationResponse(destination);
         });
       });
     },
     watchGateway: (request, context) =>
       streams.watchForPod(context, request.workload, (pod, view) =>
         shareGateway(view, nameOf(pod), () =>
-          answer(WatchGatewayResponseSchema, messageFromGateway(decideGateway({ set: view.set, settings, pod }))),
+          createResponse(
+            WatchGatewayResponseSchema,
+            messageFromGateway(decideGateway({ set: view.set, settings, pod })),
+          ),
         ),
       ),
   });
@@ -110,24 +118,27 @@ function startSubscriptions({ source, roots, log, limitLog, shutdown }: Discover
   return subscriptions;
 }
 
-function answerTrustBundle(roots: readonly string[], settings: MeshSettings): Answer<WatchTrustBundleResponse> {
+function createTrustBundleResponse(
+  roots: readonly string[],
+  settings: MeshSettings,
+): StreamResponse<WatchTrustBundleResponse> {
   const trustDomains = [settings.trustDomain, ...settings.trustDomainAliases];
-  return answer(WatchTrustBundleResponseSchema, messageFromTrustBundle({ roots, trustDomains }));
+  return createResponse(WatchTrustBundleResponseSchema, messageFromTrustBundle({ roots, trustDomains }));
 }
 
-function answerDestination(destination: Destination): Answer<WatchDestinationResponse> {
-  return answer(WatchDestinationResponseSchema, messageFromDestination(destination));
+function createDestinationResponse(destination: Destination): StreamResponse<WatchDestinationResponse> {
+  return createResponse(WatchDestinationResponseSchema, messageFromDestination(destination));
 }
 
-function answer<Schema extends DescMessage>(
+function createResponse<Schema extends DescMessage>(
   schema: Schema,
   message: MessageShape<Schema>,
-): Answer<MessageShape<Schema>> {
+): StreamResponse<MessageShape<Schema>> {
   const bytes = toBinary(schema, message);
   return { message, digest: hash("sha256", bytes, "base64"), bytes: bytes.length };
 }
 
-/** Longest DNS name, and longest label, which a subset's name must be (RFC 1035). */
+/** The longest DNS name, and the longest label, which a subset's name must fit (RFC 1035). */
 const MAX_HOST = 253;
 const MAX_SUBSET = 63;
 const MAX_IP = 45;
@@ -139,7 +150,7 @@ function parseTarget(request: WatchDestinationRequest): DestinationTarget {
       target.kind === "address"
         ? target.ip.length > MAX_IP
         : target.host.length > MAX_HOST || target.subset.length > MAX_SUBSET;
-    if (isTooLong) throw new ConvertError("an address, a host or a subset is longer than any can be");
+    if (isTooLong) throw new ConvertError("an address, a host or a subset is longer than the maximum");
     return target;
   } catch (caught) {
     if (!(caught instanceof ConvertError)) throw caught;

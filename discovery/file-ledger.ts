@@ -1,28 +1,28 @@
 import type { ConfigProblem } from "../mesh/resources/config-problem.ts";
 import type { Resource } from "../mesh/resources/resource.ts";
 import type { Clock } from "../mesh/runtime.ts";
-import { decideFile, type FileVersion, type HeldFile } from "./decide-file.ts";
+import { type ActiveFile, decideFile, type FileVersion } from "./decide-file.ts";
 import { type FileStatus, type Inspected, listFolder, readVersion } from "./read-folder.ts";
 
-/** What a look at the folders found. */
+/** The result of one scan of the folders. */
 export interface ScanResult {
-  /** Some file's resources are not what they were. */
+  /** Some file's resources have changed. */
   readonly changed: boolean;
-  /** A file is new or different but may still be written to: look again after a moment. */
+  /** A file is new or changed and may still be written to: scan again soon. */
   readonly unsettled: boolean;
-  /** Problems that were not there before, or of a content that was not seen before. */
+  /** New problems, or problems of new content. */
   readonly news: readonly ConfigProblem[];
-  /** Distinguishes a folder that could be listed from another that takes its place. */
+  /** Identifies each readable folder, so that a replacement is noticed. */
   readonly identities: ReadonlyMap<string, string>;
 }
 
 interface TrackedFile {
-  held: HeldFile | undefined;
-  /** The version that was dealt with last, taken or not. */
+  active: ActiveFile | undefined;
+  /** The version that was processed last, accepted or not. */
   seen: FileVersion | undefined;
-  /** Its stamp; `undefined`: to be read again. */
+  /** Its stamp; `undefined` means that it must be read again. */
   stamp: string | undefined;
-  /** The stamp that was met for the first time then, and is dealt with when it is still the same after a while. */
+  /** A new stamp and when it was first seen; the file is processed when the stamp has stayed the same long enough. */
   pending: { readonly stamp: string; readonly sinceMs: number } | undefined;
   problems: readonly ConfigProblem[];
 }
@@ -34,15 +34,15 @@ interface Scan {
   readonly identities: Map<string, string>;
 }
 
-/** Two writes within the grain of a file's timestamps can leave one stamp; within this time a file is read again. */
+/** Two writes within the granularity of file timestamps can have one stamp; within this time a file is read again. */
 const STAMP_GRAIN_MS = 2000;
-/** From the first look that meets a change to the one that takes it. */
+/** From the first scan that sees a change to the one that processes it. */
 export const SETTLE_MS = 100;
-const GONE = "gone";
+const DELETED = "deleted";
 
 /**
- * Remembers the files of some folders and what is in force of each. A change is taken once it has been the same for a
- * while, so that a file is not read while it is written. A folder that cannot be listed keeps its files.
+ * Tracks the files of some folders and their resources in force. A change is processed once the file has been stable
+ * for a while, so that no file is read while it is written. A folder that cannot be listed keeps its files.
  */
 export class FileLedger {
   readonly #clock: Clock;
@@ -55,7 +55,7 @@ export class FileLedger {
     for (const folder of folders) this.#folders.set(folder, new Map());
   }
 
-  /** Must not run twice at once. */
+  /** Must not run concurrently. */
   async scan(): Promise<ScanResult> {
     const scan: Scan = { changed: false, unsettled: false, news: [], identities: new Map() };
     for (const [folder, files] of this.#folders) {
@@ -72,9 +72,9 @@ export class FileLedger {
     return scan;
   }
 
-  /** Everything in force, in the order of folders and files. */
+  /** All resources in force, in the order of folders and files. */
   resources(): readonly Resource[] {
-    return this.#tracked().flatMap((file) => file.held?.resources ?? []);
+    return this.#tracked().flatMap((file) => file.active?.resources ?? []);
   }
 
   problems(): readonly ConfigProblem[] {
@@ -103,9 +103,9 @@ export class FileLedger {
     }
     const present = new Set(listed.map(({ path }) => path));
     for (const [path, file] of files) {
-      if (present.has(path) || !this.#isSettled(file, GONE, scan)) continue;
+      if (present.has(path) || !this.#isSettled(file, DELETED, scan)) continue;
       files.delete(path);
-      scan.changed ||= (file.held?.resources.length ?? 0) > 0;
+      scan.changed ||= (file.active?.resources.length ?? 0) > 0;
     }
   }
 
@@ -114,7 +114,7 @@ export class FileLedger {
       file.pending = undefined;
       return;
     }
-    // A stamp that was dealt with but is too young to be trusted is read again without a second look.
+    // A stamp that was processed but is too recent to be trusted is read again without waiting.
     if (!this.#isSettled(file, status.stamp, scan)) return;
     const content = await readVersion(status);
     if (content.kind === "moving") {
@@ -132,7 +132,7 @@ export class FileLedger {
     if (this.#isFirstScan) return true;
     const nowMs = this.#clock.now();
     if (file.pending?.stamp !== stamp) file.pending = { stamp, sinceMs: nowMs };
-    // A wall clock that was set back must not hold a change up.
+    // A wall clock that was set back must not delay a change.
     const isSettled = Math.abs(nowMs - file.pending.sinceMs) >= SETTLE_MS;
     scan.unsettled ||= !isSettled;
     return isSettled;
@@ -145,11 +145,12 @@ function takeVersion(
   { path, scan }: { readonly path: string; readonly scan: Scan },
 ): void {
   const before = file.seen;
-  if (before?.text === version.text && before.writtenAt === version.writtenAt && before.body === version.body) return;
-  const decision = decideFile(file.held, version, path);
-  scan.changed ||= decision.held.resources !== file.held?.resources;
+  if (before?.text === version.text && before.writtenAt === version.writtenAt && before.fileId === version.fileId)
+    return;
+  const decision = decideFile(file.active, version, path);
+  scan.changed ||= decision.active.resources !== file.active?.resources;
   if (before?.text !== version.text) scan.news.push(...decision.problems);
-  file.held = decision.held;
+  file.active = decision.active;
   file.seen = version;
   file.problems = decision.problems;
 }
@@ -158,13 +159,13 @@ function reportFile(file: TrackedFile, fault_: { readonly path: string; readonly
   const problem = fault(fault_.path, fault_.message);
   if (file.problems.some(({ message }) => message === problem.message)) return;
   file.problems = [problem];
-  // Readable again, it is dealt with as if it were new.
+  // Once readable again, it is processed as if it were new.
   file.seen = undefined;
   scan.news.push(problem);
 }
 
 function newFile(): TrackedFile {
-  return { held: undefined, seen: undefined, stamp: undefined, pending: undefined, problems: [] };
+  return { active: undefined, seen: undefined, stamp: undefined, pending: undefined, problems: [] };
 }
 
 function fault(file: string, message: string): ConfigProblem {

@@ -28,7 +28,7 @@ function start(...folders: readonly string[]): Promise<ConfigSource> {
   return startFolderSource({ folders: all, log, clock: systemClock, signal: stop.signal });
 }
 
-/** Resolves with the first set, present or to come, for which the condition holds. */
+/** Resolves with the first set, current or later, that meets the condition. */
 function until(source: ConfigSource, condition: (set: ResourceSet) => boolean): Promise<ResourceSet> {
   return new Promise((resolve) => {
     const check = (set: ResourceSet): void => {
@@ -60,7 +60,7 @@ function modeIn(set: ResourceSet): string | undefined {
 }
 
 describe("startFolderSource", () => {
-  it("reads yaml and yml files of several folders, in order, and nothing else", async () => {
+  it("reads only .yaml and .yml files of several folders, in order", async () => {
     const [base, overlay] = [join(root, "base"), join(root, "overlay")];
     await mkdir(join(base, "deeper.yaml"), { recursive: true });
     await mkdir(overlay);
@@ -76,7 +76,7 @@ describe("startFolderSource", () => {
     expect(log.records).toEqual([]);
   });
 
-  it("takes a changed, a new and a deleted file", async () => {
+  it("applies a changed, a new and a deleted file", async () => {
     await writeFile(join(root, "policy.yaml"), policy("STRICT"));
     const source = await start();
     expect(modeIn(source.current())).toBe("STRICT");
@@ -86,16 +86,16 @@ describe("startFolderSource", () => {
     await until(source, (set) => set.namespaces.has("ns1"));
     await rm(join(root, "policy.yaml"));
     await until(source, (set) => modeIn(set) === undefined);
-    const told = log.find("the configuration has changed").map(({ fields }) => fields);
+    const logged = log.find("the configuration has changed").map(({ fields }) => fields);
     const nothing = { added: [], changed: [], removed: [] };
-    expect(told).toEqual([
+    expect(logged).toEqual([
       { ...nothing, changed: ["PeerAuthentication/default.istio-system"] },
       { ...nothing, added: ["Namespace/ns1"] },
       { ...nothing, removed: ["PeerAuthentication/default.istio-system"] },
     ]);
   });
 
-  it("takes a file that was renamed over another", async () => {
+  it("applies a file that was renamed over another", async () => {
     await writeFile(join(root, "policy.yaml"), policy("STRICT"));
     const source = await start();
     await writeFile(join(root, "policy.tmp"), policy("DISABLE"));
@@ -103,7 +103,7 @@ describe("startFolderSource", () => {
     await until(source, (set) => modeIn(set) === "DISABLE");
   });
 
-  it("follows a ConfigMap mount when its data folder is swapped", async () => {
+  it("applies a ConfigMap mount when its data folder is swapped", async () => {
     await mkdir(join(root, "..one"));
     await mkdir(join(root, "..two"));
     await writeFile(join(root, "..one", "policy.yaml"), policy("STRICT"));
@@ -119,35 +119,39 @@ describe("startFolderSource", () => {
   });
 
   it.each([
-    { name: "truncated to nothing", damage: (path: string) => truncate(path, 0), said: "holds no resource any more" },
-    { name: "half written", damage: (path: string) => truncate(path, 110), said: "as if it were half written" },
-    { name: "malformed", damage: (path: string) => writeFile(path, "a: [b\n"), said: "malformed YAML" },
+    {
+      name: "truncated to nothing",
+      damage: (path: string) => truncate(path, 0),
+      expected: "no longer contains any resource",
+    },
+    { name: "half written", damage: (path: string) => truncate(path, 110), expected: "as if it were half written" },
+    { name: "malformed", damage: (path: string) => writeFile(path, "a: [b\n"), expected: "malformed YAML" },
     {
       name: "too large",
       damage: (path: string) => truncate(path, 2_000_000),
-      said: "2000000 bytes; at most 1048576 are read, split it",
+      expected: "2000000 bytes; the limit is 1048576: split it",
     },
-    { name: "not UTF-8", damage: (path: string) => writeFile(path, Buffer.from([0xff, 0x41])), said: "not UTF-8" },
-  ])("keeps a policy in force whose file was $name, and says so once", async ({ damage, said }) => {
+    { name: "not UTF-8", damage: (path: string) => writeFile(path, Buffer.from([0xff, 0x41])), expected: "not UTF-8" },
+  ])("keeps a policy in force whose file is $name, and logs that once", async ({ damage, expected }) => {
     const path = join(root, "policy.yaml");
     await writeFile(path, policy("STRICT"));
     const source = await start();
     const before = source.current();
     await damage(path);
-    await log.seen(said);
+    await log.seen(expected);
     expect(source.current()).toBe(before);
-    expect(source.problems().some(({ message }) => message.includes(said))).toBe(true);
-    // Something else is noticed later, so the damaged file has been looked at again.
+    expect(source.problems().some(({ message }) => message.includes(expected))).toBe(true);
+    // Another change is noticed later, so the damaged file has been scanned again.
     await writeFile(join(root, "other.yaml"), namespace("ns1"));
     const after = await until(source, (set) => set.namespaces.has("ns1"));
     expect(modeIn(after)).toBe("STRICT");
-    expect(log.find(said)).toHaveLength(1);
+    expect(log.find(expected)).toHaveLength(1);
     await writeFile(path, policy("DISABLE"));
     await until(source, (set) => modeIn(set) === "DISABLE");
     expect(source.problems()).toEqual([]);
   });
 
-  it("names a symlink that leads to itself, one to nothing and a pipe, and reads the rest", async () => {
+  it("reports a symlink loop, a dangling symlink and a pipe, and reads the rest", async () => {
     await symlink("loop.yaml", join(root, "loop.yaml"));
     await symlink("nowhere", join(root, "dangling.yaml"));
     await symlink("/dev/null", join(root, "device.yaml"));
@@ -155,13 +159,13 @@ describe("startFolderSource", () => {
     const source = await start();
     expect(modeIn(source.current())).toBe("STRICT");
     expect(source.problems().map(({ file, message }) => `${file.slice(root.length + 1)}: ${message}`)).toEqual([
-      "dangling.yaml: the file cannot be read: it does not exist, or it is a symlink to nothing",
+      "dangling.yaml: the file cannot be read: it does not exist, or it is a dangling symlink",
       "device.yaml: it is not a regular file",
-      "loop.yaml: the file cannot be read: it is a symlink that leads back to itself",
+      "loop.yaml: the file cannot be read: it is a symlink loop",
     ]);
   });
 
-  it("names a folder that is missing, keeps the others, and reads it once it is there", async () => {
+  it("reports a missing folder, keeps the others, and reads it once it exists", async () => {
     const [present, late] = [join(root, "present"), join(root, "late")];
     await mkdir(present);
     await writeFile(join(present, "policy.yaml"), policy("STRICT"));
@@ -176,11 +180,11 @@ describe("startFolderSource", () => {
     expect(modeIn(source.current())).toBe("STRICT");
   });
 
-  it("hears nothing any more once it was stopped", async () => {
+  it("reports no changes after it is stopped", async () => {
     const source = await start();
-    let heard = 0;
+    let changes = 0;
     source.subscribe(() => {
-      heard += 1;
+      changes += 1;
     });
     stop.abort();
     await writeFile(join(root, "policy.yaml"), policy("STRICT"));
@@ -189,7 +193,7 @@ describe("startFolderSource", () => {
     await writeFile(join(root, "namespace.yaml"), namespace("ns1"));
     await until(other, (set) => set.namespaces.has("ns1"));
     witness.abort();
-    expect(heard).toBe(0);
+    expect(changes).toBe(0);
     expect(modeIn(source.current())).toBeUndefined();
   });
 });

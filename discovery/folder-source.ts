@@ -8,22 +8,25 @@ import { FileLedger, SETTLE_MS } from "./file-ledger.ts";
 import { FolderWatcher } from "./folder-watcher.ts";
 
 export interface FolderSourceOptions {
-  /** Read in this order, and the files of each in lexical order: of a resource met twice, the later is applied over. */
+  /**
+   * Read in this order; the files of each in lexical order. If a resource occurs twice, the later one overrides the
+   * earlier.
+   */
   readonly folders: readonly string[];
   readonly log: Logger;
   readonly clock: Clock;
-  /** Ends the watching; what was read stays readable. */
+  /** Stops watching; the last configuration stays readable. */
   readonly signal: AbortSignal;
 }
 
-/** From an event to the first look: one save makes several events. */
+/** From an event to the first scan: one save causes several events. */
 const DEBOUNCE_MS = 30;
-/** Between looks when nothing is heard. */
+/** Between scans without an event. */
 const RESCAN_MS = 2000;
 
 /**
- * Reads the YAML files of some folders and follows their changes; a change is in force after about 150 ms. Resolves once
- * all has been read. Nothing that lies in the folders makes it fail: problems are logged, once for each content.
+ * Reads the YAML files of some folders and watches for changes; a change is in force after about 150 ms. Resolves once
+ * everything has been read. No content of the folders makes it fail: problems are logged, once for each content.
  */
 export async function startFolderSource(options: FolderSourceOptions): Promise<ConfigSource> {
   const source = new FolderSource(options);
@@ -39,18 +42,18 @@ class FolderSource implements ConfigSource {
   readonly #watcher: FolderWatcher;
   readonly #listeners = new Set<(set: ResourceSet) => void>();
   #set: ResourceSet = createResourceSet([]);
-  /** `undefined` until all has been read once. */
+  /** `undefined` until everything has been read once. */
   #resources: readonly Resource[] | undefined;
   #timer: { readonly timer: Timer; readonly dueMs: number } | undefined;
   #isScanning = false;
-  #isHeard = false;
+  #hasNewEvent = false;
 
   constructor({ folders, log, clock, signal }: FolderSourceOptions) {
     this.#log = log;
     this.#clock = clock;
     this.#signal = signal;
     this.#ledger = new FileLedger(folders, clock);
-    this.#watcher = new FolderWatcher({ log, onChange: () => this.#hear() });
+    this.#watcher = new FolderWatcher({ log, onChange: () => this.#onEvent() });
   }
 
   async start(): Promise<void> {
@@ -72,12 +75,12 @@ class FolderSource implements ConfigSource {
     return this.#ledger.problems();
   }
 
-  #hear(): void {
-    if (this.#isScanning) this.#isHeard = true;
+  #onEvent(): void {
+    if (this.#isScanning) this.#hasNewEvent = true;
     else this.#scheduleScan(DEBOUNCE_MS);
   }
 
-  /** A scan that is already due sooner stays: a stream of events must not put it off for ever. */
+  /** A scan that is already scheduled earlier stays: a stream of events must not postpone it forever. */
   #scheduleScan(delayMs: number): void {
     if (this.#signal.aborted) return;
     const dueMs = this.#clock.now() + delayMs;
@@ -93,7 +96,7 @@ class FolderSource implements ConfigSource {
   async #scan(): Promise<void> {
     if (this.#signal.aborted || this.#isScanning) return;
     this.#isScanning = true;
-    this.#isHeard = false;
+    this.#hasNewEvent = false;
     let delayMs = RESCAN_MS;
     try {
       const { changed, unsettled, news, identities } = await this.#ledger.scan();
@@ -101,14 +104,17 @@ class FolderSource implements ConfigSource {
       this.#watcher.follow(identities);
       for (const problem of news) this.#report(problem);
       if (changed) this.#publish();
-      // Timers may fire a little before the wall clock says so.
+      // Timers may fire slightly before the wall clock reaches the time.
       if (unsettled) delayMs = SETTLE_MS + 5;
     } catch (caught) {
-      this.#log.error({ reason: String(caught) }, "the configuration folders could not be read; the last state stays");
+      this.#log.error(
+        { reason: String(caught) },
+        "the configuration folders could not be read; the last configuration stays in force",
+      );
     } finally {
       this.#isScanning = false;
     }
-    this.#scheduleScan(this.#isHeard ? Math.min(delayMs, DEBOUNCE_MS) : delayMs);
+    this.#scheduleScan(this.#hasNewEvent ? Math.min(delayMs, DEBOUNCE_MS) : delayMs);
   }
 
   #publish(): void {

@@ -2,8 +2,8 @@ import { type FSWatcher, watch } from "node:fs";
 import type { Logger } from "../mesh/runtime.ts";
 
 /**
- * Watches folders for changes. It only makes them known sooner: its user must also look from time to time,
- * because a folder can be missing, replaced, on a file system without events, or beyond the kernel's limit of watches.
+ * Reports changes in some folders. It only reduces the delay: its user must also poll, because a folder can be missing,
+ * replaced, on a file system without events, or beyond the kernel's limit of watches.
  */
 export class FolderWatcher {
   readonly #log: Logger;
@@ -15,7 +15,7 @@ export class FolderWatcher {
     this.#onChange = options.onChange;
   }
 
-  /** Watches exactly these folders; one whose identity differs from before is watched anew. */
+  /** Watches exactly these folders; one with a new identity is watched again. */
   follow(identities: ReadonlyMap<string, string>): void {
     for (const [folder, identity] of identities) {
       const before = this.#watched.get(folder);
@@ -47,6 +47,6 @@ export class FolderWatcher {
 
   #report(folder: string, caught: unknown): void {
     const reason = caught instanceof Error ? caught.message : String(caught);
-    this.#log.warn({ folder, reason }, "changes in this folder are noticed by looking from time to time alone");
+    this.#log.warn({ folder, reason }, "this folder cannot be watched; changes are noticed only by polling");
   }
 }

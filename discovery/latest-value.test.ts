@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { LatestValue } from "./latest-value.ts";
 
 describe("LatestValue", () => {
-  it("gives a slow reader the newest value alone", async () => {
+  it("gives a slow reader only the newest value", async () => {
     const latest = new LatestValue<number>();
     const reader = latest[Symbol.asyncIterator]();
     latest.set(1);
@@ -11,14 +11,14 @@ describe("LatestValue", () => {
     expect(await reader.next()).toEqual({ value: 4, done: false });
   });
 
-  it("wakes a reader that waits", async () => {
+  it("wakes a waiting reader", async () => {
     const latest = new LatestValue<string>();
     const next = latest[Symbol.asyncIterator]().next();
     latest.set("now");
     expect(await next).toEqual({ value: "now", done: false });
   });
 
-  it("ends a reader that waits, and takes no value afterwards", async () => {
+  it("ends a waiting reader, and accepts no value afterwards", async () => {
     const latest = new LatestValue<string>();
     const reader = latest[Symbol.asyncIterator]();
     const next = reader.next();
@@ -28,7 +28,7 @@ describe("LatestValue", () => {
     expect((await reader.next()).done).toBe(true);
   });
 
-  it("throws the first error that ended it, before a value not yet read", async () => {
+  it("throws the first error that ended it, in preference to an unread value", async () => {
     const latest = new LatestValue<string>();
     latest.set("unread");
     latest.end(new Error("first"));

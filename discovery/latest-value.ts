@@ -5,8 +5,8 @@ type State<Value> =
   | { readonly kind: "failed"; readonly error: Error };
 
 /**
- * Hands values to one reader. A value that was not read before the next came is forgotten, so a slow reader costs the
- * memory of one value and never sees an old one after a new one.
+ * Passes values to one reader. A value that was not read before the next one is dropped, so a slow reader costs the
+ * memory of one value and never receives an old value after a new one.
  */
 export class LatestValue<Value> implements AsyncIterable<Value> {
   #state: State<Value> = { kind: "empty" };
@@ -16,7 +16,7 @@ export class LatestValue<Value> implements AsyncIterable<Value> {
     if (this.#state.kind === "empty" || this.#state.kind === "full") this.#move({ kind: "full", value });
   }
 
-  /** The reader stops; with an error it throws. A value not yet read is dropped. Only the first end counts. */
+  /** Ends the reader; with an error, it throws. An unread value is dropped. Only the first call counts. */
   end(error?: Error): void {
     if (this.#state.kind === "ended" || this.#state.kind === "failed") return;
     this.#move(error === undefined ? { kind: "ended" } : { kind: "failed", error });

@@ -8,9 +8,9 @@ import type { FileVersion } from "./decide-file.ts";
 /** A regular file as the file system describes it, without its content. */
 export interface FileStatus {
   readonly path: string;
-  /** Same stamp: same content, unless it was written within the clock's grain. */
+  /** The same stamp means the same content, unless the file was written within the timestamp's granularity. */
   readonly stamp: string;
-  readonly body: string;
+  readonly fileId: string;
   readonly writtenAt: string;
   readonly modifiedMs: number;
 }
@@ -30,12 +30,12 @@ export type FileContent =
   | { readonly kind: "unusable"; readonly message: string };
 
 /**
- * Lists the YAML files of a folder in lexical order; folders inside are not entered. Names that begin with a dot are
- * passed over: editors' locks and the `..data` of a mounted ConfigMap, whose files are symlinks that are followed.
+ * Lists the YAML files of a folder in lexical order, without subfolders. Names that begin with a dot are skipped:
+ * editor locks, and the `..data` folder of a mounted ConfigMap, whose files are reached through symlinks.
  */
 export async function listFolder(folder: string): Promise<FolderListing> {
   try {
-    const identity = bodyOf(await stat(folder, { bigint: true }));
+    const identity = fileIdOf(await stat(folder, { bigint: true }));
     const names = (await readdir(folder)).filter((name) => /^[^.].*\.ya?ml$/.test(name)).sort();
     const files: Inspected[] = [];
     for (const name of names) {
@@ -48,7 +48,7 @@ export async function listFolder(folder: string): Promise<FolderListing> {
   }
 }
 
-/** Reads a file whole. `moving` where it is not, or no longer, the version that was inspected. */
+/** Reads a complete file. Returns `moving` if it is not, or no longer, the inspected version. */
 export async function readVersion(status: FileStatus): Promise<FileContent> {
   const file = await open(status.path).catch((caught: unknown) => describeFault(caught));
   if (typeof file === "string") return { kind: "unusable", message: `the file cannot be read: ${file}` };
@@ -58,7 +58,7 @@ export async function readVersion(status: FileStatus): Promise<FileContent> {
     if (before.size > MAX_FILE_BYTES) {
       return {
         kind: "unusable",
-        message: `the file has ${before.size} bytes; at most ${MAX_FILE_BYTES} are read, split it`,
+        message: `the file has ${before.size} bytes; the limit is ${MAX_FILE_BYTES}: split it`,
       };
     }
     const buffer = Buffer.alloc(Number(before.size) + 1);
@@ -66,7 +66,7 @@ export async function readVersion(status: FileStatus): Promise<FileContent> {
     const after = await file.stat({ bigint: true });
     if (stampOf(after) !== status.stamp || bytesRead !== Number(before.size)) return { kind: "moving" };
     const text = new TextDecoder("utf-8", { fatal: true }).decode(buffer.subarray(0, bytesRead));
-    return { kind: "read", version: { text, body: status.body, writtenAt: status.writtenAt } };
+    return { kind: "read", version: { text, fileId: status.fileId, writtenAt: status.writtenAt } };
   } catch (caught) {
     return { kind: "unusable", message: `the file cannot be read: ${describeFault(caught)}` };
   } finally {
@@ -78,21 +78,21 @@ async function inspectFile(path: string): Promise<Inspected | undefined> {
   try {
     const stats = await stat(path, { bigint: true });
     if (stats.isDirectory()) return undefined;
-    // Opening a pipe would wait for its other end for ever.
+    // Opening a pipe would block until its other end is opened.
     if (!stats.isFile()) return { kind: "unusable", path, message: "it is not a regular file" };
     return {
       kind: "file",
       path,
       stamp: stampOf(stats),
-      body: bodyOf(stats),
+      fileId: fileIdOf(stats),
       writtenAt: String(stats.mtimeNs),
       modifiedMs: Number(stats.mtimeMs),
     };
   } catch (caught) {
-    // Deleted since it was listed, unlike a symlink to nothing, which is a fault.
+    // Deleted since it was listed, unlike a dangling symlink, which is an error.
     const isGone = await lstat(path).then(
       () => false,
-      (gone: unknown) => gone instanceof Error && errnoOf(gone) === "ENOENT",
+      (caught: unknown) => caught instanceof Error && errnoOf(caught) === "ENOENT",
     );
     return isGone
       ? undefined
@@ -104,16 +104,16 @@ function stampOf(stats: BigIntStats): string {
   return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(":");
 }
 
-function bodyOf(stats: BigIntStats): string {
+function fileIdOf(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}`;
 }
 
 const FAULTS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
-  ENOENT: "it does not exist, or it is a symlink to nothing",
-  ELOOP: "it is a symlink that leads back to itself",
+  ENOENT: "it does not exist, or it is a dangling symlink",
+  ELOOP: "it is a symlink loop",
   ENOTDIR: "it is not a folder",
-  EMFILE: "this process has too many files open",
+  EMFILE: "this process has too many open files",
   ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8",
 };
 

@@ -6,8 +6,8 @@ import type { Logger } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
 
 /**
- * Logs what is suspicious between resources (a rule for a host that does not exist, rules that lose to others), each once
- * for as long as it lasts. Returns how to stop.
+ * Logs suspicious combinations of resources (a rule for an unknown host, rules overridden by others), each once for as
+ * long as it lasts. Returns the function that stops it.
  */
 export function startAnalysisReport(options: {
   readonly source: ConfigSource;

@@ -4,30 +4,31 @@ import type { Clock } from "../mesh/runtime.ts";
 import { startWallTimer } from "../net/wall-timer.ts";
 import { certificateExpired } from "./admit-caller.ts";
 import { LatestValue } from "./latest-value.ts";
-import type { Answer, MeshView, Outcome, Subscriptions } from "./subscriptions.ts";
+import type { MeshView, Outcome, StreamResponse, Subscriptions } from "./subscriptions.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
 
 export interface StreamContext {
   readonly clock: Clock;
   readonly caller: VerifiedPeer;
-  /** Shared by all streams: bounds what callers have not read. */
+  /** Shared by all streams: limits the bytes that callers have not read. */
   readonly unread: UnreadBytes;
-  /** Aborts when the call is over, on either side. */
+  /** Aborts when the call ends, from either side. */
   readonly call: AbortSignal;
-  /** Aborts when the control plane goes away. */
+  /** Aborts when the control plane stops. */
   readonly shutdown: AbortSignal;
 }
 
 /**
- * The answers of one stream, the present one first. Ends in silence with the call, with Unavailable when the control
- * plane stops, with Unauthenticated when the certificate that the caller showed has ended, and when it is denied.
+ * The responses of one stream, starting with the current state. Ends normally with the call, with Unavailable when the
+ * control plane stops, with Unauthenticated when the caller's certificate expires, and with the error when access is
+ * denied.
  */
 export async function* serveStream<Message>(
   subscriptions: Subscriptions,
   evaluate: (view: MeshView) => Outcome<Message>,
   { clock, caller, unread, call, shutdown }: StreamContext,
 ): AsyncGenerator<Message, void> {
-  const latest = new LatestValue<Answer<Message>>();
+  const latest = new LatestValue<StreamResponse<Message>>();
   const onCallOver = (): void => latest.end();
   const onShutdown = (): void => latest.end(new ConnectError("the control plane is stopping", Code.Unavailable));
   if (shutdown.aborted) onShutdown();
@@ -39,7 +40,7 @@ export async function* serveStream<Message>(
   try {
     remove = subscriptions.add<Message>({
       evaluate,
-      onAnswer: (answer) => latest.set(answer),
+      onResponse: (response) => latest.set(response),
       onDenied: (error) => latest.end(error),
     });
     for await (const { message, bytes } of latest) {

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** What callers may hold of the control plane. An open stream costs up to 100 KB of its memory. */
+/** Limits on the resources that callers can use. An open stream costs up to 100 KB of memory. */
 export interface StreamLimits {
   /**
    * For one pod. A sidecar opens fewer than 240, and twice as many while it moves to a new connection.
@@ -9,13 +9,13 @@ export interface StreamLimits {
   readonly perPod: number;
   /** For one identity at one address, whichever pods it names. @default 1024 */
   readonly perCaller: number;
-  /** For all pods of one identity that the mesh does not know (yet). @default 512 */
+  /** For all pods of one identity that the mesh does not know. @default 512 */
   readonly waitingPerIdentity: number;
-  /** Streams of the trust bundle for one identity, whose pods may be many. @default 4096 */
+  /** Trust bundle streams of one identity, which may have many pods. @default 4096 */
   readonly bundlesPerIdentity: number;
   /** Of these, for one address. @default 128 */
   readonly bundlesPerCaller: number;
-  /** Bytes of answers that one caller has not read yet; what exceeds them waits. @default 16 MiB */
+  /** Bytes of responses that one caller has not read yet; further responses wait. @default 16 MiB */
   readonly unreadBytesPerCaller: number;
 }
 
@@ -28,15 +28,15 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   unreadBytesPerCaller: 16 * 1024 * 1024,
 };
 
-/** Counts by key and refuses beyond a limit; forgets a key whose count is zero. */
+/** Counts by key and refuses beyond a limit; drops keys whose count is zero. */
 export class StreamCounter {
   readonly #counts = new Map<string, number>();
 
-  /** Returns how to give the place back. Throws ResourceExhausted, which clients answer with a later attempt. */
+  /** Returns the function that releases the slot. Throws ResourceExhausted, on which clients retry later. */
   take(key: string, limit: number): () => void {
     const count = this.#counts.get(key) ?? 0;
     if (count >= limit) {
-      throw new ConnectError(`${key} has ${count} streams open, which is the limit`, Code.ResourceExhausted);
+      throw new ConnectError(`${key} has ${count} open streams, which is the limit`, Code.ResourceExhausted);
     }
     this.#counts.set(key, count + 1);
     let isTaken = true;

@@ -2,16 +2,16 @@ import { describe, expect, it } from "vitest";
 import { settlePromises } from "../mesh/fake-clock-fixture.ts";
 import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
 import { createResourceSet } from "../mesh/resources/resource-set.ts";
-import { type Answer, type MeshView, Subscriptions, shareAnswers } from "./subscriptions.ts";
+import { type MeshView, type StreamResponse, Subscriptions, shareResponses } from "./subscriptions.ts";
 
 const set = createResourceSet([]);
 
-/** Streams that answer with the roots joined. */
+/** Streams whose response is the joined roots. */
 function setup(): {
   readonly log: RecordingLogger;
   readonly subscriptions: Subscriptions;
   readonly change: (root: string) => void;
-  readonly open: (evaluate: (view: MeshView) => Answer<string>) => { heard: string[]; close: () => void };
+  readonly open: (evaluate: (view: MeshView) => StreamResponse<string>) => { received: string[]; close: () => void };
 } {
   const log = new RecordingLogger();
   let roots = ["one"];
@@ -24,31 +24,31 @@ function setup(): {
       subscriptions.refresh();
     },
     open: (evaluate) => {
-      const heard: string[] = [];
+      const received: string[] = [];
       const close = subscriptions.add<string>({
-        evaluate: (view) => ({ kind: "answer", answer: evaluate(view) }),
-        onAnswer: ({ message }) => heard.push(message),
+        evaluate: (view) => ({ kind: "response", response: evaluate(view) }),
+        onResponse: ({ message }) => received.push(message),
         onDenied: () => undefined,
       });
-      return { heard, close };
+      return { received, close };
     },
   };
 }
 
-function answerOf(view: MeshView): Answer<string> {
+function responseOf(view: MeshView): StreamResponse<string> {
   const message = view.roots.join();
   return { message, digest: message, bytes: message.length };
 }
 
 describe("Subscriptions", () => {
-  it("decides once a pass for all streams that ask the same", async () => {
+  it("decides once per pass for all streams with the same request", async () => {
     const { open, change } = setup();
-    const share = shareAnswers<string>();
+    const share = shareResponses<string>();
     let decisions = 0;
-    const evaluate = (view: MeshView): Answer<string> =>
+    const evaluate = (view: MeshView): StreamResponse<string> =>
       share(view, "key", () => {
         decisions += 1;
-        return answerOf(view);
+        return responseOf(view);
       });
     const streams = Array.from({ length: 500 }, () => open(evaluate));
     decisions = 0;
@@ -57,32 +57,32 @@ describe("Subscriptions", () => {
     await settlePromises();
     await settlePromises();
     expect(decisions).toBe(1);
-    expect(streams.every(({ heard }) => heard.join() === "one,two")).toBe(true);
+    expect(streams.every(({ received }) => received.join() === "one,two")).toBe(true);
   });
 
-  it("decides once for streams that are opened one after the other, until something changes", () => {
+  it("decides once for streams that are opened one after another, until something changes", () => {
     const { open, change } = setup();
-    const share = shareAnswers<string>();
+    const share = shareResponses<string>();
     let decisions = 0;
-    const evaluate = (view: MeshView): Answer<string> =>
+    const evaluate = (view: MeshView): StreamResponse<string> =>
       share(view, "key", () => {
         decisions += 1;
-        return answerOf(view);
+        return responseOf(view);
       });
     for (let count = 0; count < 10; count += 1) open(evaluate);
     expect(decisions).toBe(1);
     change("two");
-    expect(open(evaluate).heard).toEqual(["two"]);
+    expect(open(evaluate).received).toEqual(["two"]);
   });
 
-  it("does not remember answers that are not worth it, nor more than a bounded number", () => {
+  it("does not cache responses that are not worth it, nor more than a bounded number", () => {
     const view: MeshView = { set, roots: [] };
     const decided: string[] = [];
     const decide = (key: string) => () => {
       decided.push(key);
       return { message: key, digest: key, bytes: 1 };
     };
-    const share = shareAnswers<string>((message) => message !== "outside");
+    const share = shareResponses<string>((message) => message !== "outside");
     share(view, "1", decide("outside"));
     share(view, "1", decide("outside"));
     expect(decided).toEqual(["outside", "outside"]);
@@ -93,43 +93,43 @@ describe("Subscriptions", () => {
     expect(decided).toEqual(["0"]);
   });
 
-  it("lets others have a turn in a long pass, and sends each stream the newest state last", async () => {
+  it("yields to other work in a long pass, and sends each stream the newest state last", async () => {
     const { open, change } = setup();
-    const streams = Array.from({ length: 500 }, () => open(answerOf));
+    const streams = Array.from({ length: 500 }, () => open(responseOf));
     change("two");
-    const heardTwo = streams.filter(({ heard }) => heard.includes("two")).length;
-    expect(heardTwo).toBeGreaterThan(0);
-    expect(heardTwo).toBeLessThan(500);
+    const receivedTwo = streams.filter(({ received }) => received.includes("two")).length;
+    expect(receivedTwo).toBeGreaterThan(0);
+    expect(receivedTwo).toBeLessThan(500);
     change("three");
-    const late = open(answerOf);
+    const late = open(responseOf);
     for (let turn = 0; turn < 6; turn += 1) await settlePromises();
-    expect(streams.every(({ heard }) => heard.at(-1) === "three")).toBe(true);
-    expect(late.heard).toEqual(["three"]);
+    expect(streams.every(({ received }) => received.at(-1) === "three")).toBe(true);
+    expect(late.received).toEqual(["three"]);
   });
 
-  it("keeps the others going when one decision fails, and that stream with its last answer", async () => {
+  it("keeps other streams up to date when one decision fails, and that stream keeps its last response", async () => {
     const { open, change, log } = setup();
     let isBroken = false;
     const broken = open((view) => {
       if (isBroken) throw new Error("no such thing");
-      return answerOf(view);
+      return responseOf(view);
     });
-    const other = open(answerOf);
+    const other = open(responseOf);
     isBroken = true;
     change("two");
     await settlePromises();
-    expect(other.heard).toEqual(["one", "two"]);
-    expect(broken.heard).toEqual(["one"]);
+    expect(other.received).toEqual(["one", "two"]);
+    expect(broken.received).toEqual(["one"]);
     expect(log.find("no such thing")).toHaveLength(1);
   });
 
-  it("forgets streams that are closed", async () => {
+  it("drops streams that are closed", async () => {
     const { open, change, subscriptions } = setup();
-    const { heard, close } = open(answerOf);
+    const { received, close } = open(responseOf);
     close();
     change("two");
     await settlePromises();
-    expect(heard).toEqual(["one"]);
+    expect(received).toEqual(["one"]);
     expect(subscriptions.size).toBe(0);
   });
 });

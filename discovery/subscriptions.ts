@@ -3,32 +3,32 @@ import { MeshError } from "../mesh/mesh-error.ts";
 import type { ResourceSet } from "../mesh/resources/resource-set.ts";
 import type { Logger, LogLimiter } from "../mesh/runtime.ts";
 
-/** What answers are decided from, at one moment: a new object for each pass over the streams. */
+/** The input of decisions at one moment: a new object for each pass over the streams. */
 export interface MeshView {
   readonly set: ResourceSet;
   /** PEM. */
   readonly roots: readonly string[];
 }
 
-/** An answer as a message, and its digest: of its last answer, a stream keeps that alone. */
-export interface Answer<Message> {
+/** A response message with its digest. A stream keeps only the digest of its last response. */
+export interface StreamResponse<Message> {
   readonly message: Message;
   readonly digest: string;
-  /** Of the message as it is sent. */
+  /** The size of the encoded message. */
   readonly bytes: number;
 }
 
-/** What one look at the mesh gives a stream. */
+/** The result of evaluating one stream. */
 export type Outcome<Message> =
-  | { readonly kind: "answer"; readonly answer: Answer<Message> }
-  /** The pod that asks is not known (yet, or any more): the stream waits with what it has. */
+  | { readonly kind: "response"; readonly response: StreamResponse<Message> }
+  /** The pod is unknown (not yet, or no longer known): the stream keeps what it has. */
   | { readonly kind: "waiting" }
   | { readonly kind: "denied"; readonly error: Error };
 
 /** One open stream. */
 export interface Subscription<Message> {
   evaluate(view: MeshView): Outcome<Message>;
-  onAnswer(answer: Answer<Message>): void;
+  onResponse(response: StreamResponse<Message>): void;
   onDenied(error: Error): void;
 }
 
@@ -38,25 +38,25 @@ interface Entry {
 
 export interface SubscriptionsOptions {
   readonly log: Logger;
-  /** Asked before a line that a stream causes. */
+  /** Checked before a line that a stream causes. */
   readonly limitLog: LogLimiter;
   readonly view: () => MeshView;
 }
 
-/** Streams that are refreshed before others get a turn: about a millisecond of work. */
+/** How many streams are refreshed before the event loop gets a turn: about a millisecond of work. */
 const SLICE = 64;
 
 /**
- * Keeps the open streams up to date. After a change of the mesh all are looked at, in slices, so that thousands of them
- * do not keep the process from its other work; streams that ask the same share one decision. An answer goes out only
- * when it differs from the last one.
+ * Keeps the open streams up to date. After a change of the mesh all are evaluated, in slices, so that thousands of them
+ * do not block the process. Streams with the same request share one decision. A response is sent only if it differs
+ * from the last one.
  */
 export class Subscriptions {
   readonly #log: Logger;
   readonly #limitLog: LogLimiter;
   readonly #createView: () => MeshView;
   readonly #entries = new Set<Entry>();
-  /** The mesh as it is now, until the next change: streams that are opened meanwhile share its answers. */
+  /** The current view, until the next change: streams opened meanwhile share its responses. */
   #view: MeshView | undefined;
   #isRefreshing = false;
   #isStale = false;
@@ -71,7 +71,7 @@ export class Subscriptions {
     return this.#entries.size;
   }
 
-  /** Answers at once if it can, and after each change. Returns how to stop. */
+  /** Responds at once if possible, and after each change. Returns the function that unsubscribes. */
   add<Message>(subscription: Subscription<Message>): () => void {
     const entry = createEntry(subscription);
     this.#entries.add(entry);
@@ -82,14 +82,14 @@ export class Subscriptions {
       entry.refresh(this.#currentView());
     } catch (caught) {
       remove();
-      // What is not meant for the caller reaches it as "internal error" alone.
+      // Errors that are not meant for the caller reach it only as "internal error".
       if (!(caught instanceof ConnectError)) this.#report(caught, "a decision failed; the stream is refused");
       throw caught;
     }
     return remove;
   }
 
-  /** To be called after each change of the mesh. Changes that come during a pass start one more, not one each. */
+  /** Call after each change of the mesh. Several changes during a pass cause only one more pass. */
   refresh(): void {
     this.#isStale = true;
     this.#view = undefined;
@@ -115,7 +115,7 @@ export class Subscriptions {
       refreshed += 1;
       if (refreshed % SLICE !== 0) continue;
       await new Promise((resolve) => setImmediate(resolve));
-      // An older view must not overwrite what a newer one said to a stream that was opened meanwhile.
+      // An older view must not overwrite the response of a newer one to a stream that was opened meanwhile.
       if (this.#isStale) return;
     }
   }
@@ -129,7 +129,7 @@ export class Subscriptions {
     try {
       entry.refresh(view);
     } catch (caught) {
-      this.#report(caught, "a decision failed; that stream keeps its last answer");
+      this.#report(caught, "a decision failed; the stream keeps its last response");
     }
   }
 
@@ -152,37 +152,37 @@ function createEntry<Message>(subscription: Subscription<Message>): Entry {
         case "denied":
           subscription.onDenied(outcome.error);
           return;
-        case "answer": {
-          const { digest } = outcome.answer;
+        case "response": {
+          const { digest } = outcome.response;
           if (digest === last) return;
           last = digest;
-          subscription.onAnswer(outcome.answer);
+          subscription.onResponse(outcome.response);
         }
       }
     },
   };
 }
 
-/** Answers that are kept of one state of the mesh; the oldest is forgotten, and decided again when it is asked for. */
+/** How many responses are cached for one view; the oldest is dropped, and decided again if needed. */
 const MAX_SHARED = 4096;
 
-/** Decides once for all streams that ask the same of one state of the mesh. */
-export function shareAnswers<Message>(
+/** Decides once for all streams with the same request and view. */
+export function shareResponses<Message>(
   isWorthKeeping: (message: Message) => boolean = () => true,
-): (view: MeshView, key: string, decide: () => Answer<Message>) => Answer<Message> {
-  const byView = new WeakMap<MeshView, Map<string, Answer<Message>>>();
+): (view: MeshView, key: string, decide: () => StreamResponse<Message>) => StreamResponse<Message> {
+  const byView = new WeakMap<MeshView, Map<string, StreamResponse<Message>>>();
   return (view, key, decide) => {
-    const answers = byView.get(view) ?? new Map<string, Answer<Message>>();
-    byView.set(view, answers);
-    const known = answers.get(key);
+    const responses = byView.get(view) ?? new Map<string, StreamResponse<Message>>();
+    byView.set(view, responses);
+    const known = responses.get(key);
     if (known !== undefined) return known;
-    const answer = decide();
-    if (!isWorthKeeping(answer.message)) return answer;
-    for (const oldest of answers.keys()) {
-      if (answers.size < MAX_SHARED) break;
-      answers.delete(oldest);
+    const response = decide();
+    if (!isWorthKeeping(response.message)) return response;
+    for (const oldest of responses.keys()) {
+      if (responses.size < MAX_SHARED) break;
+      responses.delete(oldest);
     }
-    answers.set(key, answer);
-    return answer;
+    responses.set(key, response);
+    return response;
   };
 }

@@ -4,8 +4,8 @@ import { UnreadBytes } from "./unread-bytes.ts";
 
 const never = new AbortController().signal;
 
-/** Takes, and notes the name once there is room. */
-function takeNamed(unread: UnreadBytes, { key = "a", bytes, name }: Wish, signal = never, taken: string[] = []) {
+/** Takes bytes, and records the name once there is room. */
+function takeNamed(unread: UnreadBytes, { key = "a", bytes, name }: NamedTake, signal = never, taken: string[] = []) {
   const release = unread.take(key, bytes, signal).then((sent) => {
     taken.push(name);
     return sent;
@@ -13,13 +13,13 @@ function takeNamed(unread: UnreadBytes, { key = "a", bytes, name }: Wish, signal
   return { release: async () => (await release)(), taken };
 }
 
-interface Wish {
+interface NamedTake {
   readonly key?: string;
   readonly bytes: number;
   readonly name: string;
 }
 
-it("makes what exceeds the limit wait for its turn, in order, and no other caller", async () => {
+it("makes messages above the limit wait in order, without delaying other callers", async () => {
   const unread = new UnreadBytes(100);
   const taken: string[] = [];
   const first = takeNamed(unread, { bytes: 60, name: "first" }, never, taken);
@@ -35,7 +35,7 @@ it("makes what exceeds the limit wait for its turn, in order, and no other calle
   expect(unread.size).toBe(0);
 });
 
-it("lets an answer larger than the limit go by itself", async () => {
+it("sends a message larger than the limit on its own", async () => {
   const unread = new UnreadBytes(100);
   const large = takeNamed(unread, { bytes: 1000, name: "large" });
   const small = takeNamed(unread, { bytes: 1, name: "small" }, never, large.taken);
@@ -46,14 +46,14 @@ it("lets an answer larger than the limit go by itself", async () => {
   expect(unread.size).toBe(0);
 });
 
-it("forgets who leaves while waiting, and gives the turn to the next", async () => {
+it("drops a caller that leaves while waiting, and continues with the next", async () => {
   const unread = new UnreadBytes(100);
   const leaving = new AbortController();
   const first = takeNamed(unread, { bytes: 100, name: "first" });
-  const leaver = takeNamed(unread, { bytes: 100, name: "leaver" }, leaving.signal);
+  const aborted = takeNamed(unread, { bytes: 100, name: "aborted" }, leaving.signal);
   const last = takeNamed(unread, { bytes: 100, name: "last" });
   leaving.abort();
-  await leaver.release();
+  await aborted.release();
   await first.release();
   await last.release();
   expect(unread.size).toBe(0);

@@ -5,13 +5,13 @@ interface Waiting {
 
 interface Share {
   used: number;
-  /** In the order of their arrival. */
+  /** In order of arrival. */
   readonly waiting: Set<Waiting>;
 }
 
 /**
- * Bounds the bytes that are on their way to each caller. What exceeds them waits until the caller has read, so that one
- * that opens many streams and reads none holds up itself alone. An answer larger than the limit goes out by itself.
+ * Limits the bytes in transit to each caller. Messages above the limit wait until the caller has read, so a caller that
+ * opens many streams without reading only blocks itself. A message larger than the limit is sent on its own.
  */
 export class UnreadBytes {
   readonly #limit: number;
@@ -21,12 +21,15 @@ export class UnreadBytes {
     this.#limit = limit;
   }
 
-  /** Callers with bytes on their way. */
+  /** The number of callers with bytes in transit. */
   get size(): number {
     return this.#shares.size;
   }
 
-  /** Resolves when there is room, with what to call once the bytes are sent; at once when the signal aborts. */
+  /**
+   * Resolves when there is room, or at once when the signal aborts. Returns the function to call once the bytes are
+   * sent.
+   */
   async take(key: string, bytes: number, signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return () => undefined;
     const share = this.#shares.get(key) ?? { used: 0, waiting: new Set() };
@@ -61,7 +64,7 @@ export class UnreadBytes {
   }
 }
 
-/** Whether the bytes were given room; false when the signal aborted first. */
+/** Whether there was room; false if the signal aborted first. */
 function waitForTurn(share: Share, bytes: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const onAbort = (): void => {

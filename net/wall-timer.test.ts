@@ -5,7 +5,7 @@ import { startWallTimer } from "./wall-timer.ts";
 const YEAR_MS = 365 * 86_400_000;
 
 describe("startWallTimer", () => {
-  it("waits longer than one timer can", async () => {
+  it("waits longer than a single timer can", async () => {
     const clock = new FakeClock();
     let runs = 0;
     const count = (): void => {
@@ -20,7 +20,7 @@ describe("startWallTimer", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it("notices within a minute that the machine slept", async () => {
+  it("notices within a minute that the machine was suspended", async () => {
     const clock = new FakeClock();
     let runs = 0;
     startWallTimer(clock, clock.now() + YEAR_MS, () => {
@@ -31,7 +31,7 @@ describe("startWallTimer", () => {
     expect(runs).toBe(1);
   });
 
-  it("does not run once it was cancelled", async () => {
+  it("does not run after it is cancelled", async () => {
     const clock = new FakeClock();
     const timer = startWallTimer(clock, clock.now() + 1000, () => expect.unreachable());
     timer.cancel();

@@ -1,9 +1,9 @@
 import type { Clock, Timer } from "../mesh/runtime.ts";
 
-/** Checks at least this often, so that a machine that slept or a clock that was set is noticed. */
+/** Checks at least this often, so that a suspended machine or a changed clock is noticed. */
 const MAX_WAIT_MS = 60_000;
 
-/** Runs `action` once when the wall clock has reached `atMs`, however far away that is. */
+/** Runs `action` once when the wall clock reaches `atMs`, however far away that is. */
 export function startWallTimer(clock: Clock, atMs: number, action: () => void): Timer {
   let timer: Timer | undefined;
   const check = (): void => {
