@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { bundleCli } from "./bundle-cli.ts";
 
-it("the sidecar's process loads neither schemas, nor YAML, nor the certificate authority", async () => {
+it("the sidecar's process loads no schemas, no YAML and no certificate authority", async () => {
   const { outputs } = await bundleCli({ write: false, outdir: "dist" });
   const byPath = new Map(outputs.map((output) => [output.path, output]));
   const loaded = new Set<string>();

@@ -8,16 +8,16 @@ export interface BundleOptions {
 export interface BundleOutput {
   readonly path: string;
   readonly bytes: number;
-  /** The sources that went into it. */
+  /** The source files in it. */
   readonly inputs: readonly string[];
-  /** The chunks that it loads at once, not on demand. */
+  /** The chunks that it loads immediately, not on demand. */
   readonly imports: readonly string[];
 }
 
-/** CommonJS packages ask for built-ins with `require`, which an ES module has not. */
+/** CommonJS packages load built-ins with `require`, which ES modules do not have. */
 const BANNER = `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);`;
 
-/** Bundles `cli/main.ts` for Node 24 as ES modules; each subcommand stays a chunk that is loaded on demand. */
+/** Bundles `cli/main.ts` for Node 24 as ES modules; each subcommand is a chunk that is loaded on demand. */
 export async function bundleCli(options: BundleOptions): Promise<{ readonly outputs: readonly BundleOutput[] }> {
   const result = await build({
     entryPoints: [{ in: "cli/main.ts", out: "entente" }],
@@ -29,7 +29,7 @@ export async function bundleCli(options: BundleOptions): Promise<{ readonly outp
     external: ["koffi"],
     banner: { js: BANNER },
     outExtension: { ".js": ".mjs" },
-    // A program's text stays in memory: 2 MB less of it. Names stay, so that a stack can be read.
+    // A program's text stays in memory; minifying saves 2 MB. Names are kept, so that stack traces are readable.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: "none",

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestFolder, findPod } from "../local/test-cluster-fixture.ts";
 import { bundleImage } from "./bundle-image.ts";
 
-/** Far from the development tree: no node_modules above it but its own. */
+/** Outside the development tree, so that only its own node_modules is found. */
 const ROOT = mkdtempSync(join(tmpdir(), "entente-image-"));
 const PROGRAM = join(ROOT, "opt", "entente.mjs");
 
@@ -27,14 +27,14 @@ function run(...args: readonly string[]): { readonly status: number | null; read
   return { status, output: `${stdout}${stderr}` };
 }
 
-describe("the bundle in a folder of its own, as the image holds it", () => {
-  it.each(["proxy", "control-plane", "injector", "inject", "capture", "local"])("knows %s --help", (command) => {
+describe("the bundle in a separate folder, as in the image", () => {
+  it.each(["proxy", "control-plane", "injector", "inject", "capture", "local"])("supports %s --help", (command) => {
     const { status, output } = run(command, "--help");
     expect(output).toContain(`entente ${command}`);
     expect(status).toBe(0);
   });
 
-  it("names each of these commands in its help, and no other", () => {
+  it("lists exactly these commands in its help", () => {
     const { status, output } = run("--help");
     expect([...output.matchAll(/^ {2}(\S+) {2,}\S/gm)].map(([, name]) => name)).toEqual([
       ...["proxy", "control-plane", "injector", "inject", "capture", "local"],
@@ -69,16 +69,16 @@ metadata: { name: client, namespace: bundled }
 spec: { containers: [{ name: app, image: test/program }] }
 `;
 
-describe("a mesh whose every part is the bundle", () => {
-  it("captures connections, reads where they were going, and carries them in mutual TLS", async () => {
+describe("a mesh that runs only the bundle", () => {
+  it("captures connections, reads their original destination, and forwards them over mutual TLS", async () => {
     const folder = createTestFolder();
     folder.write(MANIFESTS);
     const cluster = await folder.start({ images: { "test/program": folder.image, entente: PROGRAM } });
     try {
       const client = findPod(cluster, "client");
-      const ask = async (): Promise<string> =>
+      const get = async (): Promise<string> =>
         (await client.exec(["curl", "-sS", "-m", "5", "http://server.bundled/"])).stdout;
-      await expect.poll(ask, { timeout: 20_000 }).toContain('"pod":"server"');
+      await expect.poll(get, { timeout: 20_000 }).toContain('"pod":"server"');
       const shown = await client.exec(["curl", "-sS", "-m", "5", "http://127.0.0.1:15000/destinations"]);
       expect(shown.stdout).toContain("server.bundled.svc.cluster.local");
     } finally {

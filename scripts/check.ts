@@ -1,6 +1,6 @@
 /**
- * All that stands between a change and main, in one command: format, lint, types, dead code, generated code, tests, and
- * that the tests have left nothing behind. The last line is the totals alone.
+ * All checks that a change must pass, in one command: format, lint, types, dead code, generated code, tests, and that
+ * the tests left nothing behind. The last line contains only the totals.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -29,7 +29,7 @@ const STEPS: readonly Step[] = [
   { name: "nothing is left behind", run: checkLeftovers },
 ];
 
-/** The environment variable that names the file in which test processes note their ids. */
+/** The environment variable with the name of the file in which test processes record their ids. */
 const LEDGER = "ENTENTE_CHECK_LEDGER";
 const scratch = mkdtempSync(join(tmpdir(), "entente-check-"));
 const ledger = join(scratch, "test-processes");
@@ -67,7 +67,7 @@ function runTests(): Totals {
   return readTotals(file, status);
 }
 
-/** Counts tests, and a run that failed outside of any test (a file that cannot be loaded) as one failure. */
+/** Counts tests. A run that failed outside of any test (a file that cannot be loaded) counts as one failure. */
 function readTotals(file: string, status: number | null): Totals {
   let report: Record<string, unknown> = {};
   try {
@@ -88,9 +88,9 @@ function numberOf(value: unknown): number {
 }
 
 /**
- * What the test processes have left: namespaces, links, rules, mounts and run folders that carry their process ids, and
- * processes that still run with the ledger's name in their environment. What other programs, or another run of this
- * command, make meanwhile is none of it.
+ * What the test processes left behind: namespaces, links, rules, mounts and run folders with their process ids, and
+ * running processes with the ledger's name in their environment. What other programs, or another run of this command,
+ * create meanwhile does not count.
  */
 function checkLeftovers(): Totals {
   const testPids = lines(ledger).map(Number);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 const COMMITTED = "mesh/api/gen";
 
-/** Generates the code anew into a folder of its own and says which committed files differ; empty: all are current. */
+/** Generates the code into a temporary folder and lists the committed files that differ; empty if all are current. */
 export function findGeneratedDrift(): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), "entente-generate-"));
   try {
@@ -21,7 +21,9 @@ function compareFolders(fresh: string, committed: string): readonly string[] {
   const names = new Set([...readdirSync(fresh), ...readdirSync(committed)]);
   return [...names]
     .filter((name) => readOrEmpty(join(fresh, name)) !== readOrEmpty(join(committed, name)))
-    .map((name) => `${join(committed, name)} is not what its .proto file generates; run: npm run generate`);
+    .map(
+      (name) => `${join(committed, name)} differs from the code that its .proto file generates; run: npm run generate`,
+    );
 }
 
 function readOrEmpty(file: string): string {

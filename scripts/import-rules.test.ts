@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 
-/** The top folders: each may import those after it, never those before it. Type imports count. */
+/** The top folders: each may import only those after it. Type imports count. */
 const LAYERS = [
   "bench",
   "examples",
@@ -17,7 +17,7 @@ const LAYERS = [
   "mesh",
 ];
 
-/** The same order inside a top folder. Files at its root are not part of it: they assemble, or are shared by all. */
+/** The same order inside a top folder. Files at its root are exempt: they assemble parts, or are shared by all. */
 const INNER_ORDERS: readonly { readonly top: string; readonly order: readonly string[] }[] = [
   { top: "mesh", order: ["analysis", "api", "policy", "resources", "identity"] },
   {
@@ -26,7 +26,7 @@ const INNER_ORDERS: readonly { readonly top: string; readonly order: readonly st
   },
 ];
 
-/** Two jobs of one process, which `control-plane/` alone puts together. */
+/** Folders that only `control-plane/` and `cli/` may combine. */
 const SEPARATE: readonly (readonly [string, string])[] = [["ca-agent", "discovery"]];
 
 interface Import {
@@ -70,8 +70,8 @@ function format(found: readonly Import[]): readonly string[] {
   return found.map(({ from, specifier }) => `${from} imports ${specifier}`);
 }
 
-/** Each circle once, as the files on it. */
-function findCircles(imports: readonly Import[]): readonly string[] {
+/** Each cycle once, as the list of its files. */
+function findCycles(imports: readonly Import[]): readonly string[] {
   const targets = new Map<string, string[]>();
   for (const entry of imports) {
     const target = targetOf(entry);
@@ -91,7 +91,7 @@ function findCircles(imports: readonly Import[]): readonly string[] {
 }
 
 describe("import direction", () => {
-  it("is read from real files", () => {
+  it("is checked on real files", () => {
     expect(IMPORTS.length).toBeGreaterThan(100);
   });
 
@@ -114,8 +114,8 @@ describe("import direction", () => {
     expect(format(upward)).toEqual([]);
   });
 
-  it("has no circle, type imports included", () => {
-    expect(findCircles(IMPORTS)).toEqual([]);
+  it("has no cycle, type imports included", () => {
+    expect(findCycles(IMPORTS)).toEqual([]);
   });
 
   it.each(SEPARATE)("keeps %s and %s apart", (one, other) => {
@@ -135,8 +135,8 @@ describe("import direction", () => {
   });
 });
 
-/** Packages and built-ins that only some files may load; each for a reason that ARCHITECTURE.md gives. */
-const FENCED: readonly { readonly what: RegExp; readonly allowed: RegExp; readonly name: string }[] = [
+/** Packages and built-ins that only some files may load, for the reasons that ARCHITECTURE.md gives. */
+const RESTRICTED_IMPORTS: readonly { readonly what: RegExp; readonly allowed: RegExp; readonly name: string }[] = [
   {
     name: "node-forge",
     what: /^node-forge/,
@@ -155,13 +155,13 @@ const FENCED: readonly { readonly what: RegExp; readonly allowed: RegExp; readon
   { name: "re2js", what: /^re2js$/, allowed: /^mesh\/resources\/fields\/compile-regex\.ts$/ },
 ];
 
-describe("fences", () => {
-  it.each(FENCED)("$name is imported only where it is meant to be", ({ what, allowed }) => {
+describe("restricted packages", () => {
+  it.each(RESTRICTED_IMPORTS)("$name is imported only by the allowed files", ({ what, allowed }) => {
     const outside = RUNTIME.filter(({ from, specifier }) => what.test(specifier) && !allowed.test(from));
     expect(format(outside)).toEqual([]);
   });
 
-  it("mesh is pure: no socket, no file, no process", () => {
+  it("mesh is pure: it uses no sockets, files or processes", () => {
     const impure = RUNTIME.filter(
       ({ from, specifier }) =>
         from.startsWith("mesh/") && /^node:(net|tls|http|https|http2|fs|child_process|dgram|dns)/.test(specifier),
@@ -169,7 +169,7 @@ describe("fences", () => {
     expect(format(impure)).toEqual([]);
   });
 
-  it("the proxy's process loads no schema, no YAML and no issuing code", () => {
+  it("the proxy's process loads no schemas, no YAML and no issuing code", () => {
     const heavy = RUNTIME.filter((entry) => {
       if (!entry.from.startsWith("proxy/") && !/^mesh\/(policy|identity|api)\//.test(entry.from)) return false;
       const target = targetOf(entry) ?? "";
@@ -179,7 +179,7 @@ describe("fences", () => {
     expect(format(heavy)).toEqual([]);
   });
 
-  it("certificates that sign whatever they are told are minted by tests and demos alone", () => {
+  it("only tests and demos use the functions that mint arbitrary certificates", () => {
     const used = RUNTIME.filter(
       (entry) =>
         targetOf(entry) === "mesh/identity/mint-certificate-fixture.ts" && !/^(examples|bench)\//.test(entry.from),
@@ -188,9 +188,9 @@ describe("fences", () => {
   });
 });
 
-/** What must not be written in the sources: each has been a hole in a proxy. */
-const BANNED: readonly { readonly name: string; readonly what: RegExp; readonly allowed: RegExp }[] = [
-  // There it is the second judge, asked after our own verdict: alone it believes a resumed session.
+/** Code patterns that are forbidden, because each has caused a vulnerability in a proxy. */
+const RESTRICTED_PATTERNS: readonly { readonly name: string; readonly what: RegExp; readonly allowed: RegExp }[] = [
+  // This is a second check, after our own verification; on its own it would trust a resumed session.
   { name: "socket.authorized", what: /\.authorized\b/, allowed: /^control-plane\/control-plane-server\.ts$/ },
   {
     name: "the subjectaltname string",
@@ -198,7 +198,7 @@ const BANNED: readonly { readonly name: string; readonly what: RegExp; readonly 
     allowed: /^mesh\/identity\//,
   },
   { name: "insecureHTTPParser", what: /insecureHTTPParser:\s*true/, allowed: /^$/ },
-  // Manifests are read as kubectl reads them, by one function.
+  // Manifests are parsed like kubectl does, by a single function.
   {
     name: "the YAML parser",
     what: /\bparse(?:All)?Documents?\(/,
@@ -209,9 +209,9 @@ const BANNED: readonly { readonly name: string; readonly what: RegExp; readonly 
   { name: "process.env", what: /process\.env\b/, allowed: /^(cli|examples|bench|scripts)\// },
 ];
 
-describe("footguns", () => {
+describe("dangerous APIs", () => {
   const sources = LAYERS.flatMap(listSources).filter((file) => !isTestFile(file));
-  it.each(BANNED)("$name is used nowhere it is not allowed", ({ what, allowed }) => {
+  it.each(RESTRICTED_PATTERNS)("$name is used only where it is allowed", ({ what, allowed }) => {
     const found = sources.filter(
       (file) => !allowed.test(file) && what.test(withoutComments(readFileSync(file, "utf8"))),
     );

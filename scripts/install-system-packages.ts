@@ -1,12 +1,12 @@
 /**
- * Installs the system programs that are missing, through apt-get, when run as root on a system that has it; otherwise
- * says what to install. The npm scripts run it first. Quiet when nothing is missing.
+ * Installs missing system programs with apt-get, if run as root on a system that has it; otherwise prints what to
+ * install. The npm scripts run it first. Prints nothing if nothing is missing.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { findMissing, formatMissing } from "./system-packages.ts";
 
-/** npm does not always pass the system's own folders on. */
+/** npm does not always pass on the system's own folders. */
 const SYSTEM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 process.exitCode = installMissing();

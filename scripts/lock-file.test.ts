@@ -6,7 +6,7 @@ interface LockedPackage {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-it("the lock file has every package of every platform, so that npm ci installs from it", () => {
+it("the lock file contains every package for every platform, so that npm ci works", () => {
   const { packages }: { readonly packages: Readonly<Record<string, LockedPackage>> } = JSON.parse(
     readFileSync("package-lock.json", "utf8"),
   );

@@ -1,4 +1,4 @@
-/** Set up for every test file: notes its process's id for `check.ts`, which looks for what this process has left. */
+/** Setup for every test file: records the process id for `check.ts`, which looks for what this process left behind. */
 import { appendFileSync } from "node:fs";
 
 const ledger = process.env["ENTENTE_CHECK_LEDGER"];

@@ -17,7 +17,7 @@ interface Prose {
   readonly text: string;
 }
 
-/** The comments of sources, and documents whole. */
+/** The comments of a source file, or a whole document. */
 function readProse(file: string): Prose | undefined {
   if (file.includes("/gen/")) return undefined;
   if (file.endsWith(".md") && !file.endsWith(".fixture.md")) return { file, text: readFileSync(file, "utf8") };
@@ -28,12 +28,12 @@ function readProse(file: string): Prose | undefined {
 
 const PROSE = FILES.flatMap((file) => readProse(file) ?? []);
 
-describe("what comments and documents refer to", () => {
-  it("is read from real files", () => {
+describe("references in comments and documents", () => {
+  it("are checked on real files", () => {
     expect(PROSE.length).toBeGreaterThan(300);
   });
 
-  it("is a file of the project, where they name a file", () => {
+  it("name only files of the repository", () => {
     const names = new Set(FILES.map((file) => basename(file)));
     const isKnown = (name: string): boolean =>
       name.includes("/") ? FILES.some((file) => file === name || file.endsWith(`/${name}`)) : names.has(name);
@@ -43,7 +43,7 @@ describe("what comments and documents refer to", () => {
     expect(dangling).toEqual([]);
   });
 
-  it("is in the repository", () => {
+  it("do not cite documents outside the repository", () => {
     const outside = PROSE.flatMap(({ file, text }) =>
       text.split("\n").flatMap((line) => (OUTSIDE_DOCUMENT.test(line) ? [`${file}: ${line.trim()}`] : [])),
     );

@@ -1,4 +1,4 @@
-/** Programs that Entente's capture, demo and tests call, and the Debian package that brings each. */
+/** A program that Entente's capture, demo or tests call, and its Debian package. */
 export interface SystemProgram {
   readonly program: string;
   readonly package: string;
@@ -6,11 +6,11 @@ export interface SystemProgram {
 }
 
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
-  { program: "iptables-restore", package: "iptables", why: "sends a pod's traffic through its sidecar" },
-  { program: "ip", package: "iproute2", why: "makes a network namespace for each pod" },
-  { program: "tcpdump", package: "tcpdump", why: "shows what is on the wire between two pods" },
-  { program: "openssl", package: "openssl", why: "checks the certificates with a tool that is not ours" },
-  { program: "curl", package: "curl", why: "calls the gateway as a user would" },
+  { program: "iptables-restore", package: "iptables", why: "redirects a pod's traffic to its sidecar" },
+  { program: "ip", package: "iproute2", why: "creates a network namespace for each pod" },
+  { program: "tcpdump", package: "tcpdump", why: "captures packets between two pods" },
+  { program: "openssl", package: "openssl", why: "verifies certificates with an independent tool" },
+  { program: "curl", package: "curl", why: "sends requests to the gateway like a user" },
   { program: "setpriv", package: "util-linux", why: "starts each container as its own user" },
 ];
 
