@@ -1,4 +1,4 @@
-/** A clock for tests: time stands still until the test moves it. */
+/** A clock for tests: time passes only when the test advances it. */
 import type { Clock, Timer } from "./runtime.ts";
 
 interface PendingTimer {
@@ -6,7 +6,7 @@ interface PendingTimer {
   readonly dueMs: number;
 }
 
-/** Wall clock and timers are apart, as on a machine: `advance` runs both, `jump` moves the wall clock alone. */
+/** Wall clock and timers are separate, as on a real machine: `advance` moves both, `jump` only the wall clock. */
 export class FakeClock implements Clock {
   readonly #timers = new Set<PendingTimer>();
   #wallMs: number;
@@ -16,7 +16,7 @@ export class FakeClock implements Clock {
     this.#wallMs = startMs;
   }
 
-  /** Whole milliseconds, as `Date.now()` gives them. */
+  /** Whole milliseconds, like `Date.now()`. */
   now(): number {
     return Math.round(this.#wallMs);
   }
@@ -26,7 +26,7 @@ export class FakeClock implements Clock {
   }
 
   setTimeout(action: () => void, delayMs: number): Timer {
-    // Node runs a timer beyond 2^31-1 ms after one millisecond; a caller that asks for that has a bug.
+    // Node runs a timer beyond 2^31-1 ms after one millisecond, so a caller that requests one has a bug.
     if (!(delayMs >= 0) || delayMs > 0x7fffffff) throw new RangeError(`no timer can wait ${delayMs} ms`);
     const timer = { action, dueMs: this.#elapsedMs + delayMs };
     this.#timers.add(timer);
@@ -37,12 +37,12 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
-  /** The wall clock alone is set, forwards (a suspended machine) or backwards (a corrected clock). */
+  /** Sets only the wall clock, forwards (a suspended machine) or backwards (a corrected clock). */
   jump(byMs: number): void {
     this.#wallMs += byMs;
   }
 
-  /** Time passes; timers run in order, and after each whatever promises they settled, and their timers in turn. */
+  /** Advances time. Timers run in order; after each, the promises that it settled and their timers run. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#elapsedMs + byMs;
     await settlePromises();
@@ -66,7 +66,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets every promise that is ready to settle do so. */
+/** Lets all ready promises settle. */
 export async function settlePromises(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

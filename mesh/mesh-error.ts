@@ -1,6 +1,6 @@
 /**
- * The base of every error that Entente raises on purpose. `code` is stable and documented beside each subclass; the
- * message starts with it, so that a log line can be searched by code. `details` names the things that are wrong.
+ * The base class of Entente's errors. `code` is stable and documented at each subclass; the message starts with it, so
+ * that logs can be searched by code. `details` contains the invalid values.
  */
 export class MeshError<Code extends string = string> extends Error {
   readonly code: Code;
@@ -13,7 +13,7 @@ export class MeshError<Code extends string = string> extends Error {
     this.details = options.details ?? {};
   }
 
-  /** Normalises whatever was caught: a MeshError stays as it is, a Node error keeps its errno as code. */
+  /** Normalises any caught value: a MeshError stays as it is, a Node error keeps its errno as code. */
   static from(caught: unknown): MeshError {
     if (caught instanceof MeshError) return caught;
     if (caught instanceof Error) {
@@ -28,7 +28,7 @@ export interface MeshErrorOptions {
   readonly cause?: unknown;
 }
 
-/** Node's error code (`ECONNREFUSED`, `ERR_TLS_…`), if the error carries one. */
+/** Node's error code (`ECONNREFUSED`, `ERR_TLS_…`), if the error has one. */
 export function errnoOf(error: Error): string | undefined {
   return "code" in error && typeof error.code === "string" ? error.code : undefined;
 }

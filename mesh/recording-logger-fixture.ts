@@ -1,4 +1,4 @@
-/** A log for tests: keeps what was said, and lets a test wait until something is. */
+/** A log for tests: records all lines, and lets a test wait for one. */
 import type { LogFields, Logger, LogLimiter } from "./runtime.ts";
 
 export interface LogRecord {
@@ -27,12 +27,12 @@ export class RecordingLogger implements Logger {
     return new RecordingLogger({ ...this.#bound, ...fields }, this);
   }
 
-  /** All records whose message or fields hold the text. */
+  /** All records whose message or fields contain the text. */
   find(text: string): readonly LogRecord[] {
     return this.records.filter(({ message, fields }) => `${message} ${JSON.stringify(fields)}`.includes(text));
   }
 
-  /** Resolves with the first record, past or to come, that holds the text. */
+  /** Resolves with the first record, past or future, that contains the text. */
   async seen(text: string): Promise<LogRecord> {
     for (;;) {
       const [found] = this.find(text);
@@ -54,5 +54,5 @@ export class RecordingLogger implements Logger {
   }
 }
 
-/** Lets every line through. */
+/** A limiter that allows every line. */
 export const unlimitedLog: LogLimiter = () => ({ isGranted: true, heldBack: 0 });

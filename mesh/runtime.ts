@@ -1,13 +1,13 @@
 /**
- * What components are given instead of reaching for globals: time, randomness and a log. Interfaces alone; the real
- * ones are made in `cli/`, fakes in tests.
+ * The dependencies of components: time, randomness and a log. These are interfaces; the real ones are created in
+ * `cli/`, fakes in tests.
  */
 
 /** Clocks and timers, in milliseconds. */
 export interface Clock {
-  /** The wall clock, which may be set. */
+  /** The wall clock, which can be set. */
   now(): number;
-  /** A clock that is never set, from any zero, with fractions: for durations and time limits. */
+  /** A monotonic clock with an arbitrary origin and fractions: for durations and time limits. */
   monotonicMs(): number;
   /** Runs `action` once after `delayMs`. The timer does not keep the process alive. */
   setTimeout(action: () => void, delayMs: number): Timer;
@@ -20,7 +20,7 @@ export interface Timer {
 /** Uniform in [0, 1). */
 export type Random = () => number;
 
-/** Structured log; pino fits it. Fields first, then a sentence that starts in lower case. */
+/** A structured log; pino implements it. Fields first, then a message that starts in lower case. */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
@@ -29,21 +29,21 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
-/** Whether a line may be written now, and how many were held back since the last one of its kind. */
+/** Whether a line may be logged now, and how many of its kind were dropped since the last one. */
 export interface LogPermit {
   readonly isGranted: boolean;
   readonly heldBack: number;
 }
 
 /**
- * Asked before a log line that a caller can cause without end. Kinds are constants of the code, never a caller's
- * words: each may have a few lines a second.
+ * Checked before logging a line that a caller can cause repeatedly. Kinds are constants of the code, never a caller's
+ * text: each may have a few lines per second.
  */
 export type LogLimiter = (kind: string) => LogPermit;
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** The clock of the machine. */
+/** The system clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),

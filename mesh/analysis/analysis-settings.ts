@@ -1,4 +1,4 @@
 import type { MeshSettings } from "../mesh-settings.ts";
 
-/** What the analysis must know of the mesh. */
+/** The mesh settings that the analysis needs. */
 export type AnalysisSettings = Pick<MeshSettings, "rootNamespace" | "clusterDomain">;

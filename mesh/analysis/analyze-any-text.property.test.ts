@@ -5,7 +5,7 @@ import { RESOURCE_KINDS } from "../resources/resource-kinds.ts";
 import { createResourceSet } from "../resources/resource-set.ts";
 import { analyzeResourceSet } from "./analyze-resource-set.ts";
 
-/** Parses, and checks what must hold whatever was parsed. */
+/** Parses, and checks the properties that hold for any input. */
 function parseAndCheck(text: string): void {
   const { resources, problems } = parseResources({ text, file: "a.yaml" });
   for (const problem of problems) {
@@ -49,7 +49,7 @@ const yamlLike = fc
   )
   .map((parts) => parts.join(""));
 
-/** Fields that schemas know, with any JSON under them. */
+/** Fields of the schemas, with arbitrary JSON values. */
 const field = fc.constantFrom(
   "host",
   "tls",
@@ -92,11 +92,11 @@ describe("parseResources", () => {
     fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), parseAndCheck), { numRuns: 500 });
   });
 
-  it("never throws on what looks like YAML", () => {
+  it("never throws on YAML-like text", () => {
     fc.assert(fc.property(yamlLike, parseAndCheck), { numRuns: 2000 });
   });
 
-  it("never throws on a resource with anything in it", () => {
+  it("never throws on a resource with arbitrary content", () => {
     const document = fc.record(
       {
         description: fc.constantFrom(...RESOURCE_KINDS),

@@ -8,19 +8,19 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
 import { createResourceWarning } from "./resource-warning.ts";
 
-/** Policies of authentication that lose against others, or that name what is not there. */
+/** Authentication policies that are overridden by others, or that name missing resources. */
 export function findAuthenticationProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
   return [
-    ...findLosers(set),
+    ...findOverridden(set),
     ...findIgnoredSelectors(set, settings),
     ...findShadowedLegacy(set, settings),
     ...findMissingTargets(set),
-    ...findRivalTargets(set),
+    ...findConflictingTargets(set),
   ];
 }
 
-/** In one scope the oldest PeerAuthentication counts alone. */
-function findLosers(set: ResourceSet): readonly ConfigProblem[] {
+/** Only the oldest PeerAuthentication of a scope applies. */
+function findOverridden(set: ResourceSet): readonly ConfigProblem[] {
   const winners = new Map<string, PeerAuthentication>();
   return [...set.peerAuthentications.values()].sort(compareAge).flatMap((rule) => {
     const labels = Object.entries(rule.spec.selector?.matchLabels ?? {}).sort(([left], [right]) =>
@@ -46,7 +46,7 @@ function findIgnoredSelectors(set: ResourceSet, { rootNamespace }: AnalysisSetti
     });
 }
 
-/** A PeerAuthentication for a namespace or for the mesh silences the legacy policies under it. */
+/** A PeerAuthentication for a namespace or the mesh overrides the legacy policies below it. */
 function findShadowedLegacy(set: ResourceSet, { rootNamespace }: AnalysisSettings): readonly ConfigProblem[] {
   const speaking = [...set.peerAuthentications.values()]
     .filter((rule) => !isSelective(rule) && rule.spec.mtls.mode !== "UNSET")
@@ -56,7 +56,7 @@ function findShadowedLegacy(set: ResourceSet, { rootNamespace }: AnalysisSetting
     const { namespace } = policy.metadata;
     const shadowing = ofMesh ?? speaking.find((rule) => namespace !== "" && rule.metadata.namespace === namespace);
     if (shadowing === undefined) return [];
-    const message = `has no effect: ${formatResourceName(shadowing)} speaks for the same workloads, and PeerAuthentication comes first`;
+    const message = `has no effect: ${formatResourceName(shadowing)} applies to the same workloads, and PeerAuthentication takes precedence`;
     return [createResourceWarning(policy, "", message)];
   });
 }
@@ -81,8 +81,8 @@ function findMissingTargets(set: ResourceSet): readonly ConfigProblem[] {
   );
 }
 
-/** Two policies that target one service and port: the oldest counts. */
-function findRivalTargets(set: ResourceSet): readonly ConfigProblem[] {
+/** If two policies target one service and port, the oldest applies. */
+function findConflictingTargets(set: ResourceSet): readonly ConfigProblem[] {
   const winners = new Map<string, Policy>();
   return [...set.policies.values()].sort(compareAge).flatMap((policy) =>
     targetKeys(policy).flatMap((key) => {
@@ -91,7 +91,7 @@ function findRivalTargets(set: ResourceSet): readonly ConfigProblem[] {
         winners.set(key, policy);
         return [];
       }
-      const message = `${formatResourceName(winner)} targets the same service and port and comes first; merge them or delete one`;
+      const message = `${formatResourceName(winner)} targets the same service and port and takes precedence; merge them or delete one`;
       return [createResourceWarning(policy, "spec.targets", message)];
     }),
   );

@@ -8,13 +8,13 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
 import { createResourceWarning } from "./resource-warning.ts";
 
-/** DestinationRules for hosts of no service, that contradict each other, or that ask for what is not supported. */
+/** DestinationRules for unknown hosts, that conflict with each other, or that use unsupported settings. */
 export function findDestinationRuleProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
   const hosts = [...set.services.values()].map((service) => formatServiceHost(service, settings));
   const rules = [...set.destinationRules.values()].sort(compareAge);
   return [
     ...rules.flatMap((rule) => findMissingHost(rule, hosts, settings)),
-    ...findRivals(rules, settings),
+    ...findConflicts(rules, settings),
     ...rules.flatMap(findUnsupportedModes),
   ];
 }
@@ -29,15 +29,15 @@ function findMissingHost(
   if (hosts.some((candidate) => matchHost(full, candidate)) || full.endsWith(`.pod.${settings.clusterDomain}`))
     return [];
   const meant = hosts.find((candidate) => candidate.startsWith(`${full}.`));
-  const fix = meant === undefined ? "check its spelling and the rule's namespace" : `write ${meant}`;
+  const fix = meant === undefined ? "check its spelling and the rule's namespace" : `use ${meant}`;
   const shown = full === host ? host : `${host} (${full})`;
   return [
     createResourceWarning(rule, "spec.host", `no service has the host ${shown}, so the rule has no effect: ${fix}`),
   ];
 }
 
-/** Rules of one host in one namespace are merged; the later one's traffic policy and repeated subsets are not used. */
-function findRivals(rules: readonly DestinationRule[], settings: AnalysisSettings): readonly ConfigProblem[] {
+/** Rules of one host in one namespace are merged; the later one's traffic policy and repeated subsets are ignored. */
+function findConflicts(rules: readonly DestinationRule[], settings: AnalysisSettings): readonly ConfigProblem[] {
   const first = new Map<string, DestinationRule>();
   return rules.flatMap((rule) => {
     if (rule.spec.trafficPolicy === undefined || rule.spec.workloadSelector !== undefined) return [];

@@ -16,10 +16,10 @@ it.each([
   { name: "a service with a slice", resources: [DB, testSlice({ service: "db", endpoints: ENDPOINTS })] },
   { name: "a service with an empty slice", resources: [DB, testSlice({ service: "db", endpoints: [] })] },
   {
-    name: "a service that stands for a name elsewhere",
+    name: "an ExternalName service",
     resources: [testService({ name: "db", spec: { selector: {}, type: "ExternalName", externalName: "db.example" } })],
   },
-])("$name is in order", ({ resources }) => {
+])("no warning for $name", ({ resources }) => {
   expect(warningsOf(...resources)).toEqual([]);
 });
 
@@ -35,15 +35,15 @@ it.each([
     warning: /^EndpointSlice\/lost\.ns1 metadata\.labels\["kubernetes\.io\/service-name"\] is missing/,
   },
   {
-    name: "a slice of a service that is not there",
+    name: "a slice of a missing service",
     resources: [testSlice({ service: "gone", endpoints: ENDPOINTS })],
-    warning: /^EndpointSlice\/gone-1\.ns1 .* names gone\.ns1, and there is no such Service$/,
+    warning: /^EndpointSlice\/gone-1\.ns1 .* names gone\.ns1, but that Service does not exist$/,
   },
   {
     name: "a slice of names",
     resources: [DB, testSlice({ service: "db", addressType: "FQDN", endpoints: [{ addresses: ["db.example"] }] })],
     warning: /^EndpointSlice\/db-1\.ns1 addressType FQDN is not supported/,
   },
-])("$name is warned of", ({ resources, warning }) => {
+])("a warning for $name", ({ resources, warning }) => {
   expect(warningsOf(...resources)).toEqual([expect.stringMatching(warning)]);
 });

@@ -6,7 +6,7 @@ import type { Service } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { createResourceWarning } from "./resource-warning.ts";
 
-/** Endpoints that belong to no Service or cannot be used, and Services whose endpoints are not known. */
+/** Endpoints that belong to no Service or cannot be used, and Services with unknown endpoints. */
 export function findEndpointProblems(set: ResourceSet): readonly ConfigProblem[] {
   return [
     ...[...set.endpointSlices.values()].flatMap((slice) => findSliceProblems(set, slice)),
@@ -23,10 +23,10 @@ function findSliceProblems(set: ResourceSet, slice: EndpointSlice): readonly Con
     return [createResourceWarning(slice, field, message)];
   }
   if (!set.services.has(formatResourceKey(namespace, service))) {
-    return [createResourceWarning(slice, field, `names ${service}.${namespace}, and there is no such Service`)];
+    return [createResourceWarning(slice, field, `names ${service}.${namespace}, but that Service does not exist`)];
   }
   if (slice.addressType !== "FQDN") return [];
-  const message = "FQDN is not supported: the slice's endpoints are left out; give their IP addresses";
+  const message = "FQDN is not supported: the slice's endpoints are ignored; use IP addresses";
   return [createResourceWarning(slice, "addressType", message)];
 }
 

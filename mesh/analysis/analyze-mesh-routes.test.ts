@@ -35,10 +35,10 @@ function analyze(...resources: readonly string[]): readonly string[] {
 describe("the analysis of routes for sidecars", () => {
   it.each([
     {
-      name: "hosts that no service has",
+      name: "hosts without a service",
       resources: [WORLD, vs("a", { hosts: ["wrld", "shop.example"] })],
       warning:
-        /spec\.hosts: no service has the host wrld\.ns2\.svc\.cluster\.local, shop\.example, so sidecars route nothing/,
+        /spec\.hosts: no service has the host wrld\.ns2\.svc\.cluster\.local, shop\.example, so sidecars do not use this route/,
     },
     {
       name: "a second VirtualService of a host",
@@ -66,7 +66,7 @@ describe("the analysis of routes for sidecars", () => {
       warning: /spec\.hosts\[0\]: .* has no port that is declared HTTP\/1\.1/,
     },
     {
-      name: "a target without a port, which is another service with two",
+      name: "a target without a port, for another service that has two ports",
       resources: [
         TWO_PORTS,
         testService({ name: "front", namespace: "ns2", clusterIP: "10.96.0.9" }),
@@ -75,19 +75,19 @@ describe("the analysis of routes for sidecars", () => {
       warning: /spec\.http\[0\]\.route\[0\]\.destination: .* has 2 ports: name one/,
     },
     {
-      name: "a retry condition that means nothing",
+      name: "an unknown retry condition",
       resources: [WORLD, vs("a", { http: [to(), to({ retries: { attempts: 1, retryOn: "5xx,conect-failure" } })] })],
       warning: /spec\.http\[1\]\.retries\.retryOn: conect-failure is not supported and has no effect/,
     },
     {
       name: "a variable in a header",
       resources: [WORLD, vs("a", { http: [to({ headers: { request: { set: { a: "%REQ(b)%" } } } })] })],
-      warning: /spec\.http\[0\]: the header value "%REQ\(b\)%" has a variable, .*: requests are answered 503/,
+      warning: /spec\.http\[0\]: the header value "%REQ\(b\)%" has a variable, .*: requests receive 503/,
     },
     {
       name: "retries of a gateway",
       resources: [WORLD, vs("a", { gateways: ["gw"], http: [to({ retries: { attempts: 1 } })] })],
-      warning: /spec\.http\[0\]\.retries: gateways try only requests again that have no body/,
+      warning: /spec\.http\[0\]\.retries: gateways retry only requests without a body/,
     },
   ])("warns of $name", ({ resources, warning }) => {
     expect(analyze(...resources).join("\n")).toMatch(warning);
@@ -95,21 +95,24 @@ describe("the analysis of routes for sidecars", () => {
 
   it.each([
     { name: "a VirtualService of a service", resources: [WORLD, vs("a")] },
-    { name: "one whose other host is a gateway's", resources: [WORLD, vs("a", { hosts: ["shop.example", "world"] })] },
     {
-      name: "two that never meet",
+      name: "one whose other host belongs to a gateway",
+      resources: [WORLD, vs("a", { hosts: ["shop.example", "world"] })],
+    },
+    {
+      name: "two for different clients",
       resources: [WORLD, vs("a", { exportTo: ["."] }, { namespace: "ns3" }), vs("b", { exportTo: ["."] })],
     },
     {
-      name: "a target without a port, which is the service itself with two",
+      name: "a target without a port, for the service itself with two ports",
       resources: [TWO_PORTS, vs("a")],
     },
-    { name: "retries that are off", resources: [WORLD, vs("a", { http: [to({ retries: { attempts: 0 } })] })] },
+    { name: "disabled retries", resources: [WORLD, vs("a", { http: [to({ retries: { attempts: 0 } })] })] },
     {
       name: "retries of sidecars",
       resources: [WORLD, vs("a", { http: [to({ retries: { attempts: 2, retryOn: "5xx" } })] })],
     },
-  ])("says nothing of $name", ({ resources }) => {
+  ])("gives no warning for $name", ({ resources }) => {
     expect(analyze(...resources)).toEqual([]);
   });
 });

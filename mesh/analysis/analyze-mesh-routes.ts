@@ -10,7 +10,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
 import { createResourceWarning } from "./resource-warning.ts";
 
-/** VirtualServices for sidecars that no request will meet, or not as their author may think. */
+/** VirtualServices for sidecars that no request uses, or that behave in an unexpected way. */
 export function findMeshRouteProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
   const forSidecars = [...set.virtualServices.values()].filter(isForSidecars).sort(compareAge);
   const services = [...set.services.values()].map((service) => ({
@@ -19,7 +19,7 @@ export function findMeshRouteProblems(set: ResourceSet, settings: AnalysisSettin
   }));
   return [
     ...forSidecars.flatMap((virtualService) => findUnroutedHosts(virtualService, services, settings)),
-    ...findRivals(forSidecars, settings),
+    ...findConflicts(forSidecars, settings),
   ];
 }
 
@@ -41,7 +41,7 @@ function findUnroutedHosts(
   });
   if (covered.every(({ found }) => found.length === 0)) {
     const names = covered.map(({ pattern }) => pattern).join(", ");
-    const message = `no service has the host ${names}, so sidecars route nothing by it: write NAME.NAMESPACE.svc.${settings.clusterDomain}`;
+    const message = `no service has the host ${names}, so sidecars do not use this route: write NAME.NAMESPACE.svc.${settings.clusterDomain}`;
     return [createResourceWarning(virtualService, "spec.hosts", message)];
   }
   return covered.flatMap(({ pattern, found }, index) => {
@@ -53,23 +53,23 @@ function findUnroutedHosts(
 
 function findServiceFault(service: Service, host: string): string | undefined {
   if (service.spec.clusterIP === "None") {
-    return `${host} is headless: its clients name a pod, and sidecars do not route what is sent to a pod`;
+    return `${host} is headless: its clients connect to a pod, and sidecars do not route requests to a pod's address`;
   }
   const ports = findTcpPorts(service).map(declaredProtocol);
   if (ports.some((protocol) => protocol === undefined || protocol === "http")) return undefined;
-  return `${host} has no port that is declared HTTP/1.1: sidecars carry its bytes and do not route its requests`;
+  return `${host} has no port that is declared HTTP/1.1: sidecars forward its bytes without routing requests`;
 }
 
-/** Sidecars take one VirtualService for a host; a later one is asked only where the first has no route for a client. */
-function findRivals(oldestFirst: readonly VirtualService[], settings: AnalysisSettings): readonly ConfigProblem[] {
+/** Sidecars use one VirtualService per host; a later one applies only if the first has no route for a client. */
+function findConflicts(oldestFirst: readonly VirtualService[], settings: AnalysisSettings): readonly ConfigProblem[] {
   return oldestFirst.flatMap((virtualService, index) => {
     const { namespace } = virtualService.metadata;
     const hosts = fullHosts(virtualService, settings);
-    const rival = oldestFirst
+    const conflicting = oldestFirst
       .slice(0, index)
       .find((older) => isSeenFrom(older, namespace) && fullHosts(older, settings).some((host) => hosts.includes(host)));
-    if (rival === undefined) return [];
-    const message = `sidecars use ${formatResourceName(rival)}, which is older and has the same host: merge them`;
+    if (conflicting === undefined) return [];
+    const message = `sidecars use ${formatResourceName(conflicting)}, which is older and has the same host: merge them`;
     return [createResourceWarning(virtualService, "spec.hosts", message)];
   });
 }

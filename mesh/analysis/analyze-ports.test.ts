@@ -19,24 +19,24 @@ function warnings(ports: Readonly<Record<string, string>>, pods = ["one", "two"]
 }
 
 describe("Services that lead to one container port", () => {
-  it("and contradict each other are named once, however many replicas there are", () => {
+  it("with conflicting protocols are reported once, for any number of replicas", () => {
     expect(warnings({ any: "http-ingest", srv: "tcp-echo" })).toEqual([
       expect.stringMatching(
-        /warning: Service\/any\.ns1: spec\.ports\[1\]: declares container port 9004 of app world\.ns1 as http, and Service\/srv\.ns1 port 80 declares it as tcp; it is taken for tcp/,
+        /warning: Service\/any\.ns1: spec\.ports\[1\]: declares container port 9004 of app world\.ns1 as http, and Service\/srv\.ns1 port 80 declares it as tcp; it is treated as tcp/,
       ),
     ]);
   });
 
-  it("are each named where three say three things", () => {
+  it("are each reported if three declare three protocols", () => {
     const found = warnings({ a: "http", b: "grpc", c: "tcp" });
     expect(found.map((text) => /Service\/\w/.exec(text)?.[0])).toEqual(["Service/a", "Service/b"]);
   });
 
   it.each([
-    { name: "where they agree", ports: { any: "tcp", srv: "tcp-echo" } },
-    { name: "where one declares nothing", ports: { any: "ingest", srv: "tcp-echo" } },
-    { name: "where there is one alone", ports: { srv: "tcp-echo" } },
-  ])("are not named $name", ({ ports }) => {
+    { name: "if they agree", ports: { any: "tcp", srv: "tcp-echo" } },
+    { name: "if one declares no protocol", ports: { any: "ingest", srv: "tcp-echo" } },
+    { name: "if there is only one", ports: { srv: "tcp-echo" } },
+  ])("are not reported $name", ({ ports }) => {
     expect(warnings(ports)).toEqual([]);
   });
 });

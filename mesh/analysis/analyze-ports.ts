@@ -27,7 +27,7 @@ function contradicts({ port }: ServedPort, winner: ServedPort): boolean {
   return protocol !== undefined && protocol !== declaredProtocol(winner.port);
 }
 
-/** Replicas are alike: what Services look at, labels and the names of ports, is the same. */
+/** One pod per set of replicas: labels and port names, which Services use, are the same in all of them. */
 function onePodOfEach(set: ResourceSet): Iterable<Pod> {
   const pods = [...set.pods.values()].map((pod): [string, Pod] => {
     const { namespace, labels } = pod.metadata;
@@ -52,11 +52,11 @@ function createProblem({ loser, winner, number, pod }: Contradiction): ConfigPro
   const other = `${formatResourceName(winner.service)} port ${winner.port.port}`;
   const message =
     `declares container port ${number} of app ${nameOf(pod)} as ${declaredProtocol(loser.port)}, and ${other} declares it as ` +
-    `${protocol}; it is taken for ${protocol}. Declare the same protocol in both`;
+    `${protocol}; it is treated as ${protocol}. Declare the same protocol in both`;
   return createResourceWarning(loser.service, `spec.ports[${index}]`, message);
 }
 
-/** By what replicas have in common. */
+/** The part of the pod that its replicas share. */
 function nameOf({ metadata }: Pod): string {
   const app = metadata.labels["app.kubernetes.io/name"] ?? metadata.labels["app"];
   return `${app ?? metadata.name}.${metadata.namespace}`;

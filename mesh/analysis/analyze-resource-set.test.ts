@@ -27,12 +27,12 @@ const HOST = "world.ns1.svc.cluster.local";
 describe("analyzeResourceSet", () => {
   it.each([
     {
-      name: "a PeerAuthentication that loses",
+      name: "an overridden PeerAuthentication",
       resources: [peer("b", strict), peer("a", strict)],
       warning: /PeerAuthentication\/b\.ns1: is ignored: PeerAuthentication\/a\.ns1 has the same scope and is older/,
     },
     {
-      name: "a PeerAuthentication that loses for one workload",
+      name: "a PeerAuthentication that is overridden for one workload",
       resources: [peer("b", { ...forWorld, ...strict }), peer("a", { ...forWorld, ...strict })],
       warning: /PeerAuthentication\/b\.ns1: is ignored/,
     },
@@ -55,12 +55,12 @@ describe("analyzeResourceSet", () => {
       warning: /Policy\/default\.ns1: has no effect/,
     },
     {
-      name: "a Policy for a service that is not there",
+      name: "a Policy for a missing service",
       resources: [policy("p", { targets: [{ name: "nobody" }] })],
       warning: /spec\.targets\[0\]\.name: there is no service nobody in namespace ns1/,
     },
     {
-      name: "a Policy for a port that is not there",
+      name: "a Policy for a missing port",
       resources: [policy("p", { targets: [{ name: "world", ports: [{ name: "grpc" }] }] })],
       warning: /service world has no port grpc/,
     },
@@ -70,15 +70,15 @@ describe("analyzeResourceSet", () => {
       warning: /Policy\/b\.ns1: spec\.targets: Policy\/a\.ns1 targets the same service/,
     },
     {
-      name: "a DestinationRule for a host of no service",
+      name: "a DestinationRule for an unknown host",
       resources: [rule("r", { host: "wrld" })],
       warning:
         /DestinationRule\/r\.ns1: spec\.host: no service has the host wrld \(wrld\.ns1\.svc\.cluster\.local\).*: check its spelling/,
     },
     {
-      name: "a DestinationRule with a host cut short",
+      name: "a DestinationRule with an incomplete host",
       resources: [rule("r", { host: "world.ns1" })],
-      warning: /no service has the host world\.ns1, .*: write world\.ns1\.svc\.cluster\.local/,
+      warning: /no service has the host world\.ns1, .*: use world\.ns1\.svc\.cluster\.local/,
     },
     {
       name: "two DestinationRules of one host",
@@ -86,7 +86,7 @@ describe("analyzeResourceSet", () => {
       warning: /DestinationRule\/b\.ns1: spec\.trafficPolicy: is not used: DestinationRule\/a\.ns1/,
     },
     {
-      name: "a mode that is not supported",
+      name: "an unsupported mode",
       resources: [
         rule("r", {
           host: HOST,
@@ -98,7 +98,7 @@ describe("analyzeResourceSet", () => {
       warning: /spec\.subsets\[0\]\.trafficPolicy\.portLevelSettings\[0\]\.tls\.mode: SIMPLE is not supported yet/,
     },
     {
-      name: "a server that is not served",
+      name: "an unsupported server",
       resources: [
         testResource("Gateway", "g", {
           servers: [{ port: { number: 443, protocol: "HTTPS" }, hosts: ["*"], tls: {} }],
@@ -107,27 +107,27 @@ describe("analyzeResourceSet", () => {
       warning: /Gateway\/g\.default: spec\.servers\[0\]: protocol HTTPS is not supported/,
     },
     {
-      name: "a VirtualService for a gateway that is not there",
+      name: "a VirtualService for a missing gateway",
       resources: [routes({ gateways: ["nobody"] })],
       warning: /spec\.gateways\[0\]: there is no Gateway default\/nobody/,
     },
     {
-      name: "a VirtualService for sidecars whose hosts no service has",
+      name: "a VirtualService for sidecars with unknown hosts",
       resources: [routes({ gateways: [] })],
-      warning: /spec\.hosts: no service has the host a\.example, so sidecars route nothing by it/,
+      warning: /spec\.hosts: no service has the host a\.example, so sidecars do not use this route/,
     },
     {
-      name: "a route to a service that is not there",
+      name: "a route to a missing service",
       resources: [GATEWAY, to({ host: "world" })],
       warning: /spec\.http\[0\]\.route\[0\]\.destination: there is no service world\.default\.svc\.cluster\.local/,
     },
     {
-      name: "a route to a port that is not there",
+      name: "a route to a missing port",
       resources: [GATEWAY, to({ host: HOST, port: { number: 1 } })],
       warning: /has no port 1/,
     },
     {
-      name: "a route to a subset that is not there",
+      name: "a route to a missing subset",
       resources: [GATEWAY, to({ host: HOST, subset: "v1" })],
       warning: /no DestinationRule for .* has the subset v1/,
     },
@@ -142,7 +142,7 @@ describe("analyzeResourceSet", () => {
       resources: [peer("a", strict), peer("b", { ...forWorld, ...strict }), peer("a", strict, "ns2")],
     },
     {
-      name: "a legacy policy beside a PeerAuthentication that is UNSET",
+      name: "a legacy policy with an UNSET PeerAuthentication",
       resources: [policy("default", {}), peer("default", {})],
     },
     { name: "a wildcard that covers a service", resources: [rule("r", { host: "*.local", ...mutual }, "default")] },
@@ -150,7 +150,7 @@ describe("analyzeResourceSet", () => {
       name: "a route to a known subset",
       resources: [GATEWAY, rule("r", { host: HOST, subsets: [{ name: "v1" }] }), to({ host: HOST, subset: "v1" })],
     },
-  ])("says nothing of $name", ({ resources }) => {
+  ])("gives no warning for $name", ({ resources }) => {
     expect(analyze(...resources)).toEqual([]);
   });
 

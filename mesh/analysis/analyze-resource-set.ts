@@ -10,8 +10,8 @@ import { findRoutingProblems } from "./analyze-routing.ts";
 const DEFAULT_SETTINGS: AnalysisSettings = { rootNamespace: "istio-system", clusterDomain: "cluster.local" };
 
 /**
- * What is suspicious between resources that are each valid by themselves: rules that lose, that select nothing, that name
- * what does not exist. Warnings alone: all of it is in force as written.
+ * Suspicious combinations of resources that are each valid: overridden rules, rules that select nothing, references to
+ * missing resources. These are only warnings: everything applies as written.
  */
 export function analyzeResourceSet(
   set: ResourceSet,

@@ -12,7 +12,7 @@ import type { AnalysisSettings } from "./analysis-settings.ts";
 import { findMeshRouteProblems } from "./analyze-mesh-routes.ts";
 import { createResourceWarning } from "./resource-warning.ts";
 
-/** Gateways and VirtualServices that ask for what is not served, or name what does not exist. */
+/** Gateways and VirtualServices with unsupported settings, or that name missing resources. */
 export function findRoutingProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
   return [
     ...findUnservedServers(set),
@@ -39,21 +39,19 @@ function findMissingGateways(set: ResourceSet, virtualService: VirtualService): 
   return virtualService.spec.gateways.flatMap((name, index) => {
     const full = expandGatewayName(name, namespace);
     if (full === MESH_GATEWAY || set.gateways.has(full)) return [];
-    const message = `there is no Gateway ${full}: write NAMESPACE/NAME if it is in another namespace`;
+    const message = `there is no Gateway ${full}: use NAMESPACE/NAME if it is in another namespace`;
     return [createResourceWarning(virtualService, `spec.gateways[${index}]`, message)];
   });
 }
 
-/** Routes that cannot be served, or not in all that they ask for. */
+/** Routes that cannot be served, or only in part. */
 function findRouteProblems(virtualService: VirtualService): readonly ConfigProblem[] {
   const isForGateways = virtualService.spec.gateways.some((name) => name !== MESH_GATEWAY);
   return virtualService.spec.http.flatMap((route, index) => {
     const field = `spec.http[${index}]`;
     const fault = findRouteFault(route);
     return [
-      ...(fault === undefined
-        ? []
-        : [createResourceWarning(virtualService, field, `${fault}: requests are answered 503`)]),
+      ...(fault === undefined ? [] : [createResourceWarning(virtualService, field, `${fault}: requests receive 503`)]),
       ...findRetryProblems(route, isForGateways).map(([name, message]) =>
         createResourceWarning(virtualService, `${field}.${name}`, message),
       ),
@@ -68,7 +66,7 @@ function findRetryProblems({ retries }: HttpRouteSpec, isForGateways: boolean): 
   if (unknown.length > 0)
     problems.push(["retries.retryOn", `${unknown.join(", ")} is not supported and has no effect`]);
   if (isForGateways) {
-    problems.push(["retries", "gateways try only requests again that have no body and an idempotent method"]);
+    problems.push(["retries", "gateways retry only requests without a body and with an idempotent method"]);
   }
   return problems;
 }
@@ -98,21 +96,21 @@ function findDestinationFault(context: RouteContext, destination: RouteDestinati
   const host = expandHost(destination.host, virtualService.metadata.namespace, settings);
   const service = findServiceByHost(context, host);
   if (service === undefined) {
-    return `there is no service ${host}: requests are answered 503; write NAME.NAMESPACE.svc.${settings.clusterDomain}`;
+    return `there is no service ${host}: requests receive 503; use NAME.NAMESPACE.svc.${settings.clusterDomain}`;
   }
   const target = resolveRouteTarget(context, destination);
   if ("fault" in target) {
-    if (!goesOnToSamePort(context, host)) return target.fault;
+    if (!keepsDialledPort(context, host)) return target.fault;
   } else if (!findTcpPorts(service).some((port) => port.port === target.port)) {
     return `${host} has no port ${target.port}`;
   }
   const { subset } = destination;
   if (subset === undefined || hasSubset(set, settings, { host, subset })) return undefined;
-  return `no DestinationRule for ${host} has the subset ${subset}: requests are answered 503`;
+  return `no DestinationRule for ${host} has the subset ${subset}: requests receive 503`;
 }
 
-/** A sidecar that is asked for a service goes on to the port that it was asked for. */
-function goesOnToSamePort({ settings, virtualService }: RouteContext, host: string): boolean {
+/** A sidecar keeps the port that the client dialled if the route's target is the same service. */
+function keepsDialledPort({ settings, virtualService }: RouteContext, host: string): boolean {
   const { spec, metadata } = virtualService;
   const hosts = spec.hosts.map((name) => expandHost(name, metadata.namespace, settings));
   return isForSidecars(virtualService) && hosts.includes(host);

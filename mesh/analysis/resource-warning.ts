@@ -2,7 +2,7 @@ import type { ConfigProblem } from "../resources/config-problem.ts";
 import { formatResourceName } from "../resources/fields/resource-names.ts";
 import type { Resource } from "../resources/resource.ts";
 
-/** A warning about a whole resource, at the place where it was written. */
+/** A warning about a whole resource, with its origin. */
 export function createResourceWarning(resource: Resource, field: string, message: string): ConfigProblem {
   return {
     severity: "warning",

@@ -23,7 +23,7 @@ export function messageFromGateway(gateway: GatewayConfig): WatchGatewayResponse
   });
 }
 
-/** Throws where a match says nothing that is known: a route must not widen because of a message from a newer sender. */
+/** Throws if a match has no known condition: a message from a newer sender must not widen a route. */
 export function gatewayFromMessage(message: WatchGatewayResponse): GatewayConfig {
   return {
     workload: workloadFromMessage(message.workload),

@@ -1,4 +1,7 @@
-/** Header operations, hosts and paths to their messages and back; what comes back is judged by the rules of the source. */
+/**
+ * Converts header operations, hosts and paths to messages and back; received ones are checked by the same rules as
+ * configuration.
+ */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HeaderEdit, HeaderOperations, HeaderValue } from "../policy/routing/http-route.ts";
 import {
@@ -23,7 +26,7 @@ function editMessage({ set, add, remove }: HeaderEdit) {
   return { set: [...set], add: [...add], remove: [...remove] };
 }
 
-/** Throws where an operation names a field that no route may change, or says what cannot be sent. */
+/** Throws if an operation names a field that no route may change, or has a value that cannot be sent. */
 export function headersFromMessage({ request, response }: HeaderOperationsMessage): HeaderOperations {
   return { request: editFromMessage(request), response: editFromMessage(response) };
 }

@@ -1,4 +1,4 @@
-/** The conditions of a route to their messages and back. */
+/** Converts the conditions of a route to messages and back. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HeaderMatch, HttpMatch, QueryMatch, StringMatch } from "../policy/routing/http-route.ts";
 import { checkRegex } from "../resources/fields/compile-regex.ts";
@@ -26,7 +26,7 @@ export function messageFromMatch(match: HttpMatch): MessageInitShape<typeof Http
   };
 }
 
-/** Throws where a condition is of no kind that is known, and where a regex does not compile. */
+/** Throws if a condition is of an unknown kind, or if a regex does not compile. */
 export function matchFromMessage(message: HttpMatchMessage): HttpMatch {
   return {
     ...(message.uri === undefined ? {} : { uri: stringMatchFromMessage(message.uri) }),
@@ -67,8 +67,8 @@ function stringMatchFromMessage(message: StringMatchMessage | undefined): String
       return { kind: match.case, value: match.value };
     case "present":
       if (match.value) return { kind: "present" };
-      throw new ConvertError("a header match asks for presence: false, which means nothing");
+      throw new ConvertError("a header match asks for presence: false, which is not a valid condition");
     default:
-      throw new ConvertError("a match is of a kind that is not known here");
+      throw new ConvertError("a match is of an unknown kind");
   }
 }

@@ -1,4 +1,4 @@
-/** The small values that several messages carry. */
+/** Converts small values that several messages contain. */
 import type { DeclaredProtocol, ServerMode, ServerModeDecision, ServiceInfo, WorkloadInfo } from "../policy/types.ts";
 import { ConvertError } from "./convert-error.ts";
 import type {
@@ -10,13 +10,13 @@ import type {
 const MODES: readonly ServerMode[] = ["STRICT", "PERMISSIVE", "DISABLE"];
 const PROTOCOLS: readonly DeclaredProtocol[] = ["tcp", "http", "http2", "tls"];
 
-/** STRICT for everything that is missing or not known: a newer control plane must not open an older proxy. */
+/** A missing or unknown mode is STRICT: a newer control plane must not weaken an older proxy. */
 export function modeFromMessage(message: ServerModeDecisionMessage | undefined): ServerModeDecision {
   const mode = MODES.find((candidate) => candidate === message?.mode);
   return { mode: mode ?? "STRICT", rule: message?.rule ?? "" };
 }
 
-/** A protocol that is not known is carried as bytes. */
+/** A port with an unknown protocol is forwarded as a byte stream. */
 export function protocolFromMessage(text: string): DeclaredProtocol | undefined {
   if (text === "") return undefined;
   return PROTOCOLS.find((candidate) => candidate === text) ?? "tcp";

@@ -8,21 +8,21 @@ import { ConvertError } from "./convert-error.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
 import { HttpRouteSchema, WatchDestinationResponseSchema } from "./gen/discovery_pb.ts";
 
-function overTheWire(route: HttpRoute): HttpRoute {
+function convertAndBack(route: HttpRoute): HttpRoute {
   const wire = toBinary(HttpRouteSchema, create(HttpRouteSchema, messageFromRoute(route)));
   return routeFromMessage(fromBinary(HttpRouteSchema, wire));
 }
 
 describe("a route", () => {
-  it("survives the wire, whatever it says", () => {
+  it("converts to a message and back without loss", () => {
     fc.assert(
       fc.property(routeArbitrary, (route) => {
-        expect(overTheWire(route)).toEqual(route);
+        expect(convertAndBack(route)).toEqual(route);
       }),
     );
   });
 
-  it("comes with a destination", () => {
+  it("is part of a destination", () => {
     const routes = fc.sample(routeArbitrary, 3);
     const destination = {
       kind: "mesh",
@@ -41,7 +41,7 @@ describe("a route", () => {
     expect(destinationFromMessage(fromBinary(WatchDestinationResponseSchema, wire))).toEqual(destination);
   });
 
-  it("that is the same is the same in bytes, so that nothing is sent again", () => {
+  it("that is equal encodes to equal bytes, so that nothing is sent again", () => {
     const bytes = (route: HttpRoute) => toBinary(HttpRouteSchema, create(HttpRouteSchema, messageFromRoute(route)));
     fc.assert(
       fc.property(routeArbitrary, (route) => {
@@ -51,14 +51,14 @@ describe("a route", () => {
   });
 });
 
-describe("a route that makes no sense is an error: it is done whole or not at all", () => {
+describe("an invalid route is an error: it applies completely or not at all", () => {
   const edit = (set: object) => ({ headers: { request: { set: [set] } } });
   it.each<{ name: string; route: MessageInitShape<typeof HttpRouteSchema> }>([
     { name: "a target without a host", route: { targets: [{ weight: 1 }] } },
     { name: "a target's port 0", route: { targets: [{ target: { host: "a" } }] } },
-    { name: "a parameter match of no kind", route: { matches: [{ queryParams: [{ name: "a" }] }] } },
-    { name: "a scheme match of no kind", route: { matches: [{ scheme: {} }] } },
-    { name: "a path that is none", route: { rewrite: { uri: "x" } } },
+    { name: "a parameter match without a kind", route: { matches: [{ queryParams: [{ name: "a" }] }] } },
+    { name: "a scheme match without a kind", route: { matches: [{ scheme: {} }] } },
+    { name: "an invalid path", route: { rewrite: { uri: "x" } } },
     { name: "a path with a line break", route: { rewrite: { uri: "/\r\n" } } },
     { name: "an authority with a line break", route: { rewrite: { authority: "a\r\nb" } } },
     {
@@ -76,12 +76,12 @@ describe("a route that makes no sense is an error: it is done whole or not at al
       route: { fault: { abort: { httpStatus: 500, percentage: Number.NaN } } },
     },
     { name: "an abort without a status", route: { fault: { abort: { percentage: 100 } } } },
-    { name: "framing in an operation", route: edit({ name: "Content-Length", value: "0" }) },
-    { name: "an identity in an operation", route: edit({ name: "x-forwarded-client-cert", value: "a" }) },
+    { name: "a framing field in an operation", route: edit({ name: "Content-Length", value: "0" }) },
+    { name: "an identity field in an operation", route: edit({ name: "x-forwarded-client-cert", value: "a" }) },
     { name: "Host in an operation", route: edit({ name: "host", value: "a" }) },
     { name: "a value with a line break", route: edit({ name: "a", value: "b\r\nc: d" }) },
     { name: "a name that is not a token", route: edit({ name: "a b", value: "" }) },
-    { name: "framing that is removed", route: { headers: { response: { remove: ["transfer-encoding"] } } } },
+    { name: "a removed framing field", route: { headers: { response: { remove: ["transfer-encoding"] } } } },
     {
       name: "an operation of a target",
       route: { targets: [{ target: { host: "a", port: 1 }, ...edit({ name: "te" }) }] },
@@ -90,7 +90,7 @@ describe("a route that makes no sense is an error: it is done whole or not at al
     expect(() => routeFromMessage(create(HttpRouteSchema, route))).toThrow(ConvertError);
   });
 
-  it("but a retry condition of a newer sender is left out: there are fewer tries", () => {
+  it("but an unknown retry condition is ignored: there are fewer retries", () => {
     const retries = { attempts: 2, retryOn: { conditions: ["reset", "moon-phase"] } };
     expect(routeFromMessage(create(HttpRouteSchema, { retries })).retries?.retryOn.conditions).toEqual(["reset"]);
   });

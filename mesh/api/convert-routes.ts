@@ -1,4 +1,4 @@
-/** Routes to their messages and back. */
+/** Converts routes to messages and back. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { normalizeHost } from "../policy/match-host.ts";
 import type {
@@ -25,7 +25,7 @@ import type {
   WeightedTarget as WeightedTargetMessage,
 } from "./gen/discovery_pb.ts";
 
-/** A timer of Node that is set for longer fires at once. */
+/** A longer Node timer fires at once. */
 const MAX_DURATION_MS = 0x7f_ff_ff_ff;
 const REDIRECT_CODES: readonly RedirectCode[] = [301, 302, 303, 307, 308];
 
@@ -55,7 +55,7 @@ function retriesMessage({ attempts, perTryTimeoutMs = 0, retryOn }: RouteRetries
   return { attempts, perTryTimeoutMs, retryOn: { conditions: [...conditions], statuses: [...statuses] } };
 }
 
-/** Throws where a part makes no sense: what a route asks for is done whole or not at all. */
+/** Throws if a part is invalid: a route applies completely or not at all. */
 export function routeFromMessage(message: HttpRouteMessage): HttpRoute {
   const { rewrite, redirect, retries, headers, fault } = message;
   const timeoutMs = parseDuration(message.timeoutMs);
@@ -75,7 +75,7 @@ export function routeFromMessage(message: HttpRouteMessage): HttpRoute {
 
 function targetFromMessage(message: WeightedTargetMessage): WeightedTarget {
   const { target, headers, authority } = message;
-  if (target === undefined) throw new ConvertError("a route's target names no host");
+  if (target === undefined) throw new ConvertError("a route's target has no host");
   return {
     target: { kind: "host", host: normalizeHost(target.host), port: parsePort(target.port), subset: target.subset },
     weight: message.weight,
@@ -94,7 +94,7 @@ function rewriteFromMessage({ uri, authority }: RouteRewriteMessage): RouteRewri
 function redirectFromMessage(message: RouteRedirectMessage): RouteRedirect {
   const { uri, authority, port } = message;
   const code = REDIRECT_CODES.find((candidate) => candidate === message.code);
-  if (code === undefined) throw new ConvertError(`${message.code} is not a status of a redirect`);
+  if (code === undefined) throw new ConvertError(`${message.code} is not a redirect status`);
   return {
     ...(uri === "" ? {} : { uri: parsePath(uri) }),
     ...(authority === "" ? {} : { authority: parseAuthority(authority) }),
@@ -107,7 +107,7 @@ function redirectFromMessage(message: RouteRedirectMessage): RouteRedirect {
 function parseScheme(scheme: string): Pick<RouteRedirect, "scheme"> {
   if (scheme === "") return {};
   if (scheme === "http" || scheme === "https") return { scheme };
-  throw new ConvertError(`a redirect's scheme is neither http nor https: ${JSON.stringify(scheme)}`);
+  throw new ConvertError(`a redirect's scheme must be http or https: ${JSON.stringify(scheme)}`);
 }
 
 function retriesFromMessage({ attempts, perTryTimeoutMs, retryOn }: RouteRetriesMessage): RouteRetries {
@@ -133,7 +133,7 @@ function faultFromMessage({ delay, abort }: RouteFaultMessage): RouteFault {
 }
 
 function parseDuration(ms: number): number {
-  if (ms > MAX_DURATION_MS) throw new ConvertError(`${ms} ms are longer than any request may take`);
+  if (ms > MAX_DURATION_MS) throw new ConvertError(`${ms} ms are longer than the maximum of a request`);
   return ms;
 }
 
@@ -144,5 +144,5 @@ function parsePercentage(percentage: number): number {
 
 function parseStatus(status: number): number {
   if (status >= 200 && status <= 599) return status;
-  throw new ConvertError(`${status} is not a status that a request can be answered with`);
+  throw new ConvertError(`${status} is not a valid response status`);
 }

@@ -54,7 +54,7 @@ const SET = createTestSet(
 const input = { set: SET, settings: TEST_SETTINGS };
 const client = { namespace: "ns1", labels: {} };
 
-describe("what a decision says survives the wire", () => {
+describe("a decision converts to a message and back without loss", () => {
   it("inbound", () => {
     const value = decideInbound({ ...input, pod: findTestPod(SET, "ns1/hello") });
     const wire = toBinary(WatchInboundResponseSchema, messageFromInbound(value));
@@ -95,7 +95,7 @@ describe("what a decision says survives the wire", () => {
   });
 });
 
-describe("a message that is not understood opens nothing", () => {
+describe("an unknown message never weakens policy", () => {
   it.each(["", "UNSET", "strict", "NEW_MODE"])("server mode %j is STRICT", (mode) => {
     const message = create(WatchInboundResponseSchema, { defaultMode: { mode }, ports: [{ port: 1, mode: { mode } }] });
     const inbound = inboundFromMessage(message);
@@ -110,7 +110,7 @@ describe("a message that is not understood opens nothing", () => {
     expect(destinationFromMessage(create(WatchDestinationResponseSchema)).kind).toBe("refused");
   });
 
-  it("a protocol that is unknown is carried as bytes", () => {
+  it("an unknown protocol is forwarded as a byte stream", () => {
     const value = { host: "a", port: 1, protocol: "quic" };
     const message = create(WatchDestinationResponseSchema, { destination: { case: "mesh", value } });
     expect(destinationFromMessage(message)).toMatchObject({ protocol: "tcp" });
@@ -149,8 +149,8 @@ describe("a message that is not understood opens nothing", () => {
       name: "a request without a target",
       read: () => destinationTargetFromMessage(create(WatchDestinationRequestSchema)),
     },
-    { name: "a match of no kind", read: match({ uri: {} }) },
-    { name: "a header match of no kind", read: match({ headers: [{ name: "a" }] }) },
+    { name: "a match without a kind", read: match({ uri: {} }) },
+    { name: "a header match without a kind", read: match({ headers: [{ name: "a" }] }) },
     { name: "a regex that does not compile", read: match({ uri: { match: { case: "regex", value: "(" } } }) },
     { name: "presence: false", read: match({ uri: { match: { case: "present", value: false } } }) },
   ])("$name is an error", ({ read }) => {

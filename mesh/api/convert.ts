@@ -1,6 +1,6 @@
 /**
- * Policy values to messages of the discovery service, and back. What comes back is checked: a message is only as good as
- * who sent it, and a value that is not understood must never open a door.
+ * Converts policy values to messages of the discovery service and back. Received messages are checked: an unknown value
+ * must never weaken policy, whoever the sender is.
  */
 import { create } from "@bufbuild/protobuf";
 import { isSpiffeId } from "../identity/is-spiffe-id.ts";
@@ -39,7 +39,7 @@ import {
   WatchTrustBundleResponseSchema,
 } from "./gen/discovery_pb.ts";
 
-/** The pod that asks, as requests name it. */
+/** The pod that a request is for. */
 export interface WorkloadRef {
   readonly namespace: string;
   readonly name: string;
@@ -49,7 +49,7 @@ export function messageFromTrustBundle(bundle: TrustBundle): WatchTrustBundleRes
   return create(WatchTrustBundleResponseSchema, { roots: [...bundle.roots], trustDomains: [...bundle.trustDomains] });
 }
 
-/** A bundle without roots or domains would cut every connection, so it is refused as a fault. */
+/** A bundle without roots or domains would end every connection, so it is refused as an error. */
 export function trustBundleFromMessage(message: WatchTrustBundleResponse): TrustBundle {
   if (message.roots.length === 0) throw new ConvertError("the trust bundle has no root certificates");
   if (message.trustDomains.length === 0) throw new ConvertError("the trust bundle has no trust domain");
@@ -68,7 +68,7 @@ export function messageFromInbound(inbound: Inbound): WatchInboundResponse {
   });
 }
 
-/** A mode that is missing or not known is STRICT. */
+/** A missing or unknown mode is STRICT. */
 export function inboundFromMessage(message: WatchInboundResponse): Inbound {
   return {
     workload: workloadFromMessage(message.workload),
@@ -92,7 +92,7 @@ export function messageFromDestination(destination: Destination): WatchDestinati
   }
 }
 
-/** A message without a known case is refused: never passed through. Throws where an identity or a port is malformed. */
+/** A message without a known case is refused, never passed through. Throws if an identity or a port is malformed. */
 export function destinationFromMessage(message: WatchDestinationResponse): Destination {
   const { destination } = message;
   switch (destination.case) {
@@ -105,7 +105,7 @@ export function destinationFromMessage(message: WatchDestinationResponse): Desti
     default:
       return {
         kind: "refused",
-        reason: "the control plane answered with a kind of destination that is not known here",
+        reason: "the control plane sent a destination of an unknown kind",
       };
   }
 }
@@ -123,7 +123,7 @@ export function messageFromDestinationTarget(
   });
 }
 
-/** Throws where no target was given or its port is out of range. */
+/** Throws if the target is missing or its port is out of range. */
 export function destinationTargetFromMessage(message: WatchDestinationRequest): DestinationTarget {
   const { target } = message;
   switch (target.case) {
@@ -137,7 +137,7 @@ export function destinationTargetFromMessage(message: WatchDestinationRequest): 
         subset: target.value.subset,
       };
     default:
-      throw new ConvertError("the request names neither an address nor a host");
+      throw new ConvertError("the request has neither an address nor a host");
   }
 }
 

@@ -5,7 +5,7 @@ import { IdentityError } from "./identity-error.ts";
 import { findPublicKeyFault, type PublicKeyFault } from "./public-key-rules.ts";
 import { EXTENSION_OID, readExtensions, type X509Extension } from "./x509-extensions.ts";
 
-/** What is wrong with one certificate, apart from its signature. */
+/** A fault of one certificate, apart from its signature. */
 export interface CertificateFault {
   readonly reason:
     | "expired"
@@ -17,7 +17,9 @@ export interface CertificateFault {
   readonly message: string;
 }
 
-/** What verification understands, here or in OpenSSL's `checkIssued`; certificate policies restrict nothing for us. */
+/**
+ * The extensions that are understood, here or in OpenSSL's `checkIssued`; certificate policies restrict nothing for us.
+ */
 const UNDERSTOOD: readonly string[] = [
   EXTENSION_OID.subjectKeyIdentifier,
   EXTENSION_OID.keyUsage,
@@ -28,7 +30,9 @@ const UNDERSTOOD: readonly string[] = [
   "2.5.29.32",
 ];
 
-/** Validity (RFC 5280, section 4.1.2.5; both ends included), with all three times in the message: skewed clocks are common. */
+/**
+ * Validity (RFC 5280, section 4.1.2.5; both ends included). The message contains all three times: clock skew is common.
+ */
 export function findValidityFault(certificate: X509Certificate, nowMs: number): CertificateFault | undefined {
   const notBefore = certificate.validFromDate;
   const notAfter = certificate.validToDate;
@@ -46,12 +50,14 @@ export function findValidityFault(certificate: X509Certificate, nowMs: number): 
 export function findIssuerFault(issuer: X509Certificate): CertificateFault | undefined {
   const which = describeCertificate(issuer);
   if (!issuer.ca) {
-    return { reason: "not_an_authority", message: `${which} issued a certificate but is no certificate authority` };
+    return { reason: "not_an_authority", message: `${which} issued a certificate but is not a CA certificate` };
   }
   return readable(issuer, () => findKeyFault(issuer) ?? findExtensionFault(issuer, readExtensions(issuer.raw)));
 }
 
-/** Whether each issuer of a path (leaf first) allows as many authorities below it (RFC 5280, section 4.2.1.9). */
+/**
+ * Whether each issuer of a path (leaf first) allows the number of CA certificates below it (RFC 5280, section 4.2.1.9).
+ */
 export function findPathLengthFault(path: readonly X509Certificate[]): CertificateFault | undefined {
   for (const [index, issuer] of path.entries()) {
     const between = path.slice(1, index).filter((link) => link.subject !== link.issuer).length;
@@ -64,7 +70,7 @@ export function findPathLengthFault(path: readonly X509Certificate[]): Certifica
 function findLengthFault(issuer: X509Certificate, between: number): CertificateFault | undefined {
   const limit = readPathLength(readExtensions(issuer.raw));
   if (limit === undefined || between <= limit) return undefined;
-  const message = `${describeCertificate(issuer)} allows ${limit} authorities below it, the chain has ${between}`;
+  const message = `${describeCertificate(issuer)} allows ${limit} intermediates below it, but the chain has ${between}`;
   return { reason: "unsupported_constraint", message };
 }
 
@@ -80,27 +86,27 @@ function readable(
   }
 }
 
-/** By the list of key types and sizes; the leaf's key and each issuer's. */
+/** Checks the key type and size; applies to the leaf and to each issuer. */
 export function findKeyFault(certificate: X509Certificate): CertificateFault | undefined {
   const { publicKeyInfo } = readCertificateParts(certificate.raw);
   const fault = findPublicKeyFault(publicKeyInfo);
   return fault && { ...fault, message: `${describeCertificate(certificate)} ${fault.message}` };
 }
 
-/** A critical extension that is not understood makes a certificate unusable (RFC 5280, section 4.2). */
+/** A certificate with an unknown critical extension must be rejected (RFC 5280, section 4.2). */
 export function findExtensionFault(
   certificate: X509Certificate,
   extensions: readonly X509Extension[],
 ): CertificateFault | undefined {
-  const strange = extensions.find(
+  const unknown = extensions.find(
     (extension) =>
       extension.oid === EXTENSION_OID.nameConstraints || (extension.critical && !UNDERSTOOD.includes(extension.oid)),
   );
-  if (strange === undefined) return undefined;
-  const name = strange.oid === EXTENSION_OID.nameConstraints ? "name constraints" : `the extension ${strange.oid}`;
+  if (unknown === undefined) return undefined;
+  const name = unknown.oid === EXTENSION_OID.nameConstraints ? "name constraints" : `the extension ${unknown.oid}`;
   return {
     reason: "unsupported_constraint",
-    message: `${describeCertificate(certificate)} carries ${name}, which is not supported: issue it without`,
+    message: `${describeCertificate(certificate)} has ${name}, which is not supported: issue it without`,
   };
 }
 
@@ -122,7 +128,7 @@ function readPathLength(extensions: readonly X509Extension[]): number | undefine
   return octet;
 }
 
-/** Names a certificate by its serial number: the one field that cannot carry foreign text into a log. */
+/** Names a certificate by its serial number: the only field that cannot inject text into a log. */
 function describeCertificate(certificate: X509Certificate): string {
   return `certificate ${certificate.serialNumber.slice(0, 40)}`;
 }

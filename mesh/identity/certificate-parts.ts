@@ -1,9 +1,9 @@
 import { DER_TAG, DerReader } from "./der-reader.ts";
 import { IdentityError } from "./identity-error.ts";
 
-/** The parts of a certificate that are read here; each is the whole DER of its element, or its content where said. */
+/** The parsed parts of a certificate, as complete DER elements. */
 export interface CertificateParts {
-  /** How the issuer signed, as the certificate states it outside its signed part. */
+  /** The signature algorithm outside the signed part. */
   readonly signatureAlgorithm: Uint8Array;
   /** SubjectPublicKeyInfo. */
   readonly publicKeyInfo: Uint8Array;
@@ -11,13 +11,13 @@ export interface CertificateParts {
   readonly extensions: DerReader | undefined;
 }
 
-/** A workload's certificate is about 1 KB; the cap only bounds the work for a peer that is not verified yet. */
+/** A workload's certificate is about 1 KB; the limit bounds the work for an unverified peer. */
 const MAX_CERTIFICATE_BYTES = 64 * 1024;
 const CONTEXT = { version: 0xa0, issuerUniqueId: 0x81, subjectUniqueId: 0x82, extensions: 0xa3 } as const;
 
 /**
- * Takes a certificate apart (RFC 5280, section 4.1) without a look at its keys, so that nothing expensive happens before
- * the key's type and size are known. Throws an IdentityError where the DER is not strict.
+ * Parses a certificate (RFC 5280, section 4.1) without using its keys, so that nothing expensive happens before the
+ * key's type and size are known. Throws an IdentityError if the DER is not strict.
  */
 export function readCertificateParts(certificateDer: Uint8Array): CertificateParts {
   if (certificateDer.length > MAX_CERTIFICATE_BYTES) {

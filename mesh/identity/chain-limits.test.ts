@@ -32,7 +32,7 @@ function keyOfType(type: "ed25519" | "ed448"): HostileKey {
 const HOSTILE: readonly { name: string; chain: () => HostileChain; reason: string }[] = [
   { name: "a DSA key", chain: () => mintLadder([hostileDsaKey(2048)]), reason: "unsupported_signature" },
   {
-    name: "a DSA key that an honest key signed",
+    name: "a DSA key signed by a valid key",
     chain: () => mintLadder([ecKey(), hostileDsaKey(10_000), ecKey()]),
     reason: "unsupported_signature",
   },
@@ -40,7 +40,7 @@ const HOSTILE: readonly { name: string; chain: () => HostileChain; reason: strin
   { name: "a key on secp256k1", chain: () => mintLadder([keyOn("secp256k1")]), reason: "unsupported_key" },
   { name: "a key on a binary curve", chain: () => mintLadder([keyOn("sect571r1")]), reason: "unsupported_key" },
   {
-    name: "a key on a curve of its own",
+    name: "a key on a custom curve",
     chain: () => {
       const info = formatPublicKeyInfo(EC_EXPLICIT, Buffer.alloc(65, 4));
       return mintLadder([hostileKeyOf(info, "1.2.840.10045.4.3.2", 70)]);
@@ -63,7 +63,7 @@ const HOSTILE: readonly { name: string; chain: () => HostileChain; reason: strin
     reason: "unsupported_key",
   },
   {
-    name: "RSA without parameters of its algorithm",
+    name: "RSA without algorithm parameters",
     chain: () => {
       const info = formatPublicKeyInfo(formatSequence(formatOid("1.2.840.113549.1.1.1")), formatSequence());
       return mintLadder([hostileKeyOf(info, "1.2.840.113549.1.1.11", 256)]);
@@ -77,7 +77,7 @@ const HOSTILE: readonly { name: string; chain: () => HostileChain; reason: strin
   },
   { name: "six certificates", chain: () => mintLadder(Array.from({ length: 5 }, ecKey)), reason: "chain_too_long" },
   {
-    name: "more bytes than a chain may have",
+    name: "more bytes than the limit",
     chain: () => mintLadder(Array.from({ length: 4 }, () => hostileRsaKey(16_384, F4))),
     reason: "chain_too_long",
   },
@@ -92,7 +92,7 @@ function countKeyUses(act: () => void): number {
   return verify.mock.calls.length;
 }
 
-describe("a peer's chain is judged before a key of it is used", () => {
+describe("a peer's chain is checked before any of its keys is used", () => {
   it.each([
     { name: "P-256", chain: () => mintLadder([ecKey()]) },
     { name: "P-384", chain: () => mintLadder([keyOn("P-384")]) },
@@ -115,7 +115,7 @@ describe("a peer's chain is judged before a key of it is used", () => {
     expect(uses).toBe(0);
   });
 
-  it("octets that are no certificate: malformed_certificate", () => {
+  it("bytes that are not a certificate: malformed_certificate", () => {
     expect(findChainLimitFault([Buffer.from("3003020101", "hex")])).toMatchObject({ reason: "malformed_certificate" });
   });
 });
@@ -129,11 +129,11 @@ describe("the number of signature checks", () => {
     });
   }
 
-  it("is none where no certificate names a root, however they issue each other", () => {
+  it("is zero if no certificate names a root, however they issue each other", () => {
     expect(countChecks(mintCrossIssued(ecKey(), 4), [mintRoot().certificate])).toBe(0);
   });
 
-  it("is one a root for each certificate that names it, and never with a key that the peer sent", () => {
+  it("is one per root for each certificate that names it, and never uses an unverified key of the peer", () => {
     const roots = [mintRoot({ commonName: "x" }), mintRoot({ commonName: "x" })].map((root) => root.certificate);
     expect(countChecks(mintCrossIssued(ecKey(), 4), roots)).toBe(5 * roots.length);
   });

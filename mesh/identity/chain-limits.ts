@@ -4,13 +4,13 @@ import { IdentityError } from "./identity-error.ts";
 import { findPublicKeyFault, type PublicKeyFault } from "./public-key-rules.ts";
 import { readOid } from "./x509-extensions.ts";
 
-/** Leaf included, root excluded: more than the certificate authorities of a mesh need. */
+/** Includes the leaf, excludes the root: more than a mesh's PKI needs. */
 export const MAX_CHAIN_CERTIFICATES = 5;
 
-/** Of all certificates of a chain. A P-256 leaf has 0.6 KB, an RSA-8192 authority 2.5 KB. */
+/** For all certificates of a chain together. A P-256 leaf has 0.6 KB, an RSA-8192 CA certificate 2.5 KB. */
 export const MAX_CHAIN_BYTES = 16 * 1024;
 
-/** Why a chain is not verified at all. Stable: metrics carry it as a label. */
+/** Why a chain is not verified at all. Stable: metrics use it as a label. */
 export interface ChainLimitFault {
   readonly reason: PublicKeyFault["reason"] | "chain_too_long" | "unsupported_signature" | "malformed_certificate";
   readonly message: string;
@@ -27,9 +27,9 @@ const SIGNATURE_ALGORITHMS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Judges the certificates of a peer, in DER and in any order, before a key of theirs is used: how many there are, how
- * large, with which keys and signed how. What passes costs at most one verification a certificate, each with a key on
- * the list; what does not pass costs a reading of its bytes.
+ * Checks a peer's certificates, in DER and in any order, before any of their keys is used: their number, size, key
+ * types and signature algorithms. A chain that passes costs at most one verification per certificate, each with an
+ * allowed key. A chain that fails costs only parsing.
  */
 export function findChainLimitFault(chain: readonly Uint8Array[]): ChainLimitFault | undefined {
   if (chain.length > MAX_CHAIN_CERTIFICATES) {
@@ -59,7 +59,7 @@ function findCertificateFault(certificate: Uint8Array): ChainLimitFault | undefi
     return findPublicKeyFault(publicKeyInfo);
   } catch (caught) {
     if (!(caught instanceof IdentityError)) throw caught;
-    return { reason: "malformed_certificate", message: `cannot be read: ${caught.message}` };
+    return { reason: "malformed_certificate", message: `cannot be parsed: ${caught.message}` };
   }
 }
 

@@ -1,15 +1,15 @@
 import { IdentityError } from "./identity-error.ts";
 
-/** One element of a DER encoding: its tag octet and where its content lies in the whole. */
+/** One element of a DER encoding: its tag and the position of its content. */
 export interface DerElement {
   readonly tag: number;
-  /** Where its tag octet is. */
+  /** The offset of its tag. */
   readonly offset: number;
   readonly start: number;
   readonly end: number;
 }
 
-/** Tag octets (X.690, section 8.1.2) that certificates use. */
+/** Tags (X.690, section 8.1.2) that certificates use. */
 export const DER_TAG = {
   boolean: 0x01,
   integer: 0x02,
@@ -21,8 +21,9 @@ export const DER_TAG = {
 } as const;
 
 /**
- * Reads strict DER (X.690, section 10) forward, inside fixed bounds. Sans-I/O and without recursion; every doubt is an
- * IdentityError: indefinite, overlong or non-minimal lengths, multi-byte tags, content beyond the bounds.
+ * Parses strict DER (X.690, section 10) sequentially, within fixed bounds. Sans-I/O and without recursion. Any
+ * deviation throws an IdentityError: indefinite, overlong or non-minimal lengths, multi-byte tags, content beyond the
+ * bounds.
  */
 export class DerReader {
   readonly #bytes: Uint8Array;
@@ -46,7 +47,7 @@ export class DerReader {
     return element;
   }
 
-  /** The next element if it has this tag, else nothing, without moving. */
+  /** The next element if it has this tag; otherwise undefined, without advancing. */
   optional(tag: number, what: string): DerElement | undefined {
     return !this.atEnd && this.#bytes[this.#offset] === tag ? this.next(what) : undefined;
   }
@@ -54,15 +55,15 @@ export class DerReader {
   next(what: string): DerElement {
     const offset = this.#offset;
     const tag = this.#octet(what);
-    if ((tag & 0x1f) === 0x1f) throw derError(`${what} has a tag of several octets`);
+    if ((tag & 0x1f) === 0x1f) throw derError(`${what} has a multi-byte tag`);
     const length = this.#length(what);
-    if (length > this.#end - this.#offset) throw derError(`${what} reaches beyond what holds it`);
+    if (length > this.#end - this.#offset) throw derError(`${what} exceeds its container`);
     const start = this.#offset;
     this.#offset += length;
     return { tag, offset, start, end: start + length };
   }
 
-  /** A reader of the content of one element of this encoding. */
+  /** A reader for the content of one element of this encoding. */
   inside(element: DerElement): DerReader {
     return new DerReader(this.#bytes, element);
   }
@@ -76,15 +77,14 @@ export class DerReader {
     return this.#bytes.subarray(element.offset, element.end);
   }
 
-  /** Nothing may follow what was read. */
+  /** Throws unless everything has been read. */
   finish(what: string): void {
-    if (!this.atEnd)
-      throw derError(`${what} is followed by ${this.#end - this.#offset} octets that do not belong to it`);
+    if (!this.atEnd) throw derError(`${what} is followed by ${this.#end - this.#offset} unexpected bytes`);
   }
 
   #octet(what: string): number {
     const octet = this.#offset < this.#end ? this.#bytes[this.#offset] : undefined;
-    if (octet === undefined) throw derError(`${what} is cut short`);
+    if (octet === undefined) throw derError(`${what} is truncated`);
     this.#offset += 1;
     return octet;
   }

@@ -1,9 +1,9 @@
 /**
- * Writes the little DER that `mint-certificate-fixture.ts` needs. For tests and demos only: certificates of the mesh are made
- * by the certificate authority.
+ * Writes the DER that `mint-certificate-fixture.ts` needs. For tests and demos only: the certificate authority creates
+ * the mesh's certificates.
  */
 
-/** One element: tag octet, minimal length, content. */
+/** One element: tag, minimal length, content. */
 export function formatDer(tag: number, ...content: readonly Uint8Array[]): Buffer {
   const body = Buffer.concat(content);
   return Buffer.concat([Buffer.from([tag]), formatLength(body.length), body]);
@@ -13,7 +13,7 @@ export function formatSequence(...content: readonly Uint8Array[]): Buffer {
   return formatDer(0x30, ...content);
 }
 
-/** A positive INTEGER from big-endian octets. */
+/** A positive INTEGER from big-endian bytes. */
 export function formatInteger(octets: Uint8Array): Buffer {
   const [first = 0] = octets;
   return formatDer(0x02, first >= 0x80 ? Buffer.from([0]) : Buffer.alloc(0), octets);

@@ -1,14 +1,14 @@
 /**
- * Chains as an attacker sends them: valid DER, and as expensive to verify as the format allows. The leaf has a P-256 key
- * whose holder can end a handshake; what stands above it needs no secret.
+ * Certificate chains of an attacker: valid DER, and as expensive to verify as possible. The leaf has a P-256 key whose
+ * owner can complete a handshake; the certificates above it need no private key.
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { formatDer, formatInteger, formatOid, formatSequence, formatTime } from "./der-writer.ts";
 
-/** A key that signs without being a key. */
+/** A public key that produces signatures without a private key. */
 export interface HostileKey {
   readonly publicKeyInfo: Buffer;
-  /** The AlgorithmIdentifier of what it signs. */
+  /** The AlgorithmIdentifier of its signatures. */
   readonly signatureAlgorithm: Buffer;
   readonly sign: (message: Uint8Array) => Buffer;
 }
@@ -19,7 +19,7 @@ export type SigningKey = HostileKey & { readonly key: KeyObject };
 export interface HostileChain {
   /** DER, leaf first. */
   readonly certificates: readonly Buffer[];
-  /** Of the leaf. */
+  /** The leaf's private key. */
   readonly key: KeyObject;
 }
 
@@ -34,7 +34,7 @@ const OID = {
   subjectAltName: "2.5.29.17",
 } as const;
 
-/** DSA with g = y = 1: the signature (1, 1) holds for every message. OpenSSL takes up to 10,000 bits. */
+/** DSA with g = y = 1: the signature (1, 1) is valid for every message. OpenSSL accepts up to 10,000 bits. */
 export function hostileDsaKey(bits = 10_000): HostileKey {
   const parameters = formatSequence(formatInteger(oddNumber(bits)), formatInteger(oddNumber(256)), ONE);
   return {
@@ -44,7 +44,7 @@ export function hostileDsaKey(bits = 10_000): HostileKey {
   };
 }
 
-/** RSA with a modulus that nobody made of primes; the signature is random, and so wrong, but costs the same. */
+/** RSA with a random modulus. The signature is random and therefore invalid, but costs the same to verify. */
 export function hostileRsaKey(bits: number, exponent: Uint8Array): HostileKey {
   const key = formatSequence(formatInteger(oddNumber(bits)), formatInteger(exponent));
   return {
@@ -54,18 +54,18 @@ export function hostileRsaKey(bits: number, exponent: Uint8Array): HostileKey {
   };
 }
 
-/** A key of any other kind by its SubjectPublicKeyInfo; the signature is random. */
+/** A key of any other kind, by its SubjectPublicKeyInfo; the signature is random. */
 export function hostileKeyOf(publicKeyInfo: Buffer, algorithmOid: string, signatureBytes: number): HostileKey {
   const signatureAlgorithm = formatSequence(formatOid(algorithmOid));
   return { publicKeyInfo, signatureAlgorithm, sign: () => randomBytes(signatureBytes) };
 }
 
-/** An honest P-256 key. */
+/** A valid P-256 key. */
 export function ecKey(): SigningKey {
   return signingKey("P-256");
 }
 
-/** A key on a named curve that signs as it should. */
+/** A key on a named curve with valid signatures. */
 export function signingKey(namedCurve: string): SigningKey {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve });
   return {
@@ -76,7 +76,7 @@ export function signingKey(namedCurve: string): SigningKey {
   };
 }
 
-/** Each authority is issued by the next one. */
+/** Each CA certificate is issued by the next one. */
 export function mintLadder(authorities: readonly HostileKey[], leaf: SigningKey = ecKey()): HostileChain {
   const all = [leaf, ...authorities];
   const certificates = all.map((key, index) =>
@@ -91,7 +91,7 @@ export function mintLadder(authorities: readonly HostileKey[], leaf: SigningKey 
   return { certificates, key: leaf.key };
 }
 
-/** Every authority has one name and one key, so that each could have issued each: a search has factorial cost. */
+/** All CA certificates have the same name and key, so that each could have issued each: a search has factorial cost. */
 export function mintCrossIssued(key: HostileKey, count: number): HostileChain {
   const leaf = ecKey();
   const names = { subject: "x", issuer: "x" };
@@ -100,7 +100,7 @@ export function mintCrossIssued(key: HostileKey, count: number): HostileChain {
   return { certificates: [first, ...authorities], key: leaf.key };
 }
 
-/** PEM, in one text, as TLS clients take it. */
+/** PEM in one text, as TLS clients accept it. */
 export function formatChainPem(chain: HostileChain): string {
   const blocks = chain.certificates.map(
     (der) =>

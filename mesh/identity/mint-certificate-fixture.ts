@@ -1,5 +1,5 @@
 /**
- * Makes certificates, good and bad ones, for tests and for the demo's attackers. Nothing that runs in a mesh may import
+ * Creates valid and invalid certificates for tests and for the demo's attackers. Nothing that runs in a mesh may import
  * this file: it signs anything.
  */
 import {
@@ -15,7 +15,7 @@ import { DER_TAG, DerReader } from "./der-reader.ts";
 import { formatDer, formatInteger, formatOid, formatSequence, formatTime } from "./der-writer.ts";
 import { EXTENSION_OID, readExtensions } from "./x509-extensions.ts";
 
-/** A certificate with its private key (EC P-256 unless another was given). */
+/** A certificate with its private key (EC P-256 unless another is given). */
 export interface MintedCertificate {
   readonly pem: string;
   readonly certificate: X509Certificate;
@@ -24,7 +24,7 @@ export interface MintedCertificate {
   readonly keyPem: string;
 }
 
-/** An extension to add as it is; `der` is the content of its octet string. */
+/** An extension that is added unchanged; `der` is the content of its octet string. */
 export interface RawExtension {
   readonly oid: string;
   readonly critical: boolean;
@@ -39,18 +39,23 @@ export interface MintRootOptions {
   /** @default 2045-01-01 */
   readonly notAfter?: Date;
   readonly key?: KeyObject;
-  /** Signs a subordinate authority (or a cross certificate, with the `key` of another root) instead of a root. */
+  /**
+   * Issues an intermediate CA certificate (or, with the `key` of another root, a cross certificate) instead of a root.
+   */
   readonly issuer?: MintedCertificate;
   /** @default none */
   readonly pathLength?: number;
-  /** @default true; false makes an "authority" without the CA flag */
+  /**
+   * @default true; false creates a certificate without the CA flag
+   * @default true; false makes an "authority" without the CA flag
+   */
   readonly ca?: boolean;
   readonly extensions?: readonly RawExtension[];
 }
 
 export interface MintLeafOptions {
   readonly issuer: MintedCertificate;
-  /** Written as they are, valid or not. */
+  /** Written unchanged, valid or not. */
   readonly uriSans: readonly string[];
   readonly dnsSans?: readonly string[];
   readonly notBefore: Date;
@@ -66,7 +71,7 @@ const SIGNATURE_ALGORITHM = { ec: "1.2.840.10045.4.3.2", rsa: "1.2.840.113549.1.
 const USAGE_OID = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
 const TRUE = formatDer(0x01, Buffer.from([0xff]));
 
-/** A self-signed root, or with `issuer` a subordinate authority. */
+/** A self-signed root, or, with `issuer`, an intermediate CA certificate. */
 export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
   const key = options.key ?? mintKey();
   const limit = options.pathLength === undefined ? [] : [formatInteger(Buffer.from([options.pathLength]))];
@@ -90,7 +95,7 @@ export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
   });
 }
 
-/** A workload's certificate, or one that pretends to be: empty subject, names in the SAN extension alone. */
+/** A workload certificate, or an imitation: empty subject, names only in the SAN extension. */
 export function mintLeaf(options: MintLeafOptions): MintedCertificate {
   const usages = options.usages ?? ["server", "client"];
   const names = [
@@ -169,7 +174,7 @@ function keyIdentifier(key: KeyObject): Buffer {
     .digest();
 }
 
-/** The issuer's own statement where it makes one: verifiers compare the two. */
+/** The issuer's own key identifier if it has one: verifiers compare the two. */
 function authorityKeyIdentifier(issuer: MintedCertificate | undefined, signer: KeyObject): RawExtension {
   const extensions = issuer === undefined ? [] : readExtensions(issuer.certificate.raw);
   const stated = extensions.find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier)?.value;
@@ -189,7 +194,7 @@ function formatName(commonName: string): Buffer {
   );
 }
 
-/** As the issuer wrote it, so that authorities which were not minted here can sign too. */
+/** Copied from the issuer's bytes, so that CA certificates from elsewhere can sign too. */
 function subjectOf(issuer: MintedCertificate): Buffer {
   const whole = new DerReader(issuer.certificate.raw);
   const certificate = whole.inside(whole.expect(DER_TAG.sequence, "the issuer"));

@@ -8,7 +8,7 @@ const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/);
 const account = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
 
 describe("SPIFFE ids", () => {
-  it("are read back as they were written", () => {
+  it("format and parse to the same value", () => {
     fc.assert(
       fc.property(trustDomain, label, account, (domain, namespace, serviceAccount) => {
         const parts = { trustDomain: domain, namespace, serviceAccount };
@@ -19,7 +19,7 @@ describe("SPIFFE ids", () => {
     );
   });
 
-  it("have one spelling: what parses is what formats", () => {
+  it("have exactly one spelling", () => {
     const near = fc.tuple(
       fc.constantFrom("spiffe://", "spiffe:/", ""),
       fc.string(),

@@ -3,7 +3,7 @@ import { IdentityError } from "./identity-error.ts";
 import { formatSpiffeId, parseSpiffeId, parseTrustDomain, spiffeIdParts } from "./spiffe-id.ts";
 
 describe("parseSpiffeId", () => {
-  it("takes an id apart and puts it together again", () => {
+  it("parses and formats an id", () => {
     const id = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/my.account");
     expect(spiffeIdParts(id)).toEqual({ trustDomain: "cluster.local", namespace: "ns1", serviceAccount: "my.account" });
     expect(formatSpiffeId(spiffeIdParts(id))).toBe(id);
@@ -35,7 +35,7 @@ describe("parseSpiffeId", () => {
     expect(() => parseSpiffeId(text)).toThrow(IdentityError);
   });
 
-  it("escapes foreign text in its message, so that no line of a log can be forged", () => {
+  it("escapes input text in its message, so that no log line can be forged", () => {
     expect(() => parseSpiffeId("x\nlevel=info")).toThrow(/"x\\nlevel=info"/);
   });
 });
@@ -51,7 +51,7 @@ describe("parseTrustDomain", () => {
 });
 
 describe("formatSpiffeId", () => {
-  it("refuses parts that would not be read back as they are", () => {
+  it("refuses parts that would not parse to the same value", () => {
     const trustDomain = parseTrustDomain("cluster.local");
     expect(() => formatSpiffeId({ trustDomain, namespace: "a/sa/b", serviceAccount: "c" })).toThrow(IdentityError);
     expect(() => formatSpiffeId({ trustDomain, namespace: "a", serviceAccount: "b/c" })).toThrow(IdentityError);

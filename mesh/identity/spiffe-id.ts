@@ -1,12 +1,12 @@
 import { IdentityError } from "./identity-error.ts";
 
-/** The name of a trust root's realm, such as `cluster.local`. Made by `parseTrustDomain` alone. */
+/** A trust domain such as `cluster.local`. Only `parseTrustDomain` creates it. */
 export type TrustDomain = string & { readonly __brand: "TrustDomain" };
 
-/** A workload's identity, `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`. Made by this file alone. */
+/** A workload's identity, `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`. Only this file creates it. */
 export type SpiffeId = string & { readonly __brand: "SpiffeId" };
 
-/** What a SPIFFE id says. */
+/** The parts of a SPIFFE id. */
 export interface SpiffeIdParts {
   readonly trustDomain: TrustDomain;
   readonly namespace: string;
@@ -14,7 +14,7 @@ export interface SpiffeIdParts {
 }
 
 const SCHEME = "spiffe://";
-/** SPIFFE-ID, section 2.3: at most 2048 bytes as a whole, 255 for the trust domain. */
+/** SPIFFE-ID, section 2.3: at most 2048 bytes in total, 255 for the trust domain. */
 const MAX_ID_BYTES = 2048;
 const MAX_TRUST_DOMAIN_BYTES = 255;
 const TRUST_DOMAIN = /^[a-z0-9._-]+$/;
@@ -23,7 +23,7 @@ const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const MAX_SUBDOMAIN_BYTES = 253;
 
 /**
- * Reads a trust domain. Upper case is refused rather than folded, so that two spellings never mean one domain
+ * Parses a trust domain. Upper case is refused instead of folded, so that two spellings never mean one domain
  * (SPIFFE-ID, section 2.1).
  */
 export function parseTrustDomain(text: string): TrustDomain {
@@ -37,7 +37,7 @@ export function parseTrustDomain(text: string): TrustDomain {
 }
 
 /**
- * Reads a workload's SPIFFE id: exactly five path parts in Istio's form, compared byte by byte. Percent-encoding,
+ * Parses a workload's SPIFFE id: exactly five path parts in Istio's form, compared byte by byte. Percent-encoding,
  * ports, queries, a trailing slash and everything else that could give one identity two spellings are refused.
  */
 export function parseSpiffeId(text: string): SpiffeId {
@@ -50,7 +50,7 @@ export function parseSpiffeId(text: string): SpiffeId {
   return formatSpiffeId({ trustDomain: parseTrustDomain(domain), namespace, serviceAccount });
 }
 
-/** Writes a SPIFFE id. Refuses parts that `parseSpiffeId` would not read back as they are. */
+/** Formats a SPIFFE id. Refuses parts that `parseSpiffeId` would not parse to the same value. */
 export function formatSpiffeId(parts: SpiffeIdParts): SpiffeId {
   const text = `${SCHEME}${parts.trustDomain}/ns/${parts.namespace}/sa/${parts.serviceAccount}`;
   if (!DNS_LABEL.test(parts.namespace)) throw notASpiffeId(text, "its namespace must be a DNS label (RFC 1123)");
@@ -60,13 +60,13 @@ export function formatSpiffeId(parts: SpiffeIdParts): SpiffeId {
   return text as SpiffeId;
 }
 
-/** Takes an id apart. Cannot fail: an id was validated when it was made. */
+/** The parts of an id. Cannot fail: the id was validated when it was created. */
 export function spiffeIdParts(id: SpiffeId): SpiffeIdParts {
   const [domain = "", , namespace = "", , serviceAccount = ""] = id.slice(SCHEME.length).split("/");
   return { trustDomain: parseTrustDomain(domain), namespace, serviceAccount };
 }
 
-/** Whether a text can stand for a service account in an id: a DNS subdomain (RFC 1123). */
+/** Whether a text is a valid service account name in an id: a DNS subdomain (RFC 1123). */
 export function isServiceAccountName(text: string): boolean {
   return text.length <= MAX_SUBDOMAIN_BYTES && text.split(".").every((label) => DNS_LABEL.test(label));
 }
@@ -75,7 +75,7 @@ function notASpiffeId(text: string, fix: string): IdentityError {
   return new IdentityError("spiffe_id", `${quote(text)} is not a workload's SPIFFE id: ${fix}`);
 }
 
-/** Foreign text in a message: escaped, so that it cannot forge a line of the log, and cut. */
+/** Input text in a message: escaped, so that it cannot forge a log line, and truncated. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
 }

@@ -32,31 +32,31 @@ function reasonOf(verdict: ChainVerdict): string {
 describe("verifyChain", () => {
   const root = mintRoot();
 
-  it("accepts a leaf of a root, and says when the chain ends", () => {
+  it("accepts a leaf of a root, and returns when the chain expires", () => {
     const leaf = leafOf(root);
     const verdict = verify(leaf, [], [root]);
     expect(verdict).toMatchObject({ kind: "chained", notAfterMs: validity.notAfter.getTime() });
   });
 
-  it("ends the chain with its shortest-lived link", () => {
+  it("returns the earliest expiry of its certificates", () => {
     const short = mintRoot({ issuer: root, commonName: "short", notAfter: new Date("2026-01-01T06:00:00Z") });
     expect(verify(leafOf(short), [short], [root])).toMatchObject({ notAfterMs: Date.parse("2026-01-01T06:00:00Z") });
   });
 
-  it("finds its way through intermediates in any order, and passes over strangers", () => {
+  it("accepts intermediates in any order, and ignores unrelated certificates", () => {
     const upper = mintRoot({ issuer: root, commonName: "upper" });
     const lower = mintRoot({ issuer: upper, commonName: "lower" });
-    const stranger = mintRoot({ commonName: "stranger" });
-    expect(verify(leafOf(lower), [stranger, upper, lower], [root]).kind).toBe("chained");
+    const unrelated = mintRoot({ commonName: "unrelated" });
+    expect(verify(leafOf(lower), [unrelated, upper, lower], [root]).kind).toBe("chained");
   });
 
-  it("tries every root of one name: two roots are believed while one replaces the other", () => {
+  it("tries every root of one name: both are trusted during a root rotation", () => {
     const next = mintRoot();
     expect(verify(leafOf(next), [], [root, next]).kind).toBe("chained");
     expect(verify(leafOf(root), [], [root, next]).kind).toBe("chained");
   });
 
-  it("follows a cross certificate of the new root by the old one", () => {
+  it("accepts a cross certificate of the new root by the old one", () => {
     const next = mintRoot({ commonName: "next root" });
     const cross = mintRoot({ issuer: root, commonName: "next root", key: next.key });
     expect(verify(leafOf(next), [cross], [root]).kind).toBe("chained");
@@ -67,7 +67,7 @@ describe("verifyChain", () => {
     expect(verify(leafOf(root), [], [renewed]).kind).toBe("chained");
   });
 
-  it("accepts RSA authorities of 2048 bits", () => {
+  it("accepts CA certificates with RSA keys of 2048 bits", () => {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     const rsa = mintRoot({ key: privateKey });
     expect(verify(leafOf(rsa), [], [rsa]).kind).toBe("chained");
@@ -79,7 +79,7 @@ describe("verifyChain", () => {
       chain: () => [leafOf(mintRoot()), [], [root]],
       reason: "unknown_root",
     },
-    { name: "no roots at all", chain: () => [leafOf(root), [], []], reason: "unknown_root" },
+    { name: "no roots", chain: () => [leafOf(root), [], []], reason: "unknown_root" },
     {
       name: "a missing intermediate",
       chain: () => [leafOf(mintRoot({ issuer: root, commonName: "sub" })), [], [root]],
@@ -94,7 +94,7 @@ describe("verifyChain", () => {
       reason: "unknown_root",
     },
     {
-      name: "a workload's certificate as issuer",
+      name: "a workload certificate as issuer",
       chain: () => {
         const workload = mintRoot({ issuer: root, ca: false, commonName: "workload" });
         return [leafOf(workload), [workload], [root]];
@@ -107,7 +107,7 @@ describe("verifyChain", () => {
       reason: "expired",
     },
     {
-      name: "a leaf of tomorrow",
+      name: "a leaf that is not valid yet",
       chain: () => [
         mintLeaf({ issuer: root, uriSans: [], notBefore: new Date("2026-01-02"), notAfter: new Date("2026-01-03") }),
         [],
@@ -132,7 +132,7 @@ describe("verifyChain", () => {
       reason: "expired",
     },
     {
-      name: "an authority below one that allows none",
+      name: "an intermediate below a CA certificate that allows none",
       chain: () => {
         const narrow = mintRoot({ pathLength: 0, commonName: "narrow" });
         const sub = mintRoot({ issuer: narrow, commonName: "sub" });
@@ -150,7 +150,7 @@ describe("verifyChain", () => {
       reason: "unsupported_constraint",
     },
     {
-      name: "an authority with an RSA key of 1024 bits",
+      name: "a CA certificate with an RSA key of 1024 bits",
       chain: () => {
         const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 1024 });
         const weak = mintRoot({ key: privateKey, commonName: "weak" });
@@ -181,7 +181,7 @@ describe("verifyChain", () => {
     },
   );
 
-  it("refuses a certificate whose name was changed after it was signed", () => {
+  it("refuses a certificate whose name was changed after signing", () => {
     const der = Buffer.from(leafOf(root).certificate.raw);
     der.write("c", der.indexOf("spiffe://cluster.local/ns/a/sa/b") + "spiffe://cluster.local/ns/a/sa/".length);
     const leaf = new X509Certificate(der);
@@ -190,12 +190,12 @@ describe("verifyChain", () => {
     expect(reasonOf(verdict)).toBe("unknown_root");
   });
 
-  it("refuses a root of another name, although it has the same key", () => {
+  it("refuses a root with another name and the same key", () => {
     const renamed = mintRoot({ key: root.key, commonName: "another name" });
     expect(reasonOf(verify(leafOf(root), [], [renamed]))).toBe("unknown_root");
   });
 
-  it("names now, notBefore and notAfter of a certificate that is out of date", () => {
+  it("reports now, notBefore and notAfter for an expired certificate", () => {
     const verdict = verify(mintLeaf({ issuer: root, uriSans: [], ...past }), [], [root]);
     expect(verdict.kind === "broken" && verdict.message).toMatch(
       /now 2026-01-01T00:00:00.000Z, notBefore 2020-01-01T00:00:00.000Z, notAfter 2025-12-31T00:00:00.000Z/,

@@ -7,16 +7,16 @@ import {
 } from "./certificate-faults.ts";
 import { type ChainLimitFault, findChainLimitFault } from "./chain-limits.ts";
 
-/** What is handed over: the peer's certificates as it sent them, and what we believe. */
+/** The peer's certificates as it sent them, and the trusted roots. */
 export interface ChainInput {
   readonly leaf: X509Certificate;
-  /** In any order; certificates that do not belong to the chain are passed over. */
+  /** In any order; certificates that do not belong to the chain are ignored. */
   readonly intermediates: readonly X509Certificate[];
   readonly roots: readonly X509Certificate[];
   readonly nowMs: number;
 }
 
-/** Why no path to a root holds. Stable: metrics carry it as a label. */
+/** Why no path to a root is valid. Stable: metrics use it as a label. */
 export type ChainFault = CertificateFault["reason"] | ChainLimitFault["reason"] | "unknown_root";
 
 export type ChainVerdict =
@@ -24,20 +24,20 @@ export type ChainVerdict =
       readonly kind: "chained";
       /** Leaf first, root last. */
       readonly path: readonly X509Certificate[];
-      /** When the first certificate of the path ends, in epoch milliseconds. */
+      /** The earliest expiry of the path's certificates, in epoch milliseconds. */
       readonly notAfterMs: number;
     }
   | { readonly kind: "broken"; readonly reason: ChainFault; readonly message: string };
 
 /**
- * Finds the path from the leaf to one of the roots: each certificate is issued by the next (names, key ids, key usage and
- * signature), each issuer is a certificate authority, and every link, the root included, is valid now. Several roots of
- * one name are all tried, as are cross-signed authorities, so that root rotation needs no order. Roots are compared by
- * signature, never by name.
+ * Finds the path from the leaf to one of the roots: each certificate is issued by the next (names, key ids, key usage
+ * and signature), each issuer is a CA certificate, and all of them, the root included, are currently valid. Several
+ * roots with one name are all tried, as are cross-signed certificates, so that root rotation needs no order. Roots are
+ * compared by signature, never by name.
  *
- * What the peer sent is judged by `findChainLimitFault` before the first signature is checked. Signatures are then
- * checked from the roots downwards: only a key that a root vouches for is ever used, so a chain that an attacker made up
- * costs one check for each of its certificates that names a root (compare CVE-2023-0464 for what a search costs).
+ * `findChainLimitFault` checks the peer's certificates before the first signature is verified. Signatures are then
+ * verified from the roots downwards: only keys that a root certifies are ever used, so an attacker's chain costs one
+ * check per certificate that names a root (compare CVE-2023-0464 for the cost of a search).
  */
 export function verifyChain(input: ChainInput): ChainVerdict {
   const { leaf, intermediates, roots, nowMs } = input;
@@ -47,7 +47,7 @@ export function verifyChain(input: ChainInput): ChainVerdict {
   const walk: Walk = { nowMs, unproved: new Set([leaf, ...others]), leaf, fault: undefined };
   const proof = proveLeaf(walk, roots);
   if (proof === undefined) {
-    const message = `no chain leads to one of the ${roots.length} root certificates that are trusted`;
+    const message = `no chain leads to one of the ${roots.length} trusted root certificates`;
     return { kind: "broken", ...(walk.fault ?? { reason: "unknown_root", message }) };
   }
   const path = pathOf(proof);
@@ -59,20 +59,23 @@ export function verifyChain(input: ChainInput): ChainVerdict {
 interface Walk {
   readonly nowMs: number;
   readonly leaf: X509Certificate;
-  /** What the peer sent and no root vouches for, yet. */
+  /** The peer's certificates that no root certifies yet. */
   readonly unproved: Set<X509Certificate>;
-  /** The first reason why a trusted issuer could not be used: says more than "unknown root". */
+  /** The first reason why a trusted issuer could not be used: more specific than "unknown root". */
   fault: CertificateFault | undefined;
 }
 
-/** A certificate that a root vouches for. */
+/** A certificate that a root certifies, directly or indirectly. */
 interface Proof {
   readonly certificate: X509Certificate;
-  /** `undefined`: it is a root. */
+  /** `undefined` for a root. */
   readonly issuer: Proof | undefined;
 }
 
-/** One generation after the other; each proves at least one certificate of the peer, so there are no more than it sent. */
+/**
+ * Proceeds by levels; each one verifies at least one of the peer's certificates, so there are no more levels than
+ * certificates.
+ */
 function proveLeaf(walk: Walk, roots: readonly X509Certificate[]): Proof | undefined {
   let generation: readonly Proof[] = roots.map((certificate) => ({ certificate, issuer: undefined }));
   while (generation.length > 0) {
@@ -83,7 +86,7 @@ function proveLeaf(walk: Walk, roots: readonly X509Certificate[]): Proof | undef
   return undefined;
 }
 
-/** The certificates that this trusted issuer has signed. Names and key ids say which ones are worth a check. */
+/** The certificates that this trusted issuer has signed. Only those whose names and key ids match are checked. */
 function proveIssued(walk: Walk, issuer: Proof): readonly Proof[] {
   const { certificate } = issuer;
   const named = [...walk.unproved].filter((subject) => subject.checkIssued(certificate));
@@ -107,7 +110,7 @@ function hasSigned(issuer: X509Certificate, subject: X509Certificate): boolean {
   try {
     return subject.verify(issuer.publicKey);
   } catch {
-    // A key that OpenSSL cannot use (a point that is not on its curve) has signed nothing that counts.
+    // A key that OpenSSL cannot use (a point that is not on its curve) has no valid signatures.
     return false;
   }
 }

@@ -11,7 +11,7 @@ export interface X509Extension {
   readonly value: Uint8Array;
 }
 
-/** OIDs of the extensions that are looked at (RFC 5280, section 4.2.1). */
+/** OIDs of the extensions that are evaluated (RFC 5280, section 4.2.1). */
 export const EXTENSION_OID = {
   subjectKeyIdentifier: "2.5.29.14",
   keyUsage: "2.5.29.15",
@@ -23,7 +23,7 @@ export const EXTENSION_OID = {
 } as const;
 
 /**
- * Reads a certificate's extensions from its DER, from the signed part alone. Each OID may occur once (RFC 5280, section
+ * Parses a certificate's extensions from its DER, only from the signed part. Each OID may occur once (RFC 5280, section
  * 4.2): OpenSSL returns the first or the last of several, depending on the caller.
  */
 export function readExtensions(certificateDer: Uint8Array): readonly X509Extension[] {
@@ -60,7 +60,7 @@ function readBoolean(content: Uint8Array): boolean {
   return octet === 0xff;
 }
 
-/** OID content (X.690, section 8.19) in dotted decimal. */
+/** OID content (X.690, section 8.19) as dotted decimal. */
 export function readOid(content: Uint8Array): string {
   const arcs: number[] = [];
   let arc = 0;

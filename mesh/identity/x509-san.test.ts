@@ -24,7 +24,7 @@ function withSan(der: Uint8Array): Buffer {
 }
 
 describe("readSubjectAltNames", () => {
-  it("reads each kind of name", () => {
+  it("parses each kind of name", () => {
     const der = leafDer({ uriSans: [SPIFFE, "https://x"], dnsSans: ["a.example", "b.example"] });
     expect(readSubjectAltNames(der)).toEqual({
       uris: [SPIFFE, "https://x"],
@@ -34,11 +34,11 @@ describe("readSubjectAltNames", () => {
     });
   });
 
-  it("gives no names where there is no such extension", () => {
+  it("returns no names without the extension", () => {
     expect(readUriSans(leafDer({}))).toEqual([]);
   });
 
-  it("counts addresses and directory names without reading them", () => {
+  it("counts addresses and directory names without parsing them", () => {
     const address = formatDer(0x87, Buffer.from([10, 0, 0, 1]));
     const directory = formatDer(0xa4, formatSequence());
     expect(readSubjectAltNames(withSan(formatSequence(address, directory))).others).toBe(2);
@@ -60,7 +60,7 @@ describe("readSubjectAltNames", () => {
     { name: "a constructed URI", der: () => withSan(formatSequence(formatDer(0xa6, Buffer.from(SPIFFE)))) },
     { name: "an unknown kind of name", der: () => withSan(formatSequence(formatDer(0x8a, Buffer.from("x")))) },
     { name: "garbage after the list", der: () => withSan(Buffer.concat([formatSequence(uri), Buffer.from([0])])) },
-    { name: "something else than a list", der: () => withSan(uri) },
+    { name: "a value that is not a list", der: () => withSan(uri) },
     { name: "a name longer than its list", der: () => withSan(Buffer.from([0x30, 0x03, 0x86, 0x05, 0x61])) },
     { name: "a length that is not minimal", der: () => withSan(Buffer.from([0x30, 0x81, 0x03, 0x86, 0x01, 0x61])) },
     {
@@ -70,7 +70,7 @@ describe("readSubjectAltNames", () => {
     { name: "an indefinite length", der: () => withSan(Buffer.from([0x30, 0x80, 0x86, 0x01, 0x61, 0, 0])) },
     { name: "an overlong length", der: () => withSan(Buffer.from([0x30, 0x85, 0, 0, 0, 0, 3, 0x86, 0x01, 0x61])) },
     {
-      name: "the extension twice",
+      name: "a duplicate extension",
       der: () =>
         leafDer({
           uriSans: [SPIFFE],
@@ -81,7 +81,7 @@ describe("readSubjectAltNames", () => {
       name: "garbage after the certificate",
       der: () => Buffer.concat([leafDer({ uriSans: [SPIFFE] }), Buffer.from([0])]),
     },
-    { name: "a certificate that is cut short", der: () => leafDer({ uriSans: [SPIFFE] }).subarray(0, -1) },
+    { name: "a truncated certificate", der: () => leafDer({ uriSans: [SPIFFE] }).subarray(0, -1) },
     { name: "an empty input", der: () => Buffer.alloc(0) },
     { name: "a certificate of 100 KB", der: () => leafDer({ uriSans: Array(4000).fill(SPIFFE) }) },
   ])("refuses $name", ({ der }) => {
@@ -89,7 +89,7 @@ describe("readSubjectAltNames", () => {
   });
 
   const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
-  it.skipIf(!hasOpenssl)("agrees with openssl on a certificate that openssl made", () => {
+  it.skipIf(!hasOpenssl)("agrees with openssl on a certificate created by openssl", () => {
     const folder = mkdtempSync(join(tmpdir(), "entente-san-"));
     try {
       const [key, out] = [join(folder, "key.pem"), join(folder, "leaf.pem")];

@@ -21,9 +21,9 @@ export function readUriSans(certificateDer: Uint8Array): readonly string[] {
 }
 
 /**
- * Reads the names from the certificate's DER. Node's `subjectaltname` string is not used: names with commas and quotes
- * could forge entries in it (CVE-2021-44531, CVE-2021-44532), and a NUL inside a name ended it early elsewhere
- * (CVE-2025-66220). Text must be printable ASCII without spaces; everything in doubt throws an IdentityError.
+ * Parses the names from the certificate's DER. Node's `subjectaltname` string is not used: names with commas and quotes
+ * could forge entries in it (CVE-2021-44531, CVE-2021-44532), and a NUL ended a name early in other software
+ * (CVE-2025-66220). Text must be printable ASCII without spaces; any other content throws an IdentityError.
  */
 export function readSubjectAltNames(certificateDer: Uint8Array): SubjectAltNames {
   const extension = readExtensions(certificateDer).find((candidate) => candidate.oid === EXTENSION_OID.subjectAltName);
@@ -54,11 +54,11 @@ function readNames(names: DerReader): SubjectAltNames {
 function readText(reader: DerReader, name: DerElement): string {
   const content = reader.content(name);
   if (content.length === 0) throw new IdentityError("certificate_san", "a subject alternative name is empty");
-  const strange = content.find((octet) => octet < 0x21 || octet > 0x7e);
-  if (strange !== undefined) {
+  const invalidByte = content.find((octet) => octet < 0x21 || octet > 0x7e);
+  if (invalidByte !== undefined) {
     throw new IdentityError(
       "certificate_san",
-      `a subject alternative name holds the octet 0x${strange.toString(16).padStart(2, "0")}: printable ASCII only`,
+      `a subject alternative name contains the byte 0x${invalidByte.toString(16).padStart(2, "0")}: printable ASCII only`,
     );
   }
   return Buffer.from(content).toString("latin1");

@@ -1,4 +1,7 @@
-/** The hello/world demo as decisions: who speaks how to whom, under the mesh-wide policy and its exceptions. */
+/**
+ * The decisions of the hello/world demo: which workload connects to which and how, under the mesh-wide policy and its
+ * exceptions.
+ */
 import { describe, expect, it } from "vitest";
 import {
   createTestSet,
@@ -63,7 +66,7 @@ describe("hello, world, end", () => {
     });
   });
 
-  it("comes in through the gateway, to the subset, with mutual TLS", () => {
+  it("routes gateway requests to the subset, with mutual TLS", () => {
     const { listeners } = decideGateway({
       set: SET,
       settings: TEST_SETTINGS,

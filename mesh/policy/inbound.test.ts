@@ -15,7 +15,7 @@ function decide(pod: string, ...resources: readonly string[]) {
 }
 
 describe("decideInbound", () => {
-  it("lists the ports of containers, of services and of port-level rules, each with its own mode", () => {
+  it("lists the ports of containers, services and port-level rules, each with its own mode", () => {
     const rule = testResource(
       "PeerAuthentication",
       "world",
@@ -40,7 +40,7 @@ describe("decideInbound", () => {
     ]);
   });
 
-  it("leaves out UDP, and takes native sidecars' ports but not those of ordinary init containers", () => {
+  it("excludes UDP, and includes ports of native sidecars but not of ordinary init containers", () => {
     const ports = (containerPort: number) => [{ containerPort }];
     const pod = testPod({
       name: "world",
@@ -71,12 +71,12 @@ describe("decideInbound", () => {
     { name: undefined, protocol: undefined },
     { name: "tcp", appProtocol: "http", protocol: "http" },
     { name: "http", appProtocol: "example.com/own", protocol: undefined },
-  ])("reads a port named $name with appProtocol $appProtocol as $protocol", ({ protocol, ...port }) => {
+  ])("parses a port named $name with appProtocol $appProtocol as $protocol", ({ protocol, ...port }) => {
     const service = testService({ name: "world", ports: [{ port: 8080, ...port }] });
     expect(decide(testPod({ name: "world" }), service).ports[0]?.protocol).toBe(protocol);
   });
 
-  it("calls the workload by its Deployment, without the template's hash", () => {
+  it("names the workload after its Deployment, without the template's hash", () => {
     const pod = testPod({
       name: "world",
       labels: { app: "world", "pod-template-hash": "5d4f8c" },

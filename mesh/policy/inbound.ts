@@ -7,8 +7,8 @@ import type { Inbound, InboundPort } from "./types.ts";
 import { declaredProtocol, findContainerPorts, serviceInfo, workloadInfo } from "./workloads.ts";
 
 /**
- * What a pod's sidecar demands of those who connect. Listed are the ports that something speaks of: containers,
- * services, port-level rules; `defaultMode` holds for all others, since an application may listen anywhere.
+ * What a pod's sidecar requires from clients. The list contains the ports that containers, services or port-level rules
+ * mention; `defaultMode` applies to all others, since an application may listen on any port.
  */
 export function decideInbound(input: {
   readonly set: ResourceSet;

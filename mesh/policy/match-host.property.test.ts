@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { intersectHosts, matchHost, mostSpecificHost } from "./match-host.ts";
 
-describe("host patterns in general", () => {
+describe("host patterns", () => {
   const name = fc
     .array(fc.stringMatching(/^[a-z0-9-]{1,8}$/), { minLength: 1, maxLength: 5 })
     .map((labels) => labels.join("."));
@@ -12,7 +12,7 @@ describe("host patterns in general", () => {
     fc.constant("*"),
   );
 
-  it("agree with a regex that says the same", () => {
+  it("match like an equivalent regex", () => {
     const related = fc
       .tuple(name, name)
       .chain(([head, tail]) =>
@@ -26,7 +26,7 @@ describe("host patterns in general", () => {
     );
   });
 
-  it("have a best one that covers the host, and none that covers it and is longer or exact", () => {
+  it("have a best match, and no other match is longer or exact", () => {
     fc.assert(
       fc.property(fc.array(pattern, { maxLength: 8 }), name, (patterns, host) => {
         const best = mostSpecificHost(patterns, host);
@@ -39,7 +39,7 @@ describe("host patterns in general", () => {
     );
   });
 
-  it("have in common only hosts that both cover", () => {
+  it("intersect only in hosts that both match", () => {
     fc.assert(
       fc.property(pattern, pattern, name, (left, right, host) => {
         const common = intersectHosts(left, right);

@@ -18,7 +18,7 @@ describe("matchHost", () => {
     { pattern: "a.b.", host: "a.b", matches: true },
     { pattern: "*.b.", host: "a.B.", matches: true },
     { pattern: "a.b", host: "a.b..", matches: false },
-  ])("$pattern covers $host: $matches", ({ pattern, host, matches }) => {
+  ])("$pattern matches $host: $matches", ({ pattern, host, matches }) => {
     expect(matchHost(pattern, host)).toBe(matches);
   });
 });
@@ -32,9 +32,9 @@ describe("mostSpecificHost", () => {
       host: "a.svc.local",
       best: "*.svc.local",
     },
-    { name: "a wildcard where no name fits", patterns: ["b.local", "*"], host: "a.local", best: "*" },
-    { name: "nothing where nothing fits", patterns: ["b.local", "*.example"], host: "a.local", best: undefined },
-    { name: "the same whatever the order", patterns: ["a.local", "*.local", "*"], host: "a.local", best: "a.local" },
+    { name: "a wildcard if no name matches", patterns: ["b.local", "*"], host: "a.local", best: "*" },
+    { name: "nothing if nothing matches", patterns: ["b.local", "*.example"], host: "a.local", best: undefined },
+    { name: "the same in any order", patterns: ["a.local", "*.local", "*"], host: "a.local", best: "a.local" },
   ])("chooses $name", ({ patterns, host, best }) => {
     expect(mostSpecificHost(patterns, host)).toBe(best);
   });

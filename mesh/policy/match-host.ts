@@ -1,6 +1,6 @@
 /**
- * The form in which hosts and patterns are compared: in lower case (RFC 4343), without the dot of DNS's root, which
- * names the same host (RFC 1034 §3.1). Normalizing twice changes nothing.
+ * The normalized form of hosts and patterns: lower case (RFC 4343), without a trailing dot, which names the same host
+ * (RFC 1034, section 3.1). Idempotent.
  */
 export function normalizeHost(host: string): string {
   const lowered = host.toLowerCase();
@@ -8,7 +8,7 @@ export function normalizeHost(host: string): string {
 }
 
 /**
- * The same for a host that may have a port, as in a Host field or `:authority`. A port belongs to the listener, not to
+ * The same for a host with an optional port, as in a Host field or `:authority`. A port belongs to the listener, not to
  * the name (compare CVE-2021-39155).
  */
 export function normalizeAuthority(authority: string): string {
@@ -17,14 +17,14 @@ export function normalizeAuthority(authority: string): string {
   return normalizeHost(hasPort ? authority.slice(0, colon) : authority);
 }
 
-/** In `::1` the last colon is part of an IPv6 address; only after `]` does it introduce a port. */
+/** In `::1` the last colon is part of an IPv6 address; only after `]` does it start a port. */
 function isInsideAddress(authority: string, colon: number): boolean {
   return authority.slice(0, colon).includes(":") && !authority.slice(0, colon).endsWith("]");
 }
 
 /**
- * Whether a host is covered by a pattern: a name, `*`, or `*` and a suffix (`*.local`). Istio's rule is a plain suffix
- * match, so `*.local` covers every depth.
+ * Whether a pattern matches a host: a name, `*`, or `*` and a suffix (`*.local`). Istio's rule is a plain suffix match,
+ * so `*.local` matches every depth.
  */
 export function matchHost(pattern: string, host: string): boolean {
   const wanted = normalizeHost(pattern);
@@ -34,7 +34,7 @@ export function matchHost(pattern: string, host: string): boolean {
   return given.endsWith(suffix) && given.length > suffix.length;
 }
 
-/** The pattern that covers a host most closely: the exact name, else the longest wildcard; the first of equals. */
+/** The most specific pattern that matches a host: the exact name, else the longest wildcard; the first of equals. */
 export function mostSpecificHost<Pattern extends string>(
   patterns: readonly Pattern[],
   host: string,
@@ -47,14 +47,14 @@ export function mostSpecificHost<Pattern extends string>(
   return best;
 }
 
-/** The hosts that two patterns have in common, as a pattern; nothing where they have none. */
+/** The intersection of two patterns, as a pattern; undefined if it is empty. */
 export function intersectHosts(left: string, right: string): string | undefined {
   const [one, other] = [normalizeHost(left), normalizeHost(right)];
   if (one === other || matchHost(one, other)) return other;
   return matchHost(other, one) ? one : undefined;
 }
 
-/** Orders patterns that cover one host, the closest first: an exact name, then the longest wildcard. */
+/** Orders patterns that match one host, the most specific first: an exact name, then the longest wildcard. */
 export function compareHosts(left: string, right: string): number {
   const isExact = !left.startsWith("*");
   if (isExact !== !right.startsWith("*")) return isExact ? -1 : 1;

@@ -18,7 +18,7 @@ function services(...declared: readonly Declared[]): readonly string[] {
   );
 }
 
-/** What the server's sidecar and a caller of the pod's address take the port for, and by which Service. */
+/** The protocol and Service that the server's sidecar and a client of the pod's address decide on. */
 function taken(...declared: readonly Declared[]): readonly unknown[] {
   const set = createTestSet(testPod({ name: "world", ip: "10.0.0.9" }), ...services(...declared));
   const inbound = decideInbound({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/world") });
@@ -33,7 +33,7 @@ function taken(...declared: readonly Declared[]): readonly unknown[] {
 describe("a port of a pod that several Services lead to", () => {
   it.each([
     {
-      name: "a declared protocol beats none, though the other Service comes first",
+      name: "a declared protocol overrides none, even if the other Service is older",
       declared: [
         { service: "any", name: "ingest" },
         { service: "srv", name: "tcp-echo" },
@@ -41,7 +41,7 @@ describe("a port of a pod that several Services lead to", () => {
       result: ["tcp", "srv"],
     },
     {
-      name: "so does HTTP",
+      name: "HTTP overrides none, too",
       declared: [
         { service: "any", name: "ingest" },
         { service: "srv", name: "http-web" },
@@ -57,7 +57,7 @@ describe("a port of a pod that several Services lead to", () => {
       result: ["tcp", "srv"],
     },
     {
-      name: "of two that contradict each other, the stream wins",
+      name: "of two conflicting protocols, the byte stream wins",
       declared: [
         { service: "a", name: "http" },
         { service: "b", name: "tcp" },
@@ -65,7 +65,7 @@ describe("a port of a pod that several Services lead to", () => {
       result: ["tcp", "b"],
     },
     {
-      name: "HTTP/2 is parsed less than HTTP/1.1",
+      name: "HTTP/2 wins over HTTP/1.1, because it needs less parsing",
       declared: [
         { service: "a", name: "http" },
         { service: "b", name: "grpc" },
@@ -74,7 +74,7 @@ describe("a port of a pod that several Services lead to", () => {
       result: ["http2", "b"],
     },
     {
-      name: "among those that agree, the oldest speaks",
+      name: "among Services that agree, the oldest applies",
       declared: [
         { service: "b", name: "http" },
         { service: "a", name: "http-x" },
@@ -82,7 +82,7 @@ describe("a port of a pod that several Services lead to", () => {
       result: ["http", "a"],
     },
     {
-      name: "none declares it: it is found out, and the oldest speaks",
+      name: "without a declaration the protocol is detected, and the oldest Service applies",
       declared: [
         { service: "b", name: "one" },
         { service: "a", name: "two" },

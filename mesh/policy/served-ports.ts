@@ -11,18 +11,18 @@ export interface ServedPort {
   readonly port: ServicePort;
 }
 
-/** For each port of a pod, the Service ports that lead to it, those of the oldest Service first. */
+/** For each port of a pod, the Service ports that lead to it, the oldest Service first. */
 export function findServedPorts(set: ResourceSet, pod: Pod): ReadonlyMap<number, readonly ServedPort[]> {
   return Map.groupBy(findPortsOfPod(set, pod), ({ target }) => target);
 }
 
-/** From what is carried as it is to what is parsed: a stream taken for HTTP is broken, HTTP taken for a stream still works. */
+/** Ordered by the amount of parsing: a stream treated as HTTP breaks, but HTTP treated as a stream still works. */
 const STRICTEST_FIRST: readonly DeclaredProtocol[] = ["tcp", "tls", "http2", "http"];
 
 /**
- * The Service port that speaks for a pod's port. A declared protocol beats none, and of two that contradict each other the
- * one that is parsed less wins; among equals the oldest Service's. Istio takes the first Service alone, so that adding
- * another one can change how a declared port is served.
+ * The Service port that determines how a pod's port is served. A declared protocol overrides none, and of two
+ * conflicting ones the one with less parsing wins; among equals the oldest Service applies. Istio uses only the first
+ * Service, so adding another one can change how a declared port is served.
  */
 export function decideServedPort(served: readonly ServedPort[]): ServedPort | undefined {
   for (const protocol of STRICTEST_FIRST) {

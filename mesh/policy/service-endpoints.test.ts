@@ -26,7 +26,7 @@ function endpointsOf(set: ResourceSet, key = "ns1/db"): readonly string[] | unde
 }
 
 describe("the endpoints of a service without a selector", () => {
-  it("are those of all its slices, whose ports may differ; an address that is a pod is that pod", () => {
+  it("are those of all its slices, whose ports may differ; a pod's address resolves to the pod", () => {
     const set = createTestSet(
       DB,
       POD,
@@ -43,12 +43,12 @@ describe("the endpoints of a service without a selector", () => {
 
   it.each([
     { name: "ready is true", conditions: { ready: true }, isEndpoint: true },
-    { name: "nothing is said", conditions: {}, isEndpoint: true },
+    { name: "there are no conditions", conditions: {}, isEndpoint: true },
     { name: "ready is null", conditions: { ready: null }, isEndpoint: true },
     { name: "ready is false", conditions: { ready: false }, isEndpoint: false },
-    { name: "it serves while it ends", conditions: { ready: false, serving: true, terminating: true } },
-    { name: "it is published while it ends", conditions: { ready: true, terminating: true }, isEndpoint: true },
-  ])("take new connections where $name: $isEndpoint", ({ conditions, isEndpoint = false }) => {
+    { name: "it still serves while terminating", conditions: { ready: false, serving: true, terminating: true } },
+    { name: "it is still ready while terminating", conditions: { ready: true, terminating: true }, isEndpoint: true },
+  ])("accept new connections if $name: $isEndpoint", ({ conditions, isEndpoint = false }) => {
     const set = createTestSet(DB, testSlice({ service: "db", endpoints: [{ addresses: ["192.0.2.5"], conditions }] }));
     expect(endpointsOf(set)).toEqual(isEndpoint ? ["unknown 192.0.2.5:8080"] : []);
   });
@@ -57,12 +57,12 @@ describe("the endpoints of a service without a selector", () => {
     { name: "of another name", ports: [{ name: "admin", port: 8080 }], expected: [] },
     { name: "of another protocol", ports: [{ name: "http", port: 8080, protocol: "UDP" }], expected: [] },
     { name: "without a number, which means every port", ports: [{ name: "http" }], expected: ["srv 10.0.0.7:8080"] },
-  ])("have the slice's port $name", ({ ports, expected }) => {
+  ])("use a slice's port $name", ({ ports, expected }) => {
     const set = createTestSet(DB, POD, testSlice({ service: "db", endpoints: [{ addresses: ["10.0.0.7"] }], ports }));
     expect(endpointsOf(set)).toEqual(expected);
   });
 
-  it("are not those of another namespace's slices, of slices without the label, or of names", () => {
+  it("exclude slices of other namespaces, slices without the label, and host names", () => {
     const endpoints = [{ addresses: ["10.0.0.7"] }];
     const set = createTestSet(
       DB,
@@ -74,12 +74,12 @@ describe("the endpoints of a service without a selector", () => {
     expect(endpointsOf(set)).toEqual([]);
   });
 
-  it("are unknown without slices, and none where slices list none", () => {
+  it("are unknown without slices, and empty if slices list none", () => {
     expect(endpointsOf(createTestSet(DB))).toBeUndefined();
     expect(endpointsOf(createTestSet(DB, testSlice({ service: "db", endpoints: [] })))).toEqual([]);
   });
 
-  it("are those of an Endpoints object of its name, as Kubernetes mirrors it", () => {
+  it("are those of an Endpoints object with its name, as Kubernetes mirrors it", () => {
     const object = (labels: object) =>
       JSON.stringify({
         apiVersion: "v1",
@@ -101,7 +101,7 @@ describe("the endpoints of a service without a selector", () => {
   });
 });
 
-describe("a pod that a slice names", () => {
+describe("a pod that a slice refers to", () => {
   const named = (targetRef: object) =>
     testSlice({
       service: "db",
@@ -112,15 +112,15 @@ describe("a pod that a slice names", () => {
     expect(endpointsOf(createTestSet(DB, POD, named({ name: "srv" })))).toEqual(["srv 10.0.0.7:8080"]);
   });
 
-  it("and whose address is another pod's by now is none: the other's identity is not accepted", () => {
+  it("is not an endpoint if its address now belongs to another pod, whose identity is not accepted", () => {
     expect(endpointsOf(createTestSet(DB, POD, named({ name: "gone" })))).toEqual([]);
   });
 
-  it("and that is not known yet is none: it is not sent to in plaintext meanwhile", () => {
+  it("is not an endpoint while it is unknown, so that nothing is sent to it in plaintext", () => {
     expect(endpointsOf(createTestSet(DB, named({ name: "srv" })))).toEqual([]);
   });
 
-  it("and that was made anew under its name is none", () => {
+  it("is not an endpoint if it was recreated with the same name", () => {
     const pod = testPod({ name: "srv", ip: "10.0.0.7", metadata: { uid: "new" } });
     expect(endpointsOf(createTestSet(DB, pod, named({ name: "srv", uid: "old" })))).toEqual([]);
     expect(endpointsOf(createTestSet(DB, pod, named({ name: "srv", uid: "new" })))).toEqual(["srv 10.0.0.7:8080"]);
@@ -131,24 +131,24 @@ describe("the endpoints of a service with a selector", () => {
   const SRV = testService({ name: "srv" });
   const other = testSlice({ service: "srv", name: "by-hand", endpoints: [{ addresses: ["192.0.2.5"] }] });
 
-  it("are its pods, and what others add in slices", () => {
+  it("are its pods, and additional addresses in slices", () => {
     expect(endpointsOf(createTestSet(SRV, POD, other), "ns1/srv")).toEqual([
       "srv 10.0.0.7:8080",
       "unknown 192.0.2.5:8080",
     ]);
   });
 
-  it("are the slices alone where Kubernetes' controller keeps them", () => {
+  it("are only the slices if Kubernetes' controller manages them", () => {
     const kept = testSlice({ service: "srv", labels: KEPT, endpoints: [] });
     expect(endpointsOf(createTestSet(SRV, POD, kept, other), "ns1/srv")).toEqual(["unknown 192.0.2.5:8080"]);
   });
 
-  it("stand there once, however many slices list them", () => {
+  it("are listed once, in however many slices they are", () => {
     const again = testSlice({ service: "srv", endpoints: [{ addresses: ["10.0.0.7"] }] });
     expect(endpointsOf(createTestSet(SRV, POD, again), "ns1/srv")).toEqual(["srv 10.0.0.7:8080"]);
   });
 
-  it("include pods that are not ready where it publishes them", () => {
+  it("include pods that are not ready if it publishes them", () => {
     const unready = testPod({ name: "srv", status: { conditions: [{ type: "Ready", status: "False" }] } });
     expect(endpointsOf(createTestSet(SRV, unready), "ns1/srv")).toEqual([]);
     const publishing = testService({ name: "srv", spec: { publishNotReadyAddresses: true } });
@@ -168,7 +168,7 @@ describe("a pod behind a service without a selector", () => {
   it.each([
     { name: "the service's address", ip: "10.96.0.1" },
     { name: "the pod's own", ip: "10.0.0.7" },
-  ])("is called in mutual TLS, under its identity, at $name", ({ ip }) => {
+  ])("is called over mutual TLS, with its identity, at $name", ({ ip }) => {
     const destination = decideDestination({ set: createTestSet(DB, POD, slice), ...target(ip) });
     expect(destination).toMatchObject({
       kind: "mesh",
@@ -179,19 +179,19 @@ describe("a pod behind a service without a selector", () => {
     });
   });
 
-  it("is known by the address that the service shares with it, although no slice says so", () => {
+  it("is recognised by the address that the service shares with it, even without a slice", () => {
     const shared = testService({ name: "db", clusterIP: "10.0.0.7", spec: { selector: {} } });
     const destination = decideDestination({ set: createTestSet(shared, POD), ...target("10.0.0.7") });
     expect(destination).toMatchObject({ endpoints: [{ ip: "10.0.0.7", mutualTls: true }] });
   });
 
-  it("has the service's declaration at its port, if the service is of its namespace", () => {
+  it("uses the declared protocol of a service in its namespace", () => {
     const set = createTestSet(DB, POD, slice);
     const inbound = decideInbound({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/srv") });
     expect(inbound.ports).toMatchObject([{ port: 8080, protocol: "http", service: { name: "db", namespace: "ns1" } }]);
   });
 
-  it("has no declaration by services of other namespaces", () => {
+  it("ignores declarations of services in other namespaces", () => {
     const elsewhere = testService({ name: "db", namespace: "ns2", spec: { selector: {} } });
     const there = testSlice({ service: "db", namespace: "ns2", endpoints: [{ addresses: ["10.0.0.7"] }] });
     const set = createTestSet(elsewhere, POD, there);
@@ -199,7 +199,7 @@ describe("a pod behind a service without a selector", () => {
     expect(inbound.ports).toMatchObject([{ port: 8080, protocol: undefined, service: undefined }]);
   });
 
-  it("of a dual-stack service is called at the address of the family that was dialled", () => {
+  it("of a dual-stack service is called at its address of the dialled family", () => {
     const set = createTestSet(
       testService({ name: "db", spec: { selector: {}, clusterIPs: ["10.96.0.1", "fd00::1"] } }),
       slice,

@@ -1,4 +1,4 @@
-/** Which endpoints a Service has, and which Service ports lead to a pod. */
+/** The endpoints of a Service, and the Service ports that lead to a pod. */
 import { podAddresses } from "../resources/fields/pod-addresses.ts";
 import { compareAge, formatResourceKey } from "../resources/fields/resource-names.ts";
 import { MANAGED_BY_LABEL, SELECTOR_CONTROLLER, SERVICE_NAME_LABEL } from "../resources/fields/slice-labels.ts";
@@ -11,15 +11,15 @@ import { findReadyPods, findTcpPorts, resolveTargetPort, selectsPod } from "./wo
 export interface ServiceEndpoint {
   readonly ip: string;
   readonly port: number;
-  /** `undefined`: the address is no pod of the mesh. */
+  /** `undefined`: the address does not belong to a pod of the mesh. */
   readonly pod: Pod | undefined;
 }
 
 /**
- * The endpoints of a Service's port that new connections may go to: those that its EndpointSlices list as ready, whoever
- * keeps them, and the ready pods that its selector picks. Where Kubernetes' own controller keeps the slices of the
- * selector's pods, they are the only source. An address that is a pod of the mesh is that pod, whatever lists it.
- * @returns `undefined`: nothing says where the Service's endpoints are
+ * The endpoints of a Service's port for new connections: those that its EndpointSlices list as ready, whoever manages
+ * them, and the ready pods that its selector selects. If Kubernetes' own controller manages the slices of the selected
+ * pods, these are the only source. An address of a mesh pod resolves to that pod, wherever it is listed.
+ * @returns `undefined` if the endpoints are unknown
  */
 export function findServiceEndpoints(
   set: ResourceSet,
@@ -49,8 +49,9 @@ export interface PodServicePort {
 }
 
 /**
- * The ports of the pod's namespace that lead to the pod, by a selector or by an EndpointSlice, the oldest Service's
- * first. Services of other namespaces do not count: who may write there has no say in what this pod's ports carry.
+ * The Service ports in the pod's namespace that lead to the pod, by a selector or by an EndpointSlice, the oldest
+ * Service first. Services of other namespaces are ignored: their owners must not influence how this pod's ports are
+ * served.
  */
 export function findPortsOfPod(set: ResourceSet, pod: Pod): readonly PodServicePort[] {
   const services = set.index.servicesByNamespace.get(pod.metadata.namespace) ?? [];
@@ -99,7 +100,7 @@ function slicesOf(set: ResourceSet, { metadata }: Service): readonly EndpointSli
   return set.index.slicesByService.get(formatResourceKey(metadata.namespace, metadata.name)) ?? [];
 }
 
-/** A pod that has no container port of the name that the Service points at is not an endpoint. */
+/** A pod without a container port of the Service's target port name is not an endpoint. */
 function endpointsOfPods(pods: readonly Pod[], port: ServicePort): readonly ServiceEndpoint[] {
   return pods.flatMap((pod) => {
     const target = resolveTargetPort(port, pod);
@@ -108,7 +109,7 @@ function endpointsOfPods(pods: readonly Pod[], port: ServicePort): readonly Serv
   });
 }
 
-/** Names (addressType FQDN) are not resolved, as in Istio. */
+/** Host names (addressType FQDN) are not resolved, as in Istio. */
 function endpointsOfSlice(set: ResourceSet, slice: EndpointSlice, port: ServicePort): readonly ServiceEndpoint[] {
   if (slice.addressType === "FQDN") return [];
   const ports = portsOfSlice(slice, port);
@@ -122,7 +123,7 @@ function endpointsOfSlice(set: ResourceSet, slice: EndpointSlice, port: ServiceP
     );
 }
 
-/** A slice's port is the Service's port of the same name. One without a number stands for every port. */
+/** A slice's port belongs to the Service's port of the same name. One without a number applies to every port. */
 function portsOfSlice(
   { ports }: EndpointSlice,
   { name = "", port, targetPort = port }: ServicePort,
@@ -133,9 +134,9 @@ function portsOfSlice(
 }
 
 /**
- * Whose address it is. Where a pod is named, the address is that pod's or no endpoint: addresses are used again, and a pod
- * that is not known yet (its own event is still on its way) must not be sent to in plaintext meanwhile. Istio waits for
- * the pod likewise.
+ * The pod that an address belongs to. If the slice refers to a pod, the address is that pod's or not an endpoint:
+ * addresses are reused, and a pod that is still unknown (its event has not arrived) must not receive plaintext. Istio
+ * waits for the pod, too.
  */
 function identify(
   set: ResourceSet,

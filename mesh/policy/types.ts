@@ -1,4 +1,4 @@
-/** The values that policy decisions produce and that travel from the control plane to the proxies. */
+/** The results of policy decisions, which the control plane sends to the proxies. */
 import type { SpiffeId, TrustDomain } from "../identity/spiffe-id.ts";
 import type { HostTarget } from "./routing/host-target.ts";
 import type { HttpRoute } from "./routing/http-route.ts";
@@ -6,7 +6,7 @@ import type { HttpRoute } from "./routing/http-route.ts";
 /** Istio's peer authentication mode, from the server's side. */
 export type ServerMode = "STRICT" | "PERMISSIVE" | "DISABLE";
 
-/** What a port carries, as its name or `appProtocol` declares; `undefined` where nothing does. */
+/** A port's protocol, as declared by its name or `appProtocol`; `undefined` if it is not declared. */
 export type DeclaredProtocol = "tcp" | "http" | "http2" | "tls";
 
 /** A mode and the rule that set it: `Kind/name.namespace` (`MeshPolicy/default`), or `default`. */
@@ -15,7 +15,7 @@ export interface ServerModeDecision {
   readonly rule: string;
 }
 
-/** What metrics and logs say of a workload; Istio's labels. An unknown value is the empty string. */
+/** A workload's labels in metrics and logs, as in Istio. An unknown value is the empty string. */
 export interface WorkloadInfo {
   readonly namespace: string;
   readonly pod: string;
@@ -35,7 +35,7 @@ export interface ServiceInfo {
   readonly namespace: string;
 }
 
-/** What a sidecar demands of those who connect to its pod. */
+/** What a sidecar requires from clients of its pod. */
 export interface Inbound {
   readonly workload: WorkloadInfo;
   readonly defaultMode: ServerModeDecision;
@@ -50,35 +50,35 @@ export interface InboundPort {
   readonly service: ServiceInfo | undefined;
 }
 
-/** The roots (PEM, one certificate each) and trust domains that are trusted; the first domain is the mesh's own. */
+/** The trusted roots (PEM, one certificate each) and trust domains; the first domain is the mesh's own. */
 export interface TrustBundle {
   readonly roots: readonly string[];
   readonly trustDomains: readonly TrustDomain[];
 }
 
-/** What an outbound address, or a named service, resolves to. */
+/** The result of resolving an outbound address or a named service. */
 export type Destination = MeshDestination | PassthroughDestination | RefusedDestination;
 
 export interface MeshDestination {
   readonly kind: "mesh";
-  /** A service's FQDN, or a pod's DNS name (`10-0-0-7.ns.pod.cluster.local`) where no service stands before it. */
+  /** A service's FQDN, or a pod's DNS name (`10-0-0-7.ns.pod.cluster.local`) if it has no service. */
   readonly host: string;
   readonly port: number;
-  /** Empty: no subset. */
+  /** Empty means no subset. */
   readonly subset: string;
   readonly protocol: DeclaredProtocol | undefined;
   /** `outbound_.PORT_.SUBSET_.HOST`, or the DestinationRule's own `sni`. */
   readonly sni: string;
-  /** The SPIFFE ids that an endpoint may show (secure naming). Empty: none may, and mutual TLS is refused. */
+  /** The SPIFFE ids that an endpoint may have (secure naming). Empty: none, and mutual TLS is refused. */
   readonly identities: readonly SpiffeId[];
   /** `DestinationRule/name.namespace`, or `auto mTLS`. */
   readonly tlsRule: string;
   readonly endpoints: readonly Endpoint[];
   readonly service: ServiceInfo | undefined;
   /**
-   * What VirtualServices of the gateway `mesh` say of requests to this address, for the workload that asks. Empty: no
-   * VirtualService speaks, and requests go to `endpoints`. Always empty for host targets: a route's own target is not
-   * routed again.
+   * The routes of VirtualServices of the gateway `mesh` for requests to this address, for the requesting workload.
+   * Empty: no VirtualService applies, and requests go to `endpoints`. Always empty for host targets: routes do not
+   * apply to a route's own target.
    */
   readonly routes: readonly HttpRoute[];
 }
@@ -90,7 +90,7 @@ export interface Endpoint {
   readonly workload: WorkloadInfo;
 }
 
-/** Not in the registry, and the mesh lets such traffic through as it is (ALLOW_ANY). */
+/** Not in the registry, and the mesh passes such traffic through unchanged (ALLOW_ANY). */
 export interface PassthroughDestination {
   readonly kind: "passthrough";
 }
@@ -101,7 +101,7 @@ export interface RefusedDestination {
   readonly reason: string;
 }
 
-/** What a destination is asked for by. */
+/** The key of a destination. */
 export type DestinationTarget = AddressTarget | HostTarget;
 
 export interface AddressTarget {
@@ -110,7 +110,7 @@ export interface AddressTarget {
   readonly port: number;
 }
 
-/** A gateway's configuration: what it listens on, and where each request goes. */
+/** A gateway's configuration: its listeners, and where each request goes. */
 export interface GatewayConfig {
   readonly workload: WorkloadInfo;
   readonly listeners: readonly GatewayListener[];

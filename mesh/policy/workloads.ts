@@ -1,4 +1,4 @@
-/** Small facts about pods and services that several decisions need. */
+/** Facts about pods and services that several decisions need. */
 import { formatSpiffeId, type SpiffeId } from "../identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh-settings.ts";
 import { formatResourceKey } from "../resources/fields/resource-names.ts";
@@ -10,17 +10,17 @@ import type { DeclaredProtocol, ServiceInfo, WorkloadInfo } from "./types.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
-/** Label that injection puts on pods whose sidecar speaks mutual TLS. */
+/** The label that injection adds to pods whose sidecar supports mutual TLS. */
 const TLS_MODE_LABEL = "security.istio.io/tlsMode";
 
-/** Whether labels have all that a selector asks for; an empty selector asks for nothing. */
+/** Whether labels match a selector; an empty selector matches everything. */
 export function matchLabels(selector: Labels, labels: Labels): boolean {
   return Object.entries(selector).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value);
 }
 
 /**
- * The pods that a service picks and that can be sent to: with an address, running, not leaving and, unless the service
- * publishes these too, not known to be unready.
+ * The pods that a service selects and that can receive connections: with an address, running, not terminating and,
+ * unless the service publishes those too, not unready.
  */
 export function findReadyPods(set: ResourceSet, service: Service): readonly Pod[] {
   const pods = set.index.podsByNamespace.get(service.metadata.namespace) ?? [];
@@ -28,19 +28,19 @@ export function findReadyPods(set: ResourceSet, service: Service): readonly Pod[
   return pods.filter((pod) => selectsPod(service, pod) && isRunning(pod) && (evenUnready || !isUnready(pod)));
 }
 
-/** TCP ports of a service: the mesh carries nothing else. */
+/** TCP ports of a service: the mesh handles nothing else. */
 export function findTcpPorts(service: Service): readonly ServicePort[] {
   return service.spec.ports.filter((port) => port.protocol === "TCP");
 }
 
-/** Where a service's port leads in one pod; nothing where the pod has no port of that name. */
+/** The pod port that a service's port leads to; undefined if the pod has no port of that name. */
 export function resolveTargetPort(port: ServicePort, pod: Pod): number | undefined {
   const target = port.targetPort ?? port.port;
   if (typeof target === "number") return target;
   return findContainerPorts(pod).find((candidate) => candidate.name === target)?.containerPort;
 }
 
-/** The TCP ports that a pod's containers declare, native sidecars (init containers that restart always) included. */
+/** The TCP ports that a pod's containers declare, including native sidecars (init containers that always restart). */
 export function findContainerPorts(
   pod: Pod,
 ): readonly { readonly name?: string | undefined; readonly containerPort: number }[] {
@@ -49,7 +49,7 @@ export function findContainerPorts(
   return all.flatMap((container) => container.ports ?? []).filter((port) => port.protocol === "TCP");
 }
 
-/** What a service's port carries: `appProtocol`, else the part of its name before the first dash. */
+/** The declared protocol of a service's port: `appProtocol`, else the part of its name before the first dash. */
 export function declaredProtocol(port: ServicePort): DeclaredProtocol | undefined {
   const declared = port.appProtocol ?? port.name?.split("-", 1)[0] ?? "";
   return PROTOCOLS.get(declared.toLowerCase());
@@ -68,12 +68,12 @@ const PROTOCOLS: ReadonlyMap<string, DeclaredProtocol> = new Map([
   ["mysql", "tcp"],
 ]);
 
-/** Whether a pod's sidecar takes mutual TLS. */
-export function speaksMutualTls(pod: Pod): boolean {
+/** Whether a pod's sidecar accepts mutual TLS. */
+export function supportsMutualTls(pod: Pod): boolean {
   return pod.metadata.labels[TLS_MODE_LABEL] === "istio";
 }
 
-/** The SPIFFE ids that a pod may present: one for each trust domain that the mesh trusts. */
+/** The SPIFFE ids that a pod may have: one for each trusted domain. */
 export function identitiesOfPod(pod: Pod, settings: MeshSettings): readonly SpiffeId[] {
   return [settings.trustDomain, ...settings.trustDomainAliases].map((trustDomain) =>
     formatSpiffeId({
@@ -105,7 +105,7 @@ export function serviceInfo(service: Service, settings: Pick<MeshSettings, "clus
   return { host: formatServiceHost(service, settings), name, namespace };
 }
 
-/** A pod's labels for metrics, found as Istio finds them. */
+/** A pod's labels for metrics, determined as in Istio. */
 export function workloadInfo(pod: Pod): WorkloadInfo {
   const { labels, namespace, name } = pod.metadata;
   const workload = workloadName(pod);
@@ -136,7 +136,7 @@ function workloadName(pod: Pod): string {
   return isHashed ? owner.name.slice(0, -suffix.length) : owner.name;
 }
 
-/** A service without a selector picks no pod. */
+/** A service without a selector selects no pods. */
 export function selectsPod(service: Service, pod: Pod): boolean {
   const { selector } = service.spec;
   if (selector === undefined || Object.keys(selector).length === 0) return false;

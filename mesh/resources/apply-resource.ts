@@ -1,7 +1,7 @@
 import type { ResourceMetadata } from "./fields/metadata.ts";
 import type { Resource } from "./resource.ts";
 
-/** A resource as it stands after `later` is applied over `earlier`. Both are of one kind and name. */
+/** The resource that results from applying `later` over `earlier`. Both have the same kind and name. */
 export function applyResource<Applied extends Resource>(earlier: Applied, later: Applied): Applied {
   const absent = later.absent ?? [];
   const kept = {

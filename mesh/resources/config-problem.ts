@@ -1,10 +1,10 @@
-/** What is wrong with a piece of configuration, where, and how to fix it. */
+/** A problem in the configuration, its location, and how to fix it. */
 export interface ConfigProblem {
-  /** `error`: the document is left out. `warning`: it is used, but not all of it, or not as its author may think. */
+  /** `error`: the document is not used. `warning`: it is used, but not completely, or with an unexpected effect. */
   readonly severity: "error" | "warning";
-  /** Empty where the problem lies between resources. */
+  /** Empty if the problem is between resources. */
   readonly file: string;
-  /** From 1; 0 where the problem lies between resources. */
+  /** Starts at 1; 0 if the problem is between resources. */
   readonly line: number;
   readonly column?: number;
   /** `Kind/name.namespace`, or `Kind/name` for kinds without a namespace. */

@@ -5,12 +5,12 @@ import type { EndpointSlice } from "./kinds/endpoint-slice.ts";
 import type { Endpoints } from "./kinds/endpoints.ts";
 import type { Service } from "./kinds/service.ts";
 
-/** As Kubernetes names who keeps the slices that it makes of Endpoints. */
+/** Kubernetes' name for the controller that mirrors Endpoints to slices. */
 const MIRRORING_CONTROLLER = "endpointslicemirroring-controller.k8s.io";
 /** An Endpoints object with this label is not mirrored. */
 const SKIP_MIRROR_LABEL = "endpointslice.kubernetes.io/skip-mirror";
 
-/** Maps by key, as a ResourceSet has them. */
+/** Maps by key, as in a ResourceSet. */
 interface Slices {
   readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
   readonly endpoints: ReadonlyMap<string, Endpoints>;
@@ -23,7 +23,10 @@ interface SliceIndex {
   readonly slicesByIp: ReadonlyMap<string, readonly EndpointSlice[]>;
 }
 
-/** The slices by Service and by address, those that stand for Endpoints included; a slice of no Service is left out. */
+/**
+ * Indexes slices by Service and by address, including those mirrored from Endpoints; slices without a Service are
+ * ignored.
+ */
 export function indexSlices(set: Slices): SliceIndex {
   const slicesByService = new Map<string, EndpointSlice[]>();
   const slicesByIp = new Map<string, EndpointSlice[]>();
@@ -43,7 +46,7 @@ function append<Value>(groups: Map<string, Value[]>, key: string, value: Value):
   else group.push(value);
 }
 
-/** As the mirroring controller: the Endpoints of Services that have no selector. */
+/** Like Kubernetes' mirroring controller: only Endpoints of Services without a selector. */
 function mirrorAll({ endpoints, services }: Slices): readonly EndpointSlice[] {
   return [...endpoints.values()].flatMap((object) => {
     const { name, namespace, labels } = object.metadata;

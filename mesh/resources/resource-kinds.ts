@@ -14,17 +14,20 @@ import { serviceAccountSchema } from "./kinds/service-account.ts";
 import { virtualServiceSchema } from "./kinds/virtual-service.ts";
 import type { Resource, ResourceKind } from "./resource.ts";
 
-/** How a kind is read. */
+/** How a kind is parsed. */
 export interface KindDescription {
   readonly kind: ResourceKind;
   readonly group: string;
   readonly versions: readonly string[];
   readonly clusterWide: boolean;
-  /** Istio's kinds: a field that is not understood is named. Kubernetes' own have many that do not concern us. */
+  /**
+   * For Istio's kinds: unknown fields get a warning. Kubernetes' own kinds have many fields that do not concern the
+   * mesh.
+   */
   readonly reportsUnsupported: boolean;
-  /** A document without `spec` is accepted: as a change of labels, or because its defaults are meant. */
+  /** Whether a document without `spec` is accepted: as a change of labels, or with default values. */
   readonly specOptional: boolean;
-  /** Validates, and gives the resource; `header` is what stands outside the schema. */
+  /** Validates, and returns the resource; `header` contains the parts outside the schema. */
   parse(document: unknown, header: ResourceHeader): ParsedDocument;
 }
 

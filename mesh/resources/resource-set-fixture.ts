@@ -1,4 +1,4 @@
-/** Short ways to a ResourceSet, for tests alone. */
+/** Helpers to create a ResourceSet, for tests only. */
 import { parseTrustDomain } from "../identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh-settings.ts";
 import { formatConfigProblem } from "./config-problem.ts";
@@ -16,7 +16,7 @@ export const TEST_SETTINGS: MeshSettings = {
   autoMtls: true,
 };
 
-/** A set from YAML that must be without errors. */
+/** A set from YAML without errors. */
 export function createTestSet(...texts: readonly string[]): ResourceSet {
   const { resources, problems } = parseResources({ text: texts.join("\n---\n"), file: "test.yaml" });
   const errors = problems.filter((problem) => problem.severity === "error");
@@ -24,7 +24,7 @@ export function createTestSet(...texts: readonly string[]): ResourceSet {
   return createResourceSet(resources);
 }
 
-/** A pod that must be in the set. */
+/** A pod of the set; throws if it is missing. */
 export function findTestPod(set: ResourceSet, key: string): Pod {
   const pod = set.pods.get(key);
   if (pod === undefined) throw new Error(`no pod ${key}`);
@@ -36,7 +36,7 @@ export interface TestPod {
   readonly namespace?: string;
   readonly ip?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** Its sidecar speaks mutual TLS. @default true */
+  /** Whether its sidecar supports mutual TLS. @default true */
   readonly meshed?: boolean;
   readonly serviceAccount?: string;
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
@@ -67,7 +67,7 @@ export function testPod(options: TestPod): string {
   });
 }
 
-/** YAML of a service that picks `app: NAME`. */
+/** YAML of a service that selects `app: NAME`. */
 export function testService(options: {
   readonly name: string;
   readonly namespace?: string;

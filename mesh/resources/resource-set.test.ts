@@ -3,13 +3,13 @@ import { parseResources } from "./parsing/parse-resources.ts";
 import { createResourceSet } from "./resource-set.ts";
 import { createTestSet, testPod, testService } from "./resource-set-fixture.ts";
 
-/** A set from files that are applied one after the other. */
+/** A set from files that are applied one after another. */
 function applied(...files: readonly string[]) {
   return createResourceSet(files.flatMap((text, index) => parseResources({ text, file: `${index}.yaml` }).resources));
 }
 
-describe("a resource that is met again", () => {
-  it("has its labels and annotations merged, as `kubectl label` would", () => {
+describe("a resource that occurs again", () => {
+  it("has its labels and annotations merged, as with `kubectl label`", () => {
     const set = applied(
       "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns1, labels: {a: b, c: d}, annotations: {x: z}}",
       "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns1, labels: {istio-injection: enabled, c: e}}",
@@ -21,7 +21,7 @@ describe("a resource that is met again", () => {
     expect(set.namespaces.size).toBe(1);
   });
 
-  it("keeps its specification and status where the later document has none", () => {
+  it("keeps its specification and status if the later document has none", () => {
     const set = applied(
       testPod({ name: "a", ip: "10.0.0.5" }),
       "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: ns1, labels: {x: z}}",
@@ -32,20 +32,20 @@ describe("a resource that is met again", () => {
     expect(set.index.podByIp.get("10.0.0.5")).toBe(pod);
   });
 
-  it("has its specification replaced whole where one is given", () => {
+  it("has its specification replaced completely if the later document has one", () => {
     const service = (spec: string) => `apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: ${spec}`;
     const set = applied(service("{selector: {a: b}, clusterIP: 10.0.0.1}"), service("{ports: [{port: 80}]}"));
     expect(set.services.get("default/a")?.spec).toMatchObject({ ports: [{ port: 80 }] });
     expect(set.services.get("default/a")?.spec.selector).toBeUndefined();
   });
 
-  it("keeps the unsupported fields of the specification that stays", () => {
+  it("keeps the unsupported fields of a specification that is kept", () => {
     const header = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata:";
     const set = applied(`${header} {name: a}\nspec: {odd: 1}`, `${header} {name: a, labels: {x: z}}`);
     expect(set.peerAuthentications.get("default/a")?.unsupported).toEqual(["spec.odd"]);
   });
 
-  it("is another one in another namespace", () => {
+  it("is a different one in another namespace", () => {
     expect(applied(testPod({ name: "a", namespace: "ns1" }), testPod({ name: "a", namespace: "ns2" })).pods.size).toBe(
       2,
     );
@@ -53,7 +53,7 @@ describe("a resource that is met again", () => {
 });
 
 describe("the index", () => {
-  it("finds services by each of their addresses, headless ones by none", () => {
+  it("finds services by each of their addresses, and headless ones by none", () => {
     const set = createTestSet(
       testService({ name: "a", clusterIP: "10.96.0.1", spec: { clusterIPs: ["10.96.0.1", "fd00::1"] } }),
       testService({ name: "b", clusterIP: "None" }),
@@ -61,7 +61,7 @@ describe("the index", () => {
     expect([...set.index.serviceByIp.keys()]).toEqual(["10.96.0.1", "fd00::1"]);
   });
 
-  it("gives an address to the pod that stays, not to the one that leaves", () => {
+  it("assigns an address to the pod that runs, not to one that terminates", () => {
     const leaving = testPod({ name: "old", metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } });
     const names = [createTestSet(leaving, testPod({ name: "new" })), createTestSet(testPod({ name: "new" }), leaving)];
     expect(names.map((set) => set.index.podByIp.get("10.0.0.1")?.metadata.name)).toEqual(["new", "new"]);

@@ -5,8 +5,8 @@ import { formatResourceKey } from "./fields/resource-names.ts";
 import type { Resource, ResourceKind, ResourceOf } from "./resource.ts";
 
 /**
- * One state of the whole configuration; immutable. The maps are keyed `NAMESPACE/NAME` (cluster-wide kinds by name
- * alone) and keep the order in which resources were first met.
+ * One immutable state of the whole configuration. The keys of the maps are `NAMESPACE/NAME` (cluster-wide kinds: only
+ * the name), in the order in which resources first occurred.
  */
 export interface ResourceSet {
   readonly namespaces: ReadonlyMap<string, ResourceOf<"Namespace">>;
@@ -25,10 +25,10 @@ export interface ResourceSet {
   readonly index: ResourceIndex;
 }
 
-/** Look-ups that decisions repeat; derived from the maps. */
+/** Lookups that decisions repeat, derived from the maps. */
 export interface ResourceIndex {
   readonly podsByNamespace: ReadonlyMap<string, readonly ResourceOf<"Pod">[]>;
-  /** Pods that have this address and are not finished (Succeeded or Failed): addresses are used again. */
+  /** Pods with this address that are not finished (Succeeded or Failed): addresses are reused. */
   readonly podByIp: ReadonlyMap<string, ResourceOf<"Pod">>;
   readonly servicesByNamespace: ReadonlyMap<string, readonly ResourceOf<"Service">[]>;
   readonly serviceByIp: ReadonlyMap<string, ResourceOf<"Service">>;
@@ -39,8 +39,8 @@ export interface ResourceIndex {
 }
 
 /**
- * Puts resources together. One that was met before is applied over its earlier version, as `kubectl apply` and
- * `kubectl label` would: labels and annotations are merged, the specification is replaced where one is given.
+ * Combines resources. One that occurs again is applied over its earlier version, as with `kubectl apply` and `kubectl
+ * label`: labels and annotations are merged, and the specification is replaced if there is a new one.
  */
 export function createResourceSet(resources: readonly Resource[]): ResourceSet {
   const all = new Map<string, Resource>();

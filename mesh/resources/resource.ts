@@ -12,7 +12,7 @@ import type { Service } from "./kinds/service.ts";
 import type { ServiceAccount } from "./kinds/service-account.ts";
 import type { VirtualService } from "./kinds/virtual-service.ts";
 
-/** Everything that configures the mesh, by `kind`. */
+/** Any resource that configures the mesh, distinguished by `kind`. */
 export type Resource =
   | Namespace
   | Pod

@@ -30,7 +30,7 @@ export type IstioCertificateRequest = Message<"istio.v1.auth.IstioCertificateReq
   csr: string;
 
   /**
-   * Wished lifetime in seconds. Zero or less: the authority's default.
+   * Requested lifetime in seconds. Zero or less means the authority's default.
    *
    * @generated from field: int64 validity_duration = 3;
    */
@@ -71,7 +71,7 @@ export const IstioCertificateResponseSchema: GenMessage<IstioCertificateResponse
   messageDesc(file_ca, 1);
 
 /**
- * Signs certificates for callers that prove who they are.
+ * Signs certificates for authenticated callers.
  *
  * @generated from service istio.v1.auth.IstioCertificateService
  */

@@ -1,4 +1,4 @@
-// The health check that kubelet's gRPC probes ask for, wire compatible with gRPC's own: package, service, method and field
+// The health check of kubelet's gRPC probes, wire compatible with gRPC's own: package, service, method and field
 // numbers are its contract (grpc/grpc-proto, grpc/health/v1/health.proto). The status is an enum there; generated
 // TypeScript must be erasable, so it is a number here, which is the same on the wire.
 
@@ -21,7 +21,7 @@ export const file_health: GenFile = /*@__PURE__*/
  */
 export type HealthCheckRequest = Message<"grpc.health.v1.HealthCheckRequest"> & {
   /**
-   * Empty: the server as a whole.
+   * Empty means the server as a whole.
    *
    * @generated from field: string service = 1;
    */

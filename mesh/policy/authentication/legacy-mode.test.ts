@@ -13,13 +13,13 @@ describe("decideServerMode with the legacy policies", () => {
   it.each([
     { name: "`mtls: {}` is STRICT", rules: [mesh], mode: "STRICT", rule: "MeshPolicy/default" },
     {
-      name: "`mtls:` with nothing is STRICT",
+      name: "`mtls:` without a value is STRICT",
       rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: null }] })],
       mode: "STRICT",
       rule: "MeshPolicy/default",
     },
     {
-      name: "PERMISSIVE as it says",
+      name: "PERMISSIVE applies",
       rules: [testResource("MeshPolicy", "default", { peers: [{ mtls: { mode: "PERMISSIVE" } }] })],
       mode: "PERMISSIVE",
       rule: "MeshPolicy/default",
@@ -31,7 +31,7 @@ describe("decideServerMode with the legacy policies", () => {
       rule: "MeshPolicy/default",
     },
     {
-      name: "the first mtls counts",
+      name: "the first mtls applies",
       rules: [
         testResource("MeshPolicy", "default", { peers: [{ jwt: {} }, { mtls: { mode: "PERMISSIVE" } }, { mtls: {} }] }),
       ],
@@ -39,49 +39,49 @@ describe("decideServerMode with the legacy policies", () => {
       rule: "MeshPolicy/default",
     },
     {
-      name: "the namespace's before the mesh's",
+      name: "the namespace's policy overrides the mesh's",
       rules: [mesh, policy("default", {})],
       mode: "DISABLE",
       rule: "Policy/default.ns1",
     },
     {
-      name: "another namespace's does not count",
+      name: "another namespace's policy does not apply",
       rules: [mesh, policy("default", {}, "ns2")],
       mode: "STRICT",
       rule: "MeshPolicy/default",
     },
     {
-      name: "the service's before the namespace's",
+      name: "the service's policy overrides the namespace's",
       rules: [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })],
       mode: "STRICT",
       rule: "Policy/w.ns1",
     },
     {
-      name: "a service policy is used whole: no peers is DISABLE",
+      name: "a service policy replaces the others completely: no peers is DISABLE",
       rules: [mesh, policy("w", { targets: [{ name: "world" }] })],
       mode: "DISABLE",
       rule: "Policy/w.ns1",
     },
     {
-      name: "the port of a target is the service's",
+      name: "a target's port is the service's port",
       rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] })],
       mode: "STRICT",
       rule: "Policy/w.ns1",
     },
     {
-      name: "… and not the container's",
+      name: "a target's port is not the container's port",
       rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ number: 8080 }] }] })],
       mode: "PERMISSIVE",
       rule: "default",
     },
     {
-      name: "a port by the service's name for it",
+      name: "a port by its name in the service",
       rules: [policy("w", { ...legacy, targets: [{ name: "world", ports: [{ name: "http" }] }] })],
       mode: "STRICT",
       rule: "Policy/w.ns1",
     },
     {
-      name: "a target with the port beats one for all ports",
+      name: "a target with the port overrides one for all ports",
       rules: [
         policy("a", { targets: [{ name: "world" }] }),
         policy("b", { ...legacy, targets: [{ name: "world", ports: [{ number: 80 }] }] }),
@@ -90,19 +90,19 @@ describe("decideServerMode with the legacy policies", () => {
       rule: "Policy/b.ns1",
     },
     {
-      name: "a target of another service does not count",
+      name: "a target of another service does not apply",
       rules: [policy("w", { ...legacy, targets: [{ name: "hello" }] })],
       mode: "PERMISSIVE",
       rule: "default",
     },
     {
-      name: "PeerAuthentication speaks before all of them",
+      name: "PeerAuthentication overrides all of them",
       rules: [mesh, peer("default", "ns1", permissive)],
       mode: "PERMISSIVE",
       rule: "PeerAuthentication/default.ns1",
     },
     {
-      name: "a PeerAuthentication that is UNSET lets them speak",
+      name: "an UNSET PeerAuthentication does not override them",
       rules: [mesh, peer("default", "ns1", unset)],
       mode: "STRICT",
       rule: "MeshPolicy/default",
@@ -111,7 +111,7 @@ describe("decideServerMode with the legacy policies", () => {
     expect(decide(rules)).toEqual({ mode, rule });
   });
 
-  it("decides ports without a service by the namespace", () => {
+  it("uses the namespace's policy for ports without a service", () => {
     const rules = [policy("default", {}), policy("w", { ...legacy, targets: [{ name: "world" }] })];
     expect(decide(rules, 9999)).toEqual({ mode: "DISABLE", rule: "Policy/default.ns1" });
   });

@@ -1,4 +1,4 @@
-/** Modes of authentication.istio.io/v1alpha1, as Istio 1.0 to 1.4 decided them. */
+/** Modes of authentication.istio.io/v1alpha1, as Istio 1.0 to 1.4 decide them. */
 
 import { compareAge, formatResourceName } from "../../resources/fields/resource-names.ts";
 import type { AuthenticationSpec, MeshPolicy } from "../../resources/kinds/mesh-policy.ts";
@@ -9,15 +9,15 @@ import type { ResourceSet } from "../../resources/resource-set.ts";
 import { findPortsOfPod } from "../service-endpoints.ts";
 import type { ServerModeDecision } from "../types.ts";
 
-/** A service and the port in question. */
+/** A service and one of its ports. */
 export interface LegacyService {
   readonly name: string;
   readonly port: ServicePort;
 }
 
 /**
- * The legacy mode of a pod's port. The most specific policy is used whole: one that targets the service (by the
- * service's ports, which are mapped to the container's), else the namespace's, else the mesh's. Nothing if there is none.
+ * The legacy mode of a pod's port. Only the most specific policy applies: one that targets the service (by the
+ * service's ports, mapped to the container's), else the namespace's, else the mesh's. Undefined if there is none.
  */
 export function decideLegacyMode(input: {
   readonly set: ResourceSet;
@@ -30,7 +30,7 @@ export function decideLegacyMode(input: {
   return modeOf(targeted ?? findNamespacePolicy(set, namespace) ?? set.meshPolicies.get("default"));
 }
 
-/** The same as a client sees it: by the service instead of the pod. */
+/** The same from a client's view: by service instead of pod. */
 export function decideLegacyServiceMode(input: {
   readonly set: ResourceSet;
   readonly namespace: string;
@@ -52,7 +52,7 @@ function servicesOnPort(set: ResourceSet, pod: Pod, port: number | undefined): r
     .map((found) => ({ name: found.service.metadata.name, port: found.port }));
 }
 
-/** A target that names the port beats one for all ports (Istio 1.4); then the oldest policy counts. */
+/** A target with the port overrides one for all ports (Istio 1.4); among equals the oldest policy applies. */
 function findServicePolicy(policies: readonly Policy[], services: readonly LegacyService[]): Policy | undefined {
   const withPort = policies.find((policy) => services.some((service) => targets(policy, service, "port")));
   return withPort ?? policies.find((policy) => services.some((service) => targets(policy, service, "all ports")));
@@ -73,7 +73,7 @@ function findNamespacePolicy(set: ResourceSet, namespace: string): Policy | unde
   return policy !== undefined && policy.spec.targets.length === 0 ? policy : undefined;
 }
 
-/** The first `mtls` peer counts. A policy without one turns mutual TLS off: the opposite of today's default. */
+/** The first `mtls` peer applies. A policy without one turns mutual TLS off: the opposite of today's default. */
 function modeOf(policy: Policy | MeshPolicy | undefined): ServerModeDecision | undefined {
   if (policy === undefined) return undefined;
   const spec: AuthenticationSpec = policy.spec;

@@ -1,4 +1,4 @@
-/** For tests: the mode of one pod's port, behind one service, among policies. */
+/** For tests: the mode of a port of one pod, behind one service, with the given policies. */
 import {
   createTestSet,
   findTestPod,

@@ -10,7 +10,7 @@ const forWorld = { selector: { matchLabels: { app: "world" } } };
 
 describe("decideServerMode with PeerAuthentication", () => {
   it.each([
-    { name: "nothing at all: PERMISSIVE", rules: [], mode: "PERMISSIVE", rule: "default" },
+    { name: "no rule: PERMISSIVE", rules: [], mode: "PERMISSIVE", rule: "default" },
     {
       name: "the mesh's rule",
       rules: [peer("default", "istio-system", strict)],
@@ -18,19 +18,19 @@ describe("decideServerMode with PeerAuthentication", () => {
       rule: "PeerAuthentication/default.istio-system",
     },
     {
-      name: "the namespace's before the mesh's",
+      name: "the namespace's rule overrides the mesh's",
       rules: [peer("default", "istio-system", strict), peer("default", "ns1", disable)],
       mode: "DISABLE",
       rule: "PeerAuthentication/default.ns1",
     },
     {
-      name: "the workload's before the namespace's",
+      name: "the workload's rule overrides the namespace's",
       rules: [peer("default", "ns1", disable), peer("world", "ns1", { ...forWorld, ...strict })],
       mode: "STRICT",
       rule: "PeerAuthentication/world.ns1",
     },
     {
-      name: "UNSET passes the question on",
+      name: "UNSET inherits",
       rules: [
         peer("default", "istio-system", strict),
         peer("default", "ns1", unset),
@@ -52,13 +52,13 @@ describe("decideServerMode with PeerAuthentication", () => {
       rule: "default",
     },
     {
-      name: "rules of other namespaces do not count",
+      name: "rules of other namespaces do not apply",
       rules: [peer("default", "ns2", strict)],
       mode: "PERMISSIVE",
       rule: "default",
     },
     {
-      name: "selectors of other workloads do not count",
+      name: "selectors of other workloads do not apply",
       rules: [peer("x", "ns1", { selector: { matchLabels: { app: "hello" } }, ...strict })],
       mode: "PERMISSIVE",
       rule: "default",
@@ -76,19 +76,19 @@ describe("decideServerMode with PeerAuthentication", () => {
       rule: "PeerAuthentication/x.ns1",
     },
     {
-      name: "the oldest of one scope counts alone",
+      name: "only the oldest rule of a scope applies",
       rules: [peer("a", "ns1", disable, "2026-01-02T00:00:00Z"), peer("b", "ns1", strict, "2026-01-01T00:00:00Z")],
       mode: "STRICT",
       rule: "PeerAuthentication/b.ns1",
     },
     {
-      name: "of the same age, the first by name",
+      name: "of the same age, the first rule by name applies",
       rules: [peer("b", "ns1", disable), peer("a", "ns1", strict)],
       mode: "STRICT",
       rule: "PeerAuthentication/a.ns1",
     },
     {
-      name: "the loser is ignored even where the winner is UNSET",
+      name: "a younger rule is ignored even if the older one is UNSET",
       rules: [peer("a", "ns1", unset), peer("b", "ns1", strict)],
       mode: "PERMISSIVE",
       rule: "default",
@@ -102,7 +102,7 @@ describe("decideServerMode with PeerAuthentication", () => {
     { name: "a port by its container number", port: 8080, mode: "DISABLE" },
     { name: "an UNSET port as its workload", port: 9090, mode: "STRICT" },
     { name: "other ports as their workload", port: 7070, mode: "STRICT" },
-    { name: "the service's port number means nothing", port: 80, mode: "STRICT" },
+    { name: "the service's port number has no effect", port: 80, mode: "STRICT" },
   ])("decides $name", ({ port, mode }) => {
     expect(decide([peer("world", "ns1", portLevel)], port).mode).toBe(mode);
   });
@@ -114,7 +114,7 @@ describe("decideServerMode with PeerAuthentication", () => {
     expect(decideServerMode({ set, settings: TEST_SETTINGS, pod }).rule).toBe("default");
   });
 
-  it("takes port levels from the one rule that wins for the workload", () => {
+  it("uses port-level settings only of the rule that applies to the workload", () => {
     const loser = peer("z", "ns1", { ...forWorld, portLevelMtls: { 8080: { mode: "DISABLE" } } });
     expect(decide([peer("a", "ns1", { ...forWorld, ...strict }), loser]).mode).toBe("STRICT");
   });

@@ -7,20 +7,20 @@ import type { ServerModeDecision } from "../types.ts";
 import { matchLabels } from "../workloads.ts";
 import { decideLegacyMode, decideLegacyServiceMode, type LegacyService } from "./legacy-mode.ts";
 
-/** No policy applies: Istio's default since PeerAuthentication. */
+/** The mode if no policy applies: Istio's default since PeerAuthentication. */
 const DEFAULT_DECISION: ServerModeDecision = { mode: "PERMISSIVE", rule: "default" };
 
 export interface ServerModeInput {
   readonly set: ResourceSet;
   readonly settings: MeshSettings;
   readonly pod: Pod;
-  /** The port that the application listens on. Absent: the mode of ports that no rule names. */
+  /** The port that the application listens on. Absent: the mode of all ports without a port-level rule. */
   readonly port?: number | undefined;
 }
 
 /**
- * Which peers a pod lets in on a port. PeerAuthentication speaks first: its port, workload, namespace and mesh levels in
- * that order, `UNSET` passing the question on. Where none decides, the legacy policies do, then the default.
+ * Which clients a pod accepts on a port. PeerAuthentication takes precedence: its port, workload, namespace and mesh
+ * levels in that order, where `UNSET` inherits. If none decides, the legacy policies apply, then the default.
  */
 export function decideServerMode(input: ServerModeInput): ServerModeDecision {
   const { set, settings, pod, port } = input;
@@ -37,8 +37,8 @@ export function decideServerMode(input: ServerModeInput): ServerModeDecision {
 }
 
 /**
- * What a client can know of a service's side before it picks an endpoint: namespace and mesh level, as Istio does, and
- * the legacy policy of the service itself.
+ * What a client knows of the server's mode before it selects an endpoint: namespace and mesh level, as in Istio, and
+ * the legacy policy of the service.
  */
 export function decideServiceMode(input: {
   readonly set: ResourceSet;
@@ -55,7 +55,7 @@ export function decideServiceMode(input: {
   );
 }
 
-/** The one PeerAuthentication that speaks for a pod by its labels: the oldest. Selectors in the root namespace are ignored. */
+/** The PeerAuthentication that selects a pod by its labels: the oldest. Selectors in the root namespace are ignored. */
 export function findWorkloadAuthentication(
   input: Pick<ServerModeInput, "set" | "settings" | "pod">,
 ): PeerAuthentication | undefined {
@@ -67,7 +67,7 @@ export function findWorkloadAuthentication(
   });
 }
 
-/** Whether a PeerAuthentication is for some workloads; an empty selector is none. */
+/** Whether a PeerAuthentication has a selector; an empty one does not count. */
 export function isSelective(rule: PeerAuthentication): boolean {
   return Object.keys(rule.spec.selector?.matchLabels ?? {}).length > 0;
 }

@@ -31,7 +31,10 @@ describe("verifyPeer", () => {
   });
 
   it.each([
-    { name: "with DNS names beside its URI", overrides: { certificates: [mint({ dnsSans: ["hello.ns1.svc"] })] } },
+    {
+      name: "with DNS names in addition to its URI",
+      overrides: { certificates: [mint({ dnsSans: ["hello.ns1.svc"] })] },
+    },
     {
       name: "of an alias of the trust domain",
       overrides: {
@@ -39,7 +42,7 @@ describe("verifyPeer", () => {
         trustDomains: [parseTrustDomain("cluster.local"), parseTrustDomain("old.domain")],
       },
     },
-    { name: "that is one of those expected", overrides: { expected: [WORLD, HELLO] } },
+    { name: "that is one of the expected ones", overrides: { expected: [WORLD, HELLO] } },
     { name: "without extended key usage", overrides: { certificates: [mint({ usages: [] })] } },
     { name: "at the last moment of its certificate", overrides: { nowMs: validity.notAfter.getTime() } },
     { name: "at the first moment of its certificate", overrides: { nowMs: validity.notBefore.getTime() } },
@@ -51,7 +54,7 @@ describe("verifyPeer", () => {
   it.each([
     { name: "no certificate", overrides: { certificates: [] }, reason: "no_certificate" },
     {
-      name: "a resumed session, however good its certificate",
+      name: "a resumed session, even with a valid certificate",
       overrides: { sessionReused: true },
       reason: "session_reused",
     },
@@ -61,13 +64,13 @@ describe("verifyPeer", () => {
       reason: "session_reused",
     },
     {
-      name: "another root of the same name",
+      name: "another root with the same name",
       overrides: { certificates: [mint({ issuer: mintRoot() })] },
       reason: "unknown_root",
     },
     { name: "an expired certificate", overrides: { nowMs: validity.notAfter.getTime() + 1000 }, reason: "expired" },
     {
-      name: "a certificate of tomorrow",
+      name: "a certificate that is not valid yet",
       overrides: { nowMs: validity.notBefore.getTime() - 1000 },
       reason: "not_yet_valid",
     },
@@ -77,7 +80,7 @@ describe("verifyPeer", () => {
       reason: "foreign_trust_domain",
     },
     {
-      name: "a trust domain that only begins alike",
+      name: "a trust domain that only starts the same",
       overrides: { certificates: [mint({ uriSans: ["spiffe://cluster.local.evil/ns/ns1/sa/hello"] })] },
       reason: "foreign_trust_domain",
     },
@@ -109,27 +112,27 @@ describe("verifyPeer", () => {
       reason: "san_malformed",
     },
     {
-      name: "a certificate authority's own certificate",
+      name: "a CA certificate",
       overrides: { certificates: [root.certificate] },
       reason: "not_a_workload",
     },
     {
-      name: "a critical extension that is unknown",
+      name: "an unknown critical extension",
       overrides: { certificates: [mint({ extensions: [critical] })] },
       reason: "unsupported_constraint",
     },
     {
-      name: "a server's certificate as a client",
+      name: "a server's certificate for a client",
       overrides: { certificates: [mint({ usages: ["server"] })] },
       reason: "wrong_usage",
     },
     {
-      name: "a client's certificate as a server",
+      name: "a client's certificate for a server",
       overrides: { certificates: [mint({ usages: ["client"] })], expected: [HELLO] },
       reason: "wrong_usage",
     },
     { name: "an identity that is not expected", overrides: { expected: [WORLD] }, reason: "unexpected_identity" },
-    { name: "any identity where none is expected", overrides: { expected: [] }, reason: "unexpected_identity" },
+    { name: "any identity if none is expected", overrides: { expected: [] }, reason: "unexpected_identity" },
   ] satisfies { name: string; overrides: Partial<PeerEvidence>; reason: string }[])(
     "refuses $name",
     ({ overrides, reason }) => {
@@ -137,12 +140,12 @@ describe("verifyPeer", () => {
     },
   );
 
-  it("names both the identity and those expected", () => {
+  it("reports both the identity and the expected ones", () => {
     const verdict = verifyPeer(evidence({ expected: [WORLD] }));
     expect(verdict).toMatchObject({ message: `the server is ${HELLO}, expected ${WORLD}` });
   });
 
-  it("does not read names from a certificate that no root stands for", () => {
+  it("does not read names from a certificate that leads to no root", () => {
     const forged = mint({ issuer: mintRoot(), uriSans: ["spiffe://evil\n/ns/a/sa/b"] });
     const verdict = verifyPeer(evidence({ certificates: [forged] }));
     expect(verdict).toMatchObject({ reason: "unknown_root" });

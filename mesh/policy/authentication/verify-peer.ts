@@ -6,11 +6,11 @@ import { type ChainFault, verifyChain } from "../../identity/verify-chain.ts";
 import { readExtensions } from "../../identity/x509-extensions.ts";
 import { readSubjectAltNames } from "../../identity/x509-san.ts";
 
-/** What a handshake showed of the peer, and what is trusted. */
+/** The peer's part of a handshake, and the trusted roots and domains. */
 export interface PeerEvidence {
-  /** As the peer sent them, leaf first. Empty: it showed none. */
+  /** As the peer sent them, leaf first. Empty: it sent none. */
   readonly certificates: readonly X509Certificate[];
-  /** The TLS session was resumed: nothing was verified in this handshake. */
+  /** The TLS session was resumed: this handshake verified nothing. */
   readonly sessionReused: boolean;
   readonly roots: readonly X509Certificate[];
   readonly trustDomains: readonly TrustDomain[];
@@ -19,7 +19,7 @@ export interface PeerEvidence {
   readonly expected?: readonly SpiffeId[];
 }
 
-/** Why a peer is not trusted. Stable: it is the label of a metric. */
+/** Why a peer is not trusted. Stable: it is a metric label. */
 export type PeerRefusal =
   | ChainFault
   | "session_reused"
@@ -35,7 +35,7 @@ export type PeerVerdict =
   | {
       readonly kind: "trusted";
       readonly identity: SpiffeId;
-      /** When the first certificate of the chain ends, in epoch milliseconds. */
+      /** The earliest expiry of the chain's certificates, in epoch milliseconds. */
       readonly notAfterMs: number;
     }
   | { readonly kind: "refused"; readonly reason: PeerRefusal; readonly message: string };
@@ -45,9 +45,9 @@ const USAGE = { any: "2.5.29.37.0", server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.
 const SHOWN_IDENTITIES = 4;
 
 /**
- * Decides whether the other end of a TLS connection is who we may talk to. A resumed session is refused outright:
- * Node calls it `authorized` without looking at any certificate (compare CVE-2022-21654). The chain is verified before
- * a name is trusted, so that unverified text never explains a refusal.
+ * Decides whether the peer of a TLS connection is trusted and expected. A resumed session is always refused: Node
+ * reports it as `authorized` without checking any certificate (compare CVE-2022-21654). The chain is verified before
+ * names are read, so that an error message never contains unverified text.
  */
 export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   if (evidence.sessionReused) {
@@ -108,7 +108,7 @@ interface LeafFault {
 
 function findLeafFault(leaf: X509Certificate, isServer: boolean): LeafFault | undefined {
   if (leaf.ca) {
-    return { reason: "not_a_workload", message: "the peer showed a certificate authority's certificate as its own" };
+    return { reason: "not_a_workload", message: "the peer uses a CA certificate as its own" };
   }
   const usages: readonly string[] | undefined = leaf.keyUsage;
   const wanted = isServer ? USAGE.server : USAGE.client;

@@ -1,4 +1,4 @@
-/** For tests: what DestinationRules say to a client in ns1 of the service world.ns2. */
+/** For tests: the effect of DestinationRules on a client in ns1 that calls the service world.ns2. */
 import { createTestSet, TEST_SETTINGS, testResource } from "../../resources/resource-set-fixture.ts";
 import type { ServerMode } from "../types.ts";
 import { decideClientTls } from "./client-tls.ts";
@@ -8,7 +8,7 @@ export const HOST = "world.ns2.svc.cluster.local";
 export const MUTUAL = { tls: { mode: "ISTIO_MUTUAL" } };
 export const PLAIN = { tls: { mode: "DISABLE" } };
 
-export interface Asked {
+export interface DecisionInput {
   readonly rules: readonly string[];
   readonly client?: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -18,8 +18,8 @@ export interface Asked {
   readonly autoMtls?: boolean;
 }
 
-/** What a client in ns1 receives about world.ns2. */
-export function decide({ rules, client = "ns1", labels = {}, port = 8080, subset = "", ...rest }: Asked) {
+/** The decision for a client in ns1 that calls world.ns2. */
+export function decide({ rules, client = "ns1", labels = {}, port = 8080, subset = "", ...rest }: DecisionInput) {
   const set = createTestSet(...rules);
   const found = findDestinationRule({
     set,

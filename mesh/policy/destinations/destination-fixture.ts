@@ -1,4 +1,4 @@
-/** For tests: destinations that one client in ns1 asks for, among a few resources. */
+/** For tests: destinations of a client in ns1, with a few resources. */
 import type { MeshSettings } from "../../mesh-settings.ts";
 import {
   createTestSet,

@@ -1,20 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { type Asked, decide, MUTUAL, PLAIN, rule } from "./client-tls-fixture.ts";
+import { type DecisionInput, decide, MUTUAL, PLAIN, rule } from "./client-tls-fixture.ts";
 
-describe("which DestinationRule is found", () => {
+describe("the DestinationRule that applies", () => {
   it.each([
     {
-      name: "the client's namespace before the service's",
+      name: "one in the client's namespace before one in the service's",
       rules: [rule("c", "ns1", { trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
       chosen: "c.ns1",
     },
     {
-      name: "the service's namespace before the root namespace",
+      name: "one in the service's namespace before one in the root namespace",
       rules: [rule("r", "istio-system", { trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
       chosen: "s.ns2",
     },
     {
-      name: "one whose host has the dot of DNS's root, as if it had none",
+      name: "one whose host has a trailing dot",
       rules: [
         rule("wild", "ns2", { host: "*.local.", trafficPolicy: MUTUAL }),
         rule("s", "ns2", { host: "WORLD.ns2.svc.cluster.local.", trafficPolicy: PLAIN }),
@@ -22,7 +22,7 @@ describe("which DestinationRule is found", () => {
       chosen: "s.ns2",
     },
     {
-      name: "the root namespace before any other",
+      name: "one in the root namespace before one in any other",
       rules: [
         rule("x", "default", { trafficPolicy: PLAIN }),
         rule("r", "istio-system", { host: "*.local", trafficPolicy: MUTUAL }),
@@ -35,7 +35,7 @@ describe("which DestinationRule is found", () => {
       chosen: "c.ns1",
     },
     {
-      name: "a rule of any namespace where none of the three has one",
+      name: "one in any namespace if none of the three has one",
       rules: [rule("enable-mtls", "default", { host: "*.local", trafficPolicy: MUTUAL })],
       chosen: "enable-mtls.default",
     },
@@ -61,7 +61,7 @@ describe("which DestinationRule is found", () => {
       chosen: "s.ns2",
     },
     {
-      name: "the oldest rule's traffic policy for one host",
+      name: "the oldest rule's traffic policy for a host",
       rules: [
         rule("a", "ns2", { trafficPolicy: PLAIN }, "2026-01-02T00:00:00Z"),
         rule("b", "ns2", { trafficPolicy: MUTUAL }, "2026-01-01T00:00:00Z"),
@@ -69,7 +69,7 @@ describe("which DestinationRule is found", () => {
       chosen: "b.ns2",
     },
     {
-      name: "the next rule's traffic policy where the oldest has none",
+      name: "the next rule's traffic policy if the oldest has none",
       rules: [rule("a", "ns2", {}), rule("b", "ns2", { trafficPolicy: PLAIN })],
       chosen: "b.ns2",
     },
@@ -108,14 +108,14 @@ describe("which DestinationRule is found", () => {
       rules: [rule("r", "istio-system", { trafficPolicy: PLAIN }), rule("s", "ns2", { trafficPolicy: MUTUAL })],
       chosen: "s.ns2",
     },
-  ] satisfies (Asked & { name: string; chosen: string })[])("takes $name", ({ chosen, ...asked }) => {
-    expect(decide(asked).rule).toBe(`DestinationRule/${chosen}`);
+  ] satisfies (DecisionInput & { name: string; chosen: string })[])("is $name", ({ chosen, ...input }) => {
+    expect(decide(input).rule).toBe(`DestinationRule/${chosen}`);
   });
 
   it.each([
     { name: "a short name of another namespace", rules: [rule("s", "ns1", { host: "world", trafficPolicy: PLAIN })] },
     {
-      name: "a host with one dot, which is taken literally",
+      name: "a host with one dot, which is used literally",
       rules: [rule("s", "ns2", { host: "world.ns2", trafficPolicy: PLAIN })],
     },
     {
@@ -123,7 +123,7 @@ describe("which DestinationRule is found", () => {
       rules: [rule("s", "ns2", { trafficPolicy: PLAIN, exportTo: ["."] })],
     },
     {
-      name: "a rule exported to others only",
+      name: "a rule exported only to others",
       rules: [rule("x", "default", { trafficPolicy: PLAIN, exportTo: ["ns3"] })],
     },
     {
@@ -134,7 +134,7 @@ describe("which DestinationRule is found", () => {
       name: "a rule with a selector in another namespace",
       rules: [rule("s", "ns2", { trafficPolicy: PLAIN, workloadSelector: { matchLabels: {} } })],
     },
-  ])("passes over $name", (asked) => {
-    expect(decide(asked)).toEqual({ kind: "auto", rule: "auto mTLS" });
+  ])("is never $name", (input) => {
+    expect(decide(input)).toEqual({ kind: "auto", rule: "auto mTLS" });
   });
 });

@@ -5,13 +5,13 @@ import type { ResourceSet } from "../../resources/resource-set.ts";
 import { matchHost, mostSpecificHost, normalizeHost } from "../match-host.ts";
 import { matchLabels } from "../workloads.ts";
 
-/** Who connects. */
+/** The connecting workload. */
 export interface Client {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** What the rules for one host say together, and which rule said each part. */
+/** The merged rules for one host, and which rule each part came from. */
 export interface MergedRule {
   readonly trafficPolicy: { readonly policy: TrafficPolicy; readonly rule: string } | undefined;
   readonly subsets: readonly { readonly subset: Subset; readonly rule: string }[];
@@ -21,16 +21,16 @@ export interface RuleLookup {
   readonly set: ResourceSet;
   readonly settings: MeshSettings;
   readonly client: Client;
-  /** Fully qualified. */
+  /** Fully qualified host. */
   readonly host: string;
-  /** The namespace of the service, or of the pod where no service stands before it. */
+  /** The namespace of the service, or of the pod if it has no service. */
   readonly namespace: string;
 }
 
 /**
- * Finds the DestinationRules for a host. Since Istio 1.1 the client's namespace is asked first, then the service's, then
- * the root namespace, and the first that has any matching rule wins, however wide its pattern. Where none has, a rule of
- * any namespace applies, as in Istio 1.0: "even though we specify a namespace, this rule applies to all namespaces".
+ * Finds the DestinationRules for a host. Since Istio 1.1 the lookup order is the client's namespace, the service's, the
+ * root namespace; the first one with any matching rule wins, however wide its pattern. If none has one, a rule of any
+ * namespace applies, as in Istio 1.0: "even though we specify a namespace, this rule applies to all namespaces".
  */
 export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined {
   const { settings, client, namespace } = lookup;
@@ -38,7 +38,8 @@ export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined 
     .filter((rule) => selectsClient(rule, client))
     .sort(compareAge);
   const inNamespace = (searched: string) => rules.filter((rule) => rule.metadata.namespace === searched);
-  // A client in the root namespace sees that namespace's private rules first, its public ones last like everyone.
+  // A client in the root namespace sees that namespace's private rules first, and its public ones last like every
+  // client.
   const isOfRoot = client.namespace === settings.rootNamespace;
   const own = isOfRoot ? inNamespace(client.namespace).filter(isPrivate) : inNamespace(client.namespace);
   for (const candidates of [own, inNamespace(namespace), inNamespace(settings.rootNamespace)]) {
@@ -53,13 +54,13 @@ export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined 
   return merge([best, ...others.filter((rule) => rule.metadata.namespace === best.metadata.namespace)]);
 }
 
-/** A rule's host in full: a name without a dot is of the rule's own namespace; all else is taken as it stands. */
+/** A rule's fully qualified host: a name without a dot gets the rule's namespace; others are used unchanged. */
 export function expandHost(host: string, namespace: string, settings: Pick<MeshSettings, "clusterDomain">): string {
   const isShort = !host.includes(".") && !host.includes("*") && !host.includes(":");
   return normalizeHost(isShort ? `${host}.${namespace}.svc.${settings.clusterDomain}` : host);
 }
 
-/** The rules whose host covers the wanted one most closely; several where they share that host. */
+/** The rules with the most specific matching host; several if they share that host. */
 function bestMatch(rules: readonly DestinationRule[], { host, settings }: RuleLookup): readonly DestinationRule[] {
   const fullHost = (rule: DestinationRule) => expandHost(rule.spec.host, rule.metadata.namespace, settings);
   const best = mostSpecificHost(
@@ -69,7 +70,10 @@ function bestMatch(rules: readonly DestinationRule[], { host, settings }: RuleLo
   return rules.filter((rule) => fullHost(rule) === best);
 }
 
-/** Rules of one host in one namespace, oldest first: the first traffic policy counts, and the first subset of a name. */
+/**
+ * Merges rules of one host in one namespace, oldest first: the first traffic policy applies, and the first subset of
+ * each name.
+ */
 function merge(rules: readonly DestinationRule[]): MergedRule {
   const selective = rules.filter((rule) => rule.spec.workloadSelector !== undefined).slice(0, 1);
   const merged = selective.length > 0 ? selective : rules;
@@ -88,7 +92,7 @@ function merge(rules: readonly DestinationRule[]): MergedRule {
   };
 }
 
-/** A rule with a workload selector is private to its namespace, whatever `exportTo` says. */
+/** A rule with a workload selector is private to its namespace, whatever `exportTo` is. */
 function selectsClient(rule: DestinationRule, client: Client): boolean {
   const { workloadSelector } = rule.spec;
   if (workloadSelector === undefined) return true;
@@ -103,7 +107,7 @@ function isVisible(rule: DestinationRule, client: Client): boolean {
   return isExportedTo({ exportTo: rule.spec.exportTo, owner: rule.metadata.namespace, viewer: client.namespace });
 }
 
-/** Whether `exportTo` shows a resource to a namespace: empty means everyone, `.` its own namespace. */
+/** Whether `exportTo` makes a resource visible in a namespace: empty means everywhere, `.` its own namespace. */
 export function isExportedTo(input: {
   readonly exportTo: readonly string[];
   readonly owner: string;

@@ -3,7 +3,7 @@ import { testResource, testService } from "../../resources/resource-set-fixture.
 import { byHost, byIp, decide, decideMesh, HOST, MUTUAL, rule, WORLD, world } from "./destination-fixture.ts";
 
 describe("a service's address", () => {
-  it("resolves to the service, its pods and who they may be", () => {
+  it("resolves to the service, its pods and their allowed identities", () => {
     expect(decide([WORLD, world()], byIp("10.96.0.2"))).toEqual({
       kind: "mesh",
       host: HOST,
@@ -35,16 +35,16 @@ describe("a service's address", () => {
     });
   });
 
-  it("is the same when a dual-stack socket writes it as IPv6", () => {
+  it("is also recognised as an IPv4-mapped IPv6 address", () => {
     expect(decideMesh([WORLD, world()], byIp("::ffff:10.96.0.2")).host).toBe(HOST);
   });
 
-  it("with a port that the service does not have is refused, naming those it has", () => {
+  it("with an unknown port is refused, with a list of the service's ports", () => {
     const destination = decide([WORLD, world()], byIp("10.96.0.2", 9999));
     expect(destination).toEqual({ kind: "refused", reason: `${HOST} has no TCP port 9999; it has 8080` });
   });
 
-  it("without a selector is reached through itself, in plaintext unless a rule says otherwise", () => {
+  it("without a selector is dialled directly, in plaintext unless a rule requires otherwise", () => {
     const apiServer = testService({
       name: "kubernetes",
       namespace: "default",
@@ -56,13 +56,13 @@ describe("a service's address", () => {
     const mutual = testResource("DestinationRule", "all", { host: "*.local", ...MUTUAL });
     expect(decide([apiServer, mutual], byIp("10.96.0.9"))).toMatchObject({
       kind: "refused",
-      reason: expect.stringMatching(/DestinationRule\/all\.default asks for mutual TLS .* DISABLE/),
+      reason: expect.stringMatching(/DestinationRule\/all\.default requires mutual TLS .* DISABLE/),
     });
   });
 });
 
 describe("a pod's address", () => {
-  it("is spoken of as the service that has that port of it, with this one endpoint", () => {
+  it("resolves to the service with that port, with this one endpoint", () => {
     const service = testService({
       name: "world",
       namespace: "ns2",
@@ -74,7 +74,7 @@ describe("a pod's address", () => {
     expect(found.endpoints).toMatchObject([{ ip: "10.0.0.8", port: 8080, mutualTls: true }]);
   });
 
-  it("is the pod's own name where no service has that port", () => {
+  it("resolves to the pod's own name if no service has that port", () => {
     const found = decideMesh([WORLD, world()], byIp("10.0.0.7", 9090));
     expect(found).toMatchObject({
       host: "10-0-0-7.ns2.pod.cluster.local",
@@ -86,7 +86,7 @@ describe("a pod's address", () => {
     });
   });
 
-  it("is reached although the pod is not ready: members of a cluster find each other so", () => {
+  it("is dialled even if the pod is not ready, because cluster members find each other that way", () => {
     const found = decideMesh(
       [world({ status: { conditions: [{ type: "Ready", status: "False" }] } })],
       byIp("10.0.0.7"),
@@ -94,17 +94,17 @@ describe("a pod's address", () => {
     expect(found.endpoints).toHaveLength(1);
   });
 
-  it("of a pod that has finished is unknown: addresses are used again", () => {
+  it("of a finished pod is unknown, because addresses are reused", () => {
     expect(decide([world({ status: { phase: "Failed" } })], byIp("10.0.0.7")).kind).toBe("passthrough");
   });
 
-  it("of a pod on the host's network is the node's, not the pod's", () => {
+  it("of a pod on the host's network belongs to the node, not the pod", () => {
     expect(decide([world({ spec: { hostNetwork: true } })], byIp("10.0.0.7")).kind).toBe("passthrough");
   });
 });
 
 describe("an unknown address", () => {
-  it("passes through, or is refused where the mesh knows all it may talk to", () => {
+  it("passes through, or is refused under REGISTRY_ONLY", () => {
     expect(decide([], byIp("192.0.2.1"))).toEqual({ kind: "passthrough" });
     expect(decide([], byIp("192.0.2.1"), { outboundTrafficPolicy: "REGISTRY_ONLY" })).toMatchObject({
       kind: "refused",
@@ -113,10 +113,10 @@ describe("an unknown address", () => {
   });
 });
 
-describe("a host that a route names", () => {
+describe("a route's destination host", () => {
   const subsets = { subsets: [{ name: "v1", labels: { version: "v1" } }] };
 
-  it("has the endpoints of its subset alone, and the subset in its SNI", () => {
+  it("has only the endpoints of its subset, and the subset in its SNI", () => {
     const v2 = world({
       name: "world-2",
       ip: "10.0.0.8",
@@ -136,7 +136,7 @@ describe("a host that a route names", () => {
     { name: "an unknown subset", target: byHost(HOST, 8080, "v9"), reason: /subset "v9"/ },
     { name: "an unknown service", target: byHost("nobody.ns2.svc.cluster.local"), reason: /no service nobody\.ns2/ },
     {
-      name: "a name that is not complete",
+      name: "a name that is not fully qualified",
       target: byHost("world.ns2"),
       reason: /NAME\.NAMESPACE\.svc\.cluster\.local/,
     },
@@ -151,7 +151,7 @@ describe("a host that a route names", () => {
   const alias = (externalName: string, name = "alias") =>
     testService({ name, namespace: "ns2", clusterIP: "", spec: { type: "ExternalName", selector: {}, externalName } });
 
-  it("is the service that it is another name of (type ExternalName)", () => {
+  it("resolves an ExternalName service to the service that it names", () => {
     const resources = [WORLD, world(), alias(HOST), alias("alias.ns2.svc.cluster.local.", "other")];
     for (const name of ["alias", "other"]) {
       const found = decideMesh(resources, byHost(`${name}.ns2.svc.cluster.local`));
@@ -160,7 +160,7 @@ describe("a host that a route names", () => {
   });
 
   it.each(["db.example.com", "alias.ns2.svc.cluster.local", ""])(
-    "is refused where it is another name of %j, which is not of the mesh",
+    "is refused if it is an ExternalName for %j, which is outside the mesh",
     (externalName) => {
       expect(decide([alias(externalName)], byHost("alias.ns2.svc.cluster.local"))).toMatchObject({
         kind: "refused",

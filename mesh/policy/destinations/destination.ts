@@ -19,10 +19,10 @@ export interface DestinationInput {
 }
 
 /**
- * What an outbound address, or a host that a route names, resolves to for one client. Addresses of pods are resolved by
- * workload, so that headless services and direct calls get mutual TLS too. Anything that is asked for and cannot be
- * done is refused with a reason: never sent in plaintext instead. Routes of VirtualServices come with a service's address
- * alone: who names a pod means this pod.
+ * Resolves an outbound address, or a route's destination host, for one client. Pod addresses are resolved by workload,
+ * so that headless services and direct calls get mutual TLS too. Anything that is required but not supported is refused
+ * with a reason, never sent in plaintext. VirtualServices apply only to a service's address: a client that dials a pod
+ * wants this pod.
  */
 export function decideDestination(input: DestinationInput): Destination {
   return input.target.kind === "address" ? decideAddress(input, input.target) : decideHost(input, input.target);
@@ -45,17 +45,17 @@ function decideHost(input: DestinationInput, target: HostTarget): Destination {
   const service = followAlias(input, findServiceByHost(input, target.host));
   if (service === undefined) {
     return refused(
-      `there is no service ${target.host}: name it in full, as NAME.NAMESPACE.svc.${input.settings.clusterDomain}`,
+      `there is no service ${target.host}: use its full name, NAME.NAMESPACE.svc.${input.settings.clusterDomain}`,
     );
   }
   const { port, subset } = target;
   return decideService(input, { service, port, subset, clusterIp: findClusterIp(service) });
 }
 
-/** As many aliases of aliases as are followed. */
+/** The maximum number of aliases of aliases. */
 const MAX_ALIASES = 8;
 
-/** The Service that an ExternalName Service is another name of, if that is one of the mesh; otherwise the Service itself. */
+/** The Service that an ExternalName Service refers to, if it is in the mesh; otherwise the Service itself. */
 function followAlias(input: DestinationInput, service: Service | undefined): Service | undefined {
   let current = service;
   for (let followed = 0; followed < MAX_ALIASES && current?.spec.type === "ExternalName"; followed += 1) {
@@ -77,7 +77,7 @@ function decideService(input: DestinationInput, target: ServiceTarget): Destinat
   const { service, port: number, subset: subsetName } = target;
   const host = formatServiceHost(service, input.settings);
   if (service.spec.type === "ExternalName")
-    return refused(`${host} is an ExternalName service of a name that is not in the mesh, which is not supported`);
+    return refused(`${host} is an ExternalName service for a name outside the mesh, which is not supported`);
   const ports = findTcpPorts(service);
   const port = ports.find((candidate) => candidate.port === number);
   if (port === undefined) {
@@ -104,12 +104,12 @@ function decideService(input: DestinationInput, target: ServiceTarget): Destinat
     service,
     servicePort: port,
     backends,
-    // A route's own target is not routed again.
+    // Routes do not apply to a route's own destination.
     routes: input.target.kind === "host" ? [] : decideMeshRoutes({ ...input, host, port: number }),
   });
 }
 
-/** A pod's own address: spoken of as the service that has this port of it, else by the pod's DNS name. */
+/** A pod's own address: resolved to the service that has this port, else to the pod's DNS name. */
 function decidePod(
   input: DestinationInput,
   pod: Pod,
@@ -142,14 +142,14 @@ function findRule(
   return findDestinationRule({ set, settings, client, host, namespace });
 }
 
-/** A dual-stack service's endpoints of the family of the address that was dialled, as kube-proxy chooses them. */
+/** A dual-stack service's endpoints of the dialled address's family, as kube-proxy selects them. */
 function ofFamily(endpoints: readonly Backend[], clusterIp: string | undefined): readonly Backend[] {
   if (clusterIp === undefined) return endpoints;
   const same = endpoints.filter(({ ip }) => ip.includes(":") === clusterIp.includes(":"));
   return same.length > 0 ? same : endpoints;
 }
 
-/** A service whose endpoints are not known at all is reached through its own address. */
+/** A service with unknown endpoints is reached through its own address. */
 function resolveByAddress(set: ResourceSet, { clusterIp, port }: ServiceTarget): readonly Backend[] {
   return clusterIp === undefined ? [] : [{ ip: clusterIp, port, pod: set.index.podByIp.get(clusterIp) }];
 }
@@ -163,7 +163,7 @@ function formatPodHost(pod: Pod, ip: string, settings: MeshSettings): string {
   return `${ip.replaceAll(/[.:]/g, "-")}.${pod.metadata.namespace}.pod.${settings.clusterDomain}`;
 }
 
-/** A dual-stack socket shows IPv4 peers as `::ffff:10.0.0.7`. */
+/** A dual-stack socket reports IPv4 peers as `::ffff:10.0.0.7`. */
 function normalizeIp(ip: string): string {
   return ip.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
 }

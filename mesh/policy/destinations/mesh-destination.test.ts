@@ -12,15 +12,15 @@ describe("endpoints", () => {
     { name: "being deleted", pod: world({ metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } }) },
     { name: "with other labels", pod: world({ labels: { app: "other" } }) },
     { name: "of another namespace", pod: world({ namespace: "ns3" }) },
-  ])("leave out a pod that is $name", ({ pod }) => {
+  ])("do not include a pod that is $name", ({ pod }) => {
     expect(decideMesh([WORLD, pod], byIp("10.96.0.2")).endpoints).toEqual([]);
   });
 
-  it("keep a pod that says nothing of being ready", () => {
+  it("include a pod without a Ready condition", () => {
     expect(decideMesh([WORLD, world({ status: { conditions: [] } })], byIp("10.96.0.2")).endpoints).toHaveLength(1);
   });
 
-  it("find a named target port pod by pod, and leave out pods that have none of that name", () => {
+  it("resolve a named target port per pod, without pods that do not have it", () => {
     const service = testService({
       name: "world",
       namespace: "ns2",
@@ -36,25 +36,25 @@ describe("endpoints", () => {
     expect(endpoints.map(({ ip, port }) => `${ip}:${port}`)).toEqual(["10.0.0.7:8081", "10.0.0.8:8082"]);
   });
 
-  it("are taken for mutual TLS one by one, by their pod's label", () => {
+  it("get mutual TLS individually, by their pod's label", () => {
     const legacy = world({ name: "world-2", ip: "10.0.0.8", meshed: false });
     const { endpoints } = decideMesh([WORLD, world(), legacy], byIp("10.96.0.2"));
     expect(endpoints.map(({ mutualTls }) => mutualTls)).toEqual([true, false]);
   });
 
-  it("all get mutual TLS where a rule says ISTIO_MUTUAL, sidecar or not", () => {
+  it("all get mutual TLS if a rule has ISTIO_MUTUAL, with or without a sidecar", () => {
     const legacy = world({ name: "world-2", ip: "10.0.0.8", meshed: false });
     const found = decideMesh([WORLD, world(), legacy, rule(MUTUAL)], byIp("10.96.0.2"));
     expect(found.endpoints.map(({ mutualTls }) => mutualTls)).toEqual([true, true]);
     expect(found.tlsRule).toBe("DestinationRule/rule.ns2");
   });
 
-  it("get plaintext where a rule says DISABLE", () => {
+  it("get plaintext if a rule has DISABLE", () => {
     const found = decideMesh([WORLD, world(), rule({ trafficPolicy: { tls: {} } })], byIp("10.96.0.2"));
     expect(found).toMatchObject({ tlsRule: "DestinationRule/rule.ns2", endpoints: [{ mutualTls: false }] });
   });
 
-  it("get plaintext by auto mTLS where the namespace's policy is DISABLE", () => {
+  it("get plaintext by auto mTLS if the namespace's policy is DISABLE", () => {
     const off = testResource("PeerAuthentication", "default", { mtls: { mode: "DISABLE" } }, { namespace: "ns2" });
     expect(decideMesh([WORLD, world(), off], byIp("10.96.0.2"))).toMatchObject({
       tlsRule: "auto mTLS, off by PeerAuthentication/default.ns2",
@@ -62,7 +62,7 @@ describe("endpoints", () => {
     });
   });
 
-  it("get no plaintext where a rule asks for TLS that is not supported", () => {
+  it("get no plaintext if a rule requires unsupported TLS", () => {
     const destination = decide(
       [WORLD, world(), rule({ trafficPolicy: { tls: { mode: "MUTUAL" } } })],
       byIp("10.96.0.2"),
@@ -72,7 +72,7 @@ describe("endpoints", () => {
 });
 
 describe("identities", () => {
-  it("are those of all endpoints' accounts in every trust domain that is trusted", () => {
+  it("are those of all endpoints' accounts in every trusted domain", () => {
     const other = world({ name: "world-2", ip: "10.0.0.8", serviceAccount: "another" });
     const found = decideMesh([WORLD, world(), other], byIp("10.96.0.2"), {
       trustDomainAliases: [parseTrustDomain("old.domain")],
@@ -85,7 +85,7 @@ describe("identities", () => {
     ]);
   });
 
-  it("are the rule's subjectAltNames where it has some, as its sni is", () => {
+  it("are the rule's subjectAltNames if it has some, like its sni", () => {
     const san = "spiffe://cluster.local/ns/x/sa/y";
     const tls = { mode: "ISTIO_MUTUAL", sni: "my.sni", subjectAltNames: [san] };
     const found = decideMesh([WORLD, world(), rule({ trafficPolicy: { tls } })], byIp("10.96.0.2"));

@@ -6,11 +6,11 @@ import type { ResourceSet } from "../../resources/resource-set.ts";
 import { decideServiceMode } from "../authentication/server-mode.ts";
 import type { HttpRoute } from "../routing/http-route.ts";
 import type { Destination, Endpoint, WorkloadInfo } from "../types.ts";
-import { declaredProtocol, identitiesOfPod, serviceInfo, speaksMutualTls, workloadInfo } from "../workloads.ts";
+import { declaredProtocol, identitiesOfPod, serviceInfo, supportsMutualTls, workloadInfo } from "../workloads.ts";
 import { type ClientTlsDecision, decideClientTls } from "./client-tls.ts";
 import type { MergedRule } from "./destination-rules.ts";
 
-/** An address that connections can go to. Without a pod: an address outside the mesh. */
+/** An address that can be dialled. Without a pod it is outside the mesh. */
 export interface Backend {
   readonly ip: string;
   readonly port: number;
@@ -21,7 +21,7 @@ export interface MeshDestinationInput {
   readonly set: ResourceSet;
   readonly settings: MeshSettings;
   readonly host: string;
-  /** The service's port, or the pod's where there is no service. */
+  /** The service's port, or the pod's if there is no service. */
   readonly port: number;
   readonly subset: string;
   readonly rule: MergedRule | undefined;
@@ -45,19 +45,19 @@ const UNKNOWN_WORKLOAD: WorkloadInfo = {
   canonicalRevision: "",
 };
 
-/** Puts together a destination whose host, port and endpoints are known: chooses TLS and the identities that are accepted. */
+/** Builds a destination with known host, port and endpoints: selects TLS and the accepted identities. */
 export function decideMeshDestination(input: MeshDestinationInput): Destination {
   const { host, port, subset, service, servicePort, settings } = input;
   const tls = decideTls(input);
   if (tls.kind === "refused") return { kind: "refused", reason: tls.reason };
   const endpoints = input.backends.map((backend) => createEndpoint(backend, tls));
-  const asked = tls.kind === "mutual" ? tls.identities : [];
-  const identities = asked.length > 0 ? asked : unionOfIdentities(input.backends, settings);
+  const requestedIds = tls.kind === "mutual" ? tls.identities : [];
+  const identities = requestedIds.length > 0 ? requestedIds : unionOfIdentities(input.backends, settings);
   if (identities.length === 0 && endpoints.some((endpoint) => endpoint.mutualTls)) {
     const fix = "give it a selector, EndpointSlices of the mesh's pods, or a DestinationRule with tls mode DISABLE";
     return {
       kind: "refused",
-      reason: `${tls.rule} asks for mutual TLS with ${host}, whose pods are not known: ${fix}`,
+      reason: `${tls.rule} requires mutual TLS with ${host}, whose pods are unknown: ${fix}`,
     };
   }
   return {
@@ -93,7 +93,7 @@ function decideTls(input: MeshDestinationInput): ClientTlsDecision {
 }
 
 function createEndpoint({ ip, port, pod }: Backend, tls: ClientTlsDecision): Endpoint {
-  const mutualTls = tls.kind === "mutual" || (tls.kind === "auto" && pod !== undefined && speaksMutualTls(pod));
+  const mutualTls = tls.kind === "mutual" || (tls.kind === "auto" && pod !== undefined && supportsMutualTls(pod));
   return { ip, port, mutualTls, workload: pod === undefined ? UNKNOWN_WORKLOAD : workloadInfo(pod) };
 }
 

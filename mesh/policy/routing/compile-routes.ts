@@ -4,14 +4,14 @@ import type { GatewayListener } from "../types.ts";
 import type { HostTarget } from "./host-target.ts";
 import type { HeaderOperations, HttpMatch, HttpRoute, StringMatch } from "./http-route.ts";
 
-/** Routes with their regexes compiled: made once for a configuration, and held by the code that decides requests by it. */
+/** Routes with compiled regexes: created once per configuration by the code that routes requests. */
 export interface CompiledRoutes {
   readonly routes: readonly CompiledRoute[];
 }
 
 export interface CompiledRoute {
   readonly route: HttpRoute;
-  /** Any of them must hold; none at all matches every request. */
+  /** One of them must match; an empty list matches every request. */
   readonly matches: readonly CompiledMatch[];
   readonly targets: readonly CompiledTarget[];
   readonly totalWeight: number;
@@ -39,13 +39,13 @@ export interface CompiledListener {
   readonly routesByHost: ReadonlyMap<string, CompiledRoutes>;
 }
 
-/** A request as matches look at it. */
+/** A request's values that matches use. */
 export interface RouteSubject {
   /** As `normalizeAuthority` gives it. */
   readonly host: string;
   /** Without query. */
   readonly path: string;
-  /** What follows `?`; empty where nothing does. */
+  /** The part after `?`; empty if there is none. */
   readonly query: string;
   readonly scheme: string;
   readonly method: string;
@@ -61,7 +61,7 @@ export function compileListener(listener: GatewayListener): CompiledListener {
   return { port: listener.port, hosts: [...routesByHost.keys()], routesByHost };
 }
 
-/** A regex that does not compile makes its match hold for nothing, even where a header must be absent. */
+/** A match with a regex that does not compile never matches, not even for `withoutHeaders`. */
 export function compileRoutes(routes: readonly HttpRoute[]): CompiledRoutes {
   return { routes: routes.map(compileRoute) };
 }
@@ -96,11 +96,11 @@ function compileMatch(match: HttpMatch): SubjectTest {
         value,
         (test) =>
           ({ headers }) =>
-            holds(test, headers(name)),
+            passes(test, headers(name)),
       ),
     ),
     ...match.withoutHeaders.flatMap(({ name, value }) =>
-      // As in Envoy, a value that must not be is sought in the empty text where the header is missing.
+      // As in Envoy: if the header is missing, a forbidden value is compared with the empty string.
       compileText(value, (test) => ({ headers }) => {
         const given = headers(name);
         return value.kind === "present" ? given === undefined : !test(given ?? "");
@@ -111,21 +111,21 @@ function compileMatch(match: HttpMatch): SubjectTest {
         value,
         (test) =>
           ({ query }) =>
-            holds(test, findParameter(query, name)),
+            passes(test, findParameter(query, name)),
       ),
     ),
   ];
   return (subject) => tests.every((test) => test(subject));
 }
 
-/** Exact and prefix matches can ignore case; a regex says so itself. */
+/** Exact and prefix matches can ignore case; a regex has its own flag. */
 function compilePath({ uri, ignoreUriCase }: HttpMatch): readonly SubjectTest[] {
   return ignoreUriCase && uri?.kind !== "regex"
     ? compileText(withoutCase(uri), (test) => (subject) => test(subject.path.toLowerCase()))
     : compileText(uri, (test) => (subject) => test(subject.path));
 }
 
-/** No test where nothing is asked for; one that nothing passes where the regex does not compile. */
+/** No test for a missing condition; a test that always fails for a regex that does not compile. */
 function compileText(
   match: StringMatch | undefined,
   apply: (test: TextTest) => SubjectTest,
@@ -145,7 +145,7 @@ function compileText(
   }
 }
 
-function holds(test: TextTest, value: string | undefined): boolean {
+function passes(test: TextTest, value: string | undefined): boolean {
   return value !== undefined && test(value);
 }
 

@@ -1,4 +1,4 @@
-/** For tests: a gateway's pod, services behind it, and its Gateways and VirtualServices. */
+/** For tests: a gateway's pod, services, Gateways and VirtualServices. */
 import {
   createTestSet,
   findTestPod,

@@ -8,10 +8,10 @@ function hostsOf(...resources: readonly string[]): readonly string[] {
   );
 }
 
-describe("which hosts a gateway serves", () => {
+describe("the hosts that a gateway serves", () => {
   it.each([
     {
-      name: "hosts with and without the dot of DNS's root, in any case",
+      name: "hosts with and without a trailing dot, in any case",
       resources: [
         gateway({ servers: [server(["*/Hello.Example."])] }),
         routes({ hosts: ["hello.EXAMPLE", "hello.example."] }),
@@ -19,7 +19,7 @@ describe("which hosts a gateway serves", () => {
       hosts: ["80 hello.example"],
     },
     {
-      name: "a VirtualService's host on a server for all",
+      name: "a VirtualService's host on a server for all hosts",
       resources: [gateway({}), routes({})],
       hosts: ["80 hello.example"],
     },
@@ -40,7 +40,7 @@ describe("which hosts a gateway serves", () => {
       hosts: [],
     },
     {
-      name: "none where the short name is of another namespace",
+      name: "none if the short name belongs to another namespace",
       resources: [gateway({}, { namespace: "ns9" }), routes({})],
       hosts: [],
     },
@@ -50,17 +50,17 @@ describe("which hosts a gateway serves", () => {
       hosts: ["80 hello.example"],
     },
     {
-      name: "what both have in common",
+      name: "the intersection of both",
       resources: [gateway({ servers: [server(["*.example"])] }), routes({ hosts: ["hello.example", "hello.other"] })],
       hosts: ["80 hello.example"],
     },
     {
-      name: "the server's where the VirtualService's is wider",
+      name: "the server's if the VirtualService's is wider",
       resources: [gateway({ servers: [server(["a.example", "b.example"])] }), routes({ hosts: ["*"] })],
       hosts: ["80 a.example", "80 b.example"],
     },
     {
-      name: "none where they have nothing in common",
+      name: "none if the intersection is empty",
       resources: [gateway({ servers: [server(["other.example"])] }), routes({})],
       hosts: [],
     },
@@ -89,7 +89,7 @@ describe("which hosts a gateway serves", () => {
       hosts: [],
     },
     {
-      name: "those of several ports",
+      name: "hosts of several ports",
       resources: [gateway({ servers: [server(["*"], { number: 8081 }), server(["*"])] }), routes({})],
       hosts: ["80 hello.example", "8081 hello.example"],
     },
@@ -99,7 +99,7 @@ describe("which hosts a gateway serves", () => {
       hosts: ["80 hello.default.svc.cluster.local"],
     },
     {
-      name: "none of servers that ask for TLS",
+      name: "none of servers with TLS",
       resources: [
         gateway({
           servers: [
@@ -115,7 +115,7 @@ describe("which hosts a gateway serves", () => {
     expect(hostsOf(...resources)).toEqual(hosts);
   });
 
-  it("listens although no VirtualService is bound yet: unknown hosts are then 404, not refused", () => {
+  it("listens even without a VirtualService, so that unknown hosts get 404 instead of a refused connection", () => {
     expect(decide(gateway({})).listeners).toEqual([{ port: 80, virtualHosts: [] }]);
   });
 });

@@ -18,8 +18,8 @@ export interface GatewayInput {
 }
 
 /**
- * What a gateway pod listens on and where it sends requests: the Gateways of all namespaces whose selector fits the pod,
- * and the VirtualServices that name them. Hosts are what a server and a VirtualService have in common.
+ * The listeners of a gateway pod and where requests go: the Gateways of all namespaces whose selector matches the pod,
+ * and the VirtualServices that name them. The hosts are the intersection of a server's and a VirtualService's.
  */
 export function decideGateway(input: GatewayInput): GatewayConfig {
   const servers = findServers(input);
@@ -33,13 +33,16 @@ export function decideGateway(input: GatewayInput): GatewayConfig {
   };
 }
 
-/** Why a server is left out; nothing where it is served. Only plain HTTP is: TLS asked for must not become clear text. */
+/**
+ * Why a server is ignored; undefined if it is served. Only plain HTTP is supported: a server with TLS must not be
+ * served in plaintext.
+ */
 export function findServerFault(server: GatewayServer): string | undefined {
   if (server.port.protocol.toUpperCase() !== "HTTP") {
-    return `protocol ${server.port.protocol} is not supported: the server is left out, use HTTP`;
+    return `protocol ${server.port.protocol} is not supported: the server is ignored; use HTTP`;
   }
   if (server.tls !== undefined)
-    return "tls on an HTTP server (a redirect to HTTPS) is not supported: the server is left out";
+    return "tls on an HTTP server (a redirect to HTTPS) is not supported: the server is ignored";
   return undefined;
 }
 
@@ -99,7 +102,7 @@ function commonHosts(
   return new Set(common.filter((host) => host !== undefined));
 }
 
-/** `NAMESPACE/host` admits VirtualServices of that namespace alone; `./host` those of the gateway's own. */
+/** `NAMESPACE/host` allows only VirtualServices of that namespace; `./host` those of the gateway's own. */
 function admitsNamespace(pattern: string, namespace: string, gatewayNamespace: string): boolean {
   const slash = pattern.indexOf("/");
   const admitted = slash < 0 ? "*" : pattern.slice(0, slash);
@@ -107,7 +110,10 @@ function admitsNamespace(pattern: string, namespace: string, gatewayNamespace: s
   return namespace === (admitted === "." ? gatewayNamespace : admitted);
 }
 
-/** Several VirtualServices of one host: oldest first, but what matches everything comes last, lest it hide the others. */
+/**
+ * Merges VirtualServices of one host: oldest first, but routes that match everything come last, so that they do not
+ * hide others.
+ */
 function mergeRoutes(groups: readonly (readonly HttpRoute[])[]): readonly HttpRoute[] {
   const routes = groups.flat();
   if (groups.length < 2) return routes;
@@ -115,7 +121,7 @@ function mergeRoutes(groups: readonly (readonly HttpRoute[])[]): readonly HttpRo
   return [...routes.filter((route) => !isCatchAll(route)), ...routes.filter(isCatchAll)];
 }
 
-/** What holds for every request: as Istio recognises them, the prefix `/` or the regex `.*` and nothing else. */
+/** Matches every request: the prefix `/` or the regex `.*` and nothing else, as in Istio. */
 function isEmptyMatch({ uri, scheme, method, authority, headers, withoutHeaders, queryParams }: HttpMatch): boolean {
   const isForAnyPath =
     uri === undefined || (uri.kind === "prefix" && uri.value === "/") || (uri.kind === "regex" && uri.value === ".*");

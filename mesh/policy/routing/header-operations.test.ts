@@ -19,14 +19,14 @@ describe("header operations", () => {
     { name: "none", operations: [], removed: [], added: [] },
     { name: "set replaces", operations: [request({ set: [field("a", "1")] })], removed: ["a"], added: ["a: 1"] },
     {
-      name: "add keeps what is there",
+      name: "add keeps existing values",
       operations: [request({ add: [field("a", "1")] })],
       removed: [],
       added: ["a: 1"],
     },
     { name: "remove", operations: [request({ remove: ["a"] })], removed: ["a"], added: [] },
     {
-      name: "remove comes before set and add of the same name",
+      name: "remove is applied before set and add of the same name",
       operations: [request({ remove: ["a"], set: [field("a", "1")], add: [field("a", "2")] })],
       removed: ["a"],
       added: ["a: 1", "a: 2"],
@@ -38,7 +38,7 @@ describe("header operations", () => {
       added: ["a: 2"],
     },
     {
-      name: "the second's removal takes what the first added",
+      name: "the second's removal removes what the first added",
       operations: [request({ add: [field("a", "1"), field("b", "1")] }), request({ remove: ["a"] })],
       removed: ["a"],
       added: ["b: 1"],
@@ -50,13 +50,13 @@ describe("header operations", () => {
       added: ["a: 1", "a: 2"],
     },
     {
-      name: "a removal counts for every spelling that servers read as the same name",
+      name: "a removal applies to every spelling that servers treat as the same name",
       operations: [request({ add: [field("x_a", "1")] }), request({ remove: ["x-a"] })],
       removed: ["x-a"],
       added: [],
     },
     {
-      name: "a name with an underscore removes the one with a hyphen, and is set as it is written",
+      name: "a name with an underscore replaces the one with a hyphen, and is set as written",
       operations: [request({ set: [field("x_a", "1")] })],
       removed: ["x-a"],
       added: ["x_a: 1"],
@@ -65,7 +65,7 @@ describe("header operations", () => {
     expect(fold(...operations)).toEqual({ removed, added });
   });
 
-  it("of requests and responses are apart", () => {
+  it("of requests and responses are separate", () => {
     const operations = [{ request: EMPTY, response: { ...EMPTY, set: [field("a", "1")] } }];
     expect(foldHeaderOperations(operations, "request").added).toEqual([]);
     expect(foldHeaderOperations(operations, "response").added).toEqual([field("a", "1")]);

@@ -1,15 +1,15 @@
 import { foldHeaderName } from "../../resources/fields/header-rules.ts";
 import type { HeaderOperations, HeaderValue } from "./http-route.ts";
 
-/** Operations in the form in which a proxy applies them: some fields are left out, then others come at the end. */
+/** Operations in the form that a proxy applies: some fields are removed, then others are appended. */
 export interface FoldedHeaders {
-  /** Names of `foldHeaderName`: every field is dropped whose name folds to one of them. */
+  /** Names as returned by `foldHeaderName`: every field whose folded name is in this set is removed. */
   readonly removed: ReadonlySet<string>;
-  /** In order; several of one name are several fields. */
+  /** In order; several with one name are several fields. */
   readonly added: readonly HeaderValue[];
 }
 
-/** Folds operations that follow each other: a later one also changes what an earlier one added. */
+/** Combines consecutive operations: a later one also changes fields that an earlier one added. */
 export function foldHeaderOperations(
   operations: readonly HeaderOperations[],
   side: "request" | "response",

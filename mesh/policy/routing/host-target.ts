@@ -1,9 +1,9 @@
-/** A service by its host, as routes name it. */
+/** A service by its host, as in a route's destination. */
 export interface HostTarget {
   readonly kind: "host";
-  /** Fully qualified. */
+  /** Fully qualified host. */
   readonly host: string;
   readonly port: number;
-  /** Empty: no subset. */
+  /** Empty means no subset. */
   readonly subset: string;
 }

@@ -1,26 +1,29 @@
-/** Where requests go and what is done to them on the way, as VirtualServices say it. */
+/** Where requests go and how they are changed, as configured by VirtualServices. */
 import type { HostTarget } from "./host-target.ts";
 
 export interface HttpRoute {
   /** For logs: `VirtualService/NAME.NAMESPACE[INDEX]`. */
   readonly name: string;
-  /** Any of them must hold; none at all matches every request. */
+  /** One of them must match; an empty list matches every request. */
   readonly matches: readonly HttpMatch[];
-  /** None where the route redirects. */
+  /** Empty if the route redirects. */
   readonly targets: readonly WeightedTarget[];
-  /** Why this route cannot be served (an unsupported field); empty where it can. */
+  /** Why this route cannot be served (an unsupported field); empty if it can. */
   readonly refusal: string;
   readonly rewrite?: RouteRewrite;
   readonly redirect?: RouteRedirect;
-  /** From the whole request to the end of the response, retries included, an injected delay not. Absent: no limit. */
+  /**
+   * From the complete request to the end of the response, including retries, excluding an injected delay. Absent: no
+   * limit.
+   */
   readonly timeoutMs?: number;
-  /** Absent: only what is safe without anybody's word. */
+  /** Absent: only retries that are always safe. */
   readonly retries?: RouteRetries;
   readonly headers?: HeaderOperations;
   readonly fault?: RouteFault;
 }
 
-/** All that is set must hold. */
+/** All given conditions must match. */
 export interface HttpMatch {
   readonly uri?: StringMatch;
   readonly scheme?: StringMatch;
@@ -45,7 +48,7 @@ export interface HeaderMatch {
   readonly value: StringMatch;
 }
 
-/** The first parameter of that name counts, as it was written: nothing is decoded, as in Envoy. */
+/** Uses the first parameter with that name, in its raw form: nothing is decoded, as in Envoy. */
 export interface QueryMatch {
   readonly name: string;
   readonly value: StringMatch;
@@ -55,14 +58,14 @@ export interface WeightedTarget {
   readonly target: HostTarget;
   readonly weight: number;
   readonly headers?: HeaderOperations;
-  /** The Host that requests to this target get, unless the route rewrites it. */
+  /** The Host of requests to this target, unless the route rewrites it. */
   readonly authority?: string;
 }
 
 export interface RouteRewrite {
   /**
-   * Begins with `/`, visible ASCII. Takes the place of the prefix that matched (`/` where the match names no path), or of
-   * the whole path where the match is exact or a regex. The query stays.
+   * Begins with `/`, visible ASCII. Replaces the matched prefix (`/` if the match has no path), or the whole path if
+   * the match is exact or a regex. The query is kept.
    */
   readonly uri?: string;
   /** The Host that the upstream sees. */
@@ -70,7 +73,7 @@ export interface RouteRewrite {
 }
 
 export interface RouteRedirect {
-  /** In place of the whole path. The request's query is kept unless this has one. */
+  /** Replaces the whole path. The request's query is kept unless this has one. */
   readonly uri?: string;
   readonly authority?: string;
   readonly scheme?: "http" | "https";
@@ -81,13 +84,13 @@ export interface RouteRedirect {
 export type RedirectCode = 301 | 302 | 303 | 307 | 308;
 
 export interface RouteRetries {
-  /** Besides the first try; 0: never try again. */
+  /** In addition to the first attempt; 0 means no retries. */
   readonly attempts: number;
   readonly perTryTimeoutMs?: number;
   readonly retryOn: RetryOn;
 }
 
-/** Envoy's retry conditions; `retry-on.ts` says what they come to. */
+/** Envoy's retry conditions; `retry-on.ts` defines their effect. */
 export interface RetryOn {
   readonly conditions: readonly RetryCondition[];
   /** Responses with one of these statuses. */
@@ -107,17 +110,17 @@ export type RetryCondition =
   /** 409. */
   | "retriable-4xx";
 
-/** What is done to the fields of a message: first `remove`, then `set`, then `add`. */
+/** Operations on a message's fields: first `remove`, then `set`, then `add`. */
 export interface HeaderOperations {
   readonly request: HeaderEdit;
   readonly response: HeaderEdit;
 }
 
-/** Never touches framing, Host, hop-by-hop fields or identities: `header-rules.ts`. Names are lower case. */
+/** Never changes framing, Host, hop-by-hop fields or identities: see `header-rules.ts`. Names are lower case. */
 export interface HeaderEdit {
-  /** Replaces what is there. */
+  /** Replaces existing fields. */
   readonly set: readonly HeaderValue[];
-  /** Comes after what is there, as a field of its own. */
+  /** Appended as an additional field. */
   readonly add: readonly HeaderValue[];
   readonly remove: readonly string[];
 }
@@ -127,7 +130,7 @@ export interface HeaderValue {
   readonly value: string;
 }
 
-/** Failures made on purpose. A request may be delayed and then aborted. */
+/** Injected faults. A request may be delayed and then aborted. */
 export interface RouteFault {
   readonly delay?: {
     readonly fixedDelayMs: number;

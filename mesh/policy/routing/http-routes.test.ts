@@ -6,7 +6,7 @@ function routesOf(...resources: readonly string[]) {
 }
 
 describe("a gateway's routes", () => {
-  it("go to the full host, the only port of the service and the subset, under a name for the log", () => {
+  it("have the full host, the service's only port, the subset and a name for logs", () => {
     const http = [{ route: [{ destination: { host: "hello", subset: "v1-tls" } }] }];
     const found = routesOf(gateway({}, { namespace: "ns1" }), routes({ http }, { namespace: "ns1" }));
     expect(found).toEqual([
@@ -21,7 +21,7 @@ describe("a gateway's routes", () => {
     ]);
   });
 
-  it("carry their matches, header names in lower case", () => {
+  it("have their matches, with header names in lower case", () => {
     const match = [
       {
         uri: { prefix: "/a" },
@@ -54,7 +54,7 @@ describe("a gateway's routes", () => {
     ]);
   });
 
-  it("keep weights, and leave out destinations of weight 0", () => {
+  it("keep weights, without destinations of weight 0", () => {
     const destination = { host: "hello.ns1.svc.cluster.local", port: { number: 8080 } };
     const route = [
       { destination, weight: 0 },
@@ -74,12 +74,12 @@ describe("a gateway's routes", () => {
     { field: "mirror", http: toHello({ mirror: { host: "x" } }) },
     { field: "corsPolicy", http: toHello({ corsPolicy: {} }) },
     { field: "match[0].headers.x-a.suffix", http: toHello({ match: [{ headers: { "x-a": { suffix: "1" } } }] }) },
-  ])("with $field are refused by name, since ignoring it would be wrong", ({ field, http }) => {
+  ])("with $field are refused with the field's name, since ignoring it would be wrong", ({ field, http }) => {
     const [route] = routesOf(gateway({}), routes({ http: [http] }));
     expect(route?.refusal).toBe(`spec.http[0].${field} of VirtualService/vs.default is not supported`);
   });
 
-  it("with a backoff go on: only a convenience is lost", () => {
+  it("with a backoff are served without it", () => {
     const http = [toHello({ retries: { attempts: 3, backoff: "1s" } })];
     expect(routesOf(gateway({}), routes({ http }))[0]?.refusal).toBe("");
   });
@@ -100,7 +100,7 @@ describe("a gateway's routes", () => {
       refusal: /has a variable/,
     },
     {
-      name: "a match on a token's claim",
+      name: "a match on a token claim",
       more: { match: [{ withoutHeaders: { "@request.auth.claims.group": { exact: "admin" } } }] },
       refusal: /a match on @request\.auth\.claims\.group is not supported/,
     },
@@ -108,20 +108,20 @@ describe("a gateway's routes", () => {
     expect(routesOf(gateway({}), routes({ http: [toHello(more)] }))[0]?.refusal).toMatch(refusal);
   });
 
-  it("refuse only themselves", () => {
+  it("do not affect other routes if one is refused", () => {
     const http = [toHello({ corsPolicy: {}, match: [{ uri: { exact: "/old" } }] }), toHello()];
     expect(routesOf(gateway({}), routes({ http })).map(({ refusal }) => refusal === "")).toEqual([false, true]);
   });
 
   it.each([
-    { name: "no destination", route: [], refusal: /names no destination/ },
+    { name: "no destination", route: [], refusal: /has no destination/ },
     {
       name: "an unknown service without a port",
       route: [{ destination: { host: "nobody" } }],
       refusal: /no service nobody\.default/,
     },
     {
-      name: "a service of two ports without a port, neither of them the listener's",
+      name: "no port, for a service with two ports that are not the listener's",
       route: [{ destination: { host: "two.ns1.svc.cluster.local" } }],
       refusal: /has 2 ports: name one/,
     },
@@ -129,7 +129,7 @@ describe("a gateway's routes", () => {
     expect(routesOf(gateway({}), routes({ http: [{ route }] }))[0]?.refusal).toMatch(refusal);
   });
 
-  it("are left out where all their matches are for other gateways or ports", () => {
+  it("are omitted if all their matches are for other gateways or ports", () => {
     const http = [
       toHello({ match: [{ gateways: ["other"] }] }),
       toHello({ match: [{ port: 81 }] }),
@@ -139,13 +139,13 @@ describe("a gateway's routes", () => {
     expect(found.map(({ name, matches }) => [name, matches.length])).toEqual([["VirtualService/vs.default[2]", 1]]);
   });
 
-  it("of one VirtualService stay in its order", () => {
+  it("of one VirtualService keep their order", () => {
     const narrow = toHello({ match: [{ uri: { prefix: "/x" } }] });
     const found = routesOf(gateway({}), routes({ http: [toHello(), narrow] }));
     expect(found.map(({ matches }) => matches.length)).toEqual([0, 1]);
   });
 
-  it("of two VirtualServices for one host come oldest first, what matches everything last", () => {
+  it("of two VirtualServices for one host are ordered oldest first, with catch-all routes last", () => {
     const narrow = toHello({ match: [{ uri: { prefix: "/x" } }] });
     const found = routesOf(
       gateway({}),

@@ -22,7 +22,7 @@ import {
   findVariable,
 } from "./route-actions.ts";
 
-/** The gateway that stands for all sidecars. */
+/** The gateway name that represents all sidecars. */
 export const MESH_GATEWAY = "mesh";
 
 export interface HttpRoutesInput {
@@ -31,13 +31,13 @@ export interface HttpRoutesInput {
   readonly virtualService: VirtualService;
   /** The workload whose requests are routed: a sidecar's pod, or the gateway's. */
   readonly client: Client;
-  /** The port that is asked for: the listener's, or the service's. */
+  /** The requested port: the listener's, or the service's. */
   readonly port: number;
-  /** `NAMESPACE/NAME` of the gateways that serve it here, or `mesh`. */
+  /** `NAMESPACE/NAME` of the serving gateways, or `mesh`. */
   readonly gateways: readonly string[];
 }
 
-/** The routes of a VirtualService for one listener. Routes whose every match is for others are left out. */
+/** The routes of a VirtualService for one listener, without those whose matches are all for others. */
 export function createHttpRoutes(input: HttpRoutesInput): readonly HttpRoute[] {
   return input.virtualService.spec.http.flatMap((route, index) => {
     const matches = route.match.filter((match) => isForListener(match, input) && isForClient(match, input.client));
@@ -45,16 +45,19 @@ export function createHttpRoutes(input: HttpRoutesInput): readonly HttpRoute[] {
   });
 }
 
-/** A VirtualService with its set, as far as a route's target depends on them. */
+/** A VirtualService with the resources that its routes' targets depend on. */
 export interface RouteTargetContext {
   readonly set: ResourceSet;
   readonly settings: Pick<MeshSettings, "clusterDomain">;
   readonly virtualService: VirtualService;
-  /** The port that was asked for; goes on where the service has several ports and the route names none. */
+  /** The dialled port; used if the service has several ports and the route has none. */
   readonly port?: number;
 }
 
-/** A route's target in full: the host with the VirtualService's namespace, the port as given or as Istio infers it. */
+/**
+ * A route's resolved target: the host with the VirtualService's namespace, and the port as given or inferred like
+ * Istio.
+ */
 export function resolveRouteTarget(
   context: RouteTargetContext,
   destination: RouteDestination,
@@ -116,7 +119,7 @@ function createTargets(input: HttpRoutesInput, { route, redirect }: HttpRouteSpe
     const weight = route.length === 1 ? 100 : (spec.weight ?? 0);
     if (weight > 0) targets.push(createTarget(spec, resolved, weight));
   }
-  if (targets.length === 0 && redirect === undefined) fault ??= "the route names no destination";
+  if (targets.length === 0 && redirect === undefined) fault ??= "the route has no destination";
   return { targets, fault };
 }
 
@@ -135,7 +138,7 @@ function createTarget(
   };
 }
 
-/** Why a route that is valid for Istio cannot be served here, whatever the mesh looks like. */
+/** Why a route that is valid in Istio cannot be served here, independent of other resources. */
 export function findRouteFault(route: HttpRouteSpec): string | undefined {
   const variable = [route.headers, ...route.route.map(({ headers }) => headers)].map(findVariable).find(Boolean);
   if (variable !== undefined) {
@@ -143,7 +146,7 @@ export function findRouteFault(route: HttpRouteSpec): string | undefined {
   }
   const names = route.match.flatMap(({ headers, withoutHeaders }) => Object.keys({ ...headers, ...withoutHeaders }));
   const claim = names.find((name) => name.startsWith("@"));
-  return claim && `a match on ${claim} is not supported: no token is verified here`;
+  return claim && `a match on ${claim} is not supported: tokens are not verified`;
 }
 
 function findUnsupported(virtualService: VirtualService, index: number): string | undefined {
@@ -159,7 +162,7 @@ function isForListener(match: HttpMatchSpec, { port, gateways, virtualService }:
   return match.gateways.some((name) => gateways.includes(expandGatewayName(name, namespace)));
 }
 
-/** A gateway as a VirtualService names it, `NAME` or `NAMESPACE/NAME`, in the second form; `mesh` as it stands. */
+/** Expands a VirtualService's gateway, `NAME` or `NAMESPACE/NAME`, to the second form; `mesh` is unchanged. */
 export function expandGatewayName(name: string, namespace: string): string {
   return name.includes("/") || name === MESH_GATEWAY ? name : formatResourceKey(namespace, name);
 }
@@ -190,7 +193,7 @@ function createHeaderMatches(headers: Readonly<Record<string, StringMatchSpec>>)
   }));
 }
 
-/** Istio reads the regex `*` as: there is a value. */
+/** Istio treats the regex `*` as: any value is present. */
 function createStringMatch({ exact, prefix, regex }: StringMatchSpec): StringMatch {
   if (exact !== undefined) return { kind: "exact", value: exact };
   if (prefix !== undefined) return { kind: "prefix", value: prefix };

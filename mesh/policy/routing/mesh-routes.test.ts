@@ -26,7 +26,7 @@ interface Meta {
   readonly creationTimestamp?: string;
 }
 
-/** A VirtualService for all that goes to `world`; in `ns2` unless the test says otherwise. */
+/** A VirtualService for all requests to `world`; in `ns2` unless the test sets another namespace. */
 function vs(name: string, spec: object = {}, metadata: Meta = {}): string {
   return testResource(
     "VirtualService",
@@ -54,15 +54,15 @@ const namesOf = (...input: Parameters<typeof routesOf>) => routesOf(...input).ma
 
 describe("a sidecar's routes to a service", () => {
   it.each([
-    { name: "none where no VirtualService speaks", resources: [], expected: [] },
-    { name: "those of one for no gateway", resources: [vs("a")], expected: ["a.ns2[0]"] },
+    { name: "none without a VirtualService", resources: [], expected: [] },
+    { name: "those of one without gateways", resources: [vs("a")], expected: ["a.ns2[0]"] },
     {
-      name: "those of one whose host has the dot of DNS's root, and capitals",
+      name: "those of one whose host has a trailing dot and capitals",
       resources: [vs("a", { hosts: [`${HOST.toUpperCase()}.`] })],
       expected: ["a.ns2[0]"],
     },
     {
-      name: "those of one whose destination has the dot of DNS's root",
+      name: "those of one whose destination has a trailing dot",
       resources: [vs("a", { http: [{ route: [{ destination: { host: `${HOST}.`, port: { number: 8080 } } }] }] })],
       expected: ["a.ns2[0]"],
     },
@@ -72,7 +72,7 @@ describe("a sidecar's routes to a service", () => {
       resources: [vs("a", { gateways: ["gw", "mesh"] })],
       expected: ["a.ns2[0]"],
     },
-    { name: "none of one for a gateway alone", resources: [vs("a", { gateways: ["gw"] })], expected: [] },
+    { name: "none of one only for a gateway", resources: [vs("a", { gateways: ["gw"] })], expected: [] },
     { name: "a short host in its namespace", resources: [vs("a", { hosts: ["world"] })], expected: ["a.ns2[0]"] },
     {
       name: "none of a short host of another namespace",
@@ -86,7 +86,7 @@ describe("a sidecar's routes to a service", () => {
       expected: ["a.ns2[0]"],
     },
     {
-      name: "the closest host's",
+      name: "those of the most specific host",
       resources: [
         vs("any", { hosts: ["*"] }),
         vs("wide", { hosts: ["*.local"] }),
@@ -95,12 +95,12 @@ describe("a sidecar's routes to a service", () => {
       expected: ["close.ns2[0]"],
     },
     {
-      name: "the exact host's, although younger",
+      name: "those of the exact host, even if it is younger",
       resources: [vs("a", { hosts: ["*"] }), vs("b", {}, { creationTimestamp: "2026-01-01T00:00:00Z" })],
       expected: ["b.ns2[0]"],
     },
     {
-      name: "the oldest's of one host, alone",
+      name: "only those of the oldest with one host",
       resources: [
         vs("a", {}, { creationTimestamp: "2026-01-02T00:00:00Z" }),
         vs("b", {}, { creationTimestamp: "2026-01-01T00:00:00Z" }),
@@ -108,7 +108,7 @@ describe("a sidecar's routes to a service", () => {
       expected: ["b.ns2[0]"],
     },
     {
-      name: "the next one's where the oldest has none for this client",
+      name: "those of the next one if the oldest has none for this client",
       resources: [vs("a", { http: [to({ match: [{ sourceNamespace: "ns9" }] })] }), vs("b")],
       expected: ["b.ns2[0]"],
     },
@@ -120,7 +120,7 @@ describe("a sidecar's routes to a service", () => {
       expected: ["a.ns2[0]"],
     },
     {
-      name: "those that the client's namespace keeps to itself",
+      name: "those that are private to the client's namespace",
       resources: [vs("a", { exportTo: ["."] }, { namespace: "ns1" })],
       expected: ["a.ns1[0]"],
     },
@@ -129,22 +129,22 @@ describe("a sidecar's routes to a service", () => {
   });
 
   it.each([
-    { name: "the client's labels", match: { sourceLabels: { app: "hello" } }, holds: true },
-    { name: "some other labels", match: { sourceLabels: { app: "hello", version: "v2" } }, holds: false },
-    { name: "a label that the client has not", match: { sourceLabels: { tier: "x" } }, holds: false },
-    { name: "the client's namespace", match: { sourceNamespace: "ns1" }, holds: true },
-    { name: "another namespace", match: { sourceNamespace: "ns2" }, holds: false },
-    { name: "sidecars", match: { gateways: ["mesh"] }, holds: true },
-    { name: "a gateway", match: { gateways: ["gw"] }, holds: false },
-    { name: "sidecars of other labels", match: { gateways: ["mesh"], sourceLabels: { app: "x" } }, holds: false },
-    { name: "this port", match: { port: 8080 }, holds: true },
-    { name: "another port", match: { port: 9090 }, holds: false },
-  ])("for $name: $holds", ({ match, holds }) => {
+    { name: "the client's labels", match: { sourceLabels: { app: "hello" } }, isMatch: true },
+    { name: "some other labels", match: { sourceLabels: { app: "hello", version: "v2" } }, isMatch: false },
+    { name: "a label that the client does not have", match: { sourceLabels: { tier: "x" } }, isMatch: false },
+    { name: "the client's namespace", match: { sourceNamespace: "ns1" }, isMatch: true },
+    { name: "another namespace", match: { sourceNamespace: "ns2" }, isMatch: false },
+    { name: "sidecars", match: { gateways: ["mesh"] }, isMatch: true },
+    { name: "a gateway", match: { gateways: ["gw"] }, isMatch: false },
+    { name: "sidecars of other labels", match: { gateways: ["mesh"], sourceLabels: { app: "x" } }, isMatch: false },
+    { name: "this port", match: { port: 8080 }, isMatch: true },
+    { name: "another port", match: { port: 9090 }, isMatch: false },
+  ])("for $name: $isMatch", ({ match, isMatch }) => {
     const http = [to({ match: [{ uri: { exact: "/a" }, ...match }] })];
-    expect(routesOf([vs("a", { http })])).toHaveLength(holds ? 1 : 0);
+    expect(routesOf([vs("a", { http })])).toHaveLength(isMatch ? 1 : 0);
   });
 
-  it("keep only the matches that can hold, and nothing of them says who asks", () => {
+  it("keep only matches that can apply, without conditions on the client", () => {
     const match = [
       { uri: { exact: "/a" }, sourceLabels: { app: "hello" } },
       { uri: { exact: "/b" }, sourceNamespace: "ns9" },
@@ -155,13 +155,13 @@ describe("a sidecar's routes to a service", () => {
     ]);
   });
 
-  it("go on to the port that was asked for where the target names none", () => {
+  it("keep the dialled port if the target has none", () => {
     const http = [{ route: [{ destination: { host: "world" } }] }];
     const target = { ...TO_SERVICE, port: 9090 };
     expect(routesOf([vs("a", { http })], { target })[0]?.targets[0]?.target).toMatchObject({ host: HOST, port: 9090 });
   });
 
-  it("belong to the service's address alone, not to a route's own target and not to a pod", () => {
+  it("apply only to the service's address, not to a route's own target or a pod", () => {
     const resources = [vs("a")];
     expect(routesOf(resources, { target: { kind: "host", host: HOST, port: 8080, subset: "" } })).toEqual([]);
     expect(routesOf(resources, { target: { kind: "address", ip: "10.0.0.7", port: 8080 } })).toEqual([]);

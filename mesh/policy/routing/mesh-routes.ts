@@ -10,17 +10,17 @@ import { createHttpRoutes, MESH_GATEWAY } from "./http-routes.ts";
 export interface MeshRoutesInput {
   readonly set: ResourceSet;
   readonly settings: MeshSettings;
-  /** Who asks. */
+  /** The client workload. */
   readonly client: Client;
-  /** Of the service that is asked for, fully qualified. */
+  /** The fully qualified host of the dialled service. */
   readonly host: string;
   readonly port: number;
 }
 
 /**
- * The routes that a sidecar's requests to a service take. The VirtualService with the closest host decides, the oldest of
- * several, alone: Istio merges them for gateways, not for sidecars. One that has no route for this client and port does
- * not speak, so that the next one may.
+ * The routes of a sidecar's requests to a service. Only one VirtualService applies: the one with the most specific
+ * host, and the oldest of several. Istio merges them for gateways, not for sidecars. If it has no route for this client
+ * and port, the next one applies.
  */
 export function decideMeshRoutes(input: MeshRoutesInput): readonly HttpRoute[] {
   for (const { virtualService } of findCandidates(input)) {
@@ -30,18 +30,18 @@ export function decideMeshRoutes(input: MeshRoutesInput): readonly HttpRoute[] {
   return [];
 }
 
-/** Whether a VirtualService routes what sidecars send: it names the gateway `mesh`, or none. */
+/** Whether a VirtualService applies to sidecars: it names the gateway `mesh`, or none. */
 export function isForSidecars({ spec }: VirtualService): boolean {
   return spec.gateways.length === 0 || spec.gateways.includes(MESH_GATEWAY);
 }
 
 interface Candidate {
   readonly virtualService: VirtualService;
-  /** The closest of its hosts. */
+  /** Its most specific matching host. */
   readonly pattern: string;
 }
 
-/** Closest host first, then oldest. */
+/** Most specific host first, then oldest. */
 function findCandidates({ set, settings, client, host }: MeshRoutesInput): readonly Candidate[] {
   const candidates: Candidate[] = [];
   for (const virtualService of set.virtualServices.values()) {

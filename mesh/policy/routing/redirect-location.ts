@@ -1,7 +1,7 @@
 import { findAuthorityFault } from "../../resources/fields/header-rules.ts";
 import type { RouteRedirect } from "./http-route.ts";
 
-/** What of a request a redirect goes back to. */
+/** The parts of a request that a redirect may reuse. */
 export interface RedirectedRequest {
   readonly host: string;
   /** With its query. */
@@ -13,17 +13,18 @@ export interface RedirectedRequest {
 const DEFAULT_PORTS = { http: "80", https: "443" } as const;
 
 /**
- * The `Location` of a redirect, absolute, so that a path such as `//evil.example` cannot name another host; what the
- * route does not name is the request's. `undefined` where neither names a valid host. Nothing but visible ASCII comes out.
+ * Builds the `Location` of a redirect. It is absolute, so that a path such as `//evil.example` cannot redirect to
+ * another host. Parts that the route does not set come from the request. Returns `undefined` if neither has a valid
+ * host. The output is visible ASCII.
  */
 export function formatLocation(redirect: RouteRedirect, request: RedirectedRequest): string | undefined {
-  const asked = request.scheme ?? "http";
-  const scheme = redirect.scheme ?? asked;
+  const current = request.scheme ?? "http";
+  const scheme = redirect.scheme ?? current;
   const hasPort = redirect.port !== undefined;
   const host =
     redirect.authority === undefined
-      ? hostOf(request.host, { hasPort, asked, scheme })
-      : hostOf(redirect.authority, { hasPort, asked: scheme, scheme });
+      ? hostOf(request.host, { hasPort, current, scheme })
+      : hostOf(redirect.authority, { hasPort, current: scheme, scheme });
   if (findAuthorityFault(host) !== undefined) return undefined;
   const port =
     redirect.port === undefined || String(redirect.port) === DEFAULT_PORTS[scheme] ? "" : `:${redirect.port}`;
@@ -31,17 +32,17 @@ export function formatLocation(redirect: RouteRedirect, request: RedirectedReque
 }
 
 interface PortRule {
-  /** Another port will be written. */
+  /** Another port will be appended. */
   readonly hasPort: boolean;
-  readonly asked: "http" | "https";
+  readonly current: "http" | "https";
   readonly scheme: "http" | "https";
 }
 
-/** A host's port goes where another one is written, and where it was the default of a scheme that changes. */
-function hostOf(host: string, { hasPort, asked, scheme }: PortRule): string {
+/** A host's port is removed if another one is appended, or if it was the default of a changed scheme. */
+function hostOf(host: string, { hasPort, current, scheme }: PortRule): string {
   const [, name, port] = /^(.*?[^:]):(\d*)$/.exec(host) ?? [];
   if (name === undefined || (name.includes(":") && !name.endsWith("]"))) return host;
-  return hasPort || (asked !== scheme && port === DEFAULT_PORTS[asked]) ? name : host;
+  return hasPort || (current !== scheme && port === DEFAULT_PORTS[current]) ? name : host;
 }
 
 function pathOf(uri: string | undefined, path: string): string {
@@ -50,7 +51,7 @@ function pathOf(uri: string | undefined, path: string): string {
   return uri.includes("?") || mark < 0 ? uri : uri + path.slice(mark);
 }
 
-/** Characters stand for bytes here. */
+/** The input is a string of bytes (latin1). */
 function percentEncode(character: string): string {
   return `%${(character.charCodeAt(0) & 0xff).toString(16).toUpperCase().padStart(2, "0")}`;
 }

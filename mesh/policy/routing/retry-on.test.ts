@@ -24,16 +24,16 @@ describe("retryOn", () => {
   });
 
   it.each([
-    { text: "connect-failure", holds: ["connect"] },
-    { text: "reset-before-request", holds: ["connect", "unsent"] },
-    { text: "reset", holds: ["connect", "unsent", "reset"] },
-    { text: "gateway-error", holds: ["connect", "unsent", "reset", "502", "503", "504"] },
-    { text: "5xx", holds: ["connect", "unsent", "reset", "500", "502", "503", "504", "599"] },
-    { text: "retriable-4xx", holds: ["409"] },
-    { text: "retriable-status-codes", holds: [] },
-    { text: "500,404", holds: ["404", "500"] },
-    { text: "refused-stream", holds: [] },
-  ])("$text is a reason to try again after $holds", ({ text, holds }) => {
+    { text: "connect-failure", retried: ["connect"] },
+    { text: "reset-before-request", retried: ["connect", "unsent"] },
+    { text: "reset", retried: ["connect", "unsent", "reset"] },
+    { text: "gateway-error", retried: ["connect", "unsent", "reset", "502", "503", "504"] },
+    { text: "5xx", retried: ["connect", "unsent", "reset", "500", "502", "503", "504", "599"] },
+    { text: "retriable-4xx", retried: ["409"] },
+    { text: "retriable-status-codes", retried: [] },
+    { text: "500,404", retried: ["404", "500"] },
+    { text: "refused-stream", retried: [] },
+  ])("$text retries after $retried", ({ text, retried }) => {
     const { retryOn } = parseRetryOn(text);
     const statuses = [200, 404, 409, 499, 500, 502, 503, 504, 599, 600];
     const found = [
@@ -42,6 +42,6 @@ describe("retryOn", () => {
       ...(retriesReset(retryOn) ? ["reset"] : []),
       ...statuses.filter((status) => retriesStatus(retryOn, status)).map(String),
     ];
-    expect(found).toEqual(holds);
+    expect(found).toEqual(retried);
   });
 });

@@ -1,4 +1,4 @@
-/** What makes a failed attempt worth a retry: Envoy's conditions, as `retries.retryOn` writes them. */
+/** Which failed attempts are retried: Envoy's conditions, as in `retries.retryOn`. */
 import type { RetryCondition, RetryOn } from "./http-route.ts";
 
 const CONDITIONS: readonly RetryCondition[] = [
@@ -11,16 +11,16 @@ const CONDITIONS: readonly RetryCondition[] = [
   "retriable-4xx",
 ];
 
-/** Istio's, without what only gRPC has. */
+/** Istio's default, without the gRPC-only conditions. */
 export const DEFAULT_RETRY_ON: RetryOn = { conditions: ["connect-failure", "refused-stream"], statuses: [] };
 
 export interface ParsedRetryOn {
   readonly retryOn: RetryOn;
-  /** Words without a meaning here; the others apply. */
+  /** Unsupported words; the others apply. */
   readonly unknown: readonly string[];
 }
 
-/** Reads a list such as `connect-failure,503`. Empty: Istio's default. */
+/** Parses a list such as `connect-failure,503`. Empty means Istio's default. */
 export function parseRetryOn(text: string): ParsedRetryOn {
   const words = text
     .split(",")
@@ -35,7 +35,7 @@ export function parseRetryOn(text: string): ParsedRetryOn {
   };
 }
 
-/** Says that the numbers in the list count, which they do anyway. */
+/** Enables the status codes in the list; here they always apply. */
 const STATUS_CODES = "retriable-status-codes";
 
 export function isRetryCondition(word: string): word is RetryCondition {
@@ -46,7 +46,7 @@ function isStatus(word: string): boolean {
   return /^[1-5]\d\d$/.test(word);
 }
 
-/** No connection could be made: nothing was sent. */
+/** No connection could be established: nothing was sent. */
 export function retriesConnectFailure({ conditions }: RetryOn): boolean {
   return hasAny(conditions, ["connect-failure", "reset", "reset-before-request", "gateway-error", "5xx"]);
 }
@@ -56,7 +56,7 @@ export function retriesReset({ conditions }: RetryOn): boolean {
   return hasAny(conditions, ["reset", "gateway-error", "5xx"]);
 }
 
-/** The connection ended while nothing of the request had been sent on it. */
+/** The connection ended before any byte of the request was sent on it. */
 export function retriesResetBeforeRequest({ conditions }: RetryOn): boolean {
   return hasAny(conditions, ["reset-before-request", "reset", "gateway-error", "5xx"]);
 }

@@ -1,11 +1,10 @@
 import type { StringMatch } from "./http-route.ts";
 
 /**
- * The path that the upstream gets, as Envoy's `prefix_rewrite` makes it: the replacement takes the place of the prefix
- * that matched, character by character, so that `/a` to `/` makes `//b` of `/a/b` (write `/a/` to `/`); a match without a
- * path counts as the prefix `/`. After an exact or regex match it takes the place of the whole path. The query stays, and
- * so does what is not a path (`OPTIONS *`).
- *
+ * The rewritten path, as with Envoy's `prefix_rewrite`: the replacement replaces the matched prefix, character by
+ * character, so that `/a` to `/` turns `/a/b` into `//b` (use `/a/` to `/`); a match without a path counts as the
+ * prefix `/`. After an exact or regex match it replaces the whole path. The query is kept, and so is a target that is
+ * not a path (`OPTIONS *`).
  * @param path with its query.
  */
 export function rewritePath(path: string, matched: StringMatch | undefined, replacement: string): string {

@@ -16,7 +16,7 @@ function to(more: object = {}): object {
   return { route: [{ destination: { host: HOST, port: { number: 8080 } } }], ...more };
 }
 
-describe("what a route does", () => {
+describe("a route's action", () => {
   const only = (more: object): Partial<HttpRoute> | undefined => {
     const route = routeOf(to(more));
     if (route === undefined) return undefined;
@@ -35,7 +35,7 @@ describe("what a route does", () => {
       expected: { rewrite: { authority: "b" } },
     },
     {
-      name: "a host by a pseudo-header, under `rewrite`'s",
+      name: "a host by a pseudo-header, which `rewrite` overrides",
       more: { rewrite: { authority: "a" }, headers: { request: { set: { ":authority": "b" } } } },
       expected: { rewrite: { authority: "a" } },
     },
@@ -71,22 +71,22 @@ describe("what a route does", () => {
       },
     },
     {
-      name: "a delay of some",
+      name: "a delay of some requests",
       more: { fault: { delay: { fixedDelay: "5s", percentage: { value: 0.1 } } } },
       expected: { fault: { delay: { fixedDelayMs: 5000, percentage: 0.1 } } },
     },
     {
-      name: "a delay of some, the old way",
+      name: "a delay of some requests, in the deprecated form",
       more: { fault: { delay: { fixedDelay: "5s", percent: 10 } } },
       expected: { fault: { delay: { fixedDelayMs: 5000, percentage: 10 } } },
     },
     {
-      name: "faults of all",
+      name: "faults of all requests",
       more: { fault: { delay: { fixedDelay: "1ms" }, abort: { httpStatus: 503 } } },
       expected: { fault: { delay: { fixedDelayMs: 1, percentage: 100 }, abort: { httpStatus: 503, percentage: 100 } } },
     },
     {
-      name: "faults of none",
+      name: "faults of no requests",
       more: { fault: { abort: { httpStatus: 503, percentage: {} } } },
       expected: { fault: { abort: { httpStatus: 503, percentage: 0 } } },
     },
@@ -97,7 +97,7 @@ describe("what a route does", () => {
   it.each([
     { name: "a path", redirect: { uri: "/x" }, expected: { uri: "/x", code: 301 } },
     {
-      name: "all of it",
+      name: "all parts",
       redirect: { uri: "/x", authority: "b", scheme: "https", port: 8443, redirectCode: 308 },
       expected: { uri: "/x", authority: "b", scheme: "https", port: 8443, code: 308 },
     },
@@ -117,7 +117,7 @@ describe("what a route does", () => {
     expect(route?.redirect).toEqual(expected);
   });
 
-  it("is done to a target's requests alone where the target says it", () => {
+  it("applies only to a target's requests if the target defines it", () => {
     const destination = { host: HOST, port: { number: 8080 } };
     const headers = { request: { add: { "X-A": "1", host: "b" } } };
     const route = routeOf({ route: [{ destination, headers }] });

@@ -1,4 +1,4 @@
-/** What a VirtualService's route does to requests, from its specification. */
+/** The actions of a VirtualService's route, from its specification. */
 
 import { isAuthorityName } from "../../resources/fields/header-rules.ts";
 import type { HttpRouteSpec } from "../../resources/kinds/virtual-service.ts";
@@ -16,7 +16,7 @@ import { parseRetryOn } from "./retry-on.ts";
 export type HeadersSpec = NonNullable<HttpRouteSpec["headers"]>;
 type EditSpec = HeadersSpec["request"];
 
-/** An authority that is set as a header counts where `rewrite` names none. */
+/** An authority that is set as a header applies if `rewrite` has none. */
 export function createRewrite({ rewrite, headers }: HttpRouteSpec): RouteRewrite | undefined {
   const authority = rewrite?.authority ?? findAuthority(headers);
   const uri = rewrite?.uri;
@@ -57,7 +57,7 @@ export function createRetries({ retries }: HttpRouteSpec): RouteRetries | undefi
   };
 }
 
-/** A fault without a percentage meets every request, as Istio documents it. */
+/** A fault without a percentage applies to every request, as Istio documents. */
 export function createFault({ fault }: HttpRouteSpec): RouteFault | undefined {
   const { delay, abort } = fault ?? {};
   const httpStatus = abort?.httpStatus;
@@ -72,7 +72,7 @@ export function createFault({ fault }: HttpRouteSpec): RouteFault | undefined {
   };
 }
 
-/** `undefined` where nothing is left to do to headers; the authority is `findAuthority`'s. */
+/** `undefined` if no header operation remains; the authority is handled by `findAuthority`. */
 export function createHeaderOperations(spec: HeadersSpec | undefined): HeaderOperations | undefined {
   if (spec === undefined) return undefined;
   const operations = { request: createEdit(spec.request), response: createEdit(spec.response) };
@@ -80,13 +80,13 @@ export function createHeaderOperations(spec: HeadersSpec | undefined): HeaderOpe
   return edits.some(({ set, add, remove }) => set.length + add.length + remove.length > 0) ? operations : undefined;
 }
 
-/** The authority that header operations set, as Istio reads `host` and `:authority` there. */
+/** The authority that header operations set through `host` or `:authority`, as in Istio. */
 export function findAuthority(spec: HeadersSpec | undefined): string | undefined {
   const named = [spec?.request.set ?? {}, spec?.request.add ?? {}].flatMap((values) => Object.entries(values));
   return named.find(([name]) => isAuthorityName(name))?.[1];
 }
 
-/** The first value in which Envoy would put a fact of the request (`%REQ(x)%`), which is not supported here. */
+/** The first value with an Envoy variable (`%REQ(x)%`), which is not supported. */
 export function findVariable(spec: HeadersSpec | undefined): string | undefined {
   const edits = spec === undefined ? [] : [spec.request, spec.response];
   const values = edits.flatMap(({ set, add }) => [...Object.values(set), ...Object.values(add)]);

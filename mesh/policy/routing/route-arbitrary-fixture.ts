@@ -1,4 +1,4 @@
-/** Routes of every shape, for property tests. */
+/** Arbitrary routes for property tests. */
 import fc from "fast-check";
 import { findHeaderNameFault } from "../../resources/fields/header-rules.ts";
 import type { HeaderOperations, HttpMatch, HttpRoute, StringMatch } from "./http-route.ts";
@@ -34,7 +34,7 @@ const match: fc.Arbitrary<HttpMatch> = fc.record(
   { requiredKeys: ["headers", "withoutHeaders", "queryParams", "ignoreUriCase"] },
 );
 
-/** Most words are names that operations may touch; `te` is not. */
+/** Most words are names that operations may change; `te` is not. */
 const fieldName = word.filter((name) => findHeaderNameFault(name) === undefined);
 const values = fc.array(fc.record({ name: fieldName, value: fc.stringMatching(/^[ -~]{0,8}$/) }), { maxLength: 2 });
 const edit = fc.record({ set: values, add: values, remove: fc.array(fieldName, { maxLength: 2 }) });
@@ -88,7 +88,7 @@ const redirect = fc.record(
   { requiredKeys: ["code"] },
 );
 
-/** A route such as a decision makes: whatever it says is valid by itself. */
+/** A valid route such as a decision creates. */
 export const routeArbitrary: fc.Arbitrary<HttpRoute> = fc.record(
   {
     name: word,

@@ -19,22 +19,22 @@ function setting(name: string): HeaderOperations {
   return { request: edit, response: edit };
 }
 
-/** Gives these numbers in turn; asking for more fails. */
+/** Returns these numbers in order; a further call fails. */
 function sequence(...numbers: readonly number[]): () => number {
   const left = [...numbers];
   return () => {
     const next = left.shift();
-    if (next === undefined) throw new Error("more was drawn than expected");
+    if (next === undefined) throw new Error("more numbers were drawn than expected");
     return next;
   };
 }
 
-function decide(routes: readonly HttpRoute[], asked: Partial<RouteRequest> = {}, random = sequence()): RouteVerdict {
-  return decideRouteAmong(compileRoutes(routes), { ...REQUEST, ...asked }, random);
+function decide(routes: readonly HttpRoute[], received: Partial<RouteRequest> = {}, random = sequence()): RouteVerdict {
+  return decideRouteAmong(compileRoutes(routes), { ...REQUEST, ...received }, random);
 }
 
-describe("among no routes", () => {
-  it("there is none for a request", () => {
+describe("an empty list of routes", () => {
+  it("has no match for a request", () => {
     expect(decide([])).toEqual({ kind: "no_route" });
   });
 });
@@ -51,7 +51,7 @@ describe("a route that rewrites", () => {
       rewritten: { path: "/api/x?q=1" },
     },
     {
-      name: "the path by the match that held, not the first",
+      name: "the path by the match that applied, not the first one",
       route: route({
         rewrite: { uri: "/api" },
         matches: [{ ...prefix, method: { kind: "exact", value: "PUT" } }, exact],
@@ -73,7 +73,7 @@ describe("a route that rewrites", () => {
       rewritten: { authority: "c" },
     },
     {
-      name: "the host for all, which a target cannot change",
+      name: "the host for all targets, which a target cannot change",
       route: route({ rewrite: { authority: "b" }, targets: [target("a", { authority: "c" })] }),
       rewritten: { authority: "b" },
     },
@@ -84,7 +84,7 @@ describe("a route that rewrites", () => {
 });
 
 describe("a route that redirects", () => {
-  it("answers with its status and the request's path and query", () => {
+  it("returns its status and a Location with the request's path and query", () => {
     expect(decide([route({ targets: [], redirect: { authority: "b", code: 308 } })])).toMatchObject({
       kind: "redirect",
       status: 308,
@@ -92,11 +92,11 @@ describe("a route that redirects", () => {
     });
   });
 
-  it("is refused where there is no host to go back to", () => {
+  it("is refused if the request has no valid host", () => {
     expect(decide([route({ redirect: { uri: "/y", code: 301 } })], { host: "" }).kind).toBe("refused");
   });
 
-  it("is delayed and aborted like others", () => {
+  it("is delayed and aborted like other routes", () => {
     const redirect = { uri: "/y", code: 302 } as const;
     const delay = { fixedDelayMs: 5, percentage: 100 };
     expect(decide([route({ redirect, fault: { delay } })])).toMatchObject({ kind: "redirect", delayMs: 5 });
@@ -110,17 +110,17 @@ describe("faults", () => {
   const abort = { httpStatus: 418, percentage: 0.5 };
 
   it.each([
-    { name: "a delay that is drawn", fault: { delay }, draws: [0.2499], expected: { kind: "route", delayMs: 250 } },
-    { name: "a delay that is not", fault: { delay }, draws: [0.25], expected: { kind: "route" } },
-    { name: "an abort that is drawn", fault: { abort }, draws: [0.0049], expected: { kind: "abort", status: 418 } },
-    { name: "an abort that is not", fault: { abort }, draws: [0.005], expected: { kind: "route" } },
+    { name: "a delay that is selected", fault: { delay }, draws: [0.2499], expected: { kind: "route", delayMs: 250 } },
+    { name: "a delay that is not selected", fault: { delay }, draws: [0.25], expected: { kind: "route" } },
+    { name: "an abort that is selected", fault: { abort }, draws: [0.0049], expected: { kind: "abort", status: 418 } },
+    { name: "an abort that is not selected", fault: { abort }, draws: [0.005], expected: { kind: "route" } },
     {
       name: "both, the delay first",
       fault: { delay, abort },
       draws: [0, 0],
       expected: { kind: "abort", status: 418, delayMs: 250 },
     },
-    { name: "either alone", fault: { delay, abort }, draws: [0.9, 0], expected: { kind: "abort", status: 418 } },
+    { name: "only one of them", fault: { delay, abort }, draws: [0.9, 0], expected: { kind: "abort", status: 418 } },
     {
       name: "of every request, without a draw",
       fault: { delay: { ...delay, percentage: 100 }, abort: { ...abort, percentage: 100 } },
@@ -161,7 +161,7 @@ describe("header operations", () => {
     ]);
   });
 
-  it("are one list for all requests that come to the same, so that what is made of it can be kept", () => {
+  it("are the same list for equal results, so that derived values can be cached", () => {
     const compiled = compileRoutes([route({ headers: setting("a") })]);
     const [first, second] = [0, 0].map(() => decideRouteAmong(compiled, REQUEST, () => 0));
     expect(first?.kind === "route" && second?.kind === "route" && first.headers === second.headers).toBe(true);
@@ -174,37 +174,74 @@ describe("header operations", () => {
 });
 
 describe("conditions on the query and the scheme", () => {
-  const asks = (name: string, value: HttpMatch["queryParams"][number]["value"]) => ({ queryParams: [{ name, value }] });
+  const queryMatch = (name: string, value: HttpMatch["queryParams"][number]["value"]) => ({
+    queryParams: [{ name, value }],
+  });
   const exact = (value: string) => ({ kind: "exact", value }) as const;
 
   it.each([
-    { name: "a parameter", match: asks("a", exact("1")), asked: { path: "/?a=1" }, holds: true },
-    { name: "another value", match: asks("a", exact("1")), asked: { path: "/?a=2" }, holds: false },
-    { name: "no query", match: asks("a", exact("1")), asked: { path: "/" }, holds: false },
-    { name: "a parameter among others", match: asks("b", exact("2")), asked: { path: "/?a=1&b=2&c" }, holds: true },
-    { name: "the first of a name alone", match: asks("a", exact("2")), asked: { path: "/?a=1&a=2" }, holds: false },
-    { name: "a parameter without a value", match: asks("a", exact("")), asked: { path: "/?a" }, holds: true },
-    { name: "any value", match: asks("a", { kind: "present" }), asked: { path: "/?a=x" }, holds: true },
+    { name: "a parameter", match: queryMatch("a", exact("1")), received: { path: "/?a=1" }, isMatch: true },
+    { name: "another value", match: queryMatch("a", exact("1")), received: { path: "/?a=2" }, isMatch: false },
+    { name: "no query", match: queryMatch("a", exact("1")), received: { path: "/" }, isMatch: false },
     {
-      name: "a name that only begins so",
-      match: asks("a", { kind: "present" }),
-      asked: { path: "/?ab=1" },
-      holds: false,
+      name: "a parameter among others",
+      match: queryMatch("b", exact("2")),
+      received: { path: "/?a=1&b=2&c" },
+      isMatch: true,
     },
-    { name: "a value with `=`", match: asks("a", exact("b=c")), asked: { path: "/?a=b=c" }, holds: true },
-    { name: "nothing decoded", match: asks("a", exact("b c")), asked: { path: "/?a=b%20c" }, holds: false },
-    { name: "a prefix", match: asks("a", { kind: "prefix", value: "b" }), asked: { path: "/?a=bc" }, holds: true },
-    { name: "a regex", match: asks("a", { kind: "regex", value: "[0-9]+" }), asked: { path: "/?a=12" }, holds: true },
-    { name: "a broken regex", match: asks("a", { kind: "regex", value: "(" }), asked: { path: "/?a=(" }, holds: false },
-    { name: "nothing behind `#`", match: asks("a", exact("1")), asked: { path: "/#?a=1" }, holds: false },
-    { name: "http by default", match: { scheme: exact("http") }, asked: {}, holds: true },
-    { name: "https where it is", match: { scheme: exact("https") }, asked: { scheme: "https" } as const, holds: true },
-    { name: "https where it is not", match: { scheme: exact("https") }, asked: {}, holds: false },
-  ])("$name: $holds", ({ match, asked, holds }) => {
-    expect(decide([route({ matches: [{ ...EMPTY, ...match }] })], asked).kind).toBe(holds ? "route" : "no_route");
+    {
+      name: "only the first of a name",
+      match: queryMatch("a", exact("2")),
+      received: { path: "/?a=1&a=2" },
+      isMatch: false,
+    },
+    {
+      name: "a parameter without a value",
+      match: queryMatch("a", exact("")),
+      received: { path: "/?a" },
+      isMatch: true,
+    },
+    { name: "any value", match: queryMatch("a", { kind: "present" }), received: { path: "/?a=x" }, isMatch: true },
+    {
+      name: "a name that only starts the same",
+      match: queryMatch("a", { kind: "present" }),
+      received: { path: "/?ab=1" },
+      isMatch: false,
+    },
+    { name: "a value with `=`", match: queryMatch("a", exact("b=c")), received: { path: "/?a=b=c" }, isMatch: true },
+    { name: "no decoding", match: queryMatch("a", exact("b c")), received: { path: "/?a=b%20c" }, isMatch: false },
+    {
+      name: "a prefix",
+      match: queryMatch("a", { kind: "prefix", value: "b" }),
+      received: { path: "/?a=bc" },
+      isMatch: true,
+    },
+    {
+      name: "a regex",
+      match: queryMatch("a", { kind: "regex", value: "[0-9]+" }),
+      received: { path: "/?a=12" },
+      isMatch: true,
+    },
+    {
+      name: "a broken regex",
+      match: queryMatch("a", { kind: "regex", value: "(" }),
+      received: { path: "/?a=(" },
+      isMatch: false,
+    },
+    { name: "nothing after `#`", match: queryMatch("a", exact("1")), received: { path: "/#?a=1" }, isMatch: false },
+    { name: "http by default", match: { scheme: exact("http") }, received: {}, isMatch: true },
+    {
+      name: "https if the scheme is https",
+      match: { scheme: exact("https") },
+      received: { scheme: "https" } as const,
+      isMatch: true,
+    },
+    { name: "https if the scheme is http", match: { scheme: exact("https") }, received: {}, isMatch: false },
+  ])("$name: $isMatch", ({ match, received, isMatch }) => {
+    expect(decide([route({ matches: [{ ...EMPTY, ...match }] })], received).kind).toBe(isMatch ? "route" : "no_route");
   });
 
-  it("a header that must not be empty may not be missing either, as in Envoy", () => {
+  it("a header that must not be empty must not be missing either, as in Envoy", () => {
     const withoutHeaders = [{ name: "x-a", value: exact("") }];
     expect(decide([route({ matches: [{ ...EMPTY, withoutHeaders }] })]).kind).toBe("no_route");
   });

@@ -5,7 +5,7 @@ import type { HttpRoute } from "./http-route.ts";
 import { decideRouteAmong, type RouteRequest } from "./route.ts";
 import { routeArbitrary } from "./route-arbitrary-fixture.ts";
 
-/** As wild as a request can be before anybody has judged it. */
+/** An arbitrary request, before any validation. */
 const requestArbitrary: fc.Arbitrary<RouteRequest> = fc.record({
   host: fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("a.example", "a.example:80", "[::1]:80", "")),
   path: fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("/", "/v1/x?a=1", "*", "//x", "/?", "/a#b?c")),
@@ -19,8 +19,8 @@ function decide(routes: readonly HttpRoute[], request: RouteRequest, draw: numbe
   return decideRouteAmong(compileRoutes(routes), request, () => draw);
 }
 
-describe("whatever the routes and the request", () => {
-  it("a decision is made, and a target is one of the route's with some weight", () => {
+describe("for any routes and request", () => {
+  it("there is a decision, and its target is one of the route's with a weight", () => {
     fc.assert(
       fc.property(
         fc.array(routeArbitrary, { maxLength: 4 }),
@@ -53,7 +53,7 @@ describe("whatever the routes and the request", () => {
     );
   });
 
-  it("a rewritten path has no byte that neither the request nor the route had, and keeps the query", () => {
+  it("a rewritten path contains only bytes of the request and the route, and keeps the query", () => {
     fc.assert(
       fc.property(
         fc.array(routeArbitrary, { maxLength: 4 }),

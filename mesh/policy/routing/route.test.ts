@@ -25,8 +25,8 @@ function request(
   return { host: "a.example", path: "/", method: "GET", headers: (name) => headers[name], ...rest };
 }
 
-function chosen(configured: GatewayListener, asked: RouteRequest, random = 0): string {
-  const verdict = decideRoute(compileListener(configured), asked, () => random);
+function chosen(configured: GatewayListener, received: RouteRequest, random = 0): string {
+  const verdict = decideRoute(compileListener(configured), received, () => random);
   return verdict.kind === "route" ? verdict.route.name : verdict.kind;
 }
 
@@ -74,7 +74,7 @@ describe("the host of a request", () => {
   });
 
   it.each(["evil.com#a.example", "a b.example", "a.example\0", "user@a.example"])(
-    "%j is not a host, even where every host is served",
+    "%j is not a host, even if every host is served",
     (host) => {
       expect(chosen(listener([route("r")]), request({ host }))).toBe("no_host");
     },
@@ -86,7 +86,7 @@ describe("the host of a request", () => {
     expect(chosen(configured, request({ host: "[::1]:80" }))).toBe("r");
   });
 
-  it("does not fall back to a wider host where the closest has no route", () => {
+  it("does not fall back to a wider host if the most specific one has no route", () => {
     const closest = { hosts: ["a.example"], routes: [route("r", [{ ...EMPTY, uri: { kind: "exact", value: "/x" } }])] };
     const configured = { port: 80, virtualHosts: [{ hosts: ["*"], routes: [route("wide")] }, closest] };
     expect(chosen(configured, request())).toBe("no_route");
@@ -100,39 +100,44 @@ describe("the matches of a route", () => {
   const header = (value: StringMatch) => [{ name: "x-a", value }];
 
   it.each([
-    { name: "an exact path", match: { uri: exact("/a") }, asked: { path: "/a" }, holds: true },
-    { name: "a longer path than the exact one", match: { uri: exact("/a") }, asked: { path: "/ab" }, holds: false },
-    { name: "a path with a query", match: { uri: exact("/a") }, asked: { path: "/a?x=1" }, holds: true },
+    { name: "an exact path", match: { uri: exact("/a") }, received: { path: "/a" }, isMatch: true },
+    {
+      name: "a longer path than the exact one",
+      match: { uri: exact("/a") },
+      received: { path: "/ab" },
+      isMatch: false,
+    },
+    { name: "a path with a query", match: { uri: exact("/a") }, received: { path: "/a?x=1" }, isMatch: true },
     {
       name: "a path with a fragment (CVE-2021-39156)",
       match: { uri: exact("/a") },
-      asked: { path: "/a#b" },
-      holds: true,
+      received: { path: "/a#b" },
+      isMatch: true,
     },
-    { name: "a prefix", match: { uri: prefix("/a") }, asked: { path: "/ab/c" }, holds: true },
-    { name: "another prefix", match: { uri: prefix("/a") }, asked: { path: "/b" }, holds: false },
-    { name: "another case", match: { uri: exact("/a") }, asked: { path: "/A" }, holds: false },
+    { name: "a prefix", match: { uri: prefix("/a") }, received: { path: "/ab/c" }, isMatch: true },
+    { name: "another prefix", match: { uri: prefix("/a") }, received: { path: "/b" }, isMatch: false },
+    { name: "another case", match: { uri: exact("/a") }, received: { path: "/A" }, isMatch: false },
     {
-      name: "another case, where case is ignored",
+      name: "another case with ignoreCase",
       match: { uri: prefix("/Ab"), ignoreUriCase: true },
-      asked: { path: "/aBc" },
-      holds: true,
+      received: { path: "/aBc" },
+      isMatch: true,
     },
-    { name: "a regex", match: { uri: regex("/v[0-9]+/.*") }, asked: { path: "/v12/x" }, holds: true },
+    { name: "a regex", match: { uri: regex("/v[0-9]+/.*") }, received: { path: "/v12/x" }, isMatch: true },
     {
-      name: "a regex that matches a part alone",
+      name: "a regex that matches only a part",
       match: { uri: regex("/v[0-9]+") },
-      asked: { path: "/v12/x" },
-      holds: false,
+      received: { path: "/v12/x" },
+      isMatch: false,
     },
     {
-      name: "a regex with an alternative, whole",
+      name: "a regex with an alternative that matches the whole value",
       match: { uri: regex("/a|/b") },
-      asked: { path: "/bc" },
-      holds: false,
+      received: { path: "/bc" },
+      isMatch: false,
     },
-    { name: "a method", match: { method: exact("POST") }, asked: { method: "POST" }, holds: true },
-    { name: "another method", match: { method: exact("POST") }, asked: { method: "GET" }, holds: false },
+    { name: "a method", match: { method: exact("POST") }, received: { method: "POST" }, isMatch: true },
+    { name: "another method", match: { method: exact("POST") }, received: { method: "GET" }, isMatch: false },
     {
       name: "an authority with the dot of DNS's root",
       match: { authority: exact("a.example") },
@@ -148,51 +153,61 @@ describe("the matches of a route", () => {
     {
       name: "an authority in another case, with a port",
       match: { authority: exact("A.Example") },
-      asked: { host: "a.EXAMPLE:80" },
-      holds: true,
+      received: { host: "a.EXAMPLE:80" },
+      isMatch: true,
     },
-    { name: "a header", match: { headers: header(exact("1")) }, asked: { headers: { "x-a": "1" } }, holds: true },
+    { name: "a header", match: { headers: header(exact("1")) }, received: { headers: { "x-a": "1" } }, isMatch: true },
     {
       name: "another value of a header",
       match: { headers: header(exact("1")) },
-      asked: { headers: { "x-a": "2" } },
-      holds: false,
+      received: { headers: { "x-a": "2" } },
+      isMatch: false,
     },
-    { name: "a missing header", match: { headers: header(exact("")) }, asked: {}, holds: false },
+    { name: "a missing header", match: { headers: header(exact("")) }, received: {}, isMatch: false },
     {
-      name: "a header that is there",
+      name: "a present header",
       match: { headers: header({ kind: "present" }) },
-      asked: { headers: { "x-a": "" } },
-      holds: true,
+      received: { headers: { "x-a": "" } },
+      isMatch: true,
     },
-    { name: "a header that is not there", match: { headers: header({ kind: "present" }) }, asked: {}, holds: false },
     {
-      name: "a header that must not be there",
+      name: "a missing header that must be present",
+      match: { headers: header({ kind: "present" }) },
+      received: {},
+      isMatch: false,
+    },
+    {
+      name: "a present header that must be absent",
       match: { withoutHeaders: header({ kind: "present" }) },
-      asked: { headers: { "x-a": "1" } },
-      holds: false,
+      received: { headers: { "x-a": "1" } },
+      isMatch: false,
     },
-    { name: "… and is not", match: { withoutHeaders: header({ kind: "present" }) }, asked: {}, holds: true },
     {
-      name: "a header of another value than the forbidden one",
-      match: { withoutHeaders: header(exact("1")) },
-      asked: { headers: { "x-a": "2" } },
-      holds: true,
+      name: "a missing header that must be absent",
+      match: { withoutHeaders: header({ kind: "present" }) },
+      received: {},
+      isMatch: true,
     },
-    { name: "all but one condition", match: { uri: exact("/"), method: exact("POST") }, asked: {}, holds: false },
-    { name: "a regex that does not compile", match: { uri: regex("(") }, asked: {}, holds: false },
+    {
+      name: "a header with a value other than the forbidden one",
+      match: { withoutHeaders: header(exact("1")) },
+      received: { headers: { "x-a": "2" } },
+      isMatch: true,
+    },
+    { name: "all but one condition", match: { uri: exact("/"), method: exact("POST") }, received: {}, isMatch: false },
+    { name: "a regex that does not compile", match: { uri: regex("(") }, received: {}, isMatch: false },
     {
       name: "a forbidden header by a regex that does not compile",
       match: { withoutHeaders: header(regex("(")) },
-      asked: {},
-      holds: false,
+      received: {},
+      isMatch: false,
     },
-  ])("$name: $holds", ({ match, asked, holds }) => {
+  ])("$name: $isMatch", ({ match, received, isMatch }) => {
     const configured = listener([route("r", [{ ...EMPTY, ...match }])]);
-    expect(chosen(configured, request(asked))).toBe(holds ? "r" : "no_route");
+    expect(chosen(configured, request(received))).toBe(isMatch ? "r" : "no_route");
   });
 
-  it("hold if any of them does, and the first route wins", () => {
+  it("apply if any of them does, and the first route wins", () => {
     const either = [
       { ...EMPTY, uri: exact("/a") },
       { ...EMPTY, uri: exact("/b") },
@@ -202,7 +217,7 @@ describe("the matches of a route", () => {
     expect(chosen(configured, request({ path: "/c" }))).toBe("second");
   });
 
-  it("end in linear time for a regex that explodes elsewhere", () => {
+  it("run in linear time for a regex with exponential backtracking elsewhere", () => {
     const configured = listener([route("r", [{ ...EMPTY, uri: regex("/(a+)+b") }])]);
     expect(chosen(configured, request({ path: `/${"a".repeat(8000)}` }))).toBe("no_route");
   });
@@ -227,7 +242,7 @@ describe("a route's target", () => {
     });
   });
 
-  it("is refused where there is none", () => {
+  it("is refused if there is none", () => {
     expect(chosen(listener([route("r", [], { targets: [] })]), request())).toBe("refused");
   });
 });

@@ -12,16 +12,16 @@ import type { HeaderOperations, HttpMatch, HttpRoute, RouteFault } from "./http-
 import { formatLocation } from "./redirect-location.ts";
 import { rewritePath } from "./rewrite-path.ts";
 
-/** What routing looks at. */
+/** The parts of a request that routing uses. */
 export interface RouteRequest {
   /** The Host header or `:authority`, with or without a port. */
   readonly host: string;
-  /** The request target in origin form, with its query. Matches look at what is before `?`; `#` ends both. */
+  /** The request target in origin form, with its query. Matches use the part before `?`; `#` ends both. */
   readonly path: string;
   readonly method: string;
   /** @default http */
   readonly scheme?: "http" | "https";
-  /** A header's value by its lower-case name; several of one name are joined with a comma. */
+  /** A header's value by its lower-case name; several with one name are joined with a comma. */
   readonly headers: (name: string) => string | undefined;
 }
 
@@ -31,18 +31,18 @@ export type RouteVerdict =
   | AbortVerdict
   | { readonly kind: "no_host" }
   | { readonly kind: "no_route" }
-  /** A route matches but cannot be served: a field of it is not supported, or it has no destination. */
+  /** A route matches but cannot be served: it has an unsupported field or no destination. */
   | { readonly kind: "refused"; readonly route: HttpRoute; readonly reason: string };
 
 export interface ForwardVerdict {
   readonly kind: "route";
   readonly route: HttpRoute;
   readonly target: HostTarget;
-  /** What the upstream gets instead of the request's own; absent where nothing is rewritten. */
+  /** Replacements for the request's own values; absent if nothing is rewritten. */
   readonly rewritten?: RewrittenRequest;
-  /** The route's, then the target's; the same list for every request that comes to the same. */
+  /** The route's, then the target's; the same list for every request with the same result. */
   readonly headers: readonly HeaderOperations[];
-  /** The request waits this long before it goes on. */
+  /** How long the request is delayed before it is forwarded. */
   readonly delayMs?: number;
 }
 
@@ -56,9 +56,9 @@ export interface RedirectVerdict {
   readonly kind: "redirect";
   readonly route: HttpRoute;
   readonly status: number;
-  /** Absolute; visible ASCII alone. */
+  /** Absolute; only visible ASCII. */
   readonly location: string;
-  /** Their `response` part applies to this response too. */
+  /** Its `response` part applies to this response too. */
   readonly headers: readonly HeaderOperations[];
   readonly delayMs?: number;
 }
@@ -70,10 +70,10 @@ export interface AbortVerdict {
   readonly delayMs?: number;
 }
 
-/** Names and addresses (RFC 3986, section 3.2.2) without what could be read in two ways. */
+/** Names and addresses (RFC 3986, section 3.2.2) without ambiguous parts. */
 const HOST = /^(?:(?:[a-z0-9._~!$&'()+;=-]|%[0-9a-f]{2})+|\[[0-9a-f:.]+\])$/;
 
-/** For a gateway: the closest host, then as `decideRouteAmong`. */
+/** For a gateway: the most specific host, then as in `decideRouteAmong`. */
 export function decideRoute(listener: CompiledListener, request: RouteRequest, random: Random): RouteVerdict {
   const host = normalizeAuthority(request.host);
   const pattern = HOST.test(host) ? mostSpecificHost(listener.hosts, host) : undefined;
@@ -82,9 +82,8 @@ export function decideRoute(listener: CompiledListener, request: RouteRequest, r
 }
 
 /**
- * Chooses what becomes of a request: the first route that matches, its faults, then its redirect or a target by weight.
- * Never throws. Draws from `random` for a delay, an abort and a target, in this order, and only where there is one to
- * draw.
+ * Decides about a request: the first route that matches, its faults, then its redirect or a target by weight. Never
+ * throws. Calls `random` for a delay, an abort and a target, in this order, and only if there is a choice.
  */
 export function decideRouteAmong(routes: CompiledRoutes, request: RouteRequest, random: Random): RouteVerdict {
   const found = findRoute(routes, createSubject(request));
@@ -99,7 +98,7 @@ export function decideRouteAmong(routes: CompiledRoutes, request: RouteRequest, 
 
 interface FoundRoute {
   readonly compiled: CompiledRoute;
-  /** The one that held; `undefined` where the route has none. */
+  /** The match that applied; `undefined` if the route has none. */
   readonly match: HttpMatch | undefined;
 }
 
@@ -133,7 +132,7 @@ function isDrawn(percentage: number, random: Random): boolean {
 function redirect({ compiled }: FoundRoute, request: RouteRequest, delay: Delay): RouteVerdict {
   const { route, headers } = compiled;
   const location = route.redirect && formatLocation(route.redirect, request);
-  if (location === undefined) return { kind: "refused", route, reason: "a redirect needs a Host to go back to" };
+  if (location === undefined) return { kind: "refused", route, reason: "a redirect needs a valid Host in the request" };
   return { kind: "redirect", route, status: route.redirect?.code ?? 301, location, headers, ...delay };
 }
 

@@ -1,15 +1,15 @@
 import { z } from "zod";
 
 /**
- * An address that endpoints may have. Addresses that mean the client itself or its link are refused, as by the API
- * server (ValidateNonSpecialIP): a sidecar that dialled 127.0.0.1 for a Service would reach its own pod's ports.
+ * A valid address of an endpoint. Loopback, link-local and similar addresses are refused, as by the API server
+ * (ValidateNonSpecialIP): a sidecar that dialled 127.0.0.1 for a Service would reach its own pod's ports.
  */
 export const endpointAddressSchema = z
   .string()
   .refine((text) => isIpv4(text) || isIpv6(text), "must be an IP address")
   .refine((text) => !isSpecialAddress(text), "must not be an unspecified, loopback, link-local or multicast address");
 
-/** What an endpoint is, where whoever keeps the list knows. */
+/** The object behind an endpoint, if the slice refers to one. */
 export const objectReferenceSchema = z.looseObject({
   kind: z.string().optional(),
   name: z.string().optional(),
@@ -35,10 +35,10 @@ function isSpecialAddress(ip: string): boolean {
 }
 
 const SPECIAL_IPV4 = /^(?:0\.|127\.|169\.254\.|22[4-9]\.|23\d\.|255\.255\.255\.255$)/;
-/** In the canonical form: unspecified, loopback, link-local, multicast. */
+/** In canonical form: unspecified, loopback, link-local, multicast. */
 const SPECIAL_IPV6 = /^(?:::1?$|fe[89ab]|ff)/;
 
-/** The IPv4 address that the last two groups of an IPv6 address hold. */
+/** The IPv4 address in the last two groups of an IPv6 address. */
 function formatIpv4(high: string, low: string): string {
   return [high, low]
     .map((group) => Number.parseInt(group, 16))

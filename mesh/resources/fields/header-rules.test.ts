@@ -7,7 +7,7 @@ import {
   foldHeaderName,
 } from "./header-rules.ts";
 
-describe("a field that a route may change", () => {
+describe("a header that a route may change", () => {
   it.each([
     "x-a",
     "X-Forwarded-Proto",
@@ -90,7 +90,7 @@ describe("a folded name", () => {
     },
   );
 
-  it.each(["xsecret", "x--secret", "x-secret-"])("of %s is another one", (name) => {
+  it.each(["xsecret", "x--secret", "x-secret-"])("of %s is a different one", (name) => {
     expect(foldHeaderName(name)).not.toBe("x-secret");
   });
 });

@@ -1,15 +1,17 @@
-/** What header operations of a route may name and say. The proxy checks by the same rules what reaches it. */
+/**
+ * The allowed names and values of a route's header operations. The proxy checks received messages by the same rules.
+ */
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-/** A name that JavaScript takes for an object's prototype. */
+/** A name that JavaScript treats as an object's prototype. */
 const PROTOTYPE = "__proto__";
 const MAX_NAME_LENGTH = 256;
 const MAX_VALUE_LENGTH = 8192;
 
 /**
- * Where a message ends, who it is for and who sent it. A route that could change these could make two requests of one, or
- * lend a client the identity of another.
+ * Fields that determine where a message ends, its destination or its sender. A route that changed them could split one
+ * request into two, or give a client another one's identity.
  */
 const FORBIDDEN: ReadonlyMap<string, string> = new Map([
   ["content-length", "frames the message"],
@@ -24,21 +26,22 @@ const FORBIDDEN: ReadonlyMap<string, string> = new Map([
   ["te", "is for one hop"],
   ["upgrade", "is for one hop"],
   ["http2-settings", "is for one hop"],
-  ["host", "names the server: write rewrite.authority, or `host` in headers.request.set"],
+  ["host", "names the server: use rewrite.authority, or `host` in headers.request.set"],
   ["x-forwarded-client-cert", "carries the identity that the proxy verified"],
 ]);
 
 /**
- * A field's name as a server reads it that makes a variable of it (RFC 3875, section 4.1.18: CGI, and so WSGI, Rack and
- * PHP). `X-Secret`, `x_secret` and `x.secret` all become `HTTP_X_SECRET`; Go reads `_`, lighttpd every other character
- * as well as `-`. Whoever drops or refuses a field compares these, or the application receives it under another name.
+ * Folds a field name like servers that turn it into a variable (RFC 3875, section 4.1.18: CGI, and therefore WSGI, Rack
+ * and PHP). `X-Secret`, `x_secret` and `x.secret` all become `HTTP_X_SECRET`; Go treats `_` like `-`, lighttpd every
+ * other character. Code that removes or refuses a field must compare folded names, or the application receives the
+ * field under another name.
  */
 export function foldHeaderName(name: string): string {
   const lowered = name.toLowerCase();
   return /^[a-z0-9-]*$/.test(lowered) ? lowered : lowered.replaceAll(/[^a-z0-9]/g, "-");
 }
 
-/** Why operations may not name a field; nothing where they may. */
+/** Why operations may not change a field; undefined if they may. */
 export function findHeaderNameFault(name: string): string | undefined {
   const lowered = name.toLowerCase();
   if (lowered.startsWith(":")) return `${name} is a pseudo-header, which operations cannot change`;
@@ -49,7 +52,7 @@ export function findHeaderNameFault(name: string): string | undefined {
   return reason && `${name} cannot be changed by a route: it ${reason}`;
 }
 
-/** Why a value cannot be sent; nothing where it can: it could end the line, or mean two things. */
+/** Why a value cannot be sent; undefined if it can. It could end the line, or be ambiguous. */
 export function findHeaderValueFault(value: string): string | undefined {
   if (value.length > MAX_VALUE_LENGTH) return `has ${value.length} characters; at most ${MAX_VALUE_LENGTH} are allowed`;
   return /^[\x20-\x7e]*$/.test(value) ? undefined : "must be printable ASCII: no line breaks or control characters";
@@ -60,13 +63,13 @@ export function isAuthorityName(name: string): boolean {
   return /^(?::authority|host)$/i.test(name);
 }
 
-/** Why a text cannot stand for Host; nothing where it can: a name or an address, with or without a port. */
+/** Why a text is not a valid Host; undefined if it is: a name or an address, with or without a port. */
 export function findAuthorityFault(text: string): string | undefined {
   const isAuthority = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,254})|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i.test(text);
   return isAuthority ? undefined : "must be a host name or an address, with or without a port";
 }
 
-/** Why a text cannot stand for a path, with or without a query; nothing where it can. */
+/** Why a text is not a valid path, with or without a query; undefined if it is. */
 export function findPathFault(text: string): string | undefined {
   return /^\/[\x21\x22\x24-\x7e]*$/.test(text)
     ? undefined

@@ -1,4 +1,4 @@
-/** A value and all that it holds, read-only: schemas infer mutable types, resources are never changed in place. */
+/** The deeply read-only form of a type: schemas infer mutable types, but resources are never changed. */
 export type Immutable<T> = T extends readonly (infer Item)[]
   ? readonly Immutable<Item>[]
   : T extends object

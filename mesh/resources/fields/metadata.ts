@@ -4,16 +4,16 @@ import type { Immutable } from "./immutable.ts";
 const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Labels and annotations: Kubernetes accepts strings alone, so `version: 1` must be quoted. */
+/** Labels and annotations: Kubernetes accepts only strings, so `version: 1` must be quoted. */
 export const stringMapSchema = z.record(z.string(), z.string());
 
-/** Strict, since a condition that is dropped would widen a rule from one workload to a namespace. */
+/** Strict, because a dropped condition would widen a rule from one workload to a namespace. */
 export const workloadSelectorSchema = z.strictObject({ matchLabels: stringMapSchema.default({}) });
 
 /** TCP ports, 1 to 65535. */
 export const portNumberSchema = z.int().min(1).max(65535);
 
-/** What is read of an object's metadata. Cluster-wide kinds carry the empty namespace. */
+/** The parts of an object's metadata that are used. Cluster-wide kinds have the empty namespace. */
 export const metadataSchema = z.object({
   name: z.string().regex(DNS_SUBDOMAIN, "must be a DNS name (RFC 1123): a-z, 0-9, '-' and '.', at most 253 characters"),
   namespace: z.string().regex(DNS_LABEL, "must be a DNS label (RFC 1123): a-z, 0-9 and '-'").or(z.literal("")),
@@ -27,21 +27,23 @@ export const metadataSchema = z.object({
 
 export type ResourceMetadata = Immutable<z.output<typeof metadataSchema>>;
 
-/** Where a resource was written. */
+/** Where a resource was defined. */
 export interface ResourceOrigin {
   readonly file: string;
-  /** From 1. */
+  /** Starts at 1. */
   readonly line: number;
 }
 
-/** What every resource has. */
+/** The common part of all resources. */
 export interface ResourceBase {
   readonly apiVersion: string;
   readonly metadata: ResourceMetadata;
   /** Absent for resources that were not read from a file. */
   readonly origin?: ResourceOrigin;
-  /** Parts that the document did not carry: applied over an earlier version, that version's parts stay. */
+  /**
+   * Parts that the document does not have: when it is applied over an earlier version, that version's parts are kept.
+   */
   readonly absent?: readonly ("spec" | "status")[];
-  /** Paths of the fields that were left out because they are not supported: `spec.http[0].redirect`. */
+  /** Paths of unsupported fields, which are ignored: `spec.http[0].redirect`. */
   readonly unsupported?: readonly string[];
 }

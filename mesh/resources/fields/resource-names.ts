@@ -1,25 +1,25 @@
 import type { ResourceMetadata } from "./metadata.ts";
 
-/** What names a resource. */
+/** The parts of a resource's name. */
 export interface NamedResource {
   readonly kind: string;
   readonly metadata: Pick<ResourceMetadata, "name" | "namespace">;
 }
 
-/** `Kind/name.namespace`, or `Kind/name` for cluster-wide kinds: how rules are called in decisions, logs and problems. */
+/** `Kind/name.namespace`, or `Kind/name` for cluster-wide kinds: the form used in decisions, logs and problems. */
 export function formatResourceName(resource: NamedResource): string {
   const { name, namespace } = resource.metadata;
   return namespace === "" ? `${resource.kind}/${name}` : `${resource.kind}/${name}.${namespace}`;
 }
 
-/** Key of a namespaced resource in the maps of a ResourceSet. */
+/** The key of a namespaced resource in the maps of a ResourceSet. */
 export function formatResourceKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;
 }
 
 /**
- * Oldest first, as Istio orders rules that compete: creation time, then name, then namespace. A resource without a
- * time (files have none) counts as older than any that has one.
+ * Oldest first, as Istio orders conflicting rules: creation time, then name, then namespace. A resource without a time
+ * (files have none) counts as older than any with one.
  */
 export function compareAge(left: AgedResource, right: AgedResource): number {
   return (
@@ -29,7 +29,7 @@ export function compareAge(left: AgedResource, right: AgedResource): number {
   );
 }
 
-/** What age is read from. */
+/** The fields that determine age. */
 export interface AgedResource {
   readonly metadata: Pick<ResourceMetadata, "name" | "namespace" | "creationTimestamp">;
 }

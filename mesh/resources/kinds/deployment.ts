@@ -16,7 +16,7 @@ const deploymentSpecSchema = z.looseObject({
   template: templateSchema.prefault({}),
 });
 
-/** Read by those who make pods of it; policy looks at pods alone. */
+/** Used by code that creates pods from it; policy only uses pods. */
 export const deploymentSchema = z.object({ metadata: metadataSchema, spec: deploymentSpecSchema.prefault({}) });
 
 export type DeploymentSpec = Immutable<z.output<typeof deploymentSpecSchema>>;

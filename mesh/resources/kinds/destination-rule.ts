@@ -10,7 +10,7 @@ import {
   workloadSelectorSchema,
 } from "../fields/metadata.ts";
 
-/** No `mode` is DISABLE, the first of Istio's enumeration: `tls: {}` asks for plaintext. */
+/** A missing `mode` is DISABLE, the first value of Istio's enumeration: `tls: {}` requests plaintext. */
 const clientTlsSchema = z
   .object({
     mode: z.enum(["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]).default("DISABLE"),
@@ -31,7 +31,7 @@ const portPolicySchema = z.object({ port: z.object({ number: portNumberSchema })
 
 const trafficPolicySchema = z.object({
   tls: clientTlsSchema.optional(),
-  /** Ports of the Service. Each replaces the whole policy for its port. */
+  /** Ports of the Service. Each entry replaces the whole policy for its port. */
   portLevelSettings: z.array(portPolicySchema).default([]),
 });
 
@@ -48,7 +48,7 @@ export const destinationRuleSchema = z.object({
     trafficPolicy: trafficPolicySchema.optional(),
     subsets: z.array(subsetSchema).default([]),
     exportTo: z.array(z.string().min(1)).default([]),
-    /** Which clients of the rule's own namespace it is for. */
+    /** Selects clients in the rule's own namespace. */
     workloadSelector: workloadSelectorSchema.optional(),
   }),
 });

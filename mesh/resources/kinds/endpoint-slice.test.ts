@@ -8,7 +8,7 @@ function parse(text: string): { readonly kinds: readonly string[]; readonly mess
 }
 
 describe("an EndpointSlice", () => {
-  it("is read as Kubernetes writes it", () => {
+  it("is parsed as Kubernetes writes it", () => {
     const text = `
 addressType: IPv4
 apiVersion: discovery.k8s.io/v1
@@ -61,13 +61,13 @@ ports:
     { address: "fe80::1", addressType: "IPv6", reason: /link-local/ },
     { address: "ff02::1", addressType: "IPv6", reason: /multicast/ },
     { address: "10.0.0.7", addressType: "IPv6", reason: /must be an IPv6 address/ },
-  ] as const)("with the address $address is refused by name", ({ address, reason, ...type }) => {
+  ] as const)("with the address $address is refused, with the reason", ({ address, reason, ...type }) => {
     const { kinds, messages } = parse(testSlice({ service: "db", endpoints: [{ addresses: [address] }], ...type }));
     expect(kinds).toEqual([]);
     expect(messages.join("\n")).toMatch(reason);
   });
 
-  it.each(["10.0.0.7", "192.0.2.1"])("with the address %s is taken", (address) => {
+  it.each(["10.0.0.7", "192.0.2.1"])("with the address %s is accepted", (address) => {
     expect(parse(testSlice({ service: "db", endpoints: [{ addresses: [address] }] })).messages).toEqual([]);
   });
 

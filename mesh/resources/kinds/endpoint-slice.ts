@@ -5,7 +5,7 @@ import { metadataSchema, portNumberSchema, type ResourceBase } from "../fields/m
 
 const endpointSchema = z.looseObject({
   addresses: z.array(z.string().min(1)).min(1),
-  /** What is not said of `ready` means true; it alone decides whether new connections go there, as in Istio. */
+  /** A missing `ready` means true. Only `ready` decides whether an endpoint receives new connections, as in Istio. */
   conditions: z
     .looseObject({
       ready: z.boolean().default(true),
@@ -13,14 +13,14 @@ const endpointSchema = z.looseObject({
       terminating: z.boolean().default(false),
     })
     .prefault({}),
-  /** The pod that the endpoint is, where whoever keeps the slice knows. */
+  /** The pod of the endpoint, if the slice refers to one. */
   targetRef: objectReferenceSchema.optional(),
 });
 
 const endpointPortSchema = z.looseObject({
   /** The Service port's name; empty for a Service's only port. */
   name: z.string().default(""),
-  /** Absent: every port. */
+  /** Absent means every port. */
   port: portNumberSchema.optional(),
   protocol: z.string().default("TCP"),
   appProtocol: z.string().optional(),
@@ -57,7 +57,7 @@ export const endpointSliceSchema = z.discriminatedUnion("addressType", sliceVari
 export type SliceEndpoint = Immutable<z.output<typeof endpointSchema>>;
 export type SlicePort = Immutable<z.output<typeof endpointPortSchema>>;
 
-/** Some endpoints of a Service; a Service has as many slices as its endpoints need. */
+/** Some endpoints of a Service; a Service may have several slices. */
 export interface EndpointSlice extends ResourceBase {
   readonly kind: "EndpointSlice";
   readonly addressType: "IPv4" | "IPv6" | "FQDN";

@@ -18,7 +18,7 @@ const subsetSchema = z.looseObject({
 
 export const endpointsSchema = z.object({ metadata: metadataSchema, subsets: z.array(subsetSchema).default([]) });
 
-/** The older form of a Service's endpoints, under the Service's own name. */
+/** The older form of a Service's endpoints, with the Service's own name. */
 export interface Endpoints extends ResourceBase {
   readonly kind: "Endpoints";
   readonly subsets: readonly Immutable<z.output<typeof subsetSchema>>[];

@@ -3,7 +3,7 @@ import { hostPatternSchema } from "../fields/host-pattern.ts";
 import type { Immutable } from "../fields/immutable.ts";
 import { metadataSchema, portNumberSchema, type ResourceBase, stringMapSchema } from "../fields/metadata.ts";
 
-/** `host`, or `NAMESPACE/host` where the namespace of the VirtualServices is chosen: a name, `.` or `*`. */
+/** `host`, or `NAMESPACE/host` to select the namespace of VirtualServices: a name, `.` or `*`. */
 const serverHostSchema = z.string().superRefine((text, context) => {
   const slash = text.indexOf("/");
   const host = hostPatternSchema.safeParse(text.slice(slash + 1));
@@ -17,7 +17,7 @@ const serverSchema = z.object({
   port: z.object({ number: portNumberSchema, name: z.string().optional(), protocol: z.string().min(1) }),
   hosts: z.array(serverHostSchema).min(1),
   name: z.string().optional(),
-  /** Kept whole, since a server that asks for TLS or for a redirect to it must not be served in plaintext. */
+  /** Complete, because a server with TLS or an HTTPS redirect must not be served in plaintext. */
   tls: z.looseObject({}).optional(),
 });
 
@@ -29,7 +29,7 @@ export const gatewaySchema = z.object({
 export type GatewaySpec = Immutable<z.output<typeof gatewaySchema>>["spec"];
 export type GatewayServer = GatewaySpec["servers"][number];
 
-/** What a gateway's pods listen on. */
+/** The listeners of a gateway's pods. */
 export interface Gateway extends ResourceBase {
   readonly kind: "Gateway";
   readonly spec: GatewaySpec;

@@ -2,10 +2,10 @@ import { z } from "zod";
 import type { Immutable } from "../fields/immutable.ts";
 import { metadataSchema, type ResourceBase } from "../fields/metadata.ts";
 
-/** `mtls:` with nothing after it reaches the schema as `{}`, which is STRICT, as in authentication.istio.io/v1alpha1. */
+/** `mtls:` without a value is parsed as `{}`, which is STRICT, as in authentication.istio.io/v1alpha1. */
 const mutualTlsSchema = z.object({ mode: z.enum(["STRICT", "PERMISSIVE"]).default("STRICT") });
 
-/** What MeshPolicy and Policy share. The first peer with `mtls` counts; none at all turns mutual TLS off. */
+/** The common part of MeshPolicy and Policy. The first peer with `mtls` applies; without one, mutual TLS is off. */
 export const authenticationSpecSchema = z.object({
   peers: z.array(z.object({ mtls: mutualTlsSchema.optional() })).default([]),
 });

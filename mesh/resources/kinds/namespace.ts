@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { metadataSchema, type ResourceBase } from "../fields/metadata.ts";
 
-/** Nothing but its labels matters: `istio-injection`, `istio.io/rev`. */
+/** Only its labels are used: `istio-injection`, `istio.io/rev`. */
 export const namespaceSchema = z.object({ metadata: metadataSchema });
 
 export interface Namespace extends ResourceBase {

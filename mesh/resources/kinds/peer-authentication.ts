@@ -4,7 +4,7 @@ import { metadataSchema, type ResourceBase, workloadSelectorSchema } from "../fi
 
 const modeSchema = z.object({ mode: z.enum(["UNSET", "DISABLE", "PERMISSIVE", "STRICT"]).default("UNSET") });
 
-/** Container ports, as text: YAML mappings of numbers reach us with text keys. */
+/** Container ports, as text: the parser turns numeric YAML keys into text. */
 const workloadPortSchema = z
   .string()
   .regex(/^[1-9]\d{0,4}$/, "must be a port number from 1 to 65535")
@@ -30,7 +30,7 @@ export const peerAuthenticationSchema = z
 
 export type PeerAuthenticationSpec = Immutable<z.output<typeof peerAuthenticationSpecSchema>>;
 
-/** Which peers a mesh, a namespace or a workload lets in. */
+/** Which clients a mesh, a namespace or a workload accepts. */
 export interface PeerAuthentication extends ResourceBase {
   readonly kind: "PeerAuthentication";
   readonly spec: PeerAuthenticationSpec;

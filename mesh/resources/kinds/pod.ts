@@ -3,7 +3,7 @@ import { isServiceAccountName } from "../../identity/spiffe-id.ts";
 import type { Immutable } from "../fields/immutable.ts";
 import { metadataSchema, portNumberSchema, type ResourceBase } from "../fields/metadata.ts";
 
-/** Named container ports are what a Service's `targetPort: NAME` points at. */
+/** A Service's `targetPort: NAME` refers to named container ports. */
 const containerPortSchema = z.looseObject({
   name: z.string().optional(),
   containerPort: portNumberSchema,
@@ -17,11 +17,11 @@ const containerSchema = z.looseObject({
   args: z.array(z.string()).optional(),
   env: z.array(z.looseObject({ name: z.string().min(1), value: z.string().optional() })).optional(),
   ports: z.array(containerPortSchema).optional(),
-  /** `Always` makes an init container a native sidecar, which serves ports like the others. */
+  /** `Always` makes an init container a native sidecar, whose ports are served like others. */
   restartPolicy: z.string().optional(),
 });
 
-/** What is read of a pod's specification; the rest is kept as it is for those who run or patch pods. */
+/** The fields of a pod's specification that are used; the rest is kept for code that runs or patches pods. */
 export const podSpecSchema = z.looseObject({
   serviceAccountName: z
     .string()

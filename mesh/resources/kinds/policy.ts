@@ -28,12 +28,12 @@ export const policySchema = z
     const hasTargets = document.spec.targets.length > 0;
     if (!isDefault && !hasTargets) {
       const message =
-        "a Policy without `targets` is its namespace's own and must be named `default`; else name a service in `spec.targets`";
+        "a Policy without `targets` applies to its namespace and must be named `default`; otherwise name a service in `spec.targets`";
       context.addIssue({ code: "custom", path: ["metadata", "name"], message });
     }
     if (isDefault && hasTargets) {
       const message =
-        "a Policy named `default` is its namespace's own and may have no targets; rename it or remove them";
+        "a Policy named `default` applies to its namespace and must not have targets; rename it or remove them";
       context.addIssue({ code: "custom", path: ["spec", "targets"], message });
     }
   });

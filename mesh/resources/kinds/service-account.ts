@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { metadataSchema, type ResourceBase } from "../fields/metadata.ts";
 
-/** Tolerated: identities come from the pods, so that an account without a pod means nothing here. */
+/** Accepted but not used: identities come from pods. */
 export const serviceAccountSchema = z.object({ metadata: metadataSchema });
 
 export interface ServiceAccount extends ResourceBase {

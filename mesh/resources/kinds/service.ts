@@ -5,7 +5,7 @@ import { metadataSchema, portNumberSchema, type ResourceBase, stringMapSchema } 
 const servicePortSchema = z.looseObject({
   name: z.string().optional(),
   port: portNumberSchema,
-  /** A number, or the name of a container's port, resolved pod by pod. Absent: the same as `port`. */
+  /** A number, or the name of a container port, resolved per pod. Absent: the same as `port`. */
   targetPort: portNumberSchema.or(z.string().min(1)).optional(),
   protocol: z.string().default("TCP"),
   appProtocol: z.string().optional(),
@@ -13,14 +13,14 @@ const servicePortSchema = z.looseObject({
 
 const serviceSpecSchema = z.looseObject({
   type: z.string().default("ClusterIP"),
-  /** Absent or empty: the service picks no pods by itself. */
+  /** Absent or empty: the service selects no pods. */
   selector: stringMapSchema.optional(),
-  /** `None`: headless. */
+  /** `None` means headless. */
   clusterIP: z.string().optional(),
   clusterIPs: z.array(z.string()).optional(),
-  /** Pods that are not ready are endpoints, too. */
+  /** Also includes pods that are not ready. */
   publishNotReadyAddresses: z.boolean().optional(),
-  /** The name that a Service of type ExternalName stands for. */
+  /** The name that a Service of type ExternalName refers to. */
   externalName: z.string().optional(),
   ports: z.array(servicePortSchema).default([]),
 });

@@ -1,4 +1,4 @@
-/** What a VirtualService's route does with a request, beside choosing where it goes. */
+/** The actions of a VirtualService's route, apart from its destination. */
 import { z } from "zod";
 import {
   findAuthorityFault,
@@ -10,10 +10,10 @@ import {
 import { portNumberSchema } from "../fields/metadata.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 0.001, µs: 0.001 };
-/** The longest that a timer can be set for; about 24 days. */
+/** The longest delay of a timer; about 24 days. */
 const MAX_DURATION_MS = 0x7f_ff_ff_ff;
 
-/** `1h`, `1m30s`, `0.5s`, `250ms`; in milliseconds. `0s` is none. */
+/** Parses `1h`, `1m30s`, `0.5s`, `250ms` to milliseconds. `0s` means none. */
 export const durationSchema = z.string().transform((text, context) => {
   const ms = text === "0" ? 0 : sumDuration(text);
   if (ms === undefined || (ms > 0 && ms < 1) || ms > MAX_DURATION_MS) {
@@ -48,7 +48,7 @@ export const redirectSchema = z
   })
   .refine(
     ({ redirectCode: _, ...where }) => Object.values(where).some((part) => part !== undefined),
-    "a redirect must say where to: give `uri`, `authority`, `scheme` or `port`",
+    "a redirect needs a target: give `uri`, `authority`, `scheme` or `port`",
   );
 
 export const retriesSchema = z.object({
@@ -64,7 +64,7 @@ export const faultSchema = z.object({
     .object({
       fixedDelay: durationSchema.refine((ms) => ms > 0, "must be at least 1ms"),
       percentage: percentageSchema.optional(),
-      /** Deprecated by Istio; `percentage` wins. */
+      /** Deprecated by Istio; `percentage` overrides it. */
       percent: z.int().min(0).max(100).optional(),
     })
     .optional(),
@@ -80,7 +80,7 @@ const removedSchema = z
     for (const [index, name] of names.entries()) addFault(findHeaderNameFault(name), [index], context);
   });
 
-/** In requests, `host` and `:authority` stand for the authority, as in Istio. */
+/** In requests, `host` and `:authority` mean the authority, as in Istio. */
 function valuesSchema(side: "request" | "response") {
   return z
     .record(z.string(), z.string())

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatConfigProblem } from "../config-problem.ts";
 import { parseResources } from "../parsing/parse-resources.ts";
 
-/** What is said of a VirtualService with one route, without file, line and name. */
+/** The problems of a VirtualService with one route, without file, line and name. */
 function problemsOf(route: string): readonly string[] {
   const text = `apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -25,19 +25,19 @@ const to = (more: string) => `{ route: [{ destination: { host: b } }], ${more} }
 describe("a route", () => {
   it.each([
     {
-      name: "all that is supported",
+      name: "all supported fields",
       route: to(
         "timeout: 1m30s, retries: { attempts: 2, perTryTimeout: 0.25s, retryOn: '5xx,409' }, rewrite: { uri: /a, authority: b }, fault: { delay: { fixedDelay: 1h, percentage: { value: 0.5 } }, abort: { httpStatus: 500 } }, headers: { request: { set: { x-a: b, host: c }, remove: [x-d] } }",
       ),
     },
     { name: "a redirect", route: "{ redirect: { uri: /a, redirectCode: 302 } }" },
     {
-      name: "a match on who asks",
+      name: "a match on the client",
       route: to(
         "match: [{ sourceLabels: { app: a }, sourceNamespace: b, queryParams: { a: { regex: '*' } }, statPrefix: x }]",
       ),
     },
-  ])("with $name is taken without an error", ({ route }) => {
+  ])("with $name is accepted without an error", ({ route }) => {
     expect(problemsOf(route).filter((problem) => problem.startsWith("error"))).toEqual([]);
   });
 
@@ -50,12 +50,16 @@ describe("a route", () => {
       problem: "timeout: must be a duration from 1ms",
     },
     {
-      name: "a timeout that no timer can hold",
+      name: "a timeout longer than any timer",
       route: to("timeout: 600h"),
       problem: "timeout: must be a duration from 1ms to 24 days",
     },
     { name: "a negative timeout", route: to("timeout: -1s"), problem: "timeout: must be a duration" },
-    { name: "a rewrite to no path", route: to("rewrite: { uri: x }"), problem: "rewrite.uri: must begin with `/`" },
+    {
+      name: "a rewrite to an invalid path",
+      route: to("rewrite: { uri: x }"),
+      problem: "rewrite.uri: must begin with `/`",
+    },
     {
       name: "a rewrite with a line break",
       route: to('rewrite: { uri: "/x\\r\\ny: z" }'),
@@ -67,14 +71,14 @@ describe("a route", () => {
       route: to('rewrite: { authority: "a\\r\\nb" }'),
       problem: "rewrite.authority: must be a host name",
     },
-    { name: "a redirect to nowhere", route: "{ redirect: {} }", problem: "redirect: a redirect must say where to" },
+    { name: "a redirect without a target", route: "{ redirect: {} }", problem: "redirect: a redirect needs a target" },
     {
-      name: "a redirect with a code alone",
+      name: "a redirect with only a code",
       route: "{ redirect: { redirectCode: 302 } }",
-      problem: "redirect: a redirect must say where to",
+      problem: "redirect: a redirect needs a target",
     },
     {
-      name: "a redirect with another status",
+      name: "a redirect with an invalid status",
       route: "{ redirect: { uri: /a, redirectCode: 200 } }",
       problem: "redirect.redirectCode: must be one of 301, 302, 303, 307, 308, is 200",
     },
@@ -89,14 +93,14 @@ describe("a route", () => {
       problem: "redirect.scheme: must be one of http, https",
     },
     {
-      name: "a redirect beside a route",
+      name: "a redirect together with a route",
       route: to("redirect: { uri: /a }"),
-      problem: "a route with `redirect` can have neither",
+      problem: "a route with `redirect` must not have",
     },
     {
-      name: "a redirect beside a rewrite",
+      name: "a redirect together with a rewrite",
       route: "{ redirect: { uri: /a }, rewrite: { uri: /b } }",
-      problem: "a route with `redirect` can have neither",
+      problem: "a route with `redirect` must not have",
     },
     {
       name: "a percentage above 100",
@@ -104,12 +108,12 @@ describe("a route", () => {
       problem: "fault.abort.percentage.value: must be at most 100",
     },
     {
-      name: "an abort with no status",
+      name: "an abort with status 0",
       route: to("fault: { abort: { httpStatus: 42 } }"),
       problem: "fault.abort.httpStatus: must be at least 200",
     },
     {
-      name: "a delay of nothing",
+      name: "a delay of 0",
       route: to("fault: { delay: { fixedDelay: 0s } }"),
       problem: "fault.delay.fixedDelay: must be at least 1ms",
     },
@@ -133,7 +137,7 @@ describe("a route", () => {
       name: "Host in remove",
       route: to("headers: { request: { remove: [host] } }"),
       problem:
-        "headers.request.remove[0]: host cannot be changed by a route: it names the server: write rewrite.authority",
+        "headers.request.remove[0]: host cannot be changed by a route: it names the server: use rewrite.authority",
     },
     {
       name: "Host in a response",
@@ -141,7 +145,7 @@ describe("a route", () => {
       problem: "headers.response.set.host: host cannot be changed",
     },
     {
-      name: "a Host that is none",
+      name: "an invalid Host",
       route: to("headers: { request: { set: { host: 'a b' } } }"),
       problem: "headers.request.set.host: must be a host name",
     },
@@ -175,7 +179,7 @@ describe("a route", () => {
       route: to("match: [{ queryParams: { a: { regex: '(' } } }]"),
       problem: "match[0].queryParams.a.regex: not an RE2 regex",
     },
-  ])("with $name is refused by name", ({ route, problem }) => {
+  ])("with $name is refused, with the field's path", ({ route, problem }) => {
     const [first = ""] = problemsOf(route);
     expect(first).toMatch(/^error: spec\.http\[0\]/);
     expect(first).toContain(problem);

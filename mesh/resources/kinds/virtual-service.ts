@@ -21,7 +21,7 @@ const stringMatchSchema = z.object(stringMatchShape).superRefine((match, context
   addRegexIssue(match.regex, context);
 });
 
-/** An empty match of a header, or Istio's regex `*`, asks only that the header be there. */
+/** An empty match of a header, or Istio's regex `*`, only requires the header to be present. */
 const namedMatchSchema = z.object(stringMatchShape).superRefine((match, context) => {
   if (Object.keys(match).length > 1) {
     context.addIssue({ code: "custom", message: "give at most one of `exact`, `prefix` and `regex`" });
@@ -40,17 +40,17 @@ const matchSchema = z.object({
   withoutHeaders: namedMatchesSchema,
   queryParams: namedMatchesSchema,
   ignoreUriCase: z.boolean().default(false),
-  /** The port that was asked for: the listener's, or the service's. */
+  /** The requested port: the listener's, or the service's. */
   port: portNumberSchema.optional(),
-  /** The gateways that the match is for; `mesh` for sidecars. */
+  /** The gateways that the match applies to; `mesh` for sidecars. */
   gateways: z.array(z.string().min(1)).default([]),
-  /** Who asks. */
+  /** The client's labels. */
   sourceLabels: stringMapSchema.default({}),
   sourceNamespace: z.string().optional(),
 });
 
 const destinationSchema = z.object({
-  host: hostPatternSchema.refine((host) => !host.startsWith("*"), "a destination is one host: no `*` here"),
+  host: hostPatternSchema.refine((host) => !host.startsWith("*"), "a destination must be one host, without `*`"),
   subset: z.string().min(1).optional(),
   port: z.object({ number: portNumberSchema }).optional(),
 });
@@ -82,14 +82,14 @@ const httpRouteSchema = z
   })
   .refine(
     ({ redirect, route, rewrite }) => redirect === undefined || (route.length === 0 && rewrite === undefined),
-    "a route with `redirect` can have neither `route` nor `rewrite`",
+    "a route with `redirect` must not have `route` or `rewrite`",
   );
 
 export const virtualServiceSchema = z.object({
   metadata: metadataSchema,
   spec: z.object({
     hosts: z.array(hostPatternSchema).min(1),
-    /** `NAME`, `NAMESPACE/NAME`, or `mesh` for the sidecars, which is the default. */
+    /** `NAME`, `NAMESPACE/NAME`, or `mesh` for sidecars, which is the default. */
     gateways: z.array(z.string().min(1)).default([]),
     http: z.array(httpRouteSchema).default([]),
     exportTo: z.array(z.string().min(1)).default([]),

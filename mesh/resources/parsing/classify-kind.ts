@@ -1,13 +1,13 @@
 import { type KindDescription, RESOURCE_KINDS } from "../resource-kinds.ts";
 
-/** What is done with a document of some `apiVersion` and `kind`. */
+/** How a document with some `apiVersion` and `kind` is handled. */
 export type KindVerdict =
   | { readonly kind: "known"; readonly description: KindDescription }
   /** Ordinary Kubernetes objects that do not concern the mesh. */
   | { readonly kind: "ignored"; readonly message: string }
   | { readonly kind: "refused"; readonly field: "apiVersion" | "kind"; readonly message: string };
 
-/** Kinds of Istio that restrict or change traffic and that are not served yet: dropping them in silence would be unsafe. */
+/** Istio kinds that restrict or change traffic but are not supported: ignoring them silently would be unsafe. */
 const NOT_SERVED: readonly string[] = [
   "AuthorizationPolicy",
   "EnvoyFilter",
@@ -21,7 +21,7 @@ const NOT_SERVED: readonly string[] = [
   "WorkloadGroup",
 ];
 
-/** The kinds of Kubernetes' own unnamed and `apps` groups; anything else there is a slip of the pen. */
+/** The kinds of Kubernetes' core and `apps` groups; any other kind there is a spelling mistake. */
 const ORDINARY_KINDS: readonly string[] = [
   "Binding",
   "ComponentStatus",
@@ -60,13 +60,13 @@ function checkVersion(description: KindDescription, version: string): KindVerdic
   return {
     kind: "refused",
     field: "apiVersion",
-    message: `${description.kind} is known as ${versions}: use one of these`,
+    message: `${description.kind} has the versions ${versions}: use one of these`,
   };
 }
 
 function refuseIstioKind(group: string, kind: string): KindVerdict {
   if (NOT_SERVED.includes(kind)) {
-    const message = `${kind} is not supported yet: what it asks for would not happen, so it is left out`;
+    const message = `${kind} is not supported yet: it would have no effect, so it is refused`;
     return { kind: "refused", field: "kind", message };
   }
   const inGroup = RESOURCE_KINDS.filter((description) => description.group === group).map(({ kind: known }) => known);
@@ -76,7 +76,7 @@ function refuseIstioKind(group: string, kind: string): KindVerdict {
 
 function fixOf(group: string, inGroup: readonly string[], inOther: KindDescription | undefined): string {
   if (inOther !== undefined) return `it belongs to ${formatApiVersion(inOther.group, inOther.versions[0] ?? "")}`;
-  if (inGroup.length === 0) return `no kind of ${group} is known`;
+  if (inGroup.length === 0) return `${group} has no known kinds`;
   return `${group} has ${inGroup.join(", ")}`;
 }
 

@@ -7,7 +7,7 @@ function read(scalar: string): unknown {
   return typeof value === "object" && value !== null && "a" in value ? value.a : undefined;
 }
 
-describe("a scalar is what kubectl takes it for", () => {
+describe("a scalar is parsed as by kubectl", () => {
   it.each([
     ["0400", 256],
     ["-0400", -256],
@@ -52,7 +52,7 @@ describe("a scalar is what kubectl takes it for", () => {
     expect(read(text)).toEqual(value);
   });
 
-  it("also below anchors, aliases and merge keys", () => {
+  it("also in anchors, aliases and merge keys", () => {
     const text = 'base: &b {mode: 0400, on: "on"}\none: {<<: *b, on: off}\ntwo: *b\n';
     expect(parseKubernetesYaml(text)[0]?.toJS()).toEqual({
       base: { mode: 256, true: "on" },
@@ -61,14 +61,14 @@ describe("a scalar is what kubectl takes it for", () => {
     });
   });
 
-  it("and a key becomes the text of what it is taken for", () => {
+  it("and a key becomes the text of its parsed value", () => {
     const text = 'no: a\n0400: b\n"no": c\n1.50: d\n"1.50": e\n2024-01-01: f\n';
     expect(parseKubernetesYaml(text)[0]?.toJS()).toEqual({
       ...{ false: "a", 256: "b", no: "c", 1.5: "d", "1.50": "e", "2024-01-01T00:00:00Z": "f" },
     });
   });
 
-  it.each(["{a: b}: c", "[a]: c", "~: c", ": c", "? {a: b}\n"])("and %j is refused for its key", (text) => {
+  it.each(["{a: b}: c", "[a]: c", "~: c", ": c", "? {a: b}\n"])("and the key of %j is refused", (text) => {
     const [document] = parseKubernetesYaml(text);
     expect(document?.errors.map(({ message }) => message)).toEqual([
       expect.stringContaining("a key must be text, a number or a boolean"),
@@ -76,38 +76,38 @@ describe("a scalar is what kubectl takes it for", () => {
   });
 
   it.each([
-    { name: "a merge after a key that it gives", text: "b: &b {mode: A}\nc: {mode: B, <<: *b}\n", key: "mode" },
+    { name: "a merge after a key that it contains", text: "b: &b {mode: A}\nc: {mode: B, <<: *b}\n", key: "mode" },
     { name: "in a list of merges", text: "b: &b {x: 1}\nd: &d {mode: A}\nc: {mode: B, <<: [*b, *d]}\n", key: "mode" },
     { name: "a second merge", text: "b: &b {x: 1}\nd: &d {x: 2}\nc: {<<: *b, <<: *d}\n", key: "x" },
     { name: "a merge of merges", text: "b: &b {x: 1}\nd: &d {<<: *b}\nc: {x: 2, <<: *d}\n", key: "x" },
-  ])("$name is refused: kubectl lets it win, and others do not", ({ text, key }) => {
+  ])("$name is refused, because kubectl and other parsers disagree", ({ text, key }) => {
     const [document] = parseKubernetesYaml(text);
     expect(document?.errors.map(({ message }) => message)).toEqual([
-      expect.stringContaining(`<< stands after \`${key}\` and gives it too`),
+      expect.stringContaining(`<< is after \`${key}\` and contains it too`),
     ]);
   });
 
-  it("a merge after other keys is taken", () => {
+  it("a merge after other keys is accepted", () => {
     const text = "b: &b {x: 1}\nc: {z: 2, <<: *b}\nd: {<<: [*b, {x: 3}], x: 4}\n";
     expect(parseKubernetesYaml(text)[0]?.toJS()).toMatchObject({ c: { x: 1, z: 2 }, d: { x: 4 } });
   });
 
-  it("whatever version a document claims", () => {
+  it("in any declared YAML version", () => {
     expect(parseKubernetesYaml("%YAML 1.2\n---\na: 0400\n")[0]?.toJS()).toEqual({ a: 256 });
   });
 });
 
-describe("what is written", () => {
-  it("puts texts into quotes that YAML 1.1 or 1.2 would take for something else", () => {
+describe("formatted YAML", () => {
+  it("quotes texts that YAML 1.1 or 1.2 would parse as another type", () => {
     const texts = ["yes", "0400", "0o7", "0B1", "1:30", "2024-02-03", "null", "", "1e3", "<<", "~"];
     for (const text of texts) expect(formatKubernetesYaml({ a: text })).toMatch(/^a: ["']/);
   });
 
-  it("is read back as the same, whatever it is", () => {
+  it("parses back to the same value", () => {
     const value = fc.dictionary(fc.string(), fc.jsonValue({ depthSize: "small" }));
     fc.assert(
       fc.property(value, (written) => {
-        // JSON has no negative zero, and Kubernetes speaks JSON.
+        // JSON has no negative zero, and the Kubernetes API uses JSON.
         const plain: unknown = JSON.parse(JSON.stringify(written));
         expect(JSON.stringify(parseKubernetesYaml(formatKubernetesYaml(plain))[0]?.toJS())).toBe(JSON.stringify(plain));
       }),

@@ -18,8 +18,8 @@ import {
 } from "yaml";
 
 /**
- * The scalars of YAML 1.1 as kubectl reads them (sigs.k8s.io/yaml, goyaml.v2/resolve.go): `0400` is 256, a bare `yes` is
- * true, `1_000` is 1000, and base 60 is no number. A scalar in quotes is always text.
+ * The scalars of YAML 1.1 as kubectl parses them (sigs.k8s.io/yaml, goyaml.v2/resolve.go): `0400` is 256, a bare `yes`
+ * is true, `1_000` is 1000, and base 60 is not a number. A quoted scalar is always text.
  */
 const KUBERNETES_SCALARS: readonly ScalarTag[] = [
   {
@@ -81,9 +81,9 @@ const KUBERNETES_YAML = {
 } as const satisfies SchemaOptions & DocumentOptions;
 
 /**
- * Reads all documents of a text with Kubernetes objects, the only way in which they are read here: what `kubectl apply`
- * would take for a number, a boolean or text is taken for the same. So is a key, which then becomes text: `on: 1` has the key
- * `true`. A key that is a collection or missing is an error.
+ * Parses all documents of a text with Kubernetes objects; everything here uses this function. Values get the same type
+ * as with `kubectl apply`. So do keys, which then become text: `on: 1` has the key `true`. A missing key, or one that
+ * is a collection, is an error.
  */
 export function parseKubernetesYaml(
   text: string,
@@ -108,7 +108,7 @@ function reportKeys(document: Document.Parsed): void {
       Map: (_key, map) => {
         const key = findAmbiguousMerge(document, map);
         if (key === undefined) return;
-        report("DUPLICATE_KEY", `<< stands after \`${key}\` and gives it too; put << first`, map.range);
+        report("DUPLICATE_KEY", `<< is after \`${key}\` and contains it too; put << first`, map.range);
       },
     });
   } catch (caught) {
@@ -117,8 +117,8 @@ function reportKeys(document: Document.Parsed): void {
 }
 
 /**
- * A merge gives way to keys that the mapping has itself (YAML's merge type), wherever it stands; for kubectl it wins over those
- * before it. What two readers take for different things is refused.
+ * By the YAML specification the mapping's own keys override a merge, wherever it is; in kubectl the merge overrides
+ * keys before it. Documents on which two parsers disagree are refused.
  */
 function findAmbiguousMerge(document: Document, { items }: YAMLMap): string | undefined {
   const before = new Set<string>();
@@ -139,8 +139,8 @@ function keysOf(document: Document, node: unknown): readonly string[] {
 }
 
 /**
- * Block YAML that every reader of YAML 1.1 and 1.2 reads as the same value, wherever it is put in: without aliases, and with
- * each text in one line, since what a block scalar holds depends on the lines after it. Ends with a line end.
+ * Formats block YAML that every YAML 1.1 and 1.2 parser reads as the same value, at any indentation. It has no aliases,
+ * and each text is on one line, because a block scalar depends on the lines after it. Ends with a newline.
  */
 export function formatKubernetesYaml(value: unknown): string {
   return stringify(value, {
@@ -156,12 +156,12 @@ export function formatKubernetesYaml(value: unknown): string {
 
 function parseInteger(text: string): number {
   const digits = text.replaceAll("_", "").replace(/^[-+]/, "");
-  // A leading zero alone is YAML 1.1's octal, which JavaScript spells 0o.
+  // Only a leading zero is YAML 1.1's octal, which JavaScript writes as 0o.
   const number = Number(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits.toLowerCase());
   return text.startsWith("-") ? -number : number;
 }
 
-/** A timestamp becomes text as Go writes a time in JSON (RFC 3339); text that is no timestamp stays as it is. */
+/** A timestamp becomes text in Go's JSON form (RFC 3339); other text is unchanged. */
 function parseTimestamp(text: string): string {
   const parts =
     /^(\d{4})-(\d{1,2})-(\d{1,2})(?:(?: (\d{1,2}):(\d{1,2}):(\d{1,2})(\.\d+)?)|(?:[Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(\.\d+)?(Z|[-+]\d\d:\d\d)))?$/.exec(
@@ -173,7 +173,7 @@ function parseTimestamp(text: string): string {
   const two = (part: string): string => part.padStart(2, "0");
   const written = `${year}-${two(month)}-${two(day)}T${two(hour)}:${two(minute)}:${two(second)}`;
   const instant = new Date(`${written}Z`);
-  // A day that the month does not have rolls over in JavaScript and is refused in Go.
+  // A day that the month does not have overflows in JavaScript and is refused in Go.
   if (Number.isNaN(instant.getTime()) || !instant.toISOString().startsWith(written)) return text;
   const fraction = (parts[7] ?? parts[11] ?? "").slice(0, 10).replace(/\.?0+$/, "");
   const zone = parts[12] ?? "Z";

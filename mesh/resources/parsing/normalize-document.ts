@@ -4,8 +4,8 @@ import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "./pla
 const DEFAULT_NAMESPACE = "default";
 
 /**
- * A document as its schema wants it: `null` means absent, as in Kubernetes, except for a legacy policy's `mtls:`, where
- * an empty value means STRICT; a namespaced kind without a namespace is in `default`, as `kubectl` puts it there.
+ * Prepares a document for its schema: `null` means absent, as in Kubernetes, except for a legacy policy's `mtls:`,
+ * where an empty value means STRICT. A namespaced kind without a namespace is in `default`, as with `kubectl`.
  */
 export function normalizeDocument(document: PlainObject, description: KindDescription): PlainObject {
   const isLegacy = description.group === "authentication.istio.io";
@@ -20,7 +20,7 @@ export function normalizeDocument(document: PlainObject, description: KindDescri
   };
 }
 
-/** The parts that the document does not carry. */
+/** The parts that the document does not have. */
 export function findAbsentParts(document: PlainObject): readonly ("spec" | "status")[] {
   return (["spec", "status"] as const).filter((part) => (fieldOf(document, part) ?? null) === null);
 }

@@ -4,7 +4,7 @@ import { parseResources } from "./parse-resources.ts";
 
 const problemsOf = (text: string) => parseResources({ text, file: "a.yaml" }).problems.map(formatConfigProblem);
 
-describe("fields that are not supported", () => {
+describe("unsupported fields", () => {
   it.each([
     {
       name: "a load balancer",
@@ -23,10 +23,10 @@ describe("fields that are not supported", () => {
       name: "a mirror",
       spec: "{hosts: [a], http: [{mirror: {host: a}}]}",
       kind: "VirtualService",
-      problem: /warning: .* spec\.http\[0\]\.mirror: is not supported: requests that match this route are answered 503/,
+      problem: /warning: .* spec\.http\[0\]\.mirror: is not supported: requests that match this route receive 503/,
     },
     {
-      name: "a backoff between tries",
+      name: "a backoff between retries",
       spec: "{hosts: [a], http: [{retries: {attempts: 1, backoff: 3s}}]}",
       kind: "VirtualService",
       problem: /spec\.http\[0\]\.retries\.backoff: is not supported and has no effect/,
@@ -37,7 +37,7 @@ describe("fields that are not supported", () => {
       kind: "VirtualService",
       problem: /spec\.tcp: is not supported/,
     },
-  ])("are named in a warning, and the resource is used: $name", ({ spec, kind, problem }) => {
+  ])("get a warning, and the resource is used: $name", ({ spec, kind, problem }) => {
     const text = `apiVersion: networking.istio.io/v1\nkind: ${kind}\nmetadata:\n  name: x\nspec: ${spec}\n`;
     const parsed = parseResources({ text, file: "a.yaml" });
     expect(parsed.resources).toHaveLength(1);
@@ -45,7 +45,7 @@ describe("fields that are not supported", () => {
     expect(problemsOf(text)).toEqual([expect.stringMatching(problem)]);
   });
 
-  it("of end-user authentication are named too", () => {
+  it("of end-user authentication get a warning too", () => {
     const text =
       "apiVersion: authentication.istio.io/v1alpha1\nkind: MeshPolicy\nmetadata: {name: default}\nspec: {origins: [{jwt: {}}], peers: [{mtls: {}}]}";
     expect(problemsOf(text)).toEqual([expect.stringMatching(/spec\.origins: is not supported/)]);
@@ -65,7 +65,7 @@ describe("kinds that do not concern the mesh", () => {
   });
 });
 
-describe("a document that wants to exhaust the machine", () => {
+describe("a document that tries to exhaust the machine", () => {
   const bomb = ["a: &a [x,x,x,x,x,x,x,x,x]"];
   for (let depth = 0; depth < 8; depth += 1) {
     const [before, name] = ["abcdefghi"[depth], "bcdefghij"[depth]];
@@ -82,8 +82,8 @@ describe("a document that wants to exhaust the machine", () => {
     { name: "20000 open brackets", text: "[".repeat(20_000), problem: /malformed YAML/ },
     { name: "nesting 100 deep", text: `a: ${"[".repeat(100)}${"]".repeat(100)}`, problem: /nested more than 64 deep/ },
     { name: "200000 values", text: `a: [${"1,".repeat(200_000)}1]`, problem: /more than 100000 values; split it/ },
-    { name: "1.2 MB in 600000 characters", text: `a: ${"é".repeat(600_000)}`, problem: /1200003 bytes; at most/ },
-    { name: "2 MB of text", text: `a: ${"x".repeat(2_000_000)}`, problem: /at most 1048576 are read, split it/ },
+    { name: "1.2 MB in 600000 characters", text: `a: ${"é".repeat(600_000)}`, problem: /1200003 bytes; the limit/ },
+    { name: "2 MB of text", text: `a: ${"x".repeat(2_000_000)}`, problem: /the limit is 1048576: split it/ },
   ])("is refused: $name", ({ text, problem }) => {
     const problems = problemsOf(text);
     expect(problems.join("\n")).toMatch(problem);

@@ -4,7 +4,7 @@ import { parseResources } from "./parse-resources.ts";
 
 const parse = (text: string) => parseResources({ text, file: "a.yaml" });
 
-/** A resource in flow style, so that a table stays readable; `spec` stands on line 5. */
+/** A resource in flow style, so that tables stay readable; `spec` is on line 5. */
 function resource(apiVersion: string, kind: string, spec: string, name = "x"): string {
   return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\nspec: ${spec}\n`;
 }
@@ -15,12 +15,12 @@ const peerAuthentication = (spec: string) => resource("security.istio.io/v1", "P
 const networking = (kind: string, spec: string) => resource("networking.istio.io/v1alpha3", kind, spec);
 const route = (http: string) => networking("VirtualService", `{hosts: [a.b], http: [${http}]}`);
 
-describe("a bad document is named and left out", () => {
+describe("an invalid document is reported and not used", () => {
   it.each([
     { name: "malformed YAML", text: "a: [1", problem: /^a\.yaml:2: error: malformed YAML: .+/ },
     { name: "a tab as indent", text: "a:\n\tb: 1", problem: /^a\.yaml:2: error: malformed YAML: Tabs are not allowed/ },
     {
-      name: "a field twice",
+      name: "a duplicate field",
       text: "a: 1\na: 2",
       problem: /^a\.yaml:2: error: malformed YAML: Map keys must be unique/,
     },
@@ -30,7 +30,7 @@ describe("a bad document is named and left out", () => {
       problem: /^a\.yaml:1: error: malformed YAML: Unresolved tag/,
     },
     { name: "an unknown alias", text: "a: *b", problem: /malformed YAML: Unresolved alias/ },
-    { name: "a text instead of a mapping", text: "hello", problem: /^a\.yaml:1: error: a resource must be a mapping/ },
+    { name: "text instead of a mapping", text: "hello", problem: /^a\.yaml:1: error: a resource must be a mapping/ },
     { name: "no apiVersion", text: "kind: Pod", problem: "a.yaml:1: error: apiVersion: is missing" },
     {
       name: "a kind that is not a text",
@@ -54,27 +54,27 @@ describe("a bad document is named and left out", () => {
       problem: "a.yaml:3: error: Pod/a.default: metadata.labels.version: must be text, is 1: put it in quotes",
     },
     {
-      name: "an unknown kind of Kubernetes",
+      name: "an unknown Kubernetes kind",
       text: resource("apps/v1", "Deplyoment", "{}"),
       problem: /^a\.yaml:2: error: Deplyoment\/x: kind: unknown kind "Deplyoment" in "apps\/v1": check its spelling$/,
     },
     {
-      name: "a kind in the wrong group of Kubernetes",
+      name: "a kind in the wrong Kubernetes group",
       text: resource("v1", "Deployment", "{}"),
       problem: /it belongs to apps\/v1$/,
     },
     {
-      name: "an unknown kind of Istio",
+      name: "an unknown Istio kind",
       text: resource("networking.istio.io/v1", "DestinationRules", "{}"),
       problem: /unknown kind "DestinationRules": networking\.istio\.io has DestinationRule, VirtualService, Gateway$/,
     },
     {
-      name: "a kind in the wrong group of Istio",
+      name: "a kind in the wrong Istio group",
       text: resource("security.istio.io/v1", "MeshPolicy", "{}"),
       problem: /unknown kind "MeshPolicy": it belongs to authentication\.istio\.io\/v1alpha1$/,
     },
     {
-      name: "a kind of Istio that is not served yet",
+      name: "an unsupported Istio kind",
       text: resource("security.istio.io/v1", "AuthorizationPolicy", "{}"),
       problem: /AuthorizationPolicy is not supported yet/,
     },
@@ -82,7 +82,7 @@ describe("a bad document is named and left out", () => {
       name: "an unknown version",
       text: resource("networking.istio.io/v2", "Gateway", "{}"),
       problem:
-        /^a\.yaml:1: error: Gateway\/x: apiVersion: Gateway is known as networking\.istio\.io\/v1, .*: use one of these$/,
+        /^a\.yaml:1: error: Gateway\/x: apiVersion: Gateway has the versions networking\.istio\.io\/v1, .*: use one of these$/,
     },
     {
       name: "a MeshPolicy not named `default`",
@@ -116,7 +116,7 @@ describe("a bad document is named and left out", () => {
       problem: /give either `number` or `name`/,
     },
     {
-      name: "a legacy mode that does not exist",
+      name: "an unknown legacy mode",
       text: authentication("MeshPolicy", "{peers: [{mtls: {mode: DISABLE}}]}", "default"),
       problem: /spec\.peers\[0\]\.mtls\.mode: must be one of STRICT, PERMISSIVE, is "DISABLE"/,
     },
@@ -131,7 +131,7 @@ describe("a bad document is named and left out", () => {
       problem: /must be a port number from 1 to 65535/,
     },
     {
-      name: "a selector with a condition that is unknown",
+      name: "a selector with an unknown condition",
       text: peerAuthentication("{selector: {matchExpressions: []}}"),
       problem: /spec\.selector: has the unknown field matchExpressions: remove it/,
     },
@@ -146,12 +146,12 @@ describe("a bad document is named and left out", () => {
       problem: "a.yaml:5: error: DestinationRule/x.default: spec.host: is missing",
     },
     {
-      name: "a star inside a host",
+      name: "a `*` inside a host",
       text: networking("DestinationRule", '{host: "a.*"}'),
       problem: /spec\.host: must be a host name, `\*`, or `\*\.` and a suffix/,
     },
     {
-      name: "a TLS mode that does not exist",
+      name: "an unknown TLS mode",
       text: networking("DestinationRule", "{host: a, trafficPolicy: {tls: {mode: MTLS}}}"),
       problem: /must be one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL, is "MTLS"/,
     },
@@ -169,7 +169,7 @@ describe("a bad document is named and left out", () => {
       problem: /spec\.servers\[0\]\.port\.number: must be at most 65535, is 70000/,
     },
     {
-      name: "a port that is a text",
+      name: "a port that is text",
       text: networking("Gateway", '{servers: [{port: {number: "80", protocol: HTTP}, hosts: [a]}]}'),
       problem: /must be a number, is "80"/,
     },
@@ -189,7 +189,7 @@ describe("a bad document is named and left out", () => {
       problem: /spec\.http\[0\]\.match\[0\]\.uri\.regex: not an RE2 regex/,
     },
     {
-      name: "a regex that explodes",
+      name: "a regex with exponential size",
       text: route("{match: [{uri: {regex: '((((((a?){9}){9}){9}){9}){9}){9}'}}]}"),
       problem: /regex: (?:the regex compiles to|not an RE2 regex: .*repeat count)/,
     },
@@ -204,15 +204,15 @@ describe("a bad document is named and left out", () => {
       problem: /the regex has 2000 characters; at most 1024/,
     },
     {
-      name: "a match of two kinds",
+      name: "a match with two kinds",
       text: route("{match: [{uri: {exact: a, prefix: b}}]}"),
       problem: /give exactly one of `exact`, `prefix` and `regex`/,
     },
-    { name: "a match of no kind", text: route("{match: [{uri: {}}]}"), problem: /give exactly one/ },
+    { name: "a match without a kind", text: route("{match: [{uri: {}}]}"), problem: /give exactly one/ },
     {
       name: "a wildcard as destination",
       text: route('{route: [{destination: {host: "*.a"}}]}'),
-      problem: /a destination is one host/,
+      problem: /a destination must be one host/,
     },
     {
       name: "weights that add up to 0",
@@ -220,7 +220,7 @@ describe("a bad document is named and left out", () => {
       problem: /add up to 0: give at least one of them a `weight`/,
     },
     {
-      name: "a pod's account that could not be an identity",
+      name: "a pod's service account that is not a valid identity",
       text: resource("v1", "Pod", "{serviceAccountName: a/b}"),
       problem: /spec\.serviceAccountName: must be a DNS name/,
     },

@@ -7,7 +7,7 @@ const problemsOf = (text: string) => parse(text).problems.map(formatConfigProble
 const namesOf = (text: string) =>
   parse(text).resources.map(({ kind, metadata }) => `${kind}/${metadata.name}.${metadata.namespace}`);
 
-/** A resource in flow style, so that a table stays readable; `spec` stands on line 5. */
+/** A resource in flow style, so that tables stay readable; `spec` is on line 5. */
 function resource(apiVersion: string, kind: string, spec: string, name = "x"): string {
   return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\nspec: ${spec}\n`;
 }
@@ -17,8 +17,8 @@ const authentication = (kind: string, spec: string, name?: string) =>
 const peerAuthentication = (spec: string) => resource("security.istio.io/v1", "PeerAuthentication", spec);
 const networking = (kind: string, spec: string) => resource("networking.istio.io/v1alpha3", kind, spec);
 
-describe("a good file", () => {
-  it("gives its resources in order, without problems", () => {
+describe("a valid file", () => {
+  it("returns its resources in order, without problems", () => {
     const text = `# a comment
 apiVersion: v1
 kind: Namespace
@@ -31,7 +31,7 @@ ${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: I
     expect(namesOf(text)).toEqual(["Namespace/ns1.", "MeshPolicy/default.", "DestinationRule/x.default"]);
   });
 
-  it("is read as kubectl reads it, as YAML 1.1", () => {
+  it("is parsed as by kubectl, as YAML 1.1", () => {
     const { resources } = parse(resource("v1", "Service", "{ports: [{port: 0120}], publishNotReadyAddresses: on}"));
     expect(resources).toMatchObject([{ spec: { ports: [{ port: 80 }], publishNotReadyAddresses: true } }]);
     const label = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {a: yes}}\n";
@@ -41,22 +41,22 @@ ${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: I
     expect(problemsOf(label.replace("yes", '"yes"'))).toEqual([]);
   });
 
-  it.each(["v1alpha3", "v1beta1", "v1"])("may say networking.istio.io/%s", (version) => {
+  it.each(["v1alpha3", "v1beta1", "v1"])("may use networking.istio.io/%s", (version) => {
     expect(namesOf(resource(`networking.istio.io/${version}`, "Gateway", "{}"))).toEqual(["Gateway/x.default"]);
   });
 
-  it("has its namespaced resources in `default` where it names no namespace, as kubectl does", () => {
+  it("has resources without a namespace in `default`, as with kubectl", () => {
     expect(namesOf("apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace:}")).toEqual(["Pod/a.default"]);
   });
 
-  it("may hold a List", () => {
+  it("may contain a List", () => {
     const text =
       "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n- {apiVersion: v1, kind: Pod, metadata: {name: 7}}\n";
     expect(namesOf(text)).toEqual(["Namespace/a."]);
     expect(problemsOf(text)).toEqual(["a.yaml:5: error: metadata.name: must be text, is 7: put it in quotes"]);
   });
 
-  it("says where each resource was written", () => {
+  it("has the origin of each resource", () => {
     expect(parse("---\n\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}").resources[0]?.origin).toEqual({
       file: "a.yaml",
       line: 4,
@@ -69,7 +69,7 @@ ${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: I
     expect(parse(text).resources[0]).toMatchObject({ spec: { nodeSelector: { a: "b", c: "d" } } });
   });
 
-  it("keeps what Kubernetes' own kinds say and we do not read", () => {
+  it("keeps unused fields of Kubernetes' own kinds", () => {
     const text = resource(
       "apps/v1",
       "Deployment",
@@ -84,7 +84,7 @@ ${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: I
     });
   });
 
-  it("reads `mtls:` with nothing as STRICT in a legacy policy, and as UNSET in a PeerAuthentication", () => {
+  it("parses `mtls:` without a value as STRICT in a legacy policy, and as UNSET in a PeerAuthentication", () => {
     expect(parse(authentication("MeshPolicy", "{peers: [{mtls: }]}", "default")).resources[0]).toMatchObject({
       spec: { peers: [{ mtls: { mode: "STRICT" } }] },
     });

@@ -9,15 +9,15 @@ import { faultFromIssue } from "./schema-issue.ts";
 import { describeUnsupported, findUnsupportedFields, formatFieldPath } from "./unsupported-fields.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments, type YamlDocument } from "./yaml-document.ts";
 
-/** A file's good resources, in its order, and what is wrong with the rest. */
+/** A file's valid resources, in order, and the problems of the rest. */
 export interface ParsedResources {
   readonly resources: readonly Resource[];
   readonly problems: readonly ConfigProblem[];
 }
 
 /**
- * Reads all resources of a YAML text, `List` objects included. Never throws: a document that cannot be used is named in
- * an error, with its place and the fix, and left out; the others of the file go on.
+ * Parses all resources of a YAML text, including `List` objects. Never throws: an invalid document is reported as an
+ * error with its location and the fix, and is not used; the other documents of the file are.
  */
 export function parseResources(input: { readonly text: string; readonly file: string }): ParsedResources {
   const { text, file } = input;
@@ -25,7 +25,7 @@ export function parseResources(input: { readonly text: string; readonly file: st
   const problems: ConfigProblem[] = [];
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_FILE_BYTES) {
-    const message = `the file has ${bytes} bytes; at most ${MAX_FILE_BYTES} are read, split it`;
+    const message = `the file has ${bytes} bytes; the limit is ${MAX_FILE_BYTES}: split it`;
     return { resources, problems: [{ severity: "error", file, line: 1, message }] };
   }
   for (const document of parseYamlDocuments(text)) {
@@ -45,7 +45,7 @@ interface Reading {
   readonly document: YamlDocument;
   readonly resources: Resource[];
   readonly problems: ConfigProblem[];
-  /** Where the resource stands in its document: the root, or an item of a List. */
+  /** The resource's position in its document: the root, or an item of a List. */
   readonly path: FieldPath;
 }
 
@@ -79,7 +79,7 @@ function readList(list: PlainObject, reading: Reading): void {
     return;
   }
   if (reading.path.length > 0) {
-    report(reading, { severity: "error", path: ["kind"], message: "a List inside a List is not understood" });
+    report(reading, { severity: "error", path: ["kind"], message: "a List inside a List is not supported" });
     return;
   }
   for (const [index, item] of items.entries()) readValue(item, { ...reading, path: ["items", index] });
@@ -134,7 +134,7 @@ function readKnown(
 
 interface Report {
   readonly severity: ConfigProblem["severity"];
-  /** In the resource. */
+  /** Relative to the resource. */
   readonly path: FieldPath;
   readonly resource?: string | undefined;
   readonly message: string;

@@ -1,7 +1,7 @@
-/** What JSON can say. */
+/** The values of JSON. */
 export type PlainValue = string | number | boolean | null | readonly PlainValue[] | PlainObject;
 
-/** The way from a document to one of its values: field names and list positions. */
+/** The path from a document to one of its values: field names and list indexes. */
 export type FieldPath = readonly (string | number)[];
 
 export interface PlainObject {
@@ -10,19 +10,19 @@ export interface PlainObject {
 
 export type PlainResult =
   | { readonly kind: "plain"; readonly value: PlainValue }
-  | { readonly kind: "strange"; readonly path: FieldPath; readonly message: string };
+  | { readonly kind: "invalid"; readonly path: FieldPath; readonly message: string };
 
 const MAX_DEPTH = 64;
-/** A mesh resource has hundreds of values; the cap also ends what aliases that hold each other would unfold to. */
+/** A mesh resource has hundreds of values; the limit also ends the expansion of recursive aliases. */
 const MAX_VALUES = 100_000;
 
-/** Copies a value that a parser gave, as long as it is a bounded tree of plain data. */
+/** Copies a parser's value, if it is a bounded tree of plain data. */
 export function plainFromUnknown(value: unknown): PlainResult {
   const state = { left: MAX_VALUES };
   try {
     return { kind: "plain", value: copy(value, [], state) };
   } catch (caught) {
-    if (caught instanceof StrangeValue) return { kind: "strange", path: caught.path, message: caught.message };
+    if (caught instanceof InvalidValue) return { kind: "invalid", path: caught.path, message: caught.message };
     throw caught;
   }
 }
@@ -32,12 +32,12 @@ export function isPlainObject(value: unknown): value is PlainObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A field of a mapping; nothing where the value is not a mapping. */
+/** A field of a mapping; undefined if the value is not a mapping. */
 export function fieldOf(value: PlainValue | undefined, field: string): PlainValue | undefined {
   return isPlainObject(value) && Object.hasOwn(value, field) ? value[field] : undefined;
 }
 
-class StrangeValue extends Error {
+class InvalidValue extends Error {
   readonly path: FieldPath;
 
   constructor(path: FieldPath, message: string) {
@@ -48,13 +48,13 @@ class StrangeValue extends Error {
 
 function copy(value: unknown, path: FieldPath, state: { left: number }): PlainValue {
   state.left -= 1;
-  if (state.left < 0) throw new StrangeValue([], `the document has more than ${MAX_VALUES} values; split it`);
-  if (path.length > MAX_DEPTH) throw new StrangeValue(path.slice(0, 1), `nested more than ${MAX_DEPTH} deep`);
+  if (state.left < 0) throw new InvalidValue([], `the document has more than ${MAX_VALUES} values; split it`);
+  if (path.length > MAX_DEPTH) throw new InvalidValue(path.slice(0, 1), `nested more than ${MAX_DEPTH} deep`);
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number") return value;
   if (Array.isArray(value)) return value.map((item, index) => copy(item, [...path, index], state));
   if (typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) {
-    throw new StrangeValue(path, "only text, numbers, booleans, lists and mappings are understood");
+    throw new InvalidValue(path, "only text, numbers, booleans, lists and mappings are supported");
   }
   return copyObject(value, path, state);
 }
@@ -62,7 +62,7 @@ function copy(value: unknown, path: FieldPath, state: { left: number }): PlainVa
 function copyObject(value: object, path: FieldPath, state: { left: number }): PlainObject {
   const copied: Record<string, PlainValue> = {};
   for (const [field, child] of Object.entries(value)) {
-    if (field === "__proto__") throw new StrangeValue(path, "a field named `__proto__` is not allowed");
+    if (field === "__proto__") throw new InvalidValue(path, "a field named `__proto__` is not allowed");
     copied[field] = copy(child, [...path, field], state);
   }
   return copied;

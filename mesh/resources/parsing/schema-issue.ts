@@ -1,13 +1,13 @@
 import type { z } from "zod";
 import type { FieldPath } from "./plain-value.ts";
 
-/** One fault that a schema found, with its fix. */
+/** One error of a schema, with its fix. */
 export interface SchemaFault {
   readonly path: FieldPath;
   readonly message: string;
 }
 
-/** Puts a schema's issue into words that say what to write instead. */
+/** Turns a schema's issue into a message that names the expected value. */
 export function faultFromIssue(issue: z.core.$ZodIssue): SchemaFault {
   return { path: issue.path.map((part) => (typeof part === "number" ? part : String(part))), message: describe(issue) };
 }
@@ -42,7 +42,7 @@ function describeType(issue: Extract<z.core.$ZodIssue, { code: "invalid_type" }>
   return `must be ${nameOfType(issue.expected)}, is ${show(issue.input)}${fix}`;
 }
 
-/** The alternative that came nearest: the one whose fault is not the type itself. */
+/** The closest alternative of a union: the one whose error is not the type itself. */
 function describeUnion(alternatives: readonly (readonly z.core.$ZodIssue[])[]): string {
   const nearest = alternatives.find((issues) => issues.some((issue) => issue.code !== "invalid_type"));
   const [issue] = nearest ?? alternatives[0] ?? [];

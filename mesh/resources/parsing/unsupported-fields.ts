@@ -3,8 +3,8 @@ import type { FieldPath } from "./plain-value.ts";
 import { isPlainObject } from "./plain-value.ts";
 
 /**
- * The fields of a document that its schema did not take over. Schemas drop what they do not know; comparing what went in
- * with what came out finds each such field, wherever it stands, without a second list to keep.
+ * The fields of a document that its schema ignored. Schemas drop unknown fields; comparing input and output finds each
+ * of them, without a second list to maintain.
  */
 export function findUnsupportedFields(input: unknown, output: unknown): readonly FieldPath[] {
   const found: FieldPath[] = [];
@@ -12,16 +12,16 @@ export function findUnsupportedFields(input: unknown, output: unknown): readonly
   return found;
 }
 
-/** What follows from a field that is not supported. */
+/** The consequence of an unsupported field. */
 export function describeUnsupported(kind: string, path: FieldPath): string {
   const isOfRoute = kind === "VirtualService" && path[1] === "http";
   if (isOfRoute && !isHarmlessRouteField(formatFieldPath(path))) {
-    return "is not supported: requests that match this route are answered 503, since ignoring it would be wrong";
+    return "is not supported: requests that match this route receive 503, since ignoring it would be wrong";
   }
   return "is not supported and has no effect; remove it, or do not rely on it";
 }
 
-/** `spec.http[0].redirect`; keys that are no identifiers are quoted. */
+/** `spec.http[0].redirect`; keys that are not identifiers are quoted. */
 export function formatFieldPath(path: FieldPath): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === "number") return `${text}[${part}]`;

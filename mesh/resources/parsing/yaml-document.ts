@@ -2,12 +2,12 @@ import { type Document, isMap, isNode, isScalar, LineCounter } from "yaml";
 import { parseKubernetesYaml } from "./kubernetes-yaml.ts";
 import { type FieldPath, type PlainValue, plainFromUnknown } from "./plain-value.ts";
 
-/** One document of a file: its value, or why it has none, and where its fields stand. */
+/** One document of a file: its value or its error, and the positions of its fields. */
 export interface YamlDocument {
   readonly content:
     | { readonly kind: "value"; readonly value: PlainValue }
     | { readonly kind: "malformed"; readonly faults: readonly YamlFault[] };
-  /** Where the field at a path stands; where it is missing, what should hold it. */
+  /** The position of the field at a path; if it is missing, that of its parent. */
   locate(path: FieldPath): Position;
 }
 
@@ -16,22 +16,23 @@ export interface YamlFault {
   readonly message: string;
 }
 
-/** From 1. */
+/** Starts at 1. */
 export interface Position {
   readonly line: number;
   readonly column: number;
 }
 
 /**
- * The largest file with resources, for its reader and the parser: as much as a ConfigMap holds. A larger one is a
- * mistake or an attack, and parsing it would block the control plane for about a second.
+ * The largest resource file that is accepted, for file readers and the parser: the size of a ConfigMap. A larger one is
+ * a mistake or an attack, and parsing it would block the control plane for about a second.
  */
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_ALIASES = 50;
 const SHOWN_FAULTS = 3;
 
 /**
- * Reads the documents of a YAML file as kubectl does. A document that is empty is left out. Never throws: the parser's own faults, exhaustion included, come back as such.
+ * Parses the documents of a YAML file as kubectl does. Empty documents are ignored. Never throws: the parser's errors,
+ * including exhausted limits, are returned.
  */
 export function parseYamlDocuments(text: string): readonly YamlDocument[] {
   const lines = new LineCounter();
@@ -47,7 +48,7 @@ export function parseYamlDocuments(text: string): readonly YamlDocument[] {
 function readContent(document: Document.Parsed, lines: LineCounter): YamlDocument["content"] {
   const faults = [...document.errors, ...document.warnings].slice(0, SHOWN_FAULTS).map((fault) => ({
     position: positionAt(lines, fault.pos[0]),
-    // The library draws the place below its first line; file and line are said elsewhere.
+    // The library appends a drawing of the location; file and line are already in the message.
     message: (fault.message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:?$/, ""),
   }));
   if (faults.length > 0) return { kind: "malformed", faults };
@@ -56,7 +57,7 @@ function readContent(document: Document.Parsed, lines: LineCounter): YamlDocumen
     if (value.kind === "plain") return { kind: "value", value: value.value };
     return { kind: "malformed", faults: [{ position: locate(document, lines, value.path), message: value.message }] };
   } catch (caught) {
-    // Unknown and excessive aliases, and nesting that exhausts the stack.
+    // Unknown or excessive aliases, and nesting that exhausts the stack.
     const message = caught instanceof Error ? caught.message : String(caught);
     return { kind: "malformed", faults: [{ position: locate(document, lines, []), message }] };
   }
@@ -70,7 +71,7 @@ function locate(document: Document.Parsed, lines: LineCounter, path: FieldPath):
   return positionAt(lines, document.contents?.range?.[0] ?? document.range[0]);
 }
 
-/** A field in a mapping is found by its key; an item of a list by itself. */
+/** The position of a field in a mapping is its key; that of a list item is the item itself. */
 function offsetOf(document: Document.Parsed, path: FieldPath): number | undefined {
   const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
   const name = path.at(-1);
