@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
 import { LocalError } from "./local-error.ts";
 
-/** A Kubernetes object as it stands in its file, with the namespace that `kubectl apply` would give it. */
+/** A Kubernetes object of a manifest file, with the namespace that `kubectl apply` would use. */
 export interface Manifest {
   readonly kind: string;
   readonly name: string;
-  /** Empty for kinds that have none. */
+  /** Empty for cluster-wide kinds. */
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly object: Readonly<Record<string, unknown>>;
@@ -21,22 +21,24 @@ const WITHOUT_NAMESPACE = new Set([
   "ClusterRole",
   "ClusterRoleBinding",
 ]);
-/** More YAML aliases than any manifest has; bounds a document that unfolds itself. */
+/** More YAML aliases than any manifest has; bounds recursive aliases. */
 const MAX_ALIASES = 100;
 
 /**
- * Reads the folder's YAML files as the control plane does: *.yaml and *.yml in lexical order, hidden ones passed over. A
- * LocalError names the file and line that is wrong.
+ * Reads the folder's YAML files like the control plane: *.yaml and *.yml in lexical order, without hidden ones. A
+ * LocalError names the invalid file and line.
  */
 export function readManifests(folder: string): readonly Manifest[] {
   let names: readonly string[];
   try {
     names = readdirSync(folder);
   } catch (cause) {
-    throw new LocalError("bad_manifest", `cannot read the folder ${folder}: is it one?`, { cause });
+    throw new LocalError("bad_manifest", `cannot read the folder ${folder}: check that it exists and is a folder`, {
+      cause,
+    });
   }
   const files = names.filter((name) => /^[^.].*\.ya?ml$/.test(name)).sort();
-  if (files.length === 0) throw new LocalError("bad_manifest", `the folder ${folder} holds no .yaml file`);
+  if (files.length === 0) throw new LocalError("bad_manifest", `the folder ${folder} contains no .yaml file`);
   return [folder, ...files.map((name) => join(folder, name))].flatMap((path) => {
     const isFolder = path === folder;
     checkReadable(path, isFolder);
@@ -44,15 +46,18 @@ export function readManifests(folder: string): readonly Manifest[] {
   });
 }
 
-/** The control plane reads the same files as another user, and a policy that it cannot read is not in force. */
+/** The control plane reads the same files as another user. An unreadable policy would not be in force. */
 function checkReadable(path: string, isFolder: boolean): void {
   const needed = constants.S_IROTH | (isFolder ? constants.S_IXOTH : 0);
   if ((statSync(path).mode & needed) === needed) return;
-  const mend = `run: chmod o+r${isFolder ? "x" : ""} ${path}`;
-  throw new LocalError("bad_manifest", `other users may not read ${path}, and the control plane is one; ${mend}`);
+  const fix = `run: chmod o+r${isFolder ? "x" : ""} ${path}`;
+  throw new LocalError(
+    "bad_manifest",
+    `other users cannot read ${path}, and the control plane runs as another user; ${fix}`,
+  );
 }
 
-/** Reads a text of several documents; a List is its items. */
+/** Parses a text with several documents; a List is replaced by its items. */
 export function parseManifests(text: string, file: string): readonly Manifest[] {
   return parseKubernetesYaml(text).flatMap((document) => {
     const [error] = document.errors;
@@ -83,12 +88,12 @@ function manifestFrom(value: unknown, file: string): Manifest {
   return { kind, name, namespace, labels: stringsOf(metadata["labels"]), object, file };
 }
 
-/** An object's fields; of anything else, none. */
+/** An object's fields; none for any other value. */
 export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
-/** The fields of an object whose values are texts. */
+/** The string-valued fields of an object. */
 export function stringsOf(value: unknown): Readonly<Record<string, string>> {
   const entries = Object.entries(recordOf(value)).filter(
     (entry): entry is [string, string] => typeof entry[1] === "string",

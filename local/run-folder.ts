@@ -4,23 +4,23 @@ import { LocalError } from "./local-error.ts";
 import { NETNS_FOLDER } from "./network/network-namespace.ts";
 import { removeNamespace } from "./network/node-network.ts";
 
-/** The folder in which a run keeps its state, and by which a later run sees what a killed one has left. */
+/** The folder with a run's state; a later run uses it to clean up after a killed one. */
 export interface RunFolder {
   readonly id: string;
   readonly path: string;
 }
 
-/** All runs of this machine. Under /run, where root alone makes names, and closed to others: it holds a mesh's key. */
+/** The folder of all runs. It is in /run, where only root can create files, and private: it contains a mesh's key. */
 export const RUNS_FOLDER = "/run/entente-local";
 
 /**
- * Makes a folder for this process. Its name, which stands in the names of the run's namespaces too, tells whose it is:
- * the process's id and when it started. A process can be in one network namespace only, and so has one cluster.
+ * Creates a folder for this process. Its name, which is also part of the run's namespace names, identifies the owner:
+ * the process id and its start time. A process can be in only one network namespace, so it has only one cluster.
  */
 export function createRunFolder(): RunFolder {
   const id = `${process.pid}s${startTimeOf(process.pid)}`;
   const path = join(RUNS_FOLDER, id);
-  if (existsSync(path)) throw new LocalError("busy", "this process runs a cluster already; stop that one first");
+  if (existsSync(path)) throw new LocalError("busy", "this process already runs a cluster; stop it first");
   mkdirSync(path, { recursive: true, mode: 0o700 });
   return { id, path };
 }
@@ -30,7 +30,7 @@ export function namespaceName(runId: string, part: "node" | `pod${number}`): str
   return `entente-${runId}-${part}`;
 }
 
-/** Takes away everything that a run made: namespaces with their processes, links and rules, and files. */
+/** Removes everything that a run created: namespaces with their processes, links and rules, and files. */
 export function removeRun(id: string): void {
   for (const name of list(NETNS_FOLDER)) {
     if (runOf(name) === id) removeNamespace(name);
@@ -39,17 +39,17 @@ export function removeRun(id: string): void {
   try {
     rmdirSync(RUNS_FOLDER);
   } catch {
-    // Another run is in it.
+    // Another run uses it.
   }
 }
 
-/** The runs that have a folder or a namespace, and the process that each belongs to while that lives. */
+/** The runs that have a folder or a namespace, each with the process that owns it if that is alive. */
 export function listRuns(): readonly { readonly id: string; readonly ownerPid: number | undefined }[] {
   const ids = new Set([...list(RUNS_FOLDER), ...list(NETNS_FOLDER).flatMap((name) => runOf(name) ?? [])]);
   return [...ids].map((id) => ({ id, ownerPid: isOwnerAlive(id) ? Number.parseInt(id, 10) : undefined }));
 }
 
-/** Cleans up after runs whose process is gone. Gives the runs' ids. */
+/** Cleans up after runs whose process has exited. Returns their ids. */
 export function removeStaleRuns(): readonly string[] {
   const stale = listRuns().flatMap(({ id, ownerPid }) => (ownerPid === undefined ? [id] : []));
   for (const id of stale) removeRun(id);
@@ -65,10 +65,7 @@ function isOwnerAlive(id: string): boolean {
   return startTime !== undefined && startTimeOf(Number(pid)) === startTime;
 }
 
-/**
- * A process's start, in the kernel's ticks: an id that was given to another process does not match. A process that has
- * ended and that nobody has waited for yet (a zombie) has none.
- */
+/** A process's start time in kernel ticks: it does not match if the id was reused. A zombie has none. */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

@@ -5,7 +5,7 @@ export interface ProgramOptions {
   readonly input?: string;
 }
 
-/** Runs a system program to its end and gives its output; a LocalError has what it said on standard error. */
+/** Runs a system program and returns its output; a LocalError contains its standard error. */
 export function runProgram(program: string, args: readonly string[], options: ProgramOptions = {}): string {
   const { error, status, stdout, stderr } = spawnSync(program, [...args], { encoding: "utf8", ...options });
   if (error !== undefined)

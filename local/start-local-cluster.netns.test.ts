@@ -22,47 +22,47 @@ afterAll(() => {
 describe("a start that fails", () => {
   it.each([
     {
-      name: "a container that ends",
+      name: "a container that exits",
       spec: `{ containers: [{ name: app, image: test/program, args: [fail, its, own, words] }] }`,
-      message: /container app of Pod\/one\.here ended with 3; its last words:\n\s+fail its own words/,
+      message: /container app of Pod\/one\.here exited with 3; the end of its log:\n\s+fail its own words/,
     },
     {
       name: "an init container that fails",
       spec: `{ initContainers: [{ name: first, image: test/program, args: [fail] }], containers: [${CONTAINER}] }`,
-      message: /container first of Pod\/one\.here ended with 3/,
+      message: /container first of Pod\/one\.here exited with 3/,
     },
     {
       name: "a pod that does not become ready",
       spec: `{ containers: [{ name: app, image: test/program, readinessProbe: { httpGet: { path: /unready, port: 8080 } } }] }`,
-      message: /Pod\/one\.here was not ready after 6 s: container app: GET \S+\/unready answered 503[\s\S]+serve/,
+      message: /Pod\/one\.here was not ready after 6 s: container app: GET \S+\/unready returned 503[\s\S]+serve/,
     },
     {
-      name: "an init container that never ends",
+      name: "an init container that never finishes",
       spec: `{ initContainers: [{ name: first, image: test/program, args: [hang] }], containers: [${CONTAINER}] }`,
-      message: /not ready after 6 s: init container first has not ended/,
+      message: /not ready after 6 s: init container first has not finished/,
     },
     {
-      name: "an image that nothing stands for",
+      name: "an image without a program",
       spec: "{ containers: [{ name: app, image: nginx }] }",
       message: /--image nginx=FILE\.ts/,
     },
     {
-      name: "a mount that this machine has no place for",
+      name: "a mount point that does not exist on this machine",
       spec: `{ containers: [{ name: app, image: test/program, volumeMounts: [{ name: v, mountPath: /nowhere/at/all }] }], volumes: [{ name: v, emptyDir: {} }] }`,
       message: /container app: \/nowhere\/at\/all does not exist on this machine/,
     },
     {
-      name: "a part of a volume",
+      name: "a subPath",
       spec: `{ containers: [{ name: app, image: test/program, volumeMounts: [{ name: v, mountPath: /tmp/x, subPath: z }] }], volumes: [{ name: v, emptyDir: {} }] }`,
-      message: /subPath cannot be given on one machine/,
+      message: /subPath is not supported on one machine/,
     },
-  ])("because of $name says so, and leaves nothing behind", async ({ spec, message }) => {
+  ])("because of $name reports the reason, and leaves nothing behind", async ({ spec, message }) => {
     test.write(pod(spec));
     await expect(test.start({ readyWithinMs: 6000 })).rejects.toThrow(message);
     expect(leftoversOf()).toEqual([]);
   });
 
-  it("because it is interrupted ends at once, also while an init container hangs", async () => {
+  it("because of an interrupt ends at once, even if an init container hangs", async () => {
     test.write(
       pod(`{ initContainers: [{ name: first, image: test/program, args: [hang] }], containers: [${CONTAINER}] }`),
     );
@@ -79,8 +79,8 @@ describe("a start that fails", () => {
   });
 });
 
-describe("a container that ends later", () => {
-  it("is told of, its pod gets no requests, and gets them again once it was started again", async () => {
+describe("a container that exits later", () => {
+  it("is reported, and its pod receives requests again only after it is restarted", async () => {
     test.write(`${pod(`{ containers: [${CONTAINER}] }`)}---
 kind: Service
 metadata: { name: one, namespace: here }
@@ -97,7 +97,7 @@ spec: { selector: { app: one }, ports: [{ port: 80, targetPort: 8080 }] }
       await one.exec(["curl", "-s", "http://127.0.0.1:8080/crash"]);
       await expect
         .poll(() => failures)
-        .toEqual([expect.stringContaining("container app of Pod/one.here ended with 7")]);
+        .toEqual([expect.stringContaining("container app of Pod/one.here exited with 7")]);
       expect(await ask()).toBe(7);
       one.startContainer("app");
       await expect.poll(ask).toBe(0);

@@ -17,28 +17,28 @@ import { prepareSystem, type System } from "./system/prepare-system.ts";
 import { createUndoList, type UndoList } from "./undo-list.ts";
 
 export interface LocalClusterOptions {
-  /** Folders of manifests; policies in them stay live. */
+  /** Folders of manifests; changed policies in them apply immediately. */
   readonly manifests: readonly string[];
   /** Ports of the host's 127.0.0.1 that lead to a Service's pods. */
   readonly publish: readonly PublishRequest[];
-  /** Image to file; added to DEFAULT_IMAGES. Files that are not absolute are the project's. */
+  /** Image to file, in addition to DEFAULT_IMAGES. Relative files are in the project's folder. */
   readonly images?: ImageTable;
   /** For the control plane's `--workload-cert-ttl`, such as `20s`. */
   readonly workloadCertificateTtl?: string;
   /** Whether sidecars log each request to their output. @default false */
   readonly accessLog?: boolean;
-  /** How long a pod may take until it is ready. @default 45000 */
+  /** The time limit for a pod to become ready. @default 45000 */
   readonly readyWithinMs?: number;
   readonly log: Logger;
-  /** Told at each step, in words for the user. */
+  /** Called at each step, with text for the user. */
   readonly onProgress?: (step: string) => void;
-  /** Told in a sentence when a container ends that should run. */
+  /** Called with a sentence when a container exits that should run. */
   readonly onFailure?: (message: string) => void;
-  /** Called with a sentence for each thing of the manifests that differs here from a cluster. */
+  /** Called with a sentence for each difference between the manifests' effect here and in a cluster. */
   readonly onWarning?: (message: string) => void;
-  /** Ends the patience with containers that are asked to stop: they are killed. */
+  /** Kills containers that are being stopped, without further waiting. */
   readonly forceSignal?: AbortSignal;
-  /** Ends a start that is under way; a cluster that is up is ended by its `stop`. */
+  /** Ends a running start; a running cluster is ended by its `stop`. */
   readonly signal: AbortSignal;
 }
 
@@ -52,7 +52,7 @@ export interface PublishedService {
   readonly service: string;
   /** The port of 127.0.0.1 that leads to it. */
   readonly hostPort: number;
-  /** The port that was asked for, if another program listens there. */
+  /** The requested port, if another program listens there. */
   readonly takenPort?: number;
 }
 
@@ -60,12 +60,12 @@ export interface LocalCluster {
   readonly pods: readonly LocalPod[];
   /** The authority's folder, with its root and private key. */
   readonly authorityFolder: string;
-  /** A folder a pod, with a file a container. */
+  /** Contains a folder per pod with a file per container. */
   readonly logFolder: string;
   readonly published: readonly PublishedService[];
   /** Host names that the gateway serves. */
   readonly gatewayHosts: readonly string[];
-  /** Ends everything and leaves nothing; may be called more than once. */
+  /** Stops everything and leaves nothing behind; may be called more than once. */
   stop(): Promise<void>;
 }
 
@@ -73,8 +73,8 @@ const PROJECT_FOLDER = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const READY_WITHIN_MS = 45_000;
 
 /**
- * Brings a folder of manifests up on this machine. Until `stop` this process lives in the cluster's network namespace, so
- * that there can be one cluster in a process at a time. Whatever goes wrong, what was made is taken away again before the
+ * Starts a folder of manifests on this machine. Until `stop` this process is in the cluster's network namespace, so
+ * there can be only one cluster per process at a time. On any error, everything that was created is removed before the
  * error is thrown.
  */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
@@ -88,7 +88,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     return await bringUp({ options, manifests, run, undo });
   } catch (caught) {
     await undo.run().catch((failure: unknown) => {
-      options.log.error({ component: "local" }, `not all was taken back: ${MeshError.from(failure).message}`);
+      options.log.error({ component: "local" }, `cleanup was incomplete: ${MeshError.from(failure).message}`);
     });
     throw caught;
   }
@@ -104,7 +104,7 @@ interface BringUp {
 async function bringUp({ options, manifests, run, undo }: BringUp): Promise<LocalCluster> {
   const progress = options.onProgress ?? (() => undefined);
   const ports = await openPorts(options.publish, undo);
-  progress("making the node's network");
+  progress("creating the node's network");
   undo.add(createNodeNetwork(namespaceName(run.id, "node")));
   const system = await prepareSystem({
     manifests,
@@ -162,7 +162,7 @@ function targetOf(request: PublishRequest, services: readonly LocalService[]) {
   if (service === undefined || !hasAddress(service.clusterIp)) {
     throw new LocalError(
       "bad_manifest",
-      `there is no Service ${request.service} to publish; there are ${known.join(", ")}`,
+      `the Service ${request.service} to publish does not exist; known are ${known.join(", ")}`,
     );
   }
   if (service.ports.some(({ port }) => port === request.port)) return { ip: service.clusterIp, port: request.port };
@@ -170,7 +170,7 @@ function targetOf(request: PublishRequest, services: readonly LocalService[]) {
   throw new LocalError("bad_manifest", `the Service ${request.service} has no port ${request.port}; it has ${ports}`);
 }
 
-/** As the API server would, one after the other. */
+/** Like the API server, one after another. */
 async function admitAll(system: System): Promise<readonly PlannedPod[]> {
   const admitted: PlannedPod[] = [];
   for (const pod of system.otherPods) {
@@ -194,6 +194,6 @@ async function runAll(
       progress(`${ready} of ${planned.length} pods are ready`);
     }),
   );
-  // One that is ready as soon as it is started may have ended meanwhile.
+  // A pod that was ready as soon as it started may have failed meanwhile.
   await Promise.all(host.pods.map((pod) => pod.readiness()));
 }

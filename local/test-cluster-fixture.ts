@@ -6,7 +6,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { LocalPod } from "./pods/local-pod.ts";
 import { type LocalCluster, type LocalClusterOptions, startLocalCluster } from "./start-local-cluster.ts";
 
-/** Tells who asks and as whom it runs; its arguments make it fail, hang or wait. */
+/** Reports the client's address and the container's user; its arguments make it fail, hang or wait. */
 const PROGRAM = `
 import { createServer } from "node:http";
 import { readFileSync, writeFileSync } from "node:fs";

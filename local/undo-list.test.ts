@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { createUndoList } from "./undo-list.ts";
 
-describe("what is taken back", () => {
-  it("is taken back newest first, and once however often it is asked for", async () => {
+describe("an undo list", () => {
+  it("runs the newest step first, and each step once", async () => {
     const done: string[] = [];
     const undo = createUndoList();
     undo.add(() => void done.push("first"));
@@ -12,7 +12,7 @@ describe("what is taken back", () => {
     expect(done).toEqual(["second", "first"]);
   });
 
-  it("is taken back to the end although some of it fails, and the failures are told", async () => {
+  it("runs all steps even if some fail, and reports the failures", async () => {
     const done: string[] = [];
     const undo = createUndoList();
     undo.add(() => void done.push("first"));

@@ -1,7 +1,7 @@
-/** What must be taken back when a start fails or a cluster stops: newest first, each once, all of them. */
+/** The cleanup steps of a failed start or a stopped cluster: newest first, each once, all of them. */
 export interface UndoList {
   add(action: () => Promise<void> | void): void;
-  /** Later calls wait for the first. Rejects with what failed, after everything else was taken back. */
+  /** Later calls wait for the first. Rejects with all errors after every step has run. */
   run(): Promise<void>;
 }
 

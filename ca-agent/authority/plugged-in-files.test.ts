@@ -173,7 +173,7 @@ describe("plugged-in files are refused", () => {
     {
       name: "when the signer's issuer allows no intermediates below it",
       changes: { ...signWith(mintRoot({ commonName: "deep", issuer: signer })), "cert-chain.pem": signer.pem },
-      expected: "authorities below it",
+      expected: "intermediates below it",
     },
     {
       name: "with name constraints, which no sidecar checks",

@@ -1,4 +1,4 @@
-/** For tests: autocannon in the client's pod, for a number of requests instead of a time. Prints what it counted as JSON. */
+/** For tests: autocannon in the client's pod, for a fixed number of requests. Prints its counts as JSON. */
 import autocannon from "autocannon";
 
 export interface AutocannonJob {
@@ -8,13 +8,13 @@ export interface AutocannonJob {
 }
 
 export interface AutocannonReport {
-  /** How many responses had each status. */
+  /** The number of responses per status. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly failures: number;
 }
 
 const job: AutocannonJob = JSON.parse(process.argv[2] ?? "{}");
-// It notices its end at a sample.
+// autocannon checks for its end only at a sample.
 const { statusCodeStats = {}, errors, timeouts, mismatches } = await autocannon({ ...job, sampleInt: 50 });
 const statuses = Object.fromEntries(Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count]));
 process.stdout.write(JSON.stringify({ statuses, failures: errors + timeouts + mismatches } satisfies AutocannonReport));

@@ -9,7 +9,7 @@ import { STREAMED } from "./grpc-app-fixture.ts";
 import type { GrpcJob, GrpcReport } from "./grpc-program-fixture.ts";
 import { type Echo, LARGE_BYTES, type Received } from "./http-app-fixture.ts";
 import { CLIENT_ID, SERVER_ID } from "./manifests-fixture.ts";
-import { type Carried, type ClientMesh, startClientMesh, untilServerIsKnown } from "./mesh-fixture.ts";
+import { type ClientMesh, startClientMesh, type TrafficCounts, untilServerIsKnown } from "./mesh-fixture.ts";
 import { originOf, PORTS } from "./ports-fixture.ts";
 import type { UndiciJob, UndiciReport } from "./undici-program-fixture.ts";
 import type { WebSocketJob, WebSocketReport } from "./websocket-program-fixture.ts";
@@ -19,7 +19,7 @@ const CONTENT_FILE = join(tmpdir(), `entente-test-content-${process.pid}`);
 const FORGED = `By=${SERVER_ID};URI=spiffe://cluster.local/ns/ns1/sa/somebody-else`;
 const FORGED_HEADER = `x-forwarded-client-cert: ${FORGED}`;
 const CURL = ["curl", "--silent", "--show-error", "--verbose", "--max-time", "10", "--header", FORGED_HEADER];
-const NOTHING: Carried = { sent: 0, received: 0 };
+const NOTHING: TrafficCounts = { sent: 0, received: 0 };
 
 const HTTP_PORTS = [
   { name: "a port named http-…", port: PORTS.http },
@@ -40,10 +40,10 @@ afterAll(async () => {
   expect(leftoversOf()).toEqual([]);
 });
 
-/** A path that no other request has. */
-function freshPath(answer: string): string {
+/** A unique path. */
+function freshPath(response: string): string {
   paths += 1;
-  return `/${answer}/${paths}`;
+  return `/${response}/${paths}`;
 }
 
 function freshPaths(count: number): readonly string[] {
@@ -59,7 +59,10 @@ function contentOf(text: string): Pick<Received, "bytes" | "sha256"> {
   return { bytes: Buffer.byteLength(text), sha256: createHash("sha256").update(text).digest("hex") };
 }
 
-/** The only request that the application received under the path: with the client's identity, and no other. */
+/**
+ * The only request that the application received under the path; its identity header contains only the client's
+ * identity.
+ */
 function provedAt(path: string): Received {
   const [received, ...others] = mesh.receivedAt(path);
   if (received === undefined) throw new Error(`the application received nothing under ${path}`);
@@ -74,19 +77,19 @@ function provedAt(path: string): Received {
 describe.each(HTTP_PORTS)("HTTP/1.1 through two sidecars, on $name", ({ port }) => {
   const origin = originOf(port);
 
-  it.each(CURL_CASES)("curl: $name", async ({ answer, args, method, hasContent, saw, headers }) => {
-    const path = freshPath(answer);
+  it.each(CURL_CASES)("curl: $name", async ({ response, args, method, hasContent, trace, headers }) => {
+    const path = freshPath(response);
     const { result, requests, streams } = await mesh.watch(() => curl([...args, `${origin}${path}`]));
     const content = contentOf(hasContent ? CONTENT : "");
     const received = provedAt(path);
     expect(received).toMatchObject({ method, path, ...content, headers: headers ?? {} });
     expect(received.headers).not.toHaveProperty("upgrade");
-    expect(result.stderr).toMatch(saw ?? /^< HTTP\/1\.1 200 OK/m);
+    expect(result.stderr).toMatch(trace ?? /^< HTTP\/1\.1 200 OK/m);
     if (method === "HEAD") expect(result.stderr).toMatch(/^< content-length: \d{3}/im);
     else {
       const echo: Echo = { method, path, version: received.version, ...content };
       expect(JSON.parse(result.stdout)).toEqual(echo);
-      if (answer === "large") expect(result.stdout.length).toBe(LARGE_BYTES);
+      if (response === "large") expect(result.stdout.length).toBe(LARGE_BYTES);
     }
     expect({ requests, streams }).toEqual({ requests: { sent: 1, received: 1 }, streams: NOTHING });
   });
@@ -117,7 +120,7 @@ describe.each(HTTP_PORTS)("HTTP/1.1 through two sidecars, on $name", ({ port }) 
       mesh.runProgram<UndiciReport>("undici-program-fixture.ts", job),
     );
     expect(result.connections).toBeLessThanOrEqual(connections);
-    expect(result.answers).toEqual(
+    expect(result.responses).toEqual(
       job.paths.map((path) => ({
         status: 200,
         echo: { method: body === "" ? "GET" : "POST", path, version: "1.1", ...contentOf(body) },
@@ -127,7 +130,7 @@ describe.each(HTTP_PORTS)("HTTP/1.1 through two sidecars, on $name", ({ port }) 
     expect({ requests, streams }).toEqual({ requests: { sent: count, received: count }, streams: NOTHING });
   });
 
-  it("WebSocket: short and long messages both ways, and the end", async () => {
+  it("WebSocket: short and long messages in both directions, and the close", async () => {
     const path = freshPath("socket");
     const job: WebSocketJob = {
       url: `${originOf(port, "ws")}${path}`,
@@ -167,7 +170,7 @@ describe.each([
     expect({ requests, streams }).toEqual({ requests: NOTHING, streams: { sent: 1, received: 1 } });
   });
 
-  it("gRPC: twenty calls at once and a stream of responses, on one connection", async () => {
+  it("gRPC: twenty concurrent calls and a stream of responses, on one connection", async () => {
     const services = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? "known" : "unknown"));
     const job: GrpcJob = { origin: originOf(port), services };
     const { result, requests, streams } = await mesh.watch(() =>
@@ -186,7 +189,7 @@ describe.each([
   { name: "a port named tcp-…", port: PORTS.smtpOnTcp },
   { name: "a port without a declaration", port: PORTS.smtpUndeclared },
 ])("a server that speaks first, through two sidecars, on $name", ({ port }) => {
-  it("curl: a mail is handed over", async () => {
+  it("curl: a mail is delivered", async () => {
     const people = ["--mail-from", "a@ns1", "--mail-rcpt", "b@ns2"];
     const { result, requests, streams } = await mesh.watch(() =>
       curl([...people, "--upload-file", "-", originOf(port, "smtp")]),

@@ -1,4 +1,4 @@
-/** For tests: a gRPC client in the client's pod: unary calls, all at once, then a server stream. */
+/** For tests: a gRPC client in the client's pod: concurrent unary calls, then a server stream. */
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
@@ -6,13 +6,13 @@ import { Health } from "../../mesh/api/gen/health_pb.ts";
 
 export interface GrpcJob {
   readonly origin: string;
-  /** The services that are asked for, each in a call of its own. */
+  /** The requested services, one call each. */
   readonly services: readonly string[];
 }
 
 export interface GrpcReport {
   readonly statuses: readonly number[];
-  /** The messages of the stream: what each begins with, and how long it is. */
+  /** The messages of the stream: the beginning and length of each. */
   readonly streamed: readonly { readonly start: string; readonly characters: number }[];
 }
 
@@ -20,12 +20,12 @@ const { origin, services }: GrpcJob = JSON.parse(process.argv[2] ?? "{}");
 const sessionManager = new Http2SessionManager(origin);
 const transport = createGrpcTransport({ baseUrl: origin, sessionManager });
 const health = createClient(Health, transport);
-const answers = await Promise.all(services.map((service) => health.check({ service })));
+const responses = await Promise.all(services.map((service) => health.check({ service })));
 const streamed: GrpcReport["streamed"][number][] = [];
 for await (const { roots } of createClient(DiscoveryService, transport).watchTrustBundle({})) {
   const [text = ""] = roots;
   streamed.push({ start: text.trimEnd(), characters: text.length });
 }
 sessionManager.abort();
-const statuses = answers.map(({ status }) => status);
+const statuses = responses.map(({ status }) => status);
 process.stdout.write(JSON.stringify({ statuses, streamed } satisfies GrpcReport));

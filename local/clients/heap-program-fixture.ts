@@ -1,6 +1,6 @@
 /**
- * For tests: beside a Node process whose inspector listens in this pod. Has it collect its garbage, and prints how many
- * bytes its objects and their buffers then take.
+ * For tests: connects to the inspector of a Node process in this pod, runs a garbage collection, and prints the bytes
+ * of its objects and their buffers.
  */
 export interface HeapReport {
   readonly bytes: number;
@@ -16,7 +16,7 @@ socket.addEventListener("message", ({ data }) => {
 });
 await new Promise((resolve) => socket.addEventListener("open", resolve));
 
-// What the first has finalized is freed by the second.
+// The second collection frees what the first one finalized.
 await call("HeapProfiler.collectGarbage");
 await call("HeapProfiler.collectGarbage");
 const expression = "(({ heapUsed, external }) => heapUsed + external)(process.memoryUsage())";

@@ -1,10 +1,10 @@
-/** For tests: an application that reports each request that it received, and responds in the ways in which servers do. */
+/** For tests: an application that reports each received request, and responds in the ways of typical servers. */
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { acceptWebSocket } from "./websocket-app-fixture.ts";
 
-/** One request, as the application got it. */
+/** One request as the application received it. */
 export interface Received {
   readonly method: string;
   readonly path: string;
@@ -14,11 +14,11 @@ export interface Received {
   readonly sha256: string;
 }
 
-/** The application's response: how it read the request. */
+/** The application's response: a description of the request. */
 export type Echo = Pick<Received, "method" | "path" | "version" | "bytes" | "sha256">;
 
 type HttpRequest = IncomingMessage | Http2ServerRequest;
-/** Of a response to HTTP/1.1 and to HTTP/2 what is used here. */
+/** The part of HTTP/1.1 and HTTP/2 responses that is used here. */
 interface HttpResponse {
   setHeader(name: string, value: string | number): unknown;
   removeHeader(name: string): void;
@@ -28,12 +28,12 @@ interface HttpResponse {
 
 export type Report = (received: Received) => void;
 
-/** The size of what is answered to `/large/…`. */
+/** The size of a response to `/large/…`. */
 export const LARGE_BYTES = 1_000_000;
-/** The same of `/huge/…`: more than the sockets on the way hold. */
+/** The size of a response to `/huge/…`: more than the socket buffers on the path. */
 const HUGE_BYTES = 2_000_000;
 
-/** Serves HTTP/1.1, and WebSocket to those who ask for it. */
+/** Serves HTTP/1.1, and WebSocket on request. */
 export function createHttpApp(report: Report): Server {
   const options = { shouldUpgradeCallback: isWebSocket };
   const server = createServer(options, (request, response) => serveRequest(request, response, report));
@@ -48,7 +48,7 @@ function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
 }
 
-/** Reads a request to its end, whatever the version of HTTP, and responds as the first part of its path says. */
+/** Reads a complete request of any HTTP version, and responds as the first part of its path selects. */
 export function serveRequest(request: HttpRequest, response: HttpResponse, report: Report): void {
   const hash = createHash("sha256");
   let bytes = 0;
@@ -59,7 +59,7 @@ export function serveRequest(request: HttpRequest, response: HttpResponse, repor
   request.on("end", () => {
     const received = describe(request, { bytes, sha256: hash.digest("hex") });
     report(received);
-    answer(received, response);
+    respond(received, response);
   });
 }
 
@@ -71,7 +71,7 @@ function describe(
   return { method, path: url, version: httpVersion, headers: Object.fromEntries(texts), ...content };
 }
 
-function answer(received: Received, response: HttpResponse): void {
+function respond(received: Received, response: HttpResponse): void {
   const { method, path, version, bytes, sha256 } = received;
   const text = JSON.stringify({ method, path, version, bytes, sha256 } satisfies Echo);
   const kind = path.split("/")[1];
@@ -89,7 +89,7 @@ function answerWhole(text: string, response: HttpResponse): void {
   response.end(text);
 }
 
-/** Never comes to the end that it promises. */
+/** Never sends the complete content that it declares. */
 function answerHalf(text: string, response: HttpResponse): void {
   response.setHeader("content-length", text.length);
   response.write(text.slice(0, 10), () => undefined);

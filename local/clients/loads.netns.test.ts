@@ -9,16 +9,21 @@ import { countRequests, expectedReport, type MixedJob, type MixedReport } from "
 import { originOf, PORTS } from "./ports-fixture.ts";
 import { countHandles, countToApplication, type Memory, openInspector, readMemory } from "./sidecar-process-fixture.ts";
 
-/** Of each load but wrk's the most requests at once. */
+/** The maximum number of concurrent requests of each load except wrk's. */
 const AT_ONCE = 32;
 const AMOUNT = 3000;
 
 const WRK_CONNECTIONS = 8;
 const HAS_WRK = spawnSync("wrk", ["--version"]).error === undefined;
 
-/** What may be more in the heap: after the mixed load again, 1,000 requests, a leak of 4 KB a request would be 4 MB. */
+/**
+ * The allowed growth of the heap after a second mixed load of 1,000 requests: a leak of 4 KB per request would be 4 MB.
+ */
 const HEAP_MB = 2;
-/** The same in all, which varies with what the allocator keeps: after three times as many requests it would be 36 MB. */
+/**
+ * The allowed growth of total memory, which varies with the allocator's cache: after three times as many requests the
+ * same leak would be 36 MB.
+ */
 const PRIVATE_MB = 12;
 
 let mesh: ClientMesh;
@@ -41,14 +46,14 @@ function countAllHandles(): Promise<readonly number[]> {
   return Promise.all(sidecars.map(countHandles));
 }
 
-/** Both sidecars hold no more than before all loads. */
+/** Both sidecars have the same handles as before all loads. */
 async function untilHandlesAreBack(): Promise<void> {
   await expect.poll(countAllHandles, { interval: 20, timeout: 5000 }).toEqual(handles);
 }
 
 /**
- * Does something that asks so often. What the other sidecar took for a stream is not looked at: a connection that was
- * dialled ahead for HTTP and found no room among the kept ones is closed without a word.
+ * Runs a load with this number of requests. What the server's sidecar counted as a stream is ignored: a connection that
+ * was dialled in advance for HTTP and found no place in the pool is closed without a request.
  */
 async function watchRequests<Report>(count: number, act: () => Promise<Report>): Promise<Report> {
   const { result, requests, streams } = await mesh.watch(act);
@@ -56,7 +61,7 @@ async function watchRequests<Report>(count: number, act: () => Promise<Report>):
   return result;
 }
 
-/** How much more memory both sidecars take after something was done. */
+/** The memory growth of both sidecars during an action. */
 async function watchMemory(act: () => Promise<void>): Promise<readonly Memory[]> {
   const start = await Promise.all(sidecars.map(readMemory));
   await act();
@@ -86,12 +91,12 @@ async function runMixedLoad(origin: string): Promise<void> {
 
 describe.each([
   { name: "a port named http-…", port: PORTS.http, mostKept: AT_ONCE },
-  // Who speaks first is not known when a client connects: each brings a connection, which is kept afterwards.
+  // The protocol is unknown when a client connects: each client causes a connection, which is kept afterwards.
   { name: "a port without a name", port: PORTS.unnamed, mostKept: MAX_IDLE_PER_ENDPOINT },
 ])("a load through two sidecars, on $name", ({ port, mostKept }) => {
   const origin = originOf(port);
 
-  it("autocannon: every one of 3,000 requests is answered with 200 and counted", async () => {
+  it("autocannon: all of 3,000 requests receive 200 and are counted", async () => {
     await runAutocannon(origin, AMOUNT);
     await untilHandlesAreBack();
   });
@@ -102,7 +107,7 @@ describe.each([
     expect(result.stdout).not.toMatch(/Socket errors|Non-2xx/);
     const answered = Number(/(\d+) requests in/.exec(result.stdout)?.[1]);
     expect(answered).toBeGreaterThan(0);
-    // At its end it cuts what is under way.
+    // wrk aborts running requests at its end.
     expect(requests.received).toBeGreaterThanOrEqual(answered);
     expect(requests.sent).toBeGreaterThanOrEqual(requests.received);
     expect(requests.sent).toBeLessThanOrEqual(answered + WRK_CONNECTIONS);
@@ -114,26 +119,26 @@ describe.each([
     await untilHandlesAreBack();
   });
 
-  it(`no more than ${mostKept} connections are kept between the sidecars`, async () => {
+  it(`at most ${mostKept} connections are kept between the sidecars`, async () => {
     const kept = await readConnections(mesh.client);
     expect(kept.filter(({ endpoint }) => endpoint.endsWith(`:${port.number}`)).length).toBeLessThanOrEqual(mostKept);
   });
 
-  it("autocannon again, with three times as many requests: no memory is lost", async () => {
+  it("autocannon again, with three times as many requests: memory does not grow", async () => {
     const grown = await watchMemory(() => runAutocannon(origin, 3 * AMOUNT));
     expect(Math.max(...grown.map(({ heapMb }) => heapMb))).toBeLessThan(HEAP_MB);
     expect(Math.max(...grown.map(({ privateMb }) => privateMb))).toBeLessThan(PRIVATE_MB);
     await untilHandlesAreBack();
   });
 
-  it("requests of all kinds again: nothing is left in the heap", async () => {
+  it("requests of all kinds again: the heap does not grow", async () => {
     const grown = await watchMemory(() => runMixedLoad(origin));
     expect(Math.max(...grown.map(({ heapMb }) => heapMb))).toBeLessThan(HEAP_MB);
     await untilHandlesAreBack();
   });
 });
 
-it("the connections to the application end when they have been idle", async () => {
+it("idle connections to the application are closed", async () => {
   await expect.poll(() => countToApplication(mesh.server), { interval: 50, timeout: 10_000 }).toBe(0);
   await untilHandlesAreBack();
 });

@@ -1,4 +1,4 @@
-/** For tests: the mesh of a client's pod and a server's pod, each with its sidecar, under STRICT mutual TLS. */
+/** For tests: a mesh with a client pod and a server pod, each with a sidecar, under STRICT mutual TLS. */
 import { PORTS, type Port } from "./ports-fixture.ts";
 
 export const CLIENT_ID = "spiffe://cluster.local/ns/ns1/sa/caller";

@@ -1,4 +1,4 @@
-/** For tests: runs clients in the one pod, and returns what the other's application and both sidecars saw of them. */
+/** For tests: runs clients in one pod, and returns what the application in the other pod and both sidecars recorded. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
@@ -12,17 +12,17 @@ import { CLIENT_ID, MANIFESTS } from "./manifests-fixture.ts";
 import { originOf, PORTS } from "./ports-fixture.ts";
 import type { Mail } from "./smtp-app-fixture.ts";
 
-/** How often something was carried: by the client's sidecar, and by the server's from the client in mutual TLS. */
-export interface Carried {
+/** How many requests or streams the client's sidecar sent, and the server's sidecar received over mutual TLS. */
+export interface TrafficCounts {
   readonly sent: number;
   readonly received: number;
 }
 
-/** What went through the sidecars while something was done. */
+/** What the sidecars recorded during an action. */
 export interface Hop<Result> {
   readonly result: Result;
-  readonly requests: Carried;
-  readonly streams: Carried;
+  readonly requests: TrafficCounts;
+  readonly streams: TrafficCounts;
 }
 
 interface Printed {
@@ -33,15 +33,15 @@ interface Printed {
 export interface ClientMesh {
   readonly client: LocalPod;
   readonly server: LocalPod;
-  /** Runs a command in the client's pod to its good end, and returns what it printed. */
+  /** Runs a command in the client's pod, checks that it succeeds, and returns its output. */
   run(command: readonly string[]): Promise<Printed>;
   /** Runs a program of this folder in the client's pod, and returns the JSON that it prints. */
   runProgram<Report>(file: string, job: unknown): Promise<Report>;
-  /** Does something, waits until no connection of it is left, and returns what went through the sidecars. */
+  /** Runs an action, waits until none of its connections is open, and returns what the sidecars recorded. */
   watch<Result>(act: () => Promise<Result>): Promise<Hop<Result>>;
   /** What the server's application received under a path. */
   receivedAt(path: string): readonly Received[];
-  /** The mails that it was handed. */
+  /** The mails that it received. */
   mails(): readonly string[];
   stop(): Promise<void>;
 }
@@ -71,11 +71,11 @@ export async function startClientMesh(): Promise<ClientMesh> {
   };
 }
 
-/** Waits until the client's sidecar knows the server: a pod is ready before the sidecars learn of it. */
+/** Waits until the client's sidecar knows the server: a pod is ready before sidecars receive its address. */
 export async function untilServerIsKnown({ run }: ClientMesh): Promise<void> {
   const urls = [PORTS.http, PORTS.unnamed].map((port) => `${originOf(port)}/whole/first`);
-  const ask = () => run(["curl", "--silent", "--fail", "--fail-early", "--max-time", "2", ...urls]);
-  await vi.waitFor(ask, { interval: 20, timeout: SETTLED_WITHIN_MS });
+  const callAll = () => run(["curl", "--silent", "--fail", "--fail-early", "--max-time", "2", ...urls]);
+  await vi.waitFor(callAll, { interval: 20, timeout: SETTLED_WITHIN_MS });
 }
 
 async function runIn(pod: LocalPod, command: readonly string[]): Promise<Printed> {
@@ -111,8 +111,8 @@ async function watch<Result>(pods: Pods, act: () => Promise<Result>): Promise<Ho
 const NOTHING_OPEN = { ofApplications: [], withoutMutualTls: [], unpaired: 0, pending: 0 };
 
 /**
- * What is open besides the connections that the sidecars keep between themselves for requests to come: those are in
- * mutual TLS, and as many on the one side as on the other.
+ * The open connections without those that the sidecars keep between themselves for later requests: these use mutual
+ * TLS, and both sides have the same number.
  */
 async function readOpen({ client, server }: Pods): Promise<typeof NOTHING_OPEN> {
   const [outbound, inbound, samples] = await Promise.all([
@@ -129,7 +129,7 @@ async function readOpen({ client, server }: Pods): Promise<typeof NOTHING_OPEN> 
   };
 }
 
-/** What a pod's sidecar carries now. */
+/** A pod's currently open connections. */
 export async function readConnections(pod: LocalPod): Promise<readonly ConnectionView[]> {
   const { stdout } = await pod.exec(["curl", "--silent", "--max-time", "5", "http://127.0.0.1:15000/connections"]);
   return JSON.parse(stdout).connections;
@@ -138,7 +138,7 @@ export async function readConnections(pod: LocalPod): Promise<readonly Connectio
 async function count({ client, server }: Pods) {
   const [source, destination] = await Promise.all([readSamples(client), readSamples(server)]);
   const proved = { connection_security_policy: "mutual_tls", source_principal: CLIENT_ID };
-  const tally = (name: string): Carried => ({
+  const tally = (name: string): TrafficCounts => ({
     sent: sum(source, name, { reporter: "source" }),
     received: sum(destination, name, { reporter: "destination", ...proved }),
   });
@@ -152,7 +152,7 @@ async function count({ client, server }: Pods) {
   };
 }
 
-/** From the node, as Prometheus would: this process is in its network. The connection for it does not stay. */
+/** Requested from the node, like Prometheus: this process is in its network. The connection is closed afterwards. */
 async function readSamples(pod: LocalPod): Promise<readonly ExposedSample[]> {
   const { body } = await request(`http://${pod.ip}:15020/stats/prometheus`, { reset: true });
   return parseExposition(await body.text());
@@ -165,7 +165,7 @@ function sum(samples: readonly ExposedSample[], name: string, labels: Readonly<R
     .reduce((total, { value }) => total + value, 0);
 }
 
-function difference(after: Carried, before: Carried): Carried {
+function difference(after: TrafficCounts, before: TrafficCounts): TrafficCounts {
   return { sent: after.sent - before.sent, received: after.received - before.received };
 }
 

@@ -1,6 +1,6 @@
-/** For tests: what the mixed load is made of. */
+/** For tests: the kinds of requests in the mixed load. */
 
-/** The ways of asking that take turns; `slow` readers go along with all the others. */
+/** The kinds that alternate; `slow` readers run alongside all others. */
 export const TURNS = [
   "get",
   "post",
@@ -18,7 +18,7 @@ export type Turn = (typeof TURNS)[number];
 
 export interface MixedJob {
   readonly origin: string;
-  /** How often each way takes its turn. */
+  /** How often each kind is used. */
   readonly turns: number;
   readonly atOnce: number;
   /** They read nothing of their responses before all others are done. */
@@ -26,9 +26,9 @@ export interface MixedJob {
 }
 
 export interface MixedReport {
-  /** How many went as they should. */
+  /** How many requests succeeded. */
   readonly right: Readonly<Record<Turn | "slow", number>>;
-  /** What went wrong with the others. */
+  /** The errors of the others. */
   readonly wrong: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export function countRequests({ turns, slowReaders }: MixedJob): number {
   return turns * TURNS.length + slowReaders;
 }
 
-/** The report when nothing went wrong. */
+/** The report if there were no errors. */
 export function expectedReport({ turns, slowReaders }: MixedJob): MixedReport {
   const each = Object.fromEntries(TURNS.map((turn) => [turn, turns])) as Record<Turn, number>;
   return { right: { ...each, slow: slowReaders }, wrong: [] };

@@ -1,4 +1,6 @@
-/** For tests: a mixed load in the client's pod. Checks every response, and prints how many were right as JSON. */
+/**
+ * For tests: a mixed load in the client's pod. Checks every response, and prints the number of correct ones as JSON.
+ */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
@@ -28,9 +30,9 @@ async function takeTurns(): Promise<void> {
   }
 }
 
-async function note(turn: Turn | "slow", ask: () => Promise<void>): Promise<void> {
+async function note(turn: Turn | "slow", send: () => Promise<void>): Promise<void> {
   try {
-    await ask();
+    await send();
     right[turn] += 1;
   } catch (error) {
     wrong.push(`${turn}: ${error}`);
@@ -62,8 +64,8 @@ function take(turn: Turn, index: number): Promise<void> {
   }
 }
 
-/** The response's head. A POST's body goes in chunks unless its length is among the headers. */
-async function ask(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
+/** The response's head. A POST's body is chunked unless its length is among the headers. */
+async function send(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
   const asking = request(`${job.origin}${path}`, { agent, method, ...options });
   const answered = once(asking, "response");
   if (method === "POST") {
@@ -76,22 +78,22 @@ async function ask(method: string, path: string, options: RequestOptions = {}): 
   return response;
 }
 
-/** The answer says what was asked. */
+/** The response describes the request. */
 async function check(method: "GET" | "POST", path: string, options?: RequestOptions): Promise<void> {
   const body = method === "POST" ? BODY : "";
   const sha256 = createHash("sha256").update(body).digest("hex");
   const expected: Echo = { method, path, version: "1.1", bytes: body.length, sha256 };
-  const answer = await text(await ask(method, path, options));
-  if (answer.trimEnd() !== JSON.stringify(expected)) throw new Error(`${answer} for ${path}`);
+  const actual = await text(await send(method, path, options));
+  if (actual.trimEnd() !== JSON.stringify(expected)) throw new Error(`${actual} for ${path}`);
 }
 
 async function checkHead(path: string): Promise<void> {
-  const response = await ask("HEAD", path);
+  const response = await send("HEAD", path);
   if ((await text(response)) !== "") throw new Error(`content for HEAD ${path}`);
 }
 
 async function abort(path: string, cut: (socket: Socket) => void): Promise<void> {
-  const response = await ask("GET", path);
+  const response = await send("GET", path);
   const { socket } = response;
   await once(response, "data");
   response.on("error", () => undefined);
@@ -100,7 +102,7 @@ async function abort(path: string, cut: (socket: Socket) => void): Promise<void>
 }
 
 async function readSlowly(index: number): Promise<void> {
-  const response = await ask("GET", `/huge/${index}`);
+  const response = await send("GET", `/huge/${index}`);
   await others;
   const { length } = await text(response);
   if (String(length) !== response.headers["content-length"]) throw new Error(`${length} bytes`);

@@ -3,7 +3,7 @@
 export interface Port {
   readonly number: number;
   readonly serves: "http" | "http2" | "smtp";
-  /** The port's name in its Service, which declares what it carries, or does not; empty: the only one, without a name. */
+  /** The port's name in its Service, which may declare its protocol; empty: the only port, without a name. */
   readonly name: string;
   /** The Service's name. */
   readonly service: "server" | "lone";
@@ -20,7 +20,7 @@ export const PORTS = {
   smtpUndeclared: { number: 8087, serves: "smtp", name: "mail", service: "server" },
 } as const satisfies Readonly<Record<string, Port>>;
 
-/** How the client's pod calls a port. */
+/** The URL host and port that the client's pod uses. */
 export function originOf({ service, number }: Port, scheme = "http"): string {
   return `${scheme}://${service}.ns2:${number}`;
 }

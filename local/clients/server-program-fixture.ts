@@ -1,4 +1,4 @@
-/** For tests: all that the server's pod runs. What its applications receive is written to the output, a line each. */
+/** For tests: all applications of the server's pod. What they receive is printed, one line each. */
 import { createServer as createHttp2Server } from "node:http2";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { addGrpcServices } from "./grpc-app-fixture.ts";

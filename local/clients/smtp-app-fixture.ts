@@ -1,4 +1,4 @@
-/** For tests: a server that speaks first, with as much of SMTP (RFC 5321) as curl needs to hand over a message. */
+/** For tests: a server that speaks first, with the part of SMTP (RFC 5321) that curl needs to deliver a message. */
 import { createServer, type Server, type Socket } from "node:net";
 
 export interface Mail {

@@ -1,4 +1,4 @@
-/** For tests: the server's side of WebSocket (RFC 6455), which echoes what it receives. */
+/** For tests: the server side of WebSocket (RFC 6455), which echoes its input. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const CLOSE = 8;
 
-/** One frame: its opcode with the FIN bit, and its content without the mask. */
+/** One frame: its opcode with the FIN bit, and its unmasked content. */
 interface Frame {
   readonly first: number;
   readonly content: Buffer;
@@ -33,7 +33,7 @@ export function acceptWebSocket({ headers }: IncomingMessage, socket: Duplex, he
   onBytes(Buffer.alloc(0));
 }
 
-/** `undefined`: it is not whole yet. */
+/** `undefined` if it is incomplete. */
 function readFrame(bytes: Buffer): Frame | undefined {
   if (bytes.length < 2) return undefined;
   const [first = 0, second = 0] = bytes;

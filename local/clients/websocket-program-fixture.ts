@@ -1,4 +1,4 @@
-/** For tests: Node's WebSocket in the client's pod. Says each message and waits until it is said back. */
+/** For tests: Node's WebSocket in the client's pod. Sends each message and waits for its echo. */
 export interface WebSocketJob {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;

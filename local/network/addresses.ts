@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 
-/** Addresses of one local cluster. They exist only inside its own namespaces, so that clusters can run side by side. */
+/** Addresses of one local cluster. They exist only in its own namespaces, so that clusters can run at the same time. */
 export const GATEWAY_IP = "10.244.0.1";
 export const SERVICE_NETWORK = "10.96.0.0/16";
 
@@ -8,11 +8,11 @@ const FIRST_POD = 10;
 const FIRST_SERVICE = 10;
 const LAST = 65_000;
 
-/** Gives addresses in order, never one twice. */
+/** Assigns addresses in order, never one twice. */
 export interface AddressPlan {
   nextPodIp(): string;
   nextServiceIp(): string;
-  /** Keeps a Service's address for the one that asks for it. */
+  /** Reserves an address for the Service that requests it. */
   reserve(serviceIp: string): void;
 }
 
@@ -31,7 +31,7 @@ export function createAddressPlan(): AddressPlan {
   };
 }
 
-/** Whether a Service may ask for the address. */
+/** Whether a Service may request the address. */
 export function isServiceIp(ip: string): boolean {
   return isIPv4(ip) && ip.startsWith("10.96.");
 }

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { parseManifests } from "../read-manifests.ts";
 import { gatewayHosts } from "./gateway-hosts.ts";
 
-it("what can be asked for at a gateway are the exact hosts of VirtualServices that are bound to one", () => {
+it("a gateway's host names are the exact hosts of VirtualServices that are bound to it", () => {
   const service = (name: string, spec: string): string =>
     `kind: VirtualService\nmetadata: { name: ${name} }\nspec: ${spec}\n`;
   const text = [

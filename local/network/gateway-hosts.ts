@@ -1,6 +1,6 @@
 import { type Manifest, recordOf } from "../read-manifests.ts";
 
-/** The host names that the manifests' VirtualServices serve at a gateway, for telling a user what to ask for. */
+/** The host names that the manifests' VirtualServices serve at a gateway, for display to the user. */
 export function gatewayHosts(manifests: readonly Manifest[]): readonly string[] {
   const hosts = manifests
     .filter(({ kind }) => kind === "VirtualService")

@@ -1,12 +1,12 @@
-/** A Service as names see it. */
+/** The names and addresses of a Service. */
 export interface NamedService {
   readonly name: string;
   readonly namespace: string;
-  /** Its own address, or its pods' where it is headless. */
+  /** Its own address, or its pods' if it is headless. */
   readonly ips: readonly string[];
 }
 
-/** The pod whose file it is. */
+/** The pod that the file is for. */
 export interface HostsOwner {
   readonly name: string;
   readonly namespace: string;
@@ -14,8 +14,8 @@ export interface HostsOwner {
 }
 
 /**
- * The /etc/hosts of a pod: what a cluster's DNS would answer. The short name is for Services of the pod's own namespace,
- * as the search list of a cluster makes it.
+ * The /etc/hosts of a pod, which replaces a cluster's DNS. Short names exist only for Services in the pod's own
+ * namespace, like with the search list of a cluster.
  */
 export function formatHostsFile(owner: HostsOwner, services: readonly NamedService[]): string {
   const lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost", `${owner.ip} ${owner.name}`];

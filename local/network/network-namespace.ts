@@ -4,14 +4,14 @@ import { LocalError } from "../local-error.ts";
 
 const CLONE_NEWNET = 0x40000000;
 
-/** Where `ip netns` keeps its names. */
+/** The folder with the names of `ip netns`. */
 export const NETNS_FOLDER = "/run/netns";
 
 /**
  * Moves the calling thread into a named network namespace (setns(2), which Node lacks). Node opens sockets and starts
- * children on its main thread, so both are in that namespace from then on, while sockets that are open already stay
- * where they were made: a listener on the host's 127.0.0.1 keeps serving the host.
- * @returns moves the thread back to where it came from
+ * children on its main thread, so both use that namespace from then on. Sockets that are already open stay in their
+ * namespace: a listener on the host's 127.0.0.1 keeps serving the host.
+ * @returns the function that moves the thread back
  */
 export function enterNetworkNamespace(name: string): () => void {
   const setns = koffi.load(null).func("int setns(int fd, int kind)");

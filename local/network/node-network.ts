@@ -5,9 +5,9 @@ import { runProgram } from "../run-program.ts";
 import { GATEWAY_IP, SERVICE_NETWORK } from "./addresses.ts";
 import { enterNetworkNamespace, NETNS_FOLDER } from "./network-namespace.ts";
 
-/** A pod's place in the network. */
+/** A pod's network. */
 export interface PodNetwork {
-  /** The namespace's name, as `ip netns` knows it. */
+  /** The namespace's name in `ip netns`. */
   readonly namespace: string;
   readonly ip: string;
   /** The end of the pod's link in the node's namespace. */
@@ -15,37 +15,37 @@ export interface PodNetwork {
 }
 
 /**
- * Makes the namespace that holds the routing and moves this process into it. Pods are routed, not bridged: each has a
- * link of its own whose outer end carries the gateway's address, so that all that a pod sends is routed here, and
- * Service addresses can be translated here for it and for its answers alike.
- * @returns moves this process back
+ * Creates the namespace with the routing and moves this process into it. Pods are routed, not bridged: each has its own
+ * link, and the link's outer end has the gateway's address. So everything that a pod sends is routed here, and Service
+ * addresses can be translated for requests and responses.
+ * @returns the function that moves this process back
  */
 export function createNodeNetwork(namespace: string): () => void {
   try {
     runProgram("ip", ["netns", "add", namespace]);
     const leave = enterNetworkNamespace(namespace);
-    // A Service's address needs a route before its translation; what this process sends comes from the gateway's address.
+    // A Service's address needs a route before it is translated; this process sends from the gateway's address.
     batch([
       "link set lo up",
       `addr add ${GATEWAY_IP}/32 dev lo`,
       `route add ${SERVICE_NETWORK} dev lo src ${GATEWAY_IP}`,
     ]);
-    // These files show the namespace of the thread that opens them, so they are written on this one.
+    // These files show the namespace of the thread that opens them, so they are written on this thread.
     writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
-    // A pod that calls itself through a Service is sent back over its own link; it need not be told of a shorter way.
+    // A pod that calls itself through a Service is routed back over its own link; it must not receive a redirect.
     writeFileSync("/proc/sys/net/ipv4/conf/all/send_redirects", "0");
     writeFileSync("/proc/sys/net/ipv4/conf/default/send_redirects", "0");
     return leave;
   } catch (caught) {
     const { message } = MeshError.from(caught);
-    const mend = "this needs the rights of root on the machine; in a container, start it with --privileged";
-    throw new LocalError("unfit_machine", `network namespaces cannot be made here (${message}); ${mend}`, {
+    const fix = "run this as root on the machine; in a container, start it with --privileged";
+    throw new LocalError("unfit_machine", `network namespaces cannot be created here (${message}); ${fix}`, {
       cause: caught,
     });
   }
 }
 
-/** What the names of all our links begin with. A link's name has at most 15 bytes, so that a run's id has no room in it. */
+/** The prefix of all our link names. A link's name has at most 15 bytes, so a run's id does not fit. */
 export const LINK_PREFIX = "ent-pod";
 
 /** The name of the end of a pod's link in the node's namespace. */
@@ -53,7 +53,7 @@ export function linkName(podIndex: number): string {
   return `${LINK_PREFIX}${podIndex}`;
 }
 
-/** Makes a pod's namespace and its link; the address is the pod's alone, everything else lies behind the gateway. */
+/** Creates a pod's namespace and its link. The pod has a single address; everything else is behind the gateway. */
 export function createPodNetwork(namespace: string, hostInterface: string, ip: string): PodNetwork {
   runProgram("ip", ["netns", "add", namespace]);
   runProgram("ip", ["link", "add", hostInterface, "type", "veth", "peer", "name", "eth0", "netns", namespace]);
@@ -72,7 +72,7 @@ export function createPodNetwork(namespace: string, hostInterface: string, ip: s
     ],
     namespace,
   );
-  // As container runtimes do, so that a gateway may listen on port 80 without being root.
+  // As in container runtimes: lets a gateway listen on port 80 without root.
   runProgram("ip", ["netns", "exec", namespace, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start"]);
   return { namespace, ip, hostInterface };
 }
@@ -85,8 +85,8 @@ function batch(lines: readonly string[], namespace?: string): void {
 const REMOVAL_ATTEMPTS = 3;
 
 /**
- * Takes a namespace away, with its links and rules, and whatever still runs in it; one that is gone already is no error.
- * Tried again where it fails: a second Ctrl-C reaches the programs that are called here, too.
+ * Removes a namespace with its links, rules and processes; a missing one is not an error. A failure is retried, because
+ * a second Ctrl-C also reaches the programs that are called here.
  */
 export function removeNamespace(name: string): void {
   for (let attempt = 1; existsSync(`${NETNS_FOLDER}/${name}`); attempt++) {
@@ -99,7 +99,7 @@ export function removeNamespace(name: string): void {
   }
 }
 
-/** All but this process, which may be on its way out. */
+/** All processes except this one, which may still be in the namespace. */
 function processesIn(namespace: string): readonly number[] {
   const pids = runProgram("ip", ["netns", "pids", namespace])
     .split("\n")
@@ -112,6 +112,6 @@ function killIfThere(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It has ended meanwhile.
+    // The process has exited meanwhile.
   }
 }

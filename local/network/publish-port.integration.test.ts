@@ -26,20 +26,20 @@ async function publish(...request: Parameters<typeof publishPort>): Promise<numb
 }
 
 describe("a port on which another program listens", () => {
-  it("is an error that names it, where the user asked for this very port", async () => {
+  it("is an error that names the port if the user chose it", async () => {
     await expect(publish({ hostPort: taken })).rejects.toThrow(
-      `port ${taken} of 127.0.0.1 is in use; stop what listens there or choose another with --publish`,
+      `port ${taken} of 127.0.0.1 is in use; stop the program that listens there, or choose another with --publish`,
     );
   });
 
-  it("is replaced by a free one, where any will do", async () => {
+  it("is replaced by a free one if any port is acceptable", async () => {
     const port = await publish({ hostPort: taken, whenTaken: "use_another" });
     expect(port).not.toBe(taken);
     expect(port).toBeGreaterThan(0);
   });
 });
 
-it("a port that is free is the one that was asked for", async () => {
+it("a free port is used as requested", async () => {
   other.close();
   await once(other, "close");
   expect(await publish({ hostPort: taken, whenTaken: "use_another" })).toBe(taken);

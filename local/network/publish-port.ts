@@ -7,21 +7,21 @@ import { LocalError } from "../local-error.ts";
 /** A port of the host's 127.0.0.1 that leads into the cluster. */
 export interface PublishedPort {
   readonly port: number;
-  /** Where its connections go from now on; before, they are reset. */
+  /** Sets the destination of its connections; until then they are reset. */
   forwardTo(target: SocketAddress): void;
   close(): Promise<void>;
 }
 
 export interface PortRequest {
-  /** 0: any free port. */
+  /** 0 means any free port. */
   readonly hostPort: number;
-  /** What happens when another program listens there: `fail`, or any free port is taken instead. @default "fail" */
+  /** What happens if another program listens there: `fail`, or another free port is used. @default "fail" */
   readonly whenTaken?: "fail" | "use_another";
 }
 
 /**
  * Opens the port. Must be called while the process is still in the host's network namespace: the listener stays there,
- * and what it dials later comes out in the cluster's.
+ * and connections that it dials later start in the cluster's.
  */
 export async function publishPort(request: PortRequest): Promise<PublishedPort> {
   let target: SocketAddress | undefined;
@@ -67,7 +67,7 @@ async function open(server: Server, { hostPort, whenTaken = "fail" }: PortReques
   if (opened.kind === "open") return opened.port;
   const other = whenTaken === "use_another" ? await tryPort(server, 0) : opened;
   if (other.kind === "open") return other.port;
-  const reason = "is in use; stop what listens there or choose another with --publish";
+  const reason = "is in use; stop the program that listens there, or choose another with --publish";
   throw new LocalError("port_in_use", `port ${hostPort} of 127.0.0.1 ${reason}`, { cause: opened.cause });
 }
 
@@ -75,7 +75,7 @@ type Attempt = { readonly kind: "open"; readonly port: number } | { readonly kin
 
 async function tryPort(server: Server, port: number): Promise<Attempt> {
   try {
-    // A connection that cannot be accepted is the loss of its client alone.
+    // A connection that cannot be accepted affects only its client.
     return { kind: "open", port: await listen(server, { port, host: "127.0.0.1", onError: () => undefined }) };
   } catch (caught) {
     const cause = MeshError.from(caught);

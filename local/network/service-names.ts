@@ -2,12 +2,12 @@ import type { NamedService } from "./hosts-file.ts";
 import { type LocalService, listedAddresses, type ServicePod, takingPods } from "./services.ts";
 
 const CLUSTER_SUFFIX = ".svc.cluster.local";
-/** As many names of names as a resolver follows. */
+/** The maximum number of aliases that are followed. */
 const MAX_ALIASES = 8;
 
 /**
- * What the cluster's DNS would say of the Services: a headless one has its endpoints' addresses, and one of type
- * ExternalName those of the Service that it is another name of. One that is a name of something outside has none.
+ * The Services' names as a cluster's DNS would resolve them: a headless one has its endpoints' addresses, and an
+ * ExternalName has those of the Service that it refers to. An ExternalName for a host outside has no address.
  */
 export function namedServices(services: readonly LocalService[], pods: readonly ServicePod[]): readonly NamedService[] {
   return services.map((service) => {
@@ -17,18 +17,18 @@ export function namedServices(services: readonly LocalService[], pods: readonly 
   });
 }
 
-/** The Services of type ExternalName whose names cannot be given, a sentence each. */
-export function findOutsideNames(services: readonly LocalService[]): readonly string[] {
+/** A warning for each ExternalName Service whose name cannot be resolved. */
+export function findUnresolvableNames(services: readonly LocalService[]): readonly string[] {
   return services
     .filter((service) => followAlias(service, services) === undefined)
     .map(
       ({ name, namespace, externalName }) =>
-        `Service/${name}.${namespace} has no name here: its externalName ${externalName} is not the full name of a ` +
-        `Service of these manifests (NAME.NAMESPACE${CLUSTER_SUFFIX}), and nothing outside can be reached from pods`,
+        `Service/${name}.${namespace} cannot be resolved here: its externalName ${externalName} is not the full name of a ` +
+        `Service of these manifests (NAME.NAMESPACE${CLUSTER_SUFFIX}), and pods cannot reach hosts outside`,
     );
 }
 
-/** The Service that has the endpoints. As in DNS, an externalName is a full name: no search list is applied to it. */
+/** The Service with the endpoints. As in DNS, an externalName is a full name: no search list applies. */
 function followAlias(service: LocalService, services: readonly LocalService[]): LocalService | undefined {
   let current: LocalService | undefined = service;
   for (let followed = 0; current?.externalName !== undefined; followed += 1) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatServiceRules } from "./service-rules.ts";
 
 describe("Service rules", () => {
-  it("give each of three pods the same chance", () => {
+  it("select each of three pods with the same probability", () => {
     const endpoints = [1, 2, 3].map((last) => ({ ip: `10.244.0.${last}`, port: 8080 }));
     const text = formatServiceRules([{ clusterIp: "10.96.0.10", port: 80, endpoints }]);
     const chances = text.split("\n").filter((line) => line.includes("DNAT"));
@@ -14,12 +14,12 @@ describe("Service rules", () => {
     expect(chances[2]).toContain("--to-destination 10.244.0.3:8080");
   });
 
-  it("refuse a Service without pods, instead of leaving its callers to wait", () => {
+  it("refuse connections to a Service without pods, instead of letting clients wait", () => {
     const text = formatServiceRules([{ clusterIp: "10.96.0.10", port: 80, endpoints: [] }]);
     expect(text).toContain("-A ENTENTE-SERVICES -d 10.96.0.10/32 -p tcp --dport 80 -j REJECT --reject-with tcp-reset");
   });
 
-  it("hide a pod from itself behind the node, and no pod from another", () => {
+  it("translate the source address only of a pod that calls itself", () => {
     const one = { ip: "10.244.0.1", port: 8080 };
     const other = { ip: "10.244.0.2", port: 8080 };
     const text = formatServiceRules([

@@ -1,10 +1,10 @@
 import type { SocketAddress } from "../../net/socket-address.ts";
 import { SERVICE_NETWORK } from "./addresses.ts";
 
-/** The chain of our rules, by whose name they can be told from those of other programs. */
+/** The chain of our rules; its name distinguishes them from other programs' rules. */
 export const SERVICES_CHAIN = "ENTENTE-SERVICES";
 
-/** One port of a Service, and the pods behind it. */
+/** One port of a Service, and its pods. */
 export interface ServicePortRule {
   readonly clusterIp: string;
   readonly port: number;
@@ -12,10 +12,11 @@ export interface ServicePortRule {
 }
 
 /**
- * What kube-proxy does in its iptables mode, for pods without a sidecar and for what sidecars themselves dial: a
- * connection to a Service's address goes to one of its pods, each with the same chance. A Service without pods refuses.
- * Pods see each other's own addresses; only a pod that reaches itself sees the node's, because it would not answer itself.
- * @returns a whole nat and filter table for iptables-restore; it replaces the former.
+ * Does what kube-proxy does in its iptables mode, for pods without a sidecar and for connections from sidecars. A
+ * connection to a Service's address goes to one of its pods, each with the same probability. A Service without pods
+ * refuses. Pods see each other's own addresses; only a pod that calls itself sees the node's address, because it would
+ * not respond to itself.
+ * @returns complete nat and filter tables for iptables-restore, which replace the previous ones.
  */
 export function formatServiceRules(rules: readonly ServicePortRule[]): string {
   const translations = rules.flatMap(formatTranslation);

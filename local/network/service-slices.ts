@@ -2,8 +2,8 @@ import { MANAGED_BY_LABEL, SELECTOR_CONTROLLER, SERVICE_NAME_LABEL } from "../..
 import { type LocalService, resolveTarget, type ServicePod, selectPods } from "./services.ts";
 
 /**
- * The EndpointSlices that Kubernetes' controller keeps for Services with a selector: pods that are not ready are listed as
- * such, pods whose named ports differ stand in slices of their own, and a Service without pods has an empty slice.
+ * The EndpointSlices that Kubernetes' controller creates for Services with a selector: unready pods are listed as such,
+ * pods with different named ports are in separate slices, and a Service without pods has an empty slice.
  */
 export function serviceSlices(services: readonly LocalService[], pods: readonly ServicePod[]): readonly unknown[] {
   return services

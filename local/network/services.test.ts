@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parseManifests } from "../read-manifests.ts";
 import { createAddressPlan } from "./addresses.ts";
 import { formatHostsFile } from "./hosts-file.ts";
-import { findOutsideNames, namedServices } from "./service-names.ts";
+import { findUnresolvableNames, namedServices } from "./service-names.ts";
 import { serviceSlices } from "./service-slices.ts";
 import { createServices, type ServicePod, serviceRules } from "./services.ts";
 
@@ -44,7 +44,7 @@ describe("Services of one machine", () => {
     ]);
   });
 
-  it("are known by all their names, by the short one only in their namespace", () => {
+  it("have all their names; the short one only in their namespace", () => {
     const names = namedServices(services, [pod("10.244.0.1")]);
     const own = formatHostsFile({ name: "world-1", namespace: "ns2", ip: "10.244.0.1" }, names);
     const other = formatHostsFile({ name: "hello-1", namespace: "ns1", ip: "10.244.0.9" }, names);
@@ -59,7 +59,7 @@ function servicesOf(text: string): ReturnType<typeof createServices> {
 }
 
 describe("the address of a Service", () => {
-  it("is the one that it asks for, which no other one gets", () => {
+  it("is the requested one, which no other Service gets", () => {
     const [first, asking] = servicesOf(`
 kind: Service
 metadata: { name: first, namespace: ns2 }
@@ -80,7 +80,7 @@ metadata: { name: ${name}, namespace: ns1 }
 spec: { type: ExternalName, externalName: ${externalName}, ports: [{ port: 80 }] }
 `;
 
-  it("has no address and no rule of its own; its names are those of the Service that it stands for", () => {
+  it("has no address and no rules; its name resolves to the Service that it refers to", () => {
     const aliases = servicesOf(
       SERVICES + alias("one", "World.ns2.svc.cluster.local.") + alias("two", "one.ns1.svc.cluster.local"),
     );
@@ -95,15 +95,17 @@ spec: { type: ExternalName, externalName: ${externalName}, ports: [{ port: 80 }]
       spec: { type: "ExternalName", externalName: "World.ns2.svc.cluster.local." },
     });
     expect(aliases.find(({ name }) => name === "one")?.object["spec"]).not.toHaveProperty("clusterIP");
-    expect(findOutsideNames(aliases)).toEqual([]);
+    expect(findUnresolvableNames(aliases)).toEqual([]);
   });
 
   it.each(["db.example.com", "world.ns2", "loop.ns1.svc.cluster.local", "10.244.0.1"])(
-    "that stands for %s has no name, and is named in a warning",
+    "for %s has no name, and gets a warning",
     (externalName) => {
       const aliases = servicesOf(SERVICES + alias("loop", externalName));
       expect(namedServices(aliases, []).at(-1)).toEqual({ name: "loop", namespace: "ns1", ips: [] });
-      expect(findOutsideNames(aliases)).toEqual([expect.stringContaining(`Service/loop.ns1 has no name here`)]);
+      expect(findUnresolvableNames(aliases)).toEqual([
+        expect.stringContaining(`Service/loop.ns1 cannot be resolved here`),
+      ]);
     },
   );
 });
@@ -132,13 +134,13 @@ describe("EndpointSlices on one machine", () => {
     expect(others).toMatchObject([{ metadata: { name: "headless-local-0" } }]);
   });
 
-  it("are empty for a Service that picks no pod, and not made for one that picks none by itself", () => {
+  it("are empty for a Service that selects no pod, and not created for one without a selector", () => {
     expect(serviceSlices(services, [])).toMatchObject([{ endpoints: [] }, { endpoints: [] }]);
     const apart = servicesOf("kind: Service\nmetadata: { name: db, namespace: ns2 }\nspec: { ports: [{ port: 80 }] }");
     expect(serviceSlices(apart, [pod("10.244.0.1")])).toEqual([]);
   });
 
-  it("that the manifests bring lead the Service's address and names to what they list", () => {
+  it("of the manifests define the targets of the Service's address and names", () => {
     const manifests = (clusterIp: string): string => `
 apiVersion: v1
 kind: Service

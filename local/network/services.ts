@@ -9,27 +9,27 @@ import type { ServicePortRule } from "./service-rules.ts";
 export interface LocalService {
   readonly name: string;
   readonly namespace: string;
-  /** `None`: headless. Empty: it has no address, because it is another name of something else. */
+  /** `None` means headless. Empty means no address, because the Service is an ExternalName. */
   readonly clusterIp: string;
-  /** What it is another name of (type ExternalName). */
+  /** The name that it refers to (type ExternalName). */
   readonly externalName: string | undefined;
-  /** Empty: it picks no pods. */
+  /** Empty: it selects no pods. */
   readonly selector: Readonly<Record<string, string>>;
   readonly publishesUnready: boolean;
   readonly ports: readonly LocalServicePort[];
-  /** Endpoints that the manifests list themselves. */
+  /** Endpoints from the manifests. */
   readonly slices: readonly EndpointSlice[];
   readonly object: Readonly<Record<string, unknown>>;
 }
 
 export interface LocalServicePort {
-  /** Empty: the only one, without a name. */
+  /** Empty: the only port, without a name. */
   readonly name: string;
   readonly port: number;
   readonly targetPort: number | string;
 }
 
-/** What Services need to know of a pod. */
+/** The parts of a pod that Services use. */
 export interface ServicePod {
   readonly name: string;
   readonly namespace: string;
@@ -40,13 +40,13 @@ export interface ServicePod {
   readonly namedPorts: ReadonlyMap<string, number>;
 }
 
-/** Gives each Service its address: the one that its manifest asks for, or the next one. */
+/** Assigns each Service its address: the one in its manifest, or the next free one. */
 export function createServices(manifests: readonly Manifest[], plan: AddressPlan): readonly LocalService[] {
   const slices = groupSlices(manifests);
   const services = manifests.filter(({ kind }) => kind === "Service");
   for (const { object } of services) {
-    const asked = recordOf(object["spec"])["clusterIP"];
-    if (typeof asked === "string" && isServiceIp(asked)) plan.reserve(asked);
+    const requested = recordOf(object["spec"])["clusterIP"];
+    if (typeof requested === "string" && isServiceIp(requested)) plan.reserve(requested);
   }
   return services.map((manifest) =>
     createService(manifest, plan, slices.get(`${manifest.namespace}/${manifest.name}`) ?? []),
@@ -76,9 +76,9 @@ function createService(manifest: Manifest, plan: AddressPlan, slices: readonly E
   };
 }
 
-function chooseAddress(asked: unknown, plan: AddressPlan): string {
-  if (asked === "None") return asked;
-  return typeof asked === "string" && isServiceIp(asked) ? asked : plan.nextServiceIp();
+function chooseAddress(requested: unknown, plan: AddressPlan): string {
+  if (requested === "None") return requested;
+  return typeof requested === "string" && isServiceIp(requested) ? requested : plan.nextServiceIp();
 }
 
 function parsePort(value: unknown): LocalServicePort | undefined {
@@ -87,7 +87,7 @@ function parsePort(value: unknown): LocalServicePort | undefined {
   return typeof targetPort === "number" || typeof targetPort === "string" ? { name, port, targetPort } : undefined;
 }
 
-/** The EndpointSlices and Endpoints of the manifests by Service, read as the control plane reads them. */
+/** The manifests' EndpointSlices and Endpoints by Service, parsed like in the control plane. */
 function groupSlices(manifests: readonly Manifest[]): ReadonlyMap<string, readonly EndpointSlice[]> {
   const resources = manifests
     .filter(({ kind }) => ["Service", "EndpointSlice", "Endpoints"].includes(kind))
@@ -95,7 +95,7 @@ function groupSlices(manifests: readonly Manifest[]): ReadonlyMap<string, readon
   return createResourceSet(resources).index.slicesByService;
 }
 
-/** All pods that a Service's selector picks, ready or not. */
+/** All pods that a Service's selector matches, ready or not. */
 export function selectPods(service: LocalService, pods: readonly ServicePod[]): readonly ServicePod[] {
   const wanted = Object.entries(service.selector);
   if (wanted.length === 0) return [];
@@ -104,17 +104,17 @@ export function selectPods(service: LocalService, pods: readonly ServicePod[]): 
   );
 }
 
-/** Where a Service's port leads in a pod; `undefined`: the pod has no port of that name. */
+/** The pod port of a Service's port; `undefined` if the pod has no port of that name. */
 export function resolveTarget({ targetPort }: LocalServicePort, pod: ServicePod): number | undefined {
   return typeof targetPort === "number" ? targetPort : pod.namedPorts.get(targetPort);
 }
 
-/** Whether a Service has an address of its own. */
+/** Whether a Service has its own address. */
 export function hasAddress(clusterIp: string): boolean {
   return clusterIp !== "None" && clusterIp !== "";
 }
 
-/** What the node's rules translate. */
+/** The input of the node's rules. */
 export function serviceRules(
   services: readonly LocalService[],
   pods: readonly ServicePod[],
@@ -139,7 +139,7 @@ function selectedEndpoints(service: LocalService, port: LocalServicePort, pods: 
   });
 }
 
-/** The pods behind a Service that take requests. */
+/** The pods of a Service that receive connections. */
 export function takingPods(service: LocalService, pods: readonly ServicePod[]): readonly ServicePod[] {
   return selectPods(service, pods).filter((pod) => pod.isReady || service.publishesUnready);
 }
@@ -153,7 +153,7 @@ function listedEndpoints({ slices }: LocalService, { name }: LocalServicePort): 
   });
 }
 
-/** There is no IPv6 here, and names are not resolved. */
+/** There is no IPv6 here, and host names are not resolved. */
 export function listedAddresses({ addressType, endpoints }: EndpointSlice): readonly string[] {
   if (addressType !== "IPv4") return [];
   return endpoints.filter(({ conditions }) => conditions.ready).flatMap(({ addresses }) => addresses);

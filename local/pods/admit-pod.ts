@@ -18,7 +18,7 @@ export interface AdmissionOptions {
   readonly rootCertificates: string;
 }
 
-/** What the API server does before it stores a pod: asks the webhook, if its selectors match, and patches the pod. */
+/** What the API server does before it stores a pod: calls the webhook if its selectors match, and patches the pod. */
 export interface Admission {
   admit(pod: PlannedPod, namespaceLabels: Readonly<Record<string, string>>): Promise<PlannedPod>;
   close(): Promise<void>;
@@ -41,7 +41,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   };
 }
 
-/** The failure policy is Fail: no answer, no pod. */
+/** The failure policy is Fail: without a response there is no pod. */
 async function askWebhook(pod: PlannedPod, agent: Agent, origin: string): Promise<Readonly<Record<string, unknown>>> {
   const what = `Pod/${pod.name}.${pod.namespace}`;
   const uid = randomUUID();
@@ -69,14 +69,14 @@ async function askWebhook(pod: PlannedPod, agent: Agent, origin: string): Promis
     });
     const text = await body.text();
     if (statusCode !== 200)
-      throw new LocalError("admission_failed", `${what}: the webhook answered ${statusCode}: ${text}`);
+      throw new LocalError("admission_failed", `${what}: the webhook responded with ${statusCode}: ${text}`);
     const response = recordOf(recordOf(JSON.parse(text))["response"]);
     if (response["uid"] !== uid)
-      throw new LocalError("admission_failed", `${what}: the webhook answered another review`);
+      throw new LocalError("admission_failed", `${what}: the webhook responded to another review`);
     return response;
   } catch (cause) {
     if (cause instanceof LocalError) throw cause;
-    throw new LocalError("admission_failed", `${what}: the webhook did not answer: ${String(cause)}`, { cause });
+    throw new LocalError("admission_failed", `${what}: the webhook did not respond: ${String(cause)}`, { cause });
   }
 }
 

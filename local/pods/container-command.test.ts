@@ -21,7 +21,7 @@ describe("a container's command line", () => {
   });
   const script = command[6] ?? "";
 
-  it("enters the pod's network and drops every right but those asked for", () => {
+  it("enters the pod's network and keeps only the requested capabilities", () => {
     expect(command.slice(0, 6)).toEqual(["ip", "netns", "exec", "entente-1s2-pod1", "sh", "-c"]);
     expect(command).toContain("--reuid=1337");
     expect(command).toContain("--bounding-set=-all,+net_admin");
@@ -29,7 +29,7 @@ describe("a container's command line", () => {
     expect(command.slice(-3)).toEqual(["node", "main.ts", "a b"]);
   });
 
-  it("is ended with its owner, and does not begin when the owner has ended", () => {
+  it("is killed with its owner, and does not start if the owner has exited", () => {
     const end = command.slice(command.indexOf("--pdeathsig=KILL"));
     expect(end).toEqual(["--pdeathsig=KILL", "--", "sh", "-c", end[4], "77", "node", "main.ts", "a b"]);
     const run = (owner: number) =>
@@ -38,7 +38,7 @@ describe("a container's command line", () => {
     expect(run(1).stdout).toBe("");
   });
 
-  it("mounts under the private /run, over what exists elsewhere, whatever characters a path has", () => {
+  it("mounts in the private /run and on existing paths, with any characters in a path", () => {
     expect(script).toContain(`mkdir -p "$stage"'/run/secrets/tokens'`);
     expect(script).toContain(`mount --bind '/tmp/it'\\''s' "$stage"'/run/secrets/tokens'`);
     expect(script).toContain(`mount -o remount,bind,ro "$stage"'/run/secrets/tokens'`);
@@ -46,7 +46,7 @@ describe("a container's command line", () => {
     expect(script).not.toContain("mkdir -p '/etc");
   });
 
-  it("puts a mount upon another after it, and hides the sources last", () => {
+  it("mounts nested mounts after their parents, and hides the sources last", () => {
     const lines = formatContainerCommand({
       ...{ namespace: "n", stage: "/s", uid: 1, gid: 1, capabilities: [], ownerPid: 1, program: ["true"] },
       mounts: ["/tmp/a/b", "/tmp", "/tmp/a"].map((target) => ({
@@ -110,7 +110,7 @@ describe("a container's environment", () => {
     });
   });
 
-  it("does not take what every object has for a variable", () => {
+  it("does not treat inherited properties as variables", () => {
     expect(expandVariables("$(constructor)", {})).toBe("$(constructor)");
   });
 });
@@ -125,25 +125,25 @@ describe("images", () => {
     expect(imageName(image)).toBe(name);
   });
 
-  it("that nothing stands for are refused with the option that names one", () => {
+  it("without a program are refused with the option that adds one", () => {
     expect(() => resolveImage("nginx:1", { entente: "cli/main.ts" })).toThrow("--image nginx=FILE.ts");
   });
 
-  it("may be named with a tag, in the table and in the manifest", () => {
+  it("may have a tag, in the table and in the manifest", () => {
     expect(resolveImage("docker.io/team/app:2", { "team/app:1": "a.ts" })).toBe("a.ts");
   });
 
   it.each([
     { name: "of the project", file: "cli/main.ts", path: "/run/p/cli/main.ts", source: undefined },
     { name: "of the project, absolute", file: "/src/a.ts", path: "/run/p/a.ts", source: undefined },
-    { name: "beside the project", file: "/src2/a.ts", path: "/run/entente/files/src2/a.ts", source: "/src2" },
+    { name: "outside the project", file: "/src2/a.ts", path: "/run/entente/files/src2/a.ts", source: "/src2" },
     { name: "of the machine", file: "/root/n/node", path: "/run/entente/files/root/n/node", source: "/root/n" },
-  ])("a file $name is found in the container", ({ file, path, source }) => {
+  ])("a file $name is available in the container", ({ file, path, source }) => {
     const mounted = mountedFile(file, { source: "/src", target: "/run/p" }, "with its folder");
     expect([mounted.path, mounted.mount?.source]).toEqual([path, source]);
   });
 
-  it("a program that needs no other file comes alone, whoever may enter its folder", () => {
+  it("a program that needs no other file is mounted alone, whatever its folder's permissions are", () => {
     const mounted = mountedFile("/root/n/node", { source: "/src", target: "/run/p" }, "alone");
     const path = "/run/entente/files/root/n/node";
     expect(mounted).toEqual({ path, mount: { source: "/root/n/node", target: path, isFile: true } });

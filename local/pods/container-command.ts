@@ -1,38 +1,38 @@
 import { posix } from "node:path";
 
-/** Builds the command that starts a container as a process in its pod's namespaces. Pure, so that it can be read and tested. */
+/** Builds the command that starts a container as a process in its pod's namespaces. Pure, so that it can be tested. */
 export interface ContainerCommandInput {
   /** The network namespace's name. */
   readonly namespace: string;
-  /** An empty folder of this container's own, on which its private folders are put together. */
+  /** An empty folder for this container, in which its private folders are assembled. */
   readonly stage: string;
   readonly mounts: readonly Mount[];
   readonly uid: number;
   readonly gid: number;
-  /** Linux capabilities that are left, such as `NET_ADMIN`; none for most. */
+  /** Linux capabilities to keep, such as `NET_ADMIN`; usually none. */
   readonly capabilities: readonly string[];
-  /** The process that the container must not outlive. */
+  /** The process whose exit ends the container. */
   readonly ownerPid: number;
   readonly program: readonly string[];
 }
 
-/** A folder or file of this machine, and where the container sees it. */
+/** A folder or file of this machine, and its path in the container. */
 export interface Mount {
   readonly source: string;
   readonly target: string;
   readonly isFile: boolean;
   readonly isReadOnly: boolean;
-  /** Left out where the target does not exist. */
+  /** Skipped if the target does not exist. */
   readonly isOptional?: boolean;
 }
 
-/** Where containers see the project's folder, whoever may enter the folders above the real one. */
+/** The project's folder in containers, independent of the permissions of its real parents. */
 export const PROJECT_MOUNT = "/run/entente/project";
 
-/** Folders that each container has for itself, in memory. Anywhere else the mount point must exist on this machine. */
+/** Folders that each container has for itself, in memory. Elsewhere the mount point must exist on this machine. */
 const PRIVATE_FOLDERS = ["/run", "/tmp"] as const;
 
-/** The path that the kernel sees: /var/run is another name of /run. */
+/** The path as the kernel resolves it: /var/run is a link to /run. */
 export function normalizeTarget(path: string): string {
   return posix
     .normalize(path)
@@ -40,16 +40,16 @@ export function normalizeTarget(path: string): string {
     .replace(/^\/var\/run(?=\/|$)/, "/run");
 }
 
-/** Whether a container can have such a mount point without its being on this machine. */
+/** Whether the mount point can be created in a container without existing on this machine. */
 export function isPrivatePath(path: string): boolean {
   const target = normalizeTarget(path);
   return PRIVATE_FOLDERS.some((folder) => target === folder || target.startsWith(`${folder}/`));
 }
 
 /**
- * The command line. `ip netns exec` gives the process the pod's network and a mount namespace of its own; the shell
- * mounts what the container sees; setpriv takes away all rights but those asked for and ties the process's life to ours:
- * if we are killed, the kernel kills it. Each step replaces the one before, so that the process keeps one id.
+ * The command line. `ip netns exec` enters the pod's network and a new mount namespace; the shell mounts the
+ * container's files; setpriv drops all capabilities except the requested ones and ties the process to ours: if we are
+ * killed, the kernel kills it. Each step replaces the previous one by exec, so that the process keeps its id.
  */
 export function formatContainerCommand(input: ContainerCommandInput): readonly string[] {
   const { namespace, uid, gid } = input;
@@ -69,19 +69,19 @@ export function formatContainerCommand(input: ContainerCommandInput): readonly s
 }
 
 /**
- * The end of a setpriv command: from here on the kernel ends the process with its parent, and if the parent has ended
- * before (then it has another one), the process does not begin.
+ * The end of a setpriv command: from here on the kernel kills the process with its parent. If the parent has already
+ * exited (then it has another one), the process does not start.
  */
 export function endWith(ownerPid: number): readonly string[] {
   return ["--pdeathsig=KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', String(ownerPid)];
 }
 
 /**
- * The private folders are put together elsewhere and moved over /run and /tmp last: until then the sources, some of
- * which lie there, can be seen.
+ * The private folders are assembled elsewhere and moved over /run and /tmp at the end, because some of the sources are
+ * there.
  */
 function formatScript({ stage, mounts }: ContainerCommandInput): string {
-  // A mount upon another comes after it.
+  // A nested mount comes after its parent.
   const ordered = [...mounts].sort((one, other) => depthOf(one.target) - depthOf(other.target));
   return [
     "set -e",
@@ -90,7 +90,7 @@ function formatScript({ stage, mounts }: ContainerCommandInput): string {
     'mkdir "$stage/run" "$stage/tmp"',
     'chmod 1777 "$stage/tmp"',
     ...ordered.flatMap(formatMount),
-    // An image is read-only here, where the kernel lets us: what a container writes goes away with it.
+    // An image is read-only here, if the kernel allows it: what a container writes is lost with it.
     "mount -o remount,bind,ro / 2> /dev/null || :",
     ...PRIVATE_FOLDERS.map((folder) => `mount --rbind "$stage${folder}" ${folder}`).reverse(),
     'exec "$@"',
@@ -118,7 +118,7 @@ function formatMountPoint(target: string, isFile: boolean): readonly string[] {
   return isFile ? [`mkdir -p "$(dirname ${target})"`, `: >> ${target}`] : [`mkdir -p ${target}`];
 }
 
-/** A word of the shell, whatever is in it. */
+/** A word of the shell, with any content. */
 function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -2,19 +2,19 @@ import { LocalError } from "../local-error.ts";
 import { GATEWAY_IP } from "../network/addresses.ts";
 import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
 
-/** What a container's environment is taken from. */
+/** The input of a container's environment. */
 export interface EnvironmentSource {
   readonly manifest: PodManifest;
   readonly ip: string;
   readonly serviceVariables: Readonly<Record<string, string>>;
 }
 
-/** Where the programs of this machine are. */
+/** The program folders of this machine. */
 export const PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * A container's environment: the pod's Services, then the container's own values, and fields of the pod (fieldRef), as
- * kubelet resolves them.
+ * A container's environment: variables of Services, then the container's own values and fields of the pod (fieldRef),
+ * resolved like kubelet does.
  */
 export function containerEnvironment(
   container: ContainerManifest,
@@ -36,7 +36,7 @@ export function containerEnvironment(
   return environment;
 }
 
-/** `$(NAME)` of a known variable is replaced, `$$(NAME)` is the text itself, an unknown one stays (Kubernetes' rule). */
+/** `$(NAME)` of a known variable is replaced, `$$(NAME)` is an escape, an unknown one stays (Kubernetes' rule). */
 export function expandVariables(text: string, environment: Readonly<Record<string, string>>): string {
   return text.replaceAll(/\$(?:(\$)\(|\(([A-Za-z_][A-Za-z0-9_.-]*)\))/g, (whole, escaped, name) => {
     if (escaped !== undefined) return "$(";
@@ -66,15 +66,12 @@ function resolveField(path: string, pod: PodManifest, podIp: string): string {
     case "status.hostIPs":
       return GATEWAY_IP;
     default:
-      throw new LocalError("bad_manifest", `${podName(pod)}: the field ${path} is not known to fieldRef`);
+      throw new LocalError("bad_manifest", `${podName(pod)}: fieldRef does not support the field ${path}`);
   }
 }
 
 function unsupportedSource(name: string, pod: PodManifest): LocalError {
-  return new LocalError(
-    "bad_manifest",
-    `${podName(pod)}: the variable ${name} may only come from a value or a fieldRef`,
-  );
+  return new LocalError("bad_manifest", `${podName(pod)}: the variable ${name} must have a value or a fieldRef`);
 }
 
 function podName({ metadata }: PodManifest): string {

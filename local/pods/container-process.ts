@@ -12,7 +12,7 @@ export interface ContainerProcess {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts a container; both its outputs go to its log file. */
+/** Starts a container; both outputs go to its log file. */
 export function startContainerProcess(options: {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
@@ -24,7 +24,7 @@ export function startContainerProcess(options: {
     cwd: "/",
     env: { ...options.environment },
     stdio: ["ignore", log, log],
-    // A group of its own, so that Ctrl-C on the terminal reaches us alone and we decide the order.
+    // A separate process group, so that Ctrl-C on the terminal reaches only us and we choose the order.
     detached: true,
   });
   closeSync(log);
@@ -56,10 +56,14 @@ export function readLogTail(logFile: string): string {
     .join("\n");
 }
 
-/** Says that a container ended when it should run, with what it said last. */
+/** The error of a container that exited while it should run, with the end of its log. */
 export function containerFailure(what: string, end: number | string, logFile: string): LocalError {
   const details = { end, logFile };
-  return new LocalError("container_failed", `${what} ended with ${end}; its last words:\n${readLogTail(logFile)}`, {
-    details,
-  });
+  return new LocalError(
+    "container_failed",
+    `${what} exited with ${end}; the end of its log:\n${readLogTail(logFile)}`,
+    {
+      details,
+    },
+  );
 }

@@ -4,15 +4,15 @@ import { Agent, request } from "undici";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { ContainerManifest } from "./pod-manifest.ts";
 
-/** Whether a container can do its work, or what it still lacks. */
+/** Whether a container is ready, or what is missing. */
 export type Readiness = { readonly kind: "ready" } | { readonly kind: "waiting"; readonly reason: string };
 
 const TIMEOUT_MS = 1000;
 const READY: Readiness = { kind: "ready" };
 
 /**
- * Asks once, from the node, as kubelet does. A container without a probe that can be run from here is ready when it
- * listens on its ports: Kubernetes calls it ready at once, and its first requests come before it listens.
+ * Probes once, from the node, like kubelet. A container without a probe that can be run from here is ready when it
+ * listens on its ports. Kubernetes considers it ready at once, so that its first requests come too early.
  */
 export async function probeContainer(
   container: ContainerManifest,
@@ -29,7 +29,7 @@ export async function probeContainer(
   const silent = (container.ports ?? []).find(
     ({ protocol, containerPort }) => (protocol ?? "TCP") === "TCP" && !isListening(pod.pid, containerPort),
   );
-  return silent === undefined ? READY : waiting(`nothing listens on its port ${silent.containerPort}`);
+  return silent === undefined ? READY : waiting(`no process listens on its port ${silent.containerPort}`);
 }
 
 function resolvePort(container: ContainerManifest, port: number | string): number {
@@ -44,7 +44,7 @@ async function probeHttp(url: string, headers: string[]): Promise<Readiness> {
     const options = { dispatcher, headers, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
     const { statusCode, body } = await request(url, options);
     await body.dump();
-    return statusCode >= 200 && statusCode < 400 ? READY : waiting(`GET ${url} answered ${statusCode}`);
+    return statusCode >= 200 && statusCode < 400 ? READY : waiting(`GET ${url} returned ${statusCode}`);
   } catch (caught) {
     return waiting(`GET ${url} failed: ${MeshError.from(caught).message}`);
   } finally {
@@ -60,7 +60,7 @@ function probeTcp(host: string, port: number): Promise<Readiness> {
       resolve(readiness);
     };
     socket.once("error", (error) => finish(waiting(`${host}:${port} cannot be reached: ${error.message}`)));
-    socket.once("timeout", () => finish(waiting(`${host}:${port} does not answer`)));
+    socket.once("timeout", () => finish(waiting(`${host}:${port} does not respond`)));
     socket.once("connect", () => finish(READY));
   });
 }
@@ -69,10 +69,10 @@ function waiting(reason: string): Readiness {
   return { kind: "waiting", reason };
 }
 
-/** The state LISTEN in the kernel's tables of sockets. */
+/** The state LISTEN in the kernel's socket tables. */
 const LISTEN = "0A";
 
-/** Whether something listens on the port in the network namespace of a process. */
+/** Whether a process listens on the port in the network namespace of a process. */
 function isListening(pid: number, port: number): boolean {
   const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
   return ["tcp", "tcp6"].some((table) =>

@@ -10,7 +10,7 @@ import { type ImageTable, mountedFile, resolveImage } from "./images.ts";
 import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
 import { containerMounts, type PodVolumes } from "./pod-volumes.ts";
 
-/** What the containers of a pod share. */
+/** The common settings of a pod's containers. */
 export interface PodSurroundings extends EnvironmentSource {
   /** The pod's network namespace. */
   readonly namespace: string;
@@ -21,7 +21,7 @@ export interface PodSurroundings extends EnvironmentSource {
   readonly images: ImageTable;
   /** The program that runs images: this process's own Node. */
   readonly node: string;
-  /** The process that no container outlives. */
+  /** The process whose exit ends all containers. */
   readonly ownerPid: number;
 }
 
@@ -31,10 +31,10 @@ export interface ContainerSpec {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Users of applications that do not say who they are. */
+/** The user of applications without runAsUser. */
 const NOBODY = 65_534;
 
-/** Works out how a container runs on this machine. `stage` is an empty folder of its own. */
+/** Determines how a container runs on this machine. `stage` is an empty folder for it. */
 export function createContainerSpec(container: ContainerManifest, pod: PodSurroundings, stage: string): ContainerSpec {
   const { manifest, projectFolder } = pod;
   const project = { source: projectFolder, target: PROJECT_MOUNT };
@@ -44,7 +44,7 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
   const environment = { ...given, PATH: (given["PATH"] ?? PROGRAM_PATH).concat(":", dirname(node.path)) };
   const context = { ...withoutNull(manifest.spec.securityContext), ...withoutNull(container.securityContext) };
   const uid = context.runAsUser ?? NOBODY;
-  // As in a cluster: `command` stands for the image's own program, `args` are added to either.
+  // As in a cluster: `command` replaces the image's own program, `args` are appended to either.
   const program = container.command?.length ? [...container.command] : [node.path, image.path];
   const words = [...program, ...(container.args ?? [])].map((word) => expandVariables(word, environment));
   const mounts: readonly Mount[] = [
@@ -67,7 +67,7 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
   return { command, environment };
 }
 
-/** What is written as null says nothing, so that the pod's own word counts. */
+/** A null value counts as absent, so that the pod's own value applies. */
 function withoutNull(context: PodManifest["spec"]["securityContext"]): NonNullable<typeof context> {
   return Object.fromEntries(Object.entries(context ?? {}).filter(([, value]) => value !== null));
 }

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { endWith } from "./container-command.ts";
 
 export interface ExecResult {
-  /** `null`: ended by a signal, or could not be started. */
+  /** `null`: killed by a signal, or not started. */
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -20,7 +20,7 @@ export interface ExecTarget {
   readonly resolverFile: string;
 }
 
-/** A command that says more is ended. */
+/** A command with more output is killed. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 const SCRIPT = [
   "set -e",
@@ -30,7 +30,7 @@ const SCRIPT = [
   'exec setpriv "$@"',
 ].join("\n");
 
-/** Runs a command in a pod's network and with its names, as `kubectl exec` into a root container would. */
+/** Runs a command in a pod's network and with its names, like `kubectl exec` into a root container. */
 export function execInPod(
   target: ExecTarget,
   command: readonly string[],

@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join, relative } from "node:path";
 import { LocalError } from "../local-error.ts";
 
-/** A program of this machine that stands for a container image: a TypeScript file, run by this process's own Node. */
+/** The program of this machine that replaces a container image: a TypeScript file, run by this process's own Node. */
 export type ImageTable = Readonly<Record<string, string>>;
 
 /** Files are relative to the project's folder. */
@@ -10,7 +10,7 @@ export const DEFAULT_IMAGES: ImageTable = {
   "wardviaene/http-echo": "examples/http-echo/main.ts",
 };
 
-/** An image's name without its tag or digest, and without the host of a registry. */
+/** An image's name without its tag or digest, and without the registry's host. */
 export function imageName(image: string): string {
   const [untagged = ""] = image.split("@");
   const name = untagged.replace(/:[\w.-]+$/, "");
@@ -18,7 +18,7 @@ export function imageName(image: string): string {
   return rest.length > 0 && /[.:]/.test(first) ? rest.join("/") : name;
 }
 
-/** The file that stands for an image; a LocalError says how to name one. */
+/** The file for an image; a LocalError names the option that adds one. */
 export function resolveImage(image: string, images: ImageTable): string {
   const name = imageName(image);
   const file = Object.entries(images).find(([key]) => imageName(key) === name)?.[1];
@@ -26,18 +26,20 @@ export function resolveImage(image: string, images: ImageTable): string {
   const known = Object.keys(images).join(", ");
   throw new LocalError(
     "unknown_image",
-    `no program stands for the image "${image}" (known: ${known}); name one with --image ${name}=FILE.ts`,
+    `there is no program for the image "${image}" (known: ${known}); add one with --image ${name}=FILE.ts`,
     { details: { image } },
   );
 }
 
-/** A file of this machine as a container sees it, and what must be mounted for that. */
+/** A file of this machine as a container sees it, and the mount that this needs. */
 export interface MountedFile {
   readonly path: string;
   readonly mount: { readonly source: string; readonly target: string; readonly isFile: boolean } | undefined;
 }
 
-/** The project's files are where the project is mounted. Any other comes alone, or with its folder's other files. */
+/**
+ * The project's files are in the project's mount. Any other file is mounted alone, or with its folder's other files.
+ */
 export function mountedFile(
   file: string,
   project: { readonly source: string; readonly target: string },

@@ -14,7 +14,7 @@ export interface LocalPodOptions {
   readonly network: PodNetwork;
   /** The pod's own, for logs. */
   readonly folder: string;
-  /** Told when a container that is meant to run was started or has ended. */
+  /** Called when a container that should run was started or has exited. */
   readonly onEvent: (event: ContainerEvent) => void;
 }
 
@@ -25,14 +25,14 @@ export type ContainerEvent =
       readonly container: string;
       /** The exit status or the signal's name. */
       readonly end: number | string;
-      /** It was told to. */
+      /** Whether it was stopped on purpose. */
       readonly isExpected: boolean;
     };
 
 /** A container that runs, or has run. */
 export interface LocalContainer {
   readonly name: string;
-  /** `undefined` while it does not run. */
+  /** `undefined` while it is not running. */
   readonly pid: number | undefined;
   readonly logFile: string;
 }
@@ -48,7 +48,7 @@ export class LocalPod {
   readonly #running = new Map<string, ContainerProcess>();
   readonly #toldToEnd = new Set<ContainerProcess>();
   #isStopped = false;
-  #lacking = "its containers were not started";
+  #notReadyReason = "its containers were not started";
 
   constructor(options: LocalPodOptions) {
     const { manifest } = options.surroundings;
@@ -64,27 +64,27 @@ export class LocalPod {
     return this.network.ip;
   }
 
-  /** Injected, by the webhook or before. */
+  /** Injected, by the webhook or earlier. */
   get hasSidecar(): boolean {
     return this.manifest.metadata.annotations?.["sidecar.istio.io/status"] !== undefined;
   }
 
-  /** The containers that are meant to run, init containers left out. */
+  /** The containers that should run, without init containers. */
   get containers(): readonly LocalContainer[] {
     return this.#lasting().map(({ name }) => this.#describeContainer(name));
   }
 
-  /** Why the pod was not ready when it was last asked. */
-  get lacking(): string {
-    return this.#lacking;
+  /** Why the pod was not ready at the last check. */
+  get notReadyReason(): string {
+    return this.#notReadyReason;
   }
 
-  /** All that were started, init containers too unless they are done. */
+  /** All containers that were started, except finished init containers. */
   get startedContainers(): readonly LocalContainer[] {
     return [...this.#running.keys()].map((name) => this.#describeContainer(name));
   }
 
-  /** Runs the init containers to their end, one after the other, then starts the others. */
+  /** Runs the init containers to completion, one after another, then starts the others. */
   async start(signal: AbortSignal): Promise<void> {
     const { initContainers, containers } = this.manifest.spec;
     for (const container of initContainers ?? []) {
@@ -93,7 +93,7 @@ export class LocalPod {
         await pollUntilReady(() => this.#probe(container), signal);
         continue;
       }
-      this.#lacking = `init container ${container.name} has not ended`;
+      this.#notReadyReason = `init container ${container.name} has not finished`;
       const end = await untilAborted(process.ended, signal);
       if (end !== 0) throw containerFailure(this.#describe(container.name), end, process.logFile);
       this.#running.delete(container.name);
@@ -103,8 +103,9 @@ export class LocalPod {
 
   startContainer(name: string): ContainerProcess {
     const container = this.#container(name);
-    if (this.#isStopped) throw new LocalError("stopped", `${this.#describe(name)} was to start in a stopped cluster`);
-    if (this.#running.get(name)?.isRunning()) throw new LocalError("container_state", `${this.#describe(name)} runs`);
+    if (this.#isStopped) throw new LocalError("stopped", `${this.#describe(name)} cannot start in a stopped cluster`);
+    if (this.#running.get(name)?.isRunning())
+      throw new LocalError("container_state", `${this.#describe(name)} is already running`);
     const { surroundings, folder, onEvent } = this.#options;
     const stage = join(folder, "stage", name);
     mkdirSync(stage, { recursive: true });
@@ -123,10 +124,11 @@ export class LocalPod {
     return process;
   }
 
-  /** Sends the signal and waits for the end. */
+  /** Sends the signal and waits for the exit. */
   async stopContainer(name: string, signal: NodeJS.Signals): Promise<void> {
     const process = this.#running.get(name);
-    if (process?.isRunning() !== true) throw new LocalError("container_state", `${this.#describe(name)} does not run`);
+    if (process?.isRunning() !== true)
+      throw new LocalError("container_state", `${this.#describe(name)} is not running`);
     this.#toldToEnd.add(process);
     process.kill(signal);
     await process.ended;
@@ -146,12 +148,12 @@ export class LocalPod {
     return execInPod({ namespace, hostsFile, resolverFile }, command, options);
   }
 
-  /** Whether every container is ready; a LocalError if one has ended. */
+  /** Whether every container is ready; throws a LocalError if one has exited. */
   async isReady(): Promise<boolean> {
     return (await this.readiness()).kind === "ready";
   }
 
-  /** The same, with what is still lacking. */
+  /** The same, with the reason if it is not ready. */
   async readiness(): Promise<Readiness> {
     for (const container of this.#lasting()) {
       const readiness = await this.#probe(container);
@@ -160,7 +162,7 @@ export class LocalPod {
     return { kind: "ready" };
   }
 
-  /** Ends all containers, and starts none from now on: asks, waits, and then does not ask. */
+  /** Stops all containers, and starts none from now on: SIGTERM, a wait, then SIGKILL. */
   async stop(graceMs: number, force: AbortSignal): Promise<void> {
     this.#isStopped = true;
     this.#options.surroundings.volumes.stop();
@@ -184,11 +186,11 @@ export class LocalPod {
     if (!process.isRunning()) throw containerFailure(this.#describe(name), await process.ended, process.logFile);
     const readiness = await probeContainer(container, { ip: this.ip, pid: process.pid });
     if (readiness.kind === "ready") return readiness;
-    this.#lacking = `container ${name}: ${readiness.reason}`;
-    return { kind: "waiting", reason: this.#lacking };
+    this.#notReadyReason = `container ${name}: ${readiness.reason}`;
+    return { kind: "waiting", reason: this.#notReadyReason };
   }
 
-  /** The containers that do not end by themselves. */
+  /** The containers that do not exit by themselves. */
   #lasting(): readonly ContainerManifest[] {
     const { initContainers, containers } = this.manifest.spec;
     return [...(initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always"), ...containers];

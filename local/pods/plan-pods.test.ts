@@ -14,7 +14,7 @@ spec:
 `;
 
 describe("pods of manifests", () => {
-  it("a Deployment makes its replicas, named and owned as in a cluster", () => {
+  it("a Deployment creates its replicas, with names and owners as in a cluster", () => {
     const pods = planPods(parseManifests(DEPLOYMENT, "a.yaml"), Math.random);
     expect(pods.length).toBe(2);
     for (const { name, namespace, object } of pods) {
@@ -35,7 +35,7 @@ describe("pods of manifests", () => {
       message: "only Pods and Deployments",
     },
     { name: "too many replicas", text: DEPLOYMENT.replace("2", "999"), message: "spec.replicas" },
-  ])("$name is refused by name", ({ text, message }) => {
+  ])("$name is refused, with its name", ({ text, message }) => {
     expect(() => planPods(parseManifests(text, "a.yaml"), Math.random)).toThrow(message);
   });
 });
@@ -48,7 +48,7 @@ describe("manifests", () => {
     expect(() => parseManifests(text, "a.yaml")).toThrow(message);
   });
 
-  it("without a namespace belong to default, and kinds without one to none", () => {
+  it("without a namespace belong to default; cluster-wide kinds have none", () => {
     const [pod, namespace] = parseManifests(
       "kind: Pod\nmetadata: {name: x}\n---\nkind: Namespace\nmetadata: {name: other}",
       "a",
@@ -56,20 +56,20 @@ describe("manifests", () => {
     expect([pod?.namespace, namespace?.namespace]).toEqual(["default", ""]);
   });
 
-  it("are read as kubectl reads them: YAML 1.1's octal numbers and booleans, and merge keys", () => {
+  it("are parsed as by kubectl: YAML 1.1's octal numbers and booleans, and merge keys", () => {
     const text =
       'x: &x {mode: 0400}\nkind: Pod\nmetadata: {name: a, labels: {b: "yes"}}\nspec: {<<: *x, odd: [no, "no"]}\n';
     const [pod] = parseManifests(text, "a");
     expect(pod).toMatchObject({ labels: { b: "yes" }, object: { spec: { mode: 256, odd: [false, "no"] } } });
   });
 
-  it("in a List are those of its items", () => {
+  it("in a List are its items", () => {
     const list =
       "kind: List\nitems: [{ kind: Pod, metadata: { name: x } }, { kind: Service, metadata: { name: other } }]\n";
     expect(parseManifests(list, "a").map(({ kind, name }) => `${kind}/${name}`)).toEqual(["Pod/x", "Service/other"]);
   });
 
-  it("that stand twice are one: the later one's fields over the earlier one's, labels merged", () => {
+  it("that occur twice are merged: the later one's fields override, labels are combined", () => {
     const label = "kind: Deployment\nmetadata: { name: hello-tls, namespace: ns1, labels: { b: z } }\n";
     const [first] = applyManifests(parseManifests(`${DEPLOYMENT}---\n${label}`, "a"));
     expect(first?.labels).toEqual({ b: "z" });
@@ -78,7 +78,7 @@ describe("manifests", () => {
     expect(planPods(twice, Math.random).length).toBe(1);
   });
 
-  it("a document that unfolds itself is refused", () => {
+  it("a document with recursive aliases is refused", () => {
     const bomb = `a: &a [x,x]\n${Array.from({ length: 20 }, (_, i) => `b${i}: &b${i} [*${i === 0 ? "a" : `b${i - 1}`},*${i === 0 ? "a" : `b${i - 1}`}]`).join("\n")}`;
     expect(() => parseManifests(bomb, "a.yaml")).toThrow();
   });

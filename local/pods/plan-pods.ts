@@ -3,20 +3,20 @@ import type { Random } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";
 import { type Manifest, recordOf } from "../read-manifests.ts";
 
-/** A pod that is to be made, as the API server would first see it. */
+/** A pod to create, as the API server would first see it. */
 export interface PlannedPod {
   readonly name: string;
   readonly namespace: string;
-  /** The Deployment's name; the pod's own for a pod that stands alone. */
+  /** The Deployment's name; the pod's own name for a standalone pod. */
   readonly owner: string;
   readonly object: Readonly<Record<string, unknown>>;
 }
 
-/** Letters and digits of generated names; no vowels, as in Kubernetes, so that no words come out. */
+/** Letters and digits of generated names; without vowels, as in Kubernetes, so that no words result. */
 const ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 const MAX_REPLICAS = 50;
 
-/** The pods of all Pod and Deployment manifests, in their order; other workloads are refused by name. */
+/** The pods of all Pod and Deployment manifests, in order; other workloads are refused. */
 export function planPods(manifests: readonly Manifest[], random: Random): readonly PlannedPod[] {
   return manifests.flatMap((manifest) => {
     switch (manifest.kind) {
@@ -44,7 +44,7 @@ function deploymentPods(manifest: Manifest, random: Random): readonly PlannedPod
   const replicas = spec["replicas"] ?? 1;
   const where = `${manifest.file}: Deployment/${manifest.name}`;
   if (typeof replicas !== "number" || !Number.isInteger(replicas) || replicas < 0 || replicas > MAX_REPLICAS) {
-    throw new LocalError("bad_manifest", `${where}: spec.replicas is a whole number from 0 to ${MAX_REPLICAS}`);
+    throw new LocalError("bad_manifest", `${where}: spec.replicas must be a whole number from 0 to ${MAX_REPLICAS}`);
   }
   const template = recordOf(spec["template"]);
   const hash = createHash("sha256").update(JSON.stringify(template)).digest();

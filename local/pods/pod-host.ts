@@ -30,7 +30,7 @@ export interface PodHostOptions {
   readonly node: string;
   readonly findFiles: FindFiles;
   readonly log: Logger;
-  /** Told in a sentence when a container ends that was not told to. */
+  /** Called with a sentence when a container exits that was not stopped. */
   readonly onFailure: (message: string) => void;
 }
 
@@ -39,16 +39,16 @@ export interface RunLimits {
   readonly signal: AbortSignal;
 }
 
-/** Between asking a container to end and ending it. */
+/** From SIGTERM to SIGKILL for a container. */
 const GRACE_MS = 3000;
 
-/**
- * No cluster answers other names, and none is asked outside of it: nothing listens there, so that a look-up fails at
- * once.
- */
+/** No cluster DNS exists, and none outside is used: no server listens there, so that a lookup fails at once. */
 const RESOLVER = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n";
 
-/** The node: it makes pods, watches until they are ready, and keeps names, Service rules and stored objects in step. */
+/**
+ * The node: it creates pods, watches until they are ready, and keeps names, Service rules and stored objects up to
+ * date.
+ */
 export class PodHost {
   readonly #options: PodHostOptions;
   readonly #state: ClusterState;
@@ -70,7 +70,7 @@ export class PodHost {
     writeFileSync(this.#resolverFile, RESOLVER, { mode: 0o644 });
   }
 
-  /** With a folder a pod, where its containers' logs are. */
+  /** Contains a folder per pod with its containers' logs. */
   get podsFolder(): string {
     return join(this.#options.folder, "pods");
   }
@@ -79,7 +79,7 @@ export class PodHost {
     return this.#hosted.toSorted((one, other) => one.index - other.index).map(({ pod }) => pod);
   }
 
-  /** Makes the pod, starts its containers and waits until it is ready; rejects when one ends or the time is over. */
+  /** Creates the pod, starts its containers and waits until it is ready; rejects if one exits or the time is over. */
   async run(planned: PlannedPod, { readyWithinMs, signal }: RunLimits): Promise<LocalPod> {
     const deadline = AbortSignal.timeout(readyWithinMs);
     const work = this.#run(planned, AbortSignal.any([signal, deadline, this.#stopped.signal]));
@@ -94,7 +94,7 @@ export class PodHost {
     }
   }
 
-  /** Ends every container, also those of pods that are still being made; `force` ends the patience with them. */
+  /** Stops every container, also those of pods that are still being created; `force` skips the waiting time. */
   async stop(force: AbortSignal): Promise<void> {
     this.#stopped.abort(new LocalError("stopped", "the cluster was stopped"));
     await Promise.all(this.#hosted.map(({ pod }) => pod.stop(GRACE_MS, force)));
@@ -105,7 +105,7 @@ export class PodHost {
     signal.throwIfAborted();
     const hosted = await this.#make(planned);
     this.#hosted.push(hosted);
-    // Between the last await and here the host may have been stopped: a pod that it did not see must not start.
+    // Since the last await the host may have been stopped: a pod that it did not see must not start.
     if (signal.aborted) await hosted.pod.stop(0, signal);
     signal.throwIfAborted();
     this.#state.publish(this.#hosted);
@@ -148,13 +148,13 @@ export class PodHost {
     return { pod, index, object: planned.object, hostsFile, state: "starting" };
   }
 
-  /** Waits until the pod is ready, and says so. */
+  /** Waits until the pod is ready, and reports that. */
   async #follow(hosted: HostedPod, signal: AbortSignal): Promise<void> {
     await pollUntilReady(() => hosted.pod.readiness(), signal);
     this.#change(hosted, "ready");
   }
 
-  /** A pod whose container ends is not ready; one whose container is started again may become it. */
+  /** A pod with an exited container is not ready; it can become ready when the container is started again. */
   #handle(pod: LocalPod, event: ContainerEvent): void {
     const { signal } = this.#stopped;
     const hosted = this.#hosted.find((candidate) => candidate.pod === pod);
@@ -168,7 +168,7 @@ export class PodHost {
     if (event.isExpected) return;
     const { onFailure } = this.#options;
     onFailure(
-      `container ${event.container} of ${nameOf(pod)} ended with ${event.end}; its log is ${pod.logFile(event.container)}`,
+      `container ${event.container} of ${nameOf(pod)} exited with ${event.end}; its log is ${pod.logFile(event.container)}`,
     );
   }
 
@@ -180,26 +180,29 @@ export class PodHost {
     } catch (caught) {
       const { name, namespace } = hosted.pod;
       const { message } = MeshError.from(caught);
-      this.#options.log.error({ component: "local", pod: name, namespace, state }, `cannot be told: ${message}`);
+      this.#options.log.error(
+        { component: "local", pod: name, namespace, state },
+        `publishing the state failed: ${message}`,
+      );
     }
   }
 
   #overdue(planned: PlannedPod, readyWithinMs: number): LocalError {
     const pod = this.pods.find(({ name, namespace }) => name === planned.name && namespace === planned.namespace);
-    const words = (pod?.startedContainers ?? []).map(
-      ({ name, logFile }) => `\n  container ${name} said last:\n${readLogTail(logFile)}`,
+    const logTails = (pod?.startedContainers ?? []).map(
+      ({ name, logFile }) => `\n  end of the log of container ${name}:\n${readLogTail(logFile)}`,
     );
-    const reason = pod?.lacking ?? "its containers were not started";
+    const reason = pod?.notReadyReason ?? "its containers were not started";
     return new LocalError(
       "not_ready",
-      `${nameOf(planned)} was not ready after ${readyWithinMs / 1000} s: ${reason}${words.join("")}`,
+      `${nameOf(planned)} was not ready after ${readyWithinMs / 1000} s: ${reason}${logTails.join("")}`,
     );
   }
 }
 
 function refuseHostNetwork(manifest: PodManifest, planned: PlannedPod): void {
   if (manifest.spec.hostNetwork !== true) return;
-  throw new LocalError("bad_manifest", `${nameOf(planned)}: the host's network is not given to pods here`);
+  throw new LocalError("bad_manifest", `${nameOf(planned)}: hostNetwork is not supported on one machine`);
 }
 
 function nameOf(pod: { readonly name: string; readonly namespace: string }): string {

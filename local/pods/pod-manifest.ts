@@ -1,12 +1,14 @@
 import { z } from "zod";
 import { LocalError } from "../local-error.ts";
 
-/** A field whose effect a container would miss: refused, not dropped. */
-const notGiven = z.null({ error: "cannot be given on one machine" }).optional();
+/** A field that a container depends on: refused, not ignored. */
+const unsupported = z.null({ error: "is not supported on one machine" }).optional();
 
-const notTrue = z.literal(false, { error: "cannot be given on one machine" }).nullish();
+const unsupportedTrue = z.literal(false, { error: "is not supported on one machine" }).nullish();
 
-/** What is read of a pod to run it. Everything else is carried along as it is, for the webhook and the control plane. */
+/**
+ * The fields of a pod that are needed to run it. All others are kept unchanged, for the webhook and the control plane.
+ */
 const environmentSchema = z.looseObject({
   name: z.string().min(1),
   value: z.string().nullish(),
@@ -55,23 +57,23 @@ const containerSchema = z.looseObject({
         name: z.string(),
         mountPath: z.string().startsWith("/"),
         readOnly: z.boolean().nullish(),
-        subPath: notGiven,
-        subPathExpr: notGiven,
+        subPath: unsupported,
+        subPathExpr: unsupported,
       }),
     )
     .nullish(),
-  envFrom: notGiven,
-  workingDir: notGiven,
+  envFrom: unsupported,
+  workingDir: unsupported,
   readinessProbe: probeSchema.nullish(),
   restartPolicy: z.string().nullish(),
   securityContext: securityContextSchema.nullish(),
 });
 
-/** Whole ones alone: a container that expected a file under another name would not find it. */
+/** Only complete volumes: a container that expects a file under another name would not find it. */
 const configMapSchema = z.looseObject({
   name: z.string(),
   optional: z.boolean().nullish(),
-  items: notGiven,
+  items: unsupported,
 });
 
 const volumeSchema = z.looseObject({
@@ -79,7 +81,7 @@ const volumeSchema = z.looseObject({
   emptyDir: z.looseObject({}).nullish(),
   hostPath: z.looseObject({ path: z.string().startsWith("/") }).nullish(),
   configMap: configMapSchema.nullish(),
-  secret: z.looseObject({ secretName: z.string(), optional: z.boolean().nullish(), items: notGiven }).nullish(),
+  secret: z.looseObject({ secretName: z.string(), optional: z.boolean().nullish(), items: unsupported }).nullish(),
   projected: z
     .looseObject({
       sources: z.array(
@@ -109,12 +111,12 @@ const podSchema = z.looseObject({
     serviceAccountName: z.string().nullish(),
     hostNetwork: z.boolean().nullish(),
     enableServiceLinks: z.boolean().nullish(),
-    hostPID: notTrue,
-    hostIPC: notTrue,
-    hostAliases: notGiven,
-    hostname: notGiven,
-    subdomain: notGiven,
-    dnsConfig: notGiven,
+    hostPID: unsupportedTrue,
+    hostIPC: unsupportedTrue,
+    hostAliases: unsupported,
+    hostname: unsupported,
+    subdomain: unsupported,
+    dnsConfig: unsupported,
     containers: z.array(containerSchema).min(1),
     initContainers: z.array(containerSchema).nullish(),
     volumes: z.array(volumeSchema).nullish(),
@@ -126,7 +128,7 @@ export type PodManifest = z.output<typeof podSchema>;
 export type ContainerManifest = z.output<typeof containerSchema>;
 export type VolumeManifest = z.output<typeof volumeSchema>;
 
-/** Checks what is needed to run a pod; a LocalError names the first field that is wrong. */
+/** Checks the fields that are needed to run a pod; a LocalError names the first invalid one. */
 export function validatePodManifest(value: unknown, what: string): PodManifest {
   const result = podSchema.safeParse(value);
   if (result.success) return result.data;

@@ -30,8 +30,8 @@ spec: { clusterIP: None, selector: { app: twin }, ports: [{ port: 8080 }] }
 ---
 apiVersion: v1
 kind: Service
-metadata: { name: nobody, namespace: there }
-spec: { selector: { app: nobody }, ports: [{ port: 80 }] }
+metadata: { name: empty, namespace: there }
+spec: { selector: { app: empty }, ports: [{ port: 80 }] }
 ---
 apiVersion: v1
 kind: Service
@@ -80,7 +80,7 @@ spec:
   - { name: token, projected: { sources: [{ serviceAccountToken: { path: istio-token, audience: istio-ca, expirationSeconds: 600 } }] } }
 `;
 
-interface Answer {
+interface AppResponse {
   readonly pod: string;
   readonly env: Readonly<Record<string, string>>;
   readonly words: readonly string[];
@@ -112,7 +112,7 @@ afterAll(async () => {
   rmSync(WRITTEN, { force: true });
 });
 
-async function ask(pod: LocalPod, url: string): Promise<Answer> {
+async function get(pod: LocalPod, url: string): Promise<AppResponse> {
   const { status, stdout, stderr } = await pod.exec(["curl", "-sS", "-m", "3", url]);
   if (status !== 0) throw new Error(`curl ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);
@@ -131,53 +131,55 @@ describe("the network of local pods", () => {
     "http://twin.there.svc.cluster.local/",
     "http://headless.there:8080/",
     "http://alias/",
-  ])("%s leads to the pods, who see their caller's own address", async (url) => {
-    const answer = await ask(single, url);
+  ])("%s leads to the pods, which see the client's own address", async (url) => {
+    const answer = await get(single, url);
     expect(twins.map(({ name }) => name)).toContain(answer.pod);
     expect(answer.remote).toBe(`::ffff:${single.ip}`);
   });
 
-  it("each of a Service's pods gets requests", async () => {
+  it("each of a Service's pods receives requests", async () => {
     const seen = new Set<string>();
     await expect
-      .poll(async () => seen.add((await ask(single, "http://twin.there/")).pod).size, { interval: 1 })
+      .poll(async () => seen.add((await get(single, "http://twin.there/")).pod).size, { interval: 1 })
       .toBe(twins.length);
   });
 
-  it("short names are those of the pod's own namespace", async () => {
+  it("short names exist only for the pod's own namespace", async () => {
     const [twin] = twins;
     if (twin === undefined) throw new Error("there are twins");
-    expect((await ask(twin, "http://twin/")).uid).toBe(65_534);
-    await expect(ask(single, "http://twin/")).rejects.toThrow("Could not resolve host");
+    expect((await get(twin, "http://twin/")).uid).toBe(65_534);
+    await expect(get(single, "http://twin/")).rejects.toThrow("Could not resolve host");
   });
 
-  it("a Service that stands for a name outside has no name, and the user is warned of it", async () => {
-    await expect(ask(single, "http://outside/")).rejects.toThrow("Could not resolve host");
-    expect(warnings).toEqual([expect.stringMatching(/^Service\/outside\.here has no name here.*db\.example\.com/)]);
+  it("an ExternalName Service for an outside host has no name, and there is a warning", async () => {
+    await expect(get(single, "http://outside/")).rejects.toThrow("Could not resolve host");
+    expect(warnings).toEqual([
+      expect.stringMatching(/^Service\/outside\.here cannot be resolved here.*db\.example\.com/),
+    ]);
   });
 
-  it("a pod reaches itself through its Service", async () => {
+  it("a pod can call itself through its Service", async () => {
     const [twin] = twins;
     if (twin === undefined) throw new Error("there are twins");
     const seen = new Set<string>();
-    await expect.poll(async () => seen.add((await ask(twin, "http://twin/")).pod).has(twin.name)).toBe(true);
+    await expect.poll(async () => seen.add((await get(twin, "http://twin/")).pod).has(twin.name)).toBe(true);
   });
 
-  it("a Service without pods refuses, as the API server's does", async () => {
-    // 7: refused, where 28 would be a time-out.
-    await expect(ask(single, "http://nobody.there/")).rejects.toThrow("curl ended with 7");
-    await expect(ask(single, "http://kubernetes.default.svc:443/")).rejects.toThrow("curl ended with 7");
+  it("a Service without pods refuses connections, like the API server's", async () => {
+    // 7: connection refused; 28 would be a timeout.
+    await expect(get(single, "http://empty.there/")).rejects.toThrow("curl ended with 7");
+    await expect(get(single, "http://kubernetes.default.svc:443/")).rejects.toThrow("curl ended with 7");
   });
 
-  it("the outside is not there", async () => {
+  it("hosts outside cannot be reached", async () => {
     const { status } = await single.exec(["curl", "-s", "-m", "3", "http://192.0.2.1/"]);
     expect(status).not.toBe(0);
   });
 });
 
 describe("a container", () => {
-  it("runs as its pod says, without rights, with the environment and arguments of its manifest", async () => {
-    expect(await ask(single, "http://127.0.0.1:8080/")).toMatchObject({
+  it("runs as its pod's user, without capabilities, with the environment and arguments of its manifest", async () => {
+    expect(await get(single, "http://127.0.0.1:8080/")).toMatchObject({
       uid: 4321,
       gid: 4321,
       capabilities: "0000000000000000",
@@ -186,8 +188,8 @@ describe("a container", () => {
     });
   });
 
-  it("is nobody where nothing says who it is, and knows nothing of our environment", async () => {
-    const answer = await ask(single, "http://twin.there/");
+  it("runs as nobody by default, without our environment", async () => {
+    const answer = await get(single, "http://twin.there/");
     expect([answer.uid, answer.gid]).toEqual([65_534, 65_534]);
     const names = Object.keys(answer.env).filter((name) => !/^(KUBERNETES|TWIN|NOBODY)_/.test(name));
     expect(names.sort()).toEqual(["HOME", "HOSTNAME", "LANG", "PATH", "PWD"]);
@@ -201,7 +203,7 @@ describe("a container", () => {
     expect(env).not.toHaveProperty("ALIAS_SERVICE_HOST");
   });
 
-  it("starts after the init containers, which ran in their order", async () => {
+  it("starts after the init containers, which run in order", async () => {
     expect(await readIn(single, "app", "/tmp/shared/order")).toBe("12");
   });
 
@@ -211,14 +213,14 @@ describe("a container", () => {
     expect(claims).toMatchObject({ sub: "system:serviceaccount:here:web", aud: "istio-ca" });
   });
 
-  it("sees of /run and /tmp only what it is given", async () => {
+  it("sees only its own mounts in /run and /tmp", async () => {
     const { stdout } = await single.exec(["ls", `/proc/${single.pidOf("app")}/root/run`]);
     expect(stdout.trim().split(/\s+/)).toEqual(["entente", "secrets", "words"]);
     const tmp = await single.exec(["ls", `/proc/${single.pidOf("app")}/root/tmp`]);
     expect(tmp.stdout.trim().split(/\s+/)).toEqual(["shared"]);
   });
 
-  it("with a command of its own runs that, with the capabilities it asks for, and cannot change this machine", async () => {
+  it("runs its own command with the requested capabilities, and cannot change this machine", async () => {
     const { stdout } = await single.exec(["cat", single.logFile("shell")]);
     expect(stdout.match(/Read-only file system|Permission denied/g)?.length).toBe(3);
     expect(stdout.trimEnd().endsWith("\n0")).toBe(true);

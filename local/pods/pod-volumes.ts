@@ -8,7 +8,7 @@ import type { ContainerManifest, PodManifest, VolumeManifest } from "./pod-manif
 import { keepToken } from "./projected-token.ts";
 import type { TokenSigner } from "./service-account-tokens.ts";
 
-/** The contents of a ConfigMap or Secret, by file name; `undefined`: there is none of that name in the namespace. */
+/** The content of a ConfigMap or Secret, by file name; `undefined` if it does not exist in the namespace. */
 export type FindFiles = (
   namespace: string,
   kind: "ConfigMap" | "Secret",
@@ -17,22 +17,22 @@ export type FindFiles = (
 
 /** A pod's volumes as folders of this machine. */
 export interface PodVolumes {
-  /** Volume name to folder or file. */
+  /** From volume name to folder or file. */
   readonly sources: ReadonlyMap<string, string>;
-  /** Ends the renewal of tokens. */
+  /** Stops the renewal of tokens. */
   stop(): void;
 }
 
 export interface VolumeOptions {
   readonly pod: PodManifest;
-  /** This pod's own folder. */
+  /** The folder for this pod. */
   readonly folder: string;
   readonly findFiles: FindFiles;
   readonly tokens: TokenSigner;
   readonly log: Logger;
 }
 
-/** Makes the volumes: tokens signed, ConfigMaps written. A kind that one machine cannot give is refused by name. */
+/** Creates the volumes: signs tokens, writes ConfigMaps. An unsupported kind is refused by name. */
 export async function createPodVolumes(options: VolumeOptions): Promise<PodVolumes> {
   const renewals: { stop(): void }[] = [];
   const stop = (): void => {
@@ -59,7 +59,7 @@ async function createVolume(
   const folder = join(options.folder, "volumes", volume.name);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   if (volume.emptyDir) {
-    // As kubelet makes it: containers of every user write to it.
+    // As with kubelet: containers of any user write to it.
     chmodSync(folder, 0o777);
   } else if (volume.configMap) {
     writeFiles(folder, filesOf("ConfigMap", volume.configMap, options));
@@ -95,15 +95,18 @@ function filesOf(
   const files = findFiles(namespace, kind, source.name);
   if (files !== undefined) return files;
   if (source.optional === true) return {};
-  throw new LocalError("bad_manifest", `Pod/${name}.${namespace}: there is no ${kind} ${source.name} in ${namespace}`);
+  throw new LocalError(
+    "bad_manifest",
+    `Pod/${name}.${namespace}: the ${kind} ${source.name} does not exist in ${namespace}`,
+  );
 }
 
-/** What a container sees of its pod's volumes. */
+/** The mounts of a container from its pod's volumes. */
 export function containerMounts(container: ContainerManifest, pod: PodManifest, volumes: PodVolumes): readonly Mount[] {
   const where = `Pod/${pod.metadata.name}.${pod.metadata.namespace}, container ${container.name}`;
   return (container.volumeMounts ?? []).map(({ name, mountPath, readOnly }) => {
     const source = volumes.sources.get(name);
-    if (source === undefined) throw new LocalError("bad_manifest", `${where}: there is no volume ${name}`);
+    if (source === undefined) throw new LocalError("bad_manifest", `${where}: the volume ${name} does not exist`);
     const stats = statSync(source, { throwIfNoEntry: false });
     if (stats === undefined) {
       throw new LocalError("bad_manifest", `${where}: the volume ${name} is ${source}, which does not exist`);
@@ -111,7 +114,7 @@ export function containerMounts(container: ContainerManifest, pod: PodManifest, 
     if (!isPrivatePath(mountPath) && statSync(mountPath, { throwIfNoEntry: false }) === undefined) {
       throw new LocalError(
         "bad_manifest",
-        `${where}: ${mountPath} does not exist on this machine; mount under /run, /var/run or /tmp, or on what exists`,
+        `${where}: ${mountPath} does not exist on this machine; mount it in /run, /var/run or /tmp, or on an existing path`,
       );
     }
     return { source, target: mountPath, isFile: stats.isFile(), isReadOnly: readOnly ?? false };
@@ -124,6 +127,6 @@ function unsupported(volume: VolumeManifest, pod: PodManifest): LocalError {
     .join(", ");
   return new LocalError(
     "bad_manifest",
-    `Pod/${pod.metadata.name}.${pod.metadata.namespace}: the volume ${volume.name} (${kinds}) cannot be given on one machine`,
+    `Pod/${pod.metadata.name}.${pod.metadata.namespace}: the volume ${volume.name} (${kinds}) is not supported on one machine`,
   );
 }

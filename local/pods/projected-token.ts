@@ -19,12 +19,12 @@ export interface TokenSource {
   readonly path: string;
 }
 
-/** Tokens are replaced when this part of their life is over, or after a day, as kubelet does. */
+/** Tokens are renewed after this part of their lifetime, or after a day, as with kubelet. */
 const RENEWAL = 0.8;
 const DAY_MS = 86_400_000;
 const RETRY_MS = 10_000;
 
-/** Writes a token into a volume, and a new one before it expires. */
+/** Writes a token into a volume, and renews it before it expires. */
 export async function keepToken({ folder, source, pod, tokens, log }: TokenOptions): Promise<{ stop(): void }> {
   const { metadata, spec } = pod;
   let timer: Timer | undefined;
@@ -64,7 +64,7 @@ export async function keepToken({ folder, source, pod, tokens, log }: TokenOptio
   };
 }
 
-/** From one token to the next, in milliseconds. */
+/** The time from one token to the next, in milliseconds. */
 export function renewalDelayMs(expirationSeconds: number): number {
   return Math.min(expirationSeconds * 1000 * RENEWAL, DAY_MS);
 }

@@ -2,7 +2,7 @@ import { createLocalJWKSet, jwtVerify } from "jose";
 import { expect, it } from "vitest";
 import { createTokenSigner, TOKEN_ISSUER } from "./service-account-tokens.ts";
 
-it("tokens are what an API server signs: subject, audience, pod, and a time to end", async () => {
+it("tokens have the claims of an API server's: subject, audience, pod and expiry", async () => {
   const signer = await createTokenSigner();
   const token = await signer.sign({
     namespace: "ns1",

@@ -1,8 +1,8 @@
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 
-/** Signs service account tokens as the API server does, with a key of this run alone. */
+/** Signs service account tokens like the API server, with a key of this run. */
 export interface TokenSigner {
-  /** RFC 7517, for the control plane to verify with. */
+  /** RFC 7517, for verification by the control plane. */
   readonly jwks: string;
   sign(request: TokenRequest): Promise<string>;
 }
@@ -19,7 +19,7 @@ export const TOKEN_ISSUER = "https://kubernetes.default.svc.cluster.local";
 
 const KEY_ID = "local";
 
-/** Makes the key. It stays in this process. */
+/** Creates the key. It never leaves this process. */
 export async function createTokenSigner(): Promise<TokenSigner> {
   const { publicKey, privateKey } = await generateKeyPair("ES256");
   const jwk = { ...(await exportJWK(publicKey)), kid: KEY_ID, alg: "ES256", use: "sig" };

@@ -1,8 +1,8 @@
 import { type Manifest, recordOf } from "../read-manifests.ts";
 
 /**
- * What stands in a cluster after all manifests were applied in their order: one that was met before keeps its place and
- * what the later one does not say, labels and annotations are merged, as the control plane reads the same files.
+ * The objects of a cluster after all manifests were applied in order. An object that occurs again keeps its position
+ * and the fields that the later one lacks; labels and annotations are merged, as in the control plane.
  */
 export function applyManifests(manifests: readonly Manifest[]): readonly Manifest[] {
   const applied = new Map<string, Manifest>();

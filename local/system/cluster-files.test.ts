@@ -24,14 +24,14 @@ stringData: { both: new }
     return { certificateChainPem: "CHAIN", privateKeyPem: "KEY" };
   }
 
-  it("are files of their namespace alone, decoded where they are encoded", () => {
+  it("are visible only in their namespace, and decoded if they are encoded", () => {
     expect(find("ns1", "ConfigMap", "words")).toEqual({ greeting: "hello", raw: Buffer.from([0, 1]) });
     expect(find("ns1", "Secret", "words")).toEqual({ password: Buffer.from("hunter"), both: "new" });
     expect(find("ns2", "Secret", "pair")).toEqual({ "tls.crt": "CHAIN", "tls.key": "KEY" });
     expect(find("ns2", "ConfigMap", "words")).toBeUndefined();
   });
 
-  it("the mesh's roots are in every namespace, as a ConfigMap", () => {
+  it("include the mesh's roots in every namespace", () => {
     expect(find("any", "ConfigMap", "istio-ca-root-cert")).toEqual({ "root-cert.pem": "ROOTS" });
     expect(find("any", "Secret", "istio-ca-root-cert")).toBeUndefined();
   });
@@ -39,7 +39,7 @@ stringData: { both: new }
 
 describe("tokens", () => {
   it.each([
-    { name: "at four fifths of their life", expirationSeconds: 600, delayMs: 480_000 },
+    { name: "at four fifths of their lifetime", expirationSeconds: 600, delayMs: 480_000 },
     { name: "after a day at the latest", expirationSeconds: 10_000_000, delayMs: 86_400_000 },
   ])("are renewed $name", ({ expirationSeconds, delayMs }) => {
     expect(renewalDelayMs(expirationSeconds)).toBe(delayMs);

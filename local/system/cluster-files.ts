@@ -1,7 +1,7 @@
 import type { FindFiles } from "../pods/pod-volumes.ts";
 import { type Manifest, stringsOf } from "../read-manifests.ts";
 
-/** The ConfigMaps and Secrets of the manifests, and the ConfigMap that every namespace has: the mesh's roots. */
+/** The ConfigMaps and Secrets of the manifests, and the ConfigMap with the mesh's roots in every namespace. */
 export function createFileFinder(manifests: readonly Manifest[], rootCertificates: string): FindFiles {
   const found = new Map<string, Readonly<Record<string, string | Uint8Array>>>();
   for (const { kind, namespace, name, object } of manifests) {
@@ -20,11 +20,11 @@ export function createFileFinder(manifests: readonly Manifest[], rootCertificate
   };
 }
 
-/** A Secret as `kubectl create secret tls` makes it. */
+/** A Secret like `kubectl create secret tls` creates it. */
 export function tlsSecret(namespace: string, name: string, pair: TlsPair): Manifest {
   const stringData = { "tls.crt": pair.certificateChainPem, "tls.key": pair.privateKeyPem };
   const object = { apiVersion: "v1", kind: "Secret", metadata: { name, namespace }, stringData };
-  return { kind: "Secret", name, namespace, labels: {}, object, file: "made by this run" };
+  return { kind: "Secret", name, namespace, labels: {}, object, file: "created by this run" };
 }
 
 export interface TlsPair {

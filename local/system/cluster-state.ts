@@ -10,19 +10,19 @@ import type { LocalPod } from "../pods/local-pod.ts";
 import { runProgram } from "../run-program.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 
-/** A pod of the node, and what the cluster knows of it. */
+/** A pod of the node, with its state in the cluster. */
 export interface HostedPod {
   readonly pod: LocalPod;
   /** In the order in which pods were planned. */
   readonly index: number;
-  /** As it was admitted. */
+  /** As admitted. */
   readonly object: Readonly<Record<string, unknown>>;
   readonly hostsFile: string;
-  /** `starting` until it was ready once; `unready` after one of its containers has ended. */
+  /** `starting` until it has been ready once; `unready` after one of its containers has exited. */
   state: "starting" | "ready" | "unready";
 }
 
-/** Brings everything that follows from the pods' state up to it: names, Service rules, stored objects. */
+/** Updates everything that depends on the pods' state: names, Service rules, stored objects. */
 export interface ClusterState {
   publish(pods: readonly HostedPod[]): void;
 }
@@ -55,13 +55,15 @@ function applyRules(rules: string): void {
     const needed = "nf_nat, xt_statistic, xt_MASQUERADE, ipt_REJECT";
     throw new LocalError(
       "unfit_machine",
-      `this machine's kernel does not take the rules for Services; it needs ${needed}: ${MeshError.from(cause).message}`,
+      `this machine's kernel does not support the rules for Services; it needs ${needed}: ${MeshError.from(cause).message}`,
       { cause },
     );
   }
 }
 
-/** In place, because containers have this very file mounted, and in one write, because they may be reading it. */
+/**
+ * Written in place, because containers have this file mounted, and in one write, because they may read it at any time.
+ */
 function rewrite(file: string, text: string): void {
   if (textOf(file) === text) return;
   const bytes = Buffer.from(text);
@@ -96,7 +98,7 @@ function describeForServices({ pod, state }: HostedPod): ServicePod {
   };
 }
 
-/** A pod as the API server would have it, with its status. */
+/** A pod as the API server would store it, with its status. */
 function storedPod({ pod, object, state }: HostedPod): unknown {
   const conditions = [{ type: "Ready", status: state === "ready" ? "True" : "False" }];
   return { ...object, status: { phase: "Running", podIP: pod.ip, podIPs: [{ ip: pod.ip }], conditions } };

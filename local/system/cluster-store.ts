@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { formatKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
 
 /**
- * The objects that an API server would add to what the user applied: pods with their status, Services with their
- * addresses. The control plane watches the folder together with the user's, and applies these later.
+ * The objects that an API server would add to the user's: pods with their status, Services with their addresses. The
+ * control plane watches this folder together with the user's, and applies these objects later.
  */
 export interface ClusterStore {
   readonly folder: string;

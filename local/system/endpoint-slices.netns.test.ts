@@ -3,7 +3,7 @@ import type { LocalCluster } from "../start-local-cluster.ts";
 import { createTestFolder, findPod, type TestFolder } from "../test-cluster-fixture.ts";
 import { leftoversOf } from "./leftovers-fixture.ts";
 
-/** Addresses are given in the manifests' order, behind the system's own pods. */
+/** Addresses are assigned in the manifests' order, after the system's own pods. */
 const SERVER_IP = "10.244.0.13";
 
 function pod(name: string, namespace: string): string {
@@ -26,7 +26,7 @@ metadata: { name: default, namespace: bank }
 spec: { mtls: { mode: STRICT } }
 ${pod("server", "bank")}
 ${pod("client", "bank")}
-${pod("stranger", "outside")}
+${pod("outsider", "outside")}
 ---
 apiVersion: v1
 kind: Service
@@ -56,15 +56,15 @@ afterAll(async () => {
   expect(leftoversOf()).toEqual([]);
 });
 
-/** What curl prints of the response's status in a pod; 000: the connection was refused or reset. */
-async function ask(name: string): Promise<string> {
+/** The status of curl's response in a pod; 000: the connection was refused or reset. */
+async function get(name: string): Promise<string> {
   const command = ["curl", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", "http://db.bank/"];
   return (await findPod(cluster, name).exec(command)).stdout;
 }
 
-it("a Service without a selector in front of a STRICT pod is called in mutual TLS", async () => {
+it("a Service without a selector for a STRICT pod is called over mutual TLS", async () => {
   expect(findPod(cluster, "server").ip).toBe(SERVER_IP);
-  await expect.poll(() => ask("client"), { timeout: 5000 }).toBe("200");
+  await expect.poll(() => get("client"), { timeout: 5000 }).toBe("200");
   const { stdout } = await findPod(cluster, "client").exec(["curl", "-s", "http://127.0.0.1:15000/connections"]);
   expect(JSON.parse(stdout).connections).toContainEqual(
     expect.objectContaining({
@@ -73,6 +73,6 @@ it("a Service without a selector in front of a STRICT pod is called in mutual TL
   );
 });
 
-it("a client without a sidecar is led to the same endpoint, and refused there", async () => {
-  expect(await ask("stranger")).toBe("000");
+it("a client without a sidecar reaches the same endpoint, which refuses it", async () => {
+  expect(await get("outsider")).toBe("000");
 });

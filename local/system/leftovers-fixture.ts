@@ -1,4 +1,4 @@
-/** For tests: what runs of local pods have left on this machine. */
+/** For tests: what runs of local pods left behind on this machine. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { NETNS_FOLDER } from "../network/network-namespace.ts";
@@ -7,9 +7,9 @@ import { SERVICES_CHAIN } from "../network/service-rules.ts";
 import { RUNS_FOLDER } from "../run-folder.ts";
 
 /**
- * What these processes have left, each entry with its kind: of their runs, and namespaces that tests name
- * `entente-test-PID`. Only what carries one of our own names counts:
- * other programs, and other runs of this project, may make namespaces, links, rules and mounts at any time.
+ * What these processes left behind, each entry with its kind: resources of their runs, and namespaces of tests with the
+ * name `entente-test-PID`. Only our own names count: other programs, and other runs of this project, may create
+ * namespaces, links, rules and mounts at any time.
  */
 export function leftoversOf(ownerPids: readonly (number | undefined)[] = [process.pid]): readonly string[] {
   const isOwn = (text: string): boolean =>
@@ -28,19 +28,19 @@ export function leftoversOf(ownerPids: readonly (number | undefined)[] = [proces
 }
 
 /**
- * The processes of these runs' containers: each has files of its run's folder mounted, and no other process has.
+ * The processes of these runs' containers, recognised by mounted files of the run's folder.
  * @returns their ids
  */
 export function containersOf(ownerPids: readonly (number | undefined)[]): readonly string[] {
   const folder = RUNS_FOLDER.slice(RUNS_FOLDER.lastIndexOf("/"));
   const isOwn = (line: string): boolean => ownerPids.some((pid) => line.includes(`${folder}/${pid}s`));
-  // A process that has ended and that nobody has waited for yet has no command line.
+  // A zombie process has no command line.
   return list("/proc").filter(
     (pid) => /^\d+$/.test(pid) && linesOf(`/proc/${pid}/mountinfo`).some(isOwn) && linesOf(`/proc/${pid}/cmdline`)[0],
   );
 }
 
-/** Our links and rules belong into our namespaces; here, in the host's, no run may make one at any time. */
+/** Our links and rules belong in our namespaces; no run may create one in the host's. */
 function outsideOfNamespaces(): readonly string[] {
   return [
     ...outputOf("ip", ["-o", "link"])

@@ -5,7 +5,7 @@ import { leftoversOf } from "./leftovers-fixture.ts";
 const OWN = `entente-test-${process.pid}`;
 const FOREIGN = `cni-${process.pid}`;
 const LINK = `cni${process.pid}`;
-/** How to remove what was made, the newest first. */
+/** Cleanup functions, the newest first. */
 const made: (readonly string[])[] = [];
 
 function make(add: readonly string[], remove: readonly string[]): void {
@@ -17,16 +17,16 @@ afterEach(() => {
   for (const remove of made.splice(0)) execFileSync("ip", [...remove]);
 });
 
-it("what another program makes while tests run is nothing that they have left", () => {
+it("what another program creates during tests is not reported", () => {
   make(["netns", "add", FOREIGN], ["netns", "delete", FOREIGN]);
   make(["link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", FOREIGN], ["link", "delete", LINK]);
   expect(leftoversOf()).toEqual([]);
 });
 
-it("a namespace of a test that has ended is left, whatever else there is", () => {
+it("a namespace of a finished test is reported", () => {
   make(["netns", "add", OWN], ["netns", "delete", OWN]);
   make(["netns", "add", FOREIGN], ["netns", "delete", FOREIGN]);
   expect(leftoversOf()).toEqual([`network namespace: ${OWN}`]);
-  // Another process's tests have another id.
+  // Tests of another process have another id.
   expect(leftoversOf([process.ppid])).toEqual([]);
 });

@@ -16,7 +16,7 @@ export interface Machine {
   readonly projectFolder: string;
 }
 
-/** Throws a LocalError that says what this machine lacks and how to mend it. */
+/** Throws a LocalError that names what this machine lacks and how to fix it. */
 export function checkMachine(machine: Machine): void {
   if (machine.platform !== "linux") {
     throw unfit(`pods need Linux's network namespaces, and this is ${machine.platform}; use a Linux machine`);
@@ -33,12 +33,12 @@ export function checkMachine(machine: Machine): void {
   checkReadable(machine.projectFolder);
 }
 
-/** Containers run as other users, and must be able to read the sources. */
+/** Containers run as other users, which must be able to read the sources. */
 function checkReadable(folder: string): void {
   const needed = constants.S_IROTH | constants.S_IXOTH;
   accessSync(folder);
   if ((statSync(folder).mode & needed) === needed) return;
-  throw unfit(`other users may not read ${folder}, and containers run as other users; run: chmod -R o+rX ${folder}`);
+  throw unfit(`other users cannot read ${folder}, and containers run as other users; run: chmod -R o+rX ${folder}`);
 }
 
 function unfit(message: string): LocalError {

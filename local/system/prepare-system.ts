@@ -7,7 +7,7 @@ import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { type Logger, systemClock } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";
 import { createAddressPlan } from "../network/addresses.ts";
-import { findOutsideNames } from "../network/service-names.ts";
+import { findUnresolvableNames } from "../network/service-names.ts";
 import { createServices, type LocalService } from "../network/services.ts";
 import { type Admission, createAdmission } from "../pods/admit-pod.ts";
 import { DEFAULT_IMAGES, type ImageTable } from "../pods/images.ts";
@@ -28,7 +28,7 @@ import {
 import { findUnsupported } from "./unsupported.ts";
 
 export interface SystemInput {
-  /** The user's. */
+  /** The user's manifests. */
   readonly manifests: readonly Manifest[];
   readonly folders: readonly string[];
   readonly run: RunFolder;
@@ -40,15 +40,15 @@ export interface SystemInput {
   readonly log: Logger;
 }
 
-/** A cluster whose pods are not made yet. */
+/** A cluster whose pods have not been created yet. */
 export interface System {
   readonly host: PodHost;
   readonly services: readonly LocalService[];
-  /** What differs here from a cluster, for the user, a sentence each. */
+  /** Differences to a cluster, one sentence each, for the user. */
   readonly warnings: readonly string[];
   readonly admission: Admission;
   readonly authorityFolder: string;
-  /** The control plane and the injector, without which no other pod can be admitted. */
+  /** The control plane and the injector; without them no other pod can be admitted. */
   readonly firstPods: readonly PlannedPod[];
   readonly otherPods: readonly PlannedPod[];
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
@@ -59,7 +59,7 @@ const WEBHOOK_CERTIFICATE_MS = 30 * 86_400_000;
 /** As in the image. */
 const SYSTEM_UID = 1337;
 
-/** Makes what an API server and an installation bring along: keys, addresses, the system's own manifests. */
+/** Creates what an API server and an installation provide: keys, addresses, the system's own manifests. */
 export async function prepareSystem(input: SystemInput): Promise<System> {
   const { run, log, projectFolder } = input;
   const folders = makeFolders(run.path, input.folders);
@@ -87,7 +87,7 @@ export async function prepareSystem(input: SystemInput): Promise<System> {
       onFailure: input.onFailure,
     }),
     services,
-    warnings: [...findUnsupported(input.manifests), ...findOutsideNames(services)],
+    warnings: [...findUnsupported(input.manifests), ...findUnresolvableNames(services)],
     authorityFolder: folders.authority,
     admission: prepareAdmission(services, roots),
     ...splitPods(planPods(manifests, Math.random)),
@@ -113,7 +113,7 @@ function makeFolders(runPath: string, manifests: readonly string[]): SystemFolde
   return folders;
 }
 
-/** The root is made here, so that pods can be given it before the control plane runs; then it is the control plane's. */
+/** The root is created here, so that pods can get it before the control plane runs; then the control plane uses it. */
 async function prepareAuthority(folder: string, log: Logger): Promise<Authority> {
   const trustDomain = parseTrustDomain("cluster.local");
   const authority = await openAuthority({ directory: folder, trustDomain, clock: systemClock, log });

@@ -16,12 +16,12 @@ describe("the system's manifests", () => {
     expect(manifests()).toContain('"hostPath":{"path":"/home/me/mesh"}');
   });
 
-  it("let sidecars log requests where that is asked for, and else not", () => {
+  it("let sidecars log requests only if the option is set", () => {
     expect(manifests()).not.toContain("--access-log-file");
     expect(manifests({ accessLog: true })).toContain('"--access-log-file","/dev/stdout"]');
   });
 
-  it("shorten the certificates' life where that is asked for", () => {
+  it("shorten the certificates' lifetime if the option is set", () => {
     expect(manifests({ ttl: "20s" })).toContain('"--workload-cert-ttl","20s"]');
   });
 });

@@ -1,7 +1,7 @@
 import { TOKEN_ISSUER } from "../pods/service-account-tokens.ts";
 import { type Manifest, parseManifests } from "../read-manifests.ts";
 
-/** Where this run keeps what the system's pods mount. */
+/** The folders that the system's pods mount. */
 export interface SystemFolders {
   /** The user's folders of manifests. */
   readonly manifests: readonly string[];
@@ -12,7 +12,7 @@ export interface SystemFolders {
 
 export interface SystemOptions {
   readonly folders: SystemFolders;
-  /** For `--workload-cert-ttl`; `undefined`: the control plane's default. */
+  /** For `--workload-cert-ttl`; `undefined` means the control plane's default. */
   readonly workloadCertificateTtl: string | undefined;
   /** Whether sidecars log each request to their output. */
   readonly accessLog: boolean;
@@ -24,7 +24,7 @@ export const WEBHOOK_SERVICE = "sidecar-injector";
 export const WEBHOOK_SECRET = "sidecar-injector-tls";
 export const CONTROL_PLANE_NAMESPACE = "istio-system";
 
-/** What an installation of Entente puts into a cluster: the control plane, the injector and the default gateway. */
+/** What an installation of Entente adds to a cluster: the control plane, the injector and the default gateway. */
 export function systemManifests(text: string, options: SystemOptions): readonly Manifest[] {
   const values = { ...controlPlaneValues(options), INJECTOR: injectorArgs(options) };
   return parseManifests(text, "local/system/system.yaml").map((manifest) => {
@@ -39,7 +39,7 @@ function injectorArgs({ accessLog }: SystemOptions): readonly string[] {
   ];
 }
 
-/** What only this run knows of the istiod Deployment's pod template. */
+/** The parts of istiod's pod template that only this run knows. */
 function controlPlaneValues(options: SystemOptions): Readonly<Record<string, unknown>> {
   const { folders, workloadCertificateTtl } = options;
   const configs = [...folders.manifests, folders.cluster];
@@ -65,7 +65,7 @@ function controlPlaneValues(options: SystemOptions): Readonly<Record<string, unk
   };
 }
 
-/** Replaces each text `${NAME}` that is a whole value by the value of that name. */
+/** Replaces each value that is exactly `${NAME}` by the value of that name. */
 function substitute(
   object: Readonly<Record<string, unknown>>,
   values: Readonly<Record<string, unknown>>,

@@ -15,26 +15,34 @@ it.each([
   {
     name: "a liveness probe",
     text: POD("livenessProbe: { tcpSocket: { port: 1 } }"),
-    says: "livenessProbe is not run",
+    expected: "livenessProbe is not run",
   },
-  { name: "a lifecycle hook", text: POD("lifecycle: { preStop: { exec: {} } }"), says: "lifecycle is not run" },
-  { name: "a readiness probe by gRPC", text: POD("readinessProbe: { grpc: { port: 1 } }"), says: "grpc is not run" },
-  { name: "a UDP port", text: SERVICE("ports: [{ port: 53, protocol: UDP }]"), says: "port 53/UDP is not served" },
-  { name: "a load balancer", text: SERVICE("type: LoadBalancer"), says: "use --publish" },
-  { name: "session affinity", text: SERVICE("sessionAffinity: ClientIP"), says: "ClientIP has no effect" },
-  { name: "a foreign address", text: SERVICE("clusterIP: 172.20.0.1"), says: "another clusterIP than 172.20.0.1" },
+  { name: "a lifecycle hook", text: POD("lifecycle: { preStop: { exec: {} } }"), expected: "lifecycle is not run" },
+  {
+    name: "a readiness probe by gRPC",
+    text: POD("readinessProbe: { grpc: { port: 1 } }"),
+    expected: "grpc is not run",
+  },
+  { name: "a UDP port", text: SERVICE("ports: [{ port: 53, protocol: UDP }]"), expected: "port 53/UDP is not served" },
+  { name: "a load balancer", text: SERVICE("type: LoadBalancer"), expected: "use --publish" },
+  { name: "session affinity", text: SERVICE("sessionAffinity: ClientIP"), expected: "ClientIP has no effect" },
+  {
+    name: "an address outside the range",
+    text: SERVICE("clusterIP: 172.20.0.1"),
+    expected: "a clusterIP other than 172.20.0.1",
+  },
   {
     name: "a NetworkPolicy",
     text: "kind: NetworkPolicy\nmetadata: { name: one, namespace: here }",
-    says: "NetworkPolicy/one.here: has no effect on one machine: pods may reach each other",
+    expected: "NetworkPolicy/one.here: has no effect on one machine: pods may reach each other",
   },
-])("$name is named, with its object", ({ text, says }) => {
+])("$name gets a warning, with its object", ({ text, expected }) => {
   const found = findUnsupported(parseManifests(text, "test.yaml"));
-  expect(found).toEqual([expect.stringContaining(says)]);
+  expect(found).toEqual([expect.stringContaining(expected)]);
   expect(found[0]).toMatch(/^\w+\/one\.here: /);
 });
 
-it("names a Deployment's containers, and its init containers", () => {
+it("reports a Deployment's containers and init containers", () => {
   const text = `
 kind: Deployment
 metadata: { name: one, namespace: here }
@@ -48,6 +56,6 @@ it.each([
   { name: "a plain pod", text: POD("readinessProbe: { httpGet: { path: /, port: 1 } }") },
   { name: "a plain Service", text: SERVICE("clusterIP: 10.96.3.4, ports: [{ port: 80 }]") },
   { name: "a headless Service", text: SERVICE("clusterIP: None") },
-])("says nothing of $name", ({ text }) => {
+])("gives no warning for $name", ({ text }) => {
   expect(findUnsupported(parseManifests(text, "test.yaml"))).toEqual([]);
 });

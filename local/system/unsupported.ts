@@ -3,7 +3,7 @@ import { type Manifest, recordOf } from "../read-manifests.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Kinds of Kubernetes that change what applications see, and that nothing acts on here. */
+/** Kubernetes kinds that change what applications see, and that have no effect here. */
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   NetworkPolicy: "pods may reach each other",
   Ingress: "use a Gateway and a VirtualService",
@@ -18,8 +18,8 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
 };
 
 /**
- * What of the manifests is different on one machine from a cluster, a sentence each, for the user to know. What would
- * change an application's own surroundings is refused where pods are read; see `pod-manifest.ts`.
+ * The differences between the manifests' effect on one machine and in a cluster, one sentence each. Anything that an
+ * application depends on is refused when pods are read; see `pod-manifest.ts`.
  */
 export function findUnsupported(manifests: readonly Manifest[]): readonly string[] {
   return manifests.flatMap((manifest) => {
@@ -48,10 +48,10 @@ function differencesOfService(spec: Fields): readonly string[] {
   const { type = "ClusterIP", clusterIP: ip = "" } = spec;
   const found: string[] = [];
   if (type === "NodePort" || type === "LoadBalancer") {
-    found.push(`type ${type} gives it no address outside of the cluster; use --publish`);
+    found.push(`type ${type} gives it no address outside the cluster; use --publish`);
   }
   if (typeof ip === "string" && ip !== "" && ip !== "None" && !isServiceIp(ip)) {
-    found.push(`it gets another clusterIP than ${ip}, which is not in 10.96.0.0/16`);
+    found.push(`it gets a clusterIP other than ${ip}, which is not in 10.96.0.0/16`);
   }
   if (spec["sessionAffinity"] === "ClientIP") found.push("sessionAffinity ClientIP has no effect");
   for (const { port, protocol = "TCP" } of recordsOf(spec["ports"])) {
