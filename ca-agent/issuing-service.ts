@@ -66,7 +66,7 @@ async function createCertificate(
 async function authenticateCaller(header: Headers, deps: IssuingServiceDeps): Promise<SpiffeId> {
   // Repeated headers arrive joined by commas; such a value is not a token.
   const [, token] = BEARER.exec(header.get("authorization") ?? "") ?? [];
-  if (token === undefined) throw unauthenticated("no_token", "the call carries no bearer token", deps);
+  if (token === undefined) throw unauthenticated("no_token", "the call has no bearer token", deps);
   const verdict = await deps.authenticator.authenticate(token).catch((caught: unknown) => {
     throw authenticatorFailed(caught, deps);
   });

@@ -9,7 +9,7 @@ export interface Command {
   readonly usage: string;
   /**
    * Runs until the work is done or `context.signal` aborts.
-   * @returns the exit status: 0 done, 1 failed, 2 wrong usage.
+   * @returns the exit status: 0 done, 1 failed, 2 invalid command line.
    */
   run(args: readonly string[], context: CommandContext): Promise<number>;
 }

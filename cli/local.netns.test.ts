@@ -139,7 +139,7 @@ describe("entente local up", () => {
     expect(leftoversOf([run.child.pid])).toEqual([]);
   });
 
-  it("takes its containers with it when it is killed, and the next run cleans up the rest", async () => {
+  it("ends its containers when it is killed, and the next run cleans up the rest", async () => {
     const run = start(["up", "-f", "examples/hello-tls", "--keep", ...PUBLISH]);
     await run.until("Ctrl-C ends it.");
     run.child.kill("SIGKILL");

@@ -31,7 +31,7 @@ import { formatBlock, formatFlow } from "./yaml-text.ts";
 /**
  * The edits that give one document of a text another value. Nothing else changes: not spelling, comments or order. An
  * alias of a changed value is replaced by the old value.
- * @param document read with its source tokens
+ * @param document parsed with its source tokens
  */
 export function editsForDocument(text: string, document: Document, after: unknown): readonly TextEdit[] {
   const editing: Editing = { text, document, edits: [], changed: new Set() };

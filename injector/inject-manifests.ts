@@ -118,7 +118,6 @@ interface TemplateInjection {
 
 /**
  * @returns the injected pod; undefined if nothing changes
- * @returns the injected pod; undefined where nothing is to be changed
  */
 function injectTemplate({ template, pod, input, notes }: TemplateInjection): Pod | undefined {
   const { title, namespace, owner } = template;

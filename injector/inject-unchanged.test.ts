@@ -55,7 +55,7 @@ spec: {ports: [ {port: 0x50} ]}
 ...
 `;
 
-describe("what injection does not change comes out byte for byte", () => {
+describe("unchanged parts come out byte for byte", () => {
   it.each([
     { name: "block style", text: POD },
     { name: "Windows line endings", text: POD.replaceAll("\n", "\r\n") },

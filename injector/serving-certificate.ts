@@ -29,7 +29,7 @@ export interface ServingCertificate {
  * Reloads the webhook's certificate when its files change: a webhook with an expired certificate blocks every new pod
  * (linkerd2#5888). The files are polled, not watched: mounted secrets change through symbolic links, and a read may see
  * the new certificate with the old key. An invalid pair is reported once, and the old pair stays in use.
- * @throws InjectorError `invalid_serving_certificate`, if the first pair is not good
+ * @throws InjectorError `invalid_serving_certificate`, if the first pair is invalid
  */
 export async function startServingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
   const { clock, log } = options;

@@ -65,7 +65,7 @@ const DEFAULT_LIMITS: WebhookLimits = {
 
 /**
  * Serves the admission webhook over HTTPS.
- * @throws InjectorError `invalid_serving_certificate`, or NetError where it cannot listen
+ * @throws InjectorError `invalid_serving_certificate`, or NetError if it cannot listen
  */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const { certificateFile, keyFile, settings, clock, log } = options;

@@ -20,7 +20,7 @@ export interface Authority {
   /**
    * Signs the public key of a request for an identity; everything else in the request is ignored. The certificate
    * expires no later than the authority. Throws a CaError for an unacceptable request.
-   * @returns PEM, each with a newline at its end: the leaf, the intermediates, and last the whole root bundle.
+   * @returns PEM, each with a final newline: the leaf, the intermediates, and the complete root bundle at the end.
    */
   signWorkload(request: WorkloadRequest): Promise<readonly string[]>;
   /** Creates a new key and certificate for one of the control plane's own servers. */

@@ -201,7 +201,7 @@ describe("the JWKS file", () => {
     expect(new Set(calls.map(({ kind }) => kind))).toEqual(new Set(["authenticated"]));
   });
 
-  it("keeps the keys that are accepted, where others stand beside them", async () => {
+  it("uses the accepted keys of a set that also contains others", async () => {
     const large = generateKeyPairSync("ec", { namedCurve: "P-521" });
     await writeKeys({ large: large.publicKey, ec: ec.publicKey });
     expect((await authenticator().authenticate(await token())).kind).toBe("authenticated");
@@ -213,7 +213,7 @@ describe("the JWKS file", () => {
   it.each([
     { name: "an exponent that makes each check expensive", n: Buffer.alloc(256, 0xff), e: Buffer.alloc(255, 0x7f) },
     { name: "16,384 bits", n: Buffer.alloc(2048, 0xff), e: Buffer.from([1, 0, 1]) },
-  ])("an RSA key with $name is passed over", async ({ n, e }) => {
+  ])("an RSA key with $name is ignored", async ({ n, e }) => {
     const key = { kty: "RSA", kid: "ec", n: n.toString("base64url"), e: e.toString("base64url") };
     writeFileSync(FILE, JSON.stringify({ keys: [key] }));
     const log = new RecordingLogger();

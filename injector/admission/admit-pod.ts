@@ -25,7 +25,6 @@ export interface AdmitPodInput extends InjectionContext {
   readonly pod: Pod;
   /**
    * @default decided by the pod alone; the API server has already applied the label selectors
-   * @default what the pod itself says: its selection by labels lies behind it
    */
   readonly decision?: InjectionDecision;
 }

@@ -16,7 +16,7 @@ const TRAFFIC = "traffic.sidecar.istio.io/";
 
 /**
  * Reads what to capture from the pod's annotations; undefined if capture is off (`interceptionMode: NONE`).
- * @throws InjectorError `invalid_annotation`, with the annotation named
+ * @throws InjectorError `invalid_annotation`; the message names the annotation
  */
 export function captureFromAnnotations(annotations: Annotations, ipv6: Ipv6Capture): CaptureArgs | undefined {
   const mode = annotations["sidecar.istio.io/interceptionMode"] ?? "REDIRECT";

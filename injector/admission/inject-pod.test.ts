@@ -92,7 +92,7 @@ describe("an injected pod", () => {
     expect(proxy.ports).toEqual([{ name: "http-envoy-prom", containerPort: 15090, protocol: "TCP" }]);
   });
 
-  it("carries Istio's labels and annotations", () => {
+  it("has Istio's labels and annotations", () => {
     expect(pod.metadata?.labels).toMatchObject({
       "security.istio.io/tlsMode": "istio",
       "service.istio.io/canonical-name": "hello",
@@ -141,7 +141,7 @@ describe("the user's own settings", () => {
     expect(pod.spec.containers[0]).toEqual(before.spec.containers[0]);
   });
 
-  it("do not stop injection by a status annotation alone", () => {
+  it("do not include a status annotation that stops injection", () => {
     const { pod } = inject(annotated({ "sidecar.istio.io/status": '{"containers":["istio-proxy"]}' }));
     expect(container(pod, "istio-proxy").image).toBe(TEST_SETTINGS.image);
   });

@@ -33,27 +33,27 @@ export function parsePrivileges(status: string): Privileges {
 /** Turns an error of iptables into one that names the fix: the privilege to grant, or the kernel module to load. */
 export function diagnoseFailure(failure: Failure): CaptureError {
   const { uid, hasNetAdmin } = failure.privileges;
-  const said = `${failure.command} failed with status ${failure.status}: ${firstLines(failure.stderr)}`;
+  const output = `${failure.command} failed with status ${failure.status}: ${firstLines(failure.stderr)}`;
   const isDenied = /permission denied|operation not permitted|you must be root/i.test(failure.stderr);
   // The legacy back end hides the reason if it may not open a table, so the capability is checked separately.
-  if (isDenied || hasNetAdmin === false) return notPermitted(uid, hasNetAdmin, said);
+  if (isDenied || hasNetAdmin === false) return notPermitted(uid, hasNetAdmin, output);
   const module = missingModule(failure);
   if (module !== undefined) {
     return new CaptureError(
       "kernel_module_missing",
-      `the node's kernel lacks ${module}; load it on the node (modprobe ${module}) or build it in. ${said}`,
+      `the node's kernel lacks ${module}; load it on the node (modprobe ${module}) or build it in. ${output}`,
       { details: { module } },
     );
   }
-  return new CaptureError("iptables_failed", said, { details: { status: failure.status } });
+  return new CaptureError("iptables_failed", output, { details: { status: failure.status } });
 }
 
-function notPermitted(uid: number | undefined, hasNetAdmin: boolean | undefined, said: string): CaptureError {
+function notPermitted(uid: number | undefined, hasNetAdmin: boolean | undefined, output: string): CaptureError {
   const fix =
     uid !== undefined && uid !== 0
       ? `the process runs as user ${uid} and must be root; set securityContext.runAsUser: 0 on the container istio-init`
       : "the process lacks the capability NET_ADMIN; add NET_ADMIN and NET_RAW to securityContext.capabilities.add of the container istio-init, and let the namespace's pod security admission allow them";
-  return new CaptureError("not_permitted", `${fix}. ${said}`, { details: { uid, hasNetAdmin } });
+  return new CaptureError("not_permitted", `${fix}. ${output}`, { details: { uid, hasNetAdmin } });
 }
 
 function missingModule(failure: Failure): string | undefined {

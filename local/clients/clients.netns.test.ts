@@ -16,7 +16,7 @@ import type { WebSocketJob, WebSocketReport } from "./websocket-program-fixture.
 
 const CONTENT = "0123456789abcdef".repeat(12_500);
 const CONTENT_FILE = join(tmpdir(), `entente-test-content-${process.pid}`);
-const FORGED = `By=${SERVER_ID};URI=spiffe://cluster.local/ns/ns1/sa/somebody-else`;
+const FORGED = `By=${SERVER_ID};URI=spiffe://cluster.local/ns/ns1/sa/another-account`;
 const FORGED_HEADER = `x-forwarded-client-cert: ${FORGED}`;
 const CURL = ["curl", "--silent", "--show-error", "--verbose", "--max-time", "10", "--header", FORGED_HEADER];
 const NOTHING: TrafficCounts = { sent: 0, received: 0 };

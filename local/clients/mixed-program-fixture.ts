@@ -67,13 +67,13 @@ function take(turn: Turn, index: number): Promise<void> {
 /** The response's head. A POST's body is chunked unless its length is among the headers. */
 async function send(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
   const asking = request(`${job.origin}${path}`, { agent, method, ...options });
-  const answered = once(asking, "response");
+  const responded = once(asking, "response");
   if (method === "POST") {
     const size = BODY.length / CHUNKS;
     for (let at = 0; at < BODY.length; at += size) asking.write(BODY.slice(at, at + size));
   }
   asking.end();
-  const [response]: IncomingMessage[] = await answered;
+  const [response]: IncomingMessage[] = await responded;
   if (response?.statusCode !== 200) throw new Error(`${response?.statusCode} for ${path}`);
   return response;
 }

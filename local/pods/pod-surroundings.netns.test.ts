@@ -132,9 +132,9 @@ describe("the network of local pods", () => {
     "http://headless.there:8080/",
     "http://alias/",
   ])("%s leads to the pods, which see the client's own address", async (url) => {
-    const answer = await get(single, url);
-    expect(twins.map(({ name }) => name)).toContain(answer.pod);
-    expect(answer.remote).toBe(`::ffff:${single.ip}`);
+    const response = await get(single, url);
+    expect(twins.map(({ name }) => name)).toContain(response.pod);
+    expect(response.remote).toBe(`::ffff:${single.ip}`);
   });
 
   it("each of a Service's pods receives requests", async () => {
@@ -189,15 +189,15 @@ describe("a container", () => {
   });
 
   it("runs as nobody by default, without our environment", async () => {
-    const answer = await get(single, "http://twin.there/");
-    expect([answer.uid, answer.gid]).toEqual([65_534, 65_534]);
-    const names = Object.keys(answer.env).filter((name) => !/^(KUBERNETES|TWIN|NOBODY)_/.test(name));
+    const response = await get(single, "http://twin.there/");
+    expect([response.uid, response.gid]).toEqual([65_534, 65_534]);
+    const names = Object.keys(response.env).filter((name) => !/^(KUBERNETES|TWIN|EMPTY)_/.test(name));
     expect(names.sort()).toEqual(["HOME", "HOSTNAME", "LANG", "PATH", "PWD"]);
   });
 
-  it("finds its namespace's Services and the API server's in its environment", async () => {
-    const { env } = await ask(single, "http://twin.there/");
-    const twin = await ask(single, `http://${env["TWIN_SERVICE_HOST"]}:${env["TWIN_SERVICE_PORT"]}/`);
+  it("has variables of its namespace's Services and of the API server's", async () => {
+    const { env } = await get(single, "http://twin.there/");
+    const twin = await get(single, `http://${env["TWIN_SERVICE_HOST"]}:${env["TWIN_SERVICE_PORT"]}/`);
     expect(twins.map(({ name }) => name)).toContain(twin.pod);
     expect(env).toHaveProperty("KUBERNETES_SERVICE_HOST");
     expect(env).not.toHaveProperty("ALIAS_SERVICE_HOST");

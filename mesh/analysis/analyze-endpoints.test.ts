@@ -36,8 +36,8 @@ it.each([
   },
   {
     name: "a slice of a missing service",
-    resources: [testSlice({ service: "gone", endpoints: ENDPOINTS })],
-    warning: /^EndpointSlice\/gone-1\.ns1 .* names gone\.ns1, but that Service does not exist$/,
+    resources: [testSlice({ service: "missing", endpoints: ENDPOINTS })],
+    warning: /^EndpointSlice\/missing-1\.ns1 .* names missing\.ns1, but that Service does not exist$/,
   },
   {
     name: "a slice of names",

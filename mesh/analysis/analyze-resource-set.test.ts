@@ -56,8 +56,8 @@ describe("analyzeResourceSet", () => {
     },
     {
       name: "a Policy for a missing service",
-      resources: [policy("p", { targets: [{ name: "nobody" }] })],
-      warning: /spec\.targets\[0\]\.name: there is no service nobody in namespace ns1/,
+      resources: [policy("p", { targets: [{ name: "missing" }] })],
+      warning: /spec\.targets\[0\]\.name: there is no service missing in namespace ns1/,
     },
     {
       name: "a Policy for a missing port",
@@ -108,8 +108,8 @@ describe("analyzeResourceSet", () => {
     },
     {
       name: "a VirtualService for a missing gateway",
-      resources: [routes({ gateways: ["nobody"] })],
-      warning: /spec\.gateways\[0\]: there is no Gateway default\/nobody/,
+      resources: [routes({ gateways: ["missing"] })],
+      warning: /spec\.gateways\[0\]: there is no Gateway default\/missing/,
     },
     {
       name: "a VirtualService for sidecars with unknown hosts",

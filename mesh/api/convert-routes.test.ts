@@ -68,8 +68,8 @@ describe("an invalid route is an error: it applies completely or not at all", ()
     { name: "a redirect without a status", route: { redirect: { uri: "/" } } },
     { name: "a redirect to another scheme", route: { redirect: { scheme: "javascript", code: 301 } } },
     { name: "a redirect to port 65536", route: { redirect: { port: 65536, code: 301 } } },
-    { name: "a timeout that no timer can hold", route: { timeoutMs: 0xff_ff_ff_ff } },
-    { name: "a delay that no timer can hold", route: { fault: { delay: { fixedDelayMs: 0xff_ff_ff_ff } } } },
+    { name: "a timeout longer than any timer", route: { timeoutMs: 0xff_ff_ff_ff } },
+    { name: "a delay longer than any timer", route: { fault: { delay: { fixedDelayMs: 0xff_ff_ff_ff } } } },
     { name: "a percentage above 100", route: { fault: { abort: { httpStatus: 500, percentage: 101 } } } },
     {
       name: "a percentage that is not a number",

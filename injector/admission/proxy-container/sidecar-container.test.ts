@@ -28,7 +28,7 @@ describe("Node's memory", () => {
   it.each([
     { name: "no sidecar yet", containers: [{ name: "hello" }] },
     {
-      name: "other options of its own",
+      name: "its own Node options",
       containers: [
         { name: "hello" },
         { name: "istio-proxy", env: [{ name: "NODE_OPTIONS", value: "--inspect=0.0.0.0" }] },

@@ -134,7 +134,7 @@ describe("a route's destination host", () => {
 
   it.each([
     { name: "an unknown subset", target: byHost(HOST, 8080, "v9"), reason: /subset "v9"/ },
-    { name: "an unknown service", target: byHost("nobody.ns2.svc.cluster.local"), reason: /no service nobody\.ns2/ },
+    { name: "an unknown service", target: byHost("missing.ns2.svc.cluster.local"), reason: /no service missing\.ns2/ },
     {
       name: "a name that is not fully qualified",
       target: byHost("world.ns2"),

@@ -117,8 +117,8 @@ describe("a gateway's routes", () => {
     { name: "no destination", route: [], refusal: /has no destination/ },
     {
       name: "an unknown service without a port",
-      route: [{ destination: { host: "nobody" } }],
-      refusal: /no service nobody\.default/,
+      route: [{ destination: { host: "missing" } }],
+      refusal: /no service missing\.default/,
     },
     {
       name: "no port, for a service with two ports that are not the listener's",

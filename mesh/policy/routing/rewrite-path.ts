@@ -5,7 +5,7 @@ import type { StringMatch } from "./http-route.ts";
  * character, so that `/a` to `/` turns `/a/b` into `//b` (use `/a/` to `/`); a match without a path counts as the
  * prefix `/`. After an exact or regex match it replaces the whole path. The query is kept, and so is a target that is
  * not a path (`OPTIONS *`).
- * @param path with its query.
+ * @param path with its query
  */
 export function rewritePath(path: string, matched: StringMatch | undefined, replacement: string): string {
   return path.startsWith("/") ? replacement + path.slice(matchedLength(path, matched)) : path;
