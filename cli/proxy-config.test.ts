@@ -29,7 +29,7 @@ describe("a proxy's environment", () => {
     expect(config.drain).toEqual({ minimumMs: 60_000, deadlineMs: 60_000 });
   });
 
-  it("leaves the limits of messages as they are, or raises those that it names", () => {
+  it("keeps the default limits of messages, or sets the given ones", () => {
     expect(parseProxyConfig(POD).messageLimits).toEqual({});
     const env = { ...POD, ENTENTE_MAX_REQUEST_HEAD_BYTES: "131072", ENTENTE_MAX_TRAILER_BYTES: "" };
     expect(parseProxyConfig(env).messageLimits).toEqual({ maxRequestHeadBytes: 131_072 });
@@ -41,7 +41,7 @@ describe("a proxy's environment", () => {
     );
   });
 
-  it("limits a page of metrics to 8 MB, or to what it says", () => {
+  it("limits a metrics page to 8 MB, or to the given size", () => {
     expect(parseProxyConfig(POD).maxMetricsBytes).toBe(8 * 1024 * 1024);
     expect(parseProxyConfig({ ...POD, ENTENTE_METRICS_MAX_MB: "32" }).maxMetricsBytes).toBe(32 * 1024 * 1024);
   });

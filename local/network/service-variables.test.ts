@@ -32,7 +32,7 @@ spec: { ports: [{ port: 80 }] }
   createAddressPlan(),
 );
 
-it("a pod is told of the addresses of its own namespace's Services, and of the API server's", () => {
+it("a pod has variables of its namespace's Services and of the API server", () => {
   const variables = serviceVariables(SERVICES, { namespace: "bank", hasServiceLinks: true });
   expect(variables).toMatchObject({
     KUBERNETES_SERVICE_HOST: "10.96.0.10",
@@ -51,7 +51,7 @@ it("a pod is told of the addresses of its own namespace's Services, and of the A
   expect(Object.keys(variables).filter((name) => !/^(KUBERNETES|MY_DB)_/.test(name))).toEqual([]);
 });
 
-it("without service links it is told of the API server alone", () => {
+it("without service links it has only the API server's variables", () => {
   const variables = serviceVariables(SERVICES, { namespace: "bank", hasServiceLinks: false });
   expect(Object.keys(variables).filter((name) => !name.startsWith("KUBERNETES_"))).toEqual([]);
   expect(variables).toHaveProperty("KUBERNETES_SERVICE_HOST");

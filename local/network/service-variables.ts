@@ -3,13 +3,13 @@ import { hasAddress, type LocalService } from "./services.ts";
 /** The pod that the variables are for. */
 export interface VariablesOwner {
   readonly namespace: string;
-  /** The pod's own `enableServiceLinks`: without, it is told of the API server alone. */
+  /** The pod's `enableServiceLinks`: without it, the pod gets only the API server's variables. */
   readonly hasServiceLinks: boolean;
 }
 
 /**
- * The environment variables by which containers find Services without DNS, as kubelet sets them: those of the pod's
- * namespace that have an address, and the API server's. The names are Docker's, from the time of its links.
+ * The environment variables with the addresses of Services, as kubelet sets them: for Services in the pod's namespace
+ * with an address, and for the API server. The names come from Docker's container links.
  */
 export function serviceVariables(
   services: readonly LocalService[],

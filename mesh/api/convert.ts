@@ -1,6 +1,6 @@
 /**
  * Converts policy values to messages of the discovery service and back. Received messages are checked: an unknown value
- * must never weaken policy, whoever the sender is.
+ * must never weaken policy, whatever its sender is.
  */
 import { create } from "@bufbuild/protobuf";
 import { isSpiffeId } from "../identity/is-spiffe-id.ts";

@@ -113,7 +113,7 @@ describe("a pod that a slice refers to", () => {
   });
 
   it("is not an endpoint if its address now belongs to another pod, whose identity is not accepted", () => {
-    expect(endpointsOf(createTestSet(DB, POD, named({ name: "gone" })))).toEqual([]);
+    expect(endpointsOf(createTestSet(DB, POD, named({ name: "missing" })))).toEqual([]);
   });
 
   it("is not an endpoint while it is unknown, so that nothing is sent to it in plaintext", () => {

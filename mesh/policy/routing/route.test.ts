@@ -53,7 +53,7 @@ describe("the host of a request", () => {
     expect(chosen(configured, request({ host }))).toBe(expected);
   });
 
-  it("is the same as a configured one with the dot of DNS's root and in capitals", () => {
+  it("is the same as a configured one with a trailing dot and in capitals", () => {
     const configured = listener([route("r")], ["A.Example."]);
     for (const host of ["a.example", "a.example.", "A.EXAMPLE:80"]) {
       expect(chosen(configured, request({ host }))).toBe("r");
@@ -139,16 +139,16 @@ describe("the matches of a route", () => {
     { name: "a method", match: { method: exact("POST") }, received: { method: "POST" }, isMatch: true },
     { name: "another method", match: { method: exact("POST") }, received: { method: "GET" }, isMatch: false },
     {
-      name: "an authority with the dot of DNS's root",
+      name: "an authority with a trailing dot",
       match: { authority: exact("a.example") },
-      asked: { host: "a.example.:80" },
-      holds: true,
+      received: { host: "a.example.:80" },
+      isMatch: true,
     },
     {
-      name: "an authority whose match has the dot of DNS's root and the default port",
+      name: "an authority whose match has a trailing dot and the default port",
       match: { authority: exact("A.example.:80") },
-      asked: { host: "a.example" },
-      holds: true,
+      received: { host: "a.example" },
+      isMatch: true,
     },
     {
       name: "an authority in another case, with a port",
