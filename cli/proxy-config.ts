@@ -11,7 +11,7 @@ const DEFAULT_ROOT_FILE = "/var/run/secrets/istio/root-cert.pem";
 const DEFAULT_MINIMUM_DRAIN_S = 5;
 const DEFAULT_DRAIN_DEADLINE_S = 25;
 const DEFAULT_METRICS_MAX_MB = 8;
-/** Each connection may hold so much of a message. */
+/** The upper bound of message limits: one connection may buffer this many bytes. */
 const MAX_LIMIT = 16_777_216;
 
 /** Parses the environment that the injector gives a proxy, under Istio's names; a ProxyError names the variable. */

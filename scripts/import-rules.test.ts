@@ -26,7 +26,7 @@ const INNER_ORDERS: readonly { readonly top: string; readonly order: readonly st
   },
 ];
 
-/** Folders that only `control-plane/` and `cli/` may combine. */
+/** Folders that only `control-plane/` may combine. */
 const SEPARATE: readonly (readonly [string, string])[] = [["ca-agent", "discovery"]];
 
 interface Import {
@@ -118,7 +118,7 @@ describe("import direction", () => {
     expect(findCycles(IMPORTS)).toEqual([]);
   });
 
-  it.each(SEPARATE)("keeps %s and %s apart", (one, other) => {
+  it.each(SEPARATE)("keeps %s and %s independent of each other", (one, other) => {
     const crossing = IMPORTS.filter((entry) => {
       const layers = [layerOf(entry.from), layerOf(targetOf(entry) ?? "")];
       return layers.includes(one) && layers.includes(other);
@@ -126,7 +126,7 @@ describe("import direction", () => {
     expect(format(crossing)).toEqual([]);
   });
 
-  it.each(SEPARATE)("lets control-plane/ alone put %s and %s together", (one, other) => {
+  it.each(SEPARATE)("allows only control-plane/ to import both %s and %s", (one, other) => {
     const importers = (layer: string): ReadonlySet<string> => {
       const entries = IMPORTS.filter((entry) => !isTestFile(entry.from) && layerOf(targetOf(entry) ?? "") === layer);
       return new Set(entries.map(({ from }) => layerOf(from)));
