@@ -1,5 +1,3 @@
-import { isIPv6 } from "node:net";
-
 /** One end of a TCP connection. */
 export interface SocketAddress {
   /** IPv4 in dots, or IPv6 without brackets. */
@@ -9,5 +7,5 @@ export interface SocketAddress {
 
 /** `10.0.0.1:8080`, or `[fd00::1]:8080`: an IPv6 address in brackets (RFC 3986, section 3.2.2). */
 export function formatSocketAddress({ ip, port }: SocketAddress): string {
-  return `${isIPv6(ip) ? `[${ip}]` : ip}:${port}`;
+  return `${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
 }
