@@ -34,6 +34,8 @@ export interface HttpClient {
   readonly own: SpiffeId | undefined;
   readonly workload: WorkloadInfo;
   readonly service: ServiceInfo | undefined;
+  /** What has been read of it already. */
+  readonly early: Buffer;
   /** Whether the policy of now would have this client served the same way. */
   readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
@@ -73,6 +75,7 @@ export class InboundHttp {
       },
       context,
       planRequest: this.#planFor(client),
+      early: client.early,
       isCurrent: client.isCurrent,
       onFault: client.onFault,
     });

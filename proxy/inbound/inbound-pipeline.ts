@@ -1,10 +1,9 @@
-import type { Socket } from "node:net";
 import type { Inbound, ServerMode } from "../../mesh/policy/types.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
 import { judgeOnce } from "../connections/judge-once.ts";
 import type { ConnectionCarrier } from "../connections/tracked-connection.ts";
-import { type Carrier, decideCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
+import { type Carrier, decideCarrier, type HttpCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
 import { decideProtocol } from "../http/detection/decide-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
 import { type AdmittedClient, admitMutualTls, admitPlaintext } from "./admit-client.ts";
@@ -121,18 +120,23 @@ async function decideCarrierOf(arrival: Arrival, client: AdmittedClient): Promis
 function carry(arrival: Arrival, client: AdmittedClient, carrier: InboundCarrier): ConnectionCarrier {
   switch (carrier.kind) {
     case "http":
-      return carryHttp(arrival, client, carrier.opened?.socket);
+      return carryHttp(arrival, client, carrier);
     case "stream":
       return carryStream(arrival, client, carrier);
   }
 }
 
-function carryHttp(arrival: Arrival, client: AdmittedClient, opened: Socket | undefined): ConnectionCarrier {
+function carryHttp(
+  arrival: Arrival,
+  client: AdmittedClient,
+  { opened, takeEarly }: HttpCarrier<OpenedApplication>,
+): ConnectionCarrier {
   const { options, destination, client: address, connection } = arrival;
   const { socket, peer, own } = client;
-  if (opened !== undefined) options.http.adopt(opened, destination);
+  if (opened !== undefined) options.http.adopt(opened.socket, destination);
   const serving = options.http.serve({
     ...{ socket, client: address, destination, peer, own },
+    early: takeEarly(),
     workload: options.inbound().workload,
     service: portOf(arrival)?.service,
     isCurrent: judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, client, destination.port)),

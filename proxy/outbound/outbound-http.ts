@@ -37,6 +37,8 @@ export interface OutboundClient {
   /** `ip:port`. */
   readonly client: string;
   readonly destination: PooledDestination;
+  /** What has been read of it already. */
+  readonly early: Buffer;
   /** Whether what the application dialled would be carried the same way now. */
   readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
@@ -71,7 +73,7 @@ export class OutboundHttp {
   }
 
   /** Serves the application's requests on one connection until it is gone. */
-  serve({ connection, client, destination, isCurrent, onFault }: OutboundClient): DownstreamConnection {
+  serve({ connection, client, destination, early, isCurrent, onFault }: OutboundClient): DownstreamConnection {
     const { context } = this.#options;
     const resolved = destination.current();
     const service = resolved.kind === "mesh" ? resolved.service : undefined;
@@ -85,6 +87,7 @@ export class OutboundHttp {
       },
       context,
       planRequest: (head) => this.#planner.plan(head, destination),
+      early,
       isCurrent,
       onFault,
     });

@@ -9,7 +9,7 @@ import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import { judgeOnce } from "../connections/judge-once.ts";
 import type { Relay } from "../connections/relay.ts";
 import { type ConnectionCarrier, type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
-import { type Carrier, decideCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
+import { type Carrier, decideCarrier, type HttpCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
 import { decideProtocol, type ProtocolDecision } from "../http/detection/decide-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
 import { keyOfTarget } from "./destination-cache.ts";
@@ -139,7 +139,7 @@ function carry(arrival: Arrival, carrier: Carrier<DialedConnection>): Connection
   const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
   switch (carrier.kind) {
     case "http": {
-      const serving = serveHttp(arrival, carrier.opened);
+      const serving = serveHttp(arrival, carrier);
       return { relay: serving, bytes, isIdle: () => serving.isIdle };
     }
     case "stream":
@@ -147,13 +147,17 @@ function carry(arrival: Arrival, carrier: Carrier<DialedConnection>): Connection
   }
 }
 
-function serveHttp({ captured, connection, pooled, options }: Arrival, opened: DialedConnection | undefined) {
+function serveHttp(
+  { captured, connection, pooled, options }: Arrival,
+  { opened, takeEarly }: HttpCarrier<DialedConnection>,
+) {
   const { http, observer } = options;
   if (opened !== undefined) http.adopt(opened, pooled);
   return http.serve({
     connection: captured,
     client: connection.client,
     destination: pooled,
+    early: takeEarly(),
     isCurrent: judgeOnce(pooled.current, (current) => protocolOf(current) !== "stream"),
     onFault: ({ code, message }) => observer.malformed(connection.describe(code, message)),
   });

@@ -9,6 +9,8 @@ export interface HttpCarrier<Upstream> {
   readonly kind: "http";
   /** Opened before it was known that requests come. */
   readonly opened: Upstream | undefined;
+  /** Gives what has been read of the client already. The caller must read on in the same turn. */
+  readonly takeEarly: () => Buffer;
 }
 
 export interface StreamCarrier<Upstream> {
@@ -47,8 +49,8 @@ export async function decideCarrier<Upstream extends { readonly socket: Socket }
   let { protocol } = options;
   if (protocol === "http") {
     const spoken = await detectOnHttpPort(client, context);
-    if (spoken === "gone") return undefined;
-    if (spoken === "http") return { kind: "http", opened };
+    if (spoken.kind === "gone") return undefined;
+    if (spoken.kind === "http") return { ...spoken, opened };
     protocol = "stream";
   }
   const upstream = opened ?? (await options.open());
@@ -66,7 +68,7 @@ async function decideBySpeech<Upstream extends { readonly socket: Socket }>(
   const detected = await detectProtocol(client, upstream.socket, context.clock);
   switch (detected.kind) {
     case "http":
-      return { kind: "http", opened: upstream };
+      return { kind: "http", opened: upstream, takeEarly: () => NO_BYTES };
     case "stream":
       return { kind: "stream", upstream, early: detected.early, isGuarded: detected.isGuarded };
     case "refused":

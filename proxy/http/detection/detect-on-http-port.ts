@@ -1,28 +1,68 @@
 import type { Socket } from "node:net";
-import { peekBytes } from "../../connections/peek-bytes.ts";
+import type { Timer } from "../../../mesh/runtime.ts";
 import type { HttpContext } from "../http-context.ts";
 import { isForeignProtocol } from "./recognize-http.ts";
 
-/** What carries a connection of a port that is known as HTTP; `gone`: its client has sent nothing that could be served. */
-export type HttpPortProtocol = "http" | "stream" | "gone";
+/** What a client of a port that is known as HTTP speaks. */
+export type HttpPortProtocol =
+  | {
+      readonly kind: "http";
+      /** Gives what has been read of the client, and reads no more of it. The caller must read on in the same turn. */
+      readonly takeEarly: () => Buffer;
+    }
+  /** TLS of its own, or HTTP/2 with prior knowledge. What was read is back on the socket, which is paused. */
+  | { readonly kind: "stream" }
+  /** The client has closed before it sent anything that could be served. */
+  | { readonly kind: "gone" };
 
 /**
- * Tells by the first bytes what a client of an HTTP port speaks: TLS of its own and HTTP/2 with prior knowledge are
- * relayed as streams. Whatever else begins is HTTP/1.1, whose parser refuses what is none. The bytes stay on the socket.
+ * Recognises by its first bytes what a client of an HTTP port speaks: TLS of its own and HTTP/2 with prior knowledge are
+ * relayed as streams. Anything else is HTTP/1.1, whose parser refuses what is not. Every connection passes here: the bytes
+ * are handed over, since putting them back on the socket and reading them again costs several microseconds.
  */
-export async function detectOnHttpPort(
+export function detectOnHttpPort(
   client: Socket,
   { clock, limits }: Pick<HttpContext, "clock" | "limits">,
 ): Promise<HttpPortProtocol> {
-  const peeked = await peekBytes(client, isForeignProtocol, { clock, verdictMs: limits.headTimeoutMs });
-  switch (peeked.kind) {
-    case "judged":
-      return peeked.verdict ? "stream" : "http";
-    case "undecided":
-    case "silent":
-      return "http";
-    case "ended":
-    case "gone":
-      return "gone";
-  }
+  return new Promise((resolve) => {
+    let bytes: Buffer = NO_BYTES;
+    let timer: Timer | undefined;
+    let isDecided = false;
+    const takeEarly = (): Buffer => {
+      client.off("data", onData);
+      return bytes;
+    };
+    const finish = (protocol: HttpPortProtocol): void => {
+      isDecided = true;
+      timer?.cancel();
+      client.off("end", onGone);
+      client.off("close", onGone);
+      resolve(protocol);
+    };
+    const onGone = (): void => {
+      takeEarly();
+      finish({ kind: "gone" });
+    };
+    const onData = (chunk: Buffer): void => {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      if (isDecided) return;
+      const isForeign = isForeignProtocol(bytes);
+      if (isForeign === undefined) {
+        timer ??= clock.setTimeout(() => finish({ kind: "http", takeEarly }), limits.headTimeoutMs);
+      } else if (isForeign) {
+        client.pause();
+        client.unshift(takeEarly());
+        finish({ kind: "stream" });
+      } else {
+        finish({ kind: "http", takeEarly });
+      }
+    };
+    client.on("data", onData);
+    client.on("end", onGone);
+    client.on("close", onGone);
+    if (client.destroyed || client.readableEnded) onGone();
+    else client.resume();
+  });
 }
+
+const NO_BYTES = Buffer.alloc(0);

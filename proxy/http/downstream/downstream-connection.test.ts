@@ -55,6 +55,7 @@ function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket;
       delayMs: undefined,
       route: "",
     }),
+    early: Buffer.alloc(0),
     isCurrent: () => true,
     onFault: () => undefined,
   });

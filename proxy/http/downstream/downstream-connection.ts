@@ -46,8 +46,9 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     socket.on("close", this.#onClose);
     socket.on("error", ignore);
     options.context.deadlines.add(this);
+    if (options.early.length > 0) this.#onData(options.early);
     if (socket.destroyed) this.#onClose();
-    else socket.resume();
+    else this.#settleReading();
   }
 
   /** No part of a head, and nothing behind a request that has not been answered. */

@@ -8,6 +8,8 @@ export interface DownstreamOptions {
   readonly facts: DownstreamFacts;
   readonly context: HttpContext;
   readonly planRequest: PlanRequest;
+  /** What has been read of the client already. */
+  readonly early: Buffer;
   /**
    * Whether a client that connects now would be carried the same way. From the moment at which it would not, the
    * connection is closed while it waits for a request, and the response to a request that is under way is its last.
