@@ -119,7 +119,7 @@ describe("startWorkloadTls", () => {
     plane.change(meshOf("STRICT", POD_OF_ANOTHER));
     const tls = await start();
     const inbound = watchInbound(tls);
-    await log.seen("may not ask for it");
+    await log.seen("may not request its configuration");
     expect(tls.discovery.isConnected()).toBe(true);
     expect(log.find("is lost")).toEqual([]);
     plane.change(meshOf("STRICT"));
