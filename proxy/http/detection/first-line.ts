@@ -1,7 +1,11 @@
+import { OpaqueLine } from "./opaque-line.ts";
 import { type ByteClass, beginsKnownMethod, classOf, KNOWN_METHODS, mayBlank } from "./recognition-table.ts";
 
-/** `plain`: so far the beginning of a well-formed request line; `text`: not that, and yet not impossible. */
-export type LineVerdict = "plain" | "text" | "http" | "stream" | "ambiguous";
+/**
+ * `plain`: so far the beginning of a well-formed request line; `text`: not that, and yet not impossible; `opaque`: it has no
+ * method, and yet some servers may take the whole line for a request.
+ */
+export type LineVerdict = "plain" | "text" | "opaque" | "http" | "stream" | "ambiguous";
 
 const MAX_METHOD_BYTES = 32;
 /** The framer's own limit: a longer path of a known method is a request that it refuses. */
@@ -11,12 +15,15 @@ const WIDE_BLANK_BYTES = 3;
 
 /** The first line of a client as every lenient server would split it; each byte is looked at once. */
 export class FirstLine {
-  #part: "start" | "method" | "rest" | "over" = "start";
+  #part: "start" | "method" | "rest" | "opaque" | "over" = "start";
+  #opaque: OpaqueLine | undefined;
   #isPlain = true;
   /** Whether the method is followed by, or holds, what only some servers split at or drop. */
   #isOdd = false;
   /** Whether the first word is one that could be a method. */
   #isToken = true;
+  /** Whether the line begins with what only some servers skip. */
+  #startsOdd = false;
   #method = "";
   #words = 1;
   #target = "";
@@ -46,6 +53,7 @@ export class FirstLine {
       const verdict = this.#step(chunk[at] ?? 0);
       if (verdict !== undefined) return verdict;
     }
+    if (this.#part === "opaque") return "opaque";
     return this.#isPlain ? "plain" : "text";
   }
 
@@ -65,6 +73,8 @@ export class FirstLine {
         return this.#stepMethod(byte, kind);
       case "rest":
         return this.#stepRest(byte, kind);
+      case "opaque":
+        return this.#opaque?.step(byte, kind);
       case "over":
         return undefined;
     }
@@ -78,10 +88,26 @@ export class FirstLine {
     }
     if (kind === "lf" || kind === "cr") return undefined;
     this.#isPlain = false;
-    if (kind === "wide_start") this.#wideLeft = WIDE_BLANK_BYTES;
+    if (kind === "wide_start") {
+      this.#wideLeft = WIDE_BLANK_BYTES;
+      this.#startsOdd = true;
+    }
     this.#wideLeft -= 1;
     if (kind === "wide_start" || (kind === "wide_rest" && this.#wideLeft >= 0)) return undefined;
-    return kind === "blank" || kind === "odd_blank" || kind === "nul" ? undefined : "stream";
+    if (kind === "blank") return undefined;
+    if (kind === "odd_blank" || kind === "nul") {
+      this.#startsOdd = true;
+      return undefined;
+    }
+    // What only some servers skip may be two words to the others.
+    return this.#becomeOpaque(byte, kind, { fewest: 0, most: this.#startsOdd ? 2 : 0 });
+  }
+
+  #becomeOpaque(byte: number, kind: ByteClass, before: { fewest: number; most: number }): LineVerdict | undefined {
+    this.#part = "opaque";
+    this.#isPlain = false;
+    this.#opaque = new OpaqueLine(before);
+    return this.#opaque.step(byte, kind);
   }
 
   #stepMethod(byte: number, kind: ByteClass): LineVerdict | undefined {
@@ -101,7 +127,7 @@ export class FirstLine {
       case "control":
         if (isKnown) return "ambiguous";
         // Behind what may be a blank this is no longer the method.
-        return this.#isToken ? "stream" : undefined;
+        return this.#isToken ? this.#becomeOpaque(byte, kind, { fewest: 1, most: this.#isOdd ? 3 : 1 }) : undefined;
       case "nul":
       case "wide_start":
       case "wide_rest":

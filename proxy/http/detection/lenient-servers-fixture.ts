@@ -49,6 +49,21 @@ function readByPython(text: string, lineEnd: RegExp): ReadRequest | undefined {
   return words.length === 2 && command === "GET" ? { hasVersion: false, isForged: isForged(lines.fields) } : undefined;
 }
 
+/** `wsgiref`: the same words, and any method. */
+function readByWsgi(text: string): ReadRequest | undefined {
+  const lines = linesOf(text, /\n/);
+  const words = (lines?.first ?? "").split(PYTHON_BLANKS).filter((word) => word !== "");
+  const isRequest = words.length === 3 && /^HTTP\/[+-]?\d+\.\d+$/.test(words[2] ?? "");
+  return lines !== undefined && isRequest ? { hasVersion: true, isForged: isForged(lines.fields) } : undefined;
+}
+
+/** Rack on WEBrick: its regular expression, and any method. */
+function readByRack(text: string): ReadRequest | undefined {
+  const lines = linesOf(text, /\n/);
+  if (lines === undefined || !/^\S+[ \t\r\f\v]+\S+[ \t\r\f\v]+HTTP\/\d+\.\d+\r?$/.test(lines.first)) return undefined;
+  return { hasVersion: true, isForged: isForged(lines.fields.map((field) => field.replace(/\r$/, ""))) };
+}
+
 /** WEBrick's regular expression; without a version it reads no fields. */
 function readByRuby(text: string): ReadRequest | undefined {
   const lines = linesOf(text, /\n/);
@@ -112,6 +127,8 @@ export const LENIENT_SERVERS: readonly LenientServer[] = [
     name: "a Python server with splitlines in UTF-8",
     read: (bytes) => readByPython(bytes.toString("utf8"), PYTHON_LINE_ENDS),
   },
+  { name: "Python's wsgiref", read: latin1(readByWsgi) },
+  { name: "Rack on WEBrick", read: latin1(readByRack) },
   { name: "Ruby's WEBrick", read: latin1(readByRuby) },
   { name: "PHP's built-in server", read: latin1(readByPhp) },
   { name: "Go's net/http", read: latin1(readByGo) },

@@ -12,7 +12,9 @@ const blank = fc.oneof(
   ),
 );
 const method = fc.constantFrom(
-  ..."GET|GET|POST|OPTIONS|SOURCE|DESCRIBE|LIST|get|EHLO|G\0ET|F\0OO|{|PRI|0|A".split("|"),
+  ..."GET|GET|POST|OPTIONS|SOURCE|DESCRIBE|LIST|get|EHLO|G\0ET|F\0OO|{|{GET|\x01GET|F\x06|\xe9|\x16\x03|PRI|0|A".split(
+    "|",
+  ),
 );
 const target = fc.constantFrom(..."/|/a|*|http://a/|rtsp://a/b|foo|\xe9|/\x01".split("|"));
 const version = fc.constantFrom(
@@ -125,12 +127,13 @@ describe("a verdict", () => {
     );
   });
 
-  it("is a stream at the first byte that can begin no method", () => {
+  it("lets pass at once what can begin no method", () => {
     const impossible = fc.constantFrom(...'"(),/:;<=>?@[\\]{}\x01\x08\x0e\x16\x7f\xc3\xff');
     fc.assert(
       fc.property(impossible, fc.string(), (first, rest) => {
-        expect(recognizeHttp(Buffer.from(first, "latin1"))).toBe("stream");
-        expect(recognizeHttp(Buffer.from(first + rest, "latin1"))).toBe("stream");
+        expect(recognizeHttp(Buffer.from(first, "latin1"))).toBe("watched");
+        expect(["watched", "stream"]).toContain(recognizeHttp(Buffer.from(`${first}${rest}`, "latin1")));
+        expect(recognizeHttp(Buffer.from(`${first}\n${rest}`, "latin1"))).toBe("stream");
       }),
     );
   });

@@ -84,13 +84,38 @@ const CASES: readonly Case[] = [
   ...cases(
     "stream",
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ...'{["<(/=@\x02\x16\x7f\xff\xc3'.split(""),
     '{"line":"GET / HTTP/1.1"}\n',
     '"GET / HTTP/1.1"\n',
+    "<34>Oct 11 su: GET /a HTTP/1.1\n",
+    "{\nX-Forwarded-Client-Cert: quoted",
+    "{X /a HTTP/1.1 b\n",
+    `{${"a".repeat(1 << 20)}`,
+    "\x16\x03\x01\x02\0\x01\n",
+    "A\0\0\0\x01\0\0\0\n",
+  ),
+  // Carried at once; the end of the line decides.
+  ...cases(
+    "watched",
+    ...'{["<(/=@\x02\x16\x7f\xff\xc3'.split(""),
+    "{X /a HTTP/1.1",
     "\0\0\0\x08\x04\xd2\x16\x2f",
     "\0\0\0\x2a\0\x12\0\x03",
     "A\0\0\0\x01\0\0\0",
     "\x1f\x8b\x08",
+  ),
+  // What `wsgiref` and Rack on WEBrick serve: a method of any bytes.
+  ...cases(
+    "ambiguous",
+    ...'{["<(/=@\x02\x16\x7f\xff\xc3'.split("").map((byte) => `${byte}GET /a HTTP/1.1\r\n`),
+    ..."{| |\xa0|\xef\xbb\xbf|\0".split("|").map((before) => `${before} { HTTP/1.1\n`.replace(/^ /, "/ ")),
+    "FO\x06O /a HTTP/1.1\r\n",
+    "F\0O\x06 /a HTTP/1.0\n",
+    "\x16\x03\x01GET /a HTTP/1.1\r\n",
+    "{X\x1f/a\xa0HTTP/1.1 \xe2\x80\xa8",
+    "{X\t/a\x0bHTTP/+1.1_0\rX",
+    "{X /a HTTP/1.1\x85",
+    "{GET \0 HTTP/1.1\n",
+    `{${"a".repeat(60_000)} /a HTTP/1.1\r\n`,
   ),
 ];
 

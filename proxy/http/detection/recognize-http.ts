@@ -17,6 +17,7 @@ export type Recognized =
 const VERDICTS: Readonly<Record<LineVerdict, Recognized>> = {
   plain: "undecided",
   text: "watched",
+  opaque: "watched",
   http: "http",
   stream: "stream",
   ambiguous: "ambiguous",
@@ -80,8 +81,10 @@ export class HttpRecognizer {
   }
 
   #judge(chunk: Buffer): Recognized {
-    const verdict = VERDICTS[this.#line.push(chunk)];
-    if (isFinal(verdict)) return verdict;
+    const line = this.#line.push(chunk);
+    const verdict = VERDICTS[line];
+    // Fields come behind the end of an opaque line, which decides.
+    if (isFinal(verdict) || line === "opaque") return verdict;
     return this.#identity.push(chunk) ? "ambiguous" : verdict;
   }
 }
