@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { listen as listenHttp, sendRaw } from "../../net/raw-client-fixture.ts";
 import {
   connectClient,
   listen,
@@ -100,6 +102,21 @@ describe("clients that stay silent", () => {
     expect(side.caps.verified.size).toBe(1);
     peer.end("hello");
     expect((await readAll(peer)).text).toBe("hello");
+  });
+});
+
+describe("clients of an HTTP port that send a part of a request's head", () => {
+  it.each(["G", "GET / HTTP/1.1\r\nHost: a\r\n"])("make room for others: %j", async (said) => {
+    const application = createServer((_request, response) => response.end("served"));
+    const applicationPort = await listenHttp(cleanup, application);
+    const options = { mode: "PERMISSIVE", protocol: "http", applicationPort, maxConnections: 10 } as const;
+    const side = await startInboundSide(cleanup, options);
+    for (const client of await openSilent(side.port, 40)) client.write(said);
+    await expect.poll(() => side.registry.size).toBe(10);
+    expect(await sendRaw(cleanup, side.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toContain(
+      "served",
+    );
+    expect(side.registry.size).toBeLessThanOrEqual(10);
   });
 });
 

@@ -56,9 +56,14 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     return this.#requests.bufferedBytes === 0;
   }
 
-  /** Whether it waits for a request of which nothing has come. */
+  /** Whether no request is under way: a head that has not come whole was delivered to nobody, however long it takes. */
   get isIdle(): boolean {
-    return this.#phase === "head" && this.#holdsNothing;
+    return this.#phase === "head";
+  }
+
+  /** Whether it waits for a request of which nothing has come. */
+  get #awaitsRequest(): boolean {
+    return this.isIdle && this.#holdsNothing;
   }
 
   /** No request is taken any more behind the one that is under way. */
@@ -119,7 +124,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     const waiting = {
       phase: this.#phase,
       waitedMs: nowMs - this.#waitsSinceMs,
-      isIdle: this.isIdle,
+      isIdle: this.#awaitsRequest,
       isDraining: this.#isLeaving,
       awaitsBody: this.#exchange?.requestEnded === false && !this.socket.isPaused(),
       isAnswerOut: this.socket.writableFinished,
@@ -149,7 +154,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#phase === "lingering") return;
-    if (this.isIdle || this.#phase === "exchange") this.#touch();
+    if (this.#awaitsRequest || this.#phase === "exchange") this.#touch();
     this.#handle(this.#requests.push(chunk));
   };
 
