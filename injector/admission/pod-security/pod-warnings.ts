@@ -1,6 +1,6 @@
 import { annotationsOf, applicationContainers, type Container, ephemeralContainers, type Pod } from "../pod.ts";
 import { requestedInjection } from "../selection/decide-injection.ts";
-import { proxyIdWarnings } from "./proxy-id.ts";
+import { namesOf, proxyIdWarnings } from "./proxy-id.ts";
 
 /**
  * Annotations with these prefixes are meant for an injector; an unknown one gets a warning instead of being ignored
@@ -50,7 +50,7 @@ export function warningsFor(pod: Pod): readonly string[] {
 const CAPTURE_BREAKERS = ["NET_ADMIN", "NET_RAW", "SYS_ADMIN", "ALL"];
 
 function warningsForContainer({ name, securityContext, lifecycle }: Container): string[] {
-  const added = (securityContext?.capabilities?.add ?? []).map((capability) => capability.replace(/^CAP_/, ""));
+  const added = namesOf(securityContext?.capabilities?.add);
   const breakers =
     securityContext?.privileged === true ? ["privileged"] : added.filter((one) => CAPTURE_BREAKERS.includes(one));
   const warnings =

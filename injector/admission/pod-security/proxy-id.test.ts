@@ -94,6 +94,14 @@ describe("a container that can become the proxy's user or group gets a warning",
     expect(warnings[0]).toContain("the container app");
   });
 
+  it.each(["ALL", "all", "net_admin", "cap_net_admin", "CAP_SYS_ADMIN"])(
+    "if it may change rules by %s",
+    (capability) => {
+      const { warnings } = inject(createPod({}, withContext({ capabilities: { add: [capability] } })));
+      expect(warnings).toEqual([expect.stringContaining("can remove the capture rules")]);
+    },
+  );
+
   it.each([
     { name: "may not escalate", spec: withContext({ allowPrivilegeEscalation: false, runAsNonRoot: true }) },
     { name: "is root without capabilities", spec: withContext({ runAsUser: 0, capabilities: { drop: ["ALL"] } }) },

@@ -101,6 +101,7 @@ function describeIdChange(pod: Pod, container: Container): string | undefined {
   return userOf(pod, container) === 0 && mayChange ? "runs as root with SETUID and SETGID" : undefined;
 }
 
-function namesOf(capabilities: readonly string[] | null | undefined): readonly string[] {
+/** Without their prefix; runtimes take them in any case. */
+export function namesOf(capabilities: readonly string[] | null | undefined): readonly string[] {
   return (capabilities ?? []).map((name) => name.toUpperCase().replace(/^CAP_/, ""));
 }
