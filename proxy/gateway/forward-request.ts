@@ -170,14 +170,21 @@ class ForwardedRequest {
   }
 }
 
-/** Brings early hints to a client that knows interim answers (RFC 9110, section 15.2). */
+/**
+ * Brings early hints to a client that knows interim answers (RFC 9110, section 15.2; RFC 8297). They are written as they
+ * are: `writeEarlyHints` throws for a Link that it does not like, here in an event, and so a server could end the process.
+ * Hints that the client does not take in time are left out, as the RFC allows.
+ */
 function relayInterim(
   { statusCode, headers }: InformationEvent,
   { request, response }: Pick<ResponseForwarding, "request" | "response">,
 ): void {
   const { link } = headers;
-  if (statusCode !== 103 || link === undefined || request.httpVersion === "1.0" || response.headersSent) return;
-  response.writeEarlyHints({ link });
+  const { socket, headersSent } = response;
+  if (statusCode !== 103 || link === undefined || request.httpVersion === "1.0" || headersSent) return;
+  if (socket?.writable === true && !socket.writableNeedDrain) {
+    socket.write(`HTTP/1.1 103 Early Hints\r\nlink: ${link}\r\n\r\n`, "latin1");
+  }
 }
 
 /** Whether an HTTP/1.0 client can see where the answer ends only by the connection's end: it knows no chunks. */

@@ -32,6 +32,8 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
       socket.destroy();
     });
     outgoing.once("close", stopWatching);
+    // Before http-proxy's own listener: a socket that is watched would not be read after its answer.
+    outgoing.once("error", stopWatching);
     outgoing.once("upgrade", (incoming, upstream) => {
       isAnswered = true;
       editSwitch(incoming, operations);

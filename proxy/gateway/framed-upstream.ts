@@ -114,9 +114,18 @@ export class FramedUpstream extends WrappingStream {
         if (this.#isTunnel) this.#give(this.#framer.takeRest());
         break;
       case "fault":
-        this.destroy(errorFrom(event.fault));
+        if (event.fault.code === "unasked_response") this.#leave();
+        else this.destroy(errorFrom(event.fault));
         break;
     }
+  }
+
+  /** Bytes behind a whole response end the connection, and the response still arrives. */
+  #leave(): void {
+    this.socket.pause();
+    if (this.readableLength === 0) return void this.destroy();
+    this.once("end", () => this.destroy());
+    this.push(null);
   }
 
   #give(bytes: Buffer): void {
