@@ -83,11 +83,18 @@ export interface OpenedApplication {
   readonly socket: Socket;
 }
 
-/** Opens the application behind the sidecar for one connection. `undefined`: it cannot be reached, which is reported. */
+/**
+ * Opens the application behind the sidecar for one connection. `undefined`: it cannot be reached, which is reported. The
+ * dialling ends with the connection: one that had to make room must not hold a descriptor while the application's backlog
+ * is full.
+ */
 export async function openApplication(arrival: Arrival): Promise<OpenedApplication | undefined> {
   const { destination, options, connection, refuse } = arrival;
   const { clock, limits } = options;
-  const result = await connectApplication(destination, { clock, timeoutMs: limits.connectTimeoutMs });
+  const over = new AbortController();
+  void connection.ended.then(() => over.abort());
+  const dial = { clock, timeoutMs: limits.connectTimeoutMs, signal: over.signal };
+  const result = await connectApplication(destination, dial);
   if (result.kind === "failed") return refuse("application", "connect_failed", result.message);
   connection.hold(result.socket);
   return { socket: result.socket };

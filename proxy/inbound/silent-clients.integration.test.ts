@@ -23,6 +23,25 @@ async function startEcho(): Promise<number> {
   return await listen(cleanup, (socket) => socket.pipe(socket));
 }
 
+/** An application that accepts nothing: beyond its backlog the kernel drops what asks for a connection. */
+async function startStalledApplication(): Promise<number> {
+  const program = `
+    const server = require("node:net").createServer();
+    server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
+      require("node:fs").writeSync(1, server.address().port + "\\n");
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
+    });`;
+  const child = spawn(process.execPath, ["--eval", program], { stdio: ["ignore", "pipe", "inherit"] });
+  cleanup.add(() => void child.kill("SIGKILL"));
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  return Number(line);
+}
+
+/** Connections of this process that are being made. */
+function countDials(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "ConnectWrap").length;
+}
+
 async function openSilent(port: number, count: number): Promise<readonly Socket[]> {
   const clients = Array.from({ length: count }, () => connectClient(cleanup, port));
   await Promise.all(
@@ -67,6 +86,20 @@ describe("clients that stay silent", () => {
       expect(side.caps.plaintext.size).toBe(0);
     },
   );
+
+  it("leave no dial to an application that accepts nothing when they have made room", async () => {
+    const applicationPort = await startStalledApplication();
+    const options = {
+      mode: "DISABLE",
+      applicationPort,
+      openingLimit: 10,
+      limits: { connectTimeoutMs: 60_000 },
+    } as const;
+    const side = await startInboundSide(cleanup, options);
+    await openSilent(side.port, 60);
+    await expect.poll(() => side.registry.size).toBe(10);
+    await expect.poll(countDials).toBeLessThanOrEqual(10);
+  });
 
   it("are ended when their time is over", async () => {
     const limits = { silenceTimeoutMs: 60 };
