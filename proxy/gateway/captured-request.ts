@@ -34,6 +34,14 @@ export function targetOf({ host, port }: HostTarget): { protocol: string; host: 
 }
 
 /**
+ * What http-proxy makes the request to the upstream from. Without Expect: Node writes a head that has it at once, so that
+ * nothing below could be changed any more, and throws for what tries; `captureRequest` adds it.
+ */
+export function headersForProxy({ expect: _expect, ...headers }: UpstreamHeaders): UpstreamHeaders {
+  return headers;
+}
+
+/**
  * An agent that sees the request to the upstream before a byte of it is written, and mends what http-proxy did to it:
  * - the path, in which http-proxy joins slashes: routing and upstream must see the same one;
  * - the method, which Node writes in capitals, and the protocols of an upgrade, of which http-proxy knows WebSocket alone;
@@ -41,7 +49,7 @@ export function targetOf({ host, port }: HostTarget): { protocol: string; host: 
  *   body, so that the body becomes the next request on the connection (CVE-2026-29057).
  */
 export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: ClientRequest) => void): object {
-  const { agent, accepted, upstreamIdleMs, messageLimits } = forwarding;
+  const { agent, accepted, headers, upstreamIdleMs, messageLimits } = forwarding;
   return {
     protocol: agent.protocol,
     defaultPort: agent.defaultPort,
@@ -54,6 +62,7 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       // The framer's limits hold; Node would drop what is beyond its own in silence.
       outgoing.maxHeadersCount = 0;
       outgoing.maxHeaderSize = 2 * messageLimits.maxResponseHeadBytes;
+      if (headers["expect"] !== undefined) outgoing.setHeader("expect", headers["expect"]);
       if (accepted.upgrade !== undefined) outgoing.setHeader("upgrade", accepted.upgrade);
       if (accepted.framing.kind === "chunked") {
         outgoing.removeHeader("content-length");

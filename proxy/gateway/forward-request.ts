@@ -5,7 +5,7 @@ import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
 import { retryPauseMs } from "../http/exchange/decide-retry.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
-import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
+import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
 import { decideGatewayRetry, type GatewayTryEnd, isOutOfTries } from "./decide-gateway-retry.ts";
 import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
 import { relayAnswer } from "./relay-answer.ts";
@@ -83,7 +83,7 @@ class ForwardedRequest {
       const limitMs = route.retries?.perTryTimeoutMs;
       if (limitMs !== undefined) this.#limitTry(attempt, outgoing, limitMs);
     });
-    request.headers = headers;
+    request.headers = headersForProxy(headers);
     // The answer is relayed here: http-proxy could not take one back for another try.
     const options = { target: targetOf(target), agent: capturing, selfHandleResponse: true };
     this.#proxy.web(request, response, options, (error) => this.#onError(error, attempt));

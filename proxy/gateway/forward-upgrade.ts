@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type HttpProxy from "http-proxy";
 import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
-import { captureRequest, type Forwarding, targetOf } from "./captured-request.ts";
+import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
 import { answerFromError, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
 import { answerHeaders, relayAnswer } from "./relay-answer.ts";
 
@@ -25,7 +25,7 @@ const HALF_OPEN_MS = 60_000;
 export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding): void {
   const { request, socket, head, headers, target, operations } = forwarding;
   let isAnswered = false;
-  request.headers = headers;
+  request.headers = headersForProxy(headers);
   const capturing = captureRequest(forwarding, (outgoing) => {
     const stopWatching = watchDeparture(socket, () => {
       outgoing.destroy();
