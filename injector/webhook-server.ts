@@ -3,7 +3,7 @@ import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
 import { decideServerConnections, readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
-import { setServerContext } from "../net/tls-contexts.ts";
+import { setServerContext } from "../net/tls/tls-contexts.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";

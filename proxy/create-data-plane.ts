@@ -8,8 +8,8 @@ import {
   createConnectionRegistry,
   INBOUND_POLICY,
 } from "./connections/connection-registry.ts";
-import { type ConnectionLimits, decideConnectionLimits } from "./connections/decide-connection-limits.ts";
 import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation.ts";
+import { type ConnectionLimits, decideConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
 import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
 import { createHttpContext, type HttpContext } from "./http/http-context.ts";

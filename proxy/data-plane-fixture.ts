@@ -19,7 +19,7 @@ import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { CapturedConnection } from "./capture/capture-listener.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connections/connection-observer.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
-import type { ConnectionLimits } from "./connections/decide-connection-limits.ts";
+import type { ConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
 import { createDataPlane, type DataPlaneOptions } from "./create-data-plane.ts";
 import type { HttpContext } from "./http/http-context.ts";

@@ -9,7 +9,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { startReadinessServer } from "./admin/status-server.ts";
-import { decideConnectionLimits } from "./connections/decide-connection-limits.ts";
+import { decideConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
 import { meshDestination, startInboundSide, startOutboundSide } from "./data-plane-fixture.ts";
 
 /** `all`: not even one was left to count them with. */

@@ -5,8 +5,8 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { loadHandshakeGuard } from "../../net/handshake-guard.ts";
-import { readPeerCertificates } from "../../net/peer-certificates.ts";
+import { loadHandshakeGuard } from "../../net/tls/handshake-guard.ts";
+import { readPeerCertificates } from "../../net/tls/peer-certificates.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
 

@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
-import { ConnectionCapacity, type CountedConnection } from "./connection-capacity.ts";
 import type { ConnectionObserver, CutMalformed, MalformedRequest, Refuse } from "./connection-observer.ts";
 import type { ConnectionRegistry, ConnectionStage, OpenConnection } from "./connection-registry.ts";
 import type { VerifiedPeer } from "./handshake.ts";
+import { ConnectionCapacity, type CountedConnection } from "./limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "./relay.ts";
 
 export interface AcceptedConnection {

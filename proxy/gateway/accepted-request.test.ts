@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HTTP1_LIMITS } from "../http1/http1-limits.ts";
-import { scanRequestHead } from "../http1/scan-request-head.ts";
+import { scanRequestHead } from "../http1/scanning/scan-request-head.ts";
 import { type AcceptedRequest, acceptRequest } from "./accepted-request.ts";
 import { createUpstreamHeaders } from "./upstream-headers.ts";
 

@@ -1,5 +1,5 @@
 import { type BodyFraming, FIELD_STRIDE, type RequestHead } from "../http1/message-head.ts";
-import { originForm } from "../http1/origin-form.ts";
+import { originForm } from "../http1/scanning/origin-form.ts";
 
 export type HeaderField = readonly [name: string, value: string];
 

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { CountedConnection } from "../connections/connection-capacity.ts";
+import type { CountedConnection } from "../connections/limits/connection-capacity.ts";
 import { abortSocket } from "../connections/relay.ts";
 import type { Deadlines, Watched } from "../http/deadlines.ts";
 import { type DownstreamPhase, decideOverdue } from "../http/downstream/decide-overdue.ts";

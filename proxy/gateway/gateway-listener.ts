@@ -3,7 +3,7 @@ import { createServer as createTcpServer, type Socket, type Server as TcpServer 
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { listen } from "../../net/listen.ts";
-import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
+import type { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import type { Deadlines } from "../http/deadlines.ts";
 import { formatLocalAnswer } from "../http/local-answer.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";

@@ -5,7 +5,7 @@ import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { GatewayConfig, GatewayListener, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
-import { ConnectionCapacity } from "../connections/connection-capacity.ts";
+import { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import type { UpstreamDialer } from "../connections/upstream-dialer.ts";
 import { Deadlines } from "../http/deadlines.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";

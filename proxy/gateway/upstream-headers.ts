@@ -1,6 +1,6 @@
 import type { FoldedHeaders } from "../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
-import { forwardedProto, isReplaced } from "../http/hop-headers.ts";
+import { forwardedProto, isReplaced } from "../http/headers/hop-headers.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "./accepted-request.ts";
 
 /** What the gateway knows of the request beside its head. */

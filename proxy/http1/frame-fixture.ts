@@ -3,7 +3,7 @@ import type { FramerEvent } from "./framer-events.ts";
 import type { MessageHead } from "./message-head.ts";
 import { RequestFramer } from "./request-framer.ts";
 import { ResponseFramer } from "./response-framer.ts";
-import type { AnsweredRequest } from "./scan-response-head.ts";
+import type { AnsweredRequest } from "./scanning/scan-response-head.ts";
 
 export interface Framed {
   /** Heads as text, content as it is forwarded, ends with their content's length, the fault's code. */

@@ -1,10 +1,10 @@
-import { type BodyScanner, LengthScanner, UntilCloseScanner } from "./body-scanner.ts";
-import { ChunkedScanner } from "./chunked-scanner.ts";
 import type { FramerEvent } from "./framer-events.ts";
 import { faultFrom } from "./framing-fault.ts";
-import { type CollectedHead, HeadCollector, type HeadCollectorOptions } from "./head-collector.ts";
 import type { Http1Limits } from "./http1-limits.ts";
 import type { BodyFraming, MessageHead } from "./message-head.ts";
+import { type BodyScanner, LengthScanner, UntilCloseScanner } from "./scanning/body-scanner.ts";
+import { ChunkedScanner } from "./scanning/chunked-scanner.ts";
+import { type CollectedHead, HeadCollector, type HeadCollectorOptions } from "./scanning/head-collector.ts";
 
 export interface MessageFramerOptions<Head> {
   readonly limits: Http1Limits;

@@ -3,7 +3,7 @@ import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
 import { MessageFramer } from "./message-framer.ts";
 import type { RequestHead } from "./message-head.ts";
 import { RequestLineWatch } from "./request-line-watch.ts";
-import { faultOfRequestLine, scanRequestHead } from "./scan-request-head.ts";
+import { faultOfRequestLine, scanRequestHead } from "./scanning/scan-request-head.ts";
 
 const NOTHING: readonly RequestEvent[] = [];
 

@@ -2,7 +2,7 @@ import type { Http1FaultCode, ResponseEvent } from "./framer-events.ts";
 import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
 import { MessageFramer } from "./message-framer.ts";
 import type { ResponseHead } from "./message-head.ts";
-import { type AnsweredRequest, scanResponseHead } from "./scan-response-head.ts";
+import { type AnsweredRequest, scanResponseHead } from "./scanning/scan-response-head.ts";
 
 /**
  * Frames the answers of one connection (RFC 9112 §6.3), one exchange at a time. Knows no socket. Bytes that no request

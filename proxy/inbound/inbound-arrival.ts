@@ -3,9 +3,9 @@ import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import type { ConnectionCapacity } from "../connections/connection-capacity.ts";
 import type { ConnectionObserver, Refuse } from "../connections/connection-observer.ts";
 import { type ConnectionRegistry, INBOUND_POLICY } from "../connections/connection-registry.ts";
+import type { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import { TrackedConnection } from "../connections/tracked-connection.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import { connectApplication } from "./connect-application.ts";

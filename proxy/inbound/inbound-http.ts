@@ -8,7 +8,7 @@ import type { VerifiedPeer } from "../connections/handshake.ts";
 import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { PlanRequest } from "../http/exchange/request-plan.ts";
-import { formatForwardedClientCert } from "../http/forwarded-client-cert.ts";
+import { formatForwardedClientCert } from "../http/headers/forwarded-client-cert.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
 import { once } from "../http/once.ts";

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../mesh/runtime.ts";
-import { type CapEntry, type ConnectionCap, createConnectionCap } from "../connections/connection-cap.ts";
 import type { Refuse } from "../connections/connection-observer.ts";
+import { type CapEntry, type ConnectionCap, createConnectionCap } from "../connections/limits/connection-cap.ts";
 
 /** The caps on connections of which nothing has been delivered yet. */
 export interface OpeningCaps {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { ControlPlaneFixture, HELLO } from "../tls/control-plane-fixture.ts";
+import { ControlPlaneFixture, HELLO } from "../tls/control-plane/control-plane-fixture.ts";
 import { startWorkloadTls } from "../tls/workload-tls.ts";
 import { createDestinationCache } from "./destination-cache.ts";
 

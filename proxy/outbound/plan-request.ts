@@ -9,10 +9,10 @@ import type { Destination } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import type { RetryPolicy } from "../http/exchange/decide-retry.ts";
 import type { AnswerPlan, ForwardPlan, RequestPlan } from "../http/exchange/request-plan.ts";
-import type { HeaderEdits } from "../http/header-edits.ts";
+import type { HeaderEdits } from "../http/headers/header-edits.ts";
 import type { LocalAnswer } from "../http/local-answer.ts";
 import { type RequestHead, readField } from "../http1/message-head.ts";
-import { originForm } from "../http1/origin-form.ts";
+import { originForm } from "../http1/scanning/origin-form.ts";
 import { formatClusterName } from "../telemetry/cluster-name.ts";
 import type { DestinationPools, PooledDestination } from "./destination-pools.ts";
 

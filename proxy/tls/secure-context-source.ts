@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { SecureContext } from "node:tls";
 import type { SpiffeId, TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { createTlsContext } from "../../net/tls-contexts.ts";
+import { createTlsContext } from "../../net/tls/tls-contexts.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
 
 /** Everything that a handshake needs, of one moment; never changes once made. */

@@ -3,7 +3,7 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
-import { createBackoff } from "./backoff.ts";
+import { createBackoff } from "./control-plane/backoff.ts";
 import { createSvidKey, formatCertificateRequest } from "./csr.ts";
 import { svidFromIssued } from "./issued-certificate.ts";
 import type { SecureMaterial, Svid, WritableSecureContextSource } from "./secure-context-source.ts";

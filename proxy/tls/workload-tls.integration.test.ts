@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
-import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane-fixture.ts";
+import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane/control-plane-fixture.ts";
+import { Heard, startRelay } from "./control-plane/stream-fixture.ts";
 import type { SecureMaterial } from "./secure-context-source.ts";
-import { Heard, startRelay } from "./stream-fixture.ts";
 import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
 
 let plane: ControlPlaneFixture;

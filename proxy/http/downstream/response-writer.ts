@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { ResponseHead } from "../../http1/message-head.ts";
+import { type ResponseEdits, rewriteResponseHead } from "../headers/rewrite-head.ts";
 import { PacketWriter } from "../packet-writer.ts";
-import { type ResponseEdits, rewriteResponseHead } from "../rewrite-head.ts";
 
 /**
  * Writes one exchange's answer to the client. What came from the server in one packet leaves in one; a packet in which

@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
 import type { RequestHead } from "../../http1/message-head.ts";
+import { rewriteRequestHead } from "../headers/rewrite-head.ts";
 import type { HttpContext } from "../http-context.ts";
 import { answerForDialFailure, type LocalAnswer } from "../local-answer.ts";
 import { PacketWriter } from "../packet-writer.ts";
-import { rewriteRequestHead } from "../rewrite-head.ts";
 import type { DialedUpstream, ResponseSink } from "../upstream/upstream-connection.ts";
 import type { TakenUpstream } from "../upstream/upstream-pool.ts";
 import { decideRetry, isOutOfTries, retryPauseMs, type TryFailure } from "./decide-retry.ts";

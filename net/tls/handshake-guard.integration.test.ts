@@ -1,0 +1,64 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { connect, TLSSocket } from "node:tls";
+import { afterEach, describe, expect, it } from "vitest";
+import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { Cleanup } from "../cleanup-fixture.ts";
+import { listen } from "../listen.ts";
+import { loadHandshakeGuard } from "./handshake-guard.ts";
+import { createTlsContext } from "./tls-contexts.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const ROOT = mintRoot();
+const LEAF = mintLeaf({
+  issuer: ROOT,
+  uriSans: ["spiffe://cluster.local/ns/ns1/sa/default"],
+  notBefore: new Date(Date.now() - 1000),
+  notAfter: new Date(Date.now() + 86_400_000),
+});
+const MATERIAL = { cert: LEAF.pem, key: LEAF.keyPem, ca: ROOT.pem };
+
+/** The server's answer is the group that its side saw. */
+async function startServer(): Promise<number> {
+  const server = createServer((raw) => {
+    const socket = new TLSSocket(raw, {
+      isServer: true,
+      secureContext: createTlsContext(MATERIAL),
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
+    cleanup.add(() => socket.destroy());
+    socket.on("secure", () => socket.write(loadHandshakeGuard().endingGroup()));
+  });
+  cleanup.add(() => server.close());
+  return await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
+}
+
+function dial(port: number, options: { readonly ecdhCurve?: string; readonly maxVersion?: "TLSv1.2" }): TLSSocket {
+  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...MATERIAL, ...options });
+  cleanup.add(() => socket.destroy());
+  return socket;
+}
+
+const CLIENTS = [
+  { options: { ecdhCurve: "X25519MLKEM768" }, group: "X25519MLKEM768" },
+  { options: { ecdhCurve: "X25519" }, group: "x25519" },
+  { options: { ecdhCurve: "P-256" }, group: "secp256r1" },
+  { options: { ecdhCurve: "P-256", maxVersion: "TLSv1.2" }, group: "secp256r1" },
+] as const;
+
+describe("the key exchange group of a handshake", () => {
+  it("is known at the server's side, for each of many at once", async () => {
+    const port = await startServer();
+    const seen = await Promise.all(
+      Array.from({ length: 24 }, async (_, index) => {
+        const client = CLIENTS[index % CLIENTS.length];
+        const [data] = await once(dial(port, client?.options ?? {}), "data");
+        return { seen: String(data), group: client?.group };
+      }),
+    );
+    expect(seen.map((row) => row.seen)).toEqual(seen.map(({ group }) => group));
+  });
+});

@@ -1,0 +1,158 @@
+import type { SecureContext } from "node:tls";
+import { inspect } from "node:util";
+import koffi from "koffi";
+import { MAX_CHAIN_BYTES } from "../../mesh/identity/chain-limits.ts";
+import { NetError } from "../net-error.ts";
+import { judgeCertificateMessage } from "./certificate-message.ts";
+
+/** OpenSSL's numbers (ssl.h). */
+const SSL_CTRL_GET_MAX_CERT_LIST = 50;
+const SSL_CTRL_SET_MAX_CERT_LIST = 51;
+const SSL_OP_NO_CERTIFICATE_COMPRESSION = (1n << 32n) | (1n << 33n);
+const OPENSSL_DEFAULT_MAX_CERT_LIST = 100 * 1024;
+
+/** Of a TLS record and of a handshake message (RFC 8446, sections 5.1 and 4). */
+const HANDSHAKE_RECORD = 22;
+const MESSAGE = { certificate: 11, finished: 20 } as const;
+const MESSAGE_HEADER_BYTES = 4;
+
+/** The Certificate message: TLS 1.3 adds a length and extensions to each certificate. */
+const MAX_MESSAGE_BYTES = MAX_CHAIN_BYTES + 256;
+
+export interface HandshakeGuard {
+  /** Sets what bounds the handshakes of a context. */
+  protect(context: SecureContext): void;
+  /**
+   * The key exchange group of the handshake that ends at this moment: `X25519MLKEM768`, `x25519`, …, as OpenSSL names
+   * it. To be asked in the listener of `secure` or `secureConnect`, which runs inside that handshake; Node itself knows the
+   * group on the client's side alone.
+   */
+  endingGroup(): string;
+}
+
+let loaded: HandshakeGuard | undefined;
+
+/**
+ * Bounds what a peer without identity can make a handshake cost. OpenSSL decodes and verifies a peer's chain inside the
+ * handshake, in the event loop, with any key and up to 100 KB of certificates: 13 KB with DSA keys take 80 ms, 16 KB with
+ * keys on curves of their own take 25 ms before anything is verified. Node offers no setting for it, so this goes to
+ * OpenSSL itself, which Node exports: the Certificate message is limited to 16 KB, and judged by
+ * `judgeCertificateMessage` after it was decrypted and before OpenSSL reads it. One that is refused is overwritten, and so
+ * ends the handshake with the alert decode_error. Also stops TLS 1.3 session tickets, which `SSL_OP_NO_TICKET` only turns
+ * into another kind, and compressed certificates (RFC 8879).
+ *
+ * Loaded once a process: OpenSSL keeps a pointer to the callback for as long as there are contexts.
+ * @throws NetError `openssl_unavailable`
+ */
+export function loadHandshakeGuard(): HandshakeGuard {
+  loaded ??= createGuard();
+  return loaded;
+}
+
+function createGuard(): HandshakeGuard {
+  const openssl = bindOpenssl();
+  let group = "";
+  const onFinished = (connection: unknown): void => {
+    openssl.watchConnection(connection, null);
+    group = String(openssl.groupName(connection) ?? "");
+  };
+  const callback = createMessageCallback(openssl, onFinished);
+  const onMessage = koffi.register(callback, koffi.pointer(openssl.messageCallback));
+  const protect = (context: SecureContext): void => {
+    const address = readAddress(context);
+    // Reads a value that is known before anything is written: the address is that of a context, or nothing goes on.
+    const present = Number(openssl.contextControl(address, SSL_CTRL_GET_MAX_CERT_LIST, 0, null));
+    if (present !== OPENSSL_DEFAULT_MAX_CERT_LIST && present !== MAX_MESSAGE_BYTES) {
+      throw unavailable(`its context has an unknown limit of ${present} bytes`);
+    }
+    openssl.contextControl(address, SSL_CTRL_SET_MAX_CERT_LIST, MAX_MESSAGE_BYTES, null);
+    openssl.setOptions(address, SSL_OP_NO_CERTIFICATE_COMPRESSION);
+    openssl.setTickets(address, 0);
+    openssl.watchContext(address, onMessage);
+  };
+  return { protect, endingGroup: () => group };
+}
+
+type Openssl = ReturnType<typeof bindOpenssl>;
+
+function bindOpenssl() {
+  try {
+    const library = koffi.load(null);
+    // write_p, version, content_type, buf, len, ssl, arg
+    const messageCallback = koffi.proto("void", ["int", "int", "int", "void *", "size_t", "void *", "void *"]);
+    const watch = ["void *", koffi.pointer(messageCallback)];
+    return {
+      messageCallback,
+      contextControl: library.func("long SSL_CTX_ctrl(void *context, int command, long value, void *pointer)"),
+      setOptions: library.func("uint64_t SSL_CTX_set_options(void *context, uint64_t options)"),
+      setTickets: library.func("int SSL_CTX_set_num_tickets(void *context, size_t count)"),
+      watchContext: library.func("SSL_CTX_set_msg_callback", "void", watch),
+      watchConnection: library.func("SSL_set_msg_callback", "void", watch),
+      groupName: library.func("const char *SSL_get0_group_name(void *connection)"),
+      copy: library.func("void *memcpy(_Out_ uint8_t *to, void *from, size_t bytes)"),
+      fill: library.func("void *memset(void *to, int octet, size_t bytes)"),
+    };
+  } catch (caught) {
+    throw unavailable(caught instanceof Error ? caught.message : String(caught), caught);
+  }
+}
+
+/**
+ * Sees each message of a handshake, until the peer's Finished: application data must not come this way. Runs inside
+ * OpenSSL, so it throws nothing; what it cannot judge is refused.
+ */
+function createMessageCallback(openssl: Openssl, onFinished: (connection: unknown) => void) {
+  const header = Buffer.alloc(1);
+  const body = Buffer.alloc(MAX_MESSAGE_BYTES);
+  const isAccepted = (message: bigint, bytes: number, version: number): boolean => {
+    if (bytes > MAX_MESSAGE_BYTES) return false;
+    openssl.copy(body, message, bytes);
+    return judgeCertificateMessage(body.subarray(0, bytes), version) === undefined;
+  };
+  const onReceived = (version: number, message: bigint, length: number, connection: unknown): void => {
+    openssl.copy(header, message, 1);
+    if (header[0] === MESSAGE.finished) onFinished(connection);
+    if (header[0] !== MESSAGE.certificate) return;
+    const start = message + BigInt(MESSAGE_HEADER_BYTES);
+    const bytes = length - MESSAGE_HEADER_BYTES;
+    let isFit = false;
+    try {
+      isFit = isAccepted(start, bytes, version);
+    } finally {
+      // No list of certificates has this length, by any version.
+      if (!isFit) openssl.fill(start, 0xff, bytes);
+    }
+  };
+  return (...[isSent, version, type, message, length, connection]: MessageCallbackParameters): void => {
+    if (isSent !== 0 || type !== HANDSHAKE_RECORD) return;
+    try {
+      onReceived(version, message, Number(length), connection);
+    } catch {
+      // Refused already: an exception must not pass through OpenSSL.
+    }
+  };
+}
+
+type MessageCallbackParameters = [
+  isSent: number,
+  version: number,
+  type: number,
+  message: bigint,
+  length: number | bigint,
+  connection: unknown,
+];
+
+/** The address of OpenSSL's context, which Node hands to native modules as an External. */
+function readAddress(context: SecureContext): bigint {
+  const handle: unknown = context.context;
+  const external: unknown =
+    typeof handle === "object" && handle !== null ? Reflect.get(handle, "_external") : undefined;
+  const [, address] = /^\[External: (?:0x)?([0-9a-f]+)\]$/i.exec(inspect(external)) ?? [];
+  if (address === undefined) throw unavailable("its contexts have no address");
+  return BigInt(`0x${address}`);
+}
+
+function unavailable(reason: string, cause?: unknown): NetError {
+  const message = `this Node does not offer what bounds a TLS handshake (${reason}): use the official build of Node 24`;
+  return new NetError("openssl_unavailable", message, { cause });
+}

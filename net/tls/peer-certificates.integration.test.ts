@@ -1,0 +1,80 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { connect, createSecureContext, TLSSocket } from "node:tls";
+import { afterEach, describe, expect, it } from "vitest";
+import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { Cleanup } from "../cleanup-fixture.ts";
+import { readPeerCertificates } from "./peer-certificates.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const DATES = { notBefore: new Date("2020-01-01"), notAfter: new Date("2045-01-01") };
+const ROOT = mintRoot();
+const INTERMEDIATE = mintRoot({ issuer: ROOT, commonName: "intermediate" });
+const LEAF = mintLeaf({ issuer: INTERMEDIATE, uriSans: ["spiffe://a/ns/b/sa/c"], ...DATES });
+
+/** Both ends of a handshake, as the inbound side terminates TLS and as the outbound side originates it. */
+async function shakeHands(
+  clientChain: readonly MintedCertificate[],
+): Promise<{ server: TLSSocket; client: TLSSocket }> {
+  const material = (chain: readonly MintedCertificate[]) =>
+    createSecureContext({
+      ca: ROOT.pem,
+      ...(chain.length === 0 ? {} : { cert: chain.map(({ pem }) => pem).join(""), key: chain[0]?.keyPem }),
+    });
+  const secured = new Promise<TLSSocket>((resolve) => {
+    const listener = createServer((socket) => {
+      const secureContext = material([LEAF, INTERMEDIATE]);
+      const tls = new TLSSocket(socket, {
+        isServer: true,
+        secureContext,
+        requestCert: true,
+        rejectUnauthorized: false,
+      });
+      tls.on("error", () => undefined);
+      tls.once("secure", () => resolve(tls));
+    });
+    listener.listen(0, "127.0.0.1", () => {
+      const address = listener.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      const options = { secureContext: material(clientChain), rejectUnauthorized: false, servername: "a" };
+      const client = connect({ port, host: "127.0.0.1", ...options });
+      client.on("error", () => undefined);
+      cleanup.add(() => client.destroy());
+      resolveClient(client);
+    });
+    cleanup.add(() => listener.close());
+  });
+  let resolveClient: (client: TLSSocket) => void = () => undefined;
+  const connecting = new Promise<TLSSocket>((resolve) => {
+    resolveClient = resolve;
+  });
+  const client = await connecting;
+  await once(client, "secureConnect");
+  return { server: await secured, client };
+}
+
+describe("a peer's certificates", () => {
+  it("are its chain, leaf first, without the root, on both sides", async () => {
+    const { server, client } = await shakeHands([LEAF, INTERMEDIATE]);
+    for (const socket of [server, client]) {
+      const chain = readPeerCertificates(socket).map(({ fingerprint256 }) => fingerprint256);
+      expect(chain).toEqual([LEAF, INTERMEDIATE].map(({ certificate }) => certificate.fingerprint256));
+    }
+  });
+
+  it("can be read again, with the same outcome", async () => {
+    const { server, client } = await shakeHands([LEAF, INTERMEDIATE]);
+    for (const socket of [server, client]) {
+      const first = readPeerCertificates(socket).map(({ raw }) => raw);
+      expect(readPeerCertificates(socket).map(({ raw }) => raw)).toEqual(first);
+      expect(readPeerCertificates(socket).map(({ raw }) => raw)).toEqual(first);
+    }
+  });
+
+  it("are none where the peer has shown none", async () => {
+    const { server } = await shakeHands([]);
+    expect(readPeerCertificates(server)).toEqual([]);
+  });
+});

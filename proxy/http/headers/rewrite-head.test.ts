@@ -1,0 +1,223 @@
+import { describe, expect, it } from "vitest";
+import type { RequestHead, ResponseHead } from "../../http1/message-head.ts";
+import { RequestFramer } from "../../http1/request-framer.ts";
+import { ResponseFramer } from "../../http1/response-framer.ts";
+import { type RequestEdits, type ResponseEdits, rewriteRequestHead, rewriteResponseHead } from "./rewrite-head.ts";
+
+const PEER = 'By=spiffe://a/ns/x;Hash=00;Subject="";URI=spiffe://a/ns/y';
+const EDITS: RequestEdits = {
+  hop: "outbound",
+  forwardedClientCert: undefined,
+  createRequestId: () => "made-here",
+};
+
+function requestHead(text: string): RequestHead {
+  const [event] = new RequestFramer().push(Buffer.from(text, "latin1"));
+  if (event?.kind !== "head") throw new Error(`no head but ${event?.kind}`);
+  return event.head;
+}
+
+function rewriteRequest(fields: string, edits: Partial<RequestEdits> = {}, line = "GET /a HTTP/1.1"): string {
+  return rewriteRequestHead(requestHead(`${line}\r\nHost: a\r\n${fields}\r\n`), { ...EDITS, ...edits });
+}
+
+function rewriteResponse(text: string, edits: ResponseEdits = { close: false }): string {
+  const framer = new ResponseFramer();
+  framer.expect({ method: "GET", hasUpgrade: true });
+  const [event] = framer.push(Buffer.from(text, "latin1"));
+  if (event?.kind !== "head") throw new Error(`no head but ${event?.kind}`);
+  const head: ResponseHead = event.head;
+  return rewriteResponseHead(head, edits);
+}
+
+/** With these nothing is added. */
+const ID = "x-request-id: 1\r\nx-forwarded-proto: http\r\n";
+
+describe("a request's head", () => {
+  it("with nothing to change is the very text that came", () => {
+    const head = requestHead(`GET /a HTTP/1.1\r\nHOST: a\r\nX-Odd:  two  blanks\r\n${ID}\r\n`);
+    expect(rewriteRequestHead(head, EDITS)).toBe(head.text);
+  });
+
+  it.each([
+    { name: "Connection", fields: "Connection: keep-alive\r\n" },
+    { name: "Keep-Alive", fields: "Keep-Alive: timeout=5\r\n" },
+    { name: "Proxy-Connection", fields: "Proxy-Connection: keep-alive\r\n" },
+    { name: "TE", fields: "TE: trailers\r\n" },
+    { name: "Upgrade without Connection", fields: "Upgrade: websocket\r\n" },
+    { name: "HTTP2-Settings", fields: "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n" },
+    { name: "a field that Connection names, in any case", fields: "Connection: X-OWN\r\nx-Own: 1\r\nX-OWN: 2\r\n" },
+    { name: "a field named before it comes and after", fields: "X-Own: 1\r\nConnection: close, x-own\r\nX-Own: 2\r\n" },
+    { name: "a forged identity", fields: "X-Forwarded-Client-Cert: URI=spiffe://forged\r\n" },
+    {
+      name: "a forged identity in any case, however often",
+      fields: "x-forwarded-CLIENT-cert: URI=1\r\nX-FORWARDED-CLIENT-CERT: URI=2\r\n",
+    },
+  ])("loses $name, and nothing else", ({ fields }) => {
+    expect(rewriteRequest(`X-Before: 1\r\n${fields}${ID}X-After: 2\r\n`)).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nX-Before: 1\r\n${ID}X-After: 2\r\n\r\n`,
+    );
+    expect(rewriteRequest(`${ID}${fields}`)).toBe(`GET /a HTTP/1.1\r\nHost: a\r\n${ID}\r\n`);
+  });
+
+  it("names the verified peer in place of what was claimed", () => {
+    const head = rewriteRequest(`X-Forwarded-Client-Cert: URI=forged\r\n${ID}`, { forwardedClientCert: PEER });
+    expect(head).toBe(`GET /a HTTP/1.1\r\nHost: a\r\n${ID}x-forwarded-client-cert: ${PEER}\r\n\r\n`);
+  });
+
+  it("gets a request id and a protocol where it has none, and keeps its own", () => {
+    expect(rewriteRequest("")).toBe(
+      "GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: made-here\r\nx-forwarded-proto: http\r\n\r\n",
+    );
+    const own = "X-REQUEST-ID: own\r\nX-Forwarded-PROTO: https\r\n";
+    expect(rewriteRequest(own)).toBe(`GET /a HTTP/1.1\r\nHost: a\r\n${own}\r\n`);
+  });
+
+  it.each([
+    { hop: "outbound", proto: "http" },
+    { hop: "inbound_unverified", proto: "http" },
+    { hop: "inbound_verified", proto: "https" },
+  ] as const)("gets $proto at $hop", ({ hop, proto }) => {
+    expect(rewriteRequest("x-request-id: 1\r\n", { hop })).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: 1\r\nx-forwarded-proto: ${proto}\r\n\r\n`,
+    );
+  });
+
+  it("gets what a client would take away by naming it in Connection", () => {
+    const fields = "Connection: x-forwarded-proto\r\nx-forwarded-proto: https\r\nx-request-id: 1\r\n";
+    expect(rewriteRequest(fields)).toBe(
+      "GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: 1\r\nx-forwarded-proto: http\r\n\r\n",
+    );
+  });
+
+  it.each(["x-envoy-retry-on", "X-Envoy-Peer-Metadata", "X_ENVOY_DECORATOR_OPERATION", "x.envoy.internal"])(
+    "loses %s at a boundary, and nothing that only looks like it",
+    (name) => {
+      const fields = `${name}: 1\r\nx-envoyage: 2\r\nx-e: 3\r\nxenvoy-a: 4\r\n${ID}`;
+      const kept = `GET /a HTTP/1.1\r\nHost: a\r\nx-envoyage: 2\r\nx-e: 3\r\nxenvoy-a: 4\r\n${ID}\r\n`;
+      for (const hop of ["outbound", "inbound_unverified"] as const) expect(rewriteRequest(fields, { hop })).toBe(kept);
+    },
+  );
+
+  it("keeps what a verified peer's proxy has written, but for its metadata", () => {
+    const fields = `x-envoy-attempt-count: 2\r\nx-envoy-peer-metadata-id: x\r\nx-envoy-external-address: 192.0.2.1\r\n${ID}`;
+    expect(rewriteRequest(fields, { hop: "inbound_verified" })).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nx-envoy-attempt-count: 2\r\nx-envoy-external-address: 192.0.2.1\r\n${ID}\r\n`,
+    );
+  });
+
+  it("is without a request id and a protocol that the route removes, and has those that it sets once", () => {
+    const headers = { added: "x-request-id: route\r\n", removed: new Set(["x-request-id", "x-forwarded-proto"]) };
+    expect(rewriteRequest("", { headers })).toBe("GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: route\r\n\r\n");
+  });
+
+  it("keeps the fields of traces byte for byte", () => {
+    const traces =
+      "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nTraceState:  a=1,b=2 \r\n" +
+      "X-B3-TraceId: 80f198ee56343ba8\r\nX-B3-SpanId: e457b5a2e4d86bd1\r\nx-b3-sampled: 1\r\nb3: 80f1-e457-1\r\n";
+    expect(rewriteRequest(`Connection: close\r\n${traces}Keep-Alive: 1\r\n${ID}`)).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\n${traces}${ID}\r\n`,
+    );
+  });
+
+  it("keeps an upgrade that is asked for, and that alone of its hop", () => {
+    const fields = `Connection: Upgrade, X-Own\r\nUpgrade: websocket\r\nX-Own: 1\r\nSec-WebSocket-Key: k\r\n${ID}`;
+    expect(rewriteRequest(fields)).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: k\r\n${ID}connection: upgrade\r\nupgrade: websocket\r\n\r\n`,
+    );
+  });
+
+  it("keeps what frames its body", () => {
+    const fields = `Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n${ID}`;
+    expect(rewriteRequest(fields, {}, "POST /a HTTP/1.1")).toBe(`POST /a HTTP/1.1\r\nHost: a\r\n${fields}\r\n`);
+  });
+});
+
+describe("a request's target and host", () => {
+  it.each([
+    { line: "GET http://a/p?q=1 HTTP/1.1", expected: "GET /p?q=1 HTTP/1.1" },
+    { line: "GET http://a HTTP/1.1", expected: "GET / HTTP/1.1" },
+    { line: "GET http://a?q HTTP/1.1", expected: "GET /?q HTTP/1.1" },
+    { line: "OPTIONS * HTTP/1.1", expected: "OPTIONS * HTTP/1.1" },
+    { line: "GET //a/b HTTP/1.1", expected: "GET //a/b HTTP/1.1" },
+    { line: "GET /a HTTP/1.0", expected: "GET /a HTTP/1.0" },
+  ])("$line goes on as $expected (RFC 9112 §3.2.2)", ({ line, expected }) => {
+    expect(rewriteRequest(ID, {}, line)).toBe(`${expected}\r\nHost: a\r\n${ID}\r\n`);
+  });
+
+  it("are those of the route, where it has others", () => {
+    expect(rewriteRequest(ID, { target: "/new", authority: "other.example" })).toBe(
+      `GET /new HTTP/1.1\r\n${ID}host: other.example\r\n\r\n`,
+    );
+  });
+
+  it.each(["x_secret", "X.Secret", "X-SECRET"])("lose %s where the route removes x-secret", (name) => {
+    const headers = { added: "", removed: new Set(["x-secret"]) };
+    expect(rewriteRequest(`${name}: 1\r\nX-Secrets: 2\r\n${ID}`, { headers })).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nX-Secrets: 2\r\n${ID}\r\n`,
+    );
+  });
+
+  it("get the route's fields in place of those it removes", () => {
+    const headers = { added: "x-new: 1\r\n", removed: new Set(["x-old"]) };
+    expect(rewriteRequest(`X-Old: 1\r\nX-Older: 2\r\n${ID}X-OLD: 3\r\n`, { headers })).toBe(
+      `GET /a HTTP/1.1\r\nHost: a\r\nX-Older: 2\r\n${ID}x-new: 1\r\n\r\n`,
+    );
+  });
+});
+
+describe("an answer's head", () => {
+  const LENGTH = "Content-Length: 0\r\n";
+
+  it("with nothing to change is the very text that came", () => {
+    const text = `HTTP/1.1 200 Everything fine\r\nSet-Cookie: a\r\nSET-COOKIE: b\r\n${LENGTH}\r\n`;
+    expect(rewriteResponse(text)).toBe(text);
+  });
+
+  it("loses the fields of its hop, and those that Connection names", () => {
+    const fields = `Connection: keep-alive, X-Own\r\nKeep-Alive: timeout=5\r\nX-Own: 1\r\nX-Kept: 2\r\n${LENGTH}`;
+    expect(rewriteResponse(`HTTP/1.1 200 OK\r\n${fields}\r\n`)).toBe(`HTTP/1.1 200 OK\r\nX-Kept: 2\r\n${LENGTH}\r\n`);
+  });
+
+  it("does not tell the client whose certificate the proxy has seen", () => {
+    const text = `HTTP/1.1 200 OK\r\nX-Forwarded-Client-Cert: URI=x\r\n${LENGTH}\r\n`;
+    expect(rewriteResponse(text)).toBe(`HTTP/1.1 200 OK\r\n${LENGTH}\r\n`);
+  });
+
+  it("says so when the client's connection ends with it, whatever the server's does", () => {
+    expect(rewriteResponse(`HTTP/1.1 200 OK\r\n${LENGTH}\r\n`, { close: true })).toBe(
+      `HTTP/1.1 200 OK\r\n${LENGTH}connection: close\r\n\r\n`,
+    );
+    expect(rewriteResponse(`HTTP/1.1 200 OK\r\nConnection: close\r\n${LENGTH}\r\n`)).toBe(
+      `HTTP/1.1 200 OK\r\n${LENGTH}\r\n`,
+    );
+  });
+
+  it("is HTTP/1.1 though the server speaks 1.0 (RFC 9110 §2.5)", () => {
+    expect(rewriteResponse(`HTTP/1.0 200 Fine\r\n${LENGTH}\r\n`)).toBe(`HTTP/1.1 200 Fine\r\n${LENGTH}\r\n`);
+  });
+
+  it("of a switch of protocols keeps the protocol, and never says that the connection ends", () => {
+    const text = "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Own: 1\r\n\r\n";
+    expect(rewriteResponse(text, { close: true })).toBe(
+      "HTTP/1.1 101 Switching\r\nX-Own: 1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+    );
+  });
+
+  it.each([
+    { name: "204 with a length", line: "HTTP/1.1 204 No Content", fields: "Content-Length: 4\r\n", kept: "" },
+    { name: "204 with a length of 0", line: "HTTP/1.1 204 No Content", fields: "Content-Length: 0\r\n", kept: "" },
+    { name: "103 with a length of 0", line: "HTTP/1.1 103 Early Hints", fields: "Content-Length: 0\r\n", kept: "" },
+    { name: "205", line: "HTTP/1.1 205 Reset", fields: "Content-Length: 0\r\n", kept: "Content-Length: 0\r\n" },
+    { name: "304", line: "HTTP/1.1 304 Not", fields: "Content-Length: 9\r\n", kept: "Content-Length: 9\r\n" },
+  ])("has framing only where its status has any (RFC 9110 §8.6): $name", ({ line, fields, kept }) => {
+    expect(rewriteResponse(`${line}\r\nX-Kept: 1\r\n${fields}\r\n`)).toBe(`${line}\r\nX-Kept: 1\r\n${kept}\r\n`);
+  });
+
+  it("gets the route's fields", () => {
+    const headers = { added: "x-new: 1\r\n", removed: new Set(["server"]) };
+    expect(rewriteResponse(`HTTP/1.1 200 OK\r\nServer: s\r\n${LENGTH}\r\n`, { close: false, headers })).toBe(
+      `HTTP/1.1 200 OK\r\n${LENGTH}x-new: 1\r\n\r\n`,
+    );
+  });
+});

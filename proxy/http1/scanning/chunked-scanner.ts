@@ -1,0 +1,172 @@
+import { FramingFault } from "../framing-fault.ts";
+import { type Http1Limits, limitFault } from "../http1-limits.ts";
+import { type BodyScanner, type BodyStep, slice } from "./body-scanner.ts";
+import { CR, LF } from "./byte-tables.ts";
+import { judgeTrailerLine, parseChunkLine } from "./chunk-lines.ts";
+
+/** What comes next: a chunk's size line, its content, the line end behind that, or the trailer's lines. */
+type Expects = "size" | "content" | "content_end" | "trailer";
+
+/** A line that is not forwarded. */
+const NO_LINE = Buffer.alloc(0);
+
+/**
+ * A chunked body (RFC 9112 §7.1). Content is forwarded as it comes. A line of framing is forwarded when it is whole and
+ * has been judged, without its extensions; until then its bytes, few as they are, are kept here. The trailer is
+ * forwarded whole or not at all. Where only content is forwarded, lines and trailer are judged and left out.
+ */
+export class ChunkedScanner implements BodyScanner {
+  readonly #limits: Http1Limits;
+  readonly #forwardsLines: boolean;
+  #expects: Expects = "size";
+  #left = 0;
+  #extensionBytes = 0;
+  /** The beginning of a line whose end has not come; in the trailer, all lines so far. */
+  #held: Buffer | undefined;
+  contentBytes = 0;
+
+  constructor(limits: Http1Limits, forwards: "chunks" | "content" = "chunks") {
+    this.#limits = limits;
+    this.#forwardsLines = forwards === "chunks";
+  }
+
+  step(chunk: Buffer, from: number): BodyStep {
+    if (this.#held !== undefined) return this.#finishLine(chunk, from);
+    if (this.#isInTrailer()) return this.#stepTrailer(chunk, from);
+    let at = from;
+    try {
+      while (at < chunk.length && !this.#isInTrailer()) {
+        if (this.#expects === "content") {
+          at += this.#takeContent(chunk.length - at);
+          continue;
+        }
+        const lineEnd = this.#findLineEnd(chunk, at, 0);
+        if (lineEnd < 0) return this.#hold(chunk, from, at);
+        const plainLine = this.#takeLine(chunk, at, lineEnd);
+        if (plainLine !== undefined) return rewritten(slice(chunk, from, at), plainLine, lineEnd - from);
+        at = lineEnd;
+      }
+    } catch (caught) {
+      // What was judged before is forwarded first; the next step meets the fault again.
+      if (at === from) throw caught;
+    }
+    return { bytes: slice(chunk, from, at), consumed: at - from, isDone: false };
+  }
+
+  #isInTrailer(): boolean {
+    return this.#expects === "trailer";
+  }
+
+  #takeContent(available: number): number {
+    const length = Math.min(this.#left, available);
+    this.#left -= length;
+    this.contentBytes += length;
+    if (this.#left === 0) this.#expects = "content_end";
+    return length;
+  }
+
+  /** Behind the line's LF; -1 where it has not come. @param already bytes of the line before `at`. */
+  #findLineEnd(chunk: Buffer, at: number, already: number): number {
+    const max = this.#maxLine() - already;
+    const lf = chunk.indexOf(LF, at);
+    if (lf >= 0 && lf - at < max) return lf + 1;
+    if (chunk.length - at >= max) throw this.#tooLong();
+    return -1;
+  }
+
+  #maxLine(): number {
+    switch (this.#expects) {
+      case "content_end":
+        return 2;
+      case "trailer":
+        return this.#limits.maxTrailerBytes;
+      default:
+        return this.#limits.maxChunkLineBytes;
+    }
+  }
+
+  #tooLong(): FramingFault {
+    if (this.#expects === "content_end") return new FramingFault("bad_chunk", "a chunk longer than its size says");
+    if (this.#expects === "trailer") return trailersTooLarge(this.#limits);
+    return limitFault("bad_chunk", "maxChunkLineBytes", this.#limits);
+  }
+
+  #hold(chunk: Buffer, from: number, at: number): BodyStep {
+    this.#held = Buffer.from(chunk.subarray(at));
+    return { bytes: slice(chunk, from, at), consumed: chunk.length - from, isDone: false };
+  }
+
+  /** The rest of a line that began in an earlier chunk; the line is forwarded by itself. */
+  #finishLine(chunk: Buffer, at: number): BodyStep {
+    const held = this.#held ?? Buffer.alloc(0);
+    if (this.#expects === "trailer") return this.#stepTrailer(chunk, at);
+    const lineEnd = this.#findLineEnd(chunk, at, held.length);
+    const line = Buffer.concat([held, chunk.subarray(at, lineEnd < 0 ? chunk.length : lineEnd)]);
+    if (lineEnd < 0) {
+      this.#held = line;
+      return { bytes: undefined, consumed: chunk.length - at, isDone: false };
+    }
+    this.#held = undefined;
+    return rewritten(this.#takeLine(line, 0, line.length) ?? line, NO_LINE, lineEnd - at);
+  }
+
+  /** Takes a whole line. @returns what is forwarded in its place; `undefined`: the line as it is. */
+  #takeLine(bytes: Buffer, start: number, end: number): Buffer | undefined {
+    if (end - start < 2 || bytes[end - 2] !== CR) {
+      throw new FramingFault("bad_chunk", "a line of chunk framing that does not end with CRLF");
+    }
+    if (this.#expects === "content_end") {
+      if (end - start !== 2) throw new FramingFault("bad_chunk", "a chunk longer than its size says");
+      this.#expects = "size";
+      return this.#forwardsLines ? undefined : NO_LINE;
+    }
+    const { size, extensionBytes } = parseChunkLine(bytes, start, end - 2);
+    this.#extensionBytes += extensionBytes;
+    if (this.#extensionBytes > this.#limits.maxChunkExtensionBytes) {
+      throw limitFault("bad_chunk", "maxChunkExtensionBytes", this.#limits);
+    }
+    this.#left = size;
+    this.#expects = size === 0 ? "trailer" : "content";
+    if (!this.#forwardsLines) return NO_LINE;
+    return extensionBytes === 0 ? undefined : Buffer.from(`${size.toString(16)}\r\n`);
+  }
+
+  /** Takes the trailer's lines, and forwards them together with its empty line. */
+  #stepTrailer(chunk: Buffer, from: number): BodyStep {
+    for (let at = from; at < chunk.length; ) {
+      const piece = this.#takeTrailerPiece(chunk, at);
+      at += piece.length;
+      if (!piece.endsTrailer) continue;
+      const bytes = this.#forwardsLines ? this.#held : undefined;
+      this.#held = undefined;
+      return { bytes, consumed: at - from, isDone: true };
+    }
+    return { bytes: undefined, consumed: chunk.length - from, isDone: false };
+  }
+
+  /** Adds a line, or the beginning of one, to what is held, and judges it when it is whole. */
+  #takeTrailerPiece(chunk: Buffer, at: number): { readonly length: number; readonly endsTrailer: boolean } {
+    const held = this.#held ?? Buffer.alloc(0);
+    const lineStart = held.lastIndexOf(LF) + 1;
+    const lineEnd = this.#findLineEnd(chunk, at, held.length - lineStart);
+    const piece = chunk.subarray(at, lineEnd < 0 ? chunk.length : lineEnd);
+    this.#held = Buffer.concat([held, piece]);
+    if (this.#held.length > this.#limits.maxTrailerBytes) throw trailersTooLarge(this.#limits);
+    const endsTrailer = lineEnd >= 0 && judgeTrailerLine(this.#held.subarray(lineStart)) === "end";
+    return { length: piece.length, endsTrailer };
+  }
+}
+
+function trailersTooLarge(limits: Http1Limits): FramingFault {
+  return limitFault("trailers_too_large", "maxTrailerBytes", limits);
+}
+
+function rewritten(bytes: Buffer | undefined, plainLine: Buffer, consumed: number): BodyStep {
+  const hasBytes = bytes !== undefined && bytes.length > 0;
+  return {
+    bytes: hasBytes ? bytes : undefined,
+    plainLine: plainLine.length > 0 ? plainLine : undefined,
+    consumed,
+    isDone: false,
+  };
+}

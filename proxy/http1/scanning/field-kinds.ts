@@ -1,0 +1,88 @@
+import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
+import { FIELD, type FieldKind } from "../message-head.ts";
+
+/** Fields that framing, routing and identity hang on, by lower-case name. */
+const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
+  ["host", FIELD.host],
+  ["content-length", FIELD.contentLength],
+  ["transfer-encoding", FIELD.transferEncoding],
+  ["connection", FIELD.connection],
+  ["keep-alive", FIELD.hopByHop],
+  ["proxy-connection", FIELD.hopByHop],
+  ["te", FIELD.hopByHop],
+  ["http2-settings", FIELD.hopByHop],
+  ["upgrade", FIELD.upgrade],
+  ["expect", FIELD.expect],
+  ["x-forwarded-client-cert", FIELD.forwardedClientCert],
+  ["x-request-id", FIELD.requestId],
+  ["trailer", FIELD.trailer],
+]);
+
+/** Which lengths and first letters a known name can have, so that most names need no look at their letters. */
+const CANDIDATES: Uint8Array = (() => {
+  const table = new Uint8Array(32 * 32);
+  for (const name of KINDS.keys()) table[candidateIndex(name.length, name.charCodeAt(0))] = 1;
+  return table;
+})();
+
+function candidateIndex(length: number, firstByte: number): number {
+  return (length & 31) * 32 + (firstByte & 31);
+}
+
+/** The kind of a field by the bytes of its name in `text`. */
+export function fieldKindAt(text: string, start: number, end: number): FieldKind {
+  const length = end - start;
+  if (length > 23 || CANDIDATES[candidateIndex(length, text.charCodeAt(start))] === 0) return FIELD.other;
+  return KINDS.get(text.slice(start, end).toLowerCase()) ?? FIELD.other;
+}
+
+/**
+ * What no `Connection` field may name, for it would strip framing, routing, identity or what a proxy before us has
+ * written (RFC 9110 §7.6.1). Credentials may be named: the request then goes on without them.
+ */
+const END_TO_END: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "transfer-encoding",
+  "x-forwarded-client-cert",
+  "x-request-id",
+  "expect",
+  "trailer",
+  "forwarded",
+  "x-forwarded-for",
+]);
+
+/** Whether a `Connection` field may name this one. */
+export function isNameableHop(name: string): boolean {
+  return !END_TO_END.has(name);
+}
+
+/** Names that a server behind a gateway interface would read as one of ours: `content_length` for `content-length`. */
+export function isConfusable(name: string): boolean {
+  return KINDS.has(foldHeaderName(name));
+}
+
+/** What has no place behind a body (RFC 9110 §6.5.1): framing, routing, identity, credentials, controls. */
+const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
+  ...KINDS.keys(),
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "proxy-authorization",
+  "proxy-authenticate",
+  "www-authenticate",
+  "cache-control",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "max-forwards",
+  "range",
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+]);
+
+export function isForbiddenTrailer(name: string): boolean {
+  return FORBIDDEN_TRAILERS.has(foldHeaderName(name));
+}

@@ -1,0 +1,154 @@
+import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
+import { FramingFault } from "../framing-fault.ts";
+import { type BodyFraming, FIELD, FIELD_STRIDE } from "../message-head.ts";
+import { CR, SPACE } from "./byte-tables.ts";
+import { isNameableHop } from "./field-kinds.ts";
+
+/** What the fields of a head say of framing and of the connection. */
+export interface JudgedFields {
+  host: string | undefined;
+  contentLength: number | undefined;
+  isChunked: boolean;
+  closes: boolean;
+  keepsAlive: boolean;
+  listsUpgrade: boolean;
+  connectionTokens: readonly string[];
+  upgrade: string;
+  expect: string | undefined;
+  idleSeconds: number | undefined;
+  /** Whether the lines of framing are written as every parser reads them. */
+  isPlain: boolean;
+}
+
+const NO_TOKENS: readonly string[] = [];
+
+/** Reads the fields that framing hangs on. Whatever could be read in two ways is a fault. */
+export function judgeFields(text: string, fields: readonly number[]): JudgedFields {
+  const judged: JudgedFields = {
+    host: undefined,
+    contentLength: undefined,
+    isChunked: false,
+    closes: false,
+    keepsAlive: false,
+    listsUpgrade: false,
+    connectionTokens: NO_TOKENS,
+    upgrade: "",
+    expect: undefined,
+    idleSeconds: undefined,
+    isPlain: true,
+  };
+  for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
+    const kind = fields[at + 4];
+    if (kind !== FIELD.other) judgeField(judged, kind, { text, fields, at });
+  }
+  if (judged.isChunked && judged.contentLength !== undefined) {
+    throw new FramingFault("ambiguous_framing", "both Content-Length and Transfer-Encoding");
+  }
+  return judged;
+}
+
+interface FieldAt {
+  readonly text: string;
+  readonly fields: readonly number[];
+  readonly at: number;
+}
+
+function judgeField(judged: JudgedFields, kind: number | undefined, { text, fields, at }: FieldAt): void {
+  const value = text.slice(fields[at + 2], fields[at + 3]);
+  switch (kind) {
+    case FIELD.host:
+      if (judged.host !== undefined) throw new FramingFault("bad_host", "more than one Host field");
+      judged.host = value;
+      break;
+    case FIELD.contentLength:
+      if (judged.contentLength !== undefined) {
+        throw new FramingFault("bad_content_length", "more than one Content-Length field");
+      }
+      judged.contentLength = parseContentLength(value);
+      judged.isPlain &&= isPlainLine(text, fields, at);
+      break;
+    case FIELD.transferEncoding:
+      judgeTransferEncoding(judged, value);
+      judged.isPlain &&= isPlainLine(text, fields, at);
+      break;
+    case FIELD.connection:
+      judgeConnection(judged, value);
+      break;
+    case FIELD.upgrade:
+      judged.upgrade = judged.upgrade === "" ? value : `${judged.upgrade}, ${value}`;
+      break;
+    case FIELD.expect:
+      judged.expect = judged.expect === undefined ? value : `${judged.expect},${value}`;
+      break;
+    case FIELD.hopByHop:
+      judgeKeepAlive(judged, text.slice(fields[at], fields[at + 1]), value);
+      break;
+  }
+}
+
+/** Whether there is at most one blank, before the value. More are legal, and some parsers make them part of it. */
+function isPlainLine(text: string, fields: readonly number[], at: number): boolean {
+  const nameEnd = fields[at + 1] ?? 0;
+  const valueStart = fields[at + 2] ?? 0;
+  const blanks = valueStart - nameEnd - 1;
+  if (text.charCodeAt(fields[at + 3] ?? 0) !== CR) return false;
+  return blanks === 0 || (blanks === 1 && text.charCodeAt(nameEnd + 1) === SPACE);
+}
+
+/** RFC 9112 §6.3: digits alone; at most what a number holds exactly. */
+function parseContentLength(value: string): number {
+  const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+  if (!Number.isSafeInteger(length)) throw new FramingFault("bad_content_length", "a Content-Length that is no number");
+  return length;
+}
+
+/** RFC 9112 §6.1: we take one field with one coding, `chunked`; every other list is a way to be read in two ways. */
+function judgeTransferEncoding(judged: JudgedFields, value: string): void {
+  if (judged.isChunked) throw new FramingFault("bad_transfer_encoding", "more than one Transfer-Encoding field");
+  if (value.toLowerCase() !== "chunked") {
+    throw new FramingFault("bad_transfer_encoding", "a Transfer-Encoding other than chunked", 501);
+  }
+  judged.isChunked = true;
+}
+
+function judgeConnection(judged: JudgedFields, value: string): void {
+  for (const part of value.toLowerCase().split(",")) {
+    const token = part.trim();
+    if (token === "close") judged.closes = true;
+    else if (token === "keep-alive") judged.keepsAlive = true;
+    else if (token === "upgrade") judged.listsUpgrade = true;
+    else if (token !== "") addConnectionToken(judged, token);
+  }
+}
+
+function addConnectionToken(judged: JudgedFields, token: string): void {
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(token) || !isNameableHop(foldHeaderName(token))) {
+    throw new FramingFault("bad_field_value", "Connection names a field that is not of one hop");
+  }
+  judged.connectionTokens = [...judged.connectionTokens, token];
+}
+
+function judgeKeepAlive(judged: JudgedFields, name: string, value: string): void {
+  // Node's parser and others take it for Connection.
+  if (name.length === "proxy-connection".length && /close/i.test(value)) judged.closes = true;
+  if (name.length !== "keep-alive".length) return;
+  const timeout = /(?:^|[,;\s])timeout=(\d{1,6})/i.exec(value)?.[1];
+  if (timeout !== undefined) judged.idleSeconds = Number(timeout);
+}
+
+/** The protocols of `Upgrade`, without HTTP/2, to which nobody here switches (RFC 9113 §3.1 deprecates it, too). */
+export function readUpgrade(judged: JudgedFields): string | undefined {
+  if (!judged.listsUpgrade || judged.upgrade === "") return undefined;
+  const protocols = judged.upgrade.split(",").map((protocol) => protocol.trim());
+  if (
+    !protocols.every((protocol) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/.test(protocol))
+  ) {
+    throw new FramingFault("bad_upgrade", "an Upgrade field that is no list of protocols");
+  }
+  const kept = protocols.filter((protocol) => !/^h2c?$/i.test(protocol));
+  return kept.length === 0 ? undefined : kept.join(", ");
+}
+
+export const NO_BODY: BodyFraming = { kind: "none" };
+export const CHUNKED_BODY: BodyFraming = { kind: "chunked", forwards: "chunks" };
+export const UNWRAPPED_BODY: BodyFraming = { kind: "chunked", forwards: "content" };

@@ -1,0 +1,151 @@
+import type { Http1Fault } from "../framer-events.ts";
+import { FramingFault, faultFrom } from "../framing-fault.ts";
+import type { Http1Limits } from "../http1-limits.ts";
+import type { BodyFraming, RequestHead } from "../message-head.ts";
+import { MAX_METHOD_BYTES } from "../request-line-watch.ts";
+import { CR, LF, SPACE, TARGET_BYTES, TOKEN_BYTES } from "./byte-tables.ts";
+import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade } from "./judge-fields.ts";
+import { originForm } from "./origin-form.ts";
+import { plainAuthority } from "./plain-authority.ts";
+import { formatPlainHead } from "./plain-head.ts";
+import { type HeadBytes, scanFields } from "./scan-fields.ts";
+
+const SLASH = 0x2f;
+const VERSION_BYTES = "HTTP/1.1\r\n".length;
+
+/**
+ * Reads a whole request head, from `start` to behind its empty line; throws a `FramingFault`. A head that is legal and
+ * unusual is written anew in its plain form and read again: nothing behind the framer sees another one.
+ */
+export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): RequestHead {
+  const { head, isPlain } = scanLines({ buffer, start, end }, limits);
+  if (isPlain) return head;
+  const { text, fields, host } = head;
+  const startLine = `${head.method} ${originForm(head.target)} HTTP/${head.version}\r\n`;
+  const plain = Buffer.from(formatPlainHead({ text, fields, startLine, host }), "latin1");
+  return { ...scanLines({ buffer: plain, start: 0, end: plain.length }, limits).head, isVerbatim: false };
+}
+
+interface ScannedRequest {
+  readonly head: RequestHead;
+  /** Whether the head is in the form in which it goes on. */
+  readonly isPlain: boolean;
+}
+
+function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http1Limits): ScannedRequest {
+  const text = buffer.toString("latin1", start, end);
+  const methodEnd = scanMethod(buffer, start) - start;
+  const method = text.slice(0, methodEnd);
+  if (method === "CONNECT") throw new FramingFault("connect_refused", "a sidecar makes no tunnels by CONNECT");
+  if (isMistakable(method))
+    throw new FramingFault("bad_method", "a method that some servers take for HEAD, CONNECT or HTTP/2", 501);
+  const targetEnd = scanTarget(buffer, start + methodEnd + 1) - start;
+  const target = text.slice(methodEnd + 1, targetEnd);
+  const version = readVersion(text, targetEnd + 1);
+  const fieldsAt = targetEnd + 1 + VERSION_BYTES;
+  const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxRequestFields");
+  const judged = judgeFields(text, fields);
+  const host = judgeHost(judged, version, judgeTarget(target, method));
+  const head = {
+    text,
+    isVerbatim: true,
+    fieldsAt,
+    fields,
+    version,
+    method,
+    target,
+    host,
+    framing: decideFraming(judged, version),
+    keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
+    connectionTokens: judged.connectionTokens,
+    upgrade: version === "1.1" ? readUpgrade(judged) : undefined,
+    expectsContinue: judgeExpect(judged, version),
+  };
+  return { head, isPlain: judged.isPlain && host === (judged.host ?? "") };
+}
+
+/**
+ * The fault of a request line that can no longer become one, however its head would go on.
+ * @param head begins with the line, or with the empty line before it (RFC 9112 §2.2).
+ */
+export function faultOfRequestLine(head: Buffer, limits: Http1Limits): Http1Fault {
+  try {
+    const start = head[0] === CR && head[1] === LF ? 2 : 0;
+    scanRequestHead(head, start, head.length, limits);
+  } catch (caught) {
+    return faultFrom(caught);
+  }
+  return new FramingFault("bad_start_line", "a request line that is none");
+}
+
+/**
+ * Methods have a case (RFC 9110 §9.1) and any token is one; but a server that ignores the case would respond to these
+ * without the content that the response announces. PRI is no method: HTTP/2 begins with it (RFC 9113 §11.6).
+ */
+function isMistakable(method: string): boolean {
+  return method !== "HEAD" && /^(?:head|connect|pri)$/i.test(method);
+}
+
+function scanMethod(buffer: Buffer, start: number): number {
+  let at = start;
+  while (TOKEN_BYTES[buffer[at] ?? 0] !== 0 && at - start < MAX_METHOD_BYTES) at += 1;
+  if (at === start) throw new FramingFault("bad_start_line", "a request that does not begin with a method");
+  if (buffer[at] !== SPACE) throw new FramingFault("bad_method", "a method that is none");
+  return at;
+}
+
+function scanTarget(buffer: Buffer, start: number): number {
+  let at = start;
+  while (TARGET_BYTES[buffer[at] ?? 0] === 1) at += 1;
+  if (at === start) throw new FramingFault("bad_start_line", "a request line without a target");
+  if (buffer[at] !== SPACE) throw new FramingFault("bad_target", "a character that no request target has");
+  return at;
+}
+
+function readVersion(text: string, at: number): "1.1" | "1.0" {
+  if (text.startsWith("HTTP/1.1\r\n", at)) return "1.1";
+  if (text.startsWith("HTTP/1.0\r\n", at)) return "1.0";
+  if (/^HTTP\/\d\.\d\r\n/.test(text.slice(at, at + VERSION_BYTES))) {
+    throw new FramingFault("bad_version", "neither HTTP/1.1 nor HTTP/1.0");
+  }
+  throw new FramingFault("bad_start_line", "a request line that does not end with a version");
+}
+
+function decideFraming(judged: JudgedFields, version: "1.1" | "1.0"): BodyFraming {
+  if (judged.isChunked) {
+    // RFC 9112 §6.1: the framing of such a message is faulty.
+    if (version === "1.0") throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");
+    return CHUNKED_BODY;
+  }
+  return judged.contentLength === undefined || judged.contentLength === 0
+    ? NO_BODY
+    : { kind: "length", length: judged.contentLength };
+}
+
+/**
+ * RFC 9112 §3.2: exactly one Host, and one that cannot be read in two ways. The target's authority wins over it
+ * (§3.2.2).
+ */
+function judgeHost({ host }: JudgedFields, version: "1.1" | "1.0", authority: string | undefined): string {
+  if (host === undefined && version === "1.1") throw new FramingFault("bad_host", "no Host field");
+  const plain = plainAuthority(host ?? "");
+  if (plain === undefined) throw new FramingFault("bad_host", "a Host field that is no host");
+  return authority === undefined || authority.toLowerCase() === plain.toLowerCase() ? plain : authority;
+}
+
+/** RFC 9112 §3.2: origin form, absolute form, or `*` for OPTIONS. @returns the plain authority of an absolute form. */
+function judgeTarget(target: string, method: string): string | undefined {
+  if (target.charCodeAt(0) === SLASH) return undefined;
+  if (target === "*" && method === "OPTIONS") return undefined;
+  const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
+  const plain = authority === undefined ? undefined : plainAuthority(authority);
+  if (plain === undefined || plain === "") {
+    throw new FramingFault("bad_target", "a request target of no known form");
+  }
+  return plain;
+}
+
+/** Any other expectation is the server's to meet or to refuse (RFC 9110 §10.1.1), as Envoy has it: it frames nothing. */
+function judgeExpect({ expect }: JudgedFields, version: "1.1" | "1.0"): boolean {
+  return version === "1.1" && expect?.toLowerCase() === "100-continue";
+}

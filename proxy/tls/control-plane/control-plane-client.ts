@@ -1,0 +1,82 @@
+import { readFile } from "node:fs/promises";
+import { createClient } from "@connectrpc/connect";
+import { IstioCertificateService } from "../../../mesh/api/gen/ca_pb.ts";
+import { errnoOf } from "../../../mesh/mesh-error.ts";
+import type { Clock } from "../../../mesh/runtime.ts";
+import { withTimeLimit } from "../../../net/time-limit.ts";
+import type { CertificateAnswer, RequestCertificate } from "../svid-manager.ts";
+import { parseCertificates } from "../trust-anchors.ts";
+import { WorkloadTlsError, type WorkloadTlsErrorCode } from "../workload-tls-error.ts";
+import { connectControlPlane, parseControlPlaneAddress } from "./control-plane-connection.ts";
+
+export interface CertificateClientOptions {
+  /** `host:port`. */
+  readonly address: string;
+  readonly rootCertificateFile: string;
+  readonly tokenFile: string;
+  readonly clock: Clock;
+  /** For connecting, and again for the answer. @default 5000 */
+  readonly timeoutMs?: number;
+  /** Wished life of certificates; 0 leaves it to the authority. @default 0 */
+  readonly lifetimeMs?: number;
+}
+
+/** A service account token is about 1 KB, a root bundle of Istio's less than 1 MB (a ConfigMap's limit). */
+const MAX_TOKEN_BYTES = 64 * 1024;
+const MAX_ROOTS_BYTES = 1024 * 1024;
+const CALL_GRACE_MS = 500;
+
+/**
+ * Asks the certificate authority of the control plane, as Istio's agent does: `CreateCertificate` with the projected
+ * service account token as bearer. Token and root file are read for every call, since the kubelet replaces both while
+ * the pod runs (istio#26225, istio#60326), and each call has a connection of its own: after a failure nothing is left
+ * that could be stale.
+ */
+export function createCertificateClient(options: CertificateClientOptions): RequestCertificate {
+  const address = parseControlPlaneAddress(options.address);
+  const { clock, timeoutMs = 5000, lifetimeMs = 0 } = options;
+  return async (csrPem, signal): Promise<CertificateAnswer> => {
+    const rootsPem = await readRootFile(options.rootCertificateFile);
+    const token = await readTokenFile(options.tokenFile);
+    const connection = await connectControlPlane({ address, rootsPem, clock, timeoutMs, signal });
+    try {
+      const client = createClient(IstioCertificateService, connection.transport);
+      const call = client.createCertificate(
+        { csr: csrPem, validityDuration: BigInt(Math.ceil(lifetimeMs / 1000)) },
+        { headers: { authorization: `Bearer ${token}` }, timeoutMs, signal },
+      );
+      // The call has its own limit, which reaches the server too; this one does not depend on the library.
+      const limit = { clock, limitMs: timeoutMs + CALL_GRACE_MS, what: "the call for a certificate" };
+      const { certChain } = await withTimeLimit(call, limit);
+      return { chain: certChain, controlPlaneRoots: parseCertificates(rootsPem, "the root file") };
+    } finally {
+      connection.close();
+    }
+  };
+}
+
+/** The PEM authorities by which the control plane is verified. */
+export async function readRootFile(path: string): Promise<string> {
+  const pem = await readBounded(path, MAX_ROOTS_BYTES, "root_file");
+  parseCertificates(pem, `the root file ${path}`);
+  return pem;
+}
+
+async function readTokenFile(path: string): Promise<string> {
+  const token = (await readBounded(path, MAX_TOKEN_BYTES, "token_file")).trim();
+  // Neither in the header nor in a message may stand what the file should not have.
+  if (!/^[A-Za-z0-9._~+/=-]+$/.test(token)) {
+    throw new WorkloadTlsError("token_file", `${path} holds no token: mount a projected service account token there`);
+  }
+  return token;
+}
+
+async function readBounded(path: string, maxBytes: number, code: WorkloadTlsErrorCode): Promise<string> {
+  const text = await readFile(path, "utf8").catch((caught: unknown) => {
+    const errno = caught instanceof Error ? errnoOf(caught) : undefined;
+    const reason = errno === "ENOENT" ? "does not exist (yet)" : `cannot be read (${errno ?? String(caught)})`;
+    throw new WorkloadTlsError(code, `${path} ${reason}`, { cause: caught });
+  });
+  if (text.length > maxBytes) throw new WorkloadTlsError(code, `${path} has more than ${maxBytes} bytes`);
+  return text;
+}

@@ -1,0 +1,239 @@
+/** A control plane for tests: the real services over real TLS on loopback, with what a test wants to change or see. */
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type ServerHttp2Session,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TLSSocket } from "node:tls";
+import { createContextValues } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Authority } from "../../../ca-agent/authority/authority.ts";
+import { openAuthority } from "../../../ca-agent/authority/open-authority.ts";
+import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
+import { registerDiscoveryService } from "../../../discovery/discovery-service.ts";
+import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
+import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
+import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
+import { RecordingLogger, unlimitedLog } from "../../../mesh/recording-logger-fixture.ts";
+import { parseResources } from "../../../mesh/resources/parsing/parse-resources.ts";
+import { createResourceSet, type ResourceSet } from "../../../mesh/resources/resource-set.ts";
+import { systemClock } from "../../../mesh/runtime.ts";
+import { parseCertificates } from "../trust-anchors.ts";
+
+export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+
+const SETTINGS: MeshSettings = {
+  trustDomain: parseTrustDomain("cluster.local"),
+  trustDomainAliases: [],
+  rootNamespace: "istio-system",
+  clusterDomain: "cluster.local",
+  outboundTrafficPolicy: "ALLOW_ANY",
+  autoMtls: true,
+};
+
+const POD = `
+apiVersion: v1
+kind: Pod
+metadata: { name: hello-1, namespace: ns1, labels: { app: hello } }
+spec: { serviceAccountName: hello, containers: [{ name: hello, ports: [{ containerPort: 8080 }] }] }
+status: { podIP: 10.0.0.7, phase: Running, conditions: [{ type: Ready, status: "True" }] }
+`;
+
+/** The mesh of one pod, with a mesh-wide mode. */
+export function meshOf(mode: string, pod: string = POD): ResourceSet {
+  const policy = `
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default, namespace: istio-system }
+spec: { mtls: { mode: ${mode} } }
+`;
+  return createResourceSet(parseResources({ text: `${pod}---${policy}`, file: "test.yaml" }).resources);
+}
+
+export interface FixtureOptions {
+  /** @default ["localhost"] */
+  readonly dnsNames?: readonly string[];
+  readonly lifetimeMs?: number;
+  /** @default any */
+  readonly port?: number;
+}
+
+export class ControlPlaneFixture {
+  readonly directory: string;
+  readonly authority: Authority;
+  readonly log = new RecordingLogger();
+  /** Bearer tokens of the calls for certificates. */
+  readonly tokens: string[] = [];
+  /** Open connections, and the serial number of the certificate that each showed. */
+  readonly sessions = new Map<ServerHttp2Session, string | undefined>();
+  readonly #options: FixtureOptions;
+  readonly #listeners = new Set<(set: ResourceSet) => void>();
+  #set = meshOf("STRICT");
+  #server: Http2SecureServer | undefined;
+  #shutdown = new AbortController();
+  #port = 0;
+
+  private constructor(directory: string, authority: Authority, options: FixtureOptions) {
+    this.directory = directory;
+    this.authority = authority;
+    this.#options = options;
+    this.#port = options.port ?? 0;
+  }
+
+  static async start(options: FixtureOptions = {}): Promise<ControlPlaneFixture> {
+    const directory = await mkdtemp(join(tmpdir(), "control-plane-"));
+    const fixture = new ControlPlaneFixture(directory, await openTestAuthority(join(directory, "ca")), options);
+    await writeFile(fixture.tokenFile, "good-token-1\n");
+    await writeFile(fixture.rootFile, fixture.authority.roots().join(""));
+    await fixture.listen();
+    return fixture;
+  }
+
+  get address(): string {
+    return `localhost:${this.#port}`;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get tokenFile(): string {
+    return join(this.directory, "istio-token");
+  }
+
+  get rootFile(): string {
+    return join(this.directory, "root-cert.pem");
+  }
+
+  /** On the same port as before, if there was one. */
+  async listen(): Promise<void> {
+    this.#shutdown = new AbortController();
+    const { dnsNames = ["localhost"] } = this.#options;
+    const serving = this.authority.signServing({ dnsNames, lifetimeMs: 3_600_000 });
+    const server = createSecureServer(
+      {
+        cert: serving.certificateChainPem,
+        key: serving.privateKeyPem,
+        ca: [...this.authority.roots()],
+        requestCert: true,
+        rejectUnauthorized: false,
+        // As the control plane has it: cancelled streams do not cost the connection.
+        streamResetBurst: 1024,
+        streamResetRate: 250,
+      },
+      connectNodeAdapter({
+        routes: (router) => this.#register(router),
+        contextValues: (request) => createContextValues().set(peerIdentityKey, this.#peerOf(request)),
+      }),
+    );
+    server.on("session", (session) => this.#track(session));
+    server.listen(this.#port, "localhost");
+    await once(server, "listening");
+    const address = server.address();
+    this.#port = isAddress(address) ? address.port : 0;
+    this.#server = server;
+  }
+
+  /** As if it were killed: connections are cut. */
+  async stop(): Promise<void> {
+    const closed = this.#server === undefined ? Promise.resolve() : once(this.#server, "close");
+    this.#server?.close();
+    for (const session of this.sessions.keys()) session.destroy();
+    this.#shutdown.abort();
+    await closed;
+    this.#server = undefined;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#server !== undefined) await this.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  change(set: ResourceSet): void {
+    this.#set = set;
+    for (const listener of this.#listeners) listener(set);
+  }
+
+  #register(router: Parameters<typeof registerDiscoveryService>[0]): void {
+    const { lifetimeMs = 3_600_000 } = this.#options;
+    registerIssuingService(router, {
+      authority: this.authority,
+      authenticator: {
+        authenticate: async (token) => {
+          this.tokens.push(token);
+          return token.startsWith("good-token")
+            ? { kind: "authenticated", identity: HELLO }
+            : { kind: "refused", reason: "expired", message: "the token has expired" };
+        },
+      },
+      clock: systemClock,
+      log: this.log,
+      limitLog: unlimitedLog,
+      defaultLifetimeMs: lifetimeMs,
+      maxLifetimeMs: 86_400_000,
+    });
+    registerDiscoveryService(router, {
+      source: {
+        current: () => this.#set,
+        problems: () => [],
+        subscribe: (listener) => {
+          this.#listeners.add(listener);
+          return () => this.#listeners.delete(listener);
+        },
+      },
+      roots: { current: () => this.authority.roots(), subscribe: () => () => undefined },
+      settings: SETTINGS,
+      clock: systemClock,
+      log: this.log,
+      limitLog: unlimitedLog,
+      shutdown: this.#shutdown.signal,
+    });
+  }
+
+  #track(session: ServerHttp2Session): void {
+    const { socket } = session;
+    this.sessions.set(session, socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.serialNumber : undefined);
+    session.on("error", () => undefined);
+    session.on("close", () => this.sessions.delete(session));
+  }
+
+  #peerOf(request: IncomingMessage | Http2ServerRequest): PeerContext {
+    const certificates = peerCertificates(request);
+    const roots = this.authority.roots().flatMap((root) => parseCertificates(root, "a root"));
+    const trustDomains = [SETTINGS.trustDomain];
+    const verdict = verifyPeer({ certificates, sessionReused: false, roots, trustDomains, nowMs: Date.now() });
+    return verdict.kind === "trusted"
+      ? { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" }
+      : { kind: "anonymous", reason: verdict.message };
+  }
+}
+
+/** An authority of its own, in a directory that a test removes. */
+export async function openTestAuthority(directory: string): Promise<Authority> {
+  const trustDomain = SETTINGS.trustDomain;
+  return await openAuthority({ directory, trustDomain, clock: systemClock, log: new RecordingLogger() });
+}
+
+function peerCertificates(
+  request: IncomingMessage | Http2ServerRequest,
+): Parameters<typeof verifyPeer>[0]["certificates"] {
+  const socket = isHttp2(request) ? request.stream.session?.socket : undefined;
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return certificate === undefined ? [] : [certificate];
+}
+
+function isHttp2(request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
+  return "stream" in request;
+}
+
+function isAddress(address: AddressInfo | string | null): address is AddressInfo {
+  return typeof address === "object" && address !== null;
+}

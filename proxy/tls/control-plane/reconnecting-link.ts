@@ -1,0 +1,184 @@
+import { createClient } from "@connectrpc/connect";
+import { DiscoveryService } from "../../../mesh/api/gen/discovery_pb.ts";
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import type { Clock, Logger, Random, Timer } from "../../../mesh/runtime.ts";
+import type { SecureMaterial, WritableSecureContextSource } from "../secure-context-source.ts";
+import { type Backoff, createBackoff } from "./backoff.ts";
+import { readRootFile } from "./control-plane-client.ts";
+import { type ControlPlaneAddress, connectControlPlane, parseControlPlaneAddress } from "./control-plane-connection.ts";
+import type { DiscoveryLink } from "./discovery-watch.ts";
+
+export interface ReconnectingLinkOptions {
+  /** `host:port`. */
+  readonly address: string;
+  readonly rootCertificateFile: string;
+  /** Whose certificate is shown; without one there is no connection. */
+  readonly source: Pick<WritableSecureContextSource, "current" | "subscribe" | "contextBelieving">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** @default 5000; a control plane that died is noticed within twice this time */
+  readonly pingIntervalMs?: number;
+  /** Moves to a new connection. Resolves when the old one is not needed any more. */
+  readonly onLink: (link: DiscoveryLink) => Promise<unknown>;
+}
+
+/** What is being done about a connection that is missing or was made with an old certificate. */
+type Attempt =
+  | { readonly kind: "none" }
+  | { readonly kind: "connecting" }
+  | { readonly kind: "backing-off"; readonly timer: Timer };
+
+/** The connection in use. */
+interface Current {
+  readonly link: DiscoveryLink;
+  /** Of the certificate that it was made with. */
+  readonly fingerprint: string;
+}
+
+/** Streams that have not answered on a new connection by then lose the old one all the same. */
+const MOVE_TIMEOUT_MS = 10_000;
+
+/**
+ * Keeps one connection to the control plane, made with the present certificate. A new certificate brings a new
+ * connection, and the old one is closed when all has moved (make before break); a lost one is made again after a wait.
+ */
+export class ReconnectingLink {
+  readonly #options: ReconnectingLinkOptions;
+  readonly #address: ControlPlaneAddress;
+  readonly #backoff: Backoff;
+  readonly #listeners = new Set<(connected: boolean) => void>();
+  readonly #closing = new AbortController();
+  readonly #unsubscribe: () => void;
+  #attempt: Attempt = { kind: "none" };
+  #current: Current | undefined;
+
+  constructor(options: ReconnectingLinkOptions) {
+    this.#options = options;
+    this.#address = parseControlPlaneAddress(options.address);
+    this.#backoff = createBackoff({ random: options.random });
+    this.#unsubscribe = options.source.subscribe(() => this.#onMaterial());
+  }
+
+  current(): DiscoveryLink | undefined {
+    return this.#current?.link;
+  }
+
+  onConnection(listener: (connected: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Connects if that is needed and can be done now. */
+  ensure(): void {
+    const material = this.#options.source.current();
+    if (this.#closing.signal.aborted || this.#attempt.kind !== "none" || material === undefined) return;
+    if (this.#current?.fingerprint === fingerprintOf(material)) return;
+    this.#attempt = { kind: "connecting" };
+    void this.#connect(material);
+  }
+
+  /** The connection has answered: the next failure is a first one. */
+  prove(): void {
+    this.#backoff.reset();
+  }
+
+  /** The connection is of no use any more; another one will come, after a wait. */
+  giveUp(link: DiscoveryLink, reason: string): void {
+    if (this.#current?.link !== link) return;
+    this.#current = undefined;
+    link.connection.close();
+    this.#options.log.warn({ reason }, "the connection to the control plane is lost; what it said last stays in force");
+    for (const listener of [...this.#listeners]) listener(false);
+    if (this.#attempt.kind === "none") this.#ensureLater();
+  }
+
+  close(): void {
+    const current = this.#current;
+    this.#current = undefined;
+    this.#closing.abort();
+    this.#unsubscribe();
+    if (this.#attempt.kind === "backing-off") this.#attempt.timer.cancel();
+    current?.link.connection.close();
+  }
+
+  #onMaterial(): void {
+    // A new certificate may be just what was missing.
+    if (this.#attempt.kind === "backing-off") {
+      this.#attempt.timer.cancel();
+      this.#attempt = { kind: "none" };
+    }
+    this.ensure();
+  }
+
+  #ensureLater(): void {
+    const timer = this.#options.clock.setTimeout(() => {
+      this.#attempt = { kind: "none" };
+      this.ensure();
+    }, this.#backoff.next());
+    this.#attempt = { kind: "backing-off", timer };
+  }
+
+  async #connect(material: SecureMaterial): Promise<void> {
+    const { source, clock, rootCertificateFile, log, pingIntervalMs = 5000 } = this.#options;
+    const { signal } = this.#closing;
+    try {
+      const rootsPem = await readRootFile(rootCertificateFile);
+      const context = source.contextBelieving(rootsPem);
+      if (context === undefined) throw new Error("the own certificate has ended");
+      const address = this.#address;
+      const connection = await connectControlPlane({ address, rootsPem, context, clock, pingIntervalMs, signal });
+      this.#adopt({
+        link: { connection, client: createClient(DiscoveryService, connection.transport) },
+        fingerprint: fingerprintOf(source.current() ?? material),
+      });
+    } catch (caught) {
+      if (signal.aborted) return;
+      const { code, message } = MeshError.from(caught);
+      log.warn({ code }, `no connection to the control plane: ${message}`);
+      this.#ensureLater();
+    }
+  }
+
+  #adopt(next: Current): void {
+    if (this.#closing.signal.aborted) {
+      next.link.connection.close();
+      return;
+    }
+    const before = this.#current;
+    this.#current = next;
+    this.#attempt = { kind: "none" };
+    if (before === undefined) {
+      this.#options.log.info({ address: this.#address.url }, "connected to the control plane");
+      for (const listener of [...this.#listeners]) listener(true);
+    }
+    this.#watch(next);
+    const moved = this.#options.onLink(next.link);
+    if (before !== undefined) void this.#retire(before, moved);
+    // The certificate may have been replaced again meanwhile.
+    this.ensure();
+  }
+
+  #watch({ link }: Current): void {
+    void link.connection.closed.then((reason) => this.giveUp(link, reason));
+    // A control plane that goes away says so before; the streams move while the old connection still works.
+    void link.connection.draining.then(() => {
+      if (this.#current?.link !== link) return;
+      this.#current = { link, fingerprint: "" };
+      this.ensure();
+    });
+  }
+
+  async #retire({ link }: Current, moved: Promise<unknown>): Promise<void> {
+    const late = new Promise<void>((resolve) => {
+      const timer = this.#options.clock.setTimeout(resolve, MOVE_TIMEOUT_MS);
+      void moved.then(() => timer.cancel());
+    });
+    await Promise.race([moved, late]);
+    link.connection.close();
+  }
+}
+
+function fingerprintOf(material: SecureMaterial): string {
+  return material.certificates[0]?.fingerprint256 ?? "";
+}

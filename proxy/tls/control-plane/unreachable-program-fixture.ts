@@ -1,0 +1,123 @@
+/**
+ * A sidecar's connection to a control plane that cannot be reached, in the network namespace that it is started in. Its
+ * argument says how it is unreachable; it prints what was seen as one line of JSON.
+ */
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import type { Inbound } from "../../../mesh/policy/types.ts";
+import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../../mesh/runtime.ts";
+import { startWorkloadTls } from "../workload-tls.ts";
+import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane-fixture.ts";
+import { Heard } from "./stream-fixture.ts";
+
+export interface UnreachableReport {
+  /** While it was unreachable. */
+  readonly reasons: readonly string[];
+  readonly hasCertificate: boolean;
+  readonly modeMeanwhile: string | undefined;
+  /** From the control plane's return until the first change of policy arrived. */
+  readonly servedAfterMs: number;
+  /** Sockets towards the control plane in the state SYN-SENT, when it was back for a while. */
+  readonly stillConnecting: number;
+}
+
+/** How the control plane becomes unreachable, and reachable again. */
+interface Outage {
+  begin(plane: ControlPlaneFixture): Promise<void>;
+  end(plane: ControlPlaneFixture): Promise<void>;
+}
+
+function iptables(...rule: readonly string[]): void {
+  execFileSync("iptables", ["-w", ...rule], { stdio: "ignore" });
+}
+
+const toPort = (port: number, flags: readonly string[] = []): readonly string[] => [
+  ..."OUTPUT -o lo -p tcp --dport".split(" "),
+  String(port),
+  ...flags,
+  ..."-j DROP".split(" "),
+];
+
+const silentSockets = new Set<Socket>();
+let silent: Server | undefined;
+
+const OUTAGES: Readonly<Record<string, Outage>> = {
+  // A node that is gone, or a Service without endpoints: nothing answers a SYN.
+  "dropped-syn": {
+    begin: async (plane) => {
+      iptables("-A", ...toPort(plane.port, ["--syn"]));
+      await plane.stop();
+    },
+    end: async (plane) => {
+      await plane.listen();
+      iptables("-D", ...toPort(plane.port, ["--syn"]));
+    },
+  },
+  // A process that is stopped: the kernel still accepts.
+  "accepted-and-silent": {
+    begin: async (plane) => {
+      await plane.stop();
+      silent = createServer((socket) => silentSockets.add(socket.on("error", () => undefined)));
+      await once(silent.listen(plane.port, "localhost"), "listening");
+    },
+    end: async (plane) => {
+      for (const socket of silentSockets) socket.destroy();
+      await new Promise((resolve) => silent?.close(resolve));
+      await plane.listen();
+    },
+  },
+  // A connection of which one end has vanished without a word, and whose packets go nowhere.
+  "half-open": {
+    begin: async (plane) => iptables("-A", ...toPort(plane.port)),
+    end: async (plane) => iptables("-D", ...toPort(plane.port)),
+  },
+};
+
+async function run(outage: Outage): Promise<UnreachableReport> {
+  const plane = await ControlPlaneFixture.start();
+  const log = new RecordingLogger();
+  const { rootFile: rootCertificateFile, tokenFile, address } = plane;
+  const workload = { namespace: "ns1", name: "hello-1" };
+  const random = Math.random;
+  const clock = systemClock;
+  const tls = await startWorkloadTls({
+    ...{ rootCertificateFile, tokenFile, address, workload, random, clock, log },
+    identity: HELLO,
+    pingIntervalMs: 500,
+  });
+  const inbound = new Heard<Inbound>();
+  tls.discovery.watchInbound(inbound.listener);
+  await inbound.until(({ defaultMode }) => defaultMode.mode === "STRICT");
+  const connection = new Heard<boolean>();
+  tls.discovery.onConnection(connection.listener);
+  await outage.begin(plane);
+  await connection.until((connected) => !connected);
+  // Two attempts have ended by their own time limit: the third would not come if the first had not.
+  while (log.find("no connection to the control plane").length < 2)
+    await log.seen("no connection to the control plane").then(pause);
+  const reasons = log.find("no connection to the control plane").map(({ message }) => message);
+  const meanwhile = {
+    hasCertificate: tls.source.current() !== undefined,
+    modeMeanwhile: inbound.values.at(-1)?.defaultMode.mode,
+  };
+  await outage.end(plane);
+  const backMs = performance.now();
+  plane.change(meshOf("DISABLE"));
+  await inbound.until(({ defaultMode }) => defaultMode.mode === "DISABLE");
+  const servedAfterMs = performance.now() - backMs;
+  const sockets = execFileSync("ss", ["-Htn", "state", "syn-sent"], { encoding: "utf8" });
+  tls.close();
+  await plane.dispose();
+  return { reasons, ...meanwhile, servedAfterMs, stillConnecting: sockets.split("\n").filter(Boolean).length };
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+const outage = OUTAGES[process.argv[2] ?? ""];
+if (outage === undefined) throw new Error(`the outage is one of ${Object.keys(OUTAGES).join(", ")}`);
+process.stdout.write(`${JSON.stringify(await run(outage))}\n`);
+process.exit(0);
