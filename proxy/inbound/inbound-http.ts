@@ -11,10 +11,10 @@ import type { PlanRequest } from "../http/exchange/request-plan.ts";
 import { formatForwardedClientCert } from "../http/headers/forwarded-client-cert.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
-import { once } from "../http/once.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import { formatInboundClusterName } from "../telemetry/cluster-name.ts";
+import { lazyMeter } from "../telemetry/request-meter.ts";
 import { connectApplication } from "./connect-application.ts";
 
 export interface InboundHttpOptions {
@@ -62,7 +62,7 @@ export class InboundHttp {
         client: client.client,
         destination: formatSocketAddress(destination),
         peer: peer?.identity ?? "",
-        meter: once(() =>
+        meter: lazyMeter(() =>
           context.meters.requestMeter({
             reporter: "destination",
             sourcePrincipal: peer?.identity,

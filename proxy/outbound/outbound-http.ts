@@ -8,9 +8,9 @@ import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS, MESH_IDLE_MS } from "../http/http-limits.ts";
 import type { UpstreamFailureKind } from "../http/local-answer.ts";
-import { once } from "../http/once.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
+import { lazyMeter } from "../telemetry/request-meter.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache } from "./destination-cache.ts";
 import { DestinationPools, type PooledDestination, type ResolvedDestination } from "./destination-pools.ts";
@@ -83,7 +83,7 @@ export class OutboundHttp {
         client,
         destination: formatSocketAddress(connection.destination),
         peer: "",
-        meter: once(() => context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" })),
+        meter: lazyMeter(() => context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" })),
       },
       context,
       planRequest: (head) => this.#planner.plan(head, destination),

@@ -9,7 +9,7 @@ import type { Destination } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import type { RetryPolicy } from "../http/exchange/decide-retry.ts";
 import type { AnswerPlan, ForwardPlan, RequestPlan } from "../http/exchange/request-plan.ts";
-import type { HeaderEdits } from "../http/headers/header-edits.ts";
+import type { HeaderEdits } from "../http/headers/rewrite-head.ts";
 import type { LocalAnswer } from "../http/local-answer.ts";
 import { type RequestHead, readField } from "../http1/message-head.ts";
 import { originForm } from "../http1/scanning/origin-form.ts";

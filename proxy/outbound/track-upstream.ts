@@ -1,7 +1,8 @@
+import type { Socket } from "node:net";
 import type { Destination } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
-import { relayOfSocket } from "../connections/socket-relay.ts";
+import { abortSocket, type Relay } from "../connections/relay.ts";
 import { type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
 import type { ResolvedDestination } from "./destination-pools.ts";
 import type { DialedConnection } from "./dial-destination.ts";
@@ -45,4 +46,18 @@ export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOp
     bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
   }));
   return connection;
+}
+
+/** A socket that other code reads and writes, as a relay for the registry: it ends when the socket closes. */
+function relayOfSocket(socket: Socket): Relay {
+  let wasCut = false;
+  const ended = new Promise<"closed" | "closed_by_proxy">((resolve) => {
+    if (socket.destroyed) resolve("closed");
+    else socket.once("close", () => resolve(wasCut ? "closed_by_proxy" : "closed"));
+  });
+  const cut = (): void => {
+    wasCut = true;
+    abortSocket(socket);
+  };
+  return { ended, cut };
 }

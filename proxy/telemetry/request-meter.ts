@@ -45,6 +45,15 @@ export interface RequestMeter {
   count(request: CountedRequest): void;
 }
 
+/** Looks a meter up when it is first needed: most connections never need one of their own. */
+export function lazyMeter(create: () => RequestMeter): () => RequestMeter {
+  let meter: RequestMeter | undefined;
+  return () => {
+    meter ??= create();
+    return meter;
+  };
+}
+
 /** Where meters come from. Looked up once a connection and endpoint, not once a request. */
 export interface RequestMeters {
   requestMeter(facts: ConnectionFacts): RequestMeter;

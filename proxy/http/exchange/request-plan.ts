@@ -1,6 +1,5 @@
 import type { RequestHead } from "../../http1/message-head.ts";
-import type { HeaderEdits } from "../headers/header-edits.ts";
-import type { RequestEdits } from "../headers/rewrite-head.ts";
+import type { HeaderEdits, RequestEdits } from "../headers/rewrite-head.ts";
 import type { LocalAnswer } from "../local-answer.ts";
 import type { UpstreamPool } from "../upstream/upstream-pool.ts";
 import type { RetryPolicy } from "./decide-retry.ts";

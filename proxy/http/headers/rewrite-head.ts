@@ -8,8 +8,15 @@ import {
 } from "../../http1/message-head.ts";
 import { originForm } from "../../http1/scanning/origin-form.ts";
 import { responseContent } from "../response-content.ts";
-import type { HeaderEdits } from "./header-edits.ts";
 import { forwardedProto, type Hop, isReplaced } from "./hop-headers.ts";
+
+/** What a route does to a message's fields, ready to be applied. */
+export interface HeaderEdits {
+  /** Whole field lines, each with its CRLF. */
+  readonly added: string;
+  /** Names of `foldHeaderName`: every field is dropped whose name folds to one of them. */
+  readonly removed: ReadonlySet<string>;
+}
 
 /** What a request gets on its way through. */
 export interface RequestEdits {
