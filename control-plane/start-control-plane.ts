@@ -12,8 +12,8 @@ import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { startLocalHttpServer } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
-import { answerScrape } from "../net/metrics/answer-scrape.ts";
 import { createMetricsSource } from "../net/metrics/metrics-page.ts";
+import { respondToScrape } from "../net/metrics/respond-to-scrape.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
@@ -142,7 +142,7 @@ async function startStatus(port: number, { registry, clock, log }: Pick<IssuingP
     respond: async ({ path, remoteAddress }) => {
       if (path === "/ready") return { status: 200, body: "ready\n" };
       if (path !== "/metrics") return { status: 404, body: "there is /metrics and /ready\n" };
-      return await answerScrape(scrapes, remoteAddress);
+      return await respondToScrape(scrapes, remoteAddress);
     },
   });
 }

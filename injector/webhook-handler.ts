@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
-import { sendAnswer } from "../net/local-http-server.ts";
+import { sendResponse } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
-import { answerScrape } from "../net/metrics/answer-scrape.ts";
+import { respondToScrape } from "../net/metrics/respond-to-scrape.ts";
 import { type ReviewResult, reviewAdmission } from "./admission/admission-review.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import type { InjectorMetrics } from "./injector-metrics.ts";
@@ -54,7 +54,7 @@ async function route(request: IncomingMessage, response: ServerResponse, deps: H
   if (path === "/healthz/ready") return sendText(response, 200, "ready");
   if (path !== "/metrics") return sendText(response, 404, "not found");
   const client = request.socket.remoteAddress ?? "";
-  await sendAnswer(response, await answerScrape(deps.metrics.scrapes, client), request.method === "HEAD");
+  await sendResponse(response, await respondToScrape(deps.metrics.scrapes, client), request.method === "HEAD");
 }
 
 async function inject(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {

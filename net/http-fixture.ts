@@ -2,7 +2,7 @@
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
 import type { LogFields, Logger } from "../mesh/runtime.ts";
 
-export interface ReceivedAnswer {
+export interface ReceivedResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -17,7 +17,7 @@ export interface AskOptions {
 }
 
 /** Sends one request to a port of loopback and reads the whole answer. */
-export function ask(port: number, options: AskOptions = {}): Promise<ReceivedAnswer> {
+export function ask(port: number, options: AskOptions = {}): Promise<ReceivedResponse> {
   const { method = "GET", path = "/", headers = {}, body, localAddress } = options;
   return new Promise((resolve, reject) => {
     const outgoing = request(

@@ -6,7 +6,7 @@ import { decideLocalConnections, readDescriptorLimit } from "./descriptor-limit.
 import { listen } from "./listen.ts";
 
 /** A request to one of the proxy's own small servers. */
-export interface Asked {
+export interface LocalHttpRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
@@ -15,7 +15,7 @@ export interface Asked {
   readonly remoteAddress: string;
 }
 
-export interface Answer {
+export interface LocalHttpResponse {
   readonly status: number;
   /** Text, or bytes in pieces that are sent as the client takes them. */
   readonly body: string | readonly Buffer[];
@@ -26,12 +26,12 @@ export interface Answer {
   readonly onOver?: () => void;
 }
 
-export interface TextAnswer extends Answer {
+export interface TextResponse extends LocalHttpResponse {
   readonly body: string;
 }
 
 /** Decides what to answer. What it throws becomes a 500 without details, and a line of the log. */
-export type Respond = (asked: Asked) => Answer | Promise<Answer>;
+export type Respond = (request: LocalHttpRequest) => LocalHttpResponse | Promise<LocalHttpResponse>;
 
 export interface LocalHttpServerOptions {
   readonly port: number;
@@ -44,7 +44,7 @@ export interface LocalHttpServerOptions {
 }
 
 export interface LocalHttpServer {
-  /** The real one where 0 was asked for. */
+  /** The real one where 0 was request for. */
   readonly port: number;
   /** Stops accepting and ends idle connections; answers under way are finished. */
   stop(): Promise<void>;
@@ -78,7 +78,7 @@ export async function startLocalHttpServer(options: LocalHttpServerOptions): Pro
     response.once("close", () => busy.delete(socket));
     // Nothing here has a use for a body.
     request.resume();
-    void answer(request, response, options);
+    void respondTo(request, response, options);
   });
   const onError = (error: Error): void =>
     options.log.warn({ code: MeshError.from(error).code, port: options.port }, `a listener failed: ${error.message}`);
@@ -86,19 +86,23 @@ export async function startLocalHttpServer(options: LocalHttpServerOptions): Pro
   return { port, stop: () => stop(server) };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: LocalHttpServerOptions) {
-  const asked: Asked = {
-    method: request.method ?? "",
-    path: (request.url ?? "").replace(/[?#].*$/s, ""),
-    headers: request.headers,
-    remoteAddress: (request.socket.remoteAddress ?? "").replace(/^::ffff:/, ""),
+async function respondTo(incoming: IncomingMessage, response: ServerResponse, options: LocalHttpServerOptions) {
+  const request: LocalHttpRequest = {
+    method: incoming.method ?? "",
+    path: (incoming.url ?? "").replace(/[?#].*$/s, ""),
+    headers: incoming.headers,
+    remoteAddress: (incoming.socket.remoteAddress ?? "").replace(/^::ffff:/, ""),
   };
-  await sendAnswer(response, await respondSafely(asked, options), asked.method === "HEAD");
+  await sendResponse(response, await respondSafely(request, options), request.method === "HEAD");
 }
 
 /** Writes an answer as fast as its client reads, for at most SEND_TIMEOUT_MS. */
-export async function sendAnswer(response: ServerResponse, answer: Answer, isHead: boolean): Promise<void> {
-  const { status, body, contentType = "text/plain; charset=utf-8", retryAfterSeconds, onOver } = answer;
+export async function sendResponse(
+  response: ServerResponse,
+  content: LocalHttpResponse,
+  isHead: boolean,
+): Promise<void> {
+  const { status, body, contentType = "text/plain; charset=utf-8", retryAfterSeconds, onOver } = content;
   const pieces = typeof body === "string" ? [Buffer.from(body)] : body;
   const timer = setTimeout(() => response.destroy(), SEND_TIMEOUT_MS);
   const over = (): void => {
@@ -134,12 +138,15 @@ function hasRoom(response: ServerResponse): Promise<void> {
   });
 }
 
-async function respondSafely(asked: Asked, { respond, log }: LocalHttpServerOptions): Promise<Answer> {
+async function respondSafely(
+  request: LocalHttpRequest,
+  { respond, log }: LocalHttpServerOptions,
+): Promise<LocalHttpResponse> {
   try {
-    return await respond(asked);
+    return await respond(request);
   } catch (caught) {
     const { code, message } = MeshError.from(caught);
-    log.error({ code, path: asked.path }, `a request could not be answered: ${message}`);
+    log.error({ code, path: request.path }, `a request could not be answered: ${message}`);
     return { status: 500, body: "internal error\n" };
   }
 }

@@ -1,9 +1,14 @@
 import type { Logger } from "../../mesh/runtime.ts";
-import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
+import {
+  type LocalHttpRequest,
+  type LocalHttpResponse,
+  type LocalHttpServer,
+  startLocalHttpServer,
+} from "../../net/local-http-server.ts";
 import type { CertificatesView } from "./certificates-view.ts";
 import type { ConnectionView, DestinationView } from "./connections-view.ts";
 
-/** What the administration server shows; each is asked anew for every request. */
+/** What the administration server shows; each is request anew for every request. */
 export interface AdminViews {
   /** `undefined`: no certificate yet, or it has expired. */
   readonly certificates: () => CertificatesView | undefined;
@@ -30,16 +35,16 @@ const LOCAL_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
  */
 export function startAdminServer(options: AdminServerOptions): Promise<LocalHttpServer> {
   const { views, log, port = 15000 } = options;
-  return startLocalHttpServer({ port, host: "127.0.0.1", log, respond: (asked) => answerAdmin(asked, views) });
+  return startLocalHttpServer({ port, host: "127.0.0.1", log, respond: (request) => respondToAdmin(request, views) });
 }
 
-function answerAdmin(asked: Asked, views: AdminViews): Answer {
-  const { host } = asked.headers;
+function respondToAdmin(request: LocalHttpRequest, views: AdminViews): LocalHttpResponse {
+  const { host } = request.headers;
   if (typeof host !== "string" || !LOCAL_HOST.test(host)) {
     return { status: 403, body: "the administration port answers to localhost, 127.0.0.1 and [::1] alone\n" };
   }
-  if (asked.method !== "GET") return { status: 405, body: "the administration port is for reading: use GET\n" };
-  switch (asked.path) {
+  if (request.method !== "GET") return { status: 405, body: "the administration port is for reading: use GET\n" };
+  switch (request.path) {
     case "/":
       return { status: 200, body: "/certs\n/destinations\n/connections\n/config_dump\n" };
     case "/certs":
@@ -67,6 +72,6 @@ function showSome(name: "destinations" | "connections", items: readonly unknown[
   return { [`total_${name}`]: items.length, [name]: items.slice(0, MAX_LISTED) };
 }
 
-function json(value: unknown): Answer {
+function json(value: unknown): LocalHttpResponse {
   return { status: 200, body: `${JSON.stringify(value, undefined, 2)}\n`, contentType: "application/json" };
 }

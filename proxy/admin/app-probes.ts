@@ -1,7 +1,7 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { connectTcp } from "../../net/connect-tcp.ts";
-import type { TextAnswer } from "../../net/local-http-server.ts";
+import type { TextResponse } from "../../net/local-http-server.ts";
 import { checkGrpc } from "./check-grpc.ts";
 import { checkHttp } from "./check-http.ts";
 import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from "./parse-app-probes.ts";
@@ -9,7 +9,7 @@ import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from "./parse-app-probe
 /** The application's probes, run in kubelet's place. */
 export interface AppProbes {
   /** Runs the probe that stands at this path; `undefined`: none does. */
-  run(path: string): Promise<TextAnswer | undefined>;
+  run(path: string): Promise<TextResponse | undefined>;
 }
 
 export interface AppProbesOptions {
@@ -46,7 +46,7 @@ interface ProbeTarget {
   readonly clock: Clock;
 }
 
-function runCheck(probe: AppProbe, target: ProbeTarget): Promise<TextAnswer> {
+function runCheck(probe: AppProbe, target: ProbeTarget): Promise<TextResponse> {
   const { check, timeoutMs } = probe;
   switch (check.kind) {
     case "http":
@@ -58,13 +58,13 @@ function runCheck(probe: AppProbe, target: ProbeTarget): Promise<TextAnswer> {
   }
 }
 
-async function probeGrpc(check: GrpcCheck, timeoutMs: number, target: ProbeTarget): Promise<TextAnswer> {
+async function probeGrpc(check: GrpcCheck, timeoutMs: number, target: ProbeTarget): Promise<TextResponse> {
   const { podIp, sourceIp, clock } = target;
   const result = await checkGrpc({ ip: podIp, port: check.port, service: check.service, sourceIp, timeoutMs, clock });
   return result.kind === "serving" ? { status: 200, body: "serving\n" } : failed(result.message);
 }
 
-async function probeTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget): Promise<TextAnswer> {
+async function probeTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget): Promise<TextResponse> {
   const { podIp, sourceIp, clock } = target;
   const result = await connectTcp({ ip: podIp, port: check.port }, { clock, timeoutMs, localAddress: sourceIp });
   if (result.kind === "failed") return failed(result.message);
@@ -73,7 +73,7 @@ async function probeTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget)
 }
 
 /** A redirect counts as well, as for kubelet; it is answered with 200, because a redirect without a place is an error. */
-async function probeHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarget): Promise<TextAnswer> {
+async function probeHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarget): Promise<TextResponse> {
   const { podIp, sourceIp, clock } = target;
   const overdue = new AbortController();
   const timer = clock.setTimeout(() => overdue.abort(), timeoutMs);
@@ -89,6 +89,6 @@ async function probeHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarge
   }
 }
 
-function failed(reason: string): TextAnswer {
+function failed(reason: string): TextResponse {
   return { status: 500, body: `${reason}\n` };
 }

@@ -1,6 +1,11 @@
 import type { Logger } from "../../mesh/runtime.ts";
-import { type Answer, type Asked, type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
-import { answerScrape } from "../../net/metrics/answer-scrape.ts";
+import {
+  type LocalHttpRequest,
+  type LocalHttpResponse,
+  type LocalHttpServer,
+  startLocalHttpServer,
+} from "../../net/local-http-server.ts";
+import { respondToScrape } from "../../net/metrics/respond-to-scrape.ts";
 import type { Scrapes } from "../../net/metrics/scrapes.ts";
 import type { AppProbes } from "./app-probes.ts";
 
@@ -29,7 +34,7 @@ export function startStatusServer(options: StatusServerOptions): Promise<LocalHt
   return startLocalHttpServer({
     port,
     log,
-    respond: (asked) => answerStatus(asked, options),
+    respond: (request) => respondToStatus(request, options),
     ...(host === undefined ? {} : { host }),
   });
 }
@@ -45,8 +50,8 @@ export interface PageServerOptions {
 export function startReadinessServer(
   options: PageServerOptions & { readonly readiness: () => Readiness },
 ): Promise<LocalHttpServer> {
-  const respond = (asked: Asked): Answer =>
-    asked.path === "/healthz/ready" ? whenRead(asked, () => answerReadiness(options.readiness())) : NOT_FOUND;
+  const respond = (request: LocalHttpRequest): LocalHttpResponse =>
+    request.path === "/healthz/ready" ? whenRead(request, () => readinessResponse(options.readiness())) : NOT_FOUND;
   return startLocalHttpServer({ ...options, respond });
 }
 
@@ -54,33 +59,33 @@ export function startReadinessServer(
 export function startMetricsServer(
   options: PageServerOptions & { readonly metrics: Scrapes },
 ): Promise<LocalHttpServer> {
-  const respond = async (asked: Asked): Promise<Answer> =>
-    asked.path === "/stats/prometheus"
-      ? await whenReadAsync(asked, () => answerScrape(options.metrics, asked.remoteAddress))
+  const respond = async (request: LocalHttpRequest): Promise<LocalHttpResponse> =>
+    request.path === "/stats/prometheus"
+      ? await whenReadAsync(request, () => respondToScrape(options.metrics, request.remoteAddress))
       : NOT_FOUND;
   return startLocalHttpServer({ ...options, respond });
 }
 
-const NOT_FOUND: Answer = { status: 404, body: "not found\n" };
-const READ_ONLY: Answer = { status: 405, body: "use GET\n" };
+const NOT_FOUND: LocalHttpResponse = { status: 404, body: "not found\n" };
+const READ_ONLY: LocalHttpResponse = { status: 405, body: "use GET\n" };
 
-async function answerStatus(asked: Asked, options: StatusServerOptions): Promise<Answer> {
-  switch (asked.path) {
+async function respondToStatus(request: LocalHttpRequest, options: StatusServerOptions): Promise<LocalHttpResponse> {
+  switch (request.path) {
     case "/healthz/ready":
-      return whenRead(asked, () => answerReadiness(options.readiness()));
+      return whenRead(request, () => readinessResponse(options.readiness()));
     case "/stats/prometheus":
     case "/metrics":
-      return await whenReadAsync(asked, () => answerScrape(options.metrics, asked.remoteAddress));
+      return await whenReadAsync(request, () => respondToScrape(options.metrics, request.remoteAddress));
     case "/quitquitquit":
-      return obey(asked, options.onQuit);
+      return obey(request, options.onQuit);
     case "/drain":
-      return obey(asked, options.onDrain);
+      return obey(request, options.onDrain);
     default:
-      return await whenReadAsync(asked, async () => (await options.probes.run(asked.path)) ?? NOT_FOUND);
+      return await whenReadAsync(request, async () => (await options.probes.run(request.path)) ?? NOT_FOUND);
   }
 }
 
-function answerReadiness(readiness: Readiness): Answer {
+function readinessResponse(readiness: Readiness): LocalHttpResponse {
   return readiness.ready ? { status: 200, body: "ready\n" } : { status: 503, body: `${readiness.reason}\n` };
 }
 
@@ -88,9 +93,9 @@ function answerReadiness(readiness: Readiness): Answer {
  * Carries out an order from inside the pod. 127.0.0.6 does not count as inside: that is the source address of what the
  * proxy delivers for others. A browser (it sends Origin) does not give orders, whoever forwarded the port to it.
  */
-function obey(asked: Asked, action: () => void): Answer {
-  if (asked.method !== "POST") return { status: 405, body: "use POST\n" };
-  const { remoteAddress, headers } = asked;
+function obey(request: LocalHttpRequest, action: () => void): LocalHttpResponse {
+  if (request.method !== "POST") return { status: 405, body: "use POST\n" };
+  const { remoteAddress, headers } = request;
   const isInside = remoteAddress === "::1" || (remoteAddress.startsWith("127.") && remoteAddress !== "127.0.0.6");
   if (!isInside || headers["origin"] !== undefined) {
     return { status: 403, body: "only a container of this pod may ask for this, through 127.0.0.1\n" };
@@ -99,14 +104,17 @@ function obey(asked: Asked, action: () => void): Answer {
   return { status: 200, body: "ok\n" };
 }
 
-function whenRead(asked: Asked, answer: () => Answer): Answer {
-  return isRead(asked) ? answer() : READ_ONLY;
+function whenRead(request: LocalHttpRequest, answer: () => LocalHttpResponse): LocalHttpResponse {
+  return isRead(request) ? answer() : READ_ONLY;
 }
 
-async function whenReadAsync(asked: Asked, answer: () => Promise<Answer>): Promise<Answer> {
-  return isRead(asked) ? await answer() : READ_ONLY;
+async function whenReadAsync(
+  request: LocalHttpRequest,
+  answer: () => Promise<LocalHttpResponse>,
+): Promise<LocalHttpResponse> {
+  return isRead(request) ? await answer() : READ_ONLY;
 }
 
-function isRead({ method }: Asked): boolean {
+function isRead({ method }: LocalHttpRequest): boolean {
   return method === "GET" || method === "HEAD";
 }

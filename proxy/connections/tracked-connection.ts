@@ -29,7 +29,7 @@ export interface ConnectionTerms {
 }
 
 /** What carries a connection from now on. */
-export interface ConnectionCarrier {
+export interface ConnectionForwarding {
   readonly relay: Relay;
   readonly bytes: OpenConnection["bytes"];
   /** Whether it waits for a request and could be closed without loss. @default never */
@@ -51,7 +51,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
   /** Closed with the connection as long as no relay carries it. */
   #sockets: readonly Socket[];
   #terms: Required<ConnectionTerms>;
-  #carrier: ConnectionCarrier | undefined;
+  #forwarding: ConnectionForwarding | undefined;
   #settle: (end: RelayEnd) => void = () => undefined;
   #isOver = false;
 
@@ -99,7 +99,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
 
   /** Whether it could be closed without loss: nothing was delivered yet, or it waits for its next request. */
   get isIdle(): boolean {
-    return this.#carrier === undefined || this.#carrier.isIdle?.() === true;
+    return this.#forwarding === undefined || this.#forwarding.isIdle?.() === true;
   }
 
   get isVerified(): boolean {
@@ -115,7 +115,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
   }
 
   bytes(): ReturnType<OpenConnection["bytes"]> {
-    return this.#carrier?.bytes() ?? NO_BYTES;
+    return this.#forwarding?.bytes() ?? NO_BYTES;
   }
 
   /** Names the connection in a report. */
@@ -157,19 +157,19 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
    * Takes the relay that `start` makes, if the policy of this moment lets the connection be. `start` is the first thing
    * that may write to the other side.
    */
-  carry(terms: ConnectionTerms, start: () => ConnectionCarrier): void {
+  carry(terms: ConnectionTerms, start: () => ConnectionForwarding): void {
     this.decide({ ...terms, stage: "open" });
     if (this.#isOver) return;
-    const carrier = start();
-    this.#carrier = carrier;
+    const forwarding = start();
+    this.#forwarding = forwarding;
     this.#sockets = [];
-    void carrier.relay.ended.then((end) => this.#finish(end));
+    void forwarding.relay.ended.then((end) => this.#finish(end));
   }
 
   /** Ends it on both sides; its peers see a reset. */
   cut(): void {
-    this.#carrier?.relay.cut();
-    if (this.#carrier !== undefined) return;
+    this.#forwarding?.relay.cut();
+    if (this.#forwarding !== undefined) return;
     for (const socket of this.#sockets) abortSocket(socket);
     this.#finish("closed_by_proxy");
   }

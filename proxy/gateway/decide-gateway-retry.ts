@@ -55,7 +55,7 @@ export function decideGatewayRetry({ end, accepted, retries, granted, wasRenewed
 }
 
 /** Whether a rule would have sent the request again, but for the number of tries: Envoy's `URX`. */
-export function isOutOfTries(input: GatewayRetryInput): boolean {
+export function isRetryLimitExceeded(input: GatewayRetryInput): boolean {
   const { retries, granted } = input;
   if (retries === undefined || retries.attempts === 0 || granted < retries.attempts) return false;
   return decideGatewayRetry({ ...input, granted: 0 }) === "retry";

@@ -6,7 +6,7 @@ import { UpstreamError } from "../connections/upstream-dialer.ts";
 import { retryPauseMs } from "../http/exchange/decide-retry.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
-import { decideGatewayRetry, type GatewayTryEnd, isOutOfTries } from "./decide-gateway-retry.ts";
+import { decideGatewayRetry, type GatewayTryEnd, isOutOfTries, isRetryLimitExceeded } from "./decide-gateway-retry.ts";
 import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
 import { relayAnswer } from "./relay-answer.ts";
 
@@ -124,7 +124,7 @@ class ForwardedRequest {
     const input = { end, accepted, retries: route.retries, granted: this.#granted, wasRenewed: this.#wasRenewed };
     const verdict = decideGatewayRetry(input);
     if (verdict === "none") {
-      if (isOutOfTries(input)) record.outOfTries();
+      if (isRetryLimitExceeded(input)) record.outOfTries();
       return false;
     }
     attempt.isGivenUp = true;

@@ -4,7 +4,7 @@ import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { Http1Fault, ResponseEvent } from "../http1/framer-events.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import { ResponseFramer } from "../http1/response-framer.ts";
-import type { AnsweredRequest } from "../http1/scanning/scan-response-head.ts";
+import type { ResponseContext } from "../http1/scanning/scan-response-head.ts";
 import { WrappingStream } from "./wrapping-stream.ts";
 
 /**
@@ -27,7 +27,7 @@ export class FramedUpstream extends WrappingStream {
   }
 
   /** The next response is for this request. */
-  expect(request: AnsweredRequest): void {
+  expect(request: ResponseContext): void {
     this.#framer.expect(request);
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from "../../mesh/runtime.ts";
 import { listen } from "../../net/listen.ts";
 import type { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import type { Deadlines } from "../http/deadlines.ts";
-import { formatLocalAnswer } from "../http/local-answer.ts";
+import { formatLocalReply } from "../http/local-reply.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { RequestHead } from "../http1/message-head.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
@@ -116,7 +116,7 @@ function frameClient(socket: Socket, { options, isDraining }: ListenerContext): 
       const { status, reason, flags, body } = faultAnswer(fault);
       metrics.gatewayAnswered("gateway", status, reason);
       countFault(status, records);
-      client.refuse(formatLocalAnswer({ status, flags, details: body.trimEnd() }, { close: true, isHead: false }));
+      client.refuse(formatLocalReply({ status, flags, details: body.trimEnd() }, { close: true, isHead: false }));
     },
   });
 }

@@ -51,7 +51,7 @@ export class RequestRecord {
   #upstream: UpstreamConnection | undefined;
   #flags: RequestFlags | undefined;
   #isDelayed = false;
-  #isOutOfTries = false;
+  #isRetryLimitExceeded = false;
   #details = "";
   #status = 0;
   #isOver = false;
@@ -97,7 +97,7 @@ export class RequestRecord {
 
   /** Its route would have had it sent again, but for the number of tries. */
   outOfTries(): void {
-    this.#isOutOfTries = true;
+    this.#isRetryLimitExceeded = true;
   }
 
   /** The gateway itself answers. */
@@ -118,7 +118,7 @@ export class RequestRecord {
   over(isWhole: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const marks = { isDelayed: this.#isDelayed, isOutOfTries: this.#isOutOfTries };
+    const marks = { isDelayed: this.#isDelayed, isRetryLimitExceeded: this.#isRetryLimitExceeded };
     const counted = {
       status: this.#status,
       flags: formatFlags(this.#flags ?? (isWhole ? "-" : "DC"), marks),

@@ -3,7 +3,7 @@ import type { FramerEvent } from "./framer-events.ts";
 import type { MessageHead } from "./message-head.ts";
 import { RequestFramer } from "./request-framer.ts";
 import { ResponseFramer } from "./response-framer.ts";
-import type { AnsweredRequest } from "./scanning/scan-response-head.ts";
+import type { ResponseContext } from "./scanning/scan-response-head.ts";
 
 export interface Framed {
   /** Heads as text, content as it is forwarded, ends with their content's length, the fault's code. */
@@ -27,7 +27,7 @@ export function frameRequests(chunks: readonly Buffer[]): Framed {
 }
 
 /** The answers to one request in the chunks. @param ends whether the server ends its side behind them. */
-export function frameResponse(chunks: readonly Buffer[], request: AnsweredRequest, ends: boolean): Framed {
+export function frameResponse(chunks: readonly Buffer[], request: ResponseContext, ends: boolean): Framed {
   const framer = new ResponseFramer();
   const recording = record();
   framer.expect(request);

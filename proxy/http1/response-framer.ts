@@ -2,7 +2,7 @@ import type { Http1FaultCode, ResponseEvent } from "./framer-events.ts";
 import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
 import { MessageFramer } from "./message-framer.ts";
 import type { ResponseHead } from "./message-head.ts";
-import { type AnsweredRequest, scanResponseHead } from "./scanning/scan-response-head.ts";
+import { type ResponseContext, scanResponseHead } from "./scanning/scan-response-head.ts";
 
 /**
  * Frames the answers of one connection (RFC 9112 §6.3), one exchange at a time. Knows no socket. Bytes that no request
@@ -10,7 +10,7 @@ import { type AnsweredRequest, scanResponseHead } from "./scanning/scan-response
  */
 export class ResponseFramer {
   readonly #framer: MessageFramer<ResponseHead>;
-  #request: AnsweredRequest | undefined;
+  #request: ResponseContext | undefined;
   #state: "open" | "switched" | "failed" = "open";
   #rest: Buffer = Buffer.alloc(0);
   #isInterim = false;
@@ -28,7 +28,7 @@ export class ResponseFramer {
   }
 
   /** A request has been sent: the next answer is for it. */
-  expect(request: AnsweredRequest): void {
+  expect(request: ResponseContext): void {
     this.#request = request;
   }
 

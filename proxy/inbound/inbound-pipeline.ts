@@ -36,10 +36,10 @@ async function handleInbound(captured: CapturedConnection, options: InboundOptio
   if (first === undefined) return;
   const client = await admitClient(arrival, first);
   if (client === undefined) return;
-  const carrier = await decideCarrierOf(arrival, client);
-  if (carrier === undefined || arrival.connection.isOver) return arrival.connection.cut();
+  const forwarding = await decideForwardingOf(arrival, client);
+  if (forwarding === undefined || arrival.connection.isOver) return arrival.connection.cut();
   arrival.opening.leave();
-  arrival.connection.carry({ host: portOf(arrival)?.service?.host ?? "" }, () => carry(arrival, client, carrier));
+  arrival.connection.carry({ host: portOf(arrival)?.service?.host ?? "" }, () => carry(arrival, client, forwarding));
 }
 
 /** Who spoke first, and the application where it had to be opened to find out. */
@@ -101,12 +101,12 @@ function plaintextRefused(port: number, { rule, mode }: ReturnType<typeof decisi
   return `plaintext to port ${port}, which ${rule} makes ${mode}`;
 }
 
-type InboundCarrier = Carrier<OpenedApplication>;
+type InboundForwarding = ForwardingDecision<OpenedApplication>;
 
 /** Step 3. Decides what carries it, and opens the application where that needs it. */
-async function decideCarrierOf(arrival: Arrival, client: AdmittedClient): Promise<InboundCarrier | undefined> {
+async function decideForwardingOf(arrival: Arrival, client: AdmittedClient): Promise<InboundForwarding | undefined> {
   if (arrival.connection.isOver) return undefined;
-  return await decideCarrier({
+  return await decideForwarding({
     client: client.socket,
     protocol: client.isStream ? "stream" : decideProtocol(portOf(arrival)?.protocol, client.alpn),
     opened: client.application,
@@ -117,12 +117,12 @@ async function decideCarrierOf(arrival: Arrival, client: AdmittedClient): Promis
 }
 
 /** Step 4. Nothing is written to the application before this. */
-function carry(arrival: Arrival, client: AdmittedClient, carrier: InboundCarrier): ConnectionCarrier {
-  switch (carrier.kind) {
+function carry(arrival: Arrival, client: AdmittedClient, forwarding: InboundForwarding): ConnectionForwarding {
+  switch (forwarding.kind) {
     case "http":
       return carryHttp(arrival, client, carrier);
     case "stream":
-      return carryStream(arrival, client, carrier);
+      return carryStream(arrival, client, forwarding);
   }
 }
 
@@ -156,12 +156,12 @@ function wouldBeServedSo(inbound: Inbound, { peer, alpn }: AdmittedClient, port:
 function carryStream(
   arrival: Arrival,
   { socket }: AdmittedClient,
-  carrier: StreamCarrier<OpenedApplication>,
-): ConnectionCarrier {
+  forwarding: StreamForwarding<OpenedApplication>,
+): ConnectionForwarding {
   const { options, connection } = arrival;
   const { clock, limits, observer, inbound } = options;
-  const application = carrier.upstream.socket;
-  const relay = relayStream(socket, carrier, {
+  const application = forwarding.upstream.socket;
+  const relay = relayStream(socket, forwarding, {
     clock,
     halfOpenIdleMs: limits.halfOpenIdleMs,
     onRequest: connection.cutMalformedTo(observer),

@@ -7,7 +7,7 @@ import { DownstreamConnection } from "../http/downstream/downstream-connection.t
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS, MESH_IDLE_MS } from "../http/http-limits.ts";
-import type { UpstreamFailureKind } from "../http/local-answer.ts";
+import type { UpstreamFailureKind } from "../http/local-reply.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import { lazyMeter } from "../telemetry/request-meter.ts";

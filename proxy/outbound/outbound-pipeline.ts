@@ -48,7 +48,7 @@ async function handleOutbound(captured: CapturedConnection, options: OutboundOpt
   if (accepted === undefined) return;
   const arrival = await resolveDestination(accepted);
   if (arrival === undefined || arrival.connection.isOver) return;
-  const carrier = await decideCarrier({
+  const forwarding = await decideForwarding({
     client: captured.socket,
     protocol: protocolOf(arrival.pooled.current()),
     opened: undefined,
@@ -56,9 +56,10 @@ async function handleOutbound(captured: CapturedConnection, options: OutboundOpt
     onAmbiguous: arrival.connection.cutMalformedTo(options.observer),
     context: options.http.context,
   });
-  if (carrier === undefined || arrival.connection.isOver) return arrival.connection.cut();
-  const terms = carrier.kind === "http" ? httpTerms(arrival) : dialedTerms(carrier.upstream, arrival.pooled.current);
-  arrival.connection.carry(terms, () => carry(arrival, carrier));
+  if (forwarding === undefined || arrival.connection.isOver) return arrival.connection.cut();
+  const terms =
+    forwarding.kind === "http" ? httpTerms(arrival) : dialedTerms(forwarding.upstream, arrival.pooled.current);
+  arrival.connection.carry(terms, () => carry(arrival, forwarding));
 }
 
 interface Accepted {
@@ -134,16 +135,16 @@ function httpTerms({ captured, pooled }: Arrival): ConnectionTerms {
 }
 
 /** Step 4. Nothing is written to the other side before this. */
-function carry(arrival: Arrival, carrier: Carrier<DialedConnection>): ConnectionCarrier {
+function carry(arrival: Arrival, forwarding: ForwardingDecision<DialedConnection>): ConnectionForwarding {
   const { socket } = arrival.captured;
   const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
-  switch (carrier.kind) {
+  switch (forwarding.kind) {
     case "http": {
       const serving = serveHttp(arrival, carrier);
       return { relay: serving, bytes, isIdle: () => serving.isIdle };
     }
     case "stream":
-      return { relay: carryStream(arrival, carrier), bytes };
+      return { relay: carryStream(arrival, forwarding), bytes };
   }
 }
 
@@ -163,17 +164,17 @@ function serveHttp(
   });
 }
 
-function carryStream(arrival: Arrival, carrier: StreamCarrier<DialedConnection>): Relay {
+function carryStream(arrival: Arrival, forwarding: StreamForwarding<DialedConnection>): Relay {
   const { captured, connection, pooled, options } = arrival;
   const { clock, halfOpenIdleMs, observer, workload } = options;
-  const relay = relayStream(captured.socket, carrier, {
+  const relay = relayStream(captured.socket, forwarding, {
     clock,
     halfOpenIdleMs,
     onRequest: connection.cutMalformedTo(observer),
   });
   const resolved = pooled.current();
   const mesh = resolved.kind === "mesh" ? resolved : undefined;
-  const opened = observer.opened(connection, partiesOf(mesh, carrier.upstream, workload()));
+  const opened = observer.opened(connection, partiesOf(mesh, forwarding.upstream, workload()));
   void relay.ended.then((end) => opened.closed(end));
   return relay;
 }

@@ -8,9 +8,9 @@ import { decideRouteAmong, type RouteVerdict } from "../../mesh/policy/routing/r
 import type { Destination } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import type { RetryPolicy } from "../http/exchange/decide-retry.ts";
-import type { AnswerPlan, ForwardPlan, RequestPlan } from "../http/exchange/request-plan.ts";
+import type { ForwardPlan, LocalReplyPlan, RequestPlan } from "../http/exchange/request-plan.ts";
 import type { HeaderEdits } from "../http/headers/rewrite-head.ts";
-import type { LocalAnswer } from "../http/local-answer.ts";
+import type { LocalReply } from "../http/local-reply.ts";
 import { type RequestHead, readField } from "../http1/message-head.ts";
 import { originForm } from "../http1/scanning/origin-form.ts";
 import { formatClusterName } from "../telemetry/cluster-name.ts";
@@ -73,12 +73,12 @@ export class RequestPlanner {
       case "refused":
         return refusal(verdict.route.name, 503, `route refused: ${verdict.reason}`);
       case "abort": {
-        const answer: LocalAnswer = { status: verdict.status, flags: "FI", details: "fault injected: abort" };
-        return answerPlan(verdict.route.name, answer, verdict.delayMs);
+        const reply: LocalReply = { status: verdict.status, flags: "FI", details: "fault injected: abort" };
+        return localReplyPlan(verdict.route.name, reply, verdict.delayMs);
       }
       case "redirect": {
         const fields = `location: ${verdict.location}\r\n${this.#editsOf(verdict.headers).response?.added ?? ""}`;
-        return answerPlan(
+        return localReplyPlan(
           verdict.route.name,
           { status: verdict.status, flags: "-", details: "", fields },
           verdict.delayMs,
@@ -181,12 +181,12 @@ function retryPolicyFrom({ attempts, perTryTimeoutMs, retryOn }: RouteRetries): 
   };
 }
 
-function refusal(route: string, status: number, details: string): AnswerPlan {
-  return answerPlan(route, { status, flags: "NR", details }, undefined);
+function refusal(route: string, status: number, details: string): LocalReplyPlan {
+  return localReplyPlan(route, { status, flags: "NR", details }, undefined);
 }
 
-function answerPlan(route: string, answer: LocalAnswer, delayMs: number | undefined): AnswerPlan {
-  return { kind: "answer", answer, delayMs, route };
+function localReplyPlan(route: string, reply: LocalReply, delayMs: number | undefined): LocalReplyPlan {
+  return { kind: "local_reply", reply, delayMs, route };
 }
 
 function nameOf({ host, port, subset }: HostTarget): string {

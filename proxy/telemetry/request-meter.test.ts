@@ -11,5 +11,5 @@ it.each([
   { end: "DC", marks: "DI", text: "DI,DC" },
   { end: "UT", marks: "DI URX", text: "UT,DI,URX" },
 ] as const)("a request that ends with $end and is marked $marks has Envoy's flags $text", ({ end, marks, text }) => {
-  expect(formatFlags(end, { isDelayed: marks.includes("DI"), isOutOfTries: marks.includes("URX") })).toBe(text);
+  expect(formatFlags(end, { isDelayed: marks.includes("DI"), isRetryLimitExceeded: marks.includes("URX") })).toBe(text);
 });

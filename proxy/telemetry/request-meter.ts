@@ -13,17 +13,17 @@ export interface RequestMarks {
   /** `DI`: it was held up by an injected delay. */
   readonly isDelayed: boolean;
   /** `URX`: its route's rule would have sent it again, but for the number of tries. */
-  readonly isOutOfTries: boolean;
+  readonly isRetryLimitExceeded: boolean;
 }
 
 /** Envoy's order, which is that of its `CoreResponseFlag`. */
 const FLAG_ORDER = ["UH", "UT", "UF", "UC", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "UPE", "DO"] as const;
 
 /** `UF,URX`: all that is true of a request, in Envoy's order and form. */
-export function formatFlags(end: RequestFlags, { isDelayed, isOutOfTries }: RequestMarks): string {
-  if (!isDelayed && !isOutOfTries) return end;
+export function formatFlags(end: RequestFlags, { isDelayed, isRetryLimitExceeded }: RequestMarks): string {
+  if (!isDelayed && !isRetryLimitExceeded) return end;
   const isSet = (flag: (typeof FLAG_ORDER)[number]): boolean =>
-    flag === end || (flag === "DI" && isDelayed) || (flag === "URX" && isOutOfTries);
+    flag === end || (flag === "DI" && isDelayed) || (flag === "URX" && isRetryLimitExceeded);
   return FLAG_ORDER.filter(isSet).join(",");
 }
 

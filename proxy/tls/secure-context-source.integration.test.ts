@@ -28,12 +28,12 @@ describe("createSecureContextSource", () => {
     const clock = new FakeClock(Date.now());
     const source = createSecureContextSource({ trust: trustIn(ROOT), clock });
     expect(source.current()).toBeUndefined();
-    expect(source.contextBelieving(ROOT.pem)).toBeUndefined();
+    expect(source.contextTrusting(ROOT.pem)).toBeUndefined();
     source.setSvid(svidOf(ROOT, clock.now() + 1000));
     expect(source.current()?.identity).toBe(identity);
     clock.jump(1001);
     expect(source.current()).toBeUndefined();
-    expect(source.contextBelieving(ROOT.pem)).toBeUndefined();
+    expect(source.contextTrusting(ROOT.pem)).toBeUndefined();
   });
 
   it("makes new material for each change of certificate or bundle, and for nothing else", () => {

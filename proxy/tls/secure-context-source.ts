@@ -43,7 +43,7 @@ export interface WritableSecureContextSource extends SecureContextSource {
   setSvid(svid: Svid): void;
   setTrust(trust: TrustAnchors): void;
   /** A client's context with the own certificate that believes these authorities instead of the bundle's. */
-  contextBelieving(rootsPem: string): SecureContext | undefined;
+  contextTrusting(rootsPem: string): SecureContext | undefined;
 }
 
 /** Combines the own certificate and the trust bundle. Each change makes one new material and swaps it in at once. */
@@ -91,7 +91,7 @@ class CombinedSource implements WritableSecureContextSource {
     else this.#combine(this.#svid, trust);
   }
 
-  contextBelieving(rootsPem: string): SecureContext | undefined {
+  contextTrusting(rootsPem: string): SecureContext | undefined {
     return this.#svid === undefined || this.current() === undefined ? undefined : createContext(this.#svid, rootsPem);
   }
 

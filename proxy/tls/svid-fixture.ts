@@ -11,7 +11,7 @@ import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.t
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createSvidKey } from "./csr.ts";
 import { createSecureContextSource } from "./secure-context-source.ts";
-import { type CertificateAnswer, type SvidManager, startSvidManager } from "./svid-manager.ts";
+import { type CertificateResponse, type SvidManager, startSvidManager } from "./svid-manager.ts";
 
 export const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 export const ROOT = mintRoot();
@@ -21,7 +21,7 @@ export const HOUR_MS = 3_600_000;
 export const LIFE_MS = 24 * HOUR_MS;
 
 /** Answers one request, given the key that it was made with. */
-export type Answer = (key: KeyObject) => Promise<CertificateAnswer>;
+export type Answer = (key: KeyObject) => Promise<CertificateResponse>;
 
 export interface IssueOptions extends Partial<MintLeafOptions> {
   readonly lifeMs?: number;
@@ -84,7 +84,7 @@ export class SvidFixture {
     };
   }
 
-  #answer(): Promise<CertificateAnswer> {
+  #answer(): Promise<CertificateResponse> {
     this.requests.push(this.clock.now());
     const answer = this.answers.length > 1 ? this.answers.shift() : this.answers[0];
     const key = this.keys.at(-1);

@@ -17,9 +17,9 @@ import {
 } from "./svid-state.ts";
 
 /** Asks the certificate authority. Rejects where it gives no certificate. */
-export type RequestCertificate = (csrPem: string, signal: AbortSignal) => Promise<CertificateAnswer>;
+export type RequestCertificate = (csrPem: string, signal: AbortSignal) => Promise<CertificateResponse>;
 
-export interface CertificateAnswer {
+export interface CertificateResponse {
   /** PEM, leaf first. */
   readonly chain: readonly string[];
   /** The authorities by which the control plane itself was verified for this answer. */

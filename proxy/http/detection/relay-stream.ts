@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { type Relay, type RelayOptions, relay } from "../../connections/relay.ts";
-import type { StreamCarrier } from "./decide-carrier.ts";
+import type { StreamForwarding } from "./decide-forwarding.ts";
 import { guardStream, type UnjudgedRequest } from "./detect-protocol.ts";
 
 export interface RelayStreamOptions extends RelayOptions {
@@ -11,7 +11,7 @@ export interface RelayStreamOptions extends RelayOptions {
 /** Relays a connection as a stream: first what its client has said already, then both directions until both end. */
 export function relayStream(
   downstream: Socket,
-  { upstream, early, isGuarded }: StreamCarrier<{ readonly socket: Socket }>,
+  { upstream, early, isGuarded }: StreamForwarding<{ readonly socket: Socket }>,
   options: RelayStreamOptions,
 ): Relay {
   if (isGuarded) guardStream(downstream, options.onRequest);

@@ -50,8 +50,8 @@ function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket;
     facts: { direction: "inbound", client: "", destination: "", peer: "", meter: () => METER },
     context,
     planRequest: () => ({
-      kind: "answer",
-      answer: { status: 503, flags: "UH", details: "no healthy endpoint" },
+      kind: "local_reply",
+      reply: { status: 503, flags: "UH", details: "no healthy endpoint" },
       delayMs: undefined,
       route: "",
     }),

@@ -5,7 +5,7 @@ import type { RequestHead } from "../../http1/message-head.ts";
 import { RequestFramer } from "../../http1/request-framer.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
-import { formatLocalAnswer } from "../local-answer.ts";
+import { formatLocalReply } from "../local-reply.ts";
 import { type DownstreamPhase, decideOverdue } from "./decide-overdue.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
 import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
@@ -225,8 +225,8 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#exchange = undefined;
     const { status, message } = fault;
     this.facts.meter().count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
-    const answer = { status, flags: "DPE", details: `malformed request: ${message}` } as const;
-    this.socket.write(formatLocalAnswer(answer, { close: true, isHead: false }), "latin1");
+    const reply = { status, flags: "DPE", details: `malformed request: ${message}` } as const;
+    this.socket.write(formatLocalReply(reply, { close: true, isHead: false }), "latin1");
     this.#sayGoodbye();
   }
 

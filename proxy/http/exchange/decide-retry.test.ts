@@ -1,24 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  type AttemptFailure,
   decideRetry,
-  isOutOfTries,
+  isRetryLimitExceeded,
   type RetryInput,
   type RetryPolicy,
   retryPauseMs,
-  type TryFailure,
 } from "./decide-retry.ts";
 
-const DIED_IDLE: TryFailure = { kind: "reset", wasReused: true };
-const RESET: TryFailure = { kind: "reset", wasReused: false };
-const CONNECT: TryFailure = { kind: "connect" };
-const TRY_TIMEOUT: TryFailure = { kind: "try_timeout" };
-const STATUS_503: TryFailure = { kind: "status", status: 503 };
+const DIED_IDLE: AttemptFailure = { kind: "reset", wasReused: true };
+const RESET: AttemptFailure = { kind: "reset", wasReused: false };
+const CONNECT: AttemptFailure = { kind: "connect" };
+const PER_TRY_TIMEOUT: AttemptFailure = { kind: "per_try_timeout" };
+const STATUS_503: AttemptFailure = { kind: "status", status: 503 };
 
 /** A GET without a body on its first try, under no rule. */
 const GET: Omit<RetryInput, "failure"> = {
   policy: undefined,
-  tries: 1,
+  attempt: 1,
   isReplayable: true,
   method: "GET",
   hasBody: false,
@@ -39,7 +39,7 @@ function rule(allowed: Partial<RetryPolicy>): RetryPolicy {
 describe("without a rule, after a kept connection died", () => {
   it.each(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])("%s is sent once more (RFC 9110 §9.2.2)", (method) => {
     expect(decideRetry({ ...GET, failure: DIED_IDLE, method })).toBe(true);
-    expect(decideRetry({ ...GET, failure: DIED_IDLE, method, tries: 2 })).toBe(false);
+    expect(decideRetry({ ...GET, failure: DIED_IDLE, method, attempt: 2 })).toBe(false);
   });
 
   it.each<{ name: string; input: Partial<RetryInput> }>([
@@ -53,10 +53,10 @@ describe("without a rule, after a kept connection died", () => {
     expect(decideRetry({ ...GET, failure: DIED_IDLE, ...input })).toBe(false);
   });
 
-  it.each<{ name: string; failure: TryFailure }>([
+  it.each<{ name: string; failure: AttemptFailure }>([
     { name: "a reset of a fresh connection", failure: RESET },
     { name: "a failed connect", failure: CONNECT },
-    { name: "a try that took too long", failure: TRY_TIMEOUT },
+    { name: "a try that took too long", failure: PER_TRY_TIMEOUT },
     { name: "an answer, whatever its status", failure: STATUS_503 },
   ])("$name is no reason to repeat even GET", ({ failure }) => {
     expect(decideRetry({ ...GET, failure })).toBe(false);
@@ -68,7 +68,7 @@ describe("under a rule", () => {
     { name: "a failed connect", failure: CONNECT, allowing: rule({ onConnectFailure: true }) },
     { name: "a reset", failure: RESET, allowing: rule({ onReset: true }) },
     { name: "the end of a kept connection", failure: { ...DIED_IDLE }, allowing: rule({ onReset: true }) },
-    { name: "a try that took too long", failure: TRY_TIMEOUT, allowing: rule({ onReset: true }) },
+    { name: "a try that took too long", failure: PER_TRY_TIMEOUT, allowing: rule({ onReset: true }) },
     { name: "a status", failure: STATUS_503, allowing: rule({ onStatus: (status) => status === 503 }) },
   ] as const;
   const POST = { ...GET, method: "POST", hasBody: true };
@@ -84,9 +84,9 @@ describe("under a rule", () => {
   });
 
   it.each(conditions)("$name repeats as often as the rule says, besides the first try", ({ failure, allowing }) => {
-    const decide = (tries: number, attempts: number): boolean =>
-      decideRetry({ ...POST, failure, tries, policy: { ...allowing, attempts } });
-    expect([1, 2, 3, 4].map((tries) => decide(tries, 3))).toEqual([true, true, true, false]);
+    const decide = (attempt: number, attempts: number): boolean =>
+      decideRetry({ ...POST, failure, attempt, policy: { ...allowing, attempts } });
+    expect([1, 2, 3, 4].map((attempt) => decide(attempt, 3))).toEqual([true, true, true, false]);
     expect(decide(1, 0)).toBe(false);
   });
 
@@ -97,17 +97,17 @@ describe("under a rule", () => {
 
   it("that forbids every repetition a kept connection that died is still replaced, once", () => {
     expect(decideRetry({ ...GET, failure: DIED_IDLE, policy: rule({ attempts: 0 }) })).toBe(true);
-    expect(decideRetry({ ...GET, failure: DIED_IDLE, policy: rule({ attempts: 0 }), tries: 2 })).toBe(false);
+    expect(decideRetry({ ...GET, failure: DIED_IDLE, policy: rule({ attempts: 0 }), attempt: 2 })).toBe(false);
   });
 });
 
-function allows(policy: RetryPolicy, failure: TryFailure): boolean {
+function allows(policy: RetryPolicy, failure: AttemptFailure): boolean {
   if (failure.kind === "connect") return policy.onConnectFailure;
   return failure.kind === "status" ? policy.onStatus(failure.status) : policy.onReset;
 }
 
 describe("every request", () => {
-  const failure = fc.constantFrom(DIED_IDLE, RESET, CONNECT, TRY_TIMEOUT, STATUS_503);
+  const failure = fc.constantFrom(DIED_IDLE, RESET, CONNECT, PER_TRY_TIMEOUT, STATUS_503);
   const policy = fc.option(
     fc.record({
       attempts: fc.nat(5),
@@ -119,7 +119,7 @@ describe("every request", () => {
     { nil: undefined },
   );
   const input = fc.record({
-    ...{ failure, policy, tries: fc.integer({ min: 1, max: 10 }), isReplayable: fc.boolean(), hasBody: fc.boolean() },
+    ...{ failure, policy, attempt: fc.integer({ min: 1, max: 10 }), isReplayable: fc.boolean(), hasBody: fc.boolean() },
     method: fc.constantFrom("GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"),
   });
 
@@ -127,7 +127,7 @@ describe("every request", () => {
     fc.assert(
       fc.property(input, (request) => {
         const most = Math.max(request.policy?.attempts ?? 0, 1);
-        if (decideRetry(request)) expect(request.tries).toBeLessThanOrEqual(most);
+        if (decideRetry(request)) expect(request.attempt).toBeLessThanOrEqual(most);
       }),
     );
   });
@@ -144,16 +144,16 @@ describe("every request", () => {
 
 describe("a request is out of tries", () => {
   const onConnect = rule({ onConnectFailure: true });
-  it.each<{ name: string; input: Partial<RetryInput>; failure: TryFailure; expected: boolean }>([
+  it.each<{ name: string; input: Partial<RetryInput>; failure: AttemptFailure; expected: boolean }>([
     {
       name: "behind the last that its rule allows",
-      input: { policy: onConnect, tries: 3 },
+      input: { policy: onConnect, attempt: 3 },
       failure: CONNECT,
       expected: true,
     },
-    { name: "but not before it", input: { policy: onConnect, tries: 2 }, failure: CONNECT, expected: false },
-    { name: "but not for another failure", input: { policy: onConnect, tries: 3 }, failure: RESET, expected: false },
-    { name: "but not without a rule", input: { tries: 3 }, failure: CONNECT, expected: false },
+    { name: "but not before it", input: { policy: onConnect, attempt: 2 }, failure: CONNECT, expected: false },
+    { name: "but not for another failure", input: { policy: onConnect, attempt: 3 }, failure: RESET, expected: false },
+    { name: "but not without a rule", input: { attempt: 3 }, failure: CONNECT, expected: false },
     {
       name: "but not under a rule that allows none",
       input: { policy: rule({ attempts: 0, onConnectFailure: true }) },
@@ -162,24 +162,24 @@ describe("a request is out of tries", () => {
     },
     {
       name: "but not where a part of it is gone",
-      input: { policy: onConnect, tries: 3, isReplayable: false },
+      input: { policy: onConnect, attempt: 3, isReplayable: false },
       failure: CONNECT,
       expected: false,
     },
   ])("$name", ({ input, failure, expected }) => {
-    expect(isOutOfTries({ ...GET, ...input, failure })).toBe(expected);
+    expect(isRetryLimitExceeded({ ...GET, ...input, failure })).toBe(expected);
   });
 });
 
 describe("the pause before another try", () => {
   it.each([
-    { tries: 1, bound: 25 },
-    { tries: 2, bound: 50 },
-    { tries: 4, bound: 200 },
-    { tries: 9, bound: 250 },
-  ])("is a random part of $bound ms after $tries tries", ({ tries, bound }) => {
-    expect(retryPauseMs(tries, () => 0)).toBe(0);
-    expect(retryPauseMs(tries, () => 0.5)).toBe(bound / 2);
-    expect(retryPauseMs(tries, () => 0.999)).toBeLessThan(bound);
+    { attempt: 1, bound: 25 },
+    { attempt: 2, bound: 50 },
+    { attempt: 4, bound: 200 },
+    { attempt: 9, bound: 250 },
+  ])("is a random part of $bound ms after $attempt attempts", ({ attempt, bound }) => {
+    expect(retryPauseMs(attempt, () => 0)).toBe(0);
+    expect(retryPauseMs(attempt, () => 0.5)).toBe(bound / 2);
+    expect(retryPauseMs(attempt, () => 0.999)).toBeLessThan(bound);
   });
 });

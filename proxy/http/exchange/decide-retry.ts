@@ -14,18 +14,18 @@ export interface RetryPolicy {
 }
 
 /** How a try failed. */
-export type TryFailure =
+export type AttemptFailure =
   | { readonly kind: "connect" }
   /** The connection ended before any byte of an answer. */
   | { readonly kind: "reset"; readonly wasReused: boolean }
-  | { readonly kind: "try_timeout" }
+  | { readonly kind: "per_try_timeout" }
   | { readonly kind: "status"; readonly status: number };
 
 export interface RetryInput {
-  readonly failure: TryFailure;
+  readonly failure: AttemptFailure;
   readonly policy: RetryPolicy | undefined;
   /** Tries so far, the failed one among them. */
-  readonly tries: number;
+  readonly attempt: number;
   /** Whether all of the request that was sent is still at hand. */
   readonly isReplayable: boolean;
   readonly method: string;
@@ -40,28 +40,28 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
  * that died before the answer, under an idempotent request without a body (RFC 9110 §9.2.2, RFC 9112 §9.3.1). A
  * rule is the user's word that repeating is safe.
  */
-export function decideRetry({ failure, policy, tries, isReplayable, method, hasBody }: RetryInput): boolean {
+export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
   if (!isReplayable) return false;
   const isSilentRetry =
-    failure.kind === "reset" && failure.wasReused && tries === 1 && !hasBody && IDEMPOTENT.has(method);
+    failure.kind === "reset" && failure.wasReused && attempt === 1 && !hasBody && IDEMPOTENT.has(method);
   if (isSilentRetry) return true;
-  if (policy === undefined || tries > policy.attempts) return false;
+  if (policy === undefined || attempt > policy.attempts) return false;
   switch (failure.kind) {
     case "connect":
       return policy.onConnectFailure;
     case "reset":
-    case "try_timeout":
+    case "per_try_timeout":
       return policy.onReset;
     case "status":
       return policy.onStatus(failure.status);
   }
 }
 
-/** Whether a rule would have sent the request again, but for the number of tries: Envoy's `URX`. */
-export function isOutOfTries(input: RetryInput): boolean {
-  const { policy, tries } = input;
-  if (policy === undefined || policy.attempts === 0 || tries <= policy.attempts) return false;
-  return decideRetry({ ...input, policy: { ...policy, attempts: tries } });
+/** Whether a rule would have sent the request again, but for the number of attempt: Envoy's `URX`. */
+export function isRetryLimitExceeded(input: RetryInput): boolean {
+  const { policy, attempt } = input;
+  if (policy === undefined || policy.attempts === 0 || attempt <= policy.attempts) return false;
+  return decideRetry({ ...input, policy: { ...policy, attempts: attempt } });
 }
 
 /** Envoy's default for `retries`: 25 ms, doubled with each try, at most ten times as much. */
@@ -69,9 +69,9 @@ const RETRY_PAUSE_MS = 25;
 const MAX_RETRY_PAUSE_MS = 250;
 
 /**
- * How long to wait before the next try: anything up to the bound for so many tries (full jitter, as in Envoy), so that
- * clients which failed together do not come back together. @param tries so far, at least 1.
+ * How long to wait before the next try: anything up to the bound for so many attempt (full jitter, as in Envoy), so that
+ * clients which failed together do not come back together. @param attempt so far, at least 1.
  */
-export function retryPauseMs(tries: number, random: Random): number {
-  return random() * Math.min(RETRY_PAUSE_MS * 2 ** (tries - 1), MAX_RETRY_PAUSE_MS);
+export function retryPauseMs(attempt: number, random: Random): number {
+  return random() * Math.min(RETRY_PAUSE_MS * 2 ** (attempt - 1), MAX_RETRY_PAUSE_MS);
 }

@@ -4,23 +4,23 @@ import type { RequestHead, ResponseHead } from "../../http1/message-head.ts";
 import { formatFlags, type RequestFlags } from "../../telemetry/request-meter.ts";
 import { ResponseWriter } from "../downstream/response-writer.ts";
 import type { HttpContext } from "../http-context.ts";
-import { formatLocalAnswer, type LocalAnswer } from "../local-answer.ts";
+import { formatLocalReply, type LocalReply } from "../local-reply.ts";
 import { type ExchangeClient, recordExchange } from "./exchange-client.ts";
+import { type AttemptsOwner, RequestAttempts } from "./request-attempts.ts";
 import type { RequestPlan } from "./request-plan.ts";
-import { RequestTries, type TriesOwner } from "./request-tries.ts";
 
 /**
  * One request and its answer: follows the request's plan, forwards what comes back as it comes, and answers by itself
  * where there is nobody else to. Whatever happens it ends exactly once: with a whole answer, or with both connections
  * cut.
  */
-export class Exchange implements TriesOwner {
+export class Exchange implements AttemptsOwner {
   readonly #client: ExchangeClient;
   readonly #context: HttpContext;
   readonly #head: RequestHead;
   readonly #startedAt: number;
-  readonly #answerWriter: ResponseWriter;
-  readonly #tries: RequestTries;
+  readonly #responseWriter: ResponseWriter;
+  readonly #attempts: RequestAttempts;
   #plan: RequestPlan | undefined;
   #timeLimit: Timer | undefined;
   #delay: Timer | undefined;
@@ -38,8 +38,8 @@ export class Exchange implements TriesOwner {
     this.#head = head;
     this.#context = context;
     this.#startedAt = context.clock.monotonicMs();
-    this.#answerWriter = new ResponseWriter(client.socket);
-    this.#tries = new RequestTries(this, head, context);
+    this.#responseWriter = new ResponseWriter(client.socket);
+    this.#attempts = new RequestAttempts(this, head, context);
     this.#requestBytes = head.text.length;
     this.#requestEnded = head.framing.kind === "none";
   }
@@ -58,7 +58,7 @@ export class Exchange implements TriesOwner {
     this.#isStarted = true;
     if (plan instanceof Promise) void plan.then((decided) => this.#follow(decided));
     else this.#follow(plan);
-    const isWaiting = this.#tries.socket === undefined;
+    const isWaiting = this.#attempts.socket === undefined;
     if (isWaiting && !this.#requestEnded && !this.#isOver) this.#client.pauseReading();
   }
 
@@ -66,7 +66,7 @@ export class Exchange implements TriesOwner {
   requestBody(bytes: Buffer): void {
     if (this.#isOver) return;
     this.#requestBytes += bytes.length;
-    if (!this.#tries.send(bytes)) this.#client.pauseReading();
+    if (!this.#attempts.send(bytes)) this.#client.pauseReading();
   }
 
   requestEnd(): void {
@@ -79,7 +79,7 @@ export class Exchange implements TriesOwner {
   }
 
   onClientDrain(): void {
-    this.#tries.socket?.resume();
+    this.#attempts.socket?.resume();
   }
 
   onUpstreamDrain(): void {
@@ -90,43 +90,43 @@ export class Exchange implements TriesOwner {
     if (hasRoom && !this.#requestEnded) this.#client.resumeReading();
   }
 
-  onGivenUp(answer: LocalAnswer): void {
-    this.#answer(answer);
+  onLocalReply(reply: LocalReply): void {
+    this.#sendLocalReply(reply);
   }
 
   onPacketStart(packet: Buffer): void {
-    this.#answerWriter.startPacket(packet);
+    this.#responseWriter.startPacket(packet);
   }
 
   onPacketEnd(): void {
-    this.#holdBack(this.#answerWriter.endPacket());
+    this.#holdBack(this.#responseWriter.endPacket());
   }
 
   /** What the client sends in one packet leaves in one, too. */
   setRequestBatch(isBatch: boolean): void {
-    const socket = this.#tries.socket;
+    const socket = this.#attempts.socket;
     if (isBatch) socket?.cork();
     else socket?.uncork();
   }
 
   onResponseHead(head: ResponseHead): void {
     if (head.status < 200 && head.status !== 101) {
-      if (this.#head.version === "1.1") this.#holdBack(this.#answerWriter.writeHead(head, { close: false }));
+      if (this.#head.version === "1.1") this.#holdBack(this.#responseWriter.writeHead(head, { close: false }));
       return;
     }
-    if (this.#tries.retryStatus(head.status)) return;
+    if (this.#attempts.retryStatus(head.status)) return;
     this.#response = head;
     const isSwitch = head.status === 101;
     this.#closes = !isSwitch && (endsByClose(head) || !this.#requestEnded || this.#client.mustClose());
     const headers = this.#plan?.kind === "forward" ? this.#plan.responseHeaders : undefined;
     this.#holdBack(
-      this.#answerWriter.writeHead(head, { close: this.#closes, keepsAlive: this.#head.version === "1.0", headers }),
+      this.#responseWriter.writeHead(head, { close: this.#closes, keepsAlive: this.#head.version === "1.0", headers }),
     );
     if (isSwitch) this.#switch();
   }
 
   onResponseBody(bytes: Buffer): void {
-    this.#holdBack(this.#answerWriter.write(bytes));
+    this.#holdBack(this.#responseWriter.write(bytes));
   }
 
   onResponseEnd(): void {
@@ -138,9 +138,13 @@ export class Exchange implements TriesOwner {
     if (this.#response !== undefined) {
       this.#end(fault === undefined ? "UC" : "UPE", "");
     } else if (fault !== undefined) {
-      this.#answer({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
-    } else if (!this.#tries.retryLost()) {
-      this.#answer({ status: 503, flags: "UC", details: "upstream reset: the connection ended before an answer" });
+      this.#sendLocalReply({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
+    } else if (!this.#attempts.retryLost()) {
+      this.#sendLocalReply({
+        status: 503,
+        flags: "UC",
+        details: "upstream reset: the connection ended before an answer",
+      });
     }
   }
 
@@ -158,51 +162,52 @@ export class Exchange implements TriesOwner {
   }
 
   #go(plan: RequestPlan): void {
-    if (plan.kind === "answer") this.#answer(plan.answer);
-    else this.#tries.begin(plan, this.#context.limits.maxReplayBytes);
+    if (plan.kind === "local_reply") this.#sendLocalReply(plan.reply);
+    else this.#attempts.begin(plan, this.#context.limits.maxReplayBytes);
   }
 
   /** A client that does not read stops the reading of its upstream. */
   #holdBack(hasRoom: boolean): void {
-    if (!hasRoom) this.#tries.socket?.pause();
+    if (!hasRoom) this.#attempts.socket?.pause();
   }
 
   #timedOut(): void {
     if (this.#response !== undefined) this.#end("UT", "");
-    else this.#answer({ status: 504, flags: "UT", details: "upstream timeout: the route's time limit is over" });
+    else
+      this.#sendLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the route's time limit is over" });
   }
 
-  #answer(answer: LocalAnswer): void {
+  #sendLocalReply(reply: LocalReply): void {
     if (this.#isOver) return;
     if (this.#response !== undefined) {
-      this.#end(answer.flags, answer.details);
+      this.#end(reply.flags, reply.details);
       return;
     }
     this.#closes = !this.#requestEnded || this.#client.mustClose();
     const isHead = this.#head.method === "HEAD";
-    this.#tries.drop();
+    this.#attempts.drop();
     const keepsAlive = this.#head.version === "1.0";
-    this.#answerWriter.write(formatLocalAnswer(answer, { close: this.#closes, keepsAlive, isHead }));
-    this.#answerWriter.flush();
-    this.#finish(answer.status, answer.flags, answer.details);
+    this.#responseWriter.write(formatLocalReply(reply, { close: this.#closes, keepsAlive, isHead }));
+    this.#responseWriter.flush();
+    this.#finish(reply.status, reply.flags, reply.details);
     this.#client.exchangeOver(this.#closes);
   }
 
   /** The end of an exchange whose answer has begun, or of one whose client is gone. */
   #end(flags: RequestFlags, details: string): void {
     if (this.#isOver) return;
-    this.#holdBack(this.#answerWriter.flush());
+    this.#holdBack(this.#responseWriter.flush());
     const isWhole = flags === "-";
     this.#finish(this.#response?.status ?? 0, flags, details);
-    if (isWhole && this.#requestEnded) this.#tries.giveBack();
-    else this.#tries.drop();
+    if (isWhole && this.#requestEnded) this.#attempts.giveBack();
+    else this.#attempts.drop();
     if (isWhole) this.#client.exchangeOver(this.#closes);
     else this.#client.abort();
   }
 
   #switch(): void {
-    this.#holdBack(this.#answerWriter.flush());
-    const tunnel = this.#tries.detach();
+    this.#holdBack(this.#responseWriter.flush());
+    const tunnel = this.#attempts.detach();
     if (tunnel === undefined) return;
     this.#timeLimit?.cancel();
     this.#client.tunnelTo(tunnel, (bytes) => {
@@ -217,18 +222,21 @@ export class Exchange implements TriesOwner {
     this.#isOver = true;
     this.#timeLimit?.cancel();
     this.#delay?.cancel();
-    this.#tries.stop();
+    this.#attempts.stop();
     if (this.#plan?.kind === "forward") this.#plan.onOver?.();
     recordExchange(this.#client, this.#context, {
       head: this.#head,
       plan: this.#plan,
-      upstream: this.#tries.upstream,
+      upstream: this.#attempts.upstream,
       status,
-      flags: formatFlags(flags, { isDelayed: this.#delay !== undefined, isOutOfTries: this.#tries.isOutOfTries }),
+      flags: formatFlags(flags, {
+        isDelayed: this.#delay !== undefined,
+        isRetryLimitExceeded: this.#attempts.isRetryLimitExceeded,
+      }),
       details,
       durationMs: this.#context.clock.monotonicMs() - this.#startedAt,
       requestBytes: this.#requestBytes,
-      responseBytes: this.#answerWriter.bytes + this.#tunnelBytes,
+      responseBytes: this.#responseWriter.bytes + this.#tunnelBytes,
     });
   }
 }

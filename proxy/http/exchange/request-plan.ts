@@ -1,11 +1,11 @@
 import type { RequestHead } from "../../http1/message-head.ts";
 import type { HeaderEdits, RequestEdits } from "../headers/rewrite-head.ts";
-import type { LocalAnswer } from "../local-answer.ts";
+import type { LocalReply } from "../local-reply.ts";
 import type { UpstreamPool } from "../upstream/upstream-pool.ts";
 import type { RetryPolicy } from "./decide-retry.ts";
 
 /** What becomes of a request. */
-export type RequestPlan = ForwardPlan | AnswerPlan;
+export type RequestPlan = ForwardPlan | LocalReplyPlan;
 
 export interface ForwardPlan {
   readonly kind: "forward";
@@ -27,9 +27,9 @@ export interface ForwardPlan {
 }
 
 /** The proxy answers by itself: a redirect, an injected abort, no route. */
-export interface AnswerPlan {
-  readonly kind: "answer";
-  readonly answer: LocalAnswer;
+export interface LocalReplyPlan {
+  readonly kind: "local_reply";
+  readonly reply: LocalReply;
   readonly delayMs: number | undefined;
   readonly route: string;
 }

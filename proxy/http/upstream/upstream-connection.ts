@@ -4,7 +4,7 @@ import type { Http1Fault } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { ResponseHead } from "../../http1/message-head.ts";
 import { ResponseFramer } from "../../http1/response-framer.ts";
-import type { AnsweredRequest } from "../../http1/scanning/scan-response-head.ts";
+import type { ResponseContext } from "../../http1/scanning/scan-response-head.ts";
 import type { RequestMeter } from "../../telemetry/request-meter.ts";
 
 /** A connection that somebody dialled and verified, ready for requests. */
@@ -86,7 +86,7 @@ export class UpstreamConnection {
   }
 
   /** Begins a request; what comes back goes to `sink` until `release`. */
-  begin(sink: ResponseSink, request: AnsweredRequest): void {
+  begin(sink: ResponseSink, request: ResponseContext): void {
     this.#sink = sink;
     this.#framer.expect(request);
   }

@@ -3,7 +3,7 @@ import { formatSocketAddress, type SocketAddress } from "../../../net/socket-add
 import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
-import type { UpstreamFailureKind } from "../local-answer.ts";
+import type { UpstreamFailureKind } from "../local-reply.ts";
 import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
 import type { IdleQuota } from "./idle-quota.ts";
 import { type DialedUpstream, UpstreamConnection } from "./upstream-connection.ts";

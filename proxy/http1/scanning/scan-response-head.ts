@@ -7,7 +7,7 @@ import { formatPlainHead } from "./plain-head.ts";
 import { scanFields } from "./scan-fields.ts";
 
 /** What of the request an answer's framing hangs on. */
-export interface AnsweredRequest {
+export interface ResponseContext {
   readonly method: string;
   readonly hasUpgrade: boolean;
   /** Of the client's request: HTTP/1.0 knows no chunks. @default 1.1 */
@@ -27,7 +27,7 @@ export interface ResponseHeadBytes {
 /** Reads a whole response head, and writes one that is legal and unusual in its plain form; throws a `FramingFault`. */
 export function scanResponseHead(
   bytes: ResponseHeadBytes,
-  request: AnsweredRequest,
+  request: ResponseContext,
   limits: Http1Limits,
 ): ResponseHead {
   const { head, isPlain } = scanLines(bytes, request, limits);
@@ -41,7 +41,7 @@ export function scanResponseHead(
 
 function scanLines(
   { buffer, start, end }: ResponseHeadBytes,
-  request: AnsweredRequest,
+  request: ResponseContext,
   limits: Http1Limits,
 ): { readonly head: ResponseHead; readonly isPlain: boolean } {
   const text = buffer.toString("latin1", start, end);
@@ -110,7 +110,7 @@ function decideFraming(
     status,
     version,
     request,
-  }: { readonly status: number; readonly version: string; readonly request: AnsweredRequest },
+  }: { readonly status: number; readonly version: string; readonly request: ResponseContext },
 ): BodyFraming {
   if (judged.isChunked && version === "1.0") {
     throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");

@@ -7,7 +7,7 @@ import { parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { createSvidKey, formatCertificateRequest } from "../csr.ts";
 import { svidFromIssued } from "../issued-certificate.ts";
-import type { CertificateAnswer } from "../svid-manager.ts";
+import type { CertificateResponse } from "../svid-manager.ts";
 import { createCertificateClient } from "./control-plane-client.ts";
 import { ControlPlaneFixture, HELLO, openTestAuthority } from "./control-plane-fixture.ts";
 
@@ -24,7 +24,7 @@ afterEach(async () => {
 
 const key = createSvidKey();
 
-function ask(overrides: { readonly address?: string; readonly timeoutMs?: number } = {}): Promise<CertificateAnswer> {
+function ask(overrides: { readonly address?: string; readonly timeoutMs?: number } = {}): Promise<CertificateResponse> {
   const request = createCertificateClient({
     address: plane.address,
     rootCertificateFile: plane.rootFile,

@@ -4,7 +4,7 @@ import { IstioCertificateService } from "../../../mesh/api/gen/ca_pb.ts";
 import { errnoOf } from "../../../mesh/mesh-error.ts";
 import type { Clock } from "../../../mesh/runtime.ts";
 import { withTimeLimit } from "../../../net/time-limit.ts";
-import type { CertificateAnswer, RequestCertificate } from "../svid-manager.ts";
+import type { CertificateResponse, RequestCertificate } from "../svid-manager.ts";
 import { parseCertificates } from "../trust-anchors.ts";
 import { WorkloadTlsError, type WorkloadTlsErrorCode } from "../workload-tls-error.ts";
 import { connectControlPlane, parseControlPlaneAddress } from "./control-plane-connection.ts";
@@ -35,7 +35,7 @@ const CALL_GRACE_MS = 500;
 export function createCertificateClient(options: CertificateClientOptions): RequestCertificate {
   const address = parseControlPlaneAddress(options.address);
   const { clock, timeoutMs = 5000, lifetimeMs = 0 } = options;
-  return async (csrPem, signal): Promise<CertificateAnswer> => {
+  return async (csrPem, signal): Promise<CertificateResponse> => {
     const rootsPem = await readRootFile(options.rootCertificateFile);
     const token = await readTokenFile(options.tokenFile);
     const connection = await connectControlPlane({ address, rootsPem, clock, timeoutMs, signal });

@@ -13,7 +13,7 @@ export interface ReconnectingLinkOptions {
   readonly address: string;
   readonly rootCertificateFile: string;
   /** Whose certificate is shown; without one there is no connection. */
-  readonly source: Pick<WritableSecureContextSource, "current" | "subscribe" | "contextBelieving">;
+  readonly source: Pick<WritableSecureContextSource, "current" | "subscribe" | "contextTrusting">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -124,7 +124,7 @@ export class ReconnectingLink {
     const { signal } = this.#closing;
     try {
       const rootsPem = await readRootFile(rootCertificateFile);
-      const context = source.contextBelieving(rootsPem);
+      const context = source.contextTrusting(rootsPem);
       if (context === undefined) throw new Error("the own certificate has ended");
       const address = this.#address;
       const connection = await connectControlPlane({ address, rootsPem, context, clock, pingIntervalMs, signal });

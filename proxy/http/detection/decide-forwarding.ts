@@ -5,7 +5,7 @@ import { detectOnHttpPort } from "./detect-on-http-port.ts";
 import { detectProtocol, type UnjudgedRequest } from "./detect-protocol.ts";
 
 /** Requests, each over a pooled connection. */
-export interface HttpCarrier<Upstream> {
+export interface HttpForwarding<Upstream> {
   readonly kind: "http";
   /** Opened before it was known that requests come. */
   readonly opened: Upstream | undefined;
@@ -13,7 +13,7 @@ export interface HttpCarrier<Upstream> {
   readonly takeEarly: () => Buffer;
 }
 
-export interface StreamCarrier<Upstream> {
+export interface StreamForwarding<Upstream> {
   readonly kind: "stream";
   readonly upstream: Upstream;
   /** What the client said before it ended its side; it is delivered first. */
@@ -23,9 +23,9 @@ export interface StreamCarrier<Upstream> {
 }
 
 /** What carries a connection from now on. */
-export type Carrier<Upstream> = HttpCarrier<Upstream> | StreamCarrier<Upstream>;
+export type ForwardingDecision<Upstream> = HttpForwarding<Upstream> | StreamForwarding<Upstream>;
 
-export interface CarrierOptions<Upstream> {
+export interface ForwardingOptions<Upstream> {
   readonly client: Socket;
   readonly protocol: ProtocolDecision;
   /** The other side, where it is open already. */
@@ -42,9 +42,9 @@ export interface CarrierOptions<Upstream> {
  * side is opened where it must be: a stream needs it, and an undeclared port's server may be the first to speak.
  * @returns undefined: the client has gone, what it said is not delivered, or the other side cannot be opened.
  */
-export async function decideCarrier<Upstream extends { readonly socket: Socket }>(
-  options: CarrierOptions<Upstream>,
-): Promise<Carrier<Upstream> | undefined> {
+export async function decideForwarding<Upstream extends { readonly socket: Socket }>(
+  options: ForwardingOptions<Upstream>,
+): Promise<ForwardingDecision<Upstream> | undefined> {
   const { client, context, opened } = options;
   let { protocol } = options;
   if (protocol === "http") {
@@ -63,8 +63,8 @@ const NO_BYTES = Buffer.alloc(0);
 
 async function decideBySpeech<Upstream extends { readonly socket: Socket }>(
   upstream: Upstream,
-  { client, context, onAmbiguous }: CarrierOptions<Upstream>,
-): Promise<Carrier<Upstream> | undefined> {
+  { client, context, onAmbiguous }: ForwardingOptions<Upstream>,
+): Promise<ForwardingDecision<Upstream> | undefined> {
   const detected = await detectProtocol(client, upstream.socket, context.clock);
   switch (detected.kind) {
     case "http":

@@ -1,8 +1,8 @@
-import type { Answer } from "../local-http-server.ts";
+import type { LocalHttpResponse } from "../local-http-server.ts";
 import type { Scrapes } from "./scrapes.ts";
 
 /** Answers a scrape with a page, or with 429 where its client has read too much. */
-export async function answerScrape(scrapes: Scrapes, client: string): Promise<Answer> {
+export async function respondToScrape(scrapes: Scrapes, client: string): Promise<LocalHttpResponse> {
   const scrape = await scrapes.scrape(client);
   switch (scrape.kind) {
     case "page":

@@ -1,38 +1,38 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { frameResponse } from "../http1/frame-fixture.ts";
-import { answerForDialFailure, formatLocalAnswer, type LocalAnswer } from "./local-answer.ts";
+import { formatLocalReply, type LocalReply, replyToDialFailure } from "./local-reply.ts";
 
-const UNAVAILABLE: LocalAnswer = { status: 503, flags: "UH", details: "no healthy endpoint: world has none" };
+const UNAVAILABLE: LocalReply = { status: 503, flags: "UH", details: "no healthy endpoint: world has none" };
 const KEPT = { close: false, isHead: false };
 
 describe("an answer of the proxy", () => {
   it("tells its reason in its body, and how long that is", () => {
-    expect(formatLocalAnswer(UNAVAILABLE, KEPT)).toBe(
+    expect(formatLocalReply(UNAVAILABLE, KEPT)).toBe(
       "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 36\r\ncontent-type: text/plain\r\n\r\n" +
         "no healthy endpoint: world has none\n",
     );
   });
 
   it("says so when its connection ends with it", () => {
-    expect(formatLocalAnswer(UNAVAILABLE, { ...KEPT, close: true })).toMatch(/\r\nconnection: close\r\n\r\nno healthy/);
+    expect(formatLocalReply(UNAVAILABLE, { ...KEPT, close: true })).toMatch(/\r\nconnection: close\r\n\r\nno healthy/);
   });
 
   it("to HEAD is the head alone, with the length that GET would have (RFC 9110 §9.3.2)", () => {
-    const whole = formatLocalAnswer(UNAVAILABLE, KEPT);
-    const head = formatLocalAnswer(UNAVAILABLE, { ...KEPT, isHead: true });
+    const whole = formatLocalReply(UNAVAILABLE, KEPT);
+    const head = formatLocalReply(UNAVAILABLE, { ...KEPT, isHead: true });
     expect(head).toBe(whole.slice(0, whole.indexOf("\r\n\r\n") + 4));
   });
 
   it("without details has no body and no type", () => {
     const redirect = { status: 302, flags: "-", details: "", fields: "location: /there\r\n" } as const;
-    expect(formatLocalAnswer(redirect, KEPT)).toBe(
+    expect(formatLocalReply(redirect, KEPT)).toBe(
       "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: /there\r\n\r\n",
     );
   });
 
   it("with a status that has no name here is HTTP all the same", () => {
-    expect(formatLocalAnswer({ ...UNAVAILABLE, status: 418 }, KEPT)).toMatch(/^HTTP\/1\.1 418 \S+\r\n/);
+    expect(formatLocalReply({ ...UNAVAILABLE, status: 418 }, KEPT)).toMatch(/^HTTP\/1\.1 418 \S+\r\n/);
   });
 
   it.each([
@@ -40,7 +40,7 @@ describe("an answer of the proxy", () => {
     { status: 205, head: "HTTP/1.1 205 Status\r\ncontent-length: 0\r\n\r\n" },
     { status: 304, head: "HTTP/1.1 304 Status\r\n\r\n" },
   ])("with status $status has no content (RFC 9110 §8.6)", ({ status, head }) => {
-    expect(formatLocalAnswer({ ...UNAVAILABLE, status }, KEPT)).toBe(head);
+    expect(formatLocalReply({ ...UNAVAILABLE, status }, KEPT)).toBe(head);
   });
 
   it("is one whole answer, whatever its reason says", () => {
@@ -50,7 +50,7 @@ describe("an answer of the proxy", () => {
     );
     fc.assert(
       fc.property(details, fc.constantFrom(204, 205, 304, 400, 418, 503, 504), fc.boolean(), (text, status, close) => {
-        const answer = formatLocalAnswer({ status, flags: "-", details: text }, { close, isHead: false });
+        const answer = formatLocalReply({ status, flags: "-", details: text }, { close, isHead: false });
         const framed = frameResponse([Buffer.from(answer, "latin1")], { method: "GET", hasUpgrade: false }, false);
         expect([framed.fault, framed.ends, framed.heads.length]).toEqual([undefined, 1, 1]);
         expect(answer).toMatch(/^[\x20-\x7e\r\n]*$/);
@@ -67,6 +67,6 @@ describe("an upstream that could not be had", () => {
     { kind: "tls", flags: "UF", words: "mTLS refused: why" },
     { kind: "refused", flags: "NR", words: "destination refused: why" },
   ] as const)("is 503 with $flags where the cause is $kind, and names it", ({ kind, flags, words }) => {
-    expect(answerForDialFailure(kind, "why")).toEqual({ status: 503, flags, details: words });
+    expect(replyToDialFailure(kind, "why")).toEqual({ status: 503, flags, details: words });
   });
 });

@@ -2,7 +2,7 @@ import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { responseContent } from "./response-content.ts";
 
 /** What the proxy answers itself. */
-export interface LocalAnswer {
+export interface LocalReply {
   readonly status: number;
   readonly flags: RequestFlags;
   /** The body, and what the access log tells: begins with the cause. */
@@ -35,7 +35,7 @@ const REASON_PHRASES: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
-export interface LocalAnswerOptions {
+export interface LocalReplyOptions {
   readonly close: boolean;
   /** An HTTP/1.0 client must be told that its connection goes on. */
   readonly keepsAlive?: boolean;
@@ -43,15 +43,15 @@ export interface LocalAnswerOptions {
 }
 
 /** An answer whole, as bytes of latin1. A HEAD request gets the head alone, as do statuses without content. */
-export function formatLocalAnswer(answer: LocalAnswer, options: LocalAnswerOptions): string {
+export function formatLocalReply(reply: LocalReply, options: LocalReplyOptions): string {
   const persistence = options.keepsAlive === true ? "connection: keep-alive\r\n" : "";
-  const content = responseContent(answer.status);
-  const body = content !== "any" || answer.details === "" ? "" : `${printable(answer.details)}\n`;
+  const content = responseContent(reply.status);
+  const body = content !== "any" || reply.details === "" ? "" : `${printable(reply.details)}\n`;
   const hasLength = content === "any" || content === "empty";
   const head =
-    `HTTP/1.1 ${answer.status} ${REASON_PHRASES[answer.status] ?? "Status"}\r\n` +
+    `HTTP/1.1 ${reply.status} ${REASON_PHRASES[reply.status] ?? "Status"}\r\n` +
     `${hasLength ? `content-length: ${body.length}\r\n` : ""}${body === "" ? "" : "content-type: text/plain\r\n"}` +
-    `${answer.fields ?? ""}${options.close ? "connection: close\r\n" : persistence}\r\n`;
+    `${reply.fields ?? ""}${options.close ? "connection: close\r\n" : persistence}\r\n`;
   return options.isHead ? head : head + body;
 }
 
@@ -64,7 +64,7 @@ function printable(details: string): string {
 export type UpstreamFailureKind = "no_healthy_endpoint" | "connect" | "tls" | "refused";
 
 /** Istio's flags and our words for an upstream that could not be had. */
-export function answerForDialFailure(kind: UpstreamFailureKind, message: string): LocalAnswer {
+export function replyToDialFailure(kind: UpstreamFailureKind, message: string): LocalReply {
   switch (kind) {
     case "no_healthy_endpoint":
       return { status: 503, flags: "UH", details: `no healthy endpoint: ${message}` };

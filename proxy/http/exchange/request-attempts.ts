@@ -3,20 +3,20 @@ import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
 import type { RequestHead } from "../../http1/message-head.ts";
 import { rewriteRequestHead } from "../headers/rewrite-head.ts";
 import type { HttpContext } from "../http-context.ts";
-import { answerForDialFailure, type LocalAnswer } from "../local-answer.ts";
+import { type LocalReply, replyToDialFailure } from "../local-reply.ts";
 import { PacketWriter } from "../packet-writer.ts";
 import type { DialedUpstream, ResponseSink } from "../upstream/upstream-connection.ts";
 import type { TakenUpstream } from "../upstream/upstream-pool.ts";
-import { decideRetry, isOutOfTries, retryPauseMs, type TryFailure } from "./decide-retry.ts";
+import { type AttemptFailure, decideRetry, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
 /** Whose request it is. What an upstream answers comes to it directly. */
-export interface TriesOwner extends ResponseSink {
+export interface AttemptsOwner extends ResponseSink {
   /** The request has been sent to an upstream, as far as it is here. @param hasRoom whether more of its body may come. */
   onSent(hasRoom: boolean): void;
   /** The last try failed; this is the answer for it. */
-  onGivenUp(answer: LocalAnswer): void;
+  onLocalReply(reply: LocalReply): void;
 }
 
 const NO_CHUNKS: readonly Buffer[] = [];
@@ -25,8 +25,8 @@ const NO_CHUNKS: readonly Buffer[] = [];
  * Brings one request to an upstream: on a kept connection or a new one, and again on another where that is safe or a
  * rule says so. It holds the request's body for as long as it may have to be sent.
  */
-export class RequestTries {
-  readonly #owner: TriesOwner;
+export class RequestAttempts {
+  readonly #owner: AttemptsOwner;
   readonly #head: RequestHead;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -36,10 +36,10 @@ export class RequestTries {
   #dialling: AbortController | undefined;
   #timer: Timer | undefined;
   #body: HeldBody | undefined;
-  #isOutOfTries = false;
+  #isRetryLimitExceeded = false;
   #isOver = false;
 
-  constructor(owner: TriesOwner, head: RequestHead, { clock, random }: Pick<HttpContext, "clock" | "random">) {
+  constructor(owner: AttemptsOwner, head: RequestHead, { clock, random }: Pick<HttpContext, "clock" | "random">) {
     this.#owner = owner;
     this.#head = head;
     this.#clock = clock;
@@ -47,8 +47,8 @@ export class RequestTries {
   }
 
   /** Whether the last try would have been followed by another, but for their number. */
-  get isOutOfTries(): boolean {
-    return this.#isOutOfTries;
+  get isRetryLimitExceeded(): boolean {
+    return this.#isRetryLimitExceeded;
   }
 
   /** Whom the request is sent to now. */
@@ -65,7 +65,7 @@ export class RequestTries {
   begin(plan: ForwardPlan, maxReplayBytes: number): void {
     this.#plan = plan;
     if (plan.retries !== undefined && this.#head.framing.kind !== "none") this.#held().keepUpTo(maxReplayBytes);
-    this.#try(plan);
+    this.#attempt(plan);
   }
 
   /** Sends a piece of the body, or holds it until it can be sent. @returns false: no more before the owner's drain. */
@@ -118,7 +118,7 @@ export class RequestTries {
     this.#dialling?.abort();
   }
 
-  #try(plan: ForwardPlan): void {
+  #attempt(plan: ForwardPlan): void {
     this.#count += 1;
     const taken = plan.pool.take(undefined);
     if (taken === undefined) void this.#dial(plan);
@@ -136,7 +136,7 @@ export class RequestTries {
       return;
     }
     if (this.#isOver || this.#retry({ kind: "connect" })) return;
-    this.#owner.onGivenUp(answerForDialFailure(result.cause, result.message));
+    this.#owner.onLocalReply(replyToDialFailure(result.cause, result.message));
   }
 
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
@@ -153,27 +153,27 @@ export class RequestTries {
   }
 
   #timedOut(): void {
-    if (this.#retry({ kind: "try_timeout" })) return;
-    this.#owner.onGivenUp({ status: 504, flags: "UT", details: "upstream timeout: the try's time limit is over" });
+    if (this.#retry({ kind: "per_try_timeout" })) return;
+    this.#owner.onLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the try's time limit is over" });
   }
 
-  #retry(failure: TryFailure): boolean {
+  #retry(failure: AttemptFailure): boolean {
     const plan = this.#plan;
     if (plan === undefined) return false;
     const { method, framing } = this.#head;
     const isReplayable = this.#body?.isReplayable !== false;
     const hasBody = framing.kind !== "none";
-    const input = { failure, policy: plan.retries, tries: this.#count, isReplayable, method, hasBody };
+    const input = { failure, policy: plan.retries, attempt: this.#count, isReplayable, method, hasBody };
     if (!decideRetry(input)) {
-      this.#isOutOfTries = isOutOfTries(input);
+      this.#isRetryLimitExceeded = isRetryLimitExceeded(input);
       return false;
     }
     this.#timer?.cancel();
     this.drop();
     this.#body?.rewind();
     const pauseMs = failure.kind === "reset" && failure.wasReused ? 0 : retryPauseMs(this.#count, this.#random);
-    if (pauseMs === 0) this.#try(plan);
-    else this.#timer = this.#clock.setTimeout(() => this.#try(plan), pauseMs);
+    if (pauseMs === 0) this.#attempt(plan);
+    else this.#timer = this.#clock.setTimeout(() => this.#attempt(plan), pauseMs);
     return true;
   }
 
