@@ -1,16 +1,16 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 
-/** The calls whose request has not come to its end. */
+/** Calls whose request is incomplete. */
 export interface ArrivingCalls {
   begin(stream: ServerHttp2Stream): void;
 }
 
 /**
- * Bounds the memory of requests on their way: each holds headers and a message that has not been read. Calls too
- * many end those that began first; an honest request is here within milliseconds, one that is held open never is.
+ * Bounds the memory of incomplete requests: each holds headers and an unread message. Above the limit, the oldest calls
+ * are ended. An honest request completes within milliseconds; one that is held open never does.
  */
 export function limitArrivingCalls(maxCalls: number, onDisplaced: () => void): ArrivingCalls {
-  /** In the order of their beginning. */
+  /** Oldest first. */
   const arriving = new Set<ServerHttp2Stream>();
   let isCheckDue = false;
   const check = (): void => {
@@ -20,7 +20,7 @@ export function limitArrivingCalls(maxCalls: number, onDisplaced: () => void): A
       arriving.delete(stream);
       onDisplaced();
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-      // What it has sent so far is given up at once, not when it is read.
+      // What it has sent so far is freed at once, not when it is read.
       stream.destroy();
     }
   };
@@ -32,7 +32,7 @@ export function limitArrivingCalls(maxCalls: number, onDisplaced: () => void): A
       stream.once("end", forget);
       stream.once("close", forget);
       if (isCheckDue || arriving.size <= maxCalls) return;
-      // Not now: a sidecar that comes back sends thousands of whole requests at once, and all begin before one ends.
+      // Deferred: a reconnecting sidecar sends thousands of complete requests at once, and all begin before one ends.
       isCheckDue = true;
       setImmediate(check);
     },

@@ -1,9 +1,9 @@
 import type { Clock } from "../mesh/runtime.ts";
 
 export interface CallRateLimits {
-  /** Calls that one caller may begin at once: a sidecar that comes back opens all its streams. */
+  /** Calls that one caller may begin at once: a reconnecting sidecar opens all its streams. */
   readonly callBurst: number;
-  /** Calls that one caller may begin in a second, for as long as it likes. */
+  /** Calls that one caller may begin per second, sustained. */
   readonly callsPerSecond: number;
 }
 
@@ -12,7 +12,7 @@ interface Bucket {
   refilledAtMs: number;
 }
 
-/** Buckets that are kept; the one that was used longest ago is forgotten, and would be full again by then. */
+/** How many buckets are kept. The least recently used one is evicted; it would be full again by then. */
 const MAX_CALLERS = 50_000;
 
 /**
@@ -22,7 +22,7 @@ const MAX_CALLERS = 50_000;
 export class CallRates {
   readonly #limits: CallRateLimits;
   readonly #clock: Clock;
-  /** In the order of their last use. */
+  /** Least recently used first. */
   readonly #buckets = new Map<string, Bucket>();
 
   constructor(limits: CallRateLimits, clock: Clock) {
@@ -30,7 +30,7 @@ export class CallRates {
     this.#clock = clock;
   }
 
-  /** Whether this caller may begin one more call now. */
+  /** Whether this caller may begin another call now. */
   take(caller: string): boolean {
     const { callBurst, callsPerSecond } = this.#limits;
     const nowMs = this.#clock.monotonicMs();

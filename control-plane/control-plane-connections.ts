@@ -9,21 +9,21 @@ import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 export interface ConnectionLimits {
   /** Connections without a verified peer, handshakes included; one more ends the oldest of them. */
   readonly maxUnverifiedConnections: number;
-  /** How long a connection without a verified peer may last: it is here for one certificate. */
+  /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
   readonly unverifiedLifetimeMs: number;
   /** Connections of one identity from one address; one more ends the oldest. A sidecar needs two. */
   readonly maxConnectionsPerCaller: number;
-  /** How long open calls may still take when a connection has to end. */
+  /** How long open calls may still run when a connection has to end. */
   readonly closeGraceMs: number;
 }
 
-/** The open connections of the control plane, from accept to close, and who is at their other ends. */
+/** The control plane's open connections, from accept to close, with their peers. */
 export interface ControlPlaneConnections {
   opened(socket: Socket): void;
   established(session: ServerHttp2Session, peer: PeerContext): void;
-  /** The peer as of now: a certificate that has expired since the handshake proves nothing any more. */
+  /** The current peer. A certificate that has expired since the handshake no longer counts. */
   peerOf(session: Http2Session | undefined): PeerContext;
-  /** Lets open calls end, then cuts. */
+  /** Waits for open calls, then closes the connection. */
   closeAll(): void;
 }
 
@@ -34,8 +34,9 @@ interface Connection {
 }
 
 /**
- * Keeps unauthenticated clients from crowding out others. When too many connections are open without a verified peer, the
- * oldest of them ends: an honest client needs milliseconds, one that holds connections open in silence has the oldest.
+ * Keeps unauthenticated clients from crowding out others. When too many connections without a verified peer are open,
+ * the oldest is closed: an honest client needs milliseconds, so the oldest belongs to a client that holds connections
+ * open in silence.
  */
 export function createControlPlaneConnections(deps: ConnectionsDeps): ControlPlaneConnections {
   return new TrackedConnections(deps);
@@ -54,11 +55,11 @@ class TrackedConnections implements ControlPlaneConnections {
   readonly #log: Logger;
   readonly #metrics: ControlPlaneMetrics | undefined;
   readonly #peers = new WeakMap<Http2Session, PeerContext>();
-  /** By the peer's address and port: the session shows its socket through a proxy object alone. */
+  /** By the peer's address and port: a session exposes its socket only through a proxy object. */
   readonly #connections = new Map<string, Connection>();
-  /** In the order of their arrival. */
+  /** Oldest first. */
   readonly #unverified = new Set<Connection>();
-  /** By identity and address, each in the order of their arrival. */
+  /** By identity and address, oldest first. */
   readonly #verified = new Map<string, Set<Connection>>();
 
   constructor({ limits, clock, log, metrics }: ConnectionsDeps) {
@@ -96,7 +97,7 @@ class TrackedConnections implements ControlPlaneConnections {
 
   peerOf(session: Http2Session | undefined): PeerContext {
     const peer = session === undefined ? undefined : this.#peers.get(session);
-    if (peer === undefined) return { kind: "anonymous", reason: "the connection is not known" };
+    if (peer === undefined) return { kind: "anonymous", reason: "unknown connection" };
     if (peer.kind === "anonymous" || this.#clock.now() <= peer.notAfterMs) return peer;
     return { kind: "anonymous", reason: `the certificate of ${peer.identity} has expired since the handshake` };
   }

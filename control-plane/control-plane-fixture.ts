@@ -41,7 +41,7 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
-/** `localAddress` as `node:net` has it: the address that the control plane sees. */
+/** As `localAddress` of `node:net`: the address that the control plane sees. */
 export type DialOptions = ConnectionOptions & { readonly localAddress?: string };
 
 export interface Ask {
@@ -54,12 +54,12 @@ export interface ControlPlaneFixture {
   readonly server: ControlPlaneServer;
   readonly authority: Authority;
   readonly log: RecordingLogger;
-  /** What a metric says now, by its name and labels as they are exposed; 0 where it says nothing. */
+  /** A metric's current value, by its name and labels as exposed; 0 if there is none. */
   metric(name: string): Promise<number>;
   token(expires?: string): Promise<string>;
-  /** A request made by openssl; the arguments say which key. */
+  /** A request made by openssl; the arguments choose the key. */
   csr(...keyArgs: readonly string[]): string;
-  /** Calls CreateCertificate with a client that knows Istio's protocol and the root, and no more. */
+  /** Calls CreateCertificate with a client that has only Istio's protocol and the root. */
   ask(request: Ask): Promise<readonly string[]>;
   workload(lifetimeMs?: number): Promise<ClientCertificate>;
   dialTls(options?: DialOptions): TLSSocket;
@@ -134,7 +134,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
   return fixture;
 }
 
-/** The discovery service of a mesh with one pod, `hello-1` in `ns1`, of the identity that `workload` has. */
+/** The discovery service of a mesh with one pod, `hello-1` in `ns1`, with the identity of `workload`. */
 export function registerTestDiscovery(router: ConnectRouter): void {
   registerDiscoveryService(router, {
     source: new Changing(setOf(pod.replace("serviceAccountName: hello", "serviceAccountName: default"))),
@@ -173,12 +173,12 @@ async function signToken(expires: string, key: Parameters<SignJWT["sign"]>[0]): 
     .sign(key);
 }
 
-/** Unlike `once`, does not mind an error on the way. */
+/** Unlike `once`, ignores errors. */
 export async function closing(end: EventEmitter & { readonly closed: boolean }): Promise<void> {
   if (!end.closed) await new Promise<void>((resolve) => end.once("close", () => resolve()));
 }
 
-/** The head of a call for a certificate. */
+/** The head of a CreateCertificate call. */
 export const CALL_HEADERS = {
   ":method": "POST",
   ":path": CREATE_CERTIFICATE_PATH,

@@ -12,7 +12,7 @@ import {
   startControlPlaneFixture,
 } from "./control-plane-fixture.ts";
 
-/** Each test ends with an honest caller who must get a certificate; an uncaught error fails the run. */
+/** Each test ends with an honest caller that must get a certificate. An uncaught error fails the run. */
 let fixture: ControlPlaneFixture;
 const MAX_UNVERIFIED = 200;
 
@@ -50,14 +50,14 @@ it.each([
   await closing(socket);
 });
 
-it("garbage inside of TLS is cut off", async () => {
+it("garbage inside TLS is cut off", async () => {
   const socket = await dialSecure();
   socket.write(Buffer.alloc(1000, 0xa5));
   await closing(socket);
 });
 
 it.each([
-  { name: "nothing but HTTP/1.1", protocols: ["http/1.1"] },
+  { name: "only HTTP/1.1", protocols: ["http/1.1"] },
   { name: "no protocol at all", protocols: [] },
 ])("a client that offers $name is cut off", async ({ protocols }) => {
   const socket = fixture.dialTls({ ALPNProtocols: protocols });
@@ -88,24 +88,21 @@ it("a client older than TLS 1.2 is refused", async () => {
   expect(socket.getProtocol()).not.toBe("TLSv1.1");
 });
 
-it("a handshake in silence ends after its time", async () => {
+it("a silent handshake ends at its time limit", async () => {
   await closing(await dial());
 });
 
-it.each(["[", "%zz", "host:99999"])(
-  "an authority that makes no URL (%s) costs the caller its call alone",
-  async (name) => {
-    const session = fixture.dialHttp2();
-    const stream = session.request({ ...CALL_HEADERS, ":authority": name });
-    stream.on("error", () => undefined);
-    stream.end(Buffer.alloc(5));
-    await closing(stream);
-    expect(stream.rstCode).not.toBe(0);
-    session.destroy();
-  },
-);
+it.each(["[", "%zz", "host:99999"])("an authority that is not a URL (%s) ends only that call", async (name) => {
+  const session = fixture.dialHttp2();
+  const stream = session.request({ ...CALL_HEADERS, ":authority": name });
+  stream.on("error", () => undefined);
+  stream.end(Buffer.alloc(5));
+  await closing(stream);
+  expect(stream.rstCode).not.toBe(0);
+  session.destroy();
+});
 
-it("callers that go away in the middle of a call are no error of ours", async () => {
+it("callers that disconnect in the middle of a call are not an error", async () => {
   for (let turn = 0; turn < 5; turn += 1) {
     const session = fixture.dialHttp2();
     await openCall(session);
@@ -114,7 +111,7 @@ it("callers that go away in the middle of a call are no error of ours", async ()
   expect(fixture.log.records.filter(({ level }) => level === "error")).toEqual([]);
 });
 
-it("an unauthenticated client may have ten calls at once, by its SETTINGS", async () => {
+it("an unauthenticated client may have ten concurrent calls, by SETTINGS", async () => {
   const session = fixture.dialHttp2();
   await once(session, "remoteSettings");
   const client = await Promise.all(Array.from({ length: 10 }, () => openCall(session)));
@@ -175,7 +172,7 @@ it("unauthenticated clients past the handshake displace each other, never a call
   known.destroy();
 });
 
-it("an unauthenticated client's connection ends after its time, a verified caller's goes on", async () => {
+it("an unauthenticated client's connection ends at its time limit, a verified caller's stays open", async () => {
   const brief = await startControlPlaneFixture({ limits: { unverifiedLifetimeMs: 300 } });
   const known = brief.dialHttp2(await brief.workload());
   const client = brief.dialHttp2();

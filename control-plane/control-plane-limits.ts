@@ -9,13 +9,13 @@ export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, Re
   readonly handshakeTimeoutMs: number;
   /** A sidecar watches each destination in a stream of its own. */
   readonly maxStreamsOfVerified: number;
-  /** For those who have no certificate yet: they need one call, and each may make us keep a whole message. */
+  /** For callers without a certificate: they need one call, and each call may make us hold a whole message. */
   readonly maxStreamsOfUnverified: number;
-  /** Of all verified peers together: requests that have not come to their end; one more ends the oldest. */
+  /** Incomplete requests of all verified peers together; one more ends the oldest. */
   readonly maxArrivingOfVerified: number;
-  /** The same of all peers without a certificate. */
+  /** The same for all peers without a certificate. */
   readonly maxArrivingOfUnverified: number;
-  /** Of one message; a service may set less for its own. */
+  /** Per message; a service may set a lower limit for its own. */
   readonly maxMessageBytes: number;
 }
 
@@ -37,7 +37,10 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   maxMessageBytes: 64 * 1024,
 };
 
-/** The same, with no more connections than the process has descriptors for: callers without a certificate take a part. */
+/**
+ * The same, with no more connections than the process has descriptors for. Callers without a certificate get a share of
+ * them.
+ */
 export function limitByDescriptors(limits: ControlPlaneLimits, maxDescriptors: number): ControlPlaneLimits {
   const maxConnections = decideServerConnections(limits.maxConnections, maxDescriptors);
   const maxUnverifiedConnections = Math.min(limits.maxUnverifiedConnections, Math.ceil(maxConnections / 4));

@@ -1,13 +1,13 @@
 import { Counter, type Registry } from "prom-client";
 
 /**
- * Why a connection of the control plane's port came to nothing, or was ended:
- * - `handshake_failed`, `handshake_timeout`: no TLS that we speak, or none in time;
+ * Why a connection to the control plane's port failed or was ended:
+ * - `handshake_failed`, `handshake_timeout`: no TLS handshake that we support, or none in time;
  * - `no_http2`, `protocol_error`: something else within TLS;
  * - `displaced`: the oldest of too many without a verified peer;
- * - `overstayed`: without a verified peer for longer than it may be;
+ * - `overstayed`: open without a verified peer for too long;
  * - `too_many_of_caller`: the oldest of too many of one identity at one address;
- * - `too_many`: at the limit of all connections.
+ * - `too_many`: over the limit of all connections.
  */
 export type RefusedConnection =
   | "handshake_failed"
@@ -22,7 +22,7 @@ export type RefusedConnection =
 /** Whose call was ended or refused. */
 export type CallOf = "verified" | "unverified";
 
-/** What the control plane's port counts; callers whose token is refused are counted as Citadel does. */
+/** The counters of the control plane's port. Callers whose token is refused are counted as in Citadel. */
 export interface ControlPlaneMetrics {
   connectionRefused(reason: RefusedConnection): void;
   callDisplaced(peer: CallOf): void;

@@ -61,7 +61,7 @@ it("displaced clients are counted, and for no other reason", async () => {
   expect(await plane.metric(refused("handshake_failed"))).toBe(0);
 });
 
-/** As many calls as an unauthenticated client may have on a session, each with a request that does not end. */
+/** As many calls as an unauthenticated client may have on a session, each with an endless request. */
 async function holdCalls(session: ClientHttp2Session): Promise<readonly ClientHttp2Stream[]> {
   await once(session, "remoteSettings");
   const calls = Array.from({ length: CALLS_A_SESSION }, () => session.request(CALL_HEADERS));
@@ -70,7 +70,7 @@ async function holdCalls(session: ClientHttp2Session): Promise<readonly ClientHt
   return calls;
 }
 
-it("requests of unauthenticated clients that never end displace each other, not those of callers with a certificate", async () => {
+it("endless requests of unauthenticated clients displace each other, not those of callers with a certificate", async () => {
   const certificate = await plane.workload();
   const open: (readonly ClientHttp2Stream[])[] = [];
   const sessions: ClientHttp2Session[] = [];
@@ -89,7 +89,7 @@ it("requests of unauthenticated clients that never end displace each other, not 
   for (const session of sessions) session.destroy();
 });
 
-it("calls whose request has come to its end are no longer arriving, however long their answer takes", async () => {
+it("calls with a complete request no longer count as arriving, however long their response takes", async () => {
   let waiting = 0;
   const slow = await startControlPlaneFixture({
     limits: { maxArrivingOfVerified: MAX_ARRIVING },

@@ -40,7 +40,7 @@ describe("CreateCertificate", () => {
     { name: "no token", bearer: () => undefined, reason: "no_token" },
     { name: "an expired token", bearer: () => fixture.token("-1 minute"), reason: "expired" },
     { name: "garbage for a token", bearer: () => "garbage", reason: "malformed" },
-  ])("with $name is refused without saying why, and the log says it", async ({ bearer, reason }) => {
+  ])("with $name is refused without a reason, which only the log contains", async ({ bearer, reason }) => {
     const given = await bearer();
     const error = ConnectError.from(
       await fixture.ask(given === undefined ? {} : { bearer: given }).catch((caught: unknown) => caught),
@@ -51,7 +51,7 @@ describe("CreateCertificate", () => {
   });
 });
 
-/** Who the server thinks is calling, over a connection with this certificate. */
+/** The peer that the server sees over a connection with this certificate. */
 async function seenPeer(plane: ControlPlaneFixture, certificate?: ClientCertificate): Promise<PeerContext> {
   const session = plane.dialHttp2(certificate);
   try {
@@ -73,7 +73,7 @@ async function askPeer(session: ReturnType<ControlPlaneFixture["dialHttp2"]>): P
 }
 
 describe("the caller as handlers see it", () => {
-  // Behind the machine's clock, which OpenSSL goes by, so that time can pass.
+  // Behind the machine's clock, which OpenSSL uses, so that time can pass.
   const clock = new FakeClock(Date.now() - 10 * 60_000);
   let plane: ControlPlaneFixture;
   beforeAll(async () => {
@@ -97,7 +97,7 @@ describe("the caller as handlers see it", () => {
   });
 
   it("is anonymous without a certificate", async () => {
-    expect(await seenPeer(plane)).toMatchObject({ kind: "anonymous", reason: "the peer showed no certificate" });
+    expect(await seenPeer(plane)).toMatchObject({ kind: "anonymous", reason: "the peer presented no certificate" });
   });
 
   it("is anonymous with a certificate of another root", async () => {
@@ -116,7 +116,7 @@ describe("the caller as handlers see it", () => {
     expect(peer).toMatchObject({ kind: "anonymous" });
   });
 
-  it("watches as many destinations at once as it likes", async () => {
+  it("can watch any number of destinations at once", async () => {
     const session = plane.dialHttp2(await plane.workload());
     const peers = await Promise.all(Array.from({ length: 200 }, () => askPeer(session)));
     expect(peers.every(({ kind }) => kind === "verified")).toBe(true);
@@ -138,7 +138,7 @@ describe("the caller as handlers see it", () => {
 });
 
 describe("the server's own certificate", () => {
-  /** The serial number of the certificate that a new connection is shown. */
+  /** The serial number of the certificate that the server presents on a new connection. */
   async function shownSerial(plane: ControlPlaneFixture): Promise<string> {
     const socket = plane.dialTls();
     await once(socket, "secureConnect");
@@ -148,7 +148,7 @@ describe("the server's own certificate", () => {
     return serial;
   }
 
-  it("is replaced at half of its life without a restart", async () => {
+  it("is replaced at half its lifetime without a restart", async () => {
     const clock = new FakeClock(Date.now() - 13 * HOUR_MS);
     const plane = await startControlPlaneFixture({ clock });
     const first = await shownSerial(plane);
@@ -163,7 +163,7 @@ describe("the server's own certificate", () => {
 
   it("never opens a connection by resuming a session", () => expectNoResumption(fixture));
 
-  it("is agreed on with a post-quantum key exchange, or X25519 for those who lack it", async () => {
+  it("is negotiated with a post-quantum key exchange, or X25519 for clients without it", async () => {
     const group = async (ecdhCurve?: string): Promise<unknown> => {
       const socket = fixture.dialTls(ecdhCurve === undefined ? {} : { ecdhCurve });
       await once(socket, "secureConnect");

@@ -31,11 +31,11 @@ export interface ControlPlaneServerOptions {
   readonly dnsNames: readonly string[];
   /** The trust domains of callers; the first is the mesh's own. */
   readonly trustDomains: readonly TrustDomain[];
-  /** Registers the services. Calls carry their peer in the context value `peerIdentityKey`. */
+  /** Registers the services. Each call has its peer in the context value `peerIdentityKey`. */
   readonly routes: (router: ConnectRouter) => void;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Asked before a line that a caller causes. */
+  /** Consulted before a log line that a caller causes. */
   readonly limitLog: LogLimiter;
   readonly metrics?: ControlPlaneMetrics;
   readonly limits?: Partial<ControlPlaneLimits>;
@@ -43,21 +43,21 @@ export interface ControlPlaneServerOptions {
   readonly servingLifetimeMs?: number;
 }
 
-/** Bearer tokens are the largest header; 16 KiB of them are read. */
+/** Bearer tokens are the largest header; up to 16 KiB are read. */
 const MAX_HEADER_BYTES = 32 * 1024;
 const KEEP_ALIVE_MS = 30_000;
 
 export interface ControlPlaneServer {
   readonly port: number;
-  /** How many calls have begun since the start, refused ones included. */
+  /** Calls since the start, including refused ones. */
   callsBegun(): number;
-  /** Takes no more connections, ends calls, and resolves when all connections are closed. */
+  /** Stops accepting, ends calls, and resolves when all connections are closed. */
   close(): Promise<void>;
 }
 
 /**
- * Serves gRPC over HTTP/2 and TLS. A client certificate is asked for but not needed, because the first certificate is
- * asked for without one; who the caller is decides each handler. Rejects with a NetError where it cannot listen.
+ * Serves gRPC over HTTP/2 and TLS. A client certificate is requested but not required, because the first certificate is
+ * requested without one. Each handler decides by the caller's identity. Rejects with a NetError if it cannot listen.
  */
 export async function startControlPlaneServer(options: ControlPlaneServerOptions): Promise<ControlPlaneServer> {
   const { authority, clock, log } = options;
@@ -107,16 +107,16 @@ interface Serving {
   readonly options: ControlPlaneServerOptions;
 }
 
-/** Its certificate comes with `setServerContext`. */
+/** `setServerContext` gives it its certificate. */
 function createServer(limits: ControlPlaneLimits): Http2SecureServer {
   return createSecureServer({
     requestCert: true,
-    // `judgePeer` decides: Node's own verdict hides its reason, and trusts resumed sessions.
+    // `judgePeer` decides: Node's own verdict hides the reason, and trusts resumed sessions.
     rejectUnauthorized: false,
     ALPNProtocols: ["h2"],
     handshakeTimeout: limits.handshakeTimeoutMs,
     maxSessionMemory: 10,
-    // A pod that dials ever new addresses cancels as many streams as it opens: calls are limited instead (CVE-2023-44487).
+    // A pod that keeps dialling new addresses cancels as many streams as it opens, so calls are limited instead (CVE-2023-44487).
     streamResetBurst: 2 * limits.callBurst,
     streamResetRate: limits.callsPerSecond,
     // The limit of unauthenticated clients; it is raised once a certificate is verified.
@@ -141,7 +141,7 @@ function handleConnections(server: Http2SecureServer, { connections, limits, opt
       connections.established(session, peer);
       if (peer.kind === "verified") session.settings({ maxConcurrentStreams: limits.maxStreamsOfVerified });
     } catch (caught) {
-      // A session may be closed already, and throws then; an error here would end the process (CVE-2026-21637).
+      // A closed session throws, and an error here would end the process (CVE-2026-21637).
       options.log.debug({ component: "control-plane", reason: MeshError.from(caught).message }, "a session was lost");
       session.destroy();
     }
@@ -153,7 +153,7 @@ function handleConnections(server: Http2SecureServer, { connections, limits, opt
 function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics | undefined): void {
   server.on("tlsClientError", (error, socket) => {
     const code = errnoOf(error);
-    // Without a handshake's end: the client went away, or was displaced.
+    // The handshake did not complete: the client disconnected, or was displaced.
     if (code !== "ECONNRESET") {
       metrics?.connectionRefused(code === "ERR_TLS_HANDSHAKE_TIMEOUT" ? "handshake_timeout" : "handshake_failed");
     }
@@ -167,7 +167,7 @@ function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics |
   server.on("drop", () => metrics?.connectionRefused("too_many"));
 }
 
-/** Who holds the other end, by this handshake's certificate. */
+/** The peer, by this handshake's certificate. */
 function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
   if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS" };
   const verdict = verifyPeer({
@@ -178,7 +178,7 @@ function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOp
     nowMs: options.clock.now(),
   });
   if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message };
-  // A second opinion, never the only one: on a resumed session it is worth nothing.
+  // A second check, never the only one: on a resumed session it proves nothing.
   if (!socket.authorized) {
     return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}` };
   }
@@ -190,7 +190,7 @@ function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOp
   };
 }
 
-/** Serves calls, and counts those that have begun. */
+/** Serves and counts calls. */
 function handleRequests(
   server: Http2SecureServer,
   serving: Serving & { readonly shutdownSignal: AbortSignal },

@@ -3,13 +3,13 @@ import type { Clock } from "../mesh/runtime.ts";
 import { refuseCall } from "./grpc-handler.ts";
 
 export interface RefusalLimits {
-  /** How long a refused call waits for its response: a caller that calls again at once would otherwise never pause. */
+  /** How long the response to a refused call is delayed. Otherwise a caller that retries at once would never pause. */
   readonly refusalDelayMs: number;
-  /** Refused calls of one caller that wait; one more ends its connection. */
+  /** Delayed refusals of one caller; one more ends its connection. */
   readonly maxDelayedRefusals: number;
 }
 
-/** Refuses calls after a pause, in which they cost neither processor time nor the memory of their messages. */
+/** Refuses calls after a pause. A waiting call costs neither processor time nor memory for its message. */
 export function createDelayedRefusals(
   { refusalDelayMs, maxDelayedRefusals }: RefusalLimits,
   clock: Clock,
@@ -31,7 +31,7 @@ export function createDelayedRefusals(
       if (left > 0) waiting.set(caller, left);
       else waiting.delete(caller);
     });
-    // What the request still brings is discarded.
+    // The rest of the request is discarded.
     stream.resume();
   };
 }

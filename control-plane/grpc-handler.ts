@@ -14,11 +14,11 @@ import type { Logger, LogLimiter } from "../mesh/runtime.ts";
 
 export interface GrpcHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
-  /** Of one message; a service may set less for its own. */
+  /** Per message; a service may set a lower limit for its own. */
   readonly maxMessageBytes: number;
   readonly contextValues: (request: Http2ServerRequest) => ContextValues;
   readonly log: Logger;
-  /** Asked before a line that a caller causes. */
+  /** Consulted before a log line that a caller causes. */
   readonly limitLog: LogLimiter;
   /** Ends all calls when it aborts. */
   readonly shutdownSignal: AbortSignal;
@@ -26,13 +26,13 @@ export interface GrpcHandlerOptions {
 
 type Handler = ReturnType<typeof createConnectRouter>["handlers"][number];
 
-/** Whether the caller of a call has left. */
+/** Whether the caller of a call has disconnected. */
 const hasLeftKey = createContextKey<() => boolean>(() => false, { description: "whether the caller has left" });
 
 /**
- * Serves gRPC on a server of `node:http2`. Connect's own adapter is not used: it throws in the server's event handler
- * for an `:authority` that makes no URL, such as `[`, so that any client could end the process with one request; and
- * it prints a stack for every caller that leaves before its call has ended.
+ * Serves gRPC on a server of `node:http2`. Connect's own adapter is not used: for an `:authority` that is not a URL,
+ * such as `[`, it throws in the server's event handler, so any client could end the process with one request. It also
+ * prints a stack for every caller that disconnects before its call has ended.
  */
 export function createGrpcHandler(
   options: GrpcHandlerOptions,
@@ -40,7 +40,7 @@ export function createGrpcHandler(
   const router = createConnectRouter({
     connect: false,
     grpcWeb: false,
-    // Nothing is decompressed for unauthenticated clients.
+    // Messages of unauthenticated clients are never decompressed.
     acceptCompression: [],
     readMaxBytes: options.maxMessageBytes,
     shutdownSignal: options.shutdownSignal,
@@ -57,13 +57,13 @@ export function createGrpcHandler(
   };
 }
 
-/** Ends a call that its caller may not begin now: the cheapest gRPC response there is, headers alone. */
+/** Refuses a call over its caller's rate, with the cheapest gRPC response: headers only. */
 export function refuseCall(stream: ServerHttp2Stream): void {
   stream.on("error", () => undefined);
   if (stream.destroyed || stream.headersSent) return;
   const status = { "grpc-status": Code.ResourceExhausted, "grpc-message": "too many calls in a short time" };
   stream.respond({ ":status": 200, "content-type": "application/grpc", ...status }, { endStream: true });
-  // What the request still holds is not read.
+  // The rest of the request is not read.
   stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
@@ -72,7 +72,7 @@ interface Responding {
   readonly contextValues: (request: Http2ServerRequest) => ContextValues;
 }
 
-/** Asynchronous from its first line, so that whatever is thrown becomes a rejection. */
+/** Asynchronous from its first line, so that every exception becomes a rejection. */
 async function respond(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
@@ -91,13 +91,13 @@ async function respond(
   await universalResponseToNodeResponse(await handler(call), response);
 }
 
-/** Resets what can still be reset; the caller may have left long ago. */
+/** Resets the stream if it is still open; the caller may have disconnected long ago. */
 function abandon(response: Http2ServerResponse): void {
   const { stream } = response;
   if (stream !== undefined && !stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
 }
 
-/** Connect answers a fault with `internal` and keeps it to itself; the log gets what it was. */
+/** Connect responds to a fault with `internal` and hides the reason; the log receives it. */
 function reportFaults(options: GrpcHandlerOptions): Interceptor {
   return (next) => async (call) => {
     const report = (caught: unknown): void => {
@@ -125,7 +125,7 @@ async function* reporting<Message>(
   }
 }
 
-/** A ConnectError is meant for the caller. The first stack of a second says what is wrong; a thousand say no more. */
+/** A ConnectError is meant for the caller. One stack per second shows what is wrong; a thousand show no more. */
 function logFault(caught: unknown, url: string, { log, limitLog }: GrpcHandlerOptions): void {
   if (caught instanceof ConnectError) return;
   const { isGranted, heldBack } = limitLog("handler_failed");

@@ -13,7 +13,7 @@ import {
   startControlPlaneFixture,
 } from "./control-plane-fixture.ts";
 
-/** What one pod may take of the control plane: the others are served, whatever it does. */
+/** What one pod may use of the control plane: the others are served, whatever it does. */
 let plane: ControlPlaneFixture;
 let sessions: ClientHttp2Session[] = [];
 
@@ -50,7 +50,7 @@ async function dial(localAddress: string): Promise<ClientHttp2Session> {
   return session;
 }
 
-/** The question what an address outside the mesh is, as it is sent. */
+/** The encoded request that asks what an address outside the mesh is. */
 function questionOf(ip: string): Buffer {
   const workload = { namespace: "ns1", name: "hello-1" };
   const target = { case: "address", value: { ip, port: 80 } } as const;
@@ -64,7 +64,7 @@ function watch(session: ClientHttp2Session, ip = "192.0.2.1"): ClientHttp2Stream
   return stream;
 }
 
-/** The status of a call that has ended, or "open" once it has an answer. */
+/** The status of a call that has ended, or "open" once it has a response. */
 async function outcomeOf(stream: ClientHttp2Stream): Promise<string> {
   return await new Promise((resolve) => {
     stream.once("data", () => resolve("open"));
@@ -91,7 +91,7 @@ it.each([
     },
   },
   {
-    name: "after its answers",
+    name: "after its responses",
     leave: async (session: ClientHttp2Session) => {
       const calls = Array.from({ length: 100 }, (_, index) => watch(session, `192.0.2.${index}`));
       expect(new Set(await Promise.all(calls.map(outcomeOf)))).toEqual(new Set(["open"]));
@@ -109,14 +109,14 @@ it.each([
       await closing(session);
     },
   },
-])("a caller that leaves $name writes no line", async ({ leave }) => {
+])("a caller that disconnects $name causes no log line", async ({ leave }) => {
   await leave(await dial("127.0.0.1"));
-  // What the server made of it is known once a later caller is served.
+  // Once a later caller is served, the server has handled it.
   expect(await outcomeOf(watch(await dial("127.0.0.2")))).toBe("open");
   expect(faultLines()).toEqual([]);
 });
 
-it("a caller that opens streams without end is refused cheaply, and others are served meanwhile", async () => {
+it("a caller that keeps opening streams is refused cheaply, and others are served meanwhile", async () => {
   const greedy = await dial("127.0.0.1");
   const ends = Array.from({ length: 600 }, (_, index) => outcomeOf(watch(greedy, `198.51.100.${index % 256}`)));
   const other = watch(await dial("127.0.0.2"));
@@ -131,7 +131,7 @@ it("a caller that opens streams without end is refused cheaply, and others are s
   expect(faultLines()).toEqual([]);
 });
 
-it("a caller that does not wait for its refusals loses its connection, and no other caller does", async () => {
+it("a caller that does not wait for its refusals loses its connection, and no other caller loses one", async () => {
   const [greedy, other] = [await dial("127.0.0.1"), await dial("127.0.0.2")];
   const ends = Array.from({ length: 900 }, () => outcomeOf(watch(greedy)));
   await closing(greedy);
@@ -139,7 +139,7 @@ it("a caller that does not wait for its refusals loses its connection, and no ot
   expect(await outcomeOf(watch(other))).toBe("open");
 });
 
-it("a caller that is refused, or cancels what it opened, many times over keeps its connection", async () => {
+it("a caller that is refused, or cancels its calls, many times keeps its connection", async () => {
   const session = await dial("127.0.0.1");
   for (let batch = 0; batch < 20; batch += 1) {
     const calls = Array.from({ length: 100 }, () => watch(session));
@@ -151,7 +151,7 @@ it("a caller that is refused, or cancels what it opened, many times over keeps i
   expect(await plane.metric('entente_control_plane_calls_refused_total{peer="verified"}')).toBeGreaterThan(1500);
 });
 
-it("a caller that opens connections without end loses its oldest, and no other caller's", async () => {
+it("a caller that keeps opening connections loses its oldest, and other callers lose none", async () => {
   const other = await dial("127.0.0.2");
   const [first, second] = [await dial("127.0.0.1"), await dial("127.0.0.1")];
   for (let count = 0; count < 3; count += 1) await dial("127.0.0.1");
@@ -161,7 +161,7 @@ it("a caller that opens connections without end loses its oldest, and no other c
   expect(await outcomeOf(watch(other))).toBe("open");
 });
 
-it("a fault of a handler is logged, within the limit of lines", async () => {
+it("a fault of a handler is logged, within the limit of log lines", async () => {
   await plane.stop();
   plane = await startControlPlaneFixture({
     limitLog: createLogLimiter(systemClock, 5),

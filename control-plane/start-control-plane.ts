@@ -19,14 +19,14 @@ import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
 
 export interface ControlPlaneOptions {
-  /** Folders of Kubernetes YAML, watched; later ones win. */
+  /** Watched folders of Kubernetes YAML; later ones take precedence. */
   readonly configFolders: readonly string[];
-  /** Where the certificate authority's files are, or a root made at the first start is kept. */
+  /** The certificate authority's files, or where a root that is generated at the first start is stored. */
   readonly caDirectory: string;
   /** Public keys of the service account tokens' issuer (RFC 7517). */
   readonly jwksFile: string;
   readonly tokenIssuer: string;
-  /** Of certificates whose request names no lifetime. */
+  /** For certificates whose request names no lifetime. */
   readonly defaultLifetimeMs: number;
   readonly maxLifetimeMs: number;
   /** 15012, as istiod's. */
@@ -39,7 +39,7 @@ export interface ControlPlaneOptions {
 export interface ControlPlaneDeps {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Ends the streams, so that sidecars go to another control plane. */
+  /** Ends the streams, so that sidecars connect to another control plane. */
   readonly signal: AbortSignal;
 }
 
@@ -51,12 +51,12 @@ const SERVING_NAMES = [
   "localhost",
 ];
 
-/** Of each kind that callers cause: any pod of the cluster may call. */
+/** For each kind of line that callers cause: any pod of the cluster may call. */
 const CALLER_LINES_PER_SECOND = 20;
 
 /**
- * Puts the control plane together: the certificate authority and the discovery streams on one port, metrics and readiness
- * on another. Resolves when both listen, with how to stop.
+ * Assembles the control plane: the certificate authority and the discovery streams on one port, metrics and readiness
+ * on another. Resolves when both listen, with a function that stops them.
  */
 export async function startControlPlane(
   options: ControlPlaneOptions,
@@ -122,7 +122,7 @@ function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): Issui
   };
 }
 
-/** Connections, and calls since the last count: thousands of streams on one connection leave as much memory behind. */
+/** Connections, and calls since the last count: thousands of streams on one connection use as much memory. */
 function countLoad(server: Pick<ControlPlaneServer, "callsBegun">): () => number {
   let before = 0;
   return () => {
@@ -133,7 +133,7 @@ function countLoad(server: Pick<ControlPlaneServer, "callsBegun">): () => number
   };
 }
 
-/** `/metrics` and `/ready`, which any pod may ask for. */
+/** `/metrics` and `/ready`, which any pod may request. */
 async function startStatus(port: number, { registry, clock, log }: Pick<IssuingParts, "registry" | "clock" | "log">) {
   const scrapes = createScrapes({ source: createMetricsSource({ registry }), clock });
   return await startLocalHttpServer({

@@ -1,6 +1,6 @@
-/** For tests: what was opened is closed. */
+/** For tests: closes what a test has opened. */
 
-/** Closes what a test has opened, the last first. */
+/** Closes what a test has opened, in reverse order. */
 export class Cleanup {
   readonly #actions: (() => unknown)[] = [];
 

@@ -3,7 +3,10 @@ import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock } from "../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "./socket-address.ts";
 
-/** Idle TCP probes start after this long, on every connection: a vanished peer must not hold its socket for ever. */
+/**
+ * TCP keepalive probes start after this idle time, on every connection: a vanished peer must not hold its socket for
+ * ever.
+ */
 export const TCP_KEEPALIVE_MS = 180_000;
 
 export interface ConnectOptions {
@@ -11,7 +14,7 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** Gives up. */
   readonly signal?: AbortSignal;
-  /** The source address to leave from. */
+  /** The source address. */
   readonly localAddress?: string;
 }
 
@@ -19,7 +22,10 @@ export type ConnectResult =
   | { readonly kind: "socket"; readonly socket: Socket }
   | { readonly kind: "failed"; readonly message: string };
 
-/** Connects, or says why not. The socket is not read from yet, allows half-close, and has an error listener for life. */
+/**
+ * Connects, or returns the reason for the failure. The socket is paused, allows half-close, and has a permanent error
+ * listener.
+ */
 export function connectTcp(address: SocketAddress, options: ConnectOptions): Promise<ConnectResult> {
   const target = formatSocketAddress(address);
   return new Promise((resolve) => {
@@ -41,7 +47,7 @@ export function connectTcp(address: SocketAddress, options: ConnectOptions): Pro
       socket.destroy();
       settle({ kind: "failed", message });
     };
-    const onAbort = (): void => fail(`the client gave up while ${target} was being dialled`);
+    const onAbort = (): void => fail(`the client disconnected while ${target} was being dialled`);
     const timer = options.clock.setTimeout(
       () => fail(`no connection to ${target} within ${options.timeoutMs} ms`),
       options.timeoutMs,

@@ -16,7 +16,7 @@ describe("the limit of open descriptors", () => {
       limit: 1_048_576,
     },
     { name: "text that has no such line", line: "Max processes 5 5 processes", limit: 1024 },
-    { name: "a line that is no number", line: "Max open files ? ? files", limit: 1024 },
+    { name: "a line that is not a number", line: "Max open files ? ? files", limit: 1024 },
   ])("is read from the kernel's table: $name", ({ line, limit }) => {
     expect(parseDescriptorLimit([...LINES, line].join("\n"))).toBe(limit);
   });

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 
-/** What every Linux gives a process at least, unless somebody has lowered it. */
+/** Linux's default soft limit. */
 const DEFAULT_LIMIT = 1024;
 
-/** More than any process here could use. */
+/** More than any process of the project could use. */
 const UNLIMITED = 1_048_576;
 
 /**
  * How many file descriptors this process may have open (RLIMIT_NOFILE). Node raises the soft limit to the hard one when
- * it starts, so this is the container's own limit. Read it once, at the start.
+ * it starts, so this is the container's own limit. Read once, at startup.
  */
 export function readDescriptorLimit(): number {
   try {
@@ -18,23 +18,23 @@ export function readDescriptorLimit(): number {
   }
 }
 
-/** How many connections one small server for operators may have. */
+/** How many connections a local HTTP server may have. */
 export function decideLocalConnections(maxDescriptors: number): number {
   return Math.max(8, Math.min(128, Math.floor(maxDescriptors / 32)));
 }
 
-/** Of a server's own: Node itself, its listeners, logs, files that are read. */
+/** Reserved for the server itself: Node, its listeners, logs, files that are read. */
 const OWN_DESCRIPTORS = 64;
 
 /**
- * How many clients a server may have at once that needs one descriptor for each: as many as it wants, and so few that a
- * quarter of the descriptors is left for what it does itself.
+ * How many clients a server that needs one descriptor for each may have at once: what it wants, but at most so many
+ * that a quarter of the descriptors is left for the server itself.
  */
 export function decideServerConnections(wanted: number, maxDescriptors: number): number {
   return Math.max(8, Math.min(wanted, Math.floor((maxDescriptors - OWN_DESCRIPTORS) * 0.75)));
 }
 
-/** Reads the soft limit out of the text of `/proc/PID/limits`. */
+/** Parses the soft limit from the text of `/proc/PID/limits`. */
 export function parseDescriptorLimit(limits: string): number {
   const [, soft] = /^Max open files\s+(\S+)/m.exec(limits) ?? [];
   if (soft === "unlimited") return UNLIMITED;

@@ -1,4 +1,4 @@
-/** What the HTTP tests of the proxy share: requests as the test writes them, and a log that remembers. */
+/** Shared by the proxy's HTTP tests: requests as the test writes them, and a recording log. */
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
 import type { LogFields, Logger } from "../mesh/runtime.ts";
 
@@ -16,7 +16,7 @@ export interface AskOptions {
   readonly localAddress?: string;
 }
 
-/** Sends one request to a port of loopback and reads the whole answer. */
+/** Sends one request to a port on loopback and reads the whole response. */
 export function ask(port: number, options: AskOptions = {}): Promise<ReceivedResponse> {
   const { method = "GET", path = "/", headers = {}, body, localAddress } = options;
   return new Promise((resolve, reject) => {
@@ -44,7 +44,7 @@ export interface RecordedLog extends Logger {
   readonly lines: readonly { readonly level: string; readonly fields: LogFields; readonly message: string }[];
 }
 
-/** Keeps the lines instead of writing them. */
+/** Records the lines instead of writing them. */
 export function createRecordedLog(): RecordedLog {
   const lines: { level: string; fields: LogFields; message: string }[] = [];
   const write =

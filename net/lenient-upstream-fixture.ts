@@ -1,4 +1,4 @@
-/** An upstream as an attacker wishes it. */
+/** The upstream that an attacker would wish for. */
 import { EventEmitter, once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import type { Cleanup } from "./cleanup-fixture.ts";
@@ -14,7 +14,7 @@ export interface ExecutedRequest {
 
 export interface LenientUpstream {
   readonly port: number;
-  /** All that it carried out, over all connections. */
+  /** All requests that it executed, over all connections. */
   readonly executed: readonly ExecutedRequest[];
   readonly connections: number;
   next(event: "request" | "connection" | "closed"): Promise<void>;
@@ -29,8 +29,8 @@ export const OK_REPLY: Reply = ({ line }) => {
 };
 
 /**
- * An upstream as an attacker wishes it: it skips garbage until something looks like a request, and believes the framing
- * that it finds first. Whatever a proxy lets through by mistake shows up in `executed`.
+ * The upstream that an attacker would wish for: it skips garbage until something looks like a request, and trusts the
+ * first framing that it finds. Whatever a proxy lets through by mistake shows up in `executed`.
  */
 export async function startLenientUpstream(cleanup: Cleanup, reply: Reply = OK_REPLY): Promise<LenientUpstream> {
   const executed: ExecutedRequest[] = [];
@@ -50,8 +50,8 @@ export async function startLenientUpstream(cleanup: Cleanup, reply: Reply = OK_R
       for (let read = readLeniently(buffered); read !== undefined; read = readLeniently(buffered)) {
         buffered = buffered.slice(read.length);
         executed.push(read.request);
-        const answer = reply(read.request, socket);
-        if (answer !== undefined) socket.write(answer, "latin1");
+        const response = reply(read.request, socket);
+        if (response !== undefined) socket.write(response, "latin1");
         events.emit("request");
       }
     });

@@ -9,14 +9,14 @@ export interface ListenAddress {
   readonly port: number;
   /** @default every address, IPv4 and IPv6 */
   readonly host?: string | undefined;
-  /** Whether an IPv6 host leaves IPv4 to another server. @default false */
+  /** Whether an IPv6 host leaves IPv4 to another listener. @default false */
   readonly ipv6Only?: boolean;
-  /** Called with errors of the listener after it has begun to listen, at most once a second. It goes on listening. */
+  /** Called with later errors of the listener, at most once a second. It keeps listening. */
   readonly onError: (error: Error) => void;
 }
 
 /**
- * Starts to listen, and resolves with the port in use. Every server of the project listens through this function.
+ * Starts listening, and resolves with the port in use. Every server of the project listens through this function.
  * Rejects with a NetError that names the port, the reason and the fix. Later errors of the listener reach `onError`: a
  * server without a listener for them would end the process.
  */
@@ -33,7 +33,7 @@ export function listen(server: Server, address: ListenAddress): Promise<number> 
   });
 }
 
-/** A flood can make a listener fail at each accept (EMFILE); one report in this time is enough. */
+/** A flood can make a listener fail at each accept (EMFILE); one report in this interval is enough. */
 const REPORT_EVERY_MS = 1000;
 
 function limited(onError: (error: Error) => void): (error: Error) => void {

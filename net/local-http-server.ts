@@ -5,24 +5,24 @@ import type { Logger } from "../mesh/runtime.ts";
 import { decideLocalConnections, readDescriptorLimit } from "./descriptor-limit.ts";
 import { listen } from "./listen.ts";
 
-/** A request to one of the proxy's own small servers. */
+/** A request to a local HTTP server. */
 export interface LocalHttpRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** The client's address; an IPv4 address is written as one also on a dual-stack socket. */
+  /** The client's address. An IPv4 address stays IPv4 on a dual-stack socket. */
   readonly remoteAddress: string;
 }
 
 export interface LocalHttpResponse {
   readonly status: number;
-  /** Text, or bytes in pieces that are sent as the client takes them. */
+  /** Text, or pieces of bytes that are sent as the client reads them. */
   readonly body: string | readonly Buffer[];
   /** @default "text/plain; charset=utf-8" */
   readonly contentType?: string;
   readonly retryAfterSeconds?: number;
-  /** Called once, when the answer has been sent or its client is gone. */
+  /** Called once, when the response has been sent or the client has disconnected. */
   readonly onOver?: () => void;
 }
 
@@ -30,7 +30,7 @@ export interface TextResponse extends LocalHttpResponse {
   readonly body: string;
 }
 
-/** Decides what to answer. What it throws becomes a 500 without details, and a line of the log. */
+/** Decides the response. An exception becomes a 500 without details, and a log line. */
 export type Respond = (request: LocalHttpRequest) => LocalHttpResponse | Promise<LocalHttpResponse>;
 
 export interface LocalHttpServerOptions {
@@ -39,14 +39,14 @@ export interface LocalHttpServerOptions {
   readonly host?: string;
   readonly respond: Respond;
   readonly log: Logger;
-  /** @default 128, and fewer where the process may have few descriptors */
+  /** @default 128, or fewer if the process has few descriptors */
   readonly maxConnections?: number;
 }
 
 export interface LocalHttpServer {
-  /** The real one where 0 was request for. */
+  /** The actual port, also if 0 was requested. */
   readonly port: number;
-  /** Stops accepting and ends idle connections; answers under way are finished. */
+  /** Stops accepting and closes idle connections; responses in progress are finished. */
   stop(): Promise<void>;
 }
 
@@ -54,12 +54,12 @@ const HEADERS_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5000;
 const MAX_HEADER_BYTES = 8192;
-/** A client that does not take its answer in this time is cut off. */
+/** A client that has not read its response after this time is cut off. */
 const SEND_TIMEOUT_MS = 10_000;
 
 /**
  * A small HTTP server for operators, kubelet and Prometheus. Every pod of the cluster may reach some of these ports, so
- * headers have a limit in bytes and time, and when there are too many connections the oldest idle one goes: a flood of
+ * headers are limited in bytes and time. When there are too many connections the oldest idle one is closed: a flood of
  * silent sockets cannot keep kubelet's probe out.
  */
 export async function startLocalHttpServer(options: LocalHttpServerOptions): Promise<LocalHttpServer> {
@@ -76,7 +76,7 @@ export async function startLocalHttpServer(options: LocalHttpServerOptions): Pro
     const { socket } = request;
     busy.add(socket);
     response.once("close", () => busy.delete(socket));
-    // Nothing here has a use for a body.
+    // No request here needs a body.
     request.resume();
     void respondTo(request, response, options);
   });
@@ -96,7 +96,7 @@ async function respondTo(incoming: IncomingMessage, response: ServerResponse, op
   await sendResponse(response, await respondSafely(request, options), request.method === "HEAD");
 }
 
-/** Writes an answer as fast as its client reads, for at most SEND_TIMEOUT_MS. */
+/** Writes a response as fast as its client reads, for at most SEND_TIMEOUT_MS. */
 export async function sendResponse(
   response: ServerResponse,
   content: LocalHttpResponse,
@@ -125,7 +125,7 @@ export async function sendResponse(
   response.end();
 }
 
-/** Resolves when more may be written, or when nobody reads any more. */
+/** Resolves when more may be written, or when the client has disconnected. */
 function hasRoom(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const resume = (): void => {
@@ -146,7 +146,7 @@ async function respondSafely(
     return await respond(request);
   } catch (caught) {
     const { code, message } = MeshError.from(caught);
-    log.error({ code, path: request.path }, `a request could not be answered: ${message}`);
+    log.error({ code, path: request.path }, `a request failed: ${message}`);
     return { status: 500, body: "internal error\n" };
   }
 }

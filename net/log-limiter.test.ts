@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { createLogLimiter } from "./log-limiter.ts";
 
-it("a flood of one kind is cut to a few lines a second, and the next line says how many were held back", async () => {
+it("a flood of one kind is limited to a few lines a second, and the next line contains how many were suppressed", async () => {
   const clock = new FakeClock();
   const limit = createLogLimiter(clock, 3);
   const granted = Array.from({ length: 10 }, () => limit("refused").isGranted).filter(Boolean);

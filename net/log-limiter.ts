@@ -1,8 +1,8 @@
 import type { Clock, LogLimiter } from "../mesh/runtime.ts";
 
 /**
- * Lets through a few lines a second of each kind, so that a flood of refused connections cannot fill the disk. Kinds
- * are constants of the code; whoever refuses a connection does not choose them. Metrics count every event.
+ * Allows a few lines a second of each kind, so that a flood of refused connections cannot fill the disk. Kinds are
+ * constants of the code, never chosen by a client. Metrics count every event.
  */
 export function createLogLimiter(clock: Clock, linesPerSecond: number): LogLimiter {
   const windows = new Map<string, { startedMs: number; written: number; heldBack: number }>();

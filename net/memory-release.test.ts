@@ -11,9 +11,9 @@ describe("a peak of connections", () => {
     { name: "many, most of them closed", open: [4000, 1900, 1900, 1900], over: [2] },
     { name: "many, less than half closed", open: [4000, 2100, 2100, 2100], over: [] },
     { name: "a dip of one look", open: [4000, 0, 4000, 0, 4000], over: [] },
-    { name: "two, one after the other", open: [4000, 0, 0, 0, 3000, 100, 100], over: [2, 6] },
+    { name: "two in a row", open: [4000, 0, 0, 0, 3000, 100, 100], over: [2, 6] },
     { name: "one that ends in steps", open: [4000, 1500, 1500, 500, 500], over: [2, 4] },
-  ])("is over where memory can come back: $name", ({ open, over }) => {
+  ])("is over when memory can be released: $name", ({ open, over }) => {
     const peak = new ConnectionPeak();
     expect(open.flatMap((count, look) => (peak.isOver(count) ? [look] : []))).toEqual(over);
   });

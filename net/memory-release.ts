@@ -12,13 +12,13 @@ export interface MemoryReleaseOptions {
 
 /** How often connections are counted. */
 const INTERVAL_MS = 10_000;
-/** Fewer closed connections than this are not worth a pause. */
+/** Fewer closed connections than this are not worth the pause. */
 const MIN_CLOSED = 200;
 
 /**
- * Gives memory back to the system after a peak of connections, 10 to 20 s after most of them have been closed. Neither
- * part of it comes back by itself: a process with nothing to do collects no garbage, and glibc returns what lies free at
- * the end of its heap alone, where some small block always stands. Measured with `bench/measure-memory-release.ts`.
+ * Returns memory to the system after a peak of connections, 10 to 20 s after most of them have been closed. This does
+ * not happen by itself: an idle process collects no garbage, and glibc only returns free memory at the end of its heap,
+ * where some small block is always in use. Measured with `bench/measure-memory-release.ts`.
  */
 export function startMemoryRelease(options: MemoryReleaseOptions): { stop(): void } {
   const { clock, log, countConnections = countSockets, release = createMemoryReleaser() } = options;
@@ -39,12 +39,12 @@ export function startMemoryRelease(options: MemoryReleaseOptions): { stop(): voi
   return { stop: () => timer.cancel() };
 }
 
-/** Whether a peak of connections is over: at least half of them and MIN_CLOSED are closed, at two looks in a row. */
+/** Whether a peak of connections is over: at least half of them and MIN_CLOSED are closed, at two counts in a row. */
 export class ConnectionPeak {
   #highest = 0;
   #wasLow = false;
 
-  /** Says so once for each peak. */
+  /** Returns true once for each peak. */
   isOver(open: number): boolean {
     this.#highest = Math.max(this.#highest, open);
     const isLow = open <= this.#highest / 2 && this.#highest - open >= MIN_CLOSED;
@@ -61,9 +61,8 @@ export function countSockets(): number {
 }
 
 /**
- * Collects garbage, where Node was started with `--expose-gc`, in the way in which V8 also gives up the pages that it could
- * use again, and has glibc give back every free one (malloc_trim(3)).
- * It takes some 10 ms for each 100 MB.
+ * Collects garbage, if Node was started with `--expose-gc`, in the mode in which V8 also releases pages that it could
+ * reuse. Then glibc returns every free page (malloc_trim(3)). This takes about 10 ms per 100 MB.
  */
 function createMemoryReleaser(): () => void {
   const trim = loadMallocTrim();
@@ -73,7 +72,7 @@ function createMemoryReleaser(): () => void {
   };
 }
 
-/** `undefined` with a C library that has no such function. */
+/** `undefined` if the C library lacks the function. */
 function loadMallocTrim(): (() => void) | undefined {
   try {
     const mallocTrim = koffi.load("libc.so.6").func("int malloc_trim(size_t pad)");

@@ -1,4 +1,4 @@
-/** Clients that send bytes as the test writes them. */
+/** Raw clients for tests. */
 
 import { once } from "node:events";
 import { connect, type Server, type Socket } from "node:net";
@@ -13,7 +13,7 @@ export async function dialRaw(cleanup: Cleanup, port: number): Promise<Socket> {
   return socket;
 }
 
-/** Sends bytes as they are, and gives all that comes back until the gateway closes. */
+/** Sends raw bytes, and returns everything received until the peer closes. */
 export async function sendRaw(cleanup: Cleanup, port: number, text: string): Promise<string> {
   const socket = await dialRaw(cleanup, port);
   socket.write(text, "latin1");
@@ -31,7 +31,7 @@ export async function readUntilClosed(socket: Socket): Promise<string> {
   return Buffer.concat(chunks).toString("latin1");
 }
 
-/** Reads until the text holds this. */
+/** Reads until the text contains this. */
 export async function readUntil(socket: Socket, wanted: string): Promise<string> {
   let text = "";
   return await new Promise((resolve, reject) => {

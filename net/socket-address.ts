@@ -1,6 +1,6 @@
 /** One end of a TCP connection. */
 export interface SocketAddress {
-  /** IPv4 in dots, or IPv6 without brackets. */
+  /** IPv4 dotted, or IPv6 without brackets. */
   readonly ip: string;
   readonly port: number;
 }

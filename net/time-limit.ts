@@ -9,8 +9,8 @@ export interface TimeLimit {
 }
 
 /**
- * What the promise gives, or a NetError `timed_out` when the time is over. The wait ends with the time, whatever the
- * promise does: a library may report nothing for minutes after it was told to stop. The caller cleans up after it.
+ * The promise's result, or a NetError `timed_out` after the time limit, whatever the promise does: a library may report
+ * nothing for minutes after it was aborted. The caller cleans up after it.
  */
 export async function withTimeLimit<Value>(promise: Promise<Value>, limit: TimeLimit): Promise<Value> {
   const { clock, limitMs, what } = limit;

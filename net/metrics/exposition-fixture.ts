@@ -12,7 +12,7 @@ export async function readPage(source: Pick<MetricsSource, "read">): Promise<str
   return Buffer.concat((await source.read()).pieces).toString();
 }
 
-/** Reads the text format, version 0.0.4. Throws at a line that is none of it. */
+/** Reads the text format, version 0.0.4. Throws at an invalid line. */
 export function parseExposition(text: string): readonly ExposedSample[] {
   return text
     .split("\n")
@@ -33,7 +33,7 @@ function parseLabels(text: string): Readonly<Record<string, string>> {
   const pairs = [...text.matchAll(/([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(,|$)/gy)];
   if (pairs.map(([pair]) => pair).join("") !== text) throw new Error(`not a list of labels: ${text}`);
   const names = pairs.map(([, name]) => name);
-  if (new Set(names).size < names.length) throw new Error(`a label stands twice: ${text}`);
+  if (new Set(names).size < names.length) throw new Error(`a duplicate label: ${text}`);
   return Object.fromEntries(pairs.map(([, name, value]) => [name, value]));
 }
 

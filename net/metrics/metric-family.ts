@@ -5,7 +5,7 @@ export interface MetricFamily {
   readonly type: "counter" | "histogram";
   /**
    * Whole lines, each with its line end. The samples of one string belong together: a histogram without some of its
-   * buckets would give wrong quantiles. Taken one after the other, with other work between them.
+   * buckets would give wrong quantiles. Read one at a time, with other work in between.
    */
   samples(): Iterable<string>;
 }

@@ -36,7 +36,7 @@ describe("a page", () => {
     expect(parseTypes(text)).toEqual({ a: "counter", b: "counter", c: "counter", entente_metrics_truncated: "gauge" });
   });
 
-  it("lets the event loop go on between its pieces, of about 64 KB", async () => {
+  it("yields to the event loop between its pieces of about 64 KB", async () => {
     const source = createMetricsSource({ registry: new Registry(), families: [many(20_000)] });
     let turns = 0;
     let isWriting = true;
@@ -52,7 +52,7 @@ describe("a page", () => {
     expect(turns).toBeGreaterThanOrEqual(pieces.length - 1);
   });
 
-  it.each([1000, 10_000, 100_000])("of %d bytes at most is cut between samples, and says so", async (maxBytes) => {
+  it.each([1000, 10_000, 100_000])("of at most %d bytes is cut between samples, and reports that", async (maxBytes) => {
     const source = createMetricsSource({ registry: registryWith("a"), families: [many(5000)], maxBytes });
     const page = await source.read();
     const text = await readPage(source);
@@ -65,7 +65,7 @@ describe("a page", () => {
     expect(samples.at(-1)).toEqual({ name: "entente_metrics_truncated", labels: {}, value: 1 });
   });
 
-  it("leaves samples that belong together out together, and everything behind them", async () => {
+  it("omits samples that belong together as a group, and everything after them", async () => {
     const histogram = familyOf("h", [`${LINE}${LINE}`, `${LINE}${LINE}`]);
     const families = [histogram, familyOf("small", ["small 1\n"])];
     const whole = await createMetricsSource({ registry: new Registry(), families: [histogram] }).read();
@@ -83,7 +83,7 @@ describe("a page", () => {
 });
 
 describe("labels", () => {
-  it("are escaped as the text format wants it", () => {
+  it("are escaped as the text format requires", () => {
     const labels = { a: 'quote " backslash \\ line\nend', b: "" };
     expect(parseExposition(`m{${formatLabels(labels)}} 1`)[0]?.labels).toEqual({
       a: 'quote \\" backslash \\\\ line\\nend',

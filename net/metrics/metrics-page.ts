@@ -2,33 +2,33 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Registry } from "prom-client";
 import { formatFamilyHead, type MetricFamily } from "./metric-family.ts";
 
-/** One page of Prometheus's text format, written. */
+/** One rendered page of Prometheus's text format. */
 export interface MetricsPage {
   readonly pieces: readonly Buffer[];
   readonly bytes: number;
 }
 
-/** Where pages come from; each reading writes a new one. */
+/** Renders pages, a new one at each call. */
 export interface MetricsSource {
   readonly contentType: string;
   read(): Promise<MetricsPage>;
 }
 
 export interface MetricsSourceOptions {
-  /** Metrics whose labels are constants of the code: few samples. They come first. */
+  /** Metrics whose labels are constants of the code: few samples. Written first. */
   readonly registry: Registry;
-  /** Metrics with a series for each peer; in the order in which they are worth their room. @default none */
+  /** Metrics with a series for each peer, most important first. @default none */
   readonly families?: readonly MetricFamily[];
-  /** A page takes no more: what has no room is left out, and a metric says so. @default 8 MiB */
+  /** The page's limit: samples over it are omitted, and a metric reports that. @default 8 MiB */
   readonly maxBytes?: number;
 }
 
-/** About half a millisecond's writing; between two pieces the event loop does what else is due. */
+/** About half a millisecond of work; the event loop runs between two pieces. */
 const PIECE_BYTES = 64 * 1024;
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
 const TRUNCATED = "entente_metrics_truncated";
 
-/** Writes pages in slices, so that a large one holds nobody up, and never more of one than fits. */
+/** Writes pages in slices, so that a large page does not block the event loop, up to a size limit. */
 export function createMetricsSource(options: MetricsSourceOptions): MetricsSource {
   const { registry, families = [], maxBytes = DEFAULT_MAX_BYTES } = options;
   return {
@@ -69,9 +69,9 @@ class PageWriter {
     return this.#isFull;
   }
 
-  /** Whether there was room. Once there was none there is none for anything, so that no gap looks like a whole page. */
+  /** Whether there was room. Once there was none, everything after is omitted too, so that no page has hidden gaps. */
   async add(lines: string): Promise<boolean> {
-    // A character takes 3 bytes of UTF-8 at most; text that could be too long is measured.
+    // A character takes at most 3 bytes in UTF-8; only text that could be too long is measured.
     const length = this.#bytes + (this.#text.length + lines.length) * 3;
     if (this.#isFull || (length > this.#maxBytes && this.#measure(lines) > this.#maxBytes)) {
       this.#isFull = true;

@@ -1,7 +1,7 @@
 import type { LocalHttpResponse } from "../local-http-server.ts";
 import type { Scrapes } from "./scrapes.ts";
 
-/** Answers a scrape with a page, or with 429 where its client has read too much. */
+/** Responds to a scrape with a page, or with 429 if the client has read too much. */
 export async function respondToScrape(scrapes: Scrapes, client: string): Promise<LocalHttpResponse> {
   const scrape = await scrapes.scrape(client);
   switch (scrape.kind) {

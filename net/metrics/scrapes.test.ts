@@ -5,7 +5,7 @@ import { createScrapes, type Scrape } from "./scrapes.ts";
 
 const MEGABYTE = 1024 * 1024;
 
-/** A source whose pages are written when the test says so. */
+/** A source whose pages are written when the test decides. */
 function startScrapes({ bytes = 10, writingMs = 0 } = {}) {
   const clock = new FakeClock();
   let written = 0;
@@ -52,29 +52,29 @@ describe("a scrape", () => {
     expect(source.written).toBe(1);
   });
 
-  it("gets a page that was begun after the last one had been read", async () => {
+  it("gets a page that was started after the last one had been read", async () => {
     const source = startScrapes();
     expect(textOf(await source.scrape())).toBe("page 1");
     expect(textOf(await source.scrape())).toBe("page 2");
   });
 
-  it("waits after a page for twenty times the time that it took, together with all others who do", async () => {
+  it("waits after a page for twenty times the time that it took, together with all other waiting clients", async () => {
     const source = startScrapes({ writingMs: 50 });
     finish(await source.scrape());
-    let answered = 0;
+    let served = 0;
     const waiting = ["a", "b", "c"].map(async (client) => {
       const scrape = await source.scrape(client);
-      answered += 1;
+      served += 1;
       return textOf(scrape);
     });
     await source.clock.advance(990);
-    expect([answered, source.written]).toEqual([0, 1]);
+    expect([served, source.written]).toEqual([0, 1]);
     await source.clock.advance(20);
     expect(await Promise.all(waiting)).toEqual(["page 2", "page 2", "page 2"]);
     expect(source.written).toBe(2);
   });
 
-  it("shares the newest page while slow readers hold on to two, so that no more than two are in memory", async () => {
+  it("shares the newest page while slow readers hold two, so that at most two are in memory", async () => {
     const source = startScrapes();
     const first = await source.scrape("10.0.0.1");
     await source.clock.advance(1000);
@@ -103,7 +103,7 @@ describe("a scrape", () => {
 });
 
 describe("a client", () => {
-  it("that reads large pages without a pause is told when to come again, and others are served", async () => {
+  it("that reads large pages without a pause gets 429 with Retry-After, and others are served", async () => {
     const source = startScrapes({ bytes: 8 * MEGABYTE });
     const kinds: string[] = [];
     for (let count = 0; count < 4; count += 1) kinds.push((await source.scrape()).kind);
@@ -122,7 +122,7 @@ describe("a client", () => {
     }
   });
 
-  it("is remembered among thousands of others at most for as long as it owes, in bounded memory", async () => {
+  it("is remembered among thousands of others only while over its rate, in bounded memory", async () => {
     const source = startScrapes({ bytes: 8 * MEGABYTE });
     for (let index = 0; index < 5000; index += 1) {
       expect((await source.scrape(`2001:db8::${index.toString(16)}`)).kind).toBe("page");

@@ -1,20 +1,20 @@
 import type { Clock } from "../../mesh/runtime.ts";
 import type { MetricsPage, MetricsSource } from "./metrics-page.ts";
 
-/** What becomes of a scrape. */
+/** The outcome of a scrape. */
 export type Scrape =
   | {
       readonly kind: "page";
       readonly page: MetricsPage;
-      /** Called once, when the page has been sent or its reader is gone. */
+      /** Called once, when the page has been sent or its reader has disconnected. */
       readonly release: () => void;
     }
   | { readonly kind: "too_many"; readonly retryAfterSeconds: number };
 
-/** Serves the pages of one source to whoever asks. */
+/** Serves the pages of one source to all clients. */
 export interface Scrapes {
   readonly contentType: string;
-  /** @param client the address it comes from. */
+  /** @param client its address. */
   scrape(client: string): Promise<Scrape>;
 }
 
@@ -23,21 +23,21 @@ export interface ScrapesOptions {
   readonly clock: Pick<Clock, "monotonicMs" | "setTimeout">;
 }
 
-/** Between two pages lies this many times the time that the first took, but no longer than MAX_REST_MS. */
+/** The pause between two pages is this many times the time that the first took, at most MAX_REST_MS. */
 const REST_FACTOR = 20;
 const MAX_REST_MS = 2000;
-/** Old pages that slow readers may hold on to while there is a newer one. */
+/** Old pages that slow readers may hold while there is a newer one. */
 const MAX_OLD_PAGES = 1;
-/** What one client may read: Prometheus asks every 15 s or less often. */
+/** What one client may read: Prometheus scrapes every 15 s or less often. */
 const BYTES_PER_SECOND = 4 * 1024 * 1024;
 const BURST_BYTES = 4 * BYTES_PER_SECOND;
-/** Clients whose reading is remembered. */
+/** Clients whose usage is remembered. */
 const MAX_CLIENTS = 256;
 
 /**
- * Any pod of the cluster may scrape, as often as it likes. Pages take a twentieth of the process's time and the memory of
- * two at most: whoever asks while a page is being written gets that one, whoever asks right after it waits a moment for
- * the next, together with all others who do. A client that has read too many bytes is told to come again later.
+ * Any pod of the cluster may scrape, as often as it likes. Writing pages takes at most a twentieth of the process's
+ * time and the memory of two pages. A client that scrapes while a page is being written gets that page. Clients that
+ * scrape right after it share the next one, after a short wait. A client that has read too many bytes gets 429.
  */
 export function createScrapes({ source, clock }: ScrapesOptions): Scrapes {
   const shared = new SharedPage(source, clock);
@@ -65,7 +65,7 @@ class SharedPage {
   readonly #old = new Set<WrittenPage>();
   #current: WrittenPage | undefined;
   #writing: Promise<WrittenPage> | undefined;
-  /** When the next page may be begun. */
+  /** When the next page may be started. */
   #restsUntilMs = 0;
 
   constructor(source: MetricsSource, clock: Pick<Clock, "monotonicMs" | "setTimeout">) {
@@ -110,7 +110,7 @@ class SharedPage {
   }
 }
 
-/** What each client has read lately, paid off at BYTES_PER_SECOND. */
+/** What each client has read recently; it decays at BYTES_PER_SECOND. */
 class ReadingAllowance {
   readonly #clock: Pick<Clock, "monotonicMs" | "setTimeout">;
   readonly #paidOffAtMs = new Map<string, number>();
@@ -134,7 +134,7 @@ class ReadingAllowance {
     this.#paidOffAtMs.set(client, paidOffAtMs);
   }
 
-  /** Who owes nothing, and if everyone does the one that read first. */
+  /** A client that is below its rate; if there is none, the one that read first. */
   #forget(nowMs: number): void {
     for (const [client, atMs] of this.#paidOffAtMs) if (atMs <= nowMs) this.#paidOffAtMs.delete(client);
     if (this.#paidOffAtMs.size < MAX_CLIENTS) return;

@@ -36,7 +36,7 @@ describe.each(["tls12", "tls13"] as const)("a Certificate message of %s", (versi
 
   it.each([
     { name: "cut short", change: (body: Buffer) => body.subarray(0, -1) },
-    { name: "with an octet more", change: (body: Buffer) => Buffer.concat([body, Buffer.alloc(1)]) },
+    { name: "with an extra octet", change: (body: Buffer) => Buffer.concat([body, Buffer.alloc(1)]) },
     { name: "empty", change: () => Buffer.alloc(0) },
   ])("$name is refused", ({ change }) => {
     expect(judge(change(formatMessage(HONEST, version)))).toBe("malformed_certificate");

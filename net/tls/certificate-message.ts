@@ -14,7 +14,7 @@ export function judgeCertificateMessage(body: Uint8Array, version: number): Chai
   return findChainLimitFault(certificates);
 }
 
-/** The certificates in DER, up to one more than a chain may have; `undefined` where the lengths do not fit. */
+/** The certificates in DER, at most one more than a chain may have; `undefined` if the lengths do not match. */
 function readCertificateList(body: Uint8Array, version: number): readonly Uint8Array[] | undefined {
   const hasExtensions = version === TLS_1_3;
   const context = hasExtensions ? readVector(body, 0, 1) : { start: 0, end: 0 };
@@ -32,7 +32,7 @@ function readCertificateList(body: Uint8Array, version: number): readonly Uint8A
   return certificates;
 }
 
-/** A vector whose length comes first, in so many octets (RFC 8446, section 3.4). */
+/** A vector prefixed with its length in this many octets (RFC 8446, section 3.4). */
 function readVector(bytes: Uint8Array, offset: number, lengthOctets: number): Span | undefined {
   const start = offset + lengthOctets;
   if (start > bytes.length) return undefined;

@@ -20,7 +20,7 @@ const LEAF = mintLeaf({
 });
 const MATERIAL = { cert: LEAF.pem, key: LEAF.keyPem, ca: ROOT.pem };
 
-/** The server's answer is the group that its side saw. */
+/** The server responds with the group that its side saw. */
 async function startServer(): Promise<number> {
   const server = createServer((raw) => {
     const socket = new TLSSocket(raw, {
@@ -50,7 +50,7 @@ const CLIENTS = [
 ] as const;
 
 describe("the key exchange group of a handshake", () => {
-  it("is known at the server's side, for each of many at once", async () => {
+  it("is known on the server's side, for each of many at once", async () => {
     const port = await startServer();
     const seen = await Promise.all(
       Array.from({ length: 24 }, async (_, index) => {

@@ -11,7 +11,7 @@ const SSL_CTRL_SET_MAX_CERT_LIST = 51;
 const SSL_OP_NO_CERTIFICATE_COMPRESSION = (1n << 32n) | (1n << 33n);
 const OPENSSL_DEFAULT_MAX_CERT_LIST = 100 * 1024;
 
-/** Of a TLS record and of a handshake message (RFC 8446, sections 5.1 and 4). */
+/** Header sizes of a TLS record and of a handshake message (RFC 8446, sections 5.1 and 4). */
 const HANDSHAKE_RECORD = 22;
 const MESSAGE = { certificate: 11, finished: 20 } as const;
 const MESSAGE_HEADER_BYTES = 4;
@@ -20,12 +20,12 @@ const MESSAGE_HEADER_BYTES = 4;
 const MAX_MESSAGE_BYTES = MAX_CHAIN_BYTES + 256;
 
 export interface HandshakeGuard {
-  /** Sets what bounds the handshakes of a context. */
+  /** Bounds the handshakes of a context. */
   protect(context: SecureContext): void;
   /**
-   * The key exchange group of the handshake that ends at this moment: `X25519MLKEM768`, `x25519`, …, as OpenSSL names
-   * it. To be asked in the listener of `secure` or `secureConnect`, which runs inside that handshake; Node itself knows the
-   * group on the client's side alone.
+   * The key exchange group of the handshake that is completing: `X25519MLKEM768`, `x25519`, …, as OpenSSL names it.
+   * Call it in the listener of `secure` or `secureConnect`, which runs inside that handshake. Node itself exposes the
+   * group only on the client's side.
    */
   endingGroup(): string;
 }
@@ -33,15 +33,15 @@ export interface HandshakeGuard {
 let loaded: HandshakeGuard | undefined;
 
 /**
- * Bounds what a peer without identity can make a handshake cost. OpenSSL decodes and verifies a peer's chain inside the
- * handshake, in the event loop, with any key and up to 100 KB of certificates: 13 KB with DSA keys take 80 ms, 16 KB with
- * keys on curves of their own take 25 ms before anything is verified. Node offers no setting for it, so this goes to
- * OpenSSL itself, which Node exports: the Certificate message is limited to 16 KB, and judged by
- * `judgeCertificateMessage` after it was decrypted and before OpenSSL reads it. One that is refused is overwritten, and so
- * ends the handshake with the alert decode_error. Also stops TLS 1.3 session tickets, which `SSL_OP_NO_TICKET` only turns
+ * Bounds what an unauthenticated peer can make a handshake cost. OpenSSL decodes and verifies a peer's chain inside the
+ * handshake, in the event loop, with any key and up to 100 KB of certificates: 13 KB with DSA keys take 80 ms, 16 KB
+ * with keys on curves of their own take 25 ms before anything is verified. Node has no setting for it, so this calls
+ * OpenSSL itself, whose symbols Node exports. The Certificate message is limited to 16 KB, and judged by
+ * `judgeCertificateMessage` after decryption and before OpenSSL parses it. A refused message is overwritten, which ends
+ * the handshake with the alert decode_error. Also disables TLS 1.3 session tickets, which `SSL_OP_NO_TICKET` only turns
  * into another kind, and compressed certificates (RFC 8879).
  *
- * Loaded once a process: OpenSSL keeps a pointer to the callback for as long as there are contexts.
+ * Loaded once per process: OpenSSL keeps a pointer to the callback as long as there are contexts.
  * @throws NetError `openssl_unavailable`
  */
 export function loadHandshakeGuard(): HandshakeGuard {
@@ -60,7 +60,7 @@ function createGuard(): HandshakeGuard {
   const onMessage = koffi.register(callback, koffi.pointer(openssl.messageCallback));
   const protect = (context: SecureContext): void => {
     const address = readAddress(context);
-    // Reads a value that is known before anything is written: the address is that of a context, or nothing goes on.
+    // Verifies the address before anything is written: a known value must be readable there.
     const present = Number(openssl.contextControl(address, SSL_CTRL_GET_MAX_CERT_LIST, 0, null));
     if (present !== OPENSSL_DEFAULT_MAX_CERT_LIST && present !== MAX_MESSAGE_BYTES) {
       throw unavailable(`its context has an unknown limit of ${present} bytes`);
@@ -98,8 +98,8 @@ function bindOpenssl() {
 }
 
 /**
- * Sees each message of a handshake, until the peer's Finished: application data must not come this way. Runs inside
- * OpenSSL, so it throws nothing; what it cannot judge is refused.
+ * Receives each handshake message up to the peer's Finished; application data must not pass through here. Runs inside
+ * OpenSSL, so it must not throw; what it cannot judge is refused.
  */
 function createMessageCallback(openssl: Openssl, onFinished: (connection: unknown) => void) {
   const header = Buffer.alloc(1);
@@ -119,7 +119,7 @@ function createMessageCallback(openssl: Openssl, onFinished: (connection: unknow
     try {
       isFit = isAccepted(start, bytes, version);
     } finally {
-      // No list of certificates has this length, by any version.
+      // In no TLS version does a certificate list have this length.
       if (!isFit) openssl.fill(start, 0xff, bytes);
     }
   };
@@ -128,7 +128,7 @@ function createMessageCallback(openssl: Openssl, onFinished: (connection: unknow
     try {
       onReceived(version, message, Number(length), connection);
     } catch {
-      // Refused already: an exception must not pass through OpenSSL.
+      // Already refused: an exception must not pass through OpenSSL.
     }
   };
 }
@@ -142,7 +142,7 @@ type MessageCallbackParameters = [
   connection: unknown,
 ];
 
-/** The address of OpenSSL's context, which Node hands to native modules as an External. */
+/** The address of OpenSSL's context, which Node exposes to native modules as an External. */
 function readAddress(context: SecureContext): bigint {
   const handle: unknown = context.context;
   const external: unknown =

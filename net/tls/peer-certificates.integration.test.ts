@@ -14,7 +14,7 @@ const ROOT = mintRoot();
 const INTERMEDIATE = mintRoot({ issuer: ROOT, commonName: "intermediate" });
 const LEAF = mintLeaf({ issuer: INTERMEDIATE, uriSans: ["spiffe://a/ns/b/sa/c"], ...DATES });
 
-/** Both ends of a handshake, as the inbound side terminates TLS and as the outbound side originates it. */
+/** Both ends of a handshake, as inbound terminates TLS and outbound originates it. */
 async function shakeHands(
   clientChain: readonly MintedCertificate[],
 ): Promise<{ server: TLSSocket; client: TLSSocket }> {
@@ -73,7 +73,7 @@ describe("a peer's certificates", () => {
     }
   });
 
-  it("are none where the peer has shown none", async () => {
+  it("are none if the peer has presented none", async () => {
     const { server } = await shakeHands([]);
     expect(readPeerCertificates(server)).toEqual([]);
   });

@@ -33,7 +33,7 @@ const ignore = (): void => undefined;
 /** How a handshake ended at the server: `done`, or the error's code. */
 type ServerEnd = (end: string) => void;
 
-/** A listener as the sidecar's inbound side makes one. */
+/** A listener as the sidecar's inbound side creates it. */
 async function startSocketServer(onEnd: ServerEnd): Promise<number> {
   const server = createServer((socket) => {
     const secured = new TLSSocket(socket, {
@@ -98,7 +98,7 @@ const LISTENERS = [
 ] as const;
 
 const F4 = Uint8Array.of(1, 0, 1);
-/** What OpenSSL says of a Certificate message that was overwritten. */
+/** OpenSSL's error for a Certificate message that was overwritten. */
 const OVERWRITTEN = { "TLSv1.2": "ERR_SSL_LENGTH_MISMATCH", "TLSv1.3": "ERR_SSL_INVALID_CONTEXT" } as const;
 const HOSTILE: readonly { name: string; chain: () => HostileChain; code?: string }[] = [
   {
@@ -147,7 +147,7 @@ describe.each(LISTENERS)("a client's chain at $listener", ({ open }) => {
 });
 
 describe("a server's chain at a client", () => {
-  it.each(["TLSv1.2", "TLSv1.3"] as const)("is not verified where it is over the limits, by %s", async (version) => {
+  it.each(["TLSv1.2", "TLSv1.3"] as const)("is not verified if it exceeds the limits, by %s", async (version) => {
     const chain = mintLadder([hostileDsaKey()]);
     const secureContext = createSecureContext({
       cert: formatChainPem(chain),
@@ -200,7 +200,7 @@ describe.each(LISTENERS)("the settings of $listener", ({ open }) => {
     });
     await once(client, "secureConnect");
     await secured;
-    // Tickets are sent in front of the first data.
+    // Tickets are sent before the first data.
     client.write("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     await once(client, "data");
     expect(sessions).toBe(0);

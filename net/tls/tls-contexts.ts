@@ -2,16 +2,16 @@ import { constants } from "node:crypto";
 import { createSecureContext, type SecureContext, type SecureContextOptions, type Server } from "node:tls";
 import { loadHandshakeGuard } from "./handshake-guard.ts";
 
-/** What differs between the contexts of the mesh. All PEM. */
+/** The variable parts of a TLS context. All PEM. */
 export interface TlsMaterial {
-  /** Own chain, leaf first, and its key; absent for a client that shows no certificate. */
+  /** Own chain, leaf first, and its key; absent for a client without a certificate. */
   readonly cert?: string;
   readonly key?: string;
-  /** The authorities that OpenSSL trusts. Absent for a server that asks for no certificate. */
+  /** The authorities that OpenSSL trusts. Absent for a server that requests no client certificate. */
   readonly ca?: string;
 }
 
-/** The hybrid post-quantum group first; a peer that lacks it takes one of the others. */
+/** The hybrid post-quantum group first; a peer without it uses one of the others. */
 const KEY_EXCHANGE_GROUPS = "X25519MLKEM768:X25519:P-256";
 
 /** TLS 1.3's suites, then those of Istio's sidecars for TLS 1.2. */
@@ -28,14 +28,14 @@ const CIPHERS = [
 ].join(":");
 
 /**
- * No tickets: on a resumed session Node reports `authorized` without having seen a certificate (compare CVE-2022-21654).
- * No renegotiation: it would change the peer after it was judged (CVE-2009-3555), and each one costs a signature. The
- * server's order of suites and groups, so that a client cannot choose the weakest.
+ * No tickets: on a resumed session Node reports `authorized` without having seen a certificate (compare
+ * CVE-2022-21654). No renegotiation: it could change the peer after the verdict (CVE-2009-3555), and each one costs a
+ * signature. The server's order of suites and groups applies, so that a client cannot choose the weakest.
  */
 const SECURE_OPTIONS =
   constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
 
-/** The TLS settings of every listener and every dialler of the mesh. A context overrules what a socket's options say. */
+/** The TLS settings of every listener and every dialler of the mesh. A context overrides a socket's options. */
 function tlsOptions(material: TlsMaterial): SecureContextOptions {
   return {
     ...material,
@@ -47,24 +47,26 @@ function tlsOptions(material: TlsMaterial): SecureContextOptions {
   };
 }
 
-/** A context for sockets that are made one by one, on either side. */
+/** A context for individually created sockets, on either side. */
 export function createTlsContext(material: TlsMaterial): SecureContext {
   const context = createSecureContext(tlsOptions(material));
   loadHandshakeGuard().protect(context);
   return context;
 }
 
-/** Gives a server of `node:tls`, `node:https` or `node:http2` its context, or a new one; open connections keep theirs. */
+/**
+ * Sets or replaces the context of a server of `node:tls`, `node:https` or `node:http2`; open connections keep theirs.
+ */
 export function setServerContext(server: Server, material: TlsMaterial): void {
   server.setSecureContext(tlsOptions(material));
   loadHandshakeGuard().protect(contextOf(server));
 }
 
-/** The context lives on the server, which has no public way to it. */
+/** The context is stored on the server, without a public accessor. */
 function contextOf(server: Server): SecureContext {
   const context: unknown = Reflect.get(server, "_sharedCreds");
   if (isSecureContext(context)) return context;
-  throw new TypeError("a TLS server of this Node does not show its context");
+  throw new TypeError("a TLS server of this Node does not expose its context");
 }
 
 function isSecureContext(value: unknown): value is SecureContext {

@@ -8,7 +8,7 @@ import {
 import type { CertificatesView } from "./certificates-view.ts";
 import type { ConnectionView, DestinationView } from "./connections-view.ts";
 
-/** What the administration server shows; each is request anew for every request. */
+/** What the administration server shows; each view is evaluated for every request. */
 export interface AdminViews {
   /** `undefined`: no certificate yet, or it has expired. */
   readonly certificates: () => CertificatesView | undefined;
