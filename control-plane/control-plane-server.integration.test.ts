@@ -97,7 +97,7 @@ describe("the caller as handlers see it", () => {
   });
 
   it("is anonymous without a certificate", async () => {
-    expect(await seenPeer(plane)).toMatchObject({ kind: "anonymous", reason: "the peer presented no certificate" });
+    expect(await seenPeer(plane)).toMatchObject({ kind: "anonymous", reason: "the peer showed no certificate" });
   });
 
   it("is anonymous with a certificate of another root", async () => {

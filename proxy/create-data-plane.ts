@@ -63,7 +63,7 @@ const TIME_LIMITS: InboundLimits = {
   halfOpenIdleMs: 3_600_000,
 };
 
-/** What carries connections in one process. */
+/** The data plane of one process. */
 export interface DataPlane {
   readonly limits: ConnectionLimits;
   readonly registry: ConnectionRegistry;
@@ -73,30 +73,30 @@ export interface DataPlane {
   createSidecar(options: SidecarOptions): SidecarTraffic;
   /** Dials services for a gateway. @param workload the gateway itself, for metrics. */
   createUpstreamDialer(workload: () => WorkloadInfo | undefined): UpstreamDialer;
-  /** Judges open inbound connections by the policy of now. */
+  /** Judges open inbound connections by the current policy. */
   policyChanged(): void;
   close(): void;
 }
 
 export interface SidecarOptions {
-  /** What this workload demands now. */
+  /** This workload's current policy. */
   readonly inbound: () => Inbound;
   /** This workload, for metrics. */
   readonly workload: () => WorkloadInfo | undefined;
-  /** Aborted: connections end with their next response. @default never */
+  /** Aborted: connections close after their next response. @default never */
   readonly draining?: AbortSignal;
 }
 
-/** Takes captured connections. */
+/** Handles captured connections. */
 export interface SidecarTraffic {
   readonly http: HttpContext;
   inbound(captured: CapturedConnection): void;
   outbound(captured: CapturedConnection): void;
-  /** Closes the kept connections that wait for a request. */
+  /** Closes idle upstream connections. */
   closeIdle(): void;
 }
 
-/** What all parts of a data plane share. */
+/** Shared by all parts of a data plane. */
 interface Parts {
   readonly limits: ConnectionLimits;
   readonly registry: ConnectionRegistry;
@@ -105,7 +105,7 @@ interface Parts {
   readonly dialer: Dialer;
 }
 
-/** Assembles the data plane. It is the only way to: sidecar, gateway, load tests and tests use it. */
+/** Assembles the data plane. Sidecar, gateway, load tests and tests all use this function. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { clock, random, secureContexts, observer } = options;
   const limits = { ...decideConnectionLimits(readDescriptorLimit()), ...options.connectionLimits };

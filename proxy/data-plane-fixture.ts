@@ -1,4 +1,4 @@
-/** What the data plane's tests share: a mesh's certificates, and a sidecar's two sides on loopback without iptables. */
+/** Shared by the data plane's tests: a mesh's certificates, and a sidecar's two sides on loopback without iptables. */
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -42,7 +42,9 @@ export interface IdentityOptions {
   readonly notAfter?: Date;
 }
 
-/** A source that holds a certificate of this identity, good or, with options, bad. It believes the mesh's root. */
+/**
+ * A source with a certificate of this identity, valid unless the options make it invalid. It trusts the mesh's root.
+ */
 export function secureContextsOf(identity: SpiffeId, options: IdentityOptions = {}): SecureContextSource {
   const source = createSecureContextSource({
     trust: { roots: [MESH_ROOT.certificate], trustDomains: [parseTrustDomain("cluster.local")] },
@@ -58,7 +60,7 @@ export function secureContextsOf(identity: SpiffeId, options: IdentityOptions = 
     identity,
     certificates: [leaf.certificate],
     privateKeyPem: leaf.keyPem,
-    // What the attacker's own side believes; the peer must find out by itself.
+    // The attacker's own side accepts it; the peer must reject it.
     notAfterMs: Date.now() + YEAR_MS,
   });
   return source;
@@ -101,13 +103,13 @@ function portOf(server: Server): number {
 export interface Recorder extends ConnectionObserver {
   readonly refusals: readonly RefusedConnection[];
   readonly cuts: readonly string[];
-  /** Why requests were not HTTP/1.1. */
+  /** Why requests were malformed. */
   readonly faults: readonly string[];
   readonly silences: number;
   nextRefusal(): Promise<RefusedConnection>;
 }
 
-/** Remembers what the data plane tells. */
+/** Records the data plane's events. */
 export function createRecorder(): Recorder {
   const refusals: RefusedConnection[] = [];
   const cuts: string[] = [];
@@ -154,13 +156,13 @@ export interface InboundSideOptions {
   readonly applicationPort: number;
   readonly secureContexts?: SecureContextSource;
   readonly limits?: Partial<InboundLimits>;
-  /** Of each of the caps on connections of which nothing is delivered yet. @default 100 */
+  /** For each cap on connections on which nothing has been delivered. @default 100 */
   readonly openingLimit?: number;
   /** Of all connections. @default 5000 */
   readonly maxConnections?: number;
-  /** All limits as a sidecar has them, instead of the two above. */
+  /** All of a sidecar's limits, instead of the two above. */
   readonly connectionLimits?: ConnectionLimits;
-  /** What the application's port is declared to carry. */
+  /** The declared protocol of the application's port. */
   readonly protocol?: DeclaredProtocol;
   readonly http?: HttpSideOptions;
   /** Called each time the policy is read. */
@@ -171,7 +173,7 @@ export interface HttpSideOptions {
   readonly limits?: Partial<HttpTimeLimits>;
 }
 
-/** What a side counts and logs of its requests. */
+/** The metrics and logs of a side's requests. */
 export interface HttpSide {
   readonly context: HttpContext;
   readonly counted: readonly CountedRequest[];
@@ -179,7 +181,7 @@ export interface HttpSide {
   readonly draining: AbortController;
 }
 
-/** What both sides share. */
+/** Shared by both sides. */
 function createPlane(secureContexts: SecureContextSource, options: Partial<DataPlaneOptions>, http?: HttpSideOptions) {
   const recorder = createRecorder();
   const counted: CountedRequest[] = [];
@@ -245,7 +247,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   return { port, registry, recorder, caps, http: { context, counted, logged, draining }, setMode };
 }
 
-/** A test does not wait as long as a sidecar does. */
+/** Shorter waits than a sidecar's. */
 const SHORT_LIMITS: InboundLimits = {
   handshakeTimeoutMs: 5000,
   silenceMs: 50,
@@ -273,7 +275,7 @@ export interface OutboundSideOptions {
   readonly http?: HttpSideOptions;
 }
 
-/** An outbound side of which every connection goes to one destination. */
+/** An outbound side whose connections all go to one destination. */
 export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideOptions): Promise<OutboundSide> {
   const { watch, setDestination } = createWatch(options.destination);
   const { plane, recorder, counted, logged } = createPlane(
@@ -300,7 +302,7 @@ export interface TestUpstreamDialer {
   setDestination(destination: Destination): void;
 }
 
-/** A gateway's way into the mesh, of which every dial goes to one destination. */
+/** A gateway's upstream dialler, all of whose connections go to one destination. */
 export function createTestUpstreamDialer(
   cleanup: Cleanup,
   options: { readonly destination: Destination; readonly meters: RequestMeters },
@@ -311,7 +313,7 @@ export function createTestUpstreamDialer(
   return { dialer: plane.createUpstreamDialer(() => undefined), setDestination };
 }
 
-/** A control plane that knows one destination. @param first `undefined`: it does not say what it is. */
+/** A control plane with one destination. @param first `undefined`: it does not respond. */
 function createWatch(first: Destination | undefined) {
   const listeners = new Set<(destination: Destination) => void>();
   let current = first;
@@ -341,7 +343,7 @@ async function listenCaptured(
   return portOf(server);
 }
 
-/** A destination `world.ns2:8080` whose endpoints are these ports of loopback. */
+/** A destination `world.ns2:8080` whose endpoints are these ports on loopback. */
 export function meshDestination(
   ports: readonly number[],
   options: {
@@ -369,7 +371,7 @@ export function meshDestination(
   };
 }
 
-/** Begins to connect a raw client, which may be reset at once; it ends with the test. */
+/** Starts to connect a raw client, which may be reset at once; it is closed with the test. */
 export function connectClient(cleanup: Cleanup, port: number): Socket {
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   socket.on("error", () => undefined);
@@ -377,7 +379,7 @@ export function connectClient(cleanup: Cleanup, port: number): Socket {
   return socket;
 }
 
-/** All that a socket receives until it ends or is cut; `reset` tells the two apart. */
+/** Everything that a socket receives until it is closed or reset; `reset` distinguishes the two. */
 export async function readAll(socket: Socket): Promise<{ readonly text: string; readonly reset: boolean }> {
   const chunks: Buffer[] = [];
   return await new Promise((resolve) => {

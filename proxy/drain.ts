@@ -10,9 +10,9 @@ export interface DrainOptions {
 }
 
 /**
- * Lets connections finish: waits until none is left, at least the minimum and at most the deadline, and cuts the rest.
- * The caller has stopped the inbound side before and stops the outbound side after, because an application that shuts
- * down still talks to others (istio#51855, #60649).
+ * Drains: waits until no connection is left, at least the minimum and at most until the deadline, and cuts the rest.
+ * The caller stops the inbound side before and the outbound side after, because an application that shuts down still
+ * calls others (istio#51855, #60649).
  */
 export async function drain(options: DrainOptions): Promise<void> {
   const { config, registry, clock, log } = options;
@@ -23,7 +23,7 @@ export async function drain(options: DrainOptions): Promise<void> {
   minimum.cancel();
   deadline.cancel();
   if (registry.size > 0)
-    log.warn({ component: "proxy", connections: registry.size }, "the drain's deadline cuts connections");
+    log.warn({ component: "proxy", connections: registry.size }, "connections were cut at the drain's deadline");
   registry.cutAll("drain_deadline");
 }
 

@@ -18,7 +18,7 @@ import { createNoMetrics } from "./telemetry/proxy-metrics.ts";
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-/** What a client may claim, and the hops' own spelling of it. */
+/** What a client may claim, in the hops' own spelling. */
 const CLAIMS = [
   "X-Forwarded-Client-Cert: By=forged;URI=spiffe://cluster.local/ns/admin/sa/root",
   "X-Envoy-Peer-Metadata: forged",
@@ -34,7 +34,7 @@ const CLAIMS = [
 const REQUEST = `GET /a HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${CLAIMS}\r\n\r\n`;
 const BARE = "GET /a HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n";
 
-/** What Istio passes on as the client's own words. */
+/** What Istio forwards as the client's own headers. */
 const KEPT = {
   "x-real-ip": "203.0.113.1",
   "x-forwarded-host": "other.example",
@@ -44,7 +44,7 @@ const KEPT = {
 
 async function startApplication() {
   const application = await startLenientUpstream(cleanup);
-  /** The one request's fields by lower-case name. */
+  /** The request's fields by lower-case name. */
   const received = (): Readonly<Record<string, string>> => {
     const [, ...lines] = (application.executed[0]?.head ?? "").split("\r\n");
     return Object.fromEntries(
@@ -69,7 +69,7 @@ describe("through two sidecars", () => {
     return { port: outbound.port, received: application.received };
   }
 
-  it("the application sees http, a request id and the verified client", async () => {
+  it("the application receives http, a request id and the verified client", async () => {
     const { port, received } = await start();
     await sendRaw(cleanup, port, BARE);
     expect(received()).toEqual({
@@ -80,7 +80,7 @@ describe("through two sidecars", () => {
     });
   });
 
-  it("what a client claims stays behind, but for what Istio passes on", async () => {
+  it("what a client claims is dropped, except for what Istio forwards", async () => {
     const { port, received } = await start();
     await sendRaw(cleanup, port, REQUEST);
     expect(received()).toMatchObject({ ...KEPT, "x-forwarded-for": "203.0.113.2" });
@@ -97,7 +97,7 @@ describe("through two sidecars", () => {
 });
 
 describe("through the server's sidecar alone", () => {
-  it("a plaintext client's claims stay behind, and the application sees http", async () => {
+  it("a plaintext client's claims are dropped, and the application receives http", async () => {
     const application = await startApplication();
     const options = { mode: "PERMISSIVE", applicationPort: application.port, protocol: "http" } as const;
     const inbound = await startInboundSide(cleanup, options);
@@ -112,7 +112,7 @@ describe("through the server's sidecar alone", () => {
     expect(id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  it("a verified peer without a proxy that says more came over https; its proxy's headers are kept", async () => {
+  it("a verified peer came over https unless its proxy sent another protocol; its proxy's headers are kept", async () => {
     const application = await startApplication();
     const options = { mode: "STRICT", applicationPort: application.port, protocol: "http" } as const;
     const inbound = await startInboundSide(cleanup, options);
@@ -135,7 +135,7 @@ describe("through the server's sidecar alone", () => {
 });
 
 describe("through the gateway and the server's sidecar", () => {
-  it("the application sees the gateway's word for the client, and its identity", async () => {
+  it("the application receives the gateway's headers for the client, and the gateway's identity", async () => {
     const application = await startApplication();
     const options = { mode: "STRICT", applicationPort: application.port, protocol: "http" } as const;
     const inbound = await startInboundSide(cleanup, options);
@@ -155,7 +155,7 @@ describe("through the gateway and the server's sidecar", () => {
   });
 });
 
-/** The gateway's way into the mesh, under the identity HELLO. */
+/** The gateway's upstream dialler, with the identity HELLO. */
 function dialerTo(port: number) {
   const destination = meshDestination([port]);
   return createTestUpstreamDialer(cleanup, { destination, meters: createNoMetrics() }).dialer;

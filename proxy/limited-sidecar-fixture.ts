@@ -1,7 +1,7 @@
 /**
- * For tests: both sides of a sidecar and its readiness port as a process of its own, to be started under a low limit of
- * descriptors. Its one argument is the port of an application on loopback; it prints its own ports as JSON, and for each
- * line of its standard input what it holds.
+ * For tests: both sides of a sidecar and its readiness port as a separate process, to be started under a low limit of
+ * descriptors. Its argument is the port of an application on loopback. It prints its own ports as JSON, and for each
+ * line of its standard input its open resources.
  */
 import { readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -12,7 +12,7 @@ import { startReadinessServer } from "./admin/status-server.ts";
 import { decideConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
 import { meshDestination, startInboundSide, startOutboundSide } from "./data-plane-fixture.ts";
 
-/** `all`: not even one was left to count them with. */
+/** `all`: not even one was left for counting. */
 function countDescriptors(): number | "all" {
   try {
     return readdirSync("/proc/self/fd").length;

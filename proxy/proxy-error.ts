@@ -1,8 +1,8 @@
 import { MeshError } from "../mesh/mesh-error.ts";
 
 /**
- * What can keep a proxy from its work.
- * - `bad_setting`: an environment variable or option is missing or cannot be read.
+ * Why a proxy cannot start.
+ * - `bad_setting`: an environment variable or option is missing or invalid.
  * - `not_ready`: the workload's first certificate or policy did not come in time.
  */
 export type ProxyErrorCode = "bad_setting" | "not_ready";

@@ -3,7 +3,10 @@ import { whenAborted } from "../net/when-aborted.ts";
 import { startGateway } from "./gateway/start-gateway.ts";
 import { startWorkload, type WorkloadDeps } from "./start-workload.ts";
 
-/** The gateway of the mesh's edge: HTTP from strangers in, mutual TLS to the mesh out. Drains when `signal` aborts. */
+/**
+ * The gateway at the mesh's edge: HTTP from external clients in, mutual TLS to the mesh out. Drains when `signal`
+ * aborts.
+ */
 export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promise<void> {
   const workload = await startWorkload(deps);
   try {

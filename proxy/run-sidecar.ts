@@ -12,8 +12,8 @@ export const OUTBOUND_PORT = 15001;
 export const INBOUND_PORT = 15006;
 
 /**
- * A pod's sidecar. No listener opens before the first certificate and the first policy are there. When `signal` aborts
- * the inbound side stops taking connections, what is open may finish, and the outbound side goes last.
+ * A pod's sidecar. No listener opens before the first certificate and the first policy are there. When `signal` aborts,
+ * the inbound side stops accepting, open connections may finish, and the outbound side stops last.
  */
 export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promise<void> {
   const workload = await startWorkload(deps);
@@ -41,7 +41,7 @@ export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promi
 /** The policy in force. Open connections are judged again when it changes. */
 function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; current(): Inbound } {
   let latest: Inbound | undefined;
-  workload.setReadiness(() => "the policy for this workload has not come yet");
+  workload.setReadiness(() => "the policy for this workload has not arrived yet");
   const first = new Promise<Inbound>((resolve) => {
     workload.discovery.watchInbound((inbound) => {
       latest = inbound;
@@ -54,7 +54,7 @@ function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; c
   return {
     first,
     current: () => {
-      if (latest === undefined) throw new Error("the policy is read after it has come");
+      if (latest === undefined) throw new Error("the policy is read after it has arrived");
       return latest;
     },
   };
@@ -63,7 +63,7 @@ function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; c
 interface Listeners {
   readonly inbound: CaptureListener;
   readonly outbound: CaptureListener;
-  /** Closes the kept connections that wait for a request. */
+  /** Closes idle upstream connections. */
   closeIdle(): void;
 }
 
@@ -93,6 +93,6 @@ function describeRefusal(direction: "inbound" | "outbound", { reason, peer, dest
   const message =
     reason === "own_port"
       ? `${peer} aimed at the proxy's own port ${target}`
-      : `${peer} came straight to the proxy, not through iptables`;
+      : `${peer} connected directly to the proxy, not through iptables`;
   return { direction, stage: "capture" as const, reason, message, client: peer, destination: target };
 }

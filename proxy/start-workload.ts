@@ -27,7 +27,7 @@ export interface WorkloadDeps {
   readonly log: Logger;
 }
 
-/** What sidecar and gateway have in common: an identity, the control plane's word, connections that are watched over. */
+/** Shared by sidecar and gateway: an identity, the control plane's data, and tracked connections. */
 export interface Workload extends WorkloadDeps {
   readonly secureContexts: SecureContextSource;
   readonly discovery: DiscoveryClient;
@@ -36,14 +36,16 @@ export interface Workload extends WorkloadDeps {
   readonly metrics: ScrapedMetrics;
   /** `undefined`: off. */
   readonly accessLog: AccessLog | undefined;
-  /** What the role itself still lacks before it can work; `undefined`: nothing. The certificate is asked for besides. */
+  /**
+   * What the role itself still lacks before it is ready; `undefined`: nothing. The certificate is checked separately.
+   */
   setReadiness(fault: () => string | undefined): void;
-  /** A container of the pod has asked the proxy to end (`/quitquitquit`) or to drain (`/drain`). */
+  /** A container of the pod has asked the proxy to exit (`/quitquitquit`) or to drain (`/drain`). */
   readonly asked: AbortSignal;
   stop(): Promise<void>;
 }
 
-/** Starts everything that needs no certificate: status and admin servers, and the getting of the certificate. */
+/** Starts everything that needs no certificate: status and admin servers, and the request for the certificate. */
 export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
   const core = await startCore(deps);
   const { plane, tls, metrics } = core;

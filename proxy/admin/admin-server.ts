@@ -23,15 +23,15 @@ export interface AdminServerOptions {
   readonly log: Logger;
 }
 
-/** How many connections one answer lists; the total is told beside them. */
+/** How many connections one response lists; it also contains the total. */
 const MAX_LISTED = 1000;
 
 const LOCAL_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 
 /**
- * Shows an operator inside the pod what the proxy holds: `kubectl exec` or `kubectl port-forward`, then `/certs`,
- * `/destinations`, `/connections`, or all of them as `/config_dump`. On loopback alone, for reading alone. A web page
- * whose name was rebound to 127.0.0.1 sends its own name as Host and gets nothing.
+ * Shows an operator inside the pod the proxy's state: `kubectl exec` or `kubectl port-forward`, then `/certs`,
+ * `/destinations`, `/connections`, or all of them as `/config_dump`. On loopback and read-only. A web page whose name
+ * was rebound to 127.0.0.1 sends its own name as Host and is refused.
  */
 export function startAdminServer(options: AdminServerOptions): Promise<LocalHttpServer> {
   const { views, log, port = 15000 } = options;
@@ -41,9 +41,9 @@ export function startAdminServer(options: AdminServerOptions): Promise<LocalHttp
 function respondToAdmin(request: LocalHttpRequest, views: AdminViews): LocalHttpResponse {
   const { host } = request.headers;
   if (typeof host !== "string" || !LOCAL_HOST.test(host)) {
-    return { status: 403, body: "the administration port answers to localhost, 127.0.0.1 and [::1] alone\n" };
+    return { status: 403, body: "the administration port serves only the hosts localhost, 127.0.0.1 and [::1]\n" };
   }
-  if (request.method !== "GET") return { status: 405, body: "the administration port is for reading: use GET\n" };
+  if (request.method !== "GET") return { status: 405, body: "the administration port is read-only: use GET\n" };
   switch (request.path) {
     case "/":
       return { status: 200, body: "/certs\n/destinations\n/connections\n/config_dump\n" };

@@ -66,7 +66,7 @@ describe("the administration server", () => {
     expect(body).not.toContain("BEGIN");
   });
 
-  it("says when there is no certificate", async () => {
+  it("reports that there is no certificate", async () => {
     const { body } = await ask(await start(false), { path: "/certs" });
     expect(JSON.parse(body)).toEqual({ state: "none" });
   });
@@ -93,7 +93,7 @@ describe("the administration server", () => {
   });
 
   it.each(["localhost", "localhost:15000", "127.0.0.1:15000", "[::1]:15000", "[::1]"])(
-    "answers to Host %s",
+    "serves the Host %s",
     async (name) => {
       expect((await ask(await start(), { path: "/certs", headers: { host: name } })).status).toBe(200);
     },
@@ -124,7 +124,7 @@ describe("the status server", () => {
     );
   };
 
-  it("tells readiness, with the reason when it is not there", async () => {
+  it("reports readiness, with the reason if it is not ready", async () => {
     let readiness: Readiness = { ready: false, reason: "no certificate yet" };
     const port = await start(() => readiness);
     expect(await ask(port, { path: "/healthz/ready" })).toMatchObject({ status: 503, body: "no certificate yet\n" });
@@ -147,16 +147,20 @@ describe("the status server", () => {
   it.each([
     { path: "/quitquitquit", call: "quit" },
     { path: "/drain", call: "drain" },
-  ])("obeys POST $path from inside the pod", async ({ path, call }) => {
+  ])("accepts POST $path from inside the pod", async ({ path, call }) => {
     expect((await ask(await start(), { method: "POST", path })).status).toBe(200);
     expect(calls).toEqual([call]);
   });
 
   it.each([
     { name: "GET", options: {}, status: 405 },
-    { name: "what the proxy delivers for others", options: { method: "POST", localAddress: "127.0.0.6" }, status: 403 },
+    {
+      name: "traffic that the proxy delivers for others",
+      options: { method: "POST", localAddress: "127.0.0.6" },
+      status: 403,
+    },
     { name: "a browser", options: { method: "POST", headers: { origin: "http://attacker.example" } }, status: 403 },
-  ])("does not take an order from $name", async ({ options, status }) => {
+  ])("does not accept a command from $name", async ({ options, status }) => {
     expect((await ask(await start(), { path: "/quitquitquit", ...options })).status).toBe(status);
     expect(calls).toEqual([]);
   });
@@ -175,8 +179,8 @@ describe("the readiness and metrics ports", () => {
   });
 });
 
-describe("every small server", () => {
-  it("names the port and the fix when the port is taken", async () => {
+describe("every local HTTP server", () => {
+  it("names the port and the fix when the port is in use", async () => {
     const port = await started(startReadinessServer({ port: 0, host, log, readiness: () => ({ ready: true }) }));
     const second = startReadinessServer({ port, host, log, readiness: () => ({ ready: true }) });
     await expect(second).rejects.toThrow(NetError);
@@ -208,8 +212,8 @@ describe("every small server", () => {
     expect(recorded.lines).toMatchObject([{ level: "error", message: expect.stringContaining("secret detail") }]);
   });
 
-  // Well before the time in which headers must come: not that limit makes room, but who comes does.
-  it("serves a probe though silent connections fill it", { timeout: 3000 }, async () => {
+  // Well before the header timeout: the new connection makes room, not that limit.
+  it("serves a probe although silent connections fill it", { timeout: 3000 }, async () => {
     const respond = () => ({ status: 200, body: "" });
     const port = await started(startLocalHttpServer({ port: 0, host, log, respond, maxConnections: 4 }));
     const silent = await Promise.all(Array.from({ length: 12 }, () => dial(port)));
@@ -218,7 +222,7 @@ describe("every small server", () => {
     await Promise.all(closed);
   });
 
-  it("finishes an answer under way when it stops", async () => {
+  it("finishes a response in progress when it stops", async () => {
     const gate = new EventEmitter();
     const respond = async () => {
       gate.emit("arrived");

@@ -39,7 +39,7 @@ async function probeHttp(respond: RequestListener, check: Record<string, unknown
 }
 
 describe("an HTTP probe", () => {
-  it("asks the application as the pod declares it, from 127.0.0.6", async () => {
+  it("calls the application as the pod declares it, from 127.0.0.6", async () => {
     let seen: { from: string | undefined; url: string | undefined; headers: IncomingHttpHeaders } | undefined;
     const answer = await probeHttp(
       (request, response) => {
@@ -63,7 +63,7 @@ describe("an HTTP probe", () => {
   it.each([
     { name: "a failure is passed on", status: 503, expected: 503 },
     { name: "a missing page is passed on", status: 404, expected: 404 },
-    { name: "a redirect counts as well", status: 302, expected: 200 },
+    { name: "a redirect counts as success", status: 302, expected: 200 },
   ])("$name", async ({ status, expected }) => {
     const answer = await probeHttp((_request, response) => response.writeHead(status).end());
     expect(answer?.status).toBe(expected);
@@ -79,15 +79,15 @@ describe("an HTTP probe", () => {
     expect((await probes.run(LIVE))?.status).toBe(200);
   });
 
-  it("fails when nothing answers in time", async () => {
+  it("fails when there is no response in time", async () => {
     const port = await listen(
       createServer(() => undefined).on("connection", (socket) => cleanups.push(() => socket.destroy())),
     );
     const probes = probesOf({ [LIVE]: { httpGet: { port }, timeoutSeconds: 0.05 } });
-    expect(await probes.run(LIVE)).toEqual({ status: 500, body: "no answer within 50 ms\n" });
+    expect(await probes.run(LIVE)).toEqual({ status: 500, body: "no response within 50 ms\n" });
   });
 
-  it("fails when nothing listens, and says so", async () => {
+  it("fails when nothing listens, with the reason", async () => {
     const port = await freePort();
     const answer = await probesOf({ [LIVE]: { httpGet: { port } } }).run(LIVE);
     expect(answer?.status).toBe(500);

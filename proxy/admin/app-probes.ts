@@ -6,25 +6,25 @@ import { checkGrpc } from "./check-grpc.ts";
 import { checkHttp } from "./check-http.ts";
 import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from "./parse-app-probes.ts";
 
-/** The application's probes, run in kubelet's place. */
+/** The application's probes, run on behalf of kubelet. */
 export interface AppProbes {
-  /** Runs the probe that stands at this path; `undefined`: none does. */
+  /** Runs the probe with this path; `undefined` if there is none. */
   run(path: string): Promise<TextResponse | undefined>;
 }
 
 export interface AppProbesOptions {
   readonly probes: ReadonlyMap<string, AppProbe>;
-  /** The application must listen on the pod's address, as for every other client. */
+  /** The application must listen on the pod's address, as for any other client. */
   readonly podIp: string;
-  /** Where probes come from, so that they are not captured. @default "127.0.0.6", or "::6" for an IPv6 pod */
+  /** The source address of probes, so that they are not captured. @default "127.0.0.6", or "::6" for an IPv6 pod */
   readonly sourceIp?: string;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /**
- * Runs only what the pod declared: the target is always this pod, and nothing of the caller's request goes further, for
- * any pod of the cluster may call here and this way leads past mutual TLS. HTTPS is not verified, as kubelet does not.
+ * Runs only declared probes. The target is always this pod, and nothing of the caller's request is forwarded: any pod
+ * of the cluster may call here, and this path bypasses mutual TLS. HTTPS is not verified, as in kubelet.
  */
 export function createAppProbes(options: AppProbesOptions): AppProbes {
   const { podIp, clock, sourceIp = podIp.includes(":") ? "::6" : "127.0.0.6" } = options;
@@ -72,7 +72,7 @@ async function probeTcp(check: TcpCheck, timeoutMs: number, target: ProbeTarget)
   return { status: 200, body: "connected\n" };
 }
 
-/** A redirect counts as well, as for kubelet; it is answered with 200, because a redirect without a place is an error. */
+/** A redirect counts as success, as in kubelet. It becomes a 200, because a redirect without a location is an error. */
 async function probeHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarget): Promise<TextResponse> {
   const { podIp, sourceIp, clock } = target;
   const overdue = new AbortController();
@@ -80,9 +80,9 @@ async function probeHttp(check: HttpCheck, timeoutMs: number, target: ProbeTarge
   try {
     const status = await checkHttp(check, { ip: podIp, sourceIp, signal: overdue.signal });
     const isRedirect = status >= 300 && status < 400;
-    return { status: isRedirect ? 200 : status, body: `the application answered ${status}\n` };
+    return { status: isRedirect ? 200 : status, body: `the application responded with ${status}\n` };
   } catch (caught) {
-    if (overdue.signal.aborted) return failed(`no answer within ${timeoutMs} ms`);
+    if (overdue.signal.aborted) return failed(`no response within ${timeoutMs} ms`);
     return failed(MeshError.from(caught).message);
   } finally {
     timer.cancel();

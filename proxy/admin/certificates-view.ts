@@ -2,11 +2,11 @@ import type { X509Certificate } from "node:crypto";
 import { readUriSans } from "../../mesh/identity/x509-san.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
 
-/** The own certificate and what it is judged by, fit to be shown: there is no key in it. */
+/** The own certificate and the trust bundle, without the private key. */
 export interface CertificatesView {
   readonly state: "active";
   readonly identity: string;
-  /** Grows with every change of the certificate or of the bundle. */
+  /** Incremented with every change of the certificate or the bundle. */
   readonly generation: number;
   readonly not_after: string;
   readonly seconds_left: number;
@@ -16,7 +16,7 @@ export interface CertificatesView {
 }
 
 export interface CertificateView {
-  /** The URI names, as their bytes say. */
+  /** The URI names, as encoded. */
   readonly subject_ids: readonly string[];
   readonly serial_number: string;
   readonly not_before: string;

@@ -13,7 +13,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** An application that serves as it is told, and remembers what it was asked. */
+/** An application with configurable health, which records its requests. */
 async function startApplication(status: number) {
   const asked: string[] = [];
   const routes = connectNodeAdapter({
@@ -41,7 +41,7 @@ describe("a gRPC probe", () => {
     expect(application.asked).toEqual(["liveness"]);
   });
 
-  it("fails when it is not serving, and says its status", async () => {
+  it("fails when it is not serving, and reports its status", async () => {
     const { port } = await startApplication(2);
     expect(await checkGrpc({ ...TARGET, port, service: "" })).toMatchObject({
       kind: "failed",
@@ -49,7 +49,7 @@ describe("a gRPC probe", () => {
     });
   });
 
-  it("fails in time when the application accepts and says nothing", async () => {
+  it("fails in time when the application accepts and sends nothing", async () => {
     const sockets: Socket[] = [];
     const silent = createTcpServer((socket) => void sockets.push(socket.on("error", () => undefined)));
     await once(silent.listen(0, "127.0.0.1"), "listening");
@@ -65,7 +65,7 @@ describe("a gRPC probe", () => {
     expect((await checkGrpc({ ...TARGET, port: 1, service: "" })).kind).toBe("failed");
   });
 
-  it("is read from what the injector writes", () => {
+  it("is parsed from the injector's output", () => {
     const probes = parseAppProbes('{"/app-health/app/livez":{"grpc":{"port":9000,"service":"x"},"timeoutSeconds":2}}');
     expect(probes.get("/app-health/app/livez")).toEqual({
       timeoutMs: 2000,

@@ -8,13 +8,13 @@ import { connectTcp } from "../../net/connect-tcp.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
 import { withTimeLimit } from "../../net/time-limit.ts";
 
-/** What a gRPC health check asks, and from where. */
+/** The target of a gRPC health check, and its source address. */
 export interface GrpcCheckTarget {
   readonly ip: string;
   readonly port: number;
   /** Empty: the server as a whole. */
   readonly service: string;
-  /** So that the question is not captured. */
+  /** The source address, so that the check is not captured. */
   readonly sourceIp: string;
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -24,7 +24,7 @@ export type GrpcCheckResult = { readonly kind: "serving" } | { readonly kind: "f
 
 const SERVING = 1;
 
-/** Asks `grpc.health.v1.Health/Check` in plaintext on a connection of its own, as kubelet does. */
+/** Calls `grpc.health.v1.Health/Check` in plaintext on a connection of its own, as kubelet does. */
 export async function checkGrpc(target: GrpcCheckTarget): Promise<GrpcCheckResult> {
   const { ip, port, sourceIp, timeoutMs, clock } = target;
   const startedMs = clock.monotonicMs();

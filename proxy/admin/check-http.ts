@@ -3,10 +3,10 @@ import { request as requestHttps } from "node:https";
 import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { HttpCheck } from "./parse-app-probes.ts";
 
-/** From where an HTTP check asks which address. */
+/** The target of an HTTP check, and its source address. */
 export interface HttpCheckTarget {
   readonly ip: string;
-  /** So that the question is not captured. */
+  /** The source address, so that the check is not captured. */
   readonly sourceIp: string;
   readonly signal: AbortSignal;
 }
@@ -14,10 +14,10 @@ export interface HttpCheckTarget {
 const MAX_HEADER_BYTES = 16_384;
 
 /**
- * The status that the application answers on a connection of its own; its content is not read. HTTPS is not verified,
- * as kubelet does not. Fails where nothing answers HTTP, and when the signal aborts.
+ * Returns the status of the application's response, requested on a connection of its own; the content is not read.
+ * HTTPS is not verified, as in kubelet. Fails if there is no HTTP response, and when the signal aborts.
  *
- * Node's own client, because a sidecar has it loaded anyway: undici would be 5 MB more in every pod.
+ * Uses Node's own client, which a sidecar has loaded anyway: undici would add 5 MB to every pod.
  */
 export async function checkHttp(check: HttpCheck, { ip, sourceIp, signal }: HttpCheckTarget): Promise<number> {
   const request = check.scheme === "https" ? requestHttps : requestHttp;
@@ -42,7 +42,7 @@ export async function checkHttp(check: HttpCheck, { ip, sourceIp, signal }: Http
   });
 }
 
-/** In pairs, as declared: Node adds nothing to such a list. */
+/** Pairs, as declared: Node adds nothing to such a list. */
 function headersOf({ headers, port }: HttpCheck, ip: string): string[] {
   const names = new Set(headers.map(({ name }) => name.toLowerCase()));
   const host = formatSocketAddress({ ip, port });

@@ -9,7 +9,7 @@ const HOST: DestinationTarget = { kind: "host", host: "world.ns2.svc.cluster.loc
 
 describe("describeDestination", () => {
   it.each<{ name: string; destination: Destination | undefined; shown: object }>([
-    { name: "no answer yet", destination: undefined, shown: { state: "pending" } },
+    { name: "no response yet", destination: undefined, shown: { state: "pending" } },
     { name: "traffic that passes", destination: { kind: "passthrough" }, shown: { state: "passthrough" } },
     {
       name: "a refusal with its reason",
@@ -54,7 +54,7 @@ describe("describeConnection", () => {
     bytes: () => ({ received: 5, sent: 7 }),
   };
 
-  it("says that a connection is plaintext", () => {
+  it("shows that a connection is plaintext", () => {
     expect(describeConnection(plaintext, 3500)).toMatchObject({
       mutual_tls: null,
       open_seconds: 2,
@@ -64,7 +64,7 @@ describe("describeConnection", () => {
     });
   });
 
-  it("names the peer of mutual TLS, and gives no certificate away", () => {
+  it("names the peer of mutual TLS, without its certificate", () => {
     const peer = {
       identity: WORLD,
       certificates: [],

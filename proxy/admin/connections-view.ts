@@ -23,15 +23,15 @@ export interface MutualTlsView {
   readonly peer: string;
   readonly version: string;
   readonly cipher: string;
-  /** Empty inbound: Node tells it to the client's side alone. */
+  /** Empty if unknown. */
   readonly key_exchange: string;
 }
 
-/** One destination in use, and what the control plane said of it. */
+/** One destination in use, as the control plane describes it. */
 export interface DestinationView {
   readonly target: string;
   readonly connections: number;
-  /** `pending`: no answer yet. */
+  /** `pending`: no response yet. */
   readonly state: "pending" | "mesh" | "passthrough" | "refused";
   readonly reason?: string;
   readonly host?: string;

@@ -3,7 +3,7 @@ import { ProxyError } from "../proxy-error.ts";
 import { parseAppProbes } from "./parse-app-probes.ts";
 
 describe("parseAppProbes", () => {
-  it("reads what Istio's injector writes", () => {
+  it("parses what Istio's injector writes", () => {
     const probes = parseAppProbes(
       JSON.stringify({
         "/app-health/web/readyz": {
@@ -38,7 +38,7 @@ describe("parseAppProbes", () => {
     });
   });
 
-  it("takes an empty text for no probes", () => {
+  it("reads an empty text as no probes", () => {
     expect(parseAppProbes(" \n").size).toBe(0);
   });
 

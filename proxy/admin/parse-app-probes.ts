@@ -1,6 +1,6 @@
 import { ProxyError } from "../proxy-error.ts";
 
-/** A probe of the application that kubelet asks the proxy to run. */
+/** An application probe that kubelet asks the proxy to run. */
 export interface AppProbe {
   readonly check: HttpCheck | TcpCheck | GrpcCheck;
   readonly timeoutMs: number;
@@ -31,12 +31,12 @@ type JsonObject = Readonly<Record<string, unknown>>;
 
 const PROBE_PATH = /^\/app-health\/[^/]+\/(?:livez|readyz|startupz)$/;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** Printable ASCII and tabs: what a header's value may be without a doubt (RFC 9110, section 5.5). */
+/** Printable ASCII and tabs: the unambiguous part of RFC 9110's field values (section 5.5). */
 const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 
 /**
- * Reads `ISTIO_KUBE_APP_PROBERS`, which the injector writes: JSON, by the path that kubelet asks for, the probe that the
- * pod declared before. An empty text means no probes. Throws a ProxyError that names the entry.
+ * Parses `ISTIO_KUBE_APP_PROBERS`, which the injector writes: a JSON object from the path that kubelet requests to the
+ * probe that the pod declared originally. An empty text means no probes. Throws a ProxyError that names the entry.
  */
 export function parseAppProbes(text: string): ReadonlyMap<string, AppProbe> {
   if (text.trim() === "") return new Map();
@@ -82,7 +82,7 @@ function parseHttpCheck(path: string, check: JsonObject): HttpCheck {
 
 function parseGrpcCheck(path: string, check: JsonObject): GrpcCheck {
   const service = check["service"] ?? "";
-  if (typeof service !== "string") throw bad(path, "has a gRPC service that is not a text");
+  if (typeof service !== "string") throw bad(path, "has a gRPC service that is not a string");
   return { kind: "grpc", port: parsePort(path, check["port"]), service };
 }
 

@@ -16,7 +16,7 @@ afterEach(() => cleanup.run());
 const MEGABYTE = 1024 * 1024;
 const PATH = "/stats/prometheus";
 
-/** Serves a page of this size, and counts how many of them are written and how many are being read. */
+/** Serves a page of this size, and counts how many are written and how many are being read. */
 async function startPages(bytes: number) {
   const piece = Buffer.alloc(65_536, "x");
   const page = { pieces: Array.from({ length: bytes / piece.length }, () => piece), bytes };
@@ -67,7 +67,7 @@ describe("a page of metrics", () => {
     expect(written()).toBeLessThan(10);
   });
 
-  it("is refused to an address that reads too much, with the time to come again; others get it", async () => {
+  it("is refused to an address that reads too much, with Retry-After; others get it", async () => {
     const { port } = await startPages(8 * MEGABYTE);
     const flood = await Promise.all(
       Array.from({ length: 10 }, () => ask(port, { path: PATH, localAddress: "127.0.0.2" })),
@@ -80,7 +80,7 @@ describe("a page of metrics", () => {
     expect((await ask(port, { path: PATH, localAddress: "127.0.0.3" })).body.length).toBe(8 * MEGABYTE);
   });
 
-  it("is let go of when its reader is gone, however much of it was read", async () => {
+  it("is released when its reader disconnects, however much of it was read", async () => {
     const { port, readers } = await startPages(8 * MEGABYTE);
     const slow = [await askAndStopReading(port), await askAndStopReading(port)];
     expect(readers()).toBe(2);
@@ -88,7 +88,7 @@ describe("a page of metrics", () => {
     await expect.poll(readers).toBe(0);
   });
 
-  it("answers HEAD with its length alone", async () => {
+  it("responds to HEAD with its length only", async () => {
     const { port, readers } = await startPages(MEGABYTE);
     const answer = await ask(port, { path: PATH, method: "HEAD" });
     expect([answer.status, answer.headers["content-length"], answer.body]).toEqual([200, String(MEGABYTE), ""]);
@@ -96,7 +96,7 @@ describe("a page of metrics", () => {
   });
 });
 
-it("kubelet's probe is answered while others scrape a full page without a pause, and nothing is left of that", async () => {
+it("kubelet's probe is served while others scrape a full page without a pause, and nothing is left behind", async () => {
   const metrics = createProxyMetrics({ clock: systemClock });
   for (let index = 0; index < 200; index += 1) {
     const name = `s${index}`;
@@ -126,14 +126,14 @@ it("kubelet's probe is answered while others scrape a full page without a pause,
   }
   isOver = true;
   await Promise.all(flood);
-  // Pages are paced for all together; whoever still reads too much is told to come again.
+  // Pages are paced for all clients together; a client that still reads too much gets 429.
   expect([...statuses].filter((status) => status !== 200 && status !== 429)).toEqual([]);
   expect(statuses.has(200)).toBe(true);
   expect(log.lines).toEqual([]);
 });
 
-describe("an upstream that answers with every status", () => {
-  it("adds a bounded number of series, and others of the page stay", async () => {
+describe("an upstream that responds with every status", () => {
+  it("adds a bounded number of series, and the page's other series stay", async () => {
     const metrics = createProxyMetrics({ clock: new FakeClock() });
     const honest = metrics.requestMeter({ reporter: "destination", security: "mutual_tls" });
     const hostile = metrics.requestMeter({ reporter: "source", security: "unknown" });

@@ -9,7 +9,7 @@ import { respondToScrape } from "../../net/metrics/respond-to-scrape.ts";
 import type { Scrapes } from "../../net/metrics/scrapes.ts";
 import type { AppProbes } from "./app-probes.ts";
 
-/** Whether the proxy can do its work, and if not, why. */
+/** Whether the proxy is ready, and if not, why. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
 
 export interface StatusServerOptions {
@@ -19,16 +19,16 @@ export interface StatusServerOptions {
   readonly host?: string;
   readonly readiness: () => Readiness;
   readonly metrics: Scrapes;
-  /** The application's own probes, which the injector sent here. */
+  /** The application's own probes, which the injector redirected here. */
   readonly probes: AppProbes;
-  /** `POST /quitquitquit`: the application's work is done (a Job), the proxy may go. */
+  /** `POST /quitquitquit`: the application is done (a Job), so the proxy may exit. */
   readonly onQuit: () => void;
   /** `POST /drain`: stop taking new inbound connections. */
   readonly onDrain: () => void;
   readonly log: Logger;
 }
 
-/** Istio's agent port: readiness, metrics, the application's probes, and the two orders that a container may give. */
+/** Istio's agent port: readiness, metrics, the application's probes, and the two commands that a container may send. */
 export function startStatusServer(options: StatusServerOptions): Promise<LocalHttpServer> {
   const { port = 15020, host, log } = options;
   return startLocalHttpServer({
@@ -90,15 +90,16 @@ function readinessResponse(readiness: Readiness): LocalHttpResponse {
 }
 
 /**
- * Carries out an order from inside the pod. 127.0.0.6 does not count as inside: that is the source address of what the
- * proxy delivers for others. A browser (it sends Origin) does not give orders, whoever forwarded the port to it.
+ * Carries out an order from inside the pod. 127.0.0.6 does not count as inside: that is the source address of traffic
+ * that the proxy delivers for others. A browser (it sends Origin) does not give orders, whoever forwarded the port to
+ * it.
  */
 function obey(request: LocalHttpRequest, action: () => void): LocalHttpResponse {
   if (request.method !== "POST") return { status: 405, body: "use POST\n" };
   const { remoteAddress, headers } = request;
   const isInside = remoteAddress === "::1" || (remoteAddress.startsWith("127.") && remoteAddress !== "127.0.0.6");
   if (!isInside || headers["origin"] !== undefined) {
-    return { status: 403, body: "only a container of this pod may ask for this, through 127.0.0.1\n" };
+    return { status: 403, body: "only a container of this pod may request this, through 127.0.0.1\n" };
   }
   action();
   return { status: 200, body: "ok\n" };

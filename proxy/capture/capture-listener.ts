@@ -6,7 +6,7 @@ import { NetError } from "../../net/net-error.ts";
 import type { SocketAddress } from "../../net/socket-address.ts";
 import type { ReadOriginalDestination } from "./original-destination.ts";
 
-/** A connection that iptables sent to us, and where its client wanted to go. */
+/** A connection that iptables redirected to us, and its original destination. */
 export interface CapturedConnection {
   readonly socket: Socket;
   readonly destination: SocketAddress;
@@ -15,14 +15,16 @@ export interface CapturedConnection {
 export interface CaptureListenerOptions {
   readonly port: number;
   readonly readOriginalDestination: ReadOriginalDestination;
-  /** Whether this destination is the proxy itself: such a connection was never captured traffic. */
+  /** Whether this destination is the proxy itself; such a connection is not captured traffic. */
   readonly isOwnListener: (destination: SocketAddress) => boolean;
-  /** Whether clients can vanish without a word: not those in the same pod, whose kernel closes what they had open. */
+  /**
+   * Whether clients can vanish without a FIN or RST. Those in the same pod cannot: its kernel closes their connections.
+   */
   readonly clientsAreRemote: boolean;
   readonly onConnection: (connection: CapturedConnection) => void;
-  /** A connection that did not come through iptables, or was aimed at the proxy itself. It is closed already. */
+  /** A connection that did not come through iptables, or was aimed at the proxy itself. It is already closed. */
   readonly onRefused: (refusal: CaptureRefusal) => void;
-  /** An error of the listener itself, such as EMFILE; it goes on listening. */
+  /** An error of the listener itself, such as EMFILE; it keeps listening. */
   readonly onListenerError: (error: Error) => void;
 }
 
@@ -39,10 +41,11 @@ export interface CaptureListener {
 
 /**
  * Listens for redirected connections on IPv4 and, where the machine has it, IPv6. Two sockets and not one dual-stack
- * socket, because the kernel does not answer an IPv4 original destination on an IPv6 socket.
+ * socket, because the kernel does not return an IPv4 original destination on an IPv6 socket.
  *
- * A connection whose original destination is unknown, or is a listener of the proxy itself, is reset: it came straight to the listener, and following it would loop or open a way around the policy
- * (Istio's inbound blackhole; ztunnel's illegal ports).
+ * A connection whose original destination is unknown, or is a listener of the proxy itself, is reset. It was opened
+ * directly to the listener, and forwarding it would loop or bypass the policy (Istio's inbound blackhole; ztunnel's
+ * illegal ports).
  */
 export async function startCaptureListener(options: CaptureListenerOptions): Promise<CaptureListener> {
   const servers = [await listenOn("0.0.0.0", options)];
@@ -71,7 +74,7 @@ async function listenOn(host: string, options: CaptureListenerOptions): Promise<
 }
 
 function admit(socket: Socket, options: CaptureListenerOptions): void {
-  // Until its handler takes over, an error on the socket needs a listener; what it says is told by "close".
+  // Until its handler takes over, an error on the socket needs a listener; "close" follows it.
   socket.on("error", () => undefined);
   const destination = options.readOriginalDestination(socket);
   const peer = formatClient(socket);

@@ -15,7 +15,7 @@ describe("socket addresses", () => {
     { name: "the first of equal runs", hex: "20010000000000010001000000000002", ip: "2001::1:1:0:0:2" },
     { name: "a single zero group stays", hex: "20010db8000000010001000100010001", ip: "2001:db8:0:1:1:1:1:1" },
     { name: "a run at the end", hex: "fd000000000000010000000000000000", ip: "fd00:0:0:1::" },
-  ])("of IPv6 are written as RFC 5952 says: $name", ({ hex, ip }) => {
+  ])("of IPv6 are written as in RFC 5952: $name", ({ hex, ip }) => {
     const bytes = Buffer.from(`0a001f9000000000${hex}00000000`, "hex");
     expect(parseSockaddrIn6(bytes)).toEqual({ ip, port: 8080 });
   });

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import koffi from "koffi";
 import type { SocketAddress } from "../../net/socket-address.ts";
 
-/** Linux's numbers: netfilter's `SO_ORIGINAL_DST` and `IP6T_SO_ORIGINAL_DST` share one value. */
+/** Linux's constants: netfilter's `SO_ORIGINAL_DST` and `IP6T_SO_ORIGINAL_DST` have the same value. */
 const SO_ORIGINAL_DST = 80;
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
@@ -11,13 +11,13 @@ const SOL_IPV6 = 41;
 const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
 
-/** Reads the original destination of an accepted socket; `undefined` where netfilter knows none. */
+/** Reads the original destination of an accepted socket; `undefined` if netfilter has none. */
 export type ReadOriginalDestination = (socket: Socket) => SocketAddress | undefined;
 
 /**
- * Loads libc once and returns the reader. Node has no call for this socket option, so it goes through koffi: 1.7 µs a
- * call. A connection that was never redirected gives `undefined`, or the listener's own address, depending on whether
- * conntrack saw it; the caller must refuse both, and never fall back to the local address.
+ * Loads libc once and returns the reader. Node has no call for this socket option, so it uses koffi: 1.7 µs per call.
+ * For a connection that was not redirected it returns `undefined`, or the listener's own address if conntrack saw it;
+ * the caller must refuse both, and never fall back to the local address.
  */
 export function createOriginalDestinationReader(): ReadOriginalDestination {
   const libc = koffi.load("libc.so.6");
@@ -62,7 +62,7 @@ function compressIpv6(groups: readonly string[]): string {
   return `${groups.slice(0, best.start).join(":")}::${groups.slice(best.start + best.length).join(":")}`;
 }
 
-/** The descriptor lives on Node's handle, which has no public door. */
+/** The descriptor is stored on Node's handle, without a public accessor. */
 function fileDescriptorOf(socket: Socket): number | undefined {
   const handle: unknown = Reflect.get(socket, "_handle");
   if (typeof handle !== "object" || handle === null) return undefined;

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 
 /**
- * Waits until the server (the application, or an upstream) or the client says something. The server's bytes stay in
- * its socket's buffer, and when it was first the sniffing of the client is ended, with its bytes put back.
+ * Waits until the server (the application, or an upstream) or the client sends something. The server's bytes stay in
+ * its socket's buffer. If the server is first, sniffing the client ends, with the client's bytes put back.
  * @param sniff begins to sniff the client; it ends when the signal aborts.
  */
 export async function awaitFirstSpeaker<Sniffed>(
@@ -14,7 +14,7 @@ export async function awaitFirstSpeaker<Sniffed>(
   let stopListening: () => void = () => undefined;
   const greeting = new Promise<"application">((resolve) => {
     const onSpoke = (): void => resolve("application");
-    // What came while another waited is not announced again.
+    // There is no new event for bytes that arrived before.
     if (application.readableLength > 0 || application.readableEnded || application.destroyed) onSpoke();
     for (const event of SPEAKING) application.on(event, onSpoke);
     stopListening = () => {
@@ -30,5 +30,5 @@ export async function awaitFirstSpeaker<Sniffed>(
   return first;
 }
 
-/** An application that closes without a word has had its say, too. */
+/** An application that closes without sending counts as having spoken. */
 const SPEAKING = ["readable", "end", "close"] as const;

@@ -2,14 +2,14 @@ import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { CutReason, OpenConnection } from "./connection-registry.ts";
 import type { RelayEnd } from "./relay.ts";
 
-/** Receives what happens to connections, to log and count it. Nothing here may throw. */
+/** Receives connection events, to log and count them. Implementations must not throw. */
 export interface ConnectionObserver {
   opened(connection: OpenConnection, parties: ConnectionParties): OpenConnectionObserver;
   refused(refusal: RefusedConnection): void;
-  /** A client said nothing and the application had to be opened for it, without knowing what it speaks. */
+  /** A client was silent, and the application was opened for it without detecting its protocol. */
   detectionTimedOut(port: number): void;
   cut(connection: OpenConnection, reason: CutReason): void;
-  /** A request was not HTTP/1.1 as it must be, and has been answered or cut off. */
+  /** A request was malformed, and has got a local reply or was cut off. */
   malformed(request: MalformedRequest): void;
 }
 
@@ -19,17 +19,17 @@ export interface OpenConnectionObserver {
   closed(end: RelayEnd): void;
 }
 
-/** Who talks to whom, as far as this side knows. */
+/** Source and destination, as far as this side knows. */
 export interface ConnectionParties {
   readonly source: WorkloadInfo | undefined;
   readonly destination: WorkloadInfo | undefined;
   readonly service: ServiceInfo | undefined;
 }
 
-/** Ends a connection, unless it has ended, and reports why. */
+/** Ends a connection, unless it has ended, and reports the reason. */
 export type Refuse = (stage: RefusedConnection["stage"], reason: string, message: string) => undefined;
 
-/** Cuts a connection whose bytes must not be delivered, and reports why. */
+/** Cuts a connection whose bytes must not be delivered, and reports the reason. */
 export type CutMalformed = (fault: { readonly reason: string; readonly message: string }) => void;
 
 export interface RefusedConnection {

@@ -32,7 +32,7 @@ function peerUnder(trust: TrustAnchors): VerifiedPeer {
 
 interface Opened {
   readonly connection: OpenConnection;
-  /** How often its policy was asked. */
+  /** How often its policy was evaluated. */
   asked(): number;
   forbid(): void;
 }
@@ -106,7 +106,7 @@ describe("a change of one destination", () => {
 });
 
 describe("a change of trust", () => {
-  it("verifies each peer once, and ends those that are trusted no more", async () => {
+  it("verifies each peer once, and ends those that are no longer trusted", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     for (let index = 0; index < 40; index += 1) {
       registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
@@ -139,7 +139,7 @@ describe("a change of trust", () => {
     expect(Math.max(...steps)).toBeLessThanOrEqual(16);
   });
 
-  it("judges a connection that is entered while it is under way", async () => {
+  it("judges a connection that is added while it is in progress", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     for (let index = 0; index < 100; index += 1) {
       registry.add(openConnection("before", peerUnder(BOTH)).connection);
@@ -151,7 +151,7 @@ describe("a change of trust", () => {
     expect(cuts).toHaveLength(101);
   });
 
-  it("that comes while another is judged takes over, and ends what the last one forbids", async () => {
+  it("during another change takes over, and ends what the last one forbids", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     for (let index = 0; index < 100; index += 1) {
       registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
@@ -162,7 +162,7 @@ describe("a change of trust", () => {
     expect(verify.mock.calls.length).toBeLessThan(200);
   });
 
-  it("back to the trust of the handshake verifies nothing", async () => {
+  it("back to the trust of the handshake needs no verification", async () => {
     const { registry, setTrust } = createSide(BOTH);
     registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
     const verify = spyOnVerify();
@@ -171,7 +171,7 @@ describe("a change of trust", () => {
   });
 });
 
-describe("a connection that is entered", () => {
+describe("a connection that is added", () => {
   it.each([
     { name: "policy", change: (opened: Opened) => opened.forbid(), trust: BOTH, reason: "policy_changed" },
     { name: "trust", change: () => undefined, trust: trustIn(NEXT), reason: "trust_changed" },

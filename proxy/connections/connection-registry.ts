@@ -3,8 +3,8 @@ import type { VerifiedPeer } from "./handshake.ts";
 import type { Relay } from "./relay.ts";
 
 /**
- * How far a connection has come. `accepted`: it is not yet known who the client is, or where it may go. `waiting`: it
- * may pass, and nothing has been delivered yet. `open`: it is carried.
+ * How far a connection has come. `accepted`: the client's identity or its destination is not known yet. `waiting`: it
+ * is allowed, and nothing has been delivered yet. `open`: it is being forwarded.
  */
 export type ConnectionStage = "accepted" | "waiting" | "open";
 
@@ -12,23 +12,23 @@ export type ConnectionStage = "accepted" | "waiting" | "open";
 export interface OpenConnection {
   readonly direction: "inbound" | "outbound";
   readonly stage: ConnectionStage;
-  /** `ip:port` of who opened it. */
+  /** `ip:port` of the client. */
   readonly client: string;
-  /** Where its client wanted to go. */
+  /** The original destination. */
   readonly destination: SocketAddress;
-  /** Where it went: the application, or the endpoint chosen. */
+  /** The upstream: the application, or the chosen endpoint. */
   readonly endpoint: SocketAddress;
   /** The host that the destination resolved to; empty where there is none. */
   readonly host: string;
-  /** The mesh's side of the connection; `undefined`: that side is plaintext. */
+  /** The verified peer; `undefined`: plaintext. */
   readonly peer: VerifiedPeer | undefined;
-  /** The rule that allowed it as it is: the server mode's rule inbound, the TLS rule outbound. */
+  /** The rule that allowed it: the mode's rule inbound, the TLS rule outbound. */
   readonly rule: string;
   readonly openedAtMs: number;
   readonly relay: Relay;
-  /** Which policy allows it: `INBOUND_POLICY`, or the key of its destination. */
+  /** Which policy applies: `INBOUND_POLICY`, or the key of its destination. */
   readonly policyKey: string;
-  /** Whether the policy of now would let it be as it is. */
+  /** Whether the current policy allows it. */
   readonly isAllowed: () => boolean;
   /** Bytes of the application so far, without TLS: `received` from the client, `sent` to it. */
   readonly bytes: () => { readonly received: number; readonly sent: number };
@@ -38,26 +38,26 @@ export interface OpenConnection {
 export type CutReason = "policy_changed" | "trust_changed" | "drain_deadline" | "displaced";
 
 export interface ConnectionRegistry {
-  /** Enters a connection, and judges it at once: policy or trust may have changed while it was being made. */
+  /** Adds a connection, and judges it at once: policy or trust may have changed while it was being opened. */
   add(connection: OpenConnection): void;
-  /** Judges one connection, after more is known of it. */
+  /** Judges one connection again, after more is known about it. */
   judge(connection: OpenConnection): void;
   list(): readonly OpenConnection[];
   readonly size: number;
-  /** Judges the connections of one policy by it, after it has changed. No certificate is verified. */
+  /** Judges the connections of one policy again, after the policy has changed. No certificate is verified. */
   judgePolicy(policyKey: string): void;
   /**
-   * Judges the peers of all connections, after roots or trust domains have changed. Resolves when it is done, or when a
-   * later call has taken over.
+   * Judges the peers of all connections again, after roots or trust domains have changed. Resolves when it is done, or
+   * when a later call has taken over.
    */
   judgeTrust(): Promise<void>;
   cutAll(reason: CutReason): void;
-  /** Resolves when no open connection is left, at once if there is none. Those that carry nothing are not awaited. */
+  /** Resolves when no open connection is left. Connections on which nothing was delivered are not awaited. */
   whenEmpty(): Promise<void>;
 }
 
 export interface RegistryOptions {
-  /** Whether a peer would be trusted now. May cost a signature check for each certificate of its chain. */
+  /** Whether a peer is still trusted. May cost a signature check for each certificate of its chain. */
   readonly isTrusted: (peer: VerifiedPeer) => boolean;
   readonly onCut: (connection: OpenConnection, reason: CutReason) => void;
 }
@@ -65,10 +65,13 @@ export interface RegistryOptions {
 /** The key of the pod's own policy; destinations have keys of their own. */
 export const INBOUND_POLICY = "inbound";
 
-/** How many peers are judged before others get the event loop: a P-256 chain takes about 0.1 ms, an RSA chain more. */
+/** How many peers are judged before yielding to the event loop: a P-256 chain takes about 0.1 ms, an RSA chain more. */
 const PEERS_PER_SLICE = 16;
 
-/** Knows every open connection, so that they can be counted, shown, drained, and judged again when policy or trust changes. */
+/**
+ * Knows every open connection, so that they can be counted, shown, drained, and judged again when policy or trust
+ * changes.
+ */
 export function createConnectionRegistry(options: RegistryOptions): ConnectionRegistry {
   const open = new Set<OpenConnection>();
   const waiting = new Set<() => void>();
@@ -114,7 +117,7 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
       trustPasses += 1;
       const pass = trustPasses;
       const peers = [...open].filter(({ peer }) => peer !== undefined);
-      // What is entered from here on is judged by `add`.
+      // Connections that are added from here on are judged by `add`.
       for (let from = 0; from < peers.length && pass === trustPasses; from += PEERS_PER_SLICE) {
         for (const connection of peers.slice(from, from + PEERS_PER_SLICE)) {
           if (open.has(connection)) cutIfUntrusted(connection);

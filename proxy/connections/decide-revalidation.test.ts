@@ -51,13 +51,13 @@ describe("a change of trust is reported", () => {
     expect(changes()).toBe(0);
   });
 
-  it("not for a bundle that says the same again", () => {
+  it("not for an equal bundle", () => {
     const { source, changes } = watchTrust();
     source.setTrust(trustIn("cluster.local"));
     expect(changes()).toBe(0);
   });
 
-  it("once there is a certificate again, where it came while there was none", () => {
+  it("once there is a certificate again, if it came while there was none", () => {
     const { clock, source, changes } = watchTrust();
     clock.jump(2 * HOUR_MS);
     source.setTrust(trustIn("cluster.local", "old.domain"));

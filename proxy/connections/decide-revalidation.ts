@@ -5,10 +5,10 @@ import type { TrustAnchors } from "../tls/trust-anchors.ts";
 import type { VerifiedPeer } from "./handshake.ts";
 
 /**
- * Whether the peer of an open connection would have been trusted had the roots and trust domains of now been in force
- * when it was verified. The time is that of the handshake, so a certificate that has ended since does not end the
- * connection. Nothing is verified while the trust is still the one of the handshake.
- * @param trust `undefined` while the own certificate has ended: nothing is known to have changed then.
+ * Whether the peer of an open connection would have been trusted under the current roots and trust domains. The time is
+ * that of the handshake, so a certificate that has expired since does not end the connection. Nothing is verified while
+ * the trust is still the one of the handshake.
+ * @param trust `undefined` while the own certificate has expired: then nothing is known to have changed.
  */
 export function isStillTrusted(peer: VerifiedPeer, trust: TrustAnchors | undefined): boolean {
   if (trust === undefined || isSameTrust(trust, peer.trust)) return true;
@@ -17,19 +17,22 @@ export function isStillTrusted(peer: VerifiedPeer, trust: TrustAnchors | undefin
   return verifyChain({ leaf, intermediates, roots: trust.roots, nowMs: peer.verifiedAtMs }).kind === "chained";
 }
 
-/** Calls when roots or trust domains have changed, and not for a new own certificate. Returns how to stop. */
+/**
+ * Calls the listener when roots or trust domains have changed, and not for a new own certificate. Returns a function
+ * that unsubscribes.
+ */
 export function onTrustChange(source: SecureContextSource, listener: () => void): () => void {
   let last: TrustAnchors | undefined = source.current();
   return source.subscribe(() => {
     const now = source.current();
-    // While the own certificate has ended nothing can be judged; what changed meanwhile is when there is a new one.
+    // Nothing can be judged while the own certificate has expired; changes are reported once there is a new one.
     if (now === undefined || (last !== undefined && isSameTrust(now, last))) return;
     last = now;
     listener();
   });
 }
 
-/** By reference: a source keeps its lists for as long as nothing in them changes. */
+/** By reference: a source keeps its lists as long as nothing in them changes. */
 function isSameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
   return one.roots === other.roots && one.trustDomains === other.trustDomains;
 }

@@ -2,9 +2,9 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 
-/** What the peer says is pushed; what it gets, and in how many packets, is remembered. */
+/** Tests push what the peer sends; what it receives, and in how many packets, is recorded. */
 export class FakeSocket extends Duplex {
-  /** What was written, one entry for each packet that the kernel would get. */
+  /** What was written, one entry per packet. */
   readonly packets: Buffer[] = [];
   /** The buffers themselves that were written. */
   readonly chunks: Buffer[] = [];

@@ -10,12 +10,12 @@ import { readPeerCertificates } from "../../net/tls/peer-certificates.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
 
-/** The other end of a connection, as its certificate proved it in this connection's own handshake. */
+/** The peer, as its certificate proved it in this connection's own handshake. */
 export interface VerifiedPeer {
   readonly identity: SpiffeId;
   /** Leaf first. */
   readonly certificates: readonly X509Certificate[];
-  /** When the chain was verified; later checks ask whether it would have held then (expiry does not end a connection). */
+  /** When the chain was verified. Later checks use this time: expiry does not end a connection. */
   readonly verifiedAtMs: number;
   readonly tlsVersion: string;
   readonly cipher: string;
@@ -41,7 +41,7 @@ export interface HandshakeOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly material: SecureMaterial;
-  /** Set on the client's side: who the server may be. */
+  /** Set on the client's side: the identities that the server may have. */
   readonly expected?: readonly SpiffeId[];
 }
 
@@ -49,8 +49,8 @@ export interface HandshakeOptions {
 export type HandshakeEvent = "secureConnect" | "secure";
 
 /**
- * Waits for the handshake and judges the peer. The socket carries no application byte before the verdict, because
- * nobody reads from it or writes to it. On failure the caller destroys the connection.
+ * Waits for the handshake and judges the peer. No application byte passes before the verdict, because nothing reads
+ * from the socket or writes to it. On failure the caller destroys the connection.
  */
 export async function completeHandshake(
   socket: TLSSocket,
@@ -75,7 +75,7 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
       socket.off("error", onError);
       socket.off("close", onClose);
       socket.off("end", onClose);
-      // A socket that fails later must not throw before its next owner listens.
+      // A later error must not throw before the next owner adds its listener.
       socket.on("error", () => undefined);
       resolve(outcome);
     };
@@ -124,8 +124,8 @@ function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: Handsha
 }
 
 /**
- * What OpenSSL itself thought of the chain, in the handshake. A second opinion, never the only one: `undefined` is its
- * yes. Node offers it on the server's side only on the handle; a Node that has moved it makes every handshake fail.
+ * OpenSSL's own verdict on the chain. A second check, never the only one; `undefined`: accepted. On the server's side
+ * Node exposes it only on the handle. A Node without it makes every handshake fail.
  */
 function readOpensslVerdict(socket: TLSSocket): string | undefined {
   const handle: unknown = Reflect.get(socket, "_handle");
@@ -148,7 +148,7 @@ function failureOf(error: Error): Failed {
       );
     case "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE":
       return failed("no_certificate", "the peer showed no certificate");
-    // What the handshake guard has overwritten, or a Certificate message that says the same of itself.
+    // A message that the handshake guard has overwritten, or one that is malformed in the same way.
     case "ERR_SSL_LENGTH_MISMATCH":
     case "ERR_SSL_INVALID_CONTEXT":
     case "ERR_SSL_EXCESSIVE_MESSAGE_SIZE":

@@ -1,6 +1,6 @@
 /**
- * A judgement that is asked for before each request, and that depends on one value: it is made once for each value, by
- * identity, and remembered.
+ * Memoizes a verdict that is needed before each request and depends on one value: it is computed once for each value,
+ * by identity.
  */
 export function judgeOnce<Value extends object>(current: () => Value, judge: (value: Value) => boolean): () => boolean {
   let judged: Value | undefined;

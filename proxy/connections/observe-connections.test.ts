@@ -43,7 +43,7 @@ function observe() {
 }
 
 describe("the access log", () => {
-  it("gets a connection when it has ended, with its bytes and its time", () => {
+  it("gets a connection when it has ended, with its bytes and duration", () => {
     const { observer, entries, clock } = observe();
     const open = observer.opened(OUTBOUND, NOBODY);
     clock.jump(2500);
@@ -82,7 +82,7 @@ describe("the access log", () => {
     { end: "reset_by_upstream", flags: "UC" },
     { end: "idle_half_open", flags: "SI" },
     { end: "closed_by_proxy", flags: "DO" },
-  ] as const)("says $flags of a connection that ended as $end", ({ end, flags }) => {
+  ] as const)("shows $flags for a connection that ended as $end", ({ end, flags }) => {
     const { observer, entries } = observe();
     observer.opened(OUTBOUND, NOBODY).closed(end);
     expect(entries.map((entry) => entry.flags)).toEqual([flags]);
@@ -90,7 +90,7 @@ describe("the access log", () => {
 
   it.each([
     { name: "a port of this pod", change: { direction: "inbound" }, cluster: "inbound|5432||" },
-    { name: "an address that nobody registered", change: { host: "" }, cluster: "PassthroughCluster" },
+    { name: "an unregistered address", change: { host: "" }, cluster: "PassthroughCluster" },
   ] as const)("names $name as Istio does", ({ change, cluster }) => {
     const { observer, entries } = observe();
     observer.opened({ ...OUTBOUND, ...change }, NOBODY).closed("closed");
@@ -106,14 +106,14 @@ describe("the access log", () => {
     expect(entries.map((entry) => entry.peer)).toEqual([WORLD]);
   });
 
-  it("writes IPv6 addresses so that their ports can be told apart", () => {
+  it("writes IPv6 addresses in brackets", () => {
     const { observer, entries } = observe();
     const address = { ip: "fd00::7", port: 80 };
     observer.opened({ ...OUTBOUND, destination: address, endpoint: address }, NOBODY).closed("closed");
     expect(entries[0]).toMatchObject({ destination: "[fd00::7]:80", upstream: "[fd00::7]:80" });
   });
 
-  it("has no negative time when the clock was set back", () => {
+  it("has no negative duration when the clock was set back", () => {
     const { observer, entries, clock } = observe();
     const open = observer.opened(OUTBOUND, NOBODY);
     clock.jump(-5000);

@@ -17,11 +17,11 @@ export interface ObserveOptions {
   readonly clock: Clock;
   /** This workload's identity, once it has one. */
   readonly identity: () => SpiffeId | undefined;
-  /** Gets an entry at the end of each connection. `undefined`: off. */
+  /** Receives an entry at the end of each connection. `undefined`: off. */
   readonly accessLog?: AccessLog | undefined;
 }
 
-/** Lines a second that one kind of event may write. */
+/** Log lines a second for one kind of event. */
 const LINES_PER_SECOND = 20;
 
 /** Envoy's flag for each way in which a relayed connection ends. */
@@ -34,13 +34,13 @@ const FLAGS: Readonly<Record<RelayEnd, ResponseFlags>> = {
 };
 
 const CUT_MESSAGES: Readonly<Record<CutReason, string>> = {
-  policy_changed: "a connection was cut: the policy does not allow it any more",
-  trust_changed: "a connection was cut: its peer is not trusted any more",
+  policy_changed: "a connection was cut: the policy no longer allows it",
+  trust_changed: "a connection was cut: its peer is no longer trusted",
   drain_deadline: "a connection was cut: the drain has reached its deadline",
   displaced: "an idle connection was closed to make room: the process has too few file descriptors (ulimit -n)",
 };
 
-/** Turns what happens to connections into log lines, metrics and entries of the access log. */
+/** Turns connection events into log lines, metrics and access log entries. */
 export function observeConnections(options: ObserveOptions): ConnectionObserver {
   const { log, metrics } = options;
   const limit = createLogLimiter(options.clock, LINES_PER_SECOND);
@@ -65,7 +65,7 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
     detectionTimedOut(port) {
       metrics.detectionTimedOut();
       if (limit("detection").isGranted) {
-        const fix = `name its Service port "tcp-…" or make the port STRICT, and no client has to wait`;
+        const fix = `name its Service port "tcp-…" or make the port STRICT, so that no client has to wait`;
         log.info(
           { component: "inbound", code: "detection_timeout", port },
           `a client of port ${port} stayed silent; ${fix}`,

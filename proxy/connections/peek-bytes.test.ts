@@ -4,7 +4,7 @@ import { awaitFirstSpeaker } from "./await-first-speaker.ts";
 import { asSocket, FakeSocket } from "./fake-socket-fixture.ts";
 import { type PeekOptions, peekBytes } from "./peek-bytes.ts";
 
-/** Knows what it is at the fourth byte. */
+/** Decides at the fourth byte. */
 function judgeFour(bytes: Buffer): string | undefined {
   return bytes.length < 4 ? undefined : bytes.toString("latin1", 0, 4);
 }
@@ -36,7 +36,7 @@ describe("the first bytes of a socket", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it("are judged when another peek has put them back", async () => {
+  it("are judged after another peek has put them back", async () => {
     const { fake, peeked } = peek();
     fake.push("abcd");
     await peeked;
@@ -48,8 +48,8 @@ describe("the first bytes of a socket", () => {
   });
 
   it.each<{ name: string; said: string; options: Partial<PeekOptions>; kind: string }>([
-    { name: "nothing is said", said: "", options: { silenceMs: 100 }, kind: "silent" },
-    { name: "too little is said", said: "abc", options: { silenceMs: 50, verdictMs: 100 }, kind: "undecided" },
+    { name: "nothing is sent", said: "", options: { silenceMs: 100 }, kind: "silent" },
+    { name: "too little is sent", said: "abc", options: { silenceMs: 50, verdictMs: 100 }, kind: "undecided" },
   ])("are waited for as long as allowed, when $name", async ({ said, options, kind }) => {
     const { clock, fake, peeked } = peek(options);
     if (said !== "") fake.push(said);
@@ -66,7 +66,7 @@ describe("the first bytes of a socket", () => {
     expect(await peeked).toMatchObject({ kind: "judged" });
   });
 
-  it("are told to the caller when the peer ends its side, because they cannot be put back", async () => {
+  it("are returned to the caller when the peer ends its side, because they cannot be put back", async () => {
     const { fake, peeked } = peek();
     fake.push("ab");
     await settlePromises();
@@ -74,7 +74,7 @@ describe("the first bytes of a socket", () => {
     expect(await peeked).toEqual({ kind: "ended", bytes: Buffer.from("ab") });
   });
 
-  it("are given up with the socket", async () => {
+  it("are discarded with the socket", async () => {
     const { fake, peeked } = peek({ silenceMs: 100, verdictMs: 100 });
     fake.push("ab");
     await settlePromises();
@@ -102,7 +102,7 @@ describe("the first bytes of a socket", () => {
   });
 });
 
-describe("whoever speaks first", () => {
+describe("the side that speaks first", () => {
   function start() {
     const [client, server] = [new FakeSocket(), new FakeSocket()];
     const clock = new FakeClock();
@@ -127,7 +127,7 @@ describe("whoever speaks first", () => {
     expect([heldBy(server), heldBy(client)]).toEqual(["220 hello", "ab"]);
   });
 
-  it("is a server that spoke before anybody waited", async () => {
+  it("is a server that spoke before the wait began", async () => {
     const { server, first } = start();
     server.push("220 hello");
     server.read(0);
@@ -138,8 +138,8 @@ describe("whoever speaks first", () => {
 
   it.each([
     { name: "ends its side", act: (server: FakeSocket) => void server.push(null) },
-    { name: "goes away", act: (server: FakeSocket) => void server.destroy() },
-  ])("is a server that $name without a word", async ({ act }) => {
+    { name: "disconnects", act: (server: FakeSocket) => void server.destroy() },
+  ])("is a server that $name without sending", async ({ act }) => {
     const { server, first } = start();
     const speaker = first();
     act(server);

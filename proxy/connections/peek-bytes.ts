@@ -3,29 +3,29 @@ import type { Clock } from "../../mesh/runtime.ts";
 
 export interface PeekOptions {
   readonly clock: Clock;
-  /** How long the peer may say nothing at all. `undefined`: as long as it likes. */
+  /** How long the peer may be silent. `undefined`: no limit. */
   readonly silenceMs?: number | undefined;
-  /** How long it may take from its first byte to a verdict. `undefined`: as long as it likes. */
+  /** How long it may take from its first byte to a verdict. `undefined`: no limit. */
   readonly verdictMs?: number | undefined;
-  /** How long it may be quiet before a verdict; asked after each of its packets. `undefined`: as long as it likes. */
+  /** How long it may be quiet before a verdict; evaluated after each packet. `undefined`: no limit. */
   readonly quietMs?: (() => number) | undefined;
-  /** Ends the peeking with `silent`; what was read is put back. */
+  /** Ends peeking with `silent`; what was read is put back. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export type Peeked<Verdict> =
   | { readonly kind: "judged"; readonly verdict: Verdict }
-  /** Nothing was said within the silence limit, or the caller gave up. */
+  /** Nothing was sent within the silence limit, or the caller aborted. */
   | { readonly kind: "silent" }
-  /** Something was said, but not enough for a verdict in time. */
+  /** Something was sent, but not enough for a verdict in time. */
   | { readonly kind: "undecided" }
   /** The peer ended its side before a verdict; these bytes cannot be put back. */
   | { readonly kind: "ended"; readonly bytes: Buffer }
   | { readonly kind: "gone" };
 
 /**
- * Reads the first bytes of a paused socket until `judge` has an answer, and puts them back, so that whoever takes the
- * socket next sees all of them. A caller that gives up by destroying the socket ends this with `gone`.
+ * Reads the first bytes of a paused socket until `judge` has a verdict, and puts them back for the next reader of the
+ * socket. If the caller destroys the socket, the result is `gone`.
  */
 export function peekBytes<Verdict>(
   socket: Socket,

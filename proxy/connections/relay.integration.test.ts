@@ -47,7 +47,7 @@ async function start(clock: Clock = systemClock): Promise<World> {
   return { client, server, downstream, upstream, relayed };
 }
 
-/** All that a socket gets until its peer's end. */
+/** Everything that a socket receives until its peer's FIN. */
 async function readToEnd(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk);
@@ -62,7 +62,7 @@ async function errorOf(socket: Socket): Promise<unknown> {
 }
 
 describe("a relayed connection", () => {
-  it("carries a megabyte each way at once, whole, and ends well", async () => {
+  it("carries a megabyte in both directions at once, complete, and closes cleanly", async () => {
     const { client, server, relayed } = await start();
     const [up, down] = [randomBytes(MEGABYTE), randomBytes(MEGABYTE)];
     client.end(up);
@@ -72,7 +72,7 @@ describe("a relayed connection", () => {
     expect(await relayed.ended).toBe("closed");
   });
 
-  it("goes on in the other direction when one has ended", async () => {
+  it("continues in the other direction when one has ended", async () => {
     const { client, server, relayed } = await start();
     client.end("question");
     expect(String(await readToEnd(server))).toBe("question");
@@ -85,7 +85,7 @@ describe("a relayed connection", () => {
   it.each([
     { who: "client", end: "reset_by_downstream" },
     { who: "server", end: "reset_by_upstream" },
-  ] as const)("is reset on the other side when the $who resets it, never ended", async ({ who, end }) => {
+  ] as const)("is reset on the other side when the $who resets it, never closed with a FIN", async ({ who, end }) => {
     const world = await start();
     const [resets, sees] = who === "client" ? [world.client, world.server] : [world.server, world.client];
     const seen = errorOf(sees);
@@ -96,7 +96,7 @@ describe("a relayed connection", () => {
     expect(await world.relayed.ended).toBe(end);
   });
 
-  it("is cut on both sides when the proxy says so, once", async () => {
+  it("is cut on both sides when the proxy cuts it, once", async () => {
     const { client, server, relayed } = await start();
     const errors = Promise.all([errorOf(client), errorOf(server)]);
     relayed.cut();
@@ -105,7 +105,7 @@ describe("a relayed connection", () => {
     expect(await relayed.ended).toBe("closed_by_proxy");
   });
 
-  it("whose client is gone before it begins is reset at the server", async () => {
+  it("whose client has disconnected before it begins is reset at the server", async () => {
     const [, downstream] = await connectPair();
     const [upstream, server] = await connectPair();
     const seen = errorOf(server);
@@ -115,7 +115,7 @@ describe("a relayed connection", () => {
     expect(await seen).toBe("ECONNRESET");
   });
 
-  it("does not read more than its slow reader takes", async () => {
+  it("does not read more than its slow reader accepts", async () => {
     const { client, server, upstream } = await start();
     const chunk = Buffer.alloc(MEGABYTE);
     const writeOn = (): void => {
@@ -132,7 +132,7 @@ describe("a relayed connection", () => {
 
 const POLL = { interval: 100, timeout: 15_000 };
 
-/** Waits until a number stays what it is: the buffers of all sockets are full. */
+/** Waits until a number is stable: the buffers of all sockets are full. */
 async function untilStill(read: () => number): Promise<void> {
   let before = -1;
   const isStill = (): boolean => {
@@ -145,20 +145,20 @@ async function untilStill(read: () => number): Promise<void> {
 }
 
 describe("a connection that is closed in one direction", () => {
-  it("is cut when the other is still for too long", async () => {
+  it("is cut when the other is idle for too long", async () => {
     const clock = new FakeClock();
     const { client, server, relayed } = await start(clock);
     client.end();
     await expect.poll(() => clock.pendingTimers).toBe(1);
     await clock.advance(HALF_OPEN_MS);
     expect(await relayed.ended).toBe("idle_half_open");
-    // A socket that has read the other's end learns of the reset when it writes.
+    // A socket that has read the peer's FIN learns of the reset when it writes.
     const seen = errorOf(server);
     server.write("late");
     expect(["ECONNRESET", "EPIPE"]).toContain(await seen);
   });
 
-  it("stays for as long as something moves", async () => {
+  it("stays open as long as bytes move", async () => {
     const clock = new FakeClock();
     const { client, server, upstream, relayed } = await start(clock);
     client.end();

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 
-/** How a relayed connection came to its end. */
+/** How a relayed connection ended. */
 export type RelayEnd = "closed" | "reset_by_downstream" | "reset_by_upstream" | "idle_half_open" | "closed_by_proxy";
 
 export interface RelayEnds {
@@ -11,7 +11,7 @@ export interface RelayEnds {
 
 export interface RelayOptions {
   readonly clock: Clock;
-  /** How long a connection that is closed in one direction may be still in the other. */
+  /** How long a half-closed connection may be idle. */
   readonly halfOpenIdleMs: number;
 }
 
@@ -22,9 +22,9 @@ export interface Relay {
 }
 
 /**
- * Carries bytes both ways until both directions have ended. An end in one direction is passed on and leaves the other
- * open (half-close, RFC 9293 §3.6); an error on one side resets the other, so that no one mistakes an abort for an end.
- * `pipe` holds back the reading of one side while the other cannot take more: a slow reader costs two stream buffers.
+ * Carries bytes both ways until both directions have ended. A FIN in one direction is passed on and leaves the other
+ * open (half-close, RFC 9293 §3.6). An error on one side resets the other, so that an abort does not look like a
+ * regular end. `pipe` applies backpressure: a slow reader costs two stream buffers.
  */
 export function relay(ends: RelayEnds, options: RelayOptions): Relay {
   const { downstream, upstream } = ends;
@@ -70,7 +70,7 @@ function joinDirection(
   from.pipe(to);
 }
 
-/** A peer that went away behind a half-closed connection would hold it for ever (istio#43297); keepalive and this end it. */
+/** A peer that vanished would hold a half-closed connection for ever (istio#43297); keepalive and this limit end it. */
 function watchHalfOpen(ends: RelayEnds, options: RelayOptions, onIdle: () => void): { start(): void; stop(): void } {
   let timer: Timer | undefined;
   let seen = -1;
@@ -93,8 +93,8 @@ function watchHalfOpen(ends: RelayEnds, options: RelayOptions, onIdle: () => voi
 }
 
 /**
- * Ends a socket so that its peer sees a reset and not an end. For a TLS socket the reset must go to the TCP socket
- * below: a TLS peer takes a plain FIN for the end of the stream.
+ * Closes a socket with a reset instead of a FIN. For a TLS socket the reset must go to the TCP socket below: a TLS peer
+ * reads a plain FIN as the end of the stream.
  */
 export function abortSocket(socket: Socket): void {
   const tcp = tcpBelow(socket);
@@ -102,7 +102,7 @@ export function abortSocket(socket: Socket): void {
   socket.destroy();
 }
 
-/** TLSSocket keeps the socket that it was made from as `_parent`. */
+/** TLSSocket keeps the underlying socket as `_parent`. */
 function tcpBelow(socket: Socket): Socket | undefined {
   const parent: unknown = Reflect.get(socket, "_parent");
   if (parent === undefined || parent === null) return socket;

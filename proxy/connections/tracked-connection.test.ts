@@ -31,7 +31,7 @@ function accept(): TrackedConnection {
   return new TrackedConnection({ ...accepted, socket: asSocket(client) }, registry);
 }
 
-/** A relay that ends when it is cut, or when the test says so. */
+/** A relay that ends when it is cut, or when the test ends it. */
 function createRelay(): { readonly relay: Relay; end(end: RelayEnd): void } {
   let settle: (end: RelayEnd) => void = () => undefined;
   const ended = new Promise<RelayEnd>((resolve) => {
@@ -43,7 +43,7 @@ function createRelay(): { readonly relay: Relay; end(end: RelayEnd): void } {
 const NO_BYTES = () => ({ received: 0, sent: 0 });
 
 describe("a connection", () => {
-  it("stands in the registry from accept to its end", async () => {
+  it("is in the registry from accept to close", async () => {
     const connection = accept();
     expect(registry.list()).toMatchObject([{ stage: "accepted", client: "10.0.0.7:40000" }]);
     const { relay, end } = createRelay();
@@ -54,7 +54,7 @@ describe("a connection", () => {
     expect([connection.isOver, registry.size]).toEqual([true, 0]);
   });
 
-  it("is judged when something is decided about it, and cut with all that was opened for it", () => {
+  it("is judged at every decision about it, and cut together with every socket that was opened for it", () => {
     const connection = accept();
     const application = new FakeSocket();
     connection.hold(asSocket(application));
@@ -72,7 +72,7 @@ describe("a connection", () => {
     expect([recorder.cuts, client.wasReset]).toEqual([["policy_changed"], true]);
   });
 
-  it("begins to be carried only if it is allowed at that moment", () => {
+  it("is forwarded only if it is allowed at that moment", () => {
     let starts = 0;
     const start = () => {
       starts += 1;
@@ -85,7 +85,7 @@ describe("a connection", () => {
     expect(starts).toBe(0);
   });
 
-  it("that has ended takes no socket any more: what comes late is reset", () => {
+  it("that has ended adopts no socket: a late one is reset", () => {
     const connection = accept();
     connection.cut();
     const late = new FakeSocket();
@@ -93,16 +93,16 @@ describe("a connection", () => {
     expect(late.wasReset).toBe(true);
   });
 
-  it("is refused once, with the reason of whoever ended it", () => {
+  it("is refused once, with the first reason", () => {
     const connection = accept();
     const refuse = connection.refuseTo(recorder);
     refuse("handshake", "handshake_timeout", "too late");
-    refuse("handshake", "client_gone", "it went away");
+    refuse("handshake", "client_gone", "it disconnected");
     expect(recorder.refusals).toMatchObject([{ reason: "handshake_timeout", destination: "[fd00::1]:8080" }]);
     expect(client.wasReset).toBe(true);
   });
 
-  it("is idle until it is carried, and then when what carries it says so", () => {
+  it("is idle until it is forwarded, and then as its forwarder reports", () => {
     const connection = accept();
     expect(connection.isIdle).toBe(true);
     let isIdle = false;
@@ -112,7 +112,7 @@ describe("a connection", () => {
     expect(connection.isIdle).toBe(true);
   });
 
-  it("that makes room for another is cut, and that is reported", () => {
+  it("that makes room for another is cut and reported", () => {
     const capacity = createCapturedCapacity({ limit: 1, clock: new FakeClock(), observer: recorder });
     capacity.enter(accept());
     expect(capacity.enter(accept())).toBe(true);
@@ -121,7 +121,7 @@ describe("a connection", () => {
 });
 
 describe("a drain", () => {
-  it("waits for what is carried, and not for connections on which nothing was delivered", async () => {
+  it("waits for forwarded connections, not for those on which nothing was delivered", async () => {
     accept();
     await registry.whenEmpty();
     const { relay, end } = createRelay();

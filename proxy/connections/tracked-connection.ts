@@ -18,7 +18,7 @@ export interface AcceptedConnection {
   readonly policyKey: string;
 }
 
-/** What has been decided about a connection. What is left out stays as it is. */
+/** What has been decided about a connection. Omitted fields stay as they are. */
 export interface ConnectionTerms {
   readonly stage?: ConnectionStage;
   readonly peer?: VerifiedPeer | undefined;
@@ -28,7 +28,7 @@ export interface ConnectionTerms {
   readonly isAllowed?: () => boolean;
 }
 
-/** What carries a connection from now on. */
+/** How a connection is forwarded from now on. */
 export interface ConnectionForwarding {
   readonly relay: Relay;
   readonly bytes: OpenConnection["bytes"];
@@ -37,8 +37,8 @@ export interface ConnectionForwarding {
 }
 
 /**
- * The record of one connection from accept to its end. It stands in the registry all the time, so that it is shown,
- * counted and judged whenever the policy changes, also while it is still being opened.
+ * The record of one connection from accept to close. It is in the registry all the time, so that it is shown, counted
+ * and judged whenever the policy changes, even while it is still being opened.
  */
 export class TrackedConnection implements OpenConnection, CountedConnection {
   readonly direction: OpenConnection["direction"];
@@ -48,7 +48,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
   readonly policyKey: string;
   readonly relay: Relay;
   readonly #registry: ConnectionRegistry;
-  /** Closed with the connection as long as no relay carries it. */
+  /** Closed with the connection until a relay has taken over. */
   #sockets: readonly Socket[];
   #terms: Required<ConnectionTerms>;
   #forwarding: ConnectionForwarding | undefined;
@@ -92,12 +92,12 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
     return this.#terms.endpoint;
   }
 
-  /** Whether it has ended. To be asked after each wait: the policy may have ended it. */
+  /** Whether it has ended. Check after each await: a policy change may have ended it. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Whether it could be closed without loss: nothing was delivered yet, or it waits for its next request. */
+  /** Whether it could be closed without loss: nothing has been delivered, or it waits for its next request. */
   get isIdle(): boolean {
     return this.#forwarding === undefined || this.#forwarding.isIdle?.() === true;
   }
@@ -124,7 +124,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
     return { direction, client, destination: formatSocketAddress(destination), reason, message };
   }
 
-  /** How it is refused, so that `observer` receives the reason. Nothing happens once it has ended. */
+  /** Refuses it, and reports the reason to `observer`. Does nothing once it has ended. */
   refuseTo(observer: Pick<ConnectionObserver, "refused">): Refuse {
     return (stage, reason, message) => {
       if (this.#isOver) return;
@@ -133,7 +133,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
     };
   }
 
-  /** How it is cut because of what its client has said, so that `observer` receives the reason. */
+  /** Cuts it because of its client's bytes, and reports the reason to `observer`. */
   cutMalformedTo(observer: Pick<ConnectionObserver, "malformed">): CutMalformed {
     return ({ reason, message }) => {
       this.cut();
@@ -141,21 +141,21 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
     };
   }
 
-  /** A socket that was opened for it, and is closed with it. */
+  /** Adopts a socket that was opened for it, to be closed with it. */
   hold(socket: Socket): void {
     if (this.#isOver) abortSocket(socket);
     else this.#sockets = [...this.#sockets, socket];
   }
 
-  /** Notes what was decided, and is judged by it at once: the policy may have changed while it was being decided. */
+  /** Records what was decided, and judges the connection at once: the policy may have changed in the meantime. */
   decide(terms: ConnectionTerms): void {
     this.#terms = { ...this.#terms, ...terms };
     if (!this.#isOver) this.#registry.judge(this);
   }
 
   /**
-   * Takes the relay that `start` makes, if the policy of this moment lets the connection be. `start` is the first thing
-   * that may write to the other side.
+   * Starts forwarding with the relay that `start` returns, if the current policy allows the connection. `start` is the
+   * first that may write to the other side.
    */
   carry(terms: ConnectionTerms, start: () => ConnectionForwarding): void {
     this.decide({ ...terms, stage: "open" });
@@ -166,7 +166,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
     void forwarding.relay.ended.then((end) => this.#finish(end));
   }
 
-  /** Ends it on both sides; its peers see a reset. */
+  /** Resets it on both sides. */
   cut(): void {
     this.#forwarding?.relay.cut();
     if (this.#forwarding !== undefined) return;
@@ -187,7 +187,7 @@ export interface CapturedCapacityOptions {
   readonly observer: Pick<ConnectionObserver, "cut">;
 }
 
-/** Bounds captured connections. One that must make room is cut, and the log says so. */
+/** Bounds captured connections. One that must make room is cut and logged. */
 export function createCapturedCapacity(options: CapturedCapacityOptions): ConnectionCapacity<TrackedConnection> {
   const { limit, clock, observer } = options;
   const displace = (connection: TrackedConnection): void => {

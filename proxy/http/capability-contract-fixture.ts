@@ -1,4 +1,6 @@
-/** For tests: what a client may expect of every proxy. What the sidecar can, the gateway can, and the other way round. */
+/**
+ * For tests: what a client may expect of every proxy. What the sidecar can, the gateway can, and the other way round.
+ */
 import { describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";

@@ -6,7 +6,9 @@ export interface HttpTimeLimits {
   readonly bodyIdleMs: number;
   /** How long a client's connection may wait for its next request (Envoy: an hour). */
   readonly downstreamIdleMs: number;
-  /** How long what is still coming is read and thrown away after the last answer, so that a reset does not destroy it. */
+  /**
+   * How long what is still coming is read and thrown away after the last answer, so that a reset does not destroy it.
+   */
   readonly lingerMs: number;
   /** What of a request's body is kept at most for another try, in bytes. */
   readonly maxReplayBytes: number;

@@ -43,7 +43,9 @@ export type Http1FaultCode =
 
 export interface Http1Fault {
   readonly code: Http1FaultCode;
-  /** What a proxy answers to a request with this fault: 400, 405, 417, 431, 501 or 505. Responses with a fault are 502. */
+  /**
+   * What a proxy answers to a request with this fault: 400, 405, 417, 431, 501 or 505. Responses with a fault are 502.
+   */
   readonly status: number;
   /** For the log and the answer: what was wrong, without quoting the peer's bytes. */
   readonly message: string;

@@ -1,4 +1,7 @@
-/** Legal forms of requests and responses that some parser trips over: each must be accepted, and goes on in its plain form. */
+/**
+ * Legal forms of requests and responses that some parser trips over: each must be accepted, and goes on in its plain
+ * form.
+ */
 import { CHUNKED, type CorpusRequest, get, post } from "./corpus-fixture.ts";
 
 /** A form that is legal, and so unusual that some parser trips over it. */

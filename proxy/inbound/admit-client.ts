@@ -4,23 +4,23 @@ import type { VerifiedPeer } from "../connections/handshake.ts";
 import { type Arrival, decisionOf, type OpenedApplication, portOf } from "./inbound-arrival.ts";
 import { terminateTls } from "./terminate-tls.ts";
 
-/** A client that the policy lets through. */
+/** A client that the policy allows. */
 export interface AdmittedClient {
   /** Its bytes, decrypted. */
   readonly socket: Socket;
   /** `undefined`: plaintext. */
   readonly peer: VerifiedPeer | undefined;
-  /** The identity that was shown to the peer. */
+  /** The identity that was presented to the peer. */
   readonly own: SpiffeId | undefined;
-  /** What the handshake says of the protocol inside. */
+  /** The protocol that the handshake's ALPN names. */
   readonly alpn: string | undefined;
-  /** Opened already, where the first bytes had to be awaited from both sides. */
+  /** Already open if the first bytes had to be awaited from both sides. */
   readonly application: OpenedApplication | undefined;
-  /** The application spoke first: this cannot be HTTP. */
+  /** The application spoke first, so this cannot be HTTP. */
   readonly isStream: boolean;
 }
 
-/** Becomes the client's TLS server and takes the verdict on its certificate. `undefined`: it has been refused. */
+/** Terminates the client's TLS and judges its certificate. `undefined`: it has been refused. */
 export async function admitMutualTls(arrival: Arrival): Promise<AdmittedClient | undefined> {
   const { socket, options, connection, opening, refuse } = arrival;
   opening.awaitProof();
@@ -42,7 +42,7 @@ export async function admitMutualTls(arrival: Arrival): Promise<AdmittedClient |
   return { socket: client, peer, own: material.identity, alpn, application: undefined, isStream: false };
 }
 
-/** Lets a client pass in plaintext. From here on it is cut as soon as the port becomes STRICT. */
+/** Admits a client in plaintext. From here on it is cut as soon as the port becomes STRICT. */
 export function admitPlaintext(arrival: Arrival): AdmittedClient {
   const { socket, connection, opening } = arrival;
   const isAllowed = (): boolean => decisionOf(arrival).mode !== "STRICT";

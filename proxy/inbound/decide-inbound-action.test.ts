@@ -24,22 +24,22 @@ const TABLE: readonly [ServerMode, ClientKind["kind"], string][] = [
   ["DISABLE", "plaintext", "forward"],
 ];
 
-describe("what is done with a client", () => {
+describe("the action for a client", () => {
   it.each(TABLE)("%s and %s: %s", (mode, kind, action) => {
     const client: ClientKind = kind === "unclear" ? { kind, message: "noise" } : { kind };
     expect(decideInboundAction(mode, client).kind).toBe(action);
   });
 });
 
-describe("the answer to an ALPN offer", () => {
+describe("the response to an ALPN offer", () => {
   it.each([
-    { name: "istio before its relatives", offered: ["istio-peer-exchange", "istio"], chosen: "istio" },
+    { name: "istio before its variants", offered: ["istio-peer-exchange", "istio"], chosen: "istio" },
     {
-      name: "istio's HTTP name when it stands alone",
+      name: "istio's HTTP name when it is the only one",
       offered: ["istio-http/1.1", "http/1.1"],
       chosen: "istio-http/1.1",
     },
-    { name: "never a promise to exchange metadata", offered: ["istio-peer-exchange"], chosen: undefined },
+    { name: "never istio-peer-exchange", offered: ["istio-peer-exchange"], chosen: undefined },
     { name: "HTTP/1.1 for a client outside the mesh", offered: ["h2", "http/1.1"], chosen: "http/1.1" },
     { name: "nothing in common", offered: ["ftp"], chosen: undefined },
   ])("$name", ({ offered, chosen }) => {

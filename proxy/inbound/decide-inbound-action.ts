@@ -1,22 +1,22 @@
 import type { ServerMode } from "../../mesh/policy/types.ts";
 import type { ClientKind } from "./sniff-client.ts";
 
-/** What to do with a client, by the mode of the port and what its first bytes say. */
+/** What to do with a client, by the port's mode and its first bytes. */
 export type InboundAction =
   /** Terminate TLS and demand a client certificate. */
   | { readonly kind: "terminate" }
-  /** Hand the bytes to the application as they are. */
+  /** Forward the bytes to the application unchanged. */
   | { readonly kind: "forward" }
-  /** Open the connection to the application and see who speaks first. */
+  /** Open the connection to the application and wait for whichever side speaks first. */
   | { readonly kind: "await_first_speaker" }
   | { readonly kind: "refuse"; readonly reason: InboundRefusal };
 
-/** Stable: they are metric labels. */
+/** Stable: metric labels. */
 export type InboundRefusal = "plaintext_under_strict" | "client_gone";
 
 /**
- * The table of Istio's inbound filter chains. Whatever is unclear lands in the strictest row, which
- * terminates TLS, so that the handshake fails if it was none (CVE-2020-8660: a detection error must never open a port).
+ * The table of Istio's inbound filter chains. Unclear bytes are treated as in the strictest row, which terminates TLS,
+ * so the handshake fails if they are not TLS (CVE-2020-8660: a detection error must never open a port).
  */
 export function decideInboundAction(mode: ServerMode, client: ClientKind): InboundAction {
   if (mode === "DISABLE") return { kind: "forward" };

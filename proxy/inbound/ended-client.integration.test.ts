@@ -28,7 +28,7 @@ async function clientHello(): Promise<Buffer> {
   });
 }
 
-describe("a client that ends its side behind its ClientHello", () => {
+describe("a client that half-closes after its ClientHello", () => {
   it.each(["STRICT", "PERMISSIVE"] as const)("frees its slot at once under %s", async (mode) => {
     const application = await listen(cleanup, () => undefined);
     const limits = { handshakeTimeoutMs: 600_000 };
@@ -39,7 +39,7 @@ describe("a client that ends its side behind its ClientHello", () => {
     await expect.poll(() => side.registry.size).toBe(0);
   });
 
-  it("fails the handshake also when the end was read before TLS took the socket", async () => {
+  it("also fails the handshake when the FIN was read before TLS took over the socket", async () => {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
     const port = await new Promise<number>((resolve) => {
       server.listen(0, "127.0.0.1", () => {

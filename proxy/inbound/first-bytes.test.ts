@@ -40,14 +40,14 @@ beforeAll(async () => {
 });
 
 describe("the first bytes of a client", () => {
-  it("a ClientHello with a post-quantum key share is larger than a packet, and read whole", async () => {
+  it("a ClientHello with a post-quantum key share is larger than a packet, and read completely", async () => {
     expect(istio.length).toBeGreaterThan(1460);
     const seen = readFirstBytes(istio);
     expect(seen.kind).toBe("tls");
     expect(await readAlpnProtocols(istio)).toEqual(["istio-peer-exchange", "istio"]);
   });
 
-  it("every shorter part of it is undecided: it is never taken for plaintext", () => {
+  it("every shorter prefix is undecided, never plaintext", () => {
     for (let length = 0; length < istio.length; length += 1) {
       expect(readFirstBytes(istio.subarray(0, length)).kind, `${length} bytes`).toBe("more");
     }
@@ -76,7 +76,7 @@ describe("the first bytes of a client", () => {
     expect(readFirstBytes(Buffer.from(hex, "hex")).kind).toBe("malformed");
   });
 
-  it("once decided, more bytes do not change the answer, whatever they are", () => {
+  it("once decided, more bytes do not change the verdict, whatever they are", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.uint8Array({ maxLength: 32 }), (head, tail) => {
         const first = readFirstBytes(Buffer.from(head));
@@ -92,7 +92,7 @@ describe("ALPN of a ClientHello", () => {
     expect(await readAlpnProtocols(await captureClientHello({ groups: "X25519" }))).toEqual([]);
   });
 
-  it("any damage gives an answer, never an exception", async () => {
+  it("any damage gives a verdict, never an exception", async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(istio.length - 1), fc.nat(255), async (position, value) => {
         const damaged = Buffer.from(istio);
@@ -104,7 +104,7 @@ describe("ALPN of a ClientHello", () => {
     );
   });
 
-  it("a ClientHello that is cut short is not taken for one without ALPN", async () => {
+  it("a truncated ClientHello is not read as one without ALPN", async () => {
     const record = Buffer.from(istio.subarray(0, 200));
     record.writeUInt16BE(record.length - 5, 3);
     expect(await readAlpnProtocols(record)).toBeUndefined();
@@ -113,7 +113,7 @@ describe("ALPN of a ClientHello", () => {
   it.each([
     { name: "istio's own names", protocols: ["http/1.1", "istio-http/1.1"], isMesh: true },
     { name: "a browser's", protocols: ["h2", "http/1.1"], isMesh: false },
-    { name: "a name that only begins alike", protocols: ["istio2"], isMesh: false },
+    { name: "a name with the same prefix", protocols: ["istio2"], isMesh: false },
     { name: "none", protocols: [], isMesh: false },
   ])("$name", ({ protocols, isMesh }) => {
     expect(offersIstioAlpn(protocols)).toBe(isMesh);

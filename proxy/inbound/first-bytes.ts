@@ -1,13 +1,13 @@
 import { Readable } from "node:stream";
 import { getExtensionData, readTlsClientHello } from "read-tls-client-hello";
 
-/** What the first bytes of a client say. */
+/** The verdict on a client's first bytes. */
 export type FirstBytes =
   | { readonly kind: "more" }
   | { readonly kind: "plaintext" }
-  /** One whole TLS record that holds a handshake message; `record` is what `readAlpnProtocols` takes. */
+  /** A complete TLS record with a handshake message; `record` is the input of `readAlpnProtocols`. */
   | { readonly kind: "tls"; readonly record: Buffer }
-  /** Begins as TLS and is not. The caller treats it as it treats the strictest case. */
+  /** Begins like TLS but is malformed. The caller treats it as the strictest case. */
   | { readonly kind: "malformed"; readonly message: string };
 
 const TLS_HANDSHAKE_RECORD = 0x16;
@@ -18,8 +18,8 @@ const RECORD_HEADER_BYTES = 5;
 const MAX_RECORD_BYTES = 2 ** 14;
 
 /**
- * Judges what has arrived so far, from its first byte. Gives `more` until the answer is certain: a ClientHello with a
- * post-quantum key share does not fit one packet, and a single byte must not decide (CVE-2020-8660 is the warning).
+ * Judges what has arrived so far, from its first byte. Returns `more` until the verdict is certain: a ClientHello with
+ * a post-quantum key share does not fit one packet, and a single byte must not decide (compare CVE-2020-8660).
  */
 export function readFirstBytes(bytes: Buffer): FirstBytes {
   if (bytes.length === 0) return { kind: "more" };
@@ -38,8 +38,8 @@ export function readFirstBytes(bytes: Buffer): FirstBytes {
 }
 
 /**
- * The protocols that a ClientHello offers by ALPN (RFC 7301), in its order; empty where it offers none. `undefined`
- * where the record cannot be read as one whole ClientHello, such as one spread over several records.
+ * The protocols that a ClientHello offers by ALPN (RFC 7301), in its order; empty if it offers none. `undefined` if the
+ * record is not one complete ClientHello, such as one split over several records.
  */
 export async function readAlpnProtocols(record: Buffer): Promise<readonly string[] | undefined> {
   try {
@@ -51,7 +51,7 @@ export async function readAlpnProtocols(record: Buffer): Promise<readonly string
   }
 }
 
-/** What a mesh client offers: any of Istio's own protocol names. They are what tells it from other TLS clients. */
+/** What a mesh client offers: any of Istio's own protocol names. They distinguish it from other TLS clients. */
 export function offersIstioAlpn(protocols: readonly string[]): boolean {
   return protocols.some((protocol) => ISTIO_ALPN.has(protocol));
 }

@@ -8,7 +8,7 @@ import { createRecorder, secureContextsOf, WORKLOAD, WORLD } from "../data-plane
 
 const clock = new FakeClock();
 
-/** Hands a socket to the inbound side of a STRICT workload and tells who was refused. */
+/** Hands a socket to the inbound side of a STRICT workload and returns the refused client. */
 async function refusedClient(socket: Socket): Promise<string> {
   const observer = createRecorder();
   const plane = createDataPlane({
@@ -23,7 +23,7 @@ async function refusedClient(socket: Socket): Promise<string> {
   return (await observer.nextRefusal()).client;
 }
 
-/** A socket that knows its peer for as long as it is open, as the kernel does. */
+/** A socket that knows its peer only while it is open, as in the kernel. */
 function createKnownSocket(): Socket {
   const socket = new Socket();
   return Object.defineProperties(socket, {
@@ -32,10 +32,10 @@ function createKnownSocket(): Socket {
   });
 }
 
-it("a refusal names the address that the client came from, although its socket is gone by then", async () => {
+it("a refusal names the client's address, although its socket is closed by then", async () => {
   expect(await refusedClient(createKnownSocket())).toBe("10.0.0.7:40000");
 });
 
-it("a client that was gone before it was taken is called that", async () => {
+it("a client that disconnected before it was accepted is named `gone`", async () => {
   expect(await refusedClient(new Socket())).toBe("gone");
 });

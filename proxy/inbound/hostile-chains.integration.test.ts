@@ -25,7 +25,7 @@ afterEach(() => cleanup.run());
 
 const ATTACKS = 40;
 
-/** What an attacker without any identity can send: no signature of these needs a secret. */
+/** What an unauthenticated attacker can send: none of these signatures needs a secret. */
 const CHAINS: readonly HostileChain[] = [
   mintCrossIssued(hostileDsaKey(), 9),
   mintLadder(Array.from({ length: 8 }, () => hostileDsaKey())),
@@ -47,7 +47,7 @@ function contextOf(index: number): SecureContext {
   return context;
 }
 
-/** One handshake with a hostile chain; resolves when the connection is over. */
+/** One handshake with a hostile chain; resolves when the connection is closed. */
 async function attack(port: number, index: number): Promise<void> {
   const socket = connect({
     port,
@@ -97,7 +97,7 @@ describe("clients with hostile chains", () => {
 });
 
 describe("a server with a hostile chain", () => {
-  it("is refused by the client's side, whose other connections go on", async () => {
+  it("is refused by the client's side, whose other connections continue", async () => {
     const applicationPort = await listen(cleanup, (socket) => socket.pipe(socket));
     const honest = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
     const healthy = await startOutboundSide(cleanup, { destination: meshDestination([honest.port]) });

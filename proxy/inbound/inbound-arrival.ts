@@ -15,7 +15,7 @@ import { type OpeningCaps, OpeningLimits } from "./opening-limits.ts";
 export interface InboundOptions {
   readonly clock: Clock;
   readonly secureContexts: SecureContextSource;
-  /** What this workload demands now. */
+  /** This workload's current policy. */
   readonly inbound: () => Inbound;
   readonly registry: ConnectionRegistry;
   readonly caps: OpeningCaps;
@@ -26,17 +26,17 @@ export interface InboundOptions {
 }
 
 export interface InboundLimits {
-  /** From the first packet to the verdict on the peer, all together. */
+  /** From the first packet to the verdict on the peer. */
   readonly handshakeTimeoutMs: number;
   /** How long a client of a PERMISSIVE port may be silent before the application is opened for it. */
   readonly silenceMs: number;
-  /** How long a connection may last on which neither side has said anything. */
+  /** How long a connection may last on which neither side has sent anything. */
   readonly silenceTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly halfOpenIdleMs: number;
 }
 
-/** A connection on its way in. */
+/** An inbound connection that is being opened. */
 export interface Arrival extends CapturedConnection {
   /** `ip:port`. */
   readonly client: string;
@@ -46,7 +46,7 @@ export interface Arrival extends CapturedConnection {
   readonly refuse: Refuse;
 }
 
-/** Enters a captured connection into the registry. `undefined`: there is no room for it. */
+/** Adds a captured connection to the registry. `undefined`: there is no room for it. */
 export function acceptConnection(captured: CapturedConnection, options: InboundOptions): Arrival | undefined {
   const { socket, destination } = captured;
   const { clock, registry, observer, caps, limits } = options;
@@ -62,19 +62,19 @@ export function acceptConnection(captured: CapturedConnection, options: InboundO
 }
 
 const NO_ROOM =
-  "the process has no descriptors left for it, and no idle connection could make room; raise RLIMIT_NOFILE (ulimit -n)";
+  "the process has no descriptors left, and no idle connection could make room; raise RLIMIT_NOFILE (ulimit -n)";
 
-/** What the port demands at this moment. Ask again after each wait: the policy may have changed. */
+/** The port's current mode. Read it again after each await: the policy may have changed. */
 export function decisionOf({ options, destination }: Arrival): ServerModeDecision {
   return modeOf(options.inbound(), destination.port);
 }
 
-/** What a port demands. */
+/** A port's mode and its rule. */
 export function modeOf({ ports, defaultMode }: Inbound, port: number): ServerModeDecision {
   return ports.find((candidate) => candidate.port === port)?.mode ?? defaultMode;
 }
 
-/** What is known of the port at this moment. */
+/** The port's current policy. */
 export function portOf({ options, destination }: Arrival): InboundPort | undefined {
   return options.inbound().ports.find(({ port }) => port === destination.port);
 }

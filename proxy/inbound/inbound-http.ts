@@ -23,14 +23,14 @@ export interface InboundHttpOptions {
   readonly connectTimeoutMs: number;
 }
 
-/** One admitted client of an HTTP port. */
+/** An admitted client of an HTTP port. */
 export interface HttpClient {
   readonly socket: Socket;
   /** `ip:port`. */
   readonly client: string;
   readonly destination: SocketAddress;
   readonly peer: VerifiedPeer | undefined;
-  /** This workload's identity; where there is a peer it is the one that was shown to it. */
+  /** This workload's identity; with a peer, the one that was presented to it. */
   readonly own: SpiffeId | undefined;
   readonly workload: WorkloadInfo;
   readonly service: ServiceInfo | undefined;
@@ -81,12 +81,12 @@ export class InboundHttp {
     });
   }
 
-  /** A connection to the application that was opened before it was known that HTTP would go over it. */
+  /** Adopts a connection to the application that was opened before it was known to carry HTTP. */
   adopt(application: Socket, address: SocketAddress): void {
     this.#poolOf(address).adoptIdle(dialedApplication(application, address), address);
   }
 
-  /** Nothing is kept for requests to come. */
+  /** No connection is kept for later requests. */
   closeIdle(): void {
     for (const pool of this.#pools.values()) pool.closeIdle();
   }
@@ -143,7 +143,7 @@ export class InboundHttp {
     return pool;
   }
 
-  /** A peer chooses the port that it dials: pools without a connection are not kept for it. */
+  /** Peers choose the port that they dial, so pools without a connection are not kept. */
   #forgetUnused(): void {
     for (const [key, pool] of this.#pools) if (pool.size === 0 && pool.active === 0) this.#pools.delete(key);
   }

@@ -23,7 +23,7 @@ import { clientHelloWithoutAlpn } from "./client-hello-fixture.ts";
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-/** An application that answers each line with the same line, and counts its connections. */
+/** An application that echoes each line, and counts its connections. */
 async function startEcho(): Promise<{ readonly port: number; readonly connections: () => number }> {
   let connections = 0;
   const port = await listen(cleanup, (socket) => {
@@ -39,7 +39,7 @@ async function startSide(mode: ServerMode, options: Partial<Parameters<typeof st
   return { echo, side };
 }
 
-/** What a client with these certificates gets back for "ping", through its own sidecar. */
+/** What a client with these certificates receives for "ping", through its own sidecar. */
 async function pingThroughSidecar(side: InboundSide, secureContexts?: SecureContextSource) {
   const outbound = await startOutboundSide(cleanup, {
     destination: meshDestination([side.port]),
@@ -50,9 +50,9 @@ async function pingThroughSidecar(side: InboundSide, secureContexts?: SecureCont
   return await readAll(client);
 }
 
-describe("who is let in", () => {
+describe("which clients are admitted", () => {
   const modes: readonly ServerMode[] = ["STRICT", "PERMISSIVE"];
-  it.each(modes)("a mesh client is let in under %s and its identity is known", async (mode) => {
+  it.each(modes)("a mesh client is admitted under %s and its identity is known", async (mode) => {
     const { side } = await startSide(mode);
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
     const client = connectClient(cleanup, outbound.port);
@@ -76,14 +76,14 @@ describe("who is let in", () => {
     expect(echo.connections()).toBe(0);
   });
 
-  it.each(["PERMISSIVE", "DISABLE"] as const)("plaintext is let in under %s", async (mode) => {
+  it.each(["PERMISSIVE", "DISABLE"] as const)("plaintext is admitted under %s", async (mode) => {
     const { side } = await startSide(mode);
     const client = connectClient(cleanup, side.port);
     client.end("hello");
     expect(await readAll(client)).toEqual({ text: "hello", reset: false });
   });
 
-  it("TLS of another kind is handed on untouched under PERMISSIVE", async () => {
+  it("other TLS is forwarded unchanged under PERMISSIVE", async () => {
     const { side } = await startSide("PERMISSIVE");
     const client = connectClient(cleanup, side.port);
     const hello = clientHelloWithoutAlpn();
@@ -187,18 +187,21 @@ describe("servers that speak first", () => {
 });
 
 describe("a port that is declared as HTTP", () => {
-  it.each(["DISABLE", "PERMISSIVE"] as const)("never relays as a stream what is no request, under %s", async (mode) => {
-    let connections = 0;
-    const application = await listen(cleanup, () => {
-      connections += 1;
-    });
-    const side = await startInboundSide(cleanup, { mode, applicationPort: application, protocol: "http" });
-    const client = connectClient(cleanup, side.port);
-    if (mode === "PERMISSIVE") await expect.poll(() => side.recorder.silences).toBe(1);
-    client.end("no request at all\n\n");
-    expect((await readAll(client)).text).toMatch(/^HTTP\/1\.1 [45]\d\d /);
-    expect(connections).toBe(0);
-  });
+  it.each(["DISABLE", "PERMISSIVE"] as const)(
+    "never relays a malformed request as a stream, under %s",
+    async (mode) => {
+      let connections = 0;
+      const application = await listen(cleanup, () => {
+        connections += 1;
+      });
+      const side = await startInboundSide(cleanup, { mode, applicationPort: application, protocol: "http" });
+      const client = connectClient(cleanup, side.port);
+      if (mode === "PERMISSIVE") await expect.poll(() => side.recorder.silences).toBe(1);
+      client.end("not a request at all\n\n");
+      expect((await readAll(client)).text).toMatch(/^HTTP\/1\.1 [45]\d\d /);
+      expect(connections).toBe(0);
+    },
+  );
 });
 
 describe("policy and trust that change", () => {
@@ -213,7 +216,7 @@ describe("policy and trust that change", () => {
     expect(side.registry.size).toBe(0);
   });
 
-  it("an open mutual TLS connection goes on when the port becomes STRICT", async () => {
+  it("an open mutual TLS connection continues when the port becomes STRICT", async () => {
     const { side } = await startSide("PERMISSIVE");
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
     const client = connectClient(cleanup, outbound.port);
@@ -225,7 +228,7 @@ describe("policy and trust that change", () => {
     expect(String(answer)).toBe("b");
   });
 
-  it("a connection is cut when its peer's root is believed no more, and kept through a rotation that believes both", async () => {
+  it("a connection is cut when its peer's root is no longer trusted, and kept through a rotation that trusts both", async () => {
     const source = secureContextsOf(parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/default"));
     const { side } = await startSide("STRICT", { secureContexts: source });
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });

@@ -20,14 +20,14 @@ import {
 } from "./inbound-arrival.ts";
 import { type ClientKind, sniffClient } from "./sniff-client.ts";
 
-/** Takes connections that were sent to this pod: lets them through to the application, or resets them and says why. */
+/** Handles connections to this pod: forwards them to the application, or resets them and reports the reason. */
 export function createInboundHandler(options: InboundOptions): (captured: CapturedConnection) => void {
   return (captured) => void handleInbound(captured, options);
 }
 
 /**
- * One connection from accept to what carries it. A step gives `undefined` where the connection has ended: refused, which
- * was reported, cut by a new policy, or left by its client. Each step judges by the policy of its own moment.
+ * One connection from accept to forwarding. A step returns `undefined` if the connection has ended: it was refused and
+ * reported, cut by a new policy, or closed by its client. Each step judges by the policy that is current at that step.
  */
 async function handleInbound(captured: CapturedConnection, options: InboundOptions): Promise<void> {
   const arrival = acceptConnection(captured, options);
@@ -42,15 +42,14 @@ async function handleInbound(captured: CapturedConnection, options: InboundOptio
   arrival.connection.carry({ host: portOf(arrival)?.service?.host ?? "" }, () => carry(arrival, client, forwarding));
 }
 
-/** Who spoke first, and the application where it had to be opened to find out. */
+/** Which side spoke first, and the application if it had to be opened to find out. */
 type FirstBytes =
   | { readonly by: "client"; readonly client: ClientKind; readonly application: OpenedApplication | undefined }
   | { readonly by: "application"; readonly application: OpenedApplication };
 
 /**
- * Step 1. Reads the client's first bytes. A client that need not speak first, of a DISABLE port or silent at a
- * PERMISSIVE one, may wait for the server's greeting (MySQL, SMTP): the application is opened, and the side that speaks
- * first decides.
+ * Step 1. Reads the client's first bytes. A client of a DISABLE port, or a silent client of a PERMISSIVE port, may wait
+ * for the server's greeting (MySQL, SMTP). So the application is opened, and the side that speaks first decides.
  */
 async function readFirstBytes(arrival: Arrival): Promise<FirstBytes | undefined> {
   const { socket, options, opening } = arrival;
@@ -75,7 +74,7 @@ async function readFirstBytes(arrival: Arrival): Promise<FirstBytes | undefined>
   return first === "application" ? { by: first, application } : { by: "client", client: first, application };
 }
 
-/** Step 2. Lets the client in as the policy demands: in plaintext, or after its TLS handshake and the verdict on it. */
+/** Step 2. Admits the client as the policy requires: in plaintext, or after its TLS handshake and the verdict on it. */
 async function admitClient(arrival: Arrival, first: FirstBytes): Promise<AdmittedClient | undefined> {
   const { connection, refuse } = arrival;
   if (connection.isOver) return undefined;
@@ -92,7 +91,7 @@ async function admitClient(arrival: Arrival, first: FirstBytes): Promise<Admitte
       return await admitMutualTls(arrival);
     case "refuse":
       return action.reason === "client_gone"
-        ? refuse("handshake", action.reason, "the client went away before it had said who it is")
+        ? refuse("handshake", action.reason, "the client disconnected before it had sent enough to identify itself")
         : refuse("policy", action.reason, plaintextRefused(arrival.destination.port, decision));
   }
 }
@@ -103,7 +102,7 @@ function plaintextRefused(port: number, { rule, mode }: ReturnType<typeof decisi
 
 type InboundForwarding = ForwardingDecision<OpenedApplication>;
 
-/** Step 3. Decides what carries it, and opens the application where that needs it. */
+/** Step 3. Decides how it is forwarded, and opens the application if that is needed. */
 async function decideForwardingOf(arrival: Arrival, client: AdmittedClient): Promise<InboundForwarding | undefined> {
   if (arrival.connection.isOver) return undefined;
   return await decideForwarding({
@@ -146,7 +145,7 @@ function carryHttp(
   return { relay: serving, bytes, isIdle: () => serving.isIdle };
 }
 
-/** Where TLS is not terminated any more, or the port is no longer HTTP, a client that connects now is a stream. */
+/** Once TLS is no longer terminated, or the port is no longer HTTP, a new client would be a stream. */
 function wouldBeServedSo(inbound: Inbound, { peer, alpn }: AdmittedClient, port: number): boolean {
   if (peer !== undefined && modeOf(inbound, port).mode === "DISABLE") return false;
   const declared = inbound.ports.find((candidate) => candidate.port === port)?.protocol;

@@ -2,13 +2,13 @@ import type { Clock, Timer } from "../../mesh/runtime.ts";
 import type { Refuse } from "../connections/connection-observer.ts";
 import { type CapEntry, type ConnectionCap, createConnectionCap } from "../connections/limits/connection-cap.ts";
 
-/** The caps on connections of which nothing has been delivered yet. */
+/** The caps on connections on which nothing has been delivered yet. */
 export interface OpeningCaps {
-  /** Who the client is, is not known: its first bytes are awaited, or its TLS handshake runs. */
+  /** The client is unverified: waiting for first bytes, or in a TLS handshake. */
   readonly unproved: ConnectionCap;
-  /** Plaintext clients that may pass, while neither they nor the application have said anything. */
+  /** Plaintext clients that are allowed, while neither they nor the application have sent anything. */
   readonly plaintext: ConnectionCap;
-  /** The same of verified peers; a flood of others does not displace them. */
+  /** The same for verified peers; a flood of others does not displace them. */
   readonly verified: ConnectionCap;
 }
 
@@ -31,11 +31,11 @@ export interface OpeningLimitsOptions {
   readonly caps: OpeningCaps;
   readonly handshakeTimeoutMs: number;
   readonly silenceTimeoutMs: number;
-  /** Its time is over, or it must make room. */
+  /** Its time limit has passed, or it must make room. */
   readonly refuse: Refuse;
 }
 
-/** Keeps one connection under the cap and the time limit of its state, until something of it is delivered. */
+/** Keeps one connection under the cap and time limit of its state, until something is delivered. */
 export class OpeningLimits {
   readonly #options: OpeningLimitsOptions;
   #cap: ConnectionCap | undefined;
@@ -46,26 +46,25 @@ export class OpeningLimits {
     this.#options = options;
   }
 
-  /** It is not known who the client is. */
+  /** The client is unverified. */
   awaitProof(): void {
     const { caps, handshakeTimeoutMs, refuse } = this.#options;
     this.#enter(caps.unproved, {
       timeoutMs: handshakeTimeoutMs,
       onLate: () =>
-        refuse("handshake", "handshake_timeout", `the client had proved nothing after ${handshakeTimeoutMs} ms`),
+        refuse("handshake", "handshake_timeout", `the client was still unverified after ${handshakeTimeoutMs} ms`),
       onDisplaced: () =>
-        refuse("handshake", "too_many_pending", "displaced by newer connections: too many had proved nothing"),
+        refuse("handshake", "too_many_pending", "displaced by newer connections: too many were unverified"),
     });
   }
 
-  /** The client may pass, and has said nothing yet that could be delivered. */
+  /** The client is allowed, and has sent nothing yet that could be delivered. */
   awaitFirstBytes(isVerified: boolean): void {
     const { caps, silenceTimeoutMs, refuse } = this.#options;
     this.#enter(isVerified ? caps.verified : caps.plaintext, {
       timeoutMs: silenceTimeoutMs,
-      onLate: () => refuse("policy", "silence_timeout", `neither side had said anything after ${silenceTimeoutMs} ms`),
-      onDisplaced: () =>
-        refuse("policy", "too_many_silent", "displaced by newer connections: too many had said nothing"),
+      onLate: () => refuse("policy", "silence_timeout", `neither side had sent anything after ${silenceTimeoutMs} ms`),
+      onDisplaced: () => refuse("policy", "too_many_silent", "displaced by newer connections: too many were silent"),
     });
   }
 
@@ -76,7 +75,7 @@ export class OpeningLimits {
     this.#timer?.cancel();
   }
 
-  /** The time limit of a state runs once, however often it is entered anew. */
+  /** The time limit of a state runs once, even if the state is entered again. */
   #enter(cap: ConnectionCap, { timeoutMs, onLate, onDisplaced }: StateLimits): void {
     if (this.#cap === cap) return;
     this.leave();

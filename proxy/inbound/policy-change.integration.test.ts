@@ -11,7 +11,7 @@ interface Application {
   readonly received: () => number;
 }
 
-/** An application that counts what reaches it, and says nothing. */
+/** An application that counts what it receives, and sends nothing. */
 async function startApplication(): Promise<Application> {
   let received = 0;
   const port = await listen(cleanup, (socket) => {
@@ -27,9 +27,9 @@ interface Scenario {
   readonly name: string;
   readonly from: ServerMode;
   readonly protocol?: DeclaredProtocol;
-  /** What the client says before the change may come. */
+  /** What the client sends before the change may come. */
   readonly before: string;
-  /** What it says afterwards; then it ends its side. */
+  /** What it sends afterwards; then it half-closes. */
   readonly after: string;
 }
 
@@ -64,7 +64,7 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-/** Bytes that the proxy has handed to the application so far. */
+/** Bytes that the proxy has delivered to the application so far. */
 function deliveredBytes(side: InboundSide): number {
   return side.registry
     .list()
@@ -77,8 +77,8 @@ async function turns(count: number): Promise<void> {
 }
 
 /**
- * One client in one scenario. The port becomes STRICT when `isDue` says so, asked at each read of the policy and at each
- * turn of the event loop; from then on not a byte more may be delivered.
+ * One client in one scenario. The port becomes STRICT when `isDue` returns true; it is called at each read of the
+ * policy and at each turn of the event loop. From then on no more bytes may be delivered.
  */
 async function playUntilStrict(scenario: Scenario, change: { readonly reads: number } | { readonly turns: number }) {
   const application = await startApplication();
@@ -112,7 +112,7 @@ async function playUntilStrict(scenario: Scenario, change: { readonly reads: num
 
 describe("a port that becomes STRICT while a plaintext connection is being opened", () => {
   it.each(SCENARIOS)(
-    "delivers nothing more, whichever read of the policy was the last before: $name",
+    "delivers nothing more, whichever read of the policy was the last one before it: $name",
     async (scenario) => {
       for (let reads = 1; reads <= 12; reads += 1) {
         const { delivered, received, open } = await playUntilStrict(scenario, { reads });

@@ -63,7 +63,7 @@ async function echo(port: number, text: string): Promise<string> {
 }
 
 describe("clients that stay silent", () => {
-  it.each(["PERMISSIVE", "DISABLE"] as const)("stand in the registry from accept on under %s", async (mode) => {
+  it.each(["PERMISSIVE", "DISABLE"] as const)("are in the registry from accept on under %s", async (mode) => {
     const side = await startInboundSide(cleanup, { mode, applicationPort: await startEcho() });
     await openSilent(side.port, 5);
     await expect.poll(() => side.registry.list().filter(({ stage }) => stage === "waiting").length).toBe(5);
@@ -72,7 +72,7 @@ describe("clients that stay silent", () => {
   });
 
   it.each(["PERMISSIVE", "DISABLE"] as const)(
-    "displace the oldest of themselves under %s, and others are served",
+    "displace the oldest of their kind under %s, and others are served",
     async (mode) => {
       const side = await startInboundSide(cleanup, { mode, applicationPort: await startEcho(), openingLimit: 10 });
       const clients = await openSilent(side.port, 60);
@@ -110,7 +110,7 @@ describe("clients that stay silent", () => {
     await expect.poll(() => side.registry.size).toBe(0);
   });
 
-  it("are not ended once something was delivered", async () => {
+  it("are not closed once something was delivered", async () => {
     const limits = { silenceTimeoutMs: 60 };
     const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort: await startEcho(), limits });
     const client = connectClient(cleanup, side.port);
@@ -121,7 +121,7 @@ describe("clients that stay silent", () => {
     expect((await readAll(client)).text).toBe("last");
   });
 
-  it("do not displace verified peers that are silent, too", async () => {
+  it("do not displace silent verified peers", async () => {
     const side = await startInboundSide(cleanup, {
       mode: "PERMISSIVE",
       applicationPort: await startEcho(),
@@ -167,7 +167,7 @@ interface LimitedSidecar {
   readonly process: ChildProcess;
 }
 
-/** A sidecar that may have so many descriptors and not one more. */
+/** A sidecar with exactly this limit of descriptors. */
 async function startLimitedSidecar(maxDescriptors: number, applicationPort: number): Promise<LimitedSidecar> {
   const program = fileURLToPath(new URL("../limited-sidecar-fixture.ts", import.meta.url));
   const command = `ulimit -n ${maxDescriptors} && exec "$0" "$1" "$2"`;
@@ -193,8 +193,8 @@ async function isReady(port: number): Promise<boolean> {
 describe("a sidecar with 450 descriptors", () => {
   it.each([
     { name: "silent clients", said: "" },
-    { name: "clients that begin a line and no more", said: "G" },
-    { name: "clients whose bytes are carried", said: "\0" },
+    { name: "clients that send the start of a line", said: "G" },
+    { name: "clients whose bytes are forwarded", said: "\0" },
   ])("serves readiness, the outbound side and others through a flood of $name", async ({ said }) => {
     const sidecar = await startLimitedSidecar(450, await startEcho());
     expect(await echo(sidecar.inbound, "warm")).toBe("warm");
@@ -221,7 +221,7 @@ describe("a sidecar with 450 descriptors", () => {
 });
 
 describe("a sidecar without any descriptor left", () => {
-  it("survives it, and serves again as soon as there are some", async () => {
+  it("survives, and serves again as soon as there are some", async () => {
     const sidecar = await startLimitedSidecar(48, await startEcho());
     const clients: Socket[] = [];
     const ports = [sidecar.inbound, sidecar.outbound, sidecar.readiness];

@@ -8,29 +8,29 @@ import { type FirstBytes, offersIstioAlpn, readAlpnProtocols, readFirstBytes } f
 export type ClientKind =
   | { readonly kind: "mesh_tls" }
   | { readonly kind: "other_tls" }
-  /** A whole ClientHello; which client it is did not matter when it had come. */
+  /** A complete ClientHello; the kind of client did not matter under the current mode. */
   | { readonly kind: "any_tls" }
   | { readonly kind: "plaintext" }
-  /** Nothing was said within the silence limit: the client may be waiting for the server to speak first. */
+  /** Nothing was sent within the silence limit: the client may be waiting for the server to speak first. */
   | { readonly kind: "silent" }
-  /** It went away before it had said enough. */
+  /** It disconnected before it had sent enough. */
   | { readonly kind: "gone" }
-  /** Neither plaintext nor a ClientHello that can be read. */
+  /** Neither plaintext nor a readable ClientHello. */
   | { readonly kind: "unclear"; readonly message: string };
 
 export interface SniffOptions {
   readonly clock: Clock;
-  /** How long a client may say nothing at all. `undefined`: as long as it likes, until its handshake times out. */
+  /** How long a client may be silent. `undefined`: until its handshake times out. */
   readonly silenceMs?: number | undefined;
-  /** The mode of this moment: under STRICT it does not matter which TLS client it is, under DISABLE nothing does. */
+  /** The current mode: under STRICT the kind of TLS client does not matter, under DISABLE nothing does. */
   readonly mode: () => ServerMode;
-  /** Ends the sniffing with `silent`; what was read is put back. */
+  /** Ends sniffing with `silent`; what was read is put back. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Reads the first bytes of a paused socket and puts them back, so that the next reader of the socket gets all of them.
- * Never waits longer than the caller allows: a caller that gives up destroys the socket, which ends this with `gone`.
+ * Reads the first bytes of a paused socket and puts them back for its next reader. Never waits longer than the caller
+ * allows: the caller destroys the socket, which ends this with `gone`.
  */
 export async function sniffClient(socket: Socket, options: SniffOptions): Promise<ClientKind> {
   const peeked = await peekBytes(socket, (bytes) => judgeFirstBytes(bytes, options.mode()), options);
@@ -67,6 +67,6 @@ async function clientKindOf(seen: Judged, { mode }: SniffOptions): Promise<Clien
 
 async function tlsClientKindOf(record: Buffer): Promise<ClientKind> {
   const protocols = await readAlpnProtocols(record);
-  if (protocols === undefined) return { kind: "unclear", message: "a ClientHello that cannot be read in one record" };
+  if (protocols === undefined) return { kind: "unclear", message: "a ClientHello that does not fit one record" };
   return offersIstioAlpn(protocols) ? { kind: "mesh_tls" } : { kind: "other_tls" };
 }

@@ -17,7 +17,7 @@ import { clientHelloWithoutAlpn } from "./client-hello-fixture.ts";
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-/** An application that answers each line with the same line, and counts its connections. */
+/** An application that echoes each line, and counts its connections. */
 async function startEcho(): Promise<{ readonly port: number; readonly connections: () => number }> {
   let connections = 0;
   const port = await listen(cleanup, (socket) => {
@@ -33,7 +33,7 @@ async function startSide(mode: ServerMode, options: Partial<Parameters<typeof st
   return { echo, side };
 }
 
-/** What a client with these certificates gets back for "ping", through its own sidecar. */
+/** What a client with these certificates receives for "ping", through its own sidecar. */
 async function pingThroughSidecar(side: InboundSide) {
   const outbound = await startOutboundSide(cleanup, {
     destination: meshDestination([side.port]),
@@ -43,12 +43,12 @@ async function pingThroughSidecar(side: InboundSide) {
   return await readAll(client);
 }
 
-describe("clients that prove nothing", () => {
+describe("unverified clients", () => {
   it.each([
     { name: "silence", bytes: Buffer.alloc(0) },
     { name: "one byte of a ClientHello", bytes: Buffer.from([0x16]) },
     { name: "half a ClientHello", bytes: Buffer.from("160301020001", "hex") },
-  ])("$name is cut when the handshake's time is over", async ({ bytes }) => {
+  ])("$name is cut at the handshake's time limit", async ({ bytes }) => {
     const { side, echo } = await startSide("STRICT", { limits: { handshakeTimeoutMs: 80 } });
     const client = connectClient(cleanup, side.port);
     client.write(bytes);
@@ -59,10 +59,10 @@ describe("clients that prove nothing", () => {
   });
 
   it.each([
-    { name: "a handshake record that is no ClientHello", bytes: "160301000502000001ff" },
+    { name: "a handshake record that is not a ClientHello", bytes: "160301000502000001ff" },
     { name: "a record longer than TLS allows", bytes: "1603017fff01" },
     { name: "a ClientHello of noise", bytes: `1603010040${"01".padEnd(128, "a5")}` },
-  ])("$name is refused under PERMISSIVE, too", async ({ bytes }) => {
+  ])("$name is also refused under PERMISSIVE", async ({ bytes }) => {
     const { side, echo } = await startSide("PERMISSIVE");
     const client = connectClient(cleanup, side.port);
     client.write(Buffer.from(bytes, "hex"));
@@ -71,7 +71,7 @@ describe("clients that prove nothing", () => {
     expect(echo.connections()).toBe(0);
   });
 
-  it("silent connections above the cap displace the oldest of themselves, and a real client gets in", async () => {
+  it("silent connections above the cap displace the oldest of their kind, and a real client is admitted", async () => {
     const { side } = await startSide("STRICT", { openingLimit: 20 });
     const silent = await Promise.all(
       Array.from({ length: 60 }, async () => {
@@ -103,7 +103,7 @@ describe("floods", () => {
     await side.registry.whenEmpty();
   });
 
-  it("a ClientHello of 64 KB over many records is refused, and costs no more than its time", async () => {
+  it("a ClientHello of 64 KB over many records is refused within the time limit", async () => {
     const { side, echo } = await startSide("PERMISSIVE", { limits: { handshakeTimeoutMs: 500 } });
     const client = connectClient(cleanup, side.port);
     const record = Buffer.concat([Buffer.from("1603014000", "hex"), Buffer.alloc(16_384, 1)]);
@@ -114,7 +114,7 @@ describe("floods", () => {
     expect(side.caps.unproved.size).toBe(0);
   });
 
-  it("a client that sends one byte at a time is served if it is honest", async () => {
+  it("an honest client that sends one byte at a time is served", async () => {
     const { side } = await startSide("PERMISSIVE");
     const hello = clientHelloWithoutAlpn();
     const client = connectClient(cleanup, side.port);

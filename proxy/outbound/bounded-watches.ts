@@ -11,7 +11,9 @@ export interface Watch {
 
 /** A question that is kept asked as far as the limits allow. */
 export interface BoundedWatch extends Watch {
-  /** It is used again. `undefined` if its stream is open, else resolves when the question was put again and answered. */
+  /**
+   * It is used again. `undefined` if its stream is open, else resolves when the question was put again and answered.
+   */
   renew(): Promise<void> | undefined;
 }
 

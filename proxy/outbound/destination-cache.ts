@@ -22,7 +22,7 @@ export interface DestinationCache {
 
 export interface CachedDestination {
   readonly target: DestinationTarget;
-  /** `undefined`: no answer yet. */
+  /** `undefined`: no response yet. */
   readonly destination: Destination | undefined;
   readonly connections: number;
 }
@@ -54,7 +54,9 @@ interface Entry {
   idle: Timer | undefined;
 }
 
-/** A destination that was used before, and whose stream was given up, is looked up again; it waits no longer than this. */
+/**
+ * A destination that was used before, and whose stream was given up, is looked up again; it waits no longer than this.
+ */
 const RENEW_TIMEOUT_MS = 1000;
 
 /**

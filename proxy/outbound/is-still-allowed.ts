@@ -40,7 +40,9 @@ export function wouldBeDialledSo(destination: Destination, dialed: DialedConnect
   }
 }
 
-/** The same for one kept connection, asked before each request: it is judged once for each answer of the control plane. */
+/**
+ * The same for one kept connection, asked before each request: it is judged once for each answer of the control plane.
+ */
 export function createReuseCheck(current: () => Destination, dialed: DialedConnection): () => boolean {
   return judgeOnce(current, (destination) => wouldBeDialledSo(destination, dialed));
 }

@@ -25,7 +25,9 @@ export interface MeshUpstreamDialerOptions {
   readonly workload: () => WorkloadInfo | undefined;
 }
 
-/** Dials services for the gateway through the same destinations, verification and registry as a sidecar's outbound side. */
+/**
+ * Dials services for the gateway through the same destinations, verification and registry as a sidecar's outbound side.
+ */
 export function createMeshUpstreamDialer(options: MeshUpstreamDialerOptions): UpstreamDialer {
   return { dial: (target, signal) => dial(target, signal, options) };
 }

@@ -48,7 +48,7 @@ export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOp
   return connection;
 }
 
-/** A socket that other code reads and writes, as a relay for the registry: it ends when the socket closes. */
+/** A relay for the registry, around a socket that other code reads and writes: it ends when the socket closes. */
 function relayOfSocket(socket: Socket): Relay {
   let wasCut = false;
   const ended = new Promise<"closed" | "closed_by_proxy">((resolve) => {

@@ -7,7 +7,7 @@ import type { TrustAnchors } from "./trust-anchors.ts";
 
 /** Everything that a handshake needs, of one moment; never changes once made. */
 export interface SecureMaterial {
-  /** Grows with every change of the certificate or of the bundle. */
+  /** Incremented with every change of the certificate or the bundle. */
   readonly generation: number;
   /** Own certificate and key, the bundle's roots as authorities, by `createTlsContext`. */
   readonly context: SecureContext;

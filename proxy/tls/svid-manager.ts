@@ -170,7 +170,7 @@ class Manager implements SvidManager {
     const csrPem = formatCertificateRequest(privateKey, identity);
     const deadline = new AbortController();
     const timer = clock.setTimeout(
-      () => deadline.abort(new Error(`no answer within ${ATTEMPT_TIMEOUT_MS} ms`)),
+      () => deadline.abort(new Error(`no response within ${ATTEMPT_TIMEOUT_MS} ms`)),
       ATTEMPT_TIMEOUT_MS,
     );
     const signal = AbortSignal.any([deadline.signal, this.#stopping.signal]);

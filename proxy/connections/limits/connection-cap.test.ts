@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createConnectionCap } from "./connection-cap.ts";
 
 describe("a cap on connections", () => {
-  it("evict the oldest when there are too many, in the order in which they came", () => {
+  it("evicts the oldest when there are too many, in their order of arrival", () => {
     const evicted: number[] = [];
     const cap = createConnectionCap(2);
     for (const id of [1, 2, 3, 4]) cap.enter(() => evicted.push(id));
@@ -10,7 +10,7 @@ describe("a cap on connections", () => {
     expect(cap.size).toBe(2);
   });
 
-  it("one that has left makes room and is never evicted", () => {
+  it("one that has ended makes room and is never evicted", () => {
     const evicted: number[] = [];
     const cap = createConnectionCap(2);
     const first = cap.enter(() => evicted.push(1));

@@ -1,19 +1,19 @@
 /** A connection's place under a cap. */
 export interface CapEntry {
-  /** Gives the place back. */
+  /** Frees the place. */
   leave(): void;
 }
 
 export interface ConnectionCap {
-  /** Enters a connection. `evict` is called if it must make room; it must close the connection. */
+  /** Adds a connection. `evict` is called if it must make room; it must close the connection. */
   enter(evict: () => void): CapEntry;
   readonly size: number;
 }
 
 /**
- * Bounds the connections that are in one state. When the bound is reached the oldest is evicted and not the newest
- * refused: an honest client leaves such a state in milliseconds, a silent one is the oldest by definition, so a flood of
- * silent connections displaces itself and no one else.
+ * Bounds the connections that are in one state. When the bound is reached, the oldest is evicted instead of refusing
+ * the newest: an honest client leaves such a state in milliseconds, a silent one is the oldest by definition, so a
+ * flood of silent connections displaces only itself.
  */
 export function createConnectionCap(limit: number): ConnectionCap {
   const entries = new Set<{ readonly evict: () => void }>();

@@ -48,7 +48,7 @@ describe("the capacity for connections", () => {
     expect(capacity.enter(new FakeConnection("b"))).toBe(true);
   });
 
-  it("lets the oldest idle connection make room, an unverified one before a verified one", () => {
+  it("lets the oldest idle connection make room, unverified before verified", () => {
     const capacity = createCapacity(4);
     capacity.enter(new FakeConnection("verified", { isIdle: true, isVerified: true }));
     capacity.enter(new FakeConnection("busy"));
@@ -60,7 +60,7 @@ describe("the capacity for connections", () => {
     expect(capacity.size).toBe(4);
   });
 
-  it("passes over a connection that has become busy since it was found", () => {
+  it("skips a connection that has become busy since it was found", () => {
     const capacity = createCapacity(3);
     const connections = ["a", "b", "c"].map((name) => new FakeConnection(name, { isIdle: true }));
     for (const connection of connections) capacity.enter(connection);
@@ -80,7 +80,7 @@ describe("the capacity for connections", () => {
     expect(capacity.enter(new FakeConnection("c"))).toBe(true);
   });
 
-  it("does not look through all connections for each one that it refuses", () => {
+  it("does not search all connections for each one that it refuses", () => {
     let looks = 0;
     const capacity = createCapacity(1000);
     for (let index = 0; index < 1000; index += 1) {

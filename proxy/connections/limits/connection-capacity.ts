@@ -2,9 +2,9 @@ import type { Clock } from "../../../mesh/runtime.ts";
 
 /** A connection that may have to make room. */
 export interface CountedConnection {
-  /** Whether it could be closed without loss: nothing was delivered yet, or it waits for its next request. */
+  /** Whether it could be closed without loss: nothing has been delivered, or it waits for its next request. */
   readonly isIdle: boolean;
-  /** Whether its peer has proved who it is. */
+  /** Whether its peer is verified. */
   readonly isVerified: boolean;
   readonly ended: Promise<unknown>;
 }
@@ -12,21 +12,21 @@ export interface CountedConnection {
 export interface ConnectionCapacityOptions<Connection> {
   readonly limit: number;
   readonly clock: Clock;
-  /** Must close the connection: another one needs its place. */
+  /** Closes the connection, because another one needs its place. */
   readonly displace: (connection: Connection) => void;
 }
 
-/** How long nothing is looked for after no connection could be displaced: a look goes over all of them. */
+/** How long to wait after a search that found no idle connection: a search visits all of them. */
 const FRUITLESS_PAUSE_MS = 100;
 
 /**
- * Bounds all connections of one kind, whatever state they are in. When the bound is reached the oldest that is idle
- * makes room, unverified ones first; where all are busy the new one is refused.
+ * Bounds all connections of one kind, whatever state they are in. When the bound is reached, the oldest idle connection
+ * makes room, unverified ones first. If all are busy, the new one is refused.
  */
 export class ConnectionCapacity<Connection extends CountedConnection> {
   readonly #options: ConnectionCapacityOptions<Connection>;
   readonly #connections = new Set<Connection>();
-  /** What the last look has found, in the order in which it makes room. */
+  /** What the last search has found, in the order in which it makes room. */
   #candidates: readonly Connection[] = [];
   #nextLookMs = Number.NEGATIVE_INFINITY;
 
@@ -38,7 +38,7 @@ export class ConnectionCapacity<Connection extends CountedConnection> {
     return this.#connections.size;
   }
 
-  /** Enters a connection. @returns false: there is no room, and it must be closed. */
+  /** Adds a connection. @returns false: there is no room, and it must be closed. */
   enter(connection: Connection): boolean {
     if (this.#connections.size >= this.#options.limit && !this.#makeRoom()) return false;
     this.#connections.add(connection);
@@ -49,7 +49,7 @@ export class ConnectionCapacity<Connection extends CountedConnection> {
   #makeRoom(): boolean {
     const connection = this.#nextCandidate();
     if (connection === undefined) return false;
-    // Its end may be reported later; its place is free now.
+    // Its end may be reported later; its place is already free.
     this.#connections.delete(connection);
     this.#options.displace(connection);
     return true;
@@ -65,7 +65,7 @@ export class ConnectionCapacity<Connection extends CountedConnection> {
     return connection;
   }
 
-  /** Those that have become busy or have ended since the look are passed over. */
+  /** Those that have become busy or have ended since the search are skipped. */
   #takeCandidate(): Connection | undefined {
     const at = this.#candidates.findIndex((connection) => connection.isIdle && this.#connections.has(connection));
     const connection = this.#candidates[at];
@@ -73,7 +73,7 @@ export class ConnectionCapacity<Connection extends CountedConnection> {
     return connection;
   }
 
-  /** Some of the idle connections, unverified before verified, the oldest first in each. */
+  /** Some of the idle connections, unverified before verified, each oldest first. */
   #look(): readonly Connection[] {
     const unverified: Connection[] = [];
     const verified: Connection[] = [];
@@ -87,5 +87,5 @@ export class ConnectionCapacity<Connection extends CountedConnection> {
   }
 }
 
-/** So many are found in one look, so that a flood does not make each accept go over all connections. */
+/** How many one search returns, so that a flood does not make each accept visit all connections. */
 const MAX_CANDIDATES = 64;

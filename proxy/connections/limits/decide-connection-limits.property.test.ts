@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { decideLocalConnections } from "../../../net/descriptor-limit.ts";
 import { decideConnectionLimits } from "./decide-connection-limits.ts";
 
-/** Of Node, of the listeners, of the log. */
+/** Descriptors of Node, the listeners and the log. */
 const OWN = 64;
 
 describe("the connections that a proxy may have", () => {
-  it("fit its descriptors, however many it has", () => {
+  it("fit its descriptors, whatever their number", () => {
     fc.assert(
       fc.property(fc.integer({ min: 160, max: 2 ** 22 }), (maxDescriptors) => {
         const limits = decideConnectionLimits(maxDescriptors);

@@ -2,33 +2,33 @@ import { decideLocalConnections } from "../../../net/descriptor-limit.ts";
 
 /** How many connections a proxy may have in each state. All of them together fit the process's descriptors. */
 export interface ConnectionLimits {
-  /** Captured in one direction, from accept to their end; each may need a descriptor on either side. */
+  /** Captured in one direction, from accept to close; each may need a descriptor on either side. */
   readonly maxPerDirection: number;
-  /** Inbound, of which nothing is proved: first bytes are awaited, or a TLS handshake runs. */
+  /** Inbound and unverified: waiting for first bytes, or in a TLS handshake. */
   readonly maxUnproved: number;
-  /** Inbound plaintext that may pass, and of which nothing has been delivered. */
+  /** Inbound plaintext that is allowed, and of which nothing has been delivered. */
   readonly maxSilentPlaintext: number;
-  /** The same of verified peers. */
+  /** The same for verified peers. */
   readonly maxSilentVerified: number;
-  /** Kept to upstreams and applications, waiting for a request. */
+  /** Idle connections to upstreams and applications. */
   readonly maxIdleUpstream: number;
-  /** Clients of the gateway, over all its ports. */
+  /** Clients of the gateway, on all its ports together. */
   readonly maxGatewayClients: number;
 }
 
-/** Node itself, listeners, logs, the control plane, files that are read. */
+/** Node, listeners, logs, the control plane, files that are read. */
 const OWN_DESCRIPTORS = 64;
 /** Admin, status, readiness, metrics. */
 const LOCAL_SERVERS = 4;
 
-/** However many descriptors there are: each connection in these states costs memory, too. */
+/** Upper bounds, whatever the number of descriptors: each connection in these states also costs memory. */
 const MOST = { unproved: 1024, silentPlaintext: 1024, silentVerified: 8192, idle: 8192, gateway: 10_000 };
 
 /**
- * Divides the descriptors that the process may open. A part is kept back for the proxy itself and for its small servers,
- * so that readiness answers and the control plane is reached however many clients there are; of the rest an eighth is
- * for kept upstream connections, and the two directions have half each: a flood from outside leaves the application's
- * own connections alone.
+ * Divides the descriptors that the process may open. A part is reserved for the proxy itself and its local HTTP
+ * servers, so that readiness and the control plane's connection work whatever the number of clients. Of the rest, an
+ * eighth is for idle upstream connections, and each direction gets half of what is left, so that an inbound flood does
+ * not affect the application's own connections.
  */
 export function decideConnectionLimits(maxDescriptors: number): ConnectionLimits {
   const usable = Math.max(

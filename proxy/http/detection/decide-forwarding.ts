@@ -22,7 +22,7 @@ export interface StreamForwarding<Upstream> {
   readonly isGuarded: boolean;
 }
 
-/** What carries a connection from now on. */
+/** How a connection is forwarded from now on. */
 export type ForwardingDecision<Upstream> = HttpForwarding<Upstream> | StreamForwarding<Upstream>;
 
 export interface ForwardingOptions<Upstream> {

@@ -74,7 +74,9 @@ function readByRuby(text: string): ReadRequest | undefined {
   return { hasVersion, isForged: hasVersion && isForged(fields) };
 }
 
-/** The built-in server's parser: known methods alone; a target is a path, `*` or absolute; the version may be missing. */
+/**
+ * The built-in server's parser: known methods alone; a target is a path, `*` or absolute; the version may be missing.
+ */
 function readByPhp(text: string): ReadRequest | undefined {
   const lines = linesOf(text, /\r?\n/);
   const match = /^\s*([A-Z-]+) +(?:\/|\*|[a-z]+:\/\/)[^\s]*(?: +(HTTP\/\d+\.\d+))?\s*$/i.exec(lines?.first ?? "");

@@ -1,4 +1,7 @@
-/** The methods of `http.METHODS`, which Node's parser knows: on a port without a declaration these alone begin a request without a version. */
+/**
+ * The methods of `http.METHODS`, which Node's parser knows: on a port without a declaration these alone begin a request
+ * without a version.
+ */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   ..."GET HEAD POST PUT DELETE CONNECT OPTIONS PATCH TRACE ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE".split(" "),
   ..."MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE QUERY REBIND REPORT SEARCH SOURCE".split(" "),
@@ -28,7 +31,10 @@ const CLASSES = [
   /** A shell's `read` drops it, a C program ends its string there. */
   "nul",
   "control",
-  /** What begins a blank in UTF-8 (U+0085, U+00A0, U+1680, U+180E, U+2000 to U+205F, U+3000, U+FEFF): two or three bytes. */
+  /**
+   * What begins a blank in UTF-8 (U+0085, U+00A0, U+1680, U+180E, U+2000 to U+205F, U+3000, U+FEFF): two or three
+   * bytes.
+   */
   "wide_start",
   /** What may end one. */
   "wide_rest",

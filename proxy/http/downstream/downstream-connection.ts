@@ -215,7 +215,9 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     }
   }
 
-  /** A fault before anything was forwarded is answered; later it cuts the exchange: the server must not see it whole. */
+  /**
+   * A fault before anything was forwarded is answered; later it cuts the exchange: the server must not see it whole.
+   */
   #refuse(fault: RequestFault): void {
     this.#options.onFault(fault);
     if (this.#exchange?.isStarted === true) {

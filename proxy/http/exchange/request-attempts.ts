@@ -13,7 +13,9 @@ import type { ForwardPlan } from "./request-plan.ts";
 
 /** Whose request it is. What an upstream answers comes to it directly. */
 export interface AttemptsOwner extends ResponseSink {
-  /** The request has been sent to an upstream, as far as it is here. @param hasRoom whether more of its body may come. */
+  /**
+   * The request has been sent to an upstream, as far as it is here. @param hasRoom whether more of its body may come.
+   */
   onSent(hasRoom: boolean): void;
   /** The last try failed; this is the answer for it. */
   onLocalReply(reply: LocalReply): void;

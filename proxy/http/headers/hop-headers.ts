@@ -25,7 +25,9 @@ export type Hop =
 export type HeaderRule = "keep" | "drop" | "set" | "default" | "append";
 
 interface Row extends Readonly<Record<Hop, HeaderRule>> {
-  /** A folded name (`foldHeaderName`); with `*` at its end every name that begins so. The first row that fits counts. */
+  /**
+   * A folded name (`foldHeaderName`); with `*` at its end every name that begins so. The first row that fits counts.
+   */
   readonly name: string;
 }
 

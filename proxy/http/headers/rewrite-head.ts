@@ -136,7 +136,10 @@ const LOWER_X = 0x78;
 const LOWER_E = 0x65;
 const TO_LOWER = 0x20;
 
-/** A first look at two letters, for all fields that a sidecar replaces and that have no kind of their own are `x-envoy-`. */
+/**
+ * A first look at two letters, for all fields that a sidecar replaces and that have no kind of their own are
+ * `x-envoy-`.
+ */
 function mayBeOfHops({ text, fields }: MessageHead, at: number): boolean {
   const start = fields[at] ?? 0;
   return (text.charCodeAt(start) | TO_LOWER) === LOWER_X && (text.charCodeAt(start + 2) | TO_LOWER) === LOWER_E;

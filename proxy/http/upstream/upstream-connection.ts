@@ -13,7 +13,7 @@ export interface DialedUpstream {
   readonly socket: Socket;
   /** `ip:port`, for the access log. */
   readonly address: string;
-  /** The verified server; empty where the hop is plaintext. */
+  /** The verified server; empty if the hop is plaintext. */
   readonly peer: string;
   /** How long it may be idle before it is closed. */
   readonly idleMs: number;

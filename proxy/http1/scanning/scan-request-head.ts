@@ -145,7 +145,9 @@ function judgeTarget(target: string, method: string): string | undefined {
   return plain;
 }
 
-/** Any other expectation is the server's to meet or to refuse (RFC 9110 §10.1.1), as Envoy has it: it frames nothing. */
+/**
+ * Any other expectation is the server's to meet or to refuse (RFC 9110 §10.1.1), as Envoy has it: it frames nothing.
+ */
 function judgeExpect({ expect }: JudgedFields, version: "1.1" | "1.0"): boolean {
   return version === "1.1" && expect?.toLowerCase() === "100-continue";
 }

@@ -16,7 +16,10 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const moduleUrl = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
 
-/** Writes lines to its standard output by a sink, and before and after them as anybody would; reports on the error output. */
+/**
+ * Writes lines to its standard output by a sink, and before and after them as anybody would; reports on the error
+ * output.
+ */
 const PROGRAM = `
   import { openLineSink } from ${moduleUrl("./line-sink.ts")};
   import { systemClock } from ${moduleUrl("../../../mesh/runtime.ts")};

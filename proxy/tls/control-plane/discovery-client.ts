@@ -52,7 +52,9 @@ export interface DiscoveryClientOptions extends Omit<ReconnectingLinkOptions, "o
   readonly workload: WorkloadRef;
 }
 
-/** Connects as soon as there is a certificate, and again whenever the connection is lost or the certificate replaced. */
+/**
+ * Connects as soon as there is a certificate, and again whenever the connection is lost or the certificate replaced.
+ */
 export function startDiscoveryClient(options: DiscoveryClientOptions): DiscoveryClient {
   const client = new StreamingClient(options);
   client.start();
