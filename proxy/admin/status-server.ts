@@ -90,9 +90,8 @@ function readinessResponse(readiness: Readiness): LocalHttpResponse {
 }
 
 /**
- * Carries out an order from inside the pod. 127.0.0.6 does not count as inside: that is the source address of traffic
- * that the proxy delivers for others. A browser (it sends Origin) does not give orders, whoever forwarded the port to
- * it.
+ * Runs a command from inside the pod. 127.0.0.6 does not count as inside: it is the source address of traffic that the
+ * proxy delivers for others. A browser, which sends Origin, must not send commands through a forwarded port.
  */
 function obey(request: LocalHttpRequest, action: () => void): LocalHttpResponse {
   if (request.method !== "POST") return { status: 405, body: "use POST\n" };

@@ -1,6 +1,4 @@
-/**
- * For tests: what a client may expect of every proxy. What the sidecar can, the gateway can, and the other way round.
- */
+/** For tests: what a client may expect of every proxy, sidecar and gateway alike. */
 import { describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
@@ -12,12 +10,12 @@ const LAST = `${HOST}Connection: close\r\n`;
 
 interface Capability {
   readonly name: string;
-  /** Of one client; it ends its side behind them where the last of them does not end the connection. */
+  /** From one client. It half-closes after the last of them, unless that one closes the connection. */
   readonly bytes: string;
   readonly reply?: Reply;
-  /** All that the client gets. */
+  /** Everything that the client receives. */
   readonly answer: RegExp;
-  /** The requests that the upstream gets, and how each begins. */
+  /** The requests that the upstream receives, and how each begins. */
   readonly arrives: readonly RegExp[];
 }
 
@@ -36,19 +34,19 @@ function field(bytes: number): string {
 /** One row for each; `arrives` and `answer` hold on every path. */
 const CAPABILITIES: readonly Capability[] = [
   {
-    name: "a client that ends its side behind its request gets its answer",
+    name: "a client that half-closes after its request gets its response",
     bytes: get("/a"),
     answer: ok("GET /a HTTP/1.1"),
     arrives: [/^GET \/a /],
   },
   {
-    name: "a client that ends its side behind a body gets its answer",
+    name: "a client that half-closes after a body gets its response",
     bytes: `POST /a HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`,
     answer: ok("POST /a HTTP/1.1"),
     arrives: [/^POST \/a .*\r\n\r\nabc$/s],
   },
   {
-    name: "a client that ends its side behind three requests gets three answers",
+    name: "a client that half-closes after three requests gets three responses",
     bytes: get("/1") + get("/2") + get("/3"),
     answer: /served GET \/1 .*served GET \/2 .*served GET \/3 HTTP\/1\.1$/s,
     arrives: [/^GET \/1 /, /^GET \/2 /, /^GET \/3 /],
@@ -60,7 +58,7 @@ const CAPABILITIES: readonly Capability[] = [
     arrives: [new RegExp(`^${method.replace("!", "\\!")} /v1 HTTP/1\\.1\r\n.*\r\n\r\nabc$`, "s")],
   })),
   {
-    name: "a method in lower case arrives as it is",
+    name: "a method in lower case arrives unchanged",
     bytes: `brew /pot HTTP/1.1\r\n${LAST}\r\n`,
     answer: /^HTTP\/1\.1 200 OK/,
     arrives: [/^brew \/pot HTTP/],
@@ -105,33 +103,33 @@ const CAPABILITIES: readonly Capability[] = [
     arrives: [/^GET \/a /],
   })),
   {
-    name: "HTTP/1.0 is served, and its connection kept where that is asked for",
+    name: "HTTP/1.0 is served, with a persistent connection on request",
     bytes: get("/1", `${HOST}Connection: keep-alive\r\n`, "1.0") + get("/2", HOST, "1.0"),
     answer: /\r\nconnection: keep-alive\r\n.*served GET \/1 .*\r\nconnection: close\r\n.*served GET \/2 /is,
     arrives: [/^GET \/1 /, /^GET \/2 /],
   },
   {
-    name: "HTTP/1.0 gets chunks as content",
+    name: "HTTP/1.0 gets chunked content without chunk framing",
     bytes: get("/a", HOST, "1.0"),
     reply: () => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
     answer: /^HTTP\/1\.1 200 OK\r\n(?:(?!transfer-encoding)[^\r]+\r\n)*\r\nhello$/i,
     arrives: [/^GET \/a /],
   },
   {
-    name: "a trailer arrives behind chunks",
+    name: "a request trailer arrives after its chunks",
     bytes: `POST /a HTTP/1.1\r\n${LAST}Transfer-Encoding: chunked\r\n\r\n2;x="y"\r\nhi\r\n0\r\nX-T: v\r\n\r\n`,
     answer: /^HTTP\/1\.1 200 OK/,
     arrives: [/\r\n\r\n2\r\nhi\r\n0\r\nX-T: v\r\n\r\n$/i],
   },
   {
-    name: "a trailer comes back behind chunks",
+    name: "a response trailer arrives after its chunks",
     bytes: get("/a", LAST),
     reply: () => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-T: v\r\n\r\n",
     answer: /\r\n\r\n2\r\nhi\r\n0\r\nX-T: v\r\n\r\n$/i,
     arrives: [/^GET \/a /],
   },
   {
-    name: "a client that expects 100 Continue gets its answer",
+    name: "a client that expects 100 Continue gets its response",
     bytes: `POST /a HTTP/1.1\r\n${LAST}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc`,
     answer: /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 200 OK/,
     arrives: [/^POST \/a .*\r\n\r\nabc$/s],
@@ -155,21 +153,21 @@ const CAPABILITIES: readonly Capability[] = [
     arrives: [/^GET \/a HTTP\/1\.1\r\n(?!.*other).*host: shop\.example\r\n/is],
   },
   {
-    name: "early hints come before the answer",
+    name: "early hints arrive before the response",
     bytes: get("/a", LAST),
     reply: (...args) => `HTTP/1.1 103 Early Hints\r\nLink: </s>; rel=preload\r\n\r\n${OK_REPLY(...args)}`,
     answer: /^HTTP\/1\.1 103 [^\r]*\r\nlink: <\/s>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n/i,
     arrives: [/^GET \/a /],
   },
   {
-    name: "a status that is not registered arrives",
+    name: "an unregistered status arrives",
     bytes: get("/a", LAST),
     reply: () => "HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nhi",
     answer: /^HTTP\/1\.1 799 Odd\r\n/,
     arrives: [/^GET \/a /],
   },
   ...["websocket", "tea/1.0"].map((protocol) => ({
-    name: `a switch to ${protocol} makes a tunnel`,
+    name: `an upgrade to ${protocol} becomes a tunnel`,
     bytes: get("/a", `${HOST}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`),
     reply: () => `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\nhot`,
     answer: new RegExp(`^HTTP/1\\.1 101 .*upgrade: ${protocol}\r\n.*hot`, "is"),
@@ -177,7 +175,7 @@ const CAPABILITIES: readonly Capability[] = [
   })),
 ];
 
-/** Runs the table on a path. */
+/** Runs the table on one path. */
 export function runCapabilityContract({ name: path, start }: HttpPath): void {
   describe(`through ${path}`, () => {
     it.each(CAPABILITIES)("$name", async ({ bytes, reply = OK_REPLY, answer, arrives }) => {

@@ -25,10 +25,10 @@ afterEach(() => cleanup.run());
 
 const HOUR_MS = 3_600_000;
 
-/** A workload whose certificate the test renews. */
+/** A workload whose certificate is renewed by the test. */
 interface Workload {
   readonly secureContexts: SecureContextSource;
-  /** SHA-256 of the certificate of now, as XFCC tells it. */
+  /** SHA-256 of the current certificate, as in XFCC. */
   hash(): string;
   rotate(): void;
 }
@@ -52,7 +52,7 @@ function hashOf(certificate: Buffer): string {
   return createHash("sha256").update(certificate).digest("hex");
 }
 
-/** The certificates that the peers of a side's open connections have shown. */
+/** The certificates that the peers of a side's open connections have presented. */
 function peersOf(registry: ConnectionRegistry): ReadonlySet<string> {
   const certificates = registry.list().flatMap(({ peer }) => peer?.certificates.slice(0, 1) ?? []);
   return new Set(certificates.map(({ raw }) => hashOf(raw)));
@@ -87,14 +87,14 @@ async function startPath(application: (request: IncomingMessage, response: Serve
   return { hello, world, inbound, outbound, url: `http://127.0.0.1:${outbound.port}` };
 }
 
-/** Tells whose certificate the request came with, behind its body. */
+/** Responds with the request's body and the hash of its client certificate. */
 function tellPeer(incoming: IncomingMessage, response: ServerResponse): void {
   const xfcc = String(incoming.headers["x-forwarded-client-cert"]);
   incoming.on("data", (chunk) => response.write(chunk));
   incoming.on("end", () => response.end(/Hash=([0-9a-f]+)/.exec(xfcc)?.[1]));
 }
 
-/** Clients that send one request after another, none of which may be sent twice, until they are stopped. */
+/** Clients that send one non-idempotent request after another until they are stopped. */
 class Traffic {
   readonly failures: string[] = [];
   completed = 0;
@@ -140,14 +140,14 @@ class Traffic {
 }
 
 describe("while certificates are renewed", () => {
-  it("no request fails, none that begins behind a renewal shows the old certificate, no old connection stays", async () => {
+  it("no request fails, requests after a renewal use the new certificate, and no old connection stays", async () => {
     const path = await startPath(tellPeer);
     const { hello, world, inbound, outbound } = path;
     const traffic = new Traffic(path, 8);
     await traffic.completes(40);
     for (let renewal = 0; renewal < 6; renewal += 1) {
       const before = [hello.hash(), world.hash()];
-      // The client's renewal makes it dial anew; what it meets then is the server's new certificate.
+      // The client's renewal makes it dial again; then it receives the server's new certificate.
       world.rotate();
       hello.rotate();
       expect([hello.hash(), world.hash()]).not.toEqual(before);
@@ -162,7 +162,7 @@ describe("while certificates are renewed", () => {
     expect(outbound.http.counted.every(({ status, flags }) => status === 200 && flags === "-")).toBe(true);
   }, 40_000);
 
-  it("those of either side alone fail no request", async () => {
+  it("a renewal on one side alone fails no request", async () => {
     const path = await startPath(tellPeer);
     const traffic = new Traffic(path, 4);
     for (const { rotate } of [path.world, path.world, path.hello, path.hello, path.world]) {
@@ -175,7 +175,7 @@ describe("while certificates are renewed", () => {
     expect([path.inbound.recorder.refusals, path.inbound.recorder.cuts]).toEqual([[], []]);
   }, 40_000);
 
-  it("a long answer comes to its end on the connection that it began on, which is closed then", async () => {
+  it("a long response completes on its own connection, which is then closed", async () => {
     const answers: ServerResponse[] = [];
     const path = await startPath((incoming, response) => {
       incoming.resume();

@@ -9,7 +9,7 @@ function start(): { clock: FakeClock; deadlines: Deadlines } {
   return { clock, deadlines: new Deadlines(clock, INTERVAL_MS) };
 }
 
-/** Remembers when it was asked. */
+/** Records when it was checked. */
 function watch(onCheck: (nowMs: number) => void = () => undefined): Watched & { readonly asked: number[] } {
   const asked: number[] = [];
   return {
@@ -22,7 +22,7 @@ function watch(onCheck: (nowMs: number) => void = () => undefined): Watched & { 
 }
 
 describe("deadlines", () => {
-  it("ask every one that is watched, once an interval, and tell the time", async () => {
+  it("check every watched connection once an interval, with the current time", async () => {
     const { clock, deadlines } = start();
     const watched = [watch(), watch()];
     for (const one of watched) deadlines.add(one);
@@ -33,7 +33,7 @@ describe("deadlines", () => {
     ]);
   });
 
-  it("cost one timer for any number of connections, and none for none", async () => {
+  it("need one timer for any number of connections, and none without connections", async () => {
     const { clock, deadlines } = start();
     expect(clock.pendingTimers).toBe(0);
     const watched = Array.from({ length: 1000 }, () => watch());
@@ -44,7 +44,7 @@ describe("deadlines", () => {
     expect([clock.pendingTimers, deadlines.size]).toEqual([0, 0]);
   });
 
-  it("do not ask one that has left", async () => {
+  it("do not check one that has been removed", async () => {
     const { clock, deadlines } = start();
     const [stays, leaves] = [watch(), watch()];
     deadlines.add(stays);
@@ -55,7 +55,7 @@ describe("deadlines", () => {
     expect([stays.asked.length, leaves.asked.length]).toEqual([2, 1]);
   });
 
-  it("let one leave, and another come, while they ask", async () => {
+  it("allow removing and adding while checking", async () => {
     const { clock, deadlines } = start();
     const comes = watch();
     const leaves = watch(() => {
@@ -71,7 +71,7 @@ describe("deadlines", () => {
     expect(clock.pendingTimers).toBe(1);
   });
 
-  it("go on after a time without anybody, with the time of then", async () => {
+  it("resume after a time without connections, with the current time", async () => {
     const { clock, deadlines } = start();
     const first = watch();
     deadlines.add(first);
@@ -84,7 +84,7 @@ describe("deadlines", () => {
     expect([first.asked, second.asked]).toEqual([[], [60_500]]);
   });
 
-  it("tell a time that is an interval old at most while anybody is watched", async () => {
+  it("have a time that is at most an interval old while any connection is watched", async () => {
     const { clock, deadlines } = start();
     deadlines.add(watch());
     for (let step = 0; step < 20; step += 1) {
@@ -94,8 +94,8 @@ describe("deadlines", () => {
     }
   });
 
-  // A machine whose clock is corrected must not cut every connection that waits.
-  it("do not take the setting of the wall clock for time that has passed", async () => {
+  // A corrected clock must not cut every waiting connection.
+  it("ignore changes of the wall clock", async () => {
     const { clock, deadlines } = start();
     deadlines.add(watch());
     const sinceMs = deadlines.nowMs;

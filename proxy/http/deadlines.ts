@@ -1,15 +1,15 @@
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 
-/** Something with time limits; asked now and then whether one is over. */
+/** Something with time limits, checked periodically. */
 export interface Watched {
   /** @param nowMs the same clock as `Deadlines.nowMs`. */
   checkDeadline(nowMs: number): void;
 }
 
 /**
- * The time limits of many connections by one timer. A limit costs a connection nothing until it is over: connections
- * note `nowMs` when something happens, which is at most one interval old. The time is monotonic: that the machine's
- * clock is set ends no connection.
+ * One timer for the time limits of many connections. A limit costs a connection nothing until it has passed:
+ * connections record `nowMs`, which is at most one interval old, when something happens. The time is monotonic, so a
+ * change of the machine's clock closes no connection.
  */
 export class Deadlines {
   readonly #clock: Clock;
@@ -18,14 +18,14 @@ export class Deadlines {
   #timer: Timer | undefined;
   #nowMs: number;
 
-  /** @param intervalMs how late a limit may be noticed. */
+  /** @param intervalMs how late an exceeded limit may be noticed. */
   constructor(clock: Clock, intervalMs = 500) {
     this.#clock = clock;
     this.#intervalMs = intervalMs;
     this.#nowMs = clock.monotonicMs();
   }
 
-  /** The time of the last look at the clock. */
+  /** When the clock was last read. */
   get nowMs(): number {
     return this.#nowMs;
   }

@@ -65,7 +65,7 @@ async function ask(port: number, text: string): Promise<string> {
 }
 
 describe("requests on one connection", () => {
-  it("are answered in their order when they come at once", async () => {
+  it("are handled in order when they arrive at once", async () => {
     const { port } = await startPath();
     const paths = Array.from({ length: 50 }, (_, index) => `/${index}`);
     const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join("");
@@ -73,7 +73,7 @@ describe("requests on one connection", () => {
     expect([...answer.matchAll(/served GET (\S+) /g)].map(([, path]) => path)).toEqual([...paths, "/last"]);
   });
 
-  it("are answered, too, when the client has ended its side behind them", async () => {
+  it("are also handled when the client has half-closed after them", async () => {
     const { port } = await startPath();
     const client = await dialRaw(cleanup, port);
     client.end(GET + GET);
@@ -93,7 +93,7 @@ describe("requests on one connection", () => {
 });
 
 describe("hop-by-hop fields", () => {
-  it("stay on their hop, and everything else passes as it came", async () => {
+  it("stay on their hop, and everything else is forwarded unchanged", async () => {
     const { port, upstream } = await startPath({
       reply: () =>
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: timeout=9\r\nConnection: keep-alive, X-Own\r\nX-Own: 1\r\nX-Kept: 2\r\n\r\n",
@@ -109,8 +109,8 @@ describe("hop-by-hop fields", () => {
   });
 });
 
-describe("interim and special answers", () => {
-  it("100 and 103 pass before the answer", async () => {
+describe("interim and special responses", () => {
+  it("100 and 103 are forwarded before the response", async () => {
     const { port } = await startPath({
       reply: (request, socket) =>
         `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${OK_REPLY(request, socket)}`,
@@ -119,7 +119,7 @@ describe("interim and special answers", () => {
     expect(answer.match(/HTTP\/1\.1 (?:100|103|200)/g)).toEqual(["HTTP/1.1 100", "HTTP/1.1 103", "HTTP/1.1 200"]);
   });
 
-  it("an expectation other than 100-continue is the server's to refuse", async () => {
+  it("an expectation other than 100-continue is left to the server", async () => {
     const { port, upstream } = await startPath({
       reply: () => "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n",
     });
@@ -129,7 +129,7 @@ describe("interim and special answers", () => {
     expect(upstream.executed[0]?.body).toBe("abc");
   });
 
-  it("a 204 whose server names a length ends with its head, for client and proxy alike (RFC 9110 §8.6)", async () => {
+  it("a 204 with a content length ends with its head, for client and proxy alike (RFC 9110 §8.6)", async () => {
     const { port } = await startPath({
       reply: (request, socket) =>
         request.line.includes("/a") ? "HTTP/1.1 204 No\r\nContent-Length: 4\r\n\r\n" : OK_REPLY(request, socket),
@@ -137,7 +137,7 @@ describe("interim and special answers", () => {
     expect(await ask(port, GET + LAST)).toMatch(/^HTTP\/1\.1 204 No\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
   });
 
-  it("an answer that ends with its connection is told so", async () => {
+  it("a response without a length closes the client's connection", async () => {
     const { port } = await startPath({
       reply: (_request, socket) => {
         socket.end("HTTP/1.1 200 OK\r\n\r\nall of it");
@@ -147,7 +147,7 @@ describe("interim and special answers", () => {
     expect(await ask(port, GET)).toMatch(/connection: close\r\n\r\nall of it$/);
   });
 
-  it("an upgrade becomes a tunnel behind the 101, with what came right behind it", async () => {
+  it("an upgrade becomes a tunnel after the 101, including bytes that came right after it", async () => {
     const { port } = await startPath({
       reply: (_request, socket) => {
         socket.on("data", (chunk: Buffer) => socket.write(`echo ${chunk}`));
@@ -164,7 +164,7 @@ describe("interim and special answers", () => {
 
 describe("upstreams that fail", () => {
   it.each([
-    { name: "GET is sent again when a kept connection died", method: "GET", answer: /200 OK/ },
+    { name: "GET is retried when a reused connection died", method: "GET", answer: /200 OK/ },
     { name: "POST is not: 503", method: "POST", answer: /503 [\s\S]*upstream reset/ },
   ])("$name", async ({ method, answer }) => {
     let served = 0;
@@ -185,7 +185,7 @@ describe("upstreams that fail", () => {
     expect(http.counted.map(({ flags }) => flags)).toEqual(method === "GET" ? ["-", "-"] : ["-", "UC"]);
   });
 
-  it("another endpoint is taken when one cannot be reached, and no request fails", async () => {
+  it("another endpoint is used when one cannot be reached, and no request fails", async () => {
     const upstream = await startLenientUpstream(cleanup);
     const destination = meshDestination([1, upstream.port], { mutualTls: false, overrides: { protocol: "http" } });
     const { port, http } = await startOutboundSide(cleanup, { destination });
@@ -201,7 +201,7 @@ describe("upstreams that fail", () => {
     expect(http.counted).toMatchObject([{ status: 503, flags: "UH" }]);
   });
 
-  it("a server that is somebody else: 503, and nothing was sent to it", async () => {
+  it("a server with another identity: 503, and nothing was sent to it", async () => {
     const upstream = await startLenientUpstream(cleanup);
     const inbound = await startInboundSide(cleanup, {
       mode: "STRICT",
@@ -215,7 +215,7 @@ describe("upstreams that fail", () => {
     expect(upstream.executed).toEqual([]);
   });
 
-  it("a client that goes away in mid-body aborts the upstream, which is not used again", async () => {
+  it("a client that disconnects in mid-body aborts the upstream's connection, which is not reused", async () => {
     const { port, upstream, outbound } = await startPath();
     const client = await dialRaw(cleanup, port);
     const connected = upstream.next("connection");
@@ -283,7 +283,7 @@ describe("routes of the mesh", () => {
       },
       answer: /^HTTP\/1\.1 404 /,
     },
-  ])("answer themselves where they $name", async ({ more, answer }) => {
+  ])("send a local reply if they $name", async ({ more, answer }) => {
     const { port, upstream } = await startPath({ routes: [route(more)] });
     expect(await ask(port, LAST)).toMatch(answer);
     expect(upstream.executed).toEqual([]);
@@ -296,24 +296,24 @@ describe("routes of the mesh", () => {
 
   it.each([
     {
-      name: "held up and aborted",
+      name: "delayed and aborted",
       more: {
         fault: { delay: { fixedDelayMs: 1, percentage: 100 }, abort: { httpStatus: 418, percentage: 100 } },
       },
       counted: { status: 418, flags: "DI,FI" },
     },
     {
-      name: "held up and served",
+      name: "delayed and served",
       more: { fault: { delay: { fixedDelayMs: 1, percentage: 100 } } },
       counted: { status: 503, flags: "DI" },
     },
     {
-      name: "sent again in vain",
+      name: "retried in vain",
       more: { retries: { attempts: 1, retryOn: { conditions: ["5xx" as const], statuses: [] } } },
       counted: { status: 503, flags: "URX" },
     },
     {
-      name: "never sent again",
+      name: "never retried",
       more: { retries: { attempts: 1, retryOn: { conditions: ["reset" as const], statuses: [] } } },
       counted: { status: 503, flags: "-" },
     },
@@ -327,7 +327,7 @@ describe("routes of the mesh", () => {
     expect(outbound.http.logged).toMatchObject([counted]);
   });
 
-  it("send a request with its body again where the rule says so", async () => {
+  it("retry a request with its body if the policy allows it", async () => {
     let tries = 0;
     const { port, upstream } = await startPath({
       reply: (request, socket) => {
@@ -344,7 +344,7 @@ describe("routes of the mesh", () => {
 });
 
 describe("protocols", () => {
-  it("HTTP is recognised on a port that nobody declared", async () => {
+  it("HTTP is recognised on an undeclared port", async () => {
     const { port, upstream, outbound, inbound } = await startPath({ protocol: "undeclared" });
     expect(await ask(port, LAST)).toMatch(/200 OK/);
     expect(upstream.executed[0]?.head).toMatch(/x-forwarded-client-cert: By=/);
@@ -364,7 +364,7 @@ describe("protocols", () => {
   });
 
   it.each(["http", "undeclared"] as const)(
-    "HTTP/2 with prior knowledge passes whole on a port that is %s",
+    "HTTP/2 with prior knowledge is relayed on a port that is %s",
     async (protocol) => {
       const server = createHttp2Server((request, response) => response.end(`h2 ${request.url}`));
       server.listen(0, "127.0.0.1");
@@ -389,14 +389,14 @@ describe("protocols", () => {
     },
   );
 
-  it("a server that speaks first is heard at once on a port that nobody declared", async () => {
+  it("a server that speaks first is forwarded at once on an undeclared port", async () => {
     const applicationPort = await listen(cleanup, (socket: Socket) => socket.write("220 ready\r\n"));
     const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
     const { port } = await startOutboundSide(cleanup, { destination: meshDestination([inbound.port]) });
     await readUntil(await dialRaw(cleanup, port), "220 ready");
   });
 
-  it("a text protocol without line ends is carried", async () => {
+  it("a text protocol without line ends is relayed", async () => {
     const applicationPort = await listen(cleanup, (socket: Socket) => void socket.pipe(socket));
     const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
     const { port } = await startOutboundSide(cleanup, { destination: meshDestination([inbound.port]) });
@@ -407,14 +407,14 @@ describe("protocols", () => {
 });
 
 describe("limits", () => {
-  it("a head that takes too long is answered 408", async () => {
+  it("a head that takes too long gets 408", async () => {
     const upstream = await startLenientUpstream(cleanup);
     const destination = meshDestination([upstream.port], { mutualTls: false, overrides: { protocol: "http" } });
     const { port } = await startOutboundSide(cleanup, { destination, http: { limits: { headTimeoutMs: 100 } } });
     expect(await ask(port, "GET / HTTP/1.1\r\nHos")).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  it("a client that does not read stops its upstream, and gets everything in the end", async () => {
+  it("a client that does not read pauses its upstream, and gets everything eventually", async () => {
     const size = 64_000_000;
     let written = 0;
     const server = createServer((socket) => {

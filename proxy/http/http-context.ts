@@ -5,12 +5,12 @@ import { Deadlines } from "./deadlines.ts";
 import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
 import { IdleQuota } from "./upstream/idle-quota.ts";
 
-/** What every HTTP connection of a sidecar shares. */
+/** Shared by all HTTP connections of a sidecar. */
 export interface HttpContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly limits: HttpTimeLimits;
-  /** Of kept upstream connections, over all pools. */
+  /** Limits idle upstream connections, over all pools. */
   readonly idleQuota: IdleQuota;
   readonly messageLimits: Http1Limits;
   readonly random: Random;
@@ -18,7 +18,7 @@ export interface HttpContext {
   readonly meters: RequestMeters;
   /** `undefined`: off. */
   readonly accessLog: AccessLog | undefined;
-  /** Aborted once connections are to end with their next answer. */
+  /** Aborted once connections must close after their next response. */
   readonly draining: AbortSignal;
 }
 
@@ -29,7 +29,7 @@ export interface HttpContextOptions {
   readonly accessLog?: AccessLog | undefined;
   /** @default HTTP_TIME_LIMITS */
   readonly limits?: Partial<HttpTimeLimits>;
-  /** How many upstream connections are kept, over all pools. @default no limit */
+  /** How many idle upstream connections are kept, over all pools. @default no limit */
   readonly maxIdleUpstream?: number;
   /** @default HTTP1_LIMITS */
   readonly messageLimits?: Partial<Http1Limits> | undefined;
@@ -38,7 +38,7 @@ export interface HttpContextOptions {
   readonly draining?: AbortSignal;
 }
 
-/** Puts together what the HTTP connections of one sidecar share. */
+/** Assembles what the HTTP connections of one sidecar share. */
 export function createHttpContext(options: HttpContextOptions): HttpContext {
   const { clock, random, log, meters, accessLog } = options;
   return {

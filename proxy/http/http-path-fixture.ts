@@ -1,4 +1,4 @@
-/** For tests: the ways that a request can take through sidecars, to an upstream that an attacker would wish for. */
+/** For tests: the paths of a request through sidecars, to the upstream that an attacker would wish for. */
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { type LenientUpstream, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import {
@@ -15,17 +15,17 @@ export interface OpenPath {
   readonly port: number;
 }
 
-/** A proxy, or two, that carries HTTP from a client to an upstream. */
+/** One or two proxies that forward HTTP from a client to an upstream. */
 export interface HttpPath {
   readonly name: string;
   readonly start: (cleanup: Cleanup, reply?: Reply) => Promise<OpenPath>;
-  /** Whether requests go on as HTTP/1.1 whatever the client speaks. */
+  /** Whether requests are forwarded as HTTP/1.1 whatever the client's version. */
   readonly raisesVersion: boolean;
-  /** Whether a request without a host can be served: a gateway would not know where it goes. */
+  /** Whether a request without a host can be served: a gateway could not route it. */
   readonly needsHost: boolean;
 }
 
-/** The ways that a request can take: through the server's sidecar, through the client's, and through both. */
+/** The paths of a request: through the server's sidecar, through the client's, and through both. */
 export const SIDECAR_PATHS: readonly HttpPath[] = [
   {
     name: "one proxy, inbound",

@@ -65,7 +65,7 @@ describe("a request through two sidecars", () => {
     expect(inbound.http.counted).toMatchObject([{ status: 200, flags: "-" }]);
   });
 
-  it("goes over one kept connection when it comes after another", async () => {
+  it("reuses the connection of the request before it", async () => {
     const { url, agent, inbound } = await startPath(echo);
     for (let index = 0; index < 20; index += 1) {
       const response = await request(url, { dispatcher: agent, method: "POST", body: `n${index}` });
@@ -74,7 +74,7 @@ describe("a request through two sidecars", () => {
     expect(inbound.registry.size).toBe(1);
   });
 
-  it("carries a body of 8 MB both ways", async () => {
+  it("carries a body of 8 MB in both directions", async () => {
     const { url, agent } = await startPath((incoming, response) => void incoming.pipe(response));
     const body = Buffer.alloc(8_000_000, "x");
     const response = await request(url, { dispatcher: agent, method: "POST", body });

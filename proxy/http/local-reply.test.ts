@@ -6,19 +6,19 @@ import { formatLocalReply, type LocalReply, replyToDialFailure } from "./local-r
 const UNAVAILABLE: LocalReply = { status: 503, flags: "UH", details: "no healthy endpoint: world has none" };
 const KEPT = { close: false, isHead: false };
 
-describe("an answer of the proxy", () => {
-  it("tells its reason in its body, and how long that is", () => {
+describe("a local reply", () => {
+  it("has its reason as body, and the body's length", () => {
     expect(formatLocalReply(UNAVAILABLE, KEPT)).toBe(
       "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 36\r\ncontent-type: text/plain\r\n\r\n" +
         "no healthy endpoint: world has none\n",
     );
   });
 
-  it("says so when its connection ends with it", () => {
+  it("has Connection: close if its connection closes", () => {
     expect(formatLocalReply(UNAVAILABLE, { ...KEPT, close: true })).toMatch(/\r\nconnection: close\r\n\r\nno healthy/);
   });
 
-  it("to HEAD is the head alone, with the length that GET would have (RFC 9110 §9.3.2)", () => {
+  it("to HEAD is only the head, with the length that GET would have (RFC 9110 §9.3.2)", () => {
     const whole = formatLocalReply(UNAVAILABLE, KEPT);
     const head = formatLocalReply(UNAVAILABLE, { ...KEPT, isHead: true });
     expect(head).toBe(whole.slice(0, whole.indexOf("\r\n\r\n") + 4));
@@ -31,7 +31,7 @@ describe("an answer of the proxy", () => {
     );
   });
 
-  it("with a status that has no name here is HTTP all the same", () => {
+  it("with a status that has no reason phrase here is still valid HTTP", () => {
     expect(formatLocalReply({ ...UNAVAILABLE, status: 418 }, KEPT)).toMatch(/^HTTP\/1\.1 418 \S+\r\n/);
   });
 
@@ -43,7 +43,7 @@ describe("an answer of the proxy", () => {
     expect(formatLocalReply({ ...UNAVAILABLE, status }, KEPT)).toBe(head);
   });
 
-  it("is one whole answer, whatever its reason says", () => {
+  it("is one complete response, whatever its reason contains", () => {
     const details = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.constantFrom("a\r\nb", "\r\n\r\nHTTP/1.1 200 OK", "é", "🔥"),
@@ -60,13 +60,13 @@ describe("an answer of the proxy", () => {
   });
 });
 
-describe("an upstream that could not be had", () => {
+describe("an upstream that could not be dialled", () => {
   it.each([
     { kind: "no_healthy_endpoint", flags: "UH", words: "no healthy endpoint: why" },
     { kind: "connect", flags: "UF", words: "upstream connect: why" },
     { kind: "tls", flags: "UF", words: "mTLS refused: why" },
     { kind: "refused", flags: "NR", words: "destination refused: why" },
-  ] as const)("is 503 with $flags where the cause is $kind, and names it", ({ kind, flags, words }) => {
+  ] as const)("is 503 with $flags if the cause is $kind, and names it", ({ kind, flags, words }) => {
     expect(replyToDialFailure(kind, "why")).toEqual({ status: 503, flags, details: words });
   });
 });

@@ -1,11 +1,11 @@
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { responseContent } from "./response-content.ts";
 
-/** What the proxy answers itself. */
+/** A response that the proxy creates itself (Envoy's local reply). */
 export interface LocalReply {
   readonly status: number;
   readonly flags: RequestFlags;
-  /** The body, and what the access log tells: begins with the cause. */
+  /** The body, and the access log's details: begins with the cause. */
   readonly details: string;
   /** Further field lines, each with its CRLF. */
   readonly fields?: string;
@@ -37,12 +37,12 @@ const REASON_PHRASES: Readonly<Record<number, string>> = {
 
 export interface LocalReplyOptions {
   readonly close: boolean;
-  /** An HTTP/1.0 client must be told that its connection goes on. */
+  /** An HTTP/1.0 client needs `Connection: keep-alive` to continue. */
   readonly keepsAlive?: boolean;
   readonly isHead: boolean;
 }
 
-/** An answer whole, as bytes of latin1. A HEAD request gets the head alone, as do statuses without content. */
+/** The complete response, as latin1. A HEAD request gets only the head, as do statuses without content. */
 export function formatLocalReply(reply: LocalReply, options: LocalReplyOptions): string {
   const persistence = options.keepsAlive === true ? "connection: keep-alive\r\n" : "";
   const content = responseContent(reply.status);
@@ -55,15 +55,15 @@ export function formatLocalReply(reply: LocalReply, options: LocalReplyOptions):
   return options.isHead ? head : head + body;
 }
 
-/** Reasons are our own words and the operating system's; nothing in them may break a line or a log. */
+/** Reasons contain our own text and the operating system's; nothing in them may break a line or a log. */
 function printable(details: string): string {
   return details.replaceAll(/[^\x20-\x7e]/g, "?");
 }
 
-/** Reasons of a failed dial under which the server was not whom the mesh allows. */
+/** Why dialling an upstream failed. */
 export type UpstreamFailureKind = "no_healthy_endpoint" | "connect" | "tls" | "refused";
 
-/** Istio's flags and our words for an upstream that could not be had. */
+/** Istio's flags and our words for an upstream that could not be dialled. */
 export function replyToDialFailure(kind: UpstreamFailureKind, message: string): LocalReply {
   switch (kind) {
     case "no_healthy_endpoint":

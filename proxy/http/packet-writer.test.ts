@@ -16,7 +16,7 @@ describe("what belongs together", () => {
   it.each([
     { name: "a head alone", pieces: ["HTTP/1.1 200 OK\r\n\r\n"] },
     { name: "a head and a little content", pieces: ["head", Buffer.from("content"), Buffer.from("more")] },
-    { name: "as much as is put together", pieces: ["h", Buffer.alloc(JOINED_BYTES - 1, "x")] },
+    { name: "as much as is joined", pieces: ["h", Buffer.alloc(JOINED_BYTES - 1, "x")] },
     { name: "a head and large content", pieces: ["head", Buffer.alloc(100_000, "x")] },
     { name: "large content in pieces", pieces: [Buffer.alloc(5000, "x"), Buffer.alloc(5000, "y"), "tail"] },
     { name: "a large head", pieces: ["h".repeat(50_000)] },
@@ -43,13 +43,13 @@ describe("what belongs together", () => {
     expect([writer.bytes, socket.packets.length]).toEqual([0, 1]);
   });
 
-  it("is not copied where it is large, or alone", () => {
+  it("is not copied if it is large, or alone", () => {
     const [small, large] = [Buffer.from("small"), Buffer.alloc(JOINED_BYTES + 1)];
     expect(write([small]).chunks[0]).toBe(small);
     expect(write(["head", large]).chunks[1]).toBe(large);
   });
 
-  it("leaves as the packet that it came in, where the caller knows one", () => {
+  it("leaves as the packet that it came in, if the caller has it", () => {
     const socket = new FakeSocket();
     const writer = new PacketWriter();
     const packet = Buffer.from("head and content");
@@ -60,7 +60,7 @@ describe("what belongs together", () => {
     expect(writer.bytes).toBe(0);
   });
 
-  it("of nothing is no packet, and holds nobody back", () => {
+  it("of nothing writes no packet, and applies no backpressure", () => {
     const socket = new FakeSocket({ isStuck: true });
     expect(new PacketWriter().flush(asSocket(socket), Buffer.from("stale"))).toBe(true);
     expect(socket.packets).toEqual([]);
@@ -69,7 +69,7 @@ describe("what belongs together", () => {
   it.each([
     { name: "one small packet", pieces: ["head"] },
     { name: "large content behind a head", pieces: ["head", Buffer.alloc(10_000)] },
-  ])("tells whether the socket has room: $name", ({ pieces }) => {
+  ])("returns whether the socket has room: $name", ({ pieces }) => {
     for (const isStuck of [true, false]) {
       const writer = new PacketWriter();
       for (const piece of pieces) writer.add(piece);

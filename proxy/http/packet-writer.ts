@@ -1,17 +1,17 @@
 import type { Socket } from "node:net";
 
-/** A packet up to this size is put together in one buffer: copying so little costs less than a second buffer. */
+/** A packet up to this size is joined in one buffer: copying that little costs less than a second buffer. */
 const JOINED_BYTES = 4096;
 
 /**
- * Collects what belongs together and writes it as one packet. Small pieces, a head and the little content that came
- * with it, are joined; larger content is never copied.
+ * Collects what belongs together and writes it as one packet. Small pieces, such as a head with little content, are
+ * joined; larger content is never copied.
  */
 export class PacketWriter {
   #pieces: (string | Buffer)[] = [];
   #bytes = 0;
 
-  /** Bytes that have been added and not been written. */
+  /** Bytes that have been added but not written. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -23,7 +23,7 @@ export class PacketWriter {
   }
 
   /**
-   * Writes what has been added. @param packet the same bytes in one buffer, where they are known to be.
+   * Writes what has been added. @param packet the same bytes in one buffer, if available.
    * @returns false: the socket wants no more until it has drained.
    */
   flush(socket: Socket, packet?: Buffer): boolean {

@@ -4,10 +4,10 @@ import type { ProtocolDecision } from "./decide-protocol.ts";
 import { detectOnHttpPort } from "./detect-on-http-port.ts";
 import { detectProtocol, type UnjudgedRequest } from "./detect-protocol.ts";
 
-/** Requests, each over a pooled connection. */
+/** Requests, each on a pooled connection. */
 export interface HttpForwarding<Upstream> {
   readonly kind: "http";
-  /** Opened before it was known that requests come. */
+  /** Opened before the connection was known to carry requests. */
   readonly opened: Upstream | undefined;
   /** Gives what has been read of the client already. The caller must read on in the same turn. */
   readonly takeEarly: () => Buffer;
@@ -16,9 +16,9 @@ export interface HttpForwarding<Upstream> {
 export interface StreamForwarding<Upstream> {
   readonly kind: "stream";
   readonly upstream: Upstream;
-  /** What the client said before it ended its side; it is delivered first. */
+  /** What the client sent before it half-closed; it is delivered first. */
   readonly early: Buffer;
-  /** `guardStream` must watch it: a server may still read a request in what follows. */
+  /** `guardStream` must watch it: some server could still read a request in the following bytes. */
   readonly isGuarded: boolean;
 }
 
@@ -28,19 +28,19 @@ export type ForwardingDecision<Upstream> = HttpForwarding<Upstream> | StreamForw
 export interface ForwardingOptions<Upstream> {
   readonly client: Socket;
   readonly protocol: ProtocolDecision;
-  /** The other side, where it is open already. */
+  /** The upstream, if it is already open. */
   readonly opened: Upstream | undefined;
-  /** Opens the other side; `undefined`: it cannot be opened, and that has been reported. */
+  /** Opens the upstream; `undefined`: it cannot be opened, and that has been reported. */
   readonly open: () => Promise<Upstream | undefined>;
-  /** What was said may be a request to some servers, and must not be delivered: the connection must be cut. */
+  /** The client's bytes may be a request to some servers, and must not be delivered: the connection must be cut. */
   readonly onAmbiguous: (request: UnjudgedRequest) => void;
   readonly context: Pick<HttpContext, "clock" | "limits">;
 }
 
 /**
- * Decides what carries a connection, by what is declared and, where that leaves it open, by what is said first. The other
- * side is opened where it must be: a stream needs it, and an undeclared port's server may be the first to speak.
- * @returns undefined: the client has gone, what it said is not delivered, or the other side cannot be opened.
+ * Decides how a connection is forwarded: by the declared protocol, else by the first bytes. The upstream is opened only
+ * if needed: a stream needs it, and the server of an undeclared port may speak first.
+ * @returns undefined: the client has disconnected, its bytes must not be delivered, or the upstream cannot be opened.
  */
 export async function decideForwarding<Upstream extends { readonly socket: Socket }>(
   options: ForwardingOptions<Upstream>,

@@ -1,11 +1,11 @@
 import type { DeclaredProtocol } from "../../../mesh/policy/types.ts";
 
-/** What a connection carries; `detect`: its first bytes tell. */
+/** A connection's protocol; `detect`: its first bytes decide. */
 export type ProtocolDecision = "http" | "stream" | "detect";
 
 /**
- * What the port's declaration says, else what Istio's client said in the handshake, else it is to be found out. HTTP/2
- * is relayed as a stream.
+ * The port's declared protocol, else the one that Istio's client named in the handshake, else `detect`. HTTP/2 is
+ * relayed as a stream.
  */
 export function decideProtocol(declared: DeclaredProtocol | undefined, alpn: string | undefined): ProtocolDecision {
   if (declared === "http") return "http";

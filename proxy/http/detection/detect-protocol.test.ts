@@ -36,10 +36,10 @@ describe("a client of a port without a declared protocol", () => {
 
   it.each([
     { name: "a word without a line end", said: "hello", quietMs: 200 },
-    { name: "the beginning of a method, much later", said: "GET", quietMs: 30_000 },
-    { name: "what no strict parser takes, at once", said: "AMQP\0\0\x09\x01", quietMs: 0 },
+    { name: "the beginning of a method, after a long pause", said: "GET", quietMs: 30_000 },
+    { name: "what no strict parser accepts, at once", said: "AMQP\0\0\x09\x01", quietMs: 0 },
     { name: "a line of another protocol, at once", said: "OPTIONS rtsp://a RTSP/1.0\r\n", quietMs: 0 },
-  ])("is carried under guard when it waits behind $name", async ({ said, quietMs }) => {
+  ])("is forwarded as a guarded stream when it pauses after $name", async ({ said, quietMs }) => {
     const { client, clock, detected } = start();
     client.push(Buffer.from(said, "latin1"));
     await settlePromises();
@@ -51,7 +51,7 @@ describe("a client of a port without a declared protocol", () => {
 
   it.each([
     { name: "a whole request line without its end, and silence", said: "GET / HTTP/1.1", quietMs: 30_000 },
-    { name: "a request line as only some servers split it", said: "GET\x1f/a\x1fHTTP/1.1", quietMs: 0 },
+    { name: "a request line that only some servers split", said: "GET\x1f/a\x1fHTTP/1.1", quietMs: 0 },
   ])("is refused without a response: $name", async ({ said, quietMs }) => {
     const { client, clock, detected } = start();
     client.push(Buffer.from(said, "latin1"));
@@ -61,7 +61,7 @@ describe("a client of a port without a declared protocol", () => {
     expect(client.written).toBe("");
   });
 
-  it("is heard no longer when the server has spoken, and what it said stays", async () => {
+  it("is no longer inspected once the server has spoken, and its bytes stay", async () => {
     const { client, server, clock, detected } = start();
     client.push("GET /");
     await settlePromises();
@@ -74,7 +74,7 @@ describe("a client of a port without a declared protocol", () => {
     { said: "hello", detected: { kind: "stream", early: Buffer.from("hello") } },
     { said: "GET / HTTP/1.1", detected: { kind: "refused" } },
     { said: "PRI * HTTP/2.0\r", detected: { kind: "refused" } },
-  ])("is judged by $said when it ends its side there", async ({ said, detected: expected }) => {
+  ])("is judged by $said when it half-closes there", async ({ said, detected: expected }) => {
     const { client, detected } = start();
     client.push(said);
     await settlePromises();
@@ -84,7 +84,7 @@ describe("a client of a port without a declared protocol", () => {
 });
 
 describe("a guarded stream", () => {
-  /** What is delivered of these packets, and why no more. */
+  /** What is delivered of these packets, and why it stops. */
   async function guard(
     packets: readonly string[],
   ): Promise<{ delivered: string; refused: UnjudgedRequest["reason"][] }> {
@@ -129,7 +129,7 @@ describe("a guarded stream", () => {
       delivered: "OPTIONS rtsp://a RTSP/1.0\r\n\r\n",
       reason: "ambiguous_first_line",
     },
-  ])("ends before the bytes are delivered with which it $name", async ({ packets, delivered, reason }) => {
+  ])("is cut before the bytes are delivered with which it $name", async ({ packets, delivered, reason }) => {
     expect(await guard(packets)).toEqual({ delivered, refused: [reason] });
   });
 
@@ -137,8 +137,8 @@ describe("a guarded stream", () => {
     { name: "text that quotes a request", packets: ['say "GET / HTTP/1.1" again', " and again\n", "more\n"] },
     { name: "a mail", packets: ["EHLO a\r\n", "DATA\r\n", "Subject: x-forwarded-client-cert: why\r\n.\r\n"] },
     { name: "a long line without an end", packets: ["word ", ..."x".repeat(20).split(""), "y".repeat(200_000)] },
-    { name: "what can be no request, whatever follows", packets: ["A\0\0\0\x01\0", FORGED] },
-  ])("passes whole: $name", async ({ packets }) => {
+    { name: "what cannot become a request, whatever follows", packets: ["A\0\0\0\x01\0", FORGED] },
+  ])("is delivered completely: $name", async ({ packets }) => {
     expect(await guard(packets)).toEqual({ delivered: packets.join(""), refused: [] });
   });
 });

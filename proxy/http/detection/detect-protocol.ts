@@ -8,34 +8,34 @@ export type DetectedProtocol =
   | { readonly kind: "http" }
   | {
       readonly kind: "stream";
-      /** What the client said before it ended its side; it cannot be put back on its socket. */
+      /** What the client sent before it half-closed; it cannot be put back on its socket. */
       readonly early: Buffer;
-      /** `guardStream` must watch it: a server may still read a request in what follows. */
+      /** `guardStream` must watch it: some server could still read a request in the following bytes. */
       readonly isGuarded: boolean;
     }
-  /** Nothing of it may be delivered: the connection is to be reset, without a response. */
+  /** Nothing of it may be delivered: the connection must be reset, without a response. */
   | ({ readonly kind: "refused" } & UnjudgedRequest)
   | { readonly kind: "gone" };
 
-/** Why a client's bytes are not delivered. */
+/** Why a client's bytes must not be delivered. */
 export interface UnjudgedRequest {
-  /** Stable: it is logged and counted. */
+  /** Stable: logged and counted. */
   readonly reason: "ambiguous_first_line" | "late_http";
   readonly message: string;
 }
 
 /**
- * How long a client may be quiet inside what may be its first request line, before what it has said is carried as a
- * guarded stream. A line with a known method is held as long as HTTP waits for a head: only HTTP begins like that. Any
- * other word may be a greeting that waits for its reply.
+ * How long a client may pause inside a possible request line before its bytes are forwarded as a guarded stream. A line
+ * with a known method is held as long as the HTTP head timeout: only HTTP begins like that. Any other word may be a
+ * greeting that waits for its reply.
  */
 const KNOWN_METHOD_QUIET_MS = 30_000;
 const WORD_QUIET_MS = 200;
 
 /**
- * Finds out what a connection of an undeclared port carries. Both sides are open and who speaks first decides, so a
- * server that speaks first waits for nothing. The client's bytes are held back while they are the beginning of a request
- * line. They stay on the sockets.
+ * Detects the protocol of a connection on an undeclared port. Both sides are open and the side that speaks first
+ * decides, so a server that speaks first is not delayed. The client's bytes are held back while they may be the
+ * beginning of a request line. They stay on the sockets.
  */
 export async function detectProtocol(client: Socket, server: Socket, clock: Clock): Promise<DetectedProtocol> {
   const recognizer = new HttpRecognizer();
@@ -79,9 +79,9 @@ function streamOf(verdict: Recognized, early: Buffer): DetectedProtocol {
 }
 
 /**
- * Judges the bytes of a stream before they go on, from its first: `onRequest` is called before a byte is delivered
- * with which a server could read a request, and must reset both sides. So a client gains nothing by being slow, or by
- * writing what only some servers read. Call it before the stream is carried.
+ * Judges every byte of a stream before it is delivered. `onRequest` is called before any byte is delivered that
+ * completes a request for some server, and must reset both sides. So a client gains nothing by sending slowly, or by a
+ * syntax that only some servers accept. Call it before the stream is forwarded.
  */
 export function guardStream(client: Socket, onRequest: (request: UnjudgedRequest) => void): void {
   const recognizer = new HttpRecognizer();
@@ -91,7 +91,7 @@ export function guardStream(client: Socket, onRequest: (request: UnjudgedRequest
     client.off("data", onData);
     if (verdict !== "stream") onRequest(verdict === "ambiguous" ? AMBIGUOUS : LATE);
   };
-  // A listener that made the socket flow would lose what comes before the stream is carried.
+  // A listener that made the socket flow would lose bytes that arrive before the stream is forwarded.
   client.pause();
   client.on("data", onData);
 }

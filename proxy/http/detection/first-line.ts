@@ -8,19 +8,19 @@ import { type ByteClass, beginsKnownMethod, classOf, KNOWN_METHODS, mayBlank } f
 export type LineVerdict = "plain" | "text" | "opaque" | "http" | "stream" | "ambiguous";
 
 const MAX_METHOD_BYTES = 32;
-/** The framer's own limit: a longer path of a known method is a request that it refuses. */
+/** The framer's own limit: it refuses a known method with a longer path. */
 const MAX_TARGET_BYTES = 16_384;
 const MAX_WORD_CHARS = 16;
 const WIDE_BLANK_BYTES = 3;
 
-/** The first line of a client as every lenient server would split it; each byte is looked at once. */
+/** A client's first line, split as any lenient server would split it. Each byte is examined once. */
 export class FirstLine {
   #part: "start" | "method" | "rest" | "opaque" | "over" = "start";
   #opaque: OpaqueLine | undefined;
   #isPlain = true;
-  /** Whether the method is followed by, or holds, what only some servers split at or drop. */
+  /** Whether the method contains, or is followed by, a byte that only some servers split at or drop. */
   #isOdd = false;
-  /** Whether the first word is one that could be a method. */
+  /** Whether the first word could be a method. */
   #isToken = true;
   /** Whether the line begins with what only some servers skip. */
   #startsOdd = false;
@@ -33,17 +33,17 @@ export class FirstLine {
   #isFirstWord = true;
   #previous: ByteClass = "lf";
   #previousByte = 0;
-  /** `named`: a word begins with `HTTP/`; `spaced`: a blank has followed, so that another word would be the last. */
+  /** `named`: a word begins with `HTTP/`; `spaced`: a blank followed it, so another word would be the last one. */
   #version: "none" | "named" | "spaced" = "none";
   #wideLeft = 0;
 
-  /** Whether it so far is the beginning of a request with a known method. */
+  /** Whether it is so far the beginning of a request with a known method. */
   get mayBeKnownMethod(): boolean {
     if (!this.#isPlain || this.#method === "") return false;
     return this.#part === "method" ? beginsKnownMethod(this.#method) : this.#isKnown;
   }
 
-  /** Whether a server that took this for the whole line would read a request. */
+  /** Whether a server that read this as the complete line would see a request. */
   get wouldBeRequest(): boolean {
     return this.#part === "rest" && (this.#version !== "none" || this.#isHttp09);
   }
@@ -80,7 +80,7 @@ export class FirstLine {
     }
   }
 
-  /** Blanks and empty lines before a request are skipped by one server or another. */
+  /** Some servers skip blanks and empty lines before a request. */
   #stepStart(byte: number, kind: ByteClass): LineVerdict | undefined {
     if (kind === "token") {
       this.#part = "method";
@@ -163,7 +163,7 @@ export class FirstLine {
     return this.#targetBytes > MAX_TARGET_BYTES && this.#isHttp09 ? this.#request() : undefined;
   }
 
-  /** Follows the words of the line, split at everything that any server splits at. */
+  /** Tracks the words of the line, split at every byte at which any server splits. */
   #readWord(byte: number, kind: ByteClass): void {
     if (mayBlank(kind)) {
       this.#word = "";
@@ -182,7 +182,7 @@ export class FirstLine {
     if (this.#target.length < MAX_WORD_CHARS) this.#target += String.fromCharCode(byte);
   }
 
-  /** METHOD SP target SP HTTP/1.1 CR (RFC 9112 §3), as far as it has come. */
+  /** METHOD SP target SP HTTP/1.1 CR (RFC 9112 §3), as far as it has arrived. */
   #staysPlain(byte: number, kind: ByteClass): boolean {
     if (this.#words > 3 || this.#targetBytes > MAX_TARGET_BYTES) return false;
     if (kind === "cr") return /^HTTP\/\d\.\d$/.test(this.#lastWord);
@@ -191,14 +191,14 @@ export class FirstLine {
     return this.#words !== 3 || (this.#previous !== "cr" && /^(?:H|HT|HTT|HTTP|HTTP\/\d?\.?\d?)$/.test(this.#word));
   }
 
-  /** Node, PHP and Python serve a known method before a path without a version, with its fields (HTTP/0.9). */
+  /** Node, PHP and Python serve a known method and a path without a version, including fields (HTTP/0.9). */
   get #isHttp09(): boolean {
     return this.#isKnown && /^(?:\/|https?:\/\/)/i.test(this.#target);
   }
 
   #judgeLine(): LineVerdict {
     if (this.#version !== "none") return this.#request();
-    // Node's parser serves RTSP and ICE as HTTP: their fields are watched.
+    // Node's parser serves RTSP and ICE as HTTP, so their fields are watched.
     if (this.#isHttp09 && !(this.#words === 3 && FOREIGN_VERSION.test(this.#lastWord))) return this.#request();
     this.#part = "over";
     this.#isPlain = false;
@@ -211,7 +211,7 @@ export class FirstLine {
     return isRequest && !this.#isOdd ? "http" : "ambiguous";
   }
 
-  /** What may end the line behind a version: for Python's `splitlines`, or where a bare CR ends lines. */
+  /** What may end the line after a version: for Python's `splitlines`, or for servers where a bare CR ends lines. */
   #endsLineForSome(byte: number, kind: ByteClass): boolean {
     if (this.#previous === "cr") return kind !== "cr";
     return LINE_BREAKS.has(byte) || (this.#previousByte === 0x80 && (byte === 0xa8 || byte === 0xa9));

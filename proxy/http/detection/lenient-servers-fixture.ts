@@ -1,12 +1,12 @@
-/** For tests: how servers that are known for it read a request, written from their sources. */
+/** For tests: how known lenient servers read a request, written from their sources. */
 import { METHODS } from "node:http";
 import { parseWithNode } from "../../http1/node-parser-fixture.ts";
 
-/** What a server would hand to its application. */
+/** What a server would pass to its application. */
 export interface ReadRequest {
   /** Whether its first line names an HTTP version. */
   readonly hasVersion: boolean;
-  /** Whether it has a field that the application takes for `x-forwarded-client-cert`. */
+  /** Whether it has a field that the application reads as `x-forwarded-client-cert`. */
   readonly isForged: boolean;
 }
 
@@ -22,7 +22,7 @@ const [FS, RS, US] = [0x1c, 0x1e, 0x1f].map((code) => String.fromCharCode(code))
 const PYTHON_BLANKS = new RegExp(`[\\s${FS}-${US}\x85]+`);
 const PYTHON_LINE_ENDS = new RegExp(`\r\n|[\n\r\v\f${FS}-${RS}\x85\u2028\u2029]`);
 
-/** The first line, and the lines behind it up to an empty one; `undefined` while the first has no end. */
+/** The first line, and the following lines up to an empty one; `undefined` while the first line is incomplete. */
 function linesOf(
   text: string,
   lineEnd: RegExp,
@@ -39,7 +39,7 @@ function isForged(fields: readonly string[]): boolean {
   return fields.some((field) => /^\s*x[-_]forwarded[-_]client[-_]cert\s*:/i.test(field));
 }
 
-/** `http.server`: ISO 8859-1, `str.split`, three words, or two for GET (HTTP/0.9, with fields all the same). */
+/** `http.server`: ISO 8859-1, `str.split`, three words, or two for GET (HTTP/0.9, but with fields). */
 function readByPython(text: string, lineEnd: RegExp): ReadRequest | undefined {
   const lines = linesOf(text, lineEnd);
   const words = (lines?.first ?? "").split(PYTHON_BLANKS).filter((word) => word !== "");
@@ -75,7 +75,7 @@ function readByRuby(text: string): ReadRequest | undefined {
 }
 
 /**
- * The built-in server's parser: known methods alone; a target is a path, `*` or absolute; the version may be missing.
+ * The built-in server's parser: only known methods; a target is a path, `*` or absolute; the version may be missing.
  */
 function readByPhp(text: string): ReadRequest | undefined {
   const lines = linesOf(text, /\r?\n/);
@@ -84,7 +84,7 @@ function readByPhp(text: string): ReadRequest | undefined {
   return { hasVersion: match[2] !== undefined, isForged: isForged(lines.fields) };
 }
 
-/** `net/http`: `strings.Cut` at the first two spaces, any token, the version exactly. */
+/** `net/http`: `strings.Cut` at the first two spaces, any token, the exact version. */
 function readByGo(text: string): ReadRequest | undefined {
   const lines = linesOf(text, /\r?\n/);
   const match = /^([^ ]*) ([^ ]*) (HTTP\/\d\.\d)$/.exec(lines?.first ?? "");
@@ -92,14 +92,14 @@ function readByGo(text: string): ReadRequest | undefined {
   return { hasVersion: true, isForged: isForged(lines.fields) };
 }
 
-/** Node's own parser, which serves HTTP/0.9, RTSP and ICE, too. */
+/** Node's own parser, which also serves HTTP/0.9, RTSP and ICE. */
 function readByNode(bytes: Buffer): ReadRequest | undefined {
   if (parseWithNode(bytes, "request").length === 0) return undefined;
   const lines = linesOf(bytes.toString("latin1"), /\r?\n/);
   return { hasVersion: / HTTP\/\d/.test(lines?.first ?? ""), isForged: isForged(lines?.fields ?? []) };
 }
 
-/** `while read -r method target version`: NULs are dropped, any blank splits, nobody looks at the version. */
+/** `while read -r method target version`: NULs are dropped, any blank splits, the version is ignored. */
 function readByShell(text: string): ReadRequest | undefined {
   const lines = linesOf(text.replaceAll("\0", ""), /\n/);
   const [method = "", target = "", version = ""] = (lines?.first ?? "").trim().split(/[ \t]+/);
@@ -107,7 +107,7 @@ function readByShell(text: string): ReadRequest | undefined {
   return { hasVersion: version.startsWith("HTTP/"), isForged: isForged(lines.fields.map((field) => field.trim())) };
 }
 
-/** A server that somebody wrote in an afternoon: UTF-8, `trim`, `split(/\s+/)`. */
+/** A quickly hand-written server: UTF-8, `trim`, `split(/\s+/)`. */
 function readByHand(bytes: Buffer, ignoresCase: boolean): ReadRequest | undefined {
   const lines = linesOf(bytes.toString("utf8"), /\r?\n/);
   const words = (lines?.first ?? "").trim().split(/\s+/);

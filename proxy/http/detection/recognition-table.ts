@@ -1,6 +1,6 @@
 /**
- * The methods of `http.METHODS`, which Node's parser knows: on a port without a declaration these alone begin a request
- * without a version.
+ * The methods of `http.METHODS`, which Node's parser knows. On an undeclared port only these begin a request without a
+ * version.
  */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   ..."GET HEAD POST PUT DELETE CONNECT OPTIONS PATCH TRACE ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE".split(" "),
@@ -14,11 +14,11 @@ export function beginsKnownMethod(start: string): boolean {
   return false;
 }
 
-/** What a byte can be to one server or another that splits a request line. */
+/** How servers may treat a byte when they split a request line. */
 export type ByteClass = (typeof CLASSES)[number];
 
 const CLASSES = [
-  /** RFC 9110 §5.6.2: what methods are made of. */
+  /** RFC 9110 §5.6.2: the characters of methods. */
   "token",
   /** Other visible ASCII. */
   "visible",
@@ -26,17 +26,17 @@ const CLASSES = [
   "blank",
   "cr",
   "lf",
-  /** What Python (`str.split`, in ISO 8859-1), Ruby and C's `isspace` split at besides; some of it ends a line, too. */
+  /** What Python (`str.split`, in ISO 8859-1), Ruby and C's `isspace` also split at; some of these also end a line. */
   "odd_blank",
-  /** A shell's `read` drops it, a C program ends its string there. */
+  /** A shell's `read` drops it; a C program ends its string there. */
   "nul",
   "control",
   /**
-   * What begins a blank in UTF-8 (U+0085, U+00A0, U+1680, U+180E, U+2000 to U+205F, U+3000, U+FEFF): two or three
+   * The first byte of a blank in UTF-8 (U+0085, U+00A0, U+1680, U+180E, U+2000 to U+205F, U+3000, U+FEFF): two or three
    * bytes.
    */
   "wide_start",
-  /** What may end one. */
+  /** The last byte of one. */
   "wide_rest",
   "high",
 ] as const;
@@ -50,7 +50,7 @@ export function classOf(byte: number): ByteClass {
   return TABLE[byte] ?? "high";
 }
 
-/** Whether some server splits a line at this byte, or behind it. */
+/** Whether some server splits a line at this byte, or after it. */
 export function mayBlank(kind: ByteClass): boolean {
   return kind === "blank" || kind === "cr" || kind === "odd_blank" || kind === "nul" || kind === "wide_rest";
 }

@@ -33,7 +33,7 @@ const field = fc.oneof(
   fc.constantFrom("Host: a", "CSeq: 1", "x".repeat(90)),
 );
 
-/** What an attacker would write: `odd` for lenient servers, `even` for strict ones. */
+/** An attacker's input: `odd` for lenient servers, `even` for strict ones. */
 const odd = fc
   .tuple(
     fc.constantFrom("", "", "\r\n", " ", "\0", "\xa0", "\xef\xbb\xbf"),
@@ -47,7 +47,7 @@ const even = fc
 
 const edit = fc.tuple(fc.nat(), fc.nat(1), fc.constantFrom("", "\0", " ", "\n", "\r", "\x85", "{", "\x01", "HTTP/1.1"));
 
-/** The same with a byte or two put in or taken away. */
+/** The same with a byte or two inserted or removed. */
 const bytes = fc.tuple(fc.oneof(odd, even), fc.array(edit, { maxLength: 2 })).map(([text, edits]) => {
   let result = text;
   for (const [place, length, put] of edits) {
@@ -59,7 +59,7 @@ const bytes = fc.tuple(fc.oneof(odd, even), fc.array(edit, { maxLength: 2 })).ma
 
 const cuts = fc.array(fc.nat(), { maxLength: 4 });
 
-/** What an application gets of these chunks as a stream, though every deadline had passed before a verdict. */
+/** What an application receives of these chunks as a stream if every deadline passes before a verdict. */
 function deliveredAsStream(chunks: readonly Buffer[]): Buffer {
   const recognizer = new HttpRecognizer();
   const delivered: Buffer[] = [];
@@ -71,8 +71,8 @@ function deliveredAsStream(chunks: readonly Buffer[]): Buffer {
   return Buffer.concat(delivered);
 }
 
-describe("what is carried as a stream", () => {
-  it.each(LENIENT_SERVERS)("is no HTTP request to $name, and nothing in it has a forged identity", ({ read }) => {
+describe("what is forwarded as a stream", () => {
+  it.each(LENIENT_SERVERS)("is not an HTTP request to $name, and contains no forged identity", ({ read }) => {
     fc.assert(
       fc.property(bytes, cuts, (whole, places) => {
         const request = read(deliveredAsStream(cutAt(whole, places)));
@@ -86,14 +86,14 @@ describe("what is carried as a stream", () => {
     );
   });
 
-  it.each(LENIENT_SERVERS)("would be forged requests to $name if nothing were judged", ({ read }) => {
+  it.each(LENIENT_SERVERS)("would contain forged requests to $name if nothing were judged", ({ read }) => {
     const forged = fc.sample(bytes, { numRuns: 5000, seed: 1 }).filter((whole) => read(whole)?.isForged === true);
     expect(forged.length).toBeGreaterThan(20);
   });
 });
 
 describe("a verdict", () => {
-  it("is the same however the bytes are cut", () => {
+  it("does not depend on how the bytes are split", () => {
     fc.assert(
       fc.property(bytes, cuts, (whole, places) => {
         const recognizer = new HttpRecognizer();
@@ -107,7 +107,7 @@ describe("a verdict", () => {
     );
   });
 
-  it("is not taken back when it is final", () => {
+  it("is never changed once it is final", () => {
     fc.assert(
       fc.property(bytes, bytes, (some, more) => {
         const first = recognizeHttp(some);
@@ -118,7 +118,7 @@ describe("a verdict", () => {
     );
   });
 
-  it("is never HTTP for what an HTTP port would hand on as another protocol: that would go in circles", () => {
+  it("is never HTTP for bytes that an HTTP port would relay as another protocol: that would loop", () => {
     fc.assert(
       fc.property(bytes, (whole) => {
         if (recognizeHttp(whole) === "http") expect(isForeignProtocol(whole)).toBe(false);

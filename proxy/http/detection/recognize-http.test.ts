@@ -119,12 +119,12 @@ const CASES: readonly Case[] = [
   ),
 ];
 
-describe("what a client's bytes are", () => {
+describe("the verdict on a client's bytes", () => {
   it.each(CASES)("$bytes is $is", ({ bytes, is }) => {
     expect(recognizeHttp(Buffer.from(bytes, "latin1"))).toBe(is);
   });
 
-  it.each(CASES)("$bytes is $is also byte by byte", ({ bytes, is }) => {
+  it.each(CASES)("$bytes is $is byte by byte as well", ({ bytes, is }) => {
     const recognizer = new HttpRecognizer();
     let verdict = recognizer.push(Buffer.alloc(0));
     for (const byte of Buffer.from(bytes, "latin1")) verdict = recognizer.push(Buffer.from([byte]));

@@ -1,17 +1,17 @@
 import { FirstLine, type LineVerdict } from "./first-line.ts";
 import { IdentityFieldWatch } from "./identity-field-watch.ts";
 
-/** What a client's bytes so far are, on a port without a declared protocol. */
+/** The verdict on a client's bytes so far, on a port without a declared protocol. */
 export type Recognized =
-  /** The beginning of a well-formed request line: it is held back until it is whole. */
+  /** The beginning of a well-formed request line: it is held back until it is complete. */
   | "undecided"
   /** A request of HTTP/1.x, well formed or not: the framer judges it. */
   | "http"
-  /** No server reads a request in it, whatever follows. */
+  /** No server would read a request in it, whatever follows. */
   | "stream"
-  /** Carried as a stream while each further byte is judged: a lenient server may read a request in what follows. */
+  /** Forwarded as a stream while each further byte is judged: a lenient server may read a request in what follows. */
   | "watched"
-  /** Some servers read a request and others do not, or an identity field came: it must not be delivered. */
+  /** Only some servers would read a request, or an identity field arrived: it must not be delivered. */
   | "ambiguous";
 
 const VERDICTS: Readonly<Record<LineVerdict, Recognized>> = {
@@ -23,7 +23,7 @@ const VERDICTS: Readonly<Record<LineVerdict, Recognized>> = {
   ambiguous: "ambiguous",
 };
 
-/** RFC 9113 §3.4, whole: behind a part of it a lenient application reads HTTP/1.1. */
+/** RFC 9113 §3.4, complete: after a part of it a lenient application reads HTTP/1.1. */
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** A handshake record of any version (RFC 8446 §5.1). */
 const TLS_START = Buffer.from([0x16, 0x03]);
@@ -35,23 +35,23 @@ export function recognizeHttp(bytes: Buffer): Recognized {
 }
 
 /**
- * Judges a client's bytes as they come, each once, with the same result however they are split. HTTP is a first line
- * whose last word names an HTTP version, by the splitting of any server, or a known method before a path (HTTP/0.9).
- * HTTP/2 with prior knowledge is a stream. `http`, `stream` and `ambiguous` are final.
+ * Judges a client's bytes as they arrive, each once, with the same result however they are split. HTTP is a first line
+ * whose last word names an HTTP version, however a server splits it, or a known method and a path (HTTP/0.9). HTTP/2
+ * with prior knowledge is a stream. `http`, `stream` and `ambiguous` are final.
  */
 export class HttpRecognizer {
   readonly #line = new FirstLine();
   readonly #identity = new IdentityFieldWatch();
-  /** What may still be the beginning of HTTP/2; `undefined` when it is not. */
+  /** Bytes that may still be the beginning of HTTP/2; `undefined` otherwise. */
   #preface: Buffer | undefined = Buffer.alloc(0);
   #verdict: Recognized = "undecided";
 
-  /** Whether the line so far is the beginning of a request with a method that is commonly known, or of HTTP/2. */
+  /** Whether the line so far is the beginning of a request with a known method, or of HTTP/2. */
   get mayBeKnownMethod(): boolean {
     return this.#preface === undefined ? this.#line.mayBeKnownMethod : this.#preface.length > 0;
   }
 
-  /** Whether a server that took this for the whole first line would read a request. */
+  /** Whether a server that read this as the complete first line would see a request. */
   get wouldBeRequest(): boolean {
     if (this.#verdict !== "undecided") return false;
     if (this.#preface === undefined) return this.#line.wouldBeRequest;
@@ -64,7 +64,7 @@ export class HttpRecognizer {
     return this.#verdict;
   }
 
-  /** The client sends no more: a server takes that for the end of the line, and the framer has nothing to frame. */
+  /** The client has half-closed: a server reads that as the end of the line, and the framer has nothing to frame. */
   end(): Recognized {
     if (this.wouldBeRequest) return "ambiguous";
     const verdict = this.push(LINE_FEED);
@@ -94,8 +94,8 @@ function isFinal(verdict: Recognized): boolean {
 }
 
 /**
- * On a port that is known as HTTP: whether a client speaks what is carried whole instead, which is TLS of its own or
- * HTTP/2 with prior knowledge (RFC 9113 §3.4). `undefined`: too few bytes.
+ * On an HTTP port: whether a client speaks a protocol that is relayed as a stream instead: its own TLS, or HTTP/2 with
+ * prior knowledge (RFC 9113 §3.4). `undefined`: too few bytes.
  */
 export function isForeignProtocol(bytes: Buffer): boolean | undefined {
   const isTls = beginsWith(bytes, TLS_START);

@@ -4,11 +4,11 @@ import type { StreamForwarding } from "./decide-forwarding.ts";
 import { guardStream, type UnjudgedRequest } from "./detect-protocol.ts";
 
 export interface RelayStreamOptions extends RelayOptions {
-  /** A server could read a request in what comes now, which is not delivered: the connection must be cut. */
+  /** A server could read a request in the next bytes, which are not delivered: the connection must be cut. */
   readonly onRequest: (request: UnjudgedRequest) => void;
 }
 
-/** Relays a connection as a stream: first what its client has said already, then both directions until both end. */
+/** Relays a connection as a stream: first what its client has already sent, then both directions until both end. */
 export function relayStream(
   downstream: Socket,
   { upstream, early, isGuarded }: StreamForwarding<{ readonly socket: Socket }>,

@@ -21,7 +21,7 @@ type Side = Pick<InboundSide, "recorder" | "registry" | "http">;
 
 interface Way {
   readonly port: number;
-  /** All that the application has been sent. */
+  /** Everything that the application has received. */
   readonly delivered: () => string;
   readonly sides: readonly Side[];
 }
@@ -39,7 +39,7 @@ async function startApplication(onConnection: (socket: Socket) => void) {
   return { applicationPort, delivered: () => delivered };
 }
 
-/** The server's sidecar alone, for a client without one; and the sidecars of both. */
+/** The server's sidecar alone, for a client without one; and both sidecars. */
 const WAYS: readonly { readonly way: string; readonly start: StartWay }[] = [
   {
     way: "one proxy",
@@ -83,7 +83,7 @@ const ATTACKS: readonly (readonly string[])[] = [
 
 describe.each(WAYS)("a port without a declared protocol, through $way", ({ start }) => {
   it.each(ATTACKS.map((packets) => ({ packets })))(
-    "delivers no request that was not judged, and others are served: $packets",
+    "delivers no unjudged request, and others are served: $packets",
     async ({ packets }) => {
       const way = await start((socket) => {
         socket.on("data", (chunk) => {
@@ -107,7 +107,7 @@ describe.each(WAYS)("a port without a declared protocol, through $way", ({ start
     },
   );
 
-  it("refuses a malformed request as HTTP: it is not delivered as a stream", async () => {
+  it("refuses a malformed request as HTTP instead of delivering it as a stream", async () => {
     const way = await start(() => undefined);
     expect(await sendRaw(cleanup, way.port, `GET\t/a\tHTTP/1.1\r\n${FORGED}`)).toMatch(/^HTTP\/1\.1 400 /);
     expect(way.delivered()).toBe("");
@@ -131,7 +131,7 @@ describe.each(WAYS)("a port without a declared protocol, through $way", ({ start
     { name: "a log line", text: '10.0.0.1 - - [1/Jan] "GET /a HTTP/1.1" 200 5\n' },
     { name: "a word without a line end", text: "hello" },
     { name: "binary bytes", text: "\x02\0\xff\xfe\n\r\0" },
-  ])("is a stream for $name: each byte comes back, and nothing else", async ({ text }) => {
+  ])("is a stream for $name: every byte is echoed, and nothing else", async ({ text }) => {
     const way = await start(echo);
     const client = await dialRaw(cleanup, way.port);
     client.write(text, "latin1");
@@ -159,7 +159,7 @@ describe.each(["inbound", "outbound"] as const)("a port declared as HTTP, %s", (
     },
   );
 
-  it("takes a method that no list has", async () => {
+  it("accepts an unregistered method", async () => {
     const port = await startPort((socket) => socket.once("data", () => socket.end(OK)));
     expect(await sendRaw(cleanup, port, "LIST /v1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toContain(
       "200 OK",

@@ -14,12 +14,12 @@ describe("decideOverdue", () => {
     { name: "a body that stops", waiting: BODY, limitMs: LIMITS.bodyIdleMs, overdue: "body_timeout" },
     { name: "a client that stays", waiting: LINGERING, limitMs: LIMITS.lingerMs, overdue: "close" },
     {
-      name: "a client that does not read its last answer",
+      name: "a client that does not read its last response",
       waiting: { ...LINGERING, isAnswerOut: false },
       limitMs: LIMITS.bodyIdleMs,
       overdue: "close",
     },
-  ])("$name may take its time, and no longer", ({ waiting, limitMs, overdue }) => {
+  ])("$name is ended at its time limit", ({ waiting, limitMs, overdue }) => {
     expect(decideOverdue({ ...waiting, waitedMs: limitMs - 1 }, LIMITS)).toBe("nothing");
     expect(decideOverdue({ ...waiting, waitedMs: limitMs }, LIMITS)).toBe(overdue);
   });
@@ -32,7 +32,7 @@ describe("decideOverdue", () => {
     expect(decideOverdue({ ...waiting, waitedMs: Number.MAX_SAFE_INTEGER }, LIMITS)).toBe("nothing");
   });
 
-  it("while draining a connection between requests leaves at once, one inside a request does not", () => {
+  it("while draining, a connection between requests is closed at once, and one inside a request is not", () => {
     expect(decideOverdue({ ...IDLE, isDraining: true, waitedMs: 0 }, LIMITS)).toBe("leave");
     expect(decideOverdue({ ...HEAD, isDraining: true, waitedMs: 0 }, LIMITS)).toBe("nothing");
   });

@@ -1,24 +1,24 @@
 import type { HttpTimeLimits } from "../http-limits.ts";
 
-/** What a client's connection waits for; `lingering`: for the client to leave, after its last answer. */
+/** What a client's connection waits for; `lingering`: for the client to close, after its last response. */
 export type DownstreamPhase = "head" | "exchange" | "lingering" | "tunnel" | "over";
 
 export interface Waiting {
   readonly phase: DownstreamPhase;
   readonly waitedMs: number;
-  /** Nothing of the next request has come. */
+  /** Nothing of the next request has arrived. */
   readonly isIdle: boolean;
   readonly isDraining: boolean;
-  /** More of a request's body is to come, and would be read. */
+  /** More of a request's body is expected, and would be read. */
   readonly awaitsBody: boolean;
-  /** The kernel has all that was written. */
+  /** The kernel has accepted everything that was written. */
   readonly isAnswerOut: boolean;
 }
 
-/** `leave`: it ends well. */
+/** `leave`: it closes cleanly. */
 export type Overdue = "nothing" | "leave" | "head_timeout" | "body_timeout" | "close";
 
-/** What of a client's connection has taken too long. */
+/** Which time limit a client's connection has exceeded. */
 export function decideOverdue(waiting: Waiting, limits: HttpTimeLimits): Overdue {
   const { phase, waitedMs } = waiting;
   switch (phase) {
@@ -28,7 +28,7 @@ export function decideOverdue(waiting: Waiting, limits: HttpTimeLimits): Overdue
     case "exchange":
       return waiting.awaitsBody && waitedMs >= limits.bodyIdleMs ? "body_timeout" : "nothing";
     case "lingering":
-      // As long as the last answer is not with the kernel, destroying the socket would truncate it.
+      // Until the kernel has accepted the last response, destroying the socket would truncate it.
       return waitedMs >= (waiting.isAnswerOut ? limits.lingerMs : limits.bodyIdleMs) ? "close" : "nothing";
     case "tunnel":
     case "over":

@@ -7,7 +7,7 @@ import { createHttpContext, type HttpContext } from "../http-context.ts";
 import { HTTP_TIME_LIMITS } from "../http-limits.ts";
 import { DownstreamConnection } from "./downstream-connection.ts";
 
-/** A client's socket whose kernel takes nothing until it is told to. */
+/** A client's socket that accepts nothing until the test allows it. */
 class StuckSocket extends Duplex {
   taken = "";
   #release: (() => void) | undefined;
@@ -28,7 +28,7 @@ class StuckSocket extends Duplex {
     else take();
   }
 
-  /** The client reads: what waits is taken, and what follows at once. */
+  /** The client reads: pending bytes are accepted, and later ones at once. */
   release(): void {
     this.#isStuck = false;
     this.#release?.();
@@ -62,12 +62,12 @@ function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket;
   return { clock, context, socket, ended: connection.ended };
 }
 
-describe("a client that has not taken its last answer yet", () => {
+describe("a client that has not read its last response yet", () => {
   it.each([
-    { name: "asked for the end of its connection", text: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" },
+    { name: "asked to close its connection", text: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" },
     { name: "ended its side", text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", ends: true },
-    { name: "sent what is no request", text: "GET / HTTP/9.9\r\n\r\n" },
-  ])("and $name gets it whole, long after the time for what it still sends", async ({ text, ends = false }) => {
+    { name: "sent something that is not a request", text: "GET / HTTP/9.9\r\n\r\n" },
+  ])("and $name gets it completely, long after the linger timeout", async ({ text, ends = false }) => {
     const { clock, socket, ended } = serve();
     socket.push(text);
     if (ends) socket.push(null);
@@ -83,7 +83,7 @@ describe("a client that has not taken its last answer yet", () => {
     expect(socket.destroyed).toBe(true);
   });
 
-  it("and never takes it is cut in the end", async () => {
+  it("and never reads it is cut eventually", async () => {
     const { clock, context, socket, ended } = serve();
     socket.push("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     await settlePromises();

@@ -11,9 +11,9 @@ import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
 import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
 
 /**
- * One client's HTTP/1.1 connection. Requests are answered in their order, one at a time; while one is under way what
- * has been read of the next is held, and no more is read than the exchange can take. Nothing is forwarded of a request
- * whose head two parsers might read differently.
+ * One client's HTTP/1.1 connection. Requests are handled in order, one at a time. While one is in progress, bytes of
+ * the next are held, and no more is read than the exchange can accept. Nothing is forwarded of a request whose head two
+ * parsers might read differently.
  */
 export class DownstreamConnection implements ExchangeClient, Relay {
   readonly facts: DownstreamFacts;
@@ -24,7 +24,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   #settle: (end: RelayEnd) => void = ignore;
   #exchange: Exchange | undefined;
   #phase: DownstreamPhase = "head";
-  /** Since when it waits: for a head to be whole, for the next request, for more of a body, for the client to leave. */
+  /** Since when it waits: for a complete head, for the next request, for more of a body, or for the client to close. */
   #waitsSinceMs: number;
   #hasEnded = false;
   #isLast = false;
@@ -51,7 +51,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     else this.#settleReading();
   }
 
-  /** No part of a head, and nothing behind a request that has not been answered. */
+  /** No part of a head, and nothing after a request that is still in progress. */
   get #holdsNothing(): boolean {
     return this.#requests.bufferedBytes === 0;
   }
@@ -66,7 +66,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     return this.isIdle && this.#holdsNothing;
   }
 
-  /** No request is taken any more behind the one that is under way. */
+  /** No request is read after the one in progress. */
   get #isLeaving(): boolean {
     const { context, isCurrent } = this.#options;
     return context.draining.aborted || !isCurrent();
@@ -100,7 +100,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     }
     this.#phase = "head";
     this.#touch();
-    // While events are being handled, the loop that handles them goes on with what is held.
+    // While events are being handled, their loop continues with what is held.
     if (this.#isHandling) return;
     if (this.#takesNext()) this.#handle(this.#requests.next());
     else this.#settleReading();
@@ -147,7 +147,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     }
   }
 
-  /** What it waits for, it waits for from now on. */
+  /** Restarts the current wait. */
   #touch(): void {
     this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
   }
@@ -158,7 +158,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#handle(this.#requests.push(chunk));
   };
 
-  /** Handles events, and what is held behind them for as long as answers are given at once. */
+  /** Handles events, and then held bytes as long as responses are immediate. */
   #handle(first: readonly RequestEvent[]): void {
     this.#isHandling = true;
     for (let events = first; events.length > 0; events = this.#takesNext() ? this.#requests.next() : []) {
@@ -168,7 +168,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#settleReading();
   }
 
-  /** What came in one packet leaves in one: a request is started when all of the packet is known. */
+  /** What arrived in one packet leaves in one: a request is started when its whole packet has been parsed. */
   #handleBatch(events: readonly RequestEvent[]): void {
     const underWay = events.length > 1 ? this.#exchange : undefined;
     underWay?.setRequestBatch(true);
@@ -185,7 +185,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     return this.#phase === "head" && !this.socket.writableNeedDrain;
   }
 
-  /** A client that sends more than can be answered now waits with the rest of it. */
+  /** A client that sends more than can be handled now is paused. */
   #settleReading(): void {
     if (this.#phase === "exchange") {
       if (this.#exchange?.requestEnded === true && !this.#holdsNothing) this.socket.pause();
@@ -216,7 +216,8 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   /**
-   * A fault before anything was forwarded is answered; later it cuts the exchange: the server must not see it whole.
+   * A fault before anything was forwarded gets a local reply. Later it cuts the exchange: the server must not receive a
+   * complete request.
    */
   #refuse(fault: RequestFault): void {
     this.#options.onFault(fault);
@@ -232,7 +233,10 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#sayGoodbye();
   }
 
-  /** Ends the connection after its last answer. What is still coming is read, or a reset would destroy the answer. */
+  /**
+   * Closes the connection after its last response. Remaining bytes are read, because a reset would destroy the
+   * response.
+   */
   #sayGoodbye(): void {
     if (this.#phase === "over") return;
     this.#phase = "lingering";
@@ -241,7 +245,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.socket.resume();
   }
 
-  /** Ends a connection that waits for nothing; an answer that the client has yet to take goes first. */
+  /** Closes an idle connection; an unsent response is sent first. */
   #leave(): void {
     if (this.socket.writableLength > 0) this.#sayGoodbye();
     else this.#over("closed");
@@ -253,7 +257,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     else if (this.#phase === "exchange" && this.#exchange?.requestEnded === false) this.#finishInput();
   };
 
-  /** The client sends no more: fine between two requests, an abort inside one. */
+  /** The client has half-closed: fine between two requests, an abort inside one. */
   #finishInput(): void {
     const fault = this.#requests.end().find((event) => event.kind === "fault");
     if (fault === undefined) {

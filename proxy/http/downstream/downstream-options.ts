@@ -3,7 +3,7 @@ import type { DownstreamFacts } from "../exchange/exchange-client.ts";
 import type { PlanRequest } from "../exchange/request-plan.ts";
 import type { HttpContext } from "../http-context.ts";
 
-/** What becomes of a client's HTTP connection. */
+/** The outcome of a client's HTTP connection. */
 export interface DownstreamOptions {
   readonly facts: DownstreamFacts;
   readonly context: HttpContext;
@@ -11,11 +11,11 @@ export interface DownstreamOptions {
   /** What has been read of the client already. */
   readonly early: Buffer;
   /**
-   * Whether a client that connects now would be carried the same way. From the moment at which it would not, the
-   * connection is closed while it waits for a request, and the response to a request that is under way is its last.
+   * Whether a new connection would be forwarded the same way. Once it would not, an idle connection is closed, and the
+   * response to a request in progress is the last one.
    */
   readonly isCurrent: () => boolean;
-  /** A request was not HTTP/1.1 as two parsers would read it alike; it has been answered. */
+  /** A request was malformed or ambiguous, and has got a local reply. */
   readonly onFault: (fault: RequestFault) => void;
 }
 

@@ -16,7 +16,7 @@ function start(isStuck = false): Written {
   return { socket, writer: new ResponseWriter(asSocket(socket)) };
 }
 
-/** A server's packet, and what the framer says of it. */
+/** A server's packet, and the framer's events for it. */
 function answer(fields: string, body: string, blank = " "): { packet: Buffer; head: ResponseHead; body: Buffer } {
   const packet = Buffer.from(
     `HTTP/1.1 200 OK\r\n${fields}Content-Length:${blank}${body.length}\r\n\r\n${body}`,
@@ -29,8 +29,8 @@ function answer(fields: string, body: string, blank = " "): { packet: Buffer; he
   return { packet, head: first.head, body: packet.subarray(packet.length - body.length) };
 }
 
-describe("an answer that came in one packet", () => {
-  it("and needs no change goes on as it came, without a copy", () => {
+describe("a response that came in one packet", () => {
+  it("and needs no change is forwarded unchanged, without a copy", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("X-Own: 1\r\n", "content");
     writer.startPacket(packet);
@@ -45,7 +45,7 @@ describe("an answer that came in one packet", () => {
   it.each([
     { name: "a field of its hop", fields: "Keep-Alive: timeout=5\r\n", close: false, expected: /^(?!.*Keep-Alive)/s },
     { name: "the end of the connection", fields: "", close: true, expected: /connection: close\r\n\r\ncontent$/ },
-  ])("and is changed ($name) leaves in one, as changed", ({ fields, close, expected }) => {
+  ])("and is changed ($name) leaves in one packet, as changed", ({ fields, close, expected }) => {
     const { socket, writer } = start();
     const { packet, head, body } = answer(fields, "content");
     writer.startPacket(packet);
@@ -68,7 +68,7 @@ describe("an answer that came in one packet", () => {
     expect(socket.written).toHaveLength(packet.length);
   });
 
-  it("and is in an unusual form leaves in its plain form, even where that is as long", () => {
+  it("and is in an unusual form leaves in its canonical form, even if that is as long", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("", "content", "\t");
     writer.startPacket(packet);
@@ -78,7 +78,7 @@ describe("an answer that came in one packet", () => {
     expect(socket.written).toBe("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontent");
   });
 
-  it("is not sent whole where only a part of the packet is the client's", () => {
+  it("is not sent as one if only a part of the packet belongs to the client", () => {
     const { socket, writer } = start();
     const { head, body } = answer("", "content");
     writer.startPacket(Buffer.concat([Buffer.from(head.text), body, Buffer.from("HTTP/1.1 200 forged")]));
@@ -88,7 +88,7 @@ describe("an answer that came in one packet", () => {
     expect(socket.written).toBe(`${head.text}content`);
   });
 
-  it("does not bring the packet before it back", () => {
+  it("does not resend the packet before it", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("", "content");
     writer.startPacket(packet);
@@ -102,8 +102,8 @@ describe("an answer that came in one packet", () => {
   });
 });
 
-describe("an answer that comes piece by piece", () => {
-  it("leaves piece by piece, at once", () => {
+describe("a response that arrives piece by piece", () => {
+  it("leaves piece by piece, immediately", () => {
     const { socket, writer } = start();
     const { head } = answer("", "content");
     writer.writeHead(head, KEPT);
@@ -113,12 +113,12 @@ describe("an answer that comes piece by piece", () => {
     expect(socket.packets.map(String)).toEqual([head.text, "con", "tent"]);
   });
 
-  it("says when the client cannot take more", () => {
+  it("reports when the client cannot accept more", () => {
     const { writer } = start(true);
     expect(writer.write(Buffer.from("x".repeat(20)))).toBe(false);
   });
 
-  it("within a packet says so at its end", () => {
+  it("within a packet reports it at its end", () => {
     const { writer } = start(true);
     const packet = Buffer.from("x".repeat(20));
     writer.startPacket(packet);

@@ -4,8 +4,8 @@ import { type ResponseEdits, rewriteResponseHead } from "../headers/rewrite-head
 import { PacketWriter } from "../packet-writer.ts";
 
 /**
- * Writes one exchange's answer to the client. What came from the server in one packet leaves in one; a packet in which
- * nothing had to be changed goes on as it came. Every call that writes says whether the client can take more.
+ * Writes one exchange's response to the client. What came from the server in one packet leaves in one; a packet without
+ * changes is forwarded as it came. Every call that writes returns whether the client can accept more.
  */
 export class ResponseWriter {
   readonly #socket: Socket;
@@ -23,7 +23,7 @@ export class ResponseWriter {
     return this.#bytes;
   }
 
-  /** What is written until `endPacket` came in this packet, and leaves together. */
+  /** Everything written until `endPacket` came in this packet, and leaves together. */
   startPacket(packet: Buffer): void {
     this.#packet = packet;
   }
@@ -47,7 +47,7 @@ export class ResponseWriter {
     return this.#packet !== undefined || this.flush();
   }
 
-  /** Writes what has been collected, before something else is done with the socket. */
+  /** Writes what has been collected, before any other use of the socket. */
   flush(): boolean {
     if (this.#outgoing.bytes === 0) return true;
     const isWhole = this.#isUnchanged && this.#packet?.length === this.#outgoing.bytes;

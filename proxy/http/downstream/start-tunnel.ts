@@ -1,18 +1,18 @@
 import type { Clock } from "../../../mesh/runtime.ts";
 import { type Relay, type RelayEnds, relay } from "../../connections/relay.ts";
 
-/** What a tunnel carried: from the client, and to it. */
+/** Bytes of a tunnel: from the client, and to it. */
 export interface TunnelBytes {
   readonly received: number;
   readonly sent: number;
 }
 
-/** A tunnel that is closed in one direction may be still in the other for an hour, as a stream. */
+/** A half-closed tunnel may be idle for an hour, like a stream. */
 const HALF_OPEN_MS = 3_600_000;
 
 /**
- * Carries bytes both ways after a switch of protocols (RFC 9110 §7.8).
- * @param rest what the client has already sent behind its request.
+ * Relays bytes in both directions after an upgrade (RFC 9110 §7.8).
+ * @param rest what the client has already sent after its request.
  * @param onEnd called once.
  */
 export function startTunnel(ends: RelayEnds, clock: Clock, rest: Buffer, onEnd: (bytes: TunnelBytes) => void): Relay {

@@ -15,7 +15,7 @@ const CONNECT: AttemptFailure = { kind: "connect" };
 const PER_TRY_TIMEOUT: AttemptFailure = { kind: "per_try_timeout" };
 const STATUS_503: AttemptFailure = { kind: "status", status: 503 };
 
-/** A GET without a body on its first try, under no rule. */
+/** A GET without a body on its first attempt, without a retry policy. */
 const GET: Omit<RetryInput, "failure"> = {
   policy: undefined,
   attempt: 1,
@@ -24,7 +24,7 @@ const GET: Omit<RetryInput, "failure"> = {
   hasBody: false,
 };
 
-/** A rule that allows nothing but what a test adds. */
+/** A retry policy that allows only what a test adds. */
 function rule(allowed: Partial<RetryPolicy>): RetryPolicy {
   return {
     attempts: 2,
@@ -36,8 +36,8 @@ function rule(allowed: Partial<RetryPolicy>): RetryPolicy {
   };
 }
 
-describe("without a rule, after a kept connection died", () => {
-  it.each(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])("%s is sent once more (RFC 9110 §9.2.2)", (method) => {
+describe("without a retry policy, after a reused connection died", () => {
+  it.each(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])("%s is retried once (RFC 9110 §9.2.2)", (method) => {
     expect(decideRetry({ ...GET, failure: DIED_IDLE, method })).toBe(true);
     expect(decideRetry({ ...GET, failure: DIED_IDLE, method, attempt: 2 })).toBe(false);
   });
@@ -45,57 +45,60 @@ describe("without a rule, after a kept connection died", () => {
   it.each<{ name: string; input: Partial<RetryInput> }>([
     { name: "POST", input: { method: "POST" } },
     { name: "PATCH", input: { method: "PATCH" } },
-    { name: "a method that nobody knows", input: { method: "BREW" } },
+    { name: "an unknown method", input: { method: "BREW" } },
     { name: "a method in lower case, which is another method", input: { method: "get" } },
     { name: "PUT with a body", input: { method: "PUT", hasBody: true } },
-    { name: "a request of which a part is gone", input: { isReplayable: false } },
-  ])("$name is not sent again", ({ input }) => {
+    { name: "a request that is no longer replayable", input: { isReplayable: false } },
+  ])("$name is not retried", ({ input }) => {
     expect(decideRetry({ ...GET, failure: DIED_IDLE, ...input })).toBe(false);
   });
 
   it.each<{ name: string; failure: AttemptFailure }>([
     { name: "a reset of a fresh connection", failure: RESET },
     { name: "a failed connect", failure: CONNECT },
-    { name: "a try that took too long", failure: PER_TRY_TIMEOUT },
-    { name: "an answer, whatever its status", failure: STATUS_503 },
-  ])("$name is no reason to repeat even GET", ({ failure }) => {
+    { name: "an attempt that timed out", failure: PER_TRY_TIMEOUT },
+    { name: "a response, whatever its status", failure: STATUS_503 },
+  ])("$name is not a reason to retry, even for GET", ({ failure }) => {
     expect(decideRetry({ ...GET, failure })).toBe(false);
   });
 });
 
-describe("under a rule", () => {
+describe("under a retry policy", () => {
   const conditions = [
     { name: "a failed connect", failure: CONNECT, allowing: rule({ onConnectFailure: true }) },
     { name: "a reset", failure: RESET, allowing: rule({ onReset: true }) },
-    { name: "the end of a kept connection", failure: { ...DIED_IDLE }, allowing: rule({ onReset: true }) },
-    { name: "a try that took too long", failure: PER_TRY_TIMEOUT, allowing: rule({ onReset: true }) },
+    { name: "the end of a reused connection", failure: { ...DIED_IDLE }, allowing: rule({ onReset: true }) },
+    { name: "an attempt that timed out", failure: PER_TRY_TIMEOUT, allowing: rule({ onReset: true }) },
     { name: "a status", failure: STATUS_503, allowing: rule({ onStatus: (status) => status === 503 }) },
   ] as const;
   const POST = { ...GET, method: "POST", hasBody: true };
 
-  it.each(conditions)("$name repeats even POST with a body, where the rule names it", ({ failure, allowing }) => {
+  it.each(conditions)("$name retries even POST with a body, if the policy names it", ({ failure, allowing }) => {
     expect(decideRetry({ ...POST, failure, policy: allowing })).toBe(true);
     const others = conditions.map((condition) => condition.allowing).filter((policy) => !allows(policy, failure));
     for (const policy of others) expect(decideRetry({ ...POST, failure, policy })).toBe(false);
   });
 
-  it.each(conditions)("$name repeats nothing of which a part is gone", ({ failure, allowing }) => {
+  it.each(conditions)("$name does not retry a request that is no longer replayable", ({ failure, allowing }) => {
     expect(decideRetry({ ...POST, failure, policy: allowing, isReplayable: false })).toBe(false);
   });
 
-  it.each(conditions)("$name repeats as often as the rule says, besides the first try", ({ failure, allowing }) => {
-    const decide = (attempt: number, attempts: number): boolean =>
-      decideRetry({ ...POST, failure, attempt, policy: { ...allowing, attempts } });
-    expect([1, 2, 3, 4].map((attempt) => decide(attempt, 3))).toEqual([true, true, true, false]);
-    expect(decide(1, 0)).toBe(false);
-  });
+  it.each(conditions)(
+    "$name retries as often as the policy allows, besides the first attempt",
+    ({ failure, allowing }) => {
+      const decide = (attempt: number, attempts: number): boolean =>
+        decideRetry({ ...POST, failure, attempt, policy: { ...allowing, attempts } });
+      expect([1, 2, 3, 4].map((attempt) => decide(attempt, 3))).toEqual([true, true, true, false]);
+      expect(decide(1, 0)).toBe(false);
+    },
+  );
 
-  it("a status that the rule does not name is the answer", () => {
+  it("a status that the policy does not name is forwarded", () => {
     const policy = rule({ onStatus: (status) => status === 503 });
     expect(decideRetry({ ...GET, failure: { kind: "status", status: 500 }, policy })).toBe(false);
   });
 
-  it("that forbids every repetition a kept connection that died is still replaced, once", () => {
+  it("without retries still replaces a reused connection that died, once", () => {
     expect(decideRetry({ ...GET, failure: DIED_IDLE, policy: rule({ attempts: 0 }) })).toBe(true);
     expect(decideRetry({ ...GET, failure: DIED_IDLE, policy: rule({ attempts: 0 }), attempt: 2 })).toBe(false);
   });
@@ -123,7 +126,7 @@ describe("every request", () => {
     method: fc.constantFrom("GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"),
   });
 
-  it("ends: it is tried once more than its rule says at most, and twice without one", () => {
+  it("ends: at most one attempt more than its policy's retries, and at most two without a policy", () => {
     fc.assert(
       fc.property(input, (request) => {
         const most = Math.max(request.policy?.attempts ?? 0, 1);
@@ -132,7 +135,7 @@ describe("every request", () => {
     );
   });
 
-  it("with a body is never repeated without a rule that names the failure", () => {
+  it("with a body is never retried without a policy that names the failure", () => {
     fc.assert(
       fc.property(input, (request) => {
         const isNamed = request.policy !== undefined && allows(request.policy, request.failure);
@@ -142,26 +145,26 @@ describe("every request", () => {
   });
 });
 
-describe("a request is out of tries", () => {
+describe("a request has exceeded its retry limit", () => {
   const onConnect = rule({ onConnectFailure: true });
   it.each<{ name: string; input: Partial<RetryInput>; failure: AttemptFailure; expected: boolean }>([
     {
-      name: "behind the last that its rule allows",
+      name: "after the last retry that its policy allows",
       input: { policy: onConnect, attempt: 3 },
       failure: CONNECT,
       expected: true,
     },
     { name: "but not before it", input: { policy: onConnect, attempt: 2 }, failure: CONNECT, expected: false },
     { name: "but not for another failure", input: { policy: onConnect, attempt: 3 }, failure: RESET, expected: false },
-    { name: "but not without a rule", input: { attempt: 3 }, failure: CONNECT, expected: false },
+    { name: "but not without a policy", input: { attempt: 3 }, failure: CONNECT, expected: false },
     {
-      name: "but not under a rule that allows none",
+      name: "but not under a retry policy that allows none",
       input: { policy: rule({ attempts: 0, onConnectFailure: true }) },
       failure: CONNECT,
       expected: false,
     },
     {
-      name: "but not where a part of it is gone",
+      name: "but not if it is no longer replayable",
       input: { policy: onConnect, attempt: 3, isReplayable: false },
       failure: CONNECT,
       expected: false,
@@ -171,7 +174,7 @@ describe("a request is out of tries", () => {
   });
 });
 
-describe("the pause before another try", () => {
+describe("the pause before a retry", () => {
   it.each([
     { attempt: 1, bound: 25 },
     { attempt: 2, bound: 50 },

@@ -1,22 +1,22 @@
 import type { Random } from "../../../mesh/runtime.ts";
 
-/** When a route says that a failed request is sent again (`VirtualService.http[].retries`). */
+/** A route's retry policy (`VirtualService.http[].retries`). */
 export interface RetryPolicy {
-  /** Besides the first. */
+  /** Retries, besides the first attempt. */
   readonly attempts: number;
   readonly perTryTimeoutMs: number | undefined;
   /** `connect-failure`: no connection could be made. */
   readonly onConnectFailure: boolean;
-  /** `reset`: the connection ended before an answer, or the try timed out. */
+  /** `reset`: the connection ended before a response, or the attempt timed out. */
   readonly onReset: boolean;
-  /** Whether an answer with this status is thrown away for another try. */
+  /** Whether a response with this status is discarded for a retry. */
   readonly onStatus: (status: number) => boolean;
 }
 
-/** How a try failed. */
+/** How an attempt failed. */
 export type AttemptFailure =
   | { readonly kind: "connect" }
-  /** The connection ended before any byte of an answer. */
+  /** The connection ended before any byte of a response. */
   | { readonly kind: "reset"; readonly wasReused: boolean }
   | { readonly kind: "per_try_timeout" }
   | { readonly kind: "status"; readonly status: number };
@@ -24,9 +24,9 @@ export type AttemptFailure =
 export interface RetryInput {
   readonly failure: AttemptFailure;
   readonly policy: RetryPolicy | undefined;
-  /** Tries so far, the failed one among them. */
+  /** Attempts so far, including the failed one. */
   readonly attempt: number;
-  /** Whether all of the request that was sent is still at hand. */
+  /** Whether everything that was sent of the request is still buffered. */
   readonly isReplayable: boolean;
   readonly method: string;
   readonly hasBody: boolean;
@@ -36,9 +36,9 @@ export interface RetryInput {
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 /**
- * Whether to try again. Without a rule only once, and only where nothing can have happened twice: a kept connection
- * that died before the answer, under an idempotent request without a body (RFC 9110 §9.2.2, RFC 9112 §9.3.1). A
- * rule is the user's word that repeating is safe.
+ * Whether to retry. Without a policy only once, and only if a repetition is harmless: a reused connection died before
+ * the response to an idempotent request without a body (RFC 9110 §9.2.2, RFC 9112 §9.3.1). With a policy the user
+ * declares that retries are safe.
  */
 export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
   if (!isReplayable) return false;
@@ -64,7 +64,7 @@ export function isRetryLimitExceeded(input: RetryInput): boolean {
   return decideRetry({ ...input, policy: { ...policy, attempts: attempt } });
 }
 
-/** Envoy's default for `retries`: 25 ms, doubled with each try, at most ten times as much. */
+/** Envoy's default backoff: 25 ms, doubled with each attempt, at most ten times as much. */
 const RETRY_PAUSE_MS = 25;
 const MAX_RETRY_PAUSE_MS = 250;
 

@@ -6,16 +6,16 @@ import type { HttpContext } from "../http-context.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { RequestPlan } from "./request-plan.ts";
 
-/** Who the requests of a connection come from, for the log. */
+/** The source of a connection's requests, for the log. */
 export interface DownstreamFacts {
   readonly direction: "inbound" | "outbound";
   /** `ip:port`. */
   readonly client: string;
   /** The original destination, `ip:port`. */
   readonly destination: string;
-  /** The verified SPIFFE id of the client; empty where it is plaintext. */
+  /** The client's verified SPIFFE id; empty for plaintext. */
   readonly peer: string;
-  /** Counts requests that no endpoint's own meter counts. */
+  /** Counts requests that are not counted by an endpoint's own meter. */
   readonly meter: () => RequestMeter;
 }
 
@@ -23,15 +23,15 @@ export interface DownstreamFacts {
 export interface ExchangeClient {
   readonly facts: DownstreamFacts;
   readonly socket: Socket;
-  /** Whether this request is the connection's last, for a reason that is the client's or the proxy's. */
+  /** Whether this request is the connection's last, because the client or the proxy closes it. */
   mustClose(): boolean;
   pauseReading(): void;
   resumeReading(): void;
-  /** The answer is whole. @param closes the connection ends with it. */
+  /** The response is complete. @param closes the connection closes after it. */
   exchangeOver(closes: boolean): void;
-  /** The answer cannot be completed: the client must see an abort, not an end. */
+  /** The response cannot be completed: the client must see an abort, not a regular end. */
   abort(): void;
-  /** After a 101: bytes go both ways from now on. `onEnd` is called when that is over. */
+  /** After a 101: relays bytes in both directions. `onEnd` is called when the tunnel ends. */
   tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void;
 }
 
@@ -47,7 +47,7 @@ export interface ExchangeRecord {
   readonly responseBytes: number;
 }
 
-/** Counts an exchange that is over, and logs it if requests are logged. */
+/** Counts a finished exchange, and logs it if the access log is on. */
 export function recordExchange(client: ExchangeClient, context: HttpContext, record: ExchangeRecord): void {
   const { facts } = client;
   const { head, plan, upstream } = record;

@@ -10,9 +10,8 @@ import { type AttemptsOwner, RequestAttempts } from "./request-attempts.ts";
 import type { RequestPlan } from "./request-plan.ts";
 
 /**
- * One request and its answer: follows the request's plan, forwards what comes back as it comes, and answers by itself
- * where there is nobody else to. Whatever happens it ends exactly once: with a whole answer, or with both connections
- * cut.
+ * One request and its response. Follows the request's plan, streams the response, and sends a local reply if there is
+ * no upstream response. It ends exactly once: with a complete response, or with both connections cut.
  */
 export class Exchange implements AttemptsOwner {
   readonly #client: ExchangeClient;
@@ -29,7 +28,7 @@ export class Exchange implements AttemptsOwner {
   #isStarted = false;
   #requestEnded: boolean;
   #closes = false;
-  /** What went to the client after a switch of protocols. */
+  /** Bytes sent to the client after an upgrade. */
   #tunnelBytes = 0;
   #isOver = false;
 
@@ -44,7 +43,7 @@ export class Exchange implements AttemptsOwner {
     this.#requestEnded = head.framing.kind === "none";
   }
 
-  /** Whether the client may go on sending its body; the other way round the request is whole. */
+  /** Whether the request has been read completely. */
   get requestEnded(): boolean {
     return this.#requestEnded;
   }
@@ -53,7 +52,7 @@ export class Exchange implements AttemptsOwner {
     return this.#isStarted;
   }
 
-  /** Begins, when what came together with the head is there, too. */
+  /** Starts the exchange, once everything that arrived with the head is buffered. */
   start(plan: RequestPlan | Promise<RequestPlan>): void {
     this.#isStarted = true;
     if (plan instanceof Promise) void plan.then((decided) => this.#follow(decided));
@@ -73,7 +72,7 @@ export class Exchange implements AttemptsOwner {
     this.#requestEnded = true;
   }
 
-  /** The client is gone or does not speak HTTP: the server must not take what it has for a whole request. */
+  /** The client disconnected or sent malformed bytes: the server must not receive a complete request. */
   clientGone(flags: RequestFlags): void {
     this.#end(flags, "");
   }
@@ -102,7 +101,7 @@ export class Exchange implements AttemptsOwner {
     this.#holdBack(this.#responseWriter.endPacket());
   }
 
-  /** What the client sends in one packet leaves in one, too. */
+  /** What the client sends in one packet also leaves in one. */
   setRequestBatch(isBatch: boolean): void {
     const socket = this.#attempts.socket;
     if (isBatch) socket?.cork();
@@ -143,7 +142,7 @@ export class Exchange implements AttemptsOwner {
       this.#sendLocalReply({
         status: 503,
         flags: "UC",
-        details: "upstream reset: the connection ended before an answer",
+        details: "upstream reset: the connection ended before a response",
       });
     }
   }
@@ -166,7 +165,7 @@ export class Exchange implements AttemptsOwner {
     else this.#attempts.begin(plan, this.#context.limits.maxReplayBytes);
   }
 
-  /** A client that does not read stops the reading of its upstream. */
+  /** Backpressure: a client that does not read pauses its upstream. */
   #holdBack(hasRoom: boolean): void {
     if (!hasRoom) this.#attempts.socket?.pause();
   }
@@ -174,7 +173,7 @@ export class Exchange implements AttemptsOwner {
   #timedOut(): void {
     if (this.#response !== undefined) this.#end("UT", "");
     else
-      this.#sendLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the route's time limit is over" });
+      this.#sendLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the route's timeout is exceeded" });
   }
 
   #sendLocalReply(reply: LocalReply): void {
@@ -193,7 +192,7 @@ export class Exchange implements AttemptsOwner {
     this.#client.exchangeOver(this.#closes);
   }
 
-  /** The end of an exchange whose answer has begun, or of one whose client is gone. */
+  /** Ends an exchange whose response has begun, or whose client has disconnected. */
   #end(flags: RequestFlags, details: string): void {
     if (this.#isOver) return;
     this.#holdBack(this.#responseWriter.flush());
@@ -217,7 +216,7 @@ export class Exchange implements AttemptsOwner {
     });
   }
 
-  /** @param status what the client got, or 0. */
+  /** @param status of the response that the client got, or 0. */
   #finish(status: number, flags: RequestFlags, details: string): void {
     this.#isOver = true;
     this.#timeLimit?.cancel();
@@ -241,7 +240,10 @@ export class Exchange implements AttemptsOwner {
   }
 }
 
-/** Whether its body ends with the connection: it has no length, or loses its chunks for a client that knows none. */
+/**
+ * Whether its body ends with the connection: it has no length, or loses its chunk framing for a client without chunked
+ * support.
+ */
 function endsByClose({ framing }: ResponseHead): boolean {
   return framing.kind === "until_close" || (framing.kind === "chunked" && framing.forwards === "content");
 }

@@ -13,25 +13,25 @@ function bodyOf(...chunks: readonly string[]): HeldBody {
 }
 
 describe("a body that waits for its connection", () => {
-  it("is given whole and in order, once", () => {
+  it("is returned completely and in order, once", () => {
     const body = bodyOf("one ", "two ", "three");
     expect(textOf(body.takeUnsent())).toBe("one two three");
     expect(body.takeUnsent()).toEqual([]);
   });
 
-  it("is given as the chunks that came, without copying them", () => {
+  it("is returned as the chunks that arrived, without a copy", () => {
     const chunk = Buffer.from("content");
     const body = new HeldBody();
     body.add(chunk);
     expect(body.takeUnsent()[0]).toBe(chunk);
   });
 
-  it("can be sent, since nothing has been sent yet, however long it is", () => {
+  it("can be sent, whatever its length, because nothing has been sent yet", () => {
     const body = bodyOf("x".repeat(100_000));
     expect(body.isReplayable).toBe(true);
   });
 
-  it("is not kept behind its sending, where nobody wants it kept", () => {
+  it("is not kept after sending unless retention is requested", () => {
     const body = bodyOf("sent");
     body.takeUnsent();
     expect(body.isReplayable).toBe(false);
@@ -39,15 +39,15 @@ describe("a body that waits for its connection", () => {
     expect(body.takeUnsent()).toEqual([]);
   });
 
-  it("that never came can be sent again", () => {
+  it("that is empty can be sent again", () => {
     const body = new HeldBody();
     expect(body.takeUnsent()).toEqual([]);
     expect(body.isReplayable).toBe(true);
   });
 });
 
-describe("a body that is kept for another try", () => {
-  it("is sent again whole: what had waited, what went straight through, what came since", () => {
+describe("a body that is kept for a retry", () => {
+  it("is sent again completely: what was held, what was passed through, what arrived since", () => {
     const body = bodyOf("waited,");
     body.keepUpTo(100);
     body.takeUnsent();
@@ -91,7 +91,7 @@ describe("a body that is kept for another try", () => {
     expect(passing.isReplayable).toBe(isReplayable);
   });
 
-  it("stays lost once it was too long, even if little follows", () => {
+  it("is not replayable once it was too long, even if little follows", () => {
     const body = new HeldBody();
     body.keepUpTo(4);
     body.passed(Buffer.from("too long"));
@@ -103,7 +103,7 @@ describe("a body that is kept for another try", () => {
 });
 
 describe("any body", () => {
-  it("that can be sent again is sent again byte for byte; one that cannot has been sent once", () => {
+  it("that is replayable is sent again byte for byte; one that is not has been sent once", () => {
     const chunks = fc.array(fc.uint8Array({ minLength: 1, maxLength: 8 }).map((bytes) => Buffer.from(bytes)));
     fc.assert(
       fc.property(chunks, chunks, fc.nat(60), (waiting, passing, maxBytes) => {

@@ -1,6 +1,6 @@
 /**
- * What of a request's body has arrived: waiting for its connection, or kept in case the request must be sent again.
- * Holds the chunks as they came, without copying them.
+ * The part of a request's body that has arrived: waiting for its connection, or kept for a retry. Holds the chunks
+ * without copying them.
  */
 export class HeldBody {
   #maxBytes = 0;
@@ -9,7 +9,7 @@ export class HeldBody {
   #sent = 0;
   #isComplete = true;
 
-  /** So much of what has been sent is kept at most; before this is called, nothing. */
+  /** Keeps at most this much of what has been sent; by default nothing. */
   keepUpTo(maxBytes: number): void {
     this.#maxBytes = maxBytes;
   }
@@ -24,7 +24,7 @@ export class HeldBody {
     this.#bytes += chunk.length;
   }
 
-  /** Notes that a chunk went straight through. */
+  /** Records a chunk that was sent directly. */
   passed(chunk: Buffer): void {
     if (!this.#isComplete) return;
     if (this.#bytes + chunk.length > this.#maxBytes) {
@@ -35,7 +35,7 @@ export class HeldBody {
     this.#sent = this.#chunks.length;
   }
 
-  /** What is to be sent next; it counts as sent. */
+  /** Takes what has not been sent; it then counts as sent. */
   takeUnsent(): readonly Buffer[] {
     const unsent = this.#chunks.slice(this.#sent);
     this.#sent = this.#chunks.length;
@@ -43,7 +43,7 @@ export class HeldBody {
     return unsent;
   }
 
-  /** Everything is to be sent again. */
+  /** Marks everything as unsent. */
   rewind(): void {
     this.#sent = 0;
   }

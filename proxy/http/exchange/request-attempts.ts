@@ -11,21 +11,21 @@ import { type AttemptFailure, decideRetry, isRetryLimitExceeded, retryPauseMs } 
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
-/** Whose request it is. What an upstream answers comes to it directly. */
+/** The owner of the request. It receives the upstream's response directly. */
 export interface AttemptsOwner extends ResponseSink {
   /**
-   * The request has been sent to an upstream, as far as it is here. @param hasRoom whether more of its body may come.
+   * What has arrived of the request has been sent to an upstream. @param hasRoom whether more of its body may follow.
    */
   onSent(hasRoom: boolean): void;
-  /** The last try failed; this is the answer for it. */
+  /** The last attempt failed; the client gets this local reply. */
   onLocalReply(reply: LocalReply): void;
 }
 
 const NO_CHUNKS: readonly Buffer[] = [];
 
 /**
- * Brings one request to an upstream: on a kept connection or a new one, and again on another where that is safe or a
- * rule says so. It holds the request's body for as long as it may have to be sent.
+ * Sends one request to an upstream, on a kept connection or a new one, and retries it if that is safe or the policy
+ * allows it. Holds the request's body as long as it may have to be sent.
  */
 export class RequestAttempts {
   readonly #owner: AttemptsOwner;
@@ -48,12 +48,12 @@ export class RequestAttempts {
     this.#random = random;
   }
 
-  /** Whether the last try would have been followed by another, but for their number. */
+  /** Whether the last attempt would have been retried, but for the retry limit. */
   get isRetryLimitExceeded(): boolean {
     return this.#isRetryLimitExceeded;
   }
 
-  /** Whom the request is sent to now. */
+  /** The upstream of the current attempt. */
   get upstream(): DialedUpstream | undefined {
     return this.#taken?.connection.dialed;
   }
@@ -63,7 +63,7 @@ export class RequestAttempts {
     return this.#taken?.connection.socket;
   }
 
-  /** @param maxReplayBytes so much of the body is kept for another try, where the plan allows one. */
+  /** @param maxReplayBytes how much of the body is kept for a retry, if the plan allows retries. */
   begin(plan: ForwardPlan, maxReplayBytes: number): void {
     this.#plan = plan;
     if (plan.retries !== undefined && this.#head.framing.kind !== "none") this.#held().keepUpTo(maxReplayBytes);
@@ -81,39 +81,41 @@ export class RequestAttempts {
     return socket.write(bytes);
   }
 
-  /** Another try after an answer with this status. @returns false: the answer is the client's. */
+  /** Retries after a response with this status. @returns false: the response goes to the client. */
   retryStatus(status: number): boolean {
     this.#timer?.cancel();
     return this.#plan?.retries?.onStatus(status) === true && this.#retry({ kind: "status", status });
   }
 
-  /** Another try after the connection broke before an answer. @returns false: none is allowed. */
+  /** Retries after the connection broke before a response. @returns false: a retry is not allowed. */
   retryLost(): boolean {
     return this.#retry({ kind: "reset", wasReused: this.#taken?.connection.isReused === true });
   }
 
-  /** Cuts the upstream off, if there is one: it sees that the request did not end well. */
+  /** Resets the upstream's connection, if there is one: the server sees an aborted request. */
   drop(): void {
     const taken = this.#taken;
     this.#taken = undefined;
     if (taken !== undefined) this.#plan?.pool.discard(taken);
   }
 
-  /** Keeps the upstream's connection for other requests. */
+  /** Returns the upstream's connection to the pool. */
   giveBack(): void {
     const taken = this.#taken;
     this.#taken = undefined;
     if (taken !== undefined) this.#plan?.pool.giveBack(taken);
   }
 
-  /** Takes the connection out of its pool, with what was read behind the answer put back. It stays this request's. */
+  /**
+   * Takes the connection out of its pool, with what was read after the response put back. It stays with this request.
+   */
   detach(): Socket | undefined {
     const socket = this.#taken?.connection.detach();
     if (this.#taken !== undefined) this.#plan?.pool.detach(this.#taken);
     return socket;
   }
 
-  /** No more tries. */
+  /** No more attempts. */
   stop(): void {
     this.#isOver = true;
     this.#timer?.cancel();
@@ -156,7 +158,7 @@ export class RequestAttempts {
 
   #timedOut(): void {
     if (this.#retry({ kind: "per_try_timeout" })) return;
-    this.#owner.onLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the try's time limit is over" });
+    this.#owner.onLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the attempt took too long" });
   }
 
   #retry(failure: AttemptFailure): boolean {

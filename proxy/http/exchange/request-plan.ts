@@ -4,7 +4,7 @@ import type { LocalReply } from "../local-reply.ts";
 import type { UpstreamPool } from "../upstream/upstream-pool.ts";
 import type { RetryPolicy } from "./decide-retry.ts";
 
-/** What becomes of a request. */
+/** How a request is handled. */
 export type RequestPlan = ForwardPlan | LocalReplyPlan;
 
 export interface ForwardPlan {
@@ -12,21 +12,21 @@ export interface ForwardPlan {
   readonly pool: UpstreamPool;
   readonly edits: RequestEdits;
   readonly responseHeaders: HeaderEdits | undefined;
-  /** `undefined`: only what is safe without a rule. */
+  /** `undefined`: only retries that are safe without a policy. */
   readonly retries: RetryPolicy | undefined;
-  /** From the whole request's arrival to the end of the answer; `undefined`: no limit. */
+  /** From the request's complete arrival to the end of the response; `undefined`: no limit. */
   readonly timeoutMs: number | undefined;
-  /** An injected delay before the request goes on. */
+  /** An injected delay before the request is forwarded. */
   readonly delayMs: number | undefined;
   /** `VirtualService/NAME.NAMESPACE[INDEX]`, or `default`. */
   readonly route: string;
   /** `outbound|PORT|SUBSET|HOST` or `inbound|PORT||`. */
   readonly cluster: string;
-  /** Called once, when the request is over. */
+  /** Called once, when the request has ended. */
   readonly onOver?: () => void;
 }
 
-/** The proxy answers by itself: a redirect, an injected abort, no route. */
+/** The proxy sends a local reply: a redirect, an injected abort, no route. */
 export interface LocalReplyPlan {
   readonly kind: "local_reply";
   readonly reply: LocalReply;
@@ -34,5 +34,5 @@ export interface LocalReplyPlan {
   readonly route: string;
 }
 
-/** Decides where a request goes; at once wherever everything is known. */
+/** Plans a request; synchronously if everything is known. */
 export type PlanRequest = (head: RequestHead) => RequestPlan | Promise<RequestPlan>;

@@ -4,7 +4,7 @@ import type { SpiffeId } from "../../../mesh/identity/spiffe-id.ts";
 export interface ForwardedClient {
   /** This workload's identity. */
   readonly own: SpiffeId;
-  /** The client's, as its handshake proved it. */
+  /** The client's identity, as its handshake proved it. */
   readonly peer: SpiffeId;
   readonly certificate: X509Certificate;
 }

@@ -20,7 +20,7 @@ describe("a header that one hop writes for another", () => {
     { name: "x-original-url", rules: ["keep", "keep", "keep", "keep"] },
     { name: "x-real-ip", rules: ["keep", "keep", "keep", "keep"] },
     { name: "authorization", rules: ["keep", "keep", "keep", "keep"] },
-  ])("is handled at each hop as Istio does: $name", ({ name, rules }) => {
+  ])("is handled at each hop as in Istio: $name", ({ name, rules }) => {
     expect(HOPS.map((hop) => headerRule(name, hop))).toEqual(rules);
     expect(HOPS.map((hop) => isReplaced(name, hop))).toEqual(
       rules.map((rule) => ["drop", "set", "append"].includes(rule)),
@@ -32,7 +32,7 @@ describe("a header that one hop writes for another", () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it("is found by a sidecar's first look at its letters, where it has no kind of its own", () => {
+  it("is found by a sidecar's quick check of its letters, unless it has a kind of its own", () => {
     const replaced = HOP_HEADERS.filter(({ name }) =>
       HOPS.some((hop) => hop !== "gateway" && name !== "x-forwarded-client-cert" && isReplaced(name, hop)),
     );
@@ -40,6 +40,6 @@ describe("a header that one hop writes for another", () => {
   });
 });
 
-it("the protocol is https where the request came in the mesh's mutual TLS and nobody said how before", () => {
+it("the protocol is https if the request came over the mesh's mutual TLS and no proxy before set it", () => {
   expect(HOPS.map(forwardedProto)).toEqual(["http", "https", "http", "http"]);
 });

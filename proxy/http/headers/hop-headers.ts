@@ -1,41 +1,41 @@
 /**
- * What happens to the request headers that tell one hop about another, as Istio's sidecars and ingress gateway handle
+ * How the request headers that one hop sends to another are handled, as Istio's sidecars and ingress gateway handle
  * them (Envoy's HTTP connection manager; `use_remote_address` and no trusted hops in front at the gateway, neither at a
- * sidecar). The table is all there is: the sidecar's heads and the gateway's are written from it.
+ * sidecar). This table is complete: the sidecar's and the gateway's heads are written from it.
  */
 
-/** A place at which a request enters a proxy, by what is known of the client there. */
+/** Where a request enters a proxy, by what is known about the client there. */
 export type Hop =
   /** The pod's own application. */
   | "outbound"
-  /** A peer whose certificate was verified: its own proxy has set these headers. */
+  /** A verified peer: its own proxy has set these headers. */
   | "inbound_verified"
   /** Plaintext, or TLS without a certificate of the mesh. */
   | "inbound_unverified"
-  /** A client from outside of the mesh. */
+  /** A client from outside the mesh. */
   | "gateway";
 
 /**
  * - `keep`: as the client sent it;
- * - `drop`: never sent on;
- * - `set`: replaced by what the proxy knows;
- * - `default`: the proxy's, where the client sent none;
- * - `append`: the proxy's value behind the client's.
+ * - `drop`: never forwarded;
+ * - `set`: replaced by the proxy's value;
+ * - `default`: the proxy's value, if the client sent none;
+ * - `append`: the proxy's value after the client's.
  */
 export type HeaderRule = "keep" | "drop" | "set" | "default" | "append";
 
 interface Row extends Readonly<Record<Hop, HeaderRule>> {
   /**
-   * A folded name (`foldHeaderName`); with `*` at its end every name that begins so. The first row that fits counts.
+   * A folded name (`foldHeaderName`); with `*` at its end, every name with that prefix. The first matching row applies.
    */
   readonly name: string;
 }
 
 /**
- * Differences from Istio, all of them stricter: a mesh client's own `x-forwarded-client-cert` is replaced, not appended
- * to (SANITIZE_SET), and every `x-envoy-*` header is dropped at a boundary, not only those that Envoy itself obeys
- * (ISTIO-SECURITY-2024-006 came of trusting them by the client's address). The last row's headers are the client's own
- * words, at a gateway too, and Istio passes them on: an application must not take them for the proxy's.
+ * Differences from Istio, all stricter: a mesh client's own `x-forwarded-client-cert` is replaced, not appended to
+ * (SANITIZE_SET), and every `x-envoy-*` header is dropped at a boundary, not only those that Envoy itself obeys
+ * (ISTIO-SECURITY-2024-006 came of trusting them by the client's address). The last row's headers are the client's own,
+ * also at a gateway, and Istio forwards them: an application must not read them as the proxy's.
  */
 export const HOP_HEADERS: readonly Row[] = [
   row("x-forwarded-client-cert", ["drop", "set", "drop", "drop"]),
@@ -43,7 +43,7 @@ export const HOP_HEADERS: readonly Row[] = [
   row("x-forwarded-for", ["keep", "keep", "keep", "append"]),
   row("x-request-id", ["default", "default", "default", "set"]),
   row("x-envoy-external-address", ["drop", "keep", "drop", "set"]),
-  // What Istio's proxies exchange about themselves; ours do not, and applications never see it.
+  // Metadata that Istio's proxies exchange; ours do not, and applications never receive it.
   row("x-envoy-peer-metadata*", ["drop", "drop", "drop", "drop"]),
   row("x-envoy-*", ["drop", "keep", "drop", "drop"]),
   ...[
@@ -58,18 +58,18 @@ export const HOP_HEADERS: readonly Row[] = [
   ].map((name) => row(name, ["keep", "keep", "keep", "keep"])),
 ];
 
-/** @param name as `foldHeaderName` gives it. */
+/** @param name as returned by `foldHeaderName`. */
 export function headerRule(name: string, hop: Hop): HeaderRule {
   return HOP_HEADERS.find((each) => isNamed(each.name, name))?.[hop] ?? "keep";
 }
 
-/** Whether what the client sent under this name stays behind. @param name as `foldHeaderName` gives it. */
+/** Whether the client's field with this name is dropped. @param name as returned by `foldHeaderName`. */
 export function isReplaced(name: string, hop: Hop): boolean {
   const rule = headerRule(name, hop);
   return rule === "drop" || rule === "set" || rule === "append";
 }
 
-/** `https` where the request came over TLS: the mesh's own, for a peer whose proxy did not say how it got it. */
+/** `https` if the request came over TLS: the mesh's own, for a peer whose proxy did not set the protocol. */
 export function forwardedProto(hop: Hop): "http" | "https" {
   return hop === "inbound_verified" ? "https" : "http";
 }

@@ -30,11 +30,11 @@ function rewriteResponse(text: string, edits: ResponseEdits = { close: false }):
   return rewriteResponseHead(head, edits);
 }
 
-/** With these nothing is added. */
+/** With these fields nothing is added. */
 const ID = "x-request-id: 1\r\nx-forwarded-proto: http\r\n";
 
 describe("a request's head", () => {
-  it("with nothing to change is the very text that came", () => {
+  it("with nothing to change is the identical text", () => {
     const head = requestHead(`GET /a HTTP/1.1\r\nHOST: a\r\nX-Odd:  two  blanks\r\n${ID}\r\n`);
     expect(rewriteRequestHead(head, EDITS)).toBe(head.text);
   });
@@ -60,12 +60,12 @@ describe("a request's head", () => {
     expect(rewriteRequest(`${ID}${fields}`)).toBe(`GET /a HTTP/1.1\r\nHost: a\r\n${ID}\r\n`);
   });
 
-  it("names the verified peer in place of what was claimed", () => {
+  it("names the verified peer instead of the claimed one", () => {
     const head = rewriteRequest(`X-Forwarded-Client-Cert: URI=forged\r\n${ID}`, { forwardedClientCert: PEER });
     expect(head).toBe(`GET /a HTTP/1.1\r\nHost: a\r\n${ID}x-forwarded-client-cert: ${PEER}\r\n\r\n`);
   });
 
-  it("gets a request id and a protocol where it has none, and keeps its own", () => {
+  it("gets a request id and a protocol if it has none, and keeps its own", () => {
     expect(rewriteRequest("")).toBe(
       "GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: made-here\r\nx-forwarded-proto: http\r\n\r\n",
     );
@@ -83,7 +83,7 @@ describe("a request's head", () => {
     );
   });
 
-  it("gets what a client would take away by naming it in Connection", () => {
+  it("gets fields that a client tried to remove by naming them in Connection", () => {
     const fields = "Connection: x-forwarded-proto\r\nx-forwarded-proto: https\r\nx-request-id: 1\r\n";
     expect(rewriteRequest(fields)).toBe(
       "GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: 1\r\nx-forwarded-proto: http\r\n\r\n",
@@ -91,7 +91,7 @@ describe("a request's head", () => {
   });
 
   it.each(["x-envoy-retry-on", "X-Envoy-Peer-Metadata", "X_ENVOY_DECORATOR_OPERATION", "x.envoy.internal"])(
-    "loses %s at a boundary, and nothing that only looks like it",
+    "loses %s at a boundary, and nothing that only looks similar",
     (name) => {
       const fields = `${name}: 1\r\nx-envoyage: 2\r\nx-e: 3\r\nxenvoy-a: 4\r\n${ID}`;
       const kept = `GET /a HTTP/1.1\r\nHost: a\r\nx-envoyage: 2\r\nx-e: 3\r\nxenvoy-a: 4\r\n${ID}\r\n`;
@@ -99,14 +99,14 @@ describe("a request's head", () => {
     },
   );
 
-  it("keeps what a verified peer's proxy has written, but for its metadata", () => {
+  it("keeps what a verified peer's proxy has written, except its metadata", () => {
     const fields = `x-envoy-attempt-count: 2\r\nx-envoy-peer-metadata-id: x\r\nx-envoy-external-address: 192.0.2.1\r\n${ID}`;
     expect(rewriteRequest(fields, { hop: "inbound_verified" })).toBe(
       `GET /a HTTP/1.1\r\nHost: a\r\nx-envoy-attempt-count: 2\r\nx-envoy-external-address: 192.0.2.1\r\n${ID}\r\n`,
     );
   });
 
-  it("is without a request id and a protocol that the route removes, and has those that it sets once", () => {
+  it("has no request id and protocol that the route removes, and has those that it sets once", () => {
     const headers = { added: "x-request-id: route\r\n", removed: new Set(["x-request-id", "x-forwarded-proto"]) };
     expect(rewriteRequest("", { headers })).toBe("GET /a HTTP/1.1\r\nHost: a\r\nx-request-id: route\r\n\r\n");
   });
@@ -120,14 +120,14 @@ describe("a request's head", () => {
     );
   });
 
-  it("keeps an upgrade that is asked for, and that alone of its hop", () => {
+  it("keeps a requested upgrade, and no other hop-by-hop field", () => {
     const fields = `Connection: Upgrade, X-Own\r\nUpgrade: websocket\r\nX-Own: 1\r\nSec-WebSocket-Key: k\r\n${ID}`;
     expect(rewriteRequest(fields)).toBe(
       `GET /a HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: k\r\n${ID}connection: upgrade\r\nupgrade: websocket\r\n\r\n`,
     );
   });
 
-  it("keeps what frames its body", () => {
+  it("keeps its body's framing", () => {
     const fields = `Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n${ID}`;
     expect(rewriteRequest(fields, {}, "POST /a HTTP/1.1")).toBe(`POST /a HTTP/1.1\r\nHost: a\r\n${fields}\r\n`);
   });
@@ -141,24 +141,24 @@ describe("a request's target and host", () => {
     { line: "OPTIONS * HTTP/1.1", expected: "OPTIONS * HTTP/1.1" },
     { line: "GET //a/b HTTP/1.1", expected: "GET //a/b HTTP/1.1" },
     { line: "GET /a HTTP/1.0", expected: "GET /a HTTP/1.0" },
-  ])("$line goes on as $expected (RFC 9112 §3.2.2)", ({ line, expected }) => {
+  ])("$line is forwarded as $expected (RFC 9112 §3.2.2)", ({ line, expected }) => {
     expect(rewriteRequest(ID, {}, line)).toBe(`${expected}\r\nHost: a\r\n${ID}\r\n`);
   });
 
-  it("are those of the route, where it has others", () => {
+  it("are the route's, if it rewrites them", () => {
     expect(rewriteRequest(ID, { target: "/new", authority: "other.example" })).toBe(
       `GET /new HTTP/1.1\r\n${ID}host: other.example\r\n\r\n`,
     );
   });
 
-  it.each(["x_secret", "X.Secret", "X-SECRET"])("lose %s where the route removes x-secret", (name) => {
+  it.each(["x_secret", "X.Secret", "X-SECRET"])("lose %s if the route removes x-secret", (name) => {
     const headers = { added: "", removed: new Set(["x-secret"]) };
     expect(rewriteRequest(`${name}: 1\r\nX-Secrets: 2\r\n${ID}`, { headers })).toBe(
       `GET /a HTTP/1.1\r\nHost: a\r\nX-Secrets: 2\r\n${ID}\r\n`,
     );
   });
 
-  it("get the route's fields in place of those it removes", () => {
+  it("get the route's fields instead of those it removes", () => {
     const headers = { added: "x-new: 1\r\n", removed: new Set(["x-old"]) };
     expect(rewriteRequest(`X-Old: 1\r\nX-Older: 2\r\n${ID}X-OLD: 3\r\n`, { headers })).toBe(
       `GET /a HTTP/1.1\r\nHost: a\r\nX-Older: 2\r\n${ID}x-new: 1\r\n\r\n`,
@@ -166,25 +166,25 @@ describe("a request's target and host", () => {
   });
 });
 
-describe("an answer's head", () => {
+describe("a response's head", () => {
   const LENGTH = "Content-Length: 0\r\n";
 
-  it("with nothing to change is the very text that came", () => {
+  it("with nothing to change is the identical text", () => {
     const text = `HTTP/1.1 200 Everything fine\r\nSet-Cookie: a\r\nSET-COOKIE: b\r\n${LENGTH}\r\n`;
     expect(rewriteResponse(text)).toBe(text);
   });
 
-  it("loses the fields of its hop, and those that Connection names", () => {
+  it("loses its hop-by-hop fields, including those that Connection names", () => {
     const fields = `Connection: keep-alive, X-Own\r\nKeep-Alive: timeout=5\r\nX-Own: 1\r\nX-Kept: 2\r\n${LENGTH}`;
     expect(rewriteResponse(`HTTP/1.1 200 OK\r\n${fields}\r\n`)).toBe(`HTTP/1.1 200 OK\r\nX-Kept: 2\r\n${LENGTH}\r\n`);
   });
 
-  it("does not tell the client whose certificate the proxy has seen", () => {
+  it("does not reveal to the client whose certificate the proxy has seen", () => {
     const text = `HTTP/1.1 200 OK\r\nX-Forwarded-Client-Cert: URI=x\r\n${LENGTH}\r\n`;
     expect(rewriteResponse(text)).toBe(`HTTP/1.1 200 OK\r\n${LENGTH}\r\n`);
   });
 
-  it("says so when the client's connection ends with it, whatever the server's does", () => {
+  it("has Connection: close if the client's connection closes, whatever the server's does", () => {
     expect(rewriteResponse(`HTTP/1.1 200 OK\r\n${LENGTH}\r\n`, { close: true })).toBe(
       `HTTP/1.1 200 OK\r\n${LENGTH}connection: close\r\n\r\n`,
     );
@@ -193,11 +193,11 @@ describe("an answer's head", () => {
     );
   });
 
-  it("is HTTP/1.1 though the server speaks 1.0 (RFC 9110 §2.5)", () => {
+  it("is HTTP/1.1 although the server speaks 1.0 (RFC 9110 §2.5)", () => {
     expect(rewriteResponse(`HTTP/1.0 200 Fine\r\n${LENGTH}\r\n`)).toBe(`HTTP/1.1 200 Fine\r\n${LENGTH}\r\n`);
   });
 
-  it("of a switch of protocols keeps the protocol, and never says that the connection ends", () => {
+  it("of an upgrade keeps the protocol, and never has Connection: close", () => {
     const text = "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Own: 1\r\n\r\n";
     expect(rewriteResponse(text, { close: true })).toBe(
       "HTTP/1.1 101 Switching\r\nX-Own: 1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
@@ -210,7 +210,7 @@ describe("an answer's head", () => {
     { name: "103 with a length of 0", line: "HTTP/1.1 103 Early Hints", fields: "Content-Length: 0\r\n", kept: "" },
     { name: "205", line: "HTTP/1.1 205 Reset", fields: "Content-Length: 0\r\n", kept: "Content-Length: 0\r\n" },
     { name: "304", line: "HTTP/1.1 304 Not", fields: "Content-Length: 9\r\n", kept: "Content-Length: 9\r\n" },
-  ])("has framing only where its status has any (RFC 9110 §8.6): $name", ({ line, fields, kept }) => {
+  ])("has framing only if its status allows it (RFC 9110 §8.6): $name", ({ line, fields, kept }) => {
     expect(rewriteResponse(`${line}\r\nX-Kept: 1\r\n${fields}\r\n`)).toBe(`${line}\r\nX-Kept: 1\r\n${kept}\r\n`);
   });
 

@@ -10,40 +10,40 @@ import { originForm } from "../../http1/scanning/origin-form.ts";
 import { responseContent } from "../response-content.ts";
 import { forwardedProto, type Hop, isReplaced } from "./hop-headers.ts";
 
-/** What a route does to a message's fields, ready to be applied. */
+/** A route's header operations, compiled. */
 export interface HeaderEdits {
   /** Whole field lines, each with its CRLF. */
   readonly added: string;
-  /** Names of `foldHeaderName`: every field is dropped whose name folds to one of them. */
+  /** Folded names (`foldHeaderName`): every field is dropped whose name folds to one of them. */
   readonly removed: ReadonlySet<string>;
 }
 
-/** What a request gets on its way through. */
+/** The proxy's changes to a request. */
 export interface RequestEdits {
-  /** What is known of the client: says which of the headers that one hop writes for another are kept. */
+  /** Where the request enters: determines which hop headers are kept. */
   readonly hop: Exclude<Hop, "gateway">;
-  /** The verified peer, where there is one; what the client sent under that name is dropped in any case. */
+  /** The verified peer, if there is one; the client's own field is dropped in any case. */
   readonly forwardedClientCert: string | undefined;
-  /** Makes the `x-request-id` of a request that has none. */
+  /** Creates the `x-request-id` of a request that has none. */
   readonly createRequestId: () => string;
-  /** A route's other target and other host; `undefined`: as they came. */
+  /** The target and host that a route rewrites; `undefined`: unchanged. */
   readonly target?: string | undefined;
   readonly authority?: string | undefined;
   readonly headers?: HeaderEdits | undefined;
 }
 
 export interface ResponseEdits {
-  /** The client is told that its connection ends with this answer. */
+  /** The client's connection closes after this response. */
   readonly close: boolean;
-  /** An HTTP/1.0 client must be told that its connection goes on (RFC 9112 §9.3). */
+  /** An HTTP/1.0 client needs `Connection: keep-alive` to continue (RFC 9112 §9.3). */
   readonly keepsAlive?: boolean;
   readonly headers?: HeaderEdits | undefined;
 }
 
 /**
- * The head that goes upstream: the bytes that came (an absolute target as its path, RFC 9112 §3.2.2), without the fields of
- * the hop before (RFC 9110 §7.6.1) and without what only a proxy may say (`hop-headers.ts`), with the fields of this hop
- * at the end.
+ * The head that goes upstream: the bytes that came (an absolute target as its path, RFC 9112 §3.2.2), without
+ * hop-by-hop fields (RFC 9110 §7.6.1) and without fields that only a proxy may set (`hop-headers.ts`), with this
+ * proxy's fields at the end.
  */
 export function rewriteRequestHead(head: RequestHead, edits: RequestEdits): string {
   const switches = head.upgrade !== undefined;
@@ -61,8 +61,8 @@ export function rewriteRequestHead(head: RequestHead, edits: RequestEdits): stri
 }
 
 /**
- * The head that goes to the client; always HTTP/1.1, whatever the server speaks (RFC 9110 §2.5), and without framing
- * where its status has none.
+ * The head that goes to the client; always HTTP/1.1, whatever the server's version (RFC 9110 §2.5), and without framing
+ * if its status has none.
  */
 export function rewriteResponseHead(head: ResponseHead, edits: ResponseEdits): string {
   let added = "";
@@ -79,18 +79,18 @@ export function rewriteResponseHead(head: ResponseHead, edits: ResponseEdits): s
 const SLASH = 0x2f;
 
 interface Rewriting {
-  /** With its CRLF; `undefined`: as it came. */
+  /** With its CRLF; `undefined`: unchanged. */
   readonly startLine: string | undefined;
   /** Whole field lines. */
   readonly added: string;
   readonly headers: HeaderEdits | undefined;
-  /** Kinds of fields that are left out. */
+  /** Kinds of fields that are omitted. */
   readonly dropped: ReadonlySet<number>;
   /** Of a request. */
   readonly hop: Hop | undefined;
 }
 
-/** Fields of one hop, and those that the proxy alone writes. */
+/** Hop-by-hop fields, and those that only the proxy writes. */
 const OF_THE_HOP: ReadonlySet<number> = new Set([
   FIELD.connection,
   FIELD.hopByHop,
@@ -104,10 +104,10 @@ const OF_THE_HOP_AND_FRAMING: ReadonlySet<number> = new Set([
   FIELD.transferEncoding,
 ]);
 
-/** For a client that knows no chunks: the body goes on as content alone. */
+/** For a client without chunked support: the body is forwarded without chunk framing. */
 const OF_THE_HOP_AND_CHUNKS: ReadonlySet<number> = new Set([...OF_THE_HOP, FIELD.transferEncoding, FIELD.trailer]);
 
-/** Lines that stay are copied in runs as long as they are: most heads are one run. */
+/** Kept lines are copied in the longest possible runs: most heads are one run. */
 function rewrite(head: MessageHead, rewriting: Rewriting): string {
   const { startLine, added, headers, dropped } = rewriting;
   const { text, fields } = head;
@@ -122,7 +122,7 @@ function rewrite(head: MessageHead, rewriting: Rewriting): string {
   return `${out}${text.slice(runStart, text.length - 2)}${added}${headers?.added ?? ""}\r\n`;
 }
 
-/** By its name, which is read only where something may hang on it. */
+/** By its name, which is read only if it may matter. */
 function isDroppedName(head: MessageHead, at: number, { headers, hop }: Rewriting): boolean {
   const isOfHops = hop !== undefined && mayBeOfHops(head, at);
   if (!isOfHops && head.connectionTokens.length === 0 && headers === undefined) return false;
@@ -137,8 +137,7 @@ const LOWER_E = 0x65;
 const TO_LOWER = 0x20;
 
 /**
- * A first look at two letters, for all fields that a sidecar replaces and that have no kind of their own are
- * `x-envoy-`.
+ * A quick check of two letters: all fields that a sidecar replaces and that have no kind of their own are `x-envoy-`.
  */
 function mayBeOfHops({ text, fields }: MessageHead, at: number): boolean {
   const start = fields[at] ?? 0;
@@ -148,10 +147,10 @@ function mayBeOfHops({ text, fields }: MessageHead, at: number): boolean {
 const REQUEST_ID = "x-request-id";
 const PROTO = "x-forwarded-proto";
 
-/** A route's operations come after the proxy's own fields: what one removes or sets is not added before. */
+/** A route's operations apply after the proxy's own fields: what one removes or sets is not added first. */
 function isMissing(head: RequestHead, name: string, headers: HeaderEdits | undefined): boolean {
   if (headers?.removed.has(name) === true) return false;
-  // A client cannot take it away by naming it in Connection.
+  // A client cannot remove it by naming it in Connection.
   if (head.connectionTokens.includes(name)) return true;
   const { text, fields } = head;
   for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
