@@ -1,4 +1,4 @@
-/** For tests: what an attacker, a lenient client or a hostile upstream may not achieve on any path. */
+/** For tests: what an attacker, a lenient client or a hostile upstream must not achieve on any path. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
@@ -8,7 +8,7 @@ import { frameRequests, frameResponse } from "../http1/frame-fixture.ts";
 import { LENIENT_REQUESTS, LENIENT_RESPONSES } from "../http1/lenient-corpus-fixture.ts";
 import type { HttpPath, OpenPath } from "./http-path-fixture.ts";
 
-/** Runs the tests on a path. */
+/** Runs the tests on one path. */
 export function runSmugglingContract(path: HttpPath): void {
   describe(`through ${path.name}`, () => describeClients(path));
   describe(`a hostile upstream behind ${path.name}`, () => describeUpstreams(path));
@@ -33,7 +33,7 @@ function describeClients({ start, raisesVersion, needsHost }: HttpPath): void {
   });
 
   it.each(SOUND_REQUESTS.filter(isServed))(
-    "what is sound is executed as often as it was sent: $name",
+    "valid requests are executed exactly as often as sent: $name",
     async ({ bytes, requests }) => {
       const before = way.upstream.executed.length;
       const client = await dialRaw(cleanup, way.port);
@@ -45,7 +45,7 @@ function describeClients({ start, raisesVersion, needsHost }: HttpPath): void {
   );
 
   it.each(LENIENT_REQUESTS.filter(isServed))(
-    "an unusual request arrives in its plain form: $name",
+    "an unusual request arrives in its canonical form: $name",
     async ({ bytes, plain, requests }) => {
       const before = way.upstream.executed.length;
       const client = await dialRaw(cleanup, way.port);
@@ -64,7 +64,7 @@ function describeClients({ start, raisesVersion, needsHost }: HttpPath): void {
     "PRI * HTTP/2.0\r\n\r\n",
     "DESCRIBE / RTSP/1.0\r\nHost: a\r\n\r\n",
     "\x16\r\n",
-  ])("nothing gets around the judging behind %j", async (opening) => {
+  ])("nothing bypasses the verdict after %j", async (opening) => {
     const before = way.upstream.executed.length;
     const client = await dialRaw(cleanup, way.port);
     client.end(`${opening}GET /admin HTTP/1.1\r\nHost: a\r\nx-forwarded-client-cert: URI=forged\r\n\r\n`, "latin1");
@@ -86,7 +86,7 @@ function namesHost(bytes: string): boolean {
   return /^host: *[^\s]|^\S+ http:\/\/[^/]/im.test(bytes);
 }
 
-/** Of each request the start line, the lines that say whom it is for and where it ends, and its content's length. */
+/** For each request the start line, its host and framing fields, and its content's length. */
 function readFraming(bytes: string): readonly string[] {
   const { heads, contents, fault } = frameRequests([Buffer.from(bytes, "latin1")]);
   expect(fault).toBeUndefined();
@@ -104,7 +104,7 @@ function describeUpstreams({ start }: HttpPath): void {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  it("that answers twice gives its second answer to nobody", async () => {
+  it("that responds twice has its second response discarded", async () => {
     const twice: Reply = (request, socket) =>
       `${OK_REPLY(request, socket)}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison`;
     const { port } = await start(cleanup, twice);
@@ -115,7 +115,7 @@ function describeUpstreams({ start }: HttpPath): void {
     }
   });
 
-  it("that speaks on an idle connection poisons nobody", async () => {
+  it("that sends on an idle connection affects no other request", async () => {
     const sockets = new Set<{ write(text: string): void }>();
     const { port } = await start(cleanup, (request, socket) => {
       sockets.add(socket);
@@ -135,14 +135,14 @@ function describeUpstreams({ start }: HttpPath): void {
     { name: "two lengths", head: "Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde" },
     { name: "a bare LF", head: "X: y\nContent-Length: 0\r\n\r\n" },
     { name: "a folded line", head: "X: y\r\n z\r\nContent-Length: 0\r\n\r\n" },
-  ])("whose answer has $name is answered for with 502", async ({ head }) => {
+  ])("whose response has $name becomes a 502", async ({ head }) => {
     const { port } = await start(cleanup, () => `HTTP/1.1 200 OK\r\n${head}`);
     const client = await dialRaw(cleanup, port);
     client.end(PLAIN);
     expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 502 [\s\S]*(?:upstream protocol: |upstream_malformed)/);
   });
 
-  it.each(LENIENT_RESPONSES)("whose answer is legal and unusual is understood: $name", async ({ bytes, status }) => {
+  it.each(LENIENT_RESPONSES)("whose response is legal but unusual is understood: $name", async ({ bytes, status }) => {
     const { port } = await start(cleanup, () => bytes);
     const client = await dialRaw(cleanup, port);
     client.end(PLAIN);
@@ -155,7 +155,7 @@ function describeUpstreams({ start }: HttpPath): void {
     });
   });
 
-  it("whose answer is in chunks is understood by a client that knows none", async () => {
+  it("whose response is chunked is understood by an HTTP/1.0 client", async () => {
     const chunks =
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n2\r\nhe\r\n3;a\r\nllo\r\n0\r\nX: y\r\n\r\n";
     const { port } = await start(cleanup, () => chunks);
@@ -166,7 +166,7 @@ function describeUpstreams({ start }: HttpPath): void {
     expect(answer).toContain("connection: close");
   });
 
-  it("keeps the connection of an HTTP/1.0 client that asks for it, where the answer has a length", async () => {
+  it("keeps the connection of an HTTP/1.0 client that requests it, if the response has a length", async () => {
     const { port } = await start(cleanup);
     const client = await dialRaw(cleanup, port);
     for (const path of ["/1", "/2"]) {
@@ -175,7 +175,7 @@ function describeUpstreams({ start }: HttpPath): void {
     }
   });
 
-  it("that ends in the middle of its answer does not make it look whole", async () => {
+  it("that ends in the middle of its response does not make it look complete", async () => {
     const { port } = await start(cleanup, (_request, socket) => {
       socket.end("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
       return undefined;
@@ -187,7 +187,7 @@ function describeUpstreams({ start }: HttpPath): void {
     });
     client.end(PLAIN);
     const answer = await readUntilClosed(client);
-    // A reset may overtake what was sent before it: then there was no answer, and the next proxy says so.
+    // A reset may overtake what was sent before it: then there was no response, and the next proxy reports that.
     expect(wasReset || /^HTTP\/1\.1 50[23] /.test(answer)).toBe(true);
   });
 }

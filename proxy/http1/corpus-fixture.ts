@@ -1,10 +1,10 @@
-/** Raw requests that some parser somewhere reads in another way: each with what a strict reader must make of it. */
+/** Raw requests that some parser reads differently, each with the verdict of a strict parser. */
 import type { Http1FaultCode } from "./framer-events.ts";
 
 export interface CorpusRequest {
   readonly name: string;
   readonly bytes: string;
-  /** How many requests are whole, and the fault that ends the connection, if any. */
+  /** How many requests are complete, and the fault that ends the connection, if any. */
   readonly requests: number;
   readonly fault?: Http1FaultCode;
 }
@@ -26,7 +26,7 @@ function refused(name: string, fault: Http1FaultCode, bytes: string): CorpusRequ
   return { name, bytes, requests: 0, fault };
 }
 
-/** What must not pass. Behind most stands a second request that a reader with other rules would find. */
+/** What must be refused. Most are followed by a second request that a parser with other rules would find. */
 export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("CL.TE", "ambiguous_framing", post(`Content-Length: 6\r\n${CHUNKED}`, `0\r\n\r\nG${HIDDEN}`)),
   refused("TE.CL", "ambiguous_framing", post(`${CHUNKED}Content-Length: 4\r\n`, `1e\r\n${HIDDEN}\r\n0\r\n\r\n`)),
@@ -109,7 +109,7 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("chunk extension behind quotes", "bad_chunk", post(CHUNKED, '1;x="y"z\r\na\r\n0\r\n\r\n')),
   refused("chunk extension without a name", "bad_chunk", post(CHUNKED, "1;\r\na\r\n0\r\n\r\n")),
   refused("chunk extension padded at its end", "bad_chunk", post(CHUNKED, "1;x \r\na\r\n0\r\n\r\n")),
-  refused("chunk longer than it says", "bad_chunk", post(CHUNKED, `1\r\nab\r\n0\r\n\r\n${HIDDEN}`)),
+  refused("chunk longer than its size", "bad_chunk", post(CHUNKED, `1\r\nab\r\n0\r\n\r\n${HIDDEN}`)),
   refused("chunk without its CRLF", "bad_chunk", post(CHUNKED, `1\r\na0\r\n\r\n${HIDDEN}`)),
   refused("chunk that ends with LF", "bad_chunk", post(CHUNKED, `1\r\na\n0\r\n\r\n${HIDDEN}`)),
   refused("CL in the trailer", "bad_trailer", post(CHUNKED, `0\r\nContent-Length: 5\r\n\r\n${HIDDEN}`)),
@@ -146,13 +146,9 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("a Host with half an escape", "bad_host", "GET / HTTP/1.1\r\nHost: a%4\r\n\r\n"),
   refused("a Host that is a port alone", "bad_host", "GET / HTTP/1.1\r\nHost: :80\r\n\r\n"),
   refused("a Host with two ports", "bad_host", "GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n"),
+  refused("an invalid Host with an absolute target", "bad_host", "GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n"),
   refused(
-    "a Host that is no host beside a target that has one",
-    "bad_host",
-    "GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n",
-  ),
-  refused(
-    "two Host fields beside a target that has one",
+    "two Host fields with an absolute target",
     "bad_host",
     "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
   ),
@@ -193,13 +189,13 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("a field name with a bracket", "bad_field_name", get("X[1]: y\r\n")),
   refused("a field name beyond ASCII", "bad_field_name", get("X\xe9: y\r\n")),
   refused(
-    "an upgrade that is no list of protocols",
+    "an upgrade that is not a list of protocols",
     "bad_upgrade",
     get("Connection: upgrade\r\nUpgrade: web socket\r\n"),
   ),
 ];
 
-/** What must pass, with the number of requests that are whole. */
+/** What must be accepted, with the number of complete requests. */
 export const SOUND_REQUESTS: readonly CorpusRequest[] = [
   { name: "a plain GET", bytes: get(""), requests: 1 },
   { name: "one empty line before the request", bytes: `\r\n${get("")}`, requests: 1 },
@@ -221,7 +217,7 @@ export const SOUND_REQUESTS: readonly CorpusRequest[] = [
   { name: "OPTIONS *", bytes: "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", requests: 1 },
   { name: "HTTP/1.0 without Host", bytes: "GET / HTTP/1.0\r\n\r\n", requests: 1 },
   {
-    name: "nothing behind the last request",
+    name: "nothing after the last request",
     bytes: `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n${HIDDEN}`,
     requests: 1,
   },
@@ -230,7 +226,7 @@ export const SOUND_REQUESTS: readonly CorpusRequest[] = [
   { name: "bytes above ASCII in a value", bytes: get("X: \xe9\xff\r\n"), requests: 1 },
   { name: "an IPv6 host", bytes: "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", requests: 1 },
   {
-    name: "h2c is not asked on",
+    name: "h2c is not forwarded",
     bytes: get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"),
     requests: 1,
   },

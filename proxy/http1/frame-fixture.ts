@@ -1,4 +1,4 @@
-/** For tests: what a framer makes of chunks, in a form that does not depend on how they were cut. */
+/** For tests: a framer's output for chunks, in a form that does not depend on how they were split. */
 import type { FramerEvent } from "./framer-events.ts";
 import type { MessageHead } from "./message-head.ts";
 import { RequestFramer } from "./request-framer.ts";
@@ -6,9 +6,9 @@ import { ResponseFramer } from "./response-framer.ts";
 import type { ResponseContext } from "./scanning/scan-response-head.ts";
 
 export interface Framed {
-  /** Heads as text, content as it is forwarded, ends with their content's length, the fault's code. */
+  /** Heads as text, content as forwarded, ends with their content's length, the fault's code. */
   readonly trace: readonly string[];
-  /** Heads and bodies as they are given on. */
+  /** Heads and bodies as they are forwarded. */
   readonly forwarded: string;
   readonly heads: readonly MessageHead[];
   readonly contents: readonly number[];
@@ -16,7 +16,7 @@ export interface Framed {
   readonly fault: string | undefined;
 }
 
-/** All requests in the chunks; each counts as answered as soon as it is whole. */
+/** All requests in the chunks; each counts as finished as soon as it is complete. */
 export function frameRequests(chunks: readonly Buffer[]): Framed {
   const framer = new RequestFramer();
   const recording = record();
@@ -26,7 +26,7 @@ export function frameRequests(chunks: readonly Buffer[]): Framed {
   return recording.result();
 }
 
-/** The answers to one request in the chunks. @param ends whether the server ends its side behind them. */
+/** The responses to one request in the chunks. @param ends whether the server half-closes after them. */
 export function frameResponse(chunks: readonly Buffer[], request: ResponseContext, ends: boolean): Framed {
   const framer = new ResponseFramer();
   const recording = record();

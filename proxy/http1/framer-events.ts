@@ -1,22 +1,22 @@
 import type { RequestHead, ResponseHead } from "./message-head.ts";
 
-/** What a framer found. `body` bytes are the wire's own, chunk framing and all: they are forwarded as they are. */
+/** A framer's events. `body` bytes are those of the wire, including chunk framing, and are forwarded unchanged. */
 export type FramerEvent<Head> =
   | { readonly kind: "head"; readonly head: Head }
   | {
       readonly kind: "body";
-      /** A view of the pushed chunk wherever possible, never a copy of content. */
+      /** A view of the pushed chunk if possible, never a copy of content. */
       readonly bytes: Buffer;
     }
-  /** The message is whole; `bodyBytes` is its content without chunk framing. */
+  /** The message is complete; `bodyBytes` is its content without chunk framing. */
   | { readonly kind: "end"; readonly bodyBytes: number }
-  /** Not HTTP/1.1 as two parsers would read it alike. Nothing follows: the connection must be given up. */
+  /** Not HTTP/1.1 that all parsers read alike. No event follows: the connection must be closed. */
   | { readonly kind: "fault"; readonly fault: Http1Fault };
 
 export type RequestEvent = FramerEvent<RequestHead>;
 export type ResponseEvent = FramerEvent<ResponseHead>;
 
-/** Stable: a metric label and part of the answer. */
+/** Stable: a metric label and part of the local reply. */
 export type Http1FaultCode =
   | "bad_start_line"
   | "bad_method"
@@ -44,9 +44,10 @@ export type Http1FaultCode =
 export interface Http1Fault {
   readonly code: Http1FaultCode;
   /**
-   * What a proxy answers to a request with this fault: 400, 405, 417, 431, 501 or 505. Responses with a fault are 502.
+   * The status of the local reply to a request with this fault: 400, 405, 417, 431, 501 or 505. Faulty responses become
+   * 502.
    */
   readonly status: number;
-  /** For the log and the answer: what was wrong, without quoting the peer's bytes. */
+  /** For the log and the local reply: what was wrong, without quoting the peer's bytes. */
   readonly message: string;
 }

@@ -70,7 +70,7 @@ const response = fc
     return `HTTP/${version} ${status}\r\n${lines}\r\n${content}`;
   });
 
-/** The text with a few nasty bytes put in, or put in the place of others. */
+/** The text with a few hostile bytes inserted or substituted. */
 function mutated(text: fc.Arbitrary<string>): fc.Arbitrary<Buffer> {
   const edit = fc.tuple(fc.nat(), fc.nat(3), fc.constantFrom(...NASTY));
   return fc.tuple(text, fc.array(edit, { maxLength: 2 })).map(([start, edits]) => {
@@ -88,15 +88,15 @@ const requests = fc.oneof(
   mutated(fc.tuple(request, request).map(([first, second]) => first + second)),
 );
 
-describe("what the request framer gives on", () => {
-  it("Node's parser accepts, with the same boundaries, as far as it knows the methods", () => {
+describe("what the request framer forwards", () => {
+  it("is accepted by Node's parser with the same boundaries, for methods that it knows", () => {
     fc.assert(
       fc.property(requests, (bytes) => {
         const framed = frameRequests([bytes]);
         const byNode = parseWithNode(Buffer.from(framed.forwarded, "latin1"), "request");
         for (const [index, content] of framed.contents.entries()) {
           const head = framed.heads[index];
-          // Node's parser ends at a method that it does not know.
+          // Node's parser stops at an unknown method.
           if (head?.upgrade !== undefined || !METHODS.includes(head?.text.split(" ", 1)[0] ?? "")) return;
           const fields = (head?.fields.length ?? 0) / FIELD_STRIDE;
           const url = head?.text.split(" ", 2)[1];
@@ -108,8 +108,8 @@ describe("what the request framer gives on", () => {
   });
 });
 
-describe("what the response framer gives on", () => {
-  it("Node's parser accepts, with the same boundaries", () => {
+describe("what the response framer forwards", () => {
+  it("is accepted by Node's parser with the same boundaries", () => {
     fc.assert(
       fc.property(mutated(response), (bytes) => {
         const framed = frameResponse([bytes], GET, true);
@@ -126,7 +126,7 @@ describe("what the response framer gives on", () => {
 
 describe("the same bytes", () => {
   it.each([...SMUGGLING_REQUESTS, ...SOUND_REQUESTS, ...LENIENT_REQUESTS])(
-    "give the same events however they are cut: $name",
+    "give the same events however they are split: $name",
     ({ bytes }) => {
       const whole = Buffer.from(bytes, "latin1");
       const { trace } = frameRequests([whole]);
@@ -137,7 +137,7 @@ describe("the same bytes", () => {
     },
   );
 
-  it("give the same events however they are cut: mutated requests and answers", () => {
+  it("give the same events however they are split: mutated requests and responses", () => {
     const cuts = fc.array(fc.nat(), { maxLength: 5 });
     fc.assert(
       fc.property(requests, mutated(response), cuts, (asked, answered, places) => {

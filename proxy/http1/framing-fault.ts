@@ -8,7 +8,7 @@ const STATUS: Readonly<Partial<Record<Http1FaultCode, number>>> = {
   trailers_too_large: 431,
 };
 
-/** Thrown inside a scanner, whose caller turns it into an event at once; never leaves this folder. */
+/** Thrown inside a scanner, whose caller turns it into an event; never leaves this folder. */
 export class FramingFault extends Error implements Http1Fault {
   readonly code: Http1FaultCode;
   readonly status: number;
@@ -20,7 +20,7 @@ export class FramingFault extends Error implements Http1Fault {
   }
 }
 
-/** The fault that was thrown; whatever else was thrown goes on. */
+/** Returns the fault that was thrown; rethrows other exceptions. */
 export function faultFrom(caught: unknown): Http1Fault {
   if (!(caught instanceof FramingFault)) throw caught;
   const { code, status, message } = caught;

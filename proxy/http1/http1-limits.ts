@@ -1,9 +1,9 @@
 import type { Http1FaultCode } from "./framer-events.ts";
 import { FramingFault } from "./framing-fault.ts";
 
-/** How much of one message is taken, at the sidecar and at the gateway alike. */
+/** The size limits of one message, for sidecar and gateway alike. */
 export interface Http1Limits {
-  /** Start line and fields together, up to and with the empty line. A target may be as long as that. @default 65536 */
+  /** Start line and fields together, including the empty line. A target may be that long. @default 65536 */
   readonly maxRequestHeadBytes: number;
   /** @default 128 */
   readonly maxRequestFields: number;
@@ -11,15 +11,15 @@ export interface Http1Limits {
   readonly maxResponseHeadBytes: number;
   /** @default 1000 */
   readonly maxResponseFields: number;
-  /** Of one chunk-size line; what is beyond the digits is extensions (CVE-2024-22019). @default 256 */
+  /** Of one chunk-size line; everything after the digits is extensions (CVE-2024-22019). @default 256 */
   readonly maxChunkLineBytes: number;
-  /** Extensions of one message together. @default 4096 */
+  /** All extensions of one message together. @default 4096 */
   readonly maxChunkExtensionBytes: number;
   /** @default 8192 */
   readonly maxTrailerBytes: number;
 }
 
-/** No lower than Envoy's, which are 60 KiB and 100 fields for requests and responses. */
+/** Not lower than Envoy's, which are 60 KiB and 100 fields for requests and responses. */
 export const HTTP1_LIMITS: Http1Limits = {
   maxRequestHeadBytes: 65_536,
   maxRequestFields: 128,
@@ -31,9 +31,9 @@ export const HTTP1_LIMITS: Http1Limits = {
 };
 
 interface LimitText {
-  /** The variable of the proxy's environment that sets it. */
+  /** The proxy's environment variable that sets it. */
   readonly setting: string;
-  /** What there may not be more of. */
+  /** The limited quantity. */
   readonly unit: string;
 }
 
@@ -57,7 +57,7 @@ export const HTTP1_LIMIT_NAMES = [
   "maxTrailerBytes",
 ] as const satisfies readonly (keyof Http1Limits)[];
 
-/** A fault that names the limit, and how to raise it. */
+/** A fault that names the limit and the setting that raises it. */
 export function limitFault(code: Http1FaultCode, name: keyof Http1Limits, limits: Http1Limits): FramingFault {
   const { setting, unit } = LIMIT_TEXTS[name];
   return new FramingFault(code, `more than ${limits[name]} ${unit}; the proxy's ${setting} raises this limit`);

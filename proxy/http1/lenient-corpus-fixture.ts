@@ -1,12 +1,12 @@
 /**
- * Legal forms of requests and responses that some parser trips over: each must be accepted, and goes on in its plain
- * form.
+ * Legal forms of requests and responses that some parsers misread: each must be accepted, and is forwarded in its
+ * canonical form.
  */
 import { CHUNKED, type CorpusRequest, get, post } from "./corpus-fixture.ts";
 
-/** A form that is legal, and so unusual that some parser trips over it. */
+/** A legal but unusual form that some parsers misread. */
 export interface LenientRequest extends CorpusRequest {
-  /** What the framer gives on: the form that all parsers read alike. */
+  /** What the framer forwards: the form that all parsers read alike. */
   readonly plain: string;
 }
 
@@ -14,30 +14,30 @@ function lenient(name: string, bytes: string, plain: string, requests = 1): Leni
   return { name, bytes, plain, requests };
 }
 
-/** A GET to `/x` with this Host. */
+/** A GET of `/x` with this Host. */
 function getFrom(host: string): string {
   return `GET /x HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 }
 
-/** What must be accepted (RFC 9112, RFC 9110, RFC 3986), and is sent on in its plain form. */
+/** What must be accepted (RFC 9112, RFC 9110, RFC 3986), and is forwarded in its canonical form. */
 export const LENIENT_REQUESTS: readonly LenientRequest[] = [
   lenient(
-    "a blank behind CL",
+    "a blank after CL",
     post("Content-Length: 3 \r\n", `abc${get("")}`),
     post("Content-Length: 3\r\n", `abc${get("")}`),
     2,
   ),
   lenient("tabs around CL", post("Content-Length:\t3\t\r\n", "abc"), post("Content-Length: 3\r\n", "abc")),
   lenient("many blanks before CL", post("Content-Length:   3\r\n", "abc"), post("Content-Length: 3\r\n", "abc")),
-  lenient("a tab behind chunked", post("Transfer-Encoding: chunked\t\r\n", "0\r\n\r\n"), post(CHUNKED, "0\r\n\r\n")),
-  lenient("a blank behind chunked", post("Transfer-Encoding: chunked \r\n", "0\r\n\r\n"), post(CHUNKED, "0\r\n\r\n")),
+  lenient("a tab after chunked", post("Transfer-Encoding: chunked\t\r\n", "0\r\n\r\n"), post(CHUNKED, "0\r\n\r\n")),
+  lenient("a blank after chunked", post("Transfer-Encoding: chunked \r\n", "0\r\n\r\n"), post(CHUNKED, "0\r\n\r\n")),
   lenient(
     "a chunk extension in quotes",
     post(CHUNKED, '1;x="y"\r\na\r\n0\r\n\r\n'),
     post(CHUNKED, "1\r\na\r\n0\r\n\r\n"),
   ),
   lenient(
-    "a chunk extension in quotes that hold what ends chunks elsewhere",
+    "a quoted chunk extension that contains chunk delimiters",
     post(CHUNKED, '1;x="\\";0 a=b"\r\na\r\n0\r\n\r\n'),
     post(CHUNKED, "1\r\na\r\n0\r\n\r\n"),
   ),
@@ -51,7 +51,7 @@ export const LENIENT_REQUESTS: readonly LenientRequest[] = [
   lenient("a target whose authority differs from Host", "GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n", getFrom("b")),
   lenient("a target whose port differs from Host", "GET http://a:81/x HTTP/1.1\r\nHost: a:82\r\n\r\n", getFrom("a:81")),
   lenient(
-    "a target beside an empty Host",
+    "an absolute target with an empty Host",
     "GET http://a?y HTTP/1.1\r\nHost:\r\n\r\n",
     "GET /?y HTTP/1.1\r\nHost: a\r\n\r\n",
   ),
@@ -72,7 +72,7 @@ export interface LenientResponse {
   readonly name: string;
   readonly bytes: string;
   readonly plain: string;
-  /** What a client reads of it. */
+  /** What a client receives. */
   readonly status: number;
   readonly content: string;
 }
@@ -89,12 +89,12 @@ function answer(name: string, bytes: string, plain: string): LenientResponse {
 
 const LONG = `X-Long: ${"a".repeat(70_000)}\r\n`;
 
-/** The same for what servers send. Each has the content `hello`. */
+/** The same for responses. Each has the content `hello`. */
 export const LENIENT_RESPONSES: readonly LenientResponse[] = [
-  answer("a blank behind CL", "200 OK\r\nContent-Length: 5 \r\n\r\nhello", "200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+  answer("a blank after CL", "200 OK\r\nContent-Length: 5 \r\n\r\nhello", "200 OK\r\nContent-Length: 5\r\n\r\nhello"),
   answer("a tab before CL", "200 OK\r\nContent-Length:\t5\r\n\r\nhello", "200 OK\r\nContent-Length: 5\r\n\r\nhello"),
   answer(
-    "a tab behind chunked",
+    "a tab after chunked",
     "200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
   ),

@@ -12,15 +12,15 @@ export interface MessageFramerOptions<Head> {
   readonly scanHead: (head: CollectedHead) => Head;
 }
 
-/** What became of the bytes of one step. */
+/** The result of one step. */
 export interface FramedStep {
-  /** How much of the chunk belongs to this message. */
+  /** How much of the chunk was consumed. */
   readonly consumed: number;
-  /** The message is whole, or cannot be: what follows is not its business. */
+  /** The message is complete, or faulty: what follows does not belong to it. */
   readonly isOver: boolean;
 }
 
-/** Frames one message after another: what requests and responses have in common. Appends its events to a list. */
+/** Frames one message after another; shared by requests and responses. Appends its events to a list. */
 export class MessageFramer<Head extends MessageHead> {
   readonly #options: MessageFramerOptions<Head>;
   readonly #collector: HeadCollector;
@@ -32,22 +32,22 @@ export class MessageFramer<Head extends MessageHead> {
     this.#collector = new HeadCollector(options.head);
   }
 
-  /** Whether a message has begun and not ended. */
+  /** Whether a message is in progress. */
   get isInside(): boolean {
     return this.#body !== undefined || this.#collector.bufferedBytes > 0;
   }
 
-  /** Whether the message that has begun ends with its connection. */
+  /** Whether the current message ends with its connection. */
   get endsWithConnection(): boolean {
     return this.#body !== undefined && this.#framing === "until_close";
   }
 
-  /** Bytes of a head that is not whole. */
+  /** Bytes of an incomplete head. */
   get bufferedBytes(): number {
     return this.#collector.bufferedBytes;
   }
 
-  /** What has come of a head that is not whole. */
+  /** The received part of an incomplete head. */
   get unfinishedHead(): Buffer {
     return this.#collector.collected;
   }
@@ -56,7 +56,7 @@ export class MessageFramer<Head extends MessageHead> {
     return this.#body?.contentBytes ?? 0;
   }
 
-  /** Takes bytes of `chunk` from `from`, until the message is over or the chunk is used up. */
+  /** Consumes bytes of `chunk` from `from`, until the message ends or the chunk is used up. */
   step(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
     try {
       return this.#body === undefined ? this.#stepHead(chunk, from, events) : this.#stepBody(chunk, from, events);

@@ -1,4 +1,4 @@
-/** For tests: what Node's own parser makes of bytes. */
+/** For tests: the output of Node's own parser. */
 import { createRequire } from "node:module";
 
 export interface ParsedByNode {
@@ -26,10 +26,10 @@ interface NodeParserClass {
   readonly kOnMessageComplete: number;
 }
 
-/** Node has no public way to its parser; this one is the one that `node:http` uses, and is for tests alone. */
+/** Node's parser has no public API; this is the one that `node:http` uses. For tests only. */
 const { HTTPParser }: { readonly HTTPParser: NodeParserClass } = createRequire(import.meta.url)("_http_common");
 
-/** The messages that Node's parser finds, whole or not. @param skipsBody for the answer to a HEAD request. */
+/** The messages that Node's parser finds, complete or not. @param skipsBody for the response to a HEAD request. */
 export function parseWithNode(
   bytes: Buffer,
   type: "request" | "response",
@@ -38,7 +38,7 @@ export function parseWithNode(
   const parser = new HTTPParser();
   parser.initialize(type === "request" ? HTTPParser.REQUEST : HTTPParser.RESPONSE, {}, 0, 0);
   const messages: ParsedByNode[] = [];
-  // A head of many fields comes in several calls.
+  // A head with many fields arrives in several calls.
   let early: { fields: number; url: string | undefined } = { fields: 0, url: undefined };
   parser[HTTPParser.kOnHeaders] = (fields: readonly string[], url: string) => {
     early = { fields: early.fields + fields.length / 2, url: url === "" ? early.url : url };

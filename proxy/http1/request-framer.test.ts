@@ -13,7 +13,7 @@ describe("RequestFramer", () => {
     expect({ requests: framed.ends, fault: framed.fault }).toEqual({ requests, fault });
   });
 
-  it.each(LENIENT_REQUESTS)("gives on in its plain form: $name", ({ bytes, plain, requests }) => {
+  it.each(LENIENT_REQUESTS)("forwards in its canonical form: $name", ({ bytes, plain, requests }) => {
     const framed = frameRequests([Buffer.from(bytes, "latin1")]);
     expect(framed).toMatchObject({ ends: requests, fault: undefined, forwarded: plain });
     const again = frameRequests([Buffer.from(plain, "latin1")]);
@@ -22,7 +22,7 @@ describe("RequestFramer", () => {
   });
 
   it.each(["LIST", "get", "VERSION-CONTROL", "x_y", "!#$%&'*+.^`|~", "A".repeat(32)])(
-    "takes any token for a method: %s",
+    "accepts any token as a method: %s",
     (method) => {
       const [head] = new RequestFramer().push(Buffer.from(`${method} / HTTP/1.1\r\nHost: a\r\n\r\n`));
       expect(head).toMatchObject({ kind: "head", head: { method } });
@@ -37,11 +37,11 @@ describe("RequestFramer", () => {
     { name: "a word without an end", bytes: "A".repeat(33), fault: "bad_method" },
     { name: "SMTP", bytes: "EHLO mail.example.com\r", fault: "bad_target" },
     { name: "RTSP", bytes: "DESCRIBE rtsp://a/b R", fault: "bad_start_line" },
-    { name: "a version that is none", bytes: "GET / HTTP/1.1 ", fault: "bad_start_line" },
+    { name: "an invalid version", bytes: "GET / HTTP/1.1 ", fault: "bad_start_line" },
     { name: "HTTP/1.2", bytes: "GET / HTTP/1.2\r\n", fault: "bad_version" },
-    { name: "a second request that is none", bytes: `${GET}\r\n{`, fault: "bad_start_line" },
-    { name: "a CR that ends no line", bytes: "\rG", fault: "bad_start_line" },
-  ])("refuses what is no request at its first wrong byte: $name", ({ bytes, fault }) => {
+    { name: "an invalid second request", bytes: `${GET}\r\n{`, fault: "bad_start_line" },
+    { name: "a CR that does not end a line", bytes: "\rG", fault: "bad_start_line" },
+  ])("refuses an invalid request at its first wrong byte: $name", ({ bytes, fault }) => {
     const whole = Buffer.from(bytes, "latin1");
     expect(frameRequests([whole]).fault).toBe(fault);
     const each = [...whole].map((byte) => Buffer.from([byte]));
@@ -50,7 +50,7 @@ describe("RequestFramer", () => {
   });
 
   it.each(["", "\r", "\r\n", "GET", "GET /a", "LIST /a HTTP/1.1", "GET / HTTP/1.0\r\n", `${GET}\r\nGE`])(
-    "waits for more behind what may become a request: %j",
+    "waits for more after a possible beginning of a request: %j",
     (bytes) => {
       expect(frameRequests([...Buffer.from(bytes)].map((byte) => Buffer.from([byte]))).fault).toBeUndefined();
     },
@@ -92,7 +92,7 @@ describe("RequestFramer", () => {
     expect(fault).toMatchObject({ fault: { status: 431, message } });
   });
 
-  it("takes a target as long as the head allows", () => {
+  it("accepts a target as long as the head allows", () => {
     expect(frameRequests([Buffer.from(`GET /${"a".repeat(60_000)} HTTP/1.1\r\nHost: a\r\n\r\n`)]).ends).toBe(1);
   });
 
@@ -105,7 +105,7 @@ describe("RequestFramer", () => {
     expect(event).toBeUndefined();
   });
 
-  it("holds the next request until the one before has been answered", () => {
+  it("holds the next request until the previous one has finished", () => {
     const framer = new RequestFramer();
     expect(framer.push(Buffer.from(GET + GET)).map(({ kind }) => kind)).toEqual(["head", "end"]);
     expect(framer.bufferedBytes).toBe(GET.length);
@@ -115,13 +115,13 @@ describe("RequestFramer", () => {
     expect(framer.next()).toEqual([]);
   });
 
-  it("gives away what follows an upgrade", () => {
+  it("returns what follows an upgrade", () => {
     const framer = new RequestFramer();
     framer.push(Buffer.from("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nframes"));
     expect(framer.takeRest().toString()).toBe("frames");
   });
 
-  it("calls an end inside a request a fault, and one between requests none", () => {
+  it("treats a FIN inside a request as a fault, and one between requests as regular", () => {
     const between = new RequestFramer();
     between.push(Buffer.from(GET));
     between.next();
@@ -131,7 +131,7 @@ describe("RequestFramer", () => {
     expect(inside.end()).toMatchObject([{ kind: "fault", fault: { code: "unexpected_end" } }]);
   });
 
-  it("reads what the head says of the connection", () => {
+  it("reads the head's connection fields", () => {
     const framer = new RequestFramer();
     const [head] = framer.push(
       Buffer.from("GET /x HTTP/1.1\r\nHost: a:8080\r\nConnection: close, X-Hop\r\nExpect: 100-continue\r\n\r\n"),
@@ -156,12 +156,12 @@ describe("RequestFramer", () => {
     { fields: "Expect: a=b, 100-continue\r\n", expectsContinue: false },
     { fields: "Expect: 100-continue\r\nExpect: 100-continue\r\n", expectsContinue: false },
     { fields: "Expect:\r\n", expectsContinue: false },
-  ])("takes every expectation, and only 100-continue alone as its own: $fields", ({ fields, expectsContinue }) => {
+  ])("accepts every expectation, and handles only 100-continue itself: $fields", ({ fields, expectsContinue }) => {
     const [head] = new RequestFramer().push(Buffer.from(`POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n`));
     expect(head).toMatchObject({ kind: "head", head: { expectsContinue } });
   });
 
-  it("takes a head of the largest size byte by byte", () => {
+  it("accepts a head of the maximum size byte by byte", () => {
     const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(HTTP1_LIMITS.maxRequestHeadBytes - 100)}\r\n\r\n`;
     expect(frameRequests([...Buffer.from(head)].map((byte) => Buffer.from([byte]))).ends).toBe(1);
   });

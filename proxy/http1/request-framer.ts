@@ -8,14 +8,14 @@ import { faultOfRequestLine, scanRequestHead } from "./scanning/scan-request-hea
 const NOTHING: readonly RequestEvent[] = [];
 
 /**
- * Frames the requests of one connection (RFC 9112), and refuses whatever two parsers could read differently. Knows no
- * socket: bytes in, events out, the same events however the bytes are split.
+ * Frames the requests of one connection (RFC 9112), and refuses whatever two parsers could read differently. Sans-I/O:
+ * bytes in, events out, with the same events however the bytes are split.
  */
 export class RequestFramer {
   readonly #framer: MessageFramer<RequestHead>;
   /**
-   * `held`: a request is whole and has not been answered; what follows it waits. `closed`: nothing more is read, after
-   * a fault or behind a request that was the connection's last (RFC 9112 §9.6).
+   * `held`: a complete request is in progress; what follows it waits. `closed`: nothing more is read, after a fault or
+   * after the connection's last request (RFC 9112 §9.6).
    */
   #state: "open" | "held" | "closed" = "open";
   #isLast = false;
@@ -36,14 +36,14 @@ export class RequestFramer {
     });
   }
 
-  /** Bytes that are held: of a head that is not whole, or behind a request that has not been answered. */
+  /** Held bytes: of an incomplete head, or after a request in progress. */
   get bufferedBytes(): number {
     let bytes = this.#framer.bufferedBytes;
     for (const chunk of this.#rest) bytes += chunk.length;
     return bytes;
   }
 
-  /** Takes bytes; gives the events up to the end of one request. What lies behind is held until `next`. */
+  /** Consumes bytes; returns the events up to the end of one request. The rest is held until `next`. */
   push(chunk: Buffer): readonly RequestEvent[] {
     if (this.#state === "held") this.#rest = [...this.#rest, chunk];
     if (this.#state !== "open") return NOTHING;
@@ -57,7 +57,7 @@ export class RequestFramer {
     return events;
   }
 
-  /** The request has been answered: goes on with what is held. */
+  /** The request has finished: continues with what is held. */
   next(): readonly RequestEvent[] {
     if (this.#state !== "held") return NOTHING;
     this.#state = this.#isLast ? "closed" : "open";
@@ -65,7 +65,7 @@ export class RequestFramer {
     return this.push(this.takeRest());
   }
 
-  /** The client sends no more. Fine between two requests, a fault inside one. */
+  /** The client has half-closed. Fine between two requests, a fault inside one. */
   end(): readonly RequestEvent[] {
     if (this.#state !== "open" || !this.#framer.isInside) return NOTHING;
     this.#state = "closed";
@@ -73,7 +73,7 @@ export class RequestFramer {
     return [{ kind: "fault", fault: { code: "unexpected_end", status: 400, message } }];
   }
 
-  /** Gives away what is held behind the request: after a switch of protocols. */
+  /** Returns what is held after the request, for an upgrade. */
   takeRest(): Buffer {
     const [first, ...others] = this.#rest;
     this.#rest = [];
@@ -86,7 +86,7 @@ export class RequestFramer {
     this.#line = new RequestLineWatch();
   }
 
-  /** What can no longer become a request is refused at once. */
+  /** Bytes that can no longer become a request are refused at once. */
   #judgeUnfinishedHead(events: RequestEvent[]): void {
     const head = this.#framer.unfinishedHead;
     if (this.#line.canBecomeRequest(head)) return;

@@ -6,8 +6,8 @@ export const MAX_METHOD_BYTES = 32;
 const SHAPE = "HTTP/d.d\r\n";
 
 /**
- * Watches a request line that is not whole: whether it can still become one (RFC 9112 §3). So a client that speaks
- * another protocol is refused at its first wrong byte, and not when the time for a head is over. Looks at each byte once.
+ * Watches whether an incomplete request line can still become valid (RFC 9112 §3). So a client that speaks another
+ * protocol is refused at its first wrong byte, and not at the head timeout. Examines each byte once.
  */
 export class RequestLineWatch {
   #part: "start" | "method" | "target" | "version" | "over" = "start";
@@ -15,11 +15,11 @@ export class RequestLineWatch {
   #length = 0;
   #version = "";
 
-  /** @param head all that has come of the head. */
+  /** @param head the received part of the head. */
   canBecomeRequest(head: Buffer): boolean {
     if (this.#part === "start") {
       while (head[this.#at] === CR && head[this.#at + 1] === LF) this.#at += 2;
-      // A CR alone may be the half of an empty line.
+      // A single CR may be half of an empty line.
       if (this.#at === head.length || (head[this.#at] === CR && this.#at + 1 === head.length)) return true;
       this.#part = "method";
     }

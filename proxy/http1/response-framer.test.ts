@@ -19,18 +19,18 @@ describe("ResponseFramer", () => {
     { name: "204 with a length", bytes: "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", content: [0] },
     { name: "304 with a length", bytes: "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", content: [0] },
     {
-      name: "100 before the answer",
+      name: "100 before the response",
       bytes: `HTTP/1.1 100 Continue\r\n\r\n${OK}Content-Length: 1\r\n\r\nx`,
       content: [0, 1],
     },
     {
-      name: "103 before the answer",
+      name: "103 before the response",
       bytes: `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
       content: [0, 0],
     },
     { name: "no reason", bytes: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", content: [0] },
     { name: "HTTP/1.0", bytes: "HTTP/1.0 200 OK\r\n\r\nabc", ends: true, content: [3] },
-  ])("ends where it ends: $name", ({ bytes, request, ends, content }) => {
+  ])("ends at the right byte: $name", ({ bytes, request, ends, content }) => {
     const framed = frameResponse([Buffer.from(bytes)], request ?? GET, ends ?? false);
     expect({ contents: framed.contents, fault: framed.fault }).toEqual({ contents: content, fault: undefined });
   });
@@ -58,15 +58,15 @@ describe("ResponseFramer", () => {
       fault: "bad_transfer_encoding",
     },
     { name: "a bad chunk", bytes: `${OK}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`, fault: "bad_chunk" },
-    { name: "bytes behind the answer", bytes: `${OK}Content-Length: 2\r\n\r\nok${OK}\r\n`, fault: "unasked_response" },
+    { name: "bytes after the response", bytes: `${OK}Content-Length: 2\r\n\r\nok${OK}\r\n`, fault: "unasked_response" },
     {
-      name: "bytes behind a HEAD's answer",
+      name: "bytes after a HEAD's response",
       bytes: `${OK}Content-Length: 2\r\n\r\nok`,
       request: HEAD,
       fault: "unasked_response",
     },
     {
-      name: "a switch that was not asked for",
+      name: "an upgrade that was not requested",
       bytes: "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
       fault: "bad_upgrade",
     },
@@ -78,7 +78,7 @@ describe("ResponseFramer", () => {
       ends: true,
       fault: "unexpected_end",
     },
-    { name: "an end before any answer", bytes: "", ends: true, fault: "unexpected_end" },
+    { name: "a FIN before any response", bytes: "", ends: true, fault: "unexpected_end" },
     { name: "garbage", bytes: "SSH-2.0-OpenSSH\r\n\r\n", fault: "bad_start_line" },
     { name: "HTTP/2", bytes: "HTTP/2.0 200 OK\r\n\r\n", fault: "bad_start_line" },
     { name: "a status of two digits", bytes: "HTTP/1.1 20 OK\r\n\r\n", fault: "bad_start_line" },
@@ -89,14 +89,14 @@ describe("ResponseFramer", () => {
     expect(frameResponse([Buffer.from(bytes)], request ?? GET, ends ?? false).fault).toBe(fault);
   });
 
-  it.each(LENIENT_RESPONSES)("gives on in its plain form: $name", ({ bytes, plain }) => {
+  it.each(LENIENT_RESPONSES)("forwards in its canonical form: $name", ({ bytes, plain }) => {
     for (const sent of [bytes, plain]) {
       const framed = frameResponse([Buffer.from(sent, "latin1")], GET, false);
       expect({ fault: framed.fault, forwarded: framed.forwarded }).toEqual({ fault: undefined, forwarded: plain });
     }
   });
 
-  it("gives on chunks as content alone to a client that knows no chunks", () => {
+  it("removes chunk framing for a client without chunked support", () => {
     const bytes = Buffer.from(`${OK}Transfer-Encoding: chunked\r\n\r\n2;a="b"\r\nok\r\n3\r\n...\r\n0\r\nX: y\r\n\r\n`);
     const whole = frameResponse([bytes], { ...GET, version: "1.0" }, false);
     expect(whole).toMatchObject({ fault: undefined, contents: [5] });
@@ -107,7 +107,7 @@ describe("ResponseFramer", () => {
     }
   });
 
-  it("takes a head of more than 64 KB, and names the limit of one that is too large", () => {
+  it("accepts a head of more than 64 KB, and names the limit of one that is too large", () => {
     const head = (bytes: number): Buffer => Buffer.from(`${OK}Content-Length: 0\r\nX: ${"a".repeat(bytes)}\r\n\r\n`);
     expect(frameResponse([head(200_000)], GET, false).fault).toBeUndefined();
     const framer = new ResponseFramer();
@@ -116,7 +116,7 @@ describe("ResponseFramer", () => {
     expect(framer.push(head(300_000))).toMatchObject([{ fault: { code: "head_too_large", message } }]);
   });
 
-  it("parses nothing behind a 101", () => {
+  it("parses nothing after a 101", () => {
     const framer = new ResponseFramer();
     framer.expect({ method: "GET", hasUpgrade: true });
     const events = framer.push(
@@ -127,7 +127,7 @@ describe("ResponseFramer", () => {
     expect(framer.takeRest().toString("latin1")).toBe("\x81\x02himore");
   });
 
-  it("calls bytes of an idle connection a fault", () => {
+  it("treats bytes on an idle connection as a fault", () => {
     const framer = new ResponseFramer();
     expect(framer.push(Buffer.from(OK))).toMatchObject([{ kind: "fault", fault: { code: "unasked_response" } }]);
   });

@@ -5,8 +5,8 @@ import type { ResponseHead } from "./message-head.ts";
 import { type ResponseContext, scanResponseHead } from "./scanning/scan-response-head.ts";
 
 /**
- * Frames the answers of one connection (RFC 9112 §6.3), one exchange at a time. Knows no socket. Bytes that no request
- * asked for are a fault: they would become the answer to the next one.
+ * Frames the responses of one connection (RFC 9112 §6.3), one exchange at a time. Sans-I/O. Unsolicited bytes are a
+ * fault: they would become the response to the next request.
  */
 export class ResponseFramer {
   readonly #framer: MessageFramer<ResponseHead>;
@@ -27,21 +27,21 @@ export class ResponseFramer {
     });
   }
 
-  /** A request has been sent: the next answer is for it. */
+  /** A request has been sent: the next response belongs to it. */
   expect(request: ResponseContext): void {
     this.#request = request;
   }
 
   /**
-   * Takes bytes. An interim answer (100, 103) is a head and an end, and the exchange goes on; behind a 101 nothing is
-   * parsed: what comes is held for `takeRest`.
+   * Consumes bytes. An interim response (100, 103) is a head and an end, and the exchange continues. After a 101
+   * nothing is parsed: bytes are held for `takeRest`.
    */
   push(chunk: Buffer): readonly ResponseEvent[] {
     const events: ResponseEvent[] = [];
     let at = 0;
     while (at < chunk.length && this.#state === "open") {
       if (this.#request === undefined) {
-        this.#fail(events, "unasked_response", "bytes that no request asked for");
+        this.#fail(events, "unasked_response", "unsolicited bytes");
         return events;
       }
       at += this.#step(chunk, at, events);
@@ -50,7 +50,7 @@ export class ResponseFramer {
     return events;
   }
 
-  /** The server sends no more: the end of an answer that ends with its connection, a fault inside any other. */
+  /** The server has half-closed: the end of a response without a length, a fault inside any other. */
   end(): readonly ResponseEvent[] {
     if (this.#state !== "open" || this.#request === undefined) return [];
     const events: ResponseEvent[] = [];
@@ -58,12 +58,12 @@ export class ResponseFramer {
       this.#framer.finish(events);
       this.#request = undefined;
     } else {
-      this.#fail(events, "unexpected_end", "the connection ended before the answer did");
+      this.#fail(events, "unexpected_end", "the connection ended before the response did");
     }
     return events;
   }
 
-  /** Gives away what came behind a 101. */
+  /** Returns what came after a 101. */
   takeRest(): Buffer {
     const rest = this.#rest;
     this.#rest = Buffer.alloc(0);

@@ -19,38 +19,38 @@ function choose(endpoints: readonly EndpointState[], options: { random?: number;
 describe("the endpoint of a request", () => {
   it.each<{ name: string; endpoints: readonly EndpointState[]; tried?: readonly string[]; chosen: string | undefined }>(
     [
-      { name: "none where there is none", endpoints: [], chosen: undefined },
+      { name: "none if there is none", endpoints: [], chosen: undefined },
       { name: "the only one", endpoints: [endpoint("a", { active: 9 })], chosen: "a" },
-      { name: "the only one, though it is avoided", endpoints: [endpoint("a", AVOIDED)], chosen: "a" },
-      { name: "none, where the only one was tried", endpoints: [endpoint("a")], tried: ["a"], chosen: undefined },
+      { name: "the only one, although it is avoided", endpoints: [endpoint("a", AVOIDED)], chosen: "a" },
+      { name: "none, if the only one was tried", endpoints: [endpoint("a")], tried: ["a"], chosen: undefined },
       {
         name: "the one with the fewest requests",
         endpoints: [endpoint("a", { active: 2 }), endpoint("b", { active: 1 }), endpoint("c", { active: 3 })],
         chosen: "b",
       },
       {
-        name: "a busy one before one that could not be reached",
+        name: "a busy one rather than an unreachable one",
         endpoints: [endpoint("a", AVOIDED), endpoint("b", { active: 500 })],
         chosen: "b",
       },
       {
-        name: "the one that could not be reached, where it alone was not tried",
+        name: "the unreachable one, if only that was not tried",
         endpoints: [endpoint("a", AVOIDED), endpoint("b")],
         tried: ["b"],
         chosen: "a",
       },
       {
-        name: "of those that could not be reached the one with the fewest requests",
+        name: "of several unreachable ones, the one with the fewest requests",
         endpoints: [endpoint("a", { ...AVOIDED, active: 2 }), endpoint("b", { ...AVOIDED, active: 1 })],
         chosen: "b",
       },
       {
-        name: "one that could not be reached, once its time is over",
+        name: "one that was unreachable, once its penalty has passed",
         endpoints: [endpoint("a", { failures: 3, avoidedUntilMs: NOW_MS }), endpoint("b", { active: 1 })],
         chosen: "a",
       },
       {
-        name: "none, where all were tried",
+        name: "none, if all were tried",
         endpoints: [endpoint("a"), endpoint("b")],
         tried: ["a", "b"],
         chosen: undefined,
@@ -60,7 +60,7 @@ describe("the endpoint of a request", () => {
     expect(choose(endpoints, tried === undefined ? {} : { tried })).toBe(chosen);
   });
 
-  it("is left to chance among equals", () => {
+  it("is random among equals", () => {
     const endpoints = ["a", "b", "c", "d"].map((key) => endpoint(key));
     expect([0, 0.25, 0.5, 0.99].map((random) => choose(endpoints, { random }))).toEqual(["a", "b", "c", "d"]);
   });
@@ -70,18 +70,18 @@ describe("the endpoint of a request", () => {
     expect(choose(endpoints)).toBe("15");
   });
 
-  it("of a large service is found although all of the sample were tried", () => {
+  it("of a large service is found although the whole sample was tried", () => {
     const endpoints = Array.from({ length: 40 }, (_, index) => endpoint(`${index}`));
     const tried = endpoints.slice(0, 39).map(({ key }) => key);
     expect(choose(endpoints, { tried })).toBe("39");
   });
 
-  it("of a large service is one that can be reached, though a whole sample cannot", () => {
+  it("of a large service is reachable, although a whole sample is not", () => {
     const broken = Array.from({ length: SAMPLE }, (_, index) => endpoint(`${index}`, AVOIDED));
     expect(choose([...broken, endpoint("healthy")])).toBe("healthy");
   });
 
-  it("never has more requests than another of the sample, nor is avoided while any other is not", () => {
+  it("never has more requests than another of the sample, and is not avoided while another is not", () => {
     const state = fc.record({ active: fc.nat(5), isAvoided: fc.boolean(), isTried: fc.boolean() });
     const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     fc.assert(
@@ -108,7 +108,7 @@ describe("the endpoint of a request", () => {
     );
   });
 
-  it("spreads requests that do not end evenly", () => {
+  it("spreads long requests evenly", () => {
     const endpoints = Array.from({ length: 7 }, (_, index) => endpoint(`${index}`));
     for (let request = 0; request < 70; request += 1) {
       const random = (): number => (request * 0.37) % 1;
@@ -119,7 +119,7 @@ describe("the endpoint of a request", () => {
   });
 });
 
-describe("an endpoint that could not be reached", () => {
+describe("an unreachable endpoint", () => {
   it.each([
     { failures: 1, ms: 1000 },
     { failures: 2, ms: 2000 },

@@ -1,37 +1,37 @@
 import type { Random } from "../../../mesh/runtime.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 
-/** One endpoint of a pool: its idle connections, and how it does. */
+/** One endpoint of a pool: its idle connections and its state. */
 export interface EndpointState {
   /** `ip:port`. */
   readonly key: string;
   readonly ip: string;
   readonly port: number;
-  /** The last one put back is the first one taken: the others may end of idleness. */
+  /** Last in, first out: the others may reach the idle timeout. */
   readonly idle: UpstreamConnection[];
-  /** Requests under way and connections being dialled. */
+  /** Requests in progress and connections being dialled. */
   active: number;
-  /** Connects that failed in a row. */
+  /** Consecutive failed connects. */
   failures: number;
-  /** Not chosen before this time while there is another, by the pool's clock. */
+  /** Avoided until this time, by the pool's clock. */
   avoidedUntilMs: number;
-  /** The destination has it no more: nothing is kept for it. */
+  /** No longer an endpoint of the destination: no connection is kept. */
   isGone: boolean;
 }
 
 export interface ChooseOptions {
   readonly nowMs: number;
   readonly random: Random;
-  /** Keys that this request has tried in vain. */
+  /** Keys of endpoints that this request has already tried. */
   readonly tried: ReadonlySet<string> | undefined;
 }
 
-/** Looking at every endpoint of a large service for each request would cost more than it gains. */
+/** How many endpoints are compared: visiting all endpoints of a large service for each request would cost too much. */
 const SCANNED = 16;
 
 /**
- * Least requests: the endpoint with the fewest under way, ties broken by chance; of more than 16 a random sample of
- * that size is compared. One that could not be reached of late is taken only when there is no other at all.
+ * Least requests: the endpoint with the fewest in progress, with random tie-breaking. Of more than 16, a random sample
+ * of that size is compared. A recently unreachable endpoint is chosen only if there is no other.
  */
 export function chooseEndpoint(endpoints: readonly EndpointState[], options: ChooseOptions): EndpointState | undefined {
   if (endpoints.length === 1) {
@@ -54,13 +54,13 @@ export function chooseEndpoint(endpoints: readonly EndpointState[], options: Cho
   return best;
 }
 
-/** More than any number of requests under way. */
+/** More than any number of requests in progress. */
 const AVOIDED = 1e9;
 
 const FIRST_PENALTY_MS = 1000;
 const LONGEST_PENALTY_MS = 30_000;
 
-/** How long an endpoint is avoided after so many failed connects in a row. */
+/** How long an endpoint is avoided after this many consecutive failed connects. */
 export function penaltyMs(failures: number): number {
   return Math.min(FIRST_PENALTY_MS * 2 ** (failures - 1), LONGEST_PENALTY_MS);
 }

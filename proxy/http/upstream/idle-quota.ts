@@ -1,4 +1,4 @@
-/** Bounds the idle connections of all pools together, so that they leave descriptors for others. */
+/** Bounds the idle connections of all pools together, so that descriptors are left for others. */
 export class IdleQuota {
   readonly #limit: number;
   #size = 0;
@@ -11,7 +11,7 @@ export class IdleQuota {
     return this.#size;
   }
 
-  /** @returns false: one more must not be kept. */
+  /** @returns false: the limit is reached. */
   tryTake(): boolean {
     if (this.#size >= this.#limit) return false;
     this.#size += 1;

@@ -35,7 +35,7 @@ function open() {
 }
 
 describe("an answer", () => {
-  it("that comes in one packet is told as one", async () => {
+  it("that comes in one packet is reported as one", async () => {
     const { connection, events, says, sink } = open();
     connection.begin(sink, GET);
     await says(OK);
@@ -43,7 +43,7 @@ describe("an answer", () => {
     expect(connection.isReusable).toBe(true);
   });
 
-  it("is not over with what comes before it", async () => {
+  it("is not finished by an interim response", async () => {
     const { connection, events, says, sink } = open();
     connection.begin(sink, GET);
     await says("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nKeep-Alive: timeout=1\r\n\r\n", OK);
@@ -52,7 +52,7 @@ describe("an answer", () => {
     expect(connection.isReusable).toBe(true);
   });
 
-  it("that ends with its connection is whole at its end", async () => {
+  it("that ends with its connection is complete at the FIN", async () => {
     const { connection, socket, events, says, sink } = open();
     connection.begin(sink, GET);
     await says("HTTP/1.1 200 OK\r\n\r\n", "all of it");
@@ -72,7 +72,7 @@ describe("a connection is lost", () => {
       packets: ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "part"],
       events: ["200", "part", "gone", "lost "],
     },
-  ])("when it ends $name, by an end as by a reset", async ({ packets, events: expected }) => {
+  ])("when it ends $name, by FIN or reset", async ({ packets, events: expected }) => {
     for (const end of [(socket: FakeSocket) => socket.push(null), (socket: FakeSocket) => socket.destroy()]) {
       const { connection, socket, events, says, sink } = open();
       connection.begin(sink, GET);
@@ -85,9 +85,9 @@ describe("a connection is lost", () => {
   });
 
   it.each([
-    { name: "what is no HTTP", packet: "220 mail.example.com\r\n\r\n", code: "bad_start_line" },
-    { name: "an answer with two lengths", packet: `HTTP/1.1 200 OK\r\nContent-Length: 1\r\n${OK.slice(17)}` },
-  ])("with a reset when it brings $name", async ({ packet, code }) => {
+    { name: "bytes that are not HTTP", packet: "220 mail.example.com\r\n\r\n", code: "bad_start_line" },
+    { name: "a response with two lengths", packet: `HTTP/1.1 200 OK\r\nContent-Length: 1\r\n${OK.slice(17)}` },
+  ])("with a reset when it receives $name", async ({ packet, code }) => {
     const { connection, socket, events, says, sink } = open();
     connection.begin(sink, GET);
     await says(packet);
@@ -96,9 +96,9 @@ describe("a connection is lost", () => {
   });
 
   it.each([
-    { name: "a second answer in the same packet", packets: [`${OK}HTTP/1.1 200 OK\r\n\r\nforged`] },
-    { name: "a second answer later", packets: [OK, "HTTP/1.1 200 OK\r\n\r\nforged"] },
-  ])("with a reset when it brings $name, which nobody gets (RFC 9112 §9.2)", async ({ packets }) => {
+    { name: "a second response in the same packet", packets: [`${OK}HTTP/1.1 200 OK\r\n\r\nforged`] },
+    { name: "a second response later", packets: [OK, "HTTP/1.1 200 OK\r\n\r\nforged"] },
+  ])("with a reset when it receives $name, which is discarded (RFC 9112 §9.2)", async ({ packets }) => {
     const { connection, socket, events, says, sink } = open();
     connection.begin(sink, GET);
     await says(...packets);
@@ -108,8 +108,8 @@ describe("a connection is lost", () => {
   });
 });
 
-describe("a connection that its request is done with", () => {
-  it("is read again, though its client could not take more", async () => {
+describe("a connection whose request has finished", () => {
+  it("is read again, although its client could not accept more", async () => {
     const { connection, socket, says, sink } = open();
     connection.begin(sink, GET);
     await says(OK.slice(0, -1));
@@ -118,7 +118,7 @@ describe("a connection that its request is done with", () => {
     expect(socket.isPaused()).toBe(false);
   });
 
-  it("tells nobody when it is cut", async () => {
+  it("reports nothing when it is cut", async () => {
     const { connection, socket, events, sink } = open();
     connection.begin(sink, GET);
     connection.abort();
@@ -127,7 +127,7 @@ describe("a connection that its request is done with", () => {
     expect(socket.wasReset).toBe(true);
   });
 
-  it("is not closed as idle while it has one", () => {
+  it("is not closed as idle during a request", () => {
     const { connection, socket, sink } = open();
     connection.begin(sink, GET);
     connection.closeIdle();
@@ -137,7 +137,7 @@ describe("a connection that its request is done with", () => {
     expect([socket.destroyed, socket.wasReset]).toEqual([true, false]);
   });
 
-  it("is a tunnel after 101, with what the server said behind it", async () => {
+  it("is a tunnel after 101, including the server's following bytes", async () => {
     const { connection, socket, events, says, sink } = open();
     connection.begin(sink, { method: "GET", hasUpgrade: true });
     await says("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nfirst");

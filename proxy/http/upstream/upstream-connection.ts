@@ -7,7 +7,7 @@ import { ResponseFramer } from "../../http1/response-framer.ts";
 import type { ResponseContext } from "../../http1/scanning/scan-response-head.ts";
 import type { RequestMeter } from "../../telemetry/request-meter.ts";
 
-/** A connection that somebody dialled and verified, ready for requests. */
+/** A dialled and verified connection, ready for requests. */
 export interface DialedUpstream {
   readonly kind: "connected";
   readonly socket: Socket;
@@ -15,37 +15,37 @@ export interface DialedUpstream {
   readonly address: string;
   /** The verified server; empty if the hop is plaintext. */
   readonly peer: string;
-  /** How long it may be idle before it is closed. */
+  /** The idle timeout. */
   readonly idleMs: number;
-  /** Whether it would be made the same way now: own certificate, trust and destination have not changed. */
+  /** Whether it would be dialled the same way now: own certificate, trust and destination have not changed. */
   readonly isCurrent: () => boolean;
   /** Counts requests to this endpoint; `undefined`: the client's connection counts them. */
   readonly meter: RequestMeter | undefined;
 }
 
-/** Takes what one request gets back. */
+/** Receives one request's response. */
 export interface ResponseSink {
-  /** Everything of one packet comes between these two, so that it can leave as one. */
+  /** All events of one packet come between these two calls, so that they can leave as one. */
   onPacketStart(packet: Buffer): void;
   onPacketEnd(): void;
   /** Also for 100 and 103, which do not end the exchange; after a 101 the connection is a tunnel. */
   onResponseHead(head: ResponseHead): void;
   onResponseBody(bytes: Buffer): void;
   onResponseEnd(): void;
-  /** The connection is of no more use: it broke, or the server does not speak HTTP/1.1. Called at most once. */
+  /** The connection is unusable: it broke, or the server does not speak HTTP/1.1. Called at most once. */
   onUpstreamLost(fault: Http1Fault | undefined): void;
   onUpstreamDrain(): void;
 }
 
-/** What its pool wants to know. */
+/** Events for its pool. */
 export interface UpstreamOwner {
-  /** The connection ended or must not be used again. Called once. */
+  /** The connection ended or must not be reused. Called once. */
   onGone(connection: UpstreamConnection): void;
 }
 
 /**
- * One HTTP/1.1 connection to a server: a request at a time, and strict about what comes back. Bytes that nobody asked
- * for end it (RFC 9112 §9.2), so that they never become the answer to the next request.
+ * One HTTP/1.1 connection to a server: one request at a time, with strict parsing of responses. Unsolicited bytes close
+ * it (RFC 9112 §9.2), so that they never become the response to the next request.
  */
 export class UpstreamConnection {
   readonly dialed: DialedUpstream;
@@ -57,9 +57,9 @@ export class UpstreamConnection {
   #served = 0;
   #isReusable = true;
   #isInterim = false;
-  /** Since when it waits for a request, by the pool's clock. */
+  /** Since when it is idle, by the pool's clock. */
   idleSinceMs = 0;
-  /** How long it may wait: the dialler's word, or the server's own if that is shorter. */
+  /** The idle timeout: the dialler's, or the server's own if that is shorter. */
   idleMs: number;
 
   constructor(dialed: DialedUpstream, owner: UpstreamOwner, limits?: Http1Limits) {
@@ -75,37 +75,37 @@ export class UpstreamConnection {
     this.socket.on("error", ignore);
   }
 
-  /** Whether a request has been answered on it before: then it may have died of idleness unnoticed. */
+  /** Whether it has already served a request: then the server may have closed it unnoticed. */
   get isReused(): boolean {
     return this.#served > 0;
   }
 
-  /** Whether the last answer left it fit for another request. */
+  /** Whether it can be used for another request. */
   get isReusable(): boolean {
     return this.#isReusable && !this.#isGone && this.dialed.isCurrent();
   }
 
-  /** Begins a request; what comes back goes to `sink` until `release`. */
+  /** Begins a request; the response goes to `sink` until `release`. */
   begin(sink: ResponseSink, request: ResponseContext): void {
     this.#sink = sink;
     this.#framer.expect(request);
   }
 
-  /** The answer is whole and the request was, too. */
+  /** Request and response are complete. */
   release(): void {
     this.#sink = undefined;
     this.#served += 1;
     if (this.socket.isPaused()) this.socket.resume();
   }
 
-  /** Cuts the connection: the server sees that the request did not end well. */
+  /** Resets the connection: the server sees an aborted request. */
   abort(): void {
     this.#sink = undefined;
     abortSocket(this.socket);
     this.#leave();
   }
 
-  /** Gives the socket away, after a 101: with what the server has said since, put back. */
+  /** Detaches the socket after a 101, with the server's later bytes put back. */
   detach(): Socket {
     const { socket } = this;
     this.#sink = undefined;
@@ -149,7 +149,7 @@ export class UpstreamConnection {
     this.#isInterim = head.status < 200 && head.status !== 101;
     if (head.status < 200) return;
     if (!head.keepAlive || head.framing.kind === "until_close") this.#isReusable = false;
-    // The server's clock starts when it has sent its answer, ours when we have read it: half a second between.
+    // The server's timeout starts when it has sent its response, ours when we have read it: half a second of margin.
     if (head.idleSeconds !== undefined) this.idleMs = Math.min(this.idleMs, head.idleSeconds * 1000 - 1000);
     if (this.idleMs <= 0) this.#isReusable = false;
   }
@@ -174,13 +174,13 @@ export class UpstreamConnection {
     sink?.onUpstreamLost(fault);
   }
 
-  /** An idle connection ends without a reset. */
+  /** An idle connection is closed without a reset. */
   #close(): void {
     this.socket.destroy();
     this.#leave();
   }
 
-  /** Closes it if it waits for a request. */
+  /** Closes it if it is idle. */
   closeIdle(): void {
     if (this.#sink === undefined) this.#close();
   }

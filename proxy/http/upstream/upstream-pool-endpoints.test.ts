@@ -6,7 +6,7 @@ function never(): AbortSignal {
 }
 
 describe("requests", () => {
-  it("go to the endpoint with the fewest under way", async () => {
+  it("go to the endpoint with the fewest requests in progress", async () => {
     const world = new PoolWorld({ endpoints: 3 });
     const taken = await world.takeMany(6);
     expect(world.dials.toSorted()).toEqual([1, 1, 2, 2, 3, 3]);
@@ -15,12 +15,12 @@ describe("requests", () => {
     expect(world.dials).toHaveLength(6);
   });
 
-  it("do not go where they were in vain", async () => {
+  it("do not go to endpoints that already failed", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     expect((await world.take(new Set(["10.0.0.1:80"]))).endpoint.ip).toBe("10.0.0.2");
   });
 
-  it("without an endpoint fail with the destination's own words", async () => {
+  it("without an endpoint fail with the destination's description", async () => {
     const { pool } = new PoolWorld({ endpoints: 0 });
     expect(pool.take(undefined)).toBeUndefined();
     expect(await pool.dial(new Set(), never())).toEqual({
@@ -31,7 +31,7 @@ describe("requests", () => {
   });
 });
 
-describe("an endpoint that cannot be had", () => {
+describe("an endpoint that cannot be dialled", () => {
   it.each([FAILURES.connect, FAILURES.tls])("is replaced by another: $cause", async (failure) => {
     const world = new PoolWorld({ endpoints: 2 });
     world.broken.set(1, failure);
@@ -42,7 +42,7 @@ describe("an endpoint that cannot be had", () => {
     expect(world.pool.active).toBe(1);
   });
 
-  it("is avoided for longer each time, and no longer than it is broken", async () => {
+  it("is avoided for longer each time, and only while it is broken", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     world.deadlines.add({ checkDeadline: () => undefined });
     world.broken.set(1, FAILURES.connect);
@@ -65,7 +65,7 @@ describe("an endpoint that cannot be had", () => {
     expect(world.dials).toEqual([1]);
   });
 
-  it("has a clean record once it could be had", async () => {
+  it("has a clean record after a successful connect", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     world.deadlines.add({ checkDeadline: () => undefined });
     for (const isBroken of [true, true, false, true]) {
@@ -79,7 +79,7 @@ describe("an endpoint that cannot be had", () => {
     expect((await world.take(new Set())).endpoint.ip).toBe("10.0.0.1");
   });
 
-  it("is chosen as any other from the moment that it could be had", async () => {
+  it("is chosen like any other after a successful connect", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     world.broken.set(1, FAILURES.connect);
     await world.take();
@@ -88,7 +88,7 @@ describe("an endpoint that cannot be had", () => {
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");
   });
 
-  it("is tried all the same when it is the only one", async () => {
+  it("is tried anyway when it is the only one", async () => {
     const world = new PoolWorld();
     world.broken.set(1, FAILURES.connect);
     expect(await world.pool.dial(new Set(), never())).toBe(FAILURES.connect);
@@ -100,7 +100,7 @@ describe("an endpoint that cannot be had", () => {
     { endpoints: 2, dials: [1, 2] },
     { endpoints: 5, dials: [1, 2, 3] },
   ])(
-    "is one of $endpoints: three are tried at most, and the last one's failure is told",
+    "is one of $endpoints: at most three are tried, and the last one's failure is returned",
     async ({ endpoints, dials }) => {
       const world = new PoolWorld({ endpoints });
       for (let number = 1; number < dials.length; number += 1) world.broken.set(number, FAILURES.connect);
@@ -112,7 +112,7 @@ describe("an endpoint that cannot be had", () => {
   );
 });
 
-describe("a request that is given up while its connection is dialled", () => {
+describe("a request that is aborted while its connection is dialled", () => {
   it("tries no other endpoint, and leaves nothing behind", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     const dialling = new AbortController();
@@ -123,7 +123,7 @@ describe("a request that is given up while its connection is dialled", () => {
     expect([world.pool.active, world.pool.size]).toEqual([0, 0]);
   });
 
-  it("does not put its endpoint out of favour", async () => {
+  it("does not count as a failure of its endpoint", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     const dialling = new AbortController();
     dialling.abort();
@@ -133,7 +133,7 @@ describe("a request that is given up while its connection is dialled", () => {
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");
   });
 
-  it("and made all the same leaves a connection for the next", async () => {
+  it("leaves its completed connection for the next request", async () => {
     const world = new PoolWorld();
     const dialling = new AbortController();
     world.hold = () => Promise.resolve(dialling.abort());
@@ -154,7 +154,7 @@ describe("an endpoint that is no longer one", () => {
     expect(world.pool.size).toBe(3);
   });
 
-  it("finishes the request that it has", async () => {
+  it("finishes the request in progress", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     const [first] = await world.takeMany(2);
     world.endpoints = [address(2)];
@@ -164,7 +164,7 @@ describe("an endpoint that is no longer one", () => {
     expect(world.pool.active).toBe(2);
   });
 
-  it("keeps no connection whose request has ended since: nobody would use it", async () => {
+  it("keeps no connection whose request has ended since", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     const [first] = await world.takeMany(2);
     if (first === undefined) throw new Error("no connection");
@@ -174,7 +174,7 @@ describe("an endpoint that is no longer one", () => {
     expect(first.connection.socket.destroyed).toBe(true);
   });
 
-  it("begins anew when it comes back, though it was busy when it went", async () => {
+  it("starts with a clean state when it returns, although it was busy when removed", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     const [first] = await world.takeMany(2);
     if (first === undefined) throw new Error("no connection");
@@ -188,7 +188,7 @@ describe("an endpoint that is no longer one", () => {
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");
   });
 
-  it("begins anew when it comes back", async () => {
+  it("starts with a clean state when it returns", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     world.broken.set(1, FAILURES.connect);
     world.pool.discard(await world.take());

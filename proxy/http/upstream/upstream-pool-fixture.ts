@@ -1,4 +1,4 @@
-/** For tests: a pool whose connections are made by the test, without a network. */
+/** For tests: a pool whose connections are created by the test, without a network. */
 import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import type { SocketAddress } from "../../../net/socket-address.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
@@ -9,7 +9,7 @@ import { type TakenUpstream, type UpstreamFailure, UpstreamPool } from "./upstre
 
 export const IDLE_MS = 10_000;
 
-/** Takes any answer, and remembers how the connection was lost. */
+/** Accepts any response, and records how the connection was lost. */
 export function createSink(): ResponseSink & { readonly heads: number[]; readonly lost: unknown[] } {
   const heads: number[] = [];
   const lost: unknown[] = [];
@@ -30,7 +30,7 @@ export function address(number: number): SocketAddress {
 
 export const FAILURES = {
   connect: { kind: "failed", cause: "connect", message: "cannot connect: ECONNREFUSED" },
-  tls: { kind: "failed", cause: "tls", message: "the server is somebody else" },
+  tls: { kind: "failed", cause: "tls", message: "the server has another identity" },
 } as const satisfies Record<string, UpstreamFailure>;
 
 export interface PoolOptions {
@@ -40,7 +40,7 @@ export interface PoolOptions {
   readonly maxIdle?: number;
 }
 
-/** A destination as the test wishes it, and the pool of its connections. */
+/** A configurable destination, and the pool of its connections. */
 export class PoolWorld {
   readonly clock = new FakeClock();
   readonly deadlines = new Deadlines(this.clock);
@@ -50,9 +50,9 @@ export class PoolWorld {
   readonly sockets: FakeSocket[] = [];
   /** Endpoints that fail, by their number. */
   readonly broken = new Map<number, UpstreamFailure>();
-  /** Awaited by each dial before its end. */
+  /** Awaited by each dial before it completes. */
   hold: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
-  /** What a connection must have been made with to be used again. */
+  /** The generation with which a connection must have been made to be reused. */
   generation = 1;
   timesEmpty = 0;
   endpoints: readonly SocketAddress[];
@@ -74,7 +74,7 @@ export class PoolWorld {
     });
   }
 
-  /** A connection that is not pooled yet, made with the certificate of now. */
+  /** A connection that is not pooled yet, made with the current certificate. */
   connect({ ip, port }: SocketAddress): DialedUpstream {
     const socket = new FakeSocket();
     const { generation } = this;
@@ -90,7 +90,7 @@ export class PoolWorld {
     };
   }
 
-  /** As an exchange does: a kept connection, or a new one. */
+  /** As an exchange does: takes an idle connection, or dials. */
   async take(tried = new Set<string>()): Promise<TakenUpstream> {
     const taken = this.pool.take(tried) ?? (await this.pool.dial(tried, new AbortController().signal));
     if (taken.kind === "failed") throw new Error(taken.message);

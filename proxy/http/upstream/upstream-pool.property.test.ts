@@ -5,7 +5,7 @@ import { address, PoolWorld } from "./upstream-pool-fixture.ts";
 
 interface Run {
   readonly world: PoolWorld;
-  /** Requests under way, the oldest first. */
+  /** Requests in progress, oldest first. */
   readonly taken: TakenUpstream[];
 }
 
@@ -35,7 +35,7 @@ describe("a pool", () => {
   const frequent: readonly Step[] = ["take", "take", "take", "giveBack", "giveBack"];
   const step = fc.constantFrom(...frequent, "discard", "rotate", "retire", "breaks", "wait");
 
-  it("gives out connections of now, each to one request, and after any sequence of them is empty", async () => {
+  it("only hands out current connections, each to one request, and is empty after any sequence of them", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const run: Run = { world: new PoolWorld({ endpoints: 3 }), taken: [] };

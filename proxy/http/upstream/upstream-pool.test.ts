@@ -6,7 +6,7 @@ import { address, createSink, IDLE_MS, PoolWorld } from "./upstream-pool-fixture
 const GET = { method: "GET", hasUpgrade: false };
 
 describe("a kept connection", () => {
-  it("is there for the next request once its own is over, not before", async () => {
+  it("is available for the next request once its own has finished, not before", async () => {
     const world = new PoolWorld();
     const first = await world.take();
     expect(first.connection.isReused).toBe(false);
@@ -18,7 +18,7 @@ describe("a kept connection", () => {
     expect(world.dials).toEqual([1]);
   });
 
-  it("is the one used last, so that the others may end of idleness", async () => {
+  it("is the last used one, so that the others may reach the idle timeout", async () => {
     const world = new PoolWorld();
     const [first, second] = await world.takeMany(2);
     if (first === undefined || second === undefined) throw new Error("no connections");
@@ -28,7 +28,7 @@ describe("a kept connection", () => {
     expect(world.pool.take(undefined)?.connection).toBe(second.connection);
   });
 
-  it("is closed instead of kept when all pools together have as many as they may", async () => {
+  it("is closed instead of kept when all pools together are at their limit", async () => {
     const world = new PoolWorld({ maxIdle: 2 });
     const [first, second, third] = await world.takeMany(3);
     if (first === undefined || second === undefined || third === undefined) throw new Error("no connections");
@@ -53,7 +53,7 @@ describe("a kept connection", () => {
     expect([world.open, world.pool.size, world.deadlines.size]).toEqual([0, 0, 0]);
   });
 
-  it("that is used again waits anew", async () => {
+  it("that is reused restarts its idle timeout", async () => {
     const world = new PoolWorld();
     world.pool.giveBack(await world.take());
     for (let round = 0; round < 5; round += 1) {
@@ -63,7 +63,7 @@ describe("a kept connection", () => {
     expect(world.dials).toHaveLength(1);
   });
 
-  it("is closed before the server closes it, where that says when", async () => {
+  it("is closed before the server's announced timeout", async () => {
     const world = new PoolWorld();
     const taken = await world.take();
     taken.connection.begin(createSink(), GET);
@@ -79,7 +79,10 @@ describe("a kept connection", () => {
   it.each([
     { name: "the server ends it", end: (world: PoolWorld) => void world.sockets[0]?.push(null) },
     { name: "it breaks", end: (world: PoolWorld) => void world.sockets[0]?.destroy() },
-    { name: "the server speaks unasked", end: (world: PoolWorld) => void world.sockets[0]?.push("HTTP/1.1 200 OK") },
+    {
+      name: "the server sends unsolicited bytes",
+      end: (world: PoolWorld) => void world.sockets[0]?.push("HTTP/1.1 200 OK"),
+    },
   ])("is forgotten when $name", async ({ end }) => {
     const world = new PoolWorld();
     const taken = await world.take();
@@ -92,10 +95,13 @@ describe("a kept connection", () => {
   });
 
   it.each([
-    { name: "says that it will close", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" },
+    {
+      name: "announces that it will close",
+      answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    },
     { name: "speaks HTTP/1.0", answer: "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n" },
     { name: "closes at once", answer: "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n" },
-  ])("is none, where the server $name", async ({ answer }) => {
+  ])("is not kept if the server $name", async ({ answer }) => {
     const world = new PoolWorld();
     const taken = await world.take();
     taken.connection.begin(createSink(), GET);
@@ -113,7 +119,7 @@ describe("a kept connection", () => {
     expect(world.pool.active).toBe(0);
   });
 
-  it("may have been made elsewhere", async () => {
+  it("may have been dialled elsewhere", async () => {
     const world = new PoolWorld();
     const dialed = world.connect(address(1));
     world.pool.adoptIdle(dialed, address(1));
@@ -134,7 +140,7 @@ describe("after a new certificate", () => {
     expect(world.sockets.map(({ destroyed }) => destroyed)).toEqual([true, true, true, false]);
   });
 
-  it("idle connections close at once, a busy one when its request is over", async () => {
+  it("idle connections close at once, a busy one when its request has finished", async () => {
     const world = new PoolWorld();
     const busy = await world.take();
     world.pool.giveBack(await world.take());
@@ -146,7 +152,7 @@ describe("after a new certificate", () => {
     expect(world.sockets.some(({ wasReset }) => wasReset)).toBe(false);
   });
 
-  it("those made with it stay", async () => {
+  it("connections made with it stay", async () => {
     const world = new PoolWorld();
     const old = await world.take();
     world.generation += 1;
@@ -159,11 +165,11 @@ describe("after a new certificate", () => {
   });
 });
 
-describe("a request that is over", () => {
+describe("a finished request", () => {
   it.each([
     { name: "well", end: "giveBack", isReset: false, size: 1 },
     { name: "badly", end: "discard", isReset: true, size: 0 },
-  ] as const)("$name counts no more", async ({ end, isReset, size }) => {
+  ] as const)("$name no longer counts", async ({ end, isReset, size }) => {
     const world = new PoolWorld();
     const taken = await world.take();
     expect([world.pool.active, world.pool.size]).toEqual([1, 1]);
@@ -172,7 +178,7 @@ describe("a request that is over", () => {
     expect(world.timesEmpty).toBe(1 - size);
   });
 
-  it("with a tunnel leaves its connection to that", async () => {
+  it("with a tunnel leaves its connection to the tunnel", async () => {
     const world = new PoolWorld();
     const taken = await world.take();
     const tunnel = taken.connection.detach();

@@ -16,36 +16,37 @@ export interface UpstreamFailure {
 }
 
 export interface UpstreamPoolOptions {
-  /** Where requests may go now. The same array as long as nothing has changed. */
+  /** The current endpoints. The same array as long as nothing has changed. */
   readonly endpoints: () => readonly SocketAddress[];
   readonly dial: (endpoint: SocketAddress, signal: AbortSignal) => Promise<DialedUpstream | UpstreamFailure>;
-  /** Why there is no endpoint, in words. */
+  /** The reason for a missing endpoint, as text. */
   readonly describe: () => string;
   readonly deadlines: Deadlines;
   readonly random: Random;
   /** Shared with the other pools of the process. */
   readonly idleQuota: IdleQuota;
-  /** Aborted: nothing is kept for requests to come. */
+  /** Aborted: no connection is kept for later requests. */
   readonly draining: AbortSignal;
   /** @default HTTP1_LIMITS */
   readonly messageLimits?: Http1Limits;
-  /** The last connection has ended. */
+  /** Called when the last connection has closed. */
   readonly onEmpty?: () => void;
 }
 
-/** A connection out of a pool, and the endpoint that it counts against. */
+/** A connection taken from a pool, and its endpoint. */
 export interface TakenUpstream {
   readonly kind: "taken";
   readonly connection: UpstreamConnection;
   readonly endpoint: EndpointState;
 }
 
-/** Endpoints that a request has tried in vain, by key. */
+/** Endpoints that a request has already tried, by key. */
 export type TriedEndpoints = Set<string>;
 
 /**
  * The kept connections of one destination, by endpoint. A connection serves one request at a time. Requests go to the
- * endpoint with the fewest under way; a connection that would not be made the same way now is closed instead of used.
+ * endpoint with the fewest requests in progress; a connection that would not be made the same way now is closed instead
+ * of used.
  */
 export class UpstreamPool {
   readonly #options: UpstreamPoolOptions;
@@ -63,16 +64,14 @@ export class UpstreamPool {
     return this.#connections.size;
   }
 
-  /** Requests under way and dials. */
+  /** Requests in progress and dials. */
   get active(): number {
     let active = 0;
     for (const endpoint of this.#byKey.values()) active += endpoint.active;
     return active;
   }
 
-  /**
-   * An idle connection of the endpoint whose turn it is, at once; `undefined` when one must be dialled.
-   */
+  /** Takes an idle connection of the chosen endpoint; `undefined` if one must be dialled. */
   take(tried: TriedEndpoints | undefined): TakenUpstream | undefined {
     const endpoint = this.#choose(tried);
     if (endpoint === undefined) return undefined;
@@ -88,7 +87,7 @@ export class UpstreamPool {
     return undefined;
   }
 
-  /** Dials the endpoint whose turn it is, and the next where that fails, until every one or three were tried. */
+  /** Dials the chosen endpoint, and the next one if that fails, until all or three were tried. */
   async dial(tried: TriedEndpoints, signal: AbortSignal): Promise<TakenUpstream | UpstreamFailure> {
     let failure: UpstreamFailure | undefined;
     for (let attempt = 0; attempt < MAX_ENDPOINTS_TRIED; attempt += 1) {
@@ -108,14 +107,14 @@ export class UpstreamPool {
     return failure ?? { kind: "failed", cause: "no_healthy_endpoint", message: this.#options.describe() };
   }
 
-  /** Takes in a connection that was made elsewhere for this destination, idle. */
+  /** Adopts an idle connection to this destination that was dialled elsewhere. */
   adoptIdle(dialed: DialedUpstream, address: SocketAddress): void {
     const taken = this.#adopt(dialed, this.#stateOf(address));
     taken.endpoint.active += 1;
     this.giveBack(taken);
   }
 
-  /** After the answer: the connection waits for the next request, if it is fit for one. */
+  /** After the response: the connection becomes idle, if it can be reused. */
   giveBack({ connection, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     connection.release();
@@ -135,30 +134,30 @@ export class UpstreamPool {
     return idleQuota.tryTake();
   }
 
-  /** The request on it did not end well: the connection is cut. */
+  /** The request was aborted: the connection is reset. */
   discard({ connection, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     connection.abort();
     this.#forgetIfUnused(endpoint);
   }
 
-  /** The request lives on without the pool: a tunnel has been made of its connection. */
+  /** The connection has become a tunnel and leaves the pool. */
   detach({ endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     this.#forgetIfUnused(endpoint);
   }
 
-  /** Closes what has waited too long. */
+  /** Closes connections that were idle too long. */
   checkDeadline(nowMs: number): void {
     this.#closeIdle((connection) => nowMs - connection.idleSinceMs >= connection.idleMs);
   }
 
-  /** Closes what would not be made the same way now: after a new certificate, bundle or destination. */
+  /** Closes connections that would not be dialled the same way now: after a new certificate, bundle or destination. */
   closeStale(): void {
     this.#closeIdle((connection) => !connection.isReusable);
   }
 
-  /** Closes what waits for a request. */
+  /** Closes idle connections. */
   closeIdle(): void {
     this.#closeIdle(() => true);
   }
@@ -174,7 +173,7 @@ export class UpstreamPool {
     return chooseEndpoint(this.#current(), { nowMs: deadlines.nowMs, random, tried });
   }
 
-  /** The states of the endpoints of now; those of endpoints that are gone close their idle connections. */
+  /** The states of the current endpoints; removed endpoints close their idle connections. */
   #current(): readonly EndpointState[] {
     const addresses = this.#options.endpoints();
     if (addresses === this.#addresses) return this.#endpoints;
@@ -226,5 +225,5 @@ export class UpstreamPool {
   }
 }
 
-/** Enough for a rolling update; a request that waits for more would better fail. */
+/** How many endpoints one request tries: enough for a rolling update. */
 const MAX_ENDPOINTS_TRIED = 3;

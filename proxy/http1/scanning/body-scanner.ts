@@ -1,10 +1,10 @@
-/** A piece of a body: what of the pushed bytes may be forwarded. */
+/** A piece of a body: which of the pushed bytes may be forwarded. */
 export interface BodyStep {
-  /** Bytes to forward, with their framing; empty where the step only took bytes in. */
+  /** Bytes to forward, with their framing; empty if the step only consumed bytes. */
   readonly bytes: Buffer | undefined;
-  /** To forward behind `bytes`, in the place of a line that is forwarded in its plain form. */
+  /** To forward after `bytes`, instead of a line that is replaced by its canonical form. */
   readonly plainLine?: Buffer | undefined;
-  /** How much of the chunk has been taken. */
+  /** How much of the chunk has been consumed. */
   readonly consumed: number;
   readonly isDone: boolean;
 }
@@ -13,11 +13,11 @@ export interface BodyStep {
 export interface BodyScanner {
   /** The body's content so far, without framing. */
   readonly contentBytes: number;
-  /** Takes bytes of `chunk` from `at`; called again with the rest while there is some and the body is not done. */
+  /** Consumes bytes of `chunk` from `at`; called again with the rest until the body is done. */
   step(chunk: Buffer, at: number): BodyStep;
 }
 
-/** A body of so many bytes (RFC 9112 §6.2). */
+/** A body of a known length (RFC 9112 §6.2). */
 export class LengthScanner implements BodyScanner {
   #left: number;
   contentBytes = 0;
@@ -45,7 +45,7 @@ export class UntilCloseScanner implements BodyScanner {
   }
 }
 
-/** A view; the whole chunk as it is where it is the whole chunk. */
+/** A view, or the chunk itself if it covers the whole chunk. */
 export function slice(chunk: Buffer, start: number, end: number): Buffer | undefined {
   if (start === end) return undefined;
   return start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);

@@ -1,18 +1,18 @@
 /** Classes of bytes, as tables of 256 flags (RFC 9110 §5.6.2, §5.5). */
 
-/** `tchar`: what names and methods are made of. 2 is legal, and read as a hyphen by some servers (`foldHeaderName`). */
+/** `tchar`: the characters of names and methods. 2: legal, but read as a hyphen by some servers (`foldHeaderName`). */
 export const TOKEN_BYTES: Uint8Array = tableOf((byte) => {
   if (/[!#$%&'*+.^_`|~]/.test(String.fromCharCode(byte))) return 2;
   return /[0-9A-Za-z-]/.test(String.fromCharCode(byte)) ? 1 : 0;
 });
 
-/** What a field's value is made of: visible characters, blanks, and bytes above ASCII. */
+/** The bytes of a field value: visible characters, blanks, and bytes above ASCII. */
 export const VALUE_BYTES: Uint8Array = tableOf((byte) => (byte === 0x09 || (byte >= 0x20 && byte !== 0x7f) ? 1 : 0));
 
-/** A request target's: visible ASCII but for `#`, which no client sends and parsers read in two ways. */
+/** The bytes of a request target: visible ASCII except `#`, which clients do not send and parsers read differently. */
 export const TARGET_BYTES: Uint8Array = tableOf((byte) => (byte > 0x20 && byte < 0x7f && byte !== 0x23 ? 1 : 0));
 
-/** What most host names and IPv4 addresses consist of. */
+/** The bytes of most host names and IPv4 addresses. */
 export const SIMPLE_NAME_BYTES: Uint8Array = tableOf((byte) =>
   /[0-9A-Za-z._-]/.test(String.fromCharCode(byte)) ? 1 : 0,
 );

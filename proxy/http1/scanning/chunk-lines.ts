@@ -2,7 +2,7 @@ import { FramingFault } from "../framing-fault.ts";
 import { COLON, CR, HEX_DIGITS, LF, SEMICOLON, SPACE, TAB, TOKEN_BYTES, VALUE_BYTES } from "./byte-tables.ts";
 import { isForbiddenTrailer } from "./field-kinds.ts";
 
-/** More would not be held exactly by a number. */
+/** A number cannot hold more digits exactly. */
 const MAX_SIZE_DIGITS = 13;
 const EQUALS = 0x3d;
 const QUOTE = 0x22;
@@ -20,13 +20,13 @@ export function parseChunkLine(
     size = size * 16 + digit - 1;
     at += 1;
   }
-  if (at === start) throw new FramingFault("bad_chunk", "a chunk size that is no number");
-  if (at - start > MAX_SIZE_DIGITS) throw new FramingFault("bad_chunk", "a chunk size of too many digits");
+  if (at === start) throw new FramingFault("bad_chunk", "a chunk size that is not a number");
+  if (at - start > MAX_SIZE_DIGITS) throw new FramingFault("bad_chunk", "a chunk size with too many digits");
   if (at < end) judgeExtensions(bytes, at, end);
   return { size, extensionBytes: end - at };
 }
 
-/** RFC 9112 §7.1.1: names, values and quoted strings, with blanks around `;` and `=`. None of them is forwarded. */
+/** RFC 9112 §7.1.1: names, values and quoted strings, with blanks around `;` and `=`. Extensions are not forwarded. */
 function judgeExtensions(bytes: Buffer, start: number, end: number): void {
   let at = start;
   while (at < end) {
@@ -38,7 +38,7 @@ function judgeExtensions(bytes: Buffer, start: number, end: number): void {
   }
 }
 
-/** The line's CR ends it at the latest. */
+/** It ends at the line's CR at the latest. */
 function skipBlanks(bytes: Buffer, start: number): number {
   let at = start;
   while (bytes[at] === SPACE || bytes[at] === TAB) at += 1;
@@ -68,16 +68,16 @@ function badExtension(): FramingFault {
   return new FramingFault("bad_chunk", "a malformed chunk extension");
 }
 
-/** Judges one line of a trailer, with its line end: a field, or the empty line that ends the message. */
+/** Judges one line of a trailer, including its line end: a field, or the empty line that ends the message. */
 export function judgeTrailerLine(line: Buffer): "field" | "end" {
   const end = line.length - 2;
   if (line[end] !== CR || line[end + 1] !== LF) throw new FramingFault("bad_trailer", "a trailer line without CRLF");
   if (end === 0) return "end";
   let at = 0;
   while (TOKEN_BYTES[line[at] ?? 0] !== 0) at += 1;
-  if (at === 0 || line[at] !== COLON) throw new FramingFault("bad_trailer", "a trailer line that is no field");
+  if (at === 0 || line[at] !== COLON) throw new FramingFault("bad_trailer", "a trailer line that is not a field");
   if (isForbiddenTrailer(line.toString("latin1", 0, at))) {
-    throw new FramingFault("bad_trailer", "a field that has no place in a trailer");
+    throw new FramingFault("bad_trailer", "a field that is not allowed in a trailer");
   }
   for (at += 1; at < end; at += 1) {
     if (VALUE_BYTES[line[at] ?? 0] !== 1) throw new FramingFault("bad_trailer", "a control character in a trailer");

@@ -4,16 +4,16 @@ import { type BodyScanner, type BodyStep, slice } from "./body-scanner.ts";
 import { CR, LF } from "./byte-tables.ts";
 import { judgeTrailerLine, parseChunkLine } from "./chunk-lines.ts";
 
-/** What comes next: a chunk's size line, its content, the line end behind that, or the trailer's lines. */
+/** What comes next: a chunk's size line, its content, the line end after that, or the trailer's lines. */
 type Expects = "size" | "content" | "content_end" | "trailer";
 
 /** A line that is not forwarded. */
 const NO_LINE = Buffer.alloc(0);
 
 /**
- * A chunked body (RFC 9112 §7.1). Content is forwarded as it comes. A line of framing is forwarded when it is whole and
- * has been judged, without its extensions; until then its bytes, few as they are, are kept here. The trailer is
- * forwarded whole or not at all. Where only content is forwarded, lines and trailer are judged and left out.
+ * A chunked body (RFC 9112 §7.1). Content is forwarded as it comes. A line of framing is forwarded, without extensions,
+ * when it is complete and valid; until then its few bytes are kept here. The trailer is forwarded completely or not at
+ * all. If only content is forwarded, lines and trailer are validated and dropped.
  */
 export class ChunkedScanner implements BodyScanner {
   readonly #limits: Http1Limits;
@@ -21,7 +21,7 @@ export class ChunkedScanner implements BodyScanner {
   #expects: Expects = "size";
   #left = 0;
   #extensionBytes = 0;
-  /** The beginning of a line whose end has not come; in the trailer, all lines so far. */
+  /** The beginning of an incomplete line; in the trailer, all lines so far. */
   #held: Buffer | undefined;
   contentBytes = 0;
 
@@ -47,7 +47,7 @@ export class ChunkedScanner implements BodyScanner {
         at = lineEnd;
       }
     } catch (caught) {
-      // What was judged before is forwarded first; the next step meets the fault again.
+      // Valid bytes before the fault are forwarded first; the next step finds the fault again.
       if (at === from) throw caught;
     }
     return { bytes: slice(chunk, from, at), consumed: at - from, isDone: false };
@@ -65,7 +65,7 @@ export class ChunkedScanner implements BodyScanner {
     return length;
   }
 
-  /** Behind the line's LF; -1 where it has not come. @param already bytes of the line before `at`. */
+  /** The offset after the line's LF; -1 if it has not arrived. @param already bytes of the line before `at`. */
   #findLineEnd(chunk: Buffer, at: number, already: number): number {
     const max = this.#maxLine() - already;
     const lf = chunk.indexOf(LF, at);
@@ -86,7 +86,7 @@ export class ChunkedScanner implements BodyScanner {
   }
 
   #tooLong(): FramingFault {
-    if (this.#expects === "content_end") return new FramingFault("bad_chunk", "a chunk longer than its size says");
+    if (this.#expects === "content_end") return new FramingFault("bad_chunk", "a chunk longer than its size");
     if (this.#expects === "trailer") return trailersTooLarge(this.#limits);
     return limitFault("bad_chunk", "maxChunkLineBytes", this.#limits);
   }
@@ -110,13 +110,13 @@ export class ChunkedScanner implements BodyScanner {
     return rewritten(this.#takeLine(line, 0, line.length) ?? line, NO_LINE, lineEnd - at);
   }
 
-  /** Takes a whole line. @returns what is forwarded in its place; `undefined`: the line as it is. */
+  /** Handles a complete line. @returns what is forwarded instead; `undefined`: the line itself. */
   #takeLine(bytes: Buffer, start: number, end: number): Buffer | undefined {
     if (end - start < 2 || bytes[end - 2] !== CR) {
       throw new FramingFault("bad_chunk", "a line of chunk framing that does not end with CRLF");
     }
     if (this.#expects === "content_end") {
-      if (end - start !== 2) throw new FramingFault("bad_chunk", "a chunk longer than its size says");
+      if (end - start !== 2) throw new FramingFault("bad_chunk", "a chunk longer than its size");
       this.#expects = "size";
       return this.#forwardsLines ? undefined : NO_LINE;
     }
@@ -131,7 +131,7 @@ export class ChunkedScanner implements BodyScanner {
     return extensionBytes === 0 ? undefined : Buffer.from(`${size.toString(16)}\r\n`);
   }
 
-  /** Takes the trailer's lines, and forwards them together with its empty line. */
+  /** Collects the trailer's lines, and forwards them together with its empty line. */
   #stepTrailer(chunk: Buffer, from: number): BodyStep {
     for (let at = from; at < chunk.length; ) {
       const piece = this.#takeTrailerPiece(chunk, at);
@@ -144,7 +144,7 @@ export class ChunkedScanner implements BodyScanner {
     return { bytes: undefined, consumed: chunk.length - from, isDone: false };
   }
 
-  /** Adds a line, or the beginning of one, to what is held, and judges it when it is whole. */
+  /** Adds a line, or the beginning of one, to what is held, and judges it when it is complete. */
   #takeTrailerPiece(chunk: Buffer, at: number): { readonly length: number; readonly endsTrailer: boolean } {
     const held = this.#held ?? Buffer.alloc(0);
     const lineStart = held.lastIndexOf(LF) + 1;

@@ -1,7 +1,7 @@
 import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
 import { FIELD, type FieldKind } from "../message-head.ts";
 
-/** Fields that framing, routing and identity hang on, by lower-case name. */
+/** Fields that framing, routing and identity depend on, by lower-case name. */
 const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   ["host", FIELD.host],
   ["content-length", FIELD.contentLength],
@@ -18,7 +18,7 @@ const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   ["trailer", FIELD.trailer],
 ]);
 
-/** Which lengths and first letters a known name can have, so that most names need no look at their letters. */
+/** Lengths and first letters of known names, so that most names need no comparison. */
 const CANDIDATES: Uint8Array = (() => {
   const table = new Uint8Array(32 * 32);
   for (const name of KINDS.keys()) table[candidateIndex(name.length, name.charCodeAt(0))] = 1;
@@ -29,7 +29,7 @@ function candidateIndex(length: number, firstByte: number): number {
   return (length & 31) * 32 + (firstByte & 31);
 }
 
-/** The kind of a field by the bytes of its name in `text`. */
+/** The kind of a field, by its name in `text`. */
 export function fieldKindAt(text: string, start: number, end: number): FieldKind {
   const length = end - start;
   if (length > 23 || CANDIDATES[candidateIndex(length, text.charCodeAt(start))] === 0) return FIELD.other;
@@ -37,8 +37,8 @@ export function fieldKindAt(text: string, start: number, end: number): FieldKind
 }
 
 /**
- * What no `Connection` field may name, for it would strip framing, routing, identity or what a proxy before us has
- * written (RFC 9110 §7.6.1). Credentials may be named: the request then goes on without them.
+ * Fields that `Connection` must not name, because that would strip framing, routing, identity or a previous proxy's
+ * fields (RFC 9110 §7.6.1). Credentials may be named: the request is then forwarded without them.
  */
 const END_TO_END: ReadonlySet<string> = new Set([
   "host",
@@ -57,12 +57,12 @@ export function isNameableHop(name: string): boolean {
   return !END_TO_END.has(name);
 }
 
-/** Names that a server behind a gateway interface would read as one of ours: `content_length` for `content-length`. */
+/** Names that a CGI-like server would read as one of the known fields: `content_length` as `content-length`. */
 export function isConfusable(name: string): boolean {
   return KINDS.has(foldHeaderName(name));
 }
 
-/** What has no place behind a body (RFC 9110 §6.5.1): framing, routing, identity, credentials, controls. */
+/** Fields that are not allowed in a trailer (RFC 9110 §6.5.1): framing, routing, identity, credentials, controls. */
 const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   ...KINDS.keys(),
   "authorization",

@@ -1,19 +1,19 @@
 import { FramingFault } from "../framing-fault.ts";
 import { CR, LF } from "./byte-tables.ts";
 
-/** Where a whole head lies. */
+/** The position of a complete head. */
 export interface CollectedHead {
   readonly buffer: Buffer;
   readonly start: number;
-  /** Behind the empty line; in a head with a bare LF, two behind that LF, and scanning it finds a fault. */
+  /** After the empty line; in a head with a bare LF, two bytes after that LF, where scanning finds a fault. */
   readonly end: number;
-  /** How much of the chunk that was pushed last belongs to the head and to what stands before it. */
+  /** How much of the last pushed chunk belongs to the head and to what precedes it. */
   readonly consumed: number;
 }
 
 export interface HeadCollectorOptions {
   readonly maxBytes: number;
-  /** The fault of a head that is larger. */
+  /** The fault for a larger head. */
   readonly tooLarge: () => FramingFault;
   /** Whether empty lines before the head are skipped (RFC 9112 §2.2: requests). */
   readonly allowsEmptyLines: boolean;
@@ -21,12 +21,12 @@ export interface HeadCollectorOptions {
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 const FIRST_CAPACITY = 1024;
-/** RFC 9112 §2.2 asks for at least one; a client that sends more than these sends no request. */
+/** RFC 9112 §2.2 asks for at least one; a client that sends more does not send a request. */
 const MAX_EMPTY_LINES = 16;
 
 /**
- * Waits for the whole of a head. A head that comes in one piece is not copied. Of one that comes in many, each byte is
- * copied once and looked at once, so that a client that sends single bytes gains nothing by it.
+ * Collects a complete head. A head that arrives in one piece is not copied. In a head that arrives in many, each byte
+ * is copied and examined once, so that a client gains nothing by sending single bytes.
  */
 export class HeadCollector {
   readonly #options: HeadCollectorOptions;
@@ -39,17 +39,17 @@ export class HeadCollector {
     this.#options = options;
   }
 
-  /** Bytes that wait for the rest of their head. */
+  /** Bytes of an incomplete head. */
   get bufferedBytes(): number {
     return this.#length;
   }
 
-  /** What has come of a head that is not whole. */
+  /** The received part of an incomplete head. */
   get collected(): Buffer {
     return (this.#store ?? HEAD_END).subarray(0, this.#length);
   }
 
-  /** Takes a chunk; gives the head when it is whole. What lies behind `end` belongs to what follows the head. */
+  /** Consumes a chunk; returns the head when it is complete. Bytes after `end` follow the head. */
   push(chunk: Buffer): CollectedHead | undefined {
     if (this.#endsEmptyLine(chunk)) return this.#pushBehindEmptyLine(chunk);
     if (this.#length === 0) {
@@ -62,7 +62,7 @@ export class HeadCollector {
     return this.#collect(chunk, 0);
   }
 
-  /** Forgets what has been collected; the caller has taken the head. */
+  /** Discards what has been collected; the caller has taken the head. */
   clear(): void {
     this.#store = undefined;
     this.#length = 0;
@@ -70,7 +70,7 @@ export class HeadCollector {
     this.#emptyLines = 0;
   }
 
-  /** An empty line whose CR came with the chunk before. */
+  /** An empty line whose CR came with the previous chunk. */
   #endsEmptyLine(chunk: Buffer): boolean {
     return this.#options.allowsEmptyLines && this.#length === 1 && this.#store?.[0] === CR && chunk[0] === LF;
   }
@@ -118,7 +118,7 @@ export class HeadCollector {
     this.#length = needed;
   }
 
-  /** Looks at the line ends that are new: for the empty line, for one without its CR, for a head that is too large. */
+  /** Examines new line ends: for the empty line, for one without CR, and for a head that is too large. */
   #walk(): { readonly buffer: Buffer; readonly end: number } | undefined {
     const { maxBytes, tooLarge } = this.#options;
     const buffer = (this.#store ?? HEAD_END).subarray(0, this.#length);

@@ -4,7 +4,7 @@ import { type BodyFraming, FIELD, FIELD_STRIDE } from "../message-head.ts";
 import { CR, SPACE } from "./byte-tables.ts";
 import { isNameableHop } from "./field-kinds.ts";
 
-/** What the fields of a head say of framing and of the connection. */
+/** The framing and connection fields of a head. */
 export interface JudgedFields {
   host: string | undefined;
   contentLength: number | undefined;
@@ -16,13 +16,13 @@ export interface JudgedFields {
   upgrade: string;
   expect: string | undefined;
   idleSeconds: number | undefined;
-  /** Whether the lines of framing are written as every parser reads them. */
+  /** Whether the framing fields are in the form that every parser reads alike. */
   isPlain: boolean;
 }
 
 const NO_TOKENS: readonly string[] = [];
 
-/** Reads the fields that framing hangs on. Whatever could be read in two ways is a fault. */
+/** Reads the fields that framing depends on. Ambiguous fields are a fault. */
 export function judgeFields(text: string, fields: readonly number[]): JudgedFields {
   const judged: JudgedFields = {
     host: undefined,
@@ -86,7 +86,9 @@ function judgeField(judged: JudgedFields, kind: number | undefined, { text, fiel
   }
 }
 
-/** Whether there is at most one blank, before the value. More are legal, and some parsers make them part of it. */
+/**
+ * Whether there is at most one blank, before the value. More are legal, but some parsers make them part of the value.
+ */
 function isPlainLine(text: string, fields: readonly number[], at: number): boolean {
   const nameEnd = fields[at + 1] ?? 0;
   const valueStart = fields[at + 2] ?? 0;
@@ -95,14 +97,15 @@ function isPlainLine(text: string, fields: readonly number[], at: number): boole
   return blanks === 0 || (blanks === 1 && text.charCodeAt(nameEnd + 1) === SPACE);
 }
 
-/** RFC 9112 §6.3: digits alone; at most what a number holds exactly. */
+/** RFC 9112 §6.3: only digits, up to what a number holds exactly. */
 function parseContentLength(value: string): number {
   const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
-  if (!Number.isSafeInteger(length)) throw new FramingFault("bad_content_length", "a Content-Length that is no number");
+  if (!Number.isSafeInteger(length))
+    throw new FramingFault("bad_content_length", "a Content-Length that is not a number");
   return length;
 }
 
-/** RFC 9112 §6.1: we take one field with one coding, `chunked`; every other list is a way to be read in two ways. */
+/** RFC 9112 §6.1: only one field with one coding, `chunked`, is accepted; any other list is ambiguous. */
 function judgeTransferEncoding(judged: JudgedFields, value: string): void {
   if (judged.isChunked) throw new FramingFault("bad_transfer_encoding", "more than one Transfer-Encoding field");
   if (value.toLowerCase() !== "chunked") {
@@ -123,27 +126,27 @@ function judgeConnection(judged: JudgedFields, value: string): void {
 
 function addConnectionToken(judged: JudgedFields, token: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(token) || !isNameableHop(foldHeaderName(token))) {
-    throw new FramingFault("bad_field_value", "Connection names a field that is not of one hop");
+    throw new FramingFault("bad_field_value", "Connection names a field that is not hop-by-hop");
   }
   judged.connectionTokens = [...judged.connectionTokens, token];
 }
 
 function judgeKeepAlive(judged: JudgedFields, name: string, value: string): void {
-  // Node's parser and others take it for Connection.
+  // Node's parser and others read it as Connection.
   if (name.length === "proxy-connection".length && /close/i.test(value)) judged.closes = true;
   if (name.length !== "keep-alive".length) return;
   const timeout = /(?:^|[,;\s])timeout=(\d{1,6})/i.exec(value)?.[1];
   if (timeout !== undefined) judged.idleSeconds = Number(timeout);
 }
 
-/** The protocols of `Upgrade`, without HTTP/2, to which nobody here switches (RFC 9113 §3.1 deprecates it, too). */
+/** The protocols of `Upgrade`, without HTTP/2: an upgrade to it is not supported, and deprecated by RFC 9113 §3.1. */
 export function readUpgrade(judged: JudgedFields): string | undefined {
   if (!judged.listsUpgrade || judged.upgrade === "") return undefined;
   const protocols = judged.upgrade.split(",").map((protocol) => protocol.trim());
   if (
     !protocols.every((protocol) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/.test(protocol))
   ) {
-    throw new FramingFault("bad_upgrade", "an Upgrade field that is no list of protocols");
+    throw new FramingFault("bad_upgrade", "an Upgrade field that is not a list of protocols");
   }
   const kept = protocols.filter((protocol) => !/^h2c?$/i.test(protocol));
   return kept.length === 0 ? undefined : kept.join(", ");

@@ -1,19 +1,18 @@
 import { FIELD, FIELD_STRIDE } from "../message-head.ts";
 
-/** A head whose lines have been found and judged. */
+/** A scanned and validated head. */
 export interface ScannedHead {
   readonly text: string;
   readonly fields: readonly number[];
   /** With its CRLF. */
   readonly startLine: string;
-  /** What the `Host` field is to be; `undefined`: there is none, as in a response. */
+  /** The new value of the `Host` field; `undefined`: none, as in a response. */
   readonly host: string | undefined;
 }
 
 /**
- * Writes a head anew where it is legal and unusual, so that whoever reads it next finds the one form that all parsers
- * read alike: lines of framing with a single blank, and the one Host that the request is for (RFC 9112 §3.2.2). Other
- * lines stay as they came.
+ * Rewrites a legal but unusual head in the canonical form that all parsers read alike: framing fields with a single
+ * blank, and a single Host (RFC 9112 §3.2.2). Other lines stay unchanged.
  */
 export function formatPlainHead({ text, fields, startLine, host }: ScannedHead): string {
   let lines = "";

@@ -4,19 +4,19 @@ import { FIELD_STRIDE } from "../message-head.ts";
 import { COLON, CR, LF, SPACE, TAB, TOKEN_BYTES, VALUE_BYTES } from "./byte-tables.ts";
 import { fieldKindAt, isConfusable } from "./field-kinds.ts";
 
-/** A head in its bytes and as text; offsets are the same in both when `start` is added. */
+/** A head as bytes and as text; text offsets plus `start` are byte offsets. */
 export interface HeadBytes {
   readonly buffer: Buffer;
   /** Where the head begins in `buffer`. */
   readonly start: number;
-  /** Behind its empty line. */
+  /** After its empty line. */
   readonly end: number;
   readonly text: string;
 }
 
 /**
- * Reads the field lines of a head, from `at` (an offset into `text`) to the empty line, in one pass (RFC 9112 §5). No
- * blank before the colon, no folded line, no line end but CRLF, no control character in a value.
+ * Reads the field lines of a head, from `at` (an offset into `text`) to the empty line, in one pass (RFC 9112 §5).
+ * Refuses a blank before the colon, a folded line, a line end other than CRLF, and a control character in a value.
  */
 export function scanFields(
   head: HeadBytes,
@@ -35,7 +35,7 @@ export function scanFields(
   return fields;
 }
 
-/** Reads one line; gives where the next begins. */
+/** Reads one line; returns the offset of the next. */
 function scanField(head: HeadBytes, nameStart: number, fields: number[]): number {
   const { buffer, start, text } = head;
   const nameEnd = scanName(head, nameStart);
@@ -44,14 +44,14 @@ function scanField(head: HeadBytes, nameStart: number, fields: number[]): number
   const valueStart = at - start;
   while (VALUE_BYTES[buffer[at] ?? 0] === 1) at += 1;
   if (buffer[at] !== CR) throw valueFault(buffer[at]);
-  if (buffer[at + 1] !== LF) throw new FramingFault("bad_line_end", "a carriage return that ends no line");
+  if (buffer[at + 1] !== LF) throw new FramingFault("bad_line_end", "a carriage return that does not end a line");
   let valueEnd = at - start;
   while (valueEnd > valueStart && isBlank(buffer[start + valueEnd - 1])) valueEnd -= 1;
   fields.push(nameStart, nameEnd, valueStart, valueEnd, fieldKindAt(text, nameStart, nameEnd));
   return at + 2 - start;
 }
 
-/** Gives where the name ends, which is where its colon stands. */
+/** Returns where the name ends, the offset of its colon. */
 function scanName({ buffer, start, text }: HeadBytes, nameStart: number): number {
   let at = start + nameStart;
   let isFolded = false;
@@ -78,7 +78,7 @@ function nameFault(byte: number | undefined, isFirst: boolean): FramingFault {
   if (isFirst && isBlank(byte)) return new FramingFault("bad_field_line", "a folded line");
   if (isFirst && byte === COLON) return new FramingFault("bad_field_name", "a field without a name");
   if (byte === CR) return new FramingFault("bad_field_line", "a line without a colon");
-  return new FramingFault("bad_field_name", "a character that no field name has");
+  return new FramingFault("bad_field_name", "a character that is not allowed in a field name");
 }
 
 function valueFault(byte: number | undefined): FramingFault {

@@ -14,8 +14,8 @@ const SLASH = 0x2f;
 const VERSION_BYTES = "HTTP/1.1\r\n".length;
 
 /**
- * Reads a whole request head, from `start` to behind its empty line; throws a `FramingFault`. A head that is legal and
- * unusual is written anew in its plain form and read again: nothing behind the framer sees another one.
+ * Reads a complete request head, from `start` to after its empty line; throws a `FramingFault`. A legal but unusual
+ * head is rewritten in its canonical form and read again, so everything after the framer only sees that form.
  */
 export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): RequestHead {
   const { head, isPlain } = scanLines({ buffer, start, end }, limits);
@@ -28,7 +28,7 @@ export function scanRequestHead(buffer: Buffer, start: number, end: number, limi
 
 interface ScannedRequest {
   readonly head: RequestHead;
-  /** Whether the head is in the form in which it goes on. */
+  /** Whether the head is in its canonical form. */
   readonly isPlain: boolean;
 }
 
@@ -36,9 +36,9 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
   const text = buffer.toString("latin1", start, end);
   const methodEnd = scanMethod(buffer, start) - start;
   const method = text.slice(0, methodEnd);
-  if (method === "CONNECT") throw new FramingFault("connect_refused", "a sidecar makes no tunnels by CONNECT");
+  if (method === "CONNECT") throw new FramingFault("connect_refused", "CONNECT is not supported");
   if (isMistakable(method))
-    throw new FramingFault("bad_method", "a method that some servers take for HEAD, CONNECT or HTTP/2", 501);
+    throw new FramingFault("bad_method", "a method that some servers read as HEAD, CONNECT or HTTP/2", 501);
   const targetEnd = scanTarget(buffer, start + methodEnd + 1) - start;
   const target = text.slice(methodEnd + 1, targetEnd);
   const version = readVersion(text, targetEnd + 1);
@@ -65,7 +65,7 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
 }
 
 /**
- * The fault of a request line that can no longer become one, however its head would go on.
+ * The fault of a request line that can no longer become valid, whatever follows.
  * @param head begins with the line, or with the empty line before it (RFC 9112 §2.2).
  */
 export function faultOfRequestLine(head: Buffer, limits: Http1Limits): Http1Fault {
@@ -75,12 +75,12 @@ export function faultOfRequestLine(head: Buffer, limits: Http1Limits): Http1Faul
   } catch (caught) {
     return faultFrom(caught);
   }
-  return new FramingFault("bad_start_line", "a request line that is none");
+  return new FramingFault("bad_start_line", "an invalid request line");
 }
 
 /**
- * Methods have a case (RFC 9110 §9.1) and any token is one; but a server that ignores the case would respond to these
- * without the content that the response announces. PRI is no method: HTTP/2 begins with it (RFC 9113 §11.6).
+ * Methods are case-sensitive (RFC 9110 §9.1) and any token is a method. But a server that ignores case would respond to
+ * these without the content that the response announces. PRI is not a method: HTTP/2 begins with it (RFC 9113 §11.6).
  */
 function isMistakable(method: string): boolean {
   return method !== "HEAD" && /^(?:head|connect|pri)$/i.test(method);
@@ -90,7 +90,7 @@ function scanMethod(buffer: Buffer, start: number): number {
   let at = start;
   while (TOKEN_BYTES[buffer[at] ?? 0] !== 0 && at - start < MAX_METHOD_BYTES) at += 1;
   if (at === start) throw new FramingFault("bad_start_line", "a request that does not begin with a method");
-  if (buffer[at] !== SPACE) throw new FramingFault("bad_method", "a method that is none");
+  if (buffer[at] !== SPACE) throw new FramingFault("bad_method", "an invalid method");
   return at;
 }
 
@@ -98,7 +98,7 @@ function scanTarget(buffer: Buffer, start: number): number {
   let at = start;
   while (TARGET_BYTES[buffer[at] ?? 0] === 1) at += 1;
   if (at === start) throw new FramingFault("bad_start_line", "a request line without a target");
-  if (buffer[at] !== SPACE) throw new FramingFault("bad_target", "a character that no request target has");
+  if (buffer[at] !== SPACE) throw new FramingFault("bad_target", "a character that is not allowed in a request target");
   return at;
 }
 
@@ -122,14 +122,11 @@ function decideFraming(judged: JudgedFields, version: "1.1" | "1.0"): BodyFramin
     : { kind: "length", length: judged.contentLength };
 }
 
-/**
- * RFC 9112 §3.2: exactly one Host, and one that cannot be read in two ways. The target's authority wins over it
- * (§3.2.2).
- */
+/** RFC 9112 §3.2: exactly one unambiguous Host. The target's authority takes precedence (§3.2.2). */
 function judgeHost({ host }: JudgedFields, version: "1.1" | "1.0", authority: string | undefined): string {
   if (host === undefined && version === "1.1") throw new FramingFault("bad_host", "no Host field");
   const plain = plainAuthority(host ?? "");
-  if (plain === undefined) throw new FramingFault("bad_host", "a Host field that is no host");
+  if (plain === undefined) throw new FramingFault("bad_host", "an invalid Host field");
   return authority === undefined || authority.toLowerCase() === plain.toLowerCase() ? plain : authority;
 }
 
@@ -140,14 +137,12 @@ function judgeTarget(target: string, method: string): string | undefined {
   const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
   const plain = authority === undefined ? undefined : plainAuthority(authority);
   if (plain === undefined || plain === "") {
-    throw new FramingFault("bad_target", "a request target of no known form");
+    throw new FramingFault("bad_target", "a request target of an unknown form");
   }
   return plain;
 }
 
-/**
- * Any other expectation is the server's to meet or to refuse (RFC 9110 §10.1.1), as Envoy has it: it frames nothing.
- */
+/** Any other expectation is left to the server (RFC 9110 §10.1.1), as in Envoy: it does not affect framing. */
 function judgeExpect({ expect }: JudgedFields, version: "1.1" | "1.0"): boolean {
   return version === "1.1" && expect?.toLowerCase() === "100-continue";
 }

@@ -6,11 +6,11 @@ import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade, UNW
 import { formatPlainHead } from "./plain-head.ts";
 import { scanFields } from "./scan-fields.ts";
 
-/** What of the request an answer's framing hangs on. */
+/** The properties of the request that determine its response's framing. */
 export interface ResponseContext {
   readonly method: string;
   readonly hasUpgrade: boolean;
-  /** Of the client's request: HTTP/1.0 knows no chunks. @default 1.1 */
+  /** Of the client's request: HTTP/1.0 has no chunked coding. @default 1.1 */
   readonly version?: "1.1" | "1.0";
 }
 
@@ -20,11 +20,13 @@ const STATUS_END = 12;
 export interface ResponseHeadBytes {
   readonly buffer: Buffer;
   readonly start: number;
-  /** Behind the empty line. */
+  /** After the empty line. */
   readonly end: number;
 }
 
-/** Reads a whole response head, and writes one that is legal and unusual in its plain form; throws a `FramingFault`. */
+/**
+ * Reads a complete response head, and rewrites a legal but unusual one in its canonical form; throws a `FramingFault`.
+ */
 export function scanResponseHead(
   bytes: ResponseHeadBytes,
   request: ResponseContext,
@@ -53,10 +55,10 @@ function scanLines(
   const judged = judgeFields(text, fields);
   const upgrade = readUpgrade(judged);
   if (status < 200 && (judged.closes || (judged.contentLength ?? 0) > 0)) {
-    throw new FramingFault("ambiguous_framing", "an interim answer with content, or that ends the connection");
+    throw new FramingFault("ambiguous_framing", "an interim response with content, or one that closes the connection");
   }
   if (status === 101 && (!request.hasUpgrade || upgrade === undefined)) {
-    throw new FramingFault("bad_upgrade", "a switch of protocols that was not asked for");
+    throw new FramingFault("bad_upgrade", "an upgrade that was not requested");
   }
   const head = {
     text,
@@ -78,16 +80,16 @@ function scanLines(
 function readVersion(text: string): "1.1" | "1.0" {
   if (text.startsWith("HTTP/1.1 ")) return "1.1";
   if (text.startsWith("HTTP/1.0 ")) return "1.0";
-  throw new FramingFault("bad_start_line", "an answer that does not begin with HTTP/1.1 or HTTP/1.0");
+  throw new FramingFault("bad_start_line", "a response that does not begin with HTTP/1.1 or HTTP/1.0");
 }
 
 function readStatus(text: string): number {
   const digits = text.slice(STATUS_END - 3, STATUS_END);
-  if (!/^[1-9]\d\d$/.test(digits)) throw new FramingFault("bad_start_line", "a status that is none");
+  if (!/^[1-9]\d\d$/.test(digits)) throw new FramingFault("bad_start_line", "an invalid status");
   return Number(digits);
 }
 
-/** The reason and its blank may be missing (RFC 9112 §4). */
+/** The reason and the blank before it may be missing (RFC 9112 §4). */
 function scanReason(buffer: Buffer, start: number): number {
   if (buffer[start] === SPACE) {
     let at = start + 1;
@@ -99,8 +101,9 @@ function scanReason(buffer: Buffer, start: number): number {
 
 function expectLineEnd(buffer: Buffer, at: number): number {
   if (buffer[at] === 0x0d && buffer[at + 1] === LF) return at;
-  if (buffer[at] === LF || buffer[at] === 0x0d) throw new FramingFault("bad_line_end", "a status line that ends badly");
-  throw new FramingFault("bad_start_line", "a character that no status line has");
+  if (buffer[at] === LF || buffer[at] === 0x0d)
+    throw new FramingFault("bad_line_end", "an invalid end of the status line");
+  throw new FramingFault("bad_start_line", "a character that is not allowed in a status line");
 }
 
 /** RFC 9112 §6.3, in its order. */
@@ -116,8 +119,8 @@ function decideFraming(
     throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");
   }
   if (judged.isChunked && (status < 200 || status === 204)) {
-    // RFC 9112 §6.1 forbids it, and parsers differ on where such an answer ends.
-    throw new FramingFault("ambiguous_framing", "Transfer-Encoding in an answer that has no content");
+    // RFC 9112 §6.1 forbids it, and parsers disagree on where such a response ends.
+    throw new FramingFault("ambiguous_framing", "Transfer-Encoding in a response without content");
   }
   if (request.method === "HEAD" || status < 200 || status === 204 || status === 304) return NO_BODY;
   if (judged.isChunked) return request.version === "1.0" ? UNWRAPPED_BODY : CHUNKED_BODY;
