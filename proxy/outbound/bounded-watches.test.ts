@@ -49,7 +49,7 @@ function setup(limits: WatchLimits) {
   };
 }
 
-it("thousands of addresses cost no more streams than the limits, and each is answered", () => {
+it("thousands of addresses cost no more streams than the limits, and each gets a response", () => {
   const { open, answer, heard, ports, most } = setup({ asking: 8, mesh: 10, outside: 4 });
   for (let port = 1; port <= 3000; port += 1) open(port, false);
   expect(ports().length).toBe(8);
@@ -70,7 +70,7 @@ it("addresses outside the mesh do not displace the mesh's destinations", () => {
   expect(ports()).toEqual([1, 19, 20]);
 });
 
-it("a stream that was used lately is kept before one that was not", () => {
+it("a recently used stream is kept rather than an older one", () => {
   const { open, answer, ports } = setup({ asking: 8, mesh: 2, outside: 2 });
   const first = open(1);
   answer(1, MESH);
@@ -82,7 +82,7 @@ it("a stream that was used lately is kept before one that was not", () => {
   expect(ports()).toEqual([1, 3]);
 });
 
-it("what lost its stream is asked again when it is used, and only a different answer is news", async () => {
+it("an entry without a stream is queried again when it is used, and only a different response is reported", async () => {
   const { open, answer, heard, ports } = setup({ asking: 8, mesh: 2, outside: 1 });
   const first = open(1);
   answer(1, PASSTHROUGH);
@@ -101,7 +101,7 @@ it("what lost its stream is asked again when it is used, and only a different an
   expect(heard.at(-1)).toEqual([1, "mesh"]);
 });
 
-it("what is in use is asked again in turn, so that a change reaches it", async () => {
+it("entries in use are queried again in turn, so that a change reaches them", async () => {
   const { clock, open, answer, heard, ports } = setup({ asking: 8, mesh: 2, outside: 1 });
   for (const port of [1, 2, 3]) {
     open(port);
@@ -114,7 +114,7 @@ it("what is in use is asked again in turn, so that a change reaches it", async (
   expect(heard).toContainEqual([1, "mesh"]);
 });
 
-it("what is not in use stays quiet", async () => {
+it("unused entries are not queried", async () => {
   const { clock, open, answer, ports, asked } = setup({ asking: 8, mesh: 2, outside: 1 });
   for (const port of [1, 2, 3]) {
     open(port, false);
@@ -125,7 +125,7 @@ it("what is not in use stays quiet", async () => {
   expect(asked()).toBe(3);
 });
 
-it("a question that is put again without an answer gives its place to the next, and keeps what it had", async () => {
+it("a repeated query without a response gives its place to the next, and keeps its last response", async () => {
   const { clock, open, answer, ports } = setup({ asking: 1, mesh: 2, outside: 1 });
   const first = open(1, false);
   answer(1, PASSTHROUGH);
@@ -139,7 +139,7 @@ it("a question that is put again without an answer gives its place to the next, 
   expect(ports()).toEqual([2, 3]);
 });
 
-it("what is closed leaves no stream and no timer, and wakes who waits", async () => {
+it("closing leaves no stream and no timer, and wakes all waiters", async () => {
   const { clock, open, answer, ports } = setup({ asking: 1, mesh: 2, outside: 1 });
   const watches = [1, 2, 3].map((port) => {
     const watch = open(port);

@@ -2,32 +2,33 @@ import { isDeepStrictEqual } from "node:util";
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 
-/** Opens the control plane's stream for one target; `listener` gets each answer. */
+/** Opens the control plane's stream for one target; `listener` receives each response. */
 export type WatchDestination = (target: DestinationTarget, listener: (destination: Destination) => void) => Watch;
 
 export interface Watch {
   close(): void;
 }
 
-/** A question that is kept asked as far as the limits allow. */
+/** A watched target, with a stream as far as the limits allow. */
 export interface BoundedWatch extends Watch {
   /**
-   * It is used again. `undefined` if its stream is open, else resolves when the question was put again and answered.
+   * Marks it as used. `undefined` if its stream is open, else resolves when the query has been repeated and responded
+   * to.
    */
   renew(): Promise<void> | undefined;
 }
 
 export interface WatchedTarget {
   readonly target: DestinationTarget;
-  /** Called with each answer that differs from the last one. */
+  /** Called with each response that differs from the last one. */
   readonly listener: (destination: Destination) => void;
-  /** Whether something depends on the answer now. */
+  /** Whether the target is in use now. */
   readonly isInUse: () => boolean;
 }
 
-/** Streams to the control plane: each costs its memory about 100 KB. */
+/** Streams to the control plane; each costs the control plane about 100 KB. */
 export interface WatchLimits {
-  /** Questions without an answer so far; more wait for their turn. */
+  /** Targets without a response so far; more are queued. */
   readonly asking: number;
   /** Destinations of the mesh. */
   readonly mesh: number;
@@ -37,16 +38,16 @@ export interface WatchLimits {
 
 export const DEFAULT_WATCH_LIMITS: WatchLimits = { asking: 32, mesh: 160, outside: 32 };
 
-/** How often the oldest answer without a stream is asked for again, one at a time. */
+/** How often the oldest target without a stream is queried again, one at a time. */
 const RENEWAL_INTERVAL_MS = 50;
-/** A question that is put again and not answered by then gives its place to another. */
+/** After this time a repeated query without a response gives its place to another. */
 const RENEWAL_TIMEOUT_MS = 5000;
 
 type State =
   | { readonly kind: "queued" }
   | { readonly kind: "asking"; readonly watch: Watch; readonly sinceMs: number }
   | { readonly kind: "live"; readonly watch: Watch; readonly group: "mesh" | "outside" }
-  /** Answered, without a stream. */
+  /** Has a response, but no stream. */
   | { readonly kind: "resting" }
   | { readonly kind: "closed" };
 
@@ -57,15 +58,15 @@ interface Question extends WatchedTarget {
 }
 
 /**
- * Bounds the streams that one proxy holds open at the control plane. Those that were used longest ago are given up and
- * keep their last answer; it is asked for again when they are used, and in turn as long as something depends on it. So
- * an application that dials thousands of addresses costs the control plane no more than one that dials a hundred.
+ * Bounds the streams that one proxy holds open at the control plane. The least recently used ones are closed and keep
+ * their last response. It is queried again when they are used, and in turn while they are in use. So an application
+ * that dials thousands of addresses costs the control plane no more than one that dials a hundred.
  */
 export class BoundedWatches {
   readonly #watch: WatchDestination;
   readonly #clock: Clock;
   readonly #limits: WatchLimits;
-  /** By state, each in the order of last use. */
+  /** By state, each least recently used first. */
   readonly #groups = {
     queued: new Set<Question>(),
     asking: new Set<Question>(),
@@ -117,7 +118,7 @@ export class BoundedWatches {
     let isOver = false;
     let early: Destination | undefined;
     let watch: Watch | undefined;
-    // A listener of a stream that was given up is not heard any more.
+    // Events of a closed stream are ignored.
     const opened = this.#watch(question.target, (destination) => {
       if (watch === undefined) early = destination;
       else if (!isOver) this.#onAnswer(question, watch, destination);
@@ -179,7 +180,7 @@ export class BoundedWatches {
     this.#timer = undefined;
   }
 
-  /** The last place of its new group. */
+  /** Moves it to the end of its new group. */
   #move(question: Question, state: State): void {
     for (const group of Object.values(this.#groups)) group.delete(question);
     question.state = state;

@@ -10,7 +10,7 @@ function address(port: number): DestinationTarget {
   return { kind: "address", ip: "10.0.0.1", port };
 }
 
-/** A control plane that answers when the test says so. */
+/** A control plane that responds when the test decides. */
 function createControlPlane() {
   const open = new Map<number, (destination: Destination) => void>();
   let opened = 0;
@@ -27,7 +27,7 @@ function createControlPlane() {
 }
 
 describe("destination cache", () => {
-  it("asks once for a destination that several connections want at the same time", async () => {
+  it("queries a destination once if several connections need it at the same time", async () => {
     const control = createControlPlane();
     const cache = createDestinationCache({ watch: control.watch, clock: new FakeClock() });
     const leases = Promise.all([cache.acquire(address(1)), cache.acquire(address(1))]);
@@ -48,7 +48,7 @@ describe("destination cache", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it("keeps the last answer while the control plane says nothing, and follows it when it does", async () => {
+  it("keeps the last response while the control plane is silent, and follows its updates", async () => {
     const control = createControlPlane();
     const cache = createDestinationCache({ watch: control.watch, clock: new FakeClock() });
     const acquired = cache.acquire(address(1));
@@ -58,7 +58,7 @@ describe("destination cache", () => {
     expect(lease?.current()).toEqual(REFUSED);
   });
 
-  it("drops a destination that nobody has used for a while, and not one in use", async () => {
+  it("drops a destination that was unused for a while, and not one in use", async () => {
     const clock = new FakeClock();
     const control = createControlPlane();
     const cache = createDestinationCache({ watch: control.watch, clock, idleMs: 60_000 });
@@ -101,10 +101,10 @@ describe("destination cache", () => {
     expect(control.ports()).toContain(0);
   });
 
-  describe("whose streams are bounded", () => {
+  describe("with bounded streams", () => {
     const watchLimits = { asking: 8, mesh: 2, outside: 1 };
 
-    it("asks again for an address that lost its stream, before a new connection uses it", async () => {
+    it("queries an address without a stream again, before a new connection uses it", async () => {
       const control = createControlPlane();
       const cache = createDestinationCache({ watch: control.watch, clock: new FakeClock(), watchLimits });
       for (const port of [1, 2]) {
@@ -119,9 +119,9 @@ describe("destination cache", () => {
     });
 
     it.each([
-      { name: "at once while the control plane is away", isConnected: false, waitMs: 0 },
-      { name: "after a second in which it does not answer", isConnected: true, waitMs: 1001 },
-    ])("goes on with the last answer $name", async ({ isConnected, waitMs }) => {
+      { name: "at once while the control plane is unreachable", isConnected: false, waitMs: 0 },
+      { name: "after a second without a response", isConnected: true, waitMs: 1001 },
+    ])("continues with the last response $name", async ({ isConnected, waitMs }) => {
       const control = createControlPlane();
       const clock = new FakeClock();
       const options = { watch: control.watch, clock, watchLimits, isConnected: () => isConnected };

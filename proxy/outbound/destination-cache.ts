@@ -6,15 +6,17 @@ import { type BoundedWatch, BoundedWatches, type WatchDestination, type WatchLim
 export interface DestinationLease {
   /** The destination's key, by `keyOfTarget`. */
   readonly key: string;
-  /** The control plane's last answer. */
+  /** The control plane's last response. */
   current(): Destination;
-  /** Calls the listener after each further answer, until the lease is released. */
+  /** Calls the listener after each further response, until the lease is released. */
   onChange(listener: () => void): void;
   release(): void;
 }
 
 export interface DestinationCache {
-  /** The destination of a target, from memory or from the control plane; `undefined` if it does not answer in time. */
+  /**
+   * The destination of a target, from the cache or from the control plane; `undefined` if it does not respond in time.
+   */
   acquire(target: DestinationTarget): Promise<DestinationLease | undefined>;
   list(): readonly CachedDestination[];
   close(): void;
@@ -32,7 +34,7 @@ export interface DestinationCacheOptions {
   readonly clock: Clock;
   /** How long a new destination may take to resolve. @default 5000 */
   readonly resolveTimeoutMs?: number;
-  /** Whether the control plane can be asked now. @default always */
+  /** Whether the control plane is connected. @default always */
   readonly isConnected?: () => boolean;
   /** @default DEFAULT_WATCH_LIMITS */
   readonly watchLimits?: WatchLimits;
@@ -54,14 +56,12 @@ interface Entry {
   idle: Timer | undefined;
 }
 
-/**
- * A destination that was used before, and whose stream was given up, is looked up again; it waits no longer than this.
- */
+/** How long a destination without a stream waits for its repeated query. */
 const RENEW_TIMEOUT_MS = 1000;
 
 /**
- * Keeps what the control plane said of the destinations in use, so that memory depends on what this pod talks to and not
- * on the mesh's size. While the control plane is away the last answer stays in force.
+ * Caches the control plane's responses for the destinations in use, so that memory depends on what this pod calls and
+ * not on the mesh's size. While the control plane is unreachable, the last response stays in force.
  */
 export function createDestinationCache(options: DestinationCacheOptions): DestinationCache {
   const { clock, resolveTimeoutMs = 5000, idleMs = 60_000, limit = 4096 } = options;
@@ -146,7 +146,7 @@ function createLease(entry: Entry, first: Destination, onRelease: () => void): D
   };
 }
 
-/** Resolves with the promise, or when the time is over. */
+/** Resolves with the promise, or after the time limit. */
 async function within(timeoutMs: number, clock: Clock, promise: Promise<void>): Promise<void> {
   await new Promise<void>((resolve) => {
     const timer = clock.setTimeout(resolve, timeoutMs);
@@ -171,7 +171,7 @@ function firstAnswer(entry: Entry, clock: Clock, timeoutMs: number): Promise<Des
   });
 }
 
-/** Map keeps insertion order: the first idle entry is the oldest. Entries in use are never displaced. */
+/** A Map keeps insertion order: the first idle entry is the oldest. Entries in use are never displaced. */
 function makeRoom(entries: ReadonlyMap<string, Entry>, limit: number, drop: (entry: Entry) => void): void {
   if (entries.size < limit) return;
   for (const entry of entries.values()) {
@@ -181,7 +181,7 @@ function makeRoom(entries: ReadonlyMap<string, Entry>, limit: number, drop: (ent
   }
 }
 
-/** One name for each target. */
+/** A unique key for each target. */
 export function keyOfTarget(target: DestinationTarget): string {
   return target.kind === "address" ? `${target.ip}|${target.port}` : `${target.host}|${target.port}|${target.subset}`;
 }

@@ -14,7 +14,7 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe("a rule that begins to demand mutual TLS while a plaintext connection is being opened", () => {
+describe("a rule that starts to require mutual TLS while a plaintext connection is being opened", () => {
   const protocols: readonly { readonly protocol: DeclaredProtocol | undefined; readonly said: string }[] = [
     { protocol: undefined, said: "a word" },
     { protocol: undefined, said: "GET / HTTP/1.1\r\nHost: world\r\n\r\n" },
@@ -22,12 +22,12 @@ describe("a rule that begins to demand mutual TLS while a plaintext connection i
     { protocol: "http", said: "GET / HTTP/1.1\r\nHost: world\r\n\r\n" },
     { protocol: "http", said: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
   ];
-  it.each(protocols)("lets nothing of $said out in plaintext ($protocol)", async ({ protocol, said }) => {
+  it.each(protocols)("sends nothing of $said in plaintext ($protocol)", async ({ protocol, said }) => {
     for (let count = 0; count <= 16; count += 1) {
       let received = "";
       const server = await listen(cleanup, (socket) => {
         socket.on("data", (chunk) => {
-          // The sidecar's own attempt to obey the new rule.
+          // The sidecar's own attempt under the new rule.
           if (isHandshake(chunk)) socket.destroy();
           else received += chunk.toString("latin1");
         });

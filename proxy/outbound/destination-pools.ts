@@ -2,18 +2,18 @@ import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts"
 import type { UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import { type DestinationCache, type DestinationLease, keyOfTarget } from "./destination-cache.ts";
 
-/** A destination in use for requests: what the control plane says of it now, and its kept connections. */
+/** A destination in use for requests: its current state and its pool of connections. */
 export interface PooledDestination {
   readonly pool: UpstreamPool;
   /** The destination's key, by `keyOfTarget`. */
   readonly key: string;
   current(): Destination;
-  /** One user more; each calls `release` once. */
+  /** Adds a user; each calls `release` once. */
   retain(): void;
   release(): void;
 }
 
-/** What is known of a destination, without its pool. */
+/** A destination without its pool. */
 export type ResolvedDestination = Pick<PooledDestination, "key" | "current">;
 
 interface Entry extends PooledDestination {
@@ -27,8 +27,8 @@ export interface DestinationPoolsOptions {
 }
 
 /**
- * The pools of the destinations in use, by target. A pool lives as long as somebody uses it or it keeps a connection,
- * and as long holds its destination's stream open.
+ * The pools of the destinations in use, by target. A pool exists as long as it is in use or has a connection, and keeps
+ * its destination's stream open for that time.
  */
 export class DestinationPools {
   readonly #options: DestinationPoolsOptions;
@@ -39,14 +39,14 @@ export class DestinationPools {
     this.#options = options;
   }
 
-  /** The destination, if it is in use; it is retained for the caller. */
+  /** The destination, if it is in use; retained for the caller. */
   find(target: DestinationTarget): PooledDestination | undefined {
     const entry = this.#entries.get(keyOfTarget(target));
     entry?.retain();
     return entry;
   }
 
-  /** The same, asking the control plane where need be; `undefined` where it does not answer in time. */
+  /** The same, querying the control plane if needed; `undefined` if it does not respond in time. */
   async open(target: DestinationTarget): Promise<PooledDestination | undefined> {
     const known = this.find(target);
     if (known !== undefined) return known;
@@ -55,18 +55,18 @@ export class DestinationPools {
     this.#opening.set(key, opening);
     const entry = await opening;
     this.#opening.delete(key);
-    // Another waiter may have used it up meanwhile.
+    // Another waiter may have released it meanwhile.
     if (entry !== undefined && this.#entries.get(key) !== entry) return await this.open(target);
     entry?.retain();
     return entry;
   }
 
-  /** Closes kept connections that would not be made the same way now. */
+  /** Closes idle connections that would not be dialled the same way now. */
   closeStale(): void {
     for (const { pool } of this.#entries.values()) pool.closeStale();
   }
 
-  /** Closes every connection that waits for a request. */
+  /** Closes every idle connection. */
   closeIdle(): void {
     for (const { pool } of this.#entries.values()) pool.closeIdle();
   }

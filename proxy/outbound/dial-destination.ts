@@ -8,16 +8,16 @@ import { abortSocket } from "../connections/relay.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import { originateTls, STREAM_ALPN } from "./originate-tls.ts";
 
-/** A connection to an endpoint, verified where it is mutual TLS, on which nothing has been sent yet. */
+/** A connection to an endpoint, verified if it is mutual TLS, on which nothing has been sent yet. */
 export interface DialedConnection {
   readonly kind: "connected";
   readonly socket: Socket;
   readonly endpoint: SocketAddress;
   /** The mesh's endpoint; `undefined` for a pass-through address. */
   readonly meshEndpoint: Endpoint | undefined;
-  /** `undefined`: plaintext, because the destination's rule says so. */
+  /** `undefined`: plaintext, as the destination's rule requires. */
   readonly peer: VerifiedPeer | undefined;
-  /** The generation of the SVID that was shown; 0 for plaintext. */
+  /** The generation of the presented SVID; 0 for plaintext. */
   readonly generation: number;
   /** The server name of the handshake; empty for plaintext. */
   readonly sni: string;
@@ -37,13 +37,13 @@ export interface DialFailure {
   readonly message: string;
 }
 
-/** One endpoint of a destination, dialled for what is known of its protocol. */
+/** One endpoint of a destination, and how to dial it. */
 export interface EndpointDial {
   readonly destination: MeshDestination;
   readonly endpoint: Endpoint;
-  /** Offered in the handshake; Istio's servers tell by it what is inside. */
+  /** Offered in the handshake; Istio's servers learn the inner protocol from it. */
   readonly alpnProtocols: readonly string[];
-  /** Whether another endpoint is left to try, so that this one gets less time. */
+  /** Whether another endpoint is left, so that this one gets less time. */
   readonly isLast: boolean;
   readonly signal: AbortSignal;
 }
@@ -66,7 +66,7 @@ export interface DialerOptions extends DialerLimits {
 }
 
 export interface DialerLimits {
-  /** For one endpoint while another is left to try. @default 2000 */
+  /** For one endpoint while another is left. @default 2000 */
   readonly connectTimeoutMs?: number;
   /** For the last endpoint, and for pass-through addresses. @default 10000 */
   readonly lastConnectTimeoutMs?: number;
@@ -77,9 +77,9 @@ export interface DialerLimits {
 }
 
 /**
- * Opens connections to destinations. Endpoints are tried in random order, the next one when a connection cannot be
- * made or the server is not whom the destination allows: nothing has been sent at that point, so trying again is safe.
- * Where the destination's rule says mutual TLS there is no way to plaintext from here.
+ * Opens connections to destinations. Endpoints are tried in random order. The next one is tried if the connection fails
+ * or the server's identity is not allowed: nothing has been sent at that point, so a retry is safe. If the
+ * destination's rule requires mutual TLS, there is no fallback to plaintext.
  */
 export function createDialer(options: DialerOptions): Dialer {
   const settings = {
@@ -170,7 +170,7 @@ async function dialMutualTls(dial: EndpointDial, settings: Settings): Promise<Di
   const { destination, endpoint, signal } = dial;
   const material = settings.secureContexts.current();
   if (material === undefined) {
-    return failed("no_svid", `${destination.host} wants mutual TLS and this workload has no valid certificate`);
+    return failed("no_svid", `${destination.host} requires mutual TLS and this workload has no valid certificate`);
   }
   const connected = await connectEndpoint(dial, settings);
   if (connected.kind === "failed") return connected;
@@ -208,7 +208,7 @@ function failed(reason: DialFailureReason, message: string): DialFailure {
   return { kind: "failed", reason, message };
 }
 
-/** Fisher and Yates, on a copy. */
+/** Fisher-Yates shuffle of a copy. */
 function shuffle<T>(items: readonly T[], random: Random): T[] {
   const rest = [...items];
   const shuffled: T[] = [];

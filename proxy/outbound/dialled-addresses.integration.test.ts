@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => cleanup.run());
 
-/** A sidecar's destinations, asked for at a real control plane. */
+/** A sidecar's destinations, queried at a real control plane. */
 async function startDestinations(log: RecordingLogger) {
   const { address, rootFile: rootCertificateFile, tokenFile } = plane;
   const workload = { namespace: "ns1", name: "hello-1" };
@@ -39,7 +39,7 @@ async function startDestinations(log: RecordingLogger) {
   return destinations;
 }
 
-/** Streams that are open at the control plane, and the most that were. */
+/** Open streams at the control plane, and their maximum. */
 function countStreams(): { now: number; most: number } {
   const count = { now: 0, most: 0 };
   for (const session of plane.sessions.keys()) {
@@ -54,7 +54,7 @@ function countStreams(): { now: number; most: number } {
   return count;
 }
 
-it("an application that dials thousands of addresses costs the control plane few streams and no line", async () => {
+it("an application that dials thousands of addresses costs the control plane few streams and no log line", async () => {
   const log = new RecordingLogger();
   const destinations = await startDestinations(log);
   const streams = countStreams();
@@ -64,7 +64,7 @@ it("an application that dials thousands of addresses costs the control plane few
     ),
   );
   expect(leases.every((lease) => lease?.current().kind === "passthrough")).toBe(true);
-  // Asking and outside the mesh; a stream that was given up is open at the other end until its end has arrived there.
+  // Pending queries and addresses outside the mesh; a closed stream stays open at the other end until its end has arrived there.
   expect(streams.most).toBeLessThan(256);
   for (const lease of leases) lease?.release();
   destinations.close();

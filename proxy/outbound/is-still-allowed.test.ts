@@ -37,18 +37,24 @@ const REFUSED = { kind: "refused", reason: "no" } as const;
 describe("an open connection, after its destination has changed", () => {
   it.each([
     { name: "mutual TLS, nothing changed", connection: OVER_TLS, now: MUTUAL, open: true, kept: true },
-    { name: "mutual TLS, the rule says DISABLE", connection: OVER_TLS, now: PLAIN, open: true, kept: false },
+    { name: "mutual TLS, the rule becomes DISABLE", connection: OVER_TLS, now: PLAIN, open: true, kept: false },
     { name: "plaintext, nothing changed", connection: IN_PLAINTEXT, now: PLAIN, open: true, kept: true },
-    { name: "plaintext, the rule demands mutual TLS", connection: IN_PLAINTEXT, now: MUTUAL, open: false, kept: false },
     {
-      name: "the server may no longer stand for the host",
+      name: "plaintext, the rule requires mutual TLS",
+      connection: IN_PLAINTEXT,
+      now: MUTUAL,
+      open: false,
+      kept: false,
+    },
+    {
+      name: "the server may no longer represent the host",
       connection: OVER_TLS,
       now: meshDestination([1], { identities: [HELLO] }),
       open: false,
       kept: false,
     },
     {
-      name: "another server may stand for the host, too",
+      name: "another server may also represent the host",
       connection: OVER_TLS,
       now: meshDestination([1], { identities: [HELLO, WORLD] }),
       open: true,
@@ -65,20 +71,20 @@ describe("an open connection, after its destination has changed", () => {
     { name: "the destination is refused", connection: OVER_TLS, now: REFUSED, open: false, kept: false },
     { name: "the address left the mesh", connection: OVER_TLS, now: { kind: "passthrough" }, open: true, kept: false },
     {
-      name: "outside of the mesh, nothing changed",
+      name: "outside the mesh, nothing changed",
       connection: PASSED_THROUGH,
       now: { kind: "passthrough" },
       open: true,
       kept: true,
     },
     { name: "the address joined the mesh", connection: PASSED_THROUGH, now: MUTUAL, open: false, kept: false },
-  ] as const)("$name: may go on $open, serves another request $kept", ({ connection, now, open, kept }) => {
+  ] as const)("$name: may continue $open, serves another request $kept", ({ connection, now, open, kept }) => {
     expect(isStillAllowed(now, connection)).toBe(open);
     expect(wouldBeDialledSo(now, connection)).toBe(kept);
   });
 });
 
-it("a kept connection is judged by the control plane's last answer", () => {
+it("an idle connection is judged by the control plane's last response", () => {
   let current = MUTUAL;
   const isReusable = createReuseCheck(() => current, OVER_TLS);
   expect(isReusable()).toBe(true);

@@ -3,9 +3,9 @@ import { judgeOnce } from "../connections/judge-once.ts";
 import type { DialedConnection } from "./dial-destination.ts";
 
 /**
- * Whether an open connection may go on: plaintext must end when the rule begins to demand mutual TLS, mutual TLS when
- * its server may no longer stand for the destination, and every connection when its destination is refused.
- * An endpoint that is no longer listed is left alone: it is draining, and its connections may finish.
+ * Whether an open connection may continue. Plaintext must end when the rule starts to require mutual TLS, mutual TLS
+ * when its server may no longer represent the destination, and every connection when its destination is refused.
+ * Connections to an endpoint that is no longer listed may finish: it is draining.
  */
 export function isStillAllowed(destination: Destination, dialed: DialedConnection): boolean {
   switch (destination.kind) {
@@ -21,9 +21,9 @@ export function isStillAllowed(destination: Destination, dialed: DialedConnectio
 }
 
 /**
- * Whether a connection that is dialled now would be the same: to an endpoint that is listed, in plaintext or mutual TLS
- * as the rule says, under the same SNI, to a server that may stand for the destination. A kept connection of which this
- * is no longer true serves no further request. Envoy drains a cluster's pools likewise when the cluster changes.
+ * Whether a connection dialled now would be the same: to a listed endpoint, in plaintext or mutual TLS as the rule
+ * requires, with the same SNI, to a server that may represent the destination. Otherwise a kept connection serves no
+ * further request. Envoy also drains a cluster's pools when the cluster changes.
  */
 export function wouldBeDialledSo(destination: Destination, dialed: DialedConnection): boolean {
   switch (destination.kind) {
@@ -41,7 +41,8 @@ export function wouldBeDialledSo(destination: Destination, dialed: DialedConnect
 }
 
 /**
- * The same for one kept connection, asked before each request: it is judged once for each answer of the control plane.
+ * The same for one kept connection, checked before each request and computed once for each response of the control
+ * plane.
  */
 export function createReuseCheck(current: () => Destination, dialed: DialedConnection): () => boolean {
   return judgeOnce(current, (destination) => wouldBeDialledSo(destination, dialed));
@@ -51,7 +52,7 @@ function endpointOf({ endpoints }: MeshDestination, { endpoint }: DialedConnecti
   return endpoints.find(({ ip, port }) => ip === endpoint.ip && port === endpoint.port);
 }
 
-/** Secure naming, as at the handshake. */
+/** Secure naming, as in the handshake. */
 function isPeerNamed({ identities }: MeshDestination, { peer }: DialedConnection): boolean {
   return peer !== undefined && identities.includes(peer.identity);
 }

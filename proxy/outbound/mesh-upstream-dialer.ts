@@ -39,7 +39,7 @@ async function dial(
 ): Promise<UpstreamConnection | UpstreamFailure> {
   const lease = await options.destinations.acquire(target);
   if (lease === undefined) {
-    const message = `${target.host}:${target.port} is new, and the control plane did not say what it is`;
+    const message = `${target.host}:${target.port} is new, and the control plane did not resolve it in time`;
     return { kind: "failed", reason: "control_plane_away", message };
   }
   const dialed = await options.dialer.dial(lease.current(), undefined, signal);

@@ -11,20 +11,23 @@ export interface OriginateOptions {
   readonly material: SecureMaterial;
   /** `outbound_.PORT_.SUBSET_.HOST`. */
   readonly sni: string;
-  /** Who the server may be; an empty list is nobody (stricter than Istio, which then checks no name at all). */
+  /**
+   * The identities that the server may have; an empty list allows none (stricter than Istio, which then checks no name
+   * at all).
+   */
   readonly expected: readonly SpiffeId[];
   readonly alpnProtocols: readonly string[];
 }
 
-/** ALPN of a mutual TLS connection whose inside is not known to be HTTP. */
+/** ALPN of a mutual TLS connection whose inner protocol is not known to be HTTP. */
 export const STREAM_ALPN = ["istio"] as const;
 
-/** The same where the inside is HTTP/1.1; an older or simpler server takes the second. */
+/** The same for HTTP/1.1; an older or simpler server chooses the second. */
 export const HTTP_ALPN = ["istio-http/1.1", "istio"] as const;
 
 /**
  * Becomes the TLS client on a connected socket and verifies the server: chain, trust domain and secure naming. Nothing
- * is written before the verdict. Sessions are never resumed, so that every connection verifies a certificate anew.
+ * is written before the verdict. Sessions are never resumed, so every connection verifies a certificate.
  */
 export async function originateTls(socket: Socket, options: OriginateOptions): Promise<HandshakeResult> {
   const secured = connect({

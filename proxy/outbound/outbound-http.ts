@@ -44,7 +44,7 @@ export interface OutboundClient {
   readonly onFault: (fault: RequestFault) => void;
 }
 
-/** The HTTP side of a pod's outbound traffic: requests go over kept connections, each as its route says. */
+/** The HTTP side of a pod's outbound traffic: requests go over pooled connections, each by its route. */
 export class OutboundHttp {
   readonly pools: DestinationPools;
   readonly context: HttpContext;
@@ -93,7 +93,7 @@ export class OutboundHttp {
     });
   }
 
-  /** A connection that was dialled before it was known that HTTP would go over it. */
+  /** Adopts a connection that was dialled before it was known to carry HTTP. */
   adopt(dialed: DialedConnection, destination: PooledDestination): void {
     const { endpoint } = dialed;
     destination.pool.adoptIdle(this.#describeUpstream(dialed, destination), endpoint);
@@ -149,7 +149,7 @@ function endpointsOf(destination: ReturnType<PooledDestination["current"]>): rea
 }
 
 function describe(destination: ReturnType<PooledDestination["current"]>): string {
-  return destination.kind === "mesh" ? describeMesh(destination) : "the destination is no service of the mesh";
+  return destination.kind === "mesh" ? describeMesh(destination) : "the destination is not a service of the mesh";
 }
 
 function describeMesh({ host, port, subset }: MeshDestination): string {

@@ -32,7 +32,7 @@ async function closedPort(): Promise<number> {
 }
 
 describe("half-close", () => {
-  it("what the application says after the client's end arrives, through two sidecars", async () => {
+  it("what the application sends after the client's FIN arrives, through two sidecars", async () => {
     const { client } = await startPair((socket) => {
       socket.resume();
       socket.on("end", () => socket.end("after your end"));
@@ -41,7 +41,7 @@ describe("half-close", () => {
     expect(await readAll(client)).toEqual({ text: "after your end", reset: false });
   });
 
-  it("what the client says after the application's end arrives, through two sidecars", async () => {
+  it("what the client sends after the application's FIN arrives, through two sidecars", async () => {
     let heard: Promise<unknown> = Promise.resolve();
     const { client } = await startPair((socket) => {
       socket.end("early end");
@@ -54,7 +54,7 @@ describe("half-close", () => {
 });
 
 describe("aborts", () => {
-  it("a reset by the application reaches the client as a reset, not as an end", async () => {
+  it("a reset by the application reaches the client as a reset, not as a FIN", async () => {
     const { client } = await startPair((socket) => {
       socket.once("data", () => socket.resetAndDestroy());
     });
@@ -76,7 +76,7 @@ describe("aborts", () => {
     expect(await heard).toContain("ECONNRESET");
   });
 
-  it("nothing stays open once both ends are gone", async () => {
+  it("nothing stays open once both ends are closed", async () => {
     const { client, inbound, outbound } = await startPair((socket) => socket.pipe(socket));
     client.end("x");
     await readAll(client);
@@ -86,7 +86,7 @@ describe("aborts", () => {
 });
 
 describe("large streams", () => {
-  it("16 MiB arrive whole in both directions at once", async () => {
+  it("16 MiB arrive completely in both directions at once", async () => {
     const { client } = await startPair((socket) => socket.pipe(socket));
     const sent = createHash("sha256");
     const received = createHash("sha256");
@@ -101,7 +101,7 @@ describe("large streams", () => {
     expect(received.digest("hex")).toBe(sent.digest("hex"));
   });
 
-  it("a reader that does not read holds the writer back", async () => {
+  it("a reader that does not read pauses the writer", async () => {
     let accepted = 0;
     const { client, outbound } = await startPair((socket) => {
       accepted += 1;
@@ -111,7 +111,7 @@ describe("large streams", () => {
     const bytes = Buffer.alloc(64 << 20);
     client.write(bytes);
     await vi.waitFor(() => expect(accepted).toBe(1));
-    // In the time in which another client's 64 MB go through, an unbounded sidecar would take the first's, too.
+    // In the time of another client's 64 MB, an unbounded sidecar would also read the first client's.
     const other = connectClient(cleanup, outbound.port);
     other.end(bytes);
     expect((await readAll(other)).text).toBe("all of it");
@@ -131,7 +131,7 @@ describe("endpoints", () => {
     expect((await readAll(client)).text).toBe("ping");
   });
 
-  it("an endpoint that is not whom the destination allows is passed over for one that is", async () => {
+  it("an endpoint with an identity that the destination does not allow is skipped", async () => {
     const impostor = await listen(cleanup, (socket) => socket.end("not TLS at all"));
     const applicationPort = await listen(cleanup, (socket) => socket.pipe(socket));
     const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
@@ -141,7 +141,7 @@ describe("endpoints", () => {
     expect((await readAll(client)).text).toBe("ping");
   });
 
-  it("a plaintext server is never spoken to in clear when the rule says mutual TLS", async () => {
+  it("a plaintext server never receives plaintext if the rule requires mutual TLS", async () => {
     let heard = "";
     const plain = await listen(cleanup, (socket) => {
       socket.on("data", (chunk: Buffer) => {
@@ -160,7 +160,7 @@ describe("endpoints", () => {
   it.each([
     { name: "no endpoint", destination: meshDestination([]), reason: "no_healthy_endpoint" },
     {
-      name: "no identity that an endpoint may show",
+      name: "no identity that an endpoint may have",
       destination: meshDestination([1], { identities: [] }),
       reason: "connect_failed",
     },
@@ -176,7 +176,7 @@ describe("endpoints", () => {
     expect((await outbound.recorder.nextRefusal()).reason).toBe(reason);
   });
 
-  it("a server is refused when the destination has no identity that it may show", async () => {
+  it("a server is refused when the destination allows no identity", async () => {
     const applicationPort = await listen(cleanup, (socket) => socket.pipe(socket));
     const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
     const destination = meshDestination([inbound.port], { identities: [] });
@@ -187,14 +187,14 @@ describe("endpoints", () => {
     expect((await outbound.recorder.nextRefusal()).reason).toBe("unexpected_identity");
   });
 
-  it("a new destination is refused with a reason when the control plane does not answer", async () => {
+  it("a new destination is refused with a reason when the control plane does not respond", async () => {
     const outbound = await startOutboundSide(cleanup, { destination: undefined, resolveTimeoutMs: 30 });
     const client = connectClient(cleanup, outbound.port);
     expect((await readAll(client)).reset).toBe(true);
     expect((await outbound.recorder.nextRefusal()).reason).toBe("control_plane_away");
   });
 
-  it("an address outside the mesh is passed through as it is", async () => {
+  it("an address outside the mesh is passed through unchanged", async () => {
     const originalPort = await listen(cleanup, (socket) => socket.pipe(socket));
     const outbound = await startOutboundSide(cleanup, { destination: { kind: "passthrough" }, originalPort });
     const client = connectClient(cleanup, outbound.port);
@@ -204,7 +204,7 @@ describe("endpoints", () => {
 });
 
 describe("a rule that changes", () => {
-  it("cuts plaintext to an endpoint that now wants mutual TLS", async () => {
+  it("cuts plaintext to an endpoint that now requires mutual TLS", async () => {
     const plain = await listen(cleanup, (socket) => socket.pipe(socket));
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([plain], { mutualTls: false }) });
     const client = connectClient(cleanup, outbound.port);
@@ -215,7 +215,7 @@ describe("a rule that changes", () => {
     expect(outbound.recorder.cuts).toEqual(["policy_changed"]);
   });
 
-  it("leaves a connection to an endpoint that is no longer listed, for it to drain", async () => {
+  it("keeps a connection to an endpoint that is no longer listed, so that it can drain", async () => {
     const plain = await listen(cleanup, (socket) => socket.pipe(socket));
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([plain], { mutualTls: false }) });
     const client = connectClient(cleanup, outbound.port);

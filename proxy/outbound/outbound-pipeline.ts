@@ -31,17 +31,17 @@ export interface OutboundOptions {
 }
 
 /**
- * Takes what the application dials: finds out what stands at the original destination, dials it as its rule says, and
- * carries the bytes. Never waits for the application to speak first, so protocols in which the server does are served.
- * What cannot be dialled as the rule says is reset; there is no falling back to plaintext.
+ * Handles connections that the application opens: resolves the original destination, dials it by its rule, and forwards
+ * the bytes. Never waits for the application to speak first, so server-first protocols work. If it cannot be dialled by
+ * the rule, the connection is reset; there is no fallback to plaintext.
  */
 export function createOutboundHandler(options: OutboundOptions): (connection: CapturedConnection) => void {
   return (captured) => void handleOutbound(captured, options);
 }
 
 /**
- * One connection from accept to what carries it. A step gives `undefined` where the connection has ended: refused, which
- * was reported, cut by a new rule, or left by the application.
+ * One connection from accept to forwarding. A step returns `undefined` if the connection has ended: it was refused and
+ * reported, cut by a new rule, or closed by the application.
  */
 async function handleOutbound(captured: CapturedConnection, options: OutboundOptions): Promise<void> {
   const accepted = acceptConnection(captured, options);
@@ -74,7 +74,7 @@ interface Arrival extends Accepted {
   readonly pooled: PooledDestination;
 }
 
-/** Step 1. Enters a captured connection into the registry. */
+/** Step 1. Adds a captured connection to the registry. */
 function acceptConnection(captured: CapturedConnection, options: OutboundOptions): Accepted | undefined {
   const { socket, destination } = captured;
   const { clock, registry, observer, capacity } = options;
@@ -88,9 +88,9 @@ function acceptConnection(captured: CapturedConnection, options: OutboundOptions
   return { captured, options, connection, refuse };
 }
 
-const NO_ROOM = "no descriptors are left for it; raise RLIMIT_NOFILE (ulimit -n)";
+const NO_ROOM = "no descriptors are left; raise RLIMIT_NOFILE (ulimit -n)";
 
-/** Step 2. Finds out what stands at the original destination. */
+/** Step 2. Resolves the original destination. */
 async function resolveDestination(accepted: Accepted): Promise<Arrival | undefined> {
   const { captured, options, connection, refuse } = accepted;
   const address = { kind: "address", ...captured.destination } as const;
@@ -100,19 +100,19 @@ async function resolveDestination(accepted: Accepted): Promise<Arrival | undefin
     return refuse(
       "destination",
       "control_plane_away",
-      `${target} is new, and the control plane did not say what it is`,
+      `${target} is new, and the control plane did not resolve it in time`,
     );
   }
   void connection.ended.then(() => pooled.release());
   return { ...accepted, pooled };
 }
 
-/** What is outside the mesh is never parsed. */
+/** Traffic to destinations outside the mesh is never parsed. */
 function protocolOf(destination: Destination): ProtocolDecision {
   return destination.kind === "mesh" ? decideProtocol(destination.protocol, undefined) : "stream";
 }
 
-/** Step 3, where a stream needs it or the server may speak first: dials as the destination's rule says. */
+/** Step 3, if the connection is a stream or the server may speak first: dials by the destination's rule. */
 async function dialDestination(arrival: Arrival): Promise<DialedConnection | undefined> {
   const { captured, connection, pooled, options, refuse } = arrival;
   const dialed = await dialWhileClientWaits(captured, pooled, options.dialer);
@@ -122,19 +122,19 @@ async function dialDestination(arrival: Arrival): Promise<DialedConnection | und
   return connection.isOver ? undefined : dialed;
 }
 
-/** The application's own connection: its requests go over others. */
+/** The application's own connection: its requests go over other connections. */
 function httpTerms({ captured, pooled }: Arrival): ConnectionTerms {
   const resolved = pooled.current();
   return {
     endpoint: captured.destination,
     host: resolved.kind === "mesh" ? resolved.host : "",
     peer: undefined,
-    rule: "the application's own connection: requests go by the pool",
+    rule: "the application's own connection: requests use the pool",
     isAllowed: () => pooled.current().kind !== "refused",
   };
 }
 
-/** Step 4. Nothing is written to the other side before this. */
+/** Step 4. Nothing is written to the upstream before this. */
 function carry(arrival: Arrival, forwarding: ForwardingDecision<DialedConnection>): ConnectionForwarding {
   const { socket } = arrival.captured;
   const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
@@ -179,7 +179,7 @@ function carryStream(arrival: Arrival, forwarding: StreamForwarding<DialedConnec
   return relay;
 }
 
-/** The dialling ends when the application hangs up. */
+/** Dialling is aborted when the application closes. */
 async function dialWhileClientWaits(
   { socket, destination }: CapturedConnection,
   pooled: PooledDestination,

@@ -21,10 +21,10 @@ export interface RequestPlannerOptions {
   readonly random: Random;
 }
 
-/** Decides where the application's requests go: where they were sent, or where a VirtualService of the mesh says. */
+/** Routes the application's requests: to their original destination, or by a VirtualService of the mesh. */
 export class RequestPlanner {
   readonly #options: RequestPlannerOptions;
-  /** By the destination's own array, which is replaced when it changes. */
+  /** Keyed by the destination's array, which is replaced when it changes. */
   readonly #compiled = new WeakMap<readonly HttpRoute[], CompiledRoutes>();
   readonly #edits = new WeakMap<readonly HeaderOperations[], RouteEdits>();
   readonly #plain = new WeakMap<PooledDestination, ForwardPlan>();
@@ -47,7 +47,7 @@ export class RequestPlanner {
     return this.#follow(verdict);
   }
 
-  /** No rule: the request goes where the application sent it. The plan is the same for every request. */
+  /** No route: the request goes to its original destination. The plan is the same for every request. */
   #planPlain(destination: PooledDestination, resolved: Destination): RequestPlan {
     if (resolved.kind === "refused") return refusal("default", 503, `destination refused: ${resolved.reason}`);
     const known = this.#plain.get(destination);
@@ -69,7 +69,7 @@ export class RequestPlanner {
     switch (verdict.kind) {
       case "no_host":
       case "no_route":
-        return refusal("default", 404, "no route: no VirtualService's match holds for this request");
+        return refusal("default", 404, "no route: no VirtualService matches this request");
       case "refused":
         return refusal(verdict.route.name, 503, `route refused: ${verdict.reason}`);
       case "abort": {
@@ -94,7 +94,7 @@ export class RequestPlanner {
     if (known !== undefined) return this.#forward(known, verdict);
     return this.#options.pools.open(verdict.target).then((opened) => {
       if (opened !== undefined) return this.#forward(opened, verdict);
-      return refusal(verdict.route.name, 503, `${nameOf(verdict.target)} is new, and the control plane is away`);
+      return refusal(verdict.route.name, 503, `${nameOf(verdict.target)} is new, and the control plane is unreachable`);
     });
   }
 

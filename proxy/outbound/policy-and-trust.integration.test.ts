@@ -19,7 +19,7 @@ afterEach(async () => {
   await cleanup.run();
 });
 
-describe("an answer of the control plane for a destination", () => {
+describe("a response of the control plane for a destination", () => {
   it("verifies no certificate again, and ends what it forbids", async () => {
     const applicationPort = await listen(cleanup, (socket) => socket.pipe(socket));
     const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });

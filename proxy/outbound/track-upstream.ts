@@ -8,7 +8,7 @@ import type { ResolvedDestination } from "./destination-pools.ts";
 import type { DialedConnection } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";
 
-/** What a dialled connection is, and how long it may stay. */
+/** A dialled connection's record, and whether it may stay open. */
 export function dialedTerms(dialed: DialedConnection, current: () => Destination): ConnectionTerms {
   const resolved = current();
   const mesh = resolved.kind === "mesh" ? resolved : undefined;
@@ -24,14 +24,14 @@ export function dialedTerms(dialed: DialedConnection, current: () => Destination
 export interface TrackUpstreamOptions {
   readonly registry: ConnectionRegistry;
   readonly clock: Clock;
-  /** Whose requests go over it, for the log. */
+  /** The source of its requests, for the log. */
   readonly client: "http pool" | "gateway";
   readonly destination: ResolvedDestination;
 }
 
 /**
- * Enters a dialled connection over which requests of many clients go into the registry, so that it is shown, and cut when
- * policy or trust no longer allow it, at once if that is so already.
+ * Adds a dialled connection that carries requests of many clients to the registry, so that it is shown, and cut as soon
+ * as policy or trust no longer allow it.
  */
 export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOptions): TrackedConnection {
   const { socket, endpoint } = dialed;

@@ -4,13 +4,13 @@ import type { ConnectionFacts } from "../telemetry/connection-labels.ts";
 import type { DialedConnection } from "./dial-destination.ts";
 
 export interface UpstreamParties {
-  /** This workload and its identity, as far as they are known. */
+  /** This workload and its identity, if known. */
   readonly source: WorkloadInfo | undefined;
   readonly own: SpiffeId | undefined;
   readonly destination: Destination;
 }
 
-/** What metrics tell of the requests that go over a dialled connection. */
+/** The metric labels of requests on a dialled connection. */
 export function upstreamFacts(
   dialed: DialedConnection,
   { source, own, destination }: UpstreamParties,

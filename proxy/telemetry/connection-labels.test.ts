@@ -53,13 +53,13 @@ describe("connectionLabels", () => {
   });
 
   it.each([
-    { name: "the destination tells the policy", reporter: "destination", security: "none", policy: "none" },
+    { name: "the destination reports the policy", reporter: "destination", security: "none", policy: "none" },
     { name: "the source does not", reporter: "source", security: "mutual_tls", policy: "unknown" },
   ] as const)("$name", ({ reporter, security, policy }) => {
     expect(connectionLabels({ reporter, security }).connection_security_policy).toBe(policy);
   });
 
-  it("never carries a pod's name, of which there is no end", () => {
+  it("never contains a pod's name, which is unbounded", () => {
     const labels = connectionLabels({ reporter: "source", source: world, destination: world, security: "unknown" });
     expect(Object.values(labels)).not.toContain(world.pod);
   });
@@ -71,7 +71,7 @@ describe("connectionLabels", () => {
 });
 
 describe("overflowLabels", () => {
-  it("keeps what is bounded and forgets the rest", () => {
+  it("keeps the bounded labels and drops the rest", () => {
     const labels = connectionLabels({
       reporter: "destination",
       destination: world,

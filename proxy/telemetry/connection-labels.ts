@@ -1,7 +1,7 @@
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 
-/** Istio's labels of a connection, in Istio's order; those of how it or a request ended come besides. */
+/** Istio's labels of a connection, in Istio's order, without those of how it or a request ended. */
 export const CONNECTION_LABEL_NAMES = [
   "reporter",
   "source_workload",
@@ -27,13 +27,13 @@ export const CONNECTION_LABEL_NAMES = [
   "connection_security_policy",
 ] as const;
 
-/** What Istio writes where a value is not known. */
+/** Istio's value for an unknown label. */
 export const UNKNOWN_LABEL = "unknown";
 
 /** One label set. Every value comes from the control plane, from a verified certificate or from this code. */
 export type ConnectionLabels = Readonly<Record<(typeof CONNECTION_LABEL_NAMES)[number], string>>;
 
-/** What is known of a connection when it opens. Only verified principals may be given. */
+/** What is known about a connection when it opens. Only verified principals are allowed. */
 export interface ConnectionFacts {
   /** Which side counts: `source` outbound, `destination` inbound. */
   readonly reporter: "source" | "destination";
@@ -45,13 +45,14 @@ export interface ConnectionFacts {
   readonly security: "mutual_tls" | "none" | "unknown";
 }
 
-/** What was understood of a connection: its bytes alone, or the requests in it. */
+/** The protocol of a connection as reported: its bytes alone, or the requests in it. */
 export type RequestProtocol = "tcp" | "http";
 
 /**
- * Builds a connection's label set. Addresses, ports, SNI and whatever else a client chooses have no place in it: a
- * stranger could fill the memory with label sets (CVE-2025-43915). Where a side's workload is unknown its namespace is
- * read from its verified principal. The security policy is Istio's: told by the destination, `unknown` at the source.
+ * Builds a connection's label set. Addresses, ports, SNI and other values that a client chooses are not labels: an
+ * unauthenticated client could fill the memory with label sets (CVE-2025-43915). If a side's workload is unknown, its
+ * namespace is taken from its verified principal. The security policy is Istio's: reported by the destination,
+ * `unknown` at the source.
  */
 export function connectionLabels(facts: ConnectionFacts, protocol: RequestProtocol = "tcp"): ConnectionLabels {
   const source = workloadLabels(facts.source, facts.sourcePrincipal);
@@ -82,7 +83,7 @@ export function connectionLabels(facts: ConnectionFacts, protocol: RequestProtoc
   };
 }
 
-/** The set that counts what the table of sets has no room for: only bounded values are left. */
+/** The set for connections without room for their own set: only bounded values are left. */
 export function overflowLabels(labels: ConnectionLabels): ConnectionLabels {
   const { reporter, request_protocol, connection_security_policy } = labels;
   const bare = connectionLabels({ reporter: reporter === "source" ? "source" : "destination", security: "unknown" });

@@ -13,12 +13,12 @@ const COUNTERS: readonly {
   },
   {
     name: "istio_tcp_sent_bytes_total",
-    help: "Bytes sent to those who opened the connections, without TLS.",
+    help: "Bytes sent to the clients of the connections, without TLS.",
     value: (totals) => totals.sent,
   },
   {
     name: "istio_tcp_received_bytes_total",
-    help: "Bytes received from those who opened the connections, without TLS.",
+    help: "Bytes received from the clients of the connections, without TLS.",
     value: (totals) => totals.received,
   },
 ];

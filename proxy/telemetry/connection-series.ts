@@ -3,28 +3,28 @@ import type { ConnectionLabels } from "./connection-labels.ts";
 import { createLabelSets } from "./label-sets.ts";
 
 /**
- * Envoy's flags for how a connection ended: `-` well, `DC` the client cut it, `UC` the upstream cut it, `UF` the
- * upstream could not be reached, `UH` there was no healthy one, `SI` idle too long, `DO` the proxy cut it.
+ * Envoy's flags for how a connection ended: `-` closed cleanly, `DC` reset by the client, `UC` reset by the upstream,
+ * `UF` upstream unreachable, `UH` no healthy upstream, `SI` idle too long, `DO` cut by the proxy.
  */
 export type ResponseFlags = "-" | "DC" | "UC" | "UF" | "UH" | "SI" | "DO";
 
-/** The application's bytes of one connection so far: `sent` to who opened it, `received` from it. */
+/** The application's bytes of one connection so far: `sent` to the client, `received` from it. */
 export interface ByteCounts {
   readonly sent: number;
   readonly received: number;
 }
 
-/** Counts one connection. Adding bytes is one addition, for it stands on the data path. */
+/** Counts one connection. Adding bytes is one addition, because it is on the data path. */
 export interface ConnectionMeter {
   sent(bytes: number): void;
   received(bytes: number): void;
-  /** Counts the end, once; whatever comes later is ignored. */
+  /** Counts the end, once; later events are ignored. */
   close(flags: ResponseFlags): void;
 }
 
 /** The totals of one label set. */
 export interface SeriesTotals {
-  /** As Prometheus's text format writes them; written once, for they are most of a page. */
+  /** In Prometheus's text format; formatted once, because they are most of a page. */
   readonly labelText: string;
   readonly opened: number;
   readonly sent: number;
@@ -45,7 +45,7 @@ interface LiveMeter extends ConnectionMeter {
 }
 
 export interface ConnectionSeries {
-  /** With `readBytes` nobody has to report bytes: they are read by `sample` and at the end. */
+  /** With `readBytes`, bytes need not be reported: they are read by `sample` and at the end. */
   open(labels: ConnectionLabels, readBytes?: () => ByteCounts): ConnectionMeter;
   /** Reads the bytes of every open connection, for the `totals` that follow. */
   sample(): void;
@@ -53,8 +53,8 @@ export interface ConnectionSeries {
 }
 
 /**
- * Totals by label set, at most `maxSeries` of them and the few of `overflowLabels`, in which a connection counts whose
- * own set has no room.
+ * Totals by label set, at most `maxSeries` of them plus the few of `overflowLabels`, which count connections without
+ * room for their own set.
  */
 export function createConnectionSeries(maxSeries: number): ConnectionSeries {
   const sets = createLabelSets<Series>(maxSeries, (labels) => ({
@@ -103,7 +103,7 @@ function createSamplingMeter(series: Series, readBytes: () => ByteCounts, onClos
   let seen: ByteCounts = { sent: 0, received: 0 };
   const sample = (): void => {
     const { sent, received } = readBytes();
-    // A counter never goes down, whatever the socket says after its end.
+    // A counter never decreases, whatever the socket reports after its end.
     const next = { sent: Math.max(sent, seen.sent), received: Math.max(received, seen.received) };
     meter.sent(next.sent - seen.sent);
     meter.received(next.received - seen.received);

@@ -1,13 +1,13 @@
 import { CONNECTION_LABEL_NAMES, type ConnectionLabels, overflowLabels } from "./connection-labels.ts";
 
-/** One value a label set. The set is looked up once a connection, not once a byte or request. */
+/** One value per label set. The set is looked up once per connection, not per byte or request. */
 export interface LabelSets<Value> {
-  /** The value of these labels; of their overflow set, where there is no room for a set of their own. */
+  /** The value of these labels, or of their overflow set if there is no room for their own. */
   get(labels: ConnectionLabels): Value;
   values(): readonly Value[];
 }
 
-/** Holds at most `maxSets` label sets and the few of `overflowLabels`. @param create makes the value of a new set. */
+/** Holds at most `maxSets` label sets plus the few of `overflowLabels`. @param create makes the value of a new set. */
 export function createLabelSets<Value>(maxSets: number, create: (labels: ConnectionLabels) => Value): LabelSets<Value> {
   const table = new Map<string, Value>();
   const insert = (key: string, labels: ConnectionLabels): Value => {
@@ -33,12 +33,12 @@ function keyOf(labels: ConnectionLabels): string {
   return CONNECTION_LABEL_NAMES.map((name) => labels[name]).join("\n");
 }
 
-/** What a value counts as that has no room. */
+/** The label of values without room. */
 export const OTHER_LABEL = "other";
 
 /**
- * Passes the first `maxValues` different values on and turns further ones into `other`: for reasons that begin on the
- * wire, such as OpenSSL's names of the alerts that a peer may send.
+ * Keeps the first `maxValues` different values and maps further ones to `other`: for reasons that originate on the
+ * wire, such as OpenSSL's names of alerts.
  */
 export function createLabelBound(maxValues: number): (value: string) => string {
   const known = new Set<string>();

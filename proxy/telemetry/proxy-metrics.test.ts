@@ -64,7 +64,7 @@ describe("connections", () => {
     expect(await value(metrics, "istio_tcp_sent_bytes_total")).toBe(0);
   });
 
-  it("show their bytes while they are open, when they can be asked", async () => {
+  it("show their bytes while they are open, if these can be read", async () => {
     const metrics = createProxyMetrics({ clock: new FakeClock() });
     let bytes = { sent: 100, received: 1 };
     const meter = metrics.openConnection(labels, () => bytes);
@@ -78,7 +78,7 @@ describe("connections", () => {
     expect(await value(metrics, "istio_tcp_received_bytes_total")).toBe(4);
   });
 
-  it("never make a counter go down", async () => {
+  it("never decrease a counter", async () => {
     const metrics = createProxyMetrics({ clock: new FakeClock() });
     let bytes = { sent: 100, received: 100 };
     const meter = metrics.openConnection(labels, () => bytes);
@@ -124,7 +124,7 @@ describe("requests", () => {
     expect(await value(metrics, "istio_response_bytes_sum")).toBe(600);
   });
 
-  it("have label sets of their own number", async () => {
+  it("have a limit of label sets of their own", async () => {
     const metrics = createProxyMetrics({ clock: new FakeClock(), maxSeries: 1 });
     metrics.openConnection(labelsOf("tcp"));
     const destination = { ...WORKLOAD, workload: "http" };
@@ -188,7 +188,7 @@ describe("what went wrong", () => {
 });
 
 describe("reasons from the wire", () => {
-  it("are told apart up to a limit, and count together beyond it", async () => {
+  it("are separate up to a limit, and counted together beyond it", async () => {
     const metrics = createProxyMetrics({ clock: new FakeClock() });
     for (let alert = 0; alert < 500; alert += 1) {
       metrics.tlsHandshakeFailed("inbound", `ERR_SSL_ALERT_${alert}`);
@@ -209,10 +209,10 @@ describe("reasons from the wire", () => {
 });
 
 describe("createNoMetrics", () => {
-  it("takes everything and does nothing", () => {
+  it("accepts everything and does nothing", () => {
     const metrics = createNoMetrics();
     const meter = metrics.openConnection(labels, () => {
-      throw new Error("nobody asks");
+      throw new Error("not called");
     });
     expect(() => {
       meter.sent(1);

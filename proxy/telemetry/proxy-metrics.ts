@@ -12,31 +12,31 @@ import { formatStatus, statusClass } from "./status-codes.ts";
 
 export type Direction = "inbound" | "outbound";
 
-/** Who wrote the answer that a gateway's client got. */
+/** The origin of a gateway's response. */
 export type AnswerOrigin = "upstream" | "gateway";
 
-/** What the proxy counts. Label values are constants of this code or verified names, never a client's text. */
+/** The proxy's counters. Label values are constants of this code or verified names, never a client's text. */
 export interface ProxyMetrics extends RequestMeters {
   /**
    * Counts a connection from its opening on. With `readBytes` its bytes are read at each scrape and at the end, so that
-   * long connections are seen while they last; without it whoever carries them tells the meter.
+   * long connections are visible while they last. Without it the forwarding code reports them to the meter.
    */
   openConnection(labels: ConnectionLabels, readBytes?: () => ByteCounts): ConnectionMeter;
   tlsHandshakeFailed(direction: Direction, reason: string): void;
   connectionRefused(direction: Direction, reason: string): void;
   detectionTimedOut(): void;
-  /** @param reason why the gateway answered itself, of its own list; empty for an upstream's answer. */
+  /** @param reason of a local reply, from the gateway's own list; empty for an upstream's response. */
   gatewayAnswered(origin: AnswerOrigin, status: number, reason: string): void;
-  /** An entry of the access log was lost. */
+  /** Counts a lost entry of the access log. */
   accessLogDropped(): void;
 }
 
 /** The metrics and their pages, for the servers that Prometheus scrapes. */
 export type ScrapedMetrics = ProxyMetrics & MetricsSource;
 
-/** States that are read at the scrape. Each may be left out while its owner does not exist. */
+/** States that are read at the scrape. Each may be omitted while its owner does not exist. */
 export interface MetricViews {
-  /** When the workload's certificate ends, in epoch milliseconds. */
+  /** When the workload's certificate expires, in epoch milliseconds. */
   readonly certificateNotAfterMs?: () => number | undefined;
   readonly isControlPlaneConnected?: () => boolean;
   readonly activeConnections?: () => number;
@@ -50,11 +50,11 @@ export interface ProxyMetricsOptions {
   readonly views?: MetricViews;
   /** How many label sets connections may have before they count as `unknown`, and requests likewise. @default 2000 */
   readonly maxSeries?: number;
-  /** Of a page. @default 8 MiB */
+  /** The limit of a page. @default 8 MiB */
   readonly maxPageBytes?: number;
 }
 
-/** How many different reasons a counter tells apart: those of our own and, of the wire's, the first. */
+/** How many different reasons a counter distinguishes: all of our own, and the first from the wire. */
 const MAX_REASONS = 64;
 
 /** Counts with prom-client. Names and labels are Istio's where Istio has them, else they start with `entente_`. */
@@ -73,7 +73,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
   const labelNames = ["direction", "reason"] as const;
   const handshakeFailures = new Counter({
     name: "entente_tls_handshake_failures_total",
-    help: "TLS handshakes that failed, or whose peer was not believed.",
+    help: "TLS handshakes that failed, or whose peer was not trusted.",
     labelNames,
     registers,
   });
@@ -90,13 +90,13 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
   });
   const answers = new Counter({
     name: "entente_gateway_responses_total",
-    help: "Answers that the gateway's clients got, by who wrote them, class of status, and the gateway's own reason.",
+    help: "Responses to the gateway's clients, by origin, class of status, and the gateway's own reason.",
     labelNames: ["origin", "class", "reason"],
     registers,
   });
   const droppedLines = new Counter({
     name: "entente_access_log_dropped_total",
-    help: "Entries of the access log that were dropped, because its reader was too slow or gone.",
+    help: "Entries of the access log that were dropped, because its reader was too slow or had disconnected.",
     registers,
   });
   const handshakeReason = createLabelBound(MAX_REASONS);
@@ -115,7 +115,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
   };
 }
 
-/** Metrics for those who do not count: every method is there and does nothing. */
+/** Metrics for callers that do not count: every method does nothing. */
 export function createNoMetrics(): ProxyMetrics {
   const meter: ConnectionMeter = { sent: ignore, received: ignore, close: ignore };
   return {
@@ -140,7 +140,7 @@ interface GaugeOptions {
 
 function registerGauges({ views, clock, version, registry }: GaugeOptions): void {
   const registers = [registry];
-  new Gauge({ name: "istio_build", help: "What runs here.", labelNames: ["component", "tag"], registers }).set(
+  new Gauge({ name: "istio_build", help: "Build information.", labelNames: ["component", "tag"], registers }).set(
     { component: "proxy", tag: version },
     1,
   );
@@ -155,13 +155,13 @@ function registerGauges({ views, clock, version, registry }: GaugeOptions): void
       if (notAfterMs !== undefined) this.set({ resource_name: "default" }, (notAfterMs - clock.now()) / 1000);
     },
   });
-  registerView(registry, "entente_control_plane_connected", "1 while the control plane answers, else 0.", () =>
+  registerView(registry, "entente_control_plane_connected", "1 while the control plane is connected, else 0.", () =>
     views.isControlPlaneConnected?.() === true ? 1 : 0,
   );
-  registerView(registry, "entente_active_connections", "Connections that are carried now.", () =>
+  registerView(registry, "entente_active_connections", "Connections that are being forwarded.", () =>
     views.activeConnections?.(),
   );
-  registerView(registry, "entente_pending_handshakes", "Inbound connections that have not proved themselves yet.", () =>
+  registerView(registry, "entente_pending_handshakes", "Inbound connections that are not verified yet.", () =>
     views.pendingHandshakes?.(),
   );
 }
@@ -177,7 +177,7 @@ function registerView(registry: Registry, name: string, help: string, read: () =
   });
 }
 
-/** `2xx`, `5xx`, …: an upstream chooses the status, so only its class is a label. */
+/** `2xx`, `5xx`, …: the upstream chooses the status, so only its class is a label. */
 function formatClass(status: number): string {
   return status >= 100 && status < 600 ? formatStatus(statusClass(status)) : OTHER_LABEL;
 }

@@ -26,7 +26,7 @@ const request: fc.Arbitrary<CountedRequest> = fc.record({
 });
 const counted = fc.array(fc.tuple(fc.nat(1), request), { maxLength: 60 });
 
-/** The same metrics as prom-client itself keeps them. */
+/** The same metrics as counted by prom-client. */
 function createReference() {
   const registry = new Registry();
   const labelNames = [...CONNECTION_LABEL_NAMES, "response_code", "response_flags"];
@@ -48,7 +48,7 @@ function createReference() {
   };
 }
 
-/** What a scrape tells, in an order of its own. */
+/** A scrape's samples, sorted. */
 function scrape(text: string): readonly string[] {
   return parseExposition(text)
     .filter(({ name }) => name.startsWith("istio_"))
@@ -56,7 +56,7 @@ function scrape(text: string): readonly string[] {
     .sort();
 }
 
-it("a scrape tells what prom-client would tell of the same requests", async () => {
+it("a scrape equals prom-client's for the same requests", async () => {
   await fc.assert(
     fc.asyncProperty(counted, async (requests) => {
       const series = createRequestSeries(10);

@@ -30,7 +30,7 @@ function pick(samples: readonly ExposedSample[], name: string): readonly Exposed
 }
 
 describe("requests", () => {
-  it("show under Istio's names, types and labels", async () => {
+  it("have Istio's names, types and labels", async () => {
     const { source, scrape, meter } = createScraped();
     meter.count(OK);
     expect(parseTypes(await readPage(source))).toEqual({
@@ -47,11 +47,11 @@ describe("requests", () => {
     }
   });
 
-  it("are not there before the first", async () => {
+  it("are absent before the first", async () => {
     expect(await createScraped().scrape()).toEqual([]);
   });
 
-  it("are spread over Envoy's buckets, each of which counts those below it, too", async () => {
+  it("are spread over Envoy's buckets, which are cumulative", async () => {
     const { meter, scrape } = createScraped();
     for (const durationMs of [0, 0.5, 0.51, 5, 3_600_000, 3_600_001]) meter.count({ ...OK, durationMs });
     const samples = await scrape();
@@ -67,12 +67,12 @@ describe("requests", () => {
 describe("statuses", () => {
   it.each([
     { name: "the first", status: 100, code: "100" },
-    { name: "the last that is registered", status: 511, code: "511" },
-    { name: "one that is not registered", status: 418, code: "4xx" },
+    { name: "the last registered one", status: 511, code: "511" },
+    { name: "an unregistered one", status: 418, code: "4xx" },
     { name: "the last of its class", status: 599, code: "5xx" },
     { name: "none", status: 0, code: "0" },
     { name: "one too low", status: 99, code: "0" },
-    { name: "one of no class that HTTP has", status: 600, code: "6xx" },
+    { name: "one of a class that HTTP does not have", status: 600, code: "6xx" },
     { name: "one too high", status: 1000, code: "0" },
     { name: "a negative one", status: -200, code: "0" },
     { name: "no number", status: Number.NaN, code: "0" },
@@ -85,7 +85,7 @@ describe("statuses", () => {
     expect(totals.map(({ labels, value }) => [labels["response_code"], value])).toEqual([[code, 2]]);
   });
 
-  it("are apart by their flags", async () => {
+  it("are separate by their flags", async () => {
     const { meter, scrape } = createScraped();
     for (const flags of ["-", "UC", "-", "UF", "DO"] as const) meter.count({ ...OK, status: 503, flags });
     const totals = pick(await scrape(), "istio_requests_total");
@@ -97,7 +97,7 @@ describe("statuses", () => {
     });
   });
 
-  it("are apart from their neighbours, whatever the flags", () => {
+  it("are separate from their neighbours, whatever the flags", () => {
     const { meter, series } = createScraped();
     const statuses = [200, 201];
     const some = FLAGS.slice(0, MAX_STATUSES / 2);
@@ -110,7 +110,7 @@ describe("statuses", () => {
     expect(counted).toEqual(statuses.flatMap((status) => some.map((flags) => [String(status), flags, 1])));
   });
 
-  it("count by their class when an upstream answers with every one there is", async () => {
+  it("count by their class when an upstream responds with every one", async () => {
     const { meter, scrape } = createScraped();
     meter.count(OK);
     for (let status = 599; status >= 100; status -= 1) meter.count({ ...OK, status });
@@ -121,7 +121,7 @@ describe("statuses", () => {
     expect(byCode).toMatchObject({ "200": 2, "511": 1, "451": 1, "4xx": 98, "3xx": 100, "1xx": 100 });
   });
 
-  it("stay bounded with every flag, too", async () => {
+  it("stay bounded also with every flag", async () => {
     const { meter, series } = createScraped();
     for (const flags of FLAGS) {
       for (let status = 0; status < 700; status += 1) meter.count({ ...OK, status, flags });
@@ -132,7 +132,7 @@ describe("statuses", () => {
   });
 });
 
-describe("values that no measurement can be", () => {
+describe("impossible measurements", () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1])("%d counts as 0", async (bad) => {
     const { meter, scrape } = createScraped();
     meter.count({ ...OK, durationMs: bad, requestBytes: bad, responseBytes: bad });
@@ -145,21 +145,21 @@ describe("values that no measurement can be", () => {
 });
 
 describe("label sets", () => {
-  it("are one for equal labels, whoever asks", async () => {
+  it("are shared for equal labels", async () => {
     const { series, scrape } = createScraped();
     series.meter({ ...LABELS }).count(OK);
     series.meter({ ...LABELS }).count(OK);
     expect(pick(await scrape(), "istio_requests_total").map(({ value }) => value)).toEqual([2]);
   });
 
-  it("beyond the limit count together, still as HTTP and by reporter", async () => {
+  it("beyond the limit are counted together, still as HTTP and by reporter", async () => {
     const { series, scrape } = createScraped(3);
     for (let index = 0; index < 500; index += 1) {
       const labels = { ...LABELS, destination_workload: `workload-${index}`, source_principal: `spiffe://${index}` };
       series.meter(labels).count(OK);
     }
     const totals = pick(await scrape(), "istio_requests_total");
-    // One set is that of the scrape's own meter, which the overflow set is, too: nothing is known of its parties.
+    // One set is that of the scrape's own meter, and also the overflow set: its parties are unknown.
     expect(totals.map(({ value }) => value)).toEqual([498, 1, 1]);
     expect(totals[0]?.labels).toMatchObject({
       reporter: "destination",

@@ -8,17 +8,17 @@ const HISTOGRAMS: readonly {
 }[] = [
   {
     name: "istio_request_duration_milliseconds",
-    help: "Time from a request's head to the end of its answer.",
+    help: "Time from a request's head to the end of its response.",
     read: (totals) => totals.durationMs,
   },
   {
     name: "istio_request_bytes",
-    help: "Bytes of requests, head and body, as they came from the client.",
+    help: "Bytes of requests, head and body, as received from the client.",
     read: (totals) => totals.requestBytes,
   },
   {
     name: "istio_response_bytes",
-    help: "Bytes of answers, head and body, as they went to the client.",
+    help: "Bytes of responses, head and body, as sent to the client.",
     read: (totals) => totals.responseBytes,
   },
 ];

@@ -11,25 +11,25 @@ export const REQUEST_BUCKETS: readonly number[] = [
 ];
 
 /**
- * How many pairs of status and flags a label set may have before further ones count by their class. Each is 67 samples
- * of about 1 KB: an upstream that sends every status may not fill the page.
+ * How many pairs of status and flags a label set may have before further ones count by their class. Each has 67 samples
+ * of about 1 KB: an upstream that sends every status must not fill the page.
  */
 export const MAX_STATUSES = 16;
 
 /** A label set of requests: Istio's labels of the connection, and how the requests ended. */
 export type RequestLabels = ConnectionLabels & { readonly response_code: string; readonly response_flags: string };
 
-/** How the values of one kind are spread. */
+/** The distribution of one kind of value. */
 export interface Distribution {
-  /** Values at most as large as each of REQUEST_BUCKETS and larger than the one before; then those larger than all. */
+  /** Counts per bucket of REQUEST_BUCKETS (not cumulative), then those above the last. */
   readonly counts: readonly number[];
   readonly sum: number;
 }
 
-/** The totals of one label set with one status and one flag, as they are when they are read. */
+/** The totals of one label set with one status and one set of flags, at the time of reading. */
 export interface RequestTotals {
   readonly labels: RequestLabels;
-  /** The labels as Prometheus's text format writes them. */
+  /** The labels in Prometheus's text format. */
   readonly labelText: string;
   readonly requests: number;
   readonly durationMs: Distribution;
@@ -39,14 +39,14 @@ export interface RequestTotals {
 
 export interface RequestSeries {
   meter(labels: ConnectionLabels): RequestMeter;
-  /** The first of each label set, then the second of each, …: where room is short every peer has some. */
+  /** The first of each label set, then the second of each, …: if room is short, every peer has some. */
   totals(): Iterable<RequestTotals>;
 }
 
 /**
  * Counts requests by label set, status and flags. At most `maxSets` label sets and the few of `overflowLabels`; in each
- * MAX_STATUSES pairs of status and flags, for an upstream that is not of good will can answer with every status there is.
- * What comes then counts by its class (`5xx`), so that failures still look like failures.
+ * MAX_STATUSES pairs of status and flags, because a hostile upstream can respond with every status. Further ones count
+ * by their class (`5xx`), so that failures still look like failures.
  */
 export function createRequestSeries(maxSets: number): RequestSeries {
   const sets = createLabelSets(maxSets, (labels) => new RequestSet(labels));
@@ -67,7 +67,7 @@ export function createRequestSeries(maxSets: number): RequestSeries {
   };
 }
 
-/** Requests of one label set. The pair of the last request is tried first: mostly it is that of the next. */
+/** Requests of one label set. The pair of the last request is tried first: usually the next one is the same. */
 class RequestSet implements RequestMeter {
   readonly #labels: ConnectionLabels;
   /** By flags, then by status. */
@@ -84,7 +84,7 @@ class RequestSet implements RequestMeter {
     return this.#labels;
   }
 
-  /** Written once: it is most of a page. */
+  /** Formatted once: it is most of a page. */
   get labelText(): string {
     this.#labelText ??= formatLabels(this.#labels);
     return this.#labelText;
@@ -101,7 +101,7 @@ class RequestSet implements RequestMeter {
     series.add(request);
   }
 
-  /** The series that was the first, second, … to count something. */
+  /** Series in the order of their first count. */
   at(rank: number): StatusSeries | undefined {
     return this.#inOrder[rank];
   }
@@ -120,7 +120,7 @@ class RequestSet implements RequestMeter {
   }
 }
 
-/** In the array of a series: the buckets, the values beyond them all, and the sum, three times. */
+/** Layout of a series: the buckets, the overflow, and the sum, three times. */
 const OVER = REQUEST_BUCKETS.length;
 const SUM = OVER + 1;
 const STRIDE = SUM + 1;
@@ -173,7 +173,7 @@ class StatusSeries implements RequestTotals {
   }
 }
 
-/** A value that no measurement can be would spoil the sum for ever, and counts as 0. */
+/** An impossible value would spoil the sum for ever, so it counts as 0. */
 function record(values: Float64Array, offset: number, given: number): void {
   const value = given >= 0 && given < Number.POSITIVE_INFINITY ? given : 0;
   const bucket = offset + bucketIndex(value);
@@ -182,7 +182,7 @@ function record(values: Float64Array, offset: number, given: number): void {
   values[sum] = (values[sum] ?? 0) + value;
 }
 
-/** The first bucket that takes the value; OVER where none does. */
+/** The first bucket for the value; OVER if there is none. */
 function bucketIndex(value: number): number {
   let low = 0;
   let high = OVER;

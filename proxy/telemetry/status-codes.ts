@@ -19,8 +19,8 @@ const IS_REGISTERED: ReadonlySet<number> = new Set(
 );
 
 /**
- * How a status is counted: itself where it is registered, else its class, `1` to `9`; 0 where there was no response. An
- * upstream may send any three digits, and each would be a series of its own.
+ * How a status is counted: itself if registered, else its class, `1` to `9`; 0 if there was no response. An upstream
+ * may send any three digits, and each would be a series of its own.
  */
 export function countedStatus(status: number): number {
   if (IS_REGISTERED.has(status)) return status;

@@ -7,7 +7,7 @@ import { createSvidKey, formatCertificateRequest } from "./csr.ts";
 const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 
 describe("formatCertificateRequest", () => {
-  it("makes a request that openssl verifies and reads", () => {
+  it("makes a request that openssl verifies and parses", () => {
     const key = createSvidKey();
     const pem = formatCertificateRequest(key, identity);
     const shown = execFileSync("openssl", ["req", "-verify", "-noout", "-text", "-pubkey"], {
@@ -22,7 +22,7 @@ describe("formatCertificateRequest", () => {
     expect(shown).toContain(createPublicKey(key).export({ type: "spki", format: "pem" }).toString().trim());
   });
 
-  it("is refused by openssl once a bit of it is changed", () => {
+  it("is refused by openssl if a bit of it is changed", () => {
     const der = Buffer.from(formatCertificateRequest(createSvidKey(), identity).replace(/-----.*-----/g, ""), "base64");
     const at = der.indexOf("hello");
     der.write("jello", at, "latin1");

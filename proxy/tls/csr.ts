@@ -12,15 +12,15 @@ const OID = {
 /** `uniformResourceIdentifier` in GeneralName (RFC 5280, section 4.2.1.6). */
 const URI_NAME_TAG = 6;
 
-/** Makes a P-256 key that exists in memory alone. Each certificate gets a new one. */
+/** Makes a P-256 key that exists only in memory. Each certificate gets a new one. */
 export function createSvidKey(): KeyObject {
   return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 }
 
 /**
- * Formats a PKCS#10 request (RFC 2986), PEM: empty subject, the SPIFFE id as its one name, critical because the subject
- * is empty (RFC 5280, section 4.2.1.6). Authorities of the mesh sign the caller's identity whatever is asked; the name
- * is there for those that check it.
+ * Formats a PKCS#10 request (RFC 2986), PEM: empty subject, the SPIFFE id as its only name, critical because the
+ * subject is empty (RFC 5280, section 4.2.1.6). Authorities of the mesh sign the caller's identity whatever is
+ * requested; the name is included for those that check it.
  */
 export function formatCertificateRequest(privateKey: KeyObject, identity: SpiffeId): string {
   const info = sequence([

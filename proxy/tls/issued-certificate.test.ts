@@ -28,7 +28,7 @@ describe("svidFromIssued, through the manager", () => {
       reason: /trust domain/,
     },
     { name: "two identities", answer: () => svid.issue({ uriSans: [IDENTITY, IDENTITY] }), reason: /2 URI names/ },
-    { name: "a root nobody believes", answer: () => svid.issue({ issuer: OTHER_ROOT }), reason: /no chain leads/ },
+    { name: "an untrusted root", answer: () => svid.issue({ issuer: OTHER_ROOT }), reason: /no chain leads/ },
     {
       name: "an end in the past",
       answer: () => svid.issue({ lifeMs: -1000 }),
@@ -42,12 +42,12 @@ describe("svidFromIssued, through the manager", () => {
     { name: "no use as a server", answer: () => svid.issue({ usages: ["client"] }), reason: /usage/ },
     { name: "no use as a client", answer: () => svid.issue({ usages: ["server"] }), reason: /usage/ },
     {
-      name: "no certificate in the answer",
+      name: "no certificate in the response",
       answer: () => async () => ({ chain: [], controlPlaneRoots: [] }),
       reason: /without a certificate/,
     },
     {
-      name: "something that is no certificate",
+      name: "something that is not a certificate",
       answer: () => async () => ({
         chain: ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"],
         controlPlaneRoots: [],

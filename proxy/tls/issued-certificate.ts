@@ -6,27 +6,27 @@ import { parseCertificates, type TrustAnchors } from "./trust-anchors.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
 export interface IssuedCertificate {
-  /** As the certificate authority answered: leaf first, the root last; each entry one or more PEM certificates. */
+  /** The certificate authority's response: leaf first, the root last; each entry one or more PEM certificates. */
   readonly chain: readonly string[];
   readonly privateKey: KeyObject;
-  /** Who we asked to be. */
+  /** The requested identity. */
   readonly identity: SpiffeId;
   readonly trust: TrustAnchors;
   readonly nowMs: number;
 }
 
-/** More than the chain of any certificate authority; the answer is kept in memory and sent in every handshake. */
+/** More than the chain of any certificate authority; the response is kept in memory and sent in every handshake. */
 const MAX_CHAIN = 10;
 
 /**
- * Makes an own certificate of what the certificate authority answered, or throws. It must carry our key and our
- * identity, chain to a root that is believed, and be valid by our own clock: exactly what our peers will check, so that
- * a bad answer shows here and not in every connection.
+ * Validates the certificate authority's response and makes the own certificate of it, or throws. It must contain our
+ * key and our identity, chain to a trusted root, and be valid by our own clock: exactly what our peers check, so that a
+ * bad response fails here and not in every connection.
  */
 export function svidFromIssued({ chain, privateKey, identity, trust, nowMs }: IssuedCertificate): Svid {
   const certificates = chain.flatMap((pem, index) => parseCertificates(pem, `entry ${index + 1} of the issued chain`));
   const [leaf] = certificates;
-  if (leaf === undefined) throw refused("the certificate authority answered without a certificate");
+  if (leaf === undefined) throw refused("the certificate authority responded without a certificate");
   if (certificates.length > MAX_CHAIN) {
     throw refused(`the issued chain has ${certificates.length} certificates; at most ${MAX_CHAIN} are accepted`);
   }
@@ -43,7 +43,7 @@ export function svidFromIssued({ chain, privateKey, identity, trust, nowMs }: Is
   return { identity, certificates: sent, privateKeyPem, notAfterMs: verdict.notAfterMs };
 }
 
-/** A root; peers have their own and believe no other. */
+/** A root; peers trust only their own. */
 function isSelfIssued(certificate: X509Certificate): boolean {
   return certificate.ca && certificate.subject === certificate.issuer;
 }

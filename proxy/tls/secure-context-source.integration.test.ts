@@ -24,7 +24,7 @@ function trustIn(...roots: readonly MintedCertificate[]): TrustAnchors {
 }
 
 describe("createSecureContextSource", () => {
-  it("has nothing before the first certificate, and nothing after its end", () => {
+  it("has nothing before the first certificate, and nothing after its expiry", () => {
     const clock = new FakeClock(Date.now());
     const source = createSecureContextSource({ trust: trustIn(ROOT), clock });
     expect(source.current()).toBeUndefined();
@@ -36,7 +36,7 @@ describe("createSecureContextSource", () => {
     expect(source.contextTrusting(ROOT.pem)).toBeUndefined();
   });
 
-  it("makes new material for each change of certificate or bundle, and for nothing else", () => {
+  it("makes new material only for each change of certificate or bundle", () => {
     const other = mintRoot({ commonName: "other" });
     const source = createSecureContextSource({ trust: trustIn(ROOT), clock: systemClock });
     const heard: SecureMaterial[] = [];
@@ -75,7 +75,7 @@ describe("the context's handshakes", () => {
     readonly session: Buffer | undefined;
   }
 
-  /** The second connection between two of the same workload, which offers to resume the first one's session. */
+  /** The second of two connections between the same workloads, which offers to resume the first one's session. */
   async function shake(options: ConnectionOptions = {}): Promise<Shake> {
     const source = createSecureContextSource({ trust: trustIn(ROOT), clock: systemClock });
     source.setSvid(svidOf(ROOT));
@@ -125,7 +125,7 @@ describe("the context's handshakes", () => {
     { name: "TLS 1.2", options: { maxVersion: "TLSv1.2" } as const, want: { protocol: "TLSv1.2", resumed: false } },
     { name: "X25519 alone", options: { ecdhCurve: "X25519" }, want: { group: "X25519" } },
     { name: "P-256 alone", options: { ecdhCurve: "P-256" }, want: { group: "prime256v1" } },
-  ])("serve a client that can do $name", async ({ options, want }) => {
+  ])("serve a client that supports $name", async ({ options, want }) => {
     expect(await shake({ secureContext: createSecureContext(options) })).toMatchObject(want);
   });
 
@@ -141,7 +141,7 @@ describe("parseTrustAnchors", () => {
   it.each([
     { name: "no roots", roots: [], said: /no root certificate/ },
     { name: "text instead of a root", roots: [ROOT.pem, "soon"], said: /root 2 of the trust bundle holds no PEM/ },
-    { name: "a workload's certificate as root", roots: [ROOT.pem, leaf], said: /no certificate authority/ },
+    { name: "a workload's certificate as root", roots: [ROOT.pem, leaf], said: /not a certificate authority/ },
     { name: "a damaged root", roots: [ROOT.pem.replace(/MII./, "AAAA")], said: /cannot be read/ },
   ])("refuses a bundle with $name", ({ roots, said }) => {
     expect(() => parseTrustAnchors({ roots, trustDomains })).toThrow(said);

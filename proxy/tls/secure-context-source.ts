@@ -5,7 +5,7 @@ import type { Clock } from "../../mesh/runtime.ts";
 import { createTlsContext } from "../../net/tls/tls-contexts.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
 
-/** Everything that a handshake needs, of one moment; never changes once made. */
+/** Everything that a handshake needs; immutable. */
 export interface SecureMaterial {
   /** Incremented with every change of the certificate or the bundle. */
   readonly generation: number;
@@ -14,39 +14,41 @@ export interface SecureMaterial {
   readonly roots: readonly X509Certificate[];
   readonly trustDomains: readonly TrustDomain[];
   readonly identity: SpiffeId;
-  /** The own chain as it is sent, leaf first. */
+  /** The own chain as sent, leaf first. */
   readonly certificates: readonly X509Certificate[];
   readonly notAfterMs: number;
 }
 
-/** Consumers hold the source and ask for each handshake; they never keep the context. */
+/** Consumers hold the source and call it for each handshake; they never keep the context. */
 export interface SecureContextSource {
-  /** `undefined`: there is no certificate yet, or it has expired; then nothing may be served instead. */
+  /** `undefined`: there is no certificate yet, or it has expired; there must be no fallback. */
   current(): SecureMaterial | undefined;
-  /** Calls with each later material, not with the present one. Returns how to stop. */
+  /** Calls the listener with each later material, not with the current one. Returns a function that unsubscribes. */
   subscribe(listener: (material: SecureMaterial) => void): () => void;
 }
 
-/** The workload's own certificate and key. The key lives in memory alone. */
+/** The workload's own certificate and key. The key exists only in memory. */
 export interface Svid {
   readonly identity: SpiffeId;
   /** As sent in the handshake: leaf first, without the root. */
   readonly certificates: readonly X509Certificate[];
   readonly privateKeyPem: string;
-  /** When the first certificate of its chain ends, in epoch milliseconds. */
+  /** When the first certificate of its chain expires, in epoch milliseconds. */
   readonly notAfterMs: number;
 }
 
-/** The source as its owners see it: the certificate's manager and the trust bundle's stream write to it. */
+/** The source for its writers: the certificate's manager and the trust bundle's stream. */
 export interface WritableSecureContextSource extends SecureContextSource {
   trust(): TrustAnchors;
   setSvid(svid: Svid): void;
   setTrust(trust: TrustAnchors): void;
-  /** A client's context with the own certificate that believes these authorities instead of the bundle's. */
+  /** A client's context with the own certificate, which trusts these authorities instead of the bundle's. */
   contextTrusting(rootsPem: string): SecureContext | undefined;
 }
 
-/** Combines the own certificate and the trust bundle. Each change makes one new material and swaps it in at once. */
+/**
+ * Combines the own certificate and the trust bundle. Each change makes new material and replaces the old atomically.
+ */
 export function createSecureContextSource(options: {
   readonly trust: TrustAnchors;
   readonly clock: Clock;
@@ -68,7 +70,7 @@ class CombinedSource implements WritableSecureContextSource {
   }
 
   current(): SecureMaterial | undefined {
-    // Fail closed: an expired certificate is as good as none (compare CVE-2020-8664).
+    // Fail closed: an expired certificate counts as none (compare CVE-2020-8664).
     return this.#material !== undefined && this.#clock.now() <= this.#material.notAfterMs ? this.#material : undefined;
   }
 
@@ -96,7 +98,7 @@ class CombinedSource implements WritableSecureContextSource {
   }
 
   #combine(svid: Svid, trust: TrustAnchors): void {
-    // Made before anything is assigned: material that OpenSSL does not take leaves the old in place.
+    // Made before anything is assigned: material that OpenSSL rejects leaves the old in place.
     const context = createContext(svid, trust.roots.join(""));
     this.#svid = svid;
     this.#trust = trust;

@@ -1,4 +1,4 @@
-/** A certificate's manager with a clock, chance and an authority that a test controls. */
+/** A certificate's manager with a clock, randomness and an authority that a test controls. */
 import type { KeyObject } from "node:crypto";
 import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import {
@@ -20,7 +20,7 @@ export const trustDomains = [parseTrustDomain("cluster.local")];
 export const HOUR_MS = 3_600_000;
 export const LIFE_MS = 24 * HOUR_MS;
 
-/** Answers one request, given the key that it was made with. */
+/** Responds to one request, given its key. */
 export type Answer = (key: KeyObject) => Promise<CertificateResponse>;
 
 export interface IssueOptions extends Partial<MintLeafOptions> {
@@ -38,9 +38,9 @@ export class SvidFixture {
   readonly keys: KeyObject[] = [];
   /** When each request was made. */
   readonly requests: number[] = [];
-  /** Given in turn; the last one stays. */
+  /** Used in turn; the last one repeats. */
   answers: Answer[] = [this.issue()];
-  /** What chance gives. */
+  /** The random number. */
   share = 0.5;
   #manager: SvidManager | undefined;
 
@@ -88,7 +88,7 @@ export class SvidFixture {
     this.requests.push(this.clock.now());
     const answer = this.answers.length > 1 ? this.answers.shift() : this.answers[0];
     const key = this.keys.at(-1);
-    return answer === undefined || key === undefined ? Promise.reject(new Error("no answer")) : answer(key);
+    return answer === undefined || key === undefined ? Promise.reject(new Error("no response")) : answer(key);
   }
 }
 

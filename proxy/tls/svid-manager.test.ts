@@ -31,7 +31,7 @@ describe("startSvidManager", () => {
     expect(svid.manager.readiness()).toEqual({ ready: true });
   });
 
-  it("has nothing to show before the first certificate, says why, and goes on trying", async () => {
+  it("has no certificate before the first one is issued, reports why, and retries", async () => {
     svid.answers = [fail(), fail(), svid.issue()];
     await svid.start();
     expect(svid.source.current()).toBeUndefined();
@@ -44,7 +44,7 @@ describe("startSvidManager", () => {
     expect(svid.requests).toHaveLength(3);
   });
 
-  it("waits longer after each failure, and briefly again after a success", async () => {
+  it("waits longer after each failure, and starts over after a success", async () => {
     svid.answers = [fail(), fail(), fail(), fail(), svid.issue({ lifeMs: 60_000 }), fail(), fail(), svid.issue()];
     svid.share = 0.999;
     await svid.start();
@@ -53,13 +53,13 @@ describe("startSvidManager", () => {
       .slice(1)
       .map((time, index) => Math.round((time - (svid.requests[index] ?? 0)) / 100) * 100);
     expect(waits.slice(0, 4)).toEqual([100, 200, 400, 800]);
-    // Then half of the certificate's minute and a tenth of that, and from the beginning again.
+    // Then half of the certificate's minute and a tenth of that, and then from the beginning.
     expect(waits[4]).toBeGreaterThan(32_000);
     expect(waits[4]).toBeLessThan(33_100);
     expect(waits.slice(5)).toEqual([100, 200]);
   });
 
-  it("never waits longer than a tenth of the life that is left", async () => {
+  it("never waits longer than a tenth of the remaining lifetime", async () => {
     svid.answers = [svid.issue({ lifeMs: 20_000 }), fail()];
     svid.share = 0.999;
     await svid.start();
@@ -76,7 +76,7 @@ describe("startSvidManager", () => {
     { name: "earliest", share: 0, hours: 10.8 },
     { name: "middle", share: 0.5, hours: 12 },
     { name: "latest", share: 0.9999, hours: 13.2 },
-  ])("replaces a certificate at half of its life, $name at $hours hours", async ({ share: chosen, hours }) => {
+  ])("replaces a certificate at half its lifetime, $name at $hours hours", async ({ share: chosen, hours }) => {
     svid.share = chosen;
     await svid.start();
     const [first] = svid.source.current()?.certificates ?? [];
@@ -88,7 +88,7 @@ describe("startSvidManager", () => {
     expect(svid.keys[0]?.equals(svid.keys[1] ?? createSvidKey())).toBe(false);
   });
 
-  it("keeps the old certificate while no new one comes, and shows none once it has ended", async () => {
+  it("keeps the old certificate while there is no new one, and presents none once it has expired", async () => {
     svid.answers = [svid.issue(), fail("no route to host")];
     await svid.start();
     await svid.clock.advance(LIFE_MS - 60_000);
@@ -107,14 +107,14 @@ describe("startSvidManager", () => {
     expect(svid.manager.readiness()).toEqual({ ready: true });
   });
 
-  it("renews soon after a machine slept past the time", async () => {
+  it("renews soon after a machine was suspended past the renewal time", async () => {
     await svid.start();
     svid.clock.jump(LIFE_MS - HOUR_MS);
     await svid.clock.advance(10_000);
     expect(svid.source.current()?.generation).toBe(2);
   });
 
-  it("shows nothing at once when a machine slept past the end, and recovers", async () => {
+  it("presents nothing as soon as a machine was suspended past the expiry, and recovers", async () => {
     await svid.start();
     svid.clock.jump(LIFE_MS + HOUR_MS);
     expect(svid.source.current()).toBeUndefined();
@@ -123,7 +123,7 @@ describe("startSvidManager", () => {
     expect(svid.source.current()?.generation).toBe(2);
   });
 
-  it("is not held up by a wall clock that is set back between two attempts", async () => {
+  it("is not delayed by a wall clock that is set back between two attempts", async () => {
     svid.answers = [fail(), svid.issue()];
     await svid.start();
     svid.clock.jump(-HOUR_MS);
@@ -131,7 +131,7 @@ describe("startSvidManager", () => {
     expect(svid.source.current()?.generation).toBe(1);
   });
 
-  it("copes with a life of years and with one of no time", async () => {
+  it("handles a lifetime of years and one of zero", async () => {
     svid.answers = [svid.issue({ lifeMs: 5 * 365 * 24 * HOUR_MS }), svid.issue({ lifeMs: 0 })];
     await svid.start();
     await svid.clock.advance(HOUR_MS);
@@ -142,7 +142,7 @@ describe("startSvidManager", () => {
     expect(svid.requests.length).toBeLessThan(10);
   });
 
-  it("gives up an attempt that is never answered", async () => {
+  it("aborts an attempt without a response", async () => {
     svid.answers = [silence, svid.issue()];
     await svid.start();
     await svid.clock.advance(19_000);
@@ -151,7 +151,7 @@ describe("startSvidManager", () => {
     expect(svid.source.current()?.generation).toBe(1);
   });
 
-  it("comes back after the mesh's root was exchanged while it could not listen", async () => {
+  it("recovers after the mesh's root was replaced while it was disconnected", async () => {
     svid.answers = [svid.issue({ issuer: OTHER_ROOT, controlPlaneRoots: [OTHER_ROOT] })];
     await svid.start();
     expect(svid.source.current()?.identity).toBe(IDENTITY);
@@ -162,7 +162,7 @@ describe("startSvidManager", () => {
     expect(svid.requests).toHaveLength(1);
   });
 
-  it("asks for a new certificate when the trust bundle drops the root of its own", async () => {
+  it("requests a new certificate when the trust bundle drops the root of its own", async () => {
     await svid.start();
     svid.answers = [svid.issue({ issuer: OTHER_ROOT })];
     svid.source.setTrust({ roots: [ROOT.certificate, OTHER_ROOT.certificate], trustDomains });
@@ -174,7 +174,7 @@ describe("startSvidManager", () => {
     expect(svid.source.current()).toMatchObject({ generation: 4 });
   });
 
-  it("does nothing any more once it was stopped, even if an answer still comes", async () => {
+  it("does nothing once it was stopped, even if a response still arrives", async () => {
     let reply: (() => void) | undefined;
     svid.answers = [
       (key) =>
@@ -191,7 +191,7 @@ describe("startSvidManager", () => {
     expect(svid.requests).toHaveLength(1);
   });
 
-  it("tells its listeners of each change, and of the end", async () => {
+  it("notifies its listeners of each change, and of the expiry", async () => {
     svid.answers = [svid.issue({ lifeMs: 30_000 }), fail()];
     await svid.start();
     const kinds: string[] = [];

@@ -16,20 +16,20 @@ import {
   type SvidState,
 } from "./svid-state.ts";
 
-/** Asks the certificate authority. Rejects where it gives no certificate. */
+/** Calls the certificate authority. Rejects if it returns no certificate. */
 export type RequestCertificate = (csrPem: string, signal: AbortSignal) => Promise<CertificateResponse>;
 
 export interface CertificateResponse {
   /** PEM, leaf first. */
   readonly chain: readonly string[];
-  /** The authorities by which the control plane itself was verified for this answer. */
+  /** The authorities that verified the control plane for this response. */
   readonly controlPlaneRoots: readonly X509Certificate[];
 }
 
 export interface SvidManagerOptions {
   readonly identity: SpiffeId;
   readonly request: RequestCertificate;
-  /** Where certificates go, and whose trust bundle they must chain to. */
+  /** Receives certificates, and has the trust bundle to which they must chain. */
   readonly source: WritableSecureContextSource;
   readonly clock: Clock;
   readonly random: Random;
@@ -41,19 +41,22 @@ export interface SvidManagerOptions {
 export interface SvidManager {
   state(): SvidState;
   readiness(): SvidReadiness;
-  /** Calls after each change of the state, and when the certificate has ended. Returns how to stop. */
+  /**
+   * Calls the listener after each change of the state, and when the certificate has expired. Returns a function that
+   * unsubscribes.
+   */
   subscribe(listener: (state: SvidState) => void): () => void;
   stop(): void;
 }
 
-/** The wall clock is looked at this often: timers do not run while a machine sleeps, certificates end all the same. */
+/** How often the wall clock is checked: timers do not run while a machine is suspended, but certificates expire. */
 const MAX_WAIT_MS = 10_000;
-/** For an attempt as a whole, whatever the client's own deadlines are. */
+/** For a whole attempt, whatever the client's own deadlines are. */
 const ATTEMPT_TIMEOUT_MS = 20_000;
 
 /**
- * Gets the workload's certificate and replaces it in time, each with a new key. What comes back is verified before it is
- * published; while attempts fail, the old one stays in use until it ends, and then nothing takes its place.
+ * Gets the workload's certificate and renews it in time, each with a new key. A new certificate is verified before it
+ * is published. While attempts fail, the old one stays in use until it expires, and then there is none.
  */
 export function startSvidManager(options: SvidManagerOptions): SvidManager {
   const manager = new Manager(options);
@@ -118,7 +121,7 @@ class Manager implements SvidManager {
   }
 
   #waitMs(state: Exclude<SvidState, { kind: "stopped" }>): number {
-    // By elapsed time: a wall clock that is set back must not hold an attempt up.
+    // By elapsed time: a wall clock that is set back must not delay an attempt.
     if (state.kind === "retrying") return state.waitMs;
     const nowMs = this.#options.clock.now();
     const endMs = state.held === undefined || state.held.notAfterMs < nowMs ? Infinity : state.held.notAfterMs + 1;
@@ -203,7 +206,7 @@ class Manager implements SvidManager {
     log[level]({ code: error.code, identity, failures, waitMs: Math.round(waitMs) }, `no new certificate: ${reason}`);
   }
 
-  /** A bundle that no longer holds our own root: peers with this bundle refuse us, so a new certificate is due now. */
+  /** A bundle without our own root: peers with this bundle refuse us, so a new certificate is due now. */
   #reviewOwn(material: SecureMaterial): void {
     if (this.#state.kind !== "resting") return;
     const { certificates, roots, trustDomains } = material;
@@ -215,7 +218,7 @@ class Manager implements SvidManager {
   }
 }
 
-/** A request that ignores its signal must not hold the manager up. */
+/** A request that ignores its signal must not block the manager. */
 async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;

@@ -1,12 +1,12 @@
 import type { Svid } from "./secure-context-source.ts";
 
-/** The certificate that is in use, as far as its life is concerned. */
+/** The lifetime of the current certificate. */
 export interface HeldSvid {
   readonly receivedAtMs: number;
   readonly notAfterMs: number;
 }
 
-/** What the certificate's manager is doing. `held` is there from the first certificate on, also after it has ended. */
+/** The state of the certificate's manager. `held` is set from the first certificate on, also after its expiry. */
 export type SvidState =
   | { readonly kind: "requesting"; readonly held: HeldSvid | undefined; readonly failures: number }
   | {
@@ -20,15 +20,15 @@ export type SvidState =
   | { readonly kind: "resting"; readonly held: HeldSvid; readonly rotateAtMs: number }
   | { readonly kind: "stopped"; readonly held: HeldSvid | undefined };
 
-/** Share of the life after which a certificate is replaced, and how far both ways that is spread. */
+/** Share of the lifetime after which a certificate is replaced, and its jitter. */
 const ROTATE_AT = 0.5;
 const ROTATE_JITTER = 0.1;
-/** Even an authority that issues certificates without a life to speak of is not asked more often. */
+/** The shortest interval, even for an authority that issues very short-lived certificates. */
 const MIN_REST_MS = 1000;
 
 /**
- * When a certificate that was received now is replaced: at half of the time that is left, give or take a tenth of that
- * half, so that workloads started together do not come back together. Measured from receipt: `notBefore` lies back.
+ * When a certificate received now is replaced: at half the remaining lifetime ± a tenth of that half, so that workloads
+ * started together do not renew together. Measured from receipt: `notBefore` is backdated.
  */
 export function decideRotation(svid: Svid, receivedAtMs: number, share: number): number {
   const leftMs = svid.notAfterMs - receivedAtMs;
@@ -36,12 +36,12 @@ export function decideRotation(svid: Svid, receivedAtMs: number, share: number):
   return receivedAtMs + Math.max(restMs, MIN_REST_MS);
 }
 
-/** The longest wait before the next attempt: a tenth of the life that is left, so that several fit in. */
+/** The longest wait before the next attempt: a tenth of the remaining lifetime, so that several attempts fit. */
 export function retryCap(held: HeldSvid | undefined, nowMs: number): number | undefined {
   return held === undefined || held.notAfterMs <= nowMs ? undefined : (held.notAfterMs - nowMs) / 10;
 }
 
-/** Whether there is a certificate to work with, and if not, why, in a sentence for the log and for readiness. */
+/** Whether there is a valid certificate, and if not, the reason as text for the log and for readiness. */
 export type SvidReadiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
 
 export function describeReadiness(state: SvidState, nowMs: number): SvidReadiness {

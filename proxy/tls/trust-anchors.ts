@@ -3,17 +3,20 @@ import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { TrustBundle } from "../../mesh/policy/types.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
-/** A trust bundle whose certificates have been read. */
+/** A parsed trust bundle. */
 export interface TrustAnchors {
   readonly roots: readonly X509Certificate[];
   readonly trustDomains: readonly TrustDomain[];
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
-/** Far more than any chain or bundle has; bounds the work that a bad file or answer can ask for. */
+/** Far more than any chain or bundle has; bounds the work that a bad file or response can cause. */
 const MAX_CERTIFICATES = 256;
 
-/** Reads every certificate of a PEM text; comments between them are passed over. No certificate at all is an error. */
+/**
+ * Parses every certificate of a PEM text; comments between them are skipped. A text without any certificate is an
+ * error.
+ */
 export function parseCertificates(pem: string, what: string): readonly X509Certificate[] {
   const blocks = pem.match(PEM_CERTIFICATE) ?? [];
   if (blocks.length === 0) throw new WorkloadTlsError("certificate_pem", `${what} holds no PEM certificate`);
@@ -31,19 +34,19 @@ export function parseCertificates(pem: string, what: string): readonly X509Certi
 }
 
 /**
- * Reads a bundle as a whole: one unreadable root makes all of it unusable, so that a damaged answer never silently
- * shrinks what is believed. Only authorities may be roots, or a workload's own certificate could become one.
+ * Parses a bundle as a whole: one unreadable root makes all of it unusable, so that a damaged response never silently
+ * removes a root. Only authorities may be roots, or a workload's own certificate could become one.
  */
 export function parseTrustAnchors(bundle: TrustBundle): TrustAnchors {
   const roots = bundle.roots.flatMap((pem, index) => parseCertificates(pem, `root ${index + 1} of the trust bundle`));
   if (roots.length === 0) throw new WorkloadTlsError("trust_bundle", "the trust bundle holds no root certificate");
   if (bundle.trustDomains.length === 0)
     throw new WorkloadTlsError("trust_bundle", "the trust bundle names no trust domain");
-  const stranger = roots.find((root) => !root.ca);
-  if (stranger !== undefined) {
+  const leaf = roots.find((root) => !root.ca);
+  if (leaf !== undefined) {
     throw new WorkloadTlsError(
       "trust_bundle",
-      `the trust bundle holds certificate ${stranger.serialNumber}, which is no certificate authority`,
+      `the trust bundle holds certificate ${leaf.serialNumber}, which is not a certificate authority`,
     );
   }
   return { roots, trustDomains: bundle.trustDomains };

@@ -1,10 +1,10 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 
 /**
- * `certificate_pem`: a text is not what it should be, one or more PEM certificates. `trust_bundle`: a bundle that
- * nobody could be verified with. `root_file`, `token_file`: the file cannot be used. `control_plane_address`: not
- * `host:port`. `control_plane_unreachable`: no connection, or not to whom the root file says. `issued_certificate`: the
- * certificate authority answered with something that must not be used.
+ * `certificate_pem`: a text is not one or more PEM certificates. `trust_bundle`: a bundle that cannot verify any peer.
+ * `root_file`, `token_file`: the file is unusable. `control_plane_address`: not `host:port`.
+ * `control_plane_unreachable`: no connection, or to a server that the root file does not verify. `issued_certificate`:
+ * the certificate authority issued something that must not be used.
  */
 export type WorkloadTlsErrorCode =
   | "certificate_pem"
@@ -15,5 +15,5 @@ export type WorkloadTlsErrorCode =
   | "control_plane_unreachable"
   | "issued_certificate";
 
-/** Raised by the certificates', certificate authority's and discovery clients of the sidecar. */
+/** Thrown by the sidecar's certificate authority client and discovery client. */
 export class WorkloadTlsError extends MeshError<WorkloadTlsErrorCode> {}

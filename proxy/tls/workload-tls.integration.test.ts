@@ -51,7 +51,7 @@ function watchInbound(tls: WorkloadTls): Heard<Inbound> {
 }
 
 describe("startWorkloadTls", () => {
-  it("gets a certificate, then hears the trust bundle, its policy and destinations, and their changes", async () => {
+  it("gets a certificate, then receives the trust bundle, its policy and destinations, and their changes", async () => {
     plane = await ControlPlaneFixture.start();
     const tls = await start();
     const inbound = watchInbound(tls);
@@ -69,7 +69,7 @@ describe("startWorkloadTls", () => {
     expect([...plane.sessions.values()]).toEqual([tls.source.current()?.certificates[0]?.serialNumber]);
   });
 
-  it("goes on without the control plane, and hears only what differs once it is back", async () => {
+  it("continues without the control plane, and receives only differences once it is back", async () => {
     plane = await ControlPlaneFixture.start();
     const tls = await start();
     const inbound = watchInbound(tls);
@@ -114,7 +114,7 @@ describe("startWorkloadTls", () => {
     expect(connection.values).toEqual([]);
   });
 
-  it("asks again when one stream is refused, without giving up the connection", async () => {
+  it("reopens one refused stream, without closing the connection", async () => {
     plane = await ControlPlaneFixture.start();
     plane.change(meshOf("STRICT", POD_OF_ANOTHER));
     const tls = await start();
@@ -126,7 +126,7 @@ describe("startWorkloadTls", () => {
     await inbound.until(hasMode("STRICT"));
   });
 
-  it("notices a control plane that vanishes without a word", async () => {
+  it("notices a control plane that vanishes silently", async () => {
     plane = await ControlPlaneFixture.start();
     const relay = await startRelay(plane.address);
     stops.push(() => relay.close());
@@ -137,14 +137,14 @@ describe("startWorkloadTls", () => {
     tls.discovery.onConnection(connection.listener);
     relay.freeze();
     await connection.until((connected) => !connected);
-    await log.seen("no answer to a ping within 100 ms");
+    await log.seen("no response to a ping within 100 ms");
     relay.thaw();
     await connection.until((connected) => connected);
     plane.change(meshOf("DISABLE"));
     await inbound.until(hasMode("DISABLE"));
   });
 
-  it("moves away in time from a control plane that says goodbye", async () => {
+  it("moves away in time from a control plane that announces its shutdown", async () => {
     plane = await ControlPlaneFixture.start();
     const tls = await start();
     const inbound = watchInbound(tls);
@@ -161,7 +161,7 @@ describe("startWorkloadTls", () => {
     expect(plane.sessions.size).toBe(1);
   });
 
-  it("comes back by itself after the mesh's root was exchanged", async () => {
+  it("recovers by itself after the mesh's root was replaced", async () => {
     plane = await ControlPlaneFixture.start({ lifetimeMs: 4000 });
     const tls = await start();
     await watchInbound(tls).until(hasMode("STRICT"));
@@ -178,7 +178,7 @@ describe("startWorkloadTls", () => {
     expect(renewed.identity).toBe(HELLO);
   });
 
-  it("says why there is no certificate, and gets one once the token is good", async () => {
+  it("reports why there is no certificate, and gets one once the token is valid", async () => {
     plane = await ControlPlaneFixture.start();
     await writeFile(plane.tokenFile, "expired-token");
     const tls = await start();

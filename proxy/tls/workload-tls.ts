@@ -13,20 +13,20 @@ export interface WorkloadTlsOptions {
   readonly address: string;
   readonly rootCertificateFile: string;
   readonly tokenFile: string;
-  /** Who the workload is; its trust domain is believed until the control plane says more. */
+  /** The workload's identity; only its trust domain is trusted until the control plane sends the trust bundle. */
   readonly identity: SpiffeId;
   /** The own pod. */
   readonly workload: WorkloadRef;
-  /** Wished life of certificates; 0 leaves it to the authority. @default 0 */
+  /** Requested lifetime of certificates; 0 leaves it to the authority. @default 0 */
   readonly lifetimeMs?: number;
-  /** @default 5000; a control plane that died is noticed within twice this time */
+  /** @default 5000; a dead control plane is noticed within twice this time */
   readonly pingIntervalMs?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
 }
 
-/** The sidecar's side of the control plane: its certificate, what it believes, and what it is told. */
+/** The sidecar's client side of the control plane: certificate, trust bundle and discovery. */
 export interface WorkloadTls {
   readonly source: SecureContextSource;
   readonly svid: SvidManager;
@@ -35,9 +35,9 @@ export interface WorkloadTls {
 }
 
 /**
- * Starts all of it. The first certificate needs the token and the root file alone; with it the streams open, and from
- * then on the trust bundle comes from the control plane. Rejects where the root file cannot be used or the address is
- * none: no time will mend that. Everything else is tried again until it works.
+ * Starts all of it. The first certificate needs only the token and the root file. With it the streams open, and from
+ * then on the trust bundle comes from the control plane. Rejects if the root file is unusable or the address is
+ * invalid: retrying would not fix that. Everything else is retried until it works.
  */
 export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<WorkloadTls> {
   const { clock, random, log, identity } = options;
@@ -52,7 +52,7 @@ export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<Wor
       source.setTrust(parseTrustAnchors(bundle));
     } catch (caught) {
       const { code, message } = MeshError.from(caught);
-      log.error({ code }, `the trust bundle of the control plane is not used, the last one stays: ${message}`);
+      log.error({ code }, `the control plane's trust bundle was refused, the last one stays in force: ${message}`);
     }
   });
   return {

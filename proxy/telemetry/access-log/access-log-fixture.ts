@@ -1,6 +1,6 @@
 import type { AccessLogEntry } from "../request-meter.ts";
 
-/** An answered request, as the outbound side logs it. */
+/** A completed request, as the outbound side logs it. */
 export const REQUEST_ENTRY: AccessLogEntry = {
   kind: "request",
   direction: "outbound",
@@ -25,7 +25,7 @@ export const REQUEST_ENTRY: AccessLogEntry = {
   peer: "spiffe://cluster.local/ns/ns2/sa/world",
 };
 
-/** A connection that was carried without a look into it. */
+/** A connection that was relayed as a stream. */
 export const STREAM_ENTRY: AccessLogEntry = {
   ...REQUEST_ENTRY,
   kind: "stream",

@@ -25,7 +25,7 @@ function countLines(writes: readonly string[]): number {
 }
 
 describe("entries", () => {
-  it("of one turn are written together, in their order", () => {
+  it("of one turn are written together, in order", () => {
     const { log, writes, endTurn, deferred } = createLog();
     for (const path of ["/1", "/2", "/3"]) log.write({ ...REQUEST_ENTRY, path });
     expect(writes).toEqual([]);
@@ -49,7 +49,7 @@ describe("entries", () => {
     expect(writes).toHaveLength(2);
   });
 
-  it("are written before the turn's end where they are many", () => {
+  it("are written before the turn's end if they are many", () => {
     const { log, writes, endTurn } = createLog();
     for (let index = 0; index < 300; index += 1) log.write(REQUEST_ENTRY);
     expect(writes.length).toBeGreaterThan(0);
@@ -70,7 +70,7 @@ describe("entries", () => {
     expect(writes).toHaveLength(1);
   });
 
-  it("wait for the event loop and no longer, without being told how", async () => {
+  it("wait only for the event loop, by default", async () => {
     const writes: string[] = [];
     const log = createAccessLog((lines) => void writes.push(lines), {
       pendingBytes: () => 0,
@@ -117,7 +117,7 @@ describe("a reader that does not keep up", () => {
     expect(countLines(writes)).toBe(10 - state.dropped);
   });
 
-  it("that is gone loses all", () => {
+  it("that has disconnected loses all", () => {
     const { log, writes, state, endTurn } = createLog();
     state.pendingBytes = Number.POSITIVE_INFINITY;
     log.write(REQUEST_ENTRY);

@@ -1,29 +1,29 @@
 import type { AccessLog } from "../request-meter.ts";
 import { formatAccessLogEntry } from "./format-access-log.ts";
 
-/** A batch that has become so long is written at once. */
+/** A batch of this length is written at once. */
 const MAX_BATCH_CHARACTERS = 65_536;
 
 export interface AccessLogOptions {
-  /** Bytes that were written and that their reader has not taken yet. */
+  /** Bytes that were written but not yet read by the log's reader. */
   readonly pendingBytes: () => number;
-  /** An entry that comes while more bytes than these wait is dropped. @default 1_048_576 */
+  /** An entry is dropped while more than this many bytes are pending. @default 1_048_576 */
   readonly maxPendingBytes?: number;
   /** Called for each entry that is dropped. */
   readonly onDropped: () => void;
-  /** Runs an action once everything that is ready now has been done. @default setImmediate */
+  /** Runs an action after the current turn of the event loop. @default setImmediate */
   readonly defer?: (action: () => void) => void;
 }
 
-/** An access log that holds lines back for a moment. */
+/** An access log that batches lines. */
 export interface BatchedAccessLog extends AccessLog {
-  /** Writes what is held back. */
+  /** Writes the current batch. */
   flush(): void;
 }
 
 /**
- * Writes an entry as a line of JSON. What comes in one turn of the event loop is written at once. Nobody waits for the
- * log: where its reader is too slow entries are dropped, and the memory stays at `maxPendingBytes` and one batch.
+ * Writes an entry as a line of JSON. Entries of one turn of the event loop are written together. No request waits for
+ * the log: if its reader is too slow, entries are dropped, and memory stays at `maxPendingBytes` and one batch.
  */
 export function createAccessLog(write: (lines: string) => void, options: AccessLogOptions): BatchedAccessLog {
   const { pendingBytes, onDropped, maxPendingBytes = 1_048_576, defer = setImmediate } = options;

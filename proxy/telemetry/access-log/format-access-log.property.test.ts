@@ -18,7 +18,7 @@ const entry = fc.record({
   status: fc.integer(),
 });
 
-it("any entry is one line that reads back as an object of bounded texts, whole numbers and nulls", () => {
+it("any entry is one line of JSON with bounded texts, integers and nulls", () => {
   fc.assert(
     fc.property(entry, (fields) => {
       const line = formatAccessLogEntry({ ...REQUEST_ENTRY, ...fields });

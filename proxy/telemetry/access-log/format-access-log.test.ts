@@ -33,7 +33,7 @@ describe("an entry", () => {
     });
   });
 
-  it("of a stream has the same names, and null where there is nothing to say", () => {
+  it("of a stream has the same names, and null for missing values", () => {
     const stream = written(STREAM_ENTRY);
     expect(Object.keys(stream)).toEqual(Object.keys(written({})));
     expect(stream).toMatchObject({
@@ -52,10 +52,14 @@ describe("an entry", () => {
   });
 
   it.each([
-    { name: "the upstream answered", entry: {}, details: "via_upstream" },
-    { name: "the proxy answered", entry: { status: 503, flags: "UH", details: "no healthy" }, details: "no healthy" },
-    { name: "nobody answered", entry: { status: 0, flags: "DC" }, details: null },
-  ])("tells that $name", ({ entry, details }) => {
+    { name: "the upstream responded", entry: {}, details: "via_upstream" },
+    {
+      name: "the proxy sent a local reply",
+      entry: { status: 503, flags: "UH", details: "no healthy" },
+      details: "no healthy",
+    },
+    { name: "there was no response", entry: { status: 0, flags: "DC" }, details: null },
+  ])("shows that $name", ({ entry, details }) => {
     expect(written(entry)["response_code_details"]).toBe(details);
   });
 
@@ -63,7 +67,7 @@ describe("an entry", () => {
     { name: "no number", value: Number.NaN },
     { name: "infinite", value: Number.POSITIVE_INFINITY },
     { name: "negative", value: -5 },
-  ])("has numbers and a time although what was measured is $name", ({ value }) => {
+  ])("has numbers and a time although the measured value is $name", ({ value }) => {
     expect(written({ durationMs: value, bytesReceived: value, bytesSent: value, startedAtMs: value })).toMatchObject({
       duration: 0,
       bytes_received: 0,
@@ -78,8 +82,8 @@ describe("an entry", () => {
   });
 });
 
-describe("a stranger's text", () => {
-  it("is cut where it is too long, and says so", () => {
+describe("a client's text", () => {
+  it("is truncated if it is too long, and marked", () => {
     const path = `/${"a".repeat(100_000)}`;
     expect(written({ path })["path"]).toBe(`${path.slice(0, MAX_VALUE_CHARACTERS)}…`);
     expect(written({ path: path.slice(0, MAX_VALUE_CHARACTERS) })["path"]).toHaveLength(MAX_VALUE_CHARACTERS);

@@ -1,15 +1,15 @@
 import type { AccessLogEntry } from "../request-meter.ts";
 
-/** Characters that a value keeps. No header is longer by much, and a line stays readable. */
+/** The maximum length of a value, in characters, so that a line stays readable. */
 export const MAX_VALUE_CHARACTERS = 8192;
 
-/** Beyond what a Date can be. */
+/** The largest value of a Date. */
 const MAX_EPOCH_MS = 8.64e15;
 
 /**
- * One line of JSON, with the line's end. Names and types are those of Istio's JSON access log; what is empty is null, as
- * Envoy writes it. `direction` and `peer` are our own. The text of a request is a stranger's: it is cut to
- * MAX_VALUE_CHARACTERS, and nothing in it can end the line or steer the terminal on which somebody reads it.
+ * One line of JSON, including the line end. Names and types are those of Istio's JSON access log; what is empty is
+ * null, as Envoy writes it. `direction` and `peer` are our own. The text of a request is chosen by its client: it is
+ * truncated to MAX_VALUE_CHARACTERS, and nothing in it can end the line or control the terminal that shows it.
  */
 export function formatAccessLogEntry(entry: AccessLogEntry): string {
   const line = JSON.stringify({
@@ -37,7 +37,7 @@ export function formatAccessLogEntry(entry: AccessLogEntry): string {
   return `${escapeControls(line)}\n`;
 }
 
-/** Envoy's word for an answer that the upstream gave. */
+/** Envoy's details for a response of the upstream. */
 function detailsOf({ kind, details, status }: AccessLogEntry): string {
   return details === "" && kind === "request" && status > 0 ? "via_upstream" : details;
 }
@@ -47,7 +47,7 @@ function textOf(value: string): string | null {
   return `${value.slice(0, MAX_VALUE_CHARACTERS)}…`;
 }
 
-/** Envoy's numbers are whole ones. */
+/** Envoy's numbers are integers. */
 function wholeOf(value: number): number {
   return value >= 0 && value < Number.POSITIVE_INFINITY ? Math.round(value) : 0;
 }
@@ -56,7 +56,7 @@ function formatTime(epochMs: number): string {
   return new Date(Math.abs(epochMs) <= MAX_EPOCH_MS ? epochMs : 0).toISOString();
 }
 
-/** JSON leaves DEL, the C1 controls and Unicode's line ends as they are; a terminal obeys some of them. */
+/** JSON does not escape DEL, the C1 controls and Unicode's line ends; a terminal interprets some of them. */
 function escapeControls(json: string): string {
   return json.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -17,8 +17,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const moduleUrl = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
 
 /**
- * Writes lines to its standard output by a sink, and before and after them as anybody would; reports on the error
- * output.
+ * Writes lines to its standard output through a sink, and other lines directly before and after; reports on standard
+ * error.
  */
 const PROGRAM = `
   import { openLineSink } from ${moduleUrl("./line-sink.ts")};
@@ -51,7 +51,7 @@ function createPipe(): number {
 }
 
 describe("the process's own output", () => {
-  it("as a file takes lines between those of others, and stays open", async () => {
+  it("as a file accepts lines between those of others, and stays open", async () => {
     const file = join(folder, "out");
     const fd = openSync(file, "w");
     const { ended } = run(fd, { FIRST: "yes", LINES: "3", LAST: "yes" });
@@ -66,7 +66,7 @@ describe("the process's own output", () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it("as a file that is full stays open, so that nothing else gets its number", async () => {
+  it("as a file that is full stays open, so that its descriptor is not reused", async () => {
     const fd = openSync("/dev/full", "w");
     const { ended, report } = run(fd, { LINES: "3" });
     expect((await report()).output).toBe("/dev/full");
@@ -74,7 +74,7 @@ describe("the process's own output", () => {
     closeSync(fd);
   });
 
-  it("as a pipe still blocks those who write to it themselves", async () => {
+  it("as a pipe still blocks direct writers", async () => {
     const fd = createPipe();
     const { ended, report } = run(fd, { LINES: "10000" });
     const { isBlocking, pending } = await report();
@@ -85,7 +85,7 @@ describe("the process's own output", () => {
   });
 
   it.each([{ name: "pipe" }, { name: "socket" }])(
-    "as a $name that nobody reads does not keep the process from its end",
+    "as a $name without a reader does not keep the process from exiting",
     async ({ name }) => {
       const fd = name === "pipe" ? createPipe() : undefined;
       const { ended, child, report } = run(fd ?? "pipe", { LINES: "20000" });

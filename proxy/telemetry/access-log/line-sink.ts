@@ -3,20 +3,20 @@ import { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import type { Clock } from "../../../mesh/runtime.ts";
 
-/** Takes lines and lets nobody wait for their reader. */
+/** Writes lines without blocking on their reader. */
 export interface LineSink {
   write(lines: string): void;
   /** Bytes that are not written yet; infinite once writing has failed. */
   pendingBytes(): number;
-  /** Waits until all is written, at most so long, and lets go of the file. */
+  /** Waits until everything is written, up to a time limit, and closes the file. */
   close(withinMs: number): Promise<void>;
 }
 
 export interface LineSinkOptions {
-  /** `/dev/stdout`, `/dev/stderr` or a file, which is appended to. */
+  /** `/dev/stdout`, `/dev/stderr`, or a file to append to. */
   readonly file: string;
   readonly clock: Clock;
-  /** Called once, when nothing more can be written. */
+  /** Called once, when writing has failed. */
   readonly onFailure: (error: Error) => void;
 }
 
@@ -78,8 +78,8 @@ function openStream(file: string): OpenedStream {
 }
 
 /**
- * A pipe is opened again, for it must not block here, and that is a property of the opened file: the process's own log
- * goes on to write to it as it always did. Where the pipe belongs to another user it cannot be opened.
+ * A pipe is opened again, because it must not block here and that is a property of the open file: the process's own log
+ * still writes to it as before. A pipe of another user cannot be opened.
  */
 function reopenPipe(file: string): number | undefined {
   try {
@@ -90,9 +90,9 @@ function reopenPipe(file: string): number | undefined {
 }
 
 /**
- * Files are written by Node's threads; a pipe whose reader is stuck would hold such a thread, and with it the exit. The
- * process's own output must stay open, or the next connection would get its number and the lines of whoever logs: a
- * socket leaves the numbers up to 2 open, a file stream does not.
+ * Files are written by Node's thread pool; a pipe whose reader is stuck would block such a thread, and with it the
+ * exit. The process's own output must stay open, or the next connection would get its descriptor and receive log lines:
+ * a socket leaves descriptors up to 2 open, a file stream does not.
  */
 function streamOf(fd: number): OpenedStream {
   const stat = fstatSync(fd);

@@ -37,7 +37,7 @@ async function turns(count: number): Promise<void> {
 }
 
 describe("a file", () => {
-  it("is appended to, and whole after the end", async () => {
+  it("is appended to, and complete after the end", async () => {
     const file = join(folder, "access.log");
     for (const path of ["/1", "/2"]) {
       const { accessLog } = start(file);
@@ -48,11 +48,11 @@ describe("a file", () => {
     expect(lines.map((line) => JSON.parse(line).path)).toEqual(["/1", "/2"]);
   });
 
-  it("that cannot be opened is said to be, by the setting's name", () => {
+  it("that cannot be opened is reported with the setting's name", () => {
     expect(() => start(join(folder, "none", "access.log"))).toThrow(/ENTENTE_ACCESS_LOG.*none\/access\.log/);
   });
 
-  it("that cannot be written costs the entries and nothing else", async () => {
+  it("that cannot be written loses only the entries", async () => {
     const { accessLog, told, counts } = start("/dev/full");
     accessLog.write(REQUEST_ENTRY);
     await expect.poll(() => told).toEqual(["the access log can no longer be written"]);
@@ -63,7 +63,7 @@ describe("a file", () => {
 });
 
 describe("a pipe", () => {
-  it("whose reader is stuck loses entries and holds nobody up", async () => {
+  it("whose reader is stuck loses entries and blocks nothing", async () => {
     const { file, reader } = createPipe();
     const { accessLog, counts } = start(file);
     for (let turn = 0; turn < 400; turn += 1) {
@@ -92,7 +92,7 @@ describe("a pipe", () => {
     closeSync(reader);
   });
 
-  it("whose reader is gone loses entries, and that is told once", async () => {
+  it("whose reader has disconnected loses entries, which is reported once", async () => {
     const { file, reader } = createPipe();
     const { accessLog, told, counts } = start(file);
     closeSync(reader);
@@ -104,7 +104,7 @@ describe("a pipe", () => {
   });
 });
 
-/** Bytes read, 0 where there is nothing now. */
+/** Bytes read, 0 if there are none now. */
 function readAvailable(fd: number, into: Buffer): number {
   try {
     return readSync(fd, into);

@@ -6,7 +6,7 @@ import type { AccessLog } from "../request-meter.ts";
 import { createAccessLog } from "./access-log.ts";
 import { type LineSink, openLineSink } from "./line-sink.ts";
 
-/** How long the end waits for the log's reader. */
+/** How long the shutdown waits for the log's reader. */
 const CLOSE_WITHIN_MS = 1000;
 
 export interface StartAccessLogOptions {
@@ -18,13 +18,13 @@ export interface StartAccessLogOptions {
 }
 
 export interface RunningAccessLog extends AccessLog {
-  /** Writes the rest, if its reader takes it within a second. */
+  /** Writes the rest, if its reader reads it within a second. */
   close(): Promise<void>;
 }
 
 /**
  * Starts to log requests and streams to a file.
- * @throws ProxyError `bad_setting` where the file cannot be opened
+ * @throws ProxyError `bad_setting` if the file cannot be opened
  */
 export function startAccessLog(options: StartAccessLogOptions): RunningAccessLog {
   const { metrics } = options;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createBackoff } from "./backoff.ts";
 
 describe("createBackoff", () => {
-  it("doubles its ceiling up to the maximum, and starts anew after a success", () => {
+  it("doubles its ceiling up to the maximum, and starts over after a success", () => {
     const backoff = createBackoff({ random: () => 1 });
     const waits = Array.from({ length: 10 }, () => backoff.next());
     expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000]);

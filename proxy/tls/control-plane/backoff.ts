@@ -1,10 +1,10 @@
 import type { Random } from "../../../mesh/runtime.ts";
 
-/** Waiting times of repeated attempts. */
+/** Delays between repeated attempts. */
 export interface Backoff {
-  /** How long to wait before the next attempt, in milliseconds; never longer than `capMs`, if that is given. */
+  /** How long to wait before the next attempt, in milliseconds; never longer than `capMs`, if given. */
   next(capMs?: number): number;
-  /** After a success: the next failure starts from the beginning. */
+  /** After a success: the next delay starts from the beginning. */
   reset(): void;
 }
 
@@ -17,10 +17,10 @@ export interface BackoffOptions {
 }
 
 /**
- * Exponential backoff with full jitter: anything between nothing and a ceiling that doubles with each failure. When a
- * control plane comes back, the thousands that wait for it arrive spread out, and all of them within 10 s: an attempt that
- * began before takes up to 5 s, and the wait after it up to 5 s more. The ceiling is never below `firstMs`, so
- * that a small cap does not become a busy loop.
+ * Exponential backoff with full jitter: a random delay up to a ceiling that doubles with each failure. When a control
+ * plane returns, thousands of waiting clients reconnect spread out, and all of them within 10 s: an attempt that began
+ * before takes up to 5 s, and the delay after it up to 5 s more. The ceiling is never below `firstMs`, so that a small
+ * cap does not become a busy loop.
  */
 export function createBackoff({ random, firstMs = 100, maxMs = 5000 }: BackoffOptions): Backoff {
   let ceilingMs = firstMs;

@@ -41,7 +41,7 @@ function portOf(server: Server): number {
 }
 
 describe("createCertificateClient", () => {
-  it("gets a certificate that can be used at once", async () => {
+  it("gets a certificate that is usable at once", async () => {
     const { chain, controlPlaneRoots } = await ask();
     const trust = { roots: controlPlaneRoots, trustDomains: [parseTrustDomain("cluster.local")] };
     const svid = svidFromIssued({ chain, privateKey: key, identity: HELLO, trust, nowMs: Date.now() });
@@ -63,7 +63,7 @@ describe("createCertificateClient", () => {
     expect((await ask()).chain.length).toBeGreaterThan(0);
   });
 
-  it("sends nothing to a control plane of another root, until the root file names it", async () => {
+  it("sends nothing to a control plane of another root, until the root file contains that root", async () => {
     const other = await openTestAuthority(join(plane.directory, "other"));
     await writeFile(plane.rootFile, other.roots().join(""));
     await expect(ask()).rejects.toThrow(/control_plane_unreachable.*(self.signed|unable to)/i);
@@ -95,7 +95,7 @@ describe("createCertificateClient", () => {
       damage: () => writeFile(plane.rootFile, "soon"),
       said: /no PEM certificate/,
     },
-  ])("says what is wrong with $name", async ({ damage, said }) => {
+  ])("reports what is wrong with $name", async ({ damage, said }) => {
     await damage();
     await expect(ask()).rejects.toThrow(said);
   });
@@ -105,7 +105,7 @@ describe("createCertificateClient", () => {
     await expect(ask()).rejects.toThrow(/control_plane_unreachable.*ECONNREFUSED/);
   });
 
-  it("gives up on a control plane that accepts connections and says nothing", async () => {
+  it("gives up on a control plane that accepts connections and sends nothing", async () => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => {
       sockets.add(socket);
@@ -114,7 +114,7 @@ describe("createCertificateClient", () => {
     silent.listen(0, "localhost");
     await once(silent, "listening");
     const address = `localhost:${portOf(silent)}`;
-    await expect(ask({ address, timeoutMs: 100 })).rejects.toThrow(/did not answer within 100 ms/);
+    await expect(ask({ address, timeoutMs: 100 })).rejects.toThrow(/did not respond within 100 ms/);
     for (const socket of sockets) await once(socket.resume(), "close");
     silent.close();
   });

@@ -15,9 +15,9 @@ export interface CertificateClientOptions {
   readonly rootCertificateFile: string;
   readonly tokenFile: string;
   readonly clock: Clock;
-  /** For connecting, and again for the answer. @default 5000 */
+  /** For connecting, and again for the response. @default 5000 */
   readonly timeoutMs?: number;
-  /** Wished life of certificates; 0 leaves it to the authority. @default 0 */
+  /** Requested lifetime of certificates; 0 leaves it to the authority. @default 0 */
   readonly lifetimeMs?: number;
 }
 
@@ -27,10 +27,10 @@ const MAX_ROOTS_BYTES = 1024 * 1024;
 const CALL_GRACE_MS = 500;
 
 /**
- * Asks the certificate authority of the control plane, as Istio's agent does: `CreateCertificate` with the projected
- * service account token as bearer. Token and root file are read for every call, since the kubelet replaces both while
- * the pod runs (istio#26225, istio#60326), and each call has a connection of its own: after a failure nothing is left
- * that could be stale.
+ * Calls the control plane's certificate authority, as Istio's agent does: `CreateCertificate` with the projected
+ * service account token as bearer. Token and root file are read for every call, because the kubelet replaces both while
+ * the pod runs (istio#26225, istio#60326). Each call has a connection of its own, so nothing stale is left after a
+ * failure.
  */
 export function createCertificateClient(options: CertificateClientOptions): RequestCertificate {
   const address = parseControlPlaneAddress(options.address);
@@ -55,7 +55,7 @@ export function createCertificateClient(options: CertificateClientOptions): Requ
   };
 }
 
-/** The PEM authorities by which the control plane is verified. */
+/** The PEM authorities that verify the control plane. */
 export async function readRootFile(path: string): Promise<string> {
   const pem = await readBounded(path, MAX_ROOTS_BYTES, "root_file");
   parseCertificates(pem, `the root file ${path}`);
@@ -64,7 +64,7 @@ export async function readRootFile(path: string): Promise<string> {
 
 async function readTokenFile(path: string): Promise<string> {
   const token = (await readBounded(path, MAX_TOKEN_BYTES, "token_file")).trim();
-  // Neither in the header nor in a message may stand what the file should not have.
+  // Invalid file content must appear neither in the header nor in a message.
   if (!/^[A-Za-z0-9._~+/=-]+$/.test(token)) {
     throw new WorkloadTlsError("token_file", `${path} holds no token: mount a projected service account token there`);
   }

@@ -7,16 +7,16 @@ import { createTlsContext } from "../../../net/tls/tls-contexts.ts";
 import { WorkloadTlsError } from "../workload-tls-error.ts";
 import { ControlPlaneSession, type SessionOptions } from "./control-plane-session.ts";
 
-/** One connection to the control plane; its opener closes it. */
+/** One connection to the control plane; the caller that opened it closes it. */
 export interface ControlPlaneConnection {
   readonly transport: Transport;
   /** Resolves when the control plane wants no new streams on this connection. */
   readonly draining: Promise<void>;
-  /** Resolves with the reason when the connection is over. */
+  /** Resolves with the reason when the connection has ended. */
   readonly closed: Promise<string>;
   /** False when new streams cannot be opened. */
   isAlive(): boolean;
-  /** Cancels all that is under way. */
+  /** Cancels everything in progress. */
   close(): void;
 }
 
@@ -24,12 +24,12 @@ export interface ConnectOptions {
   readonly address: ControlPlaneAddress;
   /** Authorities that the control plane's certificate must chain to, PEM. */
   readonly rootsPem: string;
-  /** Own certificate, with `rootsPem` as authorities. Absent: none is shown. */
+  /** Own certificate, with `rootsPem` as authorities. Absent: none is presented. */
   readonly context?: SecureContext;
   readonly clock: Clock;
   /** @default 5000 */
   readonly timeoutMs?: number;
-  /** A control plane that died is noticed within twice this time, also when nothing else is sent. @default 5000 */
+  /** A dead control plane is noticed within twice this time, even without traffic. @default 5000 */
   readonly pingIntervalMs?: number;
   /** Gives up while connecting. */
   readonly signal: AbortSignal;
@@ -42,26 +42,26 @@ export interface ControlPlaneAddress {
   readonly host: string;
 }
 
-/** A message is a few kilobytes; a service with 10,000 endpoints needs 3 MB. */
+/** Most messages are a few kilobytes; a service with 10,000 endpoints needs 3 MB. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
-/** Reads `host:port`, with brackets around an IPv6 address. */
+/** Parses `host:port`, with brackets around an IPv6 address. */
 export function parseControlPlaneAddress(text: string): ControlPlaneAddress {
   const url = URL.canParse(`https://${text}`) ? new URL(`https://${text}`) : undefined;
-  // A URL leaves out 443 because it is the default.
+  // A URL omits 443 because it is the default.
   const isPlain = url !== undefined && [url.host, `${url.host}:443`].includes(text.toLowerCase());
   if (!isPlain || !/:\d+$/.test(text)) {
     throw new WorkloadTlsError(
       "control_plane_address",
-      `${JSON.stringify(text)} is no address of a control plane: use HOST:PORT, such as istiod.istio-system.svc:15012`,
+      `${JSON.stringify(text)} is not an address of a control plane: use HOST:PORT, such as istiod.istio-system.svc:15012`,
     );
   }
   return { url: url.origin, host: url.hostname.replace(/^\[|\]$/g, "") };
 }
 
 /**
- * Connects, and resolves once the control plane has proved itself: its certificate must chain to the root file's
- * authorities and carry the host's name. Rejects with the reason.
+ * Connects, and resolves once the control plane is verified: its certificate must chain to the root file's authorities
+ * and contain the host's name. Rejects with the reason.
  */
 export async function connectControlPlane(options: ConnectOptions): Promise<ControlPlaneConnection> {
   const { address, clock, timeoutMs = 5000, pingIntervalMs = 5000, signal } = options;
@@ -89,7 +89,7 @@ export async function connectControlPlane(options: ConnectOptions): Promise<Cont
 
 function tlsOptions({ address, rootsPem, context }: ConnectOptions): SessionOptions["tls"] {
   return {
-    // Node checks the certificate against this name; an address is checked as such and must not be sent as SNI.
+    // Node checks the certificate against this name; an IP address is checked as such and must not be sent as SNI.
     ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
     secureContext: context ?? createTlsContext({ ca: rootsPem }),
   };

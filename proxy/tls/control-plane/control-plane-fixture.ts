@@ -1,4 +1,4 @@
-/** A control plane for tests: the real services over real TLS on loopback, with what a test wants to change or see. */
+/** A control plane for tests: the real services over real TLS on loopback, which a test can configure and inspect. */
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
@@ -70,9 +70,9 @@ export class ControlPlaneFixture {
   readonly directory: string;
   readonly authority: Authority;
   readonly log = new RecordingLogger();
-  /** Bearer tokens of the calls for certificates. */
+  /** Bearer tokens of CreateCertificate calls. */
   readonly tokens: string[] = [];
-  /** Open connections, and the serial number of the certificate that each showed. */
+  /** Open connections, and the serial number of each one's client certificate. */
   readonly sessions = new Map<ServerHttp2Session, string | undefined>();
   readonly #options: FixtureOptions;
   readonly #listeners = new Set<(set: ResourceSet) => void>();
@@ -125,7 +125,7 @@ export class ControlPlaneFixture {
         ca: [...this.authority.roots()],
         requestCert: true,
         rejectUnauthorized: false,
-        // As the control plane has it: cancelled streams do not cost the connection.
+        // As in the control plane: cancelled streams do not end the connection.
         streamResetBurst: 1024,
         streamResetRate: 250,
       },

@@ -19,16 +19,16 @@ export interface SessionOptions {
 }
 
 /**
- * One HTTP/2 connection for a gRPC transport: it never reconnects by itself, so that its owner knows which certificate
- * was shown on it, and reports when it ends. (The transport's own manager pings sessions that it has closed, which throws
+ * One HTTP/2 connection for a gRPC transport: it never reconnects by itself, so its owner knows which certificate was
+ * presented on it, and it reports its end. (The transport's own manager pings sessions that it has closed, which throws
  * from a timer.) Every time limit here ends its own wait and destroys the socket: `destroy()` of Node's HTTP/2 session
- * reports nothing while the connection is being made, and a SYN without an answer is repeated for more than two minutes.
+ * reports nothing while connecting, and a SYN without a response is repeated for more than two minutes.
  */
 export class ControlPlaneSession implements SessionManager {
   readonly authority: string;
   /** Resolves when the server wants no new streams on this connection. */
   readonly draining: Promise<void>;
-  /** Resolves with the reason when the connection is over. */
+  /** Resolves with the reason when the connection has ended. */
   readonly closed: Promise<string>;
   readonly #socket: TLSSocket;
   readonly #session: ClientHttp2Session;
@@ -61,14 +61,14 @@ export class ControlPlaneSession implements SessionManager {
     }
   }
 
-  /** Resolves once the TLS handshake is done and the server verified. Rejects with the reason. */
+  /** Resolves once the TLS handshake is complete and the server verified. Rejects with the reason. */
   static async open(options: SessionOptions): Promise<ControlPlaneSession> {
     const { url, clock, timeoutMs, signal } = options;
     signal.throwIfAborted();
     const opened = new ControlPlaneSession(options);
     const session = opened.#session;
-    const timer = clock.setTimeout(() => opened.close(`${url} did not answer within ${timeoutMs} ms`), timeoutMs);
-    const onAbort = (): void => opened.close("the attempt was given up");
+    const timer = clock.setTimeout(() => opened.close(`${url} did not respond within ${timeoutMs} ms`), timeoutMs);
+    const onAbort = (): void => opened.close("the attempt was aborted");
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       const connected = new Promise<undefined>((resolve) => session.once("connect", () => resolve(undefined)));
@@ -87,14 +87,14 @@ export class ControlPlaneSession implements SessionManager {
     return !this.#isOver && !this.#isDraining && !this.#session.closed && !this.#session.destroyed;
   }
 
-  /** Ends it and all its streams, at once: whatever the library reports later changes nothing. */
+  /** Ends it and all its streams at once, whatever the library reports later. */
   close(reason?: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
     this.#reportEnd(reason ?? "the connection was closed here");
     this.#session.destroy(reason === undefined ? undefined : new Error(reason));
-    // The session's farewell is sent before that; while connecting there is none.
+    // The session's GOAWAY is sent first; while connecting there is none.
     if (this.#socket.connecting) this.#socket.destroy();
     else setImmediate(() => this.#socket.destroy());
   }
@@ -107,7 +107,7 @@ export class ControlPlaneSession implements SessionManager {
   }
 
   notifyResponseByteRead(): void {
-    // Pings go out at a steady pace; what else is heard does not put them off.
+    // Pings are sent at a fixed interval, whatever other traffic there is.
   }
 
   #pingLater(): void {
@@ -118,9 +118,12 @@ export class ControlPlaneSession implements SessionManager {
   #ping(): void {
     const { clock, pingIntervalMs } = this.#options;
     if (this.#isOver) return;
-    this.#timer = clock.setTimeout(() => this.close(`no answer to a ping within ${pingIntervalMs} ms`), pingIntervalMs);
+    this.#timer = clock.setTimeout(
+      () => this.close(`no response to a ping within ${pingIntervalMs} ms`),
+      pingIntervalMs,
+    );
     this.#session.ping((error) => {
-      // An error comes with the end of the session, which is reported by itself.
+      // An error also ends the session, which is reported separately.
       if (error !== null) return;
       this.#timer?.cancel();
       this.#pingLater();
@@ -130,7 +133,7 @@ export class ControlPlaneSession implements SessionManager {
 
 function openSocket({ url, tls }: SessionOptions): TLSSocket {
   const { hostname, port } = new URL(url);
-  // A URL leaves out 443 because it is the default.
+  // A URL omits 443 because it is the default.
   return connectTls({
     host: hostname.replace(/^\[|\]$/g, ""),
     port: Number(port || 443),

@@ -27,14 +27,14 @@ import { createLogLimiter } from "../../../net/log-limiter.ts";
 import { type DiscoveryLink, DiscoveryWatch, type Question } from "./discovery-watch.ts";
 import { ReconnectingLink, type ReconnectingLinkOptions } from "./reconnecting-link.ts";
 
-/** An open question. */
+/** An open watch. */
 export interface Watch {
   close(): void;
 }
 
 /**
- * What the control plane says, as it changes. A listener hears the present value first and then each that differs; it
- * hears nothing while the control plane is away, so the last value stays in force.
+ * The control plane's data, as it changes. A listener receives the current value first and then each different one. It
+ * receives nothing while the control plane is unreachable, so the last value stays in force.
  */
 export interface DiscoveryClient {
   watchTrustBundle(listener: (bundle: TrustBundle) => void): Watch;
@@ -42,7 +42,10 @@ export interface DiscoveryClient {
   watchDestination(target: DestinationTarget, listener: (destination: Destination) => void): Watch;
   watchGateway(listener: (config: GatewayConfig) => void): Watch;
   isConnected(): boolean;
-  /** Calls when the connection to the control plane is made and when it is lost. Returns how to stop. */
+  /**
+   * Calls the listener when the connection to the control plane is established and when it is lost. Returns a function
+   * that unsubscribes.
+   */
   onConnection(listener: (connected: boolean) => void): () => void;
   close(): void;
 }
@@ -53,7 +56,8 @@ export interface DiscoveryClientOptions extends Omit<ReconnectingLinkOptions, "o
 }
 
 /**
- * Connects as soon as there is a certificate, and again whenever the connection is lost or the certificate replaced.
+ * Connects as soon as there is a certificate, and reconnects whenever the connection is lost or the certificate
+ * replaced.
  */
 export function startDiscoveryClient(options: DiscoveryClientOptions): DiscoveryClient {
   const client = new StreamingClient(options);
@@ -162,7 +166,9 @@ class StreamingClient implements DiscoveryClient {
     };
   }
 
-  /** A stream that fails alone is asked again; one that fails with its connection, or for its certificate, is not. */
+  /**
+   * A stream that fails alone is reopened; one that fails with its connection, or because of its certificate, is not.
+   */
   #isConnectionFault(link: DiscoveryLink, error: unknown): boolean {
     if (link !== this.#link.current()) return true;
     const isUnauthenticated = error instanceof ConnectError && error.code === Code.Unauthenticated;

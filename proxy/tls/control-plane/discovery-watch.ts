@@ -6,19 +6,19 @@ import type { Clock, LogFields, Logger, LogLimiter, Random, Timer } from "../../
 import { type Backoff, createBackoff } from "./backoff.ts";
 import type { ControlPlaneConnection } from "./control-plane-connection.ts";
 
-/** A connection with the discovery service's client on it. */
+/** A connection with a client of the discovery service. */
 export interface DiscoveryLink {
   readonly connection: ControlPlaneConnection;
   readonly client: Client<typeof DiscoveryService>;
 }
 
-/** One question, how it is put and how its answers are read. */
+/** One watch: how it is opened and how its responses are read. */
 export interface Question<Schema extends DescMessage, Value> {
   /** For the log: `WatchInbound of ns1/hello-1`. */
   readonly name: string;
   readonly schema: Schema;
   ask(client: DiscoveryLink["client"], signal: AbortSignal): AsyncIterable<MessageShape<Schema>>;
-  /** Throws where the message makes no sense. */
+  /** Throws if the message is invalid. */
   read(message: MessageShape<Schema>): Value;
   readonly listener: (value: Value) => void;
 }
@@ -27,28 +27,28 @@ export interface WatchDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Asked before each line: an application that dials many addresses opens many watches. */
+  /** Consulted before each log line: an application that dials many addresses opens many watches. */
   readonly limitLog: LogLimiter;
-  /** An answer has arrived, so connection and certificate are good. */
+  /** A response has arrived, so connection and certificate are good. */
   onAnswer(): void;
-  /** A stream has failed. True: the connection is given up and another one will be attached. */
+  /** A stream has failed. True: the connection is closed and another one will be attached. */
   onFailure(link: DiscoveryLink, error: unknown): boolean;
 }
 
 interface Stream {
   readonly link: DiscoveryLink;
   readonly abort: AbortController;
-  /** Called when the stream has its first answer. */
+  /** Called when the stream has its first response. */
   readonly onMoved: () => void;
 }
 
-/** After this long without any answer the log says so. */
+/** How long until a missing response is logged. */
 const SILENCE_MS = 10_000;
 
 /**
- * Keeps one question asked, on whatever connection there is. Moving to a new connection, the old stream is closed when
- * the new one has answered. The listener hears of values that differ from the last one; while nothing can be heard it
- * simply hears nothing, and keeps what it has.
+ * Keeps one watch open, on the current connection. When it moves to a new connection, the old stream is closed after
+ * the new one's first response. The listener receives values that differ from the last one; while the control plane is
+ * unreachable, it keeps the last one.
  */
 export class DiscoveryWatch<Schema extends DescMessage, Value> {
   readonly #question: Question<Schema, Value>;
@@ -67,7 +67,7 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
     this.#silence = deps.clock.setTimeout(() => this.#reportSilence(), SILENCE_MS);
   }
 
-  /** Asks on this connection. Resolves when an answer has come through it, or the watch was closed. */
+  /** Opens the watch on this connection. Resolves at its first response, or when the watch is closed. */
   attach(link: DiscoveryLink): Promise<void> {
     this.#retry?.cancel();
     this.#replaced?.abort.abort();
@@ -113,12 +113,12 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
   }
 
   #fail(stream: Stream, error: unknown): void {
-    // One that was replaced or closed is over, however it ended.
+    // The end of a replaced or closed stream is ignored.
     if (stream !== this.#stream || stream.abort.signal.aborted) return;
     if (this.#deps.onFailure(stream.link, error)) return;
     const waitMs = this.#backoff.next();
     const { message } = MeshError.from(error);
-    this.#write("warn", { waitMs: Math.round(waitMs) }, `asking again: ${message}`);
+    this.#write("warn", { waitMs: Math.round(waitMs) }, `retrying: ${message}`);
     this.#retry = this.#deps.clock.setTimeout(() => {
       if (stream === this.#stream) void this.#restart(stream);
     }, waitMs);
@@ -140,7 +140,7 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
       listener(value);
     } catch (caught) {
       const { code, message: reason } = MeshError.from(caught);
-      this.#write("error", { code }, `an answer could not be used, the last one stays: ${reason}`);
+      this.#write("error", { code }, `an invalid response was ignored, the last one stays in force: ${reason}`);
     }
   }
 
@@ -148,7 +148,7 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
     this.#write(
       "warn",
       {},
-      `no answer within ${SILENCE_MS} ms: the control plane is away, or does not know this pod yet`,
+      `no response within ${SILENCE_MS} ms: the control plane is unreachable, or does not know this pod yet`,
     );
   }
 

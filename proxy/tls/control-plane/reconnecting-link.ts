@@ -12,18 +12,18 @@ export interface ReconnectingLinkOptions {
   /** `host:port`. */
   readonly address: string;
   readonly rootCertificateFile: string;
-  /** Whose certificate is shown; without one there is no connection. */
+  /** Provides the client certificate; without one there is no connection. */
   readonly source: Pick<WritableSecureContextSource, "current" | "subscribe" | "contextTrusting">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** @default 5000; a control plane that died is noticed within twice this time */
+  /** @default 5000; a dead control plane is noticed within twice this time */
   readonly pingIntervalMs?: number;
-  /** Moves to a new connection. Resolves when the old one is not needed any more. */
+  /** Moves to a new connection. Resolves when the old one is no longer needed. */
   readonly onLink: (link: DiscoveryLink) => Promise<unknown>;
 }
 
-/** What is being done about a connection that is missing or was made with an old certificate. */
+/** The reconnection's state, while a connection is missing or has an old certificate. */
 type Attempt =
   | { readonly kind: "none" }
   | { readonly kind: "connecting" }
@@ -32,16 +32,17 @@ type Attempt =
 /** The connection in use. */
 interface Current {
   readonly link: DiscoveryLink;
-  /** Of the certificate that it was made with. */
+  /** The generation of its certificate. */
   readonly fingerprint: string;
 }
 
-/** Streams that have not answered on a new connection by then lose the old one all the same. */
+/** After this time the old connection is closed, even if streams have no response on the new one. */
 const MOVE_TIMEOUT_MS = 10_000;
 
 /**
- * Keeps one connection to the control plane, made with the present certificate. A new certificate brings a new
- * connection, and the old one is closed when all has moved (make before break); a lost one is made again after a wait.
+ * Keeps one connection to the control plane, with the current certificate. A new certificate causes a new connection,
+ * and the old one is closed when all streams have moved (make before break). A lost connection is re-established after
+ * a delay.
  */
 export class ReconnectingLink {
   readonly #options: ReconnectingLinkOptions;
@@ -69,7 +70,7 @@ export class ReconnectingLink {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Connects if that is needed and can be done now. */
+  /** Connects if that is needed and possible now. */
   ensure(): void {
     const material = this.#options.source.current();
     if (this.#closing.signal.aborted || this.#attempt.kind !== "none" || material === undefined) return;
@@ -78,17 +79,17 @@ export class ReconnectingLink {
     void this.#connect(material);
   }
 
-  /** The connection has answered: the next failure is a first one. */
+  /** The connection works: resets the backoff. */
   prove(): void {
     this.#backoff.reset();
   }
 
-  /** The connection is of no use any more; another one will come, after a wait. */
+  /** The connection is unusable; another one follows after a delay. */
   giveUp(link: DiscoveryLink, reason: string): void {
     if (this.#current?.link !== link) return;
     this.#current = undefined;
     link.connection.close();
-    this.#options.log.warn({ reason }, "the connection to the control plane is lost; what it said last stays in force");
+    this.#options.log.warn({ reason }, "the connection to the control plane is lost; its last data stays in force");
     for (const listener of [...this.#listeners]) listener(false);
     if (this.#attempt.kind === "none") this.#ensureLater();
   }
@@ -103,7 +104,7 @@ export class ReconnectingLink {
   }
 
   #onMaterial(): void {
-    // A new certificate may be just what was missing.
+    // A new certificate may be exactly what was missing.
     if (this.#attempt.kind === "backing-off") {
       this.#attempt.timer.cancel();
       this.#attempt = { kind: "none" };
@@ -125,7 +126,7 @@ export class ReconnectingLink {
     try {
       const rootsPem = await readRootFile(rootCertificateFile);
       const context = source.contextTrusting(rootsPem);
-      if (context === undefined) throw new Error("the own certificate has ended");
+      if (context === undefined) throw new Error("the own certificate has expired");
       const address = this.#address;
       const connection = await connectControlPlane({ address, rootsPem, context, clock, pingIntervalMs, signal });
       this.#adopt({
@@ -161,7 +162,7 @@ export class ReconnectingLink {
 
   #watch({ link }: Current): void {
     void link.connection.closed.then((reason) => this.giveUp(link, reason));
-    // A control plane that goes away says so before; the streams move while the old connection still works.
+    // A control plane announces its shutdown; the streams move while the old connection still works.
     void link.connection.draining.then(() => {
       if (this.#current?.link !== link) return;
       this.#current = { link, fingerprint: "" };

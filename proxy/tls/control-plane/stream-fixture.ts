@@ -1,8 +1,8 @@
-/** What tests of streams need besides a control plane. */
+/** Helpers for tests of streams. */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** What a listener heard, and how to wait for more. */
+/** Records what a listener received, and waits for more. */
 export class Heard<Value> {
   readonly values: Value[] = [];
   readonly #waiting = new Set<() => void>();
@@ -13,7 +13,7 @@ export class Heard<Value> {
     this.#waiting.clear();
   };
 
-  /** Resolves once some value, heard or to come, fulfils the condition. */
+  /** Resolves once some value, past or future, fulfils the condition. */
   async until(condition: (value: Value) => boolean): Promise<Value> {
     for (;;) {
       const found = this.values.find(condition);
@@ -23,7 +23,7 @@ export class Heard<Value> {
   }
 }
 
-/** Carries bytes to a server, until it is frozen: then it carries none and closes nothing. */
+/** Relays bytes to a server, until it is frozen: then it relays none and closes nothing. */
 export async function startRelay(
   target: string,
 ): Promise<{ address: string; freeze(): void; thaw(): void; close(): void }> {

@@ -1,6 +1,6 @@
 /**
- * A sidecar's connection to a control plane that cannot be reached, in the network namespace that it is started in. Its
- * argument says how it is unreachable; it prints what was seen as one line of JSON.
+ * A sidecar's connection to an unreachable control plane, in the network namespace in which it is started. Its argument
+ * selects the kind of outage; it prints its observations as one line of JSON.
  */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +19,7 @@ export interface UnreachableReport {
   readonly modeMeanwhile: string | undefined;
   /** From the control plane's return until the first change of policy arrived. */
   readonly servedAfterMs: number;
-  /** Sockets towards the control plane in the state SYN-SENT, when it was back for a while. */
+  /** Sockets to the control plane in the state SYN-SENT, some time after its return. */
   readonly stillConnecting: number;
 }
 
@@ -44,7 +44,7 @@ const silentSockets = new Set<Socket>();
 let silent: Server | undefined;
 
 const OUTAGES: Readonly<Record<string, Outage>> = {
-  // A node that is gone, or a Service without endpoints: nothing answers a SYN.
+  // A node that is down, or a Service without endpoints: there is no response to a SYN.
   "dropped-syn": {
     begin: async (plane) => {
       iptables("-A", ...toPort(plane.port, ["--syn"]));
@@ -55,7 +55,7 @@ const OUTAGES: Readonly<Record<string, Outage>> = {
       iptables("-D", ...toPort(plane.port, ["--syn"]));
     },
   },
-  // A process that is stopped: the kernel still accepts.
+  // A stopped process: the kernel still accepts.
   "accepted-and-silent": {
     begin: async (plane) => {
       await plane.stop();
@@ -68,7 +68,7 @@ const OUTAGES: Readonly<Record<string, Outage>> = {
       await plane.listen();
     },
   },
-  // A connection of which one end has vanished without a word, and whose packets go nowhere.
+  // A connection of which one end has vanished silently, and whose packets are dropped.
   "half-open": {
     begin: async (plane) => iptables("-A", ...toPort(plane.port)),
     end: async (plane) => iptables("-D", ...toPort(plane.port)),
@@ -94,7 +94,7 @@ async function run(outage: Outage): Promise<UnreachableReport> {
   tls.discovery.onConnection(connection.listener);
   await outage.begin(plane);
   await connection.until((connected) => !connected);
-  // Two attempts have ended by their own time limit: the third would not come if the first had not.
+  // Two attempts have ended by their own time limit: otherwise there would be no third.
   while (log.find("no connection to the control plane").length < 2)
     await log.seen("no connection to the control plane").then(pause);
   const reasons = log.find("no connection to the control plane").map(({ message }) => message);
