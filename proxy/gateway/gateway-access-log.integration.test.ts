@@ -18,7 +18,7 @@ async function start(reply?: Reply) {
 const HOST = "Host: shop.example\r\n";
 
 describe("the gateway's access log", () => {
-  it("has a line for each request, with where it came from and where it went", async () => {
+  it("has a line for each request, with its source and upstream", async () => {
     const { port, entries } = await start();
     const request = `LOCK /a?b HTTP/1.1\r\n${HOST}User-Agent: curl\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc`;
     const answer = await sendRaw(cleanup, port, request);
@@ -44,7 +44,7 @@ describe("the gateway's access log", () => {
     });
   });
 
-  it("says why the gateway itself answered", async () => {
+  it("contains the reason of a local reply", async () => {
     const { port, entries, dialer } = await start();
     dialer.failure = { reason: "no_healthy_endpoint", message: "" };
     await sendRaw(
@@ -61,7 +61,7 @@ describe("the gateway's access log", () => {
     expect(entries[1]).toMatchObject({ status: 404, flags: "NR", details: "no_host: no such host here", route: "" });
   });
 
-  it("has a tunnel's line when that is over, with the bytes that went through", async () => {
+  it("has a tunnel's line when the tunnel ends, with its bytes", async () => {
     const { port, entries } = await start(
       () => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhot",
     );

@@ -40,7 +40,7 @@ const prefix = (value: string) => [
 ];
 
 describe("a route that rewrites", () => {
-  it("shows the upstream its own path and host, and keeps query and slashes", async () => {
+  it("sends the upstream its own path and host, and keeps query and slashes", async () => {
     const { port, upstream } = await start({
       matches: prefix("/shop/"),
       rewrite: { uri: "/", authority: "in.side:81" },
@@ -51,7 +51,7 @@ describe("a route that rewrites", () => {
     expect(upstream.executed[0]?.head).not.toMatch(/shop\.example/i);
   });
 
-  it("does so for a WebSocket too", async () => {
+  it("also rewrites a WebSocket upgrade", async () => {
     const { port, upstream } = await start({ matches: prefix("/ws"), rewrite: { uri: "/chat" } });
     const client = await dialRaw(cleanup, port);
     client.write(request("/ws/1", OPENING));
@@ -63,7 +63,7 @@ describe("a route that rewrites", () => {
 describe("a route that redirects", () => {
   const redirect = { redirect: { uri: "/new", scheme: "https", code: 308 }, targets: [] } as const;
 
-  it("answers by itself, and the connection goes on", async () => {
+  it("sends a local reply, and the connection stays open", async () => {
     const { port, dialer, answers } = await start(redirect);
     const answer = await sendRaw(cleanup, port, request("/old?a=1", "") + request("/"));
     expect(answer).toMatch(/^HTTP\/1\.1 308 Permanent Redirect\r\n/);
@@ -74,13 +74,13 @@ describe("a route that redirects", () => {
     expect(answers).toEqual(["gateway 308 redirect", "gateway 308 redirect"]);
   });
 
-  it("lets nobody put a line of his own into the answer", async () => {
+  it("does not let a client inject a line into the response", async () => {
     const { port } = await start({ redirect: { authority: "b.example", code: 302 }, targets: [] });
     const answer = await sendRaw(cleanup, port, request("/%0d%0aSet-Cookie:a=b?\x7f", ""));
     expect(answer).not.toMatch(/^set-cookie/im);
   });
 
-  it("has the route's own headers, and answers a WebSocket as well", async () => {
+  it("has the route's own headers, also for a WebSocket upgrade", async () => {
     const response = { ...NOTHING, set: [{ name: "cache-control", value: "no-store" }] };
     const { port } = await start({ ...redirect, headers: { request: NOTHING, response } });
     const client = await dialRaw(cleanup, port);
@@ -105,7 +105,7 @@ describe("a route's header operations", () => {
   const reply: Reply = () =>
     "HTTP/1.1 200 OK\r\nServer: old\r\nX-Powered-By: x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nhi";
 
-  it("change what the upstream gets", async () => {
+  it("change the upstream's request", async () => {
     const { port, upstream } = await start({ headers });
     await sendRaw(
       cleanup,
@@ -121,7 +121,7 @@ describe("a route's header operations", () => {
     ]);
   });
 
-  it("change what the client gets", async () => {
+  it("change the client's response", async () => {
     const { port } = await start({ headers }, reply);
     const answer = await sendRaw(cleanup, port, request("/"));
     expect(answer).toMatch(/set-cookie: a=1\r\nset-cookie: b=2\r\nset-cookie: c=3\r\n/i);
@@ -130,7 +130,7 @@ describe("a route's header operations", () => {
     expect(answer).toMatch(/\r\n\r\nhi$/);
   });
 
-  it("change a WebSocket's head both ways", async () => {
+  it("change a WebSocket's heads in both directions", async () => {
     const switched: Reply = () =>
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nServer: old\r\n\r\n";
     const { port, upstream } = await start({ headers }, switched);
@@ -143,7 +143,7 @@ describe("a route's header operations", () => {
     expect(upstream.executed[0]?.head).not.toMatch(/x-gone/i);
   });
 
-  it("of a target come after the route's", async () => {
+  it("of a target apply after the route's", async () => {
     const own = { request: { ...NOTHING, set: [{ name: "x-set", value: "target" }] }, response: NOTHING };
     const targets = ROUTE_ALL.targets.map((target) => ({ ...target, headers: own, authority: "other.host" }));
     const { port, upstream } = await start({ headers, targets });

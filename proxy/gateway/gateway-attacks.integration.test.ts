@@ -21,7 +21,7 @@ function linesOf(upstream: LenientUpstream): readonly string[] {
   return upstream.executed.map(({ line }) => line);
 }
 
-describe("a chunked request whose method http-proxy believes to have no body (CVE-2026-29057)", () => {
+describe("a chunked request whose method http-proxy assumes to have no body (CVE-2026-29057)", () => {
   it.each(["DELETE", "OPTIONS"])("%s carries its body as chunks and smuggles nothing", async (method) => {
     const { port, upstream } = await start();
     const chunk = `${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n0\r\n\r\n`;
@@ -86,7 +86,7 @@ describe("a request that two parsers may read differently", () => {
     { name: "a space before a colon", request: get(`${HOST}Content-Length : 10\r\n`) },
     { name: "a folded header", request: get(`${HOST}X-A: b\r\n c\r\n`) },
     { name: "a bare LF", request: `GET /a HTTP/1.1\n${HOST}\n` },
-  ])("$name is refused, and what comes behind it is not carried out", async ({ request }) => {
+  ])("$name is refused, and what follows it is not executed", async ({ request }) => {
     const { port, upstream, answers } = await start();
     const answer = await sendRaw(cleanup, port, request + SMUGGLED);
     expect(answer).toMatch(/^HTTP\/1\.1 (?:400|501|505) /);
@@ -105,14 +105,14 @@ describe("a request that two parsers may read differently", () => {
   });
 });
 
-describe("forms that are served, made harmless", () => {
+describe("forms that are served in a safe form", () => {
   it("an absolute target that agrees with Host is forwarded in origin form", async () => {
     const { port, upstream } = await start();
     await sendRaw(cleanup, port, `GET http://SHOP.example/a?b HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
     expect(linesOf(upstream)).toEqual(["GET /a?b HTTP/1.1"]);
   });
 
-  it("an absolute target for another host than Host's is forwarded to that host", async () => {
+  it("an absolute target for another host than Host is forwarded to the target's host", async () => {
     const { port, upstream } = await start();
     await sendRaw(
       cleanup,
@@ -123,7 +123,7 @@ describe("forms that are served, made harmless", () => {
     expect(upstream.executed[0]?.head).not.toContain("admin");
   });
 
-  it("credentials that Connection names are dropped, as it says", async () => {
+  it("credentials that Connection names are dropped", async () => {
     const { port, upstream } = await start();
     await sendRaw(
       cleanup,
@@ -133,7 +133,7 @@ describe("forms that are served, made harmless", () => {
     expect(upstream.executed[0]?.head).not.toMatch(/authorization/i);
   });
 
-  it("an upgrade with a body is served without a switch", async () => {
+  it("an upgrade with a body is served without an upgrade", async () => {
     const { port, upstream } = await start();
     const fields = `${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n`;
     await sendRaw(cleanup, port, `POST /a HTTP/1.1\r\n${fields}\r\nabc${LAST}`);
@@ -165,7 +165,7 @@ describe("forms that are served, made harmless", () => {
     expect(upstream.executed[0]?.head).toMatch(/x-stay: 1/i);
   });
 
-  it("pipelined requests are answered in order, one at a time", async () => {
+  it("pipelined requests are served in order, one at a time", async () => {
     const { port, upstream } = await start();
     const requests = ["/1", "/2", "/3"].map((path) => `GET ${path} HTTP/1.1\r\n${HOST}\r\n`).join("");
     const answer = await sendRaw(cleanup, port, requests + LAST);
@@ -188,8 +188,8 @@ describe("CONNECT", () => {
   });
 });
 
-describe("what a stranger claims to be", () => {
-  it("does not reach the upstream", async () => {
+describe("an external client's identity claims", () => {
+  it("do not reach the upstream", async () => {
     const { port, upstream } = await start();
     const claims = [
       "X-Forwarded-Client-Cert: By=spiffe://a;URI=spiffe://cluster.local/ns/admin/sa/root",
@@ -214,7 +214,7 @@ describe("what a stranger claims to be", () => {
     expect(head).toMatch(/x-forwarded-proto: http\r\n/);
   });
 
-  it("keeps the addresses that it came by, with its own at the end", async () => {
+  it("keeps the forwarded addresses, with its own at the end", async () => {
     const { port, upstream } = await start();
     await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}Connection: close\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n`);
     expect(upstream.executed[0]?.head).toMatch(/x-forwarded-for: 203\.0\.113\.9, 127\.0\.0\.1\r\n/);

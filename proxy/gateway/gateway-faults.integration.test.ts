@@ -36,7 +36,7 @@ function request(path: string, headers = "Connection: close\r\n", method = "GET"
 describe("a fault", () => {
   const delay = { fixedDelayMs: 5000, percentage: 100 };
 
-  it("that aborts is the answer, and no upstream hears of it", async () => {
+  it("that aborts gives a local reply, and no request reaches an upstream", async () => {
     const { port, dialer, answers } = await start({ fault: { abort: { httpStatus: 418, percentage: 100 } } });
     const answer = await sendRaw(cleanup, port, request("/", "") + request("/"));
     expect(answer.match(/^HTTP\/1\.1 418 /gm)).toHaveLength(2);
@@ -46,7 +46,7 @@ describe("a fault", () => {
   });
 
   it.each([204, 304])(
-    "that aborts with %d has no body, so that the next answer is read as such",
+    "that aborts with %d has no body, so that the next response is parsed correctly",
     async (httpStatus) => {
       const { port } = await start({ fault: { abort: { httpStatus, percentage: 100 } } });
       const answer = await sendRaw(cleanup, port, request("/", "") + request("/"));
@@ -55,7 +55,7 @@ describe("a fault", () => {
     },
   );
 
-  it("aborts the part of requests that it is drawn for", async () => {
+  it("aborts the configured share of requests", async () => {
     const draws = [0.4, 0.6];
     const { port } = await start(
       { fault: { abort: { httpStatus: 503, percentage: 50 } } },
@@ -65,7 +65,7 @@ describe("a fault", () => {
     expect(await sendRaw(cleanup, port, request("/"))).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it("that delays lets the request go on later, its body unharmed", async () => {
+  it("that delays forwards the request later, with its body intact", async () => {
     const clock = new FakeClock();
     const { port, dialer, upstream } = await start({ fault: { delay } }, { options: { clock } });
     const client = await dialRaw(cleanup, port);
@@ -78,7 +78,7 @@ describe("a fault", () => {
     expect(upstream.executed[0]?.body).toBe("abc");
   });
 
-  it("that delays an abort comes first", async () => {
+  it("that delays applies before an abort", async () => {
     const clock = new FakeClock();
     const fault = { delay, abort: { httpStatus: 500, percentage: 100 } };
     const { port, answers } = await start({ fault }, { options: { clock } });
@@ -90,7 +90,7 @@ describe("a fault", () => {
     expect(await readUntil(client, "fault_abort")).toMatch(/^HTTP\/1\.1 500 /);
   });
 
-  it("that delays is forgotten with its client", async () => {
+  it("that delays is cancelled when its client disconnects", async () => {
     const clock = new FakeClock();
     const { port, dialer } = await start({ fault: { delay } }, { options: { clock } });
     const client = await dialRaw(cleanup, port);
@@ -132,7 +132,7 @@ describe("a route's timeout", () => {
     expect(await readUntil(client, "route_timeout")).toMatch(/^HTTP\/1\.1 504 /);
   });
 
-  it("in the middle of an answer does not make it look complete", async () => {
+  it("in the middle of a response does not make it look complete", async () => {
     const reply: Reply = () => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
     const { port, upstream } = await start({ timeoutMs: 100 }, { reply });
     const answer = await sendRaw(cleanup, port, request("/"));

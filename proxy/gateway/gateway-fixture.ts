@@ -1,4 +1,4 @@
-/** What the gateway's tests share: a gateway on loopback, and a dialler that goes where the test says. */
+/** Shared by the gateway's tests: a gateway on loopback, and a dialler with a configurable target. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
@@ -9,7 +9,7 @@ import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { createRecordedLog, type RecordedLog } from "../../net/http-fixture.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
 import { Deadlines } from "../http/deadlines.ts";
-import { type AnswerOrigin, createNoMetrics, type ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { createNoMetrics, type ProxyMetrics, type ResponseOrigin } from "../telemetry/proxy-metrics.ts";
 import { type GatewayOptions, type RunningGateway, startGateway } from "./start-gateway.ts";
 
 export interface TestGateway {
@@ -17,22 +17,22 @@ export interface TestGateway {
   readonly port: number;
   readonly dialer: TestDialer;
   readonly log: RecordedLog;
-  /** `origin status reason` of each answer. */
+  /** `origin status reason` of each response. */
   readonly answers: readonly string[];
   setConfig(listeners: readonly GatewayListener[]): Promise<void>;
 }
 
 export interface TestDialer extends UpstreamDialer {
   readonly dials: readonly HostTarget[];
-  /** Makes what was dialled before no longer current. */
+  /** Makes all connections dialled before no longer current. */
   rotate(): void;
-  /** The next dials end so; `undefined`: they succeed. */
+  /** The next dials fail like this; `undefined`: they succeed. */
   failure: Omit<UpstreamFailure, "kind"> | undefined;
   /** While set, dials wait for it. */
   hold: Promise<void> | undefined;
 }
 
-/** Dials a port of loopback whatever the target. */
+/** Dials a port on loopback whatever the target. */
 export function createTestDialer(port: number): TestDialer {
   const dials: HostTarget[] = [];
   let generation = 0;
@@ -93,7 +93,7 @@ export async function startTestGateway(
     random: () => 0,
     bindAddress: "127.0.0.1",
     drainMs: 1000,
-    // A clock of its own, so that a test's clock has the timers of requests alone.
+    // A separate clock, so that a test's clock only has the timers of requests.
     deadlines: new Deadlines(systemClock, 20),
     ...options,
   });
@@ -124,7 +124,7 @@ function configOf(listeners: readonly GatewayListener[]): GatewayConfig {
 function recordAnswers(answers: string[]): ProxyMetrics {
   return {
     ...createNoMetrics(),
-    gatewayAnswered: (origin: AnswerOrigin, status: number, reason: string) =>
+    gatewayResponded: (origin: ResponseOrigin, status: number, reason: string) =>
       void answers.push(`${origin} ${status} ${reason}`.trim()),
   };
 }

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { type LenientUpstream, OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
-import { FramedClient } from "./framed-client.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
-import { nextRequest } from "./next-request-fixture.ts";
+import { FramedClient } from "./requests/framed-client.ts";
+import { nextRequest } from "./requests/next-request-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -19,13 +19,13 @@ async function start(limits: Partial<GatewayLimits> = {}): Promise<TestGateway &
 const HOST = "Host: shop.example\r\n";
 const LAST = `GET /last HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`;
 
-describe("a client that is slow or asks for too much", () => {
-  it("is cut when it says nothing", async () => {
+describe("a client that is slow or exceeds limits", () => {
+  it("is cut when it is silent", async () => {
     const { port } = await start({ headersTimeoutMs: 200 });
     expect(await readUntilClosed(await dialRaw(cleanup, port))).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  it("is cut when its headers come drop by drop", async () => {
+  it("is cut when its headers arrive too slowly", async () => {
     const { port, upstream } = await start({ headersTimeoutMs: 200 });
     const client = await dialRaw(cleanup, port);
     client.write(`GET /a HTTP/1.1\r\n${HOST}`);
@@ -35,7 +35,7 @@ describe("a client that is slow or asks for too much", () => {
     expect(upstream.executed).toEqual([]);
   });
 
-  it("is cut when its body comes to a halt", async () => {
+  it("is cut when its body stalls", async () => {
     const { port, upstream, answers } = await start({ bodyIdleMs: 90 });
     const client = await dialRaw(cleanup, port);
     client.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\nabc`);
@@ -59,7 +59,7 @@ describe("a client that is slow or asks for too much", () => {
     expect(upstream.executed[0]?.body).toBe("x".repeat(20));
   });
 
-  it("is not blamed for an upstream that takes no more", async () => {
+  it("is not cut because of an upstream that stops reading", async () => {
     const size = 8_000_000;
     const server = createServer((socket) => {
       socket.on("error", () => undefined);
@@ -84,7 +84,7 @@ describe("a client that is slow or asks for too much", () => {
       setting: "ENTENTE_MAX_REQUEST_HEAD_BYTES",
     },
     { name: "headers are too many", headers: "X-A: b\r\n".repeat(128), setting: "ENTENTE_MAX_REQUEST_FIELDS" },
-  ])("gets 431 when its $name, with the limit and how to raise it", async ({ headers, setting }) => {
+  ])("gets 431 when its $name, with the limit and the setting that raises it", async ({ headers, setting }) => {
     const { port, upstream } = await start();
     const answer = await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}${headers}\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 431 /);
@@ -92,7 +92,7 @@ describe("a client that is slow or asks for too much", () => {
     expect(upstream.executed).toEqual([]);
   });
 
-  it("may send and get as much as the settings allow", async () => {
+  it("may send and receive as much as the settings allow", async () => {
     const long = `X-Long: ${"a".repeat(100_000)}\r\n`;
     const upstream = await startLenientUpstream(cleanup, () => `HTTP/1.1 200 OK\r\n${long}Content-Length: 0\r\n\r\n`);
     const raised = { messageLimits: { maxRequestHeadBytes: 200_000 } };
@@ -105,7 +105,7 @@ describe("a client that is slow or asks for too much", () => {
     expect(answer).toMatch(/^HTTP\/1\.1 502 .*ENTENTE_MAX_RESPONSE_HEAD_BYTES raises this limit/s);
   });
 
-  it("is held no longer than its upstream may take when it has ended its side, and others are served", async () => {
+  it("is held no longer than the upstream timeout after it has half-closed, and others are served", async () => {
     const upstream = await startLenientUpstream(cleanup, (asked, socket) =>
       asked.line.includes("/slow") ? undefined : OK_REPLY(asked, socket),
     );
@@ -121,7 +121,7 @@ describe("a client that is slow or asks for too much", () => {
     await expect.poll(() => upstream.connections).toBeLessThanOrEqual(1);
   });
 
-  it("is told to come again after so many requests", async () => {
+  it("is disconnected after a maximum number of requests", async () => {
     const { port, upstream } = await start({ maxRequestsPerConnection: 2 });
     const answer = await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`.repeat(5));
     expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
@@ -129,7 +129,7 @@ describe("a client that is slow or asks for too much", () => {
     expect(upstream.executed).toHaveLength(2);
   });
 
-  it("makes room for a new one while it says nothing: silent clients keep nobody out", async () => {
+  it("makes room for a new one while it is silent, so that silent clients do not exclude others", async () => {
     const { port } = await start({ maxConnections: 2 });
     const [oldest, newer] = [await dialRaw(cleanup, port), await dialRaw(cleanup, port)];
     const third = await dialRaw(cleanup, port);
@@ -140,7 +140,7 @@ describe("a client that is slow or asks for too much", () => {
     await readUntil(newer, "served GET /b");
   });
 
-  it("finds no room when all others have a request under way", async () => {
+  it("finds no room when all others have a request in progress", async () => {
     const upstream = await startLenientUpstream(cleanup, () => undefined);
     const { port } = await startTestGateway(cleanup, upstream.port, { limits: { maxConnections: 2 } });
     const clients = [await dialRaw(cleanup, port), await dialRaw(cleanup, port)];
@@ -153,7 +153,7 @@ describe("a client that is slow or asks for too much", () => {
   it.each([
     { name: "requests", piece: `GET /b HTTP/1.1\r\n${HOST}\r\n`.repeat(1000) },
     { name: "garbage", piece: "\0".repeat(65_536) },
-  ])("waits with the $name that it sends behind an answer which it does not take", async ({ piece }) => {
+  ])("is paused when it sends $name after a response that it does not read", async ({ piece }) => {
     const length = 32 << 20;
     const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n${"x".repeat(length)}`;
     const upstream = await startLenientUpstream(cleanup, () => answer);

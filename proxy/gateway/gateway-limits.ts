@@ -1,8 +1,8 @@
 import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "../http/http-limits.ts";
 
-/** What clients outside the mesh may use up. The sizes of messages are limited as in the sidecar (`http1-limits.ts`). */
+/** Limits for clients outside the mesh. Message sizes are limited as in the sidecar (`http1-limits.ts`). */
 export interface GatewayLimits {
-  /** Over all listeners; one that waits for a request makes room for one more. @default 10000 */
+  /** Over all listeners; an idle one makes room for a new one. @default 10000 */
   readonly maxConnections: number;
   /** From the first byte, or from the connection's opening. @default 10000 */
   readonly headersTimeoutMs: number;
@@ -25,7 +25,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   upstreamIdleMs: 300_000,
 };
 
-/** The same for the connections of clients, as the sidecar's are limited. */
+/** The same limits for client connections, in the sidecar's form. */
 export function timeLimitsFrom({ headersTimeoutMs, bodyIdleMs, keepAliveMs }: GatewayLimits): HttpTimeLimits {
   return { ...HTTP_TIME_LIMITS, headTimeoutMs: headersTimeoutMs, bodyIdleMs, downstreamIdleMs: keepAliveMs };
 }

@@ -9,26 +9,26 @@ import { formatLocalReply } from "../http/local-reply.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { RequestHead } from "../http1/message-head.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { type AcceptedRequest, acceptRequest } from "./accepted-request.ts";
-import { FramedClient } from "./framed-client.ts";
-import { faultAnswer } from "./gateway-answer.ts";
 import { type GatewayLimits, timeLimitsFrom } from "./gateway-limits.ts";
-import { countFault, type RecordDeps, RequestRecord, recordUpgrade } from "./request-record.ts";
+import { faultReply } from "./gateway-reply.ts";
+import { type AcceptedRequest, acceptRequest } from "./requests/accepted-request.ts";
+import { FramedClient } from "./requests/framed-client.ts";
+import { countFault, type RecordDeps, RequestRecord, recordUpgrade } from "./requests/request-record.ts";
 
-/** A request that waits to be routed. */
+/** A request to be routed. */
 export interface RoutedExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly client: FramedClient;
   readonly accepted: AcceptedRequest;
   readonly record: RequestRecord;
-  /** Whether this answer is the connection's last. */
+  /** Whether this response is the connection's last. */
   readonly isLast: () => boolean;
 }
 
 export interface RoutedUpgrade {
   readonly request: IncomingMessage;
-  /** The client's own; nobody else reads from it. */
+  /** The client's own socket, without other readers. */
   readonly socket: Socket;
   readonly head: Buffer;
   readonly accepted: AcceptedRequest;
@@ -53,16 +53,16 @@ export interface GatewayListenerOptions {
 
 /** An open port. */
 export interface OpenListener {
-  /** The real port where 0 was asked for. */
+  /** The actual port, also if 0 was requested. */
   readonly port: number;
   readonly connections: number;
-  /** Stops accepting, closes idle connections, lets requests under way finish; resolves when none is left. */
+  /** Stops accepting, closes idle connections, lets requests in progress finish; resolves when none is left. */
   drain(): Promise<void>;
-  /** Cuts what is left. */
+  /** Cuts the remaining connections. */
   destroy(): void;
 }
 
-/** Listens, and hands on the requests that the framer accepts, in the form of `node:http`. */
+/** Listens, and passes on the requests that the framer accepts, in the form of `node:http`. */
 export async function openGatewayListener(options: GatewayListenerOptions): Promise<OpenListener> {
   const { port: wanted, bindAddress, log, capacity } = options;
   const clients = new Map<Socket, FramedClient>();
@@ -79,7 +79,7 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   const port = await listen(tcp, {
     port: wanted,
     host: bindAddress,
-    onError: (error) => log.warn({ code: errnoOf(error), port: wanted }, "a gateway's listener had an error"),
+    onError: (error) => log.warn({ code: errnoOf(error), port: wanted }, "a gateway's listener failed"),
   });
   return {
     port,
@@ -113,15 +113,15 @@ function frameClient(socket: Socket, { options, isDraining }: ListenerContext): 
     timeLimits: timeLimitsFrom(limits),
     isDraining,
     onFault: (fault, client) => {
-      const { status, reason, flags, body } = faultAnswer(fault);
-      metrics.gatewayAnswered("gateway", status, reason);
+      const { status, reason, flags, body } = faultReply(fault);
+      metrics.gatewayResponded("gateway", status, reason);
       countFault(status, records);
       client.refuse(formatLocalReply({ status, flags, details: body.trimEnd() }, { close: true, isHead: false }));
     },
   });
 }
 
-/** Reads bodies and writes responses. It listens to nothing itself; time limits are the framer's connection's. */
+/** Reads bodies and writes responses. It does not listen itself; time limits are those of the framed connection. */
 function createParsingServer(context: ListenerContext): Server {
   const server = createServer({ requireHostHeader: false, headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: 0 });
   server.on("request", (request, response) => receive({ request, response }, context));
@@ -133,7 +133,7 @@ function createParsingServer(context: ListenerContext): Server {
     const framed = framedOf(socket);
     if (framed !== undefined) receiveUpgrade(request, framed, context);
   });
-  // Node's parser reads heads of ours and bodies that have been judged: it finds no fault unless the two disagree.
+  // Node's parser reads generated heads and validated bodies: it finds no fault unless the two parsers disagree.
   server.on("clientError", (_error, socket) => socket.destroy());
   return server;
 }
@@ -176,7 +176,7 @@ function receive({ request, response }: Exchange, context: ListenerContext): voi
 
 function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { options }: ListenerContext): void {
   const record = new RequestRecord(client, head, options.records);
-  // http-proxy takes no other; `captureRequest` gives the upstream the client's own.
+  // http-proxy accepts no other; `captureRequest` sends the client's own to the upstream.
   request.method = "GET";
   const { socket, rest } = client.detach();
   recordUpgrade(record, socket, rest);

@@ -76,7 +76,7 @@ describe("a request at the gateway", () => {
     });
   });
 
-  it("is counted with all bytes that came and went, and its duration", async () => {
+  it("is counted with all received and sent bytes, and its duration", async () => {
     const { port, metrics } = await start((request, response) => {
       request.resume().once("end", () => response.end("served"));
     });
@@ -89,7 +89,7 @@ describe("a request at the gateway", () => {
     expect([request?.value, response?.value, duration?.value]).toEqual([head.length + chunks.length, answer.length, 1]);
   });
 
-  it("counts one by one when several come at once on a connection", async () => {
+  it("is counted separately when several arrive at once on a connection", async () => {
     const { port, metrics } = await start((request, response) => response.end(request.url));
     const first = `GET /${"a".repeat(900)} HTTP/1.1\r\nHost: shop.example\r\n\r\n`;
     const answer = await sendRaw(cleanup, port, `${first}GET /b HTTP/1.1\r\n${HOST}\r\n`);
@@ -102,9 +102,9 @@ describe("a request at the gateway", () => {
   });
 
   it.each([
-    { name: "for a host that nobody serves", head: "GET /a HTTP/1.1\r\nHost: stranger.example\r\n", flags: "404 NR" },
-    { name: "that is no HTTP/1.1", head: "GET /a#b HTTP/1.1\r\nHost: shop.example\r\n", flags: "400 DPE" },
-  ])("$name counts, without a word of the client's", async ({ head, flags }) => {
+    { name: "for an unknown host", head: "GET /a HTTP/1.1\r\nHost: stranger.example\r\n", flags: "404 NR" },
+    { name: "that is not HTTP/1.1", head: "GET /a#b HTTP/1.1\r\nHost: shop.example\r\n", flags: "400 DPE" },
+  ])("$name is counted, without any text of the client", async ({ head, flags }) => {
     const { port, metrics } = await start((_request, response) => response.end("served"));
     await sendRaw(cleanup, port, `${head}Connection: close\r\n\r\n`);
     expect(await flagsOf(metrics)).toEqual([flags]);
@@ -113,7 +113,7 @@ describe("a request at the gateway", () => {
     expect(await readPage(metrics)).not.toMatch(/stranger|\/a|shop/);
   });
 
-  it("whose service cannot be reached counts for that service", async () => {
+  it("whose service is unreachable counts for that service", async () => {
     const { port, metrics, dialer } = await start(() => undefined);
     dialer.failure = { reason: "no_healthy_endpoint", message: "" };
     await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`);
@@ -122,7 +122,7 @@ describe("a request at the gateway", () => {
     expect(sample?.labels["destination_service_name"]).toBe("hello");
   });
 
-  it("whose client goes away counts as that", async () => {
+  it("whose client disconnects is counted as that", async () => {
     let arrived = (): void => undefined;
     const arriving = new Promise<void>((resolve) => {
       arrived = resolve;
@@ -135,7 +135,7 @@ describe("a request at the gateway", () => {
     expect(await flagsOf(metrics)).toEqual(["0 DC"]);
   });
 
-  it("whose answer breaks off counts as the upstream's fault", async () => {
+  it("whose response breaks off counts as the upstream's fault", async () => {
     const { port, metrics } = await start((request, response) => {
       response.writeHead(200, { "content-length": 10 });
       response.write("half", () => request.socket.destroy());
@@ -144,7 +144,7 @@ describe("a request at the gateway", () => {
     expect(await flagsOf(metrics)).toEqual(["200 UC"]);
   });
 
-  it("that becomes a tunnel counts when that is over, with what went through", async () => {
+  it("that becomes a tunnel is counted when the tunnel ends, with its bytes", async () => {
     const metrics = createProxyMetrics({ clock: systemClock });
     const upstream = createServer().on("upgrade", (_request, socket) => {
       socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");

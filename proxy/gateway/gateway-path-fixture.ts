@@ -1,4 +1,4 @@
-/** For tests: the way of a request through the gateway, for the tests that sidecar and gateway share. */
+/** For tests: the path of a request through the gateway, for the tests that sidecar and gateway share. */
 import { startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import type { HttpPath } from "../http/http-path-fixture.ts";
 import { ROUTE_ALL, startTestGateway } from "./gateway-fixture.ts";

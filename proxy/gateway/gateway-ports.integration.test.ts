@@ -23,7 +23,7 @@ async function freePort(): Promise<number> {
 }
 
 describe("the gateway's ports", () => {
-  it("open and close as the configuration says", async () => {
+  it("open and close by the configuration", async () => {
     const upstream = await startLenientUpstream(cleanup);
     const { gateway, setConfig } = await startTestGateway(cleanup, upstream.port, { listeners: [] });
     expect(gateway.listeners()).toEqual([]);
@@ -38,7 +38,7 @@ describe("the gateway's ports", () => {
     expect(await sendRaw(cleanup, first, LAST)).toMatch(/ 200 OK/);
   });
 
-  it("that go let requests under way finish, and close idle connections", async () => {
+  it("that are removed let requests in progress finish, and close idle connections", async () => {
     let answerNow: () => void = () => undefined;
     const upstream = await startLenientUpstream(cleanup, (sent, socket) => {
       answerNow = () => socket.write(OK_REPLY(sent, socket) ?? "");
@@ -56,7 +56,7 @@ describe("the gateway's ports", () => {
     expect(await readUntilClosed(busy)).toMatch(/ 200 OK.*connection: close.*served GET \//is);
   });
 
-  it("that go do not wait longer than the deadline", async () => {
+  it("that are removed do not wait longer than the deadline", async () => {
     const clock = new FakeClock();
     const upstream = await startLenientUpstream(cleanup, () => undefined);
     const { port, setConfig } = await startTestGateway(cleanup, upstream.port, { clock, drainMs: 1000 });
@@ -71,7 +71,7 @@ describe("the gateway's ports", () => {
     await expect.poll(() => upstream.connections).toBe(0);
   });
 
-  it("that somebody else holds are named, tried again, and do not keep the others shut", async () => {
+  it("that are in use are named, retried, and do not keep the others closed", async () => {
     const clock = new FakeClock();
     const holder = createServer();
     const taken = await listen(cleanup, holder);
@@ -90,7 +90,7 @@ describe("the gateway's ports", () => {
     expect(await sendRaw(cleanup, taken, LAST)).toMatch(/ 200 OK/);
   });
 
-  it("are not there before the configuration is, and readiness says so", async () => {
+  it("are closed before the configuration arrives, and readiness reports that", async () => {
     const waiting = await startGateway({
       watchConfig: () => ({ close: () => undefined }),
       dialer: createTestDialer(1),
@@ -100,10 +100,10 @@ describe("the gateway's ports", () => {
       metrics: createNoMetrics(),
     });
     cleanup.add(() => waiting.stop());
-    expect(waiting.fault()).toContain("configuration has not come yet");
+    expect(waiting.fault()).toContain("configuration has not arrived yet");
   });
 
-  it("end a connection in keep-alive with the answer that is under way at the stop", async () => {
+  it("close a keep-alive connection after the response in progress at shutdown", async () => {
     const upstream = await startLenientUpstream(cleanup);
     const { port, gateway } = await startTestGateway(cleanup, upstream.port);
     const client = await dialRaw(cleanup, port);

@@ -17,17 +17,17 @@ function get(path: string, host = "shop.example", extra = "Connection: close\r\n
   return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${extra}\r\n`;
 }
 
-describe("where a request goes", () => {
+describe("the routing of a request", () => {
   it.each([
     { name: "the host of a VirtualService", host: "shop.example", status: "200" },
     { name: "the host with a port and in capitals", host: "SHOP.example:80", status: "200" },
-    { name: "a host that nobody has", host: "other.example", status: "404" },
+    { name: "an unknown host", host: "other.example", status: "404" },
   ])("$name: $status", async ({ host, status }) => {
     const { port } = await start();
     expect(await sendRaw(cleanup, port, get("/", host))).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   });
 
-  it("a path that no route has is not found, and the upstream hears nothing", async () => {
+  it("a path without a route is not found, and the upstream receives nothing", async () => {
     const route = {
       ...ROUTE_ALL,
       matches: [
@@ -46,7 +46,7 @@ describe("where a request goes", () => {
     expect(upstream.executed.map(({ line }) => line)).toEqual(["GET /api/x HTTP/1.1"]);
   });
 
-  it("a route that cannot be served says why, with 503", async () => {
+  it("a route that cannot be served gets 503 with the reason", async () => {
     const refused = { ...ROUTE_ALL, refusal: "VirtualService/test.default: redirect is not supported" };
     const { port } = await start({ listeners: { listeners: [listenerOf(0, [refused])] } });
     const answer = await sendRaw(cleanup, port, get("/"));
@@ -87,7 +87,7 @@ describe("connections to upstreams", () => {
   });
 });
 
-/** RFC 6455, section 4.2.2: what a server proves that it understood with. */
+/** RFC 6455, section 4.2.2: the server's proof that it accepts the upgrade. */
 function acceptOf(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
@@ -100,7 +100,7 @@ describe("WebSocket", () => {
     `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n`,
   );
 
-  it("passes, and bytes go both ways afterwards", async () => {
+  it("is forwarded, and bytes flow in both directions afterwards", async () => {
     const { port } = await start({
       reply: (_request, socket) => {
         socket.on("data", (chunk: Buffer) => socket.write(`echo:${chunk.toString("latin1")}`));
@@ -116,7 +116,7 @@ describe("WebSocket", () => {
     expect(await readUntil(client, "echo:frame")).toContain("echo:frame");
   });
 
-  it("that the upstream refuses is a plain answer, and opens no tunnel", async () => {
+  it("that the upstream refuses gets an ordinary response, and opens no tunnel", async () => {
     const { port, upstream } = await start({ reply: () => "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno" });
     const client = await dialRaw(cleanup, port);
     client.write(OPENING);

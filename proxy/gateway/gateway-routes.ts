@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { EventEmitter } from "node:events";
 import type { ClientRequest } from "node:http";
 import type { Socket } from "node:net";
 import type HttpProxy from "http-proxy";
@@ -9,17 +10,16 @@ import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/ru
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import type { AcceptedRequest } from "./accepted-request.ts";
-import { afterDelay } from "./after-delay.ts";
-import type { Forwarding } from "./captured-request.ts";
-import { forwardRequest } from "./forward-request.ts";
-import { answerOnSocket, forwardUpgrade } from "./forward-upgrade.ts";
-import { faultAnswer, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import type { RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
-import { type ForwardDecision, type RoutingDecision, routeRequest } from "./route-request.ts";
-import { createUpstreamHeaders, editHeaders } from "./upstream-headers.ts";
-import type { UpstreamPool } from "./upstream-pool.ts";
+import { faultReply, type GatewayReply, writeReply } from "./gateway-reply.ts";
+import type { AcceptedRequest } from "./requests/accepted-request.ts";
+import { type ForwardDecision, type RoutingDecision, routeRequest } from "./requests/route-request.ts";
+import type { Forwarding } from "./upstream/captured-request.ts";
+import { forwardRequest } from "./upstream/forward-request.ts";
+import { forwardUpgrade, writeReplyToSocket } from "./upstream/forward-upgrade.ts";
+import { createUpstreamHeaders, editHeaders } from "./upstream/upstream-headers.ts";
+import type { UpstreamPool } from "./upstream/upstream-pool.ts";
 
 export interface RoutingContext {
   readonly proxy: HttpProxy;
@@ -33,34 +33,34 @@ export interface RoutingContext {
   readonly limitLog: LogLimiter;
 }
 
-/** Routes a request by the configuration of this moment, and serves it. */
+/** Routes a request by the current configuration, and serves it. */
 export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
   const { response, accepted, isLast, record } = exchange;
-  const answer = (own: GatewayAnswer): void => {
-    context.metrics.gatewayAnswered("gateway", own.status, own.reason);
+  const reply = (own: GatewayReply): void => {
+    context.metrics.gatewayResponded("gateway", own.status, own.reason);
     record.answeredBy(own);
-    writeAnswer(response, own, isLast());
+    writeReply(response, own, isLast());
   };
   const decision = route(accepted, listener, context);
   if (decision.delayMs !== undefined) record.delayed();
   afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response }, () => {
-    if (decision.kind === "answer") answer(decision.answer);
-    else forward(exchange, decision, { context, answer });
+    if (decision.kind === "local_reply") reply(decision.reply);
+    else forward(exchange, decision, { context, reply });
   });
 }
 
 interface Serving {
   readonly context: RoutingContext;
-  readonly answer: (own: GatewayAnswer) => void;
+  readonly reply: (own: GatewayReply) => void;
 }
 
-function forward(exchange: RoutedExchange, decision: ForwardDecision, { context, answer }: Serving): void {
+function forward(exchange: RoutedExchange, decision: ForwardDecision, { context, reply }: Serving): void {
   const { response, isLast } = exchange;
   const { clock, random, metrics, proxy } = context;
   let outgoing: ClientRequest | undefined;
   exchange.client.serve((fault) => {
     outgoing?.destroy();
-    endMalformedBody(exchange, fault, answer);
+    endMalformedBody(exchange, fault, reply);
   });
   forwardRequest(proxy, {
     ...forwardingOf(exchange, decision, context),
@@ -72,52 +72,52 @@ function forward(exchange: RoutedExchange, decision: ForwardDecision, { context,
     onRequest: (captured) => {
       outgoing = captured;
     },
-    onAnswer: (status) => metrics.gatewayAnswered("upstream", status, ""),
+    onResponse: (status) => metrics.gatewayResponded("upstream", status, ""),
     onFailure: (own, error) => {
       logFailure(decision.target, own, error, context);
-      answer(own);
+      reply(own);
     },
   });
 }
 
-/** Serves a client whose body does not come as it should: it is answered where that is still possible, else cut. */
+/** Handles a malformed or slow body: sends a local reply if that is still possible, else cuts the connection. */
 function endMalformedBody(
   { response, client, record }: RoutedExchange,
   fault: RequestFault,
-  answer: (own: GatewayAnswer) => void,
+  reply: (own: GatewayReply) => void,
 ): void {
-  const own = faultAnswer(fault);
+  const own = faultReply(fault);
   record.answeredBy(own);
   if (response.headersSent) client.destroy();
-  else answer(own);
+  else reply(own);
 }
 
-/** The same for a WebSocket's opening. A route's timeout and retries are not for connections that stay open. */
+/** The same for an upgrade. A route's timeout and retries do not apply to connections that stay open. */
 export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener, context: RoutingContext): void {
   const { request, socket, accepted, record } = upgrade;
   const { clock, metrics, proxy } = context;
-  const answer = (own: GatewayAnswer): void => {
-    metrics.gatewayAnswered("gateway", own.status, own.reason);
+  const reply = (own: GatewayReply): void => {
+    metrics.gatewayResponded("gateway", own.status, own.reason);
     record.answered(own.status);
     record.answeredBy(own);
-    answerOnSocket(request, socket, own);
+    writeReplyToSocket(request, socket, own);
   };
-  const onAnswered = (status: number): void => {
-    metrics.gatewayAnswered("upstream", status, "");
+  const onResponse = (status: number): void => {
+    metrics.gatewayResponded("upstream", status, "");
     record.answered(status);
   };
   const decision = route(accepted, listener, context);
   if (decision.delayMs !== undefined) record.delayed();
   afterDelay({ clock, delayMs: decision.delayMs, waiting: socket }, () => {
-    if (decision.kind === "answer") return answer(decision.answer);
+    if (decision.kind === "local_reply") return reply(decision.reply);
     forwardUpgrade(proxy, {
       ...upgrade,
       ...forwardingOf(upgrade, decision, context),
-      onSwitched: () => onAnswered(101),
-      onAnswered,
+      onSwitched: () => onResponse(101),
+      onResponse,
       onFailure: (own, error) => {
         logFailure(decision.target, own, error, context);
-        answer(own);
+        reply(own);
       },
     });
   });
@@ -157,13 +157,35 @@ function addressOf({ remoteAddress = "unknown" }: Pick<Socket, "remoteAddress">)
   return remoteAddress.replace(/^::ffff:/, "");
 }
 
-function logFailure(target: HostTarget, answer: GatewayAnswer, error: Error, context: RoutingContext): void {
+function logFailure(target: HostTarget, reply: GatewayReply, error: Error, context: RoutingContext): void {
   const upstream = `${target.host}:${target.port}`;
-  warn(context, { code: answer.reason, status: answer.status, upstream }, `an upstream failed: ${error.message}`);
+  warn(context, { code: reply.reason, status: reply.status, upstream }, `an upstream failed: ${error.message}`);
 }
 
-/** Strangers decide how often this is called, so only a few lines a second are written of each code. */
+/** External clients determine how often this is called, so only a few lines a second are written per code. */
 function warn({ log, limitLog }: RoutingContext, fields: LogFields & { readonly code: string }, message: string): void {
   const { isGranted, heldBack } = limitLog(fields.code);
   if (isGranted) log.warn(heldBack > 0 ? { ...fields, heldBack } : fields, message);
+}
+
+interface InjectedDelay {
+  readonly clock: Clock;
+  /** `undefined`: immediately. */
+  readonly delayMs: number | undefined;
+  /** The response, or the client's connection: when it closes the delay is cancelled. */
+  readonly waiting: EventEmitter;
+}
+
+/** Continues with a request after the delay that its route injects, unless the client has disconnected by then. */
+function afterDelay({ clock, delayMs, waiting }: InjectedDelay, action: () => void): void {
+  if (delayMs === undefined) {
+    action();
+    return;
+  }
+  const cancel = (): void => timer.cancel();
+  const timer = clock.setTimeout(() => {
+    waiting.off("close", cancel);
+    action();
+  }, delayMs);
+  waiting.once("close", cancel);
 }

@@ -16,7 +16,7 @@ async function start(application: RequestListener, options: Parameters<typeof st
   return { metrics, ...(await startTestGateway(cleanup, upstreamPort, { metrics, ...options })) };
 }
 
-/** How the requests ended that have been counted. */
+/** How the counted requests ended. */
 async function seriesOf(metrics: ScrapedMetrics) {
   return parseExposition(await readPage(metrics))
     .filter(({ name }) => name === "istio_requests_total")
@@ -28,32 +28,32 @@ async function seriesOf(metrics: ScrapedMetrics) {
 
 const HOST = "Host: shop.example\r\nConnection: close\r\n";
 
-describe("a request's marks at the gateway", () => {
+describe("a request's additional flags at the gateway", () => {
   const serve: RequestListener = (_request, response) => response.writeHead(503).end();
   it.each([
     {
-      name: "held up",
+      name: "delayed",
       route: { fault: { delay: { fixedDelayMs: 1, percentage: 100 } } },
       flags: "503 DI",
     },
     {
-      name: "sent again in vain",
+      name: "retried in vain",
       route: { retries: { attempts: 1, retryOn: { conditions: ["5xx" as const], statuses: [] } } },
       flags: "503 URX",
     },
     {
-      name: "never sent again",
+      name: "never retried",
       route: { retries: { attempts: 1, retryOn: { conditions: ["reset" as const], statuses: [] } } },
       flags: "503 -",
     },
-  ])("say that it was $name", async ({ route, flags }) => {
+  ])("show that it was $name", async ({ route, flags }) => {
     const { port, metrics } = await start(serve, { listeners: [listenerOf(0, [{ ...ROUTE_ALL, ...route }])] });
     await sendRaw(cleanup, port, `GET /a HTTP/1.1\r\n${HOST}\r\n`);
     await expect.poll(async () => (await seriesOf(metrics)).map(({ ending }) => ending)).toEqual([flags]);
   });
 });
 
-it("an upstream that answers with 400 statuses adds a bounded number of series, and all requests are counted", async () => {
+it("an upstream that responds with 400 statuses adds a bounded number of series, and all requests are counted", async () => {
   let next = 199;
   const { port, metrics } = await start((_request, response) => {
     next += 1;

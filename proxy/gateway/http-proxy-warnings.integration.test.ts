@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 
-/** Serves one request in a process of its own, as a user's would be. */
+/** Serves one request in a separate process, as for a user. */
 const PROGRAM = `
 import { createServer, get } from "node:http";
 import { loadHttpProxy } from ${JSON.stringify(new URL("./load-http-proxy.ts", import.meta.url).href)};

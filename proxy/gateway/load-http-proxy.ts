@@ -2,8 +2,8 @@ import util from "node:util";
 import type HttpProxy from "http-proxy";
 
 /**
- * Loads http-proxy 1.18.1. It takes `util._extend` when it is loaded and so makes Node print the deprecation DEP0060 to
- * every user; it is given `Object.assign`, which does the same here, for as long as the loading takes.
+ * Loads http-proxy 1.18.1. It reads `util._extend` when it is loaded, which makes Node print the deprecation DEP0060 to
+ * every user. It gets `Object.assign`, which is equivalent here, while it loads.
  */
 export async function loadHttpProxy(): Promise<typeof HttpProxy> {
   const extend: unknown = Reflect.get(util, "_extend");

@@ -11,14 +11,14 @@ import { Deadlines } from "../http/deadlines.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLog } from "../telemetry/request-meter.ts";
-import type { FramedClient } from "./framed-client.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
 import { type OpenListener, openGatewayListener } from "./gateway-listener.ts";
 import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
 import { loadHttpProxy } from "./load-http-proxy.ts";
-import { createUpstreamPool, type UpstreamPoolOptions } from "./upstream-pool.ts";
+import type { FramedClient } from "./requests/framed-client.ts";
+import { createUpstreamPool, type UpstreamPoolOptions } from "./upstream/upstream-pool.ts";
 
-/** Gives the gateway's configuration, now and whenever it changes. */
+/** Provides the gateway's configuration, now and whenever it changes. */
 export type WatchGatewayConfig = (listener: (config: GatewayConfig) => void) => { close(): void };
 
 export interface GatewayOptions {
@@ -33,39 +33,39 @@ export interface GatewayOptions {
   readonly limits?: Partial<GatewayLimits>;
   /** @default HTTP1_LIMITS */
   readonly messageLimits?: Partial<Http1Limits> | undefined;
-  /** The time limits of clients' connections. @default one that looks each half second */
+  /** The time limits of clients' connections. @default one that checks each half second */
   readonly deadlines?: Deadlines;
   /** @default requests are not logged */
   readonly accessLog?: AccessLog | undefined;
   readonly pool?: Omit<UpstreamPoolOptions, "dialer">;
-  /** How long a port that was taken out of the configuration may finish its requests. @default 30000 */
+  /** How long a port that was removed from the configuration may finish its requests. @default 30000 */
   readonly drainMs?: number;
 }
 
 /** A running gateway. */
 export interface RunningGateway {
-  /** The ports that are open: the configured one, and the real one where 0 was configured. */
+  /** The open ports: the configured one, and the actual one if 0 was configured. */
   listeners(): readonly { readonly configuredPort: number; readonly port: number; readonly connections: number }[];
-  /** Why the gateway is not ready; nothing when every configured port is open. */
+  /** Why the gateway is not ready; `undefined` when every configured port is open. */
   fault(): string | undefined;
-  /** Resolves when the ports are as the last configuration says. */
+  /** Resolves when the ports match the last configuration. */
   settled(): Promise<void>;
-  /** Closes idle connections to upstreams that would not be made the same way now; call after a rotation. */
+  /** Closes idle upstream connections that would not be dialled the same way now; call after a rotation. */
   closeStaleUpstreams(): void;
-  /** Drains every listener, then cuts what is left. */
+  /** Drains every listener, then cuts the remaining connections. */
   stop(): Promise<void>;
 }
 
-/** A port that cannot be opened is tried again after this long. */
+/** Retry interval for a port that cannot be opened. */
 const RETRY_MS = 5000;
 
-/** Of each kind of failure. */
+/** Log lines a second for each kind of failure. */
 const LOG_LINES_PER_SECOND = 5;
 
 /** Starts the ingress gateway: a listener for each port of the configuration, opened and drained as that changes. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const HttpProxy = await loadHttpProxy();
-  // `toProxy` keeps http-proxy from parsing the target anew; the path is ours in any case (`captureRequest`).
+  // `toProxy` keeps http-proxy from parsing the target again; the path is set by `captureRequest` in any case.
   return new Gateway(options, HttpProxy.createProxyServer({ xfwd: false, toProxy: true }));
 }
 
@@ -74,7 +74,7 @@ interface Port {
   readonly open: OpenListener;
 }
 
-/** The routes in force at a port; replaced whole, so that a request sees one configuration. */
+/** The current routes of a port; replaced as a whole, so that a request sees one configuration. */
 interface Rules {
   current: CompiledListener;
 }
@@ -128,7 +128,7 @@ class Gateway implements RunningGateway {
   }
 
   fault(): string | undefined {
-    if (this.#wanted === undefined) return "the gateway's configuration has not come yet";
+    if (this.#wanted === undefined) return "the gateway's configuration has not arrived yet";
     const [fault] = this.#faults.values();
     return fault;
   }

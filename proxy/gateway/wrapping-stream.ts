@@ -1,13 +1,13 @@
 import { Duplex } from "node:stream";
 
-/** A stream in the place of a connection: what is written to it goes to the connection as it is. */
+/** A stream that wraps a connection: what is written to it goes to the connection unchanged. */
 export class WrappingStream<Connection extends Duplex = Duplex> extends Duplex {
   readonly socket: Connection;
 
   constructor(socket: Connection) {
     super();
     this.socket = socket;
-    // An error reaches those who use the stream; without any listener it would end the process.
+    // Errors reach the users of the stream; without any listener they would end the process.
     this.on("error", ignore);
   }
 
@@ -15,7 +15,7 @@ export class WrappingStream<Connection extends Duplex = Duplex> extends Duplex {
     this.socket.write(chunk, done);
   }
 
-  /** What was written in one turn leaves in one packet. */
+  /** What was written in one turn of the event loop leaves in one packet. */
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
     const last = chunks.length - 1;
     this.socket.cork();

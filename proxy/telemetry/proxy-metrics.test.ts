@@ -170,8 +170,8 @@ describe("what went wrong", () => {
     metrics.tlsHandshakeFailed("inbound", "unknown_root");
     metrics.connectionRefused("outbound", "no_healthy_endpoint");
     metrics.detectionTimedOut();
-    metrics.gatewayAnswered("gateway", 404, "no_route");
-    metrics.gatewayAnswered("upstream", 999, "");
+    metrics.gatewayResponded("gateway", 404, "no_route");
+    metrics.gatewayResponded("upstream", 999, "");
     metrics.accessLogDropped();
     const [handshake] = await samples(metrics, "entente_tls_handshake_failures_total");
     expect(handshake).toEqual({ labels: 'direction="inbound",reason="unknown_root"', value: 1 });
@@ -193,7 +193,7 @@ describe("reasons from the wire", () => {
     for (let alert = 0; alert < 500; alert += 1) {
       metrics.tlsHandshakeFailed("inbound", `ERR_SSL_ALERT_${alert}`);
       metrics.connectionRefused("inbound", `ERR_SSL_ALERT_${alert}`);
-      metrics.gatewayAnswered("gateway", 503, `ERR_SSL_ALERT_${alert}`);
+      metrics.gatewayResponded("gateway", 503, `ERR_SSL_ALERT_${alert}`);
     }
     for (const name of [
       "entente_tls_handshake_failures_total",

@@ -13,7 +13,7 @@ import { formatStatus, statusClass } from "./status-codes.ts";
 export type Direction = "inbound" | "outbound";
 
 /** The origin of a gateway's response. */
-export type AnswerOrigin = "upstream" | "gateway";
+export type ResponseOrigin = "upstream" | "gateway";
 
 /** The proxy's counters. Label values are constants of this code or verified names, never a client's text. */
 export interface ProxyMetrics extends RequestMeters {
@@ -26,7 +26,7 @@ export interface ProxyMetrics extends RequestMeters {
   connectionRefused(direction: Direction, reason: string): void;
   detectionTimedOut(): void;
   /** @param reason of a local reply, from the gateway's own list; empty for an upstream's response. */
-  gatewayAnswered(origin: AnswerOrigin, status: number, reason: string): void;
+  gatewayResponded(origin: ResponseOrigin, status: number, reason: string): void;
   /** Counts a lost entry of the access log. */
   accessLogDropped(): void;
 }
@@ -109,7 +109,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason: handshakeReason(reason) }),
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason: refusalReason(reason) }),
     detectionTimedOut: () => detectionTimeouts.inc(),
-    gatewayAnswered: (origin, status, reason) =>
+    gatewayResponded: (origin, status, reason) =>
       answers.inc({ origin, class: formatClass(status), reason: answerReason(reason) }),
     accessLogDropped: () => droppedLines.inc(),
   };
@@ -124,7 +124,7 @@ export function createNoMetrics(): ProxyMetrics {
     tlsHandshakeFailed: ignore,
     connectionRefused: ignore,
     detectionTimedOut: ignore,
-    gatewayAnswered: ignore,
+    gatewayResponded: ignore,
     accessLogDropped: ignore,
   };
 }

@@ -1,6 +1,6 @@
 import type { RequestOptions } from "node:https";
 
-/** The way in which `ClientRequest` hands itself to its agent: Node checks for it by name, and its types lack it. */
+/** How `ClientRequest` passes itself to its agent: Node looks it up by name, and its types lack it. */
 declare module "node:http" {
   interface Agent {
     readonly protocol: string;
@@ -10,7 +10,7 @@ declare module "node:http" {
 
   interface ClientRequest {
     agent: Agent;
-    /** Node's parser for the response is made with it; its types have it as an option of the request alone. */
+    /** Used by Node's parser for the response; the types only have it as an option of the request. */
     maxHeaderSize: number;
   }
 }

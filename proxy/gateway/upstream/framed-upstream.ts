@@ -1,16 +1,16 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { UpstreamError } from "../connections/upstream-dialer.ts";
-import type { Http1Fault, ResponseEvent } from "../http1/framer-events.ts";
-import type { Http1Limits } from "../http1/http1-limits.ts";
-import { ResponseFramer } from "../http1/response-framer.ts";
-import type { ResponseContext } from "../http1/scanning/scan-response-head.ts";
-import { WrappingStream } from "./wrapping-stream.ts";
+import { UpstreamError } from "../../connections/upstream-dialer.ts";
+import type { Http1Fault, ResponseEvent } from "../../http1/framer-events.ts";
+import type { Http1Limits } from "../../http1/http1-limits.ts";
+import { ResponseFramer } from "../../http1/response-framer.ts";
+import type { ResponseContext } from "../../http1/scanning/scan-response-head.ts";
+import { WrappingStream } from "../wrapping-stream.ts";
 
 /**
- * A connection to an upstream as Node's HTTP client gets it: in front of Node's parser stands the framer of the sidecar,
- * which decides where a response ends and gives on its plain form. After a switch of protocols bytes go through as they
- * are. It has what Node's agent and http-proxy call on a socket.
+ * A connection to an upstream as given to Node's HTTP client: the sidecar's framer in front of Node's parser decides
+ * where a response ends and forwards its canonical form. After an upgrade bytes pass through unchanged. It implements
+ * what Node's agent and http-proxy call on a socket.
  */
 export class FramedUpstream extends WrappingStream {
   readonly #framer: ResponseFramer;
@@ -26,7 +26,7 @@ export class FramedUpstream extends WrappingStream {
     socket.on("close", this.#onClose);
   }
 
-  /** The next response is for this request. */
+  /** The next response belongs to this request. */
   expect(request: ResponseContext): void {
     this.#framer.expect(request);
   }
@@ -35,7 +35,7 @@ export class FramedUpstream extends WrappingStream {
     return this.#tcp?.timeout;
   }
 
-  /** As of `net.Socket`: with 0 there is no limit, and the listener is removed. */
+  /** As in `net.Socket`: with 0 there is no limit, and the listener is removed. */
   setTimeout(timeoutMs: number, onTimeout?: () => void): this {
     this.#tcp?.setTimeout(timeoutMs);
     if (onTimeout === undefined) return this;
@@ -62,7 +62,7 @@ export class FramedUpstream extends WrappingStream {
     return this;
   }
 
-  /** Closes it when all is written. */
+  /** Closes it when everything is written. */
   destroySoon(): void {
     this.end(() => this.destroy());
   }
@@ -89,13 +89,13 @@ export class FramedUpstream extends WrappingStream {
     else for (const event of this.#framer.push(chunk)) this.#onEvent(event);
   };
 
-  /** Only a tunnel goes on when one side has ended. */
+  /** Only a tunnel continues after one side has half-closed. */
   readonly #onEnd = (): void => {
     this.push(null);
     if (!this.#isTunnel) this.socket.end();
   };
 
-  /** What has been read is for the client, also when the connection is closed. */
+  /** What has been read is delivered to the client, even if the connection is closed. */
   readonly #onClose = (): void => {
     if (this.socket.readableEnded && this.readableLength > 0) this.once("end", () => this.destroy());
     else this.destroy();

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { HTTP1_LIMITS } from "../http1/http1-limits.ts";
-import { scanRequestHead } from "../http1/scanning/scan-request-head.ts";
+import { HTTP1_LIMITS } from "../../http1/http1-limits.ts";
+import { scanRequestHead } from "../../http1/scanning/scan-request-head.ts";
+import { createUpstreamHeaders } from "../upstream/upstream-headers.ts";
 import { type AcceptedRequest, acceptRequest } from "./accepted-request.ts";
-import { createUpstreamHeaders } from "./upstream-headers.ts";
 
 /** A request whose fields are these lines. */
 function accept(lines: string, start = "GET / HTTP/1.1"): AcceptedRequest {
@@ -25,7 +25,7 @@ describe("a request at the gateway", () => {
       lines: "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n",
       expected: { "content-length": "1" },
     },
-  ])("is forwarded with the framing of $name as it was understood", ({ lines, expected }) => {
+  ])("is forwarded with the framing of $name as it was parsed", ({ lines, expected }) => {
     const headers = createUpstreamHeaders(accept(lines), { address: "198.51.100.7", requestId: "id-1" });
     expect(headers).toEqual({
       host: "a.example",

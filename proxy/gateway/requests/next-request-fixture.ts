@@ -1,11 +1,11 @@
-/** What this process's HTTP servers see, for tests that wait until they have seen it. */
+/** Requests as seen by this process's HTTP servers, for tests that wait for them. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { IncomingMessage } from "node:http";
 import { FramedClient } from "./framed-client.ts";
 
 const STARTED = "http.server.request.start";
 
-/** The next request that the server at this port begins to serve, as Node gave it to the server. */
+/** The next request that the server on this port begins to serve, as Node passed it to the server. */
 export async function nextRequest(port: number): Promise<IncomingMessage> {
   return await new Promise((resolve) => {
     const onStart = (message: unknown): void => {

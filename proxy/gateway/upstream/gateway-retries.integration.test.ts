@@ -1,17 +1,17 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
-import type { RouteRetries } from "../../mesh/policy/routing/http-route.ts";
-import { parseRetryOn } from "../../mesh/policy/routing/retry-on.ts";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import type { RouteRetries } from "../../../mesh/policy/routing/http-route.ts";
+import { parseRetryOn } from "../../../mesh/policy/routing/retry-on.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import {
   type LenientUpstream,
   OK_REPLY,
   type Reply,
   startLenientUpstream,
-} from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, sendRaw } from "../../net/raw-client-fixture.ts";
-import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import type { GatewayOptions } from "./start-gateway.ts";
+} from "../../../net/lenient-upstream-fixture.ts";
+import { dialRaw, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "../gateway-fixture.ts";
+import type { GatewayOptions } from "../start-gateway.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -34,7 +34,7 @@ function request(method = "GET", headers = "", body = ""): string {
   return `${method} / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${headers}\r\n${body}`;
 }
 
-/** The first replies, then good ones. A reply of `reset` ends the connection. */
+/** The given replies first, then successful ones. `reset` closes the connection. */
 function replies(...first: readonly (string | "reset")[]): Reply {
   const left = [...first];
   return (asked, socket) => {
@@ -44,17 +44,17 @@ function replies(...first: readonly (string | "reset")[]): Reply {
       socket.destroy();
       return undefined;
     }
-    return `HTTP/1.1 ${next} X\r\nContent-Length: 5\r\nX-Try: first\r\n\r\nfirst`;
+    return `HTTP/1.1 ${next} X\r\nContent-Length: 5\r\nX-Attempt: first\r\n\r\nfirst`;
   };
 }
 
-describe("a request is sent again", () => {
+describe("a request is retried", () => {
   it.each([
-    { name: "after a status of the list", retries: retriesOf("503"), reply: replies("503"), tries: 2 },
+    { name: "after a listed status", retries: retriesOf("503"), reply: replies("503"), tries: 2 },
     { name: "after a 5xx", retries: retriesOf("5xx"), reply: replies("500", "502"), tries: 3 },
     { name: "after a reset", retries: retriesOf("reset"), reply: replies("reset", "reset"), tries: 3 },
     { name: "after garbage", retries: retriesOf("reset"), reply: replies("garbage\x01"), tries: 2 },
-  ])("$name, and the client sees the last answer alone", async ({ retries, reply, tries }) => {
+  ])("$name, and the client receives only the last response", async ({ retries, reply, tries }) => {
     const { port, upstream, answers } = await start(retries, reply);
     const answer = await sendRaw(cleanup, port, request());
     expect(answer).toMatch(/^HTTP\/1\.1 200 .*served GET/s);
@@ -63,7 +63,7 @@ describe("a request is sent again", () => {
     expect(answers).toEqual(["upstream 200"]);
   });
 
-  it("where no connection could be made, whatever the method", async () => {
+  it("if no connection could be made, whatever the method", async () => {
     const { port, dialer, upstream } = await start(retriesOf("connect-failure"));
     dialer.failure = { reason: "connect_failed", message: "refused" };
     const dialed = dialer.dial.bind(dialer);
@@ -77,7 +77,7 @@ describe("a request is sent again", () => {
     expect(dialer.dials).toHaveLength(2);
   });
 
-  it("when a try takes too long, and the late answer reaches nobody", async () => {
+  it("when an attempt takes too long, and the late response is discarded", async () => {
     const held: (() => void)[] = [];
     const reply: Reply = (asked, socket) => {
       if (held.length > 0) return OK_REPLY(asked, socket);
@@ -93,19 +93,19 @@ describe("a request is sent again", () => {
     expect(upstream.executed).toHaveLength(2);
   });
 
-  it("at most as often as the route says; then the last answer goes to the client", async () => {
+  it("at most as often as the route allows; then the last response goes to the client", async () => {
     const { port, upstream } = await start(retriesOf("5xx", 2), replies("503", "503", "503", "503"));
     expect(await sendRaw(cleanup, port, request())).toMatch(/^HTTP\/1\.1 503 .*first$/s);
     expect(upstream.executed).toHaveLength(3);
   });
 
-  it("at most as often as the route says; then the last failure is told", async () => {
+  it("at most as often as the route allows; then the last failure is returned", async () => {
     const { port, answers } = await start(retriesOf("reset", 1, { perTryTimeoutMs: 50 }), () => undefined);
     expect(await sendRaw(cleanup, port, request())).toMatch(/^HTTP\/1\.1 504 .*try_timeout/s);
     expect(answers).toEqual(["gateway 504 try_timeout"]);
   });
 
-  it("many times without a warning of Node's", async () => {
+  it("many times without a warning from Node", async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning);
     process.on("warning", onWarning);
@@ -116,7 +116,7 @@ describe("a request is sent again", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("after a pause that grows", async () => {
+  it("after a growing pause", async () => {
     const clock = new FakeClock();
     const { port, upstream } = await start(retriesOf("5xx", 2), replies("503", "503"), { clock, random: () => 0.8 });
     const answer = sendRaw(cleanup, port, request());
@@ -131,20 +131,20 @@ describe("a request is sent again", () => {
   });
 });
 
-describe("a request is not sent again", () => {
+describe("a request is not retried", () => {
   it.each([
-    { name: "without a rule", retries: undefined, sent: request(), status: "503" },
+    { name: "without a policy", retries: undefined, sent: request(), status: "503" },
     { name: "with no attempts", retries: retriesOf("503", 0), sent: request(), status: "503" },
-    { name: "after a status that is not of the list", retries: retriesOf("502"), sent: request(), status: "503" },
+    { name: "after an unlisted status", retries: retriesOf("502"), sent: request(), status: "503" },
     { name: "that is not idempotent", retries: retriesOf("503"), sent: request("POST"), status: "503" },
     {
-      name: "whose body is not kept",
+      name: "whose body is not buffered",
       retries: retriesOf("503"),
       sent: request("PUT", "Content-Length: 3\r\n", "abc"),
       status: "503",
     },
     {
-      name: "whose body came in chunks",
+      name: "whose body was chunked",
       retries: retriesOf("503"),
       sent: request("DELETE", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"),
       status: "503",
@@ -156,7 +156,7 @@ describe("a request is not sent again", () => {
   });
 
   it.each(["no_healthy_endpoint", "refused_destination", "no_svid"])(
-    "where nothing would be different (%s)",
+    "if the outcome would be the same (%s)",
     async (reason) => {
       const { port, dialer } = await start(retriesOf("5xx"));
       dialer.failure = { reason, message: "" };
@@ -165,7 +165,7 @@ describe("a request is not sent again", () => {
     },
   );
 
-  it("when its client is gone", async () => {
+  it("when its client has disconnected", async () => {
     const clock = new FakeClock();
     const { port, upstream } = await start(retriesOf("5xx"), replies("503"), { clock, random: () => 0.9 });
     const client = await dialRaw(cleanup, port);
@@ -178,8 +178,8 @@ describe("a request is not sent again", () => {
   });
 });
 
-describe("a connection that was kept and has died", () => {
-  it("costs none of the route's tries", async () => {
+describe("a kept connection that has died", () => {
+  it("costs none of the route's retries", async () => {
     const { port, upstream, answers } = await start(retriesOf("503", 1), (asked, socket) => {
       if (upstream.executed.length === 2) return void socket.destroy();
       if (upstream.executed.length === 3) return replies("503")(asked, socket);

@@ -1,17 +1,17 @@
-import type { RequestEvent } from "../http1/framer-events.ts";
-import type { Http1Limits } from "../http1/http1-limits.ts";
-import type { RequestHead } from "../http1/message-head.ts";
-import { RequestFramer } from "../http1/request-framer.ts";
+import type { RequestEvent } from "../../http1/framer-events.ts";
+import type { Http1Limits } from "../../http1/http1-limits.ts";
+import type { RequestHead } from "../../http1/message-head.ts";
+import { RequestFramer } from "../../http1/request-framer.ts";
 
-/** The request that is being served. */
+/** The request in progress. */
 interface CurrentRequest {
   readonly head: RequestHead;
-  /** Of its head and of its body, with chunk framing. */
+  /** Bytes of its head and its body, including chunk framing. */
   bytes: number;
   isWhole: boolean;
 }
 
-/** What a client has sent: the framer, and what is known of the request that is being served. Knows no socket. */
+/** A client's input: the framer, and the state of the request in progress. Sans-I/O. */
 export class ReadRequests {
   readonly framer: RequestFramer;
   /** How many requests have begun. */
@@ -26,22 +26,22 @@ export class ReadRequests {
     return this.#current?.head;
   }
 
-  /** What has come of the current request. */
+  /** The received part of the current request. */
   get bytes(): number {
     return this.#current?.bytes ?? 0;
   }
 
-  /** Whether all of the current request has come; `undefined`: there is none. */
+  /** Whether the current request has arrived completely; `undefined`: there is none. */
   get isWhole(): boolean | undefined {
     return this.#current?.isWhole;
   }
 
-  /** Whether a request is waited for of which nothing has come. */
+  /** Whether it waits for a request of which nothing has arrived. */
   get isEmpty(): boolean {
     return this.#current === undefined && this.framer.bufferedBytes === 0;
   }
 
-  /** Whether the response to the current request is the last. @param hasEnded the client sends no more. */
+  /** Whether the response to the current request is the last. @param hasEnded the client has half-closed. */
   isLast(hasEnded: boolean): boolean {
     const current = this.#current;
     if (current === undefined || !current.isWhole || !current.head.keepAlive) return true;
@@ -61,7 +61,7 @@ export class ReadRequests {
     }
   }
 
-  /** The current request has been answered. */
+  /** The current request has finished. */
   finish(): void {
     this.#current = undefined;
   }

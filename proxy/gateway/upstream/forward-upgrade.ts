@@ -2,29 +2,32 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type HttpProxy from "http-proxy";
+import type { HeaderOperations } from "../../../mesh/policy/routing/http-route.ts";
 import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
+import { type GatewayReply, replyFromError, writeReply } from "../gateway-reply.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
 import { answerFromError, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
 import { answerHeaders, relayAnswer } from "./relay-answer.ts";
+import { answerHeaders, relayResponse } from "./relay-response.ts";
 
 export interface UpgradeForwarding extends Forwarding {
-  /** The client's connection; no longer Node's own. */
+  /** The client's connection, detached from Node's server. */
   readonly socket: Socket;
   /** What the client sent after its request. It goes to the upstream after the 101, not before (CVE-2026-2833). */
   readonly head: Buffer;
   readonly onSwitched: () => void;
-  /** The upstream answered something else than 101. */
-  readonly onAnswered: (status: number) => void;
-  readonly onFailure: (answer: GatewayAnswer, error: Error) => void;
+  /** The upstream responded with something other than 101. */
+  readonly onResponse: (status: number) => void;
+  readonly onFailure: (reply: GatewayReply, error: Error) => void;
 }
 
 /** How long one direction may stay open after the other has ended. */
 const HALF_OPEN_MS = 60_000;
 
-/** Sends a WebSocket's opening through http-proxy, and joins both connections once the upstream has agreed. */
+/** Sends an upgrade request through http-proxy, and joins both connections once the upstream has accepted. */
 export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding): void {
   const { request, socket, head, headers, target, operations } = forwarding;
-  let isAnswered = false;
+  let hasResponse = false;
   request.headers = headersForProxy(headers);
   const capturing = captureRequest(forwarding, (outgoing) => {
     const stopWatching = watchDeparture(socket, () => {
@@ -35,32 +38,32 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
     // Before http-proxy's own listener: a socket that is watched would not be read after its answer.
     outgoing.once("error", stopWatching);
     outgoing.once("upgrade", (incoming, upstream) => {
-      isAnswered = true;
+      hasResponse = true;
       editSwitch(incoming, operations);
       stopWatching();
       joinEnds(socket, upstream);
       forwarding.onSwitched();
     });
-    // http-proxy adds its own listener right after this; the last one runs when that has seen the flag.
+    // http-proxy adds its own listener right after this; the last one runs after that one has seen the flag.
     queueMicrotask(() => outgoing.once("response", showAgain));
     outgoing.once("response", (incoming) => {
-      isAnswered = true;
+      hasResponse = true;
       stopWatching();
       hideFromHttpProxy(incoming);
-      forwarding.onAnswered(incoming.statusCode ?? 502);
+      forwarding.onResponse(incoming.statusCode ?? 502);
       relayRefusal(incoming, forwarding);
     });
   });
   proxy.ws(request, socket, head, { target: targetOf(target), agent: capturing }, (error) => {
-    if (isAnswered) return;
-    isAnswered = true;
-    forwarding.onFailure(answerFromError(error), error);
+    if (hasResponse) return;
+    hasResponse = true;
+    forwarding.onFailure(replyFromError(error), error);
   });
 }
 
 /**
- * Tells that a client went away before there was an answer. Nobody reads from it in that time, and an end that is not
- * read is not seen; bytes that come early stay where they are, for the tunnel.
+ * Reports that a client disconnected before the response. Its socket is paused in that time, and an unread FIN is not
+ * noticed; early bytes stay in the socket, for the tunnel.
  */
 function watchDeparture(socket: Socket, onGone: () => void): () => void {
   const onReadable = (): void => {
@@ -76,15 +79,15 @@ function watchDeparture(socket: Socket, onGone: () => void): () => void {
   };
 }
 
-/** Answers on a connection that Node has handed over, and ends it. */
-export function answerOnSocket(request: IncomingMessage, socket: Socket, answer: GatewayAnswer): void {
+/** Sends a local reply on a connection that Node has detached, and closes it. */
+export function writeReplyToSocket(request: IncomingMessage, socket: Socket, reply: GatewayReply): void {
   const response = createResponse(request, socket);
-  writeAnswer(response, answer, true);
+  writeReply(response, reply, true);
 }
 
 /**
- * http-proxy would write this answer's body without its framing; the flag tells it to leave the answer alone. It must be
- * taken back within the same event, because Node looks at it next and would believe in a switch of protocols.
+ * http-proxy would write this response's body without its framing; the flag makes it ignore the response. It must be
+ * reset within the same event, because Node checks it next and would assume an upgrade.
  */
 function hideFromHttpProxy(incoming: IncomingMessage): void {
   Reflect.set(incoming, "upgrade", true);
@@ -107,7 +110,7 @@ function relayRefusal(incoming: IncomingMessage, forwarding: UpgradeForwarding):
   response.once("close", () => {
     if (!response.writableFinished) socket.destroy();
   });
-  relayAnswer(incoming, response, { isLast: true, operations, onBroken: () => record.endsWith("UC") });
+  relayResponse(incoming, response, { isLast: true, operations, onBroken: () => record.endsWith("UC") });
 }
 
 function createResponse(request: IncomingMessage, socket: Socket): ServerResponse {
@@ -122,7 +125,7 @@ function createResponse(request: IncomingMessage, socket: Socket): ServerRespons
   return response;
 }
 
-/** http-proxy pipes both ways, but when one side vanishes without an end it leaves the other open. */
+/** http-proxy pipes in both directions, but when one side vanishes without a FIN it leaves the other open. */
 function joinEnds(client: Socket, upstream: Duplex): void {
   client.once("close", () => upstream.destroy());
   upstream.once("close", () => {

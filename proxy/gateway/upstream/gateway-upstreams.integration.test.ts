@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { ask } from "../../net/http-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { ask } from "../../../net/http-fixture.ts";
 import {
   type LenientUpstream,
   OK_REPLY,
   type Reply,
   startLenientUpstream,
-} from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import { nextRequest } from "./next-request-fixture.ts";
-import type { GatewayOptions } from "./start-gateway.ts";
+} from "../../../net/lenient-upstream-fixture.ts";
+import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { startTestGateway, type TestGateway } from "../gateway-fixture.ts";
+import { nextRequest } from "../requests/next-request-fixture.ts";
+import type { GatewayOptions } from "../start-gateway.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -39,8 +39,8 @@ function request(
 
 const CLOSE = "Connection: close\r\n";
 
-describe("an answer", () => {
-  it("comes with the upstream's status, headers and body, and without what belongs to its connection", async () => {
+describe("a response", () => {
+  it("has the upstream's status, headers and body, without hop-by-hop fields", async () => {
     const head = "HTTP/1.1 418 Short And Stout\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1";
     const { port } = await start(() => `${head}\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nhi`);
     const answer = await sendRaw(cleanup, port, request("/", { headers: CLOSE }));
@@ -59,7 +59,7 @@ describe("an answer", () => {
     expect(answer).not.toContain("served HEAD");
   });
 
-  it("in chunks arrives whole, also for HTTP/1.0", async () => {
+  it("in chunks arrives complete, also for HTTP/1.0", async () => {
     const { port } = await start(
       () => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
     );
@@ -68,8 +68,8 @@ describe("an answer", () => {
   });
 
   it.each([
-    { name: "keeps the connection where that is asked for", asked: "keep-alive", told: "keep-alive" },
-    { name: "is the connection's last where nothing is asked for", asked: "x", told: "close" },
+    { name: "keeps the connection on request", asked: "keep-alive", told: "keep-alive" },
+    { name: "is the connection's last by default", asked: "x", told: "close" },
   ])("to HTTP/1.0 $name", async ({ asked, told }) => {
     const { port } = await start();
     const client = await dialRaw(cleanup, port);
@@ -81,14 +81,14 @@ describe("an answer", () => {
     await readUntil(client, "served GET /again");
   });
 
-  it("comes after early hints", async () => {
+  it("arrives after early hints", async () => {
     const { port } = await start((...args) => `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK_REPLY(...args)}`);
     expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(
       /^HTTP\/1\.1 103 .*HTTP\/1\.1 200 OK/s,
     );
   });
 
-  it("of many megabytes comes through unharmed, as does a request of that size", async () => {
+  it("of many megabytes arrives intact, as does a request of that size", async () => {
     const { port } = await startBefore((incoming, response) => incoming.pipe(response));
     const body = Buffer.alloc(12_000_000, "0123456789abcdef\n").toString();
     const answer = await ask(port, { method: "POST", headers: { host: "shop.example" }, body });
@@ -105,7 +105,7 @@ describe("a request", () => {
     expect(upstream.executed[0]?.line).toBe("GET //a///b/../c/?x=http://y//&z=? HTTP/1.1");
   });
 
-  it("that waits for 100 Continue gets it, and the upstream gets the body alone", async () => {
+  it("that waits for 100 Continue gets it, and the upstream gets only the body", async () => {
     const { port, upstream } = await start();
     const client = await dialRaw(cleanup, port);
     client.write(request("/", { method: "POST", headers: "Expect: 100-continue\r\nContent-Length: 3\r\n" }));
@@ -117,7 +117,7 @@ describe("a request", () => {
   });
 
   it.each(["200-ok", "100-continue-soon", "a=b"])(
-    "that expects %s gets what the upstream says of that, and nothing before",
+    "that expects %s gets the upstream's response to that, and nothing before",
     async (expected) => {
       const reply: Reply = () => "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
       const { port, upstream, answers } = await start(reply);
@@ -130,7 +130,7 @@ describe("a request", () => {
     },
   );
 
-  it("that will be refused is not told to continue", async () => {
+  it("that will be refused gets no 100 Continue", async () => {
     const { port } = await start();
     const headers = "Expect: 100-continue\r\nContent-Length: 3\r\nHost: other.example\r\n";
     expect(await sendRaw(cleanup, port, request("/", { method: "POST", headers }))).toMatch(/^HTTP\/1\.1 400 /);
@@ -138,7 +138,7 @@ describe("a request", () => {
 });
 
 describe("a client's connection", () => {
-  it("outlives answers of the gateway's own", async () => {
+  it("outlives local replies", async () => {
     const { port, dialer } = await start();
     const client = await dialRaw(cleanup, port);
     client.write("GET / HTTP/1.1\r\nHost: other.example\r\n\r\n");
@@ -163,26 +163,26 @@ describe("a client's connection", () => {
 describe("an upstream that fails", () => {
   it.each([
     {
-      name: "closes without an answer",
+      name: "closes without a response",
       reply: (): string => "",
       close: true,
       status: "502 ",
       reason: "upstream_reset",
     },
     {
-      name: "answers garbage",
+      name: "sends garbage",
       reply: (): string => "\x15\x03\x01 what\r\n\r\n",
       status: "502 ",
       reason: "upstream_malformed",
     },
     {
-      name: "answers with a folded header",
+      name: "sends a folded header",
       reply: (): string => "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
       status: "502 ",
       reason: "upstream_malformed",
     },
     {
-      name: "switches protocols unasked",
+      name: "switches protocols without a request to",
       reply: (): string => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
       status: "502 ",
       reason: "upstream_malformed",
@@ -198,7 +198,7 @@ describe("an upstream that fails", () => {
     await expect.poll(() => upstream.connections).toBe(0);
   });
 
-  it("to answer in time is a 504, and its connection is closed", async () => {
+  it("to respond in time is a 504, and its connection is closed", async () => {
     const { port, answers, upstream } = await start(() => undefined, { limits: { upstreamIdleMs: 80 } });
     expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(
       /^HTTP\/1\.1 504 .*upstream_timeout/s,
@@ -210,7 +210,7 @@ describe("an upstream that fails", () => {
   it.each([
     { name: "a length", head: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf" },
     { name: "chunks", head: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n" },
-  ])("in the middle of an answer with $name does not make it look complete", async ({ head }) => {
+  ])("in the middle of a response with $name does not make it look complete", async ({ head }) => {
     const { port } = await start((_request, socket) => {
       setImmediate(() => socket.end());
       return head;
@@ -223,9 +223,9 @@ describe("an upstream that fails", () => {
 
   it.each([
     { name: "and closes", close: { connection: "close" } },
-    { name: "and would take the rest", close: {} },
+    { name: "and would accept the rest", close: {} },
   ])(
-    "before it has read the whole request $name passes its answer on, which is the connection's last",
+    "before it has read the complete request $name has its response forwarded, as the connection's last",
     async ({ close }) => {
       const { port } = await startBefore((_incoming, response) => response.writeHead(413, close).end("too much"));
       const head = request("/", { method: "POST", headers: "Content-Length: 1000000\r\n" });
@@ -234,7 +234,7 @@ describe("an upstream that fails", () => {
     },
   );
 
-  it("again and again fills no log", async () => {
+  it("again and again does not fill the log", async () => {
     const { port, dialer, log, answers } = await start();
     dialer.failure = { reason: "connect_failed", message: "hello.ns1: ECONNREFUSED" };
     for (let index = 0; index < 30; index += 1) await sendRaw(cleanup, port, request("/", { headers: CLOSE }));

@@ -1,42 +1,42 @@
 import { describe, expect, it } from "vitest";
-import { parseRetryOn } from "../../mesh/policy/routing/retry-on.ts";
-import { UpstreamError } from "../connections/upstream-dialer.ts";
-import { decideGatewayRetry, type GatewayRetryInput, type GatewayTryEnd } from "./decide-gateway-retry.ts";
+import { parseRetryOn } from "../../../mesh/policy/routing/retry-on.ts";
+import { UpstreamError } from "../../connections/upstream-dialer.ts";
+import { type AttemptResult, decideGatewayRetry, type GatewayRetryInput } from "./decide-gateway-retry.ts";
 
-const reset = (wasReused = false): GatewayTryEnd => ({ kind: "error", error: new Error("ECONNRESET"), wasReused });
-const failed = (code: string): GatewayTryEnd => ({
+const reset = (wasReused = false): AttemptResult => ({ kind: "error", error: new Error("ECONNRESET"), wasReused });
+const failed = (code: string): AttemptResult => ({
   kind: "error",
   error: new UpstreamError(code, ""),
   wasReused: false,
 });
-const answered = (status: number): GatewayTryEnd => ({ kind: "status", status });
+const answered = (status: number): AttemptResult => ({ kind: "status", status });
 const retriesOf = (retryOn: string, attempts = 1) => ({ attempts, retryOn: parseRetryOn(retryOn).retryOn });
 
-function decide(end: GatewayTryEnd, more: Partial<GatewayRetryInput> = {}) {
+function decide(end: AttemptResult, more: Partial<GatewayRetryInput> = {}) {
   const accepted = { framing: { kind: "none" }, method: "GET" } as const;
   return decideGatewayRetry({ end, accepted, retries: undefined, granted: 0, wasRenewed: false, ...more });
 }
 
 describe("a request that has failed", () => {
-  it.each<{ name: string; end: GatewayTryEnd; more?: Partial<GatewayRetryInput>; expected: string }>([
-    { name: "on a kept connection", end: reset(true), expected: "renew" },
-    { name: "on a kept connection, once more", end: reset(true), more: { wasRenewed: true }, expected: "none" },
+  it.each<{ name: string; end: AttemptResult; more?: Partial<GatewayRetryInput>; expected: string }>([
+    { name: "on a reused connection", end: reset(true), expected: "renew" },
+    { name: "on a reused connection, again", end: reset(true), more: { wasRenewed: true }, expected: "none" },
     { name: "on a new connection", end: reset(), expected: "none" },
     {
-      name: "on a new connection, where the rule says so",
+      name: "on a new connection, if the policy allows it",
       end: reset(),
       more: { retries: retriesOf("reset") },
       expected: "retry",
     },
     {
-      name: "when all tries are used up",
+      name: "when all attempts are used up",
       end: reset(),
       more: { retries: retriesOf("reset"), granted: 1 },
       expected: "none",
     },
-    { name: "under another rule", end: reset(), more: { retries: retriesOf("connect-failure") }, expected: "none" },
-    { name: "by an answer of the list", end: answered(503), more: { retries: retriesOf("503") }, expected: "retry" },
-    { name: "by another answer", end: answered(500), more: { retries: retriesOf("503") }, expected: "none" },
+    { name: "under another policy", end: reset(), more: { retries: retriesOf("connect-failure") }, expected: "none" },
+    { name: "by a listed status", end: answered(503), more: { retries: retriesOf("503") }, expected: "retry" },
+    { name: "by another status", end: answered(500), more: { retries: retriesOf("503") }, expected: "none" },
     {
       name: "to connect",
       end: failed("connect_failed"),
@@ -55,9 +55,14 @@ describe("a request that has failed", () => {
       more: { retries: retriesOf("5xx") },
       expected: "none",
     },
-    { name: "in a try's time", end: failed("try_timeout"), more: { retries: retriesOf("5xx") }, expected: "retry" },
     {
-      name: "in a try's time, unasked",
+      name: "in the per-try timeout",
+      end: failed("try_timeout"),
+      more: { retries: retriesOf("5xx") },
+      expected: "retry",
+    },
+    {
+      name: "in the per-try timeout, without a policy",
       end: failed("try_timeout"),
       more: { retries: retriesOf("connect-failure") },
       expected: "none",
@@ -68,8 +73,8 @@ describe("a request that has failed", () => {
 
   it.each([
     { name: "a POST that may have arrived", method: "POST", end: reset(), expected: "none" },
-    { name: "a POST on a kept connection", method: "POST", end: reset(true), expected: "none" },
-    { name: "a POST that was answered", method: "POST", end: answered(503), expected: "none" },
+    { name: "a POST on a reused connection", method: "POST", end: reset(true), expected: "none" },
+    { name: "a POST with a response", method: "POST", end: answered(503), expected: "none" },
     { name: "a POST that cannot have arrived", method: "POST", end: failed("connect_failed"), expected: "retry" },
   ])("$name: $expected", ({ method, end, expected }) => {
     const accepted = { framing: { kind: "none" }, method } as const;

@@ -1,21 +1,21 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
-import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
-import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
-import { UpstreamError } from "../connections/upstream-dialer.ts";
-import type { Http1Limits } from "../http1/http1-limits.ts";
-import type { AcceptedRequest } from "./accepted-request.ts";
+import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
+import type { HeaderOperations } from "../../../mesh/policy/routing/http-route.ts";
+import { UpstreamError } from "../../connections/upstream-dialer.ts";
+import type { Http1Limits } from "../../http1/http1-limits.ts";
+import type { AcceptedRequest } from "../requests/accepted-request.ts";
+import type { RequestRecord } from "../requests/request-record.ts";
 import { FramedUpstream } from "./framed-upstream.ts";
-import { pairTrailers } from "./relay-answer.ts";
-import type { RequestRecord } from "./request-record.ts";
+import { pairTrailers } from "./relay-response.ts";
 import type { UpstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamAgent } from "./upstream-pool.ts";
 
-/** One request on its way to an upstream. */
+/** One request to an upstream. */
 export interface Forwarding {
   readonly request: IncomingMessage;
-  /** As the upstream is to get it: path and host may be a route's. */
+  /** As sent to the upstream: path and host may be rewritten by a route. */
   readonly accepted: AcceptedRequest;
   readonly headers: UpstreamHeaders;
   readonly target: HostTarget;
@@ -24,27 +24,28 @@ export interface Forwarding {
   readonly messageLimits: Http1Limits;
   /** How long the upstream's connection may be silent while it has a request. */
   readonly upstreamIdleMs: number;
-  /** What the route does to the answer's head. */
+  /** The route's operations on the response's head. */
   readonly operations: readonly HeaderOperations[];
 }
 
-/** What http-proxy wants to know; the connection itself is the agent's matter. */
+/** The target for http-proxy; the connection itself comes from the agent. */
 export function targetOf({ host, port }: HostTarget): { protocol: string; host: string; port: number } {
   return { protocol: "http:", host, port };
 }
 
 /**
- * What http-proxy makes the request to the upstream from. Without Expect: Node writes a head that has it at once, so that
- * nothing below could be changed any more, and throws for what tries; `captureRequest` adds it.
+ * What http-proxy makes the request to the upstream from. It has no Expect: Node writes a head that contains one at once,
+ * so that nothing below could be changed any more, and throws where it is tried; `captureRequest` adds it.
  */
 export function headersForProxy({ expect: _expect, ...headers }: UpstreamHeaders): UpstreamHeaders {
   return headers;
 }
 
 /**
- * An agent that sees the request to the upstream before a byte of it is written, and mends what http-proxy did to it:
- * - the path, in which http-proxy joins slashes: routing and upstream must see the same one;
- * - the method, which Node writes in capitals, and the protocols of an upgrade, of which http-proxy knows WebSocket alone;
+ * An agent that receives the request to the upstream before any byte is written, and fixes what http-proxy changed:
+ * - the path, in which http-proxy joins slashes: routing and upstream must see the same path;
+ * - the method, which Node writes in upper case, and the protocols of an upgrade, of which http-proxy supports only
+ *   WebSocket;
  * - the framing of a chunked DELETE or OPTIONS, which http-proxy turns into `Content-Length: 0` while it still sends the
  *   body, so that the body becomes the next request on the connection (CVE-2026-29057).
  */
@@ -59,7 +60,7 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       outgoing.agent = agent;
       outgoing.path = accepted.path;
       outgoing.method = accepted.method;
-      // The framer's limits hold; Node would drop what is beyond its own in silence.
+      // The framer's limits apply; Node would silently drop what exceeds its own.
       outgoing.maxHeadersCount = 0;
       outgoing.maxHeaderSize = 2 * messageLimits.maxResponseHeadBytes;
       if (headers["expect"] !== undefined) outgoing.setHeader("expect", headers["expect"]);
@@ -80,7 +81,7 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
   };
 }
 
-/** Before a byte of the request is written. */
+/** Before any byte of the request is written. */
 function takeUpstream(socket: Duplex, { accepted, agent, record }: Forwarding): void {
   record.servedBy(agent.connectionOf(socket));
   const request = { method: accepted.method, hasUpgrade: accepted.upgrade !== undefined };

@@ -1,14 +1,14 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import {
   type LenientUpstream,
   OK_REPLY,
   type Reply,
   startLenientUpstream,
-} from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
-import type { GatewayOptions } from "./start-gateway.ts";
+} from "../../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { startTestGateway, type TestGateway } from "../gateway-fixture.ts";
+import type { GatewayOptions } from "../start-gateway.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -35,7 +35,7 @@ function request(
 const CLOSE = "Connection: close\r\n";
 
 describe("a kept connection", () => {
-  it("that the server closed in between does not fail a request that can be repeated", async () => {
+  it("that the server closed in between does not fail a repeatable request", async () => {
     const { port, dialer, upstream } = await start((sent, socket) => {
       if (sent.line.includes("/dies")) socket.destroy();
       return OK_REPLY(sent, socket);
@@ -43,12 +43,12 @@ describe("a kept connection", () => {
     await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
     const answer = await sendRaw(cleanup, port, request("/dies", { headers: CLOSE }));
     expect(answer).toMatch(/^HTTP\/1\.1 502 /);
-    // Once on the kept connection, once on a fresh one.
+    // Once on the reused connection, once on a fresh one.
     expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(2);
     expect(dialer.dials).toHaveLength(2);
   });
 
-  it("never repeats a request that could do harm twice", async () => {
+  it("never repeats a non-idempotent request", async () => {
     const { port, upstream } = await start((sent, socket) => {
       if (sent.line.includes("/dies")) socket.destroy();
       return OK_REPLY(sent, socket);
@@ -59,7 +59,7 @@ describe("a kept connection", () => {
     expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(1);
   });
 
-  it("on which the server sends an answer that nobody asked for is given up", async () => {
+  it("on which the server sends a response that nobody asked for is given up", async () => {
     const { port, upstream, dialer } = await start((sent, socket) => {
       setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), 20);
       return OK_REPLY(sent, socket);
@@ -71,7 +71,7 @@ describe("a kept connection", () => {
     expect(dialer.dials).toHaveLength(2);
   });
 
-  it("that brings two answers at once is not used again", async () => {
+  it("that receives two responses at once is not reused", async () => {
     const { port, dialer } = await start(
       (...args) => `${OK_REPLY(...args)}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`,
     );
@@ -80,7 +80,7 @@ describe("a kept connection", () => {
     expect(dialer.dials).toHaveLength(2);
   });
 
-  it("that the server half-closes is given up", async () => {
+  it("that the server half-closes is closed", async () => {
     const { port, dialer, upstream } = await start((sent, socket) => {
       setTimeout(() => socket.end(), 20);
       return OK_REPLY(sent, socket);
@@ -120,7 +120,7 @@ describe("a kept connection", () => {
     await expect.poll(() => upstream.connections).toBe(0);
   });
 
-  it("is forgotten with the last route that names its service", async () => {
+  it("is closed with the last route that names its service", async () => {
     const { port, upstream, setConfig } = await start();
     await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
     expect(upstream.connections).toBe(1);
@@ -145,7 +145,7 @@ describe("the gateway's requests", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("give back everything: no connection is left after many of them, good and bad", async () => {
+  it("release everything: no connection is left after many good and bad ones", async () => {
     const { port, upstream, gateway } = await start((sent, socket) => {
       if (sent.line.includes("/dies")) socket.destroy();
       return sent.line.includes("/silent") ? undefined : OK_REPLY(sent, socket);
@@ -165,15 +165,15 @@ describe("the gateway's requests", () => {
   });
 });
 
-describe("a client that goes away", () => {
+describe("a client that disconnects", () => {
   it.each([
-    { name: "while it waits for the answer", request: `GET /a HTTP/1.1\r\n${HOST}\r\n`, reply: () => undefined },
+    { name: "while it waits for the response", request: `GET /a HTTP/1.1\r\n${HOST}\r\n`, reply: () => undefined },
     {
-      name: "in the middle of the answer",
+      name: "in the middle of the response",
       request: `GET /a HTTP/1.1\r\n${HOST}\r\n`,
       reply: () => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
     },
-  ])("$name takes its upstream's connection along", async ({ request, reply }) => {
+  ])("$name also closes its upstream's connection", async ({ request, reply }) => {
     const upstream = await startLenientUpstream(cleanup, reply);
     const { port } = await startTestGateway(cleanup, upstream.port);
     const client = await dialRaw(cleanup, port);
@@ -186,7 +186,7 @@ describe("a client that goes away", () => {
     expect(upstream.connections).toBe(0);
   });
 
-  it("in the middle of its own body takes its upstream's connection along", async () => {
+  it("in the middle of its own body also closes its upstream's connection", async () => {
     const { port, upstream } = await start();
     const client = await dialRaw(cleanup, port);
     const connected = upstream.next("connection");
@@ -199,7 +199,7 @@ describe("a client that goes away", () => {
     expect(upstream.executed).toEqual([]);
   });
 
-  it("while the upstream is dialled leaves a connection that is used again, not a lost one", async () => {
+  it("while the upstream is dialled leaves a reusable connection, not a leaked one", async () => {
     const { port, upstream, dialer, gateway } = await start();
     let release: () => void = () => undefined;
     dialer.hold = new Promise((resolve) => {

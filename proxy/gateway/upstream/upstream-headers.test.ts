@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { HeaderField } from "./accepted-request.ts";
+import type { HeaderField } from "../requests/accepted-request.ts";
 import { createUpstreamHeaders, editHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
 
 /** @param fields names and values in turn. */
@@ -24,7 +24,7 @@ describe("createUpstreamHeaders", () => {
     expect(headersFor()).toEqual(OWN);
   });
 
-  it("keeps the client's, each value of a repeated one by itself", () => {
+  it("keeps the client's, with the values of a repeated one separate", () => {
     expect(headersFor("Accept", "a", "X-Multi", "1", "x-multi", "2, 3", "Cookie", "a=b")).toEqual({
       ...OWN,
       accept: "a",
@@ -70,7 +70,7 @@ describe("createUpstreamHeaders", () => {
     expect(headersFor(name, "x")).toEqual({ ...OWN, [name.toLowerCase()]: "x" });
   });
 
-  it("keeps every expectation but 100-continue, which the gateway has met", () => {
+  it("keeps every expectation except 100-continue, which the gateway has fulfilled", () => {
     expect(headersFor("Expect", "100-Continue")).toEqual(OWN);
     expect(headersFor("Expect", "200-ok")).toEqual({ ...OWN, expect: "200-ok" });
   });
@@ -82,14 +82,14 @@ describe("createUpstreamHeaders", () => {
     });
   });
 
-  it("appends the client's address to those it came by", () => {
+  it("appends the client's address to the forwarded ones", () => {
     const headers = headersFor("X-Forwarded-For", "203.0.113.9, 10.0.0.1", "X-Forwarded-For", "10.0.0.2");
     expect(headers["x-forwarded-for"]).toBe("203.0.113.9, 10.0.0.1, 10.0.0.2, 198.51.100.7");
   });
 });
 
 describe("a route's operations", () => {
-  it.each(["x-secret", "x_secret", "x.secret"])("remove %s where they remove x-secret", (name) => {
+  it.each(["x-secret", "x_secret", "x.secret"])("remove %s if they remove x-secret", (name) => {
     expect(editHeaders({ [name]: "1", "x-other": "2" }, { removed: new Set(["x-secret"]), added: [] })).toEqual({
       "x-other": "2",
     });

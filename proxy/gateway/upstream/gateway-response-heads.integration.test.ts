@@ -1,8 +1,8 @@
 import { afterEach, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { OK_REPLY, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
-import { sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway } from "./gateway-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { OK_REPLY, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
+import { sendRaw } from "../../../net/raw-client-fixture.ts";
+import { startTestGateway } from "../gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -21,7 +21,7 @@ it.each([
   { name: "204", head: "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n", method: "GET", length: undefined },
   { name: "304", head: "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", method: "GET", length: "9" },
   { name: "HEAD", head: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", method: "HEAD", length: "9" },
-])("a response has a length only where its status has any (RFC 9110 §8.6): $name", async ({ head, method, length }) => {
+])("a response has a length only if its status allows one (RFC 9110 §8.6): $name", async ({ head, method, length }) => {
   const { port } = await start((executed, socket) =>
     executed.line.includes("/no") ? head : OK_REPLY(executed, socket),
   );

@@ -1,48 +1,48 @@
 import type { Socket } from "node:net";
-import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
-import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
-import type { Clock } from "../../mesh/runtime.ts";
-import { formatClient } from "../../net/client-address.ts";
-import { formatSocketAddress } from "../../net/socket-address.ts";
-import type { UpstreamConnection } from "../connections/upstream-dialer.ts";
-import { type RequestHead, readField } from "../http1/message-head.ts";
-import { formatClusterName } from "../telemetry/cluster-name.ts";
+import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
+import type { ServiceInfo, WorkloadInfo } from "../../../mesh/policy/types.ts";
+import type { Clock } from "../../../mesh/runtime.ts";
+import { formatClient } from "../../../net/client-address.ts";
+import { formatSocketAddress } from "../../../net/socket-address.ts";
+import type { UpstreamConnection } from "../../connections/upstream-dialer.ts";
+import { type RequestHead, readField } from "../../http1/message-head.ts";
+import { formatClusterName } from "../../telemetry/cluster-name.ts";
 import {
   type AccessLog,
   formatFlags,
   type RequestFlags,
   type RequestMeter,
   type RequestMeters,
-} from "../telemetry/request-meter.ts";
+} from "../../telemetry/request-meter.ts";
+import type { GatewayReply } from "../gateway-reply.ts";
 import type { FramedClient } from "./framed-client.ts";
-import type { GatewayAnswer } from "./gateway-answer.ts";
 
 export interface RecordDeps {
   readonly clock: Clock;
   readonly meters: RequestMeters;
   /** `undefined`: requests are not logged. */
   readonly accessLog: AccessLog | undefined;
-  /** The gateway's own; `undefined` until its configuration has come. */
+  /** The gateway's own; `undefined` until its configuration has arrived. */
   readonly workload: () => WorkloadInfo | undefined;
 }
 
-/** Where a route sends a request. */
+/** The destination of a route. */
 export interface RecordedRoute {
   readonly target: HostTarget;
-  /** Of the route, for the log. */
+  /** The route's name, for the log. */
   readonly name: string;
   readonly requestId: string;
 }
 
 /**
- * What becomes of one request, until it is over: then it is counted as Istio's ingress gateway counts, as its source,
- * and written to the access log.
+ * The record of one request. At its end it is counted as by Istio's ingress gateway, with reporter source, and written
+ * to the access log.
  */
 export class RequestRecord {
   readonly #deps: RecordDeps;
   readonly #client: FramedClient;
   readonly #head: RequestHead;
-  /** Asked now: a client that is gone has no address. */
+  /** Read now: a disconnected client has no address. */
   readonly #addresses: { readonly downstream: string; readonly destination: string };
   readonly #startedAt: number;
   readonly #writtenBefore: number;
@@ -56,7 +56,10 @@ export class RequestRecord {
   #status = 0;
   #isOver = false;
 
-  /** Begin it when the answers to the requests before have been written: what the socket writes is then this one's. */
+  /**
+   * Start it after the responses to earlier requests have been written: what the socket writes then belongs to this
+   * one.
+   */
   constructor(client: FramedClient, head: RequestHead, deps: RecordDeps) {
     const { socket } = client;
     this.#deps = deps;
@@ -70,50 +73,50 @@ export class RequestRecord {
     this.#writtenBefore = socket.bytesWritten;
   }
 
-  /** Bytes of the client that came behind its request. */
+  /** The client's bytes after its request. */
   addTunnel(bytes: number): void {
     this.#tunnelBytes += bytes;
   }
 
-  /** Its route has chosen this; labels come from here and never from what a client sent. */
+  /** The route's choice; labels come from here and never from what a client sent. */
   routedTo(route: RecordedRoute): void {
     this.#route = route;
   }
 
-  /** It goes over a connection whose other end is known. */
+  /** It uses this upstream connection. */
   servedBy(upstream: UpstreamConnection | undefined): void {
     this.#upstream = upstream;
   }
 
-  /** It does not end with an upstream's whole answer. The first cause counts. */
+  /** It does not end with a complete upstream response. The first cause counts. */
   endsWith(flags: RequestFlags): void {
     this.#flags ??= flags;
   }
 
-  /** Its route holds it up. */
+  /** Its route delays it. */
   delayed(): void {
     this.#isDelayed = true;
   }
 
-  /** Its route would have had it sent again, but for the number of tries. */
-  outOfTries(): void {
+  /** Its route would have retried it, but for the number of attempts. */
+  retryLimitExceeded(): void {
     this.#isRetryLimitExceeded = true;
   }
 
-  /** The gateway itself answers. */
-  answeredBy({ flags, body, reason }: Pick<GatewayAnswer, "flags" | "body" | "reason">): void {
+  /** The gateway sends a local reply. */
+  answeredBy({ flags, body, reason }: Pick<GatewayReply, "flags" | "body" | "reason">): void {
     this.endsWith(flags);
     this.#details = body.trimEnd() || reason;
   }
 
-  /** The client gets an answer with this status. */
+  /** The client gets a response with this status. */
   answered(status: number): void {
     this.#status = status;
   }
 
   /**
    * Counts it, once.
-   * @param isWhole the client got all of the answer; if not, and nobody said why, it went away.
+   * @param isWhole the client got the complete response; if not, and no other cause was recorded, it disconnected.
    */
   over(isWhole: boolean): void {
     if (this.#isOver) return;
@@ -159,7 +162,7 @@ export class RequestRecord {
   }
 }
 
-/** Counts something that is no request, as the sidecar does. */
+/** Counts a malformed request, as the sidecar does. */
 export function countFault(status: number, { meters, workload }: RecordDeps): void {
   const counted = { status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 } as const;
   meterOf(undefined, meters, workload()).count(counted);
@@ -174,7 +177,7 @@ function meterOf(
   return meters.requestMeter({ reporter: "source", source, service, security: "unknown" });
 }
 
-/** `NAME.NAMESPACE.svc.DOMAIN`, as the mesh's services are called. */
+/** `NAME.NAMESPACE.svc.DOMAIN`, the names of the mesh's services. */
 const SERVICE_HOST = /^([^.]+)\.([^.]+)\.svc\./;
 
 function serviceOf({ host }: HostTarget): ServiceInfo {
@@ -182,7 +185,10 @@ function serviceOf({ host }: HostTarget): ServiceInfo {
   return { host, name, namespace };
 }
 
-/** An upgrade's record is over when its connection is: what goes both ways until then is the request's and the answer's. */
+/**
+ * An upgrade's record ends with its connection: bytes in both directions until then belong to the request and the
+ * response.
+ */
 export function recordUpgrade(record: RequestRecord, socket: Socket, rest: Buffer): void {
   const readBefore = socket.bytesRead - rest.length;
   socket.once("close", () => {

@@ -1,17 +1,17 @@
 import { Agent, type ClientRequest, type ClientRequestArgs } from "node:http";
 import type { RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
-import { MeshError } from "../../mesh/mesh-error.ts";
-import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
-import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "../connections/upstream-dialer.ts";
-import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
+import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "../../connections/upstream-dialer.ts";
+import { HTTP1_LIMITS, type Http1Limits } from "../../http1/http1-limits.ts";
 import { FramedUpstream } from "./framed-upstream.ts";
 
 export interface UpstreamPoolOptions {
   readonly dialer: UpstreamDialer;
   /**
-   * How long a connection may wait for its next request. Must be shorter than the servers' own limit (Node: 5 s), or a
-   * request meets a connection that is just being closed. @default 4000
+   * The idle timeout of a connection. Must be shorter than the servers' own (Node: 5 s), or a request could meet a
+   * connection that is just being closed. @default 4000
    */
   readonly idleMs?: number;
   /** How many idle connections one target may have. @default 64 */
@@ -25,9 +25,9 @@ export interface UpstreamPool {
   agentFor(target: HostTarget): UpstreamAgent;
   /** Closes idle connections that are no longer current: after a new certificate, bundle or destination. */
   closeStale(): void;
-  /** Forgets targets that no configuration names any more. */
+  /** Closes the pools of targets that are no longer configured. */
   keepOnly(targets: readonly HostTarget[]): void;
-  /** Closes everything, idle or not, and gives up what is being dialled. */
+  /** Closes everything, idle or not, and aborts dialling. */
   close(): void;
 }
 
@@ -65,7 +65,7 @@ export function createUpstreamPool(options: UpstreamPoolOptions): UpstreamPool {
   };
 }
 
-/** Node's own pool of connections, for one target, with the mesh's way of making them. */
+/** Node's own connection pool, for one target, with the mesh's dialler. */
 export class UpstreamAgent extends Agent {
   readonly #target: HostTarget;
   readonly #dialer: UpstreamDialer;
@@ -102,7 +102,7 @@ export class UpstreamAgent extends Agent {
         connection.onChange?.(() => this.closeStale());
         callback?.(null, framed);
       },
-      // Node's types ask for a socket even beside an error; Node itself does not look at it.
+      // Node's types require a socket even with an error; Node itself ignores it.
       (caught: unknown) => Reflect.apply(callback ?? ignore, undefined, [MeshError.from(caught)]),
     );
     return undefined;
@@ -110,7 +110,7 @@ export class UpstreamAgent extends Agent {
 
   override keepSocketAlive(socket: Duplex): boolean {
     const verdict: unknown = super.keepSocketAlive(socket);
-    // Bytes that nobody asked for would become the answer to the next request (RFC 9112, section 9.2).
+    // Unsolicited bytes would become the response to the next request (RFC 9112, section 9.2).
     return verdict !== false && socket.readableLength === 0 && this.#isReusable(socket);
   }
 
@@ -118,7 +118,7 @@ export class UpstreamAgent extends Agent {
     this.#closeIdle((socket) => !this.#isReusable(socket));
   }
 
-  /** Closes every idle connection; used before a request is tried again, which must not meet another dead one. */
+  /** Closes every idle connection; used before a retry, which must not meet another dead one. */
   closeIdle(): void {
     this.#closeIdle(() => true);
   }
@@ -127,7 +127,7 @@ export class UpstreamAgent extends Agent {
     return this.#connections.get(socket);
   }
 
-  /** Nothing is kept from now on. */
+  /** Keeps no connection from now on. */
   retire(): void {
     this.#isRetired = true;
     this.closeStale();

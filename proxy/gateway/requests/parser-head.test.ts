@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { SOUND_REQUESTS } from "../http1/corpus-fixture.ts";
-import { LENIENT_REQUESTS } from "../http1/lenient-corpus-fixture.ts";
-import { parseWithNode } from "../http1/node-parser-fixture.ts";
-import { RequestFramer } from "../http1/request-framer.ts";
+import { SOUND_REQUESTS } from "../../http1/corpus-fixture.ts";
+import { LENIENT_REQUESTS } from "../../http1/lenient-corpus-fixture.ts";
+import { parseWithNode } from "../../http1/node-parser-fixture.ts";
+import { RequestFramer } from "../../http1/request-framer.ts";
 import { asksForSwitch, formatParserHead } from "./parser-head.ts";
 
-/** What Node's parser gets of each request, and the length of its content as the framer found it. */
+/** The input of Node's parser for each request, and the length of its content by the framer. */
 function prepare(
   bytes: string,
 ): readonly { readonly text: string; readonly content: number; readonly isSwitch: boolean }[] {
@@ -23,7 +23,7 @@ function prepare(
   return prepared;
 }
 
-describe("what Node's parser gets in the place of a request", () => {
+describe("the input of Node's parser instead of a request", () => {
   it.each([...SOUND_REQUESTS, ...LENIENT_REQUESTS])("ends where the framer ends it: $name", ({ bytes, requests }) => {
     const prepared = prepare(bytes);
     expect(prepared).toHaveLength(requests);
@@ -35,7 +35,7 @@ describe("what Node's parser gets in the place of a request", () => {
     }
   });
 
-  it("has nothing in it that the client wrote", () => {
+  it("contains nothing that the client wrote", () => {
     const [prepared] = prepare(
       "PUT /secret?a=b HTTP/1.1\r\nHost: shop.example\r\nCookie: c=d\r\nContent-Length: 2\r\n\r\nhi",
     );

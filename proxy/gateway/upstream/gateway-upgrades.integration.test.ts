@@ -1,14 +1,14 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import {
   type ExecutedRequest,
   OK_REPLY,
   type Reply,
   startLenientUpstream,
-} from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway } from "./gateway-fixture.ts";
+} from "../../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { startTestGateway } from "../gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -23,7 +23,7 @@ async function start(reply: Reply) {
   return { upstream, ...(await startTestGateway(cleanup, upstream.port)) };
 }
 
-/** An upstream whose answers the test writes. */
+/** An upstream whose responses the test writes. */
 async function startHeld() {
   let socket: Socket | undefined;
   const received: ExecutedRequest[] = [];
@@ -41,14 +41,14 @@ async function startHeld() {
     open: async (bytes: string): Promise<Socket> => {
       client.write(bytes);
       await arrived;
-      if (socket === undefined) throw new Error("no connection came");
+      if (socket === undefined) throw new Error("no connection arrived");
       return socket;
     },
   };
 }
 
 describe("a WebSocket", () => {
-  it("brings what the client said too early to the upstream only after the switch", async () => {
+  it("sends the client's early bytes to the upstream only after the 101", async () => {
     const { open, client, upstream } = await startHeld();
     const server = await open(OPENING + SMUGGLED);
     expect(upstream.executed.map(({ line }) => line)).toEqual(["GET /chat HTTP/1.1"]);
@@ -58,7 +58,7 @@ describe("a WebSocket", () => {
     await early;
   });
 
-  it("that the upstream refuses carries nothing more, not even what was said too early", async () => {
+  it("that the upstream refuses forwards nothing more, not even early bytes", async () => {
     const { open, client, upstream, answers } = await startHeld();
     const server = await open(OPENING + SMUGGLED);
     server.write("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n");
@@ -87,7 +87,7 @@ describe("a WebSocket", () => {
     server.write(SWITCH);
     await readUntil(client, "\r\n\r\n");
     const { vanishing, staying } = sides(client, server);
-    // It goes on talking and never closes by itself; only a connection that is gone stops it.
+    // It keeps sending and never closes by itself; only a closed connection stops it.
     staying.removeAllListeners("end");
     const talking = setInterval(() => staying.write("still here"), 5);
     cleanup.add(() => clearInterval(talking));
@@ -97,7 +97,7 @@ describe("a WebSocket", () => {
     expect(staying.destroyed).toBe(true);
   });
 
-  it("passes an orderly end on in both directions", async () => {
+  it("forwards a FIN in both directions", async () => {
     const { open, client, upstream } = await startHeld();
     const server = await open(OPENING);
     server.write(`${SWITCH}last words`);
@@ -106,7 +106,7 @@ describe("a WebSocket", () => {
     await expect.poll(() => upstream.connections).toBe(0);
   });
 
-  it("whose client goes before the switch takes its upstream's connection along", async () => {
+  it("whose client disconnects before the 101 also closes its upstream's connection", async () => {
     const { open, client, upstream } = await startHeld();
     await open(OPENING);
     client.destroy();
@@ -127,7 +127,7 @@ describe("a WebSocket", () => {
 
   it.each([
     { name: "cannot be dialled", reason: "no_healthy_endpoint", status: 503 },
-    { name: "closes without an answer", reason: undefined, status: 502 },
+    { name: "closes without a response", reason: undefined, status: 502 },
   ])("whose upstream $name gets $status", async ({ reason, status }) => {
     const { port, dialer } = await start((_request, socket) => {
       socket.destroy();
@@ -137,7 +137,7 @@ describe("a WebSocket", () => {
     expect(await sendRaw(cleanup, port, OPENING)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   });
 
-  it("behind an unanswered request waits for its turn", async () => {
+  it("after a request in progress waits for its turn", async () => {
     const { open, client, upstream } = await startHeld();
     const server = await open(`GET /slow HTTP/1.1\r\nHost: shop.example\r\n\r\n${OPENING}early`);
     expect(upstream.executed.map(({ line }) => line)).toEqual(["GET /slow HTTP/1.1"]);
@@ -150,7 +150,7 @@ describe("a WebSocket", () => {
     await early;
   });
 
-  it("carries other protocols than WebSocket, and other methods than GET", async () => {
+  it("supports other protocols than WebSocket, and other methods than GET", async () => {
     const { open, client, received } = await startHeld();
     const server = await open(
       "POST /pot HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: tea/1.0, coffee\r\n\r\n",

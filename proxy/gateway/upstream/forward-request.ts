@@ -1,37 +1,50 @@
 import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from "node:http";
 import type HttpProxy from "http-proxy";
+import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
+import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
+import { UpstreamError } from "../../connections/upstream-dialer.ts";
+import { retryPauseMs } from "../../http/exchange/decide-retry.ts";
 import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
+import type { RequestFlags } from "../../telemetry/request-meter.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
+import { failureReply, type GatewayReply, replyFromError } from "../gateway-reply.ts";
 import { retryPauseMs } from "../http/exchange/decide-retry.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
-import { decideGatewayRetry, type GatewayTryEnd, isOutOfTries, isRetryLimitExceeded } from "./decide-gateway-retry.ts";
+import {
+  type AttemptResult,
+  decideGatewayRetry,
+  type GatewayTryEnd,
+  isOutOfTries,
+  isRetryLimitExceeded,
+} from "./decide-gateway-retry.ts";
 import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
 import { relayAnswer } from "./relay-answer.ts";
+import { relayResponse } from "./relay-response.ts";
 
 export interface ResponseForwarding extends Forwarding {
   readonly response: ServerResponse;
   readonly route: Pick<HttpRoute, "timeoutMs" | "retries">;
   readonly clock: Clock;
   readonly random: Random;
-  /** Whether the client's connection ends with this answer; asked when the answer is there. */
+  /** Whether the client's connection closes after this response; evaluated when the response arrives. */
   readonly isLast: () => boolean;
-  /** Called for each try. */
+  /** Called for each attempt. */
   readonly onRequest: (outgoing: ClientRequest) => void;
-  /** The upstream's answer goes to the client. */
-  readonly onAnswer: (status: number) => void;
-  /** There is no answer of the upstream's. The error is for the log. */
-  readonly onFailure: (answer: GatewayAnswer, error: Error) => void;
+  /** The upstream's response goes to the client. */
+  readonly onResponse: (status: number) => void;
+  /** There is no response from the upstream. The error is for the log. */
+  readonly onFailure: (reply: GatewayReply, error: Error) => void;
 }
 
-/** Sends a request through http-proxy, again where that is safe or its route says so, and brings the answer back. */
+/** Sends a request through http-proxy, retries it if that is safe or its route allows it, and relays the response. */
 export function forwardRequest(proxy: HttpProxy, forwarding: ResponseForwarding): void {
   new ForwardedRequest(proxy, forwarding).start();
 }
 
-/** One try; what is heard of it after it was given up does not count. */
-interface Try {
+/** One attempt; its events are ignored after it was given up. */
+interface Attempt {
   outgoing: ClientRequest | undefined;
   isGivenUp: boolean;
 }
@@ -40,8 +53,8 @@ class ForwardedRequest {
   readonly #proxy: HttpProxy;
   readonly #forwarding: ResponseForwarding;
   readonly #timers = new Set<Timer>();
-  #current: Try = { outgoing: undefined, isGivenUp: false };
-  /** Tries that the route's rule has granted. */
+  #current: Attempt = { outgoing: undefined, isGivenUp: false };
+  /** Retries that the route's policy has granted. */
   #granted = 0;
   #wasRenewed = false;
   #isOver = false;
@@ -56,7 +69,7 @@ class ForwardedRequest {
     // http-proxy leaves the upstream's socket open when the client goes away (its `aborted` event came for the last time
     // in Node 15.5): whatever ends the answer early ends the request to the upstream.
     response.once("close", () => this.#end(!response.writableFinished));
-    // http-proxy listens to the client's request anew with each try.
+    // http-proxy adds its listeners to the client's request again with each attempt.
     if (route.retries !== undefined) request.setMaxListeners(0);
     const { timeoutMs } = route;
     if (timeoutMs !== undefined) {
@@ -68,7 +81,7 @@ class ForwardedRequest {
 
   #try(): void {
     const { request, response, headers, target, route } = this.#forwarding;
-    const attempt: Try = { outgoing: undefined, isGivenUp: false };
+    const attempt: Attempt = { outgoing: undefined, isGivenUp: false };
     this.#current = attempt;
     const capturing = captureRequest(this.#forwarding, (outgoing) => {
       attempt.outgoing = outgoing;
@@ -76,60 +89,63 @@ class ForwardedRequest {
       outgoing.on("information", (interim) => relayInterim(interim, this.#forwarding));
       outgoing.once("response", (incoming) => this.#onResponse(incoming, attempt));
       outgoing.once("upgrade", (_incoming, socket) => {
-        // Nobody asked for it; Node would drop the connection without a word, and http-proxy leave the client waiting.
+        // Unsolicited: Node would drop the connection silently, and http-proxy would leave the client waiting.
         socket.destroy();
-        this.#onError(new UpstreamError("upstream_malformed", "the upstream switched protocols unasked"), attempt);
+        this.#onError(
+          new UpstreamError("upstream_malformed", "the upstream switched protocols without a request to"),
+          attempt,
+        );
       });
       const limitMs = route.retries?.perTryTimeoutMs;
-      if (limitMs !== undefined) this.#limitTry(attempt, outgoing, limitMs);
+      if (limitMs !== undefined) this.#limitAttempt(attempt, outgoing, limitMs);
     });
     request.headers = headersForProxy(headers);
-    // The answer is relayed here: http-proxy could not take one back for another try.
+    // The response is relayed here: http-proxy could not withhold one for a retry.
     const options = { target: targetOf(target), agent: capturing, selfHandleResponse: true };
     this.#proxy.web(request, response, options, (error) => this.#onError(error, attempt));
   }
 
-  #limitTry(attempt: Try, outgoing: ClientRequest, limitMs: number): void {
+  #limitAttempt(attempt: Attempt, outgoing: ClientRequest, limitMs: number): void {
     const timer = this.#after(limitMs, () => {
-      this.#onError(new UpstreamError("try_timeout", `no answer within the try's ${limitMs} ms`), attempt);
+      this.#onError(new UpstreamError("try_timeout", `no response within the attempt's ${limitMs} ms`), attempt);
       outgoing.destroy();
     });
     outgoing.once("response", () => timer.cancel());
     outgoing.once("close", () => timer.cancel());
   }
 
-  #onResponse(incoming: IncomingMessage, attempt: Try): void {
+  #onResponse(incoming: IncomingMessage, attempt: Attempt): void {
     if (this.#isOver || attempt.isGivenUp) return void incoming.destroy();
     const status = incoming.statusCode ?? 502;
-    if (this.#tryAgain({ kind: "status", status }, attempt)) return void incoming.destroy();
-    const { request, response, isLast, operations, onAnswer, record } = this.#forwarding;
-    onAnswer(status);
+    if (this.#retry({ kind: "status", status }, attempt)) return void incoming.destroy();
+    const { request, response, isLast, operations, onResponse, record } = this.#forwarding;
+    onResponse(status);
     const onBroken = (): void => record.endsWith("UC");
-    relayAnswer(incoming, response, { isLast: isLast() || isEndless(request, incoming), operations, onBroken });
+    relayResponse(incoming, response, { isLast: isLast() || isEndless(request, incoming), operations, onBroken });
   }
 
-  #onError(error: Error, attempt: Try): void {
+  #onError(error: Error, attempt: Attempt): void {
     const { response, onFailure } = this.#forwarding;
     if (this.#isOver || attempt.isGivenUp || response.writableEnded) return;
     if (response.headersSent || response.destroyed) return void this.#cut("UC");
     const wasReused = attempt.outgoing?.reusedSocket === true;
-    if (this.#tryAgain({ kind: "error", error, wasReused }, attempt)) return;
+    if (this.#retry({ kind: "error", error, wasReused }, attempt)) return;
     attempt.isGivenUp = true;
-    onFailure(answerFromError(error), error);
+    onFailure(replyFromError(error), error);
   }
 
-  /** Whether another try is on its way. */
-  #tryAgain(end: GatewayTryEnd, attempt: Try): boolean {
+  /** Whether the request is being retried. */
+  #retry(end: AttemptResult, attempt: Attempt): boolean {
     const { accepted, route, agent, random, record } = this.#forwarding;
     const input = { end, accepted, retries: route.retries, granted: this.#granted, wasRenewed: this.#wasRenewed };
     const verdict = decideGatewayRetry(input);
     if (verdict === "none") {
-      if (isRetryLimitExceeded(input)) record.outOfTries();
+      if (isRetryLimitExceeded(input)) record.retryLimitExceeded();
       return false;
     }
     attempt.isGivenUp = true;
     if (verdict === "renew") {
-      // The server saw nothing of this request; the other kept connections may be as old.
+      // The server did not receive this request; the other idle connections may be as old.
       this.#wasRenewed = true;
       agent.closeIdle();
       this.#try();
@@ -142,11 +158,11 @@ class ForwardedRequest {
 
   #onTimeout(timeoutMs: number): void {
     const { response, onFailure } = this.#forwarding;
-    // Half an answer cannot be taken back, but it can be seen to be half.
+    // A partial response cannot be withdrawn, but it can be made recognisable as incomplete.
     if (response.headersSent) return void this.#cut("UT");
     this.#end(true);
-    const message = `no answer within the route's ${timeoutMs} ms`;
-    onFailure(failureAnswer("route_timeout"), new UpstreamError("route_timeout", message));
+    const message = `no response within the route's ${timeoutMs} ms`;
+    onFailure(failureReply("route_timeout"), new UpstreamError("route_timeout", message));
   }
 
   #cut(flags: RequestFlags): void {
@@ -187,7 +203,9 @@ function relayInterim(
   }
 }
 
-/** Whether an HTTP/1.0 client can see where the answer ends only by the connection's end: it knows no chunks. */
+/**
+ * Whether an HTTP/1.0 client can recognise the response's end only by the connection's end: it has no chunked coding.
+ */
 function isEndless(request: IncomingMessage, incoming: IncomingMessage): boolean {
   return request.httpVersion === "1.0" && incoming.headers["content-length"] === undefined;
 }

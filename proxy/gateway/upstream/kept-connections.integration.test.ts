@@ -1,28 +1,28 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Agent, request } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Destination } from "../../mesh/policy/types.ts";
-import { systemClock } from "../../mesh/runtime.ts";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { listen } from "../../net/raw-client-fixture.ts";
+import type { Destination } from "../../../mesh/policy/types.ts";
+import { systemClock } from "../../../mesh/runtime.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { listen } from "../../../net/raw-client-fixture.ts";
 import {
   createTestUpstreamDialer,
   type InboundSide,
   meshDestination,
   startInboundSide,
   startOutboundSide,
-} from "../data-plane-fixture.ts";
-import { createProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import { startTestGateway } from "./gateway-fixture.ts";
+} from "../../data-plane-fixture.ts";
+import { createProxyMetrics } from "../../telemetry/proxy-metrics.ts";
+import { startTestGateway } from "../gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-/** A server in a pod whose sidecar takes both, and a client's side that dials it as the destination of now says. */
+/** A server in a pod whose sidecar accepts both, and a client's side that dials it by the current destination. */
 interface Path {
   readonly inbound: InboundSide;
   setDestination(destination: Destination): void;
-  /** How the request came to the server's sidecar. */
+  /** How the request arrived at the server's sidecar. */
   ask(): Promise<"mutual TLS" | "plaintext">;
 }
 
@@ -66,7 +66,7 @@ function towards(inbound: InboundSide, how: "mutual TLS" | "plaintext"): Destina
   return meshDestination([inbound.port], { mutualTls: how === "mutual TLS", overrides: { protocol: "http" } });
 }
 
-/** What the server's sidecar holds of the client's side. */
+/** The client's connections at the server's sidecar. */
 function keptBy({ inbound }: Path): readonly string[] {
   return inbound.registry.list().map(({ peer }) => (peer === undefined ? "plaintext" : "mutual TLS"));
 }
@@ -79,7 +79,7 @@ describe.each([
     { before: "mutual TLS", after: "plaintext" },
     { before: "plaintext", after: "mutual TLS" },
   ] as const)(
-    "in $before is closed when the rule says $after, and the next request goes so",
+    "in $before is closed when the rule becomes $after, and the next request uses that",
     async ({ before, after }) => {
       const path = await start(tellHow);
       await path.ask();
@@ -104,7 +104,7 @@ describe.each([
     expect(other.registry.size).toBe(1);
   });
 
-  it("stays where nothing of how it was made has changed", async () => {
+  it("stays open if nothing about how it was dialled has changed", async () => {
     const path = await start(tellHow);
     await path.ask();
     const [kept] = path.inbound.registry.list();
@@ -113,7 +113,7 @@ describe.each([
     expect(path.inbound.registry.list()).toEqual([kept]);
   });
 
-  it("serves its request to the end before it is closed", async () => {
+  it("finishes its request before it is closed", async () => {
     const answered = Promise.withResolvers<() => void>();
     const path = await start((incoming, response) => answered.resolve(() => tellHow(incoming, response)));
     const asked = path.ask();
@@ -126,14 +126,14 @@ describe.each([
 });
 
 describe("a client's connection to a sidecar, kept between requests", () => {
-  it("is closed when its server's mode becomes DISABLE: TLS is not terminated any more", async () => {
+  it("is closed when its server's mode becomes DISABLE: TLS is no longer terminated", async () => {
     const path = await startSidecar(tellHow);
     expect(await path.ask()).toBe("mutual TLS");
     path.inbound.setMode("DISABLE");
     await expect.poll(() => keptBy(path), { timeout: 3000 }).toEqual([]);
   });
 
-  it("serves its request to the end first", async () => {
+  it("finishes its request first", async () => {
     const answered = Promise.withResolvers<() => void>();
     const path = await startSidecar((incoming, response) => answered.resolve(() => tellHow(incoming, response)));
     const asked = path.ask();
@@ -144,7 +144,7 @@ describe("a client's connection to a sidecar, kept between requests", () => {
     await expect.poll(() => keptBy(path), { timeout: 3000 }).toEqual([]);
   });
 
-  it("of the application's own is closed when what it dialled is declared to be no HTTP", async () => {
+  it("of the application is closed when its destination is no longer declared as HTTP", async () => {
     const inbound = await startServer(tellHow);
     const outbound = await startOutboundSide(cleanup, { destination: towards(inbound, "mutual TLS") });
     const own = (): number => outbound.registry.list().filter(({ client }) => client !== "http pool").length;

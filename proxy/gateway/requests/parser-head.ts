@@ -1,10 +1,10 @@
-import type { RequestHead } from "../http1/message-head.ts";
+import type { RequestHead } from "../../http1/message-head.ts";
 
 /**
- * The head that Node's parser reads in the place of a client's. It says where the body ends and what becomes of the
- * connection, and nothing else: method, target and fields are the framer's, so Node's list of methods and its limits
- * do not matter, and no byte that a client chose is parsed a second time. Only HEAD is kept, because Node leaves out the
- * content of a response to it.
+ * The head that Node's parser reads instead of the client's. It only contains the body's framing and the connection's
+ * persistence. Method, target and fields come from the framer, so Node's list of methods and its limits do not matter,
+ * and no byte that a client chose is parsed a second time. Only HEAD is kept, because Node omits the content of its
+ * response.
  */
 export function formatParserHead(head: RequestHead): string {
   const method = head.method === "HEAD" ? "HEAD" : "POST";

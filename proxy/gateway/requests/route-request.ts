@@ -1,36 +1,36 @@
-import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
-import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
-import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
-import type { HeaderOperations, HttpRoute } from "../../mesh/policy/routing/http-route.ts";
-import { decideRoute, type ForwardVerdict, type RedirectVerdict } from "../../mesh/policy/routing/route.ts";
-import type { Random } from "../../mesh/runtime.ts";
+import type { CompiledListener } from "../../../mesh/policy/routing/compile-routes.ts";
+import { foldHeaderOperations } from "../../../mesh/policy/routing/header-operations.ts";
+import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
+import type { HeaderOperations, HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
+import { decideRoute, type ForwardVerdict, type RedirectVerdict } from "../../../mesh/policy/routing/route.ts";
+import type { Random } from "../../../mesh/runtime.ts";
+import { abortReply, failureReply, type GatewayReply, redirectReply } from "../gateway-reply.ts";
+import { editHeaders } from "../upstream/upstream-headers.ts";
 import type { AcceptedRequest } from "./accepted-request.ts";
-import { abortAnswer, failureAnswer, type GatewayAnswer, redirectAnswer } from "./gateway-answer.ts";
-import { editHeaders } from "./upstream-headers.ts";
 
-/** What the gateway does with a request, after `delayMs` where there is one. */
-export type RoutingDecision = ForwardDecision | AnswerDecision;
+/** What the gateway does with a request, after `delayMs` if set. */
+export type RoutingDecision = ForwardDecision | LocalReplyDecision;
 
 export interface ForwardDecision {
   readonly kind: "forward";
   readonly route: HttpRoute;
   readonly target: HostTarget;
-  /** As the upstream is to get it. */
+  /** As sent to the upstream. */
   readonly accepted: AcceptedRequest;
   readonly operations: readonly HeaderOperations[];
   readonly delayMs: number | undefined;
 }
 
-export interface AnswerDecision {
-  readonly kind: "answer";
-  readonly answer: GatewayAnswer;
+export interface LocalReplyDecision {
+  readonly kind: "local_reply";
+  readonly reply: GatewayReply;
   readonly delayMs: number | undefined;
 }
 
 export interface RouteRequestOptions {
   readonly listener: CompiledListener;
   readonly random: Random;
-  /** A route matched that cannot be served. */
+  /** A route matched but cannot be served. */
   readonly onRefused: (route: HttpRoute, reason: string) => void;
 }
 
@@ -41,15 +41,15 @@ export function routeRequest(accepted: AcceptedRequest, options: RouteRequestOpt
     case "route":
       return forward(accepted, verdict);
     case "redirect":
-      return { kind: "answer", answer: redirect(verdict), delayMs: verdict.delayMs };
+      return { kind: "local_reply", reply: redirect(verdict), delayMs: verdict.delayMs };
     case "abort":
-      return { kind: "answer", answer: abortAnswer(verdict.status), delayMs: verdict.delayMs };
+      return { kind: "local_reply", reply: abortReply(verdict.status), delayMs: verdict.delayMs };
     case "no_host":
     case "no_route":
-      return { kind: "answer", answer: failureAnswer(verdict.kind), delayMs: undefined };
+      return { kind: "local_reply", reply: failureReply(verdict.kind), delayMs: undefined };
     case "refused":
       options.onRefused(verdict.route, verdict.reason);
-      return { kind: "answer", answer: failureAnswer("route_refused"), delayMs: undefined };
+      return { kind: "local_reply", reply: failureReply("route_refused"), delayMs: undefined };
   }
 }
 
@@ -60,11 +60,11 @@ function forward(accepted: AcceptedRequest, verdict: ForwardVerdict): ForwardDec
   return { kind: "forward", route, target, accepted: { ...accepted, path, host }, operations, delayMs };
 }
 
-function redirect({ status, location, headers }: RedirectVerdict): GatewayAnswer {
-  return redirectAnswer(status, editHeaders({ location }, foldHeaderOperations(headers, "response")));
+function redirect({ status, location, headers }: RedirectVerdict): GatewayReply {
+  return redirectReply(status, editHeaders({ location }, foldHeaderOperations(headers, "response")));
 }
 
-/** As Envoy joins a header that comes more than once. */
+/** Joins a repeated header as Envoy does. */
 function readHeader({ headers }: AcceptedRequest): (name: string) => string | undefined {
   return (name) => {
     const values = headers.filter(([candidate]) => candidate === name).map(([, value]) => value);

@@ -1,17 +1,17 @@
-import { type BodyFraming, FIELD_STRIDE, type RequestHead } from "../http1/message-head.ts";
-import { originForm } from "../http1/scanning/origin-form.ts";
+import { type BodyFraming, FIELD_STRIDE, type RequestHead } from "../../http1/message-head.ts";
+import { originForm } from "../../http1/scanning/origin-form.ts";
 
 export type HeaderField = readonly [name: string, value: string];
 
-/** A request that the framer has accepted, as it is routed and forwarded. */
+/** A request that the framer has accepted, in the form in which it is routed and forwarded. */
 export interface AcceptedRequest {
   readonly method: string;
-  /** Whom it is for: the target's authority, else Host. */
+  /** The host: the target's authority, else Host. */
   readonly host: string;
-  /** The target in origin form, to be forwarded as it is. */
+  /** The target in origin form, to be forwarded unchanged. */
   readonly path: string;
   readonly framing: BodyFraming;
-  /** The protocols to which the connection may switch. */
+  /** The protocols to which the client offers to upgrade. */
   readonly upgrade: string | undefined;
   /** Names in lower case. */
   readonly headers: readonly HeaderField[];
@@ -19,7 +19,7 @@ export interface AcceptedRequest {
 
 export function acceptRequest(head: RequestHead): AcceptedRequest {
   const { method, host, target, framing, upgrade } = head;
-  // No switch of protocols behind a body: the upstream might take what follows it for the other protocol.
+  // No upgrade after a body: the upstream might read what follows the body as the other protocol.
   const isSwitch = framing.kind === "none";
   return {
     method,
@@ -31,7 +31,7 @@ export function acceptRequest(head: RequestHead): AcceptedRequest {
   };
 }
 
-/** All but `__proto__`, a legal name that an object of fields cannot hold. */
+/** All except `__proto__`, a legal name that an object of fields cannot hold. */
 function readFields({ text, fields }: RequestHead): readonly HeaderField[] {
   const read: HeaderField[] = [];
   for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
@@ -41,7 +41,7 @@ function readFields({ text, fields }: RequestHead): readonly HeaderField[] {
   return read;
 }
 
-/** What Connection names, in lower case. */
+/** The names in Connection, in lower case. */
 export function connectionOptions(headers: readonly HeaderField[]): readonly string[] {
   return headers
     .filter(([name]) => name === "connection")

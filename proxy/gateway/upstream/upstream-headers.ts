@@ -1,9 +1,9 @@
-import type { FoldedHeaders } from "../../mesh/policy/routing/header-operations.ts";
-import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
-import { forwardedProto, isReplaced } from "../http/headers/hop-headers.ts";
-import { type AcceptedRequest, connectionOptions, type HeaderField } from "./accepted-request.ts";
+import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
+import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
+import { forwardedProto, isReplaced } from "../../http/headers/hop-headers.ts";
+import { type AcceptedRequest, connectionOptions, type HeaderField } from "../requests/accepted-request.ts";
 
-/** What the gateway knows of the request beside its head. */
+/** The gateway's data about the request besides its head. */
 export interface ClientFacts {
   readonly address: string;
   readonly requestId: string;
@@ -27,14 +27,14 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The head that the upstream gets, made anew: only what was judged, with framing as it was understood. A field counts as
- * what a server makes of its name (`foldHeaderName`).
+ * The head for the upstream, generated anew: only validated fields, with framing as it was parsed. Fields are matched
+ * by their folded names (`foldHeaderName`).
  */
 export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFacts): UpstreamHeaders {
   const hopByHop = new Set(connectionOptions(request.headers));
   const forwarded = request.headers.filter(([name, value]) => {
     const folded = foldHeaderName(name);
-    // The gateway itself has met it; any other expectation is the upstream's.
+    // The gateway itself has fulfilled it; any other expectation is left to the upstream.
     if (folded === "expect" && isContinue(value)) return false;
     return !NOT_FORWARDED.has(folded) && !isReplaced(folded, "gateway") && !hopByHop.has(name);
   });
@@ -50,12 +50,12 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
   };
 }
 
-/** Whether an Expect field asks for 100 Continue, and for nothing else (RFC 9110, section 10.1.1). */
+/** Whether an Expect field only asks for 100 Continue (RFC 9110, section 10.1.1). */
 function isContinue(expect: string | undefined): boolean {
   return expect?.toLowerCase() === "100-continue";
 }
 
-/** A head as a route changes it. Operations cannot name framing, Host or hop-by-hop fields (`header-rules.ts`). */
+/** Applies a route's operations to a head. They cannot name framing, Host or hop-by-hop fields (`header-rules.ts`). */
 export function editHeaders(headers: UpstreamHeaders, { removed, added }: FoldedHeaders): UpstreamHeaders {
   const edited = Object.fromEntries(Object.entries(headers).filter(([name]) => !removed.has(foldHeaderName(name))));
   for (const { name, value } of added) {
@@ -65,7 +65,7 @@ export function editHeaders(headers: UpstreamHeaders, { removed, added }: Folded
   return edited;
 }
 
-/** Removes what belongs to the upstream's connection alone. Node frames the answer for the client itself. */
+/** Removes the upstream's hop-by-hop fields. Node frames the response for the client itself. */
 export function isForwardedToClient(name: string, connection: string | undefined): boolean {
   return !HOP_BY_HOP_ANSWER.has(name) && !connectionOptions([["connection", connection ?? ""]]).includes(name);
 }

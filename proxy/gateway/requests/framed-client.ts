@@ -1,30 +1,30 @@
 import type { Socket } from "node:net";
-import type { CountedConnection } from "../connections/limits/connection-capacity.ts";
-import { abortSocket } from "../connections/relay.ts";
-import type { Deadlines, Watched } from "../http/deadlines.ts";
-import { type DownstreamPhase, decideOverdue } from "../http/downstream/decide-overdue.ts";
-import type { RequestFault } from "../http/downstream/downstream-options.ts";
-import type { HttpTimeLimits } from "../http/http-limits.ts";
-import type { RequestEvent } from "../http1/framer-events.ts";
-import type { Http1Limits } from "../http1/http1-limits.ts";
+import type { CountedConnection } from "../../connections/limits/connection-capacity.ts";
+import { abortSocket } from "../../connections/relay.ts";
+import type { Deadlines, Watched } from "../../http/deadlines.ts";
+import { type DownstreamPhase, decideOverdue } from "../../http/downstream/decide-overdue.ts";
+import type { RequestFault } from "../../http/downstream/downstream-options.ts";
+import type { HttpTimeLimits } from "../../http/http-limits.ts";
+import type { RequestEvent } from "../../http1/framer-events.ts";
+import type { Http1Limits } from "../../http1/http1-limits.ts";
+import { WrappingStream } from "../wrapping-stream.ts";
 import { formatParserHead } from "./parser-head.ts";
 import { ReadRequests } from "./read-requests.ts";
-import { WrappingStream } from "./wrapping-stream.ts";
 
 export interface FramedClientOptions {
   readonly deadlines: Deadlines;
   readonly timeLimits: HttpTimeLimits;
   readonly messageLimits: Http1Limits;
-  /** Connections end with the response that is under way, if any. */
+  /** Connections close after the response in progress, if any. */
   readonly isDraining: () => boolean;
-  /** What the client sends is no request, or comes too slowly; nothing of it is being served. */
+  /** The client sent a malformed or too slow request, which is not being served. */
   readonly onFault: (fault: RequestFault, client: FramedClient) => void;
 }
 
 /**
- * A client's connection as Node's HTTP server gets it: in front of Node's parser stands the framer of the sidecar, which
- * decides what a request is. Node reads a head of ours for each request (`formatParserHead`) and the client's body,
- * one request at a time; the next one waits for `exchangeOver`. A client may end its side and still gets its response.
+ * A client's connection as given to Node's HTTP server: the sidecar's framer in front of Node's parser decides what a
+ * request is. Node reads a generated head for each request (`formatParserHead`) and the client's body, one request at a
+ * time; the next one waits for `exchangeOver`. A client may half-close and still gets its response.
  */
 export class FramedClient extends WrappingStream<Socket> implements Watched, CountedConnection {
   readonly isVerified = false;
@@ -34,9 +34,9 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   #phase: DownstreamPhase = "head";
   #waitsSinceMs = 0;
   #hasEnded = false;
-  /** Ends the request that is being served, when the rest of it does not come as it should. */
+  /** Ends the request in progress, if the rest of it is malformed or too slow. */
   #onBodyFault: ((fault: RequestFault) => void) | undefined;
-  /** Node takes no more of the body for now. */
+  /** Node accepts no more of the body for now. */
   #isFull = false;
 
   constructor(socket: Socket, options: FramedClientOptions) {
@@ -52,22 +52,22 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.#waitsSinceMs = options.deadlines.nowMs;
   }
 
-  /** As Node's own sockets have it, for those who know only the request. */
+  /** As on Node's own sockets, for code that only has the request. */
   get remoteAddress(): string | undefined {
     return this.socket.remoteAddress;
   }
 
-  /** @param onBodyFault ends the current request: the rest of it is malformed, or comes too slowly. */
+  /** @param onBodyFault ends the current request: the rest of it is malformed or too slow. */
   serve(onBodyFault: (fault: RequestFault) => void): void {
     this.#onBodyFault = onBodyFault;
   }
 
-  /** Whether the response under way is the connection's last, as far as the client decides that. */
+  /** Whether the response in progress is the connection's last, as far as the client decides that. */
   get mustClose(): boolean {
     return this.requests.isLast(this.#hasEnded);
   }
 
-  /** The response is whole: the next request may begin. */
+  /** The response is complete: the next request may begin. */
   exchangeOver(): void {
     const isLast = this.mustClose;
     this.requests.finish();
@@ -80,30 +80,30 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     if (this.#phase === "head" && this.#hasEnded) this.#finishInput();
   }
 
-  /** Writes a response to something that is no request, and ends the connection. */
+  /** Writes a response to a malformed request, and closes the connection. */
   refuse(response: string): void {
     if (this.writableEnded) return;
     this.#phase = "lingering";
     this.end(response, "latin1");
   }
 
-  /** Whether no request is under way. */
+  /** Whether no request is in progress. */
   get isIdle(): boolean {
     return this.#phase === "head";
   }
 
-  /** Closes it at once and without a reset, whatever is under way. */
+  /** Closes it at once and without a reset, whatever is in progress. */
   cut(): void {
     this.#phase = "over";
     this.destroy();
   }
 
-  /** Closes the connection if no request is under way. */
+  /** Closes the connection if no request is in progress. */
   leaveIfIdle(): void {
     if (this.requests.isEmpty) this.cut();
   }
 
-  /** Gives away the client's own socket, paused, and what has been read behind the request. */
+  /** Detaches the client's socket, paused, with what has been read after the request. */
   detach(): { readonly socket: Socket; readonly rest: Buffer } {
     this.#phase = "tunnel";
     this.#stopListening();
@@ -116,7 +116,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     const waiting = {
       phase: this.#phase,
       waitedMs: nowMs - this.#waitsSinceMs,
-      // The first request must come in the time of a head: the client connected to send it.
+      // The first request must arrive within the head timeout: the client connected to send it.
       isIdle: this.requests.count > 0 && this.requests.isEmpty,
       isDraining: isDraining(),
       awaitsBody: this.requests.isWhole === false && !this.socket.isPaused(),
@@ -143,7 +143,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.#settleReading();
   }
 
-  /** Node has written the last response. What is still coming is read, or a reset would destroy that response. */
+  /** Node has written the last response. Remaining bytes are read, because a reset would destroy that response. */
   override _final(done: () => void): void {
     this.#phase = "lingering";
     this.#touch();
@@ -152,7 +152,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     done();
   }
 
-  /** The client must see that a response is not whole. */
+  /** The client must see that a response is incomplete. */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (this.#phase !== "tunnel") {
       this.#stopListening();
@@ -173,7 +173,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.#handle(this.requests.framer.push(chunk));
   };
 
-  /** Node sees nothing of a request that is known to be malformed before it begins. */
+  /** A request that is malformed from its start is never passed to Node. */
   #handle(events: readonly RequestEvent[]): void {
     const fault = events.find((event) => event.kind === "fault");
     if (fault !== undefined && this.requests.head === undefined) this.#fault(fault.fault);
@@ -209,7 +209,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     else this.#onBodyFault(fault);
   }
 
-  /** A client that sends more than can be served now waits with the rest of it. */
+  /** A client that sends more than can be served now is paused. */
   #settleReading(): void {
     if (this.#phase === "tunnel" || this.#phase === "over") return;
     const isHeldBack =
@@ -224,7 +224,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     if (this.#phase === "head" || this.requests.isWhole === false) this.#finishInput();
   };
 
-  /** The client sends no more: fine between two requests, an abort inside one. */
+  /** The client has half-closed: fine between two requests, an abort inside one. */
   #finishInput(): void {
     if (this.requests.framer.end().length > 0) this.destroy();
     else this.end();

@@ -1,30 +1,30 @@
-import type { RouteRetries } from "../../mesh/policy/routing/http-route.ts";
-import { retriesConnectFailure, retriesReset, retriesStatus } from "../../mesh/policy/routing/retry-on.ts";
-import { UpstreamError } from "../connections/upstream-dialer.ts";
-import type { AcceptedRequest } from "./accepted-request.ts";
+import type { RouteRetries } from "../../../mesh/policy/routing/http-route.ts";
+import { retriesConnectFailure, retriesReset, retriesStatus } from "../../../mesh/policy/routing/retry-on.ts";
+import { UpstreamError } from "../../connections/upstream-dialer.ts";
+import type { AcceptedRequest } from "../requests/accepted-request.ts";
 
-/** How a try ended. */
-export type GatewayTryEnd =
+/** How an attempt ended. */
+export type AttemptResult =
   | { readonly kind: "error"; readonly error: Error; readonly wasReused: boolean }
   | { readonly kind: "status"; readonly status: number };
 
 export interface GatewayRetryInput {
-  readonly end: GatewayTryEnd;
+  readonly end: AttemptResult;
   readonly accepted: Pick<AcceptedRequest, "framing" | "method">;
   readonly retries: RouteRetries | undefined;
-  /** Tries that the route's rule has granted so far. */
+  /** Retries that the route's policy has granted so far. */
   readonly granted: number;
-  /** A kept connection was found dead already, and the request sent anew. */
+  /** The request was already resent because a reused connection was dead. */
   readonly wasRenewed: boolean;
 }
 
-/** `renew`: nobody's word is needed, and none of the route's tries is used up. */
+/** `renew`: allowed without a policy, and none of the route's retries is used up. */
 export type GatewayRetry = "none" | "renew" | "retry";
 
-/** Safe to send twice (RFC 9110, section 9.2.2). */
+/** Idempotent (RFC 9110, section 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
-/** Reasons of the dialler that another try cannot change: nothing was even attempted. */
+/** The dialler's reasons that a retry cannot change: nothing was attempted. */
 const FINAL: ReadonlySet<string> = new Set([
   "no_healthy_endpoint",
   "refused_destination",
@@ -33,7 +33,7 @@ const FINAL: ReadonlySet<string> = new Set([
   "upstream_timeout",
 ]);
 
-/** Reasons that come from a connection which was there. */
+/** Reasons that come from an established connection. */
 const AFTER_SENDING: ReadonlySet<string> = new Set([
   "try_timeout",
   "upstream_malformed",
@@ -42,8 +42,9 @@ const AFTER_SENDING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a request is sent again. Bodies are not kept here, so only a request without one can be; and only an idempotent
- * one, unless no connection was made. Without a rule: once, where a kept connection was closed just as it was used.
+ * Whether a request is retried. Bodies are not buffered here, so only a request without one can be retried, and only if
+ * it is idempotent or no connection was established. Without a policy: once, if a reused connection was closed just as
+ * it was used.
  */
 export function decideGatewayRetry({ end, accepted, retries, granted, wasRenewed }: GatewayRetryInput): GatewayRetry {
   if (accepted.framing.kind !== "none") return "none";
@@ -54,14 +55,14 @@ export function decideGatewayRetry({ end, accepted, retries, granted, wasRenewed
   return isWorthIt(end, retries, isIdempotent) ? "retry" : "none";
 }
 
-/** Whether a rule would have sent the request again, but for the number of tries: Envoy's `URX`. */
+/** Whether the policy would have retried, but for the number of attempts: Envoy's `URX`. */
 export function isRetryLimitExceeded(input: GatewayRetryInput): boolean {
   const { retries, granted } = input;
   if (retries === undefined || retries.attempts === 0 || granted < retries.attempts) return false;
   return decideGatewayRetry({ ...input, granted: 0 }) === "retry";
 }
 
-function isWorthIt(end: GatewayTryEnd, { retryOn }: RouteRetries, isIdempotent: boolean): boolean {
+function isWorthIt(end: AttemptResult, { retryOn }: RouteRetries, isIdempotent: boolean): boolean {
   if (end.kind === "status") return isIdempotent && retriesStatus(retryOn, end.status);
   const { error } = end;
   if (!(error instanceof UpstreamError) || AFTER_SENDING.has(error.code)) return isIdempotent && retriesReset(retryOn);

@@ -1,0 +1,106 @@
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { UpstreamError } from "../connections/upstream-dialer.ts";
+import type { RequestFault } from "../http/downstream/downstream-options.ts";
+import { responseContent } from "../http/response-content.ts";
+import type { RequestFlags } from "../telemetry/request-meter.ts";
+
+interface ReplyText {
+  readonly status: number;
+  readonly text: string;
+  readonly flags: RequestFlags;
+}
+
+/** The local replies to requests that cannot be served; the connection stays open. */
+const FAILURES = {
+  no_host: { status: 404, text: "no such host here", flags: "NR" },
+  no_route: { status: 404, text: "no route for this path", flags: "NR" },
+  route_refused: { status: 503, text: "this route asks for something that is not supported", flags: "NR" },
+  no_healthy_endpoint: { status: 503, text: "no healthy upstream: the service has no ready endpoint", flags: "UH" },
+  refused_destination: { status: 503, text: "the mesh's policy does not let this service be reached", flags: "NR" },
+  control_plane_away: { status: 503, text: "the control plane does not respond, and this service is new", flags: "UF" },
+  no_svid: { status: 503, text: "the gateway has no valid certificate", flags: "UF" },
+  connect_failed: { status: 503, text: "the service does not accept connections", flags: "UF" },
+  upstream_untrusted: { status: 503, text: "mutual TLS with the service failed", flags: "UF" },
+  upstream_reset: { status: 502, text: "the service closed the connection without a response", flags: "UC" },
+  upstream_malformed: { status: 502, text: "the service's response is not HTTP/1.1", flags: "UPE" },
+  upstream_head_too_large: {
+    status: 502,
+    text: "the head of the service's response is too large; the gateway's ENTENTE_MAX_RESPONSE_HEAD_BYTES raises this limit",
+    flags: "UPE",
+  },
+  upstream_too_many_fields: {
+    status: 502,
+    text: "the service's response has too many fields; the gateway's ENTENTE_MAX_RESPONSE_FIELDS raises this limit",
+    flags: "UPE",
+  },
+  upstream_timeout: { status: 504, text: "the service did not respond in time", flags: "SI" },
+  try_timeout: { status: 504, text: "the service did not respond within the time limit of an attempt", flags: "UT" },
+  route_timeout: { status: 504, text: "the service did not respond within the route's timeout", flags: "UT" },
+} as const satisfies Record<string, ReplyText>;
+
+export type FailureReason = keyof typeof FAILURES;
+
+/** A local reply of the gateway. */
+export interface GatewayReply {
+  readonly status: number;
+  /** Stable: a metric label. */
+  readonly reason: string;
+  /** The response flags for metrics. */
+  readonly flags: RequestFlags;
+  readonly body: string;
+  readonly headers?: OutgoingHttpHeaders;
+}
+
+/** The client's request was malformed or too slow; the connection closes after this reply. */
+export function faultReply({ code, status, message }: RequestFault): GatewayReply {
+  return formatReply(code, { status, text: message, flags: code === "body_timeout" ? "SI" : "DPE" });
+}
+
+export function failureReply(reason: FailureReason): GatewayReply {
+  return formatReply(reason, FAILURES[reason]);
+}
+
+/**
+ * The local reply to an upstream failure. Names and addresses stay in the log: an external client receives the cause,
+ * not details of the mesh. A dialler's reason that is not in the table above comes from the handshake.
+ */
+export function replyFromError(error: Error): GatewayReply {
+  if (error instanceof UpstreamError) {
+    return isFailure(error.code) ? failureReply(error.code) : formatReply(error.code, FAILURES.upstream_untrusted);
+  }
+  return failureReply(errnoOf(error)?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
+}
+
+/** The reply of a route that redirects. */
+export function redirectReply(status: number, headers: OutgoingHttpHeaders): GatewayReply {
+  return { status, reason: "redirect", flags: "-", body: "", headers };
+}
+
+/** The reply of a route that injects a failure. */
+export function abortReply(status: number): GatewayReply {
+  return formatReply("fault_abort", { status, text: "the route asks for this failure", flags: "FI" });
+}
+
+/** Writes the reply. `isLast`: the connection closes after it. */
+export function writeReply(response: ServerResponse, reply: GatewayReply, isLast: boolean): void {
+  const { status, body, headers } = reply;
+  const content = responseContent(status);
+  const text = content === "any" ? body : "";
+  const hasLength = content === "any" || content === "empty";
+  response.writeHead(status, {
+    ...headers,
+    ...(text === "" ? {} : { "content-type": "text/plain; charset=utf-8" }),
+    ...(hasLength ? { "content-length": Buffer.byteLength(text) } : {}),
+    ...(isLast ? { connection: "close" } : {}),
+  });
+  response.end(text);
+}
+
+function formatReply(reason: string, { status, text, flags }: ReplyText): GatewayReply {
+  return { status, reason, flags, body: `${reason}: ${text}\n` };
+}
+
+function isFailure(reason: string): reason is FailureReason {
+  return Object.hasOwn(FAILURES, reason);
+}
