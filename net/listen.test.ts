@@ -8,7 +8,7 @@ const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
 describe("a listener that cannot accept because no descriptor is left", () => {
-  it("goes on listening, and reports a flood of errors once", async () => {
+  it("keeps listening, and reports a flood of errors once", async () => {
     const server = createServer((socket) => socket.end("served"));
     cleanup.add(() => server.close());
     const reports: string[] = [];

@@ -188,7 +188,7 @@ describe("every local HTTP server", () => {
     await expect(second).rejects.toThrow(`port ${port} is in use: stop what listens there`);
   });
 
-  it("closes the connection on garbage and goes on", async () => {
+  it("closes the connection on garbage and continues", async () => {
     const port = await started(startReadinessServer({ port: 0, host, log, readiness: () => ({ ready: true }) }));
     for (const garbage of [
       "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

@@ -76,9 +76,9 @@ describe("a relayed connection", () => {
     const { client, server, relayed } = await start();
     client.end("question");
     expect(String(await readToEnd(server))).toBe("question");
-    server.write("answer in ");
+    server.write("sent in ");
     server.end("two parts");
-    expect(String(await readToEnd(client))).toBe("answer in two parts");
+    expect(String(await readToEnd(client))).toBe("sent in two parts");
     expect(await relayed.ended).toBe("closed");
   });
 

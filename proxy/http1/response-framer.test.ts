@@ -14,7 +14,7 @@ describe("ResponseFramer", () => {
     { name: "chunks", bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`, content: [2] },
     { name: "no content", bytes: `${OK}Content-Length: 0\r\n\r\n`, content: [0] },
     { name: "no length: until the connection ends", bytes: `${OK}\r\nabc`, ends: true, content: [3] },
-    { name: "HEAD, whatever the length says", bytes: `${OK}Content-Length: 500\r\n\r\n`, request: HEAD, content: [0] },
+    { name: "HEAD, whatever the length", bytes: `${OK}Content-Length: 500\r\n\r\n`, request: HEAD, content: [0] },
     { name: "HEAD of chunks", bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n`, request: HEAD, content: [0] },
     { name: "204 with a length", bytes: "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", content: [0] },
     { name: "304 with a length", bytes: "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", content: [0] },

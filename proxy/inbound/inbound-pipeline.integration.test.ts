@@ -94,7 +94,7 @@ describe("which clients are admitted", () => {
 
 describe("clients with the wrong certificate", () => {
   const cases: readonly { name: string; options: IdentityOptions; reason: string }[] = [
-    { name: "of another root", options: { issuer: mintRoot({ commonName: "stranger" }) }, reason: "unknown_root" },
+    { name: "of another root", options: { issuer: mintRoot({ commonName: "other root" }) }, reason: "unknown_root" },
     { name: "that has expired", options: { notAfter: new Date(Date.now() - 1000) }, reason: "expired" },
     {
       name: "of another trust domain",

@@ -76,7 +76,7 @@ export interface AccessLogEntry {
   readonly status: number;
   /** As `formatFlags` writes them. */
   readonly flags: string;
-  /** What made the proxy answer itself, such as `upstream_connect: …`; empty where the upstream responded. */
+  /** The reason of a local reply, such as `upstream_connect: …`; empty if the upstream responded. */
   readonly details: string;
   readonly bytesReceived: number;
   readonly bytesSent: number;

@@ -66,8 +66,8 @@ class ForwardedRequest {
 
   start(): void {
     const { request, response, route, accepted } = this.#forwarding;
-    // http-proxy leaves the upstream's socket open when the client goes away (its `aborted` event came for the last time
-    // in Node 15.5): whatever ends the answer early ends the request to the upstream.
+    // http-proxy leaves the upstream's socket open when the client disconnects (its `aborted` event was last emitted
+    // in Node 15.5), so every early end of the response ends the request to the upstream.
     response.once("close", () => this.#end(!response.writableFinished));
     // http-proxy adds its listeners to the client's request again with each attempt.
     if (route.retries !== undefined) request.setMaxListeners(0);

@@ -59,7 +59,7 @@ describe("a kept connection", () => {
     expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(1);
   });
 
-  it("on which the server sends a response that nobody asked for is given up", async () => {
+  it("with an unsolicited response is closed", async () => {
     const { port, upstream, dialer } = await start((sent, socket) => {
       setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), 20);
       return OK_REPLY(sent, socket);

@@ -34,7 +34,7 @@ function open() {
   return { connection, socket, events, says, sink: noting };
 }
 
-describe("an answer", () => {
+describe("a response", () => {
   it("that comes in one packet is reported as one", async () => {
     const { connection, events, says, sink } = open();
     connection.begin(sink, GET);
@@ -65,7 +65,7 @@ describe("an answer", () => {
 
 describe("a connection is lost", () => {
   it.each([
-    { name: "before an answer", packets: [], events: ["gone", "lost "] },
+    { name: "before a response", packets: [], events: ["gone", "lost "] },
     { name: "in a head", packets: ["HTTP/1.1 200 OK\r\nCont"], events: ["gone", "lost "] },
     {
       name: "in a body",
