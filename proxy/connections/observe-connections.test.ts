@@ -8,7 +8,7 @@ import type { OpenConnection } from "./connection-registry.ts";
 import { observeConnections } from "./observe-connections.ts";
 
 const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => silent };
-const NOBODY = { source: undefined, destination: undefined, service: undefined };
+const UNKNOWN_PARTIES = { source: undefined, destination: undefined, service: undefined };
 const WORLD = parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/world");
 
 function ignore(): void {}
@@ -45,7 +45,7 @@ function observe() {
 describe("the access log", () => {
   it("gets a connection when it has ended, with its bytes and duration", () => {
     const { observer, entries, clock } = observe();
-    const open = observer.opened(OUTBOUND, NOBODY);
+    const open = observer.opened(OUTBOUND, UNKNOWN_PARTIES);
     clock.jump(2500);
     expect(entries).toEqual([]);
     open.closed("closed");
@@ -84,7 +84,7 @@ describe("the access log", () => {
     { end: "closed_by_proxy", flags: "DO" },
   ] as const)("shows $flags for a connection that ended as $end", ({ end, flags }) => {
     const { observer, entries } = observe();
-    observer.opened(OUTBOUND, NOBODY).closed(end);
+    observer.opened(OUTBOUND, UNKNOWN_PARTIES).closed(end);
     expect(entries.map((entry) => entry.flags)).toEqual([flags]);
   });
 
@@ -93,7 +93,7 @@ describe("the access log", () => {
     { name: "an unregistered address", change: { host: "" }, cluster: "PassthroughCluster" },
   ] as const)("names $name as Istio does", ({ change, cluster }) => {
     const { observer, entries } = observe();
-    observer.opened({ ...OUTBOUND, ...change }, NOBODY).closed("closed");
+    observer.opened({ ...OUTBOUND, ...change }, UNKNOWN_PARTIES).closed("closed");
     expect(entries.map((entry) => entry.cluster)).toEqual([cluster]);
   });
 
@@ -102,20 +102,20 @@ describe("the access log", () => {
     const tls = { tlsVersion: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", keyExchangeGroup: "X25519" };
     const trust = { roots: [], trustDomains: [] };
     const peer = { identity: WORLD, certificates: [], verifiedAtMs: 0, trust, ...tls };
-    observer.opened({ ...OUTBOUND, peer }, NOBODY).closed("closed");
+    observer.opened({ ...OUTBOUND, peer }, UNKNOWN_PARTIES).closed("closed");
     expect(entries.map((entry) => entry.peer)).toEqual([WORLD]);
   });
 
   it("writes IPv6 addresses in brackets", () => {
     const { observer, entries } = observe();
     const address = { ip: "fd00::7", port: 80 };
-    observer.opened({ ...OUTBOUND, destination: address, endpoint: address }, NOBODY).closed("closed");
+    observer.opened({ ...OUTBOUND, destination: address, endpoint: address }, UNKNOWN_PARTIES).closed("closed");
     expect(entries[0]).toMatchObject({ destination: "[fd00::7]:80", upstream: "[fd00::7]:80" });
   });
 
   it("has no negative duration when the clock was set back", () => {
     const { observer, entries, clock } = observe();
-    const open = observer.opened(OUTBOUND, NOBODY);
+    const open = observer.opened(OUTBOUND, UNKNOWN_PARTIES);
     clock.jump(-5000);
     open.closed("closed");
     expect(entries[0]?.durationMs).toBe(0);

@@ -79,7 +79,7 @@ describe("the first bytes of a socket", () => {
     fake.push("ab");
     await settlePromises();
     fake.destroy();
-    expect(await peeked).toEqual({ kind: "gone" });
+    expect(await peeked).toEqual({ kind: "closed" });
   });
 
   it("are put back when the caller gives up", async () => {

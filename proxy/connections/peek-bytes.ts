@@ -21,11 +21,11 @@ export type Peeked<Verdict> =
   | { readonly kind: "undecided" }
   /** The peer ended its side before a verdict; these bytes cannot be put back. */
   | { readonly kind: "ended"; readonly bytes: Buffer }
-  | { readonly kind: "gone" };
+  | { readonly kind: "closed" };
 
 /**
  * Reads the first bytes of a paused socket until `judge` has a verdict, and puts them back for the next reader of the
- * socket. If the caller destroys the socket, the result is `gone`.
+ * socket. If the caller destroys the socket, the result is `closed`.
  */
 export function peekBytes<Verdict>(
   socket: Socket,
@@ -46,12 +46,12 @@ export function peekBytes<Verdict>(
       signal?.removeEventListener("abort", onAbort);
       socket.off("data", onData);
       socket.off("end", onEnd);
-      socket.off("close", onGone);
+      socket.off("close", onClose);
       socket.pause();
-      if (bytes.length > 0 && peeked.kind !== "gone" && peeked.kind !== "ended") socket.unshift(bytes);
+      if (bytes.length > 0 && peeked.kind !== "closed" && peeked.kind !== "ended") socket.unshift(bytes);
       resolve(peeked);
     };
-    const onGone = (): void => finish({ kind: "gone" });
+    const onClose = (): void => finish({ kind: "closed" });
     const onEnd = (): void => finish({ kind: "ended", bytes });
     const onAbort = (): void => finish({ kind: "silent" });
     const onData = (chunk: Buffer): void => {
@@ -65,9 +65,9 @@ export function peekBytes<Verdict>(
 
     socket.on("data", onData);
     socket.on("end", onEnd);
-    socket.on("close", onGone);
+    socket.on("close", onClose);
     signal?.addEventListener("abort", onAbort, { once: true });
-    if (socket.destroyed) onGone();
+    if (socket.destroyed) onClose();
     else if (socket.readableEnded) onEnd();
     else socket.resume();
   });

@@ -88,7 +88,7 @@ async function startPath(application: (request: IncomingMessage, response: Serve
 }
 
 /** Responds with the request's body and the hash of its client certificate. */
-function tellPeer(incoming: IncomingMessage, response: ServerResponse): void {
+function respondWithPeer(incoming: IncomingMessage, response: ServerResponse): void {
   const xfcc = String(incoming.headers["x-forwarded-client-cert"]);
   incoming.on("data", (chunk) => response.write(chunk));
   incoming.on("end", () => response.end(/Hash=([0-9a-f]+)/.exec(xfcc)?.[1]));
@@ -141,7 +141,7 @@ class Traffic {
 
 describe("while certificates are renewed", () => {
   it("no request fails, requests after a renewal use the new certificate, and no old connection stays", async () => {
-    const path = await startPath(tellPeer);
+    const path = await startPath(respondWithPeer);
     const { hello, world, inbound, outbound } = path;
     const traffic = new Traffic(path, 8);
     await traffic.completes(40);
@@ -163,7 +163,7 @@ describe("while certificates are renewed", () => {
   }, 40_000);
 
   it("a renewal on one side alone fails no request", async () => {
-    const path = await startPath(tellPeer);
+    const path = await startPath(respondWithPeer);
     const traffic = new Traffic(path, 4);
     for (const { rotate } of [path.world, path.world, path.hello, path.hello, path.world]) {
       await traffic.completes(12);

@@ -31,7 +31,7 @@ export function decideInboundAction(mode: ServerMode, client: ClientKind): Inbou
       return mode === "STRICT" ? { kind: "refuse", reason: "plaintext_under_strict" } : { kind: "forward" };
     case "silent":
       return mode === "STRICT" ? { kind: "terminate" } : { kind: "await_first_speaker" };
-    case "gone":
+    case "closed":
       return { kind: "refuse", reason: "client_gone" };
   }
 }

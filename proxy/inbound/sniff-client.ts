@@ -14,7 +14,7 @@ export type ClientKind =
   /** Nothing was sent within the silence limit: the client may be waiting for the server to speak first. */
   | { readonly kind: "silent" }
   /** It disconnected before it had sent enough. */
-  | { readonly kind: "gone" }
+  | { readonly kind: "closed" }
   /** Neither plaintext nor a readable ClientHello. */
   | { readonly kind: "unclear"; readonly message: string };
 
@@ -30,17 +30,17 @@ export interface SniffOptions {
 
 /**
  * Reads the first bytes of a paused socket and puts them back for its next reader. Never waits longer than the caller
- * allows: the caller destroys the socket, which ends this with `gone`.
+ * allows: the caller destroys the socket, which ends this with `closed`.
  */
 export async function sniffClient(socket: Socket, options: SniffOptions): Promise<ClientKind> {
   const peeked = await peekBytes(socket, (bytes) => judgeFirstBytes(bytes, options.mode()), options);
   switch (peeked.kind) {
     case "silent":
       return peeked;
-    case "gone":
+    case "closed":
     case "ended":
     case "undecided":
-      return { kind: "gone" };
+      return { kind: "closed" };
     case "judged":
       return await clientKindOf(peeked.verdict, options);
   }

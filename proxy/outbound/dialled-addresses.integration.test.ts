@@ -64,7 +64,7 @@ it("an application that dials thousands of addresses costs the control plane few
     ),
   );
   expect(leases.every((lease) => lease?.current().kind === "passthrough")).toBe(true);
-  // Pending queries and addresses outside the mesh; a closed stream stays open at the other end until its end has arrived there.
+  // Pending queries, and addresses outside the mesh. A closed stream stays open at the other end until its end arrives.
   expect(streams.most).toBeLessThan(256);
   for (const lease of leases) lease?.release();
   destinations.close();

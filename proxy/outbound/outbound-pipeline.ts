@@ -185,11 +185,11 @@ async function dialWhileClientWaits(
   pooled: PooledDestination,
   dialer: Dialer,
 ): Promise<DialedConnection | DialFailure> {
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
+  const closed = new AbortController();
+  const onClose = (): void => closed.abort();
   socket.once("close", onClose);
-  if (socket.destroyed) gone.abort();
-  const dialed = await dialer.dial(pooled.current(), destination, gone.signal);
+  if (socket.destroyed) closed.abort();
+  const dialed = await dialer.dial(pooled.current(), destination, closed.signal);
   socket.off("close", onClose);
   return dialed;
 }

@@ -30,7 +30,7 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
   let hasResponse = false;
   request.headers = headersForProxy(headers);
   const capturing = captureRequest(forwarding, (outgoing) => {
-    const stopWatching = watchDeparture(socket, () => {
+    const stopWatching = watchDisconnect(socket, () => {
       outgoing.destroy();
       socket.destroy();
     });
@@ -65,17 +65,17 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
  * Reports that a client disconnected before the response. Its socket is paused in that time, and an unread FIN is not
  * noticed; early bytes stay in the socket, for the tunnel.
  */
-function watchDeparture(socket: Socket, onGone: () => void): () => void {
+function watchDisconnect(socket: Socket, onDisconnect: () => void): () => void {
   const onReadable = (): void => {
     if (socket.readableLength === 0) socket.read();
   };
   socket.on("readable", onReadable);
-  socket.once("end", onGone);
-  socket.once("close", onGone);
+  socket.once("end", onDisconnect);
+  socket.once("close", onDisconnect);
   return () => {
     socket.off("readable", onReadable);
-    socket.off("end", onGone);
-    socket.off("close", onGone);
+    socket.off("end", onDisconnect);
+    socket.off("close", onDisconnect);
   };
 }
 

@@ -74,7 +74,7 @@ async function decideBySpeech<Upstream extends { readonly socket: Socket }>(
     case "refused":
       onAmbiguous(detected);
       return undefined;
-    case "gone":
+    case "closed":
       return undefined;
   }
 }

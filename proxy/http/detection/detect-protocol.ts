@@ -15,7 +15,7 @@ export type DetectedProtocol =
     }
   /** Nothing of it may be delivered: the connection must be reset, without a response. */
   | ({ readonly kind: "refused" } & UnjudgedRequest)
-  | { readonly kind: "gone" };
+  | { readonly kind: "closed" };
 
 /** Why a client's bytes must not be delivered. */
 export interface UnjudgedRequest {
@@ -57,7 +57,7 @@ export async function detectProtocol(client: Socket, server: Socket, clock: Cloc
       return streamOf(recognizer.wouldBeRequest ? "ambiguous" : "watched", NO_BYTES);
     case "silent":
       return streamOf("watched", NO_BYTES);
-    case "gone":
+    case "closed":
       return first;
   }
 }

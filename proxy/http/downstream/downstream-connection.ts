@@ -139,7 +139,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
         this.#refuse({ code: "head_timeout", status: 408, message: "the request's head took too long" });
         break;
       case "body_timeout":
-        this.#exchange?.clientGone("SI");
+        this.#exchange?.clientDisconnected("SI");
         break;
       case "close":
         this.#over("closed");
@@ -222,7 +222,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   #refuse(fault: RequestFault): void {
     this.#options.onFault(fault);
     if (this.#exchange?.isStarted === true) {
-      this.#exchange.clientGone("DPE");
+      this.#exchange.clientDisconnected("DPE");
       return;
     }
     this.#exchange = undefined;
@@ -266,7 +266,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
       this.#over("reset_by_downstream");
     } else {
       this.#options.onFault(fault.fault);
-      this.#exchange.clientGone("DC");
+      this.#exchange.clientDisconnected("DC");
     }
   }
 
@@ -285,7 +285,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#detach();
-    exchange?.clientGone(end === "closed_by_proxy" ? "DO" : "DC");
+    exchange?.clientDisconnected(end === "closed_by_proxy" ? "DO" : "DC");
     if (end === "closed") this.socket.destroy();
     else abortSocket(this.socket);
     this.#settle(end);

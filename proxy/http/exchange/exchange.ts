@@ -73,7 +73,7 @@ export class Exchange implements AttemptsOwner {
   }
 
   /** The client disconnected or sent malformed bytes: the server must not receive a complete request. */
-  clientGone(flags: RequestFlags): void {
+  clientDisconnected(flags: RequestFlags): void {
     this.#end(flags, "");
   }
 

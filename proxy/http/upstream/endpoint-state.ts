@@ -16,7 +16,7 @@ export interface EndpointState {
   /** Avoided until this time, by the pool's clock. */
   avoidedUntilMs: number;
   /** No longer an endpoint of the destination: no connection is kept. */
-  isGone: boolean;
+  isRemoved: boolean;
 }
 
 export interface ChooseOptions {

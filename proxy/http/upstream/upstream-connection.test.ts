@@ -11,7 +11,7 @@ function open() {
   const world = new PoolWorld();
   const sink = createSink();
   const events: string[] = [];
-  const connection = new UpstreamConnection(world.connect(address(1)), { onGone: () => void events.push("gone") });
+  const connection = new UpstreamConnection(world.connect(address(1)), { onClosed: () => void events.push("closed") });
   const socket = world.sockets[0] as FakeSocket;
   const says = async (...packets: readonly string[]): Promise<void> => {
     for (const packet of packets) {
@@ -58,19 +58,19 @@ describe("a response", () => {
     await says("HTTP/1.1 200 OK\r\n\r\n", "all of it");
     socket.push(null);
     await settlePromises();
-    expect(events).toEqual(["200", "all of it", "end", "gone"]);
+    expect(events).toEqual(["200", "all of it", "end", "closed"]);
     expect(connection.isReusable).toBe(false);
   });
 });
 
 describe("a connection is lost", () => {
   it.each([
-    { name: "before a response", packets: [], events: ["gone", "lost "] },
-    { name: "in a head", packets: ["HTTP/1.1 200 OK\r\nCont"], events: ["gone", "lost "] },
+    { name: "before a response", packets: [], events: ["closed", "lost "] },
+    { name: "in a head", packets: ["HTTP/1.1 200 OK\r\nCont"], events: ["closed", "lost "] },
     {
       name: "in a body",
       packets: ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "part"],
-      events: ["200", "part", "gone", "lost "],
+      events: ["200", "part", "closed", "lost "],
     },
   ])("when it ends $name, by FIN or reset", async ({ packets, events: expected }) => {
     for (const end of [(socket: FakeSocket) => socket.push(null), (socket: FakeSocket) => socket.destroy()]) {
@@ -104,7 +104,7 @@ describe("a connection is lost", () => {
     await says(...packets);
     expect(events.join()).not.toContain("forged");
     expect([connection.isReusable, socket.wasReset]).toEqual([false, true]);
-    expect(events.filter((event) => event === "gone")).toHaveLength(1);
+    expect(events.filter((event) => event === "closed")).toHaveLength(1);
   });
 });
 
@@ -123,7 +123,7 @@ describe("a connection whose request has finished", () => {
     connection.begin(sink, GET);
     connection.abort();
     await settlePromises();
-    expect(events).toEqual(["gone"]);
+    expect(events).toEqual(["closed"]);
     expect(socket.wasReset).toBe(true);
   });
 

@@ -40,7 +40,7 @@ export interface ResponseSink {
 /** Events for its pool. */
 export interface UpstreamOwner {
   /** The connection ended or must not be reused. Called once. */
-  onGone(connection: UpstreamConnection): void;
+  onClosed(connection: UpstreamConnection): void;
 }
 
 /**
@@ -53,7 +53,7 @@ export class UpstreamConnection {
   readonly #owner: UpstreamOwner;
   readonly #framer: ResponseFramer;
   #sink: ResponseSink | undefined;
-  #isGone = false;
+  #isClosed = false;
   #served = 0;
   #isReusable = true;
   #isInterim = false;
@@ -82,7 +82,7 @@ export class UpstreamConnection {
 
   /** Whether it can be used for another request. */
   get isReusable(): boolean {
-    return this.#isReusable && !this.#isGone && this.dialed.isCurrent();
+    return this.#isReusable && !this.#isClosed && this.dialed.isCurrent();
   }
 
   /** Begins a request; the response goes to `sink` until `release`. */
@@ -186,9 +186,9 @@ export class UpstreamConnection {
   }
 
   #leave(): void {
-    if (this.#isGone) return;
-    this.#isGone = true;
-    this.#owner.onGone(this);
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#owner.onClosed(this);
   }
 }
 

@@ -130,7 +130,7 @@ export class UpstreamPool {
   /** Whether the endpoint may have one more idle connection. If so, it is counted. */
   #mayKeep(endpoint: EndpointState): boolean {
     const { draining, idleQuota } = this.#options;
-    if (endpoint.isGone || draining.aborted || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) return false;
+    if (endpoint.isRemoved || draining.aborted || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) return false;
     return idleQuota.tryTake();
   }
 
@@ -181,8 +181,8 @@ export class UpstreamPool {
     const endpoints = addresses.map((address) => this.#stateOf(address));
     const keys = new Set(endpoints.map(({ key }) => key));
     for (const [key, state] of this.#byKey) {
-      state.isGone = !keys.has(key);
-      if (!state.isGone) continue;
+      state.isRemoved = !keys.has(key);
+      if (!state.isRemoved) continue;
       for (const connection of [...state.idle]) connection.closeIdle();
       if (state.active === 0) this.#byKey.delete(key);
     }
@@ -194,31 +194,40 @@ export class UpstreamPool {
     const key = formatSocketAddress({ ip, port });
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    const state: EndpointState = { key, ip, port, idle: [], active: 0, failures: 0, avoidedUntilMs: 0, isGone: false };
+    const state: EndpointState = {
+      key,
+      ip,
+      port,
+      idle: [],
+      active: 0,
+      failures: 0,
+      avoidedUntilMs: 0,
+      isRemoved: false,
+    };
     this.#byKey.set(key, state);
     return state;
   }
 
   #forgetIfUnused(endpoint: EndpointState): void {
-    if (endpoint.active > 0 || endpoint.idle.length > 0 || !endpoint.isGone) return;
+    if (endpoint.active > 0 || endpoint.idle.length > 0 || !endpoint.isRemoved) return;
     this.#byKey.delete(endpoint.key);
   }
 
   #adopt(dialed: DialedUpstream, endpoint: EndpointState): TakenUpstream {
     endpoint.failures = 0;
     endpoint.avoidedUntilMs = 0;
-    const onGone = (gone: UpstreamConnection): void => {
-      const at = endpoint.idle.indexOf(gone);
+    const onClosed = (closed: UpstreamConnection): void => {
+      const at = endpoint.idle.indexOf(closed);
       if (at >= 0) {
         endpoint.idle.splice(at, 1);
         this.#options.idleQuota.giveBack();
       }
-      this.#connections.delete(gone);
+      this.#connections.delete(closed);
       if (this.#connections.size > 0) return;
       this.#options.deadlines.delete(this);
       this.#options.onEmpty?.();
     };
-    const connection = new UpstreamConnection(dialed, { onGone }, this.#options.messageLimits);
+    const connection = new UpstreamConnection(dialed, { onClosed }, this.#options.messageLimits);
     if (this.#connections.size === 0) this.#options.deadlines.add(this);
     this.#connections.add(connection);
     return { kind: "taken", connection, endpoint };
