@@ -36,7 +36,7 @@ export interface HttpClient {
   readonly service: ServiceInfo | undefined;
   /** What has been read of it already. */
   readonly early: Buffer;
-  /** Whether the policy of now would have this client served the same way. */
+  /** Whether the current policy would serve this client the same way. */
   readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
 }

@@ -2,8 +2,13 @@ import type { Inbound, ServerMode } from "../../mesh/policy/types.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
 import { judgeOnce } from "../connections/judge-once.ts";
-import type { ConnectionCarrier } from "../connections/tracked-connection.ts";
-import { type Carrier, decideCarrier, type HttpCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
+import type { ConnectionForwarding } from "../connections/tracked-connection.ts";
+import {
+  decideForwarding,
+  type ForwardingDecision,
+  type HttpForwarding,
+  type StreamForwarding,
+} from "../http/detection/decide-forwarding.ts";
 import { decideProtocol } from "../http/detection/decide-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
 import { type AdmittedClient, admitMutualTls, admitPlaintext } from "./admit-client.ts";
@@ -119,7 +124,7 @@ async function decideForwardingOf(arrival: Arrival, client: AdmittedClient): Pro
 function carry(arrival: Arrival, client: AdmittedClient, forwarding: InboundForwarding): ConnectionForwarding {
   switch (forwarding.kind) {
     case "http":
-      return carryHttp(arrival, client, carrier);
+      return carryHttp(arrival, client, forwarding);
     case "stream":
       return carryStream(arrival, client, forwarding);
   }
@@ -128,8 +133,8 @@ function carry(arrival: Arrival, client: AdmittedClient, forwarding: InboundForw
 function carryHttp(
   arrival: Arrival,
   client: AdmittedClient,
-  { opened, takeEarly }: HttpCarrier<OpenedApplication>,
-): ConnectionCarrier {
+  { opened, takeEarly }: HttpForwarding<OpenedApplication>,
+): ConnectionForwarding {
   const { options, destination, client: address, connection } = arrival;
   const { socket, peer, own } = client;
   if (opened !== undefined) options.http.adopt(opened.socket, destination);

@@ -39,7 +39,7 @@ export interface OutboundClient {
   readonly destination: PooledDestination;
   /** What has been read of it already. */
   readonly early: Buffer;
-  /** Whether what the application dialled would be carried the same way now. */
+  /** Whether a new connection would be forwarded the same way now. */
   readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
 }
@@ -72,7 +72,7 @@ export class OutboundHttp {
     this.#planner = new RequestPlanner({ pools: this.pools, random: options.random });
   }
 
-  /** Serves the application's requests on one connection until it is gone. */
+  /** Serves the application's requests on one connection until it is closed. */
   serve({ connection, client, destination, early, isCurrent, onFault }: OutboundClient): DownstreamConnection {
     const { context } = this.#options;
     const resolved = destination.current();

@@ -8,8 +8,17 @@ import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import { judgeOnce } from "../connections/judge-once.ts";
 import type { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import type { Relay } from "../connections/relay.ts";
-import { type ConnectionCarrier, type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
-import { type Carrier, decideCarrier, type HttpCarrier, type StreamCarrier } from "../http/detection/decide-carrier.ts";
+import {
+  type ConnectionForwarding,
+  type ConnectionTerms,
+  TrackedConnection,
+} from "../connections/tracked-connection.ts";
+import {
+  decideForwarding,
+  type ForwardingDecision,
+  type HttpForwarding,
+  type StreamForwarding,
+} from "../http/detection/decide-forwarding.ts";
 import { decideProtocol, type ProtocolDecision } from "../http/detection/decide-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
 import { keyOfTarget } from "./destination-cache.ts";
@@ -140,7 +149,7 @@ function carry(arrival: Arrival, forwarding: ForwardingDecision<DialedConnection
   const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
   switch (forwarding.kind) {
     case "http": {
-      const serving = serveHttp(arrival, carrier);
+      const serving = serveHttp(arrival, forwarding);
       return { relay: serving, bytes, isIdle: () => serving.isIdle };
     }
     case "stream":
@@ -150,7 +159,7 @@ function carry(arrival: Arrival, forwarding: ForwardingDecision<DialedConnection
 
 function serveHttp(
   { captured, connection, pooled, options }: Arrival,
-  { opened, takeEarly }: HttpCarrier<DialedConnection>,
+  { opened, takeEarly }: HttpForwarding<DialedConnection>,
 ) {
   const { http, observer } = options;
   if (opened !== undefined) http.adopt(opened, pooled);

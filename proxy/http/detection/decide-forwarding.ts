@@ -49,7 +49,7 @@ export async function decideForwarding<Upstream extends { readonly socket: Socke
   let { protocol } = options;
   if (protocol === "http") {
     const spoken = await detectOnHttpPort(client, context);
-    if (spoken.kind === "gone") return undefined;
+    if (spoken.kind === "closed") return undefined;
     if (spoken.kind === "http") return { ...spoken, opened };
     protocol = "stream";
   }

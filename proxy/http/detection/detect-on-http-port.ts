@@ -13,7 +13,7 @@ export type HttpPortProtocol =
   /** TLS of its own, or HTTP/2 with prior knowledge. What was read is back on the socket, which is paused. */
   | { readonly kind: "stream" }
   /** The client has closed before it sent anything that could be served. */
-  | { readonly kind: "gone" };
+  | { readonly kind: "closed" };
 
 /**
  * Recognises by its first bytes what a client of an HTTP port speaks: TLS of its own and HTTP/2 with prior knowledge are
@@ -41,7 +41,7 @@ export function detectOnHttpPort(
     };
     const onGone = (): void => {
       takeEarly();
-      finish({ kind: "gone" });
+      finish({ kind: "closed" });
     };
     const onData = (chunk: Buffer): void => {
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);

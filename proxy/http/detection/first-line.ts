@@ -126,7 +126,7 @@ export class FirstLine {
         return isKnown ? "ambiguous" : this.#endMethod(byte, kind);
       case "control":
         if (isKnown) return "ambiguous";
-        // Behind what may be a blank this is no longer the method.
+        // After a possible blank this is no longer the method.
         return this.#isToken ? this.#becomeOpaque(byte, kind, { fewest: 1, most: this.#isOdd ? 3 : 1 }) : undefined;
       case "nul":
       case "wide_start":

@@ -6,7 +6,9 @@ const ENOUGH_WORDS = 3;
 const MAX_WORD_CHARS = 16;
 /** Python reads 64 KB, WEBrick 2 KB. What has no line ends at all must not be looked at for ever. */
 const MAX_LINE_BYTES = 1 << 20;
-/** Python reads the numbers with `int`, which takes a sign and underscores. The last byte may begin a blank in UTF-8. */
+/**
+ * Python reads the numbers with `int`, which takes a sign and underscores. The last byte may begin a blank in UTF-8.
+ */
 const VERSION = /^HTTP\/[-+_\d]+\.[-+_\d]+[\xc2\xe1-\xe3\xef]?$/i;
 /** Where a line may end besides LF: VT, FF, FS, GS, RS, NEL, and the last byte of U+2028 and U+2029. */
 const LINE_BREAKS = new Set([0x0b, 0x0c, 0x1c, 0x1d, 0x1e, 0x85, 0xa8, 0xa9]);

@@ -61,7 +61,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     return this.#phase === "head";
   }
 
-  /** Whether it waits for a request of which nothing has come. */
+  /** Whether it waits for a request of which nothing has arrived. */
   get #awaitsRequest(): boolean {
     return this.isIdle && this.#holdsNothing;
   }
