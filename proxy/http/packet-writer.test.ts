@@ -68,7 +68,7 @@ describe("what belongs together", () => {
 
   it.each([
     { name: "one small packet", pieces: ["head"] },
-    { name: "large content behind a head", pieces: ["head", Buffer.alloc(10_000)] },
+    { name: "large content after a head", pieces: ["head", Buffer.alloc(10_000)] },
   ])("returns whether the socket has room: $name", ({ pieces }) => {
     for (const isStuck of [true, false]) {
       const writer = new PacketWriter();

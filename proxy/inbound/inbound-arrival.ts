@@ -84,8 +84,8 @@ export interface OpenedApplication {
 }
 
 /**
- * Opens the application behind the sidecar for one connection. `undefined`: it cannot be reached, which is reported. The
- * dialling ends with the connection: one that had to make room must not hold a descriptor while the application's backlog
+ * Opens the application behind the sidecar for one connection. `undefined`: it cannot be reached, which is reported.
+ * Dialling ends with the connection: one that was displaced must not hold a descriptor while the application's backlog
  * is full.
  */
 export async function openApplication(arrival: Arrival): Promise<OpenedApplication | undefined> {

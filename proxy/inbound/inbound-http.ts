@@ -34,7 +34,7 @@ export interface HttpClient {
   readonly own: SpiffeId | undefined;
   readonly workload: WorkloadInfo;
   readonly service: ServiceInfo | undefined;
-  /** What has been read of it already. */
+  /** What has already been read from it. */
   readonly early: Buffer;
   /** Whether the current policy would serve this client the same way. */
   readonly isCurrent: () => boolean;

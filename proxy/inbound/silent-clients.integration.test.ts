@@ -23,7 +23,7 @@ async function startEcho(): Promise<number> {
   return await listen(cleanup, (socket) => socket.pipe(socket));
 }
 
-/** An application that accepts nothing: beyond its backlog the kernel drops what asks for a connection. */
+/** An application that accepts nothing: when its backlog is full, the kernel drops SYNs. */
 async function startStalledApplication(): Promise<number> {
   const program = `
     const server = require("node:net").createServer();
@@ -37,7 +37,7 @@ async function startStalledApplication(): Promise<number> {
   return Number(line);
 }
 
-/** Connections of this process that are being made. */
+/** Connections of this process that are being dialled. */
 function countDials(): number {
   return process.getActiveResourcesInfo().filter((name) => name === "ConnectWrap").length;
 }
@@ -87,7 +87,7 @@ describe("clients that stay silent", () => {
     },
   );
 
-  it("leave no dial to an application that accepts nothing when they have made room", async () => {
+  it("leave no dial to an application that accepts nothing when they are displaced", async () => {
     const applicationPort = await startStalledApplication();
     const options = {
       mode: "DISABLE",

@@ -37,7 +37,7 @@ export interface OutboundClient {
   /** `ip:port`. */
   readonly client: string;
   readonly destination: PooledDestination;
-  /** What has been read of it already. */
+  /** What has already been read from it. */
   readonly early: Buffer;
   /** Whether a new connection would be forwarded the same way now. */
   readonly isCurrent: () => boolean;

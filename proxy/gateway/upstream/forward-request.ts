@@ -187,9 +187,9 @@ class ForwardedRequest {
 }
 
 /**
- * Brings early hints to a client that knows interim answers (RFC 9110, section 15.2; RFC 8297). They are written as they
- * are: `writeEarlyHints` throws for a Link that it does not like, here in an event, and so a server could end the process.
- * Hints that the client does not take in time are left out, as the RFC allows.
+ * Relays early hints to a client that supports interim responses (RFC 9110, section 15.2; RFC 8297). They are written
+ * unchanged: `writeEarlyHints` throws for a Link that it rejects, here in an event, so a server could end the process.
+ * Hints that the client does not read in time are omitted, as the RFC allows.
  */
 function relayInterim(
   { statusCode, headers }: InformationEvent,

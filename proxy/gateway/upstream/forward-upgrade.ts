@@ -35,7 +35,7 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
       socket.destroy();
     });
     outgoing.once("close", stopWatching);
-    // Before http-proxy's own listener: a socket that is watched would not be read after its answer.
+    // Before http-proxy's own listener: a watched socket would not be read after its response.
     outgoing.once("error", stopWatching);
     outgoing.once("upgrade", (incoming, upstream) => {
       hasResponse = true;

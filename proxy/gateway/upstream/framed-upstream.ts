@@ -120,7 +120,7 @@ export class FramedUpstream extends WrappingStream {
     }
   }
 
-  /** Bytes behind a whole response end the connection, and the response still arrives. */
+  /** Bytes after a complete response end the connection, and the response still arrives. */
   #leave(): void {
     this.socket.pause();
     if (this.readableLength === 0) return void this.destroy();

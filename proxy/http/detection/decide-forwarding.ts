@@ -9,7 +9,7 @@ export interface HttpForwarding<Upstream> {
   readonly kind: "http";
   /** Opened before the connection was known to carry requests. */
   readonly opened: Upstream | undefined;
-  /** Gives what has been read of the client already. The caller must read on in the same turn. */
+  /** Returns what has already been read from the client. The caller must continue reading in the same turn. */
   readonly takeEarly: () => Buffer;
 }
 

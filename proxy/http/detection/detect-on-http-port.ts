@@ -3,22 +3,26 @@ import type { Timer } from "../../../mesh/runtime.ts";
 import type { HttpContext } from "../http-context.ts";
 import { isForeignProtocol } from "./recognize-http.ts";
 
-/** What a client of a port that is known as HTTP speaks. */
+/** The protocol of a client of an HTTP port. */
 export type HttpPortProtocol =
   | {
       readonly kind: "http";
-      /** Gives what has been read of the client, and reads no more of it. The caller must read on in the same turn. */
+      /**
+       * Returns what has been read from the client, and stops reading. The caller must continue reading in the same
+       * turn.
+       */
       readonly takeEarly: () => Buffer;
     }
-  /** TLS of its own, or HTTP/2 with prior knowledge. What was read is back on the socket, which is paused. */
+  /** The client's own TLS, or HTTP/2 with prior knowledge. What was read is put back on the socket, which is paused. */
   | { readonly kind: "stream" }
-  /** The client has closed before it sent anything that could be served. */
+  /** The client disconnected before it sent anything that could be served. */
   | { readonly kind: "closed" };
 
 /**
- * Recognises by its first bytes what a client of an HTTP port speaks: TLS of its own and HTTP/2 with prior knowledge are
- * relayed as streams. Anything else is HTTP/1.1, whose parser refuses what is not. Every connection passes here: the bytes
- * are handed over, since putting them back on the socket and reading them again costs several microseconds.
+ * Detects from the first bytes what a client of an HTTP port speaks. The client's own TLS and HTTP/2 with prior
+ * knowledge are relayed as streams. Anything else goes to the HTTP/1.1 parser, which refuses what is not HTTP/1.1. This
+ * runs for every connection, so the bytes are handed over: putting them back on the socket and reading them again costs
+ * several microseconds.
  */
 export function detectOnHttpPort(
   client: Socket,
@@ -35,11 +39,11 @@ export function detectOnHttpPort(
     const finish = (protocol: HttpPortProtocol): void => {
       isDecided = true;
       timer?.cancel();
-      client.off("end", onGone);
-      client.off("close", onGone);
+      client.off("end", onClose);
+      client.off("close", onClose);
       resolve(protocol);
     };
-    const onGone = (): void => {
+    const onClose = (): void => {
       takeEarly();
       finish({ kind: "closed" });
     };
@@ -58,9 +62,9 @@ export function detectOnHttpPort(
       }
     };
     client.on("data", onData);
-    client.on("end", onGone);
-    client.on("close", onGone);
-    if (client.destroyed || client.readableEnded) onGone();
+    client.on("end", onClose);
+    client.on("close", onClose);
+    if (client.destroyed || client.readableEnded) onClose();
     else client.resume();
   });
 }

@@ -2,8 +2,8 @@ import { OpaqueLine } from "./opaque-line.ts";
 import { type ByteClass, beginsKnownMethod, classOf, KNOWN_METHODS, mayBlank } from "./recognition-table.ts";
 
 /**
- * `plain`: so far the beginning of a well-formed request line; `text`: not that, and yet not impossible; `opaque`: it has no
- * method, and yet some servers may take the whole line for a request.
+ * `plain`: so far the beginning of a well-formed request line; `text`: not that, but still possibly a request;
+ * `opaque`: it has no method, but some servers may still read the whole line as a request.
  */
 export type LineVerdict = "plain" | "text" | "opaque" | "http" | "stream" | "ambiguous";
 
@@ -22,7 +22,7 @@ export class FirstLine {
   #isOdd = false;
   /** Whether the first word could be a method. */
   #isToken = true;
-  /** Whether the line begins with what only some servers skip. */
+  /** Whether the line begins with bytes that only some servers skip. */
   #startsOdd = false;
   #method = "";
   #words = 1;
@@ -99,7 +99,7 @@ export class FirstLine {
       this.#startsOdd = true;
       return undefined;
     }
-    // What only some servers skip may be two words to the others.
+    // Bytes that only some servers skip may be words to the others.
     return this.#becomeOpaque(byte, kind, { fewest: 0, most: this.#startsOdd ? 2 : 0 });
   }
 

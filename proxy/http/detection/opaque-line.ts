@@ -4,26 +4,26 @@ const SPACE = 0x20;
 /** A request line has three words. */
 const ENOUGH_WORDS = 3;
 const MAX_WORD_CHARS = 16;
-/** Python reads 64 KB, WEBrick 2 KB. What has no line ends at all must not be looked at for ever. */
+/** Python reads 64 KB, WEBrick 2 KB. A stream without line ends must not be examined for ever. */
 const MAX_LINE_BYTES = 1 << 20;
 /**
- * Python reads the numbers with `int`, which takes a sign and underscores. The last byte may begin a blank in UTF-8.
+ * Python parses the numbers with `int`, which accepts a sign and underscores. The last byte may begin a blank in UTF-8.
  */
 const VERSION = /^HTTP\/[-+_\d]+\.[-+_\d]+[\xc2\xe1-\xe3\xef]?$/i;
 /** Where a line may end besides LF: VT, FF, FS, GS, RS, NEL, and the last byte of U+2028 and U+2029. */
 const LINE_BREAKS = new Set([0x0b, 0x0c, 0x1c, 0x1d, 0x1e, 0x85, 0xa8, 0xa9]);
 
-/** How many words the line has by any splitting, at the least and at the most. */
+/** The minimum and maximum number of words, over all ways to split the line. */
 interface WordCounts {
   readonly fewest: number;
   readonly most: number;
 }
 
 /**
- * A first line whose first word is no token, and so no method (RFC 9110 §9.1). Python's `wsgiref` and Rack on WEBrick do
- * not look: they serve `{GET /a HTTP/1.1` with its fields. To them a request is exactly three words, of which the last is
- * a version. Which bytes are blanks differs, so words are counted at spaces alone, which gives the fewest, and at
- * everything that any server splits at, which gives the most.
+ * A first line whose first word is not a token, and so not a method (RFC 9110 §9.1). Python's `wsgiref` and Rack on
+ * WEBrick do not check this: they serve `{GET /a HTTP/1.1` with its fields. For them a request line is exactly three
+ * words, the last of which is a version. They differ in which bytes are blanks. So words are counted when splitting
+ * only at spaces, which gives the minimum, and at every byte at which any server splits, which gives the maximum.
  */
 export class OpaqueLine {
   #bytes = 0;
@@ -34,7 +34,7 @@ export class OpaqueLine {
   #isBlankBefore: boolean;
   #isCrBefore = false;
 
-  /** From the first byte that no method has; `before`: what the line had up to there. */
+  /** Starts at the first byte that is not allowed in a method. `before`: the counts up to there. */
   constructor(before: WordCounts) {
     this.#fewest = before.fewest;
     this.#most = before.most;
@@ -42,7 +42,7 @@ export class OpaqueLine {
     this.#isBlankBefore = before.fewest === 0;
   }
 
-  /** `ambiguous`: with this byte some server has read a request line. `stream`: none has, and none will. */
+  /** `ambiguous`: with this byte some server has read a request line. `stream`: no server has or will. */
   step(byte: number, kind: ByteClass): "ambiguous" | "stream" | undefined {
     this.#bytes += 1;
     if (this.#bytes > MAX_LINE_BYTES) return "stream";
@@ -54,14 +54,16 @@ export class OpaqueLine {
     return undefined;
   }
 
-  /** What only some servers split at is a word to the others. */
+  /** Bytes at which only some servers split are part of a word to the others. */
   #takeBlank(byte: number, kind: ByteClass): void {
     if (byte === SPACE) this.#isSpaceBefore = true;
     else if (this.#isBlankBefore && kind !== "blank" && kind !== "cr") this.#most += 1;
     this.#isBlankBefore = true;
   }
 
-  /** The beginning of a blank in UTF-8 is a word to some, and to others it does not end the line's last one. */
+  /**
+   * The first byte of a UTF-8 blank is part of a word to some servers; to others it does not end the line's last word.
+   */
   #takeWordByte(byte: number, kind: ByteClass): void {
     const mayBeBlank = kind === "wide_start" && this.#isBlankBefore;
     if (this.#isBlankBefore) this.#most += 1;

@@ -93,7 +93,7 @@ const CASES: readonly Case[] = [
     "\x16\x03\x01\x02\0\x01\n",
     "A\0\0\0\x01\0\0\0\n",
   ),
-  // Carried at once; the end of the line decides.
+  // Forwarded at once; the end of the line decides.
   ...cases(
     "watched",
     ...'{["<(/=@\x02\x16\x7f\xff\xc3'.split(""),
@@ -103,7 +103,7 @@ const CASES: readonly Case[] = [
     "A\0\0\0\x01\0\0\0",
     "\x1f\x8b\x08",
   ),
-  // What `wsgiref` and Rack on WEBrick serve: a method of any bytes.
+  // `wsgiref` and Rack on WEBrick accept any bytes as a method.
   ...cases(
     "ambiguous",
     ...'{["<(/=@\x02\x16\x7f\xff\xc3'.split("").map((byte) => `${byte}GET /a HTTP/1.1\r\n`),

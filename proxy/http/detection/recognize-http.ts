@@ -83,7 +83,7 @@ export class HttpRecognizer {
   #judge(chunk: Buffer): Recognized {
     const line = this.#line.push(chunk);
     const verdict = VERDICTS[line];
-    // Fields come behind the end of an opaque line, which decides.
+    // Fields follow the end of an opaque line, which decides.
     if (isFinal(verdict) || line === "opaque") return verdict;
     return this.#identity.push(chunk) ? "ambiguous" : verdict;
   }

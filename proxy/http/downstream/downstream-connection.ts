@@ -56,7 +56,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     return this.#requests.bufferedBytes === 0;
   }
 
-  /** Whether no request is under way: a head that has not come whole was delivered to nobody, however long it takes. */
+  /** Whether no request is in progress. An incomplete head has not been delivered anywhere, however long it takes. */
   get isIdle(): boolean {
     return this.#phase === "head";
   }

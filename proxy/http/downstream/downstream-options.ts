@@ -8,7 +8,7 @@ export interface DownstreamOptions {
   readonly facts: DownstreamFacts;
   readonly context: HttpContext;
   readonly planRequest: PlanRequest;
-  /** What has been read of the client already. */
+  /** What has already been read from the client. */
   readonly early: Buffer;
   /**
    * Whether a new connection would be forwarded the same way. Once it would not, an idle connection is closed, and the

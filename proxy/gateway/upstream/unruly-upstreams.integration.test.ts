@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { afterEach, expect, it, vi } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { OK_REPLY, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway } from "./gateway-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { OK_REPLY, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { startTestGateway } from "../gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -21,9 +21,9 @@ const CLOSE = { headers: "Connection: close\r\n" };
 
 it.each([
   { name: "without brackets", link: "style.css" },
-  { name: "beside a good one", link: "</a>; rel=preload, b" },
+  { name: "with a valid one", link: "</a>; rel=preload, b" },
   { name: "that is empty between commas", link: "</a>,, </b>" },
-  { name: "with a parameter of its own", link: "</a>; rel=\"x\"; title*=UTF-8''%e2" },
+  { name: "with an unknown parameter", link: "</a>; rel=\"x\"; title*=UTF-8''%e2" },
   { name: "in Latin-1", link: "</\xe9>; rel=preload" },
 ])("early hints with a link $name reach the client as they are, and end no process", async ({ link }) => {
   const { port } = await start((...asked) => `HTTP/1.1 103 Early Hints\r\nLink: ${link}\r\n\r\n${OK_REPLY(...asked)}`);
@@ -32,7 +32,7 @@ it.each([
   expect(received).toMatch(/served GET \/b HTTP\/1\.1$/);
 });
 
-it("early hints without end fill no memory for a client that does not read them", async () => {
+it("endless early hints do not fill memory for a client that does not read them", async () => {
   const hint = `HTTP/1.1 103 Early Hints\r\nLink: <${"/a".repeat(16_000)}>\r\n\r\n`;
   let server: Socket | undefined;
   const { port, upstream } = await start((_request, socket) => {
@@ -60,7 +60,7 @@ it.each([
     reply: "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbodyMORE",
     status: "200 OK",
   },
-])("a response $name arrives whole although more bytes come with it, which reach nobody", async (row) => {
+])("a response $name arrives complete although extra bytes come with it, which are discarded", async (row) => {
   const { port, upstream } = await start((executed, socket) =>
     executed.line.includes("/more") ? row.reply : OK_REPLY(executed, socket),
   );
@@ -71,7 +71,7 @@ it.each([
   expect(upstream.executed).toHaveLength(2);
 });
 
-it("a client that asked for a WebSocket too early, and is refused, is closed when it leaves", async () => {
+it("a client that requested a WebSocket too early, and is refused, is closed when it disconnects", async () => {
   const { port, gateway } = await start((_request, socket) => {
     socket.destroy();
     return undefined;
