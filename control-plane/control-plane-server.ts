@@ -116,7 +116,8 @@ function createServer(limits: ControlPlaneLimits): Http2SecureServer {
     ALPNProtocols: ["h2"],
     handshakeTimeout: limits.handshakeTimeoutMs,
     maxSessionMemory: 10,
-    // A pod that keeps dialling new addresses cancels as many streams as it opens, so calls are limited instead (CVE-2023-44487).
+    // A pod that keeps dialling new addresses cancels as many streams as it opens, so calls are limited instead
+    // (CVE-2023-44487).
     streamResetBurst: 2 * limits.callBurst,
     streamResetRate: limits.callsPerSecond,
     // The limit of unauthenticated clients; it is raised once a certificate is verified.

@@ -4,7 +4,8 @@ const TLS_1_3 = 0x0304;
 
 /**
  * Judges the body of a Certificate message (RFC 8446, section 4.4.2; RFC 5246, section 7.4.2) by the limits of a chain.
- * `undefined`: OpenSSL may read it. An empty list is not refused here: whether a certificate is needed is decided elsewhere.
+ * `undefined`: OpenSSL may read it. An empty list is not refused here: the caller decides whether a
+ * certificate is required.
  */
 export function judgeCertificateMessage(body: Uint8Array, version: number): ChainLimitFault | undefined {
   const certificates = readCertificateList(body, version);

@@ -33,12 +33,12 @@ export async function checkHttp(check: HttpCheck, { ip, sourceIp, signal }: Http
       rejectUnauthorized: false,
       signal,
     };
-    const onAnswer = (answer: IncomingMessage): void => {
+    const onResponse = (answer: IncomingMessage): void => {
       answer.on("error", () => undefined);
       answer.destroy();
       resolve(answer.statusCode ?? 0);
     };
-    request(options, onAnswer).on("error", reject).end();
+    request(options, onResponse).on("error", reject).end();
   });
 }
 

@@ -77,9 +77,9 @@ async function respondToStatus(request: LocalHttpRequest, options: StatusServerO
     case "/metrics":
       return await whenReadAsync(request, () => respondToScrape(options.metrics, request.remoteAddress));
     case "/quitquitquit":
-      return obey(request, options.onQuit);
+      return runCommand(request, options.onQuit);
     case "/drain":
-      return obey(request, options.onDrain);
+      return runCommand(request, options.onDrain);
     default:
       return await whenReadAsync(request, async () => (await options.probes.run(request.path)) ?? NOT_FOUND);
   }
@@ -93,7 +93,7 @@ function readinessResponse(readiness: Readiness): LocalHttpResponse {
  * Runs a command from inside the pod. 127.0.0.6 does not count as inside: it is the source address of traffic that the
  * proxy delivers for others. A browser, which sends Origin, must not send commands through a forwarded port.
  */
-function obey(request: LocalHttpRequest, action: () => void): LocalHttpResponse {
+function runCommand(request: LocalHttpRequest, action: () => void): LocalHttpResponse {
   if (request.method !== "POST") return { status: 405, body: "use POST\n" };
   const { remoteAddress, headers } = request;
   const isInside = remoteAddress === "::1" || (remoteAddress.startsWith("127.") && remoteAddress !== "127.0.0.6");

@@ -121,7 +121,7 @@ export class BoundedWatches {
     // Events of a closed stream are ignored.
     const opened = this.#watch(question.target, (destination) => {
       if (watch === undefined) early = destination;
-      else if (!isOver) this.#onAnswer(question, watch, destination);
+      else if (!isOver) this.#onResponse(question, watch, destination);
     });
     watch = {
       close: () => {
@@ -130,10 +130,10 @@ export class BoundedWatches {
       },
     };
     this.#move(question, { kind: "asking", watch, sinceMs: this.#clock.monotonicMs() });
-    if (early !== undefined) this.#onAnswer(question, watch, early);
+    if (early !== undefined) this.#onResponse(question, watch, early);
   }
 
-  #onAnswer(question: Question, watch: Watch, destination: Destination): void {
+  #onResponse(question: Question, watch: Watch, destination: Destination): void {
     const group = destination.kind === "mesh" ? "mesh" : "outside";
     this.#move(question, { kind: "live", watch, group });
     const isNew = !isDeepStrictEqual(question.answer, destination);

@@ -111,7 +111,7 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       entry.leases += 1;
       const renewed = entry.destination !== undefined && isConnected() ? entry.watch?.renew() : undefined;
       if (renewed !== undefined) await within(RENEW_TIMEOUT_MS, clock, renewed);
-      const first = entry.destination ?? (await firstAnswer(entry, clock, resolveTimeoutMs));
+      const first = entry.destination ?? (await firstResponse(entry, clock, resolveTimeoutMs));
       if (first === undefined) {
         release(entry);
         return undefined;
@@ -157,17 +157,17 @@ async function within(timeoutMs: number, clock: Clock, promise: Promise<void>): 
   });
 }
 
-function firstAnswer(entry: Entry, clock: Clock, timeoutMs: number): Promise<Destination | undefined> {
+function firstResponse(entry: Entry, clock: Clock, timeoutMs: number): Promise<Destination | undefined> {
   return new Promise((resolve) => {
-    const onAnswer = (destination: Destination): void => {
+    const onResponse = (destination: Destination): void => {
       timer.cancel();
       resolve(destination);
     };
     const timer = clock.setTimeout(() => {
-      entry.waiting.delete(onAnswer);
+      entry.waiting.delete(onResponse);
       resolve(undefined);
     }, timeoutMs);
-    entry.waiting.add(onAnswer);
+    entry.waiting.add(onResponse);
   });
 }
 

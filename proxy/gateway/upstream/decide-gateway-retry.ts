@@ -52,7 +52,7 @@ export function decideGatewayRetry({ end, accepted, retries, granted, wasRenewed
   const isOfDialler = end.kind === "error" && end.error instanceof UpstreamError;
   if (end.kind === "error" && end.wasReused && !isOfDialler && isIdempotent && !wasRenewed) return "renew";
   if (retries === undefined || granted >= retries.attempts) return "none";
-  return isWorthIt(end, retries, isIdempotent) ? "retry" : "none";
+  return isRetryable(end, retries, isIdempotent) ? "retry" : "none";
 }
 
 /** Whether the policy would have retried, but for the number of attempts: Envoy's `URX`. */
@@ -62,7 +62,7 @@ export function isRetryLimitExceeded(input: GatewayRetryInput): boolean {
   return decideGatewayRetry({ ...input, granted: 0 }) === "retry";
 }
 
-function isWorthIt(end: AttemptResult, { retryOn }: RouteRetries, isIdempotent: boolean): boolean {
+function isRetryable(end: AttemptResult, { retryOn }: RouteRetries, isIdempotent: boolean): boolean {
   if (end.kind === "status") return isIdempotent && retriesStatus(retryOn, end.status);
   const { error } = end;
   if (!(error instanceof UpstreamError) || AFTER_SENDING.has(error.code)) return isIdempotent && retriesReset(retryOn);

@@ -56,12 +56,12 @@ export async function decideForwarding<Upstream extends { readonly socket: Socke
   const upstream = opened ?? (await options.open());
   if (upstream === undefined) return undefined;
   if (protocol === "stream") return { kind: "stream", upstream, early: NO_BYTES, isGuarded: false };
-  return await decideBySpeech(upstream, options);
+  return await decideByFirstBytes(upstream, options);
 }
 
 const NO_BYTES = Buffer.alloc(0);
 
-async function decideBySpeech<Upstream extends { readonly socket: Socket }>(
+async function decideByFirstBytes<Upstream extends { readonly socket: Socket }>(
   upstream: Upstream,
   { client, context, onAmbiguous }: ForwardingOptions<Upstream>,
 ): Promise<ForwardingDecision<Upstream> | undefined> {

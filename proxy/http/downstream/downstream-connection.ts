@@ -95,7 +95,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     const isWhole = this.#exchange?.requestEnded === true;
     this.#exchange = undefined;
     if (closes || !isWhole) {
-      this.#sayGoodbye();
+      this.#closeLingering();
       return;
     }
     this.#phase = "head";
@@ -230,14 +230,14 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.facts.meter().count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
     const reply = { status, flags: "DPE", details: `malformed request: ${message}` } as const;
     this.socket.write(formatLocalReply(reply, { close: true, isHead: false }), "latin1");
-    this.#sayGoodbye();
+    this.#closeLingering();
   }
 
   /**
    * Closes the connection after its last response. Remaining bytes are read, because a reset would destroy the
    * response.
    */
-  #sayGoodbye(): void {
+  #closeLingering(): void {
     if (this.#phase === "over") return;
     this.#phase = "lingering";
     this.#touch();
@@ -247,7 +247,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
 
   /** Closes an idle connection; an unsent response is sent first. */
   #leave(): void {
-    if (this.socket.writableLength > 0) this.#sayGoodbye();
+    if (this.socket.writableLength > 0) this.#closeLingering();
     else this.#over("closed");
   }
 

@@ -57,7 +57,7 @@ export function decideRetry({ failure, policy, attempt, isReplayable, method, ha
   }
 }
 
-/** Whether a rule would have sent the request again, but for the number of attempt: Envoy's `URX`. */
+/** Whether the policy would have retried, but for the number of attempts: Envoy's `URX`. */
 export function isRetryLimitExceeded(input: RetryInput): boolean {
   const { policy, attempt } = input;
   if (policy === undefined || policy.attempts === 0 || attempt <= policy.attempts) return false;
@@ -69,8 +69,8 @@ const RETRY_PAUSE_MS = 25;
 const MAX_RETRY_PAUSE_MS = 250;
 
 /**
- * How long to wait before the next try: anything up to the bound for so many attempt (full jitter, as in Envoy), so that
- * clients which failed together do not come back together. @param attempt so far, at least 1.
+ * How long to wait before the next attempt: a random time up to the bound for this number of attempts (full jitter, as in
+ * Envoy), so that clients that failed together do not retry together. @param attempt attempts so far, at least 1.
  */
 export function retryPauseMs(attempt: number, random: Random): number {
   return random() * Math.min(RETRY_PAUSE_MS * 2 ** (attempt - 1), MAX_RETRY_PAUSE_MS);

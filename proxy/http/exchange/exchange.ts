@@ -198,7 +198,7 @@ export class Exchange implements AttemptsOwner {
     this.#holdBack(this.#responseWriter.flush());
     const isWhole = flags === "-";
     this.#finish(this.#response?.status ?? 0, flags, details);
-    if (isWhole && this.#requestEnded) this.#attempts.giveBack();
+    if (isWhole && this.#requestEnded) this.#attempts.release();
     else this.#attempts.drop();
     if (isWhole) this.#client.exchangeOver(this.#closes);
     else this.#client.abort();

@@ -100,10 +100,10 @@ export class RequestAttempts {
   }
 
   /** Returns the upstream's connection to the pool. */
-  giveBack(): void {
+  release(): void {
     const taken = this.#taken;
     this.#taken = undefined;
-    if (taken !== undefined) this.#plan?.pool.giveBack(taken);
+    if (taken !== undefined) this.#plan?.pool.release(taken);
   }
 
   /**
@@ -135,7 +135,7 @@ export class RequestAttempts {
     const result = await plan.pool.dial(new Set(), dialling.signal);
     this.#dialling = undefined;
     if (result.kind === "taken") {
-      if (this.#isOver) plan.pool.giveBack(result);
+      if (this.#isOver) plan.pool.release(result);
       else this.#open(result, plan);
       return;
     }

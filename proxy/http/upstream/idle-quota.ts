@@ -18,7 +18,7 @@ export class IdleQuota {
     return true;
   }
 
-  giveBack(): void {
+  release(): void {
     this.#size -= 1;
   }
 }

@@ -10,7 +10,7 @@ describe("requests", () => {
     const world = new PoolWorld({ endpoints: 3 });
     const taken = await world.takeMany(6);
     expect(world.dials.toSorted()).toEqual([1, 1, 2, 2, 3, 3]);
-    for (const one of taken.filter(({ endpoint }) => endpoint.ip === "10.0.0.2")) world.pool.giveBack(one);
+    for (const one of taken.filter(({ endpoint }) => endpoint.ip === "10.0.0.2")) world.pool.release(one);
     expect((await world.take()).endpoint.ip).toBe("10.0.0.2");
     expect(world.dials).toHaveLength(6);
   });
@@ -139,7 +139,7 @@ describe("a request that is aborted while its connection is dialled", () => {
     world.hold = () => Promise.resolve(dialling.abort());
     const taken = await world.pool.dial(new Set(), dialling.signal);
     if (taken.kind === "failed") throw new Error(taken.message);
-    world.pool.giveBack(taken);
+    world.pool.release(taken);
     expect(world.pool.take(undefined)?.connection).toBe(taken.connection);
   });
 });
@@ -147,7 +147,7 @@ describe("a request that is aborted while its connection is dialled", () => {
 describe("an endpoint that is no longer one", () => {
   it("loses its idle connections, and gets no request", async () => {
     const world = new PoolWorld({ endpoints: 2 });
-    for (const taken of await world.takeMany(2)) world.pool.giveBack(taken);
+    for (const taken of await world.takeMany(2)) world.pool.release(taken);
     world.endpoints = [address(2)];
     for (let request = 0; request < 3; request += 1) expect((await world.take()).endpoint.ip).toBe("10.0.0.2");
     expect(world.sockets[0]?.destroyed).toBe(true);
@@ -170,7 +170,7 @@ describe("an endpoint that is no longer one", () => {
     if (first === undefined) throw new Error("no connection");
     world.endpoints = [address(2)];
     await world.take();
-    world.pool.giveBack(first);
+    world.pool.release(first);
     expect(first.connection.socket.destroyed).toBe(true);
   });
 

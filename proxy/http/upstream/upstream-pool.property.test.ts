@@ -17,7 +17,7 @@ const STEPS = {
     expect(taken.map(({ connection }) => connection)).not.toContain(one.connection);
     taken.push(one);
   },
-  giveBack: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.giveBack(one)),
+  release: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.release(one)),
   discard: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.discard(one)),
   rotate: ({ world }) => {
     world.generation += 1;
@@ -32,7 +32,7 @@ const STEPS = {
 type Step = keyof typeof STEPS;
 
 describe("a pool", () => {
-  const frequent: readonly Step[] = ["take", "take", "take", "giveBack", "giveBack"];
+  const frequent: readonly Step[] = ["take", "take", "take", "release", "release"];
   const step = fc.constantFrom(...frequent, "discard", "rotate", "retire", "breaks", "wait");
 
   it("only hands out current connections, each to one request, and is empty after any sequence of them", async () => {

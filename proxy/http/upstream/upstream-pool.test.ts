@@ -11,7 +11,7 @@ describe("a kept connection", () => {
     const first = await world.take();
     expect(first.connection.isReused).toBe(false);
     expect(world.pool.take(undefined)).toBeUndefined();
-    world.pool.giveBack(first);
+    world.pool.release(first);
     const second = world.pool.take(undefined);
     expect(second?.connection).toBe(first.connection);
     expect(second?.connection.isReused).toBe(true);
@@ -22,8 +22,8 @@ describe("a kept connection", () => {
     const world = new PoolWorld();
     const [first, second] = await world.takeMany(2);
     if (first === undefined || second === undefined) throw new Error("no connections");
-    world.pool.giveBack(second);
-    world.pool.giveBack(first);
+    world.pool.release(second);
+    world.pool.release(first);
     expect(world.pool.take(undefined)?.connection).toBe(first.connection);
     expect(world.pool.take(undefined)?.connection).toBe(second.connection);
   });
@@ -32,33 +32,33 @@ describe("a kept connection", () => {
     const world = new PoolWorld({ maxIdle: 2 });
     const [first, second, third] = await world.takeMany(3);
     if (first === undefined || second === undefined || third === undefined) throw new Error("no connections");
-    for (const taken of [first, second, third]) world.pool.giveBack(taken);
+    for (const taken of [first, second, third]) world.pool.release(taken);
     expect(world.open).toBe(2);
     world.pool.closeIdle();
-    for (const taken of await world.takeMany(2)) world.pool.giveBack(taken);
+    for (const taken of await world.takeMany(2)) world.pool.release(taken);
     expect(world.open).toBe(2);
   });
 
   it("that was idle too long is closed without a reset, and no deadline is left", async () => {
     const world = new PoolWorld();
     const busy = await world.take();
-    world.pool.giveBack(await world.take());
+    world.pool.release(await world.take());
     await world.clock.advance(IDLE_MS - 1);
     expect(world.open).toBe(2);
     await world.clock.advance(1000);
     expect([world.open, world.pool.size]).toEqual([1, 1]);
     expect(world.sockets.map(({ wasReset }) => wasReset)).toEqual([false, false]);
-    world.pool.giveBack(busy);
+    world.pool.release(busy);
     await world.clock.advance(IDLE_MS + 1000);
     expect([world.open, world.pool.size, world.deadlines.size]).toEqual([0, 0, 0]);
   });
 
   it("that is reused restarts its idle timeout", async () => {
     const world = new PoolWorld();
-    world.pool.giveBack(await world.take());
+    world.pool.release(await world.take());
     for (let round = 0; round < 5; round += 1) {
       await world.clock.advance(IDLE_MS * 0.8);
-      world.pool.giveBack(await world.take());
+      world.pool.release(await world.take());
     }
     expect(world.dials).toHaveLength(1);
   });
@@ -69,7 +69,7 @@ describe("a kept connection", () => {
     taken.connection.begin(createSink(), GET);
     world.sockets[0]?.push("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n");
     await settlePromises();
-    world.pool.giveBack(taken);
+    world.pool.release(taken);
     await world.clock.advance(3400);
     expect(world.open).toBe(1);
     await world.clock.advance(1200);
@@ -86,7 +86,7 @@ describe("a kept connection", () => {
   ])("is forgotten when $name", async ({ end }) => {
     const world = new PoolWorld();
     const taken = await world.take();
-    world.pool.giveBack(taken);
+    world.pool.release(taken);
     end(world);
     await settlePromises();
     expect(taken.endpoint.idle).toEqual([]);
@@ -107,14 +107,14 @@ describe("a kept connection", () => {
     taken.connection.begin(createSink(), GET);
     world.sockets[0]?.push(answer);
     await settlePromises();
-    world.pool.giveBack(taken);
+    world.pool.release(taken);
     expect([world.open, world.pool.size]).toEqual([0, 0]);
   });
 
   it("is one of a limited number", async () => {
     const world = new PoolWorld();
     const taken = await world.takeMany(MAX_IDLE_PER_ENDPOINT + 5);
-    for (const one of taken) world.pool.giveBack(one);
+    for (const one of taken) world.pool.release(one);
     expect(world.open).toBe(MAX_IDLE_PER_ENDPOINT);
     expect(world.pool.active).toBe(0);
   });
@@ -132,7 +132,7 @@ describe("a kept connection", () => {
 describe("after a new certificate", () => {
   it("no request goes over a connection that was made with the old one", async () => {
     const world = new PoolWorld();
-    for (const taken of await world.takeMany(3)) world.pool.giveBack(taken);
+    for (const taken of await world.takeMany(3)) world.pool.release(taken);
     world.generation += 1;
     const taken = await world.take();
     expect(world.dials).toHaveLength(4);
@@ -143,11 +143,11 @@ describe("after a new certificate", () => {
   it("idle connections close at once, a busy one when its request has finished", async () => {
     const world = new PoolWorld();
     const busy = await world.take();
-    world.pool.giveBack(await world.take());
+    world.pool.release(await world.take());
     world.generation += 1;
     world.pool.closeStale();
     expect(world.sockets.map(({ destroyed }) => destroyed)).toEqual([false, true]);
-    world.pool.giveBack(busy);
+    world.pool.release(busy);
     expect([world.open, world.pool.size, world.timesEmpty]).toEqual([0, 0, 1]);
     expect(world.sockets.some(({ wasReset }) => wasReset)).toBe(false);
   });
@@ -157,8 +157,8 @@ describe("after a new certificate", () => {
     const old = await world.take();
     world.generation += 1;
     const fresh = await world.take();
-    world.pool.giveBack(fresh);
-    world.pool.giveBack(old);
+    world.pool.release(fresh);
+    world.pool.release(old);
     world.pool.closeStale();
     expect(world.sockets.map(({ destroyed }) => destroyed)).toEqual([true, false]);
     expect(world.pool.take(undefined)?.connection).toBe(fresh.connection);
@@ -167,7 +167,7 @@ describe("after a new certificate", () => {
 
 describe("a finished request", () => {
   it.each([
-    { name: "well", end: "giveBack", isReset: false, size: 1 },
+    { name: "well", end: "release", isReset: false, size: 1 },
     { name: "badly", end: "discard", isReset: true, size: 0 },
   ] as const)("$name no longer counts", async ({ end, isReset, size }) => {
     const world = new PoolWorld();
@@ -193,11 +193,11 @@ describe("a finished request", () => {
     const world = new PoolWorld();
     const [busy, idle] = await world.takeMany(2);
     if (busy === undefined || idle === undefined) throw new Error("no connections");
-    world.pool.giveBack(idle);
+    world.pool.release(idle);
     world.draining.abort();
     world.pool.closeIdle();
     expect(world.open).toBe(1);
-    world.pool.giveBack(busy);
+    world.pool.release(busy);
     expect([world.open, world.pool.size]).toEqual([0, 0]);
   });
 });

@@ -76,7 +76,7 @@ export class UpstreamPool {
     const endpoint = this.#choose(tried);
     if (endpoint === undefined) return undefined;
     for (let connection = endpoint.idle.pop(); connection !== undefined; connection = endpoint.idle.pop()) {
-      this.#options.idleQuota.giveBack();
+      this.#options.idleQuota.release();
       if (!connection.isReusable) {
         connection.closeIdle();
         continue;
@@ -111,11 +111,11 @@ export class UpstreamPool {
   adoptIdle(dialed: DialedUpstream, address: SocketAddress): void {
     const taken = this.#adopt(dialed, this.#stateOf(address));
     taken.endpoint.active += 1;
-    this.giveBack(taken);
+    this.release(taken);
   }
 
   /** After the response: the connection becomes idle, if it can be reused. */
-  giveBack({ connection, endpoint }: TakenUpstream): void {
+  release({ connection, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     connection.release();
     if (!connection.isReusable || !this.#mayKeep(endpoint)) {
@@ -220,7 +220,7 @@ export class UpstreamPool {
       const at = endpoint.idle.indexOf(closed);
       if (at >= 0) {
         endpoint.idle.splice(at, 1);
-        this.#options.idleQuota.giveBack();
+        this.#options.idleQuota.release();
       }
       this.#connections.delete(closed);
       if (this.#connections.size > 0) return;

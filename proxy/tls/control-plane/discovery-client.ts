@@ -152,7 +152,7 @@ class StreamingClient implements DiscoveryClient {
       random,
       log,
       limitLog: this.#limitLog,
-      onAnswer: () => this.#link.prove(),
+      onResponse: () => this.#link.markHealthy(),
       onFailure: (link, error) => this.#isConnectionFault(link, error),
     });
     this.#watches.add(watch);

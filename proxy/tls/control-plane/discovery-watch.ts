@@ -30,7 +30,7 @@ export interface WatchDeps {
   /** Consulted before each log line: an application that dials many addresses opens many watches. */
   readonly limitLog: LogLimiter;
   /** A response has arrived, so connection and certificate are good. */
-  onAnswer(): void;
+  onResponse(): void;
   /** A stream has failed. True: the connection is closed and another one will be attached. */
   onFailure(link: DiscoveryLink, error: unknown): boolean;
 }
@@ -108,7 +108,7 @@ export class DiscoveryWatch<Schema extends DescMessage, Value> {
     this.#replaced = undefined;
     this.#silence?.cancel();
     this.#backoff.reset();
-    this.#deps.onAnswer();
+    this.#deps.onResponse();
     stream.onMoved();
   }
 

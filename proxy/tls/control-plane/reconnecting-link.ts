@@ -80,7 +80,7 @@ export class ReconnectingLink {
   }
 
   /** The connection works: resets the backoff. */
-  prove(): void {
+  markHealthy(): void {
     this.#backoff.reset();
   }
 
