@@ -4,23 +4,10 @@ import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
 import { retryPauseMs } from "../../http/exchange/decide-retry.ts";
-import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
-import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
 import type { RequestFlags } from "../../telemetry/request-meter.ts";
-import { UpstreamError } from "../connections/upstream-dialer.ts";
 import { failureReply, type GatewayReply, replyFromError } from "../gateway-reply.ts";
-import { retryPauseMs } from "../http/exchange/decide-retry.ts";
-import type { RequestFlags } from "../telemetry/request-meter.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
-import {
-  type AttemptResult,
-  decideGatewayRetry,
-  type GatewayTryEnd,
-  isOutOfTries,
-  isRetryLimitExceeded,
-} from "./decide-gateway-retry.ts";
-import { answerFromError, failureAnswer, type GatewayAnswer } from "./gateway-answer.ts";
-import { relayAnswer } from "./relay-answer.ts";
+import { type AttemptResult, decideGatewayRetry, isRetryLimitExceeded } from "./decide-gateway-retry.ts";
 import { relayResponse } from "./relay-response.ts";
 
 export interface ResponseForwarding extends Forwarding {

@@ -3,11 +3,8 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type HttpProxy from "http-proxy";
 import type { HeaderOperations } from "../../../mesh/policy/routing/http-route.ts";
-import type { HeaderOperations } from "../../mesh/policy/routing/http-route.ts";
 import { type GatewayReply, replyFromError, writeReply } from "../gateway-reply.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
-import { answerFromError, type GatewayAnswer, writeAnswer } from "./gateway-answer.ts";
-import { answerHeaders, relayAnswer } from "./relay-answer.ts";
 import { answerHeaders, relayResponse } from "./relay-response.ts";
 
 export interface UpgradeForwarding extends Forwarding {
