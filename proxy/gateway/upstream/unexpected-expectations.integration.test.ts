@@ -1,8 +1,8 @@
 import { afterEach, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
-import { sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway } from "./gateway-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
+import { sendRaw } from "../../../net/raw-client-fixture.ts";
+import { startTestGateway } from "../gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -12,14 +12,14 @@ const SWITCH = "Host: shop.example\r\nConnection: upgrade\r\nUpgrade: coffee\r\n
 
 it.each([
   {
-    name: "with a body in chunks",
+    name: "with a chunked body",
     request: `POST /a HTTP/1.1\r\n${EXPECT}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`,
     line: "POST /a HTTP/1.1",
     head: /\r\ntransfer-encoding: chunked/i,
   },
   { name: "with slashes", request: `GET //a//b HTTP/1.1\r\n${EXPECT}\r\n`, line: "GET //a//b HTTP/1.1", head: /./ },
   { name: "of another method", request: `list /a HTTP/1.1\r\n${EXPECT}\r\n`, line: "list /a HTTP/1.1", head: /./ },
-  { name: "to switch protocols", request: `GET /a HTTP/1.1\r\n${SWITCH}`, line: "GET /a HTTP/1.1", head: /coffee/ },
+  { name: "with an upgrade", request: `GET /a HTTP/1.1\r\n${SWITCH}`, line: "GET /a HTTP/1.1", head: /coffee/ },
 ])("a request with an expectation of the upstream's, $name, arrives as it was routed", async (row) => {
   const upstream = await startLenientUpstream(cleanup);
   const { port } = await startTestGateway(cleanup, upstream.port);
