@@ -40,19 +40,24 @@ export interface ConnectionForwarding {
  * The record of one connection from accept to close. It is in the registry all the time, so that it is shown, counted
  * and judged whenever the policy changes, even while it is still being opened.
  */
-export class TrackedConnection implements OpenConnection, CountedConnection {
+export class TrackedConnection implements OpenConnection, CountedConnection, Relay {
   readonly direction: OpenConnection["direction"];
   readonly client: string;
   readonly destination: OpenConnection["destination"];
   readonly openedAtMs: number;
   readonly policyKey: string;
-  readonly relay: Relay;
+  readonly ended: Promise<RelayEnd>;
   readonly #registry: ConnectionRegistry;
   /** Closed with the connection until a relay has taken over. */
   #sockets: readonly Socket[];
-  #terms: Required<ConnectionTerms>;
+  #stage: ConnectionStage = "accepted";
+  #peer: VerifiedPeer | undefined;
+  #rule = "";
+  #host = "";
+  #endpoint: OpenConnection["endpoint"];
+  #isAllowed: () => boolean = allow;
   #forwarding: ConnectionForwarding | undefined;
-  #settle: (end: RelayEnd) => void = () => undefined;
+  #settle: (end: RelayEnd) => void = ignore;
   #isOver = false;
 
   constructor(accepted: AcceptedConnection, registry: ConnectionRegistry) {
@@ -64,32 +69,31 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
     this.policyKey = policyKey;
     this.#registry = registry;
     this.#sockets = [socket];
-    this.#terms = { stage: "accepted", peer: undefined, rule: "", host: "", endpoint: destination, isAllowed: allow };
-    const ended = new Promise<RelayEnd>((resolve) => {
+    this.#endpoint = destination;
+    this.ended = new Promise<RelayEnd>((resolve) => {
       this.#settle = resolve;
     });
-    this.relay = { ended, cut: () => this.cut() };
     registry.add(this);
   }
 
   get stage(): ConnectionStage {
-    return this.#terms.stage;
+    return this.#stage;
   }
 
   get peer(): VerifiedPeer | undefined {
-    return this.#terms.peer;
+    return this.#peer;
   }
 
   get rule(): string {
-    return this.#terms.rule;
+    return this.#rule;
   }
 
   get host(): string {
-    return this.#terms.host;
+    return this.#host;
   }
 
   get endpoint(): OpenConnection["endpoint"] {
-    return this.#terms.endpoint;
+    return this.#endpoint;
   }
 
   /** Whether it has ended. Check after each await: a policy change may have ended it. */
@@ -106,12 +110,12 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
     return this.peer !== undefined;
   }
 
-  get ended(): Promise<RelayEnd> {
-    return this.relay.ended;
+  get relay(): Relay {
+    return this;
   }
 
   isAllowed(): boolean {
-    return this.#terms.isAllowed();
+    return this.#isAllowed();
   }
 
   bytes(): ReturnType<OpenConnection["bytes"]> {
@@ -149,7 +153,12 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
 
   /** Records what was decided, and judges the connection at once: the policy may have changed in the meantime. */
   decide(terms: ConnectionTerms): void {
-    this.#terms = { ...this.#terms, ...terms };
+    this.#stage = terms.stage ?? this.#stage;
+    this.#rule = terms.rule ?? this.#rule;
+    this.#host = terms.host ?? this.#host;
+    this.#endpoint = terms.endpoint ?? this.#endpoint;
+    this.#isAllowed = terms.isAllowed ?? this.#isAllowed;
+    if ("peer" in terms) this.#peer = terms.peer;
     if (!this.#isOver) this.#registry.judge(this);
   }
 
@@ -158,7 +167,8 @@ export class TrackedConnection implements OpenConnection, CountedConnection {
    * first that may write to the other side.
    */
   carry(terms: ConnectionTerms, start: () => ConnectionForwarding): void {
-    this.decide({ ...terms, stage: "open" });
+    this.#stage = "open";
+    this.decide(terms);
     if (this.#isOver) return;
     const forwarding = start();
     this.#forwarding = forwarding;
@@ -202,3 +212,5 @@ const NO_BYTES = { received: 0, sent: 0 } as const;
 function allow(): boolean {
   return true;
 }
+
+function ignore(): void {}

@@ -1,4 +1,4 @@
-import type { Destination, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { AddressTarget, Destination, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatClient } from "../../net/client-address.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
@@ -75,6 +75,7 @@ interface Accepted {
   readonly captured: CapturedConnection;
   readonly options: OutboundOptions;
   readonly connection: TrackedConnection;
+  readonly target: AddressTarget;
   readonly refuse: Refuse;
 }
 
@@ -87,29 +88,30 @@ interface Arrival extends Accepted {
 function acceptConnection(captured: CapturedConnection, options: OutboundOptions): Accepted | undefined {
   const { socket, destination } = captured;
   const { clock, registry, observer, capacity } = options;
-  const opened = { openedAtMs: clock.now(), policyKey: keyOfTarget({ kind: "address", ...destination }) };
+  const target = { kind: "address", ip: destination.ip, port: destination.port } as const;
+  const client = formatClient(socket);
+  const openedAtMs = clock.now();
   const connection = new TrackedConnection(
-    { direction: "outbound", socket, client: formatClient(socket), destination, ...opened },
+    { direction: "outbound", socket, client, destination, openedAtMs, policyKey: keyOfTarget(target) },
     registry,
   );
   const refuse = connection.refuseTo(observer);
   if (!capacity.enter(connection)) return refuse("capture", "too_many_connections", NO_ROOM);
-  return { captured, options, connection, refuse };
+  return { captured, options, connection, target, refuse };
 }
 
 const NO_ROOM = "no descriptors are left; raise RLIMIT_NOFILE (ulimit -n)";
 
 /** Step 2. Resolves the original destination. */
 async function resolveDestination(accepted: Accepted): Promise<Arrival | undefined> {
-  const { captured, options, connection, refuse } = accepted;
-  const address = { kind: "address", ...captured.destination } as const;
-  const pooled = options.http.pools.find(address) ?? (await options.http.pools.open(address));
+  const { captured, options, connection, target, refuse } = accepted;
+  const pooled = options.http.pools.find(target) ?? (await options.http.pools.open(target));
   if (pooled === undefined) {
-    const target = formatSocketAddress(captured.destination);
+    const address = formatSocketAddress(captured.destination);
     return refuse(
       "destination",
       "control_plane_away",
-      `${target} is new, and the control plane did not resolve it in time`,
+      `${address} is new, and the control plane did not resolve it in time`,
     );
   }
   void connection.ended.then(() => pooled.release());
