@@ -3,8 +3,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 /** Limits on the resources that callers can use. An open stream costs up to 100 KB of memory. */
 export interface StreamLimits {
   /**
-   * For one pod. A sidecar opens fewer than 240, and twice as many while it moves to a new connection.
-   * @default 512
+   * For one pod. A sidecar opens fewer than 460, and twice as many while it moves to a new connection.
+   * @default 1024
    */
   readonly perPod: number;
   /** For one identity at one address, whichever pods it names. @default 1024 */
@@ -20,7 +20,7 @@ export interface StreamLimits {
 }
 
 export const DEFAULT_STREAM_LIMITS: StreamLimits = {
-  perPod: 512,
+  perPod: 1024,
   perCaller: 1024,
   waitingPerIdentity: 512,
   bundlesPerIdentity: 4096,

@@ -1,7 +1,8 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Destination, DestinationTarget, MeshDestination } from "../../mesh/policy/types.ts";
-import { BoundedWatches, type WatchLimits } from "./bounded-watches.ts";
+import { BoundedWatches } from "./bounded-watches.ts";
+import { DEFAULT_WATCH_LIMITS, type WatchLimits } from "./watch-limits.ts";
 
 const PASSTHROUGH: Destination = { kind: "passthrough" };
 const MESH: MeshDestination = {
@@ -48,6 +49,107 @@ function setup(limits: WatchLimits) {
     asked: () => asked,
   };
 }
+
+/** The given number of destinations in use, with the response of a control plane that answers at once. */
+function setupInUse(count: number) {
+  const clock = new FakeClock();
+  const current = new Map<number, Destination>();
+  const heard: number[] = [];
+  const queries: number[] = [];
+  let areInUse = true;
+  const state = { open: 0, most: 0 };
+  const watches = new BoundedWatches(({ port }, listener) => {
+    queries.push(port);
+    state.open += 1;
+    state.most = Math.max(state.most, state.open);
+    listener(current.get(port) ?? MESH);
+    return {
+      close: () => {
+        state.open -= 1;
+      },
+    };
+  }, clock);
+  const opened = Array.from({ length: count }, (_, port) =>
+    watches.open({
+      target: { kind: "address", ip: "192.0.2.1", port },
+      listener: () => void heard.push(port),
+      isInUse: () => areInUse,
+    }),
+  );
+  return {
+    ...{ clock, current, heard, queries, opened, state },
+    release: () => {
+      areInUse = false;
+    },
+    /** Queries in the next time span. */
+    async countQueries(spanMs: number): Promise<number> {
+      const before = queries.length;
+      await clock.advance(spanMs);
+      return queries.length - before;
+    },
+  };
+}
+
+describe("many destinations in use", () => {
+  it("each have a stream while there are no more than the limit, and no timer runs", async () => {
+    const { clock, state, queries } = setupInUse(DEFAULT_WATCH_LIMITS.mesh);
+    expect(state.open).toBe(DEFAULT_WATCH_LIMITS.mesh);
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(60_000);
+    expect(queries.length).toBe(DEFAULT_WATCH_LIMITS.mesh);
+  });
+
+  it("cost a few queries a second beyond the limit while nothing changes", async () => {
+    const { clock, countQueries, state } = setupInUse(600);
+    await clock.advance(5000);
+    expect(await countQueries(10_000)).toBeLessThanOrEqual(44);
+    expect(state.most).toBeLessThanOrEqual(DEFAULT_WATCH_LIMITS.mesh + 1);
+  });
+
+  it("are queried quickly while responses differ, and slowly again afterwards", async () => {
+    const { clock, current, heard, countQueries } = setupInUse(600);
+    await clock.advance(10_000);
+    for (let port = 0; port < 600; port += 1) current.set(port, { ...MESH, subset: "v2" });
+    heard.length = 0;
+    await clock.advance(4000);
+    expect(new Set(heard).size).toBeGreaterThanOrEqual(600 - DEFAULT_WATCH_LIMITS.mesh);
+    await clock.advance(60_000);
+    expect(await countQueries(10_000)).toBeLessThanOrEqual(44);
+  });
+
+  it("are not queried, and wake no timer, once none is in use", async () => {
+    const { clock, release, countQueries } = setupInUse(600);
+    release();
+    await clock.advance(2000);
+    expect(clock.pendingTimers).toBe(0);
+    expect(await countQueries(60_000)).toBe(0);
+  });
+
+  it("are renewed by use: the first at once, others next in turn", async () => {
+    const { clock, current, heard, opened, queries } = setupInUse(600);
+    await clock.advance(10_000);
+    const live = new Set(queries.slice(-DEFAULT_WATCH_LIMITS.mesh));
+    const withoutStream = opened.map((_, port) => port).filter((port) => !live.has(port));
+    const [first = -1, ...others] = withoutStream.slice(-3);
+    for (const port of [first, ...others]) current.set(port, { ...MESH, subset: "v2" });
+    heard.length = 0;
+    for (const port of [first, ...others]) opened[port]?.use();
+    expect(heard).toEqual([first]);
+    await clock.advance(1000);
+    expect(heard).toEqual([first, ...others]);
+  });
+
+  it("cost no more than a few queries a second when each is used all the time", async () => {
+    const { clock, opened, queries } = setupInUse(600);
+    await clock.advance(10_000);
+    const before = queries.length;
+    for (let turn = 0; turn < 100; turn += 1) {
+      for (const watch of opened) watch.use();
+      await clock.advance(100);
+    }
+    expect(queries.length - before).toBeLessThanOrEqual(90);
+  });
+});
 
 it("thousands of addresses cost no more streams than the limits, and each gets a response", () => {
   const { open, answer, heard, ports, most } = setup({ asking: 8, mesh: 10, outside: 4 });
@@ -120,6 +222,7 @@ it("unused entries are not queried", async () => {
     open(port, false);
     answer(port, PASSTHROUGH);
   }
+  expect(clock.pendingTimers).toBe(0);
   await clock.advance(1000);
   expect(ports()).toEqual([3]);
   expect(asked()).toBe(3);
@@ -134,7 +237,7 @@ it("a repeated query without a response gives its place to the next, and keeps i
   const renewed = first.renew();
   open(3, false);
   expect(ports()).toEqual([2, 1]);
-  await clock.advance(5051);
+  await clock.advance(6000);
   await renewed;
   expect(ports()).toEqual([2, 3]);
 });

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
+import type { UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import { createDestinationCache } from "./destination-cache.ts";
+import { DestinationPools } from "./destination-pools.ts";
 
 const PASSTHROUGH: Destination = { kind: "passthrough" };
 const REFUSED: Destination = { kind: "refused", reason: "no" };
@@ -116,6 +118,23 @@ describe("destination cache", () => {
       const again = cache.acquire(address(1));
       control.answer(1, REFUSED);
       expect((await again)?.current()).toEqual(REFUSED);
+    });
+
+    it("queries one without a stream again when a request uses its pool", async () => {
+      const control = createControlPlane();
+      const destinations = createDestinationCache({ watch: control.watch, clock: new FakeClock(), watchLimits });
+      const pool = { size: 0, closeStale: () => undefined } as unknown as UpstreamPool;
+      const pools = new DestinationPools({ destinations, createPool: () => pool });
+      for (const port of [1, 2]) {
+        const opening = pools.open(address(port));
+        control.answer(port, PASSTHROUGH);
+        await opening;
+      }
+      expect(control.ports()).toEqual([2]);
+      const found = pools.find(address(1));
+      expect(found?.current()).toEqual(PASSTHROUGH);
+      control.answer(1, REFUSED);
+      expect(found?.current()).toEqual(REFUSED);
     });
 
     it.each([

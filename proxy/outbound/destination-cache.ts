@@ -1,6 +1,7 @@
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
-import { type BoundedWatch, BoundedWatches, type WatchDestination, type WatchLimits } from "./bounded-watches.ts";
+import { type BoundedWatch, BoundedWatches, type WatchDestination } from "./bounded-watches.ts";
+import type { WatchLimits } from "./watch-limits.ts";
 
 /** A destination in use. */
 export interface DestinationLease {
@@ -10,6 +11,8 @@ export interface DestinationLease {
   current(): Destination;
   /** Calls the listener after each further response, until the lease is released. */
   onChange(listener: () => void): void;
+  /** Marks it as used again, so that it is kept current. */
+  use(): void;
   release(): void;
 }
 
@@ -109,8 +112,8 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       const entry = entries.get(key) ?? open(key, target);
       entry.idle?.cancel();
       entry.leases += 1;
-      const renewed = entry.destination !== undefined && isConnected() ? entry.watch?.renew() : undefined;
-      if (renewed !== undefined) await within(RENEW_TIMEOUT_MS, clock, renewed);
+      const renewed = entry.destination === undefined ? undefined : entry.watch?.renew();
+      if (renewed !== undefined && isConnected()) await within(RENEW_TIMEOUT_MS, clock, renewed);
       const first = entry.destination ?? (await firstResponse(entry, clock, resolveTimeoutMs));
       if (first === undefined) {
         release(entry);
@@ -136,6 +139,9 @@ function createLease(entry: Entry, first: Destination, onRelease: () => void): D
       if (isReleased) return;
       own.add(listener);
       entry.listeners.add(listener);
+    },
+    use: () => {
+      if (!isReleased) entry.watch?.use();
     },
     release: () => {
       if (isReleased) return;

@@ -8,6 +8,8 @@ export interface PooledDestination {
   /** The destination's key, by `keyOfTarget`. */
   readonly key: string;
   current(): Destination;
+  /** Marks it as used by a request, so that it is kept current. */
+  use(): void;
   /** Adds a user; each calls `release` once. */
   retain(): void;
   release(): void;
@@ -39,9 +41,10 @@ export class DestinationPools {
     this.#options = options;
   }
 
-  /** The destination, if it is in use; retained for the caller. */
+  /** The destination, if it is in use; retained for the caller, who gets its last state even while it is renewed. */
   find(target: DestinationTarget): PooledDestination | undefined {
     const entry = this.#entries.get(keyOfTarget(target));
+    entry?.use();
     entry?.retain();
     return entry;
   }
@@ -81,6 +84,7 @@ export class DestinationPools {
       pool,
       key,
       current: lease.current,
+      use: lease.use,
       users: 0,
       retain: () => {
         entry.users += 1;
