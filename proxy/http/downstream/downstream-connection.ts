@@ -1,13 +1,12 @@
 import type { Socket } from "node:net";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
-import type { RequestEvent } from "../../http1/framer-events.ts";
 import type { RequestHead } from "../../http1/message-head.ts";
-import { RequestFramer } from "../../http1/request-framer.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
 import { formatLocalReply } from "../local-reply.ts";
-import { type DownstreamPhase, decideOverdue } from "./decide-overdue.ts";
+import { ClientWait } from "./client-wait.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
+import { RequestInput } from "./request-input.ts";
 import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
 
 /**
@@ -20,26 +19,28 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   readonly socket: Socket;
   readonly ended: Promise<RelayEnd>;
   readonly #options: DownstreamOptions;
-  readonly #requests: RequestFramer;
+  readonly #input: RequestInput;
+  readonly #wait: ClientWait;
   #settle: (end: RelayEnd) => void = ignore;
   #exchange: Exchange | undefined;
-  #phase: DownstreamPhase = "head";
-  /** Since when it waits: for a complete head, for the next request, for more of a body, or for the client to close. */
-  #waitsSinceMs: number;
-  #hasEnded = false;
-  #isLast = false;
-  #isHandling = false;
   #tunnel: Relay | undefined;
 
   constructor(socket: Socket, options: DownstreamOptions) {
     this.socket = socket;
     this.facts = options.facts;
     this.#options = options;
-    this.#requests = new RequestFramer(options.context.messageLimits);
+    this.#wait = new ClientWait(socket, options.context.deadlines);
+    this.#input = new RequestInput(options.context.messageLimits, {
+      takesNext: () => this.isIdle && !socket.writableNeedDrain,
+      exchange: () => this.#exchange,
+      begin: (head) => this.#begin(head),
+      start: (head) => this.#exchange?.start(options.planRequest(head)),
+      refuse: (fault) => this.#refuse(fault),
+      onSettled: () => this.#settleReading(),
+    });
     this.ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#waitsSinceMs = options.context.deadlines.nowMs;
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
@@ -51,19 +52,18 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     else this.#settleReading();
   }
 
-  /** No part of a head, and nothing after a request that is still in progress. */
-  get #holdsNothing(): boolean {
-    return this.#requests.bufferedBytes === 0;
-  }
-
   /** Whether no request is in progress. An incomplete head has not been delivered anywhere, however long it takes. */
   get isIdle(): boolean {
-    return this.#phase === "head";
+    return this.#wait.phase === "head";
+  }
+
+  get awaitsBodySinceMs(): number | undefined {
+    return this.#wait.awaitsBodySinceMs(this.#exchange?.requestEnded);
   }
 
   /** Whether it waits for a request of which nothing has arrived. */
   get #awaitsRequest(): boolean {
-    return this.isIdle && this.#holdsNothing;
+    return this.isIdle && this.#input.holdsNothing;
   }
 
   /** No request is read after the one in progress. */
@@ -78,8 +78,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   mustClose(): boolean {
-    const isLast = this.#isLast || (this.#hasEnded && this.#holdsNothing);
-    return isLast || this.#isLeaving;
+    return this.#input.isLast || this.#isLeaving;
   }
 
   pauseReading(): void {
@@ -87,7 +86,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   resumeReading(): void {
-    this.#touch();
+    this.#wait.restart();
     if (this.socket.isPaused()) this.socket.resume();
   }
 
@@ -98,12 +97,8 @@ export class DownstreamConnection implements ExchangeClient, Relay {
       this.#closeLingering();
       return;
     }
-    this.#phase = "head";
-    this.#touch();
-    // While events are being handled, their loop continues with what is held.
-    if (this.#isHandling) return;
-    if (this.#takesNext()) this.#handle(this.#requests.next());
-    else this.#settleReading();
+    this.#wait.enter("head");
+    this.#input.continue();
   }
 
   abort(): void {
@@ -111,25 +106,21 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void {
-    this.#phase = "tunnel";
+    this.#wait.enter("tunnel");
     this.#exchange = undefined;
     this.#detach();
     const ends = { downstream: this.socket, upstream };
-    this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#requests.takeRest(), onEnd);
+    this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#input.takeRest(), onEnd);
     void this.#tunnel.ended.then(this.#settle);
   }
 
   checkDeadline(nowMs: number): void {
-    const { limits } = this.#options.context;
-    const waiting = {
-      phase: this.#phase,
-      waitedMs: nowMs - this.#waitsSinceMs,
+    const state = {
       isIdle: this.#awaitsRequest,
       isDraining: this.#isLeaving,
-      awaitsBody: this.#exchange?.requestEnded === false && !this.socket.isPaused(),
-      isAnswerOut: this.socket.writableFinished,
+      isWhole: this.#exchange?.requestEnded,
     };
-    switch (decideOverdue(waiting, limits)) {
+    switch (this.#wait.overdue(nowMs, state, this.#options.context.limits)) {
       case "nothing":
         break;
       case "leave":
@@ -147,72 +138,25 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     }
   }
 
-  /** Restarts the current wait. */
-  #touch(): void {
-    this.#waitsSinceMs = this.#options.context.deadlines.nowMs;
-  }
-
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#phase === "lingering") return;
-    if (this.#awaitsRequest || this.#phase === "exchange") this.#touch();
-    this.#handle(this.#requests.push(chunk));
+    const { phase } = this.#wait;
+    if (phase === "lingering") return;
+    if (this.#awaitsRequest || phase === "exchange") this.#wait.restart();
+    this.#input.push(chunk);
   };
 
-  /** Handles events, and then held bytes as long as responses are immediate. */
-  #handle(first: readonly RequestEvent[]): void {
-    this.#isHandling = true;
-    for (let events = first; events.length > 0; events = this.#takesNext() ? this.#requests.next() : []) {
-      this.#handleBatch(events);
-    }
-    this.#isHandling = false;
-    this.#settleReading();
-  }
-
-  /** What arrived in one packet leaves in one: a request is started when its whole packet has been parsed. */
-  #handleBatch(events: readonly RequestEvent[]): void {
-    const underWay = events.length > 1 ? this.#exchange : undefined;
-    underWay?.setRequestBatch(true);
-    let head: RequestHead | undefined;
-    for (const event of events) {
-      if (event.kind === "head") ({ head } = event);
-      this.#onEvent(event);
-    }
-    underWay?.setRequestBatch(false);
-    if (head !== undefined) this.#exchange?.start(this.#options.planRequest(head));
-  }
-
-  #takesNext(): boolean {
-    return this.#phase === "head" && !this.socket.writableNeedDrain;
+  #begin(head: RequestHead): void {
+    this.#wait.enter("exchange");
+    this.#exchange = new Exchange(this, head, this.#options.context);
   }
 
   /** A client that sends more than can be handled now is paused. */
   #settleReading(): void {
-    if (this.#phase === "exchange") {
-      if (this.#exchange?.requestEnded === true && !this.#holdsNothing) this.socket.pause();
-    } else if (this.#phase === "head") {
-      if (this.socket.writableNeedDrain) this.socket.pause();
-      else if (this.#hasEnded) this.#finishInput();
-      else if (this.socket.isPaused()) this.socket.resume();
-    }
-  }
-
-  #onEvent(event: RequestEvent): void {
-    switch (event.kind) {
-      case "head":
-        this.#phase = "exchange";
-        this.#isLast = !event.head.keepAlive;
-        this.#exchange = new Exchange(this, event.head, this.#options.context);
-        break;
-      case "body":
-        this.#exchange?.requestBody(event.bytes);
-        break;
-      case "end":
-        this.#exchange?.requestEnd();
-        break;
-      case "fault":
-        this.#refuse(event.fault);
-        break;
-    }
+    if (this.#exchange?.requestEnded === true && !this.#input.holdsNothing) this.socket.pause();
+    if (!this.isIdle) return;
+    if (this.socket.writableNeedDrain) this.socket.pause();
+    else if (this.#input.hasEnded) this.#finishInput();
+    else if (this.socket.isPaused()) this.socket.resume();
   }
 
   /**
@@ -233,16 +177,9 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.#closeLingering();
   }
 
-  /**
-   * Closes the connection after its last response. Remaining bytes are read, because a reset would destroy the
-   * response.
-   */
+  /** Closes the connection after its last response. */
   #closeLingering(): void {
-    if (this.#phase === "over") return;
-    this.#phase = "lingering";
-    this.#touch();
-    this.socket.end(() => this.#touch());
-    this.socket.resume();
+    if (this.#wait.phase !== "over") this.#wait.linger();
   }
 
   /** Closes an idle connection; an unsent response is sent first. */
@@ -252,36 +189,36 @@ export class DownstreamConnection implements ExchangeClient, Relay {
   }
 
   readonly #onEnd = (): void => {
-    this.#hasEnded = true;
-    if (this.#phase === "head") this.#finishInput();
-    else if (this.#phase === "exchange" && this.#exchange?.requestEnded === false) this.#finishInput();
+    this.#input.hasEnded = true;
+    if (this.isIdle || this.#exchange?.requestEnded === false) this.#finishInput();
   };
 
   /** The client has half-closed: fine between two requests, an abort inside one. */
   #finishInput(): void {
-    const fault = this.#requests.end().find((event) => event.kind === "fault");
+    const fault = this.#input.end();
     if (fault === undefined) {
       this.#leave();
     } else if (this.#exchange === undefined) {
       this.#over("reset_by_downstream");
     } else {
-      this.#options.onFault(fault.fault);
+      this.#options.onFault(fault);
       this.#exchange.clientDisconnected("DC");
     }
   }
 
   readonly #onDrain = (): void => {
     this.#exchange?.onClientDrain();
-    if (this.#phase === "head") this.#handle(this.#requests.next());
+    if (this.isIdle) this.#input.continue();
   };
 
   readonly #onClose = (): void => {
-    this.#over(this.#phase === "lingering" || this.#phase === "head" ? "closed" : "reset_by_downstream");
+    this.#over(this.#wait.phase === "lingering" || this.isIdle ? "closed" : "reset_by_downstream");
   };
 
   #over(end: RelayEnd): void {
-    if (this.#phase === "over" || this.#phase === "tunnel") return;
-    this.#phase = "over";
+    const { phase } = this.#wait;
+    if (phase === "over" || phase === "tunnel") return;
+    this.#wait.enter("over");
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#detach();

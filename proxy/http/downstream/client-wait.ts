@@ -1,0 +1,71 @@
+import type { Socket } from "node:net";
+import type { Deadlines } from "../deadlines.ts";
+import type { HttpTimeLimits } from "../http-limits.ts";
+import { type DownstreamPhase, decideOverdue, type Overdue, type Waiting } from "./decide-overdue.ts";
+
+/** The state of a client's connection when its time limits are checked. */
+export interface WaitState extends Pick<Waiting, "isIdle" | "isDraining"> {
+  /** Whether the request in progress has been read completely. `undefined`: there is none. */
+  readonly isWhole: boolean | undefined;
+}
+
+/**
+ * What a client's connection waits for, and since when: for a complete head, for the next request, for more of a body,
+ * or for the client to close.
+ */
+export class ClientWait {
+  readonly #socket: Socket;
+  readonly #deadlines: Pick<Deadlines, "nowMs">;
+  #phase: DownstreamPhase = "head";
+  #sinceMs: number;
+
+  constructor(socket: Socket, deadlines: Pick<Deadlines, "nowMs">) {
+    this.#socket = socket;
+    this.#deadlines = deadlines;
+    this.#sinceMs = deadlines.nowMs;
+  }
+
+  get phase(): DownstreamPhase {
+    return this.#phase;
+  }
+
+  enter(phase: DownstreamPhase): void {
+    this.#phase = phase;
+    this.restart();
+  }
+
+  /** Something has arrived, or may arrive only now. */
+  restart(): void {
+    this.#sinceMs = this.#deadlines.nowMs;
+  }
+
+  /** Sends what was written and a FIN, and waits for the client to close. Its remaining bytes are read. */
+  linger(): void {
+    this.enter("lingering");
+    this.#socket.end(() => this.restart());
+    // A reset because of unread bytes would destroy the last response.
+    this.#socket.resume();
+  }
+
+  /** Since when more of a body is expected of the client; `undefined`: it is not, or the proxy does not read now. */
+  awaitsBodySinceMs(isWhole: boolean | undefined): number | undefined {
+    return this.#phase === "exchange" && this.#awaitsBody(isWhole) ? this.#sinceMs : undefined;
+  }
+
+  /** Which time limit is exceeded. */
+  overdue(nowMs: number, { isIdle, isDraining, isWhole }: WaitState, limits: HttpTimeLimits): Overdue {
+    const waiting = {
+      phase: this.#phase,
+      waitedMs: nowMs - this.#sinceMs,
+      isIdle,
+      isDraining,
+      awaitsBody: this.#awaitsBody(isWhole),
+      isAnswerOut: this.#socket.writableFinished,
+    };
+    return decideOverdue(waiting, limits);
+  }
+
+  #awaitsBody(isWhole: boolean | undefined): boolean {
+    return isWhole === false && !this.#socket.isPaused();
+  }
+}
