@@ -105,10 +105,13 @@ describe("a connection", () => {
   it("is idle until it is forwarded, and then as its forwarder reports", () => {
     const connection = accept();
     expect(connection.isIdle).toBe(true);
-    let isIdle = false;
-    connection.carry({}, () => ({ relay: createRelay().relay, bytes: NO_BYTES, isIdle: () => isIdle }));
-    expect(connection.isIdle).toBe(false);
-    isIdle = true;
+    const activity: { isIdle: boolean; awaitsBodySinceMs: number | undefined } = {
+      isIdle: false,
+      awaitsBodySinceMs: 5,
+    };
+    connection.carry({}, () => ({ relay: createRelay().relay, bytes: NO_BYTES, activity }));
+    expect([connection.isIdle, connection.awaitsBodySinceMs]).toEqual([false, 5]);
+    activity.isIdle = true;
     expect(connection.isIdle).toBe(true);
   });
 

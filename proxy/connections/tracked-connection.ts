@@ -4,7 +4,7 @@ import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { ConnectionObserver, CutMalformed, MalformedRequest, Refuse } from "./connection-observer.ts";
 import type { ConnectionRegistry, ConnectionStage, OpenConnection } from "./connection-registry.ts";
 import type { VerifiedPeer } from "./handshake.ts";
-import { ConnectionCapacity, type CountedConnection } from "./limits/connection-capacity.ts";
+import { type Activity, ConnectionCapacity, type CountedConnection } from "./limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "./relay.ts";
 
 export interface AcceptedConnection {
@@ -32,8 +32,8 @@ export interface ConnectionTerms {
 export interface ConnectionForwarding {
   readonly relay: Relay;
   readonly bytes: OpenConnection["bytes"];
-  /** Whether it waits for a request and could be closed without loss. @default never */
-  readonly isIdle?: () => boolean;
+  /** What it does now. @default it is busy */
+  readonly activity?: Activity;
 }
 
 /**
@@ -103,7 +103,11 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
 
   /** Whether it could be closed without loss: nothing has been delivered, or it waits for its next request. */
   get isIdle(): boolean {
-    return this.#forwarding === undefined || this.#forwarding.isIdle?.() === true;
+    return this.#forwarding === undefined || this.#forwarding.activity?.isIdle === true;
+  }
+
+  get awaitsBodySinceMs(): number | undefined {
+    return this.#forwarding?.activity?.awaitsBodySinceMs;
   }
 
   get isVerified(): boolean {

@@ -102,7 +102,7 @@ class Gateway implements RunningGateway {
     this.#capacity = new ConnectionCapacity({
       limit: limits.maxConnections,
       clock,
-      displace: (client) => client.cut(),
+      displace: (client) => client.displace(),
     });
     this.#deadlines = options.deadlines ?? new Deadlines(clock);
     this.#context = {

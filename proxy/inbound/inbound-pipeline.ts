@@ -147,7 +147,7 @@ function carryHttp(
     onFault: ({ code, message }) => options.observer.malformed(connection.describe(code, message)),
   });
   const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
-  return { relay: serving, bytes, isIdle: () => serving.isIdle };
+  return { relay: serving, bytes, activity: serving };
 }
 
 /** Once TLS is no longer terminated, or the port is no longer HTTP, a new client would be a stream. */

@@ -152,7 +152,7 @@ function carry(arrival: Arrival, forwarding: ForwardingDecision<DialedConnection
   switch (forwarding.kind) {
     case "http": {
       const serving = serveHttp(arrival, forwarding);
-      return { relay: serving, bytes, isIdle: () => serving.isIdle };
+      return { relay: serving, bytes, activity: serving };
     }
     case "stream":
       return { relay: carryStream(arrival, forwarding), bytes };

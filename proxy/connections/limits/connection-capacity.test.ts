@@ -7,13 +7,14 @@ class FakeConnection implements CountedConnection {
   readonly isVerified: boolean;
   readonly ended: Promise<void>;
   isIdle: boolean;
-  looks = 0;
+  awaitsBodySinceMs: number | undefined;
   end: () => void = () => undefined;
 
-  constructor(name: string, { isIdle = false, isVerified = false } = {}) {
+  constructor(name: string, { isIdle = false, isVerified = false, awaitsBodySinceMs = Number.NaN } = {}) {
     this.name = name;
     this.isIdle = isIdle;
     this.isVerified = isVerified;
+    this.awaitsBodySinceMs = Number.isNaN(awaitsBodySinceMs) ? undefined : awaitsBodySinceMs;
     this.ended = new Promise((resolve) => {
       this.end = resolve;
     });
@@ -68,6 +69,33 @@ describe("the capacity for connections", () => {
     for (const connection of connections) if (connection.name === "b") connection.isIdle = false;
     capacity.enter(new FakeConnection("e"));
     expect(displaced).toEqual(["a", "c"]);
+  });
+
+  it("lets the connection make room whose client has stalled longest in a body, unverified before verified", async () => {
+    const capacity = createCapacity(4);
+    capacity.enter(new FakeConnection("verified", { awaitsBodySinceMs: 0, isVerified: true }));
+    capacity.enter(new FakeConnection("newer", { awaitsBodySinceMs: 200 }));
+    capacity.enter(new FakeConnection("older", { awaitsBodySinceMs: 100 }));
+    capacity.enter(new FakeConnection("busy"));
+    await clock.advance(2000);
+    expect(capacity.enter(new FakeConnection("too early"))).toBe(false);
+    await clock.advance(1000);
+    for (let more = 0; more < 3; more += 1) expect(capacity.enter(new FakeConnection("more"))).toBe(true);
+    expect(displaced).toEqual(["older", "newer", "verified"]);
+    expect(capacity.enter(new FakeConnection("one too many"))).toBe(false);
+  });
+
+  it("spares a stalled connection while another is idle, or once its client has sent more", async () => {
+    const capacity = createCapacity(3);
+    const [stalled, other] = ["a", "b"].map((name) => new FakeConnection(name, { awaitsBodySinceMs: 0 }));
+    if (stalled === undefined || other === undefined) throw new Error("there are two");
+    for (const connection of [stalled, other, new FakeConnection("idle", { isIdle: true })]) capacity.enter(connection);
+    await clock.advance(5000);
+    capacity.enter(new FakeConnection("c"));
+    capacity.enter(new FakeConnection("d", { isIdle: true }));
+    expect(displaced).toEqual(["idle", "a"]);
+    other.awaitsBodySinceMs = 4900;
+    expect(capacity.enter(new FakeConnection("e"))).toBe(false);
   });
 
   it("finds an idle one again after a while, although none was before", async () => {

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { CountedConnection } from "../../connections/limits/connection-capacity.ts";
 import { abortSocket } from "../../connections/relay.ts";
 import type { Deadlines, Watched } from "../../http/deadlines.ts";
-import { type DownstreamPhase, decideOverdue } from "../../http/downstream/decide-overdue.ts";
+import { ClientWait } from "../../http/downstream/client-wait.ts";
 import type { RequestFault } from "../../http/downstream/downstream-options.ts";
 import type { HttpTimeLimits } from "../../http/http-limits.ts";
 import type { RequestEvent } from "../../http1/framer-events.ts";
@@ -31,8 +31,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   readonly ended: Promise<void>;
   readonly #options: FramedClientOptions;
   readonly requests: ReadRequests;
-  #phase: DownstreamPhase = "head";
-  #waitsSinceMs = 0;
+  readonly #wait: ClientWait;
   #hasEnded = false;
   /** Ends the request in progress, if the rest of it is malformed or too slow. */
   #onBodyFault: ((fault: RequestFault) => void) | undefined;
@@ -49,7 +48,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     socket.on("end", this.#onEnd);
     socket.on("close", this.#onClose);
     options.deadlines.add(this);
-    this.#waitsSinceMs = options.deadlines.nowMs;
+    this.#wait = new ClientWait(socket, options.deadlines);
   }
 
   /** As on Node's own sockets, for code that only has the request. */
@@ -72,30 +71,39 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     const isLast = this.mustClose;
     this.requests.finish();
     this.#onBodyFault = undefined;
-    if (this.#phase !== "exchange") return;
+    if (this.#wait.phase !== "exchange") return;
     if (isLast) return void this.end();
-    this.#phase = "head";
-    this.#touch();
+    this.#wait.enter("head");
     this.#handle(this.requests.framer.next());
-    if (this.#phase === "head" && this.#hasEnded) this.#finishInput();
+    if (this.isIdle && this.#hasEnded) this.#finishInput();
   }
 
   /** Writes a response to a malformed request, and closes the connection. */
   refuse(response: string): void {
     if (this.writableEnded) return;
-    this.#phase = "lingering";
+    this.#wait.enter("lingering");
     this.end(response, "latin1");
   }
 
   /** Whether no request is in progress. */
   get isIdle(): boolean {
-    return this.#phase === "head";
+    return this.#wait.phase === "head";
+  }
+
+  get awaitsBodySinceMs(): number | undefined {
+    return this.#wait.awaitsBodySinceMs(this.requests.isWhole);
   }
 
   /** Closes it at once and without a reset, whatever is in progress. */
   cut(): void {
-    this.#phase = "over";
+    this.#wait.enter("over");
     this.destroy();
+  }
+
+  /** Closes it because another client needs its place; with a reset if a request is in progress. */
+  displace(): void {
+    if (this.isIdle) this.cut();
+    else this.destroy();
   }
 
   /** Closes the connection if no request is in progress. */
@@ -105,7 +113,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
 
   /** Detaches the client's socket, paused, with what has been read after the request. */
   detach(): { readonly socket: Socket; readonly rest: Buffer } {
-    this.#phase = "tunnel";
+    this.#wait.enter("tunnel");
     this.#stopListening();
     this.socket.pause();
     return { socket: this.socket, rest: this.requests.framer.takeRest() };
@@ -113,16 +121,13 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
 
   checkDeadline(nowMs: number): void {
     const { timeLimits, isDraining } = this.#options;
-    const waiting = {
-      phase: this.#phase,
-      waitedMs: nowMs - this.#waitsSinceMs,
+    const state = {
       // The first request must arrive within the head timeout: the client connected to send it.
       isIdle: this.requests.count > 0 && this.requests.isEmpty,
       isDraining: isDraining(),
-      awaitsBody: this.requests.isWhole === false && !this.socket.isPaused(),
-      isAnswerOut: this.socket.writableFinished,
+      isWhole: this.requests.isWhole,
     };
-    switch (decideOverdue(waiting, timeLimits)) {
+    switch (this.#wait.overdue(nowMs, state, timeLimits)) {
       case "nothing":
         break;
       case "leave":
@@ -143,33 +148,28 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.#settleReading();
   }
 
-  /** Node has written the last response. Remaining bytes are read, because a reset would destroy that response. */
+  /** Node has written the last response. */
   override _final(done: () => void): void {
-    this.#phase = "lingering";
-    this.#touch();
-    this.socket.end(() => this.#touch());
-    this.socket.resume();
+    this.#wait.linger();
     done();
   }
 
   /** The client must see that a response is incomplete. */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (this.#phase !== "tunnel") {
+    const { phase } = this.#wait;
+    if (phase !== "tunnel") {
       this.#stopListening();
-      if (this.#phase === "exchange") abortSocket(this.socket);
+      if (phase === "exchange") abortSocket(this.socket);
       else this.socket.destroy();
     }
     done(error);
   }
 
-  #touch(): void {
-    this.#waitsSinceMs = this.#options.deadlines.nowMs;
-  }
-
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#phase === "lingering") return;
+    const { phase } = this.#wait;
+    if (phase === "lingering") return;
     const isBetween = this.requests.count > 0 && this.requests.isEmpty;
-    if (isBetween || this.#phase === "exchange") this.#touch();
+    if (isBetween || phase === "exchange") this.#wait.restart();
     this.#handle(this.requests.framer.push(chunk));
   };
 
@@ -185,7 +185,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.requests.note(event);
     switch (event.kind) {
       case "head":
-        this.#phase = "exchange";
+        this.#wait.enter("exchange");
         this.#give(Buffer.from(formatParserHead(event.head), "latin1"));
         break;
       case "body":
@@ -211,17 +211,23 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
 
   /** A client that sends more than can be served now is paused. */
   #settleReading(): void {
-    if (this.#phase === "tunnel" || this.#phase === "over") return;
+    const { phase } = this.#wait;
+    if (phase === "tunnel" || phase === "over") return;
     const isHeldBack =
-      this.#phase === "exchange" &&
-      (this.requests.isWhole === true ? this.requests.framer.bufferedBytes > 0 : this.#isFull);
+      phase === "exchange" && (this.requests.isWhole === true ? this.requests.framer.bufferedBytes > 0 : this.#isFull);
     if (isHeldBack) this.socket.pause();
-    else if (this.socket.isPaused()) this.socket.resume();
+    else if (this.socket.isPaused()) this.#resumeReading();
+  }
+
+  /** The client could not send more until now. */
+  #resumeReading(): void {
+    if (this.#wait.phase === "exchange") this.#wait.restart();
+    this.socket.resume();
   }
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true;
-    if (this.#phase === "head" || this.requests.isWhole === false) this.#finishInput();
+    if (this.isIdle || this.requests.isWhole === false) this.#finishInput();
   };
 
   /** The client has half-closed: fine between two requests, an abort inside one. */

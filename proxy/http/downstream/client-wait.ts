@@ -19,6 +19,7 @@ export class ClientWait {
   #phase: DownstreamPhase = "head";
   #sinceMs: number;
 
+  /** @param deadlines must watch the connection already, so that they have read the clock. */
   constructor(socket: Socket, deadlines: Pick<Deadlines, "nowMs">) {
     this.#socket = socket;
     this.#deadlines = deadlines;

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Activity } from "../../connections/limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
 import type { RequestHead } from "../../http1/message-head.ts";
 import { Exchange } from "../exchange/exchange.ts";
@@ -14,7 +15,7 @@ import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
  * the next are held, and no more is read than the exchange can accept. Nothing is forwarded of a request whose head two
  * parsers might read differently.
  */
-export class DownstreamConnection implements ExchangeClient, Relay {
+export class DownstreamConnection implements ExchangeClient, Relay, Activity {
   readonly facts: DownstreamFacts;
   readonly socket: Socket;
   readonly ended: Promise<RelayEnd>;
@@ -29,6 +30,7 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     this.socket = socket;
     this.facts = options.facts;
     this.#options = options;
+    options.context.deadlines.add(this);
     this.#wait = new ClientWait(socket, options.context.deadlines);
     this.#input = new RequestInput(options.context.messageLimits, {
       takesNext: () => this.isIdle && !socket.writableNeedDrain,
@@ -46,7 +48,6 @@ export class DownstreamConnection implements ExchangeClient, Relay {
     socket.on("drain", this.#onDrain);
     socket.on("close", this.#onClose);
     socket.on("error", ignore);
-    options.context.deadlines.add(this);
     if (options.early.length > 0) this.#onData(options.early);
     if (socket.destroyed) this.#onClose();
     else this.#settleReading();
