@@ -9,6 +9,7 @@ import { formatLocalReply } from "../http/local-reply.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { RequestHead } from "../http1/message-head.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import { ClientGuard, type ReportFault } from "./fault-guard.ts";
 import { type GatewayLimits, timeLimitsFrom } from "./gateway-limits.ts";
 import { faultReply } from "./gateway-reply.ts";
 import { type AcceptedRequest, acceptRequest } from "./requests/accepted-request.ts";
@@ -20,6 +21,7 @@ export interface RoutedExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly client: FramedClient;
+  readonly guard: ClientGuard;
   readonly accepted: AcceptedRequest;
   readonly record: RequestRecord;
   /** Whether this response is the connection's last. */
@@ -31,6 +33,7 @@ export interface RoutedUpgrade {
   /** The client's own socket, without other readers. */
   readonly socket: Socket;
   readonly head: Buffer;
+  readonly guard: ClientGuard;
   readonly accepted: AcceptedRequest;
   readonly record: RequestRecord;
 }
@@ -47,6 +50,7 @@ export interface GatewayListenerOptions {
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
   readonly records: RecordDeps;
+  readonly reportFault: ReportFault;
   readonly onRequest: (exchange: RoutedExchange) => void;
   readonly onUpgrade: (upgrade: RoutedUpgrade) => void;
 }
@@ -70,11 +74,14 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   const context: ListenerContext = { options, isDraining: () => !tcp.listening };
   const http = createParsingServer(context);
   tcp.on("connection", (socket) => {
-    const client = frameClient(socket, context);
-    clients.set(socket, client);
-    socket.once("close", () => clients.delete(socket));
-    if (capacity.enter(client)) http.emit("connection", client);
-    else client.cut();
+    const guard = new ClientGuard(socket, options.reportFault);
+    guard.run(() => {
+      const client = frameClient(socket, guard, context);
+      clients.set(socket, client);
+      socket.once("close", () => clients.delete(socket));
+      if (capacity.enter(client)) http.emit("connection", client);
+      else client.cut();
+    });
   });
   const port = await listen(tcp, {
     port: wanted,
@@ -105,9 +112,10 @@ function drain(tcp: TcpServer, clients: ReadonlyMap<Socket, FramedClient>): Prom
   });
 }
 
-function frameClient(socket: Socket, { options, isDraining }: ListenerContext): FramedClient {
+function frameClient(socket: Socket, guard: ClientGuard, { options, isDraining }: ListenerContext): FramedClient {
   const { deadlines, messageLimits, limits, metrics, records } = options;
   return new FramedClient(socket, {
+    guard,
     deadlines,
     messageLimits,
     timeLimits: timeLimitsFrom(limits),
@@ -125,13 +133,10 @@ function frameClient(socket: Socket, { options, isDraining }: ListenerContext): 
 function createParsingServer(context: ListenerContext): Server {
   const server = createServer({ requireHostHeader: false, headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: 0 });
   server.on("request", (request, response) => receive({ request, response }, context));
-  server.on("checkContinue", (request, response) => {
-    response.writeContinue();
-    receive({ request, response }, context);
-  });
+  server.on("checkContinue", (request, response) => receive({ request, response, isAwaitingContinue: true }, context));
   server.on("upgrade", (request, socket) => {
     const framed = framedOf(socket);
-    if (framed !== undefined) receiveUpgrade(request, framed, context);
+    framed?.client.guard.run(() => receiveUpgrade(request, framed, context));
   });
   // Node's parser reads generated heads and validated bodies: it finds no fault unless the two parsers disagree.
   server.on("clientError", (_error, socket) => socket.destroy());
@@ -141,6 +146,8 @@ function createParsingServer(context: ListenerContext): Server {
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** The client sends the body after a 100 response. */
+  readonly isAwaitingContinue?: boolean;
 }
 
 interface Framed {
@@ -154,16 +161,34 @@ function framedOf(socket: unknown): Framed | undefined {
   return head && { client: socket, head };
 }
 
-function receive({ request, response }: Exchange, context: ListenerContext): void {
-  const framed = framedOf(request.socket);
-  if (framed === undefined) return void request.socket.destroy();
-  const { client, head } = framed;
+function receive(exchange: Exchange, context: ListenerContext): void {
+  const framed = framedOf(exchange.request.socket);
+  if (framed === undefined) return void exchange.request.socket.destroy();
+  framed.client.guard.run(() => receiveRequest(exchange, framed, context));
+}
+
+function receiveRequest(
+  { request, response, isAwaitingContinue = false }: Exchange,
+  { client, head }: Framed,
+  context: ListenerContext,
+): void {
   request.method = head.method;
   const { limits, records } = context.options;
+  const { guard } = client;
   const record = new RequestRecord(client, head, records);
-  response.once("close", () => {
+  const over = (isWhole: boolean): void => {
     if (response.headersSent) record.answered(response.statusCode);
-    record.over(response.writableFinished);
+    record.over(isWhole);
+  };
+  guard.begin((reply) => {
+    record.answeredBy(reply);
+    over(false);
+  });
+  guard.watch(request);
+  guard.watch(response);
+  if (isAwaitingContinue) response.writeContinue();
+  response.once("close", () => {
+    over(response.writableFinished);
     client.exchangeOver();
   });
   const isLast = (): boolean =>
@@ -171,14 +196,20 @@ function receive({ request, response }: Exchange, context: ListenerContext): voi
     client.mustClose ||
     !response.shouldKeepAlive ||
     client.requests.count >= limits.maxRequestsPerConnection;
-  context.options.onRequest({ request, response, client, accepted: acceptRequest(head), record, isLast });
+  context.options.onRequest({ request, response, client, guard, accepted: acceptRequest(head), record, isLast });
 }
 
 function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { options }: ListenerContext): void {
   const record = new RequestRecord(client, head, options.records);
+  const { guard } = client;
+  guard.begin((reply) => {
+    record.answeredBy(reply);
+    record.over(false);
+  });
+  guard.watch(request);
   // http-proxy accepts no other; `captureRequest` sends the client's own to the upstream.
   request.method = "GET";
   const { socket, rest } = client.detach();
   recordUpgrade(record, socket, rest);
-  options.onUpgrade({ request, socket, head: rest, accepted: acceptRequest(head), record });
+  options.onUpgrade({ request, socket, head: rest, guard, accepted: acceptRequest(head), record });
 }

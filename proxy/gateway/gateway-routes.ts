@@ -10,6 +10,7 @@ import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/ru
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import type { ClientGuard, ReportFault } from "./fault-guard.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import type { RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
 import { faultReply, type GatewayReply, writeReply } from "./gateway-reply.ts";
@@ -31,11 +32,12 @@ export interface RoutingContext {
   readonly metrics: ProxyMetrics;
   readonly log: Logger;
   readonly limitLog: LogLimiter;
+  readonly reportFault: ReportFault;
 }
 
 /** Routes a request by the current configuration, and serves it. */
 export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
-  const { response, accepted, isLast, record } = exchange;
+  const { response, accepted, isLast, record, guard } = exchange;
   const reply = (own: GatewayReply): void => {
     context.metrics.gatewayResponded("gateway", own.status, own.reason);
     record.answeredBy(own);
@@ -43,7 +45,7 @@ export function serveRequest(exchange: RoutedExchange, listener: CompiledListene
   };
   const decision = route(accepted, listener, context);
   if (decision.delayMs !== undefined) record.delayed();
-  afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response }, () => {
+  afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response, guard }, () => {
     if (decision.kind === "local_reply") reply(decision.reply);
     else forward(exchange, decision, { context, reply });
   });
@@ -94,7 +96,7 @@ function endMalformedBody(
 
 /** The same for an upgrade. A route's timeout and retries do not apply to connections that stay open. */
 export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener, context: RoutingContext): void {
-  const { request, socket, accepted, record } = upgrade;
+  const { request, socket, accepted, record, guard } = upgrade;
   const { clock, metrics, proxy } = context;
   const reply = (own: GatewayReply): void => {
     metrics.gatewayResponded("gateway", own.status, own.reason);
@@ -108,7 +110,7 @@ export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener,
   };
   const decision = route(accepted, listener, context);
   if (decision.delayMs !== undefined) record.delayed();
-  afterDelay({ clock, delayMs: decision.delayMs, waiting: socket }, () => {
+  afterDelay({ clock, delayMs: decision.delayMs, waiting: socket, guard }, () => {
     if (decision.kind === "local_reply") return reply(decision.reply);
     forwardUpgrade(proxy, {
       ...upgrade,
@@ -132,7 +134,7 @@ function route(accepted: AcceptedRequest, listener: CompiledListener, context: R
 }
 
 function forwardingOf(
-  { request, record }: Pick<RoutedExchange, "request" | "record">,
+  { request, record, guard }: Pick<RoutedExchange, "request" | "record" | "guard">,
   decision: ForwardDecision,
   context: RoutingContext,
 ): Forwarding {
@@ -143,6 +145,7 @@ function forwardingOf(
   return {
     request,
     record,
+    guard,
     accepted,
     target,
     operations,
@@ -174,10 +177,11 @@ interface InjectedDelay {
   readonly delayMs: number | undefined;
   /** The response, or the client's connection: when it closes the delay is cancelled. */
   readonly waiting: EventEmitter;
+  readonly guard: ClientGuard;
 }
 
 /** Continues with a request after the delay that its route injects, unless the client has disconnected by then. */
-function afterDelay({ clock, delayMs, waiting }: InjectedDelay, action: () => void): void {
+function afterDelay({ clock, delayMs, waiting, guard }: InjectedDelay, action: () => void): void {
   if (delayMs === undefined) {
     action();
     return;
@@ -185,7 +189,7 @@ function afterDelay({ clock, delayMs, waiting }: InjectedDelay, action: () => vo
   const cancel = (): void => timer.cancel();
   const timer = clock.setTimeout(() => {
     waiting.off("close", cancel);
-    action();
+    guard.run(action);
   }, delayMs);
   waiting.once("close", cancel);
 }

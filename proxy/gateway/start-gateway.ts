@@ -11,6 +11,7 @@ import { Deadlines } from "../http/deadlines.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLog } from "../telemetry/request-meter.ts";
+import { createFaultReport } from "./fault-guard.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
 import { type OpenListener, openGatewayListener } from "./gateway-listener.ts";
 import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
@@ -37,7 +38,7 @@ export interface GatewayOptions {
   readonly deadlines?: Deadlines;
   /** @default requests are not logged */
   readonly accessLog?: AccessLog | undefined;
-  readonly pool?: Omit<UpstreamPoolOptions, "dialer">;
+  readonly pool?: Omit<UpstreamPoolOptions, "dialer" | "reportFault">;
   /** How long a port that was removed from the configuration may finish its requests. @default 30000 */
   readonly drainMs?: number;
 }
@@ -105,6 +106,8 @@ class Gateway implements RunningGateway {
       displace: (client) => client.displace(),
     });
     this.#deadlines = options.deadlines ?? new Deadlines(clock);
+    const limitLog = createLogLimiter(clock, LOG_LINES_PER_SECOND);
+    const reportFault = createFaultReport({ metrics, log, limitLog });
     this.#context = {
       proxy,
       limits,
@@ -113,8 +116,9 @@ class Gateway implements RunningGateway {
       log,
       clock,
       random,
-      pool: createUpstreamPool({ ...options.pool, messageLimits, dialer }),
-      limitLog: createLogLimiter(clock, LOG_LINES_PER_SECOND),
+      pool: createUpstreamPool({ ...options.pool, messageLimits, dialer, reportFault }),
+      limitLog,
+      reportFault,
     };
     this.#watch = options.watchConfig((config) => this.#apply(config));
   }
@@ -163,7 +167,9 @@ class Gateway implements RunningGateway {
   }
 
   #reconcileSoon(): void {
-    this.#reconciled = this.#reconciled.then(() => this.#reconcile());
+    this.#reconciled = this.#reconciled
+      .then(() => this.#reconcile())
+      .catch((caught: unknown) => this.#context.reportFault(caught, "its configuration"));
   }
 
   async #reconcile(): Promise<void> {
@@ -178,8 +184,8 @@ class Gateway implements RunningGateway {
 
   async #open(number: number, routes: GatewayListener): Promise<void> {
     const { log, bindAddress, metrics, clock, accessLog } = this.#options;
-    const rules: Rules = { current: compileListener(routes) };
     try {
+      const rules: Rules = { current: compileListener(routes) };
       const open = await openGatewayListener({
         port: number,
         bindAddress,
@@ -189,6 +195,7 @@ class Gateway implements RunningGateway {
         deadlines: this.#deadlines,
         metrics,
         log,
+        reportFault: this.#context.reportFault,
         records: { clock, meters: metrics, accessLog, workload: () => this.#workload },
         onRequest: (exchange) => serveRequest(exchange, rules.current, this.#context),
         onUpgrade: (upgrade) => serveUpgrade(upgrade, rules.current, this.#context),

@@ -7,11 +7,13 @@ import type { RequestFault } from "../../http/downstream/downstream-options.ts";
 import type { HttpTimeLimits } from "../../http/http-limits.ts";
 import type { RequestEvent } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
+import { type ClientGuard, guardEvents } from "../fault-guard.ts";
 import { WrappingStream } from "../wrapping-stream.ts";
 import { formatParserHead } from "./parser-head.ts";
 import { ReadRequests } from "./read-requests.ts";
 
 export interface FramedClientOptions {
+  readonly guard: ClientGuard;
   readonly deadlines: Deadlines;
   readonly timeLimits: HttpTimeLimits;
   readonly messageLimits: Http1Limits;
@@ -31,6 +33,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   readonly ended: Promise<void>;
   readonly #options: FramedClientOptions;
   readonly requests: ReadRequests;
+  readonly guard: ClientGuard;
   readonly #wait: ClientWait;
   #hasEnded = false;
   /** Ends the request in progress, if the rest of it is malformed or too slow. */
@@ -41,9 +44,11 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   constructor(socket: Socket, options: FramedClientOptions) {
     super(socket);
     this.#options = options;
+    this.guard = options.guard;
+    guardEvents(this, this.guard.fault);
     this.requests = new ReadRequests(options.messageLimits);
     this.ended = new Promise((resolve) => socket.once("close", () => resolve()));
-    socket.on("error", ignore);
+    socket.on("error", () => undefined);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("close", this.#onClose);
@@ -120,6 +125,10 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   }
 
   checkDeadline(nowMs: number): void {
+    this.guard.run(() => this.#checkDeadline(nowMs));
+  }
+
+  #checkDeadline(nowMs: number): void {
     const { timeLimits, isDraining } = this.#options;
     const state = {
       // The first request must arrive within the head timeout: the client connected to send it.
@@ -245,5 +254,3 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.#options.deadlines.delete(this);
   }
 }
-
-function ignore(): void {}

@@ -5,6 +5,7 @@ import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
 import type { HeaderOperations } from "../../../mesh/policy/routing/http-route.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
+import type { ClientGuard } from "../fault-guard.ts";
 import type { AcceptedRequest } from "../requests/accepted-request.ts";
 import type { RequestRecord } from "../requests/request-record.ts";
 import { FramedUpstream } from "./framed-upstream.ts";
@@ -21,6 +22,7 @@ export interface Forwarding {
   readonly target: HostTarget;
   readonly agent: UpstreamAgent;
   readonly record: RequestRecord;
+  readonly guard: ClientGuard;
   readonly messageLimits: Http1Limits;
   /** How long the upstream's connection may be silent while it has a request. */
   readonly upstreamIdleMs: number;
@@ -57,6 +59,11 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
     keepAlive: true,
     maxSockets: agent.maxSockets,
     addRequest(outgoing: ClientRequest, options: RequestOptions): void {
+      const { guard } = forwarding;
+      guard.watch(outgoing);
+      // The first listeners: all later ones of the response are guarded.
+      outgoing.once("response", (incoming) => guard.watch(incoming));
+      outgoing.once("upgrade", (incoming) => guard.watch(incoming));
       outgoing.agent = agent;
       outgoing.path = accepted.path;
       outgoing.method = accepted.method;

@@ -166,7 +166,7 @@ class ForwardedRequest {
   #after(delayMs: number, action: () => void): Timer {
     const timer = this.#forwarding.clock.setTimeout(() => {
       this.#timers.delete(timer);
-      if (!this.#isOver) action();
+      if (!this.#isOver) this.#forwarding.guard.run(action);
     }, delayMs);
     this.#timers.add(timer);
     return timer;

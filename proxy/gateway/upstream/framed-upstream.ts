@@ -1,10 +1,12 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { MeshError } from "../../../mesh/mesh-error.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
 import type { Http1Fault, ResponseEvent } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
 import { ResponseFramer } from "../../http1/response-framer.ts";
 import type { ResponseContext } from "../../http1/scanning/scan-response-head.ts";
+import { guardEvents } from "../fault-guard.ts";
 import { WrappingStream } from "../wrapping-stream.ts";
 
 /**
@@ -16,8 +18,15 @@ export class FramedUpstream extends WrappingStream {
   readonly #framer: ResponseFramer;
   #isTunnel = false;
 
-  constructor(socket: Duplex, limits: Http1Limits) {
+  /** @param onFault a listener of the connection threw; it is being destroyed. */
+  constructor(socket: Duplex, limits: Http1Limits, onFault: (caught: unknown) => void) {
     super(socket);
+    const fail = (caught: unknown): void => {
+      onFault(caught);
+      this.destroy(MeshError.from(caught));
+    };
+    guardEvents(socket, fail);
+    guardEvents(this, fail);
     this.#framer = new ResponseFramer(limits);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);

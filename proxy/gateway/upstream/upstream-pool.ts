@@ -5,10 +5,12 @@ import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
 import { type UpstreamConnection, type UpstreamDialer, UpstreamError } from "../../connections/upstream-dialer.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "../../http1/http1-limits.ts";
+import type { ReportFault } from "../fault-guard.ts";
 import { FramedUpstream } from "./framed-upstream.ts";
 
 export interface UpstreamPoolOptions {
   readonly dialer: UpstreamDialer;
+  readonly reportFault: ReportFault;
   /**
    * The idle timeout of a connection. Must be shorter than the servers' own (Node: 5 s), or a request could meet a
    * connection that is just being closed. @default 4000
@@ -71,6 +73,7 @@ export class UpstreamAgent extends Agent {
   readonly #dialer: UpstreamDialer;
   readonly #signal: AbortSignal;
   readonly #messageLimits: Http1Limits;
+  readonly #onFault: (caught: unknown) => void;
   readonly #connections = new WeakMap<Duplex, UpstreamConnection>();
   #isRetired = false;
 
@@ -80,6 +83,7 @@ export class UpstreamAgent extends Agent {
     this.#dialer = options.dialer;
     this.#signal = signal;
     this.#messageLimits = options.messageLimits ?? HTTP1_LIMITS;
+    this.#onFault = (caught) => options.reportFault(caught, "an upstream's connection");
   }
 
   override getName(): string {
@@ -95,16 +99,14 @@ export class UpstreamAgent extends Agent {
     _options: ClientRequestArgs,
     callback?: (error: Error | null, socket: Duplex) => void,
   ): undefined {
-    void this.#dial().then(
-      (connection) => {
-        const framed = new FramedUpstream(connection.socket, this.#messageLimits);
-        this.#connections.set(framed, connection);
-        connection.onChange?.(() => this.closeStale());
-        callback?.(null, framed);
-      },
-      // Node's types require a socket even with an error; Node itself ignores it.
-      (caught: unknown) => Reflect.apply(callback ?? ignore, undefined, [MeshError.from(caught)]),
-    );
+    this.#dial()
+      .then((connection) => this.#frame(connection))
+      .then(
+        (framed) => callback?.(null, framed),
+        // Node's types require a socket even with an error; Node itself ignores it.
+        (caught: unknown) => Reflect.apply(callback ?? ignore, undefined, [MeshError.from(caught)]),
+      )
+      .catch(this.#onFault);
     return undefined;
   }
 
@@ -131,6 +133,13 @@ export class UpstreamAgent extends Agent {
   retire(): void {
     this.#isRetired = true;
     this.closeStale();
+  }
+
+  #frame(connection: UpstreamConnection): FramedUpstream {
+    const framed = new FramedUpstream(connection.socket, this.#messageLimits, this.#onFault);
+    this.#connections.set(framed, connection);
+    connection.onChange?.(() => this.closeStale());
+    return framed;
   }
 
   async #dial(): Promise<UpstreamConnection> {
