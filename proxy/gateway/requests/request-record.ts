@@ -90,7 +90,7 @@ export class RequestRecord {
 
   /** It does not end with a complete upstream response. The first cause counts. */
   endsWith(flags: RequestFlags): void {
-    this.#flags ??= flags;
+    if (flags !== "-") this.#flags ??= flags;
   }
 
   /** Its route delays it. */
