@@ -60,7 +60,8 @@ export function createGrpcHandler(
 /** Refuses a call over its caller's rate, with the cheapest gRPC response: headers only. */
 export function refuseCall(stream: ServerHttp2Stream): void {
   stream.on("error", () => undefined);
-  if (stream.destroyed || stream.headersSent) return;
+  // `respond` throws once the caller has reset the stream, here in a timer: that would end the process.
+  if (stream.destroyed || stream.closed || stream.headersSent) return;
   const status = { "grpc-status": Code.ResourceExhausted, "grpc-message": "too many calls in a short time" };
   stream.respond({ ":status": 200, "content-type": "application/grpc", ...status }, { endStream: true });
   // The rest of the request is not read.

@@ -95,7 +95,11 @@ export class Subscriptions {
     this.#view = undefined;
     if (this.#isRefreshing) return;
     this.#isRefreshing = true;
-    void this.#refreshAll();
+    this.#refreshAll().catch((caught: unknown) => {
+      // The next change starts another pass.
+      this.#isRefreshing = false;
+      this.#report(caught, "the mesh could not be evaluated; all streams keep their last response");
+    });
   }
 
   async #refreshAll(): Promise<void> {

@@ -34,13 +34,21 @@ export function createWebhookHandler(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const context = { ...deps, limitLog: createLogLimiter(deps.clock, LOG_LINES_PER_SECOND) };
   return (request, response) => {
-    route(request, response, context).catch((caught: unknown) => {
-      const error = MeshError.from(caught);
-      deps.log.error({ code: error.code, stack: error.stack }, "the request failed");
-      if (response.headersSent) response.destroy();
-      else sendText(response, 500, "the injector failed; see its log");
-    });
+    route(request, response, context).catch((caught: unknown) => failSafely(caught, response, context));
   };
+}
+
+/** Must not throw: its exception would be an unhandled rejection, which ends the process. */
+function failSafely(caught: unknown, response: ServerResponse, { log, limitLog }: HandlerContext): void {
+  try {
+    const { code, stack } = MeshError.from(caught);
+    const { isGranted, heldBack } = limitLog("request_failed");
+    if (isGranted) log.error({ code, stack, heldBack }, "the request failed");
+    if (response.headersSent) response.destroy();
+    else sendText(response, 500, "the injector failed; see its log");
+  } catch {
+    response.destroy();
+  }
 }
 
 async function route(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { MeshError } from "../mesh/mesh-error.ts";
-import type { Logger } from "../mesh/runtime.ts";
+import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { decideLocalConnections, readDescriptorLimit } from "./descriptor-limit.ts";
 import { listen } from "./listen.ts";
+import { createLogLimiter } from "./log-limiter.ts";
 
 /** A request to a local HTTP server. */
 export interface LocalHttpRequest {
@@ -54,6 +55,7 @@ const HEADERS_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5000;
 const MAX_HEADER_BYTES = 8192;
+const LOG_LINES_PER_SECOND = 5;
 /** A client that has not read its response after this time is cut off. */
 const SEND_TIMEOUT_MS = 10_000;
 
@@ -72,13 +74,20 @@ export async function startLocalHttpServer(options: LocalHttpServerOptions): Pro
   });
   const busy = new Set<Socket>();
   displaceIdleConnections(server, busy, options.maxConnections ?? decideLocalConnections(readDescriptorLimit()));
+  const limitLog = createLogLimiter(systemClock, LOG_LINES_PER_SECOND);
   server.on("request", (request, response) => {
     const { socket } = request;
     busy.add(socket);
     response.once("close", () => busy.delete(socket));
     // No request here needs a body.
     request.resume();
-    void respondTo(request, response, options);
+    respondTo(request, response, options).catch((caught: unknown) => {
+      // Such as an invalid field, for which `writeHead` throws.
+      response.destroy();
+      const { isGranted, heldBack } = limitLog("response_failed");
+      const reason = MeshError.from(caught).message;
+      if (isGranted) options.log.error({ code: "response_failed", reason, heldBack }, "a response could not be sent");
+    });
   });
   const onError = (error: Error): void =>
     options.log.warn({ code: MeshError.from(error).code, port: options.port }, `a listener failed: ${error.message}`);

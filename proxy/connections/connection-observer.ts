@@ -34,8 +34,8 @@ export type CutMalformed = (fault: { readonly reason: string; readonly message: 
 
 export interface RefusedConnection {
   readonly direction: "inbound" | "outbound";
-  /** `handshake`: it failed in TLS or at the verdict on the peer. */
-  readonly stage: "capture" | "policy" | "handshake" | "destination" | "application";
+  /** `handshake`: it failed in TLS or at the verdict on the peer. `proxy`: an exception of the proxy's own code. */
+  readonly stage: "capture" | "proxy" | "policy" | "handshake" | "destination" | "application";
   /** Stable: a metric label. */
   readonly reason: string;
   /** For the log; names the rule, the peer, the times. */

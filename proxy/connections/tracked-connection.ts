@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { ConnectionObserver, CutMalformed, MalformedRequest, Refuse } from "./connection-observer.ts";
@@ -139,6 +140,12 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
       this.cut();
       observer.refused({ ...this.describe(reason, message), stage });
     };
+  }
+
+  /** Refuses it because of an exception that its handler threw. */
+  refuseFaultTo(observer: Pick<ConnectionObserver, "refused">): (caught: unknown) => void {
+    const refuse = this.refuseTo(observer);
+    return (caught) => refuse("proxy", "proxy_fault", `an exception of the proxy: ${MeshError.from(caught).message}`);
   }
 
   /** Cuts it because of its client's bytes, and reports the reason to `observer`. */

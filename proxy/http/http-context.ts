@@ -1,4 +1,5 @@
-import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
+import { createLogLimiter } from "../../net/log-limiter.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
 import type { AccessLog, RequestMeters } from "../telemetry/request-meter.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -15,6 +16,7 @@ export interface HttpContext {
   readonly messageLimits: Http1Limits;
   readonly random: Random;
   readonly log: Logger;
+  readonly limitLog: LogLimiter;
   readonly meters: RequestMeters;
   /** `undefined`: off. */
   readonly accessLog: AccessLog | undefined;
@@ -38,6 +40,9 @@ export interface HttpContextOptions {
   readonly draining?: AbortSignal;
 }
 
+/** Log lines a second for each kind of failure. */
+const LOG_LINES_PER_SECOND = 5;
+
 /** Assembles what the HTTP connections of one sidecar share. */
 export function createHttpContext(options: HttpContextOptions): HttpContext {
   const { clock, random, log, meters, accessLog } = options;
@@ -45,6 +50,7 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
     clock,
     random,
     log,
+    limitLog: createLogLimiter(clock, LOG_LINES_PER_SECOND),
     meters,
     accessLog,
     deadlines: new Deadlines(clock),

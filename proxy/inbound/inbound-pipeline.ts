@@ -27,16 +27,19 @@ import { type ClientKind, sniffClient } from "./sniff-client.ts";
 
 /** Handles connections to this pod: forwards them to the application, or resets them and reports the reason. */
 export function createInboundHandler(options: InboundOptions): (captured: CapturedConnection) => void {
-  return (captured) => void handleInbound(captured, options);
+  return (captured) => {
+    const arrival = acceptConnection(captured, options);
+    if (arrival === undefined) return;
+    // Without this an exception would be an unhandled rejection, which ends the process.
+    handleInbound(arrival).catch(arrival.connection.refuseFaultTo(options.observer));
+  };
 }
 
 /**
- * One connection from accept to forwarding. A step returns `undefined` if the connection has ended: it was refused and
+ * One accepted connection until it is forwarded. A step returns `undefined` if the connection has ended: it was refused and
  * reported, cut by a new policy, or closed by its client. Each step judges by the policy that is current at that step.
  */
-async function handleInbound(captured: CapturedConnection, options: InboundOptions): Promise<void> {
-  const arrival = acceptConnection(captured, options);
-  if (arrival === undefined) return;
+async function handleInbound(arrival: Arrival): Promise<void> {
   const first = await readFirstBytes(arrival);
   if (first === undefined) return;
   const client = await admitClient(arrival, first);

@@ -45,16 +45,20 @@ export interface OutboundOptions {
  * the rule, the connection is reset; there is no fallback to plaintext.
  */
 export function createOutboundHandler(options: OutboundOptions): (connection: CapturedConnection) => void {
-  return (captured) => void handleOutbound(captured, options);
+  return (captured) => {
+    const accepted = acceptConnection(captured, options);
+    if (accepted === undefined) return;
+    // Without this an exception would be an unhandled rejection, which ends the process.
+    handleOutbound(accepted).catch(accepted.connection.refuseFaultTo(options.observer));
+  };
 }
 
 /**
- * One connection from accept to forwarding. A step returns `undefined` if the connection has ended: it was refused and
+ * One accepted connection until it is forwarded. A step returns `undefined` if the connection has ended: it was refused and
  * reported, cut by a new rule, or closed by the application.
  */
-async function handleOutbound(captured: CapturedConnection, options: OutboundOptions): Promise<void> {
-  const accepted = acceptConnection(captured, options);
-  if (accepted === undefined) return;
+async function handleOutbound(accepted: Accepted): Promise<void> {
+  const { captured, options } = accepted;
   const arrival = await resolveDestination(accepted);
   if (arrival === undefined || arrival.connection.isOver) return;
   const forwarding = await decideForwarding({

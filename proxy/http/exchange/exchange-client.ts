@@ -1,8 +1,10 @@
 import type { Socket } from "node:net";
+import { MeshError } from "../../../mesh/mesh-error.ts";
 import { type RequestHead, readField } from "../../http1/message-head.ts";
 import type { RequestMeter } from "../../telemetry/request-meter.ts";
 import type { TunnelBytes } from "../downstream/start-tunnel.ts";
 import type { HttpContext } from "../http-context.ts";
+import type { LocalReply } from "../local-reply.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { RequestPlan } from "./request-plan.ts";
 
@@ -75,4 +77,12 @@ export function recordExchange(client: ExchangeClient, context: HttpContext, rec
     route: plan?.route ?? "",
     peer: facts.direction === "inbound" ? facts.peer : (upstream?.peer ?? ""),
   });
+}
+
+/** Logs an exception of the proxy's own code. The client gets no details of it. */
+export function replyToFault(caught: unknown, { log, limitLog }: HttpContext): LocalReply {
+  const { isGranted, heldBack } = limitLog("proxy_fault");
+  const { message, stack } = MeshError.from(caught);
+  if (isGranted) log.error({ code: "proxy_fault", reason: message, stack, heldBack }, "the proxy failed on a request");
+  return { status: 500, flags: "DO", details: "proxy_fault: see the proxy's log" };
 }

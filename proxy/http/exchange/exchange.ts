@@ -5,7 +5,7 @@ import { formatFlags, type RequestFlags } from "../../telemetry/request-meter.ts
 import { ResponseWriter } from "../downstream/response-writer.ts";
 import type { HttpContext } from "../http-context.ts";
 import { formatLocalReply, type LocalReply } from "../local-reply.ts";
-import { type ExchangeClient, recordExchange } from "./exchange-client.ts";
+import { type ExchangeClient, recordExchange, replyToFault } from "./exchange-client.ts";
 import { type AttemptsOwner, RequestAttempts } from "./request-attempts.ts";
 import type { RequestPlan } from "./request-plan.ts";
 
@@ -55,7 +55,7 @@ export class Exchange implements AttemptsOwner {
   /** Starts the exchange, once everything that arrived with the head is buffered. */
   start(plan: RequestPlan | Promise<RequestPlan>): void {
     this.#isStarted = true;
-    if (plan instanceof Promise) void plan.then((decided) => this.#follow(decided));
+    if (plan instanceof Promise) plan.then((decided) => this.#follow(decided)).catch((caught) => this.onFault(caught));
     else this.#follow(plan);
     const isWaiting = this.#attempts.socket === undefined;
     if (isWaiting && !this.#requestEnded && !this.#isOver) this.#client.pauseReading();
@@ -89,8 +89,8 @@ export class Exchange implements AttemptsOwner {
     if (hasRoom && !this.#requestEnded) this.#client.resumeReading();
   }
 
-  onLocalReply(reply: LocalReply): void {
-    this.#sendLocalReply(reply);
+  onFault(caught: unknown): void {
+    this.onLocalReply(replyToFault(caught, this.#context));
   }
 
   onPacketStart(packet: Buffer): void {
@@ -137,9 +137,9 @@ export class Exchange implements AttemptsOwner {
     if (this.#response !== undefined) {
       this.#end(fault === undefined ? "UC" : "UPE", "");
     } else if (fault !== undefined) {
-      this.#sendLocalReply({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
+      this.onLocalReply({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
     } else if (!this.#attempts.retryLost()) {
-      this.#sendLocalReply({
+      this.onLocalReply({
         status: 503,
         flags: "UC",
         details: "upstream reset: the connection ended before a response",
@@ -161,7 +161,7 @@ export class Exchange implements AttemptsOwner {
   }
 
   #go(plan: RequestPlan): void {
-    if (plan.kind === "local_reply") this.#sendLocalReply(plan.reply);
+    if (plan.kind === "local_reply") this.onLocalReply(plan.reply);
     else this.#attempts.begin(plan, this.#context.limits.maxReplayBytes);
   }
 
@@ -172,11 +172,10 @@ export class Exchange implements AttemptsOwner {
 
   #timedOut(): void {
     if (this.#response !== undefined) this.#end("UT", "");
-    else
-      this.#sendLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the route's timeout is exceeded" });
+    else this.onLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the route's timeout is exceeded" });
   }
 
-  #sendLocalReply(reply: LocalReply): void {
+  onLocalReply(reply: LocalReply): void {
     if (this.#isOver) return;
     if (this.#response !== undefined) {
       this.#end(reply.flags, reply.details);

@@ -19,6 +19,8 @@ export interface AttemptsOwner extends ResponseSink {
   onSent(hasRoom: boolean): void;
   /** The last attempt failed; the client gets this local reply. */
   onLocalReply(reply: LocalReply): void;
+  /** An attempt threw an exception. */
+  onFault(caught: unknown): void;
 }
 
 const NO_CHUNKS: readonly Buffer[] = [];
@@ -125,7 +127,7 @@ export class RequestAttempts {
   #attempt(plan: ForwardPlan): void {
     this.#count += 1;
     const taken = plan.pool.take(undefined);
-    if (taken === undefined) void this.#dial(plan);
+    if (taken === undefined) this.#dial(plan).catch((caught) => this.#owner.onFault(caught));
     else this.#open(taken, plan);
   }
 
