@@ -132,4 +132,29 @@ describe("Subscriptions", () => {
     expect(received).toEqual(["one"]);
     expect(subscriptions.size).toBe(0);
   });
+
+  it("keeps the last responses when the mesh cannot be evaluated, and continues with the next change", async () => {
+    const log = new RecordingLogger();
+    const roots = ["one", "broken", "two"];
+    const subscriptions = new Subscriptions({
+      ...{ log, limitLog: unlimitedLog },
+      view: () => {
+        const [root = ""] = roots.splice(0, 1);
+        if (root === "broken") throw new Error("broken");
+        return { set, roots: [root] };
+      },
+    });
+    const received: string[] = [];
+    subscriptions.add<string>({
+      evaluate: (view) => ({ kind: "response", response: responseOf(view) }),
+      onResponse: ({ message }) => received.push(message),
+      onDenied: () => undefined,
+    });
+    subscriptions.refresh();
+    await settlePromises();
+    subscriptions.refresh();
+    await settlePromises();
+    expect(received).toEqual(["one", "two"]);
+    expect(log.records).toHaveLength(1);
+  });
 });

@@ -127,8 +127,21 @@ describe("an exception in an event of a connection", () => {
     await readUntil(client, "served GET /b");
   });
 
-  it("when its connection is set up becomes a local reply", async () => {
-    const { port } = await start({ gateway: { dialer: { dial: () => Promise.reject(new Error("no socket")) } } });
+  it("of a new upstream connection becomes a local reply", async () => {
+    const dialer = createTestDialer((await startLenientUpstream(cleanup)).port);
+    const onChange = (): never => {
+      throw new Error("no registry");
+    };
+    const { port } = await start({
+      gateway: {
+        dialer: {
+          dial: async (target, signal) => {
+            const dialed = await dialer.dial(target, signal);
+            return dialed.kind === "connected" ? { ...dialed, onChange } : dialed;
+          },
+        },
+      },
+    });
     expect(await sendRaw(cleanup, port, requestTo("/a", "Connection: close\r\n"))).toMatch(/^HTTP\/1\.1 502 /);
   });
 
