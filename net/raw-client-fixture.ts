@@ -8,7 +8,7 @@ import type { Cleanup } from "./cleanup-fixture.ts";
 export async function dialRaw(cleanup: Cleanup, port: number): Promise<Socket> {
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   socket.on("error", () => undefined);
-  cleanup.add(() => socket.destroy());
+  cleanup.addSocket(socket);
   await once(socket, "connect");
   return socket;
 }

@@ -2,14 +2,10 @@ import { afterEach, expect, it } from "vitest";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startLenientUpstream } from "../net/lenient-upstream-fixture.ts";
 import { sendRaw } from "../net/raw-client-fixture.ts";
-import {
-  connectClient,
-  listen,
-  meshDestination,
-  readAll,
-  startInboundSide,
-  startOutboundSide,
-} from "./data-plane-fixture.ts";
+import { startInboundSide } from "./inbound-side-fixture.ts";
+import { meshDestination } from "./mesh-identities-fixture.ts";
+import { startOutboundSide } from "./outbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "./raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

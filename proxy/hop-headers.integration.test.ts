@@ -3,16 +3,10 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startLenientUpstream } from "../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntilClosed, sendRaw } from "../net/raw-client-fixture.ts";
-import {
-  createTestUpstreamDialer,
-  HELLO,
-  meshDestination,
-  secureContextsOf,
-  startInboundSide,
-  startOutboundSide,
-  WORLD,
-} from "./data-plane-fixture.ts";
 import { startTestGateway } from "./gateway/gateway-fixture.ts";
+import { startInboundSide } from "./inbound-side-fixture.ts";
+import { HELLO, meshDestination, secureContextsOf, WORLD } from "./mesh-identities-fixture.ts";
+import { createTestUpstreamDialer, startOutboundSide } from "./outbound-side-fixture.ts";
 import { createNoMetrics } from "./telemetry/proxy-metrics.ts";
 
 const cleanup = new Cleanup();
@@ -125,7 +119,7 @@ describe("through the server's sidecar alone", () => {
       rejectUnauthorized: false,
     });
     client.on("error", () => undefined);
-    cleanup.add(() => client.destroy());
+    cleanup.addSocket(client);
     client.write(REQUEST.replace("X-Envoy-Retry-On: forged", "X-Envoy-Attempt-Count: 2"));
     await readUntilClosed(client);
     expect(application.received()).toMatchObject({ "x-forwarded-proto": "https", "x-envoy-attempt-count": "2" });

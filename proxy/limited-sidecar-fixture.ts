@@ -10,7 +10,9 @@ import { Cleanup } from "../net/cleanup-fixture.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { startReadinessServer } from "./admin/status-server.ts";
 import { decideConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
-import { meshDestination, startInboundSide, startOutboundSide } from "./data-plane-fixture.ts";
+import { startInboundSide } from "./inbound-side-fixture.ts";
+import { meshDestination } from "./mesh-identities-fixture.ts";
+import { startOutboundSide } from "./outbound-side-fixture.ts";
 
 /** `all`: not even one was left for counting. */
 function countDescriptors(): number | "all" {

@@ -2,23 +2,14 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { connect, TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
-import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../cleanup-fixture.ts";
 import { listen } from "../listen.ts";
 import { loadHandshakeGuard } from "./handshake-guard.ts";
 import { createTlsContext } from "./tls-contexts.ts";
+import { MATERIAL } from "./tls-material-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
-
-const ROOT = mintRoot();
-const LEAF = mintLeaf({
-  issuer: ROOT,
-  uriSans: ["spiffe://cluster.local/ns/ns1/sa/default"],
-  notBefore: new Date(Date.now() - 1000),
-  notAfter: new Date(Date.now() + 86_400_000),
-});
-const MATERIAL = { cert: LEAF.pem, key: LEAF.keyPem, ca: ROOT.pem };
 
 /** The server responds with the group that its side saw. */
 async function startServer(): Promise<number> {
@@ -29,7 +20,7 @@ async function startServer(): Promise<number> {
       requestCert: true,
       rejectUnauthorized: true,
     });
-    cleanup.add(() => socket.destroy());
+    cleanup.addSocket(socket);
     socket.on("secure", () => socket.write(loadHandshakeGuard().endingGroup()));
   });
   cleanup.add(() => server.close());
@@ -38,7 +29,7 @@ async function startServer(): Promise<number> {
 
 function dial(port: number, options: { readonly ecdhCurve?: string; readonly maxVersion?: "TLSv1.2" }): TLSSocket {
   const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...MATERIAL, ...options });
-  cleanup.add(() => socket.destroy());
+  cleanup.addSocket(socket);
   return socket;
 }
 

@@ -41,7 +41,7 @@ async function shakeHands(
       const options = { secureContext: material(clientChain), rejectUnauthorized: false, servername: "a" };
       const client = connect({ port, host: "127.0.0.1", ...options });
       client.on("error", () => undefined);
-      cleanup.add(() => client.destroy());
+      cleanup.addSocket(client);
       resolveClient(client);
     });
     cleanup.add(() => listener.close());

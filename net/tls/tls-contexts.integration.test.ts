@@ -12,22 +12,14 @@ import {
   mintCrossIssued,
   mintLadder,
 } from "../../mesh/identity/hostile-chain-fixture.ts";
-import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../cleanup-fixture.ts";
 import { listen } from "../listen.ts";
 import { createTlsContext, setServerContext } from "./tls-contexts.ts";
+import { MATERIAL } from "./tls-material-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-const ROOT = mintRoot();
-const LEAF = mintLeaf({
-  issuer: ROOT,
-  uriSans: ["spiffe://cluster.local/ns/ns1/sa/default"],
-  notBefore: new Date(Date.now() - 1000),
-  notAfter: new Date(Date.now() + 86_400_000),
-});
-const MATERIAL = { cert: LEAF.pem, key: LEAF.keyPem, ca: ROOT.pem };
 const ignore = (): void => undefined;
 
 /** How a handshake ended at the server: `done`, or the error's code. */
@@ -59,13 +51,13 @@ async function startHttpsServer(onEnd: ServerEnd): Promise<number> {
 }
 
 async function start(server: ReturnType<typeof createServer> | Server): Promise<number> {
-  server.on("connection", (socket: Socket) => cleanup.add(() => socket.destroy()));
+  server.on("connection", (socket: Socket) => cleanup.addSocket(socket));
   cleanup.add(() => server.close());
   return await listen(server, { port: 0, host: "127.0.0.1", onError: ignore });
 }
 
 function watchServerSide(socket: TLSSocket, onEnd: ServerEnd): void {
-  cleanup.add(() => socket.destroy());
+  cleanup.addSocket(socket);
   socket.on("error", (error) => onEnd("code" in error ? String(error.code) : error.message));
   socket.on("secure", () => {
     onEnd("done");
@@ -76,7 +68,7 @@ function watchServerSide(socket: TLSSocket, onEnd: ServerEnd): void {
 
 function dial(port: number, options: ConnectionOptions): TLSSocket {
   const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
-  cleanup.add(() => socket.destroy());
+  cleanup.addSocket(socket);
   return socket;
 }
 

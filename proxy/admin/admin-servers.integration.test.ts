@@ -6,7 +6,7 @@ import { ask, createRecordedLog } from "../../net/http-fixture.ts";
 import { type LocalHttpServer, startLocalHttpServer } from "../../net/local-http-server.ts";
 import { createScrapes, type Scrapes } from "../../net/metrics/scrapes.ts";
 import { NetError } from "../../net/net-error.ts";
-import { HELLO, secureContextsOf } from "../data-plane-fixture.ts";
+import { HELLO, secureContextsOf } from "../mesh-identities-fixture.ts";
 import { startAdminServer } from "./admin-server.ts";
 import { describeCertificates } from "./certificates-view.ts";
 import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./status-server.ts";

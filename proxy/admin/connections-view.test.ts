@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { OpenConnection } from "../connections/connection-registry.ts";
-import { meshDestination, WORLD } from "../data-plane-fixture.ts";
+import { meshDestination, WORLD } from "../mesh-identities-fixture.ts";
 import { describeConnection, describeDestination } from "./connections-view.ts";
 
 const ADDRESS: DestinationTarget = { kind: "address", ip: "fd00::7", port: 8080 };

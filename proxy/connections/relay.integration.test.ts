@@ -27,7 +27,7 @@ async function connectPair(): Promise<readonly [Socket, Socket]> {
   server.close();
   for (const socket of [client, accepted]) {
     socket.on("error", () => undefined);
-    cleanup.add(() => socket.destroy());
+    cleanup.addSocket(socket);
   }
   return [client, accepted];
 }

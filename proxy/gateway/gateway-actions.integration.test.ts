@@ -1,25 +1,15 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { HeaderEdit, HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import {
-  type LenientUpstream,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../../net/lenient-upstream-fixture.ts";
+import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
-import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { ROUTE_ALL, startLenientGateway } from "./gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-async function start(
-  route: Partial<HttpRoute>,
-  reply: Reply = OK_REPLY,
-): Promise<TestGateway & { upstream: LenientUpstream }> {
-  const upstream = await startLenientUpstream(cleanup, reply);
-  const listeners = [listenerOf(0, [{ ...ROUTE_ALL, ...route }])];
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, { listeners })) };
+async function start(route: Partial<HttpRoute>, reply: Reply = OK_REPLY) {
+  return await startLenientGateway(cleanup, { route, reply });
 }
 
 function request(path: string, headers = "Connection: close\r\n", method = "GET"): string {

@@ -1,16 +1,15 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { type LenientUpstream, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import type { LenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { startLenientGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-async function start(limits: Partial<GatewayLimits> = {}): Promise<TestGateway & { upstream: LenientUpstream }> {
-  const upstream = await startLenientUpstream(cleanup);
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, { limits })) };
+async function start(limits: Partial<GatewayLimits> = {}) {
+  return await startLenientGateway(cleanup, { limits });
 }
 
 const HOST = "Host: shop.example\r\n";

@@ -2,14 +2,9 @@ import { afterEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import {
-  type LenientUpstream,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../../net/lenient-upstream-fixture.ts";
+import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
-import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { startLenientGateway } from "./gateway-fixture.ts";
 import type { GatewayOptions } from "./start-gateway.ts";
 
 const cleanup = new Cleanup();
@@ -20,13 +15,8 @@ interface Start {
   readonly options?: Partial<GatewayOptions>;
 }
 
-async function start(
-  route: Partial<HttpRoute>,
-  { reply = OK_REPLY, options = {} }: Start = {},
-): Promise<TestGateway & { upstream: LenientUpstream }> {
-  const upstream = await startLenientUpstream(cleanup, reply);
-  const listeners = [listenerOf(0, [{ ...ROUTE_ALL, ...route }])];
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, { listeners, ...options })) };
+async function start(route: Partial<HttpRoute>, { reply = OK_REPLY, options = {} }: Start = {}) {
+  return await startLenientGateway(cleanup, { route, reply, ...options });
 }
 
 function request(path: string, headers = "Connection: close\r\n", method = "GET"): string {

@@ -7,6 +7,7 @@ import type { GatewayConfig, GatewayListener } from "../../mesh/policy/types.ts"
 import { systemClock } from "../../mesh/runtime.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { createRecordedLog, type RecordedLog } from "../../net/http-fixture.ts";
+import { type LenientUpstream, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
 import { Deadlines } from "../http/deadlines.ts";
 import { createNoMetrics, type ProxyMetrics, type ResponseOrigin } from "../telemetry/proxy-metrics.ts";
@@ -71,11 +72,45 @@ export function listenerOf(port: number, routes: readonly HttpRoute[] = [ROUTE_A
   return { port, virtualHosts: [{ hosts: ["shop.example"], routes }] };
 }
 
+export interface TestGatewayOptions extends Partial<GatewayOptions> {
+  readonly listeners?: readonly GatewayListener[];
+  /** Changes `ROUTE_ALL` of the only listener; instead of `listeners`. */
+  readonly route?: Partial<HttpRoute> | undefined;
+}
+
+export interface LenientGateway extends TestGateway {
+  readonly upstream: LenientUpstream;
+}
+
+/** A gateway in front of the upstream that an attacker would wish for. */
+export async function startLenientGateway(
+  cleanup: Cleanup,
+  { reply, ...options }: TestGatewayOptions & { readonly reply?: Reply | undefined } = {},
+): Promise<LenientGateway> {
+  const upstream = await startLenientUpstream(cleanup, reply);
+  return { upstream, ...(await startTestGateway(cleanup, upstream.port, options)) };
+}
+
+export interface RequestText {
+  readonly method?: string;
+  /** Each with its CRLF. */
+  readonly headers?: string;
+  readonly body?: string;
+  readonly version?: string;
+}
+
+/** A request for `shop.example`, as bytes. */
+export function formatRequest(path: string, options: RequestText = {}): string {
+  const { method = "GET", headers = "", body = "", version = "1.1" } = options;
+  return `${method} ${path} HTTP/${version}\r\nHost: shop.example\r\n${headers}\r\n${body}`;
+}
+
 export async function startTestGateway(
   cleanup: Cleanup,
   upstreamPort: number,
-  options: Partial<GatewayOptions> & { readonly listeners?: readonly GatewayListener[] } = {},
+  { listeners: configured, route, ...options }: TestGatewayOptions = {},
 ): Promise<TestGateway> {
+  const listeners = configured ?? [listenerOf(0, [{ ...ROUTE_ALL, ...route }])];
   const dialer = createTestDialer(upstreamPort);
   const log = createRecordedLog();
   const answers: string[] = [];
@@ -83,7 +118,7 @@ export async function startTestGateway(
   const gateway = await startGateway({
     watchConfig: (listener) => {
       push = listener;
-      push(configOf(options.listeners ?? [listenerOf(0)]));
+      push(configOf(listeners));
       return { close: () => undefined };
     },
     dialer,
@@ -100,8 +135,8 @@ export async function startTestGateway(
   cleanup.add(() => gateway.stop());
   await gateway.settled();
   const port = gateway.listeners()[0]?.port ?? 0;
-  const setConfig = async (listeners: readonly GatewayListener[]): Promise<void> => {
-    push(configOf(listeners));
+  const setConfig = async (next: readonly GatewayListener[]): Promise<void> => {
+    push(configOf(next));
     await gateway.settled();
   };
   return { gateway, port, dialer, log, answers, setConfig };

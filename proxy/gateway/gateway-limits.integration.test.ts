@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { type LenientUpstream, OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
-import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
+import { startLenientGateway, startTestGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import { FramedClient } from "./requests/framed-client.ts";
 import { nextRequest } from "./requests/next-request-fixture.ts";
@@ -11,9 +11,8 @@ import { nextRequest } from "./requests/next-request-fixture.ts";
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-async function start(limits: Partial<GatewayLimits> = {}): Promise<TestGateway & { upstream: LenientUpstream }> {
-  const upstream = await startLenientUpstream(cleanup);
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, { limits })) };
+async function start(limits: Partial<GatewayLimits> = {}) {
+  return await startLenientGateway(cleanup, { limits });
 }
 
 const HOST = "Host: shop.example\r\n";

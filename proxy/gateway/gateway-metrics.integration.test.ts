@@ -4,14 +4,10 @@ import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { readPage } from "../../net/metrics/exposition-fixture.ts";
 import { dialRaw, listen, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
-import {
-  createTestUpstreamDialer,
-  HELLO,
-  listen as listenRaw,
-  meshDestination,
-  startInboundSide,
-  WORLD,
-} from "../data-plane-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
+import { HELLO, meshDestination, WORLD } from "../mesh-identities-fixture.ts";
+import { createTestUpstreamDialer } from "../outbound-side-fixture.ts";
+import { listen as listenRaw } from "../raw-sockets-fixture.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
 import { startTestGateway, type TestGateway } from "./gateway-fixture.ts";
 

@@ -1,16 +1,15 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { OK_REPLY, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import type { Reply } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
-import { listenerOf, ROUTE_ALL, startTestGateway, TARGET } from "./gateway-fixture.ts";
+import { listenerOf, ROUTE_ALL, startLenientGateway, TARGET, type TestGatewayOptions } from "./gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-async function start(options: { reply?: Reply; listeners?: Parameters<typeof startTestGateway>[2] } = {}) {
-  const upstream = await startLenientUpstream(cleanup, options.reply ?? OK_REPLY);
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, options.listeners ?? {})) };
+async function start(options: { reply?: Reply; listeners?: TestGatewayOptions } = {}) {
+  return await startLenientGateway(cleanup, { reply: options.reply, ...options.listeners });
 }
 
 function get(path: string, host = "shop.example", extra = "Connection: close\r\n"): string {

@@ -8,16 +8,9 @@ import { parseTrustDomain, type SpiffeId } from "../../mesh/identity/spiffe-id.t
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
-import {
-  HELLO,
-  type InboundSide,
-  MESH_ROOT,
-  meshDestination,
-  type OutboundSide,
-  startInboundSide,
-  startOutboundSide,
-  WORLD,
-} from "../data-plane-fixture.ts";
+import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
+import { HELLO, MESH_ROOT, meshDestination, WORLD } from "../mesh-identities-fixture.ts";
+import { type OutboundSide, startOutboundSide } from "../outbound-side-fixture.ts";
 import { createSecureContextSource, type SecureContextSource } from "../tls/secure-context-source.ts";
 
 const cleanup = new Cleanup();

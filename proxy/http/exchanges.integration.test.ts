@@ -12,15 +12,10 @@ import {
   startLenientUpstream,
 } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, readUntilClosed } from "../../net/raw-client-fixture.ts";
-import {
-  HELLO,
-  type InboundSide,
-  listen,
-  meshDestination,
-  type OutboundSide,
-  startInboundSide,
-  startOutboundSide,
-} from "../data-plane-fixture.ts";
+import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
+import { HELLO, meshDestination } from "../mesh-identities-fixture.ts";
+import { type OutboundSide, startOutboundSide } from "../outbound-side-fixture.ts";
+import { listen } from "../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -445,7 +440,7 @@ describe("limits", () => {
       destination: meshDestination([inbound.port], { overrides: { protocol: "http" } }),
     });
     const client = connect({ port, host: "127.0.0.1" });
-    cleanup.add(() => client.destroy());
+    cleanup.addSocket(client);
     client.write(GET);
     client.pause();
     let before = -1;

@@ -3,15 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { Agent, request } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import {
-  HELLO,
-  type InboundSide,
-  meshDestination,
-  type OutboundSide,
-  startInboundSide,
-  startOutboundSide,
-  WORLD,
-} from "../data-plane-fixture.ts";
+import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
+import { HELLO, meshDestination, WORLD } from "../mesh-identities-fixture.ts";
+import { type OutboundSide, startOutboundSide } from "../outbound-side-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -4,7 +4,8 @@ import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createDataPlane } from "../create-data-plane.ts";
-import { createRecorder, secureContextsOf, WORKLOAD, WORLD } from "../data-plane-fixture.ts";
+import { createRecorder } from "../data-plane-fixture.ts";
+import { secureContextsOf, WORKLOAD, WORLD } from "../mesh-identities-fixture.ts";
 
 const clock = new FakeClock();
 

@@ -5,7 +5,9 @@ import { connect } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { connectClient, listen, secureContextsOf, startInboundSide, WORLD } from "../data-plane-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
+import { secureContextsOf, WORLD } from "../mesh-identities-fixture.ts";
+import { connectClient, listen } from "../raw-sockets-fixture.ts";
 import { sniffClient } from "./sniff-client.ts";
 import { terminateTls } from "./terminate-tls.ts";
 
@@ -24,7 +26,7 @@ async function clientHello(): Promise<Buffer> {
     });
     const client = connect({ socket: wire, ALPNProtocols: ["istio"], rejectUnauthorized: false });
     client.on("error", () => undefined);
-    cleanup.add(() => client.destroy());
+    cleanup.addSocket(client);
   });
 }
 

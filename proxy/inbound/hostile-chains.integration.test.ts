@@ -11,14 +11,10 @@ import {
 } from "../../mesh/identity/hostile-chain-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { listen as listenOn } from "../../net/listen.ts";
-import {
-  connectClient,
-  listen,
-  meshDestination,
-  readAll,
-  startInboundSide,
-  startOutboundSide,
-} from "../data-plane-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
+import { meshDestination } from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -110,7 +106,7 @@ describe("a server with a hostile chain", () => {
         ALPNProtocols: ["istio"],
       });
       socket.on("error", () => undefined);
-      cleanup.add(() => socket.destroy());
+      cleanup.addSocket(socket);
       socket.resume();
     });
     cleanup.add(() => server.close());

@@ -4,56 +4,26 @@ import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ServerMode } from "../../mesh/policy/types.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
 import {
-  connectClient,
   HELLO,
   type IdentityOptions,
-  type InboundSide,
-  listen,
   MESH_ROOT,
   meshDestination,
-  readAll,
   secureContextsOf,
-  startInboundSide,
-  startOutboundSide,
-} from "../data-plane-fixture.ts";
-import type { SecureContextSource } from "../tls/secure-context-source.ts";
+} from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "../raw-sockets-fixture.ts";
 import { clientHelloWithoutAlpn } from "./client-hello-fixture.ts";
+import { pingThroughSidecar, startEchoSide } from "./echo-application-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-/** An application that echoes each line, and counts its connections. */
-async function startEcho(): Promise<{ readonly port: number; readonly connections: () => number }> {
-  let connections = 0;
-  const port = await listen(cleanup, (socket) => {
-    connections += 1;
-    socket.pipe(socket);
-  });
-  return { port, connections: () => connections };
-}
-
-async function startSide(mode: ServerMode, options: Partial<Parameters<typeof startInboundSide>[1]> = {}) {
-  const echo = await startEcho();
-  const side = await startInboundSide(cleanup, { mode, applicationPort: echo.port, ...options });
-  return { echo, side };
-}
-
-/** What a client with these certificates receives for "ping", through its own sidecar. */
-async function pingThroughSidecar(side: InboundSide, secureContexts?: SecureContextSource) {
-  const outbound = await startOutboundSide(cleanup, {
-    destination: meshDestination([side.port]),
-    ...(secureContexts === undefined ? {} : { secureContexts }),
-  });
-  const client = connectClient(cleanup, outbound.port);
-  client.end("ping");
-  return await readAll(client);
-}
-
 describe("which clients are admitted", () => {
   const modes: readonly ServerMode[] = ["STRICT", "PERMISSIVE"];
   it.each(modes)("a mesh client is admitted under %s and its identity is known", async (mode) => {
-    const { side } = await startSide(mode);
+    const { side } = await startEchoSide(cleanup, mode);
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
     const client = connectClient(cleanup, outbound.port);
     client.write("ping");
@@ -67,7 +37,7 @@ describe("which clients are admitted", () => {
   });
 
   it("plaintext is reset under STRICT, and the application sees no connection", async () => {
-    const { side, echo } = await startSide("STRICT");
+    const { side, echo } = await startEchoSide(cleanup, "STRICT");
     const client = connectClient(cleanup, side.port);
     client.write("GET / HTTP/1.1\r\n\r\n");
     expect(await readAll(client)).toEqual({ text: "", reset: true });
@@ -77,14 +47,14 @@ describe("which clients are admitted", () => {
   });
 
   it.each(["PERMISSIVE", "DISABLE"] as const)("plaintext is admitted under %s", async (mode) => {
-    const { side } = await startSide(mode);
+    const { side } = await startEchoSide(cleanup, mode);
     const client = connectClient(cleanup, side.port);
     client.end("hello");
     expect(await readAll(client)).toEqual({ text: "hello", reset: false });
   });
 
   it("other TLS is forwarded unchanged under PERMISSIVE", async () => {
-    const { side } = await startSide("PERMISSIVE");
+    const { side } = await startEchoSide(cleanup, "PERMISSIVE");
     const client = connectClient(cleanup, side.port);
     const hello = clientHelloWithoutAlpn();
     client.end(hello);
@@ -111,8 +81,8 @@ describe("clients with the wrong certificate", () => {
   it.each(cases)(
     "a certificate $name is refused, and the application sees no connection",
     async ({ options, reason }) => {
-      const { side, echo } = await startSide("STRICT");
-      const answer = await pingThroughSidecar(side, secureContextsOf(HELLO, options));
+      const { side, echo } = await startEchoSide(cleanup, "STRICT");
+      const answer = await pingThroughSidecar(cleanup, side, secureContextsOf(HELLO, options));
       expect(answer).toEqual({ text: "", reset: true });
       expect((await side.recorder.nextRefusal()).reason).toBe(reason);
       expect(echo.connections()).toBe(0);
@@ -120,11 +90,11 @@ describe("clients with the wrong certificate", () => {
   );
 
   it("a TLS client without any certificate is refused", async () => {
-    const { side, echo } = await startSide("STRICT");
+    const { side, echo } = await startEchoSide(cleanup, "STRICT");
     const { connect } = await import("node:tls");
     const client = connect({ port: side.port, ALPNProtocols: ["istio"], rejectUnauthorized: false });
     client.on("error", () => undefined);
-    cleanup.add(() => client.destroy());
+    cleanup.addSocket(client);
     client.on("secureConnect", () => client.write("ping"));
     expect((await readAll(client)).text).toBe("");
     expect((await side.recorder.nextRefusal()).reason).toBe("no_certificate");
@@ -132,7 +102,7 @@ describe("clients with the wrong certificate", () => {
   });
 
   it("a server that is not one of the destination's service accounts is refused by the client's side", async () => {
-    const { side, echo } = await startSide("STRICT", {
+    const { side, echo } = await startEchoSide(cleanup, "STRICT", {
       secureContexts: secureContextsOf(parseSpiffeId("spiffe://cluster.local/ns/other/sa/thief")),
     });
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
@@ -166,7 +136,7 @@ describe("servers that speak first", () => {
   });
 
   it("a client that is slow to begin its handshake is still recognised under PERMISSIVE", async () => {
-    const { side } = await startSide("PERMISSIVE");
+    const { side } = await startEchoSide(cleanup, "PERMISSIVE");
     const { TLSSocket, connect } = await import("node:tls");
     const raw = connectClient(cleanup, side.port);
     while (side.recorder.silences === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -177,7 +147,7 @@ describe("servers that speak first", () => {
       rejectUnauthorized: false,
       ...(material === undefined ? {} : { secureContext: material.context }),
     });
-    cleanup.add(() => client.destroy());
+    cleanup.addSocket(client);
     client.write("late");
     const [answer] = await once(client, "data");
     expect(String(answer)).toBe("late");
@@ -206,7 +176,7 @@ describe("a port that is declared as HTTP", () => {
 
 describe("policy and trust that change", () => {
   it("an open plaintext connection is cut when the port becomes STRICT", async () => {
-    const { side } = await startSide("PERMISSIVE");
+    const { side } = await startEchoSide(cleanup, "PERMISSIVE");
     const client = connectClient(cleanup, side.port);
     client.write("x");
     await once(client, "data");
@@ -217,7 +187,7 @@ describe("policy and trust that change", () => {
   });
 
   it("an open mutual TLS connection continues when the port becomes STRICT", async () => {
-    const { side } = await startSide("PERMISSIVE");
+    const { side } = await startEchoSide(cleanup, "PERMISSIVE");
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
     const client = connectClient(cleanup, outbound.port);
     client.write("a");
@@ -230,7 +200,7 @@ describe("policy and trust that change", () => {
 
   it("a connection is cut when its peer's root is no longer trusted, and kept through a rotation that trusts both", async () => {
     const source = secureContextsOf(parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/default"));
-    const { side } = await startSide("STRICT", { secureContexts: source });
+    const { side } = await startEchoSide(cleanup, "STRICT", { secureContexts: source });
     const outbound = await startOutboundSide(cleanup, { destination: meshDestination([side.port]) });
     const client = connectClient(cleanup, outbound.port);
     client.write("a");

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { DeclaredProtocol, ServerMode } from "../../mesh/policy/types.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { connectClient, type InboundSide, listen, readAll, startInboundSide } from "../data-plane-fixture.ts";
+import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -7,14 +7,10 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { listen as listenHttp, sendRaw } from "../../net/raw-client-fixture.ts";
-import {
-  connectClient,
-  listen,
-  meshDestination,
-  readAll,
-  startInboundSide,
-  startOutboundSide,
-} from "../data-plane-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
+import { meshDestination } from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

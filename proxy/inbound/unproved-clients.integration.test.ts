@@ -1,47 +1,13 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import type { ServerMode } from "../../mesh/policy/types.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import {
-  connectClient,
-  type InboundSide,
-  listen,
-  meshDestination,
-  readAll,
-  startInboundSide,
-  startOutboundSide,
-} from "../data-plane-fixture.ts";
+import { connectClient, readAll } from "../raw-sockets-fixture.ts";
 import { clientHelloWithoutAlpn } from "./client-hello-fixture.ts";
+import { pingThroughSidecar, startEchoSide } from "./echo-application-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
-
-/** An application that echoes each line, and counts its connections. */
-async function startEcho(): Promise<{ readonly port: number; readonly connections: () => number }> {
-  let connections = 0;
-  const port = await listen(cleanup, (socket) => {
-    connections += 1;
-    socket.pipe(socket);
-  });
-  return { port, connections: () => connections };
-}
-
-async function startSide(mode: ServerMode, options: Partial<Parameters<typeof startInboundSide>[1]> = {}) {
-  const echo = await startEcho();
-  const side = await startInboundSide(cleanup, { mode, applicationPort: echo.port, ...options });
-  return { echo, side };
-}
-
-/** What a client with these certificates receives for "ping", through its own sidecar. */
-async function pingThroughSidecar(side: InboundSide) {
-  const outbound = await startOutboundSide(cleanup, {
-    destination: meshDestination([side.port]),
-  });
-  const client = connectClient(cleanup, outbound.port);
-  client.end("ping");
-  return await readAll(client);
-}
 
 describe("unverified clients", () => {
   it.each([
@@ -49,7 +15,7 @@ describe("unverified clients", () => {
     { name: "one byte of a ClientHello", bytes: Buffer.from([0x16]) },
     { name: "half a ClientHello", bytes: Buffer.from("160301020001", "hex") },
   ])("$name is cut at the handshake's time limit", async ({ bytes }) => {
-    const { side, echo } = await startSide("STRICT", { limits: { handshakeTimeoutMs: 80 } });
+    const { side, echo } = await startEchoSide(cleanup, "STRICT", { limits: { handshakeTimeoutMs: 80 } });
     const client = connectClient(cleanup, side.port);
     client.write(bytes);
     expect((await readAll(client)).reset).toBe(true);
@@ -63,7 +29,7 @@ describe("unverified clients", () => {
     { name: "a record longer than TLS allows", bytes: "1603017fff01" },
     { name: "a ClientHello of noise", bytes: `1603010040${"01".padEnd(128, "a5")}` },
   ])("$name is also refused under PERMISSIVE", async ({ bytes }) => {
-    const { side, echo } = await startSide("PERMISSIVE");
+    const { side, echo } = await startEchoSide(cleanup, "PERMISSIVE");
     const client = connectClient(cleanup, side.port);
     client.write(Buffer.from(bytes, "hex"));
     await readAll(client);
@@ -72,7 +38,7 @@ describe("unverified clients", () => {
   });
 
   it("silent connections above the cap displace the oldest of their kind, and a real client is admitted", async () => {
-    const { side } = await startSide("STRICT", { openingLimit: 20 });
+    const { side } = await startEchoSide(cleanup, "STRICT", { openingLimit: 20 });
     const silent = await Promise.all(
       Array.from({ length: 60 }, async () => {
         const socket = connectClient(cleanup, side.port);
@@ -80,7 +46,7 @@ describe("unverified clients", () => {
         return socket;
       }),
     );
-    expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
+    expect(await pingThroughSidecar(cleanup, side)).toEqual({ text: "ping", reset: false });
     expect(side.caps.unproved.size).toBeLessThanOrEqual(20);
     expect(side.recorder.refusals.every(({ reason }) => reason === "too_many_pending")).toBe(true);
     for (const socket of silent) socket.destroy();
@@ -89,14 +55,14 @@ describe("unverified clients", () => {
 
 describe("floods", () => {
   it("2,000 idle connections do not keep a real client out, and leave nothing behind", async () => {
-    const { side } = await startSide("STRICT", { openingLimit: 256 });
+    const { side } = await startEchoSide(cleanup, "STRICT", { openingLimit: 256 });
     const idle: Socket[] = [];
     for (let batch = 0; batch < 20; batch += 1) {
       const opened = Array.from({ length: 100 }, () => connectClient(cleanup, side.port));
       await Promise.all(opened.map((socket) => once(socket, "connect")));
       idle.push(...opened);
     }
-    expect(await pingThroughSidecar(side)).toEqual({ text: "ping", reset: false });
+    expect(await pingThroughSidecar(cleanup, side)).toEqual({ text: "ping", reset: false });
     expect(side.caps.unproved.size).toBeLessThanOrEqual(256);
     for (const socket of idle) socket.destroy();
     await expect.poll(() => side.caps.unproved.size).toBe(0);
@@ -104,7 +70,7 @@ describe("floods", () => {
   });
 
   it("a ClientHello of 64 KB over many records is refused within the time limit", async () => {
-    const { side, echo } = await startSide("PERMISSIVE", { limits: { handshakeTimeoutMs: 500 } });
+    const { side, echo } = await startEchoSide(cleanup, "PERMISSIVE", { limits: { handshakeTimeoutMs: 500 } });
     const client = connectClient(cleanup, side.port);
     const record = Buffer.concat([Buffer.from("1603014000", "hex"), Buffer.alloc(16_384, 1)]);
     client.write(Buffer.concat([record, record, record, record]));
@@ -115,7 +81,7 @@ describe("floods", () => {
   });
 
   it("an honest client that sends one byte at a time is served", async () => {
-    const { side } = await startSide("PERMISSIVE");
+    const { side } = await startEchoSide(cleanup, "PERMISSIVE");
     const hello = clientHelloWithoutAlpn();
     const client = connectClient(cleanup, side.port);
     client.setNoDelay(true);

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { DeclaredProtocol } from "../../mesh/policy/types.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { connectClient, listen, meshDestination, readAll, startOutboundSide } from "../data-plane-fixture.ts";
+import { meshDestination } from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { HELLO, meshDestination, WORKLOAD, WORLD } from "../data-plane-fixture.ts";
+import { HELLO, meshDestination, WORKLOAD, WORLD } from "../mesh-identities-fixture.ts";
 import type { DialedConnection } from "./dial-destination.ts";
 import { createReuseCheck, isStillAllowed, wouldBeDialledSo } from "./is-still-allowed.ts";
 

@@ -3,14 +3,10 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import {
-  connectClient,
-  listen,
-  meshDestination,
-  readAll,
-  startInboundSide,
-  startOutboundSide,
-} from "../data-plane-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
+import { meshDestination } from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -2,16 +2,10 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import {
-  connectClient,
-  HELLO,
-  listen,
-  meshDestination,
-  readAll,
-  secureContextsOf,
-  startInboundSide,
-  startOutboundSide,
-} from "../data-plane-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
+import { HELLO, meshDestination, secureContextsOf } from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+import { connectClient, listen, readAll } from "../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(async () => {

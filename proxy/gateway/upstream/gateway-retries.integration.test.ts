@@ -3,14 +3,9 @@ import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import type { RouteRetries } from "../../../mesh/policy/routing/http-route.ts";
 import { parseRetryOn } from "../../../mesh/policy/routing/retry-on.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
-import {
-  type LenientUpstream,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../../../net/lenient-upstream-fixture.ts";
+import { OK_REPLY, type Reply } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, sendRaw } from "../../../net/raw-client-fixture.ts";
-import { listenerOf, ROUTE_ALL, startTestGateway, type TestGateway } from "../gateway-fixture.ts";
+import { startLenientGateway } from "../gateway-fixture.ts";
 import type { GatewayOptions } from "../start-gateway.ts";
 
 const cleanup = new Cleanup();
@@ -20,14 +15,8 @@ function retriesOf(retryOn: string, attempts = 2, more: Partial<RouteRetries> = 
   return { attempts, retryOn: parseRetryOn(retryOn).retryOn, ...more };
 }
 
-async function start(
-  retries: RouteRetries | undefined,
-  reply: Reply = OK_REPLY,
-  options: Partial<GatewayOptions> = {},
-): Promise<TestGateway & { upstream: LenientUpstream }> {
-  const upstream = await startLenientUpstream(cleanup, reply);
-  const listeners = [listenerOf(0, [{ ...ROUTE_ALL, ...(retries === undefined ? {} : { retries }) }])];
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, { listeners, ...options })) };
+async function start(retries?: RouteRetries, reply: Reply = OK_REPLY, options: Partial<GatewayOptions> = {}) {
+  return await startLenientGateway(cleanup, { route: retries && { retries }, reply, ...options });
 }
 
 function request(method = "GET", headers = "", body = ""): string {

@@ -1,14 +1,9 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
-import {
-  type ExecutedRequest,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../../../net/lenient-upstream-fixture.ts";
+import { type ExecutedRequest, OK_REPLY, type Reply } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
-import { startTestGateway } from "../gateway-fixture.ts";
+import { startLenientGateway } from "../gateway-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -19,8 +14,7 @@ const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgra
 const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 
 async function start(reply: Reply) {
-  const upstream = await startLenientUpstream(cleanup, reply);
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port)) };
+  return await startLenientGateway(cleanup, { reply });
 }
 
 /** An upstream whose responses the test writes. */

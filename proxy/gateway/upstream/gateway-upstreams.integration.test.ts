@@ -3,38 +3,21 @@ import { createServer as createHttpServer, type RequestListener } from "node:htt
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { ask } from "../../../net/http-fixture.ts";
-import {
-  type LenientUpstream,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../../../net/lenient-upstream-fixture.ts";
+import { OK_REPLY, type Reply } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
-import { startTestGateway, type TestGateway } from "../gateway-fixture.ts";
+import { formatRequest, startLenientGateway, startTestGateway, type TestGateway } from "../gateway-fixture.ts";
 import { nextRequest } from "../requests/next-request-fixture.ts";
 import type { GatewayOptions } from "../start-gateway.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-async function start(
-  reply: Reply = OK_REPLY,
-  options: Partial<GatewayOptions> = {},
-): Promise<TestGateway & { upstream: LenientUpstream }> {
-  const upstream = await startLenientUpstream(cleanup, reply);
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, options)) };
+async function start(reply: Reply = OK_REPLY, options: Partial<GatewayOptions> = {}) {
+  return await startLenientGateway(cleanup, { reply, ...options });
 }
 
 async function startBefore(application: RequestListener): Promise<TestGateway> {
   return await startTestGateway(cleanup, await listen(cleanup, createHttpServer(application)));
-}
-
-function request(
-  path: string,
-  options: { method?: string; headers?: string; body?: string; version?: string } = {},
-): string {
-  const { method = "GET", headers = "", body = "", version = "1.1" } = options;
-  return `${method} ${path} HTTP/${version}\r\nHost: shop.example\r\n${headers}\r\n${body}`;
 }
 
 const CLOSE = "Connection: close\r\n";
@@ -43,7 +26,7 @@ describe("a response", () => {
   it("has the upstream's status, headers and body, without hop-by-hop fields", async () => {
     const head = "HTTP/1.1 418 Short And Stout\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1";
     const { port } = await start(() => `${head}\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nhi`);
-    const answer = await sendRaw(cleanup, port, request("/", { headers: CLOSE }));
+    const answer = await sendRaw(cleanup, port, formatRequest("/", { headers: CLOSE }));
     expect(answer).toMatch(/^HTTP\/1\.1 418 Short And Stout\r\n/);
     expect(answer).toMatch(/set-cookie: a=1\r\nset-cookie: b=2/i);
     expect(answer).toMatch(/\r\nconnection: close\r\n/i);
@@ -53,7 +36,11 @@ describe("a response", () => {
 
   it("to HEAD has the headers and no body", async () => {
     const { port } = await start();
-    const answer = await sendRaw(cleanup, port, request("/", { method: "HEAD" }) + request("/b", { headers: CLOSE }));
+    const answer = await sendRaw(
+      cleanup,
+      port,
+      formatRequest("/", { method: "HEAD" }) + formatRequest("/b", { headers: CLOSE }),
+    );
     expect(answer).toMatch(/content-length: 22\r\n/i);
     expect(answer.match(/served GET/g)).toHaveLength(1);
     expect(answer).not.toContain("served HEAD");
@@ -64,7 +51,7 @@ describe("a response", () => {
       () => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
     );
     expect((await ask(port, { headers: { host: "shop.example" } })).body).toBe("abcde");
-    expect(await sendRaw(cleanup, port, request("/", { version: "1.0" }))).toMatch(/\r\n\r\nabcde$/);
+    expect(await sendRaw(cleanup, port, formatRequest("/", { version: "1.0" }))).toMatch(/\r\n\r\nabcde$/);
   });
 
   it.each([
@@ -73,17 +60,17 @@ describe("a response", () => {
   ])("to HTTP/1.0 $name", async ({ asked, told }) => {
     const { port } = await start();
     const client = await dialRaw(cleanup, port);
-    client.write(request("/", { version: "1.0", headers: `Connection: ${asked}\r\n` }));
+    client.write(formatRequest("/", { version: "1.0", headers: `Connection: ${asked}\r\n` }));
     const answer = await readUntil(client, "served GET /");
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 200 .*\r\nconnection: ${told}\r\n`, "is"));
     if (told === "close") return void (await readUntilClosed(client));
-    client.write(request("/again", { version: "1.0" }));
+    client.write(formatRequest("/again", { version: "1.0" }));
     await readUntil(client, "served GET /again");
   });
 
   it("arrives after early hints", async () => {
     const { port } = await start((...args) => `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK_REPLY(...args)}`);
-    expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(
+    expect(await sendRaw(cleanup, port, formatRequest("/", { headers: CLOSE }))).toMatch(
       /^HTTP\/1\.1 103 .*HTTP\/1\.1 200 OK/s,
     );
   });
@@ -101,14 +88,14 @@ describe("a response", () => {
 describe("a request", () => {
   it("keeps its path to the last slash", async () => {
     const { port, upstream } = await start();
-    await sendRaw(cleanup, port, request("//a///b/../c/?x=http://y//&z=?", { headers: CLOSE }));
+    await sendRaw(cleanup, port, formatRequest("//a///b/../c/?x=http://y//&z=?", { headers: CLOSE }));
     expect(upstream.executed[0]?.line).toBe("GET //a///b/../c/?x=http://y//&z=? HTTP/1.1");
   });
 
   it("that waits for 100 Continue gets it, and the upstream gets only the body", async () => {
     const { port, upstream } = await start();
     const client = await dialRaw(cleanup, port);
-    client.write(request("/", { method: "POST", headers: "Expect: 100-continue\r\nContent-Length: 3\r\n" }));
+    client.write(formatRequest("/", { method: "POST", headers: "Expect: 100-continue\r\nContent-Length: 3\r\n" }));
     await readUntil(client, "HTTP/1.1 100 Continue\r\n\r\n");
     client.write("abc");
     await readUntil(client, "served POST /");
@@ -122,7 +109,7 @@ describe("a request", () => {
       const reply: Reply = () => "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
       const { port, upstream, answers } = await start(reply);
       const headers = `Expect: ${expected}\r\nContent-Length: 3\r\n${CLOSE}`;
-      const answer = await sendRaw(cleanup, port, request("/", { method: "POST", headers, body: "abc" }));
+      const answer = await sendRaw(cleanup, port, formatRequest("/", { method: "POST", headers, body: "abc" }));
       expect(answer).toMatch(/^HTTP\/1\.1 417 /);
       expect(answers).toEqual(["upstream 417"]);
       expect(upstream.executed[0]?.head).toMatch(new RegExp(`expect: ${expected}`, "i"));
@@ -133,7 +120,7 @@ describe("a request", () => {
   it("that will be refused gets no 100 Continue", async () => {
     const { port } = await start();
     const headers = "Expect: 100-continue\r\nContent-Length: 3\r\nHost: other.example\r\n";
-    expect(await sendRaw(cleanup, port, request("/", { method: "POST", headers }))).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await sendRaw(cleanup, port, formatRequest("/", { method: "POST", headers }))).toMatch(/^HTTP\/1\.1 400 /);
   });
 });
 
@@ -149,13 +136,13 @@ describe("a client's connection", () => {
       dial = resolve;
     });
     const posted = nextRequest(port);
-    client.write(request("/", { method: "POST", headers: "Content-Length: 3\r\n", body: "abc" }));
+    client.write(formatRequest("/", { method: "POST", headers: "Content-Length: 3\r\n", body: "abc" }));
     const arriving = await posted;
     await vi.waitFor(() => expect(arriving.complete).toBe(true));
     dial();
     expect(await readUntil(client, "connect_failed")).toMatch(/^HTTP\/1\.1 503 /);
     dialer.failure = undefined;
-    client.write(request("/"));
+    client.write(formatRequest("/"));
     expect(await readUntil(client, "served GET /")).toMatch(/^HTTP\/1\.1 200 /);
   });
 });
@@ -192,7 +179,7 @@ describe("an upstream that fails", () => {
       if (close === true) socket.destroy();
       return reply();
     });
-    const post = request("/", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
+    const post = formatRequest("/", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
     expect(await sendRaw(cleanup, port, post)).toMatch(new RegExp(`^HTTP/1\\.1 ${status}.*${reason}`, "s"));
     expect(answers).toEqual([`gateway ${status}${reason}`]);
     await expect.poll(() => upstream.connections).toBe(0);
@@ -200,7 +187,7 @@ describe("an upstream that fails", () => {
 
   it("to respond in time is a 504, and its connection is closed", async () => {
     const { port, answers, upstream } = await start(() => undefined, { limits: { upstreamIdleMs: 80 } });
-    expect(await sendRaw(cleanup, port, request("/", { headers: CLOSE }))).toMatch(
+    expect(await sendRaw(cleanup, port, formatRequest("/", { headers: CLOSE }))).toMatch(
       /^HTTP\/1\.1 504 .*upstream_timeout/s,
     );
     expect(answers).toEqual(["gateway 504 upstream_timeout"]);
@@ -215,7 +202,7 @@ describe("an upstream that fails", () => {
       setImmediate(() => socket.end());
       return head;
     });
-    const answer = await sendRaw(cleanup, port, request("/"));
+    const answer = await sendRaw(cleanup, port, formatRequest("/"));
     expect(answer).toMatch(/half/);
     expect(answer).not.toMatch(/0\r\n\r\n$/);
     await expect(ask(port, { headers: { host: "shop.example" } })).rejects.toThrow(/aborted|hang up|ECONNRESET/);
@@ -228,7 +215,7 @@ describe("an upstream that fails", () => {
     "before it has read the complete request $name has its response forwarded, as the connection's last",
     async ({ close }) => {
       const { port } = await startBefore((_incoming, response) => response.writeHead(413, close).end("too much"));
-      const head = request("/", { method: "POST", headers: "Content-Length: 1000000\r\n" });
+      const head = formatRequest("/", { method: "POST", headers: "Content-Length: 1000000\r\n" });
       const answer = await sendRaw(cleanup, port, head + "x".repeat(100));
       expect(answer).toMatch(/^HTTP\/1\.1 413 .*connection: close.*too much/is);
     },
@@ -237,7 +224,7 @@ describe("an upstream that fails", () => {
   it("again and again does not fill the log", async () => {
     const { port, dialer, log, answers } = await start();
     dialer.failure = { reason: "connect_failed", message: "hello.ns1: ECONNREFUSED" };
-    for (let index = 0; index < 30; index += 1) await sendRaw(cleanup, port, request("/", { headers: CLOSE }));
+    for (let index = 0; index < 30; index += 1) await sendRaw(cleanup, port, formatRequest("/", { headers: CLOSE }));
     const lines = log.lines.filter(({ level }) => level === "warn");
     expect(answers).toHaveLength(30);
     expect(lines.length).toBeLessThan(20);

@@ -5,13 +5,9 @@ import type { Destination } from "../../../mesh/policy/types.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { listen } from "../../../net/raw-client-fixture.ts";
-import {
-  createTestUpstreamDialer,
-  type InboundSide,
-  meshDestination,
-  startInboundSide,
-  startOutboundSide,
-} from "../../data-plane-fixture.ts";
+import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
+import { meshDestination } from "../../mesh-identities-fixture.ts";
+import { createTestUpstreamDialer, startOutboundSide } from "../../outbound-side-fixture.ts";
 import { createProxyMetrics } from "../../telemetry/proxy-metrics.ts";
 import { startTestGateway } from "../gateway-fixture.ts";
 

@@ -1,13 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
-import {
-  type LenientUpstream,
-  OK_REPLY,
-  type Reply,
-  startLenientUpstream,
-} from "../../../net/lenient-upstream-fixture.ts";
+import { OK_REPLY, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, sendRaw } from "../../../net/raw-client-fixture.ts";
-import { startTestGateway, type TestGateway } from "../gateway-fixture.ts";
+import { formatRequest, startLenientGateway, startTestGateway } from "../gateway-fixture.ts";
 import type { GatewayOptions } from "../start-gateway.ts";
 
 const cleanup = new Cleanup();
@@ -16,20 +11,8 @@ afterEach(() => cleanup.run());
 const HOST = "Host: shop.example\r\n";
 const LAST = `GET /last HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`;
 
-async function start(
-  reply: Reply = OK_REPLY,
-  options: Partial<GatewayOptions> = {},
-): Promise<TestGateway & { upstream: LenientUpstream }> {
-  const upstream = await startLenientUpstream(cleanup, reply);
-  return { upstream, ...(await startTestGateway(cleanup, upstream.port, options)) };
-}
-
-function request(
-  path: string,
-  options: { method?: string; headers?: string; body?: string; version?: string } = {},
-): string {
-  const { method = "GET", headers = "", body = "", version = "1.1" } = options;
-  return `${method} ${path} HTTP/${version}\r\nHost: shop.example\r\n${headers}\r\n${body}`;
+async function start(reply: Reply = OK_REPLY, options: Partial<GatewayOptions> = {}) {
+  return await startLenientGateway(cleanup, { reply, ...options });
 }
 
 const CLOSE = "Connection: close\r\n";
@@ -40,8 +23,8 @@ describe("a kept connection", () => {
       if (sent.line.includes("/dies")) socket.destroy();
       return OK_REPLY(sent, socket);
     });
-    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
-    const answer = await sendRaw(cleanup, port, request("/dies", { headers: CLOSE }));
+    await sendRaw(cleanup, port, formatRequest("/first", { headers: CLOSE }));
+    const answer = await sendRaw(cleanup, port, formatRequest("/dies", { headers: CLOSE }));
     expect(answer).toMatch(/^HTTP\/1\.1 502 /);
     // Once on the reused connection, once on a fresh one.
     expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(2);
@@ -53,8 +36,8 @@ describe("a kept connection", () => {
       if (sent.line.includes("/dies")) socket.destroy();
       return OK_REPLY(sent, socket);
     });
-    await sendRaw(cleanup, port, request("/first", { headers: CLOSE }));
-    const post = request("/dies", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
+    await sendRaw(cleanup, port, formatRequest("/first", { headers: CLOSE }));
+    const post = formatRequest("/dies", { method: "POST", headers: `Content-Length: 0\r\n${CLOSE}` });
     expect(await sendRaw(cleanup, port, post)).toMatch(/^HTTP\/1\.1 502 /);
     expect(upstream.executed.filter(({ line }) => line.includes("/dies"))).toHaveLength(1);
   });
@@ -65,9 +48,9 @@ describe("a kept connection", () => {
       return OK_REPLY(sent, socket);
     });
     const closed = upstream.next("closed");
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await sendRaw(cleanup, port, formatRequest("/1", { headers: CLOSE }));
     await closed;
-    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
+    expect(await sendRaw(cleanup, port, formatRequest("/2", { headers: CLOSE }))).toContain("served GET /2");
     expect(dialer.dials).toHaveLength(2);
   });
 
@@ -75,8 +58,8 @@ describe("a kept connection", () => {
     const { port, dialer } = await start(
       (...args) => `${OK_REPLY(...args)}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`,
     );
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
-    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).not.toContain("forged");
+    await sendRaw(cleanup, port, formatRequest("/1", { headers: CLOSE }));
+    expect(await sendRaw(cleanup, port, formatRequest("/2", { headers: CLOSE }))).not.toContain("forged");
     expect(dialer.dials).toHaveLength(2);
   });
 
@@ -86,16 +69,16 @@ describe("a kept connection", () => {
       return OK_REPLY(sent, socket);
     });
     const closed = upstream.next("closed");
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await sendRaw(cleanup, port, formatRequest("/1", { headers: CLOSE }));
     await closed;
-    expect(await sendRaw(cleanup, port, request("/2", { headers: CLOSE }))).toContain("served GET /2");
+    expect(await sendRaw(cleanup, port, formatRequest("/2", { headers: CLOSE }))).toContain("served GET /2");
     expect(dialer.dials).toHaveLength(2);
   });
 
   it("that is idle too long is closed", async () => {
     const { port, upstream } = await start(OK_REPLY, { pool: { idleMs: 60 } });
     const closed = upstream.next("closed");
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await sendRaw(cleanup, port, formatRequest("/1", { headers: CLOSE }));
     await closed;
     expect(upstream.connections).toBe(0);
   });
@@ -108,9 +91,9 @@ describe("a kept connection", () => {
       return undefined;
     });
     const arrived = upstream.next("request");
-    const slow = sendRaw(cleanup, port, request("/slow", { headers: CLOSE }));
+    const slow = sendRaw(cleanup, port, formatRequest("/slow", { headers: CLOSE }));
     await arrived;
-    await sendRaw(cleanup, port, request("/idle", { headers: CLOSE }));
+    await sendRaw(cleanup, port, formatRequest("/idle", { headers: CLOSE }));
     expect(upstream.connections).toBe(2);
     dialer.rotate();
     gateway.closeStaleUpstreams();
@@ -122,7 +105,7 @@ describe("a kept connection", () => {
 
   it("is closed with the last route that names its service", async () => {
     const { port, upstream, setConfig } = await start();
-    await sendRaw(cleanup, port, request("/1", { headers: CLOSE }));
+    await sendRaw(cleanup, port, formatRequest("/1", { headers: CLOSE }));
     expect(upstream.connections).toBe(1);
     await setConfig([]);
     await expect.poll(() => upstream.connections).toBe(0);
@@ -153,7 +136,7 @@ describe("the gateway's requests", () => {
     const one = async (index: number): Promise<void> => {
       const path = ["/ok", "/dies", "/silent"][index % 3] ?? "/ok";
       const client = await dialRaw(cleanup, port);
-      client.write(request(path));
+      client.write(formatRequest(path));
       if (path === "/silent") await upstream.next("request");
       else await readUntil(client, "HTTP/1.1 ");
       client.destroy();

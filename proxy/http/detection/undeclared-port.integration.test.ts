@@ -2,13 +2,10 @@ import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
-import {
-  type InboundSide,
-  listen,
-  meshDestination,
-  startInboundSide,
-  startOutboundSide,
-} from "../../data-plane-fixture.ts";
+import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
+import { meshDestination } from "../../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../../outbound-side-fixture.ts";
+import { listen } from "../../raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,0 +1,85 @@
+/** For tests: the inbound side of a sidecar, on loopback without iptables. */
+import type { DeclaredProtocol, Inbound, ServerMode } from "../mesh/policy/types.ts";
+import type { Cleanup } from "../net/cleanup-fixture.ts";
+import type { ConnectionRegistry } from "./connections/connection-registry.ts";
+import type { ConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
+import { createPlane, type HttpSide, type HttpSideOptions, type Recorder, SHORT_LIMITS } from "./data-plane-fixture.ts";
+import type { InboundLimits } from "./inbound/inbound-arrival.ts";
+import type { OpeningCaps } from "./inbound/opening-limits.ts";
+import { secureContextsOf, WORKLOAD, WORLD } from "./mesh-identities-fixture.ts";
+import { listenCaptured } from "./raw-sockets-fixture.ts";
+import type { SecureContextSource } from "./tls/secure-context-source.ts";
+
+export interface InboundSide {
+  /** Where a client connects, as if iptables had redirected it. */
+  readonly port: number;
+  readonly registry: ConnectionRegistry;
+  readonly recorder: Recorder;
+  readonly caps: OpeningCaps;
+  readonly http: HttpSide;
+  setMode(mode: ServerMode): void;
+}
+
+export interface InboundSideOptions {
+  readonly mode: ServerMode;
+  readonly applicationPort: number;
+  readonly secureContexts?: SecureContextSource;
+  readonly limits?: Partial<InboundLimits>;
+  /** For each cap on connections on which nothing has been delivered. @default 100 */
+  readonly openingLimit?: number;
+  /** Of all connections. @default 5000 */
+  readonly maxConnections?: number;
+  /** All of a sidecar's limits, instead of the two above. */
+  readonly connectionLimits?: ConnectionLimits;
+  /** The declared protocol of the application's port. */
+  readonly protocol?: DeclaredProtocol;
+  readonly http?: HttpSideOptions;
+  /** Called each time the policy is read. */
+  readonly onPolicyRead?: () => void;
+}
+
+/** An inbound side in front of an application on loopback. */
+export async function startInboundSide(cleanup: Cleanup, options: InboundSideOptions): Promise<InboundSide> {
+  const limit = options.openingLimit ?? 100;
+  const { plane, recorder, counted, logged } = createPlane(
+    options.secureContexts ?? secureContextsOf(WORLD),
+    {
+      connectionLimits: options.connectionLimits ?? {
+        ...{ maxUnproved: limit, maxSilentPlaintext: limit, maxSilentVerified: limit },
+        maxPerDirection: options.maxConnections ?? 5000,
+      },
+      timeLimits: { ...SHORT_LIMITS, ...options.limits },
+    },
+    options.http,
+  );
+  cleanup.add(() => plane.close());
+  let mode = options.mode;
+  const inbound = (): Inbound => {
+    options.onPolicyRead?.();
+    return {
+      workload: WORKLOAD,
+      defaultMode: { mode, rule: `PeerAuthentication/${mode.toLowerCase()}.ns2` },
+      ports:
+        options.protocol === undefined
+          ? []
+          : [
+              {
+                port: options.applicationPort,
+                mode: { mode, rule: "PeerAuthentication/port.ns2" },
+                protocol: options.protocol,
+                service: undefined,
+              },
+            ],
+    };
+  };
+  const draining = new AbortController();
+  const sidecar = { inbound, workload: () => WORKLOAD, draining: draining.signal };
+  const { inbound: handle, http: context } = plane.createSidecar(sidecar);
+  const port = await listenCaptured(cleanup, options.applicationPort, handle);
+  const setMode = (next: ServerMode): void => {
+    mode = next;
+    plane.policyChanged();
+  };
+  const { registry, caps } = plane;
+  return { port, registry, recorder, caps, http: { context, counted, logged, draining }, setMode };
+}

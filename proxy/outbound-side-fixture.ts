@@ -1,0 +1,84 @@
+/** For tests: the outbound side of a sidecar and a gateway's dialler, with a destination that the test chooses. */
+import type { Destination, Inbound } from "../mesh/policy/types.ts";
+import type { Cleanup } from "../net/cleanup-fixture.ts";
+import type { ConnectionRegistry } from "./connections/connection-registry.ts";
+import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
+import { createPlane, type HttpSide, type HttpSideOptions, type Recorder, SHORT_LIMITS } from "./data-plane-fixture.ts";
+import { HELLO, secureContextsOf, WORKLOAD } from "./mesh-identities-fixture.ts";
+import type { DestinationCacheOptions } from "./outbound/destination-cache.ts";
+import { listenCaptured } from "./raw-sockets-fixture.ts";
+import type { RequestMeters } from "./telemetry/request-meter.ts";
+import type { SecureContextSource } from "./tls/secure-context-source.ts";
+
+export interface OutboundSide {
+  readonly port: number;
+  readonly registry: ConnectionRegistry;
+  readonly recorder: Recorder;
+  readonly http: HttpSide;
+  setDestination(destination: Destination): void;
+}
+
+export interface OutboundSideOptions {
+  readonly destination: Destination | undefined;
+  readonly secureContexts?: SecureContextSource;
+  readonly resolveTimeoutMs?: number;
+  /** Of all connections. @default 5000 */
+  readonly maxConnections?: number;
+  /** The original destination's port, for pass-through. @default 1 */
+  readonly originalPort?: number;
+  readonly http?: HttpSideOptions;
+}
+
+/** An outbound side whose connections all go to one destination. */
+export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideOptions): Promise<OutboundSide> {
+  const { watch, setDestination } = createWatch(options.destination);
+  const { plane, recorder, counted, logged } = createPlane(
+    options.secureContexts ?? secureContextsOf(HELLO),
+    {
+      discovery: { watch, resolveTimeoutMs: options.resolveTimeoutMs ?? 5000 },
+      connectionLimits: { maxPerDirection: options.maxConnections ?? 5000 },
+      timeLimits: SHORT_LIMITS,
+      dialerLimits: { connectTimeoutMs: 500 },
+    },
+    options.http,
+  );
+  cleanup.add(() => plane.close());
+  const draining = new AbortController();
+  const inbound = (): Inbound => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "none" }, ports: [] });
+  const sidecar = { inbound, workload: () => undefined, draining: draining.signal };
+  const { outbound: handle, http: context } = plane.createSidecar(sidecar);
+  const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
+  return { port, registry: plane.registry, recorder, http: { context, counted, logged, draining }, setDestination };
+}
+
+export interface TestUpstreamDialer {
+  readonly dialer: UpstreamDialer;
+  setDestination(destination: Destination): void;
+}
+
+/** A gateway's upstream dialler, all of whose connections go to one destination. */
+export function createTestUpstreamDialer(
+  cleanup: Cleanup,
+  options: { readonly destination: Destination; readonly meters: RequestMeters },
+): TestUpstreamDialer {
+  const { watch, setDestination } = createWatch(options.destination);
+  const { plane } = createPlane(secureContextsOf(HELLO), { discovery: { watch }, meters: options.meters });
+  cleanup.add(() => plane.close());
+  return { dialer: plane.createUpstreamDialer(() => undefined), setDestination };
+}
+
+/** A control plane with one destination. @param first `undefined`: it does not respond. */
+function createWatch(first: Destination | undefined) {
+  const listeners = new Set<(destination: Destination) => void>();
+  let current = first;
+  const watch: DestinationCacheOptions["watch"] = (_target, listener) => {
+    listeners.add(listener);
+    if (current !== undefined) listener(current);
+    return { close: () => void listeners.delete(listener) };
+  };
+  const setDestination = (destination: Destination): void => {
+    current = destination;
+    for (const listener of listeners) listener(destination);
+  };
+  return { watch, setDestination };
+}
