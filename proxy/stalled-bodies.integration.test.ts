@@ -3,8 +3,11 @@ import type { Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { listen } from "../net/raw-client-fixture.ts";
-import { connectClient, meshDestination, readAll, startInboundSide, startOutboundSide } from "./data-plane-fixture.ts";
 import { startTestGateway } from "./gateway/gateway-fixture.ts";
+import { startInboundSide } from "./inbound-side-fixture.ts";
+import { meshDestination } from "./mesh-identities-fixture.ts";
+import { startOutboundSide } from "./outbound-side-fixture.ts";
+import { connectClient, readAll } from "./raw-sockets-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
