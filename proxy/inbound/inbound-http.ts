@@ -83,7 +83,7 @@ export class InboundHttp {
 
   /** Adopts a connection to the application that was opened before it was known to carry HTTP. */
   adopt(application: Socket, address: SocketAddress): void {
-    this.#poolOf(address).adoptIdle(dialedApplication(application, address), address);
+    this.#poolOf(address, formatSocketAddress(address)).adoptIdle(dialedApplication(application, address), address);
   }
 
   /** No connection is kept for later requests. */
@@ -111,18 +111,18 @@ export class InboundHttp {
       route: "default",
       cluster: formatInboundClusterName(destination.port),
     } as const;
+    const key = formatSocketAddress(destination);
     let pool: UpstreamPool | undefined;
     let planned: ReturnType<PlanRequest> | undefined;
     return () => {
-      const current = this.#poolOf(destination);
+      const current = this.#poolOf(destination, key);
       if (planned === undefined || current !== pool) planned = { ...plan, pool: current };
       pool = current;
       return planned;
     };
   }
 
-  #poolOf(address: SocketAddress): UpstreamPool {
-    const key = formatSocketAddress(address);
+  #poolOf(address: SocketAddress, key: string): UpstreamPool {
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     this.#forgetUnused();

@@ -79,6 +79,8 @@ export class BoundedWatches {
     wanted: new Set<Question>(),
   };
   readonly #turn: RenewalTurn;
+  /** The last in its group. */
+  #lastUsed: Question | undefined;
   #nextUseMs = Number.NEGATIVE_INFINITY;
 
   constructor(watch: WatchDestination, clock: Clock, limits: WatchLimits = DEFAULT_WATCH_LIMITS) {
@@ -125,7 +127,10 @@ export class BoundedWatches {
     this.#renewNow(question);
   }
 
+  /** Each request comes here: a question that was used last stays where it is. */
   #markUsed(question: Question, group: "mesh" | "outside"): void {
+    if (this.#lastUsed === question) return;
+    this.#lastUsed = question;
     this.#groups[group].delete(question);
     this.#groups[group].add(question);
   }
@@ -225,8 +230,12 @@ export class BoundedWatches {
   #move(question: Question, state: State): void {
     for (const group of Object.values(this.#groups)) group.delete(question);
     question.state = state;
-    if (state.kind === "live") this.#groups[state.group].add(question);
-    else if (state.kind !== "closed") this.#groups[state.kind].add(question);
+    if (state.kind === "live") {
+      this.#groups[state.group].add(question);
+      this.#lastUsed = question;
+    } else if (state.kind !== "closed") {
+      this.#groups[state.kind].add(question);
+    }
   }
 }
 
