@@ -10,7 +10,7 @@ export type TlsReading =
   | { readonly kind: "not_tls"; readonly offset: number };
 
 const RECORD_TYPES = { 20: "change_cipher_spec", 21: "alert", 22: "handshake", 23: "application_data" } as const;
-const HEADER_BYTES = 5;
+export const RECORD_HEADER_BYTES = 5;
 /** 2^14 bytes of content and 256 of protection (RFC 8446, section 5.2); TLS 1.2 allows 2048 (RFC 5246, 6.2.3). */
 const MAX_RECORD_BYTES = 2 ** 14 + 2048;
 const HANDSHAKE_CLIENT_HELLO = 1;
@@ -19,13 +19,13 @@ const HANDSHAKE_CLIENT_HELLO = 1;
 export function parseTlsRecords(stream: Buffer): TlsReading {
   const records: TlsRecord[] = [];
   let offset = 0;
-  while (offset + HEADER_BYTES <= stream.length) {
+  while (offset + RECORD_HEADER_BYTES <= stream.length) {
     const type = recordType(stream[offset]);
     const length = stream.readUInt16BE(offset + 3);
     const isVersion = stream[offset + 1] === 3 && (stream[offset + 2] ?? 9) <= 3;
     if (type === undefined || !isVersion || length > MAX_RECORD_BYTES) return { kind: "not_tls", offset };
-    records.push({ type, body: stream.subarray(offset + HEADER_BYTES, offset + HEADER_BYTES + length) });
-    offset += HEADER_BYTES + length;
+    records.push({ type, body: stream.subarray(offset + RECORD_HEADER_BYTES, offset + RECORD_HEADER_BYTES + length) });
+    offset += RECORD_HEADER_BYTES + length;
   }
   return { kind: "tls", records };
 }

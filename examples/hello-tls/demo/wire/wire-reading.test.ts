@@ -21,6 +21,16 @@ describe("readWire", () => {
     expect([...reading.found]).toEqual([]);
   });
 
+  it.each([
+    { name: "that begins between SYN and ClientHello", rest: SECRET },
+    { name: "that lost a packet", rest: Buffer.concat([SECRET, Buffer.from("\u0009\u0009\u0009\u0009\u0009\u0009")]) },
+  ])("nor does it in a capture $name", ({ rest }) => {
+    const reading = readWire([stream(Buffer.concat([HELLO, rest]), false)], ["GET", "world"]);
+    expect([...reading.found]).toEqual([]);
+    const leaking = Buffer.concat([HELLO, rest, Buffer.from("world")]);
+    expect([...readWire([stream(leaking, false)], ["world"]).found]).toEqual(["world"]);
+  });
+
   it("counts the same name anywhere else", () => {
     const leak = record(23, Buffer.from("hello world"));
     expect([...readWire([stream(Buffer.concat([HELLO, leak]))], ["world"]).found]).toEqual(["world"]);

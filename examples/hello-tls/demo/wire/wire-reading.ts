@@ -1,5 +1,5 @@
 import type { TcpStream } from "./pcap-reader.ts";
-import { isClientHello, parseTlsRecords } from "./tls-records.ts";
+import { isClientHello, parseTlsRecords, RECORD_HEADER_BYTES } from "./tls-records.ts";
 
 /** What captured streams are made of, and what can be read in them. */
 export interface WireReading {
@@ -21,7 +21,7 @@ export function readWire(streams: readonly TcpStream[], texts: readonly string[]
   const readings = spoken.map((stream) => ({ stream, reading: parseTlsRecords(stream.bytes) }));
   const whole = readings.filter(({ stream }) => stream.isWhole);
   const visible = readings.flatMap(({ stream, reading }) => {
-    if (!stream.isWhole || reading.kind !== "tls") return [stream.bytes];
+    if (!stream.isWhole || reading.kind !== "tls") return [withoutClientHello(stream.bytes)];
     return reading.records.filter((record) => !isClientHello(record)).map(({ body }) => body);
   });
   const tls = whole.flatMap(({ reading }) => (reading.kind === "tls" ? [reading.records.length] : []));
@@ -33,6 +33,18 @@ export function readWire(streams: readonly TcpStream[], texts: readonly string[]
     found: new Set(texts.filter((text) => visible.some((bytes) => bytes.includes(text)))),
     firstLine: visible.map(requestLine).find((line) => line !== "") ?? "",
   };
+}
+
+/**
+ * A capture that begins between SYN and ClientHello, or that lost a packet later, is not whole: its bytes are searched as
+ * they are, but for a ClientHello at their beginning.
+ */
+function withoutClientHello(bytes: Buffer): Buffer {
+  if (bytes.length < RECORD_HEADER_BYTES) return bytes;
+  const end = RECORD_HEADER_BYTES + bytes.readUInt16BE(3);
+  const first = parseTlsRecords(bytes.subarray(0, end));
+  const isHello = first.kind === "tls" && first.records.some(isClientHello);
+  return isHello ? bytes.subarray(end) : bytes;
 }
 
 function requestLine(bytes: Buffer): string {
