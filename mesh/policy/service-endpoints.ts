@@ -16,7 +16,7 @@ export interface ServiceEndpoint {
 }
 
 /**
- * The endpoints of a Service's port for new connections: those that its EndpointSlices list as ready, whoever manages
+ * The endpoints of a Service's port for new connections: those that its EndpointSlices list as ready, whichever controller manages
  * them, and the ready pods that its selector selects. If Kubernetes' own controller manages the slices of the selected
  * pods, these are the only source. An address of a mesh pod resolves to that pod, wherever it is listed.
  * @returns `undefined` if the endpoints are unknown

@@ -55,12 +55,13 @@ export class InboundHttp {
   /** Serves a client's requests until its connection ends. */
   serve(client: HttpClient): DownstreamConnection {
     const { context } = this.#options;
-    const { destination, peer } = client;
+    const { peer } = client;
+    const destination = formatSocketAddress(client.destination);
     return new DownstreamConnection(client.socket, {
       facts: {
         direction: "inbound",
         client: client.client,
-        destination: formatSocketAddress(destination),
+        destination,
         peer: peer?.identity ?? "",
         meter: lazyMeter(() =>
           context.meters.requestMeter({
@@ -74,7 +75,7 @@ export class InboundHttp {
         ),
       },
       context,
-      planRequest: this.#planFor(client),
+      planRequest: this.#planFor(client, destination),
       early: client.early,
       isCurrent: client.isCurrent,
       onFault: client.onFault,
@@ -91,7 +92,7 @@ export class InboundHttp {
     for (const pool of this.#pools.values()) pool.closeIdle();
   }
 
-  #planFor({ destination, peer, own }: HttpClient): PlanRequest {
+  #planFor({ destination, peer, own }: HttpClient, poolKey: string): PlanRequest {
     const [certificate] = peer?.certificates ?? [];
     const forwardedClientCert =
       peer === undefined || own === undefined || certificate === undefined
@@ -111,11 +112,10 @@ export class InboundHttp {
       route: "default",
       cluster: formatInboundClusterName(destination.port),
     } as const;
-    const key = formatSocketAddress(destination);
     let pool: UpstreamPool | undefined;
     let planned: ReturnType<PlanRequest> | undefined;
     return () => {
-      const current = this.#poolOf(destination, key);
+      const current = this.#poolOf(destination, poolKey);
       if (planned === undefined || current !== pool) planned = { ...plan, pool: current };
       pool = current;
       return planned;

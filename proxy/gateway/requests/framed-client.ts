@@ -38,7 +38,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   #hasEnded = false;
   /** Ends the request in progress, if the rest of it is malformed or too slow. */
   #onBodyFault: ((fault: RequestFault) => void) | undefined;
-  /** Node accepts no more of the body for now. */
+  /** Node accepts no more of the body until it asks for it. */
   #isFull = false;
 
   constructor(socket: Socket, options: FramedClientOptions) {
