@@ -1,12 +1,13 @@
 import type { Logger } from "../mesh/runtime.ts";
+import type { CommandDescription } from "./command-line/command-description.ts";
 
 /** One subcommand of `entente`. */
 export interface Command {
   readonly name: string;
   /** One line for `entente --help`. */
   readonly summary: string;
-  /** The text that `entente NAME --help` prints. */
-  readonly usage: string;
+  /** The command line, from which `--help` and the shells' completion are made. */
+  readonly description: CommandDescription;
   /**
    * Runs until the work is done or `context.signal` aborts.
    * @returns the exit status: 0 done, 1 failed, 2 invalid command line.

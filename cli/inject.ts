@@ -2,34 +2,37 @@ import { parseArgs } from "node:util";
 import { injectManifests } from "../injector/inject-manifests.ts";
 import { joinManifests, readManifestFiles } from "../injector/manifest-files.ts";
 import type { Command } from "./command.ts";
-import { INJECTION_FLAGS, INJECTION_USAGE, injectionSettings } from "./injection-flags.ts";
+import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
+import { INJECTION_FLAGS, injectionSettings } from "./injection-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
-const USAGE = `
-Usage: entente inject -f FILE [-f FILE ...] [OPTION ...]
+const OPTIONS = {
+  filename: {
+    type: "string",
+    short: "f",
+    multiple: true,
+    value: "FILE",
+    help: "YAML or JSON; a folder means its .yaml, .yml and .json files, - means standard input",
+  },
+  namespace: { type: "string", short: "n", value: "NAME", help: "of resources without one (default)" },
+  ...INJECTION_FLAGS,
+} as const satisfies OptionTable;
 
+const DESCRIPTION: CommandDescription = {
+  forms: ["-f FILE [-f FILE ...] [OPTION ...]"],
+  text: `
 Prints the resources of the files with a sidecar in every pod that does not opt out; the rest is not changed. What is not
-injected, and why, goes to standard error.
-
-  -f, --filename FILE          YAML or JSON; a folder means its .yaml, .yml and .json files, - means standard input;
-                               may be given more than once
-  -n, --namespace NAME         of resources without one (default)
-${INJECTION_USAGE}`;
+injected, and why, goes to standard error.`,
+  options: OPTIONS,
+};
 
 /** Offline injection, like istioctl kube-inject. */
 export const injectCommand: Command = {
   name: "inject",
   summary: "add the sidecar to the pods of manifest files",
-  usage: USAGE,
+  description: DESCRIPTION,
   run: async (args, context) => {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        filename: { type: "string", short: "f", multiple: true },
-        namespace: { type: "string", short: "n" },
-        ...INJECTION_FLAGS,
-      },
-    });
+    const { values } = parseArgs({ args: [...args], options: OPTIONS });
     const { filename: paths = [], namespace } = values;
     if (paths.length === 0) throw new UsageError("-f is missing: give a file or folder, or - for standard input");
     const settings = injectionSettings(values);

@@ -1,34 +1,40 @@
 import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "../injector/admission/injection-settings.ts";
 import { parseIpv6Capture } from "../injector/capture/capture-args.ts";
+import type { OptionTable } from "./command-line/command-description.ts";
 import { UsageError } from "./usage-error.ts";
+
+const DEFAULTS = DEFAULT_INJECTION_SETTINGS;
 
 /** The options that `inject` and `injector` share: the settings of injected pods. */
 export const INJECTION_FLAGS = {
-  image: { type: "string" },
-  "image-pull-policy": { type: "string" },
-  "image-pull-secret": { type: "string", multiple: true },
-  "ca-address": { type: "string" },
-  "trust-domain": { type: "string" },
-  revision: { type: "string" },
-  "control-plane-namespace": { type: "string" },
-  "native-sidecar": { type: "boolean" },
-  "capture-ipv6": { type: "string" },
-  "access-log-file": { type: "string" },
-} as const;
-
-export const INJECTION_USAGE = `
-  Settings of injected pods:
-      --image IMAGE                    the image of Entente (${DEFAULT_INJECTION_SETTINGS.image})
-      --image-pull-policy POLICY       Always, IfNotPresent or Never
-      --image-pull-secret NAME         an image pull secret; may be given more than once
-      --ca-address HOST:PORT           the control plane (${DEFAULT_INJECTION_SETTINGS.caAddress})
-      --trust-domain DOMAIN            (${DEFAULT_INJECTION_SETTINGS.trustDomain})
-      --revision NAME                  (${DEFAULT_INJECTION_SETTINGS.revision})
-      --control-plane-namespace NAME   (${DEFAULT_INJECTION_SETTINGS.controlPlaneNamespace})
-      --native-sidecar                 run the proxy as a restartable init container
-      --capture-ipv6 auto|on|off       (auto: if the pod has IPv6)
-      --access-log-file FILE           the proxies' access log, such as /dev/stdout (none)
-`;
+  image: {
+    type: "string",
+    value: "IMAGE",
+    help: `the image of Entente (${DEFAULTS.image})`,
+    heading: "Settings of injected pods",
+  },
+  "image-pull-policy": {
+    type: "string",
+    choices: ["Always", "IfNotPresent", "Never"],
+    help: "when the kubelet pulls the image",
+  },
+  "image-pull-secret": { type: "string", multiple: true, value: "NAME", help: "an image pull secret" },
+  "ca-address": { type: "string", value: "HOST:PORT", help: `the control plane (${DEFAULTS.caAddress})` },
+  "trust-domain": { type: "string", value: "DOMAIN", help: `the mesh's trust domain (${DEFAULTS.trustDomain})` },
+  revision: { type: "string", value: "NAME", help: `the injector's revision (${DEFAULTS.revision})` },
+  "control-plane-namespace": {
+    type: "string",
+    value: "NAME",
+    help: `the control plane's namespace (${DEFAULTS.controlPlaneNamespace})`,
+  },
+  "native-sidecar": { type: "boolean", help: "run the proxy as a restartable init container" },
+  "capture-ipv6": {
+    type: "string",
+    choices: ["auto", "on", "off"],
+    help: "whether to capture IPv6 (auto: if the pod has IPv6)",
+  },
+  "access-log-file": { type: "string", value: "FILE", help: "the proxies' access log, such as /dev/stdout (none)" },
+} as const satisfies OptionTable;
 
 export interface InjectionFlagValues {
   readonly image?: string | undefined;
@@ -45,18 +51,17 @@ export interface InjectionFlagValues {
 
 /** The settings from the options, with Istio's defaults for the rest. */
 export function injectionSettings(values: InjectionFlagValues): InjectionSettings {
-  const defaults = DEFAULT_INJECTION_SETTINGS;
   return {
-    image: values.image ?? defaults.image,
+    image: values.image ?? DEFAULTS.image,
     imagePullPolicy: parsePullPolicy(values["image-pull-policy"]),
-    imagePullSecrets: values["image-pull-secret"] ?? defaults.imagePullSecrets,
-    caAddress: values["ca-address"] ?? defaults.caAddress,
-    trustDomain: values["trust-domain"] ?? defaults.trustDomain,
-    revision: values.revision ?? defaults.revision,
-    controlPlaneNamespace: values["control-plane-namespace"] ?? defaults.controlPlaneNamespace,
-    nativeSidecar: values["native-sidecar"] ?? defaults.nativeSidecar,
-    captureIpv6: parseIpv6Capture(values["capture-ipv6"] ?? defaults.captureIpv6),
-    accessLogFile: parseLogFile(values["access-log-file"] ?? defaults.accessLogFile),
+    imagePullSecrets: values["image-pull-secret"] ?? DEFAULTS.imagePullSecrets,
+    caAddress: values["ca-address"] ?? DEFAULTS.caAddress,
+    trustDomain: values["trust-domain"] ?? DEFAULTS.trustDomain,
+    revision: values.revision ?? DEFAULTS.revision,
+    controlPlaneNamespace: values["control-plane-namespace"] ?? DEFAULTS.controlPlaneNamespace,
+    nativeSidecar: values["native-sidecar"] ?? DEFAULTS.nativeSidecar,
+    captureIpv6: parseIpv6Capture(values["capture-ipv6"] ?? DEFAULTS.captureIpv6),
+    accessLogFile: parseLogFile(values["access-log-file"] ?? DEFAULTS.accessLogFile),
   };
 }
 

@@ -5,40 +5,46 @@ import { mutatingWebhookConfiguration } from "../injector/admission/selection/we
 import { startWebhookServer } from "../injector/webhook-server.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { Command } from "./command.ts";
-import { INJECTION_FLAGS, INJECTION_USAGE, injectionSettings } from "./injection-flags.ts";
+import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
+import { INJECTION_FLAGS, injectionSettings } from "./injection-flags.ts";
 import { parsePort } from "./option-values.ts";
 
-const USAGE = `
-Usage: entente injector --tls-cert FILE --tls-key FILE [OPTION ...]
-       entente injector --print-configuration [--root-cert FILE] [OPTION ...]
-
-Serves the admission webhook that adds the sidecar to pods: POST /inject, GET /healthz/ready, GET /metrics.
---print-configuration prints the MutatingWebhookConfiguration for it, as JSON for kubectl apply.
-
-      --port PORT              (15017)
-      --tls-cert FILE          PEM chain, reloaded when it changes (/etc/entente/tls/tls.crt)
-      --tls-key FILE           PEM key, likewise (/etc/entente/tls/tls.key)
-      --root-cert FILE         PEM roots of the certificate, for the configuration's caBundle
-      --service NAME           the webhook's service, for the configuration (istiod)
-${INJECTION_USAGE}`;
-
-const FLAGS = {
-  port: { type: "string" },
-  "tls-cert": { type: "string" },
-  "tls-key": { type: "string" },
-  "root-cert": { type: "string" },
-  service: { type: "string" },
-  "print-configuration": { type: "boolean" },
+const OPTIONS = {
+  port: { type: "string", default: "15017", value: "PORT", help: "the port of the webhook" },
+  "tls-cert": {
+    type: "string",
+    default: "/etc/entente/tls/tls.crt",
+    value: "FILE",
+    help: "PEM chain, reloaded when it changes",
+  },
+  "tls-key": { type: "string", default: "/etc/entente/tls/tls.key", value: "FILE", help: "PEM key, likewise" },
+  "root-cert": {
+    type: "string",
+    value: "FILE",
+    help: "PEM roots of the certificate, for the configuration's caBundle",
+  },
+  service: { type: "string", value: "NAME", help: "the webhook's service, for the configuration (istiod)" },
+  "print-configuration": {
+    type: "boolean",
+    help: "print the MutatingWebhookConfiguration for it, as JSON for kubectl apply",
+  },
   ...INJECTION_FLAGS,
-} as const;
+} as const satisfies OptionTable;
+
+const DESCRIPTION: CommandDescription = {
+  forms: ["--tls-cert FILE --tls-key FILE [OPTION ...]", "--print-configuration [--root-cert FILE] [OPTION ...]"],
+  text: `
+Serves the admission webhook that adds the sidecar to pods: POST /inject, GET /healthz/ready, GET /metrics.`,
+  options: OPTIONS,
+};
 
 /** The injection webhook as its own process. */
 export const injectorCommand: Command = {
   name: "injector",
   summary: "serve the admission webhook that injects the sidecar",
-  usage: USAGE,
+  description: DESCRIPTION,
   run: async (args, context) => {
-    const { values } = parseArgs({ args: [...args], options: FLAGS });
+    const { values } = parseArgs({ args: [...args], options: OPTIONS });
     const settings = injectionSettings(values);
     if (values["print-configuration"] === true) {
       const rootFile = values["root-cert"];
@@ -52,9 +58,9 @@ export const injectorCommand: Command = {
       return 0;
     }
     const server = await startWebhookServer({
-      port: parsePort(values.port ?? "15017", "--port", 0),
-      certificateFile: values["tls-cert"] ?? "/etc/entente/tls/tls.crt",
-      keyFile: values["tls-key"] ?? "/etc/entente/tls/tls.key",
+      port: parsePort(values.port, "--port", 0),
+      certificateFile: values["tls-cert"],
+      keyFile: values["tls-key"],
       settings,
       clock: systemClock,
       log: context.log.child({ component: "injector" }),

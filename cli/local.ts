@@ -5,27 +5,41 @@ import { removeStaleRuns } from "../local/run-folder.ts";
 import { type LocalCluster, type PublishRequest, startLocalCluster } from "../local/start-local-cluster.ts";
 import { whenAborted } from "../net/when-aborted.ts";
 import type { Command, CommandContext } from "./command.ts";
+import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
 import { createLogger } from "./create-logger.ts";
 import { parseDuration, parsePort } from "./option-values.ts";
 import { UsageError } from "./usage-error.ts";
 
-const USAGE = `
-Usage: entente local up -f FOLDER [--keep] [OPTION ...]
-       entente local down
+const OPTIONS = {
+  folder: { type: "string", short: "f", multiple: true, value: "FOLDER", help: "manifests" },
+  keep: { type: "boolean", default: false, help: "run until Ctrl-C" },
+  publish: {
+    type: "string",
+    multiple: true,
+    value: "PORT:SERVICE.NAMESPACE:PORT",
+    help:
+      "a port of 127.0.0.1 that leads to a Service; 0 as the first PORT means any free one " +
+      "(8080:istio-ingressgateway.istio-system:80, or any free port if 8080 is in use)",
+  },
+  image: {
+    type: "string",
+    multiple: true,
+    value: "NAME=FILE.ts",
+    help: "the program that replaces a container image",
+  },
+  "access-log": { type: "boolean", default: false, help: "sidecars log each request in their containers' logs" },
+  "workload-cert-ttl": { type: "string", value: "TIME", help: "lifetime of certificates, such as 20s (24h)" },
+} as const satisfies OptionTable;
 
+const DESCRIPTION: CommandDescription = {
+  forms: ["up -f FOLDER [--keep] [OPTION ...]", "down"],
+  text: `
 up runs a folder of Kubernetes manifests on this machine, each pod in its own network namespace. It ends when all
 pods have been ready; with --keep it runs until Ctrl-C. Either way nothing is left behind.
-down cleans up after runs that were killed.
-
-  -f, --folder FOLDER              manifests; may be given several times
-      --keep                       run until Ctrl-C
-      --publish PORT:SERVICE.NAMESPACE:PORT  a port of 127.0.0.1 that leads to a Service
-                                   (8080:istio-ingressgateway.istio-system:80, or any free
-                                   port if 8080 is in use); 0 as the first PORT means any free one
-      --image NAME=FILE.ts         the program that replaces a container image; may be given several times
-      --access-log                 sidecars log each request in their containers' logs
-      --workload-cert-ttl TIME     lifetime of certificates, such as 20s (24h)
-`;
+down cleans up after runs that were killed.`,
+  options: OPTIONS,
+  words: [["up", "down"]],
+};
 
 /** The user did not choose this port, so another one may replace it. */
 const DEFAULT_PUBLISH: PublishRequest = {
@@ -39,7 +53,7 @@ const DEFAULT_PUBLISH: PublishRequest = {
 export const localCommand: Command = {
   name: "local",
   summary: "run a folder of Kubernetes manifests on this machine",
-  usage: USAGE,
+  description: DESCRIPTION,
   run: async ([action, ...args], context) => {
     if (action === "up") return await up(args, context);
     if (action === "down" && args.length === 0) {
@@ -83,24 +97,15 @@ async function up(args: readonly string[], context: CommandContext): Promise<num
 }
 
 function parseUp(args: readonly string[]) {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      folder: { type: "string", short: "f", multiple: true, default: [] },
-      keep: { type: "boolean", default: false },
-      publish: { type: "string", multiple: true },
-      image: { type: "string", multiple: true, default: [] },
-      "access-log": { type: "boolean", default: false },
-      "workload-cert-ttl": { type: "string" },
-    },
-  });
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  const { folder: manifests = [], image: images = [] } = values;
   const ttl = values["workload-cert-ttl"];
-  if (values.folder.length === 0) throw new UsageError("-f is missing: give the folder with the manifests");
+  if (manifests.length === 0) throw new UsageError("-f is missing: give the folder with the manifests");
   if (ttl !== undefined) parseDuration(ttl, "--workload-cert-ttl");
   const options = {
-    manifests: values.folder,
+    manifests,
     publish: values.publish?.map(parsePublish) ?? [DEFAULT_PUBLISH],
-    images: Object.fromEntries(values.image.map(parseImage)),
+    images: Object.fromEntries(images.map(parseImage)),
     accessLog: values["access-log"],
     ...(ttl === undefined ? {} : { workloadCertificateTtl: ttl }),
   };

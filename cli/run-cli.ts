@@ -1,5 +1,6 @@
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { formatUsage } from "./command-line/format-usage.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Each command is loaded only when it is called, so that a sidecar never loads the code of other parts. */
@@ -10,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   inject: async () => (await import("./inject.ts")).injectCommand,
   capture: async () => (await import("./capture.ts")).captureCommand,
   local: async () => (await import("./local.ts")).localCommand,
+  completion: async () => (await import("./completion.ts")).createCompletionCommand(loadCommands),
 };
 
 /** Finds the command and runs it. Never throws: a failure becomes a message on standard error and an exit status. */
@@ -26,7 +28,7 @@ export async function runCli(argv: readonly string[], context: CommandContext): 
   }
   const command = await load();
   if (args.includes("--help") || args.includes("-h")) {
-    context.stdout(`${command.usage.trim()}\n`);
+    context.stdout(formatUsage(command.name, command.description));
     return 0;
   }
   return await runCommand(command, args, context);
@@ -37,7 +39,7 @@ async function runCommand(command: Command, args: readonly string[], context: Co
     return await command.run(args, context);
   } catch (caught) {
     if (caught instanceof UsageError || isParseArgsError(caught)) {
-      context.stderr(`entente ${command.name}: ${caught.message}\n\n${command.usage.trim()}\n`);
+      context.stderr(`entente ${command.name}: ${caught.message}\n\n${formatUsage(command.name, command.description)}`);
       return 2;
     }
     const error = MeshError.from(caught);
@@ -53,7 +55,10 @@ function isParseArgsError(caught: unknown): caught is Error {
 }
 
 async function formatHelp(): Promise<string> {
-  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
-  const rows = commands.map((command) => `  ${command.name.padEnd(14)} ${command.summary}`);
+  const rows = (await loadCommands()).map((command) => `  ${command.name.padEnd(14)} ${command.summary}`);
   return `Usage: entente COMMAND [ARGUMENT ...]\n\n${rows.join("\n")}\n\nentente COMMAND --help prints more.\n`;
+}
+
+function loadCommands(): Promise<readonly Command[]> {
+  return Promise.all(Object.values(COMMANDS).map((load) => load()));
 }

@@ -22,26 +22,60 @@ export interface CaptureArgs {
 }
 
 /** The same letters as Istio's own init container, so that command lines are compatible. */
-const FLAGS = {
-  "outbound-port": { type: "string", short: "p" },
-  "inbound-port": { type: "string", short: "z" },
-  "proxy-uid": { type: "string", short: "u" },
-  "proxy-gid": { type: "string", short: "g" },
-  mode: { type: "string", short: "m" },
-  "include-outbound-ip-ranges": { type: "string", short: "i" },
-  "exclude-outbound-ip-ranges": { type: "string", short: "x" },
-  "include-inbound-ports": { type: "string", short: "b" },
-  "exclude-inbound-ports": { type: "string", short: "d" },
-  "include-outbound-ports": { type: "string", short: "q" },
-  "exclude-outbound-ports": { type: "string", short: "o" },
-  "exclude-interfaces": { type: "string", short: "c" },
-  "drop-invalid": { type: "boolean" },
-  ipv6: { type: "string" },
+export const CAPTURE_FLAGS = {
+  "outbound-port": {
+    type: "string",
+    short: "p",
+    value: "PORT",
+    help: "redirect outbound connections to this port (15001)",
+  },
+  "inbound-port": {
+    type: "string",
+    short: "z",
+    value: "PORT",
+    help: "redirect inbound connections to this port (15006)",
+  },
+  "proxy-uid": {
+    type: "string",
+    short: "u",
+    value: "IDS",
+    help: "users whose traffic counts as the proxy's own (1337)",
+  },
+  "proxy-gid": { type: "string", short: "g", value: "IDS", help: "groups, likewise (the same as --proxy-uid)" },
+  mode: { type: "string", short: "m", value: "REDIRECT", help: "the only mode" },
+  "include-outbound-ip-ranges": {
+    type: "string",
+    short: "i",
+    value: "LIST",
+    help: "addresses to capture, * for all (*)",
+  },
+  "exclude-outbound-ip-ranges": { type: "string", short: "x", value: "LIST", help: "addresses not to capture" },
+  "include-inbound-ports": { type: "string", short: "b", value: "LIST", help: "ports to capture, * for all (*)" },
+  "exclude-inbound-ports": {
+    type: "string",
+    short: "d",
+    value: "LIST",
+    help: "ports not to capture (15090,15021,15020)",
+  },
+  "include-outbound-ports": {
+    type: "string",
+    short: "q",
+    value: "LIST",
+    help: "ports to capture for every address",
+  },
+  "exclude-outbound-ports": { type: "string", short: "o", value: "LIST", help: "ports not to capture" },
+  "exclude-interfaces": { type: "string", short: "c", value: "LIST", help: "network interfaces not to capture" },
+  "drop-invalid": { type: "boolean", help: "drop packets in conntrack state INVALID" },
+  ipv6: {
+    type: "string",
+    choices: ["auto", "on", "off"],
+    help: "whether to create IPv6 rules (auto: if the pod has IPv6)",
+  },
 } as const;
 
 /** Parses the arguments of `entente capture apply`; missing ones get Istio's defaults. */
 export function parseCaptureArgs(args: readonly string[]): CaptureArgs {
-  const { values } = parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: false });
+  const { values } = parseArgs({ args: [...args], options: CAPTURE_FLAGS, strict: true, allowPositionals: false });
   if (values.mode !== undefined && values.mode !== "REDIRECT") {
     throw new CaptureError("invalid_value", `the interception mode "${values.mode}" is not supported; use REDIRECT`);
   }

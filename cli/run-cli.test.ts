@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { runCli } from "./run-cli.ts";
+
+async function run(...argv: readonly string[]) {
+  const output = { stdout: "", stderr: "" };
+  const status = await runCli(argv, {
+    env: {},
+    stdout: (text) => {
+      output.stdout += text;
+    },
+    stderr: (text) => {
+      output.stderr += text;
+    },
+    log: new RecordingLogger(),
+    signal: new AbortController().signal,
+  });
+  return { status, ...output };
+}
+
+describe("the command line", () => {
+  it("lists the commands", async () => {
+    const { status, stdout } = await run("--help");
+    expect(status).toBe(0);
+    for (const name of ["proxy", "control-plane", "inject", "completion"]) expect(stdout).toContain(`  ${name} `);
+  });
+
+  it.each(["proxy", "control-plane", "injector", "inject", "capture", "local", "completion"])(
+    "prints the usage of %s",
+    async (name) => {
+      const { status, stdout } = await run(name, "--help");
+      expect(status).toBe(0);
+      expect(stdout).toContain(`Usage: entente ${name}`);
+    },
+  );
+
+  it.each([
+    { name: "an unknown command", argv: ["toString"], message: 'unknown command "toString"' },
+    { name: "an unknown option", argv: ["inject", "--nonsense"], message: "--nonsense" },
+    { name: "a missing value", argv: ["inject", "-f"], message: "-f" },
+    { name: "a missing option", argv: ["inject"], message: "-f is missing" },
+    { name: "an unknown shell", argv: ["completion", "tcsh"], message: "bash, zsh, fish" },
+  ])("ends with 2 for $name", async ({ argv, message }) => {
+    const { status, stderr } = await run(...argv);
+    expect(status).toBe(2);
+    expect(stderr).toContain(message);
+  });
+
+  it("ends with 1 and one line for a failure, without a stack trace", async () => {
+    const { status, stderr } = await run("inject", "-f", "/does/not/exist");
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^entente inject: [^\n]*\/does\/not\/exist[^\n]*\n$/);
+  });
+});
