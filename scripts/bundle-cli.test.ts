@@ -1,21 +1,35 @@
 import { expect, it } from "vitest";
 import { bundleCli } from "./bundle-cli.ts";
 
-it("the sidecar's process loads no schemas, no YAML and no certificate authority", async () => {
+/** The source files that a process has loaded once it runs the chunk of one of them. */
+async function filesLoadedWith(entry: string): Promise<readonly string[]> {
   const { outputs } = await bundleCli({ write: false, outdir: "dist" });
   const byPath = new Map(outputs.map((output) => [output.path, output]));
   const loaded = new Set<string>();
-  const queue = outputs.filter((output) => output.inputs.includes("cli/proxy.ts")).map(({ path }) => path);
+  const queue = outputs.filter((output) => output.inputs.includes(entry)).map(({ path }) => path);
   for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
     const output = byPath.get(path);
     if (output === undefined || loaded.has(path)) continue;
     loaded.add(path);
     queue.push(...output.imports);
   }
-  const inputs = [...loaded].flatMap((path) => byPath.get(path)?.inputs ?? []);
-  expect(inputs).toContain("cli/proxy.ts");
-  const unwanted = inputs.filter((input) =>
-    /node_modules\/(zod|yaml|jose)\/|^(ca-agent|discovery|injector|local)\//.test(input),
-  );
-  expect(unwanted).toEqual([]);
+  return [...loaded].flatMap((path) => byPath.get(path)?.inputs ?? []);
+}
+
+it.each(["proxy/run-sidecar.ts", "proxy/run-gateway.ts"])(
+  "the process of %s loads no schemas, no YAML and no certificate authority",
+  async (role) => {
+    const inputs = await filesLoadedWith(role);
+    expect(inputs).toContain(role);
+    const unwanted = inputs.filter((input) =>
+      /node_modules\/(zod|yaml|jose)\/|^(ca-agent|discovery|injector|local)\//.test(input),
+    );
+    expect(unwanted).toEqual([]);
+  },
+);
+
+it("the hooks' commands, which run inside the proxy's container, load nothing of the data plane", async () => {
+  const inputs = await filesLoadedWith("cli/proxy.ts");
+  const ofProxy = inputs.filter((input) => input.startsWith("proxy/"));
+  expect(ofProxy.toSorted()).toEqual(["proxy/admin/local-requests.ts", "proxy/proxy-error.ts"]);
 });
