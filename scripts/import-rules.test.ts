@@ -13,6 +13,7 @@ const LAYERS = [
   "proxy",
   "ca-agent",
   "discovery",
+  "kubernetes",
   "net",
   "mesh",
 ];
@@ -152,6 +153,7 @@ const RESTRICTED_IMPORTS: readonly { readonly what: RegExp; readonly allowed: Re
   { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },
   { name: "http-proxy", what: /^http-proxy$/, allowed: /^(proxy\/gateway|bench)\// },
   { name: "jose", what: /^jose$/, allowed: /^(ca-agent\/workload-auth|local|examples\/http-echo)\// },
+  { name: "@kubernetes/client-node", what: /^@kubernetes\/client-node/, allowed: /^kubernetes\/kube-config\.ts$/ },
   { name: "re2js", what: /^re2js$/, allowed: /^mesh\/resources\/fields\/compile-regex\.ts$/ },
 ];
 
@@ -177,6 +179,14 @@ describe("restricted packages", () => {
       return target.startsWith("mesh/resources/") || target.startsWith("ca-agent/") || target.startsWith("discovery/");
     });
     expect(format(heavy)).toEqual([]);
+  });
+
+  it("only the programs that need it use the Kubernetes API: the proxy and the local cluster do not load it", () => {
+    const users = RUNTIME.filter((entry) => layerOf(targetOf(entry) ?? "") === "kubernetes");
+    const others = users.filter(
+      ({ from }) => !/^(cli|install|control-plane|injector|ca-agent|discovery|kubernetes|bench)\//.test(from),
+    );
+    expect(format(others)).toEqual([]);
   });
 
   it("only tests and demos use the functions that mint arbitrary certificates", () => {
