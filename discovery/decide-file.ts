@@ -41,7 +41,7 @@ export function decideFile(active: ActiveFile | undefined, seen: FileVersion, fi
   }
   const rejection = findRejection(active, seen, { resources, problems });
   if (rejection !== undefined) {
-    const problem: ConfigProblem = { severity: "error", file, line: 1, message: rejection };
+    const problem: ConfigProblem = { severity: "error", finding: "UnusableFile", file, line: 1, message: rejection };
     return { active: { ...active, suspect: seen }, problems: [...problems, problem] };
   }
   const faulty = problems.flatMap(({ severity, resource }) => (severity === "error" && resource ? [resource] : []));

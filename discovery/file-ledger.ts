@@ -169,5 +169,5 @@ function newFile(): TrackedFile {
 }
 
 function fault(file: string, message: string): ConfigProblem {
-  return { severity: "error", file, line: 0, message };
+  return { severity: "error", finding: "UnusableFile", file, line: 0, message };
 }

@@ -1,6 +1,7 @@
 import { analyzeResourceSet } from "../mesh/analysis/analyze-resource-set.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { formatConfigProblem } from "../mesh/resources/config-problem.ts";
+import { FINDING_CODES } from "../mesh/resources/finding-codes.ts";
 import type { ResourceSet } from "../mesh/resources/resource-set.ts";
 import type { Logger } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
@@ -22,8 +23,8 @@ export function startAnalysisReport(options: {
       line: formatConfigProblem(problem),
     }));
     for (const { problem, line } of problems) {
-      const { resource, field } = problem;
-      if (!known.has(line)) log.warn({ resource, field }, line);
+      const { resource, field, finding } = problem;
+      if (!known.has(line)) log.warn({ resource, field, code: FINDING_CODES[finding] }, line);
     }
     known = new Set(problems.map(({ line }) => line));
   };

@@ -33,7 +33,7 @@ function findOverridden(set: ResourceSet): readonly ConfigProblem[] {
       return [];
     }
     const message = `is ignored: ${formatResourceName(winner)} has the same scope and is older; merge them or delete one`;
-    return [createResourceWarning(rule, "", message)];
+    return [createResourceWarning({ resource: rule, finding: "OverriddenPolicy" }, message)];
   });
 }
 
@@ -42,7 +42,7 @@ function findIgnoredSelectors(set: ResourceSet, { rootNamespace }: AnalysisSetti
     .filter((rule) => rule.metadata.namespace === rootNamespace && isSelective(rule))
     .map((rule) => {
       const message = `is ignored: a selector has no effect in the root namespace ${rootNamespace}; move the rule to the workload's namespace`;
-      return createResourceWarning(rule, "spec.selector", message);
+      return createResourceWarning({ resource: rule, finding: "IgnoredSelector", field: "spec.selector" }, message);
     });
 }
 
@@ -57,7 +57,7 @@ function findShadowedLegacy(set: ResourceSet, { rootNamespace }: AnalysisSetting
     const shadowing = ofMesh ?? speaking.find((rule) => namespace !== "" && rule.metadata.namespace === namespace);
     if (shadowing === undefined) return [];
     const message = `has no effect: ${formatResourceName(shadowing)} applies to the same workloads, and PeerAuthentication takes precedence`;
-    return [createResourceWarning(policy, "", message)];
+    return [createResourceWarning({ resource: policy, finding: "ShadowedLegacyPolicy" }, message)];
   });
 }
 
@@ -68,14 +68,22 @@ function findMissingTargets(set: ResourceSet): readonly ConfigProblem[] {
       const service = set.services.get(formatResourceKey(policy.metadata.namespace, target.name));
       if (service === undefined) {
         const message = `there is no service ${target.name} in namespace ${policy.metadata.namespace}`;
-        return [createResourceWarning(policy, `${field}.name`, message)];
+        return [
+          createResourceWarning(
+            { resource: policy, finding: "ReferencedResourceNotFound", field: `${field}.name` },
+            message,
+          ),
+        ];
       }
       const ports = findTcpPorts(service);
       const missing = target.ports.filter(
         ({ number, name }) => !ports.some((port) => (number === undefined ? port.name === name : port.port === number)),
       );
       return missing.map(({ number, name }) =>
-        createResourceWarning(policy, `${field}.ports`, `service ${target.name} has no port ${number ?? name}`),
+        createResourceWarning(
+          { resource: policy, finding: "ReferencedResourceNotFound", field: `${field}.ports` },
+          `service ${target.name} has no port ${number ?? name}`,
+        ),
       );
     }),
   );
@@ -92,7 +100,7 @@ function findConflictingTargets(set: ResourceSet): readonly ConfigProblem[] {
         return [];
       }
       const message = `${formatResourceName(winner)} targets the same service and port and takes precedence; merge them or delete one`;
-      return [createResourceWarning(policy, "spec.targets", message)];
+      return [createResourceWarning({ resource: policy, finding: "OverriddenPolicy", field: "spec.targets" }, message)];
     }),
   );
 }

@@ -32,7 +32,10 @@ function findMissingHost(
   const fix = meant === undefined ? "check its spelling and the rule's namespace" : `use ${meant}`;
   const shown = full === host ? host : `${host} (${full})`;
   return [
-    createResourceWarning(rule, "spec.host", `no service has the host ${shown}, so the rule has no effect: ${fix}`),
+    createResourceWarning(
+      { resource: rule, finding: "ReferencedResourceNotFound", field: "spec.host" },
+      `no service has the host ${shown}, so the rule has no effect: ${fix}`,
+    ),
   ];
 }
 
@@ -49,7 +52,12 @@ function findConflicts(rules: readonly DestinationRule[], settings: AnalysisSett
       return [];
     }
     const message = `is not used: ${formatResourceName(winner)} has the same host and is older; merge them`;
-    return [createResourceWarning(rule, "spec.trafficPolicy", message)];
+    return [
+      createResourceWarning(
+        { resource: rule, finding: "OverriddenDestinationRule", field: "spec.trafficPolicy" },
+        message,
+      ),
+    ];
   });
 }
 
@@ -65,7 +73,10 @@ function findUnsupportedModes(rule: DestinationRule): readonly ConfigProblem[] {
     .flatMap(([path, policy]) => tlsBlocks(path, policy))
     .filter(([, tls]) => tls.mode === "SIMPLE" || tls.mode === "MUTUAL")
     .map(([path, { mode }]) =>
-      createResourceWarning(rule, `${path}.mode`, `${mode} is not supported yet: connections to this host are refused`),
+      createResourceWarning(
+        { resource: rule, finding: "UnsupportedSetting", field: `${path}.mode` },
+        `${mode} is not supported yet: connections to this host are refused`,
+      ),
     );
 }
 

@@ -20,14 +20,15 @@ function findSliceProblems(set: ResourceSet, slice: EndpointSlice): readonly Con
   const field = `metadata.labels["${SERVICE_NAME_LABEL}"]`;
   if (service === "") {
     const message = "is missing: the slice belongs to no Service; set it to the Service's name";
-    return [createResourceWarning(slice, field, message)];
+    return [createResourceWarning({ resource: slice, finding: "UnusedEndpointSlice", field: field }, message)];
   }
   if (!set.services.has(formatResourceKey(namespace, service))) {
-    return [createResourceWarning(slice, field, `names ${service}.${namespace}, but that Service does not exist`)];
+    const message = `names ${service}.${namespace}, but that Service does not exist`;
+    return [createResourceWarning({ resource: slice, finding: "ReferencedResourceNotFound", field: field }, message)];
   }
   if (slice.addressType !== "FQDN") return [];
   const message = "FQDN is not supported: the slice's endpoints are ignored; use IP addresses";
-  return [createResourceWarning(slice, "addressType", message)];
+  return [createResourceWarning({ resource: slice, finding: "UnsupportedSetting", field: "addressType" }, message)];
 }
 
 function isWithoutEndpoints(set: ResourceSet, { metadata, spec }: Service): boolean {
@@ -39,5 +40,5 @@ function warnOfUnknownEndpoints(service: Service): ConfigProblem {
   const message =
     "is missing, and no EndpointSlice has the Service's name as its label " +
     `${SERVICE_NAME_LABEL}: requests go to the Service's own address, in plaintext unless that is a pod's`;
-  return createResourceWarning(service, "spec.selector", message);
+  return createResourceWarning({ resource: service, finding: "UnknownEndpoints", field: "spec.selector" }, message);
 }

@@ -42,12 +42,23 @@ function findUnroutedHosts(
   if (covered.every(({ found }) => found.length === 0)) {
     const names = covered.map(({ pattern }) => pattern).join(", ");
     const message = `no service has the host ${names}, so sidecars do not use this route: write NAME.NAMESPACE.svc.${settings.clusterDomain}`;
-    return [createResourceWarning(virtualService, "spec.hosts", message)];
+    return [
+      createResourceWarning(
+        { resource: virtualService, finding: "ReferencedResourceNotFound", field: "spec.hosts" },
+        message,
+      ),
+    ];
   }
   return covered.flatMap(({ pattern, found }, index) => {
     const [only] = found;
     const fault = only?.host === pattern ? findServiceFault(only.service, pattern) : undefined;
-    return fault === undefined ? [] : [createResourceWarning(virtualService, `spec.hosts[${index}]`, fault)];
+    if (fault === undefined) return [];
+    return [
+      createResourceWarning(
+        { resource: virtualService, finding: "IneffectiveRoute", field: `spec.hosts[${index}]` },
+        fault,
+      ),
+    ];
   });
 }
 
@@ -70,7 +81,12 @@ function findConflicts(oldestFirst: readonly VirtualService[], settings: Analysi
       .find((older) => isSeenFrom(older, namespace) && fullHosts(older, settings).some((host) => hosts.includes(host)));
     if (conflicting === undefined) return [];
     const message = `sidecars use ${formatResourceName(conflicting)}, which is older and has the same host: merge them`;
-    return [createResourceWarning(virtualService, "spec.hosts", message)];
+    return [
+      createResourceWarning(
+        { resource: virtualService, finding: "ConflictingMeshGatewayVirtualServiceHosts", field: "spec.hosts" },
+        message,
+      ),
+    ];
   });
 }
 

@@ -53,7 +53,10 @@ function createProblem({ loser, winner, number, pod }: Contradiction): ConfigPro
   const message =
     `declares container port ${number} of app ${nameOf(pod)} as ${declaredProtocol(loser.port)}, and ${other} declares it as ` +
     `${protocol}; it is treated as ${protocol}. Declare the same protocol in both`;
-  return createResourceWarning(loser.service, `spec.ports[${index}]`, message);
+  return createResourceWarning(
+    { resource: loser.service, finding: "DeploymentAssociatedToMultipleServices", field: `spec.ports[${index}]` },
+    message,
+  );
 }
 
 /** The part of the pod that its replicas share. */

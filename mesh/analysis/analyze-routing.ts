@@ -6,6 +6,7 @@ import { isForSidecars } from "../policy/routing/mesh-routes.ts";
 import { parseRetryOn } from "../policy/routing/retry-on.ts";
 import { findServiceByHost, findTcpPorts } from "../policy/workloads.ts";
 import type { ConfigProblem } from "../resources/config-problem.ts";
+import type { FindingName } from "../resources/finding-codes.ts";
 import type { HttpRouteSpec, RouteDestination, VirtualService } from "../resources/kinds/virtual-service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
@@ -29,7 +30,13 @@ function findUnservedServers(set: ResourceSet): readonly ConfigProblem[] {
   return [...set.gateways.values()].flatMap((gateway) =>
     gateway.spec.servers.flatMap((server, index) => {
       const fault = findServerFault(server);
-      return fault === undefined ? [] : [createResourceWarning(gateway, `spec.servers[${index}]`, fault)];
+      if (fault === undefined) return [];
+      return [
+        createResourceWarning(
+          { resource: gateway, finding: "UnsupportedSetting", field: `spec.servers[${index}]` },
+          fault,
+        ),
+      ];
     }),
   );
 }
@@ -40,7 +47,12 @@ function findMissingGateways(set: ResourceSet, virtualService: VirtualService): 
     const full = expandGatewayName(name, namespace);
     if (full === MESH_GATEWAY || set.gateways.has(full)) return [];
     const message = `there is no Gateway ${full}: use NAMESPACE/NAME if it is in another namespace`;
-    return [createResourceWarning(virtualService, `spec.gateways[${index}]`, message)];
+    return [
+      createResourceWarning(
+        { resource: virtualService, finding: "ReferencedResourceNotFound", field: `spec.gateways[${index}]` },
+        message,
+      ),
+    ];
   });
 }
 
@@ -51,9 +63,19 @@ function findRouteProblems(virtualService: VirtualService): readonly ConfigProbl
     const field = `spec.http[${index}]`;
     const fault = findRouteFault(route);
     return [
-      ...(fault === undefined ? [] : [createResourceWarning(virtualService, field, `${fault}: requests receive 503`)]),
+      ...(fault === undefined
+        ? []
+        : [
+            createResourceWarning(
+              { resource: virtualService, finding: "UnusableRoute", field },
+              `${fault}: requests receive 503`,
+            ),
+          ]),
       ...findRetryProblems(route, isForGateways).map(([name, message]) =>
-        createResourceWarning(virtualService, `${field}.${name}`, message),
+        createResourceWarning(
+          { resource: virtualService, finding: "UnsupportedSetting", field: `${field}.${name}` },
+          message,
+        ),
       ),
     ];
   });
@@ -80,7 +102,9 @@ function findMissingDestinations(
     route.route.flatMap(({ destination }, position) => {
       const fault = findDestinationFault({ set, settings, virtualService }, destination);
       const field = `spec.http[${index}].route[${position}].destination`;
-      return fault === undefined ? [] : [createResourceWarning(virtualService, field, fault)];
+      if (fault === undefined) return [];
+      const { finding, message } = fault;
+      return [createResourceWarning({ resource: virtualService, finding, field }, message)];
     }),
   );
 }
@@ -91,22 +115,35 @@ interface RouteContext {
   readonly virtualService: VirtualService;
 }
 
-function findDestinationFault(context: RouteContext, destination: RouteDestination): string | undefined {
+interface DestinationFault {
+  readonly finding: FindingName;
+  readonly message: string;
+}
+
+function findDestinationFault(context: RouteContext, destination: RouteDestination): DestinationFault | undefined {
   const { set, settings, virtualService } = context;
   const host = expandHost(destination.host, virtualService.metadata.namespace, settings);
   const service = findServiceByHost(context, host);
   if (service === undefined) {
-    return `there is no service ${host}: requests receive 503; use NAME.NAMESPACE.svc.${settings.clusterDomain}`;
+    return notFound(
+      `there is no service ${host}: requests receive 503; use NAME.NAMESPACE.svc.${settings.clusterDomain}`,
+    );
   }
   const target = resolveRouteTarget(context, destination);
   if ("fault" in target) {
-    if (!keepsDialledPort(context, host)) return target.fault;
+    if (!keepsDialledPort(context, host)) {
+      return { finding: "VirtualServiceDestinationPortSelectorRequired", message: target.fault };
+    }
   } else if (!findTcpPorts(service).some((port) => port.port === target.port)) {
-    return `${host} has no port ${target.port}`;
+    return notFound(`${host} has no port ${target.port}`);
   }
   const { subset } = destination;
   if (subset === undefined || hasSubset(set, settings, { host, subset })) return undefined;
-  return `no DestinationRule for ${host} has the subset ${subset}: requests receive 503`;
+  return notFound(`no DestinationRule for ${host} has the subset ${subset}: requests receive 503`);
+}
+
+function notFound(message: string): DestinationFault {
+  return { finding: "ReferencedResourceNotFound", message };
 }
 
 /** A sidecar keeps the port that the client dialled if the route's target is the same service. */

@@ -1,15 +1,25 @@
 import type { ConfigProblem } from "../resources/config-problem.ts";
 import { formatResourceName } from "../resources/fields/resource-names.ts";
+import type { FindingName } from "../resources/finding-codes.ts";
 import type { Resource } from "../resources/resource.ts";
 
-/** A warning about a whole resource, with its origin. */
-export function createResourceWarning(resource: Resource, field: string, message: string): ConfigProblem {
+/** What a warning is about. */
+export interface WarningSubject {
+  readonly resource: Resource;
+  readonly finding: FindingName;
+  /** Path in the resource; absent for the whole resource. */
+  readonly field?: string;
+}
+
+/** A warning about a resource, with its origin. */
+export function createResourceWarning({ resource, finding, field }: WarningSubject, message: string): ConfigProblem {
   return {
     severity: "warning",
+    finding,
     file: resource.origin?.file ?? "",
     line: resource.origin?.line ?? 0,
     resource: formatResourceName(resource),
-    ...(field === "" ? {} : { field }),
+    ...(field === undefined ? {} : { field }),
     message,
   };
 }

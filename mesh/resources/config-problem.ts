@@ -1,7 +1,11 @@
+import type { FindingName } from "./finding-codes.ts";
+
 /** A problem in the configuration, its location, and how to fix it. */
 export interface ConfigProblem {
   /** `error`: the document is not used. `warning`: it is used, but not completely, or with an unexpected effect. */
   readonly severity: "error" | "warning";
+  /** The kind of problem; `FINDING_CODES` has its code. */
+  readonly finding: FindingName;
   /** Empty if the problem is between resources. */
   readonly file: string;
   /** Starts at 1; 0 if the problem is between resources. */

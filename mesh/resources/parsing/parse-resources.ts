@@ -1,5 +1,6 @@
 import type { ConfigProblem } from "../config-problem.ts";
 import { formatResourceName } from "../fields/resource-names.ts";
+import type { FindingName } from "../finding-codes.ts";
 import type { Resource } from "../resource.ts";
 import type { KindDescription } from "../resource-kinds.ts";
 import { classifyKind } from "./classify-kind.ts";
@@ -26,12 +27,13 @@ export function parseResources(input: { readonly text: string; readonly file: st
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_FILE_BYTES) {
     const message = `the file has ${bytes} bytes; the limit is ${MAX_FILE_BYTES}: split it`;
-    return { resources, problems: [{ severity: "error", file, line: 1, message }] };
+    return { resources, problems: [{ severity: "error", finding: "UnusableFile", file, line: 1, message }] };
   }
   for (const document of parseYamlDocuments(text)) {
     if (document.content.kind === "malformed") {
       for (const { position, message } of document.content.faults) {
-        problems.push({ severity: "error", file, ...position, message: `malformed YAML: ${message}` });
+        const finding = "MalformedYaml";
+        problems.push({ severity: "error", finding, file, ...position, message: `malformed YAML: ${message}` });
       }
       continue;
     }
@@ -90,10 +92,22 @@ function readResource(document: PlainObject, header: { apiVersion: string; kind:
   const resource = nameOf(document, header.kind);
   switch (verdict.kind) {
     case "ignored":
-      report(reading, { severity: "warning", path: ["kind"], resource, message: verdict.message });
+      report(reading, {
+        severity: "warning",
+        finding: "UnrelatedKind",
+        path: ["kind"],
+        resource,
+        message: verdict.message,
+      });
       return;
     case "refused":
-      report(reading, { severity: "error", path: [verdict.field], resource, message: verdict.message });
+      report(reading, {
+        severity: "error",
+        finding: "UnsupportedKind",
+        path: [verdict.field],
+        resource,
+        message: verdict.message,
+      });
       return;
     case "known":
       readKnown(document, { ...verdict, apiVersion: header.apiVersion }, reading);
@@ -123,7 +137,13 @@ function readKnown(
     : [];
   for (const path of unsupported) {
     const message = describeUnsupported(description.kind, ["spec", ...path]);
-    report(reading, { severity: "warning", path: ["spec", ...path], resource, message });
+    report(reading, {
+      severity: "warning",
+      finding: "UnsupportedSetting",
+      path: ["spec", ...path],
+      resource,
+      message,
+    });
   }
   reading.resources.push({
     ...parsed.resource,
@@ -134,15 +154,18 @@ function readKnown(
 
 interface Report {
   readonly severity: ConfigProblem["severity"];
+  /** @default SchemaValidationError */
+  readonly finding?: FindingName;
   /** Relative to the resource. */
   readonly path: FieldPath;
   readonly resource?: string | undefined;
   readonly message: string;
 }
 
-function report(reading: Reading, { severity, path, resource, message }: Report): void {
+function report(reading: Reading, { severity, finding, path, resource, message }: Report): void {
   reading.problems.push({
     severity,
+    finding: finding ?? "SchemaValidationError",
     file: reading.file,
     ...reading.document.locate([...reading.path, ...path]),
     ...(resource === undefined ? {} : { resource }),
