@@ -4,7 +4,7 @@ import { Registry } from "prom-client";
 import { beforeEach, describe, expect, it } from "vitest";
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
-import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
+import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { Authority, WorkloadRequest } from "./authority/authority.ts";
 import { CaError } from "./ca-error.ts";
@@ -55,6 +55,7 @@ class Plane implements Authenticator, Authority {
       registerIssuingService(router, {
         authority: this,
         authenticator: this,
+        trustDomain: parseTrustDomain("cluster.local"),
         clock,
         log: this.log,
         limitLog: this.limitLog,

@@ -1,17 +1,20 @@
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
+import { peerIdentityKey } from "../mesh/api/peer-context.ts";
 import type { SpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../mesh/mesh-error.ts";
-import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
+import type { Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { Authority } from "./authority/authority.ts";
 import { CaError } from "./ca-error.ts";
 import type { IssuingMetrics, SignErrorLabel } from "./issuing-metrics.ts";
-import type { Authenticator } from "./workload-auth/authenticator.ts";
+import {
+  type AuthenticateCallerDeps,
+  authenticateCaller,
+  type CallerVerdict,
+} from "./workload-auth/authenticate-caller.ts";
 
-export interface IssuingServiceDeps {
+export interface IssuingServiceDeps extends AuthenticateCallerDeps {
   readonly authority: Authority;
-  readonly authenticator: Authenticator;
-  readonly clock: Clock;
   readonly log: Logger;
   /** Checked before each refusal is logged, because any caller can cause them. */
   readonly limitLog: LogLimiter;
@@ -24,18 +27,17 @@ export interface IssuingServiceDeps {
 
 /** A request contains a CSR and little else; the largest accepted CSR has 16 KiB. */
 const MAX_REQUEST_BYTES = 64 * 1024;
-const BEARER = /^Bearer +([^\s,]+)$/i;
 
 /**
- * Registers Istio's certificate service. The certificate contains the identity that the token proves, whatever the
- * request contains. A refused caller receives no reason; it is in the log.
+ * Registers Istio's certificate service. The certificate contains the identity that the caller's token or certificate
+ * proves, whatever the request contains. A refused caller receives no reason; it is in the log.
  */
 export function registerIssuingService(router: ConnectRouter, deps: IssuingServiceDeps): void {
   router.service(
     IstioCertificateService,
     {
       createCertificate: async (request, context) => ({
-        certChain: [...(await createCertificate(request, context.requestHeader, deps))],
+        certChain: [...(await createCertificate(request, context, deps))],
       }),
     },
     { readMaxBytes: MAX_REQUEST_BYTES },
@@ -44,34 +46,44 @@ export function registerIssuingService(router: ConnectRouter, deps: IssuingServi
 
 async function createCertificate(
   request: IstioCertificateRequest,
-  header: Headers,
+  context: HandlerContext,
   deps: IssuingServiceDeps,
 ): Promise<readonly string[]> {
   const startMs = deps.clock.now();
   deps.metrics?.requested();
-  const identity = await authenticateCaller(header, deps);
+  const { identity, ...evidence } = await admitCaller(request, context, deps);
   refuseImpersonation(request, identity, deps);
   try {
     const lifetimeMs = decideLifetime(request.validityDuration, deps);
     const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity, lifetimeMs });
     deps.metrics?.issued();
     const tookMs = deps.clock.now() - startMs;
-    deps.log.debug({ component: "ca-agent", peer: identity, lifetimeMs, tookMs }, "issued a certificate");
+    deps.log.debug({ component: "ca-agent", peer: identity, ...evidence, lifetimeMs, tookMs }, "issued a certificate");
     return chain;
   } catch (caught) {
     throw signingError(caught, identity, deps);
   }
 }
 
-async function authenticateCaller(header: Headers, deps: IssuingServiceDeps): Promise<SpiffeId> {
-  // Repeated headers arrive joined by commas; such a value is not a token.
-  const [, token] = BEARER.exec(header.get("authorization") ?? "") ?? [];
-  if (token === undefined) throw unauthenticated("no_token", "the call has no bearer token", deps);
-  const verdict = await deps.authenticator.authenticate(token).catch((caught: unknown) => {
+/** Throws a ConnectError for a caller that is not authenticated. */
+async function admitCaller(
+  request: IstioCertificateRequest,
+  { requestHeader: header, values }: HandlerContext,
+  deps: IssuingServiceDeps,
+): Promise<Pick<Extract<CallerVerdict, { kind: "authenticated" }>, "identity" | "by" | "pod">> {
+  const peer = values.get(peerIdentityKey);
+  const verdict = await authenticateCaller({ header, peer, csrPem: request.csr }, deps).catch((caught: unknown) => {
+    if (caught instanceof CaError && peer.kind === "verified") throw signingError(caught, peer.identity, deps);
     throw authenticatorFailed(caught, deps);
   });
-  if (verdict.kind === "refused") throw unauthenticated(verdict.reason, verdict.message, deps);
-  return verdict.identity;
+  switch (verdict.kind) {
+    case "authenticated":
+      return { identity: verdict.identity, by: verdict.by, ...(verdict.pod && { pod: verdict.pod }) };
+    case "refused":
+      throw unauthenticated(verdict.reason, verdict.message, deps);
+    case "unavailable":
+      throw notAuthenticatedNow(verdict, deps);
+  }
 }
 
 /** Istio lets its node proxies request certificates for other identities; a sidecar mesh has no such caller. */
@@ -103,7 +115,7 @@ class LifetimeError extends MeshError<"lifetime"> {
   }
 }
 
-/** The fault is ours, so the status lets the caller retry. */
+/** An exception: the fault is ours, so the status lets the caller retry. */
 function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): ConnectError {
   const { code, message, stack } = MeshError.from(caught);
   deps.metrics?.authenticationFailed();
@@ -112,6 +124,23 @@ function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): Connect
     deps.log.error({ ...fields, heldBack }, "could not authenticate a caller"),
   );
   return new ConnectError("authentication is not possible now", Code.Unavailable);
+}
+
+/** Istio's agents retry both codes, and no caller is told that its token is bad when nobody could check it. */
+function notAuthenticatedNow(
+  { reason, message }: Extract<CallerVerdict, { kind: "unavailable" }>,
+  deps: IssuingServiceDeps,
+): ConnectError {
+  deps.metrics?.authenticationFailed();
+  const isCallersFault = reason === "too_many_reviews";
+  const fields = { component: "ca-agent", code: reason, reason: message };
+  writeLimited(reason, deps, (heldBack) =>
+    deps.log[isCallersFault ? "warn" : "error"]({ ...fields, heldBack }, "could not authenticate a caller"),
+  );
+  return new ConnectError(
+    "authentication is not possible now",
+    isCallersFault ? Code.ResourceExhausted : Code.Unavailable,
+  );
 }
 
 function unauthenticated(reason: string, message: string, deps: IssuingServiceDeps): ConnectError {

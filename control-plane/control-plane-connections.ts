@@ -97,9 +97,12 @@ class TrackedConnections implements ControlPlaneConnections {
 
   peerOf(session: Http2Session | undefined): PeerContext {
     const peer = session === undefined ? undefined : this.#peers.get(session);
-    if (peer === undefined) return { kind: "anonymous", reason: "unknown connection" };
+    if (peer === undefined) {
+      return { kind: "anonymous", reason: "unknown connection", address: session?.socket?.remoteAddress ?? "" };
+    }
     if (peer.kind === "anonymous" || this.#clock.now() <= peer.notAfterMs) return peer;
-    return { kind: "anonymous", reason: `the certificate of ${peer.identity} has expired since the handshake` };
+    const reason = `the certificate of ${peer.identity} has expired since the handshake`;
+    return { kind: "anonymous", reason, address: peer.address };
   }
 
   closeAll(): void {

@@ -48,6 +48,8 @@ export interface Ask {
   readonly bearer?: string;
   readonly csr?: string;
   readonly seconds?: bigint;
+  /** Shown in the handshake. */
+  readonly certificate?: ClientCertificate;
 }
 
 export interface ControlPlaneFixture {
@@ -85,7 +87,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
   const authenticator = createJwtAuthenticator({ jwksFile, issuer: ISSUER, ...trust });
   const registry = new Registry();
   const lifetimes = { defaultLifetimeMs: HOUR_MS, maxLifetimeMs: 2 * HOUR_MS };
-  const issuing = { authority, authenticator, clock, log, limitLog: unlimitedLog, ...lifetimes };
+  const issuing = { authority, authenticator, ...trust, limitLog: unlimitedLog, ...lifetimes };
   const server = await startControlPlaneServer({
     host: "127.0.0.1",
     port: 0,
@@ -148,7 +150,7 @@ export function registerTestDiscovery(router: ConnectRouter): void {
 }
 
 async function askForCertificate(request: Ask, port: number, ca: string): Promise<readonly string[]> {
-  const nodeOptions = { ca, servername: "localhost" };
+  const nodeOptions = { ca, servername: "localhost", ...request.certificate };
   const transport = createGrpcTransport({ baseUrl: `https://127.0.0.1:${port}`, nodeOptions });
   const client = createClient(IstioCertificateService, transport);
   const headers = request.bearer === undefined ? {} : { authorization: `Bearer ${request.bearer}` };

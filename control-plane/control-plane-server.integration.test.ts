@@ -51,6 +51,40 @@ describe("CreateCertificate", () => {
   });
 });
 
+describe("CreateCertificate with a workload certificate instead of a token", () => {
+  const foreign = () => {
+    const uriSans = ["spiffe://cluster.local/ns/ns1/sa/default"];
+    const leaf = mintLeaf({ issuer: mintRoot(), uriSans, notBefore: new Date(0), notAfter: new Date("2044-01-01") });
+    return { cert: leaf.pem, key: leaf.keyPem };
+  };
+  const serving = () => {
+    const pair = fixture.authority.signServing({ dnsNames: ["istiod.istio-system.svc"], lifetimeMs: HOUR_MS });
+    return { cert: pair.certificateChainPem, key: pair.privateKeyPem };
+  };
+
+  it("renews it", async () => {
+    const certificate = await fixture.workload();
+    const [leaf = ""] = await fixture.ask({ certificate });
+    expect(readUriSans(new X509Certificate(leaf).raw)).toEqual(["spiffe://cluster.local/ns/ns1/sa/default"]);
+    expect(new X509Certificate(leaf).serialNumber).not.toBe(new X509Certificate(certificate.cert).serialNumber);
+  });
+
+  it("does not ask about the token, even if that has expired: a pod recovers by itself", async () => {
+    const bearer = await fixture.token("-1 minute");
+    expect(await fixture.ask({ certificate: await fixture.workload(), bearer })).toHaveLength(2);
+  });
+
+  it.each([
+    { name: "another authority's certificate", certificate: foreign },
+    { name: "a server's certificate of the mesh", certificate: serving },
+  ])("is refused to $name", async ({ certificate }) => {
+    const error = ConnectError.from(
+      await fixture.ask({ certificate: certificate() }).catch((caught: unknown) => caught),
+    );
+    expect(error.code).toBe(Code.Unauthenticated);
+  });
+});
+
 /** The peer that the server sees over a connection with this certificate. */
 async function seenPeer(plane: ControlPlaneFixture, certificate?: ClientCertificate): Promise<PeerContext> {
   const session = plane.dialHttp2(certificate);

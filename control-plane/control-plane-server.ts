@@ -9,12 +9,12 @@ import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
 import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
+import { CallRates } from "../net/call-rates.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
 import { readPeerCertificates } from "../net/tls/peer-certificates.ts";
 import { setServerContext, type TlsMaterial } from "../net/tls/tls-contexts.ts";
 import { limitArrivingCalls } from "./arriving-calls.ts";
-import { CallRates } from "./call-rates.ts";
 import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
 import { type ControlPlaneLimits, DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
 import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
@@ -170,7 +170,8 @@ function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics |
 
 /** The peer, by this handshake's certificate. */
 function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
-  if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS" };
+  const address = socket.remoteAddress ?? "";
+  if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS", address };
   const verdict = verifyPeer({
     certificates: readPeerCertificates(socket),
     sessionReused: socket.isSessionReused(),
@@ -178,17 +179,12 @@ function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOp
     trustDomains: options.trustDomains,
     nowMs: options.clock.now(),
   });
-  if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message };
+  if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message, address };
   // A second check, never the only one: on a resumed session it proves nothing.
   if (!socket.authorized) {
-    return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}` };
+    return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}`, address };
   }
-  return {
-    kind: "verified",
-    identity: verdict.identity,
-    notAfterMs: verdict.notAfterMs,
-    address: socket.remoteAddress ?? "",
-  };
+  return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address };
 }
 
 /** Serves and counts calls. */
@@ -219,7 +215,7 @@ function handleRequests(
     calls.begun += 1;
     const peer = connections.peerOf(stream.session);
     const kind = peer.kind === "verified" ? "verified" : "unverified";
-    const caller = peer.kind === "verified" ? formatCaller(peer) : `${stream.session?.socket.remoteAddress}`;
+    const caller = formatCaller(peer);
     if (!rates.take(caller)) {
       options.metrics?.callRefused(kind);
       return refuse(caller, stream);

@@ -113,6 +113,7 @@ function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): Issui
   return {
     authority,
     authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
+    trustDomain,
     clock,
     log,
     limitLog,

@@ -23,7 +23,7 @@ describe("callers", () => {
   const earlier = Date.parse("2029-01-01T00:00:00Z");
 
   it.each<{ name: string; peer: PeerContext; code: Code }>([
-    { name: "without a certificate", peer: { kind: "anonymous", reason: "none" }, code: Code.Unauthenticated },
+    { name: "without a certificate", peer: { kind: "anonymous", reason: "none", address }, code: Code.Unauthenticated },
     {
       name: "whose certificate has expired",
       peer: { kind: "verified", identity: HELLO, notAfterMs: earlier, address },

@@ -14,14 +14,36 @@ export type TokenRefusal =
   | "wrong_issuer"
   | "wrong_audience"
   | "not_a_service_account"
+  | "not_bound_to_a_pod"
   | "claims_disagree"
+  | "refused_by_the_api"
   | "no_keys";
 
-export type TokenVerdict =
-  | { readonly kind: "authenticated"; readonly identity: SpiffeId }
-  | { readonly kind: "refused"; readonly reason: TokenRefusal; readonly message: string };
+/**
+ * Why nothing can be said about a token now. `api_failed`: the Kubernetes API could not be asked. `api_slow`: its answer
+ * is still awaited. `too_many_reviews`: this caller, or all of them together, ask more than the API should have to
+ * answer.
+ */
+export type TokenFault = "api_failed" | "api_slow" | "too_many_reviews";
 
-/** Authenticates the caller by its token. Never throws, whatever the token contains. */
+export type TokenVerdict =
+  | { readonly kind: "authenticated"; readonly identity: SpiffeId; readonly pod?: BoundPod }
+  | { readonly kind: "refused"; readonly reason: TokenRefusal; readonly message: string }
+  /** The caller may retry with the same token. */
+  | { readonly kind: "unavailable"; readonly reason: TokenFault; readonly message: string };
+
+/** The pod for which a token was issued. The token ends with the pod. */
+export interface BoundPod {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Authenticates callers by their tokens. Never rejects, whatever the token contains. */
 export interface Authenticator {
-  authenticate(token: string): Promise<TokenVerdict>;
+  /** @param address the caller's address, the unit of limits */
+  authenticate(token: string, address: string): Promise<TokenVerdict>;
+}
+
+export function refused(reason: TokenRefusal, message: string): TokenVerdict {
+  return { kind: "refused", reason, message };
 }

@@ -1,7 +1,7 @@
 import { decodeProtectedHeader, errors, jwtVerify, type LocalJWKSet } from "jose";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
-import type { Authenticator, TokenRefusal, TokenVerdict } from "./authenticator.ts";
+import { refused, type TokenRefusal, type TokenVerdict } from "./authenticator.ts";
 import { createJwksFile } from "./jwks-file.ts";
 import { identityFromClaims } from "./service-account-claims.ts";
 
@@ -24,8 +24,13 @@ const ALGORITHMS = ["RS256", "ES256"];
 /** Kubernetes' tokens have 1 to 2 KB. */
 const MAX_TOKEN_BYTES = 16 * 1024;
 
+/** An Authenticator to which the caller does not matter. */
+export interface TokenChecker {
+  authenticate(token: string): Promise<TokenVerdict>;
+}
+
 /** Authenticates service account tokens with a JWKS file: for machines without a Kubernetes API. */
-export function createJwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
+export function createJwtAuthenticator(options: JwtAuthenticatorOptions): TokenChecker {
   const file = createJwksFile(options.jwksFile, options.log);
   return {
     authenticate: async (token) => {
@@ -91,8 +96,4 @@ function refusalFromError(caught: unknown): TokenVerdict {
   }
   if (caught instanceof errors.JOSEAlgNotAllowed) return refused("algorithm_not_allowed", caught.message);
   return refused("malformed", caught instanceof Error ? caught.message : String(caught));
-}
-
-function refused(reason: TokenRefusal, message: string): TokenVerdict {
-  return { kind: "refused", reason, message };
 }

@@ -2,14 +2,12 @@ import { type KeyObject, verify } from "node:crypto";
 import { DER_TAG, DerReader } from "../../mesh/identity/der-reader.ts";
 import { CaError } from "../ca-error.ts";
 import { parseDer } from "./der-values.ts";
-import { parsePem } from "./pem.ts";
+import { parsePem, REQUEST_LABELS } from "./pem.ts";
 import { parsePublicKey } from "./public-key.ts";
 import { parseSignatureAlgorithm, type SignatureAlgorithm } from "./signature-algorithm.ts";
 
 /** RSA with 8192 bits and some names needs 3 KB. */
 export const MAX_CSR_BYTES = 16 * 1024;
-
-const LABELS = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
 /**
  * Parses the public key of a PKCS#10 request (RFC 2986) and checks that the caller has the private key. All names and
@@ -43,7 +41,7 @@ interface CertificateRequest {
 /** Parses only the public key and the signature; names and attributes are skipped, however many there are. */
 function readRequest(pem: string): CertificateRequest {
   try {
-    const outer = new DerReader(parsePem(pem, LABELS));
+    const outer = new DerReader(parsePem(pem, REQUEST_LABELS));
     const request = outer.inside(outer.expect(DER_TAG.sequence, "the request"));
     outer.finish("the request");
     const info = request.expect(DER_TAG.sequence, "the signed part");

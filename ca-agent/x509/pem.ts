@@ -1,3 +1,6 @@
+/** The labels of a PKCS#10 request; the second one is older. */
+export const REQUEST_LABELS = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
+
 /** Parses a single PEM block (RFC 7468), which may be surrounded by white space only. */
 export function parsePem(text: string, labels: readonly string[]): Buffer {
   const match = /^\s*-----BEGIN ([A-Z ]+)-----([A-Za-z0-9+/=\s]+)-----END ([A-Z ]+)-----\s*$/.exec(text);

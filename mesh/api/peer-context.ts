@@ -4,9 +4,9 @@ import type { SpiffeId } from "../identity/spiffe-id.ts";
 /** A peer whose certificate was verified in the TLS handshake. */
 export type VerifiedPeer = Extract<PeerContext, { kind: "verified" }>;
 
-/** The unit of caller limits: an identity at one address. Pods that share an address share its limits. */
-export function formatCaller({ identity, address }: VerifiedPeer): string {
-  return `${identity} at ${address}`;
+/** The unit of caller limits: an identity at one address, or an address. Pods that share it share its limits. */
+export function formatCaller(peer: PeerContext): string {
+  return peer.kind === "verified" ? `${peer.identity} at ${peer.address}` : peer.address;
 }
 
 /** The peer of the TLS connection on which a gRPC call arrived. */
@@ -18,13 +18,18 @@ export type PeerContext =
       /** The peer's IP address: distinguishes the pods of one identity. */
       readonly address: string;
     }
-  | { readonly kind: "anonymous"; readonly reason: string };
+  | {
+      readonly kind: "anonymous";
+      readonly reason: string;
+      /** The peer's IP address; empty if it is unknown. */
+      readonly address: string;
+    };
 
 /**
  * Set by the server that owns the connection. A handler that finds the default must treat its caller as
  * unauthenticated.
  */
 export const peerIdentityKey = createContextKey<PeerContext>(
-  { kind: "anonymous", reason: "the server set no peer" },
+  { kind: "anonymous", reason: "the server set no peer", address: "" },
   { description: "the verified peer of the connection" },
 );

@@ -28,10 +28,11 @@ export const EXTENSION_OID = {
  */
 export function readExtensions(certificateDer: Uint8Array): readonly X509Extension[] {
   const { extensions } = readCertificateParts(certificateDer);
-  return extensions === undefined ? [] : readList(extensions);
+  return extensions === undefined ? [] : readExtensionList(extensions);
 }
 
-function readList(list: DerReader): readonly X509Extension[] {
+/** Parses the content of an `Extensions` sequence; each OID may occur once. */
+export function readExtensionList(list: DerReader): readonly X509Extension[] {
   const extensions: X509Extension[] = [];
   while (!list.atEnd) {
     const extension = readExtension(list);

@@ -28,7 +28,12 @@ export function readUriSans(certificateDer: Uint8Array): readonly string[] {
 export function readSubjectAltNames(certificateDer: Uint8Array): SubjectAltNames {
   const extension = readExtensions(certificateDer).find((candidate) => candidate.oid === EXTENSION_OID.subjectAltName);
   if (extension === undefined) return { uris: [], dnsNames: [], emails: [], others: 0 };
-  const outer = new DerReader(extension.value);
+  return parseSubjectAltNames(extension.value);
+}
+
+/** Parses the value of a subject alternative name extension, of a certificate or a signing request. */
+export function parseSubjectAltNames(value: Uint8Array): SubjectAltNames {
+  const outer = new DerReader(value);
   const names = outer.inside(outer.expect(DER_TAG.sequence, "the subject alternative names"));
   outer.finish("the subject alternative names");
   if (names.atEnd) throw new IdentityError("certificate_san", "the list of subject alternative names is empty");

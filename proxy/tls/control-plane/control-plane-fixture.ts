@@ -174,6 +174,7 @@ export class ControlPlaneFixture {
             : { kind: "refused", reason: "expired", message: "the token has expired" };
         },
       },
+      trustDomain: SETTINGS.trustDomain,
       clock: systemClock,
       log: this.log,
       limitLog: unlimitedLog,
@@ -212,7 +213,7 @@ export class ControlPlaneFixture {
     const verdict = verifyPeer({ certificates, sessionReused: false, roots, trustDomains, nowMs: Date.now() });
     return verdict.kind === "trusted"
       ? { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" }
-      : { kind: "anonymous", reason: verdict.message };
+      : { kind: "anonymous", reason: verdict.message, address: "" };
   }
 }
 

@@ -1,0 +1,108 @@
+import { execFileSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import type { PeerContext } from "../../mesh/api/peer-context.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { CaError } from "../ca-error.ts";
+import { authenticateCaller, type CallerVerdict } from "./authenticate-caller.ts";
+import type { TokenVerdict } from "./authenticator.ts";
+
+const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+const WORLD = parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/world");
+const FOREIGN = parseSpiffeId("spiffe://other.mesh/ns/ns1/sa/hello");
+const HOUR_MS = 3_600_000;
+const clock = new FakeClock();
+const address = "10.0.0.7";
+
+function createCsr(...uris: readonly string[]): string {
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+  const names = uris.length === 0 ? [] : ["-addext", `subjectAltName=${uris.map((uri) => `URI:${uri}`).join(",")}`];
+  return execFileSync("openssl", ["req", "-new", ...key, "-subj", "/CN=x", ...names], {
+    encoding: "utf8",
+    stdio: "pipe",
+  });
+}
+
+const NO_CERTIFICATE: PeerContext = { kind: "anonymous", reason: "the peer showed no certificate", address };
+
+function certificateOf(identity: typeof HELLO, leftMs = HOUR_MS): PeerContext {
+  return { kind: "verified", identity, notAfterMs: clock.now() + leftMs, address };
+}
+
+interface Call {
+  readonly peer: PeerContext;
+  readonly csrPem?: string;
+  readonly authorization?: string;
+}
+
+/** The token `world` is world's, every other one is refused. */
+async function call({ peer, csrPem = "", authorization }: Call): Promise<CallerVerdict & { readonly asked: unknown }> {
+  const asked: (readonly string[])[] = [];
+  const authenticator = {
+    authenticate: async (token: string, from: string): Promise<TokenVerdict> => {
+      asked.push([token, from]);
+      if (token === "world") return { kind: "authenticated", identity: WORLD, pod: { name: "world-1", uid: "u1" } };
+      return { kind: "refused", reason: "expired", message: "the token has expired" };
+    },
+  };
+  const header = new Headers(authorization === undefined ? {} : { authorization });
+  const deps = { authenticator, trustDomain: parseTrustDomain("cluster.local"), clock };
+  return { ...(await authenticateCaller({ header, peer, csrPem }, deps)), asked };
+}
+
+describe("a caller with a valid certificate", () => {
+  it.each([
+    { name: "without a token", authorization: undefined },
+    { name: "with a token that is refused", authorization: "Bearer old" },
+    {
+      name: "with the token of another account: the certificate comes first, as in Istio",
+      authorization: "Bearer world",
+    },
+  ])("renews it $name", async ({ authorization }) => {
+    const peer = certificateOf(HELLO);
+    const csrPem = createCsr(HELLO);
+    const verdict = await call({ peer, csrPem, ...(authorization !== undefined && { authorization }) });
+    expect(verdict).toEqual({ kind: "authenticated", identity: HELLO, by: "certificate", asked: [] });
+  });
+
+  it("renews it with a request that names nothing", async () => {
+    expect(await call({ peer: certificateOf(HELLO), csrPem: createCsr() })).toMatchObject({ identity: HELLO });
+  });
+
+  it.each([
+    { name: "another name", uris: [WORLD] },
+    { name: "its own and another name", uris: [HELLO, WORLD] },
+  ])("is refused with a request for $name, even with a token for it", async ({ uris }) => {
+    const verdict = await call({
+      peer: certificateOf(HELLO),
+      csrPem: createCsr(...uris),
+      authorization: "Bearer world",
+    });
+    expect(verdict).toMatchObject({ kind: "refused", reason: "other_identity", asked: [] });
+  });
+
+  it("is refused with a request that cannot be read", async () => {
+    await expect(call({ peer: certificateOf(HELLO), csrPem: "garbage" })).rejects.toThrow(CaError);
+  });
+});
+
+describe("a caller whose certificate does not count", () => {
+  const peers: readonly { name: string; peer: PeerContext; reason: string }[] = [
+    { name: "because there is none", peer: NO_CERTIFICATE, reason: "showed no certificate" },
+    { name: "because it has expired", peer: certificateOf(HELLO, -1), reason: "has expired" },
+    { name: "because it is of another trust domain", peer: certificateOf(FOREIGN), reason: "other.mesh" },
+  ];
+
+  it.each(peers)("$name is refused without a token", async ({ peer, reason }) => {
+    const verdict = await call({ peer, csrPem: createCsr(HELLO) });
+    expect(verdict).toMatchObject({ kind: "refused", reason: "no_token", message: expect.stringContaining(reason) });
+  });
+
+  it.each(peers)("$name is who its token says, and the address is passed on", async ({ peer }) => {
+    const verdict = await call({ peer, csrPem: createCsr(HELLO), authorization: "Bearer world" });
+    expect(verdict).toEqual({
+      ...{ kind: "authenticated", identity: WORLD, by: "token", pod: { name: "world-1", uid: "u1" } },
+      asked: [["world", address]],
+    });
+  });
+});
