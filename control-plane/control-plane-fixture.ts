@@ -15,7 +15,7 @@ import type { Authority } from "../ca-agent/authority/authority.ts";
 import { openAuthority } from "../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
-import { Changing, pod, setOf, settings } from "../discovery/discovery-fixture.ts";
+import { Changing, ChangingSource, pod, settings } from "../discovery/discovery-fixture.ts";
 import { registerDiscoveryService } from "../discovery/discovery-service.ts";
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
@@ -139,7 +139,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
 /** The discovery service of a mesh with one pod, `hello-1` in `ns1`, with the identity of `workload`. */
 export function registerTestDiscovery(router: ConnectRouter): void {
   registerDiscoveryService(router, {
-    source: new Changing(setOf(pod.replace("serviceAccountName: hello", "serviceAccountName: default"))),
+    source: new ChangingSource(pod.replace("serviceAccountName: hello", "serviceAccountName: default")),
     roots: new Changing<readonly string[]>([]),
     settings,
     clock: systemClock,

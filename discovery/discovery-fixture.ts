@@ -7,7 +7,15 @@ import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { parseResources } from "../mesh/resources/parsing/parse-resources.ts";
-import { createResourceSet, type ResourceSet } from "../mesh/resources/resource-set.ts";
+import {
+  combineResources,
+  EMPTY_SET,
+  type ResourceSet,
+  type UpdatableSet,
+  updateResourceSet,
+  updatesBetween,
+} from "../mesh/resources/resource-set.ts";
+import type { ConfigListener, ConfigSource } from "./config-source.ts";
 import { registerDiscoveryService } from "./discovery-service.ts";
 import { DEFAULT_STREAM_LIMITS } from "./stream-limits.ts";
 
@@ -76,8 +84,6 @@ export class Changing<Value> {
 
   current = (): Value => this.#value;
 
-  problems = (): readonly [] => [];
-
   get listeners(): number {
     return this.#listeners.size;
   }
@@ -93,9 +99,37 @@ export class Changing<Value> {
   }
 }
 
-export function setOf(...documents: readonly string[]): ResourceSet {
-  const { resources } = parseResources({ text: documents.join("---\n"), file: "test.yaml" });
-  return createResourceSet(resources);
+/** A configuration that a test changes by giving all of its documents anew. */
+export class ChangingSource implements ConfigSource {
+  readonly #listeners = new Set<ConfigListener>();
+  #resources = combineResources([]);
+  #set: UpdatableSet = EMPTY_SET;
+
+  constructor(...documents: readonly string[]) {
+    this.change(...documents);
+  }
+
+  current = (): ResourceSet => this.#set;
+
+  problems = (): readonly [] => [];
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  subscribe = (listener: ConfigListener): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  change(...documents: readonly string[]): void {
+    const { resources } = parseResources({ text: documents.join("---\n"), file: "test.yaml" });
+    const combined = combineResources(resources);
+    const { set, change } = updateResourceSet(this.#set, updatesBetween(this.#resources, combined));
+    this.#resources = combined;
+    this.#set = set;
+    for (const listener of this.#listeners) listener(set, change);
+  }
 }
 
 export const HOUR_MS = 3_600_000;
@@ -104,7 +138,7 @@ export const HOUR_MS = 3_600_000;
 export class DiscoveryFixture {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
-  readonly source = new Changing(setOf(pod, service, policy("STRICT")));
+  readonly source = new ChangingSource(pod, service, policy("STRICT"));
   readonly roots = new Changing<readonly string[]>(["root one"]);
   readonly shutdown = new AbortController();
   /** How many log lines of one kind may be written. */

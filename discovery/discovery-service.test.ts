@@ -12,7 +12,6 @@ import {
   read,
   secondPod,
   service,
-  setOf,
   virtualService,
   workload,
 } from "./discovery-fixture.ts";
@@ -33,11 +32,9 @@ describe("WatchInbound", () => {
     const first = await next();
     expect(first.defaultMode).toMatchObject({ mode: "STRICT", rule: "PeerAuthentication/default.istio-system" });
     expect(first.ports.map(({ port }) => port)).toEqual([8080]);
-    mesh.source.change(
-      setOf(pod, service, policy("STRICT"), "apiVersion: v1\nkind: Namespace\nmetadata: { name: other }\n"),
-    );
+    mesh.source.change(pod, service, policy("STRICT"), "apiVersion: v1\nkind: Namespace\nmetadata: { name: other }\n");
     await settlePromises();
-    mesh.source.change(setOf(pod, service, policy("PERMISSIVE")));
+    mesh.source.change(pod, service, policy("PERMISSIVE"));
     expect((await next()).defaultMode?.mode).toBe("PERMISSIVE");
   });
 
@@ -45,34 +42,34 @@ describe("WatchInbound", () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
     for (const mode of ["DISABLE", "STRICT", "DISABLE", "PERMISSIVE"]) {
-      mesh.source.change(setOf(pod, service, policy(mode)));
+      mesh.source.change(pod, service, policy(mode));
       await settlePromises();
     }
     expect((await next()).defaultMode?.mode).toBe("PERMISSIVE");
   });
 
   it("waits for a pod that is still unknown", async () => {
-    mesh.source.change(setOf(policy("STRICT")));
+    mesh.source.change(policy("STRICT"));
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     const first = next();
     await mesh.log.seen("waiting for a pod");
-    mesh.source.change(setOf(pod, policy("STRICT")));
+    mesh.source.change(pod, policy("STRICT"));
     expect((await first).workload?.pod).toBe("hello-1");
   });
 
   it("keeps the last response for the sidecar of a deleted pod", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
-    mesh.source.change(setOf(policy("DISABLE")));
+    mesh.source.change(policy("DISABLE"));
     await settlePromises();
-    mesh.source.change(setOf(pod, policy("PERMISSIVE")));
+    mesh.source.change(pod, policy("PERMISSIVE"));
     expect((await next()).defaultMode?.mode).toBe("PERMISSIVE");
   });
 
   it("ends when the pod's service account is no longer the caller's", async () => {
     const next = read(mesh.client().watchInbound({ workload }, { signal: mesh.calls.signal }));
     await next();
-    mesh.source.change(setOf(pod.replace("serviceAccountName: hello", "serviceAccountName: other")));
+    mesh.source.change(pod.replace("serviceAccountName: hello", "serviceAccountName: other"));
     expect(await codeOf(next())).toBe(Code.PermissionDenied);
   });
 });
@@ -92,7 +89,7 @@ describe("WatchDestination", () => {
     const next = read(mesh.client().watchDestination({ workload, target }, { signal: mesh.calls.signal }));
     const first = (await next()).destination;
     expect(first.case === "mesh" && first.value.endpoints.map(({ ip }) => ip)).toEqual(["10.0.0.7"]);
-    mesh.source.change(setOf(pod, secondPod, service));
+    mesh.source.change(pod, secondPod, service);
     const second = (await next()).destination;
     expect(second.case === "mesh" && second.value.endpoints.map(({ ip }) => ip)).toEqual(["10.0.0.7", "10.0.0.8"]);
   });
@@ -107,16 +104,16 @@ describe("WatchDestination", () => {
         : [];
     };
     expect(await routesOf()).toEqual([]);
-    mesh.source.change(setOf(pod, service, virtualService("5s", "hello")));
+    mesh.source.change(pod, service, virtualService("5s", "hello"));
     expect(await routesOf()).toEqual([["VirtualService/hello.ns1[0]", 5000]]);
-    mesh.source.change(setOf(pod, service, virtualService("6s", "hello")));
+    mesh.source.change(pod, service, virtualService("6s", "hello"));
     expect(await routesOf()).toEqual([["VirtualService/hello.ns1[0]", 6000]]);
-    mesh.source.change(setOf(pod, service, virtualService("6s", "another")));
+    mesh.source.change(pod, service, virtualService("6s", "another"));
     expect(await routesOf()).toEqual([]);
   });
 
   it("does not apply routes to a route's destination", async () => {
-    mesh.source.change(setOf(pod, service, virtualService("5s", "hello")));
+    mesh.source.change(pod, service, virtualService("5s", "hello"));
     const target = { case: "host", value: { host: "hello.ns1.svc.cluster.local", port: 80 } } as const;
     const next = read(mesh.client().watchDestination({ workload, target }, { signal: mesh.calls.signal }));
     const { destination } = await next();
@@ -138,7 +135,7 @@ describe("WatchDestination", () => {
 
 describe("WatchGateway", () => {
   it("sends the listeners of a gateway's pod", async () => {
-    mesh.source.change(setOf(pod, gateway));
+    mesh.source.change(pod, gateway);
     const next = read(mesh.client().watchGateway({ workload }, { signal: mesh.calls.signal }));
     expect((await next()).listeners.map(({ port }) => port)).toEqual([80]);
   });

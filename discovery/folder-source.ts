@@ -1,8 +1,15 @@
 import { type ConfigProblem, formatConfigProblem } from "../mesh/resources/config-problem.ts";
 import type { Resource } from "../mesh/resources/resource.ts";
-import { createResourceSet, type ResourceSet } from "../mesh/resources/resource-set.ts";
+import {
+  combineResources,
+  EMPTY_SET,
+  type ResourceSet,
+  type UpdatableSet,
+  updateResourceSet,
+  updatesBetween,
+} from "../mesh/resources/resource-set.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
-import type { ConfigSource } from "./config-source.ts";
+import type { ConfigListener, ConfigSource } from "./config-source.ts";
 import { describeChange } from "./describe-change.ts";
 import { FileLedger, SETTLE_MS } from "./file-ledger.ts";
 import { FolderWatcher } from "./folder-watcher.ts";
@@ -40,8 +47,8 @@ class FolderSource implements ConfigSource {
   readonly #signal: AbortSignal;
   readonly #ledger: FileLedger;
   readonly #watcher: FolderWatcher;
-  readonly #listeners = new Set<(set: ResourceSet) => void>();
-  #set: ResourceSet = createResourceSet([]);
+  readonly #listeners = new Set<ConfigListener>();
+  #set: UpdatableSet = EMPTY_SET;
   /** `undefined` until everything has been read once. */
   #resources: readonly Resource[] | undefined;
   #timer: { readonly timer: Timer; readonly dueMs: number } | undefined;
@@ -66,7 +73,7 @@ class FolderSource implements ConfigSource {
     return this.#set;
   }
 
-  subscribe(listener: (set: ResourceSet) => void): () => void {
+  subscribe(listener: ConfigListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -120,10 +127,12 @@ class FolderSource implements ConfigSource {
   #publish(): void {
     const before = this.#resources;
     this.#resources = this.#ledger.resources();
-    this.#set = createResourceSet(this.#resources);
+    const updates = updatesBetween(combineResources(before ?? []), combineResources(this.#resources));
+    const { set, change } = updateResourceSet(this.#set, updates);
+    this.#set = set;
     if (before !== undefined)
       this.#log.info({ ...describeChange(before, this.#resources) }, "the configuration has changed");
-    for (const listener of [...this.#listeners]) listener(this.#set);
+    for (const listener of [...this.#listeners]) listener(set, change);
   }
 
   #report(problem: ConfigProblem): void {

@@ -1,6 +1,6 @@
 /** The endpoints of a Service, and the Service ports that lead to a pod. */
 import { podAddresses } from "../resources/fields/pod-addresses.ts";
-import { compareAge, formatResourceKey } from "../resources/fields/resource-names.ts";
+import { compareAge, formatResourceKey, formatSelectorKey } from "../resources/fields/resource-names.ts";
 import { MANAGED_BY_LABEL, SELECTOR_CONTROLLER, SERVICE_NAME_LABEL } from "../resources/fields/slice-labels.ts";
 import type { EndpointSlice, SliceEndpoint } from "../resources/kinds/endpoint-slice.ts";
 import type { Pod } from "../resources/kinds/pod.ts";
@@ -54,9 +54,8 @@ export interface PodServicePort {
  * served.
  */
 export function findPortsOfPod(set: ResourceSet, pod: Pod): readonly PodServicePort[] {
-  const services = set.index.servicesByNamespace.get(pod.metadata.namespace) ?? [];
   const listing = findSlicesOfPod(set, pod);
-  return services.toSorted(compareAge).flatMap((service) => {
+  return findServicesOfPod(set, pod, listing).flatMap((service) => {
     const slices = listing.filter((slice) => belongsTo(slice, service));
     return findTcpPorts(service).flatMap((port) =>
       targetsInPod({ service, port, pod, slices }).map((target) => ({ service, port, target })),
@@ -78,15 +77,35 @@ function targetsInPod({ service, port, pod, slices }: PodPort): readonly number[
   return [...new Set([...(selected === undefined ? [] : [selected]), ...listed])];
 }
 
+/** Services that may lead to the pod, the oldest first: by their selector, or by slices that list it. */
+function findServicesOfPod(set: ResourceSet, pod: Pod, listing: readonly EndpointSlice[]): readonly Service[] {
+  const { namespace, labels } = pod.metadata;
+  const selecting = Object.entries(labels).flatMap(
+    ([label, value]) => set.index.servicesBySelector.get(formatSelectorKey(namespace, label, value)) ?? [],
+  );
+  const names = listing.map(({ metadata }) => metadata.labels[SERVICE_NAME_LABEL] ?? "");
+  const listed = names.flatMap((name) => set.services.get(formatResourceKey(namespace, name)) ?? []);
+  return [...new Set([...selecting, ...listed])].sort(compareAge);
+}
+
+/** In the pod's namespace. */
 function findSlicesOfPod(set: ResourceSet, pod: Pod): readonly EndpointSlice[] {
   return podAddresses(pod).flatMap((ip) =>
-    (set.index.slicesByIp.get(ip) ?? []).filter((slice) =>
-      slice.endpoints.some(
-        (endpoint) =>
-          endpoint.addresses.some((address) => address.toLowerCase() === ip) &&
-          identify(set, slice, endpoint, ip)?.pod === pod,
-      ),
-    ),
+    (set.index.serviceKeysByIp.get(ip) ?? [])
+      .flatMap((key) => set.index.slicesByService.get(key) ?? [])
+      .filter((slice) => slice.metadata.namespace === pod.metadata.namespace && listsPod(set, slice, { pod, ip })),
+  );
+}
+
+function listsPod(
+  set: ResourceSet,
+  slice: EndpointSlice,
+  { pod, ip }: { readonly pod: Pod; readonly ip: string },
+): boolean {
+  return slice.endpoints.some(
+    (endpoint) =>
+      endpoint.addresses.some((address) => address.toLowerCase() === ip) &&
+      identify(set, slice, endpoint, ip)?.pod === pod,
   );
 }
 

@@ -6,6 +6,7 @@ import { endpointsSchema } from "./kinds/endpoints.ts";
 import { gatewaySchema } from "./kinds/gateway.ts";
 import { meshPolicySchema } from "./kinds/mesh-policy.ts";
 import { namespaceSchema } from "./kinds/namespace.ts";
+import { nodeSchema } from "./kinds/node.ts";
 import { peerAuthenticationSchema } from "./kinds/peer-authentication.ts";
 import { podSchema } from "./kinds/pod.ts";
 import { policySchema } from "./kinds/policy.ts";
@@ -50,6 +51,14 @@ export const RESOURCE_KINDS: readonly KindDescription[] = [
     ...KUBERNETES,
     clusterWide: true,
     parse: parserOf(namespaceSchema, (value, header) => ({ kind: "Namespace", ...value, ...header })),
+  },
+  {
+    kind: "Node",
+    group: "",
+    versions: ["v1"],
+    ...KUBERNETES,
+    clusterWide: true,
+    parse: parserOf(nodeSchema, (value, header) => ({ kind: "Node", ...value, ...header })),
   },
   {
     kind: "Pod",

@@ -17,6 +17,11 @@ export function formatResourceKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;
 }
 
+/** The key of Services whose selector has a label, in the index of a ResourceSet. */
+export function formatSelectorKey(namespace: string, label: string, value: string): string {
+  return `${namespace}/${label}=${value}`;
+}
+
 /**
  * Oldest first, as Istio orders conflicting rules: creation time, then name, then namespace. A resource without a time
  * (files have none) counts as older than any with one.

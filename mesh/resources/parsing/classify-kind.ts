@@ -30,7 +30,6 @@ const ORDINARY_KINDS: readonly string[] = [
   "DaemonSet",
   "Event",
   "LimitRange",
-  "Node",
   "PersistentVolume",
   "PersistentVolumeClaim",
   "PodTemplate",

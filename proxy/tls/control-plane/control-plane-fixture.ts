@@ -17,14 +17,13 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Authority } from "../../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
+import { ChangingSource } from "../../../discovery/discovery-fixture.ts";
 import { registerDiscoveryService } from "../../../discovery/discovery-service.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
 import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
 import { RecordingLogger, unlimitedLog } from "../../../mesh/recording-logger-fixture.ts";
-import { parseResources } from "../../../mesh/resources/parsing/parse-resources.ts";
-import { createResourceSet, type ResourceSet } from "../../../mesh/resources/resource-set.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { parseCertificates } from "../trust-anchors.ts";
 
@@ -48,14 +47,14 @@ status: { podIP: 10.0.0.7, phase: Running, conditions: [{ type: Ready, status: "
 `;
 
 /** The mesh of one pod, with a mesh-wide mode. */
-export function meshOf(mode: string, pod: string = POD): ResourceSet {
+export function meshOf(mode: string, pod: string = POD): string {
   const policy = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: { name: default, namespace: istio-system }
 spec: { mtls: { mode: ${mode} } }
 `;
-  return createResourceSet(parseResources({ text: `${pod}---${policy}`, file: "test.yaml" }).resources);
+  return `${pod}---${policy}`;
 }
 
 export interface FixtureOptions {
@@ -75,8 +74,7 @@ export class ControlPlaneFixture {
   /** Open connections, and the serial number of each one's client certificate. */
   readonly sessions = new Map<ServerHttp2Session, string | undefined>();
   readonly #options: FixtureOptions;
-  readonly #listeners = new Set<(set: ResourceSet) => void>();
-  #set = meshOf("STRICT");
+  readonly #source = new ChangingSource(meshOf("STRICT"));
   #server: Http2SecureServer | undefined;
   #shutdown = new AbortController();
   #port = 0;
@@ -157,9 +155,8 @@ export class ControlPlaneFixture {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  change(set: ResourceSet): void {
-    this.#set = set;
-    for (const listener of this.#listeners) listener(set);
+  change(documents: string): void {
+    this.#source.change(documents);
   }
 
   #register(router: Parameters<typeof registerDiscoveryService>[0]): void {
@@ -182,14 +179,7 @@ export class ControlPlaneFixture {
       maxLifetimeMs: 86_400_000,
     });
     registerDiscoveryService(router, {
-      source: {
-        current: () => this.#set,
-        problems: () => [],
-        subscribe: (listener) => {
-          this.#listeners.add(listener);
-          return () => this.#listeners.delete(listener);
-        },
-      },
+      source: this.#source,
       roots: { current: () => this.authority.roots(), subscribe: () => () => undefined },
       settings: SETTINGS,
       clock: systemClock,
