@@ -15,7 +15,7 @@ export interface ClusterAccess {
 
 export interface ApiCredentials {
   /** Authorization and impersonation. Secret: never logged, never part of an error. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | string[]>>;
   readonly tls: ApiTls;
 }
 
