@@ -19,6 +19,8 @@ RUN apt-get update \
  && useradd --uid 1337 --gid 1337 --no-create-home --no-log-init --shell /usr/sbin/nologin entente
 COPY --from=build --chown=root:root /src/dist /opt/entente
 COPY --from=build --chown=root:root /src/LICENSE /opt/entente/
+# The command by its name, for the hooks that run in a pod's proxy container and for kubectl exec.
+RUN chmod 0755 /opt/entente/entente.mjs && ln -s /opt/entente/entente.mjs /usr/local/bin/entente
 ENV NODE_ENV=production
 # The root file system may be read-only: nothing is written but what is mounted. The init container asks for uid 0 and
 # NET_ADMIN in its own security context.

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { createHookToken } from "../injector/hook-token.ts";
 import { injectManifests } from "../injector/inject-manifests.ts";
 import { joinManifests, readManifestFiles } from "../injector/manifest-files.ts";
 import type { Command } from "./command.ts";
@@ -38,7 +39,12 @@ export const injectCommand: Command = {
     const settings = injectionSettings(values);
     const files = await readManifestFiles(paths, process.stdin);
     const injected = files.map((file) =>
-      injectManifests({ ...file, settings, ...(namespace !== undefined && { namespace }) }),
+      injectManifests({
+        ...file,
+        settings,
+        createToken: createHookToken,
+        ...(namespace !== undefined && { namespace }),
+      }),
     );
     for (const note of injected.flatMap(({ notes }) => notes)) context.stderr(`${note}\n`);
     context.stdout(joinManifests(injected.map(({ text }) => text)));

@@ -52,6 +52,7 @@ export interface InjectionFlagValues {
 /** The settings from the options, with Istio's defaults for the rest. */
 export function injectionSettings(values: InjectionFlagValues): InjectionSettings {
   return {
+    ...DEFAULTS,
     image: values.image ?? DEFAULTS.image,
     imagePullPolicy: parsePullPolicy(values["image-pull-policy"]),
     imagePullSecrets: values["image-pull-secret"] ?? DEFAULTS.imagePullSecrets,

@@ -1,10 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { DEFAULT_INJECTION_SETTINGS } from "./admission/injection-settings.ts";
+import { createHookToken } from "./hook-token.ts";
 import { injectManifests } from "./inject-manifests.ts";
 
 function inject(text: string, namespace = "default") {
-  return injectManifests({ text, file: "file.yaml", settings: DEFAULT_INJECTION_SETTINGS, namespace });
+  return injectManifests({
+    text,
+    file: "file.yaml",
+    settings: DEFAULT_INJECTION_SETTINGS,
+    createToken: createHookToken,
+    namespace,
+  });
 }
 
 function documents(text: string): unknown[] {

@@ -15,6 +15,7 @@ export interface InjectManifestsInput {
   /** The file's name, for messages. */
   readonly file: string;
   readonly settings: InjectionSettings;
+  readonly createToken: () => string;
   /** The namespace of resources without one. @default "default" */
   readonly namespace?: string;
 }
@@ -121,7 +122,8 @@ interface TemplateInjection {
  */
 function injectTemplate({ template, pod, input, notes }: TemplateInjection): Pod | undefined {
   const { title, namespace, owner } = template;
-  const admission = admitPod({ pod, namespace, settings: input.settings, ...(owner && { owner }) });
+  const { settings, createToken } = input;
+  const admission = admitPod({ pod, namespace, settings, createToken, ...(owner && { owner }) });
   switch (admission.kind) {
     case "refused":
       throw new InjectorError("invalid_manifest", `${input.file}: ${title}: ${admission.message}`);

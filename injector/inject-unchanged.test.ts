@@ -1,10 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
 import { DEFAULT_INJECTION_SETTINGS } from "./admission/injection-settings.ts";
+import { createHookToken } from "./hook-token.ts";
 import { injectManifests } from "./inject-manifests.ts";
 
 function inject(text: string): string {
-  return injectManifests({ text, file: "file.yaml", settings: DEFAULT_INJECTION_SETTINGS }).text;
+  return injectManifests({
+    text,
+    file: "file.yaml",
+    settings: DEFAULT_INJECTION_SETTINGS,
+    createToken: createHookToken,
+  }).text;
 }
 
 function read(text: string): unknown[] {

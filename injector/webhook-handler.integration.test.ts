@@ -4,7 +4,7 @@ import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { createRecordedLog } from "../net/http-fixture.ts";
 import { listen, sendRaw } from "../net/raw-client-fixture.ts";
-import { TEST_SETTINGS } from "./admission/pod-fixture.ts";
+import { TEST_DEPS } from "./admission/pod-fixture.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
 import { createWebhookHandler } from "./webhook-handler.ts";
@@ -21,7 +21,7 @@ it.each([
   { name: "of the review and of its log cuts the client", log: { error: throwing }, response: /^$/ },
 ])("an exception $name, and other requests are served", async ({ log, response }) => {
   const handler = createWebhookHandler({
-    settings: TEST_SETTINGS,
+    ...TEST_DEPS,
     metrics: { ...createInjectorMetrics(systemClock), start: throwing },
     clock: systemClock,
     log: { ...createRecordedLog(), ...log },

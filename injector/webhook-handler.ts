@@ -11,6 +11,7 @@ import { type BodyLimits, readBody } from "./read-body.ts";
 
 export interface WebhookHandlerDeps {
   readonly settings: InjectionSettings;
+  readonly createToken: () => string;
   readonly metrics: InjectorMetrics;
   readonly clock: Clock;
   readonly log: Logger;
@@ -100,7 +101,7 @@ async function reviewRequest(
     case "read":
       break;
   }
-  const result = reviewAdmission(body.text, deps.settings);
+  const result = reviewAdmission(body.text, deps);
   if (result.kind === "malformed") return fail(response, 400, result.message, deps);
   logReview(result, deps);
   const text = JSON.stringify(result.review);
@@ -109,11 +110,18 @@ async function reviewRequest(
 }
 
 function logReview(result: Reviewed, { log, limitLog }: HandlerContext): void {
-  const { outcome, reason, message, namespace, name, review } = result;
+  const { outcome, reason, message, subject, review } = result;
   const { isGranted, heldBack } = limitLog(outcome);
   if (!isGranted) return;
   const { uid } = review.response;
-  const fields = { outcome, reason, namespace: brief(namespace), pod: brief(name), uid: brief(uid), heldBack };
+  const fields = {
+    outcome,
+    reason,
+    namespace: brief(subject.namespace),
+    pod: brief(subject.name),
+    uid: brief(uid),
+    heldBack,
+  };
   if (outcome === "refused") log.warn(fields, brief(message));
   else log.info(fields, brief(message));
 }

@@ -6,6 +6,7 @@ import { listen } from "../net/listen.ts";
 import { setServerContext } from "../net/tls/tls-contexts.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
+import { createHookToken } from "./hook-token.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
 import { type ServingPair, startServingCertificate } from "./serving-certificate.ts";
 import { evictIdleConnections } from "./webhook-connections.ts";
@@ -76,7 +77,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   const certificate = await startServingCertificate({ certificateFile, keyFile, intervalMs, clock, log, onChange });
   const metrics = createInjectorMetrics(clock);
   const bodies = { maxBytes: limits.maxBodyBytes, budget: createBodyBudget(limits.maxBodiesBytes) };
-  const handler = createWebhookHandler({ settings, metrics, clock, log, bodies });
+  const handler = createWebhookHandler({ settings, createToken: createHookToken, metrics, clock, log, bodies });
   const server = createServer(serverOptions(limits), handler);
   setServerContext(server, certificate.initial);
   evictIdleConnections(server, limits.maxConnections);

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
 import { admitPod } from "./admit-pod.ts";
-import type { InjectionSettings } from "./injection-settings.ts";
-import { hasSidecar, type Pod, validatePod } from "./pod.ts";
+import type { InjectionContext } from "./inject-pod.ts";
+import { limitWarnings } from "./limit-warnings.ts";
+import { hasSidecar, type OwnerReference, ownerReferenceSchema, type Pod, validatePod } from "./pod.ts";
 import { findEphemeralProxyIdUse } from "./pod-security/proxy-id.ts";
 
 /** The result of one webhook request. */
@@ -13,12 +14,22 @@ export type ReviewResult =
       /** For the log: why the pod was skipped or refused. */
       readonly reason: string;
       readonly message: string;
-      readonly namespace: string;
-      readonly name: string;
+      readonly subject: ReviewSubject;
       readonly review: AdmissionReviewResponse;
     }
   /** The body is not a valid AdmissionReview: HTTP 400. */
   | { readonly kind: "malformed"; readonly message: string };
+
+/** What a review was about, for the log and for Events. */
+export interface ReviewSubject {
+  readonly namespace: string;
+  /** A controller's new pod has only the beginning of its name. */
+  readonly name: string;
+  /** The controller that creates the pod. */
+  readonly owner: OwnerReference | undefined;
+  /** Nothing is stored, and nothing may have a side effect. */
+  readonly isDryRun: boolean;
+}
 
 export interface AdmissionReviewResponse {
   readonly apiVersion: "admission.k8s.io/v1";
@@ -45,14 +56,18 @@ const reviewSchema = z.looseObject({
     operation: z.string().nullish(),
     subResource: z.string().nullish(),
     namespace: z.string().nullish(),
+    dryRun: z.boolean().nullish(),
     object: z.unknown().optional(),
   }),
 });
 
 type ReviewRequest = z.output<typeof reviewSchema>["request"];
 
+/** What a review needs besides the request. */
+export type ReviewDeps = Pick<InjectionContext, "settings" | "createToken">;
+
 /** Handles an AdmissionReview (admission.k8s.io/v1), given as JSON text. Never throws, whatever the text contains. */
-export function reviewAdmission(text: string, settings: InjectionSettings): ReviewResult {
+export function reviewAdmission(text: string, deps: ReviewDeps): ReviewResult {
   const body = parseJson(text);
   if (body.kind === "malformed") return body;
   const parsed = reviewSchema.safeParse(body.value, { reportInput: true });
@@ -62,15 +77,15 @@ export function reviewAdmission(text: string, settings: InjectionSettings): Revi
     const message = `the injector supports AdmissionReview of admission.k8s.io/v1, got ${apiVersion ?? "(none)"} ${kind ?? "(none)"}`;
     return refuse(request, { reason: "unsupported_version", message, code: 400 });
   }
-  return reviewRequest(request, settings);
+  return reviewRequest(request, deps);
 }
 
-function reviewRequest(request: ReviewRequest, settings: InjectionSettings): ReviewResult {
+function reviewRequest(request: ReviewRequest, deps: ReviewDeps): ReviewResult {
   if (request.kind && request.kind.kind !== "Pod") {
     const message = `the injector handles only pods, got ${request.kind.kind}`;
     return refuse(request, { reason: "not_a_pod", message, code: 400 });
   }
-  if (request.subResource === "ephemeralcontainers") return reviewEphemeralContainers(request, settings);
+  if (request.subResource === "ephemeralcontainers") return reviewEphemeralContainers(request, deps);
   if (request.subResource || (request.operation && request.operation !== "CREATE")) {
     const message = "pods are injected only when they are created";
     return createResult(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
@@ -79,17 +94,18 @@ function reviewRequest(request: ReviewRequest, settings: InjectionSettings): Rev
   if (read.kind !== "pod") return read;
   const { pod } = read;
   const namespace = request.namespace || pod.metadata?.namespace || "default";
-  const admission = admitPod({ pod, namespace, settings });
+  const admission = admitPod({ pod, namespace, ...deps });
   switch (admission.kind) {
     case "refused":
       return refuse(request, { reason: admission.reason, message: admission.message, code: 422 });
     case "skipped": {
-      const { warnings } = admission;
+      const warnings = limitWarnings(admission.warnings);
       const response = { allowed: true, ...(warnings.length > 0 && { warnings }) };
       return createResult(request, { ...admission, outcome: "skipped", response });
     }
     case "injected": {
-      const { patch, warnings } = admission;
+      const { patch } = admission;
+      const warnings = limitWarnings(admission.warnings);
       const response = {
         allowed: true,
         ...(patch.length > 0 && { patchType: "JSONPatch" as const, patch: encodePatch(patch) }),
@@ -113,10 +129,10 @@ function readPod(request: ReviewRequest): ReviewResult | { readonly kind: "pod";
 /**
  * `kubectl debug` adds a container to a running pod. Nothing is injected, but the container must not run as the proxy.
  */
-function reviewEphemeralContainers(request: ReviewRequest, settings: InjectionSettings): ReviewResult {
+function reviewEphemeralContainers(request: ReviewRequest, deps: ReviewDeps): ReviewResult {
   const read = readPod(request);
   if (read.kind !== "pod") return read;
-  const misuse = hasSidecar(read.pod) ? findEphemeralProxyIdUse(read.pod, settings.image) : undefined;
+  const misuse = hasSidecar(read.pod) ? findEphemeralProxyIdUse(read.pod, deps.settings.image) : undefined;
   if (misuse !== undefined) return refuse(request, { reason: "proxy_id_in_use", message: misuse, code: 422 });
   const message = "the pod's ephemeral containers are allowed";
   return createResult(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
@@ -146,8 +162,7 @@ function createResult(request: ReviewRequest, { outcome, reason, message, respon
     outcome,
     reason,
     message,
-    namespace: request.namespace ?? "",
-    name: nameOf(request.object),
+    subject: subjectOf(request),
     review: {
       apiVersion: "admission.k8s.io/v1",
       kind: "AdmissionReview",
@@ -156,12 +171,23 @@ function createResult(request: ReviewRequest, { outcome, reason, message, respon
   };
 }
 
-function nameOf(object: unknown): string {
-  const metadata = z.looseObject({
-    metadata: z.looseObject({ name: z.string().nullish(), generateName: z.string().nullish() }),
-  });
-  const result = metadata.safeParse(object);
-  return result.success ? (result.data.metadata.name ?? result.data.metadata.generateName ?? "") : "";
+const subjectSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string().nullish(),
+    generateName: z.string().nullish(),
+    ownerReferences: z.array(ownerReferenceSchema).nullish(),
+  }),
+});
+
+function subjectOf({ namespace, object, dryRun }: ReviewRequest): ReviewSubject {
+  const result = subjectSchema.safeParse(object);
+  const { name, generateName, ownerReferences } = result.success ? result.data.metadata : {};
+  return {
+    namespace: namespace ?? "",
+    name: name ?? generateName ?? "",
+    owner: (ownerReferences ?? []).find(({ controller }) => controller === true),
+    isDryRun: dryRun === true,
+  };
 }
 
 function encodePatch(patch: readonly unknown[]): string {

@@ -5,6 +5,7 @@ import { admitPod } from "./admit-pod.ts";
 import { buildPatch } from "./build-patch.ts";
 import { DEFAULT_INJECTION_SETTINGS } from "./injection-settings.ts";
 import { type Pod, validatePod } from "./pod.ts";
+import { TEST_DEPS } from "./pod-fixture.ts";
 
 const key = fc.constantFrom(
   "app",
@@ -23,6 +24,7 @@ const probe = fc.oneof(
   fc.record({ tcpSocket: fc.record({ port }) }),
   fc.record({ grpc: fc.record({ port: fc.integer({ min: 1, max: 65535 }) }) }),
 );
+const hooks = fc.record({ postStart: maybe(probe), preStop: maybe(probe) }, { requiredKeys: [] });
 const execProbe = fc.record({ exec: fc.record({ command: fc.array(text) }) });
 
 /** The patch library of these tests drops a key of this name. No Kubernetes object has it. */
@@ -45,6 +47,7 @@ const containerOf = (name: string, anyProbe: fc.Arbitrary<unknown>) =>
       livenessProbe: anyProbe,
       volumeMounts: fc.array(fc.record({ name: text, mountPath: fc.constantFrom("/a", "/var/run/secrets/istio") })),
       command: fc.array(text),
+      lifecycle: maybe(hooks),
       unknown: plainJson,
     },
     { requiredKeys: ["name"] },
@@ -90,6 +93,7 @@ const anyPod = fc.record(
 const settingsOf = (nativeSidecar: boolean) => ({
   ...DEFAULT_INJECTION_SETTINGS,
   nativeSidecar,
+  proxy: { holdApplication: true, drainDeadlineS: 9, environment: { ENTENTE_ACCESS_LOG: "/dev/stdout" } },
   imagePullSecrets: ["pull"],
 });
 
@@ -108,7 +112,7 @@ function patched(pod: Pod, patch: readonly Operation[]): Pod {
 }
 
 function inject(pod: Pod, nativeSidecar: boolean): Pod {
-  const admission = admitPod({ pod, namespace: "ns1", settings: settingsOf(nativeSidecar) });
+  const admission = admitPod({ pod, ...TEST_DEPS, namespace: "ns1", settings: settingsOf(nativeSidecar) });
   if (admission.kind !== "injected") throw new TypeError(admission.message);
   return patched(pod, admission.patch);
 }
@@ -118,7 +122,9 @@ describe("injection", () => {
     fc.assert(
       fc.property(anyPod, fc.boolean(), (value, isNative) => {
         const once = inject(podOf(JSON.parse(JSON.stringify(value))), isNative);
-        expect(admitPod({ pod: once, namespace: "ns1", settings: settingsOf(isNative) })).toMatchObject({ patch: [] });
+        expect(admitPod({ pod: once, ...TEST_DEPS, namespace: "ns1", settings: settingsOf(isNative) })).toMatchObject({
+          patch: [],
+        });
       }),
     );
   });
@@ -128,7 +134,7 @@ describe("injection", () => {
       fc.property(anyPod, fc.boolean(), (value, isNative) => {
         const pod = podOf(JSON.parse(JSON.stringify(value)));
         const before = JSON.stringify(pod);
-        const admission = admitPod({ pod, namespace: "ns1", settings: settingsOf(isNative) });
+        const admission = admitPod({ pod, ...TEST_DEPS, namespace: "ns1", settings: settingsOf(isNative) });
         if (admission.kind !== "injected") throw new TypeError(admission.message);
         expect(patched(pod, admission.patch)).toEqual(JSON.parse(JSON.stringify(admission.pod)));
         expect(JSON.stringify(pod)).toBe(before);
@@ -144,7 +150,7 @@ describe("injection", () => {
         expect(after.spec["unknown"]).toEqual(pod.spec["unknown"]);
         for (const one of pod.spec.containers.filter(({ name }) => name !== "istio-proxy")) {
           const same = after.spec.containers.find(({ name }) => name === one.name);
-          const { readinessProbe: _before, livenessProbe: _live, ...rest } = one;
+          const { readinessProbe: _before, livenessProbe: _live, lifecycle: _hooks, ...rest } = one;
           expect(same).toMatchObject(rest);
         }
       }),
@@ -172,7 +178,7 @@ describe("a patch", () => {
   it("for a pod with 100,000 containers is built in linear time", () => {
     const many = Array.from({ length: 100_000 }, (_, i) => ({ name: `c${i}` }));
     const pod = podOf({ spec: { containers: many } });
-    const admission = admitPod({ pod, namespace: "ns1", settings: DEFAULT_INJECTION_SETTINGS });
+    const admission = admitPod({ pod, ...TEST_DEPS, namespace: "ns1", settings: DEFAULT_INJECTION_SETTINGS });
     expect(admission).toMatchObject({ kind: "injected" });
   });
 });

@@ -20,6 +20,8 @@ describe("an injected pod", () => {
       allowPrivilegeEscalation: false,
       privileged: false,
       capabilities: { drop: ["ALL"] },
+      // Pod Security `restricted`.
+      seccompProfile: { type: "RuntimeDefault" },
     });
   });
 
@@ -200,6 +202,20 @@ describe("a native sidecar", () => {
     const plain = inject(annotated({ "sidecar.istio.io/nativeSidecar": "false" }), { nativeSidecar: true }).pod;
     expect(plain.spec.containers).toHaveLength(2);
     expect(container(plain, "istio-proxy")).not.toHaveProperty("restartPolicy");
+  });
+});
+
+describe("a native sidecar's hook", () => {
+  it("tells the proxy that the pod is ending, because SIGTERM comes only after the application's end", () => {
+    expect(container(inject(createPod(), { nativeSidecar: true }).pod, "istio-proxy").lifecycle).toEqual({
+      preStop: { exec: { command: ["entente", "proxy", "drain"] } },
+    });
+    expect(container(inject(createPod()).pod, "istio-proxy")).not.toHaveProperty("lifecycle");
+  });
+
+  it("is taken away when the pod is injected again as a regular container", () => {
+    const native = inject(createPod(), { nativeSidecar: true }).pod;
+    expect(container(inject(native).pod, "istio-proxy")).not.toHaveProperty("lifecycle");
   });
 });
 

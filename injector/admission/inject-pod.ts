@@ -1,7 +1,7 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
-import { InjectorError } from "../injector-error.ts";
-import { captureFromAnnotations, parseBoolean, readAnnotation } from "./capture-annotations.ts";
+import { captureFromAnnotations } from "./capture-annotations.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
+import type { ProxyConfig } from "./mesh-config/proxy-config.ts";
 import {
   annotationsOf,
   type Container,
@@ -15,15 +15,25 @@ import {
 import { injectedMetadata, originalScrape } from "./pod-metadata.ts";
 import { warningsFor } from "./pod-security/pod-warnings.ts";
 import { findProxyIdUse } from "./pod-security/proxy-id.ts";
-import { PROBERS_ENV, parseProbers, probesSwitchedOff, rewriteProbes } from "./proxy-container/app-probes.ts";
+import { podSettings } from "./pod-settings.ts";
+import {
+  needsProxyAtStart,
+  PROBERS_ENV,
+  parseProbers,
+  probesSwitchedOff,
+  rewriteProbes,
+} from "./proxy-container/app-probes.ts";
 import { initContainer } from "./proxy-container/init-container.ts";
 import { findProxyTakeover } from "./proxy-container/proxy-additions.ts";
+import type { ProxyHooks } from "./proxy-container/proxy-hooks.ts";
 import { SIDECAR_MOUNTS, sidecarContainer } from "./proxy-container/sidecar-container.ts";
 import { type WorkloadOwner, workloadOwner } from "./workload-owner.ts";
 
 export interface InjectionContext {
   readonly settings: InjectionSettings;
   readonly namespace: string;
+  /** Makes 32 random hexadecimal digits; see `rewriteProbes`. */
+  readonly createToken: () => string;
   /** Set if the owner is known from the manifest: the Deployment that contains this template. */
   readonly owner?: WorkloadOwner;
 }
@@ -52,83 +62,97 @@ export function injectPod(pod: Pod, context: InjectionContext): InjectionOutcome
   }
 }
 
-function assemble(pod: Pod, { settings, namespace, owner = workloadOwner(pod) }: InjectionContext): InjectionOutcome {
-  const annotations = annotationsOf(pod);
-  // If the proxy is the pod's only container, it stays a regular one: Kubernetes refuses a pod without containers.
-  const isNative =
-    readFlag(pod, "sidecar.istio.io/nativeSidecar", settings.nativeSidecar) &&
-    pod.spec.containers.some(({ name }) => name !== SIDECAR_NAME);
-  const capture = captureFromAnnotations(annotations, settings.captureIpv6);
+function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
+  const { namespace, owner = workloadOwner(pod), createToken } = context;
+  const own = podSettings(pod, context.settings);
+  const caAddress = own.proxy.controlPlaneAddress ?? context.settings.caAddress;
+  const settings = { ...context.settings, image: own.image, caAddress };
+  const capture = captureFromAnnotations(annotationsOf(pod), settings.captureIpv6);
   const init = capture && initContainer(pod, settings, capture);
-  const probes = rewriteWantedProbes(pod);
+  const probes = own.redirectsProbes ? rewriteProbes(pod, createToken) : { pod, probers: {}, warnings: [] };
   const existing = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].find(
     ({ name }) => name === SIDECAR_NAME,
   );
+  const hooks = {
+    isNative: own.isNative,
+    holdsApplication: own.proxy.holdApplication === true || needsProxyAtStart(probes.pod),
+  };
   const sidecar = sidecarContainer({
     pod,
     settings,
     namespace,
     owner,
     existing,
-    isNative,
+    hooks,
     isCaptured: init !== undefined,
     hasProbes: !probesSwitchedOff(pod),
-    env: extraEnv(pod, existing, probes.probers),
+    env: [...extraEnv(pod, settings, { existing, probers: probes.probers }), ...proxyEnv(pod, own.proxy)],
   });
   const injected = {
     ...pod,
-    spec: { ...probes.pod.spec, ...placeContainers(probes.pod, sidecar, init, isNative), ...sharedSpec(pod, settings) },
+    spec: {
+      ...probes.pod.spec,
+      ...placeContainers(probes.pod, { sidecar, init, hooks }),
+      ...sharedSpec(pod, settings),
+    },
   };
-  const status = statusOf(init, isNative, settings);
+  const status = statusOf(init, own.isNative, settings);
   const metadata = injectedMetadata({ pod, settings, owner, status });
-  const warnings = [...warningsFor(pod), ...probes.warnings, ...replacedImage(existing, settings)];
+  const warnings = [
+    ...warningsFor(pod, own),
+    ...own.warnings,
+    ...probes.warnings,
+    ...replacedImage(existing, settings),
+  ];
   return { kind: "injected", pod: { ...injected, metadata }, warnings };
-}
-
-function rewriteWantedProbes(pod: Pod) {
-  const isWanted = readFlag(pod, "sidecar.istio.io/rewriteAppHTTPProbers", true);
-  const port = annotationsOf(pod)["status.sidecar.istio.io/port"] ?? "15020";
-  if (port !== "15020" && port !== "0") {
-    throw new InjectorError(
-      "invalid_annotation",
-      `the annotation status.sidecar.istio.io/port is "${port}"; the proxy's port is 15020, and 0 switches the probes off`,
-    );
-  }
-  return isWanted && port !== "0" ? rewriteProbes(pod) : { pod, probers: {}, warnings: [] };
-}
-
-function readFlag(pod: Pod, name: string, otherwise: boolean): boolean {
-  return readAnnotation({ annotations: annotationsOf(pod), name, parse: parseBoolean, otherwise });
 }
 
 /** Probes that an earlier injection rewrote exist only in its proxy's environment. */
 function extraEnv(
   pod: Pod,
-  existing: Container | undefined,
-  probers: Readonly<Record<string, unknown>>,
+  settings: InjectionSettings,
+  { existing, probers }: { existing: Container | undefined; probers: Readonly<Record<string, unknown>> },
 ): readonly EnvVar[] {
   const earlier = parseProbers(existing?.env?.find(({ name }) => name === PROBERS_ENV)?.value);
   const all = { ...earlier, ...probers };
-  const scrape = originalScrape(pod);
+  const scrape = originalScrape(pod, settings);
   return [
     ...(Object.keys(all).length === 0 ? [] : [{ name: PROBERS_ENV, value: JSON.stringify(all) }]),
     ...(scrape === undefined ? [] : [scrape]),
   ];
 }
 
+/** Time to spare between the proxy's last cut and the kubelet's SIGKILL. */
+const KILL_MARGIN_S = 5;
+
+/** What the ProxyConfig sets in the environment. Without a deadline of its own, the drain uses the pod's grace period. */
+function proxyEnv({ spec }: Pod, { drainDeadlineS, environment }: ProxyConfig): readonly EnvVar[] {
+  const graceS = spec.terminationGracePeriodSeconds;
+  const deadlineS = drainDeadlineS ?? (graceS ? Math.max(1, graceS - KILL_MARGIN_S) : undefined);
+  const deadline = deadlineS === undefined ? {} : { TERMINATION_DRAIN_DURATION_SECONDS: String(deadlineS) };
+  return Object.entries({ ...deadline, ...environment }).map(([name, value]) => ({ name, value }));
+}
+
+interface Placement {
+  readonly sidecar: Container;
+  readonly init: Container | undefined;
+  readonly hooks: ProxyHooks;
+}
+
 /**
  * A native sidecar comes first among the init containers, so that the others have a network. A regular one comes last
- * among the containers, and istio-init last among the init containers, so that the earlier ones run without capture.
- * This is Istio's order.
+ * among the containers, or first if the application has to wait for it, and istio-init last among the init containers,
+ * so that the earlier ones run without capture. This is Istio's order.
  */
-function placeContainers(pod: Pod, sidecar: Container, init: Container | undefined, isNative: boolean) {
+function placeContainers(pod: Pod, { sidecar, init, hooks }: Placement) {
   const inits = (pod.spec.initContainers ?? []).filter(({ name }) => !isInjected(name));
   const containers = pod.spec.containers.filter(({ name }) => name !== SIDECAR_NAME);
   const rules = init === undefined ? [] : [init];
-  if (isNative) return { initContainers: [...rules, sidecar, ...inits], containers };
+  if (hooks.isNative) return { initContainers: [...rules, sidecar, ...inits], containers };
   const initContainers = [...inits, ...rules];
   const hasList = initContainers.length > 0 || pod.spec.initContainers !== undefined;
-  return { ...(hasList && { initContainers }), containers: [...containers, sidecar] };
+  const all = hooks.holdsApplication ? [sidecar, ...containers] : [...containers, sidecar];
+  return { ...(hasList && { initContainers }), containers: all };
 }
 
 const TOKEN_LIFETIME_S = 43_200;

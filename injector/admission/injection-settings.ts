@@ -1,4 +1,5 @@
 import type { Ipv6Capture } from "../capture/capture-args.ts";
+import { EMPTY_PROXY_CONFIG, type ProxyConfig } from "./mesh-config/proxy-config.ts";
 
 /** Settings that apply to every injected pod, independent of its annotations. */
 export interface InjectionSettings {
@@ -20,6 +21,10 @@ export interface InjectionSettings {
   readonly captureIpv6: Ipv6Capture;
   /** Where proxies write access logs, as in Istio's `meshConfig.accessLogFile`; empty turns them off. */
   readonly accessLogFile: string;
+  /** Whether Prometheus scrapes the proxy, which adds the application's metrics: `meshConfig.enablePrometheusMerge`. */
+  readonly mergesMetrics: boolean;
+  /** The mesh's `defaultConfig`; a pod's annotation proxy.istio.io/config changes it for that pod. */
+  readonly proxy: ProxyConfig;
 }
 
 export const DEFAULT_INJECTION_SETTINGS: InjectionSettings = {
@@ -33,4 +38,6 @@ export const DEFAULT_INJECTION_SETTINGS: InjectionSettings = {
   nativeSidecar: false,
   captureIpv6: "auto",
   accessLogFile: "",
+  mergesMetrics: true,
+  proxy: EMPTY_PROXY_CONFIG,
 };

@@ -69,6 +69,13 @@ describe("the application's metrics", () => {
     expect(pod.metadata?.annotations?.["prometheus.io/port"]).toBe("15020");
   });
 
+  it("are not merged if the mesh's setting is off, unless the pod's annotation turns it on", () => {
+    const port = (annotations: Record<string, string>) =>
+      inject(annotated(annotations), { mergesMetrics: false }).pod.metadata?.annotations?.["prometheus.io/port"];
+    expect(port({})).toBeUndefined();
+    expect(port({ "prometheus.istio.io/merge-metrics": "true" })).toBe("15020");
+  });
+
   it.each([{ "prometheus.io/scrape": "false" }, { "prometheus.istio.io/merge-metrics": "false" }])(
     "are left alone with %j",
     (annotations) => {
@@ -99,6 +106,10 @@ describe("a pod is refused", () => {
     { name: "sidecar.istio.io/nativeSidecar", value: "yes", expected: '"yes" is neither true nor false' },
     { name: "sidecar.istio.io/rewriteAppHTTPProbers", value: "", expected: '"" is neither true nor false' },
     { name: "sidecar.istio.io/proxyCPU", value: "lots", expected: '"lots" is not a quantity' },
+    { name: "sidecar.istio.io/proxyMemoryLimit", value: "1 GB", expected: '"1 GB" is not a quantity' },
+    { name: "sidecar.istio.io/proxyImage", value: "a b", expected: '"a b" is not an image reference' },
+    { name: "inject.istio.io/templates", value: "gateway", expected: '"gateway" names a template' },
+    { name: "inject.istio.io/templates", value: "sidecar,custom", expected: '"sidecar,custom" names a template' },
     { name: "sidecar.istio.io/logLevel", value: "loud", expected: '"loud" is not a log level' },
     { name: "status.sidecar.istio.io/port", value: "9000", expected: "15020" },
   ])("if $name is $value", ({ name, value, expected }) => {
@@ -127,18 +138,26 @@ describe("a pod is injected with a warning", () => {
     { name: "another DNS policy", pod: createPod({}, { dnsPolicy: "Default" }), expected: "dnsPolicy is Default" },
     {
       name: "an unknown annotation",
-      pod: annotated({ "sidecar.istio.io/proxyImage": "x" }),
-      expected: "sidecar.istio.io/proxyImage is not supported",
+      pod: annotated({ "sidecar.istio.io/bootstrapOverride": "x" }),
+      expected: "sidecar.istio.io/bootstrapOverride is not supported",
     },
     {
-      name: "proxy configuration",
-      pod: annotated({ "proxy.istio.io/config": "{}" }),
-      expected: "proxy.istio.io/config is not supported",
+      name: "an unknown annotation of another part of Istio",
+      pod: annotated({ "istio.io/reroute-virtual-interfaces": "net1" }),
+      expected: "istio.io/reroute-virtual-interfaces is not supported",
     },
     {
-      name: "a lifecycle hook over HTTP",
-      pod: createPod({}, { containers: [{ name: "web", lifecycle: { preStop: { httpGet: { port: 80 } } } }] }),
+      name: "a lifecycle hook over HTTP that is not redirected",
+      pod: annotated(
+        { "sidecar.istio.io/rewriteAppHTTPProbers": "false" },
+        { containers: [{ name: "web", lifecycle: { preStop: { httpGet: { port: 80 } } } }] },
+      ),
       expected: "web's preStop hook arrives in plaintext",
+    },
+    {
+      name: "a Job, which a regular container would keep from ending",
+      pod: createPod({ ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: "once", controller: true }] }),
+      expected: "POST http://127.0.0.1:15020/quitquitquit",
     },
   ])("for $name", ({ pod, expected }) => {
     expect(inject(pod).warnings.join("\n")).toContain(expected);
@@ -146,5 +165,14 @@ describe("a pod is injected with a warning", () => {
 
   it("or without a warning if nothing is unusual", () => {
     expect(inject(createPod()).warnings).toEqual([]);
+  });
+
+  it("or without a warning for a Job whose sidecar is native", () => {
+    const job = { ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: "once", controller: true }] };
+    expect(inject(createPod(job), { nativeSidecar: true }).warnings).toEqual([]);
+  });
+
+  it("and annotations of others are none of its business", () => {
+    expect(inject(annotated({ "example.com/notistio.io/x": "1", "notistio.io/x": "1" })).warnings).toEqual([]);
   });
 });

@@ -35,16 +35,19 @@ function jsonOf(value: unknown): Json {
 
 export const TEST_SETTINGS: InjectionSettings = { ...DEFAULT_INJECTION_SETTINGS, image: "registry.test/entente:1" };
 
+/** What injection needs in tests; the tokens of hooks are all the same. */
+export const TEST_DEPS = { settings: TEST_SETTINGS, createToken: () => "0123456789abcdef0123456789abcdef" };
+
 /** Injects the sidecar; throws if the pod is refused. */
 export function inject(pod: Pod, more: Partial<InjectionSettings> = {}): { pod: Pod; warnings: readonly string[] } {
-  const outcome = injectPod(pod, { settings: { ...TEST_SETTINGS, ...more }, namespace: "ns1" });
+  const outcome = injectPod(pod, { ...TEST_DEPS, settings: { ...TEST_SETTINGS, ...more }, namespace: "ns1" });
   if (outcome.kind === "refused") throw new Error(outcome.message);
   return outcome;
 }
 
 /** Why the pod is refused; throws if it is injected. */
 export function refusal(pod: Pod): { reason: string; message: string } {
-  const outcome = injectPod(pod, { settings: TEST_SETTINGS, namespace: "ns1" });
+  const outcome = injectPod(pod, { ...TEST_DEPS, namespace: "ns1" });
   if (outcome.kind !== "refused") throw new Error("the pod was injected");
   return outcome;
 }

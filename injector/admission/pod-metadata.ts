@@ -31,10 +31,11 @@ export function injectedMetadata(input: MetadataInput): PodMetadata {
  * The application's original scrape settings, for the proxy to merge its metrics. Undefined if the pod has none, or if
  * they already point to the proxy.
  */
-export function originalScrape(pod: Pod): EnvVar | undefined {
+export function originalScrape(pod: Pod, settings: InjectionSettings): EnvVar | undefined {
   const annotations = annotationsOf(pod);
   const [scrape = "", port = "", path = ""] = [SCRAPE, PORT, PATH].map((name) => annotations[name]);
-  if (!mergesMetrics(pod) || port === SCRAPE_PORT || (scrape === "" && port === "" && path === "")) return undefined;
+  if (!mergesMetrics(pod, settings) || port === SCRAPE_PORT || (scrape === "" && port === "" && path === ""))
+    return undefined;
   return { name: "ISTIO_PROMETHEUS_ANNOTATIONS", value: JSON.stringify({ scrape, path, port }) };
 }
 
@@ -68,12 +69,13 @@ function forcedAnnotations({ pod, settings, status }: MetadataInput): Readonly<R
   return {
     "istio.io/rev": settings.revision,
     "sidecar.istio.io/status": JSON.stringify({ ...status, revision: settings.revision }),
-    ...(mergesMetrics(pod) && { [SCRAPE]: "true", [PORT]: SCRAPE_PORT, [PATH]: "/stats/prometheus" }),
+    ...(mergesMetrics(pod, settings) && { [SCRAPE]: "true", [PORT]: SCRAPE_PORT, [PATH]: "/stats/prometheus" }),
   };
 }
 
-/** As in Istio: metrics are not merged if the pod disables scraping or merging. */
-function mergesMetrics(pod: Pod): boolean {
+/** As in Istio: the pod's annotation overrides the mesh's setting, and a pod that is not scraped is left alone. */
+function mergesMetrics(pod: Pod, settings: InjectionSettings): boolean {
   const annotations = annotationsOf(pod);
-  return annotations["prometheus.istio.io/merge-metrics"] !== "false" && annotations[SCRAPE] !== "false";
+  const own = annotations["prometheus.istio.io/merge-metrics"];
+  return annotations[SCRAPE] !== "false" && (own === undefined ? settings.mergesMetrics : own !== "false");
 }

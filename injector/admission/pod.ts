@@ -19,14 +19,19 @@ const securityContextSchema = z.looseObject({
 
 const portReferenceSchema = z.union([z.number(), z.string()]);
 
+const networkHandlerSchema = z.looseObject({ host: z.string().nullish(), port: portReferenceSchema });
+
 const probeSchema = z.looseObject({
-  httpGet: z.looseObject({ host: z.string().nullish(), port: portReferenceSchema }).nullish(),
-  tcpSocket: z.looseObject({ host: z.string().nullish(), port: portReferenceSchema }).nullish(),
+  httpGet: networkHandlerSchema.nullish(),
+  tcpSocket: networkHandlerSchema.nullish(),
   grpc: z.looseObject({ port: z.number() }).nullish(),
   timeoutSeconds: z.number().nullish(),
 });
 
-const lifecycleHandlerSchema = z.looseObject({ httpGet: z.unknown().optional(), tcpSocket: z.unknown().optional() });
+const lifecycleHandlerSchema = z.looseObject({
+  httpGet: networkHandlerSchema.nullish(),
+  tcpSocket: networkHandlerSchema.nullish(),
+});
 
 const containerSchema = z.looseObject({
   name: z.string().min(1),
@@ -57,6 +62,14 @@ const affinitySchema = z.looseObject({
   nodeAffinity: z.looseObject({ requiredDuringSchedulingIgnoredDuringExecution: nodeTermsSchema.nullish() }).nullish(),
 });
 
+export const ownerReferenceSchema = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  uid: z.string().nullish(),
+  controller: z.boolean().nullish(),
+});
+
 const podSchema = z.looseObject({
   metadata: z
     .looseObject({
@@ -65,16 +78,7 @@ const podSchema = z.looseObject({
       namespace: z.string().nullish(),
       labels: z.record(z.string(), z.string()).nullish(),
       annotations: z.record(z.string(), z.string()).nullish(),
-      ownerReferences: z
-        .array(
-          z.looseObject({
-            apiVersion: z.string(),
-            kind: z.string(),
-            name: z.string(),
-            controller: z.boolean().nullish(),
-          }),
-        )
-        .nullish(),
+      ownerReferences: z.array(ownerReferenceSchema).nullish(),
     })
     .nullish(),
   spec: z.looseObject({
@@ -88,6 +92,7 @@ const podSchema = z.looseObject({
     nodeSelector: z.record(z.string(), z.string()).nullish(),
     affinity: affinitySchema.nullish(),
     dnsPolicy: z.string().nullish(),
+    terminationGracePeriodSeconds: z.number().nullish(),
     securityContext: securityContextSchema.nullish(),
   }),
 });
@@ -95,8 +100,10 @@ const podSchema = z.looseObject({
 export type Pod = Immutable<z.output<typeof podSchema>>;
 export type PodMetadata = NonNullable<Pod["metadata"]>;
 export type PodSpec = Pod["spec"];
+export type OwnerReference = Immutable<z.output<typeof ownerReferenceSchema>>;
 export type Container = Immutable<z.output<typeof containerSchema>>;
 export type Probe = Immutable<z.output<typeof probeSchema>>;
+export type LifecycleHandler = Immutable<z.output<typeof lifecycleHandlerSchema>>;
 export type EnvVar = NonNullable<Container["env"]>[number];
 export type Volume = NonNullable<PodSpec["volumes"]>[number];
 

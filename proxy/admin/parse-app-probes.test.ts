@@ -38,6 +38,16 @@ describe("parseAppProbes", () => {
     });
   });
 
+  it("parses lifecycle hooks, whose paths end with a secret", () => {
+    const path = "/app-lifecycle/web/prestopz/0123456789abcdef0123456789abcdef";
+    expect(parseAppProbes(JSON.stringify({ [path]: { httpGet: { port: 80 }, timeoutSeconds: 90 } })).get(path)).toEqual(
+      {
+        timeoutMs: 90_000,
+        check: { kind: "http", scheme: "http", port: 80, path: "/", headers: [] },
+      },
+    );
+  });
+
   it("reads an empty text as no probes", () => {
     expect(parseAppProbes(" \n").size).toBe(0);
   });
@@ -48,6 +58,7 @@ describe("parseAppProbes", () => {
     { name: "a list", text: "[]" },
     { name: "a path outside /app-health", text: at({ tcpSocket: { port: 1 } }, "/quitquitquit") },
     { name: "a path with another end", text: at({ tcpSocket: { port: 1 } }, "/app-health/web/livez/../x") },
+    { name: "a hook that any pod could call", text: at({ tcpSocket: { port: 1 } }, "/app-lifecycle/web/prestopz") },
     { name: "a probe of no known kind", text: at({ exec: { command: ["true"] } }) },
     { name: "a named port", text: at({ httpGet: { port: "http" } }) },
     { name: "port 0", text: at({ tcpSocket: { port: 0 } }) },

@@ -29,7 +29,8 @@ export interface GrpcCheck {
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-const PROBE_PATH = /^\/app-health\/[^/]+\/(?:livez|readyz|startupz)$/;
+const PROBE_PATH =
+  /^\/(?:app-health\/[^/]+\/(?:livez|readyz|startupz)|app-lifecycle\/[^/]+\/(?:poststartz|prestopz)\/[0-9a-f]{32})$/;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Printable ASCII and tabs: the unambiguous part of RFC 9110's field values (section 5.5). */
 const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
@@ -53,7 +54,11 @@ function parseJson(text: string): unknown {
 }
 
 function parseProbe(path: string, probe: JsonObject): AppProbe {
-  if (!PROBE_PATH.test(path)) throw bad(path, "is not /app-health/CONTAINER/{livez,readyz,startupz}");
+  if (!PROBE_PATH.test(path))
+    throw bad(
+      path,
+      "is neither /app-health/CONTAINER/{livez,readyz,startupz} nor /app-lifecycle/CONTAINER/{poststartz,prestopz}/TOKEN",
+    );
   const timeoutMs = parseTimeoutMs(path, probe["timeoutSeconds"]);
   if (probe["httpGet"] !== undefined) {
     return { timeoutMs, check: parseHttpCheck(path, objectOf(probe["httpGet"], path)) };

@@ -1,21 +1,23 @@
 import { annotationsOf, applicationContainers, type Container, ephemeralContainers, type Pod } from "../pod.ts";
+import type { PodSettings } from "../pod-settings.ts";
 import { requestedInjection } from "../selection/decide-injection.ts";
 import { namesOf, proxyIdWarnings } from "./proxy-id.ts";
 
-/**
- * Annotations with these prefixes are meant for an injector; an unknown one gets a warning instead of being ignored
- * silently.
- */
-const OUR_PREFIXES = /^(?:(?:traffic\.|status\.)?sidecar|inject|proxy)\.istio\.io\//;
+/** Istio's annotations: one that is not known here gets a warning instead of being ignored silently. */
+const ISTIO_ANNOTATION = /^(?:[a-z0-9-]+\.)*istio\.io\//;
 const KNOWN_ANNOTATIONS: ReadonlySet<string> = new Set([
+  "inject.istio.io/templates",
+  "istio.io/rev",
+  "prometheus.istio.io/merge-metrics",
+  "proxy.istio.io/config",
   "sidecar.istio.io/inject",
   "sidecar.istio.io/status",
   "sidecar.istio.io/interceptionMode",
   "sidecar.istio.io/logLevel",
-  "sidecar.istio.io/agentLogLevel",
   "sidecar.istio.io/nativeSidecar",
   "sidecar.istio.io/proxyCPU",
   "sidecar.istio.io/proxyCPULimit",
+  "sidecar.istio.io/proxyImage",
   "sidecar.istio.io/proxyMemory",
   "sidecar.istio.io/proxyMemoryLimit",
   "sidecar.istio.io/rewriteAppHTTPProbers",
@@ -30,42 +32,53 @@ const KNOWN_ANNOTATIONS: ReadonlySet<string> = new Set([
 ]);
 
 /** Warnings about a pod that is injected anyway; kubectl shows one per line. */
-export function warningsFor(pod: Pod): readonly string[] {
+export function warningsFor(pod: Pod, settings: Pick<PodSettings, "isNative" | "redirectsProbes">): readonly string[] {
   const containers = [...applicationContainers(pod), ...ephemeralContainers(pod)];
-  const warnings = [...containers.flatMap(warningsForContainer), ...proxyIdWarnings(pod)];
+  const hooks = settings.redirectsProbes ? [] : containers.flatMap(hookWarnings);
+  const warnings = [...containers.flatMap(captureWarnings), ...hooks, ...proxyIdWarnings(pod)];
   const { dnsPolicy } = pod.spec;
   if (dnsPolicy !== undefined && dnsPolicy !== null && dnsPolicy !== "" && dnsPolicy !== "ClusterFirst") {
     warnings.push(`dnsPolicy is ${dnsPolicy}: service names may not resolve; ClusterFirst is recommended`);
+  }
+  if (!settings.isNative && isOfJob(pod)) {
+    warnings.push(
+      "the Job's pod ends only when the application requests POST http://127.0.0.1:15020/quitquitquit; with sidecar.istio.io/nativeSidecar: true it ends by itself",
+    );
   }
   const requested = requestedInjection(pod);
   if (requested !== undefined && requested !== "true" && requested !== "false") {
     warnings.push(`sidecar.istio.io/inject is "${requested}", which is neither true nor false and is ignored`);
   }
+  return [...warnings, ...unknownAnnotations(pod)];
+}
+
+function unknownAnnotations(pod: Pod): readonly string[] {
   const unknown = Object.keys(annotationsOf(pod)).filter(
-    (key) => OUR_PREFIXES.test(key) && !KNOWN_ANNOTATIONS.has(key),
+    (key) => ISTIO_ANNOTATION.test(key) && !KNOWN_ANNOTATIONS.has(key),
   );
-  return [...warnings, ...unknown.sort().map((key) => `the annotation ${key} is not supported and has no effect`)];
+  return unknown.sort().map((key) => `the annotation ${key} is not supported and has no effect`);
+}
+
+function isOfJob({ metadata }: Pod): boolean {
+  return (metadata?.ownerReferences ?? []).some(({ kind, controller }) => kind === "Job" && controller === true);
 }
 
 const CAPTURE_BREAKERS = ["NET_ADMIN", "NET_RAW", "SYS_ADMIN", "ALL"];
 
-function warningsForContainer({ name, securityContext, lifecycle }: Container): string[] {
+function captureWarnings({ name, securityContext }: Container): readonly string[] {
   const added = namesOf(securityContext?.capabilities?.add);
   const breakers =
     securityContext?.privileged === true ? ["privileged"] : added.filter((one) => CAPTURE_BREAKERS.includes(one));
-  const warnings =
-    breakers.length === 0 ? [] : [`the container ${name} has ${breakers.join(", ")} and can remove the capture rules`];
-  for (const hook of ["postStart", "preStop"] as const) {
-    const handler = lifecycle?.[hook];
-    if (isSet(handler?.httpGet) || isSet(handler?.tcpSocket)) {
-      warnings.push(
-        `the container ${name}'s ${hook} hook arrives in plaintext and fails under STRICT; use exec instead`,
-      );
-    }
-  }
-  return warnings;
+  return breakers.length === 0
+    ? []
+    : [`the container ${name} has ${breakers.join(", ")} and can remove the capture rules`];
 }
 
-function isSet(value: unknown): boolean {
-  return value !== undefined && value !== null;
+/** Hooks that are not redirected to the proxy. */
+function hookWarnings({ name, lifecycle }: Container): readonly string[] {
+  return (["postStart", "preStop"] as const)
+    .filter((hook) => lifecycle?.[hook]?.httpGet || lifecycle?.[hook]?.tcpSocket)
+    .map(
+      (hook) => `the container ${name}'s ${hook} hook arrives in plaintext and fails under STRICT; use exec instead`,
+    );
 }

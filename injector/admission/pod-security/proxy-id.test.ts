@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { reviewAdmission } from "../admission-review.ts";
-import { createPod, inject, type Json, refusal, TEST_SETTINGS } from "../pod-fixture.ts";
+import { createPod, inject, type Json, refusal, TEST_DEPS, TEST_SETTINGS } from "../pod-fixture.ts";
 
 function withContext(securityContext: Json): Json {
   return { containers: [{ name: "app", image: "app", securityContext }] };
@@ -124,7 +124,7 @@ describe("an ephemeral container that is added to a running pod", () => {
       object,
     };
     const text = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
-    const result = reviewAdmission(text, TEST_SETTINGS);
+    const result = reviewAdmission(text, TEST_DEPS);
     return result.kind === "reviewed" ? result.review.response : result;
   };
   const injected = inject(createPod({ name: "a" })).pod;

@@ -39,7 +39,7 @@ function findContainerUse(pod: Pod, container: Container, proxyImage: string): s
 }
 
 /** An image's name without tag and digest: every version of our image declares the same user. */
-function repositoryOf(image: string): string {
+export function repositoryOf(image: string): string {
   return (image.split("@")[0] ?? "").replace(/:[^/:]*$/, "");
 }
 

@@ -1,4 +1,4 @@
-import type { Container, Pod, Probe } from "../pod.ts";
+import type { Container, LifecycleHandler, Pod, Probe } from "../pod.ts";
 import { annotationsOf, isInjected } from "../pod.ts";
 
 /** The proxy's port that answers the kubelet's probes on behalf of the application. */
@@ -20,33 +20,33 @@ const PROBES = [
   ["startupProbe", "startupz"],
 ] as const;
 
+const HOOKS = [
+  ["postStart", "poststartz"],
+  ["preStop", "prestopz"],
+] as const;
+
+/** How long a hook may take: the kubelet sets no limit of its own but the pod's grace period, by default 30 seconds. */
+const DEFAULT_HOOK_TIMEOUT_S = 30;
+const MAX_HOOK_TIMEOUT_S = 3600;
+
 /**
- * Redirects the application's probes to the proxy, which probes the application from inside the pod. The kubelet has no
- * certificate and would be refused under STRICT. This covers HTTP, TCP and gRPC probes of all containers; exec probes
- * need no change. A probe that names a host does not go to the pod, and one that already points to the proxy is kept.
+ * Redirects the application's probes and lifecycle hooks to the proxy, which calls the application from inside the pod.
+ * The kubelet has no certificate and would be refused under STRICT. This covers HTTP, TCP and gRPC of all containers;
+ * exec needs no change. A handler that names a host does not go to the pod, and one that already points to the proxy is
+ * kept.
+ * @param createToken makes the unguessable end of a hook's path: any pod can reach the proxy's port, and a hook, unlike
+ *   a probe, changes the application's state
  */
-export function rewriteProbes(pod: Pod): RewrittenProbes {
-  const probers: Record<string, unknown> = {};
-  const warnings: string[] = [];
-  const rewrite = (container: Container): Container => {
-    if (isInjected(container.name)) return container;
-    let changed = container;
-    for (const [field, path] of PROBES) {
-      const outcome = rewriteProbe(container, container[field], `/app-health/${container.name}/${path}`);
-      if (outcome.kind === "unresolved") warnings.push(`the container ${container.name}'s ${field} ${outcome.message}`);
-      if (outcome.kind !== "rewritten") continue;
-      probers[outcome.path] = outcome.original;
-      changed = { ...changed, [field]: outcome.probe };
-    }
-    return changed;
-  };
+export function rewriteProbes(pod: Pod, createToken: () => string): RewrittenProbes {
+  const rewriting: Rewriting = { createToken, hookTimeoutS: hookTimeoutOf(pod), probers: {}, warnings: [] };
   const { containers, initContainers } = pod.spec;
+  const rewrite = (container: Container): Container => rewriteContainer(container, rewriting);
   const spec = {
     ...pod.spec,
     containers: containers.map(rewrite),
     ...(initContainers && { initContainers: initContainers.map(rewrite) }),
   };
-  return { pod: { ...pod, spec }, probers, warnings };
+  return { pod: { ...pod, spec }, probers: rewriting.probers, warnings: rewriting.warnings };
 }
 
 /** The probes that an earlier injection left in the proxy's environment; none if the text does not parse. */
@@ -64,40 +64,104 @@ export function probesSwitchedOff(pod: Pod): boolean {
   return annotationsOf(pod)["status.sidecar.istio.io/port"] === "0";
 }
 
-type ProbeOutcome =
-  | { readonly kind: "kept" }
-  | { readonly kind: "unresolved"; readonly message: string }
-  | { readonly kind: "rewritten"; readonly path: string; readonly probe: Probe; readonly original: unknown };
-
-function rewriteProbe(container: Container, probe: Probe | null | undefined, path: string): ProbeOutcome {
-  const { httpGet, tcpSocket, grpc, ...timing } = probe ?? {};
-  const handler = httpGet ?? tcpSocket ?? grpc;
-  if (handler === undefined || handler === null) return { kind: "kept" };
-  if ("host" in handler && typeof handler["host"] === "string" && handler["host"] !== "") return { kind: "kept" };
-  const port = resolvePort(container, handler.port);
-  if (port === undefined) {
-    return {
-      kind: "unresolved",
-      message: `names the port ${handler.port}, which the container does not have; the probe is not rewritten`,
-    };
-  }
-  if (port === PROBE_PORT) return { kind: "kept" };
-  const kind = httpGet ? "httpGet" : tcpSocket ? "tcpSocket" : "grpc";
-  const { timeoutSeconds } = timing;
-  const original = {
-    [kind]: { ...handler, port },
-    ...(typeof timeoutSeconds === "number" && { timeoutSeconds }),
-  };
-  return {
-    kind: "rewritten",
-    path,
-    probe: { ...timing, httpGet: { path, port: PROBE_PORT, scheme: "HTTP" } },
-    original,
-  };
+/** Whether a container's postStart hook is a request to the proxy, which must then run before that container. */
+export function needsProxyAtStart({ spec }: Pod): boolean {
+  return spec.containers.some(
+    ({ name, lifecycle }) => !isInjected(name) && lifecycle?.postStart?.httpGet?.port === PROBE_PORT,
+  );
 }
 
-function resolvePort(container: Container, port: number | string): number | undefined {
+interface Rewriting {
+  readonly createToken: () => string;
+  readonly hookTimeoutS: number;
+  readonly probers: Record<string, unknown>;
+  readonly warnings: string[];
+}
+
+function rewriteContainer(container: Container, rewriting: Rewriting): Container {
+  if (isInjected(container.name)) return container;
+  const { name } = container;
+  let changed = container;
+  for (const [field, path] of PROBES) {
+    const probe = rewriteProbe(container, container[field], { field, path: `/app-health/${name}/${path}`, rewriting });
+    if (probe !== undefined) changed = { ...changed, [field]: probe };
+  }
+  for (const [field, path] of HOOKS) {
+    const handler = container.lifecycle?.[field];
+    const hook = rewriteHook(container, handler, { field, path: `/app-lifecycle/${name}/${path}`, rewriting });
+    if (hook !== undefined) changed = { ...changed, lifecycle: { ...changed.lifecycle, [field]: hook } };
+  }
+  return changed;
+}
+
+interface Target {
+  /** The field of the container, for warnings. */
+  readonly field: string;
+  readonly path: string;
+  readonly rewriting: Rewriting;
+}
+
+/** @returns undefined if the probe is kept */
+function rewriteProbe(container: Container, probe: Probe | null | undefined, target: Target): Probe | undefined {
+  const original = originalOf(container, probe, target);
+  if (probe === null || probe === undefined || original === undefined) return undefined;
+  const { httpGet: _httpGet, tcpSocket: _tcpSocket, grpc: _grpc, ...timing } = probe;
+  const { timeoutSeconds } = timing;
+  target.rewriting.probers[target.path] = {
+    ...original,
+    ...(typeof timeoutSeconds === "number" && { timeoutSeconds }),
+  };
+  return { ...timing, httpGet: requestTo(target.path) };
+}
+
+/** @returns undefined if the hook is kept */
+function rewriteHook(
+  container: Container,
+  hook: LifecycleHandler | null | undefined,
+  target: Target,
+): LifecycleHandler | undefined {
+  const original = originalOf(container, hook, target);
+  if (original === undefined) return undefined;
+  const { createToken, hookTimeoutS, probers } = target.rewriting;
+  const path = `${target.path}/${createToken()}`;
+  probers[path] = { ...original, timeoutSeconds: hookTimeoutS };
+  return { httpGet: requestTo(path) };
+}
+
+function requestTo(path: string) {
+  return { path, port: PROBE_PORT, scheme: "HTTP" };
+}
+
+type Handler = Probe | LifecycleHandler;
+
+/** What the proxy has to call, with its port as a number; undefined if the handler is not to be redirected. */
+function originalOf(container: Container, handler: Handler | null | undefined, { field, rewriting }: Target) {
+  const kind = (["httpGet", "tcpSocket", "grpc"] as const).find((name) => isObject(handler?.[name]));
+  const call = kind && handler?.[kind];
+  if (kind === undefined || !isObject(call)) return undefined;
+  const { host, port: reference } = call;
+  if (typeof host === "string" && host !== "") return undefined;
+  const port = resolvePort(container, reference);
+  if (port === undefined) {
+    rewriting.warnings.push(
+      `the container ${container.name}'s ${field} names the port ${String(reference)}, which the container does not have; it is not redirected to the proxy`,
+    );
+    return undefined;
+  }
+  return port === PROBE_PORT ? undefined : { [kind]: { ...call, port } };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function resolvePort(container: Container, port: unknown): number | undefined {
   if (typeof port === "number") return port;
+  if (typeof port !== "string") return undefined;
   if (/^\d+$/.test(port)) return Number(port);
   return (container.ports ?? []).find(({ name }) => name === port)?.containerPort;
+}
+
+function hookTimeoutOf({ spec }: Pod): number {
+  return Math.min(Math.max(spec.terminationGracePeriodSeconds || DEFAULT_HOOK_TIMEOUT_S, 1), MAX_HOOK_TIMEOUT_S);
 }

@@ -3,10 +3,12 @@ import type { InjectionSettings } from "../injection-settings.ts";
 import { annotationsOf, type Container, INIT_NAME, type Pod } from "../pod.ts";
 import { proxyResources } from "./proxy-resources.ts";
 
+type InitSettings = Pick<InjectionSettings, "image" | "imagePullPolicy">;
+
 /**
  * The container that applies the capture rules before the application starts. Only this one has network capabilities.
  */
-export function initContainer(pod: Pod, settings: InjectionSettings, capture: CaptureArgs): Container {
+export function initContainer(pod: Pod, settings: InitSettings, capture: CaptureArgs): Container {
   return {
     name: INIT_NAME,
     image: settings.image,
@@ -22,6 +24,7 @@ export function initContainer(pod: Pod, settings: InjectionSettings, capture: Ca
       allowPrivilegeEscalation: false,
       privileged: false,
       capabilities: { add: ["NET_ADMIN", "NET_RAW"], drop: ["ALL"] },
+      seccompProfile: { type: "RuntimeDefault" },
     },
   };
 }

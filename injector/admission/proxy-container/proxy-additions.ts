@@ -1,4 +1,5 @@
 import { type Container, type Pod, SIDECAR_NAME } from "../pod.ts";
+import { isOwnHook } from "./proxy-hooks.ts";
 
 /**
  * A pod may extend the proxy's container. An addition that runs another program in it would give that program the
@@ -18,7 +19,10 @@ export function findProxyTakeover({ spec }: Pod): string | undefined {
 function findAddition(container: Container): string | undefined {
   const program = PROGRAM_FIELDS.find((field) => hasExec(container[field]));
   if (program !== undefined) return `a ${program} with exec`;
-  const hook = (["postStart", "preStop"] as const).find((name) => hasExec(container.lifecycle?.[name]));
+  const hook = (["postStart", "preStop"] as const).find((name) => {
+    const handler = container.lifecycle?.[name];
+    return hasExec(handler) && !isOwnHook(handler);
+  });
   if (hook !== undefined) return `a ${hook} hook with exec`;
   const sources = container["envFrom"];
   if (Array.isArray(sources) && sources.length > 0) return "envFrom, whose variables the injector cannot check";

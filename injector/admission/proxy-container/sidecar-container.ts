@@ -5,6 +5,7 @@ import type { InjectionSettings } from "../injection-settings.ts";
 import { annotationsOf, applicationContainers, type Container, type EnvVar, type Pod, SIDECAR_NAME } from "../pod.ts";
 import { formatOwner, type WorkloadOwner } from "../workload-owner.ts";
 import { NODE_MEMORY_ENV } from "./node-memory-env.ts";
+import { type ProxyHooks, proxyLifecycle } from "./proxy-hooks.ts";
 import { proxyResources } from "./proxy-resources.ts";
 
 export interface SidecarInput {
@@ -14,8 +15,7 @@ export interface SidecarInput {
   readonly owner: WorkloadOwner;
   /** The pod's existing container of that name: from an earlier injection, or with the user's own additions. */
   readonly existing: Container | undefined;
-  /** Whether the proxy runs as a restartable init container. */
-  readonly isNative: boolean;
+  readonly hooks: ProxyHooks;
   readonly isCaptured: boolean;
   readonly hasProbes: boolean;
   /** Variables that depend on how injection changed the rest of the pod. */
@@ -36,6 +36,8 @@ const SECURITY_CONTEXT = {
   allowPrivilegeEscalation: false,
   privileged: false,
   capabilities: { drop: ["ALL"] },
+  // The Pod Security level `restricted` requires it.
+  seccompProfile: { type: "RuntimeDefault" },
 };
 
 /**
@@ -43,15 +45,21 @@ const SECURITY_CONTEXT = {
  * lifecycle hook; fields that would change the program or its user are replaced.
  */
 export function sidecarContainer(input: SidecarInput): Container {
-  const { settings, existing } = input;
-  const { command: _command, restartPolicy: _restartPolicy, ...kept } = existing ?? { name: SIDECAR_NAME };
+  const { settings, existing, hooks } = input;
+  const {
+    command: _command,
+    restartPolicy: _restartPolicy,
+    lifecycle: _lifecycle,
+    ...kept
+  } = existing ?? { name: SIDECAR_NAME };
+  const lifecycle = proxyLifecycle(existing, hooks);
   return {
     ...kept,
     name: SIDECAR_NAME,
     image: settings.image,
     ...(settings.imagePullPolicy && { imagePullPolicy: settings.imagePullPolicy }),
     args: ["proxy", "sidecar"],
-    ...(input.isNative && { restartPolicy: "Always" }),
+    ...(hooks.isNative && { restartPolicy: "Always" }),
     ports: merge(
       [{ name: "http-envoy-prom", containerPort: 15090, protocol: "TCP" }],
       existing?.ports,
@@ -61,6 +69,7 @@ export function sidecarContainer(input: SidecarInput): Container {
     resources: existing?.["resources"] ?? proxyResources(annotationsOf(input.pod)),
     volumeMounts: merge(SIDECAR_MOUNTS, existing?.volumeMounts, "mountPath"),
     ...(input.hasProbes && { startupProbe: healthProbe(1, 600), readinessProbe: healthProbe(15, 4) }),
+    ...(lifecycle && { lifecycle }),
     securityContext: SECURITY_CONTEXT,
   };
 }

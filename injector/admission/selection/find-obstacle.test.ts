@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { reviewAdmission } from "../admission-review.ts";
-import { createPod, type Json, TEST_SETTINGS } from "../pod-fixture.ts";
+import { createPod, type Json, TEST_DEPS } from "../pod-fixture.ts";
 
 function responseTo(spec: Json, metadata: Json = {}): unknown {
   const request = { uid: "1", kind: { kind: "Pod" }, operation: "CREATE", object: createPod(metadata, spec) };
   const text = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
-  const result = reviewAdmission(text, TEST_SETTINGS);
+  const result = reviewAdmission(text, TEST_DEPS);
   return result.kind === "reviewed" ? result.review.response : result;
 }
 
