@@ -44,6 +44,8 @@ export interface Authenticator {
   authenticate(token: string, address: string): Promise<TokenVerdict>;
 }
 
-export function refused(reason: TokenRefusal, message: string): TokenVerdict {
+export type Refusal = Extract<TokenVerdict, { kind: "refused" }>;
+
+export function refused(reason: TokenRefusal, message: string): Refusal {
   return { kind: "refused", reason, message };
 }

@@ -4,6 +4,7 @@ import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { refused, type TokenRefusal, type TokenVerdict } from "./authenticator.ts";
 import { createJwksFile } from "./jwks-file.ts";
 import { identityFromClaims } from "./service-account-claims.ts";
+import { MAX_TOKEN_BYTES } from "./token-claims.ts";
 
 export interface JwtAuthenticatorOptions {
   /** Public keys (RFC 7517); reloaded when the file changes. */
@@ -21,8 +22,6 @@ export interface JwtAuthenticatorOptions {
  * section 2.1).
  */
 const ALGORITHMS = ["RS256", "ES256"];
-/** Kubernetes' tokens have 1 to 2 KB. */
-const MAX_TOKEN_BYTES = 16 * 1024;
 
 /** An Authenticator to which the caller does not matter. */
 export interface TokenChecker {

@@ -1,6 +1,6 @@
 import { IdentityError } from "../../mesh/identity/identity-error.ts";
 import { formatSpiffeId, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import type { TokenVerdict } from "./authenticator.ts";
+import { type Refusal, refused, type TokenVerdict } from "./authenticator.ts";
 
 const SUBJECT_PREFIX = ["system", "serviceaccount"] as const;
 
@@ -8,7 +8,10 @@ const SUBJECT_PREFIX = ["system", "serviceaccount"] as const;
  * The identity in the claims of a verified token. The subject must be exactly `system:serviceaccount:NAMESPACE:NAME`.
  * If Kubernetes' own claim is present it must name the same account.
  */
-export function identityFromClaims(claims: Readonly<Record<string, unknown>>, trustDomain: TrustDomain): TokenVerdict {
+export function identityFromClaims(
+  claims: Readonly<Record<string, unknown>>,
+  trustDomain: TrustDomain,
+): Exclude<TokenVerdict, { kind: "unavailable" }> {
   const subject = claims["sub"];
   const parts = typeof subject === "string" ? subject.split(":") : [];
   const [system, kind, namespace = "", serviceAccount = ""] = parts;
@@ -17,7 +20,7 @@ export function identityFromClaims(claims: Readonly<Record<string, unknown>>, tr
   }
   if (!agreesWithKubernetes(claims["kubernetes.io"], namespace, serviceAccount)) {
     const message = "the kubernetes.io claim names another service account than the subject";
-    return { kind: "refused", reason: "claims_disagree", message };
+    return refused("claims_disagree", message);
   }
   try {
     return { kind: "authenticated", identity: formatSpiffeId({ trustDomain, namespace, serviceAccount }) };
@@ -35,12 +38,13 @@ function agreesWithKubernetes(claim: unknown, namespace: string, serviceAccount:
   );
 }
 
-function readMember(value: unknown, name: string): unknown {
+/** An own property of a parsed JSON value. */
+export function readMember(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null && Object.hasOwn(value, name)
     ? Reflect.get(value, name)
     : undefined;
 }
 
-function notAServiceAccount(message: string): TokenVerdict {
-  return { kind: "refused", reason: "not_a_service_account", message };
+function notAServiceAccount(message: string): Refusal {
+  return refused("not_a_service_account", message);
 }
