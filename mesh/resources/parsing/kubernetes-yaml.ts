@@ -143,16 +143,21 @@ function keysOf(document: Document, node: unknown): readonly string[] {
  * and each text is on one line, because a block scalar depends on the lines after it. Ends with a newline.
  */
 export function formatKubernetesYaml(value: unknown): string {
-  return stringify(value, {
-    ...KUBERNETES_YAML,
-    merge: false,
-    compat: "yaml-1.1",
-    aliasDuplicateObjects: false,
-    blockQuote: false,
-    lineWidth: 0,
-    doubleQuotedMinMultiLineLength: Number.POSITIVE_INFINITY,
-  });
+  return stringify(value, { ...OUTPUT, blockQuote: false, doubleQuotedMinMultiLineLength: Number.POSITIVE_INFINITY });
 }
+
+/** Formats objects as a file for people and kubectl: one document each, text of several lines as a block. */
+export function formatManifests(objects: readonly unknown[]): string {
+  return objects.map((object) => stringify(object, { ...OUTPUT, blockQuote: "literal" })).join("---\n");
+}
+
+const OUTPUT = {
+  ...KUBERNETES_YAML,
+  merge: false,
+  compat: "yaml-1.1",
+  aliasDuplicateObjects: false,
+  lineWidth: 0,
+} as const;
 
 function parseInteger(text: string): number {
   const digits = text.replaceAll("_", "").replace(/^[-+]/, "");

@@ -1,0 +1,138 @@
+import type { V1ClusterRole, V1ClusterRoleBinding, V1PolicyRule, V1Role, V1RoleBinding } from "@kubernetes/client-node";
+import { CUSTOM_RESOURCES } from "../crds/custom-resources.ts";
+import { groupOf } from "../crds/kind-description.ts";
+import type { InstallValues } from "../values/install-values.ts";
+import { type Component, clusterName, componentLabels, withRevision } from "./names.ts";
+import { mutatingWebhookName, validatingWebhookName } from "./webhooks.ts";
+
+const READ = ["get", "list", "watch"];
+const RBAC = "rbac.authorization.k8s.io";
+
+/** What one component may do: in the whole cluster, and in its own namespace. */
+interface Rights {
+  readonly component: Component;
+  readonly cluster: readonly V1PolicyRule[];
+  readonly namespace: readonly V1PolicyRule[];
+}
+
+/**
+ * The least that works; a test runs the shipped programs with exactly these rights. RBAC cannot limit `create` to a
+ * name, so that is a rule of its own beside the named ones. The gateway needs no right at all.
+ */
+export function accessRights(values: InstallValues) {
+  return [controlPlaneRights(), injectorRights(values)].flatMap((rights) => rolesOf(rights, values));
+}
+
+function controlPlaneRights(): Rights {
+  return {
+    component: "istiod",
+    cluster: [
+      rule("", ["namespaces", "pods", "services", "serviceaccounts", "nodes"], READ),
+      rule("discovery.k8s.io", ["endpointslices"], READ),
+      ...meshResources(READ),
+      // What is wrong with a resource: a condition in its status, and an Event.
+      ...meshResources(["patch", "update"], "/status"),
+      rule("events.k8s.io", ["events"], ["create", "patch"]),
+      rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+      // The mesh's roots, in every namespace.
+      rule("", ["configmaps"], ["create"]),
+      rule("", ["configmaps"], [...READ, "update", "patch"], ["istio-ca-root-cert"]),
+    ],
+    namespace: [
+      rule("", ["secrets"], ["create"]),
+      rule("", ["secrets"], [...READ, "update", "patch"], ["istio-ca-secret", "cacerts"]),
+      rule("coordination.k8s.io", ["leases"], ["create"]),
+      rule("coordination.k8s.io", ["leases"], ["get", "update", "patch"], ["istiod-leader"]),
+    ],
+  };
+}
+
+function injectorRights(values: InstallValues): Rights {
+  return {
+    component: "istio-sidecar-injector",
+    cluster: [
+      rule("", ["namespaces", "pods", "services", "serviceaccounts", "nodes"], READ),
+      rule("discovery.k8s.io", ["endpointslices"], READ),
+      ...meshResources(READ),
+      // Why a pod was refused: an Event on the ReplicaSet.
+      rule("events.k8s.io", ["events"], ["create", "patch"]),
+      rule(
+        "admissionregistration.k8s.io",
+        ["mutatingwebhookconfigurations"],
+        [...READ, "patch"],
+        [mutatingWebhookName(values)],
+      ),
+      rule(
+        "admissionregistration.k8s.io",
+        ["validatingwebhookconfigurations"],
+        [...READ, "patch"],
+        [validatingWebhookName(values)],
+      ),
+    ],
+    namespace: [
+      rule("", ["secrets"], ["create"]),
+      rule("", ["secrets"], [...READ, "update", "patch"], [`${withRevision("istio-sidecar-injector", values)}-tls`]),
+    ],
+  };
+}
+
+function meshResources(verbs: readonly string[], subresource = ""): readonly V1PolicyRule[] {
+  const byGroup = Map.groupBy(CUSTOM_RESOURCES, ({ kind }) => groupOf(kind));
+  return [...byGroup].map(([group, resources]) =>
+    rule(
+      group,
+      resources.map(({ plural }) => `${plural}${subresource}`),
+      verbs,
+    ),
+  );
+}
+
+function rule(
+  group: string,
+  resources: readonly string[],
+  verbs: readonly string[],
+  resourceNames?: readonly string[],
+): V1PolicyRule {
+  return {
+    apiGroups: [group],
+    resources: [...resources],
+    ...(resourceNames && { resourceNames: [...resourceNames] }),
+    verbs: [...verbs],
+  };
+}
+
+function rolesOf({ component, cluster, namespace }: Rights, values: InstallValues) {
+  const name = withRevision(component, values);
+  const clusterRole = clusterName(`${component}-clusterrole`, values);
+  const labels = componentLabels(component, values);
+  const subjects = [{ kind: "ServiceAccount", name, namespace: values.namespace }];
+  const apiVersion = `${RBAC}/v1`;
+  return [
+    {
+      apiVersion,
+      kind: "ClusterRole",
+      metadata: { name: clusterRole, labels },
+      rules: [...cluster],
+    } satisfies V1ClusterRole,
+    {
+      apiVersion,
+      kind: "ClusterRoleBinding",
+      metadata: { name: clusterRole, labels },
+      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: clusterRole },
+      subjects,
+    } satisfies V1ClusterRoleBinding,
+    {
+      apiVersion,
+      kind: "Role",
+      metadata: { name, namespace: values.namespace, labels },
+      rules: [...namespace],
+    } satisfies V1Role,
+    {
+      apiVersion,
+      kind: "RoleBinding",
+      metadata: { name, namespace: values.namespace, labels },
+      roleRef: { apiGroup: RBAC, kind: "Role", name },
+      subjects,
+    } satisfies V1RoleBinding,
+  ];
+}

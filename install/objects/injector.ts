@@ -1,0 +1,65 @@
+import type { V1Service } from "@kubernetes/client-node";
+import type { InstallValues } from "../values/install-values.ts";
+import { MESH_CONFIG_MOUNT, meshConfigVolume } from "./mesh-config.ts";
+import { componentLabels, componentSelector, withRevision } from "./names.ts";
+import { containerResources, deployment, POD_ENV, podDisruptionBudget, probes, serviceAccount } from "./workload.ts";
+
+const COMPONENT = "istio-sidecar-injector";
+
+/** The Service that both webhook configurations name. */
+export function injectorServiceName(values: Pick<InstallValues, "revision">): string {
+  return withRevision(COMPONENT, values);
+}
+
+/** The admission webhooks, in a process of their own: any pod may call it, so it holds no CA key. */
+export function injectorObjects(values: InstallValues) {
+  const account = withRevision(COMPONENT, values);
+  return [
+    serviceAccount(account, COMPONENT, values),
+    service(values),
+    deployment({
+      component: COMPONENT,
+      values,
+      replicas: values.injector.replicas,
+      serviceAccount: account,
+      metrics: { port: 15017, path: "/metrics" },
+      terminationGracePeriodSeconds: 30,
+      container: {
+        name: "injector",
+        args: ["injector", "--kubernetes", ...injectionArgs(values)],
+        env: [...POD_ENV],
+        ports: [{ name: "https-webhook", containerPort: 15017 }],
+        ...probes({ port: 15017, scheme: "HTTPS" }, { ready: "/healthz/ready", live: "/healthz/live" }),
+        resources: containerResources(values.injector.resources),
+        volumeMounts: [MESH_CONFIG_MOUNT],
+      },
+      volumes: [meshConfigVolume(values)],
+    }),
+    podDisruptionBudget(COMPONENT, values),
+  ];
+}
+
+/** What injected pods get that is not in the mesh's configuration. */
+function injectionArgs(values: InstallValues): readonly string[] {
+  return [
+    ...["--image", values.image, "--image-pull-policy", values.imagePullPolicy],
+    ...values.imagePullSecrets.flatMap((name) => ["--image-pull-secret", name]),
+    ...["--revision", values.revision, "--control-plane-namespace", values.namespace],
+  ];
+}
+
+function service(values: InstallValues) {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: {
+      name: injectorServiceName(values),
+      namespace: values.namespace,
+      labels: componentLabels(COMPONENT, values),
+    },
+    spec: {
+      selector: componentSelector(COMPONENT, values),
+      ports: [{ name: "https-webhook", port: 443, targetPort: 15017, protocol: "TCP" }],
+    },
+  } satisfies V1Service;
+}

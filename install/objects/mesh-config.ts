@@ -1,0 +1,43 @@
+import type { V1ConfigMap, V1Volume, V1VolumeMount } from "@kubernetes/client-node";
+import { formatKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
+import type { InstallValues } from "../values/install-values.ts";
+import { componentLabels, withRevision } from "./names.ts";
+
+/** The address under which sidecars reach the control plane. */
+export function controlPlaneAddress(values: InstallValues): string {
+  return `${withRevision("istiod", values)}.${values.namespace}.svc:15012`;
+}
+
+/** Istio's ConfigMap `istio`: the settings of the mesh, which control plane and injector read again when they change. */
+export function meshConfig(values: InstallValues) {
+  const mesh = {
+    trustDomain: values.trustDomain,
+    ...(values.trustDomainAliases.length > 0 && { trustDomainAliases: values.trustDomainAliases }),
+    rootNamespace: values.namespace,
+    outboundTrafficPolicy: { mode: values.outboundTrafficPolicy },
+    accessLogFile: values.accessLogFile,
+    enablePrometheusMerge: true,
+    defaultConfig: { discoveryAddress: controlPlaneAddress(values) },
+  };
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: {
+      name: withRevision("istio", values),
+      namespace: values.namespace,
+      labels: componentLabels("istiod", values),
+    },
+    data: { mesh: formatKubernetesYaml(mesh) },
+  } satisfies V1ConfigMap;
+}
+
+/** Mounted, not read through the API: so neither process needs the right to read ConfigMaps. */
+export function meshConfigVolume(values: InstallValues): V1Volume {
+  return { name: "mesh-config", configMap: { name: withRevision("istio", values) } };
+}
+
+export const MESH_CONFIG_MOUNT: V1VolumeMount = {
+  name: "mesh-config",
+  mountPath: "/etc/istio/config",
+  readOnly: true,
+};

@@ -1,0 +1,170 @@
+import type { V1Deployment, V1PodTemplateSpec, V1Service } from "@kubernetes/client-node";
+import { describe, expect, it } from "vitest";
+import type { KubernetesObject } from "../kubernetes/kubernetes-api.ts";
+import { findModelFaults } from "./objects/model-check-fixture.ts";
+import { findPodSecurityFaults } from "./objects/pod-security-fixture.ts";
+import { renderInstallation } from "./render-installation.ts";
+import { parseInstallValues } from "./values/parse-values.ts";
+
+/** Every value that changes what is rendered. */
+const EVERYTHING = [
+  ...["revision=canary", "namespace=mesh", "image=registry.example/entente:2", "imagePullSecrets={pull}"],
+  ...["trustDomain=example.org", "trustDomainAliases={old.example}", "outboundTrafficPolicy=REGISTRY_ONLY"],
+  ...["accessLogFile=/dev/stdout", "gateway.serviceType=NodePort", "gateway.serviceAnnotations.a=b"],
+  ...["controlPlane.replicas=3", "injector.resources.limits.cpu=1"],
+];
+
+function render(...expressions: readonly string[]): readonly KubernetesObject[] {
+  return renderInstallation(parseInstallValues({ expressions })).flatMap(({ objects }) => objects);
+}
+
+function keyOf({ kind, metadata }: KubernetesObject): string {
+  return `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
+}
+
+function isDeployment(object: KubernetesObject): object is KubernetesObject & V1Deployment {
+  return object.kind === "Deployment";
+}
+
+function isService(object: KubernetesObject): object is KubernetesObject & V1Service {
+  return object.kind === "Service";
+}
+
+function templatesOf(objects: readonly KubernetesObject[]): readonly (V1PodTemplateSpec & { readonly name: string })[] {
+  return objects
+    .filter(isDeployment)
+    .flatMap(({ metadata, spec }) => (spec === undefined ? [] : [{ ...spec.template, name: metadata.name }]));
+}
+
+const VARIANTS = [
+  { name: "with default values", expressions: [] },
+  { name: "with other values for everything", expressions: EVERYTHING },
+] as const;
+
+describe.each(VARIANTS)("an installation $name", ({ expressions }) => {
+  const objects = render(...expressions);
+
+  it("has only fields and types of the Kubernetes API", () => {
+    expect(objects.flatMap(findModelFaults)).toEqual([]);
+  });
+
+  it("names each object once, and marks each as its own", () => {
+    expect(new Set(objects.map(keyOf)).size).toBe(objects.length);
+    for (const { metadata } of objects) {
+      expect(metadata.labels).toMatchObject({ "app.kubernetes.io/managed-by": "entente" });
+    }
+  });
+
+  it("runs every pod under Pod Security `restricted`, with a read-only root file system", () => {
+    const templates = templatesOf(objects);
+    expect(templates).toHaveLength(3);
+    for (const { spec } of templates) {
+      expect(spec && findPodSecurityFaults(spec)).toEqual([]);
+      for (const { securityContext } of spec?.containers ?? []) {
+        expect(securityContext?.readOnlyRootFilesystem).toBe(true);
+      }
+    }
+  });
+
+  it("refers only to service accounts, roles and ConfigMaps that exist", () => {
+    const keys = new Set(objects.map(keyOf));
+    // The control plane writes this one.
+    const namespace = objects.find(({ kind }) => kind === "Namespace")?.metadata.name;
+    keys.add(`ConfigMap ${namespace}/istio-ca-root-cert`);
+    const bindings = objects.filter(({ kind }) => kind.endsWith("RoleBinding")).map((object) => JSON.stringify(object));
+    for (const { spec } of templatesOf(objects)) {
+      expect(keys).toContain(`ServiceAccount ${namespace}/${spec?.serviceAccountName}`);
+      for (const { configMap } of spec?.volumes ?? []) {
+        if (configMap !== undefined) expect(keys).toContain(`ConfigMap ${namespace}/${configMap.name}`);
+      }
+    }
+    for (const text of bindings) {
+      const { roleRef, subjects } = JSON.parse(text);
+      expect(keys).toContain(
+        roleRef.kind === "ClusterRole" ? `ClusterRole /${roleRef.name}` : `Role ${namespace}/${roleRef.name}`,
+      );
+      expect(keys).toContain(`ServiceAccount ${subjects[0].namespace}/${subjects[0].name}`);
+    }
+    expect(bindings).toHaveLength(4);
+  });
+
+  it("leads each Service to the ports of exactly one Deployment", () => {
+    for (const { metadata, spec } of objects.filter(isService)) {
+      const selected = templatesOf(objects).filter((template) => selects(spec?.selector ?? {}, template));
+      expect(selected.map(({ name }) => name)).toEqual([metadata.name]);
+      const open = selected.flatMap(({ spec: pod }) => pod?.containers ?? []).flatMap(({ ports = [] }) => ports);
+      for (const { targetPort } of spec?.ports ?? []) {
+        expect(open.map(({ containerPort }) => containerPort)).toContain(targetPort);
+      }
+    }
+  });
+
+  it("leads both webhooks to the injector", () => {
+    const services = objects.filter(isService).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+    const configurations = objects.filter(({ kind }) => kind.endsWith("WebhookConfiguration"));
+    expect(configurations).toHaveLength(2);
+    for (const configuration of configurations) {
+      for (const { clientConfig } of JSON.parse(JSON.stringify(configuration)).webhooks) {
+        expect(services).toContain(`${clientConfig.service.namespace}/${clientConfig.service.name}`);
+        expect(clientConfig).not.toHaveProperty("caBundle");
+      }
+    }
+  });
+});
+
+function selects(selector: Readonly<Record<string, string>>, template: V1PodTemplateSpec): boolean {
+  return Object.entries(selector).every(([name, value]) => template.metadata?.labels?.[name] === value);
+}
+
+describe("two revisions in one namespace", () => {
+  const [stable, canary] = [render(), render("revision=canary")];
+
+  it("share only the namespace and the resource definitions", () => {
+    const keys = new Set(stable.map(keyOf));
+    const shared = canary.filter((object) => keys.has(keyOf(object)));
+    expect(new Set(shared.map(({ kind }) => kind))).toEqual(new Set(["Namespace", "CustomResourceDefinition"]));
+  });
+
+  it("never select each other's pods", () => {
+    for (const [own, other] of [
+      [stable, canary],
+      [canary, stable],
+    ] as const) {
+      const selectors = [
+        ...own.filter(isService).map(({ spec }) => spec?.selector ?? {}),
+        ...own.filter(isDeployment).map(({ spec }) => spec?.selector.matchLabels ?? {}),
+      ];
+      const found = selectors.filter((selector) => templatesOf(other).some((template) => selects(selector, template)));
+      expect(found).toEqual([]);
+    }
+  });
+
+  it("leave Istio's Services to Istio's pods", () => {
+    const ofIstio = [
+      { app: "istiod", istio: "pilot" },
+      { app: "istio-ingressgateway", istio: "ingressgateway" },
+    ];
+    const found = ofIstio.filter((selector) => templatesOf(canary).some((template) => selects(selector, template)));
+    expect(found).toEqual([]);
+  });
+});
+
+describe("values", () => {
+  it("without a gateway leave out all of it", () => {
+    expect(render("gateway.enabled=false").map(keyOf).join()).not.toContain("ingressgateway");
+  });
+
+  it("reach the objects", () => {
+    const text = JSON.stringify(render(...EVERYTHING));
+    for (const { kind, metadata } of render(...EVERYTHING)) {
+      if (metadata.namespace !== undefined) expect(`${kind} ${metadata.namespace}`).toBe(`${kind} mesh`);
+    }
+    for (const expected of [
+      ...["registry.example/entente:2", '"imagePullSecrets":[{"name":"pull"}]', "trustDomain: example.org"],
+      ...["REGISTRY_ONLY", "accessLogFile: /dev/stdout", "istiod-canary.mesh.svc:15012", '"type":"NodePort"'],
+      ...['"annotations":{"a":"b"}', '"replicas":3', '"limits":{"cpu":"1"}'],
+    ]) {
+      expect(text).toContain(expected);
+    }
+  });
+});

@@ -1,0 +1,72 @@
+import { z } from "zod";
+import { DEFAULT_INJECTION_SETTINGS } from "../../injector/admission/injection-settings.ts";
+import type { Immutable } from "../../mesh/resources/fields/immutable.ts";
+
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/;
+const QUANTITY = /^\d+(?:\.\d+)?(?:m|k|Ki|M|Mi|G|Gi)?$/;
+
+/** `--set` reads `1` as a number; where text is expected it is text. */
+const textSchema = z.union([z.string(), z.number()]).transform(String);
+const labelSchema = textSchema.pipe(z.string().regex(LABEL, "must be a DNS label: a-z, 0-9 and '-', at most 63"));
+const trustDomainSchema = z.string().regex(TRUST_DOMAIN, "must be a trust domain: a-z, 0-9, '.', '-' and '_'");
+const quantitySchema = textSchema.pipe(z.string().regex(QUANTITY, "must be a quantity such as 100m, 0.5 or 256Mi"));
+const amountsSchema = z.strictObject({ cpu: quantitySchema.optional(), memory: quantitySchema.optional() });
+const replicasSchema = z.int().min(1).max(100);
+
+/** Kubernetes' own form. A part that is given replaces the default of that part. */
+function resourcesSchema(byDefault: { readonly cpu: string; readonly memory: string; readonly limit: string }) {
+  return z
+    .strictObject({
+      requests: amountsSchema.default({ cpu: byDefault.cpu, memory: byDefault.memory }),
+      // No limit of the processor: throttling a control plane or a gateway delays everyone who waits for it.
+      limits: amountsSchema.default({ memory: byDefault.limit }),
+    })
+    .prefault({});
+}
+
+function deploymentSchema(byDefault: { readonly cpu: string; readonly memory: string; readonly limit: string }) {
+  return z.strictObject({ replicas: replicasSchema.default(2), resources: resourcesSchema(byDefault) }).prefault({});
+}
+
+const gatewaySchema = z
+  .strictObject({
+    /** Whether the default ingress gateway is installed. */
+    enabled: z.boolean().default(true),
+    replicas: replicasSchema.default(1),
+    serviceType: z.enum(["LoadBalancer", "NodePort", "ClusterIP"]).default("LoadBalancer"),
+    /** For the Service: cloud providers read the load balancer's settings there. */
+    serviceAnnotations: z.record(z.string(), textSchema).default({}),
+    resources: resourcesSchema({ cpu: "100m", memory: "128Mi", limit: "1Gi" }),
+  })
+  .prefault({});
+
+/** What an installation can be told. Unknown names are refused; see `parse-values.ts`. */
+export const installValuesSchema = z.strictObject({
+  /** The namespace of the control plane; the mesh's root namespace. */
+  namespace: labelSchema.default(DEFAULT_INJECTION_SETTINGS.controlPlaneNamespace),
+  /** Pods and namespaces select it by the label istio.io/rev. Any but `default` is a suffix of all names. */
+  revision: labelSchema.default(DEFAULT_INJECTION_SETTINGS.revision),
+  /** The one image of all parts. */
+  image: z.string().min(1).default(DEFAULT_INJECTION_SETTINGS.image),
+  imagePullPolicy: z.enum(["Always", "IfNotPresent", "Never"]).default("IfNotPresent"),
+  /** Names of Secrets in the namespace, and in those of injected pods. */
+  imagePullSecrets: z.array(labelSchema).default([]),
+  trustDomain: trustDomainSchema.default(DEFAULT_INJECTION_SETTINGS.trustDomain),
+  trustDomainAliases: z.array(trustDomainSchema).default([]),
+  /** For addresses outside the mesh. */
+  outboundTrafficPolicy: z.enum(["ALLOW_ANY", "REGISTRY_ONLY"]).default("ALLOW_ANY"),
+  /** Where the proxies write their access log, such as /dev/stdout; empty turns it off. */
+  accessLogFile: z
+    .string()
+    .regex(/^(?:|\/.+)$/, "must be a path such as /dev/stdout, or empty")
+    .default(""),
+  controlPlane: deploymentSchema({ cpu: "200m", memory: "256Mi", limit: "2Gi" }),
+  injector: deploymentSchema({ cpu: "50m", memory: "128Mi", limit: "512Mi" }),
+  gateway: gatewaySchema,
+});
+
+/** The values of an installation, complete. */
+export type InstallValues = Immutable<z.output<typeof installValuesSchema>>;
+
+export type PodResources = InstallValues["controlPlane"]["resources"];
