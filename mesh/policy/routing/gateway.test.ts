@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { decide, gateway, routes, server } from "./gateway-resources-fixture.ts";
+import { testService } from "../../resources/resource-set-fixture.ts";
+import { decide, gateway, routes, server, toHello } from "./gateway-resources-fixture.ts";
 
 /** `port host` for each virtual host. */
 function hostsOf(...resources: readonly string[]): readonly string[] {
@@ -117,5 +118,63 @@ describe("the hosts that a gateway serves", () => {
 
   it("listens even without a VirtualService, so that unknown hosts get 404 instead of a refused connection", () => {
     expect(decide(gateway({})).listeners).toEqual([{ port: 80, virtualHosts: [] }]);
+  });
+});
+
+describe("the pod's port that a server listens on", () => {
+  const front = (ports: readonly object[], namespace = "istio-system"): string =>
+    testService({
+      name: "front",
+      namespace,
+      ports: ports.map((port) => ({ ...port })),
+      spec: { selector: { istio: "ingressgateway" } },
+    });
+
+  it.each([
+    {
+      name: "is the target of the Service's port",
+      service: front([{ name: "http", port: 80, targetPort: 8080 }]),
+      ports: [8080],
+    },
+    {
+      name: "is every target of that port",
+      service: front([
+        { name: "a", port: 80, targetPort: 8080 },
+        { name: "b", port: 80, targetPort: 8081 },
+      ]),
+      ports: [8080, 8081],
+    },
+    {
+      name: "is the server's own if the Service lacks the port",
+      service: front([{ name: "http", port: 81, targetPort: 8080 }]),
+      ports: [80],
+    },
+    {
+      name: "ignores Services of other namespaces",
+      service: front([{ name: "http", port: 80, targetPort: 8080 }], "ns1"),
+      ports: [80],
+    },
+  ])("$name", ({ service, ports }) => {
+    expect(decide(gateway({}), service).listeners.map(({ port }) => port)).toEqual(ports);
+  });
+
+  it("may be shared by two servers, whose hosts are both served there", () => {
+    const service = front([
+      { name: "a", port: 80, targetPort: 8080 },
+      { name: "b", port: 81, targetPort: 8080 },
+    ]);
+    const resources = [
+      gateway({ servers: [server(["a.example"]), server(["b.example"], { number: 81, name: "b" })] }),
+      routes({ hosts: ["a.example"] }, { name: "a" }),
+      routes({ hosts: ["b.example"] }, { name: "b" }),
+    ];
+    expect(hostsOf(service, ...resources)).toEqual(["8080 a.example", "8080 b.example"]);
+  });
+
+  it("does not change the port that a route matches on", () => {
+    const service = front([{ name: "http", port: 80, targetPort: 8080 }]);
+    const http = [{ ...toHello(), match: [{ port: 80 }] }];
+    const [listener] = decide(gateway({}), service, routes({ http })).listeners;
+    expect(listener?.virtualHosts[0]?.routes).toHaveLength(1);
   });
 });

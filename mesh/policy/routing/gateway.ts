@@ -6,6 +6,7 @@ import type { VirtualService } from "../../resources/kinds/virtual-service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
 import { expandHost, isExportedTo } from "../destinations/destination-rules.ts";
 import { intersectHosts } from "../match-host.ts";
+import { findPortsOfPod } from "../service-endpoints.ts";
 import type { GatewayConfig, GatewayListener, VirtualHost } from "../types.ts";
 import { matchLabels, workloadInfo } from "../workloads.ts";
 import type { HttpMatch, HttpRoute } from "./http-route.ts";
@@ -22,15 +23,32 @@ export interface GatewayInput {
  * and the VirtualServices that name them. The hosts are the intersection of a server's and a VirtualService's.
  */
 export function decideGateway(input: GatewayInput): GatewayConfig {
-  const servers = findServers(input);
-  const ports = [...new Set(servers.map(({ server }) => server.port.number))].sort((left, right) => left - right);
+  const bound = bindToPodPorts(input, findServers(input));
+  const podPorts = [...bound.keys()].sort((left, right) => left - right);
   return {
     workload: workloadInfo(input.pod),
-    listeners: ports.map((port) => {
-      const onPort = servers.filter(({ server }) => server.port.number === port);
-      return createListener(input, port, onPort);
-    }),
+    listeners: podPorts.map((podPort) => createListener(input, podPort, bound.get(podPort) ?? [])),
   };
+}
+
+/**
+ * A server's port is that of the Service in front of the gateway, which may lead to another port of the pod, as in
+ * Istio: so a gateway serves port 80 without the right to listen there. Without such a Service the numbers are equal.
+ */
+function bindToPodPorts(
+  { set, pod }: GatewayInput,
+  servers: readonly BoundServer[],
+): ReadonlyMap<number, readonly BoundServer[]> {
+  const bound = new Map<number, BoundServer[]>();
+  const servicePorts = findPortsOfPod(set, pod);
+  for (const server of servers) {
+    const { number } = server.server.port;
+    const targets = servicePorts.filter(({ port }) => port.port === number).map(({ target }) => target);
+    for (const podPort of new Set(targets.length === 0 ? [number] : targets)) {
+      bound.set(podPort, [...(bound.get(podPort) ?? []), server]);
+    }
+  }
+  return bound;
 }
 
 /**
@@ -59,8 +77,10 @@ function findServers({ set, pod }: GatewayInput): readonly BoundServer[] {
     .filter(({ server }) => findServerFault(server) === undefined);
 }
 
-function createListener(input: GatewayInput, port: number, servers: readonly BoundServer[]): GatewayListener {
+function createListener(input: GatewayInput, podPort: number, servers: readonly BoundServer[]): GatewayListener {
   const { namespace, labels } = input.pod.metadata;
+  // The port that clients dial, which routes may match on.
+  const port = Math.min(...servers.map(({ server }) => server.port.number));
   const routesByHost = new Map<string, HttpRoute[][]>();
   for (const virtualService of [...input.set.virtualServices.values()].sort(compareAge)) {
     const bound = servers.filter((server) => isBound(virtualService, server, input));
@@ -74,7 +94,7 @@ function createListener(input: GatewayInput, port: number, servers: readonly Bou
   const virtualHosts = [...routesByHost].map(
     ([host, groups]): VirtualHost => ({ hosts: [host], routes: mergeRoutes(groups) }),
   );
-  return { port, virtualHosts };
+  return { port: podPort, virtualHosts };
 }
 
 function isBound(virtualService: VirtualService, { gateway }: BoundServer, { pod }: GatewayInput): boolean {
