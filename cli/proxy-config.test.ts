@@ -9,7 +9,7 @@ describe("a proxy's environment", () => {
       identity: "spiffe://cluster.local/ns/ns1/sa/default",
       controlPlane: { host: "istiod.istio-system.svc", port: 15012 },
       tokenFile: "/var/run/secrets/tokens/istio-token",
-      drain: { minimumMs: 5000, deadlineMs: 25_000 },
+      drain: { acceptMs: 5000, deadlineMs: 25_000 },
     });
   });
 
@@ -26,7 +26,7 @@ describe("a proxy's environment", () => {
 
   it("keeps the deadline after the minimum", () => {
     const config = parseProxyConfig({ ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "60" });
-    expect(config.drain).toEqual({ minimumMs: 60_000, deadlineMs: 60_000 });
+    expect(config.drain).toEqual({ acceptMs: 60_000, deadlineMs: 60_000 });
   });
 
   it("keeps the default limits of messages, or sets the given ones", () => {

@@ -8,7 +8,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 const DEFAULT_CA_ADDRESS = "istiod.istio-system.svc:15012";
 const DEFAULT_TOKEN_FILE = "/var/run/secrets/tokens/istio-token";
 const DEFAULT_ROOT_FILE = "/var/run/secrets/istio/root-cert.pem";
-const DEFAULT_MINIMUM_DRAIN_S = 5;
+const DEFAULT_ACCEPT_S = 5;
 const DEFAULT_DRAIN_DEADLINE_S = 25;
 const DEFAULT_METRICS_MAX_MB = 8;
 /** The upper bound of message limits: one connection may buffer this many bytes. */
@@ -19,7 +19,7 @@ export function parseProxyConfig(env: Env): ProxyConfig {
   const namespace = required(env, "POD_NAMESPACE");
   const trustDomain = parseTrustDomain(env["TRUST_DOMAIN"] || "cluster.local");
   const serviceAccount = env["SERVICE_ACCOUNT"] || "default";
-  const minimumMs = seconds(env, "MINIMUM_DRAIN_DURATION_SECONDS", DEFAULT_MINIMUM_DRAIN_S);
+  const acceptMs = seconds(env, "MINIMUM_DRAIN_DURATION_SECONDS", DEFAULT_ACCEPT_S);
   return {
     pod: { namespace, name: required(env, "POD_NAME") },
     identity: formatSpiffeId({ trustDomain, namespace, serviceAccount }),
@@ -33,8 +33,8 @@ export function parseProxyConfig(env: Env): ProxyConfig {
     maxMetricsBytes: megabytes(env, "ENTENTE_METRICS_MAX_MB", DEFAULT_METRICS_MAX_MB),
     messageLimits: parseMessageLimits(env),
     drain: {
-      minimumMs,
-      deadlineMs: Math.max(minimumMs, seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
+      acceptMs,
+      deadlineMs: Math.max(acceptMs, seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
     },
   };
 }

@@ -12,7 +12,7 @@ import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation
 import { type ConnectionLimits, decideConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
 import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
-import { createHttpContext, type HttpContext } from "./http/http-context.ts";
+import { createHttpContext, type DrainSignals, type HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { Http1Limits } from "./http1/http1-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
@@ -83,8 +83,10 @@ export interface SidecarOptions {
   readonly inbound: () => Inbound;
   /** This workload, for metrics. */
   readonly workload: () => WorkloadInfo | undefined;
-  /** Aborted: connections close after their next response. @default never */
-  readonly draining?: AbortSignal;
+  /** How connections of other pods are led to their end. @default never */
+  readonly inboundDrain?: DrainSignals;
+  /** The same for the application's connections. @default never */
+  readonly outboundDrain?: DrainSignals;
 }
 
 /** Handles captured connections. */
@@ -139,11 +141,12 @@ function createSidecar(parts: Parts, sidecar: SidecarOptions, options: DataPlane
   const limits = { ...TIME_LIMITS, ...options.timeLimits };
   const context = createHttpContext({
     ...options,
-    ...(sidecar.draining === undefined ? {} : { draining: sidecar.draining }),
+    drain: sidecar.outboundDrain,
     limits: options.httpLimits ?? {},
     maxIdleUpstream,
   });
-  const inboundHttp = new InboundHttp({ context, random, connectTimeoutMs: limits.connectTimeoutMs });
+  const inboundContext = { ...context, drain: sidecar.inboundDrain ?? context.drain };
+  const inboundHttp = new InboundHttp({ context: inboundContext, random, connectTimeoutMs: limits.connectTimeoutMs });
   const outboundHttp = new OutboundHttp({ ...parts, context, secureContexts, random, workload: sidecar.workload });
   secureContexts.subscribe(() => outboundHttp.pools.closeStale());
   const createCapacity = () => createCapturedCapacity({ limit: maxPerDirection, clock, observer });

@@ -60,6 +60,14 @@ export interface HttpSide {
   readonly counted: readonly CountedRequest[];
   readonly logged: readonly AccessLogEntry[];
   readonly draining: AbortController;
+  readonly closing: AbortController;
+}
+
+/** The ends of a side's connections, for the test to begin. */
+export function createDraining() {
+  const draining = new AbortController();
+  const closing = new AbortController();
+  return { draining, closing, signals: { draining: draining.signal, closing: closing.signal } };
 }
 
 /** Shorter waits than a sidecar's. */

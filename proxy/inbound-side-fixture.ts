@@ -3,7 +3,14 @@ import type { DeclaredProtocol, Inbound, ServerMode } from "../mesh/policy/types
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
 import type { ConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
-import { createPlane, type HttpSide, type HttpSideOptions, type Recorder, SHORT_LIMITS } from "./data-plane-fixture.ts";
+import {
+  createDraining,
+  createPlane,
+  type HttpSide,
+  type HttpSideOptions,
+  type Recorder,
+  SHORT_LIMITS,
+} from "./data-plane-fixture.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
 import type { OpeningCaps } from "./inbound/opening-limits.ts";
 import { secureContextsOf, WORKLOAD, WORLD } from "./mesh-identities-fixture.ts";
@@ -72,8 +79,8 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
             ],
     };
   };
-  const draining = new AbortController();
-  const sidecar = { inbound, workload: () => WORKLOAD, draining: draining.signal };
+  const draining = createDraining();
+  const sidecar = { inbound, workload: () => WORKLOAD, inboundDrain: draining.signals };
   const { inbound: handle, http: context } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.applicationPort, handle);
   const setMode = (next: ServerMode): void => {
@@ -81,5 +88,5 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     plane.policyChanged();
   };
   const { registry, caps } = plane;
-  return { port, registry, recorder, caps, http: { context, counted, logged, draining }, setMode };
+  return { port, registry, recorder, caps, http: { context, counted, logged, ...draining }, setMode };
 }

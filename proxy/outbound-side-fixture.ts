@@ -3,7 +3,14 @@ import type { Destination, Inbound } from "../mesh/policy/types.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
-import { createPlane, type HttpSide, type HttpSideOptions, type Recorder, SHORT_LIMITS } from "./data-plane-fixture.ts";
+import {
+  createDraining,
+  createPlane,
+  type HttpSide,
+  type HttpSideOptions,
+  type Recorder,
+  SHORT_LIMITS,
+} from "./data-plane-fixture.ts";
 import { HELLO, secureContextsOf, WORKLOAD } from "./mesh-identities-fixture.ts";
 import type { DestinationCacheOptions } from "./outbound/destination-cache.ts";
 import { listenCaptured } from "./raw-sockets-fixture.ts";
@@ -43,12 +50,12 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
     options.http,
   );
   cleanup.add(() => plane.close());
-  const draining = new AbortController();
+  const draining = createDraining();
   const inbound = (): Inbound => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "none" }, ports: [] });
-  const sidecar = { inbound, workload: () => undefined, draining: draining.signal };
+  const sidecar = { inbound, workload: () => undefined, outboundDrain: draining.signals };
   const { outbound: handle, http: context } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
-  return { port, registry: plane.registry, recorder, http: { context, counted, logged, draining }, setDestination };
+  return { port, registry: plane.registry, recorder, http: { context, counted, logged, ...draining }, setDestination };
 }
 
 export interface TestUpstreamDialer {

@@ -26,9 +26,10 @@ export interface ProxyConfig {
   readonly messageLimits: Partial<Http1Limits>;
 }
 
+/** Both count from the request to end. */
 export interface DrainConfig {
-  /** How long the outbound side keeps running after SIGTERM at least, for the application's own shutdown. */
-  readonly minimumMs: number;
+  /** How long connections of other pods are still accepted: until endpoints elsewhere no longer name this pod. */
+  readonly acceptMs: number;
   /** After this time connections are cut. */
   readonly deadlineMs: number;
 }

@@ -1,17 +1,17 @@
 import type { WorkloadInfo } from "../mesh/policy/types.ts";
-import { whenAborted } from "../net/when-aborted.ts";
 import { startGateway } from "./gateway/start-gateway.ts";
+import { runDrain } from "./lifecycle/run-drain.ts";
 import { startWorkload, type WorkloadDeps } from "./start-workload.ts";
 
 /**
- * The gateway at the mesh's edge: HTTP from external clients in, mutual TLS to the mesh out. Drains when `signal`
- * aborts.
+ * The gateway at the mesh's edge: HTTP from external clients in, mutual TLS to the mesh out. When `signal` aborts it
+ * goes on accepting, because load balancers still send; then it finishes its requests.
  */
 export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promise<void> {
-  const workload = await startWorkload(deps);
+  const workload = await startWorkload(deps, signal);
   try {
-    const ending = AbortSignal.any([signal, workload.asked]);
-    const { plane, discovery, secureContexts, metrics, accessLog, log, clock, random } = workload;
+    const { plane, discovery, secureContexts, metrics, accessLog, log, clock, random, requests } = workload;
+    const { drain } = deps.config;
     let own: WorkloadInfo | undefined;
     const gateway = await startGateway({
       watchConfig: (listener) =>
@@ -27,13 +27,21 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
       clock,
       random,
       limits: { maxConnections: plane.limits.maxGatewayClients },
-      drainMs: deps.config.drain.deadlineMs,
+      drainMs: drain.deadlineMs - drain.acceptMs,
     });
     const unsubscribe = secureContexts.subscribe(() => gateway.closeStaleUpstreams());
-    workload.setReadiness(() => (ending.aborted ? "the gateway is draining" : gateway.fault()));
-    await whenAborted(ending);
+    workload.setReadiness(() => gateway.fault());
+    let stopped: Promise<void> | undefined;
+    const usage = () => ({ inbound: gateway.connections, outbound: 0, applicationListens: false, hasServed: true });
+    await runDrain({
+      ...{ requests, config: drain, usage, clock, log },
+      onDraining: () => gateway.startDraining(),
+      onOutboundOnly: () => {
+        stopped = gateway.stop();
+      },
+    });
     unsubscribe();
-    await gateway.stop();
+    await stopped;
   } finally {
     await workload.stop();
   }

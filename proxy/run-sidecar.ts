@@ -5,34 +5,39 @@ import type { CaptureListener, CaptureRefusal } from "./capture/capture-listener
 import { startCaptureListener } from "./capture/capture-listener.ts";
 import { createOriginalDestinationReader } from "./capture/original-destination.ts";
 import { isOwnInboundListener, isOwnOutboundListener } from "./capture/own-listeners.ts";
-import { drain } from "./drain.ts";
+import { runDrain } from "./lifecycle/run-drain.ts";
+import { SidecarUsage } from "./lifecycle/sidecar-usage.ts";
 import { startWorkload, type Workload, type WorkloadDeps } from "./start-workload.ts";
 
 export const OUTBOUND_PORT = 15001;
 export const INBOUND_PORT = 15006;
 
 /**
- * A pod's sidecar. No listener opens before the first certificate and the first policy are there. When `signal` aborts,
- * the inbound side stops accepting, open connections may finish, and the outbound side stops last.
+ * A pod's sidecar. No listener opens before the first certificate and the first policy are there. When `signal` aborts
+ * it goes through the phases of `decidePhase`: the inbound side goes on accepting until others know that the pod ends,
+ * and the outbound side stays for the application's own shutdown.
  */
 export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promise<void> {
-  const workload = await startWorkload(deps);
+  const workload = await startWorkload(deps, signal);
   try {
-    const ending = AbortSignal.any([signal, workload.asked]);
+    const { requests, plane } = workload;
     const policy = watchInbound(workload);
-    const first = await Promise.race([policy.first, whenAborted(ending)]);
+    const first = await Promise.race([policy.first, whenAborted(requests.ending)]);
     if (first === undefined) return;
-    const draining = new AbortController();
-    const listeners = await listen(workload, policy.current, draining.signal);
-    workload.setReadiness(() => (ending.aborted ? "the proxy is draining" : undefined));
+    const sides = await listen(workload, policy.current);
+    workload.setReadiness(() => undefined);
     deps.log.info({ component: "proxy", identity: deps.config.identity }, "the sidecar is ready");
-    await whenAborted(ending);
-    await listeners.inbound.stop();
-    const { config, clock, log } = deps;
-    draining.abort();
-    listeners.closeIdle();
-    await drain({ config: config.drain, registry: workload.plane.registry, clock, log });
-    await listeners.outbound.stop();
+    await runDrain({
+      ...{ requests, usage: () => sides.usage.read(), config: deps.config.drain, clock: deps.clock, log: deps.log },
+      onDraining: () => sides.inboundDrain.draining.abort(),
+      onOutboundOnly: () => {
+        void sides.inbound.stop();
+        sides.inboundDrain.closing.abort();
+      },
+    });
+    sides.closeIdle();
+    plane.registry.cutAll("stopped");
+    await sides.outbound.stop();
   } finally {
     await workload.stop();
   }
@@ -60,16 +65,25 @@ function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; c
   };
 }
 
-interface Listeners {
+interface Sides {
   readonly inbound: CaptureListener;
   readonly outbound: CaptureListener;
+  readonly inboundDrain: { readonly draining: AbortController; readonly closing: AbortController };
+  readonly usage: SidecarUsage;
   /** Closes idle upstream connections. */
   closeIdle(): void;
 }
 
-async function listen(workload: Workload, inbound: () => Inbound, draining: AbortSignal): Promise<Listeners> {
+async function listen(workload: Workload, inbound: () => Inbound): Promise<Sides> {
   const { plane, observer, log } = workload;
-  const traffic = plane.createSidecar({ inbound, workload: () => inbound().workload, draining });
+  const inboundDrain = { draining: new AbortController(), closing: new AbortController() };
+  const { draining, closing } = inboundDrain;
+  const traffic = plane.createSidecar({
+    inbound,
+    workload: () => inbound().workload,
+    inboundDrain: { draining: draining.signal, closing: closing.signal },
+  });
+  const usage = new SidecarUsage({ registry: plane.registry });
   const readOriginalDestination = createOriginalDestinationReader();
   const start = (port: number, direction: "inbound" | "outbound") =>
     startCaptureListener({
@@ -77,13 +91,17 @@ async function listen(workload: Workload, inbound: () => Inbound, draining: Abor
       readOriginalDestination,
       clientsAreRemote: direction === "inbound",
       isOwnListener: direction === "inbound" ? isOwnInboundListener : isOwnOutboundListener,
-      onConnection: direction === "inbound" ? traffic.inbound : traffic.outbound,
+      onConnection: (captured) => {
+        usage.note(direction, captured.socket);
+        traffic[direction](captured);
+      },
       onRefused: (refusal) => observer.refused(describeRefusal(direction, refusal)),
       onListenerError: ({ message }) => log.warn({ component: direction }, `the capture listener failed: ${message}`),
     });
   return {
     outbound: await start(OUTBOUND_PORT, "outbound"),
     inbound: await start(INBOUND_PORT, "inbound"),
+    ...{ inboundDrain, usage },
     closeIdle: traffic.closeIdle,
   };
 }

@@ -1,6 +1,7 @@
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
 import { startMemoryRelease } from "../net/memory-release.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
+import { whenAborted } from "../net/when-aborted.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
 import { createAppProbes } from "./admin/app-probes.ts";
 import { describeCertificates } from "./admin/certificates-view.ts";
@@ -10,6 +11,7 @@ import { type Readiness, startMetricsServer, startReadinessServer, startStatusSe
 import type { ConnectionObserver } from "./connections/connection-observer.ts";
 import { observeConnections } from "./connections/observe-connections.ts";
 import { createDataPlane, type DataPlane } from "./create-data-plane.ts";
+import { EndRequests } from "./lifecycle/end-requests.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { startAccessLog } from "./telemetry/access-log/start-access-log.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "./telemetry/proxy-metrics.ts";
@@ -40,19 +42,23 @@ export interface Workload extends WorkloadDeps {
    * What the role itself still lacks before it is ready; `undefined`: nothing. The certificate is checked separately.
    */
   setReadiness(fault: () => string | undefined): void;
-  /** A container of the pod has asked the proxy to exit (`/quitquitquit`) or to drain (`/drain`). */
-  readonly asked: AbortSignal;
+  /** A container of the pod may ask the proxy to exit (`/quitquitquit`) or to drain (`/drain`). */
+  readonly requests: EndRequests;
   stop(): Promise<void>;
 }
 
-/** Starts everything that needs no certificate: status and admin servers, and the request for the certificate. */
-export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
+/**
+ * Starts everything that needs no certificate: status and admin servers, and the request for the certificate. @param
+ * signal SIGTERM.
+ */
+export async function startWorkload(deps: WorkloadDeps, signal: AbortSignal): Promise<Workload> {
   const core = await startCore(deps);
   const { plane, tls, metrics } = core;
-  const asked = new AbortController();
+  const requests = new EndRequests(deps.clock);
+  void whenAborted(signal).then(() => requests.add("stop"));
   let roleFault: () => string | undefined = () => "the proxy is starting";
-  const readiness = (): Readiness => decideReadiness(tls.svid, asked.signal, roleFault);
-  const servers = await startServers({ ...deps, core, readiness, onAsked: () => asked.abort() });
+  const readiness = (): Readiness => decideReadiness(tls.svid, requests.begun, roleFault);
+  const servers = await startServers({ ...deps, core, readiness, requests });
   const memory = startMemoryRelease(deps);
   return {
     ...deps,
@@ -65,7 +71,7 @@ export async function startWorkload(deps: WorkloadDeps): Promise<Workload> {
     setReadiness: (fault) => {
       roleFault = fault;
     },
-    asked: asked.signal,
+    requests,
     stop: async () => {
       memory.stop();
       plane.close();
@@ -111,8 +117,8 @@ async function startCore(deps: WorkloadDeps) {
   return { tls, metrics, accessLog, observer, plane };
 }
 
-function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () => string | undefined): Readiness {
-  if (asked.aborted) return { ready: false, reason: "the proxy is draining" };
+function decideReadiness(svid: SvidManager, ending: AbortSignal, roleFault: () => string | undefined): Readiness {
+  if (ending.aborted) return { ready: false, reason: "the proxy is draining" };
   const certificate = svid.readiness();
   if (!certificate.ready) return certificate;
   const reason = roleFault();
@@ -122,11 +128,11 @@ function decideReadiness(svid: SvidManager, asked: AbortSignal, roleFault: () =>
 interface ServersInput extends WorkloadDeps {
   readonly core: Core;
   readonly readiness: () => Readiness;
-  readonly onAsked: () => void;
+  readonly requests: EndRequests;
 }
 
 async function startServers(input: ServersInput) {
-  const { core, config, clock, log, readiness } = input;
+  const { core, config, clock, log, readiness, requests } = input;
   const { tls, plane, metrics } = core;
   const probes = createAppProbes({
     probes: parseAppProbes(config.applicationProbes),
@@ -145,7 +151,11 @@ async function startServers(input: ServersInput) {
   const scrapes = createScrapes({ source: metrics, clock });
   return await Promise.all([
     startAdminServer({ views, log }),
-    startStatusServer({ readiness, metrics: scrapes, probes, onQuit: input.onAsked, onDrain: input.onAsked, log }),
+    startStatusServer({
+      ...{ readiness, metrics: scrapes, probes, log },
+      onQuit: () => requests.add("quit"),
+      onDrain: () => requests.add("drain"),
+    }),
     startReadinessServer({ port: 15021, readiness, log }),
     startMetricsServer({ port: 15090, metrics: scrapes, log }),
   ]);

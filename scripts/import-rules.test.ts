@@ -24,7 +24,19 @@ const INNER_ORDERS: readonly { readonly top: string; readonly order: readonly st
   { top: "mesh", order: ["analysis", "api", "policy", "resources", "identity"] },
   {
     top: "proxy",
-    order: ["admin", "gateway", "inbound", "outbound", "http", "http1", "connections", "tls", "telemetry", "capture"],
+    order: [
+      "lifecycle",
+      "admin",
+      "gateway",
+      "inbound",
+      "outbound",
+      "http",
+      "http1",
+      "connections",
+      "tls",
+      "telemetry",
+      "capture",
+    ],
   },
 ];
 

@@ -23,7 +23,7 @@ export interface StatusServerOptions {
   readonly probes: AppProbes;
   /** `POST /quitquitquit`: the application is done (a Job), so the proxy may exit. */
   readonly onQuit: () => void;
-  /** `POST /drain`: stop taking new inbound connections. */
+  /** `POST /drain`: the pod is ending, and SIGTERM will follow. */
   readonly onDrain: () => void;
   readonly log: Logger;
 }

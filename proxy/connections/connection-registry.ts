@@ -35,7 +35,7 @@ export interface OpenConnection {
 }
 
 /** Why a connection that was allowed is cut. */
-export type CutReason = "policy_changed" | "trust_changed" | "drain_deadline" | "displaced";
+export type CutReason = "policy_changed" | "trust_changed" | "stopped" | "displaced";
 
 export interface ConnectionRegistry {
   /** Adds a connection, and judges it at once: policy or trust may have changed while it was being opened. */
@@ -52,8 +52,6 @@ export interface ConnectionRegistry {
    */
   judgeTrust(): Promise<void>;
   cutAll(reason: CutReason): void;
-  /** Resolves when no open connection is left. Connections on which nothing was delivered are not awaited. */
-  whenEmpty(): Promise<void>;
 }
 
 export interface RegistryOptions {
@@ -74,17 +72,6 @@ const PEERS_PER_SLICE = 16;
  */
 export function createConnectionRegistry(options: RegistryOptions): ConnectionRegistry {
   const open = new Set<OpenConnection>();
-  const waiting = new Set<() => void>();
-  const isCarrying = (): boolean => {
-    for (const { stage } of open) if (stage === "open") return true;
-    return false;
-  };
-  const remove = (connection: OpenConnection): void => {
-    open.delete(connection);
-    if (waiting.size === 0 || isCarrying()) return;
-    for (const resolve of waiting) resolve();
-    waiting.clear();
-  };
   const cut = (connection: OpenConnection, reason: CutReason): void => {
     options.onCut(connection, reason);
     connection.relay.cut();
@@ -100,7 +87,7 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
   return {
     add(connection) {
       open.add(connection);
-      void connection.relay.ended.then(() => remove(connection));
+      void connection.relay.ended.then(() => open.delete(connection));
       judge(connection);
     },
     judge,
@@ -128,6 +115,5 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
     cutAll(reason) {
       for (const connection of open) cut(connection, reason);
     },
-    whenEmpty: () => (!isCarrying() ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve))),
   };
 }

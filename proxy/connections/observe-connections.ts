@@ -36,7 +36,7 @@ const FLAGS: Readonly<Record<RelayEnd, ResponseFlags>> = {
 const CUT_MESSAGES: Readonly<Record<CutReason, string>> = {
   policy_changed: "a connection was cut: the policy no longer allows it",
   trust_changed: "a connection was cut: its peer is no longer trusted",
-  drain_deadline: "a connection was cut: the drain has reached its deadline",
+  stopped: "a connection was cut: the proxy ends",
   displaced: "an idle connection was closed to make room: the process has too few file descriptors (ulimit -n)",
 };
 

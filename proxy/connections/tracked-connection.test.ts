@@ -122,21 +122,3 @@ describe("a connection", () => {
     expect([recorder.cuts, client.wasReset]).toEqual([["displaced"], true]);
   });
 });
-
-describe("a drain", () => {
-  it("waits for forwarded connections, not for those on which nothing was delivered", async () => {
-    accept();
-    await registry.whenEmpty();
-    const { relay, end } = createRelay();
-    accept().carry({}, () => ({ relay, bytes: NO_BYTES }));
-    let isEmpty = false;
-    const drained = registry.whenEmpty().then(() => {
-      isEmpty = true;
-    });
-    await Promise.resolve();
-    expect(isEmpty).toBe(false);
-    end("closed");
-    await drained;
-    expect(registry.size).toBe(1);
-  });
-});

@@ -53,6 +53,8 @@ export interface GatewayListenerOptions {
   readonly reportFault: ReportFault;
   readonly onRequest: (exchange: RoutedExchange) => void;
   readonly onUpgrade: (upgrade: RoutedUpgrade) => void;
+  /** Whether each response is its connection's last. */
+  readonly isDraining: () => boolean;
 }
 
 /** An open port. */
@@ -71,7 +73,7 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   const { port: wanted, bindAddress, log, capacity } = options;
   const clients = new Map<Socket, FramedClient>();
   const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 180_000 });
-  const context: ListenerContext = { options, isDraining: () => !tcp.listening };
+  const context: ListenerContext = { options, isClosing: () => !tcp.listening };
   const http = createParsingServer(context);
   tcp.on("connection", (socket) => {
     const guard = new ClientGuard(socket, options.reportFault);
@@ -102,7 +104,7 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
 
 interface ListenerContext {
   readonly options: GatewayListenerOptions;
-  readonly isDraining: () => boolean;
+  readonly isClosing: () => boolean;
 }
 
 function drain(tcp: TcpServer, clients: ReadonlyMap<Socket, FramedClient>): Promise<void> {
@@ -112,14 +114,14 @@ function drain(tcp: TcpServer, clients: ReadonlyMap<Socket, FramedClient>): Prom
   });
 }
 
-function frameClient(socket: Socket, guard: ClientGuard, { options, isDraining }: ListenerContext): FramedClient {
+function frameClient(socket: Socket, guard: ClientGuard, { options, isClosing }: ListenerContext): FramedClient {
   const { deadlines, messageLimits, limits, metrics, records } = options;
   return new FramedClient(socket, {
     guard,
     deadlines,
     messageLimits,
     timeLimits: timeLimitsFrom(limits),
-    isDraining,
+    isClosing,
     onFault: (fault, client) => {
       const { status, reason, flags, body } = faultReply(fault);
       metrics.gatewayResponded("gateway", status, reason);
@@ -192,7 +194,8 @@ function receiveRequest(
     client.exchangeOver();
   });
   const isLast = (): boolean =>
-    context.isDraining() ||
+    context.options.isDraining() ||
+    context.isClosing() ||
     client.mustClose ||
     !response.shouldKeepAlive ||
     client.requests.count >= limits.maxRequestsPerConnection;

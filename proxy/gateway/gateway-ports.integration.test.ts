@@ -103,6 +103,25 @@ describe("the gateway's ports", () => {
     expect(waiting.fault()).toContain("configuration has not arrived yet");
   });
 
+  it("of a gateway that drains go on accepting, and each response is its connection's last", async () => {
+    const upstream = await startLenientUpstream(cleanup);
+    const { port, gateway } = await startTestGateway(cleanup, upstream.port);
+    const [kept, idle] = [await dialRaw(cleanup, port), await dialRaw(cleanup, port)];
+    for (const client of [kept, idle]) {
+      client.write(GET);
+      expect(await readUntil(client, "served GET /")).not.toMatch(/connection: close/i);
+    }
+    gateway.startDraining();
+    kept.write(GET);
+    expect(await readUntilClosed(kept)).toMatch(/ 200 OK.*connection: close.*served GET \//is);
+    expect(await sendRaw(cleanup, port, GET)).toMatch(/ 200 OK.*connection: close.*served GET \//is);
+    await expect.poll(() => gateway.connections).toBe(1);
+    expect(idle.destroyed).toBe(false);
+    await gateway.stop();
+    expect(await readUntilClosed(idle)).toBe("");
+    expect(gateway.connections).toBe(0);
+  });
+
   it("close a keep-alive connection after the response in progress at shutdown", async () => {
     const upstream = await startLenientUpstream(cleanup);
     const { port, gateway } = await startTestGateway(cleanup, upstream.port);

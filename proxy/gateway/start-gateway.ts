@@ -39,7 +39,7 @@ export interface GatewayOptions {
   /** @default requests are not logged */
   readonly accessLog?: AccessLog | undefined;
   readonly pool?: Omit<UpstreamPoolOptions, "dialer" | "reportFault">;
-  /** How long a port that was removed from the configuration may finish its requests. @default 30000 */
+  /** How long the requests of a port may last that was removed from the configuration, or stopped. @default 30000 */
   readonly drainMs?: number;
 }
 
@@ -53,7 +53,11 @@ export interface RunningGateway {
   settled(): Promise<void>;
   /** Closes idle upstream connections that would not be dialled the same way now; call after a rotation. */
   closeStaleUpstreams(): void;
-  /** Drains every listener, then cuts the remaining connections. */
+  /** Open connections of clients, on all ports. */
+  readonly connections: number;
+  /** From now on each response is its connection's last. Connections are still accepted. */
+  startDraining(): void;
+  /** Stops accepting, closes idle connections, waits for the others for `drainMs`, and cuts what is left. */
   stop(): Promise<void>;
 }
 
@@ -86,6 +90,8 @@ class Gateway implements RunningGateway {
   readonly #capacity: ConnectionCapacity<FramedClient>;
   readonly #deadlines: Deadlines;
   readonly #ports = new Map<number, Port>();
+  /** Also those that drain. */
+  readonly #opened = new Set<OpenListener>();
   readonly #draining = new Set<Promise<void>>();
   readonly #faults = new Map<number, string>();
   readonly #watch: { close(): void };
@@ -93,6 +99,7 @@ class Gateway implements RunningGateway {
   #wanted: readonly GatewayListener[] | undefined;
   #reconciled: Promise<void> = Promise.resolve();
   #retry: Timer | undefined;
+  #isDraining = false;
   #isStopped = false;
 
   constructor(options: GatewayOptions, proxy: HttpProxy) {
@@ -143,6 +150,14 @@ class Gateway implements RunningGateway {
 
   closeStaleUpstreams(): void {
     this.#context.pool.closeStale();
+  }
+
+  get connections(): number {
+    return [...this.#opened].reduce((sum, { connections }) => sum + connections, 0);
+  }
+
+  startDraining(): void {
+    this.#isDraining = true;
   }
 
   async stop(): Promise<void> {
@@ -199,8 +214,10 @@ class Gateway implements RunningGateway {
         records: { clock, meters: metrics, accessLog, workload: () => this.#workload },
         onRequest: (exchange) => serveRequest(exchange, rules.current, this.#context),
         onUpgrade: (upgrade) => serveUpgrade(upgrade, rules.current, this.#context),
+        isDraining: () => this.#isDraining,
       });
       this.#ports.set(number, { rules, open });
+      this.#opened.add(open);
       log.info({ code: "listener_opened", port: number }, "the gateway listens on a port of its configuration");
     } catch (caught) {
       const { code, message } = MeshError.from(caught);
@@ -218,6 +235,7 @@ class Gateway implements RunningGateway {
     const drained = port.open.drain().then(() => {
       deadline.cancel();
       this.#draining.delete(drained);
+      this.#opened.delete(port.open);
       log.info({ code: "listener_closed", port: number }, "a port of the gateway has drained and is closed");
     });
     this.#draining.add(drained);

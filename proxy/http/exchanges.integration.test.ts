@@ -78,8 +78,8 @@ describe("requests on one connection", () => {
   it("leave no connection and no deadline behind", async () => {
     const { port, outbound, inbound } = await startPath();
     await Promise.all(Array.from({ length: 32 }, () => ask(port, GET.repeat(20) + LAST)));
-    outbound.http.draining.abort();
-    inbound.http.draining.abort();
+    outbound.http.closing.abort();
+    inbound.http.closing.abort();
     await expect.poll(() => [inbound.registry.size, outbound.registry.size], { timeout: 8000 }).toEqual([0, 0]);
     const deadlines = () => [inbound.http.context.deadlines.size, outbound.http.context.deadlines.size];
     await expect.poll(deadlines, { timeout: 8000 }).toEqual([0, 0]);

@@ -6,7 +6,15 @@ import { Deadlines } from "./deadlines.ts";
 import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
 import { IdleQuota } from "./upstream/idle-quota.ts";
 
-/** Shared by all HTTP connections of a sidecar. */
+/** How connections are led to their end, by signals that abort once. */
+export interface DrainSignals {
+  /** Aborted: each response is its connection's last. Idle connections stay, because a request may be on its way. */
+  readonly draining: AbortSignal;
+  /** Aborted: idle connections are closed, and none is kept. */
+  readonly closing: AbortSignal;
+}
+
+/** Shared by all HTTP connections of one direction of a sidecar. */
 export interface HttpContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
@@ -20,8 +28,7 @@ export interface HttpContext {
   readonly meters: RequestMeters;
   /** `undefined`: off. */
   readonly accessLog: AccessLog | undefined;
-  /** Aborted once connections must close after their next response. */
-  readonly draining: AbortSignal;
+  readonly drain: DrainSignals;
 }
 
 export interface HttpContextOptions {
@@ -37,7 +44,7 @@ export interface HttpContextOptions {
   readonly messageLimits?: Partial<Http1Limits> | undefined;
   readonly random: Random;
   /** @default never */
-  readonly draining?: AbortSignal;
+  readonly drain?: DrainSignals | undefined;
 }
 
 /** Log lines a second for each kind of failure. */
@@ -57,6 +64,11 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
     idleQuota: new IdleQuota(options.maxIdleUpstream ?? Number.POSITIVE_INFINITY),
     limits: { ...HTTP_TIME_LIMITS, ...options.limits },
     messageLimits: { ...HTTP1_LIMITS, ...options.messageLimits },
-    draining: options.draining ?? new AbortController().signal,
+    drain: options.drain ?? neverDraining(),
   };
+}
+
+function neverDraining(): DrainSignals {
+  const { signal } = new AbortController();
+  return { draining: signal, closing: signal };
 }

@@ -136,7 +136,7 @@ export class InboundHttp {
       messageLimits: context.messageLimits,
       deadlines: context.deadlines,
       idleQuota: context.idleQuota,
-      draining: context.draining,
+      closing: context.drain.closing,
       random,
     });
     this.#pools.set(key, pool);

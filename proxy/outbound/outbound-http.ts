@@ -64,7 +64,7 @@ export class OutboundHttp {
           messageLimits: options.context.messageLimits,
           deadlines: options.context.deadlines,
           idleQuota: options.context.idleQuota,
-          draining: options.context.draining,
+          closing: options.context.drain.closing,
           random: options.random,
           onEmpty,
         }),

@@ -76,7 +76,7 @@ describe("aborts", () => {
     const { client, inbound, outbound } = await startPair((socket) => socket.pipe(socket));
     client.end("x");
     await readAll(client);
-    await Promise.all([inbound.registry.whenEmpty(), outbound.registry.whenEmpty()]);
+    await expect.poll(() => [inbound.registry.size, outbound.registry.size]).toEqual([0, 0]);
     expect(inbound.caps.unproved.size).toBe(0);
   });
 });

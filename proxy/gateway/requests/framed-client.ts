@@ -17,8 +17,8 @@ export interface FramedClientOptions {
   readonly deadlines: Deadlines;
   readonly timeLimits: HttpTimeLimits;
   readonly messageLimits: Http1Limits;
-  /** Connections close after the response in progress, if any. */
-  readonly isDraining: () => boolean;
+  /** Whether an idle connection is closed. */
+  readonly isClosing: () => boolean;
   /** The client sent a malformed or too slow request, which is not being served. */
   readonly onFault: (fault: RequestFault, client: FramedClient) => void;
 }
@@ -129,11 +129,11 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   }
 
   #checkDeadline(nowMs: number): void {
-    const { timeLimits, isDraining } = this.#options;
+    const { timeLimits, isClosing } = this.#options;
     const state = {
       // The first request must arrive within the head timeout: the client connected to send it.
       isIdle: this.requests.count > 0 && this.requests.isEmpty,
-      isDraining: isDraining(),
+      isClosing: isClosing(),
       isWhole: this.requests.isWhole,
     };
     switch (this.#wait.overdue(nowMs, state, timeLimits)) {

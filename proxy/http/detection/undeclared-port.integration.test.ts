@@ -98,7 +98,7 @@ describe.each(WAYS)("a port without a declared protocol, through $way", ({ start
       expect(way.delivered()).not.toMatch(/HTTP\/1\.1\r\n(?!host)/i);
       const reasons = new Set(way.sides.flatMap(({ recorder }) => recorder.faults));
       expect(reasons.size).toBe(1);
-      for (const { http } of way.sides) http.draining.abort();
+      for (const { http } of way.sides) http.closing.abort();
       const open = () => way.sides.filter(({ registry }) => registry.size > 0).length;
       await expect.poll(open, { timeout: 8000 }).toBe(0);
     },

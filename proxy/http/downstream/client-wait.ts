@@ -4,7 +4,7 @@ import type { HttpTimeLimits } from "../http-limits.ts";
 import { type DownstreamPhase, decideOverdue, type Overdue, type Waiting } from "./decide-overdue.ts";
 
 /** The state of a client's connection when its time limits are checked. */
-export interface WaitState extends Pick<Waiting, "isIdle" | "isDraining"> {
+export interface WaitState extends Pick<Waiting, "isIdle" | "isClosing"> {
   /** Whether the request in progress has been read completely. `undefined`: there is none. */
   readonly isWhole: boolean | undefined;
 }
@@ -54,12 +54,12 @@ export class ClientWait {
   }
 
   /** Which time limit is exceeded. */
-  overdue(nowMs: number, { isIdle, isDraining, isWhole }: WaitState, limits: HttpTimeLimits): Overdue {
+  overdue(nowMs: number, { isIdle, isClosing, isWhole }: WaitState, limits: HttpTimeLimits): Overdue {
     const waiting = {
       phase: this.#phase,
       waitedMs: nowMs - this.#sinceMs,
       isIdle,
-      isDraining,
+      isClosing,
       awaitsBody: this.#awaitsBody(isWhole),
       isAnswerOut: this.#socket.writableFinished,
     };

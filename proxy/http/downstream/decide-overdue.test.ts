@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { HTTP_TIME_LIMITS as LIMITS } from "../http-limits.ts";
 import { decideOverdue, type Overdue, type Waiting } from "./decide-overdue.ts";
 
-const HEAD = { phase: "head", isIdle: false, isDraining: false, awaitsBody: false, isAnswerOut: true } as const;
+const HEAD = { phase: "head", isIdle: false, isClosing: false, awaitsBody: false, isAnswerOut: true } as const;
 const IDLE = { ...HEAD, isIdle: true } as const;
 const BODY = { ...HEAD, phase: "exchange", awaitsBody: true } as const;
 const LINGERING = { ...HEAD, phase: "lingering" } as const;
@@ -32,8 +32,8 @@ describe("decideOverdue", () => {
     expect(decideOverdue({ ...waiting, waitedMs: Number.MAX_SAFE_INTEGER }, LIMITS)).toBe("nothing");
   });
 
-  it("while draining, a connection between requests is closed at once, and one inside a request is not", () => {
-    expect(decideOverdue({ ...IDLE, isDraining: true, waitedMs: 0 }, LIMITS)).toBe("leave");
-    expect(decideOverdue({ ...HEAD, isDraining: true, waitedMs: 0 }, LIMITS)).toBe("nothing");
+  it("while the proxy closes, a connection between requests is closed at once, and one inside a request is not", () => {
+    expect(decideOverdue({ ...IDLE, isClosing: true, waitedMs: 0 }, LIMITS)).toBe("leave");
+    expect(decideOverdue({ ...HEAD, isClosing: true, waitedMs: 0 }, LIMITS)).toBe("nothing");
   });
 });

@@ -8,7 +8,8 @@ export interface Waiting {
   readonly waitedMs: number;
   /** Nothing of the next request has arrived. */
   readonly isIdle: boolean;
-  readonly isDraining: boolean;
+  /** An idle connection is closed. */
+  readonly isClosing: boolean;
   /** More of a request's body is expected, and would be read. */
   readonly awaitsBody: boolean;
   /** The kernel has accepted everything that was written. */
@@ -36,6 +37,6 @@ export function decideOverdue(waiting: Waiting, limits: HttpTimeLimits): Overdue
   }
 }
 
-function decideIdle({ isDraining, waitedMs }: Waiting, limits: HttpTimeLimits): Overdue {
-  return isDraining || waitedMs >= limits.downstreamIdleMs ? "leave" : "nothing";
+function decideIdle({ isClosing, waitedMs }: Waiting, limits: HttpTimeLimits): Overdue {
+  return isClosing || waitedMs >= limits.downstreamIdleMs ? "leave" : "nothing";
 }

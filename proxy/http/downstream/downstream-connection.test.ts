@@ -3,7 +3,7 @@ import { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { FakeClock, settlePromises } from "../../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
-import { createHttpContext, type HttpContext } from "../http-context.ts";
+import { createHttpContext, type DrainSignals, type HttpContext } from "../http-context.ts";
 import { HTTP_TIME_LIMITS } from "../http-limits.ts";
 import { DownstreamConnection } from "./downstream-connection.ts";
 
@@ -37,13 +37,19 @@ class StuckSocket extends Duplex {
 
 const METER = { count: () => undefined };
 
-function serve(): { clock: FakeClock; context: HttpContext; socket: StuckSocket; ended: Promise<unknown> } {
+function serve(drain?: DrainSignals): {
+  clock: FakeClock;
+  context: HttpContext;
+  socket: StuckSocket;
+  ended: Promise<unknown>;
+} {
   const clock = new FakeClock();
   const context = createHttpContext({
     clock,
     random: () => 0,
     log: new RecordingLogger(),
     meters: { requestMeter: () => METER },
+    drain,
   });
   const socket = new StuckSocket();
   const connection = new DownstreamConnection(socket as unknown as Socket, {
@@ -91,5 +97,44 @@ describe("a client that has not read its last response yet", () => {
     await ended;
     expect(socket.destroyed).toBe(true);
     expect(context.deadlines.size).toBe(0);
+  });
+});
+
+describe("a client's kept connection", () => {
+  const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+  function startDraining() {
+    const draining = new AbortController();
+    const closing = new AbortController();
+    const served = serve({ draining: draining.signal, closing: closing.signal });
+    served.socket.release();
+    served.socket.push(GET);
+    return { ...served, draining, closing };
+  }
+
+  it("stays open while the proxy drains, and the response to its next request is its last", async () => {
+    const { clock, socket, draining, ended } = startDraining();
+    await settlePromises();
+    expect(socket.taken).not.toContain("connection: close");
+    draining.abort();
+    await clock.advance(60_000);
+    expect(socket.writableEnded).toBe(false);
+    socket.push(GET);
+    await settlePromises();
+    expect(socket.taken.match(/HTTP\/1\.1 503 /g)).toHaveLength(2);
+    expect(socket.taken).toContain("connection: close");
+    expect(socket.writableEnded).toBe(true);
+    await clock.advance(HTTP_TIME_LIMITS.lingerMs * 2);
+    await ended;
+  });
+
+  it("is closed once the proxy closes", async () => {
+    const { clock, socket, draining, closing, ended } = startDraining();
+    await settlePromises();
+    draining.abort();
+    closing.abort();
+    await clock.advance(1000);
+    expect(await ended).toBe("closed");
+    expect(socket.destroyed).toBe(true);
   });
 });

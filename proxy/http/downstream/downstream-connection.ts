@@ -67,10 +67,10 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
     return this.isIdle && this.#input.holdsNothing;
   }
 
-  /** No request is read after the one in progress. */
-  get #isLeaving(): boolean {
+  /** Whether an idle connection is closed. */
+  get #isClosing(): boolean {
     const { context, isCurrent } = this.#options;
-    return context.draining.aborted || !isCurrent();
+    return context.drain.closing.aborted || !isCurrent();
   }
 
   cut(): void {
@@ -79,7 +79,7 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
   }
 
   mustClose(): boolean {
-    return this.#input.isLast || this.#isLeaving;
+    return this.#input.isLast || this.#options.context.drain.draining.aborted || this.#isClosing;
   }
 
   pauseReading(): void {
@@ -118,7 +118,7 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
   checkDeadline(nowMs: number): void {
     const state = {
       isIdle: this.#awaitsRequest,
-      isDraining: this.#isLeaving,
+      isClosing: this.#isClosing,
       isWhole: this.#exchange?.requestEnded,
     };
     switch (this.#wait.overdue(nowMs, state, this.#options.context.limits)) {

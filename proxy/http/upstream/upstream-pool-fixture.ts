@@ -44,7 +44,7 @@ export interface PoolOptions {
 export class PoolWorld {
   readonly clock = new FakeClock();
   readonly deadlines = new Deadlines(this.clock);
-  readonly draining = new AbortController();
+  readonly closing = new AbortController();
   /** The last byte of each address that was dialled, in order. */
   readonly dials: number[] = [];
   readonly sockets: FakeSocket[] = [];
@@ -67,7 +67,7 @@ export class PoolWorld {
       dial: (endpoint, signal) => this.#dial(endpoint, signal),
       deadlines: this.deadlines,
       random: () => 0,
-      draining: this.draining.signal,
+      closing: this.closing.signal,
       onEmpty: () => {
         this.timesEmpty += 1;
       },

@@ -189,12 +189,12 @@ describe("a finished request", () => {
     expect(tunnel.destroyed).toBe(false);
   });
 
-  it("while the proxy drains leaves no connection behind", async () => {
+  it("while the proxy closes leaves no connection behind", async () => {
     const world = new PoolWorld();
     const [busy, idle] = await world.takeMany(2);
     if (busy === undefined || idle === undefined) throw new Error("no connections");
     world.pool.release(idle);
-    world.draining.abort();
+    world.closing.abort();
     world.pool.closeIdle();
     expect(world.open).toBe(1);
     world.pool.release(busy);

@@ -26,7 +26,7 @@ export interface UpstreamPoolOptions {
   /** Shared with the other pools of the process. */
   readonly idleQuota: IdleQuota;
   /** Aborted: no connection is kept for later requests. */
-  readonly draining: AbortSignal;
+  readonly closing: AbortSignal;
   /** @default HTTP1_LIMITS */
   readonly messageLimits?: Http1Limits;
   /** Called when the last connection has closed. */
@@ -129,8 +129,8 @@ export class UpstreamPool {
 
   /** Whether the endpoint may have one more idle connection. If so, it is counted. */
   #mayKeep(endpoint: EndpointState): boolean {
-    const { draining, idleQuota } = this.#options;
-    if (endpoint.isRemoved || draining.aborted || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) return false;
+    const { closing, idleQuota } = this.#options;
+    if (endpoint.isRemoved || closing.aborted || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) return false;
     return idleQuota.tryTake();
   }
 

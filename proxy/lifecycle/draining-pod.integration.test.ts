@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
+import { startInboundSide } from "../inbound-side-fixture.ts";
+import { meshDestination } from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+const LAST = "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+/** An application behind a sidecar that will drain, and a client's sidecar in front of it. */
+async function startPod(reply = OK_REPLY) {
+  const application = await startLenientUpstream(cleanup, reply);
+  const inbound = await startInboundSide(cleanup, {
+    mode: "PERMISSIVE",
+    applicationPort: application.port,
+    protocol: "http",
+  });
+  const destination = meshDestination([inbound.port], { overrides: { protocol: "http" } });
+  const outbound = await startOutboundSide(cleanup, { destination });
+  return { application, inbound, outbound };
+}
+
+describe("a pod that drains", () => {
+  it("serves new connections, and asks each client without a sidecar to leave", async () => {
+    const { inbound } = await startPod();
+    const kept = await dialRaw(cleanup, inbound.port);
+    kept.write(GET);
+    expect(await readUntil(kept, "served GET /a")).not.toContain("connection: close");
+    inbound.http.draining.abort();
+    kept.write(GET);
+    expect(await readUntilClosed(kept)).toMatch(/ 200 OK.*connection: close.*served GET \/a/s);
+    expect(await sendRaw(cleanup, inbound.port, GET)).toMatch(/ 200 OK.*connection: close.*served GET \/a/s);
+  });
+
+  it("does not end the connections of the clients' own applications: their sidecars connect again", async () => {
+    const { application, inbound, outbound } = await startPod();
+    const client = await dialRaw(cleanup, outbound.port);
+    client.write(GET);
+    await readUntil(client, "served GET /a");
+    inbound.http.draining.abort();
+    for (let turn = 0; turn < 5; turn += 1) {
+      client.write(GET);
+      expect(await readUntil(client, "served GET /a")).not.toContain("connection: close");
+    }
+    client.write(LAST);
+    expect(await readUntilClosed(client)).toContain("served GET /last");
+    expect(application.executed).toHaveLength(7);
+    expect(outbound.http.counted.map(({ status }) => status)).toEqual(Array(7).fill(200));
+  });
+
+  it("finishes a response that it has begun, also after it has stopped accepting", async () => {
+    let stream: Socket | undefined;
+    const { inbound, outbound } = await startPod((_request, socket) => {
+      stream = socket;
+      return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    });
+    const client = await dialRaw(cleanup, outbound.port);
+    client.write(GET);
+    await readUntil(client, "first");
+    inbound.http.draining.abort();
+    inbound.http.closing.abort();
+    const rest = readUntil(client, "\r\n0\r\n\r\n");
+    for (const piece of ["second", "third"]) {
+      stream?.write(`${piece.length.toString(16)}\r\n${piece}\r\n`);
+      await once(client, "data");
+    }
+    stream?.write("0\r\n\r\n");
+    expect(await rest).toMatch(/second\r\n5\r\nthird\r\n0\r\n\r\n$/);
+    await expect.poll(() => inbound.registry.size).toBe(0);
+  });
+
+  it("closes what is idle once it has stopped accepting", async () => {
+    const { inbound } = await startPod();
+    const idle = await dialRaw(cleanup, inbound.port);
+    idle.write(GET);
+    await readUntil(idle, "served GET /a");
+    inbound.http.draining.abort();
+    inbound.http.closing.abort();
+    expect(await readUntilClosed(idle)).toBe("");
+    await expect.poll(() => inbound.registry.size).toBe(0);
+  });
+});
