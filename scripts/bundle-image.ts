@@ -1,6 +1,13 @@
-import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { arch, platform } from "node:process";
 import { type BundleOutput, bundleCli } from "./bundle-cli.ts";
+
+/** koffi's packages contain their C++ sources and documentation too. */
+function isNeeded(path: string): boolean {
+  return statSync(path).isDirectory()
+    ? !/\/(?:doc|lib|vendor)$/.test(path)
+    : /\.(?:c?js|json|node)$|\/LICENSE/.test(path);
+}
 
 /**
  * Writes the image's content into a folder: the bundled command, and koffi. koffi is not bundled, because it finds its
@@ -15,7 +22,7 @@ export async function bundleImage(outdir: string): Promise<readonly BundleOutput
   const { outputs } = await bundleCli({ write: true, outdir });
   mkdirSync(`${outdir}/node_modules/@koromix`, { recursive: true });
   for (const name of ["koffi", native]) {
-    cpSync(`node_modules/${name}`, `${outdir}/node_modules/${name}`, { recursive: true });
+    cpSync(`node_modules/${name}`, `${outdir}/node_modules/${name}`, { recursive: true, filter: isNeeded });
   }
   return outputs;
 }
