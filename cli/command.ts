@@ -21,6 +21,8 @@ export interface CommandContext {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly log: Logger;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: boolean;
   /** Aborts on SIGTERM and SIGINT. */
   readonly signal: AbortSignal;
 }

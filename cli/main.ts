@@ -12,5 +12,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
   log: createLogger(process.env["ENTENTE_LOG_LEVEL"] ?? "info"),
+  isTerminal: process.stdout.isTTY === true,
   signal: controller.signal,
 });

@@ -1,26 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { runCli } from "./run-cli.ts";
-
-async function run(...argv: readonly string[]) {
-  const output = { stdout: "", stderr: "" };
-  const status = await runCli(argv, {
-    env: {},
-    stdout: (text) => {
-      output.stdout += text;
-    },
-    stderr: (text) => {
-      output.stderr += text;
-    },
-    log: new RecordingLogger(),
-    signal: new AbortController().signal,
-  });
-  return { status, ...output };
-}
+import { runForTest } from "./run-cli-fixture.ts";
 
 describe("the command line", () => {
   it("lists the commands", async () => {
-    const { status, stdout } = await run("--help");
+    const { status, stdout } = await runForTest("--help");
     expect(status).toBe(0);
     for (const name of ["proxy", "control-plane", "inject", "completion"]) expect(stdout).toContain(`  ${name} `);
   });
@@ -28,7 +11,7 @@ describe("the command line", () => {
   it.each(["proxy", "control-plane", "injector", "inject", "capture", "local", "completion"])(
     "prints the usage of %s",
     async (name) => {
-      const { status, stdout } = await run(name, "--help");
+      const { status, stdout } = await runForTest(name, "--help");
       expect(status).toBe(0);
       expect(stdout).toContain(`Usage: entente ${name}`);
     },
@@ -41,13 +24,13 @@ describe("the command line", () => {
     { name: "a missing option", argv: ["inject"], message: "-f is missing" },
     { name: "an unknown shell", argv: ["completion", "tcsh"], message: "bash, zsh, fish" },
   ])("ends with 2 for $name", async ({ argv, message }) => {
-    const { status, stderr } = await run(...argv);
+    const { status, stderr } = await runForTest(...argv);
     expect(status).toBe(2);
     expect(stderr).toContain(message);
   });
 
   it("ends with 1 and one line for a failure, without a stack trace", async () => {
-    const { status, stderr } = await run("inject", "-f", "/does/not/exist");
+    const { status, stderr } = await runForTest("inject", "-f", "/does/not/exist");
     expect(status).toBe(1);
     expect(stderr).toMatch(/^entente inject: [^\n]*\/does\/not\/exist[^\n]*\n$/);
   });

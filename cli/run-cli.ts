@@ -11,6 +11,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   inject: async () => (await import("./inject.ts")).injectCommand,
   capture: async () => (await import("./capture.ts")).captureCommand,
   local: async () => (await import("./local.ts")).localCommand,
+  analyze: async () => (await import("./analyze.ts")).analyzeCommand,
+  "tls-check": async () => (await import("./tls-check.ts")).tlsCheckCommand,
   completion: async () => (await import("./completion.ts")).createCompletionCommand(loadCommands),
 };
 

@@ -7,6 +7,7 @@ const LAYERS = [
   "bench",
   "examples",
   "cli",
+  "operator",
   "local",
   "install",
   "control-plane",

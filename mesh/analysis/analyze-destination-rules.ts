@@ -10,7 +10,11 @@ import { createResourceWarning } from "./resource-warning.ts";
 
 /** DestinationRules for unknown hosts, that conflict with each other, or that use unsupported settings. */
 export function findDestinationRuleProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
-  const hosts = [...set.services.values()].map((service) => formatServiceHost(service, settings));
+  const hosts = [
+    ...[...set.services.values()].map((service) => formatServiceHost(service, settings)),
+    // The API server's Service: every cluster has it, and no folder contains it.
+    `kubernetes.default.svc.${settings.clusterDomain}`,
+  ];
   const rules = [...set.destinationRules.values()].sort(compareAge);
   return [
     ...rules.flatMap((rule) => findMissingHost(rule, hosts, settings)),

@@ -16,7 +16,6 @@ export const FINDING_CODES = {
   PortNameIsNotUnderNamingConvention: "IST0118",
   NamespaceMultipleInjectionLabels: "IST0123",
   InvalidApplicationUID: "IST0144",
-  PodsIstioProxyImageMismatchInNamespace: "IST0158",
   /** A file that cannot be read, or that is not used as a whole. */
   UnusableFile: "ENT0001",
   MalformedYaml: "ENT0002",
@@ -40,6 +39,10 @@ export const FINDING_CODES = {
   UnusedEndpointSlice: "ENT0012",
   /** A Service with neither a selector nor EndpointSlices. */
   UnknownEndpoints: "ENT0013",
+  /** A pod that is injected, with a restriction. */
+  InjectionWarning: "ENT0014",
+  /** A pod that the injector refuses. */
+  InjectionRefused: "ENT0015",
 } as const;
 
 /** The name of a kind of finding; Istio's name where the code is Istio's. */

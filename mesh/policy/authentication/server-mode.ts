@@ -3,7 +3,7 @@ import { compareAge, formatResourceName } from "../../resources/fields/resource-
 import type { PeerAuthentication } from "../../resources/kinds/peer-authentication.ts";
 import type { Pod } from "../../resources/kinds/pod.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
-import type { ServerModeDecision } from "../types.ts";
+import type { ServerMode, ServerModeDecision } from "../types.ts";
 import { matchLabels } from "../workloads.ts";
 import { decideLegacyMode, decideLegacyServiceMode, type LegacyService } from "./legacy-mode.ts";
 
@@ -23,17 +23,42 @@ export interface ServerModeInput {
  * levels in that order, where `UNSET` inherits. If none decides, the legacy policies apply, then the default.
  */
 export function decideServerMode(input: ServerModeInput): ServerModeDecision {
+  for (const { mode, rule } of serverModeCandidates(input)) if (mode !== "UNSET") return { mode, rule };
+  return DEFAULT_DECISION;
+}
+
+/** A rule that applies to a port, at one level. */
+export interface ServerModeCandidate {
+  readonly level: "port" | "workload" | "namespace" | "mesh" | "legacy" | "default";
+  /** `UNSET`: the next candidate decides. */
+  readonly mode: ServerMode | "UNSET";
+  readonly rule: string;
+}
+
+/** The rules that apply to a port, in order of precedence; the first that is not `UNSET` decides. Evaluated lazily. */
+export function* serverModeCandidates(input: ServerModeInput): Generator<ServerModeCandidate, void> {
   const { set, settings, pod, port } = input;
   const { namespace } = pod.metadata;
   const workload = findWorkloadAuthentication(input);
-  return (
-    modeOfPort(workload, port) ??
-    modeOf(workload) ??
-    modeOf(findAuthentication(set, namespace)) ??
-    modeOf(findAuthentication(set, settings.rootNamespace)) ??
-    decideLegacyMode({ set, pod, port }) ??
-    DEFAULT_DECISION
-  );
+  const ofPort = port === undefined ? undefined : workload?.spec.portLevelMtls[String(port)]?.mode;
+  if (workload !== undefined && ofPort !== undefined) {
+    yield { level: "port", mode: ofPort, rule: formatResourceName(workload) };
+  }
+  yield* candidateOf("workload", workload);
+  yield* candidateOf("namespace", findAuthentication(set, namespace));
+  if (namespace !== settings.rootNamespace) {
+    yield* candidateOf("mesh", findAuthentication(set, settings.rootNamespace));
+  }
+  const legacy = decideLegacyMode({ set, pod, port });
+  if (legacy !== undefined) yield { level: "legacy", ...legacy };
+  yield { level: "default", ...DEFAULT_DECISION };
+}
+
+function* candidateOf(
+  level: ServerModeCandidate["level"],
+  rule: PeerAuthentication | undefined,
+): Generator<ServerModeCandidate, void> {
+  if (rule !== undefined) yield { level, mode: rule.spec.mtls.mode, rule: formatResourceName(rule) };
 }
 
 /**
@@ -83,10 +108,4 @@ function findOldest(set: ResourceSet, applies: (rule: PeerAuthentication) => boo
 function modeOf(rule: PeerAuthentication | undefined): ServerModeDecision | undefined {
   if (rule === undefined || rule.spec.mtls.mode === "UNSET") return undefined;
   return { mode: rule.spec.mtls.mode, rule: formatResourceName(rule) };
-}
-
-function modeOfPort(rule: PeerAuthentication | undefined, port: number | undefined): ServerModeDecision | undefined {
-  const mode = port === undefined ? undefined : rule?.spec.portLevelMtls[String(port)]?.mode;
-  if (rule === undefined || mode === undefined || mode === "UNSET") return undefined;
-  return { mode, rule: formatResourceName(rule) };
 }

@@ -1,0 +1,42 @@
+import { declaredProtocol, findTcpPorts, selectsPod } from "../../mesh/policy/workloads.ts";
+import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
+import type { Service, ServicePort } from "../../mesh/resources/kinds/service.ts";
+import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
+import { hasProxy } from "../workloads/pod-proxy.ts";
+import { createFinding, type Finding } from "./finding.ts";
+
+/** Service ports of meshed pods that declare no protocol. */
+export function findPortFindings(set: ResourceSet): readonly Finding[] {
+  return [...set.services.values()]
+    .filter((service) => hasMeshedPods(set, service))
+    .flatMap((service) =>
+      findTcpPorts(service)
+        .filter((port) => declaredProtocol(port) === undefined)
+        .map((port) => createPortFinding(service, port)),
+    );
+}
+
+function hasMeshedPods(set: ResourceSet, service: Service): boolean {
+  const pods = set.index.podsByNamespace.get(service.metadata.namespace) ?? [];
+  return pods.some((pod) => selectsPod(service, pod) && hasProxy(pod));
+}
+
+function createPortFinding(service: Service, port: ServicePort): Finding {
+  const shown =
+    port.appProtocol === undefined
+      ? `name ${JSON.stringify(port.name ?? "")}`
+      : `appProtocol ${JSON.stringify(port.appProtocol)}`;
+  const message =
+    `port ${port.port} declares no known protocol (${shown}): the sidecar recognises HTTP/1.1 by its first bytes and ` +
+    "carries the rest as a stream. Name the port http, http2, grpc, tls or tcp, or NAME-SUFFIX, or set appProtocol";
+  return createFinding(
+    {
+      severity: "info",
+      name: "PortNameIsNotUnderNamingConvention",
+      resource: formatResourceName(service),
+      field: `spec.ports[${service.spec.ports.indexOf(port)}]`,
+      origin: service.origin,
+    },
+    message,
+  );
+}

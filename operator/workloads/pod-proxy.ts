@@ -1,0 +1,20 @@
+import { supportsMutualTls } from "../../mesh/policy/workloads.ts";
+import type { Container, Pod } from "../../mesh/resources/kinds/pod.ts";
+
+/** The name of the proxy's container, in sidecars and gateways. */
+const PROXY_CONTAINER = "istio-proxy";
+
+/** The proxy's container; a native sidecar is an init container. */
+export function proxyContainer(pod: Pod): Container | undefined {
+  return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].find(({ name }) => name === PROXY_CONTAINER);
+}
+
+/** Whether a pod's outbound traffic goes through a proxy, as a sidecar's or a gateway's does. */
+export function hasProxy(pod: Pod): boolean {
+  return proxyContainer(pod) !== undefined || supportsMutualTls(pod);
+}
+
+/** Whether the pod still runs or will run. */
+export function isActive(pod: Pod): boolean {
+  return pod.status.phase !== "Succeeded" && pod.status.phase !== "Failed";
+}
