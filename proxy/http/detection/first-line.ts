@@ -127,7 +127,7 @@ export class FirstLine {
       case "control":
         if (isKnown) return "ambiguous";
         // After a possible blank this is no longer the method.
-        return this.#isToken ? this.#becomeOpaque(byte, kind, { fewest: 1, most: this.#isOdd ? 3 : 1 }) : undefined;
+        return this.#isToken ? this.#becomeOpaque(byte, kind, { fewest: 1, most: this.#maxWords }) : undefined;
       case "nul":
       case "wide_start":
       case "wide_rest":
@@ -215,6 +215,11 @@ export class FirstLine {
   #endsLineForSome(byte: number, kind: ByteClass): boolean {
     if (this.#previous === "cr") return kind !== "cr";
     return LINE_BREAKS.has(byte) || (this.#previousByte === 0x80 && (byte === 0xa8 || byte === 0xa9));
+  }
+
+  /** Up to the method's end. Bytes that only some servers skip or split at make further words for the others. */
+  get #maxWords(): number {
+    return this.#isOdd || this.#startsOdd ? 3 : 1;
   }
 
   get #isKnown(): boolean {

@@ -110,6 +110,7 @@ const CASES: readonly Case[] = [
     ..."{| |\xa0|\xef\xbb\xbf|\0".split("|").map((before) => `${before} { HTTP/1.1\n`.replace(/^ /, "/ ")),
     "FO\x06O /a HTTP/1.1\r\n",
     "F\0O\x06 /a HTTP/1.0\n",
+    ..."\x85|\xa0|\0 |\x0b|\x1c".split("|").map((blank) => `\xef\xbb\xbf${blank}F\x01O HTTP/1.1\n`),
     "\x16\x03\x01GET /a HTTP/1.1\r\n",
     "{X\x1f/a\xa0HTTP/1.1 \xe2\x80\xa8",
     "{X\t/a\x0bHTTP/+1.1_0\rX",
