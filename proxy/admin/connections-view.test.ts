@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { OpenConnection } from "../connections/connection-registry.ts";
+import { FakeRelay } from "../connections/relay-fixture.ts";
 import { meshDestination, WORLD } from "../mesh-identities-fixture.ts";
 import { describeConnection, describeDestination } from "./connections-view.ts";
 
@@ -48,7 +49,7 @@ describe("describeConnection", () => {
     peer: undefined,
     rule: "default",
     openedAtMs: 1000,
-    relay: { ended: new Promise(() => undefined), cut: () => undefined },
+    relay: new FakeRelay(),
     policyKey: "inbound",
     isAllowed: () => true,
     bytes: () => ({ received: 5, sent: 7 }),

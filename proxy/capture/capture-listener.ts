@@ -75,21 +75,25 @@ async function listenOn(host: string, options: CaptureListenerOptions): Promise<
 
 function admit(socket: Socket, options: CaptureListenerOptions): void {
   // Until its handler takes over, an error on the socket needs a listener; "close" follows it.
-  socket.on("error", () => undefined);
+  socket.on("error", ignore);
   const destination = options.readOriginalDestination(socket);
-  const peer = formatClient(socket);
-  if (destination === undefined) {
-    socket.resetAndDestroy();
-    options.onRefused({ reason: "no_original_destination", peer, destination });
-    return;
-  }
-  if (options.isOwnListener(destination)) {
-    socket.resetAndDestroy();
-    options.onRefused({ reason: "own_port", peer, destination });
-    return;
-  }
-  options.onConnection({ socket, destination });
+  if (destination === undefined) refuse("no_original_destination", socket, undefined, options);
+  else if (options.isOwnListener(destination)) refuse("own_port", socket, destination, options);
+  else options.onConnection({ socket, destination });
 }
+
+function refuse(
+  reason: CaptureRefusal["reason"],
+  socket: Socket,
+  destination: SocketAddress | undefined,
+  options: CaptureListenerOptions,
+): void {
+  const peer = formatClient(socket);
+  socket.resetAndDestroy();
+  options.onRefused({ reason, peer, destination });
+}
+
+function ignore(): void {}
 
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));

@@ -26,12 +26,6 @@ export interface ConnectionParties {
   readonly service: ServiceInfo | undefined;
 }
 
-/** Ends a connection, unless it has ended, and reports the reason. */
-export type Refuse = (stage: RefusedConnection["stage"], reason: string, message: string) => undefined;
-
-/** Cuts a connection whose bytes must not be delivered, and reports the reason. */
-export type CutMalformed = (fault: { readonly reason: string; readonly message: string }) => void;
-
 export interface RefusedConnection {
   readonly direction: "inbound" | "outbound";
   /** `handshake`: it failed in TLS or at the verdict on the peer. `proxy`: an exception of the proxy's own code. */

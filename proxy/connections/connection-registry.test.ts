@@ -6,7 +6,7 @@ import type { TrustAnchors } from "../tls/trust-anchors.ts";
 import { createConnectionRegistry, INBOUND_POLICY, type OpenConnection } from "./connection-registry.ts";
 import { isStillTrusted } from "./decide-revalidation.ts";
 import type { VerifiedPeer } from "./handshake.ts";
-import type { RelayEnd } from "./relay.ts";
+import { FakeRelay } from "./relay-fixture.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const OLD = mintRoot();
@@ -40,10 +40,6 @@ interface Opened {
 function openConnection(policyKey: string, peer: VerifiedPeer | undefined): Opened {
   let asked = 0;
   let isAllowed = true;
-  let end: (value: RelayEnd) => void = () => undefined;
-  const ended = new Promise<RelayEnd>((resolve) => {
-    end = resolve;
-  });
   const connection: OpenConnection = {
     direction: policyKey === INBOUND_POLICY ? "inbound" : "outbound",
     ...{ client: "10.0.0.9:1", destination: ADDRESS, endpoint: ADDRESS, host: "", rule: "", openedAtMs: 0 },
@@ -54,7 +50,7 @@ function openConnection(policyKey: string, peer: VerifiedPeer | undefined): Open
       asked += 1;
       return isAllowed;
     },
-    relay: { ended, cut: () => end("closed_by_proxy") },
+    relay: new FakeRelay(),
     bytes: () => ({ received: 0, sent: 0 }),
   };
   return {

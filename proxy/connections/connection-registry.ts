@@ -87,7 +87,7 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
   return {
     add(connection) {
       open.add(connection);
-      void connection.relay.ended.then(() => open.delete(connection));
+      connection.relay.onEnd(() => open.delete(connection));
       judge(connection);
     },
     judge,

@@ -6,6 +6,7 @@ import { createNoMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLogEntry } from "../telemetry/request-meter.ts";
 import type { OpenConnection } from "./connection-registry.ts";
 import { observeConnections } from "./observe-connections.ts";
+import { FakeRelay } from "./relay-fixture.ts";
 
 const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => silent };
 const UNKNOWN_PARTIES = { source: undefined, destination: undefined, service: undefined };
@@ -23,7 +24,7 @@ const OUTBOUND: OpenConnection = {
   peer: undefined,
   rule: "mesh",
   openedAtMs: Date.parse("2030-01-01T00:00:00Z"),
-  relay: { ended: new Promise(() => undefined), cut: ignore },
+  relay: new FakeRelay(),
   policyKey: "inbound",
   isAllowed: () => true,
   bytes: () => ({ received: 10, sent: 2000 }),

@@ -7,6 +7,7 @@ import type { Clock } from "../../mesh/runtime.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { type Relay, relay } from "./relay.ts";
+import { endOf } from "./relay-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -69,7 +70,7 @@ describe("a relayed connection", () => {
     server.end(down);
     const [atServer, atClient] = await Promise.all([readToEnd(server), readToEnd(client)]);
     expect([atServer.equals(up), atClient.equals(down)]).toEqual([true, true]);
-    expect(await relayed.ended).toBe("closed");
+    expect(await endOf(relayed)).toBe("closed");
   });
 
   it("continues in the other direction when one has ended", async () => {
@@ -79,7 +80,7 @@ describe("a relayed connection", () => {
     server.write("sent in ");
     server.end("two parts");
     expect(String(await readToEnd(client))).toBe("sent in two parts");
-    expect(await relayed.ended).toBe("closed");
+    expect(await endOf(relayed)).toBe("closed");
   });
 
   it.each([
@@ -93,7 +94,7 @@ describe("a relayed connection", () => {
     await once(sees, "data");
     resets.resetAndDestroy();
     expect(await seen).toBe("ECONNRESET");
-    expect(await world.relayed.ended).toBe(end);
+    expect(await endOf(world.relayed)).toBe(end);
   });
 
   it("is cut on both sides when the proxy cuts it, once", async () => {
@@ -102,7 +103,7 @@ describe("a relayed connection", () => {
     relayed.cut();
     relayed.cut();
     expect(await errors).toEqual(["ECONNRESET", "ECONNRESET"]);
-    expect(await relayed.ended).toBe("closed_by_proxy");
+    expect(await endOf(relayed)).toBe("closed_by_proxy");
   });
 
   it("whose client has disconnected before it begins is reset at the server", async () => {
@@ -111,7 +112,7 @@ describe("a relayed connection", () => {
     const seen = errorOf(server);
     downstream.destroy();
     const relayed = relay({ downstream, upstream }, { clock: systemClock, halfOpenIdleMs: HALF_OPEN_MS });
-    expect(await relayed.ended).toBe("reset_by_downstream");
+    expect(await endOf(relayed)).toBe("reset_by_downstream");
     expect(await seen).toBe("ECONNRESET");
   });
 
@@ -151,7 +152,7 @@ describe("a connection that is closed in one direction", () => {
     client.end();
     await expect.poll(() => clock.pendingTimers).toBe(1);
     await clock.advance(HALF_OPEN_MS);
-    expect(await relayed.ended).toBe("idle_half_open");
+    expect(await endOf(relayed)).toBe("idle_half_open");
     // A socket that has read the peer's FIN learns of the reset when it writes.
     const seen = errorOf(server);
     server.write("late");
@@ -170,7 +171,7 @@ describe("a connection that is closed in one direction", () => {
       expect(upstream.destroyed).toBe(false);
     }
     server.end();
-    expect(await relayed.ended).toBe("closed");
+    expect(await endOf(relayed)).toBe("closed");
     expect(clock.pendingTimers).toBe(0);
   });
 });

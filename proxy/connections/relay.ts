@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
+import { Ending } from "./ending.ts";
 
 /** How a relayed connection ended. */
 export type RelayEnd = "closed" | "reset_by_downstream" | "reset_by_upstream" | "idle_half_open" | "closed_by_proxy";
@@ -16,7 +17,8 @@ export interface RelayOptions {
 }
 
 export interface Relay {
-  readonly ended: Promise<RelayEnd>;
+  /** Calls the listener once: at the end, or now if it is over. */
+  onEnd(listener: (end: RelayEnd) => void): void;
   /** Cuts the connection on both sides. */
   cut(): void;
 }
@@ -28,20 +30,15 @@ export interface Relay {
  */
 export function relay(ends: RelayEnds, options: RelayOptions): Relay {
   const { downstream, upstream } = ends;
-  let settle: (end: RelayEnd) => void = () => undefined;
-  const ended = new Promise<RelayEnd>((resolve) => {
-    settle = resolve;
-  });
-  let isOver = false;
+  const ending = new Ending<RelayEnd>();
   const finish = (end: RelayEnd): void => {
-    if (isOver) return;
-    isOver = true;
+    if (ending.isOver) return;
     halfOpen.stop();
     if (end !== "closed") {
       abortSocket(downstream);
       abortSocket(upstream);
     }
-    settle(end);
+    ending.report(end);
   };
   const halfOpen = watchHalfOpen(ends, options, () => finish("idle_half_open"));
   joinDirection(downstream, upstream, { onError: () => finish("reset_by_downstream"), onEnd: () => halfOpen.start() });
@@ -57,7 +54,7 @@ export function relay(ends: RelayEnds, options: RelayOptions): Relay {
   upstream.once("close", () => onClose("reset_by_upstream", upstream));
   if (downstream.destroyed) finish("reset_by_downstream");
   if (upstream.destroyed) finish("reset_by_upstream");
-  return { ended, cut: () => finish("closed_by_proxy") };
+  return { onEnd: (listener) => ending.onEnd(listener), cut: () => finish("closed_by_proxy") };
 }
 
 function joinDirection(

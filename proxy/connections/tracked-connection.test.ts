@@ -3,7 +3,7 @@ import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { createRecorder, type Recorder } from "../data-plane-fixture.ts";
 import { type ConnectionRegistry, createConnectionRegistry, INBOUND_POLICY } from "./connection-registry.ts";
 import { asSocket, FakeSocket } from "./fake-socket-fixture.ts";
-import type { Relay, RelayEnd } from "./relay.ts";
+import { endOf, FakeRelay } from "./relay-fixture.ts";
 import { createCapturedCapacity, TrackedConnection } from "./tracked-connection.ts";
 
 let recorder: Recorder;
@@ -28,29 +28,18 @@ function accept(): TrackedConnection {
     openedAtMs: 0,
     policyKey: INBOUND_POLICY,
   } as const;
-  return new TrackedConnection({ ...accepted, socket: asSocket(client) }, registry);
+  return new TrackedConnection({ ...accepted, socket: asSocket(client) }, { registry, observer: recorder });
 }
-
-/** A relay that ends when it is cut, or when the test ends it. */
-function createRelay(): { readonly relay: Relay; end(end: RelayEnd): void } {
-  let settle: (end: RelayEnd) => void = () => undefined;
-  const ended = new Promise<RelayEnd>((resolve) => {
-    settle = resolve;
-  });
-  return { relay: { ended, cut: () => settle("closed_by_proxy") }, end: settle };
-}
-
-const NO_BYTES = () => ({ received: 0, sent: 0 });
 
 describe("a connection", () => {
   it("is in the registry from accept to close", async () => {
     const connection = accept();
     expect(registry.list()).toMatchObject([{ stage: "accepted", client: "10.0.0.7:40000" }]);
-    const { relay, end } = createRelay();
-    connection.carry({}, () => ({ relay, bytes: NO_BYTES }));
+    const relay = new FakeRelay();
+    connection.carry({}, () => relay);
     expect(registry.list()).toMatchObject([{ stage: "open" }]);
-    end("closed");
-    expect(await connection.ended).toBe("closed");
+    relay.end("closed");
+    expect(await endOf(connection)).toBe("closed");
     expect([connection.isOver, registry.size]).toEqual([true, 0]);
   });
 
@@ -76,7 +65,7 @@ describe("a connection", () => {
     let starts = 0;
     const start = () => {
       starts += 1;
-      return { relay: createRelay().relay, bytes: NO_BYTES };
+      return new FakeRelay();
     };
     accept().carry({ isAllowed: () => false }, start);
     const connection = accept();
@@ -95,9 +84,8 @@ describe("a connection", () => {
 
   it("is refused once, with the first reason", () => {
     const connection = accept();
-    const refuse = connection.refuseTo(recorder);
-    refuse("handshake", "handshake_timeout", "too late");
-    refuse("handshake", "client_gone", "it disconnected");
+    connection.refuse("handshake", "handshake_timeout", "too late");
+    connection.refuse("handshake", "client_gone", "it disconnected");
     expect(recorder.refusals).toMatchObject([{ reason: "handshake_timeout", destination: "[fd00::1]:8080" }]);
     expect(client.wasReset).toBe(true);
   });
@@ -105,13 +93,10 @@ describe("a connection", () => {
   it("is idle until it is forwarded, and then as its forwarder reports", () => {
     const connection = accept();
     expect(connection.isIdle).toBe(true);
-    const activity: { isIdle: boolean; awaitsBodySinceMs: number | undefined } = {
-      isIdle: false,
-      awaitsBodySinceMs: 5,
-    };
-    connection.carry({}, () => ({ relay: createRelay().relay, bytes: NO_BYTES, activity }));
+    const serving = Object.assign(new FakeRelay(), { isIdle: false, awaitsBodySinceMs: 5 });
+    connection.carry({}, () => serving);
     expect([connection.isIdle, connection.awaitsBodySinceMs]).toEqual([false, 5]);
-    activity.isIdle = true;
+    serving.isIdle = true;
     expect(connection.isIdle).toBe(true);
   });
 

@@ -2,8 +2,9 @@ import type { Socket } from "node:net";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
-import type { ConnectionObserver, CutMalformed, MalformedRequest, Refuse } from "./connection-observer.ts";
+import type { ConnectionObserver, MalformedRequest, RefusedConnection } from "./connection-observer.ts";
 import type { ConnectionRegistry, ConnectionStage, OpenConnection } from "./connection-registry.ts";
+import { Ending } from "./ending.ts";
 import type { VerifiedPeer } from "./handshake.ts";
 import { type Activity, ConnectionCapacity, type CountedConnection } from "./limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "./relay.ts";
@@ -19,6 +20,13 @@ export interface AcceptedConnection {
   readonly policyKey: string;
 }
 
+export interface TrackedConnectionDeps {
+  readonly registry: ConnectionRegistry;
+  readonly observer: RefusalObserver;
+}
+
+type RefusalObserver = Pick<ConnectionObserver, "refused" | "malformed">;
+
 /** What has been decided about a connection. Omitted fields stay as they are. */
 export interface ConnectionTerms {
   readonly stage?: ConnectionStage;
@@ -29,12 +37,9 @@ export interface ConnectionTerms {
   readonly isAllowed?: () => boolean;
 }
 
-/** How a connection is forwarded from now on. */
-export interface ConnectionForwarding {
-  readonly relay: Relay;
-  readonly bytes: OpenConnection["bytes"];
-  /** What it does now. @default it is busy */
-  readonly activity?: Activity;
+/** How a connection is forwarded from now on, and what it does now. @default it is busy */
+export interface ConnectionForwarding extends Relay, Partial<Activity> {
+  bytes(): ReturnType<OpenConnection["bytes"]>;
 }
 
 /**
@@ -47,8 +52,8 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
   readonly destination: OpenConnection["destination"];
   readonly openedAtMs: number;
   readonly policyKey: string;
-  readonly ended: Promise<RelayEnd>;
   readonly #registry: ConnectionRegistry;
+  readonly #observer: RefusalObserver;
   /** Closed with the connection until a relay has taken over. */
   #sockets: readonly Socket[];
   #stage: ConnectionStage = "accepted";
@@ -58,10 +63,9 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
   #endpoint: OpenConnection["endpoint"];
   #isAllowed: () => boolean = allow;
   #forwarding: ConnectionForwarding | undefined;
-  #settle: (end: RelayEnd) => void = ignore;
-  #isOver = false;
+  readonly #ending = new Ending<RelayEnd>();
 
-  constructor(accepted: AcceptedConnection, registry: ConnectionRegistry) {
+  constructor(accepted: AcceptedConnection, { registry, observer }: TrackedConnectionDeps) {
     const { direction, client, destination, openedAtMs, policyKey, socket } = accepted;
     this.direction = direction;
     this.client = client;
@@ -69,11 +73,9 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
     this.openedAtMs = openedAtMs;
     this.policyKey = policyKey;
     this.#registry = registry;
+    this.#observer = observer;
     this.#sockets = [socket];
     this.#endpoint = destination;
-    this.ended = new Promise<RelayEnd>((resolve) => {
-      this.#settle = resolve;
-    });
     registry.add(this);
   }
 
@@ -99,16 +101,20 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
 
   /** Whether it has ended. Check after each await: a policy change may have ended it. */
   get isOver(): boolean {
-    return this.#isOver;
+    return this.#ending.isOver;
+  }
+
+  onEnd(listener: (end: RelayEnd) => void): void {
+    this.#ending.onEnd(listener);
   }
 
   /** Whether it could be closed without loss: nothing has been delivered, or it waits for its next request. */
   get isIdle(): boolean {
-    return this.#forwarding === undefined || this.#forwarding.activity?.isIdle === true;
+    return this.#forwarding === undefined || this.#forwarding.isIdle === true;
   }
 
   get awaitsBodySinceMs(): number | undefined {
-    return this.#forwarding?.activity?.awaitsBodySinceMs;
+    return this.#forwarding?.awaitsBodySinceMs;
   }
 
   get isVerified(): boolean {
@@ -128,37 +134,37 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
   }
 
   /** Names the connection in a report. */
-  describe(reason: string, message: string): MalformedRequest {
+  #describe(reason: string, message: string): MalformedRequest {
     const { direction, client, destination } = this;
     return { direction, client, destination: formatSocketAddress(destination), reason, message };
   }
 
-  /** Refuses it, and reports the reason to `observer`. Does nothing once it has ended. */
-  refuseTo(observer: Pick<ConnectionObserver, "refused">): Refuse {
-    return (stage, reason, message) => {
-      if (this.#isOver) return;
-      this.cut();
-      observer.refused({ ...this.describe(reason, message), stage });
-    };
+  /** Ends it and reports the reason, unless it has ended. */
+  refuse(stage: RefusedConnection["stage"], reason: string, message: string): undefined {
+    if (this.isOver) return;
+    this.cut();
+    this.#observer.refused({ ...this.#describe(reason, message), stage });
   }
 
   /** Refuses it because of an exception that its handler threw. */
-  refuseFaultTo(observer: Pick<ConnectionObserver, "refused">): (caught: unknown) => void {
-    const refuse = this.refuseTo(observer);
-    return (caught) => refuse("proxy", "proxy_fault", `an exception of the proxy: ${MeshError.from(caught).message}`);
+  refuseFault(caught: unknown): void {
+    this.refuse("proxy", "proxy_fault", `an exception of the proxy: ${MeshError.from(caught).message}`);
   }
 
-  /** Cuts it because of its client's bytes, and reports the reason to `observer`. */
-  cutMalformedTo(observer: Pick<ConnectionObserver, "malformed">): CutMalformed {
-    return ({ reason, message }) => {
-      this.cut();
-      observer.malformed(this.describe(reason, message));
-    };
+  /** Cuts it because its client's bytes must not be delivered, and reports the reason. */
+  cutMalformed(reason: string, message: string): undefined {
+    this.cut();
+    this.reportMalformed(reason, message);
+  }
+
+  /** Reports a malformed request that got a local reply. */
+  reportMalformed(reason: string, message: string): void {
+    this.#observer.malformed(this.#describe(reason, message));
   }
 
   /** Adopts a socket that was opened for it, to be closed with it. */
   hold(socket: Socket): void {
-    if (this.#isOver) abortSocket(socket);
+    if (this.isOver) abortSocket(socket);
     else this.#sockets = [...this.#sockets, socket];
   }
 
@@ -170,7 +176,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
     this.#endpoint = terms.endpoint ?? this.#endpoint;
     this.#isAllowed = terms.isAllowed ?? this.#isAllowed;
     if ("peer" in terms) this.#peer = terms.peer;
-    if (!this.#isOver) this.#registry.judge(this);
+    if (!this.isOver) this.#registry.judge(this);
   }
 
   /**
@@ -180,25 +186,19 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
   carry(terms: ConnectionTerms, start: () => ConnectionForwarding): void {
     this.#stage = "open";
     this.decide(terms);
-    if (this.#isOver) return;
+    if (this.isOver) return;
     const forwarding = start();
     this.#forwarding = forwarding;
     this.#sockets = [];
-    void forwarding.relay.ended.then((end) => this.#finish(end));
+    forwarding.onEnd((end) => this.#ending.report(end));
   }
 
   /** Resets it on both sides. */
   cut(): void {
-    this.#forwarding?.relay.cut();
+    this.#forwarding?.cut();
     if (this.#forwarding !== undefined) return;
     for (const socket of this.#sockets) abortSocket(socket);
-    this.#finish("closed_by_proxy");
-  }
-
-  #finish(end: RelayEnd): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#settle(end);
+    this.#ending.report("closed_by_proxy");
   }
 }
 
@@ -223,5 +223,3 @@ const NO_BYTES = { received: 0, sent: 0 } as const;
 function allow(): boolean {
   return true;
 }
-
-function ignore(): void {}

@@ -4,12 +4,11 @@ import type { Http1Limits } from "./http1-limits.ts";
 import type { BodyFraming, MessageHead } from "./message-head.ts";
 import { type BodyScanner, LengthScanner, UntilCloseScanner } from "./scanning/body-scanner.ts";
 import { ChunkedScanner } from "./scanning/chunked-scanner.ts";
-import { type CollectedHead, HeadCollector, type HeadCollectorOptions } from "./scanning/head-collector.ts";
+import { type CollectedHead, HeadCollector, type HeadKind } from "./scanning/head-collector.ts";
 
-export interface MessageFramerOptions<Head> {
-  readonly limits: Http1Limits;
-  readonly head: HeadCollectorOptions;
-  readonly scanHead: (head: CollectedHead) => Head;
+/** Requests or responses. `Context`: what else determines how a head is read. */
+export interface MessageKind<Head, Context> extends HeadKind {
+  readonly scanHead: (head: CollectedHead, limits: Http1Limits, context: Context) => Head;
 }
 
 /** The result of one step. */
@@ -21,15 +20,21 @@ export interface FramedStep {
 }
 
 /** Frames one message after another; shared by requests and responses. Appends its events to a list. */
-export class MessageFramer<Head extends MessageHead> {
-  readonly #options: MessageFramerOptions<Head>;
+export class MessageFramer<Head extends MessageHead, Context> {
+  readonly #kind: MessageKind<Head, Context>;
+  readonly #limits: Http1Limits;
   readonly #collector: HeadCollector;
   #body: BodyScanner | undefined;
   #framing: BodyFraming["kind"] = "none";
 
-  constructor(options: MessageFramerOptions<Head>) {
-    this.#options = options;
-    this.#collector = new HeadCollector(options.head);
+  /** Of the next message. */
+  context: Context;
+
+  constructor(kind: MessageKind<Head, Context>, limits: Http1Limits, context: Context) {
+    this.#kind = kind;
+    this.#limits = limits;
+    this.#collector = new HeadCollector(kind, limits);
+    this.context = context;
   }
 
   /** Whether a message is in progress. */
@@ -76,11 +81,11 @@ export class MessageFramer<Head extends MessageHead> {
   #stepHead(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
     const collected = this.#collector.push(from === 0 ? chunk : chunk.subarray(from));
     if (collected === undefined) return { consumed: chunk.length - from, isOver: false };
-    const head = this.#options.scanHead(collected);
+    const head = this.#kind.scanHead(collected, this.#limits, this.context);
     this.#collector.clear();
     events.push({ kind: "head", head });
     const { consumed } = collected;
-    this.#body = scannerFor(head.framing, this.#options.limits);
+    this.#body = scannerFor(head.framing, this.#limits);
     this.#framing = head.framing.kind;
     if (this.#body === undefined) {
       events.push({ kind: "end", bodyBytes: 0 });

@@ -1,39 +1,38 @@
 import type { RequestEvent } from "./framer-events.ts";
-import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
-import { MessageFramer } from "./message-framer.ts";
+import { HTTP1_LIMITS, type Http1Limits } from "./http1-limits.ts";
+import { MessageFramer, type MessageKind } from "./message-framer.ts";
 import type { RequestHead } from "./message-head.ts";
 import { RequestLineWatch } from "./request-line-watch.ts";
 import { faultOfRequestLine, scanRequestHead } from "./scanning/scan-request-head.ts";
 
 const NOTHING: readonly RequestEvent[] = [];
 
+const REQUESTS: MessageKind<RequestHead, undefined> = {
+  limit: "maxRequestHeadBytes",
+  allowsEmptyLines: true,
+  scanHead: ({ buffer, start, end }, limits) => scanRequestHead(buffer, start, end, limits),
+};
+
 /**
  * Frames the requests of one connection (RFC 9112), and refuses whatever two parsers could read differently. Sans-I/O:
  * bytes in, events out, with the same events however the bytes are split.
  */
 export class RequestFramer {
-  readonly #framer: MessageFramer<RequestHead>;
+  readonly #framer: MessageFramer<RequestHead, undefined>;
   /**
    * `held`: a complete request is in progress; what follows it waits. `closed`: nothing more is read, after a fault or
    * after the connection's last request (RFC 9112 §9.6).
    */
   #state: "open" | "held" | "closed" = "open";
   #isLast = false;
-  #line = new RequestLineWatch();
+  /** Of a head that has not arrived in one piece. */
+  #line: RequestLineWatch | undefined;
   readonly #limits: Http1Limits;
   #rest: readonly Buffer[] = [];
 
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
     this.#limits = limits;
-    this.#framer = new MessageFramer({
-      limits,
-      head: {
-        maxBytes: limits.maxRequestHeadBytes,
-        tooLarge: () => limitFault("head_too_large", "maxRequestHeadBytes", limits),
-        allowsEmptyLines: true,
-      },
-      scanHead: ({ buffer, start, end }) => scanRequestHead(buffer, start, end, limits),
-    });
+    this.#framer = new MessageFramer(REQUESTS, limits, undefined);
   }
 
   /** Held bytes: of an incomplete head, or after a request in progress. */
@@ -83,12 +82,13 @@ export class RequestFramer {
 
   #startRequest({ keepAlive }: RequestHead): void {
     this.#isLast = !keepAlive;
-    this.#line = new RequestLineWatch();
+    this.#line = undefined;
   }
 
   /** Bytes that can no longer become a request are refused at once. */
   #judgeUnfinishedHead(events: RequestEvent[]): void {
     const head = this.#framer.unfinishedHead;
+    this.#line ??= new RequestLineWatch();
     if (this.#line.canBecomeRequest(head)) return;
     events.push({ kind: "fault", fault: faultOfRequestLine(head, this.#limits) });
   }

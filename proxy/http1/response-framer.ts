@@ -1,35 +1,33 @@
 import type { Http1FaultCode, ResponseEvent } from "./framer-events.ts";
-import { HTTP1_LIMITS, type Http1Limits, limitFault } from "./http1-limits.ts";
-import { MessageFramer } from "./message-framer.ts";
+import { HTTP1_LIMITS, type Http1Limits } from "./http1-limits.ts";
+import { MessageFramer, type MessageKind } from "./message-framer.ts";
 import type { ResponseHead } from "./message-head.ts";
 import { type ResponseContext, scanResponseHead } from "./scanning/scan-response-head.ts";
+
+/** Nothing is read without the request that it responds to. */
+const RESPONSES: MessageKind<ResponseHead, ResponseContext | undefined> = {
+  limit: "maxResponseHeadBytes",
+  allowsEmptyLines: false,
+  scanHead: (head, limits, request) => scanResponseHead(head, request ?? { method: "GET", hasUpgrade: false }, limits),
+};
 
 /**
  * Frames the responses of one connection (RFC 9112 §6.3), one exchange at a time. Sans-I/O. Unsolicited bytes are a
  * fault: they would become the response to the next request.
  */
 export class ResponseFramer {
-  readonly #framer: MessageFramer<ResponseHead>;
-  #request: ResponseContext | undefined;
+  readonly #framer: MessageFramer<ResponseHead, ResponseContext | undefined>;
   #state: "open" | "switched" | "failed" = "open";
   #rest: Buffer = Buffer.alloc(0);
   #isInterim = false;
 
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
-    this.#framer = new MessageFramer({
-      limits,
-      head: {
-        maxBytes: limits.maxResponseHeadBytes,
-        tooLarge: () => limitFault("head_too_large", "maxResponseHeadBytes", limits),
-        allowsEmptyLines: false,
-      },
-      scanHead: (head) => scanResponseHead(head, this.#request ?? { method: "GET", hasUpgrade: false }, limits),
-    });
+    this.#framer = new MessageFramer<ResponseHead, ResponseContext | undefined>(RESPONSES, limits, undefined);
   }
 
   /** A request has been sent: the next response belongs to it. */
   expect(request: ResponseContext): void {
-    this.#request = request;
+    this.#framer.context = request;
   }
 
   /**
@@ -40,7 +38,7 @@ export class ResponseFramer {
     const events: ResponseEvent[] = [];
     let at = 0;
     while (at < chunk.length && this.#state === "open") {
-      if (this.#request === undefined) {
+      if (this.#framer.context === undefined) {
         this.#fail(events, "unasked_response", "unsolicited bytes");
         return events;
       }
@@ -52,11 +50,11 @@ export class ResponseFramer {
 
   /** The server has half-closed: the end of a response without a length, a fault inside any other. */
   end(): readonly ResponseEvent[] {
-    if (this.#state !== "open" || this.#request === undefined) return [];
+    if (this.#state !== "open" || this.#framer.context === undefined) return [];
     const events: ResponseEvent[] = [];
     if (this.#framer.endsWithConnection) {
       this.#framer.finish(events);
-      this.#request = undefined;
+      this.#framer.context = undefined;
     } else {
       this.#fail(events, "unexpected_end", "the connection ended before the response did");
     }
@@ -78,7 +76,7 @@ export class ResponseFramer {
     if (head?.kind === "head" && head.head.status === 101) this.#state = "switched";
     if (!isOver) return consumed;
     if (events.at(-1)?.kind === "fault") this.#state = "failed";
-    else if (!this.#isInterim) this.#request = undefined;
+    else if (!this.#isInterim) this.#framer.context = undefined;
     return consumed;
   }
 

@@ -22,18 +22,19 @@ export interface AdmittedClient {
 
 /** Terminates the client's TLS and judges its certificate. `undefined`: it has been refused. */
 export async function admitMutualTls(arrival: Arrival): Promise<AdmittedClient | undefined> {
-  const { socket, options, connection, opening, refuse } = arrival;
+  const { socket, options, connection, opening } = arrival;
   opening.awaitProof();
   connection.decide({ stage: "accepted", isAllowed: () => true });
   const material = options.secureContexts.current();
-  if (material === undefined) return refuse("handshake", "no_svid", "this workload has no valid certificate");
+  if (material === undefined)
+    return connection.refuse("handshake", "no_svid", "this workload has no valid certificate");
   const result = await terminateTls(socket, {
     clock: options.clock,
     timeoutMs: options.limits.handshakeTimeoutMs,
     material,
     protocol: portOf(arrival)?.protocol,
   });
-  if (result.kind === "failed") return refuse("handshake", result.reason, result.message);
+  if (result.kind === "failed") return connection.refuse("handshake", result.reason, result.message);
   const { socket: client, peer } = result;
   connection.hold(client);
   opening.awaitFirstBytes(true);

@@ -3,7 +3,7 @@ import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatClient } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import type { ConnectionObserver, Refuse } from "../connections/connection-observer.ts";
+import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import { type ConnectionRegistry, INBOUND_POLICY } from "../connections/connection-registry.ts";
 import type { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import { TrackedConnection } from "../connections/tracked-connection.ts";
@@ -43,22 +43,20 @@ export interface Arrival extends CapturedConnection {
   readonly options: InboundOptions;
   readonly connection: TrackedConnection;
   readonly opening: OpeningLimits;
-  readonly refuse: Refuse;
 }
 
 /** Adds a captured connection to the registry. `undefined`: there is no room for it. */
 export function acceptConnection(captured: CapturedConnection, options: InboundOptions): Arrival | undefined {
   const { socket, destination } = captured;
-  const { clock, registry, observer, caps, limits } = options;
+  const { clock, caps, limits } = options;
   const client = formatClient(socket);
   const opened = { openedAtMs: clock.now(), policyKey: INBOUND_POLICY };
   const accepted = { direction: "inbound", socket, client, destination, ...opened } as const;
-  const connection = new TrackedConnection(accepted, registry);
-  const refuse = connection.refuseTo(observer);
-  const opening = new OpeningLimits({ ...limits, clock, caps, refuse });
-  void connection.ended.then(() => opening.leave());
-  if (!options.capacity.enter(connection)) return refuse("capture", "too_many_connections", NO_ROOM);
-  return { ...captured, client, options, connection, opening, refuse };
+  const connection = new TrackedConnection(accepted, options);
+  const opening = new OpeningLimits({ ...limits, clock, caps, connection });
+  connection.onEnd(() => opening.leave());
+  if (!options.capacity.enter(connection)) return connection.refuse("capture", "too_many_connections", NO_ROOM);
+  return { ...captured, client, options, connection, opening };
 }
 
 const NO_ROOM =
@@ -89,13 +87,13 @@ export interface OpenedApplication {
  * is full.
  */
 export async function openApplication(arrival: Arrival): Promise<OpenedApplication | undefined> {
-  const { destination, options, connection, refuse } = arrival;
+  const { destination, options, connection } = arrival;
   const { clock, limits } = options;
   const over = new AbortController();
-  void connection.ended.then(() => over.abort());
+  connection.onEnd(() => over.abort());
   const dial = { clock, timeoutMs: limits.connectTimeoutMs, signal: over.signal };
   const result = await connectApplication(destination, dial);
-  if (result.kind === "failed") return refuse("application", "connect_failed", result.message);
+  if (result.kind === "failed") return connection.refuse("application", "connect_failed", result.message);
   connection.hold(result.socket);
   return { socket: result.socket };
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Inbound, ServerMode } from "../../mesh/policy/types.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
@@ -8,8 +9,10 @@ import {
   type ForwardingDecision,
   type HttpForwarding,
   type StreamForwarding,
+  type Undecided,
 } from "../http/detection/decide-forwarding.ts";
 import { decideProtocol } from "../http/detection/decide-protocol.ts";
+import type { UnjudgedRequest } from "../http/detection/detect-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
 import { type AdmittedClient, admitMutualTls, admitPlaintext } from "./admit-client.ts";
 import { decideInboundAction } from "./decide-inbound-action.ts";
@@ -31,7 +34,7 @@ export function createInboundHandler(options: InboundOptions): (captured: Captur
     const arrival = acceptConnection(captured, options);
     if (arrival === undefined) return;
     // Without this an exception would be an unhandled rejection, which ends the process.
-    handleInbound(arrival).catch(arrival.connection.refuseFaultTo(options.observer));
+    handleInbound(arrival).catch((caught) => arrival.connection.refuseFault(caught));
   };
 }
 
@@ -44,10 +47,7 @@ async function handleInbound(arrival: Arrival): Promise<void> {
   if (first === undefined) return;
   const client = await admitClient(arrival, first);
   if (client === undefined) return;
-  const forwarding = await decideForwardingOf(arrival, client);
-  if (forwarding === undefined || arrival.connection.isOver) return arrival.connection.cut();
-  arrival.opening.leave();
-  arrival.connection.carry({ host: portOf(arrival)?.service?.host ?? "" }, () => carry(arrival, client, forwarding));
+  new AdmittedArrival(arrival, client).decide();
 }
 
 /** Which side spoke first, and the application if it had to be opened to find out. */
@@ -84,7 +84,7 @@ async function readFirstBytes(arrival: Arrival): Promise<FirstBytes | undefined>
 
 /** Step 2. Admits the client as the policy requires: in plaintext, or after its TLS handshake and the verdict on it. */
 async function admitClient(arrival: Arrival, first: FirstBytes): Promise<AdmittedClient | undefined> {
-  const { connection, refuse } = arrival;
+  const { connection } = arrival;
   if (connection.isOver) return undefined;
   const { application } = first;
   if (first.by === "application") return { ...admitPlaintext(arrival), application, isStream: true };
@@ -99,8 +99,12 @@ async function admitClient(arrival: Arrival, first: FirstBytes): Promise<Admitte
       return await admitMutualTls(arrival);
     case "refuse":
       return action.reason === "client_gone"
-        ? refuse("handshake", action.reason, "the client disconnected before it had sent enough to identify itself")
-        : refuse("policy", action.reason, plaintextRefused(arrival.destination.port, decision));
+        ? connection.refuse(
+            "handshake",
+            action.reason,
+            "the client disconnected before it had sent enough to identify itself",
+          )
+        : connection.refuse("policy", action.reason, plaintextRefused(arrival.destination.port, decision));
   }
 }
 
@@ -108,49 +112,83 @@ function plaintextRefused(port: number, { rule, mode }: ReturnType<typeof decisi
   return `plaintext to port ${port}, which ${rule} makes ${mode}`;
 }
 
-type InboundForwarding = ForwardingDecision<OpenedApplication>;
+/** An admitted client. */
+class AdmittedArrival implements Undecided<OpenedApplication> {
+  readonly #arrival: Arrival;
+  readonly #client: AdmittedClient;
 
-/** Step 3. Decides how it is forwarded, and opens the application if that is needed. */
-async function decideForwardingOf(arrival: Arrival, client: AdmittedClient): Promise<InboundForwarding | undefined> {
-  if (arrival.connection.isOver) return undefined;
-  return await decideForwarding({
-    client: client.socket,
-    protocol: client.isStream ? "stream" : decideProtocol(portOf(arrival)?.protocol, client.alpn),
-    opened: client.application,
-    open: () => openApplication(arrival),
-    onAmbiguous: arrival.connection.cutMalformedTo(arrival.options.observer),
-    context: arrival.options.http.context,
-  });
-}
-
-/** Step 4. Nothing is written to the application before this. */
-function carry(arrival: Arrival, client: AdmittedClient, forwarding: InboundForwarding): ConnectionForwarding {
-  switch (forwarding.kind) {
-    case "http":
-      return carryHttp(arrival, client, forwarding);
-    case "stream":
-      return carryStream(arrival, client, forwarding);
+  constructor(arrival: Arrival, client: AdmittedClient) {
+    this.#arrival = arrival;
+    this.#client = client;
   }
-}
 
-function carryHttp(
-  arrival: Arrival,
-  client: AdmittedClient,
-  { opened, takeEarly }: HttpForwarding<OpenedApplication>,
-): ConnectionForwarding {
-  const { options, destination, client: address, connection } = arrival;
-  const { socket, peer, own } = client;
-  if (opened !== undefined) options.http.adopt(opened.socket, destination);
-  const serving = options.http.serve({
-    ...{ socket, client: address, destination, peer, own },
-    early: takeEarly(),
-    workload: options.inbound().workload,
-    service: portOf(arrival)?.service,
-    isCurrent: judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, client, destination.port)),
-    onFault: ({ code, message }) => options.observer.malformed(connection.describe(code, message)),
-  });
-  const bytes = () => ({ received: socket.bytesRead, sent: socket.bytesWritten });
-  return { relay: serving, bytes, activity: serving };
+  get socket(): Socket {
+    return this.#client.socket;
+  }
+
+  get opened(): OpenedApplication | undefined {
+    return this.#client.application;
+  }
+
+  /** Step 3. Decides how it is forwarded. */
+  decide(): void {
+    const { connection, options } = this.#arrival;
+    if (connection.isOver) return;
+    const { isStream, alpn } = this.#client;
+    const protocol = isStream ? "stream" : decideProtocol(portOf(this.#arrival)?.protocol, alpn);
+    decideForwarding(this, protocol, options.http.context);
+  }
+
+  open(): Promise<OpenedApplication | undefined> {
+    return openApplication(this.#arrival);
+  }
+
+  abandon(reason?: UnjudgedRequest): void {
+    const { connection } = this.#arrival;
+    if (reason === undefined) connection.cut();
+    else connection.cutMalformed(reason.reason, reason.message);
+  }
+
+  refuseFault(caught: unknown): void {
+    this.#arrival.connection.refuseFault(caught);
+  }
+
+  /** Step 4. Nothing is written to the application before this. */
+  forward(decision: ForwardingDecision<OpenedApplication>): void {
+    const { connection, opening } = this.#arrival;
+    if (connection.isOver) return;
+    opening.leave();
+    const terms = { host: portOf(this.#arrival)?.service?.host ?? "" };
+    connection.carry(terms, () => (decision.kind === "http" ? this.#serveHttp(decision) : this.#relay(decision)));
+  }
+
+  #serveHttp({ opened, early }: HttpForwarding<OpenedApplication>): ConnectionForwarding {
+    const { options, destination, connection } = this.#arrival;
+    const { socket, peer, own } = this.#client;
+    if (opened !== undefined) options.http.adopt(opened.socket, destination);
+    return options.http.serve({
+      ...{ socket, client: connection.client, destination, peer, own, early },
+      workload: options.inbound().workload,
+      service: portOf(this.#arrival)?.service,
+      isCurrent: judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, this.#client, destination.port)),
+      onFault: ({ code, message }) => connection.reportMalformed(code, message),
+    });
+  }
+
+  #relay(forwarding: StreamForwarding<OpenedApplication>): ConnectionForwarding {
+    const { options, connection } = this.#arrival;
+    const { clock, limits, observer, inbound } = options;
+    const application = forwarding.upstream.socket;
+    const relay = relayStream(this.socket, forwarding, {
+      clock,
+      halfOpenIdleMs: limits.halfOpenIdleMs,
+      onRequest: ({ reason, message }) => connection.cutMalformed(reason, message),
+    });
+    const service = portOf(this.#arrival)?.service;
+    const opened = observer.opened(connection, { source: undefined, destination: inbound().workload, service });
+    relay.onEnd((end) => opened.closed(end));
+    return { ...relay, bytes: () => ({ received: application.bytesWritten, sent: application.bytesRead }) };
+  }
 }
 
 /** Once TLS is no longer terminated, or the port is no longer HTTP, a new client would be a stream. */
@@ -158,23 +196,4 @@ function wouldBeServedSo(inbound: Inbound, { peer, alpn }: AdmittedClient, port:
   if (peer !== undefined && modeOf(inbound, port).mode === "DISABLE") return false;
   const declared = inbound.ports.find((candidate) => candidate.port === port)?.protocol;
   return decideProtocol(declared, alpn) !== "stream";
-}
-
-function carryStream(
-  arrival: Arrival,
-  { socket }: AdmittedClient,
-  forwarding: StreamForwarding<OpenedApplication>,
-): ConnectionForwarding {
-  const { options, connection } = arrival;
-  const { clock, limits, observer, inbound } = options;
-  const application = forwarding.upstream.socket;
-  const relay = relayStream(socket, forwarding, {
-    clock,
-    halfOpenIdleMs: limits.halfOpenIdleMs,
-    onRequest: connection.cutMalformedTo(observer),
-  });
-  const parties = { source: undefined, destination: inbound().workload, service: portOf(arrival)?.service };
-  const opened = observer.opened(connection, parties);
-  void relay.ended.then((end) => opened.closed(end));
-  return { relay, bytes: () => ({ received: application.bytesWritten, sent: application.bytesRead }) };
 }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../mesh/runtime.ts";
-import type { Refuse } from "../connections/connection-observer.ts";
 import { type CapEntry, type ConnectionCap, createConnectionCap } from "../connections/limits/connection-cap.ts";
+import type { TrackedConnection } from "../connections/tracked-connection.ts";
 
 /** The caps on connections on which nothing has been delivered yet. */
 export interface OpeningCaps {
@@ -31,8 +31,8 @@ export interface OpeningLimitsOptions {
   readonly caps: OpeningCaps;
   readonly handshakeTimeoutMs: number;
   readonly silenceTimeoutMs: number;
-  /** Its time limit has passed, or it must make room. */
-  readonly refuse: Refuse;
+  /** Refused if its time limit has passed, or if it must make room. */
+  readonly connection: Pick<TrackedConnection, "refuse">;
 }
 
 /** Keeps one connection under the cap and time limit of its state, until something is delivered. */
@@ -48,23 +48,29 @@ export class OpeningLimits {
 
   /** The client is unverified. */
   awaitProof(): void {
-    const { caps, handshakeTimeoutMs, refuse } = this.#options;
+    const { caps, handshakeTimeoutMs, connection } = this.#options;
     this.#enter(caps.unproved, {
       timeoutMs: handshakeTimeoutMs,
       onLate: () =>
-        refuse("handshake", "handshake_timeout", `the client was still unverified after ${handshakeTimeoutMs} ms`),
+        connection.refuse(
+          "handshake",
+          "handshake_timeout",
+          `the client was still unverified after ${handshakeTimeoutMs} ms`,
+        ),
       onDisplaced: () =>
-        refuse("handshake", "too_many_pending", "displaced by newer connections: too many were unverified"),
+        connection.refuse("handshake", "too_many_pending", "displaced by newer connections: too many were unverified"),
     });
   }
 
   /** The client is allowed, and has sent nothing yet that could be delivered. */
   awaitFirstBytes(isVerified: boolean): void {
-    const { caps, silenceTimeoutMs, refuse } = this.#options;
+    const { caps, silenceTimeoutMs, connection } = this.#options;
     this.#enter(isVerified ? caps.verified : caps.plaintext, {
       timeoutMs: silenceTimeoutMs,
-      onLate: () => refuse("policy", "silence_timeout", `neither side had sent anything after ${silenceTimeoutMs} ms`),
-      onDisplaced: () => refuse("policy", "too_many_silent", "displaced by newer connections: too many were silent"),
+      onLate: () =>
+        connection.refuse("policy", "silence_timeout", `neither side had sent anything after ${silenceTimeoutMs} ms`),
+      onDisplaced: () =>
+        connection.refuse("policy", "too_many_silent", "displaced by newer connections: too many were silent"),
     });
   }
 

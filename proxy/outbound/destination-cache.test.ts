@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { UpstreamPool } from "../http/upstream/upstream-pool.ts";
-import { createDestinationCache } from "./destination-cache.ts";
+import { createDestinationCache, keyOfTarget } from "./destination-cache.ts";
 import { DestinationPools } from "./destination-pools.ts";
 
 const PASSTHROUGH: Destination = { kind: "passthrough" };
@@ -131,7 +131,7 @@ describe("destination cache", () => {
         await opening;
       }
       expect(control.ports()).toEqual([2]);
-      const found = pools.find(address(1));
+      const found = pools.find(keyOfTarget(address(1)));
       expect(found?.current()).toEqual(PASSTHROUGH);
       control.answer(1, REFUSED);
       expect(found?.current()).toEqual(REFUSED);

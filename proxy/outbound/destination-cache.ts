@@ -1,5 +1,6 @@
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
+import type { SocketAddress } from "../../net/socket-address.ts";
 import { type BoundedWatch, BoundedWatches, type WatchDestination } from "./bounded-watches.ts";
 import type { WatchLimits } from "./watch-limits.ts";
 
@@ -189,5 +190,10 @@ function makeRoom(entries: ReadonlyMap<string, Entry>, limit: number, drop: (ent
 
 /** A unique key for each target. */
 export function keyOfTarget(target: DestinationTarget): string {
-  return target.kind === "address" ? `${target.ip}|${target.port}` : `${target.host}|${target.port}|${target.subset}`;
+  return target.kind === "address" ? keyOfAddress(target) : `${target.host}|${target.port}|${target.subset}`;
+}
+
+/** The key of an original destination. */
+export function keyOfAddress({ ip, port }: SocketAddress): string {
+  return `${ip}|${port}`;
 }

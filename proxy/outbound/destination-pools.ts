@@ -41,9 +41,9 @@ export class DestinationPools {
     this.#options = options;
   }
 
-  /** The destination, if it is in use; retained for the caller, who gets its last state even while it is renewed. */
-  find(target: DestinationTarget): PooledDestination | undefined {
-    const entry = this.#entries.get(keyOfTarget(target));
+  /** The destination of a key (`keyOfTarget`), if it is in use; retained for the caller, who gets its last state even while it is renewed. */
+  find(key: string): PooledDestination | undefined {
+    const entry = this.#entries.get(key);
     entry?.use();
     entry?.retain();
     return entry;
@@ -51,9 +51,9 @@ export class DestinationPools {
 
   /** The same, querying the control plane if needed; `undefined` if it does not respond in time. */
   async open(target: DestinationTarget): Promise<PooledDestination | undefined> {
-    const known = this.find(target);
-    if (known !== undefined) return known;
     const key = keyOfTarget(target);
+    const known = this.find(key);
+    if (known !== undefined) return known;
     const opening = this.#opening.get(key) ?? this.#create(key, target);
     this.#opening.set(key, opening);
     const entry = await opening;

@@ -79,7 +79,7 @@ function register({ lease, dialed, options }: Registered): void {
     destination: dialed.meshEndpoint?.workload,
     service: resolved.kind === "mesh" ? resolved.service : undefined,
   });
-  void connection.ended.then((end) => {
+  connection.onEnd((end) => {
     lease.release();
     opened.closed(end);
   });

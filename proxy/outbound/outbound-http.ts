@@ -1,16 +1,20 @@
-import type { Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Destination, Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
+import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
+import { judgeOnce } from "../connections/judge-once.ts";
+import { decideProtocol, type ProtocolDecision } from "../http/detection/decide-protocol.ts";
 import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
-import type { RequestFault } from "../http/downstream/downstream-options.ts";
+import type { DownstreamOptions, RequestFault } from "../http/downstream/downstream-options.ts";
+import type { DownstreamFacts } from "../http/exchange/exchange-client.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS, MESH_IDLE_MS } from "../http/http-limits.ts";
 import type { UpstreamFailureKind } from "../http/local-reply.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
-import { lazyMeter } from "../telemetry/request-meter.ts";
+import type { RequestHead } from "../http1/message-head.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache } from "./destination-cache.ts";
 import { DestinationPools, type PooledDestination, type ResolvedDestination } from "./destination-pools.ts";
@@ -26,6 +30,7 @@ export interface OutboundHttpOptions {
   readonly destinations: DestinationCache;
   readonly dialer: Dialer;
   readonly registry: ConnectionRegistry;
+  readonly observer: ConnectionObserver;
   readonly secureContexts: SecureContextSource;
   readonly random: Random;
   /** This workload, for metrics. */
@@ -39,9 +44,15 @@ export interface OutboundClient {
   readonly destination: PooledDestination;
   /** What has already been read from it. */
   readonly early: Buffer;
-  /** Whether a new connection would be forwarded the same way now. */
-  readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
+}
+
+/** What all connections to one destination share. */
+type SharedOptions = Pick<DownstreamOptions, "planRequest" | "isCurrent"> & Pick<DownstreamFacts, "meter">;
+
+/** Traffic to destinations outside the mesh is never parsed. */
+export function protocolOf(destination: Destination): ProtocolDecision {
+  return destination.kind === "mesh" ? decideProtocol(destination.protocol, undefined) : "stream";
 }
 
 /** The HTTP side of a pod's outbound traffic: requests go over pooled connections, each by its route. */
@@ -50,6 +61,7 @@ export class OutboundHttp {
   readonly context: HttpContext;
   readonly #options: OutboundHttpOptions;
   readonly #planner: RequestPlanner;
+  readonly #shared = new WeakMap<PooledDestination, SharedOptions>();
 
   constructor(options: OutboundHttpOptions) {
     this.#options = options;
@@ -73,24 +85,38 @@ export class OutboundHttp {
   }
 
   /** Serves the application's requests on one connection until it is closed. */
-  serve({ connection, client, destination, early, isCurrent, onFault }: OutboundClient): DownstreamConnection {
-    const { context } = this.#options;
-    const resolved = destination.current();
-    const service = resolved.kind === "mesh" ? resolved.service : undefined;
+  serve({ connection, client, destination, early, onFault }: OutboundClient): DownstreamConnection {
+    const { planRequest, isCurrent, meter } = this.#sharedOf(destination);
     return new DownstreamConnection(connection.socket, {
       facts: {
         direction: "outbound",
         client,
         destination: formatSocketAddress(connection.destination),
         peer: "",
-        meter: lazyMeter(() => context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" })),
+        meter,
       },
-      context,
-      planRequest: (head) => this.#planner.plan(head, destination),
+      context: this.context,
+      planRequest,
       early,
       isCurrent,
       onFault,
     });
+  }
+
+  #sharedOf(destination: PooledDestination): SharedOptions {
+    const known = this.#shared.get(destination);
+    if (known !== undefined) return known;
+    const shared = {
+      planRequest: (head: RequestHead) => this.#planner.plan(head, destination),
+      isCurrent: judgeOnce(destination.current, (current) => protocolOf(current) !== "stream"),
+      meter: () => {
+        const resolved = destination.current();
+        const service = resolved.kind === "mesh" ? resolved.service : undefined;
+        return this.context.meters.requestMeter({ ...this.#sourceFacts(), service, security: "unknown" });
+      },
+    };
+    this.#shared.set(destination, shared);
+    return shared;
   }
 
   /** Adopts a connection that was dialled before it was known to carry HTTP. */
@@ -117,10 +143,10 @@ export class OutboundHttp {
   }
 
   #describeUpstream(dialed: DialedConnection, resolved: ResolvedDestination): DialedUpstream {
-    const { context, registry, secureContexts } = this.#options;
+    const { context, registry, observer, secureContexts } = this.#options;
     const { socket, endpoint, peer, generation } = dialed;
     const wouldBeTheSame = createReuseCheck(resolved.current, dialed);
-    trackUpstream(dialed, { registry, clock: context.clock, client: "http pool", destination: resolved });
+    trackUpstream(dialed, { registry, observer, clock: context.clock, client: "http pool", destination: resolved });
     const facts = upstreamFacts(dialed, {
       source: this.#options.workload(),
       own: secureContexts.current()?.identity,

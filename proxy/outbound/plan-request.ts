@@ -14,6 +14,7 @@ import type { LocalReply } from "../http/local-reply.ts";
 import { type RequestHead, readField } from "../http1/message-head.ts";
 import { originForm } from "../http1/scanning/origin-form.ts";
 import { formatClusterName } from "../telemetry/cluster-name.ts";
+import { keyOfTarget } from "./destination-cache.ts";
 import type { DestinationPools, PooledDestination } from "./destination-pools.ts";
 
 export interface RequestPlannerOptions {
@@ -91,7 +92,7 @@ export class RequestPlanner {
   }
 
   #planRoute(verdict: Extract<RouteVerdict, { kind: "route" }>): RequestPlan | Promise<RequestPlan> {
-    const known = this.#options.pools.find(verdict.target);
+    const known = this.#options.pools.find(keyOfTarget(verdict.target));
     if (known !== undefined) return this.#forward(known, verdict);
     return this.#options.pools.open(verdict.target).then((opened) => {
       if (opened !== undefined) return this.#forward(opened, verdict);

@@ -1,9 +1,13 @@
 import type { Socket } from "node:net";
 import type { Destination } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import type { ConnectionRegistry } from "../connections/connection-registry.ts";
-import { abortSocket, type Relay } from "../connections/relay.ts";
-import { type ConnectionTerms, TrackedConnection } from "../connections/tracked-connection.ts";
+import { Ending } from "../connections/ending.ts";
+import { abortSocket, type Relay, type RelayEnd } from "../connections/relay.ts";
+import {
+  type ConnectionTerms,
+  TrackedConnection,
+  type TrackedConnectionDeps,
+} from "../connections/tracked-connection.ts";
 import type { ResolvedDestination } from "./destination-pools.ts";
 import type { DialedConnection } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";
@@ -21,8 +25,7 @@ export function dialedTerms(dialed: DialedConnection, current: () => Destination
   };
 }
 
-export interface TrackUpstreamOptions {
-  readonly registry: ConnectionRegistry;
+export interface TrackUpstreamOptions extends TrackedConnectionDeps {
   readonly clock: Clock;
   /** The source of its requests, for the log. */
   readonly client: "http pool" | "gateway";
@@ -35,14 +38,14 @@ export interface TrackUpstreamOptions {
  */
 export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOptions): TrackedConnection {
   const { socket, endpoint } = dialed;
-  const { registry, clock, client, destination: resolved } = options;
+  const { clock, client, destination: resolved } = options;
   const destination = { ip: endpoint.ip, port: endpoint.port };
   const connection = new TrackedConnection(
     { direction: "outbound", socket, client, destination, openedAtMs: clock.now(), policyKey: resolved.key },
-    registry,
+    options,
   );
   connection.carry(dialedTerms(dialed, resolved.current), () => ({
-    relay: relayOfSocket(socket),
+    ...relayOfSocket(socket),
     bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
   }));
   return connection;
@@ -50,14 +53,12 @@ export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOp
 
 /** A relay for the registry, around a socket that other code reads and writes: it ends when the socket closes. */
 function relayOfSocket(socket: Socket): Relay {
-  let wasCut = false;
-  const ended = new Promise<"closed" | "closed_by_proxy">((resolve) => {
-    if (socket.destroyed) resolve("closed");
-    else socket.once("close", () => resolve(wasCut ? "closed_by_proxy" : "closed"));
-  });
+  const ending = new Ending<RelayEnd>();
+  if (socket.destroyed) ending.report("closed");
+  else socket.once("close", () => ending.report("closed"));
   const cut = (): void => {
-    wasCut = true;
     abortSocket(socket);
+    ending.report("closed_by_proxy");
   };
-  return { ended, cut };
+  return { onEnd: (listener) => ending.onEnd(listener), cut };
 }

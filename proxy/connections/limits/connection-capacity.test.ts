@@ -1,23 +1,28 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import { Ending } from "../ending.ts";
 import { ConnectionCapacity, type CountedConnection } from "./connection-capacity.ts";
 
 class FakeConnection implements CountedConnection {
   readonly name: string;
   readonly isVerified: boolean;
-  readonly ended: Promise<void>;
+  readonly #ending = new Ending<void>();
   isIdle: boolean;
   awaitsBodySinceMs: number | undefined;
-  end: () => void = () => undefined;
 
   constructor(name: string, { isIdle = false, isVerified = false, awaitsBodySinceMs = Number.NaN } = {}) {
     this.name = name;
     this.isIdle = isIdle;
     this.isVerified = isVerified;
     this.awaitsBodySinceMs = Number.isNaN(awaitsBodySinceMs) ? undefined : awaitsBodySinceMs;
-    this.ended = new Promise((resolve) => {
-      this.end = resolve;
-    });
+  }
+
+  onEnd(listener: () => void): void {
+    this.#ending.onEnd(listener);
+  }
+
+  end(): void {
+    this.#ending.report();
   }
 }
 
@@ -40,12 +45,11 @@ describe("the capacity for connections", () => {
     expect(displaced).toEqual([]);
   });
 
-  it("has room again when one has ended", async () => {
+  it("has room again when one has ended", () => {
     const capacity = createCapacity(1);
     const first = new FakeConnection("a");
     capacity.enter(first);
     first.end();
-    await first.ended;
     expect(capacity.enter(new FakeConnection("b"))).toBe(true);
   });
 

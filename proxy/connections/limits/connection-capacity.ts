@@ -15,7 +15,8 @@ export interface Activity {
 export interface CountedConnection extends Activity {
   /** Whether its peer is verified. */
   readonly isVerified: boolean;
-  readonly ended: Promise<unknown>;
+  /** Calls the listener once, at its end. */
+  onEnd(listener: () => void): void;
 }
 
 export interface ConnectionCapacityOptions<Connection> {
@@ -58,7 +59,7 @@ export class ConnectionCapacity<Connection extends CountedConnection> {
   enter(connection: Connection): boolean {
     if (this.#connections.size >= this.#options.limit && !this.#makeRoom()) return false;
     this.#connections.add(connection);
-    void connection.ended.then(() => this.#connections.delete(connection));
+    connection.onEnd(() => this.#connections.delete(connection));
     return true;
   }
 

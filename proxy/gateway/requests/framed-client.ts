@@ -30,7 +30,6 @@ export interface FramedClientOptions {
  */
 export class FramedClient extends WrappingStream<Socket> implements Watched, CountedConnection {
   readonly isVerified = false;
-  readonly ended: Promise<void>;
   readonly #options: FramedClientOptions;
   readonly requests: ReadRequests;
   readonly guard: ClientGuard;
@@ -47,13 +46,17 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     this.guard = options.guard;
     guardEvents(this, this.guard.fault);
     this.requests = new ReadRequests(options.messageLimits);
-    this.ended = new Promise((resolve) => socket.once("close", () => resolve()));
     socket.on("error", () => undefined);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("close", this.#onClose);
     options.deadlines.add(this);
     this.#wait = new ClientWait(socket, options.deadlines);
+  }
+
+  onEnd(listener: () => void): void {
+    if (this.socket.closed) listener();
+    else this.socket.once("close", listener);
   }
 
   /** As on Node's own sockets, for code that only has the request. */

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { HttpContext } from "../http-context.ts";
 import type { ProtocolDecision } from "./decide-protocol.ts";
-import { detectOnHttpPort } from "./detect-on-http-port.ts";
+import { detectOnHttpPort, type HttpPortProtocol } from "./detect-on-http-port.ts";
 import { detectProtocol, type UnjudgedRequest } from "./detect-protocol.ts";
 
 /** Requests, each on a pooled connection. */
@@ -9,8 +9,8 @@ export interface HttpForwarding<Upstream> {
   readonly kind: "http";
   /** Opened before the connection was known to carry requests. */
   readonly opened: Upstream | undefined;
-  /** Returns what has already been read from the client. The caller must continue reading in the same turn. */
-  readonly takeEarly: () => Buffer;
+  /** What has already been read from the client. */
+  readonly early: Buffer;
 }
 
 export interface StreamForwarding<Upstream> {
@@ -25,56 +25,86 @@ export interface StreamForwarding<Upstream> {
 /** How a connection is forwarded from now on. */
 export type ForwardingDecision<Upstream> = HttpForwarding<Upstream> | StreamForwarding<Upstream>;
 
-export interface ForwardingOptions<Upstream> {
-  readonly client: Socket;
-  readonly protocol: ProtocolDecision;
+/** A client's connection that waits for the decision. */
+export interface Undecided<Upstream> {
+  /** The client's side, decrypted. */
+  readonly socket: Socket;
   /** The upstream, if it is already open. */
   readonly opened: Upstream | undefined;
   /** Opens the upstream; `undefined`: it cannot be opened, and that has been reported. */
-  readonly open: () => Promise<Upstream | undefined>;
-  /** The client's bytes may be a request to some servers, and must not be delivered: the connection must be cut. */
-  readonly onAmbiguous: (request: UnjudgedRequest) => void;
-  readonly context: Pick<HttpContext, "clock" | "limits">;
+  open(): Promise<Upstream | undefined>;
+  /** Forwards it. For `http` the client must be read from before the call returns. */
+  forward(decision: ForwardingDecision<Upstream>): void;
+  /**
+   * It is not forwarded: the client has disconnected, the upstream cannot be opened, or, with a reason, the client's
+   * bytes may be a request to some servers and must not be delivered.
+   */
+  abandon(reason?: UnjudgedRequest): void;
+  /** The code above, or this decision, threw an exception. */
+  refuseFault(caught: unknown): void;
 }
 
 /**
  * Decides how a connection is forwarded: by the declared protocol, else by the first bytes. The upstream is opened only
- * if needed: a stream needs it, and the server of an undeclared port may speak first.
- * @returns undefined: the client has disconnected, its bytes must not be delivered, or the upstream cannot be opened.
+ * if needed: a stream needs it, and the server of an undeclared port may speak first. A request on a declared port is
+ * forwarded in the turn in which it arrives, without a promise: most connections are of this kind.
  */
-export async function decideForwarding<Upstream extends { readonly socket: Socket }>(
-  options: ForwardingOptions<Upstream>,
-): Promise<ForwardingDecision<Upstream> | undefined> {
-  const { client, context, opened } = options;
-  let { protocol } = options;
+export function decideForwarding<Upstream extends { readonly socket: Socket }>(
+  connection: Undecided<Upstream>,
+  protocol: ProtocolDecision,
+  context: Pick<HttpContext, "clock" | "limits">,
+): void {
   if (protocol === "http") {
-    const spoken = await detectOnHttpPort(client, context);
-    if (spoken.kind === "closed") return undefined;
-    if (spoken.kind === "http") return { ...spoken, opened };
-    protocol = "stream";
+    detectOnHttpPort(connection.socket, context, (spoken) => forwardSpoken(connection, spoken, context));
+  } else {
+    forwardOpened(connection, protocol, context);
   }
-  const upstream = opened ?? (await options.open());
-  if (upstream === undefined) return undefined;
-  if (protocol === "stream") return { kind: "stream", upstream, early: NO_BYTES, isGuarded: false };
-  return await decideByFirstBytes(upstream, options);
+}
+
+function forwardSpoken<Upstream extends { readonly socket: Socket }>(
+  connection: Undecided<Upstream>,
+  spoken: HttpPortProtocol,
+  context: Pick<HttpContext, "clock">,
+): void {
+  try {
+    if (spoken.kind === "closed") connection.abandon();
+    else if (spoken.kind === "stream") forwardOpened(connection, "stream", context);
+    else connection.forward({ kind: "http", opened: connection.opened, early: spoken.early });
+  } catch (caught) {
+    connection.refuseFault(caught);
+  }
+}
+
+function forwardOpened<Upstream extends { readonly socket: Socket }>(
+  connection: Undecided<Upstream>,
+  protocol: Exclude<ProtocolDecision, "http">,
+  context: Pick<HttpContext, "clock">,
+): void {
+  // Without this an exception would be an unhandled rejection, which ends the process.
+  openAndForward(connection, protocol, context).catch((caught) => connection.refuseFault(caught));
+}
+
+async function openAndForward<Upstream extends { readonly socket: Socket }>(
+  connection: Undecided<Upstream>,
+  protocol: Exclude<ProtocolDecision, "http">,
+  { clock }: Pick<HttpContext, "clock">,
+): Promise<void> {
+  const upstream = connection.opened ?? (await connection.open());
+  if (upstream === undefined) return connection.abandon();
+  if (protocol === "stream") {
+    return connection.forward({ kind: "stream", upstream, early: NO_BYTES, isGuarded: false });
+  }
+  const detected = await detectProtocol(connection.socket, upstream.socket, clock);
+  switch (detected.kind) {
+    case "http":
+      return connection.forward({ kind: "http", opened: upstream, early: NO_BYTES });
+    case "stream":
+      return connection.forward({ kind: "stream", upstream, early: detected.early, isGuarded: detected.isGuarded });
+    case "refused":
+      return connection.abandon(detected);
+    case "closed":
+      return connection.abandon();
+  }
 }
 
 const NO_BYTES = Buffer.alloc(0);
-
-async function decideByFirstBytes<Upstream extends { readonly socket: Socket }>(
-  upstream: Upstream,
-  { client, context, onAmbiguous }: ForwardingOptions<Upstream>,
-): Promise<ForwardingDecision<Upstream> | undefined> {
-  const detected = await detectProtocol(client, upstream.socket, context.clock);
-  switch (detected.kind) {
-    case "http":
-      return { kind: "http", opened: upstream, takeEarly: () => NO_BYTES };
-    case "stream":
-      return { kind: "stream", upstream, early: detected.early, isGuarded: detected.isGuarded };
-    case "refused":
-      onAmbiguous(detected);
-      return undefined;
-    case "closed":
-      return undefined;
-  }
-}

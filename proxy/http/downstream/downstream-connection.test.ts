@@ -3,6 +3,7 @@ import { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { FakeClock, settlePromises } from "../../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
+import { endOf } from "../../connections/relay-fixture.ts";
 import { createHttpContext, type DrainSignals, type HttpContext } from "../http-context.ts";
 import { HTTP_TIME_LIMITS } from "../http-limits.ts";
 import { DownstreamConnection } from "./downstream-connection.ts";
@@ -65,7 +66,7 @@ function serve(drain?: DrainSignals): {
     isCurrent: () => true,
     onFault: () => undefined,
   });
-  return { clock, context, socket, ended: connection.ended };
+  return { clock, context, socket, ended: endOf(connection) };
 }
 
 describe("a client that has not read its last response yet", () => {

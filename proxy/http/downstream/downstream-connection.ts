@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { Ending } from "../../connections/ending.ts";
 import type { Activity } from "../../connections/limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
 import type { RequestHead } from "../../http1/message-head.ts";
@@ -7,7 +8,7 @@ import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-clien
 import { formatLocalReply } from "../local-reply.ts";
 import { ClientWait } from "./client-wait.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
-import { RequestInput } from "./request-input.ts";
+import { type RequestHandlers, RequestInput } from "./request-input.ts";
 import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
 
 /**
@@ -15,14 +16,13 @@ import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
  * the next are held, and no more is read than the exchange can accept. Nothing is forwarded of a request whose head two
  * parsers might read differently.
  */
-export class DownstreamConnection implements ExchangeClient, Relay, Activity {
+export class DownstreamConnection implements ExchangeClient, RequestHandlers, Relay, Activity {
   readonly facts: DownstreamFacts;
   readonly socket: Socket;
-  readonly ended: Promise<RelayEnd>;
   readonly #options: DownstreamOptions;
   readonly #input: RequestInput;
   readonly #wait: ClientWait;
-  #settle: (end: RelayEnd) => void = ignore;
+  readonly #ending = new Ending<RelayEnd>();
   #exchange: Exchange | undefined;
   #tunnel: Relay | undefined;
 
@@ -32,17 +32,7 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
     this.#options = options;
     options.context.deadlines.add(this);
     this.#wait = new ClientWait(socket, options.context.deadlines);
-    this.#input = new RequestInput(options.context.messageLimits, {
-      takesNext: () => this.isIdle && !socket.writableNeedDrain,
-      exchange: () => this.#exchange,
-      begin: (head) => this.#begin(head),
-      start: (head) => this.#exchange?.start(options.planRequest(head)),
-      refuse: (fault) => this.#refuse(fault),
-      onSettled: () => this.#settleReading(),
-    });
-    this.ended = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
+    this.#input = new RequestInput(options.context.messageLimits, this);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
@@ -50,7 +40,16 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
     socket.on("error", ignore);
     if (options.early.length > 0) this.#onData(options.early);
     if (socket.destroyed) this.#onClose();
-    else this.#settleReading();
+    else this.settleReading();
+  }
+
+  onEnd(listener: (end: RelayEnd) => void): void {
+    this.#ending.onEnd(listener);
+  }
+
+  /** Of the client's connection. */
+  bytes(): { readonly received: number; readonly sent: number } {
+    return { received: this.socket.bytesRead, sent: this.socket.bytesWritten };
   }
 
   /** Whether no request is in progress. An incomplete head has not been delivered anywhere, however long it takes. */
@@ -112,7 +111,7 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
     this.#detach();
     const ends = { downstream: this.socket, upstream };
     this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#input.takeRest(), onEnd);
-    void this.#tunnel.ended.then(this.#settle);
+    this.#tunnel.onEnd((end) => this.#ending.report(end));
   }
 
   checkDeadline(nowMs: number): void {
@@ -128,7 +127,7 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
         this.#leave();
         break;
       case "head_timeout":
-        this.#refuse({ code: "head_timeout", status: 408, message: "the request's head took too long" });
+        this.refuseRequest({ code: "head_timeout", status: 408, message: "the request's head took too long" });
         break;
       case "body_timeout":
         this.#exchange?.clientDisconnected("SI");
@@ -146,13 +145,25 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
     this.#input.push(chunk);
   };
 
-  #begin(head: RequestHead): void {
+  get takesNext(): boolean {
+    return this.isIdle && !this.socket.writableNeedDrain;
+  }
+
+  get exchange(): Exchange | undefined {
+    return this.#exchange;
+  }
+
+  beginRequest(head: RequestHead): void {
     this.#wait.enter("exchange");
     this.#exchange = new Exchange(this, head, this.#options.context);
   }
 
+  startRequest(head: RequestHead): void {
+    this.#exchange?.start(this.#options.planRequest(head));
+  }
+
   /** A client that sends more than can be handled now is paused. */
-  #settleReading(): void {
+  settleReading(): void {
     if (this.#exchange?.requestEnded === true && !this.#input.holdsNothing) this.socket.pause();
     if (!this.isIdle) return;
     if (this.socket.writableNeedDrain) this.socket.pause();
@@ -164,7 +175,7 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
    * A fault before anything was forwarded gets a local reply. Later it cuts the exchange: the server must not receive a
    * complete request.
    */
-  #refuse(fault: RequestFault): void {
+  refuseRequest(fault: RequestFault): void {
     this.#options.onFault(fault);
     if (this.#exchange?.isStarted === true) {
       this.#exchange.clientDisconnected("DPE");
@@ -226,7 +237,7 @@ export class DownstreamConnection implements ExchangeClient, Relay, Activity {
     exchange?.clientDisconnected(end === "closed_by_proxy" ? "DO" : "DC");
     if (end === "closed") this.socket.destroy();
     else abortSocket(this.socket);
-    this.#settle(end);
+    this.#ending.report(end);
   }
 
   #detach(): void {

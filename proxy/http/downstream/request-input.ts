@@ -8,16 +8,16 @@ import type { RequestFault } from "./downstream-options.ts";
 /** Handles the requests that are read. */
 export interface RequestHandlers {
   /** Whether the next request may be handled now. */
-  readonly takesNext: () => boolean;
+  readonly takesNext: boolean;
   /** The exchange in progress. */
-  readonly exchange: () => Pick<Exchange, "setRequestBatch" | "requestBody" | "requestEnd"> | undefined;
+  readonly exchange: Pick<Exchange, "setRequestBatch" | "requestBody" | "requestEnd"> | undefined;
   /** Begins an exchange. */
-  readonly begin: (head: RequestHead) => void;
+  beginRequest(head: RequestHead): void;
   /** Everything that arrived with the head has been delivered to the exchange. */
-  readonly start: (head: RequestHead) => void;
-  readonly refuse: (fault: RequestFault) => void;
+  startRequest(head: RequestHead): void;
+  refuseRequest(fault: RequestFault): void;
   /** Everything that may be handled now has been. */
-  readonly onSettled: () => void;
+  settleReading(): void;
 }
 
 /** A client's bytes, as requests that are handled one at a time. The next ones are held meanwhile. */
@@ -68,12 +68,12 @@ export class RequestInput {
     this.#isHandling = true;
     for (let events = first; events.length > 0; events = this.#next()) this.#deliver(events);
     this.#isHandling = false;
-    this.#handlers.onSettled();
+    this.#handlers.settleReading();
   }
 
   /** What arrived in one packet leaves in one: a request is started when its whole packet has been parsed. */
   #deliver(events: readonly RequestEvent[]): void {
-    const underWay = events.length > 1 ? this.#handlers.exchange() : undefined;
+    const underWay = events.length > 1 ? this.#handlers.exchange : undefined;
     underWay?.setRequestBatch(true);
     let head: RequestHead | undefined;
     for (const event of events) {
@@ -81,28 +81,28 @@ export class RequestInput {
       this.#deliverOne(event);
     }
     underWay?.setRequestBatch(false);
-    if (head !== undefined) this.#handlers.start(head);
+    if (head !== undefined) this.#handlers.startRequest(head);
   }
 
   #deliverOne(event: RequestEvent): void {
     switch (event.kind) {
       case "head":
         this.#mayContinue = event.head.keepAlive;
-        this.#handlers.begin(event.head);
+        this.#handlers.beginRequest(event.head);
         break;
       case "body":
-        this.#handlers.exchange()?.requestBody(event.bytes);
+        this.#handlers.exchange?.requestBody(event.bytes);
         break;
       case "end":
-        this.#handlers.exchange()?.requestEnd();
+        this.#handlers.exchange?.requestEnd();
         break;
       case "fault":
-        this.#handlers.refuse(event.fault);
+        this.#handlers.refuseRequest(event.fault);
         break;
     }
   }
 
   #next(): readonly RequestEvent[] {
-    return this.#handlers.takesNext() ? this.#framer.next() : [];
+    return this.#handlers.takesNext ? this.#framer.next() : [];
   }
 }

@@ -21,7 +21,7 @@ export function startTunnel(ends: RelayEnds, clock: Clock, rest: Buffer, onEnd: 
   const received = downstream.bytesRead - rest.length;
   const sent = downstream.bytesWritten;
   const tunnel = relay(ends, { clock, halfOpenIdleMs: HALF_OPEN_MS });
-  void tunnel.ended.then(() => {
+  tunnel.onEnd(() => {
     onEnd({ received: downstream.bytesRead - received, sent: downstream.bytesWritten - sent });
   });
   return tunnel;

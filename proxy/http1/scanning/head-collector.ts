@@ -1,4 +1,5 @@
 import { FramingFault } from "../framing-fault.ts";
+import { type Http1Limits, limitFault } from "../http1-limits.ts";
 import { CR, LF } from "./byte-tables.ts";
 
 /** The position of a complete head. */
@@ -11,10 +12,10 @@ export interface CollectedHead {
   readonly consumed: number;
 }
 
-export interface HeadCollectorOptions {
-  readonly maxBytes: number;
-  /** The fault for a larger head. */
-  readonly tooLarge: () => FramingFault;
+/** A kind of head. */
+export interface HeadKind {
+  /** The limit of its size. */
+  readonly limit: "maxRequestHeadBytes" | "maxResponseHeadBytes";
   /** Whether empty lines before the head are skipped (RFC 9112 §2.2: requests). */
   readonly allowsEmptyLines: boolean;
 }
@@ -29,14 +30,16 @@ const MAX_EMPTY_LINES = 16;
  * is copied and examined once, so that a client gains nothing by sending single bytes.
  */
 export class HeadCollector {
-  readonly #options: HeadCollectorOptions;
+  readonly #kind: HeadKind;
+  readonly #limits: Http1Limits;
   #store: Buffer | undefined;
   #length = 0;
   #walkedTo = 0;
   #emptyLines = 0;
 
-  constructor(options: HeadCollectorOptions) {
-    this.#options = options;
+  constructor(kind: HeadKind, limits: Http1Limits) {
+    this.#kind = kind;
+    this.#limits = limits;
   }
 
   /** Bytes of an incomplete head. */
@@ -56,7 +59,7 @@ export class HeadCollector {
       const start = this.#skipEmptyLines(chunk);
       const at = chunk.indexOf(HEAD_END, start);
       const end = at + HEAD_END.length;
-      if (at >= 0 && end - start <= this.#options.maxBytes) return { buffer: chunk, start, end, consumed: end };
+      if (at >= 0 && end - start <= this.#limits[this.#kind.limit]) return { buffer: chunk, start, end, consumed: end };
       if (start > 0) return this.#collect(chunk.subarray(start), start);
     }
     return this.#collect(chunk, 0);
@@ -72,7 +75,7 @@ export class HeadCollector {
 
   /** An empty line whose CR came with the previous chunk. */
   #endsEmptyLine(chunk: Buffer): boolean {
-    return this.#options.allowsEmptyLines && this.#length === 1 && this.#store?.[0] === CR && chunk[0] === LF;
+    return this.#kind.allowsEmptyLines && this.#length === 1 && this.#store?.[0] === CR && chunk[0] === LF;
   }
 
   #pushBehindEmptyLine(chunk: Buffer): CollectedHead | undefined {
@@ -86,7 +89,7 @@ export class HeadCollector {
 
   #skipEmptyLines(bytes: Buffer): number {
     let start = 0;
-    while (this.#options.allowsEmptyLines && bytes[start] === CR && bytes[start + 1] === LF) {
+    while (this.#kind.allowsEmptyLines && bytes[start] === CR && bytes[start + 1] === LF) {
       start += 2;
       this.#countEmptyLine();
     }
@@ -120,7 +123,7 @@ export class HeadCollector {
 
   /** Examines new line ends: for the empty line, for one without CR, and for a head that is too large. */
   #walk(): { readonly buffer: Buffer; readonly end: number } | undefined {
-    const { maxBytes, tooLarge } = this.#options;
+    const maxBytes = this.#limits[this.#kind.limit];
     const buffer = (this.#store ?? HEAD_END).subarray(0, this.#length);
     const limit = Math.min(this.#length, maxBytes);
     for (let at = buffer.indexOf(LF, this.#walkedTo); at >= 0 && at < limit; ) {
@@ -130,6 +133,6 @@ export class HeadCollector {
     }
     this.#walkedTo = this.#length;
     if (this.#length < maxBytes) return undefined;
-    throw tooLarge();
+    throw limitFault("head_too_large", this.#kind.limit, this.#limits);
   }
 }
