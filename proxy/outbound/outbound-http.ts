@@ -48,7 +48,8 @@ export interface OutboundClient {
 }
 
 /** What all connections to one destination share. */
-type SharedOptions = Pick<DownstreamOptions, "planRequest" | "isCurrent"> & Pick<DownstreamFacts, "meter">;
+type SharedOptions = Pick<DownstreamOptions, "planRequest" | "isCurrent"> &
+  Pick<DownstreamFacts, "destination" | "meter">;
 
 /** Traffic to destinations outside the mesh is never parsed. */
 export function protocolOf(destination: Destination): ProtocolDecision {
@@ -86,27 +87,22 @@ export class OutboundHttp {
 
   /** Serves the application's requests on one connection until it is closed. */
   serve({ connection, client, destination, early, onFault }: OutboundClient): DownstreamConnection {
-    const { planRequest, isCurrent, meter } = this.#sharedOf(destination);
+    const shared = this.#sharedOf(connection, destination);
     return new DownstreamConnection(connection.socket, {
-      facts: {
-        direction: "outbound",
-        client,
-        destination: formatSocketAddress(connection.destination),
-        peer: "",
-        meter,
-      },
+      facts: { direction: "outbound", client, destination: shared.destination, peer: "", meter: shared.meter },
       context: this.context,
-      planRequest,
+      planRequest: shared.planRequest,
       early,
-      isCurrent,
+      isCurrent: shared.isCurrent,
       onFault,
     });
   }
 
-  #sharedOf(destination: PooledDestination): SharedOptions {
+  #sharedOf(connection: CapturedConnection, destination: PooledDestination): SharedOptions {
     const known = this.#shared.get(destination);
     if (known !== undefined) return known;
     const shared = {
+      destination: formatSocketAddress(connection.destination),
       planRequest: (head: RequestHead) => this.#planner.plan(head, destination),
       isCurrent: judgeOnce(destination.current, (current) => protocolOf(current) !== "stream"),
       meter: () => {

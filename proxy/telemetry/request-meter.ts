@@ -20,8 +20,11 @@ export interface RequestMarks {
 const FLAG_ORDER = ["UH", "UT", "UF", "UC", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "UPE", "DO"] as const;
 
 /** `UF,URX`: all flags of a request, in Envoy's order and form. */
-export function formatFlags(end: RequestFlags, { isDelayed, isRetryLimitExceeded }: RequestMarks): string {
-  if (!isDelayed && !isRetryLimitExceeded) return end;
+export function formatFlags(end: RequestFlags, marks: RequestMarks): string {
+  return marks.isDelayed || marks.isRetryLimitExceeded ? joinFlags(end, marks) : end;
+}
+
+function joinFlags(end: RequestFlags, { isDelayed, isRetryLimitExceeded }: RequestMarks): string {
   const isSet = (flag: (typeof FLAG_ORDER)[number]): boolean =>
     flag === end || (flag === "DI" && isDelayed) || (flag === "URX" && isRetryLimitExceeded);
   return FLAG_ORDER.filter(isSet).join(",");

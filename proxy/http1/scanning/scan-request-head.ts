@@ -83,7 +83,8 @@ export function faultOfRequestLine(head: Buffer, limits: Http1Limits): Http1Faul
  * these without the content that the response announces. PRI is not a method: HTTP/2 begins with it (RFC 9113 §11.6).
  */
 function isMistakable(method: string): boolean {
-  return method !== "HEAD" && /^(?:head|connect|pri)$/i.test(method);
+  if (method === "GET" || method === "POST" || method === "HEAD") return false;
+  return /^(?:head|connect|pri)$/i.test(method);
 }
 
 function scanMethod(buffer: Buffer, start: number): number {
