@@ -41,6 +41,33 @@ export function foldHeaderName(name: string): string {
   return /^[a-z0-9-]*$/.test(lowered) ? lowered : lowered.replaceAll(/[^a-z0-9]/g, "-");
 }
 
+/**
+ * Whether the name from `start` to `end` of a text folds to `folded`, as `foldHeaderName` folds it. For the data path:
+ * it allocates nothing.
+ */
+export function foldsTo(text: string, start: number, end: number, folded: string): boolean {
+  if (end - start !== folded.length) return false;
+  for (let at = 0; at < folded.length; at += 1) {
+    if (foldCharacter(text.charCodeAt(start + at)) !== folded.charCodeAt(at)) return false;
+  }
+  return true;
+}
+
+function foldCharacter(code: number): number {
+  const lowered = code >= UPPER_A && code <= UPPER_Z ? code + TO_LOWER : code;
+  const isKept = (lowered >= LOWER_A && lowered <= LOWER_Z) || (lowered >= DIGIT_0 && lowered <= DIGIT_9);
+  return isKept ? lowered : HYPHEN;
+}
+
+const UPPER_A = 0x41;
+const UPPER_Z = 0x5a;
+const LOWER_A = 0x61;
+const LOWER_Z = 0x7a;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const HYPHEN = 0x2d;
+const TO_LOWER = 0x20;
+
 /** Why operations may not change a field; undefined if they may. */
 export function findHeaderNameFault(name: string): string | undefined {
   const lowered = name.toLowerCase();

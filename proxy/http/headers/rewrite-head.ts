@@ -1,7 +1,8 @@
-import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
+import { foldHeaderName, foldsTo } from "../../../mesh/resources/fields/header-rules.ts";
 import {
   FIELD,
   FIELD_STRIDE,
+  type FieldKind,
   type MessageHead,
   type RequestHead,
   type ResponseHead,
@@ -84,28 +85,24 @@ interface Rewriting {
   /** Whole field lines. */
   readonly added: string;
   readonly headers: HeaderEdits | undefined;
-  /** Kinds of fields that are omitted. */
-  readonly dropped: ReadonlySet<number>;
+  /** Kinds of fields that are omitted, by `setOf`. */
+  readonly dropped: number;
   /** Of a request. */
   readonly hop: Hop | undefined;
 }
 
+/** A set of kinds of fields, one bit each: it is asked for each field of each message. */
+function setOf(...kinds: readonly FieldKind[]): number {
+  return kinds.reduce<number>((set, kind) => set | (1 << kind), 0);
+}
+
 /** Hop-by-hop fields, and those that only the proxy writes. */
-const OF_THE_HOP: ReadonlySet<number> = new Set([
-  FIELD.connection,
-  FIELD.hopByHop,
-  FIELD.upgrade,
-  FIELD.forwardedClientCert,
-]);
-const OF_THE_HOP_AND_HOST: ReadonlySet<number> = new Set([...OF_THE_HOP, FIELD.host]);
-const OF_THE_HOP_AND_FRAMING: ReadonlySet<number> = new Set([
-  ...OF_THE_HOP,
-  FIELD.contentLength,
-  FIELD.transferEncoding,
-]);
+const OF_THE_HOP = setOf(FIELD.connection, FIELD.hopByHop, FIELD.upgrade, FIELD.forwardedClientCert);
+const OF_THE_HOP_AND_HOST = OF_THE_HOP | setOf(FIELD.host);
+const OF_THE_HOP_AND_FRAMING = OF_THE_HOP | setOf(FIELD.contentLength, FIELD.transferEncoding);
 
 /** For a client without chunked support: the body is forwarded without chunk framing. */
-const OF_THE_HOP_AND_CHUNKS: ReadonlySet<number> = new Set([...OF_THE_HOP, FIELD.transferEncoding, FIELD.trailer]);
+const OF_THE_HOP_AND_CHUNKS = OF_THE_HOP | setOf(FIELD.transferEncoding, FIELD.trailer);
 
 /** Kept lines are copied in the longest possible runs: most heads are one run. */
 function rewrite(head: MessageHead, rewriting: Rewriting): string {
@@ -114,7 +111,7 @@ function rewrite(head: MessageHead, rewriting: Rewriting): string {
   let out = startLine ?? "";
   let runStart = startLine === undefined ? 0 : head.fieldsAt;
   for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
-    if (!dropped.has(fields[at + 4] ?? 0) && !isDroppedName(head, at, rewriting)) continue;
+    if ((dropped & (1 << (fields[at + 4] ?? 0))) === 0 && !isDroppedName(head, at, rewriting)) continue;
     out += text.slice(runStart, fields[at]);
     runStart = fields[at + FIELD_STRIDE] ?? text.length - 2;
   }
@@ -154,14 +151,7 @@ function isMissing(head: RequestHead, name: string, headers: HeaderEdits | undef
   if (head.connectionTokens.includes(name)) return true;
   const { text, fields } = head;
   for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
-    const isAsLong = (fields[at + 1] ?? 0) - (fields[at] ?? 0) === name.length;
-    if (
-      isAsLong &&
-      (text.charCodeAt(fields[at] ?? 0) | TO_LOWER) === LOWER_X &&
-      foldHeaderName(nameAt(head, at)) === name
-    ) {
-      return false;
-    }
+    if (foldsTo(text, fields[at] ?? 0, fields[at + 1] ?? 0, name)) return false;
   }
   return true;
 }

@@ -38,8 +38,7 @@ export function judgeFields(text: string, fields: readonly number[]): JudgedFiel
     isPlain: true,
   };
   for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
-    const kind = fields[at + 4];
-    if (kind !== FIELD.other) judgeField(judged, kind, { text, fields, at });
+    if (fields[at + 4] !== FIELD.other) judgeField(judged, text, fields, at);
   }
   if (judged.isChunked && judged.contentLength !== undefined) {
     throw new FramingFault("ambiguous_framing", "both Content-Length and Transfer-Encoding");
@@ -47,15 +46,9 @@ export function judgeFields(text: string, fields: readonly number[]): JudgedFiel
   return judged;
 }
 
-interface FieldAt {
-  readonly text: string;
-  readonly fields: readonly number[];
-  readonly at: number;
-}
-
-function judgeField(judged: JudgedFields, kind: number | undefined, { text, fields, at }: FieldAt): void {
+function judgeField(judged: JudgedFields, text: string, fields: readonly number[], at: number): void {
   const value = text.slice(fields[at + 2], fields[at + 3]);
-  switch (kind) {
+  switch (fields[at + 4]) {
     case FIELD.host:
       if (judged.host !== undefined) throw new FramingFault("bad_host", "more than one Host field");
       judged.host = value;

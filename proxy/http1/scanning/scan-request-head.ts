@@ -18,21 +18,16 @@ const VERSION_BYTES = "HTTP/1.1\r\n".length;
  * head is rewritten in its canonical form and read again, so everything after the framer only sees that form.
  */
 export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): RequestHead {
-  const { head, isPlain } = scanLines({ buffer, start, end }, limits);
-  if (isPlain) return head;
+  const head = scanLines({ buffer, start, end }, limits);
+  if (head.isVerbatim) return head;
   const { text, fields, host } = head;
   const startLine = `${head.method} ${originForm(head.target)} HTTP/${head.version}\r\n`;
   const plain = Buffer.from(formatPlainHead({ text, fields, startLine, host }), "latin1");
-  return { ...scanLines({ buffer: plain, start: 0, end: plain.length }, limits).head, isVerbatim: false };
+  return { ...scanLines({ buffer: plain, start: 0, end: plain.length }, limits), isVerbatim: false };
 }
 
-interface ScannedRequest {
-  readonly head: RequestHead;
-  /** Whether the head is in its canonical form. */
-  readonly isPlain: boolean;
-}
-
-function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http1Limits): ScannedRequest {
+/** `isVerbatim`: whether the head is in its canonical form. */
+function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http1Limits): RequestHead {
   const text = buffer.toString("latin1", start, end);
   const methodEnd = scanMethod(buffer, start) - start;
   const method = text.slice(0, methodEnd);
@@ -46,9 +41,9 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
   const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxRequestFields");
   const judged = judgeFields(text, fields);
   const host = judgeHost(judged, version, judgeTarget(target, method));
-  const head = {
+  return {
     text,
-    isVerbatim: true,
+    isVerbatim: judged.isPlain && host === (judged.host ?? ""),
     fieldsAt,
     fields,
     version,
@@ -61,7 +56,6 @@ function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http
     upgrade: version === "1.1" ? readUpgrade(judged) : undefined,
     expectsContinue: judgeExpect(judged, version),
   };
-  return { head, isPlain: judged.isPlain && host === (judged.host ?? "") };
 }
 
 /**

@@ -14,6 +14,7 @@ export interface ResponseContext {
   readonly version?: "1.1" | "1.0";
 }
 
+const DIGIT_0 = 0x30;
 /** `HTTP/1.1 200`. */
 const STATUS_END = 12;
 
@@ -32,20 +33,21 @@ export function scanResponseHead(
   request: ResponseContext,
   limits: Http1Limits,
 ): ResponseHead {
-  const { head, isPlain } = scanLines(bytes, request, limits);
-  if (isPlain) return head;
+  const head = scanLines(bytes, request, limits);
+  if (head.isVerbatim) return head;
   const { text, fields, fieldsAt } = head;
   const startLine = text.slice(0, fieldsAt);
   const plain = Buffer.from(formatPlainHead({ text, fields, startLine, host: undefined }), "latin1");
   const again = scanLines({ buffer: plain, start: 0, end: plain.length }, request, limits);
-  return { ...again.head, isVerbatim: false };
+  return { ...again, isVerbatim: false };
 }
 
+/** `isVerbatim`: whether the head is in its canonical form. */
 function scanLines(
   { buffer, start, end }: ResponseHeadBytes,
   request: ResponseContext,
   limits: Http1Limits,
-): { readonly head: ResponseHead; readonly isPlain: boolean } {
+): ResponseHead {
   const text = buffer.toString("latin1", start, end);
   const version = readVersion(text);
   const status = readStatus(text);
@@ -60,9 +62,9 @@ function scanLines(
   if (status === 101 && (!request.hasUpgrade || upgrade === undefined)) {
     throw new FramingFault("bad_upgrade", "an upgrade that was not requested");
   }
-  const head = {
+  return {
     text,
-    isVerbatim: true,
+    isVerbatim: judged.isPlain,
     fieldsAt,
     fields,
     version,
@@ -74,7 +76,6 @@ function scanLines(
     upgrade,
     idleSeconds: judged.idleSeconds,
   };
-  return { head, isPlain: judged.isPlain };
 }
 
 function readVersion(text: string): "1.1" | "1.0" {
@@ -84,9 +85,14 @@ function readVersion(text: string): "1.1" | "1.0" {
 }
 
 function readStatus(text: string): number {
-  const digits = text.slice(STATUS_END - 3, STATUS_END);
-  if (!/^[1-9]\d\d$/.test(digits)) throw new FramingFault("bad_start_line", "an invalid status");
-  return Number(digits);
+  let status = 0;
+  for (let at = STATUS_END - 3; at < STATUS_END; at += 1) {
+    const digit = text.charCodeAt(at) - DIGIT_0;
+    if (!(digit >= 0 && digit <= 9)) throw new FramingFault("bad_start_line", "an invalid status");
+    status = status * 10 + digit;
+  }
+  if (status < 100) throw new FramingFault("bad_start_line", "an invalid status");
+  return status;
 }
 
 /** The reason and the blank before it may be missing (RFC 9112 §4). */
