@@ -36,6 +36,7 @@ export class FirstLine {
   /** `named`: a word begins with `HTTP/`; `spaced`: a blank followed it, so another word would be the last one. */
   #version: "none" | "named" | "spaced" = "none";
   #wideLeft = 0;
+  #bytesBefore = 0;
 
   /** Whether it is so far the beginning of a request with a known method. */
   get mayBeKnownMethod(): boolean {
@@ -48,9 +49,17 @@ export class FirstLine {
     return this.#part === "rest" && (this.#version !== "none" || this.#isHttp09);
   }
 
+  /** How many bytes of the last chunk came before a final verdict, and before the line became opaque. */
+  get bytesBefore(): number {
+    return this.#bytesBefore;
+  }
+
   push(chunk: Buffer): LineVerdict {
+    this.#bytesBefore = this.#part === "opaque" ? 0 : chunk.length;
     for (let at = 0; at < chunk.length && this.#part !== "over"; at += 1) {
       const verdict = this.#step(chunk[at] ?? 0);
+      if (verdict === "text") return verdict;
+      if (verdict !== undefined || this.#part === "opaque") this.#bytesBefore = Math.min(this.#bytesBefore, at);
       if (verdict !== undefined) return verdict;
     }
     if (this.#part === "opaque") return "opaque";

@@ -42,6 +42,8 @@ const CASES: readonly Case[] = [
     "OPTIONS rtsp://a RTSP/1.0\r\nCSeq: 1\r\nX-Forwarded-Client-Cert: URI=forged\r\n",
     "GET foo\nx_forwarded_client_cert: forged\n",
     "EHLO a\r\n \tX-Forwarded-Client-Cert",
+    "GET http://a/ HTTP/1.1 x\r X-Forwarded-Client-Cert: URI=forged\r\n",
+    "X-Forwarded-Client-Cert\x01",
   ),
   ...cases(
     "undecided",

@@ -81,11 +81,10 @@ export class HttpRecognizer {
   }
 
   #judge(chunk: Buffer): Recognized {
-    const line = this.#line.push(chunk);
-    const verdict = VERDICTS[line];
-    // Fields follow the end of an opaque line, which decides.
-    if (isFinal(verdict) || line === "opaque") return verdict;
-    return this.#identity.push(chunk) ? "ambiguous" : verdict;
+    const verdict = VERDICTS[this.#line.push(chunk)];
+    // In the order of the bytes, or it would depend on how they are split. Fields follow the end of an opaque line,
+    // which decides.
+    return this.#identity.push(chunk.subarray(0, this.#line.bytesBefore)) ? "ambiguous" : verdict;
   }
 }
 
