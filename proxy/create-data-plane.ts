@@ -147,7 +147,14 @@ function createSidecar(parts: Parts, sidecar: SidecarOptions, options: DataPlane
   });
   const inboundContext = { ...context, drain: sidecar.inboundDrain ?? context.drain };
   const inboundHttp = new InboundHttp({ context: inboundContext, random, connectTimeoutMs: limits.connectTimeoutMs });
-  const outboundHttp = new OutboundHttp({ ...parts, observer, context, secureContexts, random, workload: sidecar.workload });
+  const outboundHttp = new OutboundHttp({
+    ...parts,
+    observer,
+    context,
+    secureContexts,
+    random,
+    workload: sidecar.workload,
+  });
   secureContexts.subscribe(() => outboundHttp.pools.closeStale());
   const createCapacity = () => createCapturedCapacity({ limit: maxPerDirection, clock, observer });
   const common = { ...parts, clock, observer, secureContexts };
