@@ -63,6 +63,34 @@ describe("without a retry policy, after a reused connection died", () => {
   });
 });
 
+describe("without a retry policy, after the endpoint's sidecar reported no response of its application", () => {
+  it.each(["GET", "POST", "BREW"])("%s is retried up to twice if it was not delivered, with a body too", (method) => {
+    const decide = (attempt: number): boolean =>
+      decideRetry({ ...GET, failure: { kind: "undelivered" }, method, hasBody: true, attempt });
+    expect([1, 2, 3].map(decide)).toEqual([true, true, false]);
+  });
+
+  it.each<{ name: string; input: Partial<RetryInput>; expected: boolean }>([
+    { name: "GET is retried", input: {}, expected: true },
+    { name: "GET is retried once", input: { attempt: 2 }, expected: false },
+    { name: "POST is not retried", input: { method: "POST" }, expected: false },
+    { name: "PUT with a body is not retried", input: { method: "PUT", hasBody: true }, expected: false },
+    {
+      name: "POST is retried under a policy that names resets",
+      input: { method: "POST", policy: rule({ onReset: true }) },
+      expected: true,
+    },
+  ])("$name if it may have been delivered", ({ input, expected }) => {
+    expect(decideRetry({ ...GET, ...input, failure: { kind: "interrupted" } })).toBe(expected);
+  });
+
+  it("a request that is no longer replayable is not retried", () => {
+    for (const kind of ["undelivered", "interrupted"] as const) {
+      expect(decideRetry({ ...GET, failure: { kind }, isReplayable: false })).toBe(false);
+    }
+  });
+});
+
 describe("under a retry policy", () => {
   const conditions = [
     { name: "a failed connect", failure: CONNECT, allowing: rule({ onConnectFailure: true }) },

@@ -1,4 +1,5 @@
 import type { Random } from "../../../mesh/runtime.ts";
+import type { DeliveryReport } from "./delivery-report.ts";
 
 /** A route's retry policy (`VirtualService.http[].retries`). */
 export interface RetryPolicy {
@@ -19,6 +20,8 @@ export type AttemptFailure =
   /** The connection ended before any byte of a response. */
   | { readonly kind: "reset"; readonly wasReused: boolean }
   | { readonly kind: "per_try_timeout" }
+  /** The endpoint's sidecar has reported that its application gave no response. */
+  | { readonly kind: DeliveryReport }
   | { readonly kind: "status"; readonly status: number };
 
 export interface RetryInput {
@@ -35,18 +38,23 @@ export interface RetryInput {
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
+/** Attempts at a request that no application has received. A rolling update ends one pod or a few at a time. */
+const MAX_UNDELIVERED_ATTEMPTS = 3;
+
 /**
- * Whether to retry. Without a policy only once, and only if a repetition is harmless: a reused connection died before
- * the response to an idempotent request without a body (RFC 9110 §9.2.2, RFC 9112 §9.3.1). With a policy the user
- * declares that retries are safe.
+ * Whether to retry. Without a policy only if a repetition is harmless: no application has received the request, or it is
+ * idempotent, has no body, and got no response because a reused connection or an application ended (RFC 9110 §9.2.2, RFC
+ * 9112 §9.3.1); then once. With a policy the user declares that retries are safe.
  */
 export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
   if (!isReplayable) return false;
-  const isSilentRetry =
-    failure.kind === "reset" && failure.wasReused && attempt === 1 && !hasBody && IDEMPOTENT.has(method);
-  if (isSilentRetry) return true;
+  if (failure.kind === "undelivered") return attempt < MAX_UNDELIVERED_ATTEMPTS;
+  const hasEnded = failure.kind === "interrupted" || (failure.kind === "reset" && failure.wasReused);
+  if (hasEnded && attempt === 1 && !hasBody && IDEMPOTENT.has(method)) return true;
   if (policy === undefined || attempt > policy.attempts) return false;
   switch (failure.kind) {
+    case "interrupted":
+      return policy.onReset;
     case "connect":
       return policy.onConnectFailure;
     case "reset":

@@ -113,7 +113,7 @@ export class Exchange implements AttemptsOwner {
       if (this.#head.version === "1.1") this.#holdBack(this.#responseWriter.writeHead(head, { close: false }));
       return;
     }
-    if (this.#attempts.retryStatus(head.status)) return;
+    if (this.#attempts.retryResponse(head)) return;
     this.#response = head;
     const isSwitch = head.status === 101;
     this.#closes = !isSwitch && (endsByClose(head) || !this.#requestEnded || this.#client.mustClose());
@@ -139,11 +139,7 @@ export class Exchange implements AttemptsOwner {
     } else if (fault !== undefined) {
       this.onLocalReply({ status: 502, flags: "UPE", details: `upstream protocol: ${fault.message}` });
     } else if (!this.#attempts.retryLost()) {
-      this.onLocalReply({
-        status: 503,
-        flags: "UC",
-        details: "upstream reset: the connection ended before a response",
-      });
+      this.onLocalReply(this.#attempts.lostReply());
     }
   }
 

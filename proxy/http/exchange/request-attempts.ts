@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
-import type { RequestHead } from "../../http1/message-head.ts";
+import type { RequestHead, ResponseHead } from "../../http1/message-head.ts";
 import { rewriteRequestHead } from "../headers/rewrite-head.ts";
 import type { HttpContext } from "../http-context.ts";
 import { type LocalReply, replyToDialFailure } from "../local-reply.ts";
@@ -8,6 +8,7 @@ import { PacketWriter } from "../packet-writer.ts";
 import type { DialedUpstream, ResponseSink } from "../upstream/upstream-connection.ts";
 import type { TakenUpstream } from "../upstream/upstream-pool.ts";
 import { type AttemptFailure, decideRetry, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
+import { formatDeliveryReport, readDeliveryReport } from "./delivery-report.ts";
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
@@ -40,6 +41,9 @@ export class RequestAttempts {
   #dialling: AbortController | undefined;
   #timer: Timer | undefined;
   #body: HeldBody | undefined;
+  /** Endpoints whose applications gave no response. */
+  #tried: Set<string> | undefined;
+  #hasSent = false;
   #isRetryLimitExceeded = false;
   #isOver = false;
 
@@ -65,10 +69,11 @@ export class RequestAttempts {
     return this.#taken?.connection.socket;
   }
 
-  /** @param maxReplayBytes how much of the body is kept for a retry, if the plan allows retries. */
+  /** @param maxReplayBytes how much of the body is kept for a retry, if there may be one. */
   begin(plan: ForwardPlan, maxReplayBytes: number): void {
     this.#plan = plan;
-    if (plan.retries !== undefined && this.#head.framing.kind !== "none") this.#held().keepUpTo(maxReplayBytes);
+    const mayRetry = plan.retries !== undefined || plan.pool.hasSeveralEndpoints;
+    if (mayRetry && this.#head.framing.kind !== "none") this.#held().keepUpTo(maxReplayBytes);
     this.#attempt(plan);
   }
 
@@ -83,15 +88,36 @@ export class RequestAttempts {
     return socket.write(bytes);
   }
 
-  /** Retries after a response with this status. @returns false: the response goes to the client. */
-  retryStatus(status: number): boolean {
+  /** Retries after such a response, if that is allowed. @returns false: the response goes to the client. */
+  retryResponse(head: ResponseHead): boolean {
     this.#timer?.cancel();
+    const { status } = head;
+    if (this.#retryElsewhere(head)) return true;
     return this.#plan?.retries?.onStatus(status) === true && this.#retry({ kind: "status", status });
+  }
+
+  /** Only a verified server is a sidecar. */
+  #retryElsewhere(head: ResponseHead): boolean {
+    const report = readDeliveryReport(head);
+    const { pool } = this.#plan ?? {};
+    if (report === undefined || pool === undefined || this.#taken === undefined || this.upstream?.peer === "")
+      return false;
+    const { endpoint } = this.#taken;
+    pool.avoid(endpoint);
+    this.#tried ??= new Set();
+    this.#tried.add(endpoint.key);
+    return pool.hasEndpointExcept(this.#tried) && this.#retry({ kind: report });
   }
 
   /** Retries after the connection broke before a response. @returns false: a retry is not allowed. */
   retryLost(): boolean {
     return this.#retry({ kind: "reset", wasReused: this.#taken?.connection.isReused === true });
+  }
+
+  /** The local reply after that. */
+  lostReply(): LocalReply {
+    const details = "upstream reset: the connection ended before a response";
+    return this.#withReport({ status: 503, flags: "UC", details });
   }
 
   /** Resets the upstream's connection, if there is one: the server sees an aborted request. */
@@ -126,7 +152,7 @@ export class RequestAttempts {
 
   #attempt(plan: ForwardPlan): void {
     this.#count += 1;
-    const taken = plan.pool.take(undefined);
+    const taken = plan.pool.take(this.#tried);
     if (taken === undefined) this.#dial(plan).catch((caught) => this.#owner.onFault(caught));
     else this.#open(taken, plan);
   }
@@ -134,7 +160,7 @@ export class RequestAttempts {
   async #dial(plan: ForwardPlan): Promise<void> {
     const dialling = new AbortController();
     this.#dialling = dialling;
-    const result = await plan.pool.dial(new Set(), dialling.signal);
+    const result = await plan.pool.dial(new Set(this.#tried), dialling.signal);
     this.#dialling = undefined;
     if (result.kind === "taken") {
       if (this.#isOver) plan.pool.release(result);
@@ -142,11 +168,18 @@ export class RequestAttempts {
       return;
     }
     if (this.#isOver || this.#retry({ kind: "connect" })) return;
-    this.#owner.onLocalReply(replyToDialFailure(result.cause, result.message));
+    this.#owner.onLocalReply(this.#withReport(replyToDialFailure(result.cause, result.message)));
+  }
+
+  /** For the sidecar of a verified client, which may retry on another endpoint. */
+  #withReport(reply: LocalReply): LocalReply {
+    if (this.#plan?.edits.hop !== "inbound_verified") return reply;
+    return { ...reply, fields: formatDeliveryReport(this.#hasSent ? "interrupted" : "undelivered") };
   }
 
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
     this.#taken = taken;
+    this.#hasSent = true;
     const { connection } = taken;
     const { method, upgrade, version } = this.#head;
     connection.begin(this.#owner, { method, hasUpgrade: upgrade !== undefined, version });
@@ -177,7 +210,7 @@ export class RequestAttempts {
     this.#timer?.cancel();
     this.drop();
     this.#body?.rewind();
-    const pauseMs = failure.kind === "reset" && failure.wasReused ? 0 : retryPauseMs(this.#count, this.#random);
+    const pauseMs = isElsewhere(failure) ? 0 : retryPauseMs(this.#count, this.#random);
     if (pauseMs === 0) this.#attempt(plan);
     else this.#timer = this.#clock.setTimeout(() => this.#attempt(plan), pauseMs);
     return true;
@@ -187,4 +220,10 @@ export class RequestAttempts {
     this.#body ??= new HeldBody();
     return this.#body;
   }
+}
+
+/** Whether the next attempt goes to another connection or endpoint that is not known to have a problem. */
+function isElsewhere(failure: AttemptFailure): boolean {
+  if (failure.kind === "reset") return failure.wasReused;
+  return failure.kind === "undelivered" || failure.kind === "interrupted";
 }

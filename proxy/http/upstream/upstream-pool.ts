@@ -11,7 +11,6 @@ import { type DialedUpstream, UpstreamConnection } from "./upstream-connection.t
 export interface UpstreamFailure {
   readonly kind: "failed";
   readonly cause: UpstreamFailureKind;
-  /** For the log and the client. */
   readonly message: string;
 }
 
@@ -71,6 +70,20 @@ export class UpstreamPool {
     return active;
   }
 
+  get hasSeveralEndpoints(): boolean {
+    return this.#options.endpoints().length > 1;
+  }
+
+  hasEndpointExcept(tried: ReadonlySet<string>): boolean {
+    return this.#current().some(({ key }) => !tried.has(key));
+  }
+
+  /** Prefers other endpoints for a while. */
+  avoid(endpoint: EndpointState): void {
+    endpoint.failures += 1;
+    endpoint.avoidedUntilMs = this.#options.deadlines.nowMs + penaltyMs(endpoint.failures);
+  }
+
   /** Takes an idle connection of the chosen endpoint; `undefined` if one must be dialled. */
   take(tried: TriedEndpoints | undefined): TakenUpstream | undefined {
     const endpoint = this.#choose(tried);
@@ -101,8 +114,7 @@ export class UpstreamPool {
       failure = dialed;
       if (signal.aborted) break;
       tried.add(endpoint.key);
-      endpoint.failures += 1;
-      endpoint.avoidedUntilMs = this.#options.deadlines.nowMs + penaltyMs(endpoint.failures);
+      this.avoid(endpoint);
     }
     return failure ?? { kind: "failed", cause: "no_healthy_endpoint", message: this.#options.describe() };
   }
