@@ -101,7 +101,8 @@ describe("decideFile", () => {
   it("accepts the valid resources of a new file next to an invalid one", () => {
     const broken = strictYaml.replace("STRICT", "STRIKT");
     const decision = decideFile(undefined, version(`${namespaceYaml}---\n${broken}`), "mesh.yaml");
-    expect(names(decision.active)).toEqual(["Namespace/ns1"]);
+    expect(names(decision.active)).toEqual(["Namespace/ns1", "PeerAuthentication/default.istio-system"]);
+    expect(decision.active.resources.map(({ standsInFor }) => standsInFor)).toEqual([undefined, "as_written"]);
     expect(decision.problems).toHaveLength(1);
   });
 

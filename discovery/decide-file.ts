@@ -34,10 +34,10 @@ export interface FileDecision {
  * by deleting the file.
  */
 export function decideFile(active: ActiveFile | undefined, seen: FileVersion, file: string): FileDecision {
-  const { resources, problems } = parseResources({ text: seen.text, file });
-  const before = active?.resources ?? [];
+  const { resources, standIns, problems } = parseResources({ text: seen.text, file });
+  const before = active?.resources.filter(({ standsInFor }) => standsInFor === undefined) ?? [];
   if (active === undefined || before.length === 0) {
-    return { active: { resources, version: seen, suspect: undefined }, problems };
+    return { active: { resources: [...resources, ...standIns], version: seen, suspect: undefined }, problems };
   }
   const rejection = findRejection(active, seen, { resources, problems });
   if (rejection !== undefined) {
@@ -45,7 +45,8 @@ export function decideFile(active: ActiveFile | undefined, seen: FileVersion, fi
     return { active: { ...active, suspect: seen }, problems: [...problems, problem] };
   }
   const faulty = problems.flatMap(({ severity, resource }) => (severity === "error" && resource ? [resource] : []));
-  return { active: { resources: keepFaulty(before, resources, faulty), version: seen, suspect: undefined }, problems };
+  const next = keepFaulty(before, { resources, standIns }, faulty);
+  return { active: { resources: next, version: seen, suspect: undefined }, problems };
 }
 
 function findRejection(
@@ -88,17 +89,22 @@ function isWholeDocuments(rest: string): boolean {
   return first === undefined || /^(---|\.\.\.)(\s|$)/.test(first);
 }
 
-/** The new resources, with those that have an error replaced by their last valid version. */
+/**
+ * The new resources, with those that have an error replaced by their last valid version, or by a stand-in if there is
+ * none.
+ */
 function keepFaulty(
   before: readonly Resource[],
-  now: readonly Resource[],
+  now: { readonly resources: readonly Resource[]; readonly standIns: readonly Resource[] },
   faulty: readonly string[],
 ): readonly Resource[] {
-  if (faulty.length === 0) return now;
   const isFaulty = (resource: Resource): boolean => namesOf(resource).some((name) => faulty.includes(name));
   const kept = before.filter(isFaulty);
   const covered = new Set(kept.map(formatResourceName));
-  return [...kept, ...now.filter((resource) => !covered.has(formatResourceName(resource)))];
+  return [
+    ...kept,
+    ...[...now.resources, ...now.standIns].filter((resource) => !covered.has(formatResourceName(resource))),
+  ];
 }
 
 /** Problems may name a resource before its default namespace is filled in. */

@@ -1,4 +1,5 @@
 import type { ConfigProblem } from "../mesh/resources/config-problem.ts";
+import { createStandInForText } from "../mesh/resources/parsing/stand-in.ts";
 import type { Resource } from "../mesh/resources/resource.ts";
 import type { Clock } from "../mesh/runtime.ts";
 import { type ActiveFile, decideFile, type FileVersion } from "./decide-file.ts";
@@ -48,6 +49,7 @@ export class FileLedger {
   readonly #clock: Clock;
   readonly #folders = new Map<string, Map<string, TrackedFile>>();
   readonly #folderProblems = new Map<string, ConfigProblem>();
+  readonly #listed = new Set<string>();
   #isFirstScan = true;
 
   constructor(folders: readonly string[], clock: Clock) {
@@ -65,6 +67,8 @@ export class FileLedger {
         continue;
       }
       this.#folderProblems.delete(folder);
+      scan.changed ||= !this.#listed.has(folder) && !this.#isFirstScan;
+      this.#listed.add(folder);
       scan.identities.set(folder, listing.identity);
       await this.#scanFiles(files, listing.files, scan);
     }
@@ -72,9 +76,16 @@ export class FileLedger {
     return scan;
   }
 
-  /** All resources in force, in the order of folders and files. */
+  /**
+   * All resources in force, in the order of folders and files. A folder or a file that could never be read may contain
+   * any policy.
+   */
   resources(): readonly Resource[] {
-    return this.#tracked().flatMap((file) => file.active?.resources ?? []);
+    const unlisted = [...this.#folders.keys()].filter((folder) => !this.#listed.has(folder));
+    return [
+      ...unlisted.map((folder) => createStandInForText("unreadable", { file: folder, line: 0 })),
+      ...this.#tracked().flatMap(resourcesOf),
+    ];
   }
 
   problems(): readonly ConfigProblem[] {
@@ -91,6 +102,7 @@ export class FileLedger {
     if (this.#folderProblems.get(folder)?.message === message) return;
     const problem = fault(folder, message);
     this.#folderProblems.set(folder, problem);
+    scan.changed ||= this.#isFirstScan;
     scan.news.push(problem);
   }
 
@@ -105,7 +117,7 @@ export class FileLedger {
     for (const [path, file] of files) {
       if (present.has(path) || !this.#isSettled(file, DELETED, scan)) continue;
       files.delete(path);
-      scan.changed ||= (file.active?.resources.length ?? 0) > 0;
+      scan.changed ||= resourcesOf(file).length > 0;
     }
   }
 
@@ -158,10 +170,16 @@ function takeVersion(
 function reportFile(file: TrackedFile, fault_: { readonly path: string; readonly message: string }, scan: Scan): void {
   const problem = fault(fault_.path, fault_.message);
   if (file.problems.some(({ message }) => message === problem.message)) return;
+  scan.changed ||= file.active === undefined && file.problems.length === 0;
   file.problems = [problem];
   // Once readable again, it is processed as if it were new.
   file.seen = undefined;
   scan.news.push(problem);
+}
+
+function resourcesOf({ active, problems }: TrackedFile): readonly Resource[] {
+  if (active !== undefined) return active.resources;
+  return problems.map(({ file, line }) => createStandInForText("unreadable", { file, line }));
 }
 
 function newFile(): TrackedFile {

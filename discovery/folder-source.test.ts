@@ -2,8 +2,10 @@ import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { decideServerMode } from "../mesh/policy/authentication/server-mode.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { ResourceSet } from "../mesh/resources/resource-set.ts";
+import { findTestPod, TEST_SETTINGS, testPod } from "../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
 import { startFolderSource } from "./folder-source.ts";
@@ -57,6 +59,13 @@ function namespace(name: string, labels = "{}"): string {
 
 function modeIn(set: ResourceSet): string | undefined {
   return set.peerAuthentications.get("istio-system/default")?.spec.mtls?.mode;
+}
+
+const POD = testPod({ name: "a" });
+
+/** The mode of the pod, by the policies in force. */
+function decidedMode(set: ResourceSet): string {
+  return decideServerMode({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/a") }).mode;
 }
 
 describe("startFolderSource", () => {
@@ -163,6 +172,40 @@ describe("startFolderSource", () => {
       "device.yaml: it is not a regular file",
       "loop.yaml: the file cannot be read: it is a symlink loop",
     ]);
+  });
+
+  it.each([
+    { name: "has an error", write: (path: string) => writeFile(path, policy("STRIKT")) },
+    { name: "is no YAML", write: (path: string) => writeFile(path, policy("{STRICT")) },
+    { name: "is no UTF-8", write: (path: string) => writeFile(path, Buffer.from([0xff, 0x41])) },
+    { name: "is too large", write: (path: string) => writeFile(path, "#".repeat(1_100_000)) },
+    { name: "is a dangling symlink", write: (path: string) => symlink("nowhere", path) },
+  ])("starts STRICT with a policy file that $name, until it is repaired or deleted", async ({ write }) => {
+    const path = join(root, "policy.yaml");
+    await writeFile(join(root, "pod.yaml"), POD);
+    await write(path);
+    const source = await start();
+    expect(decidedMode(source.current())).toBe("STRICT");
+    await rm(path);
+    await until(source, (set) => decidedMode(set) === "PERMISSIVE");
+    await write(path);
+    await until(source, (set) => decidedMode(set) === "STRICT");
+    await rm(path);
+    await writeFile(path, policy("DISABLE"));
+    await until(source, (set) => decidedMode(set) === "DISABLE");
+  });
+
+  it("starts STRICT without one of its folders", async () => {
+    const [present, late] = [join(root, "present"), join(root, "late")];
+    await mkdir(present);
+    await writeFile(join(present, "pod.yaml"), POD);
+    const source = await start(present, late);
+    expect(decidedMode(source.current())).toBe("STRICT");
+    await mkdir(late);
+    await until(source, (set) => decidedMode(set) === "PERMISSIVE");
+    await rm(late, { recursive: true });
+    await log.seen(`${late}: error`);
+    expect(decidedMode(source.current())).toBe("PERMISSIVE");
   });
 
   it("reports a missing folder, keeps the others, and reads it once it exists", async () => {

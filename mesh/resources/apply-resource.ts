@@ -6,12 +6,16 @@ export function applyResource<Applied extends Resource>(earlier: Applied, later:
   const absent = later.absent ?? [];
   const kept = {
     ...(absent.includes("spec") && "spec" in earlier
-      ? { spec: earlier.spec, unsupported: earlier.unsupported ?? [] }
+      ? { spec: earlier.spec, unsupported: earlier.unsupported ?? [], ...standIn(earlier) }
       : {}),
     ...(absent.includes("status") && "status" in earlier ? { status: earlier.status } : {}),
     absent: absent.filter((part) => earlier.absent?.includes(part) === true),
   };
   return { ...later, ...kept, metadata: mergeMetadata(earlier.metadata, later.metadata) };
+}
+
+function standIn({ standsInFor }: Resource): Pick<Resource, "standsInFor"> {
+  return standsInFor === undefined ? {} : { standsInFor };
 }
 
 function mergeMetadata(earlier: ResourceMetadata, later: ResourceMetadata): ResourceMetadata {

@@ -27,7 +27,7 @@ export function decideLegacyMode(input: {
   const { set, pod, port } = input;
   const { namespace } = pod.metadata;
   const targeted = findServicePolicy(policiesIn(set, namespace), servicesOnPort(set, pod, port));
-  return modeOf(targeted ?? findNamespacePolicy(set, namespace) ?? set.meshPolicies.get("default"));
+  return modeOf(targeted ?? findNamespacePolicy(set, namespace) ?? findMeshPolicy(set));
 }
 
 /** The same from a client's view: by service instead of pod. */
@@ -38,7 +38,7 @@ export function decideLegacyServiceMode(input: {
 }): ServerModeDecision | undefined {
   const { set, namespace, service } = input;
   const targeted = findServicePolicy(policiesIn(set, namespace), service === undefined ? [] : [service]);
-  return modeOf(targeted ?? findNamespacePolicy(set, namespace) ?? set.meshPolicies.get("default"));
+  return modeOf(targeted ?? findNamespacePolicy(set, namespace) ?? findMeshPolicy(set));
 }
 
 function policiesIn(set: ResourceSet, namespace: string): readonly Policy[] {
@@ -52,9 +52,14 @@ function servicesOnPort(set: ResourceSet, pod: Pod, port: number | undefined): r
     .map((found) => ({ name: found.service.metadata.name, port: found.port }));
 }
 
-/** A target with the port overrides one for all ports (Istio 1.4); among equals the oldest policy applies. */
+/**
+ * A target with the port overrides one for all ports (Istio 1.4); among equals the oldest policy applies. A stand-in for
+ * a policy whose targets are not readable may have any target.
+ */
 function findServicePolicy(policies: readonly Policy[], services: readonly LegacyService[]): Policy | undefined {
-  const withPort = policies.find((policy) => services.some((service) => targets(policy, service, "port")));
+  const withPort = policies.find(
+    (policy) => policy.standsInFor === "namespace" || services.some((service) => targets(policy, service, "port")),
+  );
   return withPort ?? policies.find((policy) => services.some((service) => targets(policy, service, "all ports")));
 }
 
@@ -71,6 +76,12 @@ function targets(policy: Policy, service: LegacyService, by: "port" | "all ports
 function findNamespacePolicy(set: ResourceSet, namespace: string): Policy | undefined {
   const policy = set.policies.get(`${namespace}/default`);
   return policy !== undefined && policy.spec.targets.length === 0 ? policy : undefined;
+}
+
+/** One with another name is never valid; its stand-in applies if there is no valid one. */
+function findMeshPolicy({ meshPolicies }: ResourceSet): MeshPolicy | undefined {
+  const valid = meshPolicies.get("default");
+  return valid ?? [...meshPolicies.values()].find(({ standsInFor }) => standsInFor !== undefined);
 }
 
 /** The first `mtls` peer applies. A policy without one turns mutual TLS off: the opposite of today's default. */

@@ -40,6 +40,7 @@ export function* serverModeCandidates(input: ServerModeInput): Generator<ServerM
   const { set, settings, pod, port } = input;
   const { namespace } = pod.metadata;
   const workload = findWorkloadAuthentication(input);
+  yield* candidateOf("mesh", findUnreadable(set));
   const ofPort = port === undefined ? undefined : workload?.spec.portLevelMtls[String(port)]?.mode;
   if (workload !== undefined && ofPort !== undefined) {
     yield { level: "port", mode: ofPort, rule: formatResourceName(workload) };
@@ -73,6 +74,7 @@ export function decideServiceMode(input: {
 }): ServerModeDecision {
   const { set, settings, namespace, service } = input;
   return (
+    modeOf(findUnreadable(set)) ??
     modeOf(findAuthentication(set, namespace)) ??
     modeOf(findAuthentication(set, settings.rootNamespace)) ??
     decideLegacyServiceMode({ set, namespace, service }) ??
@@ -80,7 +82,15 @@ export function decideServiceMode(input: {
   );
 }
 
-/** The PeerAuthentication that selects a pod by its labels: the oldest. Selectors in the root namespace are ignored. */
+/** A stand-in for a policy of which not even the namespace is known. */
+function findUnreadable(set: ResourceSet): PeerAuthentication | undefined {
+  return findOldest(set, ({ standsInFor }) => standsInFor === "mesh");
+}
+
+/**
+ * The PeerAuthentication that selects a pod by its labels: the oldest. Selectors in the root namespace are ignored. A
+ * stand-in for one whose selector is not readable may select any pod.
+ */
 export function findWorkloadAuthentication(
   input: Pick<ServerModeInput, "set" | "settings" | "pod">,
 ): PeerAuthentication | undefined {
@@ -88,7 +98,8 @@ export function findWorkloadAuthentication(
   if (namespace === input.settings.rootNamespace) return undefined;
   return findOldest(input.set, (rule) => {
     const selector = rule.spec.selector?.matchLabels ?? {};
-    return rule.metadata.namespace === namespace && isSelective(rule) && matchLabels(selector, labels);
+    if (rule.metadata.namespace !== namespace) return false;
+    return rule.standsInFor === "namespace" || (isSelective(rule) && matchLabels(selector, labels));
   });
 }
 

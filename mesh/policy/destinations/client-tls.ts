@@ -30,6 +30,8 @@ export interface ClientTlsInput {
   /** The server's mode for the service; DISABLE turns auto mTLS off. */
   readonly serverMode: ServerModeDecision;
   readonly autoMtls: boolean;
+  /** An invalid rule that may be for this host, too: then nothing less than auto mTLS is used. @default none */
+  readonly unreadableRule?: string | undefined;
 }
 
 /**
@@ -38,12 +40,15 @@ export interface ClientTlsInput {
  */
 export function decideClientTls(input: ClientTlsInput): ClientTlsDecision {
   const requested = findTls(input);
-  if (requested !== undefined) return decideRequested(requested.tls, requested.rule);
-  if (!input.autoMtls) return { kind: "plaintext", rule: "auto mTLS is off" };
+  if (requested !== undefined && (input.unreadableRule === undefined || requested.tls.mode !== "DISABLE")) {
+    return decideRequested(requested.tls, requested.rule);
+  }
+  const invalid = input.unreadableRule ?? input.rule?.standIn;
+  if (!input.autoMtls && invalid === undefined) return { kind: "plaintext", rule: "auto mTLS is off" };
   if (input.serverMode.mode === "DISABLE") {
     return { kind: "plaintext", rule: `auto mTLS, off by ${input.serverMode.rule}` };
   }
-  return { kind: "auto", rule: "auto mTLS" };
+  return { kind: "auto", rule: invalid === undefined ? "auto mTLS" : `auto mTLS, since ${invalid} is invalid` };
 }
 
 interface RequestedTls {

@@ -15,6 +15,8 @@ export interface Client {
 export interface MergedRule {
   readonly trafficPolicy: { readonly policy: TrafficPolicy; readonly rule: string } | undefined;
   readonly subsets: readonly { readonly subset: Subset; readonly rule: string }[];
+  /** A rule among them that is invalid and has no earlier valid version, if there is one. */
+  readonly standIn: string | undefined;
 }
 
 export interface RuleLookup {
@@ -35,7 +37,7 @@ export interface RuleLookup {
 export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined {
   const { settings, client, namespace } = lookup;
   const rules = [...lookup.set.destinationRules.values()]
-    .filter((rule) => selectsClient(rule, client))
+    .filter((rule) => rule.standsInFor !== "mesh" && selectsClient(rule, client))
     .sort(compareAge);
   const inNamespace = (searched: string) => rules.filter((rule) => rule.metadata.namespace === searched);
   // A client in the root namespace sees that namespace's private rules first, and its public ones last like every
@@ -89,7 +91,18 @@ function merge(rules: readonly DestinationRule[]): MergedRule {
     trafficPolicy:
       speaking === undefined || policy === undefined ? undefined : { policy, rule: formatResourceName(speaking) },
     subsets: [...subsets.values()],
+    standIn: nameOfStandIn(merged),
   };
+}
+
+/** An invalid rule whose host is not readable: it may be for any host that the client dials. */
+export function findUnreadableRule(set: ResourceSet): string | undefined {
+  return nameOfStandIn([...set.destinationRules.values()].filter(({ standsInFor }) => standsInFor === "mesh"));
+}
+
+function nameOfStandIn(rules: readonly DestinationRule[]): string | undefined {
+  const found = rules.find(({ standsInFor }) => standsInFor !== undefined);
+  return found && formatResourceName(found);
 }
 
 /** A rule with a workload selector is private to its namespace, whatever `exportTo` is. */

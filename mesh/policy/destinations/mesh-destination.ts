@@ -8,7 +8,7 @@ import type { HttpRoute } from "../routing/http-route.ts";
 import type { Destination, Endpoint, WorkloadInfo } from "../types.ts";
 import { declaredProtocol, identitiesOfPod, serviceInfo, supportsMutualTls, workloadInfo } from "../workloads.ts";
 import { type ClientTlsDecision, decideClientTls } from "./client-tls.ts";
-import type { MergedRule } from "./destination-rules.ts";
+import { findUnreadableRule, type MergedRule } from "./destination-rules.ts";
 
 /** An address that can be dialled. Without a pod it is outside the mesh. */
 export interface Backend {
@@ -83,6 +83,7 @@ function decideTls(input: MeshDestinationInput): ClientTlsDecision {
     port,
     subset,
     autoMtls: settings.autoMtls,
+    unreadableRule: findUnreadableRule(set),
     serverMode: decideServiceMode({
       set,
       settings,

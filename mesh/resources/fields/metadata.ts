@@ -1,8 +1,10 @@
 import { z } from "zod";
 import type { Immutable } from "./immutable.ts";
 
-const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
-const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Names of objects (RFC 1123). */
+export const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
+/** Names of namespaces and Services. */
+export const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Labels and annotations: Kubernetes accepts only strings, so `version: 1` must be quoted. */
 export const stringMapSchema = z.record(z.string(), z.string());
@@ -46,4 +48,12 @@ export interface ResourceBase {
   readonly absent?: readonly ("spec" | "status")[];
   /** Paths of unsupported fields, which are ignored: `spec.http[0].redirect`. */
   readonly unsupported?: readonly string[];
+  /** Set if the resource takes the place of an invalid one that has no earlier valid version. */
+  readonly standsInFor?: StandInScope;
 }
+
+/**
+ * What a stand-in covers: what the invalid resource names (`as_written`); or, because that is not readable, everything in
+ * its namespace, or everything in the mesh.
+ */
+export type StandInScope = "as_written" | "namespace" | "mesh";

@@ -1,9 +1,7 @@
 import { z } from "zod";
 import type { Immutable } from "../fields/immutable.ts";
-import { metadataSchema, portNumberSchema, type ResourceBase } from "../fields/metadata.ts";
+import { DNS_LABEL, metadataSchema, portNumberSchema, type ResourceBase } from "../fields/metadata.ts";
 import { authenticationSpecSchema } from "./mesh-policy.ts";
-
-const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** A port of the Service (not of the container), by number or by name. */
 const portSelectorSchema = z

@@ -8,7 +8,7 @@ export type KindVerdict =
   | { readonly kind: "refused"; readonly field: "apiVersion" | "kind"; readonly message: string };
 
 /** Istio kinds that restrict or change traffic but are not supported: ignoring them silently would be unsafe. */
-const NOT_SERVED: readonly string[] = [
+export const NOT_SERVED: readonly string[] = [
   "AuthorizationPolicy",
   "EnvoyFilter",
   "ProxyConfig",
@@ -20,6 +20,9 @@ const NOT_SERVED: readonly string[] = [
   "WorkloadEntry",
   "WorkloadGroup",
 ];
+
+/** No other project has kinds of these names: another group is a spelling mistake, and ignoring them would be unsafe. */
+const ONLY_OF_ISTIO: readonly string[] = ["PeerAuthentication", "MeshPolicy", "DestinationRule"];
 
 /** The kinds of Kubernetes' core and `apps` groups; any other kind there is a spelling mistake. */
 const ORDINARY_KINDS: readonly string[] = [
@@ -42,15 +45,20 @@ const ORDINARY_KINDS: readonly string[] = [
 
 /** Decides by API group and kind. */
 export function classifyKind(apiVersion: string, kind: string): KindVerdict {
-  const slash = apiVersion.indexOf("/");
-  const group = slash < 0 ? "" : apiVersion.slice(0, slash);
-  const version = apiVersion.slice(slash + 1);
+  const group = groupOf(apiVersion);
+  const version = apiVersion.slice(apiVersion.indexOf("/") + 1);
   const description = RESOURCE_KINDS.find((candidate) => candidate.group === group && candidate.kind === kind);
   if (description !== undefined) return checkVersion(description, version);
-  if (group === "istio.io" || group.endsWith(".istio.io")) return refuseIstioKind(group, kind);
+  if (group === "istio.io" || group.endsWith(".istio.io") || ONLY_OF_ISTIO.includes(kind))
+    return refuseIstioKind(group, kind);
   if ((group === "" || group === "apps") && !ORDINARY_KINDS.includes(kind))
     return refuseKubernetesKind(apiVersion, kind);
   return { kind: "ignored", message: `${kind} (${apiVersion}) does not configure the mesh and is ignored` };
+}
+
+/** The API group of an apiVersion; empty for the core group. */
+export function groupOf(apiVersion: string): string {
+  return apiVersion.slice(0, Math.max(0, apiVersion.indexOf("/")));
 }
 
 function checkVersion(description: KindDescription, version: string): KindVerdict {

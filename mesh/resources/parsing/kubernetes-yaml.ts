@@ -89,7 +89,9 @@ export function parseKubernetesYaml(
   text: string,
   options: Pick<ParseOptions, "lineCounter" | "keepSourceTokens"> = {},
 ): readonly Document.Parsed[] {
-  const documents = [...parseAllDocuments(text, { ...KUBERNETES_YAML, prettyErrors: true, ...options })];
+  const documents = [
+    ...parseAllDocuments(text, { ...KUBERNETES_YAML, prettyErrors: true, logLevel: "error", ...options }),
+  ];
   for (const document of documents) reportKeys(document);
   return documents;
 }

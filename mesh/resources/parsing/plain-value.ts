@@ -37,6 +37,12 @@ export function fieldOf(value: PlainValue | undefined, field: string): PlainValu
   return isPlainObject(value) && Object.hasOwn(value, field) ? value[field] : undefined;
 }
 
+/** Some fields of a mapping, without those that are absent or null. */
+export function pickFields(value: PlainValue | undefined, fields: readonly string[]): PlainObject {
+  const found = fields.map((field): [string, PlainValue] => [field, fieldOf(value, field) ?? null]);
+  return Object.fromEntries(found.filter(([, child]) => child !== null));
+}
+
 class InvalidValue extends Error {
   readonly path: FieldPath;
 

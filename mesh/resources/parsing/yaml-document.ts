@@ -1,12 +1,13 @@
 import { type Document, isMap, isNode, isScalar, LineCounter } from "yaml";
 import { parseKubernetesYaml } from "./kubernetes-yaml.ts";
-import { type FieldPath, type PlainValue, plainFromUnknown } from "./plain-value.ts";
+import { type FieldPath, type PlainResult, type PlainValue, plainFromUnknown } from "./plain-value.ts";
 
 /** One document of a file: its value or its error, and the positions of its fields. */
 export interface YamlDocument {
   readonly content:
     | { readonly kind: "value"; readonly value: PlainValue }
-    | { readonly kind: "malformed"; readonly faults: readonly YamlFault[] };
+    /** `partial` is as much of the value as could be read; it may be wrong. */
+    | { readonly kind: "malformed"; readonly faults: readonly YamlFault[]; readonly partial: PlainValue };
   /** The position of the field at a path; if it is missing, that of its parent. */
   locate(path: FieldPath): Position;
 }
@@ -51,15 +52,19 @@ function readContent(document: Document.Parsed, lines: LineCounter): YamlDocumen
     // The library appends a drawing of the location; file and line are already in the message.
     message: (fault.message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:?$/, ""),
   }));
-  if (faults.length > 0) return { kind: "malformed", faults };
+  const value = readValue(document);
+  if (faults.length > 0) return { kind: "malformed", faults, partial: value.kind === "plain" ? value.value : null };
+  if (value.kind === "plain") return { kind: "value", value: value.value };
+  const fault = { position: locate(document, lines, value.path), message: value.message };
+  return { kind: "malformed", faults: [fault], partial: null };
+}
+
+function readValue(document: Document.Parsed): PlainResult {
   try {
-    const value = plainFromUnknown(document.toJS({ maxAliasCount: MAX_ALIASES }));
-    if (value.kind === "plain") return { kind: "value", value: value.value };
-    return { kind: "malformed", faults: [{ position: locate(document, lines, value.path), message: value.message }] };
+    return plainFromUnknown(document.toJS({ maxAliasCount: MAX_ALIASES }));
   } catch (caught) {
     // Unknown or excessive aliases, and nesting that exhausts the stack.
-    const message = caught instanceof Error ? caught.message : String(caught);
-    return { kind: "malformed", faults: [{ position: locate(document, lines, []), message }] };
+    return { kind: "invalid", path: [], message: caught instanceof Error ? caught.message : String(caught) };
   }
 }
 
