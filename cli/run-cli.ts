@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   local: async () => (await import("./local.ts")).localCommand,
   analyze: async () => (await import("./analyze.ts")).analyzeCommand,
   "tls-check": async () => (await import("./tls-check.ts")).tlsCheckCommand,
+  describe: async () => (await import("./describe.ts")).describeCommand,
   completion: async () => (await import("./completion.ts")).createCompletionCommand(loadCommands),
 };
 

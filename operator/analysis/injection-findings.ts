@@ -1,9 +1,9 @@
 import { SYSTEM_NAMESPACES } from "../../injector/admission/selection/system-namespaces.ts";
-import { formatResourceKey, formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
+import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import type { FindingName } from "../../mesh/resources/finding-codes.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { Configuration, PodInjection } from "../configuration/configuration.ts";
-import { hasProxy, isActive } from "../workloads/pod-proxy.ts";
+import { hasProxy, isActive, titleOfPod } from "../workloads/pod-proxy.ts";
 import { createFinding, type Finding } from "./finding.ts";
 
 /** Pods and namespaces without a sidecar, or with one that has restrictions. */
@@ -57,7 +57,7 @@ function findPodFindings({ set, injections, origin }: Configuration): readonly F
 }
 
 function findingsOfInjection(pod: Pod, injection: PodInjection): readonly Finding[] {
-  const resource = titleOf(pod);
+  const resource = titleOfPod(pod);
   if (injection.kind === "refused") {
     const name = injection.reason === "proxy_id_in_use" ? "InvalidApplicationUID" : "InjectionRefused";
     return [createFinding({ severity: "error", name, resource, origin: pod.origin }, injection.message)];
@@ -76,12 +76,5 @@ function findMissingProxy(pod: Pod, injection: PodInjection, origin: Configurati
   if (origin !== "cluster" || injection.kind !== "injected" || hasProxy(pod)) return [];
   const message =
     "has no sidecar, although its labels or its namespace's request one: create it again (kubectl rollout restart)";
-  return [createFinding({ severity: "warning", name: "PodMissingProxy", resource: titleOf(pod) }, message)];
-}
-
-/** In files a pod stands for its workload. */
-function titleOf(pod: Pod): string {
-  const [owner] = pod.metadata.ownerReferences;
-  if (pod.origin === undefined || owner === undefined) return formatResourceName(pod);
-  return formatResourceName({ kind: owner.kind, metadata: { name: owner.name, namespace: pod.metadata.namespace } });
+  return [createFinding({ severity: "warning", name: "PodMissingProxy", resource: titleOfPod(pod) }, message)];
 }

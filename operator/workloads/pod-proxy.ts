@@ -1,4 +1,5 @@
 import { supportsMutualTls } from "../../mesh/policy/workloads.ts";
+import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Container, Pod } from "../../mesh/resources/kinds/pod.ts";
 
 /** The name of the proxy's container, in sidecars and gateways. */
@@ -17,4 +18,11 @@ export function hasProxy(pod: Pod): boolean {
 /** Whether the pod still runs or will run. */
 export function isActive(pod: Pod): boolean {
   return pod.status.phase !== "Succeeded" && pod.status.phase !== "Failed";
+}
+
+/** `Pod/NAME.NAMESPACE`. A pod of a manifest stands for its workload: `Deployment/NAME.NAMESPACE`. */
+export function titleOfPod(pod: Pod): string {
+  const [owner] = pod.metadata.ownerReferences;
+  if (pod.origin === undefined || owner === undefined) return formatResourceName(pod);
+  return formatResourceName({ kind: owner.kind, metadata: { name: owner.name, namespace: pod.metadata.namespace } });
 }
