@@ -5,7 +5,7 @@ import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
 import { registerDiscoveryService } from "../discovery/discovery-service.ts";
-import { startFolderSource } from "../discovery/folder-source.ts";
+import { startFolderSource } from "../discovery/folder/folder-source.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";

@@ -1,7 +1,7 @@
-import type { ConfigProblem } from "../mesh/resources/config-problem.ts";
-import { formatResourceName } from "../mesh/resources/fields/resource-names.ts";
-import { parseResources } from "../mesh/resources/parsing/parse-resources.ts";
-import type { Resource } from "../mesh/resources/resource.ts";
+import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
+import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
+import { parseResources } from "../../mesh/resources/parsing/parse-resources.ts";
+import type { Resource } from "../../mesh/resources/resource.ts";
 
 /** A file's content at one moment. */
 export interface FileVersion {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { formatResourceName } from "../mesh/resources/fields/resource-names.ts";
-import type { Resource } from "../mesh/resources/resource.ts";
+import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
+import type { Resource } from "../../mesh/resources/resource.ts";
 
 /** The changed resources, by kind and name, for the log; at most `MAX_NAMES` of each sort. */
 export interface ResourceChange {

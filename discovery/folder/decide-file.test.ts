@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatResourceName } from "../mesh/resources/fields/resource-names.ts";
+import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import { type ActiveFile, decideFile, type FileVersion } from "./decide-file.ts";
 
 const namespaceYaml = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ns1\n";

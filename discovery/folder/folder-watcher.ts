@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from "node:fs";
-import type { Logger } from "../mesh/runtime.ts";
+import type { Logger } from "../../mesh/runtime.ts";
 
 /**
  * Reports changes in some folders. It only reduces the delay: its user must also poll, because a folder can be missing,

@@ -1,7 +1,7 @@
-import type { ConfigProblem } from "../mesh/resources/config-problem.ts";
-import { createStandInForText } from "../mesh/resources/parsing/stand-in.ts";
-import type { Resource } from "../mesh/resources/resource.ts";
-import type { Clock } from "../mesh/runtime.ts";
+import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
+import { createStandInForText } from "../../mesh/resources/parsing/stand-in.ts";
+import type { Resource } from "../../mesh/resources/resource.ts";
+import type { Clock } from "../../mesh/runtime.ts";
 import { type ActiveFile, decideFile, type FileVersion } from "./decide-file.ts";
 import { type FileStatus, type Inspected, listFolder, readVersion } from "./read-folder.ts";
 

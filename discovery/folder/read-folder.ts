@@ -1,8 +1,8 @@
 import type { BigIntStats } from "node:fs";
 import { lstat, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../mesh/mesh-error.ts";
-import { MAX_FILE_BYTES } from "../mesh/resources/parsing/yaml-document.ts";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { MAX_FILE_BYTES } from "../../mesh/resources/parsing/yaml-document.ts";
 import type { FileVersion } from "./decide-file.ts";
 
 /** A regular file as the file system describes it, without its content. */

@@ -1,5 +1,5 @@
-import { type ConfigProblem, formatConfigProblem } from "../mesh/resources/config-problem.ts";
-import type { Resource } from "../mesh/resources/resource.ts";
+import { type ConfigProblem, formatConfigProblem } from "../../mesh/resources/config-problem.ts";
+import type { Resource } from "../../mesh/resources/resource.ts";
 import {
   combineResources,
   EMPTY_SET,
@@ -7,9 +7,9 @@ import {
   type UpdatableSet,
   updateResourceSet,
   updatesBetween,
-} from "../mesh/resources/resource-set.ts";
-import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
-import type { ConfigListener, ConfigSource } from "./config-source.ts";
+} from "../../mesh/resources/resource-set.ts";
+import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
+import type { ConfigListener, ConfigSource } from "../config-source.ts";
 import { describeChange } from "./describe-change.ts";
 import { FileLedger, SETTLE_MS } from "./file-ledger.ts";
 import { FolderWatcher } from "./folder-watcher.ts";

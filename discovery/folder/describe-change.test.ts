@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Namespace } from "../mesh/resources/kinds/namespace.ts";
+import type { Namespace } from "../../mesh/resources/kinds/namespace.ts";
 import { describeChange } from "./describe-change.ts";
 
 function namespaces(count: number, team = "a"): readonly Namespace[] {

@@ -2,12 +2,12 @@ import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { decideServerMode } from "../mesh/policy/authentication/server-mode.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import type { ResourceSet } from "../mesh/resources/resource-set.ts";
-import { findTestPod, TEST_SETTINGS, testPod } from "../mesh/resources/resource-set-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import type { ConfigSource } from "./config-source.ts";
+import { decideServerMode } from "../../mesh/policy/authentication/server-mode.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
+import { findTestPod, TEST_SETTINGS, testPod } from "../../mesh/resources/resource-set-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import type { ConfigSource } from "../config-source.ts";
 import { startFolderSource } from "./folder-source.ts";
 
 let root: string;
