@@ -1,10 +1,12 @@
 import { parseArgs } from "node:util";
+import type { InjectionSettings } from "../injector/admission/injection-settings.ts";
 import { createHookToken } from "../injector/hook-token.ts";
 import { injectManifests } from "../injector/inject-manifests.ts";
 import { joinManifests, readManifestFiles } from "../injector/manifest-files.ts";
-import type { Command } from "./command.ts";
+import { readMeshConfigFile } from "../injector/mesh-config-file.ts";
+import type { Command, CommandContext } from "./command.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { INJECTION_FLAGS, injectionSettings } from "./injection-flags.ts";
+import { INJECTION_FLAGS, type InjectionFlagValues, injectionSettings } from "./injection-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
 const OPTIONS = {
@@ -27,6 +29,15 @@ injected, and why, goes to standard error.`,
   options: OPTIONS,
 };
 
+async function readSettings(values: InjectionFlagValues, { stderr }: CommandContext): Promise<InjectionSettings> {
+  const settings = injectionSettings(values);
+  const file = values["mesh-config"];
+  if (file === undefined) return settings;
+  const { settings: ofMesh, unsupported } = await readMeshConfigFile(file, settings);
+  if (unsupported.length > 0) stderr(`${file}: without effect on injection: ${unsupported.join(", ")}\n`);
+  return ofMesh;
+}
+
 /** Offline injection, like istioctl kube-inject. */
 export const injectCommand: Command = {
   name: "inject",
@@ -36,7 +47,7 @@ export const injectCommand: Command = {
     const { values } = parseArgs({ args: [...args], options: OPTIONS });
     const { filename: paths = [], namespace } = values;
     if (paths.length === 0) throw new UsageError("-f is missing: give a file or folder, or - for standard input");
-    const settings = injectionSettings(values);
+    const settings = await readSettings(values, context);
     const files = await readManifestFiles(paths, process.stdin);
     const injected = files.map((file) =>
       injectManifests({

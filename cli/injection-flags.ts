@@ -27,7 +27,16 @@ export const INJECTION_FLAGS = {
     value: "NAME",
     help: `the control plane's namespace (${DEFAULTS.controlPlaneNamespace})`,
   },
-  "native-sidecar": { type: "boolean", help: "run the proxy as a restartable init container" },
+  "native-sidecar": {
+    type: "string",
+    choices: ["auto", "on", "off"],
+    help: "run the proxy as a restartable init container (auto: if all nodes can, as far as they are known)",
+  },
+  "mesh-config": {
+    type: "string",
+    value: "FILE",
+    help: "Istio's mesh configuration: the key mesh of the ConfigMap istio",
+  },
   "capture-ipv6": {
     type: "string",
     choices: ["auto", "on", "off"],
@@ -44,12 +53,16 @@ export interface InjectionFlagValues {
   readonly "trust-domain"?: string | undefined;
   readonly revision?: string | undefined;
   readonly "control-plane-namespace"?: string | undefined;
-  readonly "native-sidecar"?: boolean | undefined;
+  readonly "native-sidecar"?: string | undefined;
+  readonly "mesh-config"?: string | undefined;
   readonly "capture-ipv6"?: string | undefined;
   readonly "access-log-file"?: string | undefined;
 }
 
-/** The settings from the options, with Istio's defaults for the rest. */
+/**
+ * The settings from the options, with Istio's defaults for the rest. Without knowledge of the nodes, `auto` means a
+ * regular container, which every node can run.
+ */
 export function injectionSettings(values: InjectionFlagValues): InjectionSettings {
   return {
     ...DEFAULTS,
@@ -60,10 +73,15 @@ export function injectionSettings(values: InjectionFlagValues): InjectionSetting
     trustDomain: values["trust-domain"] ?? DEFAULTS.trustDomain,
     revision: values.revision ?? DEFAULTS.revision,
     controlPlaneNamespace: values["control-plane-namespace"] ?? DEFAULTS.controlPlaneNamespace,
-    nativeSidecar: values["native-sidecar"] ?? DEFAULTS.nativeSidecar,
+    nativeSidecar: parseNativeSidecar(values["native-sidecar"]) === "on",
     captureIpv6: parseIpv6Capture(values["capture-ipv6"] ?? DEFAULTS.captureIpv6),
     accessLogFile: parseLogFile(values["access-log-file"] ?? DEFAULTS.accessLogFile),
   };
+}
+
+function parseNativeSidecar(text = "auto"): "auto" | "on" | "off" {
+  if (text === "auto" || text === "on" || text === "off") return text;
+  throw new UsageError(`--native-sidecar must be auto, on or off, got "${text}"`);
 }
 
 function parsePullPolicy(text: string | undefined): InjectionSettings["imagePullPolicy"] {

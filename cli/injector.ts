@@ -1,13 +1,21 @@
-import { once } from "node:events";
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { mutatingWebhookConfiguration } from "../injector/admission/selection/webhook-configuration.ts";
-import { startWebhookServer } from "../injector/webhook-server.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import type { Command } from "./command.ts";
+import { startClusterInjector } from "../injector/cluster/start-cluster-injector.ts";
+import { startMeshConfigFile } from "../injector/mesh-config-file.ts";
+import { startServingCertificate } from "../injector/serving-certificate.ts";
+import { startWebhookServer, type WebhookServer } from "../injector/webhook-server.ts";
+import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
+import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
+import { type Logger, systemClock } from "../mesh/runtime.ts";
+import { whenAborted } from "../net/when-aborted.ts";
+import type { Command, CommandContext } from "./command.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
 import { INJECTION_FLAGS, injectionSettings } from "./injection-flags.ts";
 import { parsePort } from "./option-values.ts";
+import { VERSION } from "./version.ts";
 
 const OPTIONS = {
   port: { type: "string", default: "15017", value: "PORT", help: "the port of the webhook" },
@@ -28,11 +36,20 @@ const OPTIONS = {
     type: "boolean",
     help: "print the MutatingWebhookConfiguration for it, as JSON for kubectl apply",
   },
+  kubernetes: {
+    type: "boolean",
+    help: "run as a part of the cluster: makes its certificate, keeps the webhook configurations' caBundle current, records Events",
+  },
+  kubeconfig: { type: "string", value: "FILE", help: "with --kubernetes, outside of the cluster" },
   ...INJECTION_FLAGS,
 } as const satisfies OptionTable;
 
 const DESCRIPTION: CommandDescription = {
-  forms: ["--tls-cert FILE --tls-key FILE [OPTION ...]", "--print-configuration [--root-cert FILE] [OPTION ...]"],
+  forms: [
+    "--kubernetes [OPTION ...]",
+    "--tls-cert FILE --tls-key FILE [OPTION ...]",
+    "--print-configuration [--root-cert FILE] [OPTION ...]",
+  ],
   text: `
 Serves the admission webhook that adds the sidecar to pods: POST /inject, GET /healthz/ready, GET /metrics.`,
   options: OPTIONS,
@@ -45,28 +62,83 @@ export const injectorCommand: Command = {
   description: DESCRIPTION,
   run: async (args, context) => {
     const { values } = parseArgs({ args: [...args], options: OPTIONS });
-    const settings = injectionSettings(values);
     if (values["print-configuration"] === true) {
-      const rootFile = values["root-cert"];
-      const configuration = mutatingWebhookConfiguration({
-        revision: settings.revision,
-        controlPlaneNamespace: settings.controlPlaneNamespace,
-        ...(values.service !== undefined && { serviceName: values.service }),
-        ...(rootFile !== undefined && { rootCertificates: await readFile(rootFile, "utf8") }),
-      });
-      context.stdout(`${JSON.stringify(configuration, undefined, 2)}\n`);
+      context.stdout(`${JSON.stringify(await configuration(values), undefined, 2)}\n`);
       return 0;
     }
-    const server = await startWebhookServer({
-      port: parsePort(values.port, "--port", 0),
-      certificateFile: values["tls-cert"],
-      keyFile: values["tls-key"],
-      settings,
-      clock: systemClock,
-      log: context.log.child({ component: "injector" }),
-    });
-    if (!context.signal.aborted) await once(context.signal, "abort");
+    const log = context.log.child({ component: "injector" });
+    const server = await (values.kubernetes === true
+      ? startInCluster(values, context, log)
+      : startWithFiles(values, log));
+    await whenAborted(context.signal);
     await server.stop();
     return 0;
   },
 };
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+
+async function configuration(values: Values) {
+  const { revision, controlPlaneNamespace } = injectionSettings(values);
+  const { service: serviceName, "root-cert": rootFile } = values;
+  return mutatingWebhookConfiguration({
+    revision,
+    controlPlaneNamespace,
+    ...(serviceName !== undefined && { serviceName }),
+    ...(rootFile !== undefined && { rootCertificates: await readFile(rootFile, "utf8") }),
+  });
+}
+
+async function startWithFiles(values: Values, log: Logger): Promise<WebhookServer> {
+  const clock = systemClock;
+  const settings = await startSettings(values, values["mesh-config"], log);
+  const certificate = await startServingCertificate({
+    certificateFile: values["tls-cert"],
+    keyFile: values["tls-key"],
+    clock,
+    log,
+  });
+  const port = parsePort(values.port, "--port", 0);
+  const server = await startWebhookServer({ port, certificate, settings: () => settings.current(), clock, log });
+  return {
+    port: server.port,
+    stop: async (lingerMs) => {
+      await server.stop(lingerMs);
+      certificate.stop();
+      settings.stop();
+    },
+  };
+}
+
+/** Where an installation mounts the ConfigMap `istio`. */
+const MESH_CONFIG_FILE = "/etc/istio/config/mesh";
+
+async function startInCluster(values: Values, { env, signal }: CommandContext, log: Logger): Promise<WebhookServer> {
+  const clock = systemClock;
+  const access = await loadClusterAccess({ environment: env, kubeconfig: values.kubeconfig });
+  const api = createKubernetesClient({ access, clock, random: Math.random, log }, { userAgent: `entente/${VERSION}` });
+  const settings = await startSettings(values, values["mesh-config"] ?? MESH_CONFIG_FILE, log);
+  const server = await startClusterInjector(
+    {
+      api,
+      settings,
+      instance: env["POD_NAME"] || hostname(),
+      port: parsePort(values.port, "--port", 0),
+    },
+    { clock, random: Math.random, randomBytes, log, signal },
+  );
+  return {
+    port: server.port,
+    stop: async (lingerMs) => {
+      await server.stop(lingerMs);
+      await api.close();
+    },
+  };
+}
+
+/** The settings of injected pods; those of a mesh configuration may change while the process runs. */
+async function startSettings(values: Values, file: string | undefined, log: Logger) {
+  const settings = injectionSettings(values);
+  if (file !== undefined) return await startMeshConfigFile({ file, settings, clock: systemClock, log });
+  return { current: () => settings, subscribe: () => () => undefined, stop: () => undefined };
+}

@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
 import { InjectorError } from "./injector-error.ts";
+import { type ChangingValue, startPolledValue } from "./polled-value.ts";
 
 /** A certificate chain and its key, in PEM. They match and have not expired. */
 export interface ServingPair {
@@ -14,62 +15,28 @@ export interface ServingCertificateOptions {
   readonly keyFile: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called with each new valid pair. */
-  readonly onChange: (pair: ServingPair) => void;
   /** How often the files are read. @default 2000 */
   readonly intervalMs?: number;
 }
 
-export interface ServingCertificate {
-  readonly initial: ServingPair;
-  stop(): void;
-}
+/** The certificate of the webhook's server. */
+export type ServingCertificate = ChangingValue<ServingPair>;
 
 /**
  * Reloads the webhook's certificate when its files change: a webhook with an expired certificate blocks every new pod
- * (linkerd2#5888). The files are polled, not watched: mounted secrets change through symbolic links, and a read may see
- * the new certificate with the old key. An invalid pair is reported once, and the old pair stays in use.
+ * (linkerd2#5888). A read may see the new certificate with the old key. An invalid pair is reported once, and the old
+ * pair stays in use.
  * @throws InjectorError `invalid_serving_certificate`, if the first pair is invalid
  */
 export async function startServingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
-  const { clock, log } = options;
-  const initial = await readPair(options);
-  let current = formatPair(initial);
-  let reported = "";
-  let timer: Timer | undefined;
-  let isStopped = false;
-  const look = async () => {
-    try {
-      const pair = await readPair(options);
-      reported = "";
-      if (!isStopped && formatPair(pair) !== current) {
-        current = formatPair(pair);
-        options.onChange(pair);
-        log.info({ file: options.certificateFile }, "the serving certificate was reloaded");
-      }
-    } catch (caught) {
-      const error = InjectorError.from(caught);
-      if (error.message !== reported) {
-        log.error(
-          { code: error.code, file: options.certificateFile },
-          `the old certificate stays in use: ${error.message}`,
-        );
-      }
-      reported = error.message;
-    }
-    schedule();
-  };
-  const schedule = () => {
-    if (!isStopped) timer = clock.setTimeout(() => void look(), options.intervalMs ?? 2000);
-  };
-  schedule();
-  return {
-    initial,
-    stop: () => {
-      isStopped = true;
-      timer?.cancel();
-    },
-  };
+  const { clock, log, certificateFile: file } = options;
+  return await startPolledValue({
+    read: () => readPair(options),
+    intervalMs: options.intervalMs ?? 2000,
+    clock,
+    onChange: () => log.info({ file }, "the serving certificate was reloaded"),
+    onFault: ({ code, message }) => log.error({ code, file }, `the old certificate stays in use: ${message}`),
+  });
 }
 
 async function readPair({ certificateFile, keyFile, clock }: ServingCertificateOptions): Promise<ServingPair> {
@@ -96,8 +63,4 @@ async function readPair({ certificateFile, keyFile, clock }: ServingCertificateO
       throw fault(message, caught);
     }
   }
-}
-
-function formatPair({ cert, key }: ServingPair): string {
-  return `${cert}\n${key}`;
 }

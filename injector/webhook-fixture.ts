@@ -8,6 +8,7 @@ import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/min
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { TEST_SETTINGS } from "./admission/pod-fixture.ts";
+import { startServingCertificate } from "./serving-certificate.ts";
 import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
 
 const root = mintRoot();
@@ -21,7 +22,6 @@ export const TEST_LIMITS = {
   maxConnections: 8,
   maxBodyBytes: 64 * 1024,
   maxBodiesBytes: 128 * 1024,
-  certificateIntervalMs: 20,
 };
 
 export interface WebhookResponse {
@@ -98,17 +98,30 @@ export function closed(socket: TLSSocket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
-function startServer(directory: string, log: Logger): Promise<WebhookServer> {
-  return startWebhookServer({
-    host: "127.0.0.1",
-    port: 0,
+async function startServer(directory: string, log: Logger): Promise<WebhookServer> {
+  const certificate = await startServingCertificate({
     certificateFile: join(directory, "tls.crt"),
     keyFile: join(directory, "tls.key"),
-    settings: TEST_SETTINGS,
+    intervalMs: 20,
+    clock: systemClock,
+    log,
+  });
+  const server = await startWebhookServer({
+    host: "127.0.0.1",
+    port: 0,
+    certificate,
+    settings: () => TEST_SETTINGS,
     clock: systemClock,
     log,
     limits: TEST_LIMITS,
   });
+  return {
+    port: server.port,
+    stop: async () => {
+      certificate.stop();
+      await server.stop();
+    },
+  };
 }
 
 function openTls(port: number, onData: (text: string) => void = () => undefined): Promise<TLSSocket> {

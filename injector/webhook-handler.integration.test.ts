@@ -21,7 +21,11 @@ it.each([
   { name: "of the review and of its log cuts the client", log: { error: throwing }, response: /^$/ },
 ])("an exception $name, and other requests are served", async ({ log, response }) => {
   const handler = createWebhookHandler({
-    ...TEST_DEPS,
+    settings: () => TEST_DEPS.settings,
+    createToken: TEST_DEPS.createToken,
+    findUnreadiness: () => undefined,
+    isEnding: () => false,
+    onReviewed: () => undefined,
     metrics: { ...createInjectorMetrics(systemClock), start: throwing },
     clock: systemClock,
     log: { ...createRecordedLog(), ...log },

@@ -10,7 +10,12 @@ import type { InjectorMetrics } from "./injector-metrics.ts";
 import { type BodyLimits, readBody } from "./read-body.ts";
 
 export interface WebhookHandlerDeps {
-  readonly settings: InjectionSettings;
+  readonly settings: () => InjectionSettings;
+  /** Why the process is not ready; undefined if it is. */
+  readonly findUnreadiness: () => string | undefined;
+  /** Whether clients should not use their connection again. */
+  readonly isEnding: () => boolean;
+  readonly onReviewed: (review: Reviewed) => void;
   readonly createToken: () => string;
   readonly metrics: InjectorMetrics;
   readonly clock: Clock;
@@ -27,7 +32,7 @@ const LOG_LINES_PER_SECOND = 50;
 /** Per text in a line; the longest name in Kubernetes has 253 characters. */
 const MAX_LOGGED_CHARS = 300;
 
-type Reviewed = Extract<ReviewResult, { kind: "reviewed" }>;
+export type Reviewed = Extract<ReviewResult, { kind: "reviewed" }>;
 
 /** Handles the webhook's requests: POST /inject (Istio appends parameters to the path), readiness and metrics. */
 export function createWebhookHandler(
@@ -35,6 +40,7 @@ export function createWebhookHandler(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const context = { ...deps, limitLog: createLogLimiter(deps.clock, LOG_LINES_PER_SECOND) };
   return (request, response) => {
+    if (deps.isEnding()) response.setHeader("connection", "close");
     route(request, response, context).catch((caught: unknown) => failSafely(caught, response, context));
   };
 }
@@ -60,7 +66,11 @@ async function route(request: IncomingMessage, response: ServerResponse, deps: H
     return;
   }
   if (request.method !== "GET" && request.method !== "HEAD") return sendText(response, 404, "not found");
-  if (path === "/healthz/ready") return sendText(response, 200, "ready");
+  if (path === "/healthz/live") return sendText(response, 200, "live");
+  if (path === "/healthz/ready") {
+    const reason = deps.findUnreadiness();
+    return sendText(response, reason === undefined ? 200 : 503, reason ?? "ready");
+  }
   if (path !== "/metrics") return sendText(response, 404, "not found");
   const client = request.socket.remoteAddress ?? "";
   await sendResponse(response, await respondToScrape(deps.metrics.scrapes, client), request.method === "HEAD");
@@ -101,11 +111,12 @@ async function reviewRequest(
     case "read":
       break;
   }
-  const result = reviewAdmission(body.text, deps);
+  const result = reviewAdmission(body.text, { settings: deps.settings(), createToken: deps.createToken });
   if (result.kind === "malformed") return fail(response, 400, result.message, deps);
   logReview(result, deps);
   const text = JSON.stringify(result.review);
   response.setHeader("content-type", "application/json").setHeader("content-length", Buffer.byteLength(text)).end(text);
+  deps.onReviewed(result);
   return result;
 }
 

@@ -8,19 +8,23 @@ import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { createHookToken } from "./hook-token.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
-import { type ServingPair, startServingCertificate } from "./serving-certificate.ts";
+import type { ServingCertificate } from "./serving-certificate.ts";
 import { evictIdleConnections } from "./webhook-connections.ts";
-import { createWebhookHandler } from "./webhook-handler.ts";
+import { createWebhookHandler, type Reviewed } from "./webhook-handler.ts";
 
 export interface WebhookServerOptions {
   /** @default all addresses of both families */
   readonly host?: string;
   /** 0 picks a free port. @default 15017 */
   readonly port?: number;
-  /** PEM files, reloaded when they change. */
-  readonly certificateFile: string;
-  readonly keyFile: string;
-  readonly settings: InjectionSettings;
+  /** The server takes each new pair. The caller stops the renewal. */
+  readonly certificate: ServingCertificate;
+  /** Read for each request. */
+  readonly settings: () => InjectionSettings;
+  /** Why the process is not ready yet; undefined if it is. @default it is ready */
+  readonly findUnreadiness?: () => string | undefined;
+  /** Called after each response, for example to record an Event. */
+  readonly onReviewed?: (review: Reviewed) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits?: Partial<WebhookLimits>;
@@ -43,14 +47,16 @@ export interface WebhookLimits {
   /** For the whole request including its body. */
   readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** How often the certificate files are read. */
-  readonly certificateIntervalMs: number;
 }
 
 export interface WebhookServer {
   readonly port: number;
-  /** Stops accepting, lets running requests finish, closes idle connections. */
-  stop(): Promise<void>;
+  /**
+   * Stops accepting, lets running requests finish, closes idle connections.
+   * @param lingerMs how long requests are served before that, with `Connection: close`: API servers call a replica for
+   *   a while after it began to end. @default 0
+   */
+  stop(lingerMs?: number): Promise<void>;
 }
 
 const DEFAULT_LIMITS: WebhookLimits = {
@@ -61,41 +67,43 @@ const DEFAULT_LIMITS: WebhookLimits = {
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
-  certificateIntervalMs: 2_000,
 };
 
 /**
  * Serves the admission webhook over HTTPS.
- * @throws InjectorError `invalid_serving_certificate`, or NetError if it cannot listen
+ * @throws NetError if it cannot listen
  */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
-  const { certificateFile, keyFile, settings, clock, log } = options;
+  const { certificate, clock, log, settings, findUnreadiness = () => undefined } = options;
   const wanted = { ...DEFAULT_LIMITS, ...options.limits };
   const limits = { ...wanted, maxConnections: decideServerConnections(wanted.maxConnections, readDescriptorLimit()) };
-  const intervalMs = limits.certificateIntervalMs;
-  const onChange = (pair: ServingPair) => setServerContext(server, pair);
-  const certificate = await startServingCertificate({ certificateFile, keyFile, intervalMs, clock, log, onChange });
-  const metrics = createInjectorMetrics(clock);
-  const bodies = { maxBytes: limits.maxBodyBytes, budget: createBodyBudget(limits.maxBodiesBytes) };
-  const handler = createWebhookHandler({ settings, createToken: createHookToken, metrics, clock, log, bodies });
+  const state = { isEnding: false };
+  const handler = createWebhookHandler({
+    settings,
+    findUnreadiness: () => (state.isEnding ? "the process is ending" : findUnreadiness()),
+    isEnding: () => state.isEnding,
+    onReviewed: options.onReviewed ?? (() => undefined),
+    createToken: createHookToken,
+    metrics: createInjectorMetrics(clock),
+    clock,
+    log,
+    bodies: { maxBytes: limits.maxBodyBytes, budget: createBodyBudget(limits.maxBodiesBytes) },
+  });
   const server = createServer(serverOptions(limits), handler);
-  setServerContext(server, certificate.initial);
+  setServerContext(server, certificate.current());
   evictIdleConnections(server, limits.maxConnections);
   server.on("tlsClientError", (error) =>
     log.debug({ code: errnoOf(error) }, `a TLS handshake failed: ${error.message}`),
   );
   const onError = (error: Error): void =>
     log.error({ code: errnoOf(error) }, `accepting a connection failed: ${error.message}`);
-  let port: number;
-  try {
-    port = await listen(server, { port: options.port ?? WEBHOOK_PORT, host: options.host, onError });
-  } catch (caught) {
-    certificate.stop();
-    throw caught;
-  }
-  const stop = () => {
-    certificate.stop();
-    return close(server, clock);
+  const port = await listen(server, { port: options.port ?? WEBHOOK_PORT, host: options.host, onError });
+  const unsubscribe = certificate.subscribe((pair) => setServerContext(server, pair));
+  const stop = async (lingerMs = 0): Promise<void> => {
+    state.isEnding = true;
+    if (lingerMs > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, lingerMs));
+    unsubscribe();
+    await close(server, clock);
   };
   options.signal?.addEventListener("abort", () => void stop(), { once: true });
   log.info({ port }, "the injection webhook is listening");

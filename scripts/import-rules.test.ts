@@ -143,7 +143,11 @@ describe("import direction", () => {
 
   it.each(SEPARATE)("allows only control-plane/ to import both %s and %s", (one, other) => {
     const importers = (layer: string): ReadonlySet<string> => {
-      const entries = IMPORTS.filter((entry) => !isTestFile(entry.from) && layerOf(targetOf(entry) ?? "") === layer);
+      const entries = IMPORTS.filter((entry) => {
+        const target = targetOf(entry) ?? "";
+        // A library of certificates, which the injector uses for its own; it has nothing of the authority.
+        return !isTestFile(entry.from) && layerOf(target) === layer && !target.startsWith("ca-agent/x509/");
+      });
       return new Set(entries.map(({ from }) => layerOf(from)));
     };
     expect([...importers(one)].filter((layer) => importers(other).has(layer))).toEqual(["control-plane"]);

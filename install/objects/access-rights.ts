@@ -54,8 +54,10 @@ function injectorRights(values: InstallValues): Rights {
       rule("", ["namespaces", "pods", "services", "serviceaccounts", "nodes"], READ),
       rule("discovery.k8s.io", ["endpointslices"], READ),
       ...meshResources(READ),
-      // Why a pod was refused: an Event on the ReplicaSet.
-      rule("events.k8s.io", ["events"], ["create", "patch"]),
+      // Why a pod was refused: an Event on the ReplicaSet, if the webhook's caller did not invent it.
+      rule("apps", ["replicasets", "statefulsets", "daemonsets"], ["get"]),
+      rule("batch", ["jobs"], ["get"]),
+      rule("events.k8s.io", ["events"], ["create"]),
       rule(
         "admissionregistration.k8s.io",
         ["mutatingwebhookconfigurations"],

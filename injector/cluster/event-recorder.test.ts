@@ -1,0 +1,155 @@
+import { describe, expect, it } from "vitest";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { reviewAdmission } from "../admission/admission-review.ts";
+import { createPod, type Json, TEST_DEPS } from "../admission/pod-fixture.ts";
+import { createEventRecorder } from "./event-recorder.ts";
+import { FakeCluster, refused } from "./fake-cluster-fixture.ts";
+import { eventOf } from "./injection-event.ts";
+
+const REPLICA_SET = {
+  apiVersion: "apps/v1",
+  kind: "ReplicaSet",
+  name: "hello-6d4cf56db6",
+  uid: "rs-1",
+  controller: true,
+};
+const DEPLOYMENT = { apiVersion: "apps/v1", kind: "Deployment", name: "hello", uid: "d-1", controller: true };
+const REFUSED = { "sidecar.istio.io/proxyCPU": "lots" };
+const WARNED = { "sidecar.istio.io/bootstrapOverride": "x" };
+
+function createTest() {
+  const cluster = new FakeCluster();
+  cluster.put(KINDS.replicaSets, {
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    metadata: { namespace: "ns1", name: REPLICA_SET.name, uid: REPLICA_SET.uid, ownerReferences: [DEPLOYMENT] },
+  });
+  const clock = new FakeClock();
+  const log = new RecordingLogger();
+  let count = 0;
+  const createToken = (): string => {
+    count += 1;
+    return `${count}`.padStart(16, "0").padEnd(32, "0");
+  };
+  const { signal } = new AbortController();
+  const recorder = createEventRecorder({ api: cluster, instance: "injector-1", clock, log, createToken, signal });
+  const review = async (metadata: Json, more: Json = {}): Promise<void> => {
+    const object = createPod({ ownerReferences: [REPLICA_SET], ...metadata });
+    const request = { uid: "1", kind: { kind: "Pod" }, operation: "CREATE", namespace: "ns1", object, ...more };
+    const text = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
+    const result = reviewAdmission(text, TEST_DEPS);
+    if (result.kind === "malformed") throw new Error(result.message);
+    const event = eventOf(result);
+    if (event !== undefined) recorder.record(event);
+    await settlePromises();
+  };
+  return { cluster, clock, log, review, events: () => cluster.all(KINDS.events) };
+}
+
+describe("an Event", () => {
+  it("on the ReplicaSet and its Deployment says why a pod was refused", async () => {
+    const { review, events } = createTest();
+    await review({ annotations: REFUSED });
+    expect(events().map(({ regarding }) => regarding)).toEqual([
+      { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "ns1", name: "hello-6d4cf56db6", uid: "rs-1" },
+      { apiVersion: "apps/v1", kind: "Deployment", namespace: "ns1", name: "hello", uid: "d-1" },
+    ]);
+    expect(events()[0]).toMatchObject({
+      apiVersion: "events.k8s.io/v1",
+      metadata: { namespace: "ns1" },
+      eventTime: "2030-01-01T00:00:00.000000Z",
+      reportingController: "entente.io/sidecar-injector",
+      reportingInstance: "injector-1",
+      type: "Warning",
+      reason: "SidecarInjectionRefused",
+      action: "Inject",
+      note: expect.stringContaining(
+        'no pod is created: invalid_annotation: the annotation sidecar.istio.io/proxyCPU: "lots"',
+      ),
+    });
+  });
+
+  it("has the warnings of a controller's pod, which kubectl does not show", async () => {
+    const { review, events } = createTest();
+    await review({ annotations: WARNED });
+    expect(events()[0]).toMatchObject({
+      reason: "SidecarInjectionWarning",
+      note: "the annotation sidecar.istio.io/bootstrapOverride is not supported and has no effect",
+    });
+  });
+
+  it("of a refused pod without a controller is on its namespace; its warnings reach the user directly", async () => {
+    const { review, events } = createTest();
+    await review({ annotations: WARNED, ownerReferences: [] });
+    expect(events()).toEqual([]);
+    await review({ annotations: REFUSED, ownerReferences: [] });
+    expect(events().map(({ regarding }) => regarding)).toEqual([
+      { apiVersion: "v1", kind: "Namespace", namespace: "ns1", name: "ns1" },
+    ]);
+  });
+
+  it.each([
+    { name: "a dry run", metadata: { annotations: REFUSED }, more: { dryRun: true } },
+    { name: "a pod that is injected as it should", metadata: {}, more: {} },
+    { name: "a pod that opts out", metadata: { labels: { "sidecar.istio.io/inject": "false" } }, more: {} },
+  ])("is not recorded for $name", async ({ metadata, more }) => {
+    const { review, events } = createTest();
+    await review(metadata, more);
+    expect(events()).toEqual([]);
+  });
+
+  it("is not repeated for each of a controller's attempts, but after a while", async () => {
+    const { review, events, clock } = createTest();
+    for (let attempt = 0; attempt < 50; attempt += 1) await review({ annotations: REFUSED });
+    expect(events()).toHaveLength(2);
+    await clock.advance(11 * 60_000);
+    await review({ annotations: REFUSED });
+    expect(events()).toHaveLength(4);
+  });
+
+  it("is never later than the response, and a failure to write it is only logged", async () => {
+    const { review, cluster, log } = createTest();
+    cluster.failure = refused(403, "Forbidden");
+    await review({ annotations: REFUSED });
+    expect(log.find("an Event could not be recorded")).toHaveLength(1);
+  });
+
+  it("has a note of at most 1024 bytes", async () => {
+    const { review, events } = createTest();
+    await review({ annotations: { "sidecar.istio.io/proxyCPU": "ü".repeat(5_000) } });
+    const [event] = events();
+    expect(Buffer.byteLength(String(event?.["note"]))).toBeLessThanOrEqual(1024);
+    expect(String(event?.["note"])).toMatch(/…$/);
+  });
+});
+
+describe("a pod that calls the webhook with a forged review", () => {
+  it.each([
+    { name: "an owner that does not exist", owner: { ...REPLICA_SET, name: "other" } },
+    { name: "an owner with another uid", owner: { ...REPLICA_SET, uid: "guessed" } },
+    { name: "an owner without a uid", owner: { ...REPLICA_SET, uid: undefined } },
+    { name: "an owner of another kind", owner: { ...REPLICA_SET, apiVersion: "v1", kind: "Secret" } },
+  ])("cannot put an Event on $name", async ({ owner }) => {
+    const { review, events } = createTest();
+    await review({ annotations: REFUSED, ownerReferences: [owner] });
+    expect(events().map(({ regarding }) => regarding)).toEqual([
+      { apiVersion: "v1", kind: "Namespace", namespace: "ns1", name: "ns1" },
+    ]);
+    await review({ annotations: WARNED, ownerReferences: [owner] });
+    expect(events()).toHaveLength(1);
+  });
+
+  it("cannot fill the cluster's store with Events", async () => {
+    const { review, events, clock } = createTest();
+    for (let index = 0; index < 300; index += 1) {
+      await review({ annotations: { "sidecar.istio.io/proxyCPU": `lots ${index}` }, ownerReferences: [] });
+    }
+    expect(events()).toHaveLength(10);
+    await clock.advance(60_000);
+    for (let index = 0; index < 300; index += 1)
+      await review({ annotations: { "sidecar.istio.io/proxyCPU": `x ${index}` } });
+    expect(events().length).toBeLessThanOrEqual(10 + 2 * 120);
+  });
+});

@@ -1,0 +1,81 @@
+import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import type { InjectionSettings } from "../admission/injection-settings.ts";
+import { createHookToken } from "../hook-token.ts";
+import type { ChangingValue } from "../polled-value.ts";
+import { startWebhookServer, type WebhookLimits, type WebhookServer } from "../webhook-server.ts";
+import { createEventRecorder } from "./event-recorder.ts";
+import { eventOf } from "./injection-event.ts";
+import { type IdentityNames, startWebhookIdentity } from "./webhook-identity.ts";
+
+export interface ClusterInjectorOptions {
+  readonly api: KubernetesApi;
+  readonly settings: ChangingValue<InjectionSettings>;
+  /** This process in Events, such as the pod's name. */
+  readonly instance: string;
+  /** @default every address */
+  readonly host?: string;
+  readonly port?: number;
+  readonly limits?: Partial<WebhookLimits>;
+}
+
+export interface ClusterInjectorDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly randomBytes: (size: number) => Uint8Array;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The webhook as a part of the cluster: it makes its certificate, keeps the webhook configurations' caBundle current,
+ * and records Events. Resolves when it listens; it is ready when API servers can verify its certificate.
+ */
+export async function startClusterInjector(
+  options: ClusterInjectorOptions,
+  deps: ClusterInjectorDeps,
+): Promise<WebhookServer> {
+  const { api, settings, instance, host, port, limits } = options;
+  const identity = await startWebhookIdentity({ ...deps, api, names: identityNames(settings.current()) });
+  const events = createEventRecorder({ ...deps, api, instance, createToken: createHookToken });
+  const server = await startWebhookServer({
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...(limits !== undefined && { limits }),
+    certificate: identity,
+    settings: () => settings.current(),
+    findUnreadiness: () => (identity.isTrusted() ? undefined : "the webhook configurations have no caBundle yet"),
+    onReviewed: (review) => {
+      const event = eventOf(review);
+      if (event !== undefined) events.record(event);
+    },
+    clock: deps.clock,
+    log: deps.log,
+  });
+  return {
+    port: server.port,
+    stop: async (lingerMs = LINGER_MS) => {
+      await server.stop(lingerMs);
+      identity.stop();
+      settings.stop();
+    },
+  };
+}
+
+/** Until every API server has noticed that this replica is not ready any more. */
+const LINGER_MS = 6_000;
+
+/** The names that an installation gives the injector's objects, as Istio does: those of a revision end with its name. */
+export function identityNames({
+  revision,
+  controlPlaneNamespace: namespace,
+}: Pick<InjectionSettings, "revision" | "controlPlaneNamespace">): IdentityNames {
+  const suffix = revision === "default" ? "" : `-${revision}`;
+  const service = `istio-sidecar-injector${suffix}`;
+  return {
+    namespace,
+    service,
+    secret: `${service}-tls`,
+    configurations: { mutating: service, validating: `istio-validator${suffix}-${namespace}` },
+  };
+}
