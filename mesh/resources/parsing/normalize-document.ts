@@ -5,7 +5,8 @@ const DEFAULT_NAMESPACE = "default";
 
 /**
  * Prepares a document for its schema: `null` means absent, as in Kubernetes, except for a legacy policy's `mtls:`,
- * where an empty value means STRICT. A namespaced kind without a namespace is in `default`, as with `kubectl`.
+ * where an empty value means STRICT. `kubectl apply` drops nulls before it sends an object, so a peer that is left empty
+ * is one too: without mutual TLS it would open what the policy closes. A namespaced kind without a namespace is in `default`, as with `kubectl`.
  */
 export function normalizeDocument(document: PlainObject, description: KindDescription): PlainObject {
   const isLegacy = description.group === "authentication.istio.io";
@@ -30,8 +31,14 @@ function dropNulls(value: PlainValue, isLegacy: boolean): PlainValue {
   if (!isPlainObject(value)) return value;
   const kept: Record<string, PlainValue> = {};
   for (const [field, child] of Object.entries(value)) {
-    if (child !== null) kept[field] = dropNulls(child, isLegacy);
+    if (isLegacy && field === "peers" && Array.isArray(child)) kept[field] = child.map(completePeer);
+    else if (child !== null) kept[field] = dropNulls(child, isLegacy);
     else if (isLegacy && field === "mtls") kept[field] = {};
   }
   return kept;
+}
+
+function completePeer(peer: PlainValue): PlainValue {
+  const kept = dropNulls(peer, true);
+  return isPlainObject(kept) && Object.keys(kept).length === 0 ? { mtls: {} } : kept;
 }

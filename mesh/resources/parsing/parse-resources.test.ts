@@ -84,6 +84,15 @@ ${networking("DestinationRule", '{host: "*.local", trafficPolicy: {tls: {mode: I
     });
   });
 
+  it("parses a legacy policy's empty peer as STRICT, which is what `kubectl apply` makes of `mtls:`", () => {
+    expect(parse(authentication("MeshPolicy", "{peers: [{}]}", "default")).resources[0]).toMatchObject({
+      spec: { peers: [{ mtls: { mode: "STRICT" } }] },
+    });
+    expect(parse(authentication("MeshPolicy", "{peers: [{jwt: {}}]}", "default")).resources[0]).toMatchObject({
+      spec: { peers: [{}] },
+    });
+  });
+
   it("parses `mtls:` without a value as STRICT in a legacy policy, and as UNSET in a PeerAuthentication", () => {
     expect(parse(authentication("MeshPolicy", "{peers: [{mtls: }]}", "default")).resources[0]).toMatchObject({
       spec: { peers: [{ mtls: { mode: "STRICT" } }] },
