@@ -5,7 +5,8 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * `csr_malformed`, `csr_key`, `csr_signature`: the signing request is not readable, has a key that is not accepted, or
  * does not prove possession of that key. `authority_expired`: nothing can be signed any more. `authority_permissions`,
  * `authority_files`, `authority_key`, `authority_chain`: the authority's directory cannot be used; the message names
- * the file and the fix. `dns_name`: a server certificate was requested for an invalid name.
+ * the file and the fix. `authority_root_lost`: the authority has changed so that current certificates would no longer be
+ * trusted. `dns_name`: a server certificate was requested for an invalid name.
  */
 export type CaErrorCode =
   | "csr_malformed"
@@ -16,6 +17,7 @@ export type CaErrorCode =
   | "authority_files"
   | "authority_key"
   | "authority_chain"
+  | "authority_root_lost"
   | "dns_name";
 
 /** Thrown by everything in `ca-agent`. */

@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import { Registry } from "prom-client";
 import type { Authority } from "../ca-agent/authority/authority.ts";
 import { openAuthority } from "../ca-agent/authority/open-authority.ts";
+import { watchAuthorityDirectory } from "../ca-agent/authority/watch-authority-directory.ts";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
@@ -65,6 +67,12 @@ export async function startControlPlane(
   const { settings } = options;
   const { trustDomain } = settings;
   const authority = await openAuthority({ directory: options.caDirectory, trustDomain, clock, log });
+  const stopWatching = watchAuthorityDirectory(authority, options.caDirectory, {
+    trustDomain,
+    clock,
+    log,
+    randomBytes,
+  });
   const source = await startFolderSource({ folders: options.configFolders, log, clock, signal });
   const stopReport = startAnalysisReport({ source, settings, log });
   const registry = new Registry();
@@ -72,7 +80,7 @@ export async function startControlPlane(
   const issuing = createIssuing(options, { authority, registry, clock, log, limitLog });
   const roots = {
     current: authority.roots,
-    subscribe: (listener: () => void) => authority.subscribe(() => listener()),
+    subscribe: authority.subscribe,
   };
   const server = await startControlPlaneServer({
     port: options.port,
@@ -93,6 +101,8 @@ export async function startControlPlane(
   log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
   return async () => {
     stopReport();
+    stopWatching();
+    authority.stop();
     memory.stop();
     await Promise.all([server.close(), status.stop()]);
   };

@@ -10,7 +10,6 @@ import {
   signCertificate,
   signCertificateSync,
 } from "../x509/certificate.ts";
-import { parseCertificateRequest } from "../x509/certificate-request.ts";
 import { type AlternativeName, formatLeafExtensions, type LeafExtensionsInput } from "../x509/extensions.ts";
 import { BACKDATE_MS } from "./self-signed-root.ts";
 import type { SigningMaterial } from "./signing-material.ts";
@@ -27,8 +26,8 @@ export interface Authority {
   signServing(request: ServingRequest): ServingPair;
   /** The trusted roots, one PEM certificate each. */
   roots(): readonly string[];
-  /** Calls the listener with each later list of roots. Returns the function that unsubscribes. */
-  subscribe(listener: (roots: readonly string[]) => void): () => void;
+  /** Calls the listener after each change of the roots or of the signing certificate. Returns a function that unsubscribes. */
+  subscribe(listener: () => void): () => void;
   expiry(): AuthorityExpiry;
 }
 
@@ -66,21 +65,10 @@ const MAX_DNS_NAME_BYTES = 253;
 /** The key material that an authority signs with. */
 export interface Signer {
   readonly material: SigningMaterial;
+  /** The trusted roots. They may be more than the material's own while the authority changes. */
+  readonly roots: readonly string[];
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
-}
-
-export function createAuthority(signer: Signer): Authority {
-  const { material } = signer;
-  return {
-    signWorkload: async ({ csrPem, identity, lifetimeMs }) =>
-      await signWorkloadKey(signer, { publicKey: parseCertificateRequest(csrPem), identity, lifetimeMs }),
-    signServing: (request) => signServing(signer, request),
-    roots: () => material.roots,
-    // The roots of a running authority do not change yet; subscribers already support it.
-    subscribe: () => () => undefined,
-    expiry: () => ({ rootNotAfterMs: material.rootNotAfterMs, chainNotAfterMs: material.notAfterMs }),
-  };
 }
 
 /** A workload's key that passed all checks. */
@@ -96,10 +84,11 @@ export async function signWorkloadKey(signer: Signer, workload: WorkloadKey): Pr
   const names: readonly AlternativeName[] = [{ kind: "uri", value: identity }];
   const template = formatLeaf(signer, { publicKey, names, usages: ["server", "client"], lifetimeMs });
   const leaf = await signCertificate(template, signer.material.key);
-  return [leaf, ...signer.material.intermediates, signer.material.roots.join("")];
+  return [leaf, ...signer.material.intermediates, signer.roots.join("")];
 }
 
-function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingRequest): ServingPair {
+/** The signing part of `Authority.signServing`. */
+export function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingRequest): ServingPair {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   // No URI SAN and no client usage, so it can never be accepted as a workload's certificate.
   const names = dnsNames.map((name): AlternativeName => ({ kind: "dns", value: parseDnsName(name) }));

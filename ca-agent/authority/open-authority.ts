@@ -1,15 +1,14 @@
-import { generateKeyPairSync, randomBytes as systemRandomBytes, X509Certificate } from "node:crypto";
+import { randomBytes as systemRandomBytes } from "node:crypto";
 import { join } from "node:path";
-import { formatSpiffeId, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
-import { type Authority, createAuthority, type Signer, signWorkloadKey } from "./authority.ts";
-import { AUTHORITY_FILE, type AuthorityFiles, preparePrivateDirectory, readAuthorityFiles } from "./authority-files.ts";
+import { type DirectoryFiles, prepareParentDirectory, readAuthorityFiles } from "./authority-directory.ts";
+import { createLiveAuthority, type LiveAuthority } from "./live-authority.ts";
 import { createSelfSignedRoot, keepRoot } from "./self-signed-root.ts";
-import { parseSigningMaterial } from "./signing-material.ts";
+import { describeMaterial, parseTrustedMaterial } from "./trusted-material.ts";
 
 export interface OpenAuthorityOptions {
   /**
@@ -29,29 +28,21 @@ const SELF_SIGNED = "self-signed";
  * Opens the authority of a directory: the `cacerts` files if there are any, else the root created on an earlier start,
  * else a new root. Throws a CaError that names the file and the fix; never replaces a file.
  */
-export async function openAuthority(options: OpenAuthorityOptions): Promise<Authority> {
-  const { directory, clock, log } = options;
+export async function openAuthority(options: OpenAuthorityOptions): Promise<LiveAuthority> {
+  const { directory, trustDomain, clock, log, randomBytes = systemRandomBytes } = options;
   const plugged = await readAuthorityFiles(directory, "mounted");
   const files = plugged ?? (await openSelfSigned(options));
-  const material = parseSigningMaterial(files, clock.now());
-  const signer = { material, clock, randomBytes: options.randomBytes ?? systemRandomBytes };
-  await checkTrustedBySidecars(signer, options.trustDomain, files);
-  log.info(
-    {
-      component: "ca-agent",
-      directory: files.directory,
-      origin: plugged === undefined ? "self-signed" : "plugged in",
-      roots: material.roots.map((root) => new X509Certificate(root).fingerprint256),
-      notAfter: new Date(material.notAfterMs).toISOString(),
-    },
-    "certificate authority opened",
-  );
-  return createAuthority(signer);
+  const material = await parseTrustedMaterial(files, { trustDomain, clock, randomBytes });
+  const origin = plugged === undefined ? "self-signed" : "plugged in";
+  log.info({ ...describeMaterial(material), from: files.from, origin }, "certificate authority opened");
+  if (files.protection === "secret_volume" && files.isKeyShared)
+    log.warn({ component: "ca-agent" }, describeShared(files));
+  return createLiveAuthority(material, { clock, log, randomBytes });
 }
 
-async function openSelfSigned(options: OpenAuthorityOptions): Promise<AuthorityFiles> {
+async function openSelfSigned(options: OpenAuthorityOptions): Promise<DirectoryFiles> {
   const { directory, trustDomain, clock, log } = options;
-  await preparePrivateDirectory(directory);
+  await prepareParentDirectory(directory);
   const home = join(directory, SELF_SIGNED);
   const kept = await readAuthorityFiles(home, "private");
   if (kept !== undefined) return kept;
@@ -69,24 +60,9 @@ async function openSelfSigned(options: OpenAuthorityOptions): Promise<AuthorityF
   return files;
 }
 
-/**
- * Signs a test certificate and verifies it as a sidecar would. An authority that no sidecar trusts (constraints, path
- * length, key usage) must not start: it would break every connection of the mesh.
- */
-async function checkTrustedBySidecars(signer: Signer, trustDomain: TrustDomain, files: AuthorityFiles): Promise<void> {
-  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const identity = formatSpiffeId({ trustDomain, namespace: "probe", serviceAccount: "probe" });
-  const chain = await signWorkloadKey(signer, { publicKey, identity, lifetimeMs: 60_000 });
-  const verdict = verifyPeer({
-    certificates: chain.slice(0, -1).map((pem) => new X509Certificate(pem)),
-    sessionReused: false,
-    roots: signer.material.roots.map((pem) => new X509Certificate(pem)),
-    trustDomains: [trustDomain],
-    nowMs: signer.clock.now(),
-  });
-  if (verdict.kind === "trusted") return;
-  const path = join(files.directory, AUTHORITY_FILE.certificate);
-  throw new CaError("authority_chain", `no sidecar would trust certificates signed by ${path}: ${verdict.message}`, {
-    details: { reason: verdict.reason },
-  });
+function describeShared(files: DirectoryFiles): string {
+  return (
+    `every user in this pod may read ${files.locate("key")}: set "defaultMode: 0400" on the Secret's volume and the pod's ` +
+    '"fsGroup: 1337"'
+  );
 }

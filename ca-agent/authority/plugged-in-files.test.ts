@@ -149,7 +149,7 @@ describe("plugged-in files are refused", () => {
     {
       name: "without their root",
       changes: { "root-cert.pem": undefined },
-      expected: "check that root-cert.pem is the root",
+      expected: "root-cert.pem contains its root",
     },
     { name: "with another root", changes: { "root-cert.pem": foreign.pem }, expected: "does not lead to its root" },
     { name: "with another key", changes: { "ca-key.pem": foreign.keyPem }, expected: "ca-key.pem is not the key of" },

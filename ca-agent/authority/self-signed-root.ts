@@ -5,7 +5,7 @@ import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { createSerialNumber, formatName, type RandomBytes, signCertificateSync } from "../x509/certificate.ts";
 import { formatRootExtensions } from "../x509/extensions.ts";
-import { AUTHORITY_FILE } from "./authority-files.ts";
+import { ISTIO_FORM } from "./authority-files.ts";
 
 /** A certificate and its private key (PKCS#8), PEM. */
 export interface RootPair {
@@ -56,8 +56,8 @@ export async function keepRoot(parent: string, name: string, root: RootPair): Pr
   // mkdtemp creates it with mode 0700.
   const draft = await mkdtemp(join(parent, `.${name}-`));
   try {
-    await writeDurably(join(draft, AUTHORITY_FILE.key), root.keyPem);
-    await writeDurably(join(draft, AUTHORITY_FILE.certificate), root.certificatePem);
+    await writeDurably(join(draft, ISTIO_FORM.key), root.keyPem);
+    await writeDurably(join(draft, ISTIO_FORM.certificate), root.certificatePem);
     await syncDirectory(draft);
     await rename(draft, join(parent, name));
     await syncDirectory(parent);

@@ -11,10 +11,18 @@ const HOUR_MS = 3_600_000;
 class CountingSigner {
   count = 0;
   fails = false;
+  change: () => void = () => undefined;
   readonly #clock: FakeClock;
 
   constructor(clock: FakeClock) {
     this.#clock = clock;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.change = listener;
+    return () => {
+      this.change = () => undefined;
+    };
   }
 
   signServing({ lifetimeMs }: ServingRequest): ServingPair {
@@ -69,4 +77,13 @@ it("nothing is renewed after the stop", async () => {
   expect(clock.pendingTimers).toBe(0);
   await clock.advance(24 * HOUR_MS);
   expect(seen).toEqual([]);
+});
+
+it("the certificate is renewed when the authority changes, until it is stopped", async () => {
+  const { authority, serving, seen } = start();
+  authority.change();
+  expect(seen).toEqual(["certificate 2"]);
+  serving.stop();
+  authority.change();
+  expect(seen).toEqual(["certificate 2"]);
 });

@@ -12,7 +12,7 @@ export interface ServingCertificate {
 }
 
 export interface ServingCertificateOptions {
-  readonly authority: Pick<Authority, "signServing">;
+  readonly authority: Pick<Authority, "signServing" | "subscribe">;
   readonly dnsNames: readonly string[];
   /** @default 24 hours */
   readonly lifetimeMs?: number;
@@ -27,8 +27,8 @@ const MAX_WAIT_MS = 60_000;
 const MIN_WAIT_MS = 1000;
 
 /**
- * Signs a certificate now, and a new one at half of its lifetime, so that no server has to restart. A failed renewal is
- * retried; the old certificate stays.
+ * Signs a certificate now, and a new one at half of its lifetime and after each change of the authority, so that no
+ * server has to restart. A failed renewal is retried; the old certificate stays.
  */
 export function startServingCertificate(options: ServingCertificateOptions): ServingCertificate {
   const { authority, dnsNames, clock, log } = options;
@@ -61,12 +61,17 @@ export function startServingCertificate(options: ServingCertificateOptions): Ser
     }, waitMs);
   };
   wait();
+  // A new signer's certificate has a root that stays; the old one's may be about to leave the bundle.
+  const unsubscribe = authority.subscribe(renew);
   return {
     current: () => signed.pair,
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    stop: () => timer?.cancel(),
+    stop: () => {
+      unsubscribe();
+      timer?.cancel();
+    },
   };
 }

@@ -1,5 +1,4 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { join } from "node:path";
 import { verifyChain } from "../../mesh/identity/verify-chain.ts";
 import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensions.ts";
 import { CaError } from "../ca-error.ts";
@@ -7,7 +6,7 @@ import { readOctetString } from "../x509/der-values.ts";
 import { splitCertificates } from "../x509/pem.ts";
 import { findKeyFault, keyIdentifier } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
-import { AUTHORITY_FILE, type AuthorityFiles } from "./authority-files.ts";
+import type { AuthorityFiles } from "./authority-files.ts";
 
 /** An authority's certificate, key and roots that passed all checks. */
 export interface SigningMaterial {
@@ -20,19 +19,24 @@ export interface SigningMaterial {
   readonly intermediates: readonly string[];
   /** One PEM certificate each. */
   readonly roots: readonly string[];
+  /** The one of them to which the signing certificate leads. */
+  readonly root: X509Certificate;
   /** The earliest expiry of the certificates from the signer to its root. */
   readonly notAfterMs: number;
   readonly rootNotAfterMs: number;
 }
 
+/** Each handshake may try all of them. */
+const MAX_ROOTS = 64;
+
 /** Parses the files and checks that they form one authority; throws a CaError that names the file and the fix. */
 export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): SigningMaterial {
-  const certificatePath = join(files.directory, AUTHORITY_FILE.certificate);
+  const certificatePath = files.locate("certificate");
   const [certificate] = parseCertificates(files.certificatePem, certificatePath);
   if (certificate === undefined) throw new CaError("authority_files", `${certificatePath} contains no PEM certificate`);
   const key = parseKey(files, certificate);
   const roots = parseRoots(files, certificate);
-  const chain = parseCertificates(files.chainPem ?? "", join(files.directory, AUTHORITY_FILE.chain));
+  const chain = parseCertificates(files.chainPem ?? "", files.locate("chain"));
   if (!certificate.ca) {
     throw new CaError(
       "authority_chain",
@@ -49,18 +53,19 @@ export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): Sign
     keyIdentifier: issuerKeyIdentifier(certificate),
     intermediates: certificate.raw.equals(root.raw) ? [] : verdict.path.slice(0, -1).map(formatCertificate),
     roots: roots.map(formatCertificate),
+    root,
     notAfterMs: verdict.notAfterMs,
     rootNotAfterMs: root.validToDate.getTime(),
   };
 }
 
 function parseKey(files: AuthorityFiles, certificate: X509Certificate): KeyObject {
-  const path = join(files.directory, AUTHORITY_FILE.key);
+  const path = files.locate("key");
   const key = importKey(files.keyPem, path);
   if (!certificate.checkPrivateKey(key)) {
     throw new CaError(
       "authority_key",
-      `${path} is not the key of ${AUTHORITY_FILE.certificate} in the same directory: restore the matching pair`,
+      `${path} is not the key of ${files.locate("certificate")}: restore the matching pair`,
     );
   }
   const fault = findKeyFault(key);
@@ -80,9 +85,12 @@ function importKey(pem: string, path: string): KeyObject {
 
 function parseRoots(files: AuthorityFiles, certificate: X509Certificate): readonly X509Certificate[] {
   if (files.rootsPem === undefined) return [certificate];
-  const path = join(files.directory, AUTHORITY_FILE.roots);
+  const path = files.locate("roots");
   const roots = parseCertificates(files.rootsPem, path);
   if (roots.length === 0) throw new CaError("authority_files", `${path} contains no PEM certificate`);
+  if (roots.length > MAX_ROOTS) {
+    throw new CaError("authority_files", `${path} contains ${roots.length} certificates, the limit is ${MAX_ROOTS}`);
+  }
   const leaf = roots.find((root) => !root.ca);
   if (leaf !== undefined) {
     throw new CaError(
@@ -102,12 +110,11 @@ function parseCertificates(pem: string, path: string): readonly X509Certificate[
 }
 
 function brokenChain(files: AuthorityFiles, reason: string, message: string): CaError {
-  const { certificate, chain, roots } = AUTHORITY_FILE;
-  const where = `${join(files.directory, certificate)} does not lead to its root`;
+  const where = `${files.locate("certificate")} does not lead to its root`;
   const fix =
     reason === "expired"
       ? "renew it"
-      : `check that ${roots} is the root of ${certificate} and that ${chain} contains the intermediates`;
+      : `check that ${files.locate("roots")} contains its root and ${files.locate("chain")} the intermediates`;
   return new CaError("authority_chain", `${where}: ${message}; ${fix}`, { details: { reason } });
 }
 

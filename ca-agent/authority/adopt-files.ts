@@ -1,0 +1,45 @@
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Logger } from "../../mesh/runtime.ts";
+import { CaError } from "../ca-error.ts";
+import type { AuthorityFiles } from "./authority-files.ts";
+import type { LiveAuthority } from "./live-authority.ts";
+import { describeMaterial, parseTrustedMaterial, type TrustedMaterialDeps } from "./trusted-material.ts";
+
+export interface AdoptFilesDeps extends TrustedMaterialDeps {
+  readonly log: Logger;
+}
+
+/**
+ * Brings changed files into force in a running authority. What is incomplete, invalid or would break the mesh is refused
+ * with its reason in the log, and the old material stays in force.
+ */
+export async function adoptFiles(
+  authority: LiveAuthority,
+  files: AuthorityFiles,
+  deps: AdoptFilesDeps,
+): Promise<"in_force" | "refused"> {
+  try {
+    const material = await parseTrustedMaterial(files, deps);
+    const adoption = authority.adopt(material);
+    if (adoption.kind === "refused") throw new CaError("authority_root_lost", `${files.from}: ${adoption.message}`);
+    if (adoption.kind === "adopted") {
+      const waitMs = Math.max(0, Math.round(adoption.signsAtMs - deps.clock.monotonicMs()));
+      deps.log.info(
+        { ...describeMaterial(material), from: files.from, signsInMs: waitMs },
+        "the authority has changed",
+      );
+    }
+    return "in_force";
+  } catch (caught) {
+    logRefused(caught, deps.log);
+    return "refused";
+  }
+}
+
+export function logRefused(caught: unknown, log: Logger): void {
+  const { code, message } = MeshError.from(caught);
+  log.error(
+    { component: "ca-agent", code, reason: message },
+    "the changed authority is refused, the old one stays in force",
+  );
+}

@@ -1,0 +1,104 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { textsOf } from "./authority-fixture.ts";
+import type { LiveAuthority } from "./live-authority.ts";
+import { openAuthority } from "./open-authority.ts";
+import { watchAuthorityDirectory } from "./watch-authority-directory.ts";
+
+const oldRoot = mintRoot({ commonName: "old" });
+const newRoot = mintRoot({ commonName: "new" });
+const trustDomain = parseTrustDomain("cluster.local");
+let folder: string;
+let clock: FakeClock;
+let log: RecordingLogger;
+let authority: LiveAuthority;
+let stop: () => void;
+let version = 0;
+
+/** As the kubelet: a new directory, and the link `..data` replaced in one step. */
+function mount(texts: Readonly<Record<string, string>>): void {
+  version += 1;
+  const name = `..v${version}`;
+  mkdirSync(join(folder, name));
+  for (const [file, text] of Object.entries(texts)) {
+    writeFileSync(join(folder, name, file), text, { mode: 0o440 });
+    if (version === 1) symlinkSync(join("..data", file), join(folder, file));
+  }
+  symlinkSync(name, join(folder, "..next"));
+  renameSync(join(folder, "..next"), join(folder, "..data"));
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "entente-mounted-"));
+  version = 0;
+  clock = new FakeClock();
+  log = new RecordingLogger();
+  mount(textsOf({ signer: oldRoot, roots: [oldRoot] }));
+  const deps = { trustDomain, clock, log, randomBytes };
+  authority = await openAuthority({ directory: folder, ...deps });
+  stop = watchAuthorityDirectory(authority, folder, deps);
+});
+afterEach(() => {
+  stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Several checks; files are read by the system in between. */
+async function pass(): Promise<void> {
+  for (let round = 0; round < 5; round += 1) {
+    await clock.advance(5000);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+async function follow(line: string): Promise<void> {
+  while (log.find(line).length === 0) await pass();
+}
+
+it("a mounted Secret that changes comes into force", async () => {
+  mount(textsOf({ signer: newRoot, roots: [oldRoot, newRoot] }));
+  await follow("the authority has changed");
+  expect(authority.roots()).toHaveLength(2);
+});
+
+it.each([
+  {
+    name: "incomplete",
+    change: () => {
+      const { "ca-key.pem": _key, ...texts } = textsOf({ signer: newRoot, roots: [oldRoot, newRoot] });
+      mount(texts);
+    },
+    reason: "ca-key.pem is missing",
+  },
+  {
+    name: "without the root in use",
+    change: () => mount(textsOf({ signer: newRoot, roots: [newRoot] })),
+    reason: "authority_root_lost",
+  },
+  {
+    name: "garbage",
+    change: () => mount({ ...textsOf({ signer: oldRoot, roots: [oldRoot] }), "ca-cert.pem": "garbage" }),
+    reason: "contains no PEM certificate",
+  },
+])("a change to something $name is refused once, with its reason", async ({ change, reason }) => {
+  change();
+  await follow(reason);
+  await pass();
+  expect(log.find("the old one stays in force")).toHaveLength(1);
+  expect(authority.roots()).toEqual([oldRoot.certificate.toString()]);
+});
+
+it("files that are removed change nothing; once restored, later changes are followed", async () => {
+  unlinkSync(join(folder, "..data"));
+  await pass();
+  mount(textsOf({ signer: newRoot, roots: [oldRoot, newRoot] }));
+  await follow("the authority has changed");
+  expect(log.find("stays in force")).toEqual([]);
+});
