@@ -17,12 +17,17 @@ export interface ConnectionLimits {
   readonly closeGraceMs: number;
 }
 
+/** A verdict takes about half a millisecond. */
+const JUDGED_AT_ONCE = 16;
+
 /** The control plane's open connections, from accept to close, with their peers. */
 export interface ControlPlaneConnections {
   opened(socket: Socket): void;
   established(session: ServerHttp2Session, peer: PeerContext): void;
   /** The current peer. A certificate that has expired since the handshake no longer counts. */
   peerOf(session: Http2Session | undefined): PeerContext;
+  /** Judges all verified peers again, a few at a time, and ends the connections of those that no longer are. */
+  judgeAgain(judge: (session: ServerHttp2Session) => PeerContext): void;
   /** Waits for open calls, then closes the connection. */
   closeAll(): void;
 }
@@ -105,6 +110,15 @@ class TrackedConnections implements ControlPlaneConnections {
     return { kind: "anonymous", reason, address: peer.address };
   }
 
+  judgeAgain(judge: (session: ServerHttp2Session) => PeerContext): void {
+    const due = [...this.#verified.values()].flatMap((open) => [...open]);
+    const judgeSome = (): void => {
+      for (const connection of due.splice(0, JUDGED_AT_ONCE)) this.#judge(connection, judge);
+      if (due.length > 0) setImmediate(judgeSome);
+    };
+    judgeSome();
+  }
+
   closeAll(): void {
     for (const connection of [...this.#connections.values()]) this.#end(connection);
   }
@@ -134,6 +148,17 @@ class TrackedConnections implements ControlPlaneConnections {
     this.#metrics?.connectionRefused("too_many_of_caller");
     open.delete(oldest);
     oldest.socket.destroy();
+  }
+
+  #judge(connection: Connection, judge: (session: ServerHttp2Session) => PeerContext): void {
+    const { session, socket } = connection;
+    if (session === undefined || session.destroyed || socket.destroyed) return;
+    const peer = judge(session);
+    if (peer.kind === "verified") return;
+    // Calls that begin before the connection has ended are refused.
+    this.#peers.set(session, peer);
+    this.#metrics?.connectionRefused("no_longer_trusted");
+    this.#end(connection);
   }
 
   #endOverstayed(connection: Connection): void {

@@ -33,6 +33,8 @@ export interface FixtureOptions {
   readonly limitLog?: LogLimiter;
   /** @default the machine's */
   readonly clock?: Clock;
+  /** @default a new self-signed one */
+  readonly authority?: Authority;
 }
 
 /** A certificate chain and its key, PEM. */
@@ -80,7 +82,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
   const log = new RecordingLogger();
   const clock = options.clock ?? systemClock;
   const trust = { trustDomain: TRUST_DOMAIN, clock, log };
-  const authority = await openAuthority({ directory: join(folder, "ca"), ...trust });
+  const authority = options.authority ?? (await openAuthority({ directory: join(folder, "ca"), ...trust }));
   const tokenKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const jwksFile = join(folder, "jwks.json");
   writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(tokenKey.publicKey)), kid: "k" }] }));

@@ -7,6 +7,7 @@ import { Counter, type Registry } from "prom-client";
  * - `displaced`: the oldest of too many without a verified peer;
  * - `overstayed`: open without a verified peer for too long;
  * - `too_many_of_caller`: the oldest of too many of one identity at one address;
+ * - `no_longer_trusted`: the root of its certificate was removed;
  * - `too_many`: over the limit of all connections.
  */
 export type RefusedConnection =
@@ -17,6 +18,7 @@ export type RefusedConnection =
   | "displaced"
   | "overstayed"
   | "too_many_of_caller"
+  | "no_longer_trusted"
   | "too_many";
 
 /** Whose call was ended or refused. */

@@ -1,20 +1,25 @@
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { filesOf } from "../ca-agent/authority/authority-fixture.ts";
+import { createLiveAuthority } from "../ca-agent/authority/live-authority.ts";
+import { parseTrustedMaterial } from "../ca-agent/authority/trusted-material.ts";
 import { IstioCertificateResponseSchema, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { readUriSans } from "../mesh/identity/x509-san.ts";
-import { unlimitedLog } from "../mesh/recording-logger-fixture.ts";
+import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import {
   type ClientCertificate,
   type ControlPlaneFixture,
   CREATE_CERTIFICATE_PATH,
+  closing,
+  openCall,
   startControlPlaneFixture,
 } from "./control-plane-fixture.ts";
 import { startControlPlaneServer } from "./control-plane-server.ts";
@@ -168,6 +173,38 @@ describe("the caller as handlers see it", () => {
     });
     await clock.advance(11 * 60_000);
     await closed;
+  });
+});
+
+describe("a peer whose root is removed", () => {
+  const [own, other] = [mintRoot({ commonName: "own" }), mintRoot({ commonName: "other" })];
+  const trust = { trustDomain: parseTrustDomain("cluster.local"), clock: systemClock, randomBytes };
+  const parse = (roots: readonly (typeof own)[]) => parseTrustedMaterial(filesOf({ signer: own, roots }), trust);
+  const until = new Date(Date.now() + HOUR_MS);
+  let plane: ControlPlaneFixture;
+  afterAll(() => plane.stop());
+
+  it("is cut off, and cannot renew itself; others stay connected", async () => {
+    const log = new RecordingLogger();
+    const authority = createLiveAuthority(await parse([own, other]), { ...trust, log });
+    plane = await startControlPlaneFixture({ authority });
+    const uriSans = ["spiffe://cluster.local/ns/ns1/sa/default"];
+    const leaf = mintLeaf({ issuer: other, uriSans, notBefore: new Date(0), notAfter: until });
+    const certificate = { cert: leaf.pem, key: leaf.keyPem };
+    expect(await plane.ask({ certificate })).toHaveLength(2);
+    const workload = await plane.workload();
+    const [removed, kept] = [plane.dialHttp2(certificate), plane.dialHttp2(workload)];
+    await Promise.all([once(removed, "connect"), once(kept, "connect")]);
+    expect(await Promise.all([openCall(removed), openCall(kept)])).toEqual(["open", "open"]);
+    authority.adopt(await parse([own]));
+    await closing(removed);
+    expect(await openCall(kept)).toBe("open");
+    kept.destroy();
+    const error = ConnectError.from(await plane.ask({ certificate }).catch((caught: unknown) => caught));
+    expect(error.code).toBe(Code.Unauthenticated);
+    const name = 'entente_control_plane_connections_refused_total{reason="no_longer_trusted"}';
+    // The one that renewed itself, and the one that is open.
+    expect(await plane.metric(name)).toBe(2);
   });
 });
 

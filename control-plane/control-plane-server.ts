@@ -76,7 +76,11 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   refresh();
   handleConnections(server, { connections, limits, options });
   const calls = handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
-  const unsubscribe = [serving.subscribe(refresh), authority.subscribe(refresh)];
+  const unsubscribe = [
+    serving.subscribe(refresh),
+    authority.subscribe(refresh),
+    onRootRemoved(authority, () => connections.judgeAgain((session) => judgePeer(session, options))),
+  ];
   const stopRenewing = (): void => {
     serving.stop();
     for (const stop of unsubscribe) stop();
@@ -122,6 +126,17 @@ function createServer(limits: ControlPlaneLimits): Http2SecureServer {
     streamResetRate: limits.callsPerSecond,
     // The limit of unauthenticated clients; it is raised once a certificate is verified.
     settings: { maxConcurrentStreams: limits.maxStreamsOfUnverified, maxHeaderListSize: MAX_HEADER_BYTES },
+  });
+}
+
+/** Peers are judged by the roots of their handshake, so a root that is removed must end what it has proved. */
+function onRootRemoved(authority: ControlPlaneServerOptions["authority"], action: () => void): () => void {
+  let before = authority.roots();
+  return authority.subscribe(() => {
+    const now = authority.roots();
+    const isRemoved = before.some((root) => !now.includes(root));
+    before = now;
+    if (isRemoved) action();
   });
 }
 
