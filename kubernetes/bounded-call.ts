@@ -1,6 +1,7 @@
 import type { Clock, Random } from "../mesh/runtime.ts";
 import { decideRetry } from "./call-policy.ts";
 import { KubernetesApiError } from "./kubernetes-api-error.ts";
+import { linkedAbort } from "./linked-abort.ts";
 
 export interface CallLimits {
   readonly clock: Clock;
@@ -20,20 +21,18 @@ export async function runCall<Value>(
 ): Promise<Value> {
   const { clock, timeoutMs, what, signal } = limits;
   signal?.throwIfAborted();
-  const stop = new AbortController();
+  const { stop, unlink } = linkedAbort(signal);
   return await new Promise<Value>((resolve, reject) => {
     const timer = clock.setTimeout(() => {
       stop.abort(new KubernetesApiError("api_timeout", `${what}: no complete response within ${timeoutMs} ms`));
     }, timeoutMs);
-    const onAbort = (): void => stop.abort(signal?.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
     stop.signal.addEventListener("abort", () => reject(stop.signal.reason), { once: true });
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     runAttempts({ ...limits, stop: stop.signal, deadlineMs }, attempt)
       .then(resolve, reject)
       .finally(() => {
         timer.cancel();
-        signal?.removeEventListener("abort", onAbort);
+        unlink();
       });
   });
 }

@@ -64,3 +64,8 @@ export const KINDS = {
 export function apiVersionOf({ group, version }: ApiKind): string {
   return group === "" ? version : `${group}/${version}`;
 }
+
+/** For messages: `destinationrules.networking.istio.io`, or `pods`. */
+export function formatResourceName({ group, plural }: ApiKind): string {
+  return group === "" ? plural : `${plural}.${group}`;
+}

@@ -103,6 +103,8 @@ export interface WatchOptions extends SelectOptions {
   readonly resourceVersion: string;
   /** The server ends the watch after this time. @default the server's choice, 30 to 60 minutes */
   readonly timeoutSeconds?: number;
+  /** Called when the server has accepted the watch, which can be long before the first event. */
+  readonly onOpen?: () => void;
   readonly signal?: AbortSignal;
 }
 

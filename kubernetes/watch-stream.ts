@@ -3,6 +3,7 @@ import type { ApiConnection, OpenResponse } from "./api-connection.ts";
 import { errorFromResponse, errorFromStatus, invalid, isFields, parseObject } from "./api-response.ts";
 import type { ApiKind, WatchEvent, WatchOptions } from "./kubernetes-api.ts";
 import { KubernetesApiError } from "./kubernetes-api-error.ts";
+import { linkedAbort } from "./linked-abort.ts";
 import { formatQuery, formatResourcePath } from "./resource-path.ts";
 import { WatchLines } from "./watch-lines.ts";
 
@@ -25,10 +26,10 @@ export async function* readWatch(
   kind: ApiKind,
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent, void> {
-  const stop = new AbortController();
-  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
+  const { stop, unlink } = linkedAbort(options.signal);
   try {
-    const response = await openWatch(deps, { kind, options, signal, stop });
+    const response = await openWatch(deps, { kind, options, stop });
+    options.onOpen?.();
     const lines = new WatchLines(MAX_EVENT_BYTES);
     for await (const chunk of response.body) {
       for (const line of lines.push(chunk)) yield parseWatchEvent(line, kind, response.call);
@@ -36,6 +37,7 @@ export async function* readWatch(
     }
     if (lines.isUnfinished) throw cut(response.call);
   } finally {
+    unlink();
     stop.abort();
   }
 }
@@ -43,11 +45,10 @@ export async function* readWatch(
 interface OpeningWatch {
   readonly kind: ApiKind;
   readonly options: WatchOptions;
-  readonly signal: AbortSignal;
   readonly stop: AbortController;
 }
 
-async function openWatch(deps: WatchDeps, { kind, options, signal, stop }: OpeningWatch): Promise<OpenResponse> {
+async function openWatch(deps: WatchDeps, { kind, options, stop }: OpeningWatch): Promise<OpenResponse> {
   const { connection, clock, headerLimitMs } = deps;
   const { namespace, labelSelector, fieldSelector, resourceVersion, timeoutSeconds } = options;
   const selection = { labelSelector, fieldSelector, resourceVersion, timeoutSeconds };
@@ -60,7 +61,7 @@ async function openWatch(deps: WatchDeps, { kind, options, signal, stop }: Openi
     );
   const timer = clock.setTimeout(() => stop.abort(late()), headerLimitMs);
   try {
-    const response = await untilAborted(connection.openStream(sent, signal), signal);
+    const response = await untilAborted(connection.openStream(sent, stop.signal), stop.signal);
     if (response.status === 200) return response;
     throw errorFromResponse({ ...response, body: await readError(response.body) }, clock.now());
   } finally {

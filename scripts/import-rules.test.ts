@@ -207,6 +207,15 @@ describe("restricted packages", () => {
     expect(format(others)).toEqual([]);
   });
 
+  it("only tests and benches load the test server", () => {
+    const used = RUNTIME.filter(
+      (entry) =>
+        targetOf(entry)?.startsWith("kubernetes/test-server/") &&
+        !/^(bench|kubernetes\/test-server)\//.test(entry.from),
+    );
+    expect(format(used)).toEqual([]);
+  });
+
   it("only tests and demos use the functions that mint arbitrary certificates", () => {
     const used = RUNTIME.filter(
       (entry) =>
