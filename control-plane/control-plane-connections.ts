@@ -4,9 +4,10 @@ import { formatCaller, type PeerContext } from "../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
 import { startWallTimer } from "../net/wall-timer.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
+import { type KeepaliveLimits, startKeepalive } from "./keepalive.ts";
 
 /** What connections may cost. */
-export interface ConnectionLimits {
+export interface ConnectionLimits extends KeepaliveLimits {
   /** Connections without a verified peer, handshakes included; one more ends the oldest of them. */
   readonly maxUnverifiedConnections: number;
   /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
@@ -98,6 +99,13 @@ class TrackedConnections implements ControlPlaneConnections {
     connection.timer.cancel();
     connection.timer = startWallTimer(this.#clock, peer.notAfterMs, () => this.#end(connection));
     this.#countCaller(formatCaller(peer), connection);
+    const { socket } = connection;
+    const onDead = (): void => {
+      this.#metrics?.connectionRefused("no_ping_response");
+      socket.destroy();
+    };
+    const stop = startKeepalive(session, this.#limits, { clock: this.#clock, onDead });
+    socket.on("close", stop);
   }
 
   peerOf(session: Http2Session | undefined): PeerContext {

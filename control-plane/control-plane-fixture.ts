@@ -16,7 +16,8 @@ import { openAuthority } from "../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
 import { Changing, ChangingSource, pod, settings } from "../discovery/discovery-fixture.ts";
-import { registerDiscoveryService } from "../discovery/discovery-service.ts";
+import { startDiscovery } from "../discovery/discovery-service.ts";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../discovery/streams/stream-limits.ts";
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
@@ -139,16 +140,17 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
 }
 
 /** The discovery service of a mesh with one pod, `hello-1` in `ns1`, with the identity of `workload`. */
-export function registerTestDiscovery(router: ConnectRouter): void {
-  registerDiscoveryService(router, {
+export function registerTestDiscovery(router: ConnectRouter, limits: Partial<StreamLimits> = {}): void {
+  startDiscovery({
     source: new ChangingSource(pod.replace("serviceAccountName: hello", "serviceAccountName: default")),
     roots: new Changing<readonly string[]>([]),
     settings,
     clock: systemClock,
     log: new RecordingLogger(),
     limitLog: unlimitedLog,
+    limits: { ...DEFAULT_STREAM_LIMITS, ...limits },
     shutdown: new AbortController().signal,
-  });
+  }).register(router);
 }
 
 async function askForCertificate(request: Ask, port: number, ca: string): Promise<readonly string[]> {

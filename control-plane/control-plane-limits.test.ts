@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { DEFAULT_STREAM_LIMITS } from "../discovery/stream-limits.ts";
-import { DEFAULT_WATCH_LIMITS } from "../proxy/outbound/watch-limits.ts";
+import { DEFAULT_STREAM_LIMITS } from "../discovery/streams/stream-limits.ts";
+import { DEFAULT_CACHE_LIMIT } from "../proxy/outbound/destination-cache.ts";
 import { DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
 
 it.each([
@@ -10,12 +10,9 @@ it.each([
   expect(limitByDescriptors(DEFAULT_LIMITS, maxDescriptors)).toMatchObject(expected);
 });
 
-it("a sidecar's streams fit twice into what one pod is granted, since it moves to a new connection without a gap", () => {
-  const { asking, mesh, outside } = DEFAULT_WATCH_LIMITS;
-  const own = 4;
-  const streams = asking + mesh + outside + own;
-  expect(streams * 2).toBeLessThanOrEqual(DEFAULT_STREAM_LIMITS.perPod);
-  expect(streams * 2).toBeLessThanOrEqual(DEFAULT_STREAM_LIMITS.perCaller);
-  expect(streams).toBeLessThanOrEqual(DEFAULT_LIMITS.callBurst);
-  expect(streams).toBeLessThanOrEqual(DEFAULT_LIMITS.maxStreamsOfVerified);
+it("a sidecar's subscriptions fit into its stream, and it may repeat all of them twice at once", () => {
+  const own = 3;
+  const subscriptions = DEFAULT_CACHE_LIMIT + own;
+  expect(subscriptions).toBeLessThanOrEqual(DEFAULT_STREAM_LIMITS.subscriptionsPerStream);
+  expect(subscriptions * 2).toBeLessThanOrEqual(DEFAULT_STREAM_LIMITS.requestBurst);
 });

@@ -7,7 +7,7 @@ import type { RefusalLimits } from "./delayed-refusals.ts";
 export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, RefusalLimits {
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
-  /** A sidecar watches each destination in a stream of its own. */
+  /** Open calls of a verified peer on one connection: a proxy has one stream, and asks for a certificate at times. */
   readonly maxStreamsOfVerified: number;
   /** For callers without a certificate: they need one call, and each call may make us hold a whole message. */
   readonly maxStreamsOfUnverified: number;
@@ -24,13 +24,15 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   maxUnverifiedConnections: 1000,
   unverifiedLifetimeMs: 60_000,
   closeGraceMs: 5_000,
+  pingIntervalMs: 20_000,
+  pingTimeoutMs: 10_000,
   handshakeTimeoutMs: 10_000,
-  maxConnectionsPerCaller: 256,
-  callBurst: 512,
-  callsPerSecond: 250,
+  maxConnectionsPerCaller: 64,
+  callBurst: 64,
+  callsPerSecond: 10,
   refusalDelayMs: 1000,
   maxDelayedRefusals: 1024,
-  maxStreamsOfVerified: 1024,
+  maxStreamsOfVerified: 16,
   maxStreamsOfUnverified: 10,
   maxArrivingOfVerified: 1024,
   maxArrivingOfUnverified: 256,

@@ -6,6 +6,7 @@ import { Counter, type Registry } from "prom-client";
  * - `no_http2`, `protocol_error`: something else within TLS;
  * - `displaced`: the oldest of too many without a verified peer;
  * - `overstayed`: open without a verified peer for too long;
+ * - `no_ping_response`: a verified peer that no longer responds;
  * - `too_many_of_caller`: the oldest of too many of one identity at one address;
  * - `no_longer_trusted`: the root of its certificate was removed;
  * - `too_many`: over the limit of all connections.
@@ -17,6 +18,7 @@ export type RefusedConnection =
   | "protocol_error"
   | "displaced"
   | "overstayed"
+  | "no_ping_response"
   | "too_many_of_caller"
   | "no_longer_trusted"
   | "too_many";

@@ -92,7 +92,7 @@ it("endless requests of unauthenticated clients displace each other, not those o
 it("calls with a complete request no longer count as arriving, however long their response takes", async () => {
   let waiting = 0;
   const slow = await startControlPlaneFixture({
-    limits: { maxArrivingOfVerified: MAX_ARRIVING },
+    limits: { maxArrivingOfVerified: MAX_ARRIVING, maxStreamsOfVerified: 100 },
     routes: (router) =>
       router.service(IstioCertificateService, {
         createCertificate: (_request, { signal }) => {

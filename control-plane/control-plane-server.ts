@@ -235,7 +235,8 @@ function handleRequests(
       options.metrics?.callRefused(kind);
       return refuse(caller, stream);
     }
-    arriving[kind].begin(stream);
+    // A stream of requests is limited by its service, which reads them at once. Without a certificate it is refused.
+    if (kind === "unverified" || !handler.isOpenEnded(request)) arriving[kind].begin(stream);
     handler(request, response);
   });
   return calls;

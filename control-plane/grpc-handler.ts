@@ -24,6 +24,12 @@ export interface GrpcHandlerOptions {
   readonly shutdownSignal: AbortSignal;
 }
 
+export interface GrpcHandler {
+  (request: Http2ServerRequest, response: Http2ServerResponse): void;
+  /** Whether the requests of a call go on for as long as the call does. */
+  isOpenEnded(request: Http2ServerRequest): boolean;
+}
+
 type Handler = ReturnType<typeof createConnectRouter>["handlers"][number];
 
 /** Whether the caller of a call has disconnected. */
@@ -34,9 +40,7 @@ const hasLeftKey = createContextKey<() => boolean>(() => false, { description: "
  * such as `[`, it throws in the server's event handler, so any client could end the process with one request. It also
  * prints a stack for every caller that disconnects before its call has ended.
  */
-export function createGrpcHandler(
-  options: GrpcHandlerOptions,
-): (request: Http2ServerRequest, response: Http2ServerResponse) => void {
+export function createGrpcHandler(options: GrpcHandlerOptions): GrpcHandler {
   const router = createConnectRouter({
     connect: false,
     grpcWeb: false,
@@ -48,13 +52,16 @@ export function createGrpcHandler(
   });
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  return (request, response) => {
+  const handle = (request: Http2ServerRequest, response: Http2ServerResponse): void => {
     respond(request, response, { handlers, contextValues: options.contextValues }).catch((caught: unknown) => {
       const { code, message } = MeshError.from(caught);
       options.log.debug({ component: "control-plane", code, reason: message }, "a call ended without a response");
       abandon(response);
     });
   };
+  const isOpenEnded = (request: Http2ServerRequest): boolean =>
+    handlers.get(pathOf(request))?.method.methodKind === "bidi_streaming";
+  return Object.assign(handle, { isOpenEnded });
 }
 
 /** Refuses a call over its caller's rate, with the cheapest gRPC response: headers only. */
@@ -79,8 +86,7 @@ async function respond(
   response: Http2ServerResponse,
   { handlers, contextValues }: Responding,
 ): Promise<void> {
-  const [path = ""] = (request.url ?? "").split("?", 1);
-  const handler = handlers.get(path);
+  const handler = handlers.get(pathOf(request));
   if (handler === undefined) {
     response.writeHead(404);
     response.end();
@@ -89,7 +95,17 @@ async function respond(
   const { stream } = request;
   const values = contextValues(request).set(hasLeftKey, () => stream.destroyed || stream.closed || stream.aborted);
   const call = universalRequestFromNodeRequest(request, response, undefined, values);
+  // Once its trailers are sent the call is over, whatever its client still wants to send (RFC 9113, section 8.1).
+  stream.once("wantTrailers", () => setImmediate(closeUnread, stream));
   await universalResponseToNodeResponse(await handler(call), response);
+}
+
+function closeUnread(stream: ServerHttp2Stream): void {
+  if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+function pathOf({ url }: Http2ServerRequest): string {
+  return (url ?? "").split("?", 1)[0] ?? "";
 }
 
 /** Resets the stream if it is still open; the caller may have disconnected long ago. */

@@ -3,7 +3,8 @@ import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { DiscoveryService, WatchDestinationRequestSchema } from "../mesh/api/gen/discovery_pb.ts";
+import { messageFromSubscription } from "../mesh/api/convert-subscription.ts";
+import { DiscoverRequestSchema, DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import {
@@ -19,10 +20,12 @@ let sessions: ClientHttp2Session[] = [];
 
 beforeEach(async () => {
   plane = await startControlPlaneFixture({
-    routes: registerTestDiscovery,
+    // The limits of streams have tests of their own.
+    routes: (router) => registerTestDiscovery(router, { perPod: 1024, perCaller: 1024 }),
     limitLog: createLogLimiter(systemClock, 5),
     limits: {
       maxConnectionsPerCaller: 3,
+      maxStreamsOfVerified: 1024,
       callBurst: 200,
       callsPerSecond: 1,
       refusalDelayMs: 50,
@@ -36,9 +39,9 @@ afterEach(async () => {
   await plane.stop();
 });
 
-const WATCH_HEADERS = {
+const DISCOVER_HEADERS = {
   ":method": "POST",
-  ":path": `/${DiscoveryService.typeName}/WatchDestination`,
+  ":path": `/${DiscoveryService.typeName}/Discover`,
   "content-type": "application/grpc",
   te: "trailers",
 };
@@ -50,17 +53,19 @@ async function dial(localAddress: string): Promise<ClientHttp2Session> {
   return session;
 }
 
-/** The encoded request that asks what an address outside the mesh is. */
+/** The encoded first request of a stream, which asks what an address outside the mesh is. */
 function questionOf(ip: string): Buffer {
   const workload = { namespace: "ns1", name: "hello-1" };
-  const target = { case: "address", value: { ip, port: 80 } } as const;
-  const message = toBinary(WatchDestinationRequestSchema, create(WatchDestinationRequestSchema, { workload, target }));
+  const resource = { kind: "destination", target: { kind: "address", ip, port: 80 } } as const;
+  const subscribe = [messageFromSubscription({ id: 1, resource, knownDigest: new Uint8Array() })];
+  const request = create(DiscoverRequestSchema, { proxy: { workload, version: "test" }, subscribe });
+  const message = toBinary(DiscoverRequestSchema, request);
   return Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
 }
 
 function watch(session: ClientHttp2Session, ip = "192.0.2.1"): ClientHttp2Stream {
-  const stream = session.request(WATCH_HEADERS).on("error", () => undefined);
-  stream.end(questionOf(ip));
+  const stream = session.request(DISCOVER_HEADERS).on("error", () => undefined);
+  stream.write(questionOf(ip));
   return stream;
 }
 
@@ -83,7 +88,7 @@ it.each([
   {
     name: "in the middle of its requests",
     leave: async (session: ClientHttp2Session) => {
-      const calls = Array.from({ length: 100 }, () => session.request(WATCH_HEADERS).on("error", () => undefined));
+      const calls = Array.from({ length: 100 }, () => session.request(DISCOVER_HEADERS).on("error", () => undefined));
       for (const call of calls) call.write(Buffer.from([0, 0]));
       await new Promise((resolve) => session.ping(resolve));
       for (const call of calls) call.close(8);
@@ -102,7 +107,7 @@ it.each([
   {
     name: "with its connection",
     leave: async (session: ClientHttp2Session) => {
-      const calls = Array.from({ length: 100 }, () => session.request(WATCH_HEADERS).on("error", () => undefined));
+      const calls = Array.from({ length: 100 }, () => session.request(DISCOVER_HEADERS).on("error", () => undefined));
       for (const call of calls) call.write(Buffer.from([0, 0]));
       await new Promise((resolve) => session.ping(resolve));
       session.destroy();
@@ -168,7 +173,7 @@ it("a fault of a handler is logged, within the limit of log lines", async () => 
     routes: (router) =>
       router.service(DiscoveryService, {
         // biome-ignore lint/correctness/useYield: it fails before its first message.
-        async *watchDestination() {
+        async *discover() {
           throw new Error("no such luck");
         },
       }),
@@ -179,4 +184,27 @@ it("a fault of a handler is logged, within the limit of log lines", async () => 
   await vi.waitFor(() => expect(plane.log.find("a handler failed").length).toBeGreaterThan(0));
   // A limit of 5 lines a second, and a bound on how many seconds this took.
   expect(plane.log.find("a handler failed").length).toBeLessThanOrEqual(25);
+});
+
+it("an open stream of requests does not count as an incomplete one", async () => {
+  await plane.stop();
+  plane = await startControlPlaneFixture({
+    routes: (router) => registerTestDiscovery(router, { perPod: 1024, perCaller: 1024 }),
+    limits: { maxArrivingOfVerified: 2, maxStreamsOfVerified: 100 },
+  });
+  const session = await dial("127.0.0.1");
+  const streams = Array.from({ length: 20 }, () => watch(session));
+  expect(new Set(await Promise.all(streams.map(outcomeOf)))).toEqual(new Set(["open"]));
+  expect(streams.filter(({ closed }) => closed)).toEqual([]);
+});
+
+it("a stream that the control plane has ended is over, whatever its caller still sends", async () => {
+  const session = await dial("127.0.0.1");
+  const stream = session.request(DISCOVER_HEADERS).on("error", () => undefined);
+  const trailers = once(stream, "trailers");
+  // The first request names no pod.
+  stream.resume().write(Buffer.alloc(5));
+  expect((await trailers)[0]).toMatchObject({ "grpc-status": String(Code.InvalidArgument) });
+  await closing(stream);
+  expect([session.closed, session.destroyed]).toEqual([false, false]);
 });

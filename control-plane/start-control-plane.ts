@@ -6,19 +6,16 @@ import { watchAuthorityDirectory } from "../ca-agent/authority/watch-authority-d
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
-import { registerDiscoveryService } from "../discovery/discovery-service.ts";
+import { startDiscovery } from "../discovery/discovery-service.ts";
 import { startFolderSource } from "../discovery/folder/folder-source.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
-import { startLocalHttpServer } from "../net/local-http-server.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
-import { createMetricsSource } from "../net/metrics/metrics-page.ts";
-import { respondToScrape } from "../net/metrics/respond-to-scrape.ts";
-import { createScrapes } from "../net/metrics/scrapes.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
+import { startStatusServer } from "./status-server.ts";
 
 export interface ControlPlaneOptions {
   /** Watched folders of Kubernetes YAML; later ones take precedence. */
@@ -82,6 +79,7 @@ export async function startControlPlane(
     current: authority.roots,
     subscribe: authority.subscribe,
   };
+  const discovery = startDiscovery({ source, roots, settings, clock, log, limitLog, shutdown: signal });
   const server = await startControlPlaneServer({
     port: options.port,
     authority,
@@ -89,14 +87,20 @@ export async function startControlPlane(
     dnsNames: SERVING_NAMES,
     routes: (router) => {
       registerIssuingService(router, issuing);
-      registerDiscoveryService(router, { source, roots, settings, clock, log, limitLog, shutdown: signal });
+      discovery.register(router);
     },
     clock,
     log,
     limitLog,
     metrics: createControlPlaneMetrics(registry),
   });
-  const status = await startStatus(options.metricsPort, { registry, clock, log });
+  const status = await startStatusServer({
+    port: options.metricsPort,
+    registry,
+    proxies: discovery.status,
+    clock,
+    log,
+  });
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
   return async () => {
@@ -142,18 +146,4 @@ function countLoad(server: Pick<ControlPlaneServer, "callsBegun">): () => number
     before = begun;
     return countSockets() + recent;
   };
-}
-
-/** `/metrics` and `/ready`, which any pod may request. */
-async function startStatus(port: number, { registry, clock, log }: Pick<IssuingParts, "registry" | "clock" | "log">) {
-  const scrapes = createScrapes({ source: createMetricsSource({ registry }), clock });
-  return await startLocalHttpServer({
-    port,
-    log,
-    respond: async ({ path, remoteAddress }) => {
-      if (path === "/ready") return { status: 200, body: "ready\n" };
-      if (path !== "/metrics") return { status: 404, body: "there is /metrics and /ready\n" };
-      return await respondToScrape(scrapes, remoteAddress);
-    },
-  });
 }

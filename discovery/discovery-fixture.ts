@@ -1,5 +1,5 @@
 /** Shared by the tests of the discovery service. */
-import { type Client, type Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
+import { type Code, ConnectError, createClient, createRouterTransport, type Interceptor } from "@connectrpc/connect";
 import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
@@ -16,8 +16,9 @@ import {
   updatesBetween,
 } from "../mesh/resources/resource-set.ts";
 import type { ConfigListener, ConfigSource } from "./config-source.ts";
-import { registerDiscoveryService } from "./discovery-service.ts";
-import { DEFAULT_STREAM_LIMITS } from "./stream-limits.ts";
+import { type Discovery, startDiscovery } from "./discovery-service.ts";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
+import { TestProxy } from "./streams/test-proxy-fixture.ts";
 
 export const settings: MeshSettings = {
   trustDomain: parseTrustDomain("cluster.local"),
@@ -148,46 +149,37 @@ export class DiscoveryFixture {
   /** Ends all calls of a test. */
   readonly calls = new AbortController();
 
-  /** A client with its own service. */
-  client(options: ClientOptions = {}): Client<typeof DiscoveryService> {
+  /** The service; a test that needs several callers of one service starts it itself. */
+  start(limits: Partial<StreamLimits> = {}): Discovery {
     const { clock, log, limitLog, source, roots } = this;
-    const { peer = { kind: "verified", identity: HELLO, notAfterMs: clock.now() + HOUR_MS, address: "10.0.0.7" } } =
-      options;
-    const limits = { ...DEFAULT_STREAM_LIMITS, ...options.limits };
     const shutdown = this.shutdown.signal;
-    const transport = createRouterTransport(
-      (router) => registerDiscoveryService(router, { source, roots, settings, clock, log, limitLog, shutdown, limits }),
-      {
-        router: {
-          interceptors: [
-            (next) => (request) => {
-              request.contextValues.set(peerIdentityKey, peer);
-              return next(request);
-            },
-          ],
-        },
-      },
-    );
-    return createClient(DiscoveryService, transport);
+    const merged = { ...DEFAULT_STREAM_LIMITS, ...limits };
+    return startDiscovery({ source, roots, settings, clock, log, limitLog, shutdown, limits: merged });
+  }
+
+  /** A proxy that opens a stream. */
+  proxy(options: ProxyOptions = {}): TestProxy {
+    const { discovery = this.start() } = options;
+    const notAfterMs = this.clock.now() + HOUR_MS;
+    const { peer = { kind: "verified", identity: HELLO, notAfterMs, address: "10.0.0.7" } } = options;
+    const setPeer: Interceptor = (next) => (request) => {
+      request.contextValues.set(peerIdentityKey, peer);
+      return next(request);
+    };
+    const transport = createRouterTransport((router) => discovery.register(router), {
+      router: { interceptors: [setPeer] },
+    });
+    const signal = AbortSignal.any([this.calls.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    return new TestProxy(createClient(DiscoveryService, transport), signal);
   }
 }
 
-export interface ClientOptions {
+export interface ProxyOptions {
   /** @default verified as HELLO, for an hour */
   readonly peer?: PeerContext;
-  readonly limits?: Partial<typeof DEFAULT_STREAM_LIMITS>;
-}
-
-export const workload = { namespace: "ns1", name: "hello-1" };
-
-/** Reads a stream one message at a time; the stream ends with the test. */
-export function read<Message>(stream: AsyncIterable<Message>): () => Promise<Message> {
-  const iterator = stream[Symbol.asyncIterator]();
-  return async () => {
-    const { value, done } = await iterator.next();
-    if (done === true) throw new Error("the stream ended");
-    return value;
-  };
+  /** @default a service of its own */
+  readonly discovery?: Discovery;
+  readonly signal?: AbortSignal;
 }
 
 export async function codeOf(promise: Promise<unknown>): Promise<Code | undefined> {

@@ -1,7 +1,7 @@
 import type { Clock } from "../mesh/runtime.ts";
 
 export interface CallRateLimits {
-  /** Calls that one caller may begin at once: a reconnecting sidecar opens all its streams. */
+  /** Calls that one caller may begin at once. */
   readonly callBurst: number;
   /** Calls that one caller may begin per second, sustained. */
   readonly callsPerSecond: number;
@@ -32,15 +32,29 @@ export class CallRates {
 
   /** Whether this caller may begin another call now. */
   take(caller: string): boolean {
+    const bucket = this.#refill(caller);
+    if (bucket.tokens < 1) return false;
+    bucket.tokens -= 1;
+    return true;
+  }
+
+  /** Counts some calls even if there are too many, and returns how long to wait before they are served. */
+  reserve(caller: string, calls: number): number {
+    const bucket = this.#refill(caller);
+    bucket.tokens -= calls;
+    return bucket.tokens >= 0 ? 0 : (-bucket.tokens / this.#limits.callsPerSecond) * 1000;
+  }
+
+  #refill(caller: string): Bucket {
     const { callBurst, callsPerSecond } = this.#limits;
     const nowMs = this.#clock.monotonicMs();
     const { tokens, refilledAtMs } = this.#buckets.get(caller) ?? { tokens: callBurst, refilledAtMs: nowMs };
     const refilled = Math.min(callBurst, tokens + ((nowMs - refilledAtMs) / 1000) * callsPerSecond);
-    const isAllowed = refilled >= 1;
+    const bucket: Bucket = { tokens: refilled, refilledAtMs: nowMs };
     this.#buckets.delete(caller);
-    this.#buckets.set(caller, { tokens: isAllowed ? refilled - 1 : refilled, refilledAtMs: nowMs });
+    this.#buckets.set(caller, bucket);
     const [oldest] = this.#buckets.keys();
     if (oldest !== undefined && this.#buckets.size > MAX_CALLERS) this.#buckets.delete(oldest);
-    return isAllowed;
+    return bucket;
   }
 }

@@ -85,9 +85,9 @@ export async function startWorkload(deps: WorkloadDeps, signal: AbortSignal): Pr
 type Core = Awaited<ReturnType<typeof startCore>>;
 
 async function startCore(deps: WorkloadDeps) {
-  const { config, clock, random, log } = deps;
+  const { config, clock, random, log, version } = deps;
   const address = `${bracketed(config.controlPlane.host)}:${config.controlPlane.port}`;
-  const tls = await startWorkloadTls({ ...config, address, workload: config.pod, clock, random, log });
+  const tls = await startWorkloadTls({ ...config, address, workload: config.pod, version, clock, random, log });
   const { source } = tls;
   const metrics = createProxyMetrics({
     clock,
@@ -111,7 +111,6 @@ async function startCore(deps: WorkloadDeps) {
     messageLimits: config.messageLimits,
     discovery: {
       watch: (target, listener) => tls.discovery.watchDestination(target, listener),
-      isConnected: () => tls.discovery.isConnected(),
     },
   });
   return { tls, metrics, accessLog, observer, plane };

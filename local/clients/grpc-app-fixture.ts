@@ -15,10 +15,10 @@ export function addGrpcServices(router: ConnectRouter, report: Report): void {
     },
   });
   router.service(DiscoveryService, {
-    async *watchTrustBundle(_request, context) {
+    async *discover(_requests, context) {
       reportCall(context, report);
-      for (let index = 0; index < STREAMED.messages; index += 1) {
-        yield { roots: [String(index).padEnd(STREAMED.characters)] };
+      for (let nonce = 0; nonce < STREAMED.messages; nonce += 1) {
+        yield { nonce, updates: [{ result: { case: "fault", value: String(nonce).padEnd(STREAMED.characters) } }] };
       }
     },
   });

@@ -1,4 +1,4 @@
-/** For tests: a gRPC client in the client's pod: concurrent unary calls, then a server stream. */
+/** For tests: a gRPC client in the client's pod: concurrent unary calls, then a stream. */
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
@@ -22,8 +22,12 @@ const transport = createGrpcTransport({ baseUrl: origin, sessionManager });
 const health = createClient(Health, transport);
 const responses = await Promise.all(services.map((service) => health.check({ service })));
 const streamed: GrpcReport["streamed"][number][] = [];
-for await (const { roots } of createClient(DiscoveryService, transport).watchTrustBundle({})) {
-  const [text = ""] = roots;
+const requests = (async function* () {
+  yield {};
+})();
+for await (const { updates } of createClient(DiscoveryService, transport).discover(requests)) {
+  const [{ result } = { result: undefined }] = updates;
+  const text = result?.case === "fault" ? result.value : "";
   streamed.push({ start: text.trimEnd(), characters: text.length });
 }
 sessionManager.abort();

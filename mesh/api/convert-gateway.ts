@@ -5,13 +5,13 @@ import type { GatewayConfig, VirtualHost } from "../policy/types.ts";
 import { parsePort, workloadFromMessage } from "./convert-parts.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
 import {
+  type GatewayResource,
+  GatewayResourceSchema,
   type VirtualHost as VirtualHostMessage,
-  type WatchGatewayResponse,
-  WatchGatewayResponseSchema,
 } from "./gen/discovery_pb.ts";
 
-export function messageFromGateway(gateway: GatewayConfig): WatchGatewayResponse {
-  return create(WatchGatewayResponseSchema, {
+export function messageFromGateway(gateway: GatewayConfig): GatewayResource {
+  return create(GatewayResourceSchema, {
     workload: gateway.workload,
     listeners: gateway.listeners.map(({ port, virtualHosts }) => ({
       port,
@@ -24,7 +24,7 @@ export function messageFromGateway(gateway: GatewayConfig): WatchGatewayResponse
 }
 
 /** Throws if a match has no known condition: a message from a newer sender must not widen a route. */
-export function gatewayFromMessage(message: WatchGatewayResponse): GatewayConfig {
+export function gatewayFromMessage(message: GatewayResource): GatewayConfig {
   return {
     workload: workloadFromMessage(message.workload),
     listeners: message.listeners.map((listener) => ({

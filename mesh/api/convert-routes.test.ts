@@ -6,7 +6,7 @@ import { routeArbitrary } from "../policy/routing/route-arbitrary-fixture.ts";
 import { destinationFromMessage, messageFromDestination } from "./convert.ts";
 import { ConvertError } from "./convert-error.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
-import { HttpRouteSchema, WatchDestinationResponseSchema } from "./gen/discovery_pb.ts";
+import { DestinationResourceSchema, HttpRouteSchema } from "./gen/discovery_pb.ts";
 
 function convertAndBack(route: HttpRoute): HttpRoute {
   const wire = toBinary(HttpRouteSchema, create(HttpRouteSchema, messageFromRoute(route)));
@@ -37,8 +37,8 @@ describe("a route", () => {
       service: undefined,
       routes,
     } as const;
-    const wire = toBinary(WatchDestinationResponseSchema, messageFromDestination(destination));
-    expect(destinationFromMessage(fromBinary(WatchDestinationResponseSchema, wire))).toEqual(destination);
+    const wire = toBinary(DestinationResourceSchema, messageFromDestination(destination));
+    expect(destinationFromMessage(fromBinary(DestinationResourceSchema, wire))).toEqual(destination);
   });
 
   it("that is equal encodes to equal bytes, so that nothing is sent again", () => {

@@ -14,21 +14,20 @@ import {
 } from "../resources/resource-set-fixture.ts";
 import {
   destinationFromMessage,
-  destinationTargetFromMessage,
   inboundFromMessage,
   messageFromDestination,
-  messageFromDestinationTarget,
   messageFromInbound,
   messageFromTrustBundle,
   trustBundleFromMessage,
 } from "./convert.ts";
 import { gatewayFromMessage, messageFromGateway } from "./convert-gateway.ts";
+import { messageFromSubscription, type ResourceName, resourceFromMessage } from "./convert-subscription.ts";
 import {
-  WatchDestinationRequestSchema,
-  WatchDestinationResponseSchema,
-  WatchGatewayResponseSchema,
-  WatchInboundResponseSchema,
-  WatchTrustBundleResponseSchema,
+  DestinationResourceSchema,
+  GatewayResourceSchema,
+  InboundResourceSchema,
+  SubscribeSchema,
+  TrustBundleResourceSchema,
 } from "./gen/discovery_pb.ts";
 
 const SET = createTestSet(
@@ -57,8 +56,8 @@ const client = { namespace: "ns1", labels: {} };
 describe("a decision converts to a message and back without loss", () => {
   it("inbound", () => {
     const value = decideInbound({ ...input, pod: findTestPod(SET, "ns1/hello") });
-    const wire = toBinary(WatchInboundResponseSchema, messageFromInbound(value));
-    expect(inboundFromMessage(fromBinary(WatchInboundResponseSchema, wire))).toEqual(value);
+    const wire = toBinary(InboundResourceSchema, messageFromInbound(value));
+    expect(inboundFromMessage(fromBinary(InboundResourceSchema, wire))).toEqual(value);
   });
 
   it.each([
@@ -68,25 +67,35 @@ describe("a decision converts to a message and back without loss", () => {
     { name: "a refusal", ip: "10.96.0.1", port: 1 },
   ])("a destination: $name", ({ ip, port }) => {
     const value = decideDestination({ ...input, client, target: { kind: "address", ip, port } });
-    const wire = toBinary(WatchDestinationResponseSchema, messageFromDestination(value));
-    expect(destinationFromMessage(fromBinary(WatchDestinationResponseSchema, wire))).toEqual(value);
+    const wire = toBinary(DestinationResourceSchema, messageFromDestination(value));
+    expect(destinationFromMessage(fromBinary(DestinationResourceSchema, wire))).toEqual(value);
   });
 
-  it.each([
-    { kind: "address", ip: "10.0.0.1", port: 80 } as const,
-    { kind: "host", host: "hello.ns1.svc.cluster.local", port: 80, subset: "v1" } as const,
-  ])("a target by $kind", (target) => {
-    const message = messageFromDestinationTarget({ namespace: "ns1", name: "hello" }, target);
-    const wire = fromBinary(WatchDestinationRequestSchema, toBinary(WatchDestinationRequestSchema, message));
-    expect(destinationTargetFromMessage(wire)).toEqual(target);
-    expect(wire.workload).toMatchObject({ namespace: "ns1", name: "hello" });
+  it.each<{ name: string; resource: ResourceName }>([
+    { name: "the trust bundle", resource: { kind: "trust bundle" } },
+    { name: "inbound policy", resource: { kind: "inbound" } },
+    { name: "a gateway", resource: { kind: "gateway" } },
+    { name: "an address", resource: { kind: "destination", target: { kind: "address", ip: "10.0.0.1", port: 80 } } },
+    {
+      name: "a host",
+      resource: {
+        kind: "destination",
+        target: { kind: "host", host: "hello.ns1.svc.cluster.local", port: 80, subset: "v1" },
+      },
+    },
+  ])("a subscription of $name", ({ resource }) => {
+    const knownDigest = new Uint8Array([1, 2]);
+    const message = messageFromSubscription({ id: 7, resource, knownDigest });
+    const wire = fromBinary(SubscribeSchema, toBinary(SubscribeSchema, message));
+    expect(resourceFromMessage(wire)).toEqual(resource);
+    expect(wire).toMatchObject({ id: 7, knownDigest });
   });
 
   it("a gateway", () => {
     const value = decideGateway({ ...input, pod: findTestPod(SET, "ns1/gw") });
     expect(value.listeners[0]?.virtualHosts[0]?.routes).toHaveLength(2);
-    const wire = toBinary(WatchGatewayResponseSchema, messageFromGateway(value));
-    expect(gatewayFromMessage(fromBinary(WatchGatewayResponseSchema, wire))).toEqual(value);
+    const wire = toBinary(GatewayResourceSchema, messageFromGateway(value));
+    expect(gatewayFromMessage(fromBinary(GatewayResourceSchema, wire))).toEqual(value);
   });
 
   it("a trust bundle", () => {
@@ -97,34 +106,34 @@ describe("a decision converts to a message and back without loss", () => {
 
 describe("an unknown message never weakens policy", () => {
   it.each(["", "UNSET", "strict", "NEW_MODE"])("server mode %j is STRICT", (mode) => {
-    const message = create(WatchInboundResponseSchema, { defaultMode: { mode }, ports: [{ port: 1, mode: { mode } }] });
+    const message = create(InboundResourceSchema, { defaultMode: { mode }, ports: [{ port: 1, mode: { mode } }] });
     const inbound = inboundFromMessage(message);
     expect([inbound.defaultMode.mode, inbound.ports[0]?.mode.mode]).toEqual(["STRICT", "STRICT"]);
   });
 
   it("a missing server mode is STRICT", () => {
-    expect(inboundFromMessage(create(WatchInboundResponseSchema)).defaultMode.mode).toBe("STRICT");
+    expect(inboundFromMessage(create(InboundResourceSchema)).defaultMode.mode).toBe("STRICT");
   });
 
   it("an empty destination is refused, not passed through", () => {
-    expect(destinationFromMessage(create(WatchDestinationResponseSchema)).kind).toBe("refused");
+    expect(destinationFromMessage(create(DestinationResourceSchema)).kind).toBe("refused");
   });
 
   it("an unknown protocol is forwarded as a byte stream", () => {
     const value = { host: "a", port: 1, protocol: "quic" };
-    const message = create(WatchDestinationResponseSchema, { destination: { case: "mesh", value } });
+    const message = create(DestinationResourceSchema, { destination: { case: "mesh", value } });
     expect(destinationFromMessage(message)).toMatchObject({ protocol: "tcp" });
   });
 
   const mesh = (value: object) => () =>
     destinationFromMessage(
-      create(WatchDestinationResponseSchema, {
+      create(DestinationResourceSchema, {
         destination: { case: "mesh", value: { host: "a", port: 1, ...value } },
       }),
     );
   const match = (value: object) => () =>
     gatewayFromMessage(
-      create(WatchGatewayResponseSchema, {
+      create(GatewayResourceSchema, {
         listeners: [{ port: 80, virtualHosts: [{ hosts: ["*"], routes: [{ matches: [value] }] }] }],
       }),
     );
@@ -134,20 +143,38 @@ describe("an unknown message never weakens policy", () => {
     { name: "an endpoint's port above 65535", read: mesh({ endpoints: [{ ip: "10.0.0.1", port: 65536 }] }) },
     {
       name: "a trust bundle without roots",
-      read: () => trustBundleFromMessage(create(WatchTrustBundleResponseSchema, { trustDomains: ["a"] })),
+      read: () => trustBundleFromMessage(create(TrustBundleResourceSchema, { trustDomains: ["a"] })),
     },
     {
       name: "a trust bundle without domains",
-      read: () => trustBundleFromMessage(create(WatchTrustBundleResponseSchema, { roots: ["a"] })),
+      read: () => trustBundleFromMessage(create(TrustBundleResourceSchema, { roots: ["a"] })),
     },
     {
       name: "a malformed trust domain",
-      read: () =>
-        trustBundleFromMessage(create(WatchTrustBundleResponseSchema, { roots: ["a"], trustDomains: ["A/b"] })),
+      read: () => trustBundleFromMessage(create(TrustBundleResourceSchema, { roots: ["a"], trustDomains: ["A/b"] })),
     },
     {
-      name: "a request without a target",
-      read: () => destinationTargetFromMessage(create(WatchDestinationRequestSchema)),
+      name: "a subscription without a resource",
+      read: () => resourceFromMessage(create(SubscribeSchema)),
+    },
+    {
+      name: "a subscription without a port",
+      read: () =>
+        resourceFromMessage(create(SubscribeSchema, { resource: { case: "address", value: { ip: "10.0.0.1" } } })),
+    },
+    {
+      name: "a subscription of a host longer than DNS allows",
+      read: () => {
+        const value = { host: "a".repeat(300), port: 80 };
+        return resourceFromMessage(create(SubscribeSchema, { resource: { case: "host", value } }));
+      },
+    },
+    {
+      name: "a subscription of an address longer than any",
+      read: () => {
+        const value = { ip: "1".repeat(100), port: 80 };
+        return resourceFromMessage(create(SubscribeSchema, { resource: { case: "address", value } }));
+      },
     },
     { name: "a match without a kind", read: match({ uri: {} }) },
     { name: "a header match without a kind", read: match({ headers: [{ name: "a" }] }) },

@@ -5,16 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { isSpiffeId } from "../identity/is-spiffe-id.ts";
 import { parseTrustDomain } from "../identity/spiffe-id.ts";
-import { normalizeHost } from "../policy/match-host.ts";
-import type {
-  Destination,
-  DestinationTarget,
-  Endpoint,
-  Inbound,
-  InboundPort,
-  MeshDestination,
-  TrustBundle,
-} from "../policy/types.ts";
+import type { Destination, Endpoint, Inbound, InboundPort, MeshDestination, TrustBundle } from "../policy/types.ts";
 import { ConvertError } from "./convert-error.ts";
 import {
   modeFromMessage,
@@ -25,39 +16,37 @@ import {
 } from "./convert-parts.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
 import {
+  type DestinationResource,
+  DestinationResourceSchema,
   type Endpoint as EndpointMessage,
   type InboundPort as InboundPortMessage,
+  type InboundResource,
+  InboundResourceSchema,
   type MeshDestination as MeshDestinationMessage,
   MeshDestinationSchema,
-  type WatchDestinationRequest,
-  WatchDestinationRequestSchema,
-  type WatchDestinationResponse,
-  WatchDestinationResponseSchema,
-  type WatchInboundResponse,
-  WatchInboundResponseSchema,
-  type WatchTrustBundleResponse,
-  WatchTrustBundleResponseSchema,
+  type TrustBundleResource,
+  TrustBundleResourceSchema,
 } from "./gen/discovery_pb.ts";
 
-/** The pod that a request is for. */
+/** The pod that a proxy belongs to. */
 export interface WorkloadRef {
   readonly namespace: string;
   readonly name: string;
 }
 
-export function messageFromTrustBundle(bundle: TrustBundle): WatchTrustBundleResponse {
-  return create(WatchTrustBundleResponseSchema, { roots: [...bundle.roots], trustDomains: [...bundle.trustDomains] });
+export function messageFromTrustBundle(bundle: TrustBundle): TrustBundleResource {
+  return create(TrustBundleResourceSchema, { roots: [...bundle.roots], trustDomains: [...bundle.trustDomains] });
 }
 
 /** A bundle without roots or domains would end every connection, so it is refused as an error. */
-export function trustBundleFromMessage(message: WatchTrustBundleResponse): TrustBundle {
+export function trustBundleFromMessage(message: TrustBundleResource): TrustBundle {
   if (message.roots.length === 0) throw new ConvertError("the trust bundle has no root certificates");
   if (message.trustDomains.length === 0) throw new ConvertError("the trust bundle has no trust domain");
   return { roots: [...message.roots], trustDomains: message.trustDomains.map(parseTrustDomain) };
 }
 
-export function messageFromInbound(inbound: Inbound): WatchInboundResponse {
-  return create(WatchInboundResponseSchema, {
+export function messageFromInbound(inbound: Inbound): InboundResource {
+  return create(InboundResourceSchema, {
     workload: inbound.workload,
     defaultMode: inbound.defaultMode,
     ports: inbound.ports.map(({ protocol = "", service, ...port }) => ({
@@ -69,7 +58,7 @@ export function messageFromInbound(inbound: Inbound): WatchInboundResponse {
 }
 
 /** A missing or unknown mode is STRICT. */
-export function inboundFromMessage(message: WatchInboundResponse): Inbound {
+export function inboundFromMessage(message: InboundResource): Inbound {
   return {
     workload: workloadFromMessage(message.workload),
     defaultMode: modeFromMessage(message.defaultMode),
@@ -77,23 +66,23 @@ export function inboundFromMessage(message: WatchInboundResponse): Inbound {
   };
 }
 
-export function messageFromDestination(destination: Destination): WatchDestinationResponse {
+export function messageFromDestination(destination: Destination): DestinationResource {
   switch (destination.kind) {
     case "mesh":
-      return create(WatchDestinationResponseSchema, {
+      return create(DestinationResourceSchema, {
         destination: { case: "mesh", value: meshMessage(destination) },
       });
     case "passthrough":
-      return create(WatchDestinationResponseSchema, { destination: { case: "passthrough", value: {} } });
+      return create(DestinationResourceSchema, { destination: { case: "passthrough", value: {} } });
     case "refused":
-      return create(WatchDestinationResponseSchema, {
+      return create(DestinationResourceSchema, {
         destination: { case: "refused", value: { reason: destination.reason } },
       });
   }
 }
 
 /** A message without a known case is refused, never passed through. Throws if an identity or a port is malformed. */
-export function destinationFromMessage(message: WatchDestinationResponse): Destination {
+export function destinationFromMessage(message: DestinationResource): Destination {
   const { destination } = message;
   switch (destination.case) {
     case "mesh":
@@ -107,37 +96,6 @@ export function destinationFromMessage(message: WatchDestinationResponse): Desti
         kind: "refused",
         reason: "the control plane sent a destination of an unknown kind",
       };
-  }
-}
-
-export function messageFromDestinationTarget(
-  workload: WorkloadRef,
-  target: DestinationTarget,
-): WatchDestinationRequest {
-  return create(WatchDestinationRequestSchema, {
-    workload,
-    target:
-      target.kind === "address"
-        ? { case: "address", value: { ip: target.ip, port: target.port } }
-        : { case: "host", value: { host: target.host, port: target.port, subset: target.subset } },
-  });
-}
-
-/** Throws if the target is missing or its port is out of range. */
-export function destinationTargetFromMessage(message: WatchDestinationRequest): DestinationTarget {
-  const { target } = message;
-  switch (target.case) {
-    case "address":
-      return { kind: "address", ip: target.value.ip, port: parsePort(target.value.port) };
-    case "host":
-      return {
-        kind: "host",
-        host: normalizeHost(target.value.host),
-        port: parsePort(target.value.port),
-        subset: target.value.subset,
-      };
-    default:
-      throw new ConvertError("the request has neither an address nor a host");
   }
 }
 

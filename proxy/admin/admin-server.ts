@@ -1,4 +1,5 @@
 import type { Logger } from "../../mesh/runtime.ts";
+import { isLocalHost } from "../../net/client-address.ts";
 import {
   type LocalHttpRequest,
   type LocalHttpResponse,
@@ -26,8 +27,6 @@ export interface AdminServerOptions {
 /** How many connections one response lists; it also contains the total. */
 const MAX_LISTED = 1000;
 
-const LOCAL_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
-
 /**
  * Shows an operator inside the pod the proxy's state: `kubectl exec` or `kubectl port-forward`, then `/certs`,
  * `/destinations`, `/connections`, or all of them as `/config_dump`. On loopback and read-only. A web page whose name
@@ -40,7 +39,7 @@ export function startAdminServer(options: AdminServerOptions): Promise<LocalHttp
 
 function respondToAdmin(request: LocalHttpRequest, views: AdminViews): LocalHttpResponse {
   const { host } = request.headers;
-  if (typeof host !== "string" || !LOCAL_HOST.test(host)) {
+  if (!isLocalHost(host)) {
     return { status: 403, body: "the administration port serves only the hosts localhost, 127.0.0.1 and [::1]\n" };
   }
   if (request.method !== "GET") return { status: 405, body: "the administration port is read-only: use GET\n" };

@@ -1,4 +1,5 @@
 import type { Logger } from "../../mesh/runtime.ts";
+import { isLoopback } from "../../net/client-address.ts";
 import {
   type LocalHttpRequest,
   type LocalHttpResponse,
@@ -90,14 +91,12 @@ function readinessResponse(readiness: Readiness): LocalHttpResponse {
 }
 
 /**
- * Runs a command from inside the pod. 127.0.0.6 does not count as inside: it is the source address of traffic that the
- * proxy delivers for others. A browser, which sends Origin, must not send commands through a forwarded port.
+ * Runs a command from inside the pod. A browser, which sends Origin, must not send commands through a forwarded port.
  */
 function runCommand(request: LocalHttpRequest, action: () => void): LocalHttpResponse {
   if (request.method !== "POST") return { status: 405, body: "use POST\n" };
   const { remoteAddress, headers } = request;
-  const isInside = remoteAddress === "::1" || (remoteAddress.startsWith("127.") && remoteAddress !== "127.0.0.6");
-  if (!isInside || headers["origin"] !== undefined) {
+  if (!isLoopback(remoteAddress) || headers["origin"] !== undefined) {
     return { status: 403, body: "only a container of this pod may request this, through 127.0.0.1\n" };
   }
   action();

@@ -1,9 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
-import type { UpstreamPool } from "../http/upstream/upstream-pool.ts";
-import { createDestinationCache, keyOfTarget } from "./destination-cache.ts";
-import { DestinationPools } from "./destination-pools.ts";
+import { createDestinationCache } from "./destination-cache.ts";
 
 const PASSTHROUGH: Destination = { kind: "passthrough" };
 const REFUSED: Destination = { kind: "refused", reason: "no" };
@@ -101,61 +99,6 @@ describe("destination cache", () => {
     }
     expect(cache.list().length).toBeLessThanOrEqual(10);
     expect(control.ports()).toContain(0);
-  });
-
-  describe("with bounded streams", () => {
-    const watchLimits = { asking: 8, mesh: 2, outside: 1 };
-
-    it("queries an address without a stream again, before a new connection uses it", async () => {
-      const control = createControlPlane();
-      const cache = createDestinationCache({ watch: control.watch, clock: new FakeClock(), watchLimits });
-      for (const port of [1, 2]) {
-        const acquired = cache.acquire(address(port));
-        control.answer(port, PASSTHROUGH);
-        await acquired;
-      }
-      expect(control.ports()).toEqual([2]);
-      const again = cache.acquire(address(1));
-      control.answer(1, REFUSED);
-      expect((await again)?.current()).toEqual(REFUSED);
-    });
-
-    it("queries one without a stream again when a request uses its pool", async () => {
-      const control = createControlPlane();
-      const destinations = createDestinationCache({ watch: control.watch, clock: new FakeClock(), watchLimits });
-      const pool = { size: 0, closeStale: () => undefined } as unknown as UpstreamPool;
-      const pools = new DestinationPools({ destinations, createPool: () => pool });
-      for (const port of [1, 2]) {
-        const opening = pools.open(address(port));
-        control.answer(port, PASSTHROUGH);
-        await opening;
-      }
-      expect(control.ports()).toEqual([2]);
-      const found = pools.find(keyOfTarget(address(1)));
-      expect(found?.current()).toEqual(PASSTHROUGH);
-      control.answer(1, REFUSED);
-      expect(found?.current()).toEqual(REFUSED);
-    });
-
-    it.each([
-      { name: "at once while the control plane is unreachable", isConnected: false, waitMs: 0 },
-      { name: "after a second without a response", isConnected: true, waitMs: 1001 },
-    ])("continues with the last response $name", async ({ isConnected, waitMs }) => {
-      const control = createControlPlane();
-      const clock = new FakeClock();
-      const options = { watch: control.watch, clock, watchLimits, isConnected: () => isConnected };
-      const cache = createDestinationCache(options);
-      for (const port of [1, 2]) {
-        const acquired = cache.acquire(address(port));
-        control.answer(port, PASSTHROUGH);
-        await acquired;
-      }
-      const again = cache.acquire(address(1));
-      await clock.advance(waitMs);
-      expect((await again)?.current()).toEqual(PASSTHROUGH);
-      cache.close();
-      expect(clock.pendingTimers).toBe(0);
-    });
   });
 
   it("closes every stream at the end", async () => {

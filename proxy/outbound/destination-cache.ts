@@ -1,8 +1,13 @@
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 import type { SocketAddress } from "../../net/socket-address.ts";
-import { type BoundedWatch, BoundedWatches, type WatchDestination } from "./bounded-watches.ts";
-import type { WatchLimits } from "./watch-limits.ts";
+
+/** Subscribes to one target at the control plane; `listener` receives each value that differs from the last one. */
+export type WatchDestination = (target: DestinationTarget, listener: (destination: Destination) => void) => Watch;
+
+interface Watch {
+  close(): void;
+}
 
 /** A destination in use. */
 export interface DestinationLease {
@@ -12,8 +17,6 @@ export interface DestinationLease {
   current(): Destination;
   /** Calls the listener after each further response, until the lease is released. */
   onChange(listener: () => void): void;
-  /** Marks it as used again, so that it is kept current. */
-  use(): void;
   release(): void;
 }
 
@@ -38,21 +41,19 @@ export interface DestinationCacheOptions {
   readonly clock: Clock;
   /** How long a new destination may take to resolve. @default 5000 */
   readonly resolveTimeoutMs?: number;
-  /** Whether the control plane is connected. @default always */
-  readonly isConnected?: () => boolean;
-  /** @default DEFAULT_WATCH_LIMITS */
-  readonly watchLimits?: WatchLimits;
   /** How long an unused destination is kept. @default 60000 */
   readonly idleMs?: number;
-  /** How many destinations are kept; an application that scans addresses displaces its own idle ones. @default 4096 */
+  /** How many destinations are kept; an application that scans addresses displaces its own idle ones. @default DEFAULT_CACHE_LIMIT */
   readonly limit?: number;
   readonly onChange?: (target: DestinationTarget, destination: Destination) => void;
 }
 
+export const DEFAULT_CACHE_LIMIT = 4096;
+
 interface Entry {
   readonly key: string;
   readonly target: DestinationTarget;
-  watch: BoundedWatch | undefined;
+  watch: Watch | undefined;
   destination: Destination | undefined;
   leases: number;
   readonly waiting: Set<(destination: Destination) => void>;
@@ -60,18 +61,13 @@ interface Entry {
   idle: Timer | undefined;
 }
 
-/** How long a destination without a stream waits for its repeated query. */
-const RENEW_TIMEOUT_MS = 1000;
-
 /**
  * Caches the control plane's responses for the destinations in use, so that memory depends on what this pod calls and
  * not on the mesh's size. While the control plane is unreachable, the last response stays in force.
  */
 export function createDestinationCache(options: DestinationCacheOptions): DestinationCache {
-  const { clock, resolveTimeoutMs = 5000, idleMs = 60_000, limit = 4096 } = options;
-  const { isConnected = () => true } = options;
+  const { clock, resolveTimeoutMs = 5000, idleMs = 60_000, limit = DEFAULT_CACHE_LIMIT } = options;
   const entries = new Map<string, Entry>();
-  const watches = new BoundedWatches(options.watch, clock, options.watchLimits);
 
   const drop = (entry: Entry): void => {
     entry.idle?.cancel();
@@ -98,7 +94,7 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       options.onChange?.(target, destination);
       for (const onChange of entry.listeners) onChange();
     };
-    entry.watch = watches.open({ target, listener, isInUse: () => entry.leases > 0 });
+    entry.watch = options.watch(target, listener);
     return entry;
   };
   const release = (entry: Entry): void => {
@@ -113,8 +109,6 @@ export function createDestinationCache(options: DestinationCacheOptions): Destin
       const entry = entries.get(key) ?? open(key, target);
       entry.idle?.cancel();
       entry.leases += 1;
-      const renewed = entry.destination === undefined ? undefined : entry.watch?.renew();
-      if (renewed !== undefined && isConnected()) await within(RENEW_TIMEOUT_MS, clock, renewed);
       const first = entry.destination ?? (await firstResponse(entry, clock, resolveTimeoutMs));
       if (first === undefined) {
         release(entry);
@@ -141,9 +135,6 @@ function createLease(entry: Entry, first: Destination, onRelease: () => void): D
       own.add(listener);
       entry.listeners.add(listener);
     },
-    use: () => {
-      if (!isReleased) entry.watch?.use();
-    },
     release: () => {
       if (isReleased) return;
       isReleased = true;
@@ -151,17 +142,6 @@ function createLease(entry: Entry, first: Destination, onRelease: () => void): D
       onRelease();
     },
   };
-}
-
-/** Resolves with the promise, or after the time limit. */
-async function within(timeoutMs: number, clock: Clock, promise: Promise<void>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = clock.setTimeout(resolve, timeoutMs);
-    void promise.then(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
 }
 
 function firstResponse(entry: Entry, clock: Clock, timeoutMs: number): Promise<Destination | undefined> {

@@ -8,8 +8,6 @@ export interface PooledDestination {
   /** The destination's key, by `keyOfTarget`. */
   readonly key: string;
   current(): Destination;
-  /** Marks it as used by a request, so that it is kept current. */
-  use(): void;
   /** Adds a user; each calls `release` once. */
   retain(): void;
   release(): void;
@@ -30,7 +28,7 @@ export interface DestinationPoolsOptions {
 
 /**
  * The pools of the destinations in use, by target. A pool exists as long as it is in use or has a connection, and keeps
- * its destination's stream open for that time.
+ * its destination's subscription open for that time.
  */
 export class DestinationPools {
   readonly #options: DestinationPoolsOptions;
@@ -41,10 +39,9 @@ export class DestinationPools {
     this.#options = options;
   }
 
-  /** The destination of a key (`keyOfTarget`), if it is in use; retained for the caller, who gets its last state even while it is renewed. */
+  /** The destination of a key (`keyOfTarget`), if it is in use; retained for the caller. */
   find(key: string): PooledDestination | undefined {
     const entry = this.#entries.get(key);
-    entry?.use();
     entry?.retain();
     return entry;
   }
@@ -84,7 +81,6 @@ export class DestinationPools {
       pool,
       key,
       current: lease.current,
-      use: lease.use,
       users: 0,
       retain: () => {
         entry.users += 1;

@@ -25,6 +25,7 @@ async function startDestinations(log: RecordingLogger) {
   const tls = await startWorkloadTls({
     ...{ address, rootCertificateFile, tokenFile, workload, random, log },
     identity: HELLO,
+    version: "test",
     clock: systemClock,
   });
   cleanup.add(() => tls.close());
@@ -33,7 +34,6 @@ async function startDestinations(log: RecordingLogger) {
     clock: systemClock,
     resolveTimeoutMs: 60_000,
     watch: (target, listener) => tls.discovery.watchDestination(target, listener),
-    isConnected: () => tls.discovery.isConnected(),
   });
   cleanup.add(() => destinations.close());
   return destinations;

@@ -35,7 +35,6 @@ export class RequestPlanner {
   }
 
   plan(head: RequestHead, destination: PooledDestination): RequestPlan | Promise<RequestPlan> {
-    destination.use();
     const resolved = destination.current();
     if (resolved.kind !== "mesh" || resolved.routes.length === 0) return this.#planPlain(destination, resolved);
     const request = {

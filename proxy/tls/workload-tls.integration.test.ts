@@ -31,6 +31,7 @@ async function start(
     rootCertificateFile: plane.rootFile,
     tokenFile: plane.tokenFile,
     identity: HELLO,
+    version: "test",
     workload: { namespace: "ns1", name: "hello-1" },
     clock: systemClock,
     // The shortest waits.

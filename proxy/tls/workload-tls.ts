@@ -17,6 +17,8 @@ export interface WorkloadTlsOptions {
   readonly identity: SpiffeId;
   /** The own pod. */
   readonly workload: WorkloadRef;
+  /** Of the software, for the control plane's operator. */
+  readonly version: string;
   /** Requested lifetime of certificates; 0 leaves it to the authority. @default 0 */
   readonly lifetimeMs?: number;
   /** @default 5000; a dead control plane is noticed within twice this time */

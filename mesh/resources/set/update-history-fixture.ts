@@ -52,8 +52,43 @@ const rule = fc
   .record({ name, namespace, mode: fc.constantFrom("STRICT", "PERMISSIVE", "DISABLE") })
   .map(({ mode, ...metadata }) => testResource("PeerAuthentication", metadata.name, { mtls: { mode } }, metadata));
 
+const host = fc.constantFrom("a.ns1.svc.cluster.local", "b.ns1.svc.cluster.local", "*.ns2.svc.cluster.local");
+const selector = fc.constantFrom({}, { app: "a" }, { app: "b" });
+
+const destinationRule = fc
+  .record({ name, namespace, host, matchLabels: selector, mode: fc.constantFrom("ISTIO_MUTUAL", "DISABLE") })
+  .map(({ host: of, matchLabels, mode, ...metadata }) =>
+    testResource(
+      "DestinationRule",
+      metadata.name,
+      { host: of, workloadSelector: { matchLabels }, trafficPolicy: { tls: { mode } } },
+      metadata,
+    ),
+  );
+
+const virtualService = fc
+  .record({ name, namespace, host, sourceLabels: selector, gateway: fc.constantFrom("mesh", "ns1/a") })
+  .map(({ host: of, sourceLabels, gateway, ...metadata }) => {
+    const http = [{ match: [{ sourceLabels }], route: [{ destination: { host: "b.ns1.svc.cluster.local" } }] }];
+    return testResource("VirtualService", metadata.name, { hosts: [of], gateways: [gateway], http }, metadata);
+  });
+
+const gateway = fc.record({ name, namespace, selector }).map(({ selector: selected, ...metadata }) => {
+  const servers = [{ port: { number: 80, name: "http", protocol: "HTTP" }, hosts: ["*"] }];
+  return testResource("Gateway", metadata.name, { selector: selected, servers }, metadata);
+});
+
+const legacy = fc
+  .record({ kind: fc.constantFrom("Policy", "MeshPolicy"), namespace, target: name, isMutual: fc.boolean() })
+  .map(({ kind, namespace: of, target, isMutual }) => {
+    const peers = isMutual ? [{ mtls: {} }] : [];
+    return kind === "Policy"
+      ? testResource(kind, target, { targets: [{ name: target }], peers }, { namespace: of })
+      : testResource(kind, "default", { peers }, { namespace: "" });
+  });
+
 const update = fc
-  .tuple(fc.oneof(pod, service, slice, endpoints, rule), fc.boolean())
+  .tuple(fc.oneof(pod, service, slice, endpoints, rule, destinationRule, virtualService, gateway, legacy), fc.boolean())
   .map(([text, isDeleted]): ResourceUpdate => {
     const [resource] = parseResources({ text, file: "test.yaml" }).resources;
     if (resource === undefined) throw new Error(`not a resource: ${text}`);

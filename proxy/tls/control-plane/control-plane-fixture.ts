@@ -18,7 +18,7 @@ import type { Authority } from "../../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
 import { ChangingSource } from "../../../discovery/discovery-fixture.ts";
-import { registerDiscoveryService } from "../../../discovery/discovery-service.ts";
+import { startDiscovery } from "../../../discovery/discovery-service.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
@@ -159,7 +159,7 @@ export class ControlPlaneFixture {
     this.#source.change(documents);
   }
 
-  #register(router: Parameters<typeof registerDiscoveryService>[0]): void {
+  #register(router: Parameters<typeof registerIssuingService>[0]): void {
     const { lifetimeMs = 3_600_000 } = this.#options;
     registerIssuingService(router, {
       authority: this.authority,
@@ -178,7 +178,7 @@ export class ControlPlaneFixture {
       defaultLifetimeMs: lifetimeMs,
       maxLifetimeMs: 86_400_000,
     });
-    registerDiscoveryService(router, {
+    startDiscovery({
       source: this.#source,
       roots: { current: () => this.authority.roots(), subscribe: () => () => undefined },
       settings: SETTINGS,
@@ -186,7 +186,7 @@ export class ControlPlaneFixture {
       log: this.log,
       limitLog: unlimitedLog,
       shutdown: this.#shutdown.signal,
-    });
+    }).register(router);
   }
 
   #track(session: ServerHttp2Session): void {

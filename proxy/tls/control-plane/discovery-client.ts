@@ -1,18 +1,13 @@
-import type { DescMessage } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  destinationFromMessage,
-  inboundFromMessage,
-  messageFromDestinationTarget,
-  trustBundleFromMessage,
-  type WorkloadRef,
-} from "../../../mesh/api/convert.ts";
+import { destinationFromMessage, inboundFromMessage, trustBundleFromMessage } from "../../../mesh/api/convert.ts";
 import { gatewayFromMessage } from "../../../mesh/api/convert-gateway.ts";
 import {
-  WatchDestinationResponseSchema,
-  WatchGatewayResponseSchema,
-  WatchInboundResponseSchema,
-  WatchTrustBundleResponseSchema,
+  DestinationResourceSchema,
+  GatewayResourceSchema,
+  InboundResourceSchema,
+  TrustBundleResourceSchema,
+  type Update,
 } from "../../../mesh/api/gen/discovery_pb.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type {
@@ -22,10 +17,12 @@ import type {
   Inbound,
   TrustBundle,
 } from "../../../mesh/policy/types.ts";
-import type { LogLimiter } from "../../../mesh/runtime.ts";
+import type { LogLimiter, Timer } from "../../../mesh/runtime.ts";
 import { createLogLimiter } from "../../../net/log-limiter.ts";
-import { type DiscoveryLink, DiscoveryWatch, type Question } from "./discovery-watch.ts";
+import { type Backoff, createBackoff } from "./backoff.ts";
+import { type DiscoveringProxy, type DiscoveryLink, DiscoveryStream } from "./discovery-stream.ts";
 import { ReconnectingLink, type ReconnectingLinkOptions } from "./reconnecting-link.ts";
+import { type AnySubscription, type Subscribed, Subscription } from "./subscription.ts";
 
 /** An open watch. */
 export interface Watch {
@@ -50,10 +47,7 @@ export interface DiscoveryClient {
   close(): void;
 }
 
-export interface DiscoveryClientOptions extends Omit<ReconnectingLinkOptions, "onLink"> {
-  /** The own pod. */
-  readonly workload: WorkloadRef;
-}
+export interface DiscoveryClientOptions extends Omit<ReconnectingLinkOptions, "onLink">, DiscoveringProxy {}
 
 /**
  * Connects as soon as there is a certificate, and reconnects whenever the connection is lost or the certificate
@@ -65,22 +59,30 @@ export function startDiscoveryClient(options: DiscoveryClientOptions): Discovery
   return client;
 }
 
-/** Of all watches together. */
+/** Of all subscriptions together. */
 const LINES_PER_SECOND = 5;
 
+/**
+ * Carries all subscriptions in one stream. When it moves to a new connection, the old stream stays open until each
+ * subscription has a response on the new one.
+ */
 class StreamingClient implements DiscoveryClient {
   readonly #options: DiscoveryClientOptions;
   readonly #link: ReconnectingLink;
   readonly #limitLog: LogLimiter;
-  readonly #watches = new Set<{ attach(link: DiscoveryLink): Promise<void>; close(): void }>();
+  readonly #backoff: Backoff;
+  readonly #subscriptions = new Map<number, AnySubscription>();
+  #nextId = 1;
+  #stream: DiscoveryStream | undefined;
+  #replaced: DiscoveryStream | undefined;
+  #retry: Timer | undefined;
+  #reportMoved: () => void = () => undefined;
 
   constructor(options: DiscoveryClientOptions) {
     this.#options = options;
     this.#limitLog = createLogLimiter(options.clock, LINES_PER_SECOND);
-    this.#link = new ReconnectingLink({
-      ...options,
-      onLink: (link) => Promise.all([...this.#watches].map((watch) => watch.attach(link))),
-    });
+    this.#backoff = createBackoff({ random: options.random });
+    this.#link = new ReconnectingLink({ ...options, onLink: (link) => this.#move(link) });
   }
 
   start(): void {
@@ -88,47 +90,23 @@ class StreamingClient implements DiscoveryClient {
   }
 
   watchTrustBundle(listener: (bundle: TrustBundle) => void): Watch {
-    return this.#watch({
-      name: "WatchTrustBundle",
-      schema: WatchTrustBundleResponseSchema,
-      ask: (client, signal) => client.watchTrustBundle({}, { signal }),
-      read: trustBundleFromMessage,
-      listener,
-    });
+    const decode = decoder(TrustBundleResourceSchema, trustBundleFromMessage);
+    return this.#watch({ resource: { kind: "trust bundle" }, decode, listener });
   }
 
   watchInbound(listener: (inbound: Inbound) => void): Watch {
-    const { workload } = this.#options;
-    return this.#watch({
-      name: `WatchInbound of ${workload.namespace}/${workload.name}`,
-      schema: WatchInboundResponseSchema,
-      ask: (client, signal) => client.watchInbound({ workload }, { signal }),
-      read: inboundFromMessage,
-      listener,
-    });
+    const decode = decoder(InboundResourceSchema, inboundFromMessage);
+    return this.#watch({ resource: { kind: "inbound" }, decode, listener });
   }
 
   watchDestination(target: DestinationTarget, listener: (destination: Destination) => void): Watch {
-    const request = messageFromDestinationTarget(this.#options.workload, target);
-    const name = target.kind === "address" ? target.ip : `${target.host} ${target.subset}`.trim();
-    return this.#watch({
-      name: `WatchDestination ${name} port ${target.port}`,
-      schema: WatchDestinationResponseSchema,
-      ask: (client, signal) => client.watchDestination(request, { signal }),
-      read: destinationFromMessage,
-      listener,
-    });
+    const decode = decoder(DestinationResourceSchema, destinationFromMessage);
+    return this.#watch({ resource: { kind: "destination", target }, decode, listener });
   }
 
   watchGateway(listener: (config: GatewayConfig) => void): Watch {
-    const { workload } = this.#options;
-    return this.#watch({
-      name: `WatchGateway of ${workload.namespace}/${workload.name}`,
-      schema: WatchGatewayResponseSchema,
-      ask: (client, signal) => client.watchGateway({ workload }, { signal }),
-      read: gatewayFromMessage,
-      listener,
-    });
+    const decode = decoder(GatewayResourceSchema, gatewayFromMessage);
+    return this.#watch({ resource: { kind: "gateway" }, decode, listener });
   }
 
   isConnected(): boolean {
@@ -140,40 +118,114 @@ class StreamingClient implements DiscoveryClient {
   }
 
   close(): void {
-    for (const watch of this.#watches) watch.close();
-    this.#watches.clear();
+    for (const subscription of this.#subscriptions.values()) subscription.close();
+    this.#subscriptions.clear();
+    this.#retry?.cancel();
+    this.#replaced?.close();
+    this.#stream?.close();
+    this.#stream = undefined;
+    this.#reportMoved();
     this.#link.close();
   }
 
-  #watch<Schema extends DescMessage, Value>(question: Question<Schema, Value>): Watch {
+  #watch<Value>(subscribed: Subscribed<Value>): Watch {
     const { clock, random, log } = this.#options;
-    const watch = new DiscoveryWatch(question, {
-      clock,
-      random,
-      log,
-      limitLog: this.#limitLog,
-      onResponse: () => this.#link.markHealthy(),
-      onFailure: (link, error) => this.#isConnectionFault(link, error),
-    });
-    this.#watches.add(watch);
-    const link = this.#link.current();
-    if (link !== undefined) void watch.attach(link);
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const subscription = new Subscription(id, subscribed, { clock, random, log, limitLog: this.#limitLog });
+    this.#subscriptions.set(id, subscription);
+    if (this.#stream?.isOpen === true) this.#stream.subscribe(subscription.request());
     return {
       close: () => {
-        watch.close();
-        this.#watches.delete(watch);
+        if (!this.#subscriptions.delete(id)) return;
+        subscription.close();
+        this.#stream?.unsubscribe(id);
+        this.#replaced?.unsubscribe(id);
       },
     };
   }
 
-  /**
-   * A stream that fails alone is reopened; one that fails with its connection, or because of its certificate, is not.
-   */
-  #isConnectionFault(link: DiscoveryLink, error: unknown): boolean {
-    if (link !== this.#link.current()) return true;
-    const isUnauthenticated = error instanceof ConnectError && error.code === Code.Unauthenticated;
-    if (!isUnauthenticated && link.connection.isAlive()) return false;
-    this.#link.giveUp(link, MeshError.from(error).message);
-    return true;
+  /** Resolves when the old connection is no longer needed. */
+  #move(link: DiscoveryLink): Promise<void> {
+    this.#retry?.cancel();
+    this.#replaced?.close();
+    this.#replaced = this.#stream;
+    return new Promise((resolve) => {
+      this.#reportMoved = resolve;
+      this.#open(link);
+    });
   }
+
+  #open(link: DiscoveryLink): void {
+    const stream = new DiscoveryStream(link, this.#options, {
+      onUpdate: (from, update) => this.#onUpdate(from, update),
+      onResponse: (from) => this.#onResponse(from),
+      onFailure: (from, error) => this.#onFailure(from, error),
+    });
+    this.#stream = stream;
+    stream.open([...this.#subscriptions.values()].map((subscription) => subscription.request()));
+    if (this.#subscriptions.size === 0) this.#retireOld();
+  }
+
+  #retireOld(): void {
+    this.#replaced?.close();
+    this.#replaced = undefined;
+    this.#reportMoved();
+  }
+
+  #onUpdate(stream: DiscoveryStream, { id, result }: Update): string | undefined {
+    const subscription = this.#subscriptions.get(id);
+    // What a replaced stream sends is older than a response of its successor.
+    if (subscription === undefined || (stream !== this.#stream && this.#stream?.hasAnswered(id) === true))
+      return undefined;
+    switch (result.case) {
+      case "value":
+        return subscription.deliver(result.value);
+      case "unchanged":
+        subscription.confirm();
+        return undefined;
+      case "fault":
+        subscription.fail(result.value, () => {
+          if (this.#subscriptions.has(id) && this.#stream?.isOpen === true)
+            this.#stream.subscribe(subscription.request());
+        });
+        return undefined;
+      default:
+        return "an update of an unknown kind";
+    }
+  }
+
+  #onResponse(stream: DiscoveryStream): void {
+    if (stream !== this.#stream) return;
+    this.#backoff.reset();
+    this.#link.markHealthy();
+    if (stream.hasAnsweredAll) this.#retireOld();
+  }
+
+  /** A stream that fails alone is opened again; one that fails with its connection, or its certificate, is not. */
+  #onFailure(stream: DiscoveryStream, error: unknown): void {
+    if (stream !== this.#stream) return;
+    const { link } = stream;
+    if (link !== this.#link.current()) return;
+    const { message } = MeshError.from(error);
+    const isUnauthenticated = error instanceof ConnectError && error.code === Code.Unauthenticated;
+    if (isUnauthenticated || !link.connection.isAlive()) {
+      this.#link.giveUp(link, message);
+      return;
+    }
+    const waitMs = this.#backoff.next();
+    const { isGranted, heldBack } = this.#limitLog("stream");
+    const fields = { waitMs: Math.round(waitMs), heldBack };
+    if (isGranted) this.#options.log.warn(fields, `the discovery stream has ended, opening it again: ${message}`);
+    this.#retry = this.#options.clock.setTimeout(() => {
+      if (stream === this.#stream) this.#open(link);
+    }, waitMs);
+  }
+}
+
+function decoder<Schema extends DescMessage, Value>(
+  schema: Schema,
+  convert: (message: MessageShape<Schema>) => Value,
+): (encoded: Uint8Array) => Value {
+  return (encoded) => convert(fromBinary(schema, encoded));
 }

@@ -6,7 +6,7 @@ import type { SecureMaterial, WritableSecureContextSource } from "../secure-cont
 import { type Backoff, createBackoff } from "./backoff.ts";
 import { readRootFile } from "./control-plane-client.ts";
 import { type ControlPlaneAddress, connectControlPlane, parseControlPlaneAddress } from "./control-plane-connection.ts";
-import type { DiscoveryLink } from "./discovery-watch.ts";
+import type { DiscoveryLink } from "./discovery-stream.ts";
 
 export interface ReconnectingLinkOptions {
   /** `host:port`. */

@@ -85,6 +85,7 @@ async function run(outage: Outage): Promise<UnreachableReport> {
   const tls = await startWorkloadTls({
     ...{ rootCertificateFile, tokenFile, address, workload, random, clock, log },
     identity: HELLO,
+    version: "test",
     pingIntervalMs: 500,
   });
   const inbound = new Heard<Inbound>();

@@ -1,30 +1,36 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Limits on the resources that callers can use. An open stream costs up to 100 KB of memory. */
+/** Limits on what callers can make the control plane keep and do. */
 export interface StreamLimits {
   /**
-   * For one pod. A sidecar opens fewer than 460, and twice as many while it moves to a new connection.
-   * @default 1024
+   * Streams of one identity at one address for one pod; one more ends the oldest. A proxy has two while it moves to a
+   * new connection; of more, the oldest has lost its proxy. @default 4
    */
   readonly perPod: number;
-  /** For one identity at one address, whichever pods it names. @default 1024 */
+  /** Streams of one identity at one address, whichever pods it names. @default 64 */
   readonly perCaller: number;
-  /** For all pods of one identity that the mesh does not know. @default 512 */
+  /** Streams for all pods of one identity that the mesh does not know. @default 512 */
   readonly waitingPerIdentity: number;
-  /** Trust bundle streams of one identity, which may have many pods. @default 4096 */
-  readonly bundlesPerIdentity: number;
-  /** Of these, for one address. @default 128 */
-  readonly bundlesPerCaller: number;
+  /** Subscriptions of one stream; one for an address outside the mesh uses about 1 KB. @default 8192 */
+  readonly subscriptionsPerStream: number;
+  /** Requests and subscriptions that one caller may send at once; a proxy that reconnects repeats all. @default 16384 */
+  readonly requestBurst: number;
+  /** The same per second, sustained. What exceeds it is read later. @default 500 */
+  readonly requestsPerSecond: number;
+  /** How long a stream may be open before it names its pod. @default 10000 */
+  readonly firstRequestMs: number;
   /** Bytes of responses that one caller has not read yet; further responses wait. @default 16 MiB */
   readonly unreadBytesPerCaller: number;
 }
 
 export const DEFAULT_STREAM_LIMITS: StreamLimits = {
-  perPod: 1024,
-  perCaller: 1024,
+  perPod: 4,
+  perCaller: 64,
   waitingPerIdentity: 512,
-  bundlesPerIdentity: 4096,
-  bundlesPerCaller: 128,
+  subscriptionsPerStream: 8192,
+  requestBurst: 16_384,
+  requestsPerSecond: 500,
+  firstRequestMs: 10_000,
   unreadBytesPerCaller: 16 * 1024 * 1024,
 };
 

@@ -1,8 +1,8 @@
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
-import type { WorkloadRef } from "../mesh/api/convert.ts";
-import { peerIdentityKey, type VerifiedPeer } from "../mesh/api/peer-context.ts";
-import { type SpiffeId, spiffeIdParts } from "../mesh/identity/spiffe-id.ts";
-import type { Pod } from "../mesh/resources/kinds/pod.ts";
+import type { WorkloadRef } from "../../mesh/api/convert.ts";
+import { peerIdentityKey, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
+import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
+import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 
 /** The longest names in Kubernetes (RFC 1123). A caller's names are kept in memory while its stream is open. */
 const MAX_NAMESPACE = 63;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { settlePromises } from "../mesh/fake-clock-fixture.ts";
+import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 const never = new AbortController().signal;

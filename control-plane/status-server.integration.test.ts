@@ -1,0 +1,52 @@
+import { Registry } from "prom-client";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import { Cleanup } from "../net/cleanup-fixture.ts";
+import { ask } from "../net/http-fixture.ts";
+import { startStatusServer } from "./status-server.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const PROXY: ProxyStatus = {
+  namespace: "ns1",
+  pod: "hello-1",
+  identity: "spiffe://cluster.local/ns/ns1/sa/hello",
+  address: "10.0.0.7",
+  version: "1.2.3",
+  isPodKnown: true,
+  connectedSince: "2030-01-01T00:00:00.000Z",
+  lastSent: null,
+  lastAcknowledged: null,
+  resources: [{ kind: "inbound", count: 1, state: "waiting" }],
+  rejections: [],
+};
+
+let port: number;
+
+beforeEach(async () => {
+  const server = await startStatusServer({
+    port: 0,
+    registry: new Registry(),
+    proxies: () => [PROXY],
+    clock: systemClock,
+    log: new RecordingLogger(),
+  });
+  cleanup.add(() => server.stop());
+  port = server.port;
+});
+
+it("lists the connected proxies to a client on loopback, as JSON", async () => {
+  const { status, body } = await ask(port, { path: "/debug/syncz" });
+  expect([status, JSON.parse(body)]).toEqual([200, { proxies: [PROXY] }]);
+});
+
+it.each([
+  { name: "a client that is not on loopback", request: { localAddress: "127.0.0.6" } },
+  { name: "a web page whose name was rebound to loopback", request: { headers: { host: "evil.example" } } },
+])("refuses the list to $name, but not readiness", async ({ request }) => {
+  expect((await ask(port, { path: "/debug/syncz", ...request })).status).toBe(403);
+  expect((await ask(port, { path: "/ready", ...request })).status).toBe(200);
+});

@@ -1,0 +1,58 @@
+import type { Registry } from "prom-client";
+import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import { isLocalHost, isLoopback } from "../net/client-address.ts";
+import { type LocalHttpRequest, type LocalHttpResponse, startLocalHttpServer } from "../net/local-http-server.ts";
+import { createMetricsSource } from "../net/metrics/metrics-page.ts";
+import { respondToScrape } from "../net/metrics/respond-to-scrape.ts";
+import { createScrapes } from "../net/metrics/scrapes.ts";
+
+export interface StatusServerOptions {
+  readonly port: number;
+  readonly registry: Registry;
+  /** The connected proxies. */
+  readonly proxies: () => readonly ProxyStatus[];
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The body of `/debug/syncz`, as JSON. */
+export interface SyncStatus {
+  readonly proxies: readonly ProxyStatus[];
+}
+
+/**
+ * `/metrics` and `/ready`, which any pod may request, and `/debug/syncz`, which lists the connected proxies. That one is
+ * served on loopback alone: who may forward a port of this pod (`kubectl port-forward`) may read it. Nothing here can
+ * change anything.
+ */
+export async function startStatusServer({ port, registry, proxies, clock, log }: StatusServerOptions) {
+  const scrapes = createScrapes({ source: createMetricsSource({ registry }), clock });
+  return await startLocalHttpServer({
+    port,
+    log,
+    respond: async (request) => {
+      switch (request.path) {
+        case "/ready":
+          return { status: 200, body: "ready\n" };
+        case "/metrics":
+          return await respondToScrape(scrapes, request.remoteAddress);
+        case "/debug/syncz":
+          return respondToSync(request, proxies);
+        default:
+          return { status: 404, body: "there is /metrics, /ready and, on loopback, /debug/syncz\n" };
+      }
+    },
+  });
+}
+
+function respondToSync(
+  { remoteAddress, headers }: LocalHttpRequest,
+  proxies: () => readonly ProxyStatus[],
+): LocalHttpResponse {
+  if (!isLoopback(remoteAddress) || !isLocalHost(headers["host"])) {
+    return { status: 403, body: "only a client on loopback may request this: use kubectl port-forward\n" };
+  }
+  const body: SyncStatus = { proxies: proxies() };
+  return { status: 200, contentType: "application/json", body: `${JSON.stringify(body)}\n` };
+}

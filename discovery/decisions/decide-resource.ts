@@ -1,0 +1,80 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { messageFromDestination, messageFromInbound, messageFromTrustBundle } from "../../mesh/api/convert.ts";
+import { messageFromGateway } from "../../mesh/api/convert-gateway.ts";
+import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
+import {
+  DestinationResourceSchema,
+  GatewayResourceSchema,
+  InboundResourceSchema,
+  TrustBundleResourceSchema,
+} from "../../mesh/api/gen/discovery_pb.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { decideDestination } from "../../mesh/policy/destinations/destination.ts";
+import type { Client } from "../../mesh/policy/destinations/destination-rules.ts";
+import { decideInbound } from "../../mesh/policy/inbound.ts";
+import { decideGateway } from "../../mesh/policy/routing/gateway.ts";
+import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
+import type { Pod } from "../../mesh/resources/kinds/pod.ts";
+import type { MeshView } from "./evaluations.ts";
+
+/** The workload that a resource is for. */
+export interface ResourceClient extends Client {
+  /** The key of its pod. */
+  readonly pod: string;
+  /** Its labels as one text. */
+  readonly labelsKey: string;
+}
+
+export function clientOfPod({ metadata }: Pod): ResourceClient {
+  const { namespace, name, labels } = metadata;
+  return { namespace, labels, pod: formatResourceKey(namespace, name), labelsKey: JSON.stringify(labels) };
+}
+
+/** The encoded value of a resource for one workload; `undefined` if its pod is unknown. */
+export function decideResource(
+  resource: ResourceName,
+  client: ResourceClient,
+  { view, settings }: { readonly view: MeshView; readonly settings: MeshSettings },
+): Uint8Array | undefined {
+  const { set } = view;
+  switch (resource.kind) {
+    case "trust bundle": {
+      const trustDomains = [settings.trustDomain, ...settings.trustDomainAliases];
+      return toBinary(TrustBundleResourceSchema, messageFromTrustBundle({ roots: view.roots, trustDomains }));
+    }
+    case "inbound": {
+      const pod = set.pods.get(client.pod);
+      if (pod === undefined) return undefined;
+      return toBinary(InboundResourceSchema, messageFromInbound(decideInbound({ set, settings, pod })));
+    }
+    case "gateway": {
+      const pod = set.pods.get(client.pod);
+      if (pod === undefined) return undefined;
+      return toBinary(GatewayResourceSchema, messageFromGateway(decideGateway({ set, settings, pod })));
+    }
+    case "destination": {
+      const { target } = resource;
+      return toBinary(
+        DestinationResourceSchema,
+        messageFromDestination(decideDestination({ set, settings, client, target })),
+      );
+    }
+  }
+}
+
+/** Resources with the same key are the same for all workloads with the same labels. */
+export function shareKeyOf(resource: ResourceName, { namespace, pod }: ResourceClient): string {
+  switch (resource.kind) {
+    case "trust bundle":
+      return resource.kind;
+    case "inbound":
+    case "gateway":
+      return `${resource.kind} ${pod}`;
+    case "destination": {
+      const { target } = resource;
+      return target.kind === "address"
+        ? `address ${namespace} ${target.ip} ${target.port}`
+        : `host ${namespace} ${target.host} ${target.port} ${target.subset}`;
+    }
+  }
+}

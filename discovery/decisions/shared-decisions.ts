@@ -1,0 +1,147 @@
+import { hash } from "node:crypto";
+import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { decideResource, type ResourceClient, shareKeyOf } from "./decide-resource.ts";
+import type { Evaluation, Evaluations, FollowedEvaluation, MeshView } from "./evaluations.ts";
+import { recordLabels } from "./recorded-labels.ts";
+
+/** The value of a resource, encoded once for all proxies that receive it. */
+export interface EncodedValue {
+  readonly encoded: Uint8Array;
+  readonly digest: Uint8Array;
+}
+
+/** A decision that a subscription follows. */
+export interface FollowedDecision {
+  /** The value of the mesh as it is now; `undefined` if the pod that it is for is unknown. */
+  current(): EncodedValue | undefined;
+  stop(): void;
+}
+
+/**
+ * Decides each resource once for all proxies for which the result is the same: those of one namespace, unless a rule
+ * reads the labels of the client. A decision is kept while somebody follows it.
+ */
+export class SharedDecisions {
+  readonly #evaluations: Evaluations;
+  readonly #settings: MeshSettings;
+  readonly #decisions = new Map<string, Decision>();
+
+  constructor(evaluations: Evaluations, settings: MeshSettings) {
+    this.#evaluations = evaluations;
+    this.#settings = settings;
+  }
+
+  get size(): number {
+    return this.#decisions.size;
+  }
+
+  /** `onChange` is called after each later change of the value. Throws if the first decision fails. */
+  follow(resource: ResourceName, client: ResourceClient, onChange: () => void): FollowedDecision {
+    const key = shareKeyOf(resource, client);
+    const known = this.#decisions.get(key);
+    const decision = known ?? new Decision(this.#evaluations, (view, of) => this.#decide(resource, of, view));
+    this.#decisions.set(key, decision);
+    const stop = (): void => {
+      if (decision.leave(client, onChange) && this.#decisions.get(key) === decision) this.#decisions.delete(key);
+    };
+    try {
+      decision.join(client, onChange);
+    } catch (caught) {
+      stop();
+      throw caught;
+    }
+    return { current: () => decision.current(client), stop };
+  }
+
+  #decide(resource: ResourceName, client: ResourceClient, view: MeshView): Uint8Array | undefined {
+    return decideResource(resource, client, { view, settings: this.#settings });
+  }
+}
+
+/** The value for the clients with the same labels. */
+interface Variant {
+  readonly client: ResourceClient;
+  readonly followers: Set<() => void>;
+  value: EncodedValue | undefined;
+}
+
+class Decision implements Evaluation {
+  readonly #decide: (view: MeshView, client: ResourceClient) => Uint8Array | undefined;
+  readonly #evaluation: FollowedEvaluation;
+  readonly #variants = new Map<string, Variant>();
+  /** Whether the last evaluation was the same for all labels. */
+  #isForAll = false;
+
+  constructor(evaluations: Evaluations, decide: (view: MeshView, client: ResourceClient) => Uint8Array | undefined) {
+    this.#decide = decide;
+    this.#evaluation = evaluations.follow(this);
+  }
+
+  join(client: ResourceClient, follower: () => void): void {
+    const key = client.labelsKey;
+    const known = this.#variants.get(key);
+    if (known !== undefined) {
+      known.followers.add(follower);
+      return;
+    }
+    this.#evaluation.ensureCurrent();
+    const [other] = this.#variants.values();
+    const variant: Variant = { client, followers: new Set(), value: undefined };
+    this.#variants.set(key, variant);
+    if (other !== undefined && this.#isForAll) variant.value = other.value;
+    else this.#evaluation.evaluate();
+    variant.followers.add(follower);
+  }
+
+  /** Whether nobody follows it any more. */
+  leave(client: ResourceClient, follower: () => void): boolean {
+    const key = client.labelsKey;
+    const variant = this.#variants.get(key);
+    variant?.followers.delete(follower);
+    if (variant?.followers.size === 0) this.#variants.delete(key);
+    if (this.#variants.size > 0) return false;
+    this.#evaluation.stop();
+    return true;
+  }
+
+  current(client: ResourceClient): EncodedValue | undefined {
+    this.#evaluation.ensureCurrent();
+    return this.#variants.get(client.labelsKey)?.value;
+  }
+
+  evaluate(view: MeshView): void {
+    let forAll: EncodedValue | undefined;
+    this.#isForAll = false;
+    for (const variant of this.#variants.values()) {
+      if (forAll !== undefined) {
+        update(variant, forAll);
+        continue;
+      }
+      const { labels, wasRead } = recordLabels(variant.client.labels);
+      const encoded = this.#decide(view, { ...variant.client, labels });
+      if (encoded === undefined) continue;
+      const value = isEqual(encoded, variant.value) ? variant.value : encode(encoded);
+      update(variant, value);
+      if (!wasRead()) forAll = value;
+    }
+    this.#isForAll = forAll !== undefined;
+  }
+}
+
+function update(variant: Variant, value: EncodedValue | undefined): void {
+  if (value === undefined || value === variant.value) return;
+  variant.value = value;
+  for (const follower of variant.followers) follower();
+}
+
+function isEqual(encoded: Uint8Array, value: EncodedValue | undefined): boolean {
+  return value !== undefined && Buffer.compare(encoded, value.encoded) === 0;
+}
+
+/** Half of SHA-256: a digest is kept for each subscription, on both sides. */
+const DIGEST_BYTES = 16;
+
+function encode(encoded: Uint8Array): EncodedValue {
+  return { encoded, digest: hash("sha256", encoded, "buffer").subarray(0, DIGEST_BYTES) };
+}

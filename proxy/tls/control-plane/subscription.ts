@@ -1,0 +1,108 @@
+import { formatResource, type ResourceName, type SubscriptionRequest } from "../../../mesh/api/convert-subscription.ts";
+import type { Value as ValueMessage } from "../../../mesh/api/gen/discovery_pb.ts";
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import type { Clock, LogFields, Logger, LogLimiter, Random, Timer } from "../../../mesh/runtime.ts";
+import { type Backoff, createBackoff } from "./backoff.ts";
+
+/** What is subscribed to, and how its values are read. */
+export interface Subscribed<Value> {
+  readonly resource: ResourceName;
+  /** Throws if the value is invalid. */
+  readonly decode: (encoded: Uint8Array) => Value;
+  readonly listener: (value: Value) => void;
+}
+
+export interface SubscriptionDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Consulted before each log line: an application that dials many addresses has many subscriptions. */
+  readonly limitLog: LogLimiter;
+}
+
+/** A subscription of any resource. */
+export interface AnySubscription {
+  readonly id: number;
+  request(): SubscriptionRequest;
+  /** Returns why the value is not accepted; `undefined` if it is. */
+  deliver(value: ValueMessage): string | undefined;
+  /** The last value is still the current one. */
+  confirm(): void;
+  /** There is no value now. `retry` is called after a delay. */
+  fail(reason: string, retry: () => void): void;
+  close(): void;
+}
+
+/** How long until a missing response is logged. */
+const SILENCE_MS = 10_000;
+
+/** One subscription, over all streams that carry it. The listener receives values that differ from the last one. */
+export class Subscription<Value> implements AnySubscription {
+  readonly id: number;
+  readonly #subscribed: Subscribed<Value>;
+  readonly #deps: SubscriptionDeps;
+  readonly #backoff: Backoff;
+  #silence: Timer | undefined;
+  #retry: Timer | undefined;
+  #digest: Uint8Array = new Uint8Array();
+
+  constructor(id: number, subscribed: Subscribed<Value>, deps: SubscriptionDeps) {
+    this.id = id;
+    this.#subscribed = subscribed;
+    this.#deps = deps;
+    this.#backoff = createBackoff({ random: deps.random });
+    this.#silence = deps.clock.setTimeout(() => this.#reportSilence(), SILENCE_MS);
+  }
+
+  request(): SubscriptionRequest {
+    return { id: this.id, resource: this.#subscribed.resource, knownDigest: this.#digest };
+  }
+
+  deliver({ digest, encoded }: ValueMessage): string | undefined {
+    this.confirm();
+    if (Buffer.compare(digest, this.#digest) === 0) return undefined;
+    try {
+      this.#subscribed.listener(this.#subscribed.decode(encoded));
+      this.#digest = digest;
+      return undefined;
+    } catch (caught) {
+      const { code, message } = MeshError.from(caught);
+      this.#write("error", { code }, `an invalid response was ignored, the last one stays in force: ${message}`);
+      return message;
+    }
+  }
+
+  confirm(): void {
+    this.#silence?.cancel();
+    this.#retry?.cancel();
+    this.#backoff.reset();
+  }
+
+  fail(reason: string, retry: () => void): void {
+    this.#silence?.cancel();
+    this.#retry?.cancel();
+    const waitMs = this.#backoff.next();
+    this.#write("warn", { waitMs: Math.round(waitMs) }, `the control plane has no value, asking again: ${reason}`);
+    this.#retry = this.#deps.clock.setTimeout(retry, waitMs);
+  }
+
+  close(): void {
+    this.#silence?.cancel();
+    this.#retry?.cancel();
+  }
+
+  #reportSilence(): void {
+    this.#write(
+      "warn",
+      {},
+      `no response within ${SILENCE_MS} ms: the control plane is unreachable, or does not know this pod yet`,
+    );
+  }
+
+  #write(level: "warn" | "error", fields: LogFields, message: string): void {
+    const { log, limitLog } = this.#deps;
+    const { isGranted, heldBack } = limitLog("discovery");
+    const resource = formatResource(this.#subscribed.resource);
+    if (isGranted) log[level]({ resource, ...fields, heldBack }, message);
+  }
+}
