@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Authority } from "../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
@@ -67,7 +67,7 @@ export async function prepareSystem(input: SystemInput): Promise<System> {
   const tokens = await prepareTokens(folders.jwks);
   const roots = authority.roots().join("");
   const serving = authority.signServing({ dnsNames: [WEBHOOK_NAME], lifetimeMs: WEBHOOK_CERTIFICATE_MS });
-  const system = systemManifests(readFileSync(join(projectFolder, "local/system/system.yaml"), "utf8"), {
+  const system = systemManifests({
     folders,
     workloadCertificateTtl: input.workloadCertificateTtl,
     accessLog: input.accessLog,
@@ -133,7 +133,7 @@ function prepareAdmission(services: readonly LocalService[], rootCertificates: s
     ({ name, namespace }) => name === WEBHOOK_SERVICE && namespace === CONTROL_PLANE_NAMESPACE,
   );
   if (service === undefined)
-    throw new LocalError("bad_manifest", `local/system/system.yaml lacks the Service ${WEBHOOK_SERVICE}`);
+    throw new LocalError("bad_manifest", `the installation lacks the Service ${WEBHOOK_SERVICE}`);
   return createAdmission({
     configuration: mutatingWebhookConfiguration({ serviceName: WEBHOOK_SERVICE, rootCertificates }),
     origin: `https://${service.clusterIp}:443`,
