@@ -3,10 +3,12 @@ import type { Clock } from "../mesh/runtime.ts";
 import { createMetricsSource } from "../net/metrics/metrics-page.ts";
 import { createScrapes, type Scrapes } from "../net/metrics/scrapes.ts";
 
-/** Istio's metrics of sidecar injection, in a separate registry. */
+/** Istio's metrics of sidecar injection and of validation, in a separate registry. */
 export interface InjectorMetrics {
   /** Records a new request; `finish` counts its outcome and duration. */
   start(): { finish(outcome: InjectionResult): void };
+  /** Counts a resource's validation. */
+  validated(outcome: "passed" | "failed"): void;
   readonly scrapes: Scrapes;
 }
 
@@ -23,6 +25,10 @@ export function createInjectorMetrics(clock: Clock): InjectorMetrics {
     skipped: counter("sidecar_injection_skip_total", "Total number of skipped sidecar injection requests."),
     failed: counter("sidecar_injection_failure_total", "Total number of failed sidecar injection requests."),
   };
+  const validations = {
+    passed: counter("galley_validation_passed", "Resources that passed validation."),
+    failed: counter("galley_validation_failed", "Resources that failed validation."),
+  };
   const duration = new Histogram({
     name: "sidecar_injection_time_seconds",
     help: "Total time taken for sidecar injection, in seconds.",
@@ -30,6 +36,7 @@ export function createInjectorMetrics(clock: Clock): InjectorMetrics {
     registers: [registry],
   });
   return {
+    validated: (outcome) => validations[outcome].inc(),
     scrapes: createScrapes({ source: createMetricsSource({ registry }), clock }),
     start: () => {
       const startMs = clock.now();

@@ -25,6 +25,7 @@ it.each([
     createToken: TEST_DEPS.createToken,
     findUnreadiness: () => undefined,
     isEnding: () => false,
+    analyze: () => [],
     onReviewed: () => undefined,
     metrics: { ...createInjectorMetrics(systemClock), start: throwing },
     clock: systemClock,

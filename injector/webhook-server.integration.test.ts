@@ -95,6 +95,36 @@ describe("the webhook", () => {
   });
 });
 
+describe("the validating webhook", () => {
+  const validate = async (mode: string): Promise<Verdict> => {
+    const metadata = { name: "default", namespace: "ns1" };
+    const object = {
+      apiVersion: "security.istio.io/v1",
+      kind: "PeerAuthentication",
+      metadata,
+      spec: { mtls: { mode } },
+    };
+    return verdict(await webhook.post(review(object, { kind: { kind: "PeerAuthentication" } }), {}, "/validate"));
+  };
+
+  it("allows a valid resource, refuses an invalid one, and counts both", async () => {
+    expect(await validate("STRICT")).toEqual({ uid: "u-1", allowed: true });
+    expect(await validate("STRICKT")).toMatchObject({
+      uid: "u-1",
+      allowed: false,
+      status: { message: expect.stringContaining("PeerAuthentication/default.ns1: spec.mtls.mode: must be one of") },
+    });
+    const { text } = await webhook.get("/metrics");
+    expect(text).toContain("galley_validation_passed 1");
+    expect(text).toContain("galley_validation_failed 1");
+    expect(text).toContain("sidecar_injection_requests_total 0");
+  });
+
+  it("refuses other methods", async () => {
+    expect((await webhook.get("/validate")).status).toBe(405);
+  });
+});
+
 describe("the webhook's server", () => {
   it.each([
     { name: "a body that is not JSON", body: "{", headers: {}, status: 400, expected: "not JSON" },

@@ -8,9 +8,11 @@ import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { createHookToken } from "./hook-token.ts";
 import { createInjectorMetrics } from "./injector-metrics.ts";
+import type { ResourceReviewDeps } from "./review/review-resource.ts";
+import type { Reviewed } from "./review/review-result.ts";
 import type { ServingCertificate } from "./serving-certificate.ts";
 import { evictIdleConnections } from "./webhook-connections.ts";
-import { createWebhookHandler, type Reviewed } from "./webhook-handler.ts";
+import { createWebhookHandler } from "./webhook-handler.ts";
 
 export interface WebhookServerOptions {
   /** @default all addresses of both families */
@@ -23,7 +25,9 @@ export interface WebhookServerOptions {
   readonly settings: () => InjectionSettings;
   /** Why the process is not ready yet; undefined if it is. @default it is ready */
   readonly findUnreadiness?: () => string | undefined;
-  /** Called after each response, for example to record an Event. */
+  /** @default nothing is suspicious */
+  readonly analyze?: ResourceReviewDeps["analyze"];
+  /** Called after each response about a pod, for example to record an Event. */
   readonly onReviewed?: (review: Reviewed) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -34,7 +38,7 @@ export interface WebhookServerOptions {
 
 /** Limits on what clients can use. */
 export interface WebhookLimits {
-  /** The API server sends at most 3 MiB. */
+  /** An object has at most 3 MiB, and an update's review contains it as it was and as it will be. */
   readonly maxBodyBytes: number;
   /** For all bodies that are being read; above it, the oldest request is cut off. */
   readonly maxBodiesBytes: number;
@@ -60,7 +64,7 @@ export interface WebhookServer {
 }
 
 const DEFAULT_LIMITS: WebhookLimits = {
-  maxBodyBytes: 3 * 1024 * 1024,
+  maxBodyBytes: 8 * 1024 * 1024,
   maxBodiesBytes: 48 * 1024 * 1024,
   maxConnections: 512,
   handshakeTimeoutMs: 5_000,
@@ -70,7 +74,7 @@ const DEFAULT_LIMITS: WebhookLimits = {
 };
 
 /**
- * Serves the admission webhook over HTTPS.
+ * Serves the admission webhooks over HTTPS.
  * @throws NetError if it cannot listen
  */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
@@ -82,6 +86,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     settings,
     findUnreadiness: () => (state.isEnding ? "the process is ending" : findUnreadiness()),
     isEnding: () => state.isEnding,
+    analyze: options.analyze ?? (() => []),
     onReviewed: options.onReviewed ?? (() => undefined),
     createToken: createHookToken,
     metrics: createInjectorMetrics(clock),
@@ -106,7 +111,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     await close(server, clock);
   };
   options.signal?.addEventListener("abort", () => void stop(), { once: true });
-  log.info({ port }, "the injection webhook is listening");
+  log.info({ port }, "the webhooks are listening");
   return { port, stop };
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Immutable } from "../../mesh/resources/fields/immutable.ts";
 import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
+import { ownerReferenceSchema } from "../review/owner-reference.ts";
 
 /**
  * A pod as the API server sends it, checked only as deep as injection reads it. All objects are loose and no defaults
@@ -62,14 +63,6 @@ const affinitySchema = z.looseObject({
   nodeAffinity: z.looseObject({ requiredDuringSchedulingIgnoredDuringExecution: nodeTermsSchema.nullish() }).nullish(),
 });
 
-export const ownerReferenceSchema = z.looseObject({
-  apiVersion: z.string(),
-  kind: z.string(),
-  name: z.string(),
-  uid: z.string().nullish(),
-  controller: z.boolean().nullish(),
-});
-
 const podSchema = z.looseObject({
   metadata: z
     .looseObject({
@@ -100,7 +93,6 @@ const podSchema = z.looseObject({
 export type Pod = Immutable<z.output<typeof podSchema>>;
 export type PodMetadata = NonNullable<Pod["metadata"]>;
 export type PodSpec = Pod["spec"];
-export type OwnerReference = Immutable<z.output<typeof ownerReferenceSchema>>;
 export type Container = Immutable<z.output<typeof containerSchema>>;
 export type Probe = Immutable<z.output<typeof probeSchema>>;
 export type LifecycleHandler = Immutable<z.output<typeof lifecycleHandlerSchema>>;

@@ -1,5 +1,4 @@
-import type { ReviewSubject } from "../admission/admission-review.ts";
-import type { Reviewed } from "../webhook-handler.ts";
+import type { Reviewed, ReviewSubject } from "../review/review-result.ts";
 
 /** Something about a pod's admission that its owner should see in the cluster. */
 export interface InjectionEvent {

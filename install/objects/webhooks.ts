@@ -16,7 +16,7 @@ export function validatingWebhookName(values: InstallValues): string {
 
 /**
  * Both configurations, without `caBundle`: the injector writes that and owns it, so that applying these again changes
- * nothing. Until it has, the API server reaches no webhook, and what they select is refused.
+ * nothing. Until it has, the API server reaches no webhook, and the pods that they select are refused.
  */
 export function webhookConfigurations(values: InstallValues) {
   return [mutating(values), validating(values)];
@@ -62,7 +62,8 @@ function validating(values: InstallValues) {
       objectSelector: { matchExpressions: [selector] },
       admissionReviewVersions: ["v1"],
       sideEffects: "None",
-      failurePolicy: "Fail",
+      // The injector makes it Fail when it can be called, as istiod does: until then resources can be applied.
+      failurePolicy: "Ignore",
       matchPolicy: "Equivalent",
       timeoutSeconds: 10,
     })),

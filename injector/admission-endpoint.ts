@@ -1,0 +1,102 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
+import { type BodyLimits, readBody } from "./read-body.ts";
+import type { Reviewed, ReviewResult } from "./review/review-result.ts";
+import { sendText } from "./send-text.ts";
+
+export interface EndpointDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limitLog: LogLimiter;
+  readonly bodies: BodyLimits;
+}
+
+/** Per text in a line; the longest name in Kubernetes has 253 characters. */
+const MAX_LOGGED_CHARS = 300;
+
+/**
+ * Reads an AdmissionReview, reviews it and sends the response.
+ * @returns undefined if the request is not a review
+ */
+export async function respondToReview(
+  request: IncomingMessage,
+  response: ServerResponse,
+  deps: EndpointDeps & { readonly review: (text: string) => ReviewResult },
+): Promise<Reviewed | undefined> {
+  const [mediaType = ""] = (request.headers["content-type"] ?? "").split(";", 1);
+  if (mediaType.trim().toLowerCase() !== "application/json") {
+    return fail(response, 415, `the content type must be application/json, not "${mediaType}"`, deps);
+  }
+  if ((request.headers["content-encoding"] ?? "identity") !== "identity") {
+    return fail(response, 415, "the body must not be compressed", deps);
+  }
+  const body = await readBody(request, deps.bodies);
+  switch (body.kind) {
+    case "aborted":
+      deps.log.debug({ code: "request_aborted" }, "the client closed the connection before its request was complete");
+      return undefined;
+    case "too_large":
+      return cut(request, response, deps);
+    case "not_utf8":
+      return fail(response, 400, "the body is not UTF-8", deps);
+    case "read":
+      break;
+  }
+  const result = deps.review(body.text);
+  if (result.kind === "malformed") return fail(response, 400, result.message, deps);
+  logReview(result, deps);
+  const text = JSON.stringify(result.review);
+  response.setHeader("content-type", "application/json").setHeader("content-length", Buffer.byteLength(text)).end(text);
+  return result;
+}
+
+function logReview(result: Reviewed, { log, limitLog }: EndpointDeps): void {
+  const { outcome, reason, message, subject, review } = result;
+  const { isGranted, heldBack } = limitLog(outcome);
+  if (!isGranted) return;
+  const fields = {
+    outcome,
+    reason,
+    kind: brief(subject.kind),
+    namespace: brief(subject.namespace),
+    name: brief(subject.name),
+    uid: brief(review.response.uid),
+    heldBack,
+  };
+  if (outcome === "refused") log.warn(fields, brief(message));
+  else log.info(fields, brief(message));
+}
+
+function fail(response: ServerResponse, status: number, message: string, deps: EndpointDeps): undefined {
+  logRefusal(status, message, deps);
+  // The rest of the body is not worth reading.
+  sendText(response.setHeader("connection", "close"), status, message);
+}
+
+function logRefusal(status: number, message: string, { log, limitLog }: EndpointDeps): void {
+  const { isGranted, heldBack } = limitLog(`status ${status}`);
+  if (isGranted) log.warn({ status, heldBack }, brief(message));
+}
+
+/** Clients choose these texts, and they may be as long as a body. */
+function brief(text: string): string {
+  return text.length > MAX_LOGGED_CHARS ? `${text.slice(0, MAX_LOGGED_CHARS)}…` : text;
+}
+
+/**
+ * How long a client that received 413 may keep sending before it is cut off. Without this it might never read the
+ * response.
+ */
+const LINGER_MS = 1000;
+
+/** Sends the whole response at once and discards what the client still sends, for a short time. */
+function cut(request: IncomingMessage, response: ServerResponse, deps: EndpointDeps): undefined {
+  const message = `the body is larger than ${deps.bodies.maxBytes} bytes`;
+  logRefusal(413, message, deps);
+  response.writeHead(413, { "content-type": "text/plain", "content-length": message.length + 1, connection: "close" });
+  response.write(`${message}\n`);
+  const timer = deps.clock.setTimeout(() => request.destroy(), LINGER_MS);
+  request.once("end", () => response.end());
+  request.once("close", () => timer.cancel());
+  request.resume();
+}
