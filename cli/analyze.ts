@@ -5,7 +5,7 @@ import { countFindings, formatFindings } from "../operator/analysis/format-findi
 import { choosePalette } from "../operator/text/palette.ts";
 import type { Command } from "./command.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { formatJson, loadConfiguration, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
+import { formatJson, loadReportSubject, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
 
 const SEVERITIES = ["error", "warning", "info"] as const;
 const OPTIONS = {
@@ -19,7 +19,7 @@ const OPTIONS = {
 } as const satisfies OptionTable;
 
 const DESCRIPTION: CommandDescription = {
-  forms: ["-f FILE [-f FILE ...] [OPTION ...]"],
+  forms: ["[OPTION ...]", "-f FILE [-f FILE ...] [OPTION ...]"],
   text: `
 Reports what is wrong or suspicious in the mesh's configuration: what cannot be read, rules without effect, references to
 missing resources, TLS that the other side does not accept, pods without a sidecar. Codes are Istio's (IST…) where it
@@ -38,8 +38,8 @@ export const analyzeCommand: Command = {
     const { values } = parseArgs({ args: [...args], options: OPTIONS });
     const threshold = parseChoice(values["fail-on"], SEVERITIES, "--fail-on");
     const output = parseChoice(values.output, REPORT_OPTIONS.output.choices, "--output");
-    const { namespace } = values;
-    const findings = collectFindings(await loadConfiguration(values)).filter(
+    const { configuration, namespace } = await loadReportSubject(values, context);
+    const findings = collectFindings(configuration).filter(
       (finding) => namespace === undefined || concernsNamespace(finding, namespace),
     );
     const report = { findings, counts: countFindings(findings) };

@@ -9,11 +9,11 @@ import { choosePalette } from "../operator/text/palette.ts";
 import { findPod, findService } from "../operator/workloads/find-by-name.ts";
 import type { Command } from "./command.ts";
 import type { CommandDescription } from "./command-line/command-description.ts";
-import { formatJson, loadConfiguration, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
+import { formatJson, loadReportSubject, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
 import { UsageError } from "./usage-error.ts";
 
 const DESCRIPTION: CommandDescription = {
-  forms: ["pod NAME[.NAMESPACE] -f FILE [OPTION ...]", "service NAME[.NAMESPACE] -f FILE [OPTION ...]"],
+  forms: ["pod NAME[.NAMESPACE] [-f FILE] [OPTION ...]", "service NAME[.NAMESPACE] [-f FILE] [OPTION ...]"],
   text: `
 Shows which rules of the mesh apply to a pod or a service, in their order of precedence: peer authentication of each port,
 its protocol and why, DestinationRules, VirtualServices and gateways that lead to it, the sidecar, and what is suspicious.`,
@@ -33,16 +33,16 @@ export const describeCommand: Command = {
       throw new UsageError(`the arguments must be pod NAME or service NAME, got "${positionals.join(" ")}"`);
     }
     const output = parseChoice(values.output, REPORT_OPTIONS.output.choices, "--output");
-    const configuration = await loadConfiguration(values);
+    const { configuration, namespace } = await loadReportSubject(values, context);
     const palette = choosePalette(context);
     if (what === "pod") {
-      const description = describePod(configuration, findPod(configuration.set, name, values.namespace));
+      const description = describePod(configuration, findPod(configuration.set, name, namespace));
       const findings = findingsAbout(configuration, relatedNames(description));
       const text = () => formatPodDescription(description, findings, palette);
       context.stdout(output === "json" ? formatJson({ ...description, findings }) : text());
       return 0;
     }
-    const description = describeService(configuration, findService(configuration, name, values.namespace));
+    const description = describeService(configuration, findService(configuration, name, namespace));
     const findings = findingsAbout(configuration, relatedServiceNames(description));
     const text = () => formatServiceDescription(description, findings, palette);
     context.stdout(output === "json" ? formatJson({ ...description, findings }) : text());

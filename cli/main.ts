@@ -7,6 +7,9 @@ for (const name of ["SIGTERM", "SIGINT"] as const) {
   process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
 }
 
+// The timers of our code do not keep a process alive: a command that waits for its next attempt would end without a word.
+const keepAlive = setInterval(() => undefined, 60_000);
+
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   stdout: (text) => process.stdout.write(text),
@@ -15,3 +18,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   isTerminal: process.stdout.isTTY === true,
   signal: controller.signal,
 });
+
+clearInterval(keepAlive);

@@ -1,30 +1,63 @@
 import { readManifestFiles } from "../injector/manifest-files.ts";
 import type { Configuration } from "../operator/configuration/configuration.ts";
+import { configurationFromCluster } from "../operator/configuration/read-cluster.ts";
 import { configurationFromFiles } from "../operator/configuration/read-files.ts";
+import type { CommandContext } from "./command.ts";
 import type { OptionTable } from "./command-line/command-description.ts";
+import { MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "./mesh-cluster.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** The options of commands that report about a configuration. */
+/** The form of a report. */
+export const OUTPUT_OPTION = {
+  output: { type: "string", short: "o", choices: ["text", "json"], default: "text", help: "the form of the report" },
+} as const satisfies OptionTable;
+
+/** The options of commands that report about a configuration, from a cluster or from files. */
 export const REPORT_OPTIONS = {
   filename: {
     type: "string",
     short: "f",
     multiple: true,
     value: "FILE",
-    help: "YAML or JSON to report about; a folder means its .yaml, .yml and .json files, - means standard input",
+    help:
+      "report about YAML or JSON instead of a cluster; a folder means its .yaml, .yml and .json files, - means " +
+      "standard input",
   },
-  namespace: { type: "string", short: "n", value: "NAME", help: "only resources of this namespace" },
-  output: { type: "string", short: "o", choices: ["text", "json"], default: "text", help: "the form of the report" },
+  namespace: {
+    type: "string",
+    short: "n",
+    value: "NAME",
+    help: "only this namespace (files: all; a cluster: the namespace of the kubeconfig's context)",
+  },
+  "all-namespaces": { type: "boolean", short: "A", help: "every namespace" },
+  ...OUTPUT_OPTION,
+  ...MESH_OPTIONS,
 } as const satisfies OptionTable;
 
-export interface ReportOptionValues {
+export interface ReportOptionValues extends MeshOptionValues {
   readonly filename?: readonly string[] | undefined;
+  readonly namespace?: string | undefined;
+  readonly "all-namespaces"?: boolean | undefined;
 }
 
-/** The configuration that the options name. */
-export async function loadConfiguration({ filename: paths = [] }: ReportOptionValues): Promise<Configuration> {
-  if (paths.length === 0) throw new UsageError("-f is missing: give a file or folder, or - for standard input");
-  return configurationFromFiles(await readManifestFiles(paths, process.stdin));
+/** What a report is about. */
+export interface ReportSubject {
+  readonly configuration: Configuration;
+  /** Undefined: every namespace. */
+  readonly namespace: string | undefined;
+}
+
+/** Reads the files or the cluster that the options name. */
+export async function loadReportSubject(values: ReportOptionValues, context: CommandContext): Promise<ReportSubject> {
+  const { filename: paths = [], namespace, "all-namespaces": isForAll = false } = values;
+  if (isForAll && namespace !== undefined) throw new UsageError("give either --namespace or --all-namespaces");
+  if (paths.length > 0) {
+    return { configuration: configurationFromFiles(await readManifestFiles(paths, process.stdin)), namespace };
+  }
+  return await withMeshCluster(values, context, async ({ api, rootNamespace, namespace: current }) => {
+    const configuration = await configurationFromCluster({ api, rootNamespace, signal: context.signal });
+    return { configuration, namespace: isForAll ? undefined : (namespace ?? current) };
+  });
 }
 
 /** The value of an option with fixed choices; a UsageError names the others. */

@@ -1,4 +1,5 @@
 import { MeshError } from "../mesh/mesh-error.ts";
+import { printable } from "../operator/text/palette.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatUsage } from "./command-line/format-usage.ts";
 import { UsageError } from "./usage-error.ts";
@@ -47,7 +48,7 @@ async function runCommand(command: Command, args: readonly string[], context: Co
     }
     const error = MeshError.from(caught);
     context.log.debug({ code: error.code, stack: error.stack }, "the command failed");
-    context.stderr(`entente ${command.name}: ${error.message}\n`);
+    context.stderr(`entente ${command.name}: ${printable(error.message)}\n`);
     return 1;
   }
 }

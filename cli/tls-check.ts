@@ -6,11 +6,11 @@ import { createTlsTable } from "../operator/tls/tls-table.ts";
 import { findPod, findService } from "../operator/workloads/find-by-name.ts";
 import type { Command } from "./command.ts";
 import type { CommandDescription } from "./command-line/command-description.ts";
-import { formatJson, loadConfiguration, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
+import { formatJson, loadReportSubject, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
 import { UsageError } from "./usage-error.ts";
 
 const DESCRIPTION: CommandDescription = {
-  forms: ["[POD[.NAMESPACE]] [HOST] -f FILE [OPTION ...]"],
+  forms: ["[POD[.NAMESPACE]] [HOST] [OPTION ...]", "[POD[.NAMESPACE]] [HOST] -f FILE [OPTION ...]"],
   text: `
 Shows who speaks what to whom: for each port of a service what the server's sidecar accepts, what the client's sends, and
 the rule of each side. POD is the client: a pod or a workload; without it, all pods with a sidecar. HOST is a service, as
@@ -31,8 +31,7 @@ export const tlsCheckCommand: Command = {
     const [pod, host, ...rest] = positionals;
     if (rest.length > 0) throw new UsageError(`at most a pod and a host are allowed, got "${positionals.join(" ")}"`);
     const output = parseChoice(values.output, REPORT_OPTIONS.output.choices, "--output");
-    const configuration = await loadConfiguration(values);
-    const { namespace } = values;
+    const { configuration, namespace } = await loadReportSubject(values, context);
     const client = pod === undefined ? undefined : findPod(configuration.set, pod, namespace);
     const service = host === undefined ? undefined : findService(configuration, host, namespace);
     const rows = createTlsTable(configuration, {
@@ -43,6 +42,12 @@ export const tlsCheckCommand: Command = {
     const palette = choosePalette(context);
     const hasClients = client === undefined;
     context.stdout(output === "json" ? formatJson({ rows }) : formatTlsTable(rows, palette, { hasClients }));
+    if (rows.length === 0) context.stderr(describeEmpty(namespace));
     return rows.some(isFailing) ? 1 : 0;
   },
 };
+
+function describeEmpty(namespace: string | undefined): string {
+  const place = namespace === undefined ? "" : ` in namespace ${namespace} (-A shows all)`;
+  return `there is no client with a sidecar${place}, or no service for it\n`;
+}

@@ -202,7 +202,7 @@ describe("restricted packages", () => {
   it("only the programs that need it use the Kubernetes API: the proxy and the local cluster do not load it", () => {
     const users = RUNTIME.filter((entry) => layerOf(targetOf(entry) ?? "") === "kubernetes");
     const others = users.filter(
-      ({ from }) => !/^(cli|install|control-plane|injector|ca-agent|discovery|kubernetes|bench)\//.test(from),
+      ({ from }) => !/^(cli|operator|install|control-plane|injector|ca-agent|discovery|kubernetes|bench)\//.test(from),
     );
     expect(format(others)).toEqual([]);
   });

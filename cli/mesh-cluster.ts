@@ -1,0 +1,69 @@
+import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
+import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
+import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
+import { PodPorts } from "../kubernetes/pod-port/pod-ports.ts";
+import { type Logger, systemClock } from "../mesh/runtime.ts";
+import { printable } from "../operator/text/palette.ts";
+import { CLUSTER_OPTIONS, type ClusterOptionValues } from "./cluster-options.ts";
+import type { CommandContext } from "./command.ts";
+import type { OptionTable } from "./command-line/command-description.ts";
+import { VERSION } from "./version.ts";
+
+/** The options of commands that ask a cluster about the mesh. */
+export const MESH_OPTIONS = {
+  ...CLUSTER_OPTIONS,
+  "istio-namespace": {
+    type: "string",
+    short: "i",
+    default: "istio-system",
+    value: "NAME",
+    help: "the control plane's namespace",
+  },
+} as const satisfies OptionTable;
+
+export interface MeshOptionValues extends ClusterOptionValues {
+  readonly "istio-namespace": string;
+}
+
+/** A cluster with a mesh, as the commands of operators see it. */
+export interface MeshCluster {
+  readonly api: KubernetesApi;
+  readonly pods: PodPorts;
+  /** The API server, for messages. */
+  readonly server: string;
+  /** Of the kubeconfig's context. */
+  readonly namespace: string;
+  /** The control plane's. */
+  readonly rootNamespace: string;
+}
+
+/** Connects to the cluster that the options name for as long as `use` runs. */
+export async function withMeshCluster<Result>(
+  values: MeshOptionValues,
+  { env, stderr }: Pick<CommandContext, "env" | "stderr">,
+  use: (cluster: MeshCluster) => Promise<Result>,
+): Promise<Result> {
+  const { kubeconfig, context, "istio-namespace": rootNamespace } = values;
+  const access = await loadClusterAccess({ kubeconfig, context, environment: env });
+  const log = createStderrLogger(stderr);
+  const userAgent = `entente/${VERSION}`;
+  const api = createKubernetesClient({ access, clock: systemClock, random: Math.random, log }, { userAgent });
+  const pods = new PodPorts({ access, clock: systemClock, userAgent });
+  try {
+    return await use({ api, pods, server: access.server, namespace: access.namespace, rootNamespace });
+  } finally {
+    await Promise.all([api.close(), pods.close()]);
+  }
+}
+
+/** Standard output is the report's alone. What the API server warns of goes to standard error, as kubectl shows it. */
+function createStderrLogger(stderr: CommandContext["stderr"]): Logger {
+  const log: Logger = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (_fields, message) => stderr(`warning: ${printable(message)}\n`),
+    error: (_fields, message) => stderr(`error: ${printable(message)}\n`),
+    child: () => log,
+  };
+  return log;
+}

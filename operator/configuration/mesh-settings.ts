@@ -1,0 +1,32 @@
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { fieldOf, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
+import { parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
+import { DEFAULT_MESH_SETTINGS } from "./configuration.ts";
+
+/**
+ * The settings of Istio's MeshConfig, the key `mesh` of the ConfigMap `istio`. What is absent or cannot be read has its
+ * default: a report about the rest is still useful.
+ */
+export function meshSettingsFrom(text: string, rootNamespace: string): MeshSettings {
+  const [document] = parseYamlDocuments(text);
+  const mesh = document?.content.kind === "value" ? document.content.value : null;
+  const trustDomain = textOf(fieldOf(mesh, "trustDomain"));
+  const aliases = fieldOf(mesh, "trustDomainAliases");
+  const mode = fieldOf(fieldOf(mesh, "outboundTrafficPolicy"), "mode");
+  return {
+    ...DEFAULT_MESH_SETTINGS,
+    trustDomain: parseTrustDomain(trustDomain ?? DEFAULT_MESH_SETTINGS.trustDomain),
+    trustDomainAliases: (Array.isArray(aliases) ? aliases : []).flatMap((alias) => {
+      const known = textOf(alias);
+      return known === undefined ? [] : [parseTrustDomain(known)];
+    }),
+    rootNamespace: textOf(fieldOf(mesh, "rootNamespace")) ?? rootNamespace,
+    outboundTrafficPolicy: mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
+    autoMtls: fieldOf(mesh, "enableAutoMtls") !== false,
+  };
+}
+
+function textOf(value: PlainValue | undefined): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
