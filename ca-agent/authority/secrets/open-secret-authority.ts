@@ -1,0 +1,82 @@
+import { KINDS } from "../../../kubernetes/kinds.ts";
+import type { KubernetesApi, KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
+import { KubernetesApiError } from "../../../kubernetes/kubernetes-api-error.ts";
+import type { TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
+import type { Clock, Logger, Random } from "../../../mesh/runtime.ts";
+import { ROOT_CONFIG_MAP, readPublishedRoots } from "../../trust-distribution/root-config-map.ts";
+import type { RandomBytes } from "../../x509/certificate.ts";
+import { createLiveAuthority, type LiveAuthority } from "../live-authority.ts";
+import { createSelfSignedRoot } from "../self-signed-root.ts";
+import { describeMaterial, parseTrustedMaterial } from "../trusted-material.ts";
+import {
+  describeSecret,
+  formatSelfSignedSecret,
+  PLUGGED_IN_SECRET,
+  readAuthoritySecret,
+  SELF_SIGNED_SECRET,
+} from "./authority-secret.ts";
+import { checkPublishedRoots } from "./published-roots.ts";
+
+export interface SecretAuthorityOptions {
+  readonly api: KubernetesApi;
+  /** The mesh's root namespace. */
+  readonly namespace: string;
+  readonly trustDomain: TrustDomain;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly randomBytes: RandomBytes;
+  readonly log: Logger;
+}
+
+/** An authority, and the Secret that it was read from. */
+export interface OpenedAuthority {
+  readonly authority: LiveAuthority;
+  readonly secret: KubernetesObject;
+}
+
+/**
+ * Opens the authority once: of the Secret `cacerts`, else of `istio-ca-secret`, else of a new root, which is stored there.
+ * Several control planes that start at once agree: only one can create the Secret, and the others read it. Throws a
+ * CaError or a KubernetesApiError; nothing is overwritten.
+ */
+export async function openSecretAuthority(options: SecretAuthorityOptions): Promise<OpenedAuthority> {
+  const { api, namespace, clock, log, randomBytes } = options;
+  const secret = (await readSecret(options, PLUGGED_IN_SECRET)) ?? (await obtainSelfSigned(options));
+  const material = await parseTrustedMaterial(readAuthoritySecret(secret), options);
+  const from = describeSecret(secret);
+  const publishedPem = await readPublished(api, namespace);
+  checkPublishedRoots({ namespace, from, roots: material.roots, publishedPem });
+  log.info({ ...describeMaterial(material), from }, "certificate authority opened");
+  return { secret, authority: createLiveAuthority(material, { clock, log, randomBytes }) };
+}
+
+async function obtainSelfSigned(options: SecretAuthorityOptions): Promise<KubernetesObject> {
+  const { api, namespace, trustDomain, clock, randomBytes, log } = options;
+  const existing = await readSecret(options, SELF_SIGNED_SECRET);
+  if (existing !== undefined) return existing;
+  const from = `Secret ${namespace}/${SELF_SIGNED_SECRET}`;
+  checkPublishedRoots({ namespace, from, roots: undefined, publishedPem: await readPublished(api, namespace) });
+  const root = createSelfSignedRoot({ trustDomain, nowMs: clock.now(), randomBytes });
+  try {
+    const created = await api.create(KINDS.secrets, formatSelfSignedSecret(namespace, root));
+    log.info({ component: "ca-agent", from }, "created a new self-signed root");
+    return created;
+  } catch (caught) {
+    // Another control plane was faster, or our own attempt succeeded although its response was lost.
+    const theirs = isAlreadyThere(caught) ? await readSecret(options, SELF_SIGNED_SECRET) : undefined;
+    if (theirs === undefined) throw caught;
+    return theirs;
+  }
+}
+
+export function isAlreadyThere(caught: unknown): boolean {
+  return caught instanceof KubernetesApiError && caught.reason === "AlreadyExists";
+}
+
+function readSecret({ api, namespace }: SecretAuthorityOptions, name: string): Promise<KubernetesObject | undefined> {
+  return api.get(KINDS.secrets, { namespace, name });
+}
+
+async function readPublished(api: KubernetesApi, namespace: string): Promise<string> {
+  return readPublishedRoots(await api.get(KINDS.configMaps, { namespace, name: ROOT_CONFIG_MAP }));
+}

@@ -1,0 +1,155 @@
+import { hash } from "node:crypto";
+import { pause } from "../../../kubernetes/bounded-call.ts";
+import { KINDS } from "../../../kubernetes/kinds.ts";
+import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
+import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
+import { type Reflector, startReflector } from "../../../kubernetes/reflector/reflector.ts";
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import { adoptFiles, logRefused } from "../adopt-files.ts";
+import type { LiveAuthority } from "../live-authority.ts";
+import {
+  describeSecret,
+  formatRestoredSecret,
+  PLUGGED_IN_SECRET,
+  readAuthoritySecret,
+  SELF_SIGNED_SECRET,
+} from "./authority-secret.ts";
+import {
+  isAlreadyThere,
+  type OpenedAuthority,
+  openSecretAuthority,
+  type SecretAuthorityOptions,
+} from "./open-secret-authority.ts";
+
+export interface StartSecretAuthorityOptions extends SecretAuthorityOptions {
+  /** Called with the reason while the authority cannot be opened yet. */
+  readonly onWaiting?: (reason: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Between attempts to open the authority, or to restore its Secret: an operator's fix is seen within seconds. */
+const RETRY_MS = 3000;
+
+/**
+ * Opens the authority of the mesh's Secrets, and follows them until the signal aborts. While the API is away, or a Secret
+ * is not usable, it waits and says why; it never creates another authority instead.
+ */
+export async function startSecretAuthority(options: StartSecretAuthorityOptions): Promise<LiveAuthority> {
+  const opened = await openPatiently(options);
+  const follower = new SecretFollower(options, opened);
+  follower.start();
+  return opened.authority;
+}
+
+async function openPatiently(options: StartSecretAuthorityOptions): Promise<OpenedAuthority> {
+  const { clock, log, signal, onWaiting } = options;
+  let reported = "";
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await openSecretAuthority(options);
+    } catch (caught) {
+      const { code, message } = MeshError.from(caught);
+      onWaiting?.(message);
+      if (message !== reported) {
+        log.error({ component: "ca-agent", code, reason: message }, "the certificate authority cannot be opened yet");
+      }
+      reported = message;
+      await pause(clock, RETRY_MS, signal);
+    }
+  }
+}
+
+/** Keeps the authority and its Secrets in step. */
+class SecretFollower {
+  readonly #options: StartSecretAuthorityOptions;
+  readonly #authority: LiveAuthority;
+  readonly #plugged: Reflector<KubernetesObject>;
+  readonly #selfSigned: Reflector<KubernetesObject>;
+  /** The Secret whose content is in force. */
+  #inForce: KubernetesObject;
+  /** The content that was handled last, in force or refused: each is reported once. */
+  #handled: string;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(options: StartSecretAuthorityOptions, { authority, secret }: OpenedAuthority) {
+    this.#options = options;
+    this.#authority = authority;
+    this.#inForce = secret;
+    this.#handled = versionOf(secret);
+    this.#plugged = this.#reflect(PLUGGED_IN_SECRET);
+    this.#selfSigned = this.#reflect(SELF_SIGNED_SECRET);
+  }
+
+  start(): void {
+    this.#options.signal.addEventListener("abort", () => this.#authority.stop(), { once: true });
+    for (const { synced } of [this.#plugged, this.#selfSigned]) void synced.then(() => this.#check());
+  }
+
+  #reflect(name: string): Reflector<KubernetesObject> {
+    const { namespace, signal } = this.#options;
+    return startReflector(this.#options, {
+      selection: { kind: KINDS.secrets, namespace, fieldSelector: `metadata.name=${name}` },
+      transform: withoutManagedFields,
+      onChanges: () => this.#check(),
+      signal,
+    });
+  }
+
+  /** One check at a time; each looks at the newest state. */
+  #check(): void {
+    this.#work = this.#work.then(async () => {
+      if (this.#plugged.hasSynced && this.#selfSigned.hasSynced && !this.#options.signal.aborted) await this.#follow();
+    });
+  }
+
+  async #follow(): Promise<void> {
+    const [plugged] = this.#plugged.objects.values();
+    const [selfSigned] = this.#selfSigned.objects.values();
+    const chosen = plugged ?? selfSigned;
+    if (chosen === undefined) return await this.#replaceLost();
+    const version = versionOf(chosen);
+    if (version === this.#handled) return;
+    this.#handled = version;
+    try {
+      const outcome = await adoptFiles(this.#authority, readAuthoritySecret(chosen), this.#options);
+      if (outcome === "in_force") this.#inForce = chosen;
+    } catch (caught) {
+      logRefused(caught, this.#options.log);
+    }
+  }
+
+  /**
+   * A lost Secret of our own is created again from memory: without it the next control plane would create another root.
+   * An operator's own Secret is the operator's to restore.
+   */
+  async #replaceLost(): Promise<void> {
+    const { api, clock, log, signal } = this.#options;
+    const from = describeSecret(this.#inForce);
+    const isNew = this.#handled !== LOST;
+    this.#handled = LOST;
+    if (this.#inForce.metadata.name !== SELF_SIGNED_SECRET) {
+      if (isNew) log.error({ component: "ca-agent", from }, `${from} was deleted: ${PLUGGED_IN_FIX}`);
+      return;
+    }
+    try {
+      await api.create(KINDS.secrets, formatRestoredSecret(this.#inForce), { signal });
+      log.warn({ component: "ca-agent", from }, `${from} was deleted, and created again from memory`);
+    } catch (caught) {
+      if (signal.aborted || isAlreadyThere(caught)) return;
+      const { code, message } = MeshError.from(caught);
+      if (isNew)
+        log.error({ component: "ca-agent", code, reason: message }, `${from} was deleted and is not restored yet`);
+      clock.setTimeout(() => this.#check(), RETRY_MS);
+    }
+  }
+}
+
+const LOST = "lost";
+const PLUGGED_IN_FIX =
+  "its authority stays in force while control planes run, but none can start any more; restore the Secret";
+
+/** Content, not resourceVersion: after a restored backup one version can name two states. */
+function versionOf(secret: KubernetesObject): string {
+  return hash("sha256", JSON.stringify([secret.metadata.name, secret["data"]]));
+}
