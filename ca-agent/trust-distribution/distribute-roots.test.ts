@@ -1,0 +1,237 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
+import { InProcessApi, type InProcessCall } from "../../kubernetes/test-server/in-process-api.ts";
+import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { createLogLimiter } from "../../net/log-limiter.ts";
+import { startRootDistribution } from "./distribute-roots.ts";
+import { ROOT_CONFIG_MAP, readPublishedRoots } from "./root-config-map.ts";
+
+/** Control planes that share a cluster and its roots. */
+class Harness {
+  readonly clock = new FakeClock();
+  readonly cluster = new TestCluster({ now: () => this.clock.now() });
+  readonly log = new RecordingLogger();
+  readonly applied: number[] = [];
+  beforeCall: (call: InProcessCall) => void = () => undefined;
+  #roots: readonly string[] = ["old\n"];
+  readonly #listeners = new Set<() => void>();
+  readonly #stop = new AbortController();
+
+  async start(): Promise<void> {
+    const api = new InProcessApi(this.cluster, {
+      beforeCall: (call) => {
+        if (call.verb === "apply") this.applied.push(this.clock.monotonicMs());
+        this.beforeCall(call);
+      },
+    });
+    startRootDistribution({
+      api,
+      roots: {
+        current: () => this.#roots,
+        subscribe: (listener) => {
+          this.#listeners.add(listener);
+          return () => this.#listeners.delete(listener);
+        },
+      },
+      ...{ clock: this.clock, random: () => 0.5, log: this.log, limitLog: createLogLimiter(this.clock, 20) },
+      signal: this.#stop.signal,
+    });
+    await this.clock.advance(1000);
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  change(...roots: readonly string[]): void {
+    this.#roots = roots;
+    for (const listener of this.#listeners) listener();
+  }
+
+  addNamespace(name: string, more: Readonly<Record<string, unknown>> = {}): void {
+    this.cluster.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, ...more });
+  }
+
+  find(namespace: string): KubernetesObject | undefined {
+    const { items } = this.cluster.list(KINDS.configMaps, { namespace });
+    return items.find(({ metadata }) => metadata.name === ROOT_CONFIG_MAP);
+  }
+
+  rootsIn(namespace: string): string | undefined {
+    const found = this.find(namespace);
+    return found && readPublishedRoots(found);
+  }
+
+  write(namespace: string, data: Readonly<Record<string, string>>, fieldManager = "somebody"): void {
+    const metadata = { name: ROOT_CONFIG_MAP, namespace };
+    const object = { apiVersion: "v1", kind: "ConfigMap", metadata, data };
+    this.cluster.apply(KINDS.configMaps, object, { fieldManager, force: true });
+  }
+
+  remove(namespace: string): void {
+    this.cluster.delete(KINDS.configMaps, { namespace, name: ROOT_CONFIG_MAP });
+  }
+}
+
+let harness: Harness;
+beforeEach(() => {
+  harness = new Harness();
+});
+afterEach(() => harness.stop());
+
+describe("the ConfigMap of the roots", () => {
+  it("is in every namespace, labelled as Istio's", async () => {
+    await harness.start();
+    expect(harness.find("default")).toMatchObject({
+      metadata: { labels: { "istio.io/config": "true" } },
+      data: { "root-cert.pem": "old\n" },
+    });
+    expect(harness.rootsIn("kube-system")).toBe("old\n");
+  });
+
+  it.each(["kube-public", "kube-node-lease", "local-path-storage"])("is not in %s, as in Istio", async (name) => {
+    harness.addNamespace(name);
+    await harness.start();
+    expect(harness.find(name)).toBeUndefined();
+  });
+
+  it("is in a new namespace at once", async () => {
+    await harness.start();
+    harness.addNamespace("ns1");
+    await harness.clock.advance(300);
+    expect(harness.rootsIn("ns1")).toBe("old\n");
+  });
+
+  it.each([
+    { name: "edited", change: () => harness.write("default", { "root-cert.pem": "forged\n" }) },
+    {
+      name: "emptied",
+      change: () =>
+        harness.cluster.replace(KINDS.configMaps, {
+          ...formatEmpty(),
+          metadata: { name: ROOT_CONFIG_MAP, namespace: "default" },
+        }),
+    },
+    { name: "deleted", change: () => harness.remove("default") },
+  ])("is repaired within two seconds when it is $name", async ({ change }) => {
+    await harness.start();
+    change();
+    await harness.clock.advance(2000);
+    expect(harness.rootsIn("default")).toBe("old\n");
+    expect(harness.find("default")?.metadata.labels).toEqual({ "istio.io/config": "true" });
+  });
+
+  it("keeps what others have added to it", async () => {
+    await harness.start();
+    harness.write("default", { other: "theirs" });
+    await harness.clock.advance(5000);
+    expect(harness.find("default")?.["data"]).toEqual({ "root-cert.pem": "old\n", other: "theirs" });
+    expect(harness.applied).toHaveLength(2);
+  });
+
+  it("that Istio has written is taken over", async () => {
+    harness.write("default", { "root-cert.pem": "istio\n" }, "pilot-discovery");
+    await harness.start();
+    expect(harness.rootsIn("default")).toBe("old\n");
+  });
+
+  it("that has the same roots already is left alone: several control planes write it once", async () => {
+    await harness.start();
+    const before = harness.applied.length;
+    await harness.start();
+    await harness.clock.advance(3_600_000);
+    expect(harness.applied).toHaveLength(before);
+  });
+
+  it("has the new roots in all namespaces a second after they change", async () => {
+    await harness.start();
+    harness.change("old\n", "new\n");
+    await harness.clock.advance(1000);
+    expect(harness.rootsIn("default")).toBe("old\nnew\n");
+    expect(harness.rootsIn("kube-system")).toBe("old\nnew\n");
+  });
+
+  it.each([
+    { name: "has a time of deletion", more: { metadata: { name: "ns1", deletionTimestamp: "2030-01-01T00:00:00Z" } } },
+    { name: "is terminating", more: { status: { phase: "Terminating" } } },
+  ])("is not written to a namespace that $name", async ({ more }) => {
+    harness.addNamespace("ns1", more);
+    await harness.start();
+    await harness.clock.advance(60_000);
+    expect(harness.find("ns1")).toBeUndefined();
+    expect(harness.log.find("could not be written")).toEqual([]);
+  });
+});
+
+describe("the writes", () => {
+  it("are at most 20 a second, however many namespaces there are", async () => {
+    for (let index = 0; index < 200; index += 1) harness.addNamespace(`ns${index}`);
+    await harness.start();
+    await harness.clock.advance(30_000);
+    expect(harness.rootsIn("ns199")).toBe("old\n");
+    expect(harness.applied).toHaveLength(202);
+    const perSecond = new Map<number, number>();
+    for (const atMs of harness.applied)
+      perSecond.set(Math.floor(atMs / 1000), 1 + (perSecond.get(Math.floor(atMs / 1000)) ?? 0));
+    expect(Math.max(...perSecond.values())).toBeLessThanOrEqual(24);
+  });
+
+  it("are tried again while the API refuses them, ever more rarely, and the log says why", async () => {
+    harness.beforeCall = ({ verb }) => {
+      if (verb === "apply")
+        throw new KubernetesApiError("api_refused", "403 Forbidden", { status: 403, reason: "Forbidden" });
+    };
+    await harness.start();
+    await harness.clock.advance(3_600_000);
+    expect(harness.applied.length).toBeLessThan(60);
+    expect(harness.log.find("403 Forbidden")[0]?.message).toContain("istio-ca-root-cert; it is tried again");
+    harness.beforeCall = () => undefined;
+    await harness.clock.advance(300_000);
+    expect(harness.rootsIn("default")).toBe("old\n");
+  });
+
+  it("end quietly in a namespace that is deleted meanwhile", async () => {
+    await harness.start();
+    harness.beforeCall = ({ verb }) => {
+      if (verb === "apply") harness.cluster.delete(KINDS.namespaces, { name: "ns1" });
+    };
+    harness.addNamespace("ns1");
+    await harness.clock.advance(60_000);
+    expect(harness.log.find("could not be written")).toEqual([]);
+  });
+
+  it("become rare when another program writes other roots again and again, which the log names", async () => {
+    await harness.start();
+    const before = harness.applied.length;
+    for (let minute = 0; minute < 60; minute += 1) {
+      if (harness.rootsIn("default") === "old\n")
+        harness.write("default", { "root-cert.pem": "theirs\n" }, "other-mesh");
+      await harness.clock.advance(60_000);
+    }
+    expect(harness.applied.length - before).toBeLessThan(25);
+    const [line] = harness.log.find("root_quarrel");
+    expect(line?.message).toContain("give both meshes one cacerts");
+    expect(line?.fields["writers"]).toContain("other-mesh");
+  });
+
+  it("stop with the control plane", async () => {
+    await harness.start();
+    harness.stop();
+    harness.addNamespace("ns1");
+    await harness.clock.advance(60_000);
+    expect(harness.find("ns1")).toBeUndefined();
+    expect([harness.listeners, harness.clock.pendingTimers]).toEqual([0, 0]);
+  });
+});
+
+function formatEmpty() {
+  return { apiVersion: "v1", kind: "ConfigMap" };
+}
