@@ -1,5 +1,6 @@
 import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "../injector/admission/injection-settings.ts";
 import { parseIpv6Capture } from "../injector/capture/capture-args.ts";
+import type { NativeSidecarChoice } from "../injector/cluster/native-sidecars.ts";
 import type { OptionTable } from "./command-line/command-description.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -79,7 +80,8 @@ export function injectionSettings(values: InjectionFlagValues): InjectionSetting
   };
 }
 
-function parseNativeSidecar(text = "auto"): "auto" | "on" | "off" {
+/** `auto`, `on` or `off`. */
+export function parseNativeSidecar(text = "auto"): NativeSidecarChoice {
   if (text === "auto" || text === "on" || text === "off") return text;
   throw new UsageError(`--native-sidecar must be auto, on or off, got "${text}"`);
 }

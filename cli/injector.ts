@@ -13,7 +13,7 @@ import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { whenAborted } from "../net/when-aborted.ts";
 import type { Command, CommandContext } from "./command.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { INJECTION_FLAGS, injectionSettings } from "./injection-flags.ts";
+import { INJECTION_FLAGS, injectionSettings, parseNativeSidecar } from "./injection-flags.ts";
 import { parsePort } from "./option-values.ts";
 import { VERSION } from "./version.ts";
 
@@ -122,6 +122,7 @@ async function startInCluster(values: Values, { env, signal }: CommandContext, l
     {
       api,
       settings,
+      nativeSidecars: parseNativeSidecar(values["native-sidecar"]),
       instance: env["POD_NAME"] || hostname(),
       port: parsePort(values.port, "--port", 0),
     },

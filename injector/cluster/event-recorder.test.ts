@@ -5,28 +5,23 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { reviewAdmission } from "../admission/admission-review.ts";
 import { createPod, type Json, TEST_DEPS } from "../admission/pod-fixture.ts";
 import { createEventRecorder } from "./event-recorder.ts";
-import { FakeCluster, refused } from "./fake-cluster-fixture.ts";
 import { eventOf } from "./injection-event.ts";
+import { InjectorCluster, refused } from "./injector-cluster-fixture.ts";
 
-const REPLICA_SET = {
-  apiVersion: "apps/v1",
-  kind: "ReplicaSet",
-  name: "hello-6d4cf56db6",
-  uid: "rs-1",
-  controller: true,
-};
 const DEPLOYMENT = { apiVersion: "apps/v1", kind: "Deployment", name: "hello", uid: "d-1", controller: true };
 const REFUSED = { "sidecar.istio.io/proxyCPU": "lots" };
 const WARNED = { "sidecar.istio.io/bootstrapOverride": "x" };
 
 function createTest() {
-  const cluster = new FakeCluster();
-  cluster.put(KINDS.replicaSets, {
+  const clock = new FakeClock();
+  const cluster = new InjectorCluster(clock);
+  const { metadata } = cluster.objects.create(KINDS.replicaSets, {
     apiVersion: "apps/v1",
     kind: "ReplicaSet",
-    metadata: { namespace: "ns1", name: REPLICA_SET.name, uid: REPLICA_SET.uid, ownerReferences: [DEPLOYMENT] },
+    metadata: { namespace: "ns1", name: "hello-6d4cf56db6", ownerReferences: [DEPLOYMENT] },
   });
-  const clock = new FakeClock();
+  const { name, uid = "" } = metadata;
+  const replicaSet = { apiVersion: "apps/v1", kind: "ReplicaSet", name, uid, controller: true };
   const log = new RecordingLogger();
   let count = 0;
   const createToken = (): string => {
@@ -34,9 +29,9 @@ function createTest() {
     return `${count}`.padStart(16, "0").padEnd(32, "0");
   };
   const { signal } = new AbortController();
-  const recorder = createEventRecorder({ api: cluster, instance: "injector-1", clock, log, createToken, signal });
+  const recorder = createEventRecorder({ api: cluster.api, instance: "injector-1", clock, log, createToken, signal });
   const review = async (metadata: Json, more: Json = {}): Promise<void> => {
-    const object = createPod({ ownerReferences: [REPLICA_SET], ...metadata });
+    const object = createPod({ ownerReferences: [replicaSet], ...metadata });
     const request = { uid: "1", kind: { kind: "Pod" }, operation: "CREATE", namespace: "ns1", object, ...more };
     const text = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
     const result = reviewAdmission(text, TEST_DEPS);
@@ -45,15 +40,15 @@ function createTest() {
     if (event !== undefined) recorder.record(event);
     await settlePromises();
   };
-  return { cluster, clock, log, review, events: () => cluster.all(KINDS.events) };
+  return { cluster, clock, log, replicaSet, review, events: () => cluster.all(KINDS.events) };
 }
 
 describe("an Event", () => {
   it("on the ReplicaSet and its Deployment says why a pod was refused", async () => {
-    const { review, events } = createTest();
+    const { review, events, replicaSet } = createTest();
     await review({ annotations: REFUSED });
     expect(events().map(({ regarding }) => regarding)).toEqual([
-      { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "ns1", name: "hello-6d4cf56db6", uid: "rs-1" },
+      { apiVersion: "apps/v1", kind: "ReplicaSet", namespace: "ns1", name: "hello-6d4cf56db6", uid: replicaSet.uid },
       { apiVersion: "apps/v1", kind: "Deployment", namespace: "ns1", name: "hello", uid: "d-1" },
     ]);
     expect(events()[0]).toMatchObject({
@@ -127,17 +122,18 @@ describe("an Event", () => {
 
 describe("a pod that calls the webhook with a forged review", () => {
   it.each([
-    { name: "an owner that does not exist", owner: { ...REPLICA_SET, name: "other" } },
-    { name: "an owner with another uid", owner: { ...REPLICA_SET, uid: "guessed" } },
-    { name: "an owner without a uid", owner: { ...REPLICA_SET, uid: undefined } },
-    { name: "an owner of another kind", owner: { ...REPLICA_SET, apiVersion: "v1", kind: "Secret" } },
+    { name: "an owner that does not exist", owner: { name: "other" } },
+    { name: "an owner with another uid", owner: { uid: "guessed" } },
+    { name: "an owner without a uid", owner: { uid: undefined } },
+    { name: "an owner of another kind", owner: { apiVersion: "v1", kind: "Secret" } },
   ])("cannot put an Event on $name", async ({ owner }) => {
-    const { review, events } = createTest();
-    await review({ annotations: REFUSED, ownerReferences: [owner] });
+    const { review, events, replicaSet } = createTest();
+    const ownerReferences = [{ ...replicaSet, ...owner }];
+    await review({ annotations: REFUSED, ownerReferences });
     expect(events().map(({ regarding }) => regarding)).toEqual([
       { apiVersion: "v1", kind: "Namespace", namespace: "ns1", name: "ns1" },
     ]);
-    await review({ annotations: WARNED, ownerReferences: [owner] });
+    await review({ annotations: WARNED, ownerReferences });
     expect(events()).toHaveLength(1);
   });
 

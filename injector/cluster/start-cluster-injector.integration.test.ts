@@ -2,27 +2,23 @@ import { randomBytes } from "node:crypto";
 import { Agent, request } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
 import { KINDS } from "../../kubernetes/kinds.ts";
-import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { createPod, TEST_SETTINGS } from "../admission/pod-fixture.ts";
 import { review } from "../webhook-fixture.ts";
-import { FakeCluster } from "./fake-cluster-fixture.ts";
+import { InjectorCluster } from "./injector-cluster-fixture.ts";
 import { startClusterInjector } from "./start-cluster-injector.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-const SERVICE = { namespace: "istio-system", name: "istio-sidecar-injector", path: "/inject" };
-
-async function startInCluster(cluster: FakeCluster) {
+async function startInCluster(cluster: InjectorCluster, nativeSidecars: "auto" | "on" | "off" = "off") {
   const log = new RecordingLogger();
   const controller = new AbortController();
-  const api: KubernetesApi = Object.assign(cluster, unused());
   const settings = { current: () => TEST_SETTINGS, subscribe: () => () => undefined, stop: () => undefined };
   const server = await startClusterInjector(
-    { api, settings, instance: "injector-1", host: "127.0.0.1", port: 0 },
+    { api: cluster.api, settings, nativeSidecars, instance: "injector-1", host: "127.0.0.1", port: 0 },
     { clock: systemClock, random: Math.random, randomBytes, log, signal: controller.signal },
   );
   cleanup.add(async () => {
@@ -32,16 +28,8 @@ async function startInCluster(cluster: FakeCluster) {
   return { server, log };
 }
 
-function unused() {
-  const never = (): never => {
-    throw new Error("not used by the injector");
-  };
-  return { list: never, watch: never, delete: never, review: never, version: never, discover: never };
-}
-
 /** Calls the webhook as an API server does: with the roots of the configuration's caBundle. */
-function callAs(caBundle: string, port: number) {
-  const ca = Buffer.from(caBundle, "base64").toString();
+function callAs(ca: string, port: number) {
   const agent = new Agent({ connect: { ca, servername: "istio-sidecar-injector.istio-system.svc" } });
   cleanup.add(() => agent.destroy());
   return async (path: string, body?: string) => {
@@ -53,27 +41,11 @@ function callAs(caBundle: string, port: number) {
   };
 }
 
-function caBundleIn(cluster: FakeCluster): string {
-  const webhooks = cluster.find(KINDS.mutatingWebhooks, { name: "istio-sidecar-injector" })?.["webhooks"];
-  return Array.isArray(webhooks) ? String(webhooks[0].clientConfig.caBundle) : "";
-}
-
-function createCluster(): FakeCluster {
-  const cluster = new FakeCluster();
-  cluster.put(KINDS.mutatingWebhooks, {
-    apiVersion: "admissionregistration.k8s.io/v1",
-    kind: "MutatingWebhookConfiguration",
-    metadata: { name: "istio-sidecar-injector" },
-    webhooks: [{ name: "namespace.sidecar-injector.istio.io", clientConfig: { service: SERVICE } }],
-  });
-  return cluster;
-}
-
 describe("the injector in a cluster", () => {
   it("is called by an API server that trusts the caBundle, and injects", async () => {
-    const cluster = createCluster();
+    const cluster = new InjectorCluster().install();
     const { server } = await startInCluster(cluster);
-    const call = callAs(caBundleIn(cluster), server.port);
+    const call = callAs(cluster.caBundle(), server.port);
     expect(await call("/healthz/ready")).toMatchObject({ status: 200, text: "ready\n" });
     const { status, text } = await call("/inject", review(createPod()));
     expect(status).toBe(200);
@@ -81,9 +53,9 @@ describe("the injector in a cluster", () => {
   });
 
   it("records why it refused a pod", async () => {
-    const cluster = createCluster();
+    const cluster = new InjectorCluster().install();
     const { server } = await startInCluster(cluster);
-    const call = callAs(caBundleIn(cluster), server.port);
+    const call = callAs(cluster.caBundle(), server.port);
     const pod = createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [] });
     const { text } = await call("/inject", review(pod));
     expect(JSON.parse(text)).toMatchObject({ response: { allowed: false } });
@@ -91,9 +63,9 @@ describe("the injector in a cluster", () => {
   });
 
   it("goes on serving for a while when it ends, not ready, and closes each connection behind the response", async () => {
-    const cluster = createCluster();
+    const cluster = new InjectorCluster().install();
     const { server } = await startInCluster(cluster);
-    const call = callAs(caBundleIn(cluster), server.port);
+    const call = callAs(cluster.caBundle(), server.port);
     const stopped = server.stop(400);
     const response = await call("/inject", review(createPod()));
     expect(response).toMatchObject({ status: 200, headers: { connection: "close" } });
@@ -101,5 +73,41 @@ describe("the injector in a cluster", () => {
     expect(await call("/healthz/live")).toMatchObject({ status: 200 });
     await stopped;
     await expect(call("/healthz/live")).rejects.toThrow("ECONNREFUSED");
+  });
+
+  const addNode = (cluster: InjectorCluster, name: string, kubeletVersion: string) =>
+    cluster.objects.create(KINDS.nodes, {
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name },
+      status: { nodeInfo: { kubeletVersion, operatingSystem: "linux" } },
+    });
+
+  it("injects native sidecars as long as every node can run them", async () => {
+    const cluster = new InjectorCluster().install();
+    addNode(cluster, "one", "v1.34.3");
+    const { server } = await startInCluster(cluster, "auto");
+    const call = callAs(cluster.caBundle(), server.port);
+    const isNative = async (): Promise<boolean> => {
+      const { text } = await call("/inject", review(createPod()));
+      return Buffer.from(JSON.parse(text).response.patch, "base64").toString().includes('"restartPolicy":"Always"');
+    };
+    expect(await isNative()).toBe(true);
+    addNode(cluster, "old", "v1.28.15");
+    await expect.poll(isNative).toBe(false);
+    cluster.objects.delete(KINDS.nodes, { name: "old" });
+    await expect.poll(isNative).toBe(true);
+  });
+
+  it.each([
+    { choice: "on", version: "v1.28.15", expected: true },
+    { choice: "off", version: "v1.34.3", expected: false },
+  ] as const)("does what the user says about native sidecars: $choice", async ({ choice, version, expected }) => {
+    const cluster = new InjectorCluster().install();
+    addNode(cluster, "one", version);
+    const { server } = await startInCluster(cluster, choice);
+    const { text } = await callAs(cluster.caBundle(), server.port)("/inject", review(createPod()));
+    const patch = Buffer.from(JSON.parse(text).response.patch, "base64").toString();
+    expect(patch.includes('"restartPolicy":"Always"')).toBe(expected);
   });
 });

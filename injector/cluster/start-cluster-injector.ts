@@ -6,11 +6,13 @@ import type { ChangingValue } from "../polled-value.ts";
 import { startWebhookServer, type WebhookLimits, type WebhookServer } from "../webhook-server.ts";
 import { createEventRecorder } from "./event-recorder.ts";
 import { eventOf } from "./injection-event.ts";
+import { chooseNativeSidecars, type NativeSidecarChoice } from "./native-sidecars.ts";
 import { type IdentityNames, startWebhookIdentity } from "./webhook-identity.ts";
 
 export interface ClusterInjectorOptions {
   readonly api: KubernetesApi;
   readonly settings: ChangingValue<InjectionSettings>;
+  readonly nativeSidecars: NativeSidecarChoice;
   /** This process in Events, such as the pod's name. */
   readonly instance: string;
   /** @default every address */
@@ -36,6 +38,7 @@ export async function startClusterInjector(
   deps: ClusterInjectorDeps,
 ): Promise<WebhookServer> {
   const { api, settings, instance, host, port, limits } = options;
+  const supportsNative = await chooseNativeSidecars(options.nativeSidecars, { ...deps, api });
   const identity = await startWebhookIdentity({ ...deps, api, names: identityNames(settings.current()) });
   const events = createEventRecorder({ ...deps, api, instance, createToken: createHookToken });
   const server = await startWebhookServer({
@@ -43,7 +46,7 @@ export async function startClusterInjector(
     ...(port !== undefined && { port }),
     ...(limits !== undefined && { limits }),
     certificate: identity,
-    settings: () => settings.current(),
+    settings: () => ({ ...settings.current(), nativeSidecar: supportsNative() }),
     findUnreadiness: () => (identity.isTrusted() ? undefined : "the webhook configurations have no caBundle yet"),
     onReviewed: (review) => {
       const event = eventOf(review);

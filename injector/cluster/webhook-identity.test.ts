@@ -5,59 +5,31 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { ServingPair } from "../serving-certificate.ts";
-import { FakeCluster, refused } from "./fake-cluster-fixture.ts";
+import { InjectorCluster, NAMES, refused } from "./injector-cluster-fixture.ts";
 import { startWebhookIdentity, type WebhookIdentity } from "./webhook-identity.ts";
 
 const DAY_MS = 86_400_000;
-const NAMES = {
-  namespace: "istio-system",
-  service: "istio-sidecar-injector",
-  secret: "istio-sidecar-injector-tls",
-  configurations: { mutating: "istio-sidecar-injector", validating: "istio-validator-istio-system" },
-};
 const SECRET = { namespace: "istio-system", name: NAMES.secret };
 
-const calling = (name: string, service: string) => ({
-  name,
-  clientConfig: { service: { namespace: "istio-system", name: service, path: "/inject" } },
-  failurePolicy: "Ignore",
-});
-
-function createCluster(): FakeCluster {
-  const cluster = new FakeCluster();
-  const webhooks = [calling("a", NAMES.service), calling("foreign", "istiod"), calling("b", NAMES.service)];
-  const apiVersion = "admissionregistration.k8s.io/v1";
-  cluster.put(KINDS.mutatingWebhooks, {
-    apiVersion,
-    kind: "MutatingWebhookConfiguration",
-    metadata: { name: NAMES.configurations.mutating },
-    webhooks,
-  });
-  cluster.put(KINDS.validatingWebhooks, {
-    apiVersion,
-    kind: "ValidatingWebhookConfiguration",
-    metadata: { name: NAMES.configurations.validating },
-    webhooks: [calling("v", NAMES.service)],
-  });
-  return cluster;
+function createCluster(): InjectorCluster {
+  return new InjectorCluster().install();
 }
 
 class Replica {
   readonly log = new RecordingLogger();
   readonly controller = new AbortController();
   readonly clock: FakeClock;
-  readonly #cluster: FakeCluster;
+  readonly #cluster: InjectorCluster;
 
-  constructor(cluster: FakeCluster, clock = new FakeClock()) {
+  constructor(cluster: InjectorCluster, clock = new FakeClock()) {
     this.#cluster = cluster;
     this.clock = clock;
   }
 
   start(): Promise<WebhookIdentity> {
     const { clock, log } = this;
-    const api = this.#cluster;
     return startWebhookIdentity({
-      api,
+      api: this.#cluster.api,
       names: NAMES,
       clock,
       log,
@@ -66,17 +38,6 @@ class Replica {
       signal: this.controller.signal,
     });
   }
-}
-
-/** The decoded caBundle of one webhook. */
-function bundleOf(cluster: FakeCluster, name = "a"): string {
-  for (const kind of [KINDS.mutatingWebhooks, KINDS.validatingWebhooks]) {
-    for (const { webhooks } of cluster.all(kind)) {
-      const found = Array.isArray(webhooks) ? webhooks.find((webhook) => webhook.name === name) : undefined;
-      if (found) return Buffer.from(found.clientConfig.caBundle ?? "", "base64").toString();
-    }
-  }
-  return "";
 }
 
 /** Whether an API server with this clock and these roots would accept the pair, as crypto/x509 does. */
@@ -99,10 +60,10 @@ describe("the webhook's certificate", () => {
     const cluster = createCluster();
     const replica = new Replica(cluster);
     const identity = await replica.start();
-    expect(isAccepted(identity.current(), bundleOf(cluster, "a"), replica.clock.now())).toBe(true);
-    expect(bundleOf(cluster, "b")).toBe(bundleOf(cluster, "a"));
-    expect(bundleOf(cluster, "v")).toBe(bundleOf(cluster, "a"));
-    expect(bundleOf(cluster, "foreign")).toBe("");
+    expect(isAccepted(identity.current(), cluster.caBundle("a"), replica.clock.now())).toBe(true);
+    expect(cluster.caBundle("b")).toBe(cluster.caBundle("a"));
+    expect(cluster.caBundle("v")).toBe(cluster.caBundle("a"));
+    expect(cluster.caBundle("foreign")).toBe("");
     expect(identity.isTrusted()).toBe(true);
     expect(new X509Certificate(identity.current().cert).ca).toBe(false);
   });
@@ -110,17 +71,13 @@ describe("the webhook's certificate", () => {
   it("makes the validating webhook fail closed from then on, and leaves the mutating one's policy alone", async () => {
     const cluster = createCluster();
     await new Replica(cluster).start();
-    const policies = (kind: typeof KINDS.mutatingWebhooks | typeof KINDS.validatingWebhooks) =>
-      cluster
-        .all(kind)
-        .flatMap(({ webhooks }) => (Array.isArray(webhooks) ? webhooks.map((one) => one.failurePolicy) : []));
-    expect(policies(KINDS.validatingWebhooks)).toEqual(["Fail"]);
-    expect(policies(KINDS.mutatingWebhooks)).toEqual(["Ignore", "Ignore", "Ignore"]);
+    expect(cluster.webhook("v")["failurePolicy"]).toBe("Fail");
+    expect(cluster.webhook("foreign")["failurePolicy"]).toBe("Ignore");
   });
 
   it("fills a Secret that was installed empty", async () => {
     const cluster = createCluster();
-    cluster.put(KINDS.secrets, { apiVersion: "v1", kind: "Secret", metadata: SECRET });
+    cluster.objects.create(KINDS.secrets, { apiVersion: "v1", kind: "Secret", metadata: SECRET });
     await new Replica(cluster).start();
     expect(Object.keys(Object(cluster.find(KINDS.secrets, SECRET)?.["data"]))).toEqual(["ca-cert.pem", "ca-key.pem"]);
     expect(cluster.writes).not.toContain("create secrets");
@@ -138,7 +95,7 @@ describe("the webhook's certificate", () => {
     const identities = await Promise.all([one.start(), two.start()]);
     await Promise.all([one.clock.advance(20_000), two.clock.advance(20_000)]);
     for (const identity of identities) {
-      expect(isAccepted(identity.current(), bundleOf(cluster), one.clock.now())).toBe(true);
+      expect(isAccepted(identity.current(), cluster.caBundle(), one.clock.now())).toBe(true);
     }
     expect(cluster.all(KINDS.secrets)).toHaveLength(1);
   });
@@ -147,7 +104,7 @@ describe("the webhook's certificate", () => {
     const cluster = createCluster();
     const replica = new Replica(cluster);
     const identity = await replica.start();
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now() + hours * 3_600_000)).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now() + hours * 3_600_000)).toBe(true);
   });
 
   it("is renewed at half of its life, even while the API is away", async () => {
@@ -159,7 +116,7 @@ describe("the webhook's certificate", () => {
     replica.clock.jump(46 * DAY_MS);
     await replica.clock.advance(11_000);
     expect(identity.current().cert).not.toBe(first.cert);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
     expect(replica.log.find("not up to date")).toHaveLength(1);
   });
 
@@ -168,9 +125,9 @@ describe("the webhook's certificate", () => {
     const replica = new Replica(cluster);
     const identity = await replica.start();
     replica.clock.jump(200 * DAY_MS);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(false);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(false);
     await replica.clock.advance(11_000);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
   });
 
   it("that was signed by a clock in the future is replaced when the clock is corrected", async () => {
@@ -181,7 +138,7 @@ describe("the webhook's certificate", () => {
     const identity = await replica.start();
     replica.clock.jump(-30 * DAY_MS);
     await replica.clock.advance(60_000);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
   });
 
   it("waits for the API at the start, and tells why", async () => {
@@ -208,26 +165,35 @@ describe("the webhook's certificate", () => {
   });
 
   it("stays until the webhook configurations are installed, which is then noticed", async () => {
-    const cluster = new FakeCluster();
+    const cluster = new InjectorCluster();
     const replica = new Replica(cluster);
     const identity = await replica.start();
     expect(replica.log.find("no webhook configuration calls")).toHaveLength(1);
-    const [configuration] = createCluster().all(KINDS.mutatingWebhooks);
-    if (configuration !== undefined) cluster.put(KINDS.mutatingWebhooks, configuration);
+    cluster.install();
     await replica.clock.advance(12_000);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
   });
 });
 
 describe("the caBundle", () => {
-  it("is restored if somebody else changes it", async () => {
+  it("is restored if another changes it", async () => {
     const cluster = createCluster();
     const replica = new Replica(cluster);
     const identity = await replica.start();
-    const [configuration] = createCluster().all(KINDS.mutatingWebhooks);
-    if (configuration !== undefined) cluster.put(KINDS.mutatingWebhooks, configuration);
+    cluster.objects.delete(KINDS.mutatingWebhooks, { name: NAMES.configurations.mutating });
+    cluster.install();
+    expect(cluster.caBundle()).toBe("");
     await replica.clock.advance(12_000);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
+  });
+
+  it("stays when the installation is applied again", async () => {
+    const cluster = createCluster();
+    const replica = new Replica(cluster);
+    const identity = await replica.start();
+    cluster.install();
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle("b"), replica.clock.now())).toBe(true);
   });
 
   it("is not written if it is current", async () => {
@@ -246,16 +212,16 @@ describe("the caBundle", () => {
     const identities = [await one.start(), await two.start()];
     const first = identities.map((identity) => identity.current().cert);
     // The user rotates the authority by deleting its Secret.
-    cluster.remove(KINDS.secrets, SECRET);
+    cluster.objects.delete(KINDS.secrets, SECRET);
     const seen: string[] = [];
     for (let second = 0; second < 90; second += 1) {
-      seen.push(bundleOf(cluster));
+      seen.push(cluster.caBundle());
       await clock.advance(1_000);
       // The API servers see a change up to ten seconds later.
       const bundle = seen.at(Math.max(0, second - 10)) ?? "";
       for (const identity of identities) expect(isAccepted(identity.current(), bundle, clock.now())).toBe(true);
     }
-    expect(splitCertificates(bundleOf(cluster))).toHaveLength(2);
+    expect(splitCertificates(cluster.caBundle())).toHaveLength(2);
     for (const [index, identity] of identities.entries()) expect(identity.current().cert).not.toBe(first[index]);
   });
 
@@ -270,9 +236,12 @@ describe("the caBundle", () => {
     const secret = cluster.find(KINDS.secrets, SECRET);
     if (secret === undefined) throw new Error("no Secret");
     const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]);
-    cluster.put(KINDS.secrets, { ...secret, data: { ...Object(secret["data"]), ...Object.fromEntries(encoded) } });
+    cluster.objects.replace(KINDS.secrets, {
+      ...secret,
+      data: { ...Object(secret["data"]), ...Object.fromEntries(encoded) },
+    });
     await replica.clock.advance(60_000);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
     expect(replica.log.find("is replaced")).toHaveLength(1);
   });
 
@@ -280,10 +249,10 @@ describe("the caBundle", () => {
     const cluster = createCluster();
     const replica = new Replica(cluster);
     const identity = await replica.start();
-    const [authority] = splitCertificates(bundleOf(cluster));
+    const [authority] = splitCertificates(cluster.caBundle());
     replica.clock.jump(3_300 * DAY_MS);
     await replica.clock.advance(60_000);
-    expect(isAccepted(identity.current(), bundleOf(cluster), replica.clock.now())).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
     expect(new X509Certificate(identity.current().cert).verify(new X509Certificate(authority ?? "").publicKey)).toBe(
       false,
     );

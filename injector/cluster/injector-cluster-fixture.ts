@@ -1,0 +1,88 @@
+/** For tests: a cluster with the namespaces and webhook configurations of an installation, and its API without a network. */
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { ApiKind, KubernetesObject, ObjectName } from "../../kubernetes/kubernetes-api.ts";
+import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
+import { InProcessApi } from "../../kubernetes/test-server/in-process-api.ts";
+import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import type { IdentityNames } from "./webhook-identity.ts";
+
+export const NAMES: IdentityNames = {
+  namespace: "istio-system",
+  service: "istio-sidecar-injector",
+  secret: "istio-sidecar-injector-tls",
+  configurations: { mutating: "istio-sidecar-injector", validating: "istio-validator-istio-system" },
+};
+
+const WRITES = ["create", "replace", "apply", "delete"];
+
+export class InjectorCluster {
+  readonly objects: TestCluster;
+  readonly api: InProcessApi;
+  /** Every call fails with this while it is set. */
+  failure: Error | undefined;
+  /** Runs before each write. */
+  beforeWrite: () => Promise<void> = async () => undefined;
+  /** `create secrets` and so on. */
+  readonly writes: string[] = [];
+
+  constructor(clock: Pick<Clock, "now"> = { now: Date.now }) {
+    this.objects = new TestCluster({ now: () => clock.now() });
+    this.api = new InProcessApi(this.objects, {
+      beforeCall: async ({ verb, resource }) => {
+        if (this.failure !== undefined) throw this.failure;
+        if (!WRITES.includes(verb)) return;
+        await this.beforeWrite();
+        this.writes.push(`${verb} ${resource}`);
+      },
+    });
+    for (const name of ["istio-system", "ns1"]) {
+      this.objects.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    }
+  }
+
+  /** As `kubectl apply --server-side` of an installation. */
+  install(): this {
+    const apply = (kind: ApiKind, name: string, webhooks: readonly object[]) =>
+      this.objects.apply(
+        kind,
+        { apiVersion: "admissionregistration.k8s.io/v1", kind: kind.kind, metadata: { name }, webhooks },
+        { fieldManager: "entente", force: true },
+      );
+    apply(KINDS.mutatingWebhooks, NAMES.configurations.mutating, [
+      calling("a", NAMES.service, "Fail"),
+      calling("foreign", "istiod", "Ignore"),
+      calling("b", NAMES.service, "Fail"),
+    ]);
+    apply(KINDS.validatingWebhooks, NAMES.configurations.validating, [calling("v", NAMES.service, "Ignore")]);
+    return this;
+  }
+
+  find(kind: ApiKind, name: ObjectName): KubernetesObject | undefined {
+    return this.all(kind).find(({ metadata }) => metadata.name === name.name && metadata.namespace === name.namespace);
+  }
+
+  all(kind: ApiKind): readonly KubernetesObject[] {
+    return this.objects.list(kind, {}).items;
+  }
+
+  /** A webhook of any of the configurations. */
+  webhook(name: string): Readonly<Record<string, unknown>> {
+    const all = [...this.all(KINDS.mutatingWebhooks), ...this.all(KINDS.validatingWebhooks)];
+    return Object(all.flatMap(({ webhooks }) => webhooks).find((webhook) => Object(webhook).name === name));
+  }
+
+  /** The roots that API servers verify this webhook with, in PEM. */
+  caBundle(name = "a"): string {
+    return Buffer.from(Object(this.webhook(name)["clientConfig"]).caBundle ?? "", "base64").toString();
+  }
+}
+
+export function refused(status: number, reason: string): KubernetesApiError {
+  return new KubernetesApiError("api_refused", `the server answered ${status} ${reason}`, { status, reason });
+}
+
+function calling(name: string, service: string, failurePolicy: string) {
+  const clientConfig = { service: { namespace: "istio-system", name: service, path: "/inject", port: 443 } };
+  return { name, clientConfig, failurePolicy };
+}

@@ -1,0 +1,70 @@
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { startReflector } from "../../kubernetes/reflector/reflector.ts";
+import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import { whenAborted } from "../../net/when-aborted.ts";
+
+/** A node that can run sidecars, and its kubelet's version. */
+export interface KubeletVersion {
+  /** `v1.34.3`, with suffixes such as `-gke.1` and `+k3s1`. */
+  readonly kubeletVersion: string;
+}
+
+/** Restartable init containers are on by default from this kubelet on. */
+const FIRST_MINOR = 29;
+
+/**
+ * Whether the pods of this cluster can have native sidecars: every node's kubelet has to know them, because the
+ * scheduler may choose any node. Without nodes, the answer is no.
+ */
+export function supportNativeSidecars(nodes: Iterable<KubeletVersion>): boolean {
+  const versions = [...nodes];
+  return versions.length > 0 && versions.every(({ kubeletVersion }) => isNewEnough(kubeletVersion));
+}
+
+export interface NodeDeps {
+  readonly api: KubernetesApi;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** `auto`: as the nodes allow. */
+export type NativeSidecarChoice = "auto" | "on" | "off";
+
+/** Whether to inject native sidecars, at any time. Resolves when the nodes are known. */
+export async function chooseNativeSidecars(choice: NativeSidecarChoice, deps: NodeDeps): Promise<() => boolean> {
+  if (choice !== "auto") return () => choice === "on";
+  const { log, signal } = deps;
+  let isSupported = false;
+  const nodes = startReflector<KubeletVersion>(deps, {
+    selection: { kind: KINDS.nodes },
+    transform: kubeletVersionOf,
+    onChanges: () => {
+      const before = isSupported;
+      isSupported = supportNativeSidecars(nodes.objects.values());
+      if (isSupported !== before) log.info({ nodes: nodes.objects.size, isSupported }, "native sidecars by the nodes");
+    },
+    signal,
+  });
+  await Promise.race([nodes.synced, whenAborted(signal)]);
+  signal.throwIfAborted();
+  return () => isSupported;
+}
+
+/** What matters of a node; undefined for one that cannot run the sidecar anyway. */
+export function kubeletVersionOf({ status }: KubernetesObject): KubeletVersion | undefined {
+  const { kubeletVersion, operatingSystem } = fieldsOf(fieldsOf(status)["nodeInfo"]);
+  if (operatingSystem === "windows") return undefined;
+  return { kubeletVersion: typeof kubeletVersion === "string" ? kubeletVersion : "" };
+}
+
+function isNewEnough(version: string): boolean {
+  const [, major, minor] = /^v?(\d{1,3})\.(\d{1,3})\b/.exec(version) ?? [];
+  return Number(major) > 1 || (Number(major) === 1 && Number(minor) >= FIRST_MINOR);
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
