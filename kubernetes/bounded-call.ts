@@ -1,7 +1,7 @@
 import type { Clock, Random } from "../mesh/runtime.ts";
-import { decideRetry } from "./call-policy.ts";
 import { KubernetesApiError } from "./kubernetes-api-error.ts";
 import { linkedAbort } from "./linked-abort.ts";
+import { decideRetry } from "./requests/call-policy.ts";
 
 export interface CallLimits {
   readonly clock: Clock;

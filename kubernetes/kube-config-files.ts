@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
 import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
-import { type Fields, isFields } from "./api-response.ts";
 import { KubernetesApiError } from "./kubernetes-api-error.ts";
+import { type Fields, isFields } from "./requests/api-response.ts";
 
 /** What one or several kubeconfig files say together, with absolute paths. */
 export interface KubeConfigContent {

@@ -2,11 +2,11 @@ import { readFile } from "node:fs/promises";
 import type { RequestOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
 import { MeshError } from "../mesh/mesh-error.ts";
-import { type Fields, isFields } from "./api-response.ts";
 import type { ApiCredentials, ApiTls, ClusterAccess } from "./cluster-access.ts";
 import { decideProxy, type Environment } from "./environment-proxy.ts";
 import { type KubeConfigContent, readKubeConfigFiles, unusable } from "./kube-config-files.ts";
 import { KubernetesApiError } from "./kubernetes-api-error.ts";
+import { type Fields, isFields } from "./requests/api-response.ts";
 
 export interface KubeConfigOptions {
   /** Kubeconfig files: the first that names something counts. */

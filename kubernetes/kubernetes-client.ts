@@ -1,17 +1,6 @@
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
-import { ApiConnection, type ApiRequest } from "./api-connection.ts";
-import {
-  type ApiResponse,
-  errorFromResponse,
-  type Fields,
-  parseJsonResponse,
-  parseList,
-  parseObject,
-  parseReview,
-} from "./api-response.ts";
 import { runCall } from "./bounded-call.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
-import { discoverGroup, parseServerVersion } from "./discovery-response.ts";
 import type {
   ApiKind,
   ApplyOptions,
@@ -31,8 +20,19 @@ import type {
   WriteOptions,
 } from "./kubernetes-api.ts";
 import { KubernetesApiError } from "./kubernetes-api-error.ts";
-import { formatQuery, formatResourcePath } from "./resource-path.ts";
-import { readWatch } from "./watch-stream.ts";
+import { ApiConnection, type ApiRequest } from "./requests/api-connection.ts";
+import {
+  type ApiResponse,
+  errorFromResponse,
+  type Fields,
+  parseJsonResponse,
+  parseList,
+  parseObject,
+  parseReview,
+} from "./requests/api-response.ts";
+import { discoverGroup, parseServerVersion } from "./requests/discovery-response.ts";
+import { formatQuery, formatResourcePath } from "./requests/resource-path.ts";
+import { readWatch } from "./requests/watch-stream.ts";
 
 export interface KubernetesClientOptions {
   /** A call with its retries. @default 30,000 */

@@ -2,14 +2,14 @@ import { type IncomingMessage, request } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket } from "undici";
 import type { Clock } from "../../mesh/runtime.ts";
-import { ApiConnection, type ApiRequest } from "../api-connection.ts";
-import { DispatcherSource } from "../api-dispatchers.ts";
-import { errorFromResponse } from "../api-response.ts";
 import type { ClusterAccess } from "../cluster-access.ts";
 import { KINDS } from "../kinds.ts";
 import type { ObjectName } from "../kubernetes-api.ts";
 import { KubernetesApiError } from "../kubernetes-api-error.ts";
-import { formatQuery, formatResourcePath } from "../resource-path.ts";
+import { ApiConnection, type ApiRequest } from "../requests/api-connection.ts";
+import { DispatcherSource } from "../requests/api-dispatchers.ts";
+import { errorFromResponse } from "../requests/api-response.ts";
+import { formatQuery, formatResourcePath } from "../requests/resource-path.ts";
 import { PORT_FORWARD_PROTOCOL } from "./channel-frames.ts";
 import { PodPortStream } from "./pod-port-stream.ts";
 

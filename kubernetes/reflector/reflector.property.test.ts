@@ -4,7 +4,7 @@ import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { KINDS } from "../kinds.ts";
 import type { KubernetesObject } from "../kubernetes-api.ts";
 import { KubernetesApiError } from "../kubernetes-api-error.ts";
-import type { Backup } from "../test-server/object-history.ts";
+import type { Backup } from "../test-server/storage/object-history.ts";
 import { podNamed, ReflectorHarness } from "./reflector-fixture.ts";
 
 const { pods } = KINDS;

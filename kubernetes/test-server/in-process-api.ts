@@ -1,4 +1,3 @@
-import { errorFromStatus } from "../api-response.ts";
 import type {
   ApiKind,
   ApplyOptions,
@@ -17,8 +16,9 @@ import type {
   WriteOptions,
 } from "../kubernetes-api.ts";
 import { KubernetesApiError } from "../kubernetes-api-error.ts";
-import { parseWatchEvent } from "../watch-stream.ts";
-import { RefusedRequest, statusObject } from "./refused-request.ts";
+import { errorFromStatus } from "../requests/api-response.ts";
+import { parseWatchEvent } from "../requests/watch-stream.ts";
+import { RefusedRequest, statusObject } from "./storage/refused-request.ts";
 import type { TestCluster } from "./test-cluster.ts";
 import { bookmark, type OpenWatch, startWatchFeed, type WireEvent } from "./watch-feed.ts";
 

@@ -1,15 +1,23 @@
 import { randomUUID } from "node:crypto";
 import { formatResourceName } from "../kinds.ts";
 import type { ApiKind, KubernetesObject, NewKubernetesObject, ObjectName } from "../kubernetes-api.ts";
-import { applyFields, trackUpdate, type Writer } from "./field-managers.ts";
-import { listKeysOf } from "./list-keys.ts";
-import { ListSnapshots, type Page, type Snapshot } from "./list-snapshots.ts";
-import { type Change, ObjectHistory } from "./object-history.ts";
-import { alreadyExists, badRequest, conflict, notFound, RefusedRequest } from "./refused-request.ts";
-import { isSeen } from "./seen-changes.ts";
-import { type Filter, parseFieldSelector, parseLabelSelector } from "./selectors.ts";
-import { BUILT_IN_KINDS, kindsOfDefinition, type ServedKind, storageKey } from "./served-kinds.ts";
-import { identityOf, inVersion, isSameContent, newObject, updatedObject, withoutOtherPart } from "./stored-object.ts";
+import { applyFields, trackUpdate, type Writer } from "./storage/field-managers.ts";
+import type { ListKeys } from "./storage/field-sets.ts";
+import { listKeysOf } from "./storage/list-keys.ts";
+import { ListSnapshots, type Page, type Snapshot } from "./storage/list-snapshots.ts";
+import { type Change, ObjectHistory } from "./storage/object-history.ts";
+import { alreadyExists, badRequest, conflict, notFound, RefusedRequest } from "./storage/refused-request.ts";
+import { isSeen } from "./storage/seen-changes.ts";
+import { type Filter, parseFieldSelector, parseLabelSelector } from "./storage/selectors.ts";
+import { BUILT_IN_KINDS, kindsOfDefinition, type ServedKind, storageKey } from "./storage/served-kinds.ts";
+import {
+  identityOf,
+  inVersion,
+  isSameContent,
+  newObject,
+  updatedObject,
+  withoutOtherPart,
+} from "./storage/stored-object.ts";
 
 export interface TestClusterOptions {
   /** @default the system's clock */
@@ -85,10 +93,15 @@ export class TestCluster {
   }
 
   get(kind: ApiKind, name: ObjectName): KubernetesObject {
+    const found = this.find(kind, name);
+    if (found === undefined) throw notFound(formatResourceName(kind), name.name);
+    return found;
+  }
+
+  find(kind: ApiKind, name: ObjectName): KubernetesObject | undefined {
     const served = this.served(kind);
     const found = this.history.get(storageKey(kind), keyOf(served, name));
-    if (found === undefined) throw notFound(formatResourceName(kind), name.name);
-    return inVersion(found, served);
+    return found === undefined ? undefined : inVersion(found, served);
   }
 
   list(kind: ApiKind, query: PageQuery): Page {
@@ -170,6 +183,11 @@ export class TestCluster {
     return found;
   }
 
+  /** The lists of a kind whose items have keys. */
+  listKeys(kind: ApiKind): ListKeys {
+    return listKeysOf(this.served(kind), this.history.get(DEFINITIONS, `${kind.plural}.${kind.group}`));
+  }
+
   /** From now on every continue token is too old. */
   expireContinueTokens(): void {
     this.#lists.expire();
@@ -199,13 +217,7 @@ export class TestCluster {
   }
 
   #writer(kind: ApiKind, { fieldManager = "unknown", subresource }: StoreOptions): Writer {
-    const definition = this.history.get(DEFINITIONS, `${kind.plural}.${kind.group}`);
-    return {
-      manager: fieldManager,
-      subresource,
-      nowMs: this.#now(),
-      listKeys: listKeysOf(this.served(kind), definition),
-    };
+    return { manager: fieldManager, subresource, nowMs: this.#now(), listKeys: this.listKeys(kind) };
   }
 
   #snapshot(kind: ApiKind, query: SelectionQuery): Snapshot {

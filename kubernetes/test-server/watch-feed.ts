@@ -1,9 +1,9 @@
 import { apiVersionOf } from "../kinds.ts";
 import type { ApiKind } from "../kubernetes-api.ts";
-import type { Change } from "./object-history.ts";
-import { eventTypeOf, isSeen } from "./seen-changes.ts";
-import { type ServedKind, storageKey } from "./served-kinds.ts";
-import { inVersion } from "./stored-object.ts";
+import type { Change } from "./storage/object-history.ts";
+import { eventTypeOf, isSeen } from "./storage/seen-changes.ts";
+import { type ServedKind, storageKey } from "./storage/served-kinds.ts";
+import { inVersion } from "./storage/stored-object.ts";
 import type { SelectionQuery, TestCluster } from "./test-cluster.ts";
 
 /** An event as it is on the wire. */

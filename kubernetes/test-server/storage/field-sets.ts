@@ -1,4 +1,4 @@
-import { type Fields, isFields } from "../api-response.ts";
+import { type Fields, isFields } from "../../requests/api-response.ts";
 
 /**
  * Which fields of an object somebody owns: the paths of its leaves, each as JSON. A step is `f:NAME` for a field or

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import { isFields } from "../api-response.ts";
-import { apiVersionOf } from "../kinds.ts";
-import type { KubernetesObject, NewKubernetesObject, ObjectMeta } from "../kubernetes-api.ts";
+import { apiVersionOf } from "../../kinds.ts";
+import type { KubernetesObject, NewKubernetesObject, ObjectMeta } from "../../kubernetes-api.ts";
+import { isFields } from "../../requests/api-response.ts";
 import { badRequest, invalidObject } from "./refused-request.ts";
 import type { ServedKind } from "./served-kinds.ts";
 

@@ -1,12 +1,15 @@
-import { isFields } from "../api-response.ts";
-import type { KubernetesObject } from "../kubernetes-api.ts";
+import type { KubernetesObject } from "../../kubernetes-api.ts";
+import { isFields } from "../../requests/api-response.ts";
 import { badRequest } from "./refused-request.ts";
 
 /** Whether an object is selected. */
 export type Filter = (object: KubernetesObject) => boolean;
 
+/** A filter that needs the labels alone. */
+export type LabelFilter = (object: { readonly metadata: Pick<KubernetesObject["metadata"], "labels"> }) => boolean;
+
 /** `app=web,tier!=db,env in (a,b),!old,canary`. */
-export function parseLabelSelector(text: string | undefined): Filter {
+export function parseLabelSelector(text: string | undefined): LabelFilter {
   if (!text) return () => true;
   const requirements = splitRequirements(text).map(parseRequirement);
   return ({ metadata }) => requirements.every((matches) => matches(metadata.labels ?? {}));

@@ -1,5 +1,5 @@
-import { type Fields, isFields } from "../api-response.ts";
-import type { KubernetesObject } from "../kubernetes-api.ts";
+import type { KubernetesObject } from "../../kubernetes-api.ts";
+import { type Fields, isFields } from "../../requests/api-response.ts";
 import type { FieldPath, ListKeys } from "./field-sets.ts";
 import type { ServedKind } from "./served-kinds.ts";
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Fields, isFields } from "../api-response.ts";
-import type { KubernetesObject, ObjectMeta } from "../kubernetes-api.ts";
+import type { KubernetesObject, ObjectMeta } from "../../kubernetes-api.ts";
+import { type Fields, isFields } from "../../requests/api-response.ts";
 import {
   type FieldSet,
   fieldsOf,
@@ -46,8 +46,8 @@ export function applyFields(previous: KubernetesObject, applied: KubernetesObjec
   const abandoned = [...(own?.fields ?? [])].filter(
     (path) => !wanted.has(path) && !isOwnedByOther(path, others, wanted),
   );
-  // Leaves before the items that hold them.
-  const ordered = abandoned.sort((one, other) => parsePath(other).length - parsePath(one).length);
+  // Items before their fields: without its keys an item would not be found.
+  const ordered = abandoned.sort((one, other) => parsePath(one).length - parsePath(other).length);
   let merged: unknown = mergeValues(previous, managedPart(applied), writer.listKeys, []);
   for (const path of ordered) merged = withoutPath(merged, parsePath(path));
   const entry = formatEntry(previous, writer, "Apply", wanted);

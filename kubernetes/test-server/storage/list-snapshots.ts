@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { KubernetesObject } from "../kubernetes-api.ts";
+import type { KubernetesObject } from "../../kubernetes-api.ts";
 import { expired } from "./refused-request.ts";
 
 export interface Page {

@@ -1,9 +1,9 @@
-import type { Clock } from "../mesh/runtime.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import type { ApiKind, WatchEvent, WatchOptions } from "../kubernetes-api.ts";
+import { KubernetesApiError } from "../kubernetes-api-error.ts";
+import { linkedAbort } from "../linked-abort.ts";
 import type { ApiConnection, OpenResponse } from "./api-connection.ts";
 import { errorFromResponse, errorFromStatus, invalid, isFields, parseObject } from "./api-response.ts";
-import type { ApiKind, WatchEvent, WatchOptions } from "./kubernetes-api.ts";
-import { KubernetesApiError } from "./kubernetes-api-error.ts";
-import { linkedAbort } from "./linked-abort.ts";
 import { formatQuery, formatResourcePath } from "./resource-path.ts";
 import { WatchLines } from "./watch-lines.ts";
 

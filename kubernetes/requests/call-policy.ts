@@ -1,5 +1,5 @@
-import type { Random } from "../mesh/runtime.ts";
-import type { KubernetesApiError } from "./kubernetes-api-error.ts";
+import type { Random } from "../../mesh/runtime.ts";
+import type { KubernetesApiError } from "../kubernetes-api-error.ts";
 
 /** What is known when an attempt of a call has failed. */
 export interface FailedAttempt {

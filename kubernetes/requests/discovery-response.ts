@@ -1,5 +1,5 @@
+import type { DiscoveredKind, ServerVersion } from "../kubernetes-api.ts";
 import { type Fields, invalid, isFields } from "./api-response.ts";
-import type { DiscoveredKind, ServerVersion } from "./kubernetes-api.ts";
 
 /** Reads a path of the server; undefined: 404. */
 export type ReadPath = (path: string) => Promise<{ readonly fields: Fields; readonly call: string } | undefined>;

@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "../kubernetes-api.ts";
+import type { KubernetesObject } from "../../kubernetes-api.ts";
 import { expired } from "./refused-request.ts";
 
 /** One change, as etcd keeps it. */

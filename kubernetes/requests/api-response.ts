@@ -1,6 +1,6 @@
-import { apiVersionOf } from "./kinds.ts";
-import type { ApiKind, KubernetesObject, ListPage, ReviewObject } from "./kubernetes-api.ts";
-import { KubernetesApiError } from "./kubernetes-api-error.ts";
+import { apiVersionOf } from "../kinds.ts";
+import type { ApiKind, KubernetesObject, ListPage, ReviewObject } from "../kubernetes-api.ts";
+import { KubernetesApiError } from "../kubernetes-api-error.ts";
 
 /** A complete response. */
 export interface ApiResponse {

@@ -1,5 +1,5 @@
-import type { ApiKind } from "./kubernetes-api.ts";
-import { KubernetesApiError } from "./kubernetes-api-error.ts";
+import type { ApiKind } from "../kubernetes-api.ts";
+import { KubernetesApiError } from "../kubernetes-api-error.ts";
 
 export interface PathParts {
   readonly namespace?: string | undefined;

@@ -1,4 +1,4 @@
-import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
+import { errnoOf, MeshError } from "../../mesh/mesh-error.ts";
 
 const CLOCK_HINT = "compare this machine's clock with the server's";
 const CA_HINT = "the kubeconfig's certificate authority is not the server's, or something between them ends TLS";

@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
-import type { ApiTls, ClusterAccess } from "./cluster-access.ts";
+import type { ApiTls, ClusterAccess } from "../cluster-access.ts";
 
 /** The connections to the API server, for one set of TLS credentials. */
 export interface ApiDispatchers {

@@ -1,6 +1,6 @@
-import { isFields } from "../api-response.ts";
-import { KINDS } from "../kinds.ts";
-import type { ApiKind, KubernetesObject } from "../kubernetes-api.ts";
+import { KINDS } from "../../kinds.ts";
+import type { ApiKind, KubernetesObject } from "../../kubernetes-api.ts";
+import { isFields } from "../../requests/api-response.ts";
 
 /** A kind that the test server offers. */
 export interface ServedKind extends ApiKind {
@@ -8,6 +8,8 @@ export interface ServedKind extends ApiKind {
   readonly shortNames: readonly string[];
   readonly hasStatus: boolean;
   readonly isPreferredVersion: boolean;
+  /** Not of a CustomResourceDefinition. */
+  readonly isBuiltIn: boolean;
 }
 
 /** Where the objects of a kind are stored: the same for all its versions. */
@@ -49,6 +51,7 @@ export const BUILT_IN_KINDS: readonly ServedKind[] = Object.values(KINDS).map((k
   shortNames: SHORT_NAMES[kind.plural] ?? [],
   hasStatus: WITH_STATUS.has(kind.plural),
   isPreferredVersion: true,
+  isBuiltIn: true,
 }));
 
 /** The kinds that a CustomResourceDefinition adds, one a served version. */
@@ -66,5 +69,6 @@ export function kindsOfDefinition({ spec }: KubernetesObject): readonly ServedKi
     isNamespaced: scope === "Namespaced",
     hasStatus: isFields(version["subresources"]) && "status" in version["subresources"],
     isPreferredVersion: index === 0,
+    isBuiltIn: false,
   }));
 }

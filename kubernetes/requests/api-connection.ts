@@ -1,9 +1,9 @@
 import { type Dispatcher, request } from "undici";
+import type { ClusterAccess } from "../cluster-access.ts";
+import { KubernetesApiError } from "../kubernetes-api-error.ts";
 import { type ApiDispatchers, DispatcherSource } from "./api-dispatchers.ts";
 import type { ApiResponse } from "./api-response.ts";
-import type { ClusterAccess } from "./cluster-access.ts";
 import { describeFailure } from "./connection-failure.ts";
-import { KubernetesApiError } from "./kubernetes-api-error.ts";
 
 export interface ApiRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
