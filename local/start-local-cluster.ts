@@ -9,7 +9,8 @@ import { type PortRequest, type PublishedPort, publishPort } from "./network/pub
 import { hasAddress, type LocalService } from "./network/services.ts";
 import type { ImageTable } from "./pods/images.ts";
 import type { LocalPod } from "./pods/local-pod.ts";
-import type { PlannedPod } from "./pods/plan-pods.ts";
+import { type PlannedPod, renamePod } from "./pods/plan-pods.ts";
+import type { PodRemoval, RunLimits } from "./pods/pod-host.ts";
 import { type Manifest, readManifests } from "./read-manifests.ts";
 import { createRunFolder, namespaceName, type RunFolder, removeRun, removeStaleRuns } from "./run-folder.ts";
 import { checkMachine } from "./system/preconditions.ts";
@@ -65,6 +66,10 @@ export interface LocalCluster {
   readonly published: readonly PublishedService[];
   /** Host names that the gateway serves. */
   readonly gatewayHosts: readonly string[];
+  /** Creates another pod from a pod's template, as a Deployment does in a rolling update. Resolves when it is ready. */
+  createLike(pod: LocalPod): Promise<LocalPod>;
+  /** Deletes a pod. Resolves when it is gone. */
+  remove(pod: LocalPod, removal: PodRemoval): Promise<void>;
   /** Stops everything and leaves nothing behind; may be called more than once. */
   stop(): Promise<void>;
 }
@@ -129,11 +134,15 @@ async function bringUp({ options, manifests, run, undo }: BringUp): Promise<Loca
   await runAll(system, await admitAll(system), options, progress);
   for (const [index, target] of targets.entries()) ports[index]?.forwardTo(target);
   return {
-    pods: system.host.pods,
+    get pods() {
+      return system.host.pods;
+    },
     authorityFolder: system.authorityFolder,
     logFolder: system.host.podsFolder,
     published: options.publish.flatMap((request, index) => describePublished(request, ports[index])),
     gatewayHosts: gatewayHosts(manifests),
+    createLike: createReplacements(system, options),
+    remove: (pod, removal) => system.host.remove(pod, removal),
     stop: () => undo.run(),
   };
 }
@@ -179,13 +188,34 @@ async function admitAll(system: System): Promise<readonly PlannedPod[]> {
   return admitted;
 }
 
+function createReplacements(system: System, options: LocalClusterOptions): LocalCluster["createLike"] {
+  const templates = new Map([...system.firstPods, ...system.otherPods].map((pod) => [nameOf(pod), pod]));
+  return async (pod) => {
+    const template = templates.get(nameOf(pod));
+    if (template === undefined) throw new LocalError("container_state", `${nameOf(pod)} has no template`);
+    const next = renamePod(template, `${template.owner}-again-${templates.size}`);
+    templates.set(nameOf(next), next);
+    const isOfSystem = system.firstPods.includes(template);
+    const admitted = isOfSystem ? next : await system.admission.admit(next, system.namespaceLabels(next.namespace));
+    return await system.host.run(admitted, limitsOf(options));
+  };
+}
+
+function nameOf({ name, namespace }: Pick<PlannedPod, "name" | "namespace">): string {
+  return `Pod/${name}.${namespace}`;
+}
+
+function limitsOf({ readyWithinMs = READY_WITHIN_MS, signal }: LocalClusterOptions): RunLimits {
+  return { readyWithinMs, signal };
+}
+
 async function runAll(
   { host }: System,
   planned: readonly PlannedPod[],
   options: LocalClusterOptions,
   progress: (step: string) => void = () => undefined,
 ): Promise<void> {
-  const limits = { readyWithinMs: options.readyWithinMs ?? READY_WITHIN_MS, signal: options.signal };
+  const limits = limitsOf(options);
   let ready = 0;
   await Promise.all(
     planned.map(async (pod) => {

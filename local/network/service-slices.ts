@@ -47,7 +47,11 @@ function formatSlice(service: LocalService, { ports, pods }: SliceGroup, index: 
     addressType: "IPv4",
     endpoints: pods.map((pod) => ({
       addresses: [pod.ip],
-      conditions: { ready: pod.isReady || publishesUnready, serving: pod.isReady, terminating: false },
+      conditions: {
+        ready: pod.isReady || publishesUnready,
+        serving: pod.isReady || pod.isTerminating,
+        terminating: pod.isTerminating,
+      },
       targetRef: { kind: "Pod", name: pod.name, namespace: pod.namespace },
     })),
     ports,

@@ -24,6 +24,7 @@ function pod(ip: string, overrides: Partial<ServicePod> = {}): ServicePod {
     labels: { app: "world", version: "v1" },
     ip,
     isReady: true,
+    isTerminating: false,
     namedPorts,
     ...overrides,
   };

@@ -36,6 +36,8 @@ export interface ServicePod {
   readonly labels: Readonly<Record<string, string>>;
   readonly ip: string;
   readonly isReady: boolean;
+  /** Deleted, and still running. */
+  readonly isTerminating: boolean;
   /** Container ports by name. */
   readonly namedPorts: ReadonlyMap<string, number>;
 }

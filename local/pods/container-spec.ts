@@ -31,6 +31,9 @@ export interface ContainerSpec {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** The image's own program, by its name in the real image. */
+const OWN_COMMAND = "entente";
+
 /** The user of applications without runAsUser. */
 const NOBODY = 65_534;
 
@@ -45,7 +48,9 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
   const context = { ...withoutNull(manifest.spec.securityContext), ...withoutNull(container.securityContext) };
   const uid = context.runAsUser ?? NOBODY;
   // As in a cluster: `command` replaces the image's own program, `args` are appended to either.
-  const program = container.command?.length ? [...container.command] : [node.path, image.path];
+  const own = [node.path, image.path];
+  const [first, ...rest] = container.command ?? [];
+  const program = first === undefined ? own : [...(first === OWN_COMMAND ? own : [first]), ...rest];
   const words = [...program, ...(container.args ?? [])].map((word) => expandVariables(word, environment));
   const mounts: readonly Mount[] = [
     { ...project, isFile: false, isReadOnly: true },

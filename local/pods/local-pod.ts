@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { LocalError } from "../local-error.ts";
 import type { PodNetwork } from "../network/node-network.ts";
 import { pollUntilReady, untilAborted } from "../wait.ts";
+import { runHook } from "./container-hooks.ts";
 import { type ContainerProcess, containerFailure, startContainerProcess } from "./container-process.ts";
 import { probeContainer, type Readiness } from "./container-readiness.ts";
 import { createContainerSpec, type PodSurroundings } from "./container-spec.ts";
@@ -89,7 +90,7 @@ export class LocalPod {
     const { initContainers, containers } = this.manifest.spec;
     for (const container of initContainers ?? []) {
       const process = this.startContainer(container.name);
-      if (container.restartPolicy === "Always") {
+      if (isRestartable(container)) {
         await pollUntilReady(() => this.#probe(container), signal);
         continue;
       }
@@ -98,7 +99,10 @@ export class LocalPod {
       if (end !== 0) throw containerFailure(this.#describe(container.name), end, process.logFile);
       this.#running.delete(container.name);
     }
-    for (const { name } of containers) this.startContainer(name);
+    for (const container of containers) {
+      this.startContainer(container.name);
+      await untilAborted(this.#runHook(container, "postStart"), signal);
+    }
   }
 
   startContainer(name: string): ContainerProcess {
@@ -132,6 +136,30 @@ export class LocalPod {
     this.#toldToEnd.add(process);
     process.kill(signal);
     await process.ended;
+  }
+
+  /**
+   * Ends the pod like the kubelet: the preStop hooks, then SIGTERM. Restartable init containers follow when the others
+   * have ended, in reverse order. At the end of the grace period everything gets SIGKILL.
+   */
+  async terminate(graceMs: number): Promise<void> {
+    const { initContainers, containers } = this.manifest.spec;
+    const ending = this.#lasting().map(({ name }) => this.#running.get(name));
+    for (const process of ending) if (process !== undefined) this.#toldToEnd.add(process);
+    const timer = setTimeout(() => {
+      for (const process of ending) process?.kill("SIGKILL");
+    }, graceMs);
+    const hooks = new Map(this.#lasting().map((container) => [container, this.#runHook(container, "preStop")]));
+    const end = async (container: ContainerManifest): Promise<void> => {
+      await hooks.get(container);
+      const process = this.#running.get(container.name);
+      process?.kill("SIGTERM");
+      await process?.ended;
+    };
+    await Promise.all(containers.map(end));
+    for (const container of (initContainers ?? []).filter(isRestartable).reverse()) await end(container);
+    clearTimeout(timer);
+    this.#options.surroundings.volumes.stop();
   }
 
   logFile(container: string): string {
@@ -193,7 +221,12 @@ export class LocalPod {
   /** The containers that do not exit by themselves. */
   #lasting(): readonly ContainerManifest[] {
     const { initContainers, containers } = this.manifest.spec;
-    return [...(initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always"), ...containers];
+    return [...(initContainers ?? []).filter(isRestartable), ...containers];
+  }
+
+  #runHook(container: ContainerManifest, hook: "postStart" | "preStop"): Promise<void> {
+    const { surroundings, folder } = this.#options;
+    return runHook(container, { hook, surroundings, folder, logFile: this.logFile(container.name) });
   }
 
   #container(name: string): ContainerManifest {
@@ -210,4 +243,8 @@ export class LocalPod {
   #describe(container: string): string {
     return `container ${container} of Pod/${this.name}.${this.namespace}`;
   }
+}
+
+function isRestartable({ restartPolicy }: ContainerManifest): boolean {
+  return restartPolicy === "Always";
 }

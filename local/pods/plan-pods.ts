@@ -72,6 +72,11 @@ function podFrom(
   return { name: metadata.name, namespace, owner: manifest.name, object };
 }
 
+/** The same pod with another name. */
+export function renamePod(pod: PlannedPod, name: string): PlannedPod {
+  return { ...pod, name, object: { ...pod.object, metadata: { ...recordOf(pod.object["metadata"]), name } } };
+}
+
 function letters(count: number, pick: (index: number) => number): string {
   return Array.from({ length: count }, (_, index) => ALPHABET[pick(index) % ALPHABET.length]).join("");
 }

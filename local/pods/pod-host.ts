@@ -1,10 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";
 import type { AddressPlan } from "../network/addresses.ts";
-import { createPodNetwork, linkName } from "../network/node-network.ts";
+import { createPodNetwork, linkName, removeNamespace } from "../network/node-network.ts";
 import { serviceVariables } from "../network/service-variables.ts";
 import type { LocalService } from "../network/services.ts";
 import { namespaceName } from "../run-folder.ts";
@@ -32,6 +33,13 @@ export interface PodHostOptions {
   readonly log: Logger;
   /** Called with a sentence when a container exits that was not stopped. */
   readonly onFailure: (message: string) => void;
+}
+
+export interface PodRemoval {
+  /** Kubernetes' terminationGracePeriodSeconds, in milliseconds. */
+  readonly graceMs: number;
+  /** How long other pods still send to it. */
+  readonly newsDelayMs: number;
 }
 
 export interface RunLimits {
@@ -92,6 +100,21 @@ export class PodHost {
     } finally {
       this.#starting.delete(work);
     }
+  }
+
+  /**
+   * Deletes a pod as a cluster does: it ends while others still know it as an endpoint, for `newsDelayMs`. Resolves when
+   * its containers have ended and its network is gone.
+   */
+  async remove(pod: LocalPod, { graceMs, newsDelayMs }: PodRemoval): Promise<void> {
+    const hosted = this.#hosted.find((candidate) => candidate.pod === pod);
+    if (hosted === undefined) throw new LocalError("container_state", `${nameOf(pod)} is not hosted here`);
+    const withdrawn = sleep(newsDelayMs).then(() => this.#change(hosted, "terminating"));
+    await pod.terminate(graceMs);
+    await withdrawn;
+    this.#hosted.splice(this.#hosted.indexOf(hosted), 1);
+    this.#publish(hosted);
+    removeNamespace(pod.network.namespace);
   }
 
   /** Stops every container, also those of pods that are still being created; `force` skips the waiting time. */
@@ -163,7 +186,7 @@ export class PodHost {
       if (hosted.state !== "starting") this.#follow(hosted, signal).catch(() => undefined);
       return;
     }
-    if (hosted.state === "starting") return;
+    if (hosted.state === "starting" || hosted.state === "terminating") return;
     this.#change(hosted, "unready");
     if (event.isExpected) return;
     const { onFailure } = this.#options;
@@ -175,10 +198,15 @@ export class PodHost {
   #change(hosted: HostedPod, state: HostedPod["state"]): void {
     if (this.#stopped.signal.aborted || hosted.state === state) return;
     hosted.state = state;
+    this.#publish(hosted);
+  }
+
+  /** @param hosted the pod that has changed. */
+  #publish({ pod, state }: HostedPod): void {
     try {
       this.#state.publish(this.#hosted);
     } catch (caught) {
-      const { name, namespace } = hosted.pod;
+      const { name, namespace } = pod;
       const { message } = MeshError.from(caught);
       this.#options.log.error(
         { component: "local", pod: name, namespace, state },

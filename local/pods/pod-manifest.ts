@@ -36,6 +36,11 @@ const probeSchema = z.looseObject({
   tcpSocket: z.looseObject({ port: portSchema, host: z.string().nullish() }).nullish(),
 });
 
+const hookSchema = z.looseObject({
+  exec: z.looseObject({ command: z.array(z.string()).min(1) }).nullish(),
+  sleep: z.looseObject({ seconds: z.number().nonnegative() }).nullish(),
+});
+
 const containerSchema = z.looseObject({
   name: z.string().min(1),
   image: z.string().min(1),
@@ -65,6 +70,7 @@ const containerSchema = z.looseObject({
   envFrom: unsupported,
   workingDir: unsupported,
   readinessProbe: probeSchema.nullish(),
+  lifecycle: z.looseObject({ postStart: hookSchema.nullish(), preStop: hookSchema.nullish() }).nullish(),
   restartPolicy: z.string().nullish(),
   securityContext: securityContextSchema.nullish(),
 });

@@ -7,6 +7,7 @@ import { formatServiceRules } from "../network/service-rules.ts";
 import { serviceSlices } from "../network/service-slices.ts";
 import { type LocalService, type ServicePod, serviceRules } from "../network/services.ts";
 import type { LocalPod } from "../pods/local-pod.ts";
+import { recordOf } from "../read-manifests.ts";
 import { runProgram } from "../run-program.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 
@@ -18,8 +19,11 @@ export interface HostedPod {
   /** As admitted. */
   readonly object: Readonly<Record<string, unknown>>;
   readonly hostsFile: string;
-  /** `starting` until it has been ready once; `unready` after one of its containers has exited. */
-  state: "starting" | "ready" | "unready";
+  /**
+   * `starting` until it has been ready once; `unready` after one of its containers has exited; `terminating` when the
+   * cluster knows that it was deleted.
+   */
+  state: "starting" | "ready" | "unready" | "terminating";
 }
 
 /** Updates everything that depends on the pods' state: names, Service rules, stored objects. */
@@ -94,12 +98,20 @@ function describeForServices({ pod, state }: HostedPod): ServicePod {
     labels: pod.labels,
     ip: pod.ip,
     isReady: state === "ready",
+    isTerminating: state === "terminating",
     namedPorts: new Map(named),
   };
 }
 
+/** Any time: only its presence matters. */
+const DELETED_AT = "2026-01-01T00:00:00Z";
+
 /** A pod as the API server would store it, with its status. */
 function storedPod({ pod, object, state }: HostedPod): unknown {
-  const conditions = [{ type: "Ready", status: state === "ready" ? "True" : "False" }];
-  return { ...object, status: { phase: "Running", podIP: pod.ip, podIPs: [{ ip: pod.ip }], conditions } };
+  // The kubelet's probes find out later than the deletion.
+  const isReady = state === "ready" || state === "terminating";
+  const conditions = [{ type: "Ready", status: isReady ? "True" : "False" }];
+  const deletion = state === "terminating" ? { deletionTimestamp: DELETED_AT } : {};
+  const metadata = { ...recordOf(object["metadata"]), ...deletion };
+  return { ...object, metadata, status: { phase: "Running", podIP: pod.ip, podIPs: [{ ip: pod.ip }], conditions } };
 }

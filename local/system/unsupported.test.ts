@@ -17,7 +17,11 @@ it.each([
     text: POD("livenessProbe: { tcpSocket: { port: 1 } }"),
     expected: "livenessProbe is not run",
   },
-  { name: "a lifecycle hook", text: POD("lifecycle: { preStop: { exec: {} } }"), expected: "lifecycle is not run" },
+  {
+    name: "a hook that is a request",
+    text: POD("lifecycle: { preStop: { httpGet: { port: 1 } } }"),
+    expected: "the preStop hook's httpGet is not run",
+  },
   {
     name: "a readiness probe by gRPC",
     text: POD("readinessProbe: { grpc: { port: 1 } }"),

@@ -68,9 +68,13 @@ function differencesOfPod(spec: Fields): readonly string[] {
 }
 
 function differencesOfContainer(container: Fields): readonly string[] {
-  const found = ["livenessProbe", "startupProbe", "lifecycle"]
+  const found = ["livenessProbe", "startupProbe"]
     .filter((field) => Object.keys(recordOf(container[field])).length > 0)
     .map((field) => `${field} is not run`);
+  for (const [name, hook] of Object.entries(recordOf(container["lifecycle"]))) {
+    const kind = ["httpGet", "tcpSocket"].find((field) => field in recordOf(hook));
+    if (kind !== undefined) found.push(`the ${name} hook's ${kind} is not run`);
+  }
   const probe = recordOf(container["readinessProbe"]);
   const handler = ["exec", "grpc"].find((field) => field in probe);
   if (handler !== undefined) {

@@ -22,6 +22,8 @@ export interface UpstreamConnection {
    * request.
    */
   readonly onChange?: (listener: () => void) => void;
+  /** Its application does not respond: other endpoints are preferred for a while. */
+  readonly avoid?: () => void;
   /** Counts the requests on it; absent: the requests count by their target. */
   readonly meter?: RequestMeter;
   /** `ip:port`, for the access log. */

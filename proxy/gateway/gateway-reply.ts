@@ -22,6 +22,8 @@ const FAILURES = {
   no_svid: { status: 503, text: "the gateway has no valid certificate", flags: "UF" },
   connect_failed: { status: 503, text: "the service does not accept connections", flags: "UF" },
   upstream_untrusted: { status: 503, text: "mutual TLS with the service failed", flags: "UF" },
+  undelivered: { status: 503, text: "the service's application does not accept connections", flags: "UF" },
+  interrupted: { status: 503, text: "the service's application closed the connection without a response", flags: "UC" },
   upstream_reset: { status: 502, text: "the service closed the connection without a response", flags: "UC" },
   upstream_malformed: { status: 502, text: "the service's response is not HTTP/1.1", flags: "UPE" },
   upstream_head_too_large: {

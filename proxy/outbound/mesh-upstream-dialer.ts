@@ -1,7 +1,7 @@
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
-import type { WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { Destination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { formatSocketAddress } from "../../net/socket-address.ts";
+import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
@@ -29,20 +29,50 @@ export interface MeshUpstreamDialerOptions {
  * Dials services for the gateway through the same destinations, verification and registry as a sidecar's outbound side.
  */
 export function createMeshUpstreamDialer(options: MeshUpstreamDialerOptions): UpstreamDialer {
-  return { dial: (target, signal) => dial(target, signal, options) };
+  const avoided = new AvoidedEndpoints(options.clock);
+  return { dial: (target, signal) => dial(target, signal, { ...options, avoided }) };
+}
+
+/** Until endpoints that end are withdrawn. */
+const AVOIDED_MS = 3000;
+
+/** Endpoints whose applications did not respond. */
+class AvoidedEndpoints {
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #untilMs = new Map<string, number>();
+
+  constructor(clock: Pick<Clock, "monotonicMs">) {
+    this.#clock = clock;
+  }
+
+  add(endpoint: SocketAddress): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [key, untilMs] of this.#untilMs) if (untilMs <= nowMs) this.#untilMs.delete(key);
+    this.#untilMs.set(formatSocketAddress(endpoint), nowMs + AVOIDED_MS);
+  }
+
+  /** The destination without them, if it has others. */
+  without(destination: Destination): Destination {
+    if (this.#untilMs.size === 0 || destination.kind !== "mesh") return destination;
+    const nowMs = this.#clock.monotonicMs();
+    const endpoints = destination.endpoints.filter(
+      ({ ip, port }) => (this.#untilMs.get(formatSocketAddress({ ip, port })) ?? 0) <= nowMs,
+    );
+    return endpoints.length === 0 ? destination : { ...destination, endpoints };
+  }
 }
 
 async function dial(
   target: HostTarget,
   signal: AbortSignal,
-  options: MeshUpstreamDialerOptions,
+  options: MeshUpstreamDialerOptions & { readonly avoided: AvoidedEndpoints },
 ): Promise<UpstreamConnection | UpstreamFailure> {
   const lease = await options.destinations.acquire(target);
   if (lease === undefined) {
     const message = `${target.host}:${target.port} is new, and the control plane did not resolve it in time`;
     return { kind: "failed", reason: "control_plane_away", message };
   }
-  const dialed = await options.dialer.dial(lease.current(), undefined, signal);
+  const dialed = await options.dialer.dial(options.avoided.without(lease.current()), undefined, signal);
   if (dialed.kind === "failed") {
     lease.release();
     return dialed;
@@ -59,6 +89,7 @@ async function dial(
     socket,
     isCurrent,
     onChange: lease.onChange,
+    avoid: () => options.avoided.add(dialed.endpoint),
     meter: meters.requestMeter(upstreamFacts(dialed, parties)),
     address: formatSocketAddress(dialed.endpoint),
     peer: dialed.peer?.identity ?? "",

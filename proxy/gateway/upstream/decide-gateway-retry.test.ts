@@ -14,13 +14,30 @@ const retriesOf = (retryOn: string, attempts = 1) => ({ attempts, retryOn: parse
 
 function decide(end: AttemptResult, more: Partial<GatewayRetryInput> = {}) {
   const accepted = { framing: { kind: "none" }, method: "GET" } as const;
-  return decideGatewayRetry({ end, accepted, retries: undefined, granted: 0, wasRenewed: false, ...more });
+  return decideGatewayRetry({
+    end,
+    accepted,
+    retries: undefined,
+    granted: 0,
+    renewals: 0,
+    isReplayable: true,
+    ...more,
+  });
 }
 
 describe("a request that has failed", () => {
   it.each<{ name: string; end: AttemptResult; more?: Partial<GatewayRetryInput>; expected: string }>([
     { name: "on a reused connection", end: reset(true), expected: "renew" },
-    { name: "on a reused connection, again", end: reset(true), more: { wasRenewed: true }, expected: "none" },
+    { name: "on a reused connection, again", end: reset(true), more: { renewals: 1 }, expected: "none" },
+    { name: "to reach an application that has ended", end: failed("undelivered"), expected: "renew" },
+    {
+      name: "to reach one, twice",
+      end: failed("undelivered"),
+      more: { renewals: 2 },
+      expected: "none",
+    },
+    { name: "because its application has ended", end: failed("interrupted"), expected: "renew" },
+    { name: "because of that, again", end: failed("interrupted"), more: { renewals: 1 }, expected: "none" },
     { name: "on a new connection", end: reset(), expected: "none" },
     {
       name: "on a new connection, if the policy allows it",
@@ -73,6 +90,8 @@ describe("a request that has failed", () => {
 
   it.each([
     { name: "a POST that may have arrived", method: "POST", end: reset(), expected: "none" },
+    { name: "a POST whose application has ended", method: "POST", end: failed("interrupted"), expected: "none" },
+    { name: "a POST that was not delivered", method: "POST", end: failed("undelivered"), expected: "renew" },
     { name: "a POST on a reused connection", method: "POST", end: reset(true), expected: "none" },
     { name: "a POST with a response", method: "POST", end: answered(503), expected: "none" },
     { name: "a POST that cannot have arrived", method: "POST", end: failed("connect_failed"), expected: "retry" },

@@ -14,8 +14,10 @@ export interface GatewayRetryInput {
   readonly retries: RouteRetries | undefined;
   /** Retries that the route's policy has granted so far. */
   readonly granted: number;
-  /** The request was already resent because a reused connection was dead. */
-  readonly wasRenewed: boolean;
+  /** How often the request was resent without a policy. */
+  readonly renewals: number;
+  /** Whether its body, if it has one, is kept as a whole. */
+  readonly isReplayable: boolean;
 }
 
 /** `renew`: allowed without a policy, and none of the route's retries is used up. */
@@ -35,24 +37,36 @@ const FINAL: ReadonlySet<string> = new Set([
 
 /** Reasons that come from an established connection. */
 const AFTER_SENDING: ReadonlySet<string> = new Set([
+  "interrupted",
   "try_timeout",
   "upstream_malformed",
   "upstream_head_too_large",
   "upstream_too_many_fields",
 ]);
 
+/** Resends of a request that no application has received. */
+const MAX_RENEWALS = 2;
+
 /**
- * Whether a request is retried. Bodies are not buffered here, so only a request without one can be retried, and only if
- * it is idempotent or no connection was established. Without a policy: once, if a reused connection was closed just as
- * it was used.
+ * Whether a request is retried. A request with a body is retried only if no application has received it. Any other must
+ * be idempotent, or no connection was established. Without a policy: once, if a reused connection was closed just as it
+ * was used, or if the application ended before its response.
  */
-export function decideGatewayRetry({ end, accepted, retries, granted, wasRenewed }: GatewayRetryInput): GatewayRetry {
+export function decideGatewayRetry(input: GatewayRetryInput): GatewayRetry {
+  const { end, accepted, retries, granted, renewals } = input;
+  const code = codeOf(end);
+  if (code === "undelivered" && input.isReplayable && renewals < MAX_RENEWALS) return "renew";
   if (accepted.framing.kind !== "none") return "none";
   const isIdempotent = IDEMPOTENT.has(accepted.method);
-  const isOfDialler = end.kind === "error" && end.error instanceof UpstreamError;
-  if (end.kind === "error" && end.wasReused && !isOfDialler && isIdempotent && !wasRenewed) return "renew";
+  const hasEnded = code === "interrupted" || (end.kind === "error" && end.wasReused && code === undefined);
+  if (hasEnded && isIdempotent && renewals === 0) return "renew";
   if (retries === undefined || granted >= retries.attempts) return "none";
   return isRetryable(end, retries, isIdempotent) ? "retry" : "none";
+}
+
+/** The dialler's reason, or the report of a server's sidecar. */
+function codeOf(end: AttemptResult): string | undefined {
+  return end.kind === "error" && end.error instanceof UpstreamError ? end.error.code : undefined;
 }
 
 /** Whether the policy would have retried, but for the number of attempts: Envoy's `URX`. */

@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import type HttpProxy from "http-proxy";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
@@ -8,6 +9,7 @@ import type { RequestFlags } from "../../telemetry/request-meter.ts";
 import { failureReply, type GatewayReply, replyFromError } from "../gateway-reply.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
 import { type AttemptResult, decideGatewayRetry, isRetryLimitExceeded } from "./decide-gateway-retry.ts";
+import { KeptBody } from "./kept-body.ts";
 import { relayResponse } from "./relay-response.ts";
 
 export interface ResponseForwarding extends Forwarding {
@@ -43,7 +45,8 @@ class ForwardedRequest {
   #current: Attempt = { outgoing: undefined, isGivenUp: false };
   /** Retries that the route's policy has granted. */
   #granted = 0;
-  #wasRenewed = false;
+  #renewals = 0;
+  #body: KeptBody | undefined;
   #isOver = false;
 
   constructor(proxy: HttpProxy, forwarding: ResponseForwarding) {
@@ -57,7 +60,8 @@ class ForwardedRequest {
     // in Node 15.5), so every early end of the response ends the request to the upstream.
     response.once("close", () => this.#end(!response.writableFinished));
     // http-proxy adds its listeners to the client's request again with each attempt.
-    if (route.retries !== undefined) request.setMaxListeners(0);
+    request.setMaxListeners(0);
+    if (accepted.framing.kind !== "none") this.#body = new KeptBody(request);
     const { timeoutMs } = route;
     if (timeoutMs !== undefined) {
       if (accepted.framing.kind === "none") this.#after(timeoutMs, () => this.#onTimeout(timeoutMs));
@@ -88,8 +92,13 @@ class ForwardedRequest {
     });
     request.headers = headersForProxy(headers);
     // The response is relayed here: http-proxy could not withhold one for a retry.
-    const options = { target: targetOf(target), agent: capturing, selfHandleResponse: true };
+    const options = { target: targetOf(target), agent: capturing, selfHandleResponse: true, ...this.#replayed() };
     this.#proxy.web(request, response, options, (error) => this.#onError(error, attempt));
+  }
+
+  /** Only a body that has been sent before comes from memory. */
+  #replayed(): { readonly buffer?: Readable } {
+    return this.#body === undefined || this.#renewals === 0 ? {} : { buffer: this.#body.replay() };
   }
 
   #limitAttempt(attempt: Attempt, outgoing: ClientRequest, limitMs: number): void {
@@ -124,7 +133,9 @@ class ForwardedRequest {
   /** Whether the request is being retried. */
   #retry(end: AttemptResult, attempt: Attempt): boolean {
     const { accepted, route, agent, random, record } = this.#forwarding;
-    const input = { end, accepted, retries: route.retries, granted: this.#granted, wasRenewed: this.#wasRenewed };
+    const isReplayable = this.#body?.isReplayable !== false;
+    const progress = { granted: this.#granted, renewals: this.#renewals, isReplayable };
+    const input = { end, accepted, retries: route.retries, ...progress };
     const verdict = decideGatewayRetry(input);
     if (verdict === "none") {
       if (isRetryLimitExceeded(input)) record.retryLimitExceeded();
@@ -132,8 +143,8 @@ class ForwardedRequest {
     }
     attempt.isGivenUp = true;
     if (verdict === "renew") {
-      // The server did not receive this request; the other idle connections may be as old.
-      this.#wasRenewed = true;
+      this.#renewals += 1;
+      // The other idle connections may be as old, or lead to the same endpoint.
       agent.closeIdle();
       this.#try();
     } else {

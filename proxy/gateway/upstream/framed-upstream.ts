@@ -2,12 +2,22 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
+import { readDeliveryReport } from "../../http/exchange/delivery-report.ts";
 import type { Http1Fault, ResponseEvent } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
+import type { ResponseHead } from "../../http1/message-head.ts";
 import { ResponseFramer } from "../../http1/response-framer.ts";
 import type { ResponseContext } from "../../http1/scanning/scan-response-head.ts";
 import { guardEvents } from "../fault-guard.ts";
 import { WrappingStream } from "../wrapping-stream.ts";
+
+export interface FramedUpstreamOptions {
+  readonly limits: Http1Limits;
+  /** The server's sidecar reports that its application gave no response. `undefined`: the server is not verified. */
+  readonly onReport: (() => void) | undefined;
+  /** A listener of the connection threw; it is being destroyed. */
+  readonly onFault: (caught: unknown) => void;
+}
 
 /**
  * A connection to an upstream as given to Node's HTTP client: the sidecar's framer in front of Node's parser decides
@@ -16,11 +26,13 @@ import { WrappingStream } from "../wrapping-stream.ts";
  */
 export class FramedUpstream extends WrappingStream {
   readonly #framer: ResponseFramer;
+  readonly #onReport: (() => void) | undefined;
   #isTunnel = false;
 
-  /** @param onFault a listener of the connection threw; it is being destroyed. */
-  constructor(socket: Duplex, limits: Http1Limits, onFault: (caught: unknown) => void) {
+  constructor(socket: Duplex, options: FramedUpstreamOptions) {
     super(socket);
+    const { limits, onReport, onFault } = options;
+    this.#onReport = onReport;
     const fail = (caught: unknown): void => {
       onFault(caught);
       this.destroy(MeshError.from(caught));
@@ -113,6 +125,7 @@ export class FramedUpstream extends WrappingStream {
   #onEvent(event: ResponseEvent): void {
     switch (event.kind) {
       case "head":
+        if (this.#failWithReport(event.head)) return;
         this.#give(Buffer.from(event.head.text, "latin1"));
         if (event.head.status === 101) this.#isTunnel = true;
         break;
@@ -127,6 +140,15 @@ export class FramedUpstream extends WrappingStream {
         else this.destroy(errorFrom(event.fault));
         break;
     }
+  }
+
+  /** A report is an error of the attempt, so that it is retried or gets a local reply. */
+  #failWithReport(head: ResponseHead): boolean {
+    const report = this.#onReport && readDeliveryReport(head);
+    if (report === undefined) return false;
+    this.#onReport?.();
+    this.destroy(new UpstreamError(report, `the endpoint's sidecar got no response of its application (${report})`));
+    return true;
   }
 
   /** Bytes after a complete response end the connection, and the response still arrives. */

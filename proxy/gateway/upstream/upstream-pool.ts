@@ -136,7 +136,11 @@ export class UpstreamAgent extends Agent {
   }
 
   #frame(connection: UpstreamConnection): FramedUpstream {
-    const framed = new FramedUpstream(connection.socket, this.#messageLimits, this.#onFault);
+    const framed = new FramedUpstream(connection.socket, {
+      limits: this.#messageLimits,
+      onReport: (connection.peer ?? "") === "" ? undefined : () => connection.avoid?.(),
+      onFault: this.#onFault,
+    });
     this.#connections.set(framed, connection);
     connection.onChange?.(() => this.closeStale());
     return framed;

@@ -1,0 +1,47 @@
+/**
+ * For tests: an application that says its pod's name, and what UPSTREAM says if that is set. Its argument is what it does
+ * at SIGTERM: `abrupt` exits at once, as most programs do; `graceful` stops accepting and finishes its requests, then
+ * calls FAREWELL. `/slow` streams a response for three seconds, and `/endless` never ends one.
+ */
+import { Agent, createServer, get } from "node:http";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const [end = "abrupt"] = process.argv.slice(2);
+const { UPSTREAM: upstream, FAREWELL: farewell, HOSTNAME: host } = process.env;
+const agent = new Agent({ keepAlive: true });
+
+const server = createServer(async (request, response) => {
+  request.resume();
+  if (request.url === "/endless") return void response.write("once\n");
+  if (request.url === "/slow") {
+    for (let piece = 0; piece < 6; piece += 1) {
+      response.write(`piece ${piece}\n`);
+      await sleep(500);
+    }
+    return void response.end("the end\n");
+  }
+  const next = upstream === undefined ? "" : await call(upstream);
+  response.end(`served by ${host} ${next}\n`);
+});
+server.keepAliveTimeout = 60_000;
+server.listen(8080);
+
+process.once("SIGTERM", async () => {
+  if (end === "abrupt") process.exit(0);
+  server.close();
+  server.closeIdleConnections();
+  if (farewell === undefined) return;
+  // Some time after it has closed its own port, it calls another service.
+  await sleep(1500);
+  process.stdout.write(`farewell: ${await call(farewell)}\n`);
+});
+
+function call(url: string): Promise<string> {
+  return new Promise((resolve) => {
+    const outgoing = get(url, { agent }, async (response) => {
+      resolve(`${response.statusCode} ${(await text(response)).trim()}`);
+    });
+    outgoing.on("error", (error) => resolve(String(error)));
+  });
+}

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { LocalPod } from "../pods/local-pod.ts";
+import { leftoversOf } from "../system/leftovers-fixture.ts";
+import { type LoadJob, startLoad } from "./load-fixture.ts";
+import { formatDeployment, formatGatewayRoute, type RolloutMesh, startRolloutMesh } from "./rollout-fixture.ts";
+
+const WORLD = { UPSTREAM: "http://world.mesh/" };
+
+/** The applications that exit at once lose the requests that they are handling: only those that may be repeated. */
+const MANIFESTS = [
+  formatDeployment({ name: "world", args: ["graceful"], isNative: false }),
+  formatDeployment({ name: "hello", args: ["graceful"], isNative: true, env: WORLD }),
+  formatDeployment({ name: "abrupt", args: ["abrupt"], isNative: false }),
+  formatDeployment({ name: "abrupt-native", args: ["abrupt"], isNative: true }),
+  formatDeployment({ name: "paused", args: ["graceful"], isNative: true, preStopSeconds: 5 }),
+  formatGatewayRoute("hello.example", "hello"),
+].join("");
+
+let mesh: RolloutMesh;
+
+beforeAll(async () => {
+  mesh = await startRolloutMesh(MANIFESTS);
+});
+afterAll(async () => {
+  await mesh?.stop();
+  expect(leftoversOf()).toEqual([]);
+});
+
+interface Load extends Pick<LoadJob, "url" | "methods" | "expected"> {
+  readonly name: string;
+  readonly from: () => LocalPod;
+  readonly host?: string;
+}
+
+const BOTH = ["GET", "POST"] as const;
+const GATEWAY = "http://istio-ingressgateway.istio-system/";
+
+const LOADS: readonly Load[] = [
+  {
+    name: "hello calls world",
+    from: () => mesh.client,
+    url: "http://hello.mesh/",
+    methods: BOTH,
+    expected: " 200 served by world-",
+  },
+  { name: "world", from: () => mesh.client, url: "http://world.mesh/", methods: BOTH, expected: "served by world-" },
+  {
+    name: "an application that exits at once",
+    from: () => mesh.client,
+    url: "http://abrupt.mesh/",
+    methods: ["GET"],
+    expected: "served",
+  },
+  {
+    name: "the same with a native sidecar",
+    from: () => mesh.client,
+    url: "http://abrupt-native.mesh/",
+    methods: ["GET"],
+    expected: "served",
+  },
+  {
+    name: "a client without a sidecar",
+    from: () => mesh.outsider,
+    url: "http://paused.mesh/",
+    methods: BOTH,
+    expected: "served",
+  },
+  {
+    name: "a client of the gateway",
+    from: () => mesh.outsider,
+    url: GATEWAY,
+    host: "hello.example",
+    methods: BOTH,
+    expected: " 200 served by world-",
+  },
+];
+
+it("replacing every pod, under load on kept and on fresh connections, fails no request", async () => {
+  const loads = LOADS.map(({ name, from, ...job }) => ({
+    name,
+    end: startLoad(from(), { host: "", ...job, clients: 4, pauseMs: 50 }),
+  }));
+  for (const name of ["world", "hello"]) await mesh.replaceAll(name);
+  await Promise.all(["abrupt", "abrupt-native", "paused"].map((name) => mesh.replaceAll(name)));
+  await mesh.replaceAll("istio-ingressgateway");
+  const reports = await Promise.all(loads.map(async ({ name, end }) => ({ name, ...(await end()) })));
+  expect(reports.filter(({ failures }) => failures.length > 0)).toEqual([]);
+  for (const { name, succeeded } of reports) expect(succeeded, name).toBeGreaterThan(200);
+}, 180_000);
