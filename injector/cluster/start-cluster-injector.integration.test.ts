@@ -11,6 +11,8 @@ import { InjectorCluster } from "./injector-cluster-fixture.ts";
 import { startClusterInjector } from "./start-cluster-injector.ts";
 
 const cleanup = new Cleanup();
+/** On a busy machine. */
+const PATIENCE = { timeout: 10_000 };
 afterEach(() => cleanup.run());
 
 async function startInCluster(cluster: InjectorCluster, nativeSidecars: "auto" | "on" | "off" = "off") {
@@ -59,7 +61,7 @@ describe("the injector in a cluster", () => {
     const pod = createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [] });
     const { text } = await call("/inject", review(pod));
     expect(JSON.parse(text)).toMatchObject({ response: { allowed: false } });
-    await expect.poll(() => cluster.all(KINDS.events)).toHaveLength(1);
+    await expect.poll(() => cluster.all(KINDS.events), PATIENCE).toHaveLength(1);
   });
 
   it("goes on serving for a while when it ends, not ready, and closes each connection behind the response", async () => {
@@ -94,9 +96,9 @@ describe("the injector in a cluster", () => {
     };
     expect(await isNative()).toBe(true);
     addNode(cluster, "old", "v1.28.15");
-    await expect.poll(isNative).toBe(false);
+    await expect.poll(isNative, PATIENCE).toBe(false);
     cluster.objects.delete(KINDS.nodes, { name: "old" });
-    await expect.poll(isNative).toBe(true);
+    await expect.poll(isNative, PATIENCE).toBe(true);
   });
 
   it.each([
