@@ -78,6 +78,12 @@ async function get(port: number): Promise<readonly [number, string]> {
   return [statusCode, await body.text()];
 }
 
+/** What `entente certs POD` prints for a pod of this machine. */
+function certificatesOf(pod: string): unknown {
+  const { stdout } = spawnSync(process.execPath, ["cli/main.ts", "certs", pod, "--local", "-o", "json"]);
+  return JSON.parse(stdout.toString());
+}
+
 /** Publishes the gateway at any free port; the output contains the port. */
 const PUBLISH = ["--publish", "0:istio-ingressgateway.istio-system:80"];
 
@@ -108,6 +114,11 @@ describe("entente local up", () => {
     await run.until("Ctrl-C ends it.");
     // Proxies receive the addresses of ready pods with a short delay, as in any cluster.
     await expect.poll(() => get(publishedPort(run))).toEqual([200, "hello world !!!\n\n"]);
+    expect(certificatesOf("hello-tls")).toMatchObject({
+      identity: "spiffe://cluster.local/ns/ns1/sa/default",
+      chain: [{ key: "EC prime256v1" }],
+      problems: [],
+    });
     expect(run.output()).toContain(`curl -H 'Host: hello-tls.example.com' http://127.0.0.1:${publishedPort(run)}/`);
     expect(run.output()).toMatch(/ns1 +hello-tls-\S+ +10\.244\.\S+ +yes/);
     expect(run.output()).toMatch(/legacy +end-tls-\S+ +10\.244\.\S+ +no/);

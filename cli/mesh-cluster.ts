@@ -21,6 +21,11 @@ export const MESH_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
+/** For commands that read pages of pods. */
+export const LOCAL_OPTION = {
+  local: { type: "boolean", short: "l", help: "ask the cluster that entente local runs on this machine (as root)" },
+} as const satisfies OptionTable;
+
 export interface MeshOptionValues extends ClusterOptionValues {
   readonly "istio-namespace": string;
 }

@@ -3,6 +3,7 @@ import { printable } from "../operator/text/palette.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatUsage } from "./command-line/format-usage.ts";
 import { UsageError } from "./usage-error.ts";
+import { VERSION } from "./version.ts";
 
 /** Each command is loaded only when it is called, so that a sidecar never loads the code of other parts. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -15,6 +16,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   analyze: async () => (await import("./analyze.ts")).analyzeCommand,
   "tls-check": async () => (await import("./tls-check.ts")).tlsCheckCommand,
   describe: async () => (await import("./describe.ts")).describeCommand,
+  certs: async () => (await import("./certs.ts")).certsCommand,
+  "proxy-status": async () => (await import("./proxy-status.ts")).proxyStatusCommand,
+  version: async () => (await import("./version-command.ts")).versionCommand,
   completion: async () => (await import("./completion.ts")).createCompletionCommand(loadCommands),
 };
 
@@ -24,6 +28,10 @@ export async function runCli(argv: readonly string[], context: CommandContext): 
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     context.stdout(await formatHelp());
     return name === undefined ? 2 : 0;
+  }
+  if (name === "--version" || name === "-v") {
+    context.stdout(`${VERSION}\n`);
+    return 0;
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {

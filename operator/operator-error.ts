@@ -4,7 +4,9 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * Why a report cannot be made.
  * - `not_found`: there is no such pod or service.
  * - `ambiguous`: several match; the message names them.
+ * - `bad_page`: a program in a pod does not send what is expected of it.
+ * - `not_local`: no mesh runs on this machine.
  */
-export type OperatorErrorCode = "not_found" | "ambiguous";
+export type OperatorErrorCode = "not_found" | "ambiguous" | "bad_page" | "not_local";
 
 export class OperatorError extends MeshError<OperatorErrorCode> {}

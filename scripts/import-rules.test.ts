@@ -167,7 +167,7 @@ const RESTRICTED_IMPORTS: readonly { readonly what: RegExp; readonly allowed: Re
     allowed:
       /^(net\/(tls\/handshake-guard|memory-release)|proxy\/capture\/original-destination|local\/network\/network-namespace)\.ts$/,
   },
-  { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector|install|local)\// },
+  { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector|install|local|operator)\// },
   { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },
   { name: "http-proxy", what: /^http-proxy$/, allowed: /^(proxy\/gateway|bench)\// },
   { name: "jose", what: /^jose$/, allowed: /^(ca-agent\/workload-auth|local|examples\/http-echo)\// },

@@ -18,6 +18,7 @@ import { type ContainerEvent, LocalPod } from "./local-pod.ts";
 import type { PlannedPod } from "./plan-pods.ts";
 import { type PodManifest, validatePodManifest } from "./pod-manifest.ts";
 import { createPodVolumes, type FindFiles } from "./pod-volumes.ts";
+import { NAMESPACE_FILE } from "./running-pods.ts";
 import type { TokenSigner } from "./service-account-tokens.ts";
 
 export interface PodHostOptions {
@@ -146,6 +147,7 @@ export class PodHost {
     const podFolder = join(this.podsFolder, `${planned.namespace}_${planned.name}`);
     mkdirSync(podFolder, { recursive: true });
     const network = createPodNetwork(namespaceName(runId, `pod${index}`), linkName(index), plan.nextPodIp());
+    writeFileSync(join(podFolder, NAMESPACE_FILE), network.namespace);
     const volumes = await createPodVolumes({ pod: manifest, folder: podFolder, tokens, findFiles, log });
     const hostsFile = join(podFolder, "hosts");
     const pod = new LocalPod({

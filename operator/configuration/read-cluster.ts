@@ -5,6 +5,7 @@ import { decideInjection } from "../../injector/admission/selection/decide-injec
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { listPages } from "../../kubernetes/reflector/list-pages.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import { type ParsedResources, parseObject } from "../../mesh/resources/parsing/parse-resources.ts";
@@ -25,12 +26,11 @@ export interface ClusterReading {
 export async function configurationFromCluster(reading: ClusterReading): Promise<Configuration> {
   const { api, rootNamespace, signal } = reading;
   const kinds = [...OWN_KINDS, ...(await discoverMeshKinds(api, signal))];
-  const [mesh, webhooks, ...listed] = await Promise.all([
-    api.get(KINDS.configMaps, { namespace: rootNamespace, name: "istio" }, { signal }),
+  const [settings, webhooks, ...listed] = await Promise.all([
+    readMeshSettings(reading),
     readWebhooks(reading),
     ...kinds.map((kind) => readKind(reading, kind)),
   ]);
-  const settings = meshSettingsFrom(meshTextOf(mesh), rootNamespace);
   const parsed = listed.flat();
   const set = createResourceSet(parsed.flatMap(({ standIns, resources }) => [...resources, ...standIns]));
   return {
@@ -40,6 +40,12 @@ export async function configurationFromCluster(reading: ClusterReading): Promise
     settings,
     injections: injectionsOf(set, { revisions: webhooks, controlPlaneNamespace: rootNamespace }),
   };
+}
+
+/** The mesh's settings, from the ConfigMap `istio`. */
+export async function readMeshSettings({ api, rootNamespace, signal }: ClusterReading): Promise<MeshSettings> {
+  const configMap = await api.get(KINDS.configMaps, { namespace: rootNamespace, name: "istio" }, { signal });
+  return meshSettingsFrom(meshTextOf(configMap), rootNamespace);
 }
 
 async function readKind({ api, signal }: ClusterReading, kind: ApiKind): Promise<readonly ParsedResources[]> {

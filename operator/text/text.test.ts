@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { formatDuration } from "./duration.ts";
 import { choosePalette, PLAIN, printable } from "./palette.ts";
 import { formatTable } from "./text-table.ts";
 
@@ -36,4 +37,15 @@ describe("colours", () => {
 
 it("a text's control characters are shown, not sent to the terminal", () => {
   expect(printable("a\u001b[2Jb\u009bc\td\n\u007f")).toBe("a\\x1b[2Jb\\x9bc\td\n\\x7f");
+});
+
+it.each([
+  [0, "0s"],
+  [999, "0s"],
+  [61_000, "1m1s"],
+  [3_600_000, "1h"],
+  [90_061_000, "1d1h"],
+  [86_400_000 + 5000, "1d"],
+])("%d ms are shown as %s", (durationMs, text) => {
+  expect(formatDuration(durationMs)).toBe(text);
 });

@@ -59,7 +59,7 @@ describe("the administration server", () => {
       state: "active",
       identity: HELLO,
       seconds_left: 5,
-      chain: [{ subject_ids: [HELLO], serial_number: material?.certificates[0]?.serialNumber }],
+      chain: [{ subject_ids: [HELLO], serial_number: material?.certificates[0]?.serialNumber, key: "EC prime256v1" }],
       roots: [{ sha256: material?.roots[0]?.fingerprint256 }],
     });
     expect(body).not.toContain("PRIVATE");

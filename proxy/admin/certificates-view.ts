@@ -19,6 +19,8 @@ export interface CertificateView {
   /** The URI names, as encoded. */
   readonly subject_ids: readonly string[];
   readonly serial_number: string;
+  /** Of the public key: `EC prime256v1`, `RSA 2048`. */
+  readonly key: string;
   readonly not_before: string;
   readonly not_after: string;
   readonly sha256: string;
@@ -26,6 +28,8 @@ export interface CertificateView {
 
 export interface RootView {
   readonly subject: string;
+  readonly serial_number: string;
+  readonly not_before: string;
   readonly not_after: string;
   readonly sha256: string;
 }
@@ -42,6 +46,8 @@ export function describeCertificates(material: SecureMaterial, nowMs: number): C
     trust_domains: material.trustDomains,
     roots: material.roots.map((root) => ({
       subject: root.subject ?? "",
+      serial_number: root.serialNumber,
+      not_before: root.validFromDate.toISOString(),
       not_after: root.validToDate.toISOString(),
       sha256: root.fingerprint256,
     })),
@@ -52,8 +58,14 @@ function describeCertificate(certificate: X509Certificate): CertificateView {
   return {
     subject_ids: readUriSans(certificate.raw),
     serial_number: certificate.serialNumber,
+    key: describeKey(certificate),
     not_before: certificate.validFromDate.toISOString(),
     not_after: certificate.validToDate.toISOString(),
     sha256: certificate.fingerprint256,
   };
+}
+
+function describeKey({ publicKey }: X509Certificate): string {
+  const { namedCurve = "", modulusLength } = publicKey.asymmetricKeyDetails ?? {};
+  return `${(publicKey.asymmetricKeyType ?? "unknown").toUpperCase()} ${modulusLength ?? namedCurve}`.trim();
 }

@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { LocalError } from "../local-error.ts";
+import { enterNetworkNamespace } from "../network/network-namespace.ts";
+import { listRuns, RUNS_FOLDER } from "../run-folder.ts";
+
+/** In a pod's folder: the name of its network namespace. */
+export const NAMESPACE_FILE = "network-namespace";
+
+/** A pod of a cluster that runs on this machine, in any process. */
+export interface RunningPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly networkNamespace: string;
+}
+
+/** The pods of the runs whose process is alive. Only root can read them. */
+export function listRunningPods(): readonly RunningPod[] {
+  const alive = listRuns().filter(({ ownerPid }) => ownerPid !== undefined);
+  return alive.flatMap(({ id }) => {
+    const folder = join(RUNS_FOLDER, id, "pods");
+    return readNames(folder).flatMap((entry) => {
+      const [namespace = "", name = ""] = entry.split("_");
+      const networkNamespace = readText(join(folder, entry, NAMESPACE_FILE));
+      return networkNamespace === undefined ? [] : [{ namespace, name, networkNamespace }];
+    });
+  });
+}
+
+export interface LocalPageRequest {
+  readonly port: number;
+  readonly path: string;
+  readonly signal: AbortSignal;
+}
+
+/** Requests a page of a server on the loopback of a pod. */
+export async function readLocalPage(
+  { networkNamespace }: RunningPod,
+  { port, path, signal }: LocalPageRequest,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const leave = enterNetworkNamespace(networkNamespace);
+  // The socket is made in this namespace, and stays there.
+  const sent = request({ host: "127.0.0.1", port, path, signal, headers: { connection: "close" } });
+  const responded = new Promise<{ readonly status: number; readonly body: string }>((resolve, reject) => {
+    sent.on("error", reject);
+    sent.on("response", (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
+    });
+  });
+  const opened = new Promise<void>((resolve) => {
+    sent.once("socket", (socket) => socket.once("connect", resolve));
+    sent.once("error", () => resolve());
+  });
+  sent.end();
+  try {
+    await opened;
+  } finally {
+    leave();
+  }
+  return await responded;
+}
+
+function readNames(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (caught) {
+    if (isAbsent(caught)) return [];
+    throw new LocalError("unfit_machine", `${folder} cannot be read: run as root`, { cause: caught });
+  }
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (caught) {
+    if (isAbsent(caught)) return undefined;
+    throw caught;
+  }
+}
+
+/** A run that ends takes its folders along. */
+function isAbsent(caught: unknown): boolean {
+  return caught instanceof Error && "code" in caught && (caught.code === "ENOENT" || caught.code === "ENOTDIR");
+}

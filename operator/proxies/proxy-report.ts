@@ -1,0 +1,117 @@
+import type { SyncedProxy } from "./sync-page.ts";
+
+/**
+ * - `synced`: it has acknowledged everything that was sent.
+ * - `behind`: not yet; normal for a moment.
+ * - `rejected`: it did not accept a value and keeps an earlier one.
+ * - `not connected`: the pod has a proxy, and no control plane has a stream with it.
+ */
+export type ProxyState = "synced" | "behind" | "rejected" | "not connected";
+
+/** A proxy of the mesh and what it has of its configuration. */
+export interface ProxyRow {
+  /** `NAME.NAMESPACE`. */
+  readonly pod: string;
+  readonly state: ProxyState;
+  /** Of its software; empty if it is not known. */
+  readonly version: string;
+  /** The control plane's pod; absent if it is not connected. */
+  readonly controlPlane?: string;
+  readonly identity?: string;
+  /** ISO 8601, as are the others. */
+  readonly connectedSince?: string;
+  readonly lastSent?: string;
+  readonly lastAcknowledged?: string;
+  /** What it subscribes to: `{ inbound: 1, destinations: 12 }`. */
+  readonly resources: Readonly<Record<string, number>>;
+  readonly rejections: readonly { readonly resource: string; readonly reason: string }[];
+  /** Why this needs attention. */
+  readonly problem?: string;
+}
+
+export interface ProxyReportInput {
+  readonly replicas: readonly ControlPlaneReplica[];
+  /** The pods that have a proxy and run. */
+  readonly pods: readonly ProxyPod[];
+  readonly nowMs: number;
+}
+
+/** A control plane's pod and the page that it sent, or why there is none. */
+export interface ControlPlaneReplica {
+  /** `NAME.NAMESPACE`. */
+  readonly pod: string;
+  readonly page:
+    | { readonly kind: "read"; readonly proxies: readonly SyncedProxy[] }
+    | { readonly kind: "failed"; readonly reason: string };
+}
+
+export interface ProxyPod {
+  readonly name: string;
+  readonly namespace: string;
+  readonly version: string;
+}
+
+/** An acknowledgement takes milliseconds: this long, and something is wrong. */
+const BEHIND_LIMIT_MS = 15_000;
+
+/** All proxies, those that need attention first. With an unread replica, a missing proxy may be connected there. */
+export function createProxyReport({ replicas, pods, nowMs }: ProxyReportInput): readonly ProxyRow[] {
+  const connected = replicas.flatMap(({ pod, page }) =>
+    page.kind === "read" ? page.proxies.map((proxy) => rowOfProxy(proxy, pod, nowMs)) : [],
+  );
+  const known = new Set(connected.map(({ pod }) => pod));
+  const isComplete = replicas.every(({ page }) => page.kind === "read");
+  const missing = pods.filter(({ name, namespace }) => !known.has(`${name}.${namespace}`));
+  return [...missing.map((pod) => rowOfMissing(pod, isComplete)), ...newestOfEach(connected)].toSorted(
+    (left, right) => Number(left.problem === undefined) - Number(right.problem === undefined) || compare(left, right),
+  );
+}
+
+function rowOfProxy(proxy: SyncedProxy, controlPlane: string, nowMs: number): ProxyRow {
+  const { namespace, pod, identity, version, connectedSince, lastSent, lastAcknowledged, rejections } = proxy;
+  const state = stateOf(proxy);
+  const problem = problemOf(proxy, state, nowMs);
+  return {
+    pod: `${pod}.${namespace}`,
+    ...{ state, version, controlPlane, identity, connectedSince, rejections },
+    ...(lastSent === null ? {} : { lastSent }),
+    ...(lastAcknowledged === null ? {} : { lastAcknowledged }),
+    resources: Object.fromEntries(proxy.resources.map(({ kind, count }) => [kind, count])),
+    ...(problem === undefined ? {} : { problem }),
+  };
+}
+
+function stateOf({ resources, rejections }: SyncedProxy): ProxyState {
+  if (rejections.length > 0 || resources.some(({ state }) => state === "rejected")) return "rejected";
+  return resources.some(({ state }) => state === "stale" || state === "waiting") ? "behind" : "synced";
+}
+
+function problemOf(proxy: SyncedProxy, state: ProxyState, nowMs: number): string | undefined {
+  if (!proxy.isPodKnown) return "the control plane does not know its pod";
+  if (state === "rejected") return "it does not accept a value and keeps the earlier one";
+  if (state !== "behind") return undefined;
+  const sinceMs = Date.parse(proxy.lastSent ?? proxy.connectedSince);
+  return nowMs - sinceMs > BEHIND_LIMIT_MS ? "it has not acknowledged what was sent" : undefined;
+}
+
+function rowOfMissing({ name, namespace, version }: ProxyPod, isComplete: boolean): ProxyRow {
+  const problem = isComplete
+    ? "no control plane has a stream with it: see the log of its container istio-proxy"
+    : "none of the control planes that could be asked has a stream with it";
+  return { pod: `${name}.${namespace}`, state: "not connected", version, resources: {}, rejections: [], problem };
+}
+
+/** A proxy that has just moved to another replica is listed by both for a moment. */
+function newestOfEach(rows: readonly ProxyRow[]): readonly ProxyRow[] {
+  const newest = new Map<string, ProxyRow>();
+  for (const row of rows) {
+    const other = newest.get(row.pod);
+    const isNewer = Date.parse(row.connectedSince ?? "") > Date.parse(other?.connectedSince ?? "");
+    if (other === undefined || isNewer) newest.set(row.pod, row);
+  }
+  return [...newest.values()];
+}
+
+function compare({ pod: left }: ProxyRow, { pod: right }: ProxyRow): number {
+  return left < right ? -1 : Number(left > right);
+}

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { OperatorError } from "../operator-error.ts";
+
+const proxySchema = z.object({
+  namespace: z.string(),
+  pod: z.string(),
+  identity: z.string(),
+  address: z.string().default(""),
+  version: z.string().default(""),
+  isPodKnown: z.boolean().default(true),
+  connectedSince: z.string(),
+  lastSent: z.string().nullable(),
+  lastAcknowledged: z.string().nullable(),
+  resources: z.array(
+    z.object({
+      kind: z.string(),
+      count: z.number(),
+      state: z.enum(["synced", "stale", "rejected", "waiting"]),
+    }),
+  ),
+  rejections: z.array(z.object({ resource: z.string(), reason: z.string() })).default([]),
+});
+
+const pageSchema = z.object({ proxies: z.array(proxySchema) });
+
+/** A proxy that a control plane has a stream with. */
+export type SyncedProxy = z.output<typeof proxySchema>;
+
+/** Checks the page `/debug/syncz` of a control plane. */
+export function validateSyncPage(value: unknown): readonly SyncedProxy[] {
+  const parsed = pageSchema.safeParse(value);
+  if (parsed.success) return parsed.data.proxies;
+  const [issue] = parsed.error.issues;
+  const text = `the control plane's page /debug/syncz is not as expected: ${issue?.path.join(".")} ${issue?.message}`;
+  throw new OperatorError("bad_page", `${text}: is it another version?`);
+}
