@@ -13,6 +13,7 @@ RUN node scripts/bundle.ts && chmod -R a+rX,go-w dist LICENSE
 
 FROM ${NODE_IMAGE}
 # iptables, and `ip` for one address of IPv6, are for the init container. The other parts run no program but Node.
+# `entente` on the path is for the pods' hooks, which do not use the entry point.
 RUN set -e; \
     if command -v apt-get >/dev/null; then \
       export DEBIAN_FRONTEND=noninteractive; \
@@ -24,6 +25,7 @@ RUN set -e; \
     else \
       apk add --no-cache iptables iproute2-minimal; \
     fi; \
+    ln -s /opt/entente/entente.mjs /usr/local/bin/entente; \
     echo 'entente:x:1337:' >>/etc/group; \
     echo 'entente:x:1337:1337:Entente:/nonexistent:/sbin/nologin' >>/etc/passwd
 COPY --from=build --chown=0:0 /src/dist /opt/entente

@@ -25,7 +25,7 @@ describe("a proxy's environment", () => {
   });
 
   it("keeps the deadline after the minimum", () => {
-    const config = parseProxyConfig({ ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "60" });
+    const config = parseProxyConfig({ ...POD, TERMINATION_DRAIN_DURATION_SECONDS: "60" });
     expect(config.drain).toEqual({ acceptMs: 60_000, deadlineMs: 60_000 });
   });
 
@@ -61,8 +61,8 @@ describe("a proxy's environment", () => {
     { name: "an address with a scheme", env: { ...POD, CA_ADDR: "https://istiod:15012" }, message: "CA_ADDR" },
     {
       name: "a drain duration that is not a number",
-      env: { ...POD, MINIMUM_DRAIN_DURATION_SECONDS: "5s" },
-      message: "MINIMUM_DRAIN",
+      env: { ...POD, TERMINATION_DRAIN_DURATION_SECONDS: "5s" },
+      message: "TERMINATION_DRAIN",
     },
     {
       name: "an access log without a path",

@@ -19,7 +19,7 @@ export function parseProxyConfig(env: Env): ProxyConfig {
   const namespace = required(env, "POD_NAMESPACE");
   const trustDomain = parseTrustDomain(env["TRUST_DOMAIN"] || "cluster.local");
   const serviceAccount = env["SERVICE_ACCOUNT"] || "default";
-  const acceptMs = seconds(env, "MINIMUM_DRAIN_DURATION_SECONDS", DEFAULT_ACCEPT_S);
+  const acceptMs = seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_ACCEPT_S);
   return {
     pod: { namespace, name: required(env, "POD_NAME") },
     identity: formatSpiffeId({ trustDomain, namespace, serviceAccount }),
@@ -34,7 +34,7 @@ export function parseProxyConfig(env: Env): ProxyConfig {
     messageLimits: parseMessageLimits(env),
     drain: {
       acceptMs,
-      deadlineMs: Math.max(acceptMs, seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
+      deadlineMs: Math.max(acceptMs, seconds(env, "ENTENTE_DRAIN_DEADLINE_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
     },
   };
 }

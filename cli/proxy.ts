@@ -31,8 +31,8 @@ Environment (the injector sets it):
   TRUST_DOMAIN       (cluster.local)
   ENTENTE_TOKEN_FILE, ENTENTE_ROOT_CERT_FILE              (/var/run/secrets/tokens/istio-token,
                                                            /var/run/secrets/istio/root-cert.pem)
-  MINIMUM_DRAIN_DURATION_SECONDS      how long a proxy that ends still accepts connections (5)
-  TERMINATION_DRAIN_DURATION_SECONDS  how long it waits for those it has; less than the pod's grace period (25)
+  TERMINATION_DRAIN_DURATION_SECONDS  how long a proxy that ends still accepts connections (5)
+  ENTENTE_DRAIN_DEADLINE_SECONDS      how long it waits for those it has; less than the pod's grace period (25)
   ENTENTE_ACCESS_LOG a file for the access log, one JSON line per request, such as /dev/stdout (none)
   ENTENTE_METRICS_MAX_MB  the limit of a metrics page; entente_metrics_truncated is 1 if it is reached (8)
   ENTENTE_LOG_LEVEL  trace, debug, info, warn, error, silent (info)`,

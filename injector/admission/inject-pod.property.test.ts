@@ -93,7 +93,7 @@ const anyPod = fc.record(
 const settingsOf = (nativeSidecar: boolean) => ({
   ...DEFAULT_INJECTION_SETTINGS,
   nativeSidecar,
-  proxy: { holdApplication: true, drainDeadlineS: 9, environment: { ENTENTE_ACCESS_LOG: "/dev/stdout" } },
+  proxy: { holdApplication: true, drainS: 9, environment: { ENTENTE_ACCESS_LOG: "/dev/stdout" } },
   imagePullSecrets: ["pull"],
 });
 

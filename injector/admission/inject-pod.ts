@@ -1,7 +1,7 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { captureFromAnnotations } from "./capture-annotations.ts";
 import type { InjectionSettings } from "./injection-settings.ts";
-import type { ProxyConfig } from "./mesh-config/proxy-config.ts";
+import { DRAIN_SECONDS, type ProxyConfig } from "./mesh-config/proxy-config.ts";
 import {
   annotationsOf,
   type Container,
@@ -125,12 +125,12 @@ function extraEnv(
 /** Time to spare between the proxy's last cut and the kubelet's SIGKILL. */
 const KILL_MARGIN_S = 5;
 
-/** What the ProxyConfig sets in the environment. Without a deadline of its own, the drain uses the pod's grace period. */
-function proxyEnv({ spec }: Pod, { drainDeadlineS, environment }: ProxyConfig): readonly EnvVar[] {
+/** What the ProxyConfig sets in the environment. The drain's deadline follows from the pod's grace period. */
+function proxyEnv({ spec }: Pod, { drainS, environment }: ProxyConfig): readonly EnvVar[] {
   const graceS = spec.terminationGracePeriodSeconds;
-  const deadlineS = drainDeadlineS ?? (graceS ? Math.max(1, graceS - KILL_MARGIN_S) : undefined);
-  const deadline = deadlineS === undefined ? {} : { TERMINATION_DRAIN_DURATION_SECONDS: String(deadlineS) };
-  return Object.entries({ ...deadline, ...environment }).map(([name, value]) => ({ name, value }));
+  const deadline = graceS ? { ENTENTE_DRAIN_DEADLINE_SECONDS: String(Math.max(1, graceS - KILL_MARGIN_S)) } : {};
+  const drain = drainS === undefined ? {} : { [DRAIN_SECONDS]: String(drainS) };
+  return Object.entries({ ...deadline, ...drain, ...environment }).map(([name, value]) => ({ name, value }));
 }
 
 interface Placement {

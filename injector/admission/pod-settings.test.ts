@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { annotated, container, createPod, env, inject, type Json, refusal } from "./pod-fixture.ts";
 
 const configured = (config: string, spec: Json = {}) => annotated({ "proxy.istio.io/config": config }, spec);
-const mesh = { holdApplication: true, drainDeadlineS: 20, environment: { ENTENTE_ACCESS_LOG: "/dev/stdout" } };
+const mesh = { holdApplication: true, drainS: 20, environment: { ENTENTE_ACCESS_LOG: "/dev/stdout" } };
 
 describe("holdApplicationUntilProxyStarts", () => {
   it.each([
@@ -30,20 +30,25 @@ describe("holdApplicationUntilProxyStarts", () => {
 });
 
 describe("terminationDrainDuration", () => {
-  const deadline = (pod: ReturnType<typeof createPod>, proxy?: typeof mesh) =>
+  const drain = (pod: ReturnType<typeof createPod>, proxy?: typeof mesh) =>
     env(inject(pod, proxy && { proxy }).pod)["TERMINATION_DRAIN_DURATION_SECONDS"];
 
   it.each([
     { name: "of the annotation", pod: configured("terminationDrainDuration: 12s"), proxy: mesh, value: "12" },
     { name: "of the mesh", pod: createPod(), proxy: mesh, value: "20" },
-    {
-      name: "is derived from a longer grace period",
-      pod: createPod({}, { terminationGracePeriodSeconds: 90 }),
-      value: "85",
-    },
+    { name: "by its other name in Istio", pod: configured("proxyMetadata: {MINIMUM_DRAIN_DURATION: 8s}"), value: "8" },
     { name: "is the proxy's own default otherwise", pod: createPod(), value: undefined },
   ])("$name", ({ pod, proxy, value }) => {
-    expect(deadline(pod, proxy)).toBe(value);
+    expect(drain(pod, proxy)).toBe(value);
+  });
+
+  it.each([
+    { graceS: undefined, value: undefined },
+    { graceS: 30, value: "25" },
+    { graceS: 3, value: "1" },
+  ])("has its deadline before the end of a grace period of $graceS s", ({ graceS, value }) => {
+    const pod = createPod({}, graceS === undefined ? {} : { terminationGracePeriodSeconds: graceS });
+    expect(env(inject(pod).pod)["ENTENTE_DRAIN_DEADLINE_SECONDS"]).toBe(value);
   });
 
   it("that the pod's grace period cuts gets a warning", () => {
@@ -59,7 +64,7 @@ describe("proxyMetadata", () => {
     const config = "proxyMetadata:\n  ENTENTE_METRICS_MAX_MB: '4'\n  MINIMUM_DRAIN_DURATION: 7s\n";
     expect(env(inject(configured(config), { proxy: mesh }).pod)).toMatchObject({
       ENTENTE_METRICS_MAX_MB: "4",
-      MINIMUM_DRAIN_DURATION_SECONDS: "7",
+      TERMINATION_DRAIN_DURATION_SECONDS: "7",
       ENTENTE_ACCESS_LOG: "/dev/stdout",
     });
   });

@@ -113,10 +113,10 @@ function readStatusPort(pod: Pod): string {
 /** Kubernetes' default of `terminationGracePeriodSeconds`. */
 const DEFAULT_GRACE_S = 30;
 
-function drainWarnings({ spec }: Pod, { drainDeadlineS }: ProxyConfig): readonly string[] {
+function drainWarnings({ spec }: Pod, { drainS }: ProxyConfig): readonly string[] {
   const graceS = spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_S;
-  if (drainDeadlineS === undefined || drainDeadlineS < graceS) return [];
+  if (drainS === undefined || drainS < graceS) return [];
   return [
-    `terminationDrainDuration is ${drainDeadlineS}s, but the pod is killed after its terminationGracePeriodSeconds, ${graceS}`,
+    `terminationDrainDuration is ${drainS}s, but the pod is killed after its terminationGracePeriodSeconds, ${graceS}`,
   ];
 }

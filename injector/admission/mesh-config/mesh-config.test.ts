@@ -25,7 +25,7 @@ defaultConfig:
       proxy: {
         controlPlaneAddress: "istiod-canary.istio-system.svc:15012",
         holdApplication: true,
-        drainDeadlineS: 20,
+        drainS: 20,
         environment: { ENTENTE_LOG_LEVEL: "debug" },
       },
     });

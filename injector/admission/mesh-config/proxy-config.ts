@@ -5,8 +5,8 @@ import { readValue, readYaml, type YamlReading } from "./yaml-value.ts";
 /** The fields of Istio's ProxyConfig that the sidecar has; a field that is absent leaves the mesh's value. */
 export interface ProxyConfig {
   readonly holdApplication?: boolean;
-  /** After this time the draining proxy cuts connections. */
-  readonly drainDeadlineS?: number;
+  /** How long a proxy that ends still accepts connections. */
+  readonly drainS?: number;
   /** `HOST:PORT` */
   readonly controlPlaneAddress?: string;
   /** Variables of the proxy's environment. */
@@ -63,7 +63,7 @@ function configFrom(reading: YamlReading<z.output<typeof schema>>): ReadProxyCon
   return {
     config: {
       ...(typeof holds === "boolean" && { holdApplication: holds }),
-      ...(typeof terminationDrainDuration === "number" && { drainDeadlineS: terminationDrainDuration }),
+      ...(typeof terminationDrainDuration === "number" && { drainS: terminationDrainDuration }),
       ...(typeof discoveryAddress === "string" && { controlPlaneAddress: discoveryAddress }),
       environment: metadata.environment,
     },
@@ -76,8 +76,10 @@ export function mergeProxyConfig(over: ProxyConfig, base: ProxyConfig): ProxyCon
   return { ...base, ...over, environment: { ...base.environment, ...over.environment } };
 }
 
-/** Istio's agent reads a duration here, our proxy seconds. */
+/** Istio's agent accepts for this time if it waits for its last connection, as our proxy always does. */
 const MINIMUM_DRAIN = "MINIMUM_DRAIN_DURATION";
+/** The drain's time in the proxy's environment. */
+export const DRAIN_SECONDS = "TERMINATION_DRAIN_DURATION_SECONDS";
 /** The proxy does this always: it ends when its last connection has ended. */
 const ALWAYS_ON = "EXIT_ON_ZERO_ACTIVE_CONNECTIONS";
 /** Settings of our own proxy. The files of its token and its roots are not for the pod to choose. */
@@ -90,7 +92,7 @@ function readMetadata(metadata: Readonly<Record<string, string>>) {
     if (name === MINIMUM_DRAIN) {
       const seconds = duration.safeParse(value);
       if (!seconds.success) throw fault(`proxyMetadata.${name} must be a duration in seconds such as 5s`);
-      environment["MINIMUM_DRAIN_DURATION_SECONDS"] = String(seconds.data);
+      environment[DRAIN_SECONDS] = String(seconds.data);
     } else if (OWN_SETTING.test(name)) environment[name] = value;
     else if (name !== ALWAYS_ON || value !== "true") unsupported.push(`proxyMetadata.${name}`);
   }
