@@ -11,7 +11,28 @@ describe("the control plane's command line", () => {
     expect(options.settings).toMatchObject({ trustDomain: "cluster.local", outboundTrafficPolicy: "ALLOW_ANY" });
   });
 
+  it("takes a cluster instead of files for identity", () => {
+    expect(parseControlPlaneOptions(["--kubernetes", "--config", "a"])).toMatchObject({
+      identity: { kind: "kubernetes", kubeconfig: undefined },
+      meshConfigFile: "/etc/istio/config/mesh",
+    });
+    expect(parseControlPlaneOptions(NEEDED)).toMatchObject({
+      identity: { kind: "files", caDirectory: "/etc/cacerts", jwksFile: "keys.json", tokenIssuer: "local" },
+      meshConfigFile: undefined,
+    });
+  });
+
   it.each([
+    {
+      name: "a token issuer in a cluster",
+      args: ["--kubernetes", "--config", "a", "--token-issuer", "x"],
+      message: "--token-issuer has no effect",
+    },
+    {
+      name: "a kubeconfig without a cluster",
+      args: [...NEEDED, "--kubeconfig", "x"],
+      message: "--kubeconfig needs --kubernetes",
+    },
     { name: "no folder", args: NEEDED.slice(2), message: "--config is missing" },
     { name: "no keys", args: ["--config", "a", "--token-issuer", "x"], message: "--jwks is missing" },
     { name: "an invalid port", args: [...NEEDED, "--port", "99999"], message: "--port must be a port" },

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import type { ControlPlaneOptions } from "../control-plane/start-control-plane.ts";
+import type { IdentityOptions } from "../control-plane/start-identity.ts";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
@@ -15,9 +16,18 @@ const OPTIONS = {
   },
   "ca-directory": {
     type: "string",
-    default: "/etc/cacerts",
     value: "FOLDER",
-    help: "the authority: Istio's cacerts files, or the place of a root created on first start",
+    help: "the authority: Istio's cacerts files, or the place of a root created on first start (/etc/cacerts)",
+  },
+  kubernetes: {
+    type: "boolean",
+    help: "run as a part of the cluster: the authority is in the Secret cacerts or istio-ca-secret, the API judges tokens",
+  },
+  kubeconfig: { type: "string", value: "FILE", help: "with --kubernetes, outside of the cluster" },
+  "mesh-config": {
+    type: "string",
+    value: "FILE",
+    help: "Istio's mesh configuration: the key mesh of the ConfigMap istio (with --kubernetes /etc/istio/config/mesh)",
   },
   jwks: { type: "string", value: "FILE", help: "public keys of the service account tokens' issuer (RFC 7517)" },
   "token-issuer": { type: "string", value: "NAME", help: "the required issuer of tokens" },
@@ -46,23 +56,35 @@ const OPTIONS = {
 } as const satisfies OptionTable;
 
 export const CONTROL_PLANE_DESCRIPTION: CommandDescription = {
-  forms: ["--config FOLDER --jwks FILE --token-issuer NAME [OPTION ...]"],
+  forms: ["--kubernetes [OPTION ...]", "--config FOLDER --jwks FILE --token-issuer NAME [OPTION ...]"],
   text: `
 Signs the sidecars' certificates and sends them their configuration, on port 15012. Metrics and readiness are on port
 15014.`,
   options: OPTIONS,
 };
 
+/** What the command line says; the cluster and the mesh configuration add the rest. */
+export interface ControlPlaneCommandLine extends Omit<ControlPlaneOptions, "identity" | "dnsNames"> {
+  readonly identity:
+    | Extract<IdentityOptions, { kind: "files" }>
+    | { readonly kind: "kubernetes"; readonly kubeconfig: string | undefined };
+  /** Its settings come before those of the command line. */
+  readonly meshConfigFile: string | undefined;
+}
+
+const CA_DIRECTORY = "/etc/cacerts";
+/** Where an installation mounts the ConfigMap `istio`. */
+const MESH_CONFIG_FILE = "/etc/istio/config/mesh";
+
 /** Parses the command line; a UsageError names what is missing. */
-export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneOptions {
+export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneCommandLine {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   const { config: configFolders = [] } = values;
   if (configFolders.length === 0) throw new UsageError("--config is missing: give the folder with the YAML files");
   return {
     configFolders,
-    caDirectory: values["ca-directory"],
-    jwksFile: required(values.jwks, "--jwks"),
-    tokenIssuer: required(values["token-issuer"], "--token-issuer"),
+    identity: parseIdentity(values),
+    meshConfigFile: values["mesh-config"] ?? (values.kubernetes === true ? MESH_CONFIG_FILE : undefined),
     defaultLifetimeMs: parseDuration(values["workload-cert-ttl"], "--workload-cert-ttl"),
     maxLifetimeMs: parseDuration(values["max-workload-cert-ttl"], "--max-workload-cert-ttl"),
     port: parsePort(values.port, "--port"),
@@ -76,6 +98,23 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneO
       autoMtls: true,
     },
   };
+}
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+
+function parseIdentity(values: Values): ControlPlaneCommandLine["identity"] {
+  const { jwks, "token-issuer": issuer, "ca-directory": caDirectory, kubeconfig } = values;
+  if (values.kubernetes !== true) {
+    if (kubeconfig !== undefined) throw new UsageError("--kubeconfig needs --kubernetes");
+    const jwksFile = required(jwks, "--jwks");
+    const tokenIssuer = required(issuer, "--token-issuer");
+    return { kind: "files", caDirectory: caDirectory ?? CA_DIRECTORY, jwksFile, tokenIssuer };
+  }
+  const [unused] = Object.entries({ "--jwks": jwks, "--token-issuer": issuer, "--ca-directory": caDirectory }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (unused === undefined) return { kind: "kubernetes", kubeconfig };
+  throw new UsageError(`${unused[0]} has no effect with --kubernetes: the API has the authority and judges tokens`);
 }
 
 function required(value: string | undefined, option: string): string {

@@ -1,18 +1,62 @@
+import { readMeshConfigFile } from "../control-plane/mesh-config.ts";
+import { servingNames } from "../control-plane/serving-names.ts";
 import { startControlPlane } from "../control-plane/start-control-plane.ts";
+import type { IdentityOptions } from "../control-plane/start-identity.ts";
+import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
+import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { whenAborted } from "../net/when-aborted.ts";
-import type { Command } from "./command.ts";
-import { CONTROL_PLANE_DESCRIPTION, parseControlPlaneOptions } from "./control-plane-options.ts";
+import type { Command, CommandContext } from "./command.ts";
+import {
+  CONTROL_PLANE_DESCRIPTION,
+  type ControlPlaneCommandLine,
+  parseControlPlaneOptions,
+} from "./control-plane-options.ts";
+import { VERSION } from "./version.ts";
 
 /** The certificate authority and the discovery streams, in one process. */
 export const controlPlaneCommand: Command = {
   name: "control-plane",
   summary: "sign the sidecars' certificates and send them their configuration",
   description: CONTROL_PLANE_DESCRIPTION,
-  run: async (args, { log, signal }) => {
-    const stop = await startControlPlane(parseControlPlaneOptions(args), { clock: systemClock, log, signal });
-    await whenAborted(signal);
-    await stop();
+  run: async (args, context) => {
+    const { identity: parsed, meshConfigFile, ...options } = parseControlPlaneOptions(args);
+    const { settings, discoveryHost } =
+      meshConfigFile === undefined
+        ? { settings: options.settings, discoveryHost: undefined }
+        : await readMeshConfigFile(meshConfigFile, options.settings);
+    const identity = await openIdentity(parsed, context);
+    const dnsNames = servingNames(settings.rootNamespace, discoveryHost);
+    const { log, signal } = context;
+    try {
+      const stop = await startControlPlane(
+        { ...options, settings, dnsNames, identity: identity.options },
+        { clock: systemClock, random: Math.random, log, signal },
+      );
+      await whenAborted(signal);
+      await stop();
+    } catch (caught) {
+      // It may have to end while it still waits for the API.
+      if (!signal.aborted) throw caught;
+    } finally {
+      await identity.close();
+    }
     return 0;
   },
 };
+
+interface OpenedIdentity {
+  readonly options: IdentityOptions;
+  close(): Promise<void>;
+}
+
+async function openIdentity(
+  parsed: ControlPlaneCommandLine["identity"],
+  { env, log }: CommandContext,
+): Promise<OpenedIdentity> {
+  if (parsed.kind === "files") return { options: parsed, close: async () => undefined };
+  const access = await loadClusterAccess({ environment: env, kubeconfig: parsed.kubeconfig });
+  const deps = { access, clock: systemClock, random: Math.random, log };
+  const api = createKubernetesClient(deps, { userAgent: `entente/${VERSION}` });
+  return { options: { kind: "kubernetes", api }, close: () => api.close() };
+}

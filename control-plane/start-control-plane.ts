@@ -1,90 +1,113 @@
-import { randomBytes } from "node:crypto";
 import { Registry } from "prom-client";
-import type { Authority } from "../ca-agent/authority/authority.ts";
-import { openAuthority } from "../ca-agent/authority/open-authority.ts";
-import { watchAuthorityDirectory } from "../ca-agent/authority/watch-authority-directory.ts";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
-import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
 import { startDiscovery } from "../discovery/discovery-service.ts";
 import { startFolderSource } from "../discovery/folder/folder-source.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
+import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
-import { startStatusServer } from "./status-server.ts";
+import { type Identity, type IdentityOptions, startIdentity } from "./start-identity.ts";
+import { type Readiness, startStatusServer } from "./status-server.ts";
 
 export interface ControlPlaneOptions {
   /** Watched folders of Kubernetes YAML; later ones take precedence. */
   readonly configFolders: readonly string[];
-  /** The certificate authority's files, or where a root that is generated at the first start is stored. */
-  readonly caDirectory: string;
-  /** Public keys of the service account tokens' issuer (RFC 7517). */
-  readonly jwksFile: string;
-  readonly tokenIssuer: string;
+  readonly identity: IdentityOptions;
   /** For certificates whose request names no lifetime. */
   readonly defaultLifetimeMs: number;
   readonly maxLifetimeMs: number;
   /** 15012, as istiod's. */
   readonly port: number;
-  /** 15014, as istiod's: `/metrics` and `/ready`. */
+  /** 15014, as istiod's: `/metrics`, `/ready` and `/live`. */
   readonly metricsPort: number;
+  /** The names by which sidecars call it; its own certificate carries them. */
+  readonly dnsNames: readonly string[];
   readonly settings: MeshSettings;
 }
 
 export interface ControlPlaneDeps {
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   /** Ends the streams, so that sidecars connect to another control plane. */
   readonly signal: AbortSignal;
 }
-
-/** Names under which sidecars and API servers know the control plane; its own certificate carries them. */
-const SERVING_NAMES = [
-  "istiod.istio-system.svc",
-  "istiod.istio-system.svc.cluster.local",
-  "istiod.istio-system",
-  "localhost",
-];
 
 /** For each kind of line that callers cause: any pod of the cluster may call. */
 const CALLER_LINES_PER_SECOND = 20;
 
 /**
  * Assembles the control plane: the certificate authority and the discovery streams on one port, metrics and readiness
- * on another. Resolves when both listen, with a function that stops them.
+ * on another, which responds from the first moment. Resolves when both listen, with a function that stops them. Rejects
+ * with the signal's reason if that aborts before.
  */
 export async function startControlPlane(
   options: ControlPlaneOptions,
-  { clock, log, signal }: ControlPlaneDeps,
+  deps: ControlPlaneDeps,
 ): Promise<() => Promise<void>> {
-  const { settings } = options;
-  const { trustDomain } = settings;
-  const authority = await openAuthority({ directory: options.caDirectory, trustDomain, clock, log });
-  const stopWatching = watchAuthorityDirectory(authority, options.caDirectory, {
-    trustDomain,
+  const { clock, log } = deps;
+  const registry = new Registry();
+  const state: ControlPlaneState = { readiness: () => STARTING, proxies: () => [] };
+  const status = await startStatusServer({
+    port: options.metricsPort,
+    registry,
+    readiness: () => state.readiness(),
+    proxies: () => state.proxies(),
     clock,
     log,
-    randomBytes,
   });
+  try {
+    const stop = await startParts(options, { ...deps, registry, state });
+    log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
+    return async () => {
+      await Promise.all([stop(), status.stop()]);
+    };
+  } catch (caught) {
+    await status.stop();
+    throw caught;
+  }
+}
+
+/** What the status page shows; replaced as the parts start. */
+interface ControlPlaneState {
+  readiness: () => Readiness;
+  proxies: () => readonly ProxyStatus[];
+}
+
+const STARTING: Readiness = { isReady: false, text: "the control plane is starting" };
+const READY: Readiness = { isReady: true, text: "ready" };
+
+interface PartsDeps extends ControlPlaneDeps {
+  readonly registry: Registry;
+  readonly state: ControlPlaneState;
+}
+
+async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promise<() => Promise<void>> {
+  const { clock, log, signal, registry, state } = deps;
+  const { settings } = options;
+  const limitLog = createLogLimiter(clock, CALLER_LINES_PER_SECOND);
+  const onWaiting = (reason: string): void => {
+    state.readiness = () => ({ isReady: false, text: `the certificate authority is not open: ${reason}` });
+  };
+  const identity = await startIdentity(options.identity, { ...deps, settings, limitLog, onWaiting });
+  const { authority } = identity;
+  state.readiness = () => STARTING;
   const source = await startFolderSource({ folders: options.configFolders, log, clock, signal });
   const stopReport = startAnalysisReport({ source, settings, log });
-  const registry = new Registry();
-  const limitLog = createLogLimiter(clock, CALLER_LINES_PER_SECOND);
-  const issuing = createIssuing(options, { authority, registry, clock, log, limitLog });
-  const roots = {
-    current: authority.roots,
-    subscribe: authority.subscribe,
-  };
+  const roots = { current: authority.roots, subscribe: authority.subscribe };
   const discovery = startDiscovery({ source, roots, settings, clock, log, limitLog, shutdown: signal });
+  state.proxies = discovery.status;
+  const issuing = createIssuing(options, { ...identity, registry, clock, log, limitLog });
   const server = await startControlPlaneServer({
     port: options.port,
     authority,
-    trustDomains: [trustDomain, ...settings.trustDomainAliases],
-    dnsNames: SERVING_NAMES,
+    trustDomains: [settings.trustDomain, ...settings.trustDomainAliases],
+    dnsNames: options.dnsNames,
     routes: (router) => {
       registerIssuingService(router, issuing);
       discovery.register(router);
@@ -94,26 +117,16 @@ export async function startControlPlane(
     limitLog,
     metrics: createControlPlaneMetrics(registry),
   });
-  const status = await startStatusServer({
-    port: options.metricsPort,
-    registry,
-    proxies: discovery.status,
-    clock,
-    log,
-  });
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
-  log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
+  state.readiness = () => READY;
   return async () => {
     stopReport();
-    stopWatching();
-    authority.stop();
     memory.stop();
-    await Promise.all([server.close(), status.stop()]);
+    await server.close();
   };
 }
 
-interface IssuingParts {
-  readonly authority: Authority;
+interface IssuingParts extends Identity {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly log: Logger;
@@ -121,13 +134,12 @@ interface IssuingParts {
 }
 
 function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): IssuingServiceDeps {
-  const { authority, registry, clock, log, limitLog } = parts;
-  const { defaultLifetimeMs, maxLifetimeMs, jwksFile, tokenIssuer: issuer } = options;
-  const { trustDomain } = options.settings;
+  const { authority, authenticator, registry, clock, log, limitLog } = parts;
+  const { defaultLifetimeMs, maxLifetimeMs, settings } = options;
   return {
     authority,
-    authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
-    trustDomain,
+    authenticator,
+    trustDomain: settings.trustDomain,
     clock,
     log,
     limitLog,

@@ -5,7 +5,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
-import { startStatusServer } from "./status-server.ts";
+import { type Readiness, startStatusServer } from "./status-server.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -25,11 +25,14 @@ const PROXY: ProxyStatus = {
 };
 
 let port: number;
+let readiness: Readiness;
 
 beforeEach(async () => {
+  readiness = { isReady: true, text: "ready" };
   const server = await startStatusServer({
     port: 0,
     registry: new Registry(),
+    readiness: () => readiness,
     proxies: () => [PROXY],
     clock: systemClock,
     log: new RecordingLogger(),
@@ -49,4 +52,10 @@ it.each([
 ])("refuses the list to $name, but not readiness", async ({ request }) => {
   expect((await ask(port, { path: "/debug/syncz", ...request })).status).toBe(403);
   expect((await ask(port, { path: "/ready", ...request })).status).toBe(200);
+});
+
+it("says why it is not ready, and is alive all the same", async () => {
+  readiness = { isReady: false, text: "waiting for the API" };
+  expect(await ask(port, { path: "/ready" })).toMatchObject({ status: 503, body: "waiting for the API\n" });
+  expect((await ask(port, { path: "/live" })).status).toBe(200);
 });

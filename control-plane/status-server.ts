@@ -10,10 +10,17 @@ import { createScrapes } from "../net/metrics/scrapes.ts";
 export interface StatusServerOptions {
   readonly port: number;
   readonly registry: Registry;
+  /** Whether sidecars should come to this control plane, in one line for people and probes. */
+  readonly readiness: () => Readiness;
   /** The connected proxies. */
   readonly proxies: () => readonly ProxyStatus[];
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+export interface Readiness {
+  readonly isReady: boolean;
+  readonly text: string;
 }
 
 /** The body of `/debug/syncz`, as JSON. */
@@ -22,11 +29,12 @@ export interface SyncStatus {
 }
 
 /**
- * `/metrics` and `/ready`, which any pod may request, and `/debug/syncz`, which lists the connected proxies. That one is
+ * `/metrics`, `/ready` and `/live`, which any pod may request, and `/debug/syncz`, which lists the connected proxies. That one is
  * served on loopback alone: who may forward a port of this pod (`kubectl port-forward`) may read it. Nothing here can
  * change anything.
  */
-export async function startStatusServer({ port, registry, proxies, clock, log }: StatusServerOptions) {
+export async function startStatusServer(options: StatusServerOptions) {
+  const { port, registry, readiness, proxies, clock, log } = options;
   const scrapes = createScrapes({ source: createMetricsSource({ registry }), clock });
   return await startLocalHttpServer({
     port,
@@ -34,16 +42,23 @@ export async function startStatusServer({ port, registry, proxies, clock, log }:
     respond: async (request) => {
       switch (request.path) {
         case "/ready":
-          return { status: 200, body: "ready\n" };
+          return respondToReady(readiness());
+        // Not the same question: a restart would not bring the API server back.
+        case "/live":
+          return { status: 200, body: "live\n" };
         case "/metrics":
           return await respondToScrape(scrapes, request.remoteAddress);
         case "/debug/syncz":
           return respondToSync(request, proxies);
         default:
-          return { status: 404, body: "there is /metrics, /ready and, on loopback, /debug/syncz\n" };
+          return { status: 404, body: "there is /metrics, /ready, /live and, on loopback, /debug/syncz\n" };
       }
     },
   });
+}
+
+function respondToReady({ isReady, text }: Readiness): LocalHttpResponse {
+  return { status: isReady ? 200 : 503, body: `${text}\n` };
 }
 
 function respondToSync(

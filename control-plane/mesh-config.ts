@@ -1,0 +1,96 @@
+import { readFile } from "node:fs/promises";
+import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import { fieldOf, isPlainObject, type PlainValue } from "../mesh/resources/parsing/plain-value.ts";
+import { MAX_FILE_BYTES, parseYamlDocuments } from "../mesh/resources/parsing/yaml-document.ts";
+import { ControlPlaneError } from "./control-plane-error.ts";
+
+/** What the control plane reads of Istio's MeshConfig. */
+export interface MeshConfig {
+  readonly settings: MeshSettings;
+  /** The host under which sidecars call the control plane, if it says so. */
+  readonly discoveryHost: string | undefined;
+}
+
+/** Reads the key `mesh` of the ConfigMap `istio`, mounted as a file. Throws a ControlPlaneError. */
+export async function readMeshConfigFile(file: string, defaults: MeshSettings): Promise<MeshConfig> {
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw invalid(file, `it cannot be read: ${messageOf(cause)}`, cause);
+  });
+  if (text.length > MAX_FILE_BYTES) throw invalid(file, `it has more than ${MAX_FILE_BYTES} bytes`);
+  try {
+    return parseMeshConfig(text, defaults);
+  } catch (caught) {
+    throw invalid(file, messageOf(caught), caught);
+  }
+}
+
+/** Absent fields keep their defaults. A field that cannot be used is an error: no mesh starts with other settings. */
+export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfig {
+  const [document, ...others] = parseYamlDocuments(text);
+  if (others.length > 0) throw new Error("it contains more than one YAML document");
+  if (document?.content.kind === "malformed") throw new Error(document.content.faults[0]?.message ?? "it is not YAML");
+  const mesh = document?.content.value ?? {};
+  if (!isPlainObject(mesh)) throw new Error("it is not a mapping");
+  return {
+    settings: {
+      ...defaults,
+      trustDomain: read(mesh, "trustDomain", (value) => parseTrustDomain(parseText(value))) ?? defaults.trustDomain,
+      trustDomainAliases: read(mesh, "trustDomainAliases", parseDomains) ?? defaults.trustDomainAliases,
+      rootNamespace: read(mesh, "rootNamespace", parseText) ?? defaults.rootNamespace,
+      outboundTrafficPolicy:
+        read(fieldOf(mesh, "outboundTrafficPolicy"), "mode", parseTrafficPolicy) ?? defaults.outboundTrafficPolicy,
+      autoMtls: read(mesh, "enableAutoMtls", parseBoolean) ?? defaults.autoMtls,
+    },
+    discoveryHost: read(fieldOf(mesh, "defaultConfig"), "discoveryAddress", parseHost),
+  };
+}
+
+function read<Value>(
+  value: PlainValue | undefined,
+  field: string,
+  parse: (value: PlainValue) => Value,
+): Value | undefined {
+  const found = fieldOf(value, field);
+  if (found === undefined || found === null) return undefined;
+  try {
+    return parse(found);
+  } catch (caught) {
+    throw new Error(`${field}: ${messageOf(caught)}`, { cause: caught });
+  }
+}
+
+function parseText(value: PlainValue): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new Error(`it must be a text, got ${JSON.stringify(value)}`);
+}
+
+function parseBoolean(value: PlainValue): boolean {
+  if (typeof value === "boolean") return value;
+  throw new Error(`it must be true or false, got ${JSON.stringify(value)}`);
+}
+
+function parseDomains(value: PlainValue): MeshSettings["trustDomainAliases"] {
+  if (!Array.isArray(value)) throw new Error(`it must be a list, got ${JSON.stringify(value)}`);
+  return value.map((domain) => parseTrustDomain(parseText(domain)));
+}
+
+function parseTrafficPolicy(value: PlainValue): MeshSettings["outboundTrafficPolicy"] {
+  if (value === "ALLOW_ANY" || value === "REGISTRY_ONLY") return value;
+  throw new Error(`it must be ALLOW_ANY or REGISTRY_ONLY, got ${JSON.stringify(value)}`);
+}
+
+/** The host of `istiod.istio-system.svc:15012`. */
+function parseHost(value: PlainValue): string {
+  const [, host] = /^([a-z0-9.-]+):\d{1,5}$/.exec(parseText(value)) ?? [];
+  if (host === undefined) throw new Error(`it must be HOST:PORT, got ${JSON.stringify(value)}`);
+  return host;
+}
+
+function invalid(file: string, message: string, cause: unknown = undefined): ControlPlaneError {
+  return new ControlPlaneError("invalid_mesh_config", `the mesh configuration ${file}: ${message}`, { cause });
+}
+
+function messageOf(caught: unknown): string {
+  return caught instanceof Error ? caught.message : String(caught);
+}

@@ -1,0 +1,74 @@
+import { randomBytes } from "node:crypto";
+import type { LiveAuthority } from "../ca-agent/authority/live-authority.ts";
+import { openAuthority } from "../ca-agent/authority/open-authority.ts";
+import { startSecretAuthority } from "../ca-agent/authority/secrets/start-secret-authority.ts";
+import { watchAuthorityDirectory } from "../ca-agent/authority/watch-authority-directory.ts";
+import { startRootDistribution } from "../ca-agent/trust-distribution/distribute-roots.ts";
+import type { Authenticator } from "../ca-agent/workload-auth/authenticator.ts";
+import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
+import { createTokenReviewAuthenticator } from "../ca-agent/workload-auth/token-review-authenticator.ts";
+import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
+
+/** Where the certificate authority is, and who judges the workloads' tokens. */
+export type IdentityOptions =
+  | {
+      readonly kind: "files";
+      /** The authority's files, or where a root that is generated at the first start is stored. */
+      readonly caDirectory: string;
+      /** Public keys of the service account tokens' issuer (RFC 7517). */
+      readonly jwksFile: string;
+      readonly tokenIssuer: string;
+    }
+  /** The authority is in a Secret of the root namespace, and the API judges tokens. */
+  | { readonly kind: "kubernetes"; readonly api: KubernetesApi };
+
+export interface IdentityDeps {
+  readonly settings: MeshSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly limitLog: LogLimiter;
+  /** Called with the reason while the authority cannot be opened yet. */
+  readonly onWaiting: (reason: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Everything that gives workloads their identity. It follows changes until the signal aborts. */
+export interface Identity {
+  readonly authority: LiveAuthority;
+  readonly authenticator: Authenticator;
+}
+
+/** Resolves once the authority is open: in Kubernetes it waits for the API and for a usable Secret. */
+export async function startIdentity(options: IdentityOptions, deps: IdentityDeps): Promise<Identity> {
+  return options.kind === "files" ? await startFromFiles(options, deps) : await startInCluster(options.api, deps);
+}
+
+async function startFromFiles(
+  { caDirectory, jwksFile, tokenIssuer: issuer }: Extract<IdentityOptions, { kind: "files" }>,
+  { settings: { trustDomain }, clock, log, signal }: IdentityDeps,
+): Promise<Identity> {
+  const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
+  const stopWatching = watchAuthorityDirectory(authority, caDirectory, { trustDomain, clock, log, randomBytes });
+  const stop = (): void => {
+    stopWatching();
+    authority.stop();
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  return { authority, authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }) };
+}
+
+async function startInCluster(api: KubernetesApi, deps: IdentityDeps): Promise<Identity> {
+  const { settings, clock, random, log, limitLog, signal, onWaiting } = deps;
+  const { trustDomain, rootNamespace: namespace } = settings;
+  const shared = { api, clock, random, log, signal };
+  const authority = await startSecretAuthority({ ...shared, namespace, trustDomain, randomBytes, onWaiting });
+  startRootDistribution({
+    ...shared,
+    limitLog,
+    roots: { current: authority.roots, subscribe: authority.subscribe },
+  });
+  return { authority, authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog }) };
+}
