@@ -19,6 +19,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   certs: async () => (await import("./certs.ts")).certsCommand,
   "proxy-status": async () => (await import("./proxy-status.ts")).proxyStatusCommand,
   version: async () => (await import("./version-command.ts")).versionCommand,
+  install: async () => (await import("./install.ts")).installCommand,
+  uninstall: async () => (await import("./uninstall.ts")).uninstallCommand,
   completion: async () => (await import("./completion.ts")).createCompletionCommand(loadCommands),
 };
 

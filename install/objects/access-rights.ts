@@ -3,6 +3,7 @@ import { CUSTOM_RESOURCES } from "../crds/custom-resources.ts";
 import { groupOf } from "../crds/kind-description.ts";
 import type { InstallValues } from "../values/install-values.ts";
 import { type Component, clusterName, componentLabels, withRevision } from "./names.ts";
+import { AUTHORITY_SECRET, LEADER_LEASE, OPERATOR_SECRET, ROOTS_CONFIG_MAP, webhookSecretName } from "./state-names.ts";
 import { mutatingWebhookName, validatingWebhookName } from "./webhooks.ts";
 
 const READ = ["get", "list", "watch"];
@@ -36,13 +37,13 @@ function controlPlaneRights(): Rights {
       rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
       // The mesh's roots, in every namespace.
       rule("", ["configmaps"], ["create"]),
-      rule("", ["configmaps"], [...READ, "update", "patch"], ["istio-ca-root-cert"]),
+      rule("", ["configmaps"], [...READ, "update", "patch"], [ROOTS_CONFIG_MAP]),
     ],
     namespace: [
       rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], [...READ, "update", "patch"], ["istio-ca-secret", "cacerts"]),
+      rule("", ["secrets"], [...READ, "update", "patch"], [AUTHORITY_SECRET, OPERATOR_SECRET]),
       rule("coordination.k8s.io", ["leases"], ["create"]),
-      rule("coordination.k8s.io", ["leases"], ["get", "update", "patch"], ["istiod-leader"]),
+      rule("coordination.k8s.io", ["leases"], ["get", "update", "patch"], [LEADER_LEASE]),
     ],
   };
 }
@@ -73,7 +74,7 @@ function injectorRights(values: InstallValues): Rights {
     ],
     namespace: [
       rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], [...READ, "update", "patch"], [`${withRevision("istio-sidecar-injector", values)}-tls`]),
+      rule("", ["secrets"], [...READ, "update", "patch"], [webhookSecretName(values)]),
     ],
   };
 }

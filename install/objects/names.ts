@@ -11,7 +11,15 @@ export const OWNER_LABELS: Labels = {
   "app.kubernetes.io/part-of": "entente",
 };
 
+/** Whose an object is; shared objects have no instance. */
+export const IDENTITY_LABELS = ["app.kubernetes.io/managed-by", "app.kubernetes.io/instance"] as const;
+
 export const REVISION_LABEL = "istio.io/rev";
+
+/** The labels by which an installation finds its objects again: one revision in one namespace. */
+export function installationLabels({ revision, namespace }: Pick<InstallValues, "revision" | "namespace">): Labels {
+  return { ...OWNER_LABELS, "app.kubernetes.io/instance": namespace, [REVISION_LABEL]: revision };
+}
 
 /** `istiod`, or `istiod-REVISION`, as Istio suffixes names. */
 export function withRevision(name: string, { revision }: Pick<InstallValues, "revision">): string {
@@ -24,13 +32,8 @@ export function clusterName(name: string, values: Pick<InstallValues, "revision"
 }
 
 /** The labels of a component's objects. */
-export function componentLabels(component: Component, values: Pick<InstallValues, "revision">): Labels {
-  return {
-    ...OWNER_LABELS,
-    app: withRevision(component, values),
-    "app.kubernetes.io/name": component,
-    [REVISION_LABEL]: values.revision,
-  };
+export function componentLabels(component: Component, values: Pick<InstallValues, "revision" | "namespace">): Labels {
+  return { app: withRevision(component, values), "app.kubernetes.io/name": component, ...installationLabels(values) };
 }
 
 /**

@@ -1,0 +1,116 @@
+import { describe, expect, it } from "vitest";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import { InstallFixture } from "./cluster-fixture.ts";
+import { INSTALLED_KINDS } from "./installed-kinds.ts";
+
+const STATE_KINDS = [...INSTALLED_KINDS, KINDS.secrets, KINDS.leases];
+
+/** An installation that has run: with what its parts write into the cluster. */
+async function installed(expressions: readonly string[] = []): Promise<InstallFixture> {
+  const fixture = new InstallFixture();
+  await fixture.install(expressions);
+  for (const name of ["istio-ca-secret", "istio-sidecar-injector-tls"]) {
+    fixture.put(KINDS.secrets, { metadata: { name, namespace: "istio-system" }, data: {} });
+  }
+  for (const namespace of ["default", "kube-system", "istio-system"]) {
+    fixture.put(KINDS.configMaps, { metadata: { name: "istio-ca-root-cert", namespace }, data: {} });
+  }
+  fixture.put(KINDS.configMaps, { metadata: { name: "mine", namespace: "default" }, data: {} });
+  return fixture;
+}
+
+function untouched({ firstNamespaces }: InstallFixture): readonly string[] {
+  return ["ConfigMap default/mine", ...firstNamespaces];
+}
+
+describe("removing an installation", () => {
+  it("keeps the authority's key and the resource definitions, and says so", async () => {
+    const fixture = await installed();
+    const lines = await fixture.uninstall();
+    const left = fixture.names(...STATE_KINDS).filter((name) => !name.startsWith("CustomResourceDefinition"));
+    expect(left.toSorted()).toEqual(
+      [...untouched(fixture), "Namespace istio-system", "Secret istio-system/istio-ca-secret"].toSorted(),
+    );
+    expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(6);
+    expect(lines).toContain("Secret istio-system/istio-ca-secret kept: the authority's key");
+    expect(lines).toContain("entente uninstall --purge removes these too");
+  });
+
+  it("leaves nothing at all with a purge", async () => {
+    const fixture = await installed();
+    await fixture.uninstall({ mode: "purge" });
+    expect(fixture.names(...STATE_KINDS).toSorted()).toEqual(untouched(fixture).toSorted());
+  });
+
+  it("removes the webhooks first, so that no pod is refused meanwhile", async () => {
+    const fixture = await installed();
+    const [first, second] = await fixture.uninstall();
+    expect([first, second]).toEqual([
+      "MutatingWebhookConfiguration istio-sidecar-injector deleted",
+      "ValidatingWebhookConfiguration istio-validator-istio-system deleted",
+    ]);
+  });
+
+  it("twice is no error", async () => {
+    const fixture = await installed();
+    await fixture.uninstall({ mode: "purge" });
+    expect(await fixture.uninstall({ mode: "purge" })).toEqual([]);
+  });
+
+  it("of one revision leaves the other one what it needs", async () => {
+    const fixture = await installed();
+    await fixture.install(["revision=canary"]);
+    const lines = await fixture.uninstall({ revision: "canary", mode: "purge" });
+    const names = fixture.names(...STATE_KINDS);
+    expect(names.filter((name) => name.includes("canary"))).toEqual([]);
+    expect(names).toEqual(
+      expect.arrayContaining(["Deployment istio-system/istiod", "ConfigMap default/istio-ca-root-cert"]),
+    );
+    expect(names).toContain("Secret istio-system/istio-ca-secret");
+    expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(6);
+    expect(lines).toContain("the root certificates in the namespaces are left to Deployment istio-system/istiod");
+  });
+
+  it("never removes an operator's own authority, nor the namespace that holds it", async () => {
+    const fixture = await installed();
+    fixture.put(KINDS.secrets, { metadata: { name: "cacerts", namespace: "istio-system" }, data: {} });
+    const lines = await fixture.uninstall({ mode: "purge" });
+    expect(fixture.names(KINDS.secrets)).toEqual(["Secret istio-system/cacerts"]);
+    expect(lines).toContain("Namespace istio-system kept: it still has the Secret cacerts");
+  });
+
+  it("leaves Istio's resource definitions and a namespace of others", async () => {
+    const fixture = new InstallFixture();
+    const name = "gateways.networking.istio.io";
+    const spec = { group: "networking.istio.io", names: { plural: "gateways" }, versions: [] };
+    fixture.put(KINDS.customResourceDefinitions, { metadata: { name, labels: { release: "istio" } }, spec });
+    fixture.put(KINDS.namespaces, { metadata: { name: "istio-system" } });
+    await fixture.install();
+    await fixture.uninstall({ mode: "purge" });
+    expect(fixture.names(KINDS.customResourceDefinitions)).toEqual([`CustomResourceDefinition ${name}`]);
+    expect(fixture.names(KINDS.namespaces)).toContain("Namespace istio-system");
+  });
+
+  it("waits for the control plane's end before it removes what that would write again", async () => {
+    const fixture = await installed();
+    const labels = {
+      "app.kubernetes.io/managed-by": "entente",
+      "app.kubernetes.io/part-of": "entente",
+      "app.kubernetes.io/instance": "istio-system",
+      "istio.io/rev": "default",
+    };
+    fixture.put(KINDS.pods, { metadata: { name: "istiod-1", namespace: "istio-system", labels } });
+    const lines = await fixture.uninstall({ waitMs: 3000 });
+    expect(lines).toContain("waiting for 1 pods to end");
+    expect(lines).toContain("1 pods have not ended; run uninstall again when they have, to remove what they wrote");
+  });
+
+  it("says how many pods still have a sidecar", async () => {
+    const fixture = await installed();
+    const labels = { "security.istio.io/tlsMode": "istio" };
+    for (const name of ["a", "b"]) fixture.put(KINDS.pods, { metadata: { name, namespace: "default", labels } });
+    expect(await fixture.uninstall()).toContain(
+      "2 pods still have a sidecar, whose certificate is no longer renewed: restart them",
+    );
+  });
+});
