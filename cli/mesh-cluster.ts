@@ -1,8 +1,10 @@
 import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
+import { KubernetesApiError } from "../kubernetes/kubernetes-api-error.ts";
 import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
 import { PodPorts } from "../kubernetes/pod-port/pod-ports.ts";
 import { type Logger, systemClock } from "../mesh/runtime.ts";
+import { OperatorError } from "../operator/operator-error.ts";
 import { printable } from "../operator/text/palette.ts";
 import { CLUSTER_OPTIONS, type ClusterOptionValues } from "./cluster-options.ts";
 import type { CommandContext } from "./command.ts";
@@ -56,10 +58,27 @@ export async function withMeshCluster<Result>(
   const pods = new PodPorts({ access, clock: systemClock, userAgent });
   try {
     return await use({ api, pods, server: access.server, namespace: access.namespace, rootNamespace });
+  } catch (caught) {
+    throw explainRefusal(caught);
   } finally {
     await Promise.all([api.close(), pods.close()]);
   }
 }
+
+/** What the caller can do about missing rights. */
+function explainRefusal(caught: unknown): unknown {
+  if (!(caught instanceof KubernetesApiError)) return caught;
+  const hint = REFUSALS.get(caught.status ?? 0);
+  if (hint === undefined) return caught;
+  return new OperatorError("not_allowed", `${caught.message.slice(caught.code.length + 2)}: ${hint}`, {
+    cause: caught,
+  });
+}
+
+const REFUSALS: ReadonlyMap<number, string> = new Map([
+  [401, "log in again, or correct the kubeconfig's credentials"],
+  [403, "a cluster administrator can grant this right"],
+]);
 
 /** Standard output is the report's alone. What the API server warns of goes to standard error, as kubectl shows it. */
 function createStderrLogger(stderr: CommandContext["stderr"]): Logger {

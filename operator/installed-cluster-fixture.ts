@@ -8,8 +8,14 @@ import { TestCluster } from "../kubernetes/test-server/test-cluster.ts";
 
 /** A cluster to put objects into. */
 export class ClusterHarness {
-  readonly cluster = new TestCluster();
-  readonly api = new InProcessApi(this.cluster);
+  readonly cluster: TestCluster;
+  readonly api: InProcessApi;
+
+  /** @param cluster such as a test server's */
+  constructor(cluster = new TestCluster()) {
+    this.cluster = cluster;
+    this.api = new InProcessApi(cluster);
+  }
 
   /** Creates or replaces objects of any kind; namespaces first. */
   put(...objects: readonly object[]): this {
@@ -43,6 +49,6 @@ export class ClusterHarness {
 }
 
 /** A cluster after `entente install`, before anything runs. */
-export function createInstalledCluster(): ClusterHarness {
-  return new ClusterHarness().put(...renderInstallation(parseInstallValues()).flatMap(({ objects }) => objects));
+export function createInstalledCluster(cluster = new TestCluster()): ClusterHarness {
+  return new ClusterHarness(cluster).put(...renderInstallation(parseInstallValues()).flatMap(({ objects }) => objects));
 }

@@ -5,8 +5,9 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * - `not_found`: there is no such pod or service.
  * - `ambiguous`: several match; the message names them.
  * - `bad_page`: a program in a pod does not send what is expected of it.
+ * - `not_allowed`: the API server does not know the caller, or refuses what the report needs.
  * - `not_local`: no mesh runs on this machine.
  */
-export type OperatorErrorCode = "not_found" | "ambiguous" | "bad_page" | "not_local";
+export type OperatorErrorCode = "not_found" | "ambiguous" | "bad_page" | "not_allowed" | "not_local";
 
 export class OperatorError extends MeshError<OperatorErrorCode> {}

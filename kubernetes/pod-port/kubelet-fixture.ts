@@ -9,8 +9,13 @@ const CLOSE = 8;
 /** As the kubelet copies: in pieces of 32 KB. */
 const FRAME_BYTES = 32_768;
 
-/** Forwards to a local port; a port without a server gives the kubelet's error. */
+/** Forwards everything to one local port; a port without a server gives the kubelet's error. */
 export function forwardTo(localPort: number): UpgradeListener {
+  return forwardPods(() => localPort);
+}
+
+/** Forwards to the local port of a pod's port, given as `NAMESPACE/NAME:PORT`; 0: nothing listens there. */
+export function forwardPods(resolve: (target: string) => number): UpgradeListener {
   return (request, socket) => {
     const key = request.headers["sec-websocket-key"] ?? "";
     const accept = createHash("sha1").update(`${key}${ACCEPT_SUFFIX}`).digest("base64");
@@ -26,9 +31,11 @@ export function forwardTo(localPort: number): UpgradeListener {
       if (!socket.destroyed) socket.write(encodeFrame(BINARY, Buffer.concat([Buffer.of(channel), bytes])));
     };
     const port = Buffer.alloc(2);
-    port.writeUInt16LE(Number(new URL(`http://x${request.url}`).searchParams.get("ports")));
+    const { pathname, searchParams } = new URL(`http://x${request.url}`);
+    const [, namespace, name] = /namespaces\/([^/]+)\/pods\/([^/]+)\/portforward$/.exec(pathname) ?? [];
+    port.writeUInt16LE(Number(searchParams.get("ports")));
     for (const channel of [0, 1]) send(channel, port);
-    const upstream = connect(localPort, "127.0.0.1");
+    const upstream = connect(resolve(`${namespace}/${name}:${searchParams.get("ports")}`), "127.0.0.1");
     upstream.on("data", (bytes) => {
       for (let start = 0; start < bytes.length; start += FRAME_BYTES)
         send(0, bytes.subarray(start, start + FRAME_BYTES));

@@ -7,6 +7,7 @@ import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { listen } from "../../net/listen.ts";
 import type { ClusterAccess } from "../cluster-access.ts";
 import { createKubernetesClient, type KubernetesClient, type KubernetesClientOptions } from "../kubernetes-client.ts";
+import type { UpgradeListener } from "../scripted-server-fixture.ts";
 import type { ResolveService } from "./access/admission-webhooks.ts";
 import { Identities } from "./access/identities.ts";
 import { type ApiRequestDeps, handleApiRequest } from "./serving/api-request-handler.ts";
@@ -29,6 +30,8 @@ export interface TestApiServerOptions {
   readonly maxChanges?: number;
   /** Where a webhook's Service listens on this machine. @default nowhere */
   readonly resolveService?: ResolveService;
+  /** What happens with a request to change the protocol, such as port forwarding. @default it is refused */
+  readonly onUpgrade?: UpgradeListener;
 }
 
 /** A request as the server has seen it. */
@@ -62,6 +65,7 @@ export class TestApiServer {
   readonly #material: { readonly cert: string; readonly key: string };
   readonly #deps: ApiRequestDeps;
   readonly #cleanup: Cleanup;
+  readonly #onUpgrade: UpgradeListener | undefined;
   #server: Server | undefined;
   #port = 0;
 
@@ -71,6 +75,7 @@ export class TestApiServer {
     this.caPem = ca;
     this.#material = { cert, key };
     this.#cleanup = cleanup;
+    this.#onUpgrade = options.onUpgrade;
     this.cluster = new TestCluster({ now, maxChanges });
     this.identities = new Identities(this.cluster, now);
     this.adminToken = this.identities.addUser("admin", ["system:masters"]);
@@ -146,6 +151,7 @@ export class TestApiServer {
       void handleApiRequest(this.#deps, request, response);
     });
     server.on("tlsClientError", () => undefined);
+    if (this.#onUpgrade !== undefined) server.on("upgrade", this.#onUpgrade);
     // A watch may be open longer than Node's limit for a request.
     server.requestTimeout = 0;
     this.#port = await listen(server, { port: this.#port, host: "127.0.0.1", onError: () => undefined });
