@@ -15,7 +15,7 @@ import {
   updateResourceSet,
   updatesBetween,
 } from "../mesh/resources/resource-set.ts";
-import type { ConfigListener, ConfigSource } from "./config-source.ts";
+import type { ConfigListener, ConfigSource, SourceStatus } from "./config-source.ts";
 import { type Discovery, startDiscovery } from "./discovery-service.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
 import { TestProxy } from "./streams/test-proxy-fixture.ts";
@@ -113,6 +113,8 @@ export class ChangingSource implements ConfigSource {
   current = (): ResourceSet => this.#set;
 
   problems = (): readonly [] => [];
+
+  status = (): SourceStatus => ({ kind: "current" });
 
   get listeners(): number {
     return this.#listeners.size;

@@ -9,7 +9,7 @@ import {
   updatesBetween,
 } from "../../mesh/resources/resource-set.ts";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
-import type { ConfigListener, ConfigSource } from "../config-source.ts";
+import type { ConfigListener, ConfigSource, SourceStatus } from "../config-source.ts";
 import { describeChange } from "./describe-change.ts";
 import { FileLedger, SETTLE_MS } from "./file-ledger.ts";
 import { FolderWatcher } from "./folder-watcher.ts";
@@ -52,6 +52,8 @@ class FolderSource implements ConfigSource {
   /** `undefined` until everything has been read once. */
   #resources: readonly Resource[] | undefined;
   #timer: { readonly timer: Timer; readonly dueMs: number } | undefined;
+  /** Since when a file or folder cannot be used. */
+  #staleSinceMs: number | undefined;
   #isScanning = false;
   #hasNewEvent = false;
 
@@ -82,6 +84,18 @@ class FolderSource implements ConfigSource {
     return this.#ledger.problems();
   }
 
+  status(): SourceStatus {
+    if (this.#resources === undefined) return { kind: "starting", isFailing: false, reasons: ["reading the folders"] };
+    const reasons = this.#unusable().map(formatConfigProblem);
+    return this.#staleSinceMs === undefined
+      ? { kind: "current" }
+      : { kind: "stale", sinceMs: this.#staleSinceMs, reasons };
+  }
+
+  #unusable(): readonly ConfigProblem[] {
+    return this.problems().filter(({ finding }) => finding === "UnusableFile");
+  }
+
   #onEvent(): void {
     if (this.#isScanning) this.#hasNewEvent = true;
     else this.#scheduleScan(DEBOUNCE_MS);
@@ -109,6 +123,7 @@ class FolderSource implements ConfigSource {
       const { changed, unsettled, news, identities } = await this.#ledger.scan();
       if (this.#signal.aborted) return;
       this.#watcher.follow(identities);
+      this.#staleSinceMs = this.#unusable().length === 0 ? undefined : (this.#staleSinceMs ?? this.#clock.now());
       for (const problem of news) this.#report(problem);
       if (changed) this.#publish();
       // Timers may fire slightly before the wall clock reaches the time.

@@ -65,7 +65,12 @@ export function parseObject(object: Readonly<Record<string, unknown>>): ParsedRe
   const whole = plainFromUnknown(object);
   if (whole.kind === "plain") readValue(whole.value, reading);
   else readUnusable(object, whole.message, reading);
-  return parsed;
+  return { ...parsed, resources: reading.resources.map(withoutAbsence) };
+}
+
+/** The API's objects are complete, never changes of an earlier version. */
+function withoutAbsence({ absent: _, ...resource }: Resource): Resource {
+  return resource;
 }
 
 /** An object with too many values: at least its name is read. */

@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
+import { FINDING_CODES } from "../../mesh/resources/finding-codes.ts";
+import { CONDITION_REASON, type FollowedObject, type ObjectReference } from "./followed-object.ts";
+
+/** What is written about an invalid object: the same by every control plane, whatever each of them has seen before. */
+export interface InvalidObjectReport {
+  readonly message: string;
+  readonly errors: readonly ConfigProblem[];
+}
+
+/** Longer texts are cut: an Event's note may have 1,024 bytes. */
+const MAX_MESSAGE = 900;
+
+/** What is to be said about an object; `undefined` if it is valid. */
+export function reportOf({ resource, problems }: Pick<FollowedObject, "resource" | "problems">) {
+  if (resource !== undefined) return undefined;
+  const errors = problems.filter(({ severity }) => severity === "error");
+  const faults = errors
+    .map(({ field, message }) => (field === undefined ? message : `${field}: ${message}`))
+    .join("; ");
+  const text = `not in force: ${faults.length > MAX_MESSAGE ? `${faults.slice(0, MAX_MESSAGE)} …` : faults}`;
+  return { message: `${text}. ${CONSEQUENCE}`, errors } satisfies InvalidObjectReport;
+}
+
+const CONSEQUENCE = "The last valid version applies, or the strictest one if there is none.";
+
+/** Whether the object's status already says what it should. */
+export function isReported({ reported, reference }: FollowedObject, report: InvalidObjectReport | undefined): boolean {
+  if (report === undefined) return reported === undefined;
+  return reported?.message === report.message && reported.observedGeneration === reference?.generation;
+}
+
+/** The object to apply to the `status` subresource, in the form of Istio's IstioStatus (istio.io/api, meta/v1alpha1). */
+export function createStatus(
+  reference: ObjectReference,
+  { otherConditions = [] }: Pick<FollowedObject, "otherConditions">,
+  report: InvalidObjectReport | undefined,
+  nowMs: number,
+): KubernetesObject {
+  const { apiVersion, kind, name, namespace, uid, generation } = reference;
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }) },
+    status: {
+      conditions: [...otherConditions, ...(report === undefined ? [] : [createCondition(report, nowMs)])],
+      validationMessages: report?.errors.map(createMessage) ?? [],
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+    },
+  };
+}
+
+function createCondition({ message }: InvalidObjectReport, nowMs: number) {
+  const time = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+  return { type: "Reconciled", status: "False", reason: CONDITION_REASON, message, lastTransitionTime: time };
+}
+
+function createMessage({ finding }: ConfigProblem) {
+  const code = FINDING_CODES[finding];
+  const documentationUrl = `https://istio.io/latest/docs/reference/config/analysis/${code.toLowerCase()}/`;
+  return { type: { name: finding, code }, level: "ERROR", ...(code.startsWith("IST") ? { documentationUrl } : {}) };
+}
+
+/** The Event about an object. Its name follows from its content, so that several control planes create one. */
+export function createEvent(
+  reference: ObjectReference,
+  { message }: InvalidObjectReport,
+  { instance, nowMs }: { readonly instance: string; readonly nowMs: number },
+): KubernetesObject {
+  const { name, namespace, generation: _, ...object } = reference;
+  const place = namespace ?? "default";
+  const digest = createHash("sha256")
+    .update(JSON.stringify([reference.uid, message]))
+    .digest("hex")
+    .slice(0, 16);
+  return {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name: `${name.slice(0, 200)}.${digest}`, namespace: place },
+    eventTime: new Date(nowMs).toISOString().replace("Z", "000Z"),
+    reportingController: "istio.io/entente",
+    reportingInstance: instance,
+    action: "Validate",
+    reason: "InvalidConfiguration",
+    regarding: { ...object, name, ...(namespace === undefined ? {} : { namespace }) },
+    note: message,
+    type: "Warning",
+  };
+}
