@@ -60,11 +60,15 @@ async function runAttempts<Value>(
   }
 }
 
-/** Waits, and rejects with the signal's reason when it aborts. */
+/** Waits, not at all for 0, and rejects with the signal's reason when it aborts. */
 export function pause(clock: Clock, waitMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason);
+      return;
+    }
+    if (waitMs <= 0) {
+      resolve();
       return;
     }
     const onAbort = (): void => {

@@ -20,6 +20,7 @@ export class ReflectorHarness {
   readonly clock = new FakeClock();
   readonly cluster = new TestCluster({ now: () => this.clock.now(), maxChanges: 1000 });
   readonly log = new RecordingLogger();
+  /** `list pods`, `watch pods`, and `check pods` for the list of one object before a watch is resumed. */
   readonly calls: string[] = [];
   readonly changes: ObjectChange<KubernetesObject>[] = [];
   readonly statuses: ReflectorStatus[] = [];
@@ -30,7 +31,7 @@ export class ReflectorHarness {
   readonly api = new InProcessApi(this.cluster, {
     isSilent: () => this.isSilent,
     beforeCall: (call) => {
-      this.calls.push(`${call.verb} ${call.resource}`);
+      this.calls.push(`${call.limit === 1 ? "check" : call.verb} ${call.resource}`);
       this.beforeCall(call);
     },
   });

@@ -4,7 +4,10 @@ import type { KubernetesApiError } from "../kubernetes-api-error.ts";
 /** What a reflector does next, after a pause. */
 export type Plan =
   | { readonly kind: "list"; readonly afterMs: number }
-  | { readonly kind: "watch"; readonly afterMs: number; readonly resourceVersion: string };
+  /** From a list's version on. */
+  | { readonly kind: "watch"; readonly afterMs: number; readonly resourceVersion: string }
+  /** From the last seen version on, if the server still knows it. */
+  | { readonly kind: "resume"; readonly afterMs: number; readonly resourceVersion: string };
 
 /** How a list or watch ended. */
 export type Outcome =
@@ -20,8 +23,6 @@ export type Outcome =
 export interface History {
   /** Outcomes in a row without progress. */
   readonly failures: number;
-  /** Watches in a row that ended in silence, without one event. */
-  readonly silentWatches: number;
   readonly listAgeMs: number;
   /** When the next full list is due. */
   readonly resyncMs: number;
@@ -36,22 +37,15 @@ const MAX_BACKOFF_MS = 30_000;
 /** For what only an administrator changes: a missing right, a missing CRD. */
 const SLOW_RETRY_MS = { forbidden: 30_000, absent: 10_000 } as const;
 
-/** Two silent watches: something between swallows them, but lists arrive. */
-const MAX_SILENT_WATCHES = 2;
-
 /** Counts an outcome. A complete list is no progress: a server can list and refuse every watch. */
-export function historyAfter<Known extends Pick<History, "failures" | "silentWatches">>(
-  history: Known,
-  outcome: Outcome,
-): Known {
+export function historyAfter<Known extends Pick<History, "failures">>(history: Known, outcome: Outcome): Known {
   const failed = { ...history, failures: history.failures + 1 };
   switch (outcome.kind) {
     case "listed":
       return history;
     case "watch-ended":
-      return outcome.heldMs < SHORT_WATCH_MS ? failed : { ...history, failures: 0, silentWatches: 0 };
+      return outcome.heldMs < SHORT_WATCH_MS ? failed : { ...history, failures: 0 };
     case "watch-lost":
-      return outcome.why === "silent" ? { ...failed, silentWatches: history.silentWatches + 1 } : failed;
     case "watch-refused":
     case "list-refused":
       return failed;
@@ -80,18 +74,20 @@ function planAfterWatch(
   afterMs: number,
 ): Plan {
   if (history.listAgeMs >= history.resyncMs) return { kind: "list", afterMs };
-  return { kind: "watch", afterMs, resourceVersion };
+  return { kind: "resume", afterMs, resourceVersion };
 }
 
-/** The first attempt follows at once: watches are cut whenever an API server or a load balancer restarts. */
+/**
+ * A cut watch is resumed at once: that happens whenever an API server or a load balancer restarts. After silence, or
+ * from a version that the server does not have yet, only a list shows what has happened.
+ */
 function planAfterLoss(
   outcome: Extract<Outcome, { readonly kind: "watch-lost" }>,
   history: History,
   random: Random,
 ): Plan {
   const afterMs = history.failures > 1 ? backoff(history, random) : 0;
-  const isUseless = outcome.why === "backwards" || history.silentWatches >= MAX_SILENT_WATCHES;
-  return isUseless ? { kind: "list", afterMs } : planAfterWatch(outcome, history, afterMs);
+  return outcome.why === "cut" ? planAfterWatch(outcome, history, afterMs) : { kind: "list", afterMs };
 }
 
 /**
@@ -105,7 +101,7 @@ function planAfterRefusal(
 ): Plan {
   const isExpired = error.status === 410 && history.failures <= 1;
   const afterMs = isExpired ? 0 : waitAfter(error, history, random);
-  return error.status === 429 ? { kind: "watch", afterMs, resourceVersion } : { kind: "list", afterMs };
+  return error.status === 429 ? { kind: "resume", afterMs, resourceVersion } : { kind: "list", afterMs };
 }
 
 function waitAfter(error: KubernetesApiError, history: History, random: Random): number {

@@ -46,7 +46,7 @@ describe("a reflector", () => {
     harness.takeCalls();
     harness.watch().end();
     await settlePromises();
-    expect(harness.takeCalls()).toEqual(["watch pods"]);
+    expect(harness.takeCalls()).toEqual(["check pods", "watch pods"]);
     expect(harness.watch().resourceVersion).toBe(String(harness.cluster.history.revision));
   });
 

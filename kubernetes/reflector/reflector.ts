@@ -7,7 +7,7 @@ import { KubernetesApiError } from "../kubernetes-api-error.ts";
 import { ChangeBatches } from "./change-batches.ts";
 import { listPages, type Selection } from "./list-pages.ts";
 import { type ObjectChange, ObjectStore, type Transform } from "./object-store.ts";
-import { decidePlan, type History, historyAfter, type Outcome, type Plan } from "./reflector-plan.ts";
+import { decidePlan, type History, historyAfter, isBackwards, type Outcome, type Plan } from "./reflector-plan.ts";
 import { type ReflectorStatus, reportStatus, statusAfterFailure } from "./reflector-status.ts";
 import { runWatchSession } from "./watch-session.ts";
 
@@ -64,12 +64,13 @@ class RunningReflector<Stored> implements Reflector<Stored> {
   readonly #store: ObjectStore<Stored>;
   readonly #batches: ChangeBatches<Stored>;
   readonly #synced = Promise.withResolvers<void>();
+  readonly synced = this.#synced.promise;
   #hasSynced = false;
   #status: ReflectorStatus;
   /** By the wall clock, for people. */
   #heardMs: number;
   #absentSinceMs: number | undefined;
-  #history: Omit<History, "listAgeMs"> = { failures: 0, silentWatches: 0, resyncMs: 0 };
+  #history: Omit<History, "listAgeMs"> = { failures: 0, resyncMs: 0 };
   #listedMs = 0;
 
   constructor(deps: ReflectorDeps, options: ReflectorOptions<Stored>) {
@@ -77,8 +78,7 @@ class RunningReflector<Stored> implements Reflector<Stored> {
     this.#deps = deps;
     this.#options = options;
     this.#store = new ObjectStore(options.transform);
-    const deliver = (changes: readonly ObjectChange<Stored>[]): void => this.#deliver(changes);
-    this.#batches = new ChangeBatches({ clock, batchMs: options.batchMs ?? 20, deliver });
+    this.#batches = new ChangeBatches({ clock, batchMs: options.batchMs ?? 20, deliver: (all) => this.#deliver(all) });
     this.#heardMs = clock.now();
     this.#status = { kind: "starting", sinceMs: this.#heardMs };
   }
@@ -89,10 +89,6 @@ class RunningReflector<Stored> implements Reflector<Stored> {
 
   get hasSynced(): boolean {
     return this.#hasSynced;
-  }
-
-  get synced(): Promise<void> {
-    return this.#synced.promise;
   }
 
   status(): ReflectorStatus {
@@ -114,10 +110,39 @@ class RunningReflector<Stored> implements Reflector<Stored> {
 
   async #carryOut(plan: Plan): Promise<Plan> {
     const { clock, random } = this.#deps;
-    if (plan.afterMs > 0) await pause(clock, plan.afterMs, this.#options.signal);
-    const outcome = plan.kind === "list" ? await this.#list() : await this.#watch(plan.resourceVersion);
+    await pause(clock, plan.afterMs, this.#options.signal);
+    const outcome = await this.#run(plan);
     this.#history = historyAfter(this.#history, outcome);
     return decidePlan(outcome, { ...this.#history, listAgeMs: clock.monotonicMs() - this.#listedMs }, random);
+  }
+
+  async #run(plan: Plan): Promise<Outcome> {
+    switch (plan.kind) {
+      case "list":
+        return await this.#list();
+      case "watch":
+        return await this.#watch(plan.resourceVersion);
+      case "resume":
+        return (await this.#refuseResumption(plan.resourceVersion)) ?? (await this.#watch(plan.resourceVersion));
+    }
+  }
+
+  /**
+   * Undefined: the watch can be resumed. After etcd was restored from an older backup our version lies in the future: a
+   * server accepts such a watch and sends nothing until then. The version of a list of one object shows it.
+   */
+  async #refuseResumption(resourceVersion: string): Promise<Outcome | undefined> {
+    const { selection, signal } = this.#options;
+    const { kind, ...selectors } = selection;
+    try {
+      const newest = await this.#deps.api.list(kind, { ...selectors, limit: 1, signal });
+      const isBehind = isBackwards(resourceVersion, newest.resourceVersion);
+      return isBehind ? { kind: "watch-lost", resourceVersion, why: "backwards" } : undefined;
+    } catch (caught) {
+      if (signal.aborted || !(caught instanceof KubernetesApiError)) throw caught;
+      this.#noteFailure("list", caught);
+      return { kind: "watch-refused", resourceVersion, error: caught };
+    }
   }
 
   async #list(): Promise<Outcome> {
@@ -152,7 +177,7 @@ class RunningReflector<Stored> implements Reflector<Stored> {
         },
         onHeard: () => {
           this.#hear();
-          this.#history = { ...this.#history, failures: 0, silentWatches: 0 };
+          this.#history = { ...this.#history, failures: 0 };
         },
         onChange: (event) => this.#batches.add(this.#store.apply(event)),
       },
@@ -217,8 +242,8 @@ class RunningReflector<Stored> implements Reflector<Stored> {
   }
 
   #noteConsumerFailure(caught: unknown): void {
+    const { code, message: why } = MeshError.from(caught);
     const resource = formatResourceName(this.#options.selection.kind);
-    const { code, message } = MeshError.from(caught);
-    this.#deps.log.error({ component: "kubernetes", code, resource, why: message }, "a change could not be processed");
+    this.#deps.log.error({ component: "kubernetes", code, resource, why }, "a change could not be processed");
   }
 }

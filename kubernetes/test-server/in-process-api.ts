@@ -25,6 +25,8 @@ import { bookmark, type OpenWatch, startWatchFeed, type WireEvent } from "./watc
 export interface InProcessCall {
   readonly verb: "get" | "list" | "watch" | "create" | "replace" | "apply" | "delete" | "review" | "discover";
   readonly resource: string;
+  /** Of a list. */
+  readonly limit?: number | undefined;
 }
 
 export interface InProcessApiOptions {
@@ -55,7 +57,7 @@ export class InProcessApi implements KubernetesApi {
   }
 
   list(kind: ApiKind, options: ListOptions): Promise<ListPage> {
-    return this.#call("list", kind, () => {
+    return this.#call("list", { ...kind, limit: options.limit }, () => {
       const { remaining: _, ...page } = this.#cluster.list(kind, options);
       return page;
     });
@@ -130,10 +132,10 @@ export class InProcessApi implements KubernetesApi {
 
   async #call<Value>(
     verb: InProcessCall["verb"],
-    { plural }: Pick<ApiKind, "plural">,
+    { plural, limit }: Pick<ApiKind, "plural"> & Pick<InProcessCall, "limit">,
     run: () => Value,
   ): Promise<Value> {
-    await this.#beforeCall({ verb, resource: plural });
+    await this.#beforeCall({ verb, resource: plural, limit });
     return refusals({ plural }, run);
   }
 }

@@ -158,10 +158,11 @@ export class TestApiServer {
     this.#server = server;
   }
 
-  /** Goes back to an older backup, as an administrator does: with the servers stopped meanwhile. */
-  async restore(backup: Backup): Promise<void> {
+  /** Goes back to an older backup, as an administrator does: with the servers stopped, for `outageMs`. */
+  async restore(backup: Backup, outageMs: number = 300): Promise<void> {
     await this.away();
     this.cluster.history.restore(backup);
+    await new Promise((resolve) => setTimeout(resolve, outageMs));
     await this.back();
   }
 }

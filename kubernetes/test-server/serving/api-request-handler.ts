@@ -11,6 +11,8 @@ import {
   groupDocument,
   groupsDocument,
   kindsDocument,
+  openApiDocument,
+  openApiIndex,
   versionDocument,
 } from "./discovery-documents.ts";
 import type { Fault, FaultPlan } from "./faults.ts";
@@ -171,6 +173,10 @@ function findDocument(
       return groupDocument(cluster.kinds, route.group);
     case "kinds":
       return kindsDocument(cluster.kinds, route.group, route.version);
+    case "openapi-index":
+      return openApiIndex(cluster.kinds);
+    case "openapi":
+      return openApiDocument(cluster.kinds, route.root);
     case "unknown":
       return undefined;
   }

@@ -59,3 +59,33 @@ function resourceEntries(served: ServedKind): readonly Fields[] {
   };
   return hasStatus ? [entry, status] : [entry];
 }
+
+/** `/openapi/v3`: where each version's description is. */
+export function openApiIndex(kinds: readonly ServedKind[]): Fields {
+  const roots = [...new Set(kinds.map(rootOf))];
+  return { paths: Object.fromEntries(roots.map((root) => [root, { serverRelativeURL: `/openapi/v3/${root}` }])) };
+}
+
+/** `/openapi/v3/apis/GROUP/VERSION`, with as much as kubectl wants to see: that the server validates fields itself. */
+export function openApiDocument(kinds: readonly ServedKind[], root: string): Fields | undefined {
+  const served = kinds.filter((kind) => rootOf(kind) === root);
+  if (served.length === 0) return undefined;
+  const parameters = ["dryRun", "fieldManager", "fieldValidation", "force"].map((name) => ({
+    name,
+    in: "query",
+    schema: { type: "string" },
+  }));
+  const paths = served.map(({ group, version, kind, plural, isNamespaced }) => {
+    const path = `/${root}/${isNamespaced ? "namespaces/{namespace}/" : ""}${plural}/{name}`;
+    return [
+      path,
+      { patch: { "x-kubernetes-group-version-kind": { group, version, kind }, parameters, responses: {} } },
+    ];
+  });
+  const info = { title: "Kubernetes", version: "test" };
+  return { openapi: "3.0.0", info, paths: Object.fromEntries(paths), components: { schemas: {} } };
+}
+
+function rootOf({ group, version }: ServedKind): string {
+  return group === "" ? `api/${version}` : `apis/${group}/${version}`;
+}

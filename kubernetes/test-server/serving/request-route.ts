@@ -4,6 +4,8 @@ import { badRequest } from "../storage/refused-request.ts";
 export type Route =
   | { readonly kind: "version" }
   | { readonly kind: "health" }
+  | { readonly kind: "openapi-index" }
+  | { readonly kind: "openapi"; readonly root: string }
   | { readonly kind: "core-versions" }
   | { readonly kind: "groups" }
   | { readonly kind: "group"; readonly group: string }
@@ -29,6 +31,10 @@ export function parseRoute(path: string): Route {
     .map(decodeURIComponent);
   if (root === "version" && segments.length === 0) return { kind: "version" };
   if (root !== undefined && ["livez", "readyz", "healthz"].includes(root)) return { kind: "health" };
+  if (root === "openapi" && segments[0] === "v3") {
+    const described = segments.slice(1).join("/");
+    return described === "" ? { kind: "openapi-index" } : { kind: "openapi", root: described };
+  }
   if (root === "api") return parseVersioned("", segments, { kind: "core-versions" });
   if (root !== "apis") return { kind: "unknown" };
   const [group, ...rest] = segments;
