@@ -29,6 +29,7 @@ export function parseProxyConfig(env: Env): ProxyConfig {
     rootCertificateFile: env["ENTENTE_ROOT_CERT_FILE"] || DEFAULT_ROOT_FILE,
     podIp: env["INSTANCE_IP"] || undefined,
     applicationProbes: env["ISTIO_KUBE_APP_PROBERS"] ?? "",
+    applicationMetrics: env["ISTIO_PROMETHEUS_ANNOTATIONS"] ?? "",
     accessLogFile: parseLogFile(env["ENTENTE_ACCESS_LOG"]),
     maxMetricsBytes: megabytes(env, "ENTENTE_METRICS_MAX_MB", DEFAULT_METRICS_MAX_MB),
     messageLimits: parseMessageLimits(env),

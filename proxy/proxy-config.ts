@@ -17,6 +17,8 @@ export interface ProxyConfig {
   readonly podIp: string | undefined;
   /** The injector's JSON of the application's probes; empty: none. */
   readonly applicationProbes: string;
+  /** The injector's JSON of the pod's original `prometheus.io/*` annotations; empty: none. */
+  readonly applicationMetrics: string;
   /** The access log's file, as Istio's `meshConfig.accessLogFile`; `undefined`: off. */
   readonly accessLogFile: string | undefined;
   /** The limit of a page of metrics. */

@@ -3,6 +3,7 @@ import { startMemoryRelease } from "../net/memory-release.ts";
 import { createScrapes } from "../net/metrics/scrapes.ts";
 import { whenAborted } from "../net/when-aborted.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
+import { mergeAppMetrics, parseAppMetrics } from "./admin/app-metrics.ts";
 import { createAppProbes } from "./admin/app-probes.ts";
 import { describeCertificates } from "./admin/certificates-view.ts";
 import { describeConnection, describeDestination } from "./admin/connections-view.ts";
@@ -133,9 +134,10 @@ interface ServersInput extends WorkloadDeps {
 async function startServers(input: ServersInput) {
   const { core, config, clock, log, readiness, requests } = input;
   const { tls, plane, metrics } = core;
+  const podIp = config.podIp ?? "127.0.0.1";
   const probes = createAppProbes({
     probes: parseAppProbes(config.applicationProbes),
-    podIp: config.podIp ?? "127.0.0.1",
+    podIp,
     clock,
     log,
   });
@@ -148,10 +150,13 @@ async function startServers(input: ServersInput) {
     connections: () => plane.registry.list().map((connection) => describeConnection(connection, clock.now())),
   };
   const scrapes = createScrapes({ source: metrics, clock });
+  const target = parseAppMetrics(config.applicationMetrics);
+  const merged = target && { source: metrics, target, podIp, maxBytes: config.maxMetricsBytes, clock, log };
   return await Promise.all([
     startAdminServer({ views, log }),
     startStatusServer({
-      ...{ readiness, metrics: scrapes, probes, log },
+      ...{ readiness, probes, log },
+      metrics: merged === undefined ? scrapes : createScrapes({ source: mergeAppMetrics(merged), clock }),
       onQuit: () => requests.add("quit"),
       onDrain: () => requests.add("drain"),
     }),

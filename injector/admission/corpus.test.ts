@@ -70,8 +70,7 @@ const TABLE: readonly Expectation[] = [
   {
     file: "generated-name.json",
     outcome: "refused",
-    message:
-      'sidecar injection: invalid_annotation: the annotation sidecar.istio.io/proxyCPU: "lots" is not a quantity',
+    message: 'sidecar injection: the annotation sidecar.istio.io/proxyCPU: "lots" is not a quantity',
     event: "Namespace/shop",
   },
   { file: "dry-run.json", outcome: "refused", message: '"lots" is not a quantity' },

@@ -12,7 +12,7 @@ import {
   SIDECAR_NAME,
   type Volume,
 } from "./pod.ts";
-import { injectedMetadata, originalScrape } from "./pod-metadata.ts";
+import { injectedMetadata, originalScrape, scrapeWarnings } from "./pod-metadata.ts";
 import { warningsFor } from "./pod-security/pod-warnings.ts";
 import { findProxyIdUse } from "./pod-security/proxy-id.ts";
 import { podSettings } from "./pod-settings.ts";
@@ -56,9 +56,9 @@ export function injectPod(pod: Pod, context: InjectionContext): InjectionOutcome
   try {
     return assemble(pod, context);
   } catch (caught) {
-    const error = MeshError.from(caught);
-    if (error.code !== "invalid_annotation") throw caught;
-    return { kind: "refused", reason: "invalid_annotation", message: error.message };
+    const { code, message } = MeshError.from(caught);
+    if (code !== "invalid_annotation") throw caught;
+    return { kind: "refused", reason: "invalid_annotation", message: message.slice(`${code}: `.length) };
   }
 }
 
@@ -102,6 +102,7 @@ function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
     ...warningsFor(pod, own),
     ...own.warnings,
     ...probes.warnings,
+    ...scrapeWarnings(pod),
     ...replacedImage(existing, settings),
   ];
   return { kind: "injected", pod: { ...injected, metadata }, warnings };

@@ -24,6 +24,23 @@ describe("the proxy's resources", () => {
   });
 });
 
+it("the proxy's readiness probe has the annotations' times", () => {
+  const readiness = "readiness.status.sidecar.istio.io";
+  const { pod, warnings } = inject(
+    annotated({
+      [`${readiness}/initialDelaySeconds`]: "2",
+      [`${readiness}/periodSeconds`]: "3",
+      [`${readiness}/failureThreshold`]: "30",
+    }),
+  );
+  expect(container(pod, "istio-proxy").readinessProbe).toMatchObject({
+    initialDelaySeconds: 2,
+    periodSeconds: 3,
+    failureThreshold: 30,
+  });
+  expect(warnings).toEqual([]);
+});
+
 describe("the capture annotations", () => {
   it("become the init container's arguments; the proxy's own ports are always excluded", () => {
     const traffic = (name: string) => `traffic.sidecar.istio.io/${name}`;
@@ -69,6 +86,17 @@ describe("the application's metrics", () => {
     expect(pod.metadata?.annotations?.["prometheus.io/port"]).toBe("15020");
   });
 
+  it.each([
+    { name: "prometheus.io/port", value: "metrics" },
+    { name: "prometheus.io/port", value: "99999" },
+    { name: "prometheus.io/path", value: "/a b" },
+  ])("are left alone, with a warning, if the proxy could not request them: $name is $value", ({ name, value }) => {
+    const { pod, warnings } = inject(annotated({ "prometheus.io/scrape": "true", [name]: value }));
+    expect(env(pod)).not.toHaveProperty("ISTIO_PROMETHEUS_ANNOTATIONS");
+    expect(pod.metadata?.annotations?.[name]).toBe(value);
+    expect(warnings).toEqual([expect.stringContaining(name)]);
+  });
+
   it("are not merged if the mesh's setting is off, unless the pod's annotation turns it on", () => {
     const port = (annotations: Record<string, string>) =>
       inject(annotated(annotations), { mergesMetrics: false }).pod.metadata?.annotations?.["prometheus.io/port"];
@@ -108,6 +136,7 @@ describe("a pod is refused", () => {
     { name: "sidecar.istio.io/proxyCPU", value: "lots", expected: '"lots" is not a quantity' },
     { name: "sidecar.istio.io/proxyMemoryLimit", value: "1 GB", expected: '"1 GB" is not a quantity' },
     { name: "sidecar.istio.io/proxyImage", value: "a b", expected: '"a b" is not an image reference' },
+    { name: "readiness.status.sidecar.istio.io/periodSeconds", value: "0", expected: "a whole number from 1" },
     { name: "inject.istio.io/templates", value: "gateway", expected: '"gateway" names a template' },
     { name: "inject.istio.io/templates", value: "sidecar,custom", expected: '"sidecar,custom" names a template' },
     { name: "sidecar.istio.io/logLevel", value: "loud", expected: '"loud" is not a log level' },

@@ -73,9 +73,23 @@ function forcedAnnotations({ pod, settings, status }: MetadataInput): Readonly<R
   };
 }
 
-/** As in Istio: the pod's annotation overrides the mesh's setting, and a pod that is not scraped is left alone. */
+/**
+ * As in Istio: the pod's annotation overrides the mesh's setting, and a pod that is not scraped is left alone. So is one
+ * whose page the proxy could not request.
+ */
 function mergesMetrics(pod: Pod, settings: InjectionSettings): boolean {
   const annotations = annotationsOf(pod);
   const own = annotations["prometheus.istio.io/merge-metrics"];
-  return annotations[SCRAPE] !== "false" && (own === undefined ? settings.mergesMetrics : own !== "false");
+  const isWanted = annotations[SCRAPE] !== "false" && (own === undefined ? settings.mergesMetrics : own !== "false");
+  return isWanted && scrapeWarnings(pod).length === 0;
+}
+
+/** Why the application's metrics cannot be merged with the proxy's. */
+export function scrapeWarnings(pod: Pod): readonly string[] {
+  const { [PORT]: port = "", [PATH]: path = "" } = annotationsOf(pod);
+  const isPort = port === "" || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535);
+  const consequence = "its metrics are not merged with the proxy's";
+  if (!isPort) return [`the annotation ${PORT} is "${port}", which is not a port number; ${consequence}`];
+  if (!/^[\x21-\x7e]*$/.test(path)) return [`the annotation ${PATH} is not a path; ${consequence}`];
+  return [];
 }

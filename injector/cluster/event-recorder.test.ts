@@ -60,9 +60,7 @@ describe("an Event", () => {
       type: "Warning",
       reason: "SidecarInjectionRefused",
       action: "Inject",
-      note: expect.stringContaining(
-        'no pod is created: invalid_annotation: the annotation sidecar.istio.io/proxyCPU: "lots"',
-      ),
+      note: expect.stringContaining('no pod is created: the annotation sidecar.istio.io/proxyCPU: "lots"'),
     });
   });
 

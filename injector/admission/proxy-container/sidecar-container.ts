@@ -68,14 +68,36 @@ export function sidecarContainer(input: SidecarInput): Container {
     env: mergeEnv(input),
     resources: existing?.["resources"] ?? proxyResources(annotationsOf(input.pod)),
     volumeMounts: merge(SIDECAR_MOUNTS, existing?.volumeMounts, "mountPath"),
-    ...(input.hasProbes && { startupProbe: healthProbe(1, 600), readinessProbe: healthProbe(15, 4) }),
+    ...(input.hasProbes && { startupProbe: STARTUP_PROBE, readinessProbe: readinessProbe(input.pod) }),
     ...(lifecycle && { lifecycle }),
     securityContext: SECURITY_CONTEXT,
   };
 }
 
-function healthProbe(periodSeconds: number, failureThreshold: number) {
-  return { httpGet: { path: "/healthz/ready", port: 15021 }, periodSeconds, timeoutSeconds: 3, failureThreshold };
+const HEALTH = { httpGet: { path: "/healthz/ready", port: 15021 }, timeoutSeconds: 3 };
+const STARTUP_PROBE = { ...HEALTH, periodSeconds: 1, failureThreshold: 600 };
+
+/** The annotations readiness.status.sidecar.istio.io/* change Istio's defaults. */
+function readinessProbe(pod: Pod) {
+  const read = (name: string, lowest: number, otherwise: number) =>
+    readAnnotation({
+      annotations: annotationsOf(pod),
+      name: `readiness.status.sidecar.istio.io/${name}`,
+      parse: (text) => parseCount(text, lowest),
+      otherwise,
+    });
+  const initialDelaySeconds = read("initialDelaySeconds", 0, 0);
+  return {
+    ...HEALTH,
+    ...(initialDelaySeconds > 0 && { initialDelaySeconds }),
+    periodSeconds: read("periodSeconds", 1, 15),
+    failureThreshold: read("failureThreshold", 1, 4),
+  };
+}
+
+function parseCount(text: string, lowest: number): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) >= lowest) return Number(text);
+  throw new InjectorError("invalid_annotation", `"${text}" is not a whole number from ${lowest}`);
 }
 
 /** Our variables first, then the container's others, then new ones: the same order each time injection runs. */
