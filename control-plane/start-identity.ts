@@ -68,6 +68,7 @@ async function startInCluster(api: KubernetesApi, deps: IdentityDeps): Promise<I
   startRootDistribution({
     ...shared,
     limitLog,
+    ownerNamespace: namespace,
     roots: { current: authority.roots, subscribe: authority.subscribe },
   });
   return { authority, authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog }) };

@@ -30,6 +30,7 @@ class Harness {
     });
     startRootDistribution({
       api,
+      ownerNamespace: "mesh",
       roots: {
         current: () => this.#roots,
         subscribe: (listener) => {
@@ -220,6 +221,22 @@ describe("the writes", () => {
     const [line] = harness.log.find("root_quarrel");
     expect(line?.message).toContain("give both meshes one cacerts");
     expect(line?.fields["writers"]).toContain("other-mesh");
+  });
+
+  it("belong to the mesh's namespace, also those of before, so that its deletion removes them everywhere", async () => {
+    await harness.start();
+    const before = harness.find("default")?.metadata.ownerReferences;
+    harness.addNamespace("mesh");
+    harness.addNamespace("ns1");
+    await harness.clock.advance(1000);
+    harness.write("default", { "root-cert.pem": "old\n" }, "someone");
+    harness.change("new\n");
+    await harness.clock.advance(5000);
+    const { uid } = harness.cluster.get(KINDS.namespaces, { name: "mesh" }).metadata;
+    const owner = [{ apiVersion: "v1", kind: "Namespace", name: "mesh", uid }];
+    expect(before).toBeUndefined();
+    expect(harness.find("ns1")?.metadata.ownerReferences).toEqual(owner);
+    expect(harness.find("default")?.metadata.ownerReferences).toEqual(owner);
   });
 
   it("stop with the control plane", async () => {

@@ -7,7 +7,7 @@ import { type Reflector, startReflector } from "../../kubernetes/reflector/refle
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 import { DueQueue } from "./due-queue.ts";
-import { formatRootConfigMap, isUpToDate, ROOT_CONFIG_MAP } from "./root-config-map.ts";
+import { formatRootConfigMap, isUpToDate, ROOT_CONFIG_MAP, type RootOwner } from "./root-config-map.ts";
 
 export interface RootDistributionOptions {
   readonly api: KubernetesApi;
@@ -16,6 +16,8 @@ export interface RootDistributionOptions {
     /** Calls the listener after each change. Returns the function that unsubscribes. */
     subscribe(listener: () => void): () => void;
   };
+  /** The mesh's own namespace, which owns the ConfigMaps. */
+  readonly ownerNamespace: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -50,6 +52,7 @@ export function startRootDistribution(options: RootDistributionOptions): void {
 
 interface Namespace {
   readonly name: string;
+  readonly uid: string;
   readonly isEnding: boolean;
 }
 
@@ -106,9 +109,10 @@ class RootDistribution {
 
   #onConfigMaps(changes: readonly ObjectChange<KubernetesObject>[]): void {
     const roots = this.#options.roots.current();
+    const owner = this.#owner();
     for (const { kind, object } of changes) {
       const { namespace = "" } = object.metadata;
-      if (kind === "upsert" && isUpToDate(object, roots)) continue;
+      if (kind === "upsert" && isUpToDate(object, roots, owner)) continue;
       this.#queue.add(namespace, this.#delayRepair(namespace, object));
     }
   }
@@ -150,11 +154,12 @@ class RootDistribution {
     const namespace = this.#namespaces.objects.get(name);
     if (namespace === undefined || namespace.isEnding || EXCLUDED.includes(name)) return false;
     const wanted = roots.current();
+    const owner = this.#owner();
     const present = this.#configMaps.objects.get(`${name}/${ROOT_CONFIG_MAP}`);
-    if (present !== undefined && isUpToDate(present, wanted)) return false;
+    if (present !== undefined && isUpToDate(present, wanted, owner)) return false;
     try {
       // By force: what another manager has written there, Istio for example, must not keep old roots alive.
-      const configMap = formatRootConfigMap(name, wanted);
+      const configMap = formatRootConfigMap(name, wanted, owner);
       await api.apply(KINDS.configMaps, configMap, { force: true, timeoutMs: CALL_MS, signal });
       this.#count(name);
     } catch (caught) {
@@ -163,6 +168,12 @@ class RootDistribution {
       this.#queue.add(name, this.#backoff(this.#count(name)));
     }
     return true;
+  }
+
+  /** None if the control plane runs outside of the cluster, without the namespace. */
+  #owner(): RootOwner | undefined {
+    const found = this.#namespaces.objects.get(this.#options.ownerNamespace);
+    return found === undefined || found.isEnding ? undefined : found;
   }
 
   #count(name: string): number {
@@ -185,7 +196,8 @@ class RootDistribution {
 
 function readNamespace({ metadata, status }: KubernetesObject): Namespace {
   const isTerminating = typeof status === "object" && status !== null && Reflect.get(status, "phase") === "Terminating";
-  return { name: metadata.name, isEnding: metadata.deletionTimestamp !== undefined || isTerminating };
+  const { name, uid = "" } = metadata;
+  return { name, uid, isEnding: metadata.deletionTimestamp !== undefined || isTerminating };
 }
 
 /** The names of the programs that have written to it, instead of the long list of who has set what. */

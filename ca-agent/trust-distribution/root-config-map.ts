@@ -14,21 +14,37 @@ export function readPublishedRoots(configMap: KubernetesObject | undefined): str
   return typeof text === "string" ? text : "";
 }
 
+/** The mesh's own namespace. When it is deleted, Kubernetes deletes the ConfigMaps in all the others. */
+export interface RootOwner {
+  readonly name: string;
+  readonly uid: string;
+}
+
 /** What is applied: our fields alone. Whatever else somebody puts into the ConfigMap stays. */
-export function formatRootConfigMap(namespace: string, roots: readonly string[]): KubernetesObject {
+export function formatRootConfigMap(
+  namespace: string,
+  roots: readonly string[],
+  owner: RootOwner | undefined,
+): KubernetesObject {
+  const ownerReferences = owner && [{ apiVersion: "v1", kind: "Namespace", name: owner.name, uid: owner.uid }];
   return {
     apiVersion: apiVersionOf(KINDS.configMaps),
     kind: KINDS.configMaps.kind,
-    metadata: { name: ROOT_CONFIG_MAP, namespace, labels: LABELS },
+    metadata: { name: ROOT_CONFIG_MAP, namespace, labels: LABELS, ...(ownerReferences && { ownerReferences }) },
     data: { [ROOT_KEY]: roots.join("") },
   };
 }
 
 /** Whether a ConfigMap already has what would be applied. */
-export function isUpToDate(configMap: KubernetesObject, roots: readonly string[]): boolean {
-  const labels = configMap.metadata.labels ?? {};
+export function isUpToDate(
+  configMap: KubernetesObject,
+  roots: readonly string[],
+  owner: RootOwner | undefined,
+): boolean {
+  const { labels = {}, ownerReferences = [] } = configMap.metadata;
   return (
     readPublishedRoots(configMap) === roots.join("") &&
+    (owner === undefined || ownerReferences.some(({ uid }) => uid === owner.uid)) &&
     Object.entries(LABELS).every(([name, value]) => labels[name] === value)
   );
 }

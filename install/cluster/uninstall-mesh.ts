@@ -1,13 +1,7 @@
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, ObjectName } from "../../kubernetes/kubernetes-api.ts";
 import { installationLabels, OWNER_LABELS } from "../objects/names.ts";
-import {
-  AUTHORITY_SECRET,
-  LEADER_LEASE,
-  OPERATOR_SECRET,
-  ROOTS_CONFIG_MAP,
-  webhookSecretName,
-} from "../objects/state-names.ts";
+import { STATE_NAMES, webhookSecretName } from "../objects/state-names.ts";
 import type { ClusterDeps } from "./await-rollout.ts";
 import { describeObject, formatSelector, INSTALLED_KINDS } from "./installed-kinds.ts";
 
@@ -84,11 +78,18 @@ async function findOtherControlPlanes({ api, signal }: ClusterDeps): Promise<rea
 }
 
 async function deleteRootCertificates({ api, report, signal }: ClusterDeps): Promise<void> {
-  const { items } = await api.list(KINDS.configMaps, { fieldSelector: `metadata.name=${ROOTS_CONFIG_MAP}`, signal });
+  const { items } = await api.list(KINDS.configMaps, {
+    fieldSelector: `metadata.name=${STATE_NAMES.rootsConfigMap}`,
+    signal,
+  });
   for (const { metadata } of items) {
-    await api.delete(KINDS.configMaps, { name: ROOTS_CONFIG_MAP, namespace: metadata.namespace ?? "" }, { signal });
+    await api.delete(
+      KINDS.configMaps,
+      { name: STATE_NAMES.rootsConfigMap, namespace: metadata.namespace ?? "" },
+      { signal },
+    );
   }
-  if (items.length > 0) report(`ConfigMap ${ROOTS_CONFIG_MAP} deleted in ${items.length} namespaces`);
+  if (items.length > 0) report(`ConfigMap ${STATE_NAMES.rootsConfigMap} deleted in ${items.length} namespaces`);
 }
 
 /** The authority's key is what the mesh's trust rests on: without a purge it stays, and a new installation uses it. */
@@ -100,15 +101,18 @@ async function removeState(options: UninstallOptions, others: readonly string[],
     deps.report(`the authority's key, the resource definitions and the namespace are left to ${others.join(", ")}`);
     return;
   }
-  await deleteNamed(KINDS.leases, { namespace, name: LEADER_LEASE }, deps);
-  await deleteNamed(KINDS.secrets, { namespace, name: AUTHORITY_SECRET }, deps);
+  await deleteNamed(KINDS.secrets, { namespace, name: STATE_NAMES.authoritySecret }, deps);
   for (const name of await ownDefinitions(deps)) await deleteNamed(KINDS.customResourceDefinitions, { name }, deps);
   await deleteNamespace(namespace, deps);
 }
 
 async function reportKept({ namespace }: UninstallOptions, deps: ClusterDeps): Promise<void> {
-  const secret = await deps.api.get(KINDS.secrets, { namespace, name: AUTHORITY_SECRET }, { signal: deps.signal });
-  if (secret !== undefined) deps.report(`Secret ${namespace}/${AUTHORITY_SECRET} kept: the authority's key`);
+  const secret = await deps.api.get(
+    KINDS.secrets,
+    { namespace, name: STATE_NAMES.authoritySecret },
+    { signal: deps.signal },
+  );
+  if (secret !== undefined) deps.report(`Secret ${namespace}/${STATE_NAMES.authoritySecret} kept: the authority's key`);
   const definitions = await ownDefinitions(deps);
   if (definitions.length > 0)
     deps.report(`${definitions.length} resource definitions kept, with the mesh's policies and routes`);
@@ -127,9 +131,13 @@ async function deleteNamespace(name: string, deps: ClusterDeps): Promise<void> {
   const { items } = await api.list(KINDS.namespaces, { labelSelector: formatSelector(OWNER_LABELS), signal });
   if (!items.some(({ metadata }) => metadata.name === name)) return;
   const pods = await api.list(KINDS.pods, { namespace: name, limit: 1, signal });
-  const operatorSecret = await api.get(KINDS.secrets, { namespace: name, name: OPERATOR_SECRET }, { signal });
+  const operatorSecret = await api.get(
+    KINDS.secrets,
+    { namespace: name, name: STATE_NAMES.operatorSecret },
+    { signal },
+  );
   if (pods.items.length > 0 || operatorSecret !== undefined) {
-    const left = operatorSecret === undefined ? "pods" : `the Secret ${OPERATOR_SECRET}`;
+    const left = operatorSecret === undefined ? "pods" : `the Secret ${STATE_NAMES.operatorSecret}`;
     report(`Namespace ${name} kept: it still has ${left}`);
     return;
   }

@@ -3,7 +3,7 @@ import { CUSTOM_RESOURCES } from "../crds/custom-resources.ts";
 import { groupOf } from "../crds/kind-description.ts";
 import type { InstallValues } from "../values/install-values.ts";
 import { type Component, clusterName, componentLabels, withRevision } from "./names.ts";
-import { AUTHORITY_SECRET, LEADER_LEASE, OPERATOR_SECRET, ROOTS_CONFIG_MAP, webhookSecretName } from "./state-names.ts";
+import { STATE_NAMES, webhookSecretName } from "./state-names.ts";
 import { mutatingWebhookName, validatingWebhookName } from "./webhooks.ts";
 
 const READ = ["get", "list", "watch"];
@@ -37,13 +37,11 @@ function controlPlaneRights(): Rights {
       rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
       // The mesh's roots, in every namespace.
       rule("", ["configmaps"], ["create"]),
-      rule("", ["configmaps"], [...READ, "update", "patch"], [ROOTS_CONFIG_MAP]),
+      rule("", ["configmaps"], [...READ, "update", "patch"], [STATE_NAMES.rootsConfigMap]),
     ],
     namespace: [
       rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], [...READ, "update", "patch"], [AUTHORITY_SECRET, OPERATOR_SECRET]),
-      rule("coordination.k8s.io", ["leases"], ["create"]),
-      rule("coordination.k8s.io", ["leases"], ["get", "update", "patch"], [LEADER_LEASE]),
+      rule("", ["secrets"], [...READ, "update", "patch"], [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
     ],
   };
 }

@@ -1,20 +1,19 @@
 /** What the running parts create in the cluster, under these names. Access rights and `entente uninstall` need them. */
+import { PLUGGED_IN_SECRET, SELF_SIGNED_SECRET } from "../../ca-agent/authority/secrets/authority-secret.ts";
+import { ROOT_CONFIG_MAP } from "../../ca-agent/trust-distribution/root-config-map.ts";
 import type { InstallValues } from "../values/install-values.ts";
 import { withRevision } from "./names.ts";
 
-/** The authority's key and root, made by the control plane. Shared by all revisions of a namespace. */
-export const AUTHORITY_SECRET = "istio-ca-secret";
+export const STATE_NAMES = {
+  /** The authority's key and root, made by the control plane. Shared by all revisions of a namespace. */
+  authoritySecret: SELF_SIGNED_SECRET,
+  /** The authority that an operator provides; only ever read. */
+  operatorSecret: PLUGGED_IN_SECRET,
+  /** The mesh's roots, in every namespace. */
+  rootsConfigMap: ROOT_CONFIG_MAP,
+} as const;
 
-/** The authority that an operator provides; only ever read. */
-export const OPERATOR_SECRET = "cacerts";
-
-/** The mesh's roots, a ConfigMap in every namespace. */
-export const ROOTS_CONFIG_MAP = "istio-ca-root-cert";
-
-/** Decides which control plane does what only one may do. */
-export const LEADER_LEASE = "istiod-leader";
-
-/** The webhook's certificate, shared by the injector's replicas. */
+/** The authority of the webhook's certificates, shared by the injector's replicas. */
 export function webhookSecretName(values: Pick<InstallValues, "revision">): string {
   return `${withRevision("istio-sidecar-injector", values)}-tls`;
 }

@@ -97,7 +97,7 @@ export class SecretHarness {
 
   /** What the workloads of a running mesh mount. */
   publish(...roots: readonly string[]): void {
-    this.cluster.apply(KINDS.configMaps, formatRootConfigMap(NAMESPACE, roots), { force: true });
+    this.cluster.apply(KINDS.configMaps, formatRootConfigMap(NAMESPACE, roots, undefined), { force: true });
   }
 
   unpublish(): void {
