@@ -1,5 +1,6 @@
 /** For tests and benches: an API server that speaks the real protocol over TLS, and does what a test wants. */
 import { createServer, type Server } from "node:https";
+import type { Duplex } from "node:stream";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
@@ -66,6 +67,7 @@ export class TestApiServer {
   readonly #deps: ApiRequestDeps;
   readonly #cleanup: Cleanup;
   readonly #onUpgrade: UpgradeListener | undefined;
+  readonly #sockets = new Set<Duplex>();
   #server: Server | undefined;
   #port = 0;
 
@@ -141,7 +143,8 @@ export class TestApiServer {
     this.#server = undefined;
     if (server === undefined) return;
     const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
+    // Also those whose TLS handshake is not complete, which the HTTP server does not know.
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
@@ -151,6 +154,10 @@ export class TestApiServer {
       void handleApiRequest(this.#deps, request, response);
     });
     server.on("tlsClientError", () => undefined);
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
     if (this.#onUpgrade !== undefined) server.on("upgrade", this.#onUpgrade);
     // A watch may be open longer than Node's limit for a request.
     server.requestTimeout = 0;
