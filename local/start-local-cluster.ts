@@ -8,7 +8,7 @@ import { createNodeNetwork } from "./network/node-network.ts";
 import { type PortRequest, type PublishedPort, publishPort } from "./network/publish-port.ts";
 import { hasAddress, type LocalService } from "./network/services.ts";
 import type { ImageTable } from "./pods/images.ts";
-import type { LocalPod } from "./pods/local-pod.ts";
+import type { ContainerEnds, LocalPod } from "./pods/local-pod.ts";
 import { type PlannedPod, renamePod } from "./pods/plan-pods.ts";
 import type { PodRemoval, RunLimits } from "./pods/pod-host.ts";
 import { type Manifest, readManifests } from "./read-manifests.ts";
@@ -68,8 +68,8 @@ export interface LocalCluster {
   readonly gatewayHosts: readonly string[];
   /** Creates another pod from a pod's template, as a Deployment does in a rolling update. Resolves when it is ready. */
   createLike(pod: LocalPod): Promise<LocalPod>;
-  /** Deletes a pod. Resolves when it is gone. */
-  remove(pod: LocalPod, removal: PodRemoval): Promise<void>;
+  /** Deletes a pod. Resolves when it is gone, with its containers' ends. */
+  remove(pod: LocalPod, removal: PodRemoval): Promise<ContainerEnds>;
   /** Stops everything and leaves nothing behind; may be called more than once. */
   stop(): Promise<void>;
 }

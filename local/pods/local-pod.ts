@@ -38,6 +38,9 @@ export interface LocalContainer {
   readonly logFile: string;
 }
 
+/** By the container's name. */
+export type ContainerEnds = ReadonlyMap<string, number | string>;
+
 /** A pod of this machine: a network namespace with an address, and its containers as processes. */
 export class LocalPod {
   readonly name: string;
@@ -141,25 +144,28 @@ export class LocalPod {
   /**
    * Ends the pod like the kubelet: the preStop hooks, then SIGTERM. Restartable init containers follow when the others
    * have ended, in reverse order. At the end of the grace period everything gets SIGKILL.
+   * @returns the exit status or the signal of each container
    */
-  async terminate(graceMs: number): Promise<void> {
+  async terminate(graceMs: number): Promise<ContainerEnds> {
     const { initContainers, containers } = this.manifest.spec;
     const ending = this.#lasting().map(({ name }) => this.#running.get(name));
     for (const process of ending) if (process !== undefined) this.#toldToEnd.add(process);
     const timer = setTimeout(() => {
       for (const process of ending) process?.kill("SIGKILL");
     }, graceMs);
+    const ends = new Map<string, number | string>();
     const hooks = new Map(this.#lasting().map((container) => [container, this.#runHook(container, "preStop")]));
     const end = async (container: ContainerManifest): Promise<void> => {
       await hooks.get(container);
       const process = this.#running.get(container.name);
       process?.kill("SIGTERM");
-      await process?.ended;
+      if (process !== undefined) ends.set(container.name, await process.ended);
     };
     await Promise.all(containers.map(end));
     for (const container of (initContainers ?? []).filter(isRestartable).reverse()) await end(container);
     clearTimeout(timer);
     this.#options.surroundings.volumes.stop();
+    return ends;
   }
 
   logFile(container: string): string {

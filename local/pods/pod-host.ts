@@ -14,7 +14,7 @@ import { createClusterStore } from "../system/cluster-store.ts";
 import { pollUntilReady, untilAborted } from "../wait.ts";
 import { readLogTail } from "./container-process.ts";
 import type { ImageTable } from "./images.ts";
-import { type ContainerEvent, LocalPod } from "./local-pod.ts";
+import { type ContainerEnds, type ContainerEvent, LocalPod } from "./local-pod.ts";
 import type { PlannedPod } from "./plan-pods.ts";
 import { type PodManifest, validatePodManifest } from "./pod-manifest.ts";
 import { createPodVolumes, type FindFiles } from "./pod-volumes.ts";
@@ -107,15 +107,16 @@ export class PodHost {
    * Deletes a pod as a cluster does: it ends while others still know it as an endpoint, for `newsDelayMs`. Resolves when
    * its containers have ended and its network is gone.
    */
-  async remove(pod: LocalPod, { graceMs, newsDelayMs }: PodRemoval): Promise<void> {
+  async remove(pod: LocalPod, { graceMs, newsDelayMs }: PodRemoval): Promise<ContainerEnds> {
     const hosted = this.#hosted.find((candidate) => candidate.pod === pod);
     if (hosted === undefined) throw new LocalError("container_state", `${nameOf(pod)} is not hosted here`);
     const withdrawn = sleep(newsDelayMs).then(() => this.#change(hosted, "terminating"));
-    await pod.terminate(graceMs);
+    const ends = await pod.terminate(graceMs);
     await withdrawn;
     this.#hosted.splice(this.#hosted.indexOf(hosted), 1);
     this.#publish(hosted);
     removeNamespace(pod.network.namespace);
+    return ends;
   }
 
   /** Stops every container, also those of pods that are still being created; `force` skips the waiting time. */

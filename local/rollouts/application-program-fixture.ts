@@ -1,9 +1,9 @@
 /**
  * For tests: an application that says its pod's name, and what UPSTREAM says if that is set. Its argument is what it does
  * at SIGTERM: `abrupt` exits at once, as most programs do; `graceful` stops accepting and finishes its requests, then
- * calls FAREWELL. `/slow` streams a response for three seconds, and `/endless` never ends one.
+ * calls FAREWELL. `/finish` ends it like a Job: it asks the proxy to end, and exits. `/slow` streams a response for three seconds, and `/endless` never ends one.
  */
-import { Agent, createServer, get } from "node:http";
+import { Agent, createServer, request } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -11,10 +11,14 @@ const [end = "abrupt"] = process.argv.slice(2);
 const { UPSTREAM: upstream, FAREWELL: farewell, HOSTNAME: host } = process.env;
 const agent = new Agent({ keepAlive: true });
 
-const server = createServer(async (request, response) => {
-  request.resume();
-  if (request.url === "/endless") return void response.write("once\n");
-  if (request.url === "/slow") {
+const server = createServer(async (incoming, response) => {
+  incoming.resume();
+  if (incoming.url === "/finish") return void finish();
+  if (incoming.url === "/endless") {
+    process.stdout.write("endless\n");
+    return void response.write("once\n");
+  }
+  if (incoming.url === "/slow") {
     for (let piece = 0; piece < 6; piece += 1) {
       response.write(`piece ${piece}\n`);
       await sleep(500);
@@ -37,11 +41,18 @@ process.once("SIGTERM", async () => {
   process.stdout.write(`farewell: ${await call(farewell)}\n`);
 });
 
-function call(url: string): Promise<string> {
+async function finish(): Promise<void> {
+  process.stdout.write(`job: ${await call(upstream ?? "")}\n`);
+  process.stdout.write(`quit: ${await call("http://127.0.0.1:15020/quitquitquit", "POST")}\n`);
+  process.exit(0);
+}
+
+function call(url: string, method = "GET"): Promise<string> {
   return new Promise((resolve) => {
-    const outgoing = get(url, { agent }, async (response) => {
+    const outgoing = request(url, { agent, method }, async (response) => {
       resolve(`${response.statusCode} ${(await text(response)).trim()}`);
     });
     outgoing.on("error", (error) => resolve(String(error)));
+    outgoing.end();
   });
 }

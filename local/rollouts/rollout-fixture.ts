@@ -4,6 +4,7 @@ import type { LocalPod } from "../pods/local-pod.ts";
 import type { LocalCluster } from "../start-local-cluster.ts";
 import { createTestFolder, findPod } from "../test-cluster-fixture.ts";
 
+/** The program of the image `test/application`. */
 const APPLICATION = fileURLToPath(new URL("./application-program-fixture.ts", import.meta.url));
 
 export interface DeploymentOptions {
@@ -17,11 +18,20 @@ export interface DeploymentOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The pause of the application's preStop hook. @default 0 */
   readonly preStopSeconds?: number;
+  /** Istio's terminationDrainDuration. @default 5 */
+  readonly drainSeconds?: number;
+  /** @default 30 */
+  readonly graceSeconds?: number;
 }
 
 /** A Deployment with its Service on port 80. */
 export function formatDeployment(options: DeploymentOptions): string {
   const { name, replicas = 2, args, isNative, env = {}, preStopSeconds = 0 } = options;
+  const { drainSeconds = 5, graceSeconds = 30 } = options;
+  const annotations = {
+    "sidecar.istio.io/nativeSidecar": String(isNative),
+    "proxy.istio.io/config": `terminationDrainDuration: ${drainSeconds}s`,
+  };
   const container = {
     name: "app",
     image: "test/application",
@@ -38,8 +48,8 @@ spec:
   replicas: ${replicas}
   selector: { matchLabels: { app: ${name} } }
   template:
-    metadata: { labels: { app: ${name} }, annotations: { sidecar.istio.io/nativeSidecar: "${isNative}" } }
-    spec: { containers: [${JSON.stringify(container)}] }
+    metadata: { labels: { app: ${name} }, annotations: ${JSON.stringify(annotations)} }
+    spec: { terminationGracePeriodSeconds: ${graceSeconds}, containers: [${JSON.stringify(container)}] }
 ---
 apiVersion: v1
 kind: Service
@@ -110,7 +120,7 @@ export async function startRolloutMesh(manifests: string): Promise<RolloutMesh> 
     outsider: findPod(cluster, "outsider"),
     podsOf,
     replaceAll: async (name) => {
-      const ending: Promise<void>[] = [];
+      const ending: Promise<unknown>[] = [];
       for (const pod of podsOf(name)) {
         await cluster.createLike(pod);
         ending.push(cluster.remove(pod, { graceMs: GRACE_MS, newsDelayMs: NEWS_DELAY_MS }));

@@ -1,11 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { EndRequest } from "./decide-phase.ts";
-import { EndRequests } from "./end-requests.ts";
+import { type EndCommand, EndRequests } from "./end-requests.ts";
 
-type Kind = Exclude<EndRequest["kind"], "none">;
-
-async function requested(...kinds: readonly Kind[]): Promise<EndRequests> {
+async function requested(...kinds: readonly EndCommand[]): Promise<EndRequests> {
   const clock = new FakeClock();
   const requests = new EndRequests(clock);
   for (const kind of kinds) {
@@ -16,7 +14,7 @@ async function requested(...kinds: readonly Kind[]): Promise<EndRequests> {
 }
 
 describe("requests to end", () => {
-  it.each<{ name: string; kinds: readonly Kind[]; current: EndRequest; ends: boolean }>([
+  it.each<{ name: string; kinds: readonly EndCommand[]; current: EndRequest; ends: boolean }>([
     { name: "none: the proxy serves", kinds: [], current: { kind: "none" }, ends: false },
     {
       name: "/drain begins, and does not end the process",
@@ -25,11 +23,12 @@ describe("requests to end", () => {
       ends: false,
     },
     {
-      name: "SIGTERM after /drain counts from /drain",
+      name: "SIGTERM after /drain comes after the application's end, and counts from /drain",
       kinds: ["drain", "stop"],
-      current: { kind: "stop", sinceMs: 0 },
+      current: { kind: "application_ended", sinceMs: 0 },
       ends: true,
     },
+    { name: "SIGTERM alone does not", kinds: ["stop"], current: { kind: "stop", sinceMs: 0 }, ends: true },
     {
       name: "/drain after SIGTERM changes nothing",
       kinds: ["stop", "drain"],
@@ -37,9 +36,15 @@ describe("requests to end", () => {
       ends: true,
     },
     {
+      name: "/quitquitquit after SIGTERM tells that the application has ended",
+      kinds: ["stop", "quit"],
+      current: { kind: "application_ended", sinceMs: 0 },
+      ends: true,
+    },
+    {
       name: "SIGTERM after /quitquitquit changes nothing",
       kinds: ["quit", "stop"],
-      current: { kind: "quit", sinceMs: 0 },
+      current: { kind: "application_ended", sinceMs: 0 },
       ends: true,
     },
   ])("$name", async ({ kinds, current, ends }) => {

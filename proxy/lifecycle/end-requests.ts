@@ -1,8 +1,8 @@
 import type { Clock } from "../../mesh/runtime.ts";
 import type { EndRequest } from "./decide-phase.ts";
 
-/** How far a request goes; a later one can only go further. */
-const REACH: Readonly<Record<EndRequest["kind"], number>> = { none: 0, drain: 1, stop: 2, quit: 2 };
+/** `/drain`, SIGTERM and `/quitquitquit`. */
+export type EndCommand = "drain" | "stop" | "quit";
 
 /** The requests to end this proxy, by a signal or by a container of the pod. */
 export class EndRequests {
@@ -30,11 +30,23 @@ export class EndRequests {
   }
 
   /** The time counts from the first request. */
-  add(kind: Exclude<EndRequest["kind"], "none">): void {
-    if (REACH[kind] <= REACH[this.#current.kind]) return;
+  add(command: EndCommand): void {
     const sinceMs = this.#current.kind === "none" ? this.#clock.monotonicMs() : this.#current.sinceMs;
+    const kind = nextKind(this.#current.kind, command);
     this.#current = { kind, sinceMs };
     this.#begun.abort();
     if (kind !== "drain") this.#ending.abort();
+  }
+}
+
+/** A later request can only go further. Kubelet ends a native sidecar, which `/drain` comes from, after the application. */
+function nextKind(current: EndRequest["kind"], command: EndCommand): Exclude<EndRequest["kind"], "none"> {
+  switch (command) {
+    case "drain":
+      return current === "none" ? "drain" : current;
+    case "stop":
+      return current === "none" || current === "stop" ? "stop" : "application_ended";
+    case "quit":
+      return "application_ended";
   }
 }

@@ -51,6 +51,8 @@ describe("a drain", () => {
     expect(drain.events).toEqual(["draining", "outbound only"]);
     await drain.clock.advance(5000);
     drain.usage = { ...drain.usage, inbound: 0 };
+    await drain.clock.advance(5000);
+    expect(drain.events).toEqual(["draining", "outbound only"]);
     await drain.clock.advance(100);
     expect(drain.events).toEqual(["draining", "outbound only", "ended"]);
     expect(drain.clock.pendingTimers).toBe(0);

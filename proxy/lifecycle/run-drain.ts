@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
 import type { DrainConfig } from "../proxy-config.ts";
-import { decidePhase, type Phase, type Usage } from "./decide-phase.ts";
+import { decidePhase, isIdle, type Phase, type Usage } from "./decide-phase.ts";
 import type { EndRequests } from "./end-requests.ts";
 
 export interface DrainOptions {
@@ -24,8 +24,12 @@ export async function runDrain(options: DrainOptions): Promise<void> {
   const { requests, config, usage, clock } = options;
   await whenAborted(requests.begun);
   let phase: Phase = { kind: "serving" };
+  let idleSinceMs: number | undefined;
   while (phase.kind !== "stopped") {
-    const next = decidePhase({ request: requests.current, nowMs: clock.monotonicMs(), usage: usage(), config });
+    const nowMs = clock.monotonicMs();
+    const current = usage();
+    idleSinceMs = isIdle(current) ? (idleSinceMs ?? nowMs) : undefined;
+    const next = decidePhase({ request: requests.current, nowMs, usage: current, idleSinceMs, config });
     if (next.kind !== phase.kind) enter(next, phase, options);
     phase = next;
     if (next.kind !== "stopped") await pause(clock);
