@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Agent, request } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
+import { definitionOf } from "../../discovery/kubernetes/mesh-cluster-fixture.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
@@ -52,6 +53,24 @@ describe("the injector in a cluster", () => {
     const { status, text } = await call("/inject", review(createPod()));
     expect(status).toBe(200);
     expect(JSON.parse(text)).toMatchObject({ response: { allowed: true, patchType: "JSONPatch" } });
+  });
+
+  it("warns of a resource that fits no other", async () => {
+    const cluster = new InjectorCluster().install();
+    cluster.objects.create(KINDS.customResourceDefinitions, definitionOf("DestinationRule"));
+    const { server } = await startInCluster(cluster);
+    const call = callAs(cluster.caBundle(), server.port);
+    const object = {
+      apiVersion: "networking.istio.io/v1",
+      kind: "DestinationRule",
+      metadata: { name: "world", namespace: "ns1" },
+      spec: { host: "wrld", trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } },
+    };
+    const warnings = async (): Promise<unknown> => {
+      const { text } = await call("/validate", review(object, { kind: { kind: "DestinationRule" } }));
+      return JSON.parse(text).response.warnings;
+    };
+    await expect.poll(warnings, PATIENCE).toEqual([expect.stringContaining("IST0101 DestinationRule/world.ns1")]);
   });
 
   it("records why it refused a pod", async () => {

@@ -1,4 +1,7 @@
+import { startKubernetesSource } from "../../discovery/kubernetes/kubernetes-source.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Resource } from "../../mesh/resources/resource.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import type { InjectionSettings } from "../admission/injection-settings.ts";
 import { createHookToken } from "../hook-token.ts";
@@ -7,6 +10,7 @@ import { startWebhookServer, type WebhookLimits, type WebhookServer } from "../w
 import { createEventRecorder } from "./event-recorder.ts";
 import { eventOf } from "./injection-event.ts";
 import { chooseNativeSidecars, type NativeSidecarChoice } from "./native-sidecars.ts";
+import { createResourceAnalysis } from "./resource-analysis.ts";
 import { type IdentityNames, startWebhookIdentity } from "./webhook-identity.ts";
 
 export interface ClusterInjectorOptions {
@@ -40,6 +44,7 @@ export async function startClusterInjector(
   const { api, settings, instance, host, port, limits } = options;
   const supportsNative = await chooseNativeSidecars(options.nativeSidecars, { ...deps, api });
   const identity = await startWebhookIdentity({ ...deps, api, names: identityNames(settings.current()) });
+  const analysis = startAnalysis({ ...deps, api, rootNamespace: settings.current().controlPlaneNamespace });
   const events = createEventRecorder({ ...deps, api, instance, createToken: createHookToken });
   const server = await startWebhookServer({
     ...(host !== undefined && { host }),
@@ -48,6 +53,7 @@ export async function startClusterInjector(
     certificate: identity,
     settings: () => ({ ...settings.current(), nativeSidecar: supportsNative() }),
     findUnreadiness: () => (identity.isTrusted() ? undefined : "the webhook configurations have no caBundle yet"),
+    analyze: (resource) => analysis(resource),
     onReviewed: (review) => {
       const event = eventOf(review);
       if (event !== undefined) events.record(event);
@@ -67,6 +73,37 @@ export async function startClusterInjector(
 
 /** Until every API server has noticed that this replica is not ready any more. */
 const LINGER_MS = 6_000;
+
+interface AnalysisDeps extends ClusterInjectorDeps {
+  readonly api: KubernetesApi;
+  readonly rootNamespace: string;
+}
+
+/** The analysis of resources, which finds nothing until the whole configuration is known. */
+function startAnalysis({ rootNamespace, ...deps }: AnalysisDeps): (resource: Resource) => readonly string[] {
+  const { clock, log, signal } = deps;
+  let analyze: (resource: Resource) => readonly string[] = () => [];
+  startKubernetesSource({ ...deps, log: quieted(log) })
+    .then((source) => {
+      const settings = { rootNamespace, clusterDomain: "cluster.local" };
+      analyze = createResourceAnalysis({ source, settings, clock });
+    })
+    .catch((caught: unknown) => {
+      if (!signal.aborted) log.error({ code: MeshError.from(caught).code }, "resources are not analysed");
+    });
+  return (resource) => analyze(resource);
+}
+
+/** The control plane reports what changes in the configuration, and what is invalid. */
+function quieted(log: Logger): Logger {
+  return {
+    debug: (fields, message) => log.debug(fields, message),
+    info: (fields, message) => log.debug(fields, message),
+    warn: (fields, message) => log.debug(fields, message),
+    error: (fields, message) => log.error(fields, message),
+    child: (fields) => quieted(log.child(fields)),
+  };
+}
 
 /** The names that an installation gives the injector's objects, as Istio does: those of a revision end with its name. */
 export function identityNames({
