@@ -1,9 +1,11 @@
 import { expect, it } from "vitest";
 import { bundleCli } from "./bundle-cli.ts";
 
+const bundled = bundleCli({ write: false, outdir: "dist" });
+
 /** The source files that a process has loaded once it runs the chunk of one of them. */
 async function filesLoadedWith(entry: string): Promise<readonly string[]> {
-  const { outputs } = await bundleCli({ write: false, outdir: "dist" });
+  const { outputs } = await bundled;
   const byPath = new Map(outputs.map((output) => [output.path, output]));
   const loaded = new Set<string>();
   const queue = outputs.filter((output) => output.inputs.includes(entry)).map(({ path }) => path);
@@ -22,7 +24,9 @@ it.each(["proxy/run-sidecar.ts", "proxy/run-gateway.ts"])(
     const inputs = await filesLoadedWith(role);
     expect(inputs).toContain(role);
     const unwanted = inputs.filter((input) =>
-      /node_modules\/(zod|yaml|jose)\/|^(ca-agent|discovery|injector|local)\//.test(input),
+      /node_modules\/(zod|yaml|jose|undici|@kubernetes)\/|^(ca-agent|discovery|injector|install|kubernetes|local)\//.test(
+        input,
+      ),
     );
     expect(unwanted).toEqual([]);
   },
@@ -33,3 +37,12 @@ it("the hooks' commands, which run inside the proxy's container, load nothing of
   const ofProxy = inputs.filter((input) => input.startsWith("proxy/"));
   expect(ofProxy.toSorted()).toEqual(["proxy/admin/local-requests.ts", "proxy/proxy-error.ts"]);
 });
+
+it.each(["cli/control-plane.ts", "cli/injector.ts"])(
+  "%s loads no kubeconfig parser, which takes 60 MB, since a pod has no kubeconfig",
+  async (entry) => {
+    const inputs = await filesLoadedWith(entry);
+    expect(inputs).toContain(entry);
+    expect(inputs.filter((input) => input.includes("node_modules/@kubernetes/"))).toEqual([]);
+  },
+);
