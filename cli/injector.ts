@@ -3,17 +3,19 @@ import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { mutatingWebhookConfiguration } from "../injector/admission/selection/webhook-configuration.ts";
+import { findOwnImage } from "../injector/cluster/own-image.ts";
 import { startClusterInjector } from "../injector/cluster/start-cluster-injector.ts";
 import { startMeshConfigFile } from "../injector/mesh-config-file.ts";
 import { startServingCertificate } from "../injector/serving-certificate.ts";
 import { startWebhookServer, type WebhookServer } from "../injector/webhook-server.ts";
+import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
 import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
 import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { whenAborted } from "../net/when-aborted.ts";
 import type { Command, CommandContext } from "./command.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { INJECTION_FLAGS, injectionSettings, parseNativeSidecar } from "./injection-flags.ts";
+import { INJECTION_FLAGS, type InjectionFlagValues, injectionSettings, parseNativeSidecar } from "./injection-flags.ts";
 import { parsePort } from "./option-values.ts";
 import { VERSION } from "./version.ts";
 
@@ -117,7 +119,8 @@ async function startInCluster(values: Values, { env, signal }: CommandContext, l
   const clock = systemClock;
   const access = await loadClusterAccess({ environment: env, kubeconfig: values.kubeconfig });
   const api = createKubernetesClient({ access, clock, random: Math.random, log }, { userAgent: `entente/${VERSION}` });
-  const settings = await startSettings(values, values["mesh-config"] ?? MESH_CONFIG_FILE, log);
+  const withImage = { ...values, ...(await ownImageValues(values, api, { env, signal })) };
+  const settings = await startSettings(withImage, values["mesh-config"] ?? MESH_CONFIG_FILE, log);
   const server = await startClusterInjector(
     {
       api,
@@ -137,8 +140,24 @@ async function startInCluster(values: Values, { env, signal }: CommandContext, l
   };
 }
 
+/** Without `--image`: what the injector's own pod has. */
+async function ownImageValues(
+  values: Values,
+  api: KubernetesApi,
+  { env, signal }: Pick<CommandContext, "env" | "signal">,
+): Promise<InjectionFlagValues> {
+  const { POD_NAME: name, POD_NAMESPACE: namespace } = env;
+  if (values.image !== undefined || !name || !namespace) return {};
+  const own = await findOwnImage(api, { namespace, name }, signal);
+  return {
+    image: own.image,
+    "image-pull-policy": values["image-pull-policy"] ?? own.imagePullPolicy,
+    "image-pull-secret": values["image-pull-secret"] ?? own.imagePullSecrets,
+  };
+}
+
 /** The settings of injected pods; those of a mesh configuration may change while the process runs. */
-async function startSettings(values: Values, file: string | undefined, log: Logger) {
+async function startSettings(values: InjectionFlagValues, file: string | undefined, log: Logger) {
   const settings = injectionSettings(values);
   if (file !== undefined) return await startMeshConfigFile({ file, settings, clock: systemClock, log });
   return { current: () => settings, subscribe: () => () => undefined, stop: () => undefined };

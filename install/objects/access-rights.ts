@@ -73,6 +73,8 @@ function injectorRights(values: InstallValues): Rights {
     namespace: [
       rule("", ["secrets"], ["create"]),
       rule("", ["secrets"], [...READ, "update", "patch"], [webhookSecretName(values)]),
+      // Its own pod, of which injected pods get the image.
+      rule("", ["pods"], ["get"]),
     ],
   };
 }

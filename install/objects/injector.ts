@@ -26,7 +26,11 @@ export function injectorObjects(values: InstallValues) {
       terminationGracePeriodSeconds: 30,
       container: {
         name: "injector",
-        args: ["injector", "--kubernetes", ...injectionArgs(values)],
+        // Injected pods get the image of this pod.
+        args: [
+          ...["injector", "--kubernetes", "--revision", values.revision],
+          ...["--control-plane-namespace", values.namespace],
+        ],
         env: [...POD_ENV],
         ports: [{ name: "https-webhook", containerPort: 15017 }],
         ...probes({ port: 15017, scheme: "HTTPS" }, { ready: "/healthz/ready", live: "/healthz/live" }),
@@ -36,15 +40,6 @@ export function injectorObjects(values: InstallValues) {
       volumes: [meshConfigVolume(values)],
     }),
     podDisruptionBudget(COMPONENT, values),
-  ];
-}
-
-/** What injected pods get that is not in the mesh's configuration. */
-function injectionArgs(values: InstallValues): readonly string[] {
-  return [
-    ...["--image", values.image, "--image-pull-policy", values.imagePullPolicy],
-    ...values.imagePullSecrets.flatMap((name) => ["--image-pull-secret", name]),
-    ...["--revision", values.revision, "--control-plane-namespace", values.namespace],
   ];
 }
 

@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { KubernetesApi, ObjectName } from "../../kubernetes/kubernetes-api.ts";
+import { InjectorError } from "../injector-error.ts";
+
+/** Where a pod's image comes from. */
+export interface ImageSource {
+  readonly image: string;
+  readonly imagePullPolicy: "Always" | "IfNotPresent" | "Never";
+  /** Names of Secrets. */
+  readonly imagePullSecrets: readonly string[];
+}
+
+const podSchema = z.looseObject({
+  spec: z.looseObject({
+    containers: z
+      .array(
+        z.looseObject({
+          image: z.string().min(1),
+          imagePullPolicy: z.enum(["Always", "IfNotPresent", "Never"]).default("IfNotPresent"),
+        }),
+      )
+      .min(1),
+    imagePullSecrets: z.array(z.looseObject({ name: z.string() })).default([]),
+  }),
+});
+
+/**
+ * The image of this process's own pod, for injected pods: whoever installs with another image, by `--set` or by
+ * kustomize, says it once. An admission webhook may have changed it, for a mirror.
+ */
+export async function findOwnImage(
+  api: Pick<KubernetesApi, "get">,
+  name: ObjectName,
+  signal: AbortSignal,
+): Promise<ImageSource> {
+  const pod = await api.get(KINDS.pods, name, { signal });
+  const parsed = podSchema.safeParse(pod);
+  const container = parsed.data?.spec.containers[0];
+  if (parsed.data === undefined || container === undefined) {
+    throw new InjectorError(
+      "own_pod",
+      `the pod ${name.namespace}/${name.name} of this process was not found; give the sidecar's image with --image`,
+    );
+  }
+  const { imagePullSecrets } = parsed.data.spec;
+  return {
+    image: container.image,
+    imagePullPolicy: container.imagePullPolicy,
+    imagePullSecrets: imagePullSecrets.map((secret) => secret.name),
+  };
+}
