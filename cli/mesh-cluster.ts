@@ -3,6 +3,7 @@ import { KubernetesApiError } from "../kubernetes/kubernetes-api-error.ts";
 import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
 import { PodPorts } from "../kubernetes/pod-port/pod-ports.ts";
+import { readServerClock } from "../kubernetes/server-clock.ts";
 import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { OperatorError } from "../operator/operator-error.ts";
 import { printable } from "../operator/text/palette.ts";
@@ -42,6 +43,8 @@ export interface MeshCluster {
   readonly namespace: string;
   /** The control plane's. */
   readonly rootNamespace: string;
+  /** How far the API server's clock is ahead of this machine's, in milliseconds. */
+  readonly readClock: (signal: AbortSignal) => Promise<number>;
 }
 
 /** Connects to the cluster that the options name for as long as `use` runs. */
@@ -57,7 +60,9 @@ export async function withMeshCluster<Result>(
   const api = createKubernetesClient({ access, clock: systemClock, random: Math.random, log }, { userAgent });
   const pods = new PodPorts({ access, clock: systemClock, userAgent });
   try {
-    return await use({ api, pods, server: access.server, namespace: access.namespace, rootNamespace });
+    const { server, namespace } = access;
+    const readClock = (signal: AbortSignal) => readServerClock({ access, now: systemClock.now, signal });
+    return await use({ api, pods, server, namespace, rootNamespace, readClock });
   } catch (caught) {
     throw explainRefusal(caught);
   } finally {

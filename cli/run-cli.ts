@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   analyze: async () => (await import("./analyze.ts")).analyzeCommand,
   "tls-check": async () => (await import("./tls-check.ts")).tlsCheckCommand,
   describe: async () => (await import("./describe.ts")).describeCommand,
+  check: async () => (await import("./check.ts")).checkCommand,
   certs: async () => (await import("./certs.ts")).certsCommand,
   "proxy-status": async () => (await import("./proxy-status.ts")).proxyStatusCommand,
   version: async () => (await import("./version-command.ts")).versionCommand,

@@ -27,7 +27,7 @@ export interface RootDistributionOptions {
 }
 
 /** Istio's exceptions: nobody runs pods there. */
-const EXCLUDED: readonly string[] = ["kube-public", "kube-node-lease", "local-path-storage"];
+export const NAMESPACES_WITHOUT_ROOTS: readonly string[] = ["kube-public", "kube-node-lease", "local-path-storage"];
 /** Together with the pause, at most 20 writes a second. */
 const WORKERS = 4;
 const PAUSE_MS = 200;
@@ -152,7 +152,7 @@ class RootDistribution {
   async #bringUpToDate(name: string): Promise<boolean> {
     const { api, roots, signal } = this.#options;
     const namespace = this.#namespaces.objects.get(name);
-    if (namespace === undefined || namespace.isEnding || EXCLUDED.includes(name)) return false;
+    if (namespace === undefined || namespace.isEnding || NAMESPACES_WITHOUT_ROOTS.includes(name)) return false;
     const wanted = roots.current();
     const owner = this.#owner();
     const present = this.#configMaps.objects.get(`${name}/${ROOT_CONFIG_MAP}`);

@@ -1,5 +1,7 @@
 import { createServer, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
+import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { listen } from "../../net/listen.ts";
@@ -40,6 +42,27 @@ async function podPorts(localPort: number | undefined): Promise<PodPorts> {
 
 const ask = (ports: PodPorts, path = "/certs") =>
   ports.get({ pod, port: 15_000, path, signal: AbortSignal.timeout(10_000) });
+
+describe("the certificate of a server inside a pod", () => {
+  const root = mintRoot();
+  const valid = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
+  const leaf = mintLeaf({ issuer: root, uriSans: [], dnsSans: ["web.ns1.svc"], ...valid });
+
+  it.each([
+    { name: "trusted", servername: "web.ns1.svc", ca: root.pem, fault: undefined },
+    { name: "for another name", servername: "other.ns1.svc", ca: root.pem, fault: "ERR_TLS_CERT_ALTNAME_INVALID" },
+    { name: "by another authority", servername: "web.ns1.svc", ca: mintRoot().pem, fault: "UNABLE_TO_VERIFY" },
+  ])("is $name", async ({ servername, ca, fault }) => {
+    const server = createTlsServer({ cert: leaf.pem, key: leaf.keyPem });
+    cleanup.add(() => server.close());
+    const ports = await podPorts(await listen(server, { port: 0, host: "127.0.0.1", onError }));
+    const signal = AbortSignal.timeout(10_000);
+    const presented = await ports.presentedCertificate({ pod, port: 15_017, servername, ca, signal });
+    expect(presented.certificate.serialNumber).toBe(leaf.certificate.serialNumber);
+    expect(presented.fault ?? "").toContain(fault ?? "");
+    expect(presented.fault === undefined).toBe(fault === undefined);
+  });
+});
 
 describe("a page of a server inside a pod", () => {
   it("is read through the API server, with the Host localhost", async () => {

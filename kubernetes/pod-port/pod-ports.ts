@@ -1,5 +1,8 @@
+import type { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import type { Duplex } from "node:stream";
+import { connect } from "node:tls";
 import { WebSocket } from "undici";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { ClusterAccess } from "../cluster-access.ts";
@@ -24,6 +27,18 @@ export interface PodRequest {
 export interface PodResponse {
   readonly status: number;
   readonly body: string;
+}
+
+export interface PodTlsRequest extends Omit<PodRequest, "path"> {
+  readonly servername: string;
+  /** PEM. */
+  readonly ca: string;
+}
+
+export interface PresentedCertificate {
+  readonly certificate: X509Certificate;
+  /** Why it is not trusted; absent if it is. */
+  readonly fault?: string;
 }
 
 export interface PodPortsDeps {
@@ -57,6 +72,26 @@ export class PodPorts {
     } catch (caught) {
       throw failureOf(caught, stream, signal);
     } finally {
+      stream.destroy();
+    }
+  }
+
+  /** The certificate that a TLS server in a pod presents, and whether it is one for `servername` by `ca`. */
+  async presentedCertificate({ pod, port, servername, ca, signal }: PodTlsRequest): Promise<PresentedCertificate> {
+    const stream = await this.#open(pod, port, signal);
+    const socket = connect({ socket: stream, servername, ca, rejectUnauthorized: false });
+    try {
+      await once(socket, "secureConnect", { signal });
+      const certificate = socket.getPeerX509Certificate();
+      if (certificate === undefined)
+        throw new KubernetesApiError("api_invalid_response", "no certificate was presented");
+      // Node sets it to the code of OpenSSL's error, or to null.
+      const fault: unknown = socket.authorizationError;
+      return { certificate, ...(fault instanceof Error || typeof fault === "string" ? { fault: String(fault) } : {}) };
+    } catch (caught) {
+      throw failureOf(caught, stream, signal);
+    } finally {
+      socket.destroy();
       stream.destroy();
     }
   }

@@ -1,4 +1,8 @@
 import { X509Certificate } from "node:crypto";
+import {
+  ROOT_CONFIG_MAP,
+  readPublishedRoots as readRootConfigMap,
+} from "../../ca-agent/trust-distribution/root-config-map.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { ADMIN_PORT, type PodPages, readJsonPage } from "../pod-pages.ts";
@@ -19,10 +23,9 @@ export async function readPublishedRoots(
   namespace: string,
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
-  const configMap = await api.get(KINDS.configMaps, { namespace, name: "istio-ca-root-cert" }, { signal });
-  const data = configMap?.["data"];
-  const pem = typeof data === "object" && data !== null && "root-cert.pem" in data ? data["root-cert.pem"] : undefined;
-  return typeof pem === "string" ? certificatesIn(pem).map(({ fingerprint256 }) => fingerprint256) : undefined;
+  const configMap = await api.get(KINDS.configMaps, { namespace, name: ROOT_CONFIG_MAP }, { signal });
+  const pem = readRootConfigMap(configMap);
+  return pem === "" ? undefined : certificatesIn(pem).map(({ fingerprint256 }) => fingerprint256);
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;

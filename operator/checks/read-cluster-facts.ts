@@ -1,0 +1,144 @@
+import { ROOT_CONFIG_MAP } from "../../ca-agent/trust-distribution/root-config-map.ts";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { ApiKind, KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import type { PodTlsRequest, PresentedCertificate } from "../../kubernetes/pod-port/pod-ports.ts";
+import { listPages, type Selection } from "../../kubernetes/reflector/list-pages.ts";
+import { collectFindings } from "../analysis/collect-findings.ts";
+import { countFindings } from "../analysis/format-findings.ts";
+import { configurationFromCluster } from "../configuration/read-cluster.ts";
+import type { PodPages } from "../pod-pages.ts";
+import { readReplicas } from "../proxies/read-replicas.ts";
+import { type MeshPod, readMeshPods } from "../versions/component-pods.ts";
+import type { ClusterFacts, WebhookCertificate } from "./cluster-facts.ts";
+import type { CheckStage } from "./evaluate-checks.ts";
+import { readFact, unknown } from "./fact.ts";
+import { listAt, textAt } from "./object-fields.ts";
+import { isOurs } from "./preflight-checks.ts";
+import { readProbe } from "./read-probe.ts";
+import { readRights } from "./read-rights.ts";
+import { bundleOf } from "./webhook-checks.ts";
+
+/** The cluster as the checks read it. */
+export interface CheckedCluster {
+  readonly api: KubernetesApi;
+  readonly pods: PodPages & PodCertificates;
+  /** For messages. */
+  readonly server: string;
+  readonly rootNamespace: string;
+  /** How far the server's clock is ahead. */
+  readonly readClock: (signal: AbortSignal) => Promise<number>;
+  readonly now: () => number;
+}
+
+interface PodCertificates {
+  presentedCertificate(request: PodTlsRequest): Promise<PresentedCertificate>;
+}
+
+const NOT_READ = unknown("it was not read");
+
+/** Reads what a stage judges. Every failure is a fact; only the caller's signal ends it. */
+export async function readClusterFacts(
+  cluster: CheckedCluster,
+  stage: CheckStage,
+  signal: AbortSignal,
+): Promise<ClusterFacts> {
+  const { api, server, rootNamespace, now } = cluster;
+  const version = await readFact(() => api.version({ signal }), signal);
+  const base = { nowMs: now(), server, rootNamespace, version, ...NOTHING };
+  if (version.kind === "unknown") return base;
+  const list = (kind: ApiKind, selection: Omit<Selection, "kind"> = {}) =>
+    readFact(() => listAll(api, { kind, ...selection }, signal), signal);
+  const [clockAheadMs, definitions, nodes, deployments, mutatingWebhooks] = await Promise.all([
+    readFact(() => cluster.readClock(signal), signal),
+    list(KINDS.customResourceDefinitions),
+    list(KINDS.nodes),
+    list(KINDS.deployments),
+    list(KINDS.mutatingWebhooks),
+  ]);
+  const shared = { ...base, clockAheadMs, definitions, nodes, deployments, mutatingWebhooks };
+  if (stage === "preflight") {
+    return { ...shared, rights: await readFact(() => readRights(api, rootNamespace, signal), signal) };
+  }
+  const [namespaces, pods, endpointSlices, validatingWebhooks, rootConfigMaps, probe, findings] = await Promise.all([
+    list(KINDS.namespaces),
+    list(KINDS.pods),
+    list(KINDS.endpointSlices, { namespace: rootNamespace }),
+    list(KINDS.validatingWebhooks),
+    list(KINDS.configMaps, { fieldSelector: `metadata.name=${ROOT_CONFIG_MAP}` }),
+    readFact(() => readProbe(api, signal), signal),
+    readFact(
+      async () => countFindings(collectFindings(await configurationFromCluster({ api, rootNamespace, signal }))),
+      signal,
+    ),
+  ]);
+  const mesh = await readFact(() => readMeshPods({ api, rootNamespace, signal }), signal);
+  const webhooks = mutatingWebhooks.kind === "known" ? mutatingWebhooks.value : [];
+  const [replicas, webhookCertificate] = await Promise.all([
+    mesh.kind === "unknown"
+      ? mesh
+      : readFact(() => readReplicas(cluster.pods, mesh.value.controlPlane, signal), signal),
+    mesh.kind === "unknown"
+      ? mesh
+      : readFact(() => readCertificate(cluster, { webhooks, injector: mesh.value.injector }, signal), signal),
+  ]);
+  return {
+    ...shared,
+    ...{ namespaces, pods, endpointSlices, validatingWebhooks, rootConfigMaps, probe, findings },
+    ...{ replicas, webhookCertificate },
+  };
+}
+
+const NOTHING = {
+  clockAheadMs: NOT_READ,
+  rights: NOT_READ,
+  definitions: NOT_READ,
+  namespaces: NOT_READ,
+  nodes: NOT_READ,
+  pods: NOT_READ,
+  deployments: NOT_READ,
+  endpointSlices: NOT_READ,
+  mutatingWebhooks: NOT_READ,
+  validatingWebhooks: NOT_READ,
+  rootConfigMaps: NOT_READ,
+  webhookCertificate: NOT_READ,
+  probe: NOT_READ,
+  replicas: NOT_READ,
+  findings: NOT_READ,
+} as const;
+
+async function listAll(
+  api: KubernetesApi,
+  selection: Selection,
+  signal: AbortSignal,
+): Promise<readonly KubernetesObject[]> {
+  const { objects } = await listPages(api, { selection, transform: (object) => object, signal });
+  return [...objects.values()];
+}
+
+interface WebhookEnds {
+  readonly webhooks: readonly KubernetesObject[];
+  readonly injector: readonly MeshPod[];
+}
+
+/** What a ready replica of the injector presents to the API server, judged by the first webhook's `caBundle`. */
+async function readCertificate(
+  { pods }: CheckedCluster,
+  { webhooks, injector }: WebhookEnds,
+  signal: AbortSignal,
+): Promise<WebhookCertificate> {
+  const [webhook] = webhooks.filter(isOurs).flatMap((configuration) => listAt(configuration, "webhooks"));
+  const pod = injector.find(({ isReady }) => isReady);
+  if (webhook === undefined || pod === undefined) throw new Error("no replica of the injector is ready");
+  const service = ["name", "namespace"].map((field) => textAt(webhook, "clientConfig", "service", field) ?? "");
+  const servername = `${service.join(".")}.svc`;
+  const request = { pod, port: WEBHOOK_PORT, servername, ca: bundleOf(webhook), signal };
+  const { certificate, fault } = await pods.presentedCertificate(request);
+  return {
+    notAfter: certificate.validToDate.toISOString(),
+    names: certificate.subjectAltName ?? "no name",
+    ...(fault === undefined ? {} : { fault }),
+  };
+}
+
+/** Behind the Service's port 443. */
+const WEBHOOK_PORT = 15_017;
