@@ -11,8 +11,10 @@ describe("the control plane's command line", () => {
     expect(options.settings).toMatchObject({ trustDomain: "cluster.local", outboundTrafficPolicy: "ALLOW_ANY" });
   });
 
-  it("takes a cluster instead of files for identity", () => {
+  it("takes a cluster instead of files for identity, and as the source unless folders are given", () => {
+    expect(parseControlPlaneOptions(["--kubernetes"]).configFolders).toEqual([]);
     expect(parseControlPlaneOptions(["--kubernetes", "--config", "a"])).toMatchObject({
+      configFolders: ["a"],
       identity: { kind: "kubernetes", kubeconfig: undefined },
       meshConfigFile: "/etc/istio/config/mesh",
     });

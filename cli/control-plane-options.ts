@@ -12,7 +12,7 @@ const OPTIONS = {
     type: "string",
     multiple: true,
     value: "FOLDER",
-    help: "Kubernetes YAML to serve, watched; later ones win",
+    help: "Kubernetes YAML to serve, watched; later ones win. With --kubernetes it replaces the API as source",
   },
   "ca-directory": {
     type: "string",
@@ -21,7 +21,7 @@ const OPTIONS = {
   },
   kubernetes: {
     type: "boolean",
-    help: "run as a part of the cluster: the authority is in the Secret cacerts or istio-ca-secret, the API judges tokens",
+    help: "run as a part of the cluster: the API is the configuration's source and judges tokens, and the authority is in the Secret cacerts or istio-ca-secret",
   },
   kubeconfig: { type: "string", value: "FILE", help: "with --kubernetes, outside of the cluster" },
   "mesh-config": {
@@ -64,7 +64,9 @@ Signs the sidecars' certificates and sends them their configuration, on port 150
 };
 
 /** What the command line says; the cluster and the mesh configuration add the rest. */
-export interface ControlPlaneCommandLine extends Omit<ControlPlaneOptions, "identity" | "dnsNames"> {
+export interface ControlPlaneCommandLine extends Omit<ControlPlaneOptions, "identity" | "dnsNames" | "source"> {
+  /** Empty: the Kubernetes API is the source. */
+  readonly configFolders: readonly string[];
   readonly identity:
     | Extract<IdentityOptions, { kind: "files" }>
     | { readonly kind: "kubernetes"; readonly kubeconfig: string | undefined };
@@ -80,7 +82,9 @@ const MESH_CONFIG_FILE = "/etc/istio/config/mesh";
 export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneCommandLine {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   const { config: configFolders = [] } = values;
-  if (configFolders.length === 0) throw new UsageError("--config is missing: give the folder with the YAML files");
+  if (configFolders.length === 0 && values.kubernetes !== true) {
+    throw new UsageError("--config is missing: give the folder with the YAML files, or --kubernetes");
+  }
   return {
     configFolders,
     identity: parseIdentity(values),

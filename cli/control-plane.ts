@@ -1,7 +1,9 @@
+import { hostname } from "node:os";
 import { readMeshConfigFile } from "../control-plane/mesh-config.ts";
 import { servingNames } from "../control-plane/serving-names.ts";
 import { startControlPlane } from "../control-plane/start-control-plane.ts";
 import type { IdentityOptions } from "../control-plane/start-identity.ts";
+import type { SourceOptions } from "../control-plane/start-source.ts";
 import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
 import { systemClock } from "../mesh/runtime.ts";
@@ -20,7 +22,7 @@ export const controlPlaneCommand: Command = {
   summary: "sign the sidecars' certificates and send them their configuration",
   description: CONTROL_PLANE_DESCRIPTION,
   run: async (args, context) => {
-    const { identity: parsed, meshConfigFile, ...options } = parseControlPlaneOptions(args);
+    const { identity: parsed, meshConfigFile, configFolders, ...options } = parseControlPlaneOptions(args);
     const { settings, discoveryHost } =
       meshConfigFile === undefined
         ? { settings: options.settings, discoveryHost: undefined }
@@ -30,7 +32,13 @@ export const controlPlaneCommand: Command = {
     const { log, signal } = context;
     try {
       const stop = await startControlPlane(
-        { ...options, settings, dnsNames, identity: identity.options },
+        {
+          ...options,
+          settings,
+          dnsNames,
+          identity: identity.options,
+          source: sourceOf(identity, configFolders, context),
+        },
         { clock: systemClock, random: Math.random, log, signal },
       );
       await whenAborted(signal);
@@ -48,6 +56,15 @@ export const controlPlaneCommand: Command = {
 interface OpenedIdentity {
   readonly options: IdentityOptions;
   close(): Promise<void>;
+}
+
+function sourceOf(
+  { options: identity }: OpenedIdentity,
+  folders: readonly string[],
+  { env }: CommandContext,
+): SourceOptions {
+  if (identity.kind === "files" || folders.length > 0) return { kind: "folders", folders };
+  return { kind: "kubernetes", api: identity.api, instance: env["POD_NAME"] ?? hostname() };
 }
 
 async function openIdentity(

@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
+import { formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
 import { startDiscovery } from "../discovery/discovery-service.ts";
-import { startFolderSource } from "../discovery/folder/folder-source.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
@@ -11,12 +11,13 @@ import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
+import { registerSourceAge } from "./source-age.ts";
 import { type Identity, type IdentityOptions, startIdentity } from "./start-identity.ts";
+import { type SourceOptions, startSource } from "./start-source.ts";
 import { type Readiness, startStatusServer } from "./status-server.ts";
 
 export interface ControlPlaneOptions {
-  /** Watched folders of Kubernetes YAML; later ones take precedence. */
-  readonly configFolders: readonly string[];
+  readonly source: SourceOptions;
   readonly identity: IdentityOptions;
   /** For certificates whose request names no lifetime. */
   readonly defaultLifetimeMs: number;
@@ -63,7 +64,7 @@ export async function startControlPlane(
   });
   try {
     const stop = await startParts(options, { ...deps, registry, state });
-    log.info({ component: "control-plane", config: options.configFolders }, "the control plane is ready");
+    log.info({ component: "control-plane", source: options.source.kind }, "the control plane is ready");
     return async () => {
       await Promise.all([stop(), status.stop()]);
     };
@@ -80,7 +81,12 @@ interface ControlPlaneState {
 }
 
 const STARTING: Readiness = { isReady: false, text: "the control plane is starting" };
-const READY: Readiness = { isReady: true, text: "ready" };
+
+/** A control plane that serves an old state is better than none: it stays ready, and says since when. */
+function readinessOf(status: SourceStatus): Readiness {
+  const isReady = status.kind !== "starting";
+  return { isReady, text: status.kind === "current" ? "ready" : formatSourceStatus(status) };
+}
 
 interface PartsDeps extends ControlPlaneDeps {
   readonly registry: Registry;
@@ -97,8 +103,12 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const identity = await startIdentity(options.identity, { ...deps, settings, limitLog, onWaiting });
   const { authority } = identity;
   state.readiness = () => STARTING;
-  const source = await startFolderSource({ folders: options.configFolders, log, clock, signal });
-  const stopReport = startAnalysisReport({ source, settings, log });
+  const onStatus = (sourceStatus: SourceStatus): void => {
+    state.readiness = () => readinessOf(sourceStatus);
+  };
+  const source = await startSource(options.source, { ...deps, onStatus });
+  state.readiness = () => STARTING;
+  const stopReport = startAnalysisReport({ source, settings, log, clock });
   const roots = { current: authority.roots, subscribe: authority.subscribe };
   const discovery = startDiscovery({ source, roots, settings, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
@@ -118,7 +128,8 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
     metrics: createControlPlaneMetrics(registry),
   });
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
-  state.readiness = () => READY;
+  state.readiness = () => readinessOf(source.status());
+  registerSourceAge(registry, source, clock);
   return async () => {
     stopReport();
     memory.stop();

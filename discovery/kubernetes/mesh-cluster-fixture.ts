@@ -48,29 +48,45 @@ export function kindOf(cluster: TestCluster, { apiVersion, kind }: Pick<Manifest
   return found;
 }
 
+/** Adds CRDs of the mesh. */
+export function addDefinitions(cluster: TestCluster, kinds = MESH_KINDS.map(({ kind }): string => kind)): void {
+  for (const kind of kinds) cluster.create(KINDS.customResourceDefinitions, definitionOf(kind));
+}
+
+/** Adds or replaces objects, with their status. */
+export function putObjects(cluster: TestCluster, ...objects: readonly Manifest[]): void {
+  for (const object of objects) {
+    const kind = kindOf(cluster, object);
+    if (has(cluster, kind, object)) cluster.replace(kind, object);
+    else cluster.create(kind, object);
+    if (object["status"] !== undefined) cluster.replace(kind, object, { subresource: "status" });
+  }
+}
+
+export function removeObject(cluster: TestCluster, object: Manifest): void {
+  cluster.delete(kindOf(cluster, object), object.metadata);
+}
+
+function has(cluster: TestCluster, kind: ApiKind, { metadata }: Manifest): boolean {
+  try {
+    cluster.get(kind, metadata);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export class MeshCluster extends TestCluster {
   constructor(options: TestClusterOptions & { readonly kinds?: readonly string[] } = {}) {
     super(options);
-    const kinds = options.kinds ?? MESH_KINDS.map(({ kind }) => kind);
-    for (const kind of kinds) this.create(KINDS.customResourceDefinitions, definitionOf(kind));
+    addDefinitions(this, options.kinds === undefined ? undefined : [...options.kinds]);
   }
 
-  /** Adds or replaces objects, with their status. */
   put(...objects: readonly Manifest[]): void {
-    for (const object of objects) this.#putOne(object);
+    putObjects(this, ...objects);
   }
 
-  remove(...objects: readonly Manifest[]): void {
-    for (const object of objects) this.delete(kindOf(this, object), object.metadata);
-  }
-
-  #putOne(object: Manifest): void {
-    const kind = kindOf(this, object);
-    const exists = this.list(kind, {}).items.some(
-      ({ metadata }) => metadata.name === object.metadata.name && metadata.namespace === object.metadata.namespace,
-    );
-    if (exists) this.replace(kind, object);
-    else this.create(kind, object);
-    if (object["status"] !== undefined) this.replace(kind, object, { subresource: "status" });
+  remove(object: Manifest): void {
+    removeObject(this, object);
   }
 }
