@@ -17,8 +17,8 @@ interface Rights {
 }
 
 /**
- * The least that works; a test runs the shipped programs with exactly these rights. RBAC cannot limit `create` to a
- * name, so that is a rule of its own beside the named ones. The gateway needs no right at all.
+ * The least that works; a test runs the shipped programs with exactly these rights. RBAC cannot limit a plain `create` to
+ * a name, so that is a rule of its own beside the named ones; server-side apply names what it creates. The gateway needs no right at all.
  */
 export function accessRights(values: InstallValues) {
   return [controlPlaneRights(), injectorRights(values)].flatMap((rights) => rolesOf(rights, values));
@@ -36,12 +36,12 @@ function controlPlaneRights(): Rights {
       rule("events.k8s.io", ["events"], ["create", "patch"]),
       rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
       // The mesh's roots, in every namespace.
-      rule("", ["configmaps"], ["create"]),
-      rule("", ["configmaps"], [...READ, "update", "patch"], [STATE_NAMES.rootsConfigMap]),
+      rule("", ["configmaps"], [...READ, "create", "patch"], [STATE_NAMES.rootsConfigMap]),
     ],
     namespace: [
+      // The authority's Secret is created once, and never changed afterwards.
       rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], [...READ, "update", "patch"], [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
+      rule("", ["secrets"], READ, [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
     ],
   };
 }

@@ -56,9 +56,9 @@ async function respond(deps: ApiRequestDeps, request: IncomingMessage, response:
   const identity = authenticate(deps, request);
   const attempt = attemptOf(request, route, { query: url.searchParams, identity });
   deps.onAttempt(attempt, request.headers["user-agent"] ?? "");
-  if (route.kind === "resource" && deps.authorization === "rbac" && !isAllowed(deps.cluster, identity, attempt)) {
-    deps.onDenied(attempt);
-    throw new RefusedRequest(403, "Forbidden", formatDenial(attempt));
+  if (route.kind === "resource") {
+    authorize(deps, identity, attempt);
+    if (createsByApply(deps.cluster, request, route)) authorize(deps, identity, { ...attempt, verb: "create" });
   }
   const fault = deps.faults.take(attempt);
   if (fault?.kind === "delay") await new Promise((resolve) => setTimeout(resolve, fault.delayMs).unref());
@@ -125,6 +125,24 @@ function authenticate({ identities }: ApiRequestDeps, { headers }: IncomingMessa
   const identity = token === undefined ? undefined : identities.authenticate(token);
   if (identity === undefined) throw new RefusedRequest(401, "Unauthorized", "Unauthorized");
   return identity;
+}
+
+function authorize(
+  { authorization, cluster, onDenied }: ApiRequestDeps,
+  identity: Identity,
+  attempt: ApiAttempt,
+): void {
+  if (authorization === "everything" || isAllowed(cluster, identity, attempt)) return;
+  onDenied(attempt);
+  throw new RefusedRequest(403, "Forbidden", formatDenial(attempt));
+}
+
+/** Server-side apply of what does not exist needs the right to create an object of that name too. */
+function createsByApply(cluster: TestCluster, { headers }: IncomingMessage, route: ResourceRoute): boolean {
+  const { name, namespace, subresource } = route;
+  const isApply = headers["content-type"]?.startsWith("application/apply-patch") === true && subresource === undefined;
+  if (!isApply || name === undefined) return false;
+  return cluster.find(cluster.served(route), { name, ...(namespace !== undefined && { namespace }) }) === undefined;
 }
 
 interface Asked {

@@ -1,0 +1,135 @@
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  formatRootConfigMap,
+  ROOT_CONFIG_MAP,
+  readPublishedRoots,
+} from "../../ca-agent/trust-distribution/root-config-map.ts";
+import { type Identity, startIdentity } from "../../control-plane/start-identity.ts";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { startTestApiServer, type TestApiServer } from "../../kubernetes/test-server/test-api-server-fixture.ts";
+import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
+import { TEST_SETTINGS } from "../../mesh/resources/resource-set-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { parseInstallValues } from "../values/parse-values.ts";
+import { accessRights } from "./access-rights.ts";
+
+const NAMESPACE = "istio-system";
+const KIND_BY_NAME = {
+  ClusterRole: KINDS.clusterRoles,
+  ClusterRoleBinding: KINDS.clusterRoleBindings,
+  Role: KINDS.roles,
+  RoleBinding: KINDS.roleBindings,
+};
+
+interface Rule {
+  readonly resources?: readonly string[];
+  readonly verbs: readonly string[];
+  readonly [field: string]: unknown;
+}
+
+interface Right {
+  readonly resource: string;
+  readonly verb: string;
+}
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+/** A cluster in which the control plane's account may do what an installation allows, but for one right. */
+async function startCluster(without?: Right): Promise<TestApiServer> {
+  const server = await startTestApiServer(cleanup, { authorization: "rbac" });
+  const { cluster } = server;
+  cluster.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
+  for (const name of ["istiod", "hello"]) {
+    const metadata = { name, namespace: NAMESPACE };
+    cluster.create(KINDS.serviceAccounts, { apiVersion: "v1", kind: "ServiceAccount", metadata });
+  }
+  const objects: readonly KubernetesObject[] = accessRights(parseInstallValues({ expressions: [] }));
+  for (const object of objects) {
+    const kind = Object.entries(KIND_BY_NAME).find(([name]) => name === object.kind)?.[1];
+    if (kind === undefined) throw new TypeError(`${object.kind} is no right`);
+    cluster.create(kind, {
+      ...object,
+      ...(isRules(object["rules"]) && { rules: withoutRight(object["rules"], without) }),
+    });
+  }
+  return server;
+}
+
+function isRules(value: unknown): value is readonly Rule[] {
+  return Array.isArray(value);
+}
+
+function withoutRight(rules: readonly Rule[], without: Right | undefined): readonly Rule[] {
+  return rules.map((rule) =>
+    without !== undefined && rule.resources?.includes(without.resource)
+      ? { ...rule, verbs: rule.verbs.filter((verb) => verb !== without.verb) }
+      : rule,
+  );
+}
+
+/** The shipped code, as the control plane's account. */
+function start(server: TestApiServer): Promise<Identity> {
+  const stop = new AbortController();
+  cleanup.add(() => stop.abort());
+  const api = server.client(server.identities.issueToken({ namespace: NAMESPACE, serviceAccount: "istiod" }));
+  const deps = { settings: TEST_SETTINGS, clock: systemClock, random: () => 0.5, log: new RecordingLogger() };
+  return startIdentity(
+    { kind: "kubernetes", api },
+    { ...deps, limitLog: unlimitedLog, onWaiting: () => undefined, signal: stop.signal },
+  );
+}
+
+function helloToken({ cluster, identities }: TestApiServer): string {
+  const metadata = { name: "hello-1", namespace: NAMESPACE };
+  const pod = cluster.create(KINDS.pods, { apiVersion: "v1", kind: "Pod", metadata });
+  return identities.issueToken({ namespace: NAMESPACE, serviceAccount: "hello", pod, audiences: ["istio-ca"] });
+}
+
+function publishedIn({ cluster }: TestApiServer, namespace: string): string {
+  const { items } = cluster.list(KINDS.configMaps, { namespace });
+  return readPublishedRoots(items.find(({ metadata }) => metadata.name === ROOT_CONFIG_MAP));
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+describe("the rights of the control plane's account", () => {
+  it("are enough for everything that identity needs", async () => {
+    const server = await startCluster();
+    const { authority, authenticator } = await start(server);
+    const roots = authority.roots().join("");
+    await until(() => publishedIn(server, "default") === roots);
+    expect((await authenticator.authenticate(helloToken(server), "10.0.0.7")).kind).toBe("authenticated");
+    server.cluster.apply(KINDS.configMaps, formatRootConfigMap("default", ["forged"], undefined), { force: true });
+    server.cluster.delete(KINDS.secrets, { namespace: NAMESPACE, name: "istio-ca-secret" });
+    await until(() => publishedIn(server, "default") === roots);
+    await until(() => server.cluster.list(KINDS.secrets, {}).items.length === 1);
+    expect(server.denied).toEqual([]);
+  });
+
+  it.each<Right>([
+    { resource: "secrets", verb: "get" },
+    { resource: "secrets", verb: "list" },
+    { resource: "secrets", verb: "watch" },
+    { resource: "secrets", verb: "create" },
+    { resource: "configmaps", verb: "get" },
+    { resource: "configmaps", verb: "list" },
+    { resource: "configmaps", verb: "watch" },
+    { resource: "configmaps", verb: "create" },
+    { resource: "configmaps", verb: "patch" },
+    { resource: "namespaces", verb: "list" },
+    { resource: "namespaces", verb: "watch" },
+    { resource: "tokenreviews", verb: "create" },
+  ])("contain nothing that could be left out: $verb of $resource", async (right) => {
+    const server = await startCluster(right);
+    void start(server)
+      .then(({ authenticator }) => authenticator.authenticate(helloToken(server), "10.0.0.7"))
+      .catch(() => undefined);
+    await until(() => server.denied.some(({ resource, verb }) => resource === right.resource && verb === right.verb));
+    expect(server.denied.every(({ user }) => user === `system:serviceaccount:${NAMESPACE}:istiod`)).toBe(true);
+  });
+});
