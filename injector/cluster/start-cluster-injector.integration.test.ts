@@ -55,6 +55,16 @@ describe("the injector in a cluster", () => {
     expect(JSON.parse(text)).toMatchObject({ response: { allowed: true, patchType: "JSONPatch" } });
   });
 
+  it("injects 500 pods that are created at once", async () => {
+    const cluster = new InjectorCluster().install();
+    const { server } = await startInCluster(cluster);
+    const call = callAs(cluster.caBundle(), server.port);
+    const names = Array.from({ length: 500 }, (_, index) => `web-${index}`);
+    const responses = await Promise.all(names.map((name) => call("/inject", review(createPod({ name })))));
+    const outcomes = responses.map(({ status, text }) => `${status} ${JSON.parse(text).response.patchType}`);
+    expect(new Set(outcomes)).toEqual(new Set(["200 JSONPatch"]));
+  });
+
   it("warns of a resource that fits no other", async () => {
     const cluster = new InjectorCluster().install();
     cluster.objects.create(KINDS.customResourceDefinitions, definitionOf("DestinationRule"));
