@@ -37,6 +37,17 @@ const MAX_BACKOFF_MS = 30_000;
 /** For what only an administrator changes: a missing right, a missing CRD. */
 const SLOW_RETRY_MS = { forbidden: 30_000, absent: 10_000 } as const;
 
+/**
+ * How long a watch may be silent. API servers send a bookmark a minute, but none for a kind that has not changed since
+ * they started. So each silence after which a list showed no difference doubles the limit, up to the watch's own time.
+ */
+export function silenceLimit(silenceMs: number, quietWatches: number): number {
+  return silenceMs * 2 ** Math.min(quietWatches, MAX_DOUBLINGS);
+}
+
+/** From 150 s to 20 minutes: no watch is that long. */
+const MAX_DOUBLINGS = 3;
+
 /** Counts an outcome. A complete list is no progress: a server can list and refuse every watch. */
 export function historyAfter<Known extends Pick<History, "failures">>(history: Known, outcome: Outcome): Known {
   const failed = { ...history, failures: history.failures + 1 };

@@ -7,8 +7,9 @@ import { KubernetesApiError } from "../kubernetes-api-error.ts";
 import { ChangeBatches } from "./change-batches.ts";
 import { listPages, type Selection } from "./list-pages.ts";
 import { type ObjectChange, ObjectStore, type Transform } from "./object-store.ts";
-import { decidePlan, type History, historyAfter, isBackwards, type Outcome, type Plan } from "./reflector-plan.ts";
+import { decidePlan, type History, historyAfter, type Outcome, type Plan, silenceLimit } from "./reflector-plan.ts";
 import { type ReflectorStatus, reportStatus, statusAfterFailure } from "./reflector-status.ts";
+import { isKindAbsent, refuseResumption } from "./server-checks.ts";
 import { runWatchSession } from "./watch-session.ts";
 
 export interface ReflectorDeps {
@@ -29,7 +30,7 @@ export interface ReflectorOptions<Stored> {
   readonly batchMs?: number;
   /** The time between complete lists, up to a quarter longer. @default 30 minutes */
   readonly resyncMs?: number;
-  /** API servers send a bookmark a minute. @default 150,000 */
+  /** Silence after which a watch is doubted. API servers send a bookmark a minute. @default 150,000 */
   readonly silenceMs?: number;
   readonly signal: AbortSignal;
 }
@@ -72,6 +73,9 @@ class RunningReflector<Stored> implements Reflector<Stored> {
   #absentSinceMs: number | undefined;
   #history: Omit<History, "listAgeMs"> = { failures: 0, resyncMs: 0 };
   #listedMs = 0;
+  /** Silent watches in a row after which a list showed no difference. */
+  #quietWatches = 0;
+  #wasSilent = false;
 
   constructor(deps: ReflectorDeps, options: ReflectorOptions<Stored>) {
     const { clock } = deps;
@@ -123,26 +127,16 @@ class RunningReflector<Stored> implements Reflector<Stored> {
       case "watch":
         return await this.#watch(plan.resourceVersion);
       case "resume":
-        return (await this.#refuseResumption(plan.resourceVersion)) ?? (await this.#watch(plan.resourceVersion));
+        return await this.#resume(plan.resourceVersion);
     }
   }
 
-  /**
-   * Undefined: the watch can be resumed. After etcd was restored from an older backup our version lies in the future: a
-   * server accepts such a watch and sends nothing until then. The version of a list of one object shows it.
-   */
-  async #refuseResumption(resourceVersion: string): Promise<Outcome | undefined> {
+  async #resume(resourceVersion: string): Promise<Outcome> {
     const { selection, signal } = this.#options;
-    const { kind, ...selectors } = selection;
-    try {
-      const newest = await this.#deps.api.list(kind, { ...selectors, limit: 1, signal });
-      const isBehind = isBackwards(resourceVersion, newest.resourceVersion);
-      return isBehind ? { kind: "watch-lost", resourceVersion, why: "backwards" } : undefined;
-    } catch (caught) {
-      if (signal.aborted || !(caught instanceof KubernetesApiError)) throw caught;
-      this.#noteFailure("list", caught);
-      return { kind: "watch-refused", resourceVersion, error: caught };
-    }
+    const refused = await refuseResumption(this.#deps.api, { selection, resourceVersion, signal });
+    if (refused === undefined) return await this.#watch(resourceVersion);
+    if (refused.kind === "watch-refused") this.#noteFailure("list", refused.error);
+    return refused;
   }
 
   async #list(): Promise<Outcome> {
@@ -153,11 +147,12 @@ class RunningReflector<Stored> implements Reflector<Stored> {
       this.#absentSinceMs = undefined;
       this.#listedMs = this.#deps.clock.monotonicMs();
       this.#history = { ...this.#history, resyncMs: resyncMs * (1 + this.#deps.random() / 4) };
-      this.#replace(objects);
+      const hasChanged = this.#replace(objects);
+      if (this.#wasSilent) this.#quietWatches = hasChanged ? 0 : this.#quietWatches + 1;
       return { kind: "listed", resourceVersion };
     } catch (caught) {
       if (signal.aborted || !(caught instanceof KubernetesApiError)) throw caught;
-      if (caught.status === 404 && (await this.#isAbsent())) this.#noteAbsence();
+      if (caught.status === 404 && (await isKindAbsent(this.#deps.api, selection.kind, signal))) this.#noteAbsence();
       else this.#noteFailure("list", caught);
       return { kind: "list-refused", error: caught };
     }
@@ -170,13 +165,14 @@ class RunningReflector<Stored> implements Reflector<Stored> {
       {
         selection,
         resourceVersion,
-        silenceMs,
+        silenceMs: silenceLimit(silenceMs, this.#quietWatches),
         onOpen: () => {
           this.#hear();
           this.#setStatus({ kind: "current", sinceMs: this.#deps.clock.now() });
         },
         onHeard: () => {
           this.#hear();
+          this.#quietWatches = 0;
           this.#history = { ...this.#history, failures: 0 };
         },
         onChange: (event) => this.#batches.add(this.#store.apply(event)),
@@ -184,22 +180,18 @@ class RunningReflector<Stored> implements Reflector<Stored> {
     );
     if (outcome.kind === "watch-refused") this.#noteFailure("watch", outcome.error);
     if (outcome.kind === "watch-ended") this.#hear();
+    this.#wasSilent = outcome.kind === "watch-lost" && outcome.why === "silent";
     return outcome;
   }
 
-  /** Changes of a list are delivered at once and together, behind those that came before. */
-  #replace(objects: ReadonlyMap<string, Stored>): void {
-    this.#batches.add(this.#store.replace(objects));
+  /** Changes of a list are delivered at once and together, behind those that came before. Whether there are any. */
+  #replace(objects: ReadonlyMap<string, Stored>): boolean {
+    const changes = this.#store.replace(objects);
+    this.#batches.add(changes);
     this.#batches.flush();
     this.#hasSynced = true;
     this.#synced.resolve();
-  }
-
-  /** A 404 can be a server that is still starting: its list of kinds decides. */
-  async #isAbsent(): Promise<boolean> {
-    const { kind } = this.#options.selection;
-    const served = await this.#deps.api.discover(kind.group, { signal: this.#options.signal }).catch(() => undefined);
-    return served?.some(({ version, plural }) => version === kind.version && plural === kind.plural) === false;
+    return changes.length > 0;
   }
 
   #noteAbsence(): void {
