@@ -21,13 +21,13 @@ import type { MeshView } from "./evaluations.ts";
 export interface ResourceClient extends Client {
   /** The key of its pod. */
   readonly pod: string;
-  /** Its labels as one text. */
-  readonly labelsKey: string;
+  /** The namespace and the labels as one text: clients with the same key receive the same destinations. */
+  readonly key: string;
 }
 
 export function clientOfPod({ metadata }: Pod): ResourceClient {
   const { namespace, name, labels } = metadata;
-  return { namespace, labels, pod: formatResourceKey(namespace, name), labelsKey: JSON.stringify(labels) };
+  return { namespace, labels, pod: formatResourceKey(namespace, name), key: JSON.stringify([namespace, labels]) };
 }
 
 /** The encoded value of a resource for one workload; `undefined` if its pod is unknown. */
@@ -62,8 +62,8 @@ export function decideResource(
   }
 }
 
-/** Resources with the same key are the same for all workloads with the same labels. */
-export function shareKeyOf(resource: ResourceName, { namespace, pod }: ResourceClient): string {
+/** Resources with the same key differ at most by what they read of their client. */
+export function shareKeyOf(resource: ResourceName, { pod }: ResourceClient): string {
   switch (resource.kind) {
     case "trust bundle":
       return resource.kind;
@@ -73,8 +73,8 @@ export function shareKeyOf(resource: ResourceName, { namespace, pod }: ResourceC
     case "destination": {
       const { target } = resource;
       return target.kind === "address"
-        ? `address ${namespace} ${target.ip} ${target.port}`
-        : `host ${namespace} ${target.host} ${target.port} ${target.subset}`;
+        ? `address ${target.ip} ${target.port}`
+        : `host ${target.host} ${target.port} ${target.subset}`;
     }
   }
 }

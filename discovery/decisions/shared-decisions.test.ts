@@ -15,7 +15,7 @@ const document = (text: string): string => `${text}\n`;
 
 function client(namespace: string, app: string): ResourceClient {
   const labels = { app };
-  return { namespace, labels, labelsKey: JSON.stringify(labels), pod: `${namespace}/${app}` };
+  return { namespace, labels, key: JSON.stringify([namespace, labels]), pod: `${namespace}/${app}` };
 }
 
 function routesFor(app: string): string {
@@ -46,17 +46,29 @@ function setup() {
 }
 
 describe("a decision", () => {
-  it("is encoded once for all clients of a namespace", async () => {
+  it("is encoded once for all clients", async () => {
     const { change, follow, decisions } = setup();
-    const [first, second] = [follow(client("ns1", "a")), follow(client("ns1", "b"))];
+    const [first, second] = [follow(client("ns1", "a")), follow(client("ns2", "b"))];
     expect(decisions.size).toBe(1);
     expect(second.current()).toBe(first.current());
     change(...MESH, testPod({ name: "world-2", ip: "10.0.0.10", labels: { app: "world" } }));
     await settlePromises();
     expect(second.current()).toBe(first.current());
     expect([first.changes(), second.changes()]).toEqual([1, 1]);
-    follow(client("ns2", "a"));
-    expect(decisions.size).toBe(2);
+  });
+
+  it("differs between namespaces as soon as a rule is visible in one alone, and no longer", async () => {
+    const { change, follow } = setup();
+    const [first, other, second] = [client("ns1", "a"), client("ns2", "a"), client("ns1", "b")].map(follow);
+    const spec = { host: "world", exportTo: ["."], trafficPolicy: { tls: { mode: "DISABLE" } } };
+    change(...MESH, testResource("DestinationRule", "world", spec, { namespace: "ns1" }));
+    await settlePromises();
+    expect([first?.changes(), other?.changes(), second?.changes()]).toEqual([1, 0, 1]);
+    expect(second?.current()).toBe(first?.current());
+    expect(follow(client("ns2", "b")).current()).toBe(other?.current());
+    change(...MESH);
+    await settlePromises();
+    expect(first?.current()?.digest).toEqual(other?.current()?.digest);
   });
 
   it("differs between the clients of a namespace as soon as a rule reads their labels, and no longer", async () => {

@@ -3,7 +3,7 @@ import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import { decideResource, type ResourceClient, shareKeyOf } from "./decide-resource.ts";
 import type { Evaluation, Evaluations, FollowedEvaluation, MeshView } from "./evaluations.ts";
-import { recordLabels } from "./recorded-labels.ts";
+import { recordClient } from "./recorded-client.ts";
 
 /** The value of a resource, encoded once for all proxies that receive it. */
 export interface EncodedValue {
@@ -19,8 +19,8 @@ export interface FollowedDecision {
 }
 
 /**
- * Decides each resource once for all proxies for which the result is the same: those of one namespace, unless a rule
- * reads the labels of the client. A decision is kept while somebody follows it.
+ * Decides each resource once for all proxies for which the result is the same: for all, unless a rule reads the
+ * namespace or the labels of the client. A decision is kept while somebody follows it.
  */
 export class SharedDecisions {
   readonly #evaluations: Evaluations;
@@ -59,7 +59,7 @@ export class SharedDecisions {
   }
 }
 
-/** The value for the clients with the same labels. */
+/** The value for the clients with the same namespace and labels. */
 interface Variant {
   readonly client: ResourceClient;
   readonly followers: Set<() => void>;
@@ -70,8 +70,7 @@ class Decision implements Evaluation {
   readonly #decide: (view: MeshView, client: ResourceClient) => Uint8Array | undefined;
   readonly #evaluation: FollowedEvaluation;
   readonly #variants = new Map<string, Variant>();
-  /** Whether the last evaluation was the same for all labels. */
-  #isForAll = false;
+  #shared: SharedValues = NOTHING_SHARED;
 
   constructor(evaluations: Evaluations, decide: (view: MeshView, client: ResourceClient) => Uint8Array | undefined) {
     this.#decide = decide;
@@ -79,24 +78,21 @@ class Decision implements Evaluation {
   }
 
   join(client: ResourceClient, follower: () => void): void {
-    const key = client.labelsKey;
+    const { key } = client;
     const known = this.#variants.get(key);
     if (known !== undefined) {
       known.followers.add(follower);
       return;
     }
     this.#evaluation.ensureCurrent();
-    const [other] = this.#variants.values();
-    const variant: Variant = { client, followers: new Set(), value: undefined };
+    const variant: Variant = { client, followers: new Set(), value: this.#sharedWith(client) };
     this.#variants.set(key, variant);
-    if (other !== undefined && this.#isForAll) variant.value = other.value;
-    else this.#evaluation.evaluate();
+    if (variant.value === undefined) this.#evaluation.evaluate();
     variant.followers.add(follower);
   }
 
   /** Whether nobody follows it any more. */
-  leave(client: ResourceClient, follower: () => void): boolean {
-    const key = client.labelsKey;
+  leave({ key }: ResourceClient, follower: () => void): boolean {
     const variant = this.#variants.get(key);
     variant?.followers.delete(follower);
     if (variant?.followers.size === 0) this.#variants.delete(key);
@@ -105,37 +101,53 @@ class Decision implements Evaluation {
     return true;
   }
 
-  current(client: ResourceClient): EncodedValue | undefined {
+  current({ key }: ResourceClient): EncodedValue | undefined {
     this.#evaluation.ensureCurrent();
-    return this.#variants.get(client.labelsKey)?.value;
+    return this.#variants.get(key)?.value;
   }
 
   evaluate(view: MeshView): void {
-    let forAll: EncodedValue | undefined;
-    this.#isForAll = false;
+    this.#shared = NOTHING_SHARED;
     for (const variant of this.#variants.values()) {
-      if (forAll !== undefined) {
-        update(variant, forAll);
-        continue;
-      }
-      const { labels, wasRead } = recordLabels(variant.client.labels);
-      const encoded = this.#decide(view, { ...variant.client, labels });
-      if (encoded === undefined) continue;
-      const value = isEqual(encoded, variant.value) ? variant.value : encode(encoded);
-      update(variant, value);
-      if (!wasRead()) forAll = value;
+      const shared = this.#sharedWith(variant.client);
+      if (shared !== undefined) update(variant, shared);
+      else this.#evaluateFor(variant, view);
     }
-    this.#isForAll = forAll !== undefined;
+  }
+
+  #evaluateFor(variant: Variant, view: MeshView): void {
+    const { client, scope } = recordClient(variant.client);
+    const encoded = this.#decide(view, client);
+    if (encoded === undefined) return;
+    const value = isEqual(encoded, variant.value) ? variant.value : encode(encoded);
+    update(variant, value);
+    const { forAll, byNamespace } = this.#shared;
+    if (scope() === "all") this.#shared = { forAll: value, byNamespace };
+    if (scope() === "namespace") {
+      this.#shared = { forAll, byNamespace: new Map(byNamespace).set(variant.client.namespace, value) };
+    }
+  }
+
+  #sharedWith({ namespace }: ResourceClient): EncodedValue | undefined {
+    return this.#shared.forAll ?? this.#shared.byNamespace.get(namespace);
   }
 }
 
-function update(variant: Variant, value: EncodedValue | undefined): void {
-  if (value === undefined || value === variant.value) return;
+/** The values of the last evaluation that are the same for several clients. */
+interface SharedValues {
+  readonly forAll: EncodedValue | undefined;
+  readonly byNamespace: ReadonlyMap<string, EncodedValue>;
+}
+
+const NOTHING_SHARED: SharedValues = { forAll: undefined, byNamespace: new Map() };
+
+function update(variant: Variant, value: EncodedValue): void {
+  if (value === variant.value) return;
   variant.value = value;
   for (const follower of variant.followers) follower();
 }
 
-function isEqual(encoded: Uint8Array, value: EncodedValue | undefined): boolean {
+function isEqual(encoded: Uint8Array, value: EncodedValue | undefined): value is EncodedValue {
   return value !== undefined && Buffer.compare(encoded, value.encoded) === 0;
 }
 

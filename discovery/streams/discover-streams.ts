@@ -35,13 +35,19 @@ export class DiscoverStreams {
   readonly #open: OpenStreams<ServedProxy>;
   readonly #rates: CallRates;
   readonly #unread: UnreadBytes;
+  /** Of all streams. One listener of the shutdown serves them all: adding one costs as much as there are. */
+  readonly #outboxes = new Set<Outbox>();
 
   constructor(options: DiscoverStreamsOptions) {
-    const { limits, clock } = options;
+    const { limits, clock, shutdown } = options;
     this.#options = options;
     this.#open = new OpenStreams(limits);
     this.#rates = new CallRates({ callBurst: limits.requestBurst, callsPerSecond: limits.requestsPerSecond }, clock);
     this.#unread = new UnreadBytes(limits.unreadBytesPerCaller);
+    const onShutdown = (): void => {
+      for (const outbox of this.#outboxes) outbox.end(stopping());
+    };
+    shutdown.addEventListener("abort", onShutdown, { once: true });
   }
 
   /** The proxies that are connected, in the order in which they connected. */
@@ -95,16 +101,15 @@ export class DiscoverStreams {
   #watchEnd(outbox: Outbox, caller: VerifiedPeer, call: AbortSignal): () => void {
     const { clock, shutdown } = this.#options;
     const onCallOver = (): void => outbox.end();
-    const onShutdown = (): void => outbox.end(new ConnectError("the control plane is stopping", Code.Unavailable));
-    if (shutdown.aborted) onShutdown();
+    if (shutdown.aborted) outbox.end(stopping());
     if (call.aborted) onCallOver();
     call.addEventListener("abort", onCallOver, { once: true });
-    shutdown.addEventListener("abort", onShutdown, { once: true });
+    this.#outboxes.add(outbox);
     const expiry = startWallTimer(clock, caller.notAfterMs, () => outbox.end(certificateExpired(caller, clock.now())));
     return () => {
       expiry.cancel();
       call.removeEventListener("abort", onCallOver);
-      shutdown.removeEventListener("abort", onShutdown);
+      this.#outboxes.delete(outbox);
     };
   }
 
@@ -142,4 +147,8 @@ export class DiscoverStreams {
       proxy.subscriptions.subscribe(subscription);
     }
   }
+}
+
+function stopping(): ConnectError {
+  return new ConnectError("the control plane is stopping", Code.Unavailable);
 }

@@ -125,7 +125,7 @@ class Observed {
     const expected: Record<number, string> = {};
     for (const [id, resource] of RESOURCES.entries()) {
       if (pod === undefined && resource.kind !== "trust bundle") continue;
-      const client = pod === undefined ? { namespace: "", pod: "", labels: {}, labelsKey: "" } : clientOfPod(pod);
+      const client = pod === undefined ? { namespace: "", pod: "", labels: {}, key: "" } : clientOfPod(pod);
       const value = decideResource(resource, client, { view, settings: TEST_SETTINGS });
       const text = value === undefined ? undefined : Buffer.from(value).toString("latin1");
       if (text === undefined || text === this.#expected.get(id)) continue;

@@ -43,7 +43,7 @@ export class PodWatch implements Evaluation {
       return;
     }
     const client = pod === undefined ? undefined : clientOfPod(pod);
-    if (client?.labelsKey === this.#client?.labelsKey) return;
+    if (client?.key === this.#client?.key) return;
     this.#client = client;
     onChange(client);
   }

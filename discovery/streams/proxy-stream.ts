@@ -50,7 +50,7 @@ const UPDATE_BYTES = 32;
 const MAX_FAULTS = 1024;
 
 /** The trust bundle is the same for everybody. */
-const ANYBODY: ResourceClient = { namespace: "", pod: "", labels: {}, labelsKey: "" };
+const ANYBODY: ResourceClient = { namespace: "", pod: "", labels: {}, key: "" };
 
 /**
  * The subscriptions of one proxy, and what it has not received yet. Only the newest value of each is sent: the memory

@@ -1,7 +1,7 @@
 /** A gateway's configuration to its message and back. */
 import { create } from "@bufbuild/protobuf";
-import { normalizeHost } from "../policy/match-host.ts";
 import type { GatewayConfig, VirtualHost } from "../policy/types.ts";
+import { normalizeHost } from "../resources/fields/normalize-host.ts";
 import { parsePort, workloadFromMessage } from "./convert-parts.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
 import {

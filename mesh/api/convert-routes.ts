@@ -1,6 +1,5 @@
 /** Converts routes to messages and back. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { normalizeHost } from "../policy/match-host.ts";
 import type {
   HttpRoute,
   RedirectCode,
@@ -11,6 +10,7 @@ import type {
   WeightedTarget,
 } from "../policy/routing/http-route.ts";
 import { isRetryCondition } from "../policy/routing/retry-on.ts";
+import { normalizeHost } from "../resources/fields/normalize-host.ts";
 import { ConvertError } from "./convert-error.ts";
 import { headersFromMessage, messageFromHeaders, parseAuthority, parsePath } from "./convert-headers.ts";
 import { matchFromMessage, messageFromMatch } from "./convert-matches.ts";

@@ -1,7 +1,7 @@
 /** What a proxy subscribes to, to its message and back. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { normalizeHost } from "../policy/match-host.ts";
 import type { DestinationTarget } from "../policy/types.ts";
+import { normalizeHost } from "../resources/fields/normalize-host.ts";
 import { ConvertError } from "./convert-error.ts";
 import { parsePort } from "./convert-parts.ts";
 import { type Subscribe, SubscribeSchema } from "./gen/discovery_pb.ts";

@@ -1,14 +1,7 @@
-/**
- * The normalized form of hosts and patterns: lower case (RFC 4343), without a trailing dot, which names the same host
- * (RFC 1034, section 3.1). Idempotent.
- */
-export function normalizeHost(host: string): string {
-  const lowered = host.toLowerCase();
-  return lowered.endsWith(".") && !lowered.endsWith("..") && lowered !== "." ? lowered.slice(0, -1) : lowered;
-}
+import { normalizeHost } from "../resources/fields/normalize-host.ts";
 
 /**
- * The same for a host with an optional port, as in a Host field or `:authority`. A port belongs to the listener, not to
+ * The normalized form of a host with an optional port, as in a Host field or `:authority`. A port belongs to the listener, not to
  * the name (compare CVE-2021-39155).
  */
 export function normalizeAuthority(authority: string): string {

@@ -1,11 +1,11 @@
 /** Facts about pods and services that several decisions need. */
 import { formatSpiffeId, type SpiffeId } from "../identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh-settings.ts";
+import { normalizeHost } from "../resources/fields/normalize-host.ts";
 import { formatResourceKey } from "../resources/fields/resource-names.ts";
 import type { Container, Pod } from "../resources/kinds/pod.ts";
 import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
-import { normalizeHost } from "./match-host.ts";
 import type { DeclaredProtocol, ServiceInfo, WorkloadInfo } from "./types.ts";
 
 type Labels = Readonly<Record<string, string>>;

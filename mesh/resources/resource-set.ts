@@ -183,6 +183,10 @@ class SetUpdate {
       services: this.#itemChanges("Service"),
       endpointSlices: this.#itemChanges("EndpointSlice"),
       endpoints: this.#itemChanges("Endpoints"),
+      destinationRules: this.#itemChanges("DestinationRule"),
+      virtualServices: this.#itemChanges("VirtualService"),
+      peerAuthentications: this.#itemChanges("PeerAuthentication"),
+      policies: this.#itemChanges("Policy"),
       allServices: maps.services,
       allEndpoints: maps.endpoints,
     };

@@ -42,7 +42,7 @@ export function decideLegacyServiceMode(input: {
 }
 
 function policiesIn(set: ResourceSet, namespace: string): readonly Policy[] {
-  return [...set.policies.values()].filter((policy) => policy.metadata.namespace === namespace).sort(compareAge);
+  return (set.index.policiesByNamespace.get(namespace) ?? []).toSorted(compareAge);
 }
 
 function servicesOnPort(set: ResourceSet, pod: Pod, port: number | undefined): readonly LegacyService[] {

@@ -1,4 +1,5 @@
 import type { MeshSettings } from "../../mesh-settings.ts";
+import { UNREADABLE } from "../../resources/fields/host-keys.ts";
 import { compareAge, formatResourceName } from "../../resources/fields/resource-names.ts";
 import type { PeerAuthentication } from "../../resources/kinds/peer-authentication.ts";
 import type { Pod } from "../../resources/kinds/pod.ts";
@@ -84,7 +85,7 @@ export function decideServiceMode(input: {
 
 /** A stand-in for a policy of which not even the namespace is known. */
 function findUnreadable(set: ResourceSet): PeerAuthentication | undefined {
-  return findOldest(set, ({ standsInFor }) => standsInFor === "mesh");
+  return findOldest(set, UNREADABLE, ({ standsInFor }) => standsInFor === "mesh");
 }
 
 /**
@@ -96,9 +97,8 @@ export function findWorkloadAuthentication(
 ): PeerAuthentication | undefined {
   const { namespace, labels } = input.pod.metadata;
   if (namespace === input.settings.rootNamespace) return undefined;
-  return findOldest(input.set, (rule) => {
+  return findOldest(input.set, namespace, (rule) => {
     const selector = rule.spec.selector?.matchLabels ?? {};
-    if (rule.metadata.namespace !== namespace) return false;
     return rule.standsInFor === "namespace" || (isSelective(rule) && matchLabels(selector, labels));
   });
 }
@@ -109,11 +109,15 @@ export function isSelective(rule: PeerAuthentication): boolean {
 }
 
 function findAuthentication(set: ResourceSet, namespace: string): PeerAuthentication | undefined {
-  return findOldest(set, (rule) => rule.metadata.namespace === namespace && !isSelective(rule));
+  return findOldest(set, namespace, (rule) => !isSelective(rule));
 }
 
-function findOldest(set: ResourceSet, applies: (rule: PeerAuthentication) => boolean): PeerAuthentication | undefined {
-  return [...set.peerAuthentications.values()].filter(applies).sort(compareAge)[0];
+function findOldest(
+  set: ResourceSet,
+  namespace: string,
+  applies: (rule: PeerAuthentication) => boolean,
+): PeerAuthentication | undefined {
+  return (set.index.peerAuthenticationsByNamespace.get(namespace) ?? []).filter(applies).sort(compareAge)[0];
 }
 
 function modeOf(rule: PeerAuthentication | undefined): ServerModeDecision | undefined {

@@ -1,8 +1,11 @@
 import type { MeshSettings } from "../../mesh-settings.ts";
+import { UNREADABLE } from "../../resources/fields/host-keys.ts";
+import { isShortHost, normalizeHost } from "../../resources/fields/normalize-host.ts";
 import { compareAge, formatResourceName } from "../../resources/fields/resource-names.ts";
 import type { DestinationRule, Subset, TrafficPolicy } from "../../resources/kinds/destination-rule.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
-import { matchHost, mostSpecificHost, normalizeHost } from "../match-host.ts";
+import { findRulesForHost } from "../host-lookup.ts";
+import { matchHost, mostSpecificHost } from "../match-host.ts";
 import { matchLabels } from "../workloads.ts";
 
 /** The connecting workload. */
@@ -35,10 +38,13 @@ export interface RuleLookup {
  * namespace applies, as in Istio 1.0: "even though we specify a namespace, this rule applies to all namespaces".
  */
 export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined {
-  const { settings, client, namespace } = lookup;
-  const rules = [...lookup.set.destinationRules.values()]
-    .filter((rule) => rule.standsInFor !== "mesh" && selectsClient(rule, client))
+  const { set, settings, client, namespace, host } = lookup;
+  // Most hosts have no rule: then nothing is read of the client, and the decision is the same for all clients.
+  const rules = findRulesForHost(set.index, host, settings.clusterDomain)
+    .filter((rule) => rule.standsInFor !== "mesh" && matchHost(fullHost(rule, settings), host))
+    .filter((rule) => selectsClient(rule, client))
     .sort(compareAge);
+  if (rules.length === 0) return undefined;
   const inNamespace = (searched: string) => rules.filter((rule) => rule.metadata.namespace === searched);
   // A client in the root namespace sees that namespace's private rules first, and its public ones last like every
   // client.
@@ -58,18 +64,18 @@ export function findDestinationRule(lookup: RuleLookup): MergedRule | undefined 
 
 /** A rule's fully qualified host: a name without a dot gets the rule's namespace; others are used unchanged. */
 export function expandHost(host: string, namespace: string, settings: Pick<MeshSettings, "clusterDomain">): string {
-  const isShort = !host.includes(".") && !host.includes("*") && !host.includes(":");
-  return normalizeHost(isShort ? `${host}.${namespace}.svc.${settings.clusterDomain}` : host);
+  return normalizeHost(isShortHost(host) ? `${host}.${namespace}.svc.${settings.clusterDomain}` : host);
 }
 
 /** The rules with the most specific matching host; several if they share that host. */
 function bestMatch(rules: readonly DestinationRule[], { host, settings }: RuleLookup): readonly DestinationRule[] {
-  const fullHost = (rule: DestinationRule) => expandHost(rule.spec.host, rule.metadata.namespace, settings);
-  const best = mostSpecificHost(
-    rules.map(fullHost).filter((pattern) => matchHost(pattern, host)),
-    host,
-  );
-  return rules.filter((rule) => fullHost(rule) === best);
+  const hosts = rules.map((rule) => fullHost(rule, settings));
+  const best = mostSpecificHost(hosts, host);
+  return rules.filter((_rule, index) => hosts[index] === best);
+}
+
+function fullHost({ spec, metadata }: DestinationRule, settings: RuleLookup["settings"]): string {
+  return expandHost(spec.host, metadata.namespace, settings);
 }
 
 /**
@@ -97,7 +103,7 @@ function merge(rules: readonly DestinationRule[]): MergedRule {
 
 /** An invalid rule whose host is not readable: it may be for any host that the client dials. */
 export function findUnreadableRule(set: ResourceSet): string | undefined {
-  return nameOfStandIn([...set.destinationRules.values()].filter(({ standsInFor }) => standsInFor === "mesh"));
+  return nameOfStandIn(set.index.destinationRulesByHost.get(UNREADABLE) ?? []);
 }
 
 function nameOfStandIn(rules: readonly DestinationRule[]): string | undefined {

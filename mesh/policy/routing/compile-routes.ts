@@ -1,5 +1,6 @@
 import { compileRegex } from "../../resources/fields/compile-regex.ts";
-import { normalizeAuthority, normalizeHost } from "../match-host.ts";
+import { normalizeHost } from "../../resources/fields/normalize-host.ts";
+import { normalizeAuthority } from "../match-host.ts";
 import type { GatewayListener } from "../types.ts";
 import type { HostTarget } from "./host-target.ts";
 import type { HeaderOperations, HttpMatch, HttpRoute, StringMatch } from "./http-route.ts";

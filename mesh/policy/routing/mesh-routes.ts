@@ -3,6 +3,7 @@ import { compareAge } from "../../resources/fields/resource-names.ts";
 import type { VirtualService } from "../../resources/kinds/virtual-service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
 import { type Client, expandHost, isExportedTo } from "../destinations/destination-rules.ts";
+import { findVirtualServicesForHost } from "../host-lookup.ts";
 import { compareHosts, mostSpecificHost } from "../match-host.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { createHttpRoutes, MESH_GATEWAY } from "./http-routes.ts";
@@ -44,15 +45,15 @@ interface Candidate {
 /** Most specific host first, then oldest. */
 function findCandidates({ set, settings, client, host }: MeshRoutesInput): readonly Candidate[] {
   const candidates: Candidate[] = [];
-  for (const virtualService of set.virtualServices.values()) {
+  for (const virtualService of findVirtualServicesForHost(set.index, host, settings.clusterDomain)) {
     const { namespace } = virtualService.metadata;
     const { exportTo, hosts } = virtualService.spec;
-    if (!isForSidecars(virtualService) || !isExportedTo({ exportTo, owner: namespace, viewer: client.namespace })) {
-      continue;
-    }
+    if (!isForSidecars(virtualService)) continue;
     const patterns = hosts.map((pattern) => expandHost(pattern, namespace, settings));
     const pattern = mostSpecificHost(patterns, host);
-    if (pattern !== undefined) candidates.push({ virtualService, pattern });
+    // The client is read last: what reads nothing of it is decided once for all clients.
+    if (pattern === undefined || !isExportedTo({ exportTo, owner: namespace, viewer: client.namespace })) continue;
+    candidates.push({ virtualService, pattern });
   }
   return candidates.sort(
     (left, right) => compareHosts(left.pattern, right.pattern) || compareAge(left.virtualService, right.virtualService),

@@ -8,9 +8,16 @@ import type { Service } from "../kinds/service.ts";
 import { emptyIndex, type GroupIndex, type ItemChange, regroup } from "./group-index.ts";
 import { mirrorEndpoints } from "./mirror-endpoints.ts";
 import { PersistentMap } from "./persistent-map.ts";
+import {
+  EMPTY_POLICY_INDEX,
+  type PolicyChanges,
+  type PolicyIndex,
+  type UpdatablePolicyIndex,
+  updatePolicyIndex,
+} from "./policy-index.ts";
 
 /** Lookups that decisions repeat, derived from the resources and kept up to date with each change. */
-export interface ResourceIndex {
+export interface ResourceIndex extends PolicyIndex {
   readonly podsByNamespace: ReadonlyMap<string, readonly Pod[]>;
   /** Pods with this address that are not finished (Succeeded or Failed): addresses are reused. */
   readonly podByIp: ReadonlyMap<string, Pod>;
@@ -24,7 +31,7 @@ export interface ResourceIndex {
 }
 
 /** The same with all that an update needs. */
-export interface UpdatableIndex extends ResourceIndex {
+export interface UpdatableIndex extends UpdatablePolicyIndex {
   readonly podsByNamespace: GroupIndex<Pod>;
   readonly podsByIp: GroupIndex<Pod>;
   readonly podByIp: PersistentMap<Pod>;
@@ -38,6 +45,7 @@ export interface UpdatableIndex extends ResourceIndex {
 }
 
 export const EMPTY_INDEX: UpdatableIndex = {
+  ...EMPTY_POLICY_INDEX,
   podsByNamespace: emptyIndex(),
   podsByIp: emptyIndex(),
   podByIp: PersistentMap.empty(),
@@ -50,7 +58,7 @@ export const EMPTY_INDEX: UpdatableIndex = {
 };
 
 /** What an update of the index depends on: changes, and the maps that contain them already. */
-export interface IndexedChanges {
+export interface IndexedChanges extends PolicyChanges {
   readonly pods: readonly ItemChange<Pod>[];
   readonly services: readonly ItemChange<Service>[];
   readonly endpointSlices: readonly ItemChange<EndpointSlice>[];
@@ -68,6 +76,7 @@ export function updateIndex(index: UpdatableIndex, changes: IndexedChanges, note
     ...updatePods(index, changes.pods, note),
     ...updateServices(index, changes.services, note),
     ...updateSlices(index, changes, note),
+    ...updatePolicyIndex(index, changes, note),
   };
 }
 

@@ -31,6 +31,10 @@ export function trackReads(set: ResourceSet, onRead: (key: string) => void): Res
       servicesBySelector: of(index.servicesBySelector, "servicesBySelector"),
       slicesByService: of(index.slicesByService, "slicesByService"),
       serviceKeysByIp: of(index.serviceKeysByIp, "serviceKeysByIp"),
+      destinationRulesByHost: of(index.destinationRulesByHost, "destinationRulesByHost"),
+      virtualServicesByHost: of(index.virtualServicesByHost, "virtualServicesByHost"),
+      peerAuthenticationsByNamespace: of(index.peerAuthenticationsByNamespace, "peerAuthenticationsByNamespace"),
+      policiesByNamespace: of(index.policiesByNamespace, "policiesByNamespace"),
     },
   };
 }
