@@ -1,5 +1,6 @@
 import { apiVersionOf, KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { splitCertificates } from "../x509/pem.ts";
 
 /** The ConfigMap from which pods mount the roots, in every namespace. */
 export const ROOT_CONFIG_MAP = "istio-ca-root-cert";
@@ -35,6 +36,22 @@ export function formatRootConfigMap(
   };
 }
 
+/**
+ * Whether two texts contain the same certificates, in any order and with any text between them. Istio writes the bundle as
+ * its operator wrote it: over one `cacerts`, two meshes must not correct each other's line breaks for ever.
+ */
+function hasSameRoots(found: string, wanted: string): boolean {
+  if (found === wanted) return true;
+  const ours = new Set(splitCertificates(wanted).map(withoutWhiteSpace));
+  const theirs = splitCertificates(found).map(withoutWhiteSpace);
+  const isComplete = found.split("-----BEGIN ").length - 1 === theirs.length;
+  return ours.size > 0 && isComplete && new Set(theirs).size === ours.size && theirs.every((root) => ours.has(root));
+}
+
+function withoutWhiteSpace(pem: string): string {
+  return pem.replaceAll(/\s/g, "");
+}
+
 /** Whether a ConfigMap already has what would be applied. */
 export function isUpToDate(
   configMap: KubernetesObject,
@@ -43,7 +60,7 @@ export function isUpToDate(
 ): boolean {
   const { labels = {}, ownerReferences = [] } = configMap.metadata;
   return (
-    readPublishedRoots(configMap) === roots.join("") &&
+    hasSameRoots(readPublishedRoots(configMap), roots.join("")) &&
     (owner === undefined || ownerReferences.some(({ uid }) => uid === owner.uid)) &&
     Object.entries(LABELS).every(([name, value]) => labels[name] === value)
   );
