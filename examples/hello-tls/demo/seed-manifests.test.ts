@@ -1,9 +1,14 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { formatResourceName } from "../../../mesh/resources/fields/resource-names.ts";
 import { parseResources } from "../../../mesh/resources/parsing/parse-resources.ts";
 
 const FILES = ["10-mesh-mtls.yaml", "20-applications.yaml", "30-routing.yaml"] as const;
-const OWN_FILES = ["40-injection-labels.yaml", "50-legacy.yaml"] as const;
+const OWN_FILES = ["50-legacy.yaml"] as const;
+const ALL_FILES = [...FILES, ...OWN_FILES];
+
+/** What the document leaves to `kubectl label` and the files say themselves. */
+const LABEL = "  labels:\n    istio-injection: enabled\n";
 
 function readManifest(name: string): string {
   return readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
@@ -16,22 +21,22 @@ const SEED_BLOCKS = [...SEED.matchAll(/^```\n([\s\S]*?)^```$/gm)].map(([, block]
 
 describe("the manifests of hello-tls", () => {
   it.each(FILES.map((file, index) => ({ file, index })))(
-    "$file is the document's block $index, word for word",
+    "$file is the document's block $index, word for word but for the label",
     ({ file, index }) => {
       expect(SEED_BLOCKS).toHaveLength(FILES.length);
-      expect(readManifest(file)).toBe(SEED_BLOCKS[index]);
+      expect(readManifest(file).replaceAll(LABEL, "")).toBe(SEED_BLOCKS[index]);
     },
   );
 
-  it.each([...FILES, ...OWN_FILES])("%s is understood without an error", (file) => {
+  it.each(ALL_FILES)("%s is understood without an error", (file) => {
     const { resources, problems } = parseResources({ text: readManifest(file), file });
     expect(problems.filter((problem) => problem.severity === "error")).toEqual([]);
     expect(resources.length).toBeGreaterThan(1);
   });
 
   it("labels both application namespaces for injection, and the legacy one not", () => {
-    const text = OWN_FILES.map(readManifest).join("---\n");
-    const { resources } = parseResources({ text, file: "own files" });
+    const text = ALL_FILES.map(readManifest).join("---\n");
+    const { resources } = parseResources({ text, file: "all files" });
     const labels = resources.flatMap((resource) =>
       resource.kind === "Namespace" ? [[resource.metadata.name, resource.metadata.labels["istio-injection"]]] : [],
     );
@@ -40,5 +45,31 @@ describe("the manifests of hello-tls", () => {
       ["ns2", "enabled"],
       ["legacy", undefined],
     ]);
+  });
+
+  it("name each object once, so that applying them again changes nothing", () => {
+    const { resources } = parseResources({ text: ALL_FILES.map(readManifest).join("---\n"), file: "all files" });
+    const names = resources.map(formatResourceName);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it("label each namespace before its first pod, in the order in which kubectl applies the files", () => {
+    const { resources } = parseResources({
+      text: ALL_FILES.toSorted().map(readManifest).join("---\n"),
+      file: "all files",
+    });
+    for (const [index, { kind, metadata }] of resources.entries()) {
+      if (kind !== "Deployment") continue;
+      const before = resources
+        .slice(0, index)
+        .find((other) => other.kind === "Namespace" && other.metadata.name === metadata.namespace);
+      expect(before?.metadata.labels["istio-injection"]).toBe(metadata.namespace === "legacy" ? undefined : "enabled");
+      expect(before).toBeDefined();
+    }
+  });
+
+  it("are the only files that kubectl reads in this folder", () => {
+    const read = readdirSync(new URL("..", import.meta.url)).filter((name) => /\.(?:json|ya?ml)$/.test(name));
+    expect(read.sort()).toEqual([...ALL_FILES].sort());
   });
 });
