@@ -6,8 +6,10 @@ import { type Component, clusterName, componentLabels, withRevision } from "./na
 import { STATE_NAMES, webhookSecretName } from "./state-names.ts";
 import { mutatingWebhookName, validatingWebhookName } from "./webhooks.ts";
 
-const READ = ["get", "list", "watch"];
+/** How a reflector follows a kind. */
+const FOLLOW = ["list", "watch"];
 const RBAC = "rbac.authorization.k8s.io";
+const ADMISSION = "admissionregistration.k8s.io";
 
 /** What one component may do: in the whole cluster, and in its own namespace. */
 interface Rights {
@@ -18,7 +20,8 @@ interface Rights {
 
 /**
  * The least that works; a test runs the shipped programs with exactly these rights. RBAC cannot limit a plain `create` to
- * a name, so that is a rule of its own beside the named ones; server-side apply names what it creates. The gateway needs no right at all.
+ * a name, so that is a rule of its own beside the named ones; server-side apply names what it creates. The gateway needs
+ * no right at all.
  */
 export function accessRights(values: InstallValues) {
   return [controlPlaneRights(), injectorRights(values)].flatMap((rights) => rolesOf(rights, values));
@@ -28,20 +31,18 @@ function controlPlaneRights(): Rights {
   return {
     component: "istiod",
     cluster: [
-      rule("", ["namespaces", "pods", "services", "serviceaccounts", "nodes"], READ),
-      rule("discovery.k8s.io", ["endpointslices"], READ),
-      ...meshResources(READ),
+      ...FOLLOW_CONFIGURATION,
       // What is wrong with a resource: a condition in its status, and an Event.
-      ...meshResources(["patch", "update"], "/status"),
-      rule("events.k8s.io", ["events"], ["create", "patch"]),
+      ...meshResources(["patch"], "/status"),
+      rule("events.k8s.io", ["events"], ["create"]),
       rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
       // The mesh's roots, in every namespace.
-      rule("", ["configmaps"], [...READ, "create", "patch"], [STATE_NAMES.rootsConfigMap]),
+      rule("", ["configmaps"], ["get", ...FOLLOW, "create", "patch"], [STATE_NAMES.rootsConfigMap]),
     ],
     namespace: [
       // The authority's Secret is created once, and never changed afterwards.
       rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], READ, [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
+      rule("", ["secrets"], ["get", ...FOLLOW], [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
     ],
   };
 }
@@ -50,34 +51,30 @@ function injectorRights(values: InstallValues): Rights {
   return {
     component: "istio-sidecar-injector",
     cluster: [
-      rule("", ["namespaces", "pods", "services", "serviceaccounts", "nodes"], READ),
-      rule("discovery.k8s.io", ["endpointslices"], READ),
-      ...meshResources(READ),
+      // For the warnings of the validating webhook.
+      ...FOLLOW_CONFIGURATION,
       // Why a pod was refused: an Event on the ReplicaSet, if the webhook's caller did not invent it.
       rule("apps", ["replicasets", "statefulsets", "daemonsets"], ["get"]),
       rule("batch", ["jobs"], ["get"]),
       rule("events.k8s.io", ["events"], ["create"]),
-      rule(
-        "admissionregistration.k8s.io",
-        ["mutatingwebhookconfigurations"],
-        [...READ, "patch"],
-        [mutatingWebhookName(values)],
-      ),
-      rule(
-        "admissionregistration.k8s.io",
-        ["validatingwebhookconfigurations"],
-        [...READ, "patch"],
-        [validatingWebhookName(values)],
-      ),
+      rule(ADMISSION, ["mutatingwebhookconfigurations"], ["get", "patch"], [mutatingWebhookName(values)]),
+      rule(ADMISSION, ["validatingwebhookconfigurations"], ["get", "patch"], [validatingWebhookName(values)]),
     ],
     namespace: [
       rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], [...READ, "update", "patch"], [webhookSecretName(values)]),
+      rule("", ["secrets"], ["get", "update"], [webhookSecretName(values)]),
       // Its own pod, of which injected pods get the image.
       rule("", ["pods"], ["get"]),
     ],
   };
 }
+
+/** The sources of the configuration. */
+const FOLLOW_CONFIGURATION: readonly V1PolicyRule[] = [
+  rule("", ["namespaces", "nodes", "pods", "serviceaccounts", "services"], FOLLOW),
+  rule("discovery.k8s.io", ["endpointslices"], FOLLOW),
+  ...meshResources(FOLLOW),
+];
 
 function meshResources(verbs: readonly string[], subresource = ""): readonly V1PolicyRule[] {
   const byGroup = Map.groupBy(CUSTOM_RESOURCES, ({ kind }) => groupOf(kind));

@@ -15,11 +15,6 @@ export function hasProxy(pod: Pod): boolean {
   return proxyContainer(pod) !== undefined || supportsMutualTls(pod);
 }
 
-/** Whether the pod's proxy is a gateway, which has no application behind it. */
-export function isGateway(pod: Pod): boolean {
-  return (proxyContainer(pod)?.args ?? []).includes("gateway");
-}
-
 /** Whether the pod still runs or will run. */
 export function isActive(pod: Pod): boolean {
   return pod.status.phase !== "Succeeded" && pod.status.phase !== "Failed";
