@@ -1,4 +1,5 @@
 import { type Dispatcher, request } from "undici";
+import { MeshError } from "../../mesh/mesh-error.ts";
 import type { ClusterAccess } from "../cluster-access.ts";
 import { KubernetesApiError } from "../kubernetes-api-error.ts";
 import { type ApiDispatchers, DispatcherSource } from "./api-dispatchers.ts";
@@ -72,7 +73,7 @@ export class ApiConnection {
 
   async #attempt(sent: ApiRequest, { pool, which, signal }: Attempt): Promise<Dispatcher.ResponseData> {
     const { access, userAgent } = this.#deps;
-    const { headers, tls } = await access.credentials(which);
+    const { headers, tls } = await access.credentials(which).catch(credentialFailure);
     signal.throwIfAborted();
     try {
       return await request(`${access.server}${sent.path}`, {
@@ -140,6 +141,11 @@ interface Attempt {
   readonly pool: Pool;
   readonly which: "cached" | "renewed";
   readonly signal: AbortSignal;
+}
+
+function credentialFailure(caught: unknown): never {
+  if (caught instanceof KubernetesApiError) throw caught;
+  throw new KubernetesApiError("api_credentials", MeshError.from(caught).message, { cause: caught });
 }
 
 function tooLarge(call: string, limit: number): KubernetesApiError {

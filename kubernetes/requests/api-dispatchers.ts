@@ -70,8 +70,15 @@ function createDispatcher(access: ClusterAccess, tls: ApiTls, connections: numbe
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEPALIVE_MS,
   } as const;
-  // Each call has its own time limit; undici's would end a silent watch after five minutes.
-  const shared = { connections, keepAliveTimeout: IDLE_CONNECTION_MS, headersTimeout: 0, bodyTimeout: 0 };
+  // Each call has its own time limit; undici's would end a silent watch after five minutes. On one HTTP/2 connection
+  // a server allows about 100 watches, and a large list would hold them all up.
+  const shared = {
+    connections,
+    keepAliveTimeout: IDLE_CONNECTION_MS,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    allowH2: false,
+  };
   if (access.proxy === undefined) return new Agent({ ...shared, connect: secure });
   return new ProxyAgent({
     ...shared,
