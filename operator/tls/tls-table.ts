@@ -1,6 +1,7 @@
 import { decideServerMode } from "../../mesh/policy/authentication/server-mode.ts";
 import { decideDestination } from "../../mesh/policy/destinations/destination.ts";
-import { findDestinationRule } from "../../mesh/policy/destinations/destination-rules.ts";
+import { expandHost, findDestinationRule } from "../../mesh/policy/destinations/destination-rules.ts";
+import { matchHost } from "../../mesh/policy/match-host.ts";
 import type { MeshDestination } from "../../mesh/policy/types.ts";
 import { findTcpPorts, formatServiceHost } from "../../mesh/policy/workloads.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
@@ -9,7 +10,7 @@ import type { Service } from "../../mesh/resources/kinds/service.ts";
 import type { Configuration } from "../configuration/configuration.ts";
 import { hasProxy } from "../workloads/pod-proxy.ts";
 import { describeConflict } from "./describe-conflict.ts";
-import { groupClients, nameOfClient, type TlsClient } from "./tls-clients.ts";
+import { ClientGroups, indexClients, nameOfClient, type TlsClient } from "./tls-clients.ts";
 import { accepts, type ClientSide, type ServerSide, type TlsRow } from "./tls-row.ts";
 
 export interface TlsTableOptions {
@@ -30,19 +31,35 @@ export type TlsFacts = Pick<Configuration, "set" | "settings">;
  */
 export function createTlsTable(facts: TlsFacts, options: TlsTableOptions = {}): readonly TlsRow[] {
   const { client, namespace, isSelected = () => true } = options;
-  const clients =
-    client === undefined ? groupClients(facts.set, namespace) : [{ pod: client, names: [nameOfClient(client)] }];
+  const groups = new ClientGroups(
+    client === undefined ? indexClients(facts.set, namespace) : new Map(),
+    facts.settings,
+  );
   const services = [...facts.set.services.values()].filter(
     (service) => service.spec.type !== "ExternalName" && isSelected(service),
   );
-  const rows = services.flatMap((service) =>
-    findTcpPorts(service).flatMap(({ port }) =>
-      clients.flatMap((from) => rowsOfPort(facts, { service, port, client: from })),
-    ),
-  );
-  return mergeClients(rows).toSorted(
+  const rows = services.flatMap((service) => {
+    const own = onlyRulesOf(facts, service);
+    const clients =
+      client === undefined
+        ? groups.of([...own.set.destinationRules.values()])
+        : [{ pod: client, names: [nameOfClient(client)] }];
+    return findTcpPorts(service).flatMap(({ port }) =>
+      mergeClients(clients.flatMap((from) => rowsOfPort(own, { service, port, client: from }))),
+    );
+  });
+  return rows.toSorted(
     (left, right) => compare(left.host, right.host) || left.port - right.port || compare(left.subset, right.subset),
   );
+}
+
+/** The DestinationRules that match a service's host: no other has an influence, and most services have few. */
+function onlyRulesOf({ set, settings }: TlsFacts, service: Service): TlsFacts {
+  const host = formatServiceHost(service, settings);
+  const matching = [...set.destinationRules].filter(([, { spec, metadata }]) =>
+    matchHost(expandHost(spec.host, metadata.namespace, settings), host),
+  );
+  return { set: { ...set, destinationRules: new Map(matching) }, settings };
 }
 
 interface Hop {
@@ -136,12 +153,14 @@ function joinEnds(first: End, others: readonly End[]): Omit<TlsRow, "host" | "su
   return { ...end, servers, status: end.destinationRule.startsWith("auto mTLS") ? "AUTO" : "OK" };
 }
 
-/** Rows that differ in their clients alone become one. */
+/** Rows of one port that differ in their clients alone become one. */
 function mergeClients(rows: readonly TlsRow[]): readonly TlsRow[] {
+  if (rows.length < 2) return rows;
   const groups = Map.groupBy(rows, ({ clients: _, ...rest }) => JSON.stringify(rest));
-  return [...groups.values()].flatMap((group) => {
-    const clients = [...new Set(group.flatMap((row) => row.clients))].sort();
-    return group.slice(0, 1).map((row) => ({ ...row, clients }));
+  return [...groups.values()].flatMap(([first, ...others]) => {
+    if (first === undefined) return [];
+    if (others.length === 0) return [first];
+    return [{ ...first, clients: [...new Set([first, ...others].flatMap(({ clients }) => clients))].sort() }];
   });
 }
 
