@@ -113,6 +113,7 @@ export class InstallFixture {
         const webhooks = Object(rest)["webhooks"].map(({ name }: { name: string }) => ({
           name,
           clientConfig: { caBundle: "UEVN" },
+          ...(kind === KINDS.validatingWebhooks && { failurePolicy: "Fail" }),
         }));
         const object = { apiVersion, kind: kind.kind, metadata: { name: metadata.name }, webhooks };
         this.cluster.apply(kind, object, { fieldManager: "entente-injector", force: true });

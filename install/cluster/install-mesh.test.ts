@@ -24,14 +24,23 @@ describe("an installation", () => {
     ]);
   });
 
-  it("changes nothing the second time, and keeps the injector's caBundle", async () => {
+  it("leaves what the injector writes into the webhooks: their roots, and that validation fails closed", async () => {
+    const fixture = new InstallFixture();
+    const webhooks = (): string =>
+      JSON.stringify([KINDS.mutatingWebhooks, KINDS.validatingWebhooks].map((kind) => fixture.cluster.list(kind, {})));
+    await fixture.install([], { waitMs: 0 });
+    expect(webhooks()).toContain('"failurePolicy":"Ignore"');
+    await fixture.install();
+    await fixture.install(["image=entente:2"]);
+    expect(webhooks()).not.toContain('"failurePolicy":"Ignore"');
+    expect(webhooks().match(/"caBundle":"UEVN"/g)).toHaveLength(6);
+  });
+
+  it("changes nothing the second time", async () => {
     const fixture = new InstallFixture();
     await fixture.install();
-    const before = fixture.cluster.list(KINDS.mutatingWebhooks, {}).items;
     const lines = await fixture.install();
     expect(lines.filter((line) => !line.endsWith(" unchanged") && !line.endsWith(" is available"))).toEqual([]);
-    expect(fixture.cluster.list(KINDS.mutatingWebhooks, {}).items).toEqual(before);
-    expect(JSON.stringify(before)).toContain('"caBundle":"UEVN"');
   });
 
   it.each([3, 20, 40, 60])("that was cut at call %i is completed by the next run", async (failsAtCall) => {

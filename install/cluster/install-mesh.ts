@@ -53,13 +53,24 @@ async function applyPlanned(
   if (mode === "validate" && before === undefined && isInNewNamespace(object, planned))
     return `${name} created${would}`;
   // Forced: an installation owns its objects whole. What others add to them, such as the caBundle, stays theirs.
-  const after = await api.apply(installedKind(object), object, { force: true, dryRun: mode === "validate", signal });
+  const wanted = before === undefined ? object : withoutFirstPolicy(object);
+  const after = await api.apply(installedKind(object), wanted, { force: true, dryRun: mode === "validate", signal });
   if (before === undefined) return `${name} created${would}`;
   const isChanged =
     mode === "validate"
       ? hasChanged(before, after)
       : before.metadata.resourceVersion !== after.metadata.resourceVersion;
   return `${name} ${isChanged ? "changed" : "unchanged"}${would}`;
+}
+
+/**
+ * `failurePolicy: Ignore` of the validating webhooks is for the time until the injector runs for the first time. From then
+ * on it is the injector's: applied again, it would let invalid resources in.
+ */
+function withoutFirstPolicy(object: KubernetesObject): KubernetesObject {
+  const { webhooks } = object;
+  if (installedKind(object) !== KINDS.validatingWebhooks || !Array.isArray(webhooks)) return object;
+  return { ...object, webhooks: webhooks.map(({ failurePolicy: _, ...webhook }) => webhook) };
 }
 
 /** The API server cannot check an object whose namespace a dry run did not create. */
@@ -70,7 +81,7 @@ function isInNewNamespace({ metadata }: KubernetesObject, planned: readonly Plan
   );
 }
 
-/** A dry run gives no new version; only the server's own bookkeeping is left out of the comparison. */
+/** Versions and owners of fields are the server's bookkeeping: a dry run gives no new ones. */
 function hasChanged(before: KubernetesObject, after: KubernetesObject): boolean {
   const content = ({ metadata, ...rest }: KubernetesObject): string => {
     const { managedFields: _fields, resourceVersion: _version, generation: _generation, ...kept } = metadata;
