@@ -33,7 +33,11 @@ const OPTIONS = {
     value: "FILE",
     help: "PEM roots of the certificate, for the configuration's caBundle",
   },
-  service: { type: "string", value: "NAME", help: "the webhook's service, for the configuration (istiod)" },
+  service: {
+    type: "string",
+    value: "NAME",
+    help: "the webhook's service, for the configuration (istio-sidecar-injector)",
+  },
   "print-configuration": {
     type: "boolean",
     help: "print the MutatingWebhookConfiguration for it, as JSON for kubectl apply",

@@ -47,6 +47,11 @@ describe("offline injection", () => {
     expect(documents(text)).toMatchObject([{ items: [{ kind: "Service" }, INJECTED] }]);
   });
 
+  it("warns of a Job whose pods would not end", () => {
+    const resource = { apiVersion: "batch/v1", kind: "Job", metadata: { name: "once" }, spec: { template: TEMPLATE } };
+    expect(inject(JSON.stringify(resource)).notes).toEqual([expect.stringContaining("quitquitquit")]);
+  });
+
   it("sets the workload that the template belongs to", () => {
     const resource = {
       apiVersion: "apps/v1",

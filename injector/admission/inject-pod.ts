@@ -99,7 +99,7 @@ function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
   const status = statusOf(init, own.isNative, settings);
   const metadata = injectedMetadata({ pod, settings, owner, status });
   const warnings = [
-    ...warningsFor(pod, own),
+    ...warningsFor(pod, { ...own, owner }),
     ...own.warnings,
     ...probes.warnings,
     ...scrapeWarnings(pod),

@@ -184,6 +184,11 @@ describe("a pod is injected with a warning", () => {
       expected: "web's preStop hook arrives in plaintext",
     },
     {
+      name: "an application on one of the proxy's ports",
+      pod: createPod({}, { containers: [{ name: "web", ports: [{ containerPort: 15020 }] }] }),
+      expected: "web has the port 15020, on which the proxy listens",
+    },
+    {
       name: "a Job, which a regular container would keep from ending",
       pod: createPod({ ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: "once", controller: true }] }),
       expected: "POST http://127.0.0.1:15020/quitquitquit",

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { kubeletVersionOf, supportNativeSidecars } from "./native-sidecars.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { InjectorCluster, refused } from "./injector-cluster-fixture.ts";
+import { chooseNativeSidecars, kubeletVersionOf, supportNativeSidecars } from "./native-sidecars.ts";
 
 const node = (kubeletVersion?: string, operatingSystem = "linux") =>
   kubeletVersionOf({
@@ -30,4 +33,18 @@ describe("native sidecars are chosen", () => {
   ])("$name", ({ nodes, expected }) => {
     expect(supportNativeSidecars(nodes.filter((one) => one !== undefined))).toBe(expected);
   });
+});
+
+it("injection does not wait for nodes that it may not read", async () => {
+  const cluster = new InjectorCluster();
+  cluster.failure = refused(403, "Forbidden");
+  const clock = new FakeClock();
+  const log = new RecordingLogger();
+  const controller = new AbortController();
+  const deps = { api: cluster.api, clock, random: () => 0.5, log, signal: controller.signal };
+  const choosing = chooseNativeSidecars("auto", deps);
+  await clock.advance(21_000);
+  expect((await choosing)()).toBe(false);
+  expect(log.find("the nodes are not known yet")).toHaveLength(1);
+  controller.abort();
 });

@@ -1,8 +1,8 @@
+import { pause } from "../../kubernetes/bounded-call.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { startReflector } from "../../kubernetes/reflector/reflector.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
-import { whenAborted } from "../../net/when-aborted.ts";
 
 /** A node that can run sidecars, and its kubelet's version. */
 export interface KubeletVersion {
@@ -33,10 +33,13 @@ export interface NodeDeps {
 /** `auto`: as the nodes allow. */
 export type NativeSidecarChoice = "auto" | "on" | "off";
 
-/** Whether to inject native sidecars, at any time. Resolves when the nodes are known. */
+/** How long injection waits for the nodes. Without them, sidecars are regular containers. */
+const NODES_TIMEOUT_MS = 20_000;
+
+/** Whether to inject native sidecars, at any time. Resolves when the nodes are known, or after a while. */
 export async function chooseNativeSidecars(choice: NativeSidecarChoice, deps: NodeDeps): Promise<() => boolean> {
   if (choice !== "auto") return () => choice === "on";
-  const { log, signal } = deps;
+  const { clock, log, signal } = deps;
   let isSupported = false;
   const nodes = startReflector<KubeletVersion>(deps, {
     selection: { kind: KINDS.nodes },
@@ -48,8 +51,8 @@ export async function chooseNativeSidecars(choice: NativeSidecarChoice, deps: No
     },
     signal,
   });
-  await Promise.race([nodes.synced, whenAborted(signal)]);
-  signal.throwIfAborted();
+  const isLate = await Promise.race([nodes.synced, pause(clock, NODES_TIMEOUT_MS, signal).then(() => true)]);
+  if (isLate) log.warn({ code: "nodes_unknown" }, "the nodes are not known yet: sidecars are regular containers");
   return () => isSupported;
 }
 

@@ -1,6 +1,7 @@
 import { annotationsOf, applicationContainers, type Container, ephemeralContainers, type Pod } from "../pod.ts";
 import type { PodSettings } from "../pod-settings.ts";
 import { requestedInjection } from "../selection/decide-injection.ts";
+import type { WorkloadOwner } from "../workload-owner.ts";
 import { namesOf, proxyIdWarnings } from "./proxy-id.ts";
 
 /** Istio's annotations: one that is not known here gets a warning instead of being ignored silently. */
@@ -34,16 +35,21 @@ const KNOWN_ANNOTATIONS: ReadonlySet<string> = new Set([
   "traffic.sidecar.istio.io/includeOutboundPorts",
 ]);
 
+export interface WarningContext extends Pick<PodSettings, "isNative" | "redirectsProbes"> {
+  readonly owner: WorkloadOwner;
+}
+
 /** Warnings about a pod that is injected anyway; kubectl shows one per line. */
-export function warningsFor(pod: Pod, settings: Pick<PodSettings, "isNative" | "redirectsProbes">): readonly string[] {
+export function warningsFor(pod: Pod, settings: WarningContext): readonly string[] {
   const containers = [...applicationContainers(pod), ...ephemeralContainers(pod)];
   const hooks = settings.redirectsProbes ? [] : containers.flatMap(hookWarnings);
-  const warnings = [...containers.flatMap(captureWarnings), ...hooks, ...proxyIdWarnings(pod)];
+  const ports = containers.flatMap(portWarnings);
+  const warnings = [...containers.flatMap(captureWarnings), ...ports, ...hooks, ...proxyIdWarnings(pod)];
   const { dnsPolicy } = pod.spec;
   if (dnsPolicy !== undefined && dnsPolicy !== null && dnsPolicy !== "" && dnsPolicy !== "ClusterFirst") {
     warnings.push(`dnsPolicy is ${dnsPolicy}: service names may not resolve; ClusterFirst is recommended`);
   }
-  if (!settings.isNative && isOfJob(pod)) {
+  if (!settings.isNative && JOBS.includes(settings.owner.kind)) {
     warnings.push(
       "the Job's pod ends only when the application requests POST http://127.0.0.1:15020/quitquitquit; with sidecar.istio.io/nativeSidecar: true it ends by itself",
     );
@@ -62,8 +68,16 @@ function unknownAnnotations(pod: Pod): readonly string[] {
   return unknown.sort().map((key) => `the annotation ${key} is not supported and has no effect`);
 }
 
-function isOfJob({ metadata }: Pod): boolean {
-  return (metadata?.ownerReferences ?? []).some(({ kind, controller }) => kind === "Job" && controller === true);
+/** Workloads whose pods end. */
+const JOBS: readonly string[] = ["Job", "CronJob"];
+
+/** The proxy listens on these in the network namespace that the pod's containers share. */
+const PROXY_PORTS: readonly number[] = [15000, 15001, 15006, 15020, 15021, 15090];
+
+function portWarnings({ name, ports }: Container): readonly string[] {
+  return (ports ?? [])
+    .filter(({ containerPort }) => PROXY_PORTS.includes(containerPort))
+    .map(({ containerPort }) => `the container ${name} has the port ${containerPort}, on which the proxy listens`);
 }
 
 const CAPTURE_BREAKERS = ["NET_ADMIN", "NET_RAW", "SYS_ADMIN", "ALL"];

@@ -15,7 +15,9 @@ describe("the webhook's configuration", () => {
           { operations: ["CREATE"], resources: ["pods"] },
           { operations: ["UPDATE"], resources: ["pods/ephemeralcontainers"] },
         ],
-        clientConfig: { service: { name: "istiod", namespace: "istio-system", path: "/inject", port: 443 } },
+        clientConfig: {
+          service: { name: "istio-sidecar-injector", namespace: "istio-system", path: "/inject", port: 443 },
+        },
       });
     }
   });

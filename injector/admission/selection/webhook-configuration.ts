@@ -57,7 +57,7 @@ export interface WebhookConfigurationOptions {
   readonly revision?: string;
   /** The injector's namespace. @default "istio-system" */
   readonly controlPlaneNamespace?: string;
-  /** @default "istiod" */
+  /** @default "istio-sidecar-injector", for another revision with its suffix */
   readonly serviceName?: string;
   /** Root certificates of the webhook's certificate, in PEM. */
   readonly rootCertificates?: string;
@@ -80,14 +80,14 @@ export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
  */
 export function mutatingWebhookConfiguration(options: WebhookConfigurationOptions = {}): MutatingWebhookConfiguration {
   const revision = options.revision ?? "default";
-  const suffix = revision === "default" ? "" : `-${revision}`;
+  const name = `istio-sidecar-injector${revision === "default" ? "" : `-${revision}`}`;
   return {
     apiVersion: "admissionregistration.k8s.io/v1",
     kind: "MutatingWebhookConfiguration",
-    metadata: { name: `istio-sidecar-injector${suffix}`, labels: { [REVISION]: revision, app: "sidecar-injector" } },
+    metadata: { name, labels: { [REVISION]: revision, app: "sidecar-injector" } },
     webhooks: entries(revision, options.controlPlaneNamespace ?? "istio-system").map((entry) => ({
       name: `${entry.name}.sidecar-injector.istio.io`,
-      clientConfig: clientConfig(options),
+      clientConfig: clientConfig({ serviceName: name, ...options }),
       rules: RULES,
       namespaceSelector: { matchExpressions: entry.namespace },
       objectSelector: { matchExpressions: entry.object },
@@ -138,9 +138,11 @@ function entries(revision: string, controlPlaneNamespace: string): readonly Entr
   ];
 }
 
-function clientConfig(options: WebhookConfigurationOptions): WebhookClientConfig {
+function clientConfig(
+  options: WebhookConfigurationOptions & Required<Pick<WebhookConfigurationOptions, "serviceName">>,
+): WebhookClientConfig {
   const namespace = options.controlPlaneNamespace ?? "istio-system";
-  const service = { name: options.serviceName ?? "istiod", namespace, path: "/inject", port: 443 };
+  const service = { name: options.serviceName, namespace, path: "/inject", port: 443 };
   const { rootCertificates } = options;
   if (rootCertificates === undefined) return { service };
   return { service, caBundle: Buffer.from(rootCertificates).toString("base64") };
