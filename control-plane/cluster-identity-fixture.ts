@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { ROOT_CONFIG_MAP, readPublishedRoots } from "../ca-agent/trust-distribution/root-config-map.ts";
 import { settings } from "../discovery/discovery-fixture.ts";
@@ -11,11 +11,14 @@ import { KINDS } from "../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-api.ts";
 import type { TokenRequest } from "../kubernetes/test-server/access/identities.ts";
 import { startTestApiServer, type TestApiServer } from "../kubernetes/test-server/test-api-server-fixture.ts";
+import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, type SpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
+import { createTlsContext } from "../net/tls/tls-contexts.ts";
 import { createCertificateClient } from "../proxy/tls/control-plane/control-plane-client.ts";
+import { connectControlPlane, parseControlPlaneAddress } from "../proxy/tls/control-plane/control-plane-connection.ts";
 import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
 import { startControlPlaneServer } from "./control-plane-server.ts";
 import { servingNames } from "./serving-names.ts";
@@ -45,12 +48,13 @@ export class IdentityCluster {
     return cluster;
   }
 
-  /** Resolves once it listens. */
-  async startControlPlane(): Promise<ClusterControlPlane> {
+  /** Resolves once it listens. @param clockOffMs by how much its clock is ahead */
+  async startControlPlane(clockOffMs = 0): Promise<ClusterControlPlane> {
     const stop = new AbortController();
     this.#cleanup.add(() => stop.abort());
     const log = new RecordingLogger();
-    const shared = { clock: systemClock, log, limitLog: unlimitedLog };
+    const clock = { ...systemClock, now: () => systemClock.now() + clockOffMs };
+    const shared = { clock, log, limitLog: unlimitedLog };
     const identity = await startIdentity(
       { kind: "kubernetes", api: this.server.client() },
       { ...shared, settings, random: Math.random, onWaiting: () => undefined, signal: stop.signal },
@@ -97,6 +101,12 @@ export class IdentityCluster {
   }
 }
 
+/** A certificate with its root at the end, and its key. All PEM. */
+export interface CertificatePair {
+  readonly chain: readonly string[];
+  readonly keyPem: string;
+}
+
 /** A pod with its projected volume. It calls with the code of the shipped sidecar. */
 export class ClusterPod {
   readonly object: KubernetesObject;
@@ -141,14 +151,37 @@ export class ClusterPod {
 
   /** Requests a certificate with what is mounted. */
   async request(address: string): Promise<readonly string[]> {
+    return (await this.requestPair(address)).chain;
+  }
+
+  /** The same, with the key. */
+  async requestPair(address: string): Promise<CertificatePair> {
     const call = createCertificateClient({
       address,
       rootCertificateFile: join(this.#folder, "..data", "root-cert.pem"),
       tokenFile: join(this.#folder, "..data", "istio-token"),
       clock: systemClock,
     });
-    const csr = formatCertificateRequest(createSvidKey(), this.identity);
-    return (await call(csr, AbortSignal.timeout(60_000))).chain;
+    const key = createSvidKey();
+    const csr = formatCertificateRequest(key, this.identity);
+    const { chain } = await call(csr, AbortSignal.timeout(60_000));
+    return { chain, keyPem: key.export({ type: "pkcs8", format: "pem" }).toString() };
+  }
+
+  /** Renews a certificate by itself, over the sidecar's connection and without a token. */
+  async renew(address: string, { chain, keyPem }: CertificatePair): Promise<readonly string[]> {
+    const rootsPem = await this.#cluster.publishedRoots("ns1");
+    const context = createTlsContext({ cert: chain.slice(0, -1).join(""), key: keyPem, ca: rootsPem });
+    const signal = AbortSignal.timeout(60_000);
+    const to = parseControlPlaneAddress(address);
+    const connection = await connectControlPlane({ address: to, rootsPem, context, clock: systemClock, signal });
+    try {
+      const client = createClient(IstioCertificateService, connection.transport);
+      const csr = formatCertificateRequest(createSvidKey(), this.identity);
+      return (await client.createCertificate({ csr }, { signal })).certChain;
+    } finally {
+      connection.close();
+    }
   }
 
   /** The code with which a request is refused. */

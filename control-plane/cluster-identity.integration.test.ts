@@ -9,7 +9,8 @@ import { readUriSans } from "../mesh/identity/x509-san.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { type ClusterPod, IdentityCluster } from "./cluster-identity-fixture.ts";
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const cleanup = new Cleanup();
 let cluster: IdentityCluster;
 let pod: ClusterPod;
@@ -116,6 +117,33 @@ describe("a pod's token", () => {
     expect(await pod.refusal(address)).toBe("Unauthenticated");
     await pod.mount();
     expect(await pod.request(address)).toHaveLength(2);
+  });
+});
+
+describe("a pod whose token is worth nothing any more", () => {
+  it("renews its certificate by the certificate, at any control plane", async () => {
+    const [first, second] = [await cluster.startControlPlane(), await cluster.startControlPlane()];
+    await pod.mount();
+    const pair = await pod.requestPair(first.address);
+    await pod.mount(pod.requestToken({ lifetimeMs: -1000 }));
+    expect(await pod.refusal(second.address)).toBe("Unauthenticated");
+    const [leaf = ""] = await pod.renew(second.address, pair);
+    expect(readUriSans(new X509Certificate(leaf).raw)).toEqual([pod.identity]);
+  });
+});
+
+describe("a control plane whose clock is an hour off", () => {
+  it("serves pods if it is behind, and says so", async () => {
+    const { address, log } = await cluster.startControlPlane(-HOUR_MS);
+    await pod.mount();
+    expect(await pod.request(address)).toHaveLength(2);
+    expect(log.find("clock_skew")[0]?.message).toContain("the clock of this machine is behind");
+  });
+
+  it("is refused by pods if it is ahead, which see why", async () => {
+    const { address } = await cluster.startControlPlane(HOUR_MS);
+    await pod.mount();
+    await expect(pod.request(address)).rejects.toThrow("certificate is not yet valid");
   });
 });
 
