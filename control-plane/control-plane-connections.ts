@@ -2,6 +2,7 @@ import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { formatCaller, type PeerContext } from "../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
+import { plainAddress } from "../net/client-address.ts";
 import { startWallTimer } from "../net/wall-timer.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type KeepaliveLimits, startKeepalive } from "./keepalive.ts";
@@ -111,7 +112,8 @@ class TrackedConnections implements ControlPlaneConnections {
   peerOf(session: Http2Session | undefined): PeerContext {
     const peer = session === undefined ? undefined : this.#peers.get(session);
     if (peer === undefined) {
-      return { kind: "anonymous", reason: "unknown connection", address: session?.socket?.remoteAddress ?? "" };
+      const address = plainAddress(session?.socket ?? {});
+      return { kind: "anonymous", reason: "unknown connection", address };
     }
     if (peer.kind === "anonymous" || this.#clock.now() <= peer.notAfterMs) return peer;
     const reason = `the certificate of ${peer.identity} has expired since the handshake`;

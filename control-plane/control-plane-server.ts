@@ -10,6 +10,7 @@ import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
 import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { CallRates } from "../net/call-rates.ts";
+import { plainAddress } from "../net/client-address.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
 import { readPeerCertificates } from "../net/tls/peer-certificates.ts";
@@ -185,7 +186,7 @@ function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics |
 
 /** The peer, by this handshake's certificate. */
 function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
-  const address = socket.remoteAddress ?? "";
+  const address = plainAddress(socket);
   if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS", address };
   const verdict = verifyPeer({
     certificates: readPeerCertificates(socket),

@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
-import { formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
+import { type ConfigSource, formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
 import { startDiscovery } from "../discovery/discovery-service.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
@@ -11,6 +11,7 @@ import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
+import { isAddressOf } from "./known-pods.ts";
 import { registerSourceAge } from "./source-age.ts";
 import { type Identity, type IdentityOptions, startIdentity } from "./start-identity.ts";
 import { type SourceOptions, startSource } from "./start-source.ts";
@@ -112,7 +113,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const roots = { current: authority.roots, subscribe: authority.subscribe };
   const discovery = startDiscovery({ source, roots, settings, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
-  const issuing = createIssuing(options, { ...identity, registry, clock, log, limitLog });
+  const issuing = createIssuing(options, { ...identity, source, registry, clock, log, limitLog });
   const server = await startControlPlaneServer({
     port: options.port,
     authority,
@@ -138,6 +139,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
 }
 
 interface IssuingParts extends Identity {
+  readonly source: Pick<ConfigSource, "current">;
   readonly registry: Registry;
   readonly clock: Clock;
   readonly log: Logger;
@@ -145,12 +147,15 @@ interface IssuingParts extends Identity {
 }
 
 function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): IssuingServiceDeps {
-  const { authority, authenticator, registry, clock, log, limitLog } = parts;
+  const { authority, authenticator, source, registry, clock, log, limitLog } = parts;
   const { defaultLifetimeMs, maxLifetimeMs, settings } = options;
+  // A folder need not contain the pods that run.
+  const knowsPods = options.source.kind === "kubernetes";
   return {
     authority,
     authenticator,
     trustDomain: settings.trustDomain,
+    ...(knowsPods && { mayRenew: (identity, address) => isAddressOf(source.current(), identity, address) }),
     clock,
     log,
     limitLog,

@@ -9,6 +9,11 @@ export function formatClient({ remoteAddress, remotePort }: Pick<Socket, "remote
   return remoteAddress === undefined ? "gone" : formatSocketAddress({ ip: remoteAddress, port: remotePort ?? 0 });
 }
 
+/** A dual-stack socket reports IPv4 clients as `::ffff:10.0.0.7`. Empty if the client has disconnected. */
+export function plainAddress({ remoteAddress = "" }: Partial<Pick<Socket, "remoteAddress">>): string {
+  return remoteAddress.replace(/^::ffff:(?=\d+\.)/, "");
+}
+
 /**
  * Whether a client is on this machine, or in this pod. 127.0.0.6 does not count: it is the source address of traffic
  * that a sidecar delivers for others.

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { MeshError } from "../mesh/mesh-error.ts";
 import { type Logger, systemClock } from "../mesh/runtime.ts";
+import { plainAddress } from "./client-address.ts";
 import { decideLocalConnections, readDescriptorLimit } from "./descriptor-limit.ts";
 import { listen } from "./listen.ts";
 import { createLogLimiter } from "./log-limiter.ts";
@@ -100,7 +101,7 @@ async function respondTo(incoming: IncomingMessage, response: ServerResponse, op
     method: incoming.method ?? "",
     path: (incoming.url ?? "").replace(/[?#].*$/s, ""),
     headers: incoming.headers,
-    remoteAddress: (incoming.socket.remoteAddress ?? "").replace(/^::ffff:/, ""),
+    remoteAddress: plainAddress(incoming.socket),
   };
   await sendResponse(response, await respondSafely(request, options), request.method === "HEAD");
 }

@@ -33,10 +33,16 @@ interface Call {
   readonly peer: PeerContext;
   readonly csrPem?: string;
   readonly authorization?: string;
+  readonly mayRenew?: (identity: string, address: string) => boolean;
 }
 
 /** The token `world` is world's, every other one is refused. */
-async function call({ peer, csrPem = "", authorization }: Call): Promise<CallerVerdict & { readonly asked: unknown }> {
+async function call({
+  peer,
+  csrPem = "",
+  authorization,
+  mayRenew,
+}: Call): Promise<CallerVerdict & { readonly asked: unknown }> {
   const asked: (readonly string[])[] = [];
   const authenticator = {
     authenticate: async (token: string, from: string): Promise<TokenVerdict> => {
@@ -46,7 +52,7 @@ async function call({ peer, csrPem = "", authorization }: Call): Promise<CallerV
     },
   };
   const header = new Headers(authorization === undefined ? {} : { authorization });
-  const deps = { authenticator, trustDomain: parseTrustDomain("cluster.local"), clock };
+  const deps = { authenticator, trustDomain: parseTrustDomain("cluster.local"), clock, ...(mayRenew && { mayRenew }) };
   return { ...(await authenticateCaller({ header, peer, csrPem }, deps)), asked };
 }
 
@@ -83,6 +89,21 @@ describe("a caller with a valid certificate", () => {
 
   it("is refused with a request that cannot be read", async () => {
     await expect(call({ peer: certificateOf(HELLO), csrPem: "garbage" })).rejects.toThrow(CaError);
+  });
+});
+
+describe("a caller whose pod is not known", () => {
+  const peer = certificateOf(HELLO);
+  const mayRenew = (identity: string, from: string): boolean => identity !== HELLO || from !== address;
+
+  it("is refused without a token: the key may be stolen", async () => {
+    const verdict = await call({ peer, csrPem: createCsr(HELLO), mayRenew });
+    expect(verdict).toMatchObject({ kind: "refused", message: expect.stringContaining("has the address 10.0.0.7") });
+  });
+
+  it("is who its token says", async () => {
+    const verdict = await call({ peer, csrPem: createCsr(HELLO), authorization: "Bearer world", mayRenew });
+    expect(verdict).toMatchObject({ kind: "authenticated", identity: WORLD, by: "token" });
   });
 });
 

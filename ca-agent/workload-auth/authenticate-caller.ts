@@ -17,6 +17,11 @@ export interface AuthenticateCallerDeps {
   /** Only certificates of this domain renew themselves. */
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;
+  /**
+   * Whether the workload with this certificate may still be there. A stolen key is not renewed from elsewhere, nor that of
+   * a pod that has ended. @default nothing is known, and every certificate may renew itself
+   */
+  readonly mayRenew?: (identity: SpiffeId, address: string) => boolean;
 }
 
 export type CallerVerdict =
@@ -42,9 +47,9 @@ const BEARER = /^Bearer +([^\s,]+)$/i;
  */
 export async function authenticateCaller(
   { header, peer, csrPem }: CallEvidence,
-  { authenticator, trustDomain, clock }: AuthenticateCallerDeps,
+  deps: AuthenticateCallerDeps,
 ): Promise<CallerVerdict> {
-  const renewing = findRenewing(peer, trustDomain, clock.now());
+  const renewing = findRenewing(peer, deps);
   if (renewing.kind === "verified") return decideRenewal(renewing, csrPem);
   // Repeated headers arrive joined by commas; such a value is not a token.
   const [, token] = BEARER.exec(header.get("authorization") ?? "") ?? [];
@@ -52,18 +57,21 @@ export async function authenticateCaller(
     const message = `the call has no bearer token, and no certificate authenticates it: ${renewing.reason}`;
     return { kind: "refused", reason: "no_token", message };
   }
-  const verdict = await authenticator.authenticate(token, peer.address);
+  const verdict = await deps.authenticator.authenticate(token, peer.address);
   return verdict.kind === "authenticated" ? { ...verdict, by: "token" } : verdict;
 }
 
 /** A certificate of another trust domain authenticates nobody here: that domain has its own authority. */
-function findRenewing(peer: PeerContext, trustDomain: TrustDomain, nowMs: number): PeerContext {
+function findRenewing(peer: PeerContext, { trustDomain, clock, mayRenew }: AuthenticateCallerDeps): PeerContext {
   if (peer.kind === "anonymous") return peer;
   const { identity, notAfterMs, address } = peer;
   const anonymous = (reason: string): PeerContext => ({ kind: "anonymous", reason, address });
-  if (nowMs > notAfterMs) return anonymous(`the certificate of ${identity} has expired`);
-  if (spiffeIdParts(identity).trustDomain === trustDomain) return peer;
-  return anonymous(`${identity} is not of the trust domain ${trustDomain}`);
+  if (clock.now() > notAfterMs) return anonymous(`the certificate of ${identity} has expired`);
+  if (spiffeIdParts(identity).trustDomain !== trustDomain) {
+    return anonymous(`${identity} is not of the trust domain ${trustDomain}`);
+  }
+  if (mayRenew?.(identity, address) === false) return anonymous(`no pod of ${identity} has the address ${address}`);
+  return peer;
 }
 
 /** A certificate renews itself and nothing else: a request for another name is refused, not signed for this one. */

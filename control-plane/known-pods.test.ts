@@ -1,0 +1,32 @@
+import { describe, expect, it } from "vitest";
+import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
+import { createTestSet, testPod } from "../mesh/resources/resource-set-fixture.ts";
+import { isAddressOf } from "./known-pods.ts";
+
+const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+const set = createTestSet(
+  testPod({ name: "hello-1", serviceAccount: "hello", ip: "10.0.0.1" }),
+  testPod({ name: "hello-2", serviceAccount: "hello", ip: "10.0.0.2", status: { podIPs: [{ ip: "fd00::2" }] } }),
+  testPod({ name: "hello-3", serviceAccount: "hello", ip: "10.0.0.3", status: { phase: "Succeeded" } }),
+  testPod({ name: "world-1", serviceAccount: "world", ip: "10.0.0.4" }),
+  testPod({ name: "hello-5", serviceAccount: "hello", ip: "10.0.0.5", namespace: "ns2" }),
+  testPod({
+    ...{ name: "hello-6", serviceAccount: "hello", ip: "10.0.0.6" },
+    metadata: { deletionTimestamp: "2030-01-01T00:00:00Z" },
+  }),
+);
+
+describe("an address", () => {
+  it.each([
+    { name: "of a pod of the account", address: "10.0.0.1", expected: true },
+    { name: "of its second pod's second family", address: "fd00::2", expected: true },
+    { name: "of a pod that drains", address: "10.0.0.6", expected: true },
+    { name: "of a pod that has ended", address: "10.0.0.3", expected: false },
+    { name: "of another account's pod", address: "10.0.0.4", expected: false },
+    { name: "of the same account's name in another namespace", address: "10.0.0.5", expected: false },
+    { name: "of nobody", address: "10.0.0.9", expected: false },
+    { name: "that is not known", address: "", expected: false },
+  ])("$name: $expected", ({ address, expected }) => {
+    expect(isAddressOf(set, HELLO, address)).toBe(expected);
+  });
+});
