@@ -1,15 +1,17 @@
 import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { settings } from "../discovery/discovery-fixture.ts";
-import { addDefinitions, putObjects } from "../discovery/kubernetes/mesh-cluster-fixture.ts";
-import { policyOf } from "../discovery/kubernetes/source-fixture.ts";
-import { startTestApiServer, type TestApiServer } from "../kubernetes/test-server/test-api-server-fixture.ts";
+import { KINDS } from "../kubernetes/kinds.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { ask } from "../net/http-fixture.ts";
 import { listen } from "../net/listen.ts";
+import { IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
+import { servingNames } from "./serving-names.ts";
 import { startControlPlane } from "./start-control-plane.ts";
 
+const HOUR_MS = 3_600_000;
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
@@ -21,105 +23,86 @@ async function findFreePort(): Promise<number> {
 }
 
 interface Started {
-  readonly log: RecordingLogger;
-  readonly starting: Promise<unknown>;
-  /** The response to a readiness probe. */
-  ready(): Promise<{ readonly status: number; readonly text: string }>;
-  metrics(): Promise<string>;
+  readonly address: string;
+  readonly metricsPort: number;
+  /** Resolves when it is ready; its status page responds before. */
+  readonly ready: Promise<void>;
 }
 
-async function start(server: TestApiServer): Promise<Started> {
+/** The whole control plane of a cluster, assembled as it ships. */
+async function start(cluster: IdentityCluster): Promise<Started> {
   const stop = new AbortController();
-  const log = new RecordingLogger();
   const [port, metricsPort] = [await findFreePort(), await findFreePort()];
-  const api = server.client(server.adminToken, { timeoutMs: 2000 });
-  const starting = startControlPlane(
+  const api = cluster.server.client();
+  const started = startControlPlane(
     {
-      source: { kind: "kubernetes", api, instance: "istiod-1" },
-      identity: { kind: "kubernetes", api },
-      defaultLifetimeMs: 3_600_000,
-      maxLifetimeMs: 3_600_000,
-      port,
-      metricsPort,
-      dnsNames: ["localhost"],
-      settings,
+      ...{ source: { kind: "kubernetes", api, instance: "istiod-1" }, identity: { kind: "kubernetes", api } },
+      ...{ defaultLifetimeMs: HOUR_MS, maxLifetimeMs: HOUR_MS, port, metricsPort, settings: TEST_SETTINGS },
+      dnsNames: servingNames(ROOT_NAMESPACE, undefined),
     },
-    { clock: systemClock, random: () => 0.05, log, signal: stop.signal },
+    { clock: systemClock, random: Math.random, log: new RecordingLogger(), signal: stop.signal },
   );
   cleanup.add(async () => {
-    stop.abort();
-    await starting.then((stopParts) => stopParts()).catch(() => undefined);
+    stop.abort(new Error("the test is over"));
+    await (await started.catch(() => undefined))?.();
   });
-  const get = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${metricsPort}${path}`);
-  return {
-    log,
-    starting,
-    ready: async () => {
-      const response = await get("/ready");
-      return { status: response.status, text: await response.text() };
-    },
-    metrics: async () => (await get("/metrics")).text(),
-  };
+  const ready = started.then(() => undefined);
+  // A test that ends before is no failure.
+  ready.catch(() => undefined);
+  return { address: `localhost:${port}`, metricsPort, ready };
 }
 
-async function untilReady({ ready }: Started): Promise<void> {
+async function readinessOf(port: number): Promise<string> {
   for (;;) {
-    const { status, text } = await ready();
-    if (status === 200 && text === "ready\n") return;
+    const response = await ask(port, { path: "/ready" }).catch(() => undefined);
+    if (response !== undefined) return `${response.status} ${response.body.trim()}`;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-async function startMeshServer(): Promise<TestApiServer> {
-  const server = await startTestApiServer(cleanup);
-  addDefinitions(server.cluster);
-  for (const name of ["istio-system", "ns1"]) {
-    putObjects(server.cluster, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
-  }
-  return server;
-}
-
-describe("a control plane on the Kubernetes API", () => {
-  it("is not ready before the configuration was read once, and says what it waits for", async () => {
-    const server = await startMeshServer();
-    server.faults.add({ kind: "status", status: 500, reason: "InternalError" }, { resource: "peerauthentications" });
-    const plane = await start(server);
-    await plane.log.seen("has not been read yet");
-    expect(await plane.ready()).toEqual({
-      status: 503,
-      text: expect.stringMatching(/^the configuration has not been read yet: PeerAuthentication: .*InternalError/),
-    });
-    server.faults.clear();
-    await plane.starting;
-    await untilReady(plane);
+describe("a control plane in a cluster", () => {
+  it("is ready once authority and configuration are there", async () => {
+    const { metricsPort, ready } = await start(await IdentityCluster.start(cleanup));
+    await ready;
+    expect(await readinessOf(metricsPort)).toBe("200 ready");
   });
 
-  it("stays ready while the API is away, and says since when it serves the last state", async () => {
-    const server = await startMeshServer();
-    const plane = await start(server);
-    await plane.starting;
-    expect(await plane.metrics()).toMatch(/^entente_control_plane_config_stale_seconds 0$/m);
-    await server.away();
-    await plane.log.seen("serving the last state of");
-    expect(await plane.ready()).toEqual({
-      status: 200,
-      text: expect.stringMatching(/^serving the last state of \d\d:\d\d:\d\d UTC: .*ECONN/),
-    });
-    expect(await plane.metrics()).toMatch(/^entente_control_plane_config_stale_seconds \d*\.\d+$/m);
-    await server.back();
-    await plane.log.seen("the Kubernetes API is back");
-    await untilReady(plane);
+  it("says what it waits for, and waits as long as it takes", async () => {
+    const cluster = await IdentityCluster.start(cleanup);
+    await cluster.server.away();
+    const { metricsPort, ready } = await start(cluster);
+    while (!(await readinessOf(metricsPort)).includes("the certificate authority is not open")) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect((await ask(metricsPort, { path: "/live" })).status).toBe(200);
+    await cluster.server.back();
+    await ready;
   });
 
-  it("writes on an invalid object what is wrong with it", async () => {
-    const server = await startMeshServer();
-    putObjects(server.cluster, policyOf("STRIKT"));
-    const plane = await start(server);
-    await plane.starting;
-    const seen = (): boolean =>
-      server.requests.some(({ verb, resource }) => verb === "create" && resource === "events");
-    while (!seen()) await new Promise((resolve) => setTimeout(resolve, 20));
-    const events = server.cluster.history.list("events.k8s.io/events");
-    expect(events[0]).toMatchObject({ reportingInstance: "istiod-1", reason: "InvalidConfiguration" });
+  it("waits for an operator's Secret that is incomplete, and names the key", async () => {
+    const cluster = await IdentityCluster.start(cleanup);
+    const secret = { metadata: { name: "cacerts", namespace: ROOT_NAMESPACE }, data: { "ca-cert.pem": "YQ==" } };
+    cluster.server.cluster.create(KINDS.secrets, { apiVersion: "v1", kind: "Secret", ...secret });
+    const { metricsPort } = await start(cluster);
+    let text = "";
+    while (!text.includes("ca-key.pem of Secret istio-system/cacerts is missing")) {
+      text = await readinessOf(metricsPort);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(text).toMatch(/^503 /);
+  });
+
+  it("lets a certificate renew itself only where its pod is", async () => {
+    const cluster = await IdentityCluster.start(cleanup);
+    const { address, ready } = await start(cluster);
+    await ready;
+    const pod = cluster.createPod("hello");
+    await pod.mount();
+    const pair = await pod.requestPair(address);
+    await expect(pod.renew(address, pair)).rejects.toThrow("request authenticate failure");
+    const { resourceVersion: _, ...metadata } = pod.object.metadata;
+    const running = { ...pod.object, metadata, status: { phase: "Running", podIP: "127.0.0.1" } };
+    cluster.server.cluster.replace(KINDS.pods, running, { subresource: "status" });
+    await expect.poll(() => pod.renew(address, pair).catch(() => []), { timeout: 5000 }).toHaveLength(2);
   });
 });
