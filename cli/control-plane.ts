@@ -16,6 +16,9 @@ import {
 } from "./control-plane-options.ts";
 import { VERSION } from "./version.ts";
 
+/** How long others may still send clients to a control plane that ends. */
+const ACCEPT_MS = 5_000;
+
 /** The certificate authority and the discovery streams, in one process. */
 export const controlPlaneCommand: Command = {
   name: "control-plane",
@@ -42,7 +45,7 @@ export const controlPlaneCommand: Command = {
         { clock: systemClock, random: Math.random, log, signal },
       );
       await whenAborted(signal);
-      await stop();
+      await stop(ACCEPT_MS);
     } catch (caught) {
       // It may have to end while it still waits for the API.
       if (!signal.aborted) throw caught;

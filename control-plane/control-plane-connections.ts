@@ -17,6 +17,8 @@ export interface ConnectionLimits extends KeepaliveLimits {
   readonly maxConnectionsPerCaller: number;
   /** How long open calls may still run when a connection has to end. */
   readonly closeGraceMs: number;
+  /** In what time all connections are asked to end when the control plane ends. */
+  readonly closeSpreadMs: number;
 }
 
 /** A verdict takes about half a millisecond. */
@@ -30,7 +32,11 @@ export interface ControlPlaneConnections {
   peerOf(session: Http2Session | undefined): PeerContext;
   /** Judges all verified peers again, a few at a time, and ends the connections of those that no longer are. */
   judgeAgain(judge: (session: ServerHttp2Session) => PeerContext): void;
-  /** Waits for open calls, then closes the connection. */
+  readonly size: number;
+  /**
+   * Closes all connections, one after another within `closeSpreadMs`: thousands of clients must not connect elsewhere in
+   * the same moment. Each may finish its calls.
+   */
   closeAll(): void;
 }
 
@@ -129,8 +135,20 @@ class TrackedConnections implements ControlPlaneConnections {
     judgeSome();
   }
 
+  get size(): number {
+    return this.#connections.size;
+  }
+
   closeAll(): void {
-    for (const connection of [...this.#connections.values()]) this.#end(connection);
+    const all = [...this.#connections.values()];
+    for (const [index, connection] of all.entries()) {
+      const waitMs = (index / all.length) * this.#limits.closeSpreadMs;
+      if (waitMs < 1) this.#end(connection);
+      else {
+        connection.timer.cancel();
+        connection.timer = this.#clock.setTimeout(() => this.#end(connection), waitMs);
+      }
+    }
   }
 
   #endOldest(): void {

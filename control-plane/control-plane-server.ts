@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
+import { Server as NetServer } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { Authority, ServingPair } from "../ca-agent/authority/authority.ts";
@@ -52,7 +53,11 @@ export interface ControlPlaneServer {
   readonly port: number;
   /** Calls since the start, including refused ones. */
   callsBegun(): number;
-  /** Stops accepting, ends calls, and resolves when all connections are closed. */
+  readonly connections: number;
+  /**
+   * Stops accepting, and asks each client to connect elsewhere (GOAWAY) while its calls go on here. Resolves when all
+   * connections are closed.
+   */
   close(): Promise<void>;
 }
 
@@ -96,12 +101,16 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   return {
     port,
     callsBegun: () => calls.begun,
+    get connections() {
+      return connections.size;
+    },
     close: async () => {
       stopRenewing();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      shutdown.abort(new Error("the control plane is shutting down"));
+      // Without HTTP/2's own `close`, which would end all sessions in the same moment.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
       connections.closeAll();
       await closed;
+      shutdown.abort(new Error("the control plane is shutting down"));
     },
   };
 }

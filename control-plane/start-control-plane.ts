@@ -36,52 +36,75 @@ export interface ControlPlaneDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Ends the streams, so that sidecars connect to another control plane. */
+  /** Gives the start up. */
   readonly signal: AbortSignal;
 }
+
+/**
+ * Stops the control plane. It is no longer ready, and serves its clients as before for `acceptMs`, because others still
+ * send clients here. Then each client is asked to connect elsewhere, and its streams go on until it has. @default 0
+ */
+export type StopControlPlane = (acceptMs?: number) => Promise<void>;
 
 /** For each kind of line that callers cause: any pod of the cluster may call. */
 const CALLER_LINES_PER_SECOND = 20;
 
 /**
  * Assembles the control plane: the certificate authority and the discovery streams on one port, metrics and readiness
- * on another, which responds from the first moment. Resolves when both listen, with a function that stops them. Rejects
- * with the signal's reason if that aborts before.
+ * on another, which responds from the first moment. Resolves when both listen. Rejects with the signal's reason if that
+ * aborts before.
  */
 export async function startControlPlane(
   options: ControlPlaneOptions,
   deps: ControlPlaneDeps,
-): Promise<() => Promise<void>> {
-  const { clock, log } = deps;
+): Promise<StopControlPlane> {
+  const { clock, log, signal } = deps;
   const registry = new Registry();
   const state: ControlPlaneState = { readiness: () => STARTING, proxies: () => [] };
+  const life = new AbortController();
+  const giveUp = (): void => life.abort(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
   const status = await startStatusServer({
     port: options.metricsPort,
     registry,
-    readiness: () => state.readiness(),
+    readiness: () => (state.isDraining === true ? DRAINING : state.readiness()),
     proxies: () => state.proxies(),
     clock,
     log,
   });
   try {
-    const stop = await startParts(options, { ...deps, registry, state });
+    const parts = await startParts(options, { ...deps, signal: life.signal, registry, state });
     log.info({ component: "control-plane", source: options.source.kind }, "the control plane is ready");
-    return async () => {
-      await Promise.all([stop(), status.stop()]);
+    return async (acceptMs = 0) => {
+      state.isDraining = true;
+      if (acceptMs > 0 && parts.connections() > 0) await pause(clock, acceptMs);
+      await parts.stop();
+      life.abort();
+      await status.stop();
     };
   } catch (caught) {
     await status.stop();
     throw caught;
+  } finally {
+    // From here on the caller stops it.
+    signal.removeEventListener("abort", giveUp);
   }
+}
+
+function pause(clock: Clock, durationMs: number): Promise<void> {
+  return new Promise((resolve) => void clock.setTimeout(resolve, durationMs));
 }
 
 /** What the status page shows; replaced as the parts start. */
 interface ControlPlaneState {
   readiness: () => Readiness;
+  isDraining?: boolean;
   proxies: () => readonly ProxyStatus[];
 }
 
 const STARTING: Readiness = { isReady: false, text: "the control plane is starting" };
+const DRAINING: Readiness = { isReady: false, text: "the control plane is draining" };
 
 /** A control plane that serves an old state is better than none: it stays ready, and says since when. */
 function readinessOf(status: SourceStatus): Readiness {
@@ -94,7 +117,12 @@ interface PartsDeps extends ControlPlaneDeps {
   readonly state: ControlPlaneState;
 }
 
-async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promise<() => Promise<void>> {
+interface Parts {
+  connections(): number;
+  stop(): Promise<void>;
+}
+
+async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promise<Parts> {
   const { clock, log, signal, registry, state } = deps;
   const { settings } = options;
   const limitLog = createLogLimiter(clock, CALLER_LINES_PER_SECOND);
@@ -131,10 +159,13 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   state.readiness = () => readinessOf(source.status());
   registerSourceAge(registry, source, clock);
-  return async () => {
-    stopReport();
-    memory.stop();
-    await server.close();
+  return {
+    connections: () => server.connections,
+    stop: async () => {
+      await server.close();
+      stopReport();
+      memory.stop();
+    },
   };
 }
 
