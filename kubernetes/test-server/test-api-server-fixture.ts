@@ -40,6 +40,9 @@ export interface SeenRequest extends ApiAttempt {
   readonly userAgent: string;
 }
 
+/** A bench sends millions. */
+const MAX_REQUESTS = 100_000;
+
 const SERVER_NAME = "kubernetes.default.svc";
 
 /** Starts an API server on loopback, which ends with the test. */
@@ -56,7 +59,7 @@ export class TestApiServer {
   readonly faults = new FaultPlan();
   /** The open watches, in the order of their beginning. */
   readonly watches = new Set<OpenWatch>();
-  /** Every authenticated request. */
+  /** Every authenticated request; of very many the last ones. */
   readonly requests: SeenRequest[] = [];
   /** What RBAC refused. */
   readonly denied: ApiAttempt[] = [];
@@ -90,7 +93,10 @@ export class TestApiServer {
       gitVersion: options.gitVersion ?? "v1.34.3",
       authorization: options.authorization ?? "everything",
       bookmarkMs: options.bookmarkMs ?? 60_000,
-      onAttempt: (attempt, userAgent) => this.requests.push({ ...attempt, userAgent }),
+      onAttempt: (attempt, userAgent) => {
+        this.requests.push({ ...attempt, userAgent });
+        if (this.requests.length > MAX_REQUESTS) this.requests.splice(0, MAX_REQUESTS / 2);
+      },
       onDenied: (attempt) => this.denied.push(attempt),
     };
   }

@@ -160,4 +160,41 @@ describe("the API server", () => {
     });
     expect(access["status"]).toEqual({ allowed: true });
   });
+
+  it("allows an apply that creates only with both rights, which can be limited to a name", async () => {
+    const { server } = await setUp();
+    const { cluster, identities } = server;
+    const configMap = (name: string): KubernetesObject => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace: "default" },
+    });
+    const grant = (verbs: readonly string[]): void => {
+      const rules = [{ apiGroups: [""], resources: ["configmaps"], resourceNames: ["ours"], verbs }];
+      cluster.apply(KINDS.clusterRoles, {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "ClusterRole",
+        metadata: { name: "writer" },
+        rules,
+      });
+    };
+    cluster.create(KINDS.clusterRoleBindings, {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRoleBinding",
+      metadata: { name: "writer" },
+      roleRef: { kind: "ClusterRole", name: "writer" },
+      subjects: [{ kind: "ServiceAccount", name: "world", namespace: "default" }],
+    });
+    const client = server.client(identities.issueToken({ namespace: "default", serviceAccount: "world" }));
+    grant(["patch"]);
+    await expect(client.apply(KINDS.configMaps, configMap("ours"))).rejects.toThrow(
+      /cannot create resource "configmaps"/,
+    );
+    grant(["patch", "create"]);
+    await client.apply(KINDS.configMaps, configMap("ours"));
+    await expect(client.create(KINDS.configMaps, configMap("ours"))).rejects.toMatchObject({ status: 403 });
+    grant(["patch"]);
+    await client.apply(KINDS.configMaps, { ...configMap("ours"), data: { a: "1" } });
+    await expect(client.apply(KINDS.configMaps, configMap("other"))).rejects.toMatchObject({ status: 403 });
+  });
 });
