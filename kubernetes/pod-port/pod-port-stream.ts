@@ -62,7 +62,7 @@ export class PodPortStream extends Duplex {
         if (this.readableLength > MAX_UNREAD_BYTES) this.destroy(this.#failure("too many bytes are unread"));
         return;
       case "error":
-        this.destroy(this.#failure(event.message));
+        this.destroy(this.#failure(shorten(event.message)));
         return;
       case "malformed":
         this.destroy(this.#failure(event.reason));
@@ -72,4 +72,11 @@ export class PodPortStream extends Duplex {
   #failure(reason: string): KubernetesApiError {
     return new KubernetesApiError("api_unreachable", `${this.#call}: ${reason}`);
   }
+}
+
+/** The kubelet's message repeats itself for each address; what a caller can act on is at its end. */
+function shorten(message: string): string {
+  return /connection refused/.test(message)
+    ? "nothing listens on it (connection refused)"
+    : message.trim().slice(0, 300);
 }

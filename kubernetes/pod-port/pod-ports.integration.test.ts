@@ -81,7 +81,9 @@ describe("a page of a server inside a pod", () => {
   it("is an error with the kubelet's reason if nothing listens on the port", async () => {
     const local = await startPodServer(() => undefined);
     await cleanup.run();
-    await expect(ask(await podPorts(local))).rejects.toThrow("port 15000 of pod ns1/web: error forwarding port");
+    await expect(ask(await podPorts(local))).rejects.toThrow(
+      "port 15000 of pod ns1/web: nothing listens on it (connection refused)",
+    );
   });
 
   it("is an error with the API server's reason if it refuses", async () => {

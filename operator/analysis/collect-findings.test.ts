@@ -111,6 +111,13 @@ describe("what analyze reports of files", () => {
     expect(analyze(MESHED, WEB, SERVICE, STRICT, rule(HOST, "ISTIO_MUTUAL"))).toEqual([]);
   });
 
+  it("nothing of a wildcard rule and the mesh's own services", () => {
+    const istiod = testService({ name: "istiod", namespace: "istio-system", spec: { selector: { app: "istiod" } } });
+    const plane = { ...workload("Deployment", "istiod"), metadata: { name: "istiod", namespace: "istio-system" } };
+    const texts = [MESHED, WEB, SERVICE, istiod, JSON.stringify(plane), rule("*.local", "ISTIO_MUTUAL")];
+    expect(analyze(...texts)).toEqual([]);
+  });
+
   it("only as information that a ConfigMap does not concern the mesh", () => {
     const text = JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c", namespace: "ns1" } });
     expect(analyze(text)).toMatchObject([{ severity: "info", code: "ENT0004" }]);

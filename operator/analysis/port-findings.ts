@@ -2,10 +2,10 @@ import { declaredProtocol, findTcpPorts, selectsPod } from "../../mesh/policy/wo
 import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Service, ServicePort } from "../../mesh/resources/kinds/service.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
-import { hasProxy } from "../workloads/pod-proxy.ts";
+import { hasSidecar } from "../workloads/pod-proxy.ts";
 import { createFinding, type Finding } from "./finding.ts";
 
-/** Service ports of meshed pods that declare no protocol. */
+/** Service ports that lead to a sidecar and declare no protocol. */
 export function findPortFindings(set: ResourceSet): readonly Finding[] {
   return [...set.services.values()]
     .filter((service) => hasMeshedPods(set, service))
@@ -18,7 +18,7 @@ export function findPortFindings(set: ResourceSet): readonly Finding[] {
 
 function hasMeshedPods(set: ResourceSet, service: Service): boolean {
   const pods = set.index.podsByNamespace.get(service.metadata.namespace) ?? [];
-  return pods.some((pod) => selectsPod(service, pod) && hasProxy(pod));
+  return pods.some((pod) => selectsPod(service, pod) && hasSidecar(pod));
 }
 
 function createPortFinding(service: Service, port: ServicePort): Finding {

@@ -1,5 +1,6 @@
 import type { ResourceOrigin } from "../../mesh/resources/fields/metadata.ts";
 import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
+import type { Service } from "../../mesh/resources/kinds/service.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
 import type { Configuration } from "../configuration/configuration.ts";
 import type { TlsRow } from "../tls/tls-row.ts";
@@ -13,7 +14,9 @@ import { createFinding, type Finding } from "./finding.ts";
 export function findTlsFindings({ set, settings }: Configuration): readonly Finding[] {
   const rules = describeRules(set);
   const found = new Map<string, Finding>();
-  for (const row of createTlsTable({ set, settings })) {
+  // Applications do not call the mesh's own services, and proxies reach them past their own rules.
+  const isSelected = ({ metadata }: Service): boolean => metadata.namespace !== settings.rootNamespace;
+  for (const row of createTlsTable({ set, settings }, { isSelected })) {
     if (row.status !== "CONFLICT" || row.subset !== "") continue;
     const finding = createConflict(row, rules.get(row.destinationRule));
     found.set(`${finding.resource} ${finding.message}`, finding);

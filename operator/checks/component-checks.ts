@@ -101,7 +101,7 @@ export function explainPod(pod: KubernetesObject): readonly string[] {
       // A waiting container that merely comes after an init container has no reason of its own.
       if (reason === undefined || reason === "PodInitializing" || reason === "Completed") continue;
       const detail = textAt(status, "state", state, "message");
-      return [`${name}: container ${container}: ${reason}${detail === undefined ? "" : `: ${detail.slice(0, 200)}`}`];
+      return [`${name}: container ${container}: ${reason}${describeLastEnd(status) || describeDetail(detail)}`];
     }
     return [];
   });
@@ -111,6 +111,18 @@ export function explainPod(pod: KubernetesObject): readonly string[] {
       : [],
   );
   return [...scheduling, ...reasons];
+}
+
+/** How a container that is started again and again ended last. */
+function describeLastEnd(status: unknown): string {
+  const code = numberAt(status, "lastState", "terminated", "exitCode");
+  if (code === undefined) return "";
+  const message = textAt(status, "lastState", "terminated", "message");
+  return `; it ended with ${code}${describeDetail(message)}`;
+}
+
+function describeDetail(text: string | undefined): string {
+  return text === undefined ? "" : `: ${text.trim().slice(0, 200)}`;
 }
 
 /** The worst of several outcomes: a failure, else a warning. */

@@ -4,7 +4,7 @@ import { readPublishedRoots } from "../../ca-agent/trust-distribution/root-confi
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { certificatesIn } from "../certificates/read-certificates.ts";
 import { formatDuration } from "../text/duration.ts";
-import { type CheckGroup, type CheckOutcome, failed, ok, warning } from "./check.ts";
+import { type CheckGroup, type CheckOutcome, failed, ok, skipped, warning } from "./check.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import { both, judge } from "./fact.ts";
 import { textAt } from "./object-fields.ts";
@@ -66,6 +66,7 @@ function judgeCopies(
   rootNamespace: string,
 ): CheckOutcome {
   const wanted = rootsOf(configMaps, rootNamespace);
+  if (wanted === "") return skipped("there are none yet");
   const live = namespaces.filter(
     (namespace) =>
       textAt(namespace, "status", "phase") !== "Terminating" &&

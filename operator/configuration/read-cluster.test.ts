@@ -48,7 +48,20 @@ describe("the configuration of a cluster", () => {
   it.each([
     {
       name: "a pod that is older than its namespace's label",
-      objects: [MESHED, JSON.parse(testPod({ name: "old", meshed: false }))],
+      objects: [
+        MESHED,
+        JSON.parse(
+          testPod({
+            name: "old",
+            meshed: false,
+            metadata: {
+              ownerReferences: [
+                { apiVersion: "apps/v1", kind: "ReplicaSet", name: "old-1", uid: "1", controller: true },
+              ],
+            },
+          }),
+        ),
+      ],
       finding: { code: "IST0103", resource: "Pod/old.ns1" },
     },
     {

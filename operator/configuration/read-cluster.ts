@@ -91,8 +91,11 @@ function injectionsOf(set: ResourceSet, injectors: Injectors): ReadonlyMap<strin
 
 /** What an injector would decide if the pod were created now; any revision may select it. */
 function injectionOf(set: ResourceSet, pod: Pod, revisions: readonly InjectionSettings[]): PodInjection | undefined {
-  const { namespace: name } = pod.metadata;
-  const validation = validatePod({ metadata: pod.metadata, spec: pod.spec });
+  const { namespace: name, labels, annotations } = pod.metadata;
+  const validation = validatePod({
+    metadata: { name: pod.metadata.name, namespace: name, labels, annotations },
+    spec: pod.spec,
+  });
   if (validation.kind === "invalid") return undefined;
   const namespace = { name, labels: set.namespaces.get(name)?.metadata.labels ?? {} };
   const admissions = revisions.map((settings) => {

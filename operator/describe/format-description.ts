@@ -22,10 +22,10 @@ export function formatPodDescription(
     ["Proxy:", formatProxy(proxy)],
     [
       "Peer authentication:",
-      proxy.kind === "none" ? "none: without a sidecar the pod accepts plaintext" : formatMode(defaultMode),
+      proxy.kind === "sidecar" ? formatMode(defaultMode) : "none: no sidecar decides who may connect",
     ],
   ]);
-  const inbound = ports.length === 0 || proxy.kind === "none" ? "" : `\nPorts:\n${indent(formatPorts(ports))}`;
+  const inbound = ports.length === 0 || proxy.kind !== "sidecar" ? "" : `\nPorts:\n${indent(formatPorts(ports))}`;
   const related = services.map((service) => `\n${formatService(service, palette)}`).join("");
   const none = services.length === 0 ? "\nNo Service leads to this pod.\n" : "";
   return `${palette.strong(pod)}\n${indent(facts)}${inbound}${related}${none}${formatRelated(findings, palette)}`;

@@ -3,7 +3,7 @@ import { identitiesOfPod, workloadInfo } from "../../mesh/policy/workloads.ts";
 import { formatResourceKey, formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { Configuration } from "../configuration/configuration.ts";
-import { proxyContainer, titleOfPod } from "../workloads/pod-proxy.ts";
+import { isGateway, proxyContainer, titleOfPod } from "../workloads/pod-proxy.ts";
 import { describeMode, describePodPorts, type ModeDescription, type PodPortDescription } from "./port-description.ts";
 import { describeService, relatedServiceNames, type ServiceDescription } from "./service-description.ts";
 
@@ -94,7 +94,7 @@ function describeProxy({ injections }: Configuration, pod: Pod): ProxyDescriptio
   if (container === undefined) return { kind: "none", reason: describeAbsence(injections, pod) };
   const image = container.image ?? "";
   return {
-    kind: (container.args ?? []).includes("gateway") ? "gateway" : "sidecar",
+    kind: isGateway(pod) ? "gateway" : "sidecar",
     image,
     version: versionOfImage(image),
     isNative: (pod.spec.initContainers ?? []).includes(container),

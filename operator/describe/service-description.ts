@@ -6,7 +6,7 @@ import { formatResourceName } from "../../mesh/resources/fields/resource-names.t
 import type { Service, ServicePort } from "../../mesh/resources/kinds/service.ts";
 import type { TlsRow } from "../tls/tls-row.ts";
 import { createTlsTable, type TlsFacts } from "../tls/tls-table.ts";
-import { hasProxy } from "../workloads/pod-proxy.ts";
+import { hasSidecar } from "../workloads/pod-proxy.ts";
 import { describeProtocol, type ProtocolDescription } from "./port-description.ts";
 import { describeRoutes, type RouteDescription } from "./route-description.ts";
 
@@ -75,7 +75,7 @@ function describePort({ set }: TlsFacts, service: Service, port: ServicePort): S
     endpoints: (findServiceEndpoints(set, service, port) ?? []).map((endpoint) => {
       const { pod, ip } = endpoint;
       const name = pod === undefined ? ip : `${pod.metadata.name}.${pod.metadata.namespace}`;
-      return { name, port: endpoint.port, hasSidecar: pod !== undefined && hasProxy(pod) };
+      return { name, port: endpoint.port, hasSidecar: pod !== undefined && hasSidecar(pod) };
     }),
   };
 }

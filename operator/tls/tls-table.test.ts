@@ -67,6 +67,18 @@ describe("the table of who speaks what to whom", () => {
     expect([row?.status, row?.server, row?.client, row?.authenticationPolicy, row?.destinationRule]).toEqual(expected);
   });
 
+  it("shows a gateway as a client, and as a server without a sidecar", () => {
+    const gateway = testPod({
+      name: "world",
+      namespace: "ns2",
+      ip: "10.0.0.2",
+      meshed: false,
+      spec: { containers: [{ name: "istio-proxy", args: ["proxy", "gateway"] }] },
+    });
+    const [row] = rowsOf([gateway, mode("STRICT")]);
+    expect(row).toMatchObject({ server: "NONE", client: "DISABLE", clients: ["client.ns1", "world.ns2"] });
+  });
+
   it("has one row for replicas that behave alike, and one for those that differ", () => {
     const other = (name: string, ip: string, meshed: boolean) =>
       testPod({ name, namespace: "ns2", ip, meshed, labels: { app: "world" } });

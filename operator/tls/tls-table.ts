@@ -8,7 +8,7 @@ import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { Service } from "../../mesh/resources/kinds/service.ts";
 import type { Configuration } from "../configuration/configuration.ts";
-import { hasProxy } from "../workloads/pod-proxy.ts";
+import { hasProxy, hasSidecar } from "../workloads/pod-proxy.ts";
 import { describeConflict } from "./describe-conflict.ts";
 import { ClientGroups, indexClients, nameOfClient, type TlsClient } from "./tls-clients.ts";
 import { accepts, type ClientSide, type ServerSide, type TlsRow } from "./tls-row.ts";
@@ -128,7 +128,7 @@ function describeEnd(
   const { pod: name, namespace } = endpoint.workload;
   const pod = set.pods.get(formatResourceKey(namespace, name));
   const mode =
-    pod !== undefined && hasProxy(pod) ? decideServerMode({ set, settings, pod, port: endpoint.port }) : undefined;
+    pod !== undefined && hasSidecar(pod) ? decideServerMode({ set, settings, pod, port: endpoint.port }) : undefined;
   const server = mode?.mode ?? "NONE";
   const sent = !hasProxy(client.pod) ? "NONE" : endpoint.mutualTls ? "ISTIO_MUTUAL" : "DISABLE";
   const authenticationPolicy = mode?.rule ?? NO_PROXY;

@@ -15,6 +15,16 @@ export function hasProxy(pod: Pod): boolean {
   return proxyContainer(pod) !== undefined || supportsMutualTls(pod);
 }
 
+/** Whether the pod's proxy is a gateway: it has no application behind it, and accepts whom its Gateways say. */
+export function isGateway(pod: Pod): boolean {
+  return (proxyContainer(pod)?.args ?? []).includes("gateway");
+}
+
+/** Whether a sidecar decides who may connect to the pod. */
+export function hasSidecar(pod: Pod): boolean {
+  return hasProxy(pod) && !isGateway(pod);
+}
+
 /** Whether the pod still runs or will run. */
 export function isActive(pod: Pod): boolean {
   return pod.status.phase !== "Succeeded" && pod.status.phase !== "Failed";
