@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { fixedSettings, followMeshConfig } from "../control-plane/live-settings.ts";
 import { readMeshConfigFile } from "../control-plane/mesh-config.ts";
 import { servingNames } from "../control-plane/serving-names.ts";
 import { startControlPlane } from "../control-plane/start-control-plane.ts";
@@ -6,6 +7,7 @@ import type { IdentityOptions } from "../control-plane/start-identity.ts";
 import type { SourceOptions } from "../control-plane/start-source.ts";
 import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { whenAborted } from "../net/when-aborted.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -26,12 +28,9 @@ export const controlPlaneCommand: Command = {
   description: CONTROL_PLANE_DESCRIPTION,
   run: async (args, context) => {
     const { identity: parsed, meshConfigFile, configFolders, ...options } = parseControlPlaneOptions(args);
-    const { settings, discoveryHost } =
-      meshConfigFile === undefined
-        ? { settings: options.settings, discoveryHost: undefined }
-        : await readMeshConfigFile(meshConfigFile, options.settings);
+    const { settings, discoveryHost } = await startSettings(meshConfigFile, options.settings, context);
     const identity = await openIdentity(parsed, context);
-    const dnsNames = servingNames(settings.rootNamespace, discoveryHost);
+    const dnsNames = servingNames(settings.current().rootNamespace, discoveryHost);
     const { log, signal } = context;
     try {
       const stop = await startControlPlane(
@@ -55,6 +54,14 @@ export const controlPlaneCommand: Command = {
     return 0;
   },
 };
+
+/** The settings of the command line, or of the mesh configuration, which is followed. */
+async function startSettings(file: string | undefined, defaults: MeshSettings, { log, signal }: CommandContext) {
+  if (file === undefined) return { settings: fixedSettings(defaults), discoveryHost: undefined };
+  const initial = await readMeshConfigFile(file, defaults);
+  const settings = followMeshConfig({ file, defaults, initial, clock: systemClock, log, signal });
+  return { settings, discoveryHost: initial.discoveryHost };
+}
 
 interface OpenedIdentity {
   readonly options: IdentityOptions;

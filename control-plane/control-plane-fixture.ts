@@ -25,6 +25,7 @@ import { type Clock, type LogLimiter, systemClock } from "../mesh/runtime.ts";
 import type { ControlPlaneLimits } from "./control-plane-limits.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
+import { fixedSettings } from "./live-settings.ts";
 
 export interface FixtureOptions {
   readonly limits?: Partial<ControlPlaneLimits>;
@@ -144,7 +145,7 @@ export function registerTestDiscovery(router: ConnectRouter, limits: Partial<Str
   startDiscovery({
     source: new ChangingSource(pod.replace("serviceAccountName: hello", "serviceAccountName: default")),
     roots: new Changing<readonly string[]>([]),
-    settings,
+    settings: fixedSettings(settings),
     clock: systemClock,
     log: new RecordingLogger(),
     limitLog: unlimitedLog,

@@ -38,11 +38,18 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
         autoMtls: false,
       },
       discoveryHost: "istiod-canary.mesh-system.svc",
+      unsupported: [],
     });
   });
 
+  it("names the fields that nothing reads", async () => {
+    const text =
+      "meshMTLS: { minProtocolVersion: TLSV1_3 }\noutboundTrafficPolicy: { mode: ALLOW_ANY, egressProxy: {} }";
+    expect((await read(text)).unsupported).toEqual(["meshMTLS", "outboundTrafficPolicy.egressProxy"]);
+  });
+
   it.each(["", "accessLogFile: ''", "trustDomain: null"])("without settings changes nothing: %j", async (text) => {
-    expect(await read(text)).toEqual({ settings: defaults, discoveryHost: undefined });
+    expect(await read(text)).toEqual({ settings: defaults, discoveryHost: undefined, unsupported: [] });
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import { fieldOf, isPlainObject, type PlainValue } from "../mesh/resources/parsing/plain-value.ts";
+import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "../mesh/resources/parsing/plain-value.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments } from "../mesh/resources/parsing/yaml-document.ts";
 import { ControlPlaneError } from "./control-plane-error.ts";
 
@@ -10,7 +10,21 @@ export interface MeshConfig {
   readonly settings: MeshSettings;
   /** The host under which sidecars call the control plane, if it says so. */
   readonly discoveryHost: string | undefined;
+  /** The fields that neither the control plane nor the injector reads. */
+  readonly unsupported: readonly string[];
 }
+
+/** Those of the injector are read, and reported on, by the injector. */
+const READ_FIELDS: ReadonlySet<string> = new Set([
+  "trustDomain",
+  "trustDomainAliases",
+  "rootNamespace",
+  "outboundTrafficPolicy",
+  "enableAutoMtls",
+  "accessLogFile",
+  "enablePrometheusMerge",
+  "defaultConfig",
+]);
 
 /** Reads the key `mesh` of the ConfigMap `istio`, mounted as a file. Throws a ControlPlaneError. */
 export async function readMeshConfigFile(file: string, defaults: MeshSettings): Promise<MeshConfig> {
@@ -43,7 +57,17 @@ export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfi
       autoMtls: read(mesh, "enableAutoMtls", parseBoolean) ?? defaults.autoMtls,
     },
     discoveryHost: read(fieldOf(mesh, "defaultConfig"), "discoveryAddress", parseHost),
+    unsupported: findUnsupported(mesh),
   };
+}
+
+function findUnsupported(mesh: PlainObject): readonly string[] {
+  const policy = fieldOf(mesh, "outboundTrafficPolicy");
+  const nested = isPlainObject(policy) ? Object.keys(policy).filter((field) => field !== "mode") : [];
+  return [
+    ...Object.keys(mesh).filter((field) => !READ_FIELDS.has(field)),
+    ...nested.map((field) => `outboundTrafficPolicy.${field}`),
+  ];
 }
 
 function read<Value>(

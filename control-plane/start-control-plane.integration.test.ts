@@ -8,6 +8,7 @@ import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { listen } from "../net/listen.ts";
 import { IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
+import { fixedSettings } from "./live-settings.ts";
 import { servingNames } from "./serving-names.ts";
 import { startControlPlane } from "./start-control-plane.ts";
 
@@ -37,7 +38,13 @@ async function start(cluster: IdentityCluster): Promise<Started> {
   const started = startControlPlane(
     {
       ...{ source: { kind: "kubernetes", api, instance: "istiod-1" }, identity: { kind: "kubernetes", api } },
-      ...{ defaultLifetimeMs: HOUR_MS, maxLifetimeMs: HOUR_MS, port, metricsPort, settings: TEST_SETTINGS },
+      ...{
+        defaultLifetimeMs: HOUR_MS,
+        maxLifetimeMs: HOUR_MS,
+        port,
+        metricsPort,
+        settings: fixedSettings(TEST_SETTINGS),
+      },
       dnsNames: servingNames(ROOT_NAMESPACE, undefined),
     },
     { clock: systemClock, random: Math.random, log: new RecordingLogger(), signal: stop.signal },

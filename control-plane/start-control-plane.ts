@@ -2,10 +2,9 @@ import { Registry } from "prom-client";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { type ConfigSource, formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
-import { startDiscovery } from "../discovery/discovery-service.ts";
+import { type SettingsSource, startDiscovery } from "../discovery/discovery-service.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
@@ -29,7 +28,7 @@ export interface ControlPlaneOptions {
   readonly metricsPort: number;
   /** The names by which sidecars call it; its own certificate carries them. */
   readonly dnsNames: readonly string[];
-  readonly settings: MeshSettings;
+  readonly settings: SettingsSource;
 }
 
 export interface ControlPlaneDeps {
@@ -125,11 +124,12 @@ interface Parts {
 async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promise<Parts> {
   const { clock, log, signal, registry, state } = deps;
   const { settings } = options;
+  const initial = settings.current();
   const limitLog = createLogLimiter(clock, CALLER_LINES_PER_SECOND);
   const onWaiting = (reason: string): void => {
     state.readiness = () => ({ isReady: false, text: `the certificate authority is not open: ${reason}` });
   };
-  const identity = await startIdentity(options.identity, { ...deps, settings, limitLog, onWaiting });
+  const identity = await startIdentity(options.identity, { ...deps, settings: initial, limitLog, onWaiting });
   const { authority } = identity;
   state.readiness = () => STARTING;
   const onStatus = (sourceStatus: SourceStatus): void => {
@@ -145,7 +145,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const server = await startControlPlaneServer({
     port: options.port,
     authority,
-    trustDomains: [settings.trustDomain, ...settings.trustDomainAliases],
+    trustDomains: [initial.trustDomain, ...initial.trustDomainAliases],
     dnsNames: options.dnsNames,
     routes: (router) => {
       registerIssuingService(router, issuing);
@@ -185,7 +185,7 @@ function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): Issui
   return {
     authority,
     authenticator,
-    trustDomain: settings.trustDomain,
+    trustDomain: settings.current().trustDomain,
     ...(knowsPods && { mayRenew: (identity, address) => isAddressOf(source.current(), identity, address) }),
     clock,
     log,

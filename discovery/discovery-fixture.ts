@@ -143,6 +143,7 @@ export class DiscoveryFixture {
   readonly log = new RecordingLogger();
   readonly source = new ChangingSource(pod, service, policy("STRICT"));
   readonly roots = new Changing<readonly string[]>(["root one"]);
+  readonly settings = new Changing(settings);
   readonly shutdown = new AbortController();
   /** How many log lines of one kind may be written. */
   maxLines = Number.POSITIVE_INFINITY;
@@ -156,7 +157,7 @@ export class DiscoveryFixture {
     const { clock, log, limitLog, source, roots } = this;
     const shutdown = this.shutdown.signal;
     const merged = { ...DEFAULT_STREAM_LIMITS, ...limits };
-    return startDiscovery({ source, roots, settings, clock, log, limitLog, shutdown, limits: merged });
+    return startDiscovery({ source, roots, settings: this.settings, clock, log, limitLog, shutdown, limits: merged });
   }
 
   /** A proxy that opens a stream. */

@@ -3,7 +3,7 @@ import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
-import { Evaluations, KEY_OF_ROOTS } from "./decisions/evaluations.ts";
+import { Evaluations, KEY_OF_ROOTS, KEY_OF_SETTINGS } from "./decisions/evaluations.ts";
 import { SharedDecisions } from "./decisions/shared-decisions.ts";
 import { DiscoverStreams } from "./streams/discover-streams.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
@@ -16,10 +16,17 @@ export interface RootsSource {
   subscribe(listener: () => void): () => void;
 }
 
+/** The mesh's settings, which may change while the process runs. */
+export interface SettingsSource {
+  current(): MeshSettings;
+  /** Calls the listener after each change. Returns the function that unsubscribes. */
+  subscribe(listener: () => void): () => void;
+}
+
 export interface DiscoveryServiceOptions {
   readonly source: ConfigSource;
   readonly roots: RootsSource;
-  readonly settings: MeshSettings;
+  readonly settings: SettingsSource;
   readonly clock: Clock;
   readonly log: Logger;
   /** Checked before a line that a caller causes. */
@@ -41,13 +48,14 @@ export interface Discovery {
 /** Follows the mesh's configuration and roots until the shutdown. */
 export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
   const { source, roots, settings, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
-  const view = () => ({ set: source.current(), roots: roots.current() });
+  const view = () => ({ set: source.current(), roots: roots.current(), settings: settings.current() });
   const evaluations = new Evaluations({ ...options, view });
-  const decisions = new SharedDecisions(evaluations, settings);
+  const decisions = new SharedDecisions(evaluations);
   const streams = new DiscoverStreams({ ...options, limits, evaluations, decisions });
   const stops = [
     source.subscribe((_set, { keys }) => evaluations.changed(keys)),
     roots.subscribe(() => evaluations.changed([KEY_OF_ROOTS])),
+    settings.subscribe(() => evaluations.changed([KEY_OF_SETTINGS])),
   ];
   const stop = (): void => {
     for (const stopOne of stops) stopOne();

@@ -15,7 +15,7 @@ function start(...documents: readonly string[]) {
   const source = new ChangingSource(...documents.map((text) => `${text}\n`));
   const clock = new FakeClock();
   const log = new RecordingLogger();
-  const stop = startAnalysisReport({ source, settings, clock, log });
+  const stop = startAnalysisReport({ source, settings: { current: () => settings }, clock, log });
   const change = (...next: readonly string[]): void => source.change(...next.map((text) => `${text}\n`));
   return { change, clock, log, stop };
 }

@@ -1,15 +1,15 @@
 import { analyzeResourceSet } from "../mesh/analysis/analyze-resource-set.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { formatConfigProblem } from "../mesh/resources/config-problem.ts";
 import { FINDING_CODES } from "../mesh/resources/finding-codes.ts";
 import type { ResourceKind } from "../mesh/resources/resource.ts";
 import type { ResourceSet, SetChange } from "../mesh/resources/resource-set.ts";
 import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
+import type { SettingsSource } from "./discovery-service.ts";
 
 export interface AnalysisReportOptions {
   readonly source: ConfigSource;
-  readonly settings: MeshSettings;
+  readonly settings: Pick<SettingsSource, "current">;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -35,7 +35,7 @@ export function startAnalysisReport({ source, settings, clock, log }: AnalysisRe
   const report = (): void => {
     timer = undefined;
     const startedMs = clock.monotonicMs();
-    known = logNews(analyzeResourceSet(source.current(), settings).map(describe), known, log);
+    known = logNews(analyzeResourceSet(source.current(), settings.current()).map(describe), known, log);
     const endedMs = clock.monotonicMs();
     notBeforeMs = endedMs + PAUSE_FACTOR * (endedMs - startedMs);
   };

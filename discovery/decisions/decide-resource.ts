@@ -8,7 +8,6 @@ import {
   InboundResourceSchema,
   TrustBundleResourceSchema,
 } from "../../mesh/api/gen/discovery_pb.ts";
-import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import { decideDestination } from "../../mesh/policy/destinations/destination.ts";
 import type { Client } from "../../mesh/policy/destinations/destination-rules.ts";
 import { decideInbound } from "../../mesh/policy/inbound.ts";
@@ -31,12 +30,8 @@ export function clientOfPod({ metadata }: Pod): ResourceClient {
 }
 
 /** The encoded value of a resource for one workload; `undefined` if its pod is unknown. */
-export function decideResource(
-  resource: ResourceName,
-  client: ResourceClient,
-  { view, settings }: { readonly view: MeshView; readonly settings: MeshSettings },
-): Uint8Array | undefined {
-  const { set } = view;
+export function decideResource(resource: ResourceName, client: ResourceClient, view: MeshView): Uint8Array | undefined {
+  const { set, settings } = view;
   switch (resource.kind) {
     case "trust bundle": {
       const trustDomains = [settings.trustDomain, ...settings.trustDomainAliases];

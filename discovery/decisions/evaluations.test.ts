@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
-import { createTestSet, testPod } from "../../mesh/resources/resource-set-fixture.ts";
+import { createTestSet, TEST_SETTINGS, testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { type Evaluation, Evaluations, KEY_OF_ROOTS, type MeshView } from "./evaluations.ts";
 
@@ -10,7 +10,11 @@ function setup() {
   const fake = new FakeClock();
   let elapsedMs = 0;
   const clock: Clock = { now: () => fake.now(), monotonicMs: () => elapsedMs, setTimeout: fake.setTimeout };
-  let view: MeshView = { set: createTestSet(testPod({ name: "a" }), testPod({ name: "b" })), roots: ["one"] };
+  let view: MeshView = {
+    set: createTestSet(testPod({ name: "a" }), testPod({ name: "b" })),
+    roots: ["one"],
+    settings: TEST_SETTINGS,
+  };
   const evaluations = new Evaluations({ clock, log, limitLog: unlimitedLog, view: () => view });
   return {
     log,

@@ -1,4 +1,5 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
 import { trackReads } from "../../mesh/resources/set/track-reads.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
@@ -8,6 +9,7 @@ export interface MeshView {
   readonly set: ResourceSet;
   /** Trusted root certificates, PEM. */
   readonly roots: readonly string[];
+  readonly settings: MeshSettings;
 }
 
 /** Something that follows from the mesh. */
@@ -35,6 +37,8 @@ export interface EvaluationsOptions {
 
 /** The key of a change of the trusted roots. */
 export const KEY_OF_ROOTS = "roots";
+/** The key of a change of the mesh's settings. */
+export const KEY_OF_SETTINGS = "settings";
 
 /** How long evaluations may run before other work gets a turn. */
 const SLICE_MS = 5;
@@ -126,7 +130,7 @@ export class Evaluations {
     if (entry.state === "stopped") return;
     this.#stale.delete(entry);
     entry.state = "current";
-    const { set, roots } = this.#options.view();
+    const { set, roots, settings } = this.#options.view();
     const reads = new Set<string>();
     this.#reads = reads;
     const view: MeshView = {
@@ -134,6 +138,10 @@ export class Evaluations {
       get roots() {
         reads.add(KEY_OF_ROOTS);
         return roots;
+      },
+      get settings() {
+        reads.add(KEY_OF_SETTINGS);
+        return settings;
       },
     };
     try {

@@ -25,7 +25,7 @@ function routesFor(app: string): string {
 
 function setup() {
   const source = new ChangingSource(...MESH.map(document));
-  const view = () => ({ set: source.current(), roots: [] });
+  const view = () => ({ set: source.current(), roots: [], settings: TEST_SETTINGS });
   const evaluations = new Evaluations({
     clock: new FakeClock(),
     log: new RecordingLogger(),
@@ -33,7 +33,7 @@ function setup() {
     view,
   });
   source.subscribe((_set, { keys }) => evaluations.changed(keys));
-  const decisions = new SharedDecisions(evaluations, TEST_SETTINGS);
+  const decisions = new SharedDecisions(evaluations);
   const follow = (of: ResourceClient) => {
     let changes = 0;
     const followed = decisions.follow(WORLD, of, () => {

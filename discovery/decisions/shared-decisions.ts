@@ -1,6 +1,5 @@
 import { hash } from "node:crypto";
 import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
-import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import { decideResource, type ResourceClient, shareKeyOf } from "./decide-resource.ts";
 import type { Evaluation, Evaluations, FollowedEvaluation, MeshView } from "./evaluations.ts";
 import { recordClient } from "./recorded-client.ts";
@@ -24,12 +23,10 @@ export interface FollowedDecision {
  */
 export class SharedDecisions {
   readonly #evaluations: Evaluations;
-  readonly #settings: MeshSettings;
   readonly #decisions = new Map<string, Decision>();
 
-  constructor(evaluations: Evaluations, settings: MeshSettings) {
+  constructor(evaluations: Evaluations) {
     this.#evaluations = evaluations;
-    this.#settings = settings;
   }
 
   get size(): number {
@@ -40,7 +37,7 @@ export class SharedDecisions {
   follow(resource: ResourceName, client: ResourceClient, onChange: () => void): FollowedDecision {
     const key = shareKeyOf(resource, client);
     const known = this.#decisions.get(key);
-    const decision = known ?? new Decision(this.#evaluations, (view, of) => this.#decide(resource, of, view));
+    const decision = known ?? new Decision(this.#evaluations, (view, of) => decideResource(resource, of, view));
     this.#decisions.set(key, decision);
     const stop = (): void => {
       if (decision.leave(client, onChange) && this.#decisions.get(key) === decision) this.#decisions.delete(key);
@@ -52,10 +49,6 @@ export class SharedDecisions {
       throw caught;
     }
     return { current: () => decision.current(client), stop };
-  }
-
-  #decide(resource: ResourceName, client: ResourceClient, view: MeshView): Uint8Array | undefined {
-    return decideResource(resource, client, { view, settings: this.#settings });
   }
 }
 

@@ -66,6 +66,13 @@ describe("a subscription", () => {
     expect(endpointsOf(await proxy.destination())).toEqual(["10.0.0.7", "10.0.0.8"]);
   });
 
+  it("of an address outside the mesh follows the mesh's settings", async () => {
+    const proxy = mesh.proxy().identify().subscribe(1, OUTSIDE);
+    expect((await proxy.destination()).kind).toBe("passthrough");
+    mesh.settings.change({ ...mesh.settings.current(), outboundTrafficPolicy: "REGISTRY_ONLY" });
+    expect((await proxy.destination()).kind).toBe("refused");
+  });
+
   it("of an address receives the routes for its own pod alone", async () => {
     const proxy = mesh.proxy().identify().subscribe(1, HELLO_ADDRESS);
     expect(routesOf(await proxy.destination())).toEqual([]);

@@ -51,12 +51,12 @@ const START = combineResources(
 
 /** A mesh that changes, and what is derived from it step by step. */
 class Mesh {
-  view: MeshView = { set: EMPTY_SET, roots: ["root 0"] };
+  view: MeshView = { set: EMPTY_SET, roots: ["root 0"], settings: TEST_SETTINGS };
   #set = EMPTY_SET;
   readonly log = new RecordingLogger();
   readonly clock = new FakeClock();
   readonly evaluations = new Evaluations({ ...this.parts, view: () => this.view });
-  readonly decisions = new SharedDecisions(this.evaluations, TEST_SETTINGS);
+  readonly decisions = new SharedDecisions(this.evaluations);
 
   get parts() {
     return { clock: this.clock, log: this.log, limitLog: unlimitedLog };
@@ -126,7 +126,7 @@ class Observed {
     for (const [id, resource] of RESOURCES.entries()) {
       if (pod === undefined && resource.kind !== "trust bundle") continue;
       const client = pod === undefined ? { namespace: "", pod: "", labels: {}, key: "" } : clientOfPod(pod);
-      const value = decideResource(resource, client, { view, settings: TEST_SETTINGS });
+      const value = decideResource(resource, client, view);
       const text = value === undefined ? undefined : Buffer.from(value).toString("latin1");
       if (text === undefined || text === this.#expected.get(id)) continue;
       this.#expected.set(id, text);

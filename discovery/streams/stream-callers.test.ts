@@ -80,7 +80,8 @@ describe("callers", () => {
     mesh.shutdown.abort();
     expect(await codeOf(proxy.response())).toBe(Code.Unavailable);
     await settlePromises();
-    expect([mesh.source.listeners, mesh.roots.listeners, mesh.clock.pendingTimers]).toEqual([0, 0, 0]);
+    const { source, roots, settings, clock } = mesh;
+    expect([source.listeners, roots.listeners, settings.listeners, clock.pendingTimers]).toEqual([0, 0, 0, 0]);
     expect(await codeOf(mesh.proxy({ discovery }).identify().response())).toBe(Code.Unavailable);
   });
 

@@ -181,7 +181,7 @@ export class ControlPlaneFixture {
     startDiscovery({
       source: this.#source,
       roots: { current: () => this.authority.roots(), subscribe: () => () => undefined },
-      settings: SETTINGS,
+      settings: { current: () => SETTINGS, subscribe: () => () => undefined },
       clock: systemClock,
       log: this.log,
       limitLog: unlimitedLog,

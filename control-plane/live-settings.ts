@@ -1,0 +1,118 @@
+import type { SettingsSource } from "../discovery/discovery-service.ts";
+import { MeshError } from "../mesh/mesh-error.ts";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
+import { type MeshConfig, readMeshConfigFile } from "./mesh-config.ts";
+
+/** Settings that never change. */
+export function fixedSettings(settings: MeshSettings): SettingsSource {
+  return { current: () => settings, subscribe: () => () => undefined };
+}
+
+export interface LiveSettingsOptions {
+  readonly file: string;
+  /** For what the file does not contain. */
+  readonly defaults: MeshSettings;
+  /** What the process was started with. */
+  readonly initial: MeshConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** The kubelet itself updates a mounted ConfigMap about once a minute. */
+const INTERVAL_MS = 2000;
+
+/** What decisions alone read. The rest is part of certificates, names and rights that exist already. */
+const LIVE = ["outboundTrafficPolicy", "autoMtls"] as const satisfies readonly (keyof MeshSettings)[];
+
+/**
+ * The settings of a mesh configuration that is read again and again. What can change while the process runs does; for the
+ * rest a line asks for a restart. A file that becomes invalid changes nothing.
+ */
+export function followMeshConfig(options: LiveSettingsOptions): SettingsSource {
+  const settings = new LiveSettings(options);
+  settings.start();
+  return settings;
+}
+
+class LiveSettings implements SettingsSource {
+  readonly #options: LiveSettingsOptions;
+  readonly #listeners = new Set<() => void>();
+  #current: MeshSettings;
+  /** Each line is logged once for as long as its reason lasts. */
+  #reported: string;
+
+  constructor(options: LiveSettingsOptions) {
+    this.#options = options;
+    this.#current = options.initial.settings;
+    this.#reported = "";
+  }
+
+  start(): void {
+    this.#note(this.#options.initial);
+    this.#schedule();
+  }
+
+  current(): MeshSettings {
+    return this.#current;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #schedule(): void {
+    const { clock, signal } = this.#options;
+    const timer = clock.setTimeout(() => {
+      signal.removeEventListener("abort", timer.cancel);
+      void this.#read();
+    }, INTERVAL_MS);
+    signal.addEventListener("abort", timer.cancel, { once: true });
+  }
+
+  async #read(): Promise<void> {
+    const { file, defaults, signal } = this.#options;
+    try {
+      const config = await readMeshConfigFile(file, defaults);
+      if (signal.aborted) return;
+      this.#note(config);
+      this.#take(config.settings);
+    } catch (caught) {
+      const { message } = MeshError.from(caught);
+      this.#report("error", `${message}; the last settings stay in force`);
+    }
+    if (!signal.aborted) this.#schedule();
+  }
+
+  #take(next: MeshSettings): void {
+    const changed = LIVE.filter((name) => next[name] !== this.#current[name]);
+    if (changed.length === 0) return;
+    const { outboundTrafficPolicy, autoMtls } = next;
+    this.#current = { ...this.#current, outboundTrafficPolicy, autoMtls };
+    this.#options.log.info({ changed, outboundTrafficPolicy, autoMtls }, "the mesh's settings have changed");
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** What of a configuration has no effect. */
+  #note({ settings, discoveryHost, unsupported }: MeshConfig): void {
+    const { initial } = this.#options;
+    const fixed: readonly (keyof MeshSettings)[] = ["trustDomain", "trustDomainAliases", "rootNamespace"];
+    const waiting = [
+      ...fixed.filter((name) => String(settings[name]) !== String(initial.settings[name])),
+      ...(discoveryHost === initial.discoveryHost ? [] : ["defaultConfig.discoveryAddress"]),
+    ];
+    const lines = [
+      ...(unsupported.length === 0 ? [] : [`not supported, and without effect: ${unsupported.join(", ")}`]),
+      ...(waiting.length === 0 ? [] : [`in force after a restart of the control plane: ${waiting.join(", ")}`]),
+    ];
+    this.#report("warn", lines.join("; "));
+  }
+
+  #report(level: "warn" | "error", line: string): void {
+    if (line === this.#reported) return;
+    this.#reported = line;
+    if (line !== "") this.#options.log[level]({ file: this.#options.file }, `the mesh configuration: ${line}`);
+  }
+}
