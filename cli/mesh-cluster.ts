@@ -4,12 +4,12 @@ import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
 import { PodPorts } from "../kubernetes/pod-port/pod-ports.ts";
 import { readServerClock } from "../kubernetes/server-clock.ts";
-import { type Logger, systemClock } from "../mesh/runtime.ts";
+import { systemClock } from "../mesh/runtime.ts";
 import { OperatorError } from "../operator/operator-error.ts";
-import { printable } from "../operator/text/palette.ts";
 import { CLUSTER_OPTIONS, type ClusterOptionValues } from "./cluster-options.ts";
 import type { CommandContext } from "./command.ts";
 import type { OptionTable } from "./command-line/command-description.ts";
+import { createStderrLogger } from "./stderr-logger.ts";
 import { VERSION } from "./version.ts";
 
 /** The options of commands that ask a cluster about the mesh. */
@@ -84,15 +84,3 @@ const REFUSALS: ReadonlyMap<number, string> = new Map([
   [401, "log in again, or correct the kubeconfig's credentials"],
   [403, "a cluster administrator can grant this right"],
 ]);
-
-/** Standard output is the report's alone. What the API server warns of goes to standard error, as kubectl shows it. */
-function createStderrLogger(stderr: CommandContext["stderr"]): Logger {
-  const log: Logger = {
-    debug: () => undefined,
-    info: () => undefined,
-    warn: (_fields, message) => stderr(`warning: ${printable(message)}\n`),
-    error: (_fields, message) => stderr(`error: ${printable(message)}\n`),
-    child: () => log,
-  };
-  return log;
-}

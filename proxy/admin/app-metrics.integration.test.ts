@@ -1,7 +1,9 @@
+import { EventEmitter, once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
+import { type Clock, systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import type { MetricsSource } from "../../net/metrics/metrics-page.ts";
 import { listen } from "../../net/raw-client-fixture.ts";
@@ -18,7 +20,7 @@ const source: MetricsSource = {
 };
 
 /** The page of a proxy beside this application. */
-async function pageWith(application: RequestListener, maxBytes = 1000) {
+async function pageWith(application: RequestListener, options: { readonly clock?: Clock } = {}) {
   const log = new RecordingLogger();
   const port = await listen(cleanup, createServer(application));
   const target = { port, path: "/metrics?a=b" };
@@ -27,8 +29,8 @@ async function pageWith(application: RequestListener, maxBytes = 1000) {
     target,
     podIp: "127.0.0.1",
     sourceIp: "127.0.0.6",
-    maxBytes,
-    clock: systemClock,
+    maxBytes: 1000,
+    clock: options.clock ?? systemClock,
     log,
   });
   const read = async (): Promise<string> => {
@@ -64,6 +66,18 @@ describe("the metrics of a proxy and its application", () => {
     expect(page).not.toContain("EOF");
   });
 
+  it("are the proxy's own where the application uses the same names", async () => {
+    const { read } = await pageWith((_, response) => {
+      response.end("istio_requests_total 999\nentente_application_metrics_up 5\norders 7\n");
+    });
+    const page = await read();
+    expect(page.match(/^(?:istio|entente|orders).*$/gm)).toEqual([
+      "istio_requests_total 1",
+      "entente_application_metrics_up 1",
+      "orders 7",
+    ]);
+  });
+
   it.each<{ name: string; application: RequestListener; reason: string }>([
     { name: "fails", application: (_, response) => void response.writeHead(503).end(), reason: "responded with 503" },
     {
@@ -79,6 +93,16 @@ describe("the metrics of a proxy and its application", () => {
       reason: "aborted",
     },
     {
+      name: "sends a web page",
+      application: (_, response) => void response.end("<html>\n"),
+      reason: "line 1 of its page",
+    },
+    {
+      name: "compresses its page unasked",
+      application: (_, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end("a 1\n"),
+      reason: "content coding gzip",
+    },
+    {
       name: "has too much to say",
       application: (_, response) => void response.end("a".repeat(2000)),
       reason: "more than 1000 bytes",
@@ -91,6 +115,18 @@ describe("the metrics of a proxy and its application", () => {
     expect(page.endsWith("entente_application_metrics_up 0\n")).toBe(true);
     expect(log.find(reason)).toHaveLength(1);
   });
+});
+
+it("the proxy's metrics wait five seconds for an application that does not respond", async () => {
+  const clock = new FakeClock();
+  const asked = new EventEmitter();
+  const { read, log } = await pageWith(() => asked.emit("asked"), { clock });
+  const arrived = once(asked, "asked");
+  const page = read();
+  await arrived;
+  await clock.advance(5000);
+  expect((await page).endsWith("entente_application_metrics_up 0\n")).toBe(true);
+  expect(log.find("no response within 5000 ms")).toHaveLength(1);
 });
 
 describe("where the application has its metrics", () => {

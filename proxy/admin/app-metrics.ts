@@ -4,6 +4,7 @@ import type { Clock, Logger } from "../../mesh/runtime.ts";
 import type { MetricsPage, MetricsSource } from "../../net/metrics/metrics-page.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
 import { ProxyError } from "../proxy-error.ts";
+import { type CheckedPage, checkExposition } from "./check-exposition.ts";
 
 /** Where the application serves its metrics. */
 export interface AppMetricsTarget {
@@ -50,7 +51,7 @@ export function parseAppMetrics(text: string): AppMetricsTarget | undefined {
 
 /**
  * The proxy's page with the application's behind it: Prometheus scrapes the proxy, because it has no certificate of the
- * mesh. An application that does not respond in time costs its own metrics, never the proxy's.
+ * mesh. An application that does not respond in time, or with something else, costs its own metrics, never the proxy's.
  */
 export function mergeAppMetrics(options: AppMetricsOptions): MetricsSource {
   const { source, target, log } = options;
@@ -58,7 +59,8 @@ export function mergeAppMetrics(options: AppMetricsOptions): MetricsSource {
   return {
     contentType: source.contentType,
     async read() {
-      const [own, application] = await Promise.all([source.read(), fetchPage(options)]);
+      const [own, fetched] = await Promise.all([source.read(), fetchPage(options)]);
+      const application = fetched.kind === "page" ? await checkExposition(fetched.body, namesIn(own)) : fetched;
       const reason = application.kind === "failed" ? application.reason : "";
       if (reason !== "" && reason !== reported) {
         log.warn({ code: "app_metrics", port: target.port, reason }, "the application's metrics could not be read");
@@ -69,9 +71,19 @@ export function mergeAppMetrics(options: AppMetricsOptions): MetricsSource {
   };
 }
 
-type FetchedPage =
-  | { readonly kind: "page"; readonly body: Buffer }
-  | { readonly kind: "failed"; readonly reason: string };
+/** The names of the page's metrics. */
+function namesIn({ pieces }: MetricsPage): ReadonlySet<string> {
+  const names = new Set([UP]);
+  for (const piece of pieces) {
+    for (let at = piece.indexOf(TYPE_LINE); at !== -1; at = piece.indexOf(TYPE_LINE, at + 1)) {
+      const start = at + TYPE_LINE.length;
+      names.add(piece.toString("latin1", start, piece.indexOf(" ", start)));
+    }
+  }
+  return names;
+}
+
+const TYPE_LINE = "# TYPE ";
 
 function joinPages(own: MetricsPage, application: Buffer | undefined): MetricsPage {
   const help = "1 where the application's metrics are a part of this page, else 0.";
@@ -81,7 +93,7 @@ function joinPages(own: MetricsPage, application: Buffer | undefined): MetricsPa
   return { pieces, bytes: pieces.reduce((sum, piece) => sum + piece.length, 0) };
 }
 
-async function fetchPage(options: AppMetricsOptions): Promise<FetchedPage> {
+async function fetchPage(options: AppMetricsOptions): Promise<CheckedPage> {
   const overdue = new AbortController();
   const timer = options.clock.setTimeout(() => overdue.abort(), TIMEOUT_MS);
   try {
@@ -94,11 +106,14 @@ async function fetchPage(options: AppMetricsOptions): Promise<FetchedPage> {
   }
 }
 
-/** A page that ends in the middle of a line would run into the next one; `# EOF` of OpenMetrics would end it all. */
+const END = Buffer.from("# EOF\n");
+
+/** `# EOF` of OpenMetrics would end the page of a reader who expects that format. */
 function withoutEnd(body: Buffer): Buffer {
-  const text = body.toString("latin1");
-  if (/(?:^|\n)# EOF\n?$/.test(text)) return body.subarray(0, text.lastIndexOf("# EOF"));
-  return text === "" || text.endsWith("\n") ? body : Buffer.concat([body, Buffer.from("\n")]);
+  for (const end of [END, END.subarray(0, -1)]) {
+    if (body.subarray(-end.length).equals(end)) return body.subarray(0, -end.length);
+  }
+  return body;
 }
 
 /** Node's own client, which a sidecar has loaded anyway. */
@@ -106,12 +121,14 @@ function fetchBody({ target, podIp, sourceIp, maxBytes }: AppMetricsOptions, sig
   const { port, path } = target;
   return new Promise((resolve, reject) => {
     const onResponse = (response: IncomingMessage): void => {
-      if (response.statusCode === 200) {
+      const encoding = response.headers["content-encoding"] ?? "identity";
+      if (response.statusCode === 200 && encoding === "identity") {
         collect(response, maxBytes).then(resolve, reject);
         return;
       }
       response.destroy();
-      reject(new Error(`the application responded with ${response.statusCode}`));
+      const form = encoding === "identity" ? "" : ` in the content coding ${encoding}, which was not asked for`;
+      reject(new Error(`the application responded with ${response.statusCode}${form}`));
     };
     request(
       {
