@@ -1,6 +1,8 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Clock } from "../mesh/runtime.ts";
+import type { ChangeOutcome } from "./authority/adopt-files.ts";
 import type { Authority } from "./authority/authority.ts";
+import type { ReviewOutcome } from "./workload-auth/token-review-authenticator.ts";
 
 /** The values of the label `error`, as in Istio (security/pkg/pki/error/error.go). */
 export type SignErrorLabel = "CSR_ERROR" | "TTL_ERROR" | "CA_NOT_READY" | "CERT_GEN_ERROR";
@@ -73,4 +75,29 @@ function registerExpiry(name: string, what: string, { registry, authority, clock
       this.set((read(authority.expiry()) - clock.now()) / 1000);
     },
   });
+}
+
+/** The metrics of an identity that comes from a cluster. */
+export interface IdentityMetrics {
+  reviewed(outcome: ReviewOutcome): void;
+  authorityChanged(outcome: ChangeOutcome): void;
+}
+
+export function createIdentityMetrics(registry: Registry): IdentityMetrics {
+  const reviews = new Counter({
+    name: "entente_token_reviews_total",
+    help: "Callers whose token the Kubernetes API had to judge, by outcome.",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
+  const changes = new Counter({
+    name: "entente_authority_changes_total",
+    help: "Changes of the certificate authority while it ran, by whether they came into force.",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
+  return {
+    reviewed: (outcome) => reviews.inc({ outcome }),
+    authorityChanged: (outcome) => changes.inc({ outcome }),
+  };
 }

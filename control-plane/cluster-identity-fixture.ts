@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Registry } from "prom-client";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { ROOT_CONFIG_MAP, readPublishedRoots } from "../ca-agent/trust-distribution/root-config-map.ts";
 import { settings } from "../discovery/discovery-fixture.ts";
@@ -31,6 +32,7 @@ export const ROOT_NAMESPACE = "istio-system";
 export interface ClusterControlPlane extends Identity {
   readonly address: string;
   readonly log: RecordingLogger;
+  readonly registry: Registry;
 }
 
 export class IdentityCluster {
@@ -55,9 +57,10 @@ export class IdentityCluster {
     const log = new RecordingLogger();
     const clock = { ...systemClock, now: () => systemClock.now() + clockOffMs };
     const shared = { clock, log, limitLog: unlimitedLog };
+    const registry = new Registry();
     const identity = await startIdentity(
       { kind: "kubernetes", api: this.server.client() },
-      { ...shared, settings, random: Math.random, onWaiting: () => undefined, signal: stop.signal },
+      { ...shared, registry, settings, random: Math.random, onWaiting: () => undefined, signal: stop.signal },
     );
     const issuing = { ...identity, ...shared, trustDomain: settings.trustDomain };
     const server = await startControlPlaneServer({
@@ -68,7 +71,7 @@ export class IdentityCluster {
       ...shared,
     });
     this.#cleanup.add(() => server.close());
-    return { ...identity, log, address: `localhost:${server.port}` };
+    return { ...identity, log, registry, address: `localhost:${server.port}` };
   }
 
   /** A pod of a service account of its own, both in ns1. */

@@ -28,9 +28,10 @@ const countReviews = () => cluster.server.requests.filter(({ resource }) => reso
 
 describe("a pod's token", () => {
   it("gives it the certificate of its account, and its namespace's ConfigMap verifies the control plane", async () => {
-    const { address, authority } = await cluster.startControlPlane();
+    const { address, authority, registry } = await cluster.startControlPlane();
     await pod.mount();
     const [leaf = ""] = await pod.request(address);
+    expect(await registry.metrics()).toContain('entente_token_reviews_total{outcome="authenticated"} 1');
     expect(readUriSans(new X509Certificate(leaf).raw)).toEqual(["spiffe://cluster.local/ns/ns1/sa/hello"]);
     expect(await cluster.publishedRoots("ns1")).toBe(authority.roots().join(""));
   });

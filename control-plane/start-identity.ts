@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
+import type { Registry } from "prom-client";
 import type { LiveAuthority } from "../ca-agent/authority/live-authority.ts";
 import { openAuthority } from "../ca-agent/authority/open-authority.ts";
 import { startSecretAuthority } from "../ca-agent/authority/secrets/start-secret-authority.ts";
 import { watchAuthorityDirectory } from "../ca-agent/authority/watch-authority-directory.ts";
+import { createIdentityMetrics } from "../ca-agent/issuing-metrics.ts";
 import { startRootDistribution } from "../ca-agent/trust-distribution/distribute-roots.ts";
 import type { Authenticator } from "../ca-agent/workload-auth/authenticator.ts";
 import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
@@ -30,6 +32,7 @@ export interface IdentityDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly limitLog: LogLimiter;
+  readonly registry: Registry;
   /** Called with the reason while the authority cannot be opened yet. */
   readonly onWaiting: (reason: string) => void;
   readonly signal: AbortSignal;
@@ -48,10 +51,13 @@ export async function startIdentity(options: IdentityOptions, deps: IdentityDeps
 
 async function startFromFiles(
   { caDirectory, jwksFile, tokenIssuer: issuer }: Extract<IdentityOptions, { kind: "files" }>,
-  { settings: { trustDomain }, clock, log, signal }: IdentityDeps,
+  { settings: { trustDomain }, clock, log, registry, signal }: IdentityDeps,
 ): Promise<Identity> {
   const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
-  const stopWatching = watchAuthorityDirectory(authority, caDirectory, { trustDomain, clock, log, randomBytes });
+  const stopWatching = watchAuthorityDirectory(authority, caDirectory, {
+    ...{ trustDomain, clock, log, randomBytes },
+    onChange: createIdentityMetrics(registry).authorityChanged,
+  });
   const stop = (): void => {
     stopWatching();
     authority.stop();
@@ -61,15 +67,19 @@ async function startFromFiles(
 }
 
 async function startInCluster(api: KubernetesApi, deps: IdentityDeps): Promise<Identity> {
-  const { settings, clock, random, log, limitLog, signal, onWaiting } = deps;
+  const { settings, clock, random, log, limitLog, registry, signal, onWaiting } = deps;
+  const { reviewed: onReview, authorityChanged: onChange } = createIdentityMetrics(registry);
   const { trustDomain, rootNamespace: namespace } = settings;
   const shared = { api, clock, random, log, signal };
-  const authority = await startSecretAuthority({ ...shared, namespace, trustDomain, randomBytes, onWaiting });
+  const authority = await startSecretAuthority({ ...shared, namespace, trustDomain, randomBytes, onWaiting, onChange });
   startRootDistribution({
     ...shared,
     limitLog,
     ownerNamespace: namespace,
     roots: { current: authority.roots, subscribe: authority.subscribe },
   });
-  return { authority, authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog }) };
+  return {
+    authority,
+    authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog, onReview }),
+  };
 }

@@ -7,7 +7,12 @@ import { describeMaterial, parseTrustedMaterial, type TrustedMaterialDeps } from
 
 export interface AdoptFilesDeps extends TrustedMaterialDeps {
   readonly log: Logger;
+  /** Counts changes. */
+  readonly onChange?: (outcome: ChangeOutcome) => void;
 }
+
+/** What became of a change. */
+export type ChangeOutcome = "in_force" | "refused";
 
 /**
  * Brings changed files into force in a running authority. What is incomplete, invalid or would break the mesh is refused
@@ -17,7 +22,7 @@ export async function adoptFiles(
   authority: LiveAuthority,
   files: AuthorityFiles,
   deps: AdoptFilesDeps,
-): Promise<"in_force" | "refused"> {
+): Promise<ChangeOutcome> {
   try {
     const material = await parseTrustedMaterial(files, deps);
     const adoption = authority.adopt(material);
@@ -29,14 +34,16 @@ export async function adoptFiles(
         "the authority has changed",
       );
     }
+    if (adoption.kind === "adopted") deps.onChange?.("in_force");
     return "in_force";
   } catch (caught) {
-    logRefused(caught, deps.log);
+    reportRefused(caught, deps);
     return "refused";
   }
 }
 
-export function logRefused(caught: unknown, log: Logger): void {
+export function reportRefused(caught: unknown, { log, onChange }: Pick<AdoptFilesDeps, "log" | "onChange">): void {
+  onChange?.("refused");
   const { code, message } = MeshError.from(caught);
   log.error(
     { component: "ca-agent", code, reason: message },

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Timer } from "../../mesh/runtime.ts";
-import { type AdoptFilesDeps, adoptFiles, logRefused } from "./adopt-files.ts";
+import { type AdoptFilesDeps, adoptFiles, reportRefused } from "./adopt-files.ts";
 import { readAuthorityFiles } from "./authority-directory.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import type { LiveAuthority } from "./live-authority.ts";
@@ -23,7 +23,7 @@ export function watchAuthorityDirectory(authority: LiveAuthority, directory: str
     const isNew = version !== seen;
     seen = version;
     if (!isNew || found === undefined) return;
-    if (found instanceof MeshError) logRefused(found, deps.log);
+    if (found instanceof MeshError) reportRefused(found, deps);
     else await adoptFiles(authority, found, deps);
   };
   const wait = (): void => {

@@ -6,7 +6,11 @@ import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import type { TokenVerdict } from "./authenticator.ts";
 import { acceptedStatus, createToken, review } from "./token-fixture.ts";
-import { createTokenReviewAuthenticator, type TokenReviewLimits } from "./token-review-authenticator.ts";
+import {
+  createTokenReviewAuthenticator,
+  type ReviewOutcome,
+  type TokenReviewLimits,
+} from "./token-review-authenticator.ts";
 
 const HOUR_MS = 3_600_000;
 type Response = (token: string) => Promise<ReviewObject>;
@@ -23,6 +27,7 @@ const fail =
 class Plane {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
+  readonly outcomes: ReviewOutcome[] = [];
   readonly asked: { readonly spec: unknown; readonly options: CallOptions }[] = [];
   respond: Response = accept;
   readonly #authenticator;
@@ -37,6 +42,7 @@ class Plane {
         },
       },
       ...{
+        onReview: (outcome) => this.outcomes.push(outcome),
         trustDomain: parseTrustDomain("cluster.local"),
         clock: this.clock,
         log: this.log,
@@ -258,6 +264,18 @@ describe("a clock that is an hour off", () => {
     await plane.ask();
     expect(plane.log.records).toEqual([]);
   });
+});
+
+it("each outcome is counted, but not what was never worth a question", async () => {
+  const token = plane.token();
+  await plane.ask("garbage");
+  await plane.ask(token);
+  await plane.ask(token);
+  plane.respond = refuse;
+  await plane.ask(plane.token({ jti: "2" }));
+  plane.respond = fail();
+  await plane.ask(plane.token({ jti: "3" }));
+  expect(plane.outcomes).toEqual(["authenticated", "remembered", "refused", "api_failed"]);
 });
 
 it("neither a log line nor a verdict contains the token", async () => {

@@ -7,7 +7,7 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 import { CallRates } from "../../net/call-rates.ts";
 import { withTimeLimit } from "../../net/time-limit.ts";
-import type { Authenticator, TokenVerdict } from "./authenticator.ts";
+import type { Authenticator, TokenFault, TokenVerdict } from "./authenticator.ts";
 import { decideReview } from "./review-response.ts";
 import { ReviewSlots } from "./review-slots.ts";
 import { formatTime, readTokenClaims, type TokenClaims } from "./token-claims.ts";
@@ -23,7 +23,12 @@ export interface TokenReviewOptions {
   /** Checked before a line that a caller causes. */
   readonly limitLog: LogLimiter;
   readonly limits?: Partial<TokenReviewLimits>;
+  /** Counts what was asked, and what came of it. */
+  readonly onReview?: (outcome: ReviewOutcome) => void;
 }
+
+/** What came of a token that was worth a question. `remembered`: it had just been accepted. */
+export type ReviewOutcome = "authenticated" | "refused" | "remembered" | TokenFault;
 
 export interface TokenReviewLimits {
   /**
@@ -93,9 +98,15 @@ class TokenReviewAuthenticator implements Authenticator {
     if (read.kind === "refused") return read;
     const key = hash("sha256", token, "base64");
     const known = this.#cache.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#counted(known, "remembered");
     const review = this.#running.get(key) ?? this.#begin({ token, key, address, claims: read.claims });
-    return review === undefined ? TOO_MANY : await this.#waitFor(review);
+    const verdict = review === undefined ? TOO_MANY : await this.#waitFor(review);
+    return this.#counted(verdict, verdict.kind === "unavailable" ? verdict.reason : verdict.kind);
+  }
+
+  #counted(verdict: TokenVerdict, outcome: ReviewOutcome): TokenVerdict {
+    this.#options.onReview?.(outcome);
+    return verdict;
   }
 
   /** Undefined: this caller, or all of them together, ask too much. */

@@ -1,3 +1,4 @@
+import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   formatRootConfigMap,
@@ -78,7 +79,7 @@ function start(server: TestApiServer): Promise<Identity> {
   const deps = { settings: TEST_SETTINGS, clock: systemClock, random: () => 0.5, log: new RecordingLogger() };
   return startIdentity(
     { kind: "kubernetes", api },
-    { ...deps, limitLog: unlimitedLog, onWaiting: () => undefined, signal: stop.signal },
+    { ...deps, registry: new Registry(), limitLog: unlimitedLog, onWaiting: () => undefined, signal: stop.signal },
   );
 }
 

@@ -5,7 +5,7 @@ import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
 import { type Reflector, startReflector } from "../../../kubernetes/reflector/reflector.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
-import { adoptFiles, logRefused } from "../adopt-files.ts";
+import { type AdoptFilesDeps, adoptFiles, reportRefused } from "../adopt-files.ts";
 import type { LiveAuthority } from "../live-authority.ts";
 import {
   describeSecret,
@@ -21,7 +21,7 @@ import {
   type SecretAuthorityOptions,
 } from "./open-secret-authority.ts";
 
-export interface StartSecretAuthorityOptions extends SecretAuthorityOptions {
+export interface StartSecretAuthorityOptions extends SecretAuthorityOptions, Pick<AdoptFilesDeps, "onChange"> {
   /** Called with the reason while the authority cannot be opened yet. */
   readonly onWaiting?: (reason: string) => void;
   readonly signal: AbortSignal;
@@ -115,7 +115,7 @@ class SecretFollower {
       const outcome = await adoptFiles(this.#authority, readAuthoritySecret(chosen), this.#options);
       if (outcome === "in_force") this.#inForce = chosen;
     } catch (caught) {
-      logRefused(caught, this.#options.log);
+      reportRefused(caught, this.#options);
     }
   }
 
