@@ -199,6 +199,7 @@ describe("a flood of forged tokens", () => {
   it("reaches the API as a trickle, and a pod is served meanwhile", async () => {
     const { address, authority } = await cluster.startControlPlane();
     await pod.mount();
+    const beganMs = performance.now();
     const flood = new Flood(address, authority.roots().join(""));
     cleanup.add(() => flood.stop());
     while (flood.refused < 100) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -207,7 +208,9 @@ describe("a flood of forged tokens", () => {
     expect(performance.now() - startedMs).toBeLessThan(2000);
     await flood.stop();
     expect(countReviews()).toBeGreaterThan(50);
-    expect(countReviews()).toBeLessThan(130);
+    // A burst, and then ten calls a second.
+    const seconds = (performance.now() - beganMs) / 1000;
+    expect(countReviews()).toBeLessThan(80 + 10 * seconds);
   });
 });
 
