@@ -24,9 +24,13 @@ describe("a proxy's environment", () => {
     expect(config.controlPlane).toEqual({ host: "fd00::1", port: 1 });
   });
 
-  it("keeps the deadline after the minimum", () => {
-    const config = parseProxyConfig({ ...POD, TERMINATION_DRAIN_DURATION_SECONDS: "60" });
-    expect(config.drain).toEqual({ acceptMs: 60_000, deadlineMs: 60_000 });
+  it.each([
+    { name: "extends the default deadline", deadline: "", drain: { acceptMs: 60_000, deadlineMs: 60_000 } },
+    { name: "ends with the pod's grace period", deadline: "25", drain: { acceptMs: 25_000, deadlineMs: 25_000 } },
+    { name: "is followed by the deadline", deadline: "85", drain: { acceptMs: 60_000, deadlineMs: 85_000 } },
+  ])("a long time of accepting $name", ({ deadline, drain }) => {
+    const env = { TERMINATION_DRAIN_DURATION_SECONDS: "60", ENTENTE_DRAIN_DEADLINE_SECONDS: deadline };
+    expect(parseProxyConfig({ ...POD, ...env }).drain).toEqual(drain);
   });
 
   it("keeps the default limits of messages, or sets the given ones", () => {

@@ -1,6 +1,6 @@
 import { formatSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { HTTP1_LIMIT_NAMES, type Http1Limits, LIMIT_TEXTS } from "../proxy/http1/http1-limits.ts";
-import type { ProxyConfig } from "../proxy/proxy-config.ts";
+import type { DrainConfig, ProxyConfig } from "../proxy/proxy-config.ts";
 import { ProxyError } from "../proxy/proxy-error.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -19,7 +19,6 @@ export function parseProxyConfig(env: Env): ProxyConfig {
   const namespace = required(env, "POD_NAMESPACE");
   const trustDomain = parseTrustDomain(env["TRUST_DOMAIN"] || "cluster.local");
   const serviceAccount = env["SERVICE_ACCOUNT"] || "default";
-  const acceptMs = seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_ACCEPT_S);
   return {
     pod: { namespace, name: required(env, "POD_NAME") },
     identity: formatSpiffeId({ trustDomain, namespace, serviceAccount }),
@@ -33,11 +32,16 @@ export function parseProxyConfig(env: Env): ProxyConfig {
     accessLogFile: parseLogFile(env["ENTENTE_ACCESS_LOG"]),
     maxMetricsBytes: megabytes(env, "ENTENTE_METRICS_MAX_MB", DEFAULT_METRICS_MAX_MB),
     messageLimits: parseMessageLimits(env),
-    drain: {
-      acceptMs,
-      deadlineMs: Math.max(acceptMs, seconds(env, "ENTENTE_DRAIN_DEADLINE_SECONDS", DEFAULT_DRAIN_DEADLINE_S)),
-    },
+    drain: parseDrain(env),
   };
+}
+
+/** A deadline that is set is the end of the pod's grace period, which nothing outlasts. */
+function parseDrain(env: Env): DrainConfig {
+  const acceptMs = seconds(env, "TERMINATION_DRAIN_DURATION_SECONDS", DEFAULT_ACCEPT_S);
+  const deadlineMs = seconds(env, "ENTENTE_DRAIN_DEADLINE_SECONDS", DEFAULT_DRAIN_DEADLINE_S);
+  if (env["ENTENTE_DRAIN_DEADLINE_SECONDS"]) return { acceptMs: Math.min(acceptMs, deadlineMs), deadlineMs };
+  return { acceptMs, deadlineMs: Math.max(acceptMs, deadlineMs) };
 }
 
 /** The variables that a limit's error names; those that are not set leave the default. */

@@ -8,6 +8,10 @@ import { containerResources, deployment, fromField, POD_ENV, podDisruptionBudget
 
 const COMPONENT = "istio-ingressgateway";
 
+/** A load balancer finds out by its own health checks that a gateway ends, and sends clients to it until then. */
+const DRAIN_S = 20;
+const GRACE_S = 45;
+
 /**
  * The default ingress gateway. Its pods run as user 1337 and cannot listen below 1024: the Service leads port 80 to 8080,
  * and a Gateway's `port: 80` is served there, as Istio does it.
@@ -24,7 +28,7 @@ export function gatewayObjects(values: InstallValues) {
       replicas: values.gateway.replicas,
       serviceAccount: account,
       metrics: { port: 15090, path: "/stats/prometheus" },
-      terminationGracePeriodSeconds: 45,
+      terminationGracePeriodSeconds: GRACE_S,
       container: {
         name: "istio-proxy",
         args: ["proxy", "gateway"],
@@ -54,6 +58,8 @@ function env(values: InstallValues): V1EnvVar[] {
     ...NODE_MEMORY_ENV.map(({ name, value }) => ({ name, value: value ?? "" })),
     { name: "CA_ADDR", value: controlPlaneAddress(values) },
     { name: "TRUST_DOMAIN", value: values.trustDomain },
+    { name: "TERMINATION_DRAIN_DURATION_SECONDS", value: String(DRAIN_S) },
+    { name: "ENTENTE_DRAIN_DEADLINE_SECONDS", value: String(GRACE_S - 5) },
     ...POD_ENV,
     fromField("INSTANCE_IP", "status.podIP"),
     fromField("SERVICE_ACCOUNT", "spec.serviceAccountName"),

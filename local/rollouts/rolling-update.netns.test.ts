@@ -13,6 +13,7 @@ const MANIFESTS = [
   formatDeployment({ name: "abrupt", args: ["abrupt"], isNative: false }),
   formatDeployment({ name: "abrupt-native", args: ["abrupt"], isNative: true }),
   formatDeployment({ name: "paused", args: ["graceful"], isNative: true, preStopSeconds: 5 }),
+  formatDeployment({ name: "early", args: ["graceful"], isNative: false, drainSeconds: 1 }),
   formatGatewayRoute("hello.example", "hello"),
 ].join("");
 
@@ -59,6 +60,13 @@ const LOADS: readonly Load[] = [
     expected: "served",
   },
   {
+    name: "pods that have ended long before others know",
+    from: () => mesh.client,
+    url: "http://early.mesh/",
+    methods: BOTH,
+    expected: "served",
+  },
+  {
     name: "a client without a sidecar",
     from: () => mesh.outsider,
     url: "http://paused.mesh/",
@@ -82,7 +90,7 @@ it("replacing every pod, under load on kept and on fresh connections, fails no r
   }));
   for (const name of ["world", "hello"]) await mesh.replaceAll(name);
   await Promise.all(["abrupt", "abrupt-native", "paused"].map((name) => mesh.replaceAll(name)));
-  await mesh.replaceAll("istio-ingressgateway");
+  await Promise.all([mesh.replaceAll("early", 6000), mesh.replaceAll("istio-ingressgateway")]);
   const reports = await Promise.all(loads.map(async ({ name, end }) => ({ name, ...(await end()) })));
   expect(reports.filter(({ failures }) => failures.length > 0)).toEqual([]);
   for (const { name, succeeded } of reports) expect(succeeded, name).toBeGreaterThan(200);

@@ -101,7 +101,7 @@ export interface RolloutMesh {
   readonly outsider: LocalPod;
   podsOf(deployment: string): readonly LocalPod[];
   /** Replaces each pod of a Deployment by a new one: first the new one becomes ready, then the old one is deleted. */
-  replaceAll(deployment: string): Promise<void>;
+  replaceAll(deployment: string, newsDelayMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -119,11 +119,11 @@ export async function startRolloutMesh(manifests: string): Promise<RolloutMesh> 
     client: findPod(cluster, "client"),
     outsider: findPod(cluster, "outsider"),
     podsOf,
-    replaceAll: async (name) => {
+    replaceAll: async (name, newsDelayMs = NEWS_DELAY_MS) => {
       const ending: Promise<unknown>[] = [];
       for (const pod of podsOf(name)) {
         await cluster.createLike(pod);
-        ending.push(cluster.remove(pod, { graceMs: GRACE_MS, newsDelayMs: NEWS_DELAY_MS }));
+        ending.push(cluster.remove(pod, { graceMs: GRACE_MS, newsDelayMs }));
       }
       await Promise.all(ending);
     },
