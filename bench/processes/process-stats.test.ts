@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { parseCpuMs, parseMemory, parseResidentMb, readCpuMs, readMemory, readResidentMb } from "./process-stats.ts";
+import {
+  parseCpuMs,
+  parseMemory,
+  parsePeakMb,
+  parseResidentMb,
+  readCpuMs,
+  readMemory,
+  readPeakMb,
+  readResidentMb,
+} from "./process-stats.ts";
 
 const AFTER_NAME = "S 1 42 42 0 -1 4194560 2103 0 12 0 150 25 7 9 20 0 11 0 3000 1180979200 12345";
 
@@ -31,6 +40,11 @@ describe("memory of a process", () => {
 
   it("is private where no other process shares it, clean or dirty", () => {
     expect(parseMemory(ROLLUP)).toEqual({ residentMb: 80, privateMb: 36 });
+  });
+
+  it("has a peak, which the status names", () => {
+    expect(parsePeakMb("VmPeak:\t  900000 kB\nVmHWM:\t   92160 kB\nVmRSS:\t   81920 kB\n")).toBe(90);
+    expect(readPeakMb(process.pid)).toBeGreaterThanOrEqual(readResidentMb(process.pid) - 1);
   });
 
   it("is read from the status as well", () => {

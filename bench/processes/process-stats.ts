@@ -43,6 +43,16 @@ export function parseResidentMb(status: string): number {
   return kilobytesOf("VmRSS", status) / 1024;
 }
 
+/** The most that this process alone has held so far, resident. */
+export function readPeakMb(pid: number): number {
+  return parsePeakMb(readFileSync(`/proc/${pid}/status`, "utf8"));
+}
+
+/** Reads proc(5)'s `status`. */
+export function parsePeakMb(status: string): number {
+  return kilobytesOf("VmHWM", status) / 1024;
+}
+
 /** Reads proc(5)'s `smaps_rollup`. */
 export function parseMemory(rollup: string): ProcessMemory {
   const privateKb = kilobytesOf("Private_Clean", rollup) + kilobytesOf("Private_Dirty", rollup);
