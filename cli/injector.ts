@@ -3,12 +3,10 @@ import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { mutatingWebhookConfiguration } from "../injector/admission/selection/webhook-configuration.ts";
-import { findOwnImage } from "../injector/cluster/own-image.ts";
 import { startClusterInjector } from "../injector/cluster/start-cluster-injector.ts";
 import { startMeshConfigFile } from "../injector/mesh-config-file.ts";
 import { startServingCertificate } from "../injector/serving-certificate.ts";
 import { startWebhookServer, type WebhookServer } from "../injector/webhook-server.ts";
-import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
 import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
 import { type Logger, systemClock } from "../mesh/runtime.ts";
@@ -123,14 +121,16 @@ async function startInCluster(values: Values, { env, signal }: CommandContext, l
   const clock = systemClock;
   const access = await loadClusterAccess({ environment: env, kubeconfig: values.kubeconfig });
   const api = createKubernetesClient({ access, clock, random: Math.random, log }, { userAgent: `entente/${VERSION}` });
-  const withImage = { ...values, ...(await ownImageValues(values, api, { env, signal })) };
-  const settings = await startSettings(withImage, values["mesh-config"] ?? MESH_CONFIG_FILE, log);
+  const settings = await startSettings(values, values["mesh-config"] ?? MESH_CONFIG_FILE, log);
+  const { POD_NAME: name, POD_NAMESPACE: namespace } = env;
+  const ownPod = values.image === undefined && name && namespace ? { namespace, name } : undefined;
   const server = await startClusterInjector(
     {
       api,
       settings,
       nativeSidecars: parseNativeSidecar(values["native-sidecar"]),
-      instance: env["POD_NAME"] || hostname(),
+      instance: name || hostname(),
+      ...(ownPod !== undefined && { ownPod }),
       port: parsePort(values.port, "--port", 0),
     },
     { clock, random: Math.random, randomBytes, log, signal },
@@ -141,22 +141,6 @@ async function startInCluster(values: Values, { env, signal }: CommandContext, l
       await server.stop(lingerMs);
       await api.close();
     },
-  };
-}
-
-/** Without `--image`: what the injector's own pod has. */
-async function ownImageValues(
-  values: Values,
-  api: KubernetesApi,
-  { env, signal }: Pick<CommandContext, "env" | "signal">,
-): Promise<InjectionFlagValues> {
-  const { POD_NAME: name, POD_NAMESPACE: namespace } = env;
-  if (values.image !== undefined || !name || !namespace) return {};
-  const own = await findOwnImage(api, { namespace, name }, signal);
-  return {
-    image: own.image,
-    "image-pull-policy": values["image-pull-policy"] ?? own.imagePullPolicy,
-    "image-pull-secret": values["image-pull-secret"] ?? own.imagePullSecrets,
   };
 }
 

@@ -14,7 +14,8 @@ import type { Reviewed } from "./review/review-result.ts";
 import { sendText } from "./send-text.ts";
 
 export interface WebhookHandlerDeps extends ResourceReviewDeps {
-  readonly settings: () => InjectionSettings;
+  /** Undefined while they are not known. */
+  readonly settings: () => InjectionSettings | undefined;
   /** Why the process is not ready; undefined if it is. */
   readonly findUnreadiness: () => string | undefined;
   /** Whether clients should not use their connection again. */
@@ -99,8 +100,10 @@ async function inject(request: IncomingMessage, response: ServerResponse, deps: 
   const measure = deps.metrics.start();
   let outcome: "injected" | "skipped" | "failed" = "failed";
   try {
-    const { settings, createToken } = deps;
-    const review = (text: string) => reviewAdmission(text, { settings: settings(), createToken });
+    const { createToken } = deps;
+    const settings = deps.settings();
+    if (settings === undefined) return sendText(response, 503, "the injector is starting");
+    const review = (text: string) => reviewAdmission(text, { settings, createToken });
     const result = await respondToReview(request, response, { ...deps, review });
     if (result?.outcome === "injected" || result?.outcome === "skipped") outcome = result.outcome;
     if (result !== undefined) deps.onReviewed(result);

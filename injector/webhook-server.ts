@@ -21,8 +21,8 @@ export interface WebhookServerOptions {
   readonly port?: number;
   /** The server takes each new pair. The caller stops the renewal. */
   readonly certificate: ServingCertificate;
-  /** Read for each request. */
-  readonly settings: () => InjectionSettings;
+  /** Read for each request; undefined while they are not known, when pods are refused. */
+  readonly settings: () => InjectionSettings | undefined;
   /** Why the process is not ready yet; undefined if it is. @default it is ready */
   readonly findUnreadiness?: () => string | undefined;
   /** @default nothing is suspicious */
@@ -32,8 +32,6 @@ export interface WebhookServerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits?: Partial<WebhookLimits>;
-  /** Stops the server when it aborts. */
-  readonly signal?: AbortSignal;
 }
 
 /** Limits on what clients can use. */
@@ -95,24 +93,33 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     bodies: { maxBytes: limits.maxBodyBytes, budget: createBodyBudget(limits.maxBodiesBytes) },
   });
   const server = createServer(serverOptions(limits), handler);
-  setServerContext(server, certificate.current());
+  const unsubscribe = followCertificate(server, certificate);
   evictIdleConnections(server, limits.maxConnections);
   server.on("tlsClientError", (error) =>
     log.debug({ code: errnoOf(error) }, `a TLS handshake failed: ${error.message}`),
   );
   const onError = (error: Error): void =>
     log.error({ code: errnoOf(error) }, `accepting a connection failed: ${error.message}`);
-  const port = await listen(server, { port: options.port ?? WEBHOOK_PORT, host: options.host, onError });
-  const unsubscribe = certificate.subscribe((pair) => setServerContext(server, pair));
+  const port = await listen(server, { port: options.port ?? WEBHOOK_PORT, host: options.host, onError }).catch(
+    (caught: unknown) => {
+      unsubscribe();
+      throw caught;
+    },
+  );
   const stop = async (lingerMs = 0): Promise<void> => {
     state.isEnding = true;
     if (lingerMs > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, lingerMs));
     unsubscribe();
     await close(server, clock);
   };
-  options.signal?.addEventListener("abort", () => void stop(), { once: true });
   log.info({ port }, "the webhooks are listening");
   return { port, stop };
+}
+
+/** Begins before the server listens, so that no certificate is missed that comes meanwhile. */
+function followCertificate(server: Server, certificate: ServingCertificate): () => void {
+  setServerContext(server, certificate.current());
+  return certificate.subscribe((pair) => setServerContext(server, pair));
 }
 
 /** The same as istiod's. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { Agent, request } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "../injector/admission/injection-settings.ts";
 import { parseProxyConfigText } from "../injector/admission/mesh-config/proxy-config.ts";
@@ -71,6 +72,7 @@ async function apply(object: KubernetesObject): Promise<void> {
 async function startReplica(settings: Partial<InjectionSettings> = {}): Promise<WebhookServer> {
   const token = server.identities.issueToken({ namespace: NAMESPACE, serviceAccount: SERVICE });
   const controller = new AbortController();
+  const log = new RecordingLogger();
   const all = { ...DEFAULT_INJECTION_SETTINGS, ...settings };
   const replica = await startClusterInjector(
     {
@@ -81,14 +83,24 @@ async function startReplica(settings: Partial<InjectionSettings> = {}): Promise<
       host: "127.0.0.1",
       port: 0,
     },
-    { clock: systemClock, random: Math.random, randomBytes, log: new RecordingLogger(), signal: controller.signal },
+    { clock: systemClock, random: Math.random, randomBytes, log, signal: controller.signal },
   );
-  ports.push(replica.port);
   cleanup.add(async () => {
     controller.abort();
     await replica.stop(0);
   });
+  await expect.poll(() => isReady(replica.port), PATIENCE).toBe(true);
+  ports.push(replica.port);
   return replica;
+}
+
+/** As the kubelet asks, which does not verify the certificate. */
+async function isReady(port: number): Promise<boolean> {
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+  const { statusCode, body } = await request(`https://127.0.0.1:${port}/healthz/ready`, { dispatcher });
+  await body.dump();
+  await dispatcher.close();
+  return statusCode === 200;
 }
 
 const pod = (name: string, annotations: Readonly<Record<string, string>> = {}) => ({

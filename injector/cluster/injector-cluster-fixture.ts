@@ -1,11 +1,16 @@
 /** For tests: a cluster with the namespaces and webhook configurations of an installation, and its API without a network. */
+import { randomBytes, X509Certificate } from "node:crypto";
+import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesObject, ObjectName } from "../../kubernetes/kubernetes-api.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { InProcessApi } from "../../kubernetes/test-server/in-process-api.ts";
 import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import type { IdentityNames } from "./webhook-identity.ts";
+import type { ServingPair } from "../serving-certificate.ts";
+import { type IdentityNames, startWebhookIdentity, type WebhookIdentity } from "./webhook-identity.ts";
 
 export const NAMES: IdentityNames = {
   namespace: "istio-system",
@@ -13,6 +18,9 @@ export const NAMES: IdentityNames = {
   secret: "istio-sidecar-injector-tls",
   configurations: { mutating: "istio-sidecar-injector", validating: "istio-validator-istio-system" },
 };
+
+export const SECRET = { namespace: "istio-system", name: NAMES.secret };
+export const DAY_MS = 86_400_000;
 
 const WRITES = ["create", "replace", "apply", "delete"];
 
@@ -76,6 +84,50 @@ export class InjectorCluster {
   caBundle(name = "a"): string {
     return Buffer.from(Object(this.webhook(name)["clientConfig"]).caBundle ?? "", "base64").toString();
   }
+}
+
+/** One replica of the injector. */
+export class Replica {
+  readonly log = new RecordingLogger();
+  readonly controller = new AbortController();
+  readonly clock: FakeClock;
+  readonly #cluster: InjectorCluster;
+
+  constructor(cluster: InjectorCluster, clock = new FakeClock()) {
+    this.#cluster = cluster;
+    this.clock = clock;
+  }
+
+  /** Resolves when the first look at the cluster is over. */
+  async start(): Promise<WebhookIdentity> {
+    const { clock, log } = this;
+    const identity = startWebhookIdentity({
+      api: this.#cluster.api,
+      names: NAMES,
+      clock,
+      log,
+      random: () => 0.5,
+      randomBytes,
+      signal: this.controller.signal,
+    });
+    await clock.advance(0);
+    return identity;
+  }
+}
+
+/** Whether an API server with this clock and these roots would accept the pair, as crypto/x509 does. */
+export function isAccepted({ cert }: ServingPair, bundle: string, nowMs: number): boolean {
+  const leaf = new X509Certificate(cert);
+  const isInTime = leaf.validFromDate.getTime() <= nowMs && nowMs < leaf.validToDate.getTime();
+  const roots = splitCertificates(bundle).map((pem) => new X509Certificate(pem));
+  const isTrusted = roots.some(
+    (root) =>
+      root.ca &&
+      root.validFromDate.getTime() <= nowMs &&
+      nowMs < root.validToDate.getTime() &&
+      leaf.verify(root.publicKey),
+  );
+  return isInTime && isTrusted && leaf.checkHost("istio-sidecar-injector.istio-system.svc") !== undefined;
 }
 
 export function refused(status: number, reason: string): KubernetesApiError {

@@ -1,4 +1,3 @@
-import { pause } from "../../kubernetes/bounded-call.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { startReflector } from "../../kubernetes/reflector/reflector.ts";
@@ -36,23 +35,30 @@ export type NativeSidecarChoice = "auto" | "on" | "off";
 /** How long injection waits for the nodes. Without them, sidecars are regular containers. */
 const NODES_TIMEOUT_MS = 20_000;
 
-/** Whether to inject native sidecars, at any time. Resolves when the nodes are known, or after a while. */
-export async function chooseNativeSidecars(choice: NativeSidecarChoice, deps: NodeDeps): Promise<() => boolean> {
+/** Whether to inject native sidecars now; undefined until the nodes are known, for a while at most. */
+export function chooseNativeSidecars(choice: NativeSidecarChoice, deps: NodeDeps): () => boolean | undefined {
   if (choice !== "auto") return () => choice === "on";
   const { clock, log, signal } = deps;
-  let isSupported = false;
+  let isSupported: boolean | undefined;
   const nodes = startReflector<KubeletVersion>(deps, {
     selection: { kind: KINDS.nodes },
     transform: kubeletVersionOf,
-    onChanges: () => {
-      const before = isSupported;
-      isSupported = supportNativeSidecars(nodes.objects.values());
-      if (isSupported !== before) log.info({ nodes: nodes.objects.size, isSupported }, "native sidecars by the nodes");
-    },
+    onChanges: () => update(),
     signal,
   });
-  const isLate = await Promise.race([nodes.synced, pause(clock, NODES_TIMEOUT_MS, signal).then(() => true)]);
-  if (isLate) log.warn({ code: "nodes_unknown" }, "the nodes are not known yet: sidecars are regular containers");
+  const update = (): void => {
+    const before = isSupported;
+    isSupported = supportNativeSidecars(nodes.objects.values());
+    if (isSupported !== before) log.info({ nodes: nodes.objects.size, isSupported }, "native sidecars by the nodes");
+  };
+  // Also for a cluster without nodes.
+  void nodes.synced.then(update);
+  const timer = clock.setTimeout(() => {
+    if (isSupported !== undefined) return;
+    isSupported = false;
+    log.warn({ code: "nodes_unknown" }, "the nodes are not known yet: sidecars are regular containers");
+  }, NODES_TIMEOUT_MS);
+  signal.addEventListener("abort", () => timer.cancel(), { once: true });
   return () => isSupported;
 }
 

@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { pause } from "../../kubernetes/bounded-call.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi, ObjectName } from "../../kubernetes/kubernetes-api.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { InjectorError } from "../injector-error.ts";
 
 /** Where a pod's image comes from. */
@@ -49,4 +52,33 @@ export async function findOwnImage(
     imagePullPolicy: container.imagePullPolicy,
     imagePullSecrets: imagePullSecrets.map((secret) => secret.name),
   };
+}
+
+export interface OwnImageDeps {
+  readonly api: Pick<KubernetesApi, "get">;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+const RETRY_MS = 2_000;
+
+/** The image of this process's own pod; undefined until the API has given it. */
+export function followOwnImage(name: ObjectName, deps: OwnImageDeps): () => ImageSource | undefined {
+  const { api, clock, log, signal } = deps;
+  let image: ImageSource | undefined;
+  let reported = "";
+  const look = async (): Promise<void> => {
+    while (image === undefined && !signal.aborted) {
+      image = await findOwnImage(api, name, signal).catch((caught: unknown) => {
+        const { code, message } = MeshError.from(caught);
+        if (message !== reported && !signal.aborted) log.warn({ code }, message);
+        reported = message;
+        return undefined;
+      });
+      if (image === undefined) await pause(clock, RETRY_MS, signal).catch(() => undefined);
+    }
+  };
+  void look();
+  return () => image;
 }

@@ -8,7 +8,7 @@ import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { createPod, TEST_SETTINGS } from "../admission/pod-fixture.ts";
 import { review } from "../webhook-fixture.ts";
-import { InjectorCluster } from "./injector-cluster-fixture.ts";
+import { InjectorCluster, refused } from "./injector-cluster-fixture.ts";
 import { startClusterInjector } from "./start-cluster-injector.ts";
 
 const cleanup = new Cleanup();
@@ -31,6 +31,14 @@ async function startInCluster(cluster: InjectorCluster, nativeSidecars: "auto" |
   return { server, log };
 }
 
+/** Starts it, and waits until it is ready. */
+async function startReady(...options: Parameters<typeof startInCluster>) {
+  const started = await startInCluster(...options);
+  await started.log.seen("the webhook has a new certificate");
+  await expect.poll(() => options[0].caBundle(), PATIENCE).not.toBe("");
+  return started;
+}
+
 /** Calls the webhook as an API server does: with the roots of the configuration's caBundle. */
 function callAs(ca: string, port: number) {
   const agent = new Agent({ connect: { ca, servername: "istio-sidecar-injector.istio-system.svc" } });
@@ -45,9 +53,27 @@ function callAs(ca: string, port: number) {
 }
 
 describe("the injector in a cluster", () => {
+  it("lives and is not ready while the API is away at its start, and is ready soon after", async () => {
+    const cluster = new InjectorCluster().install();
+    cluster.failure = refused(503, "ServiceUnavailable");
+    const { server } = await startInCluster(cluster, "auto");
+    const untrusting = new Agent({ connect: { rejectUnauthorized: false } });
+    cleanup.add(() => untrusting.destroy());
+    const statusOf = async (path: string, method: "GET" | "POST" = "GET"): Promise<number> => {
+      const response = await request(`https://127.0.0.1:${server.port}${path}`, { dispatcher: untrusting, method });
+      await response.body.dump();
+      return response.statusCode;
+    };
+    expect(await statusOf("/healthz/live")).toBe(200);
+    expect(await statusOf("/healthz/ready")).toBe(503);
+    expect(await statusOf("/inject", "POST")).toBe(503);
+    cluster.failure = undefined;
+    await expect.poll(() => statusOf("/healthz/ready"), PATIENCE).toBe(200);
+  });
+
   it("is called by an API server that trusts the caBundle, and injects", async () => {
     const cluster = new InjectorCluster().install();
-    const { server } = await startInCluster(cluster);
+    const { server } = await startReady(cluster);
     const call = callAs(cluster.caBundle(), server.port);
     expect(await call("/healthz/ready")).toMatchObject({ status: 200, text: "ready\n" });
     const { status, text } = await call("/inject", review(createPod()));
@@ -57,7 +83,7 @@ describe("the injector in a cluster", () => {
 
   it("injects 500 pods that are created at once", async () => {
     const cluster = new InjectorCluster().install();
-    const { server } = await startInCluster(cluster);
+    const { server } = await startReady(cluster);
     const call = callAs(cluster.caBundle(), server.port);
     const names = Array.from({ length: 500 }, (_, index) => `web-${index}`);
     const responses = await Promise.all(names.map((name) => call("/inject", review(createPod({ name })))));
@@ -68,7 +94,7 @@ describe("the injector in a cluster", () => {
   it("warns of a resource that fits no other", async () => {
     const cluster = new InjectorCluster().install();
     cluster.objects.create(KINDS.customResourceDefinitions, definitionOf("DestinationRule"));
-    const { server } = await startInCluster(cluster);
+    const { server } = await startReady(cluster);
     const call = callAs(cluster.caBundle(), server.port);
     const object = {
       apiVersion: "networking.istio.io/v1",
@@ -85,7 +111,7 @@ describe("the injector in a cluster", () => {
 
   it("records why it refused a pod", async () => {
     const cluster = new InjectorCluster().install();
-    const { server } = await startInCluster(cluster);
+    const { server } = await startReady(cluster);
     const call = callAs(cluster.caBundle(), server.port);
     const pod = createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [] });
     const { text } = await call("/inject", review(pod));
@@ -95,7 +121,7 @@ describe("the injector in a cluster", () => {
 
   it("goes on serving for a while when it ends, not ready, and closes each connection behind the response", async () => {
     const cluster = new InjectorCluster().install();
-    const { server } = await startInCluster(cluster);
+    const { server } = await startReady(cluster);
     const call = callAs(cluster.caBundle(), server.port);
     const stopped = server.stop(400);
     const response = await call("/inject", review(createPod()));
@@ -117,7 +143,7 @@ describe("the injector in a cluster", () => {
   it("injects native sidecars as long as every node can run them", async () => {
     const cluster = new InjectorCluster().install();
     addNode(cluster, "one", "v1.34.3");
-    const { server } = await startInCluster(cluster, "auto");
+    const { server } = await startReady(cluster, "auto");
     const call = callAs(cluster.caBundle(), server.port);
     const isNative = async (): Promise<boolean> => {
       const { text } = await call("/inject", review(createPod()));
@@ -136,7 +162,7 @@ describe("the injector in a cluster", () => {
   ] as const)("does what the user says about native sidecars: $choice", async ({ choice, version, expected }) => {
     const cluster = new InjectorCluster().install();
     addNode(cluster, "one", version);
-    const { server } = await startInCluster(cluster, choice);
+    const { server } = await startReady(cluster, choice);
     const { text } = await callAs(cluster.caBundle(), server.port)("/inject", review(createPod()));
     const patch = Buffer.from(JSON.parse(text).response.patch, "base64").toString();
     expect(patch.includes('"restartPolicy":"Always"')).toBe(expected);

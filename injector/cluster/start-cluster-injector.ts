@@ -1,5 +1,5 @@
 import { startKubernetesSource } from "../../discovery/kubernetes/kubernetes-source.ts";
-import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import type { KubernetesApi, ObjectName } from "../../kubernetes/kubernetes-api.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Resource } from "../../mesh/resources/resource.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
@@ -10,6 +10,7 @@ import { startWebhookServer, type WebhookLimits, type WebhookServer } from "../w
 import { createEventRecorder } from "./event-recorder.ts";
 import { eventOf } from "./injection-event.ts";
 import { chooseNativeSidecars, type NativeSidecarChoice } from "./native-sidecars.ts";
+import { followOwnImage, type ImageSource } from "./own-image.ts";
 import { createResourceAnalysis } from "./resource-analysis.ts";
 import { type IdentityNames, startWebhookIdentity } from "./webhook-identity.ts";
 
@@ -17,6 +18,8 @@ export interface ClusterInjectorOptions {
   readonly api: KubernetesApi;
   readonly settings: ChangingValue<InjectionSettings>;
   readonly nativeSidecars: NativeSidecarChoice;
+  /** The pod of this process, from which injected pods have their image. @default the settings' image */
+  readonly ownPod?: ObjectName;
   /** This process in Events, such as the pod's name. */
   readonly instance: string;
   /** @default every address */
@@ -35,15 +38,16 @@ export interface ClusterInjectorDeps {
 
 /**
  * The webhook as a part of the cluster: it makes its certificate, keeps the webhook configurations' caBundle current,
- * and records Events. Resolves when it listens; it is ready when API servers can verify its certificate.
+ * and records Events. Listens at once, whatever the API does, and is ready when it knows how to inject and API servers
+ * can verify its certificate.
  */
 export async function startClusterInjector(
   options: ClusterInjectorOptions,
   deps: ClusterInjectorDeps,
 ): Promise<WebhookServer> {
   const { api, settings, instance, host, port, limits } = options;
-  const supportsNative = await chooseNativeSidecars(options.nativeSidecars, { ...deps, api });
-  const identity = await startWebhookIdentity({ ...deps, api, names: identityNames(settings.current()) });
+  const settingsNow = settingsOf(options, deps);
+  const identity = startWebhookIdentity({ ...deps, api, names: identityNames(settings.current()) });
   const analysis = startAnalysis({ ...deps, api, rootNamespace: settings.current().controlPlaneNamespace });
   const events = createEventRecorder({ ...deps, api, instance, createToken: createHookToken });
   const server = await startWebhookServer({
@@ -51,8 +55,11 @@ export async function startClusterInjector(
     ...(port !== undefined && { port }),
     ...(limits !== undefined && { limits }),
     certificate: identity,
-    settings: () => ({ ...settings.current(), nativeSidecar: supportsNative() }),
-    findUnreadiness: () => (identity.isTrusted() ? undefined : "the webhook configurations have no caBundle yet"),
+    settings: settingsNow,
+    findUnreadiness: () => {
+      if (settingsNow() === undefined) return "the nodes or the own image are not known yet";
+      return identity.isTrusted() ? undefined : "the webhook configurations have no caBundle yet";
+    },
     analyze: (resource) => analysis(resource),
     onReviewed: (review) => {
       const event = eventOf(review);
@@ -68,6 +75,31 @@ export async function startClusterInjector(
       identity.stop();
       settings.stop();
     },
+  };
+}
+
+/** How pods are injected now; undefined until the cluster has told what it depends on. */
+function settingsOf(
+  { api, settings, nativeSidecars, ownPod }: ClusterInjectorOptions,
+  deps: ClusterInjectorDeps,
+): () => InjectionSettings | undefined {
+  const supportsNative = chooseNativeSidecars(nativeSidecars, { ...deps, api });
+  const ownImage = ownPod && followOwnImage(ownPod, { ...deps, api });
+  return () => {
+    const nativeSidecar = supportsNative();
+    const own = ownImage?.();
+    if (nativeSidecar === undefined || (ownImage !== undefined && own === undefined)) return undefined;
+    const current = settings.current();
+    return { ...current, ...(own && imageSettings(current, own)), nativeSidecar };
+  };
+}
+
+/** The own pod's image; what the settings say about pulling it overrides how the own pod's was pulled. */
+function imageSettings({ imagePullPolicy, imagePullSecrets }: InjectionSettings, own: ImageSource): ImageSource {
+  return {
+    image: own.image,
+    imagePullPolicy: imagePullPolicy ?? own.imagePullPolicy,
+    imagePullSecrets: imagePullSecrets.length > 0 ? imagePullSecrets : own.imagePullSecrets,
   };
 }
 

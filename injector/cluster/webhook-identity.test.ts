@@ -1,58 +1,11 @@
-import { randomBytes, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
-import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
-import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import type { ServingPair } from "../serving-certificate.ts";
-import { InjectorCluster, NAMES, refused } from "./injector-cluster-fixture.ts";
-import { startWebhookIdentity, type WebhookIdentity } from "./webhook-identity.ts";
-
-const DAY_MS = 86_400_000;
-const SECRET = { namespace: "istio-system", name: NAMES.secret };
+import { DAY_MS, InjectorCluster, isAccepted, Replica, refused, SECRET } from "./injector-cluster-fixture.ts";
 
 function createCluster(): InjectorCluster {
   return new InjectorCluster().install();
-}
-
-class Replica {
-  readonly log = new RecordingLogger();
-  readonly controller = new AbortController();
-  readonly clock: FakeClock;
-  readonly #cluster: InjectorCluster;
-
-  constructor(cluster: InjectorCluster, clock = new FakeClock()) {
-    this.#cluster = cluster;
-    this.clock = clock;
-  }
-
-  start(): Promise<WebhookIdentity> {
-    const { clock, log } = this;
-    return startWebhookIdentity({
-      api: this.#cluster.api,
-      names: NAMES,
-      clock,
-      log,
-      random: () => 0.5,
-      randomBytes,
-      signal: this.controller.signal,
-    });
-  }
-}
-
-/** Whether an API server with this clock and these roots would accept the pair, as crypto/x509 does. */
-function isAccepted({ cert }: ServingPair, bundle: string, nowMs: number): boolean {
-  const leaf = new X509Certificate(cert);
-  const isInTime = leaf.validFromDate.getTime() <= nowMs && nowMs < leaf.validToDate.getTime();
-  const roots = splitCertificates(bundle).map((pem) => new X509Certificate(pem));
-  const isTrusted = roots.some(
-    (root) =>
-      root.ca &&
-      root.validFromDate.getTime() <= nowMs &&
-      nowMs < root.validToDate.getTime() &&
-      leaf.verify(root.publicKey),
-  );
-  return isInTime && isTrusted && leaf.checkHost("istio-sidecar-injector.istio-system.svc") !== undefined;
 }
 
 describe("the webhook's certificate", () => {
@@ -141,26 +94,30 @@ describe("the webhook's certificate", () => {
     expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
   });
 
-  it("waits for the API at the start, and tells why", async () => {
+  it("is one that nobody trusts until the API responds, so that the kubelet sees a living process", async () => {
     const cluster = createCluster();
     cluster.failure = refused(403, "Forbidden");
     const replica = new Replica(cluster);
-    const starting = replica.start();
-    await replica.clock.advance(5_000);
+    const identity = await replica.start();
+    await replica.clock.advance(60_000);
+    expect(
+      new X509Certificate(identity.current().cert).checkHost("istio-sidecar-injector.istio-system.svc"),
+    ).toBeDefined();
+    expect(identity.isTrusted()).toBe(false);
     expect(replica.log.find("403 Forbidden")).toHaveLength(1);
     cluster.failure = undefined;
     await replica.clock.advance(2_000);
-    expect((await starting).isTrusted()).toBe(true);
+    expect(identity.isTrusted()).toBe(true);
+    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
+    expect(splitCertificates(cluster.caBundle())).toHaveLength(1);
   });
 
-  it("and the wait for the API end when the process is stopped", async () => {
-    const cluster = createCluster();
-    cluster.failure = refused(403, "Forbidden");
-    const replica = new Replica(cluster);
-    const starting = replica.start();
-    await replica.clock.advance(100);
-    replica.controller.abort(new Error("stopped"));
-    await expect(starting).rejects.toThrow("stopped");
+  it.each(["stop", "abort"] as const)("leaves no timer behind: %s", async (how) => {
+    const replica = new Replica(createCluster());
+    const identity = await replica.start();
+    if (how === "stop") identity.stop();
+    else replica.controller.abort();
+    await replica.clock.advance(60_000);
     expect(replica.clock.pendingTimers).toBe(0);
   });
 
@@ -172,89 +129,5 @@ describe("the webhook's certificate", () => {
     cluster.install();
     await replica.clock.advance(12_000);
     expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
-  });
-});
-
-describe("the caBundle", () => {
-  it("is restored if another changes it", async () => {
-    const cluster = createCluster();
-    const replica = new Replica(cluster);
-    const identity = await replica.start();
-    cluster.objects.delete(KINDS.mutatingWebhooks, { name: NAMES.configurations.mutating });
-    cluster.install();
-    expect(cluster.caBundle()).toBe("");
-    await replica.clock.advance(12_000);
-    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
-  });
-
-  it("stays when the installation is applied again", async () => {
-    const cluster = createCluster();
-    const replica = new Replica(cluster);
-    const identity = await replica.start();
-    cluster.install();
-    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
-    expect(isAccepted(identity.current(), cluster.caBundle("b"), replica.clock.now())).toBe(true);
-  });
-
-  it("is not written if it is current", async () => {
-    const cluster = createCluster();
-    const replica = new Replica(cluster);
-    await replica.start();
-    cluster.writes.length = 0;
-    await replica.clock.advance(60_000);
-    expect(cluster.writes).toEqual([]);
-  });
-
-  it("contains another authority before a certificate of it is used, and keeps the old one for other replicas", async () => {
-    const cluster = createCluster();
-    const clock = new FakeClock();
-    const [one, two] = [new Replica(cluster, clock), new Replica(cluster, clock)];
-    const identities = [await one.start(), await two.start()];
-    const first = identities.map((identity) => identity.current().cert);
-    // The user rotates the authority by deleting its Secret.
-    cluster.objects.delete(KINDS.secrets, SECRET);
-    const seen: string[] = [];
-    for (let second = 0; second < 90; second += 1) {
-      seen.push(cluster.caBundle());
-      await clock.advance(1_000);
-      // The API servers see a change up to ten seconds later.
-      const bundle = seen.at(Math.max(0, second - 10)) ?? "";
-      for (const identity of identities) expect(isAccepted(identity.current(), bundle, clock.now())).toBe(true);
-    }
-    expect(splitCertificates(cluster.caBundle())).toHaveLength(2);
-    for (const [index, identity] of identities.entries()) expect(identity.current().cert).not.toBe(first[index]);
-  });
-
-  it.each([
-    { name: "without a key", data: { "ca-cert.pem": "x" } },
-    { name: "with another key", data: { "ca-key.pem": "x" } },
-    { name: "that contains no PEM", data: { "ca-cert.pem": "", "ca-key.pem": "" } },
-  ])("follows a Secret $name, which is replaced", async ({ data }) => {
-    const cluster = createCluster();
-    const replica = new Replica(cluster);
-    const identity = await replica.start();
-    const secret = cluster.find(KINDS.secrets, SECRET);
-    if (secret === undefined) throw new Error("no Secret");
-    const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]);
-    cluster.objects.replace(KINDS.secrets, {
-      ...secret,
-      data: { ...Object(secret["data"]), ...Object.fromEntries(encoded) },
-    });
-    await replica.clock.advance(60_000);
-    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
-    expect(replica.log.find("is replaced")).toHaveLength(1);
-  });
-
-  it("follows an authority that is near its end", async () => {
-    const cluster = createCluster();
-    const replica = new Replica(cluster);
-    const identity = await replica.start();
-    const [authority] = splitCertificates(cluster.caBundle());
-    replica.clock.jump(3_300 * DAY_MS);
-    await replica.clock.advance(60_000);
-    expect(isAccepted(identity.current(), cluster.caBundle(), replica.clock.now())).toBe(true);
-    expect(new X509Certificate(identity.current().cert).verify(new X509Certificate(authority ?? "").publicKey)).toBe(
-      false,
-    );
   });
 });

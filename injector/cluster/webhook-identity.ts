@@ -5,7 +5,12 @@ import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import type { ServingCertificate, ServingPair } from "../serving-certificate.ts";
 import { openSharedAuthority } from "./authority-secret.ts";
 import { keepCaBundle, type WebhookNames } from "./ca-bundle.ts";
-import { type SignedServingPair, signServingPair, type WebhookAuthority } from "./webhook-authority.ts";
+import {
+  createWebhookAuthority,
+  type SignedServingPair,
+  signServingPair,
+  type WebhookAuthority,
+} from "./webhook-authority.ts";
 
 export interface WebhookIdentityDeps {
   readonly api: Pick<KubernetesApi, "get" | "create" | "replace" | "apply">;
@@ -42,25 +47,15 @@ const SETTLE_MS = 20_000;
 
 /**
  * The webhook's certificate, signed by an authority that all replicas share through a Secret. The webhook
- * configurations are given the authority's certificate before anything that it signed is used. Resolves with the first
- * certificate; afterwards the API may be away.
+ * configurations are given the authority's certificate before anything that it signed is used. Until the API responds
+ * for the first time there is a certificate that nobody trusts: the kubelet can see that the process lives.
  */
-export async function startWebhookIdentity(deps: WebhookIdentityDeps): Promise<WebhookIdentity> {
-  const { clock, signal } = deps;
+export function startWebhookIdentity(deps: WebhookIdentityDeps): WebhookIdentity {
   const state = createIdentityState(deps);
-  const round = createRound(deps, state);
-  while (state.current() === undefined) {
-    await round();
-    if (state.current() === undefined) await pause(clock, FIRST_PERIOD_MS, signal);
-  }
   const running = new AbortController();
-  void repeat({ ...deps, signal: AbortSignal.any([deps.signal, running.signal]) }, state, round);
+  void repeat({ ...deps, signal: AbortSignal.any([deps.signal, running.signal]) }, state, createRound(deps, state));
   return {
-    current: () => {
-      const pair = state.current();
-      if (pair === undefined) throw new Error("the first certificate is signed before anybody asks for it");
-      return pair;
-    },
+    current: state.current,
     subscribe: state.subscribe,
     isTrusted: state.isTrusted,
     stop: () => running.abort(),
@@ -70,10 +65,10 @@ export async function startWebhookIdentity(deps: WebhookIdentityDeps): Promise<W
 async function repeat(deps: WebhookIdentityDeps, state: IdentityState, round: () => Promise<void>): Promise<void> {
   const { clock, random, signal } = deps;
   while (!signal.aborted) {
+    await round();
     // The jitter keeps replicas from writing at the same moment.
     const periodMs = (state.isTrusted() ? PERIOD_MS : FIRST_PERIOD_MS) * (0.8 + random() * 0.4);
     await pause(clock, periodMs, signal).catch(() => undefined);
-    if (!signal.aborted) await round();
   }
 }
 
@@ -89,7 +84,7 @@ function createRound(deps: WebhookIdentityDeps, state: IdentityState): () => Pro
   return async () => {
     try {
       const shared = await openSharedAuthority({ ...deps, namespace, name: names.secret }, state.authority());
-      if (state.current() === undefined) state.sign(shared.authority);
+      if (state.authority() === undefined) state.sign(shared.authority);
       const service = { namespace, name: names.service };
       const bundle = await keepCaBundle({ api, log, signal, configurations, service }, shared.bundle);
       state.trusted(shared.authority);
@@ -102,7 +97,8 @@ function createRound(deps: WebhookIdentityDeps, state: IdentityState): () => Pro
 }
 
 interface IdentityState {
-  current(): SignedServingPair | undefined;
+  current(): SignedServingPair;
+  /** The shared one; undefined until it was read. */
   authority(): WebhookAuthority | undefined;
   isTrusted(): boolean;
   subscribe(listener: (pair: ServingPair) => void): () => void;
@@ -117,14 +113,16 @@ interface IdentityState {
 function createIdentityState({ names, clock, randomBytes, log }: WebhookIdentityDeps): IdentityState {
   const listeners = new Set<(pair: ServingPair) => void>();
   const dnsNames = serviceNames(names);
-  let pair: SignedServingPair | undefined;
+  const signWith = (issuer: WebhookAuthority): SignedServingPair =>
+    signServingPair(issuer, dnsNames, { nowMs: clock.now(), randomBytes });
+  let pair = signWith(createWebhookAuthority({ nowMs: clock.now(), randomBytes }));
   let authority: WebhookAuthority | undefined;
   let isTrusted = false;
   let next: { readonly authority: WebhookAuthority; readonly fromMs: number } | undefined;
   const sign = (issuer: WebhookAuthority): void => {
     authority = issuer;
     next = undefined;
-    pair = signServingPair(issuer, dnsNames, { nowMs: clock.now(), randomBytes });
+    pair = signWith(issuer);
     for (const listener of [...listeners]) listener(pair);
     log.info({ notAfter: new Date(pair.notAfterMs).toISOString() }, "the webhook has a new certificate");
   };
@@ -146,7 +144,7 @@ function createIdentityState({ names, clock, randomBytes, log }: WebhookIdentity
       }
     },
     renew: () => {
-      if (pair === undefined || authority === undefined) return;
+      if (authority === undefined) return;
       const nowMs = clock.now();
       const isUnusable = nowMs < pair.notBeforeMs || nowMs >= pair.notAfterMs;
       const isSettled = next !== undefined && clock.monotonicMs() >= next.fromMs;
