@@ -6,11 +6,11 @@ import type { InstallValues } from "../install/values/install-values.ts";
 import { parseInstallValues } from "../install/values/parse-values.ts";
 import { formatManifests } from "../mesh/resources/parsing/kubernetes-yaml.ts";
 import { systemClock } from "../mesh/runtime.ts";
-import { CLUSTER_OPTIONS } from "./cluster-options.ts";
+import { CLUSTER_OPTIONS } from "./cluster/cluster-options.ts";
+import { withMeshCluster } from "./cluster/mesh-cluster.ts";
 import type { Command } from "./command.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
 import { installProgress } from "./install-progress.ts";
-import { withMeshCluster } from "./mesh-cluster.ts";
 import { parseDuration } from "./option-values.ts";
 import { UsageError } from "./usage-error.ts";
 

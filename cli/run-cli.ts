@@ -5,25 +5,33 @@ import { formatUsage } from "./command-line/format-usage.ts";
 import { UsageError } from "./usage-error.ts";
 import { VERSION } from "./version.ts";
 
+type Commands = Readonly<Record<string, () => Promise<Command>>>;
+
 /** Each command is loaded only when it is called, so that a sidecar never loads the code of other parts. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+const FOR_OPERATORS: Commands = {
+  install: async () => (await import("./install.ts")).installCommand,
+  uninstall: async () => (await import("./uninstall.ts")).uninstallCommand,
+  check: async () => (await import("./reports/check.ts")).checkCommand,
+  analyze: async () => (await import("./reports/analyze.ts")).analyzeCommand,
+  "tls-check": async () => (await import("./reports/tls-check.ts")).tlsCheckCommand,
+  describe: async () => (await import("./reports/describe.ts")).describeCommand,
+  certs: async () => (await import("./reports/certs.ts")).certsCommand,
+  "proxy-status": async () => (await import("./reports/proxy-status.ts")).proxyStatusCommand,
+  version: async () => (await import("./reports/version-command.ts")).versionCommand,
+  inject: async () => (await import("./inject.ts")).injectCommand,
+  local: async () => (await import("./local.ts")).localCommand,
+  completion: async () => (await import("./completion.ts")).createCompletionCommand(loadCommands),
+};
+
+/** What runs in the mesh's own containers. */
+const PARTS: Commands = {
   proxy: async () => (await import("./proxy.ts")).proxyCommand,
   "control-plane": async () => (await import("./control-plane.ts")).controlPlaneCommand,
   injector: async () => (await import("./injector.ts")).injectorCommand,
-  inject: async () => (await import("./inject.ts")).injectCommand,
   capture: async () => (await import("./capture.ts")).captureCommand,
-  local: async () => (await import("./local.ts")).localCommand,
-  analyze: async () => (await import("./analyze.ts")).analyzeCommand,
-  "tls-check": async () => (await import("./tls-check.ts")).tlsCheckCommand,
-  describe: async () => (await import("./describe.ts")).describeCommand,
-  check: async () => (await import("./check.ts")).checkCommand,
-  certs: async () => (await import("./certs.ts")).certsCommand,
-  "proxy-status": async () => (await import("./proxy-status.ts")).proxyStatusCommand,
-  version: async () => (await import("./version-command.ts")).versionCommand,
-  install: async () => (await import("./install.ts")).installCommand,
-  uninstall: async () => (await import("./uninstall.ts")).uninstallCommand,
-  completion: async () => (await import("./completion.ts")).createCompletionCommand(loadCommands),
 };
+
+const COMMANDS: Commands = { ...FOR_OPERATORS, ...PARTS };
 
 /** Finds the command and runs it. Never throws: a failure becomes a message on standard error and an exit status. */
 export async function runCli(argv: readonly string[], context: CommandContext): Promise<number> {
@@ -70,8 +78,14 @@ function isParseArgsError(caught: unknown): caught is Error {
 }
 
 async function formatHelp(): Promise<string> {
-  const rows = (await loadCommands()).map((command) => `  ${command.name.padEnd(14)} ${command.summary}`);
-  return `Usage: entente COMMAND [ARGUMENT ...]\n\n${rows.join("\n")}\n\nentente COMMAND --help prints more.\n`;
+  const sections = await Promise.all([formatSection("For operators", FOR_OPERATORS), formatSection("Parts", PARTS)]);
+  return `Usage: entente COMMAND [ARGUMENT ...]\n\n${sections.join("\n")}\nentente COMMAND --help prints more.\n`;
+}
+
+async function formatSection(title: string, commands: Commands): Promise<string> {
+  const loaded = await Promise.all(Object.values(commands).map((load) => load()));
+  const rows = loaded.map(({ name, summary }) => `  ${name.padEnd(14)} ${summary}\n`);
+  return `${title}:\n${rows.join("")}`;
 }
 
 function loadCommands(): Promise<readonly Command[]> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runForTest } from "./run-cli-fixture.ts";
+import { runForTest } from "../run-cli-fixture.ts";
 
 const EXAMPLE = ["-f", "examples/hello-tls"];
 

@@ -1,21 +1,21 @@
-import { dirname } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { systemClock } from "../mesh/runtime.ts";
-import { isHealthy } from "../operator/checks/check.ts";
-import { evaluateChecks } from "../operator/checks/evaluate-checks.ts";
-import { formatChecks } from "../operator/checks/format-checks.ts";
-import { checkMachineFacts } from "../operator/checks/machine-checks.ts";
-import { readClusterFacts } from "../operator/checks/read-cluster-facts.ts";
-import { type MachineReading, readMachineFacts } from "../operator/checks/read-machine-facts.ts";
-import { type CheckRun, runChecks } from "../operator/checks/run-checks.ts";
-import { choosePalette } from "../operator/text/palette.ts";
-import type { Command, CommandContext } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { MESH_OPTIONS, withMeshCluster } from "./mesh-cluster.ts";
-import { parseDuration } from "./option-values.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { isHealthy } from "../../operator/checks/check.ts";
+import { evaluateChecks } from "../../operator/checks/evaluate-checks.ts";
+import { formatChecks } from "../../operator/checks/format-checks.ts";
+import { checkMachineFacts } from "../../operator/checks/machine-checks.ts";
+import { readClusterFacts } from "../../operator/checks/read-cluster-facts.ts";
+import { type MachineReading, readMachineFacts } from "../../operator/checks/read-machine-facts.ts";
+import { type CheckRun, runChecks } from "../../operator/checks/run-checks.ts";
+import { choosePalette } from "../../operator/text/palette.ts";
+import { MESH_OPTIONS, withMeshCluster } from "../cluster/mesh-cluster.ts";
+import { createStderrLogger } from "../cluster/stderr-logger.ts";
+import type { Command, CommandContext } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import { parseDuration } from "../option-values.ts";
 import { formatJson, parseChoice } from "./report-options.ts";
-import { createStderrLogger } from "./stderr-logger.ts";
 
 const OUTPUTS = ["text", "short", "json"] as const;
 const OPTIONS = {
@@ -75,7 +75,7 @@ export const checkCommand: Command = {
 };
 
 function thisMachine({ env, stderr }: CommandContext, signal: AbortSignal): MachineReading {
-  const projectFolder = dirname(import.meta.dirname);
+  const projectFolder = join(import.meta.dirname, "..", "..");
   return {
     platform: process.platform,
     uid: process.getuid?.(),

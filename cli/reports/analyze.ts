@@ -1,21 +1,21 @@
 import { parseArgs } from "node:util";
-import { collectFindings, concernsNamespace } from "../operator/analysis/collect-findings.ts";
-import { isAtLeast } from "../operator/analysis/finding.ts";
-import { countFindings, formatFindings } from "../operator/analysis/format-findings.ts";
-import { choosePalette } from "../operator/text/palette.ts";
-import type { Command } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
+import { collectFindings, concernsNamespace } from "../../operator/analysis/collect-findings.ts";
+import { isAtLeast } from "../../operator/analysis/finding.ts";
+import { countFindings, formatFindings } from "../../operator/analysis/format-findings.ts";
+import { choosePalette } from "../../operator/text/palette.ts";
+import type { Command } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
 import { formatJson, loadReportSubject, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
 
 const SEVERITIES = ["error", "warning", "info"] as const;
 const OPTIONS = {
-  ...REPORT_OPTIONS,
   "fail-on": {
     type: "string",
     choices: SEVERITIES,
     default: "error",
     help: "the least severity that makes the exit status 1",
   },
+  ...REPORT_OPTIONS,
 } as const satisfies OptionTable;
 
 const DESCRIPTION: CommandDescription = {

@@ -1,14 +1,14 @@
 import { parseArgs } from "node:util";
-import { systemClock } from "../mesh/runtime.ts";
-import { localPages } from "../operator/local-pages.ts";
-import { formatProxies } from "../operator/proxies/format-proxies.ts";
-import { type ControlPlaneReplica, createProxyReport, type ProxyPod } from "../operator/proxies/proxy-report.ts";
-import { readReplicas } from "../operator/proxies/read-replicas.ts";
-import { choosePalette } from "../operator/text/palette.ts";
-import { readMeshPods } from "../operator/versions/component-pods.ts";
-import type { Command, CommandContext } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { LOCAL_OPTION, MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "./mesh-cluster.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { localPages } from "../../operator/local-pages.ts";
+import { formatProxies } from "../../operator/proxies/format-proxies.ts";
+import { type ControlPlaneReplica, createProxyReport, type ProxyPod } from "../../operator/proxies/proxy-report.ts";
+import { readReplicas } from "../../operator/proxies/read-replicas.ts";
+import { choosePalette } from "../../operator/text/palette.ts";
+import { readMeshPods } from "../../operator/versions/component-pods.ts";
+import { LOCAL_OPTION, MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "../cluster/mesh-cluster.ts";
+import type { Command, CommandContext } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
 import { formatJson, OUTPUT_OPTION, parseChoice } from "./report-options.ts";
 
 const OPTIONS = {

@@ -1,16 +1,16 @@
 import { parseArgs } from "node:util";
-import { collectFindings } from "../operator/analysis/collect-findings.ts";
-import type { Finding } from "../operator/analysis/finding.ts";
-import type { Configuration } from "../operator/configuration/configuration.ts";
-import { formatPodDescription, formatServiceDescription } from "../operator/describe/format-description.ts";
-import { describePod, relatedNames } from "../operator/describe/pod-description.ts";
-import { describeService, relatedServiceNames } from "../operator/describe/service-description.ts";
-import { choosePalette } from "../operator/text/palette.ts";
-import { findPod, findService } from "../operator/workloads/find-by-name.ts";
-import type { Command } from "./command.ts";
-import type { CommandDescription } from "./command-line/command-description.ts";
+import { collectFindings } from "../../operator/analysis/collect-findings.ts";
+import type { Finding } from "../../operator/analysis/finding.ts";
+import type { Configuration } from "../../operator/configuration/configuration.ts";
+import { formatPodDescription, formatServiceDescription } from "../../operator/describe/format-description.ts";
+import { describePod, relatedNames } from "../../operator/describe/pod-description.ts";
+import { describeService, relatedServiceNames } from "../../operator/describe/service-description.ts";
+import { choosePalette } from "../../operator/text/palette.ts";
+import { findPod, findService } from "../../operator/workloads/find-by-name.ts";
+import type { Command } from "../command.ts";
+import type { CommandDescription } from "../command-line/command-description.ts";
+import { UsageError } from "../usage-error.ts";
 import { formatJson, loadReportSubject, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
-import { UsageError } from "./usage-error.ts";
 
 const DESCRIPTION: CommandDescription = {
   forms: ["pod NAME[.NAMESPACE] [-f FILE] [OPTION ...]", "service NAME[.NAMESPACE] [-f FILE] [OPTION ...]"],

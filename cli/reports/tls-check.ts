@@ -1,13 +1,13 @@
 import { parseArgs } from "node:util";
-import { choosePalette } from "../operator/text/palette.ts";
-import { formatTlsTable } from "../operator/tls/format-tls-table.ts";
-import { isFailing } from "../operator/tls/tls-row.ts";
-import { createTlsTable } from "../operator/tls/tls-table.ts";
-import { findPod, findService } from "../operator/workloads/find-by-name.ts";
-import type { Command } from "./command.ts";
-import type { CommandDescription } from "./command-line/command-description.ts";
+import { choosePalette } from "../../operator/text/palette.ts";
+import { formatTlsTable } from "../../operator/tls/format-tls-table.ts";
+import { isFailing } from "../../operator/tls/tls-row.ts";
+import { createTlsTable } from "../../operator/tls/tls-table.ts";
+import { findPod, findService } from "../../operator/workloads/find-by-name.ts";
+import type { Command } from "../command.ts";
+import type { CommandDescription } from "../command-line/command-description.ts";
+import { UsageError } from "../usage-error.ts";
 import { formatJson, loadReportSubject, parseChoice, REPORT_OPTIONS } from "./report-options.ts";
-import { UsageError } from "./usage-error.ts";
 
 const DESCRIPTION: CommandDescription = {
   forms: ["[POD[.NAMESPACE]] [HOST] [OPTION ...]", "[POD[.NAMESPACE]] [HOST] -f FILE [OPTION ...]"],

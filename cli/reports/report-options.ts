@@ -1,11 +1,11 @@
-import { readManifestFiles } from "../injector/manifest-files.ts";
-import type { Configuration } from "../operator/configuration/configuration.ts";
-import { configurationFromCluster } from "../operator/configuration/read-cluster.ts";
-import { configurationFromFiles } from "../operator/configuration/read-files.ts";
-import type { CommandContext } from "./command.ts";
-import type { OptionTable } from "./command-line/command-description.ts";
-import { MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "./mesh-cluster.ts";
-import { UsageError } from "./usage-error.ts";
+import { readManifestFiles } from "../../injector/manifest-files.ts";
+import type { Configuration } from "../../operator/configuration/configuration.ts";
+import { configurationFromCluster } from "../../operator/configuration/read-cluster.ts";
+import { configurationFromFiles } from "../../operator/configuration/read-files.ts";
+import { MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "../cluster/mesh-cluster.ts";
+import type { CommandContext } from "../command.ts";
+import type { OptionTable } from "../command-line/command-description.ts";
+import { UsageError } from "../usage-error.ts";
 
 /** The form of a report. */
 export const OUTPUT_OPTION = {

@@ -3,17 +3,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { forwardPods } from "../kubernetes/pod-port/kubelet-fixture.ts";
+import { forwardPods } from "../../kubernetes/pod-port/kubelet-fixture.ts";
 import {
   startTestApiServer,
   type TestApiServer,
   type TestApiServerOptions,
-} from "../kubernetes/test-server/test-api-server-fixture.ts";
-import { testPod } from "../mesh/resources/resource-set-fixture.ts";
-import type { Cleanup } from "../net/cleanup-fixture.ts";
-import { listen } from "../net/listen.ts";
-import { type ClusterHarness, createInstalledCluster } from "../operator/installed-cluster-fixture.ts";
-import { runForTest } from "./run-cli-fixture.ts";
+} from "../../kubernetes/test-server/test-api-server-fixture.ts";
+import { testPod } from "../../mesh/resources/resource-set-fixture.ts";
+import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import { listen } from "../../net/listen.ts";
+import { type ClusterHarness, createInstalledCluster } from "../../operator/installed-cluster-fixture.ts";
+import { runForTest } from "../run-cli-fixture.ts";
 
 export interface CliCluster {
   readonly server: TestApiServer;

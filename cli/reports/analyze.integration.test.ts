@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runForTest } from "./run-cli-fixture.ts";
+import { runForTest } from "../run-cli-fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "entente-analyze-"));
 const rule = (host: string) =>

@@ -1,4 +1,4 @@
-import type { OptionTable } from "./command-line/command-description.ts";
+import type { OptionTable } from "../command-line/command-description.ts";
 
 /** Which cluster a command works on. */
 export const CLUSTER_OPTIONS = {

@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { testPod, testResource, testService } from "../mesh/resources/resource-set-fixture.ts";
-import { Cleanup } from "../net/cleanup-fixture.ts";
-import { type CliCluster, componentPod, meshedNamespace, meshedPod, startCliCluster } from "./cluster-fixture.ts";
-import { runForTest } from "./run-cli-fixture.ts";
+import { testPod, testResource, testService } from "../../mesh/resources/resource-set-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import {
+  type CliCluster,
+  componentPod,
+  meshedNamespace,
+  meshedPod,
+  startCliCluster,
+} from "../cluster/cluster-fixture.ts";
+import { runForTest } from "../run-cli-fixture.ts";
 
 const cleanup = new Cleanup();
 let cluster: CliCluster;

@@ -1,16 +1,16 @@
-import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
-import { KubernetesApiError } from "../kubernetes/kubernetes-api-error.ts";
-import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
-import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
-import { PodPorts } from "../kubernetes/pod-port/pod-ports.ts";
-import { readServerClock } from "../kubernetes/server-clock.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { OperatorError } from "../operator/operator-error.ts";
+import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
+import { createKubernetesClient } from "../../kubernetes/kubernetes-client.ts";
+import { loadClusterAccess } from "../../kubernetes/load-cluster-access.ts";
+import { PodPorts } from "../../kubernetes/pod-port/pod-ports.ts";
+import { readServerClock } from "../../kubernetes/server-clock.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { OperatorError } from "../../operator/operator-error.ts";
+import type { CommandContext } from "../command.ts";
+import type { OptionTable } from "../command-line/command-description.ts";
+import { VERSION } from "../version.ts";
 import { CLUSTER_OPTIONS, type ClusterOptionValues } from "./cluster-options.ts";
-import type { CommandContext } from "./command.ts";
-import type { OptionTable } from "./command-line/command-description.ts";
 import { createStderrLogger } from "./stderr-logger.ts";
-import { VERSION } from "./version.ts";
 
 /** The options of commands that ask a cluster about the mesh. */
 export const MESH_OPTIONS = {

@@ -1,11 +1,11 @@
 import { parseArgs } from "node:util";
-import { readMeshPods } from "../operator/versions/component-pods.ts";
-import { createVersionReport, formatVersions } from "../operator/versions/version-report.ts";
-import type { Command } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { MESH_OPTIONS, withMeshCluster } from "./mesh-cluster.ts";
+import { readMeshPods } from "../../operator/versions/component-pods.ts";
+import { createVersionReport, formatVersions } from "../../operator/versions/version-report.ts";
+import { MESH_OPTIONS, withMeshCluster } from "../cluster/mesh-cluster.ts";
+import type { Command } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import { VERSION } from "../version.ts";
 import { formatJson, OUTPUT_OPTION, parseChoice } from "./report-options.ts";
-import { VERSION } from "./version.ts";
 
 const OPTIONS = {
   client: { type: "boolean", help: "only this program's version, without asking a cluster" },

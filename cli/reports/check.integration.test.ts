@@ -1,11 +1,11 @@
 import { createServer } from "node:https";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { KINDS } from "../kubernetes/kinds.ts";
-import { mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
-import { Cleanup } from "../net/cleanup-fixture.ts";
-import { listen } from "../net/listen.ts";
-import { withBundle } from "../operator/checks/healthy-cluster-fixture.ts";
-import { type CliCluster, meshedNamespace, startCliCluster } from "./cluster-fixture.ts";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { listen } from "../../net/listen.ts";
+import { withBundle } from "../../operator/checks/healthy-cluster-fixture.ts";
+import { type CliCluster, meshedNamespace, startCliCluster } from "../cluster/cluster-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,16 +1,16 @@
 import { parseArgs } from "node:util";
-import { systemClock } from "../mesh/runtime.ts";
-import { type CertificatesInput, createCertificatesReport } from "../operator/certificates/certificates-report.ts";
-import { formatCertificates } from "../operator/certificates/format-certificates.ts";
-import { readCertificatesPage, readPublishedRoots } from "../operator/certificates/read-certificates.ts";
-import { localPages } from "../operator/local-pages.ts";
-import { choosePalette } from "../operator/text/palette.ts";
-import { readPod } from "../operator/workloads/read-pod.ts";
-import type { Command, CommandContext } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { LOCAL_OPTION, MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "./mesh-cluster.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { type CertificatesInput, createCertificatesReport } from "../../operator/certificates/certificates-report.ts";
+import { formatCertificates } from "../../operator/certificates/format-certificates.ts";
+import { readCertificatesPage, readPublishedRoots } from "../../operator/certificates/read-certificates.ts";
+import { localPages } from "../../operator/local-pages.ts";
+import { choosePalette } from "../../operator/text/palette.ts";
+import { readPod } from "../../operator/workloads/read-pod.ts";
+import { LOCAL_OPTION, MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "../cluster/mesh-cluster.ts";
+import type { Command, CommandContext } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import { UsageError } from "../usage-error.ts";
 import { formatJson, OUTPUT_OPTION, parseChoice } from "./report-options.ts";
-import { UsageError } from "./usage-error.ts";
 
 const OPTIONS = {
   namespace: { type: "string", short: "n", value: "NAME", help: "the pod's namespace" },
