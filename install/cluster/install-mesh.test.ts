@@ -67,9 +67,13 @@ describe("an installation", () => {
 
   it("takes over what `kubectl apply` made, without another version of it", async () => {
     const fixture = new InstallFixture();
-    for (const object of RENDERED) fixture.cluster.apply(installedKind(object), object, { fieldManager: "kubectl" });
+    for (const object of RENDERED) {
+      const annotations = { "kubectl.kubernetes.io/last-applied-configuration": "{}" };
+      const applied = { ...object, metadata: { ...object.metadata, annotations } };
+      fixture.cluster.apply(installedKind(object), applied, { fieldManager: "kubectl" });
+    }
     const lines = await fixture.install();
-    expect(lines.filter((line) => line.includes(" created") || line.includes("deleted"))).toEqual([]);
+    for (const object of RENDERED) expect(lines).toContain(`${describeObject(object)} unchanged`);
   });
 
   it("beside another revision leaves that one alone", async () => {
@@ -136,12 +140,22 @@ describe("what belongs to others", () => {
 describe("an installation that cannot be made", () => {
   it("names each right that is missing, and changes nothing", async () => {
     const fixture = new InstallFixture({
-      allows: ({ resource, namespace }) => resource !== "clusterroles" && namespace !== "istio-system",
+      allows: ({ resource, namespace, verb }) =>
+        verb === "get" || (resource !== "clusterroles" && namespace !== "istio-system"),
     });
     await expect(fixture.install()).rejects.toThrow(
-      /you may not patch clusterroles\.rbac\.authorization\.k8s\.io, .*patch deployments\.apps in the namespace istio-system/,
+      /you may not create clusterroles\.rbac\.authorization\.k8s\.io, patch .*create deployments\.apps in the namespace istio-system/,
     );
     expect(installedNames(fixture)).toEqual([]);
+  });
+
+  it("does not ask for the right to change what it leaves alone", async () => {
+    const fixture = new InstallFixture({ allows: ({ resource, verb }) => verb === "get" || resource !== "namespaces" });
+    await expect(fixture.install()).rejects.toThrow("you may not create namespaces, patch namespaces;");
+    fixture.put(KINDS.namespaces, { metadata: { name: "istio-system" } });
+    await expect(fixture.install()).resolves.toContain(
+      "Namespace istio-system left as it is: it belongs to someone else",
+    );
   });
 
   it("says which pod does not start and why, when the time is over", async () => {

@@ -5,7 +5,7 @@ import { installationLabels } from "../objects/names.ts";
 import { renderInstallation } from "../render-installation.ts";
 import type { InstallValues } from "../values/install-values.ts";
 import { awaitRollout, type ClusterDeps } from "./await-rollout.ts";
-import { checkRights } from "./check-rights.ts";
+import { checkRights, rightsToApply, rightsToRead } from "./check-rights.ts";
 import { describeObject, formatSelector, INSTALLED_KINDS, installedKind } from "./installed-kinds.ts";
 import { type PlannedObject, planInstallation } from "./plan-installation.ts";
 
@@ -33,8 +33,9 @@ export async function installMesh(values: InstallValues, options: InstallOptions
     );
   }
   const objects = renderInstallation(values).flatMap((part) => part.objects);
+  await checkRights(api, objects.flatMap(rightsToRead), signal);
   const planned = await planInstallation(api, objects, signal);
-  await checkRights(api, planned, signal);
+  await checkRights(api, planned.flatMap(rightsToApply), signal);
   for (const entry of planned) report(await applyPlanned(entry, planned, options, deps));
   if (options.mode === "validate") return;
   await removeOutdated(values, objects, deps);
@@ -81,14 +82,23 @@ function isInNewNamespace({ metadata }: KubernetesObject, planned: readonly Plan
   );
 }
 
-/** Versions and owners of fields are the server's bookkeeping: a dry run gives no new ones. */
+/** Versions, owners of fields and kubectl's copy of the object are bookkeeping: they change with every way to apply. */
 function hasChanged(before: KubernetesObject, after: KubernetesObject): boolean {
-  const content = ({ metadata, ...rest }: KubernetesObject): string => {
-    const { managedFields: _fields, resourceVersion: _version, generation: _generation, ...kept } = metadata;
-    return JSON.stringify({ ...rest, metadata: kept });
+  const content = ({ metadata, status: _status, ...rest }: KubernetesObject): string => {
+    const {
+      managedFields: _fields,
+      resourceVersion: _version,
+      generation: _generation,
+      annotations,
+      ...kept
+    } = metadata;
+    const own = Object.entries(annotations ?? {}).filter(([name]) => name !== KUBECTL_COPY);
+    return JSON.stringify({ ...rest, metadata: kept, annotations: own });
   };
   return content(before) !== content(after);
 }
+
+const KUBECTL_COPY = "kubectl.kubernetes.io/last-applied-configuration";
 
 /** Not ConfigMaps: the control plane keeps some of its own under the same labels. */
 const PRUNED_KINDS = INSTALLED_KINDS.filter(

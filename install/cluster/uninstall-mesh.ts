@@ -50,19 +50,28 @@ async function deleteAll(
 
 /** The control plane would write the root certificates again. */
 async function awaitPodsGone(options: UninstallOptions, deps: ClusterDeps): Promise<void> {
-  const { api, clock, pause, report, signal } = deps;
+  const { api, report, signal } = deps;
   const labelSelector = formatSelector(installationLabels(options));
-  const deadlineMs = clock.monotonicMs() + options.waitMs;
+  const count = async (): Promise<number> =>
+    (await api.list(KINDS.pods, { namespace: options.namespace, labelSelector, signal })).items.length;
+  const left = await awaitNone(count, (pods) => `waiting for ${pods} pods to end`, options.waitMs, deps);
+  if (left > 0) report(`${left} pods have not ended; run uninstall again when they have, to remove what they wrote`);
+}
+
+/** Waits until nothing is left to count; returns what is left when the time is over. */
+async function awaitNone(
+  count: () => Promise<number>,
+  describe: (left: number) => string,
+  waitMs: number,
+  { clock, pause, report, signal }: ClusterDeps,
+): Promise<number> {
+  const deadlineMs = clock.monotonicMs() + waitMs;
   let reported = 0;
   for (;;) {
-    const { items } = await api.list(KINDS.pods, { namespace: options.namespace, labelSelector, signal });
-    if (items.length === 0) return;
-    if (clock.monotonicMs() >= deadlineMs) {
-      report(`${items.length} pods have not ended; run uninstall again when they have, to remove what they wrote`);
-      return;
-    }
-    if (items.length !== reported) report(`waiting for ${items.length} pods to end`);
-    reported = items.length;
+    const left = await count();
+    if (left === 0 || clock.monotonicMs() >= deadlineMs) return left;
+    if (left !== reported) report(describe(left));
+    reported = left;
     await pause(1000, signal);
   }
 }
@@ -103,7 +112,7 @@ async function removeState(options: UninstallOptions, others: readonly string[],
   }
   await deleteNamed(KINDS.secrets, { namespace, name: STATE_NAMES.authoritySecret }, deps);
   for (const name of await ownDefinitions(deps)) await deleteNamed(KINDS.customResourceDefinitions, { name }, deps);
-  await deleteNamespace(namespace, deps);
+  await deleteNamespace(options, deps);
 }
 
 async function reportKept({ namespace }: UninstallOptions, deps: ClusterDeps): Promise<void> {
@@ -125,8 +134,11 @@ async function ownDefinitions({ api, signal }: ClusterDeps): Promise<readonly st
   return items.map(({ metadata }) => metadata.name);
 }
 
-/** Only one that the installation made, and in which nothing of the user's is left. */
-async function deleteNamespace(name: string, deps: ClusterDeps): Promise<void> {
+/**
+ * Only one that the installation made, and in which nothing of the user's is left. Waits until it is gone: as long as it
+ * is there, the mesh cannot be installed again.
+ */
+async function deleteNamespace({ namespace: name, waitMs }: UninstallOptions, deps: ClusterDeps): Promise<void> {
   const { api, report, signal } = deps;
   const { items } = await api.list(KINDS.namespaces, { labelSelector: formatSelector(OWNER_LABELS), signal });
   if (!items.some(({ metadata }) => metadata.name === name)) return;
@@ -142,6 +154,9 @@ async function deleteNamespace(name: string, deps: ClusterDeps): Promise<void> {
     return;
   }
   await deleteNamed(KINDS.namespaces, { name }, deps);
+  const count = async (): Promise<number> => ((await api.get(KINDS.namespaces, { name }, { signal })) ? 1 : 0);
+  const left = await awaitNone(count, () => `waiting for the end of Namespace ${name}`, waitMs, deps);
+  if (left > 0) report(`Namespace ${name} is still being deleted: kubectl describe namespace ${name} says why`);
 }
 
 async function deleteNamed(kind: ApiKind, name: ObjectName, { api, report, signal }: ClusterDeps): Promise<void> {
