@@ -17,7 +17,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["**/*.test.ts"],
-          exclude: ["**/*.integration.test.ts", "**/*.netns.test.ts", "node_modules/**", "dist/**"],
+          exclude: ["**/*.{integration,netns,kubernetes}.test.ts", "node_modules/**", "dist/**"],
         },
       },
       {

@@ -47,21 +47,32 @@ function manifest(apiVersion: string, kind: string, name: string, fields: object
   return { apiVersion, kind, metadata: { name, namespace: CONTRACT_NAMESPACE }, ...fields };
 }
 
-function policy(mode: string, name = "default"): Manifest {
-  return manifest("security.istio.io/v1", "PeerAuthentication", name, { spec: { mtls: { mode } } });
+/** No validating webhook is responsible for this revision: a real cluster stores invalid policies, too. */
+const UNVALIDATED = { "istio.io/rev": "entente-contract" };
+
+function policy(mode: string): Manifest {
+  return policyWith({ mtls: { mode } });
+}
+
+function policyWith(spec: object): Manifest {
+  return {
+    apiVersion: "security.istio.io/v1",
+    kind: "PeerAuthentication",
+    metadata: { name: "default", namespace: CONTRACT_NAMESPACE, labels: UNVALIDATED },
+    spec,
+  };
 }
 
 /** Accepted by a CRD, and invalid: ports need a selector. */
-const INVALID = manifest("security.istio.io/v1", "PeerAuthentication", "default", {
-  spec: { mtls: { mode: "DISABLE" }, portLevelMtls: { "8080": { mode: "DISABLE" } } },
-});
+const INVALID = policyWith({ mtls: { mode: "DISABLE" }, portLevelMtls: { "8080": { mode: "DISABLE" } } });
 
 function rule(host: string, name = "rule"): Manifest {
   return manifest("networking.istio.io/v1", "DestinationRule", name, { spec: { host } });
 }
 
+/** Without a selector, so that no controller makes slices of its own. */
 function service(name: string, port = 80): Manifest {
-  const spec = { clusterIP: "None", ports: [{ name: "http", port }], selector: { app: name } };
+  const spec = { clusterIP: "None", ports: [{ name: "http", port }] };
   return manifest("v1", "Service", name, { spec });
 }
 
