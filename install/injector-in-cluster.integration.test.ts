@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "../injector/admission/injection-settings.ts";
@@ -32,7 +33,9 @@ const PEER_AUTHENTICATIONS: ApiKind = {
 
 let server: TestApiServer;
 let admin: KubernetesClient;
+/** The Service's endpoints, which are called in turn. */
 const ports: number[] = [];
+let calls = 0;
 
 beforeEach(async () => {
   ports.length = 0;
@@ -40,7 +43,8 @@ beforeEach(async () => {
     authorization: "rbac",
     resolveService: (namespace, name) => {
       const isOurs = namespace === NAMESPACE && name === SERVICE && ports.length > 0;
-      return isOurs ? `127.0.0.1:${ports.at(-1)}` : undefined;
+      calls += 1;
+      return isOurs ? `127.0.0.1:${ports[calls % ports.length]}` : undefined;
     },
   });
   admin = server.client();
@@ -168,10 +172,34 @@ describe("the injector with the rights of an installation", () => {
   it("is the same whichever of two replicas is called", async () => {
     const [one, two] = await Promise.all([startReplica(), startReplica()]);
     for (const [index, { port }] of [one, two].entries()) {
-      ports.push(port);
+      ports.splice(0, ports.length, port);
       expect(initContainersOf(await admin.create(KINDS.pods, pod(`web-${index}`)))).toContain("istio-proxy");
     }
     expect((await admin.list(KINDS.secrets, { namespace: NAMESPACE })).items).toHaveLength(1);
+  });
+
+  it("fails no pod while its replicas are replaced one by one, though endpoints change late", async () => {
+    const old = [await startReplica(), await startReplica()];
+    const state = { isOver: false, created: 0 };
+    const createPods = async (worker: number): Promise<void> => {
+      for (let index = 0; !state.isOver; index += 1) {
+        const created = await admin.create(KINDS.pods, pod(`web-${worker}-${index}`));
+        expect(initContainersOf(created)).toContain("istio-proxy");
+        state.created += 1;
+      }
+    };
+    const workers = Promise.all([1, 2, 3].map(createPods));
+    for (const replica of old) {
+      await startReplica();
+      const stopped = replica.stop(1_500);
+      await sleep(700);
+      ports.splice(ports.indexOf(replica.port), 1);
+      await stopped;
+    }
+    state.isOver = true;
+    await workers;
+    expect(ports).toHaveLength(2);
+    expect(state.created).toBeGreaterThan(10);
   });
 
   it("injects with the mesh's ProxyConfig", async () => {
