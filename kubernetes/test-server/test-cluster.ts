@@ -1,12 +1,26 @@
 import { randomUUID } from "node:crypto";
-import { formatResourceName } from "../kinds.ts";
+import { formatResourceName, KINDS } from "../kinds.ts";
 import type { ApiKind, KubernetesObject, NewKubernetesObject, ObjectName } from "../kubernetes-api.ts";
+import type {
+  ApplyStoreOptions,
+  Deletion,
+  PageQuery,
+  SelectionQuery,
+  StoreOptions,
+} from "./storage/cluster-queries.ts";
 import { applyFields, trackUpdate, type Writer } from "./storage/field-managers.ts";
 import type { ListKeys } from "./storage/field-sets.ts";
 import { listKeysOf } from "./storage/list-keys.ts";
 import { ListSnapshots, type Page, type Snapshot } from "./storage/list-snapshots.ts";
 import { type Change, ObjectHistory } from "./storage/object-history.ts";
-import { alreadyExists, badRequest, conflict, notFound, RefusedRequest } from "./storage/refused-request.ts";
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  notFound,
+  RefusedRequest,
+  terminating,
+} from "./storage/refused-request.ts";
 import { isSeen } from "./storage/seen-changes.ts";
 import { type Filter, parseFieldSelector, parseLabelSelector } from "./storage/selectors.ts";
 import { BUILT_IN_KINDS, kindsOfDefinition, type ServedKind, storageKey } from "./storage/served-kinds.ts";
@@ -26,38 +40,9 @@ export interface TestClusterOptions {
   readonly maxChanges?: number;
 }
 
-export interface SelectionQuery {
-  readonly namespace?: string | undefined;
-  readonly labelSelector?: string | undefined;
-  readonly fieldSelector?: string | undefined;
-}
-
-export interface PageQuery extends SelectionQuery {
-  readonly limit?: number | undefined;
-  readonly continue?: string | undefined;
-}
-
-export interface StoreOptions {
-  readonly subresource?: "status" | undefined;
-  readonly dryRun?: boolean | undefined;
-  /** Who owns the written fields. @default "unknown" */
-  readonly fieldManager?: string | undefined;
-}
-
-export interface ApplyStoreOptions extends StoreOptions {
-  /** Takes fields of other managers over. */
-  readonly force?: boolean | undefined;
-}
-
-export interface Deletion {
-  readonly uid?: string | undefined;
-  readonly resourceVersion?: string | undefined;
-  readonly dryRun?: boolean | undefined;
-}
-
-const DEFINITIONS = storageKey({ group: "apiextensions.k8s.io", plural: "customresourcedefinitions" });
+const DEFINITIONS = storageKey(KINDS.customResourceDefinitions);
 const MODIFIED = "the object has been modified; please apply your changes to the latest version";
-const NAMESPACES = storageKey({ group: "", plural: "namespaces" });
+const NAMESPACES = storageKey(KINDS.namespaces);
 
 /** The state of a cluster as an API server keeps it, without the network. Throws RefusedRequest. */
 export class TestCluster {
@@ -69,12 +54,7 @@ export class TestCluster {
     this.#now = options.now ?? Date.now;
     this.history = new ObjectHistory(options.maxChanges ?? 10_000);
     for (const name of ["default", "kube-system"]) {
-      this.history.put(NAMESPACES, name, {
-        apiVersion: "v1",
-        kind: "Namespace",
-        metadata: { name, uid: randomUUID(), labels: { "kubernetes.io/metadata.name": name } },
-        status: { phase: "Active" },
-      });
+      this.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
     }
   }
 
@@ -231,9 +211,7 @@ export class TestCluster {
     if (!namespace) throw badRequest("an empty namespace may not be set during creation");
     const found = this.history.get(NAMESPACES, namespace);
     if (found === undefined) throw notFound("namespaces", namespace);
-    if (found.metadata.deletionTimestamp === undefined) return;
-    const text = `unable to create new content in namespace ${namespace} because it is being terminated`;
-    throw new RefusedRequest(403, "Forbidden", text, { causes: [{ reason: "NamespaceTerminating" }] });
+    if (found.metadata.deletionTimestamp !== undefined) throw terminating(namespace);
   }
 
   #deleteAll(kinds: readonly ServedKind[], filter: Filter): void {

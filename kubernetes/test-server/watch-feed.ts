@@ -1,10 +1,11 @@
 import { apiVersionOf } from "../kinds.ts";
 import type { ApiKind } from "../kubernetes-api.ts";
+import type { SelectionQuery } from "./storage/cluster-queries.ts";
 import type { Change } from "./storage/object-history.ts";
 import { eventTypeOf, isSeen } from "./storage/seen-changes.ts";
 import { type ServedKind, storageKey } from "./storage/served-kinds.ts";
 import { inVersion } from "./storage/stored-object.ts";
-import type { SelectionQuery, TestCluster } from "./test-cluster.ts";
+import type { TestCluster } from "./test-cluster.ts";
 
 /** An event as it is on the wire. */
 export interface WireEvent {

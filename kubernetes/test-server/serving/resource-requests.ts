@@ -3,9 +3,10 @@ import { type Fields, isFields } from "../../requests/api-response.ts";
 import type { AdmissionDeps } from "../access/admission-webhooks.ts";
 import type { Identities, Identity } from "../access/identities.ts";
 import { isAllowed } from "../access/rbac.ts";
+import type { Deletion, PageQuery, StoreOptions } from "../storage/cluster-queries.ts";
 import { badRequest, RefusedRequest } from "../storage/refused-request.ts";
 import type { ServedKind } from "../storage/served-kinds.ts";
-import type { Deletion, PageQuery, StoreOptions, TestCluster } from "../test-cluster.ts";
+import type { TestCluster } from "../test-cluster.ts";
 import { parseVerb, type ResourceRoute, type Verb } from "./request-route.ts";
 import { createResource, patchResource, replaceResource } from "./resource-writes.ts";
 

@@ -2,10 +2,11 @@ import { apiVersionOf } from "../../kinds.ts";
 import type { KubernetesObject } from "../../kubernetes-api.ts";
 import { type AdmissionDeps, mutateByWebhooks, validateByWebhooks } from "../access/admission-webhooks.ts";
 import type { Identity } from "../access/identities.ts";
+import type { StoreOptions } from "../storage/cluster-queries.ts";
 import { jsonPatch, mergePatch, strategicPatch } from "../storage/patches.ts";
 import { badRequest, RefusedRequest } from "../storage/refused-request.ts";
 import type { ServedKind } from "../storage/served-kinds.ts";
-import type { StoreOptions, TestCluster } from "../test-cluster.ts";
+import type { TestCluster } from "../test-cluster.ts";
 import { parseNamedObject, parseNewObject } from "./request-body.ts";
 
 /** A request that changes something, parsed. */

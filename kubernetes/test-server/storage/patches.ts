@@ -17,11 +17,15 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 
 /** JSON Patch (RFC 6902). */
 export function jsonPatch(target: unknown, operations: unknown): unknown {
-  if (!Array.isArray(operations)) throw badRequest("a JSON Patch is a list of operations");
+  if (!isPatch(operations)) throw badRequest("a JSON Patch is a list of operations");
   const result: unknown = structuredClone(target);
-  const [error] = applyPatch(result, operations as Operation[]).filter((fault) => fault !== null);
+  const [error] = applyPatch(result, operations).filter((fault) => fault !== null);
   if (error !== undefined) throw badRequest(`the patch cannot be applied: ${error.message}`);
   return result;
+}
+
+function isPatch(value: unknown): value is Operation[] {
+  return Array.isArray(value) && value.every((item) => isFields(item) && typeof item["path"] === "string");
 }
 
 /** Strategic merge, as far as kubectl sends it: lists with keys are merged, `$patch: delete` takes an item away. */

@@ -30,6 +30,11 @@ export function alreadyExists(resource: string, name: string): RefusedRequest {
   return new RefusedRequest(409, "AlreadyExists", `${resource} "${name}" already exists`, { name, kind: resource });
 }
 
+export function terminating(namespace: string): RefusedRequest {
+  const text = `unable to create new content in namespace ${namespace} because it is being terminated`;
+  return new RefusedRequest(403, "Forbidden", text, { causes: [{ reason: "NamespaceTerminating" }] });
+}
+
 export function expired(message: string): RefusedRequest {
   return new RefusedRequest(410, "Expired", message);
 }

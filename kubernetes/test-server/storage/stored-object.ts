@@ -26,8 +26,10 @@ export function newObject(kind: ServedKind, given: NewKubernetesObject, facts: N
     ...content,
     apiVersion: given.apiVersion,
     kind: given.kind,
+    ...(kind.plural === "namespaces" && { status: given["status"] ?? { phase: "Active" } }),
     metadata: {
       ...given.metadata,
+      ...(kind.plural === "namespaces" && { labels: { ...given.metadata.labels, [NAME_LABEL]: fullName } }),
       name: fullName,
       uid: facts.uid,
       creationTimestamp: new Date(facts.nowMs).toISOString().replace(/\.\d+Z$/, "Z"),
@@ -36,9 +38,12 @@ export function newObject(kind: ServedKind, given: NewKubernetesObject, facts: N
   };
 }
 
-/** Tests create pods, nodes and namespaces with the status that a kubelet would write. */
+/** The server sets it on every namespace, so that webhooks can select one by name. */
+const NAME_LABEL = "kubernetes.io/metadata.name";
+
+/** Tests create pods and nodes with the status that a kubelet would write. */
 function isLenientAboutStatus({ plural }: ServedKind): boolean {
-  return ["pods", "nodes", "namespaces"].includes(plural);
+  return ["pods", "nodes"].includes(plural);
 }
 
 /** An object as it is stored when it was replaced. What the caller may not change stays. */
