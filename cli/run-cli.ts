@@ -57,6 +57,9 @@ export async function runCli(argv: readonly string[], context: CommandContext): 
   return await runCommand(command, args, context);
 }
 
+/** As shells report SIGINT. A program that is stopped on purpose ends with 0 by itself. */
+const INTERRUPTED = 130;
+
 async function runCommand(command: Command, args: readonly string[], context: CommandContext): Promise<number> {
   try {
     return await command.run(args, context);
@@ -65,6 +68,7 @@ async function runCommand(command: Command, args: readonly string[], context: Co
       context.stderr(`entente ${command.name}: ${caught.message}\n\n${formatUsage(command.name, command.description)}`);
       return 2;
     }
+    if (context.signal.aborted && caught === context.signal.reason) return INTERRUPTED;
     const error = MeshError.from(caught);
     context.log.debug({ code: error.code, stack: error.stack }, "the command failed");
     context.stderr(`entente ${command.name}: ${printable(error.message)}\n`);
