@@ -46,11 +46,21 @@ describe("the endpoints of a service without a selector", () => {
     { name: "there are no conditions", conditions: {}, isEndpoint: true },
     { name: "ready is null", conditions: { ready: null }, isEndpoint: true },
     { name: "ready is false", conditions: { ready: false }, isEndpoint: false },
-    { name: "it still serves while terminating", conditions: { ready: false, serving: true, terminating: true } },
     { name: "it is still ready while terminating", conditions: { ready: true, terminating: true }, isEndpoint: true },
+    { name: "it serves, but is not ready", conditions: { ready: false, serving: true } },
+    { name: "it terminates and does not serve", conditions: { ready: false, serving: false, terminating: true } },
+    { name: "it terminates and nothing says that it serves", conditions: { ready: false, terminating: true } },
   ])("accept new connections if $name: $isEndpoint", ({ conditions, isEndpoint = false }) => {
     const set = createTestSet(DB, testSlice({ service: "db", endpoints: [{ addresses: ["192.0.2.5"], conditions }] }));
     expect(endpointsOf(set)).toEqual(isEndpoint ? ["unknown 192.0.2.5:8080"] : []);
+  });
+
+  it("are those that serve while terminating only if none is ready", () => {
+    const ending = { addresses: ["192.0.2.5"], conditions: { ready: false, serving: true, terminating: true } };
+    const ready = testSlice({ service: "db", name: "db-2", endpoints: [{ addresses: ["192.0.2.6"] }] });
+    const slice = testSlice({ service: "db", endpoints: [ending] });
+    expect(endpointsOf(createTestSet(DB, slice))).toEqual(["unknown 192.0.2.5:8080"]);
+    expect(endpointsOf(createTestSet(DB, slice, ready))).toEqual(["unknown 192.0.2.6:8080"]);
   });
 
   it.each([

@@ -30,10 +30,24 @@ export function findServiceEndpoints(
   const isPicking = Object.keys(service.spec.selector ?? {}).length > 0;
   if (!isPicking && slices.length === 0) return undefined;
   const isKept = slices.some(({ metadata }) => metadata.labels[MANAGED_BY_LABEL] === SELECTOR_CONTROLLER);
-  const found = new Map<string, ServiceEndpoint>();
   const selected = isPicking && !isKept ? endpointsOfPods(findReadyPods(set, service), port) : [];
-  const listed = slices.flatMap((slice) => endpointsOfSlice(set, slice, port));
-  for (const endpoint of [...selected, ...listed]) {
+  const listed = (isUsed: (endpoint: SliceEndpoint) => boolean): readonly ServiceEndpoint[] =>
+    slices.flatMap((slice) => endpointsOfSlice(set, { slice, port, isUsed }));
+  const ready = [...selected, ...listed(({ conditions }) => conditions.ready)];
+  return withoutRepetitions(ready.length > 0 ? ready : listed(isServingToItsEnd));
+}
+
+/**
+ * A pod that ends and can still respond. It is used if the Service has no ready endpoint, as kube-proxy does
+ * (CategorizeEndpoints): a request to it is answered, one to nobody is not.
+ */
+function isServingToItsEnd({ conditions: { ready, serving = ready, terminating } }: SliceEndpoint): boolean {
+  return serving && terminating;
+}
+
+function withoutRepetitions(endpoints: readonly ServiceEndpoint[]): readonly ServiceEndpoint[] {
+  const found = new Map<string, ServiceEndpoint>();
+  for (const endpoint of endpoints) {
     const key = `${endpoint.ip}|${endpoint.port}`;
     if (!found.has(key)) found.set(key, endpoint);
   }
@@ -128,18 +142,22 @@ function endpointsOfPods(pods: readonly Pod[], port: ServicePort): readonly Serv
   });
 }
 
+interface ListedEndpoints {
+  readonly slice: EndpointSlice;
+  readonly port: ServicePort;
+  readonly isUsed: (endpoint: SliceEndpoint) => boolean;
+}
+
 /** Host names (addressType FQDN) are not resolved, as in Istio. */
-function endpointsOfSlice(set: ResourceSet, slice: EndpointSlice, port: ServicePort): readonly ServiceEndpoint[] {
+function endpointsOfSlice(set: ResourceSet, { slice, port, isUsed }: ListedEndpoints): readonly ServiceEndpoint[] {
   if (slice.addressType === "FQDN") return [];
   const ports = portsOfSlice(slice, port);
-  return slice.endpoints
-    .filter(({ conditions }) => conditions.ready)
-    .flatMap((endpoint) =>
-      endpoint.addresses.flatMap((ip) => {
-        const identified = identify(set, slice, endpoint, ip);
-        return identified === undefined ? [] : ports.map((number) => ({ ...identified, port: number }));
-      }),
-    );
+  return slice.endpoints.filter(isUsed).flatMap((endpoint) =>
+    endpoint.addresses.flatMap((ip) => {
+      const identified = identify(set, slice, endpoint, ip);
+      return identified === undefined ? [] : ports.map((number) => ({ ...identified, port: number }));
+    }),
+  );
 }
 
 /** A slice's port belongs to the Service's port of the same name. One without a number applies to every port. */

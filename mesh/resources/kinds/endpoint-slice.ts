@@ -5,7 +5,7 @@ import { metadataSchema, portNumberSchema, type ResourceBase } from "../fields/m
 
 const endpointSchema = z.looseObject({
   addresses: z.array(z.string().min(1)).min(1),
-  /** A missing `ready` means true. Only `ready` decides whether an endpoint receives new connections, as in Istio. */
+  /** A missing `ready` means true, a missing `serving` the same as `ready`. */
   conditions: z
     .looseObject({
       ready: z.boolean().default(true),
