@@ -7,69 +7,15 @@ import {
 } from "../../ca-agent/trust-distribution/root-config-map.ts";
 import { type Identity, startIdentity } from "../../control-plane/start-identity.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
-import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
-import { startTestApiServer, type TestApiServer } from "../../kubernetes/test-server/test-api-server-fixture.ts";
+import type { TestApiServer } from "../../kubernetes/test-server/test-api-server-fixture.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { parseInstallValues } from "../values/parse-values.ts";
-import { accessRights } from "./access-rights.ts";
-
-const NAMESPACE = "istio-system";
-const KIND_BY_NAME = {
-  ClusterRole: KINDS.clusterRoles,
-  ClusterRoleBinding: KINDS.clusterRoleBindings,
-  Role: KINDS.roles,
-  RoleBinding: KINDS.roleBindings,
-};
-
-interface Rule {
-  readonly resources?: readonly string[];
-  readonly verbs: readonly string[];
-  readonly [field: string]: unknown;
-}
-
-interface Right {
-  readonly resource: string;
-  readonly verb: string;
-}
+import { NAMESPACE, type Right, startRightsCluster } from "./rights-cluster-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
-
-/** A cluster in which the control plane's account may do what an installation allows, but for one right. */
-async function startCluster(without?: Right): Promise<TestApiServer> {
-  const server = await startTestApiServer(cleanup, { authorization: "rbac" });
-  const { cluster } = server;
-  cluster.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
-  for (const name of ["istiod", "hello"]) {
-    const metadata = { name, namespace: NAMESPACE };
-    cluster.create(KINDS.serviceAccounts, { apiVersion: "v1", kind: "ServiceAccount", metadata });
-  }
-  const objects: readonly KubernetesObject[] = accessRights(parseInstallValues({ expressions: [] }));
-  for (const object of objects) {
-    const kind = Object.entries(KIND_BY_NAME).find(([name]) => name === object.kind)?.[1];
-    if (kind === undefined) throw new TypeError(`${object.kind} is no right`);
-    cluster.create(kind, {
-      ...object,
-      ...(isRules(object["rules"]) && { rules: withoutRight(object["rules"], without) }),
-    });
-  }
-  return server;
-}
-
-function isRules(value: unknown): value is readonly Rule[] {
-  return Array.isArray(value);
-}
-
-function withoutRight(rules: readonly Rule[], without: Right | undefined): readonly Rule[] {
-  return rules.map((rule) =>
-    without !== undefined && rule.resources?.includes(without.resource)
-      ? { ...rule, verbs: rule.verbs.filter((verb) => verb !== without.verb) }
-      : rule,
-  );
-}
 
 /** The shipped code, as the control plane's account. */
 function start(server: TestApiServer): Promise<Identity> {
@@ -100,7 +46,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 describe("the rights of the control plane's account", () => {
   it("are enough for everything that identity needs", async () => {
-    const server = await startCluster();
+    const server = await startRightsCluster(cleanup);
     const { authority, authenticator } = await start(server);
     const roots = authority.roots().join("");
     await until(() => publishedIn(server, "default") === roots);
@@ -126,7 +72,7 @@ describe("the rights of the control plane's account", () => {
     { resource: "namespaces", verb: "watch" },
     { resource: "tokenreviews", verb: "create" },
   ])("contain nothing that could be left out: $verb of $resource", async (right) => {
-    const server = await startCluster(right);
+    const server = await startRightsCluster(cleanup, right);
     void start(server)
       .then(({ authenticator }) => authenticator.authenticate(helloToken(server), "10.0.0.7"))
       .catch(() => undefined);
