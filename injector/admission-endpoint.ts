@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { type BodyLimits, readBody } from "./read-body.ts";
 import type { Reviewed, ReviewResult } from "./review/review-result.ts";
+import type { ReviewQueue } from "./review-queue.ts";
 import { sendText } from "./send-text.ts";
 
 export interface EndpointDeps {
@@ -9,6 +10,7 @@ export interface EndpointDeps {
   readonly log: Logger;
   readonly limitLog: LogLimiter;
   readonly bodies: BodyLimits;
+  readonly queue: ReviewQueue;
 }
 
 /** Per text in a line; the longest name in Kubernetes has 253 characters. */
@@ -42,7 +44,13 @@ export async function respondToReview(
     case "read":
       break;
   }
-  const result = deps.review(body.text);
+  const client = request.socket.remoteAddress ?? "";
+  const result = await deps.queue.run(
+    client,
+    () => deps.review(body.text),
+    () => !response.destroyed,
+  );
+  if (result === undefined) return undefined;
   if (result.kind === "malformed") return fail(response, 400, result.message, deps);
   logReview(result, deps);
   const text = JSON.stringify(result.review);

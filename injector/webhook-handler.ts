@@ -11,6 +11,7 @@ import type { InjectorMetrics } from "./injector-metrics.ts";
 import type { BodyLimits } from "./read-body.ts";
 import { type ResourceReviewDeps, reviewResource } from "./review/review-resource.ts";
 import type { Reviewed } from "./review/review-result.ts";
+import { createReviewQueue } from "./review-queue.ts";
 import { sendText } from "./send-text.ts";
 
 export interface WebhookHandlerDeps extends ResourceReviewDeps {
@@ -41,7 +42,7 @@ const LOG_LINES_PER_SECOND = 50;
 export function createWebhookHandler(
   deps: WebhookHandlerDeps,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const context = { ...deps, limitLog: createLogLimiter(deps.clock, LOG_LINES_PER_SECOND) };
+  const context = { ...deps, queue: createReviewQueue(), limitLog: createLogLimiter(deps.clock, LOG_LINES_PER_SECOND) };
   return (request, response) => {
     if (deps.isEnding()) response.setHeader("connection", "close");
     route(request, response, context).catch((caught: unknown) => failSafely(caught, response, context));
