@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import type { InjectionSettings } from "../injector/admission/injection-settings.ts";
 import { createHookToken } from "../injector/hook-token.ts";
-import { injectManifests } from "../injector/inject-manifests.ts";
-import { joinManifests, readManifestFiles } from "../injector/manifest-files.ts";
+import { injectManifests } from "../injector/manifests/inject-manifests.ts";
+import { joinManifests, readManifestFiles } from "../injector/manifests/manifest-files.ts";
 import { readMeshConfigFile } from "../injector/mesh-config-file.ts";
 import type { Command, CommandContext } from "./command.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";

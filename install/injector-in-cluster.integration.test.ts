@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "../injector/admission/injection-settings.ts";
 import { parseProxyConfigText } from "../injector/admission/mesh-config/proxy-config.ts";
 import { startClusterInjector } from "../injector/cluster/start-cluster-injector.ts";
-import type { WebhookServer } from "../injector/webhook-server.ts";
+import type { WebhookServer } from "../injector/serving/webhook-server.ts";
 import { KINDS } from "../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesObject } from "../kubernetes/kubernetes-api.ts";
 import type { KubernetesClient } from "../kubernetes/kubernetes-client.ts";

@@ -1,4 +1,4 @@
-import { readManifestFiles } from "../../injector/manifest-files.ts";
+import { readManifestFiles } from "../../injector/manifests/manifest-files.ts";
 import type { Configuration } from "../../operator/configuration/configuration.ts";
 import { configurationFromCluster } from "../../operator/configuration/read-cluster.ts";
 import { configurationFromFiles } from "../../operator/configuration/read-files.ts";

@@ -9,7 +9,7 @@ import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import type { ServingPair } from "../serving-certificate.ts";
+import type { ServingPair } from "../serving/serving-certificate.ts";
 import { type IdentityNames, startWebhookIdentity, type WebhookIdentity } from "./webhook-identity.ts";
 
 export const NAMES: IdentityNames = {

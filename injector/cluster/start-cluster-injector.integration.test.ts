@@ -7,7 +7,7 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { createPod, TEST_SETTINGS } from "../admission/pod-fixture.ts";
-import { review } from "../webhook-fixture.ts";
+import { review } from "../serving/webhook-fixture.ts";
 import { InjectorCluster, refused } from "./injector-cluster-fixture.ts";
 import { startClusterInjector } from "./start-cluster-injector.ts";
 

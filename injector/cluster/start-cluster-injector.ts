@@ -6,7 +6,7 @@ import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import type { InjectionSettings } from "../admission/injection-settings.ts";
 import { createHookToken } from "../hook-token.ts";
 import type { ChangingValue } from "../polled-value.ts";
-import { startWebhookServer, type WebhookLimits, type WebhookServer } from "../webhook-server.ts";
+import { startWebhookServer, type WebhookLimits, type WebhookServer } from "../serving/webhook-server.ts";
 import { createEventRecorder } from "./event-recorder.ts";
 import { eventOf } from "./injection-event.ts";
 import { chooseNativeSidecars, type NativeSidecarChoice } from "./native-sidecars.ts";

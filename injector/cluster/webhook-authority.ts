@@ -8,7 +8,7 @@ import {
 import { formatLeafExtensions, formatRootExtensions } from "../../ca-agent/x509/extensions.ts";
 import { keyIdentifier } from "../../ca-agent/x509/public-key.ts";
 import { readSubjectName } from "../../ca-agent/x509/subject-name.ts";
-import type { ServingPair } from "../serving-certificate.ts";
+import type { ServingPair } from "../serving/serving-certificate.ts";
 
 /**
  * The authority of the webhook's certificates, and of nothing else: only the `caBundle` of the webhook configurations

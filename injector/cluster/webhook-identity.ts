@@ -2,7 +2,7 @@ import { pause } from "../../kubernetes/bounded-call.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
-import type { ServingCertificate, ServingPair } from "../serving-certificate.ts";
+import type { ServingCertificate, ServingPair } from "../serving/serving-certificate.ts";
 import { openSharedAuthority } from "./authority-secret.ts";
 import { keepCaBundle, type WebhookNames } from "./ca-bundle.ts";
 import {

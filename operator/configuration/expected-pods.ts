@@ -2,8 +2,8 @@ import { type Admission, admitPod } from "../../injector/admission/admit-pod.ts"
 import { DEFAULT_INJECTION_SETTINGS } from "../../injector/admission/injection-settings.ts";
 import { type Pod as InjectedPod, validatePod } from "../../injector/admission/pod.ts";
 import { decideInjection } from "../../injector/admission/selection/decide-injection.ts";
-import type { ManifestFile } from "../../injector/manifest-files.ts";
-import { findPodTemplates, type PodTemplate } from "../../injector/pod-templates.ts";
+import type { ManifestFile } from "../../injector/manifests/manifest-files.ts";
+import { findPodTemplates, type PodTemplate } from "../../injector/manifests/pod-templates.ts";
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import { parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";

@@ -1,4 +1,4 @@
-import type { ManifestFile } from "../../injector/manifest-files.ts";
+import type { ManifestFile } from "../../injector/manifests/manifest-files.ts";
 import { parseResources } from "../../mesh/resources/parsing/parse-resources.ts";
 import { createResourceSet } from "../../mesh/resources/resource-set.ts";
 import { type Configuration, DEFAULT_MESH_SETTINGS } from "./configuration.ts";

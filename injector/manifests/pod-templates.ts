@@ -1,4 +1,4 @@
-import type { WorkloadOwner } from "./admission/workload-owner.ts";
+import type { WorkloadOwner } from "../admission/workload-owner.ts";
 
 /** A pod or a pod template inside a resource. */
 export interface PodTemplate {

@@ -1,8 +1,8 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { buffer as readStream } from "node:stream/consumers";
-import { errnoOf } from "../mesh/mesh-error.ts";
-import { InjectorError } from "./injector-error.ts";
+import { errnoOf } from "../../mesh/mesh-error.ts";
+import { InjectorError } from "../injector-error.ts";
 
 export interface ManifestFile {
   /** The file's name, for messages. */

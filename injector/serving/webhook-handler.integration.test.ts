@@ -1,12 +1,12 @@
 import { createServer } from "node:http";
 import { afterEach, expect, it } from "vitest";
-import { systemClock } from "../mesh/runtime.ts";
-import { Cleanup } from "../net/cleanup-fixture.ts";
-import { createRecordedLog } from "../net/http-fixture.ts";
-import { listen, sendRaw } from "../net/raw-client-fixture.ts";
-import { TEST_DEPS } from "./admission/pod-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { createRecordedLog } from "../../net/http-fixture.ts";
+import { listen, sendRaw } from "../../net/raw-client-fixture.ts";
+import { TEST_DEPS } from "../admission/pod-fixture.ts";
+import { createInjectorMetrics } from "../injector-metrics.ts";
 import { createBodyBudget } from "./body-budget.ts";
-import { createInjectorMetrics } from "./injector-metrics.ts";
 import { createWebhookHandler } from "./webhook-handler.ts";
 
 const cleanup = new Cleanup();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
-import { DEFAULT_INJECTION_SETTINGS } from "./admission/injection-settings.ts";
-import { createHookToken } from "./hook-token.ts";
+import { parseKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
+import { DEFAULT_INJECTION_SETTINGS } from "../admission/injection-settings.ts";
+import { createHookToken } from "../hook-token.ts";
 import { injectManifests } from "./inject-manifests.ts";
 
 function inject(text: string): string {

@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Clock, Logger } from "../mesh/runtime.ts";
-import { InjectorError } from "./injector-error.ts";
-import { type ChangingValue, startPolledValue } from "./polled-value.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { InjectorError } from "../injector-error.ts";
+import { type ChangingValue, startPolledValue } from "../polled-value.ts";
 
 /** A certificate chain and its key, in PEM. They match and have not expired. */
 export interface ServingPair {

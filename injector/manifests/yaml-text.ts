@@ -1,4 +1,4 @@
-import { formatKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
+import { formatKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
 import { lineBreakOf } from "./yaml-layout.ts";
 
 /** A non-empty mapping or list in block style. All lines but the first are indented, and there is no final newline. */

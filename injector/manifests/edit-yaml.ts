@@ -11,7 +11,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from "yaml";
-import { alignLists } from "./admission/build-patch.ts";
+import { alignLists } from "../admission/build-patch.ts";
 import {
   contentEnd,
   type Editing,

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
+import type { Reviewed, ReviewResult } from "../review/review-result.ts";
 import { type BodyLimits, readBody } from "./read-body.ts";
-import type { Reviewed, ReviewResult } from "./review/review-result.ts";
 import type { ReviewQueue } from "./review-queue.ts";
 import { sendText } from "./send-text.ts";
 

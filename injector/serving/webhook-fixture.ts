@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { Agent, request } from "undici";
-import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { type Logger, systemClock } from "../mesh/runtime.ts";
-import { TEST_SETTINGS } from "./admission/pod-fixture.ts";
+import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { type Logger, systemClock } from "../../mesh/runtime.ts";
+import { TEST_SETTINGS } from "../admission/pod-fixture.ts";
 import { startServingCertificate } from "./serving-certificate.ts";
 import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
 

@@ -1,6 +1,6 @@
 import { applyPatch } from "rfc6902";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createPod } from "./admission/pod-fixture.ts";
+import { createPod } from "../admission/pod-fixture.ts";
 import { closed, review, startTestWebhook, type TestWebhook, type WebhookResponse } from "./webhook-fixture.ts";
 
 let webhook: TestWebhook;

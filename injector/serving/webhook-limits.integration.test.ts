@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { TLSSocket } from "node:tls";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createPod } from "./admission/pod-fixture.ts";
+import { createPod } from "../admission/pod-fixture.ts";
 import { closed, review, startTestWebhook, TEST_LIMITS, type TestWebhook } from "./webhook-fixture.ts";
 
 /** The webhook requires no client certificate, so any client that can reach it may try these. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { parseDocument, stringify } from "yaml";
-import { formatKubernetesYaml, parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
+import { formatKubernetesYaml, parseKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
 import { editsForDocument } from "./edit-yaml.ts";
 import { applyEdits } from "./yaml-layout.ts";
 

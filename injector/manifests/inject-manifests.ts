@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Document } from "yaml";
-import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
-import { admitPod } from "./admission/admit-pod.ts";
-import type { InjectionSettings } from "./admission/injection-settings.ts";
-import { hasSidecar, type Pod, validatePod } from "./admission/pod.ts";
+import { parseKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
+import { admitPod } from "../admission/admit-pod.ts";
+import type { InjectionSettings } from "../admission/injection-settings.ts";
+import { hasSidecar, type Pod, validatePod } from "../admission/pod.ts";
+import { InjectorError } from "../injector-error.ts";
 import { editsForDocument, rewriteDocument } from "./edit-yaml.ts";
-import { InjectorError } from "./injector-error.ts";
 import { findPodTemplates, type PodTemplate } from "./pod-templates.ts";
 import { applyEdits, isRecord } from "./yaml-layout.ts";
 

@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { MeshError } from "../mesh/mesh-error.ts";
-import type { Clock, Logger } from "../mesh/runtime.ts";
-import { sendResponse } from "../net/local-http-server.ts";
-import { createLogLimiter } from "../net/log-limiter.ts";
-import { respondToScrape } from "../net/metrics/respond-to-scrape.ts";
-import { reviewAdmission } from "./admission/admission-review.ts";
-import type { InjectionSettings } from "./admission/injection-settings.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { sendResponse } from "../../net/local-http-server.ts";
+import { createLogLimiter } from "../../net/log-limiter.ts";
+import { respondToScrape } from "../../net/metrics/respond-to-scrape.ts";
+import { reviewAdmission } from "../admission/admission-review.ts";
+import type { InjectionSettings } from "../admission/injection-settings.ts";
+import type { InjectorMetrics } from "../injector-metrics.ts";
+import { type ResourceReviewDeps, reviewResource } from "../review/review-resource.ts";
+import type { Reviewed } from "../review/review-result.ts";
 import { type EndpointDeps, respondToReview } from "./admission-endpoint.ts";
-import type { InjectorMetrics } from "./injector-metrics.ts";
 import type { BodyLimits } from "./read-body.ts";
-import { type ResourceReviewDeps, reviewResource } from "./review/review-resource.ts";
-import type { Reviewed } from "./review/review-result.ts";
 import { createReviewQueue } from "./review-queue.ts";
 import { sendText } from "./send-text.ts";
 
