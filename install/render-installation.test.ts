@@ -166,6 +166,13 @@ describe("values", () => {
     expect(render("gateway.enabled=false").map(keyOf).join()).not.toContain("ingressgateway");
   });
 
+  it("of the mesh give the control plane other pods, which read them when they start", () => {
+    const template = (...expressions: readonly string[]): string =>
+      JSON.stringify(templatesOf(render(...expressions)).find(({ name }) => name === "istiod"));
+    expect(template("outboundTrafficPolicy=REGISTRY_ONLY")).not.toBe(template());
+    expect(template("gateway.replicas=3")).toBe(template());
+  });
+
   it("reach the objects", () => {
     const text = JSON.stringify(render(...EVERYTHING));
     for (const { kind, metadata } of render(...EVERYTHING)) {

@@ -1,6 +1,6 @@
 import type { V1Service } from "@kubernetes/client-node";
 import type { InstallValues } from "../values/install-values.ts";
-import { MESH_CONFIG_MOUNT, meshConfigVolume } from "./mesh-config.ts";
+import { MESH_CONFIG_MOUNT, meshConfigChecksum, meshConfigVolume } from "./mesh-config.ts";
 import { componentLabels, componentSelector, withRevision } from "./names.ts";
 import { containerResources, deployment, POD_ENV, podDisruptionBudget, probes, serviceAccount } from "./workload.ts";
 
@@ -32,6 +32,8 @@ export function controlPlaneObjects(values: InstallValues) {
         volumeMounts: [MESH_CONFIG_MOUNT],
       },
       volumes: [meshConfigVolume(values)],
+      // It reads them when it starts: other settings need other pods.
+      annotations: { "checksum/mesh-config": meshConfigChecksum(values) },
     }),
     podDisruptionBudget(COMPONENT, values),
   ];

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { V1ConfigMap, V1Volume, V1VolumeMount } from "@kubernetes/client-node";
 import { formatKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
 import type { InstallValues } from "../values/install-values.ts";
@@ -8,17 +9,11 @@ export function controlPlaneAddress(values: InstallValues): string {
   return `${withRevision("istiod", values)}.${values.namespace}.svc:15012`;
 }
 
-/** Istio's ConfigMap `istio`: the settings of the mesh, which control plane and injector read again when they change. */
+/**
+ * Istio's ConfigMap `istio`: the settings of the mesh. The injector reads them again when they change, the control plane
+ * when it starts.
+ */
 export function meshConfig(values: InstallValues) {
-  const mesh = {
-    trustDomain: values.trustDomain,
-    ...(values.trustDomainAliases.length > 0 && { trustDomainAliases: values.trustDomainAliases }),
-    rootNamespace: values.namespace,
-    outboundTrafficPolicy: { mode: values.outboundTrafficPolicy },
-    accessLogFile: values.accessLogFile,
-    enablePrometheusMerge: true,
-    defaultConfig: { discoveryAddress: controlPlaneAddress(values) },
-  };
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
@@ -27,8 +22,25 @@ export function meshConfig(values: InstallValues) {
       namespace: values.namespace,
       labels: componentLabels("istiod", values),
     },
-    data: { mesh: formatKubernetesYaml(mesh) },
+    data: { mesh: formatMeshConfig(values) },
   } satisfies V1ConfigMap;
+}
+
+/** Changes with the settings. */
+export function meshConfigChecksum(values: InstallValues): string {
+  return createHash("sha256").update(formatMeshConfig(values)).digest("hex");
+}
+
+function formatMeshConfig(values: InstallValues): string {
+  return formatKubernetesYaml({
+    trustDomain: values.trustDomain,
+    ...(values.trustDomainAliases.length > 0 && { trustDomainAliases: values.trustDomainAliases }),
+    rootNamespace: values.namespace,
+    outboundTrafficPolicy: { mode: values.outboundTrafficPolicy },
+    accessLogFile: values.accessLogFile,
+    enablePrometheusMerge: true,
+    defaultConfig: { discoveryAddress: controlPlaneAddress(values) },
+  });
 }
 
 /** Mounted, not read through the API: so neither process needs the right to read ConfigMaps. */

@@ -19,6 +19,8 @@ export interface Workload {
   readonly serviceAccount: string;
   readonly container: Omit<V1Container, "image" | "imagePullPolicy" | "securityContext">;
   readonly volumes: readonly V1Volume[];
+  /** Of the pods, beside those for Prometheus. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly metrics: { readonly port: number; readonly path: string };
   readonly terminationGracePeriodSeconds: number;
 }
@@ -50,7 +52,7 @@ export function deployment(workload: Workload) {
       template: {
         metadata: {
           labels: { ...labels, ...selector, "sidecar.istio.io/inject": "false" },
-          annotations: scrapeAnnotations(workload.metrics),
+          annotations: { ...scrapeAnnotations(workload.metrics), ...workload.annotations },
         },
         spec: podSpec(workload, selector),
       },
@@ -64,6 +66,7 @@ function podSpec(workload: Workload, selector: Readonly<Record<string, string>>)
   const container: V1Container = { ...workload.container, image, imagePullPolicy, securityContext: CONTAINER_SECURITY };
   return {
     serviceAccountName: workload.serviceAccount,
+    nodeSelector: { "kubernetes.io/os": "linux" },
     ...(imagePullSecrets.length > 0 && { imagePullSecrets: imagePullSecrets.map((name) => ({ name })) }),
     securityContext: POD_SECURITY,
     terminationGracePeriodSeconds: workload.terminationGracePeriodSeconds,
