@@ -1,4 +1,5 @@
 import { SYSTEM_NAMESPACES } from "../../injector/admission/selection/system-namespaces.ts";
+import { workloadInfo } from "../../mesh/policy/workloads.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import type { FindingName } from "../../mesh/resources/finding-codes.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
@@ -49,9 +50,12 @@ function findPodFindings({ set, injections, origin }: Configuration): readonly F
   for (const pod of set.pods.values()) {
     const injection = injections.get(formatResourceKey(pod.metadata.namespace, pod.metadata.name));
     if (injection === undefined || !isActive(pod)) continue;
-    for (const finding of [...findingsOfInjection(pod, injection), ...findMissingProxy(pod, injection, origin)]) {
-      found.set(`${finding.resource} ${finding.message}`, finding);
+    // Replicas have the same annotations: one of them is enough.
+    for (const finding of findingsOfInjection(pod, injection)) {
+      const key = `${workloadInfo(pod).workload}.${pod.metadata.namespace} ${finding.message}`;
+      if (!found.has(key)) found.set(key, finding);
     }
+    for (const finding of findMissingProxy(pod, injection, origin)) found.set(finding.resource ?? "", finding);
   }
   return [...found.values()];
 }

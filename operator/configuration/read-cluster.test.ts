@@ -93,6 +93,22 @@ describe("the configuration of a cluster", () => {
     expect(findings.every(({ file, line }) => file === undefined && line === undefined)).toBe(true);
   });
 
+  it("reports an annotation once for all replicas of a workload", async () => {
+    const replica = (name: string) =>
+      testPod({
+        name,
+        labels: { app: "web", "pod-template-hash": "1" },
+        spec: SIDECAR,
+        metadata: {
+          annotations: { "sidecar.istio.io/nonsense": "1" },
+          ownerReferences: [{ apiVersion: "apps/v1", kind: "ReplicaSet", name: "web-1", uid: "1" }],
+        },
+      });
+    const cluster = createInstalledCluster().put(MESHED).putTexts(replica("web-1-a"), replica("web-1-b"));
+    const codes = collectFindings(await read(cluster)).map(({ code, resource }) => `${code} ${resource}`);
+    expect(codes).toEqual(["IST0108 Pod/web-1-a.ns1"]);
+  });
+
   it("finds pods by the label of any installed revision", async () => {
     const canary = { ...MESHED, metadata: { name: "ns1", labels: { "istio.io/rev": "canary" } } };
     const webhook = {

@@ -151,6 +151,16 @@ describe("a service's description", () => {
   });
 });
 
+it("a description shows control characters of a manifest instead of sending them to the terminal", () => {
+  const ESCAPE = String.fromCharCode(27);
+  const spec = { host: HOST, subsets: [{ name: `v${ESCAPE}[31m`, labels: {} }] };
+  const pod = webPod(testService({ name: "web" }), testResource("DestinationRule", "web", spec, { namespace: "ns1" }));
+  const proxy = { kind: "sidecar", image: `entente:${ESCAPE}[2J`, version: ESCAPE, isNative: false } as const;
+  const text = formatPodDescription({ ...pod, proxy }, [], PLAIN);
+  expect(text).toContain("\\x1b[31m");
+  expect(text).not.toContain(ESCAPE);
+});
+
 it.each([
   ["entente:0.1.0", "0.1.0"],
   ["registry:5000/a/entente:1.2", "1.2"],

@@ -1,6 +1,6 @@
 import type { Finding } from "../analysis/finding.ts";
 import { formatFinding } from "../analysis/format-findings.ts";
-import type { Palette } from "../text/palette.ts";
+import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
 import { formatTlsTable } from "../tls/format-tls-table.ts";
 import type { PodDescription, PodState, ProxyDescription } from "./pod-description.ts";
@@ -47,7 +47,8 @@ function formatState(state: PodState): string {
 
 function formatProxy(proxy: ProxyDescription): string {
   if (proxy.kind === "none") return `none: ${proxy.reason}`;
-  return `${proxy.kind}${proxy.isNative ? " (native)" : ""}, version ${proxy.version}, image ${proxy.image}`;
+  const image = printable(proxy.image);
+  return `${proxy.kind}${proxy.isNative ? " (native)" : ""}, version ${printable(proxy.version)}, image ${image}`;
 }
 
 /** `STRICT by A; also considered: B (namespace), C (mesh)`. */
@@ -92,7 +93,7 @@ function formatService(service: ServiceDescription, palette: Palette): string {
   const rules = destinationRules.map(
     ({ rule, host, isUsed, subsets }) =>
       `${rule} for "${host}": ${isUsed ? "decides TLS" : "does not decide TLS for any client"}` +
-      `${subsets.length === 0 ? "" : `; subsets ${subsets.join(", ")}`}\n`,
+      `${subsets.length === 0 ? "" : `; subsets ${printable(subsets.join(", "))}`}\n`,
   );
   return (
     `${palette.strong(service.service)} (${service.host})\n${indent(endpoints)}` +
@@ -111,7 +112,7 @@ function formatEndpoints(endpoints: ServiceDescription["ports"][number]["endpoin
 function formatRoute({ rule, hosts, gateways, routes, isUsedBySidecars }: RouteDescription): string {
   const leads = routes.length === 0 ? "" : `; routes ${routes.map((index) => `http[${index}]`).join(", ")} lead here`;
   const used = isUsedBySidecars === false ? "; sidecars use another VirtualService" : "";
-  return `${rule} for ${hosts.join(", ")} by ${gateways.join(", ")}${leads}${used}\n`;
+  return `${rule} for ${hosts.join(", ")} by ${printable(gateways.join(", "))}${leads}${used}\n`;
 }
 
 function formatRelated(findings: readonly Finding[], palette: Palette): string {

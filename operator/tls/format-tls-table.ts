@@ -1,4 +1,4 @@
-import type { Palette } from "../text/palette.ts";
+import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
 import { isFailing, type TlsRow } from "./tls-row.ts";
 
@@ -30,12 +30,12 @@ function cellsOf(row: TlsRow, palette: Palette): readonly string[] {
 
 /** `host|subset:port`, as istioctl wrote it. */
 function placeOf({ host, subset, port }: TlsRow): string {
-  return `${host}${subset === "" ? "" : `|${subset}`}:${port}`;
+  return printable(`${host}${subset === "" ? "" : `|${subset}`}:${port}`);
 }
 
 function describe(row: TlsRow, palette: Palette): string {
   const servers = row.servers.length === 0 ? "" : ` to ${shorten(row.servers)}`;
-  return `${palette.bad(row.status)} ${placeOf(row)} from ${shorten(row.clients)}${servers}: ${row.problem ?? ""}`;
+  return `${palette.bad(row.status)} ${placeOf(row)} from ${shorten(row.clients)}${servers}: ${printable(row.problem ?? "")}`;
 }
 
 function shorten(names: readonly string[]): string {
