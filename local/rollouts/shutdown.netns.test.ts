@@ -100,7 +100,7 @@ describe("the commands of the status port", () => {
   it("let a finished Job's pod end at once: it has no clients to wait for", async () => {
     const pod = podOf("job");
     await curl(pod, "http://127.0.0.1:8080/finish");
-    await expect.poll(() => pod.containers.map(({ pid }) => pid), { timeout: 3000 }).toEqual([undefined, undefined]);
+    await expect.poll(() => pod.containers.map(({ pid }) => pid), { timeout: 4500 }).toEqual([undefined, undefined]);
     expect(readLog(pod, "app")).toMatch(/^job: 200 served by world-.*quit: 200 ok/s);
     expect(readLog(pod, "istio-proxy")).toContain("nothing needs the proxy any more");
   });
@@ -112,10 +112,10 @@ describe("a signal", () => {
     const pid = pod.pidOf("istio-proxy") ?? 0;
     process.kill(pid, "SIGTERM");
     const ready = () => curl(pod, "http://127.0.0.1:15021/healthz/ready");
-    await expect.poll(ready, { timeout: 500 }).toMatch(/^the proxy is draining\s+503$/);
+    await expect.poll(ready, { timeout: 2000 }).toMatch(/^the proxy is draining\s+503$/);
     expect(await curl(mesh.client, "http://hurried.mesh/")).toMatch(/^served by .* 200$/s);
     process.kill(pid, "SIGTERM");
-    await expect.poll(() => pod.pidOf("istio-proxy"), { timeout: 1000 }).toBeUndefined();
+    await expect.poll(() => pod.pidOf("istio-proxy"), { timeout: 4000 }).toBeUndefined();
   });
 
   it("during the start ends the proxy with status 0", async () => {

@@ -1,5 +1,7 @@
 import { once } from "node:events";
+import { Agent, type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
@@ -85,5 +87,59 @@ describe("a pod that drains", () => {
     inbound.http.closing.abort();
     expect(await readUntilClosed(idle)).toBe("");
     await expect.poll(() => inbound.registry.size).toBe(0);
+  });
+});
+
+/** POSTs on kept connections, which no sidecar repeats, until told to stop. */
+function startPosts(port: number) {
+  const agent = new Agent({ keepAlive: true });
+  const failures: string[] = [];
+  let succeeded = 0;
+  let isOver = false;
+  const post = async (): Promise<void> => {
+    const outgoing = request({ host: "127.0.0.1", port, agent, method: "POST", headers: { "content-length": 1 } });
+    outgoing.end("x");
+    const [response]: IncomingMessage[] = await once(outgoing, "response");
+    response?.resume();
+    if (response?.statusCode === 200) succeeded += 1;
+    else failures.push(String(response?.statusCode));
+  };
+  const client = async (): Promise<void> => {
+    while (!isOver) {
+      await post().catch((error: unknown) => failures.push(String(error)));
+      await sleep(2);
+    }
+  };
+  const clients = Array.from({ length: 16 }, client);
+  return {
+    failures,
+    untilSucceeded: (count: number) => expect.poll(() => succeeded, { timeout: 10_000 }).toBeGreaterThan(count),
+    stop: async () => {
+      isOver = true;
+      await Promise.all(clients);
+      agent.destroy();
+    },
+  };
+}
+
+describe("a client's sidecar", () => {
+  it("loses no POST on the way from a pod that ends to the one that replaces it", async () => {
+    const application = await startLenientUpstream(cleanup);
+    const options = { mode: "STRICT", applicationPort: application.port, protocol: "http" } as const;
+    const ending = await startInboundSide(cleanup, options);
+    const next = await startInboundSide(cleanup, options);
+    const http = { overrides: { protocol: "http" } } as const;
+    const outbound = await startOutboundSide(cleanup, { destination: meshDestination([ending.port, next.port], http) });
+    const posts = startPosts(outbound.port);
+    await posts.untilSucceeded(200);
+    ending.http.draining.abort();
+    await posts.untilSucceeded(400);
+    outbound.setDestination(meshDestination([next.port], http));
+    ending.http.closing.abort();
+    await posts.untilSucceeded(600);
+    await expect.poll(() => ending.registry.size).toBe(0);
+    await posts.stop();
+    expect(posts.failures).toEqual([]);
+    expect(ending.http.counted.length).toBeGreaterThan(0);
   });
 });
