@@ -54,7 +54,8 @@ it("cannot be filled with bodies that never end: the oldest request is cut off w
 });
 
 it("limits its log lines during a flood of requests", async () => {
-  await Promise.all(Array.from({ length: 200 }, () => webhook.post("{")));
+  // Some are cut off, because the test's webhook has few connections.
+  await Promise.allSettled(Array.from({ length: 200 }, () => webhook.post("{")));
   const refusals = webhook.log.find("not JSON");
   expect(refusals.length).toBeGreaterThan(0);
   expect(refusals.length).toBeLessThan(150);
