@@ -6,6 +6,7 @@ import { listPages, type Selection } from "../../kubernetes/reflector/list-pages
 import { collectFindings } from "../analysis/collect-findings.ts";
 import { countFindings } from "../analysis/format-findings.ts";
 import { configurationFromCluster } from "../configuration/read-cluster.ts";
+import { OperatorError } from "../operator-error.ts";
 import type { PodPages } from "../pod-pages.ts";
 import { readReplicas } from "../proxies/read-replicas.ts";
 import { type MeshPod, readMeshPods } from "../versions/component-pods.ts";
@@ -46,8 +47,7 @@ export async function readClusterFacts(
   const version = await readFact(() => api.version({ signal }), signal);
   const base = { nowMs: now(), server, rootNamespace, version, ...NOTHING };
   if (version.kind === "unknown") return base;
-  const list = (kind: ApiKind, selection: Omit<Selection, "kind"> = {}) =>
-    readFact(() => listAll(api, { kind, ...selection }, signal), signal);
+  const list = listFact(api, signal);
   const [clockAheadMs, definitions, nodes, deployments, mutatingWebhooks] = await Promise.all([
     readFact(() => cluster.readClock(signal), signal),
     list(KINDS.customResourceDefinitions),
@@ -59,6 +59,19 @@ export async function readClusterFacts(
   if (stage === "preflight") {
     return { ...shared, rights: await readFact(() => readRights(api, rootNamespace, signal), signal) };
   }
+  const webhooks = mutatingWebhooks.kind === "known" ? mutatingWebhooks.value : [];
+  const [health, served] = await Promise.all([
+    readHealthFacts(cluster, signal),
+    readServedFacts(cluster, webhooks, signal),
+  ]);
+  return { ...shared, ...health, ...served };
+}
+
+/** What the API server knows of a running mesh. */
+async function readHealthFacts({ api, rootNamespace }: CheckedCluster, signal: AbortSignal) {
+  const list = listFact(api, signal);
+  const analyze = async () =>
+    countFindings(collectFindings(await configurationFromCluster({ api, rootNamespace, signal })));
   const [namespaces, pods, endpointSlices, validatingWebhooks, rootConfigMaps, probe, findings] = await Promise.all([
     list(KINDS.namespaces),
     list(KINDS.pods),
@@ -66,26 +79,31 @@ export async function readClusterFacts(
     list(KINDS.validatingWebhooks),
     list(KINDS.configMaps, { fieldSelector: `metadata.name=${ROOT_CONFIG_MAP}` }),
     readFact(() => readProbe(api, signal), signal),
-    readFact(
-      async () => countFindings(collectFindings(await configurationFromCluster({ api, rootNamespace, signal }))),
-      signal,
-    ),
+    readFact(analyze, signal),
   ]);
+  return { namespaces, pods, endpointSlices, validatingWebhooks, rootConfigMaps, probe, findings };
+}
+
+/** What the programs in the mesh's pods serve. */
+async function readServedFacts(
+  cluster: CheckedCluster,
+  webhooks: readonly KubernetesObject[],
+  signal: AbortSignal,
+): Promise<Pick<ClusterFacts, "replicas" | "webhookCertificate">> {
+  const { api, rootNamespace, pods } = cluster;
   const mesh = await readFact(() => readMeshPods({ api, rootNamespace, signal }), signal);
-  const webhooks = mutatingWebhooks.kind === "known" ? mutatingWebhooks.value : [];
+  if (mesh.kind === "unknown") return { replicas: mesh, webhookCertificate: mesh };
+  const { controlPlane, injector } = mesh.value;
   const [replicas, webhookCertificate] = await Promise.all([
-    mesh.kind === "unknown"
-      ? mesh
-      : readFact(() => readReplicas(cluster.pods, mesh.value.controlPlane, signal), signal),
-    mesh.kind === "unknown"
-      ? mesh
-      : readFact(() => readCertificate(cluster, { webhooks, injector: mesh.value.injector }, signal), signal),
+    readFact(() => readReplicas(pods, controlPlane, signal), signal),
+    readFact(() => readCertificate(cluster, { webhooks, injector }, signal), signal),
   ]);
-  return {
-    ...shared,
-    ...{ namespaces, pods, endpointSlices, validatingWebhooks, rootConfigMaps, probe, findings },
-    ...{ replicas, webhookCertificate },
-  };
+  return { replicas, webhookCertificate };
+}
+
+function listFact(api: KubernetesApi, signal: AbortSignal) {
+  return (kind: ApiKind, selection: Omit<Selection, "kind"> = {}) =>
+    readFact(() => listAll(api, { kind, ...selection }, signal), signal);
 }
 
 const NOTHING = {
@@ -128,7 +146,9 @@ async function readCertificate(
 ): Promise<WebhookCertificate> {
   const [webhook] = webhooks.filter(isOurs).flatMap((configuration) => listAt(configuration, "webhooks"));
   const pod = injector.find(({ isReady }) => isReady);
-  if (webhook === undefined || pod === undefined) throw new Error("no replica of the injector is ready");
+  if (webhook === undefined || pod === undefined) {
+    throw new OperatorError("not_found", "no replica of the injector is ready");
+  }
   const service = ["name", "namespace"].map((field) => textAt(webhook, "clientConfig", "service", field) ?? "");
   const servername = `${service.join(".")}.svc`;
   const request = { pod, port: WEBHOOK_PORT, servername, ca: bundleOf(webhook), signal };
