@@ -125,6 +125,12 @@ export class ClusterPod {
     cleanup.add(() => rmSync(this.#folder, { recursive: true, force: true }));
   }
 
+  /** As the sidecar's configuration names them. */
+  get files(): { readonly rootCertificateFile: string; readonly tokenFile: string } {
+    const folder = join(this.#folder, "..data");
+    return { rootCertificateFile: join(folder, "root-cert.pem"), tokenFile: join(folder, "istio-token") };
+  }
+
   get account(): string {
     return this.object.metadata.name.replace(/-1$/, "");
   }
@@ -161,8 +167,7 @@ export class ClusterPod {
   async requestPair(address: string): Promise<CertificatePair> {
     const call = createCertificateClient({
       address,
-      rootCertificateFile: join(this.#folder, "..data", "root-cert.pem"),
-      tokenFile: join(this.#folder, "..data", "istio-token"),
+      ...this.files,
       clock: systemClock,
     });
     const key = createSvidKey();

@@ -14,7 +14,7 @@ import { CallRates } from "../net/call-rates.ts";
 import { plainAddress } from "../net/client-address.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
-import { readPeerCertificates } from "../net/tls/peer-certificates.ts";
+import { keepPeerCertificates, readPeerCertificates } from "../net/tls/peer-certificates.ts";
 import { setServerContext, type TlsMaterial } from "../net/tls/tls-contexts.ts";
 import { limitArrivingCalls } from "./arriving-calls.ts";
 import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
@@ -127,7 +127,7 @@ function createServer(limits: ControlPlaneLimits): Http2SecureServer {
     requestCert: true,
     // `judgePeer` decides: Node's own verdict hides the reason, and trusts resumed sessions.
     rejectUnauthorized: false,
-    ALPNProtocols: ["h2"],
+    ALPNCallback: keepPeerCertificates("h2"),
     handshakeTimeout: limits.handshakeTimeoutMs,
     maxSessionMemory: 10,
     // A pod that keeps dialling new addresses cancels as many streams as it opens, so calls are limited instead

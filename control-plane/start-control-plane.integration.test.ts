@@ -1,63 +1,12 @@
-import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { KINDS } from "../kubernetes/kinds.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
-import { listen } from "../net/listen.ts";
 import { IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
-import { fixedSettings } from "./live-settings.ts";
-import { servingNames } from "./serving-names.ts";
-import { startControlPlane } from "./start-control-plane.ts";
+import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
-const HOUR_MS = 3_600_000;
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-interface Started {
-  readonly address: string;
-  readonly metricsPort: number;
-  /** Resolves when it is ready; its status page responds before. */
-  readonly ready: Promise<void>;
-}
-
-/** The whole control plane of a cluster, assembled as it ships. */
-async function start(cluster: IdentityCluster): Promise<Started> {
-  const stop = new AbortController();
-  const [port, metricsPort] = [await findFreePort(), await findFreePort()];
-  const api = cluster.server.client();
-  const started = startControlPlane(
-    {
-      ...{ source: { kind: "kubernetes", api, instance: "istiod-1" }, identity: { kind: "kubernetes", api } },
-      ...{
-        defaultLifetimeMs: HOUR_MS,
-        maxLifetimeMs: HOUR_MS,
-        port,
-        metricsPort,
-        settings: fixedSettings(TEST_SETTINGS),
-      },
-      dnsNames: servingNames(ROOT_NAMESPACE, undefined),
-    },
-    { clock: systemClock, random: Math.random, log: new RecordingLogger(), signal: stop.signal },
-  );
-  cleanup.add(async () => {
-    stop.abort(new Error("the test is over"));
-    await (await started.catch(() => undefined))?.();
-  });
-  const ready = started.then(() => undefined);
-  // A test that ends before is no failure.
-  ready.catch(() => undefined);
-  return { address: `localhost:${port}`, metricsPort, ready };
-}
 
 async function readinessOf(port: number): Promise<string> {
   for (;;) {
@@ -69,7 +18,7 @@ async function readinessOf(port: number): Promise<string> {
 
 describe("a control plane in a cluster", () => {
   it("is ready once authority and configuration are there", async () => {
-    const { metricsPort, ready } = await start(await IdentityCluster.start(cleanup));
+    const { metricsPort, ready } = await startWholeControlPlane(await IdentityCluster.start(cleanup), cleanup);
     await ready;
     expect(await readinessOf(metricsPort)).toBe("200 ready");
   });
@@ -77,7 +26,7 @@ describe("a control plane in a cluster", () => {
   it("says what it waits for, and waits as long as it takes", async () => {
     const cluster = await IdentityCluster.start(cleanup);
     await cluster.server.away();
-    const { metricsPort, ready } = await start(cluster);
+    const { metricsPort, ready } = await startWholeControlPlane(cluster, cleanup);
     while (!(await readinessOf(metricsPort)).includes("the certificate authority is not open")) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -90,7 +39,7 @@ describe("a control plane in a cluster", () => {
     const cluster = await IdentityCluster.start(cleanup);
     const secret = { metadata: { name: "cacerts", namespace: ROOT_NAMESPACE }, data: { "ca-cert.pem": "YQ==" } };
     cluster.server.cluster.create(KINDS.secrets, { apiVersion: "v1", kind: "Secret", ...secret });
-    const { metricsPort } = await start(cluster);
+    const { metricsPort } = await startWholeControlPlane(cluster, cleanup);
     let text = "";
     while (!text.includes("ca-key.pem of Secret istio-system/cacerts is missing")) {
       text = await readinessOf(metricsPort);
@@ -101,7 +50,7 @@ describe("a control plane in a cluster", () => {
 
   it("lets a certificate renew itself only where its pod is", async () => {
     const cluster = await IdentityCluster.start(cleanup);
-    const { address, ready } = await start(cluster);
+    const { address, ready } = await startWholeControlPlane(cluster, cleanup);
     await ready;
     const pod = cluster.createPod("hello");
     await pod.mount();

@@ -24,7 +24,12 @@ export type IdentityOptions =
       readonly tokenIssuer: string;
     }
   /** The authority is in a Secret of the root namespace, and the API judges tokens. */
-  | { readonly kind: "kubernetes"; readonly api: KubernetesApi };
+  | {
+      readonly kind: "kubernetes";
+      readonly api: KubernetesApi;
+      /** How long a new root is published before it signs. @default 180,000 */
+      readonly publishMs?: number;
+    };
 
 export interface IdentityDeps {
   readonly settings: MeshSettings;
@@ -46,7 +51,7 @@ export interface Identity {
 
 /** Resolves once the authority is open: in Kubernetes it waits for the API and for a usable Secret. */
 export async function startIdentity(options: IdentityOptions, deps: IdentityDeps): Promise<Identity> {
-  return options.kind === "files" ? await startFromFiles(options, deps) : await startInCluster(options.api, deps);
+  return options.kind === "files" ? await startFromFiles(options, deps) : await startInCluster(options, deps);
 }
 
 async function startFromFiles(
@@ -66,12 +71,23 @@ async function startFromFiles(
   return { authority, authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }) };
 }
 
-async function startInCluster(api: KubernetesApi, deps: IdentityDeps): Promise<Identity> {
+async function startInCluster(
+  { api, publishMs }: Extract<IdentityOptions, { kind: "kubernetes" }>,
+  deps: IdentityDeps,
+): Promise<Identity> {
   const { settings, clock, random, log, limitLog, registry, signal, onWaiting } = deps;
   const { reviewed: onReview, authorityChanged: onChange } = createIdentityMetrics(registry);
   const { trustDomain, rootNamespace: namespace } = settings;
   const shared = { api, clock, random, log, signal };
-  const authority = await startSecretAuthority({ ...shared, namespace, trustDomain, randomBytes, onWaiting, onChange });
+  const authority = await startSecretAuthority({
+    ...shared,
+    namespace,
+    trustDomain,
+    randomBytes,
+    onWaiting,
+    onChange,
+    publishMs,
+  });
   startRootDistribution({
     ...shared,
     limitLog,

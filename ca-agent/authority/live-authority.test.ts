@@ -9,7 +9,7 @@ import { createCsr, filesOf, type MintedAuthority } from "./authority-fixture.ts
 import { createLiveAuthority, type LiveAuthority } from "./live-authority.ts";
 import { parseTrustedMaterial } from "./trusted-material.ts";
 
-const PUBLISH_MS = 120_000;
+const PUBLISH_MS = 180_000;
 const trustDomain = parseTrustDomain("cluster.local");
 const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const oldRoot = mintRoot({ commonName: "old" });
@@ -70,7 +70,7 @@ describe("a change of a running authority", () => {
     expect(changes).toBe(1);
   });
 
-  it("to a new root publishes it, and signs with it two minutes later", async () => {
+  it("to a new root publishes it, and signs with it three minutes later", async () => {
     expect((await adopt({ signer: newSigner, roots: [oldRoot, newRoot] })).kind).toBe("adopted");
     expect(authority.roots()).toEqual(pemsOf(oldRoot, newRoot));
     expect(acceptedBy(await issue())).toEqual([oldRoot]);

@@ -18,13 +18,14 @@ export interface LiveAuthorityDeps {
   readonly log: Logger;
   readonly randomBytes: RandomBytes;
   /**
-   * How long a new root is published before it signs. Sidecars receive it within a second; the kubelet needs up to 90 s
-   * until it is in the file with which a pod verifies the control plane. @default 120,000
+   * How long a new root is published before it signs. Sidecars receive it within a second. The file with which a pod
+   * verifies the control plane takes longer: about a minute for the ConfigMaps of 5,000 namespaces, and up to 90 s more
+   * until the kubelet has it. @default 180,000
    */
-  readonly publishMs?: number;
+  readonly publishMs?: number | undefined;
 }
 
-const DEFAULT_PUBLISH_MS = 120_000;
+const DEFAULT_PUBLISH_MS = 180_000;
 
 export function createLiveAuthority(material: SigningMaterial, deps: LiveAuthorityDeps): LiveAuthority {
   return new ReplaceableAuthority(material, deps);

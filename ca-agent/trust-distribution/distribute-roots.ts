@@ -28,9 +28,9 @@ export interface RootDistributionOptions {
 
 /** Istio's exceptions: nobody runs pods there. */
 export const NAMESPACES_WITHOUT_ROOTS: readonly string[] = ["kube-public", "kube-node-lease", "local-path-storage"];
-/** Together with the pause, at most 20 writes a second. */
-const WORKERS = 4;
-const PAUSE_MS = 200;
+/** Together with the pause, at most 80 writes a second. */
+const WORKERS = 8;
+const PAUSE_MS = 100;
 const CALL_MS = 15_000;
 /** So long another control plane has to repair it, or to hear of new roots itself. */
 const REPAIR_MS = 1000;

@@ -1,10 +1,12 @@
 import { once } from "node:events";
+import { createSecureServer } from "node:http2";
 import { createServer } from "node:net";
-import { connect, createSecureContext, TLSSocket } from "node:tls";
+import { connect, createSecureContext, createServer as createTlsServer, TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../cleanup-fixture.ts";
-import { readPeerCertificates } from "./peer-certificates.ts";
+import { listen } from "../listen.ts";
+import { keepPeerCertificates, readPeerCertificates } from "./peer-certificates.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -76,5 +78,52 @@ describe("a peer's certificates", () => {
   it("are none if the peer has presented none", async () => {
     const { server } = await shakeHands([]);
     expect(readPeerCertificates(server)).toEqual([]);
+  });
+});
+
+describe("the certificates of a client of a server", () => {
+  const material = { cert: [LEAF, INTERMEDIATE].map(({ pem }) => pem).join(""), key: LEAF.keyPem, ca: ROOT.pem };
+  const options = {
+    ...material,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ALPNCallback: keepPeerCertificates("h2"),
+  };
+  const expected = [LEAF, INTERMEDIATE].map(({ certificate }) => certificate.fingerprint256);
+
+  async function dial(server: Parameters<typeof listen>[0], protocols = ["h2"]): Promise<TLSSocket> {
+    const port = await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
+    cleanup.add(() => server.close());
+    const client = connect({
+      port,
+      host: "127.0.0.1",
+      ...material,
+      ALPNProtocols: protocols,
+      rejectUnauthorized: false,
+    });
+    client.on("error", () => undefined);
+    cleanup.addSocket(client);
+    return client;
+  }
+
+  it("are its chain too, at a server of node:tls", async () => {
+    const server = createTlsServer(options);
+    await dial(server);
+    const [socket] = await once(server, "secureConnection");
+    expect(readPeerCertificates(socket).map(({ fingerprint256 }) => fingerprint256)).toEqual(expected);
+  });
+
+  it("are its chain too, at a session of node:http2", async () => {
+    const server = createSecureServer(options);
+    await dial(server);
+    const [{ socket }] = await once(server, "session");
+    expect(readPeerCertificates(socket).map(({ fingerprint256 }) => fingerprint256)).toEqual(expected);
+    expect(readPeerCertificates(socket)).toHaveLength(2);
+  });
+
+  it("are not asked for if it offers another protocol", async () => {
+    const client = await dial(createTlsServer(options), ["http/1.1"]);
+    const [error] = await once(client, "error");
+    expect(error).toMatchObject({ message: expect.stringContaining("no application protocol") });
   });
 });

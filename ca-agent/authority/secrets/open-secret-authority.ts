@@ -26,6 +26,8 @@ export interface SecretAuthorityOptions {
   readonly random: Random;
   readonly randomBytes: RandomBytes;
   readonly log: Logger;
+  /** @default the live authority's */
+  readonly publishMs?: number | undefined;
 }
 
 /** An authority, and the Secret that it was read from. */
@@ -40,14 +42,14 @@ export interface OpenedAuthority {
  * CaError or a KubernetesApiError; nothing is overwritten.
  */
 export async function openSecretAuthority(options: SecretAuthorityOptions): Promise<OpenedAuthority> {
-  const { api, namespace, clock, log, randomBytes } = options;
+  const { api, namespace, clock, log, randomBytes, publishMs } = options;
   const secret = (await readSecret(options, PLUGGED_IN_SECRET)) ?? (await obtainSelfSigned(options));
   const material = await parseTrustedMaterial(readAuthoritySecret(secret), options);
   const from = describeSecret(secret);
   const publishedPem = await readPublished(api, namespace);
   checkPublishedRoots({ namespace, from, roots: material.roots, publishedPem });
   log.info({ ...describeMaterial(material), from }, "certificate authority opened");
-  return { secret, authority: createLiveAuthority(material, { clock, log, randomBytes }) };
+  return { secret, authority: createLiveAuthority(material, { clock, log, randomBytes, publishMs }) };
 }
 
 async function obtainSelfSigned(options: SecretAuthorityOptions): Promise<KubernetesObject> {

@@ -277,7 +277,7 @@ describe("the API server", () => {
     const { authority } = await harness.start();
     harness.put(PLUGGED, bothTexts);
     await harness.follow("the authority has changed");
-    await harness.pass(120_000);
+    await harness.pass(180_000);
     harness.cluster.history.restore(backup);
     harness.cutWatches();
     expect(await harness.follow("the old one stays in force")).toContain("authority_root_lost");

@@ -1,0 +1,99 @@
+import { afterEach, expect, it } from "vitest";
+import { type MintedAuthority, textsOf } from "../ca-agent/authority/authority-fixture.ts";
+import { ROOT_CONFIG_MAP, readPublishedRoots } from "../ca-agent/trust-distribution/root-config-map.ts";
+import { splitCertificates } from "../ca-agent/x509/pem.ts";
+import { KINDS } from "../kubernetes/kinds.ts";
+import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
+import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import { Cleanup } from "../net/cleanup-fixture.ts";
+import { startWorkloadTls, type WorkloadTls } from "../proxy/tls/workload-tls.ts";
+import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
+import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const [oldRoot, newRoot] = [mintRoot({ commonName: "old" }), mintRoot({ commonName: "new" })];
+const oldSigner = mintRoot({ commonName: "old signer", issuer: oldRoot });
+const newSigner = mintRoot({ commonName: "new signer", issuer: newRoot });
+
+function writeSecret({ server }: IdentityCluster, authority: MintedAuthority): void {
+  const data = Object.entries(textsOf(authority)).map(([key, text]) => [key, Buffer.from(text).toString("base64")]);
+  const metadata = { name: "cacerts", namespace: ROOT_NAMESPACE };
+  const secret = { apiVersion: "v1", kind: "Secret", metadata, data: Object.fromEntries(data) };
+  const exists = server.cluster.find(KINDS.secrets, metadata) !== undefined;
+  if (exists) server.cluster.replace(KINDS.secrets, secret);
+  else server.cluster.create(KINDS.secrets, secret);
+}
+
+/** A sidecar's client side, whose certificates last a few seconds. */
+async function startSidecar(pod: ClusterPod, address: string): Promise<WorkloadTls> {
+  const { name, namespace = "" } = pod.object.metadata;
+  const sidecar = await startWorkloadTls({
+    ...{ address, ...pod.files, identity: pod.identity, workload: { namespace, name }, version: "test" },
+    ...{ lifetimeMs: 6000, clock: systemClock, random: Math.random, log: new RecordingLogger() },
+  });
+  cleanup.add(() => sidecar.close());
+  return sidecar;
+}
+
+/** Why one sidecar does not trust the other, if it does not. */
+function findFault(verifier: WorkloadTls, peer: WorkloadTls): string | undefined {
+  const [own, theirs] = [verifier.source.current(), peer.source.current()];
+  if (own === undefined || theirs === undefined) return "a sidecar has no certificate";
+  const { roots, trustDomains } = own;
+  const nowMs = systemClock.now();
+  const verdict = verifyPeer({ certificates: theirs.certificates, sessionReused: false, roots, trustDomains, nowMs });
+  return verdict.kind === "trusted" ? undefined : verdict.message;
+}
+
+/** Whether its certificate leads to the new root. */
+function isRenewed(sidecar: WorkloadTls): boolean {
+  const [, signer] = sidecar.source.current()?.certificates ?? [];
+  return signer?.issuer === newRoot.certificate.subject;
+}
+
+function publishedRoots({ server }: IdentityCluster): number {
+  const configMap = server.cluster.find(KINDS.configMaps, { namespace: "ns1", name: ROOT_CONFIG_MAP });
+  return splitCertificates(readPublishedRoots(configMap)).length;
+}
+
+it("the mesh moves to a new root while it runs, and its workloads trust each other at every moment", async () => {
+  const cluster = await IdentityCluster.start(cleanup);
+  writeSecret(cluster, { signer: oldSigner, roots: [oldRoot] });
+  const first = await startWholeControlPlane(cluster, cleanup, 1000);
+  const second = await startWholeControlPlane(cluster, cleanup, 1000);
+  await Promise.all([first.ready, second.ready]);
+  const pods = { hello: cluster.createPod("hello"), world: cluster.createPod("world") };
+  const mountAgain = () => Promise.all(Object.values(pods).map((pod) => pod.mount()));
+  await mountAgain();
+  const hello = await startSidecar(pods.hello, first.address);
+  const world = await startSidecar(pods.world, second.address);
+  const sidecars = [hello, world];
+  const faults = new Set<string>();
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!condition()) {
+      for (const fault of [findFault(hello, world), findFault(world, hello)])
+        if (fault !== undefined) faults.add(fault);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const haveRoots = (count: number) => () => sidecars.every(({ source }) => source.current()?.roots.length === count);
+  while (!haveRoots(1)()) await new Promise((resolve) => setTimeout(resolve, 5));
+
+  writeSecret(cluster, { signer: newSigner, roots: [oldRoot, newRoot] });
+  await until(haveRoots(2));
+  expect(sidecars.map(isRenewed)).toEqual([false, false]);
+  await until(() => publishedRoots(cluster) === 2);
+  // The kubelet does it within 90 s.
+  await mountAgain();
+  await until(() => sidecars.every(isRenewed));
+  writeSecret(cluster, { signer: newSigner, roots: [newRoot] });
+  await until(haveRoots(1));
+  const later = systemClock.now() + 4000;
+  await until(() => systemClock.now() > later);
+  expect([...faults]).toEqual([]);
+  expect(sidecars.map(isRenewed)).toEqual([true, true]);
+}, 40_000);
