@@ -2,19 +2,16 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { ResourceSet, SetChange } from "../mesh/resources/resource-set.ts";
 import type { ConfigSource } from "./config-source.ts";
-
-export interface Manifest {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
-    readonly deletionTimestamp?: string;
-  };
-  readonly [field: string]: unknown;
-}
+import {
+  CONTRACT_NAMESPACE,
+  contractNamespace,
+  INVALID,
+  type Manifest,
+  policy,
+  rule,
+  service,
+  slice,
+} from "./contract-manifests-fixture.ts";
 
 /** A source whose content a test changes. */
 export interface SourceHarness {
@@ -32,59 +29,6 @@ export interface ContractOptions {
   readonly create: (initial: readonly Manifest[]) => Promise<SourceHarness>;
   /** How many Services the source gets at once. @default 1,000 */
   readonly manyObjects?: number;
-}
-
-/** Objects of the tests are in this namespace. It is part of what `create` gets. */
-export const CONTRACT_NAMESPACE = "entente-contract";
-
-export const contractNamespace: Manifest = {
-  apiVersion: "v1",
-  kind: "Namespace",
-  metadata: { name: CONTRACT_NAMESPACE },
-};
-
-function manifest(apiVersion: string, kind: string, name: string, fields: object): Manifest {
-  return { apiVersion, kind, metadata: { name, namespace: CONTRACT_NAMESPACE }, ...fields };
-}
-
-/** No validating webhook is responsible for this revision: a real cluster stores invalid policies, too. */
-const UNVALIDATED = { "istio.io/rev": "entente-contract" };
-
-function policy(mode: string): Manifest {
-  return policyWith({ mtls: { mode } });
-}
-
-function policyWith(spec: object): Manifest {
-  return {
-    apiVersion: "security.istio.io/v1",
-    kind: "PeerAuthentication",
-    metadata: { name: "default", namespace: CONTRACT_NAMESPACE, labels: UNVALIDATED },
-    spec,
-  };
-}
-
-/** Accepted by a CRD, and invalid: ports need a selector. */
-const INVALID = policyWith({ mtls: { mode: "DISABLE" }, portLevelMtls: { "8080": { mode: "DISABLE" } } });
-
-function rule(host: string, name = "rule"): Manifest {
-  return manifest("networking.istio.io/v1", "DestinationRule", name, { spec: { host } });
-}
-
-/** Without a selector, so that no controller makes slices of its own. */
-function service(name: string, port = 80): Manifest {
-  const spec = { clusterIP: "None", ports: [{ name: "http", port }] };
-  return manifest("v1", "Service", name, { spec });
-}
-
-function slice(name: string, addresses: readonly string[]): Manifest {
-  return {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { name, namespace: CONTRACT_NAMESPACE, labels: { "kubernetes.io/service-name": name } },
-    addressType: "IPv4",
-    endpoints: [{ addresses, conditions: { ready: true } }],
-    ports: [{ name: "http", port: 8080, protocol: "TCP" }],
-  };
 }
 
 const inNamespace = (name: string): string => `${CONTRACT_NAMESPACE}/${name}`;

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
-import { type Manifest, runConfigSourceContract } from "../config-source-contract-fixture.ts";
+import { runConfigSourceContract } from "../config-source-contract-fixture.ts";
+import type { Manifest } from "../contract-manifests-fixture.ts";
 import { startFolderSource } from "./folder-source.ts";
 
 function fileOf({ kind, metadata }: Manifest): string {

@@ -3,7 +3,8 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
-import { CONTRACT_NAMESPACE, type Manifest, type SourceHarness } from "../config-source-contract-fixture.ts";
+import type { SourceHarness } from "../config-source-contract-fixture.ts";
+import { CONTRACT_NAMESPACE, type Manifest } from "../contract-manifests-fixture.ts";
 import { startKubernetesSource } from "./kubernetes-source.ts";
 
 const CORE = [KINDS.namespaces, KINDS.services, KINDS.endpointSlices] as const;

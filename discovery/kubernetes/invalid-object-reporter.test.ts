@@ -4,7 +4,7 @@ import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { InvalidObjectReporter } from "./invalid-object-reporter.ts";
 import { kindOf } from "./mesh-cluster-fixture.ts";
-import { policyOf, SourceHarness } from "./source-fixture.ts";
+import { podOf, policyOf, SourceHarness } from "./source-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -172,6 +172,16 @@ describe("an invalid object", () => {
     harness.beforeCall = () => undefined;
     await harness.clock.advance(120_000);
     expect(JSON.stringify(statusOf(harness))).toContain("PERMISIVE");
+  });
+
+  it("of Kubernetes' own kinds gets an Event alone", async () => {
+    const harness = new SourceHarness(cleanup);
+    const verbs: string[] = [];
+    harness.beforeCall = ({ verb, resource }) => verbs.push(`${verb} ${resource}`);
+    harness.cluster.put({ ...podOf("odd"), spec: { containers: "x" } });
+    await startReplica(harness);
+    await harness.clock.advance(60_000);
+    expect(verbs.filter((verb) => /^(?:apply|create)/.test(verb))).toEqual(["create events"]);
   });
 
   it("that is deleted before its turn is no error", async () => {

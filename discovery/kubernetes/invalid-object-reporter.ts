@@ -103,10 +103,13 @@ export class InvalidObjectReporter {
   async #write(name: string, { kind, object, reference }: Pending): Promise<void> {
     const { api, clock, instance, signal } = this.#options;
     const report = reportOf(object);
-    const status = createStatus(reference, object, report, clock.now());
-    await this.#unlessRefused(`patch ${kind.plural}/status.${kind.group}`, () =>
-      api.apply(kind, status, { subresource: "status", force: true, signal }),
-    );
+    // The status of Kubernetes' own kinds belongs to others.
+    if (kind.group.endsWith(".istio.io")) {
+      const status = createStatus(reference, object, report, clock.now());
+      await this.#unlessRefused(`patch ${kind.plural}/status.${kind.group}`, () =>
+        api.apply(kind, status, { subresource: "status", force: true, signal }),
+      );
+    }
     if (report !== undefined) {
       const event = createEvent(reference, report, { instance, nowMs: clock.now() });
       await this.#unlessRefused("create events.events.k8s.io", () => api.create(KINDS.events, event, { signal }));

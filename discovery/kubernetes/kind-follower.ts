@@ -29,6 +29,7 @@ export class KindFollower {
   readonly #objects = new Map<string, FollowedObject>();
   #following: Following | undefined;
   #absentSinceMs: number | undefined;
+  #isSynced = false;
 
   constructor(options: KindFollowerOptions) {
     this.#options = options;
@@ -39,17 +40,20 @@ export class KindFollower {
     return this.#synced.promise;
   }
 
-  /** Follows this version from now on. `undefined`: the server does not have the kind. */
-  follow(kind: ApiKind | undefined): void {
-    if (kind === undefined) {
-      // A reflector that runs finds out by itself whether the kind was withdrawn for good.
-      if (this.#following === undefined) this.#noteAbsence();
-      return;
-    }
+  /** Follows this version from now on. */
+  follow(kind: ApiKind): void {
     this.#absentSinceMs = undefined;
     if (this.#following?.kind.version === kind.version) return;
     this.#following?.stop();
     this.#following = this.#start(kind);
+  }
+
+  /** The server does not list the kind. At first that is not enough: a request for it must be refused, too. */
+  noteUnlisted(expected: ApiKind): void {
+    // A reflector that runs finds out by itself whether the kind is there, or was withdrawn for good.
+    if (this.#following !== undefined) return;
+    if (this.#isSynced) this.#noteAbsence();
+    else this.#following = this.#start(expected);
   }
 
   #start(kind: ApiKind): Following {
@@ -69,7 +73,7 @@ export class KindFollower {
     void reflector.synced.then(() => {
       if (stop.signal.aborted) return;
       this.#remove((key) => !reflector.objects.has(key));
-      this.#synced.resolve();
+      this.#resolve();
     });
     return {
       kind,
@@ -92,6 +96,11 @@ export class KindFollower {
     this.#absentSinceMs ??= nowMs;
     if (nowMs - this.#absentSinceMs >= WITHDRAWN_AFTER_MS) this.#remove(() => true);
     onStatus({ kind: "absent", sinceMs: clock.now() });
+    this.#resolve();
+  }
+
+  #resolve(): void {
+    this.#isSynced = true;
     this.#synced.resolve();
   }
 

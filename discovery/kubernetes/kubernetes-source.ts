@@ -18,7 +18,7 @@ import type { FollowedObject } from "./followed-object.ts";
 import { GroupDiscovery } from "./group-discovery.ts";
 import { KindFollower } from "./kind-follower.ts";
 import { KindStatuses } from "./kind-statuses.ts";
-import { CORE_KINDS, chooseVersion, MESH_KINDS } from "./mesh-kinds.ts";
+import { CORE_KINDS, chooseVersion, expectedKind, MESH_KINDS } from "./mesh-kinds.ts";
 import { describeMeshChange, errorsOnly, ProblemLedger, StatusLog } from "./source-reports.ts";
 
 export interface KubernetesSourceOptions {
@@ -133,9 +133,11 @@ class KubernetesSource implements ConfigSource {
   #choose(description: KindDescription, follower: KindFollower, discovered: readonly DiscoveredKind[]): void {
     const { kind, versions } = description;
     const chosen = chooseVersion(description, discovered);
-    if (chosen !== undefined) {
+    if (chosen === undefined) follower.noteUnlisted(expectedKind(description));
+    else {
       const before = this.#versions.get(kind);
       this.#versions.set(kind, chosen);
+      follower.follow(chosen);
       if (before?.version !== chosen.version && !versions.includes(chosen.version)) {
         const fields = { kind, served: chosen.version, known: versions };
         this.#options.log.error(
@@ -144,7 +146,6 @@ class KubernetesSource implements ConfigSource {
         );
       }
     }
-    follower.follow(chosen);
   }
 
   /** @param onTrouble called when the kind may have been withdrawn, or its versions have changed */

@@ -2,23 +2,14 @@
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { TestCluster, type TestClusterOptions } from "../../kubernetes/test-server/test-cluster.ts";
-import type { Manifest } from "../config-source-contract-fixture.ts";
-import { MESH_KINDS } from "./mesh-kinds.ts";
-
-const PLURALS: Readonly<Record<string, string>> = {
-  PeerAuthentication: "peerauthentications",
-  DestinationRule: "destinationrules",
-  VirtualService: "virtualservices",
-  Gateway: "gateways",
-  Policy: "policies",
-  MeshPolicy: "meshpolicies",
-};
+import type { Manifest } from "../contract-manifests-fixture.ts";
+import { MESH_KINDS, PLURALS } from "./mesh-kinds.ts";
 
 /** A CRD that stores anything. */
 export function definitionOf(kind: string, versions?: readonly string[]): KubernetesObject {
   const description = MESH_KINDS.find((candidate) => candidate.kind === kind);
   if (description === undefined) throw new Error(`${kind} is no kind of the mesh`);
-  const plural = PLURALS[kind] ?? "";
+  const plural = PLURALS.get(kind) ?? "";
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",

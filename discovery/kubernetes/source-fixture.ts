@@ -1,12 +1,15 @@
 /** For tests: the source on a simulated cluster, under a fake clock. */
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { InProcessApi, type InProcessCall } from "../../kubernetes/test-server/in-process-api.ts";
 import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
+import { decideServerMode } from "../../mesh/policy/authentication/server-mode.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import type { SetChange } from "../../mesh/resources/resource-set.ts";
+import type { ResourceSet, SetChange } from "../../mesh/resources/resource-set.ts";
+import { findTestPod, TEST_SETTINGS } from "../../mesh/resources/resource-set-fixture.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import type { ConfigSource, SourceStatus } from "../config-source.ts";
-import type { Manifest } from "../config-source-contract-fixture.ts";
+import type { Manifest } from "../contract-manifests-fixture.ts";
 import { type KubernetesSourceOptions, startKubernetesSource } from "./kubernetes-source.ts";
 import { MeshCluster } from "./mesh-cluster-fixture.ts";
 
@@ -18,13 +21,18 @@ export class SourceHarness {
   readonly changes: SetChange[] = [];
   /** Runs before each call; what it throws is the call's error. */
   beforeCall: (call: InProcessCall) => void = () => undefined;
+  /** Whether the watches that open now send nothing. */
+  isSilent = false;
   readonly api: InProcessApi;
   readonly #cleanup: Cleanup;
 
   constructor(cleanup: Cleanup, options: { readonly kinds?: readonly string[] } = {}) {
     this.#cleanup = cleanup;
     this.cluster = new MeshCluster({ now: () => this.clock.now(), ...options });
-    this.api = new InProcessApi(this.cluster, { beforeCall: (call) => this.beforeCall(call) });
+    this.api = new InProcessApi(this.cluster, {
+      isSilent: () => this.isSilent,
+      beforeCall: (call) => this.beforeCall(call),
+    });
     for (const name of ["ns1", "istio-system"]) {
       this.cluster.put({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
     }
@@ -89,4 +97,21 @@ export function podOf(name: string, fields: { readonly status?: object; readonly
       ...fields.status,
     },
   };
+}
+
+/** A cluster with one pod, `ns1/web-1`. */
+export function withWorkload(cleanup: Cleanup, options: { readonly kinds?: readonly string[] } = {}): SourceHarness {
+  const harness = new SourceHarness(cleanup, options);
+  harness.cluster.put(podOf("web-1"));
+  return harness;
+}
+
+/** Which clients that pod accepts. */
+export function modeOf(set: ResourceSet): string {
+  return decideServerMode({ set, settings: TEST_SETTINGS, pod: findTestPod(set, "ns1/web-1") }).mode;
+}
+
+/** An error of a server that cannot be reached. */
+export function away(): never {
+  throw new KubernetesApiError("api_unreachable", "connection refused");
 }

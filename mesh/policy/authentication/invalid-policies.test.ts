@@ -1,34 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseObject, parseResources } from "../../resources/parsing/parse-resources.ts";
-import { createResourceSet, type ResourceSet } from "../../resources/resource-set.ts";
-import { findTestPod, TEST_SETTINGS, testPod, testService } from "../../resources/resource-set-fixture.ts";
-import { decideServerMode, decideServiceMode } from "./server-mode.ts";
-
-/** The state after a cold start: nothing is known but these documents. */
-function coldStart(...texts: readonly string[]): ResourceSet {
-  const { resources, standIns } = parseResources({ text: texts.join("\n---\n"), file: "a.yaml" });
-  return createResourceSet([
-    ...parseResources({ text: WORKLOADS, file: "pods.yaml" }).resources,
-    ...resources,
-    ...standIns,
-  ]);
-}
-
-const WORKLOADS = [
-  testPod({ name: "web", ip: "10.0.0.1" }),
-  testPod({ name: "db", ip: "10.0.0.2" }),
-  testPod({ name: "web", namespace: "ns2", ip: "10.0.0.3" }),
-  testService({ name: "web" }),
-].join("\n---\n");
-
-function modes(set: ResourceSet, port?: number): Readonly<Record<string, string>> {
-  const pods = ["ns1/web", "ns1/db", "ns2/web"].map((key) => {
-    const { mode } = decideServerMode({ set, settings: TEST_SETTINGS, pod: findTestPod(set, key), port });
-    return [key, mode];
-  });
-  return Object.fromEntries(pods);
-}
+import { parseResources } from "../../resources/parsing/parse-resources.ts";
+import { TEST_SETTINGS } from "../../resources/resource-set-fixture.ts";
+import { coldStart, modes } from "./cold-start-fixture.ts";
+import { decideServiceMode } from "./server-mode.ts";
 
 const STRICT_ALL = { "ns1/web": "STRICT", "ns1/db": "STRICT", "ns2/web": "STRICT" };
 const STRICT_NS1 = { ...STRICT_ALL, "ns2/web": "PERMISSIVE" };
@@ -205,74 +179,5 @@ describe("a cold start with an invalid policy", () => {
     );
     const { mode } = decideServiceMode({ set, settings: TEST_SETTINGS, namespace: "ns1" });
     expect(mode).toBe("STRICT");
-  });
-});
-
-type Json = string | number | boolean | null | Json[] | { [field: string]: Json };
-
-/** All paths of a document. */
-function pathsOf(value: Json, path: readonly string[] = []): readonly (readonly string[])[] {
-  if (typeof value !== "object" || value === null) return [path];
-  return [path, ...Object.entries(value).flatMap(([field, child]) => pathsOf(child, [...path, field]))];
-}
-
-function replaceAt(value: Json, path: readonly string[], by: Json): Json {
-  const [field, ...rest] = path;
-  if (field === undefined) return by;
-  if (typeof value !== "object" || value === null) return value;
-  const copy: Record<string, Json> = Object.fromEntries(
-    Object.entries(value).map(([name, child]) => [name, name === field ? replaceAt(child, rest, by) : child]),
-  );
-  return Array.isArray(value) ? Object.values(copy) : copy;
-}
-
-const STRICT_POLICIES: readonly { [field: string]: Json }[] = [
-  {
-    apiVersion: "security.istio.io/v1",
-    kind: "PeerAuthentication",
-    metadata: { name: "rule", namespace: "ns1" },
-    spec: {
-      selector: { matchLabels: { app: "web" } },
-      mtls: { mode: "STRICT" },
-      portLevelMtls: { "80": { mode: "STRICT" } },
-    },
-  },
-  {
-    apiVersion: "authentication.istio.io/v1alpha1",
-    kind: "Policy",
-    metadata: { name: "web", namespace: "ns1" },
-    spec: { targets: [{ name: "web", ports: [{ number: 8080 }] }], peers: [{ mtls: { mode: "STRICT" } }] },
-  },
-  {
-    apiVersion: "authentication.istio.io/v1alpha1",
-    kind: "MeshPolicy",
-    metadata: { name: "default" },
-    spec: { peers: [{ mtls: { mode: "STRICT" } }] },
-  },
-];
-
-describe("any damage to a STRICT policy", () => {
-  it("leaves its workload STRICT, unless the result is a valid document", () => {
-    const damage = fc
-      .constantFrom(...STRICT_POLICIES)
-      .chain((policy) =>
-        fc.tuple(fc.constant(policy), fc.constantFrom(...pathsOf(policy)), fc.jsonValue({ maxDepth: 2 })),
-      );
-    fc.assert(
-      fc.property(damage, ([policy, path, value]) => {
-        const damaged = replaceAt(policy, path, JSON.parse(JSON.stringify(value)));
-        if (typeof damaged !== "object" || damaged === null || Array.isArray(damaged)) return;
-        const { problems, resources, standIns } = parseObject(damaged);
-        // A mapping that no longer says what it is cannot be known to be a policy.
-        if (path.length === 0 || !problems.some(({ severity }) => severity === "error")) return;
-        const set = createResourceSet([
-          ...parseResources({ text: WORKLOADS, file: "pods.yaml" }).resources,
-          ...resources,
-          ...standIns,
-        ]);
-        expect(modes(set, 8080)["ns1/web"]).toBe("STRICT");
-      }),
-      { numRuns: 2000 },
-    );
   });
 });
