@@ -32,3 +32,6 @@ export const MESH_IDLE_MS = 60_000;
 
 /** Idle connections per endpoint. */
 export const MAX_IDLE_PER_ENDPOINT = 256;
+
+/** How many endpoints one request tries: enough for a rolling update. */
+export const MAX_ENDPOINTS_TRIED = 3;

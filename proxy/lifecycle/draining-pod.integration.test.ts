@@ -123,6 +123,27 @@ function startPosts(port: number) {
 }
 
 describe("a client's sidecar", () => {
+  it("prefers other pods to one that asks its clients to leave, before the control plane withdraws it", async () => {
+    const application = await startLenientUpstream(cleanup);
+    const options = { mode: "STRICT", applicationPort: application.port, protocol: "http" } as const;
+    const ending = await startInboundSide(cleanup, options);
+    const other = await startInboundSide(cleanup, options);
+    const destination = meshDestination([ending.port, other.port], { overrides: { protocol: "http" } });
+    const outbound = await startOutboundSide(cleanup, { destination });
+    const client = await dialRaw(cleanup, outbound.port);
+    const send = async (): Promise<void> => {
+      client.write(GET);
+      await readUntil(client, "served GET /a");
+    };
+    await send();
+    await send();
+    const counts = () => [ending.http.counted.length, other.http.counted.length];
+    expect(counts()).toEqual([2, 0]);
+    ending.http.draining.abort();
+    for (let turn = 0; turn < 10; turn += 1) await send();
+    expect(counts()).toEqual([3, 9]);
+  });
+
   it("loses no POST on the way from a pod that ends to the one that replaces it", async () => {
     const application = await startLenientUpstream(cleanup);
     const options = { mode: "STRICT", applicationPort: application.port, protocol: "http" } as const;

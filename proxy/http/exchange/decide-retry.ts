@@ -1,4 +1,5 @@
 import type { Random } from "../../../mesh/runtime.ts";
+import { MAX_ENDPOINTS_TRIED } from "../http-limits.ts";
 import type { DeliveryReport } from "./delivery-report.ts";
 
 /** A route's retry policy (`VirtualService.http[].retries`). */
@@ -38,9 +39,6 @@ export interface RetryInput {
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
-/** Attempts at a request that no application has received. A rolling update ends one pod or a few at a time. */
-const MAX_UNDELIVERED_ATTEMPTS = 3;
-
 /**
  * Whether to retry. Without a policy only if a repetition is harmless: no application has received the request, or it is
  * idempotent, has no body, and got no response because a reused connection or an application ended (RFC 9110 §9.2.2, RFC
@@ -48,7 +46,7 @@ const MAX_UNDELIVERED_ATTEMPTS = 3;
  */
 export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
   if (!isReplayable) return false;
-  if (failure.kind === "undelivered") return attempt < MAX_UNDELIVERED_ATTEMPTS;
+  if (failure.kind === "undelivered") return attempt < MAX_ENDPOINTS_TRIED;
   const hasEnded = failure.kind === "interrupted" || (failure.kind === "reset" && failure.wasReused);
   if (hasEnded && attempt === 1 && !hasBody && IDEMPOTENT.has(method)) return true;
   if (policy === undefined || attempt > policy.attempts) return false;

@@ -57,6 +57,7 @@ export class UpstreamConnection {
   #served = 0;
   #isReusable = true;
   #isInterim = false;
+  #isLeaving = false;
   /** Since when it is idle, by the pool's clock. */
   idleSinceMs = 0;
   /** The idle timeout: the dialler's, or the server's own if that is shorter. */
@@ -83,6 +84,11 @@ export class UpstreamConnection {
   /** Whether it can be used for another request. */
   get isReusable(): boolean {
     return this.#isReusable && !this.#isClosed && this.dialed.isCurrent();
+  }
+
+  /** Whether the server's sidecar has asked its clients to leave, as it does when its pod ends. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
   }
 
   /** Begins a request; the response goes to `sink` until `release`. */
@@ -148,7 +154,11 @@ export class UpstreamConnection {
   #noteHead(head: ResponseHead): void {
     this.#isInterim = head.status < 200 && head.status !== 101;
     if (head.status < 200) return;
-    if (!head.keepAlive || head.framing.kind === "until_close") this.#isReusable = false;
+    if (head.framing.kind === "until_close") this.#isReusable = false;
+    else if (!head.keepAlive) {
+      this.#isReusable = false;
+      this.#isLeaving = this.dialed.peer !== "";
+    }
     // The server's timeout starts when it has sent its response, ours when we have read it: half a second of margin.
     if (head.idleSeconds !== undefined) this.idleMs = Math.min(this.idleMs, head.idleSeconds * 1000 - 1000);
     if (this.idleMs <= 0) this.#isReusable = false;

@@ -2,7 +2,7 @@ import type { Random } from "../../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../../net/socket-address.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { Deadlines } from "../deadlines.ts";
-import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
+import { MAX_ENDPOINTS_TRIED, MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
 import type { UpstreamFailureKind } from "../local-reply.ts";
 import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
 import type { IdleQuota } from "./idle-quota.ts";
@@ -130,6 +130,8 @@ export class UpstreamPool {
   release({ connection, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     connection.release();
+    // Until the control plane withdraws it, each request there would need a handshake.
+    if (connection.isLeaving) this.avoid(endpoint);
     if (!connection.isReusable || !this.#mayKeep(endpoint)) {
       connection.closeIdle();
       this.#forgetIfUnused(endpoint);
@@ -245,6 +247,3 @@ export class UpstreamPool {
     return { kind: "taken", connection, endpoint };
   }
 }
-
-/** How many endpoints one request tries: enough for a rolling update. */
-const MAX_ENDPOINTS_TRIED = 3;
