@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -30,6 +30,16 @@ function run(...args: readonly string[]): { readonly status: number | null; read
 describe("the bundle in a separate folder, as in the image", () => {
   const listed = (): readonly string[] =>
     [...run("--help").output.matchAll(/^ {2}(\S+) {2,}\S/gm)].map(([, name = ""]) => name);
+
+  it("contains the bundle, what koffi needs at run time, and nothing else", () => {
+    const folder = join(ROOT, "opt");
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+      (name) => !statSync(join(folder, name)).isDirectory(),
+    );
+    const needed = /^[^/]+\.mjs$|^node_modules\/(?:koffi|@koromix\/koffi-[^/]+)\/(?:.*\.(?:c?js|json|node)|LICENSE.*)$/;
+    expect(files).toContain("entente.mjs");
+    expect(files.filter((name) => !needed.test(name))).toEqual([]);
+  });
 
   it("lists the commands of every part in its help", () => {
     const parts = ["proxy", "control-plane", "injector", "inject", "capture", "local", "install", "uninstall"];
