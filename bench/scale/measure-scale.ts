@@ -4,7 +4,7 @@ import { startChild } from "../processes/child.ts";
 import { readCpuMs, readMemory, readPeakMb, readResidentMb } from "../processes/process-stats.ts";
 import { Forked } from "./forked.ts";
 import { type ChangeTimes, judgeChanges } from "./judge-changes.ts";
-import { type FromSidecars, machineMs, type PodReplaced, type ToSidecars } from "./messages.ts";
+import { type FromSidecars, machineMs, type PodReplaced, type SeenVersion, type ToSidecars } from "./messages.ts";
 import { type RunningControlPlane, ScaleMesh } from "./scale-mesh.ts";
 import type { ScaleOptions } from "./scale-options.ts";
 import { type MeshSize, Topology } from "./topology.ts";
@@ -36,8 +36,9 @@ const SIDECAR_PROCESSES = 2;
 const START_LIMIT_MS = 300_000;
 const REPLACE_LIMIT_MS = 180_000;
 const SETTLE_MS = 15_000;
-/** A change that has not arrived after this time counts as incomplete. */
-const GRACE_MS = 2000;
+/** A change that has not arrived after this time is lost. */
+const GRACE_MS = 20_000;
+const POLL_MS = 500;
 const SMALL: MeshSize = { services: 10, pods: 40, sidecars: 1, used: 10 };
 
 export async function measureScale(
@@ -136,15 +137,27 @@ async function measureChanges(mesh: ScaleMesh, sidecars: readonly Sidecars[], { 
     mesh.apiServer.send({ kind: "replace-pod", change });
   }
   const cores = (readCpuMs(pid) - cpuMs) / (machineMs() - startMs);
-  await delay(GRACE_MS, undefined, { signal });
-  const reports = await Promise.all(
+  const changingMb = readResidentMb(pid);
+  const usersOf = countUsers(plan.size);
+  const endMs = machineMs() + GRACE_MS;
+  for (;;) {
+    await delay(POLL_MS, undefined, { signal });
+    const judged = judgeChanges(changes, await collectReports(sidecars, limited(signal, 60_000)), usersOf);
+    if (judged.incomplete === 0 || machineMs() > endMs) return { changes: judged, cores, changingMb };
+  }
+}
+
+function collectReports(
+  sidecars: readonly Sidecars[],
+  signal: AbortSignal,
+): Promise<readonly (readonly SeenVersion[])[]> {
+  return Promise.all(
     sidecars.map(async (process) => {
-      const report = process.next("seen", limited(signal, 60_000));
+      const report = process.next("seen", signal);
       process.send({ kind: "report" });
       return (await report).versions;
     }),
   );
-  return { changes: judgeChanges(changes, reports, countUsers(plan.size)), cores, changingMb: readResidentMb(pid) };
 }
 
 function countUsers(size: MeshSize): (service: number) => number {
