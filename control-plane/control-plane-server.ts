@@ -1,20 +1,16 @@
-import { X509Certificate } from "node:crypto";
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
+import { createSecureServer, type Http2SecureServer } from "node:http2";
 import { Server as NetServer } from "node:net";
-import { TLSSocket } from "node:tls";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { Authority, ServingPair } from "../ca-agent/authority/authority.ts";
 import { startServingCertificate } from "../ca-agent/authority/serving-certificate.ts";
-import { formatCaller, type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { formatCaller, peerIdentityKey } from "../mesh/api/peer-context.ts";
 import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
-import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import { CallRates } from "../net/call-rates.ts";
-import { plainAddress } from "../net/client-address.ts";
 import { readDescriptorLimit } from "../net/descriptor-limit.ts";
 import { listen } from "../net/listen.ts";
-import { keepPeerCertificates, readPeerCertificates } from "../net/tls/peer-certificates.ts";
+import { keepPeerCertificates } from "../net/tls/peer-certificates.ts";
 import { setServerContext, type TlsMaterial } from "../net/tls/tls-contexts.ts";
 import { limitArrivingCalls } from "./arriving-calls.ts";
 import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
@@ -22,6 +18,7 @@ import { type ControlPlaneLimits, DEFAULT_LIMITS, limitByDescriptors } from "./c
 import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { createDelayedRefusals } from "./delayed-refusals.ts";
 import { createGrpcHandler } from "./grpc-handler.ts";
+import { judgePeer } from "./judge-peer.ts";
 
 export interface ControlPlaneServerOptions {
   /** @default every address */
@@ -191,25 +188,6 @@ function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics |
     socket.destroy();
   });
   server.on("drop", () => metrics?.connectionRefused("too_many"));
-}
-
-/** The peer, by this handshake's certificate. */
-function judgePeer({ socket }: ServerHttp2Session, options: ControlPlaneServerOptions): PeerContext {
-  const address = plainAddress(socket);
-  if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS", address };
-  const verdict = verifyPeer({
-    certificates: readPeerCertificates(socket),
-    sessionReused: socket.isSessionReused(),
-    roots: options.authority.roots().map((pem) => new X509Certificate(pem)),
-    trustDomains: options.trustDomains,
-    nowMs: options.clock.now(),
-  });
-  if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message, address };
-  // A second check, never the only one: on a resumed session it proves nothing.
-  if (!socket.authorized) {
-    return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}`, address };
-  }
-  return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address };
 }
 
 /** Serves and counts calls. */

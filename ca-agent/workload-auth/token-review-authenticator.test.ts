@@ -1,69 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { CallOptions, ReviewObject } from "../../kubernetes/kubernetes-api.ts";
-import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
-import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
-import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
-import type { TokenVerdict } from "./authenticator.ts";
-import { acceptedStatus, createToken, review } from "./token-fixture.ts";
-import {
-  createTokenReviewAuthenticator,
-  type ReviewOutcome,
-  type TokenReviewLimits,
-} from "./token-review-authenticator.ts";
+import type { ReviewObject } from "../../kubernetes/kubernetes-api.ts";
+import { acceptedStatus, review } from "./token-fixture.ts";
+import { accept, fail, ReviewPlane, refuse } from "./token-review-fixture.ts";
 
 const HOUR_MS = 3_600_000;
-type Response = (token: string) => Promise<ReviewObject>;
-
-const accept: Response = async () => acceptedStatus();
-const refuse: Response = async () => review({ error: "the pod is gone" });
-const fail =
-  (options: ConstructorParameters<typeof KubernetesApiError>[2] = {}): Response =>
-  async () => {
-    throw new KubernetesApiError("api_refused", "no", options);
-  };
-
-/** An API whose responses the test chooses, and the authenticator that asks it. */
-class Plane {
-  readonly clock = new FakeClock();
-  readonly log = new RecordingLogger();
-  readonly outcomes: ReviewOutcome[] = [];
-  readonly asked: { readonly spec: unknown; readonly options: CallOptions }[] = [];
-  respond: Response = accept;
-  readonly #authenticator;
-
-  constructor(limits: Partial<TokenReviewLimits> = {}) {
-    this.#authenticator = createTokenReviewAuthenticator({
-      api: {
-        review: async (_kind, object, options = {}) => {
-          const spec = object["spec"];
-          this.asked.push({ spec, options });
-          return await this.respond(String(Reflect.get(Object(spec), "token")));
-        },
-      },
-      ...{
-        onReview: (outcome) => this.outcomes.push(outcome),
-        trustDomain: parseTrustDomain("cluster.local"),
-        clock: this.clock,
-        log: this.log,
-        limitLog: unlimitedLog,
-        limits,
-      },
-    });
-  }
-
-  token(claims: Readonly<Record<string, unknown>> = {}): string {
-    return createToken({ claims, nowMs: this.clock.now() });
-  }
-
-  ask(token = this.token(), address = "10.0.0.7"): Promise<TokenVerdict> {
-    return this.#authenticator.authenticate(token, address);
-  }
-}
-
-let plane: Plane;
+let plane: ReviewPlane;
 beforeEach(() => {
-  plane = new Plane();
+  plane = new ReviewPlane();
 });
 
 describe("a token", () => {
@@ -197,50 +140,6 @@ describe("while the API does not answer", () => {
     expect(plane.asked).toHaveLength(1);
     await plane.clock.advance(1);
     expect((await plane.ask()).kind).toBe("authenticated");
-  });
-});
-
-describe("a flood of forged tokens", () => {
-  it("of one address is cut off, and another address is served", async () => {
-    plane.respond = refuse;
-    const forge = (index: number) => plane.ask(plane.token({ jti: `${index}` }), "10.6.6.6");
-    const verdicts = [];
-    for (let index = 0; index < 500; index += 1) verdicts.push(await forge(index));
-    expect(plane.asked).toHaveLength(120);
-    expect(verdicts.at(-1)).toMatchObject({ kind: "unavailable", reason: "too_many_reviews" });
-    plane.respond = accept;
-    expect((await plane.ask()).kind).toBe("authenticated");
-    await plane.clock.advance(1000);
-    for (let index = 500; index < 600; index += 1) await forge(index);
-    expect(plane.asked).toHaveLength(120 + 1 + 5);
-  });
-
-  it("while the API is slow leaves room for another address", async () => {
-    plane = new Plane({ maxRunning: 2, maxWaiting: 10, maxOfCaller: 5 });
-    const answers: (() => void)[] = [];
-    plane.respond = () => new Promise((resolve) => answers.push(() => resolve(acceptedStatus())));
-    const floods = Array.from({ length: 50 }, (_, index) => plane.ask(plane.token({ jti: `${index}` }), "10.6.6.6"));
-    const good = plane.ask();
-    await settlePromises();
-    expect(plane.asked).toHaveLength(2);
-    for (let round = 0; round < 6; round += 1) {
-      for (const answer of answers.splice(0)) answer();
-      await settlePromises();
-    }
-    expect((await good).kind).toBe("authenticated");
-    const kinds = (await Promise.all(floods)).map(({ kind }) => kind);
-    expect(kinds.filter((kind) => kind === "unavailable")).toHaveLength(45);
-  });
-
-  it("of many addresses is bounded together", async () => {
-    plane = new Plane({ maxRunning: 2, maxWaiting: 10 });
-    plane.respond = () => new Promise(() => undefined);
-    const verdicts = Array.from({ length: 50 }, (_, index) =>
-      plane.ask(plane.token({ jti: `${index}` }), `10.6.${index}.6`),
-    );
-    expect(await verdicts[49]).toMatchObject({ kind: "unavailable", reason: "too_many_reviews" });
-    await settlePromises();
-    expect(plane.asked).toHaveLength(2);
   });
 });
 

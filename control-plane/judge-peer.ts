@@ -1,0 +1,36 @@
+import { X509Certificate } from "node:crypto";
+import type { ServerHttp2Session } from "node:http2";
+import { TLSSocket } from "node:tls";
+import type { Authority } from "../ca-agent/authority/authority.ts";
+import type { PeerContext } from "../mesh/api/peer-context.ts";
+import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
+import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
+import type { Clock } from "../mesh/runtime.ts";
+import { plainAddress } from "../net/client-address.ts";
+import { readPeerCertificates } from "../net/tls/peer-certificates.ts";
+
+/** Whose certificates count. */
+export interface PeerRules {
+  readonly authority: Pick<Authority, "roots">;
+  readonly trustDomains: readonly TrustDomain[];
+  readonly clock: Clock;
+}
+
+/** The peer, by this handshake's certificate. */
+export function judgePeer({ socket }: ServerHttp2Session, options: PeerRules): PeerContext {
+  const address = plainAddress(socket);
+  if (!(socket instanceof TLSSocket)) return { kind: "anonymous", reason: "the connection is not TLS", address };
+  const verdict = verifyPeer({
+    certificates: readPeerCertificates(socket),
+    sessionReused: socket.isSessionReused(),
+    roots: options.authority.roots().map((pem) => new X509Certificate(pem)),
+    trustDomains: options.trustDomains,
+    nowMs: options.clock.now(),
+  });
+  if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message, address };
+  // A second check, never the only one: on a resumed session it proves nothing.
+  if (!socket.authorized) {
+    return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}`, address };
+  }
+  return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address };
+}
