@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ClientPod, createClient } from "./client-pod-fixture.ts";
+import { demoManifests } from "./demo-manifests-fixture.ts";
+import {
+  apply,
+  awaitRollout,
+  createNamespace,
+  getObjects,
+  kubectl,
+  remove,
+  runKubectl,
+  type TestNamespace,
+} from "./kubectl-fixture.ts";
+
+const MANIFESTS = demoManifests();
+const GATEWAY = { url: "http://istio-ingressgateway.istio-system/", headers: { host: "hello-tls.example.com" } };
+
+let outside: TestNamespace;
+let client: ClientPod;
+
+beforeAll(async () => {
+  for (const namespace of ["ns1", "ns2", "legacy"]) {
+    const { status } = await runKubectl(["get", "namespace", namespace]);
+    if (status === 0)
+      throw new Error(`the cluster has a namespace ${namespace}, which the demo's manifests would change`);
+  }
+  outside = await createNamespace("outside");
+  client = await createClient(outside.name, "client");
+  await apply(MANIFESTS);
+  await awaitRollout("ns1", "hello-tls");
+  await awaitRollout("ns2", "world-tls");
+  await awaitRollout("legacy", "end-tls");
+});
+
+afterAll(async () => {
+  await remove(MANIFESTS);
+  await outside.remove();
+});
+
+async function containersOf(namespace: string): Promise<readonly string[]> {
+  const pods = await getObjects("pods", "-n", namespace);
+  return pods.flatMap(({ spec }) => namesIn(spec, "containers").concat(namesIn(spec, "initContainers")));
+}
+
+function namesIn(spec: unknown, field: string): readonly string[] {
+  const containers: unknown = typeof spec === "object" && spec !== null ? Reflect.get(spec, field) : undefined;
+  return Array.isArray(containers) ? containers.map(({ name }) => String(name)) : [];
+}
+
+describe("the demo's manifests, applied once", () => {
+  it("give every pod of ns1 and ns2 a sidecar, and none to legacy", async () => {
+    expect(await containersOf("ns1")).toEqual(expect.arrayContaining(["hello", "istio-proxy", "istio-init"]));
+    expect(await containersOf("ns2")).toEqual(expect.arrayContaining(["hello", "istio-proxy", "istio-init"]));
+    expect(await containersOf("legacy")).toEqual(["hello"]);
+  });
+
+  it("answer through the ingress gateway", async () => {
+    await expect
+      .poll(() => client.send(GATEWAY), { timeout: 30_000 })
+      .toMatchObject({
+        status: 200,
+        body: expect.stringMatching(/^hello\s+world\s+!!!$/),
+      });
+  });
+
+  it("refuse plaintext: every server demands mutual TLS", async () => {
+    expect(await client.send({ url: "http://world.ns2:8080/" })).toEqual({ error: "ECONNRESET" });
+    expect(await client.send({ url: "http://hello.ns1:8080/" })).toEqual({ error: "ECONNRESET" });
+  });
+
+  it("change nothing when they are applied again", async () => {
+    const messages = await apply(MANIFESTS);
+    expect(
+      messages
+        .trim()
+        .split("\n")
+        .filter((line) => !line.endsWith(" unchanged")),
+    ).toEqual([]);
+  });
+});
+
+describe("a changed policy", () => {
+  it("is in force soon, in both directions", async () => {
+    await kubectl([
+      "patch",
+      "meshpolicy",
+      "default",
+      "--type=merge",
+      "-p",
+      '{"spec":{"peers":[{"mtls":{"mode":"PERMISSIVE"}}]}}',
+    ]);
+    await expect
+      .poll(() => client.send({ url: "http://end.legacy:8080/" }), { timeout: 10_000 })
+      .toMatchObject({ status: 200 });
+    await expect
+      .poll(() => client.send({ url: "http://world.ns2:8080/" }), { timeout: 10_000 })
+      .toMatchObject({
+        status: 200,
+        body: expect.stringMatching(/^world\s+!!!$/),
+      });
+    await apply(MANIFESTS);
+    await expect
+      .poll(() => client.send({ url: "http://world.ns2:8080/" }), { timeout: 10_000 })
+      .toEqual({
+        error: "ECONNRESET",
+      });
+  });
+});

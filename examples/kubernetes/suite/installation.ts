@@ -1,0 +1,51 @@
+/**
+ * The suite's set-up: checks what it needs, installs the mesh before all tests, and removes it after them. With
+ * `ENTENTE_USE_INSTALLED=true` it tests the mesh that is there, and leaves it.
+ */
+import { fileURLToPath } from "node:url";
+import { awaitRollout, getObjects, kubectl, runKubectl, runProgram, TEST_LABEL } from "./kubectl-fixture.ts";
+
+const ENTENTE = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
+const SYSTEM = "istio-system";
+
+export async function setup(): Promise<void> {
+  const image = process.env["ENTENTE_IMAGE"];
+  if (process.env["KUBECONFIG"] === undefined || image === undefined) {
+    throw new Error(
+      "npm run test:kubernetes needs KUBECONFIG, the cluster to test on, and ENTENTE_IMAGE, an image that its nodes have or can pull",
+    );
+  }
+  const version = await kubectl(["version", "-o", "json"]);
+  process.stdout.write(`the cluster: ${String(JSON.parse(version).serverVersion?.gitVersion)}, the image: ${image}\n`);
+  if (process.env["ENTENTE_USE_INSTALLED"] === "true") return;
+  const present = await runKubectl(["get", "namespace", SYSTEM, "-o", "name"]);
+  if (present.status === 0) {
+    throw new Error(
+      `the cluster has a namespace ${SYSTEM}: the suite installs its own mesh and touches no other; remove it first`,
+    );
+  }
+  const installed = await entente("install", "--set", `image=${image}`, "--set", "gateway.serviceType=NodePort");
+  process.stdout.write(installed);
+  for (const name of ["istiod", "istio-sidecar-injector", "istio-ingressgateway"]) await awaitRollout(SYSTEM, name);
+}
+
+export async function teardown(): Promise<void> {
+  await kubectl(["delete", "namespaces", "-l", TEST_LABEL, "--timeout=90s"]);
+  if (process.env["ENTENTE_USE_INSTALLED"] === "true") return;
+  process.stdout.write(await entente("uninstall", "--purge"));
+  const kinds = "crds,mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings";
+  const left = (await getObjects(kinds)).filter(({ metadata }) => /istio|entente/.test(metadata.name));
+  const names = left.map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+  const namespace = await runKubectl(["get", "namespace", SYSTEM, "-o", "name"]);
+  if (names.length > 0 || namespace.status === 0) {
+    throw new Error(`uninstall left ${[...names, namespace.stdout.trim()].join(", ")}`);
+  }
+}
+
+/** Runs the command line under test. */
+export async function entente(...args: readonly string[]): Promise<string> {
+  const ran = await runProgram(process.execPath, [ENTENTE, ...args], { timeoutMs: 240_000 });
+  if (ran.status !== 0)
+    throw new Error(`entente ${args.join(" ")} failed with ${ran.status}: ${ran.stderr}${ran.stdout}`);
+  return ran.stdout;
+}
