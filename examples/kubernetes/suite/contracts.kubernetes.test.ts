@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, describe } from "vitest";
-import {
-  CONTRACT_NAMESPACE,
-  type Manifest,
-  runConfigSourceContract,
-} from "../../../discovery/config-source-contract-fixture.ts";
+import { runConfigSourceContract } from "../../../discovery/config-source-contract-fixture.ts";
+import { CONTRACT_NAMESPACE, type Manifest } from "../../../discovery/contract-manifests-fixture.ts";
 import { startKubernetesSource } from "../../../discovery/kubernetes/kubernetes-source.ts";
 import { runKubernetesApiContract } from "../../../kubernetes/kubernetes-api-contract-fixture.ts";
 import { createKubernetesClient, type KubernetesClient } from "../../../kubernetes/kubernetes-client.ts";
