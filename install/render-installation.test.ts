@@ -68,6 +68,14 @@ describe.each(VARIANTS)("an installation $name", ({ expressions }) => {
     }
   });
 
+  it("gives a token for the Kubernetes API only to pods that have rights there", () => {
+    const bound = objects.filter(({ kind }) => kind === "ClusterRoleBinding").map((object) => JSON.stringify(object));
+    for (const { spec } of templatesOf(objects)) {
+      const hasRights = bound.some((text) => text.includes(`"name":"${spec?.serviceAccountName}"`));
+      expect(spec?.automountServiceAccountToken).toBe(hasRights);
+    }
+  });
+
   it("refers only to service accounts, roles and ConfigMaps that exist", () => {
     const keys = new Set(objects.map(keyOf));
     // The control plane writes this one.

@@ -17,6 +17,7 @@ export function controlPlaneObjects(values: InstallValues) {
       values,
       replicas: values.controlPlane.replicas,
       serviceAccount: account,
+      apiAccess: "granted",
       metrics: { port: 15014, path: "/metrics" },
       terminationGracePeriodSeconds: 30,
       container: {

@@ -27,6 +27,7 @@ export function gatewayObjects(values: InstallValues) {
       values,
       replicas: values.gateway.replicas,
       serviceAccount: account,
+      apiAccess: "none",
       metrics: { port: 15090, path: "/stats/prometheus" },
       terminationGracePeriodSeconds: GRACE_S,
       container: {

@@ -22,6 +22,7 @@ export function injectorObjects(values: InstallValues) {
       values,
       replicas: values.injector.replicas,
       serviceAccount: account,
+      apiAccess: "granted",
       metrics: { port: 15017, path: "/metrics" },
       terminationGracePeriodSeconds: 30,
       container: {

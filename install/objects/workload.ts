@@ -17,6 +17,8 @@ export interface Workload {
   readonly values: InstallValues;
   readonly replicas: number;
   readonly serviceAccount: string;
+  /** `none`: the process never calls the Kubernetes API, so its pod gets no token for it. */
+  readonly apiAccess: "granted" | "none";
   readonly container: Omit<V1Container, "image" | "imagePullPolicy" | "securityContext">;
   readonly volumes: readonly V1Volume[];
   /** Of the pods, beside those for Prometheus. */
@@ -66,6 +68,9 @@ function podSpec(workload: Workload, selector: Readonly<Record<string, string>>)
   const container: V1Container = { ...workload.container, image, imagePullPolicy, securityContext: CONTAINER_SECURITY };
   return {
     serviceAccountName: workload.serviceAccount,
+    automountServiceAccountToken: workload.apiAccess !== "none",
+    // The variables of every Service in the namespace are of no use here.
+    enableServiceLinks: false,
     nodeSelector: { "kubernetes.io/os": "linux" },
     ...(imagePullSecrets.length > 0 && { imagePullSecrets: imagePullSecrets.map((name) => ({ name })) }),
     securityContext: POD_SECURITY,
