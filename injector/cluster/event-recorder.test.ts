@@ -109,6 +109,16 @@ describe("an Event", () => {
     expect(log.find("an Event could not be recorded")).toHaveLength(1);
   });
 
+  it("has a valid name, however long its owner's is", async () => {
+    const { review, events, cluster } = createTest();
+    const metadata = { namespace: "ns1", name: `${"a".repeat(199)}-${"b".repeat(40)}` };
+    const owner = cluster.objects.create(KINDS.jobs, { apiVersion: "batch/v1", kind: "Job", metadata });
+    const { name, uid } = owner.metadata;
+    const reference = { apiVersion: "batch/v1", kind: "Job", name, uid, controller: true };
+    await review({ annotations: REFUSED, ownerReferences: [reference] });
+    expect(events().map((event) => event.metadata.name)).toEqual([expect.stringMatching(/^a{199}\.[0-9a-f]{16}$/)]);
+  });
+
   it("has a note of at most 1024 bytes", async () => {
     const { review, events } = createTest();
     await review({ annotations: { "sidecar.istio.io/proxyCPU": "ü".repeat(5_000) } });

@@ -107,7 +107,8 @@ async function recordAll(
 
 async function write({ reason, note, regarding }: InjectionEvent, deps: EventRecorderDeps): Promise<void> {
   const { api, instance, clock, createToken, signal } = deps;
-  const name = `${regarding.name.slice(0, 200)}.${createToken().slice(0, 16)}`;
+  // Each part of a name ends with a letter or digit.
+  const name = `${regarding.name.slice(0, 200).replace(/[^a-z0-9]+$/, "")}.${createToken().slice(0, 16)}`;
   const event = {
     apiVersion: apiVersionOf(KINDS.events),
     kind: KINDS.events.kind,
