@@ -28,7 +28,8 @@ export function watchAuthorityDirectory(authority: LiveAuthority, directory: str
   };
   const wait = (): void => {
     if (isStopped) return;
-    timer = deps.clock.setTimeout(() => void check().then(wait), POLL_MS);
+    const onFault = (caught: unknown): void => reportRefused(caught, deps);
+    timer = deps.clock.setTimeout(() => void check().catch(onFault).then(wait), POLL_MS);
   };
   wait();
   return () => {

@@ -98,9 +98,13 @@ class SecretFollower {
 
   /** One check at a time; each looks at the newest state. */
   #check(): void {
-    this.#work = this.#work.then(async () => {
-      if (this.#plugged.hasSynced && this.#selfSigned.hasSynced && !this.#options.signal.aborted) await this.#follow();
-    });
+    this.#work = this.#work
+      .then(async () => {
+        const isKnown = this.#plugged.hasSynced && this.#selfSigned.hasSynced;
+        if (isKnown && !this.#options.signal.aborted) await this.#follow();
+      })
+      // An unexpected fault must not end the following.
+      .catch((caught: unknown) => reportRefused(caught, this.#options));
   }
 
   async #follow(): Promise<void> {
