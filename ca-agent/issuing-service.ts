@@ -95,7 +95,7 @@ function refuseImpersonation(request: IstioCertificateRequest, identity: SpiffeI
   writeLimited("impersonation", deps, (heldBack) =>
     deps.log.warn(
       { ...fields, wanted: JSON.stringify(wanted).slice(0, 200), heldBack },
-      "refused a certificate for an identity other than the caller's",
+      "refused ImpersonatedIdentity: no node proxy may request certificates for others here, as Istio's trusted node accounts may",
     ),
   );
   throw new ConnectError("request impersonation authentication failure", Code.Unauthenticated);
