@@ -23,7 +23,7 @@ describe("a kind", () => {
     expect(modeOf(source.current())).toBe("PERMISSIVE");
   });
 
-  it("that a starting server does not list yet is not believed to be absent", async () => {
+  it("that a starting server does not list yet is not treated as absent", async () => {
     const harness = withWorkload(cleanup);
     harness.cluster.put(policyOf("STRICT"));
     let isStarting = true;
