@@ -9,6 +9,15 @@ import { findRoutingProblems } from "./analyze-routing.ts";
 
 const DEFAULT_SETTINGS: AnalysisSettings = { rootNamespace: "istio-system", clusterDomain: "cluster.local" };
 
+/** The parts of an analysis, for a caller that does other work in between. */
+export const ANALYSES: readonly ((set: ResourceSet, settings: AnalysisSettings) => readonly ConfigProblem[])[] = [
+  findAuthenticationProblems,
+  findDestinationRuleProblems,
+  findRoutingProblems,
+  findPortProblems,
+  findEndpointProblems,
+];
+
 /**
  * Suspicious combinations of resources that are each valid: overridden rules, rules that select nothing, references to
  * missing resources. These are only warnings: everything applies as written.
@@ -17,11 +26,5 @@ export function analyzeResourceSet(
   set: ResourceSet,
   settings: AnalysisSettings = DEFAULT_SETTINGS,
 ): readonly ConfigProblem[] {
-  return [
-    ...findAuthenticationProblems(set, settings),
-    ...findDestinationRuleProblems(set, settings),
-    ...findRoutingProblems(set, settings),
-    ...findPortProblems(set),
-    ...findEndpointProblems(set),
-  ];
+  return ANALYSES.flatMap((analyze) => analyze(set, settings));
 }
