@@ -27,7 +27,6 @@ export const KINDS = {
   podDisruptionBudgets: apiKind("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"),
   horizontalPodAutoscalers: apiKind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
   networkPolicies: apiKind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy"),
-  leases: apiKind("coordination.k8s.io/v1", "leases", "Lease"),
   events: apiKind("events.k8s.io/v1", "events", "Event"),
   roles: apiKind("rbac.authorization.k8s.io/v1", "roles", "Role"),
   roleBindings: apiKind("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding"),

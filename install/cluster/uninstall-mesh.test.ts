@@ -3,7 +3,7 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import { InstallFixture } from "./cluster-fixture.ts";
 import { INSTALLED_KINDS } from "./installed-kinds.ts";
 
-const STATE_KINDS = [...INSTALLED_KINDS, KINDS.secrets, KINDS.leases];
+const STATE_KINDS = [...INSTALLED_KINDS, KINDS.secrets];
 
 /** An installation that has run: with what its parts write into the cluster. */
 async function installed(expressions: readonly string[] = []): Promise<InstallFixture> {
