@@ -89,7 +89,9 @@ describe("entente check", () => {
     const token = cluster.server.identities.addUser("guest");
     const guest = await cluster.run(["check", "--pre", "-o", "json"], token);
     expect(guest.status).toBe(1);
-    expect(find(guest.stdout, "you may create")?.message).toContain("patch deployments.apps in istio-system");
+    expect(find(guest.stdout, "you may create")?.message).toContain(
+      "patch deployments.apps in the namespace istio-system",
+    );
     expect(find(guest.stdout, "the resource definitions fit")?.kind).toBe("skipped");
   });
 

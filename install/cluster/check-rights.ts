@@ -1,15 +1,12 @@
-import { KINDS } from "../../kubernetes/kinds.ts";
+import { type Right, reviewRights } from "../../kubernetes/access-review.ts";
 import type { KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { InstallError } from "../install-error.ts";
 import { installedKind } from "./installed-kinds.ts";
 import type { PlannedObject } from "./plan-installation.ts";
 
-/** One verb on one kind, in one namespace or in the whole cluster. */
-export interface Right {
-  readonly verb: "get" | "create" | "patch";
-  readonly group: string;
-  readonly resource: string;
-  readonly namespace: string | undefined;
+/** For everything that a first installation does with an object. */
+export function rightsToInstall(object: KubernetesObject): readonly Right[] {
+  return [...rightsToRead(object), rightTo("create", object), rightTo("patch", object)];
 }
 
 /** To see what is there. */
@@ -24,8 +21,7 @@ export function rightsToApply({ object, before, action }: PlannedObject): readon
 }
 
 function rightTo(verb: Right["verb"], object: KubernetesObject): Right {
-  const { group, plural: resource } = installedKind(object);
-  return { verb, group, resource, namespace: object.metadata.namespace };
+  return { verb, kind: installedKind(object), namespace: object.metadata.namespace };
 }
 
 /**
@@ -33,28 +29,10 @@ function rightTo(verb: Right["verb"], object: KubernetesObject): Right {
  * @throws InstallError `missing_rights`, which names each that is missing
  */
 export async function checkRights(api: KubernetesApi, rights: readonly Right[], signal: AbortSignal): Promise<void> {
-  const distinct = new Map(rights.map((right) => [describeRight(right), right]));
-  const missing: string[] = [];
-  for (const [description, right] of distinct) {
-    const review = await api.review(
-      KINDS.selfSubjectAccessReviews,
-      {
-        apiVersion: "authorization.k8s.io/v1",
-        kind: "SelfSubjectAccessReview",
-        spec: { resourceAttributes: right },
-      },
-      { signal },
-    );
-    if (Object(review["status"]).allowed !== true) missing.push(description);
-  }
+  const { missing } = await reviewRights(api, rights, { signal });
   if (missing.length === 0) return;
   throw new InstallError(
     "missing_rights",
     `you may not ${missing.join(", ")}; installing needs the rights of a cluster administrator`,
   );
-}
-
-function describeRight({ verb, group, resource, namespace }: Right): string {
-  const what = group === "" ? resource : `${resource}.${group}`;
-  return `${verb} ${what}${namespace === undefined ? "" : ` in the namespace ${namespace}`}`;
 }

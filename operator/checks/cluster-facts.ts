@@ -1,3 +1,4 @@
+import type { ReviewedRights } from "../../kubernetes/access-review.ts";
 import type { KubernetesObject, ServerVersion } from "../../kubernetes/kubernetes-api.ts";
 import type { FindingSeverity } from "../analysis/finding.ts";
 import type { ControlPlaneReplica } from "../proxies/proxy-report.ts";
@@ -13,7 +14,7 @@ export interface ClusterFacts {
   /** How far the server's clock is ahead of this machine's. */
   readonly clockAheadMs: Fact<number>;
   /** What an installation must be allowed to do. */
-  readonly rights: Fact<readonly CheckedRight[]>;
+  readonly rights: Fact<ReviewedRights>;
   readonly definitions: Fact<readonly KubernetesObject[]>;
   readonly namespaces: Fact<readonly KubernetesObject[]>;
   readonly nodes: Fact<readonly KubernetesObject[]>;
@@ -32,14 +33,6 @@ export interface ClusterFacts {
   readonly replicas: Fact<readonly ControlPlaneReplica[]>;
   /** The analysis of the configuration. */
   readonly findings: Fact<Readonly<Record<FindingSeverity, number>>>;
-}
-
-export interface CheckedRight {
-  readonly verb: string;
-  /** `deployments.apps`. */
-  readonly resource: string;
-  readonly namespace: string | undefined;
-  readonly isAllowed: boolean;
 }
 
 export interface WebhookCertificate {

@@ -1,8 +1,9 @@
 import { CUSTOM_RESOURCES } from "../../install/crds/custom-resources.ts";
 import { describeKind, groupOf } from "../../install/crds/kind-description.ts";
+import type { ReviewedRights } from "../../kubernetes/access-review.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { type CheckGroup, type CheckOutcome, failed, ok, warning } from "./check.ts";
-import type { CheckedRight, ClusterFacts } from "./cluster-facts.ts";
+import type { ClusterFacts } from "./cluster-facts.ts";
 import { both, judge } from "./fact.ts";
 import { listAt, textAt } from "./object-fields.ts";
 
@@ -30,13 +31,9 @@ export function isOurs({ metadata }: KubernetesObject): boolean {
   return metadata.labels?.["app.kubernetes.io/managed-by"] === "entente";
 }
 
-function judgeRights(rights: readonly CheckedRight[]): CheckOutcome {
-  const missing = rights.filter(({ isAllowed }) => !isAllowed);
-  if (missing.length === 0) return ok(`${rights.length} rights`);
-  const shown = missing.map(
-    ({ verb, resource, namespace }) => `${verb} ${resource}${namespace === undefined ? "" : ` in ${namespace}`}`,
-  );
-  return failed(`you may not ${shown.join(", ")}`, "install as a cluster administrator (ClusterRole cluster-admin)");
+function judgeRights({ asked, missing }: ReviewedRights): CheckOutcome {
+  if (missing.length === 0) return ok(`${asked} rights`);
+  return failed(`you may not ${missing.join(", ")}`, "install as a cluster administrator (ClusterRole cluster-admin)");
 }
 
 /** Definitions are ours, or Istio's, which are left as they are and must serve a version that is read. */

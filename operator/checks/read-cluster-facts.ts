@@ -1,4 +1,8 @@
 import { ROOT_CONFIG_MAP } from "../../ca-agent/trust-distribution/root-config-map.ts";
+import { rightsToInstall } from "../../install/cluster/check-rights.ts";
+import { renderInstallation } from "../../install/render-installation.ts";
+import { parseInstallValues } from "../../install/values/parse-values.ts";
+import { type ReviewedRights, reviewRights } from "../../kubernetes/access-review.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import type { PodTlsRequest, PresentedCertificate } from "../../kubernetes/pod-port/pod-ports.ts";
@@ -16,7 +20,6 @@ import { readFact, unknown } from "./fact.ts";
 import { listAt, textAt } from "./object-fields.ts";
 import { isOurs } from "./preflight-checks.ts";
 import { readProbe } from "./read-probe.ts";
-import { readRights } from "./read-rights.ts";
 import { bundleOf } from "./webhook-checks.ts";
 
 /** The cluster as the checks read it. */
@@ -57,7 +60,7 @@ export async function readClusterFacts(
   ]);
   const shared = { ...base, clockAheadMs, definitions, nodes, deployments, mutatingWebhooks };
   if (stage === "preflight") {
-    return { ...shared, rights: await readFact(() => readRights(api, rootNamespace, signal), signal) };
+    return { ...shared, rights: await readFact(() => readRights(cluster, signal), signal) };
   }
   const webhooks = mutatingWebhooks.kind === "known" ? mutatingWebhooks.value : [];
   const [health, served] = await Promise.all([
@@ -65,6 +68,13 @@ export async function readClusterFacts(
     readServedFacts(cluster, webhooks, signal),
   ]);
   return { ...shared, ...health, ...served };
+}
+
+/** What an installation into the namespace would do, and whether the caller may do it. */
+function readRights({ api, rootNamespace }: CheckedCluster, signal: AbortSignal): Promise<ReviewedRights> {
+  const values = parseInstallValues({ expressions: [`namespace=${rootNamespace}`] });
+  const objects = renderInstallation(values).flatMap((part) => part.objects);
+  return reviewRights(api, objects.flatMap(rightsToInstall), { signal });
 }
 
 /** What the API server knows of a running mesh. */
