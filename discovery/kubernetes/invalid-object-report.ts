@@ -11,7 +11,7 @@ export interface InvalidObjectReport {
 }
 
 /** Longer texts are cut: an Event's note may have 1,024 bytes. */
-const MAX_MESSAGE = 900;
+const MAX_FAULTS_BYTES = 900;
 
 /** What is to be said about an object; `undefined` if it is valid. */
 export function reportOf({ resource, problems }: Pick<FollowedObject, "resource" | "problems">) {
@@ -20,8 +20,17 @@ export function reportOf({ resource, problems }: Pick<FollowedObject, "resource"
   const faults = errors
     .map(({ field, message }) => (field === undefined ? message : `${field}: ${message}`))
     .join("; ");
-  const text = `not in force: ${faults.length > MAX_MESSAGE ? `${faults.slice(0, MAX_MESSAGE)} …` : faults}`;
-  return { message: `${text}. ${CONSEQUENCE}`, errors } satisfies InvalidObjectReport;
+  return { message: `not in force: ${shorten(faults)}. ${CONSEQUENCE}`, errors } satisfies InvalidObjectReport;
+}
+
+function shorten(text: string): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= MAX_FAULTS_BYTES) return text;
+  // A character that was cut in two becomes U+FFFD.
+  return `${bytes
+    .subarray(0, MAX_FAULTS_BYTES)
+    .toString()
+    .replace(/\uFFFD+$/, "")} …`;
 }
 
 const CONSEQUENCE = "The last valid version applies, or the strictest one if there is none.";

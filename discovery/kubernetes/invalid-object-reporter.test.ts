@@ -159,6 +159,32 @@ describe("an invalid object", () => {
     ]);
   });
 
+  it("with a long text in another script gets an Event that the server accepts", async () => {
+    const harness = new SourceHarness(cleanup);
+    const labels = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`字${index}`, index]));
+    const metadata = { name: "default", namespace: "ns1" };
+    harness.cluster.put({ ...policyOf("STRICT"), metadata, spec: { selector: { matchLabels: labels } } });
+    await startReplica(harness);
+    await harness.clock.advance(10_000);
+    const [event] = eventsIn(harness);
+    expect(Buffer.byteLength(String(event?.["note"]))).toBeLessThanOrEqual(1024);
+    expect(String(event?.["note"])).toMatch(/字.* …\. The last valid version applies/);
+  });
+
+  it("is not tried again where the server refuses the report as invalid", async () => {
+    const harness = new SourceHarness(cleanup);
+    let writes = 0;
+    harness.beforeCall = ({ verb }) => {
+      if (verb !== "apply" && verb !== "create") return;
+      writes += 1;
+      throw new KubernetesApiError("api_refused", "invalid", { status: 422, reason: "Invalid" });
+    };
+    harness.cluster.put(policyOf("STRIKT"));
+    await startReplica(harness);
+    await harness.clock.advance(300_000);
+    expect([writes, harness.log.find("a report was refused").length]).toEqual([2, 2]);
+  });
+
   it("is tried again after an error, in its state of then", async () => {
     const harness = new SourceHarness(cleanup);
     harness.cluster.put(policyOf("STRIKT"));

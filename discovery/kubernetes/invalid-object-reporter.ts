@@ -30,6 +30,8 @@ const MAX_DELAY_MS = 3000;
 /** At most five objects a second, so that a thousand invalid ones do not burden the API server. */
 const INTERVAL_MS = 200;
 const RETRY_MS = 30_000;
+/** The same call would be refused again. */
+const REFUSED_FOR_GOOD: ReadonlySet<number> = new Set([400, 403, 404, 409, 422]);
 /** What others overwrite is not written again sooner. */
 const REPEAT_MS = 10 * 60_000;
 
@@ -122,9 +124,12 @@ export class InvalidObjectReporter {
     try {
       await call();
     } catch (caught) {
-      const status = caught instanceof KubernetesApiError ? caught.status : undefined;
-      if (status !== 404 && status !== 409 && status !== 403) throw caught;
+      const status = caught instanceof KubernetesApiError ? (caught.status ?? 0) : 0;
+      if (!REFUSED_FOR_GOOD.has(status)) throw caught;
       if (status === 403) this.#reportMissingRight(right);
+      if (status === 400 || status === 422) {
+        this.#options.log.warn({ call: right, reason: MeshError.from(caught).message }, "a report was refused");
+      }
     }
   }
 
