@@ -213,6 +213,14 @@ describe("a native sidecar's hook", () => {
     expect(container(inject(createPod()).pod, "istio-proxy")).not.toHaveProperty("lifecycle");
   });
 
+  it("waits until the proxy is ready where no startup probe does: the application starts after it", () => {
+    const { pod } = inject(annotated({ "status.sidecar.istio.io/port": "0" }), { nativeSidecar: true });
+    expect(container(pod, "istio-proxy")).not.toHaveProperty("startupProbe");
+    expect(container(pod, "istio-proxy").lifecycle).toMatchObject({
+      postStart: { exec: { command: ["entente", "proxy", "wait"] } },
+    });
+  });
+
   it("is taken away when the pod is injected again as a regular container", () => {
     const native = inject(createPod(), { nativeSidecar: true }).pod;
     expect(container(inject(native).pod, "istio-proxy")).not.toHaveProperty("lifecycle");

@@ -76,6 +76,7 @@ function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
   const hooks = {
     isNative: own.isNative,
     holdsApplication: own.proxy.holdApplication === true || needsProxyAtStart(probes.pod),
+    hasProbes: !probesSwitchedOff(pod),
   };
   const sidecar = sidecarContainer({
     pod,
@@ -85,7 +86,6 @@ function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
     existing,
     hooks,
     isCaptured: init !== undefined,
-    hasProbes: !probesSwitchedOff(pod),
     env: [...extraEnv(pod, settings, { existing, probers: probes.probers }), ...proxyEnv(pod, own.proxy)],
   });
   const injected = {

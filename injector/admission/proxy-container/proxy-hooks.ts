@@ -16,12 +16,14 @@ export interface ProxyHooks {
    * earlier that the pod is ending.
    */
   readonly isNative: boolean;
+  /** Without a startup probe, the kubelet takes a restartable init container as started when its hook has ended. */
+  readonly hasProbes: boolean;
 }
 
 /** The lifecycle of the proxy's container: our hooks, then those that the pod declares for it. */
 export function proxyLifecycle(
   existing: Container | undefined,
-  { holdsApplication, isNative }: ProxyHooks,
+  { holdsApplication, isNative, hasProbes }: ProxyHooks,
 ): Lifecycle | undefined {
   const { postStart, preStop, ...others } = existing?.lifecycle ?? {};
   const kept = {
@@ -31,7 +33,7 @@ export function proxyLifecycle(
   };
   const lifecycle = {
     ...kept,
-    ...(holdsApplication && !isNative && { postStart: WAIT_UNTIL_READY }),
+    ...((isNative ? !hasProbes : holdsApplication) && { postStart: WAIT_UNTIL_READY }),
     ...(isNative && { preStop: BEGIN_DRAINING }),
   };
   return Object.keys(lifecycle).length === 0 ? undefined : lifecycle;

@@ -17,7 +17,6 @@ export interface SidecarInput {
   readonly existing: Container | undefined;
   readonly hooks: ProxyHooks;
   readonly isCaptured: boolean;
-  readonly hasProbes: boolean;
   /** Variables that depend on how injection changed the rest of the pod. */
   readonly env: readonly EnvVar[];
 }
@@ -68,7 +67,7 @@ export function sidecarContainer(input: SidecarInput): Container {
     env: mergeEnv(input),
     resources: existing?.["resources"] ?? proxyResources(annotationsOf(input.pod)),
     volumeMounts: merge(SIDECAR_MOUNTS, existing?.volumeMounts, "mountPath"),
-    ...(input.hasProbes && { startupProbe: STARTUP_PROBE, readinessProbe: readinessProbe(input.pod) }),
+    ...(hooks.hasProbes && { startupProbe: STARTUP_PROBE, readinessProbe: readinessProbe(input.pod) }),
     ...(lifecycle && { lifecycle }),
     securityContext: SECURITY_CONTEXT,
   };
