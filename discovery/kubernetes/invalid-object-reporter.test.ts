@@ -203,7 +203,7 @@ describe("an invalid object", () => {
   it("of Kubernetes' own kinds gets an Event alone", async () => {
     const harness = new SourceHarness(cleanup);
     const verbs: string[] = [];
-    harness.beforeCall = ({ verb, resource }) => verbs.push(`${verb} ${resource}`);
+    harness.beforeCall = ({ verb, resource }) => void verbs.push(`${verb} ${resource}`);
     harness.cluster.put({ ...podOf("odd"), spec: { containers: "x" } });
     await startReplica(harness);
     await harness.clock.advance(60_000);

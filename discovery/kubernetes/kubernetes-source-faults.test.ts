@@ -70,6 +70,20 @@ describe("an API server that is away", () => {
     expect([...source.current().pods.keys()]).toEqual(["ns1/web-1"]);
   });
 
+  it("that takes 10 s for each response is waited for, and its changes arrive", async () => {
+    const harness = withWorkload(cleanup);
+    harness.cluster.put(policyOf("STRICT"));
+    harness.beforeCall = () => new Promise((resolve) => void harness.clock.setTimeout(resolve, 10_000));
+    const starting = harness.begin();
+    await harness.clock.advance(25_000);
+    const source = await starting;
+    expect(modeOf(source.current())).toBe("STRICT");
+    await harness.clock.advance(25_000);
+    harness.cluster.put(policyOf("PERMISSIVE"));
+    await harness.settle();
+    expect(modeOf(source.current())).toBe("PERMISSIVE");
+  });
+
   it("that never speaks on an open watch is asked anew", async () => {
     const harness = withWorkload(cleanup);
     harness.isSilent = true;

@@ -108,7 +108,7 @@ describe("a source of some kinds", () => {
   it("asks for no others", async () => {
     const harness = withWorkload(cleanup);
     const asked = new Set<string>();
-    harness.beforeCall = ({ verb, resource }) => asked.add(`${verb} ${resource}`);
+    harness.beforeCall = ({ verb, resource }) => void asked.add(`${verb} ${resource}`);
     const source = await harness.start({ kinds: ["Namespace", "PeerAuthentication"] });
     expect(source.current().namespaces.has("ns1")).toBe(true);
     expect([...asked].sort()).toEqual([

@@ -20,7 +20,7 @@ export class SourceHarness {
   readonly statuses: SourceStatus[] = [];
   readonly changes: SetChange[] = [];
   /** Runs before each call; what it throws is the call's error. */
-  beforeCall: (call: InProcessCall) => void = () => undefined;
+  beforeCall: (call: InProcessCall) => void | Promise<void> = () => undefined;
   /** Whether the watches that open now send nothing. */
   isSilent = false;
   readonly api: InProcessApi;
