@@ -15,7 +15,7 @@ import {
 import { injectedMetadata, originalScrape, scrapeWarnings } from "./pod-metadata.ts";
 import { warningsFor } from "./pod-security/pod-warnings.ts";
 import { findProxyIdUse } from "./pod-security/proxy-id.ts";
-import { podSettings } from "./pod-settings.ts";
+import { type PodSettings, podSettings } from "./pod-settings.ts";
 import {
   needsProxyAtStart,
   PROBERS_ENV,
@@ -70,31 +70,17 @@ function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
   const capture = captureFromAnnotations(annotationsOf(pod), settings.captureIpv6);
   const init = capture && initContainer(pod, settings, capture);
   const probes = own.redirectsProbes ? rewriteProbes(pod, createToken) : { pod, probers: {}, warnings: [] };
-  const existing = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].find(
-    ({ name }) => name === SIDECAR_NAME,
-  );
-  const hooks = {
-    isNative: own.isNative,
-    holdsApplication: own.proxy.holdApplication === true || needsProxyAtStart(probes.pod),
-    hasProbes: !probesSwitchedOff(pod),
-  };
+  const existing = findSidecar(pod);
+  const hooks = hooksOf(probes.pod, own);
   const sidecar = sidecarContainer({
-    pod,
-    settings,
-    namespace,
-    owner,
-    existing,
-    hooks,
+    ...{ pod, settings, namespace, owner, existing, hooks },
     isCaptured: init !== undefined,
     env: [...extraEnv(pod, settings, { existing, probers: probes.probers }), ...proxyEnv(pod, own.proxy)],
   });
-  const injected = {
-    ...pod,
-    spec: {
-      ...probes.pod.spec,
-      ...placeContainers(probes.pod, { sidecar, init, hooks }),
-      ...sharedSpec(pod, settings),
-    },
+  const spec = {
+    ...probes.pod.spec,
+    ...placeContainers(probes.pod, { sidecar, init, hooks }),
+    ...sharedSpec(pod, settings),
   };
   const status = statusOf(init, own.isNative, settings);
   const metadata = injectedMetadata({ pod, settings, owner, status });
@@ -105,7 +91,21 @@ function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
     ...scrapeWarnings(pod),
     ...replacedImage(existing, settings),
   ];
-  return { kind: "injected", pod: { ...injected, metadata }, warnings };
+  return { kind: "injected", pod: { ...pod, spec, metadata }, warnings };
+}
+
+/** From an earlier injection, or with the pod's own additions. */
+function findSidecar({ spec }: Pod): Container | undefined {
+  return [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === SIDECAR_NAME);
+}
+
+/** @param pod with its probes and hooks redirected */
+function hooksOf(pod: Pod, { proxy, isNative }: PodSettings): ProxyHooks {
+  return {
+    isNative,
+    holdsApplication: proxy.holdApplication === true || needsProxyAtStart(pod),
+    hasProbes: !probesSwitchedOff(pod),
+  };
 }
 
 /** Probes that an earlier injection rewrote exist only in its proxy's environment. */
