@@ -66,11 +66,7 @@ it.each(["polite", "polite-native"])("an application that ends can still call ot
 it("a response that ends within the drain is whole", async () => {
   const pod = podOf("streaming");
   const answer = curl(mesh.client, "http://streaming.mesh/slow");
-  await expect
-    .poll(() => mesh.client.exec(["curl", "-s", "http://127.0.0.1:15000/connections"]).then(({ stdout }) => stdout), {
-      timeout: 5000,
-    })
-    .toContain(`${pod.ip}:8080`);
+  await expect.poll(() => readLog(pod, "app"), { timeout: 5000 }).toContain("slow");
   const ends = await mesh.cluster.remove(pod, REMOVAL);
   expect(await answer).toMatch(/piece 0\n.*piece 5\nthe end\n 200$/s);
   expect(Object.fromEntries(ends)).toEqual({ app: 0, "istio-proxy": 0 });
