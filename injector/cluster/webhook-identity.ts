@@ -118,7 +118,7 @@ function createIdentityState({ names, clock, randomBytes, log }: WebhookIdentity
   let pair = signWith(createWebhookAuthority({ nowMs: clock.now(), randomBytes }));
   let authority: WebhookAuthority | undefined;
   let isTrusted = false;
-  let next: { readonly authority: WebhookAuthority; readonly fromMs: number } | undefined;
+  let next: HeldIdentity["next"];
   const sign = (issuer: WebhookAuthority): void => {
     authority = issuer;
     next = undefined;
@@ -144,14 +144,25 @@ function createIdentityState({ names, clock, randomBytes, log }: WebhookIdentity
       }
     },
     renew: () => {
-      if (authority === undefined) return;
-      const nowMs = clock.now();
-      const isUnusable = nowMs < pair.notBeforeMs || nowMs >= pair.notAfterMs;
-      const isSettled = next !== undefined && clock.monotonicMs() >= next.fromMs;
-      if (next !== undefined && (isSettled || isUnusable)) sign(next.authority);
-      else if (isUnusable || nowMs >= pair.renewAtMs) sign(authority);
+      const issuer = authority && decideRenewal({ pair, authority, next }, clock);
+      if (issuer !== undefined) sign(issuer);
     },
   };
+}
+
+interface HeldIdentity {
+  readonly pair: SignedServingPair;
+  readonly authority: WebhookAuthority;
+  /** The authority that takes over at a time of the monotonic clock, when API servers have its certificate. */
+  readonly next: { readonly authority: WebhookAuthority; readonly fromMs: number } | undefined;
+}
+
+/** Who has to sign a new certificate now; undefined while the one in use is the right one. */
+function decideRenewal({ pair, authority, next }: HeldIdentity, clock: Clock): WebhookAuthority | undefined {
+  const nowMs = clock.now();
+  const isUnusable = nowMs < pair.notBeforeMs || nowMs >= pair.notAfterMs;
+  if (next !== undefined && (isUnusable || clock.monotonicMs() >= next.fromMs)) return next.authority;
+  return isUnusable || nowMs >= pair.renewAtMs ? authority : undefined;
 }
 
 /** The API server verifies the first one. */
