@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { definitionOf } from "./mesh-cluster-fixture.ts";
-import { modeOf, policyOf, withWorkload } from "./source-fixture.ts";
+import { definitionOf, kindOf } from "./mesh-cluster-fixture.ts";
+import { away, modeOf, policyOf, withWorkload } from "./source-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -102,6 +102,55 @@ describe("a kind", () => {
     expect([...modes]).toEqual(["STRICT"]);
     harness.cluster.remove({ ...policyOf("STRICT"), apiVersion: "security.istio.io/v1beta1" });
     await harness.settle();
+    expect(modeOf(source.current())).toBe("PERMISSIVE");
+  });
+
+  it("loses what was deleted while its version changed", async () => {
+    const harness = withWorkload(cleanup, { kinds: [] });
+    harness.cluster.create(KINDS.customResourceDefinitions, definitionOf("PeerAuthentication", ["v1beta1"]));
+    const old = { ...policyOf("STRICT"), apiVersion: "security.istio.io/v1beta1" };
+    harness.cluster.put(old);
+    const source = await harness.start();
+    harness.beforeCall = ({ verb, resource }) => {
+      if (verb !== "discover" && resource === "peerauthentications") away();
+    };
+    for (const watch of harness.api.watches) watch.cut();
+    await harness.settle();
+    harness.cluster.remove(old);
+    harness.cluster.replace(KINDS.customResourceDefinitions, definitionOf("PeerAuthentication", ["v1"]));
+    await harness.clock.advance(60_000);
+    expect(modeOf(source.current())).toBe("STRICT");
+    harness.beforeCall = () => undefined;
+    await harness.clock.advance(60_000);
+    expect(modeOf(source.current())).toBe("PERMISSIVE");
+  });
+
+  it("whose new version is listed and then refused keeps its objects for half a minute", async () => {
+    const harness = withWorkload(cleanup, { kinds: [] });
+    harness.cluster.create(KINDS.customResourceDefinitions, definitionOf("PeerAuthentication", ["v1beta1"]));
+    harness.cluster.put({ ...policyOf("STRICT"), apiVersion: "security.istio.io/v1beta1" });
+    const source = await harness.start();
+    const kind = {
+      ...kindOf(harness.cluster, { ...policyOf("x"), apiVersion: "security.istio.io/v1beta1" }),
+      version: "v1",
+    };
+    let answers = 0;
+    Object.assign(harness.api, {
+      discover: async () => {
+        answers += 1;
+        return answers === 1 ? [{ ...kind, verbs: [], shortNames: [], isPreferredVersion: true }] : [];
+      },
+    });
+    harness.beforeCall = ({ verb, resource }) => {
+      if (verb !== "discover" && resource === "peerauthentications") {
+        throw new KubernetesApiError("api_refused", "not found", { status: 404, reason: "NotFound" });
+      }
+    };
+    for (const watch of harness.api.watches) watch.cut();
+    await harness.clock.advance(24_000);
+    expect(answers).toBeGreaterThan(1);
+    expect(modeOf(source.current())).toBe("STRICT");
+    await harness.clock.advance(120_000);
     expect(modeOf(source.current())).toBe("PERMISSIVE");
   });
 
