@@ -1,5 +1,6 @@
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { keyOf } from "../../kubernetes/reflector/object-store.ts";
+import type { ObjectReference } from "../../kubernetes/warning-event.ts";
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
 import { parseObject } from "../../mesh/resources/parsing/parse-resources.ts";
 import { fieldOf, isPlainObject, type PlainValue, plainFromUnknown } from "../../mesh/resources/parsing/plain-value.ts";
@@ -15,7 +16,7 @@ export interface FollowedObject {
   readonly standIn?: Resource;
   readonly problems: readonly ConfigProblem[];
   /** Only of an object about which something is to be reported, or was. */
-  readonly reference?: ObjectReference;
+  readonly reference?: ObjectVersion;
   /** The condition that a control plane of ours has written, if the object has it. */
   readonly reported?: ReportedCondition;
   /** The conditions of others, only where there is a `reference`. */
@@ -23,12 +24,7 @@ export interface FollowedObject {
 }
 
 /** Names one version of an object's specification. */
-export interface ObjectReference {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid?: string;
+export interface ObjectVersion extends ObjectReference {
   readonly generation?: number;
 }
 
@@ -67,7 +63,7 @@ export function readObject(object: KubernetesObject): FollowedObject | undefined
   };
 }
 
-function createReference({ apiVersion, kind, metadata }: KubernetesObject): ObjectReference {
+function createReference({ apiVersion, kind, metadata }: KubernetesObject): ObjectVersion {
   const { name, namespace, uid, generation } = metadata;
   return {
     apiVersion,

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { createWarningEvent, cutToBytes } from "../../kubernetes/warning-event.ts";
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
 import { FINDING_CODES } from "../../mesh/resources/finding-codes.ts";
-import { CONDITION_REASON, type FollowedObject, type ObjectReference } from "./followed-object.ts";
+import { CONDITION_REASON, type FollowedObject, type ObjectVersion } from "./followed-object.ts";
 
 /** What is written about an invalid object: the same by every control plane, whatever each of them has seen before. */
 export interface InvalidObjectReport {
@@ -10,7 +11,7 @@ export interface InvalidObjectReport {
   readonly errors: readonly ConfigProblem[];
 }
 
-/** Longer texts are cut: an Event's note may have 1,024 bytes. */
+/** Longer texts are cut, so that the consequence behind them is read. */
 const MAX_FAULTS_BYTES = 900;
 
 /** What is to be said about an object; `undefined` if it is valid. */
@@ -20,17 +21,8 @@ export function reportOf({ resource, problems }: Pick<FollowedObject, "resource"
   const faults = errors
     .map(({ field, message }) => (field === undefined ? message : `${field}: ${message}`))
     .join("; ");
-  return { message: `not in force: ${shorten(faults)}. ${CONSEQUENCE}`, errors } satisfies InvalidObjectReport;
-}
-
-function shorten(text: string): string {
-  const bytes = Buffer.from(text);
-  if (bytes.length <= MAX_FAULTS_BYTES) return text;
-  // A character that was cut in two becomes U+FFFD.
-  return `${bytes
-    .subarray(0, MAX_FAULTS_BYTES)
-    .toString()
-    .replace(/\uFFFD+$/, "")} …`;
+  const text = `not in force: ${cutToBytes(faults, MAX_FAULTS_BYTES)}. ${CONSEQUENCE}`;
+  return { message: text, errors } satisfies InvalidObjectReport;
 }
 
 const CONSEQUENCE = "The last valid version applies, or the strictest one if there is none.";
@@ -43,7 +35,7 @@ export function isReported({ reported, reference }: FollowedObject, report: Inva
 
 /** The object to apply to the `status` subresource, in the form of Istio's IstioStatus (istio.io/api, meta/v1alpha1). */
 export function createStatus(
-  reference: ObjectReference,
+  reference: ObjectVersion,
   { otherConditions = [] }: Pick<FollowedObject, "otherConditions">,
   report: InvalidObjectReport | undefined,
   nowMs: number,
@@ -74,27 +66,23 @@ function createMessage({ finding }: ConfigProblem) {
 
 /** The Event about an object. Its name follows from its content, so that several control planes create one. */
 export function createEvent(
-  reference: ObjectReference,
+  reference: ObjectVersion,
   { message }: InvalidObjectReport,
   { instance, nowMs }: { readonly instance: string; readonly nowMs: number },
 ): KubernetesObject {
-  const { name, namespace, generation: _, ...object } = reference;
-  const place = namespace ?? "default";
-  const digest = createHash("sha256")
+  const { generation: _, ...regarding } = reference;
+  const id = createHash("sha256")
     .update(JSON.stringify([reference.uid, message]))
-    .digest("hex")
-    .slice(0, 16);
-  return {
-    apiVersion: "events.k8s.io/v1",
-    kind: "Event",
-    metadata: { name: `${name.slice(0, 200)}.${digest}`, namespace: place },
-    eventTime: new Date(nowMs).toISOString().replace("Z", "000Z"),
-    reportingController: "istio.io/entente",
-    reportingInstance: instance,
-    action: "Validate",
+    .digest("hex");
+  const reporter = "entente.io/control-plane";
+  return createWarningEvent({
+    regarding,
     reason: "InvalidConfiguration",
-    regarding: { ...object, name, ...(namespace === undefined ? {} : { namespace }) },
+    action: "Validate",
     note: message,
-    type: "Warning",
-  };
+    reporter,
+    instance,
+    id,
+    nowMs,
+  });
 }

@@ -3,7 +3,7 @@ import type { ApiKind, KubernetesApi } from "../../kubernetes/kubernetes-api.ts"
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
-import type { FollowedObject, ObjectReference } from "./followed-object.ts";
+import type { FollowedObject, ObjectVersion } from "./followed-object.ts";
 import { createEvent, createStatus, type InvalidObjectReport, isReported, reportOf } from "./invalid-object-report.ts";
 
 export interface InvalidObjectReporterOptions {
@@ -19,7 +19,7 @@ export interface InvalidObjectReporterOptions {
 interface Pending {
   readonly kind: ApiKind;
   readonly object: FollowedObject;
-  readonly reference: ObjectReference;
+  readonly reference: ObjectVersion;
 }
 
 /**
@@ -140,6 +140,6 @@ export class InvalidObjectReporter {
   }
 }
 
-function contentOf({ uid, generation }: ObjectReference, report: InvalidObjectReport | undefined): string {
+function contentOf({ uid, generation }: ObjectVersion, report: InvalidObjectReport | undefined): string {
   return JSON.stringify([uid, generation, report?.message]);
 }

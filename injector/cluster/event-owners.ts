@@ -1,6 +1,6 @@
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
-import type { ObjectReference } from "./injection-event.ts";
+import type { NamespacedReference } from "./injection-event.ts";
 
 /** Kubernetes' own controllers of pods. */
 const CONTROLLERS: readonly ApiKind[] = [KINDS.replicaSets, KINDS.statefulSets, KINDS.daemonSets, KINDS.jobs];
@@ -18,8 +18,8 @@ export interface OwnerLookup {
  */
 export async function findEventOwners(
   { api, ...options }: OwnerLookup,
-  { kind, namespace, name, uid }: ObjectReference,
-): Promise<readonly ObjectReference[]> {
+  { kind, namespace, name, uid }: NamespacedReference,
+): Promise<readonly NamespacedReference[]> {
   const known = CONTROLLERS.find((one) => one.kind === kind);
   if (known === undefined || uid === undefined) return [];
   const owner = await api.get(known, { namespace, name }, options);

@@ -1,5 +1,6 @@
-import { apiVersionOf, KINDS } from "../../kubernetes/kinds.ts";
+import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import { createWarningEvent } from "../../kubernetes/warning-event.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
@@ -107,21 +108,15 @@ async function recordAll(
 
 async function write({ reason, note, regarding }: InjectionEvent, deps: EventRecorderDeps): Promise<void> {
   const { api, instance, clock, createToken, signal } = deps;
-  // Each part of a name ends with a letter or digit.
-  const name = `${regarding.name.slice(0, 200).replace(/[^a-z0-9]+$/, "")}.${createToken().slice(0, 16)}`;
-  const event = {
-    apiVersion: apiVersionOf(KINDS.events),
-    kind: KINDS.events.kind,
-    metadata: { namespace: regarding.namespace, name },
-    // MicroTime has six digits.
-    eventTime: new Date(clock.now()).toISOString().replace("Z", "000Z"),
-    reportingController: "entente.io/sidecar-injector",
-    reportingInstance: instance,
-    type: "Warning",
+  const event = createWarningEvent({
+    regarding,
     reason,
     action: "Inject",
-    regarding,
     note,
-  };
+    reporter: "entente.io/sidecar-injector",
+    instance,
+    id: createToken(),
+    nowMs: clock.now(),
+  });
   await api.create(KINDS.events, event, { timeoutMs: TIMEOUT_MS, signal });
 }

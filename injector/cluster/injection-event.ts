@@ -1,3 +1,4 @@
+import { cutNote, type ObjectReference } from "../../kubernetes/warning-event.ts";
 import type { Reviewed, ReviewSubject } from "../review/review-result.ts";
 
 /** Something about a pod's admission that its owner should see in the cluster. */
@@ -5,22 +6,13 @@ export interface InjectionEvent {
   readonly reason: "SidecarInjectionRefused" | "SidecarInjectionWarning";
   readonly note: string;
   /** The object that `kubectl describe` shows it at. */
-  readonly regarding: ObjectReference;
+  readonly regarding: NamespacedReference;
   /** The same event again is not recorded for a while. */
   readonly key: string;
 }
 
-/** Kubernetes' ObjectReference. */
-export interface ObjectReference {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid?: string;
-}
-
-/** The limit of an Event's note, in bytes. */
-const MAX_NOTE_BYTES = 1024;
+/** An object in a namespace, or the namespace itself. */
+export type NamespacedReference = ObjectReference & { readonly namespace: string };
 
 /**
  * The Event for a review, if it has something to say: kubectl shows the refusal and the warnings of a pod that a user
@@ -35,8 +27,8 @@ export function eventOf({ outcome, message, subject, review }: Reviewed): Inject
   return createEvent("SidecarInjectionWarning", warnings.join("; "), regarding);
 }
 
-function createEvent(reason: InjectionEvent["reason"], text: string, regarding: ObjectReference): InjectionEvent {
-  const note = cut(text);
+function createEvent(reason: InjectionEvent["reason"], text: string, regarding: NamespacedReference): InjectionEvent {
+  const note = cutNote(text);
   return {
     reason,
     note,
@@ -46,15 +38,8 @@ function createEvent(reason: InjectionEvent["reason"], text: string, regarding: 
 }
 
 /** The controller that creates the pod. A pod of its own does not exist yet, so its namespace stands for it. */
-function regardingOf({ namespace, owner }: ReviewSubject): ObjectReference {
+function regardingOf({ namespace, owner }: ReviewSubject): NamespacedReference {
   if (owner === undefined) return { apiVersion: "v1", kind: "Namespace", namespace, name: namespace };
   const { apiVersion, kind, name, uid } = owner;
   return { apiVersion, kind, namespace, name, ...(typeof uid === "string" && { uid }) };
-}
-
-function cut(text: string): string {
-  if (Buffer.byteLength(text) <= MAX_NOTE_BYTES) return text;
-  let kept = text.slice(0, MAX_NOTE_BYTES).toWellFormed();
-  while (Buffer.byteLength(kept) > MAX_NOTE_BYTES - 3) kept = kept.slice(0, -1);
-  return `${kept.toWellFormed().replace(/\uFFFD$/, "")}…`;
 }
