@@ -18,6 +18,7 @@ import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.
 import { systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import { createTlsContext } from "../net/tls/tls-contexts.ts";
+import { until } from "../net/until-fixture.ts";
 import { createCertificateClient } from "../proxy/tls/control-plane/control-plane-client.ts";
 import { connectControlPlane, parseControlPlaneAddress } from "../proxy/tls/control-plane/control-plane-connection.ts";
 import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
@@ -87,12 +88,13 @@ export class IdentityCluster {
 
   /** What a pod of that namespace mounts as its roots; waits for it. */
   async publishedRoots(namespace: string): Promise<string> {
-    for (;;) {
+    let roots = "";
+    await until(() => {
       const { items } = this.server.cluster.list(KINDS.configMaps, { namespace });
-      const roots = readPublishedRoots(items.find(({ metadata }) => metadata.name === ROOT_CONFIG_MAP));
-      if (roots !== "") return roots;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+      roots = readPublishedRoots(items.find(({ metadata }) => metadata.name === ROOT_CONFIG_MAP));
+      return roots !== "";
+    });
+    return roots;
   }
 
   #create(

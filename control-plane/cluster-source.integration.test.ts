@@ -8,6 +8,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { listen } from "../net/listen.ts";
+import { until } from "../net/until-fixture.ts";
 import { fixedSettings } from "./live-settings.ts";
 import { startControlPlane } from "./start-control-plane.ts";
 
@@ -64,11 +65,10 @@ async function start(server: TestApiServer): Promise<Started> {
 }
 
 async function untilReady({ ready }: Started): Promise<void> {
-  for (;;) {
+  await until(async () => {
     const { status, text } = await ready();
-    if (status === 200 && text === "ready\n") return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    return status === 200 && text === "ready\n";
+  });
 }
 
 async function startMeshServer(): Promise<TestApiServer> {
@@ -119,7 +119,7 @@ describe("a control plane on the Kubernetes API", () => {
     await plane.starting;
     const seen = (): boolean =>
       server.requests.some(({ verb, resource }) => verb === "create" && resource === "events");
-    while (!seen()) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(seen);
     const events = server.cluster.history.list("events.k8s.io/events");
     expect(events[0]).toMatchObject({ reportingInstance: "istiod-1", reason: "InvalidConfiguration" });
   });

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { KINDS } from "../kubernetes/kinds.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
+import { until } from "../net/until-fixture.ts";
 import { IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
 import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
@@ -27,9 +28,7 @@ describe("a control plane in a cluster", () => {
     const cluster = await IdentityCluster.start(cleanup);
     await cluster.server.away();
     const { metricsPort, ready } = await startWholeControlPlane(cluster, cleanup);
-    while (!(await readinessOf(metricsPort)).includes("the certificate authority is not open")) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(async () => (await readinessOf(metricsPort)).includes("the certificate authority is not open"));
     expect((await ask(metricsPort, { path: "/live" })).status).toBe(200);
     await cluster.server.back();
     await ready;
@@ -41,10 +40,10 @@ describe("a control plane in a cluster", () => {
     cluster.server.cluster.create(KINDS.secrets, { apiVersion: "v1", kind: "Secret", ...secret });
     const { metricsPort } = await startWholeControlPlane(cluster, cleanup);
     let text = "";
-    while (!text.includes("ca-key.pem of Secret istio-system/cacerts is missing")) {
+    await until(async () => {
       text = await readinessOf(metricsPort);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return text.includes("ca-key.pem of Secret istio-system/cacerts is missing");
+    });
     expect(text).toMatch(/^503 /);
   });
 

@@ -12,6 +12,7 @@ import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixtu
 import { TEST_SETTINGS } from "../../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { until } from "../../net/until-fixture.ts";
 import { NAMESPACE, type Right, startRightsCluster } from "./rights-cluster-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -38,10 +39,6 @@ function helloToken({ cluster, identities }: TestApiServer): string {
 function publishedIn({ cluster }: TestApiServer, namespace: string): string {
   const { items } = cluster.list(KINDS.configMaps, { namespace });
   return readPublishedRoots(items.find(({ metadata }) => metadata.name === ROOT_CONFIG_MAP));
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 describe("the rights of the control plane's account", () => {

@@ -7,6 +7,7 @@ import type { TestApiServer } from "../../kubernetes/test-server/test-api-server
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { until } from "../../net/until-fixture.ts";
 import { NAMESPACE, type Right, startRightsCluster } from "./rights-cluster-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -26,10 +27,6 @@ function start(server: TestApiServer): Promise<ConfigSource> {
   const api = server.client(server.identities.issueToken({ namespace: NAMESPACE, serviceAccount: "istiod" }));
   const deps = { clock: systemClock, random: () => 0.1, log: new RecordingLogger(), onStatus: () => undefined };
   return startSource({ kind: "kubernetes", api, instance: "istiod-1" }, { ...deps, signal: stop.signal });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 describe("the rights of the control plane's account", () => {
