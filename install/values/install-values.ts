@@ -62,7 +62,8 @@ export const installValuesSchema = z.strictObject({
     .regex(/^(?:|\/.+)$/, "must be a path such as /dev/stdout, or empty")
     .default(""),
   // Measured: 75 MB for the demo, 1.0 GB for 5,000 services, 20,000 pods and 2,000 sidecars (`bench/scale`).
-  controlPlane: deploymentSchema({ cpu: "200m", memory: "256Mi", limit: "2Gi" }),
+  // V8 uses at most half of the limit for its heap.
+  controlPlane: deploymentSchema({ cpu: "200m", memory: "256Mi", limit: "3Gi" }),
   // It holds the configuration too, for the warnings of validation: 60 MB for the demo, 0.5 GB for the large mesh.
   injector: deploymentSchema({ cpu: "50m", memory: "128Mi", limit: "1536Mi" }),
   gateway: gatewaySchema,
