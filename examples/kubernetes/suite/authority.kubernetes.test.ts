@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
+import { type MintedCertificate, mintRoot } from "../../../mesh/identity/mint-certificate-fixture.ts";
+import { echoApplication, peerAuthentication } from "./applications-fixture.ts";
+import { type ClientPod, createClient } from "./client-pod-fixture.ts";
+import { entente } from "./installation.ts";
+import {
+  apply,
+  awaitRollout,
+  createNamespace,
+  getObjects,
+  INJECTED,
+  kubectl,
+  podNames,
+  runKubectl,
+  type TestNamespace,
+} from "./kubectl-fixture.ts";
+
+const SYSTEM = "istio-system";
+const SOON = { timeout: 60_000, interval: 500 };
+/** A new root is published for three minutes before it signs. */
+const PUBLISHED = { timeout: 300_000, interval: 5000 };
+const ROTATION_MS = 600_000;
+
+let mesh: TestNamespace;
+let client: ClientPod;
+
+beforeAll(async () => {
+  const existing = await runKubectl(["get", "secret", "cacerts", "-n", SYSTEM, "-o", "name"]);
+  if (existing.status === 0) throw new Error("the mesh has an authority of its operator (Secret cacerts): not touched");
+  mesh = await createNamespace("authority", INJECTED);
+  await apply([...echoApplication(mesh.name, "world", { text: "world" }), peerAuthentication(mesh.name, "STRICT")]);
+  client = await createClient(mesh.name, "client");
+  await awaitRollout(mesh.name, "world");
+});
+
+afterAll(async () => {
+  await kubectl(["delete", "secret", "cacerts", "-n", SYSTEM, "--ignore-not-found"]);
+  await mesh.remove();
+});
+
+/** The data of an object, as far as it is text. */
+function dataOf(object: KubernetesObject | undefined): Readonly<Record<string, string>> {
+  const data: unknown = object?.["data"];
+  return JSON.parse(JSON.stringify(data ?? {}));
+}
+
+interface Pem {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+async function ownAuthority(): Promise<Pem> {
+  const [secret] = await getObjects("secret", "istio-ca-secret", "-n", SYSTEM);
+  const read = (name: string): string => Buffer.from(dataOf(secret)[name] ?? "", "base64").toString();
+  return { certificate: read("ca-cert.pem"), key: read("ca-key.pem") };
+}
+
+async function plugIn({ certificate, key }: Pem, roots: readonly string[]): Promise<void> {
+  const texts = {
+    "ca-cert.pem": certificate,
+    "ca-key.pem": key,
+    "root-cert.pem": roots.join(""),
+    "cert-chain.pem": certificate,
+  };
+  const data = Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [name, Buffer.from(text).toString("base64")]),
+  );
+  await apply([{ apiVersion: "v1", kind: "Secret", metadata: { name: "cacerts", namespace: SYSTEM }, data }]);
+}
+
+async function countPublishedRoots(): Promise<number> {
+  const [configMap] = await getObjects("configmap", "istio-ca-root-cert", "-n", mesh.name);
+  return (dataOf(configMap)["root-cert.pem"] ?? "").split("BEGIN CERTIFICATE").length - 1;
+}
+
+/** Whether every control plane signs with the certificate of the Secret `cacerts`. */
+async function signsWithNewRoot(): Promise<boolean> {
+  const pods = await podNames(SYSTEM, "app=istiod");
+  const logs = await Promise.all(pods.map((pod) => kubectl(["logs", "-n", SYSTEM, pod, "--since=10m"])));
+  return logs.every((text) => text.includes("the new signing certificate is in use"));
+}
+
+/** The length of the chain of a new pod: two with an intermediate. */
+async function newChainLength(): Promise<number> {
+  await kubectl(["rollout", "restart", "deployment/world", "-n", mesh.name]);
+  await awaitRollout(mesh.name, "world");
+  const [pod = ""] = await podNames(mesh.name, "app=world");
+  const report: { readonly chain?: readonly unknown[] } = JSON.parse(
+    await entente("certs", pod, "-n", mesh.name, "-o", "json"),
+  );
+  return report.chain?.length ?? 0;
+}
+
+it("the mesh moves to its operator's authority and back while it runs, and no request fails", {
+  timeout: ROTATION_MS,
+}, async () => {
+  const own = await ownAuthority();
+  const root: MintedCertificate = mintRoot({ commonName: "operator" });
+  const signer = mintRoot({ commonName: "operator signer", issuer: root });
+  const roots = [own.certificate, root.pem];
+  const result = await client.loadWhile({ url: `http://world.${mesh.name}:8080/` }, async () => {
+    await plugIn({ certificate: signer.pem, key: signer.keyPem }, roots);
+    await expect.poll(countPublishedRoots, SOON).toBe(2);
+    await expect.poll(signsWithNewRoot, PUBLISHED).toBe(true);
+    await expect.poll(newChainLength, SOON).toBe(2);
+    await plugIn(own, roots);
+    await expect.poll(newChainLength, SOON).toBe(1);
+    await kubectl(["delete", "secret", "cacerts", "-n", SYSTEM]);
+    await expect.poll(countPublishedRoots, SOON).toBe(1);
+  });
+  expect(result.failures).toEqual({});
+  expect(result.succeeded).toBeGreaterThan(1000);
+});
