@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
@@ -113,6 +113,52 @@ describe("startWorkloadTls", () => {
     ]);
     expect(shown.size).toBeGreaterThan(1);
     expect(connection.values).toEqual([]);
+  });
+
+  it("carries everything in one stream, and acknowledges it", async () => {
+    plane = await ControlPlaneFixture.start();
+    const tls = await start();
+    const destinations = new Heard<string>();
+    for (let port = 1; port <= 500; port += 1) {
+      tls.discovery.watchDestination({ kind: "address", ip: "192.0.2.1", port }, ({ kind }) =>
+        destinations.listener(kind),
+      );
+    }
+    const inbound = watchInbound(tls);
+    await inbound.until(hasMode("STRICT"));
+    await destinations.until(() => destinations.values.length === 500);
+    await vi.waitFor(() => {
+      const [proxy, ...others] = plane.proxies();
+      expect([proxy?.pod, proxy?.version, others.length]).toEqual(["hello-1", "test", 0]);
+      expect(proxy?.resources.map(({ kind, count, state }) => [kind, count, state])).toEqual(
+        expect.arrayContaining([
+          ["trust bundle", 1, "synced"],
+          ["inbound", 1, "synced"],
+          ["destination", 500, "synced"],
+        ]),
+      );
+    });
+  });
+
+  it("keeps a value that it cannot use out, tells the control plane why, and accepts the next one", async () => {
+    plane = await ControlPlaneFixture.start();
+    const tls = await start();
+    const heard = new Heard<string>();
+    tls.discovery.watchInbound(({ defaultMode: { mode } }) => {
+      if (mode === "PERMISSIVE") throw new Error("no such mode here");
+      heard.listener(mode);
+    });
+    await heard.until((mode) => mode === "STRICT");
+    plane.change(meshOf("PERMISSIVE"));
+    await vi.waitFor(() => {
+      expect(plane.proxies()[0]?.rejections).toEqual([
+        { resource: "inbound", reason: expect.stringContaining("no such mode here") },
+      ]);
+    });
+    plane.change(meshOf("DISABLE"));
+    await heard.until((mode) => mode === "DISABLE");
+    await vi.waitFor(() => expect(plane.proxies()[0]?.rejections).toEqual([]));
+    expect(heard.values).toEqual(["STRICT", "DISABLE"]);
   });
 
   it("reopens one refused stream, without closing the connection", async () => {

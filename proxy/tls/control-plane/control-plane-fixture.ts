@@ -19,6 +19,7 @@ import { openAuthority } from "../../../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
 import { ChangingSource } from "../../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../../discovery/discovery-service.ts";
+import type { ProxyStatus } from "../../../discovery/streams/stream-status.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
@@ -78,6 +79,7 @@ export class ControlPlaneFixture {
   #server: Http2SecureServer | undefined;
   #shutdown = new AbortController();
   #port = 0;
+  #proxies: () => readonly ProxyStatus[] = () => [];
 
   private constructor(directory: string, authority: Authority, options: FixtureOptions) {
     this.directory = directory;
@@ -93,6 +95,11 @@ export class ControlPlaneFixture {
     await writeFile(fixture.rootFile, fixture.authority.roots().join(""));
     await fixture.listen();
     return fixture;
+  }
+
+  /** The connected proxies, as operators see them. */
+  proxies(): readonly ProxyStatus[] {
+    return this.#proxies();
   }
 
   get address(): string {
@@ -178,7 +185,7 @@ export class ControlPlaneFixture {
       defaultLifetimeMs: lifetimeMs,
       maxLifetimeMs: 86_400_000,
     });
-    startDiscovery({
+    const discovery = startDiscovery({
       source: this.#source,
       roots: { current: () => this.authority.roots(), subscribe: () => () => undefined },
       settings: { current: () => SETTINGS, subscribe: () => () => undefined },
@@ -186,7 +193,9 @@ export class ControlPlaneFixture {
       log: this.log,
       limitLog: unlimitedLog,
       shutdown: this.#shutdown.signal,
-    }).register(router);
+    });
+    discovery.register(router);
+    this.#proxies = discovery.status;
   }
 
   #track(session: ServerHttp2Session): void {
