@@ -53,3 +53,27 @@ export function peerAuthentication(namespace: string, mode: "STRICT" | "PERMISSI
     spec: { mtls: { mode } },
   };
 }
+
+/** The default ingress gateway, which leads requests for `NAMESPACE.example.com` to a Service of the namespace. */
+export function gatewayTo(namespace: string, service: string): readonly KubernetesObject[] {
+  const apiVersion = "networking.istio.io/v1";
+  const hosts = [`${namespace}.example.com`];
+  const destination = { host: `${service}.${namespace}.svc.cluster.local`, port: { number: 8080 } };
+  return [
+    {
+      apiVersion,
+      kind: "Gateway",
+      metadata: { name: "gateway", namespace },
+      spec: {
+        selector: { istio: "ingressgateway" },
+        servers: [{ port: { number: 80, name: "http", protocol: "HTTP" }, hosts }],
+      },
+    },
+    {
+      apiVersion,
+      kind: "VirtualService",
+      metadata: { name: service, namespace },
+      spec: { hosts, gateways: ["gateway"], http: [{ route: [{ destination }] }] },
+    },
+  ];
+}

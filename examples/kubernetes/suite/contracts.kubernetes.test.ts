@@ -7,7 +7,7 @@ import { createKubernetesClient, type KubernetesClient } from "../../../kubernet
 import { loadClusterAccess } from "../../../kubernetes/load-cluster-access.ts";
 import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
-import { apply, createNamespace, kubectl, remove, TEST_LABEL, type TestNamespace } from "./kubectl-fixture.ts";
+import { apply, createNamespace, kubectl, remove, TEST_LABEL, type TestNamespace, testRun } from "./kubectl-fixture.ts";
 
 let client: KubernetesClient;
 let namespace: TestNamespace;
@@ -55,5 +55,8 @@ runConfigSourceContract({
 /** So that the namespace is removed even if a test is interrupted. */
 function labelled(object: Manifest): Manifest {
   if (object.kind !== "Namespace") return object;
-  return { ...object, metadata: { ...object.metadata, labels: { ...object.metadata.labels, [TEST_LABEL]: "true" } } };
+  return {
+    ...object,
+    metadata: { ...object.metadata, labels: { ...object.metadata.labels, [TEST_LABEL]: testRun() } },
+  };
 }

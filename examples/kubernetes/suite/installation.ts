@@ -2,8 +2,9 @@
  * The suite's set-up: checks what it needs, installs the mesh before all tests, and removes it after them. With
  * `ENTENTE_USE_INSTALLED=true` it tests the mesh that is there, and leaves it.
  */
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { awaitRollout, getObjects, kubectl, runKubectl, runProgram, TEST_LABEL } from "./kubectl-fixture.ts";
+import { awaitRollout, getObjects, kubectl, runKubectl, runProgram, TEST_LABEL, testRun } from "./kubectl-fixture.ts";
 
 const ENTENTE = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
 const SYSTEM = "istio-system";
@@ -15,6 +16,7 @@ export async function setup(): Promise<void> {
       "npm run test:kubernetes needs KUBECONFIG, the cluster to test on, and ENTENTE_IMAGE, an image that its nodes have or can pull",
     );
   }
+  process.env["ENTENTE_TEST_RUN"] = randomBytes(4).toString("hex");
   const version = await kubectl(["version", "-o", "json"]);
   process.stdout.write(`the cluster: ${String(JSON.parse(version).serverVersion?.gitVersion)}, the image: ${image}\n`);
   if (process.env["ENTENTE_USE_INSTALLED"] === "true") return;
@@ -30,7 +32,7 @@ export async function setup(): Promise<void> {
 }
 
 export async function teardown(): Promise<void> {
-  await kubectl(["delete", "namespaces", "-l", TEST_LABEL, "--timeout=90s"]);
+  await kubectl(["delete", "namespaces", "-l", `${TEST_LABEL}=${testRun()}`, "--timeout=90s"]);
   if (process.env["ENTENTE_USE_INSTALLED"] === "true") return;
   process.stdout.write(await entente("uninstall", "--purge"));
   const kinds = "crds,mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings";

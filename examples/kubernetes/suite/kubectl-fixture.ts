@@ -97,7 +97,7 @@ export async function createNamespace(
 ): Promise<TestNamespace> {
   const name = `entente-test-${purpose}-${randomBytes(3).toString("hex")}`;
   await apply([
-    { apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [TEST_LABEL]: "true", ...labels } } },
+    { apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [TEST_LABEL]: testRun(), ...labels } } },
   ]);
   return {
     name,
@@ -105,7 +105,13 @@ export async function createNamespace(
   };
 }
 
-/** On everything that the suite makes. */
+/** On every namespace that the suite makes; its value is the run's, so that two runs do not disturb each other. */
 export const TEST_LABEL = "entente.dev/test";
+
+/** This run, as its set-up named it. */
+export function testRun(): string {
+  return process.env["ENTENTE_TEST_RUN"] ?? "unnamed";
+}
+
 /** The namespace label that injects. */
 export const INJECTED = { "istio-injection": "enabled" } as const;

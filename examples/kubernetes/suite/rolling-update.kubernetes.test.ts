@@ -1,10 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { echoApplication, peerAuthentication } from "./applications-fixture.ts";
+import { echoApplication, gatewayTo, peerAuthentication } from "./applications-fixture.ts";
 import { type ClientPod, createClient, type LoadResult } from "./client-pod-fixture.ts";
-import { apply, awaitRollout, createNamespace, INJECTED, kubectl, type TestNamespace } from "./kubectl-fixture.ts";
+import {
+  apply,
+  awaitRollout,
+  createNamespace,
+  INJECTED,
+  kubectl,
+  podNames,
+  type TestNamespace,
+} from "./kubectl-fixture.ts";
 
 let mesh: TestNamespace;
+let outside: TestNamespace;
 let client: ClientPod;
+let stranger: ClientPod;
 let url: string;
 
 beforeAll(async () => {
@@ -15,12 +25,28 @@ beforeAll(async () => {
     peerAuthentication(mesh.name, "STRICT"),
   ]);
   client = await createClient(mesh.name, "client");
+  outside = await createNamespace("outside");
+  await apply(gatewayTo(mesh.name, "hello"));
+  stranger = await createClient(outside.name, "client");
   await awaitRollout(mesh.name, "world");
   await awaitRollout(mesh.name, "hello");
   url = `http://hello.${mesh.name}:8080/`;
 });
 
-afterAll(() => mesh.remove());
+afterAll(async () => {
+  await Promise.all([mesh.remove(), outside.remove()]);
+});
+
+/** Evicts one pod after the other, as the drain of a node does. */
+async function evictAll(app: string): Promise<void> {
+  for (const name of await podNames(mesh.name, `app=${app}`)) {
+    const metadata = { name, namespace: mesh.name };
+    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata };
+    const path = `/api/v1/namespaces/${mesh.name}/pods/${name}/eviction`;
+    await kubectl(["create", "--raw", path, "-f", "-"], { input: JSON.stringify(eviction) });
+    await awaitRollout(mesh.name, app);
+  }
+}
 
 async function restart(namespace: string, ...deployments: readonly string[]): Promise<void> {
   for (const deployment of deployments) {
@@ -30,6 +56,7 @@ async function restart(namespace: string, ...deployments: readonly string[]): Pr
 }
 
 function expectNoFailure(result: LoadResult): void {
+  process.stdout.write(`${result.succeeded} requests succeeded\n`);
   expect(result.failures).toEqual({});
   expect(result.succeeded).toBeGreaterThan(100);
 }
@@ -46,6 +73,20 @@ describe("no request fails", () => {
 
   it("while every replica of the control plane and of the injector is replaced", async () => {
     expectNoFailure(await client.loadWhile({ url }, () => restart("istio-system", "istiod", "istio-sidecar-injector")));
+  });
+
+  it.each(["world", "hello"])("while each pod of %s is evicted", async (app) => {
+    expectNoFailure(await client.loadWhile({ url }, () => evictAll(app)));
+  });
+
+  it("through the ingress gateway, while it and hello are replaced", async () => {
+    const job = { url: "http://istio-ingressgateway.istio-system/", headers: { host: `${mesh.name}.example.com` } };
+    await expect.poll(() => stranger.send(job), { timeout: 30_000 }).toMatchObject({ status: 200 });
+    const work = async (): Promise<void> => {
+      await restart("istio-system", "istio-ingressgateway");
+      await restart(mesh.name, "hello");
+    };
+    expectNoFailure(await stranger.loadWhile(job, work));
   });
 
   it("while world is scaled down and up again", async () => {
