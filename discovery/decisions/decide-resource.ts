@@ -12,6 +12,7 @@ import { decideDestination } from "../../mesh/policy/destinations/destination.ts
 import type { Client } from "../../mesh/policy/destinations/destination-rules.ts";
 import { decideInbound } from "../../mesh/policy/inbound.ts";
 import { decideGateway } from "../../mesh/policy/routing/gateway.ts";
+import type { Destination } from "../../mesh/policy/types.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { MeshView } from "./evaluations.ts";
@@ -49,12 +50,13 @@ export function decideResource(resource: ResourceName, client: ResourceClient, v
     }
     case "destination": {
       const { target } = resource;
-      return toBinary(
-        DestinationResourceSchema,
-        messageFromDestination(decideDestination({ set, settings, client, target })),
-      );
+      return encodeDestination(decideDestination({ set, settings, client, target }));
     }
   }
+}
+
+export function encodeDestination(destination: Destination): Uint8Array {
+  return toBinary(DestinationResourceSchema, messageFromDestination(destination));
 }
 
 /** Resources with the same key differ at most by what they read of their client. */

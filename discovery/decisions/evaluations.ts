@@ -55,7 +55,8 @@ interface Entry {
  */
 export class Evaluations {
   readonly #options: EvaluationsOptions;
-  readonly #byRead = new Map<string, Set<Entry>>();
+  /** Most keys have one dependent, which needs no Set. */
+  readonly #byRead = new Map<string, Entry | Set<Entry>>();
   readonly #stale = new Set<Entry>();
   #tracked: { readonly of: ResourceSet; readonly set: ResourceSet } | undefined;
   /** Of the evaluation that runs. */
@@ -92,7 +93,7 @@ export class Evaluations {
    */
   changed(keys: Iterable<string>): void {
     for (const key of keys) {
-      for (const entry of this.#byRead.get(key) ?? []) {
+      for (const entry of listDependents(this.#byRead.get(key))) {
         entry.state = "stale";
         this.#stale.add(entry);
       }
@@ -160,15 +161,21 @@ export class Evaluations {
     for (const read of entry.reads) if (!reads.has(read)) this.#forget(read, entry);
     for (const read of reads) {
       const dependents = this.#byRead.get(read);
-      if (dependents === undefined) this.#byRead.set(read, new Set([entry]));
-      else dependents.add(entry);
+      if (dependents === undefined) this.#byRead.set(read, entry);
+      else if (dependents instanceof Set) dependents.add(entry);
+      else if (dependents !== entry) this.#byRead.set(read, new Set([dependents, entry]));
     }
     entry.reads = reads;
   }
 
   #forget(read: string, entry: Entry): void {
     const dependents = this.#byRead.get(read);
-    dependents?.delete(entry);
-    if (dependents?.size === 0) this.#byRead.delete(read);
+    if (dependents instanceof Set) dependents.delete(entry);
+    if (dependents === entry || (dependents instanceof Set && dependents.size === 0)) this.#byRead.delete(read);
   }
+}
+
+function listDependents(dependents: Entry | Set<Entry> | undefined): Iterable<Entry> {
+  if (dependents === undefined) return [];
+  return dependents instanceof Set ? dependents : [dependents];
 }

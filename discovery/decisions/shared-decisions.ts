@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
-import { decideResource, type ResourceClient, shareKeyOf } from "./decide-resource.ts";
+import { decideResource, encodeDestination, type ResourceClient, shareKeyOf } from "./decide-resource.ts";
 import type { Evaluation, Evaluations, FollowedEvaluation, MeshView } from "./evaluations.ts";
 import { recordClient } from "./recorded-client.ts";
 
@@ -112,7 +112,7 @@ class Decision implements Evaluation {
     const { client, scope } = recordClient(variant.client);
     const encoded = this.#decide(view, client);
     if (encoded === undefined) return;
-    const value = isEqual(encoded, variant.value) ? variant.value : encode(encoded);
+    const value = [variant.value, OUTSIDE].find((known) => isEqual(encoded, known)) ?? encode(encoded);
     update(variant, value);
     const { forAll, byNamespace } = this.#shared;
     if (scope() === "all") this.#shared = { forAll: value, byNamespace };
@@ -146,6 +146,9 @@ function isEqual(encoded: Uint8Array, value: EncodedValue | undefined): value is
 
 /** Half of SHA-256: a digest is kept for each subscription, on both sides. */
 const DIGEST_BYTES = 16;
+
+/** The destination of every address outside the mesh: callers can invent such addresses. */
+const OUTSIDE = encode(encodeDestination({ kind: "passthrough" }));
 
 function encode(encoded: Uint8Array): EncodedValue {
   return { encoded, digest: hash("sha256", encoded, "buffer").subarray(0, DIGEST_BYTES) };

@@ -11,7 +11,7 @@ export interface StreamLimits {
   readonly perCaller: number;
   /** Streams for all pods of one identity that the mesh does not know. @default 512 */
   readonly waitingPerIdentity: number;
-  /** Subscriptions of one stream; one for an address outside the mesh uses about 1 KB. @default 8192 */
+  /** Subscriptions of one stream; one for an address outside the mesh uses about 2 KB. @default 8192 */
   readonly subscriptionsPerStream: number;
   /** Requests and subscriptions that one caller may send at once; a proxy that reconnects repeats all. @default 16384 */
   readonly requestBurst: number;
