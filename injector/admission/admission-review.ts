@@ -3,7 +3,8 @@ import { createResult, type Refusal, type Reviewed, type ReviewResult, refuse } 
 import { admitPod } from "./admit-pod.ts";
 import type { InjectionContext } from "./inject-pod.ts";
 import { hasSidecar, type Pod, validatePod } from "./pod.ts";
-import { findEphemeralProxyIdUse } from "./pod-security/proxy-id.ts";
+import { findNewProxyIdUse } from "./pod-security/proxy-id.ts";
+import { findProxyReplacement } from "./proxy-container/proxy-additions.ts";
 
 /** What a review needs besides the request. */
 export type ReviewDeps = Pick<InjectionContext, "settings" | "createToken">;
@@ -26,7 +27,8 @@ function reviewRequest(request: AdmissionRequest, deps: ReviewDeps): Reviewed {
     const message = `the injector handles only pods, got ${request.kind.kind}`;
     return refusePod(request, { reason: "not_a_pod", message, code: 400 });
   }
-  if (request.subResource === "ephemeralcontainers") return reviewEphemeralContainers(request, deps);
+  if (request.operation === "UPDATE" && (request.subResource ?? "") === "") return reviewRunningPod(request, deps);
+  if (request.subResource === "ephemeralcontainers") return reviewRunningPod(request, deps);
   if (request.subResource || (request.operation && request.operation !== "CREATE")) {
     const message = "pods are injected only when they are created";
     return createResult(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
@@ -64,14 +66,23 @@ function readPod(request: AdmissionRequest): Reviewed | { readonly kind: "pod"; 
 }
 
 /**
- * `kubectl debug` adds a container to a running pod. Nothing is injected, but the container must not run as the proxy.
+ * `kubectl debug` adds a container to a running pod, and an update changes the images of its containers. Nothing is
+ * injected, but nothing may become the proxy or run as it.
  */
-function reviewEphemeralContainers(request: AdmissionRequest, deps: ReviewDeps): Reviewed {
+function reviewRunningPod(request: AdmissionRequest, { settings }: ReviewDeps): Reviewed {
   const read = readPod(request);
   if (read.kind !== "pod") return read;
-  const misuse = hasSidecar(read.pod) ? findEphemeralProxyIdUse(read.pod, deps.settings.image) : undefined;
-  if (misuse !== undefined) return refusePod(request, { reason: "proxy_id_in_use", message: misuse, code: 422 });
-  const message = "the pod's ephemeral containers are allowed";
+  const earlier = validatePod(request.oldObject);
+  const before = earlier.kind === "valid" ? earlier.pod : undefined;
+  const after = read.pod;
+  if (hasSidecar(after)) {
+    const replacement = before && findProxyReplacement(before, after);
+    if (replacement !== undefined)
+      return refusePod(request, { reason: "proxy_takeover", message: replacement, code: 422 });
+    const misuse = findNewProxyIdUse(before, after, settings.image);
+    if (misuse !== undefined) return refusePod(request, { reason: "proxy_id_in_use", message: misuse, code: 422 });
+  }
+  const message = "the change of the running pod is allowed";
   return createResult(request, { outcome: "skipped", reason: "not_created", message, response: { allowed: true } });
 }
 

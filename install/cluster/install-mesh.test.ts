@@ -33,7 +33,7 @@ describe("an installation", () => {
     await fixture.install();
     await fixture.install(["image=entente:2"]);
     expect(webhooks()).not.toContain('"failurePolicy":"Ignore"');
-    expect(webhooks().match(/"caBundle":"UEVN"/g)).toHaveLength(6);
+    expect(webhooks().match(/"caBundle":"UEVN"/g)).toHaveLength(7);
   });
 
   it("changes nothing the second time", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { reviewAdmission } from "../admission-review.ts";
+import { injectPod } from "../inject-pod.ts";
 import { createPod, inject, type Json, refusal, TEST_DEPS, TEST_SETTINGS } from "../pod-fixture.ts";
 
 function withContext(securityContext: Json): Json {
@@ -44,6 +45,23 @@ describe("a pod that could send traffic as the proxy", () => {
   it("is refused if an ephemeral container uses the proxy's name and user", () => {
     const spec = { ephemeralContainers: [{ name: "istio-proxy", securityContext: { runAsUser: 1337 } }] };
     expect(refusal(createPod({}, spec)).message).toContain("istio-proxy has runAsUser: 1337");
+  });
+
+  it.each([
+    ["entente:0.1.0", "docker.io/library/entente:0.1.0"],
+    ["docker.io/library/entente:0.1.0", "entente"],
+    ["entente:0.1.0", "index.docker.io/library/entente@sha256:00"],
+    ["docker.io/mesh/entente:1", "mesh/entente:2"],
+  ])("is refused if a container runs our own image %s by another spelling, %s", (image, spelling) => {
+    const pod = createPod({}, { containers: [{ name: "evil", image: spelling }] });
+    const outcome = injectPod(pod, { ...TEST_DEPS, settings: { ...TEST_SETTINGS, image }, namespace: "ns1" });
+    expect(outcome).toMatchObject({ kind: "refused", message: expect.stringContaining("declares the user 1337") });
+  });
+
+  it("is refused if a container without a user runs an image by its ID, which may be our own", () => {
+    const containers = [{ name: "evil", image: `sha256:${"4f".repeat(32)}` }];
+    expect(refusal(createPod({}, { containers })).message).toMatch(/image is an ID.*set runAsUser/);
+    expect(inject(createPod({}, { containers, securityContext: { runAsUser: 1000 } })).warnings).toEqual([]);
   });
 
   it.each([TEST_SETTINGS.image, "registry.test/entente", "registry.test/entente:2@sha256:00"])(
@@ -141,5 +159,55 @@ describe("an ephemeral container that is added to a running pod", () => {
     const harmless = { ...injected, spec: { ...injected.spec, ...debug({ runAsUser: 0 }) } };
     expect(review(harmless)).toEqual({ uid: "1", allowed: true });
     expect(review(createPod({ name: "a" }, debug({ runAsUser: 1337 })))).toEqual({ uid: "1", allowed: true });
+  });
+});
+
+describe("an update that gives a running pod other images", () => {
+  const injected = inject(createPod({ name: "a" })).pod;
+  const withImage = (name: string, image: string, list: "containers" | "initContainers" = "containers") => ({
+    ...injected,
+    spec: {
+      ...injected.spec,
+      [list]: (injected.spec[list] ?? []).map((one) => (one.name === name ? { ...one, image } : one)),
+    },
+  });
+  const review = (object: unknown, oldObject: unknown = injected) => {
+    const request = { uid: "1", kind: { kind: "Pod" }, operation: "UPDATE", namespace: "ns1", object, oldObject };
+    const text = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
+    const result = reviewAdmission(text, TEST_DEPS);
+    return result.kind === "reviewed" ? result.review.response : result;
+  };
+
+  it.each([
+    {
+      name: "the proxy another program",
+      object: withImage("istio-proxy", "evil/entente:1"),
+      expected: "the container istio-proxy would run the image evil/entente:1 instead of registry.test/entente:1",
+    },
+    {
+      name: "the init container another program",
+      object: withImage("istio-init", "evil", "initContainers"),
+      expected: "the container istio-init would run the image evil",
+    },
+    {
+      name: "the application the proxy's image, and so its user",
+      object: withImage("hello", "registry.test/entente:2"),
+      expected: "the container hello has no runAsUser, and its image registry.test/entente:2 declares the user 1337",
+    },
+  ])("is refused if it gives $name", ({ object, expected }) => {
+    expect(review(object)).toMatchObject({ allowed: false, status: { message: expect.stringContaining(expected) } });
+  });
+
+  it.each([
+    { name: "the application another image", object: withImage("hello", "wardviaene/http-echo:2") },
+    { name: "the proxy another version", object: withImage("istio-proxy", "registry.test/entente:2") },
+    { name: "nothing new", object: injected },
+  ])("is allowed if it gives $name", ({ object }) => {
+    expect(review(object)).toEqual({ uid: "1", allowed: true });
+  });
+
+  it("is not judged by what the pod had before", () => {
+    const old = withImage("hello", "registry.test/entente:2");
+    expect(review(old, old)).toEqual({ uid: "1", allowed: true });
   });
 });

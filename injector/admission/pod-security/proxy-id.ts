@@ -20,10 +20,17 @@ export function findProxyIdUse(pod: Pod, proxyImage: string): string | undefined
   return undefined;
 }
 
-/** The same check for containers that `kubectl debug` adds to a running pod. */
-export function findEphemeralProxyIdUse(pod: Pod, proxyImage: string): string | undefined {
-  for (const container of ephemeralContainers(pod)) {
-    const use = findContainerUse(pod, container, proxyImage);
+/**
+ * The same check for what a running pod can get: containers by `kubectl debug`, and other images. A container that stays
+ * as it was is not judged again.
+ */
+export function findNewProxyIdUse(before: Pod | undefined, after: Pod, proxyImage: string): string | undefined {
+  const images = new Map(before && applicationContainers(before).map(({ name, image }) => [name, image]));
+  const changed = applicationContainers(after).filter(
+    ({ name, image }) => images.has(name) && images.get(name) !== image,
+  );
+  for (const container of [...changed, ...ephemeralContainers(after)]) {
+    const use = findContainerUse(after, container, proxyImage);
     if (use !== undefined) return use;
   }
   return undefined;
@@ -32,15 +39,27 @@ export function findEphemeralProxyIdUse(pod: Pod, proxyImage: string): string | 
 function findContainerUse(pod: Pod, container: Container, proxyImage: string): string | undefined {
   const where = `the container ${container.name}`;
   const { image } = container;
-  if (image && repositoryOf(image) === repositoryOf(proxyImage) && userOf(pod, container) === undefined) {
-    return `${where} has no runAsUser, and its image ${image} declares the user ${PROXY_ID}, ${CONSEQUENCE}`;
+  if (image && userOf(pod, container) === undefined) {
+    if (repositoryOf(image) === repositoryOf(proxyImage)) {
+      return `${where} has no runAsUser, and its image ${image} declares the user ${PROXY_ID}, ${CONSEQUENCE}`;
+    }
+    if (IMAGE_ID.test(image)) {
+      return `${where} has no runAsUser, and its image is an ID, ${image}, which may be that of an image with the user ${PROXY_ID}; set runAsUser, or use the image's name`;
+    }
   }
   return describeUse(where, container.securityContext);
 }
 
-/** An image's name without tag and digest: every version of our image declares the same user. */
+/** Container runtimes run an image that a node has by its ID too. */
+const IMAGE_ID = /^sha256:[0-9a-f]{6,64}$/;
+
+/**
+ * An image's name without tag and digest: every version of our image declares the same user. Docker Hub's registry and
+ * its folder are left out, as in `docker.io/library/node`.
+ */
 export function repositoryOf(image: string): string {
-  return (image.split("@")[0] ?? "").replace(/:[^/:]*$/, "");
+  const name = (image.split("@")[0] ?? "").replace(/:[^/:]*$/, "");
+  return name.replace(/^(?:(?:index\.)?docker\.io\/)/i, "").replace(/^library\//, "");
 }
 
 const CONSEQUENCE = "which belongs to the proxy and bypasses the sidecar (IST0144); choose another ID";

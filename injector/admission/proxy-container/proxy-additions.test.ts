@@ -20,6 +20,8 @@ describe("a pod's additions to the proxy's container", () => {
     { name: "a readiness probe", additions: { readinessProbe: { exec: { command: ["sh"] } } } },
     { name: "a preloaded library", additions: { env: [{ name: "LD_PRELOAD", value: "/v/x.so" }] } },
     { name: "the program search path", additions: { env: [{ name: "PATH", value: "/v" }] } },
+    { name: "other roots", additions: { env: [{ name: "ENTENTE_ROOT_CERT_FILE", value: "/v/x" }] } },
+    { name: "another token", additions: { env: [{ name: "ENTENTE_TOKEN_FILE", value: "/v/x" }] } },
     { name: "Node's certificates", additions: { env: [{ name: "NODE_EXTRA_CA_CERTS", value: "/v/x" }] } },
     { name: "variables from a ConfigMap", additions: { envFrom: [{ configMapRef: { name: "x" } }] } },
     { name: "the program's folder", additions: mount("/opt/entente") },

@@ -1,4 +1,5 @@
-import { type Container, type Pod, SIDECAR_NAME } from "../pod.ts";
+import { type Container, isInjected, type Pod, SIDECAR_NAME } from "../pod.ts";
+import { repositoryOf } from "../pod-security/proxy-id.ts";
 import { isOwnHook } from "./proxy-hooks.ts";
 
 /**
@@ -7,13 +8,32 @@ import { isOwnHook } from "./proxy-hooks.ts";
  * @returns what is wrong and how to fix it, or undefined.
  */
 export function findProxyTakeover({ spec }: Pod): string | undefined {
-  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+  for (const container of allContainers({ spec })) {
     const addition = container.name === SIDECAR_NAME ? findAddition(container) : undefined;
     if (addition !== undefined) {
       return `the container ${SIDECAR_NAME} has ${addition}, by which another program could run as the proxy; remove it`;
     }
   }
   return undefined;
+}
+
+/**
+ * A running pod can get other images. One from another repository in place of the proxy's would run another program as
+ * the proxy, and in place of the init container's with the right to change the capture rules.
+ * @returns what is wrong and how to fix it, or undefined.
+ */
+export function findProxyReplacement(before: Pod, after: Pod): string | undefined {
+  const images = new Map(allContainers(before).map(({ name, image }) => [name, image ?? ""]));
+  for (const { name, image } of allContainers(after)) {
+    const old = images.get(name);
+    if (!isInjected(name) || old === undefined || repositoryOf(image ?? "") === repositoryOf(old)) continue;
+    return `the container ${name} would run the image ${image} instead of ${old}, and another program as the proxy; a new pod gets the mesh's image`;
+  }
+  return undefined;
+}
+
+function allContainers({ spec }: Pod): readonly Container[] {
+  return [...(spec.initContainers ?? []), ...spec.containers];
 }
 
 function findAddition(container: Container): string | undefined {
@@ -38,8 +58,12 @@ function hasExec(handler: unknown): boolean {
   return typeof handler === "object" && handler !== null && "exec" in handler && Boolean(handler.exec);
 }
 
-/** Variables that make the dynamic loader, libc, OpenSSL, Node or the container runtime load code or settings. */
-const LOADER_VARIABLES = /^(?:PATH$|LD_|GLIBC_|GCONV_|NODE_|OPENSSL_|SSL_CERT_)/;
+/**
+ * Variables that make the dynamic loader, libc, OpenSSL, Node or the container runtime load code or settings, and those
+ * that name the proxy's own token and roots.
+ */
+const LOADER_VARIABLES =
+  /^(?:PATH$|LD_|GLIBC_|GCONV_|NODE_|OPENSSL_|SSL_CERT_|ENTENTE_TOKEN_FILE$|ENTENTE_ROOT_CERT_FILE$)/;
 /** Our own values replace the pod's values of these variables. */
 const OWN_VARIABLES: readonly string[] = ["NODE_OPTIONS"];
 

@@ -4,17 +4,13 @@ import { matchesWebhook, mutatingWebhookConfiguration } from "./webhook-configur
 const configuration = mutatingWebhookConfiguration();
 
 describe("the webhook's configuration", () => {
-  it("fails closed, selects created pods and ephemeral containers, and is never reinvoked", () => {
+  it("fails closed, and is never reinvoked", () => {
     for (const webhook of configuration.webhooks) {
       expect(webhook).toMatchObject({
         failurePolicy: "Fail",
         reinvocationPolicy: "Never",
         sideEffects: "None",
         admissionReviewVersions: ["v1"],
-        rules: [
-          { operations: ["CREATE"], resources: ["pods"] },
-          { operations: ["UPDATE"], resources: ["pods/ephemeralcontainers"] },
-        ],
         clientConfig: {
           service: { name: "istio-sidecar-injector", namespace: "istio-system", path: "/inject", port: 443 },
         },
@@ -22,9 +18,35 @@ describe("the webhook's configuration", () => {
     }
   });
 
+  it("selects new pods, and every change of what runs in a pod that has a sidecar", () => {
+    const news = configuration.webhooks.filter(({ rules }) =>
+      rules.some(({ operations }) => operations[0] === "CREATE"),
+    );
+    const [running, ...others] = configuration.webhooks.filter((webhook) => !news.includes(webhook));
+    expect(others).toEqual([]);
+    expect(news.map(({ rules }) => rules)).toEqual(
+      news.map(() => [expect.objectContaining({ operations: ["CREATE"], resources: ["pods"] })]),
+    );
+    expect(running).toMatchObject({
+      rules: [{ operations: ["UPDATE"], resources: ["pods", "pods/ephemeralcontainers"] }],
+      // A label that the pod's author may change must not matter.
+      objectSelector: { matchExpressions: [] },
+      namespaceSelector: { matchExpressions: [{ key: "kubernetes.io/metadata.name", operator: "NotIn" }] },
+      matchConditions: [{ name: "has-a-sidecar" }, { name: "changes-what-runs" }],
+    });
+  });
+
+  it("does not depend on the injector for updates that change nothing that runs", () => {
+    const conditions = configuration.webhooks.flatMap(({ matchConditions }) => matchConditions ?? []);
+    expect(conditions.map(({ expression }) => expression)).toEqual([
+      expect.stringContaining("exists(c, c.name == 'istio-proxy')"),
+      expect.stringContaining("o.name == c.name && o.image == c.image"),
+    ]);
+  });
+
   it("gives each entry a unique name with at least three parts, as the API server requires", () => {
     const names = configuration.webhooks.map(({ name }) => name);
-    expect(new Set(names).size).toBe(4);
+    expect(new Set(names).size).toBe(5);
     for (const name of names) expect(name.split(".").length).toBeGreaterThanOrEqual(3);
   });
 

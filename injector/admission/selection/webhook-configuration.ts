@@ -1,3 +1,4 @@
+import { SIDECAR_NAME } from "../pod.ts";
 import { SYSTEM_NAMESPACES } from "./system-namespaces.ts";
 
 /** Kubernetes' MutatingWebhookConfiguration, with the fields that the injector sets. */
@@ -16,10 +17,18 @@ export interface MutatingWebhook {
   readonly objectSelector: LabelSelector;
   readonly admissionReviewVersions: readonly ["v1"];
   readonly sideEffects: "None";
+  /** All must hold for a request to be sent; a list that is absent holds. */
+  readonly matchConditions?: readonly MatchCondition[];
   readonly failurePolicy: "Fail";
   readonly reinvocationPolicy: "Never";
   readonly matchPolicy: "Equivalent";
   readonly timeoutSeconds: number;
+}
+
+export interface MatchCondition {
+  readonly name: string;
+  /** In CEL, over `object`, `oldObject` and `request`. */
+  readonly expression: string;
 }
 
 export interface WebhookClientConfig {
@@ -36,12 +45,37 @@ export interface WebhookRule {
   readonly scope: "*";
 }
 
-/**
- * New pods, and ephemeral containers that `kubectl debug` adds to running ones: those must not run as the proxy either.
- */
-const RULES: readonly WebhookRule[] = [
+const NEW_PODS: readonly WebhookRule[] = [
   { operations: ["CREATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], scope: "*" },
-  { operations: ["UPDATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods/ephemeralcontainers"], scope: "*" },
+];
+/** A running pod can get other images, and ephemeral containers by `kubectl debug`. */
+const RUNNING_PODS: readonly WebhookRule[] = [
+  {
+    operations: ["UPDATE"],
+    apiGroups: [""],
+    apiVersions: ["v1"],
+    resources: ["pods", "pods/ephemeralcontainers"],
+    scope: "*",
+  },
+];
+
+/** Whether one of a list's containers has another image than before. */
+const changesImage = (list: string): string =>
+  `${list}.exists(c, !old${list.replace("object", "Object")}.exists(o, o.name == c.name && o.image == c.image))`;
+
+/**
+ * Few updates of running pods are of interest, so few depend on the injector: never those of labels, annotations and
+ * finalizers.
+ */
+const RUNNING_PODS_CONDITIONS: readonly MatchCondition[] = [
+  {
+    name: "has-a-sidecar",
+    expression: `object.spec.containers.exists(c, c.name == '${SIDECAR_NAME}') || (has(object.spec.initContainers) && object.spec.initContainers.exists(c, c.name == '${SIDECAR_NAME}'))`,
+  },
+  {
+    name: "changes-what-runs",
+    expression: `request.subResource == 'ephemeralcontainers' || ${changesImage("object.spec.containers")} || (has(object.spec.initContainers) && ${changesImage("object.spec.initContainers")})`,
+  },
 ];
 
 export interface LabelSelector {
@@ -74,7 +108,7 @@ const INJECT = "sidecar.istio.io/inject";
 export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
 
 /**
- * Which pods the API server sends to the webhook: Istio's four entries. Failing closed is safe because no namespace
+ * Which pods the API server sends to the webhook: Istio's four entries for new pods, and one for running ones. Failing closed is safe because no namespace
  * label can select the control plane's own namespace or a system namespace (istio#26380: a webhook that blocked its own
  * restart).
  */
@@ -88,10 +122,11 @@ export function mutatingWebhookConfiguration(options: WebhookConfigurationOption
     webhooks: entries(revision, options.controlPlaneNamespace ?? "istio-system").map((entry) => ({
       name: `${entry.name}.sidecar-injector.istio.io`,
       clientConfig: clientConfig({ serviceName: name, ...options }),
-      rules: RULES,
+      rules: entry.rules ?? NEW_PODS,
       namespaceSelector: { matchExpressions: entry.namespace },
       objectSelector: { matchExpressions: entry.object },
       admissionReviewVersions: ["v1"],
+      ...(entry.conditions && { matchConditions: entry.conditions }),
       sideEffects: "None",
       failurePolicy: "Fail",
       reinvocationPolicy: "Never",
@@ -101,7 +136,7 @@ export function mutatingWebhookConfiguration(options: WebhookConfigurationOption
   };
 }
 
-/** Whether the API server would send this pod in this namespace to the webhook. */
+/** Whether the API server would send this new pod in this namespace to the webhook. */
 export function matchesWebhook(
   configuration: MutatingWebhookConfiguration,
   namespaceLabels: Labels,
@@ -109,7 +144,9 @@ export function matchesWebhook(
 ): boolean {
   return configuration.webhooks.some(
     (webhook) =>
-      matchesSelector(webhook.namespaceSelector, namespaceLabels) && matchesSelector(webhook.objectSelector, podLabels),
+      webhook.rules === NEW_PODS &&
+      matchesSelector(webhook.namespaceSelector, namespaceLabels) &&
+      matchesSelector(webhook.objectSelector, podLabels),
   );
 }
 
@@ -117,9 +154,15 @@ interface Entry {
   readonly name: string;
   readonly namespace: readonly LabelRequirement[];
   readonly object: readonly LabelRequirement[];
+  /** @default new pods */
+  readonly rules?: readonly WebhookRule[];
+  readonly conditions?: readonly MatchCondition[];
 }
 
-/** By revision; for the default revision also by `istio-injection: enabled` or the pod's own label. */
+/**
+ * New pods by revision; for the default revision also by `istio-injection: enabled` or the pod's own label. Running pods
+ * by their containers alone: their author could change their labels first.
+ */
 function entries(revision: string, controlPlaneNamespace: string): readonly Entry[] {
   const isDefault = revision === "default";
   const notSystem = isNot(NAMESPACE_NAME_LABEL, ...SYSTEM_NAMESPACES);
@@ -129,6 +172,7 @@ function entries(revision: string, controlPlaneNamespace: string): readonly Entr
   const byRevision: readonly Entry[] = [
     { name: "rev.namespace", namespace: [is(REVISION, revision), isAbsent(INJECTION), notOurs], object: [notRefused] },
     { name: "rev.object", namespace: unlabelled, object: [notRefused, is(REVISION, revision)] },
+    { name: "running", namespace: [notOurs], object: [], rules: RUNNING_PODS, conditions: RUNNING_PODS_CONDITIONS },
   ];
   if (!isDefault) return byRevision;
   return [
