@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { validatePod } from "./pod.ts";
 import { annotated, container, createPod, env, inject, TEST_SETTINGS } from "./pod-fixture.ts";
 
 describe("an injected pod", () => {
@@ -224,5 +225,22 @@ describe("a native sidecar's hook", () => {
   it("is taken away when the pod is injected again as a regular container", () => {
     const native = inject(createPod(), { nativeSidecar: true }).pod;
     expect(container(inject(native).pod, "istio-proxy")).not.toHaveProperty("lifecycle");
+  });
+});
+
+describe("a pod whose annotations exceed the limit of Kubernetes", () => {
+  it("is refused before they are read", () => {
+    const annotations = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, index) => [`a.istio.io/${index}`, "vvvvvvvvvvvvvvvv"]),
+    );
+    const valid = validatePod({
+      metadata: { annotations: { a: "x".repeat(262_143) } },
+      spec: { containers: [{ name: "c" }] },
+    });
+    expect(valid.kind).toBe("valid");
+    expect(validatePod({ metadata: { annotations }, spec: { containers: [{ name: "c" }] } })).toEqual({
+      kind: "invalid",
+      message: expect.stringContaining("metadata.annotations has more than 262144 bytes"),
+    });
   });
 });

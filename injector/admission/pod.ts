@@ -104,10 +104,26 @@ export type PodValidation =
   /** `message` names the first invalid field. */
   | { readonly kind: "invalid"; readonly message: string };
 
+/** All keys and values of an object together. The API server checks it too, but behind its webhooks. */
+const MAX_ANNOTATION_BYTES = 256 * 1024;
+
+function annotationBytes(pod: Pod): number {
+  let bytes = 0;
+  for (const [key, value] of Object.entries(annotationsOf(pod))) {
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+  }
+  return bytes;
+}
+
 /** Checks what injection reads of a pod or a pod template. Returns the same object, not a copy. */
 export function validatePod(value: unknown): PodValidation {
   const result = podSchema.safeParse(value, { reportInput: true });
-  if (result.success) return { kind: "valid", pod: value as Pod };
+  if (result.success) {
+    const pod = value as Pod;
+    if (annotationBytes(pod) <= MAX_ANNOTATION_BYTES) return { kind: "valid", pod };
+    const message = `metadata.annotations has more than ${MAX_ANNOTATION_BYTES} bytes, the limit of Kubernetes`;
+    return { kind: "invalid", message };
+  }
   const [issue] = result.error.issues;
   if (issue === undefined) return { kind: "invalid", message: "the pod is not valid" };
   const { path, message } = faultFromIssue(issue);

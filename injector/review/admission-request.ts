@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { faultFromIssue } from "../../mesh/resources/parsing/schema-issue.ts";
+import { findJsonExcess } from "./json-excess.ts";
 
 const reviewSchema = z.looseObject({
   apiVersion: z.string().nullish(),
@@ -41,6 +42,8 @@ export function readAdmissionReview(text: string): ReviewReading {
 function parseJson(
   text: string,
 ): { readonly kind: "parsed"; readonly value: unknown } | { readonly kind: "malformed"; readonly message: string } {
+  const excess = findJsonExcess(text);
+  if (excess !== undefined) return { kind: "malformed", message: excess };
   try {
     return { kind: "parsed", value: JSON.parse(text) };
   } catch {

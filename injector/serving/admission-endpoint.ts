@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 import type { Reviewed, ReviewResult } from "../review/review-result.ts";
+import type { BodyAccount } from "./body-budget.ts";
 import { type BodyLimits, readBody } from "./read-body.ts";
 import type { ReviewQueue } from "./review-queue.ts";
 import { sendText } from "./send-text.ts";
@@ -13,6 +14,8 @@ export interface EndpointDeps {
   readonly queue: ReviewQueue;
 }
 
+type ReviewingDeps = EndpointDeps & { readonly review: (text: string) => ReviewResult };
+
 /** Per text in a line; the longest name in Kubernetes has 253 characters. */
 const MAX_LOGGED_CHARS = 300;
 
@@ -23,7 +26,7 @@ const MAX_LOGGED_CHARS = 300;
 export async function respondToReview(
   request: IncomingMessage,
   response: ServerResponse,
-  deps: EndpointDeps & { readonly review: (text: string) => ReviewResult },
+  deps: ReviewingDeps,
 ): Promise<Reviewed | undefined> {
   const [mediaType = ""] = (request.headers["content-type"] ?? "").split(";", 1);
   if (mediaType.trim().toLowerCase() !== "application/json") {
@@ -32,7 +35,27 @@ export async function respondToReview(
   if ((request.headers["content-encoding"] ?? "identity") !== "identity") {
     return fail(response, 415, "the body must not be compressed", deps);
   }
-  const body = await readBody(request, deps.bodies);
+  const account = deps.bodies.budget.begin(request);
+  try {
+    const body = await readReview(request, response, { ...deps, account });
+    return body && (await reviewInTurn(body, { request, response, deps }));
+  } finally {
+    account.close();
+  }
+}
+
+/** A body that waits for its review; it is forgotten when its client is gone. */
+interface WaitingBody {
+  text: string | undefined;
+}
+
+/** @returns undefined if the request is over */
+async function readReview(
+  request: IncomingMessage,
+  response: ServerResponse,
+  deps: EndpointDeps & { readonly account: BodyAccount },
+): Promise<WaitingBody | undefined> {
+  const body = await readBody(request, deps.bodies.maxBytes, deps.account);
   switch (body.kind) {
     case "aborted":
       deps.log.debug({ code: "request_aborted" }, "the client closed the connection before its request was complete");
@@ -42,13 +65,28 @@ export async function respondToReview(
     case "not_utf8":
       return fail(response, 400, "the body is not UTF-8", deps);
     case "read":
-      break;
+      return forgetAtClose({ text: body.text }, response);
   }
-  const client = request.socket.remoteAddress ?? "";
+}
+
+function forgetAtClose(body: WaitingBody, response: ServerResponse): WaitingBody {
+  response.once("close", () => {
+    body.text = undefined;
+  });
+  return body;
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly deps: ReviewingDeps;
+}
+
+async function reviewInTurn(body: WaitingBody, { request, response, deps }: Exchange): Promise<Reviewed | undefined> {
   const result = await deps.queue.run(
-    client,
-    () => deps.review(body.text),
-    () => !response.destroyed,
+    request.socket.remoteAddress ?? "",
+    () => (body.text === undefined ? undefined : deps.review(body.text)),
+    () => body.text !== undefined,
   );
   if (result === undefined) return undefined;
   if (result.kind === "malformed") return fail(response, 400, result.message, deps);

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { BodyBudget } from "./body-budget.ts";
+import type { BodyAccount, BodyBudget } from "./body-budget.ts";
 
 export type BodyReading =
   | { readonly kind: "read"; readonly text: string }
@@ -16,11 +16,10 @@ export interface BodyLimits {
 }
 
 /** Reads a request's body up to `maxBytes`; it stops at the first chunk that exceeds the limit. */
-export async function readBody(request: IncomingMessage, { maxBytes, budget }: BodyLimits): Promise<BodyReading> {
+export async function readBody(request: IncomingMessage, maxBytes: number, account: BodyAccount): Promise<BodyReading> {
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) return { kind: "too_large" };
   const chunks: Buffer[] = [];
   let length = 0;
-  const account = budget.begin(request);
   const reading = new Promise<"end" | "aborted" | "too_large">((resolve) => {
     request.on("data", (chunk: Buffer) => {
       length += chunk.length;
@@ -33,7 +32,6 @@ export async function readBody(request: IncomingMessage, { maxBytes, budget }: B
     request.once("close", () => resolve("aborted"));
   });
   const ending = await reading;
-  account.close();
   request.removeAllListeners("data");
   if (ending !== "end") return { kind: ending };
   try {

@@ -53,6 +53,11 @@ it("cannot be filled with bodies that never end: the oldest request is cut off w
   expect(received.filter((text) => text.includes("408"))).toEqual([]);
 });
 
+it("refuses an object of too many levels without parsing it", async () => {
+  const body = review(createPod()).replace('"object":', `"object":${"[".repeat(1000)}${"]".repeat(1000)},"other":`);
+  expect(await webhook.post(body)).toEqual({ status: 400, text: expect.stringContaining("more than 500 levels") });
+});
+
 it("limits its log lines during a flood of requests", async () => {
   // Some are cut off, because the test's webhook has few connections.
   await Promise.allSettled(Array.from({ length: 200 }, () => webhook.post("{")));
