@@ -1,10 +1,9 @@
 import type { V1Deployment, V1PodTemplateSpec, V1Service } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
-import { identityNames } from "../injector/cluster/start-cluster-injector.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-api.ts";
 import { findModelFaults } from "./objects/model-check-fixture.ts";
 import { findPodSecurityFaults } from "./objects/pod-security-fixture.ts";
-import { webhookSecretName } from "./objects/state-names.ts";
+import { injectorNames } from "./objects/state-names.ts";
 import { renderInstallation } from "./render-installation.ts";
 import { parseInstallValues } from "./values/parse-values.ts";
 
@@ -111,12 +110,11 @@ describe.each(VARIANTS)("an installation $name", ({ expressions }) => {
 
   it("gives the injector's objects the names that the injector looks for", () => {
     const values = parseInstallValues({ expressions });
-    const names = identityNames({ ...values, controlPlaneNamespace: values.namespace });
+    const names = injectorNames(values);
     const keys = objects.map(keyOf);
     expect(keys).toContain(`Service ${names.namespace}/${names.service}`);
     expect(keys).toContain(`MutatingWebhookConfiguration /${names.configurations.mutating}`);
     expect(keys).toContain(`ValidatingWebhookConfiguration /${names.configurations.validating}`);
-    expect(webhookSecretName(values)).toBe(names.secret);
   });
 
   it("leads both webhooks to the injector", () => {

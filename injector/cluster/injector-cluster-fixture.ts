@@ -10,7 +10,8 @@ import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { ServingPair } from "../serving/serving-certificate.ts";
-import { type IdentityNames, startWebhookIdentity, type WebhookIdentity } from "./webhook-identity.ts";
+import type { IdentityNames } from "./identity-names.ts";
+import { startWebhookIdentity, type WebhookIdentity } from "./webhook-identity.ts";
 
 export const NAMES: IdentityNames = {
   namespace: "istio-system",

@@ -8,11 +8,12 @@ import { createHookToken } from "../hook-token.ts";
 import type { ChangingValue } from "../polled-value.ts";
 import { startWebhookServer, type WebhookLimits, type WebhookServer } from "../serving/webhook-server.ts";
 import { createEventRecorder } from "./event-recorder.ts";
+import { identityNames } from "./identity-names.ts";
 import { eventOf } from "./injection-event.ts";
 import { chooseNativeSidecars, type NativeSidecarChoice } from "./native-sidecars.ts";
 import { followOwnImage, type ImageSource } from "./own-image.ts";
 import { createResourceAnalysis } from "./resource-analysis.ts";
-import { type IdentityNames, startWebhookIdentity } from "./webhook-identity.ts";
+import { startWebhookIdentity } from "./webhook-identity.ts";
 
 export interface ClusterInjectorOptions {
   readonly api: KubernetesApi;
@@ -134,20 +135,5 @@ function quieted(log: Logger): Logger {
     warn: (fields, message) => log.debug(fields, message),
     error: (fields, message) => log.error(fields, message),
     child: (fields) => quieted(log.child(fields)),
-  };
-}
-
-/** The names that an installation gives the injector's objects, as Istio does: those of a revision end with its name. */
-export function identityNames({
-  revision,
-  controlPlaneNamespace: namespace,
-}: Pick<InjectionSettings, "revision" | "controlPlaneNamespace">): IdentityNames {
-  const suffix = revision === "default" ? "" : `-${revision}`;
-  const service = `istio-sidecar-injector${suffix}`;
-  return {
-    namespace,
-    service,
-    secret: `${service}-tls`,
-    configurations: { mutating: service, validating: `istio-validator${suffix}-${namespace}` },
   };
 }

@@ -4,7 +4,8 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import type { ServingCertificate, ServingPair } from "../serving/serving-certificate.ts";
 import { openSharedAuthority } from "./authority-secret.ts";
-import { keepCaBundle, type WebhookNames } from "./ca-bundle.ts";
+import { keepCaBundle } from "./ca-bundle.ts";
+import type { IdentityNames } from "./identity-names.ts";
 import {
   createWebhookAuthority,
   type SignedServingPair,
@@ -20,16 +21,6 @@ export interface WebhookIdentityDeps {
   readonly randomBytes: (size: number) => Uint8Array;
   readonly log: Logger;
   readonly signal: AbortSignal;
-}
-
-/** The objects in the cluster that belong to this injector's identity. */
-export interface IdentityNames {
-  readonly namespace: string;
-  /** The Service by which the API server calls the webhooks. */
-  readonly service: string;
-  /** The Secret with the authority of the serving certificates. */
-  readonly secret: string;
-  readonly configurations: WebhookNames;
 }
 
 /** A serving certificate, and whether API servers can verify it. */

@@ -1,7 +1,7 @@
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, ObjectName } from "../../kubernetes/kubernetes-api.ts";
 import { installationLabels, OWNER_LABELS } from "../objects/names.ts";
-import { STATE_NAMES, webhookSecretName } from "../objects/state-names.ts";
+import { injectorNames, STATE_NAMES } from "../objects/state-names.ts";
 import type { ClusterDeps } from "./await-rollout.ts";
 import { describeObject, formatSelector, INSTALLED_KINDS } from "./installed-kinds.ts";
 
@@ -104,7 +104,7 @@ async function deleteRootCertificates({ api, report, signal }: ClusterDeps): Pro
 /** The authority's key is what the mesh's trust rests on: without a purge it stays, and a new installation uses it. */
 async function removeState(options: UninstallOptions, others: readonly string[], deps: ClusterDeps): Promise<void> {
   const { namespace } = options;
-  await deleteNamed(KINDS.secrets, { namespace, name: webhookSecretName(options) }, deps);
+  await deleteNamed(KINDS.secrets, { namespace, name: injectorNames(options).secret }, deps);
   if (options.mode === "keep") return await reportKept(options, deps);
   if (others.length > 0) {
     deps.report(`the authority's key, the resource definitions and the namespace are left to ${others.join(", ")}`);

@@ -3,8 +3,7 @@ import { CUSTOM_RESOURCES } from "../crds/custom-resources.ts";
 import { groupOf } from "../crds/kind-description.ts";
 import type { InstallValues } from "../values/install-values.ts";
 import { type Component, clusterName, componentLabels, withRevision } from "./names.ts";
-import { STATE_NAMES, webhookSecretName } from "./state-names.ts";
-import { mutatingWebhookName, validatingWebhookName } from "./webhooks.ts";
+import { injectorNames, STATE_NAMES } from "./state-names.ts";
 
 /** How a reflector follows a kind. */
 const FOLLOW = ["list", "watch"];
@@ -48,6 +47,7 @@ function controlPlaneRights(): Rights {
 }
 
 function injectorRights(values: InstallValues): Rights {
+  const { secret, configurations } = injectorNames(values);
   return {
     component: "istio-sidecar-injector",
     cluster: [
@@ -57,12 +57,12 @@ function injectorRights(values: InstallValues): Rights {
       rule("apps", ["replicasets", "statefulsets", "daemonsets"], ["get"]),
       rule("batch", ["jobs"], ["get"]),
       rule("events.k8s.io", ["events"], ["create"]),
-      rule(ADMISSION, ["mutatingwebhookconfigurations"], ["get", "patch"], [mutatingWebhookName(values)]),
-      rule(ADMISSION, ["validatingwebhookconfigurations"], ["get", "patch"], [validatingWebhookName(values)]),
+      rule(ADMISSION, ["mutatingwebhookconfigurations"], ["get", "patch"], [configurations.mutating]),
+      rule(ADMISSION, ["validatingwebhookconfigurations"], ["get", "patch"], [configurations.validating]),
     ],
     namespace: [
       rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], ["get", "update"], [webhookSecretName(values)]),
+      rule("", ["secrets"], ["get", "update"], [secret]),
       // Its own pod, of which injected pods get the image.
       rule("", ["pods"], ["get"]),
     ],

@@ -2,14 +2,10 @@ import type { V1Service } from "@kubernetes/client-node";
 import type { InstallValues } from "../values/install-values.ts";
 import { MESH_CONFIG_MOUNT, meshConfigVolume } from "./mesh-config.ts";
 import { componentLabels, componentSelector, withRevision } from "./names.ts";
+import { injectorNames } from "./state-names.ts";
 import { containerResources, deployment, POD_ENV, podDisruptionBudget, probes, serviceAccount } from "./workload.ts";
 
 const COMPONENT = "istio-sidecar-injector";
-
-/** The Service that both webhook configurations name. */
-export function injectorServiceName(values: Pick<InstallValues, "revision">): string {
-  return withRevision(COMPONENT, values);
-}
 
 /** The admission webhooks, in a process of their own: any pod may call it, so it holds no CA key. */
 export function injectorObjects(values: InstallValues) {
@@ -49,7 +45,7 @@ function service(values: InstallValues) {
     apiVersion: "v1",
     kind: "Service",
     metadata: {
-      name: injectorServiceName(values),
+      name: injectorNames(values).service,
       namespace: values.namespace,
       labels: componentLabels(COMPONENT, values),
     },

@@ -1,8 +1,8 @@
 /** What the running parts create in the cluster, under these names. Access rights and `entente uninstall` need them. */
 import { PLUGGED_IN_SECRET, SELF_SIGNED_SECRET } from "../../ca-agent/authority/secrets/authority-secret.ts";
 import { ROOT_CONFIG_MAP } from "../../ca-agent/trust-distribution/root-config-map.ts";
+import { type IdentityNames, identityNames } from "../../injector/cluster/identity-names.ts";
 import type { InstallValues } from "../values/install-values.ts";
-import { withRevision } from "./names.ts";
 
 export const STATE_NAMES = {
   /** The authority's key and root, made by the control plane. Shared by all revisions of a namespace. */
@@ -13,7 +13,7 @@ export const STATE_NAMES = {
   rootsConfigMap: ROOT_CONFIG_MAP,
 } as const;
 
-/** The authority of the webhook's certificates, shared by the injector's replicas. */
-export function webhookSecretName(values: Pick<InstallValues, "revision">): string {
-  return `${withRevision("istio-sidecar-injector", values)}-tls`;
+/** The injector's objects, as the injector itself looks for them. */
+export function injectorNames({ revision, namespace }: Pick<InstallValues, "revision" | "namespace">): IdentityNames {
+  return identityNames({ revision, controlPlaneNamespace: namespace });
 }

@@ -3,16 +3,8 @@ import { mutatingWebhookConfiguration } from "../../injector/admission/selection
 import { CUSTOM_RESOURCES } from "../crds/custom-resources.ts";
 import { groupOf } from "../crds/kind-description.ts";
 import type { InstallValues } from "../values/install-values.ts";
-import { injectorServiceName } from "./injector.ts";
-import { clusterName, componentLabels, REVISION_LABEL, withRevision } from "./names.ts";
-
-export function mutatingWebhookName(values: InstallValues): string {
-  return withRevision("istio-sidecar-injector", values);
-}
-
-export function validatingWebhookName(values: InstallValues): string {
-  return clusterName("istio-validator", values);
-}
+import { componentLabels, REVISION_LABEL } from "./names.ts";
+import { injectorNames } from "./state-names.ts";
 
 /**
  * Both configurations, without `caBundle`: the injector writes that and owns it, so that applying these again changes
@@ -26,7 +18,6 @@ function mutating(values: InstallValues) {
   const { metadata, ...configuration } = mutatingWebhookConfiguration({
     revision: values.revision,
     controlPlaneNamespace: values.namespace,
-    serviceName: injectorServiceName(values),
   });
   const labels = { ...metadata.labels, ...componentLabels("istio-sidecar-injector", values) };
   return { ...configuration, metadata: { ...metadata, labels } };
@@ -37,6 +28,7 @@ function mutating(values: InstallValues) {
  * since DELETE is not reviewed.
  */
 function validating(values: InstallValues) {
+  const { service: name, configurations } = injectorNames(values);
   const groups = [...new Set(CUSTOM_RESOURCES.map(({ kind }) => groupOf(kind)))];
   const ours = { key: REVISION_LABEL, operator: "In", values: [values.revision] };
   const unclaimed = { key: REVISION_LABEL, operator: "DoesNotExist" };
@@ -44,11 +36,11 @@ function validating(values: InstallValues) {
   return {
     apiVersion: "admissionregistration.k8s.io/v1",
     kind: "ValidatingWebhookConfiguration",
-    metadata: { name: validatingWebhookName(values), labels: componentLabels("istio-sidecar-injector", values) },
+    metadata: { name: configurations.validating, labels: componentLabels("istio-sidecar-injector", values) },
     webhooks: selectors.map((selector) => ({
       name: `${selector === ours ? "rev." : ""}validation.istio.io`,
       clientConfig: {
-        service: { name: injectorServiceName(values), namespace: values.namespace, path: "/validate", port: 443 },
+        service: { name, namespace: values.namespace, path: "/validate", port: 443 },
       },
       rules: [
         {
