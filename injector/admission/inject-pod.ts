@@ -85,7 +85,7 @@ function assemble(pod: Pod, context: InjectionContext): InjectionOutcome {
   const status = statusOf(init, own.isNative, settings);
   const metadata = injectedMetadata({ pod, settings, owner, status });
   const warnings = [
-    ...warningsFor(pod, { ...own, owner }),
+    ...warningsFor(pod, { ...own, owner, capture: capture?.options }),
     ...own.warnings,
     ...probes.warnings,
     ...scrapeWarnings(pod),

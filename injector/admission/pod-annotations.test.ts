@@ -210,3 +210,41 @@ describe("a pod is injected with a warning", () => {
     expect(inject(annotated({ "example.com/notistio.io/x": "1", "notistio.io/x": "1" })).warnings).toEqual([]);
   });
 });
+
+describe("what other pods can reach around the proxy is named in a warning", () => {
+  const traffic = "traffic.sidecar.istio.io";
+  it.each([
+    { annotations: { "sidecar.istio.io/interceptionMode": "NONE" }, expected: "all connections to and from the pod" },
+    {
+      annotations: { [`${traffic}/excludeInboundPorts`]: "22,80" },
+      expected: "inbound connections to the ports 22, 80 go",
+    },
+    { annotations: { [`${traffic}/includeInboundPorts`]: "" }, expected: "inbound connections to all ports go" },
+    {
+      annotations: { [`${traffic}/includeInboundPorts`]: "80" },
+      expected: "inbound connections to all ports but 80 go",
+    },
+    { annotations: { [`${traffic}/excludeInterfaces`]: "eth1" }, expected: "connections of the interfaces eth1 go" },
+  ])("with $annotations", ({ annotations, expected }) => {
+    const { warnings } = inject(annotated(annotations));
+    expect(warnings).toEqual([expect.stringContaining(expected)]);
+    expect(warnings[0]).toContain("STRICT");
+    expect(warnings[0]?.length).toBeLessThan(256);
+  });
+
+  it.each([
+    { annotations: { [`${traffic}/excludeInboundPorts`]: "15020" } },
+    { annotations: { [`${traffic}/includeInboundPorts`]: "*" } },
+    { annotations: { [`${traffic}/excludeOutboundPorts`]: "3306" } },
+  ])("and nothing is with $annotations", ({ annotations }) => {
+    expect(inject(annotated(annotations)).warnings).toEqual([]);
+  });
+});
+
+it("a container that can trace the proxy's process is named in a warning", () => {
+  const containers = [{ name: "app", image: "x", securityContext: { capabilities: { add: ["CAP_SYS_PTRACE"] } } }];
+  expect(inject(createPod({}, { containers })).warnings).toEqual([]);
+  expect(inject(createPod({}, { containers, shareProcessNamespace: true })).warnings).toEqual([
+    "the container app has SYS_PTRACE and sees the proxy's process: it can read the proxy's key",
+  ]);
+});

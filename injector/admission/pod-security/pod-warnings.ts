@@ -1,4 +1,12 @@
-import { annotationsOf, applicationContainers, type Container, ephemeralContainers, type Pod } from "../pod.ts";
+import { type CaptureOptions, PROXY_PLAINTEXT_PORTS } from "../../capture/capture-options.ts";
+import {
+  annotationsOf,
+  applicationContainers,
+  type Container,
+  ephemeralContainers,
+  type Pod,
+  SIDECAR_NAME,
+} from "../pod.ts";
 import type { PodSettings } from "../pod-settings.ts";
 import { requestedInjection } from "../selection/decide-injection.ts";
 import type { WorkloadOwner } from "../workload-owner.ts";
@@ -37,6 +45,8 @@ const KNOWN_ANNOTATIONS: ReadonlySet<string> = new Set([
 
 export interface WarningContext extends Pick<PodSettings, "isNative" | "redirectsProbes"> {
   readonly owner: WorkloadOwner;
+  /** Undefined if nothing is captured. */
+  readonly capture: CaptureOptions | undefined;
 }
 
 /** Warnings about a pod that is injected anyway; kubectl shows one per line. */
@@ -44,7 +54,14 @@ export function warningsFor(pod: Pod, settings: WarningContext): readonly string
   const containers = [...applicationContainers(pod), ...ephemeralContainers(pod)];
   const hooks = settings.redirectsProbes ? [] : containers.flatMap(hookWarnings);
   const ports = containers.flatMap(portWarnings);
-  const warnings = [...containers.flatMap(captureWarnings), ...ports, ...hooks, ...proxyIdWarnings(pod)];
+  const warnings = [
+    ...exposureWarnings(settings.capture),
+    ...containers.flatMap(captureWarnings),
+    ...containers.flatMap((container) => processWarnings(pod, container)),
+    ...ports,
+    ...hooks,
+    ...proxyIdWarnings(pod),
+  ];
   const { dnsPolicy } = pod.spec;
   if (dnsPolicy !== undefined && dnsPolicy !== null && dnsPolicy !== "" && dnsPolicy !== "ClusterFirst") {
     warnings.push(`dnsPolicy is ${dnsPolicy}: service names may not resolve; ClusterFirst is recommended`);
@@ -78,6 +95,32 @@ function portWarnings({ name, ports }: Container): readonly string[] {
   return (ports ?? [])
     .filter(({ containerPort }) => PROXY_PORTS.includes(containerPort))
     .map(({ containerPort }) => `the container ${name} has the port ${containerPort}, on which the proxy listens`);
+}
+
+/** What other pods can reach around the proxy: no policy, not even STRICT, holds there. */
+function exposureWarnings(capture: CaptureOptions | undefined): readonly string[] {
+  const around = "around the proxy: they are plaintext, and neither STRICT nor another policy holds for them";
+  if (capture === undefined) return [`interceptionMode is NONE: all connections to and from the pod go ${around}`];
+  const { includeInboundPorts, excludeInboundPorts, excludeInterfaces } = capture;
+  const excluded = excludeInboundPorts.filter((port) => !PROXY_PLAINTEXT_PORTS.includes(port));
+  const ports =
+    includeInboundPorts === "*"
+      ? `the ports ${excluded.join(", ")}`
+      : ["all ports", ...(includeInboundPorts.length > 0 ? ["but", includeInboundPorts.join(", ")] : [])].join(" ");
+  return [
+    ...(includeInboundPorts !== "*" || excluded.length > 0 ? [`inbound connections to ${ports} go ${around}`] : []),
+    ...(excludeInterfaces.length > 0
+      ? [`connections of the interfaces ${excludeInterfaces.join(", ")} go ${around}`]
+      : []),
+  ];
+}
+
+/** A container that can trace the proxy's process can read its key. */
+function processWarnings({ spec }: Pod, container: Container): readonly string[] {
+  const seesProxy = spec["shareProcessNamespace"] === true || container["targetContainerName"] === SIDECAR_NAME;
+  const mayTrace = namesOf(container.securityContext?.capabilities?.add).includes("SYS_PTRACE");
+  if (!seesProxy || !mayTrace) return [];
+  return [`the container ${container.name} has SYS_PTRACE and sees the proxy's process: it can read the proxy's key`];
 }
 
 const CAPTURE_BREAKERS = ["NET_ADMIN", "NET_RAW", "SYS_ADMIN", "ALL"];
