@@ -32,7 +32,8 @@ export interface SidecarRef {
 export const SERVICE_PORT = 80;
 const APP_PORT = 8080;
 const SERVICES_PER_NAMESPACE = 100;
-const ACCOUNTS_PER_NAMESPACE = 4;
+/** The control plane limits the connections of one account from one address, and here all have the same address. */
+const ACCOUNTS_PER_NAMESPACE = 25;
 /** Services that many sidecars use, as a cluster's identity provider or cache is. */
 const POPULAR_SERVICES = 20;
 const POPULAR_SHARE = 0.25;
