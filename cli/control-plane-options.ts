@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
+import type { IdentityOptions } from "../control-plane/identity/start-identity.ts";
 import type { ControlPlaneOptions } from "../control-plane/start-control-plane.ts";
-import type { IdentityOptions } from "../control-plane/start-identity.ts";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";

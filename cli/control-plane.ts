@@ -1,9 +1,9 @@
 import { hostname } from "node:os";
-import { fixedSettings, followMeshConfig } from "../control-plane/live-settings.ts";
-import { readMeshConfigFile } from "../control-plane/mesh-config.ts";
-import { servingNames } from "../control-plane/serving-names.ts";
+import { servingNames } from "../control-plane/identity/serving-names.ts";
+import type { IdentityOptions } from "../control-plane/identity/start-identity.ts";
+import { fixedSettings, followMeshConfig } from "../control-plane/settings/live-settings.ts";
+import { readMeshConfigFile } from "../control-plane/settings/mesh-config.ts";
 import { startControlPlane } from "../control-plane/start-control-plane.ts";
-import type { IdentityOptions } from "../control-plane/start-identity.ts";
 import type { SourceOptions } from "../control-plane/start-source.ts";
 import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";

@@ -9,7 +9,7 @@ import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { listen } from "../net/listen.ts";
 import { until } from "../net/until-fixture.ts";
-import { fixedSettings } from "./live-settings.ts";
+import { fixedSettings } from "./settings/live-settings.ts";
 import { startControlPlane } from "./start-control-plane.ts";
 
 const cleanup = new Cleanup();

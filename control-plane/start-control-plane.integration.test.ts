@@ -3,7 +3,7 @@ import { KINDS } from "../kubernetes/kinds.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { until } from "../net/until-fixture.ts";
-import { IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
+import { IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
 import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
 const cleanup = new Cleanup();

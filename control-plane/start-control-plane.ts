@@ -8,13 +8,13 @@ import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
-import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
-import { isAddressOf } from "./known-pods.ts";
+import { isAddressOf } from "./identity/known-pods.ts";
+import { type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
+import { createControlPlaneMetrics } from "./serving/control-plane-metrics.ts";
+import { type ControlPlaneServer, startControlPlaneServer } from "./serving/control-plane-server.ts";
+import { type Readiness, startStatusServer } from "./serving/status-server.ts";
 import { registerSourceAge } from "./source-age.ts";
-import { type Identity, type IdentityOptions, startIdentity } from "./start-identity.ts";
 import { type SourceOptions, startSource } from "./start-source.ts";
-import { type Readiness, startStatusServer } from "./status-server.ts";
 
 export interface ControlPlaneOptions {
   readonly source: SourceOptions;

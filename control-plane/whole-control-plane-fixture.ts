@@ -5,9 +5,9 @@ import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import { listen } from "../net/listen.ts";
-import { type IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
-import { fixedSettings } from "./live-settings.ts";
-import { servingNames } from "./serving-names.ts";
+import { type IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
+import { servingNames } from "./identity/serving-names.ts";
+import { fixedSettings } from "./settings/live-settings.ts";
 import { startControlPlane } from "./start-control-plane.ts";
 
 const HOUR_MS = 3_600_000;

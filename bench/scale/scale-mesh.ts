@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
 import { createLogger } from "../../cli/create-logger.ts";
-import type { SyncStatus } from "../../control-plane/status-server.ts";
+import type { SyncStatus } from "../../control-plane/serving/status-server.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { ask } from "../../net/http-fixture.ts";
 import { type Child, startChild } from "../processes/child.ts";

@@ -5,7 +5,7 @@ import {
   ROOT_CONFIG_MAP,
   readPublishedRoots,
 } from "../../ca-agent/trust-distribution/root-config-map.ts";
-import { type Identity, startIdentity } from "../../control-plane/start-identity.ts";
+import { type Identity, startIdentity } from "../../control-plane/identity/start-identity.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { TestApiServer } from "../../kubernetes/test-server/test-api-server-fixture.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";

@@ -1,5 +1,5 @@
-import type { CallRateLimits } from "../net/call-rates.ts";
-import { decideServerConnections } from "../net/descriptor-limit.ts";
+import type { CallRateLimits } from "../../net/call-rates.ts";
+import { decideServerConnections } from "../../net/descriptor-limit.ts";
 import type { ConnectionLimits } from "./control-plane-connections.ts";
 import type { RefusalLimits } from "./delayed-refusals.ts";
 

@@ -1,9 +1,9 @@
 import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import { formatCaller, type PeerContext } from "../mesh/api/peer-context.ts";
-import type { Clock, Logger, Timer } from "../mesh/runtime.ts";
-import { plainAddress } from "../net/client-address.ts";
-import { startWallTimer } from "../net/wall-timer.ts";
+import { formatCaller, type PeerContext } from "../../mesh/api/peer-context.ts";
+import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
+import { plainAddress } from "../../net/client-address.ts";
+import { startWallTimer } from "../../net/wall-timer.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type KeepaliveLimits, startKeepalive } from "./keepalive.ts";
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
+import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
 import { CALL_HEADERS, type ControlPlaneFixture, closing, startControlPlaneFixture } from "./control-plane-fixture.ts";
 
 let plane: ControlPlaneFixture;

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { settings as defaults } from "../discovery/discovery-fixture.ts";
-import type { SettingsSource } from "../discovery/discovery-service.ts";
-import { FakeClock } from "../mesh/fake-clock-fixture.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { settings as defaults } from "../../discovery/discovery-fixture.ts";
+import type { SettingsSource } from "../../discovery/discovery-service.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { followMeshConfig } from "./live-settings.ts";
 import { readMeshConfigFile } from "./mesh-config.ts";
 

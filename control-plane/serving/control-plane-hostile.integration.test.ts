@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { createSecureContext, type TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
-import { formatChainPem, hostileDsaKey, mintCrossIssued } from "../mesh/identity/hostile-chain-fixture.ts";
+import { formatChainPem, hostileDsaKey, mintCrossIssued } from "../../mesh/identity/hostile-chain-fixture.ts";
 import {
   CALL_HEADERS,
   type ControlPlaneFixture,

@@ -1,11 +1,11 @@
 import type { Registry } from "prom-client";
-import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
-import type { Clock, Logger } from "../mesh/runtime.ts";
-import { isLocalHost, isLoopback } from "../net/client-address.ts";
-import { type LocalHttpRequest, type LocalHttpResponse, startLocalHttpServer } from "../net/local-http-server.ts";
-import { createMetricsSource } from "../net/metrics/metrics-page.ts";
-import { respondToScrape } from "../net/metrics/respond-to-scrape.ts";
-import { createScrapes } from "../net/metrics/scrapes.ts";
+import type { ProxyStatus } from "../../discovery/streams/stream-status.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { isLocalHost, isLoopback } from "../../net/client-address.ts";
+import { type LocalHttpRequest, type LocalHttpResponse, startLocalHttpServer } from "../../net/local-http-server.ts";
+import { createMetricsSource } from "../../net/metrics/metrics-page.ts";
+import { respondToScrape } from "../../net/metrics/respond-to-scrape.ts";
+import { createScrapes } from "../../net/metrics/scrapes.ts";
 
 export interface StatusServerOptions {
   readonly port: number;

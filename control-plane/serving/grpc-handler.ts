@@ -9,8 +9,8 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import { MeshError } from "../mesh/mesh-error.ts";
-import type { Logger, LogLimiter } from "../mesh/runtime.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Logger, LogLimiter } from "../../mesh/runtime.ts";
 
 export interface GrpcHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;

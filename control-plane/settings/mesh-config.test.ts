@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { settings as defaults } from "../discovery/discovery-fixture.ts";
+import { settings as defaults } from "../../discovery/discovery-fixture.ts";
+import { servingNames } from "../identity/serving-names.ts";
 import { readMeshConfigFile } from "./mesh-config.ts";
-import { servingNames } from "./serving-names.ts";
 
 let folder: string;
 beforeEach(() => {

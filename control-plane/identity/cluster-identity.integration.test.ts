@@ -2,11 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { KINDS } from "../kubernetes/kinds.ts";
-import type { Fault } from "../kubernetes/test-server/serving/faults.ts";
-import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { readUriSans } from "../mesh/identity/x509-san.ts";
-import { Cleanup } from "../net/cleanup-fixture.ts";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { Fault } from "../../kubernetes/test-server/serving/faults.ts";
+import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
+import { readUriSans } from "../../mesh/identity/x509-san.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { type ClusterPod, IdentityCluster } from "./cluster-identity-fixture.ts";
 
 const HOUR_MS = 3_600_000;

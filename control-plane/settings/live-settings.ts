@@ -1,7 +1,7 @@
-import type { SettingsSource } from "../discovery/discovery-service.ts";
-import { MeshError } from "../mesh/mesh-error.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import type { Clock, Logger } from "../mesh/runtime.ts";
+import type { SettingsSource } from "../../discovery/discovery-service.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { type MeshConfig, readMeshConfigFile } from "./mesh-config.ts";
 
 /** Settings that never change. */

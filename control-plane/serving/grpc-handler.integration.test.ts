@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { connect, constants, createServer } from "node:http2";
 import { afterEach, expect, it } from "vitest";
-import { Cleanup } from "../net/cleanup-fixture.ts";
-import { listen } from "../net/raw-client-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { listen } from "../../net/raw-client-fixture.ts";
 import { refuseCall } from "./grpc-handler.ts";
 
 const cleanup = new Cleanup();

@@ -3,14 +3,14 @@ import { once } from "node:events";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { IstioCertificateResponseSchema, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
-import { FakeClock } from "../mesh/fake-clock-fixture.ts";
-import { mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
-import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { readUriSans } from "../mesh/identity/x509-san.ts";
-import { unlimitedLog } from "../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
+import { IstioCertificateResponseSchema, IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
+import { type PeerContext, peerIdentityKey } from "../../mesh/api/peer-context.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { readUriSans } from "../../mesh/identity/x509-san.ts";
+import { unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
 import {
   type ClientCertificate,
   type ControlPlaneFixture,

@@ -5,24 +5,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Registry } from "prom-client";
-import { registerIssuingService } from "../ca-agent/issuing-service.ts";
-import { ROOT_CONFIG_MAP, readPublishedRoots } from "../ca-agent/trust-distribution/root-config-map.ts";
-import { settings } from "../discovery/discovery-fixture.ts";
-import { KINDS } from "../kubernetes/kinds.ts";
-import type { KubernetesObject } from "../kubernetes/kubernetes-api.ts";
-import type { TokenRequest } from "../kubernetes/test-server/access/identities.ts";
-import { startTestApiServer, type TestApiServer } from "../kubernetes/test-server/test-api-server-fixture.ts";
-import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { parseSpiffeId, type SpiffeId } from "../mesh/identity/spiffe-id.ts";
-import { RecordingLogger, unlimitedLog } from "../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import type { Cleanup } from "../net/cleanup-fixture.ts";
-import { createTlsContext } from "../net/tls/tls-contexts.ts";
-import { until } from "../net/until-fixture.ts";
-import { createCertificateClient } from "../proxy/tls/control-plane/control-plane-client.ts";
-import { connectControlPlane, parseControlPlaneAddress } from "../proxy/tls/control-plane/control-plane-connection.ts";
-import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
-import { startControlPlaneServer } from "./control-plane-server.ts";
+import { registerIssuingService } from "../../ca-agent/issuing-service.ts";
+import { ROOT_CONFIG_MAP, readPublishedRoots } from "../../ca-agent/trust-distribution/root-config-map.ts";
+import { settings } from "../../discovery/discovery-fixture.ts";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import type { TokenRequest } from "../../kubernetes/test-server/access/identities.ts";
+import { startTestApiServer, type TestApiServer } from "../../kubernetes/test-server/test-api-server-fixture.ts";
+import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
+import { parseSpiffeId, type SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import { createTlsContext } from "../../net/tls/tls-contexts.ts";
+import { until } from "../../net/until-fixture.ts";
+import { createCertificateClient } from "../../proxy/tls/control-plane/control-plane-client.ts";
+import {
+  connectControlPlane,
+  parseControlPlaneAddress,
+} from "../../proxy/tls/control-plane/control-plane-connection.ts";
+import { createSvidKey, formatCertificateRequest } from "../../proxy/tls/csr.ts";
+import { startControlPlaneServer } from "../serving/control-plane-server.ts";
 import { servingNames } from "./serving-names.ts";
 import { type Identity, startIdentity } from "./start-identity.ts";
 

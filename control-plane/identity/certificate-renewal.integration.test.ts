@@ -2,15 +2,20 @@ import { randomBytes, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { filesOf } from "../ca-agent/authority/authority-fixture.ts";
-import { createLiveAuthority } from "../ca-agent/authority/live-authority.ts";
-import { parseTrustedMaterial } from "../ca-agent/authority/trusted-material.ts";
-import { mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
-import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { readUriSans } from "../mesh/identity/x509-san.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { type ControlPlaneFixture, closing, openCall, startControlPlaneFixture } from "./control-plane-fixture.ts";
+import { filesOf } from "../../ca-agent/authority/authority-fixture.ts";
+import { createLiveAuthority } from "../../ca-agent/authority/live-authority.ts";
+import { parseTrustedMaterial } from "../../ca-agent/authority/trusted-material.ts";
+import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { readUriSans } from "../../mesh/identity/x509-san.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import {
+  type ControlPlaneFixture,
+  closing,
+  openCall,
+  startControlPlaneFixture,
+} from "../serving/control-plane-fixture.ts";
 
 const HOUR_MS = 3_600_000;
 let fixture: ControlPlaneFixture;

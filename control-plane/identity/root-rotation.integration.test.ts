@@ -1,16 +1,16 @@
 import { afterEach, expect, it } from "vitest";
-import { type MintedAuthority, textsOf } from "../ca-agent/authority/authority-fixture.ts";
-import { ROOT_CONFIG_MAP, readPublishedRoots } from "../ca-agent/trust-distribution/root-config-map.ts";
-import { splitCertificates } from "../ca-agent/x509/pem.ts";
-import { KINDS } from "../kubernetes/kinds.ts";
-import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
-import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { Cleanup } from "../net/cleanup-fixture.ts";
-import { startWorkloadTls, type WorkloadTls } from "../proxy/tls/workload-tls.ts";
+import { type MintedAuthority, textsOf } from "../../ca-agent/authority/authority-fixture.ts";
+import { ROOT_CONFIG_MAP, readPublishedRoots } from "../../ca-agent/trust-distribution/root-config-map.ts";
+import { splitCertificates } from "../../ca-agent/x509/pem.ts";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startWorkloadTls, type WorkloadTls } from "../../proxy/tls/workload-tls.ts";
+import { startWholeControlPlane } from "../whole-control-plane-fixture.ts";
 import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
-import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,5 +1,5 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
-import type { Clock } from "../mesh/runtime.ts";
+import type { Clock } from "../../mesh/runtime.ts";
 import { refuseCall } from "./grpc-handler.ts";
 
 export interface RefusalLimits {

@@ -1,13 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import type { ServerHttp2Session } from "node:http2";
 import { TLSSocket } from "node:tls";
-import type { Authority } from "../ca-agent/authority/authority.ts";
-import type { PeerContext } from "../mesh/api/peer-context.ts";
-import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
-import type { Clock } from "../mesh/runtime.ts";
-import { plainAddress } from "../net/client-address.ts";
-import { readPeerCertificates } from "../net/tls/peer-certificates.ts";
+import type { Authority } from "../../ca-agent/authority/authority.ts";
+import type { PeerContext } from "../../mesh/api/peer-context.ts";
+import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import { plainAddress } from "../../net/client-address.ts";
+import { readPeerCertificates } from "../../net/tls/peer-certificates.ts";
 
 /** Whose certificates count. */
 export interface PeerRules {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
-import { createTestSet, testPod } from "../mesh/resources/resource-set-fixture.ts";
+import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { createTestSet, testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import { isAddressOf } from "./known-pods.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");

@@ -1,5 +1,5 @@
 import type { ServerHttp2Session } from "node:http2";
-import type { Clock, Timer } from "../mesh/runtime.ts";
+import type { Clock, Timer } from "../../mesh/runtime.ts";
 
 export interface KeepaliveLimits {
   /** Between pings of a connection. */

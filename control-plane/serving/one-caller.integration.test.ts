@@ -3,10 +3,10 @@ import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { messageFromSubscription } from "../mesh/api/convert-subscription.ts";
-import { DiscoverRequestSchema, DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { createLogLimiter } from "../net/log-limiter.ts";
+import { messageFromSubscription } from "../../mesh/api/convert-subscription.ts";
+import { DiscoverRequestSchema, DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { createLogLimiter } from "../../net/log-limiter.ts";
 import {
   type ControlPlaneFixture,
   closing,

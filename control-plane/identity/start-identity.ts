@@ -1,17 +1,17 @@
 import { randomBytes } from "node:crypto";
 import type { Registry } from "prom-client";
-import type { LiveAuthority } from "../ca-agent/authority/live-authority.ts";
-import { openAuthority } from "../ca-agent/authority/open-authority.ts";
-import { startSecretAuthority } from "../ca-agent/authority/secrets/start-secret-authority.ts";
-import { watchAuthorityDirectory } from "../ca-agent/authority/watch-authority-directory.ts";
-import { createIdentityMetrics } from "../ca-agent/issuing-metrics.ts";
-import { startRootDistribution } from "../ca-agent/trust-distribution/distribute-roots.ts";
-import type { Authenticator } from "../ca-agent/workload-auth/authenticator.ts";
-import { createJwtAuthenticator } from "../ca-agent/workload-auth/jwt-authenticator.ts";
-import { createTokenReviewAuthenticator } from "../ca-agent/workload-auth/token-review-authenticator.ts";
-import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
+import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
+import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
+import { startSecretAuthority } from "../../ca-agent/authority/secrets/start-secret-authority.ts";
+import { watchAuthorityDirectory } from "../../ca-agent/authority/watch-authority-directory.ts";
+import { createIdentityMetrics } from "../../ca-agent/issuing-metrics.ts";
+import { startRootDistribution } from "../../ca-agent/trust-distribution/distribute-roots.ts";
+import type { Authenticator } from "../../ca-agent/workload-auth/authenticator.ts";
+import { createJwtAuthenticator } from "../../ca-agent/workload-auth/jwt-authenticator.ts";
+import { createTokenReviewAuthenticator } from "../../ca-agent/workload-auth/token-review-authenticator.ts";
+import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import type { Clock, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 
 /** Where the certificate authority is, and who judges the workloads' tokens. */
 export type IdentityOptions =

@@ -1,10 +1,10 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { Cleanup } from "../net/cleanup-fixture.ts";
-import { ask } from "../net/http-fixture.ts";
+import type { ProxyStatus } from "../../discovery/streams/stream-status.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { ask } from "../../net/http-fixture.ts";
 import { type Readiness, startStatusServer } from "./status-server.ts";
 
 const cleanup = new Cleanup();

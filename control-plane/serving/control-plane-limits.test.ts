@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { DEFAULT_STREAM_LIMITS } from "../discovery/streams/stream-limits.ts";
-import { DEFAULT_CACHE_LIMIT } from "../proxy/outbound/destination-cache.ts";
+import { DEFAULT_STREAM_LIMITS } from "../../discovery/streams/stream-limits.ts";
+import { DEFAULT_CACHE_LIMIT } from "../../proxy/outbound/destination-cache.ts";
 import { DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
 
 it.each([

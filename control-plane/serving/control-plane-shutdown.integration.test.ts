@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import type { ClientHttp2Session } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
-import { FakeClock } from "../mesh/fake-clock-fixture.ts";
-import { Cleanup } from "../net/cleanup-fixture.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { closing, openCall, startControlPlaneFixture } from "./control-plane-fixture.ts";
 
 const cleanup = new Cleanup();

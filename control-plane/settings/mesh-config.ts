@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "../mesh/resources/parsing/plain-value.ts";
-import { MAX_FILE_BYTES, parseYamlDocuments } from "../mesh/resources/parsing/yaml-document.ts";
-import { ControlPlaneError } from "./control-plane-error.ts";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
+import { MAX_FILE_BYTES, parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
+import { ControlPlaneError } from "../control-plane-error.ts";
 
 /** What the control plane reads of Istio's MeshConfig. */
 export interface MeshConfig {
