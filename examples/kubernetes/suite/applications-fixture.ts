@@ -44,6 +44,16 @@ export function echoApplication(namespace: string, name: string, options: EchoOp
   ];
 }
 
+/** At least one pod of the application stays while others are evicted. */
+export function disruptionBudget(namespace: string, app: string): KubernetesObject {
+  return {
+    apiVersion: "policy/v1",
+    kind: "PodDisruptionBudget",
+    metadata: { name: app, namespace },
+    spec: { minAvailable: 1, selector: { matchLabels: { app } } },
+  };
+}
+
 /** A mode for all workloads of a namespace. */
 export function peerAuthentication(namespace: string, mode: "STRICT" | "PERMISSIVE" | "DISABLE"): KubernetesObject {
   return {

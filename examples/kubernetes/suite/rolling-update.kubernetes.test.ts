@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { echoApplication, gatewayTo, peerAuthentication } from "./applications-fixture.ts";
+import { disruptionBudget, echoApplication, gatewayTo, peerAuthentication } from "./applications-fixture.ts";
 import { type ClientPod, createClient, type LoadResult } from "./client-pod-fixture.ts";
 import {
   apply,
@@ -8,6 +8,7 @@ import {
   INJECTED,
   kubectl,
   podNames,
+  runKubectl,
   type TestNamespace,
 } from "./kubectl-fixture.ts";
 
@@ -22,6 +23,7 @@ beforeAll(async () => {
   await apply([
     ...echoApplication(mesh.name, "world", { text: "world", replicas: 2 }),
     ...echoApplication(mesh.name, "hello", { text: "hello", next: `world.${mesh.name}:8080`, replicas: 2 }),
+    ...["world", "hello"].map((app) => disruptionBudget(mesh.name, app)),
     peerAuthentication(mesh.name, "STRICT"),
   ]);
   client = await createClient(mesh.name, "client");
@@ -37,14 +39,14 @@ afterAll(async () => {
   await Promise.all([mesh.remove(), outside.remove()]);
 });
 
-/** Evicts one pod after the other, as the drain of a node does. */
+/** Evicts one pod after the other, as the drain of a node does: again and again while the disruption budget forbids it. */
 async function evictAll(app: string): Promise<void> {
   for (const name of await podNames(mesh.name, `app=${app}`)) {
     const metadata = { name, namespace: mesh.name };
     const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata };
     const path = `/api/v1/namespaces/${mesh.name}/pods/${name}/eviction`;
-    await kubectl(["create", "--raw", path, "-f", "-"], { input: JSON.stringify(eviction) });
-    await awaitRollout(mesh.name, app);
+    const evict = () => runKubectl(["create", "--raw", path, "-f", "-"], { input: JSON.stringify(eviction) });
+    await expect.poll(evict, { timeout: 60_000, interval: 500 }).toMatchObject({ status: 0 });
   }
 }
 
