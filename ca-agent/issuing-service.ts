@@ -126,7 +126,7 @@ function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): Connect
   return new ConnectError("authentication is not possible now", Code.Unavailable);
 }
 
-/** Istio's agents retry both codes, and no caller is told that its token is bad when nobody could check it. */
+/** Istio's agents retry both codes, and a token that could not be checked is not reported as invalid. */
 function notAuthenticatedNow(
   { reason, message }: Extract<CallerVerdict, { kind: "unavailable" }>,
   deps: IssuingServiceDeps,

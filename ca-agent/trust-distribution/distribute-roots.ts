@@ -26,7 +26,7 @@ export interface RootDistributionOptions {
   readonly signal: AbortSignal;
 }
 
-/** Istio's exceptions: nobody runs pods there. */
+/** Istio's exceptions: no pods run there. */
 export const NAMESPACES_WITHOUT_ROOTS: readonly string[] = ["kube-public", "kube-node-lease", "local-path-storage"];
 /** Together with the pause, at most 80 writes a second. */
 const WORKERS = 8;

@@ -21,7 +21,7 @@ export interface RootOwner {
   readonly uid: string;
 }
 
-/** What is applied: our fields alone. Whatever else somebody puts into the ConfigMap stays. */
+/** What is applied: our fields alone. Other content of the ConfigMap stays. */
 export function formatRootConfigMap(
   namespace: string,
   roots: readonly string[],

@@ -61,7 +61,7 @@ export async function authenticateCaller(
   return verdict.kind === "authenticated" ? { ...verdict, by: "token" } : verdict;
 }
 
-/** A certificate of another trust domain authenticates nobody here: that domain has its own authority. */
+/** A certificate of another trust domain authenticates no caller here: that domain has its own authority. */
 function findRenewing(peer: PeerContext, { trustDomain, clock, mayRenew }: AuthenticateCallerDeps): PeerContext {
   if (peer.kind === "anonymous") return peer;
   const { identity, notAfterMs, address } = peer;

@@ -19,7 +19,7 @@ export interface FollowedDecision {
 
 /**
  * Decides each resource once for all proxies for which the result is the same: for all, unless a rule reads the
- * namespace or the labels of the client. A decision is kept while somebody follows it.
+ * namespace or the labels of the client. A decision is kept while a stream follows it.
  */
 export class SharedDecisions {
   readonly #evaluations: Evaluations;
@@ -84,7 +84,7 @@ class Decision implements Evaluation {
     variant.followers.add(follower);
   }
 
-  /** Whether nobody follows it any more. */
+  /** Whether no stream follows it any more. */
   leave({ key }: ResourceClient, follower: () => void): boolean {
     const variant = this.#variants.get(key);
     variant?.followers.delete(follower);

@@ -29,8 +29,8 @@ const podSchema = z.looseObject({
 });
 
 /**
- * The image of this process's own pod, for injected pods: whoever installs with another image, by `--set` or by
- * kustomize, says it once. An admission webhook may have changed it, for a mirror.
+ * The image of this process's own pod, for injected pods: an installation with another image, by `--set` or by
+ * kustomize, names it once. An admission webhook may have changed it, for a mirror.
  */
 export async function findOwnImage(
   api: Pick<KubernetesApi, "get">,

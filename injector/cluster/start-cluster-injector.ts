@@ -79,7 +79,7 @@ export async function startClusterInjector(
   };
 }
 
-/** How pods are injected now; undefined until the cluster has told what it depends on. */
+/** How pods are injected now; undefined until the nodes and the own image are known. */
 function settingsOf(
   { api, settings, nativeSidecars, ownPod }: ClusterInjectorOptions,
   deps: ClusterInjectorDeps,

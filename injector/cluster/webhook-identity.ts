@@ -39,7 +39,7 @@ const SETTLE_MS = 20_000;
 /**
  * The webhook's certificate, signed by an authority that all replicas share through a Secret. The webhook
  * configurations are given the authority's certificate before anything that it signed is used. Until the API responds
- * for the first time there is a certificate that nobody trusts: the kubelet can see that the process lives.
+ * for the first time there is a certificate that no API server trusts: the kubelet can see that the process lives.
  */
 export function startWebhookIdentity(deps: WebhookIdentityDeps): WebhookIdentity {
   const state = createIdentityState(deps);

@@ -41,7 +41,7 @@ const gatewaySchema = z
   })
   .prefault({});
 
-/** What an installation can be told. Unknown names are refused; see `parse-values.ts`. */
+/** The values of an installation. Unknown names are refused; see `parse-values.ts`. */
 export const installValuesSchema = z.strictObject({
   /** The namespace of the control plane; the mesh's root namespace. */
   namespace: labelSchema.default(DEFAULT_INJECTION_SETTINGS.controlPlaneNamespace),

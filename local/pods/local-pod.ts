@@ -8,7 +8,7 @@ import { type ContainerProcess, containerFailure, startContainerProcess } from "
 import { probeContainer, type Readiness } from "./container-readiness.ts";
 import { createContainerSpec, type PodSurroundings } from "./container-spec.ts";
 import { type ExecOptions, type ExecResult, execInPod } from "./exec-in-pod.ts";
-import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
+import { type ContainerManifest, isRestartable, lastingContainers, type PodManifest } from "./pod-manifest.ts";
 
 export interface LocalPodOptions {
   readonly surroundings: PodSurroundings;
@@ -75,7 +75,7 @@ export class LocalPod {
 
   /** The containers that should run, without init containers. */
   get containers(): readonly LocalContainer[] {
-    return this.#lasting().map(({ name }) => this.#describeContainer(name));
+    return lastingContainers(this.manifest).map(({ name }) => this.#describeContainer(name));
   }
 
   /** Why the pod was not ready at the last check. */
@@ -121,7 +121,7 @@ export class LocalPod {
       logFile: this.logFile(name),
     });
     this.#running.set(name, process);
-    if (this.#lasting().includes(container)) {
+    if (lastingContainers(this.manifest).includes(container)) {
       onEvent({ kind: "started", container: name });
       void process.ended.then((end) => {
         const isExpected = this.#isStopped || this.#toldToEnd.delete(process);
@@ -148,13 +148,15 @@ export class LocalPod {
    */
   async terminate(graceMs: number): Promise<ContainerEnds> {
     const { initContainers, containers } = this.manifest.spec;
-    const ending = this.#lasting().map(({ name }) => this.#running.get(name));
+    const ending = lastingContainers(this.manifest).map(({ name }) => this.#running.get(name));
     for (const process of ending) if (process !== undefined) this.#toldToEnd.add(process);
     const timer = setTimeout(() => {
       for (const process of ending) process?.kill("SIGKILL");
     }, graceMs);
     const ends = new Map<string, number | string>();
-    const hooks = new Map(this.#lasting().map((container) => [container, this.#runHook(container, "preStop")]));
+    const hooks = new Map(
+      lastingContainers(this.manifest).map((container) => [container, this.#runHook(container, "preStop")]),
+    );
     const end = async (container: ContainerManifest): Promise<void> => {
       await hooks.get(container);
       const process = this.#running.get(container.name);
@@ -189,7 +191,7 @@ export class LocalPod {
 
   /** The same, with the reason if it is not ready. */
   async readiness(): Promise<Readiness> {
-    for (const container of this.#lasting()) {
+    for (const container of lastingContainers(this.manifest)) {
       const readiness = await this.#probe(container);
       if (readiness.kind !== "ready") return readiness;
     }
@@ -224,12 +226,6 @@ export class LocalPod {
     return { kind: "waiting", reason: this.#notReadyReason };
   }
 
-  /** The containers that do not exit by themselves. */
-  #lasting(): readonly ContainerManifest[] {
-    const { initContainers, containers } = this.manifest.spec;
-    return [...(initContainers ?? []).filter(isRestartable), ...containers];
-  }
-
   #runHook(container: ContainerManifest, hook: "postStart" | "preStop"): Promise<void> {
     const { surroundings, folder } = this.#options;
     return runHook(container, { hook, surroundings, folder, logFile: this.logFile(container.name) });
@@ -249,8 +245,4 @@ export class LocalPod {
   #describe(container: string): string {
     return `container ${container} of Pod/${this.name}.${this.namespace}`;
   }
-}
-
-function isRestartable({ restartPolicy }: ContainerManifest): boolean {
-  return restartPolicy === "Always";
 }

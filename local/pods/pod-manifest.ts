@@ -141,3 +141,13 @@ export function validatePodManifest(value: unknown, what: string): PodManifest {
   const [issue] = result.error.issues;
   throw new LocalError("bad_manifest", `${what}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is not a pod"}`);
 }
+
+/** Whether an init container runs beside the others, as a native sidecar does. */
+export function isRestartable({ restartPolicy }: ContainerManifest): boolean {
+  return restartPolicy === "Always";
+}
+
+/** The containers that do not exit by themselves. */
+export function lastingContainers({ spec }: PodManifest): readonly ContainerManifest[] {
+  return [...(spec.initContainers ?? []).filter(isRestartable), ...spec.containers];
+}

@@ -39,7 +39,7 @@ export function findServiceEndpoints(
 
 /**
  * A pod that ends and can still respond. It is used if the Service has no ready endpoint, as kube-proxy does
- * (CategorizeEndpoints): a request to it is answered, one to nobody is not.
+ * (CategorizeEndpoints): a request to it gets a response, one without an endpoint does not.
  */
 function isServingToItsEnd({ conditions: { ready, serving = ready, terminating } }: SliceEndpoint): boolean {
   return serving && terminating;

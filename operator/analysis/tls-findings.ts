@@ -9,7 +9,8 @@ import { createFinding, type Finding } from "./finding.ts";
 
 /**
  * Clients that send what the server does not accept. A rule that names the host is an error; one with a wildcard is a
- * warning, since nobody may call that host. Hosts that a client refuses to dial are reported by the analysis of rules.
+ * warning, since perhaps no client calls that host. Hosts that a client refuses to dial are reported by the analysis of
+ * rules.
  */
 export function findTlsFindings({ set, settings }: Configuration): readonly Finding[] {
   const rules = describeRules(set);

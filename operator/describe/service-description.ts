@@ -16,7 +16,7 @@ export interface ServiceDescription {
   readonly service: string;
   readonly host: string;
   readonly ports: readonly ServicePortDescription[];
-  /** The DestinationRules whose host matches, whoever may use them. */
+  /** The DestinationRules whose host matches, for any client. */
   readonly destinationRules: readonly RuleDescription[];
   /** How clients with a sidecar reach it. */
   readonly tls: readonly TlsRow[];

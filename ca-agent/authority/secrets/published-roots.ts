@@ -36,7 +36,7 @@ export function checkPublishedRoots({ namespace, from, roots, publishedPem }: St
   );
 }
 
-/** A certificate that cannot be read is nobody's root: the ConfigMap is repaired later. */
+/** A certificate that cannot be read is no root: the ConfigMap is repaired later. */
 function keyOf(pem: string): readonly string[] {
   try {
     return [rootKey(pem)];
