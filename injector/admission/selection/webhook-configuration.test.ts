@@ -42,6 +42,11 @@ describe("the webhook's configuration", () => {
       expect.stringContaining("exists(c, c.name == 'istio-proxy')"),
       expect.stringContaining("o.name == c.name && o.image == c.image"),
     ]);
+    // The API server leaves out empty fields, and an error of an expression refuses the update.
+    const text = conditions.map(({ expression }) => expression).join();
+    for (const field of ["request.subResource", "object.spec.initContainers"]) {
+      expect(text.split(`has(${field}) && ${field}`).join("")).not.toContain(` ${field}`);
+    }
   });
 
   it("gives each entry a unique name with at least three parts, as the API server requires", () => {

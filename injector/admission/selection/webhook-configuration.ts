@@ -74,7 +74,8 @@ const RUNNING_PODS_CONDITIONS: readonly MatchCondition[] = [
   },
   {
     name: "changes-what-runs",
-    expression: `request.subResource == 'ephemeralcontainers' || ${changesImage("object.spec.containers")} || (has(object.spec.initContainers) && ${changesImage("object.spec.initContainers")})`,
+    // An absent field is an error in CEL, and an error would refuse every update.
+    expression: `(has(request.subResource) && request.subResource == 'ephemeralcontainers') || ${changesImage("object.spec.containers")} || (has(object.spec.initContainers) && ${changesImage("object.spec.initContainers")})`,
   },
 ];
 
