@@ -14,6 +14,18 @@ describe("the settings of injected pods", () => {
     expect(injectionSettings({ "access-log-file": text }).accessLogFile).toBe(text);
   });
 
+  it("may have other resources of the proxies; a part that is not given stays", () => {
+    const { proxyResources } = injectionSettings({ "proxy-requests": "cpu=50m,memory=64Mi" });
+    expect(proxyResources).toEqual({
+      requests: { cpu: "50m", memory: "64Mi" },
+      limits: DEFAULT_INJECTION_SETTINGS.proxyResources.limits,
+    });
+  });
+
+  it.each(["cpu", "cpu=", "cpu=lots", "disk=1Gi", "cpu=1;memory=1Gi", ""])("refuse the amounts %j", (text) => {
+    expect(() => injectionSettings({ "proxy-limits": text })).toThrow("--proxy-limits must be amounts such as");
+  });
+
   it("refuse an access log that is not a path", () => {
     expect(() => injectionSettings({ "access-log-file": "stdout" })).toThrow("--access-log-file");
   });

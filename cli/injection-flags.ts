@@ -1,4 +1,9 @@
-import { DEFAULT_INJECTION_SETTINGS, type InjectionSettings } from "../injector/admission/injection-settings.ts";
+import {
+  DEFAULT_INJECTION_SETTINGS,
+  type InjectionSettings,
+  type ProxyResources,
+} from "../injector/admission/injection-settings.ts";
+import { isQuantity } from "../injector/admission/proxy-container/proxy-resources.ts";
 import { parseIpv6Capture } from "../injector/capture/capture-args.ts";
 import type { NativeSidecarChoice } from "../injector/cluster/native-sidecars.ts";
 import type { OptionTable } from "./command-line/command-description.ts";
@@ -43,6 +48,12 @@ export const INJECTION_FLAGS = {
     choices: ["auto", "on", "off"],
     help: "whether to capture IPv6 (auto: if the pod has IPv6)",
   },
+  "proxy-requests": {
+    type: "string",
+    value: "AMOUNTS",
+    help: "what a proxy's container requests, such as cpu=100m,memory=128Mi",
+  },
+  "proxy-limits": { type: "string", value: "AMOUNTS", help: "its limits, such as memory=1Gi" },
   "access-log-file": { type: "string", value: "FILE", help: "the proxies' access log, such as /dev/stdout (none)" },
 } as const satisfies OptionTable;
 
@@ -57,6 +68,8 @@ export interface InjectionFlagValues {
   readonly "native-sidecar"?: string | undefined;
   readonly "mesh-config"?: string | undefined;
   readonly "capture-ipv6"?: string | undefined;
+  readonly "proxy-requests"?: string | undefined;
+  readonly "proxy-limits"?: string | undefined;
   readonly "access-log-file"?: string | undefined;
 }
 
@@ -76,6 +89,11 @@ export function injectionSettings(values: InjectionFlagValues): InjectionSetting
     controlPlaneNamespace: values["control-plane-namespace"] ?? DEFAULTS.controlPlaneNamespace,
     nativeSidecar: parseNativeSidecar(values["native-sidecar"]) === "on",
     captureIpv6: parseIpv6Capture(values["capture-ipv6"] ?? DEFAULTS.captureIpv6),
+    proxyResources: {
+      ...DEFAULTS.proxyResources,
+      ...parseAmounts("requests", values["proxy-requests"]),
+      ...parseAmounts("limits", values["proxy-limits"]),
+    },
     accessLogFile: parseLogFile(values["access-log-file"] ?? DEFAULTS.accessLogFile),
   };
 }
@@ -89,6 +107,17 @@ export function parseNativeSidecar(text = "auto"): NativeSidecarChoice {
 function parsePullPolicy(text: string | undefined): InjectionSettings["imagePullPolicy"] {
   if (text === undefined || text === "Always" || text === "IfNotPresent" || text === "Never") return text;
   throw new UsageError(`--image-pull-policy must be Always, IfNotPresent or Never, got "${text}"`);
+}
+
+/** In kubectl's form: `cpu=100m,memory=128Mi`. */
+function parseAmounts(part: "requests" | "limits", text: string | undefined): ProxyResources {
+  if (text === undefined) return {};
+  const amounts = text.split(",").map((amount): readonly [string, string] => {
+    const [, name, quantity = ""] = /^(cpu|memory)=(.+)$/.exec(amount) ?? [];
+    if (name !== undefined && isQuantity(quantity)) return [name, quantity];
+    throw new UsageError(`--proxy-${part} must be amounts such as cpu=100m,memory=128Mi, got "${text}"`);
+  });
+  return { [part]: Object.fromEntries(amounts) };
 }
 
 function parseLogFile(text: string): string {

@@ -13,6 +13,7 @@ const EVERYTHING = [
   ...["trustDomain=example.org", "trustDomainAliases={old.example}", "outboundTrafficPolicy=REGISTRY_ONLY"],
   ...["accessLogFile=/dev/stdout", "gateway.serviceType=NodePort", "gateway.serviceAnnotations.a=b"],
   ...["controlPlane.replicas=3", "injector.resources.limits.cpu=1"],
+  ...["proxy.resources.requests.cpu=50m", "proxy.resources.requests.memory=64Mi", "proxy.resources.limits.memory=1Gi"],
 ];
 
 function render(...expressions: readonly string[]): readonly KubernetesObject[] {
@@ -187,6 +188,7 @@ describe("values", () => {
     for (const expected of [
       ...["registry.example/entente:2", '"imagePullSecrets":[{"name":"pull"}]', "trustDomain: example.org"],
       ...["REGISTRY_ONLY", "accessLogFile: /dev/stdout", "istiod-canary.mesh.svc:15012", '"type":"NodePort"'],
+      ...['"--proxy-requests","cpu=50m,memory=64Mi"', '"--proxy-limits","memory=1Gi"'],
       ...['"annotations":{"a":"b"}', '"replicas":3', '"limits":{"cpu":"1"}'],
     ]) {
       expect(text).toContain(expected);

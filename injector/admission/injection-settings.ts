@@ -1,6 +1,12 @@
 import type { Ipv6Capture } from "../capture/capture-args.ts";
 import { EMPTY_PROXY_CONFIG, type ProxyConfig } from "./mesh-config/proxy-config.ts";
 
+/** A container's `resources`. */
+export interface ProxyResources {
+  readonly requests?: Readonly<Record<string, string>>;
+  readonly limits?: Readonly<Record<string, string>>;
+}
+
 /** Settings that apply to every injected pod, independent of its annotations. */
 export interface InjectionSettings {
   /** The Entente image; its entry point is the `entente` command. */
@@ -23,6 +29,8 @@ export interface InjectionSettings {
   readonly accessLogFile: string;
   /** Whether Prometheus scrapes the proxy, which adds the application's metrics: `meshConfig.enablePrometheusMerge`. */
   readonly mergesMetrics: boolean;
+  /** Of the proxy's container; a pod's annotations replace all of it. */
+  readonly proxyResources: ProxyResources;
   /** The mesh's `defaultConfig`; a pod's annotation proxy.istio.io/config changes it for that pod. */
   readonly proxy: ProxyConfig;
 }
@@ -39,5 +47,6 @@ export const DEFAULT_INJECTION_SETTINGS: InjectionSettings = {
   captureIpv6: "auto",
   accessLogFile: "",
   mergesMetrics: true,
+  proxyResources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2000m", memory: "1024Mi" } },
   proxy: EMPTY_PROXY_CONFIG,
 };

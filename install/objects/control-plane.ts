@@ -33,7 +33,7 @@ export function controlPlaneObjects(values: InstallValues) {
         volumeMounts: [MESH_CONFIG_MOUNT],
       },
       volumes: [meshConfigVolume(values)],
-      // It reads them when it starts: other settings need other pods.
+      // It reads trust domains when it starts: other settings get other pods.
       annotations: { "checksum/mesh-config": meshConfigChecksum(values) },
     }),
     podDisruptionBudget(COMPONENT, values),

@@ -27,6 +27,8 @@ export function injectorObjects(values: InstallValues) {
         args: [
           ...["injector", "--kubernetes", "--revision", values.revision],
           ...["--control-plane-namespace", values.namespace],
+          ...proxyAmounts("--proxy-requests", values.proxy.resources.requests),
+          ...proxyAmounts("--proxy-limits", values.proxy.resources.limits),
         ],
         env: [...POD_ENV],
         ports: [{ name: "https-webhook", containerPort: 15017 }],
@@ -38,6 +40,12 @@ export function injectorObjects(values: InstallValues) {
     }),
     podDisruptionBudget(COMPONENT, values),
   ];
+}
+
+/** `--proxy-requests cpu=100m,memory=128Mi`, if anything is given. */
+function proxyAmounts(flag: string, given: Partial<Record<"cpu" | "memory", string | undefined>> = {}) {
+  const amounts = Object.entries(given).flatMap(([name, quantity]) => (quantity ? [`${name}=${quantity}`] : []));
+  return amounts.length === 0 ? [] : [flag, amounts.join(",")];
 }
 
 function service(values: InstallValues) {

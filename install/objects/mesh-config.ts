@@ -10,8 +10,8 @@ export function controlPlaneAddress(values: InstallValues): string {
 }
 
 /**
- * Istio's ConfigMap `istio`: the settings of the mesh. The injector reads them again when they change, the control plane
- * when it starts.
+ * Istio's ConfigMap `istio`: the settings of the mesh. Injector and control plane read them again when they change; the
+ * control plane reads trust domains and the root namespace only when it starts.
  */
 export function meshConfig(values: InstallValues) {
   return {

@@ -67,6 +67,12 @@ export const installValuesSchema = z.strictObject({
   // It holds the configuration too, for the warnings of validation: 60 MB for the demo, 0.5 GB for the large mesh.
   injector: deploymentSchema({ cpu: "50m", memory: "128Mi", limit: "1536Mi" }),
   gateway: gatewaySchema,
+  /** Of injected pods. A part that is not given is the injector's default; a pod's annotations replace all of it. */
+  proxy: z
+    .strictObject({
+      resources: z.strictObject({ requests: amountsSchema.optional(), limits: amountsSchema.optional() }).prefault({}),
+    })
+    .prefault({}),
 });
 
 /** The values of an installation, complete. */

@@ -3,7 +3,7 @@ import type { InjectionSettings } from "../injection-settings.ts";
 import { annotationsOf, type Container, INIT_NAME, type Pod } from "../pod.ts";
 import { proxyResources } from "./proxy-resources.ts";
 
-type InitSettings = Pick<InjectionSettings, "image" | "imagePullPolicy">;
+type InitSettings = Pick<InjectionSettings, "image" | "imagePullPolicy" | "proxyResources">;
 
 /**
  * The container that applies the capture rules before the application starts. Only this one has network capabilities.
@@ -14,7 +14,7 @@ export function initContainer(pod: Pod, settings: InitSettings, capture: Capture
     image: settings.image,
     ...(settings.imagePullPolicy && { imagePullPolicy: settings.imagePullPolicy }),
     args: ["capture", "apply", ...formatCaptureArgs(capture)],
-    resources: proxyResources(annotationsOf(pod)),
+    resources: proxyResources(annotationsOf(pod), settings.proxyResources),
     securityContext: {
       runAsUser: 0,
       runAsGroup: 0,

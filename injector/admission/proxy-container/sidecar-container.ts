@@ -65,7 +65,7 @@ export function sidecarContainer(input: SidecarInput): Container {
       "containerPort",
     ),
     env: mergeEnv(input),
-    resources: existing?.["resources"] ?? proxyResources(annotationsOf(input.pod)),
+    resources: existing?.["resources"] ?? proxyResources(annotationsOf(input.pod), input.settings.proxyResources),
     volumeMounts: merge(SIDECAR_MOUNTS, existing?.volumeMounts, "mountPath"),
     ...(hooks.hasProbes && { startupProbe: STARTUP_PROBE, readinessProbe: readinessProbe(input.pod) }),
     ...(lifecycle && { lifecycle }),
