@@ -1,6 +1,6 @@
 import type { ConfigProblem } from "../config-problem.ts";
 import type { Resource } from "../resource.ts";
-import { pickFields, plainFromUnknown } from "./plain-value.ts";
+import { type PlainResult, pickFields, plainFromUnknown } from "./plain-value.ts";
 import { type Reading, readValue, reportFault } from "./read-value.ts";
 import { createStandIn, createStandInForText } from "./stand-in.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments, type YamlDocument } from "./yaml-document.ts";
@@ -73,11 +73,15 @@ function withoutAbsence({ absent: _, ...resource }: Resource): Resource {
   return resource;
 }
 
-/** An object with too many values: at least its name is read. */
+/** An object with too many values, or an unusable one: what can be read of its identity says what must be STRICT. */
 function readUnusable(object: Readonly<Record<string, unknown>>, message: string, reading: Reading): void {
-  const { apiVersion, kind, metadata } = object;
-  const known = plainFromUnknown({ apiVersion, kind, metadata });
-  const value = known.kind === "plain" ? known.value : {};
+  const known = ["apiVersion", "kind", "metadata"].map((field): readonly [string, PlainResult] => [
+    field,
+    plainFromUnknown(object[field]),
+  ]);
+  const value = Object.fromEntries(
+    known.flatMap(([field, result]) => (result.kind === "plain" ? [[field, result.value]] : [])),
+  );
   reportFault(value, message, reading);
   const standIn = createStandIn(value, undefined);
   if (standIn !== undefined) reading.standIns.push(standIn);
