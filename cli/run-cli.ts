@@ -9,8 +9,8 @@ type Commands = Readonly<Record<string, () => Promise<Command>>>;
 
 /** Each command is loaded only when it is called, so that a sidecar never loads the code of other parts. */
 const FOR_OPERATORS: Commands = {
-  install: async () => (await import("./install.ts")).installCommand,
-  uninstall: async () => (await import("./uninstall.ts")).uninstallCommand,
+  install: async () => (await import("./installation/install.ts")).installCommand,
+  uninstall: async () => (await import("./installation/uninstall.ts")).uninstallCommand,
   check: async () => (await import("./reports/check.ts")).checkCommand,
   analyze: async () => (await import("./reports/analyze.ts")).analyzeCommand,
   "tls-check": async () => (await import("./reports/tls-check.ts")).tlsCheckCommand,
@@ -25,10 +25,10 @@ const FOR_OPERATORS: Commands = {
 
 /** What runs in the mesh's own containers. */
 const PARTS: Commands = {
-  proxy: async () => (await import("./proxy.ts")).proxyCommand,
-  "control-plane": async () => (await import("./control-plane.ts")).controlPlaneCommand,
-  injector: async () => (await import("./injector.ts")).injectorCommand,
-  capture: async () => (await import("./capture.ts")).captureCommand,
+  proxy: async () => (await import("./programs/proxy.ts")).proxyCommand,
+  "control-plane": async () => (await import("./programs/control-plane.ts")).controlPlaneCommand,
+  injector: async () => (await import("./programs/injector.ts")).injectorCommand,
+  capture: async () => (await import("./programs/capture.ts")).captureCommand,
 };
 
 const COMMANDS: Commands = { ...FOR_OPERATORS, ...PARTS };

@@ -7,7 +7,12 @@ function apiKind(groupVersion: string, plural: string, kind: string, scope: Scop
   return { group, version, plural, kind, isNamespaced: scope === "namespaced" };
 }
 
-/** Kubernetes' own kinds that Entente uses, at versions that 1.29 to 1.36 serve. */
+/** The supported minor versions of Kubernetes 1. The oldest is the first with native sidecars and match conditions. */
+export const OLDEST_MINOR = 29;
+/** The newest that Entente was tried with; a later one is not refused. */
+export const NEWEST_MINOR = 36;
+
+/** Kubernetes' own kinds that Entente uses, at versions that all of these serve. */
 export const KINDS = {
   namespaces: apiKind("v1", "namespaces", "Namespace", "cluster"),
   nodes: apiKind("v1", "nodes", "Node", "cluster"),

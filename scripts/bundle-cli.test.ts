@@ -33,12 +33,12 @@ it.each(["proxy/run-sidecar.ts", "proxy/run-gateway.ts"])(
 );
 
 it("the hooks' commands, which run inside the proxy's container, load nothing of the data plane", async () => {
-  const inputs = await filesLoadedWith("cli/proxy.ts");
+  const inputs = await filesLoadedWith("cli/programs/proxy.ts");
   const ofProxy = inputs.filter((input) => input.startsWith("proxy/"));
   expect(ofProxy.toSorted()).toEqual(["proxy/admin/local-requests.ts", "proxy/proxy-error.ts"]);
 });
 
-it.each(["cli/control-plane.ts", "cli/injector.ts"])(
+it.each(["cli/programs/control-plane.ts", "cli/programs/injector.ts"])(
   "%s loads no kubeconfig parser, which takes 60 MB, since a pod has no kubeconfig",
   async (entry) => {
     const inputs = await filesLoadedWith(entry);

@@ -1,4 +1,4 @@
-import { KINDS } from "../../kubernetes/kinds.ts";
+import { KINDS, OLDEST_MINOR } from "../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { InstallError } from "../install-error.ts";
 import { installationLabels } from "../objects/names.ts";
@@ -15,9 +15,6 @@ export interface InstallOptions {
   /** How long to wait for the Deployments; 0 does not wait. */
   readonly waitMs: number;
 }
-
-/** Kubernetes 1.29 has native sidecars and match conditions, on which this relies. */
-const OLDEST_MINOR = 29;
 
 /**
  * Installs or upgrades: applies every object by server-side apply, removes what an earlier version of the same revision

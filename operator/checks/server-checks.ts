@@ -1,10 +1,7 @@
+import { NEWEST_MINOR, OLDEST_MINOR } from "../../kubernetes/kinds.ts";
 import { type CheckGroup, failed, ok, warning } from "./check.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import { judge } from "./fact.ts";
-
-const OLDEST_MINOR = 29;
-/** The newest version that Entente was tried with. */
-const NEWEST_MINOR = 36;
 
 const CLOCK_WARNING_MS = 10_000;
 const CLOCK_LIMIT_MS = 60_000;

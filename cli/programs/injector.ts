@@ -2,20 +2,25 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
-import { mutatingWebhookConfiguration } from "../injector/admission/selection/webhook-configuration.ts";
-import { startClusterInjector } from "../injector/cluster/start-cluster-injector.ts";
-import { startMeshConfigFile } from "../injector/mesh-config-file.ts";
-import { startServingCertificate } from "../injector/serving/serving-certificate.ts";
-import { startWebhookServer, type WebhookServer } from "../injector/serving/webhook-server.ts";
-import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
-import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
-import { type Logger, systemClock } from "../mesh/runtime.ts";
-import { whenAborted } from "../net/when-aborted.ts";
-import type { Command, CommandContext } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { INJECTION_FLAGS, type InjectionFlagValues, injectionSettings, parseNativeSidecar } from "./injection-flags.ts";
-import { parsePort } from "./option-values.ts";
-import { VERSION } from "./version.ts";
+import { mutatingWebhookConfiguration } from "../../injector/admission/selection/webhook-configuration.ts";
+import { startClusterInjector } from "../../injector/cluster/start-cluster-injector.ts";
+import { startMeshConfigFile } from "../../injector/mesh-config-file.ts";
+import { startServingCertificate } from "../../injector/serving/serving-certificate.ts";
+import { startWebhookServer, type WebhookServer } from "../../injector/serving/webhook-server.ts";
+import { createKubernetesClient } from "../../kubernetes/kubernetes-client.ts";
+import { loadClusterAccess } from "../../kubernetes/load-cluster-access.ts";
+import { type Logger, systemClock } from "../../mesh/runtime.ts";
+import { whenAborted } from "../../net/when-aborted.ts";
+import type { Command, CommandContext } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import {
+  INJECTION_FLAGS,
+  type InjectionFlagValues,
+  injectionSettings,
+  parseNativeSidecar,
+} from "../injection-flags.ts";
+import { parsePort } from "../option-values.ts";
+import { VERSION } from "../version.ts";
 
 const OPTIONS = {
   port: { type: "string", default: "15017", value: "PORT", help: "the port of the webhook" },

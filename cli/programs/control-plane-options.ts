@@ -1,11 +1,11 @@
 import { parseArgs } from "node:util";
-import type { IdentityOptions } from "../control-plane/identity/start-identity.ts";
-import type { ControlPlaneOptions } from "../control-plane/start-control-plane.ts";
-import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { parseDuration, parsePort } from "./option-values.ts";
-import { UsageError } from "./usage-error.ts";
+import type { IdentityOptions } from "../../control-plane/identity/start-identity.ts";
+import type { ControlPlaneOptions } from "../../control-plane/start-control-plane.ts";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import { parseDuration, parsePort } from "../option-values.ts";
+import { UsageError } from "../usage-error.ts";
 
 const OPTIONS = {
   config: {

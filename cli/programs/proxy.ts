@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util";
-import { systemClock } from "../mesh/runtime.ts";
-import { awaitReady, requestDrain } from "../proxy/admin/local-requests.ts";
-import type { Command, CommandContext } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
-import { parseDuration } from "./option-values.ts";
-import { UsageError } from "./usage-error.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { awaitReady, requestDrain } from "../../proxy/admin/local-requests.ts";
+import type { Command, CommandContext } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import { parseDuration } from "../option-values.ts";
+import { UsageError } from "../usage-error.ts";
 
 const OPTIONS = {
   timeout: {
@@ -65,10 +65,10 @@ export const proxyCommand: Command = {
 
 /** The proxy's code is loaded only here: the hooks' commands run in its container, within its limit of memory. */
 async function runRole(role: "sidecar" | "gateway", { env, log, signal }: CommandContext): Promise<void> {
-  const [{ parseProxyConfig }, { VERSION }] = await Promise.all([import("./proxy-config.ts"), import("./version.ts")]);
+  const [{ parseProxyConfig }, { VERSION }] = await Promise.all([import("./proxy-config.ts"), import("../version.ts")]);
   const deps = { config: parseProxyConfig(env), version: VERSION, clock: systemClock, random: Math.random, log };
-  if (role === "gateway") await (await import("../proxy/run-gateway.ts")).runGateway(deps, signal);
-  else await (await import("../proxy/run-sidecar.ts")).runSidecar(deps, signal);
+  if (role === "gateway") await (await import("../../proxy/run-gateway.ts")).runGateway(deps, signal);
+  else await (await import("../../proxy/run-sidecar.ts")).runSidecar(deps, signal);
 }
 
 function parseTimeout(args: readonly string[]): number {

@@ -1,7 +1,7 @@
-import { formatSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { HTTP1_LIMIT_NAMES, type Http1Limits, LIMIT_TEXTS } from "../proxy/http1/http1-limits.ts";
-import type { DrainConfig, ProxyConfig } from "../proxy/proxy-config.ts";
-import { ProxyError } from "../proxy/proxy-error.ts";
+import { formatSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { HTTP1_LIMIT_NAMES, type Http1Limits, LIMIT_TEXTS } from "../../proxy/http1/http1-limits.ts";
+import type { DrainConfig, ProxyConfig } from "../../proxy/proxy-config.ts";
+import { ProxyError } from "../../proxy/proxy-error.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

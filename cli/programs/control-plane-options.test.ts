@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { parseDuration } from "../option-values.ts";
 import { parseControlPlaneOptions } from "./control-plane-options.ts";
-import { parseDuration } from "./option-values.ts";
 
 const NEEDED = ["--config", "a", "--jwks", "keys.json", "--token-issuer", "local"];
 

@@ -1,13 +1,13 @@
 import { parseArgs } from "node:util";
-import { uninstallMesh } from "../install/cluster/uninstall-mesh.ts";
-import { parseInstallValues } from "../install/values/parse-values.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { CLUSTER_OPTIONS } from "./cluster/cluster-options.ts";
-import { withMeshCluster } from "./cluster/mesh-cluster.ts";
-import type { Command } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
+import { uninstallMesh } from "../../install/cluster/uninstall-mesh.ts";
+import { parseInstallValues } from "../../install/values/parse-values.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { CLUSTER_OPTIONS } from "../cluster/cluster-options.ts";
+import { withMeshCluster } from "../cluster/mesh-cluster.ts";
+import type { Command } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import { parseDuration } from "../option-values.ts";
 import { installProgress } from "./install-progress.ts";
-import { parseDuration } from "./option-values.ts";
 
 const OPTIONS = {
   namespace: {

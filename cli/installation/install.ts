@@ -1,18 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { installMesh } from "../install/cluster/install-mesh.ts";
-import { renderInstallation } from "../install/render-installation.ts";
-import type { InstallValues } from "../install/values/install-values.ts";
-import { parseInstallValues } from "../install/values/parse-values.ts";
-import { formatManifests } from "../mesh/resources/parsing/kubernetes-yaml.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { CLUSTER_OPTIONS } from "./cluster/cluster-options.ts";
-import { withMeshCluster } from "./cluster/mesh-cluster.ts";
-import type { Command } from "./command.ts";
-import type { CommandDescription, OptionTable } from "./command-line/command-description.ts";
+import { installMesh } from "../../install/cluster/install-mesh.ts";
+import { renderInstallation } from "../../install/render-installation.ts";
+import type { InstallValues } from "../../install/values/install-values.ts";
+import { parseInstallValues } from "../../install/values/parse-values.ts";
+import { formatManifests } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { CLUSTER_OPTIONS } from "../cluster/cluster-options.ts";
+import { withMeshCluster } from "../cluster/mesh-cluster.ts";
+import type { Command } from "../command.ts";
+import type { CommandDescription, OptionTable } from "../command-line/command-description.ts";
+import { parseDuration } from "../option-values.ts";
+import { UsageError } from "../usage-error.ts";
 import { installProgress } from "./install-progress.ts";
-import { parseDuration } from "./option-values.ts";
-import { UsageError } from "./usage-error.ts";
 
 const OPTIONS = {
   values: { type: "string", short: "f", multiple: true, value: "FILE", help: "YAML with values; later files win" },

@@ -1,10 +1,10 @@
-import { applyCapture, type CaptureReport, removeCapture } from "../injector/capture/apply-capture.ts";
-import { CAPTURE_FLAGS, parseCaptureArgs } from "../injector/capture/capture-args.ts";
-import { createCaptureSystem } from "../injector/capture/capture-system.ts";
-import { formatCaptureRules } from "../injector/capture/iptables-rules.ts";
-import type { Command } from "./command.ts";
-import type { CommandDescription } from "./command-line/command-description.ts";
-import { UsageError } from "./usage-error.ts";
+import { applyCapture, type CaptureReport, removeCapture } from "../../injector/capture/apply-capture.ts";
+import { CAPTURE_FLAGS, parseCaptureArgs } from "../../injector/capture/capture-args.ts";
+import { createCaptureSystem } from "../../injector/capture/capture-system.ts";
+import { formatCaptureRules } from "../../injector/capture/iptables-rules.ts";
+import type { Command } from "../command.ts";
+import type { CommandDescription } from "../command-line/command-description.ts";
+import { UsageError } from "../usage-error.ts";
 
 const DESCRIPTION: CommandDescription = {
   forms: ["apply [OPTION ...]", "show [OPTION ...]", "remove"],

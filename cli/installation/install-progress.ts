@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClusterDeps } from "../install/cluster/await-rollout.ts";
-import type { CommandContext } from "./command.ts";
+import type { ClusterDeps } from "../../install/cluster/await-rollout.ts";
+import type { CommandContext } from "../command.ts";
 
 /** How installing and uninstalling report to the terminal and wait. */
 export function installProgress({

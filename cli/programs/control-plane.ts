@@ -1,22 +1,22 @@
 import { hostname } from "node:os";
-import { servingNames } from "../control-plane/identity/serving-names.ts";
-import type { IdentityOptions } from "../control-plane/identity/start-identity.ts";
-import { fixedSettings, followMeshConfig } from "../control-plane/settings/live-settings.ts";
-import { readMeshConfigFile } from "../control-plane/settings/mesh-config.ts";
-import { startControlPlane } from "../control-plane/start-control-plane.ts";
-import type { SourceOptions } from "../control-plane/start-source.ts";
-import { createKubernetesClient } from "../kubernetes/kubernetes-client.ts";
-import { loadClusterAccess } from "../kubernetes/load-cluster-access.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
-import { systemClock } from "../mesh/runtime.ts";
-import { whenAborted } from "../net/when-aborted.ts";
-import type { Command, CommandContext } from "./command.ts";
+import { servingNames } from "../../control-plane/identity/serving-names.ts";
+import type { IdentityOptions } from "../../control-plane/identity/start-identity.ts";
+import { fixedSettings, followMeshConfig } from "../../control-plane/settings/live-settings.ts";
+import { readMeshConfigFile } from "../../control-plane/settings/mesh-config.ts";
+import { startControlPlane } from "../../control-plane/start-control-plane.ts";
+import type { SourceOptions } from "../../control-plane/start-source.ts";
+import { createKubernetesClient } from "../../kubernetes/kubernetes-client.ts";
+import { loadClusterAccess } from "../../kubernetes/load-cluster-access.ts";
+import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { whenAborted } from "../../net/when-aborted.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { VERSION } from "../version.ts";
 import {
   CONTROL_PLANE_DESCRIPTION,
   type ControlPlaneCommandLine,
   parseControlPlaneOptions,
 } from "./control-plane-options.ts";
-import { VERSION } from "./version.ts";
 
 /** How long others may still send clients to a control plane that ends. */
 const ACCEPT_MS = 5_000;
