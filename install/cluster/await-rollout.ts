@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import type { Clock } from "../../mesh/runtime.ts";
@@ -57,13 +58,18 @@ async function awaitObject(object: KubernetesObject, deadlineMs: number, deps: C
   }
 }
 
+/** What the pods of a Deployment are found by. */
+const deploymentSchema = z.looseObject({
+  spec: z.looseObject({ selector: z.looseObject({ matchLabels: z.record(z.string(), z.string()) }) }),
+});
+
 async function readRollout(object: KubernetesObject, { api, signal }: ClusterDeps): Promise<Rollout> {
   const kind = installedKind(object);
   const { name, namespace } = object.metadata;
   const current = await api.get(kind, { name, ...(namespace && { namespace }) }, { signal });
   if (current === undefined) return { kind: "failed", reason: "it was deleted meanwhile; install again" };
   if (WEBHOOKS.has(kind)) return describeWebhooks(current);
-  const labelSelector = formatSelector(Object(current["spec"]).selector?.matchLabels ?? {});
+  const labelSelector = formatSelector(deploymentSchema.parse(current).spec.selector.matchLabels);
   const { items } = await api.list(KINDS.pods, { ...(namespace && { namespace }), labelSelector, signal });
   return describeRollout(current, items);
 }
