@@ -136,3 +136,33 @@ describe("a pod that must not be admitted", () => {
     await expect.poll(events, { timeout: 30_000 }).toContain("1337");
   });
 });
+
+describe("a running pod", () => {
+  const OTHER_IMAGE = "registry.invalid/other:1";
+  const change = async (...args: readonly string[]) => await runKubectl([...args, "-n", mesh.name]);
+  const debug = (name: string, runAsUser: number) =>
+    JSON.stringify({ spec: { ephemeralContainers: [{ name, image: IMAGE, securityContext: { runAsUser } }] } });
+  const addContainer = async (patch: string) =>
+    await change("patch", "pod", "runs", "--subresource=ephemeralcontainers", "--type=strategic", "-p", patch);
+
+  beforeAll(async () => {
+    await apply([{ apiVersion: "v1", kind: "Pod", metadata: { name: "runs", namespace: mesh.name }, spec: WAIT }]);
+    await kubectl(["wait", "--for=condition=Ready", "pod/runs", "-n", mesh.name, "--timeout=90s"]);
+  });
+
+  it("can get labels and annotations, by which it does not leave the injector's view", async () => {
+    expect(await change("label", "pod", "runs", "sidecar.istio.io/inject=false")).toMatchObject({ status: 0 });
+    expect(await change("annotate", "pod", "runs", "note=x")).toMatchObject({ status: 0 });
+    const misused = await addContainer(debug("as-proxy", 1337));
+    expect(misused.status).not.toBe(0);
+    expect(misused.stderr).toContain("the container as-proxy has runAsUser: 1337");
+    expect(await addContainer(debug("as-user", 1000))).toMatchObject({ status: 0 });
+  });
+
+  it("cannot get another program as its proxy, but another image of its application", async () => {
+    const replaced = await change("set", "image", "pod/runs", `istio-proxy=${OTHER_IMAGE}`);
+    expect(replaced.status).not.toBe(0);
+    expect(replaced.stderr).toContain(`the container istio-proxy would run the image ${OTHER_IMAGE}`);
+    expect(await change("set", "image", "pod/runs", `app=${OTHER_IMAGE}`)).toMatchObject({ status: 0 });
+  });
+});
