@@ -69,7 +69,7 @@ export class DistributionHarness {
     return found && readPublishedRoots(found);
   }
 
-  write(namespace: string, data: Readonly<Record<string, string>>, fieldManager = "somebody"): void {
+  write(namespace: string, data: Readonly<Record<string, string>>, fieldManager = "another"): void {
     const metadata = { name: ROOT_CONFIG_MAP, namespace };
     const object = { apiVersion: "v1", kind: "ConfigMap", metadata, data };
     this.cluster.apply(KINDS.configMaps, object, { fieldManager, force: true });

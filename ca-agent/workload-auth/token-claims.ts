@@ -56,7 +56,7 @@ export function readTokenClaims(
   return { kind: "plausible", claims: { identity, pod, expiresAtMs, issuedAtMs: toMs(payload.iat) } };
 }
 
-/** Such a token outlives every pod, and whoever reads it once is that account for as long. */
+/** Such a token outlives every pod, and a client that has read it once is that account for as long. */
 export const NOT_BOUND = "the token is not bound to a pod: use the projected token of the pod's volume";
 
 /** A pod's name and uid as Kubernetes writes them; undefined for anything else. */

@@ -119,7 +119,7 @@ class TokenReviewAuthenticator implements Authenticator {
     return shared;
   }
 
-  /** Whoever waits no longer leaves the question running: a retry joins it, or finds its result. */
+  /** A caller that no longer waits leaves the question running: a retry joins it, or finds its result. */
   async #waitFor(review: Promise<TokenVerdict>): Promise<TokenVerdict> {
     const { callerWaitMs: limitMs } = this.#limits;
     const slow: TokenVerdict = {

@@ -77,7 +77,7 @@ describe("an evaluation", () => {
     expect(recorded.results).toHaveLength(3);
   });
 
-  it("is repeated once for several changes, or earlier if somebody needs it", async () => {
+  it("is repeated once for several changes, or earlier if it is needed", async () => {
     const { evaluations, setRoots } = setup();
     const recorded = new Recorded(({ roots }) => roots.join());
     const followed = evaluations.follow(recorded);

@@ -16,7 +16,7 @@ import {
 let mesh: TestNamespace;
 let outside: TestNamespace;
 let inside: ClientPod;
-let stranger: ClientPod;
+let outsider: ClientPod;
 let url: string;
 
 beforeAll(async () => {
@@ -24,7 +24,7 @@ beforeAll(async () => {
   outside = await createNamespace("outside");
   await apply(echoApplication(mesh.name, "world", { text: "world" }));
   inside = await createClient(mesh.name, "client");
-  stranger = await createClient(outside.name, "client");
+  outsider = await createClient(outside.name, "client");
   await awaitRollout(mesh.name, "world");
   url = `http://world.${mesh.name}:8080/`;
 });
@@ -39,12 +39,12 @@ const SOON = { timeout: 15_000 };
 
 describe("a PeerAuthentication of the cluster", () => {
   it("is in force while it exists: PERMISSIVE without one, STRICT with one, PERMISSIVE after it", async () => {
-    await expect.poll(() => stranger.send({ url }), SOON).toMatchObject(SERVED);
+    await expect.poll(() => outsider.send({ url }), SOON).toMatchObject(SERVED);
     await apply([peerAuthentication(mesh.name, "STRICT")]);
-    await expect.poll(() => stranger.send({ url }), SOON).toEqual(REFUSED);
+    await expect.poll(() => outsider.send({ url }), SOON).toEqual(REFUSED);
     expect(await inside.send({ url })).toMatchObject(SERVED);
     await kubectl(["delete", "peerauthentication", "default", "-n", mesh.name]);
-    await expect.poll(() => stranger.send({ url }), SOON).toMatchObject(SERVED);
+    await expect.poll(() => outsider.send({ url }), SOON).toMatchObject(SERVED);
   });
 
   it("that is wrong is refused by the API server with the field and the fix", async () => {

@@ -52,13 +52,13 @@ describe("the installed objects", () => {
 
 describe("a resource that a user wrote", () => {
   let mesh: TestNamespace;
-  let stranger: ClientPod;
+  let outsider: ClientPod;
 
   beforeAll(async () => {
     mesh = await createNamespace("objects", INJECTED);
     await apply(echoApplication(mesh.name, "world", { text: "world" }));
     const outside = await createNamespace("objects-outside");
-    stranger = await createClient(outside.name, "client");
+    outsider = await createClient(outside.name, "client");
     await awaitRollout(mesh.name, "world");
     return () => outside.remove();
   });
@@ -80,11 +80,11 @@ describe("a resource that a user wrote", () => {
 
   it("is a STRICT policy with `mtls:` alone, of which kubectl drops the empty value", async () => {
     const url = `http://world.${mesh.name}:8080/`;
-    await expect.poll(() => stranger.send({ url }), { timeout: 15_000 }).toMatchObject({ status: 200 });
+    await expect.poll(() => outsider.send({ url }), { timeout: 15_000 }).toMatchObject({ status: 200 });
     const metadata = { name: "default", namespace: mesh.name };
     await apply([
       { apiVersion: "authentication.istio.io/v1alpha1", kind: "Policy", metadata, spec: { peers: [{ mtls: null }] } },
     ]);
-    await expect.poll(() => stranger.send({ url }), { timeout: 15_000 }).toEqual({ error: "ECONNRESET" });
+    await expect.poll(() => outsider.send({ url }), { timeout: 15_000 }).toEqual({ error: "ECONNRESET" });
   });
 });

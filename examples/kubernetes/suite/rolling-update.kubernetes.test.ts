@@ -15,7 +15,7 @@ import {
 let mesh: TestNamespace;
 let outside: TestNamespace;
 let client: ClientPod;
-let stranger: ClientPod;
+let outsider: ClientPod;
 let url: string;
 
 beforeAll(async () => {
@@ -29,7 +29,7 @@ beforeAll(async () => {
   client = await createClient(mesh.name, "client");
   outside = await createNamespace("outside");
   await apply(gatewayTo(mesh.name, "hello"));
-  stranger = await createClient(outside.name, "client");
+  outsider = await createClient(outside.name, "client");
   await awaitRollout(mesh.name, "world");
   await awaitRollout(mesh.name, "hello");
   url = `http://hello.${mesh.name}:8080/`;
@@ -83,12 +83,12 @@ describe("no request fails", () => {
 
   it("through the ingress gateway, while it and hello are replaced", async () => {
     const job = { url: "http://istio-ingressgateway.istio-system/", headers: { host: `${mesh.name}.example.com` } };
-    await expect.poll(() => stranger.send(job), { timeout: 30_000 }).toMatchObject({ status: 200 });
+    await expect.poll(() => outsider.send(job), { timeout: 30_000 }).toMatchObject({ status: 200 });
     const work = async (): Promise<void> => {
       await restart("istio-system", "istio-ingressgateway");
       await restart(mesh.name, "hello");
     };
-    expectNoFailure(await stranger.loadWhile(job, work));
+    expectNoFailure(await outsider.loadWhile(job, work));
   });
 
   it("while world is scaled down and up again", async () => {

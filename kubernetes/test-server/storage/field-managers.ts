@@ -103,7 +103,7 @@ function withoutConflicts(
   return others.flatMap((entry) => reduceEntry(entry, (path) => !takenSet.has(path)));
 }
 
-/** An item with keys stays while somebody owns anything of it. */
+/** An item with keys stays while a manager owns anything of it. */
 function isOwnedByOther(path: string, others: readonly Entry[], wanted: FieldSet): boolean {
   const prefix = `${path.slice(0, -1)},`;
   const isPart = (one: string): boolean => one === path || (isItem(path) && one.startsWith(prefix));

@@ -1,7 +1,7 @@
 import { type Fields, isFields } from "../../requests/api-response.ts";
 
 /**
- * Which fields of an object somebody owns: the paths of its leaves, each as JSON. A step is `f:NAME` for a field or
+ * Which fields of an object a manager owns: the paths of its leaves, each as JSON. A step is `f:NAME` for a field or
  * `k:{…}` for the item of a list with keys, as in `metadata.managedFields`.
  */
 export type FieldSet = ReadonlySet<string>;
