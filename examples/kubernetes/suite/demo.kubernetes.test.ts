@@ -64,8 +64,10 @@ describe("the demo's manifests, applied once", () => {
   });
 
   it("refuse plaintext: every server demands mutual TLS", async () => {
-    expect(await client.send({ url: "http://world.ns2:8080/" })).toEqual({ error: "ECONNRESET" });
-    expect(await client.send({ url: "http://hello.ns1:8080/" })).toEqual({ error: "ECONNRESET" });
+    // Until kube-proxy knows the endpoints, the node itself refuses.
+    const soon = { timeout: 10_000 };
+    await expect.poll(() => client.send({ url: "http://world.ns2:8080/" }), soon).toEqual({ error: "ECONNRESET" });
+    await expect.poll(() => client.send({ url: "http://hello.ns1:8080/" }), soon).toEqual({ error: "ECONNRESET" });
   });
 
   it("change nothing when they are applied again", async () => {
