@@ -152,7 +152,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
   }
 
   /** Cuts it because its client's bytes must not be delivered, and reports the reason. */
-  cutMalformed(reason: string, message: string): undefined {
+  cutMalformed({ reason, message }: Pick<MalformedRequest, "reason" | "message">): void {
     this.cut();
     this.reportMalformed(reason, message);
   }

@@ -146,7 +146,7 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
   abandon(reason?: UnjudgedRequest): void {
     const { connection } = this.#arrival;
     if (reason === undefined) connection.cut();
-    else connection.cutMalformed(reason.reason, reason.message);
+    else connection.cutMalformed(reason);
   }
 
   refuseFault(caught: unknown): void {
@@ -182,7 +182,7 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
     const relay = relayStream(this.socket, forwarding, {
       clock,
       halfOpenIdleMs: limits.halfOpenIdleMs,
-      onRequest: ({ reason, message }) => connection.cutMalformed(reason, message),
+      onRequest: (request) => connection.cutMalformed(request),
     });
     const service = portOf(this.#arrival)?.service;
     const opened = observer.opened(connection, { source: undefined, destination: inbound().workload, service });

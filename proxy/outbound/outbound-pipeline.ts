@@ -141,7 +141,7 @@ class Arrival implements Undecided<DialedConnection> {
 
   abandon(reason?: UnjudgedRequest): void {
     if (reason === undefined) this.#connection.cut();
-    else this.#connection.cutMalformed(reason.reason, reason.message);
+    else this.#connection.cutMalformed(reason);
   }
 
   refuseFault(caught: unknown): void {
@@ -191,7 +191,7 @@ class Arrival implements Undecided<DialedConnection> {
     const relay = relayStream(socket, forwarding, {
       clock,
       halfOpenIdleMs,
-      onRequest: ({ reason, message }) => connection.cutMalformed(reason, message),
+      onRequest: (request) => connection.cutMalformed(request),
     });
     const resolved = this.#pooled.current();
     const mesh = resolved.kind === "mesh" ? resolved : undefined;

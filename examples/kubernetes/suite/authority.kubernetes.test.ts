@@ -13,10 +13,10 @@ import {
   kubectl,
   podNames,
   runKubectl,
+  SYSTEM,
   type TestNamespace,
 } from "./kubectl-fixture.ts";
 
-const SYSTEM = "istio-system";
 const SOON = { timeout: 60_000, interval: 500 };
 /** A new root is published for three minutes before it signs. */
 const PUBLISHED = { timeout: 300_000, interval: 5000 };

@@ -4,10 +4,18 @@
  */
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { awaitRollout, getObjects, kubectl, runKubectl, runProgram, TEST_LABEL, testRun } from "./kubectl-fixture.ts";
+import {
+  awaitRollout,
+  getObjects,
+  kubectl,
+  runKubectl,
+  runProgram,
+  SYSTEM,
+  TEST_LABEL,
+  testRun,
+} from "./kubectl-fixture.ts";
 
 const ENTENTE = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
-const SYSTEM = "istio-system";
 
 export async function setup(): Promise<void> {
   const image = process.env["ENTENTE_IMAGE"];

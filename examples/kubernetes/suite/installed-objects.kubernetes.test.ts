@@ -10,10 +10,9 @@ import {
   INJECTED,
   kubectl,
   runKubectl,
+  SYSTEM,
   type TestNamespace,
 } from "./kubectl-fixture.ts";
-
-const SYSTEM = "istio-system";
 
 describe("the installed objects", () => {
   it("are valid for this API server, without an unknown field", async () => {

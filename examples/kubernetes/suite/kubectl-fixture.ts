@@ -113,5 +113,7 @@ export function testRun(): string {
   return process.env["ENTENTE_TEST_RUN"] ?? "unnamed";
 }
 
+/** The namespace of the installed mesh. */
+export const SYSTEM = "istio-system";
 /** The namespace label that injects. */
 export const INJECTED = { "istio-injection": "enabled" } as const;
