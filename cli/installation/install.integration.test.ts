@@ -87,6 +87,43 @@ describe("a cluster", () => {
     expect(deployments(server)).toEqual([]);
   });
 
+  it("is not changed by `uninstall --dry-run`, which reports as JSON or YAML what the removal deletes and keeps", async () => {
+    const { server, kubeconfig } = await startCluster();
+    await runForTest("install", "--wait", "false", "--kubeconfig", kubeconfig());
+    const uninstall = async (...args: readonly string[]) => {
+      const { status, stdout } = await runForTest(
+        "uninstall",
+        ...args,
+        "--timeout",
+        "1s",
+        "--kubeconfig",
+        kubeconfig(),
+      );
+      expect(status).toBe(0);
+      return stdout;
+    };
+    const asJson = JSON.parse(await uninstall("--dry-run", "-o", "json"));
+    const asYaml = parseKubernetesYaml(await uninstall("--dry-run", "-o", "yaml")).map((one): unknown => one.toJS());
+    expect(asYaml).toEqual([asJson]);
+    expect(await uninstall("--dry-run")).toContain("Deployment istio-system/istiod deleted (dry run)\n");
+    expect(deployments(server)).toHaveLength(3);
+    const { deleted, kept } = JSON.parse(await uninstall("-o", "json"));
+    expect(deployments(server)).toEqual([]);
+    expect(asJson).toEqual({ dryRun: true, deleted, kept, notes: expect.any(Array) });
+    expect(deleted).toContainEqual({ kind: "Deployment", namespace: "istio-system", name: "istiod" });
+    expect(kept).toContainEqual({
+      kind: "CustomResourceDefinition",
+      name: "peerauthentications.security.istio.io",
+      reason: "the mesh's policies and routes are in them",
+    });
+  });
+
+  it("refuses a dry run of a removal that the caller has no right to", async () => {
+    const { server, kubeconfig } = await startCluster({ authorization: "rbac" });
+    const args = ["uninstall", "--dry-run", "--kubeconfig", kubeconfig(server.identities.addUser("bob"))];
+    expect(await runForTest(...args)).toMatchObject({ status: 1, stderr: expect.stringContaining("forbidden") });
+  });
+
   it("that is too old is refused with its version", async () => {
     const { kubeconfig } = await startCluster({ gitVersion: "v1.28.9" });
     const { status, stderr } = await runForTest("install", "--kubeconfig", kubeconfig());

@@ -7,6 +7,7 @@ import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { parseInstallValues } from "../values/parse-values.ts";
 import type { ClusterDeps } from "./await-rollout.ts";
 import { type InstallOptions, installMesh } from "./install-mesh.ts";
+import { formatRemovalStep, type RemovalStep } from "./removal-report.ts";
 import { type UninstallOptions, uninstallMesh } from "./uninstall-mesh.ts";
 
 export interface FixtureOptions {
@@ -60,11 +61,20 @@ export class InstallFixture {
     return this.lines.slice(from);
   }
 
+  /** @returns the lines that it prints */
   async uninstall(options: Partial<UninstallOptions> = {}): Promise<readonly string[]> {
-    const from = this.lines.length;
-    const all = { namespace: "istio-system", revision: "default", mode: "keep" as const, waitMs: 10_000, ...options };
-    await uninstallMesh(all, this.#deps());
-    return this.lines.slice(from);
+    const steps = await this.removalSteps(options);
+    return steps.map((step) => formatRemovalStep(step, options.effect ?? "remove"));
+  }
+
+  async removalSteps(options: Partial<UninstallOptions> = {}): Promise<readonly RemovalStep[]> {
+    const steps: RemovalStep[] = [];
+    const defaults = { namespace: "istio-system", revision: "default", waitMs: 10_000 } as const;
+    await uninstallMesh(
+      { ...defaults, mode: "keep", effect: "remove", ...options },
+      { ...this.#deps(), report: (step) => void steps.push(step) },
+    );
+    return steps;
   }
 
   put(kind: ApiKind, object: Pick<KubernetesObject, "metadata"> & Readonly<Record<string, unknown>>): void {

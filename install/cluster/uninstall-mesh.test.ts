@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { InstallFixture } from "./cluster-fixture.ts";
 import { INSTALLED_KINDS } from "./installed-kinds.ts";
+import { createRemovalReport } from "./removal-report.ts";
 
 const STATE_KINDS = [...INSTALLED_KINDS, KINDS.secrets];
 
@@ -33,6 +34,8 @@ describe("removing an installation", () => {
     );
     expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(6);
     expect(lines).toContain("Secret istio-system/istio-ca-secret kept: the authority's key");
+    expect(lines).toContain("6 of CustomResourceDefinition kept: the mesh's policies and routes are in them");
+    expect(lines).toContain("Namespace istio-system kept: what is kept, and what others created, is in it");
     expect(lines).toContain("entente uninstall --purge removes these too");
   });
 
@@ -68,7 +71,12 @@ describe("removing an installation", () => {
     );
     expect(names).toContain("Secret istio-system/istio-ca-secret");
     expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(6);
-    expect(lines).toContain("the root certificates in the namespaces are left to Deployment istio-system/istiod");
+    expect(lines).toContain(
+      "ConfigMap istio-ca-root-cert kept in 3 namespaces: they are left to Deployment istio-system/istiod",
+    );
+    expect(lines).toContain(
+      "Secret istio-system/istio-ca-secret kept: the authority's key, and left to Deployment istio-system/istiod",
+    );
   });
 
   it("never removes an operator's own authority, nor the namespace that holds it", async () => {
@@ -89,6 +97,54 @@ describe("removing an installation", () => {
     await fixture.uninstall({ mode: "purge" });
     expect(fixture.names(KINDS.customResourceDefinitions)).toEqual([`CustomResourceDefinition ${name}`]);
     expect(fixture.names(KINDS.namespaces)).toContain("Namespace istio-system");
+  });
+
+  describe.each(["keep", "purge"] as const)("in a dry run (%s)", (mode) => {
+    async function inUse(): Promise<InstallFixture> {
+      const fixture = await installed();
+      const { items } = fixture.cluster.list(KINDS.deployments, {});
+      for (const { metadata } of items) {
+        const { name, namespace = "", labels = {} } = metadata;
+        fixture.put(KINDS.pods, { metadata: { name: `${name}-1`, namespace, labels } });
+      }
+      return fixture;
+    }
+
+    it("deletes nothing, and waits for nothing", async () => {
+      const fixture = await inUse();
+      const before = fixture.names(...STATE_KINDS, KINDS.pods);
+      const startMs = fixture.clock.monotonicMs();
+      const lines = await fixture.uninstall({ mode, effect: "dry-run" });
+      expect(fixture.names(...STATE_KINDS, KINDS.pods)).toEqual(before);
+      expect(fixture.clock.monotonicMs()).toBe(startMs);
+      expect(lines).toContain("Deployment istio-system/istiod deleted (dry run)");
+      expect(lines).toContain("ConfigMap istio-ca-root-cert deleted (dry run) in 3 namespaces");
+    });
+
+    it("reports what the removal then deletes and keeps", async () => {
+      const fixture = await inUse();
+      const planned = createRemovalReport(await fixture.removalSteps({ mode, effect: "dry-run" }), "dry-run");
+      for (const { metadata } of fixture.cluster.list(KINDS.pods, {}).items) {
+        fixture.cluster.delete(KINDS.pods, metadata);
+      }
+      const done = createRemovalReport(await fixture.removalSteps({ mode }), "remove");
+      expect([planned.deleted, planned.kept]).toEqual([done.deleted, done.kept]);
+      expect([planned.dryRun, done.dryRun]).toEqual([true, false]);
+      expect(done.kept.map(({ kind }) => kind)).toEqual(
+        mode === "purge" ? [] : ["Secret", ...Array(6).fill("CustomResourceDefinition"), "Namespace"],
+      );
+    });
+
+    it("says what the user's pods and Secrets keep", async () => {
+      const fixture = await inUse();
+      fixture.put(KINDS.pods, { metadata: { name: "mine", namespace: "istio-system" } });
+      fixture.put(KINDS.secrets, { metadata: { name: "cacerts", namespace: "istio-system" }, data: {} });
+      const lines = await fixture.uninstall({ mode, effect: "dry-run" });
+      expect(lines).toContain("Secret istio-system/cacerts kept: an operator created it");
+      const reason =
+        mode === "purge" ? "it still has the Secret cacerts" : "what is kept, and what others created, is in it";
+      expect(lines).toContain(`Namespace istio-system kept: ${reason}`);
+    });
   });
 
   it("waits for the control plane's end before it removes what that would write again", async () => {

@@ -2,14 +2,16 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, ObjectName } from "../../kubernetes/kubernetes-api.ts";
 import { installationLabels, OWNER_LABELS } from "../objects/names.ts";
 import { injectorNames, STATE_NAMES } from "../objects/state-names.ts";
-import type { ClusterDeps } from "./await-rollout.ts";
 import { describeObject, formatSelector, INSTALLED_KINDS } from "./installed-kinds.ts";
+import { awaitNamespaceGone, awaitPodsGone, countSidecars, type RemovalDeps } from "./removal-progress.ts";
+import { type RemovalEffect, type RemovalObject, removalObject } from "./removal-report.ts";
 
 export interface UninstallOptions {
   readonly namespace: string;
   readonly revision: string;
   /** `purge` also removes the authority's key and the resource definitions, and with them every policy and route. */
   readonly mode: "keep" | "purge";
+  readonly effect: RemovalEffect;
   readonly waitMs: number;
 }
 
@@ -18,169 +20,177 @@ const SHARED: ReadonlySet<ApiKind> = new Set([KINDS.customResourceDefinitions, K
 
 /**
  * Removes an installation by its labels, whichever version made it. The webhooks go first, so that pods can be created at
- * every moment; then the control plane, and when it has stopped what it wrote into the namespaces.
+ * every moment; then the control plane, and when it has stopped what it wrote into the namespaces. A dry run takes the
+ * same steps; the API server checks each deletion, the caller's right and admission included, and deletes nothing.
  */
-export async function uninstallMesh(options: UninstallOptions, deps: ClusterDeps): Promise<void> {
-  const { report } = deps;
+export async function uninstallMesh(options: UninstallOptions, deps: RemovalDeps): Promise<void> {
   for (const kind of INSTALLED_KINDS) {
     if (SHARED.has(kind)) continue;
     await deleteAll(kind, options, deps);
-    if (kind === KINDS.deployments) await awaitPodsGone(options, deps);
+    if (kind === KINDS.deployments && options.effect === "remove") await awaitPodsGone(options, deps);
   }
-  const others = await findOtherControlPlanes(deps);
-  if (others.length === 0) await deleteRootCertificates(deps);
-  else report(`the root certificates in the namespaces are left to ${others.join(", ")}`);
+  const others = await findOtherControlPlanes(options, deps);
+  await removeRootCertificates(options, others, deps);
   await removeState(options, others, deps);
   if (others.length === 0) await reportSidecars(deps);
 }
 
-async function deleteAll(
-  kind: ApiKind,
-  options: UninstallOptions,
-  { api, report, signal }: ClusterDeps,
-): Promise<void> {
+async function deleteAll(kind: ApiKind, options: UninstallOptions, deps: RemovalDeps): Promise<void> {
+  const { api, signal } = deps;
   const scope = kind.isNamespaced ? { namespace: options.namespace } : {};
   const labelSelector = formatSelector(installationLabels(options));
   const { items } = await api.list(kind, { ...scope, labelSelector, signal });
-  for (const item of items) {
-    await api.delete(kind, { name: item.metadata.name, ...scope }, { propagationPolicy: "Background", signal });
-    report(`${describeObject({ ...item, kind: kind.kind })} deleted`);
-  }
+  for (const item of items) await deleteNamed(kind, { name: item.metadata.name, ...scope }, options, deps);
 }
 
-/** The control plane would write the root certificates again. */
-async function awaitPodsGone(options: UninstallOptions, deps: ClusterDeps): Promise<void> {
-  const { api, report, signal } = deps;
-  const labelSelector = formatSelector(installationLabels(options));
-  const count = async (): Promise<number> =>
-    (await api.list(KINDS.pods, { namespace: options.namespace, labelSelector, signal })).items.length;
-  const left = await awaitNone(count, (pods) => `waiting for ${pods} pods to end`, options.waitMs, deps);
-  if (left > 0) report(`${left} pods have not ended; run uninstall again when they have, to remove what they wrote`);
-}
-
-/** Waits until nothing is left to count; returns what is left when the time is over. */
-async function awaitNone(
-  count: () => Promise<number>,
-  describe: (left: number) => string,
-  waitMs: number,
-  { clock, pause, report, signal }: ClusterDeps,
-): Promise<number> {
-  const deadlineMs = clock.monotonicMs() + waitMs;
-  let reported = 0;
-  for (;;) {
-    const left = await count();
-    if (left === 0 || clock.monotonicMs() >= deadlineMs) return left;
-    if (left !== reported) report(describe(left));
-    reported = left;
-    await pause(1000, signal);
-  }
-}
-
-/** Control planes of Entente or Istio that are still there: `Deployment NAMESPACE/NAME`. */
-async function findOtherControlPlanes({ api, signal }: ClusterDeps): Promise<readonly string[]> {
+/** Control planes of Entente or Istio that are not of this installation: `Deployment NAMESPACE/NAME`. */
+async function findOtherControlPlanes(
+  options: UninstallOptions,
+  { api, signal }: RemovalDeps,
+): Promise<readonly string[]> {
+  const own = Object.entries(installationLabels(options));
   const found = new Set<string>();
   for (const labelSelector of ["app=istiod", "app.kubernetes.io/name=istiod"]) {
     const { items } = await api.list(KINDS.deployments, { labelSelector, signal });
-    for (const item of items) found.add(describeObject({ ...item, kind: "Deployment" }));
+    for (const item of items) {
+      const { namespace, labels = {} } = item.metadata;
+      if (namespace === options.namespace && own.every(([name, value]) => labels[name] === value)) continue;
+      found.add(describeObject({ ...item, kind: "Deployment" }));
+    }
   }
   return [...found];
 }
 
-async function deleteRootCertificates({ api, report, signal }: ClusterDeps): Promise<void> {
-  const { items } = await api.list(KINDS.configMaps, {
-    fieldSelector: `metadata.name=${STATE_NAMES.rootsConfigMap}`,
-    signal,
-  });
-  for (const { metadata } of items) {
-    await api.delete(
-      KINDS.configMaps,
-      { name: STATE_NAMES.rootsConfigMap, namespace: metadata.namespace ?? "" },
-      { signal },
-    );
+async function removeRootCertificates(
+  { effect }: UninstallOptions,
+  others: readonly string[],
+  { api, report, signal }: RemovalDeps,
+): Promise<void> {
+  const { rootsConfigMap: name } = STATE_NAMES;
+  const { items } = await api.list(KINDS.configMaps, { fieldSelector: `metadata.name=${name}`, signal });
+  if (items.length === 0) return;
+  const objects = items.map((item) => removalObject(KINDS.configMaps, item));
+  if (others.length > 0) {
+    report({ kind: "kept", objects, reason: `they are left to ${others.join(", ")}` });
+    return;
   }
-  if (items.length > 0) report(`ConfigMap ${STATE_NAMES.rootsConfigMap} deleted in ${items.length} namespaces`);
+  for (const { metadata } of items) {
+    const place = { name, namespace: metadata.namespace ?? "" };
+    await api.delete(KINDS.configMaps, place, { dryRun: effect === "dry-run", signal });
+  }
+  report({ kind: "deleted", objects });
 }
 
 /** The authority's key is what the mesh's trust rests on: without a purge it stays, and a new installation uses it. */
-async function removeState(options: UninstallOptions, others: readonly string[], deps: ClusterDeps): Promise<void> {
+async function removeState(options: UninstallOptions, others: readonly string[], deps: RemovalDeps): Promise<void> {
   const { namespace } = options;
-  await deleteNamed(KINDS.secrets, { namespace, name: injectorNames(options).secret }, deps);
-  if (options.mode === "keep") return await reportKept(options, deps);
-  if (others.length > 0) {
-    deps.report(`the authority's key, the resource definitions and the namespace are left to ${others.join(", ")}`);
-    return;
+  await deleteIfPresent(KINDS.secrets, { namespace, name: injectorNames(options).secret }, options, deps);
+  const operators = await findKept(KINDS.secrets, { namespace, name: STATE_NAMES.operatorSecret }, deps);
+  if (operators.length > 0) deps.report({ kind: "kept", objects: operators, reason: "an operator created it" });
+  if (options.mode === "keep" || others.length > 0) return await reportKept(options, others, deps);
+  await deleteIfPresent(KINDS.secrets, { namespace, name: STATE_NAMES.authoritySecret }, options, deps);
+  for (const { name } of await ownDefinitions(deps)) {
+    await deleteNamed(KINDS.customResourceDefinitions, { name }, options, deps);
   }
-  await deleteNamed(KINDS.secrets, { namespace, name: STATE_NAMES.authoritySecret }, deps);
-  for (const name of await ownDefinitions(deps)) await deleteNamed(KINDS.customResourceDefinitions, { name }, deps);
   await deleteNamespace(options, deps);
 }
 
-async function reportKept({ namespace }: UninstallOptions, deps: ClusterDeps): Promise<void> {
-  const secret = await deps.api.get(
-    KINDS.secrets,
-    { namespace, name: STATE_NAMES.authoritySecret },
-    { signal: deps.signal },
-  );
-  if (secret !== undefined) deps.report(`Secret ${namespace}/${STATE_NAMES.authoritySecret} kept: the authority's key`);
-  const definitions = await ownDefinitions(deps);
-  if (definitions.length > 0)
-    deps.report(`${definitions.length} resource definitions kept, with the mesh's policies and routes`);
-  if (secret !== undefined || definitions.length > 0) deps.report("entente uninstall --purge removes these too");
+/** What stays, and why: `leftTo` are the control planes that still need it. */
+async function reportKept(options: UninstallOptions, others: readonly string[], deps: RemovalDeps): Promise<void> {
+  const { namespace, mode } = options;
+  const leftTo = others.length > 0 ? `, and left to ${others.join(", ")}` : "";
+  const keep = (objects: readonly RemovalObject[], reason: string): void => {
+    if (objects.length > 0) deps.report({ kind: "kept", objects, reason: `${reason}${leftTo}` });
+  };
+  const found = [
+    await findKept(KINDS.secrets, { namespace, name: STATE_NAMES.authoritySecret }, deps),
+    await ownDefinitions(deps),
+    (await ownNamespaces(deps)).filter(({ name }) => name === namespace),
+  ] as const;
+  keep(found[0], "the authority's key");
+  keep(found[1], "the mesh's policies and routes are in them");
+  keep(found[2], "what is kept, and what others created, is in it");
+  const isAny = found.some((objects) => objects.length > 0);
+  const canPurge = mode === "keep" && others.length === 0;
+  if (canPurge && isAny) deps.report({ kind: "note", text: "entente uninstall --purge removes these too" });
 }
 
-async function ownDefinitions({ api, signal }: ClusterDeps): Promise<readonly string[]> {
+async function findKept(
+  kind: ApiKind,
+  name: ObjectName,
+  { api, signal }: RemovalDeps,
+): Promise<readonly RemovalObject[]> {
+  const found = await api.get(kind, name, { signal });
+  return found === undefined ? [] : [removalObject(kind, found)];
+}
+
+async function ownDefinitions({ api, signal }: RemovalDeps): Promise<readonly RemovalObject[]> {
   const labelSelector = formatSelector(OWNER_LABELS);
   const { items } = await api.list(KINDS.customResourceDefinitions, { labelSelector, signal });
-  return items.map(({ metadata }) => metadata.name);
+  return items.map((item) => removalObject(KINDS.customResourceDefinitions, item));
+}
+
+async function ownNamespaces({ api, signal }: RemovalDeps): Promise<readonly RemovalObject[]> {
+  const { items } = await api.list(KINDS.namespaces, { labelSelector: formatSelector(OWNER_LABELS), signal });
+  return items.map((item) => removalObject(KINDS.namespaces, item));
 }
 
 /**
  * Only one that the installation made, and in which nothing of the user's is left. Waits until it is gone: as long as it
  * is there, the mesh cannot be installed again.
  */
-async function deleteNamespace({ namespace: name, waitMs }: UninstallOptions, deps: ClusterDeps): Promise<void> {
-  const { api, report, signal } = deps;
-  const { items } = await api.list(KINDS.namespaces, { labelSelector: formatSelector(OWNER_LABELS), signal });
-  if (!items.some(({ metadata }) => metadata.name === name)) return;
-  const pods = await api.list(KINDS.pods, { namespace: name, limit: 1, signal });
-  const operatorSecret = await api.get(
-    KINDS.secrets,
-    { namespace: name, name: STATE_NAMES.operatorSecret },
-    { signal },
-  );
-  if (pods.items.length > 0 || operatorSecret !== undefined) {
-    const left = operatorSecret === undefined ? "pods" : `the Secret ${STATE_NAMES.operatorSecret}`;
-    report(`Namespace ${name} kept: it still has ${left}`);
+async function deleteNamespace(options: UninstallOptions, deps: RemovalDeps): Promise<void> {
+  const { namespace: name, effect, waitMs } = options;
+  const namespace = (await ownNamespaces(deps)).find((own) => own.name === name);
+  if (namespace === undefined) return;
+  const left = await findUsersObjects(options, deps);
+  if (left !== undefined) {
+    const reason = `it still has ${left}`;
+    deps.report({ kind: "kept", objects: [namespace], reason });
     return;
   }
-  await deleteNamed(KINDS.namespaces, { name }, deps);
-  const count = async (): Promise<number> => ((await api.get(KINDS.namespaces, { name }, { signal })) ? 1 : 0);
-  const left = await awaitNone(count, () => `waiting for the end of Namespace ${name}`, waitMs, deps);
-  if (left > 0) report(`Namespace ${name} is still being deleted: kubectl describe namespace ${name} says why`);
+  await deleteNamed(KINDS.namespaces, { name }, options, deps);
+  if (effect === "remove") await awaitNamespaceGone(name, waitMs, deps);
 }
 
-async function deleteNamed(kind: ApiKind, name: ObjectName, { api, report, signal }: ClusterDeps): Promise<void> {
-  const before = await api.get(kind, name, { signal });
-  if (before === undefined) return;
-  await api.delete(kind, name, { signal });
-  report(`${describeObject({ ...before, kind: kind.kind })} deleted`);
+/** What of the user's is in the namespace. In a dry run the installation's own pods are still there. */
+async function findUsersObjects(
+  { namespace, ...options }: UninstallOptions,
+  { api, signal }: RemovalDeps,
+): Promise<string | undefined> {
+  const { operatorSecret: name } = STATE_NAMES;
+  if ((await api.get(KINDS.secrets, { namespace, name }, { signal })) !== undefined) return `the Secret ${name}`;
+  const { items } = await api.list(KINDS.pods, { namespace, signal });
+  const own = options.effect === "dry-run" ? Object.entries(installationLabels({ namespace, ...options })) : undefined;
+  const isOwn = (labels: Readonly<Record<string, string>> = {}): boolean =>
+    own?.every(([label, value]) => labels[label] === value) ?? false;
+  return items.some(({ metadata }) => !isOwn(metadata.labels)) ? "pods" : undefined;
 }
 
-const PAGE = 500;
+async function deleteIfPresent(
+  kind: ApiKind,
+  name: ObjectName,
+  options: UninstallOptions,
+  deps: RemovalDeps,
+): Promise<void> {
+  const before = await deps.api.get(kind, name, { signal: deps.signal });
+  if (before !== undefined) await deleteNamed(kind, name, options, deps);
+}
+
+/** What a Deployment owns goes with it, in the background. */
+async function deleteNamed(
+  kind: ApiKind,
+  name: ObjectName,
+  { effect }: UninstallOptions,
+  { api, report, signal }: RemovalDeps,
+): Promise<void> {
+  await api.delete(kind, name, { propagationPolicy: "Background", dryRun: effect === "dry-run", signal });
+  report({ kind: "deleted", objects: [removalObject(kind, { metadata: name })] });
+}
 
 /** Their certificates are no longer renewed: after a day, connections between them fail. */
-async function reportSidecars({ api, report, signal }: ClusterDeps): Promise<void> {
-  let count = 0;
-  let next: string | undefined;
-  do {
-    const page = await api.list(KINDS.pods, {
-      labelSelector: "security.istio.io/tlsMode=istio",
-      limit: PAGE,
-      ...(next !== undefined && { continue: next }),
-      signal,
-    });
-    count += page.items.length;
-    next = page.continue;
-  } while (next !== undefined);
-  if (count > 0) report(`${count} pods still have a sidecar, whose certificate is no longer renewed: restart them`);
+async function reportSidecars(deps: RemovalDeps): Promise<void> {
+  const count = await countSidecars(deps);
+  const text = `${count} pods still have a sidecar, whose certificate is no longer renewed: restart them`;
+  if (count > 0) deps.report({ kind: "note", text });
 }
