@@ -1,4 +1,4 @@
-import type { V1Deployment, V1PodTemplateSpec, V1Service } from "@kubernetes/client-node";
+import type { V1Deployment, V1PodDisruptionBudget, V1PodTemplateSpec, V1Service } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import type { KubernetesObject } from "../kubernetes/kubernetes-api.ts";
 import { findModelFaults } from "./objects/model-check-fixture.ts";
@@ -26,6 +26,10 @@ function keyOf({ kind, metadata }: KubernetesObject): string {
 
 function isDeployment(object: KubernetesObject): object is KubernetesObject & V1Deployment {
   return object.kind === "Deployment";
+}
+
+function isDisruptionBudget(object: KubernetesObject): object is KubernetesObject & V1PodDisruptionBudget {
+  return object.kind === "PodDisruptionBudget";
 }
 
 function isService(object: KubernetesObject): object is KubernetesObject & V1Service {
@@ -65,6 +69,21 @@ describe.each(VARIANTS)("an installation $name", ({ expressions }) => {
       for (const { securityContext } of spec?.containers ?? []) {
         expect(securityContext?.readOnlyRootFilesystem).toBe(true);
       }
+    }
+  });
+
+  it("has two pods or more of every part, on different nodes where it can, of which a drain takes one at a time", () => {
+    for (const { metadata, spec } of objects.filter(isDeployment)) {
+      expect(spec?.replicas, metadata.name).toBeGreaterThan(1);
+      const [apart] =
+        spec?.template.spec?.affinity?.podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+      expect(apart?.podAffinityTerm).toEqual({
+        labelSelector: { matchLabels: spec?.selector.matchLabels },
+        topologyKey: "kubernetes.io/hostname",
+      });
+      const budgets = objects.filter(isDisruptionBudget).map((budget) => budget.spec);
+      const own = budgets.filter((budget) => selects(budget?.selector?.matchLabels ?? {}, spec?.template ?? {}));
+      expect(own, metadata.name).toMatchObject([{ maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow" }]);
     }
   });
 

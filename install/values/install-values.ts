@@ -33,7 +33,7 @@ const gatewaySchema = z
   .strictObject({
     /** Whether the default ingress gateway is installed. */
     enabled: z.boolean().default(true),
-    replicas: replicasSchema.default(1),
+    replicas: replicasSchema.default(2),
     serviceType: z.enum(["LoadBalancer", "NodePort", "ClusterIP"]).default("LoadBalancer"),
     /** For the Service: cloud providers read the load balancer's settings there. */
     serviceAnnotations: z.record(z.string(), textSchema).default({}),
