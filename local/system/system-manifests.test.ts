@@ -16,7 +16,7 @@ function text(options: Parameters<typeof manifests>[0] = {}): string {
 
 describe("the system's manifests", () => {
   it("are the installation's: the gateway, the Services and the mesh's settings are the same objects", () => {
-    const expressions = ["controlPlane.replicas=1", "injector.replicas=1"];
+    const expressions = ["controlPlane.replicas=1", "injector.replicas=1", "gateway.replicas=1"];
     const installed = renderInstallation(parseInstallValues({ expressions })).flatMap(({ objects }) => objects);
     const same = manifests().filter(({ object }) =>
       installed.some((other) => JSON.stringify(other) === JSON.stringify(object)),
