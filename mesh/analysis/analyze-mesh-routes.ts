@@ -1,7 +1,8 @@
+import { declaredProtocol } from "../policy/declared-protocol.ts";
 import { expandHost, isExportedTo } from "../policy/destinations/destination-rules.ts";
 import { matchHost } from "../policy/match-host.ts";
 import { isForSidecars } from "../policy/routing/mesh-routes.ts";
-import { declaredProtocol, findTcpPorts, formatServiceHost } from "../policy/workloads.ts";
+import { findTcpPorts, formatServiceHost } from "../policy/workloads.ts";
 import type { ConfigProblem } from "../resources/config-problem.ts";
 import { compareAge, formatResourceName } from "../resources/fields/resource-names.ts";
 import type { Service } from "../resources/kinds/service.ts";

@@ -1,5 +1,5 @@
+import { declaredProtocol } from "../policy/declared-protocol.ts";
 import { decideServedPort, findServedPorts, type ServedPort } from "../policy/served-ports.ts";
-import { declaredProtocol } from "../policy/workloads.ts";
 import type { ConfigProblem } from "../resources/config-problem.ts";
 import { formatResourceName } from "../resources/fields/resource-names.ts";
 import type { Pod } from "../resources/kinds/pod.ts";

@@ -1,4 +1,5 @@
 /** Converts small values that several messages contain. */
+import { DECLARED_PROTOCOLS } from "../policy/declared-protocol.ts";
 import type { DeclaredProtocol, ServerMode, ServerModeDecision, ServiceInfo, WorkloadInfo } from "../policy/types.ts";
 import { ConvertError } from "./convert-error.ts";
 import type {
@@ -8,7 +9,6 @@ import type {
 } from "./gen/discovery_pb.ts";
 
 const MODES: readonly ServerMode[] = ["STRICT", "PERMISSIVE", "DISABLE"];
-const PROTOCOLS: readonly DeclaredProtocol[] = ["tcp", "http", "http2", "tls"];
 
 /** A missing or unknown mode is STRICT: a newer control plane must not weaken an older proxy. */
 export function modeFromMessage(message: ServerModeDecisionMessage | undefined): ServerModeDecision {
@@ -19,7 +19,7 @@ export function modeFromMessage(message: ServerModeDecisionMessage | undefined):
 /** A port with an unknown protocol is forwarded as a byte stream. */
 export function protocolFromMessage(text: string): DeclaredProtocol | undefined {
   if (text === "") return undefined;
-  return PROTOCOLS.find((candidate) => candidate === text) ?? "tcp";
+  return DECLARED_PROTOCOLS.find((candidate) => candidate === text) ?? "tcp";
 }
 
 export function serviceFromMessage(message: ServiceInfoMessage | undefined): ServiceInfo | undefined {

@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { MeshError } from "../mesh-error.ts";
+import { DECLARED_PROTOCOLS } from "../policy/declared-protocol.ts";
 import { decideDestination } from "../policy/destinations/destination.ts";
 import { decideInbound } from "../policy/inbound.ts";
 import { decideGateway } from "../policy/routing/gateway.ts";
@@ -117,6 +118,11 @@ describe("an unknown message never weakens policy", () => {
 
   it("an empty destination is refused, not passed through", () => {
     expect(destinationFromMessage(create(DestinationResourceSchema)).kind).toBe("refused");
+  });
+
+  it.each(DECLARED_PROTOCOLS)("the protocol %s arrives as it was declared", (protocol) => {
+    const message = create(InboundResourceSchema, { ports: [{ port: 1, protocol }] });
+    expect(inboundFromMessage(message).ports[0]?.protocol).toBe(protocol);
   });
 
   it("an unknown protocol is forwarded as a byte stream", () => {

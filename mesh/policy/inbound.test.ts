@@ -35,7 +35,7 @@ describe("decideInbound", () => {
     ).toEqual([
       [7000, "DISABLE", undefined, undefined],
       [8080, "STRICT", undefined, undefined],
-      [8081, "STRICT", "http2", "world"],
+      [8081, "STRICT", "grpc", "world"],
       [9000, "PERMISSIVE", undefined, undefined],
     ]);
   });
@@ -59,7 +59,13 @@ describe("decideInbound", () => {
     { name: "http", protocol: "http" },
     { name: "http-web", protocol: "http" },
     { name: "http2-web", protocol: "http2" },
-    { name: "grpc", protocol: "http2" },
+    { name: "HTTP2", protocol: "http2" },
+    { name: "grpc", protocol: "grpc" },
+    { name: "grpc-orders", protocol: "grpc" },
+    { name: "grpc-web", protocol: "grpc-web" },
+    { name: "grpc-web-shop", protocol: "grpc-web" },
+    { name: "grpcs", protocol: undefined },
+    { name: "h2c", protocol: undefined },
     { name: "https-x", protocol: "tls" },
     { name: "tls", protocol: "tls" },
     { name: "tcp-x", protocol: "tcp" },
@@ -70,6 +76,15 @@ describe("decideInbound", () => {
     { name: "httpx", protocol: undefined },
     { name: undefined, protocol: undefined },
     { name: "tcp", appProtocol: "http", protocol: "http" },
+    { name: "tcp", appProtocol: "http-x", protocol: "http" },
+    { name: "http", appProtocol: "grpc", protocol: "grpc" },
+    { name: "http", appProtocol: "gRPC-Web", protocol: "grpc-web" },
+    { name: "http", appProtocol: "https", protocol: "tls" },
+    { name: "http", appProtocol: "kubernetes.io/h2c", protocol: "http2" },
+    { name: "tcp", appProtocol: "kubernetes.io/ws", protocol: "http" },
+    { name: "http", appProtocol: "kubernetes.io/wss", protocol: "tls" },
+    { name: "http", appProtocol: "kubernetes.io/quic", protocol: undefined },
+    { name: "http", appProtocol: "", protocol: undefined },
     { name: "http", appProtocol: "example.com/own", protocol: undefined },
   ])("parses a port named $name with appProtocol $appProtocol as $protocol", ({ protocol, ...port }) => {
     const service = testService({ name: "world", ports: [{ port: 8080, ...port }] });

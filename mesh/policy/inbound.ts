@@ -2,9 +2,10 @@ import type { MeshSettings } from "../mesh-settings.ts";
 import type { Pod } from "../resources/kinds/pod.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { decideServerMode, findWorkloadAuthentication } from "./authentication/server-mode.ts";
+import { declaredProtocol } from "./declared-protocol.ts";
 import { decideServedPort, findServedPorts, type ServedPort } from "./served-ports.ts";
 import type { Inbound, InboundPort } from "./types.ts";
-import { declaredProtocol, findContainerPorts, serviceInfo, workloadInfo } from "./workloads.ts";
+import { findContainerPorts, serviceInfo, workloadInfo } from "./workloads.ts";
 
 /**
  * What a pod's sidecar requires from clients. The list contains the ports that containers, services or port-level rules

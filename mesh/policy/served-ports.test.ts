@@ -71,7 +71,24 @@ describe("a port of a pod that several Services lead to", () => {
         { service: "b", name: "grpc" },
         { service: "c", name: "other" },
       ],
-      result: ["http2", "b"],
+      result: ["grpc", "b"],
+    },
+    {
+      name: "HTTP/2 wins over gRPC, whose messages are parsed, too",
+      declared: [
+        { service: "a", name: "grpc" },
+        { service: "b", name: "grpc-web" },
+        { service: "c", name: "http2" },
+      ],
+      result: ["http2", "c"],
+    },
+    {
+      name: "a byte stream wins over gRPC",
+      declared: [
+        { service: "a", name: "grpc" },
+        { service: "b", name: "tcp" },
+      ],
+      result: ["tcp", "b"],
     },
     {
       name: "among Services that agree, the oldest applies",

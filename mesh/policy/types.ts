@@ -6,8 +6,11 @@ import type { HttpRoute } from "./routing/http-route.ts";
 /** Istio's peer authentication mode, from the server's side. */
 export type ServerMode = "STRICT" | "PERMISSIVE" | "DISABLE";
 
-/** A port's protocol, as declared by its name or `appProtocol`; `undefined` if it is not declared. */
-export type DeclaredProtocol = "tcp" | "http" | "http2" | "tls";
+/**
+ * A port's protocol, as declared by its name or `appProtocol`; `undefined` if it is not declared. `http` is HTTP/1.1;
+ * `http2`, `grpc` and `grpc-web` are HTTP/2 (`declared-protocol.ts`).
+ */
+export type DeclaredProtocol = "tcp" | "tls" | "http" | "http2" | "grpc" | "grpc-web";
 
 /** A mode and the rule that set it: `Kind/name.namespace` (`MeshPolicy/default`), or `default`. */
 export interface ServerModeDecision {

@@ -6,7 +6,7 @@ import { formatResourceKey } from "../resources/fields/resource-names.ts";
 import type { Container, Pod } from "../resources/kinds/pod.ts";
 import type { Service, ServicePort } from "../resources/kinds/service.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
-import type { DeclaredProtocol, ServiceInfo, WorkloadInfo } from "./types.ts";
+import type { ServiceInfo, WorkloadInfo } from "./types.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -48,25 +48,6 @@ export function findContainerPorts(
   const all: readonly Container[] = [...pod.spec.containers, ...sidecars];
   return all.flatMap((container) => container.ports ?? []).filter((port) => port.protocol === "TCP");
 }
-
-/** The declared protocol of a service's port: `appProtocol`, else the part of its name before the first dash. */
-export function declaredProtocol(port: ServicePort): DeclaredProtocol | undefined {
-  const declared = port.appProtocol ?? port.name?.split("-", 1)[0] ?? "";
-  return PROTOCOLS.get(declared.toLowerCase());
-}
-
-const PROTOCOLS: ReadonlyMap<string, DeclaredProtocol> = new Map([
-  ["http", "http"],
-  ["http2", "http2"],
-  ["grpc", "http2"],
-  ["kubernetes.io/h2c", "http2"],
-  ["https", "tls"],
-  ["tls", "tls"],
-  ["tcp", "tcp"],
-  ["mongo", "tcp"],
-  ["redis", "tcp"],
-  ["mysql", "tcp"],
-]);
 
 /** Whether a pod's sidecar accepts mutual TLS. */
 export function supportsMutualTls(pod: Pod): boolean {

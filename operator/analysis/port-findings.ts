@@ -1,4 +1,5 @@
-import { declaredProtocol, findTcpPorts, selectsPod } from "../../mesh/policy/workloads.ts";
+import { declaredProtocol } from "../../mesh/policy/declared-protocol.ts";
+import { findTcpPorts, selectsPod } from "../../mesh/policy/workloads.ts";
 import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Service, ServicePort } from "../../mesh/resources/kinds/service.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";

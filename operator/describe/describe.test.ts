@@ -75,7 +75,7 @@ describe("a pod's description", () => {
     },
     {
       ports: [{ name: "http", appProtocol: "grpc", port: 80, targetPort: 8080 }],
-      protocol: "http2",
+      protocol: "grpc",
       reason: 'appProtocol "grpc" of port 80',
     },
   ])("gives the protocol $protocol and its reason", ({ ports, protocol, reason }) => {

@@ -3,10 +3,11 @@ import {
   type ServerModeCandidate,
   serverModeCandidates,
 } from "../../mesh/policy/authentication/server-mode.ts";
+import { declaredProtocol } from "../../mesh/policy/declared-protocol.ts";
 import { decideInbound } from "../../mesh/policy/inbound.ts";
 import { decideServedPort, findServedPorts, type ServedPort } from "../../mesh/policy/served-ports.ts";
 import type { DeclaredProtocol, ServerMode } from "../../mesh/policy/types.ts";
-import { declaredProtocol, findContainerPorts } from "../../mesh/policy/workloads.ts";
+import { findContainerPorts } from "../../mesh/policy/workloads.ts";
 import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { ServicePort } from "../../mesh/resources/kinds/service.ts";

@@ -46,11 +46,10 @@ describe("the response to an ALPN offer", () => {
     expect(chooseAlpn(offered, undefined)).toBe(chosen);
   });
 
-  it.each([
-    { offered: ["h2", "http/1.1"], chosen: "h2" },
-    { offered: ["istio-h2", "istio", "h2"], chosen: "istio-h2" },
-  ])("$chosen for $offered where the port is declared to speak HTTP/2", ({ offered, chosen }) => {
-    expect(chooseAlpn(offered, "http2")).toBe(chosen);
+  const overHttp2 = ["http2", "grpc", "grpc-web"] as const;
+  it.each(overHttp2)("HTTP/2 where the port is declared to speak it: %s", (protocol) => {
+    expect(chooseAlpn(["h2", "http/1.1"], protocol)).toBe("h2");
+    expect(chooseAlpn(["istio-h2", "istio", "h2"], protocol)).toBe("istio-h2");
   });
 
   const others = [undefined, "http", "tcp", "tls"] as const;

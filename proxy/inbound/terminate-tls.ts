@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { speaksHttp2 } from "../../mesh/policy/declared-protocol.ts";
 import type { DeclaredProtocol } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { completeHandshake, type HandshakeResult } from "../connections/handshake.ts";
@@ -47,6 +48,6 @@ const ISTIO_CHOICES = ["istio-http/1.1", "istio-http/1.0", "istio"] as const;
  * no_application_protocol.
  */
 export function chooseAlpn(offered: readonly string[], protocol: DeclaredProtocol | undefined): string | undefined {
-  const choices = protocol === "http2" ? ["istio-h2", ...ISTIO_CHOICES, "h2"] : [...ISTIO_CHOICES, "http/1.1"];
+  const choices = speaksHttp2(protocol) ? ["istio-h2", ...ISTIO_CHOICES, "h2"] : [...ISTIO_CHOICES, "http/1.1"];
   return choices.find((choice) => offered.includes(choice));
 }

@@ -479,7 +479,7 @@ export type InboundPort = Message<"entente.discovery.v1.InboundPort"> & {
   mode?: ServerModeDecision | undefined;
 
   /**
-   * tcp, http, http2, tls, or empty if it is not declared.
+   * tcp, tls, http, http2, grpc, grpc-web, or empty if it is not declared; a proxy treats any other value as tcp.
    *
    * @generated from field: string protocol = 3;
    */

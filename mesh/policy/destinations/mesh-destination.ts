@@ -4,9 +4,10 @@ import type { Pod } from "../../resources/kinds/pod.ts";
 import type { Service, ServicePort } from "../../resources/kinds/service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
 import { decideServiceMode } from "../authentication/server-mode.ts";
+import { declaredProtocol } from "../declared-protocol.ts";
 import type { HttpRoute } from "../routing/http-route.ts";
 import type { Destination, Endpoint, WorkloadInfo } from "../types.ts";
-import { declaredProtocol, identitiesOfPod, serviceInfo, supportsMutualTls, workloadInfo } from "../workloads.ts";
+import { identitiesOfPod, serviceInfo, supportsMutualTls, workloadInfo } from "../workloads.ts";
 import { type ClientTlsDecision, decideClientTls } from "./client-tls.ts";
 import { findUnreadableRule, type MergedRule } from "./destination-rules.ts";
 

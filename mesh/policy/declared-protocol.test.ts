@@ -1,0 +1,13 @@
+import { describe, expect, it } from "vitest";
+import { carriesRequests, DECLARED_PROTOCOLS, speaksHttp2 } from "./declared-protocol.ts";
+
+describe("a declared protocol", () => {
+  it("carries requests over HTTP/1.1 or HTTP/2 only if it is HTTP or gRPC", () => {
+    expect(DECLARED_PROTOCOLS.filter(carriesRequests)).toEqual(["http2", "grpc", "grpc-web", "http"]);
+    expect(DECLARED_PROTOCOLS.filter(speaksHttp2)).toEqual(["http2", "grpc", "grpc-web"]);
+  });
+
+  it("that is missing promises neither", () => {
+    expect([carriesRequests(undefined), speaksHttp2(undefined)]).toEqual([false, false]);
+  });
+});
