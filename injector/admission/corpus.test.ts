@@ -71,7 +71,6 @@ const TABLE: readonly Expectation[] = [
     file: "generated-name.json",
     outcome: "refused",
     message: 'sidecar injection: the annotation sidecar.istio.io/proxyCPU: "lots" is not a quantity',
-    event: "Namespace/shop",
   },
   { file: "dry-run.json", outcome: "refused", message: '"lots" is not a quantity' },
   { file: "windows-pod.json", outcome: "skipped", warning: "spec.os.name is windows" },

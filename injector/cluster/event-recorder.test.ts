@@ -10,6 +10,7 @@ import { InjectorCluster, refused } from "./injector-cluster-fixture.ts";
 
 const DEPLOYMENT = { apiVersion: "apps/v1", kind: "Deployment", name: "hello", uid: "d-1", controller: true };
 const REFUSED = { "sidecar.istio.io/proxyCPU": "lots" };
+const API_SERVER = "10.240.0.1";
 const WARNED = { "sidecar.istio.io/bootstrapOverride": "x" };
 
 function createTest() {
@@ -30,17 +31,18 @@ function createTest() {
   };
   const { signal } = new AbortController();
   const recorder = createEventRecorder({ api: cluster.api, instance: "injector-1", clock, log, createToken, signal });
-  const review = async (metadata: Json, more: Json = {}): Promise<void> => {
+  const review = async (metadata: Json, more: Json = {}, client = API_SERVER): Promise<void> => {
     const object = createPod({ ownerReferences: [replicaSet], ...metadata });
     const request = { uid: "1", kind: { kind: "Pod" }, operation: "CREATE", namespace: "ns1", object, ...more };
     const text = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
     const result = reviewAdmission(text, TEST_DEPS);
     if (result.kind === "malformed") throw new Error(result.message);
     const event = eventOf(result);
-    if (event !== undefined) recorder.record(event);
+    if (event !== undefined) recorder.record(event, client);
     await settlePromises();
   };
-  return { cluster, clock, log, replicaSet, review, events: () => cluster.all(KINDS.events) };
+  const lookups = (): number => cluster.reads.filter((call) => call === "get replicasets").length;
+  return { cluster, clock, log, replicaSet, review, lookups, events: () => cluster.all(KINDS.events) };
 }
 
 describe("an Event", () => {
@@ -73,21 +75,12 @@ describe("an Event", () => {
     });
   });
 
-  it("of a refused pod without a controller is on its namespace; its warnings reach the user directly", async () => {
-    const { review, events } = createTest();
-    await review({ annotations: WARNED, ownerReferences: [] });
-    expect(events()).toEqual([]);
-    await review({ annotations: REFUSED, ownerReferences: [] });
-    expect(events().map(({ regarding }) => regarding)).toEqual([
-      { apiVersion: "v1", kind: "Namespace", namespace: "ns1", name: "ns1" },
-    ]);
-  });
-
   it.each([
     { name: "a dry run", metadata: { annotations: REFUSED }, more: { dryRun: true } },
+    { name: "a refused pod of a user's own, who sees why", metadata: { annotations: REFUSED, ownerReferences: [] } },
     { name: "a pod that is injected as it should", metadata: {}, more: {} },
     { name: "a pod that opts out", metadata: { labels: { "sidecar.istio.io/inject": "false" } }, more: {} },
-  ])("is not recorded for $name", async ({ metadata, more }) => {
+  ])("is not recorded for $name", async ({ metadata, more = {} }) => {
     const { review, events } = createTest();
     await review(metadata, more);
     expect(events()).toEqual([]);
@@ -128,32 +121,66 @@ describe("an Event", () => {
   });
 });
 
-describe("a pod that calls the webhook with a forged review", () => {
+describe("a pod that calls the webhook with forged reviews", () => {
+  const ATTACKER = "10.244.0.66";
+
   it.each([
     { name: "an owner that does not exist", owner: { name: "other" } },
     { name: "an owner with another uid", owner: { uid: "guessed" } },
     { name: "an owner without a uid", owner: { uid: undefined } },
     { name: "an owner of another kind", owner: { apiVersion: "v1", kind: "Secret" } },
-  ])("cannot put an Event on $name", async ({ owner }) => {
+    { name: "an owner of a kind with the same name", owner: { apiVersion: "example.com/v1" } },
+    { name: "an owner of another namespace", owner: {}, more: { namespace: "ns2" } },
+  ])("cannot put an Event on $name", async ({ owner, more = {} }) => {
     const { review, events, replicaSet } = createTest();
-    const ownerReferences = [{ ...replicaSet, ...owner }];
-    await review({ annotations: REFUSED, ownerReferences });
-    expect(events().map(({ regarding }) => regarding)).toEqual([
-      { apiVersion: "v1", kind: "Namespace", namespace: "ns1", name: "ns1" },
-    ]);
-    await review({ annotations: WARNED, ownerReferences });
-    expect(events()).toHaveLength(1);
+    for (const annotations of [REFUSED, WARNED]) {
+      await review({ annotations, ownerReferences: [{ ...replicaSet, ...owner }] }, more, ATTACKER);
+    }
+    expect(events()).toEqual([]);
   });
 
-  it("cannot fill the cluster's store with Events", async () => {
-    const { review, events, clock } = createTest();
-    for (let index = 0; index < 300; index += 1) {
-      await review({ annotations: { "sidecar.istio.io/proxyCPU": `lots ${index}` }, ownerReferences: [] });
+  it("cannot put one on another namespace, nor on a namespace itself", async () => {
+    const { review, events } = createTest();
+    await review({ annotations: REFUSED, ownerReferences: [] }, { namespace: "kube-system" }, ATTACKER);
+    expect(events()).toEqual([]);
+  });
+
+  it("does not use up the Events of real ones, from however many addresses", async () => {
+    const { review, events, replicaSet, clock } = createTest();
+    for (let index = 0; index < 3_000; index += 1) {
+      const ownerReferences = [{ ...replicaSet, uid: `guessed-${index}` }];
+      await review({ annotations: REFUSED, ownerReferences }, {}, `10.244.0.${index % 50}`);
     }
-    expect(events()).toHaveLength(10);
-    await clock.advance(60_000);
-    for (let index = 0; index < 300; index += 1)
-      await review({ annotations: { "sidecar.istio.io/proxyCPU": `x ${index}` } });
-    expect(events().length).toBeLessThanOrEqual(10 + 2 * 120);
+    await review({ annotations: REFUSED });
+    // A turn for each of the attacker's addresses, twenty a second.
+    await clock.advance(3_000);
+    expect(events()).toHaveLength(2);
+  });
+
+  it("has a quota of its own for what the API is asked", async () => {
+    const { review, replicaSet, clock, lookups } = createTest();
+    const flood = async (client: string): Promise<void> => {
+      const ownerReferences = [{ ...replicaSet, uid: "guessed" }];
+      for (let index = 0; index < 300; index += 1) await review({ annotations: REFUSED, ownerReferences }, {}, client);
+      await clock.advance(50_000);
+    };
+    await flood(ATTACKER);
+    expect(lookups()).toBe(120);
+    await flood("10.244.0.67");
+    expect(lookups()).toBe(240);
+  });
+
+  it("cannot fill the cluster's store with Events on an owner of its own", async () => {
+    const { review, events, clock } = createTest();
+    const flood = async (client: string): Promise<void> => {
+      for (let index = 0; index < 100; index += 1) {
+        await review({ annotations: { "sidecar.istio.io/proxyCPU": `lots ${client} ${index}` } }, {}, client);
+      }
+      await clock.advance(30_000);
+    };
+    await flood(ATTACKER);
+    await flood("10.244.0.67");
+    // The ReplicaSet's and its Deployment's.
+    expect(events()).toHaveLength(2 * 30);
   });
 });

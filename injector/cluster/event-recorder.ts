@@ -2,8 +2,10 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { createWarningEvent } from "../../kubernetes/warning-event.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { Clock, Logger } from "../../mesh/runtime.ts";
+import type { Clock, Logger, LogLimiter, Timer } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
+import { ClientTurns } from "../serving/client-turns.ts";
+import { createEventMemory, createQuota } from "./event-limits.ts";
 import { findEventOwners } from "./event-owners.ts";
 import type { InjectionEvent } from "./injection-event.ts";
 
@@ -20,90 +22,91 @@ export interface EventRecorderDeps {
 
 /** Records Events beside the admission: never waits, never fails. */
 export interface EventRecorder {
-  record(event: InjectionEvent): void;
+  /** @param client the address of the review's sender */
+  record(event: InjectionEvent, client: string): void;
 }
 
-/** How long the same Event is not repeated: a controller tries again and again to create a refused pod. */
-const REPEAT_MS = 10 * 60_000;
-/** Events that are remembered for that; the oldest is forgotten first. */
-const MAX_REMEMBERED = 2_000;
-/** At most this many are written at once, and wait; others are dropped. */
-const MAX_WRITING = 4;
-const MAX_WAITING = 100;
-/** Over a longer time: Events fill the cluster's store. */
-const MAX_PER_MINUTE = 120;
-/** Events that no controller vouches for. */
-const MAX_UNVERIFIED_PER_MINUTE = 10;
+/** Events of one client that the API is asked about. API servers send all reviews of a cluster from few addresses. */
+const MAX_PER_CLIENT = 120;
+/** Events that are written in one namespace, and in all. They fill the cluster's store. */
+const MAX_PER_NAMESPACE = 30;
+const MAX_PER_MINUTE = 240;
+/** How many are in work at once, how long after one the next begins, and how many wait. */
+const MAX_RUNNING = 4;
+const INTERVAL_MS = 50;
+const MAX_WAITING = 500;
 const TIMEOUT_MS = 10_000;
 
+/**
+ * Any pod of the cluster can call the webhook with forged reviews, and no API server proves who it is: that would need a
+ * client certificate in each one's configuration. So the clients' addresses take turns, each with a quota, and what is
+ * written is counted only when the API has confirmed the object: forged reviews use up nothing that real ones need.
+ */
 export function createEventRecorder(deps: EventRecorderDeps): EventRecorder {
-  const { clock, log } = deps;
-  const limitLog = createLogLimiter(clock, 1);
-  const isNew = createMemory(clock);
-  const isGranted = createQuota(clock, MAX_PER_MINUTE);
-  const isUnverifiedGranted = createQuota(clock, MAX_UNVERIFIED_PER_MINUTE);
-  const waiting: InjectionEvent[] = [];
-  let writing = 0;
-  const writeNext = (): void => {
-    const event = writing < MAX_WRITING ? waiting.shift() : undefined;
-    if (event === undefined || deps.signal.aborted) return;
-    writing += 1;
-    recordAll(event, deps, isUnverifiedGranted)
-      .catch((caught: unknown) => {
-        const permit = limitLog("event");
-        const { code, message } = MeshError.from(caught);
-        if (permit.isGranted)
-          log.warn({ code, heldBack: permit.heldBack }, `an Event could not be recorded: ${message}`);
-      })
+  return new TurnwiseRecorder(deps);
+}
+
+class TurnwiseRecorder implements EventRecorder {
+  readonly #deps: EventRecorderDeps;
+  readonly #limitLog: LogLimiter;
+  readonly #waiting = new ClientTurns<InjectionEvent>();
+  readonly #recorded: ReturnType<typeof createEventMemory>;
+  readonly #isGrantedToClient: (client: string) => boolean;
+  readonly #isGrantedToNamespace: (namespace: string) => boolean;
+  readonly #isGranted: (key: "all") => boolean;
+  #running = 0;
+  #timer: Timer | undefined;
+
+  constructor(deps: EventRecorderDeps) {
+    const { clock, signal } = deps;
+    this.#deps = deps;
+    this.#limitLog = createLogLimiter(clock, 1);
+    this.#recorded = createEventMemory(clock);
+    this.#isGrantedToClient = createQuota(clock, MAX_PER_CLIENT);
+    this.#isGrantedToNamespace = createQuota(clock, MAX_PER_NAMESPACE);
+    this.#isGranted = createQuota(clock, MAX_PER_MINUTE);
+    signal.addEventListener("abort", () => this.#timer?.cancel(), { once: true });
+  }
+
+  record(event: InjectionEvent, client: string): void {
+    if (this.#recorded.has(event.key) || !this.#isGrantedToClient(client)) return;
+    this.#waiting.push(client, event);
+    if (this.#waiting.size > MAX_WAITING) this.#waiting.dropFromLongest();
+    this.#startNext();
+  }
+
+  #startNext(): void {
+    const { clock, signal } = this.#deps;
+    if (this.#timer !== undefined || this.#running >= MAX_RUNNING || signal.aborted) return;
+    const event = this.#waiting.next();
+    if (event === undefined) return;
+    this.#running += 1;
+    this.#timer = clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#startNext();
+    }, INTERVAL_MS);
+    this.#recordConfirmed(event)
+      .catch((caught: unknown) => this.#report(caught))
       .finally(() => {
-        writing -= 1;
-        writeNext();
+        this.#running -= 1;
+        this.#startNext();
       });
-  };
-  return {
-    record: (event) => {
-      if (waiting.length >= MAX_WAITING || !isNew(event.key) || !isGranted()) return;
-      waiting.push(event);
-      writeNext();
-    },
-  };
-}
+  }
 
-/** Whether an Event has not been recorded for a while. */
-function createMemory(clock: Clock): (key: string) => boolean {
-  const recordedMs = new Map<string, number>();
-  return (key) => {
-    const nowMs = clock.monotonicMs();
-    if (nowMs - (recordedMs.get(key) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return false;
-    recordedMs.delete(key);
-    recordedMs.set(key, nowMs);
-    const [oldest] = recordedMs.keys();
-    if (recordedMs.size > MAX_REMEMBERED && oldest !== undefined) recordedMs.delete(oldest);
-    return true;
-  };
-}
+  async #recordConfirmed(event: InjectionEvent): Promise<void> {
+    const { api, signal } = this.#deps;
+    const owners = await findEventOwners({ api, timeoutMs: TIMEOUT_MS, signal }, event.regarding);
+    if (owners.length === 0 || this.#recorded.has(event.key)) return;
+    if (!this.#isGrantedToNamespace(event.regarding.namespace) || !this.#isGranted("all")) return;
+    this.#recorded.add(event.key);
+    for (const regarding of owners) await write({ ...event, regarding }, this.#deps);
+  }
 
-function createQuota(clock: Clock, perMinute: number): () => boolean {
-  let minute = { startMs: clock.monotonicMs(), count: 0 };
-  return () => {
-    const nowMs = clock.monotonicMs();
-    if (nowMs - minute.startMs >= 60_000) minute = { startMs: nowMs, count: 0 };
-    minute.count += 1;
-    return minute.count <= perMinute;
-  };
-}
-
-async function recordAll(
-  event: InjectionEvent,
-  deps: EventRecorderDeps,
-  mayBeUnverified: () => boolean,
-): Promise<void> {
-  const { api, signal } = deps;
-  const owners = await findEventOwners({ api, timeoutMs: TIMEOUT_MS, signal }, event.regarding);
-  for (const regarding of owners) await write({ ...event, regarding }, deps);
-  if (owners.length > 0 || event.reason !== "SidecarInjectionRefused" || !mayBeUnverified()) return;
-  const { namespace } = event.regarding;
-  await write({ ...event, regarding: { apiVersion: "v1", kind: "Namespace", namespace, name: namespace } }, deps);
+  #report(caught: unknown): void {
+    const { code, message } = MeshError.from(caught);
+    const { isGranted, heldBack } = this.#limitLog("event");
+    if (isGranted) this.#deps.log.warn({ code, heldBack }, `an Event could not be recorded: ${message}`);
+  }
 }
 
 async function write({ reason, note, regarding }: InjectionEvent, deps: EventRecorderDeps): Promise<void> {

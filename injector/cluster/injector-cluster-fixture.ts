@@ -34,13 +34,15 @@ export class InjectorCluster {
   beforeWrite: () => Promise<void> = async () => undefined;
   /** `create secrets` and so on. */
   readonly writes: string[] = [];
+  /** `get jobs` and so on. */
+  readonly reads: string[] = [];
 
   constructor(clock: Pick<Clock, "now"> = { now: Date.now }) {
     this.objects = new TestCluster({ now: () => clock.now() });
     this.api = new InProcessApi(this.objects, {
       beforeCall: async ({ verb, resource }) => {
         if (this.failure !== undefined) throw this.failure;
-        if (!WRITES.includes(verb)) return;
+        if (!WRITES.includes(verb)) return void this.reads.push(`${verb} ${resource}`);
         await this.beforeWrite();
         this.writes.push(`${verb} ${resource}`);
       },

@@ -26,8 +26,9 @@ export interface ResourceAnalysisDeps {
 const MAX_PER_SECOND = 5;
 
 /**
- * What would be suspicious if a resource came into force: what concerns itself, and what it newly causes elsewhere. Over
- * a rate nothing is found, because warnings are worth less than admissions in time.
+ * What would be suspicious if a resource came into force: what concerns itself, and how much it newly causes in its
+ * namespace. Any pod can ask, with a forged review, so a warning names only what the resource itself names: never another
+ * resource. Over a rate nothing is found, because warnings are worth less than admissions in time.
  */
 export function createResourceAnalysis({ source, settings, clock }: ResourceAnalysisDeps) {
   let set = updatesSince(EMPTY_SET, listUpdates(source.current()));
@@ -44,9 +45,12 @@ export function createResourceAnalysis({ source, settings, clock }: ResourceAnal
     const known = before;
     const own = formatResourceName(resource);
     const after = updatesSince(set, [{ kind: resource.kind, key: resourceKey(resource), resource }]);
-    return analyzeResourceSet(after, settings)
-      .filter((problem) => problem.resource === own || !known.has(describe(problem)))
-      .map(describe);
+    const problems = analyzeResourceSet(after, settings);
+    const caused = problems.filter((one) => isBeside(one, resource) && !known.has(describe(one)));
+    return [
+      ...problems.filter((problem) => problem.resource === own).map(describeAlone),
+      ...(caused.length === 0 ? [] : [describeCaused(caused)]),
+    ];
   };
 }
 
@@ -68,6 +72,28 @@ function isResourceKind(name: string): name is ResourceKind {
 function describe({ finding, resource, field, message }: ConfigProblem): string {
   const parts = [resource, field, message].filter((part) => part !== undefined && part !== "");
   return `${FINDING_CODES[finding]} ${parts.join(": ")}`;
+}
+
+/** Another resource's problem in the same namespace. No namespace has a dot in its name. */
+function isBeside({ resource }: ConfigProblem, reviewed: Resource): boolean {
+  const { namespace } = reviewed.metadata;
+  const isOfNamespace = namespace !== "" && resource?.endsWith(`.${namespace}`) === true;
+  return isOfNamespace && resource !== formatResourceName(reviewed);
+}
+
+/** Without the name of another resource: its kind is enough to find it with the rights to read it. */
+function describeAlone(problem: ConfigProblem): string {
+  const { other, message } = problem;
+  if (other === undefined) return describe(problem);
+  const [kind] = other.split("/");
+  return describe({ ...problem, message: message.replaceAll(other, `another ${kind}`) });
+}
+
+function describeCaused(caused: readonly ConfigProblem[]): string {
+  const codes = [...new Set(caused.map(({ finding }) => FINDING_CODES[finding]))].join(", ");
+  const resources = new Set(caused.map(({ resource }) => resource)).size;
+  const whom = resources === 1 ? "another resource" : `${resources} other resources`;
+  return `${codes} at ${whom} of the namespace: entente analyze says more`;
 }
 
 function createRate(clock: Clock): () => boolean {

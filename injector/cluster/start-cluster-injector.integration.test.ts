@@ -113,7 +113,10 @@ describe("the injector in a cluster", () => {
     const cluster = new InjectorCluster().install();
     const { server } = await startReady(cluster);
     const call = callAs(cluster.caBundle(), server.port);
-    const pod = createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [] });
+    const job = { apiVersion: "batch/v1", kind: "Job", metadata: { namespace: "ns1", name: "nightly" } };
+    const { uid } = cluster.objects.create(KINDS.jobs, job).metadata;
+    const owner = { apiVersion: job.apiVersion, kind: job.kind, name: job.metadata.name, uid, controller: true };
+    const pod = createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [owner] });
     const { text } = await call("/inject", review(pod));
     expect(JSON.parse(text)).toMatchObject({ response: { allowed: false } });
     await expect.poll(() => cluster.all(KINDS.events), PATIENCE).toHaveLength(1);

@@ -62,9 +62,9 @@ export async function startClusterInjector(
       return identity.isTrusted() ? undefined : "the webhook configurations have no caBundle yet";
     },
     analyze: (resource) => analysis(resource),
-    onReviewed: (review) => {
+    onReviewed: (review, client) => {
       const event = eventOf(review);
-      if (event !== undefined) events.record(event);
+      if (event !== undefined) events.record(event, client);
     },
     clock: deps.clock,
     log: deps.log,

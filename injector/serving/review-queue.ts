@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { ClientTurns } from "./client-turns.ts";
 
 /** Takes the reviews of all clients in turn. */
 export interface ReviewQueue {
@@ -15,12 +16,11 @@ export interface ReviewQueue {
  * clients' addresses take turns, one review at a time: one client delays another by one review at most.
  */
 export function createReviewQueue(): ReviewQueue {
-  /** In the order of their turns. */
-  const waiting = new Map<string, (() => void)[]>();
+  const waiting = new ClientTurns<() => void>();
   let isRunning = false;
   const runAll = async (): Promise<void> => {
     isRunning = true;
-    for (let turn = nextOf(waiting); turn !== undefined; turn = nextOf(waiting)) {
+    for (let turn = waiting.next(); turn !== undefined; turn = waiting.next()) {
       turn();
       // Requests that have arrived meanwhile take part in the turns.
       await nextTurn();
@@ -37,21 +37,8 @@ export function createReviewQueue(): ReviewQueue {
             reject(caught);
           }
         };
-        const own = waiting.get(client);
-        if (own === undefined) waiting.set(client, [turn]);
-        else own.push(turn);
+        waiting.push(client, turn);
         if (!isRunning) void runAll();
       }),
   };
-}
-
-/** The first client's oldest review; the client goes to the end. */
-function nextOf(waiting: Map<string, (() => void)[]>): (() => void) | undefined {
-  const [first] = waiting;
-  if (first === undefined) return undefined;
-  const [client, turns] = first;
-  const turn = turns.shift();
-  waiting.delete(client);
-  if (turns.length > 0) waiting.set(client, turns);
-  return turn;
 }

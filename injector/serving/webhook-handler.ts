@@ -21,8 +21,8 @@ export interface WebhookHandlerDeps extends ResourceReviewDeps {
   readonly findUnreadiness: () => string | undefined;
   /** Whether clients should not use their connection again. */
   readonly isEnding: () => boolean;
-  /** Called behind the response to a pod's review. */
-  readonly onReviewed: (review: Reviewed) => void;
+  /** Called behind the response to a pod's review, with the address that sent it. */
+  readonly onReviewed: (review: Reviewed, client: string) => void;
   readonly createToken: () => string;
   readonly metrics: InjectorMetrics;
   readonly clock: Clock;
@@ -99,6 +99,8 @@ function isUnder(path: string, folder: string): boolean {
 
 async function inject(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {
   const measure = deps.metrics.start();
+  // Behind the response the connection may be closed, and its address unknown.
+  const client = request.socket.remoteAddress ?? "";
   let outcome: "injected" | "skipped" | "failed" = "failed";
   try {
     const { createToken } = deps;
@@ -107,7 +109,7 @@ async function inject(request: IncomingMessage, response: ServerResponse, deps: 
     const review = (text: string) => reviewAdmission(text, { settings, createToken });
     const result = await respondToReview(request, response, { ...deps, review });
     if (result?.outcome === "injected" || result?.outcome === "skipped") outcome = result.outcome;
-    if (result !== undefined) deps.onReviewed(result);
+    if (result !== undefined) deps.onReviewed(result, client);
   } finally {
     measure.finish(outcome);
   }

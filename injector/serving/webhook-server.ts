@@ -27,8 +27,8 @@ export interface WebhookServerOptions {
   readonly findUnreadiness?: () => string | undefined;
   /** @default nothing is suspicious */
   readonly analyze?: ResourceReviewDeps["analyze"];
-  /** Called after each response about a pod, for example to record an Event. */
-  readonly onReviewed?: (review: Reviewed) => void;
+  /** Called after each response about a pod, for example to record an Event; `client` is the address that sent it. */
+  readonly onReviewed?: (review: Reviewed, client: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits?: Partial<WebhookLimits>;

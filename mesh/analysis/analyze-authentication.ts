@@ -33,7 +33,7 @@ function findOverridden(set: ResourceSet): readonly ConfigProblem[] {
       return [];
     }
     const message = `is ignored: ${formatResourceName(winner)} has the same scope and is older; merge them or delete one`;
-    return [createResourceWarning({ resource: rule, finding: "OverriddenPolicy" }, message)];
+    return [createResourceWarning({ resource: rule, finding: "OverriddenPolicy", other: winner }, message)];
   });
 }
 
@@ -57,7 +57,7 @@ function findShadowedLegacy(set: ResourceSet, { rootNamespace }: AnalysisSetting
     const shadowing = ofMesh ?? speaking.find((rule) => namespace !== "" && rule.metadata.namespace === namespace);
     if (shadowing === undefined) return [];
     const message = `has no effect: ${formatResourceName(shadowing)} applies to the same workloads, and PeerAuthentication takes precedence`;
-    return [createResourceWarning({ resource: policy, finding: "ShadowedLegacyPolicy" }, message)];
+    return [createResourceWarning({ resource: policy, finding: "ShadowedLegacyPolicy", other: shadowing }, message)];
   });
 }
 
@@ -100,7 +100,12 @@ function findConflictingTargets(set: ResourceSet): readonly ConfigProblem[] {
         return [];
       }
       const message = `${formatResourceName(winner)} targets the same service and port and takes precedence; merge them or delete one`;
-      return [createResourceWarning({ resource: policy, finding: "OverriddenPolicy", field: "spec.targets" }, message)];
+      return [
+        createResourceWarning(
+          { resource: policy, finding: "OverriddenPolicy", field: "spec.targets", other: winner },
+          message,
+        ),
+      ];
     }),
   );
 }

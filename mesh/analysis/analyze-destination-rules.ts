@@ -58,7 +58,7 @@ function findConflicts(rules: readonly DestinationRule[], settings: AnalysisSett
     const message = `is not used: ${formatResourceName(winner)} has the same host and is older; merge them`;
     return [
       createResourceWarning(
-        { resource: rule, finding: "OverriddenDestinationRule", field: "spec.trafficPolicy" },
+        { resource: rule, finding: "OverriddenDestinationRule", field: "spec.trafficPolicy", other: winner },
         message,
       ),
     ];

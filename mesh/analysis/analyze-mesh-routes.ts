@@ -84,7 +84,12 @@ function findConflicts(oldestFirst: readonly VirtualService[], settings: Analysi
     const message = `sidecars use ${formatResourceName(conflicting)}, which is older and has the same host: merge them`;
     return [
       createResourceWarning(
-        { resource: virtualService, finding: "ConflictingMeshGatewayVirtualServiceHosts", field: "spec.hosts" },
+        {
+          resource: virtualService,
+          finding: "ConflictingMeshGatewayVirtualServiceHosts",
+          field: "spec.hosts",
+          other: conflicting,
+        },
         message,
       ),
     ];

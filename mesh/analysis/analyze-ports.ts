@@ -54,7 +54,12 @@ function createProblem({ loser, winner, number, pod }: Contradiction): ConfigPro
     `declares container port ${number} of app ${nameOf(pod)} as ${declaredProtocol(loser.port)}, and ${other} declares it as ` +
     `${protocol}; it is treated as ${protocol}. Declare the same protocol in both`;
   return createResourceWarning(
-    { resource: loser.service, finding: "DeploymentAssociatedToMultipleServices", field: `spec.ports[${index}]` },
+    {
+      resource: loser.service,
+      finding: "DeploymentAssociatedToMultipleServices",
+      field: `spec.ports[${index}]`,
+      other: winner.service,
+    },
     message,
   );
 }

@@ -9,10 +9,15 @@ export interface WarningSubject {
   readonly finding: FindingName;
   /** Path in the resource; absent for the whole resource. */
   readonly field?: string;
+  /** Another resource that the message names by `formatResourceName`. */
+  readonly other?: Resource;
 }
 
 /** A warning about a resource, with its origin. */
-export function createResourceWarning({ resource, finding, field }: WarningSubject, message: string): ConfigProblem {
+export function createResourceWarning(
+  { resource, finding, field, other }: WarningSubject,
+  message: string,
+): ConfigProblem {
   return {
     severity: "warning",
     finding,
@@ -21,5 +26,6 @@ export function createResourceWarning({ resource, finding, field }: WarningSubje
     resource: formatResourceName(resource),
     ...(field === undefined ? {} : { field }),
     message,
+    ...(other === undefined ? {} : { other: formatResourceName(other) }),
   };
 }

@@ -16,6 +16,8 @@ export interface ConfigProblem {
   /** Path in the document: `spec.peers[0].mtls.mode`. */
   readonly field?: string;
   readonly message: string;
+  /** Another resource that the message names, as `resource` is written: not everybody may read its name. */
+  readonly other?: string;
 }
 
 /** One line for a log or a terminal: `file:line: severity: resource: field: message`. */
