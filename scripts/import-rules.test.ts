@@ -33,6 +33,7 @@ const INNER_ORDERS: readonly { readonly top: string; readonly order: readonly st
       "outbound",
       "http",
       "http1",
+      "http2",
       "connections",
       "tls",
       "telemetry",
