@@ -17,13 +17,14 @@ export interface RunDescription {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-const PROGRAMS = { haproxy: "-v", nginx: "-v", wrk: "-v" } as const;
+const PROGRAMS = { envoy: "--version", haproxy: "-v", nginx: "-v", wrk: "-v", h2load: "--version" } as const;
 
 /** Asks this machine. */
 export function describeRun(now: Date): RunDescription {
   const versions: Record<string, string> = { node: process.version, openssl: process.versions.openssl };
   for (const [program, flag] of Object.entries(PROGRAMS)) {
-    if (findProgram(program) !== undefined) versions[program] = firstVersionIn(runForText(program, flag));
+    const file = findProgram(program);
+    if (file !== undefined) versions[program] = firstVersionIn(runForText(file, flag));
   }
   const isChanged = runForText("git", "status", "--porcelain", "--untracked-files=no").trim() !== "";
   return {

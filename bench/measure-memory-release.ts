@@ -49,6 +49,7 @@ async function measureRelease(setting: string): Promise<string> {
     profileFolder: undefined,
     program: "entente-side.mjs",
     protocol: "http",
+    application: "http/1.1",
     env: [...NODE_MEMORY_ENV, ...parseSetting(setting)],
   });
   const pid = pair.proxies.find(({ name }) => name === "server's side")?.pid ?? 0;

@@ -5,8 +5,9 @@ import { fileURLToPath } from "node:url";
 import { type Measurement, measure } from "./measure.ts";
 import { bundlePrograms } from "./paths/bundle-programs.ts";
 import { type CertificateFiles, writeCertificates } from "./paths/certificates.ts";
+import { checkClientSide, startHopRecorder } from "./paths/check-client-side.ts";
 import { checkMeshHop } from "./paths/check-mesh-hop.ts";
-import type { PathKind, PathName, StartedPath } from "./paths/path.ts";
+import type { ApplicationProtocol, PathKind, PathName, PathSurroundings, StartedPath } from "./paths/path.ts";
 import { type Batch, planBatches } from "./plan-batches.ts";
 import { type Child, startChild } from "./processes/child.ts";
 import type { PathWorkload } from "./workload.ts";
@@ -28,7 +29,10 @@ export interface BenchDeps {
   readonly signal: AbortSignal;
 }
 
-const BACKEND = fileURLToPath(new URL("load/backend-process.ts", import.meta.url));
+const BACKENDS: Readonly<Record<ApplicationProtocol, string>> = {
+  "http/1.1": fileURLToPath(new URL("load/backend-process.ts", import.meta.url)),
+  h2: fileURLToPath(new URL("load/grpc-backend-process.ts", import.meta.url)),
+};
 
 /** Node compiles what is hot; before that it is not itself. */
 const WARM_UP_SECONDS = 3;
@@ -39,7 +43,9 @@ interface Bench {
   readonly deps: BenchDeps;
   readonly folder: string;
   readonly certificates: CertificateFiles;
-  readonly backend: Child;
+  readonly backends: Readonly<Record<ApplicationProtocol, Child>>;
+  /** Paths whose client's side has been checked, with what the application speaks. */
+  readonly checked: Set<string>;
 }
 
 /** Runs every workload on every path. Whatever happens, processes and files are gone at the end. */
@@ -48,11 +54,15 @@ export async function measurePaths(plan: PathsPlan, deps: BenchDeps): Promise<vo
   try {
     await bundlePrograms(join(folder, "programs"));
     const certificates = writeCertificates(folder, Date.now());
-    const backend = await startChild({ command: [process.execPath, BACKEND], readiness: "line" });
+    const backends = {
+      "http/1.1": await startChild({ command: [process.execPath, BACKENDS["http/1.1"]], readiness: "line" }),
+      h2: await startChild({ command: [process.execPath, BACKENDS.h2], readiness: "line" }),
+    };
+    const bench = { plan, deps, folder, certificates, backends, checked: new Set<string>() };
     try {
-      for (const workload of plan.workloads) await runWorkload(workload, { plan, deps, folder, certificates, backend });
+      for (const workload of plan.workloads) await runWorkload(workload, bench);
     } finally {
-      await backend.stop();
+      await Promise.all(Object.values(backends).map((backend) => backend.stop()));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -72,7 +82,7 @@ async function runBatch(workload: PathWorkload, batch: Batch, bench: Bench): Pro
   const { deps } = bench;
   const started = new Map<PathName, StartedPath>();
   try {
-    for (const kind of batch.paths) started.set(kind.name, await startChecked(kind, bench));
+    for (const kind of batch.paths) started.set(kind.name, await startChecked(kind, workload.application, bench));
     for (const path of started.values()) {
       if (deps.signal.aborted) return;
       await workload.run(targetOf(path, bench, { isWarmUp: true }));
@@ -97,19 +107,36 @@ function targetOf(path: StartedPath, { certificates, plan }: Bench, { isWarmUp }
 }
 
 /** Starts a path, and proves that its mesh hop is what it must be. */
-async function startChecked(kind: PathKind, bench: Bench): Promise<StartedPath> {
-  const { plan, certificates, backend } = bench;
+async function startChecked(kind: PathKind, application: ApplicationProtocol, bench: Bench): Promise<StartedPath> {
+  const { plan, certificates, backends } = bench;
   const folder = join(bench.folder, kind.name);
   mkdirSync(folder, { recursive: true });
-  const path = await kind.start({
-    folder,
-    certificates,
-    backendPort: Number(backend.firstLine),
+  const surroundings = {
+    ...{ folder, certificates, application, backendPort: Number(backends[application].firstLine) },
     programs: join(bench.folder, "programs"),
     profileFolder: plan.profileFolder,
-  });
-  const faults = path.meshPort === undefined ? [] : await checkMeshHop(path.meshPort, certificates);
+  };
+  const faults = [...(await findClientFaults(kind, surroundings, bench))];
+  const path = await kind.start(surroundings);
+  if (path.meshPort !== undefined) {
+    faults.push(...(await checkMeshHop({ port: path.meshPort, application, certificates })));
+  }
   if (faults.length === 0) return path;
   await path.stop();
-  throw new Error(`${kind.title} does not do mutual TLS 1.3: ${faults.join("; ")}`);
+  throw new Error(`the mesh hop of ${kind.title} is not what it must be: ${faults.join("; ")}`);
+}
+
+/** Once in a run, for it needs a start of its own. */
+async function findClientFaults(kind: PathKind, surroundings: PathSurroundings, bench: Bench) {
+  const { application, certificates } = surroundings;
+  const hop = kind.hops[application];
+  const key = `${kind.name} ${application}`;
+  if (hop === undefined || kind.name === "none" || bench.checked.has(key)) return [];
+  bench.checked.add(key);
+  const recorder = await startHopRecorder(certificates);
+  const path = await kind.start({ ...surroundings, profileFolder: undefined, dialledPort: recorder.port });
+  const faults = await checkClientSide(path.port, recorder, { application, hop });
+  await path.stop();
+  recorder.stop();
+  return faults;
 }

@@ -16,8 +16,8 @@ export interface BenchOptions {
 export const USAGE = `Usage: npm run bench -- [options]
   --only NAME,…     workloads (all)
   --paths NAME,…    paths (all)
-  --seconds S       of one load (5)
-  --rounds N        in turns; the tables show medians (3)
+  --seconds S       of one load (3)
+  --rounds N        in turns; the tables show medians (5)
   --json FILE       writes every measurement
   --svg FILE        writes the chart
   --profile DIR     writes CPU profiles of the Entente and http-proxy processes
@@ -30,8 +30,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       only: { type: "string", default: "" },
       paths: { type: "string", default: "" },
-      seconds: { type: "string", default: "5" },
-      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "3" },
+      rounds: { type: "string", default: "5" },
       json: { type: "string" },
       svg: { type: "string" },
       profile: { type: "string" },

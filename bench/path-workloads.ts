@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { runAutocannon } from "./load/autocannon.ts";
+import { runUnaryLoad } from "./load/h2load.ts";
 import type { LoadResult } from "./load/load-result.ts";
 import { runIdleLoad, runOwnLoad } from "./load/own-load.ts";
 import { runWrk } from "./load/wrk.ts";
@@ -11,10 +12,18 @@ const GIGABYTES: WorkloadUnit = { costLabel: "CPU ms/GB", costCount: 1, rateLabe
 const HANDSHAKES: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 handshakes", rateLabel: "handshakes/s" };
 const CONNECTIONS: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 connections", rateLabel: "opened/s" };
 
+const CALLS: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 calls", rateLabel: "calls/s" };
+
 const HOST = "127.0.0.1";
 const SLOW_BYTES_PER_SECOND = 20 * 1024 ** 2;
 const IDLE_CONNECTIONS = 1000;
 const SETTLE_MS = 3000;
+
+const HTTP1 = { application: "http/1.1" } as const;
+/** Today a path of Entente relays HTTP/2 as a stream, whatever the port is declared as. */
+const GRPC = { application: "h2", program: "h2load" } as const;
+/** HTTP/2 on the hop changes nothing where connections or bytes are all that costs. */
+const NO_HTTP2_PEER = { leavesOut: ["haproxy-http2"] } as const;
 
 /** In the order of the report. */
 export const PATH_WORKLOADS: readonly PathWorkload[] = [
@@ -22,12 +31,22 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     name: "small-get",
     title: "Small GET, keep-alive, 32 connections, as many as go through",
     unit: REQUESTS,
+    ...HTTP1,
     run: (target) => runKeepAlive(target, { file: "/small", connections: 32 }),
+  },
+  {
+    name: "small-get-256",
+    title: "The same over 256 connections",
+    unit: REQUESTS,
+    ...HTTP1,
+    leavesOut: ["envoy-stream"],
+    run: (target) => runKeepAlive(target, { file: "/small", connections: 256 }),
   },
   {
     name: "rate-1k",
     title: "1,000 requests/s of 1 KB at fixed times, 16 connections",
     unit: REQUESTS,
+    ...HTTP1,
     run: ({ path, seconds, isWarmUp }) =>
       runOwnLoad({
         kind: "paced",
@@ -41,9 +60,23 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
       }),
   },
   {
+    name: "mixed",
+    title: "500 requests/s of 1 KB beside 60 of 1 MB at fixed times; latencies are those of 1 KB",
+    unit: REQUESTS,
+    ...HTTP1,
+    run: ({ path, seconds }) =>
+      runOwnLoad({
+        ...{ kind: "mixed", host: HOST, port: path.port, seconds },
+        small: { file: "/1k", rate: 500, connections: 16 },
+        large: { file: "/1m", rate: 60, connections: 8 },
+      }),
+  },
+  {
     name: "fresh",
     title: "One connection a request, 32 at a time",
     unit: REQUESTS,
+    ...HTTP1,
+    ...NO_HTTP2_PEER,
     run: ({ path, seconds }) =>
       runOwnLoad({ kind: "fresh", host: HOST, port: path.port, file: "/small", seconds, concurrency: 32 }),
   },
@@ -51,18 +84,22 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     name: "download-1m",
     title: "Responses of 1 MB, keep-alive, 8 connections",
     unit: REQUESTS,
+    ...HTTP1,
     run: (target) => runKeepAlive(target, { file: "/1m", connections: 8 }),
   },
   {
     name: "upload-1m",
     title: "Requests of 1 MB, keep-alive, 8 connections",
     unit: REQUESTS,
+    ...HTTP1,
+    ...NO_HTTP2_PEER,
     run: (target) => runKeepAlive(target, { file: "/small", connections: 8, isUpload: true }),
   },
   {
     name: "stream-1g",
     title: "One response of 1 GB",
     unit: GIGABYTES,
+    ...HTTP1,
     run: ({ path, seconds }) =>
       runOwnLoad({ kind: "stream", host: HOST, port: path.port, file: "/1g", seconds, bytesPerSecond: undefined }),
   },
@@ -70,6 +107,8 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     name: "slow-reader",
     title: "A response of 1 GB to a client that reads 20 MB/s",
     unit: GIGABYTES,
+    ...HTTP1,
+    ...NO_HTTP2_PEER,
     startsAfresh: true,
     run: ({ path, seconds }) =>
       runOwnLoad({
@@ -85,6 +124,8 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     name: "idle-1000",
     title: "1,000 idle mutual TLS connections to the server's side",
     unit: CONNECTIONS,
+    ...HTTP1,
+    ...NO_HTTP2_PEER,
     needsMesh: true,
     startsAfresh: true,
     run: holdIdle,
@@ -93,6 +134,8 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     name: "handshakes",
     title: "Full handshakes with the server's side, 8 at a time, one request each",
     unit: HANDSHAKES,
+    ...HTTP1,
+    ...NO_HTTP2_PEER,
     needsMesh: true,
     run: ({ path, seconds, certificates }) =>
       runOwnLoad({
@@ -104,6 +147,27 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
         concurrency: 8,
         certificates,
       }),
+  },
+  {
+    name: "grpc-32",
+    title: "gRPC unary, 32 in flight on one connection (Entente: as a stream)",
+    unit: CALLS,
+    ...GRPC,
+    run: ({ path, seconds }) => runUnaryLoad({ port: path.port, seconds, connections: 1, streams: 32 }),
+  },
+  {
+    name: "grpc-256",
+    title: "gRPC unary, 256 in flight on 4 connections (Entente: as a stream)",
+    unit: CALLS,
+    ...GRPC,
+    run: ({ path, seconds }) => runUnaryLoad({ port: path.port, seconds, connections: 4, streams: 64 }),
+  },
+  {
+    name: "grpc-stream",
+    title: "gRPC server streams of 64 MB in messages of 4 KB, one after the other (Entente: as a stream)",
+    unit: GIGABYTES,
+    application: "h2",
+    run: ({ path, seconds }) => runOwnLoad({ kind: "server streams", host: HOST, port: path.port, seconds }),
   },
 ];
 

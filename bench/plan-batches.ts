@@ -17,7 +17,7 @@ export interface Turn {
 export interface BatchesOptions {
   readonly paths: readonly PathKind[];
   readonly rounds: number;
-  readonly workload: Pick<PathWorkload, "needsMesh" | "startsAfresh">;
+  readonly workload: Pick<PathWorkload, "application" | "needsMesh" | "startsAfresh" | "leavesOut">;
 }
 
 /**
@@ -25,7 +25,7 @@ export interface BatchesOptions {
  * of them. Every second round runs backwards, so that no path always follows the same one.
  */
 export function planBatches({ paths, rounds, workload }: BatchesOptions): readonly Batch[] {
-  const served = workload.needsMesh === true ? paths.filter(({ name }) => name !== "none") : paths;
+  const served = paths.filter((path) => isServed(path, workload));
   const turnsOf = (round: number): readonly Turn[] => {
     const names = served.map(({ name }) => name);
     return (round % 2 === 1 ? names : names.reverse()).map((pathName) => ({ round, pathName }));
@@ -34,4 +34,9 @@ export function planBatches({ paths, rounds, workload }: BatchesOptions): readon
   return workload.startsAfresh === true
     ? all.map((turns) => ({ paths: served, turns }))
     : [{ paths: served, turns: all.flat() }];
+}
+
+function isServed({ name, hops }: PathKind, workload: BatchesOptions["workload"]): boolean {
+  if (workload.needsMesh === true && name === "none") return false;
+  return hops[workload.application] !== undefined && workload.leavesOut?.includes(name) !== true;
 }

@@ -1,6 +1,6 @@
 import type { LoadResult } from "./load/load-result.ts";
 import type { CertificateFiles } from "./paths/certificates.ts";
-import type { StartedPath } from "./paths/path.ts";
+import type { ApplicationProtocol, PathName, StartedPath } from "./paths/path.ts";
 
 /** What is measured, as far as a report needs to know. */
 export interface Workload {
@@ -21,6 +21,12 @@ export interface WorkloadUnit {
 
 /** What is asked of a path on loopback. */
 export interface PathWorkload extends Workload {
+  /** What client and backend speak. */
+  readonly application: ApplicationProtocol;
+  /** The load generator that it cannot do without. */
+  readonly program?: "h2load";
+  /** Paths that would tell nothing new in it, and take the run's time. */
+  readonly leavesOut?: readonly PathName[];
   /** It speaks to the mesh port itself, so there must be one. */
   readonly needsMesh?: boolean;
   /** It asks for memory, so every round has processes that have served nothing but the warm-up. */

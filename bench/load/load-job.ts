@@ -1,7 +1,7 @@
 import type { CertificateFiles } from "../paths/certificates.ts";
 
 /** The job of the bench's own load generator. */
-export type LoadJob = PacedJob | FreshJob | HandshakeJob | StreamJob | IdleJob;
+export type LoadJob = PacedJob | MixedJob | FreshJob | HandshakeJob | StreamJob | ServerStreamJob | IdleJob;
 
 interface Target {
   readonly host: string;
@@ -17,6 +17,15 @@ export interface PacedJob extends Target {
   readonly rate: number;
   readonly connections: number;
 }
+
+/** Two loads at fixed times at once, on connections of their own. */
+export interface MixedJob extends Target {
+  readonly kind: "mixed";
+  readonly small: PacedShare;
+  readonly large: PacedShare;
+}
+
+export type PacedShare = Pick<PacedJob, "file" | "rate" | "connections">;
 
 /** A new connection for every request. */
 export interface FreshJob extends Target {
@@ -39,6 +48,11 @@ export interface StreamJob extends Target {
   readonly file: string;
   /** `undefined`: as fast as it comes, to its end; otherwise for `seconds`. */
   readonly bytesPerSecond: number | undefined;
+}
+
+/** gRPC server streams, one call after the other. */
+export interface ServerStreamJob extends Target {
+  readonly kind: "server streams";
 }
 
 /** Mutual TLS connections that carry one request each and are then silent until standard input ends. */

@@ -7,7 +7,9 @@ import type { LoadJob } from "./load-job.ts";
 import type { LoadResult } from "./load-result.ts";
 import { openFreshConnections } from "./open-fresh-connections.ts";
 import { readStream } from "./read-stream.ts";
+import { sendMixed } from "./send-mixed.ts";
 import { sendPaced } from "./send-paced.ts";
+import { streamCalls } from "./stream-calls.ts";
 
 const job: LoadJob = JSON.parse(process.argv[2] ?? "{}");
 const print = (result: LoadResult): void => void process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -19,6 +21,10 @@ function runJob(finite: Exclude<LoadJob, { kind: "idle" }>): Promise<LoadResult>
   switch (finite.kind) {
     case "paced":
       return sendPaced(finite);
+    case "mixed":
+      return sendMixed(finite);
+    case "server streams":
+      return streamCalls(finite);
     case "fresh":
     case "handshakes":
       return openFreshConnections(finite);

@@ -1,6 +1,6 @@
 /** What a load generator saw. */
 export interface LoadResult {
-  readonly generator: "wrk" | "autocannon" | "own";
+  readonly generator: "wrk" | "h2load" | "autocannon" | "own";
   /** What was completed, in the workload's own unit: requests, gigabytes, handshakes, connections. */
   readonly count: number;
   readonly failures: number;

@@ -35,7 +35,8 @@ async function check(listening: Server): Promise<readonly string[]> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
-  return await checkMeshHop(address === null || typeof address === "string" ? 0 : address.port, certificates);
+  const port = address === null || typeof address === "string" ? 0 : address.port;
+  return await checkMeshHop({ port, application: "http/1.1", certificates });
 }
 
 describe("the check of a mesh hop", () => {

@@ -1,10 +1,22 @@
 import type { CertificateFiles } from "./certificates.ts";
 import { SERVER_NAME } from "./identities.ts";
+import type { ApplicationProtocol } from "./path.ts";
 
 export interface PeerPorts {
   readonly client: number;
+  /** Where the server's side listens. */
   readonly mesh: number;
+  /** Where the client's side connects: `mesh`, but in a check. */
+  readonly dialled: number;
   readonly backend: number;
+}
+
+/** What both peers of one process are configured with. */
+export interface PeerSettings {
+  readonly ports: PeerPorts;
+  readonly certificates: CertificateFiles;
+  /** What client and backend speak. */
+  readonly application: ApplicationProtocol;
 }
 
 /**
@@ -13,8 +25,11 @@ export interface PeerPorts {
  * Tuned as its manual advises: every idle connection may serve any request (`http-reuse always`), and none is thrown
  * away to save descriptors (`pool-max-conn -1`, `tune.pool-low-fd-ratio`); session tickets stay on, so that a new
  * connection of the mesh hop resumes; no log, no checks. TLS 1.3 takes AES-256-GCM, X25519 and P-256 as the others do.
+ * HTTP/2 is spoken where the other side is told so (`proto h2`); clients in plaintext are recognised by their preface.
  */
-export function formatHaproxyConfig(ports: PeerPorts, certificates: CertificateFiles): string {
+export function formatHaproxyConfig(settings: PeerSettings & { readonly hop: ApplicationProtocol }): string {
+  const { ports, certificates, hop, application } = settings;
+  const [hopProtocol, meshBind] = hop === "h2" ? [" proto h2 alpn h2", " alpn h2,http/1.1"] : ["", ""];
   return `global
   nbthread 1
   maxconn 4000
@@ -38,13 +53,13 @@ frontend client_side
   default_backend mesh
 
 backend mesh
-  server mesh 127.0.0.1:${ports.mesh} pool-max-conn -1 pool-purge-delay 60s ssl verify required verifyhost ${SERVER_NAME} sni str(${SERVER_NAME}) ca-file ${certificates.root} crt ${certificates.client}
+  server mesh 127.0.0.1:${ports.dialled}${hopProtocol} pool-max-conn -1 pool-purge-delay 60s ssl verify required verifyhost ${SERVER_NAME} sni str(${SERVER_NAME}) ca-file ${certificates.root} crt ${certificates.client}
 
 frontend server_side
-  bind 127.0.0.1:${ports.mesh} ssl crt ${certificates.server} ca-file ${certificates.root} verify required
+  bind 127.0.0.1:${ports.mesh} ssl crt ${certificates.server} ca-file ${certificates.root} verify required${meshBind}
   default_backend application
 
 backend application
-  server application 127.0.0.1:${ports.backend} pool-max-conn -1 pool-purge-delay 60s
+  server application 127.0.0.1:${ports.backend}${application === "h2" ? " proto h2" : ""} pool-max-conn -1 pool-purge-delay 60s
 `;
 }

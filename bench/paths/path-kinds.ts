@@ -1,27 +1,34 @@
 import { NODE_MEMORY_ENV } from "../../injector/admission/proxy-container/node-memory-env.ts";
+import { startEnvoy } from "./envoy-path.ts";
 import type { PathKind, PathSurroundings, StartedPath } from "./path.ts";
 import { startHaproxy, startNginx } from "./peer-paths.ts";
 import { startSidePair } from "./side-pair.ts";
 
-export interface PathKindsOptions {
-  /** Where a program of the system lies; `undefined` where it is not installed. */
-  readonly findProgram: (name: string) => string | undefined;
-}
+/** The hop speaks what the application speaks. */
+const EITHER = { "http/1.1": "http/1.1", h2: "h2" } as const;
+const HTTP1 = { "http/1.1": "http/1.1" } as const;
+const HTTP2_HOP = { "http/1.1": "h2", h2: "h2" } as const;
+const OURS = { hops: EITHER, program: undefined } as const;
 
 /** The paths, in the order of the report. */
-export function listPathKinds({ findProgram }: PathKindsOptions): readonly PathKind[] {
-  const needs = (program: string) => () =>
-    findProgram(program) === undefined ? `${program} is not installed` : undefined;
-  const always = (): undefined => undefined;
-  return [
-    { name: "none", title: "no sidecar", findObstacle: always, start: startNothing },
-    { name: "entente-stream", title: "Entente, stream", findObstacle: always, start: startEntente("tcp") },
-    { name: "entente-http", title: "Entente, HTTP", findObstacle: always, start: startEntente("http") },
-    { name: "http-proxy", title: "http-proxy", findObstacle: always, start: startHttpProxy },
-    { name: "haproxy", title: "HAProxy", findObstacle: needs("haproxy"), start: startHaproxy },
-    { name: "nginx", title: "nginx", findObstacle: needs("nginx"), start: startNginx },
-  ];
-}
+export const PATH_KINDS: readonly PathKind[] = [
+  { name: "none", title: "no sidecar", ...OURS, start: startNothing },
+  { name: "entente-stream", title: "Entente, stream", ...OURS, start: startEntente("tcp") },
+  { name: "entente-http", title: "Entente, HTTP", ...OURS, start: startEntente("http") },
+  { name: "http-proxy", title: "http-proxy", hops: HTTP1, program: undefined, start: startHttpProxy },
+  { name: "envoy-stream", title: "Envoy, stream", hops: EITHER, program: "envoy", start: startEnvoy("stream") },
+  { name: "envoy-http1", title: "Envoy, HTTP/1.1 hop", hops: HTTP1, program: "envoy", start: startEnvoy("http/1.1") },
+  { name: "envoy-http2", title: "Envoy, HTTP/2 hop", hops: HTTP2_HOP, program: "envoy", start: startEnvoy("h2") },
+  { name: "haproxy", title: "HAProxy", hops: HTTP1, program: "haproxy", start: startHaproxy("http/1.1") },
+  {
+    name: "haproxy-http2",
+    title: "HAProxy, HTTP/2 hop",
+    hops: HTTP2_HOP,
+    program: "haproxy",
+    start: startHaproxy("h2"),
+  },
+  { name: "nginx", title: "nginx", hops: EITHER, program: "nginx", start: startNginx },
+];
 
 async function startNothing({ backendPort }: PathSurroundings): Promise<StartedPath> {
   return { port: backendPort, meshPort: undefined, proxies: [], stop: () => Promise.resolve() };
@@ -30,7 +37,13 @@ async function startNothing({ backendPort }: PathSurroundings): Promise<StartedP
 function startEntente(protocol: "tcp" | "http") {
   const name = protocol === "tcp" ? "entente-stream" : "entente-http";
   return (surroundings: PathSurroundings): Promise<StartedPath> =>
-    startSidePair({ ...surroundings, name, program: "entente-side.mjs", protocol, env: NODE_MEMORY_ENV });
+    startSidePair({
+      ...surroundings,
+      name,
+      program: "entente-side.mjs",
+      protocol: protocol === "http" && surroundings.application === "h2" ? "http2" : protocol,
+      env: NODE_MEMORY_ENV,
+    });
 }
 
 function startHttpProxy(surroundings: PathSurroundings): Promise<StartedPath> {

@@ -5,12 +5,27 @@ export interface PathKind {
   readonly name: PathName;
   /** What stands between client and backend, for the report. */
   readonly title: string;
-  /** Why it cannot run here; `undefined`: it can. */
-  readonly findObstacle: () => string | undefined;
+  /** What its mesh hop speaks, by what the application speaks; it cannot carry an application's protocol that is missing. */
+  readonly hops: Readonly<Partial<Record<ApplicationProtocol, ApplicationProtocol>>>;
+  /** The program of the system that it needs; `undefined`: none. */
+  readonly program: "envoy" | "haproxy" | "nginx" | undefined;
   readonly start: (surroundings: PathSurroundings) => Promise<StartedPath>;
 }
 
-export type PathName = "none" | "entente-stream" | "entente-http" | "http-proxy" | "haproxy" | "nginx";
+export type PathName =
+  | "none"
+  | "entente-stream"
+  | "entente-http"
+  | "http-proxy"
+  | "envoy-http1"
+  | "envoy-http2"
+  | "envoy-stream"
+  | "haproxy"
+  | "haproxy-http2"
+  | "nginx";
+
+/** `h2`: HTTP/2 with prior knowledge where it is in plaintext. */
+export type ApplicationProtocol = "http/1.1" | "h2";
 
 /** What all paths have in common in one run. */
 export interface PathSurroundings {
@@ -18,6 +33,10 @@ export interface PathSurroundings {
   readonly folder: string;
   readonly certificates: CertificateFiles;
   readonly backendPort: number;
+  /** What client and backend speak. */
+  readonly application: ApplicationProtocol;
+  /** Where the client's side dials in place of the server's side; for a check of what it sends. */
+  readonly dialledPort?: number;
   /** Where bundled programs lie. */
   readonly programs: string;
   /** Where CPU profiles go; `undefined`: none are taken. */

@@ -4,27 +4,31 @@ import { startChild } from "../processes/child.ts";
 import { findFreePort } from "../processes/free-port.ts";
 import { formatHaproxyConfig, type PeerPorts } from "./haproxy-config.ts";
 import { formatNginxConfig } from "./nginx-config.ts";
-import type { PathSurroundings, StartedPath } from "./path.ts";
+import type { ApplicationProtocol, PathSurroundings, StartedPath } from "./path.ts";
 
 /** HAProxy, one thread, both hops in one process. */
-export async function startHaproxy(surroundings: PathSurroundings): Promise<StartedPath> {
-  const ports = await choosePorts(surroundings);
-  const file = join(surroundings.folder, "haproxy.cfg");
-  writeFileSync(file, formatHaproxyConfig(ports, surroundings.certificates));
-  return await startPeer(["haproxy", "-db", "-f", file], ports);
+export function startHaproxy(hop: ApplicationProtocol) {
+  return async (surroundings: PathSurroundings): Promise<StartedPath> => {
+    const { folder, certificates, application } = surroundings;
+    const ports = await choosePorts(surroundings);
+    const file = join(folder, "haproxy.cfg");
+    writeFileSync(file, formatHaproxyConfig({ ports, certificates, hop, application }));
+    return await startPeer(["haproxy", "-db", "-f", file], ports);
+  };
 }
 
 /** nginx, one worker, both hops in one process. */
 export async function startNginx(surroundings: PathSurroundings): Promise<StartedPath> {
-  const { folder, certificates } = surroundings;
+  const { folder, certificates, application } = surroundings;
   const ports = await choosePorts(surroundings);
   const file = join(folder, "nginx.conf");
-  writeFileSync(file, formatNginxConfig(folder, ports, certificates));
+  writeFileSync(file, formatNginxConfig(folder, { ports, certificates, application }));
   return await startPeer(["nginx", "-p", folder, "-c", file, "-e", "stderr", "-g", "daemon off;"], ports);
 }
 
-async function choosePorts({ backendPort }: PathSurroundings): Promise<PeerPorts> {
-  return { client: await findFreePort(), mesh: await findFreePort(), backend: backendPort };
+async function choosePorts({ backendPort, dialledPort }: PathSurroundings): Promise<PeerPorts> {
+  const mesh = await findFreePort();
+  return { client: await findFreePort(), mesh, dialled: dialledPort ?? mesh, backend: backendPort };
 }
 
 async function startPeer(command: readonly [string, ...string[]], ports: PeerPorts): Promise<StartedPath> {

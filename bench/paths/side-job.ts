@@ -8,7 +8,7 @@ export interface SideJob {
   readonly upstreamPort: number;
   /** Where the client dialled: the port that the application listens on. */
   readonly originalPort: number;
-  readonly protocol: "tcp" | "http";
+  readonly protocol: "tcp" | "http" | "http2";
   readonly identity: string;
   readonly peerIdentity: string;
   /** Certificate and key. */

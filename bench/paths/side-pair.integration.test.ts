@@ -9,12 +9,11 @@ import { bundlePrograms } from "./bundle-programs.ts";
 import { writeCertificates } from "./certificates.ts";
 import { checkMeshHop } from "./check-mesh-hop.ts";
 import type { PathName } from "./path.ts";
-import { listPathKinds } from "./path-kinds.ts";
+import { PATH_KINDS } from "./path-kinds.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "entente-bench-test-"));
 const certificates = writeCertificates(folder, Date.now());
 const programs = join(folder, "programs");
-const KINDS = listPathKinds({ findProgram: () => undefined });
 let backend: Child;
 
 beforeAll(async () => {
@@ -35,10 +34,11 @@ describe("a path of two Node processes", () => {
       const own = join(folder, name);
       mkdirSync(own);
       const backendPort = Number(backend.firstLine);
-      const surroundings = { folder: own, certificates, backendPort, programs, profileFolder: undefined };
-      const path = await KINDS.find((kind) => kind.name === name)?.start(surroundings);
+      const application = "http/1.1" as const;
+      const surroundings = { folder: own, certificates, application, backendPort, programs, profileFolder: undefined };
+      const path = await PATH_KINDS.find((kind) => kind.name === name)?.start(surroundings);
       if (path?.meshPort === undefined) throw new Error("the path has no mesh hop");
-      expect(await checkMeshHop(path.meshPort, certificates)).toEqual([]);
+      expect(await checkMeshHop({ port: path.meshPort, application, certificates })).toEqual([]);
       const job = {
         kind: "fresh",
         host: "127.0.0.1",
@@ -54,9 +54,4 @@ describe("a path of two Node processes", () => {
       for (const { pid } of path.proxies) expect(() => process.kill(pid, 0)).toThrow("ESRCH");
     },
   );
-
-  it("names the program that a peer lacks", () => {
-    const obstacles = KINDS.map(({ findObstacle }) => findObstacle()).filter((one) => one !== undefined);
-    expect(obstacles).toEqual(["haproxy is not installed", "nginx is not installed"]);
-  });
 });

@@ -10,7 +10,7 @@ export interface PairOptions extends PathSurroundings {
   readonly name: string;
   /** The bundled program that is one side, in the folder of programs. */
   readonly program: string;
-  readonly protocol: "tcp" | "http";
+  readonly protocol: "tcp" | "http" | "http2";
   /** Environment of both processes. */
   readonly env: readonly { readonly name: string; readonly value?: string | null | undefined }[];
 }
@@ -33,7 +33,7 @@ export async function startSidePair(options: PairOptions): Promise<StartedPath> 
     ...common,
     side: "client",
     port: clientPort,
-    upstreamPort: meshPort,
+    upstreamPort: options.dialledPort ?? meshPort,
     identity: CLIENT_ID,
     peerIdentity: SERVER_ID,
     certificateFile: certificates.client,

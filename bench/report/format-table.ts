@@ -1,4 +1,6 @@
+import type { PathName } from "../paths/path.ts";
 import type { Workload } from "../workload.ts";
+import { pairedRatio } from "./paired-ratio.ts";
 import type { Summary } from "./summarize.ts";
 
 type Column = readonly [title: string, value: (summary: Summary) => number, digits: number];
@@ -19,9 +21,12 @@ export function formatTable(
   return `${workload.title}\n${alignColumns([[workload.name, ...columns.map(([title]) => title)], ...rows])}`;
 }
 
-/** What a proxy costs is left open where there is none. */
+/** What a proxy costs is left open where there is none. Ratios are to a peer with an HTTP/1.1 hop if one was measured. */
 function listColumns({ unit }: Workload, summaries: readonly Summary[]): readonly Column[] {
-  const reference = summaries.find(({ path }) => path === "haproxy")?.cpuMs ?? Number.NaN;
+  const ratioTo = (...peers: readonly PathName[]) => {
+    const found = peers.map((peer) => summaries.find(({ path }) => path === peer)).filter((one) => one !== undefined);
+    return (summary: Summary): number => pairedRatio(summary, found[0]);
+  };
   const ofProxies =
     (value: (summary: Summary) => number) =>
     (summary: Summary): number =>
@@ -33,7 +38,8 @@ function listColumns({ unit }: Workload, summaries: readonly Summary[]): readonl
     ["p99 ms", ({ p99Ms }) => p99Ms, 2],
     ["failed", ({ failures }) => failures, 0],
     [unit.costLabel, ofProxies(({ cpuMs }) => cpuMs), 1],
-    ["x HAProxy", ofProxies(({ cpuMs }) => cpuMs / reference), 2],
+    ["x HAProxy", ofProxies(ratioTo("haproxy", "haproxy-http2")), 2],
+    ["x Envoy", ofProxies(ratioTo("envoy-http1", "envoy-http2")), 2],
     ["vCPU", ofProxies(({ vcpu }) => vcpu), 3],
     ["resident MB", ofProxies(({ residentMb }) => residentMb), 0],
     ["private MB", ofProxies(({ privateMb }) => privateMb), 0],

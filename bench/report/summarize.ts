@@ -18,6 +18,8 @@ export interface Summary {
   readonly failures: number;
   /** CPU milliseconds of all proxies of the path for the unit's `costCount`. */
   readonly cpuMs: number;
+  /** The same of each round. */
+  readonly cpuMsOfRounds: ReadonlyMap<number, number>;
   /** vCPU of all proxies of the path. */
   readonly vcpu: number;
   /** How many processes the path has. */
@@ -49,6 +51,7 @@ export function summarizeAll(measurements: readonly Measurement[], workloads: re
 function summarize(rounds: readonly Measurement[], workload: Workload, path: PathName): Summary {
   const medianOf = (value: (one: Measurement) => number): number => median(rounds.map(value));
   const { costCount, rateFactor } = workload.unit;
+  const cpuMs = (one: Measurement): number => (sumOf(one, "cpuMs") / one.load.count) * costCount;
   return {
     workload: workload.name,
     path,
@@ -58,7 +61,8 @@ function summarize(rounds: readonly Measurement[], workload: Workload, path: Pat
     p99Ms: medianOf(({ load }) => load.latencyMs?.p99 ?? Number.NaN),
     lowestP99Ms: Math.min(...rounds.map(({ load }) => load.latencyMs?.p99 ?? Number.NaN)),
     failures: rounds.reduce((total, { load }) => total + load.failures, 0),
-    cpuMs: medianOf((one) => (sumOf(one, "cpuMs") / one.load.count) * costCount),
+    cpuMs: medianOf(cpuMs),
+    cpuMsOfRounds: new Map(rounds.map((one) => [one.round, cpuMs(one)])),
     vcpu: medianOf((one) => sumOf(one, "cpuMs") / 1000 / one.load.seconds),
     processes: rounds[0]?.proxies.length ?? 0,
     residentMb: medianOf((one) => sumOf(one, "residentMb")),

@@ -1,0 +1,36 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ENVOY_FOLDER } from "../find-program.ts";
+import { type Child, startChild } from "../processes/child.ts";
+import { findFreePort } from "../processes/free-port.ts";
+import { type EnvoySide, formatEnvoyConfig } from "./envoy-config.ts";
+import type { PathSurroundings, StartedPath } from "./path.ts";
+
+/** Two processes of Envoy with one worker each, as two pods of Istio would have them. */
+export function startEnvoy(hop: EnvoySide["hop"]) {
+  return async (surroundings: PathSurroundings): Promise<StartedPath> => {
+    const { backendPort, dialledPort, certificates, application, folder } = surroundings;
+    const [clientPort, meshPort] = [await findFreePort(), await findFreePort()];
+    const common = { hop, application, certificates };
+    const server = await startSide(folder, { ...common, side: "server", port: meshPort, upstreamPort: backendPort });
+    const upstreamPort = dialledPort ?? meshPort;
+    const client = await startSide(folder, { ...common, side: "client", port: clientPort, upstreamPort });
+    return {
+      port: clientPort,
+      meshPort,
+      proxies: [
+        { name: "client's side", pid: client.pid },
+        { name: "server's side", pid: server.pid },
+      ],
+      stop: async () => void (await Promise.all([client.stop(), server.stop()])),
+    };
+  };
+}
+
+/** One worker, as Istio's sidecars have by default; none of the sockets through which an old process hands over. */
+function startSide(folder: string, side: EnvoySide): Promise<Child> {
+  const file = join(folder, `envoy-${side.side}.json`);
+  writeFileSync(file, formatEnvoyConfig(side));
+  const flags = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"];
+  return startChild({ command: [`${ENVOY_FOLDER}/bin/envoy`, "-c", file, ...flags], readiness: { port: side.port } });
+}
