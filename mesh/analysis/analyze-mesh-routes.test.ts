@@ -75,9 +75,9 @@ describe("the analysis of routes for sidecars", () => {
       warning: /spec\.http\[0\]\.route\[0\]\.destination: .* has 2 ports: name one/,
     },
     {
-      name: "an unknown retry condition",
-      resources: [WORLD, vs("a", { http: [to(), to({ retries: { attempts: 1, retryOn: "5xx,conect-failure" } })] })],
-      warning: /spec\.http\[1\]\.retries\.retryOn: conect-failure is not supported and has no effect/,
+      name: "a retry condition that is not supported",
+      resources: [WORLD, vs("a", { http: [to(), to({ retries: { attempts: 1, retryOn: "5xx,retriable-headers" } })] })],
+      warning: /spec\.http\[1\]\.retries\.retryOn: retriable-headers is not supported and has no effect/,
     },
     {
       name: "a variable in a header",

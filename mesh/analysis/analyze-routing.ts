@@ -84,9 +84,9 @@ function findRouteProblems(virtualService: VirtualService): readonly ConfigProbl
 function findRetryProblems({ retries }: HttpRouteSpec, isForGateways: boolean): readonly [string, string][] {
   if (retries === undefined || retries.attempts === 0) return [];
   const problems: [string, string][] = [];
-  const { unknown } = parseRetryOn(retries.retryOn);
-  if (unknown.length > 0)
-    problems.push(["retries.retryOn", `${unknown.join(", ")} is not supported and has no effect`]);
+  const { unsupported } = parseRetryOn(retries.retryOn);
+  if (unsupported.length > 0)
+    problems.push(["retries.retryOn", `${unsupported.join(", ")} is not supported and has no effect`]);
   if (isForGateways) {
     problems.push(["retries", "gateways retry only requests without a body and with an idempotent method"]);
   }

@@ -76,6 +76,10 @@ describe("an invalid route is an error: it applies completely or not at all", ()
       route: { fault: { abort: { httpStatus: 500, percentage: Number.NaN } } },
     },
     { name: "an abort without a status", route: { fault: { abort: { percentage: 100 } } } },
+    {
+      name: "an abort with an unknown status of gRPC",
+      route: { fault: { abort: { httpStatus: 500, grpcStatus: 17, percentage: 100 } } },
+    },
     { name: "a framing field in an operation", route: edit({ name: "Content-Length", value: "0" }) },
     { name: "an identity field in an operation", route: edit({ name: "x-forwarded-client-cert", value: "a" }) },
     { name: "Host in an operation", route: edit({ name: "host", value: "a" }) },
@@ -91,7 +95,8 @@ describe("an invalid route is an error: it applies completely or not at all", ()
   });
 
   it("but an unknown retry condition is ignored: there are fewer retries", () => {
-    const retries = { attempts: 2, retryOn: { conditions: ["reset", "moon-phase"] } };
-    expect(routeFromMessage(create(HttpRouteSchema, { retries })).retries?.retryOn.conditions).toEqual(["reset"]);
+    const retries = { attempts: 2, retryOn: { conditions: ["reset", "moon-phase"], grpcStatuses: [14, 99] } };
+    const read = routeFromMessage(create(HttpRouteSchema, { retries })).retries?.retryOn;
+    expect(read).toEqual({ conditions: ["reset"], statuses: [], grpcStatuses: [14] });
   });
 });

@@ -10,12 +10,14 @@ import type {
   WeightedTarget,
 } from "../policy/routing/http-route.ts";
 import { isRetryCondition } from "../policy/routing/retry-on.ts";
+import { type GrpcStatus, isGrpcStatus } from "../resources/fields/grpc-status-names.ts";
 import { normalizeHost } from "../resources/fields/normalize-host.ts";
 import { ConvertError } from "./convert-error.ts";
 import { headersFromMessage, messageFromHeaders, parseAuthority, parsePath } from "./convert-headers.ts";
 import { matchFromMessage, messageFromMatch } from "./convert-matches.ts";
 import { parsePort } from "./convert-parts.ts";
 import type {
+  AbortFault as AbortFaultMessage,
   HttpRoute as HttpRouteMessage,
   HttpRouteSchema,
   RouteFault as RouteFaultMessage,
@@ -51,8 +53,12 @@ export function messageFromRoute(route: HttpRoute): MessageInitShape<typeof Http
 }
 
 function retriesMessage({ attempts, perTryTimeoutMs = 0, retryOn }: RouteRetries) {
-  const { conditions, statuses } = retryOn;
-  return { attempts, perTryTimeoutMs, retryOn: { conditions: [...conditions], statuses: [...statuses] } };
+  const { conditions, statuses, grpcStatuses = [] } = retryOn;
+  return {
+    attempts,
+    perTryTimeoutMs,
+    retryOn: { conditions: [...conditions], statuses: [...statuses], grpcStatuses: [...grpcStatuses] },
+  };
 }
 
 /** Throws if a part is invalid: a route applies completely or not at all. */
@@ -111,12 +117,14 @@ function parseScheme(scheme: string): Pick<RouteRedirect, "scheme"> {
 }
 
 function retriesFromMessage({ attempts, perTryTimeoutMs, retryOn }: RouteRetriesMessage): RouteRetries {
+  const grpcStatuses = (retryOn?.grpcStatuses ?? []).filter(isGrpcStatus);
   return {
     attempts,
     ...(perTryTimeoutMs === 0 ? {} : { perTryTimeoutMs: parseDuration(perTryTimeoutMs) }),
     retryOn: {
       conditions: (retryOn?.conditions ?? []).filter(isRetryCondition),
       statuses: [...(retryOn?.statuses ?? [])],
+      ...(grpcStatuses.length === 0 ? {} : { grpcStatuses }),
     },
   };
 }
@@ -126,10 +134,21 @@ function faultFromMessage({ delay, abort }: RouteFaultMessage): RouteFault {
     ...(delay === undefined
       ? {}
       : { delay: { fixedDelayMs: parseDuration(delay.fixedDelayMs), percentage: parsePercentage(delay.percentage) } }),
-    ...(abort === undefined
-      ? {}
-      : { abort: { httpStatus: parseStatus(abort.httpStatus), percentage: parsePercentage(abort.percentage) } }),
+    ...(abort === undefined ? {} : { abort: abortFromMessage(abort) }),
   };
+}
+
+function abortFromMessage({ httpStatus, grpcStatus, percentage }: AbortFaultMessage): NonNullable<RouteFault["abort"]> {
+  return {
+    httpStatus: parseStatus(httpStatus),
+    ...(grpcStatus === undefined ? {} : { grpcStatus: validateGrpcStatus(grpcStatus) }),
+    percentage: parsePercentage(percentage),
+  };
+}
+
+function validateGrpcStatus(code: number): GrpcStatus {
+  if (isGrpcStatus(code)) return code;
+  throw new ConvertError(`${code} is not a status of gRPC from 0 to 16`);
 }
 
 function parseDuration(ms: number): number {

@@ -1,4 +1,5 @@
 /** Where requests go and how they are changed, as configured by VirtualServices. */
+import type { GrpcStatus } from "../../resources/fields/grpc-status-names.ts";
 import type { HostTarget } from "./host-target.ts";
 
 export interface HttpRoute {
@@ -95,6 +96,8 @@ export interface RetryOn {
   readonly conditions: readonly RetryCondition[];
   /** Responses with one of these statuses. */
   readonly statuses: readonly number[];
+  /** Calls of gRPC that end with one of these in the response's head. Absent: none. */
+  readonly grpcStatuses?: readonly GrpcStatus[];
 }
 
 export type RetryCondition =
@@ -139,6 +142,8 @@ export interface RouteFault {
   };
   readonly abort?: {
     readonly httpStatus: number;
+    /** For calls of gRPC; `httpStatus` then corresponds to it. Absent: the one that corresponds to `httpStatus`. */
+    readonly grpcStatus?: GrpcStatus;
     /** 0..100, of requests. */
     readonly percentage: number;
   };

@@ -68,7 +68,7 @@ describe("a gateway's routes", () => {
 
   it.each([
     { field: "rewrite.uriRegexRewrite", http: toHello({ rewrite: { uriRegexRewrite: { match: "a", rewrite: "b" } } }) },
-    { field: "fault.abort.grpcStatus", http: toHello({ fault: { abort: { grpcStatus: "INTERNAL" } } }) },
+    { field: "fault.abort.http2Error", http: toHello({ fault: { abort: { http2Error: "CANCEL" } } }) },
     { field: "directResponse", http: { directResponse: { status: 200 } } },
     { field: "delegate", http: { delegate: { name: "x" } } },
     { field: "mirror", http: toHello({ mirror: { host: "x" } }) },

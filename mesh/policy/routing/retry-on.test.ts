@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { GRPC_STATUS } from "../../resources/fields/grpc-status-names.ts";
+import { findUnknownRetryWords } from "../../resources/fields/retry-words.ts";
 import {
   parseRetryOn,
   retriesConnectFailure,
+  retriesGrpcStatus,
+  retriesRefusedStream,
   retriesReset,
   retriesResetBeforeRequest,
   retriesStatus,
@@ -9,18 +13,53 @@ import {
 
 describe("retryOn", () => {
   it.each([
-    { text: "", conditions: ["connect-failure", "refused-stream"], statuses: [], unknown: [] },
-    { text: "5xx", conditions: ["5xx"], statuses: [], unknown: [] },
-    { text: " reset , 503,GATEWAY-ERROR,", conditions: ["reset", "gateway-error"], statuses: [503], unknown: [] },
-    { text: "retriable-status-codes,429", conditions: [], statuses: [429], unknown: [] },
     {
-      text: "unavailable,conect-failure,600,099",
-      conditions: [],
-      statuses: [],
-      unknown: ["unavailable", "conect-failure", "600", "099"],
+      text: "",
+      retryOn: { conditions: ["connect-failure", "refused-stream"], statuses: [], grpcStatuses: [14, 1] },
     },
-  ])("$text", ({ text, conditions, statuses, unknown }) => {
-    expect(parseRetryOn(text)).toEqual({ retryOn: { conditions, statuses }, unknown });
+    { text: "5xx", retryOn: { conditions: ["5xx"], statuses: [] } },
+    { text: " reset , 503,GATEWAY-ERROR,", retryOn: { conditions: ["reset", "gateway-error"], statuses: [503] } },
+    { text: "retriable-status-codes,429", retryOn: { conditions: [], statuses: [429] } },
+    {
+      text: "cancelled,deadline-exceeded,internal,resource-exhausted,unavailable",
+      retryOn: { conditions: [], statuses: [], grpcStatuses: [1, 4, 13, 8, 14] },
+    },
+    {
+      text: "unavailable,retriable-headers,envoy-ratelimited,503",
+      retryOn: { conditions: [], statuses: [503], grpcStatuses: [14] },
+      unsupported: ["retriable-headers", "envoy-ratelimited"],
+    },
+  ])("$text", ({ text, retryOn, unsupported = [] }) => {
+    expect(parseRetryOn(text)).toEqual({ retryOn, unsupported });
+    expect(findUnknownRetryWords(text)).toEqual([]);
+  });
+
+  it("of words that Istio refuses is refused with their names", () => {
+    expect(findUnknownRetryWords("unavailable,conect-failure,600,099, Moon ,")).toEqual([
+      "conect-failure",
+      "600",
+      "099",
+      "moon",
+    ]);
+  });
+
+  it("retries a call of gRPC by the status that it names", () => {
+    const statuses = Object.values(GRPC_STATUS);
+    const retried = (text: string) =>
+      statuses.filter((status) => retriesGrpcStatus(parseRetryOn(text).retryOn, status));
+    expect(retried("internal, unavailable")).toEqual([13, 14]);
+    expect(retried("")).toEqual([1, 14]);
+    expect(retried("5xx,reset")).toEqual([]);
+  });
+
+  it.each([
+    { text: "", isRetried: true },
+    { text: "refused-stream", isRetried: true },
+    { text: "reset", isRetried: true },
+    { text: "connect-failure", isRetried: false },
+    { text: "unavailable", isRetried: false },
+  ])("$text retries a refused stream: $isRetried", ({ text, isRetried }) => {
+    expect(retriesRefusedStream(parseRetryOn(text).retryOn)).toBe(isRetried);
   });
 
   it.each([

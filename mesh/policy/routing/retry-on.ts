@@ -1,4 +1,6 @@
 /** Which failed attempts are retried: Envoy's conditions, as in `retries.retryOn`. */
+import { GRPC_STATUS, type GrpcStatus } from "../../resources/fields/grpc-status-names.ts";
+import { isRetryStatus, splitRetryOn } from "../../resources/fields/retry-words.ts";
 import type { RetryCondition, RetryOn } from "./http-route.ts";
 
 const CONDITIONS: readonly RetryCondition[] = [
@@ -11,27 +13,42 @@ const CONDITIONS: readonly RetryCondition[] = [
   "retriable-4xx",
 ];
 
-/** Istio's default, without the gRPC-only conditions. */
-export const DEFAULT_RETRY_ON: RetryOn = { conditions: ["connect-failure", "refused-stream"], statuses: [] };
+/** The conditions of calls of gRPC: the status of a response that has no body. */
+const GRPC_CONDITIONS: ReadonlyMap<string, GrpcStatus> = new Map([
+  ["cancelled", GRPC_STATUS.CANCELLED],
+  ["deadline-exceeded", GRPC_STATUS.DEADLINE_EXCEEDED],
+  ["internal", GRPC_STATUS.INTERNAL],
+  ["resource-exhausted", GRPC_STATUS.RESOURCE_EXHAUSTED],
+  ["unavailable", GRPC_STATUS.UNAVAILABLE],
+]);
+
+/** Istio's default. */
+export const DEFAULT_RETRY_ON: RetryOn = {
+  conditions: ["connect-failure", "refused-stream"],
+  statuses: [],
+  grpcStatuses: [GRPC_STATUS.UNAVAILABLE, GRPC_STATUS.CANCELLED],
+};
 
 export interface ParsedRetryOn {
   readonly retryOn: RetryOn;
-  /** Unsupported words; the others apply. */
-  readonly unknown: readonly string[];
+  /** Words without effect; the others apply. */
+  readonly unsupported: readonly string[];
 }
 
-/** Parses a list such as `connect-failure,503`. Empty means Istio's default. */
+/** Parses a list such as `connect-failure,unavailable,503`. Empty means Istio's default. */
 export function parseRetryOn(text: string): ParsedRetryOn {
-  const words = text
-    .split(",")
-    .map((word) => word.trim().toLowerCase())
-    .filter((word) => word !== "");
-  if (words.length === 0) return { retryOn: DEFAULT_RETRY_ON, unknown: [] };
-  const statuses = words.filter(isStatus).map(Number);
-  const isKnown = (word: string): boolean => isStatus(word) || isRetryCondition(word) || word === STATUS_CODES;
+  const words = splitRetryOn(text);
+  if (words.length === 0) return { retryOn: DEFAULT_RETRY_ON, unsupported: [] };
+  const grpcStatuses = words.flatMap((word) => GRPC_CONDITIONS.get(word) ?? []);
+  const isSupported = (word: string): boolean =>
+    isRetryStatus(word) || isRetryCondition(word) || GRPC_CONDITIONS.has(word) || word === STATUS_CODES;
   return {
-    retryOn: { conditions: words.filter(isRetryCondition), statuses },
-    unknown: words.filter((word) => !isKnown(word)),
+    retryOn: {
+      conditions: words.filter(isRetryCondition),
+      statuses: words.filter(isRetryStatus).map(Number),
+      ...(grpcStatuses.length === 0 ? {} : { grpcStatuses }),
+    },
+    unsupported: words.filter((word) => !isSupported(word)),
   };
 }
 
@@ -40,10 +57,6 @@ const STATUS_CODES = "retriable-status-codes";
 
 export function isRetryCondition(word: string): word is RetryCondition {
   return CONDITIONS.some((condition) => condition === word);
-}
-
-function isStatus(word: string): boolean {
-  return /^[1-5]\d\d$/.test(word);
 }
 
 /** No connection could be established: nothing was sent. */
@@ -59,6 +72,19 @@ export function retriesReset({ conditions }: RetryOn): boolean {
 /** The connection ended before any byte of the request was sent on it. */
 export function retriesResetBeforeRequest({ conditions }: RetryOn): boolean {
   return hasAny(conditions, ["reset-before-request", "reset", "gateway-error", "5xx"]);
+}
+
+/** The server reset the stream unprocessed (REFUSED_STREAM, or above the last stream of a GOAWAY; RFC 9113 §8.7). */
+export function retriesRefusedStream({ conditions }: RetryOn): boolean {
+  return hasAny(conditions, ["refused-stream", "reset", "gateway-error", "5xx"]);
+}
+
+/**
+ * A response to a call of gRPC that consists of its head alone, with this status, is discarded and the call retried. A
+ * status in trailers comes too late, as in Envoy: the head has been passed on.
+ */
+export function retriesGrpcStatus({ grpcStatuses = [] }: RetryOn, status: GrpcStatus): boolean {
+  return grpcStatuses.includes(status);
 }
 
 /** A response with this status is discarded and the request retried. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createTestSet, TEST_SETTINGS, testResource, testService } from "../../resources/resource-set-fixture.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { decideMeshRoutes } from "./mesh-routes.ts";
+import { DEFAULT_RETRY_ON } from "./retry-on.ts";
 
 const HOST = "world.ns2.svc.cluster.local";
 const WORLD = testService({ name: "world", namespace: "ns2" });
@@ -45,19 +46,25 @@ describe("a route's action", () => {
       name: "retries by default",
       more: { retries: { attempts: 3 } },
       expected: {
-        retries: { attempts: 3, retryOn: { conditions: ["connect-failure", "refused-stream"], statuses: [] } },
+        retries: { attempts: 3, retryOn: DEFAULT_RETRY_ON },
       },
     },
     {
       name: "retries",
       more: { retries: { attempts: 1, perTryTimeout: "250ms", retryOn: "5xx,429,unavailable" } },
-      expected: { retries: { attempts: 1, perTryTimeoutMs: 250, retryOn: { conditions: ["5xx"], statuses: [429] } } },
+      expected: {
+        retries: {
+          attempts: 1,
+          perTryTimeoutMs: 250,
+          retryOn: { conditions: ["5xx"], statuses: [429], grpcStatuses: [14] },
+        },
+      },
     },
     {
       name: "no retries",
       more: { retries: { attempts: 0 } },
       expected: {
-        retries: { attempts: 0, retryOn: { conditions: ["connect-failure", "refused-stream"], statuses: [] } },
+        retries: { attempts: 0, retryOn: DEFAULT_RETRY_ON },
       },
     },
     {
@@ -84,6 +91,16 @@ describe("a route's action", () => {
       name: "faults of all requests",
       more: { fault: { delay: { fixedDelay: "1ms" }, abort: { httpStatus: 503 } } },
       expected: { fault: { delay: { fixedDelayMs: 1, percentage: 100 }, abort: { httpStatus: 503, percentage: 100 } } },
+    },
+    {
+      name: "an abort with a status of gRPC, and the HTTP status for other clients",
+      more: { fault: { abort: { grpcStatus: "UNAVAILABLE", percentage: { value: 10 } } } },
+      expected: { fault: { abort: { httpStatus: 503, grpcStatus: 14, percentage: 10 } } },
+    },
+    {
+      name: "an abort of gRPC without an error",
+      more: { fault: { abort: { grpcStatus: "OK" } } },
+      expected: { fault: { abort: { httpStatus: 200, grpcStatus: 0, percentage: 100 } } },
     },
     {
       name: "faults of no requests",

@@ -1,7 +1,9 @@
 /** The actions of a VirtualService's route, from its specification. */
 
+import { GRPC_STATUS } from "../../resources/fields/grpc-status-names.ts";
 import { isAuthorityName } from "../../resources/fields/header-rules.ts";
 import type { HttpRouteSpec } from "../../resources/kinds/virtual-service.ts";
+import { httpStatusFromGrpc } from "../grpc/grpc-status.ts";
 import type {
   HeaderEdit,
   HeaderOperations,
@@ -60,16 +62,27 @@ export function createRetries({ retries }: HttpRouteSpec): RouteRetries | undefi
 /** A fault without a percentage applies to every request, as Istio documents. */
 export function createFault({ fault }: HttpRouteSpec): RouteFault | undefined {
   const { delay, abort } = fault ?? {};
-  const httpStatus = abort?.httpStatus;
-  if (delay === undefined && httpStatus === undefined) return undefined;
+  const aborted = createAbort(abort);
+  if (delay === undefined && aborted === undefined) return undefined;
   return {
     ...(delay === undefined
       ? {}
       : {
           delay: { fixedDelayMs: delay.fixedDelay, percentage: delay.percentage?.value ?? delay.percent ?? 100 },
         }),
-    ...(httpStatus === undefined ? {} : { abort: { httpStatus, percentage: abort?.percentage?.value ?? 100 } }),
+    ...(aborted === undefined ? {} : { abort: aborted }),
   };
+}
+
+type AbortSpec = NonNullable<HttpRouteSpec["fault"]>["abort"];
+
+/** An abort without a status is none, as in Istio. */
+function createAbort(spec: AbortSpec): RouteFault["abort"] {
+  const percentage = spec?.percentage?.value ?? 100;
+  if (spec?.httpStatus !== undefined) return { httpStatus: spec.httpStatus, percentage };
+  if (spec?.grpcStatus === undefined) return undefined;
+  const grpcStatus = GRPC_STATUS[spec.grpcStatus];
+  return { httpStatus: httpStatusFromGrpc(grpcStatus), grpcStatus, percentage };
 }
 
 /** `undefined` if no header operation remains; the authority is handled by `findAuthority`. */

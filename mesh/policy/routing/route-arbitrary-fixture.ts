@@ -1,5 +1,6 @@
 /** Arbitrary routes for property tests. */
 import fc from "fast-check";
+import { GRPC_STATUS } from "../../resources/fields/grpc-status-names.ts";
 import { findHeaderNameFault } from "../../resources/fields/header-rules.ts";
 import type { HeaderOperations, HttpMatch, HttpRoute, StringMatch } from "./http-route.ts";
 
@@ -55,16 +56,22 @@ const target = fc.record(
   { requiredKeys: ["target", "weight"] },
 );
 
+const grpcStatus = fc.constantFrom(...Object.values(GRPC_STATUS));
+
 const CONDITIONS = ["connect-failure", "refused-stream", "reset", "5xx", "gateway-error", "retriable-4xx"] as const;
 
 const retries = fc.record(
   {
     attempts: fc.integer({ min: 0, max: 5 }),
     perTryTimeoutMs: durationMs,
-    retryOn: fc.record({
-      conditions: fc.uniqueArray(fc.constantFrom(...CONDITIONS)),
-      statuses: fc.uniqueArray(fc.integer({ min: 100, max: 599 }), { maxLength: 3 }),
-    }),
+    retryOn: fc.record(
+      {
+        conditions: fc.uniqueArray(fc.constantFrom(...CONDITIONS)),
+        statuses: fc.uniqueArray(fc.integer({ min: 100, max: 599 }), { maxLength: 3 }),
+        grpcStatuses: fc.uniqueArray(grpcStatus, { minLength: 1 }),
+      },
+      { requiredKeys: ["conditions", "statuses"] },
+    ),
   },
   { requiredKeys: ["attempts", "retryOn"] },
 );
@@ -72,7 +79,10 @@ const retries = fc.record(
 const fault = fc.record(
   {
     delay: fc.record({ fixedDelayMs: durationMs, percentage }),
-    abort: fc.record({ httpStatus: fc.integer({ min: 200, max: 599 }), percentage }),
+    abort: fc.record(
+      { httpStatus: fc.integer({ min: 200, max: 599 }), grpcStatus, percentage },
+      { requiredKeys: ["httpStatus", "percentage"] },
+    ),
   },
   { requiredKeys: [] },
 );

@@ -1,4 +1,6 @@
+import type { GrpcStatus } from "../../resources/fields/grpc-status-names.ts";
 import type { Random } from "../../runtime.ts";
+import { grpcStatusFromHttp } from "../grpc/grpc-status.ts";
 import { mostSpecificHost, normalizeAuthority } from "../match-host.ts";
 import type {
   CompiledListener,
@@ -67,6 +69,8 @@ export interface AbortVerdict {
   readonly kind: "abort";
   readonly route: HttpRoute;
   readonly status: number;
+  /** Instead of `status`, for a call of gRPC. */
+  readonly grpcStatus: GrpcStatus;
   readonly delayMs?: number;
 }
 
@@ -91,8 +95,8 @@ export function decideRouteAmong(routes: CompiledRoutes, request: RouteRequest, 
   const { route } = found.compiled;
   if (route.refusal !== "") return { kind: "refused", route, reason: route.refusal };
   const delay = drawDelay(route.fault, random);
-  const status = drawAbort(route.fault, random);
-  if (status !== undefined) return { kind: "abort", route, status, ...delay };
+  const abort = drawAbort(route.fault, random);
+  if (abort !== undefined) return { kind: "abort", route, ...statusesOf(abort), ...delay };
   return route.redirect === undefined ? forward(found, request, delay, random) : redirect(found, request, delay);
 }
 
@@ -120,9 +124,13 @@ function drawDelay(fault: RouteFault | undefined, random: Random): Delay {
   return delay !== undefined && isDrawn(delay.percentage, random) ? { delayMs: delay.fixedDelayMs } : {};
 }
 
-function drawAbort(fault: RouteFault | undefined, random: Random): number | undefined {
+function drawAbort(fault: RouteFault | undefined, random: Random): RouteFault["abort"] {
   const abort = fault?.abort;
-  return abort !== undefined && isDrawn(abort.percentage, random) ? abort.httpStatus : undefined;
+  return abort !== undefined && isDrawn(abort.percentage, random) ? abort : undefined;
+}
+
+function statusesOf({ httpStatus: status, grpcStatus }: NonNullable<RouteFault["abort"]>) {
+  return { status, grpcStatus: grpcStatus ?? grpcStatusFromHttp(status) };
 }
 
 function isDrawn(percentage: number, random: Random): boolean {

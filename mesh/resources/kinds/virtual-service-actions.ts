@@ -1,5 +1,6 @@
 /** The actions of a VirtualService's route, apart from its destination. */
 import { z } from "zod";
+import { GRPC_STATUS } from "../fields/grpc-status-names.ts";
 import {
   findAuthorityFault,
   findHeaderNameFault,
@@ -8,6 +9,7 @@ import {
   isAuthorityName,
 } from "../fields/header-rules.ts";
 import { portNumberSchema } from "../fields/metadata.ts";
+import { findUnknownRetryWords } from "../fields/retry-words.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 0.001, µs: 0.001 };
 /** The longest delay of a timer; about 24 days. */
@@ -54,10 +56,28 @@ export const redirectSchema = z
 export const retriesSchema = z.object({
   attempts: z.int().min(0).max(1000).default(0),
   perTryTimeout: durationSchema.optional(),
-  retryOn: z.string().default(""),
+  retryOn: z
+    .string()
+    .default("")
+    .superRefine((text, context) => {
+      const unknown = findUnknownRetryWords(text);
+      if (unknown.length > 0)
+        addFault(`no retry condition is named ${unknown.join(", ")}: check the spelling`, [], context);
+    }),
 });
 
 const percentageSchema = z.object({ value: z.number().min(0).max(100).default(0) });
+
+/** Istio's spelling: `UNAVAILABLE`, not `14`. */
+const grpcStatusSchema = z.string().transform((name, context) => {
+  if (isStatusName(name)) return name;
+  addFault(`must be the name of a gRPC status, such as UNAVAILABLE, got ${JSON.stringify(name)}`, [], context);
+  return z.NEVER;
+});
+
+function isStatusName(name: string): name is keyof typeof GRPC_STATUS {
+  return Object.hasOwn(GRPC_STATUS, name);
+}
 
 export const faultSchema = z.object({
   delay: z
@@ -69,7 +89,16 @@ export const faultSchema = z.object({
     })
     .optional(),
   abort: z
-    .object({ httpStatus: z.int().min(200).max(599).optional(), percentage: percentageSchema.optional() })
+    .object({
+      httpStatus: z.int().min(200).max(599).optional(),
+      /** By name. For calls of gRPC; other clients receive the HTTP status that corresponds to it. */
+      grpcStatus: grpcStatusSchema.optional(),
+      percentage: percentageSchema.optional(),
+    })
+    .refine(
+      ({ httpStatus, grpcStatus }) => httpStatus === undefined || grpcStatus === undefined,
+      "give either `httpStatus` or `grpcStatus`",
+    )
     .optional(),
 });
 

@@ -113,6 +113,26 @@ describe("a route", () => {
       problem: "fault.abort.httpStatus: must be at least 200",
     },
     {
+      name: "an abort with two statuses",
+      route: to("fault: { abort: { httpStatus: 500, grpcStatus: INTERNAL } }"),
+      problem: "fault.abort: give either `httpStatus` or `grpcStatus`",
+    },
+    {
+      name: "an abort with a number for a status of gRPC",
+      route: to("fault: { abort: { grpcStatus: '14' } }"),
+      problem: 'fault.abort.grpcStatus: must be the name of a gRPC status, such as UNAVAILABLE, got "14"',
+    },
+    {
+      name: "an abort with a status of gRPC that is a property of every object",
+      route: to("fault: { abort: { grpcStatus: constructor } }"),
+      problem: "fault.abort.grpcStatus: must be the name of a gRPC status",
+    },
+    {
+      name: "a retry condition that Istio refuses",
+      route: to("retries: { attempts: 2, retryOn: '5xx,conect-failure' }"),
+      problem: "retries.retryOn: no retry condition is named conect-failure",
+    },
+    {
       name: "a delay of 0",
       route: to("fault: { delay: { fixedDelay: 0s } }"),
       problem: "fault.delay.fixedDelay: must be at least 1ms",
