@@ -1,5 +1,5 @@
 import { HpackFault } from "./hpack-fault.ts";
-import { decodeHuffman, MAX_HUFFMAN_EXPANSION } from "./huffman-decoder.ts";
+import { HuffmanDecoder, huffmanRoom } from "./huffman-decoder.ts";
 
 /** Longer integers are refused: these reach 2^28, and no string or index of a block of 64 KB needs more. */
 const MAX_CONTINUATION_BYTES = 4;
@@ -16,6 +16,7 @@ export class BlockReader {
   /** The whole block as latin1: a part of it costs less than a string of its own. */
   #text: string | undefined;
   #scratch: Buffer = NOTHING;
+  readonly #huffman = new HuffmanDecoder();
 
   open(block: Buffer): void {
     this.#block = block;
@@ -83,9 +84,9 @@ export class BlockReader {
   }
 
   #decodeHuffman(start: number): string {
-    const needed = Math.floor((this.#at - start) * MAX_HUFFMAN_EXPANSION);
+    const needed = huffmanRoom(this.#at - start);
     const target = this.#scratchOf(needed);
-    return target.toString("latin1", 0, decodeHuffman(this.#block, start, this.#at, target));
+    return target.toString("latin1", 0, this.#huffman.decode(this.#block, start, this.#at, target));
   }
 
   #scratchOf(bytes: number): Buffer {
