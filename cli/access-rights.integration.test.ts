@@ -56,8 +56,12 @@ it.each(COMPONENTS)("and no more than is used: every right of %s is needed", (co
   expect(unused.map(describeRight).filter((right) => !IMPLICIT.has(right))).toEqual([]);
 });
 
-/** Asked for by the API server itself, when server-side apply finds nothing to change. */
-const IMPLICIT: ReadonlySet<string> = new Set(["create configmaps istio-ca-root-cert"]);
+/** Asked for by the API server itself, when server-side apply creates. */
+const IMPLICIT: ReadonlySet<string> = new Set([
+  "create configmaps istio-ca-root-cert",
+  "create secrets istio-ca-secret",
+  "create secrets istio-sidecar-injector-tls",
+]);
 
 /** One right of a role, for one verb and one resource. */
 interface Right {

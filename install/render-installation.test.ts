@@ -95,6 +95,14 @@ describe.each(VARIANTS)("an installation $name", ({ expressions }) => {
     }
   });
 
+  it("gives no right to Secrets but by name", () => {
+    const rules = objects.flatMap((object) => JSON.parse(JSON.stringify(object)).rules ?? []);
+    const secrets = rules.filter(({ resources }) => resources.includes("secrets") || resources.includes("*"));
+    expect(secrets).toHaveLength(3);
+    for (const { resourceNames } of secrets) expect(resourceNames).not.toHaveLength(0);
+    expect(secrets.every(({ resourceNames }) => Array.isArray(resourceNames))).toBe(true);
+  });
+
   it("refers only to service accounts, roles and ConfigMaps that exist", () => {
     const keys = new Set(objects.map(keyOf));
     // The control plane writes this one.

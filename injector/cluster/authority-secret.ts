@@ -1,4 +1,5 @@
 import { splitCertificates } from "../../ca-agent/x509/pem.ts";
+import { createNamed } from "../../kubernetes/create-named.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
@@ -14,7 +15,7 @@ export interface SharedAuthority {
 }
 
 export interface AuthoritySecretDeps {
-  readonly api: Pick<KubernetesApi, "get" | "create" | "replace">;
+  readonly api: Pick<KubernetesApi, "get" | "apply" | "replace">;
   readonly namespace: string;
   readonly name: string;
   readonly clock: Clock;
@@ -23,6 +24,7 @@ export interface AuthoritySecretDeps {
   readonly signal: AbortSignal;
 }
 
+const SECRET = { apiVersion: "v1", kind: "Secret", type: "Opaque" };
 const CERTIFICATE = "ca-cert.pem";
 const KEY = "ca-key.pem";
 /** Another replica that writes at the same moment wins once; more often something else is wrong. */
@@ -68,17 +70,18 @@ function formatShared(authority: WebhookAuthority, before: readonly string[], no
 }
 
 async function store(
-  { api, namespace, name, signal }: AuthoritySecretDeps,
+  deps: AuthoritySecretDeps,
   secret: KubernetesObject | undefined,
   { authority, bundle }: SharedAuthority,
 ): Promise<boolean> {
+  const { api, namespace, name, signal } = deps;
   const data = { [CERTIFICATE]: encode(bundle), [KEY]: encode(authority.key) };
+  if (secret === undefined) {
+    const metadata = { namespace, name, labels: { app: "sidecar-injector" } };
+    return (await createNamed(KINDS.secrets, { ...SECRET, metadata, data }, deps)) !== undefined;
+  }
   try {
-    if (secret !== undefined) await api.replace(KINDS.secrets, { ...secret, data }, { signal });
-    else {
-      const metadata = { namespace, name, labels: { app: "sidecar-injector" } };
-      await api.create(KINDS.secrets, { apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data }, { signal });
-    }
+    await api.replace(KINDS.secrets, { ...secret, data }, { signal });
     return true;
   } catch (caught) {
     // Another replica was first.

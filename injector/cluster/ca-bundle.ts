@@ -24,9 +24,8 @@ export type BundleState = "current" | "not_installed";
 const FIELD_MANAGER = "entente-injector";
 
 /**
- * Writes the bundle into the webhook configurations where they have another one. The validating one is installed with
- * `failurePolicy: Ignore`, so that resources can be applied before this process runs; from then on it fails closed, as
- * in Istio.
+ * Writes the bundle into the webhook configurations where they have another one. The validating one fails closed: earlier
+ * versions installed it with `failurePolicy: Ignore`, which is corrected.
  */
 export async function keepCaBundle(deps: CaBundleDeps, bundle: string): Promise<BundleState> {
   const { configurations } = deps;

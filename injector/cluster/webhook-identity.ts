@@ -14,7 +14,7 @@ import {
 } from "./webhook-authority.ts";
 
 export interface WebhookIdentityDeps {
-  readonly api: Pick<KubernetesApi, "get" | "create" | "replace" | "apply">;
+  readonly api: Pick<KubernetesApi, "get" | "replace" | "apply">;
   readonly names: IdentityNames;
   readonly clock: Clock;
   readonly random: Random;

@@ -51,24 +51,13 @@ async function applyPlanned(
   if (mode === "validate" && before === undefined && isInNewNamespace(object, planned))
     return `${name} created${would}`;
   // Forced: an installation owns its objects whole. What others add to them, such as the caBundle, stays theirs.
-  const wanted = before === undefined ? object : withoutFirstPolicy(object);
-  const after = await api.apply(installedKind(object), wanted, { force: true, dryRun: mode === "validate", signal });
+  const after = await api.apply(installedKind(object), object, { force: true, dryRun: mode === "validate", signal });
   if (before === undefined) return `${name} created${would}`;
   const isChanged =
     mode === "validate"
       ? hasChanged(before, after)
       : before.metadata.resourceVersion !== after.metadata.resourceVersion;
   return `${name} ${isChanged ? "changed" : "unchanged"}${would}`;
-}
-
-/**
- * `failurePolicy: Ignore` of the validating webhooks is for the time until the injector runs for the first time. From then
- * on it is the injector's: applied again, it would let invalid resources in.
- */
-function withoutFirstPolicy(object: KubernetesObject): KubernetesObject {
-  const { webhooks } = object;
-  if (installedKind(object) !== KINDS.validatingWebhooks || !Array.isArray(webhooks)) return object;
-  return { ...object, webhooks: webhooks.map(({ failurePolicy: _, ...webhook }) => webhook) };
 }
 
 /** The API server cannot check an object whose namespace a dry run did not create. */

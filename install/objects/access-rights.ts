@@ -7,6 +7,8 @@ import { injectorNames, STATE_NAMES } from "./state-names.ts";
 
 /** How a reflector follows a kind. */
 const FOLLOW = ["list", "watch"];
+/** Server-side apply of an object that does not exist. */
+const CREATE_NAMED = ["patch", "create"];
 const RBAC = "rbac.authorization.k8s.io";
 const ADMISSION = "admissionregistration.k8s.io";
 
@@ -19,8 +21,8 @@ interface Rights {
 
 /**
  * The least that works; a test runs the shipped programs with exactly these rights. RBAC cannot limit a plain `create` to
- * a name, so that is a rule of its own beside the named ones; server-side apply names what it creates. The gateway needs
- * no right at all.
+ * a name, but server-side apply names what it creates: so no program may create a Secret but its own. The gateway needs no
+ * right at all.
  */
 export function accessRights(values: InstallValues) {
   return [controlPlaneRights(), injectorRights(values)].flatMap((rights) => rolesOf(rights, values));
@@ -39,9 +41,9 @@ function controlPlaneRights(): Rights {
       rule("", ["configmaps"], ["get", ...FOLLOW, "create", "patch"], [STATE_NAMES.rootsConfigMap]),
     ],
     namespace: [
-      // The authority's Secret is created once, and never changed afterwards.
-      rule("", ["secrets"], ["create"]),
       rule("", ["secrets"], ["get", ...FOLLOW], [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
+      // The authority's Secret is created where it is missing, and never changed.
+      rule("", ["secrets"], CREATE_NAMED, [STATE_NAMES.authoritySecret]),
     ],
   };
 }
@@ -61,8 +63,7 @@ function injectorRights(values: InstallValues): Rights {
       rule(ADMISSION, ["validatingwebhookconfigurations"], ["get", "patch"], [configurations.validating]),
     ],
     namespace: [
-      rule("", ["secrets"], ["create"]),
-      rule("", ["secrets"], ["get", "update"], [secret]),
+      rule("", ["secrets"], ["get", ...CREATE_NAMED, "update"], [secret]),
       // Its own pod, of which injected pods get the image.
       rule("", ["pods"], ["get"]),
     ],

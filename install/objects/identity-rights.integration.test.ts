@@ -15,6 +15,7 @@ import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { until } from "../../net/until-fixture.ts";
 import { NAMESPACE, type Right, startRightsCluster } from "./rights-cluster-fixture.ts";
 
+const SECRET = { apiVersion: "v1", kind: "Secret" };
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
@@ -55,11 +56,23 @@ describe("the rights of the control plane's account", () => {
     expect(server.denied).toEqual([]);
   });
 
+  it("allow no Secret but the authority's to be created", async () => {
+    const server = await startRightsCluster(cleanup);
+    const api = server.client(server.identities.issueToken({ namespace: NAMESPACE, serviceAccount: "istiod" }));
+    const secret = (name: string, namespace = NAMESPACE) => ({ ...SECRET, metadata: { name, namespace } });
+    const token = { ...secret("stolen"), type: "kubernetes.io/service-account-token" };
+    for (const object of [secret("other"), secret("cacerts"), secret("istio-ca-secret", "default"), token]) {
+      await expect(api.create(KINDS.secrets, object)).rejects.toThrow("forbidden");
+      await expect(api.apply(KINDS.secrets, object)).rejects.toThrow("forbidden");
+    }
+  });
+
   it.each<Right>([
     { resource: "secrets", verb: "get" },
     { resource: "secrets", verb: "list" },
     { resource: "secrets", verb: "watch" },
     { resource: "secrets", verb: "create" },
+    { resource: "secrets", verb: "patch" },
     { resource: "configmaps", verb: "get" },
     { resource: "configmaps", verb: "list" },
     { resource: "configmaps", verb: "watch" },

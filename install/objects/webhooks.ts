@@ -25,7 +25,8 @@ function mutating(values: InstallValues) {
 
 /**
  * Which resources are validated: those that no other revision claims. A resource that is being deleted is never held up,
- * since DELETE is not reviewed.
+ * since DELETE is not reviewed. Without `failurePolicy` the API server sets Fail. Istio installs with Ignore, so that
+ * resources can be applied before its webhook runs; then each `kubectl apply` would open the webhook again for a while.
  */
 function validating(values: InstallValues) {
   const { service: name, configurations } = injectorNames(values);
@@ -54,8 +55,6 @@ function validating(values: InstallValues) {
       objectSelector: { matchExpressions: [selector] },
       admissionReviewVersions: ["v1"],
       sideEffects: "None",
-      // The injector makes it Fail when it can be called, as istiod does: until then resources can be applied.
-      failurePolicy: "Ignore",
       matchPolicy: "Equivalent",
       timeoutSeconds: 10,
     })),

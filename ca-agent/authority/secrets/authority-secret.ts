@@ -1,5 +1,5 @@
 import { apiVersionOf, KINDS } from "../../../kubernetes/kinds.ts";
-import type { KubernetesObject, NewKubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
+import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { CaError } from "../../ca-error.ts";
 import { AUTHORITY_FILE_NAMES, type AuthorityFiles, ISTIO_FORM, selectAuthorityFiles } from "../authority-files.ts";
 import type { RootPair } from "../self-signed-root.ts";
@@ -28,7 +28,7 @@ export function readAuthoritySecret(secret: KubernetesObject): AuthorityFiles {
 }
 
 /** The Secret of a new self-signed root, with all keys that Istio's has; the last two are always empty. */
-export function formatSelfSignedSecret(namespace: string, { certificatePem, keyPem }: RootPair): NewKubernetesObject {
+export function formatSelfSignedSecret(namespace: string, { certificatePem, keyPem }: RootPair): KubernetesObject {
   const texts = {
     [ISTIO_FORM.certificate]: certificatePem,
     [ISTIO_FORM.key]: keyPem,
@@ -47,7 +47,7 @@ export function formatSelfSignedSecret(namespace: string, { certificatePem, keyP
 }
 
 /** An existing Secret, to be created again after it was deleted. */
-export function formatRestoredSecret(secret: KubernetesObject): NewKubernetesObject {
+export function formatRestoredSecret(secret: KubernetesObject): KubernetesObject {
   const { name, namespace = "", labels } = secret.metadata;
   const { apiVersion, kind } = secret;
   const content = { type: secret["type"], data: secret["data"] };

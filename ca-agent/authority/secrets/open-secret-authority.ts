@@ -1,8 +1,9 @@
+import { createNamed } from "../../../kubernetes/create-named.ts";
 import { KINDS } from "../../../kubernetes/kinds.ts";
 import type { KubernetesApi, KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
-import { KubernetesApiError } from "../../../kubernetes/kubernetes-api-error.ts";
 import type { TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger, Random } from "../../../mesh/runtime.ts";
+import { CaError } from "../../ca-error.ts";
 import { ROOT_CONFIG_MAP, readPublishedRoots } from "../../trust-distribution/root-config-map.ts";
 import type { RandomBytes } from "../../x509/certificate.ts";
 import { createLiveAuthority, type LiveAuthority } from "../live-authority.ts";
@@ -59,20 +60,15 @@ async function obtainSelfSigned(options: SecretAuthorityOptions): Promise<Kubern
   const from = `Secret ${namespace}/${SELF_SIGNED_SECRET}`;
   checkPublishedRoots({ namespace, from, roots: undefined, publishedPem: await readPublished(api, namespace) });
   const root = createSelfSignedRoot({ trustDomain, nowMs: clock.now(), randomBytes });
-  try {
-    const created = await api.create(KINDS.secrets, formatSelfSignedSecret(namespace, root));
+  const created = await createNamed(KINDS.secrets, formatSelfSignedSecret(namespace, root), options);
+  if (created !== undefined) {
     log.info({ component: "ca-agent", from }, "created a new self-signed root");
     return created;
-  } catch (caught) {
-    // Another control plane was faster, or our own attempt succeeded although its response was lost.
-    const theirs = isAlreadyThere(caught) ? await readSecret(options, SELF_SIGNED_SECRET) : undefined;
-    if (theirs === undefined) throw caught;
-    return theirs;
   }
-}
-
-export function isAlreadyThere(caught: unknown): boolean {
-  return caught instanceof KubernetesApiError && caught.reason === "AlreadyExists";
+  // Another control plane was faster.
+  const theirs = await readSecret(options, SELF_SIGNED_SECRET);
+  if (theirs === undefined) throw new CaError("authority_files", `${from} was created and deleted at the same moment`);
+  return theirs;
 }
 
 function readSecret({ api, namespace }: SecretAuthorityOptions, name: string): Promise<KubernetesObject | undefined> {

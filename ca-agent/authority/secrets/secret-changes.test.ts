@@ -99,7 +99,7 @@ describe("a Secret that is deleted", () => {
   it("is created again as soon as the API allows it", async () => {
     await harness.start();
     harness.beforeCall = ({ verb }) => {
-      if (verb === "create") throw new KubernetesApiError("api_refused", "403 Forbidden", { status: 403 });
+      if (verb === "apply") throw new KubernetesApiError("api_refused", "403 Forbidden", { status: 403 });
     };
     harness.remove(OWN);
     await harness.pass(30_000);

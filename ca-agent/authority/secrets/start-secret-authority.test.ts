@@ -57,9 +57,9 @@ describe("the first start", () => {
   it("whose stored Secret is answered by a lost connection uses the stored one", async () => {
     let isLost = true;
     const { cluster } = harness;
-    const { create } = cluster;
-    cluster.create = (...args) => {
-      const created = create.apply(cluster, args);
+    const { apply } = cluster;
+    cluster.apply = (...args) => {
+      const created = apply.apply(cluster, args);
       if (!isLost) return created;
       isLost = false;
       throw new KubernetesApiError("api_unreachable", "connection reset");
@@ -69,6 +69,32 @@ describe("the first start", () => {
     await harness.clock.advance(3000);
     const { authority } = await starting;
     expect(readText(harness.find(OWN), "ca-cert.pem")).toBe(authority.roots()[0]);
+  });
+
+  it("without the right to create the Secret says how to get it", async () => {
+    harness.beforeCall = ({ verb }) => {
+      if (verb === "apply") throw new KubernetesApiError("api_refused", "forbidden", { status: 403 });
+    };
+    const starting = harness.start();
+    await harness.follow("cannot be opened yet");
+    expect(harness.waiting.at(-1)).toMatch(
+      /Secret istio-system\/istio-ca-secret does not exist and may not be created: .* entente install or kubectl apply -k/,
+    );
+    harness.beforeCall = () => undefined;
+    await harness.clock.advance(3000);
+    expect((await starting).authority.roots()).toHaveLength(1);
+  });
+
+  it("never changes a Secret of the same moment", async () => {
+    const { beforeCall } = harness;
+    harness.beforeCall = ({ verb }) => {
+      if (verb !== "apply") return;
+      harness.beforeCall = beforeCall;
+      harness.put(OWN, oldTexts);
+    };
+    const { authority } = await harness.start();
+    expect(authority.roots()).toEqual([rootPem(oldRoot)]);
+    expect(readText(harness.find(OWN), "ca-key.pem")).toBe(oldTexts["ca-key.pem"]);
   });
 
   it("waits while the API is away, and says so", async () => {

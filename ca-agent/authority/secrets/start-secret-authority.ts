@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { pause } from "../../../kubernetes/bounded-call.ts";
+import { createNamed } from "../../../kubernetes/create-named.ts";
 import { KINDS } from "../../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
@@ -14,12 +15,7 @@ import {
   readAuthoritySecret,
   SELF_SIGNED_SECRET,
 } from "./authority-secret.ts";
-import {
-  isAlreadyThere,
-  type OpenedAuthority,
-  openSecretAuthority,
-  type SecretAuthorityOptions,
-} from "./open-secret-authority.ts";
+import { type OpenedAuthority, openSecretAuthority, type SecretAuthorityOptions } from "./open-secret-authority.ts";
 
 export interface StartSecretAuthorityOptions extends SecretAuthorityOptions, Pick<AdoptFilesDeps, "onChange"> {
   /** Called with the reason while the authority cannot be opened yet. */
@@ -128,7 +124,7 @@ class SecretFollower {
    * An operator's own Secret is the operator's to restore.
    */
   async #replaceLost(): Promise<void> {
-    const { api, clock, log, signal } = this.#options;
+    const { clock, log, signal } = this.#options;
     const from = describeSecret(this.#inForce);
     const isNew = this.#handled !== LOST;
     this.#handled = LOST;
@@ -137,10 +133,11 @@ class SecretFollower {
       return;
     }
     try {
-      await api.create(KINDS.secrets, formatRestoredSecret(this.#inForce), { signal });
-      log.warn({ component: "ca-agent", from }, `${from} was deleted, and created again from memory`);
+      const created = await createNamed(KINDS.secrets, formatRestoredSecret(this.#inForce), this.#options);
+      if (created !== undefined)
+        log.warn({ component: "ca-agent", from }, `${from} was deleted, and created again from memory`);
     } catch (caught) {
-      if (signal.aborted || isAlreadyThere(caught)) return;
+      if (signal.aborted) return;
       const { code, message } = MeshError.from(caught);
       if (isNew)
         log.error({ component: "ca-agent", code, reason: message }, `${from} was deleted and is not restored yet`);
