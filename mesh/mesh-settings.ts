@@ -13,4 +13,6 @@ export interface MeshSettings {
   readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** Mutual TLS for capable endpoints if no DestinationRule applies. */
   readonly autoMtls: boolean;
+  /** Whether requests of HTTP/1.1 go to ports that are declared as HTTP over HTTP/2; DestinationRules override it. */
+  readonly h2UpgradePolicy: "DO_NOT_UPGRADE" | "UPGRADE";
 }

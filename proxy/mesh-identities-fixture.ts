@@ -75,6 +75,7 @@ export function meshDestination(
     tlsRule: "DestinationRule/enable-mtls.default",
     endpoints,
     service: undefined,
+    connectionPool: { httpVersion: "client" },
     routes: [],
     ...options.overrides,
   };

@@ -45,8 +45,9 @@ describe("the mesh configuration of a running control plane", () => {
     const source = await follow("outboundTrafficPolicy: { mode: ALLOW_ANY }");
     const seen: string[] = [];
     source.subscribe(() => seen.push(source.current().outboundTrafficPolicy));
-    await change("outboundTrafficPolicy: { mode: REGISTRY_ONLY }\nenableAutoMtls: false");
-    expect(source.current()).toEqual({ ...defaults, outboundTrafficPolicy: "REGISTRY_ONLY", autoMtls: false });
+    await change("outboundTrafficPolicy: { mode: REGISTRY_ONLY }\nenableAutoMtls: false\nh2UpgradePolicy: UPGRADE");
+    const live = { outboundTrafficPolicy: "REGISTRY_ONLY", autoMtls: false, h2UpgradePolicy: "UPGRADE" };
+    expect(source.current()).toEqual({ ...defaults, ...live });
     await change("");
     expect(source.current()).toEqual(defaults);
     expect(seen).toEqual(["REGISTRY_ONLY", "ALLOW_ANY"]);

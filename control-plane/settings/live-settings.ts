@@ -24,7 +24,11 @@ export interface LiveSettingsOptions {
 const INTERVAL_MS = 2000;
 
 /** What decisions alone read. The rest is part of certificates, names and rights that exist already. */
-const LIVE = ["outboundTrafficPolicy", "autoMtls"] as const satisfies readonly (keyof MeshSettings)[];
+const LIVE = [
+  "outboundTrafficPolicy",
+  "autoMtls",
+  "h2UpgradePolicy",
+] as const satisfies readonly (keyof MeshSettings)[];
 
 /**
  * The settings of a mesh configuration that is read again and again. What can change while the process runs does; for the
@@ -89,9 +93,10 @@ class LiveSettings implements SettingsSource {
   #take(next: MeshSettings): void {
     const changed = LIVE.filter((name) => next[name] !== this.#current[name]);
     if (changed.length === 0) return;
-    const { outboundTrafficPolicy, autoMtls } = next;
-    this.#current = { ...this.#current, outboundTrafficPolicy, autoMtls };
-    this.#options.log.info({ changed, outboundTrafficPolicy, autoMtls }, "the mesh's settings have changed");
+    const { outboundTrafficPolicy, autoMtls, h2UpgradePolicy } = next;
+    const live = { outboundTrafficPolicy, autoMtls, h2UpgradePolicy };
+    this.#current = { ...this.#current, ...live };
+    this.#options.log.info({ changed, ...live }, "the mesh's settings have changed");
     for (const listener of [...this.#listeners]) listener();
   }
 

@@ -26,6 +26,7 @@ trustDomainAliases: [cluster.local]
 rootNamespace: mesh-system
 outboundTrafficPolicy: { mode: REGISTRY_ONLY }
 enableAutoMtls: false
+h2UpgradePolicy: UPGRADE
 accessLogFile: /dev/stdout
 defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
     expect(await read(text)).toEqual({
@@ -36,9 +37,10 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
         rootNamespace: "mesh-system",
         outboundTrafficPolicy: "REGISTRY_ONLY",
         autoMtls: false,
+        h2UpgradePolicy: "UPGRADE",
       },
       discoveryHost: "istiod-canary.mesh-system.svc",
-      unsupported: [],
+      unsupported: ["h2UpgradePolicy"],
     });
   });
 
@@ -59,6 +61,11 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
       name: "an unknown policy",
       text: "outboundTrafficPolicy: { mode: NONE }",
       expected: "must be ALLOW_ANY or REGISTRY_ONLY",
+    },
+    {
+      name: "an unknown upgrade policy",
+      text: "h2UpgradePolicy: DEFAULT",
+      expected: "h2UpgradePolicy: it must be DO_NOT_UPGRADE or UPGRADE",
     },
     { name: "text for aliases", text: "trustDomainAliases: a", expected: "must be a list" },
     { name: "text for a switch", text: "enableAutoMtls: 'no'", expected: "must be true or false" },

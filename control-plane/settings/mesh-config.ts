@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { UNAPPLIED_POOL_SETTINGS } from "../../mesh/policy/destinations/connection-pool.ts";
 import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
 import { ControlPlaneError } from "../control-plane-error.ts";
@@ -21,6 +22,7 @@ const READ_FIELDS: ReadonlySet<string> = new Set([
   "rootNamespace",
   "outboundTrafficPolicy",
   "enableAutoMtls",
+  "h2UpgradePolicy",
   "accessLogFile",
   "enablePrometheusMerge",
   "defaultConfig",
@@ -55,6 +57,7 @@ export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfi
       outboundTrafficPolicy:
         read(fieldOf(mesh, "outboundTrafficPolicy"), "mode", parseTrafficPolicy) ?? defaults.outboundTrafficPolicy,
       autoMtls: read(mesh, "enableAutoMtls", parseBoolean) ?? defaults.autoMtls,
+      h2UpgradePolicy: read(mesh, "h2UpgradePolicy", parseUpgradePolicy) ?? defaults.h2UpgradePolicy,
     },
     discoveryHost: read(fieldOf(mesh, "defaultConfig"), "discoveryAddress", parseHost),
     unsupported: findUnsupported(mesh),
@@ -64,8 +67,11 @@ export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfi
 function findUnsupported(mesh: PlainObject): readonly string[] {
   const policy = fieldOf(mesh, "outboundTrafficPolicy");
   const nested = isPlainObject(policy) ? Object.keys(policy).filter((field) => field !== "mode") : [];
+  const upgrades = fieldOf(mesh, "h2UpgradePolicy") === "UPGRADE";
   return [
     ...Object.keys(mesh).filter((field) => !READ_FIELDS.has(field)),
+    // It reaches the proxies, and has no effect as long as they do not apply it.
+    ...(upgrades ? UNAPPLIED_POOL_SETTINGS.filter((setting) => setting === "h2UpgradePolicy") : []),
     ...nested.map((field) => `outboundTrafficPolicy.${field}`),
   ];
 }
@@ -102,6 +108,11 @@ function parseDomains(value: PlainValue): MeshSettings["trustDomainAliases"] {
 function parseTrafficPolicy(value: PlainValue): MeshSettings["outboundTrafficPolicy"] {
   if (value === "ALLOW_ANY" || value === "REGISTRY_ONLY") return value;
   throw new Error(`it must be ALLOW_ANY or REGISTRY_ONLY, got ${JSON.stringify(value)}`);
+}
+
+function parseUpgradePolicy(value: PlainValue): MeshSettings["h2UpgradePolicy"] {
+  if (value === "DO_NOT_UPGRADE" || value === "UPGRADE") return value;
+  throw new Error(`it must be DO_NOT_UPGRADE or UPGRADE, got ${JSON.stringify(value)}`);
 }
 
 /** The host of `istiod.istio-system.svc:15012`. */

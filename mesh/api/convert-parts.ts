@@ -46,3 +46,11 @@ export function parsePort(port: number): number {
   }
   return port;
 }
+
+/** A longer Node timer fires at once. */
+const MAX_DURATION_MS = 0x7f_ff_ff_ff;
+
+export function parseDuration(ms: number): number {
+  if (ms > MAX_DURATION_MS) throw new ConvertError(`${ms} ms are longer than the longest timer`);
+  return ms;
+}

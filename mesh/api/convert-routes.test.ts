@@ -35,6 +35,7 @@ describe("a route", () => {
       tlsRule: "",
       endpoints: [],
       service: undefined,
+      connectionPool: { httpVersion: "1.1" },
       routes,
     } as const;
     const wire = toBinary(DestinationResourceSchema, messageFromDestination(destination));

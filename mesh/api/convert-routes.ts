@@ -15,7 +15,7 @@ import { normalizeHost } from "../resources/fields/normalize-host.ts";
 import { ConvertError } from "./convert-error.ts";
 import { headersFromMessage, messageFromHeaders, parseAuthority, parsePath } from "./convert-headers.ts";
 import { matchFromMessage, messageFromMatch } from "./convert-matches.ts";
-import { parsePort } from "./convert-parts.ts";
+import { parseDuration, parsePort } from "./convert-parts.ts";
 import type {
   AbortFault as AbortFaultMessage,
   HttpRoute as HttpRouteMessage,
@@ -27,8 +27,6 @@ import type {
   WeightedTarget as WeightedTargetMessage,
 } from "./gen/discovery_pb.ts";
 
-/** A longer Node timer fires at once. */
-const MAX_DURATION_MS = 0x7f_ff_ff_ff;
 const REDIRECT_CODES: readonly RedirectCode[] = [301, 302, 303, 307, 308];
 
 export function messageFromRoute(route: HttpRoute): MessageInitShape<typeof HttpRouteSchema> {
@@ -149,11 +147,6 @@ function abortFromMessage({ httpStatus, grpcStatus, percentage }: AbortFaultMess
 function validateGrpcStatus(code: number): GrpcStatus {
   if (isGrpcStatus(code)) return code;
   throw new ConvertError(`${code} is not a status of gRPC from 0 to 16`);
-}
-
-function parseDuration(ms: number): number {
-  if (ms > MAX_DURATION_MS) throw new ConvertError(`${ms} ms are longer than the maximum of a request`);
-  return ms;
 }
 
 function parsePercentage(percentage: number): number {

@@ -34,6 +34,21 @@ import {
 const SET = createTestSet(
   testPod({ name: "hello", ports: [{ containerPort: 8080 }, { containerPort: 9090 }] }),
   testService({ name: "hello" }),
+  testService({ name: "pooled", clusterIP: "10.96.0.4", ports: [{ name: "grpc", port: 80 }] }),
+  testResource("DestinationRule", "pooled", {
+    host: "pooled.ns1.svc.cluster.local",
+    trafficPolicy: {
+      connectionPool: {
+        http: {
+          http2MaxRequests: 1,
+          maxRequestsPerConnection: 2,
+          maxConcurrentStreams: 3,
+          maxRetries: 4,
+          idleTimeout: "5s",
+        },
+      },
+    },
+  }),
   testPod({ name: "gw", labels: { istio: "ingressgateway" }, ip: "10.0.0.9" }),
   testResource("Gateway", "gw", { servers: [{ port: { number: 80, protocol: "HTTP" }, hosts: ["*"] }] }),
   testResource("VirtualService", "vs", {
@@ -66,6 +81,7 @@ describe("a decision converts to a message and back without loss", () => {
     { name: "a pod without a service", ip: "10.0.0.9", port: 7000 },
     { name: "an address outside the mesh", ip: "192.0.2.1", port: 80 },
     { name: "a refusal", ip: "10.96.0.1", port: 1 },
+    { name: "a service with a connection pool", ip: "10.96.0.4", port: 80 },
   ])("a destination: $name", ({ ip, port }) => {
     const value = decideDestination({ ...input, client, target: { kind: "address", ip, port } });
     const wire = toBinary(DestinationResourceSchema, messageFromDestination(value));
@@ -125,6 +141,18 @@ describe("an unknown message never weakens policy", () => {
     expect(inboundFromMessage(message).ports[0]?.protocol).toBe(protocol);
   });
 
+  it.each([
+    { protocol: "http", pool: undefined, read: { httpVersion: "1.1" } },
+    { protocol: "grpc", pool: undefined, read: { httpVersion: "2" } },
+    { protocol: "", pool: {}, read: { httpVersion: "client" } },
+    { protocol: "http", pool: { httpVersion: "3" }, read: { httpVersion: "1.1" } },
+    { protocol: "http", pool: { httpVersion: "2", maxRetries: 1 }, read: { httpVersion: "2", maxRetries: 1 } },
+  ])("the connection pool $pool of a port $protocol is read as $read", ({ protocol, pool, read }) => {
+    const value = { host: "a", port: 1, protocol, ...(pool === undefined ? {} : { connectionPool: pool }) };
+    const message = create(DestinationResourceSchema, { destination: { case: "mesh", value } });
+    expect(destinationFromMessage(message)).toMatchObject({ connectionPool: read });
+  });
+
   it("an unknown protocol is forwarded as a byte stream", () => {
     const value = { host: "a", port: 1, protocol: "quic" };
     const message = create(DestinationResourceSchema, { destination: { case: "mesh", value } });
@@ -182,6 +210,7 @@ describe("an unknown message never weakens policy", () => {
         return resourceFromMessage(create(SubscribeSchema, { resource: { case: "address", value } }));
       },
     },
+    { name: "an idle timeout longer than any timer", read: mesh({ connectionPool: { idleTimeoutMs: 0xff_ff_ff_ff } }) },
     { name: "a match without a kind", read: match({ uri: {} }) },
     { name: "a header match without a kind", read: match({ headers: [{ name: "a" }] }) },
     { name: "a regex that does not compile", read: match({ uri: { match: { case: "regex", value: "(" } } }) },

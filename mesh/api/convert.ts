@@ -6,6 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { isSpiffeId } from "../identity/is-spiffe-id.ts";
 import { parseTrustDomain } from "../identity/spiffe-id.ts";
 import type { Destination, Endpoint, Inbound, InboundPort, MeshDestination, TrustBundle } from "../policy/types.ts";
+import { connectionPoolFromMessage, messageFromConnectionPool } from "./convert-connection-pool.ts";
 import { ConvertError } from "./convert-error.ts";
 import {
   modeFromMessage,
@@ -111,6 +112,7 @@ function meshMessage(destination: MeshDestination): MeshDestinationMessage {
     endpoints: destination.endpoints.map((endpoint) => ({ ...endpoint })),
     ...(destination.service === undefined ? {} : { service: destination.service }),
     routes: destination.routes.map(messageFromRoute),
+    connectionPool: messageFromConnectionPool(destination.connectionPool),
   });
 }
 
@@ -119,17 +121,19 @@ function meshFromMessage(message: MeshDestinationMessage): MeshDestination {
   if (invalid !== undefined) {
     throw new ConvertError(`${message.host} has an identity that is not a SPIFFE id: ${JSON.stringify(invalid)}`);
   }
+  const protocol = protocolFromMessage(message.protocol);
   return {
     kind: "mesh",
     host: message.host,
     port: parsePort(message.port),
     subset: message.subset,
-    protocol: protocolFromMessage(message.protocol),
+    protocol,
     sni: message.sni,
     identities: message.identities.filter(isSpiffeId),
     tlsRule: message.tlsRule,
     endpoints: message.endpoints.map(endpointFromMessage),
     service: serviceFromMessage(message.service),
+    connectionPool: connectionPoolFromMessage(message.connectionPool, protocol),
     routes: message.routes.map(routeFromMessage),
   };
 }

@@ -1,6 +1,6 @@
 /** Which protocol a Service's port declares, by Istio's rules. */
 import type { ServicePort } from "../resources/kinds/service.ts";
-import type { DeclaredProtocol } from "./types.ts";
+import type { DeclaredProtocol, UpstreamHttpVersion } from "./types.ts";
 
 /**
  * All declared protocols, ordered by the amount of parsing: a stream treated as HTTP breaks, but HTTP treated as a stream
@@ -50,4 +50,10 @@ export function carriesRequests(protocol: DeclaredProtocol | undefined): boolean
  */
 export function speaksHttp2(protocol: DeclaredProtocol | undefined): boolean {
   return protocol === "http2" || protocol === "grpc" || protocol === "grpc-web";
+}
+
+/** The HTTP version in which an application receives its requests. An undeclared one receives what its clients send. */
+export function httpVersionOf(protocol: DeclaredProtocol | undefined): UpstreamHttpVersion {
+  if (protocol === "http") return "1.1";
+  return speaksHttp2(protocol) ? "2" : "client";
 }

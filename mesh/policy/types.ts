@@ -78,6 +78,7 @@ export interface MeshDestination {
   readonly tlsRule: string;
   readonly endpoints: readonly Endpoint[];
   readonly service: ServiceInfo | undefined;
+  readonly connectionPool: ConnectionPool;
   /**
    * The routes of VirtualServices of the gateway `mesh` for requests to this address, for the requesting workload.
    * Empty: no VirtualService applies, and requests go to `endpoints`. Always empty for host targets: routes do not
@@ -85,6 +86,27 @@ export interface MeshDestination {
    */
   readonly routes: readonly HttpRoute[];
 }
+
+/**
+ * How requests are sent to a destination, for streams without meaning: `connectionPool.http` of a DestinationRule, and
+ * the mesh's `h2UpgradePolicy`. An absent limit is none.
+ */
+export interface ConnectionPool {
+  readonly httpVersion: UpstreamHttpVersion;
+  /** Requests at a time to all endpoints together, of any HTTP version. */
+  readonly maxRequests?: number;
+  /** 1: no connection is kept. */
+  readonly maxRequestsPerConnection?: number;
+  /** Streams at a time on one HTTP/2 connection; the server may allow fewer. */
+  readonly maxConcurrentStreams?: number;
+  /** Retries at a time to all endpoints together. */
+  readonly maxRetries?: number;
+  /** How long an upstream connection without requests is kept. */
+  readonly idleTimeoutMs?: number;
+}
+
+/** The HTTP version of upstream requests; `client`: that of the client's request. */
+export type UpstreamHttpVersion = "1.1" | "2" | "client";
 
 export interface Endpoint {
   readonly ip: string;

@@ -43,6 +43,10 @@ export const FINDING_CODES = {
   InjectionWarning: "ENT0014",
   /** A pod that the injector refuses. */
   InjectionRefused: "ENT0015",
+  /** A port whose name speaks of gRPC, and that is declared as another protocol. */
+  GrpcPortDeclaredOtherwise: "ENT0016",
+  /** `h2UpgradePolicy: UPGRADE` for ports without HTTP. */
+  IneffectiveUpgrade: "ENT0017",
 } as const;
 
 /** The name of a kind of finding; Istio's name where the code is Istio's. */

@@ -1,6 +1,7 @@
 import { analyzeResourceSet } from "../../mesh/analysis/analyze-resource-set.ts";
 import type { Configuration } from "../configuration/configuration.ts";
 import { type Finding, findingFromProblem } from "./finding.ts";
+import { findGrpcPortFindings } from "./grpc-port-findings.ts";
 import { findInjectionFindings } from "./injection-findings.ts";
 import { findPortFindings } from "./port-findings.ts";
 import { findTlsFindings } from "./tls-findings.ts";
@@ -15,6 +16,7 @@ export function collectFindings(configuration: Configuration): readonly Finding[
     ...[...problems, ...analyzeResourceSet(set, settings)].map(findingFromProblem),
     ...findInjectionFindings(configuration),
     ...findPortFindings(set),
+    ...findGrpcPortFindings(set),
     ...findTlsFindings(configuration),
   ].toSorted((left, right) => compareText(left.file, right.file) || (left.line ?? 0) - (right.line ?? 0));
 }

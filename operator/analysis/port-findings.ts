@@ -17,7 +17,8 @@ export function findPortFindings(set: ResourceSet): readonly Finding[] {
     );
 }
 
-function hasMeshedPods(set: ResourceSet, service: Service): boolean {
+/** Whether a service selects a pod with a sidecar. */
+export function hasMeshedPods(set: ResourceSet, service: Service): boolean {
   const pods = set.index.podsByNamespace.get(service.metadata.namespace) ?? [];
   return pods.some((pod) => selectsPod(service, pod) && hasSidecar(pod));
 }
@@ -29,7 +30,7 @@ function createPortFinding(service: Service, port: ServicePort): Finding {
       : `appProtocol ${JSON.stringify(port.appProtocol)}`;
   const message =
     `port ${port.port} declares no known protocol (${shown}): the sidecar recognises HTTP/1.1 by its first bytes and ` +
-    "carries the rest as a stream. Name the port http, http2, grpc, tls or tcp, or NAME-SUFFIX, or set appProtocol";
+    "carries the rest as a stream. Name the port http, http2, grpc, grpc-web, tls or tcp, or NAME-SUFFIX, or set appProtocol";
   return createFinding(
     {
       severity: "info",

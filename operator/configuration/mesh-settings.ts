@@ -24,6 +24,7 @@ export function meshSettingsFrom(text: string, rootNamespace: string): MeshSetti
     rootNamespace: textOf(fieldOf(mesh, "rootNamespace")) ?? rootNamespace,
     outboundTrafficPolicy: mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     autoMtls: fieldOf(mesh, "enableAutoMtls") !== false,
+    h2UpgradePolicy: fieldOf(mesh, "h2UpgradePolicy") === "UPGRADE" ? "UPGRADE" : "DO_NOT_UPGRADE",
   };
 }
 

@@ -4,10 +4,13 @@ import { isFailing, type TlsRow } from "./tls-row.ts";
 
 const SHOWN_NAMES = 2;
 
-/** The table of istioctl 1.5, and below it the reasons of failing rows. With several clients it has a column for them. */
+/**
+ * The table of istioctl 1.5 with the ports' protocols, and below it the reasons of failing rows. With several clients it
+ * has a column for them.
+ */
 export function formatTlsTable(rows: readonly TlsRow[], palette: Palette, options: { hasClients: boolean }): string {
   const { hasClients } = options;
-  const header = ["HOST:PORT", "STATUS", "SERVER", "CLIENT", "AUTHN POLICY", "DESTINATION RULE"];
+  const header = ["HOST:PORT", "STATUS", "SERVER", "CLIENT", "AUTHN POLICY", "DESTINATION RULE", "PROTOCOL"];
   const table = formatTable([
     [...header, ...(hasClients ? ["CLIENTS"] : [])].map(palette.strong),
     ...rows.map((row) => [...cellsOf(row, palette), ...(hasClients ? [shorten(row.clients)] : [])]),
@@ -25,6 +28,7 @@ function cellsOf(row: TlsRow, palette: Palette): readonly string[] {
     row.client ?? "-",
     row.authenticationPolicy || "-",
     row.destinationRule || "-",
+    row.protocol,
   ];
 }
 

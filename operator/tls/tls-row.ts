@@ -1,4 +1,4 @@
-import type { ServerMode } from "../../mesh/policy/types.ts";
+import type { DeclaredProtocol, ServerMode } from "../../mesh/policy/types.ts";
 
 /** What a client sends. `NONE`: it has no proxy, so the application's own bytes. */
 export type ClientSide = "ISTIO_MUTUAL" | "DISABLE" | "NONE";
@@ -21,6 +21,8 @@ export interface TlsRow {
   readonly port: number;
   /** Empty: no subset. */
   readonly subset: string;
+  /** The declared protocol; `undeclared`: recognised by the first bytes. */
+  readonly protocol: DeclaredProtocol | "undeclared";
   readonly status: TlsStatus;
   /** Absent without a pod. */
   readonly server?: ServerSide;

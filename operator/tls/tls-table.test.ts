@@ -155,9 +155,22 @@ describe("the table of who speaks what to whom", () => {
     ]);
   });
 
+  it("shows the protocol that each port declares, or that it declares none", () => {
+    const ports = [
+      { name: "grpc-api", port: 80 },
+      { name: "api", port: 81 },
+    ];
+    const rows = rowsOf([server(), testService({ name: "world", namespace: "ns2", ports })]);
+    expect(rows.map(({ port, protocol }) => [port, protocol])).toEqual([
+      [80, "grpc"],
+      [81, "undeclared"],
+    ]);
+    expect(formatTlsTable(rows, PLAIN, { hasClients: false })).toMatch(/:80 +AUTO .* grpc\n/);
+  });
+
   it("gives each failing row its reason and the fix in text", () => {
     const text = formatTlsTable(rowsOf([server(false), tls("ISTIO_MUTUAL")]), PLAIN, { hasClients: true });
-    expect(text).toMatch(/^HOST:PORT +STATUS +SERVER +CLIENT +AUTHN POLICY +DESTINATION RULE +CLIENTS\n/);
+    expect(text).toMatch(/^HOST:PORT +STATUS +SERVER +CLIENT +AUTHN POLICY +DESTINATION RULE +PROTOCOL +CLIENTS\n/);
     expect(text).toMatch(
       /\nCONFLICT world\.ns2\.svc\.cluster\.local:8080 from client\.ns1 to world\.ns2: the client sends/,
     );

@@ -1,4 +1,5 @@
 import { decideServerMode } from "../../mesh/policy/authentication/server-mode.ts";
+import { declaredProtocol } from "../../mesh/policy/declared-protocol.ts";
 import { decideDestination } from "../../mesh/policy/destinations/destination.ts";
 import { expandHost, findDestinationRule } from "../../mesh/policy/destinations/destination-rules.ts";
 import { matchHost } from "../../mesh/policy/match-host.ts";
@@ -6,7 +7,7 @@ import type { MeshDestination } from "../../mesh/policy/types.ts";
 import { findTcpPorts, formatServiceHost } from "../../mesh/policy/workloads.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
-import type { Service } from "../../mesh/resources/kinds/service.ts";
+import type { Service, ServicePort } from "../../mesh/resources/kinds/service.ts";
 import type { Configuration } from "../configuration/configuration.ts";
 import { hasProxy, hasSidecar } from "../workloads/pod-proxy.ts";
 import { describeConflict } from "./describe-conflict.ts";
@@ -44,7 +45,7 @@ export function createTlsTable(facts: TlsFacts, options: TlsTableOptions = {}): 
       client === undefined
         ? groups.of([...own.set.destinationRules.values()])
         : [{ pod: client, names: [nameOfClient(client)] }];
-    return findTcpPorts(service).flatMap(({ port }) =>
+    return findTcpPorts(service).flatMap((port) =>
       mergeClients(clients.flatMap((from) => rowsOfPort(own, { service, port, client: from }))),
     );
   });
@@ -64,7 +65,7 @@ function onlyRulesOf({ set, settings }: TlsFacts, service: Service): TlsFacts {
 
 interface Hop {
   readonly service: Service;
-  readonly port: number;
+  readonly port: ServicePort;
   readonly client: TlsClient;
 }
 
@@ -81,11 +82,13 @@ function rowsOfPort(facts: TlsFacts, hop: Hop): readonly TlsRow[] {
 
 function rowsOfSubset(facts: TlsFacts, hop: Hop, target: { host: string; subset: string }): readonly TlsRow[] {
   const { pod, names } = hop.client;
-  const shared = { ...target, port: hop.port, clients: names };
+  const { port } = hop.port;
+  const protocol: TlsRow["protocol"] = declaredProtocol(hop.port) ?? "undeclared";
+  const shared = { ...target, port, protocol, clients: names };
   const destination = decideDestination({
     ...(hasProxy(pod) ? facts : withoutRules(facts)),
     client: pod.metadata,
-    target: { kind: "host", ...target, port: hop.port },
+    target: { kind: "host", ...target, port },
   });
   if (destination.kind !== "mesh") {
     const problem = destination.kind === "refused" ? destination.reason : "the host is not in the mesh";
@@ -144,7 +147,10 @@ function describeEnd(
 }
 
 /** Pods of a port that behave alike. */
-function joinEnds(first: End, others: readonly End[]): Omit<TlsRow, "host" | "subset" | "port" | "clients"> {
+function joinEnds(
+  first: End,
+  others: readonly End[],
+): Omit<TlsRow, "host" | "subset" | "port" | "protocol" | "clients"> {
   const { key: _key, name, ...end } = first;
   const servers = [...new Set([name, ...others.map((other) => other.name)])].sort();
   if (!accepts(end.server, end.client)) {

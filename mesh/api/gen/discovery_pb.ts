@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file discovery.proto.
  */
 export const file_discovery: GenFile = /*@__PURE__*/
-  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iJwoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJQChBEaXNjb3ZlclJlc3BvbnNlEg0KBW5vbmNlGAEgASgNEi0KB3VwZGF0ZXMYAiADKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5VcGRhdGUikAEKBlVwZGF0ZRIKCgJpZBgBIAEoDRIsCgV2YWx1ZRgCIAEoCzIbLmVudGVudGUuZGlzY292ZXJ5LnYxLlZhbHVlSAASMQoJdW5jaGFuZ2VkGAMgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASDwoFZmF1bHQYBCABKAlIAEIICgZyZXN1bHQiKAoFVmFsdWUSDgoGZGlnZXN0GAEgASgMEg8KB2VuY29kZWQYAiABKAwiLgoLV29ya2xvYWRSZWYSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkirgEKDFdvcmtsb2FkSW5mbxIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhAKCHdvcmtsb2FkGAMgASgJEhcKD3NlcnZpY2VfYWNjb3VudBgEIAEoCRILCgNhcHAYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIZChFjYW5vbmljYWxfc2VydmljZRgHIAEoCRIaChJjYW5vbmljYWxfcmV2aXNpb24YCCABKAkiPAoLU2VydmljZUluZm8SDAoEaG9zdBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCSI7ChNUcnVzdEJ1bmRsZVJlc291cmNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkiMAoSU2VydmVyTW9kZURlY2lzaW9uEgwKBG1vZGUYASABKAkSDAoEcnVsZRgCIAEoCSKZAQoLSW5ib3VuZFBvcnQSDAoEcG9ydBgBIAEoDRI2CgRtb2RlGAIgASgLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmVyTW9kZURlY2lzaW9uEhAKCHByb3RvY29sGAMgASgJEjIKB3NlcnZpY2UYBCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbyK5AQoPSW5ib3VuZFJlc291cmNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEj4KDGRlZmF1bHRfbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIwCgVwb3J0cxgDIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkluYm91bmRQb3J0IikKDUFkZHJlc3NUYXJnZXQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDSI4CgpIb3N0VGFyZ2V0EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkibgoIRW5kcG9pbnQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDRISCgptdXR1YWxfdGxzGAMgASgIEjQKCHdvcmtsb2FkGAQgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvIpoCCg9NZXNoRGVzdGluYXRpb24SDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEg4KBnN1YnNldBgDIAEoCRIQCghwcm90b2NvbBgEIAEoCRILCgNzbmkYBSABKAkSEgoKaWRlbnRpdGllcxgGIAMoCRIQCgh0bHNfcnVsZRgHIAEoCRIxCgllbmRwb2ludHMYCCADKAsyHi5lbnRlbnRlLmRpc2NvdmVyeS52MS5FbmRwb2ludBIyCgdzZXJ2aWNlGAkgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmljZUluZm8SLwoGcm91dGVzGAogAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuSHR0cFJvdXRlIhgKFlBhc3N0aHJvdWdoRGVzdGluYXRpb24iJAoSUmVmdXNlZERlc3RpbmF0aW9uEg4KBnJlYXNvbhgBIAEoCSLdAQoTRGVzdGluYXRpb25SZXNvdXJjZRI1CgRtZXNoGAEgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuTWVzaERlc3RpbmF0aW9uSAASQwoLcGFzc3Rocm91Z2gYAiABKAsyLC5lbnRlbnRlLmRpc2NvdmVyeS52MS5QYXNzdGhyb3VnaERlc3RpbmF0aW9uSAASOwoHcmVmdXNlZBgDIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlJlZnVzZWREZXN0aW5hdGlvbkgAQg0KC2Rlc3RpbmF0aW9uIl0KC1N0cmluZ01hdGNoEg8KBWV4YWN0GAEgASgJSAASEAoGcHJlZml4GAIgASgJSAASDwoFcmVnZXgYAyABKAlIABIRCgdwcmVzZW50GAQgASgISABCBwoFbWF0Y2giTQoLSGVhZGVyTWF0Y2gSDAoEbmFtZRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIkwKClF1ZXJ5TWF0Y2gSDAoEbmFtZRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIpgDCglIdHRwTWF0Y2gSLgoDdXJpGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSMQoGbWV0aG9kGAIgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSNAoJYXV0aG9yaXR5GAMgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSMgoHaGVhZGVycxgEIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck1hdGNoEjoKD3dpdGhvdXRfaGVhZGVycxgFIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck1hdGNoEhcKD2lnbm9yZV91cmlfY2FzZRgGIAEoCBI2CgxxdWVyeV9wYXJhbXMYByADKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5RdWVyeU1hdGNoEjEKBnNjaGVtZRgIIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIioKC0hlYWRlclZhbHVlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkifAoKSGVhZGVyRWRpdBIuCgNzZXQYASADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJWYWx1ZRIuCgNhZGQYAiADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJWYWx1ZRIOCgZyZW1vdmUYAyADKAkieQoQSGVhZGVyT3BlcmF0aW9ucxIxCgdyZXF1ZXN0GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyRWRpdBIyCghyZXNwb25zZRgCIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlckVkaXQingEKDldlaWdodGVkVGFyZ2V0EjAKBnRhcmdldBgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhvc3RUYXJnZXQSDgoGd2VpZ2h0GAIgASgNEjcKB2hlYWRlcnMYAyABKAsyJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJPcGVyYXRpb25zEhEKCWF1dGhvcml0eRgEIAEoCSIuCgxSb3V0ZVJld3JpdGUSCwoDdXJpGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCSJbCg1Sb3V0ZVJlZGlyZWN0EgsKA3VyaRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkSDgoGc2NoZW1lGAMgASgJEgwKBHBvcnQYBCABKA0SDAoEY29kZRgFIAEoDSJGCgdSZXRyeU9uEhIKCmNvbmRpdGlvbnMYASADKAkSEAoIc3RhdHVzZXMYAiADKA0SFQoNZ3JwY19zdGF0dXNlcxgDIAMoDSJtCgxSb3V0ZVJldHJpZXMSEAoIYXR0ZW1wdHMYASABKA0SGgoScGVyX3RyeV90aW1lb3V0X21zGAIgASgNEi8KCHJldHJ5X29uGAMgASgLMh0uZW50ZW50ZS5kaXNjb3ZlcnkudjEuUmV0cnlPbiI4CgpEZWxheUZhdWx0EhYKDmZpeGVkX2RlbGF5X21zGAEgASgNEhIKCnBlcmNlbnRhZ2UYAiABKAEiXwoKQWJvcnRGYXVsdBITCgtodHRwX3N0YXR1cxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBEhgKC2dycGNfc3RhdHVzGAMgASgNSACIAQFCDgoMX2dycGNfc3RhdHVzIm4KClJvdXRlRmF1bHQSLwoFZGVsYXkYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5EZWxheUZhdWx0Ei8KBWFib3J0GAIgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWJvcnRGYXVsdCKyAwoJSHR0cFJvdXRlEgwKBG5hbWUYASABKAkSMAoHbWF0Y2hlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBNYXRjaBI1Cgd0YXJnZXRzGAMgAygLMiQuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2VpZ2h0ZWRUYXJnZXQSDwoHcmVmdXNhbBgEIAEoCRIzCgdyZXdyaXRlGAUgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXdyaXRlEjUKCHJlZGlyZWN0GAYgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZWRpcmVjdBISCgp0aW1lb3V0X21zGAcgASgNEjMKB3JldHJpZXMYCCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZVJldHJpZXMSNwoHaGVhZGVycxgJIAEoCzImLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck9wZXJhdGlvbnMSLwoFZmF1bHQYCiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZUZhdWx0Ik0KC1ZpcnR1YWxIb3N0Eg0KBWhvc3RzGAEgAygJEi8KBnJvdXRlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZSJZCg9HYXRld2F5TGlzdGVuZXISDAoEcG9ydBgBIAEoDRI4Cg12aXJ0dWFsX2hvc3RzGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVmlydHVhbEhvc3QigQEKD0dhdGV3YXlSZXNvdXJjZRI0Cgh3b3JrbG9hZBgBIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkSW5mbxI4CglsaXN0ZW5lcnMYAiADKAsyJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5HYXRld2F5TGlzdGVuZXIycQoQRGlzY292ZXJ5U2VydmljZRJdCghEaXNjb3ZlchIlLmVudGVudGUuZGlzY292ZXJ5LnYxLkRpc2NvdmVyUmVxdWVzdBomLmVudGVudGUuZGlzY292ZXJ5LnYxLkRpc2NvdmVyUmVzcG9uc2UoATABYgZwcm90bzM");
+  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iJwoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJQChBEaXNjb3ZlclJlc3BvbnNlEg0KBW5vbmNlGAEgASgNEi0KB3VwZGF0ZXMYAiADKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5VcGRhdGUikAEKBlVwZGF0ZRIKCgJpZBgBIAEoDRIsCgV2YWx1ZRgCIAEoCzIbLmVudGVudGUuZGlzY292ZXJ5LnYxLlZhbHVlSAASMQoJdW5jaGFuZ2VkGAMgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASDwoFZmF1bHQYBCABKAlIAEIICgZyZXN1bHQiKAoFVmFsdWUSDgoGZGlnZXN0GAEgASgMEg8KB2VuY29kZWQYAiABKAwiLgoLV29ya2xvYWRSZWYSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkirgEKDFdvcmtsb2FkSW5mbxIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhAKCHdvcmtsb2FkGAMgASgJEhcKD3NlcnZpY2VfYWNjb3VudBgEIAEoCRILCgNhcHAYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIZChFjYW5vbmljYWxfc2VydmljZRgHIAEoCRIaChJjYW5vbmljYWxfcmV2aXNpb24YCCABKAkiPAoLU2VydmljZUluZm8SDAoEaG9zdBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCSI7ChNUcnVzdEJ1bmRsZVJlc291cmNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkiMAoSU2VydmVyTW9kZURlY2lzaW9uEgwKBG1vZGUYASABKAkSDAoEcnVsZRgCIAEoCSKZAQoLSW5ib3VuZFBvcnQSDAoEcG9ydBgBIAEoDRI2CgRtb2RlGAIgASgLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmVyTW9kZURlY2lzaW9uEhAKCHByb3RvY29sGAMgASgJEjIKB3NlcnZpY2UYBCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbyK5AQoPSW5ib3VuZFJlc291cmNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEj4KDGRlZmF1bHRfbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIwCgVwb3J0cxgDIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkluYm91bmRQb3J0IikKDUFkZHJlc3NUYXJnZXQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDSI4CgpIb3N0VGFyZ2V0EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkibgoIRW5kcG9pbnQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDRISCgptdXR1YWxfdGxzGAMgASgIEjQKCHdvcmtsb2FkGAQgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvIq8BCg5Db25uZWN0aW9uUG9vbBIUCgxodHRwX3ZlcnNpb24YASABKAkSFAoMbWF4X3JlcXVlc3RzGAIgASgNEiMKG21heF9yZXF1ZXN0c19wZXJfY29ubmVjdGlvbhgDIAEoDRIeChZtYXhfY29uY3VycmVudF9zdHJlYW1zGAQgASgNEhMKC21heF9yZXRyaWVzGAUgASgNEhcKD2lkbGVfdGltZW91dF9tcxgGIAEoDSLZAgoPTWVzaERlc3RpbmF0aW9uEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkSEAoIcHJvdG9jb2wYBCABKAkSCwoDc25pGAUgASgJEhIKCmlkZW50aXRpZXMYBiADKAkSEAoIdGxzX3J1bGUYByABKAkSMQoJZW5kcG9pbnRzGAggAygLMh4uZW50ZW50ZS5kaXNjb3ZlcnkudjEuRW5kcG9pbnQSMgoHc2VydmljZRgJIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZpY2VJbmZvEi8KBnJvdXRlcxgKIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZRI9Cg9jb25uZWN0aW9uX3Bvb2wYCyABKAsyJC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Db25uZWN0aW9uUG9vbCIYChZQYXNzdGhyb3VnaERlc3RpbmF0aW9uIiQKElJlZnVzZWREZXN0aW5hdGlvbhIOCgZyZWFzb24YASABKAki3QEKE0Rlc3RpbmF0aW9uUmVzb3VyY2USNQoEbWVzaBgBIAEoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLk1lc2hEZXN0aW5hdGlvbkgAEkMKC3Bhc3N0aHJvdWdoGAIgASgLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUGFzc3Rocm91Z2hEZXN0aW5hdGlvbkgAEjsKB3JlZnVzZWQYAyABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWZ1c2VkRGVzdGluYXRpb25IAEINCgtkZXN0aW5hdGlvbiJdCgtTdHJpbmdNYXRjaBIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEg8KBXJlZ2V4GAMgASgJSAASEQoHcHJlc2VudBgEIAEoCEgAQgcKBW1hdGNoIk0KC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCJMCgpRdWVyeU1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCKYAwoJSHR0cE1hdGNoEi4KA3VyaRgBIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjEKBm1ldGhvZBgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjQKCWF1dGhvcml0eRgDIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjIKB2hlYWRlcnMYBCADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBI6Cg93aXRob3V0X2hlYWRlcnMYBSADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBIXCg9pZ25vcmVfdXJpX2Nhc2UYBiABKAgSNgoMcXVlcnlfcGFyYW1zGAcgAygLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUXVlcnlNYXRjaBIxCgZzY2hlbWUYCCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCIqCgtIZWFkZXJWYWx1ZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJInwKCkhlYWRlckVkaXQSLgoDc2V0GAEgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSLgoDYWRkGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSDgoGcmVtb3ZlGAMgAygJInkKEEhlYWRlck9wZXJhdGlvbnMSMQoHcmVxdWVzdBgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlckVkaXQSMgoIcmVzcG9uc2UYAiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJFZGl0Ip4BCg5XZWlnaHRlZFRhcmdldBIwCgZ0YXJnZXQYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ib3N0VGFyZ2V0Eg4KBndlaWdodBgCIAEoDRI3CgdoZWFkZXJzGAMgASgLMiYuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyT3BlcmF0aW9ucxIRCglhdXRob3JpdHkYBCABKAkiLgoMUm91dGVSZXdyaXRlEgsKA3VyaRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkiWwoNUm91dGVSZWRpcmVjdBILCgN1cmkYASABKAkSEQoJYXV0aG9yaXR5GAIgASgJEg4KBnNjaGVtZRgDIAEoCRIMCgRwb3J0GAQgASgNEgwKBGNvZGUYBSABKA0iRgoHUmV0cnlPbhISCgpjb25kaXRpb25zGAEgAygJEhAKCHN0YXR1c2VzGAIgAygNEhUKDWdycGNfc3RhdHVzZXMYAyADKA0ibQoMUm91dGVSZXRyaWVzEhAKCGF0dGVtcHRzGAEgASgNEhoKEnBlcl90cnlfdGltZW91dF9tcxgCIAEoDRIvCghyZXRyeV9vbhgDIAEoCzIdLmVudGVudGUuZGlzY292ZXJ5LnYxLlJldHJ5T24iOAoKRGVsYXlGYXVsdBIWCg5maXhlZF9kZWxheV9tcxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBIl8KCkFib3J0RmF1bHQSEwoLaHR0cF9zdGF0dXMYASABKA0SEgoKcGVyY2VudGFnZRgCIAEoARIYCgtncnBjX3N0YXR1cxgDIAEoDUgAiAEBQg4KDF9ncnBjX3N0YXR1cyJuCgpSb3V0ZUZhdWx0Ei8KBWRlbGF5GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuRGVsYXlGYXVsdBIvCgVhYm9ydBgCIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkFib3J0RmF1bHQisgMKCUh0dHBSb3V0ZRIMCgRuYW1lGAEgASgJEjAKB21hdGNoZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwTWF0Y2gSNQoHdGFyZ2V0cxgDIAMoCzIkLmVudGVudGUuZGlzY292ZXJ5LnYxLldlaWdodGVkVGFyZ2V0Eg8KB3JlZnVzYWwYBCABKAkSMwoHcmV3cml0ZRgFIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmV3cml0ZRI1CghyZWRpcmVjdBgGIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmVkaXJlY3QSEgoKdGltZW91dF9tcxgHIAEoDRIzCgdyZXRyaWVzGAggASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXRyaWVzEjcKB2hlYWRlcnMYCSABKAsyJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJPcGVyYXRpb25zEi8KBWZhdWx0GAogASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVGYXVsdCJNCgtWaXJ0dWFsSG9zdBINCgVob3N0cxgBIAMoCRIvCgZyb3V0ZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwUm91dGUiWQoPR2F0ZXdheUxpc3RlbmVyEgwKBHBvcnQYASABKA0SOAoNdmlydHVhbF9ob3N0cxgCIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlZpcnR1YWxIb3N0IoEBCg9HYXRld2F5UmVzb3VyY2USNAoId29ya2xvYWQYASABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8SOAoJbGlzdGVuZXJzGAIgAygLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuR2F0ZXdheUxpc3RlbmVyMnEKEERpc2NvdmVyeVNlcnZpY2USXQoIRGlzY292ZXISJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlcXVlc3QaJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlc3BvbnNlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message entente.discovery.v1.DiscoverRequest
@@ -619,6 +619,52 @@ export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
   messageDesc(file_discovery, 18);
 
 /**
+ * How requests are sent to a destination. 0 means no limit.
+ *
+ * @generated from message entente.discovery.v1.ConnectionPool
+ */
+export type ConnectionPool = Message<"entente.discovery.v1.ConnectionPool"> & {
+  /**
+   * 1.1, 2 or client, which is the version of the client's request. Any other value: the one that `protocol` implies.
+   *
+   * @generated from field: string http_version = 1;
+   */
+  httpVersion: string;
+
+  /**
+   * @generated from field: uint32 max_requests = 2;
+   */
+  maxRequests: number;
+
+  /**
+   * @generated from field: uint32 max_requests_per_connection = 3;
+   */
+  maxRequestsPerConnection: number;
+
+  /**
+   * @generated from field: uint32 max_concurrent_streams = 4;
+   */
+  maxConcurrentStreams: number;
+
+  /**
+   * @generated from field: uint32 max_retries = 5;
+   */
+  maxRetries: number;
+
+  /**
+   * @generated from field: uint32 idle_timeout_ms = 6;
+   */
+  idleTimeoutMs: number;
+};
+
+/**
+ * Describes the message entente.discovery.v1.ConnectionPool.
+ * Use `create(ConnectionPoolSchema)` to create a new message.
+ */
+export const ConnectionPoolSchema: GenMessage<ConnectionPool> = /*@__PURE__*/
+  messageDesc(file_discovery, 19);
+
+/**
  * @generated from message entente.discovery.v1.MeshDestination
  */
 export type MeshDestination = Message<"entente.discovery.v1.MeshDestination"> & {
@@ -679,6 +725,11 @@ export type MeshDestination = Message<"entente.discovery.v1.MeshDestination"> & 
    * @generated from field: repeated entente.discovery.v1.HttpRoute routes = 10;
    */
   routes: HttpRoute[];
+
+  /**
+   * @generated from field: entente.discovery.v1.ConnectionPool connection_pool = 11;
+   */
+  connectionPool?: ConnectionPool | undefined;
 };
 
 /**
@@ -686,7 +737,7 @@ export type MeshDestination = Message<"entente.discovery.v1.MeshDestination"> & 
  * Use `create(MeshDestinationSchema)` to create a new message.
  */
 export const MeshDestinationSchema: GenMessage<MeshDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 19);
+  messageDesc(file_discovery, 20);
 
 /**
  * An address outside the registry: bytes are forwarded unchanged.
@@ -701,7 +752,7 @@ export type PassthroughDestination = Message<"entente.discovery.v1.PassthroughDe
  * Use `create(PassthroughDestinationSchema)` to create a new message.
  */
 export const PassthroughDestinationSchema: GenMessage<PassthroughDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 20);
+  messageDesc(file_discovery, 21);
 
 /**
  * A destination that must not be dialled.
@@ -720,7 +771,7 @@ export type RefusedDestination = Message<"entente.discovery.v1.RefusedDestinatio
  * Use `create(RefusedDestinationSchema)` to create a new message.
  */
 export const RefusedDestinationSchema: GenMessage<RefusedDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 21);
+  messageDesc(file_discovery, 22);
 
 /**
  * @generated from message entente.discovery.v1.DestinationResource
@@ -755,7 +806,7 @@ export type DestinationResource = Message<"entente.discovery.v1.DestinationResou
  * Use `create(DestinationResourceSchema)` to create a new message.
  */
 export const DestinationResourceSchema: GenMessage<DestinationResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 22);
+  messageDesc(file_discovery, 23);
 
 /**
  * @generated from message entente.discovery.v1.StringMatch
@@ -800,7 +851,7 @@ export type StringMatch = Message<"entente.discovery.v1.StringMatch"> & {
  * Use `create(StringMatchSchema)` to create a new message.
  */
 export const StringMatchSchema: GenMessage<StringMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 23);
+  messageDesc(file_discovery, 24);
 
 /**
  * @generated from message entente.discovery.v1.HeaderMatch
@@ -822,7 +873,7 @@ export type HeaderMatch = Message<"entente.discovery.v1.HeaderMatch"> & {
  * Use `create(HeaderMatchSchema)` to create a new message.
  */
 export const HeaderMatchSchema: GenMessage<HeaderMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 24);
+  messageDesc(file_discovery, 25);
 
 /**
  * @generated from message entente.discovery.v1.QueryMatch
@@ -844,7 +895,7 @@ export type QueryMatch = Message<"entente.discovery.v1.QueryMatch"> & {
  * Use `create(QueryMatchSchema)` to create a new message.
  */
 export const QueryMatchSchema: GenMessage<QueryMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 25);
+  messageDesc(file_discovery, 26);
 
 /**
  * All given conditions must match.
@@ -898,7 +949,7 @@ export type HttpMatch = Message<"entente.discovery.v1.HttpMatch"> & {
  * Use `create(HttpMatchSchema)` to create a new message.
  */
 export const HttpMatchSchema: GenMessage<HttpMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 26);
+  messageDesc(file_discovery, 27);
 
 /**
  * @generated from message entente.discovery.v1.HeaderValue
@@ -920,7 +971,7 @@ export type HeaderValue = Message<"entente.discovery.v1.HeaderValue"> & {
  * Use `create(HeaderValueSchema)` to create a new message.
  */
 export const HeaderValueSchema: GenMessage<HeaderValue> = /*@__PURE__*/
-  messageDesc(file_discovery, 27);
+  messageDesc(file_discovery, 28);
 
 /**
  * First remove, then set, then add.
@@ -949,7 +1000,7 @@ export type HeaderEdit = Message<"entente.discovery.v1.HeaderEdit"> & {
  * Use `create(HeaderEditSchema)` to create a new message.
  */
 export const HeaderEditSchema: GenMessage<HeaderEdit> = /*@__PURE__*/
-  messageDesc(file_discovery, 28);
+  messageDesc(file_discovery, 29);
 
 /**
  * @generated from message entente.discovery.v1.HeaderOperations
@@ -971,7 +1022,7 @@ export type HeaderOperations = Message<"entente.discovery.v1.HeaderOperations"> 
  * Use `create(HeaderOperationsSchema)` to create a new message.
  */
 export const HeaderOperationsSchema: GenMessage<HeaderOperations> = /*@__PURE__*/
-  messageDesc(file_discovery, 29);
+  messageDesc(file_discovery, 30);
 
 /**
  * @generated from message entente.discovery.v1.WeightedTarget
@@ -1005,7 +1056,7 @@ export type WeightedTarget = Message<"entente.discovery.v1.WeightedTarget"> & {
  * Use `create(WeightedTargetSchema)` to create a new message.
  */
 export const WeightedTargetSchema: GenMessage<WeightedTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 30);
+  messageDesc(file_discovery, 31);
 
 /**
  * Empty values keep the request's own.
@@ -1029,7 +1080,7 @@ export type RouteRewrite = Message<"entente.discovery.v1.RouteRewrite"> & {
  * Use `create(RouteRewriteSchema)` to create a new message.
  */
 export const RouteRewriteSchema: GenMessage<RouteRewrite> = /*@__PURE__*/
-  messageDesc(file_discovery, 31);
+  messageDesc(file_discovery, 32);
 
 /**
  * Empty or 0 keeps the request's own.
@@ -1072,7 +1123,7 @@ export type RouteRedirect = Message<"entente.discovery.v1.RouteRedirect"> & {
  * Use `create(RouteRedirectSchema)` to create a new message.
  */
 export const RouteRedirectSchema: GenMessage<RouteRedirect> = /*@__PURE__*/
-  messageDesc(file_discovery, 32);
+  messageDesc(file_discovery, 33);
 
 /**
  * @generated from message entente.discovery.v1.RetryOn
@@ -1103,7 +1154,7 @@ export type RetryOn = Message<"entente.discovery.v1.RetryOn"> & {
  * Use `create(RetryOnSchema)` to create a new message.
  */
 export const RetryOnSchema: GenMessage<RetryOn> = /*@__PURE__*/
-  messageDesc(file_discovery, 33);
+  messageDesc(file_discovery, 34);
 
 /**
  * @generated from message entente.discovery.v1.RouteRetries
@@ -1134,7 +1185,7 @@ export type RouteRetries = Message<"entente.discovery.v1.RouteRetries"> & {
  * Use `create(RouteRetriesSchema)` to create a new message.
  */
 export const RouteRetriesSchema: GenMessage<RouteRetries> = /*@__PURE__*/
-  messageDesc(file_discovery, 34);
+  messageDesc(file_discovery, 35);
 
 /**
  * @generated from message entente.discovery.v1.DelayFault
@@ -1158,7 +1209,7 @@ export type DelayFault = Message<"entente.discovery.v1.DelayFault"> & {
  * Use `create(DelayFaultSchema)` to create a new message.
  */
 export const DelayFaultSchema: GenMessage<DelayFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 35);
+  messageDesc(file_discovery, 36);
 
 /**
  * @generated from message entente.discovery.v1.AbortFault
@@ -1187,7 +1238,7 @@ export type AbortFault = Message<"entente.discovery.v1.AbortFault"> & {
  * Use `create(AbortFaultSchema)` to create a new message.
  */
 export const AbortFaultSchema: GenMessage<AbortFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 36);
+  messageDesc(file_discovery, 37);
 
 /**
  * @generated from message entente.discovery.v1.RouteFault
@@ -1209,7 +1260,7 @@ export type RouteFault = Message<"entente.discovery.v1.RouteFault"> & {
  * Use `create(RouteFaultSchema)` to create a new message.
  */
 export const RouteFaultSchema: GenMessage<RouteFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 37);
+  messageDesc(file_discovery, 38);
 
 /**
  * @generated from message entente.discovery.v1.HttpRoute
@@ -1279,7 +1330,7 @@ export type HttpRoute = Message<"entente.discovery.v1.HttpRoute"> & {
  * Use `create(HttpRouteSchema)` to create a new message.
  */
 export const HttpRouteSchema: GenMessage<HttpRoute> = /*@__PURE__*/
-  messageDesc(file_discovery, 38);
+  messageDesc(file_discovery, 39);
 
 /**
  * @generated from message entente.discovery.v1.VirtualHost
@@ -1303,7 +1354,7 @@ export type VirtualHost = Message<"entente.discovery.v1.VirtualHost"> & {
  * Use `create(VirtualHostSchema)` to create a new message.
  */
 export const VirtualHostSchema: GenMessage<VirtualHost> = /*@__PURE__*/
-  messageDesc(file_discovery, 39);
+  messageDesc(file_discovery, 40);
 
 /**
  * @generated from message entente.discovery.v1.GatewayListener
@@ -1325,7 +1376,7 @@ export type GatewayListener = Message<"entente.discovery.v1.GatewayListener"> & 
  * Use `create(GatewayListenerSchema)` to create a new message.
  */
 export const GatewayListenerSchema: GenMessage<GatewayListener> = /*@__PURE__*/
-  messageDesc(file_discovery, 40);
+  messageDesc(file_discovery, 41);
 
 /**
  * @generated from message entente.discovery.v1.GatewayResource
@@ -1347,7 +1398,7 @@ export type GatewayResource = Message<"entente.discovery.v1.GatewayResource"> & 
  * Use `create(GatewayResourceSchema)` to create a new message.
  */
 export const GatewayResourceSchema: GenMessage<GatewayResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 41);
+  messageDesc(file_discovery, 42);
 
 /**
  * @generated from service entente.discovery.v1.DiscoveryService

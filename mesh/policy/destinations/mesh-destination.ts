@@ -9,6 +9,7 @@ import type { HttpRoute } from "../routing/http-route.ts";
 import type { Destination, Endpoint, WorkloadInfo } from "../types.ts";
 import { identitiesOfPod, serviceInfo, supportsMutualTls, workloadInfo } from "../workloads.ts";
 import { type ClientTlsDecision, decideClientTls } from "./client-tls.ts";
+import { decideConnectionPool } from "./connection-pool.ts";
 import { findUnreadableRule, type MergedRule } from "./destination-rules.ts";
 
 /** An address that can be dialled. Without a pod it is outside the mesh. */
@@ -48,7 +49,7 @@ const UNKNOWN_WORKLOAD: WorkloadInfo = {
 
 /** Builds a destination with known host, port and endpoints: selects TLS and the accepted identities. */
 export function decideMeshDestination(input: MeshDestinationInput): Destination {
-  const { host, port, subset, service, servicePort, settings } = input;
+  const { host, port, subset, rule, service, servicePort, settings } = input;
   const tls = decideTls(input);
   if (tls.kind === "refused") return { kind: "refused", reason: tls.reason };
   const endpoints = input.backends.map((backend) => createEndpoint(backend, tls));
@@ -61,17 +62,19 @@ export function decideMeshDestination(input: MeshDestinationInput): Destination 
       reason: `${tls.rule} requires mutual TLS with ${host}, whose pods are unknown: ${fix}`,
     };
   }
+  const protocol = servicePort === undefined ? undefined : declaredProtocol(servicePort);
   return {
     kind: "mesh",
     host,
     port,
     subset,
-    protocol: servicePort === undefined ? undefined : declaredProtocol(servicePort),
+    protocol,
     sni: (tls.kind === "mutual" ? tls.sni : undefined) ?? `outbound_.${port}_.${subset}_.${host}`,
     identities,
     tlsRule: tls.rule,
     endpoints,
     service: service === undefined ? undefined : serviceInfo(service, settings),
+    connectionPool: decideConnectionPool({ rule, port, subset, protocol, settings }),
     routes: input.routes ?? [],
   };
 }

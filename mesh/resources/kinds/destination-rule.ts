@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isSpiffeId } from "../../identity/is-spiffe-id.ts";
+import { durationSchema } from "../fields/duration.ts";
 import { hostPatternSchema } from "../fields/host-pattern.ts";
 import type { Immutable } from "../fields/immutable.ts";
 import {
@@ -27,10 +28,40 @@ const clientTlsSchema = z
     }
   });
 
-const portPolicySchema = z.object({ port: z.object({ number: portNumberSchema }), tls: clientTlsSchema.optional() });
+/** Istio's int32. 0 means no limit. */
+const limitSchema = z.int().min(0).max(0x7f_ff_ff_ff).optional();
+
+const httpPoolSchema = z
+  .object({
+    h2UpgradePolicy: z.enum(["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"]).optional(),
+    /** Requests go on in the client's version. */
+    useClientProtocol: z.boolean().optional(),
+    /** Requests at a time, of any version, whatever the name says. */
+    http2MaxRequests: limitSchema,
+    maxRequestsPerConnection: limitSchema,
+    /** Of one HTTP/2 connection. */
+    maxConcurrentStreams: limitSchema,
+    /** Retries at a time. */
+    maxRetries: limitSchema,
+    /** In milliseconds. */
+    idleTimeout: durationSchema.refine((ms) => ms > 0, "must be at least 1ms").optional(),
+  })
+  .refine(
+    ({ h2UpgradePolicy, useClientProtocol }) => h2UpgradePolicy !== "UPGRADE" || useClientProtocol !== true,
+    "`useClientProtocol` must not be true with `h2UpgradePolicy: UPGRADE`",
+  );
+
+const connectionPoolSchema = z.object({ http: httpPoolSchema.optional() });
+
+const portPolicySchema = z.object({
+  port: z.object({ number: portNumberSchema }),
+  tls: clientTlsSchema.optional(),
+  connectionPool: connectionPoolSchema.optional(),
+});
 
 const trafficPolicySchema = z.object({
   tls: clientTlsSchema.optional(),
+  connectionPool: connectionPoolSchema.optional(),
   /** Ports of the Service. Each entry replaces the whole policy for its port. */
   portLevelSettings: z.array(portPolicySchema).default([]),
 });
@@ -55,6 +86,7 @@ export const destinationRuleSchema = z.object({
 
 export type DestinationRuleSpec = Immutable<z.output<typeof destinationRuleSchema>>["spec"];
 export type ClientTls = Immutable<z.output<typeof clientTlsSchema>>;
+export type HttpPool = Immutable<z.output<typeof httpPoolSchema>>;
 export type TrafficPolicy = Immutable<z.output<typeof trafficPolicySchema>>;
 export type Subset = Immutable<z.output<typeof subsetSchema>>;
 

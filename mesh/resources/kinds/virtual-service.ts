@@ -1,16 +1,10 @@
 import { z } from "zod";
 import { checkRegex } from "../fields/compile-regex.ts";
+import { durationSchema } from "../fields/duration.ts";
 import { hostPatternSchema } from "../fields/host-pattern.ts";
 import type { Immutable } from "../fields/immutable.ts";
 import { metadataSchema, portNumberSchema, type ResourceBase, stringMapSchema } from "../fields/metadata.ts";
-import {
-  durationSchema,
-  faultSchema,
-  headersSchema,
-  redirectSchema,
-  retriesSchema,
-  rewriteSchema,
-} from "./virtual-service-actions.ts";
+import { faultSchema, headersSchema, redirectSchema, retriesSchema, rewriteSchema } from "./virtual-service-actions.ts";
 
 const stringMatchShape = { exact: z.string().optional(), prefix: z.string().optional(), regex: z.string().optional() };
 
