@@ -1,0 +1,179 @@
+import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES } from "../frames/frame-types.ts";
+import type { OutputSlab } from "../frames/output-slab.ts";
+import { writeWindowUpdate } from "../frames/write-frames.ts";
+import type { Http2Limits } from "../http2-limits.ts";
+import type { Http2Stream } from "./http2-stream.ts";
+
+/** The connection's window is this many streams' windows, within its own limits. */
+const STREAMS_PER_CONNECTION = 8;
+
+/**
+ * What the peer may send: the windows of the connection and its streams, and the credit that goes back to it (RFC 9113
+ * §6.9). Windows grow while one round trip brings as much as a stream's window and the consumers keep up.
+ */
+export class ReceiveWindows<Context> {
+  readonly #limits: Http2Limits;
+  /** Bytes that the peer may still send on the connection. */
+  #window = DEFAULT_WINDOW_BYTES;
+  #size: number;
+  #credit = 0;
+  /** The initial window of streams that the peer has acknowledged. */
+  #initialStreamWindow = DEFAULT_WINDOW_BYTES;
+  #streamSize: number;
+  #due: Http2Stream<Context>[] = [];
+  /** Bytes since the last probe was sent or, if none is out, answered. */
+  #sample = 0;
+  #isProbing = false;
+  /** Delivered and not consumed, of all streams. */
+  #owed = 0;
+
+  constructor(limits: Http2Limits) {
+    this.#limits = limits;
+    this.#size = Math.max(DEFAULT_WINDOW_BYTES, limits.connectionWindowBytes);
+    this.#streamSize = limits.streamWindowBytes;
+  }
+
+  /** The receive window of a new stream. */
+  get initialStreamWindow(): number {
+    return this.#initialStreamWindow;
+  }
+
+  /** The window to which streams grow at present. */
+  get streamWindowBytes(): number {
+    return this.#streamSize;
+  }
+
+  /** Bytes that the peer may still send on the connection. */
+  get connectionWindow(): number {
+    return this.#window;
+  }
+
+  /** Whether a PING is out that asks how much one round trip brings. */
+  get isProbing(): boolean {
+    return this.#isProbing;
+  }
+
+  get hasUpdates(): boolean {
+    return this.#due.length > 0 || this.#isConnectionDue();
+  }
+
+  /** Enlarges the connection's window from the protocol's initial size to ours. */
+  start(slab: OutputSlab): void {
+    this.#credit = this.#size - this.#window;
+    this.#writeConnectionUpdate(slab);
+  }
+
+  /** The peer acknowledged our SETTINGS: its new streams, and those open, have our window (RFC 9113 §6.9.2). */
+  acknowledge(streams: Iterable<Http2Stream<Context>>): void {
+    const change = this.#limits.streamWindowBytes - this.#initialStreamWindow;
+    this.#initialStreamWindow = this.#limits.streamWindowBytes;
+    for (const stream of streams) {
+      stream.receiveWindow += change;
+      stream.windowSize += change;
+    }
+  }
+
+  /** Counts a DATA frame on the connection. @returns false: more than the window allowed. */
+  receive(frameBytes: number): boolean {
+    if (frameBytes > this.#window) return false;
+    this.#window -= frameBytes;
+    this.#sample += frameBytes;
+    return true;
+  }
+
+  /** Counts a DATA frame on its stream; the padding is returned at once. @returns false: more than the window allowed. */
+  receiveOnStream(stream: Http2Stream<Context>, frameBytes: number, dataBytes: number): boolean {
+    if (frameBytes > stream.receiveWindow) return false;
+    stream.receiveWindow -= frameBytes;
+    stream.owedBytes += dataBytes;
+    this.#owed += dataBytes;
+    if (frameBytes > dataBytes) this.#credited(stream, frameBytes - dataBytes);
+    return true;
+  }
+
+  /** Content of a stream was consumed. More than was delivered is ignored. */
+  consume(stream: Http2Stream<Context>, bytes: number): void {
+    const consumed = Math.min(bytes, stream.owedBytes);
+    stream.owedBytes -= consumed;
+    this.#owed -= consumed;
+    this.#credited(stream, consumed);
+  }
+
+  /** Returns credit to the connection alone, for content that is dropped. */
+  returnDropped(bytes: number): void {
+    this.#credit += bytes;
+  }
+
+  /** Returns to the connection what a stream still owes. */
+  forgive(stream: Http2Stream<Context>): void {
+    this.#credit += stream.owedBytes;
+    this.#owed -= stream.owedBytes;
+    stream.owedBytes = 0;
+  }
+
+  /** Writes the WINDOW_UPDATE frames that are due. */
+  writeUpdates(slab: OutputSlab): void {
+    const due = this.#due;
+    if (due.length > 0) {
+      this.#due = [];
+      for (const stream of due) this.#writeStreamUpdate(slab, stream);
+    }
+    if (this.#isConnectionDue()) this.#writeConnectionUpdate(slab);
+  }
+
+  /** Whether to send a PING now, to learn how much one round trip brings. */
+  startProbe(): boolean {
+    if (this.#isProbing || this.#streamSize >= this.#limits.maxStreamWindowBytes) return false;
+    if (this.#sample < this.#streamSize / 2) return false;
+    this.#isProbing = true;
+    this.#sample = 0;
+    return true;
+  }
+
+  /** The probe was answered: the windows double if the round trip brought two thirds of a stream's. */
+  endProbe(): void {
+    const { maxStreamWindowBytes, maxConnectionWindowBytes, connectionWindowBytes } = this.#limits;
+    const isLimit = this.#sample >= (this.#streamSize * 2) / 3;
+    const keepsUp = this.#owed <= this.#streamSize;
+    this.#isProbing = false;
+    this.#sample = 0;
+    if (!isLimit || !keepsUp) return;
+    this.#streamSize = Math.min(maxStreamWindowBytes, 2 * this.#streamSize);
+    const wanted = Math.max(connectionWindowBytes, STREAMS_PER_CONNECTION * this.#streamSize);
+    const size = Math.min(maxConnectionWindowBytes, wanted);
+    if (size <= this.#size) return;
+    this.#credit += size - this.#size;
+    this.#size = size;
+  }
+
+  #credited(stream: Http2Stream<Context>, bytes: number): void {
+    this.#credit += bytes;
+    if (stream.life !== "open" || stream.remote === "ended") return;
+    stream.creditBytes += bytes;
+    if (stream.isCreditDue || stream.creditBytes < stream.windowSize / 2) return;
+    stream.isCreditDue = true;
+    this.#due.push(stream);
+  }
+
+  #isConnectionDue(): boolean {
+    return this.#credit >= this.#size / 2 || (this.#credit > 0 && this.#window < this.#size / 4);
+  }
+
+  #writeStreamUpdate(slab: OutputSlab, stream: Http2Stream<Context>): void {
+    stream.isCreditDue = false;
+    if (stream.life !== "open" || stream.remote === "ended") return;
+    const growth = Math.max(0, this.#streamSize - stream.windowSize);
+    const increment = stream.creditBytes + growth;
+    stream.windowSize += growth;
+    stream.creditBytes = 0;
+    stream.receiveWindow += increment;
+    writeWindowUpdate(slab, stream.id, increment);
+  }
+
+  #writeConnectionUpdate(slab: OutputSlab): void {
+    const increment = Math.min(this.#credit, MAX_WINDOW_BYTES - this.#window);
+    this.#credit -= increment;
+    this.#window += increment;
+    if (increment > 0) writeWindowUpdate(slab, 0, increment);
+  }
+}
