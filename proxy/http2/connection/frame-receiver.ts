@@ -63,6 +63,11 @@ export class FrameReceiver<Head, Context> implements FrameSink {
     return this.#collector.bufferedBytes;
   }
 
+  /** Forgets an incomplete header block, when the connection is over. */
+  clear(): void {
+    this.#collector.clear();
+  }
+
   onDataStart(header: FrameHeader, dataBytes: number): void {
     if (this.#core.peer.hasArrived) this.#data.start(header, dataBytes);
     else this.#core.fail(FIRST_FRAME);

@@ -49,16 +49,26 @@ export class HeaderCollector {
       if ((flags & FLAG.padded) !== 0) to -= buffer[start] ?? 0;
       if (to < from) return BAD_PADDING;
     }
-    if (this.#bytes + to - from > this.#maxBytes) return TOO_LONG;
+    if (this.#bytes + to - from > this.#maxBytes) return this.#refuse();
     const isComplete = (flags & FLAG.endHeaders) !== 0;
     if (isComplete && this.#fragments.length === 0) return { kind: "block", block: buffer.subarray(from, to) };
-    if (this.#fragments.length >= this.#maxFrames) return TOO_LONG;
+    if (this.#fragments.length >= this.#maxFrames) return this.#refuse();
     this.#fragments.push(Buffer.from(buffer.subarray(from, to)));
     this.#bytes += to - from;
     if (!isComplete) return INCOMPLETE;
     const block = Buffer.concat(this.#fragments, this.#bytes);
+    this.clear();
+    return { kind: "block", block };
+  }
+
+  /** Forgets an incomplete block. */
+  clear(): void {
     this.#fragments = [];
     this.#bytes = 0;
-    return { kind: "block", block };
+  }
+
+  #refuse(): CollectedBlock {
+    this.clear();
+    return TOO_LONG;
   }
 }

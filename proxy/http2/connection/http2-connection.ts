@@ -42,6 +42,11 @@ export class Http2Connection<Head, Context> {
     return !isOver && (scheduler.hasWork || windows.hasUpdates);
   }
 
+  /** Bytes that the engine holds outside of streams: an incomplete header block, and output that was not taken. */
+  get bufferedBytes(): number {
+    return this.#receiver.bufferedBytes + this.core.slab.bytes + this.core.pingReplies.bytes;
+  }
+
   /** Whether the connection has failed or was closed: nothing more is read, and only the output is left to flush. */
   get isOver(): boolean {
     return this.core.isOver;
@@ -54,18 +59,18 @@ export class Http2Connection<Head, Context> {
   receive(chunk: Buffer, nowMs: number): readonly Http2Event<Head, Context>[] {
     this.core.nowMs = nowMs;
     if (!this.isOver) this.#reader.read(chunk);
-    return this.core.takeEvents();
+    return this.#finish();
   }
 
   /** Lets deadlines pass: call it about once a second. */
   expire(nowMs: number): readonly Http2Event<Head, Context>[] {
     const { core } = this;
     core.nowMs = nowMs;
-    if (core.isOver) return core.takeEvents();
+    if (core.isOver) return this.#finish();
     const { settingsTimeoutMs, stallTimeoutMs, drainGraceMs } = core.limits;
     if (core.ownSettings.isOverdue(nowMs, settingsTimeoutMs)) {
       core.fail({ code: ERROR_CODE.settingsTimeout, message: "our SETTINGS were not acknowledged in time" });
-      return core.takeEvents();
+      return this.#finish();
     }
     if (core.drain.isGraceOver(nowMs, drainGraceMs)) core.writeFinalGoaway();
     for (const stream of core.streams.values()) {
@@ -79,13 +84,13 @@ export class Http2Connection<Head, Context> {
     this.core.end();
     this.core.slab.clear();
     this.core.pingReplies.clear();
-    return this.core.takeEvents();
+    return this.#finish();
   }
 
   /** Ends the connection with GOAWAY by the shell's own decision. @param code one of `ERROR_CODE`. */
   abort(code: number, message: string): readonly Http2Event<Head, Context>[] {
     this.core.fail({ code, message });
-    return this.core.takeEvents();
+    return this.#finish();
   }
 
   /**
@@ -163,6 +168,11 @@ export class Http2Connection<Head, Context> {
     }
     core.windows.forgive(stream);
     core.releaseHold(stream);
+  }
+
+  #finish(): readonly Http2Event<Head, Context>[] {
+    if (this.core.isOver) this.#receiver.clear();
+    return this.core.takeEvents();
   }
 
   #canSend(stream: Http2Stream<Context>): boolean {
