@@ -250,21 +250,21 @@ describe("an engine as client, and node:http2 as server", () => {
     const received = list.map(() => new Arrival());
     const senders = list.map(({ request }): EngineSender => new EngineSender(connection, request));
     let open = list.length;
-    const onPart = (part: MessageEvent): void => {
+    /** Returns whether all responses are complete. */
+    const takePart = (part: MessageEvent): boolean => {
       if (part.kind === "head" && "status" in part.head)
         statuses[Number(part.stream.context)] = Number(part.head.status);
-      if (received[Number(part.stream.context)]?.take(part, connection) !== true) return;
+      if (received[Number(part.stream.context)]?.take(part, connection) !== true) return false;
       connection.release(part.stream);
       open -= 1;
+      return open === 0;
     };
     return new Promise((resolve, reject) => {
       const shell = connectWithEngine(port, connection, (event) => {
         if (event.kind === "writable") senders[Number(event.stream.context)]?.pump(event.stream);
         if (event.kind === "reset" || event.kind === "failed") reject(new Error(JSON.stringify(event)));
         const part = asMessageEvent(event);
-        if (part === undefined) return;
-        onPart(part);
-        if (open > 0) return;
+        if (part === undefined || !takePart(part)) return;
         shell.close();
         resolve(received.map((arrival, number) => ({ status: statuses[number], message: arrival.toMessage() })));
       });
