@@ -45,8 +45,11 @@ export interface ConnectionFacts {
   readonly security: "mutual_tls" | "none" | "unknown";
 }
 
-/** The protocol of a connection as reported: its bytes alone, or the requests in it. */
-export type RequestProtocol = "tcp" | "http";
+/**
+ * What is counted, as Istio reports it: a connection's bytes, requests of any HTTP version, or calls of gRPC, which are
+ * the requests with a `content-type` of gRPC.
+ */
+export type RequestProtocol = "tcp" | "http" | "grpc";
 
 /**
  * Builds a connection's label set. Addresses, ports, SNI and other values that a client chooses are not labels: an

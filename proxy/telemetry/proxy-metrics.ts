@@ -5,8 +5,8 @@ import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts"
 import { connectionFamilies } from "./connection-metrics.ts";
 import { type ByteCounts, type ConnectionMeter, createConnectionSeries } from "./connection-series.ts";
 import { createLabelBound, OTHER_LABEL } from "./label-sets.ts";
-import type { RequestMeters } from "./request-meter.ts";
-import { requestCounter, requestHistograms } from "./request-metrics.ts";
+import type { GrpcMeters, RequestMeters } from "./request-meter.ts";
+import { messageCounters, requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries } from "./request-series.ts";
 import { formatStatus, statusClass } from "./status-codes.ts";
 
@@ -16,7 +16,7 @@ export type Direction = "inbound" | "outbound";
 export type ResponseOrigin = "upstream" | "gateway";
 
 /** The proxy's counters. Label values are constants of this code or verified names, never a client's text. */
-export interface ProxyMetrics extends RequestMeters {
+export interface ProxyMetrics extends RequestMeters, GrpcMeters {
   /**
    * Counts a connection from its opening on. With `readBytes` its bytes are read at each scrape and at the end, so that
    * long connections are visible while they last. Without it the forwarding code reports them to the meter.
@@ -66,7 +66,12 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
   const requests = createRequestSeries(maxSeries);
   const source = createMetricsSource({
     registry,
-    families: [requestCounter(requests), ...connectionFamilies(series), ...requestHistograms(requests)],
+    families: [
+      requestCounter(requests),
+      ...messageCounters(requests),
+      ...connectionFamilies(series),
+      ...requestHistograms(requests),
+    ],
     ...(maxPageBytes === undefined ? {} : { maxBytes: maxPageBytes }),
   });
   registerGauges({ views, clock: options.clock, version: options.version ?? "unknown", registry });
@@ -106,6 +111,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     ...source,
     openConnection: (labels, readBytes) => series.open(labels, readBytes),
     requestMeter: (facts) => requests.meter(connectionLabels(facts, "http")),
+    grpcMeter: (facts) => requests.grpcMeter(connectionLabels(facts, "grpc")),
     tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason: handshakeReason(reason) }),
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason: refusalReason(reason) }),
     detectionTimedOut: () => detectionTimeouts.inc(),
@@ -121,6 +127,7 @@ export function createNoMetrics(): ProxyMetrics {
   return {
     openConnection: () => meter,
     requestMeter: () => ({ count: ignore }),
+    grpcMeter: () => ({ countCall: ignore, addMessages: ignore }),
     tlsHandshakeFailed: ignore,
     connectionRefused: ignore,
     detectionTimedOut: ignore,

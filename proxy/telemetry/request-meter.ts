@@ -1,3 +1,4 @@
+import type { GrpcStatus } from "../../mesh/resources/fields/grpc-status-names.ts";
 import type { ConnectionFacts } from "./connection-labels.ts";
 
 /**
@@ -48,6 +49,19 @@ export interface RequestMeter {
   count(request: CountedRequest): void;
 }
 
+/** A finished call of gRPC. */
+export interface CountedCall extends CountedRequest {
+  /** As `decideGrpcStatus` finds it; `undefined`: there was no response. */
+  readonly grpcStatus: GrpcStatus | undefined;
+}
+
+/** Counts the calls of gRPC of one pair of workloads. */
+export interface GrpcMeter {
+  countCall(call: CountedCall): void;
+  /** Messages since the last report. A long call reports while it lasts: its end may be days away. */
+  addMessages(requests: number, responses: number): void;
+}
+
 /** Looks a meter up when it is first needed: most connections never need one of their own. */
 export function lazyMeter(create: () => RequestMeter): () => RequestMeter {
   let meter: RequestMeter | undefined;
@@ -60,6 +74,11 @@ export function lazyMeter(create: () => RequestMeter): () => RequestMeter {
 /** Creates meters. Called once per connection and endpoint, not per request. */
 export interface RequestMeters {
   requestMeter(facts: ConnectionFacts): RequestMeter;
+}
+
+/** As `RequestMeters`, for gRPC. */
+export interface GrpcMeters {
+  grpcMeter(facts: ConnectionFacts): GrpcMeter;
 }
 
 /** An access log entry of a request or a stream; its field names are Istio's (`%START_TIME%` and so on). */

@@ -6,7 +6,8 @@ import { createMetricsSource } from "../../net/metrics/metrics-page.ts";
 import { CONNECTION_LABEL_NAMES, connectionLabels } from "./connection-labels.ts";
 import type { CountedRequest } from "./request-meter.ts";
 import { requestCounter, requestHistograms } from "./request-metrics.ts";
-import { createRequestSeries, REQUEST_BUCKETS } from "./request-series.ts";
+import { createRequestSeries } from "./request-series.ts";
+import { REQUEST_BUCKETS } from "./status-series.ts";
 
 const LABELS = ["source", "destination"].map((reporter) =>
   connectionLabels({ reporter: reporter === "source" ? "source" : "destination", security: "none" }, "http"),

@@ -5,7 +5,8 @@ import { createMetricsSource } from "../../net/metrics/metrics-page.ts";
 import { CONNECTION_LABEL_NAMES, connectionLabels } from "./connection-labels.ts";
 import type { CountedRequest } from "./request-meter.ts";
 import { requestCounter, requestHistograms } from "./request-metrics.ts";
-import { createRequestSeries, MAX_STATUSES, REQUEST_BUCKETS } from "./request-series.ts";
+import { createRequestSeries, MAX_STATUSES } from "./request-series.ts";
+import { REQUEST_BUCKETS } from "./status-series.ts";
 
 const LABELS = connectionLabels({ reporter: "destination", security: "mutual_tls" }, "http");
 const OK: CountedRequest = { status: 200, flags: "-", durationMs: 3, requestBytes: 120, responseBytes: 4000 };

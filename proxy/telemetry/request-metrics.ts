@@ -1,5 +1,6 @@
 import type { MetricFamily } from "../../net/metrics/metric-family.ts";
-import { type Distribution, REQUEST_BUCKETS, type RequestSeries, type RequestTotals } from "./request-series.ts";
+import type { MessageTotals, RequestSeries } from "./request-series.ts";
+import { type Distribution, REQUEST_BUCKETS, type RequestTotals } from "./status-series.ts";
 
 const HISTOGRAMS: readonly {
   readonly name: string;
@@ -46,6 +47,26 @@ export function requestHistograms(series: RequestSeries): readonly MetricFamily[
       for (const totals of series.totals()) yield formatHistogram(name, totals.labelText, read(totals));
     },
   }));
+}
+
+/** The series as Istio's counters of messages in calls of gRPC. */
+export function messageCounters(series: RequestSeries): readonly MetricFamily[] {
+  const count = (side: "requests" | "responses", name: string, help: string): MetricFamily => ({
+    name,
+    help,
+    type: "counter",
+    *samples() {
+      for (const totals of series.messageTotals()) yield formatMessages(name, totals, side);
+    },
+  });
+  return [
+    count("requests", "istio_request_messages_total", "Messages that the clients of gRPC calls sent."),
+    count("responses", "istio_response_messages_total", "Messages that the servers of gRPC calls sent."),
+  ];
+}
+
+function formatMessages(name: string, totals: MessageTotals, side: "requests" | "responses"): string {
+  return `${name}{${totals.labelText}} ${totals[side]}\n`;
 }
 
 function formatHistogram(name: string, labels: string, { counts, sum }: Distribution): string {
