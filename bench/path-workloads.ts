@@ -6,7 +6,7 @@ import { runIdleLoad, runOwnLoad } from "./load/own-load.ts";
 import { runWrk } from "./load/wrk.ts";
 import type { StartedPath } from "./paths/path.ts";
 import { readMemory } from "./processes/process-stats.ts";
-import { type PathWorkload, REQUESTS, type WorkloadTarget, type WorkloadUnit } from "./workload.ts";
+import { ENTENTE_GRPC, type PathWorkload, REQUESTS, type WorkloadTarget, type WorkloadUnit } from "./workload.ts";
 
 const GIGABYTES: WorkloadUnit = { costLabel: "CPU ms/GB", costCount: 1, rateLabel: "MB/s", rateFactor: 1024 };
 const HANDSHAKES: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 handshakes", rateLabel: "handshakes/s" };
@@ -20,7 +20,6 @@ const IDLE_CONNECTIONS = 1000;
 const SETTLE_MS = 3000;
 
 const HTTP1 = { application: "http/1.1" } as const;
-/** Today a path of Entente relays HTTP/2 as a stream, whatever the port is declared as. */
 const GRPC = { application: "h2", program: "h2load" } as const;
 /** HTTP/2 on the hop changes nothing where connections or bytes are all that costs. */
 const NO_HTTP2_PEER = { leavesOut: ["haproxy-http2"] } as const;
@@ -150,21 +149,21 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
   },
   {
     name: "grpc-32",
-    title: "gRPC unary, 32 in flight on one connection (Entente: as a stream)",
+    title: `gRPC unary, 32 in flight on one connection (${ENTENTE_GRPC})`,
     unit: CALLS,
     ...GRPC,
     run: ({ path, seconds }) => runUnaryLoad({ port: path.port, seconds, connections: 1, streams: 32 }),
   },
   {
     name: "grpc-256",
-    title: "gRPC unary, 256 in flight on 4 connections (Entente: as a stream)",
+    title: `gRPC unary, 256 in flight on 4 connections (${ENTENTE_GRPC})`,
     unit: CALLS,
     ...GRPC,
     run: ({ path, seconds }) => runUnaryLoad({ port: path.port, seconds, connections: 4, streams: 64 }),
   },
   {
     name: "grpc-stream",
-    title: "gRPC server streams of 64 MB in messages of 4 KB, one after the other (Entente: as a stream)",
+    title: `gRPC server streams of 64 MB in messages of 4 KB, one after the other (${ENTENTE_GRPC})`,
     unit: GIGABYTES,
     application: "h2",
     run: ({ path, seconds }) => runOwnLoad({ kind: "server streams", host: HOST, port: path.port, seconds }),

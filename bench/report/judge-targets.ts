@@ -1,4 +1,5 @@
 import type { PathName } from "../paths/path.ts";
+import { ENTENTE_GRPC } from "../workload.ts";
 import { pairedRatio } from "./paired-ratio.ts";
 import type { Summary } from "./summarize.ts";
 
@@ -41,7 +42,12 @@ const TARGETS: readonly Target[] = [
     workload: "pod-rate-1k",
     value: (find) => perProcess(find("pod-rate-1k", OURS), ({ vcpu }) => vcpu),
   },
-  cpuRatio({ title: "gRPC unary, 32 in flight: CPU : Envoy", limit: 0.6, workload: "grpc-32", peers: ["envoy-http2"] }),
+  cpuRatio({
+    title: `gRPC unary, 32 in flight (${ENTENTE_GRPC}): CPU : Envoy`,
+    limit: 0.6,
+    workload: "grpc-32",
+    peers: ["envoy-http2"],
+  }),
   cpuRatio({ title: "one connection a request: CPU : HAProxy", limit: 2, workload: "fresh", peers: HAPROXY }),
   cpuRatio({ title: "  : Envoy, cheaper hop", limit: 0.75, workload: "fresh", peers: ENVOY }),
   cpuRatio({ title: "responses of 1 MB: CPU : HAProxy", limit: 1.3, workload: "download-1m", peers: HAPROXY }),
