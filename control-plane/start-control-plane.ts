@@ -10,7 +10,7 @@ import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { isAddressOf } from "./identity/known-pods.ts";
 import { type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
-import { createControlPlaneMetrics } from "./serving/control-plane-metrics.ts";
+import { createControlPlaneMetrics, createReportMetrics } from "./serving/control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./serving/control-plane-server.ts";
 import { type Readiness, startStatusServer } from "./serving/status-server.ts";
 import { registerSourceAge } from "./source-age.ts";
@@ -135,7 +135,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const onStatus = (sourceStatus: SourceStatus): void => {
     state.readiness = () => readinessOf(sourceStatus);
   };
-  const source = await startSource(options.source, { ...deps, onStatus });
+  const source = await startSource(options.source, { ...deps, onStatus, onUnwritten: createReportMetrics(registry) });
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
   const roots = { current: authority.roots, subscribe: authority.subscribe };

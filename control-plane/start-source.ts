@@ -1,6 +1,6 @@
 import type { ConfigSource, SourceStatus } from "../discovery/config-source.ts";
 import { startFolderSource } from "../discovery/folder/folder-source.ts";
-import { InvalidObjectReporter } from "../discovery/kubernetes/invalid-object-reporter.ts";
+import { InvalidObjectReporter, type UnwrittenReport } from "../discovery/kubernetes/invalid-object-reporter.ts";
 import { startKubernetesSource } from "../discovery/kubernetes/kubernetes-source.ts";
 import type { KubernetesApi } from "../kubernetes/kubernetes-api.ts";
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
@@ -18,6 +18,8 @@ export interface SourceDeps {
   readonly log: Logger;
   /** Receives the status while the first state is read, too. */
   readonly onStatus: (status: SourceStatus) => void;
+  /** Counts what could not be written about invalid objects. */
+  readonly onUnwritten?: (why: UnwrittenReport) => void;
   readonly signal: AbortSignal;
 }
 

@@ -1,4 +1,5 @@
 import { Counter, type Registry } from "prom-client";
+import type { UnwrittenReport } from "../../discovery/kubernetes/invalid-object-reporter.ts";
 
 /**
  * Why a connection to the control plane's port failed or was ended:
@@ -31,6 +32,17 @@ export interface ControlPlaneMetrics {
   connectionRefused(reason: RefusedConnection): void;
   callDisplaced(peer: CallOf): void;
   callRefused(peer: CallOf): void;
+}
+
+/** Counts what could not be written about invalid objects. */
+export function createReportMetrics(registry: Registry): (why: UnwrittenReport) => void {
+  const unwritten = new Counter({
+    name: "entente_control_plane_unwritten_reports_total",
+    help: "Statuses of invalid objects and Events about them that the API server refused, by reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+  });
+  return (reason) => unwritten.inc({ reason });
 }
 
 export function createControlPlaneMetrics(registry: Registry): ControlPlaneMetrics {

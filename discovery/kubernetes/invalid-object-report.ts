@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { createWarningEvent, cutToBytes } from "../../kubernetes/warning-event.ts";
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
-import { FINDING_CODES } from "../../mesh/resources/finding-codes.ts";
+import { FINDING_CODES, type FindingName } from "../../mesh/resources/finding-codes.ts";
 import { CONDITION_REASON, type FollowedObject, type ObjectVersion } from "./followed-object.ts";
 
 /** What is written about an invalid object: the same by every control plane, whatever each of them has seen before. */
@@ -47,7 +47,7 @@ export function createStatus(
     metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }) },
     status: {
       conditions: [...otherConditions, ...(report === undefined ? [] : [createCondition(report, nowMs)])],
-      validationMessages: report?.errors.map(createMessage) ?? [],
+      validationMessages: report === undefined ? [] : createMessages(report.errors),
       ...(generation === undefined ? {} : { observedGeneration: generation }),
     },
   };
@@ -58,7 +58,12 @@ function createCondition({ message }: InvalidObjectReport, nowMs: number) {
   return { type: "Reconciled", status: "False", reason: CONDITION_REASON, message, lastTransitionTime: time };
 }
 
-function createMessage({ finding }: ConfigProblem) {
+/** One for each kind of error: they have no text, and a large object with an error in each entry has thousands. */
+function createMessages(errors: readonly ConfigProblem[]) {
+  return [...new Set(errors.map(({ finding }) => finding))].map(createMessage);
+}
+
+function createMessage(finding: FindingName) {
   const code = FINDING_CODES[finding];
   const documentationUrl = `https://istio.io/latest/docs/reference/config/analysis/${code.toLowerCase()}/`;
   return { type: { name: finding, code }, level: "ERROR", ...(code.startsWith("IST") ? { documentationUrl } : {}) };

@@ -6,6 +6,9 @@ import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import type { FollowedObject, ObjectVersion } from "./followed-object.ts";
 import { createEvent, createStatus, type InvalidObjectReport, isReported, reportOf } from "./invalid-object-report.ts";
 
+/** Why something could not be written about an object; it is not tried again. */
+export type UnwrittenReport = "too_large" | "refused" | "missing_right";
+
 export interface InvalidObjectReporterOptions {
   readonly api: KubernetesApi;
   readonly clock: Clock;
@@ -13,6 +16,8 @@ export interface InvalidObjectReporterOptions {
   readonly log: Logger;
   /** Names this process in Events: its pod. */
   readonly instance: string;
+  /** Counts what could not be written. */
+  readonly onUnwritten?: (why: UnwrittenReport) => void;
   readonly signal: AbortSignal;
 }
 
@@ -26,12 +31,13 @@ interface Pending {
  * All replicas see an invalid object at the same moment and would write the same. Each waits for a random time, so that
  * mostly one writes and the others see that it is done.
  */
-const MAX_DELAY_MS = 3000;
-/** At most five objects a second, so that a thousand invalid ones do not burden the API server. */
-const INTERVAL_MS = 200;
+const MAX_DELAY_MS = 1000;
+/** Objects in work at once, and the time between two beginnings: at most 100 a second. */
+const MAX_WRITING = 8;
+const INTERVAL_MS = 10;
+/** The next object is one of so many at random: replicas that write at the same time mostly write different ones. */
+const CHOICE = 64;
 const RETRY_MS = 30_000;
-/** The same call would be refused again. */
-const REFUSED_FOR_GOOD: ReadonlySet<number> = new Set([400, 403, 404, 409, 422]);
 /** What others overwrite is not written again sooner. */
 const REPEAT_MS = 10 * 60_000;
 
@@ -42,12 +48,17 @@ export class InvalidObjectReporter {
   /** What was written last, by object, and when. */
   readonly #written = new Map<string, { readonly content: string; readonly atMs: number }>();
   readonly #refused = new Set<string>();
+  /** Objects in work. */
+  readonly #writing = new Set<string>();
+  readonly #retries = new Set<Timer>();
   #timer: Timer | undefined;
-  #isWriting = false;
 
   constructor(options: InvalidObjectReporterOptions) {
     this.#options = options;
-    options.signal.addEventListener("abort", () => this.#timer?.cancel(), { once: true });
+    const stop = (): void => {
+      for (const timer of [this.#timer, ...this.#retries]) timer?.cancel();
+    };
+    options.signal.addEventListener("abort", stop, { once: true });
   }
 
   /** Takes note of an object's present state. */
@@ -72,34 +83,54 @@ export class InvalidObjectReporter {
   }
 
   #schedule(delayMs: number): void {
-    if (this.#timer !== undefined || this.#isWriting || this.#options.signal.aborted) return;
+    if (this.#timer !== undefined || this.#options.signal.aborted) return;
     this.#timer = this.#options.clock.setTimeout(() => {
       this.#timer = undefined;
-      void this.#writeNext();
+      this.#startNext();
     }, delayMs);
   }
 
-  async #writeNext(): Promise<void> {
-    const [next] = this.#pending;
-    if (next === undefined) return;
-    const [name, pending] = next;
+  #startNext(): void {
+    const name = this.#writing.size < MAX_WRITING ? this.#chooseNext() : undefined;
+    const pending = name === undefined ? undefined : this.#pending.get(name);
+    if (name === undefined || pending === undefined) return;
     this.#pending.delete(name);
-    this.#isWriting = true;
-    let delayMs = INTERVAL_MS;
-    try {
-      await this.#write(name, pending);
-    } catch (caught) {
-      if (this.#options.signal.aborted) return;
-      if (!this.#pending.has(name)) this.#pending.set(name, pending);
-      delayMs = RETRY_MS * (1 + this.#options.random());
-      this.#options.log.warn(
-        { resource: name, reason: MeshError.from(caught).message },
-        "what is wrong with an object could not be written to its status; trying again",
-      );
-    } finally {
-      this.#isWriting = false;
+    this.#writing.add(name);
+    this.#write(name, pending)
+      .catch((caught: unknown) => this.#retryLater(name, pending, caught))
+      .finally(() => {
+        this.#writing.delete(name);
+        if (this.#pending.size > 0) this.#schedule(INTERVAL_MS);
+      });
+    if (this.#pending.size > 0) this.#schedule(INTERVAL_MS);
+  }
+
+  /** Not one of which an earlier state is being written. */
+  #chooseNext(): string | undefined {
+    const names: string[] = [];
+    for (const name of this.#pending.keys()) {
+      if (!this.#writing.has(name)) names.push(name);
+      if (names.length === CHOICE) break;
     }
-    if (this.#pending.size > 0) this.#schedule(delayMs);
+    return names[Math.floor(this.#options.random() * names.length)];
+  }
+
+  /** The others do not wait for it. */
+  #retryLater(name: string, pending: Pending, caught: unknown): void {
+    const { clock, log, random, signal } = this.#options;
+    if (signal.aborted) return;
+    log.warn(
+      { resource: name, reason: MeshError.from(caught).message },
+      "what is wrong with an object could not be written to its status; trying again",
+    );
+    const timer = clock.setTimeout(
+      () => {
+        this.#retries.delete(timer);
+        if (!this.#pending.has(name)) this.note(pending.kind, pending.object);
+      },
+      RETRY_MS * (1 + random()),
+    );
+    this.#retries.add(timer);
   }
 
   async #write(name: string, { kind, object, reference }: Pending): Promise<void> {
@@ -108,36 +139,59 @@ export class InvalidObjectReporter {
     // The status of Kubernetes' own kinds belongs to others.
     if (kind.group.endsWith(".istio.io")) {
       const status = createStatus(reference, object, report, clock.now());
-      await this.#unlessRefused(`patch ${kind.plural}/status.${kind.group}`, () =>
+      await this.#unlessRefused({ name, right: `patch ${kind.plural}/status.${kind.group}` }, () =>
         api.apply(kind, status, { subresource: "status", force: true, signal }),
       );
     }
     if (report !== undefined) {
       const event = createEvent(reference, report, { instance, nowMs: clock.now() });
-      await this.#unlessRefused("create events.events.k8s.io", () => api.create(KINDS.events, event, { signal }));
+      await this.#unlessRefused({ name, right: "create events.events.k8s.io" }, () =>
+        api.create(KINDS.events, event, { signal }),
+      );
     }
     this.#written.set(name, { content: contentOf(reference, report), atMs: clock.monotonicMs() });
   }
 
-  /** The object may be deleted by now, and another control plane may have created the Event. */
-  async #unlessRefused(right: string, call: () => Promise<unknown>): Promise<void> {
+  async #unlessRefused(what: Report, call: () => Promise<unknown>): Promise<void> {
     try {
       await call();
     } catch (caught) {
-      const status = caught instanceof KubernetesApiError ? (caught.status ?? 0) : 0;
-      if (!REFUSED_FOR_GOOD.has(status)) throw caught;
-      if (status === 403) this.#reportMissingRight(right);
-      if (status === 400 || status === 422) {
-        this.#options.log.warn({ call: right, reason: MeshError.from(caught).message }, "a report was refused");
-      }
+      const refusal = refusalOf(caught);
+      if (refusal === undefined) throw caught;
+      if (refusal !== "needless") this.#reportUnwritten(what, refusal, caught);
     }
   }
 
-  #reportMissingRight(right: string): void {
-    if (this.#refused.has(right)) return;
-    this.#refused.add(right);
-    this.#options.log.error({ missingRight: right }, "a right is missing; invalid objects are named in this log alone");
+  #reportUnwritten({ name, right }: Report, why: UnwrittenReport, caught: unknown): void {
+    const { log, onUnwritten } = this.#options;
+    onUnwritten?.(why);
+    if (why !== "missing_right") {
+      log.warn({ resource: name, call: right, why, reason: MeshError.from(caught).message }, "a report was refused");
+    } else if (!this.#refused.has(right)) {
+      this.#refused.add(right);
+      log.error({ missingRight: right }, "a right is missing; invalid objects are named in this log alone");
+    }
   }
+}
+
+/** A call that writes about an object, and the right that it needs. */
+interface Report {
+  readonly name: string;
+  readonly right: string;
+}
+
+/**
+ * Whether the same call would be refused again; undefined: it may succeed later. What the API server cannot store has no
+ * status of its own: etcd's limit is an internal error.
+ */
+function refusalOf(caught: unknown): UnwrittenReport | "needless" | undefined {
+  if (!(caught instanceof KubernetesApiError)) return undefined;
+  const { status, message } = caught;
+  // The object was deleted, or another control plane has created the Event.
+  if (status === 404 || status === 409) return "needless";
+  if (status === 403) return "missing_right";
+  if (status === 413 || /too large|larger than max/i.test(message)) return "too_large";
+  return status === 400 || status === 422 ? "refused" : undefined;
 }
 
 function contentOf({ uid, generation }: ObjectVersion, report: InvalidObjectReport | undefined): string {
