@@ -77,7 +77,6 @@ describe("objects", () => {
 
   it("that change in what nobody reads cause no change", async () => {
     const harness = withWorkload(cleanup);
-    harness.cluster.put({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" } });
     const source = await harness.start();
     const before = source.current();
     const conditions = [
@@ -87,10 +86,20 @@ describe("objects", () => {
     harness.cluster.put(
       podOf("web-1", { status: { conditions, containerStatuses: [{ name: "app", restartCount: 3 }] } }),
     );
-    harness.cluster.put({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" }, status: { images: [] } });
     await harness.settle();
     expect(source.current()).toBe(before);
     expect(harness.changes).toEqual([]);
+  });
+
+  it("of kinds that no decision reads are not asked for", async () => {
+    const harness = withWorkload(cleanup);
+    const asked = new Set<string>();
+    harness.beforeCall = ({ resource }) => void asked.add(resource);
+    await harness.start();
+    expect(asked).toContain("pods");
+    expect(
+      [...asked].filter((resource) => ["nodes", "serviceaccounts", "secrets", "configmaps"].includes(resource)),
+    ).toEqual([]);
   });
 
   it("created again under the same name are other ones: the old version does not stay in force", async () => {

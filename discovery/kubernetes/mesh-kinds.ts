@@ -3,11 +3,12 @@ import type { ApiKind, DiscoveredKind } from "../../kubernetes/kubernetes-api.ts
 import type { ResourceKind } from "../../mesh/resources/resource.ts";
 import { type KindDescription, RESOURCE_KINDS } from "../../mesh/resources/resource-kinds.ts";
 
-/** Kubernetes' own kinds of which the configuration consists: every server has them, at this version. */
+/**
+ * Kubernetes' own kinds of which the configuration consists: every server has them, at this version. Node and
+ * ServiceAccount are not among them: no decision reads them, and a large cluster has many.
+ */
 export const CORE_KINDS: ReadonlyMap<ResourceKind, ApiKind> = new Map<ResourceKind, ApiKind>([
   ["Namespace", KINDS.namespaces],
-  ["Node", KINDS.nodes],
-  ["ServiceAccount", KINDS.serviceAccounts],
   ["Service", KINDS.services],
   ["EndpointSlice", KINDS.endpointSlices],
   ["Pod", KINDS.pods],

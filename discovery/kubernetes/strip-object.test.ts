@@ -70,7 +70,7 @@ describe("stripObject", () => {
     expect(stripObject(policy)).toEqual({ apiVersion: policy.apiVersion, kind: policy.kind, metadata, spec });
   });
 
-  it.each(["Namespace", "ServiceAccount", "Node", "Pod", "Service", "EndpointSlice", "Gateway"])(
+  it.each(["Namespace", "Pod", "Service", "EndpointSlice", "Gateway"])(
     "adds nothing to a %s that has only a name",
     (kind) => {
       const object = { apiVersion: "v1", kind, metadata };

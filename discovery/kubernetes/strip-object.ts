@@ -112,8 +112,6 @@ const MESH: Rules = { spec: same };
 
 const CONTENT: Readonly<Record<string, Rules>> = {
   Namespace: {},
-  ServiceAccount: {},
-  Node: { status: within({ nodeInfo: within({ kubeletVersion: same }) }) },
   Pod: { spec: within(POD_SPEC), status: within(POD_STATUS) },
   Service: { spec: within(SERVICE_SPEC) },
   EndpointSlice: SLICE,

@@ -55,6 +55,8 @@ function injectorRights(values: InstallValues): Rights {
     cluster: [
       // For the warnings of the validating webhook.
       ...FOLLOW_CONFIGURATION,
+      // Whether every kubelet knows native sidecars.
+      rule("", ["nodes"], FOLLOW),
       // Why a pod was refused: an Event on the ReplicaSet, if the webhook's caller did not invent it.
       rule("apps", ["replicasets", "statefulsets", "daemonsets"], ["get"]),
       rule("batch", ["jobs"], ["get"]),
@@ -72,7 +74,7 @@ function injectorRights(values: InstallValues): Rights {
 
 /** The sources of the configuration. */
 const FOLLOW_CONFIGURATION: readonly V1PolicyRule[] = [
-  rule("", ["namespaces", "nodes", "pods", "serviceaccounts", "services"], FOLLOW),
+  rule("", ["namespaces", "pods", "services"], FOLLOW),
   rule("discovery.k8s.io", ["endpointslices"], FOLLOW),
   ...meshResources(FOLLOW),
 ];

@@ -41,12 +41,10 @@ describe("the rights of the control plane's account", () => {
   });
 
   it.each<Right>([
-    ...["namespaces", "nodes", "pods", "services", "serviceaccounts", "endpointslices", "peerauthentications"].flatMap(
-      (resource) => [
-        { resource, verb: "list" },
-        { resource, verb: "watch" },
-      ],
-    ),
+    ...["namespaces", "pods", "services", "endpointslices", "peerauthentications"].flatMap((resource) => [
+      { resource, verb: "list" },
+      { resource, verb: "watch" },
+    ]),
     { resource: "peerauthentications/status", verb: "patch" },
     { resource: "events", verb: "create" },
   ])("contain nothing that could be left out: $verb of $resource", async (right) => {
