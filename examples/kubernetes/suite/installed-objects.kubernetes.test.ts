@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listAt, textAt } from "../../../operator/checks/object-fields.ts";
 import { echoApplication } from "./applications-fixture.ts";
 import { type ClientPod, createClient } from "./client-pod-fixture.ts";
 import { entente } from "./installation.ts";
@@ -27,8 +28,9 @@ describe("the installed objects", () => {
     async () => {
       const [deployment] = await getObjects("deployment", "istiod", "-n", SYSTEM);
       const [service] = await getObjects("service", "istio-ingressgateway", "-n", SYSTEM);
-      const { image } = Object(deployment?.["spec"]).template.spec.containers[0];
-      const { type } = Object(service?.["spec"]);
+      const [container] = listAt(deployment, "spec", "template", "spec", "containers");
+      const [image, type] = [textAt(container, "image"), textAt(service, "spec", "type")];
+      expect([image, type]).not.toContain(undefined);
       const values = ["--set", `image=${image}`, "--set", `gateway.serviceType=${type}`];
       const lines = (await entente("install", "--dry-run", ...values)).trim().split("\n");
       expect(lines.filter((line) => !line.endsWith("unchanged (dry run)"))).toEqual([]);
