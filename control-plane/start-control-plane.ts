@@ -2,7 +2,7 @@ import { Registry } from "prom-client";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { type ConfigSource, formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
-import { type SettingsSource, startDiscovery } from "../discovery/discovery-service.ts";
+import { startDiscovery } from "../discovery/discovery-service.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
@@ -13,6 +13,7 @@ import { type Identity, type IdentityOptions, startIdentity } from "./identity/s
 import { createControlPlaneMetrics, createReportMetrics } from "./serving/control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./serving/control-plane-server.ts";
 import { type Readiness, startStatusServer } from "./serving/status-server.ts";
+import type { MeshSettingsSource } from "./settings/live-settings.ts";
 import { registerSourceAge } from "./source-age.ts";
 import { type SourceOptions, startSource } from "./start-source.ts";
 
@@ -28,7 +29,7 @@ export interface ControlPlaneOptions {
   readonly metricsPort: number;
   /** The names by which sidecars call it; its own certificate carries them. */
   readonly dnsNames: readonly string[];
-  readonly settings: SettingsSource;
+  readonly settings: MeshSettingsSource;
 }
 
 export interface ControlPlaneDeps {
@@ -69,6 +70,7 @@ export async function startControlPlane(
     registry,
     readiness: () => (state.isDraining === true ? DRAINING : state.readiness()),
     proxies: () => state.proxies(),
+    awaitingRestart: () => options.settings.awaitingRestart(),
     clock,
     log,
   });

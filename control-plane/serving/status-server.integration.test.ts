@@ -34,6 +34,7 @@ beforeEach(async () => {
     registry: new Registry(),
     readiness: () => readiness,
     proxies: () => [PROXY],
+    awaitingRestart: () => ["trustDomain"],
     clock: systemClock,
     log: new RecordingLogger(),
   });
@@ -43,7 +44,7 @@ beforeEach(async () => {
 
 it("lists the connected proxies to a client on loopback, as JSON", async () => {
   const { status, body } = await ask(port, { path: "/debug/syncz" });
-  expect([status, JSON.parse(body)]).toEqual([200, { proxies: [PROXY] }]);
+  expect([status, JSON.parse(body)]).toEqual([200, { proxies: [PROXY], awaitingRestart: ["trustDomain"] }]);
 });
 
 it.each([

@@ -14,6 +14,8 @@ export interface StatusServerOptions {
   readonly readiness: () => Readiness;
   /** The connected proxies. */
   readonly proxies: () => readonly ProxyStatus[];
+  /** The settings that come into force after a restart. */
+  readonly awaitingRestart: () => readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -26,6 +28,8 @@ export interface Readiness {
 /** The body of `/debug/syncz`, as JSON. */
 export interface SyncStatus {
   readonly proxies: readonly ProxyStatus[];
+  /** Settings of the mesh that have changed and come into force after a restart, such as `trustDomain`. */
+  readonly awaitingRestart: readonly string[];
 }
 
 /**
@@ -34,7 +38,7 @@ export interface SyncStatus {
  * change anything.
  */
 export async function startStatusServer(options: StatusServerOptions) {
-  const { port, registry, readiness, proxies, clock, log } = options;
+  const { port, registry, readiness, clock, log } = options;
   const scrapes = createScrapes({ source: createMetricsSource({ registry }), clock });
   return await startLocalHttpServer({
     port,
@@ -49,7 +53,7 @@ export async function startStatusServer(options: StatusServerOptions) {
         case "/metrics":
           return await respondToScrape(scrapes, request.remoteAddress);
         case "/debug/syncz":
-          return respondToSync(request, proxies);
+          return respondToSync(request, options);
         default:
           return { status: 404, body: "there is /metrics, /ready, /live and, on loopback, /debug/syncz\n" };
       }
@@ -63,11 +67,11 @@ function respondToReady({ isReady, text }: Readiness): LocalHttpResponse {
 
 function respondToSync(
   { remoteAddress, headers }: LocalHttpRequest,
-  proxies: () => readonly ProxyStatus[],
+  { proxies, awaitingRestart }: Pick<StatusServerOptions, "proxies" | "awaitingRestart">,
 ): LocalHttpResponse {
   if (!isLoopback(remoteAddress) || !isLocalHost(headers["host"])) {
     return { status: 403, body: "only a client on loopback may request this: use kubectl port-forward\n" };
   }
-  const body: SyncStatus = { proxies: proxies() };
+  const body: SyncStatus = { proxies: proxies(), awaitingRestart: awaitingRestart() };
   return { status: 200, contentType: "application/json", body: `${JSON.stringify(body)}\n` };
 }

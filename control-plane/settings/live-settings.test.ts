@@ -3,10 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { settings as defaults } from "../../discovery/discovery-fixture.ts";
-import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { followMeshConfig } from "./live-settings.ts";
+import { followMeshConfig, type MeshSettingsSource } from "./live-settings.ts";
 import { readMeshConfigFile } from "./mesh-config.ts";
 
 let folder: string;
@@ -26,7 +25,7 @@ afterEach(() => {
 
 const file = (): string => join(folder, "mesh");
 
-async function follow(text: string): Promise<SettingsSource> {
+async function follow(text: string): Promise<MeshSettingsSource> {
   writeFileSync(file(), text);
   const initial = await readMeshConfigFile(file(), defaults);
   return followMeshConfig({ file: file(), defaults, initial, clock, log, signal: stop.signal });
@@ -58,6 +57,7 @@ describe("the mesh configuration of a running control plane", () => {
     await change("trustDomain: two.example\ntrustDomainAliases: [one.example]");
     await change("trustDomain: two.example\ntrustDomainAliases: [one.example]");
     expect(source.current().trustDomain).toBe("one.example");
+    expect(source.awaitingRestart()).toEqual(["trustDomain", "trustDomainAliases"]);
     expect(log.find("after a restart of the control plane: trustDomain, trustDomainAliases")).toHaveLength(1);
   });
 

@@ -4,9 +4,14 @@ import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { type MeshConfig, readMeshConfigFile } from "./mesh-config.ts";
 
+/** The settings in force, and the names of those that have changed and come into force after a restart. */
+export interface MeshSettingsSource extends SettingsSource {
+  awaitingRestart(): readonly string[];
+}
+
 /** Settings that never change. */
-export function fixedSettings(settings: MeshSettings): SettingsSource {
-  return { current: () => settings, subscribe: () => () => undefined };
+export function fixedSettings(settings: MeshSettings): MeshSettingsSource {
+  return { current: () => settings, subscribe: () => () => undefined, awaitingRestart: () => [] };
 }
 
 export interface LiveSettingsOptions {
@@ -34,16 +39,17 @@ const LIVE = [
  * The settings of a mesh configuration that is read again and again. What can change while the process runs does; for the
  * rest a line asks for a restart. A file that becomes invalid changes nothing.
  */
-export function followMeshConfig(options: LiveSettingsOptions): SettingsSource {
+export function followMeshConfig(options: LiveSettingsOptions): MeshSettingsSource {
   const settings = new LiveSettings(options);
   settings.start();
   return settings;
 }
 
-class LiveSettings implements SettingsSource {
+class LiveSettings implements MeshSettingsSource {
   readonly #options: LiveSettingsOptions;
   readonly #listeners = new Set<() => void>();
   #current: MeshSettings;
+  #awaitingRestart: readonly string[] = [];
   /** Each line is logged once for as long as its reason lasts. */
   #reported: string;
 
@@ -65,6 +71,10 @@ class LiveSettings implements SettingsSource {
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  awaitingRestart(): readonly string[] {
+    return this.#awaitingRestart;
   }
 
   #schedule(): void {
@@ -108,6 +118,7 @@ class LiveSettings implements SettingsSource {
       ...fixed.filter((name) => String(settings[name]) !== String(initial.settings[name])),
       ...(discoveryHost === initial.discoveryHost ? [] : ["defaultConfig.discoveryAddress"]),
     ];
+    this.#awaitingRestart = waiting;
     const lines = [
       ...(unsupported.length === 0 ? [] : [`not supported, and without effect: ${unsupported.join(", ")}`]),
       ...(waiting.length === 0 ? [] : [`in force after a restart of the control plane: ${waiting.join(", ")}`]),

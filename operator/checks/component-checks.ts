@@ -1,6 +1,7 @@
 import { CUSTOM_RESOURCES } from "../../install/crds/custom-resources.ts";
 import { describeKind, groupOf } from "../../install/crds/kind-description.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import type { ControlPlaneReplica } from "../proxies/proxy-report.ts";
 import { type CheckGroup, type CheckOutcome, type CheckResult, failed, ok, warning } from "./check.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import { both, judge } from "./fact.ts";
@@ -25,6 +26,7 @@ export function checkComponents(facts: ClusterFacts): CheckGroup {
         ),
       },
       checkComponent(facts, "istiod", "the control plane's replicas are ready"),
+      { title: "the control plane uses the mesh's present settings", outcome: judge(facts.replicas, judgeSettings) },
       checkComponent(facts, "istio-sidecar-injector", "the injector's replicas are ready"),
       checkGateway(facts),
     ],
@@ -49,6 +51,18 @@ function checkComponent(facts: ClusterFacts, component: string, title: string): 
     return worst(found.map((deployment) => judgeDeployment(deployment, pods)));
   });
   return { title, outcome };
+}
+
+/** A change of the ConfigMap alone, without an installation, rolls no pods. */
+function judgeSettings(replicas: readonly ControlPlaneReplica[]): CheckOutcome {
+  const waiting = replicas.flatMap(({ pod, page }) =>
+    page.kind === "read" && page.awaitingRestart.length > 0 ? [`${pod}: ${page.awaitingRestart.join(", ")}`] : [],
+  );
+  if (waiting.length === 0) return ok();
+  return warning(
+    `changed, and in force after a restart: ${waiting.join("; ")}`,
+    "kubectl rollout restart deployment/istiod, in the control plane's namespace; entente install does it by itself",
+  );
 }
 
 /** An installation may be without a gateway. */

@@ -105,6 +105,8 @@ function withoutState({ metadata, ...object }: KubernetesObject): object {
 export interface ServedByPods {
   /** The proxies that the control plane lists. @default web */
   readonly proxies?: readonly string[];
+  /** The settings that the control plane would take after a restart. @default none */
+  readonly awaitingRestart?: readonly string[];
   /** @default the injector's own */
   readonly certificate?: { readonly certificate: X509Certificate; readonly fault?: string };
   /** @default 0 */
@@ -114,7 +116,7 @@ export interface ServedByPods {
 /** The cluster as the checks read it. */
 export function checkedCluster({ api }: ClusterHarness, served: ServedByPods = {}): CheckedCluster {
   const { proxies = ["web"], certificate = { certificate: SERVING.certificate }, clockAheadMs = 0 } = served;
-  const page = { proxies: proxies.map(proxyStatus) };
+  const page = { proxies: proxies.map(proxyStatus), awaitingRestart: served.awaitingRestart };
   return {
     api,
     server: "https://cluster.example",

@@ -198,6 +198,13 @@ export const UNHEALTHY_CASES: readonly UnhealthyCase[] = [
     text: "web.ns1 is not of version 0.1.0",
   },
   {
+    name: "a trust domain that was changed in the ConfigMap alone",
+    served: { awaitingRestart: ["trustDomain"] },
+    title: "uses the mesh's present settings",
+    kind: "warning",
+    text: "in force after a restart: istiod-1.istio-system: trustDomain",
+  },
+  {
     name: "a proxy that is not connected",
     served: { proxies: [] },
     title: "connected and up to date",

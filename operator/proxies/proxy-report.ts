@@ -1,4 +1,4 @@
-import type { SyncedProxy } from "./sync-page.ts";
+import type { SyncedProxy, SyncPage } from "./sync-page.ts";
 
 /**
  * - `synced`: it has acknowledged everything that was sent.
@@ -41,7 +41,7 @@ export interface ControlPlaneReplica {
   /** `NAME.NAMESPACE`. */
   readonly pod: string;
   readonly page:
-    | { readonly kind: "read"; readonly proxies: readonly SyncedProxy[] }
+    | ({ readonly kind: "read" } & Readonly<SyncPage>)
     | { readonly kind: "failed"; readonly reason: string };
 }
 

@@ -15,7 +15,7 @@ export function readReplicas(
       const name = `${pod.name}.${pod.namespace}`;
       try {
         const page = await readJsonPage(pages, { pod, port: STATUS_PORT, path: "/debug/syncz", signal });
-        return { pod: name, page: { kind: "read", proxies: validateSyncPage(page) } };
+        return { pod: name, page: { kind: "read", ...validateSyncPage(page) } };
       } catch (caught) {
         signal.throwIfAborted();
         return { pod: name, page: { kind: "failed", reason: MeshError.from(caught).message } };

@@ -21,15 +21,18 @@ const proxySchema = z.object({
   rejections: z.array(z.object({ resource: z.string(), reason: z.string() })).default([]),
 });
 
-const pageSchema = z.object({ proxies: z.array(proxySchema) });
+const pageSchema = z.object({ proxies: z.array(proxySchema), awaitingRestart: z.array(z.string()).default([]) });
 
 /** A proxy that a control plane has a stream with. */
 export type SyncedProxy = z.output<typeof proxySchema>;
 
+/** The proxies, and the settings of the mesh that come into force after a restart. */
+export type SyncPage = z.output<typeof pageSchema>;
+
 /** Checks the page `/debug/syncz` of a control plane. */
-export function validateSyncPage(value: unknown): readonly SyncedProxy[] {
+export function validateSyncPage(value: unknown): SyncPage {
   const parsed = pageSchema.safeParse(value);
-  if (parsed.success) return parsed.data.proxies;
+  if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const text = `the control plane's page /debug/syncz is not as expected: ${issue?.path.join(".")} ${issue?.message}`;
   throw new OperatorError("bad_page", `${text}: is it another version?`);
