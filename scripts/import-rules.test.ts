@@ -34,6 +34,7 @@ const INNER_ORDERS: readonly { readonly top: string; readonly order: readonly st
       "http",
       "http1",
       "http2",
+      "messages",
       "connections",
       "tls",
       "telemetry",

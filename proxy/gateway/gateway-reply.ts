@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
-import { responseContent } from "../http/response-content.ts";
+import { responseContent } from "../messages/response-content.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 
 interface ReplyText {

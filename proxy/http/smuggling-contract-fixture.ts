@@ -90,11 +90,11 @@ function namesHost(bytes: string): boolean {
 function readFraming(bytes: string): readonly string[] {
   const { heads, contents, fault } = frameRequests([Buffer.from(bytes, "latin1")]);
   expect(fault).toBeUndefined();
-  return heads.flatMap(({ text, isVerbatim }, at) => {
-    const [start = "", ...fields] = text.replace(/\r\n\r\n$/, "").split("\r\n");
-    const framing = fields.filter((line) => /^(?:host|content-length|transfer-encoding):/i.test(line));
-    const lines = framing.map((line) => line.replace(/^[^:]+/, (name) => name.toLowerCase()));
-    return [start, ...lines.sort(), `content: ${contents[at]}`, `plain: ${isVerbatim}`];
+  return heads.flatMap(({ fields: { text, isVerbatim } }, at) => {
+    const [start = "", ...lines] = text.replace(/\r\n\r\n$/, "").split("\r\n");
+    const framing = lines.filter((line) => /^(?:host|content-length|transfer-encoding):/i.test(line));
+    const folded = framing.map((line) => line.replace(/^[^:]+/, (name) => name.toLowerCase()));
+    return [start, ...folded.sort(), `content: ${contents[at]}`, `plain: ${isVerbatim}`];
   });
 }
 

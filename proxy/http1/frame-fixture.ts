@@ -1,16 +1,28 @@
 /** For tests: a framer's output for chunks, in a form that does not depend on how they were split. */
+import { contentOf } from "../messages/body-piece.ts";
+import type { Trailers } from "../messages/fields.ts";
+import type { MessageHead } from "../messages/message-head.ts";
+import type { TextFields } from "../messages/text-fields.ts";
 import type { FramerEvent } from "./framer-events.ts";
-import type { MessageHead } from "./message-head.ts";
 import { RequestFramer } from "./request-framer.ts";
 import { ResponseFramer } from "./response-framer.ts";
 import type { ResponseContext } from "./scanning/scan-response-head.ts";
 
+/** The head of a framer's message. */
+export interface FramedHead extends MessageHead {
+  readonly fields: TextFields;
+}
+
 export interface Framed {
   /** Heads as text, content as forwarded, ends with their content's length, the fault's code. */
   readonly trace: readonly string[];
+  /** The content of all bodies, without framing. */
+  readonly content: string;
+  /** The fields of trailers. */
+  readonly trailers: readonly string[];
   /** Heads and bodies as they are forwarded. */
   readonly forwarded: string;
-  readonly heads: readonly MessageHead[];
+  readonly heads: readonly FramedHead[];
   readonly contents: readonly number[];
   readonly ends: number;
   readonly fault: string | undefined;
@@ -38,30 +50,38 @@ export function frameResponse(chunks: readonly Buffer[], request: ResponseContex
 
 function record() {
   const trace: string[] = [];
-  const heads: MessageHead[] = [];
+  const heads: FramedHead[] = [];
   const contents: number[] = [];
   let body = "";
   let forwarded = "";
+  let content = "";
+  const trailers: string[] = [];
   let fault: string | undefined;
   const flush = (): void => {
     if (body !== "") trace.push(`body ${body}`);
     body = "";
   };
-  const take = (events: readonly FramerEvent<MessageHead>[]): void => {
+  const take = (events: readonly FramerEvent<FramedHead>[]): void => {
     for (const event of events) {
       if (event.kind === "body") {
         body += event.bytes.toString("latin1");
         forwarded += event.bytes.toString("latin1");
+        content += contentOf(event)
+          .map((view) => view.toString("latin1"))
+          .join("");
         continue;
       }
       flush();
       if (event.kind === "head") {
         heads.push(event.head);
-        forwarded += event.head.text;
-        trace.push(`head ${event.head.text}${JSON.stringify(event.head.fields)}`);
+        const { text, offsets } = event.head.fields;
+        forwarded += text;
+        trace.push(`head ${text}${JSON.stringify(offsets)}`);
       } else if (event.kind === "end") {
         contents.push(event.bodyBytes);
-        trace.push(`end ${event.bodyBytes}`);
+        trace.push(`content ${content.length}`, `end ${event.bodyBytes}`);
+        trailers.push(...linesOf(event.trailers));
+        trace.push(`trailers ${trailers.join()}`);
       } else {
         fault = event.fault.code;
         trace.push(`fault ${fault}`);
@@ -70,7 +90,11 @@ function record() {
   };
   const result = (): Framed => {
     flush();
-    return { trace, forwarded, heads, contents, ends: contents.length, fault };
+    return { trace, forwarded, content, trailers, heads, contents, ends: contents.length, fault };
   };
   return { take, result };
+}
+
+function linesOf(fields: Trailers | undefined): readonly string[] {
+  return Array.from({ length: fields?.count ?? 0 }, (_, at) => `${fields?.nameAt(at)}: ${fields?.valueAt(at)}`);
 }

@@ -1,20 +1,26 @@
-import type { RequestHead, ResponseHead } from "./message-head.ts";
+import type { BodyPiece } from "../messages/body-piece.ts";
+import type { Trailers } from "../messages/fields.ts";
+import type { Http1RequestHead, Http1ResponseHead } from "./message-head.ts";
 
-/** A framer's events. `body` bytes are those of the wire, including chunk framing, and are forwarded unchanged. */
+/** The next bytes of a body: the event is the piece. */
+export interface BodyEvent extends BodyPiece {
+  readonly kind: "body";
+}
+
+/** A framer's events. */
 export type FramerEvent<Head> =
   | { readonly kind: "head"; readonly head: Head }
-  | {
-      readonly kind: "body";
-      /** A view of the pushed chunk if possible, never a copy of content. */
-      readonly bytes: Buffer;
-    }
-  /** The message is complete; `bodyBytes` is its content without chunk framing. */
-  | { readonly kind: "end"; readonly bodyBytes: number }
+  | BodyEvent
+  /**
+   * The message is complete; `bodyBytes` is its content without chunk framing. Trailers were already part of the body's
+   * bytes; `undefined`: none.
+   */
+  | { readonly kind: "end"; readonly bodyBytes: number; readonly trailers: Trailers | undefined }
   /** Not HTTP/1.1 that all parsers read alike. No event follows: the connection must be closed. */
   | { readonly kind: "fault"; readonly fault: Http1Fault };
 
-export type RequestEvent = FramerEvent<RequestHead>;
-export type ResponseEvent = FramerEvent<ResponseHead>;
+export type RequestEvent = FramerEvent<Http1RequestHead>;
+export type ResponseEvent = FramerEvent<Http1ResponseHead>;
 
 /** Stable: a metric label and part of the local reply. */
 export type Http1FaultCode =

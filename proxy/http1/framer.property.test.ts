@@ -4,7 +4,6 @@ import { describe, expect, it } from "vitest";
 import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "./corpus-fixture.ts";
 import { frameRequests, frameResponse } from "./frame-fixture.ts";
 import { LENIENT_REQUESTS } from "./lenient-corpus-fixture.ts";
-import { FIELD_STRIDE } from "./message-head.ts";
 import { parseWithNode } from "./node-parser-fixture.ts";
 
 const GET = { method: "GET", hasUpgrade: false };
@@ -97,9 +96,9 @@ describe("what the request framer forwards", () => {
         for (const [index, content] of framed.contents.entries()) {
           const head = framed.heads[index];
           // Node's parser stops at an unknown method.
-          if (head?.upgrade !== undefined || !METHODS.includes(head?.text.split(" ", 1)[0] ?? "")) return;
-          const fields = (head?.fields.length ?? 0) / FIELD_STRIDE;
-          const url = head?.text.split(" ", 2)[1];
+          if (head?.upgrade !== undefined || !METHODS.includes(head?.fields.text.split(" ", 1)[0] ?? "")) return;
+          const fields = head?.fields.count ?? 0;
+          const url = head?.fields.text.split(" ", 2)[1];
           expect(byNode[index]).toMatchObject({ url, fields, content, isWhole: true });
         }
       }),
@@ -115,7 +114,7 @@ describe("what the response framer forwards", () => {
         const framed = frameResponse([bytes], GET, true);
         const byNode = parseWithNode(Buffer.from(framed.forwarded, "latin1"), "response", { ends: true });
         for (const [index, content] of framed.contents.entries()) {
-          const fields = (framed.heads[index]?.fields.length ?? 0) / FIELD_STRIDE;
+          const fields = framed.heads[index]?.fields.count ?? 0;
           expect(byNode[index]).toMatchObject({ fields, content, isWhole: true });
         }
       }),

@@ -1,7 +1,8 @@
+import { NO_RANGES } from "../messages/body-piece.ts";
+import type { Content, MessageHead } from "../messages/message-head.ts";
 import type { FramerEvent } from "./framer-events.ts";
 import { faultFrom } from "./framing-fault.ts";
 import type { Http1Limits } from "./http1-limits.ts";
-import type { BodyFraming, MessageHead } from "./message-head.ts";
 import { type BodyScanner, LengthScanner, UntilCloseScanner } from "./scanning/body-scanner.ts";
 import { ChunkedScanner } from "./scanning/chunked-scanner.ts";
 import { type CollectedHead, HeadCollector, type HeadKind } from "./scanning/head-collector.ts";
@@ -25,7 +26,7 @@ export class MessageFramer<Head extends MessageHead, Context> {
   readonly #limits: Http1Limits;
   readonly #collector: HeadCollector;
   #body: BodyScanner | undefined;
-  #framing: BodyFraming["kind"] = "none";
+  #endsByClose = false;
 
   /** Of the next message. */
   context: Context;
@@ -44,7 +45,7 @@ export class MessageFramer<Head extends MessageHead, Context> {
 
   /** Whether the current message ends with its connection. */
   get endsWithConnection(): boolean {
-    return this.#body !== undefined && this.#framing === "until_close";
+    return this.#body !== undefined && this.#endsByClose;
   }
 
   /** Bytes of an incomplete head. */
@@ -75,7 +76,7 @@ export class MessageFramer<Head extends MessageHead, Context> {
   finish(events: FramerEvent<Head>[]): void {
     const bodyBytes = this.contentBytes;
     this.#body = undefined;
-    events.push({ kind: "end", bodyBytes });
+    events.push({ kind: "end", bodyBytes, trailers: undefined });
   }
 
   #stepHead(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
@@ -85,10 +86,10 @@ export class MessageFramer<Head extends MessageHead, Context> {
     this.#collector.clear();
     events.push({ kind: "head", head });
     const { consumed } = collected;
-    this.#body = scannerFor(head.framing, this.#limits);
-    this.#framing = head.framing.kind;
+    this.#body = scannerFor(head.content, this.#limits);
+    this.#endsByClose = head.content.kind === "unknown" && head.content.endsBy === "close";
     if (this.#body === undefined) {
-      events.push({ kind: "end", bodyBytes: 0 });
+      events.push({ kind: "end", bodyBytes: 0, trailers: undefined });
       return { consumed, isOver: true };
     }
     if (from + consumed >= chunk.length) return { consumed, isOver: false };
@@ -100,28 +101,26 @@ export class MessageFramer<Head extends MessageHead, Context> {
     const body = this.#body;
     let at = from;
     while (body !== undefined && at < chunk.length) {
-      const { bytes, plainLine, consumed, isDone } = body.step(chunk, at);
+      const { bytes, ranges, plainLine, consumed, isDone, trailers } = body.step(chunk, at);
       at += consumed;
-      if (bytes !== undefined) events.push({ kind: "body", bytes });
-      if (plainLine !== undefined) events.push({ kind: "body", bytes: plainLine });
+      if (bytes !== undefined) events.push({ kind: "body", bytes, ranges });
+      if (plainLine !== undefined) events.push({ kind: "body", bytes: plainLine, ranges: NO_RANGES });
       if (!isDone) continue;
       this.#body = undefined;
-      events.push({ kind: "end", bodyBytes: body.contentBytes });
+      events.push({ kind: "end", bodyBytes: body.contentBytes, trailers });
       return { consumed: at - from, isOver: true };
     }
     return { consumed: at - from, isOver: false };
   }
 }
 
-function scannerFor(framing: BodyFraming, limits: Http1Limits): BodyScanner | undefined {
-  switch (framing.kind) {
+function scannerFor(content: Content, limits: Http1Limits): BodyScanner | undefined {
+  switch (content.kind) {
     case "none":
       return undefined;
     case "length":
-      return new LengthScanner(framing.length);
-    case "chunked":
-      return new ChunkedScanner(limits, framing.forwards);
-    case "until_close":
-      return new UntilCloseScanner();
+      return new LengthScanner(content.length);
+    case "unknown":
+      return content.endsBy === "chunks" ? new ChunkedScanner(limits) : new UntilCloseScanner();
   }
 }

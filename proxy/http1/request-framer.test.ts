@@ -18,7 +18,7 @@ describe("RequestFramer", () => {
     expect(framed).toMatchObject({ ends: requests, fault: undefined, forwarded: plain });
     const again = frameRequests([Buffer.from(plain, "latin1")]);
     expect(again).toMatchObject({ ends: requests, fault: undefined, forwarded: plain });
-    expect(again.heads.map(({ isVerbatim }) => isVerbatim)).toEqual(again.heads.map(() => true));
+    expect(again.heads.map(({ fields }) => fields.isVerbatim)).toEqual(again.heads.map(() => true));
   });
 
   it.each(["LIST", "get", "VERSION-CONTROL", "x_y", "!#$%&'*+.^`|~", "A".repeat(32)])(
@@ -140,10 +140,10 @@ describe("RequestFramer", () => {
       kind: "head",
       head: {
         method: "GET",
-        target: "/x",
-        host: "a:8080",
+        path: "/x",
+        authority: "a:8080",
         keepAlive: false,
-        connectionTokens: ["x-hop"],
+        fields: { hopNames: ["x-hop"] },
         expectsContinue: true,
       },
     });

@@ -1,13 +1,13 @@
 import type { RequestEvent } from "./framer-events.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "./http1-limits.ts";
 import { MessageFramer, type MessageKind } from "./message-framer.ts";
-import type { RequestHead } from "./message-head.ts";
+import type { Http1RequestHead } from "./message-head.ts";
 import { RequestLineWatch } from "./request-line-watch.ts";
 import { faultOfRequestLine, scanRequestHead } from "./scanning/scan-request-head.ts";
 
 const NOTHING: readonly RequestEvent[] = [];
 
-const REQUESTS: MessageKind<RequestHead, undefined> = {
+const REQUESTS: MessageKind<Http1RequestHead, undefined> = {
   limit: "maxRequestHeadBytes",
   allowsEmptyLines: true,
   scanHead: ({ buffer, start, end }, limits) => scanRequestHead(buffer, start, end, limits),
@@ -18,7 +18,7 @@ const REQUESTS: MessageKind<RequestHead, undefined> = {
  * bytes in, events out, with the same events however the bytes are split.
  */
 export class RequestFramer {
-  readonly #framer: MessageFramer<RequestHead, undefined>;
+  readonly #framer: MessageFramer<Http1RequestHead, undefined>;
   /**
    * `held`: a complete request is in progress; what follows it waits. `closed`: nothing more is read, after a fault or
    * after the connection's last request (RFC 9112 §9.6).
@@ -80,7 +80,7 @@ export class RequestFramer {
     return others.length === 0 ? first : Buffer.concat([first, ...others]);
   }
 
-  #startRequest({ keepAlive }: RequestHead): void {
+  #startRequest({ keepAlive }: Http1RequestHead): void {
     this.#isLast = !keepAlive;
     this.#line = undefined;
   }

@@ -1,4 +1,4 @@
-import { CR, LF, SPACE, TARGET_BYTES, TOKEN_BYTES } from "./scanning/byte-tables.ts";
+import { CR, LF, SPACE, TARGET_BYTES, TOKEN_BYTES } from "../messages/byte-tables.ts";
 
 /** RFC 9110 sets no limit; the longest registered method has 17 bytes. */
 export const MAX_METHOD_BYTES = 32;

@@ -96,14 +96,15 @@ describe("ResponseFramer", () => {
     }
   });
 
-  it("removes chunk framing for a client without chunked support", () => {
+  it("also gives a chunked body's content without framing, and its trailers as fields", () => {
     const bytes = Buffer.from(`${OK}Transfer-Encoding: chunked\r\n\r\n2;a="b"\r\nok\r\n3\r\n...\r\n0\r\nX: y\r\n\r\n`);
-    const whole = frameResponse([bytes], { ...GET, version: "1.0" }, false);
-    expect(whole).toMatchObject({ fault: undefined, contents: [5] });
-    expect(whole.forwarded).toBe(`${OK}Transfer-Encoding: chunked\r\n\r\nok...`);
+    const whole = frameResponse([bytes], GET, false);
+    expect(whole).toMatchObject({ fault: undefined, contents: [5], content: "ok...", trailers: ["x: y"] });
+    expect(whole.forwarded).toBe(`${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3\r\n...\r\n0\r\nX: y\r\n\r\n`);
     for (let cut = 1; cut < bytes.length; cut += 1) {
       const pieces = [bytes.subarray(0, cut), bytes.subarray(cut)];
-      expect(frameResponse(pieces, { ...GET, version: "1.0" }, false).trace).toEqual(whole.trace);
+      const { trace, content, trailers } = frameResponse(pieces, GET, false);
+      expect({ trace, content, trailers }).toEqual({ trace: whole.trace, content: "ok...", trailers: ["x: y"] });
     }
   });
 

@@ -1,11 +1,11 @@
 import type { Http1FaultCode, ResponseEvent } from "./framer-events.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "./http1-limits.ts";
 import { MessageFramer, type MessageKind } from "./message-framer.ts";
-import type { ResponseHead } from "./message-head.ts";
+import type { Http1ResponseHead } from "./message-head.ts";
 import { type ResponseContext, scanResponseHead } from "./scanning/scan-response-head.ts";
 
 /** Nothing is read without the request that it responds to. */
-const RESPONSES: MessageKind<ResponseHead, ResponseContext | undefined> = {
+const RESPONSES: MessageKind<Http1ResponseHead, ResponseContext | undefined> = {
   limit: "maxResponseHeadBytes",
   allowsEmptyLines: false,
   scanHead: (head, limits, request) => scanResponseHead(head, request ?? { method: "GET", hasUpgrade: false }, limits),
@@ -16,13 +16,13 @@ const RESPONSES: MessageKind<ResponseHead, ResponseContext | undefined> = {
  * fault: they would become the response to the next request.
  */
 export class ResponseFramer {
-  readonly #framer: MessageFramer<ResponseHead, ResponseContext | undefined>;
+  readonly #framer: MessageFramer<Http1ResponseHead, ResponseContext | undefined>;
   #state: "open" | "switched" | "failed" = "open";
   #rest: Buffer = Buffer.alloc(0);
   #isInterim = false;
 
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
-    this.#framer = new MessageFramer<ResponseHead, ResponseContext | undefined>(RESPONSES, limits, undefined);
+    this.#framer = new MessageFramer<Http1ResponseHead, ResponseContext | undefined>(RESPONSES, limits, undefined);
   }
 
   /** A request has been sent: the next response belongs to it. */

@@ -5,14 +5,16 @@ import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
-import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
+import { type ServedClient, serveClient } from "../http/downstream/serve-client.ts";
 import type { PlanRequest } from "../http/exchange/request-plan.ts";
 import { formatForwardedClientCert } from "../http/headers/forwarded-client-cert.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
+import type { UpstreamFailure } from "../http/upstream/dial-failure.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
-import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
+import { UpstreamPool } from "../http/upstream/upstream-pool.ts";
+import type { HttpProtocol } from "../messages/http-version.ts";
 import { formatInboundClusterName } from "../telemetry/cluster-name.ts";
 import { lazyMeter } from "../telemetry/request-meter.ts";
 import { connectApplication } from "./connect-application.ts";
@@ -34,6 +36,8 @@ export interface HttpClient {
   readonly own: SpiffeId | undefined;
   readonly workload: WorkloadInfo;
   readonly service: ServiceInfo | undefined;
+  /** What it speaks. */
+  readonly protocol: HttpProtocol;
   /** What has already been read from it. */
   readonly early: Buffer;
   /** Whether the current policy would serve this client the same way. */
@@ -53,11 +57,12 @@ export class InboundHttp {
   }
 
   /** Serves a client's requests until its connection ends. */
-  serve(client: HttpClient): DownstreamConnection {
+  serve(client: HttpClient): ServedClient {
     const { context } = this.#options;
     const { peer } = client;
     const destination = formatSocketAddress(client.destination);
-    return new DownstreamConnection(client.socket, {
+    return serveClient(client.socket, {
+      protocol: client.protocol,
       facts: {
         direction: "inbound",
         client: client.client,
@@ -162,6 +167,7 @@ function dialedApplication(socket: Socket, { ip, port }: SocketAddress): DialedU
   return {
     kind: "connected",
     socket,
+    protocol: "http1",
     address: formatSocketAddress({ ip, port }),
     peer: "",
     idleMs: APPLICATION_IDLE_MS,

@@ -162,12 +162,12 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
     connection.carry(terms, () => (decision.kind === "http" ? this.#serveHttp(decision) : this.#relay(decision)));
   }
 
-  #serveHttp({ opened, early }: HttpForwarding<OpenedApplication>): ConnectionForwarding {
+  #serveHttp({ protocol, opened, early }: HttpForwarding<OpenedApplication>): ConnectionForwarding {
     const { options, destination, connection } = this.#arrival;
     const { socket, peer, own } = this.#client;
     if (opened !== undefined) options.http.adopt(opened.socket, destination);
     return options.http.serve({
-      ...{ socket, client: connection.client, destination, peer, own, early },
+      ...{ socket, client: connection.client, destination, peer, own, protocol, early },
       workload: options.inbound().workload,
       service: portOf(this.#arrival)?.service,
       isCurrent: judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, this.#client, destination.port)),

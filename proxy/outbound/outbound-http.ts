@@ -6,15 +6,16 @@ import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import { judgeOnce } from "../connections/judge-once.ts";
 import { decideProtocol, type ProtocolDecision } from "../http/detection/decide-protocol.ts";
-import { DownstreamConnection } from "../http/downstream/downstream-connection.ts";
 import type { DownstreamOptions, RequestFault } from "../http/downstream/downstream-options.ts";
+import { type ServedClient, serveClient } from "../http/downstream/serve-client.ts";
 import type { DownstreamFacts } from "../http/exchange/exchange-client.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { APPLICATION_IDLE_MS, MESH_IDLE_MS } from "../http/http-limits.ts";
-import type { UpstreamFailureKind } from "../http/local-reply.ts";
+import type { DialFailureCause, UpstreamFailure } from "../http/upstream/dial-failure.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
-import { type UpstreamFailure, UpstreamPool } from "../http/upstream/upstream-pool.ts";
-import type { RequestHead } from "../http1/message-head.ts";
+import { UpstreamPool } from "../http/upstream/upstream-pool.ts";
+import type { HttpProtocol } from "../messages/http-version.ts";
+import type { RequestHead } from "../messages/message-head.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache } from "./destination-cache.ts";
 import { DestinationPools, type PooledDestination, type ResolvedDestination } from "./destination-pools.ts";
@@ -42,6 +43,8 @@ export interface OutboundClient {
   /** `ip:port`. */
   readonly client: string;
   readonly destination: PooledDestination;
+  /** What it speaks. */
+  readonly protocol: HttpProtocol;
   /** What has already been read from it. */
   readonly early: Buffer;
   readonly onFault: (fault: RequestFault) => void;
@@ -86,9 +89,10 @@ export class OutboundHttp {
   }
 
   /** Serves the application's requests on one connection until it is closed. */
-  serve({ connection, client, destination, early, onFault }: OutboundClient): DownstreamConnection {
+  serve({ connection, client, destination, protocol, early, onFault }: OutboundClient): ServedClient {
     const shared = this.#sharedOf(connection, destination);
-    return new DownstreamConnection(connection.socket, {
+    return serveClient(connection.socket, {
+      protocol,
       facts: { direction: "outbound", client, destination: shared.destination, peer: "", meter: shared.meter },
       context: this.context,
       planRequest: shared.planRequest,
@@ -151,6 +155,7 @@ export class OutboundHttp {
     return {
       kind: "connected",
       socket,
+      protocol: "http1",
       address: formatSocketAddress(endpoint),
       peer: peer?.identity ?? "",
       idleMs: peer === undefined ? APPLICATION_IDLE_MS : MESH_IDLE_MS,
@@ -178,7 +183,7 @@ function describeMesh({ host, port, subset }: MeshDestination): string {
   return `${host}:${port}${subset === "" ? "" : ` subset ${subset}`} has no ready endpoint`;
 }
 
-function causeOf(reason: DialFailureReason): UpstreamFailureKind {
+function causeOf(reason: DialFailureReason): DialFailureCause {
   switch (reason) {
     case "connect_failed":
       return "connect";

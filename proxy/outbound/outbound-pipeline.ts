@@ -171,7 +171,7 @@ class Arrival implements Undecided<DialedConnection> {
     };
   }
 
-  #serveHttp({ opened, early }: HttpForwarding<DialedConnection>): ConnectionForwarding {
+  #serveHttp({ protocol, opened, early }: HttpForwarding<DialedConnection>): ConnectionForwarding {
     const { http } = this.#options;
     const connection = this.#connection;
     if (opened !== undefined) http.adopt(opened, this.#pooled);
@@ -179,6 +179,7 @@ class Arrival implements Undecided<DialedConnection> {
       connection: this.#captured,
       client: connection.client,
       destination: this.#pooled,
+      protocol,
       early,
       onFault: ({ code, message }) => connection.reportMalformed(code, message),
     });

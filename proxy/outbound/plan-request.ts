@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type CompiledRoutes, compileRoutes } from "../../mesh/policy/routing/compile-routes.ts";
-import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
+import { type FoldedHeaders, foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { HeaderOperations, HttpRoute, RouteRetries } from "../../mesh/policy/routing/http-route.ts";
 import { retriesConnectFailure, retriesReset, retriesStatus } from "../../mesh/policy/routing/retry-on.ts";
@@ -9,10 +9,8 @@ import type { Destination } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import type { RetryPolicy } from "../http/exchange/decide-retry.ts";
 import type { ForwardPlan, LocalReplyPlan, RequestPlan } from "../http/exchange/request-plan.ts";
-import type { HeaderEdits } from "../http/headers/rewrite-head.ts";
-import type { LocalReply } from "../http/local-reply.ts";
-import { type RequestHead, readField } from "../http1/message-head.ts";
-import { originForm } from "../http1/scanning/origin-form.ts";
+import type { LocalReply } from "../messages/local-reply.ts";
+import type { RequestHead } from "../messages/message-head.ts";
 import { formatClusterName } from "../telemetry/cluster-name.ts";
 import { keyOfTarget } from "./destination-cache.ts";
 import type { DestinationPools, PooledDestination } from "./destination-pools.ts";
@@ -38,12 +36,12 @@ export class RequestPlanner {
     const resolved = destination.current();
     if (resolved.kind !== "mesh" || resolved.routes.length === 0) return this.#planPlain(destination, resolved);
     const request = {
-      host: head.host,
-      path: originForm(head.target),
+      host: head.authority,
+      path: head.path,
       method: head.method,
-      scheme: "http",
-      headers: (name: string) => readField(head, name),
-    } as const;
+      scheme: head.scheme,
+      headers: (name: string) => head.fields.get(name),
+    };
     const verdict = decideRouteAmong(this.#routesOf(resolved.routes), request, this.#options.random);
     return this.#follow(verdict);
   }
@@ -78,7 +76,8 @@ export class RequestPlanner {
         return localReplyPlan(verdict.route.name, reply, verdict.delayMs);
       }
       case "redirect": {
-        const fields = `location: ${verdict.location}\r\n${this.#editsOf(verdict.headers).response?.added ?? ""}`;
+        const added = this.#editsOf(verdict.headers).response?.added ?? [];
+        const fields = [{ name: "location", value: verdict.location }, ...added];
         return localReplyPlan(
           verdict.route.name,
           { status: verdict.status, flags: "-", details: "", fields },
@@ -114,7 +113,7 @@ export class RequestPlanner {
       timeoutMs: route.timeoutMs,
       retries: route.retries === undefined ? undefined : retryPolicyFrom(route.retries),
       delayMs,
-      edits: { target: rewritten?.path, authority: rewritten?.authority, headers: request },
+      edits: { path: rewritten?.path, authority: rewritten?.authority, headers: request },
       responseHeaders: response,
       onOver: () => destination.release(),
     });
@@ -133,18 +132,17 @@ export class RequestPlanner {
 }
 
 interface RouteEdits {
-  readonly request: HeaderEdits | undefined;
-  readonly response: HeaderEdits | undefined;
+  readonly request: FoldedHeaders | undefined;
+  readonly response: FoldedHeaders | undefined;
 }
 
-function editsFrom(operations: readonly HeaderOperations[], side: "request" | "response"): HeaderEdits | undefined {
-  const { removed, added } = foldHeaderOperations(operations, side);
-  if (removed.size === 0 && added.length === 0) return undefined;
-  return { removed, added: added.map(({ name, value }) => `${name}: ${value}\r\n`).join("") };
+function editsFrom(operations: readonly HeaderOperations[], side: "request" | "response"): FoldedHeaders | undefined {
+  const edits = foldHeaderOperations(operations, side);
+  return edits.removed.size === 0 && edits.added.length === 0 ? undefined : edits;
 }
 
 type RoutedParts = Omit<ForwardPlan, "kind" | "pool" | "cluster" | "edits"> & {
-  readonly edits: Pick<ForwardPlan["edits"], "target" | "authority" | "headers">;
+  readonly edits: Pick<ForwardPlan["edits"], "path" | "authority" | "headers">;
 };
 
 const PLAIN: RoutedParts = {

@@ -93,7 +93,7 @@ export interface AccessLogEntry {
   /** The request target; empty for a stream. */
   readonly path: string;
   readonly authority: string;
-  readonly protocol: "HTTP/1.1" | "HTTP/1.0" | "TCP";
+  readonly protocol: "HTTP/2" | "HTTP/1.1" | "HTTP/1.0" | "TCP";
   /** 0 for a stream, and if there was no response. */
   readonly status: number;
   /** As `formatFlags` writes them. */

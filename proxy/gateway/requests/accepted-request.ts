@@ -1,5 +1,5 @@
-import { type BodyFraming, FIELD_STRIDE, type RequestHead } from "../../http1/message-head.ts";
-import { originForm } from "../../http1/scanning/origin-form.ts";
+import type { Fields } from "../../messages/fields.ts";
+import type { Content, RequestHead } from "../../messages/message-head.ts";
 
 export type HeaderField = readonly [name: string, value: string];
 
@@ -10,7 +10,7 @@ export interface AcceptedRequest {
   readonly host: string;
   /** The target in origin form, to be forwarded unchanged. */
   readonly path: string;
-  readonly framing: BodyFraming;
+  readonly content: Content;
   /** The protocols to which the client offers to upgrade. */
   readonly upgrade: string | undefined;
   /** Names in lower case. */
@@ -18,25 +18,25 @@ export interface AcceptedRequest {
 }
 
 export function acceptRequest(head: RequestHead): AcceptedRequest {
-  const { method, host, target, framing, upgrade } = head;
+  const { method, authority, path, content, upgrade } = head;
   // No upgrade after a body: the upstream might read what follows the body as the other protocol.
-  const isSwitch = framing.kind === "none";
+  const isSwitch = content.kind === "none";
   return {
     method,
-    host,
-    path: originForm(target),
-    framing,
+    host: authority,
+    path,
+    content,
     upgrade: isSwitch ? upgrade : undefined,
-    headers: readFields(head),
+    headers: readFields(head.fields),
   };
 }
 
 /** All except `__proto__`, a legal name that an object of fields cannot hold. */
-function readFields({ text, fields }: RequestHead): readonly HeaderField[] {
+function readFields(fields: Fields): readonly HeaderField[] {
   const read: HeaderField[] = [];
-  for (let at = 0; at < fields.length; at += FIELD_STRIDE) {
-    const name = text.slice(fields[at], fields[at + 1]).toLowerCase();
-    if (name !== "__proto__") read.push([name, text.slice(fields[at + 2], fields[at + 3])]);
+  for (let index = 0; index < fields.count; index += 1) {
+    const name = fields.nameAt(index);
+    if (name !== "__proto__") read.push([name, fields.valueAt(index)]);
   }
   return read;
 }

@@ -1,11 +1,11 @@
 import type { RequestEvent } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
-import type { RequestHead } from "../../http1/message-head.ts";
+import type { Http1RequestHead } from "../../http1/message-head.ts";
 import { RequestFramer } from "../../http1/request-framer.ts";
 
 /** The request in progress. */
 interface CurrentRequest {
-  readonly head: RequestHead;
+  readonly head: Http1RequestHead;
   /** Bytes of its head and its body, including chunk framing. */
   bytes: number;
   isWhole: boolean;
@@ -22,7 +22,7 @@ export class ReadRequests {
     this.framer = new RequestFramer(limits);
   }
 
-  get head(): RequestHead | undefined {
+  get head(): Http1RequestHead | undefined {
     return this.#current?.head;
   }
 
@@ -53,7 +53,7 @@ export class ReadRequests {
     if (event.kind === "head") {
       const { head } = event;
       this.count += 1;
-      this.#current = { head, bytes: head.text.length, isWhole: head.framing.kind === "none" };
+      this.#current = { head, bytes: head.bytes, isWhole: head.content.kind === "none" };
     } else if (event.kind === "body" && current !== undefined) {
       current.bytes += event.bytes.length;
     } else if (event.kind === "end" && current !== undefined) {

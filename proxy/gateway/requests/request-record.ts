@@ -5,7 +5,7 @@ import type { Clock } from "../../../mesh/runtime.ts";
 import { formatClient } from "../../../net/client-address.ts";
 import { formatSocketAddress } from "../../../net/socket-address.ts";
 import type { UpstreamConnection } from "../../connections/upstream-dialer.ts";
-import { type RequestHead, readField } from "../../http1/message-head.ts";
+import type { RequestHead } from "../../messages/message-head.ts";
 import { formatClusterName } from "../../telemetry/cluster-name.ts";
 import {
   type AccessLog,
@@ -143,8 +143,8 @@ export class RequestRecord {
       startedAtMs: clock.now() - durationMs,
       durationMs,
       method: head.method,
-      path: head.target,
-      authority: head.host,
+      path: head.path,
+      authority: head.authority,
       protocol: `HTTP/${head.version}`,
       status,
       flags,
@@ -152,7 +152,7 @@ export class RequestRecord {
       bytesReceived: requestBytes,
       bytesSent: responseBytes,
       requestId: this.#route?.requestId ?? "",
-      userAgent: readField(head, "user-agent") ?? "",
+      userAgent: head.fields.get("user-agent") ?? "",
       ...this.#addresses,
       upstream: this.#upstream?.address ?? "",
       cluster: this.#route === undefined ? "" : formatClusterName(this.#route.target),

@@ -72,7 +72,7 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
       outgoing.maxHeaderSize = 2 * messageLimits.maxResponseHeadBytes;
       if (headers["expect"] !== undefined) outgoing.setHeader("expect", headers["expect"]);
       if (accepted.upgrade !== undefined) outgoing.setHeader("upgrade", accepted.upgrade);
-      if (accepted.framing.kind === "chunked") {
+      if (accepted.content.kind === "unknown") {
         outgoing.removeHeader("content-length");
         outgoing.setHeader("transfer-encoding", "chunked");
       }

@@ -13,7 +13,7 @@ const answered = (status: number): AttemptResult => ({ kind: "status", status })
 const retriesOf = (retryOn: string, attempts = 1) => ({ attempts, retryOn: parseRetryOn(retryOn).retryOn });
 
 function decide(end: AttemptResult, more: Partial<GatewayRetryInput> = {}) {
-  const accepted = { framing: { kind: "none" }, method: "GET" } as const;
+  const accepted = { content: { kind: "none" }, method: "GET" } as const;
   return decideGatewayRetry({
     end,
     accepted,
@@ -96,14 +96,14 @@ describe("a request that has failed", () => {
     { name: "a POST with a response", method: "POST", end: answered(503), expected: "none" },
     { name: "a POST that cannot have arrived", method: "POST", end: failed("connect_failed"), expected: "retry" },
   ])("$name: $expected", ({ method, end, expected }) => {
-    const accepted = { framing: { kind: "none" }, method } as const;
+    const accepted = { content: { kind: "none" }, method } as const;
     expect(decide(end, { accepted, retries: retriesOf("5xx,503") })).toBe(expected);
   });
 
-  it.each([{ kind: "length", length: 1 } as const, { kind: "chunked", forwards: "chunks" } as const])(
+  it.each([{ kind: "length", length: 1 } as const, { kind: "unknown", endsBy: "chunks" } as const])(
     "with a body ($kind): never",
-    (framing) => {
-      const accepted = { framing, method: "PUT" };
+    (content) => {
+      const accepted = { content, method: "PUT" };
       for (const end of [reset(), reset(true), answered(503), failed("connect_failed")]) {
         expect(decide(end, { accepted, retries: retriesOf("5xx") })).toBe("none");
       }

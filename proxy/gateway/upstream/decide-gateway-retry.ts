@@ -10,7 +10,7 @@ export type AttemptResult =
 
 export interface GatewayRetryInput {
   readonly end: AttemptResult;
-  readonly accepted: Pick<AcceptedRequest, "framing" | "method">;
+  readonly accepted: Pick<AcceptedRequest, "content" | "method">;
   readonly retries: RouteRetries | undefined;
   /** Retries that the route's policy has granted so far. */
   readonly granted: number;
@@ -56,7 +56,7 @@ export function decideGatewayRetry(input: GatewayRetryInput): GatewayRetry {
   const { end, accepted, retries, granted, renewals } = input;
   const code = codeOf(end);
   if (code === "undelivered" && input.isReplayable && renewals < MAX_RENEWALS) return "renew";
-  if (accepted.framing.kind !== "none") return "none";
+  if (accepted.content.kind !== "none") return "none";
   const isIdempotent = IDEMPOTENT.has(accepted.method);
   const hasEnded = code === "interrupted" || (end.kind === "error" && end.wasReused && code === undefined);
   if (hasEnded && isIdempotent && renewals === 0) return "renew";

@@ -61,10 +61,10 @@ class ForwardedRequest {
     response.once("close", () => this.#end(!response.writableFinished));
     // http-proxy adds its listeners to the client's request again with each attempt.
     request.setMaxListeners(0);
-    if (accepted.framing.kind !== "none") this.#body = new KeptBody(request);
+    if (accepted.content.kind !== "none") this.#body = new KeptBody(request);
     const { timeoutMs } = route;
     if (timeoutMs !== undefined) {
-      if (accepted.framing.kind === "none") this.#after(timeoutMs, () => this.#onTimeout(timeoutMs));
+      if (accepted.content.kind === "none") this.#after(timeoutMs, () => this.#onTimeout(timeoutMs));
       else request.once("end", () => this.#after(timeoutMs, () => this.#onTimeout(timeoutMs)));
     }
     this.#try();

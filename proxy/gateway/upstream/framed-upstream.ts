@@ -2,12 +2,11 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
-import { readDeliveryReport } from "../../http/exchange/delivery-report.ts";
 import type { Http1Fault, ResponseEvent } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
-import type { ResponseHead } from "../../http1/message-head.ts";
 import { ResponseFramer } from "../../http1/response-framer.ts";
 import type { ResponseContext } from "../../http1/scanning/scan-response-head.ts";
+import type { ResponseHead } from "../../messages/message-head.ts";
 import { guardEvents } from "../fault-guard.ts";
 import { WrappingStream } from "../wrapping-stream.ts";
 
@@ -126,7 +125,7 @@ export class FramedUpstream extends WrappingStream {
     switch (event.kind) {
       case "head":
         if (this.#failWithReport(event.head)) return;
-        this.#give(Buffer.from(event.head.text, "latin1"));
+        this.#give(Buffer.from(event.head.fields.text, "latin1"));
         if (event.head.status === 101) this.#isTunnel = true;
         break;
       case "body":
@@ -144,9 +143,9 @@ export class FramedUpstream extends WrappingStream {
 
   /** A report is an error of the attempt, so that it is retried or gets a local reply. */
   #failWithReport(head: ResponseHead): boolean {
-    const report = this.#onReport && readDeliveryReport(head);
-    if (report === undefined) return false;
-    this.#onReport?.();
+    const { report } = head;
+    if (report === undefined || this.#onReport === undefined) return false;
+    this.#onReport();
     this.destroy(new UpstreamError(report, `the endpoint's sidecar got no response of its application (${report})`));
     return true;
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { foldHeaderOperations } from "../../../mesh/policy/routing/header-operations.ts";
 import type { HeaderOperations } from "../../../mesh/policy/routing/http-route.ts";
-import { responseContent } from "../../http/response-content.ts";
+import { responseContent } from "../../messages/response-content.ts";
 import { editHeaders, isForwardedToClient, type UpstreamHeaders } from "./upstream-headers.ts";
 
 export interface RelayOptions {

@@ -6,8 +6,8 @@ import { createUpstreamHeaders, editHeaders, isForwardedToClient, type UpstreamH
 function headersFor(...fields: readonly string[]): UpstreamHeaders {
   const headers: HeaderField[] = [];
   for (let at = 0; at < fields.length; at += 2) headers.push([(fields[at] ?? "").toLowerCase(), fields[at + 1] ?? ""]);
-  const framing = { kind: "none" } as const;
-  const request = { method: "GET", host: "a.example", path: "/", framing, upgrade: undefined, headers };
+  const content = { kind: "none" } as const;
+  const request = { method: "GET", host: "a.example", path: "/", content, upgrade: undefined, headers };
   return createUpstreamHeaders(request, { address: "198.51.100.7", requestId: "id-1" });
 }
 

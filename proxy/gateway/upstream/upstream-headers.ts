@@ -1,6 +1,6 @@
 import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
-import { forwardedProto, isReplaced } from "../../http/headers/hop-headers.ts";
+import { forwardedProto, isReplaced } from "../../messages/edits/hop-headers.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "../requests/accepted-request.ts";
 
 /** The gateway's data about the request besides its head. */
@@ -80,14 +80,13 @@ const HOP_BY_HOP_ANSWER: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-function framingHeaders({ framing }: AcceptedRequest): UpstreamHeaders {
-  switch (framing.kind) {
+function framingHeaders({ content }: AcceptedRequest): UpstreamHeaders {
+  switch (content.kind) {
     case "none":
-    case "until_close":
       return {};
     case "length":
-      return { "content-length": String(framing.length) };
-    case "chunked":
+      return { "content-length": String(content.length) };
+    case "unknown":
       return { "transfer-encoding": "chunked" };
   }
 }

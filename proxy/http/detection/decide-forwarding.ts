@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { HttpContext } from "../http-context.ts";
 import type { ProtocolDecision } from "./decide-protocol.ts";
 import { detectOnHttpPort, type HttpPortProtocol } from "./detect-on-http-port.ts";
@@ -7,6 +8,7 @@ import { detectProtocol, type UnjudgedRequest } from "./detect-protocol.ts";
 /** Requests, each on a pooled connection. */
 export interface HttpForwarding<Upstream> {
   readonly kind: "http";
+  readonly protocol: HttpProtocol;
   /** Opened before the connection was known to carry requests. */
   readonly opened: Upstream | undefined;
   /** What has already been read from the client. */
@@ -69,7 +71,7 @@ function forwardSpoken<Upstream extends { readonly socket: Socket }>(
   try {
     if (spoken.kind === "closed") connection.abandon();
     else if (spoken.kind === "stream") forwardOpened(connection, "stream", context);
-    else connection.forward({ kind: "http", opened: connection.opened, early: spoken.early });
+    else connection.forward({ kind: "http", protocol: "http1", opened: connection.opened, early: spoken.early });
   } catch (caught) {
     connection.refuseFault(caught);
   }
@@ -97,7 +99,7 @@ async function openAndForward<Upstream extends { readonly socket: Socket }>(
   const detected = await detectProtocol(connection.socket, upstream.socket, clock);
   switch (detected.kind) {
     case "http":
-      return connection.forward({ kind: "http", opened: upstream, early: NO_BYTES });
+      return connection.forward({ kind: "http", protocol: "http1", opened: upstream, early: NO_BYTES });
     case "stream":
       return connection.forward({ kind: "stream", upstream, early: detected.early, isGuarded: detected.isGuarded });
     case "refused":

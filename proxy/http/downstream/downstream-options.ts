@@ -1,10 +1,13 @@
 import type { Http1Fault } from "../../http1/framer-events.ts";
+import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { DownstreamFacts } from "../exchange/exchange-client.ts";
 import type { PlanRequest } from "../exchange/request-plan.ts";
 import type { HttpContext } from "../http-context.ts";
 
 /** The outcome of a client's HTTP connection. */
 export interface DownstreamOptions {
+  /** What the client speaks. */
+  readonly protocol: HttpProtocol;
   readonly facts: DownstreamFacts;
   readonly context: HttpContext;
   readonly planRequest: PlanRequest;

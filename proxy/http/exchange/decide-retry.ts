@@ -1,6 +1,6 @@
 import type { Random } from "../../../mesh/runtime.ts";
+import type { DeliveryReport } from "../../messages/delivery-report.ts";
 import { MAX_ENDPOINTS_TRIED } from "../http-limits.ts";
-import type { DeliveryReport } from "./delivery-report.ts";
 
 /** A route's retry policy (`VirtualService.http[].retries`). */
 export interface RetryPolicy {
@@ -21,6 +21,8 @@ export type AttemptFailure =
   /** The connection ended before any byte of a response. */
   | { readonly kind: "reset"; readonly wasReused: boolean }
   | { readonly kind: "per_try_timeout" }
+  /** The server did not process it, as it has said: too many streams, or a connection that ends. */
+  | { readonly kind: "refused" }
   /** The endpoint's sidecar has reported that its application gave no response. */
   | { readonly kind: DeliveryReport }
   | { readonly kind: "status"; readonly status: number };
@@ -46,7 +48,7 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
  */
 export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
   if (!isReplayable) return false;
-  if (failure.kind === "undelivered") return attempt < MAX_ENDPOINTS_TRIED;
+  if (failure.kind === "undelivered" || failure.kind === "refused") return attempt < MAX_ENDPOINTS_TRIED;
   const hasEnded = failure.kind === "interrupted" || (failure.kind === "reset" && failure.wasReused);
   if (hasEnded && attempt === 1 && !hasBody && IDEMPOTENT.has(method)) return true;
   if (policy === undefined || attempt > policy.attempts) return false;
@@ -68,6 +70,12 @@ export function isRetryLimitExceeded(input: RetryInput): boolean {
   const { policy, attempt } = input;
   if (policy === undefined || policy.attempts === 0 || attempt <= policy.attempts) return false;
   return decideRetry({ ...input, policy: { ...policy, attempts: attempt } });
+}
+
+/** Whether the next attempt goes to another connection or endpoint that is not known to have a problem. */
+export function isElsewhere(failure: AttemptFailure): boolean {
+  if (failure.kind === "reset") return failure.wasReused;
+  return failure.kind === "undelivered" || failure.kind === "interrupted" || failure.kind === "refused";
 }
 
 /** Envoy's default backoff: 25 ms, doubled with each attempt, at most ten times as much. */

@@ -1,10 +1,14 @@
 import type { Socket } from "node:net";
 import { MeshError } from "../../../mesh/mesh-error.ts";
-import { type RequestHead, readField } from "../../http1/message-head.ts";
+import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
+import type { AbortReason } from "../../messages/abort-reason.ts";
+import type { BodyPiece } from "../../messages/body-piece.ts";
+import type { Trailers } from "../../messages/fields.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
+import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import type { RequestMeter } from "../../telemetry/request-meter.ts";
 import type { TunnelBytes } from "../downstream/start-tunnel.ts";
 import type { HttpContext } from "../http-context.ts";
-import type { LocalReply } from "../local-reply.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { RequestPlan } from "./request-plan.ts";
 
@@ -21,18 +25,38 @@ export interface DownstreamFacts {
   readonly meter: () => RequestMeter;
 }
 
+/** The response to the client. Calls that send return whether the client can accept more before `onClientDrain`. */
+export interface ClientResponse {
+  /** Head and body so far, as sent. */
+  readonly bytes: number;
+  /**
+   * What is sent until `endPacket` leaves together.
+   * @param packet the bytes in which it came, if they belong to this response alone: unchanged, they go on as they are.
+   */
+  startPacket(packet: Buffer | undefined): void;
+  endPacket(): boolean;
+  /** A response that is not the final one: 100, 103 and others. */
+  sendInterim(head: ResponseHead): boolean;
+  /** The final head, or a 101. @param headers the route's operations. */
+  sendHead(head: ResponseHead, headers: FoldedHeaders | undefined): boolean;
+  sendBody(piece: BodyPiece): boolean;
+  /** The response is complete. */
+  sendEnd(trailers: Trailers | undefined): void;
+  /** A complete response of the proxy's own, instead of all other calls. */
+  sendReply(reply: LocalReply): void;
+}
+
 /** An exchange's side towards the client. */
 export interface ExchangeClient {
   readonly facts: DownstreamFacts;
-  readonly socket: Socket;
-  /** Whether this request is the connection's last, because the client or the proxy closes it. */
-  mustClose(): boolean;
+  readonly response: ClientResponse;
+  /** Backpressure: reads no more of the request. */
   pauseReading(): void;
   resumeReading(): void;
-  /** The response is complete. @param closes the connection closes after it. */
-  exchangeOver(closes: boolean): void;
+  /** The response is complete; the rest of the request, if there is one, is not needed. */
+  exchangeOver(): void;
   /** The response cannot be completed: the client must see an abort, not a regular end. */
-  abort(): void;
+  abort(reason: AbortReason): void;
   /** After a 101: relays bytes in both directions. `onEnd` is called when the tunnel ends. */
   tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void;
 }
@@ -60,16 +84,16 @@ export function recordExchange(client: ExchangeClient, context: HttpContext, rec
     startedAtMs: context.clock.now() - record.durationMs,
     durationMs: record.durationMs,
     method: head.method,
-    path: head.target,
-    authority: head.host,
+    path: head.path,
+    authority: head.authority,
     protocol: `HTTP/${head.version}`,
     status: record.status,
     flags: record.flags,
     details: record.details,
     bytesReceived: record.requestBytes,
     bytesSent: record.responseBytes,
-    requestId: readField(head, "x-request-id") ?? "",
-    userAgent: readField(head, "user-agent") ?? "",
+    requestId: head.fields.get("x-request-id") ?? "",
+    userAgent: head.fields.get("user-agent") ?? "",
     downstream: facts.client,
     destination: facts.destination,
     upstream: upstream?.address ?? "",

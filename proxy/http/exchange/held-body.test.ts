@@ -1,14 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { BodyPiece } from "../../messages/body-piece.ts";
 import { HeldBody } from "./held-body.ts";
 
-function textOf(chunks: readonly Buffer[]): string {
-  return Buffer.concat(chunks).toString("latin1");
+function textOf(pieces: readonly BodyPiece[]): string {
+  return Buffer.concat(pieces.map(({ bytes }) => bytes)).toString("latin1");
+}
+
+function pieceOf(text: string): BodyPiece {
+  return { bytes: Buffer.from(text), ranges: undefined };
 }
 
 function bodyOf(...chunks: readonly string[]): HeldBody {
   const body = new HeldBody();
-  for (const chunk of chunks) body.add(Buffer.from(chunk));
+  for (const chunk of chunks) body.add(pieceOf(chunk));
   return body;
 }
 
@@ -19,11 +24,11 @@ describe("a body that waits for its connection", () => {
     expect(body.takeUnsent()).toEqual([]);
   });
 
-  it("is returned as the chunks that arrived, without a copy", () => {
-    const chunk = Buffer.from("content");
+  it("is returned as the pieces that arrived, without a copy", () => {
+    const piece = pieceOf("content");
     const body = new HeldBody();
-    body.add(chunk);
-    expect(body.takeUnsent()[0]).toBe(chunk);
+    body.add(piece);
+    expect(body.takeUnsent()[0]).toBe(piece);
   });
 
   it("can be sent, whatever its length, because nothing has been sent yet", () => {
@@ -51,9 +56,9 @@ describe("a body that is kept for a retry", () => {
     const body = bodyOf("waited,");
     body.keepUpTo(100);
     body.takeUnsent();
-    body.passed(Buffer.from("passed,"));
+    body.passed(pieceOf("passed,"));
     body.rewind();
-    body.add(Buffer.from("since"));
+    body.add(pieceOf("since"));
     expect(body.isReplayable).toBe(true);
     expect(textOf(body.takeUnsent())).toBe("waited,passed,since");
   });
@@ -61,7 +66,7 @@ describe("a body that is kept for a retry", () => {
   it("is not sent twice on one connection", () => {
     const body = new HeldBody();
     body.keepUpTo(100);
-    body.passed(Buffer.from("passed"));
+    body.passed(pieceOf("passed"));
     expect(body.takeUnsent()).toEqual([]);
   });
 
@@ -87,15 +92,15 @@ describe("a body that is kept for a retry", () => {
 
     const passing = new HeldBody();
     passing.keepUpTo(10);
-    for (let sent = 0; sent < bytes; sent += 1) passing.passed(Buffer.from("x"));
+    for (let sent = 0; sent < bytes; sent += 1) passing.passed(pieceOf("x"));
     expect(passing.isReplayable).toBe(isReplayable);
   });
 
   it("is not replayable once it was too long, even if little follows", () => {
     const body = new HeldBody();
     body.keepUpTo(4);
-    body.passed(Buffer.from("too long"));
-    body.passed(Buffer.from("x"));
+    body.passed(pieceOf("too long"));
+    body.passed(pieceOf("x"));
     expect(body.isReplayable).toBe(false);
     body.rewind();
     expect(body.takeUnsent()).toEqual([]);
@@ -104,7 +109,11 @@ describe("a body that is kept for a retry", () => {
 
 describe("any body", () => {
   it("that is replayable is sent again byte for byte; one that is not has been sent once", () => {
-    const chunks = fc.array(fc.uint8Array({ minLength: 1, maxLength: 8 }).map((bytes) => Buffer.from(bytes)));
+    const chunks = fc.array(
+      fc
+        .uint8Array({ minLength: 1, maxLength: 8 })
+        .map((bytes): BodyPiece => ({ bytes: Buffer.from(bytes), ranges: undefined })),
+    );
     fc.assert(
       fc.property(chunks, chunks, fc.nat(60), (waiting, passing, maxBytes) => {
         const body = new HeldBody();

@@ -1,10 +1,12 @@
+import type { BodyPiece } from "../../messages/body-piece.ts";
+
 /**
- * The part of a request's body that has arrived: waiting for its connection, or kept for a retry. Holds the chunks
+ * The part of a request's body that has arrived: waiting for its connection, or kept for a retry. Holds the pieces
  * without copying them.
  */
 export class HeldBody {
   #maxBytes = 0;
-  #chunks: Buffer[] = [];
+  #pieces: BodyPiece[] = [];
   #bytes = 0;
   #sent = 0;
   #isComplete = true;
@@ -19,26 +21,26 @@ export class HeldBody {
     return this.#isComplete;
   }
 
-  add(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
+  add(piece: BodyPiece): void {
+    this.#pieces.push(piece);
+    this.#bytes += piece.bytes.length;
   }
 
-  /** Records a chunk that was sent directly. */
-  passed(chunk: Buffer): void {
+  /** Records a piece that was sent directly. */
+  passed(piece: BodyPiece): void {
     if (!this.#isComplete) return;
-    if (this.#bytes + chunk.length > this.#maxBytes) {
+    if (this.#bytes + piece.bytes.length > this.#maxBytes) {
       this.#drop();
       return;
     }
-    this.add(chunk);
-    this.#sent = this.#chunks.length;
+    this.add(piece);
+    this.#sent = this.#pieces.length;
   }
 
   /** Takes what has not been sent; it then counts as sent. */
-  takeUnsent(): readonly Buffer[] {
-    const unsent = this.#chunks.slice(this.#sent);
-    this.#sent = this.#chunks.length;
+  takeUnsent(): readonly BodyPiece[] {
+    const unsent = this.#pieces.slice(this.#sent);
+    this.#sent = this.#pieces.length;
     if (unsent.length > 0 && this.#bytes > this.#maxBytes) this.#drop();
     return unsent;
   }
@@ -50,7 +52,7 @@ export class HeldBody {
 
   #drop(): void {
     this.#isComplete = false;
-    this.#chunks = [];
+    this.#pieces = [];
     this.#bytes = 0;
     this.#sent = 0;
   }

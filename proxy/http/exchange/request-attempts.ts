@@ -1,14 +1,16 @@
 import type { Socket } from "node:net";
 import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
-import type { RequestHead, ResponseHead } from "../../http1/message-head.ts";
-import { rewriteRequestHead } from "../headers/rewrite-head.ts";
+import { ABANDONED, type AbortReason } from "../../messages/abort-reason.ts";
+import type { BodyPiece } from "../../messages/body-piece.ts";
+import type { Trailers } from "../../messages/fields.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
+import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import type { HttpContext } from "../http-context.ts";
-import { type LocalReply, replyToDialFailure } from "../local-reply.ts";
-import { PacketWriter } from "../packet-writer.ts";
-import type { DialedUpstream, ResponseSink } from "../upstream/upstream-connection.ts";
+import { replyToDialFailure } from "../upstream/dial-failure.ts";
+import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { TakenUpstream } from "../upstream/upstream-pool.ts";
-import { type AttemptFailure, decideRetry, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
-import { formatDeliveryReport, readDeliveryReport } from "./delivery-report.ts";
+import type { ResponseSink, UpstreamStream } from "../upstream/upstream-stream.ts";
+import { type AttemptFailure, decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
@@ -24,7 +26,7 @@ export interface AttemptsOwner extends ResponseSink {
   onFault(caught: unknown): void;
 }
 
-const NO_CHUNKS: readonly Buffer[] = [];
+const NO_PIECES: readonly BodyPiece[] = [];
 
 /**
  * Sends one request to an upstream, on a kept connection or a new one, and retries it if that is safe or the policy
@@ -35,21 +37,26 @@ export class RequestAttempts {
   readonly #head: RequestHead;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #hasBody: boolean;
   #plan: ForwardPlan | undefined;
   #count = 0;
   #taken: TakenUpstream | undefined;
   #dialling: AbortController | undefined;
   #timer: Timer | undefined;
   #body: HeldBody | undefined;
+  /** The end of the body, once it has arrived. */
+  #end: { readonly trailers: Trailers | undefined } | undefined;
   /** Endpoints whose applications gave no response. */
   #tried: Set<string> | undefined;
-  #hasSent = false;
+  /** How often it was sent and may have been processed. */
+  #deliveries = 0;
   #isRetryLimitExceeded = false;
   #isOver = false;
 
   constructor(owner: AttemptsOwner, head: RequestHead, { clock, random }: Pick<HttpContext, "clock" | "random">) {
     this.#owner = owner;
     this.#head = head;
+    this.#hasBody = head.content.kind !== "none";
     this.#clock = clock;
     this.#random = random;
   }
@@ -64,28 +71,35 @@ export class RequestAttempts {
     return this.#taken?.connection.dialed;
   }
 
-  /** Its connection. */
-  get socket(): Socket | undefined {
-    return this.#taken?.connection.socket;
+  /** Its stream; `undefined`: none is open. */
+  get stream(): UpstreamStream | undefined {
+    return this.#taken?.stream;
   }
 
   /** @param maxReplayBytes how much of the body is kept for a retry, if there may be one. */
   begin(plan: ForwardPlan, maxReplayBytes: number): void {
     this.#plan = plan;
     const mayRetry = plan.retries !== undefined || plan.pool.hasSeveralEndpoints;
-    if (mayRetry && this.#head.framing.kind !== "none") this.#held().keepUpTo(maxReplayBytes);
+    if (mayRetry && this.#hasBody) this.#held().keepUpTo(maxReplayBytes);
     this.#attempt(plan);
   }
 
   /** Sends a piece of the body, or holds it until it can be sent. @returns false: no more before the owner's drain. */
-  send(bytes: Buffer): boolean {
-    const { socket } = this;
-    if (socket === undefined) {
-      this.#held().add(bytes);
+  send(piece: BodyPiece): boolean {
+    const stream = this.#taken?.stream;
+    if (stream === undefined) {
+      this.#held().add(piece);
       return true;
     }
-    this.#held().passed(bytes);
-    return socket.write(bytes);
+    this.#held().passed(piece);
+    return stream.sendBody(piece);
+  }
+
+  /** The body is complete. */
+  end(trailers: Trailers | undefined): void {
+    if (!this.#hasBody) return;
+    this.#end = { trailers };
+    this.#taken?.stream.sendEnd(trailers);
   }
 
   /** Retries after such a response, if that is allowed. @returns false: the response goes to the client. */
@@ -98,7 +112,7 @@ export class RequestAttempts {
 
   /** Only a verified server is a sidecar. */
   #retryElsewhere(head: ResponseHead): boolean {
-    const report = readDeliveryReport(head);
+    const { report } = head;
     const { pool } = this.#plan ?? {};
     if (report === undefined || pool === undefined || this.#taken === undefined || this.upstream?.peer === "")
       return false;
@@ -109,9 +123,12 @@ export class RequestAttempts {
     return pool.hasEndpointExcept(this.#tried) && this.#retry({ kind: report });
   }
 
-  /** Retries after the connection broke before a response. @returns false: a retry is not allowed. */
-  retryLost(): boolean {
-    return this.#retry({ kind: "reset", wasReused: this.#taken?.connection.isReused === true });
+  /** Retries after the upstream was lost before a response. @returns false: a retry is not allowed. */
+  retryLost(reason: AbortReason): boolean {
+    if (reason.kind !== "refused")
+      return this.#retry({ kind: "reset", wasReused: this.#taken?.stream.isReused === true });
+    this.#deliveries -= 1;
+    return this.#retry(reason);
   }
 
   /** The local reply after that. */
@@ -120,14 +137,14 @@ export class RequestAttempts {
     return this.#withReport({ status: 503, flags: "UC", details });
   }
 
-  /** Resets the upstream's connection, if there is one: the server sees an aborted request. */
-  drop(): void {
+  /** Aborts the request to the upstream, if there is one. */
+  drop(reason: AbortReason): void {
     const taken = this.#taken;
     this.#taken = undefined;
-    if (taken !== undefined) this.#plan?.pool.discard(taken);
+    if (taken !== undefined) this.#plan?.pool.discard(taken, reason);
   }
 
-  /** Returns the upstream's connection to the pool. */
+  /** Returns the stream to the pool. */
   release(): void {
     const taken = this.#taken;
     this.#taken = undefined;
@@ -138,7 +155,7 @@ export class RequestAttempts {
    * Takes the connection out of its pool, with what was read after the response put back. It stays with this request.
    */
   detach(): Socket | undefined {
-    const socket = this.#taken?.connection.detach();
+    const socket = this.#taken?.stream.detach();
     if (this.#taken !== undefined) this.#plan?.pool.detach(this.#taken);
     return socket;
   }
@@ -154,7 +171,16 @@ export class RequestAttempts {
     this.#count += 1;
     const taken = plan.pool.take(this.#tried);
     if (taken === undefined) this.#dial(plan).catch((caught) => this.#owner.onFault(caught));
-    else this.#open(taken, plan);
+    else this.#openOrFail(taken, plan);
+  }
+
+  /** A head that cannot be written must not end the process. */
+  #openOrFail(taken: TakenUpstream, plan: ForwardPlan): void {
+    try {
+      this.#open(taken, plan);
+    } catch (caught) {
+      this.#owner.onFault(caught);
+    }
   }
 
   async #dial(plan: ForwardPlan): Promise<void> {
@@ -174,21 +200,20 @@ export class RequestAttempts {
   /** For the sidecar of a verified client, which may retry on another endpoint. */
   #withReport(reply: LocalReply): LocalReply {
     if (this.#plan?.edits.hop !== "inbound_verified") return reply;
-    return { ...reply, fields: formatDeliveryReport(this.#hasSent ? "interrupted" : "undelivered") };
+    return { ...reply, report: this.#deliveries > 0 ? "interrupted" : "undelivered" };
   }
 
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
     this.#taken = taken;
-    this.#hasSent = true;
-    const { connection } = taken;
-    const { method, upgrade, version } = this.#head;
-    connection.begin(this.#owner, { method, hasUpgrade: upgrade !== undefined, version });
+    const { stream } = taken;
     const perTryMs = plan.retries?.perTryTimeoutMs;
     if (perTryMs !== undefined) this.#timer = this.#clock.setTimeout(() => this.#timedOut(), perTryMs);
-    const packet = new PacketWriter();
-    packet.add(rewriteRequestHead(this.#head, plan.edits));
-    for (const chunk of this.#body?.takeUnsent() ?? NO_CHUNKS) packet.add(chunk);
-    this.#owner.onSent(packet.flush(connection.socket));
+    stream.cork();
+    stream.sendHead(this.#owner, this.#head, plan.edits);
+    this.#deliveries += 1;
+    for (const piece of this.#body?.takeUnsent() ?? NO_PIECES) stream.sendBody(piece);
+    if (this.#end !== undefined) stream.sendEnd(this.#end.trailers);
+    this.#owner.onSent(stream.uncork());
   }
 
   #timedOut(): void {
@@ -199,16 +224,16 @@ export class RequestAttempts {
   #retry(failure: AttemptFailure): boolean {
     const plan = this.#plan;
     if (plan === undefined) return false;
-    const { method, framing } = this.#head;
+    const { method } = this.#head;
     const isReplayable = this.#body?.isReplayable !== false;
-    const hasBody = framing.kind !== "none";
-    const input = { failure, policy: plan.retries, attempt: this.#count, isReplayable, method, hasBody };
+    const attempt = this.#count;
+    const input = { failure, policy: plan.retries, attempt, isReplayable, method, hasBody: this.#hasBody };
     if (!decideRetry(input)) {
       this.#isRetryLimitExceeded = isRetryLimitExceeded(input);
       return false;
     }
     this.#timer?.cancel();
-    this.drop();
+    this.drop(ABANDONED);
     this.#body?.rewind();
     const pauseMs = isElsewhere(failure) ? 0 : retryPauseMs(this.#count, this.#random);
     if (pauseMs === 0) this.#attempt(plan);
@@ -220,10 +245,4 @@ export class RequestAttempts {
     this.#body ??= new HeldBody();
     return this.#body;
   }
-}
-
-/** Whether the next attempt goes to another connection or endpoint that is not known to have a problem. */
-function isElsewhere(failure: AttemptFailure): boolean {
-  if (failure.kind === "reset") return failure.wasReused;
-  return failure.kind === "undelivered" || failure.kind === "interrupted";
 }

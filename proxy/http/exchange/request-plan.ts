@@ -1,6 +1,7 @@
-import type { RequestHead } from "../../http1/message-head.ts";
-import type { HeaderEdits, RequestEdits } from "../headers/rewrite-head.ts";
-import type { LocalReply } from "../local-reply.ts";
+import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
+import type { RequestEdits } from "../../messages/edits/head-edits.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
+import type { RequestHead } from "../../messages/message-head.ts";
 import type { UpstreamPool } from "../upstream/upstream-pool.ts";
 import type { RetryPolicy } from "./decide-retry.ts";
 
@@ -11,7 +12,7 @@ export interface ForwardPlan {
   readonly kind: "forward";
   readonly pool: UpstreamPool;
   readonly edits: RequestEdits;
-  readonly responseHeaders: HeaderEdits | undefined;
+  readonly responseHeaders: FoldedHeaders | undefined;
   /** `undefined`: only retries that are safe without a policy. */
   readonly retries: RetryPolicy | undefined;
   /** From the request's complete arrival to the end of the response; `undefined`: no limit. */

@@ -6,7 +6,17 @@ const NOW_MS = 10_000;
 const SAMPLE = 16;
 
 function endpoint(key: string, state: Partial<EndpointState> = {}): EndpointState {
-  return { key, ip: key, port: 80, idle: [], active: 0, failures: 0, avoidedUntilMs: 0, isRemoved: false, ...state };
+  return {
+    key,
+    ip: key,
+    port: 80,
+    available: [],
+    active: 0,
+    failures: 0,
+    avoidedUntilMs: 0,
+    isRemoved: false,
+    ...state,
+  };
 }
 
 const AVOIDED = { failures: 1, avoidedUntilMs: NOW_MS + 1 };

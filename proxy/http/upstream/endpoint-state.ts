@@ -1,14 +1,15 @@
 import type { Random } from "../../../mesh/runtime.ts";
+import { formatSocketAddress, type SocketAddress } from "../../../net/socket-address.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 
-/** One endpoint of a pool: its idle connections and its state. */
+/** One endpoint of a pool: its connections and its state. */
 export interface EndpointState {
   /** `ip:port`. */
   readonly key: string;
   readonly ip: string;
   readonly port: number;
-  /** Last in, first out: the others may reach the idle timeout. */
-  readonly idle: UpstreamConnection[];
+  /** Connections that take requests. Last in, first out: the others may reach the idle timeout. */
+  readonly available: UpstreamConnection[];
   /** Requests in progress and connections being dialled. */
   active: number;
   /** Consecutive failed connects. */
@@ -17,6 +18,19 @@ export interface EndpointState {
   avoidedUntilMs: number;
   /** No longer an endpoint of the destination: no connection is kept. */
   isRemoved: boolean;
+}
+
+export function createEndpointState({ ip, port }: SocketAddress): EndpointState {
+  return {
+    key: formatSocketAddress({ ip, port }),
+    ip,
+    port,
+    available: [],
+    active: 0,
+    failures: 0,
+    avoidedUntilMs: 0,
+    isRemoved: false,
+  };
 }
 
 export interface ChooseOptions {

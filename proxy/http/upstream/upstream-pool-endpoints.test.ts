@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ABANDONED } from "../../messages/abort-reason.ts";
 import { address, FAILURES, PoolWorld } from "./upstream-pool-fixture.ts";
 
 function never(): AbortSignal {
@@ -48,20 +49,20 @@ describe("an endpoint that cannot be dialled", () => {
     world.broken.set(1, FAILURES.connect);
     const waits: number[] = [];
     for (let failures = 1; failures <= 3; failures += 1) {
-      world.pool.discard(await world.take());
+      world.pool.discard(await world.take(), ABANDONED);
       const sinceMs = world.clock.now();
       const before = world.dials.filter((number) => number === 1).length;
       while (world.dials.filter((number) => number === 1).length === before) {
         await world.clock.advance(500);
         if (world.clock.now() - sinceMs > 60_000) throw new Error("it is avoided for ever");
         if (failures === 3) world.broken.clear();
-        world.pool.discard(await world.take());
+        world.pool.discard(await world.take(), ABANDONED);
       }
       waits.push(world.clock.now() - sinceMs);
     }
     expect(waits).toEqual([1000, 2000, 4000]);
     world.dials.length = 0;
-    world.pool.discard(await world.take());
+    world.pool.discard(await world.take(), ABANDONED);
     expect(world.dials).toEqual([1]);
   });
 
@@ -84,7 +85,7 @@ describe("an endpoint that cannot be dialled", () => {
     world.broken.set(1, FAILURES.connect);
     await world.take();
     world.broken.clear();
-    world.pool.discard(await world.take(new Set(["10.0.0.2:80"])));
+    world.pool.discard(await world.take(new Set(["10.0.0.2:80"])), ABANDONED);
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");
   });
 
@@ -159,8 +160,8 @@ describe("an endpoint that is no longer one", () => {
     const [first] = await world.takeMany(2);
     world.endpoints = [address(2)];
     await world.take();
-    expect(first?.connection.socket.destroyed).toBe(false);
-    if (first !== undefined) world.pool.discard(first);
+    expect(first?.connection.dialed.socket.destroyed).toBe(false);
+    if (first !== undefined) world.pool.discard(first, ABANDONED);
     expect(world.pool.active).toBe(2);
   });
 
@@ -171,7 +172,7 @@ describe("an endpoint that is no longer one", () => {
     world.endpoints = [address(2)];
     await world.take();
     world.pool.release(first);
-    expect(first.connection.socket.destroyed).toBe(true);
+    expect(first.connection.dialed.socket.destroyed).toBe(true);
   });
 
   it("starts with a clean state when it returns, although it was busy when removed", async () => {
@@ -182,7 +183,7 @@ describe("an endpoint that is no longer one", () => {
     await world.pool.dial(new Set(["10.0.0.2:80"]), never());
     world.endpoints = [address(2)];
     await world.take();
-    world.pool.discard(first);
+    world.pool.discard(first, ABANDONED);
     world.broken.clear();
     world.endpoints = [address(1), address(2)];
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");
@@ -191,9 +192,9 @@ describe("an endpoint that is no longer one", () => {
   it("starts with a clean state when it returns", async () => {
     const world = new PoolWorld({ endpoints: 2 });
     world.broken.set(1, FAILURES.connect);
-    world.pool.discard(await world.take());
+    world.pool.discard(await world.take(), ABANDONED);
     world.endpoints = [address(2)];
-    world.pool.discard(await world.take());
+    world.pool.discard(await world.take(), ABANDONED);
     world.broken.clear();
     world.endpoints = [address(1), address(2)];
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");

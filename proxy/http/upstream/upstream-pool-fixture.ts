@@ -1,11 +1,17 @@
 /** For tests: a pool whose connections are created by the test, without a network. */
+
 import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import type { SocketAddress } from "../../../net/socket-address.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
+import { RequestFramer } from "../../http1/request-framer.ts";
+import type { RequestEdits } from "../../messages/edits/head-edits.ts";
+import type { RequestHead } from "../../messages/message-head.ts";
 import { Deadlines } from "../deadlines.ts";
+import type { UpstreamFailure } from "./dial-failure.ts";
 import { IdleQuota } from "./idle-quota.ts";
-import type { DialedUpstream, ResponseSink } from "./upstream-connection.ts";
-import { type TakenUpstream, type UpstreamFailure, UpstreamPool } from "./upstream-pool.ts";
+import type { DialedUpstream } from "./upstream-connection.ts";
+import { type TakenUpstream, UpstreamPool } from "./upstream-pool.ts";
+import type { ResponseSink } from "./upstream-stream.ts";
 
 export const IDLE_MS = 10_000;
 
@@ -19,9 +25,18 @@ export function createSink(): ResponseSink & { readonly heads: number[]; readonl
     ...{ onPacketStart: ignore, onPacketEnd: ignore, onResponseBody: ignore, onResponseEnd: ignore },
     onUpstreamDrain: ignore,
     onResponseHead: ({ status }) => void heads.push(status),
-    onUpstreamLost: (fault) => void lost.push(fault?.code),
+    onUpstreamLost: (reason) => void lost.push(reason.kind === "malformed" ? reason.code : reason.kind),
   };
 }
+
+/** The head of a request with these field lines. */
+export function requestHead(lines = ""): RequestHead {
+  const [event] = new RequestFramer().push(Buffer.from(`GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`));
+  if (event?.kind !== "head") throw new Error(`no head but ${event?.kind}`);
+  return event.head;
+}
+
+export const EDITS: RequestEdits = { hop: "outbound", forwardedClientCert: undefined, createRequestId: () => "id" };
 
 /** The endpoint 10.0.0.N. */
 export function address(number: number): SocketAddress {
@@ -82,6 +97,7 @@ export class PoolWorld {
     return {
       kind: "connected",
       socket: asSocket(socket),
+      protocol: "http1",
       address: `${ip}:${port}`,
       peer: "",
       idleMs: IDLE_MS,

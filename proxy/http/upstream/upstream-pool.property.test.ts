@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ABANDONED } from "../../messages/abort-reason.ts";
 import type { TakenUpstream } from "./upstream-pool.ts";
 import { address, PoolWorld } from "./upstream-pool-fixture.ts";
 
@@ -18,7 +19,7 @@ const STEPS = {
     taken.push(one);
   },
   release: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.release(one)),
-  discard: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.discard(one)),
+  discard: ({ world, taken }) => taken.splice(0, 1).forEach((one) => void world.pool.discard(one, ABANDONED)),
   rotate: ({ world }) => {
     world.generation += 1;
   },
@@ -44,7 +45,7 @@ describe("a pool", () => {
           await STEPS[next](run);
           expect(world.pool.active).toBe(taken.length);
         }
-        for (const one of taken) world.pool.discard(one);
+        for (const one of taken) world.pool.discard(one, ABANDONED);
         world.pool.closeIdle();
         await world.clock.advance(1000);
         expect([world.pool.size, world.pool.active, world.open, world.deadlines.size]).toEqual([0, 0, 0, 0]);

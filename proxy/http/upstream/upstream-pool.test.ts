@@ -1,20 +1,22 @@
 import { describe, expect, it } from "vitest";
 import { settlePromises } from "../../../mesh/fake-clock-fixture.ts";
+import { ABANDONED } from "../../messages/abort-reason.ts";
 import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
-import { address, createSink, IDLE_MS, PoolWorld } from "./upstream-pool-fixture.ts";
+import type { TakenUpstream } from "./upstream-pool.ts";
+import { address, createSink, EDITS, IDLE_MS, PoolWorld, requestHead } from "./upstream-pool-fixture.ts";
 
-const GET = { method: "GET", hasUpgrade: false };
+const GET = requestHead();
 
 describe("a kept connection", () => {
   it("is available for the next request once its own has finished, not before", async () => {
     const world = new PoolWorld();
     const first = await world.take();
-    expect(first.connection.isReused).toBe(false);
+    expect(first.stream.isReused).toBe(false);
     expect(world.pool.take(undefined)).toBeUndefined();
     world.pool.release(first);
     const second = world.pool.take(undefined);
     expect(second?.connection).toBe(first.connection);
-    expect(second?.connection.isReused).toBe(true);
+    expect(second?.stream.isReused).toBe(true);
     expect(world.dials).toEqual([1]);
   });
 
@@ -66,7 +68,7 @@ describe("a kept connection", () => {
   it("is closed before the server's announced timeout", async () => {
     const world = new PoolWorld();
     const taken = await world.take();
-    taken.connection.begin(createSink(), GET);
+    taken.stream.sendHead(createSink(), GET, EDITS);
     world.sockets[0]?.push("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n");
     await settlePromises();
     world.pool.release(taken);
@@ -89,7 +91,7 @@ describe("a kept connection", () => {
     world.pool.release(taken);
     end(world);
     await settlePromises();
-    expect(taken.endpoint.idle).toEqual([]);
+    expect(taken.endpoint.available).toEqual([]);
     expect([world.pool.size, world.open, world.timesEmpty, world.deadlines.size]).toEqual([0, 0, 1, 0]);
     expect(world.pool.take(undefined)).toBeUndefined();
   });
@@ -104,7 +106,7 @@ describe("a kept connection", () => {
   ])("is not kept if the server $name", async ({ answer }) => {
     const world = new PoolWorld();
     const taken = await world.take();
-    taken.connection.begin(createSink(), GET);
+    taken.stream.sendHead(createSink(), GET, EDITS);
     world.sockets[0]?.push(answer);
     await settlePromises();
     world.pool.release(taken);
@@ -167,13 +169,18 @@ describe("after a new certificate", () => {
 
 describe("a finished request", () => {
   it.each([
-    { name: "well", end: "release", isReset: false, size: 1 },
-    { name: "badly", end: "discard", isReset: true, size: 0 },
-  ] as const)("$name no longer counts", async ({ end, isReset, size }) => {
+    { name: "well", end: ({ pool }: PoolWorld, taken: TakenUpstream) => pool.release(taken), isReset: false, size: 1 },
+    {
+      name: "badly",
+      end: ({ pool }: PoolWorld, taken: TakenUpstream) => pool.discard(taken, ABANDONED),
+      isReset: true,
+      size: 0,
+    },
+  ])("$name no longer counts", async ({ end, isReset, size }) => {
     const world = new PoolWorld();
     const taken = await world.take();
     expect([world.pool.active, world.pool.size]).toEqual([1, 1]);
-    world.pool[end](taken);
+    end(world, taken);
     expect([world.pool.active, world.pool.size, world.sockets[0]?.wasReset]).toEqual([0, size, isReset]);
     expect(world.timesEmpty).toBe(1 - size);
   });
@@ -181,12 +188,12 @@ describe("a finished request", () => {
   it("with a tunnel leaves its connection to the tunnel", async () => {
     const world = new PoolWorld();
     const taken = await world.take();
-    const tunnel = taken.connection.detach();
+    const tunnel = taken.stream.detach();
     world.pool.detach(taken);
     expect([world.pool.active, world.pool.size, world.deadlines.size]).toEqual([0, 0, 0]);
     world.pool.closeIdle();
     await world.clock.advance(IDLE_MS * 2);
-    expect(tunnel.destroyed).toBe(false);
+    expect(tunnel?.destroyed).toBe(false);
   });
 
   it("while the proxy closes leaves no connection behind", async () => {

@@ -1,41 +1,18 @@
-import type { Random } from "../../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../../net/socket-address.ts";
-import type { Http1Limits } from "../../http1/http1-limits.ts";
-import type { Deadlines } from "../deadlines.ts";
+import type { AbortReason } from "../../messages/abort-reason.ts";
 import { MAX_ENDPOINTS_TRIED, MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
-import type { UpstreamFailureKind } from "../local-reply.ts";
-import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
-import type { IdleQuota } from "./idle-quota.ts";
-import { type DialedUpstream, UpstreamConnection } from "./upstream-connection.ts";
+import { connectUpstream } from "./connect-upstream.ts";
+import type { UpstreamFailure } from "./dial-failure.ts";
+import { chooseEndpoint, createEndpointState, type EndpointState, penaltyMs } from "./endpoint-state.ts";
+import type { DialedUpstream, UpstreamConnection } from "./upstream-connection.ts";
+import type { UpstreamPoolOptions } from "./upstream-pool-options.ts";
+import type { UpstreamStream } from "./upstream-stream.ts";
 
-export interface UpstreamFailure {
-  readonly kind: "failed";
-  readonly cause: UpstreamFailureKind;
-  readonly message: string;
-}
-
-export interface UpstreamPoolOptions {
-  /** The current endpoints. The same array as long as nothing has changed. */
-  readonly endpoints: () => readonly SocketAddress[];
-  readonly dial: (endpoint: SocketAddress, signal: AbortSignal) => Promise<DialedUpstream | UpstreamFailure>;
-  /** The reason for a missing endpoint, as text. */
-  readonly describe: () => string;
-  readonly deadlines: Deadlines;
-  readonly random: Random;
-  /** Shared with the other pools of the process. */
-  readonly idleQuota: IdleQuota;
-  /** Aborted: no connection is kept for later requests. */
-  readonly closing: AbortSignal;
-  /** @default HTTP1_LIMITS */
-  readonly messageLimits?: Http1Limits;
-  /** Called when the last connection has closed. */
-  readonly onEmpty?: () => void;
-}
-
-/** A connection taken from a pool, and its endpoint. */
+/** A stream for one request, with its connection and its endpoint. */
 export interface TakenUpstream {
   readonly kind: "taken";
   readonly connection: UpstreamConnection;
+  readonly stream: UpstreamStream;
   readonly endpoint: EndpointState;
 }
 
@@ -43,9 +20,9 @@ export interface TakenUpstream {
 export type TriedEndpoints = Set<string>;
 
 /**
- * The kept connections of one destination, by endpoint. A connection serves one request at a time. Requests go to the
- * endpoint with the fewest requests in progress; a connection that would not be made the same way now is closed instead
- * of used.
+ * The kept connections of one destination, by endpoint. Requests go to the endpoint with the fewest requests in
+ * progress, and there to a connection with a free place for a stream; one that would not be made the same way now is
+ * closed instead of used.
  */
 export class UpstreamPool {
   readonly #options: UpstreamPoolOptions;
@@ -84,18 +61,19 @@ export class UpstreamPool {
     endpoint.avoidedUntilMs = this.#options.deadlines.nowMs + penaltyMs(endpoint.failures);
   }
 
-  /** Takes an idle connection of the chosen endpoint; `undefined` if one must be dialled. */
+  /** Takes a place on a connection of the chosen endpoint; `undefined` if one must be dialled. */
   take(tried: TriedEndpoints | undefined): TakenUpstream | undefined {
     const endpoint = this.#choose(tried);
     if (endpoint === undefined) return undefined;
-    for (let connection = endpoint.idle.pop(); connection !== undefined; connection = endpoint.idle.pop()) {
-      this.#options.idleQuota.release();
+    for (let connection = endpoint.available.pop(); connection !== undefined; connection = endpoint.available.pop()) {
+      connection.place.isListed = false;
+      this.#leaveIdle(connection);
       if (!connection.isReusable) {
         connection.closeIdle();
         continue;
       }
       endpoint.active += 1;
-      return { kind: "taken", connection, endpoint };
+      return this.#open(connection, endpoint);
     }
     return undefined;
   }
@@ -108,7 +86,7 @@ export class UpstreamPool {
       if (endpoint === undefined) break;
       endpoint.active += 1;
       const dialed = await this.#options.dial(endpoint, signal);
-      if (dialed.kind === "connected") return this.#adopt(dialed, endpoint);
+      if (dialed.kind === "connected") return this.#open(this.#adopt(dialed, endpoint), endpoint);
       endpoint.active -= 1;
       this.#forgetIfUnused(endpoint);
       failure = dialed;
@@ -121,38 +99,60 @@ export class UpstreamPool {
 
   /** Adopts an idle connection to this destination that was dialled elsewhere. */
   adoptIdle(dialed: DialedUpstream, address: SocketAddress): void {
-    const taken = this.#adopt(dialed, this.#stateOf(address));
-    taken.endpoint.active += 1;
-    this.release(taken);
+    const endpoint = this.#stateOf(address);
+    this.#settle(this.#adopt(dialed, endpoint), endpoint);
   }
 
-  /** After the response: the connection becomes idle, if it can be reused. */
-  release({ connection, endpoint }: TakenUpstream): void {
+  /** After the response: the stream's place is free again, if the connection can be reused. */
+  release({ connection, stream, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
-    connection.release();
+    stream.release();
     // Until the control plane withdraws it, each request there would need a handshake.
     if (connection.isLeaving) this.avoid(endpoint);
-    if (!connection.isReusable || !this.#mayKeep(endpoint)) {
-      connection.closeIdle();
-      this.#forgetIfUnused(endpoint);
-      return;
+    this.#settle(connection, endpoint);
+  }
+
+  /** The request was aborted. */
+  discard({ connection, stream, endpoint }: TakenUpstream, reason: AbortReason): void {
+    endpoint.active -= 1;
+    stream.abort(reason);
+    this.#settle(connection, endpoint);
+  }
+
+  /** A stream has ended: its connection is kept, goes on with its other streams, or is closed. */
+  #settle(connection: UpstreamConnection, endpoint: EndpointState): void {
+    const { place } = connection;
+    if (connection.isIdle && place.idleSinceMs === undefined) {
+      if (connection.isReusable && this.#mayKeep(endpoint)) place.idleSinceMs = this.#options.deadlines.nowMs;
+      else connection.closeIdle();
     }
-    connection.idleSinceMs = this.#options.deadlines.nowMs;
-    endpoint.idle.push(connection);
+    if (connection.capacity > 0) this.#list(connection, endpoint);
+    this.#forgetIfUnused(endpoint);
+  }
+
+  #list(connection: UpstreamConnection, endpoint: EndpointState): void {
+    if (connection.place.isListed) return;
+    connection.place.isListed = true;
+    endpoint.available.push(connection);
+  }
+
+  #open(connection: UpstreamConnection, endpoint: EndpointState): TakenUpstream {
+    const stream = connection.openStream();
+    if (connection.capacity > 0) this.#list(connection, endpoint);
+    return { kind: "taken", connection, stream, endpoint };
+  }
+
+  #leaveIdle({ place }: UpstreamConnection): void {
+    if (place.idleSinceMs === undefined) return;
+    place.idleSinceMs = undefined;
+    this.#options.idleQuota.release();
   }
 
   /** Whether the endpoint may have one more idle connection. If so, it is counted. */
   #mayKeep(endpoint: EndpointState): boolean {
     const { closing, idleQuota } = this.#options;
-    if (endpoint.isRemoved || closing.aborted || endpoint.idle.length >= MAX_IDLE_PER_ENDPOINT) return false;
+    if (endpoint.isRemoved || closing.aborted || endpoint.available.length >= MAX_IDLE_PER_ENDPOINT) return false;
     return idleQuota.tryTake();
-  }
-
-  /** The request was aborted: the connection is reset. */
-  discard({ connection, endpoint }: TakenUpstream): void {
-    endpoint.active -= 1;
-    connection.abort();
-    this.#forgetIfUnused(endpoint);
   }
 
   /** The connection has become a tunnel and leaves the pool. */
@@ -163,7 +163,7 @@ export class UpstreamPool {
 
   /** Closes connections that were idle too long. */
   checkDeadline(nowMs: number): void {
-    this.#closeIdle((connection) => nowMs - connection.idleSinceMs >= connection.idleMs);
+    this.#closeIdle(({ place, idleMs }) => nowMs - (place.idleSinceMs ?? nowMs) >= idleMs);
   }
 
   /** Closes connections that would not be dialled the same way now: after a new certificate, bundle or destination. */
@@ -178,7 +178,7 @@ export class UpstreamPool {
 
   #closeIdle(condition: (connection: UpstreamConnection) => boolean): void {
     for (const endpoint of this.#byKey.values()) {
-      for (const connection of endpoint.idle.filter(condition)) connection.closeIdle();
+      for (const connection of endpoint.available.filter(condition)) connection.closeIdle();
     }
   }
 
@@ -197,7 +197,7 @@ export class UpstreamPool {
     for (const [key, state] of this.#byKey) {
       state.isRemoved = !keys.has(key);
       if (!state.isRemoved) continue;
-      for (const connection of [...state.idle]) connection.closeIdle();
+      for (const connection of [...state.available]) connection.closeIdle();
       if (state.active === 0) this.#byKey.delete(key);
     }
     this.#endpoints = endpoints;
@@ -208,42 +208,35 @@ export class UpstreamPool {
     const key = formatSocketAddress({ ip, port });
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    const state: EndpointState = {
-      key,
-      ip,
-      port,
-      idle: [],
-      active: 0,
-      failures: 0,
-      avoidedUntilMs: 0,
-      isRemoved: false,
-    };
+    const state = createEndpointState({ ip, port });
     this.#byKey.set(key, state);
     return state;
   }
 
   #forgetIfUnused(endpoint: EndpointState): void {
-    if (endpoint.active > 0 || endpoint.idle.length > 0 || !endpoint.isRemoved) return;
+    if (endpoint.active > 0 || endpoint.available.length > 0 || !endpoint.isRemoved) return;
     this.#byKey.delete(endpoint.key);
   }
 
-  #adopt(dialed: DialedUpstream, endpoint: EndpointState): TakenUpstream {
+  #adopt(dialed: DialedUpstream, endpoint: EndpointState): UpstreamConnection {
     endpoint.failures = 0;
     endpoint.avoidedUntilMs = 0;
-    const onClosed = (closed: UpstreamConnection): void => {
-      const at = endpoint.idle.indexOf(closed);
-      if (at >= 0) {
-        endpoint.idle.splice(at, 1);
-        this.#options.idleQuota.release();
-      }
-      this.#connections.delete(closed);
-      if (this.#connections.size > 0) return;
-      this.#options.deadlines.delete(this);
-      this.#options.onEmpty?.();
-    };
-    const connection = new UpstreamConnection(dialed, { onClosed }, this.#options.messageLimits);
-    if (this.#connections.size === 0) this.#options.deadlines.add(this);
+    const { connect = connectUpstream, messageLimits, deadlines } = this.#options;
+    const onClosed = (closed: UpstreamConnection): void => this.#forget(closed, endpoint);
+    const connection = connect(dialed, { onClosed }, messageLimits);
+    if (this.#connections.size === 0) deadlines.add(this);
     this.#connections.add(connection);
-    return { kind: "taken", connection, endpoint };
+    return connection;
+  }
+
+  #forget(connection: UpstreamConnection, endpoint: EndpointState): void {
+    const at = connection.place.isListed ? endpoint.available.indexOf(connection) : -1;
+    if (at >= 0) endpoint.available.splice(at, 1);
+    connection.place.isListed = false;
+    this.#leaveIdle(connection);
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    this.#options.deadlines.delete(this);
+    this.#options.onEmpty?.();
   }
 }

@@ -1,12 +1,18 @@
+import type { Trailers } from "../../messages/fields.ts";
+
 /** A piece of a body: which of the pushed bytes may be forwarded. */
 export interface BodyStep {
-  /** Bytes to forward, with their framing; empty if the step only consumed bytes. */
+  /** Bytes to forward, with their framing; `undefined` if the step only consumed bytes. */
   readonly bytes: Buffer | undefined;
+  /** Where content lies in `bytes`, as in `BodyPiece`. */
+  readonly ranges: readonly number[] | undefined;
   /** To forward after `bytes`, instead of a line that is replaced by its canonical form. */
-  readonly plainLine?: Buffer | undefined;
+  readonly plainLine: Buffer | undefined;
   /** How much of the chunk has been consumed. */
   readonly consumed: number;
   readonly isDone: boolean;
+  /** Of a body that is done. */
+  readonly trailers: Trailers | undefined;
 }
 
 /** Finds the end of one body. */
@@ -30,7 +36,15 @@ export class LengthScanner implements BodyScanner {
     const length = Math.min(this.#left, chunk.length - at);
     this.#left -= length;
     this.contentBytes += length;
-    return { bytes: slice(chunk, at, at + length), consumed: length, isDone: this.#left === 0 };
+    const bytes = slice(chunk, at, at + length);
+    return {
+      bytes,
+      ranges: undefined,
+      plainLine: undefined,
+      consumed: length,
+      isDone: this.#left === 0,
+      trailers: undefined,
+    };
   }
 }
 
@@ -41,7 +55,8 @@ export class UntilCloseScanner implements BodyScanner {
   step(chunk: Buffer, at: number): BodyStep {
     const length = chunk.length - at;
     this.contentBytes += length;
-    return { bytes: slice(chunk, at, chunk.length), consumed: length, isDone: false };
+    const bytes = slice(chunk, at, chunk.length);
+    return { bytes, ranges: undefined, plainLine: undefined, consumed: length, isDone: false, trailers: undefined };
   }
 }
 

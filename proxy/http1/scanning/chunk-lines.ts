@@ -1,6 +1,16 @@
+import {
+  COLON,
+  CR,
+  HEX_DIGITS,
+  LF,
+  SEMICOLON,
+  SPACE,
+  TAB,
+  TOKEN_BYTES,
+  VALUE_BYTES,
+} from "../../messages/byte-tables.ts";
+import { isForbiddenTrailer } from "../../messages/field-kinds.ts";
 import { FramingFault } from "../framing-fault.ts";
-import { COLON, CR, HEX_DIGITS, LF, SEMICOLON, SPACE, TAB, TOKEN_BYTES, VALUE_BYTES } from "./byte-tables.ts";
-import { isForbiddenTrailer } from "./field-kinds.ts";
 
 /** A number cannot hold more digits exactly. */
 const MAX_SIZE_DIGITS = 13;

@@ -1,23 +1,21 @@
+import { NO_RANGES } from "../../messages/body-piece.ts";
+import { CR, LF } from "../../messages/byte-tables.ts";
 import { FramingFault } from "../framing-fault.ts";
 import { type Http1Limits, limitFault } from "../http1-limits.ts";
 import { type BodyScanner, type BodyStep, slice } from "./body-scanner.ts";
-import { CR, LF } from "./byte-tables.ts";
 import { judgeTrailerLine, parseChunkLine } from "./chunk-lines.ts";
+import { parseTrailers } from "./parse-trailers.ts";
 
 /** What comes next: a chunk's size line, its content, the line end after that, or the trailer's lines. */
 type Expects = "size" | "content" | "content_end" | "trailer";
 
-/** A line that is not forwarded. */
-const NO_LINE = Buffer.alloc(0);
-
 /**
  * A chunked body (RFC 9112 §7.1). Content is forwarded as it comes. A line of framing is forwarded, without extensions,
  * when it is complete and valid; until then its few bytes are kept here. The trailer is forwarded completely or not at
- * all. If only content is forwarded, lines and trailer are validated and dropped.
+ * all. Where content lies between the lines is noted, for a side without chunks.
  */
 export class ChunkedScanner implements BodyScanner {
   readonly #limits: Http1Limits;
-  readonly #forwardsLines: boolean;
   #expects: Expects = "size";
   #left = 0;
   #extensionBytes = 0;
@@ -25,32 +23,34 @@ export class ChunkedScanner implements BodyScanner {
   #held: Buffer | undefined;
   contentBytes = 0;
 
-  constructor(limits: Http1Limits, forwards: "chunks" | "content" = "chunks") {
+  constructor(limits: Http1Limits) {
     this.#limits = limits;
-    this.#forwardsLines = forwards === "chunks";
   }
 
   step(chunk: Buffer, from: number): BodyStep {
     if (this.#held !== undefined) return this.#finishLine(chunk, from);
     if (this.#isInTrailer()) return this.#stepTrailer(chunk, from);
     let at = from;
+    const ranges: number[] = [];
     try {
       while (at < chunk.length && !this.#isInTrailer()) {
         if (this.#expects === "content") {
+          const start = at - from;
           at += this.#takeContent(chunk.length - at);
+          ranges.push(start, at - from);
           continue;
         }
         const lineEnd = this.#findLineEnd(chunk, at, 0);
-        if (lineEnd < 0) return this.#hold(chunk, from, at);
+        if (lineEnd < 0) return this.#hold(chunk, from, { at, ranges });
         const plainLine = this.#takeLine(chunk, at, lineEnd);
-        if (plainLine !== undefined) return rewritten(slice(chunk, from, at), plainLine, lineEnd - from);
+        if (plainLine !== undefined) return { ...piece(slice(chunk, from, at), ranges, lineEnd - from), plainLine };
         at = lineEnd;
       }
     } catch (caught) {
       // Valid bytes before the fault are forwarded first; the next step finds the fault again.
       if (at === from) throw caught;
     }
-    return { bytes: slice(chunk, from, at), consumed: at - from, isDone: false };
+    return piece(slice(chunk, from, at), ranges, at - from);
   }
 
   #isInTrailer(): boolean {
@@ -91,9 +91,9 @@ export class ChunkedScanner implements BodyScanner {
     return limitFault("bad_chunk", "maxChunkLineBytes", this.#limits);
   }
 
-  #hold(chunk: Buffer, from: number, at: number): BodyStep {
+  #hold(chunk: Buffer, from: number, { at, ranges }: { at: number; ranges: readonly number[] }): BodyStep {
     this.#held = Buffer.from(chunk.subarray(at));
-    return { bytes: slice(chunk, from, at), consumed: chunk.length - from, isDone: false };
+    return piece(slice(chunk, from, at), ranges, chunk.length - from);
   }
 
   /** The rest of a line that began in an earlier chunk; the line is forwarded by itself. */
@@ -104,10 +104,10 @@ export class ChunkedScanner implements BodyScanner {
     const line = Buffer.concat([held, chunk.subarray(at, lineEnd < 0 ? chunk.length : lineEnd)]);
     if (lineEnd < 0) {
       this.#held = line;
-      return { bytes: undefined, consumed: chunk.length - at, isDone: false };
+      return piece(undefined, NO_RANGES, chunk.length - at);
     }
     this.#held = undefined;
-    return rewritten(this.#takeLine(line, 0, line.length) ?? line, NO_LINE, lineEnd - at);
+    return piece(this.#takeLine(line, 0, line.length) ?? line, NO_RANGES, lineEnd - at);
   }
 
   /** Handles a complete line. @returns what is forwarded instead; `undefined`: the line itself. */
@@ -118,7 +118,7 @@ export class ChunkedScanner implements BodyScanner {
     if (this.#expects === "content_end") {
       if (end - start !== 2) throw new FramingFault("bad_chunk", "a chunk longer than its size");
       this.#expects = "size";
-      return this.#forwardsLines ? undefined : NO_LINE;
+      return undefined;
     }
     const { size, extensionBytes } = parseChunkLine(bytes, start, end - 2);
     this.#extensionBytes += extensionBytes;
@@ -127,7 +127,6 @@ export class ChunkedScanner implements BodyScanner {
     }
     this.#left = size;
     this.#expects = size === 0 ? "trailer" : "content";
-    if (!this.#forwardsLines) return NO_LINE;
     return extensionBytes === 0 ? undefined : Buffer.from(`${size.toString(16)}\r\n`);
   }
 
@@ -137,11 +136,12 @@ export class ChunkedScanner implements BodyScanner {
       const piece = this.#takeTrailerPiece(chunk, at);
       at += piece.length;
       if (!piece.endsTrailer) continue;
-      const bytes = this.#forwardsLines ? this.#held : undefined;
+      const bytes = this.#held;
       this.#held = undefined;
-      return { bytes, consumed: at - from, isDone: true };
+      const trailers = bytes && parseTrailers(bytes, this.#limits);
+      return { bytes, ranges: NO_RANGES, plainLine: undefined, consumed: at - from, isDone: true, trailers };
     }
-    return { bytes: undefined, consumed: chunk.length - from, isDone: false };
+    return piece(undefined, NO_RANGES, chunk.length - from);
   }
 
   /** Adds a line, or the beginning of one, to what is held, and judges it when it is complete. */
@@ -161,12 +161,6 @@ function trailersTooLarge(limits: Http1Limits): FramingFault {
   return limitFault("trailers_too_large", "maxTrailerBytes", limits);
 }
 
-function rewritten(bytes: Buffer | undefined, plainLine: Buffer, consumed: number): BodyStep {
-  const hasBytes = bytes !== undefined && bytes.length > 0;
-  return {
-    bytes: hasBytes ? bytes : undefined,
-    plainLine: plainLine.length > 0 ? plainLine : undefined,
-    consumed,
-    isDone: false,
-  };
+function piece(bytes: Buffer | undefined, ranges: readonly number[], consumed: number): BodyStep {
+  return { bytes, ranges, plainLine: undefined, consumed, isDone: false, trailers: undefined };
 }

@@ -1,6 +1,6 @@
+import { CR, LF } from "../../messages/byte-tables.ts";
 import { FramingFault } from "../framing-fault.ts";
 import { type Http1Limits, limitFault } from "../http1-limits.ts";
-import { CR, LF } from "./byte-tables.ts";
 
 /** The position of a complete head. */
 export interface CollectedHead {

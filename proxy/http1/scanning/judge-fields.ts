@@ -1,8 +1,10 @@
 import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
+import { CR, SPACE } from "../../messages/byte-tables.ts";
+import { NO_NAMES } from "../../messages/field-access.ts";
+import { FIELD, isNameableHop } from "../../messages/field-kinds.ts";
+import type { Content } from "../../messages/message-head.ts";
+import { FIELD_STRIDE } from "../../messages/text-fields.ts";
 import { FramingFault } from "../framing-fault.ts";
-import { type BodyFraming, FIELD, FIELD_STRIDE } from "../message-head.ts";
-import { CR, SPACE } from "./byte-tables.ts";
-import { isNameableHop } from "./field-kinds.ts";
 
 /** The framing and connection fields of a head. */
 export interface JudgedFields {
@@ -12,15 +14,14 @@ export interface JudgedFields {
   closes: boolean;
   keepsAlive: boolean;
   listsUpgrade: boolean;
-  connectionTokens: readonly string[];
+  /** Names that `Connection` lists, in lower case, without `close`, `keep-alive` and `upgrade`; usually empty. */
+  hopNames: readonly string[];
   upgrade: string;
   expect: string | undefined;
   idleSeconds: number | undefined;
   /** Whether the framing fields are in the form that every parser reads alike. */
   isPlain: boolean;
 }
-
-const NO_TOKENS: readonly string[] = [];
 
 /** Reads the fields that framing depends on. Ambiguous fields are a fault. */
 export function judgeFields(text: string, fields: readonly number[]): JudgedFields {
@@ -31,7 +32,7 @@ export function judgeFields(text: string, fields: readonly number[]): JudgedFiel
     closes: false,
     keepsAlive: false,
     listsUpgrade: false,
-    connectionTokens: NO_TOKENS,
+    hopNames: NO_NAMES,
     upgrade: "",
     expect: undefined,
     idleSeconds: undefined,
@@ -121,7 +122,7 @@ function addConnectionToken(judged: JudgedFields, token: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(token) || !isNameableHop(foldHeaderName(token))) {
     throw new FramingFault("bad_field_value", "Connection names a field that is not hop-by-hop");
   }
-  judged.connectionTokens = [...judged.connectionTokens, token];
+  judged.hopNames = [...judged.hopNames, token];
 }
 
 function judgeKeepAlive(judged: JudgedFields, name: string, value: string): void {
@@ -145,6 +146,6 @@ export function readUpgrade(judged: JudgedFields): string | undefined {
   return kept.length === 0 ? undefined : kept.join(", ");
 }
 
-export const NO_BODY: BodyFraming = { kind: "none" };
-export const CHUNKED_BODY: BodyFraming = { kind: "chunked", forwards: "chunks" };
-export const UNWRAPPED_BODY: BodyFraming = { kind: "chunked", forwards: "content" };
+export const NO_CONTENT: Content = { kind: "none" };
+export const CHUNKED: Content = { kind: "unknown", endsBy: "chunks" };
+export const UNTIL_CLOSE: Content = { kind: "unknown", endsBy: "close" };

@@ -1,9 +1,9 @@
-import { FIELD, FIELD_STRIDE } from "../message-head.ts";
+import { FIELD } from "../../messages/field-kinds.ts";
+import { FIELD_STRIDE, type TextFields } from "../../messages/text-fields.ts";
 
 /** A scanned and validated head. */
 export interface ScannedHead {
-  readonly text: string;
-  readonly fields: readonly number[];
+  readonly fields: TextFields;
   /** With its CRLF. */
   readonly startLine: string;
   /** The new value of the `Host` field; `undefined`: none, as in a response. */
@@ -14,7 +14,7 @@ export interface ScannedHead {
  * Rewrites a legal but unusual head in the canonical form that all parsers read alike: framing fields with a single
  * blank, and a single Host (RFC 9112 §3.2.2). Other lines stay unchanged.
  */
-export function formatPlainHead({ text, fields, startLine, host }: ScannedHead): string {
+export function formatPlainHead({ fields: { text, offsets: fields }, startLine, host }: ScannedHead): string {
   let lines = "";
   let hasHost = host === undefined;
   for (let at = 0; at < fields.length; at += FIELD_STRIDE) {

@@ -1,8 +1,8 @@
+import { COLON, CR, LF, SPACE, TAB, TOKEN_BYTES, VALUE_BYTES } from "../../messages/byte-tables.ts";
+import { fieldKindAt, isConfusable } from "../../messages/field-kinds.ts";
+import { FIELD_STRIDE } from "../../messages/text-fields.ts";
 import { FramingFault } from "../framing-fault.ts";
 import { type Http1Limits, limitFault } from "../http1-limits.ts";
-import { FIELD_STRIDE } from "../message-head.ts";
-import { COLON, CR, LF, SPACE, TAB, TOKEN_BYTES, VALUE_BYTES } from "./byte-tables.ts";
-import { fieldKindAt, isConfusable } from "./field-kinds.ts";
 
 /** A head as bytes and as text; text offsets plus `start` are byte offsets. */
 export interface HeadBytes {

@@ -1,12 +1,15 @@
+import { CR, LF, SPACE, TARGET_BYTES, TOKEN_BYTES } from "../../messages/byte-tables.ts";
+import { isMistakableMethod } from "../../messages/grammar.ts";
+import type { Content } from "../../messages/message-head.ts";
+import { plainAuthority } from "../../messages/plain-authority.ts";
+import { TextFields } from "../../messages/text-fields.ts";
 import type { Http1Fault } from "../framer-events.ts";
 import { FramingFault, faultFrom } from "../framing-fault.ts";
 import type { Http1Limits } from "../http1-limits.ts";
-import type { BodyFraming, RequestHead } from "../message-head.ts";
+import type { Http1RequestHead } from "../message-head.ts";
 import { MAX_METHOD_BYTES } from "../request-line-watch.ts";
-import { CR, LF, SPACE, TARGET_BYTES, TOKEN_BYTES } from "./byte-tables.ts";
-import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade } from "./judge-fields.ts";
+import { CHUNKED, type JudgedFields, judgeFields, NO_CONTENT, readUpgrade } from "./judge-fields.ts";
 import { originForm } from "./origin-form.ts";
-import { plainAuthority } from "./plain-authority.ts";
 import { formatPlainHead } from "./plain-head.ts";
 import { type HeadBytes, scanFields } from "./scan-fields.ts";
 
@@ -17,44 +20,47 @@ const VERSION_BYTES = "HTTP/1.1\r\n".length;
  * Reads a complete request head, from `start` to after its empty line; throws a `FramingFault`. A legal but unusual
  * head is rewritten in its canonical form and read again, so everything after the framer only sees that form.
  */
-export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): RequestHead {
-  const head = scanLines({ buffer, start, end }, limits);
-  if (head.isVerbatim) return head;
-  const { text, fields, host } = head;
-  const startLine = `${head.method} ${originForm(head.target)} HTTP/${head.version}\r\n`;
-  const plain = Buffer.from(formatPlainHead({ text, fields, startLine, host }), "latin1");
-  return { ...scanLines({ buffer: plain, start: 0, end: plain.length }, limits), isVerbatim: false };
+export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): Http1RequestHead {
+  const head = scanLines({ buffer, start, end }, limits, true);
+  if (head.fields.isVerbatim) return head;
+  const { fields, authority: host } = head;
+  const startLine = `${head.method} ${head.path} HTTP/${head.version}\r\n`;
+  const plain = Buffer.from(formatPlainHead({ fields, startLine, host }), "latin1");
+  return scanLines({ buffer: plain, start: 0, end: plain.length }, limits, false);
 }
 
-/** `isVerbatim`: whether the head is in its canonical form. */
-function scanLines({ buffer, start, end }: Omit<HeadBytes, "text">, limits: Http1Limits): RequestHead {
+/** @param isReceived whether these are the received bytes; `isVerbatim`: and in their canonical form. */
+function scanLines(
+  { buffer, start, end }: Omit<HeadBytes, "text">,
+  limits: Http1Limits,
+  isReceived: boolean,
+): Http1RequestHead {
   const text = buffer.toString("latin1", start, end);
   const methodEnd = scanMethod(buffer, start) - start;
   const method = text.slice(0, methodEnd);
   if (method === "CONNECT") throw new FramingFault("connect_refused", "CONNECT is not supported");
-  if (isMistakable(method))
+  if (isMistakableMethod(method))
     throw new FramingFault("bad_method", "a method that some servers read as HEAD, CONNECT or HTTP/2", 501);
   const targetEnd = scanTarget(buffer, start + methodEnd + 1) - start;
   const target = text.slice(methodEnd + 1, targetEnd);
   const version = readVersion(text, targetEnd + 1);
   const fieldsAt = targetEnd + 1 + VERSION_BYTES;
-  const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxRequestFields");
-  const judged = judgeFields(text, fields);
+  const offsets = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxRequestFields");
+  const judged = judgeFields(text, offsets);
   const host = judgeHost(judged, version, judgeTarget(target, method));
+  const isVerbatim = isReceived && judged.isPlain && host === (judged.host ?? "");
   return {
-    text,
-    isVerbatim: judged.isPlain && host === (judged.host ?? ""),
-    fieldsAt,
-    fields,
     version,
     method,
-    target,
-    host,
-    framing: decideFraming(judged, version),
-    keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
-    connectionTokens: judged.connectionTokens,
+    scheme: "http",
+    authority: host,
+    path: originForm(target),
+    fields: new TextFields({ text, fieldsAt, offsets, hopNames: judged.hopNames, isVerbatim }),
+    content: decideContent(judged, version),
     upgrade: version === "1.1" ? readUpgrade(judged) : undefined,
     expectsContinue: judgeExpect(judged, version),
+    keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
+    bytes: text.length,
   };
 }
 
@@ -70,15 +76,6 @@ export function faultOfRequestLine(head: Buffer, limits: Http1Limits): Http1Faul
     return faultFrom(caught);
   }
   return new FramingFault("bad_start_line", "an invalid request line");
-}
-
-/**
- * Methods are case-sensitive (RFC 9110 §9.1) and any token is a method. But a server that ignores case would respond to
- * these without the content that the response announces. PRI is not a method: HTTP/2 begins with it (RFC 9113 §11.6).
- */
-function isMistakable(method: string): boolean {
-  if (method === "GET" || method === "POST" || method === "HEAD") return false;
-  return /^(?:head|connect|pri)$/i.test(method);
 }
 
 function scanMethod(buffer: Buffer, start: number): number {
@@ -106,14 +103,14 @@ function readVersion(text: string, at: number): "1.1" | "1.0" {
   throw new FramingFault("bad_start_line", "a request line that does not end with a version");
 }
 
-function decideFraming(judged: JudgedFields, version: "1.1" | "1.0"): BodyFraming {
+function decideContent(judged: JudgedFields, version: "1.1" | "1.0"): Content {
   if (judged.isChunked) {
     // RFC 9112 §6.1: the framing of such a message is faulty.
     if (version === "1.0") throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");
-    return CHUNKED_BODY;
+    return CHUNKED;
   }
   return judged.contentLength === undefined || judged.contentLength === 0
-    ? NO_BODY
+    ? NO_CONTENT
     : { kind: "length", length: judged.contentLength };
 }
 

@@ -1,8 +1,11 @@
+import { LF, SPACE, VALUE_BYTES } from "../../messages/byte-tables.ts";
+import type { Content } from "../../messages/message-head.ts";
+import { TextFields } from "../../messages/text-fields.ts";
+import { readDeliveryReport } from "../delivery-options.ts";
 import { FramingFault } from "../framing-fault.ts";
 import type { Http1Limits } from "../http1-limits.ts";
-import type { BodyFraming, ResponseHead } from "../message-head.ts";
-import { LF, SPACE, VALUE_BYTES } from "./byte-tables.ts";
-import { CHUNKED_BODY, type JudgedFields, judgeFields, NO_BODY, readUpgrade, UNWRAPPED_BODY } from "./judge-fields.ts";
+import type { Http1ResponseHead } from "../message-head.ts";
+import { CHUNKED, type JudgedFields, judgeFields, NO_CONTENT, readUpgrade, UNTIL_CLOSE } from "./judge-fields.ts";
 import { formatPlainHead } from "./plain-head.ts";
 import { scanFields } from "./scan-fields.ts";
 
@@ -10,8 +13,6 @@ import { scanFields } from "./scan-fields.ts";
 export interface ResponseContext {
   readonly method: string;
   readonly hasUpgrade: boolean;
-  /** Of the client's request: HTTP/1.0 has no chunked coding. @default 1.1 */
-  readonly version?: "1.1" | "1.0";
 }
 
 const DIGIT_0 = 0x30;
@@ -32,29 +33,32 @@ export function scanResponseHead(
   bytes: ResponseHeadBytes,
   request: ResponseContext,
   limits: Http1Limits,
-): ResponseHead {
-  const head = scanLines(bytes, request, limits);
-  if (head.isVerbatim) return head;
-  const { text, fields, fieldsAt } = head;
-  const startLine = text.slice(0, fieldsAt);
-  const plain = Buffer.from(formatPlainHead({ text, fields, startLine, host: undefined }), "latin1");
-  const again = scanLines({ buffer: plain, start: 0, end: plain.length }, request, limits);
-  return { ...again, isVerbatim: false };
+): Http1ResponseHead {
+  const head = scanLines({ ...bytes, isReceived: true }, request, limits);
+  const { fields } = head;
+  if (fields.isVerbatim) return head;
+  const startLine = fields.text.slice(0, fields.fieldsAt);
+  const plain = Buffer.from(formatPlainHead({ fields, startLine, host: undefined }), "latin1");
+  return scanLines({ buffer: plain, start: 0, end: plain.length, isReceived: false }, request, limits);
 }
 
-/** `isVerbatim`: whether the head is in its canonical form. */
+interface ScannedBytes extends ResponseHeadBytes {
+  /** Whether these are the received bytes. */
+  readonly isReceived: boolean;
+}
+
 function scanLines(
-  { buffer, start, end }: ResponseHeadBytes,
+  { buffer, start, end, isReceived }: ScannedBytes,
   request: ResponseContext,
   limits: Http1Limits,
-): ResponseHead {
+): Http1ResponseHead {
   const text = buffer.toString("latin1", start, end);
   const version = readVersion(text);
   const status = readStatus(text);
   const lineEnd = scanReason(buffer, start + STATUS_END) - start;
   const fieldsAt = lineEnd + 2;
-  const fields = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxResponseFields");
-  const judged = judgeFields(text, fields);
+  const offsets = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxResponseFields");
+  const judged = judgeFields(text, offsets);
   const upgrade = readUpgrade(judged);
   if (status < 200 && (judged.closes || (judged.contentLength ?? 0) > 0)) {
     throw new FramingFault("ambiguous_framing", "an interim response with content, or one that closes the connection");
@@ -62,19 +66,16 @@ function scanLines(
   if (status === 101 && (!request.hasUpgrade || upgrade === undefined)) {
     throw new FramingFault("bad_upgrade", "an upgrade that was not requested");
   }
+  const { hopNames, isPlain, idleSeconds } = judged;
   return {
-    text,
-    isVerbatim: judged.isPlain,
-    fieldsAt,
-    fields,
     version,
     status,
-    reason: text.slice(STATUS_END + 1, lineEnd),
-    framing: decideFraming(judged, { status, version, request }),
-    keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
-    connectionTokens: judged.connectionTokens,
+    fields: new TextFields({ text, fieldsAt, offsets, hopNames, isVerbatim: isReceived && isPlain }),
+    content: decideContent(judged, { status, version, request }),
     upgrade,
-    idleSeconds: judged.idleSeconds,
+    report: readDeliveryReport(status, hopNames),
+    keepAlive: !judged.closes && (version === "1.1" || judged.keepsAlive),
+    idleSeconds,
   };
 }
 
@@ -113,14 +114,14 @@ function expectLineEnd(buffer: Buffer, at: number): number {
 }
 
 /** RFC 9112 §6.3, in its order. */
-function decideFraming(
+function decideContent(
   judged: JudgedFields,
   {
     status,
     version,
     request,
   }: { readonly status: number; readonly version: string; readonly request: ResponseContext },
-): BodyFraming {
+): Content {
   if (judged.isChunked && version === "1.0") {
     throw new FramingFault("bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0");
   }
@@ -128,8 +129,8 @@ function decideFraming(
     // RFC 9112 §6.1 forbids it, and parsers disagree on where such a response ends.
     throw new FramingFault("ambiguous_framing", "Transfer-Encoding in a response without content");
   }
-  if (request.method === "HEAD" || status < 200 || status === 204 || status === 304) return NO_BODY;
-  if (judged.isChunked) return request.version === "1.0" ? UNWRAPPED_BODY : CHUNKED_BODY;
-  if (judged.contentLength === undefined) return { kind: "until_close" };
-  return judged.contentLength === 0 ? NO_BODY : { kind: "length", length: judged.contentLength };
+  if (request.method === "HEAD" || status < 200 || status === 204 || status === 304) return NO_CONTENT;
+  if (judged.isChunked) return CHUNKED;
+  if (judged.contentLength === undefined) return UNTIL_CLOSE;
+  return judged.contentLength === 0 ? NO_CONTENT : { kind: "length", length: judged.contentLength };
 }

@@ -1,7 +1,7 @@
 import type { RequestEvent } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
-import type { RequestHead } from "../../http1/message-head.ts";
 import { RequestFramer } from "../../http1/request-framer.ts";
+import type { RequestHead } from "../../messages/message-head.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { RequestFault } from "./downstream-options.ts";
 
@@ -20,8 +20,8 @@ export interface RequestHandlers {
   settleReading(): void;
 }
 
-/** A client's bytes, as requests that are handled one at a time. The next ones are held meanwhile. */
-export class RequestInput {
+/** The bytes of an HTTP/1.1 client, as requests that are handled one at a time. The next ones are held meanwhile. */
+export class Http1Input {
   readonly #framer: RequestFramer;
   readonly #handlers: RequestHandlers;
   #isHandling = false;
@@ -91,10 +91,10 @@ export class RequestInput {
         this.#handlers.beginRequest(event.head);
         break;
       case "body":
-        this.#handlers.exchange?.requestBody(event.bytes);
+        this.#handlers.exchange?.requestBody(event);
         break;
       case "end":
-        this.#handlers.exchange?.requestEnd();
+        this.#handlers.exchange?.requestEnd(event.trailers);
         break;
       case "fault":
         this.#handlers.refuseRequest(event.fault);

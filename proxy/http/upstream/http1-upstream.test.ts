@@ -1,17 +1,27 @@
 import { describe, expect, it } from "vitest";
 import { settlePromises } from "../../../mesh/fake-clock-fixture.ts";
 import type { FakeSocket } from "../../connections/fake-socket-fixture.ts";
-import { UpstreamConnection } from "./upstream-connection.ts";
-import { address, createSink, PoolWorld } from "./upstream-pool-fixture.ts";
+import type { AbortReason } from "../../messages/abort-reason.ts";
+import type { BodyPiece } from "../../messages/body-piece.ts";
+import { Http1Upstream } from "./http1-upstream.ts";
+import { address, createSink, EDITS, PoolWorld, requestHead } from "./upstream-pool-fixture.ts";
+import type { ResponseSink } from "./upstream-stream.ts";
 
-const GET = { method: "GET", hasUpgrade: false };
+const GET = requestHead();
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+function begin(connection: Http1Upstream, sink: ResponseSink, head = GET): void {
+  const stream = connection.openStream();
+  stream.cork();
+  stream.sendHead(sink, head, EDITS);
+  stream.uncork();
+}
 
 function open() {
   const world = new PoolWorld();
   const sink = createSink();
   const events: string[] = [];
-  const connection = new UpstreamConnection(world.connect(address(1)), { onClosed: () => void events.push("closed") });
+  const connection = new Http1Upstream(world.connect(address(1)), { onClosed: () => void events.push("closed") });
   const socket = world.sockets[0] as FakeSocket;
   const says = async (...packets: readonly string[]): Promise<void> => {
     for (const packet of packets) {
@@ -24,12 +34,12 @@ function open() {
     onPacketStart: () => void events.push("start"),
     onPacketEnd: () => void events.push("stop"),
     onResponseHead: ({ status }: { status: number }) => void events.push(`${status}`),
-    onResponseBody: (bytes: Buffer) => void events.push(bytes.toString("latin1")),
+    onResponseBody: ({ bytes }: BodyPiece) => void events.push(bytes.toString("latin1")),
     onResponseEnd: () => {
       events.push("end");
       connection.release();
     },
-    onUpstreamLost: (fault: { code: string } | undefined) => void events.push(`lost ${fault?.code ?? ""}`),
+    onUpstreamLost: (reason: AbortReason) => void events.push(`lost ${reason.kind === "malformed" ? reason.code : ""}`),
   };
   return { connection, socket, events, says, sink: noting };
 }
@@ -37,7 +47,7 @@ function open() {
 describe("a response", () => {
   it("that comes in one packet is reported as one", async () => {
     const { connection, events, says, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     await says(OK);
     expect(events).toEqual(["start", "200", "ok", "end", "stop"]);
     expect(connection.isReusable).toBe(true);
@@ -45,7 +55,7 @@ describe("a response", () => {
 
   it("is not finished by an interim response", async () => {
     const { connection, events, says, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     await says("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nKeep-Alive: timeout=1\r\n\r\n", OK);
     expect(events.filter((event) => event === "end")).toHaveLength(1);
     expect(events).toEqual(expect.arrayContaining(["100", "103", "200"]));
@@ -54,7 +64,7 @@ describe("a response", () => {
 
   it("that ends with its connection is complete at the FIN", async () => {
     const { connection, socket, events, says, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     await says("HTTP/1.1 200 OK\r\n\r\n", "all of it");
     socket.push(null);
     await settlePromises();
@@ -75,7 +85,7 @@ describe("a connection is lost", () => {
   ])("when it ends $name, by FIN or reset", async ({ packets, events: expected }) => {
     for (const end of [(socket: FakeSocket) => socket.push(null), (socket: FakeSocket) => socket.destroy()]) {
       const { connection, socket, events, says, sink } = open();
-      connection.begin(sink, GET);
+      begin(connection, sink);
       await says(...packets);
       end(socket);
       await settlePromises();
@@ -89,7 +99,7 @@ describe("a connection is lost", () => {
     { name: "a response with two lengths", packet: `HTTP/1.1 200 OK\r\nContent-Length: 1\r\n${OK.slice(17)}` },
   ])("with a reset when it receives $name", async ({ packet, code }) => {
     const { connection, socket, events, says, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     await says(packet);
     expect(events.filter((event) => event.startsWith("lost"))).toEqual([`lost ${code ?? "bad_content_length"}`]);
     expect([connection.isReusable, socket.wasReset]).toEqual([false, true]);
@@ -100,7 +110,7 @@ describe("a connection is lost", () => {
     { name: "a second response later", packets: [OK, "HTTP/1.1 200 OK\r\n\r\nforged"] },
   ])("with a reset when it receives $name, which is discarded (RFC 9112 §9.2)", async ({ packets }) => {
     const { connection, socket, events, says, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     await says(...packets);
     expect(events.join()).not.toContain("forged");
     expect([connection.isReusable, socket.wasReset]).toEqual([false, true]);
@@ -111,7 +121,7 @@ describe("a connection is lost", () => {
 describe("a connection whose request has finished", () => {
   it("is read again, although its client could not accept more", async () => {
     const { connection, socket, says, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     await says(OK.slice(0, -1));
     socket.pause();
     connection.release();
@@ -120,7 +130,7 @@ describe("a connection whose request has finished", () => {
 
   it("reports nothing when it is cut", async () => {
     const { connection, socket, events, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     connection.abort();
     await settlePromises();
     expect(events).toEqual(["closed"]);
@@ -129,7 +139,7 @@ describe("a connection whose request has finished", () => {
 
   it("is not closed as idle during a request", () => {
     const { connection, socket, sink } = open();
-    connection.begin(sink, GET);
+    begin(connection, sink);
     connection.closeIdle();
     expect(socket.destroyed).toBe(false);
     connection.release();
@@ -139,7 +149,7 @@ describe("a connection whose request has finished", () => {
 
   it("is a tunnel after 101, including the server's following bytes", async () => {
     const { connection, socket, events, says, sink } = open();
-    connection.begin(sink, { method: "GET", hasUpgrade: true });
+    begin(connection, sink, requestHead("Connection: Upgrade\r\nUpgrade: echo\r\n"));
     await says("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nfirst");
     expect(events).toContain("101");
     expect(connection.detach()).toBe(socket);

@@ -1,23 +1,29 @@
 import { describe, expect, it } from "vitest";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
-import type { ResponseHead } from "../../http1/message-head.ts";
+import type { Http1ResponseHead } from "../../http1/message-head.ts";
 import { ResponseFramer } from "../../http1/response-framer.ts";
-import { ResponseWriter } from "./response-writer.ts";
-
-const KEPT = { close: false };
+import type { BodyPiece } from "../../messages/body-piece.ts";
+import { Http1Response } from "./http1-response.ts";
 
 interface Written {
   readonly socket: FakeSocket;
-  readonly writer: ResponseWriter;
+  readonly writer: Http1Response;
 }
 
-function start(isStuck = false): Written {
+/** The response to a GET. @param isLast whether the connection closes after it. */
+function start({ isStuck = false, isLast = false } = {}): Written {
   const socket = new FakeSocket({ isStuck });
-  return { socket, writer: new ResponseWriter(asSocket(socket)) };
+  const writer = new Http1Response(asSocket(socket), { isLast: () => isLast });
+  writer.begin({ method: "GET", version: "1.1" });
+  return { socket, writer };
+}
+
+function pieceOf(content: Buffer | string): BodyPiece {
+  return { bytes: Buffer.from(content), ranges: undefined };
 }
 
 /** A server's packet, and the framer's events for it. */
-function answer(fields: string, body: string, blank = " "): { packet: Buffer; head: ResponseHead; body: Buffer } {
+function answer(fields: string, body: string, blank = " "): { packet: Buffer; head: Http1ResponseHead; body: Buffer } {
   const packet = Buffer.from(
     `HTTP/1.1 200 OK\r\n${fields}Content-Length:${blank}${body.length}\r\n\r\n${body}`,
     "latin1",
@@ -34,8 +40,8 @@ describe("a response that came in one packet", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("X-Own: 1\r\n", "content");
     writer.startPacket(packet);
-    writer.writeHead(head, KEPT);
-    writer.write(body);
+    writer.sendHead(head, undefined);
+    writer.sendBody(pieceOf(body));
     expect(socket.packets).toEqual([]);
     writer.endPacket();
     expect(socket.packets).toHaveLength(1);
@@ -46,11 +52,11 @@ describe("a response that came in one packet", () => {
     { name: "a field of its hop", fields: "Keep-Alive: timeout=5\r\n", close: false, expected: /^(?!.*Keep-Alive)/s },
     { name: "the end of the connection", fields: "", close: true, expected: /connection: close\r\n\r\ncontent$/ },
   ])("and is changed ($name) leaves in one packet, as changed", ({ fields, close, expected }) => {
-    const { socket, writer } = start();
+    const { socket, writer } = start({ isLast: close });
     const { packet, head, body } = answer(fields, "content");
     writer.startPacket(packet);
-    writer.writeHead(head, { close });
-    writer.write(body);
+    writer.sendHead(head, undefined);
+    writer.sendBody(pieceOf(body));
     writer.endPacket();
     expect(socket.packets).toHaveLength(1);
     expect(socket.written).toMatch(expected);
@@ -61,8 +67,8 @@ describe("a response that came in one packet", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("X-Old: 1\r\n", "content");
     writer.startPacket(packet);
-    writer.writeHead(head, { close: false, headers: { added: "x-new: 2\r\n", removed: new Set(["x-old"]) } });
-    writer.write(body);
+    writer.sendHead(head, { added: [{ name: "x-new", value: "2" }], removed: new Set(["x-old"]) });
+    writer.sendBody(pieceOf(body));
     writer.endPacket();
     expect(socket.written).toBe("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nx-new: 2\r\n\r\ncontent");
     expect(socket.written).toHaveLength(packet.length);
@@ -72,8 +78,8 @@ describe("a response that came in one packet", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("", "content", "\t");
     writer.startPacket(packet);
-    writer.writeHead(head, KEPT);
-    writer.write(body);
+    writer.sendHead(head, undefined);
+    writer.sendBody(pieceOf(body));
     writer.endPacket();
     expect(socket.written).toBe("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontent");
   });
@@ -81,22 +87,22 @@ describe("a response that came in one packet", () => {
   it("is not sent as one if only a part of the packet belongs to the client", () => {
     const { socket, writer } = start();
     const { head, body } = answer("", "content");
-    writer.startPacket(Buffer.concat([Buffer.from(head.text), body, Buffer.from("HTTP/1.1 200 forged")]));
-    writer.writeHead(head, KEPT);
-    writer.write(body);
+    writer.startPacket(Buffer.concat([Buffer.from(head.fields.text), body, Buffer.from("HTTP/1.1 200 forged")]));
+    writer.sendHead(head, undefined);
+    writer.sendBody(pieceOf(body));
     writer.endPacket();
-    expect(socket.written).toBe(`${head.text}content`);
+    expect(socket.written).toBe(`${head.fields.text}content`);
   });
 
   it("does not resend the packet before it", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("", "content");
     writer.startPacket(packet);
-    writer.writeHead(head, KEPT);
-    writer.write(body);
+    writer.sendHead(head, undefined);
+    writer.sendBody(pieceOf(body));
     writer.endPacket();
     const other = Buffer.alloc(packet.length, "y");
-    writer.write(other);
+    writer.sendBody(pieceOf(other));
     expect(socket.written).toBe(packet.toString() + other.toString());
     expect(writer.bytes).toBe(2 * packet.length);
   });
@@ -106,23 +112,23 @@ describe("a response that arrives piece by piece", () => {
   it("leaves piece by piece, immediately", () => {
     const { socket, writer } = start();
     const { head } = answer("", "content");
-    writer.writeHead(head, KEPT);
-    expect(socket.written).toBe(head.text);
-    writer.write(Buffer.from("con"));
-    writer.write(Buffer.from("tent"));
-    expect(socket.packets.map(String)).toEqual([head.text, "con", "tent"]);
+    writer.sendHead(head, undefined);
+    expect(socket.written).toBe(head.fields.text);
+    writer.sendBody(pieceOf(Buffer.from("con")));
+    writer.sendBody(pieceOf(Buffer.from("tent")));
+    expect(socket.packets.map(String)).toEqual([head.fields.text, "con", "tent"]);
   });
 
   it("reports when the client cannot accept more", () => {
-    const { writer } = start(true);
-    expect(writer.write(Buffer.from("x".repeat(20)))).toBe(false);
+    const { writer } = start({ isStuck: true });
+    expect(writer.sendBody(pieceOf(Buffer.from("x".repeat(20))))).toBe(false);
   });
 
   it("within a packet reports it at its end", () => {
-    const { writer } = start(true);
+    const { writer } = start({ isStuck: true });
     const packet = Buffer.from("x".repeat(20));
     writer.startPacket(packet);
-    expect(writer.write(packet)).toBe(true);
+    expect(writer.sendBody(pieceOf(packet))).toBe(true);
     expect(writer.endPacket()).toBe(false);
   });
 });

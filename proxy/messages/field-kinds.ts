@@ -1,5 +1,31 @@
-import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
-import { FIELD, type FieldKind } from "../message-head.ts";
+import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
+
+/** Fields that are not forwarded unchanged, or that routing and framing use. */
+export const FIELD = {
+  other: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  /** `keep-alive`, `proxy-connection` and `http2-settings`: hop-by-hop (RFC 9110 §7.6.1). */
+  hopByHop: 5,
+  upgrade: 6,
+  expect: 7,
+  forwardedClientCert: 8,
+  requestId: 9,
+  trailer: 10,
+  /** Hop-by-hop; `trailers` is its only value that HTTP/2 allows (RFC 9113 §8.2.2). */
+  te: 11,
+} as const;
+
+export type FieldKind = (typeof FIELD)[keyof typeof FIELD];
+
+/** A set of kinds of fields, one bit each: it is asked for each field of each message. */
+export type KindSet = number;
+
+export function kindSetOf(...kinds: readonly FieldKind[]): KindSet {
+  return kinds.reduce<number>((set, kind) => set | (1 << kind), 0);
+}
 
 /** Fields that framing, routing and identity depend on, by lower-case name. */
 const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
@@ -9,7 +35,7 @@ const KINDS: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   ["connection", FIELD.connection],
   ["keep-alive", FIELD.hopByHop],
   ["proxy-connection", FIELD.hopByHop],
-  ["te", FIELD.hopByHop],
+  ["te", FIELD.te],
   ["http2-settings", FIELD.hopByHop],
   ["upgrade", FIELD.upgrade],
   ["expect", FIELD.expect],

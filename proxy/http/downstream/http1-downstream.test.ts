@@ -6,7 +6,7 @@ import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import { endOf } from "../../connections/relay-fixture.ts";
 import { createHttpContext, type DrainSignals, type HttpContext } from "../http-context.ts";
 import { HTTP_TIME_LIMITS } from "../http-limits.ts";
-import { DownstreamConnection } from "./downstream-connection.ts";
+import { serveClient } from "./serve-client.ts";
 
 /** A client's socket that accepts nothing until the test allows it. */
 class StuckSocket extends Duplex {
@@ -53,7 +53,8 @@ function serve(drain?: DrainSignals): {
     drain,
   });
   const socket = new StuckSocket();
-  const connection = new DownstreamConnection(socket as unknown as Socket, {
+  const connection = serveClient(socket as unknown as Socket, {
+    protocol: "http1",
     facts: { direction: "inbound", client: "", destination: "", peer: "", meter: () => METER },
     context,
     planRequest: () => ({

@@ -2,13 +2,14 @@ import type { Socket } from "node:net";
 import { Ending } from "../../connections/ending.ts";
 import type { Activity } from "../../connections/limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
-import type { RequestHead } from "../../http1/message-head.ts";
+import { type AbortReason, CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
+import type { RequestHead } from "../../messages/message-head.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
-import { formatLocalReply } from "../local-reply.ts";
 import { ClientWait } from "./client-wait.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
-import { type RequestHandlers, RequestInput } from "./request-input.ts";
+import { Http1Input, type RequestHandlers } from "./http1-input.ts";
+import { Http1Response, type ResponseOwner } from "./http1-response.ts";
 import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
 
 /**
@@ -16,23 +17,25 @@ import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
  * the next are held, and no more is read than the exchange can accept. Nothing is forwarded of a request whose head two
  * parsers might read differently.
  */
-export class DownstreamConnection implements ExchangeClient, RequestHandlers, Relay, Activity {
+export class Http1Downstream implements ExchangeClient, RequestHandlers, ResponseOwner, Relay, Activity {
   readonly facts: DownstreamFacts;
-  readonly socket: Socket;
+  readonly response: Http1Response;
+  readonly #socket: Socket;
   readonly #options: DownstreamOptions;
-  readonly #input: RequestInput;
+  readonly #input: Http1Input;
   readonly #wait: ClientWait;
   readonly #ending = new Ending<RelayEnd>();
   #exchange: Exchange | undefined;
   #tunnel: Relay | undefined;
 
   constructor(socket: Socket, options: DownstreamOptions) {
-    this.socket = socket;
+    this.#socket = socket;
+    this.response = new Http1Response(socket, this);
     this.facts = options.facts;
     this.#options = options;
     options.context.deadlines.add(this);
     this.#wait = new ClientWait(socket, options.context.deadlines);
-    this.#input = new RequestInput(options.context.messageLimits, this);
+    this.#input = new Http1Input(options.context.messageLimits, this);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
@@ -47,9 +50,8 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
     this.#ending.onEnd(listener);
   }
 
-  /** Of the client's connection. */
   bytes(): { readonly received: number; readonly sent: number } {
-    return { received: this.socket.bytesRead, sent: this.socket.bytesWritten };
+    return { received: this.#socket.bytesRead, sent: this.#socket.bytesWritten };
   }
 
   /** Whether no request is in progress. An incomplete head has not been delivered anywhere, however long it takes. */
@@ -77,23 +79,24 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
     else this.#tunnel.cut();
   }
 
-  mustClose(): boolean {
-    return this.#input.isLast || this.#options.context.drain.draining.aborted || this.#isClosing;
+  isLast(): boolean {
+    if (this.#exchange?.requestEnded !== true || this.#input.isLast) return true;
+    return this.#options.context.drain.draining.aborted || this.#isClosing;
   }
 
   pauseReading(): void {
-    this.socket.pause();
+    this.#socket.pause();
   }
 
   resumeReading(): void {
     this.#wait.restart();
-    if (this.socket.isPaused()) this.socket.resume();
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
-  exchangeOver(closes: boolean): void {
+  exchangeOver(): void {
     const isWhole = this.#exchange?.requestEnded === true;
     this.#exchange = undefined;
-    if (closes || !isWhole) {
+    if (this.response.closes || !isWhole) {
       this.#closeLingering();
       return;
     }
@@ -102,24 +105,23 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
   }
 
   abort(): void {
+    this.response.flush();
     this.#over("reset_by_upstream");
   }
 
   tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void {
+    this.response.flush();
     this.#wait.enter("tunnel");
     this.#exchange = undefined;
     this.#detach();
-    const ends = { downstream: this.socket, upstream };
+    const ends = { downstream: this.#socket, upstream };
     this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#input.takeRest(), onEnd);
     this.#tunnel.onEnd((end) => this.#ending.report(end));
   }
 
   checkDeadline(nowMs: number): void {
-    const state = {
-      isIdle: this.#awaitsRequest,
-      isClosing: this.#isClosing,
-      isWhole: this.#exchange?.requestEnded,
-    };
+    const isWhole = this.#exchange?.requestEnded;
+    const state = { isIdle: this.#awaitsRequest, isClosing: this.#isClosing, isWhole };
     switch (this.#wait.overdue(nowMs, state, this.#options.context.limits)) {
       case "nothing":
         break;
@@ -127,10 +129,10 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
         this.#leave();
         break;
       case "head_timeout":
-        this.refuseRequest({ code: "head_timeout", status: 408, message: "the request's head took too long" });
+        this.refuseRequest(HEAD_TIMEOUT);
         break;
       case "body_timeout":
-        this.#exchange?.clientDisconnected("SI");
+        this.#exchange?.onClientLost(BODY_TIMEOUT);
         break;
       case "close":
         this.#over("closed");
@@ -146,7 +148,7 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
   };
 
   get takesNext(): boolean {
-    return this.isIdle && !this.socket.writableNeedDrain;
+    return this.isIdle && !this.#socket.writableNeedDrain;
   }
 
   get exchange(): Exchange | undefined {
@@ -155,6 +157,7 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
 
   beginRequest(head: RequestHead): void {
     this.#wait.enter("exchange");
+    this.response.begin(head);
     this.#exchange = new Exchange(this, head, this.#options.context);
   }
 
@@ -164,11 +167,11 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
 
   /** A client that sends more than can be handled now is paused. */
   settleReading(): void {
-    if (this.#exchange?.requestEnded === true && !this.#input.holdsNothing) this.socket.pause();
+    if (this.#exchange?.requestEnded === true && !this.#input.holdsNothing) this.#socket.pause();
     if (!this.isIdle) return;
-    if (this.socket.writableNeedDrain) this.socket.pause();
+    if (this.#socket.writableNeedDrain) this.#socket.pause();
     else if (this.#input.hasEnded) this.#finishInput();
-    else if (this.socket.isPaused()) this.socket.resume();
+    else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   /**
@@ -177,15 +180,14 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
    */
   refuseRequest(fault: RequestFault): void {
     this.#options.onFault(fault);
+    const { code, status, message } = fault;
     if (this.#exchange?.isStarted === true) {
-      this.#exchange.clientDisconnected("DPE");
+      this.#exchange.onClientLost({ kind: "malformed", code, message });
       return;
     }
     this.#exchange = undefined;
-    const { status, message } = fault;
     this.facts.meter().count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
-    const reply = { status, flags: "DPE", details: `malformed request: ${message}` } as const;
-    this.socket.write(formatLocalReply(reply, { close: true, isHead: false }), "latin1");
+    this.response.refuse({ status, flags: "DPE", details: `malformed request: ${message}` });
     this.#closeLingering();
   }
 
@@ -196,7 +198,7 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
 
   /** Closes an idle connection; an unsent response is sent first. */
   #leave(): void {
-    if (this.socket.writableLength > 0) this.#closeLingering();
+    if (this.#socket.writableLength > 0) this.#closeLingering();
     else this.#over("closed");
   }
 
@@ -214,7 +216,7 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
       this.#over("reset_by_downstream");
     } else {
       this.#options.onFault(fault);
-      this.#exchange.clientDisconnected("DC");
+      this.#exchange.onClientLost(DISCONNECTED);
     }
   }
 
@@ -234,20 +236,23 @@ export class DownstreamConnection implements ExchangeClient, RequestHandlers, Re
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#detach();
-    exchange?.clientDisconnected(end === "closed_by_proxy" ? "DO" : "DC");
-    if (end === "closed") this.socket.destroy();
-    else abortSocket(this.socket);
+    exchange?.onClientLost(end === "closed_by_proxy" ? CUT : DISCONNECTED);
+    if (end === "closed") this.#socket.destroy();
+    else abortSocket(this.#socket);
     this.#ending.report(end);
   }
 
   #detach(): void {
-    this.socket.off("data", this.#onData);
-    this.socket.off("end", this.#onEnd);
-    this.socket.off("drain", this.#onDrain);
-    this.socket.off("close", this.#onClose);
+    this.#socket.off("data", this.#onData);
+    this.#socket.off("end", this.#onEnd);
+    this.#socket.off("drain", this.#onDrain);
+    this.#socket.off("close", this.#onClose);
     this.#options.context.deadlines.delete(this);
-    this.socket.pause();
+    this.#socket.pause();
   }
 }
+
+const HEAD_TIMEOUT: RequestFault = { code: "head_timeout", status: 408, message: "the request's head took too long" };
+const BODY_TIMEOUT: AbortReason = { kind: "time_limit", limit: "body" };
 
 function ignore(): void {}

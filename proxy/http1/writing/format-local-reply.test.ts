@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { frameResponse } from "../http1/frame-fixture.ts";
-import { formatLocalReply, type LocalReply, replyToDialFailure } from "./local-reply.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
+import { frameResponse } from "../frame-fixture.ts";
+import { formatLocalReply } from "./format-local-reply.ts";
 
 const UNAVAILABLE: LocalReply = { status: 503, flags: "UH", details: "no healthy endpoint: world has none" };
 const KEPT = { close: false, isHead: false };
@@ -25,7 +26,7 @@ describe("a local reply", () => {
   });
 
   it("without details has no body and no type", () => {
-    const redirect = { status: 302, flags: "-", details: "", fields: "location: /there\r\n" } as const;
+    const redirect = { status: 302, flags: "-", details: "", fields: [{ name: "location", value: "/there" }] } as const;
     expect(formatLocalReply(redirect, KEPT)).toBe(
       "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: /there\r\n\r\n",
     );
@@ -57,16 +58,5 @@ describe("a local reply", () => {
         expect(answer.slice(answer.indexOf("\r\n\r\n") + 4)).toMatch(/^(?:[\x20-\x7e]+\n)?$/);
       }),
     );
-  });
-});
-
-describe("an upstream that could not be dialled", () => {
-  it.each([
-    { kind: "no_healthy_endpoint", flags: "UH", words: "no healthy endpoint: why" },
-    { kind: "connect", flags: "UF", words: "upstream connect: why" },
-    { kind: "tls", flags: "UF", words: "mTLS refused: why" },
-    { kind: "refused", flags: "NR", words: "destination refused: why" },
-  ] as const)("is 503 with $flags if the cause is $kind, and names it", ({ kind, flags, words }) => {
-    expect(replyToDialFailure(kind, "why")).toEqual({ status: 503, flags, details: words });
   });
 });

@@ -1,0 +1,24 @@
+import type { AbortReason } from "../../messages/abort-reason.ts";
+import type { RequestFlags } from "../../telemetry/request-meter.ts";
+
+/** Istio's flags of a request whose client, or whose client's connection, failed. */
+export function flagsOfClientLoss(reason: AbortReason): RequestFlags {
+  switch (reason.kind) {
+    case "malformed":
+      return "DPE";
+    case "time_limit":
+      return "SI";
+    case "cut":
+      return "DO";
+    case "disconnected":
+    case "reset":
+    case "refused":
+    case "abandoned":
+      return "DC";
+  }
+}
+
+/** Istio's flags of a response that broke off. */
+export function flagsOfUpstreamLoss(reason: AbortReason): RequestFlags {
+  return reason.kind === "malformed" ? "UPE" : "UC";
+}

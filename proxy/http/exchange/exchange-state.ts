@@ -1,0 +1,37 @@
+import type { Timer } from "../../../mesh/runtime.ts";
+import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
+
+/** How far an exchange has come, as seen from its response. */
+export type ExchangeState =
+  /** The request's head has been read, and what came with it is being read. */
+  | { readonly kind: "arriving" }
+  /** Its plan is being made. */
+  | { readonly kind: "planning" }
+  /** The plan delays it. */
+  | { readonly kind: "delayed"; readonly plan: RequestPlan; readonly timer: Timer }
+  /** It follows its plan; no part of a response has been sent. */
+  | { readonly kind: "following"; readonly plan: RequestPlan }
+  /** The head of the response has been sent. */
+  | { readonly kind: "responding"; readonly plan: ForwardPlan; readonly status: number }
+  /** Its connections have become a tunnel. */
+  | { readonly kind: "tunnel"; readonly plan: ForwardPlan }
+  | { readonly kind: "over" };
+
+export const ARRIVING: ExchangeState = { kind: "arriving" };
+export const PLANNING: ExchangeState = { kind: "planning" };
+export const OVER: ExchangeState = { kind: "over" };
+
+/** The plan, if it has been made. */
+export function planOf(state: ExchangeState): RequestPlan | undefined {
+  switch (state.kind) {
+    case "arriving":
+    case "planning":
+    case "over":
+      return undefined;
+    case "delayed":
+    case "following":
+    case "responding":
+    case "tunnel":
+      return state.plan;
+  }
+}

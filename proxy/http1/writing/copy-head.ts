@@ -1,0 +1,30 @@
+import { type FieldRules, isDropped } from "../../messages/edits/head-edits.ts";
+import { FIELD_STRIDE, type TextFields } from "../../messages/text-fields.ts";
+import { formatLines } from "./format-lines.ts";
+
+export interface HeadChanges extends FieldRules {
+  /** With its CRLF; `undefined`: unchanged. */
+  readonly startLine: string | undefined;
+  /** Whole lines of this codec's own, before those of the route. */
+  readonly added: string;
+}
+
+/**
+ * A head that came over HTTP/1.x, with changes. Kept lines are copied in the longest possible runs: most heads are one
+ * run.
+ */
+export function copyHead(fields: TextFields, changes: HeadChanges): string {
+  const { startLine, added, headers } = changes;
+  const { text, offsets, count } = fields;
+  let out = startLine ?? "";
+  let runStart = startLine === undefined ? 0 : fields.fieldsAt;
+  for (let index = 0; index < count; index += 1) {
+    if (!isDropped(fields, index, changes)) continue;
+    const at = index * FIELD_STRIDE;
+    out += text.slice(runStart, offsets[at]);
+    runStart = offsets[at + FIELD_STRIDE] ?? text.length - 2;
+  }
+  if (runStart === 0 && added === "" && headers === undefined) return text;
+  const ofRoute = headers === undefined ? "" : formatLines(headers.added);
+  return `${out}${text.slice(runStart, text.length - 2)}${added}${ofRoute}\r\n`;
+}

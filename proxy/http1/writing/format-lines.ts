@@ -1,0 +1,19 @@
+import type { Field } from "../../messages/field-access.ts";
+import { FIELD, type KindSet, kindSetOf } from "../../messages/field-kinds.ts";
+
+/** Field lines, each with its CRLF. Names and values must be valid. */
+export function formatLines(fields: readonly Field[]): string {
+  let lines = "";
+  for (const { name, value } of fields) lines += `${name}: ${value}\r\n`;
+  return lines;
+}
+
+/** Hop-by-hop fields (RFC 9110 §7.6.1), and those that only a proxy writes. */
+export const OF_THE_HOP: KindSet = kindSetOf(
+  FIELD.connection,
+  FIELD.hopByHop,
+  FIELD.te,
+  FIELD.upgrade,
+  FIELD.forwardedClientCert,
+);
+export const FRAMING: KindSet = kindSetOf(FIELD.contentLength, FIELD.transferEncoding);

@@ -1,0 +1,59 @@
+import { proxyFields, type RequestEdits } from "../../messages/edits/head-edits.ts";
+import { FIELD, kindSetOf } from "../../messages/field-kinds.ts";
+import type { FieldList } from "../../messages/field-list.ts";
+import { isMistakableMethod, isRequestPath, isToken } from "../../messages/grammar.ts";
+import type { RequestHead } from "../../messages/message-head.ts";
+import { plainAuthority } from "../../messages/plain-authority.ts";
+import type { TextFields } from "../../messages/text-fields.ts";
+import { buildHead, UnsoundHead } from "./build-head.ts";
+import { copyHead } from "./copy-head.ts";
+import { FRAMING, formatLines, OF_THE_HOP } from "./format-lines.ts";
+
+const HOST = kindSetOf(FIELD.host);
+const OF_THE_HOP_AND_HOST = OF_THE_HOP | HOST;
+const OF_THE_HOP_HOST_AND_FRAMING = OF_THE_HOP_AND_HOST | FRAMING;
+
+/**
+ * The head that goes upstream: without hop-by-hop fields (RFC 9110 §7.6.1) and without fields that only a proxy may set
+ * (`hop-headers.ts`), with this proxy's fields at the end. Of an HTTP/1.x request, otherwise the bytes that came.
+ */
+export function formatRequestHead(head: RequestHead, edits: RequestEdits): string {
+  const { fields } = head;
+  return fields.kind === "text" ? copyRequestHead(head, fields, edits) : buildRequestHead(head, fields, edits);
+}
+
+/** An absolute target goes on as its path (RFC 9112 §3.2.2). */
+function copyRequestHead(head: RequestHead, fields: TextFields, edits: RequestEdits): string {
+  const { method, upgrade, version } = head;
+  const { hop, headers, authority } = edits;
+  let added = upgrade === undefined ? "" : `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
+  added += formatLines(proxyFields(head, edits));
+  if (authority !== undefined) added += `host: ${authority}\r\n`;
+  const hasOriginForm = fields.text.charCodeAt(method.length + 1) === SLASH;
+  const path = edits.path ?? (hasOriginForm ? undefined : head.path);
+  const startLine = path === undefined ? undefined : `${method} ${path} HTTP/${version}\r\n`;
+  const dropped = authority === undefined ? OF_THE_HOP : OF_THE_HOP_AND_HOST;
+  return copyHead(fields, { startLine, added, headers, dropped, hop });
+}
+
+const SLASH = 0x2f;
+
+/** One framing, of ours: the content's length if it is known, else chunks. */
+function buildRequestHead(head: RequestHead, fields: FieldList, edits: RequestEdits): string {
+  const { method, content } = head;
+  const path = edits.path ?? head.path;
+  const authority = edits.authority ?? head.authority;
+  if (!isToken(method) || isMistakableMethod(method)) throw new UnsoundHead("a method");
+  if (!isRequestPath(path, method)) throw new UnsoundHead("a path");
+  if (authority === "" || plainAuthority(authority) !== authority) throw new UnsoundHead("an authority");
+  let added = "";
+  if (content.kind === "unknown") added += "transfer-encoding: chunked\r\n";
+  else if (content.kind === "length") added += `content-length: ${content.length}\r\n`;
+  else if (fields.get("content-length") !== undefined) added += "content-length: 0\r\n";
+  // A hop-by-hop field, which therefore Connection names (RFC 9110 §10.1.4).
+  if (fields.get("te") === "trailers") added += "te: trailers\r\nconnection: te\r\n";
+  added += formatLines(proxyFields(head, edits));
+  const { hop, headers } = edits;
+  const startLine = `${method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n`;
+  return buildHead(fields, { startLine, added, headers, dropped: OF_THE_HOP_HOST_AND_FRAMING, hop });
+}

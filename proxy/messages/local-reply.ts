@@ -1,0 +1,25 @@
+import type { RequestFlags } from "../telemetry/request-meter.ts";
+import type { DeliveryReport } from "./delivery-report.ts";
+import type { Field } from "./field-access.ts";
+import { responseContent } from "./response-content.ts";
+
+/** A response that the proxy creates itself (Envoy's local reply). The client's codec formats it. */
+export interface LocalReply {
+  readonly status: number;
+  readonly flags: RequestFlags;
+  /** The body, and the access log's details: begins with the cause. */
+  readonly details: string;
+  readonly fields?: readonly Field[];
+  /** For a verified client's sidecar. */
+  readonly report?: DeliveryReport;
+}
+
+/** A local reply's content, as ASCII; empty if its status has none. */
+export function replyContent({ status, details }: LocalReply): string {
+  return responseContent(status) !== "any" || details === "" ? "" : `${printable(details)}\n`;
+}
+
+/** Reasons contain our own text and the operating system's; nothing in them may break a line or a log. */
+function printable(details: string): string {
+  return details.replaceAll(/[^\x20-\x7e]/g, "?");
+}
