@@ -81,14 +81,12 @@ export class ReceiveWindows<Context> {
     return true;
   }
 
-  /** Counts a DATA frame on its stream; the padding is returned at once. @returns false: more than the window allowed. */
-  receiveOnStream(stream: Http2Stream<Context>, frameBytes: number, dataBytes: number): boolean {
-    if (frameBytes > stream.receiveWindow) return false;
+  /** Counts a DATA frame on its stream, whose window allows it; the padding is returned at once. */
+  receiveOnStream(stream: Http2Stream<Context>, frameBytes: number, dataBytes: number): void {
     stream.receiveWindow -= frameBytes;
     stream.owedBytes += dataBytes;
     this.#owed += dataBytes;
     if (frameBytes > dataBytes) this.#credited(stream, frameBytes - dataBytes);
-    return true;
   }
 
   /** Content of a stream was consumed. More than was delivered is ignored. */
