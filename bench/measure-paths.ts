@@ -35,7 +35,7 @@ const BACKENDS: Readonly<Record<ApplicationProtocol, string>> = {
 };
 
 /** Node compiles what is hot; before that it is not itself. */
-const WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 2;
 
 /** Everything that one run has set up. */
 interface Bench {

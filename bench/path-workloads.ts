@@ -21,8 +21,10 @@ const SETTLE_MS = 3000;
 
 const HTTP1 = { application: "http/1.1" } as const;
 const GRPC = { application: "h2", program: "h2load" } as const;
-/** HTTP/2 on the hop changes nothing where connections or bytes are all that costs. */
-const NO_HTTP2_PEER = { leavesOut: ["haproxy-http2"] } as const;
+/** HTTP/2 on the hop, or none of HTTP, changes nothing of what these loads are about. */
+const ONE_OF_EACH = { leavesOut: ["entente-stream", "envoy-stream", "envoy-http2", "haproxy-http2"] } as const;
+const NO_PEER_STREAM = { leavesOut: ["envoy-stream"] } as const;
+const NO_PEER_STREAM_OR_HTTP2 = { leavesOut: ["envoy-stream", "haproxy-http2"] } as const;
 
 /** In the order of the report. */
 export const PATH_WORKLOADS: readonly PathWorkload[] = [
@@ -38,7 +40,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "The same over 256 connections",
     unit: REQUESTS,
     ...HTTP1,
-    leavesOut: ["envoy-stream"],
+    leavesOut: ["entente-stream", "http-proxy", "envoy-stream"],
     run: (target) => runKeepAlive(target, { file: "/small", connections: 256 }),
   },
   {
@@ -46,6 +48,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "1,000 requests/s of 1 KB at fixed times, 16 connections",
     unit: REQUESTS,
     ...HTTP1,
+    ...NO_PEER_STREAM,
     run: ({ path, seconds, isWarmUp }) =>
       runOwnLoad({
         kind: "paced",
@@ -63,6 +66,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "500 requests/s of 1 KB beside 60 of 1 MB at fixed times; latencies are those of 1 KB",
     unit: REQUESTS,
     ...HTTP1,
+    leavesOut: ["http-proxy", "envoy-stream"],
     run: ({ path, seconds }) =>
       runOwnLoad({
         ...{ kind: "mixed", host: HOST, port: path.port, seconds },
@@ -75,7 +79,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "One connection a request, 32 at a time",
     unit: REQUESTS,
     ...HTTP1,
-    ...NO_HTTP2_PEER,
+    ...NO_PEER_STREAM_OR_HTTP2,
     run: ({ path, seconds }) =>
       runOwnLoad({ kind: "fresh", host: HOST, port: path.port, file: "/small", seconds, concurrency: 32 }),
   },
@@ -84,6 +88,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "Responses of 1 MB, keep-alive, 8 connections",
     unit: REQUESTS,
     ...HTTP1,
+    ...NO_PEER_STREAM,
     run: (target) => runKeepAlive(target, { file: "/1m", connections: 8 }),
   },
   {
@@ -91,7 +96,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "Requests of 1 MB, keep-alive, 8 connections",
     unit: REQUESTS,
     ...HTTP1,
-    ...NO_HTTP2_PEER,
+    ...NO_PEER_STREAM_OR_HTTP2,
     run: (target) => runKeepAlive(target, { file: "/small", connections: 8, isUpload: true }),
   },
   {
@@ -99,6 +104,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "One response of 1 GB",
     unit: GIGABYTES,
     ...HTTP1,
+    leavesOut: ["haproxy-http2"],
     run: ({ path, seconds }) =>
       runOwnLoad({ kind: "stream", host: HOST, port: path.port, file: "/1g", seconds, bytesPerSecond: undefined }),
   },
@@ -107,7 +113,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "A response of 1 GB to a client that reads 20 MB/s",
     unit: GIGABYTES,
     ...HTTP1,
-    ...NO_HTTP2_PEER,
+    leavesOut: ["http-proxy", "envoy-stream", "envoy-http2", "haproxy-http2", "nginx"],
     startsAfresh: true,
     run: ({ path, seconds }) =>
       runOwnLoad({
@@ -124,7 +130,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "1,000 idle mutual TLS connections to the server's side",
     unit: CONNECTIONS,
     ...HTTP1,
-    ...NO_HTTP2_PEER,
+    ...ONE_OF_EACH,
     needsMesh: true,
     startsAfresh: true,
     run: holdIdle,
@@ -134,7 +140,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "Full handshakes with the server's side, 8 at a time, one request each",
     unit: HANDSHAKES,
     ...HTTP1,
-    ...NO_HTTP2_PEER,
+    ...ONE_OF_EACH,
     needsMesh: true,
     run: ({ path, seconds, certificates }) =>
       runOwnLoad({
