@@ -1,14 +1,14 @@
-import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { renderInstallation } from "../install/render-installation.ts";
 import { parseInstallValues } from "../install/values/parse-values.ts";
+import { createKubectl, HAS_KUBECTL } from "../kubernetes/test-server/kubectl-fixture.ts";
 import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
+import { Cleanup } from "../net/cleanup-fixture.ts";
 import { EXAMPLE_FOLDER, renderKubernetesExample } from "./kubernetes-example.ts";
 
 const INSTALLED = renderInstallation(parseInstallValues()).flatMap(({ objects }) => objects);
-const HAS_KUBECTL = spawnSync("kubectl", ["version", "--client"]).status === 0;
 
 function parseObjects(text: string): readonly unknown[] {
   return parseKubernetesYaml(text).map((document): unknown => document.toJS());
@@ -50,10 +50,14 @@ describe("examples/kubernetes", () => {
     expect(sorted(readKustomization(EXAMPLE_FOLDER))).toEqual(sorted(INSTALLED));
   });
 
-  it.skipIf(!HAS_KUBECTL)("is the same for kubectl's kustomize", () => {
-    const { stdout, stderr, status } = spawnSync("kubectl", ["kustomize", EXAMPLE_FOLDER], { encoding: "utf8" });
-    expect(stderr).toBe("");
-    expect(status).toBe(0);
-    expect(sorted(parseObjects(stdout))).toEqual(sorted(INSTALLED));
+  it.skipIf(!HAS_KUBECTL)("is the same for kubectl's kustomize", async () => {
+    const cleanup = new Cleanup();
+    try {
+      const { stdout, stderr, status } = await createKubectl("", cleanup).try("kustomize", EXAMPLE_FOLDER);
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(sorted(parseObjects(stdout))).toEqual(sorted(INSTALLED));
+    } finally {
+      await cleanup.run();
+    }
   });
 });

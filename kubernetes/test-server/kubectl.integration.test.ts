@@ -1,24 +1,18 @@
-import { execFile, spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { KINDS } from "../kinds.ts";
+import { createKubectl, HAS_KUBECTL, type Kubectl } from "./kubectl-fixture.ts";
 import { startTestApiServer, type TestApiServer } from "./test-api-server-fixture.ts";
 
-const HAS_KUBECTL = spawnSync("kubectl", ["version", "--client"]).status === 0;
-
 const cleanup = new Cleanup();
-let folder = "";
 let server: TestApiServer;
+let program: Kubectl;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "kubectl-"));
-  cleanup.add(() => rm(folder, { recursive: true }));
   server = await startTestApiServer(cleanup);
-  await writeFile(join(folder, "kubeconfig"), server.kubeconfig());
+  program = createKubectl(server.kubeconfig(), cleanup);
   server.cluster.create(KINDS.customResourceDefinitions, {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -33,14 +27,12 @@ beforeEach(async () => {
 });
 afterEach(() => cleanup.run());
 
-async function kubectl(...args: readonly string[]): Promise<string> {
-  const env = { PATH: process.env["PATH"], HOME: folder, KUBECONFIG: join(folder, "kubeconfig") };
-  const { stdout } = await promisify(execFile)("kubectl", args, { env, timeout: 30_000 });
-  return stdout;
+function kubectl(...args: readonly string[]): Promise<string> {
+  return program.run(...args);
 }
 
 async function manifest(host: string, port: number): Promise<string> {
-  const path = join(folder, "manifest.yaml");
+  const path = join(program.folder, "manifest.yaml");
   await writeFile(
     path,
     `

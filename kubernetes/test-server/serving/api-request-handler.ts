@@ -96,8 +96,9 @@ async function respondToCall(
   const { verb } = attempt;
   if (verb === "watch") throw new TypeError("a watch is no call");
   const body = text === "" ? undefined : parseBody(text, contentType);
-  const userAgent = request.headers["user-agent"] ?? "";
-  const found = await respondToResource(resources, { route, verb, query, identity, body, contentType, userAgent });
+  const { "user-agent": userAgent = "", accept } = request.headers;
+  const call = { route, verb, query, identity, body, contentType, userAgent, accept };
+  const found = await respondToResource(resources, call);
   send(response, found.status, found.body, { mangle, warnings });
 }
 

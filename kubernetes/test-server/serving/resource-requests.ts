@@ -9,6 +9,7 @@ import type { ServedKind } from "../storage/served-kinds.ts";
 import type { TestCluster } from "../test-cluster.ts";
 import { parseVerb, type ResourceRoute, type Verb } from "./request-route.ts";
 import { createResource, patchResource, replaceResource } from "./resource-writes.ts";
+import { formatTable, wantsTable } from "./table-response.ts";
 
 /** A request for a resource, authorized and read. */
 export interface ResourceRequest {
@@ -19,6 +20,7 @@ export interface ResourceRequest {
   readonly body: unknown;
   readonly contentType: string;
   readonly userAgent: string;
+  readonly accept: string | undefined;
 }
 
 export interface ResourceDeps {
@@ -41,7 +43,9 @@ export async function respondToResource(deps: ResourceDeps, request: ResourceReq
     throw new RefusedRequest(404, "NotFound", "the server could not find the requested resource");
   }
   if (verb === "create") return { status: 201, body: await create(deps, kind, request) };
-  if (verb === "list") return { status: 200, body: listDocument(cluster, kind, pageQuery(query, route.namespace)) };
+  if (verb === "list") {
+    return { status: 200, body: inForm(listDocument(cluster, kind, pageQuery(query, route.namespace)), kind, request) };
+  }
   if (route.name === undefined) throw new RefusedRequest(405, "MethodNotAllowed", `${verb} is not supported`);
   return await respondToNamed(deps, kind, { ...request, verb, name: route.name });
 }
@@ -70,8 +74,13 @@ async function respondToNamed(deps: ResourceDeps, kind: ServedKind, request: Nam
       cluster.delete(kind, place, deletionOf(request));
       return { status: 200, body: { kind: "Status", apiVersion: "v1", status: "Success", details: { name } } };
     default:
-      return { status: 200, body: cluster.get(kind, place) };
+      return { status: 200, body: inForm(cluster.get(kind, place), kind, request) };
   }
+}
+
+/** What is read, in the form that the client prefers. The columns of Kubernetes' own kinds are not known here. */
+function inForm(document: Fields, { isBuiltIn, columns }: ServedKind, { accept }: ResourceRequest): Fields {
+  return wantsTable(accept) && !isBuiltIn ? formatTable(document, columns) : document;
 }
 
 function deletionOf({ body, query }: ResourceRequest): Deletion {

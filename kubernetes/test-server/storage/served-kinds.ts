@@ -10,6 +10,18 @@ export interface ServedKind extends ApiKind {
   readonly isPreferredVersion: boolean;
   /** Not of a CustomResourceDefinition. */
   readonly isBuiltIn: boolean;
+  /** What `kubectl get` shows beside the name. */
+  readonly columns: readonly PrinterColumn[];
+}
+
+/** An entry of a definition's `additionalPrinterColumns`. */
+export interface PrinterColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly jsonPath: string;
+  readonly description: string;
+  /** 0: always shown; greater: with `-o wide`. */
+  readonly priority: number;
 }
 
 /** Where the objects of a kind are stored: the same for all its versions. */
@@ -52,6 +64,7 @@ export const BUILT_IN_KINDS: readonly ServedKind[] = Object.values(KINDS).map((k
   hasStatus: WITH_STATUS.has(kind.plural),
   isPreferredVersion: true,
   isBuiltIn: true,
+  columns: [],
 }));
 
 /** The kinds that a CustomResourceDefinition adds, one a served version. */
@@ -70,5 +83,16 @@ export function kindsOfDefinition({ spec }: KubernetesObject): readonly ServedKi
     hasStatus: isFields(version["subresources"]) && "status" in version["subresources"],
     isPreferredVersion: index === 0,
     isBuiltIn: false,
+    columns: columnsOf(version["additionalPrinterColumns"]),
+  }));
+}
+
+function columnsOf(columns: unknown): readonly PrinterColumn[] {
+  return (Array.isArray(columns) ? columns.filter(isFields) : []).map((column) => ({
+    name: String(column["name"]),
+    type: String(column["type"]),
+    jsonPath: String(column["jsonPath"]),
+    description: String(column["description"] ?? ""),
+    priority: Number(column["priority"] ?? 0),
   }));
 }
