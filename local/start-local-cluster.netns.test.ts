@@ -34,12 +34,14 @@ describe("a start that fails", () => {
     {
       name: "a pod that does not become ready",
       spec: `{ containers: [{ name: app, image: test/program, readinessProbe: { httpGet: { path: /unready, port: 8080 } } }] }`,
-      message: /Pod\/one\.here was not ready after 6 s: container app: GET \S+\/unready returned 503[\s\S]+serve/,
+      limits: { readyWithinMs: 10_000 },
+      message: /Pod\/one\.here was not ready after 10 s: container app: GET \S+\/unready returned 503[\s\S]+serve/,
     },
     {
       name: "an init container that never finishes",
+      limits: { readyWithinMs: 10_000 },
       spec: `{ initContainers: [{ name: first, image: test/program, args: [hang] }], containers: [${CONTAINER}] }`,
-      message: /not ready after 6 s: init container first has not finished/,
+      message: /Pod\/one\.here was not ready after 10 s: init container first has not finished/,
     },
     {
       name: "an image without a program",
@@ -56,9 +58,9 @@ describe("a start that fails", () => {
       spec: `{ containers: [{ name: app, image: test/program, volumeMounts: [{ name: v, mountPath: /tmp/x, subPath: z }] }], volumes: [{ name: v, emptyDir: {} }] }`,
       message: /subPath is not supported on one machine/,
     },
-  ])("because of $name reports the reason, and leaves nothing behind", async ({ spec, message }) => {
+  ])("because of $name reports the reason, and leaves nothing behind", async ({ spec, message, limits = {} }) => {
     test.write(pod(spec));
-    await expect(test.start({ readyWithinMs: 6000 })).rejects.toThrow(message);
+    await expect(test.start(limits)).rejects.toThrow(message);
     expect(leftoversOf()).toEqual([]);
   });
 

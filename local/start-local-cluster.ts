@@ -28,7 +28,7 @@ export interface LocalClusterOptions {
   readonly workloadCertificateTtl?: string;
   /** Whether sidecars log each request to their output. @default false */
   readonly accessLog?: boolean;
-  /** The time limit for a pod to become ready. @default 45000 */
+  /** The time limit for a pod to become ready, but not for control plane and injector. @default 45000 */
   readonly readyWithinMs?: number;
   readonly log: Logger;
   /** Called at each step, with text for the user. */
@@ -128,7 +128,7 @@ async function bringUp({ options, manifests, run, undo }: BringUp): Promise<Loca
   const targets = options.publish.map((request) => targetOf(request, system.services));
 
   progress("starting the control plane and the injector");
-  await runAll(system, system.firstPods, options);
+  await runAll(system, system.firstPods, { signal: options.signal });
   undo.add(() => system.admission.close());
   progress("starting the gateway and the pods");
   await runAll(system, await admitAll(system), options, progress);
@@ -205,14 +205,16 @@ function nameOf({ name, namespace }: Pick<PlannedPod, "name" | "namespace">): st
   return `Pod/${name}.${namespace}`;
 }
 
-function limitsOf({ readyWithinMs = READY_WITHIN_MS, signal }: LocalClusterOptions): RunLimits {
+type LimitOptions = Pick<LocalClusterOptions, "readyWithinMs" | "signal">;
+
+function limitsOf({ readyWithinMs = READY_WITHIN_MS, signal }: LimitOptions): RunLimits {
   return { readyWithinMs, signal };
 }
 
 async function runAll(
   { host }: System,
   planned: readonly PlannedPod[],
-  options: LocalClusterOptions,
+  options: LimitOptions,
   progress: (step: string) => void = () => undefined,
 ): Promise<void> {
   const limits = limitsOf(options);

@@ -38,6 +38,14 @@ afterAll(async () => {
   expect(leftoversOf()).toEqual([]);
 });
 
+/** Ends a proxy as soon as its log says that it waits for its certificate. */
+const END_WHEN_WAITING = `
+  log=$(mktemp)
+  "$@" >$log & proxy=$!
+  until grep -qs certificate $log; do sleep 0.1; done
+  kill -TERM $proxy; wait $proxy; status=$?
+  cat $log; rm $log; exit $status`;
+
 const REMOVAL = { graceMs: 30_000, newsDelayMs: 0 };
 
 function podOf(deployment: string): LocalPod {
@@ -123,16 +131,8 @@ describe("a signal", () => {
       `ENTENTE_ROOT_CERT_FILE=${join(mesh.cluster.authorityFolder, "self-signed", "ca-cert.pem")}`,
     ];
     const proxy = [process.execPath, "cli/main.ts", "proxy", "sidecar"];
-    const { status, stdout, stderr } = await mesh.outsider.exec([
-      "env",
-      ...environment,
-      "timeout",
-      "--preserve-status",
-      "-s",
-      "TERM",
-      "3",
-      ...proxy,
-    ]);
+    const command = ["sh", "-c", END_WHEN_WAITING, "sh", "env", ...environment, ...proxy];
+    const { status, stdout, stderr } = await mesh.outsider.exec(command, { timeoutMs: 30_000 });
     expect([stderr, status, stdout]).toEqual(["", 0, expect.stringContaining("certificate")]);
   });
 });

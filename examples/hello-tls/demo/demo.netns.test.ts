@@ -68,27 +68,27 @@ const GATEWAY = /port 8080 of 127\.0\.0\.1 is in use; the gateway is at http:\/\
 describe("the demo", () => {
   it("ends at Ctrl-C with a failure as its last line, and takes its files with it", async () => {
     const demo = startDemo();
-    await expect.poll(demo.shown, { timeout: 30_000 }).not.toBe("");
+    await expect.poll(demo.shown, { timeout: 90_000 }).not.toBe("");
     expect(await demo.interrupt()).toBe(130);
     expect(demo.shown().trimEnd().split("\n").at(-1)).toBe("demo: 0 passed, 1 failed");
     expect(demo.shown()).toContain("stopped by SIGINT");
     expect(readdirSync(scratch)).toEqual([]);
     expect(leftoversOf([demo.pid])).toEqual([]);
-  });
+  }, 120_000);
 
   it("runs beside another demo and a program on port 8080: each says which port it took instead", async () => {
     const demos = [startDemo(), startDemo()];
     const ports: (string | undefined)[] = [];
     for (const demo of demos) {
-      await expect.poll(demo.shown, { timeout: 50_000 }).toMatch(GATEWAY);
+      await expect.poll(demo.shown, { timeout: 90_000 }).toMatch(GATEWAY);
       ports.push(GATEWAY.exec(demo.shown())?.[1]);
     }
     expect(new Set(ports).size).toBe(demos.length);
     // Through the gateway and both sidecars, at each port.
     for (const demo of demos)
-      await expect.poll(demo.shown, { timeout: 20_000 }).toMatch(/✓ http:\/\/127\.0\.0\.1:\d+\//);
+      await expect.poll(demo.shown, { timeout: 60_000 }).toMatch(/✓ http:\/\/127\.0\.0\.1:\d+\//);
     await Promise.all(demos.map((demo) => demo.interrupt()));
     expect(readdirSync(scratch)).toEqual([]);
     expect(leftoversOf(demos.map(({ pid }) => pid))).toEqual([]);
-  });
+  }, 300_000);
 });
