@@ -1,5 +1,6 @@
 /** The mesh of the scale bench: objects of the Kubernetes API, and which sidecar uses what. Pure. */
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { randomFrom } from "./random-from.ts";
 
 export interface MeshSize {
   readonly services: number;
@@ -211,17 +212,6 @@ function accountName(service: number): string {
 function podIp({ number, generation }: PodRef): string {
   const index = number + generation * 100_000;
   return `10.${128 + ((index >> 16) & 127)}.${(index >> 8) & 255}.${index & 255}`;
-}
-
-/** Mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = (seed + 0x9e3779b9) | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 const OWNER_UID = "00000000-0000-4000-8000-000000000000";

@@ -23,6 +23,11 @@ export interface FramedClientOptions {
   readonly onFault: (fault: RequestFault, client: FramedClient) => void;
 }
 
+const TIMEOUT_MESSAGES = {
+  head_timeout: "the request's head took too long",
+  body_timeout: "the request's body took too long",
+} as const;
+
 /**
  * A client's connection as given to Node's HTTP server: the sidecar's framer in front of Node's parser decides what a
  * request is. Node reads a generated head for each request (`formatParserHead`) and the client's body, one request at a
@@ -139,20 +144,9 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
       isClosing: isClosing(),
       isWhole: this.requests.isWhole,
     };
-    switch (this.#wait.overdue(nowMs, state, timeLimits)) {
-      case "nothing":
-        break;
-      case "leave":
-      case "close":
-        this.cut();
-        break;
-      case "head_timeout":
-        this.#fault({ code: "head_timeout", status: 408, message: "the request's head took too long" });
-        break;
-      case "body_timeout":
-        this.#fault({ code: "body_timeout", status: 408, message: "the request's body took too long" });
-        break;
-    }
+    const overdue = this.#wait.overdue(nowMs, state, timeLimits);
+    if (overdue === "leave" || overdue === "close") this.cut();
+    else if (overdue !== "nothing") this.#fault({ code: overdue, status: 408, message: TIMEOUT_MESSAGES[overdue] });
   }
 
   override _read(): void {
@@ -180,8 +174,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
   readonly #onData = (chunk: Buffer): void => {
     const { phase } = this.#wait;
     if (phase === "lingering") return;
-    const isBetween = this.requests.count > 0 && this.requests.isEmpty;
-    if (isBetween || phase === "exchange") this.#wait.restart();
+    if (phase === "exchange" || (this.requests.count > 0 && this.requests.isEmpty)) this.#wait.restart();
     this.#handle(this.requests.framer.push(chunk));
   };
 
@@ -228,13 +221,11 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     const isHeldBack =
       phase === "exchange" && (this.requests.isWhole === true ? this.requests.framer.bufferedBytes > 0 : this.#isFull);
     if (isHeldBack) this.socket.pause();
-    else if (this.socket.isPaused()) this.#resumeReading();
-  }
-
-  /** The client could not send more until now. */
-  #resumeReading(): void {
-    if (this.#wait.phase === "exchange") this.#wait.restart();
-    this.socket.resume();
+    else if (this.socket.isPaused()) {
+      // The client could not send more until now.
+      if (phase === "exchange") this.#wait.restart();
+      this.socket.resume();
+    }
   }
 
   readonly #onEnd = (): void => {
