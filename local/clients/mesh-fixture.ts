@@ -75,7 +75,7 @@ export async function startClientMesh(): Promise<ClientMesh> {
 export async function untilServerIsKnown({ run }: ClientMesh): Promise<void> {
   const urls = [PORTS.http, PORTS.unnamed].map((port) => `${originOf(port)}/whole/first`);
   const callAll = () => run(["curl", "--silent", "--fail", "--fail-early", "--max-time", "2", ...urls]);
-  await vi.waitFor(callAll, { interval: 20, timeout: SETTLED_WITHIN_MS });
+  await vi.waitFor(callAll, { interval: 20, timeout: 30_000 });
 }
 
 async function runIn(pod: LocalPod, command: readonly string[]): Promise<Printed> {
