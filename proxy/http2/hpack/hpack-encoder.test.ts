@@ -135,6 +135,14 @@ describe("size updates (RFC 7541 §4.2)", () => {
   });
 });
 
+it.each([0, 126, 127, 128, 254, 255, 256, 16_510, 16_511, 16_512])(
+  "a value of %i bytes is decoded as sent",
+  (length) => {
+    const field: FieldPair = ["x-own", "v".repeat(length)];
+    expect(decodedPairs(new HpackDecoder(), encodeBlock(new HpackEncoder(), [field]))).toEqual([field]);
+  },
+);
+
 describe("the caller's buffer", () => {
   it.each<{ name: string; field: FieldPair }>([
     { name: "a short field", field: AGENT },
