@@ -1,4 +1,4 @@
-import { fieldRuleOf, isFieldValue, parseContentLength } from "./field-rules.ts";
+import { fieldRuleOf, isFieldValue, isForbiddenTrailer, parseContentLength } from "./field-rules.ts";
 import type { Checked, Http2Fields, MalformedCode, MalformedMessage } from "./message-head.ts";
 import { malformed } from "./message-head.ts";
 
@@ -26,7 +26,8 @@ export class FieldCollector {
   /** Takes a field. @returns false: it is illegal, `fault` has the reason. */
   add(name: string, value: string, isNeverIndexed: boolean): boolean {
     const rule = fieldRuleOf(name);
-    if (rule === undefined) return this.#refuse("bad_field_name", "a field name is not a lower-case token");
+    if (rule === undefined)
+      return this.#refuse("bad_field_name", "a field name is not a lower-case token, or reads as another one");
     if (!isFieldValue(value))
       return this.#refuse("bad_field_value", "a field value has a control or a blank at an end");
     switch (rule) {
@@ -116,8 +117,8 @@ export function checkTrailers(received: Http2Fields): Checked<Http2Fields> {
   if (isPseudoField(first)) return malformed("bad_trailer", "trailers must not contain pseudo-fields");
   const fault = collectFields(received, 0, fields);
   if (fault !== undefined) return { kind: "malformed", fault };
-  if (fields.host !== undefined || fields.contentLength !== undefined || fields.names.includes("te")) {
-    return malformed("bad_trailer", "trailers must not contain host, content-length or te");
+  if (received.names.some(isForbiddenTrailer)) {
+    return malformed("bad_trailer", "trailers must not contain fields that frame, route, identify or authorize");
   }
   return { kind: "ok", value: fields };
 }
