@@ -1,4 +1,5 @@
-import { fieldRuleOf, isFieldValue, isForbiddenTrailer, parseContentLength } from "./field-rules.ts";
+import { isForbiddenTrailer } from "../messages/field-kinds.ts";
+import { fieldRuleOf, isFieldValue, parseContentLength } from "./field-rules.ts";
 import type { Checked, Http2Fields, MalformedCode, MalformedMessage } from "./message-head.ts";
 import { malformed } from "./message-head.ts";
 

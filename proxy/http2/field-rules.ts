@@ -1,4 +1,4 @@
-import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
+import { isConfusable } from "../messages/field-kinds.ts";
 
 /** What a field means for the message; each kind has its own rule. */
 export type FieldRule =
@@ -52,19 +52,6 @@ const RULES: ReadonlyMap<string, FieldRule> = new Map<string, FieldRule>([
   ].map((name): [string, FieldRule] => [name, "plain"]),
 ]);
 
-/** Names that frame, route or identify, which no other name may be mistaken for, and no trailer may have. */
-const PROTECTED_NAMES: ReadonlySet<string> = new Set([
-  ...["connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "proxy-connection", "te"],
-  ...["trailer", "transfer-encoding", "upgrade", "x-forwarded-client-cert", "x-request-id"],
-]);
-
-/** Fields that are not allowed in trailers (RFC 9110 §6.5.1), beside the protected ones: credentials and controls. */
-const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
-  ...["authorization", "cookie", "proxy-authenticate", "proxy-authorization", "set-cookie", "www-authenticate"],
-  ...["cache-control", "content-encoding", "content-range", "content-type", "max-forwards", "range"],
-  ...["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"],
-]);
-
 const LOWER_TOKEN_BYTES = tableOf((character) => /[!#$%&'*+.^_`|~0-9a-z-]/.test(character));
 /** What most names consist of: no server reads them as another name. */
 const PLAIN_NAME_BYTES = tableOf((character) => /[0-9a-z-]/.test(character));
@@ -77,20 +64,13 @@ const VALUE_BYTES = Uint8Array.from({ length: 256 }, (_, byte) =>
 
 /**
  * The rule for a field name. `undefined`: it is no lower-case token (RFC 9113 §8.2.1), or one that CGI-like servers read
- * as a protected one, as `content_length`.
+ * as one that frames, routes or identifies, as `content_length`.
  */
 export function fieldRuleOf(name: string): FieldRule | undefined {
   const rule = RULES.get(name);
   if (rule !== undefined) return rule;
   if (consistsOf(name, PLAIN_NAME_BYTES)) return "plain";
-  const isSound = consistsOf(name, LOWER_TOKEN_BYTES) && !PROTECTED_NAMES.has(foldHeaderName(name));
-  return isSound ? "plain" : undefined;
-}
-
-/** Whether a field must not be in trailers: an application that adds them to its fields would take them for the head's. */
-export function isForbiddenTrailer(name: string): boolean {
-  const folded = foldHeaderName(name);
-  return PROTECTED_NAMES.has(folded) || FORBIDDEN_TRAILERS.has(folded);
+  return consistsOf(name, LOWER_TOKEN_BYTES) && !isConfusable(name) ? "plain" : undefined;
 }
 
 /** Whether a value has neither controls nor blanks at its ends (RFC 9113 §8.2.1). May be empty. */
