@@ -15,6 +15,8 @@ import {
   testRun,
 } from "./kubectl-fixture.ts";
 
+const MANIFESTS = "examples/kubernetes";
+const DEPLOYMENTS = ["istiod", "istio-sidecar-injector", "istio-ingressgateway"] as const;
 const ENTENTE = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
 
 export async function setup(): Promise<void> {
@@ -36,19 +38,40 @@ export async function setup(): Promise<void> {
   }
   const installed = await entente("install", "--set", `image=${image}`, "--set", "gateway.serviceType=NodePort");
   process.stdout.write(installed);
-  for (const name of ["istiod", "istio-sidecar-injector", "istio-ingressgateway"]) await awaitRollout(SYSTEM, name);
+  for (const name of DEPLOYMENTS) await awaitRollout(SYSTEM, name);
 }
 
 export async function teardown(): Promise<void> {
   await kubectl(["delete", "namespaces", "-l", `${TEST_LABEL}=${testRun()}`, "--timeout=90s"]);
   if (process.env["ENTENTE_USE_INSTALLED"] === "true") return;
   process.stdout.write(await entente("uninstall", "--purge"));
+  await expectNothingLeft("entente uninstall --purge");
+  await applyAndDeleteManifests();
+  await expectNothingLeft("kubectl delete -k");
+}
+
+/** As a user without the command does: the manifests, with the image of this run, and away with them again. */
+async function applyAndDeleteManifests(): Promise<void> {
+  await kubectl(["apply", "-k", MANIFESTS]);
+  const image = process.env["ENTENTE_IMAGE"];
+  for (const name of DEPLOYMENTS) {
+    await kubectl(["set", "image", `deployment/${name}`, `*=${image}`, "-n", SYSTEM]);
+    await awaitRollout(SYSTEM, name);
+  }
+  process.stdout.write("the manifests are applied, and deleted again\n");
+  await kubectl(["delete", "-k", MANIFESTS, "--timeout=110s"]);
+}
+
+async function expectNothingLeft(command: string): Promise<void> {
   const kinds = "crds,mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings";
   const left = (await getObjects(kinds)).filter(({ metadata }) => /istio|entente/.test(metadata.name));
   const names = left.map(({ kind, metadata }) => `${kind}/${metadata.name}`);
   const namespace = await runKubectl(["get", "namespace", SYSTEM, "-o", "name"]);
-  if (names.length > 0 || namespace.status === 0) {
-    throw new Error(`uninstall left ${[...names, namespace.stdout.trim()].join(", ")}`);
+  const inNamespaces = (await getObjects("configmaps,secrets", "-A"))
+    .filter(({ metadata }) => /istio|entente/.test(metadata.name) && metadata.namespace !== SYSTEM)
+    .map(({ kind, metadata }) => `${kind}/${metadata.name} in ${metadata.namespace}`);
+  if (names.length > 0 || inNamespaces.length > 0 || namespace.status === 0) {
+    throw new Error(`${command} left ${[...names, ...inNamespaces, namespace.stdout.trim()].join(", ")}`);
   }
 }
 
