@@ -1,6 +1,6 @@
 /**
- * The suite's set-up: checks what it needs, installs the mesh before all tests, and removes it after them. With
- * `ENTENTE_USE_INSTALLED=true` it tests the mesh that is there, and leaves it.
+ * The suite's set-up: checks what it needs, installs the mesh before all tests, and removes it after them, first with the
+ * command and then with kubectl. With `ENTENTE_USE_INSTALLED=true` it tests the mesh that is there, and leaves it.
  */
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
@@ -42,6 +42,16 @@ export async function setup(): Promise<void> {
 }
 
 export async function teardown(): Promise<void> {
+  try {
+    await removeAll();
+  } catch (caught) {
+    // vitest prints a failure of the teardown, but exits with 0.
+    process.exitCode = 1;
+    throw caught;
+  }
+}
+
+async function removeAll(): Promise<void> {
   await kubectl(["delete", "namespaces", "-l", `${TEST_LABEL}=${testRun()}`, "--timeout=90s"]);
   if (process.env["ENTENTE_USE_INSTALLED"] === "true") return;
   process.stdout.write(await entente("uninstall", "--purge"));
@@ -58,8 +68,8 @@ async function applyAndDeleteManifests(): Promise<void> {
     await kubectl(["set", "image", `deployment/${name}`, `*=${image}`, "-n", SYSTEM]);
     await awaitRollout(SYSTEM, name);
   }
-  process.stdout.write("the manifests are applied, and deleted again\n");
   await kubectl(["delete", "-k", MANIFESTS, "--timeout=110s"]);
+  process.stdout.write("the manifests were applied, and deleted again\n");
 }
 
 async function expectNothingLeft(command: string): Promise<void> {
