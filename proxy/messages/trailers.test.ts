@@ -1,0 +1,32 @@
+import { expect, it } from "vitest";
+import { FieldList } from "./field-list.ts";
+import { forwardedTrailers } from "./trailers.ts";
+
+it.each([
+  "content-length",
+  "transfer-encoding",
+  "host",
+  "authorization",
+  "set-cookie",
+  "x-forwarded-client-cert",
+  "x_forwarded_client_cert",
+  "te",
+  "trailer",
+])("%s is not forwarded in a trailer (RFC 9110 §6.5.1)", (name) => {
+  expect(forwardedTrailers(new FieldList([name, "1", "grpc-status", "0"]))).toEqual([
+    { name: "grpc-status", value: "0" },
+  ]);
+});
+
+it.each([
+  { name: "a line break in a value", texts: ["x", "1\r\ny: 2"] },
+  { name: "a line break in a name", texts: ["x\r\ny", "1"] },
+  { name: "an empty name", texts: ["", "1"] },
+  { name: "a blank at the end", texts: ["x", "1 "] },
+])("a trailer with $name is dropped", ({ texts }) => {
+  expect(forwardedTrailers(new FieldList(texts))).toEqual([]);
+});
+
+it("no trailers are none", () => {
+  expect(forwardedTrailers(undefined)).toEqual([]);
+});
