@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   type AttemptFailure,
   decideRetry,
+  isElsewhere,
   isRetryLimitExceeded,
   type RetryInput,
   type RetryPolicy,
@@ -35,6 +36,23 @@ function rule(allowed: Partial<RetryPolicy>): RetryPolicy {
     ...allowed,
   };
 }
+
+describe("a request that the server did not process (RFC 9113 §8.7)", () => {
+  const REFUSED: AttemptFailure = { kind: "refused" };
+
+  it.each(["GET", "POST", "PATCH"])("is retried, also a %s with a body, until three attempts were made", (method) => {
+    const input = { ...GET, failure: REFUSED, method, hasBody: true };
+    expect([1, 2, 3].map((attempt) => decideRetry({ ...input, attempt }))).toEqual([true, true, false]);
+  });
+
+  it("is not retried if what was sent of it is not kept", () => {
+    expect(decideRetry({ ...GET, failure: REFUSED, isReplayable: false })).toBe(false);
+  });
+
+  it("is retried at once: the refusal says nothing against another connection", () => {
+    expect(isElsewhere(REFUSED)).toBe(true);
+  });
+});
 
 describe("without a retry policy, after a reused connection died", () => {
   it.each(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])("%s is retried once (RFC 9110 §9.2.2)", (method) => {

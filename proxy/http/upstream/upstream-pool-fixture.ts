@@ -11,6 +11,7 @@ import type { UpstreamFailure } from "./dial-failure.ts";
 import { IdleQuota } from "./idle-quota.ts";
 import type { DialedUpstream } from "./upstream-connection.ts";
 import { type TakenUpstream, UpstreamPool } from "./upstream-pool.ts";
+import type { UpstreamPoolOptions } from "./upstream-pool-options.ts";
 import type { ResponseSink } from "./upstream-stream.ts";
 
 export const IDLE_MS = 10_000;
@@ -53,6 +54,8 @@ export interface PoolOptions {
   readonly endpoints?: number;
   /** Of all pools together. @default no limit */
   readonly maxIdle?: number;
+  /** @default HTTP/1.1 */
+  readonly connect?: UpstreamPoolOptions["connect"];
 }
 
 /** A configurable destination, and the pool of its connections. */
@@ -73,7 +76,7 @@ export class PoolWorld {
   endpoints: readonly SocketAddress[];
   readonly pool: UpstreamPool;
 
-  constructor({ endpoints = 1, maxIdle = Number.POSITIVE_INFINITY }: PoolOptions = {}) {
+  constructor({ endpoints = 1, maxIdle = Number.POSITIVE_INFINITY, connect }: PoolOptions = {}) {
     this.endpoints = Array.from({ length: endpoints }, (_, index) => address(index + 1));
     this.pool = new UpstreamPool({
       idleQuota: new IdleQuota(maxIdle),
@@ -83,6 +86,7 @@ export class PoolWorld {
       deadlines: this.deadlines,
       random: () => 0,
       closing: this.closing.signal,
+      ...(connect === undefined ? {} : { connect }),
       onEmpty: () => {
         this.timesEmpty += 1;
       },
