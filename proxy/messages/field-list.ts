@@ -2,32 +2,39 @@ import { foldHeaderName } from "../../mesh/resources/fields/header-rules.ts";
 import { type FieldAccess, NO_NAMES } from "./field-access.ts";
 import { fieldKindAt } from "./field-kinds.ts";
 
-/** Fields as a list of texts (latin1), as HTTP/2 decodes them. Pseudo-fields are not among them. */
+export interface FieldTexts {
+  /** In lower case. Pseudo-fields are not among them. */
+  readonly names: readonly string[];
+  /** `values[i]` belongs to `names[i]`. */
+  readonly values: readonly string[];
+  /** Positions of fields that no table may hold: they stay never-indexed through a proxy (RFC 7541 §7.1.3). */
+  readonly neverIndexed: readonly number[];
+}
+
+/** Fields as lists of names and values (latin1), as HTTP/2 decodes them. */
 export class FieldList implements FieldAccess {
   readonly kind = "list";
   readonly hopNames = NO_NAMES;
-  readonly #texts: readonly string[];
-  readonly #secret: ReadonlySet<number> | undefined;
+  readonly #names: readonly string[];
+  readonly #values: readonly string[];
+  readonly #neverIndexed: readonly number[];
 
-  /**
-   * @param texts names in lower case and values, alternating.
-   * @param secret indexes of fields that no table may hold: they stay never-indexed through a proxy (RFC 7541 §7.1.3).
-   */
-  constructor(texts: readonly string[], secret?: ReadonlySet<number>) {
-    this.#texts = texts;
-    this.#secret = secret;
+  constructor({ names, values, neverIndexed }: FieldTexts) {
+    this.#names = names;
+    this.#values = values;
+    this.#neverIndexed = neverIndexed;
   }
 
   get count(): number {
-    return this.#texts.length / 2;
+    return this.#names.length;
   }
 
   nameAt(index: number): string {
-    return this.#texts[index * 2] ?? "";
+    return this.#names[index] ?? "";
   }
 
   valueAt(index: number): string {
-    return this.#texts[index * 2 + 1] ?? "";
+    return this.#values[index] ?? "";
   }
 
   kindAt(index: number): number {
@@ -39,9 +46,9 @@ export class FieldList implements FieldAccess {
     return this.nameAt(index).charCodeAt(offset);
   }
 
-  /** Whether the field came as never-indexed. */
-  isSecretAt(index: number): boolean {
-    return this.#secret?.has(index) === true;
+  /** Whether no table may hold the field. */
+  isNeverIndexedAt(index: number): boolean {
+    return this.#neverIndexed.includes(index);
   }
 
   /** Crumbs of a cookie are joined with `; ` (RFC 9113 §8.2.3). */

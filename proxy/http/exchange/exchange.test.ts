@@ -4,7 +4,7 @@ import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
 import { type AbortReason, DISCONNECTED } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
-import { FieldList } from "../../messages/field-list.ts";
+import { listOf } from "../../messages/field-list-fixture.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { Content, RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import type { CountedRequest } from "../../telemetry/request-meter.ts";
@@ -22,13 +22,13 @@ const BODY: Content = { kind: "unknown", endsBy: "frames" };
 function requestOf(head: Partial<RequestHead> = {}): RequestHead {
   return {
     ...{ version: "2", method: "POST", scheme: "http", authority: "a", path: "/", upgrade: undefined, bytes: 10 },
-    ...{ fields: new FieldList([]), content: BODY, expectsContinue: false, ...head },
+    ...{ fields: listOf([]), content: BODY, expectsContinue: false, ...head },
   };
 }
 
 function responseOf(status = 200): ResponseHead {
   return {
-    ...{ version: "2", status, fields: new FieldList([]), content: BODY, upgrade: undefined, report: undefined },
+    ...{ version: "2", status, fields: listOf([]), content: BODY, upgrade: undefined, report: undefined },
   };
 }
 
@@ -159,12 +159,12 @@ describe("an exchange", () => {
     exchange.requestBody(pieceOf("early"));
     await settlePromises();
     exchange.requestBody(pieceOf("late"));
-    exchange.requestEnd(new FieldList(["x-sum", "1"]));
+    exchange.requestEnd(listOf(["x-sum", "1"]));
     const [stream] = streams;
     stream.sink?.onResponseHead(responseOf(103));
     stream.sink?.onResponseHead(responseOf());
     stream.sink?.onResponseBody(pieceOf("answer"));
-    stream.sink?.onResponseEnd(new FieldList(["grpc-status", "0"]));
+    stream.sink?.onResponseEnd(listOf(["grpc-status", "0"]));
     stream.sink?.onResponseEnd(undefined);
     exchange.onClientLost(DISCONNECTED);
     expect(stream.calls).toEqual(["POST", "early", "late", "end x-sum=1", "release"]);
@@ -183,7 +183,7 @@ describe("an exchange", () => {
     const { client, exchange, streams, flags } = start();
     await settlePromises();
     exchange.requestBody(pieceOf("body"));
-    exchange.requestEnd(new FieldList(["x-sum", "1"]));
+    exchange.requestEnd(listOf(["x-sum", "1"]));
     streams[0].sink?.onUpstreamLost({ kind: "refused" });
     await settlePromises();
     expect(streams[1].calls).toEqual(["POST", "body", "end x-sum=1"]);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
-import { FieldList } from "../../messages/field-list.ts";
+import { listOf } from "../../messages/field-list-fixture.ts";
 import type { Content, RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import { frameRequests, frameResponse } from "../frame-fixture.ts";
 import { UnsoundHead } from "./build-head.ts";
@@ -34,7 +34,7 @@ const field = fc.tuple(
   hostile(["x-a", "accept", "cookie", "content-length", "transfer-encoding", "connection", "host", "te", "upgrade"]),
   hostile(["", "1", "0", "chunked", "trailers", "close", "x-a", "a=b"]),
 );
-const fields = fc.array(field, { maxLength: 5 }).map((pairs) => new FieldList(pairs.flat()));
+const fields = fc.array(field, { maxLength: 5 }).map((pairs) => listOf(pairs.flat()));
 
 /** The result, or undefined if the head is refused. */
 function tryFormat(format: () => string): string | undefined {

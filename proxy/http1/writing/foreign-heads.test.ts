@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
-import { FieldList } from "../../messages/field-list.ts";
+import { listOf } from "../../messages/field-list-fixture.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import { formatRequestHead } from "./format-request-head.ts";
 import { formatResponseHead } from "./format-response-head.ts";
@@ -11,7 +11,7 @@ const OWN = "x-request-id: made-here\r\nx-forwarded-proto: http\r\n";
 function request(texts: readonly string[], head: Partial<RequestHead> = {}, edits: Partial<RequestEdits> = {}): string {
   const whole: RequestHead = {
     ...{ version: "2", method: "POST", scheme: "http", authority: "a.example", path: "/p", upgrade: undefined },
-    ...{ content: { kind: "none" }, expectsContinue: false, bytes: 0, fields: new FieldList(texts), ...head },
+    ...{ content: { kind: "none" }, expectsContinue: false, bytes: 0, fields: listOf(texts), ...head },
   };
   return formatRequestHead(whole, { ...EDITS, ...edits });
 }
@@ -19,7 +19,7 @@ function request(texts: readonly string[], head: Partial<RequestHead> = {}, edit
 function response(texts: readonly string[], head: Partial<ResponseHead> = {}, isHead = false): string {
   const whole: ResponseHead = {
     ...{ version: "2", status: 200, upgrade: undefined, report: undefined },
-    ...{ content: { kind: "none" }, fields: new FieldList(texts), ...head },
+    ...{ content: { kind: "none" }, fields: listOf(texts), ...head },
   };
   return formatResponseHead(whole, { close: false, coding: "chunks", isHead });
 }

@@ -26,6 +26,8 @@ export interface ResponseEdits {
 /** For a client without chunks: the body goes without their framing. */
 const OF_THE_HOP_AND_CHUNKS = OF_THE_HOP | kindSetOf(FIELD.transferEncoding, FIELD.trailer);
 const OF_THE_HOP_AND_FRAMING = OF_THE_HOP | FRAMING;
+/** Host means nothing in a response, and strict clients refuse two of them. */
+const OF_THE_HOP_FRAMING_AND_HOST = OF_THE_HOP_AND_FRAMING | kindSetOf(FIELD.host);
 
 /**
  * The head that goes to the client; always HTTP/1.1, whatever the server's version (RFC 9110 §2.5), and without framing
@@ -72,7 +74,7 @@ function buildResponseHead(head: ResponseHead, fields: FieldList, edits: Respons
     startLine,
     added,
     headers: edits.headers,
-    dropped: OF_THE_HOP_AND_FRAMING,
+    dropped: OF_THE_HOP_FRAMING_AND_HOST,
     hop: undefined,
   });
 }
