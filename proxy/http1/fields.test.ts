@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { frameRequests } from "../http1/frame-fixture.ts";
-import { listOf } from "./field-list-fixture.ts";
-import type { Fields } from "./fields.ts";
+import { listOf } from "../messages/field-list-fixture.ts";
+import type { Fields } from "../messages/fields.ts";
+import { frameRequests } from "./frame-fixture.ts";
 
 type Pair = readonly [name: string, value: string];
 
