@@ -40,8 +40,9 @@ async function startReady(...options: Parameters<typeof startInCluster>) {
 }
 
 /** Calls the webhook as an API server does: with the roots of the configuration's caBundle. */
-function callAs(ca: string, port: number) {
-  const agent = new Agent({ connect: { ca, servername: "istio-sidecar-injector.istio-system.svc" } });
+function callAs(ca: string, port: number, localAddress = "127.0.0.1") {
+  const connect = { ca, servername: "istio-sidecar-injector.istio-system.svc" };
+  const agent = new Agent({ connections: 8, localAddress, connect });
   cleanup.add(() => agent.destroy());
   return async (path: string, body?: string) => {
     const headers = { "content-type": "application/json" };
@@ -119,6 +120,29 @@ describe("the injector in a cluster", () => {
     const pod = createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [owner] });
     const { text } = await call("/inject", review(pod));
     expect(JSON.parse(text)).toMatchObject({ response: { allowed: false } });
+    await expect.poll(() => cluster.all(KINDS.events), PATIENCE).toHaveLength(1);
+  });
+
+  it("records it after a flood of forged reviews from another address", async () => {
+    const cluster = new InjectorCluster().install();
+    const { server } = await startReady(cluster);
+    const job = { apiVersion: "batch/v1", kind: "Job", metadata: { namespace: "ns1", name: "nightly" } };
+    const { uid } = cluster.objects.create(KINDS.jobs, job).metadata;
+    const refused = (owner: object): string => {
+      const reference = {
+        apiVersion: job.apiVersion,
+        kind: job.kind,
+        name: job.metadata.name,
+        controller: true,
+        ...owner,
+      };
+      return review(createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [reference] }));
+    };
+    const forge = callAs(cluster.caBundle(), server.port, "127.0.0.66");
+    await Promise.all(
+      Array.from({ length: 200 }, (_, index) => forge("/inject", refused({ uid: `guessed-${index}` }))),
+    );
+    await callAs(cluster.caBundle(), server.port)("/inject", refused({ uid }));
     await expect.poll(() => cluster.all(KINDS.events), PATIENCE).toHaveLength(1);
   });
 
