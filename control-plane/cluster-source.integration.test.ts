@@ -43,6 +43,7 @@ async function start(server: TestApiServer): Promise<Started> {
       maxLifetimeMs: 3_600_000,
       port,
       metricsPort,
+      version: "test",
       dnsNames: ["localhost"],
       settings: fixedSettings(settings),
     },

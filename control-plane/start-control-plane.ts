@@ -29,6 +29,8 @@ export interface ControlPlaneOptions {
   readonly metricsPort: number;
   /** The names by which sidecars call it; its own certificate carries them. */
   readonly dnsNames: readonly string[];
+  /** Of this program, for `/debug/syncz`. */
+  readonly version: string;
   readonly settings: MeshSettingsSource;
 }
 
@@ -67,6 +69,7 @@ export async function startControlPlane(
   if (signal.aborted) giveUp();
   const status = await startStatusServer({
     port: options.metricsPort,
+    version: options.version,
     registry,
     readiness: () => (state.isDraining === true ? DRAINING : state.readiness()),
     proxies: () => state.proxies(),

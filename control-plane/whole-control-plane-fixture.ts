@@ -48,6 +48,7 @@ export async function startWholeControlPlane(
         maxLifetimeMs: HOUR_MS,
         port,
         metricsPort,
+        version: "test",
         settings: fixedSettings(TEST_SETTINGS),
       },
       dnsNames: servingNames(ROOT_NAMESPACE, undefined),

@@ -65,7 +65,7 @@ Signs the sidecars' certificates and sends them their configuration, on port 150
 
 /** What the command line says; the cluster and the mesh configuration add the rest. */
 export interface ControlPlaneCommandLine
-  extends Omit<ControlPlaneOptions, "identity" | "dnsNames" | "source" | "settings"> {
+  extends Omit<ControlPlaneOptions, "identity" | "dnsNames" | "source" | "settings" | "version"> {
   readonly settings: MeshSettings;
   /** Empty: the Kubernetes API is the source. */
   readonly configFolders: readonly string[];

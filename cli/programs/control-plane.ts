@@ -38,6 +38,7 @@ export const controlPlaneCommand: Command = {
           ...options,
           settings,
           dnsNames,
+          version: VERSION,
           identity: identity.options,
           source: sourceOf(identity, configFolders, context),
         },

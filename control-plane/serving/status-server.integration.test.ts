@@ -31,6 +31,7 @@ beforeEach(async () => {
   readiness = { isReady: true, text: "ready" };
   const server = await startStatusServer({
     port: 0,
+    version: "1.2.3",
     registry: new Registry(),
     readiness: () => readiness,
     proxies: () => [PROXY],
@@ -42,9 +43,10 @@ beforeEach(async () => {
   port = server.port;
 });
 
-it("lists the connected proxies to a client on loopback, as JSON", async () => {
+it("lists its version and the connected proxies to a client on loopback, as JSON", async () => {
   const { status, body } = await ask(port, { path: "/debug/syncz" });
-  expect([status, JSON.parse(body)]).toEqual([200, { proxies: [PROXY], awaitingRestart: ["trustDomain"] }]);
+  const expected = { version: "1.2.3", proxies: [PROXY], awaitingRestart: ["trustDomain"] };
+  expect([status, JSON.parse(body)]).toEqual([200, expected]);
 });
 
 it.each([

@@ -9,6 +9,8 @@ import { createScrapes } from "../../net/metrics/scrapes.ts";
 
 export interface StatusServerOptions {
   readonly port: number;
+  /** Of this program. */
+  readonly version: string;
   readonly registry: Registry;
   /** Whether sidecars should come to this control plane, in one line for people and probes. */
   readonly readiness: () => Readiness;
@@ -27,6 +29,8 @@ export interface Readiness {
 
 /** The body of `/debug/syncz`, as JSON. */
 export interface SyncStatus {
+  /** Of the control plane. */
+  readonly version: string;
   readonly proxies: readonly ProxyStatus[];
   /** Settings of the mesh that have changed and come into force after a restart, such as `trustDomain`. */
   readonly awaitingRestart: readonly string[];
@@ -67,11 +71,11 @@ function respondToReady({ isReady, text }: Readiness): LocalHttpResponse {
 
 function respondToSync(
   { remoteAddress, headers }: LocalHttpRequest,
-  { proxies, awaitingRestart }: Pick<StatusServerOptions, "proxies" | "awaitingRestart">,
+  { version, proxies, awaitingRestart }: Pick<StatusServerOptions, "version" | "proxies" | "awaitingRestart">,
 ): LocalHttpResponse {
   if (!isLoopback(remoteAddress) || !isLocalHost(headers["host"])) {
     return { status: 403, body: "only a client on loopback may request this: use kubectl port-forward\n" };
   }
-  const body: SyncStatus = { proxies: proxies(), awaitingRestart: awaitingRestart() };
+  const body: SyncStatus = { version, proxies: proxies(), awaitingRestart: awaitingRestart() };
   return { status: 200, contentType: "application/json", body: `${JSON.stringify(body)}\n` };
 }

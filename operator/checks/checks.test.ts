@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import type { ClusterHarness } from "../installed-cluster-fixture.ts";
 import type { CheckGroup, CheckOutcome } from "./check.ts";
 import { evaluateChecks } from "./evaluate-checks.ts";
-import { checkedCluster, createHealthyCluster, type ServedByPods } from "./healthy-cluster-fixture.ts";
+import { checkedCluster, createHealthyCluster, meshedPod, type ServedByPods } from "./healthy-cluster-fixture.ts";
 import { readClusterFacts } from "./read-cluster-facts.ts";
 import { UNHEALTHY_CASES } from "./unhealthy-cases-fixture.ts";
+import { UNHEALTHY_DATA_PLANES } from "./unhealthy-data-plane-fixture.ts";
 
 const { signal } = new AbortController();
 
@@ -26,12 +27,21 @@ describe("a healthy mesh", () => {
     expect(others).toEqual(["failed: a new pod gets a sidecar (dry run)"]);
   });
 
-  it.each(UNHEALTHY_CASES)("is not, with $name", async ({ change, served, title, kind, text }) => {
-    const harness = createHealthyCluster();
-    change?.(harness);
-    const outcome = outcomeOf(await check(harness, served), title);
-    expect(outcome?.kind).toBe(kind);
-    expect(JSON.stringify(outcome)).toContain(text);
+  it.each([...UNHEALTHY_CASES, ...UNHEALTHY_DATA_PLANES])(
+    "is not, with $name",
+    async ({ change, served, title, kind, text }) => {
+      const harness = createHealthyCluster();
+      change?.(harness);
+      const outcome = outcomeOf(await check(harness, served), title);
+      expect(outcome?.kind).toBe(kind);
+      expect(JSON.stringify(outcome)).toContain(text);
+    },
+  );
+
+  it("is of one version if its programs report it, whatever the tags of their images are", async () => {
+    const harness = createHealthyCluster().putTexts(meshedPod("web", {}, "registry.example/mirror@sha256:0a1b"));
+    const outcome = outcomeOf(await check(harness), "control plane's version");
+    expect(outcome).toEqual({ kind: "ok", message: "0.1.0; 1 of 1 proxies report it themselves" });
   });
 
   it("cannot be judged without an API server, and nothing else is asked", async () => {

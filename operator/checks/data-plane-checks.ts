@@ -1,16 +1,12 @@
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
-import type { Pod } from "../../mesh/resources/kinds/pod.ts";
-import { parseObject } from "../../mesh/resources/parsing/parse-resources.ts";
-import { versionOfImage } from "../describe/pod-description.ts";
 import { type ControlPlaneReplica, createProxyReport } from "../proxies/proxy-report.ts";
-import { hasProxy, isActive, proxyContainer } from "../workloads/pod-proxy.ts";
 import { type CheckGroup, type CheckOutcome, failed, ok, warning } from "./check.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import { explainPod } from "./component-checks.ts";
 import { both, judge } from "./fact.ts";
 import { listAt, numberAt, textAt } from "./object-fields.ts";
-
-const SHOWN = 5;
+import { namesOf, proxyPods, SHOWN } from "./proxy-pods.ts";
+import { judgeVersions } from "./version-checks.ts";
 
 /** The pods with a proxy. */
 export function checkDataPlane(facts: ClusterFacts): CheckGroup {
@@ -20,7 +16,10 @@ export function checkDataPlane(facts: ClusterFacts): CheckGroup {
     checks: [
       { title: "traffic of the pods could be redirected", outcome: judge(pods, judgeCapture) },
       { title: "the proxies are ready", outcome: judge(pods, judgeReadiness) },
-      { title: "the proxies have the control plane's version", outcome: judge(pods, judgeVersions) },
+      {
+        title: "the proxies have the control plane's version",
+        outcome: judge(pods, (all) => judgeVersions(all, replicas)),
+      },
       {
         title: "the proxies are connected and up to date",
         outcome: judge(both(pods, replicas), ([all, planes]) => judgeConnections(all, planes, nowMs)),
@@ -29,18 +28,6 @@ export function checkDataPlane(facts: ClusterFacts): CheckGroup {
       { title: "the configuration has no errors", outcome: judge(findings, judgeFindings) },
     ],
   };
-}
-
-interface ProxyPodFacts {
-  readonly object: KubernetesObject;
-  readonly pod: Pod;
-}
-
-function proxyPods(objects: readonly KubernetesObject[]): readonly ProxyPodFacts[] {
-  return objects.flatMap((object) => {
-    const [pod] = parseObject({ ...object }).resources;
-    return pod?.kind === "Pod" && isActive(pod) && hasProxy(pod) ? [{ object, pod }] : [];
-  });
 }
 
 /** The init container sets the iptables rules; without the kernel's modules it fails, and its message names them. */
@@ -74,23 +61,6 @@ function isProxyReady(pod: KubernetesObject): boolean {
   const statuses = [...listAt(pod, "status", "containerStatuses"), ...listAt(pod, "status", "initContainerStatuses")];
   const proxy = statuses.find((status) => textAt(status, "name") === "istio-proxy");
   return typeof proxy !== "object" || proxy === null || !("ready" in proxy) || proxy.ready !== false;
-}
-
-function judgeVersions(objects: readonly KubernetesObject[]): CheckOutcome {
-  const wanted = new Set(
-    objects
-      .filter(({ metadata }) => {
-        const labels = metadata.labels ?? {};
-        return labels["app.kubernetes.io/name"] === "istiod" && labels["app.kubernetes.io/managed-by"] === "entente";
-      })
-      .flatMap((pod) => listAt(pod, "spec", "containers").slice(0, 1))
-      .map((container) => versionOfImage(textAt(container, "image") ?? "")),
-  );
-  if (wanted.size === 0) return ok("no control plane runs");
-  const behind = proxyPods(objects).filter(({ pod }) => !wanted.has(versionOfImage(proxyContainer(pod)?.image ?? "")));
-  if (behind.length === 0) return ok([...wanted].join(", "));
-  const message = `${namesOf(behind.map(({ object }) => object))} is not of version ${[...wanted].join(" or ")}`;
-  return warning(message, "restart the workloads: kubectl rollout restart");
 }
 
 function judgeConnections(
@@ -137,9 +107,4 @@ function judgeFindings({
 }): CheckOutcome {
   const message = `${error} errors, ${warnings} warnings`;
   return error === 0 ? ok(message) : warning(message, "entente analyze -A lists them");
-}
-
-function namesOf(pods: readonly KubernetesObject[]): string {
-  const names = pods.slice(0, SHOWN).map(({ metadata }) => `${metadata.name}.${metadata.namespace}`);
-  return `${names.join(", ")}${pods.length > SHOWN ? ` and ${pods.length - SHOWN} more` : ""}`;
 }

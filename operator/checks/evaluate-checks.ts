@@ -2,6 +2,7 @@ import type { CheckGroup } from "./check.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import { checkComponents } from "./component-checks.ts";
 import { checkDataPlane } from "./data-plane-checks.ts";
+import { checkNodes } from "./node-checks.ts";
 import { checkBeforeInstallation } from "./preflight-checks.ts";
 import { checkServer } from "./server-checks.ts";
 import { checkTrust } from "./trust-checks.ts";
@@ -14,6 +15,6 @@ export type CheckStage = "preflight" | "health";
 export function evaluateChecks(facts: ClusterFacts, stage: CheckStage): readonly CheckGroup[] {
   const server = checkServer(facts);
   if (facts.version.kind === "unknown") return [server];
-  if (stage === "preflight") return [server, checkBeforeInstallation(facts)];
+  if (stage === "preflight") return [server, checkBeforeInstallation(facts), checkNodes(facts)];
   return [server, checkComponents(facts), checkTrust(facts), checkWebhooks(facts), checkDataPlane(facts)];
 }

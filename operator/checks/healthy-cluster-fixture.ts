@@ -64,8 +64,16 @@ export function createHealthyCluster(): ClusterHarness {
   );
 }
 
+const RUNTIME = { kernelVersion: "6.1.0-18-amd64", containerRuntimeVersion: "containerd://1.7.24" };
+
 export function node(name: string, changes: object = {}): object {
-  const nodeInfo = { operatingSystem: "linux", architecture: "amd64", kubeletVersion: "v1.34.3", ...changes };
+  const nodeInfo = {
+    operatingSystem: "linux",
+    architecture: "amd64",
+    kubeletVersion: "v1.34.3",
+    ...RUNTIME,
+    ...changes,
+  };
   return { apiVersion: "v1", kind: "Node", metadata: { name }, status: { nodeInfo } };
 }
 
@@ -107,6 +115,10 @@ export interface ServedByPods {
   readonly proxies?: readonly string[];
   /** The settings that the control plane would take after a restart. @default none */
   readonly awaitingRestart?: readonly string[];
+  /** What the proxies report. @default "0.1.0" */
+  readonly proxyVersion?: string;
+  /** What the control plane reports. @default "0.1.0" */
+  readonly planeVersion?: string;
   /** @default the injector's own */
   readonly certificate?: { readonly certificate: X509Certificate; readonly fault?: string };
   /** @default 0 */
@@ -116,7 +128,9 @@ export interface ServedByPods {
 /** The cluster as the checks read it. */
 export function checkedCluster({ api }: ClusterHarness, served: ServedByPods = {}): CheckedCluster {
   const { proxies = ["web"], certificate = { certificate: SERVING.certificate }, clockAheadMs = 0 } = served;
-  const page = { proxies: proxies.map(proxyStatus), awaitingRestart: served.awaitingRestart };
+  const { proxyVersion = "0.1.0", planeVersion = "0.1.0", awaitingRestart } = served;
+  const listed = proxies.map((pod) => proxyStatus(pod, proxyVersion));
+  const page = { version: planeVersion, proxies: listed, awaitingRestart };
   return {
     api,
     server: "https://cluster.example",
@@ -131,7 +145,7 @@ export function checkedCluster({ api }: ClusterHarness, served: ServedByPods = {
   };
 }
 
-function proxyStatus(pod: string): object {
+function proxyStatus(pod: string, version: string): object {
   const times = { connectedSince: new Date().toISOString(), lastSent: null, lastAcknowledged: null };
-  return { namespace: "ns1", pod, identity: "", version: "0.1.0", resources: [], rejections: [], ...times };
+  return { namespace: "ns1", pod, identity: "", version, resources: [], rejections: [], ...times };
 }

@@ -9,7 +9,7 @@ import { listAt, textAt } from "./object-fields.ts";
 
 /** Whether an installation can succeed. */
 export function checkBeforeInstallation(facts: ClusterFacts): CheckGroup {
-  const { rights, definitions, deployments, mutatingWebhooks, nodes, rootNamespace } = facts;
+  const { rights, definitions, deployments, mutatingWebhooks, rootNamespace } = facts;
   return {
     name: "before an installation",
     checks: [
@@ -21,7 +21,6 @@ export function checkBeforeInstallation(facts: ClusterFacts): CheckGroup {
           judgeOthers(all, webhooks, rootNamespace),
         ),
       },
-      { title: "the nodes can run sidecars", outcome: judge(nodes, judgeNodes) },
     ],
   };
 }
@@ -82,36 +81,4 @@ function judgeOthers(
   if (names.length === 0) return ok();
   const hint = "install with --set revision=NAME, so that namespaces choose by the label istio.io/rev";
   return warning(`there is ${names.join(", ")}: both would inject a namespace with istio-injection=enabled`, hint);
-}
-
-/** The image is built for these. */
-const ARCHITECTURES = ["amd64", "arm64"];
-
-function judgeNodes(nodes: readonly KubernetesObject[]): CheckOutcome {
-  const linux = nodes.filter((node) => textAt(node, "status", "nodeInfo", "operatingSystem") === "linux");
-  if (linux.length === 0) return failed("there is no Linux node", "add one: sidecars and the control plane need Linux");
-  const foreign = linux.filter(
-    (node) => !ARCHITECTURES.includes(textAt(node, "status", "nodeInfo", "architecture") ?? ""),
-  );
-  const old = linux.filter((node) => minorOf(textAt(node, "status", "nodeInfo", "kubeletVersion") ?? "") < 29);
-  const message = `${linux.length} of ${nodes.length} run Linux`;
-  if (foreign.length > 0) {
-    const names = foreign.map(({ metadata }) => metadata.name).join(", ");
-    return warning(
-      `${message}; ${names} has another architecture than ${ARCHITECTURES.join(" and ")}`,
-      "build an image for it",
-    );
-  }
-  if (old.length > 0) {
-    const names = old.map(({ metadata }) => metadata.name).join(", ");
-    return warning(
-      `${message}; ${names} is older than 1.29: no native sidecars, so Jobs do not end`,
-      "upgrade these nodes",
-    );
-  }
-  return ok(message);
-}
-
-function minorOf(version: string): number {
-  return Number(/^v1\.(\d+)/.exec(version)?.[1] ?? Number.NaN);
 }

@@ -1,25 +1,9 @@
 /** For tests: what is out of order in a cluster, and the check that must notice it. */
 import { KINDS } from "../../kubernetes/kinds.ts";
-import { testPod, testResource } from "../../mesh/resources/resource-set-fixture.ts";
+import { testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import type { ClusterHarness } from "../installed-cluster-fixture.ts";
-import type { CheckOutcome } from "./check.ts";
-import { meshedPod, ROOT, rootsIn, rootUntil, type ServedByPods, withBundle } from "./healthy-cluster-fixture.ts";
-
-/** A pod with a container that is in this state. */
-const waiting = (name: string, reason: string) => ({
-  phase: "Pending",
-  conditions: [],
-  containerStatuses: [{ name, ready: false, state: { waiting: { reason, message: "back-off" } } }],
-});
-
-interface UnhealthyCase {
-  readonly name: string;
-  readonly change?: (cluster: ClusterHarness) => unknown;
-  readonly served?: ServedByPods;
-  readonly title: string;
-  readonly kind: CheckOutcome["kind"];
-  readonly text: string;
-}
+import { ROOT, rootsIn, rootUntil, withBundle } from "./healthy-cluster-fixture.ts";
+import { type UnhealthyCase, waiting } from "./unhealthy-data-plane-fixture.ts";
 
 export const UNHEALTHY_CASES: readonly UnhealthyCase[] = [
   {
@@ -54,18 +38,7 @@ export const UNHEALTHY_CASES: readonly UnhealthyCase[] = [
   {
     name: "a control plane whose image cannot be pulled",
     change: (harness) =>
-      harness.put(
-        deploymentOf(harness, "istiod", 0),
-        JSON.parse(
-          testPod({
-            name: "istiod-1",
-            namespace: "istio-system",
-            meshed: false,
-            labels: { "app.kubernetes.io/name": "istiod", "app.kubernetes.io/managed-by": "entente" },
-            status: waiting("discovery", "ImagePullBackOff"),
-          }),
-        ),
-      ),
+      harness.put(deploymentOf(harness, "istiod", 0), istiodPod(waiting("discovery", "ImagePullBackOff"))),
     title: "control plane's replicas",
     kind: "failed",
     text: "pod istio-system/istiod-1: container discovery: ImagePullBackOff",
@@ -75,23 +48,15 @@ export const UNHEALTHY_CASES: readonly UnhealthyCase[] = [
     change: (harness) =>
       harness.put(
         deploymentOf(harness, "istiod", 0),
-        JSON.parse(
-          testPod({
-            name: "istiod-1",
-            namespace: "istio-system",
-            meshed: false,
-            labels: { "app.kubernetes.io/name": "istiod", "app.kubernetes.io/managed-by": "entente" },
-            status: {
-              containerStatuses: [
-                {
-                  name: "discovery",
-                  state: { waiting: { reason: "CrashLoopBackOff", message: "back-off" } },
-                  lastState: { terminated: { exitCode: 2, message: "no such option" } },
-                },
-              ],
+        istiodPod({
+          containerStatuses: [
+            {
+              name: "discovery",
+              state: { waiting: { reason: "CrashLoopBackOff", message: "back-off" } },
+              lastState: { terminated: { exitCode: 2, message: "no such option" } },
             },
-          }),
-        ),
+          ],
+        }),
       ),
     title: "control plane's replicas",
     kind: "failed",
@@ -171,80 +136,6 @@ export const UNHEALTHY_CASES: readonly UnhealthyCase[] = [
     kind: "failed",
     text: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   },
-  {
-    name: "a pod whose redirection failed",
-    change: (harness) =>
-      harness.putTexts(
-        meshedPod("web", {
-          initContainerStatuses: [{ name: "istio-init", state: { terminated: { exitCode: 1, reason: "Error" } } }],
-        }),
-      ),
-    title: "could be redirected",
-    kind: "failed",
-    text: "kubectl -n ns1 logs web -c istio-init",
-  },
-  {
-    name: "a proxy that is not ready",
-    change: (harness) => harness.putTexts(meshedPod("web", waiting("istio-proxy", "CrashLoopBackOff"))),
-    title: "proxies are ready",
-    kind: "warning",
-    text: "CrashLoopBackOff",
-  },
-  {
-    name: "a proxy of another version",
-    change: (harness) => harness.putTexts(meshedPod("web", {}, "entente:0.0.9")),
-    title: "control plane's version",
-    kind: "warning",
-    text: "web.ns1 is not of version 0.1.0",
-  },
-  {
-    name: "a trust domain that was changed in the ConfigMap alone",
-    served: { awaitingRestart: ["trustDomain"] },
-    title: "uses the mesh's present settings",
-    kind: "warning",
-    text: "in force after a restart: istiod-1.istio-system: trustDomain",
-  },
-  {
-    name: "a proxy that is not connected",
-    served: { proxies: [] },
-    title: "connected and up to date",
-    kind: "failed",
-    text: "web.ns1 (not connected)",
-  },
-  {
-    name: "a namespace that refuses the init container",
-    change: (harness) =>
-      harness.put({
-        apiVersion: "v1",
-        kind: "Namespace",
-        metadata: { name: "ns1", labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
-      }),
-    title: "namespaces allow",
-    kind: "ok",
-    text: "",
-  },
-  {
-    name: "an injected namespace that refuses the init container",
-    change: (harness) =>
-      harness.put({
-        apiVersion: "v1",
-        kind: "Namespace",
-        metadata: {
-          name: "ns1",
-          labels: { "pod-security.kubernetes.io/enforce": "restricted", "istio-injection": "enabled" },
-        },
-      }),
-    title: "namespaces allow",
-    kind: "failed",
-    text: "namespace ns1 enforces",
-  },
-  {
-    name: "a rule that is not valid",
-    change: (harness) => harness.putTexts(testResource("DestinationRule", "d", { host: "a b" }, { namespace: "ns1" })),
-    title: "configuration has no errors",
-    kind: "warning",
-    text: "1 errors",
-  },
 ];
 
 function everywhere(pem: string): readonly object[] {
@@ -259,4 +150,9 @@ function deploymentOf({ cluster }: ClusterHarness, name: string, readyReplicas: 
 
 function webhooksWith({ cluster }: ClusterHarness, pem: string): readonly object[] {
   return cluster.list(KINDS.mutatingWebhooks, {}).items.map((one) => withBundle(one, pem));
+}
+
+function istiodPod(status: Readonly<Record<string, unknown>>): object {
+  const labels = { "app.kubernetes.io/name": "istiod", "app.kubernetes.io/managed-by": "entente" };
+  return JSON.parse(testPod({ name: "istiod-1", namespace: "istio-system", meshed: false, labels, status }));
 }

@@ -21,12 +21,16 @@ const proxySchema = z.object({
   rejections: z.array(z.object({ resource: z.string(), reason: z.string() })).default([]),
 });
 
-const pageSchema = z.object({ proxies: z.array(proxySchema), awaitingRestart: z.array(z.string()).default([]) });
+const pageSchema = z.object({
+  version: z.string().default(""),
+  proxies: z.array(proxySchema),
+  awaitingRestart: z.array(z.string()).default([]),
+});
 
 /** A proxy that a control plane has a stream with. */
 export type SyncedProxy = z.output<typeof proxySchema>;
 
-/** The proxies, and the settings of the mesh that come into force after a restart. */
+/** The control plane's own version (empty: not reported), its proxies, and the settings that wait for a restart. */
 export type SyncPage = z.output<typeof pageSchema>;
 
 /** Checks the page `/debug/syncz` of a control plane. */
