@@ -358,31 +358,23 @@ describe("protocols", () => {
     expect(upstream.executed.some(({ head }) => head.includes("forged"))).toBe(false);
   });
 
-  it.each(["http", "undeclared"] as const)(
-    "HTTP/2 with prior knowledge is relayed on a port that is %s",
-    async (protocol) => {
-      const server = createHttp2Server((request, response) => response.end(`h2 ${request.url}`));
-      server.listen(0, "127.0.0.1");
-      await once(server, "listening");
-      cleanup.add(() => server.close());
-      const address = server.address();
-      if (address === null || typeof address === "string") throw new Error("no port");
-      const declared = protocol === "http" ? { protocol } : {};
-      const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort: address.port, ...declared });
-      const { port } = await startOutboundSide(cleanup, {
-        destination: meshDestination([inbound.port], { overrides: declared }),
-      });
-      const session = connectHttp2(`http://127.0.0.1:${port}`);
-      cleanup.add(() => session.destroy());
-      const stream = session.request({ ":path": "/x" });
-      let text = "";
-      stream.on("data", (chunk) => {
-        text += chunk;
-      });
-      await once(stream, "end");
-      expect(text).toBe("h2 /x");
-    },
-  );
+  it("HTTP/2 with prior knowledge reaches an HTTP/1.1 application on a port that is http", async () => {
+    const { port, upstream } = await startPath({ protocol: "http" });
+    expect(await askHttp2(port)).toContain("served GET /x HTTP/1.1");
+    expect(upstream.executed).toHaveLength(1);
+  });
+
+  it("HTTP/2 with prior knowledge is relayed on a port that is undeclared", async () => {
+    const server = createHttp2Server((request, response) => response.end(`h2 ${request.url}`));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    cleanup.add(() => server.close());
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort: address.port });
+    const { port } = await startOutboundSide(cleanup, { destination: meshDestination([inbound.port]) });
+    expect(await askHttp2(port)).toBe("h2 /x");
+  });
 
   it("a server that speaks first is forwarded at once on an undeclared port", async () => {
     const applicationPort = await listen(cleanup, (socket: Socket) => socket.write("220 ready\r\n"));
@@ -400,6 +392,20 @@ describe("protocols", () => {
     await readUntil(client, "hello");
   });
 });
+
+/** The content of a response to a client of HTTP/2. */
+async function askHttp2(port: number): Promise<string> {
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  cleanup.add(() => session.destroy());
+  const stream = session.request({ ":path": "/x" });
+  stream.setEncoding("utf8");
+  let text = "";
+  stream.on("data", (chunk: string) => {
+    text += chunk;
+  });
+  await once(stream, "end");
+  return text;
+}
 
 describe("limits", () => {
   it("a head that takes too long gets 408", async () => {

@@ -71,7 +71,7 @@ function forwardSpoken<Upstream extends { readonly socket: Socket }>(
   try {
     if (spoken.kind === "closed") connection.abandon();
     else if (spoken.kind === "stream") forwardOpened(connection, "stream", context);
-    else connection.forward({ kind: "http", protocol: "http1", opened: connection.opened, early: spoken.early });
+    else connection.forward({ ...spoken, opened: connection.opened });
   } catch (caught) {
     connection.refuseFault(caught);
   }

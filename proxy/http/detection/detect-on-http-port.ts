@@ -1,22 +1,23 @@
 import type { Socket } from "node:net";
 import type { Timer } from "../../../mesh/runtime.ts";
+import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { HttpContext } from "../http-context.ts";
-import { isForeignProtocol } from "./recognize-http.ts";
+import { recognizeOnHttpPort } from "./recognize-http.ts";
 
 /** The protocol of a client of an HTTP port. */
 export type HttpPortProtocol =
   /** `early` has been read from the client. */
-  | { readonly kind: "http"; readonly early: Buffer }
-  /** The client's own TLS, or HTTP/2 with prior knowledge. What was read is put back on the socket, which is paused. */
+  | { readonly kind: "http"; readonly protocol: HttpProtocol; readonly early: Buffer }
+  /** The client's own TLS. What was read is put back on the socket, which is paused. */
   | { readonly kind: "stream" }
   /** The client disconnected before it sent anything that could be served. */
   | { readonly kind: "closed" };
 
 /**
- * Detects from the first bytes what a client of an HTTP port speaks. The client's own TLS and HTTP/2 with prior
- * knowledge are relayed as streams. Anything else goes to the HTTP/1.1 parser, which refuses what is not HTTP/1.1. This
- * runs for every connection, so the bytes are handed over: putting them back on the socket and reading them again costs
- * several microseconds.
+ * Detects from the first bytes what a client of an HTTP port speaks, whatever version the port declares, as Istio does
+ * (Envoy's codec type AUTO). The client's own TLS is relayed as a stream. Anything that is neither that nor HTTP/2 with
+ * prior knowledge goes to the HTTP/1.1 parser, which refuses what is not HTTP/1.1. This runs for every connection, so
+ * the bytes are handed over: putting them back on the socket and reading them again costs several microseconds.
  * @param onDetected called once. For `http` the socket is flowing: it must be read from before the call returns.
  */
 export function detectOnHttpPort(
@@ -36,15 +37,23 @@ export function detectOnHttpPort(
   const onClose = (): void => finish(CLOSED);
   const onData = (chunk: Buffer): void => {
     bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-    const isForeign = isForeignProtocol(bytes);
-    if (isForeign === undefined) {
-      timer ??= clock.setTimeout(() => finish({ kind: "http", early: bytes }), limits.headTimeoutMs);
-    } else if (isForeign) {
-      client.pause();
-      client.unshift(bytes);
-      finish(STREAM);
-    } else {
-      finish({ kind: "http", early: bytes });
+    switch (recognizeOnHttpPort(bytes)) {
+      case "http1":
+        finish({ kind: "http", protocol: "http1", early: bytes });
+        break;
+      case "http2":
+        finish({ kind: "http", protocol: "http2", early: bytes });
+        break;
+      case "tls":
+        client.pause();
+        client.unshift(bytes);
+        finish(STREAM);
+        break;
+      case "undecided":
+        timer ??= clock.setTimeout(
+          () => finish({ kind: "http", protocol: "http1", early: bytes }),
+          limits.headTimeoutMs,
+        );
     }
   };
   client.on("data", onData);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LENIENT_SERVERS } from "./lenient-servers-fixture.ts";
-import { HttpRecognizer, isForeignProtocol, recognizeHttp } from "./recognize-http.ts";
+import { HttpRecognizer, recognizeHttp, recognizeOnHttpPort } from "./recognize-http.ts";
 
 const RUNS = { numRuns: 5000 };
 
@@ -115,10 +115,10 @@ describe("a verdict", () => {
     );
   });
 
-  it("is never HTTP for bytes that an HTTP port would relay as another protocol: that would loop", () => {
+  it("is never HTTP/1.1 for bytes that an HTTP port would read as another protocol", () => {
     fc.assert(
       fc.property(bytes, (whole) => {
-        if (recognizeHttp(whole) === "http") expect(isForeignProtocol(whole)).toBe(false);
+        if (recognizeHttp(whole) === "http") expect(recognizeOnHttpPort(whole)).toBe("http1");
       }),
       RUNS,
     );

@@ -92,13 +92,16 @@ function isFinal(verdict: Recognized): boolean {
   return verdict !== "undecided" && verdict !== "watched";
 }
 
-/**
- * On an HTTP port: whether a client speaks a protocol that is relayed as a stream instead: its own TLS, or HTTP/2 with
- * prior knowledge (RFC 9113 §3.4). `undefined`: too few bytes.
- */
-export function isForeignProtocol(bytes: Buffer): boolean | undefined {
+/** What a client of an HTTP port speaks; `http1` is also everything that no parser accepts. */
+export type SpokenOnHttpPort = "tls" | "http1" | "http2" | "undecided";
+
+/** On an HTTP port: what a client speaks, by its first bytes. HTTP/2 begins with its preface (RFC 9113 §3.4). */
+export function recognizeOnHttpPort(bytes: Buffer): SpokenOnHttpPort {
   const isTls = beginsWith(bytes, TLS_START);
-  return isTls === false ? beginsWith(bytes, HTTP2_PREFACE) : isTls;
+  if (isTls !== false) return isTls === true ? "tls" : "undecided";
+  const isHttp2 = beginsWith(bytes, HTTP2_PREFACE);
+  if (isHttp2 === undefined) return "undecided";
+  return isHttp2 ? "http2" : "http1";
 }
 
 /** `undefined`: so far. */

@@ -8,7 +8,7 @@ export interface DialedUpstream {
   readonly kind: "connected";
   readonly socket: Socket;
   /** As negotiated; HTTP/1.1 where nothing is. */
-  readonly protocol: HttpProtocol;
+  readonly protocol: Extract<HttpProtocol, "http1">;
   /** `ip:port`, for the access log. */
   readonly address: string;
   /** The verified server; empty if the hop is plaintext. */

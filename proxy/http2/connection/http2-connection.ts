@@ -47,6 +47,11 @@ export class Http2Connection<Head, Context> {
     return this.#receiver.bufferedBytes + this.core.slab.bytes + this.core.pingReplies.bytes;
   }
 
+  /** Whether a header block has begun and is incomplete: no other frame can be read before its end. */
+  get awaitsHead(): boolean {
+    return !this.isOver && this.#reader.isInHeaderBlock;
+  }
+
   /** Whether the connection has failed or was closed: nothing more is read, and only the output is left to flush. */
   get isOver(): boolean {
     return this.core.isOver;

@@ -50,9 +50,11 @@ export class FrameReader {
     this.#phase = options.role === "server" ? "preface" : "header";
   }
 
-  /** Whether the input may end here: between two frames, and outside a header block. */
-  get isBetweenFrames(): boolean {
-    return this.#phase === "header" && this.#collected === 0 && this.#openBlock === 0;
+  /** Whether a header block has begun and is incomplete. */
+  get isInHeaderBlock(): boolean {
+    if (this.#openBlock !== 0) return true;
+    const { type } = this.#header;
+    return this.#phase === "payload" && (type === FRAME.headers || type === FRAME.continuation);
   }
 
   /** Consumes bytes. Views of `chunk` go to `onData`; nothing else keeps it. */

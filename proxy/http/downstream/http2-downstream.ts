@@ -1,0 +1,283 @@
+import type { Socket } from "node:net";
+import { Ending } from "../../connections/ending.ts";
+import type { Activity } from "../../connections/limits/connection-capacity.ts";
+import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
+import type { Http2Event } from "../../http2/connection/http2-events.ts";
+import { Http2ServerConnection } from "../../http2/connection/http2-server-connection.ts";
+import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
+import { abortReasonFrom } from "../../http2/conversion/abort-codes.ts";
+import { requestHeadFrom } from "../../http2/conversion/request-head.ts";
+import { ERROR_CODE } from "../../http2/frames/frame-types.ts";
+import type { Http2Fields, Http2RequestHead, MalformedMessage } from "../../http2/message-head.ts";
+import { CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
+import { FieldList } from "../../messages/field-list.ts";
+import { Http2Output } from "../http2-output.ts";
+import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
+import { Http2ClientStream, type StreamOwner } from "./http2-client-stream.ts";
+import { countRefused, faultOfConnection, faultOfRejected, faultOfReset, http2LimitsFor } from "./http2-faults.ts";
+import { Http2Wait } from "./http2-wait.ts";
+
+type ClientEvent = Http2Event<Http2RequestHead, Http2ClientStream>;
+type ClientStream = Http2Stream<Http2ClientStream>;
+
+/**
+ * One client's HTTP/2 connection. Each stream has an exchange of its own; none waits for another. The connection is
+ * always read: what the exchanges do not take closes the streams' windows.
+ */
+export class Http2Downstream implements StreamOwner, Relay, Activity {
+  readonly options: DownstreamOptions;
+  readonly engine: Http2ServerConnection<Http2ClientStream>;
+  readonly #socket: Socket;
+  readonly #output: Http2Output;
+  readonly #wait: Http2Wait;
+  readonly #ending = new Ending<RelayEnd>();
+  readonly #streams = new Set<Http2ClientStream>();
+  /** Streams with new input, until all events of one read are handled. */
+  #touched: Http2ClientStream[] = [];
+  /** Streams whose response is complete and not yet written. */
+  readonly #finishing = new Set<Http2ClientStream>();
+
+  constructor(socket: Socket, options: DownstreamOptions) {
+    const { context, early } = options;
+    this.#socket = socket;
+    this.options = options;
+    context.deadlines.add(this);
+    this.engine = new Http2ServerConnection({ limits: http2LimitsFor(options), nowMs: context.deadlines.nowMs });
+    this.#output = new Http2Output(socket, this.engine, this.#onOutputTaken);
+    this.#wait = new Http2Wait(socket, options);
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("close", this.#onClose);
+    socket.on("error", ignore);
+    if (early.length > 0) this.#onData(early);
+    if (socket.destroyed) this.#onClose();
+    else {
+      this.requestFlush();
+      if (socket.isPaused()) socket.resume();
+    }
+  }
+
+  onEnd(listener: (end: RelayEnd) => void): void {
+    this.#ending.onEnd(listener);
+  }
+
+  bytes(): { readonly received: number; readonly sent: number } {
+    return { received: this.#socket.bytesRead, sent: this.#socket.bytesWritten };
+  }
+
+  /** Whether no request is in progress. */
+  get isIdle(): boolean {
+    return this.#streams.size === 0;
+  }
+
+  /** Defined only if each request in progress waits for its client: a connection with other work is not stalled. */
+  get awaitsBodySinceMs(): number | undefined {
+    if (this.isIdle) return undefined;
+    for (const stream of this.#streams) if (!stream.awaitsBody) return undefined;
+    return this.#wait.silentSinceMs;
+  }
+
+  cut(): void {
+    this.#over("closed_by_proxy");
+  }
+
+  requestFlush(): void {
+    this.#output.request();
+  }
+
+  awaitSent(stream: Http2ClientStream): void {
+    this.#finishing.add(stream);
+  }
+
+  streamOver(stream: Http2ClientStream): void {
+    this.#streams.delete(stream);
+    this.#finishing.delete(stream);
+    if (this.isIdle) this.#wait.becameIdle();
+  }
+
+  checkDeadline(nowMs: number): void {
+    switch (this.#wait.overdue(nowMs, { isIdle: this.isIdle, awaitsHead: this.engine.awaitsHead })) {
+      case "close":
+        this.#over("closed");
+        return;
+      case "head_timeout":
+        this.options.onFault(HEAD_TIMEOUT);
+        this.#handle(this.engine.abort(ERROR_CODE.enhanceYourCalm, HEAD_TIMEOUT.message));
+        break;
+      case "drain":
+        this.engine.drain(nowMs);
+        break;
+      case "nothing":
+        break;
+    }
+    for (const stream of this.#streams) stream.checkDeadline(nowMs);
+    this.#handle(this.engine.expire(nowMs));
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#wait.isLingering) return;
+    this.#wait.noteInput();
+    this.#handle(this.engine.receive(chunk, this.options.context.deadlines.nowMs));
+    this.#wait.noteHead(this.engine.awaitsHead);
+  };
+
+  readonly #onDrain = (): void => this.#output.flush();
+
+  readonly #onOutputTaken = (): void => {
+    for (const stream of this.#finishing) stream.checkSent();
+    const events = this.engine.takeEvents();
+    if (events.length > 0) this.#handle(events);
+    this.#endWhenWritten();
+  };
+
+  /** Handles what happened at once; what it causes leaves together. */
+  #handle(events: readonly ClientEvent[]): void {
+    this.#output.hold();
+    for (const event of events) this.#handleOne(event);
+    const touched = this.#touched;
+    if (touched.length > 0) {
+      this.#touched = [];
+      for (const stream of touched) stream.deliver();
+    }
+    this.#output.release();
+    if (this.engine.isOver) this.#linger();
+  }
+
+  #handleOne(event: ClientEvent): void {
+    switch (event.kind) {
+      case "head":
+        this.#beginStream(event.stream, event.head, event.endsStream);
+        break;
+      case "data":
+        this.#addContent(event.stream, event.bytes, event.endsStream);
+        break;
+      case "trailers":
+        this.#addTrailers(event.stream, event.fields);
+        break;
+      case "reset":
+        this.#endStream(event);
+        break;
+      case "writable":
+        event.stream.context?.onWritable();
+        break;
+      case "rejected":
+        this.#onRejected(event.fault);
+        break;
+      case "failed":
+        this.options.onFault(faultOfConnection(event));
+        break;
+      case "drained":
+        this.#linger();
+        break;
+      case "interim":
+      case "settings":
+      case "goaway":
+        break;
+    }
+  }
+
+  /** A stream that was reset later in the same read has no shell: nothing of it is forwarded. */
+  #beginStream(stream: ClientStream, received: Http2RequestHead, endsStream: boolean): void {
+    if (stream.life === "reset") return;
+    const client = new Http2ClientStream(this, stream);
+    stream.context = client;
+    this.#streams.add(client);
+    this.#wait.noteRequest();
+    const converted = requestHeadFrom(received, endsStream);
+    if (converted.kind === "refused") {
+      this.#refuse(client, received, converted);
+      return;
+    }
+    client.setHead(converted.head);
+    this.#touch(client);
+  }
+
+  #refuse(client: Http2ClientStream, received: Http2RequestHead, fault: RequestFault): void {
+    const { status, message } = fault;
+    this.options.onFault(fault);
+    countRefused(this.options, fault);
+    const request = { method: received.method, fields: new FieldList(received) };
+    client.refuse(request, { status, flags: "DPE", details: `malformed request: ${message}` });
+  }
+
+  #addContent({ context, life }: ClientStream, bytes: Buffer, endsStream: boolean): void {
+    if (life === "reset" || context === undefined) return;
+    context.addContent(bytes);
+    if (endsStream) context.addEnd(undefined);
+    this.#touch(context);
+  }
+
+  #addTrailers({ context, life }: ClientStream, trailers: Http2Fields): void {
+    if (life === "reset" || context === undefined) return;
+    context.addEnd(new FieldList(trailers));
+    this.#touch(context);
+  }
+
+  #touch(client: Http2ClientStream): void {
+    if (this.#touched.at(-1) !== client) this.#touched.push(client);
+  }
+
+  #endStream(event: Extract<ClientEvent, { kind: "reset" }>): void {
+    const fault = faultOfReset(event);
+    if (fault !== undefined) this.options.onFault(fault);
+    const { context } = event.stream;
+    if (context === undefined) this.engine.release(event.stream);
+    else context.onReset(abortReasonFrom(event));
+  }
+
+  #onRejected(malformed: MalformedMessage): void {
+    const fault = faultOfRejected(malformed);
+    this.options.onFault(fault);
+    if (malformed.code !== "too_many_streams") countRefused(this.options, fault);
+  }
+
+  /** Writes what is left and a FIN, and waits for the client to close. Its remaining bytes are read. */
+  #linger(): void {
+    if (!this.#wait.isOpen) return;
+    this.#wait.linger();
+    this.#endWhenWritten();
+  }
+
+  /** A FIN follows the last frame. */
+  #endWhenWritten(): void {
+    if (this.#wait.isLingering && !this.engine.hasOutput && !this.#socket.writableEnded) this.#socket.end();
+  }
+
+  /** A client that ends its side can open no window and end no stream: what is in progress is lost. */
+  readonly #onEnd = (): void => {
+    if (!this.isIdle) this.#over("reset_by_downstream");
+    else if (this.#socket.writableLength > 0) this.#linger();
+    else this.#over("closed");
+  };
+
+  readonly #onClose = (): void => {
+    this.#over(this.isIdle ? "closed" : "reset_by_downstream");
+  };
+
+  #over(end: RelayEnd): void {
+    if (this.#ending.isOver) return;
+    this.#wait.over();
+    this.#output.stop();
+    this.#detach();
+    this.engine.end();
+    const reason = end === "closed_by_proxy" ? CUT : DISCONNECTED;
+    for (const stream of this.#streams) stream.onReset(reason);
+    if (end === "closed") this.#socket.destroy();
+    else abortSocket(this.#socket);
+    this.#ending.report(end);
+  }
+
+  #detach(): void {
+    this.#socket.off("data", this.#onData);
+    this.#socket.off("end", this.#onEnd);
+    this.#socket.off("drain", this.#onDrain);
+    this.#socket.off("close", this.#onClose);
+    this.options.context.deadlines.delete(this);
+    this.#socket.pause();
+  }
+}
+
+const HEAD_TIMEOUT: RequestFault = { code: "head_timeout", status: 408, message: "the request's head took too long" };
+
+function ignore(): void {}

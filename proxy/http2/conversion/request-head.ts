@@ -1,0 +1,89 @@
+import { isConfusable } from "../../messages/field-kinds.ts";
+import { FieldList } from "../../messages/field-list.ts";
+import { isMistakableMethod } from "../../messages/grammar.ts";
+import type { Content, RequestHead } from "../../messages/message-head.ts";
+import { plainAuthority } from "../../messages/plain-authority.ts";
+import type { Http2RequestHead } from "../message-head.ts";
+
+/** A well-formed request that the proxy does not forward, because a server could read it as another one. */
+export interface RefusedHead {
+  readonly kind: "refused";
+  /** Stable: a metric label. The codes of HTTP/1.1 for the same. */
+  readonly code: "connect_refused" | "bad_method" | "bad_field_name" | "bad_host";
+  /** Of the local reply. */
+  readonly status: 400 | 405 | 501;
+  readonly message: string;
+}
+
+export type ConvertedHead = { readonly kind: "head"; readonly head: RequestHead } | RefusedHead;
+
+const CONNECT: RefusedHead = {
+  kind: "refused",
+  code: "connect_refused",
+  status: 405,
+  message: "CONNECT is not supported",
+};
+const MISTAKABLE: RefusedHead = {
+  kind: "refused",
+  code: "bad_method",
+  status: 501,
+  message: "a method that some servers read as HEAD, CONNECT or HTTP/2",
+};
+const CONFUSABLE: RefusedHead = {
+  kind: "refused",
+  code: "bad_field_name",
+  status: 400,
+  message: "a field name that some servers read as another one",
+};
+const AUTHORITY: RefusedHead = {
+  kind: "refused",
+  code: "bad_host",
+  status: 400,
+  message: "an authority that is not a host with an optional port",
+};
+
+/**
+ * A checked request of HTTP/2 as a request of any version. Refuses what the HTTP/1.1 framer refuses too: a server behind
+ * the proxy may speak HTTP/1.1, or hand the fields to a program by CGI. @param endsStream the head is the whole request.
+ */
+export function requestHeadFrom(received: Http2RequestHead, endsStream: boolean): ConvertedHead {
+  const { method, scheme, path, names, expectsContinue } = received;
+  if (method === "CONNECT") return CONNECT;
+  if (isMistakableMethod(method)) return MISTAKABLE;
+  if (names.some(isRefusedName)) return CONFUSABLE;
+  const authority = plainAuthority(received.authority);
+  if (authority === undefined || authority === "") return AUTHORITY;
+  const head: RequestHead = {
+    version: "2",
+    method,
+    scheme: scheme === "https" ? "https" : "http",
+    authority,
+    path,
+    fields: new FieldList(received),
+    content: contentFrom(received.contentLength, endsStream),
+    upgrade: undefined,
+    expectsContinue,
+    bytes: sizeOf(received),
+  };
+  return { kind: "head", head };
+}
+
+function isRefusedName(name: string): boolean {
+  return /[^a-z0-9-]/.test(name) && isConfusable(name);
+}
+
+const NO_CONTENT: Content = { kind: "none" };
+const UNTIL_END: Content = { kind: "unknown", endsBy: "frames" };
+
+function contentFrom(contentLength: number | undefined, endsStream: boolean): Content {
+  if (endsStream || contentLength === 0) return NO_CONTENT;
+  return contentLength === undefined ? UNTIL_END : { kind: "length", length: contentLength };
+}
+
+/** Without compression, each field counted with two bytes for its ends. */
+function sizeOf({ method, path, authority, names, values }: Http2RequestHead): number {
+  let bytes = method.length + path.length + authority.length + 2 * names.length;
+  for (const name of names) bytes += name.length;
+  for (const value of values) bytes += value.length;
+  return bytes;
+}
