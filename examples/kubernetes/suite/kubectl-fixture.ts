@@ -108,9 +108,12 @@ export async function createNamespace(
 /** On every namespace that the suite makes; its value is the run's, so that two runs do not disturb each other. */
 export const TEST_LABEL = "entente.dev/test";
 
+/** Set by the set-up as soon as it may change the cluster. */
+export const RUN_VARIABLE = "ENTENTE_TEST_RUN";
+
 /** This run, as its set-up named it. */
 export function testRun(): string {
-  return process.env["ENTENTE_TEST_RUN"] ?? "unnamed";
+  return process.env[RUN_VARIABLE] ?? "unnamed";
 }
 
 /** The namespace of the installed mesh. */
