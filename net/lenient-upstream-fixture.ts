@@ -82,11 +82,22 @@ function readLeniently(text: string): { readonly request: ExecutedRequest; reado
   const bodyStart = headEnd + 4;
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   const isChunked = length === undefined && /\r\ntransfer-encoding: *chunked/i.test(head);
-  const lastChunk = /0\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(text.slice(bodyStart));
-  if (isChunked && lastChunk === null) return undefined;
-  const bodyEnd =
-    bodyStart + (isChunked && lastChunk !== null ? lastChunk.index + lastChunk[0].length : Number(length ?? 0));
-  if (bodyEnd > text.length) return undefined;
+  const bodyEnd = isChunked ? endOfChunks(text, bodyStart) : bodyStart + Number(length ?? 0);
+  if (bodyEnd === undefined || bodyEnd > text.length) return undefined;
   const line = head.slice(0, head.indexOf("\r\n"));
   return { request: { line, head, body: text.slice(bodyStart, bodyEnd) }, length: bodyEnd };
+}
+
+/** Behind well-formed chunks and trailers. From the first byte that is not well formed, anything like a last chunk ends it. */
+function endOfChunks(text: string, start: number): number | undefined {
+  let at = start;
+  for (;;) {
+    const [line, size] = /^([0-9a-f]+)(?:;[^\r\n]*)?\r\n/i.exec(text.slice(at, at + 1000)) ?? [];
+    const next = at + (line?.length ?? 0) + Number.parseInt(size ?? "0", 16);
+    const isLast = next === at + (line?.length ?? 0);
+    if (isLast || text.slice(next, next + 2) !== "\r\n") break;
+    at = next + 2;
+  }
+  const last = /0\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(text.slice(at));
+  return last === null ? undefined : at + last.index + last[0].length;
 }

@@ -2,7 +2,7 @@ import { literal } from "../hpack/block-fixture.ts";
 import { HpackDecoder } from "../hpack/hpack-decoder.ts";
 import { type FieldPair, fields, type Part, pseudoFields, type WireCase } from "./wire-case-fixture.ts";
 import { END_HEADERS, END_STREAM, TYPE, type WireFrame, wireFrame } from "./wire-frames-fixture.ts";
-import { connectWireClient } from "./wire-peer-fixture.ts";
+import { connectWireClient, type WirePeer } from "./wire-peer-fixture.ts";
 
 /** How one stream ended. */
 export type StreamEnd =
@@ -26,13 +26,24 @@ const PATIENCE_MS = 8000;
 const ATTACK_ID = 1;
 const NEIGHBOUR_ID = 3;
 
+export interface WireCaseOptions {
+  /** Each frame is sent when the server has read the one before. @default false: all at once */
+  readonly isPaced?: boolean;
+}
+
 /** Sends a case to an HTTP/2 server on loopback, on a connection of its own, and returns what the server did. */
-export async function runWireCase(port: number, { parts }: WireCase): Promise<WireOutcome> {
+export async function runWireCase(
+  port: number,
+  { parts }: WireCase,
+  { isPaced = false }: WireCaseOptions = {},
+): Promise<WireOutcome> {
   const client = await connectWireClient(port);
   const timer = setTimeout(() => client.close(), PATIENCE_MS);
   const outcome = new OutcomeReader();
   try {
-    client.send(...parts.map((part) => frameOf(ATTACK_ID, part)));
+    const frames = parts.map((part) => frameOf(ATTACK_ID, part));
+    if (isPaced) for (const frame of frames) await sendPaced(client, frame, outcome);
+    else client.send(...frames);
     client.send(frameOf(NEIGHBOUR_ID, fields(pseudoFields({ ":path": "/neighbour" }))));
     while (!outcome.isComplete) {
       const frame = await client.next();
@@ -44,6 +55,15 @@ export async function runWireCase(port: number, { parts }: WireCase): Promise<Wi
     client.close();
   }
   return outcome.result();
+}
+
+/** A server that has read the frame acknowledges the PING behind it (RFC 9113 §6.7). */
+async function sendPaced(client: WirePeer, sent: Buffer, outcome: OutcomeReader): Promise<void> {
+  client.send(sent, wireFrame(TYPE.ping, 0, 0, Buffer.alloc(8)));
+  for (let frame = await client.next(); frame !== undefined; frame = await client.next()) {
+    outcome.read(frame);
+    if (frame.type === TYPE.ping) return;
+  }
 }
 
 /** One part of a message as its frame. */

@@ -70,7 +70,7 @@ export async function connectWireClient(
   port: number,
   settings: readonly (readonly [identifier: number, value: number])[] = [],
 ): Promise<WirePeer> {
-  const socket = connect(port, "127.0.0.1");
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   await once(socket, "connect");
   const client = new WirePeer(socket);
   client.send(PREFACE, settingsFrame(settings));
@@ -82,6 +82,7 @@ export function acceptWireServer(
   socket: Socket,
   settings: readonly (readonly [identifier: number, value: number])[] = [],
 ): WirePeer {
+  socket.setNoDelay(true);
   const server = new WirePeer(socket, PREFACE.length);
   server.send(settingsFrame(settings));
   return server;
