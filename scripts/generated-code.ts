@@ -3,15 +3,19 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const COMMITTED = "mesh/api/gen";
+/** Folders with a `.proto` file, the template of its code, and `gen/`. */
+const APIS = ["mesh/api", "local/clients/api", "examples/hello-grpc/api"] as const;
 
 /** Generates the code into a temporary folder and lists the committed files that differ; empty if all are current. */
 export function findGeneratedDrift(): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), "entente-generate-"));
   try {
-    const result = spawnSync("buf", ["generate", "--output", folder], { encoding: "utf8" });
-    if (result.status !== 0) return [`buf generate failed: ${result.stderr}`];
-    return compareFolders(join(folder, COMMITTED), COMMITTED);
+    return APIS.flatMap((api) => {
+      const args = ["generate", "--template", `${api}/buf.gen.yaml`, "--output", folder];
+      const result = spawnSync("buf", args, { encoding: "utf8" });
+      if (result.status !== 0) return [`buf generate of ${api} failed: ${result.stderr}`];
+      return compareFolders(join(folder, api, "gen"), `${api}/gen`);
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

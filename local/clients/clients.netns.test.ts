@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { CURL_CASES } from "./curl-cases-fixture.ts";
 import { STREAMED } from "./grpc-app-fixture.ts";
+import { describeGrpcClients } from "./grpc-clients-fixture.ts";
 import type { GrpcJob, GrpcReport } from "./grpc-program-fixture.ts";
 import { type Echo, LARGE_BYTES, type Received } from "./http-app-fixture.ts";
 import { CLIENT_ID, SERVER_ID } from "./manifests-fixture.ts";
@@ -184,6 +185,8 @@ describe.each([
     expect({ requests, streams }).toEqual({ requests: NOTHING, streams: { sent: 1, received: 1 } });
   });
 });
+
+describeGrpcClients(() => mesh, headersOf(FORGED));
 
 describe.each([
   { name: "a port named tcp-…", port: PORTS.smtpOnTcp },

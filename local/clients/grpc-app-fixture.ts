@@ -24,7 +24,7 @@ export function addGrpcServices(router: ConnectRouter, report: Report): void {
   });
 }
 
-function reportCall({ requestHeader, url, requestMethod }: HandlerContext, report: Report): void {
+export function reportCall({ requestHeader, url, requestMethod }: HandlerContext, report: Report): void {
   const headers = Object.fromEntries(requestHeader);
   report({ method: requestMethod, path: new URL(url).pathname, version: "2.0", headers, bytes: 0, sha256: "" });
 }

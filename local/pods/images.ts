@@ -8,6 +8,7 @@ export type ImageTable = Readonly<Record<string, string>>;
 export const DEFAULT_IMAGES: ImageTable = {
   entente: "cli/main.ts",
   "wardviaene/http-echo": "examples/http-echo/main.ts",
+  "hello-grpc": "examples/hello-grpc/main.ts",
 };
 
 /** An image's name without its tag or digest, and without the registry's host. */
