@@ -1,17 +1,15 @@
-import { isConfusable } from "../../messages/field-kinds.ts";
 import { FieldList } from "../../messages/field-list.ts";
 import { isMistakableMethod } from "../../messages/grammar.ts";
 import type { Content, RequestHead } from "../../messages/message-head.ts";
-import { plainAuthority } from "../../messages/plain-authority.ts";
 import type { Http2RequestHead } from "../message-head.ts";
 
 /** A well-formed request that the proxy does not forward, because a server could read it as another one. */
 export interface RefusedHead {
   readonly kind: "refused";
   /** Stable: a metric label. The codes of HTTP/1.1 for the same. */
-  readonly code: "connect_refused" | "bad_method" | "bad_field_name" | "bad_host";
+  readonly code: "connect_refused" | "bad_method";
   /** Of the local reply. */
-  readonly status: 400 | 405 | 501;
+  readonly status: 405 | 501;
   readonly message: string;
 }
 
@@ -29,30 +27,14 @@ const MISTAKABLE: RefusedHead = {
   status: 501,
   message: "a method that some servers read as HEAD, CONNECT or HTTP/2",
 };
-const CONFUSABLE: RefusedHead = {
-  kind: "refused",
-  code: "bad_field_name",
-  status: 400,
-  message: "a field name that some servers read as another one",
-};
-const AUTHORITY: RefusedHead = {
-  kind: "refused",
-  code: "bad_host",
-  status: 400,
-  message: "an authority that is not a host with an optional port",
-};
-
 /**
  * A checked request of HTTP/2 as a request of any version. Refuses what the HTTP/1.1 framer refuses too: a server behind
  * the proxy may speak HTTP/1.1, or hand the fields to a program by CGI. @param endsStream the head is the whole request.
  */
 export function requestHeadFrom(received: Http2RequestHead, endsStream: boolean): ConvertedHead {
-  const { method, scheme, path, names, expectsContinue } = received;
+  const { method, scheme, authority, path, expectsContinue } = received;
   if (method === "CONNECT") return CONNECT;
   if (isMistakableMethod(method)) return MISTAKABLE;
-  if (names.some(isRefusedName)) return CONFUSABLE;
-  const authority = plainAuthority(received.authority);
-  if (authority === undefined || authority === "") return AUTHORITY;
   const head: RequestHead = {
     version: "2",
     method,
@@ -66,10 +48,6 @@ export function requestHeadFrom(received: Http2RequestHead, endsStream: boolean)
     bytes: sizeOf(received),
   };
   return { kind: "head", head };
-}
-
-function isRefusedName(name: string): boolean {
-  return /[^a-z0-9-]/.test(name) && isConfusable(name);
 }
 
 const NO_CONTENT: Content = { kind: "none" };
