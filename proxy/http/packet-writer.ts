@@ -3,12 +3,16 @@ import type { Socket } from "node:net";
 /** A packet up to this size is joined in one buffer: copying that little costs less than a second buffer. */
 const JOINED_BYTES = 4096;
 
+type Piece = string | Buffer;
+const NO_PIECES: readonly Piece[] = [];
+
 /**
  * Collects what belongs together and writes it as one packet. Small pieces, such as a head with little content, are
- * joined; larger content is never copied.
+ * joined; larger content is never copied. Most packets have one or two pieces, so no list is made for the first.
  */
 export class PacketWriter {
-  #pieces: (string | Buffer)[] = [];
+  #first: Piece | undefined;
+  #others: Piece[] | undefined;
   #bytes = 0;
 
   /** Bytes that have been added but not written. */
@@ -17,9 +21,11 @@ export class PacketWriter {
   }
 
   /** @param piece a head as latin1 text, or content. */
-  add(piece: string | Buffer): void {
-    this.#pieces.push(piece);
+  add(piece: Piece): void {
     this.#bytes += piece.length;
+    if (this.#first === undefined) this.#first = piece;
+    else if (this.#others === undefined) this.#others = [piece];
+    else this.#others.push(piece);
   }
 
   /**
@@ -27,31 +33,38 @@ export class PacketWriter {
    * @returns false: the socket wants no more until it has drained.
    */
   flush(socket: Socket, packet?: Buffer): boolean {
-    const pieces = this.#pieces;
+    const first = this.#first;
     const bytes = this.#bytes;
-    if (bytes === 0) return true;
-    this.#pieces = [];
+    if (first === undefined || bytes === 0) return true;
+    const others = this.#others ?? NO_PIECES;
+    this.#first = undefined;
+    this.#others = undefined;
     this.#bytes = 0;
     if (packet !== undefined) return socket.write(packet);
-    if (bytes <= JOINED_BYTES) return socket.write(join(pieces, bytes));
-    if (pieces.length > 1) socket.cork();
-    let hasRoom = true;
-    for (const piece of pieces)
-      hasRoom = typeof piece === "string" ? socket.write(piece, "latin1") : socket.write(piece);
-    if (pieces.length > 1) socket.uncork();
+    if (bytes <= JOINED_BYTES) return socket.write(join(first, others, bytes));
+    if (others.length > 0) socket.cork();
+    let hasRoom = write(socket, first);
+    for (const piece of others) hasRoom = write(socket, piece);
+    if (others.length > 0) socket.uncork();
     return hasRoom;
   }
 }
 
-function join(pieces: readonly (string | Buffer)[], bytes: number): Buffer {
-  const [only] = pieces;
-  if (pieces.length === 1 && typeof only !== "string" && only !== undefined) return only;
+function write(socket: Socket, piece: Piece): boolean {
+  return typeof piece === "string" ? socket.write(piece, "latin1") : socket.write(piece);
+}
+
+function join(first: Piece, others: readonly Piece[], bytes: number): Buffer {
+  if (others.length === 0 && typeof first !== "string") return first;
   const packet = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const piece of pieces) {
-    if (typeof piece === "string") packet.write(piece, at, "latin1");
-    else piece.copy(packet, at);
-    at += piece.length;
-  }
+  let at = put(packet, first, 0);
+  for (const piece of others) at = put(packet, piece, at);
   return packet;
+}
+
+/** Returns the offset after the piece. */
+function put(packet: Buffer, piece: Piece, at: number): number {
+  if (typeof piece === "string") packet.write(piece, at, "latin1");
+  else piece.copy(packet, at);
+  return at + piece.length;
 }

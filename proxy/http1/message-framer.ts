@@ -101,13 +101,13 @@ export class MessageFramer<Head extends MessageHead, Context> {
     const body = this.#body;
     let at = from;
     while (body !== undefined && at < chunk.length) {
-      const { bytes, ranges, plainLine, consumed, isDone, trailers } = body.step(chunk, at);
+      const { bytes, ranges, plainLine, consumed, isDone } = body.step(chunk, at);
       at += consumed;
       if (bytes !== undefined) events.push({ kind: "body", bytes, ranges });
       if (plainLine !== undefined) events.push({ kind: "body", bytes: plainLine, ranges: NO_RANGES });
       if (!isDone) continue;
       this.#body = undefined;
-      events.push({ kind: "end", bodyBytes: body.contentBytes, trailers });
+      events.push({ kind: "end", bodyBytes: body.contentBytes, trailers: body.trailers });
       return { consumed: at - from, isOver: true };
     }
     return { consumed: at - from, isOver: false };

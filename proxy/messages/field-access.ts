@@ -4,6 +4,11 @@ export interface Field {
   readonly value: string;
 }
 
+/** Takes fields, in order: lines of text, or a block of HTTP/2. */
+export interface FieldWriter {
+  field(name: string, value: string): void;
+}
+
 /** The fields of a message, in their order. Text is latin1: one character is one byte. */
 export interface FieldAccess {
   readonly count: number;

@@ -4,14 +4,6 @@ import type { FieldAccess } from "./field-access.ts";
 /** How many numbers there are per field: name start, name end, value start, value end, kind. */
 export const FIELD_STRIDE = 5;
 
-export interface TextFieldsParts {
-  readonly text: string;
-  readonly fieldsAt: number;
-  readonly offsets: readonly number[];
-  readonly hopNames: readonly string[];
-  readonly isVerbatim: boolean;
-}
-
 /** The fields of an HTTP/1.1 message. The head is kept once, as text; everything else points into it. */
 export class TextFields implements FieldAccess {
   readonly kind = "text";
@@ -20,8 +12,6 @@ export class TextFields implements FieldAccess {
    * it came in a legal but unusual one. Of trailers: their lines and the empty line.
    */
   readonly text: string;
-  /** Where the field lines begin in `text`: the length of the start line including its CRLF. */
-  readonly fieldsAt: number;
   /**
    * `FIELD_STRIDE` numbers per field, in order: offsets into `text`, then a `FieldKind`. Offsets of a value exclude the
    * blanks around it. A line extends from its name's start to the next line's.
@@ -31,12 +21,16 @@ export class TextFields implements FieldAccess {
   /** Whether `text` equals the received bytes. */
   readonly isVerbatim: boolean;
 
-  constructor({ text, fieldsAt, offsets, hopNames, isVerbatim }: TextFieldsParts) {
+  constructor(text: string, offsets: readonly number[], hopNames: readonly string[], isVerbatim: boolean) {
     this.text = text;
-    this.fieldsAt = fieldsAt;
     this.offsets = offsets;
     this.hopNames = hopNames;
     this.isVerbatim = isVerbatim;
+  }
+
+  /** Where the field lines begin in `text`: the length of the start line including its CRLF. */
+  get fieldsAt(): number {
+    return this.offsets[0] ?? this.text.length - 2;
   }
 
   get count(): number {

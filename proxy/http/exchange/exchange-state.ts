@@ -9,8 +9,8 @@ export type ExchangeState =
   | { readonly kind: "planning" }
   /** The plan delays it. */
   | { readonly kind: "delayed"; readonly plan: RequestPlan; readonly timer: Timer }
-  /** It follows its plan; no part of a response has been sent. */
-  | { readonly kind: "following"; readonly plan: RequestPlan }
+  /** It follows its plan, which is the state itself; no part of a response has been sent. */
+  | RequestPlan
   /** The head of the response has been sent. */
   | { readonly kind: "responding"; readonly plan: ForwardPlan; readonly status: number }
   /** Its connections have become a tunnel. */
@@ -28,8 +28,10 @@ export function planOf(state: ExchangeState): RequestPlan | undefined {
     case "planning":
     case "over":
       return undefined;
+    case "forward":
+    case "local_reply":
+      return state;
     case "delayed":
-    case "following":
     case "responding":
     case "tunnel":
       return state.plan;

@@ -163,7 +163,7 @@ export class Exchange implements AttemptsOwner {
   }
 
   #go(plan: RequestPlan): void {
-    this.#state = { kind: "following", plan };
+    this.#state = plan;
     if (plan.kind === "local_reply") this.onLocalReply(plan.reply);
     else this.#attempts.begin(plan, this.#context.limits.maxReplayBytes);
   }

@@ -5,20 +5,20 @@ export interface BodyStep {
   /** Bytes to forward, with their framing; `undefined` if the step only consumed bytes. */
   readonly bytes: Buffer | undefined;
   /** Where content lies in `bytes`, as in `BodyPiece`. */
-  readonly ranges: readonly number[] | undefined;
+  readonly ranges?: readonly number[];
   /** To forward after `bytes`, instead of a line that is replaced by its canonical form. */
-  readonly plainLine: Buffer | undefined;
+  readonly plainLine?: Buffer;
   /** How much of the chunk has been consumed. */
   readonly consumed: number;
   readonly isDone: boolean;
-  /** Of a body that is done. */
-  readonly trailers: Trailers | undefined;
 }
 
 /** Finds the end of one body. */
 export interface BodyScanner {
   /** The body's content so far, without framing. */
   readonly contentBytes: number;
+  /** Of a body that is done; `undefined`: none. */
+  readonly trailers: Trailers | undefined;
   /** Consumes bytes of `chunk` from `at`; called again with the rest until the body is done. */
   step(chunk: Buffer, at: number): BodyStep;
 }
@@ -27,6 +27,7 @@ export interface BodyScanner {
 export class LengthScanner implements BodyScanner {
   #left: number;
   contentBytes = 0;
+  readonly trailers = undefined;
 
   constructor(length: number) {
     this.#left = length;
@@ -37,26 +38,20 @@ export class LengthScanner implements BodyScanner {
     this.#left -= length;
     this.contentBytes += length;
     const bytes = slice(chunk, at, at + length);
-    return {
-      bytes,
-      ranges: undefined,
-      plainLine: undefined,
-      consumed: length,
-      isDone: this.#left === 0,
-      trailers: undefined,
-    };
+    return { bytes, consumed: length, isDone: this.#left === 0 };
   }
 }
 
 /** A body that ends with its connection. */
 export class UntilCloseScanner implements BodyScanner {
   contentBytes = 0;
+  readonly trailers = undefined;
 
   step(chunk: Buffer, at: number): BodyStep {
     const length = chunk.length - at;
     this.contentBytes += length;
     const bytes = slice(chunk, at, chunk.length);
-    return { bytes, ranges: undefined, plainLine: undefined, consumed: length, isDone: false, trailers: undefined };
+    return { bytes, consumed: length, isDone: false };
   }
 }
 

@@ -1,10 +1,17 @@
 import { NO_RANGES } from "../../messages/body-piece.ts";
 import { CR, LF } from "../../messages/byte-tables.ts";
+import type { Trailers } from "../../messages/fields.ts";
 import { FramingFault } from "../framing-fault.ts";
 import { type Http1Limits, limitFault } from "../http1-limits.ts";
 import { type BodyScanner, type BodyStep, slice } from "./body-scanner.ts";
 import { judgeTrailerLine, parseChunkLine } from "./chunk-lines.ts";
 import { parseTrailers } from "./parse-trailers.ts";
+
+/** How far a step has come: an offset into the chunk, and the content before it. */
+interface Position {
+  readonly at: number;
+  readonly ranges: readonly number[] | undefined;
+}
 
 /** What comes next: a chunk's size line, its content, the line end after that, or the trailer's lines. */
 type Expects = "size" | "content" | "content_end" | "trailer";
@@ -22,6 +29,7 @@ export class ChunkedScanner implements BodyScanner {
   /** The beginning of an incomplete line; in the trailer, all lines so far. */
   #held: Buffer | undefined;
   contentBytes = 0;
+  trailers: Trailers | undefined;
 
   constructor(limits: Http1Limits) {
     this.#limits = limits;
@@ -31,13 +39,13 @@ export class ChunkedScanner implements BodyScanner {
     if (this.#held !== undefined) return this.#finishLine(chunk, from);
     if (this.#isInTrailer()) return this.#stepTrailer(chunk, from);
     let at = from;
-    const ranges: number[] = [];
+    let ranges: number[] | undefined;
     try {
       while (at < chunk.length && !this.#isInTrailer()) {
         if (this.#expects === "content") {
           const start = at - from;
           at += this.#takeContent(chunk.length - at);
-          ranges.push(start, at - from);
+          ranges = withRange(ranges, start, at - from);
           continue;
         }
         const lineEnd = this.#findLineEnd(chunk, at, 0);
@@ -91,7 +99,7 @@ export class ChunkedScanner implements BodyScanner {
     return limitFault("bad_chunk", "maxChunkLineBytes", this.#limits);
   }
 
-  #hold(chunk: Buffer, from: number, { at, ranges }: { at: number; ranges: readonly number[] }): BodyStep {
+  #hold(chunk: Buffer, from: number, { at, ranges }: Position): BodyStep {
     this.#held = Buffer.from(chunk.subarray(at));
     return piece(slice(chunk, from, at), ranges, chunk.length - from);
   }
@@ -138,8 +146,8 @@ export class ChunkedScanner implements BodyScanner {
       if (!piece.endsTrailer) continue;
       const bytes = this.#held;
       this.#held = undefined;
-      const trailers = bytes && parseTrailers(bytes, this.#limits);
-      return { bytes, ranges: NO_RANGES, plainLine: undefined, consumed: at - from, isDone: true, trailers };
+      this.trailers = bytes && parseTrailers(bytes, this.#limits);
+      return { bytes, ranges: NO_RANGES, consumed: at - from, isDone: true };
     }
     return piece(undefined, NO_RANGES, chunk.length - from);
   }
@@ -161,6 +169,13 @@ function trailersTooLarge(limits: Http1Limits): FramingFault {
   return limitFault("trailers_too_large", "maxTrailerBytes", limits);
 }
 
-function piece(bytes: Buffer | undefined, ranges: readonly number[], consumed: number): BodyStep {
-  return { bytes, ranges, plainLine: undefined, consumed, isDone: false, trailers: undefined };
+function piece(bytes: Buffer | undefined, ranges: readonly number[] | undefined, consumed: number): BodyStep {
+  return { bytes, ranges: ranges ?? NO_RANGES, consumed, isDone: false };
+}
+
+/** Most pieces have one range; a packet of tiny chunks has thousands. */
+function withRange(ranges: number[] | undefined, start: number, end: number): number[] {
+  if (ranges === undefined) return [start, end];
+  ranges.push(start, end);
+  return ranges;
 }

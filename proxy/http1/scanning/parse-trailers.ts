@@ -11,5 +11,5 @@ export function parseTrailers(bytes: Buffer, limits: Http1Limits): Trailers | un
   // Their size is limited, not their number.
   const unnumbered = { ...limits, maxResponseFields: Number.POSITIVE_INFINITY };
   const offsets = scanFields({ buffer: bytes, start: 0, end: bytes.length, text }, 0, unnumbered, "maxResponseFields");
-  return new TextFields({ text, fieldsAt: 0, offsets, hopNames: NO_NAMES, isVerbatim: true });
+  return new TextFields(text, offsets, NO_NAMES, true);
 }

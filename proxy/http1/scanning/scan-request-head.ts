@@ -55,7 +55,7 @@ function scanLines(
     scheme: "http",
     authority: host,
     path: originForm(target),
-    fields: new TextFields({ text, fieldsAt, offsets, hopNames: judged.hopNames, isVerbatim }),
+    fields: new TextFields(text, offsets, judged.hopNames, isVerbatim),
     content: decideContent(judged, version),
     upgrade: version === "1.1" ? readUpgrade(judged) : undefined,
     expectsContinue: judgeExpect(judged, version),

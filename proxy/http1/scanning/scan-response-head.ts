@@ -34,23 +34,20 @@ export function scanResponseHead(
   request: ResponseContext,
   limits: Http1Limits,
 ): Http1ResponseHead {
-  const head = scanLines({ ...bytes, isReceived: true }, request, limits);
+  const head = scanLines(bytes, request, limits, true);
   const { fields } = head;
   if (fields.isVerbatim) return head;
   const startLine = fields.text.slice(0, fields.fieldsAt);
   const plain = Buffer.from(formatPlainHead({ fields, startLine, host: undefined }), "latin1");
-  return scanLines({ buffer: plain, start: 0, end: plain.length, isReceived: false }, request, limits);
+  return scanLines({ buffer: plain, start: 0, end: plain.length }, request, limits, false);
 }
 
-interface ScannedBytes extends ResponseHeadBytes {
-  /** Whether these are the received bytes. */
-  readonly isReceived: boolean;
-}
-
+/** @param isReceived whether these are the received bytes. */
 function scanLines(
-  { buffer, start, end, isReceived }: ScannedBytes,
+  { buffer, start, end }: ResponseHeadBytes,
   request: ResponseContext,
   limits: Http1Limits,
+  isReceived: boolean,
 ): Http1ResponseHead {
   const text = buffer.toString("latin1", start, end);
   const version = readVersion(text);
@@ -70,7 +67,7 @@ function scanLines(
   return {
     version,
     status,
-    fields: new TextFields({ text, fieldsAt, offsets, hopNames, isVerbatim: isReceived && isPlain }),
+    fields: new TextFields(text, offsets, hopNames, isReceived && isPlain),
     content: decideContent(judged, { status, version, request }),
     upgrade,
     report: readDeliveryReport(status, hopNames),

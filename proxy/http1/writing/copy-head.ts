@@ -1,4 +1,4 @@
-import { type FieldRules, isDropped } from "../../messages/edits/head-edits.ts";
+import { type FieldRules, isDroppedByName } from "../../messages/edits/head-edits.ts";
 import { FIELD_STRIDE, type TextFields } from "../../messages/text-fields.ts";
 import { formatLines } from "./format-lines.ts";
 
@@ -14,13 +14,12 @@ export interface HeadChanges extends FieldRules {
  * run.
  */
 export function copyHead(fields: TextFields, changes: HeadChanges): string {
-  const { startLine, added, headers } = changes;
-  const { text, offsets, count } = fields;
+  const { startLine, added, headers, dropped } = changes;
+  const { text, offsets } = fields;
   let out = startLine ?? "";
   let runStart = startLine === undefined ? 0 : fields.fieldsAt;
-  for (let index = 0; index < count; index += 1) {
-    if (!isDropped(fields, index, changes)) continue;
-    const at = index * FIELD_STRIDE;
+  for (let at = 0, index = 0; at < offsets.length; at += FIELD_STRIDE, index += 1) {
+    if ((dropped & (1 << (offsets[at + 4] ?? 0))) === 0 && !isDroppedByName(fields, index, changes)) continue;
     out += text.slice(runStart, offsets[at]);
     runStart = offsets[at + FIELD_STRIDE] ?? text.length - 2;
   }

@@ -1,4 +1,4 @@
-import { proxyFields, type RequestEdits } from "../../messages/edits/head-edits.ts";
+import { type RequestEdits, writeProxyFields } from "../../messages/edits/head-edits.ts";
 import { FIELD, kindSetOf } from "../../messages/field-kinds.ts";
 import type { FieldList } from "../../messages/field-list.ts";
 import { isMistakableMethod, isRequestPath, isToken } from "../../messages/grammar.ts";
@@ -7,7 +7,7 @@ import { plainAuthority } from "../../messages/plain-authority.ts";
 import type { TextFields } from "../../messages/text-fields.ts";
 import { buildHead, UnsoundHead } from "./build-head.ts";
 import { copyHead } from "./copy-head.ts";
-import { FRAMING, formatLines, OF_THE_HOP } from "./format-lines.ts";
+import { FRAMING, LineWriter, OF_THE_HOP } from "./format-lines.ts";
 
 const HOST = kindSetOf(FIELD.host);
 const OF_THE_HOP_AND_HOST = OF_THE_HOP | HOST;
@@ -26,14 +26,14 @@ export function formatRequestHead(head: RequestHead, edits: RequestEdits): strin
 function copyRequestHead(head: RequestHead, fields: TextFields, edits: RequestEdits): string {
   const { method, upgrade, version } = head;
   const { hop, headers, authority } = edits;
-  let added = upgrade === undefined ? "" : `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
-  added += formatLines(proxyFields(head, edits));
-  if (authority !== undefined) added += `host: ${authority}\r\n`;
+  const writer = new LineWriter(upgrade === undefined ? "" : `connection: upgrade\r\nupgrade: ${upgrade}\r\n`);
+  writeProxyFields(writer, head, edits);
+  if (authority !== undefined) writer.field("host", authority);
   const hasOriginForm = fields.text.charCodeAt(method.length + 1) === SLASH;
   const path = edits.path ?? (hasOriginForm ? undefined : head.path);
   const startLine = path === undefined ? undefined : `${method} ${path} HTTP/${version}\r\n`;
   const dropped = authority === undefined ? OF_THE_HOP : OF_THE_HOP_AND_HOST;
-  return copyHead(fields, { startLine, added, headers, dropped, hop });
+  return copyHead(fields, { startLine, added: writer.lines, headers, dropped, hop });
 }
 
 const SLASH = 0x2f;
@@ -52,8 +52,15 @@ function buildRequestHead(head: RequestHead, fields: FieldList, edits: RequestEd
   else if (fields.get("content-length") !== undefined) added += "content-length: 0\r\n";
   // A hop-by-hop field, which therefore Connection names (RFC 9110 §10.1.4).
   if (fields.get("te") === "trailers") added += "te: trailers\r\nconnection: te\r\n";
-  added += formatLines(proxyFields(head, edits));
+  const writer = new LineWriter(added);
+  writeProxyFields(writer, head, edits);
   const { hop, headers } = edits;
   const startLine = `${method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n`;
-  return buildHead(fields, { startLine, added, headers, dropped: OF_THE_HOP_HOST_AND_FRAMING, hop });
+  return buildHead(fields, {
+    startLine,
+    added: writer.lines,
+    headers,
+    dropped: OF_THE_HOP_HOST_AND_FRAMING,
+    hop,
+  });
 }

@@ -1,6 +1,6 @@
 import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
-import type { Field } from "../field-access.ts";
+import type { FieldWriter } from "../field-access.ts";
 import type { KindSet } from "../field-kinds.ts";
 import type { Fields } from "../fields.ts";
 import type { RequestHead } from "../message-head.ts";
@@ -31,9 +31,13 @@ export interface FieldRules {
   readonly hop: Hop | undefined;
 }
 
-/** Whether a field is not forwarded. A name is read only if it may matter. */
-export function isDropped(fields: Fields, index: number, { dropped, headers, hop }: FieldRules): boolean {
-  if ((dropped & (1 << fields.kindAt(index))) !== 0) return true;
+/** Whether a field is not forwarded. */
+export function isDropped(fields: Fields, index: number, rules: FieldRules): boolean {
+  return (rules.dropped & (1 << fields.kindAt(index))) !== 0 || isDroppedByName(fields, index, rules);
+}
+
+/** The same, for one whose kind is kept. A name is read only if it may matter. */
+export function isDroppedByName(fields: Fields, index: number, { headers, hop }: FieldRules): boolean {
   const isOfHops = hop !== undefined && mayBeOfHops(fields, index);
   if (!isOfHops && fields.hopNames.length === 0 && headers === undefined) return false;
   const name = fields.nameAt(index);
@@ -55,19 +59,13 @@ function mayBeOfHops(fields: Fields, index: number): boolean {
 const CLIENT_CERT = "x-forwarded-client-cert";
 const REQUEST_ID = "x-request-id";
 const PROTO = "x-forwarded-proto";
-const NO_FIELDS: readonly Field[] = [];
 
-/** The fields that this proxy adds to a request; those of its route follow (`edits.headers.added`). */
-export function proxyFields({ fields }: RequestHead, edits: RequestEdits): readonly Field[] {
+/** Writes the fields that this proxy adds to a request; those of its route follow (`edits.headers.added`). */
+export function writeProxyFields(writer: FieldWriter, { fields }: RequestHead, edits: RequestEdits): void {
   const { forwardedClientCert, hop, headers } = edits;
-  const lacksId = isMissing(fields, REQUEST_ID, headers);
-  const lacksProto = isMissing(fields, PROTO, headers);
-  if (forwardedClientCert === undefined && !lacksId && !lacksProto) return NO_FIELDS;
-  const added: Field[] = [];
-  if (forwardedClientCert !== undefined) added.push({ name: CLIENT_CERT, value: forwardedClientCert });
-  if (lacksId) added.push({ name: REQUEST_ID, value: edits.createRequestId() });
-  if (lacksProto) added.push({ name: PROTO, value: forwardedProto(hop) });
-  return added;
+  if (forwardedClientCert !== undefined) writer.field(CLIENT_CERT, forwardedClientCert);
+  if (isMissing(fields, REQUEST_ID, headers)) writer.field(REQUEST_ID, edits.createRequestId());
+  if (isMissing(fields, PROTO, headers)) writer.field(PROTO, forwardedProto(hop));
 }
 
 /** A route's operations apply after the proxy's own fields: what one removes or sets is not added first. */
