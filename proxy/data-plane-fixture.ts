@@ -6,6 +6,7 @@ import { createDataPlane, type DataPlaneOptions } from "./create-data-plane.ts";
 import type { HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
+import { createRecordingMeter } from "./telemetry/recording-meter-fixture.ts";
 import type { AccessLogEntry, CountedRequest } from "./telemetry/request-meter.ts";
 import type { SecureContextSource } from "./tls/secure-context-source.ts";
 
@@ -86,7 +87,7 @@ export function createPlane(
   http?: HttpSideOptions,
 ) {
   const recorder = createRecorder();
-  const counted: CountedRequest[] = [];
+  const { meter, requests: counted, calls, messages } = createRecordingMeter();
   const logged: AccessLogEntry[] = [];
   const plane = createDataPlane({
     clock: systemClock,
@@ -94,11 +95,11 @@ export function createPlane(
     log: new RecordingLogger(),
     secureContexts,
     observer: recorder,
-    meters: { requestMeter: () => ({ count: (request) => void counted.push({ ...request }) }) },
+    meters: { requestMeter: () => meter },
     accessLog: { write: (entry) => void logged.push(entry) },
     discovery: { watch: () => ({ close: () => undefined }) },
     httpLimits: http?.limits ?? {},
     ...options,
   });
-  return { plane, recorder, counted, logged };
+  return { plane, recorder, counted, calls, messages, logged };
 }

@@ -114,6 +114,7 @@ function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: nu
     authority: "",
     protocol: "TCP",
     status: 0,
+    grpcStatus: undefined,
     flags,
     details: "",
     bytesReceived: received,

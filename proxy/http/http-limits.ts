@@ -2,8 +2,16 @@
 export interface HttpTimeLimits {
   /** From a request's first byte to the end of its head. */
   readonly headTimeoutMs: number;
-  /** How long a client may be silent in the middle of a body while we are reading. */
+  /**
+   * How long a client may be silent in the middle of a body while we are reading, and only it can go on: no response has
+   * begun, and it is not a call of gRPC.
+   */
   readonly bodyIdleMs: number;
+  /**
+   * How long an exchange may last without a byte in either direction. Envoy's default is 5 minutes, but Istio turns it
+   * off, because calls that wait for events are silent for longer. An hour ends only what both sides have forgotten.
+   */
+  readonly streamIdleMs: number;
   /** How long a client's connection may wait for its next request (Envoy: an hour). */
   readonly downstreamIdleMs: number;
   /** How long remaining bytes are read and discarded after the last response, so that a reset does not destroy it. */
@@ -15,6 +23,7 @@ export interface HttpTimeLimits {
 export const HTTP_TIME_LIMITS: HttpTimeLimits = {
   headTimeoutMs: 30_000,
   bodyIdleMs: 300_000,
+  streamIdleMs: 3_600_000,
   downstreamIdleMs: 3_600_000,
   lingerMs: 2000,
   maxReplayBytes: 65_536,

@@ -6,6 +6,7 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createDataPlane } from "../create-data-plane.ts";
 import { createRecorder } from "../data-plane-fixture.ts";
 import { secureContextsOf, WORKLOAD, WORLD } from "../mesh-identities-fixture.ts";
+import { createNoMetrics } from "../telemetry/proxy-metrics.ts";
 
 const clock = new FakeClock();
 
@@ -14,7 +15,7 @@ async function refusedClient(socket: Socket): Promise<string> {
   const observer = createRecorder();
   const plane = createDataPlane({
     ...{ clock, observer, random: () => 0, log: new RecordingLogger(), secureContexts: secureContextsOf(WORLD) },
-    meters: { requestMeter: () => ({ count: () => undefined }) },
+    meters: createNoMetrics(),
     discovery: { watch: () => ({ close: () => undefined }) },
   });
   const inbound = (): Inbound => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "default" }, ports: [] });

@@ -11,8 +11,11 @@ export type AbortReason =
   | { readonly kind: "refused" }
   /** The peer sent what cannot be read as the rest of this message. `code`: the codec's, stable. */
   | { readonly kind: "malformed"; readonly code: string; readonly message: string }
-  /** `body`: the client was silent in the middle of a body; `route`: the time of the request's route is over. */
-  | { readonly kind: "time_limit"; readonly limit: "body" | "route" }
+  /**
+   * `body`: the client was silent in the middle of a body; `route`: the time of the request's route, or of its call of
+   * gRPC, is over; `idle`: nothing moved in either direction.
+   */
+  | { readonly kind: "time_limit"; readonly limit: "body" | "route" | "idle" }
   /** The exchange needs it no more: it failed on its other side, ended with a local reply, or is tried elsewhere. */
   | { readonly kind: "abandoned" }
   /** The proxy cuts the connection: policy, trust, capacity, or its own end. */

@@ -23,6 +23,8 @@ export interface FieldAccess {
    * the name is shorter.
    */
   nameCodeAt(index: number, offset: number): number;
+  /** A character of a value, as a code in lower case, in the same way. */
+  valueCodeAt(index: number, offset: number): number;
   /** The value of a field by its lower-case name; several are joined (RFC 9110 §5.3). `undefined`: none. */
   get(name: string): string | undefined;
   /** Whether a name folds to this one (`foldHeaderName`). */

@@ -46,6 +46,10 @@ export class FieldList implements FieldAccess {
     return this.nameAt(index).charCodeAt(offset);
   }
 
+  valueCodeAt(index: number, offset: number): number {
+    return this.valueAt(index).charCodeAt(offset) | TO_LOWER;
+  }
+
   /** Whether no table may hold the field. */
   isNeverIndexedAt(index: number): boolean {
     return this.#neverIndexed.includes(index);
@@ -69,3 +73,5 @@ export class FieldList implements FieldAccess {
     return false;
   }
 }
+
+const TO_LOWER = 0x20;

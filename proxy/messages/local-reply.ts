@@ -1,3 +1,4 @@
+import type { GrpcStatus } from "../../mesh/resources/fields/grpc-status-names.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
 import type { DeliveryReport } from "./delivery-report.ts";
 import type { Field } from "./field-access.ts";
@@ -6,6 +7,8 @@ import { responseContent } from "./response-content.ts";
 /** A response that the proxy creates itself (Envoy's local reply). The client's codec formats it. */
 export interface LocalReply {
   readonly status: number;
+  /** For a call of gRPC. @default the one that gRPC's clients read from `status` */
+  readonly grpcStatus?: GrpcStatus;
   readonly flags: RequestFlags;
   /** The body, and the access log's details: begins with the cause. */
   readonly details: string;

@@ -55,6 +55,10 @@ export class TextFields implements FieldAccess {
     return this.text.charCodeAt((this.offsets[index * FIELD_STRIDE] ?? 0) + offset) | TO_LOWER;
   }
 
+  valueCodeAt(index: number, offset: number): number {
+    return this.text.charCodeAt((this.offsets[index * FIELD_STRIDE + 2] ?? 0) + offset) | TO_LOWER;
+  }
+
   get(name: string): string | undefined {
     const { text, offsets } = this;
     let value: string | undefined;

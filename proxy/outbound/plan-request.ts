@@ -3,7 +3,13 @@ import { type CompiledRoutes, compileRoutes } from "../../mesh/policy/routing/co
 import { type FoldedHeaders, foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { HeaderOperations, HttpRoute, RouteRetries } from "../../mesh/policy/routing/http-route.ts";
-import { retriesConnectFailure, retriesReset, retriesStatus } from "../../mesh/policy/routing/retry-on.ts";
+import {
+  retriesConnectFailure,
+  retriesGrpcStatus,
+  retriesRefusedStream,
+  retriesReset,
+  retriesStatus,
+} from "../../mesh/policy/routing/retry-on.ts";
 import { decideRouteAmong, type RouteVerdict } from "../../mesh/policy/routing/route.ts";
 import type { Destination } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
@@ -72,7 +78,8 @@ export class RequestPlanner {
       case "refused":
         return refusal(verdict.route.name, 503, `route refused: ${verdict.reason}`);
       case "abort": {
-        const reply: LocalReply = { status: verdict.status, flags: "FI", details: "fault injected: abort" };
+        const { status, grpcStatus } = verdict;
+        const reply: LocalReply = { status, grpcStatus, flags: "FI", details: "fault injected: abort" };
         return localReplyPlan(verdict.route.name, reply, verdict.delayMs);
       }
       case "redirect": {
@@ -176,7 +183,9 @@ function retryPolicyFrom({ attempts, perTryTimeoutMs, retryOn }: RouteRetries): 
     perTryTimeoutMs,
     onConnectFailure: retriesConnectFailure(retryOn),
     onReset: retriesReset(retryOn),
+    onRefusedStream: retriesRefusedStream(retryOn),
     onStatus: (status) => retriesStatus(retryOn, status),
+    onGrpcStatus: (status) => retriesGrpcStatus(retryOn, status),
   };
 }
 

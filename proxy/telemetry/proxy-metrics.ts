@@ -5,7 +5,7 @@ import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts"
 import { connectionFamilies } from "./connection-metrics.ts";
 import { type ByteCounts, type ConnectionMeter, createConnectionSeries } from "./connection-series.ts";
 import { createLabelBound, OTHER_LABEL } from "./label-sets.ts";
-import type { GrpcMeters, RequestMeters } from "./request-meter.ts";
+import type { RequestMeters } from "./request-meter.ts";
 import { messageCounters, requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries } from "./request-series.ts";
 import { formatStatus, statusClass } from "./status-codes.ts";
@@ -16,7 +16,7 @@ export type Direction = "inbound" | "outbound";
 export type ResponseOrigin = "upstream" | "gateway";
 
 /** The proxy's counters. Label values are constants of this code or verified names, never a client's text. */
-export interface ProxyMetrics extends RequestMeters, GrpcMeters {
+export interface ProxyMetrics extends RequestMeters {
   /**
    * Counts a connection from its opening on. With `readBytes` its bytes are read at each scrape and at the end, so that
    * long connections are visible while they last. Without it the forwarding code reports them to the meter.
@@ -111,7 +111,6 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     ...source,
     openConnection: (labels, readBytes) => series.open(labels, readBytes),
     requestMeter: (facts) => requests.meter(connectionLabels(facts, "http")),
-    grpcMeter: (facts) => requests.grpcMeter(connectionLabels(facts, "grpc")),
     tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason: handshakeReason(reason) }),
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason: refusalReason(reason) }),
     detectionTimedOut: () => detectionTimeouts.inc(),
@@ -126,8 +125,7 @@ export function createNoMetrics(): ProxyMetrics {
   const meter: ConnectionMeter = { sent: ignore, received: ignore, close: ignore };
   return {
     openConnection: () => meter,
-    requestMeter: () => ({ count: ignore }),
-    grpcMeter: () => ({ countCall: ignore, addMessages: ignore }),
+    requestMeter: () => ({ count: ignore, calls: { countCall: ignore, addMessages: ignore } }),
     tlsHandshakeFailed: ignore,
     connectionRefused: ignore,
     detectionTimedOut: ignore,

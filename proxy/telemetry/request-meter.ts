@@ -3,11 +3,25 @@ import type { ConnectionFacts } from "./connection-labels.ts";
 
 /**
  * Envoy's flags for how a request ended, as Istio's metrics and access log carry them: `-` success, `DC` the client
- * disconnected, `DPE` malformed request, `UC` the upstream closed the connection, `UF` upstream unreachable, `UH` no
- * healthy endpoint, `UPE` malformed response, `UT` the route's timeout, `SI` idle too long, `NR` no route, `FI` an
- * injected abort, `DO` cut by the proxy.
+ * disconnected, `DR` it reset its stream, `DPE` malformed request, `UC` the upstream closed the connection, `UR` it reset
+ * the stream, `UF` upstream unreachable, `UH` no healthy endpoint, `UPE` malformed response, `UT` the timeout of the
+ * route or of the call of gRPC, `SI` idle too long, `NR` no route, `FI` an injected abort, `DO` cut by the proxy.
  */
-export type RequestFlags = "-" | "DC" | "DPE" | "UC" | "UF" | "UH" | "UPE" | "UT" | "SI" | "NR" | "FI" | "DO";
+export type RequestFlags =
+  | "-"
+  | "DC"
+  | "DR"
+  | "DPE"
+  | "UC"
+  | "UR"
+  | "UF"
+  | "UH"
+  | "UPE"
+  | "UT"
+  | "SI"
+  | "NR"
+  | "FI"
+  | "DO";
 
 /** Additional flags of a request, besides how it ended. */
 export interface RequestMarks {
@@ -18,7 +32,23 @@ export interface RequestMarks {
 }
 
 /** Envoy's order, that of its `CoreResponseFlag`. */
-const FLAG_ORDER = ["UH", "UT", "UF", "UC", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "UPE", "DO"] as const;
+const FLAG_ORDER = [
+  "UH",
+  "UT",
+  "UR",
+  "UF",
+  "UC",
+  "NR",
+  "DI",
+  "FI",
+  "DC",
+  "URX",
+  "SI",
+  "DPE",
+  "UPE",
+  "DR",
+  "DO",
+] as const;
 
 /** `UF,URX`: all flags of a request, in Envoy's order and form. */
 export function formatFlags(end: RequestFlags, marks: RequestMarks): string {
@@ -47,6 +77,8 @@ export interface CountedRequest {
 /** Counts the requests of one pair of workloads. On the data path: no allocation for a known status. */
 export interface RequestMeter {
   count(request: CountedRequest): void;
+  /** Counts those that are calls of gRPC. */
+  readonly calls: GrpcMeter;
 }
 
 /** A finished call of gRPC. */
@@ -76,11 +108,6 @@ export interface RequestMeters {
   requestMeter(facts: ConnectionFacts): RequestMeter;
 }
 
-/** As `RequestMeters`, for gRPC. */
-export interface GrpcMeters {
-  grpcMeter(facts: ConnectionFacts): GrpcMeter;
-}
-
 /** An access log entry of a request or a stream; its field names are Istio's (`%START_TIME%` and so on). */
 export interface AccessLogEntry {
   readonly kind: "request" | "stream";
@@ -96,6 +123,8 @@ export interface AccessLogEntry {
   readonly protocol: "HTTP/2" | "HTTP/1.1" | "HTTP/1.0" | "TCP";
   /** 0 for a stream, and if there was no response. */
   readonly status: number;
+  /** Of a call of gRPC that had a response. */
+  readonly grpcStatus: GrpcStatus | undefined;
   /** As `formatFlags` writes them. */
   readonly flags: string;
   /** The reason of a local reply, such as `upstream_connect: …`; empty if the upstream responded. */

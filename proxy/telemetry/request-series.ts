@@ -24,8 +24,6 @@ export interface MessageTotals {
 
 export interface RequestSeries {
   meter(labels: ConnectionLabels): RequestMeter;
-  /** @param labels those of the protocol `grpc` */
-  grpcMeter(labels: ConnectionLabels): GrpcMeter;
   messageTotals(): Iterable<MessageTotals>;
   /** The first of each label set, then the second of each, …: if room is short, every peer has some. */
   totals(): Iterable<RequestTotals>;
@@ -37,10 +35,9 @@ export interface RequestSeries {
  * by their class (`5xx`), so that failures still look like failures.
  */
 export function createRequestSeries(maxSets: number): RequestSeries {
-  const sets = createLabelSets(maxSets, (labels) => new RequestSet(labels));
+  const sets = createLabelSets(maxSets, (labels): RequestSet => new RequestSet(labels, (other) => sets.get(other)));
   return {
     meter: (labels) => sets.get(labels),
-    grpcMeter: (labels) => sets.get(labels),
     *messageTotals() {
       for (const set of sets.values()) if (set.messages !== undefined) yield set.messages;
     },
@@ -68,9 +65,18 @@ class RequestSet implements RequestMeter, GrpcMeter {
   #labelText: string | undefined;
   #last: StatusSeries | undefined;
   #messages: { labelText: string; requests: number; responses: number } | undefined;
+  readonly #find: (labels: ConnectionLabels) => GrpcMeter;
+  #calls: GrpcMeter | undefined;
 
-  constructor(labels: ConnectionLabels) {
+  /** @param find the set of other labels */
+  constructor(labels: ConnectionLabels, find: (labels: ConnectionLabels) => GrpcMeter) {
     this.#labels = labels;
+    this.#find = find;
+  }
+
+  get calls(): GrpcMeter {
+    this.#calls ??= this.#find({ ...this.#labels, request_protocol: "grpc" });
+    return this.#calls;
   }
 
   get labels(): ConnectionLabels {
@@ -117,13 +123,13 @@ class RequestSet implements RequestMeter, GrpcMeter {
       series.flags !== flags ||
       series.grpcStatus !== grpcStatus
     ) {
-      series = this.#find(status, flags, grpcStatus);
+      series = this.#seriesOf(status, flags, grpcStatus);
       this.#last = series;
     }
     series.add(request);
   }
 
-  #find(status: number, flags: string, grpcStatus: number): StatusSeries {
+  #seriesOf(status: number, flags: string, grpcStatus: number): StatusSeries {
     const statuses = this.#byFlags.get(flags) ?? new Map<number, StatusSeries>();
     const known = statuses.get(keyOf(status, grpcStatus));
     if (known !== undefined) return known;

@@ -142,7 +142,7 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
       // The first request must arrive within the head timeout: the client connected to send it.
       isIdle: this.requests.count > 0 && this.requests.isEmpty,
       isClosing: isClosing(),
-      isWhole: this.requests.isWhole,
+      isFed: this.requests.isWhole === false,
     };
     const overdue = this.#wait.overdue(nowMs, state, timeLimits);
     if (overdue === "leave" || overdue === "close") this.cut();

@@ -147,6 +147,7 @@ export class RequestRecord {
       authority: head.authority,
       protocol: `HTTP/${head.version}`,
       status,
+      grpcStatus: undefined,
       flags,
       details: this.#details,
       bytesReceived: requestBytes,

@@ -5,8 +5,8 @@ import { type DownstreamPhase, decideOverdue, type Overdue, type Waiting } from 
 
 /** The state of a client's connection when its time limits are checked. */
 export interface WaitState extends Pick<Waiting, "isIdle" | "isClosing"> {
-  /** Whether the request in progress has been read completely. `undefined`: there is none. */
-  readonly isWhole: boolean | undefined;
+  /** Whether there is a request that only more of its body can make go on. */
+  readonly isFed: boolean;
 }
 
 /**
@@ -48,25 +48,24 @@ export class ClientWait {
     this.#socket.resume();
   }
 
-  /** Since when more of a body is expected of the client; `undefined`: it is not, or the proxy does not read now. */
+  /**
+   * Since when more of a body is expected of the client; `undefined`: it is not, or the proxy does not read now.
+   * @param isWhole whether the request in progress has been read completely; `undefined`: there is none.
+   */
   awaitsBodySinceMs(isWhole: boolean | undefined): number | undefined {
-    return this.#phase === "exchange" && this.#awaitsBody(isWhole) ? this.#sinceMs : undefined;
+    return this.#phase === "exchange" && isWhole === false && !this.#socket.isPaused() ? this.#sinceMs : undefined;
   }
 
   /** Which time limit is exceeded. */
-  overdue(nowMs: number, { isIdle, isClosing, isWhole }: WaitState, limits: HttpTimeLimits): Overdue {
+  overdue(nowMs: number, { isIdle, isClosing, isFed }: WaitState, limits: HttpTimeLimits): Overdue {
     const waiting = {
       phase: this.#phase,
       waitedMs: nowMs - this.#sinceMs,
       isIdle,
       isClosing,
-      awaitsBody: this.#awaitsBody(isWhole),
+      awaitsBody: isFed && !this.#socket.isPaused(),
       isAnswerOut: this.#socket.writableFinished,
     };
     return decideOverdue(waiting, limits);
-  }
-
-  #awaitsBody(isWhole: boolean | undefined): boolean {
-    return isWhole === false && !this.#socket.isPaused();
   }
 }

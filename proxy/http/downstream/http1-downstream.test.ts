@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { FakeClock, settlePromises } from "../../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import { endOf } from "../../connections/relay-fixture.ts";
+import { createNoMetrics } from "../../telemetry/proxy-metrics.ts";
 import { createHttpContext, type DrainSignals, type HttpContext } from "../http-context.ts";
 import { HTTP_TIME_LIMITS } from "../http-limits.ts";
 import { serveClient } from "./serve-client.ts";
@@ -36,7 +37,7 @@ class StuckSocket extends Duplex {
   }
 }
 
-const METER = { count: () => undefined };
+const METER = createNoMetrics().requestMeter({ reporter: "source", security: "none" });
 
 function serve(drain?: DrainSignals): {
   clock: FakeClock;

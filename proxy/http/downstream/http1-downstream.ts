@@ -60,7 +60,11 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   }
 
   get awaitsBodySinceMs(): number | undefined {
-    return this.#wait.awaitsBodySinceMs(this.#exchange?.requestEnded);
+    const exchange = this.#exchange;
+    const sinceMs = this.#wait.awaitsBodySinceMs(exchange?.requestEnded);
+    if (sinceMs === undefined || exchange === undefined) return undefined;
+    // A client that listens to its response has not stalled.
+    return Math.max(sinceMs, exchange.quietSinceMs(this.#options.context.deadlines.nowMs));
   }
 
   /** Whether it waits for a request of which nothing has arrived. */
@@ -120,8 +124,9 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   }
 
   checkDeadline(nowMs: number): void {
-    const isWhole = this.#exchange?.requestEnded;
-    const state = { isIdle: this.#awaitsRequest, isClosing: this.#isClosing, isWhole };
+    this.#exchange?.checkDeadline(nowMs);
+    const isFed = this.#exchange?.isFedByClient === true;
+    const state = { isIdle: this.#awaitsRequest, isClosing: this.#isClosing, isFed };
     switch (this.#wait.overdue(nowMs, state, this.#options.context.limits)) {
       case "nothing":
         break;

@@ -10,8 +10,9 @@ export function flagsOfClientLoss(reason: AbortReason): RequestFlags {
       return "SI";
     case "cut":
       return "DO";
-    case "disconnected":
     case "reset":
+      return "DR";
+    case "disconnected":
     case "refused":
     case "abandoned":
       return "DC";
@@ -20,5 +21,13 @@ export function flagsOfClientLoss(reason: AbortReason): RequestFlags {
 
 /** Istio's flags of a response that broke off. */
 export function flagsOfUpstreamLoss(reason: AbortReason): RequestFlags {
-  return reason.kind === "malformed" ? "UPE" : "UC";
+  switch (reason.kind) {
+    case "malformed":
+      return "UPE";
+    case "reset":
+    case "refused":
+      return "UR";
+    default:
+      return "UC";
+  }
 }

@@ -15,6 +15,7 @@ const RESET: AttemptFailure = { kind: "reset", wasReused: false };
 const CONNECT: AttemptFailure = { kind: "connect" };
 const PER_TRY_TIMEOUT: AttemptFailure = { kind: "per_try_timeout" };
 const STATUS_503: AttemptFailure = { kind: "status", status: 503 };
+const UNAVAILABLE: AttemptFailure = { kind: "grpc_status", status: 14 };
 
 /** A GET without a body on its first attempt, without a retry policy. */
 const GET: Omit<RetryInput, "failure"> = {
@@ -32,7 +33,9 @@ function rule(allowed: Partial<RetryPolicy>): RetryPolicy {
     perTryTimeoutMs: undefined,
     onConnectFailure: false,
     onReset: false,
+    onRefusedStream: false,
     onStatus: () => false,
+    onGrpcStatus: () => false,
     ...allowed,
   };
 }
@@ -40,17 +43,31 @@ function rule(allowed: Partial<RetryPolicy>): RetryPolicy {
 describe("a request that the server did not process (RFC 9113 §8.7)", () => {
   const REFUSED: AttemptFailure = { kind: "refused" };
 
-  it.each(["GET", "POST", "PATCH"])("is retried, also a %s with a body, until three attempts were made", (method) => {
+  it.each(["GET", "POST", "PATCH"])("is retried once, also a %s with a body", (method) => {
     const input = { ...GET, failure: REFUSED, method, hasBody: true };
-    expect([1, 2, 3].map((attempt) => decideRetry({ ...input, attempt }))).toEqual([true, true, false]);
+    expect([1, 2].map((attempt) => decideRetry({ ...input, attempt }))).toEqual([true, false]);
+  });
+
+  it("is retried as often as its policy allows, if that names refused streams", () => {
+    const policy = rule({ attempts: 3, onRefusedStream: true });
+    const decide = (attempt: number): boolean => decideRetry({ ...GET, failure: REFUSED, policy, attempt });
+    expect([1, 2, 3, 4].map(decide)).toEqual([true, true, true, false]);
+  });
+
+  it("is retried once also under a policy that names others, or allows none", () => {
+    for (const policy of [rule({ onReset: true }), rule({ attempts: 0, onRefusedStream: true })]) {
+      const decide = (attempt: number): boolean => decideRetry({ ...GET, failure: REFUSED, policy, attempt });
+      expect([1, 2].map(decide)).toEqual([true, false]);
+    }
   });
 
   it("is not retried if what was sent of it is not kept", () => {
     expect(decideRetry({ ...GET, failure: REFUSED, isReplayable: false })).toBe(false);
   });
 
-  it("is retried at once: the refusal says nothing against another connection", () => {
-    expect(isElsewhere(REFUSED)).toBe(true);
+  it("is retried at once, then with pauses: servers that refuse twice have too many streams", () => {
+    expect(isElsewhere(REFUSED, 1)).toBe(true);
+    expect(isElsewhere(REFUSED, 2)).toBe(false);
   });
 });
 
@@ -76,6 +93,7 @@ describe("without a retry policy, after a reused connection died", () => {
     { name: "a failed connect", failure: CONNECT },
     { name: "an attempt that timed out", failure: PER_TRY_TIMEOUT },
     { name: "a response, whatever its status", failure: STATUS_503 },
+    { name: "a response to a call of gRPC, whatever its status", failure: UNAVAILABLE },
   ])("$name is not a reason to retry, even for GET", ({ failure }) => {
     expect(decideRetry({ ...GET, failure })).toBe(false);
   });
@@ -116,6 +134,7 @@ describe("under a retry policy", () => {
     { name: "the end of a reused connection", failure: { ...DIED_IDLE }, allowing: rule({ onReset: true }) },
     { name: "an attempt that timed out", failure: PER_TRY_TIMEOUT, allowing: rule({ onReset: true }) },
     { name: "a status", failure: STATUS_503, allowing: rule({ onStatus: (status) => status === 503 }) },
+    { name: "a status of gRPC", failure: UNAVAILABLE, allowing: rule({ onGrpcStatus: (status) => status === 14 }) },
   ] as const;
   const POST = { ...GET, method: "POST", hasBody: true };
 
@@ -152,18 +171,21 @@ describe("under a retry policy", () => {
 
 function allows(policy: RetryPolicy, failure: AttemptFailure): boolean {
   if (failure.kind === "connect") return policy.onConnectFailure;
+  if (failure.kind === "grpc_status") return policy.onGrpcStatus(failure.status);
   return failure.kind === "status" ? policy.onStatus(failure.status) : policy.onReset;
 }
 
 describe("every request", () => {
-  const failure = fc.constantFrom(DIED_IDLE, RESET, CONNECT, PER_TRY_TIMEOUT, STATUS_503);
+  const failure = fc.constantFrom(DIED_IDLE, RESET, CONNECT, PER_TRY_TIMEOUT, STATUS_503, UNAVAILABLE);
   const policy = fc.option(
     fc.record({
       attempts: fc.nat(5),
       perTryTimeoutMs: fc.constant(undefined),
       onConnectFailure: fc.boolean(),
       onReset: fc.boolean(),
+      onRefusedStream: fc.boolean(),
       onStatus: fc.boolean().map((isNamed) => () => isNamed),
+      onGrpcStatus: fc.boolean().map((isNamed) => () => isNamed),
     }),
     { nil: undefined },
   );

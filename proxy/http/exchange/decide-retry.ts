@@ -1,3 +1,4 @@
+import type { GrpcStatus } from "../../../mesh/resources/fields/grpc-status-names.ts";
 import type { Random } from "../../../mesh/runtime.ts";
 import type { DeliveryReport } from "../../messages/delivery-report.ts";
 import { MAX_ENDPOINTS_TRIED } from "../http-limits.ts";
@@ -11,8 +12,12 @@ export interface RetryPolicy {
   readonly onConnectFailure: boolean;
   /** `reset`: the connection ended before a response, or the attempt timed out. */
   readonly onReset: boolean;
+  /** `refused-stream`: the server did not process it. */
+  readonly onRefusedStream: boolean;
   /** Whether a response with this status is discarded for a retry. */
   readonly onStatus: (status: number) => boolean;
+  /** The same for a response to a call of gRPC that consists of its head alone, by its `grpc-status`. */
+  readonly onGrpcStatus: (status: GrpcStatus) => boolean;
 }
 
 /** How an attempt failed. */
@@ -25,7 +30,8 @@ export type AttemptFailure =
   | { readonly kind: "refused" }
   /** The endpoint's sidecar has reported that its application gave no response. */
   | { readonly kind: DeliveryReport }
-  | { readonly kind: "status"; readonly status: number };
+  | { readonly kind: "status"; readonly status: number }
+  | { readonly kind: "grpc_status"; readonly status: GrpcStatus };
 
 export interface RetryInput {
   readonly failure: AttemptFailure;
@@ -44,11 +50,13 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
 /**
  * Whether to retry. Without a policy only if a repetition is harmless: no application has received the request, or it is
  * idempotent, has no body, and got no response because a reused connection or an application ended (RFC 9110 §9.2.2, RFC
- * 9112 §9.3.1); then once. With a policy the user declares that retries are safe.
+ * 9112 §9.3.1); then once. What a server refused unprocessed is also sent again once, as gRPC's clients do: more would
+ * burden a server that has too many streams. With a policy the user declares that retries are safe.
  */
 export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
   if (!isReplayable) return false;
-  if (failure.kind === "undelivered" || failure.kind === "refused") return attempt < MAX_ENDPOINTS_TRIED;
+  if (failure.kind === "undelivered") return attempt < MAX_ENDPOINTS_TRIED;
+  if (failure.kind === "refused" && attempt === 1) return true;
   const hasEnded = failure.kind === "interrupted" || (failure.kind === "reset" && failure.wasReused);
   if (hasEnded && attempt === 1 && !hasBody && IDEMPOTENT.has(method)) return true;
   if (policy === undefined || attempt > policy.attempts) return false;
@@ -60,8 +68,12 @@ export function decideRetry({ failure, policy, attempt, isReplayable, method, ha
     case "reset":
     case "per_try_timeout":
       return policy.onReset;
+    case "refused":
+      return policy.onRefusedStream;
     case "status":
       return policy.onStatus(failure.status);
+    case "grpc_status":
+      return policy.onGrpcStatus(failure.status);
   }
 }
 
@@ -72,10 +84,15 @@ export function isRetryLimitExceeded(input: RetryInput): boolean {
   return decideRetry({ ...input, policy: { ...policy, attempts: attempt } });
 }
 
-/** Whether the next attempt goes to another connection or endpoint that is not known to have a problem. */
-export function isElsewhere(failure: AttemptFailure): boolean {
+/**
+ * Whether the next attempt goes to another connection or endpoint that is not known to have a problem. A first refusal
+ * says nothing against another connection; after a second one the servers have too many streams.
+ * @param attempt attempts so far.
+ */
+export function isElsewhere(failure: AttemptFailure, attempt: number): boolean {
   if (failure.kind === "reset") return failure.wasReused;
-  return failure.kind === "undelivered" || failure.kind === "interrupted" || failure.kind === "refused";
+  if (failure.kind === "refused") return attempt === 1;
+  return failure.kind === "undelivered" || failure.kind === "interrupted";
 }
 
 /** Envoy's default backoff: 25 ms, doubled with each attempt, at most ten times as much. */

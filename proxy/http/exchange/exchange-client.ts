@@ -5,12 +5,10 @@ import type { AbortReason } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
-import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
+import type { ResponseHead } from "../../messages/message-head.ts";
 import type { RequestMeter } from "../../telemetry/request-meter.ts";
 import type { TunnelBytes } from "../downstream/start-tunnel.ts";
 import type { HttpContext } from "../http-context.ts";
-import type { DialedUpstream } from "../upstream/upstream-connection.ts";
-import type { RequestPlan } from "./request-plan.ts";
 
 /** The source of a connection's requests, for the log. */
 export interface DownstreamFacts {
@@ -59,48 +57,6 @@ export interface ExchangeClient {
   abort(reason: AbortReason): void;
   /** After a 101: relays bytes in both directions. `onEnd` is called when the tunnel ends. */
   tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void;
-}
-
-export interface ExchangeRecord {
-  readonly head: RequestHead;
-  readonly plan: RequestPlan | undefined;
-  readonly upstream: DialedUpstream | undefined;
-  readonly status: number;
-  readonly flags: string;
-  readonly details: string;
-  readonly durationMs: number;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
-}
-
-/** Counts a finished exchange, and logs it if the access log is on. */
-export function recordExchange(client: ExchangeClient, context: HttpContext, record: ExchangeRecord): void {
-  const { facts } = client;
-  const { head, plan, upstream } = record;
-  (upstream?.meter ?? facts.meter()).count(record);
-  context.accessLog?.write({
-    kind: "request",
-    direction: facts.direction,
-    startedAtMs: context.clock.now() - record.durationMs,
-    durationMs: record.durationMs,
-    method: head.method,
-    path: head.path,
-    authority: head.authority,
-    protocol: `HTTP/${head.version}`,
-    status: record.status,
-    flags: record.flags,
-    details: record.details,
-    bytesReceived: record.requestBytes,
-    bytesSent: record.responseBytes,
-    requestId: head.fields.get("x-request-id") ?? "",
-    userAgent: head.fields.get("user-agent") ?? "",
-    downstream: facts.client,
-    destination: facts.destination,
-    upstream: upstream?.address ?? "",
-    cluster: plan?.kind === "forward" ? plan.cluster : "",
-    route: plan?.route ?? "",
-    peer: facts.direction === "inbound" ? facts.peer : (upstream?.peer ?? ""),
-  });
 }
 
 /** Logs an exception of the proxy's own code. The client gets no details of it. */

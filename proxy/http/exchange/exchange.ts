@@ -7,8 +7,10 @@ import { isInterim, type RequestHead, type ResponseHead } from "../../messages/m
 import { formatFlags, type RequestFlags } from "../../telemetry/request-meter.ts";
 import type { HttpContext } from "../http-context.ts";
 import { flagsOfClientLoss, flagsOfUpstreamLoss } from "./abort-flags.ts";
-import { type ExchangeClient, recordExchange, replyToFault } from "./exchange-client.ts";
+import { type ExchangeClient, replyToFault } from "./exchange-client.ts";
+import { ExchangeRecord } from "./exchange-record.ts";
 import { ARRIVING, type ExchangeState, OVER, PLANNING, planOf } from "./exchange-state.ts";
+import { quietReply, timeoutReply } from "./limit-replies.ts";
 import { type AttemptsOwner, RequestAttempts } from "./request-attempts.ts";
 import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
 
@@ -20,27 +22,36 @@ import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
 export class Exchange implements AttemptsOwner {
   readonly #client: ExchangeClient;
   readonly #context: HttpContext;
-  readonly #head: RequestHead;
-  readonly #startedAt: number;
+  readonly #record: ExchangeRecord;
   readonly #attempts: RequestAttempts;
   #state: ExchangeState = ARRIVING;
   #request: "arriving" | "complete";
   #timeLimit: Timer | undefined;
-  #requestBytes: number;
 
   constructor(client: ExchangeClient, head: RequestHead, context: HttpContext) {
     this.#client = client;
-    this.#head = head;
     this.#context = context;
-    this.#startedAt = context.clock.monotonicMs();
-    this.#attempts = new RequestAttempts(this, head, context);
-    this.#requestBytes = head.bytes;
+    this.#record = new ExchangeRecord(client, head, context);
+    this.#attempts = new RequestAttempts(this, head, this.#record.call, context);
     this.#request = head.content.kind === "none" ? "complete" : "arriving";
   }
 
   /** Whether the request has been read completely. */
   get requestEnded(): boolean {
     return this.#request === "complete";
+  }
+
+  /**
+   * Whether only the client's bytes can make it go on. The server of a call of gRPC may be the one that speaks, and need
+   * not have sent its head for that.
+   */
+  get isFedByClient(): boolean {
+    return this.#request === "arriving" && this.#record.call === undefined && this.#state.kind !== "responding";
+  }
+
+  /** Since when nothing was carried in either direction; as exact as `checkDeadline` is called often. */
+  quietSinceMs(nowMs: number): number {
+    return this.#record.quietSinceMs(nowMs);
   }
 
   get isStarted(): boolean {
@@ -56,9 +67,19 @@ export class Exchange implements AttemptsOwner {
     if (this.#attempts.stream === undefined && !this.requestEnded && !this.#isOver()) this.#client.pauseReading();
   }
 
+  /** To be called periodically: ends an exchange in which nothing moves, and reports the messages of a long call. */
+  checkDeadline(nowMs: number): void {
+    const { kind } = this.#state;
+    if (kind === "over" || kind === "tunnel") return;
+    if (!this.#record.check(nowMs, this.#attempts.upstream)) return;
+    const reply = quietReply(this.requestEnded);
+    if (kind !== "responding") this.onLocalReply(reply);
+    else this.#abort(reply.flags, reply.details, { kind: "time_limit", limit: "idle" });
+  }
+
   requestBody(piece: BodyPiece): void {
     if (this.#isOver()) return;
-    this.#requestBytes += piece.bytes.length;
+    this.#record.noteRequestBody(piece);
     if (!this.#attempts.send(piece)) this.#client.pauseReading();
   }
 
@@ -117,11 +138,14 @@ export class Exchange implements AttemptsOwner {
     if (plan?.kind !== "forward") return;
     const hasRoom = this.#client.response.sendHead(head, plan.responseHeaders);
     this.#state = { kind: "responding", plan, status: head.status };
+    this.#record.noteResponseHead(head);
+    this.#attempts.commit();
     this.#holdBack(hasRoom);
     if (head.status === 101) this.#switch(plan);
   }
 
   onResponseBody(piece: BodyPiece): void {
+    this.#record.noteResponseBody(piece);
     this.#holdBack(this.#client.response.sendBody(piece));
   }
 
@@ -129,6 +153,7 @@ export class Exchange implements AttemptsOwner {
     const state = this.#state;
     if (state.kind !== "responding") return;
     this.#client.response.sendEnd(trailers);
+    this.#record.call?.noteTrailers(trailers);
     this.#finish(state.status, "-", "");
     if (this.requestEnded) this.#attempts.release();
     else this.#attempts.drop(ABANDONED);
@@ -141,7 +166,7 @@ export class Exchange implements AttemptsOwner {
     } else if (reason.kind === "malformed") {
       this.onLocalReply({ status: 502, flags: "UPE", details: `upstream protocol: ${reason.message}` });
     } else if (!this.#attempts.retryLost(reason)) {
-      this.onLocalReply(this.#attempts.lostReply());
+      this.onLocalReply(this.#attempts.lostReply(reason));
     }
   }
 
@@ -155,9 +180,9 @@ export class Exchange implements AttemptsOwner {
       return;
     }
     const { clock } = this.#context;
-    if (plan.kind === "forward" && plan.timeoutMs !== undefined) {
-      this.#timeLimit = clock.setTimeout(() => this.#timedOut(), plan.timeoutMs);
-    }
+    const routeMs = plan.kind === "forward" ? plan.timeoutMs : undefined;
+    const limitMs = this.#record.call === undefined ? routeMs : this.#record.call.limitMs(routeMs, clock.monotonicMs());
+    if (limitMs !== undefined) this.#timeLimit = clock.setTimeout(() => this.#timedOut(), limitMs);
     if (plan.delayMs === undefined) this.#go(plan);
     else this.#state = { kind: "delayed", plan, timer: clock.setTimeout(() => this.#go(plan), plan.delayMs) };
   }
@@ -165,7 +190,7 @@ export class Exchange implements AttemptsOwner {
   #go(plan: RequestPlan): void {
     this.#state = plan;
     if (plan.kind === "local_reply") this.onLocalReply(plan.reply);
-    else this.#attempts.begin(plan, this.#context.limits.maxReplayBytes);
+    else this.#attempts.begin(plan);
   }
 
   /** Backpressure: a client that does not read pauses its upstream. */
@@ -174,9 +199,16 @@ export class Exchange implements AttemptsOwner {
   }
 
   #timedOut(): void {
-    const details = "upstream timeout: the route's timeout is exceeded";
-    if (this.#state.kind === "responding") this.#abort("UT", "", { kind: "time_limit", limit: "route" });
-    else this.onLocalReply({ status: 504, flags: "UT", details });
+    const what = this.#record.call === undefined ? "the route's timeout" : "the deadline of the call";
+    const reply = timeoutReply(`${what} is exceeded`);
+    const state = this.#state;
+    if (state.kind !== "responding") this.onLocalReply(reply);
+    else if (this.#record.call?.takesTrailers !== true) this.#abort("UT", "", { kind: "time_limit", limit: "route" });
+    else {
+      // The client of a call whose response has begun learns the reason, too.
+      this.#client.response.sendEnd(this.#record.call.end(reply));
+      this.#complete(state.status, reply);
+    }
   }
 
   onLocalReply(reply: LocalReply): void {
@@ -185,9 +217,16 @@ export class Exchange implements AttemptsOwner {
       this.#abort(reply.flags, reply.details, ABANDONED);
       return;
     }
+    const sent = this.#record.call?.replyWith(reply) ?? reply;
     this.#attempts.drop(ABANDONED);
-    this.#client.response.sendReply(reply);
-    this.#finish(reply.status, reply.flags, reply.details);
+    this.#client.response.sendReply(sent);
+    this.#complete(sent.status, reply);
+  }
+
+  /** The proxy itself has completed the response. */
+  #complete(status: number, { flags, details }: LocalReply): void {
+    this.#finish(status, flags, details);
+    this.#attempts.drop(ABANDONED);
     this.#client.exchangeOver();
   }
 
@@ -206,7 +245,7 @@ export class Exchange implements AttemptsOwner {
     this.#timeLimit?.cancel();
     this.#state = { kind: "tunnel", plan };
     this.#client.tunnelTo(tunnel, ({ received, sent }) => {
-      this.#requestBytes += received;
+      this.#record.requestBytes += received;
       this.#finish(101, "-", "", sent);
     });
   }
@@ -224,16 +263,8 @@ export class Exchange implements AttemptsOwner {
     this.#attempts.stop();
     if (plan?.kind === "forward") plan.onOver?.();
     const { isRetryLimitExceeded, upstream } = this.#attempts;
-    recordExchange(this.#client, this.#context, {
-      head: this.#head,
-      plan,
-      upstream,
-      status,
-      flags: formatFlags(flags, { isDelayed: plan?.delayMs !== undefined, isRetryLimitExceeded }),
-      details,
-      durationMs: this.#context.clock.monotonicMs() - this.#startedAt,
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#client.response.bytes + tunnelBytes,
-    });
+    const allFlags = formatFlags(flags, { isDelayed: plan?.delayMs !== undefined, isRetryLimitExceeded });
+    this.#record.end(status, allFlags, this.#client.response.bytes + tunnelBytes);
+    this.#record.report(plan, upstream, details);
   }
 }

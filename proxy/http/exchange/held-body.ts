@@ -45,6 +45,12 @@ export class HeldBody {
     return unsent;
   }
 
+  /** Forgets what was sent: there will be no retry. */
+  release(): void {
+    this.#maxBytes = 0;
+    this.#drop();
+  }
+
   /** Marks everything as unsent. */
   rewind(): void {
     this.#sent = 0;

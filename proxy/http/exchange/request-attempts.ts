@@ -1,17 +1,20 @@
 import type { Socket } from "node:net";
-import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
+import type { Timer } from "../../../mesh/runtime.ts";
 import { ABANDONED, type AbortReason } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
+import { type GrpcCall, trailersOnlyStatus } from "../grpc/grpc-call.ts";
 import type { HttpContext } from "../http-context.ts";
 import { replyToDialFailure } from "../upstream/dial-failure.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { TakenUpstream } from "../upstream/upstream-pool.ts";
 import type { ResponseSink, UpstreamStream } from "../upstream/upstream-stream.ts";
+import { flagsOfUpstreamLoss } from "./abort-flags.ts";
 import { type AttemptFailure, decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
 import { HeldBody } from "./held-body.ts";
+import { timeoutReply } from "./limit-replies.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
 /** The owner of the request. It receives the upstream's response directly. */
@@ -35,8 +38,8 @@ const NO_PIECES: readonly BodyPiece[] = [];
 export class RequestAttempts {
   readonly #owner: AttemptsOwner;
   readonly #head: RequestHead;
-  readonly #clock: Clock;
-  readonly #random: Random;
+  readonly #call: GrpcCall | undefined;
+  readonly #context: HttpContext;
   readonly #hasBody: boolean;
   #plan: ForwardPlan | undefined;
   #count = 0;
@@ -53,12 +56,13 @@ export class RequestAttempts {
   #isRetryLimitExceeded = false;
   #isOver = false;
 
-  constructor(owner: AttemptsOwner, head: RequestHead, { clock, random }: Pick<HttpContext, "clock" | "random">) {
+  /** @param call of gRPC, if the request is one. */
+  constructor(owner: AttemptsOwner, head: RequestHead, call: GrpcCall | undefined, context: HttpContext) {
     this.#owner = owner;
     this.#head = head;
+    this.#call = call;
     this.#hasBody = head.content.kind !== "none";
-    this.#clock = clock;
-    this.#random = random;
+    this.#context = context;
   }
 
   /** Whether the last attempt would have been retried, but for the retry limit. */
@@ -76,12 +80,15 @@ export class RequestAttempts {
     return this.#taken?.stream;
   }
 
-  /** @param maxReplayBytes how much of the body is kept for a retry, if there may be one. */
-  begin(plan: ForwardPlan, maxReplayBytes: number): void {
+  begin(plan: ForwardPlan): void {
     this.#plan = plan;
-    const mayRetry = plan.retries !== undefined || plan.pool.hasSeveralEndpoints;
-    if (mayRetry && this.#hasBody) this.#held().keepUpTo(maxReplayBytes);
+    if (plan.retries !== undefined || plan.pool.hasSeveralEndpoints) this.#keepBody();
     this.#attempt(plan);
+  }
+
+  /** The response goes to the client: there will be no retry. */
+  commit(): void {
+    this.#body?.release();
   }
 
   /** Sends a piece of the body, or holds it until it can be sent. @returns false: no more before the owner's drain. */
@@ -105,9 +112,13 @@ export class RequestAttempts {
   /** Retries after such a response, if that is allowed. @returns false: the response goes to the client. */
   retryResponse(head: ResponseHead): boolean {
     this.#timer?.cancel();
-    const { status } = head;
     if (this.#retryElsewhere(head)) return true;
-    return this.#plan?.retries?.onStatus(status) === true && this.#retry({ kind: "status", status });
+    const { retries } = this.#plan ?? {};
+    if (retries === undefined) return false;
+    const { status } = head;
+    if (retries.onStatus(status)) return this.#retry({ kind: "status", status });
+    const ended = this.#call === undefined ? undefined : trailersOnlyStatus(head);
+    return ended !== undefined && retries.onGrpcStatus(ended) && this.#retry({ kind: "grpc_status", status: ended });
   }
 
   /** Only a verified server is a sidecar. */
@@ -125,16 +136,19 @@ export class RequestAttempts {
 
   /** Retries after the upstream was lost before a response. @returns false: a retry is not allowed. */
   retryLost(reason: AbortReason): boolean {
-    if (reason.kind !== "refused")
-      return this.#retry({ kind: "reset", wasReused: this.#taken?.stream.isReused === true });
+    if (reason.kind !== "refused") {
+      const wasReused = reason.kind !== "reset" && this.#taken?.stream.isReused === true;
+      return this.#retry({ kind: "reset", wasReused });
+    }
     this.#deliveries -= 1;
     return this.#retry(reason);
   }
 
   /** The local reply after that. */
-  lostReply(): LocalReply {
-    const details = "upstream reset: the connection ended before a response";
-    return this.#withReport({ status: 503, flags: "UC", details });
+  lostReply(reason: AbortReason): LocalReply {
+    const flags = flagsOfUpstreamLoss(reason);
+    const what = flags === "UR" ? "the server reset the stream" : "the connection ended";
+    return this.#withReport({ status: 503, flags, details: `upstream reset: ${what} before a response` });
   }
 
   /** Aborts the request to the upstream, if there is one. */
@@ -206,10 +220,14 @@ export class RequestAttempts {
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
     this.#taken = taken;
     const { stream } = taken;
+    const { clock } = this.#context;
     const perTryMs = plan.retries?.perTryTimeoutMs;
-    if (perTryMs !== undefined) this.#timer = this.#clock.setTimeout(() => this.#timedOut(), perTryMs);
+    if (perTryMs !== undefined) this.#timer = clock.setTimeout(() => this.#timedOut(), perTryMs);
+    // Its server may refuse a stream unprocessed, and any such request is sent again.
+    if (taken.connection.dialed.protocol !== "http1") this.#keepBody();
     stream.cork();
-    stream.sendHead(this.#owner, this.#head, plan.edits);
+    const edits = this.#call?.editsOf(plan.edits, perTryMs, clock.monotonicMs()) ?? plan.edits;
+    stream.sendHead(this.#owner, this.#head, edits);
     this.#deliveries += 1;
     for (const piece of this.#body?.takeUnsent() ?? NO_PIECES) stream.sendBody(piece);
     if (this.#end !== undefined) stream.sendEnd(this.#end.trailers);
@@ -218,7 +236,7 @@ export class RequestAttempts {
 
   #timedOut(): void {
     if (this.#retry({ kind: "per_try_timeout" })) return;
-    this.#owner.onLocalReply({ status: 504, flags: "UT", details: "upstream timeout: the attempt took too long" });
+    this.#owner.onLocalReply(timeoutReply("the attempt took too long"));
   }
 
   #retry(failure: AttemptFailure): boolean {
@@ -235,10 +253,15 @@ export class RequestAttempts {
     this.#timer?.cancel();
     this.drop(ABANDONED);
     this.#body?.rewind();
-    const pauseMs = isElsewhere(failure) ? 0 : retryPauseMs(this.#count, this.#random);
+    const { clock, random } = this.#context;
+    const pauseMs = isElsewhere(failure, attempt) ? 0 : retryPauseMs(attempt, random);
     if (pauseMs === 0) this.#attempt(plan);
-    else this.#timer = this.#clock.setTimeout(() => this.#attempt(plan), pauseMs);
+    else this.#timer = clock.setTimeout(() => this.#attempt(plan), pauseMs);
     return true;
+  }
+
+  #keepBody(): void {
+    if (this.#hasBody) this.#held().keepUpTo(this.#context.limits.maxReplayBytes);
   }
 
   #held(): HeldBody {

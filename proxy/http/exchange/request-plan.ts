@@ -15,7 +15,7 @@ export interface ForwardPlan {
   readonly responseHeaders: FoldedHeaders | undefined;
   /** `undefined`: only retries that are safe without a policy. */
   readonly retries: RetryPolicy | undefined;
-  /** From the request's complete arrival to the end of the response; `undefined`: no limit. */
+  /** To the end of the response; `undefined`: no limit. A call of gRPC may have a shorter one of its own. */
   readonly timeoutMs: number | undefined;
   /** An injected delay before the request is forwarded. */
   readonly delayMs: number | undefined;

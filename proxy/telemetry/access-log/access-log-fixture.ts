@@ -11,6 +11,7 @@ export const REQUEST_ENTRY: AccessLogEntry = {
   authority: "world.ns2:8080",
   protocol: "HTTP/1.1",
   status: 200,
+  grpcStatus: undefined,
   flags: "-",
   details: "",
   bytesReceived: 120,

@@ -15,6 +15,7 @@ describe("an entry", () => {
       path: "/hello?name=world",
       protocol: "HTTP/1.1",
       response_code: 200,
+      grpc_status: null,
       response_flags: "-",
       response_code_details: "via_upstream",
       bytes_received: 120,
@@ -31,6 +32,11 @@ describe("an entry", () => {
       direction: "outbound",
       peer: "spiffe://cluster.local/ns/ns2/sa/world",
     });
+  });
+
+  it("of a call of gRPC has its status as a number, 0 too", () => {
+    expect(written({ grpcStatus: 14 })["grpc_status"]).toBe(14);
+    expect(written({ grpcStatus: 0 })["grpc_status"]).toBe(0);
   });
 
   it("of a stream has the same names, and null for missing values", () => {

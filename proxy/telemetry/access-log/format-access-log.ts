@@ -18,6 +18,7 @@ export function formatAccessLogEntry(entry: AccessLogEntry): string {
     path: textOf(entry.path),
     protocol: entry.protocol,
     response_code: wholeOf(entry.status),
+    grpc_status: entry.grpcStatus ?? null,
     response_flags: textOf(entry.flags) ?? "-",
     response_code_details: textOf(detailsOf(entry)),
     bytes_received: wholeOf(entry.bytesReceived),

@@ -1,0 +1,17 @@
+import { GRPC_STATUS } from "../../../mesh/resources/fields/grpc-status-names.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
+
+/**
+ * To a request whose time is over: of its route, of its call or of its last attempt. A call of gRPC ends with the status
+ * of its client's own deadline; Envoy sends UNAVAILABLE, which many clients retry.
+ */
+export function timeoutReply(what: string): LocalReply {
+  const grpcStatus = GRPC_STATUS.DEADLINE_EXCEEDED;
+  return { status: 504, grpcStatus, flags: "UT", details: `upstream timeout: ${what}` };
+}
+
+/** To a request in which nothing moves. As Envoy: 408 if the client was the one to go on. */
+export function quietReply(isWhole: boolean): LocalReply {
+  const details = "stream idle: nothing was sent in either direction for too long";
+  return { status: isWhole ? 504 : 408, flags: "SI", details };
+}
