@@ -115,9 +115,15 @@ export class Http2ClientStream implements ExchangeClient {
     return true;
   }
 
-  /** A client that is silent in the middle of its request, before there is a response, has given up. */
+  /** Since when nothing was carried in either direction. */
+  quietSinceMs(nowMs: number): number {
+    return this.#exchange?.quietSinceMs(nowMs) ?? nowMs;
+  }
+
+  /** A client that is silent in the middle of its request, while only it can go on, has given up. */
   checkDeadline(nowMs: number): void {
-    if (!this.awaitsBody || this.response.hasBegun) return;
+    this.#exchange?.checkDeadline(nowMs);
+    if (!this.awaitsBody || this.#exchange?.isFedByClient !== true) return;
     if (nowMs - this.#sinceMs >= this.#context.limits.bodyIdleMs) this.#exchange?.onClientLost(BODY_TIMEOUT);
   }
 

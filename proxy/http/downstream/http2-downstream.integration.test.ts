@@ -174,7 +174,7 @@ describe("an exchange that breaks off", () => {
     client.send(resetFrame(1, ERROR_CODE.cancel));
     await until(() => application.ends.length === 1);
     expect(client.isClosed).toBe(false);
-    expect(side.http.counted.map(({ status, flags }) => [status, flags])).toEqual([[0, "DC"]]);
+    expect(side.http.counted.map(({ status, flags }) => [status, flags])).toEqual([[0, "DR"]]);
     application.sockets.find((socket) => !socket.destroyed)?.write("HTTP/1.1 204 No Content\r\n\r\n");
     expect((await client.ended(3)).statuses).toEqual(["204"]);
   });

@@ -74,8 +74,13 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   /** Defined only if each request in progress waits for its client: a connection with other work is not stalled. */
   get awaitsBodySinceMs(): number | undefined {
     if (this.isIdle) return undefined;
-    for (const stream of this.#streams) if (!stream.awaitsBody) return undefined;
-    return this.#wait.silentSinceMs;
+    let sinceMs = this.#wait.silentSinceMs;
+    for (const stream of this.#streams) {
+      if (!stream.awaitsBody) return undefined;
+      // A client that listens to its response has not stalled.
+      sinceMs = Math.max(sinceMs, stream.quietSinceMs(this.options.context.deadlines.nowMs));
+    }
+    return sinceMs;
   }
 
   cut(): void {

@@ -30,7 +30,6 @@ export class Http2Response<Context> implements ClientResponse {
   #request: RepliedRequest | undefined;
   #isBatch = false;
   #hasRoom = true;
-  #hasBegun = false;
   #hasEnded = false;
   #bytes = 0;
 
@@ -46,11 +45,6 @@ export class Http2Response<Context> implements ClientResponse {
 
   get bytes(): number {
     return this.#bytes;
-  }
-
-  /** Whether its final head was sent. */
-  get hasBegun(): boolean {
-    return this.#hasBegun;
   }
 
   /** Whether all of it is written to the connection's output. */
@@ -84,7 +78,6 @@ export class Http2Response<Context> implements ClientResponse {
   sendHead(head: ResponseHead, headers: FoldedHeaders | undefined): boolean {
     if (head.status === 101) throw new UnaskedSwitch();
     const fields = new ResponseFields(head, headers);
-    this.#hasBegun = true;
     this.#hasEnded = head.content.kind === "none";
     this.#target.engine.respond(this.#stream, head.status, fields, this.#hasEnded);
     this.#bytes += fields.bytes;
