@@ -108,7 +108,9 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
         return;
       case "head_timeout":
         this.options.onFault(HEAD_TIMEOUT);
-        this.#handle(this.engine.abort(ERROR_CODE.enhanceYourCalm, HEAD_TIMEOUT.message));
+        this.#handle(
+          this.engine.abort(ERROR_CODE.enhanceYourCalm, HEAD_TIMEOUT.message).filter(({ kind }) => kind !== "failed"),
+        );
         break;
       case "drain":
         this.engine.drain(nowMs);
