@@ -1,6 +1,7 @@
 /** For tests: a socket without a network. */
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
+import type { DeferredSocket } from "./memory/read-memory-fixture.ts";
 
 /** Tests push what the peer sends; what it receives, and in how many packets, is recorded. */
 export class FakeSocket extends Duplex {
@@ -32,7 +33,8 @@ export class FakeSocket extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.packets.push(chunk);
+    // A copy: memory that is written may be freed.
+    this.packets.push(Buffer.from(chunk));
     this.chunks.push(chunk);
     if (!this.#isStuck) done();
   }
@@ -46,6 +48,6 @@ export class FakeSocket extends Duplex {
 }
 
 /** The part of a socket that HTTP needs is a stream's, and `resetAndDestroy`. */
-export function asSocket(fake: FakeSocket): Socket {
+export function asSocket(fake: FakeSocket | DeferredSocket): Socket {
   return fake as unknown as Socket;
 }

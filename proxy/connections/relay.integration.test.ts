@@ -1,16 +1,23 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { type FreedMemory, poisonFreedMemory } from "./memory/read-memory-fixture.ts";
 import { type Relay, relay } from "./relay.ts";
 import { endOf } from "./relay-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
+
+let freed: FreedMemory;
+beforeAll(() => {
+  freed = poisonFreedMemory();
+});
+afterAll(() => freed.restore());
 
 const HALF_OPEN_MS = 60_000;
 const MEGABYTE = 1024 ** 2;
@@ -71,6 +78,7 @@ describe("a relayed connection", () => {
     const [atServer, atClient] = await Promise.all([readToEnd(server), readToEnd(client)]);
     expect([atServer.equals(up), atClient.equals(down)]).toEqual([true, true]);
     expect(await endOf(relayed)).toBe("closed");
+    expect(freed.bytes).toBeGreaterThan(MEGABYTE);
   });
 
   it("continues in the other direction when one has ended", async () => {
@@ -106,6 +114,19 @@ describe("a relayed connection", () => {
     expect(await endOf(relayed)).toBe("closed_by_proxy");
   });
 
+  it("passes on that a side had ended before", async () => {
+    const [client, downstream] = await connectPair();
+    const [upstream, server] = await connectPair();
+    client.end();
+    downstream.resume();
+    await once(downstream, "end");
+    const relayed = relay({ downstream, upstream }, { clock: systemClock, halfOpenIdleMs: HALF_OPEN_MS });
+    expect(String(await readToEnd(server))).toBe("");
+    server.end("still read");
+    expect(String(await readToEnd(client))).toBe("still read");
+    expect(await endOf(relayed)).toBe("closed");
+  });
+
   it("whose client has disconnected before it begins is reset at the server", async () => {
     const [, downstream] = await connectPair();
     const [upstream, server] = await connectPair();
@@ -118,7 +139,7 @@ describe("a relayed connection", () => {
 
   it("does not read more than its slow reader accepts", async () => {
     const { client, server, upstream } = await start();
-    const chunk = Buffer.alloc(MEGABYTE);
+    const chunk = randomBytes(MEGABYTE);
     const writeOn = (): void => {
       while (server.bytesWritten < 64 * MEGABYTE && server.write(chunk));
     };
@@ -126,8 +147,11 @@ describe("a relayed connection", () => {
     writeOn();
     await untilStill(() => upstream.bytesRead);
     expect(upstream.bytesRead).toBeLessThan(32 * MEGABYTE);
-    client.resume();
+    const sums = [createHash("sha256"), createHash("sha256")] as const;
+    for (let sent = 0; sent < 64; sent += 1) sums[0].update(chunk);
+    client.on("data", (part: Buffer) => sums[1].update(part));
     await expect.poll(() => client.bytesRead, POLL).toBeGreaterThanOrEqual(64 * MEGABYTE);
+    expect(sums[1].digest("hex")).toBe(sums[0].digest("hex"));
   });
 });
 

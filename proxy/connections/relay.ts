@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 import { Ending } from "./ending.ts";
+import { lendMemory, writeLent } from "./memory/read-memory.ts";
 
 /** How a relayed connection ended. */
 export type RelayEnd = "closed" | "reset_by_downstream" | "reset_by_upstream" | "idle_half_open" | "closed_by_proxy";
@@ -26,7 +27,7 @@ export interface Relay {
 /**
  * Carries bytes both ways until both directions have ended. A FIN in one direction is passed on and leaves the other
  * open (half-close, RFC 9293 §3.6). An error on one side resets the other, so that an abort does not look like a
- * regular end. `pipe` applies backpressure: a slow reader costs two stream buffers.
+ * regular end. A slow reader costs two stream buffers. What was written is freed at once, which `pipe` cannot do.
  */
 export function relay(ends: RelayEnds, options: RelayOptions): Relay {
   const { downstream, upstream } = ends;
@@ -62,9 +63,21 @@ function joinDirection(
   to: Socket,
   on: { readonly onError: () => void; readonly onEnd: () => void },
 ): void {
+  const onEnd = (): void => {
+    on.onEnd();
+    to.end();
+  };
   from.on("error", on.onError);
-  from.once("end", on.onEnd);
-  from.pipe(to);
+  from.on("data", (chunk: Buffer) => {
+    lendMemory(chunk, chunk.length);
+    if (!writeLent(to, [chunk])) from.pause();
+  });
+  to.on("drain", () => from.resume());
+  // A direction that has ended before emits no event.
+  if (from.readableEnded) process.nextTick(onEnd);
+  else from.once("end", onEnd);
+  if (to.writableNeedDrain) from.pause();
+  else from.resume();
 }
 
 /** A peer that vanished would hold a half-closed connection for ever (istio#43297); keepalive and this limit end it. */

@@ -56,7 +56,7 @@ describe("what belongs together", () => {
     writer.add("head and ");
     writer.add(packet.subarray(9));
     writer.flush(asSocket(socket), packet);
-    expect(socket.packets[0]).toBe(packet);
+    expect(socket.chunks[0]).toBe(packet);
     expect(writer.bytes).toBe(0);
   });
 

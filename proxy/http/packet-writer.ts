@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { mayBeLent, returnMemory, writeLent, writeLentPacket } from "../connections/memory/read-memory.ts";
 
 /** A packet up to this size is joined in one buffer: copying that little costs less than a second buffer. */
 const JOINED_BYTES = 4096;
@@ -8,7 +9,8 @@ const NO_PIECES: readonly Piece[] = [];
 
 /**
  * Collects what belongs together and writes it as one packet. Small pieces, such as a head with little content, are
- * joined; larger content is never copied. Most packets have one or two pieces, so no list is made for the first.
+ * joined; larger content is never copied, and its memory is given back when it is written. Most packets have one or two
+ * pieces, so no list is made for the first.
  */
 export class PacketWriter {
   #first: Piece | undefined;
@@ -40,22 +42,16 @@ export class PacketWriter {
     this.#first = undefined;
     this.#others = undefined;
     this.#bytes = 0;
-    if (packet !== undefined) return socket.write(packet);
-    if (bytes <= JOINED_BYTES) return socket.write(join(first, others, bytes));
-    if (others.length > 0) socket.cork();
-    let hasRoom = write(socket, first);
-    for (const piece of others) hasRoom = write(socket, piece);
-    if (others.length > 0) socket.uncork();
-    return hasRoom;
+    if (packet !== undefined) {
+      return mayBeLent(packet) ? writeLentPacket(socket, packet, [first, ...others]) : socket.write(packet);
+    }
+    const isAlone = others.length === 0 && typeof first !== "string";
+    if (isAlone || bytes > JOINED_BYTES) return writeLent(socket, [first, ...others]);
+    return socket.write(join(first, others, bytes));
   }
 }
 
-function write(socket: Socket, piece: Piece): boolean {
-  return typeof piece === "string" ? socket.write(piece, "latin1") : socket.write(piece);
-}
-
 function join(first: Piece, others: readonly Piece[], bytes: number): Buffer {
-  if (others.length === 0 && typeof first !== "string") return first;
   const packet = Buffer.allocUnsafe(bytes);
   let at = put(packet, first, 0);
   for (const piece of others) at = put(packet, piece, at);
@@ -64,7 +60,8 @@ function join(first: Piece, others: readonly Piece[], bytes: number): Buffer {
 
 /** Returns the offset after the piece. */
 function put(packet: Buffer, piece: Piece, at: number): number {
-  if (typeof piece === "string") packet.write(piece, at, "latin1");
-  else piece.copy(packet, at);
-  return at + piece.length;
+  if (typeof piece === "string") return at + packet.write(piece, at, "latin1");
+  const end = at + piece.copy(packet, at);
+  returnMemory(piece);
+  return end;
 }

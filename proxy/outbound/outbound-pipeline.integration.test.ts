@@ -113,7 +113,7 @@ describe("large streams", () => {
     expect((await readAll(other)).text).toBe("all of it");
     // Kernel buffers and two sidecars' stream buffers take some megabytes, so the write is not done.
     expect(client.writableLength).toBe(bytes.length);
-  });
+  }, 60_000);
 });
 
 describe("endpoints", () => {

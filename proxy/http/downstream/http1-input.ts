@@ -3,6 +3,7 @@ import type { Http1Limits } from "../../http1/http1-limits.ts";
 import { RequestFramer } from "../../http1/request-framer.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { lendPieces } from "../lend-pieces.ts";
 import type { RequestFault } from "./downstream-options.ts";
 
 /** Handles the requests that are read. */
@@ -45,7 +46,10 @@ export class Http1Input {
   }
 
   push(chunk: Buffer): void {
-    this.#handle(this.#framer.push(chunk));
+    const events = this.#framer.push(chunk);
+    // What is held of the next request is a view.
+    if (this.holdsNothing) lendPieces(chunk, events);
+    this.#handle(events);
   }
 
   /** Handles what is held. Does nothing while events are being handled: that loop continues with it. */

@@ -45,7 +45,7 @@ describe("a response that came in one packet", () => {
     expect(socket.packets).toEqual([]);
     writer.endPacket();
     expect(socket.packets).toHaveLength(1);
-    expect(socket.packets[0]).toBe(packet);
+    expect(socket.chunks[0]).toBe(packet);
   });
 
   it.each([

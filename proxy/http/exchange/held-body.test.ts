@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { lendMemory, returnMemory } from "../../connections/memory/read-memory.ts";
+import { readOf } from "../../connections/memory/read-memory-fixture.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import { HeldBody } from "./held-body.ts";
 
@@ -68,6 +70,22 @@ describe("a body that is kept for a retry", () => {
     body.keepUpTo(100);
     body.passed(pieceOf("passed"));
     expect(body.takeUnsent()).toEqual([]);
+  });
+
+  it("is not freed when it is written, but what was too long to keep is", () => {
+    const [waited, passed, tooLong] = [10, 20, 30].map((kilobytes) => readOf(Buffer.alloc(kilobytes * 1024, "x")));
+    const body = new HeldBody();
+    body.keepUpTo(50_000);
+    const send = (bytes: Buffer = Buffer.alloc(0), how: "add" | "passed" = "passed"): void => {
+      lendMemory(bytes, bytes.length);
+      body[how]({ bytes, ranges: undefined });
+      body.takeUnsent();
+      returnMemory(bytes);
+    };
+    send(waited, "add");
+    send(passed);
+    send(tooLong);
+    expect([waited?.length, passed?.length, tooLong?.length]).toEqual([10_240, 20_480, 0]);
   });
 
   it("can be sent again more than once", () => {

@@ -1,8 +1,9 @@
+import { keepMemory } from "../../connections/memory/read-memory.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 
 /**
  * The part of a request's body that has arrived: waiting for its connection, or kept for a retry. Holds the pieces
- * without copying them.
+ * without copying them. What may be sent again is not freed when it is written.
  */
 export class HeldBody {
   #maxBytes = 0;
@@ -34,6 +35,7 @@ export class HeldBody {
       return;
     }
     this.add(piece);
+    keepMemory(piece.bytes);
     this.#sent = this.#pieces.length;
   }
 
@@ -42,6 +44,7 @@ export class HeldBody {
     const unsent = this.#pieces.slice(this.#sent);
     this.#sent = this.#pieces.length;
     if (unsent.length > 0 && this.#bytes > this.#maxBytes) this.#drop();
+    else for (const { bytes } of unsent) keepMemory(bytes);
     return unsent;
   }
 

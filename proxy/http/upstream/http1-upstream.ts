@@ -10,6 +10,7 @@ import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import { isInterim, type RequestHead } from "../../messages/message-head.ts";
+import { lendPieces } from "../lend-pieces.ts";
 import { PacketWriter } from "../packet-writer.ts";
 import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOwner } from "./upstream-connection.ts";
 import type { ResponseSink, UpstreamStream } from "./upstream-stream.ts";
@@ -146,6 +147,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
 
   readonly #onData = (chunk: Buffer): void => {
     const events = this.#framer.push(chunk);
+    lendPieces(chunk, events);
     const isBatch = events.length > 1;
     if (isBatch) this.#sink?.onPacketStart(chunk);
     const sink = this.#sink;

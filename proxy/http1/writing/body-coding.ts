@@ -1,3 +1,4 @@
+import { returnMemory } from "../../connections/memory/read-memory.ts";
 import { type BodyPiece, contentOf } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { HttpVersion } from "../../messages/http-version.ts";
@@ -34,6 +35,8 @@ export function addPiece(target: PieceTarget, piece: BodyPiece, coding: BodyCodi
   }
   const views = contentOf(piece);
   const length = views.reduce((sum, view) => sum + view.length, 0);
+  // The framing is not written.
+  returnMemory(piece.bytes, piece.bytes.length - length);
   // A chunk of length 0 would end the body.
   if (length === 0) return;
   if (coding === "chunks") target.add(`${length.toString(16)}\r\n`);
