@@ -27,7 +27,7 @@ export const settings: MeshSettings = {
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
-  h2UpgradePolicy: "DO_NOT_UPGRADE",
+  h2UpgradePolicy: "DEFAULT",
 };
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 export const pod = `

@@ -13,6 +13,9 @@ export interface MeshSettings {
   readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** Mutual TLS for capable endpoints if no DestinationRule applies. */
   readonly autoMtls: boolean;
-  /** Whether requests of HTTP/1.1 go to ports that are declared as HTTP over HTTP/2; DestinationRules override it. */
-  readonly h2UpgradePolicy: "DO_NOT_UPGRADE" | "UPGRADE";
+  /**
+   * Whether requests of HTTP/1.1 go to ports that are declared as HTTP over HTTP/2; DestinationRules override it.
+   * `DEFAULT`: not said, so sidecars decide between themselves.
+   */
+  readonly h2UpgradePolicy: "DEFAULT" | "DO_NOT_UPGRADE" | "UPGRADE";
 }

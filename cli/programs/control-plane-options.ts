@@ -102,7 +102,7 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneC
       clusterDomain: "cluster.local",
       outboundTrafficPolicy: parseTrafficPolicy(values["outbound-traffic-policy"]),
       autoMtls: true,
-      h2UpgradePolicy: "DO_NOT_UPGRADE",
+      h2UpgradePolicy: "DEFAULT",
     },
   };
 }

@@ -40,7 +40,7 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
         h2UpgradePolicy: "UPGRADE",
       },
       discoveryHost: "istiod-canary.mesh-system.svc",
-      unsupported: ["h2UpgradePolicy"],
+      unsupported: [],
     });
   });
 

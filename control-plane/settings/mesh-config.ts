@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
-import { UNAPPLIED_POOL_SETTINGS } from "../../mesh/policy/destinations/connection-pool.ts";
 import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
 import { ControlPlaneError } from "../control-plane-error.ts";
@@ -67,11 +66,8 @@ export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfi
 function findUnsupported(mesh: PlainObject): readonly string[] {
   const policy = fieldOf(mesh, "outboundTrafficPolicy");
   const nested = isPlainObject(policy) ? Object.keys(policy).filter((field) => field !== "mode") : [];
-  const upgrades = fieldOf(mesh, "h2UpgradePolicy") === "UPGRADE";
   return [
     ...Object.keys(mesh).filter((field) => !READ_FIELDS.has(field)),
-    // It reaches the proxies, and has no effect as long as they do not apply it.
-    ...(upgrades ? UNAPPLIED_POOL_SETTINGS.filter((setting) => setting === "h2UpgradePolicy") : []),
     ...nested.map((field) => `outboundTrafficPolicy.${field}`),
   ];
 }

@@ -4,7 +4,7 @@ import type { ConnectionPool, DeclaredProtocol, UpstreamHttpVersion } from "../p
 import { parseDuration } from "./convert-parts.ts";
 import type { ConnectionPool as ConnectionPoolMessage, ConnectionPoolSchema } from "./gen/discovery_pb.ts";
 
-const VERSIONS: readonly UpstreamHttpVersion[] = ["1.1", "2", "client"];
+const VERSIONS: readonly UpstreamHttpVersion[] = ["1.1", "2", "client", "adaptive"];
 
 export function messageFromConnectionPool(pool: ConnectionPool): MessageInitShape<typeof ConnectionPoolSchema> {
   return { ...pool };

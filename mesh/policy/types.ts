@@ -105,8 +105,11 @@ export interface ConnectionPool {
   readonly idleTimeoutMs?: number;
 }
 
-/** The HTTP version of upstream requests; `client`: that of the client's request. */
-export type UpstreamHttpVersion = "1.1" | "2" | "client";
+/**
+ * The HTTP version of upstream requests; `client`: that of the client's request. `adaptive`: nobody has said, and a
+ * sidecar may share HTTP/2 connections to another one where that saves work; applications receive HTTP/1.1.
+ */
+export type UpstreamHttpVersion = "1.1" | "2" | "client" | "adaptive";
 
 export interface Endpoint {
   readonly ip: string;

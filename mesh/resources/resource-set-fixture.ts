@@ -14,7 +14,7 @@ export const TEST_SETTINGS: MeshSettings = {
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
-  h2UpgradePolicy: "DO_NOT_UPGRADE",
+  h2UpgradePolicy: "DEFAULT",
 };
 
 /** A set from YAML without errors. */

@@ -34,5 +34,5 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
-  h2UpgradePolicy: "DO_NOT_UPGRADE",
+  h2UpgradePolicy: "DEFAULT",
 };

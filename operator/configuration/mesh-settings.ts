@@ -14,6 +14,7 @@ export function meshSettingsFrom(text: string, rootNamespace: string): MeshSetti
   const trustDomain = textOf(fieldOf(mesh, "trustDomain"));
   const aliases = fieldOf(mesh, "trustDomainAliases");
   const mode = fieldOf(fieldOf(mesh, "outboundTrafficPolicy"), "mode");
+  const policy = fieldOf(mesh, "h2UpgradePolicy");
   return {
     ...DEFAULT_MESH_SETTINGS,
     trustDomain: parseTrustDomain(trustDomain ?? DEFAULT_MESH_SETTINGS.trustDomain),
@@ -24,7 +25,7 @@ export function meshSettingsFrom(text: string, rootNamespace: string): MeshSetti
     rootNamespace: textOf(fieldOf(mesh, "rootNamespace")) ?? rootNamespace,
     outboundTrafficPolicy: mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     autoMtls: fieldOf(mesh, "enableAutoMtls") !== false,
-    h2UpgradePolicy: fieldOf(mesh, "h2UpgradePolicy") === "UPGRADE" ? "UPGRADE" : "DO_NOT_UPGRADE",
+    h2UpgradePolicy: policy === "UPGRADE" || policy === "DO_NOT_UPGRADE" ? policy : "DEFAULT",
   };
 }
 

@@ -2,15 +2,14 @@
  * Memoizes a verdict that is needed before each request and depends on one value: it is computed once for each value,
  * by identity.
  */
-export function judgeOnce<Value extends object>(current: () => Value, judge: (value: Value) => boolean): () => boolean {
-  let judged: Value | undefined;
-  let verdict = false;
+export function judgeOnce<Value extends object, Verdict>(
+  current: () => Value,
+  judge: (value: Value) => Verdict,
+): () => Verdict {
+  let judged: { readonly value: Value; readonly verdict: Verdict } | undefined;
   return () => {
     const value = current();
-    if (value !== judged) {
-      judged = value;
-      verdict = judge(value);
-    }
-    return verdict;
+    if (value !== judged?.value) judged = { value, verdict: judge(value) };
+    return judged.verdict;
   };
 }

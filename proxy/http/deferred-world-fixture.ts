@@ -1,6 +1,7 @@
 /** For tests: one request through the HTTP core, between sockets of which each write completes when the test says so. */
 import { setImmediate } from "node:timers/promises";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import type { ConnectionPool } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { asSocket } from "../connections/fake-socket-fixture.ts";
 import { DeferredSocket, readOf } from "../connections/memory/read-memory-fixture.ts";
@@ -8,11 +9,12 @@ import { createRecordingMeter } from "../telemetry/recording-meter-fixture.ts";
 import { serveClient } from "./downstream/serve-client.ts";
 import type { ForwardPlan } from "./exchange/request-plan.ts";
 import { createHttpContext } from "./http-context.ts";
-import { IdleQuota } from "./upstream/idle-quota.ts";
+import { IdleQuota } from "./pool/idle-quota.ts";
+import { UpstreamPool } from "./pool/upstream-pool.ts";
+import { EDITS } from "./pool/upstream-pool-fixture.ts";
 import type { DialedUpstream } from "./upstream/upstream-connection.ts";
-import { UpstreamPool } from "./upstream/upstream-pool.ts";
-import { EDITS } from "./upstream/upstream-pool-fixture.ts";
 
+const SETTINGS: ConnectionPool = { httpVersion: "1.1" };
 const METER = createRecordingMeter().meter;
 const RETRIES = {
   ...{ attempts: 3, perTryTimeoutMs: undefined, onConnectFailure: true, onReset: true, onRefusedStream: true },
@@ -119,10 +121,10 @@ export class DeferredWorld {
       meters: { requestMeter: () => METER },
       drain: undefined,
     });
-    const endpoints = [1, 2].map((number) => ({ ip: `10.0.0.${number}`, port: 80 }));
+    const endpoints = [1, 2].map((number) => ({ ip: `10.0.0.${number}`, port: 80, mutualTls: false }));
     const pool = new UpstreamPool({
       idleQuota: new IdleQuota(10),
-      endpoints: () => endpoints,
+      ...{ endpoints: () => endpoints, settings: () => SETTINGS, messageLimits: context.messageLimits },
       describe: () => "",
       dial: () => Promise.resolve(this.#dial()),
       deadlines: context.deadlines,

@@ -4,7 +4,7 @@ import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
 import type { AccessLog, RequestMeters } from "../telemetry/request-meter.ts";
 import { Deadlines } from "./deadlines.ts";
 import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
-import { IdleQuota } from "./upstream/idle-quota.ts";
+import { IdleQuota } from "./pool/idle-quota.ts";
 
 /** How connections are led to their end, by signals that abort once. */
 export interface DrainSignals {

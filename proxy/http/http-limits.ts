@@ -1,3 +1,5 @@
+import type { HttpProtocol } from "../messages/http-version.ts";
+
 /** Time limits of an exchange's parts, in milliseconds, and the size of the replay buffer. */
 export interface HttpTimeLimits {
   /** From a request's first byte to the end of its head. */
@@ -36,11 +38,19 @@ export const HTTP_TIME_LIMITS: HttpTimeLimits = {
  */
 export const APPLICATION_IDLE_MS = 3500;
 
-/** The same for a connection to another sidecar, which keeps idle connections for an hour. */
+/** The same for a connection to another sidecar, which keeps idle connections for an hour, and for HTTP/2. */
 export const MESH_IDLE_MS = 60_000;
+
+/** How long an idle connection is kept. A server of HTTP/2 announces the end of its connections. */
+export function idleMsOf(protocol: HttpProtocol, isVerified: boolean): number {
+  return isVerified || protocol === "http2" ? MESH_IDLE_MS : APPLICATION_IDLE_MS;
+}
 
 /** Idle connections per endpoint. */
 export const MAX_IDLE_PER_ENDPOINT = 256;
 
 /** How many endpoints one request tries: enough for a rolling update. */
 export const MAX_ENDPOINTS_TRIED = 3;
+
+/** How long a peer that did not negotiate HTTP/2 is not asked again. */
+export const HTTP1_PEER_MS = 60_000;

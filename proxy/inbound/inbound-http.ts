@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
-import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { ConnectionPool, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
@@ -10,10 +10,9 @@ import { type ServedClient, serveClient } from "../http/downstream/serve-client.
 import type { PlanRequest } from "../http/exchange/request-plan.ts";
 import { formatForwardedClientCert } from "../http/headers/forwarded-client-cert.ts";
 import type { HttpContext } from "../http/http-context.ts";
-import { APPLICATION_IDLE_MS } from "../http/http-limits.ts";
-import type { UpstreamFailure } from "../http/upstream/dial-failure.ts";
+import { idleMsOf } from "../http/http-limits.ts";
+import { UpstreamPool } from "../http/pool/upstream-pool.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
-import { UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import type { HttpProtocol } from "../messages/http-version.ts";
 import { formatInboundClusterName } from "../telemetry/cluster-name.ts";
 import { lazyMeter } from "../telemetry/request-meter.ts";
@@ -38,12 +37,17 @@ export interface HttpClient {
   readonly service: ServiceInfo | undefined;
   /** What it speaks. */
   readonly protocol: HttpProtocol;
+  /** How the application receives its requests. */
+  readonly settings: () => ConnectionPool;
   /** What has already been read from it. */
   readonly early: Buffer;
   /** Whether the current policy would serve this client the same way. */
   readonly isCurrent: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
 }
+
+/** A connection to the application that was opened before it was known to carry requests. */
+export interface OpenedUpstream extends Pick<HttpClient, "destination" | "protocol" | "settings"> {}
 
 /** The HTTP side of a pod's inbound traffic: requests of verified peers to the application's kept connections. */
 export class InboundHttp {
@@ -88,8 +92,10 @@ export class InboundHttp {
   }
 
   /** Adopts a connection to the application that was opened before it was known to carry HTTP. */
-  adopt(application: Socket, address: SocketAddress): void {
-    this.#poolOf(address, formatSocketAddress(address)).adoptIdle(dialedApplication(application, address), address);
+  adopt(application: Socket, { destination, protocol, settings }: OpenedUpstream): void {
+    const pool = this.#poolOf(destination, formatSocketAddress(destination), settings);
+    const { ip, port } = destination;
+    pool.adoptIdle(dialedApplication(application, destination, protocol), { ip, port, mutualTls: false });
   }
 
   /** No connection is kept for later requests. */
@@ -97,7 +103,7 @@ export class InboundHttp {
     for (const pool of this.#pools.values()) pool.closeIdle();
   }
 
-  #planFor({ destination, peer, own }: HttpClient, poolKey: string): PlanRequest {
+  #planFor({ destination, peer, own, settings }: HttpClient, poolKey: string): PlanRequest {
     const [certificate] = peer?.certificates ?? [];
     const forwardedClientCert =
       peer === undefined || own === undefined || certificate === undefined
@@ -120,24 +126,29 @@ export class InboundHttp {
     let pool: UpstreamPool | undefined;
     let planned: ReturnType<PlanRequest> | undefined;
     return () => {
-      const current = this.#poolOf(destination, poolKey);
+      const current = this.#poolOf(destination, poolKey, settings);
       if (planned === undefined || current !== pool) planned = { ...plan, pool: current };
       pool = current;
       return planned;
     };
   }
 
-  #poolOf(address: SocketAddress, key: string): UpstreamPool {
+  #poolOf(address: SocketAddress, key: string, settings: HttpClient["settings"]): UpstreamPool {
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     this.#forgetUnused();
     const { context, random, connectTimeoutMs } = this.#options;
-    const endpoints = [address];
+    const endpoints = [{ ip: address.ip, port: address.port, mutualTls: false }];
     const pool = new UpstreamPool({
       endpoints: () => endpoints,
       describe: () => "the application",
-      dial: (_endpoint, signal) =>
-        dialApplication(address, { clock: context.clock, timeoutMs: connectTimeoutMs, signal }),
+      settings,
+      dial: async (_endpoint, protocol, signal) => {
+        const options = { clock: context.clock, timeoutMs: connectTimeoutMs, signal };
+        const result = await connectApplication(address, options);
+        if (result.kind === "failed") return { kind: "failed", cause: "connect", message: result.message };
+        return dialedApplication(result.socket, address, protocol);
+      },
       messageLimits: context.messageLimits,
       deadlines: context.deadlines,
       idleQuota: context.idleQuota,
@@ -154,23 +165,14 @@ export class InboundHttp {
   }
 }
 
-async function dialApplication(
-  address: SocketAddress,
-  options: Parameters<typeof connectApplication>[1],
-): Promise<DialedUpstream | UpstreamFailure> {
-  const result = await connectApplication(address, options);
-  if (result.kind === "failed") return { kind: "failed", cause: "connect", message: result.message };
-  return dialedApplication(result.socket, address);
-}
-
-function dialedApplication(socket: Socket, { ip, port }: SocketAddress): DialedUpstream {
+function dialedApplication(socket: Socket, { ip, port }: SocketAddress, protocol: HttpProtocol): DialedUpstream {
   return {
     kind: "connected",
     socket,
-    protocol: "http1",
+    protocol,
     address: formatSocketAddress({ ip, port }),
     peer: "",
-    idleMs: APPLICATION_IDLE_MS,
+    idleMs: idleMsOf(protocol, false),
     isCurrent: () => true,
     meter: undefined,
   };

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import type { Inbound, ServerMode } from "../../mesh/policy/types.ts";
+import { httpVersionOf } from "../../mesh/policy/declared-protocol.ts";
+import type { ConnectionPool, Inbound, ServerMode } from "../../mesh/policy/types.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
 import { judgeOnce } from "../connections/judge-once.ts";
@@ -165,8 +166,10 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
   #serveHttp({ protocol, opened, early }: HttpForwarding<OpenedApplication>): ConnectionForwarding {
     const { options, destination, connection } = this.#arrival;
     const { socket, peer, own } = this.#client;
-    if (opened !== undefined) options.http.adopt(opened.socket, destination);
+    const settings = judgeOnce(options.inbound, (inbound) => settingsOf(inbound, destination.port));
+    if (opened !== undefined) options.http.adopt(opened.socket, { destination, protocol, settings });
     return options.http.serve({
+      settings,
       ...{ socket, client: connection.client, destination, peer, own, protocol, early },
       workload: options.inbound().workload,
       service: portOf(this.#arrival)?.service,
@@ -189,6 +192,11 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
     relay.onEnd((end) => opened.closed(end));
     return { ...relay, bytes: () => ({ received: application.bytesWritten, sent: application.bytesRead }) };
   }
+}
+
+/** The application receives what it is declared to speak. */
+function settingsOf({ ports }: Inbound, port: number): ConnectionPool {
+  return { httpVersion: httpVersionOf(ports.find((candidate) => candidate.port === port)?.protocol) };
 }
 
 /** Once TLS is no longer terminated, or the port is no longer HTTP, a new client would be a stream. */

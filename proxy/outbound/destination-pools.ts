@@ -1,5 +1,5 @@
 import type { Destination, DestinationTarget } from "../../mesh/policy/types.ts";
-import type { UpstreamPool } from "../http/upstream/upstream-pool.ts";
+import type { UpstreamPool } from "../http/pool/upstream-pool.ts";
 import { type DestinationCache, type DestinationLease, keyOfTarget } from "./destination-cache.ts";
 
 /** A destination in use for requests: its current state and its pool of connections. */

@@ -17,6 +17,8 @@ export interface DialedConnection {
   readonly meshEndpoint: Endpoint | undefined;
   /** `undefined`: plaintext, as the destination's rule requires. */
   readonly peer: VerifiedPeer | undefined;
+  /** The protocol that was negotiated; empty: none was. */
+  readonly alpn: string;
   /** The generation of the presented SVID; 0 for plaintext. */
   readonly generation: number;
   /** The server name of the handshake; empty for plaintext. */
@@ -125,11 +127,11 @@ async function dialPassthrough(
     socket,
     endpoint: address,
     meshEndpoint: undefined,
-    peer: undefined,
-    generation: 0,
-    sni: "",
+    ...PLAINTEXT,
   };
 }
+
+const PLAINTEXT = { peer: undefined, alpn: "", generation: 0, sni: "" } as const;
 
 async function dialMesh(
   destination: MeshDestination,
@@ -160,9 +162,7 @@ async function dialPlaintext(dial: EndpointDial, settings: Settings): Promise<Di
     socket: connected.socket,
     endpoint,
     meshEndpoint: endpoint,
-    peer: undefined,
-    generation: 0,
-    sni: "",
+    ...PLAINTEXT,
   };
 }
 
@@ -192,7 +192,17 @@ async function dialMutualTls(dial: EndpointDial, settings: Settings): Promise<Di
   }
   const { socket, peer } = result;
   const { generation } = material;
-  return { kind: "connected", socket, endpoint, meshEndpoint: endpoint, peer, generation, sni: destination.sni };
+  const { alpnProtocol } = socket;
+  return {
+    kind: "connected",
+    socket,
+    endpoint,
+    meshEndpoint: endpoint,
+    peer,
+    alpn: typeof alpnProtocol === "string" ? alpnProtocol : "",
+    generation,
+    sni: destination.sni,
+  };
 }
 
 async function connectEndpoint(

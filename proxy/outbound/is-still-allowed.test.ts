@@ -14,6 +14,7 @@ function dialed(overrides: Partial<DialedConnection> = {}): DialedConnection {
     socket: new Socket(),
     endpoint: { ip: "127.0.0.1", port: 1 },
     meshEndpoint: ENDPOINT,
+    alpn: "",
     peer: {
       identity: WORLD,
       certificates: [],

@@ -26,6 +26,17 @@ export const STREAM_ALPN = ["istio"] as const;
 export const HTTP_ALPN = ["istio-http/1.1", "istio"] as const;
 
 /**
+ * The same for HTTP/2. Istio's servers recognise the mesh by `istio-h2` and choose `h2`; one without HTTP/2 chooses one
+ * between them.
+ */
+export const HTTP2_ALPN = ["istio-h2", "istio-http/1.1", "istio", "h2"] as const;
+
+/** Whether the server has chosen HTTP/2. Nothing of it is sent to any other. */
+export function isHttp2Alpn(alpn: string): boolean {
+  return alpn === "istio-h2" || alpn === "h2";
+}
+
+/**
  * Becomes the TLS client on a connected socket and verifies the server: chain, trust domain and secure naming. Nothing
  * is written before the verdict. Sessions are never resumed, so every connection verifies a certificate.
  */

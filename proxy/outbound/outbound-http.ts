@@ -1,4 +1,4 @@
-import type { Destination, Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { ConnectionPool, Destination, Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
@@ -10,10 +10,10 @@ import type { DownstreamOptions, RequestFault } from "../http/downstream/downstr
 import { type ServedClient, serveClient } from "../http/downstream/serve-client.ts";
 import type { DownstreamFacts } from "../http/exchange/exchange-client.ts";
 import type { HttpContext } from "../http/http-context.ts";
-import { APPLICATION_IDLE_MS, MESH_IDLE_MS } from "../http/http-limits.ts";
-import type { DialFailureCause, UpstreamFailure } from "../http/upstream/dial-failure.ts";
+import { idleMsOf } from "../http/http-limits.ts";
+import type { DialFailureCause, UpstreamFailure } from "../http/pool/dial-failure.ts";
+import { UpstreamPool } from "../http/pool/upstream-pool.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
-import { UpstreamPool } from "../http/upstream/upstream-pool.ts";
 import type { HttpProtocol } from "../messages/http-version.ts";
 import type { RequestHead } from "../messages/message-head.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
@@ -21,7 +21,7 @@ import type { DestinationCache } from "./destination-cache.ts";
 import { DestinationPools, type PooledDestination, type ResolvedDestination } from "./destination-pools.ts";
 import type { DialedConnection, Dialer, DialFailureReason } from "./dial-destination.ts";
 import { createReuseCheck } from "./is-still-allowed.ts";
-import { HTTP_ALPN } from "./originate-tls.ts";
+import { HTTP_ALPN, HTTP2_ALPN, isHttp2Alpn } from "./originate-tls.ts";
 import { RequestPlanner } from "./plan-request.ts";
 import { trackUpstream } from "./track-upstream.ts";
 import { upstreamFacts } from "./upstream-facts.ts";
@@ -76,7 +76,8 @@ export class OutboundHttp {
         new UpstreamPool({
           endpoints: () => endpointsOf(destination.current()),
           describe: () => describe(destination.current()),
-          dial: ({ ip, port }, signal) => this.#dial(destination, { ip, port }, signal),
+          dial: (endpoint, protocol, signal) => this.#dial(destination, { endpoint, protocol, signal }),
+          settings: () => settingsOf(destination.current()),
           messageLimits: options.context.messageLimits,
           deadlines: options.context.deadlines,
           idleQuota: options.context.idleQuota,
@@ -120,29 +121,33 @@ export class OutboundHttp {
   }
 
   /** Adopts a connection that was dialled before it was known to carry HTTP. */
-  adopt(dialed: DialedConnection, destination: PooledDestination): void {
-    const { endpoint } = dialed;
-    destination.pool.adoptIdle(this.#describeUpstream(dialed, destination), endpoint);
+  adopt(dialed: DialedConnection, destination: PooledDestination, protocol: HttpProtocol): void {
+    const { endpoint, meshEndpoint } = dialed;
+    const address = { ip: endpoint.ip, port: endpoint.port, mutualTls: meshEndpoint?.mutualTls === true };
+    // It was dialled as a stream: without a negotiated protocol it is for HTTP/1.1 alone.
+    if (dialed.peer !== undefined && protocol === "http2") dialed.socket.destroy();
+    else destination.pool.adoptIdle(this.#describeUpstream(dialed, destination, protocol), address);
   }
 
-  async #dial(
-    resolved: ResolvedDestination,
-    { ip, port }: SocketAddress,
-    signal: AbortSignal,
-  ): Promise<DialedUpstream | UpstreamFailure> {
+  async #dial(resolved: ResolvedDestination, wanted: WantedUpstream): Promise<DialedUpstream | UpstreamFailure> {
+    const { protocol, signal } = wanted;
+    const { ip, port } = wanted.endpoint;
     const destination = resolved.current();
     const endpoint = endpointsOf(destination).find((candidate) => candidate.ip === ip && candidate.port === port);
     if (destination.kind !== "mesh" || endpoint === undefined) {
       return { kind: "failed", cause: "no_healthy_endpoint", message: describe(destination) };
     }
     const isLast = destination.endpoints.length === 1;
-    const dial = { destination, endpoint, alpnProtocols: HTTP_ALPN, isLast, signal };
-    const dialed = await this.#options.dialer.dialEndpoint(dial);
-    if (dialed.kind === "connected") return this.#describeUpstream(dialed, resolved);
+    const alpnProtocols = protocol === "http2" ? HTTP2_ALPN : HTTP_ALPN;
+    const dialed = await this.#options.dialer.dialEndpoint({ destination, endpoint, alpnProtocols, isLast, signal });
+    if (dialed.kind === "connected") {
+      const isNegotiated = dialed.peer === undefined ? protocol === "http2" : isHttp2Alpn(dialed.alpn);
+      return this.#describeUpstream(dialed, resolved, isNegotiated ? "http2" : "http1");
+    }
     return { kind: "failed", cause: causeOf(dialed.reason), message: dialed.message };
   }
 
-  #describeUpstream(dialed: DialedConnection, resolved: ResolvedDestination): DialedUpstream {
+  #describeUpstream(dialed: DialedConnection, resolved: ResolvedDestination, protocol: HttpProtocol): DialedUpstream {
     const { context, registry, observer, secureContexts } = this.#options;
     const { socket, endpoint, peer, generation } = dialed;
     const wouldBeTheSame = createReuseCheck(resolved.current, dialed);
@@ -155,10 +160,10 @@ export class OutboundHttp {
     return {
       kind: "connected",
       socket,
-      protocol: "http1",
+      protocol,
       address: formatSocketAddress(endpoint),
       peer: peer?.identity ?? "",
-      idleMs: peer === undefined ? APPLICATION_IDLE_MS : MESH_IDLE_MS,
+      idleMs: settingsOf(resolved.current()).idleTimeoutMs ?? idleMsOf(protocol, peer !== undefined),
       isCurrent: () => wouldBeTheSame() && (peer === undefined || secureContexts.current()?.generation === generation),
       meter: context.meters.requestMeter(facts),
     };
@@ -169,7 +174,19 @@ export class OutboundHttp {
   }
 }
 
+interface WantedUpstream {
+  readonly endpoint: SocketAddress;
+  readonly protocol: HttpProtocol;
+  readonly signal: AbortSignal;
+}
+
 const NO_ENDPOINTS: readonly Endpoint[] = [];
+
+const NO_SETTINGS: ConnectionPool = { httpVersion: "client" };
+
+function settingsOf(destination: Destination): ConnectionPool {
+  return destination.kind === "mesh" ? destination.connectionPool : NO_SETTINGS;
+}
 
 function endpointsOf(destination: ReturnType<PooledDestination["current"]>): readonly Endpoint[] {
   return destination.kind === "mesh" ? destination.endpoints : NO_ENDPOINTS;

@@ -174,7 +174,7 @@ class Arrival implements Undecided<DialedConnection> {
   #serveHttp({ protocol, opened, early }: HttpForwarding<DialedConnection>): ConnectionForwarding {
     const { http } = this.#options;
     const connection = this.#connection;
-    if (opened !== undefined) http.adopt(opened, this.#pooled);
+    if (opened !== undefined) http.adopt(opened, this.#pooled, protocol);
     return http.serve({
       connection: this.#captured,
       client: connection.client,

@@ -5,7 +5,8 @@ import type { ConnectionFacts } from "./connection-labels.ts";
  * Envoy's flags for how a request ended, as Istio's metrics and access log carry them: `-` success, `DC` the client
  * disconnected, `DR` it reset its stream, `DPE` malformed request, `UC` the upstream closed the connection, `UR` it reset
  * the stream, `UF` upstream unreachable, `UH` no healthy endpoint, `UPE` malformed response, `UT` the timeout of the
- * route or of the call of gRPC, `SI` idle too long, `NR` no route, `FI` an injected abort, `DO` cut by the proxy.
+ * route or of the call of gRPC, `UO` too many requests in progress, `SI` idle too long, `NR` no route, `FI` an injected
+ * abort, `DO` cut by the proxy.
  */
 export type RequestFlags =
   | "-"
@@ -18,6 +19,7 @@ export type RequestFlags =
   | "UH"
   | "UPE"
   | "UT"
+  | "UO"
   | "SI"
   | "NR"
   | "FI"
@@ -38,6 +40,7 @@ const FLAG_ORDER = [
   "UR",
   "UF",
   "UC",
+  "UO",
   "NR",
   "DI",
   "FI",

@@ -625,7 +625,8 @@ export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
  */
 export type ConnectionPool = Message<"entente.discovery.v1.ConnectionPool"> & {
   /**
-   * 1.1, 2 or client, which is the version of the client's request. Any other value: the one that `protocol` implies.
+   * 1.1, 2, client, which is the version of the client's request, or adaptive: the proxies decide between themselves. Any
+   * other value: the one that `protocol` implies.
    *
    * @generated from field: string http_version = 1;
    */

@@ -14,11 +14,11 @@ const WORLD = testService({ name: "world", namespace: "ns2", clusterIP: "10.96.0
 interface Asked {
   readonly port?: number;
   readonly subset?: string;
-  readonly mesh?: "DO_NOT_UPGRADE" | "UPGRADE";
+  readonly mesh?: "DEFAULT" | "DO_NOT_UPGRADE" | "UPGRADE";
 }
 
 /** The connection pool of world.ns2 under a rule with this specification. */
-function poolOf(spec: object | undefined, { port = 80, subset = "", mesh = "DO_NOT_UPGRADE" }: Asked = {}) {
+function poolOf(spec: object | undefined, { port = 80, subset = "", mesh = "DEFAULT" }: Asked = {}) {
   const rules = spec === undefined ? [] : [rule(spec)];
   const settings = { h2UpgradePolicy: mesh };
   return decideMesh([WORLD, world(), ...rules], byHost(HOST, port, subset), settings).connectionPool;
@@ -30,12 +30,13 @@ const KEEP = http({ h2UpgradePolicy: "DO_NOT_UPGRADE" });
 
 describe("the HTTP version of upstream requests", () => {
   it.each([
-    { port: 80, version: "1.1", upgraded: "2" },
-    { port: 81, version: "2", upgraded: "2" },
-    { port: 82, version: "client", upgraded: "client" },
-    { port: 83, version: "client", upgraded: "client" },
-  ])("of port $port is $version, and $upgraded if the mesh upgrades", ({ port, version, upgraded }) => {
+    { port: 80, version: "adaptive", kept: "1.1", upgraded: "2" },
+    { port: 81, version: "2", kept: "2", upgraded: "2" },
+    { port: 82, version: "client", kept: "client", upgraded: "client" },
+    { port: 83, version: "client", kept: "client", upgraded: "client" },
+  ])("of port $port is $version, $kept or $upgraded as the mesh says", ({ port, version, kept, upgraded }) => {
     expect(poolOf(undefined, { port }).httpVersion).toBe(version);
+    expect(poolOf(undefined, { port, mesh: "DO_NOT_UPGRADE" }).httpVersion).toBe(kept);
     expect(poolOf(undefined, { port, mesh: "UPGRADE" }).httpVersion).toBe(upgraded);
     expect(poolOf({ trafficPolicy: http({ h2UpgradePolicy: "DEFAULT" }) }, { port, mesh: "UPGRADE" })).toEqual({
       httpVersion: upgraded,
@@ -76,14 +77,16 @@ describe("the settings of a connection pool", () => {
       idleTimeout: "1m",
     };
     expect(poolOf({ trafficPolicy: http(all) })).toEqual({
-      httpVersion: "1.1",
+      httpVersion: "adaptive",
       maxRequests: 1,
       maxRequestsPerConnection: 2,
       maxConcurrentStreams: 3,
       maxRetries: 4,
       idleTimeoutMs: 60_000,
     } satisfies ConnectionPool);
-    expect(poolOf({ trafficPolicy: http({ http2MaxRequests: 0, maxRetries: 0 }) })).toEqual({ httpVersion: "1.1" });
+    expect(poolOf({ trafficPolicy: http({ http2MaxRequests: 0, maxRetries: 0 }) })).toEqual({
+      httpVersion: "adaptive",
+    });
   });
 
   it.each([
@@ -131,6 +134,6 @@ describe("the settings of a connection pool", () => {
       trafficPolicy: http({ maxRetries: 1, h2UpgradePolicy: "UPGRADE" }),
       ...subset(http({ http2MaxRequests: 5 })),
     };
-    expect(poolOf(spec, { subset: "v1" })).toEqual({ httpVersion: "1.1", maxRequests: 5 });
+    expect(poolOf(spec, { subset: "v1" })).toEqual({ httpVersion: "adaptive", maxRequests: 5 });
   });
 });

@@ -8,15 +8,7 @@ import { findPolicyBlock, type PolicyLookup } from "./policy-block.ts";
  * The settings that reach the proxies, which do not apply them yet: the analysis warns of them. Whoever makes the proxy
  * apply one removes it here.
  */
-export const UNAPPLIED_POOL_SETTINGS: readonly (keyof HttpPool)[] = [
-  "h2UpgradePolicy",
-  "useClientProtocol",
-  "http2MaxRequests",
-  "maxRequestsPerConnection",
-  "maxConcurrentStreams",
-  "maxRetries",
-  "idleTimeout",
-];
+export const UNAPPLIED_POOL_SETTINGS: readonly (keyof HttpPool)[] = ["maxRetries"];
 
 export interface ConnectionPoolInput extends PolicyLookup {
   readonly protocol: DeclaredProtocol | undefined;
@@ -51,7 +43,21 @@ function decideHttpVersion(
     case "DO_NOT_UPGRADE":
       return httpVersionOf(protocol);
     default:
-      return settings.h2UpgradePolicy === "UPGRADE" && carriesRequests(protocol) ? "2" : httpVersionOf(protocol);
+      return meshVersion(settings.h2UpgradePolicy, protocol);
+  }
+}
+
+function meshVersion(
+  policy: MeshSettings["h2UpgradePolicy"],
+  protocol: DeclaredProtocol | undefined,
+): UpstreamHttpVersion {
+  switch (policy) {
+    case "UPGRADE":
+      return carriesRequests(protocol) ? "2" : httpVersionOf(protocol);
+    case "DO_NOT_UPGRADE":
+      return httpVersionOf(protocol);
+    case "DEFAULT":
+      return protocol === "http" ? "adaptive" : httpVersionOf(protocol);
   }
 }
 

@@ -31,7 +31,7 @@ describe("a service's address", () => {
         },
       ],
       service: { host: HOST, name: "world", namespace: "ns2" },
-      connectionPool: { httpVersion: "1.1" },
+      connectionPool: { httpVersion: "adaptive" },
       routes: [],
     });
   });

@@ -1,6 +1,7 @@
 /** For tests: an exchange between a client and streams of no version. */
 
 import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import type { ConnectionPool } from "../../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
@@ -13,9 +14,9 @@ import type { Content, RequestHead, ResponseHead } from "../../messages/message-
 import { createRecordingMeter } from "../../telemetry/recording-meter-fixture.ts";
 import type { AccessLogEntry, RequestMeter } from "../../telemetry/request-meter.ts";
 import { createHttpContext } from "../http-context.ts";
+import { UpstreamPool } from "../pool/upstream-pool.ts";
+import { EDITS } from "../pool/upstream-pool-fixture.ts";
 import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
-import { UpstreamPool } from "../upstream/upstream-pool.ts";
-import { EDITS } from "../upstream/upstream-pool-fixture.ts";
 import type { ResponseSink, UpstreamStream } from "../upstream/upstream-stream.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
@@ -135,14 +136,15 @@ export function startExchange(head: Partial<RequestHead> = {}, plan: Partial<For
   const streams = [new FakeStream(), new FakeStream(), new FakeStream(), new FakeStream()] as const;
   let opened = 0;
   const connection = (dialed: UpstreamConnection["dialed"]): UpstreamConnection => ({
-    ...{ dialed, place: { isListed: false, idleSinceMs: undefined }, capacity: 1, isIdle: false, isReusable: true },
-    ...{ isLeaving: false, idleMs: 1000, closeIdle: () => undefined },
+    ...{ dialed, place: { isListed: false, idleSinceMs: undefined, hasLeft: false }, capacity: 1, load: 0 },
+    ...{ isIdle: false, isReusable: true, isLeaving: false, isCongested: false, idleMs: 1000 },
+    ...{ retire: () => undefined, checkDeadline: () => undefined },
     openStream: () => streams[opened++] ?? streams[0],
   });
   const pool = new UpstreamPool({
     ...{ deadlines: context.deadlines, random: () => 0, idleQuota: context.idleQuota, describe: () => "" },
     closing: context.drain.closing,
-    endpoints: () => ENDPOINTS,
+    ...{ endpoints: () => ENDPOINTS, settings: () => SETTINGS, messageLimits: context.messageLimits },
     connect: connection,
     dial: async () => ({
       ...{ kind: "connected", socket: asSocket(new FakeSocket()), protocol: "http1", address: "", peer: "" },
@@ -160,7 +162,8 @@ export function startExchange(head: Partial<RequestHead> = {}, plan: Partial<For
   return { clock, context, client, exchange, streams, flags, calls, messages, logged };
 }
 
+const SETTINGS: ConnectionPool = { httpVersion: "1.1" };
 const ENDPOINTS = [
-  { ip: "10.0.0.1", port: 80 },
-  { ip: "10.0.0.2", port: 80 },
+  { ip: "10.0.0.1", port: 80, mutualTls: false },
+  { ip: "10.0.0.2", port: 80, mutualTls: false },
 ];

@@ -7,9 +7,9 @@ import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import { type GrpcCall, trailersOnlyStatus } from "../grpc/grpc-call.ts";
 import type { HttpContext } from "../http-context.ts";
-import { replyToDialFailure } from "../upstream/dial-failure.ts";
+import { replyToDialFailure } from "../pool/dial-failure.ts";
+import type { TakenUpstream } from "../pool/upstream-pool.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
-import type { TakenUpstream } from "../upstream/upstream-pool.ts";
 import type { ResponseSink, UpstreamStream } from "../upstream/upstream-stream.ts";
 import { flagsOfUpstreamLoss } from "./abort-flags.ts";
 import { type AttemptFailure, decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
@@ -183,7 +183,11 @@ export class RequestAttempts {
 
   #attempt(plan: ForwardPlan): void {
     this.#count += 1;
-    const taken = plan.pool.take(this.#tried);
+    if (plan.pool.isFull) {
+      this.#owner.onLocalReply(this.#withReport(replyToDialFailure("overflow", "too many requests in progress")));
+      return;
+    }
+    const taken = plan.pool.take(this.#head, this.#tried);
     if (taken === undefined) this.#dial(plan).catch((caught) => this.#owner.onFault(caught));
     else this.#openOrFail(taken, plan);
   }
@@ -200,7 +204,7 @@ export class RequestAttempts {
   async #dial(plan: ForwardPlan): Promise<void> {
     const dialling = new AbortController();
     this.#dialling = dialling;
-    const result = await plan.pool.dial(new Set(this.#tried), dialling.signal);
+    const result = await plan.pool.dial(this.#head, new Set(this.#tried), dialling.signal);
     this.#dialling = undefined;
     if (result.kind === "taken") {
       if (this.#isOver) plan.pool.release(result);

@@ -2,7 +2,7 @@ import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operatio
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
-import type { UpstreamPool } from "../upstream/upstream-pool.ts";
+import type { UpstreamPool } from "../pool/upstream-pool.ts";
 import type { RetryPolicy } from "./decide-retry.ts";
 
 /** How a request is handled. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { EDITS } from "../upstream/upstream-pool-fixture.ts";
+import { EDITS } from "../pool/upstream-pool-fixture.ts";
 import { limitOfCall, withGrpcTimeout } from "./grpc-deadline.ts";
 
 describe("the limit of a call", () => {

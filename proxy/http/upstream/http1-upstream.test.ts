@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { settlePromises } from "../../../mesh/fake-clock-fixture.ts";
 import type { FakeSocket } from "../../connections/fake-socket-fixture.ts";
+import { HTTP1_LIMITS } from "../../http1/http1-limits.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
+import { address, createSink, EDITS, PoolWorld, requestHead } from "../pool/upstream-pool-fixture.ts";
 import { Http1Upstream } from "./http1-upstream.ts";
-import { address, createSink, EDITS, PoolWorld, requestHead } from "./upstream-pool-fixture.ts";
 import type { ResponseSink } from "./upstream-stream.ts";
 
 const GET = requestHead();
@@ -21,7 +22,12 @@ function open() {
   const world = new PoolWorld();
   const sink = createSink();
   const events: string[] = [];
-  const connection = new Http1Upstream(world.connect(address(1)), { onClosed: () => void events.push("closed") });
+  const connection = new Http1Upstream(world.connect(address(1)), {
+    owner: { onClosed: () => void events.push("closed") },
+    messageLimits: HTTP1_LIMITS,
+    nowMs: () => 0,
+    settings: () => world.settings,
+  });
   const socket = world.sockets[0] as FakeSocket;
   const says = async (...packets: readonly string[]): Promise<void> => {
     for (const packet of packets) {
@@ -140,10 +146,10 @@ describe("a connection whose request has finished", () => {
   it("is not closed as idle during a request", () => {
     const { connection, socket, sink } = open();
     begin(connection, sink);
-    connection.closeIdle();
+    connection.retire();
     expect(socket.destroyed).toBe(false);
     connection.release();
-    connection.closeIdle();
+    connection.retire();
     expect([socket.destroyed, socket.wasReset]).toEqual([true, false]);
   });
 

@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
 import { abortSocket } from "../../connections/relay.ts";
-import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { Http1ResponseHead } from "../../http1/message-head.ts";
 import { ResponseFramer } from "../../http1/response-framer.ts";
 import { addEnd, addPiece, type BodyCoding, decideCoding } from "../../http1/writing/body-coding.ts";
@@ -12,7 +11,7 @@ import type { Trailers } from "../../messages/fields.ts";
 import { isInterim, type RequestHead } from "../../messages/message-head.ts";
 import { lendPieces } from "../lend-pieces.ts";
 import { PacketWriter } from "../packet-writer.ts";
-import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOwner } from "./upstream-connection.ts";
+import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOptions } from "./upstream-connection.ts";
 import type { ResponseSink, UpstreamStream } from "./upstream-stream.ts";
 
 /**
@@ -21,9 +20,9 @@ import type { ResponseSink, UpstreamStream } from "./upstream-stream.ts";
  */
 export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   readonly dialed: DialedUpstream;
-  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined };
+  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasLeft: false };
   readonly #socket: Socket;
-  readonly #owner: UpstreamOwner;
+  readonly #options: UpstreamOptions;
   readonly #framer: ResponseFramer;
   readonly #out = new PacketWriter();
   /** `taken`: it has a request, or is reserved for one. */
@@ -37,12 +36,12 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   #isLeaving = false;
   #idleMs: number;
 
-  constructor(dialed: DialedUpstream, owner: UpstreamOwner, limits?: Http1Limits) {
-    this.#framer = new ResponseFramer(limits);
+  constructor(dialed: DialedUpstream, options: UpstreamOptions) {
+    this.#framer = new ResponseFramer(options.messageLimits);
     this.dialed = dialed;
     this.#socket = dialed.socket;
     this.#idleMs = dialed.idleMs;
-    this.#owner = owner;
+    this.#options = options;
     this.#socket.on("data", this.#onData);
     this.#socket.on("end", this.#onEnd);
     this.#socket.on("drain", this.#onDrain);
@@ -52,6 +51,15 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
 
   get capacity(): number {
     return this.isIdle && this.#mayServe ? 1 : 0;
+  }
+
+  get load(): number {
+    return this.#state === "taken" ? 1 : 0;
+  }
+
+  /** It has only one request, which waits for itself. */
+  get isCongested(): boolean {
+    return false;
   }
 
   get isIdle(): boolean {
@@ -118,6 +126,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
     this.#sink = undefined;
     if (this.#state === "taken") this.#state = "idle";
     this.#served += 1;
+    const { maxRequestsPerConnection } = this.#options.settings();
+    if (maxRequestsPerConnection !== undefined && this.#served >= maxRequestsPerConnection) this.#mayServe = false;
     if (this.#socket.isPaused()) this.#socket.resume();
   }
 
@@ -141,9 +151,13 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
     return this.#socket;
   }
 
-  closeIdle(): void {
+  retire(): void {
+    this.#mayServe = false;
     if (this.isIdle) this.#close();
   }
+
+  /** Its exchange has the time limits. */
+  checkDeadline(): void {}
 
   readonly #onData = (chunk: Buffer): void => {
     const events = this.#framer.push(chunk);
@@ -212,7 +226,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   #leave(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#owner.onClosed(this);
+    this.#options.owner.onClosed(this);
   }
 }
 

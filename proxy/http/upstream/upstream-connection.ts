@@ -1,4 +1,6 @@
 import type { Socket } from "node:net";
+import type { ConnectionPool } from "../../../mesh/policy/types.ts";
+import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { RequestMeter } from "../../telemetry/request-meter.ts";
 import type { UpstreamStream } from "./upstream-stream.ts";
@@ -8,7 +10,7 @@ export interface DialedUpstream {
   readonly kind: "connected";
   readonly socket: Socket;
   /** As negotiated; HTTP/1.1 where nothing is. */
-  readonly protocol: Extract<HttpProtocol, "http1">;
+  readonly protocol: HttpProtocol;
   /** `ip:port`, for the access log. */
   readonly address: string;
   /** The verified server; empty if the hop is plaintext. */
@@ -27,6 +29,8 @@ export interface PoolPlace {
   isListed: boolean;
   /** Since when it is idle and kept, by the pool's clock; `undefined`: it is not. */
   idleSinceMs: number | undefined;
+  /** Whether its endpoint is avoided because it is leaving. */
+  hasLeft: boolean;
 }
 
 /** A connection as its pool sees it, whatever its version. */
@@ -35,7 +39,11 @@ export interface UpstreamConnection {
   readonly place: PoolPlace;
   /** How many more streams it takes now. HTTP/1.1: one, if it is idle. */
   readonly capacity: number;
-  /** No stream is open. */
+  /** Streams that are open or reserved. */
+  readonly load: number;
+  /** Whether its peer reads too slowly for what is being sent. */
+  readonly isCongested: boolean;
+  /** Open, with no stream. */
   readonly isIdle: boolean;
   /** Whether it can be used for another request: open, not leaving, and still as it would be dialled. */
   readonly isReusable: boolean;
@@ -45,8 +53,20 @@ export interface UpstreamConnection {
   readonly idleMs: number;
   /** Takes a place of its capacity at once; the request begins with `sendHead`. */
   openStream(): UpstreamStream;
-  /** Closes it, without a reset, if it is idle. */
-  closeIdle(): void;
+  /** Takes no more requests: closes, without a reset, when its last stream has ended; at once if it is idle. */
+  retire(): void;
+  /** About twice a second, with the clock of `UpstreamOptions`. */
+  checkDeadline(nowMs: number): void;
+}
+
+/** What a connection needs of its pool. */
+export interface UpstreamOptions {
+  readonly owner: UpstreamOwner;
+  readonly messageLimits: Http1Limits;
+  /** A clock that only rises. */
+  readonly nowMs: () => number;
+  /** The destination's present settings. */
+  readonly settings: () => Pick<ConnectionPool, "maxRequestsPerConnection" | "maxConcurrentStreams">;
 }
 
 /** Events for its pool. */

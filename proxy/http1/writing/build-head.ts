@@ -1,20 +1,10 @@
-import { MeshError } from "../../../mesh/mesh-error.ts";
 import { type FieldRules, isDropped } from "../../messages/edits/head-edits.ts";
 import { isConfusable } from "../../messages/field-kinds.ts";
 import type { Fields } from "../../messages/fields.ts";
 import { isFieldValue, isToken } from "../../messages/grammar.ts";
+import { UnsoundHead } from "../../messages/unsound-head.ts";
 import type { HeadChanges } from "./copy-head.ts";
 import { formatLines } from "./format-lines.ts";
-
-/**
- * A head has a part that cannot be written in HTTP/1.1 without changing its meaning. Codecs refuse such messages when
- * they read them, so this is a fault of the proxy.
- */
-export class UnsoundHead extends MeshError<"unsound_head"> {
-  constructor(part: string) {
-    super("unsound_head", `a message that came in another version of HTTP has ${part} that HTTP/1.1 cannot carry`);
-  }
-}
 
 /**
  * A whole, strict HTTP/1.1 head for a message that came in another version: each name and value is checked again before

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import { listOf } from "../../messages/field-list-fixture.ts";
 import type { Content, RequestHead, ResponseHead } from "../../messages/message-head.ts";
+import { UnsoundHead } from "../../messages/unsound-head.ts";
 import { frameRequests, frameResponse } from "../frame-fixture.ts";
-import { UnsoundHead } from "./build-head.ts";
 import { formatRequestHead } from "./format-request-head.ts";
 import { formatResponseHead } from "./format-response-head.ts";
 

@@ -5,7 +5,8 @@ import { isMistakableMethod, isRequestPath, isToken } from "../../messages/gramm
 import type { RequestHead } from "../../messages/message-head.ts";
 import { plainAuthority } from "../../messages/plain-authority.ts";
 import type { TextFields } from "../../messages/text-fields.ts";
-import { buildHead, UnsoundHead } from "./build-head.ts";
+import { UnsoundHead } from "../../messages/unsound-head.ts";
+import { buildHead } from "./build-head.ts";
 import { copyHead } from "./copy-head.ts";
 import { FRAMING, LineWriter, OF_THE_HOP } from "./format-lines.ts";
 

@@ -37,7 +37,7 @@ const SETTINGS: MeshSettings = {
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
-  h2UpgradePolicy: "DO_NOT_UPGRADE",
+  h2UpgradePolicy: "DEFAULT",
 };
 
 const POD = `

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ABANDONED } from "../../messages/abort-reason.ts";
-import { address, FAILURES, PoolWorld } from "./upstream-pool-fixture.ts";
+import { address, FAILURES, PoolWorld, requestHead } from "./upstream-pool-fixture.ts";
+
+const GET = requestHead();
 
 function never(): AbortSignal {
   return new AbortController().signal;
@@ -23,8 +25,8 @@ describe("requests", () => {
 
   it("without an endpoint fail with the destination's description", async () => {
     const { pool } = new PoolWorld({ endpoints: 0 });
-    expect(pool.take(undefined)).toBeUndefined();
-    expect(await pool.dial(new Set(), never())).toEqual({
+    expect(pool.take(GET, undefined)).toBeUndefined();
+    expect(await pool.dial(GET, new Set(), never())).toEqual({
       kind: "failed",
       cause: "no_healthy_endpoint",
       message: "world has no ready endpoint",
@@ -72,7 +74,7 @@ describe("an endpoint that cannot be dialled", () => {
     for (const isBroken of [true, true, false, true]) {
       if (isBroken) world.broken.set(1, FAILURES.connect);
       else world.broken.clear();
-      await world.pool.dial(new Set(["10.0.0.2:80"]), never());
+      await world.pool.dial(GET, new Set(["10.0.0.2:80"]), never());
     }
     world.broken.clear();
     await world.clock.advance(1000);
@@ -92,7 +94,7 @@ describe("an endpoint that cannot be dialled", () => {
   it("is tried anyway when it is the only one", async () => {
     const world = new PoolWorld();
     world.broken.set(1, FAILURES.connect);
-    expect(await world.pool.dial(new Set(), never())).toBe(FAILURES.connect);
+    expect(await world.pool.dial(GET, new Set(), never())).toBe(FAILURES.connect);
     world.broken.clear();
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");
   });
@@ -106,7 +108,7 @@ describe("an endpoint that cannot be dialled", () => {
       const world = new PoolWorld({ endpoints });
       for (let number = 1; number < dials.length; number += 1) world.broken.set(number, FAILURES.connect);
       for (let number = dials.length; number <= endpoints; number += 1) world.broken.set(number, FAILURES.tls);
-      expect(await world.pool.dial(new Set(), never())).toBe(FAILURES.tls);
+      expect(await world.pool.dial(GET, new Set(), never())).toBe(FAILURES.tls);
       expect(world.dials).toEqual(dials);
       expect([world.pool.active, world.pool.size, world.deadlines.size]).toEqual([0, 0, 0]);
     },
@@ -119,7 +121,7 @@ describe("a request that is aborted while its connection is dialled", () => {
     const dialling = new AbortController();
     world.hold = () => Promise.resolve(dialling.abort());
     world.broken.set(1, FAILURES.connect);
-    expect(await world.pool.dial(new Set(), dialling.signal)).toBe(FAILURES.connect);
+    expect(await world.pool.dial(GET, new Set(), dialling.signal)).toBe(FAILURES.connect);
     expect(world.dials).toEqual([1]);
     expect([world.pool.active, world.pool.size]).toEqual([0, 0]);
   });
@@ -129,7 +131,7 @@ describe("a request that is aborted while its connection is dialled", () => {
     const dialling = new AbortController();
     dialling.abort();
     world.broken.set(1, FAILURES.connect);
-    await world.pool.dial(new Set(), dialling.signal);
+    await world.pool.dial(GET, new Set(), dialling.signal);
     world.broken.clear();
     expect((await world.take()).endpoint.ip).toBe("10.0.0.1");
   });
@@ -138,10 +140,10 @@ describe("a request that is aborted while its connection is dialled", () => {
     const world = new PoolWorld();
     const dialling = new AbortController();
     world.hold = () => Promise.resolve(dialling.abort());
-    const taken = await world.pool.dial(new Set(), dialling.signal);
+    const taken = await world.pool.dial(GET, new Set(), dialling.signal);
     if (taken.kind === "failed") throw new Error(taken.message);
     world.pool.release(taken);
-    expect(world.pool.take(undefined)?.connection).toBe(taken.connection);
+    expect(world.pool.take(GET, undefined)?.connection).toBe(taken.connection);
   });
 });
 
@@ -180,7 +182,7 @@ describe("an endpoint that is no longer one", () => {
     const [first] = await world.takeMany(2);
     if (first === undefined) throw new Error("no connection");
     world.broken.set(1, FAILURES.connect);
-    await world.pool.dial(new Set(["10.0.0.2:80"]), never());
+    await world.pool.dial(GET, new Set(["10.0.0.2:80"]), never());
     world.endpoints = [address(2)];
     await world.take();
     world.pool.discard(first, ABANDONED);

@@ -1,7 +1,7 @@
 import type { LocalReply } from "../../messages/local-reply.ts";
 
 /** Why dialling an upstream failed. */
-export type DialFailureCause = "no_healthy_endpoint" | "connect" | "tls" | "refused";
+export type DialFailureCause = "no_healthy_endpoint" | "connect" | "tls" | "refused" | "overflow";
 
 export interface UpstreamFailure {
   readonly kind: "failed";
@@ -18,6 +18,8 @@ export function replyToDialFailure(cause: DialFailureCause, message: string): Lo
       return { status: 503, flags: "UF", details: `upstream connect: ${message}` };
     case "tls":
       return { status: 503, flags: "UF", details: `mTLS refused: ${message}` };
+    case "overflow":
+      return { status: 503, flags: "UO", details: `upstream overflow: ${message}` };
     case "refused":
       return { status: 503, flags: "NR", details: `destination refused: ${message}` };
   }

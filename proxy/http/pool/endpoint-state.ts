@@ -1,6 +1,12 @@
 import type { Random } from "../../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../../net/socket-address.ts";
-import type { UpstreamConnection } from "./upstream-connection.ts";
+import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
+import type { SharedConnections } from "./shared-connections.ts";
+
+/** An endpoint of a destination, and whether it is reached by mutual TLS. */
+export interface PoolEndpoint extends SocketAddress {
+  readonly mutualTls: boolean;
+}
 
 /** One endpoint of a pool: its connections and its state. */
 export interface EndpointState {
@@ -8,7 +14,12 @@ export interface EndpointState {
   readonly key: string;
   readonly ip: string;
   readonly port: number;
-  /** Connections that take requests. Last in, first out: the others may reach the idle timeout. */
+  mutualTls: boolean;
+  /** HTTP/2 connections. Created when the first is wanted. */
+  shared: SharedConnections | undefined;
+  /** It has not negotiated HTTP/2, and is not asked again until this time, by the pool's clock. */
+  http1UntilMs: number;
+  /** HTTP/1.1 connections that take requests. Last in, first out: the others may reach the idle timeout. */
   readonly available: UpstreamConnection[];
   /** Requests in progress and connections being dialled. */
   active: number;
@@ -20,11 +31,14 @@ export interface EndpointState {
   isRemoved: boolean;
 }
 
-export function createEndpointState({ ip, port }: SocketAddress): EndpointState {
+export function createEndpointState({ ip, port, mutualTls }: PoolEndpoint): EndpointState {
   return {
     key: formatSocketAddress({ ip, port }),
     ip,
     port,
+    mutualTls,
+    shared: undefined,
+    http1UntilMs: 0,
     available: [],
     active: 0,
     failures: 0,

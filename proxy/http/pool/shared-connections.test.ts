@@ -1,20 +1,24 @@
 import { describe, expect, it } from "vitest";
 import { ABANDONED, type AbortReason } from "../../messages/abort-reason.ts";
-import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOwner } from "./upstream-connection.ts";
+import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOwner } from "../upstream/upstream-connection.ts";
+import type { UpstreamStream } from "../upstream/upstream-stream.ts";
 import type { TakenUpstream } from "./upstream-pool.ts";
-import { address, IDLE_MS, PoolWorld } from "./upstream-pool-fixture.ts";
-import type { UpstreamStream } from "./upstream-stream.ts";
+import { address, IDLE_MS, PoolWorld, requestHead } from "./upstream-pool-fixture.ts";
+
+const GET = requestHead();
 
 /** A connection of many streams, as HTTP/2 has them. */
 class SharedConnection implements UpstreamConnection {
   readonly dialed: DialedUpstream;
-  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined };
+  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasLeft: false };
   readonly idleMs = IDLE_MS;
   readonly #owner: UpstreamOwner;
   readonly #limit: number;
   streams = 0;
   aborted: AbortReason[] = [];
   isLeaving = false;
+  isCongested = false;
+  isRetired = false;
   isClosed = false;
 
   constructor(dialed: DialedUpstream, owner: UpstreamOwner, limit: number) {
@@ -32,7 +36,7 @@ class SharedConnection implements UpstreamConnection {
   }
 
   get isReusable(): boolean {
-    return !this.isClosed && !this.isLeaving && this.dialed.isCurrent();
+    return !this.isClosed && !this.isRetired && !this.isLeaving && this.dialed.isCurrent();
   }
 
   openStream(): UpstreamStream {
@@ -41,6 +45,7 @@ class SharedConnection implements UpstreamConnection {
     const ignored = { cork: () => undefined, pause: () => undefined, resume: () => undefined };
     const close = (): void => {
       this.streams -= 1;
+      if (this.isRetired && this.isIdle) this.close();
     };
     return {
       ...{ isReused: false, release: close, detach: () => undefined, ...sends, ...ignored },
@@ -51,9 +56,16 @@ class SharedConnection implements UpstreamConnection {
     };
   }
 
-  closeIdle(): void {
+  get load(): number {
+    return this.streams;
+  }
+
+  retire(): void {
+    this.isRetired = true;
     if (this.isIdle) this.close();
   }
+
+  checkDeadline(): void {}
 
   close(): void {
     this.isClosed = true;
@@ -66,12 +78,13 @@ function startWorld(limit: number, options: { endpoints?: number; maxIdle?: numb
   const connections: SharedConnection[] = [];
   const world = new PoolWorld({
     ...options,
-    connect: (dialed, owner) => {
+    connect: (dialed, { owner }) => {
       const connection = new SharedConnection(dialed, owner, limit);
       connections.push(connection);
       return connection;
     },
   });
+  world.settings = { httpVersion: "2" };
   return { world, connections, pool: world.pool };
 }
 
@@ -89,10 +102,10 @@ describe("a connection of several streams", () => {
     const { world, pool } = startWorld(2);
     const [one, other] = [await world.take(), await world.take()];
     pool.release(one);
-    const next = pool.take(undefined);
+    const next = pool.take(GET, undefined);
     expect(next?.connection).toBe(one.connection);
     pool.discard(other, ABANDONED);
-    expect(pool.take(undefined)?.connection).toBe(one.connection);
+    expect(pool.take(GET, undefined)?.connection).toBe(one.connection);
     expect([world.dials.length, pool.active]).toEqual([1, 2]);
   });
 
@@ -142,7 +155,7 @@ describe("a connection of several streams", () => {
   it("whose server asks its clients to leave is avoided, and closed after its last request", async () => {
     const { world, connections, pool } = startWorld(10, { endpoints: 2 });
     const one = await world.take();
-    const other = pool.take(new Set(["10.0.0.2:80"]));
+    const other = pool.take(GET, new Set(["10.0.0.2:80"]));
     const [connection] = connections;
     if (connection === undefined || other === undefined) throw new Error("no connection");
     connection.isLeaving = true;
@@ -158,7 +171,7 @@ describe("a connection of several streams", () => {
     connections[0]?.close();
     for (const one of taken) pool.discard(one, ABANDONED);
     expect([pool.size, pool.active, world.deadlines.size, world.timesEmpty]).toEqual([0, 0, 0, 1]);
-    expect(pool.take(undefined)).toBeUndefined();
+    expect(pool.take(GET, undefined)).toBeUndefined();
     expect((await world.take()).endpoint.ip).toBe(address(1).ip);
   });
 });

@@ -12,9 +12,9 @@ describe("a kept connection", () => {
     const world = new PoolWorld();
     const first = await world.take();
     expect(first.stream.isReused).toBe(false);
-    expect(world.pool.take(undefined)).toBeUndefined();
+    expect(world.pool.take(GET, undefined)).toBeUndefined();
     world.pool.release(first);
-    const second = world.pool.take(undefined);
+    const second = world.pool.take(GET, undefined);
     expect(second?.connection).toBe(first.connection);
     expect(second?.stream.isReused).toBe(true);
     expect(world.dials).toEqual([1]);
@@ -26,8 +26,8 @@ describe("a kept connection", () => {
     if (first === undefined || second === undefined) throw new Error("no connections");
     world.pool.release(second);
     world.pool.release(first);
-    expect(world.pool.take(undefined)?.connection).toBe(first.connection);
-    expect(world.pool.take(undefined)?.connection).toBe(second.connection);
+    expect(world.pool.take(GET, undefined)?.connection).toBe(first.connection);
+    expect(world.pool.take(GET, undefined)?.connection).toBe(second.connection);
   });
 
   it("is closed instead of kept when all pools together are at their limit", async () => {
@@ -93,7 +93,7 @@ describe("a kept connection", () => {
     await settlePromises();
     expect(taken.endpoint.available).toEqual([]);
     expect([world.pool.size, world.open, world.timesEmpty, world.deadlines.size]).toEqual([0, 0, 1, 0]);
-    expect(world.pool.take(undefined)).toBeUndefined();
+    expect(world.pool.take(GET, undefined)).toBeUndefined();
   });
 
   it.each([
@@ -126,7 +126,7 @@ describe("a kept connection", () => {
     const dialed = world.connect(address(1));
     world.pool.adoptIdle(dialed, address(1));
     expect([world.pool.size, world.pool.active]).toEqual([1, 0]);
-    expect(world.pool.take(undefined)?.connection.dialed).toBe(dialed);
+    expect(world.pool.take(GET, undefined)?.connection.dialed).toBe(dialed);
     expect(world.dials).toEqual([]);
   });
 });
@@ -163,7 +163,7 @@ describe("after a new certificate", () => {
     world.pool.release(old);
     world.pool.closeStale();
     expect(world.sockets.map(({ destroyed }) => destroyed)).toEqual([true, false]);
-    expect(world.pool.take(undefined)?.connection).toBe(fresh.connection);
+    expect(world.pool.take(GET, undefined)?.connection).toBe(fresh.connection);
   });
 });
 

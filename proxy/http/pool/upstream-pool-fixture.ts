@@ -1,18 +1,22 @@
 /** For tests: a pool whose connections are created by the test, without a network. */
 
 import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import type { ConnectionPool } from "../../../mesh/policy/types.ts";
 import type { SocketAddress } from "../../../net/socket-address.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
+import { HTTP1_LIMITS } from "../../http1/http1-limits.ts";
 import { RequestFramer } from "../../http1/request-framer.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
+import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import { Deadlines } from "../deadlines.ts";
+import type { DialedUpstream } from "../upstream/upstream-connection.ts";
+import type { ResponseSink } from "../upstream/upstream-stream.ts";
 import type { UpstreamFailure } from "./dial-failure.ts";
+import type { PoolEndpoint } from "./endpoint-state.ts";
 import { IdleQuota } from "./idle-quota.ts";
-import type { DialedUpstream } from "./upstream-connection.ts";
 import { type TakenUpstream, UpstreamPool } from "./upstream-pool.ts";
 import type { UpstreamPoolOptions } from "./upstream-pool-options.ts";
-import type { ResponseSink } from "./upstream-stream.ts";
 
 export const IDLE_MS = 10_000;
 
@@ -40,8 +44,8 @@ export function requestHead(lines = ""): RequestHead {
 export const EDITS: RequestEdits = { hop: "outbound", forwardedClientCert: undefined, createRequestId: () => "id" };
 
 /** The endpoint 10.0.0.N. */
-export function address(number: number): SocketAddress {
-  return { ip: `10.0.0.${number}`, port: 80 };
+export function address(number: number): PoolEndpoint {
+  return { ip: `10.0.0.${number}`, port: 80, mutualTls: false };
 }
 
 export const FAILURES = {
@@ -73,7 +77,10 @@ export class PoolWorld {
   /** The generation with which a connection must have been made to be reused. */
   generation = 1;
   timesEmpty = 0;
-  endpoints: readonly SocketAddress[];
+  settings: ConnectionPool = { httpVersion: "1.1" };
+  /** Of the requests that the test takes connections for. */
+  readonly head = requestHead();
+  endpoints: readonly PoolEndpoint[];
   readonly pool: UpstreamPool;
 
   constructor({ endpoints = 1, maxIdle = Number.POSITIVE_INFINITY, connect }: PoolOptions = {}) {
@@ -82,7 +89,9 @@ export class PoolWorld {
       idleQuota: new IdleQuota(maxIdle),
       endpoints: () => this.endpoints,
       describe: () => "world has no ready endpoint",
-      dial: (endpoint, signal) => this.#dial(endpoint, signal),
+      dial: (endpoint, protocol, signal) => this.#dial(endpoint, protocol, signal),
+      settings: () => this.settings,
+      messageLimits: HTTP1_LIMITS,
       deadlines: this.deadlines,
       random: () => 0,
       closing: this.closing.signal,
@@ -94,14 +103,14 @@ export class PoolWorld {
   }
 
   /** A connection that is not pooled yet, made with the current certificate. */
-  connect({ ip, port }: SocketAddress): DialedUpstream {
+  connect({ ip, port }: SocketAddress, protocol: HttpProtocol = "http1"): DialedUpstream {
     const socket = new FakeSocket();
     const { generation } = this;
     this.sockets.push(socket);
     return {
       kind: "connected",
       socket: asSocket(socket),
-      protocol: "http1",
+      protocol,
       address: `${ip}:${port}`,
       peer: "",
       idleMs: IDLE_MS,
@@ -112,7 +121,8 @@ export class PoolWorld {
 
   /** As an exchange does: takes an idle connection, or dials. */
   async take(tried = new Set<string>()): Promise<TakenUpstream> {
-    const taken = this.pool.take(tried) ?? (await this.pool.dial(tried, new AbortController().signal));
+    const taken =
+      this.pool.take(this.head, tried) ?? (await this.pool.dial(this.head, tried, new AbortController().signal));
     if (taken.kind === "failed") throw new Error(taken.message);
     return taken;
   }
@@ -125,10 +135,14 @@ export class PoolWorld {
     return this.sockets.filter((socket) => !socket.destroyed).length;
   }
 
-  async #dial(endpoint: SocketAddress, signal: AbortSignal): Promise<DialedUpstream | UpstreamFailure> {
+  async #dial(
+    endpoint: SocketAddress,
+    protocol: HttpProtocol,
+    signal: AbortSignal,
+  ): Promise<DialedUpstream | UpstreamFailure> {
     const number = Number(endpoint.ip.split(".")[3]);
     this.dials.push(number);
     await this.hold(signal);
-    return this.broken.get(number) ?? this.connect(endpoint);
+    return this.broken.get(number) ?? this.connect(endpoint, protocol);
   }
 }

@@ -1,0 +1,43 @@
+import type { UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
+import type { HttpProtocol } from "../../messages/http-version.ts";
+import type { RequestHead } from "../../messages/message-head.ts";
+
+/** From how many requests in progress to an endpoint on an adaptive destination shares an HTTP/2 connection. */
+export const SHARED_FROM = 8;
+
+/** Larger declared content stays on HTTP/1.1, in bytes: DATA frames and their windows cost half as much again. */
+export const MAX_SHARED_CONTENT = 65_536;
+
+/** The endpoint that was chosen for a request. */
+export interface HopEndpoint {
+  /** Then the protocol is negotiated. Otherwise the application must speak what is sent. */
+  readonly mutualTls: boolean;
+  /** Requests in progress to it. */
+  readonly active: number;
+}
+
+/**
+ * The codec of a request's upstream connection. HTTP/2 is a wish where it is negotiated: a peer without it gets HTTP/1.1.
+ * Adaptive means: HTTP/2 for requests of HTTP/2; HTTP/1.1 requests share an HTTP/2 connection once several are in
+ * progress, because only then do they share packets. Upgrades and HTTP/1.0 between sidecars stay on HTTP/1.1.
+ */
+export function decideHopVersion(head: RequestHead, endpoint: HopEndpoint, wanted: UpstreamHttpVersion): HttpProtocol {
+  const { version, upgrade, authority } = head;
+  const { mutualTls, active } = endpoint;
+  if (upgrade !== undefined || authority === "") return "http1";
+  if (version === "2") return mutualTls || wanted === "2" || wanted === "client" ? "http2" : "http1";
+  if (version === "1.0" && mutualTls) return "http1";
+  switch (wanted) {
+    case "2":
+      return "http2";
+    case "1.1":
+    case "client":
+      return "http1";
+    case "adaptive":
+      return mutualTls && active >= SHARED_FROM && isSmall(head) ? "http2" : "http1";
+  }
+}
+
+function isSmall({ content }: RequestHead): boolean {
+  return content.kind === "none" || (content.kind === "length" && content.length < MAX_SHARED_CONTENT);
+}

@@ -1,0 +1,114 @@
+import type { Deadlines } from "../deadlines.ts";
+import { MAX_IDLE_PER_ENDPOINT } from "../http-limits.ts";
+import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
+import type { EndpointState } from "./endpoint-state.ts";
+import type { IdleQuota } from "./idle-quota.ts";
+import type { PoolEndpoints } from "./pool-endpoints.ts";
+
+export interface PoolConnectionsOptions {
+  readonly deadlines: Deadlines;
+  /** Shared with the other pools of the process. */
+  readonly idleQuota: IdleQuota;
+  /** Aborted: no connection is kept for later requests. */
+  readonly closing: AbortSignal;
+  /** Called when the last connection has closed. */
+  readonly onEmpty?: () => void;
+}
+
+/** All connections of a pool: which of them are kept, and until when. */
+export class PoolConnections {
+  readonly #options: PoolConnectionsOptions;
+  readonly #endpoints: PoolEndpoints;
+  readonly #connections = new Set<UpstreamConnection>();
+
+  constructor(options: PoolConnectionsOptions, endpoints: PoolEndpoints) {
+    this.#options = options;
+    this.#endpoints = endpoints;
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  add(connection: UpstreamConnection): void {
+    if (this.#connections.size === 0) this.#options.deadlines.add(this);
+    this.#connections.add(connection);
+  }
+
+  /** A kept connection of HTTP/1.1 that is still as it would be dialled. */
+  takeKept({ available }: EndpointState): UpstreamConnection | undefined {
+    for (let connection = available.pop(); connection !== undefined; connection = available.pop()) {
+      connection.place.isListed = false;
+      this.leaveIdle(connection);
+      if (connection.isReusable) return connection;
+      connection.retire();
+    }
+    return undefined;
+  }
+
+  /** A stream has ended: its connection is kept, goes on with its other streams, or is closed. */
+  settle(connection: UpstreamConnection, endpoint: EndpointState): void {
+    const { place } = connection;
+    if (connection.isIdle && place.idleSinceMs === undefined) {
+      if (connection.isReusable && this.#mayKeep(endpoint)) place.idleSinceMs = this.#options.deadlines.nowMs;
+      else connection.retire();
+    }
+    if (connection.dialed.protocol === "http1" && connection.capacity > 0) this.#list(connection, endpoint);
+    this.#endpoints.forgetIfUnused(endpoint);
+  }
+
+  /** Until the control plane withdraws it, each request there would need a handshake. */
+  noteLeaving(connection: UpstreamConnection, endpoint: EndpointState): void {
+    if (!connection.isLeaving || connection.place.hasLeft) return;
+    connection.place.hasLeft = true;
+    this.#endpoints.avoid(endpoint);
+  }
+
+  #list(connection: UpstreamConnection, endpoint: EndpointState): void {
+    if (connection.place.isListed) return;
+    connection.place.isListed = true;
+    endpoint.available.push(connection);
+  }
+
+  /** It gets a request. */
+  leaveIdle({ place }: UpstreamConnection): void {
+    if (place.idleSinceMs === undefined) return;
+    place.idleSinceMs = undefined;
+    this.#options.idleQuota.release();
+  }
+
+  /** Whether the endpoint may have one more idle connection. If so, it is counted. */
+  #mayKeep(endpoint: EndpointState): boolean {
+    const { closing, idleQuota } = this.#options;
+    if (endpoint.isRemoved || closing.aborted || endpoint.available.length >= MAX_IDLE_PER_ENDPOINT) return false;
+    return idleQuota.tryTake();
+  }
+
+  /** Closes connections that were idle too long. */
+  checkDeadline(nowMs: number): void {
+    for (const connection of this.#connections) {
+      const { place, idleMs } = connection;
+      if (nowMs - (place.idleSinceMs ?? nowMs) >= idleMs) connection.retire();
+      else connection.checkDeadline(nowMs);
+    }
+  }
+
+  /** Takes those that it holds for out of use. */
+  retire(condition: (connection: UpstreamConnection) => boolean): void {
+    for (const connection of this.#connections) if (condition(connection)) connection.retire();
+  }
+
+  /** It has ended. */
+  forget(connection: UpstreamConnection, endpoint: EndpointState): void {
+    const at = connection.place.isListed ? endpoint.available.indexOf(connection) : -1;
+    if (at >= 0) endpoint.available.splice(at, 1);
+    connection.place.isListed = false;
+    endpoint.shared?.delete(connection);
+    this.noteLeaving(connection, endpoint);
+    this.leaveIdle(connection);
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    this.#options.deadlines.delete(this);
+    this.#options.onEmpty?.();
+  }
+}

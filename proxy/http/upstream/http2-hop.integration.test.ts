@@ -1,0 +1,105 @@
+import { once } from "node:events";
+import type { ServerHttp2Stream } from "node:http2";
+import { afterEach, describe, expect, it } from "vitest";
+import type { UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { sendRaw } from "../../../net/raw-client-fixture.ts";
+import { meshDestination } from "../../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../../outbound-side-fixture.ts";
+import { type Http2ServerOptions, startHttp2Server } from "./http2-server-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+/** A sidecar of a client whose requests go to one HTTP/2 server behind mutual TLS. */
+async function startHop(options: Http2ServerOptions, httpVersion: UpstreamHttpVersion = "2") {
+  const server = await startHttp2Server(cleanup, options);
+  const mutualTls = options.alpn !== "plaintext";
+  const overrides = { protocol: "http", connectionPool: { httpVersion } } as const;
+  const side = await startOutboundSide(cleanup, {
+    destination: meshDestination([server.port], { mutualTls, overrides }),
+  });
+  return { server, side };
+}
+
+/** Responds with what it has received. */
+async function echo(stream: ServerHttp2Stream, headers: Readonly<Record<string, unknown>>): Promise<void> {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  const trailers: unknown[] = [];
+  stream.on("trailers", (received) => trailers.push({ ...received }));
+  await once(stream, "end");
+  const body = JSON.stringify({ headers: { ...headers }, content: Buffer.concat(chunks).toString(), trailers });
+  stream.respond({ ":status": 200, "content-length": body.length });
+  stream.end(body);
+}
+
+function bodyOf(answer: string) {
+  const text = answer.slice(answer.indexOf("{"), answer.lastIndexOf("}") + 1);
+  return JSON.parse(text) as { headers: Record<string, string>; content: string; trailers: unknown[] };
+}
+
+describe("a request of HTTP/1.1 over an HTTP/2 hop", () => {
+  it("arrives with its fields in lower case, without those of its connection", async () => {
+    const { side, server } = await startHop({ onStream: echo });
+    const text =
+      "GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nX-Mixed: Case\r\nCookie: a=1; b=2\r\nKeep-Alive: timeout=5\r\n" +
+      "X-Private: 1\r\nConnection: close, x-private\r\n\r\n";
+    const { headers } = bodyOf(await sendRaw(cleanup, side.port, text));
+    expect(headers).toMatchObject({
+      ":method": "GET",
+      ":path": "/a?b=c",
+      ":authority": "shop.example",
+      ":scheme": "http",
+      "x-mixed": "Case",
+      cookie: "a=1; b=2",
+      "x-forwarded-proto": "http",
+    });
+    expect(headers["x-request-id"]).toMatch(/^[0-9a-f-]{36}$/);
+    for (const name of ["host", "connection", "keep-alive", "x-private"]) expect(headers).not.toHaveProperty(name);
+    expect(server.offered).toEqual([["istio-h2", "istio-http/1.1", "istio", "h2"]]);
+  });
+
+  it("keeps its content without chunk framing, and its trailers", async () => {
+    const { side } = await startHop({ onStream: echo });
+    const text =
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
+      "5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n";
+    const body = bodyOf(await sendRaw(cleanup, side.port, text));
+    expect(body.content).toBe("hello world");
+    expect(body.trailers).toEqual([{ "x-sum": "1" }]);
+    expect(body.headers).not.toHaveProperty("transfer-encoding");
+  });
+
+  it("keeps its declared length", async () => {
+    const { side } = await startHop({ onStream: echo });
+    const text = `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n${"x".repeat(200_000)}`;
+    const body = bodyOf(await sendRaw(cleanup, side.port, text));
+    expect([body.headers["content-length"], body.content.length]).toEqual(["200000", 200_000]);
+  });
+
+  it("shares one connection with all others", async () => {
+    const { side, server } = await startHop({ onStream: echo });
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, at) =>
+        sendRaw(cleanup, side.port, `GET /${at} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`),
+      ),
+    );
+    expect(answers.map((answer) => bodyOf(answer).headers[":path"])).toEqual(answers.map((_, at) => `/${at}`));
+    expect(server.sessions).toHaveLength(1);
+  });
+
+  it("gets its response in chunks, with trailers, after the interim ones", async () => {
+    const onStream = (stream: ServerHttp2Stream): void => {
+      stream.additionalHeaders({ ":status": 103, link: "</s>; rel=preload" });
+      stream.respond({ ":status": 200 }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "x-sum": "2" }));
+      stream.end("hello");
+    };
+    const { side } = await startHop({ onStream });
+    const answer = await sendRaw(cleanup, side.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(answer).toMatch(
+      /^HTTP\/1\.1 103 .*link: <\/s>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n.*transfer-encoding: chunked\r\n.*\r\n5\r\nhello\r\n0\r\nx-sum: 2\r\n\r\n$/s,
+    );
+  });
+});
