@@ -173,7 +173,12 @@ export class Http2ClientStream implements ExchangeClient {
 
   #handOn(): void {
     const exchange = this.#exchange;
-    if (exchange === undefined || (this.#input.isEmpty && this.#end === undefined)) return;
+    if (exchange === undefined) return;
+    if (this.#input.isEmpty && this.#end === undefined) {
+      // What was handed on before the pause has been taken now.
+      this.#settle();
+      return;
+    }
     const isBatch = this.#end !== undefined && !this.#input.isEmpty;
     if (isBatch) exchange.setRequestBatch(true);
     this.#deliverTo(exchange);
