@@ -188,6 +188,7 @@ export class Http2UpstreamStream implements UpstreamStream {
     const kept = this.#isPaused && isSmall ? copyOf(bytes) : bytes;
     this.#sink?.onResponseBody({ bytes: kept, ranges: undefined });
     if (!this.#isPaused) this.#consume();
+    else if (this.#state.kind === "open") this.#connection.engine.hold(this.#state.stream, bytes.length);
   }
 
   #consume(): void {

@@ -155,6 +155,14 @@ export class Http2Connection<Head, Context> {
     this.core.windows.consume(stream, bytes);
   }
 
+  /**
+   * The consumer is slow and holds received content: the connection's credit goes back to the peer, so that other
+   * streams go on. The stream's own follows with `consume`. Has an effect within 32 MB a connection.
+   */
+  hold(stream: Http2Stream<Context>, bytes: number): void {
+    this.core.windows.advance(stream, bytes);
+  }
+
   /** Resets an open stream; no event follows. @param code one of `ERROR_CODE`. */
   reset(stream: Http2Stream<Context>, code: number): void {
     this.core.resetStream(stream, code);

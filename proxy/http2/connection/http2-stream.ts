@@ -44,6 +44,8 @@ export class Http2Stream<Context> {
   windowSize: number;
   /** Content that the shell has received, or will, and not yet consumed. */
   owedBytes = 0;
+  /** The part of `owedBytes` for which the connection's credit was returned. */
+  advancedBytes = 0;
   /** Consumed and not yet announced by WINDOW_UPDATE. */
   creditBytes = 0;
   isCreditDue = false;

@@ -4,6 +4,9 @@ import { writeWindowUpdate } from "../frames/write-frames.ts";
 import type { Http2Limits } from "../http2-limits.ts";
 import type { Http2Stream } from "./http2-stream.ts";
 
+/** Content that slow consumers hold beyond the connection's window, in bytes. With more, the connection waits for them. */
+const MAX_ADVANCED_BYTES = 33_554_432;
+
 /** The connection's window is this many streams' windows, within its own limits. */
 const STREAMS_PER_CONNECTION = 8;
 
@@ -26,6 +29,8 @@ export class ReceiveWindows<Context> {
   #isProbing = false;
   /** Delivered and not consumed, of all streams. */
   #owed = 0;
+  /** The part of it whose credit the connection already has. */
+  #advanced = 0;
 
   constructor(limits: Http2Limits) {
     this.#limits = limits;
@@ -86,7 +91,8 @@ export class ReceiveWindows<Context> {
     stream.receiveWindow -= frameBytes;
     stream.owedBytes += dataBytes;
     this.#owed += dataBytes;
-    if (frameBytes > dataBytes) this.#credited(stream, frameBytes - dataBytes);
+    const padding = frameBytes - dataBytes;
+    if (padding > 0) this.#credited(stream, padding, padding);
   }
 
   /** Content of a stream was consumed. More than was delivered is ignored. */
@@ -94,7 +100,17 @@ export class ReceiveWindows<Context> {
     const consumed = Math.min(bytes, stream.owedBytes);
     stream.owedBytes -= consumed;
     this.#owed -= consumed;
-    this.#credited(stream, consumed);
+    const paid = this.#settleAdvance(stream, consumed);
+    this.#credited(stream, consumed, consumed - paid);
+  }
+
+  /** Returns credit to the connection alone, for content that a slow consumer holds: its stream waits, no other does. */
+  advance(stream: Http2Stream<Context>, bytes: number): void {
+    const held = stream.owedBytes - stream.advancedBytes;
+    const advanced = Math.max(0, Math.min(bytes, held, MAX_ADVANCED_BYTES - this.#advanced));
+    stream.advancedBytes += advanced;
+    this.#advanced += advanced;
+    this.#credit += advanced;
   }
 
   /** Returns credit to the connection alone, for content that is dropped. */
@@ -104,7 +120,7 @@ export class ReceiveWindows<Context> {
 
   /** Returns to the connection what a stream still owes. */
   forgive(stream: Http2Stream<Context>): void {
-    this.#credit += stream.owedBytes;
+    this.#credit += stream.owedBytes - this.#settleAdvance(stream, stream.owedBytes);
     this.#owed -= stream.owedBytes;
     stream.owedBytes = 0;
   }
@@ -144,8 +160,16 @@ export class ReceiveWindows<Context> {
     this.#size = size;
   }
 
-  #credited(stream: Http2Stream<Context>, bytes: number): void {
-    this.#credit += bytes;
+  /** How much of a stream's content that is no longer held the connection has credit for. */
+  #settleAdvance(stream: Http2Stream<Context>, bytes: number): number {
+    const paid = Math.min(bytes, stream.advancedBytes);
+    stream.advancedBytes -= paid;
+    this.#advanced -= paid;
+    return paid;
+  }
+
+  #credited(stream: Http2Stream<Context>, bytes: number, ofConnection: number): void {
+    this.#credit += ofConnection;
     if (stream.life !== "open" || stream.remote === "ended") return;
     stream.creditBytes += bytes;
     if (stream.isCreditDue || stream.creditBytes < stream.windowSize / 2) return;

@@ -127,6 +127,45 @@ describe("receiving", () => {
     expect(creditOf(client, 1)).toBe(33_000);
   });
 
+  it("goes on for other streams while many consumers hold their content, and their own streams wait", () => {
+    const client = createRawClient();
+    const ids = Array.from({ length: 64 }, (_, index) => 2 * index + 1);
+    for (const id of ids) {
+      client.send(client.headers(id, POST));
+      for (let count = 0; count < 4; count += 1) client.send(dataFrame(id, Buffer.alloc(16_384)));
+      const stream = client.eventsOf("head").at(-1)?.stream;
+      if (stream === undefined) throw new Error("no request");
+      client.connection.hold(stream, 65_536);
+      client.connection.hold(stream, 65_536);
+      client.takeFrames();
+    }
+    expect(client.eventsOf("failed")).toEqual([]);
+    client.send(client.headers(201, POST), dataFrame(201, "fine", true));
+    expect(client.events.at(-1)).toMatchObject({ kind: "data", stream: { id: 201 } });
+    client.send(dataFrame(1, "more"));
+    expect(client.eventsOf("reset")).toMatchObject([{ stream: { id: 1 }, code: ERROR_CODE.flowControlError }]);
+  });
+
+  it("returns the credit of held content once, whether it is then taken or dropped", () => {
+    const client = createRawClient();
+    client.send(client.headers(1, POST), dataFrame(1, Buffer.alloc(16_384)), dataFrame(1, Buffer.alloc(16_384)));
+    client.send(client.headers(3, POST), dataFrame(3, Buffer.alloc(16_384)));
+    const [one, other] = client.eventsOf("head").map(({ stream }) => stream);
+    if (one === undefined || other === undefined) throw new Error("no requests");
+    client.connection.hold(one, 32_768);
+    client.connection.consume(one, 32_768);
+    client.connection.hold(other, 16_384);
+    client.connection.release(other);
+    let returned = creditOf(client, 0);
+    // Fill the window, so that what is left becomes due.
+    for (let id = 5; returned < 49_152 && id < 45; id += 2) {
+      client.send(client.headers(id, POST));
+      for (let count = 0; count < 4; count += 1) client.send(dataFrame(id, Buffer.alloc(16_384)));
+      returned += creditOf(client, 0);
+    }
+    expect(returned).toBe(49_152);
+  });
+
   it("resets a stream that sends more than its window, and only that", () => {
     const client = createRawClient();
     client.send(client.headers(1, POST), client.headers(3, POST));
