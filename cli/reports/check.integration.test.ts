@@ -1,5 +1,7 @@
 import { createServer } from "node:https";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { renderInstallation } from "../../install/render-installation.ts";
+import { parseInstallValues } from "../../install/values/parse-values.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
@@ -14,7 +16,7 @@ const root = mintRoot();
 const serving = mintLeaf({
   issuer: root,
   uriSans: [],
-  dnsSans: ["istio-sidecar-injector.istio-system.svc"],
+  dnsSans: ["istio-sidecar-injector.istio-system.svc", "istio-sidecar-injector-canary.istio-system.svc"],
   notBefore: new Date(Date.now() - 60_000),
   notAfter: new Date(Date.now() + 3_600_000),
 });
@@ -41,6 +43,11 @@ async function startWebhook(container: string): Promise<number> {
     throw error;
   };
   return await listen(server, { port: 0, host: "127.0.0.1", onError });
+}
+
+/** A namespace whose pods get a sidecar of this revision. */
+function revisionNamespace(name: string, revision: string): object {
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { "istio.io/rev": revision } } };
 }
 
 interface Check {
@@ -71,6 +78,22 @@ describe("entente check", () => {
     const { stdout } = await cluster.run(["check", "-o", "json"]);
     expect(find(stdout, "a new pod gets a sidecar")).toEqual({ kind: "ok", message: "in namespace ns1" });
     expect(cluster.server.cluster.list(KINDS.pods, {}).items).toEqual([]);
+  });
+
+  it.each([
+    { name: "a namespace that chooses it", namespaces: [revisionNamespace("ns2", "canary")], used: "ns2" },
+    { name: "no namespace that chooses it", namespaces: [], used: "default" },
+  ])("tries the webhook of the revision that is installed, with $name", async ({ namespaces, used }) => {
+    const { cluster: objects } = cluster.server;
+    for (const { metadata } of objects.list(KINDS.mutatingWebhooks, {}).items)
+      objects.delete(KINDS.mutatingWebhooks, { name: metadata.name });
+    const canary = renderInstallation(parseInstallValues({ expressions: ["revision=canary"] }));
+    const webhooks = canary
+      .flatMap((part) => part.objects)
+      .filter(({ kind }) => kind === "MutatingWebhookConfiguration");
+    cluster.harness.put(...webhooks.map((one) => withBundle(one, root.pem)), ...namespaces);
+    const { stdout } = await cluster.run(["check", "-o", "json"]);
+    expect(find(stdout, "a new pod gets a sidecar")).toEqual({ kind: "ok", message: `in namespace ${used}` });
   });
 
   it("finds that the webhook cannot be reached, and ends with 1", async () => {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import type { ClusterHarness } from "../installed-cluster-fixture.ts";
 import type { CheckGroup, CheckOutcome } from "./check.ts";
 import { evaluateChecks } from "./evaluate-checks.ts";
 import { checkedCluster, createHealthyCluster, meshedPod, type ServedByPods } from "./healthy-cluster-fixture.ts";
 import { readClusterFacts } from "./read-cluster-facts.ts";
 import { UNHEALTHY_CASES } from "./unhealthy-cases-fixture.ts";
-import { UNHEALTHY_DATA_PLANES } from "./unhealthy-data-plane-fixture.ts";
+import { UNHEALTHY_DATA_PLANES, waiting } from "./unhealthy-data-plane-fixture.ts";
 
 const { signal } = new AbortController();
 
@@ -42,6 +43,19 @@ describe("a healthy mesh", () => {
     const harness = createHealthyCluster().putTexts(meshedPod("web", {}, "registry.example/mirror@sha256:0a1b"));
     const outcome = outcomeOf(await check(harness), "control plane's version");
     expect(outcome).toEqual({ kind: "ok", message: "0.1.0; 1 of 1 proxies report it themselves" });
+  });
+
+  it("leaves out the pods that have Istio's own proxy, whose state Istio's control plane knows", async () => {
+    const proxy = { name: "istio-proxy", image: "proxyv2:1.31", args: ["proxy", "sidecar", "--domain", "ns1.svc"] };
+    const status = waiting("istio-proxy", "CrashLoopBackOff");
+    const ofIstio = testPod({ name: "istios", spec: { containers: [{ name: "app" }, proxy] }, status });
+    const groups = await check(createHealthyCluster().putTexts(ofIstio));
+    expect(outcomeOf(groups, "proxies are ready")).toEqual({
+      kind: "ok",
+      message: "1 pods; 1 more have a proxy of Istio's, and are not looked at",
+    });
+    expect(outcomeOf(groups, "control plane's version")?.kind).toBe("ok");
+    expect(outcomeOf(groups, "connected and up to date")).toEqual({ kind: "ok", message: "1 proxies" });
   });
 
   it("cannot be judged without an API server, and nothing else is asked", async () => {

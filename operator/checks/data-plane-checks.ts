@@ -5,7 +5,7 @@ import type { ClusterFacts } from "./cluster-facts.ts";
 import { explainPod } from "./component-checks.ts";
 import { both, judge } from "./fact.ts";
 import { listAt, numberAt, textAt } from "./object-fields.ts";
-import { namesOf, proxyPods, SHOWN } from "./proxy-pods.ts";
+import { countIstioPods, namesOf, proxyPods, SHOWN } from "./proxy-pods.ts";
 import { judgeVersions } from "./version-checks.ts";
 
 /** The pods with a proxy. */
@@ -52,9 +52,13 @@ function judgeCapture(objects: readonly KubernetesObject[]): CheckOutcome {
 function judgeReadiness(objects: readonly KubernetesObject[]): CheckOutcome {
   const all = proxyPods(objects);
   const unready = all.filter(({ object }) => !isProxyReady(object));
-  if (unready.length === 0) return ok(`${all.length} pods`);
+  if (unready.length === 0) return ok(`${all.length} pods${describeIstioPods(countIstioPods(objects))}`);
   const hint = unready.flatMap(({ object }) => explainPod(object))[0] ?? "see the log of their container istio-proxy";
   return warning(`not ready: ${namesOf(unready.map(({ object }) => object))}`, hint);
+}
+
+function describeIstioPods(count: number): string {
+  return count === 0 ? "" : `; ${count} more have a proxy of Istio's, and are not looked at`;
 }
 
 function isProxyReady(pod: KubernetesObject): boolean {

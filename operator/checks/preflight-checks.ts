@@ -9,7 +9,7 @@ import { listAt, textAt } from "./object-fields.ts";
 
 /** Whether an installation can succeed. */
 export function checkBeforeInstallation(facts: ClusterFacts): CheckGroup {
-  const { rights, definitions, deployments, mutatingWebhooks, rootNamespace } = facts;
+  const { rights, definitions, deployments, mutatingWebhooks } = facts;
   return {
     name: "before an installation",
     checks: [
@@ -17,9 +17,7 @@ export function checkBeforeInstallation(facts: ClusterFacts): CheckGroup {
       { title: "the resource definitions fit", outcome: judge(definitions, judgeDefinitions) },
       {
         title: "no other mesh injects sidecars",
-        outcome: judge(both(deployments, mutatingWebhooks), ([all, webhooks]) =>
-          judgeOthers(all, webhooks, rootNamespace),
-        ),
+        outcome: judge(both(deployments, mutatingWebhooks), ([all, webhooks]) => judgeOthers(all, webhooks)),
       },
     ],
   };
@@ -63,22 +61,13 @@ export function servedVersions(definition: KubernetesObject): readonly string[] 
   });
 }
 
-function judgeOthers(
-  deployments: readonly KubernetesObject[],
-  webhooks: readonly KubernetesObject[],
-  rootNamespace: string,
-): CheckOutcome {
+function judgeOthers(deployments: readonly KubernetesObject[], webhooks: readonly KubernetesObject[]): CheckOutcome {
   const planes = deployments.filter((one) => one.metadata.labels?.["app"] === "istiod" && !isOurs(one));
   const injectors = webhooks.filter((one) => one.metadata.name.startsWith("istio-sidecar-injector") && !isOurs(one));
-  const [beside] = planes.filter(({ metadata }) => metadata.namespace === rootNamespace);
-  if (beside !== undefined) {
-    const message = `namespace ${rootNamespace} has the Deployment ${beside.metadata.name} of another mesh`;
-    return failed(message, "install into another namespace (--set namespace=NAME), or remove that mesh first");
-  }
   const names = [...planes, ...injectors].map(({ kind, metadata }) =>
     [kind, [metadata.namespace, metadata.name].filter((part) => part !== undefined).join("/")].join(" "),
   );
   if (names.length === 0) return ok();
-  const hint = "install with --set revision=NAME, so that namespaces choose by the label istio.io/rev";
+  const hint = "install beside it with --revision NAME, so that namespaces choose by the label istio.io/rev";
   return warning(`there is ${names.join(", ")}: both would inject a namespace with istio-injection=enabled`, hint);
 }

@@ -53,8 +53,8 @@ describe("before an installation", () => {
       name: "Istio in the same namespace",
       objects: [istiod("istio-system")],
       title: "no other mesh",
-      kind: "failed",
-      text: "namespace istio-system has the Deployment istiod",
+      kind: "warning",
+      text: "--revision NAME",
     },
     {
       name: "Istio in another namespace",

@@ -19,7 +19,7 @@ import type { CheckStage } from "./evaluate-checks.ts";
 import { readFact, unknown } from "./fact.ts";
 import { listAt, textAt } from "./object-fields.ts";
 import { isOurs } from "./preflight-checks.ts";
-import { readProbe } from "./read-probe.ts";
+import { probedRevision, readProbe } from "./read-probe.ts";
 import { bundleOf } from "./webhook-checks.ts";
 
 /** The cluster as the checks read it. */
@@ -64,7 +64,7 @@ export async function readClusterFacts(
   }
   const webhooks = mutatingWebhooks.kind === "known" ? mutatingWebhooks.value : [];
   const [health, served] = await Promise.all([
-    readHealthFacts(cluster, signal),
+    readHealthFacts(cluster, probedRevision(webhooks), signal),
     readServedFacts(cluster, webhooks, signal),
   ]);
   return { ...shared, ...health, ...served };
@@ -78,7 +78,7 @@ function readRights({ api, rootNamespace }: CheckedCluster, signal: AbortSignal)
 }
 
 /** What the API server knows of a running mesh. */
-async function readHealthFacts({ api, rootNamespace }: CheckedCluster, signal: AbortSignal) {
+async function readHealthFacts({ api, rootNamespace }: CheckedCluster, revision: string, signal: AbortSignal) {
   const list = listFact(api, signal);
   const analyze = async () =>
     countFindings(collectFindings(await configurationFromCluster({ api, rootNamespace, signal })));
@@ -88,7 +88,7 @@ async function readHealthFacts({ api, rootNamespace }: CheckedCluster, signal: A
     list(KINDS.endpointSlices, { namespace: rootNamespace }),
     list(KINDS.validatingWebhooks),
     list(KINDS.configMaps, { fieldSelector: `metadata.name=${ROOT_CONFIG_MAP}` }),
-    readFact(() => readProbe(api, signal), signal),
+    readFact(() => readProbe(api, revision, signal), signal),
     readFact(analyze, signal),
   ]);
   return { namespaces, pods, endpointSlices, validatingWebhooks, rootConfigMaps, probe, findings };

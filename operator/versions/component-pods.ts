@@ -4,7 +4,7 @@ import { listPages } from "../../kubernetes/reflector/list-pages.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import { parseObject } from "../../mesh/resources/parsing/parse-resources.ts";
 import { versionOfImage } from "../describe/pod-description.ts";
-import { hasProxy, isActive, proxyContainer } from "../workloads/pod-proxy.ts";
+import { hasIstioProxy, hasProxy, isActive, proxyContainer } from "../workloads/pod-proxy.ts";
 
 /** The parts of an installation that run in pods of their own. */
 export type Component = "istiod" | "istio-sidecar-injector" | "istio-ingressgateway";
@@ -20,7 +20,7 @@ export interface MeshPod {
 export interface MeshPods {
   readonly controlPlane: readonly MeshPod[];
   readonly injector: readonly MeshPod[];
-  /** Sidecars and gateways. */
+  /** Sidecars and gateways, without Istio's own. */
   readonly proxies: readonly MeshPod[];
 }
 
@@ -43,7 +43,9 @@ export async function readMeshPods({ api, rootNamespace, signal }: MeshPodsReadi
   return {
     controlPlane: component("istiod"),
     injector: component("istio-sidecar-injector"),
-    proxies: pods.filter(hasProxy).map((pod) => meshPodOf(pod, proxyContainer(pod)?.image)),
+    proxies: pods
+      .filter((pod) => hasProxy(pod) && !hasIstioProxy(pod))
+      .map((pod) => meshPodOf(pod, proxyContainer(pod)?.image)),
   };
 }
 

@@ -13,8 +13,8 @@ const component = (name: string, app: string, image: string, more = {}) =>
     spec: { containers: [{ name: "main", image }] },
     ...more,
   });
-const sidecar = (name: string, image: string) =>
-  testPod({ name, spec: { containers: [{ name: "app" }, { name: "istio-proxy", image }] } });
+const sidecar = (name: string, image: string, args = ["proxy", "sidecar"]) =>
+  testPod({ name, spec: { containers: [{ name: "app" }, { name: "istio-proxy", image, args }] } });
 
 it("the versions of a mesh are counted by its parts", async () => {
   const { api } = createInstalledCluster().putTexts(
@@ -24,6 +24,7 @@ it("the versions of a mesh are counted by its parts", async () => {
     sidecar("a", "entente:1"),
     sidecar("b", "entente:2"),
     sidecar("c", "entente:2"),
+    sidecar("of-istio", "proxyv2:1", ["proxy", "sidecar", "--domain", "$(POD_NAMESPACE).svc.cluster.local"]),
     testPod({ name: "istiod-of-istio", namespace: "istio-system", labels: { app: "istiod" }, meshed: false }),
     component("istiod-old", "istiod", "entente:0", { status: { phase: "Failed" } }),
   );

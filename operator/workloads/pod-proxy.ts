@@ -15,6 +15,14 @@ export function hasProxy(pod: Pod): boolean {
   return proxyContainer(pod) !== undefined || supportsMutualTls(pod);
 }
 
+/**
+ * Whether the pod's proxy is one of Istio's own, which has its configuration from Istio's control plane: in a cluster
+ * that moves from one mesh to the other there are both. All templates of Istio's give `--domain`; Entente's give none.
+ */
+export function hasIstioProxy(pod: Pod): boolean {
+  return (proxyContainer(pod)?.args ?? []).includes("--domain");
+}
+
 /** Whether the pod's proxy is a gateway: it has no application behind it, and accepts whom its Gateways say. */
 export function isGateway(pod: Pod): boolean {
   return (proxyContainer(pod)?.args ?? []).includes("gateway");
