@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { writeLent } from "../connections/memory/read-memory.ts";
 
 /** The part of an HTTP/2 engine that has output. */
 export interface OutputSource {
@@ -55,7 +56,7 @@ export class Http2Output {
   flush(): void {
     const socket = this.#socket;
     while (!this.#isStopped && this.#source.hasOutput && !socket.writableNeedDrain) {
-      this.#write(this.#source.takeOutput(Math.max(MIN_BUDGET_BYTES, MAX_UNSENT_BYTES - socket.writableLength)));
+      writeLent(socket, this.#source.takeOutput(Math.max(MIN_BUDGET_BYTES, MAX_UNSENT_BYTES - socket.writableLength)));
       this.#onTaken();
     }
   }
@@ -69,11 +70,4 @@ export class Http2Output {
     this.#isScheduled = false;
     this.flush();
   };
-
-  #write(buffers: readonly Buffer[]): void {
-    const socket = this.#socket;
-    if (buffers.length > 1) socket.cork();
-    for (const buffer of buffers) socket.write(buffer);
-    if (buffers.length > 1) socket.uncork();
-  }
 }

@@ -12,6 +12,7 @@ import type { Http2Fields, Http2RequestHead, MalformedMessage } from "../../http
 import { CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
 import { FieldList } from "../../messages/field-list.ts";
 import { Http2Output } from "../http2-output.ts";
+import { lendContent } from "../lend-pieces.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
 import { Http2ClientStream, type StreamOwner } from "./http2-client-stream.ts";
 import { countRefused, faultOfConnection, faultOfRejected, faultOfReset, http2LimitsFor } from "./http2-faults.ts";
@@ -125,7 +126,9 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#wait.isLingering) return;
     this.#wait.noteInput();
-    this.#handle(this.engine.receive(chunk, this.options.context.deadlines.nowMs));
+    const events = this.engine.receive(chunk, this.options.context.deadlines.nowMs);
+    lendContent(chunk, events);
+    this.#handle(events);
     this.#wait.noteHead(this.engine.awaitsHead);
   };
 

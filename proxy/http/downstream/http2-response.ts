@@ -4,13 +4,14 @@ import type { Http2ServerConnection } from "../../http2/connection/http2-server-
 import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
 import { AddedFields } from "../../http2/conversion/added-fields.ts";
 import { ResponseFields } from "../../http2/conversion/response-fields.ts";
-import { type BodyPiece, contentOf } from "../../messages/body-piece.ts";
+import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Field } from "../../messages/field-access.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { ResponseHead } from "../../messages/message-head.ts";
 import { forwardedTrailers } from "../../messages/trailers.ts";
 import type { ClientResponse } from "../exchange/exchange-client.ts";
+import { takeContent } from "../lend-pieces.ts";
 import { formatLocalReply, type RepliedRequest } from "./format-local-reply.ts";
 
 /** Where a response's frames go. */
@@ -86,7 +87,8 @@ export class Http2Response<Context> implements ClientResponse {
 
   sendBody(piece: BodyPiece): boolean {
     if (this.#hasEnded) return true;
-    for (const view of contentOf(piece)) {
+    const views = takeContent(piece);
+    for (const view of views) {
       this.#bytes += view.length;
       this.#hasRoom = this.#target.engine.sendData(this.#stream, view, false);
     }

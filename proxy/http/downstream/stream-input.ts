@@ -1,3 +1,5 @@
+import { returnMemory } from "../../connections/memory/read-memory.ts";
+
 /** Pieces below this size are joined. */
 const SMALL_BYTES = 1024;
 
@@ -20,8 +22,8 @@ export class StreamInput {
   /** @param bytes a view of what was read. */
   add(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    this.#pieces.push(bytes.length * 4 < bytes.buffer.byteLength ? copyOf(bytes) : bytes);
     this.#smallRun = bytes.length < SMALL_BYTES ? this.#smallRun + 1 : 0;
+    this.#pieces.push(bytes.length * 4 < bytes.buffer.byteLength ? copyOf(bytes) : bytes);
     if (this.#smallRun === MAX_SMALL_RUN) this.#joinLast(MAX_SMALL_RUN);
   }
 
@@ -37,6 +39,7 @@ export class StreamInput {
   #joinLast(count: number): void {
     const last = this.#pieces.splice(-count);
     this.#pieces.push(Buffer.concat(last));
+    for (const bytes of last) returnMemory(bytes);
     this.#smallRun = 0;
   }
 }
@@ -45,5 +48,6 @@ export class StreamInput {
 function copyOf(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);
+  returnMemory(bytes);
   return copy;
 }

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { returnMemory } from "../../connections/memory/read-memory.ts";
 import type { Http2ClientConnection, OutgoingRequest } from "../../http2/connection/http2-client-connection.ts";
 import type { Http2Event } from "../../http2/connection/http2-events.ts";
 import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
@@ -8,12 +9,13 @@ import { outgoingRequest } from "../../http2/conversion/outgoing-request.ts";
 import { responseHeadFrom } from "../../http2/conversion/response-head.ts";
 import type { Http2ResponseHead } from "../../http2/message-head.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
-import { type BodyPiece, contentOf } from "../../messages/body-piece.ts";
+import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import { FieldList } from "../../messages/field-list.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import { forwardedTrailers } from "../../messages/trailers.ts";
+import { takeContent } from "../lend-pieces.ts";
 import type { ResponseSink, UpstreamStream } from "./upstream-stream.ts";
 
 type StreamEvent = Http2Event<Http2ResponseHead, Http2UpstreamStream>;
@@ -90,7 +92,7 @@ export class Http2UpstreamStream implements UpstreamStream {
   sendBody(piece: BodyPiece): boolean {
     if (this.#state.kind !== "open") return true;
     const { engine } = this.#connection;
-    for (const view of contentOf(piece)) {
+    for (const view of takeContent(piece)) {
       if (!engine.sendData(this.#state.stream, view, false)) this.#isFull = true;
     }
     return this.#flush();
@@ -182,13 +184,15 @@ export class Http2UpstreamStream implements UpstreamStream {
   }
 
   #onContent(bytes: Buffer): void {
-    this.#unconsumed += bytes.length;
+    // Read before the sink has it, which may free it.
+    const { length } = bytes;
+    this.#unconsumed += length;
     // What waits for a slow client must not keep the whole read, which has the content of many.
-    const isSmall = bytes.length * 4 < bytes.buffer.byteLength;
+    const isSmall = length * 4 < bytes.buffer.byteLength;
     const kept = this.#isPaused && isSmall ? copyOf(bytes) : bytes;
     this.#sink?.onResponseBody({ bytes: kept, ranges: undefined });
     if (!this.#isPaused) this.#consume();
-    else if (this.#state.kind === "open") this.#connection.engine.hold(this.#state.stream, bytes.length);
+    else if (this.#state.kind === "open") this.#connection.engine.hold(this.#state.stream, length);
   }
 
   #consume(): void {
@@ -216,5 +220,6 @@ export class Http2UpstreamStream implements UpstreamStream {
 function copyOf(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);
+  returnMemory(bytes);
   return copy;
 }

@@ -8,6 +8,7 @@ import { ERROR_CODE } from "../../http2/frames/frame-types.ts";
 import { HTTP2_LIMITS, type Http2Limits, MESH_HTTP2_LIMITS } from "../../http2/http2-limits.ts";
 import type { Http2ResponseHead } from "../../http2/message-head.ts";
 import { Http2Output } from "../http2-output.ts";
+import { lendContent } from "../lend-pieces.ts";
 import { Http2UpstreamStream, type StreamConnection } from "./http2-upstream-stream.ts";
 import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOptions } from "./upstream-connection.ts";
 import type { UpstreamStream } from "./upstream-stream.ts";
@@ -135,7 +136,11 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     if (this.#state !== "closed") this.#handle(this.engine.expire(nowMs));
   }
 
-  readonly #onData = (chunk: Buffer): void => this.#handle(this.engine.receive(chunk, this.#options.nowMs()));
+  readonly #onData = (chunk: Buffer): void => {
+    const events = this.engine.receive(chunk, this.#options.nowMs());
+    lendContent(chunk, events);
+    this.#handle(events);
+  };
 
   readonly #onOutputTaken = (): void => {
     const events = this.engine.takeEvents();

@@ -101,12 +101,13 @@ function appendQueued<Context>(slab: OutputSlab, stream: Http2Stream<Context>, l
     const piece = stream.queue[stream.queueHead];
     if (piece === undefined) return;
     if (piece.length <= missing) {
-      slab.append(piece);
       stream.queueHead += 1;
+      // Before it is appended: its memory may be freed then, and its length with it.
       missing -= piece.length;
+      slab.append(piece);
     } else {
-      slab.append(piece.subarray(0, missing));
       stream.queue[stream.queueHead] = piece.subarray(missing);
+      slab.append(piece.subarray(0, missing));
       missing = 0;
     }
   }

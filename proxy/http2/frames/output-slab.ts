@@ -1,3 +1,4 @@
+import { returnMemory } from "../../connections/memory/read-memory.ts";
 import { FRAME_HEADER_BYTES } from "./frame-types.ts";
 
 const MIN_SLAB_BYTES = 1024;
@@ -90,12 +91,16 @@ export class OutputSlab {
     this.#frameStart = this.#at;
   }
 
-  /** Appends bytes of a payload: copied if small, else referenced. They must not change until they are sent. */
+  /**
+   * Appends bytes of a payload: copied if small, else referenced. They must not change until they are sent, and must not
+   * be read again by the caller.
+   */
   append(bytes: Buffer): void {
     if (bytes.length < COPIED_BYTES) {
       this.reserve(bytes.length);
       bytes.copy(this.#buffer, this.#at);
       this.#at += bytes.length;
+      returnMemory(bytes);
     } else {
       this.#finishPiece();
       this.#pieces.push(bytes);
