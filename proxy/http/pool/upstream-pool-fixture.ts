@@ -69,6 +69,10 @@ export class PoolWorld {
   readonly closing = new AbortController();
   /** The last byte of each address that was dialled, in order. */
   readonly dials: number[] = [];
+  /** What was wanted of each dial. */
+  readonly wanted: HttpProtocol[] = [];
+  /** What the endpoints speak at most. */
+  speaks: HttpProtocol = "http2";
   readonly sockets: FakeSocket[] = [];
   /** Endpoints that fail, by their number. */
   readonly broken = new Map<number, UpstreamFailure>();
@@ -142,7 +146,8 @@ export class PoolWorld {
   ): Promise<DialedUpstream | UpstreamFailure> {
     const number = Number(endpoint.ip.split(".")[3]);
     this.dials.push(number);
+    this.wanted.push(protocol);
     await this.hold(signal);
-    return this.broken.get(number) ?? this.connect(endpoint, protocol);
+    return this.broken.get(number) ?? this.connect(endpoint, this.speaks === "http1" ? "http1" : protocol);
   }
 }

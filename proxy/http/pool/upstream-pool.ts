@@ -122,14 +122,15 @@ export class UpstreamPool {
   /** Several requests may wait for one dial, and find its connection full. */
   async #openShared(endpoint: EndpointState, signal: AbortSignal): Promise<TakenUpstream | UpstreamFailure> {
     const shared = this.#sharedOf(endpoint);
+    const free = shared.take();
+    if (free !== undefined) return this.#open(free, endpoint);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const ready = shared.take();
-      if (ready !== undefined) return this.#open(ready, endpoint);
       const failure = await shared.join(signal);
       if (failure !== undefined) return failure;
-      if (endpoint.http1UntilMs <= this.#options.deadlines.nowMs) continue;
-      const kept = this.#connections.takeKept(endpoint);
-      return kept === undefined ? await this.#openKept(endpoint, signal) : this.#open(kept, endpoint);
+      const isRefused = endpoint.http1UntilMs > this.#options.deadlines.nowMs;
+      const ready = isRefused ? this.#connections.takeKept(endpoint) : shared.take();
+      if (ready !== undefined) return this.#open(ready, endpoint);
+      if (isRefused) return await this.#openKept(endpoint, signal);
     }
     return { kind: "failed", cause: "overflow", message: `${endpoint.key} takes no more streams` };
   }
@@ -148,8 +149,9 @@ export class UpstreamPool {
     }
     if (dialed.protocol === "http1") endpoint.http1UntilMs = deadlines.nowMs + HTTP1_PEER_MS;
     const connection = this.#adopt(dialed, endpoint);
+    if (dialed.protocol === "http1") this.#connections.settle(connection, endpoint);
     // Those that wait for it come first.
-    setImmediate(() => this.#connections.settle(connection, endpoint));
+    else setImmediate(() => this.#connections.settle(connection, endpoint));
     return undefined;
   }
 
@@ -212,4 +214,4 @@ export class UpstreamPool {
 }
 
 /** How often a request waits for another shared connection. */
-const MAX_ROUNDS = 3;
+const MAX_ROUNDS = 8;

@@ -17,6 +17,18 @@ type UpstreamEvent = Http2Event<Http2ResponseHead, Http2UpstreamStream>;
 
 type UpstreamEngine = Http2ClientConnection<Http2UpstreamStream>;
 
+type State =
+  | { readonly kind: "open" }
+  /** It takes no more requests; those in progress go on. */
+  | { readonly kind: "retiring" }
+  /** All is over, and what is left to send leaves. */
+  | { readonly kind: "closing"; readonly sinceMs: number }
+  | { readonly kind: "closed" };
+
+const OPEN: State = { kind: "open" };
+const RETIRING: State = { kind: "retiring" };
+const CLOSED: State = { kind: "closed" };
+
 /**
  * One HTTP/2 connection to a server, shared by many requests. It is always read: what the clients do not take closes
  * their streams' windows. Only the connection's own end ends more than one request.
@@ -28,7 +40,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   readonly #socket: Socket;
   readonly #options: UpstreamOptions;
   readonly #output: Http2Output;
-  #state: "open" | "retiring" | "closed" = "open";
+  #state: State = OPEN;
   /** Streams that the pool has opened and whose heads are not sent. */
   #reserved = 0;
   #opened = 0;
@@ -48,14 +60,14 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     this.#socket.on("data", this.#onData);
     this.#socket.on("end", this.#onEnd);
     this.#socket.on("drain", this.#onDrain);
-    this.#socket.on("close", this.#onEnd);
+    this.#socket.on("close", this.#onClose);
     this.#socket.on("error", ignore);
-    if (this.#socket.destroyed) queueMicrotask(this.#onEnd);
+    if (this.#socket.destroyed) queueMicrotask(this.#onClose);
     else this.#output.flush();
   }
 
   get capacity(): number {
-    if (this.#state !== "open" || this.engine.isExhausted) return 0;
+    if (this.#state.kind !== "open" || this.engine.isExhausted) return 0;
     const { maxConcurrentStreams = Number.POSITIVE_INFINITY } = this.#options.settings();
     const allowed = Math.min(maxConcurrentStreams, this.#maxAccepted) - this.load;
     return Math.max(0, Math.min(this.engine.capacity - this.#reserved, allowed, this.#requestsLeft));
@@ -72,7 +84,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   }
 
   get isIdle(): boolean {
-    return this.#state !== "closed" && this.load === 0;
+    return (this.#state.kind === "open" || this.#state.kind === "retiring") && this.load === 0;
   }
 
   get isReused(): boolean {
@@ -80,7 +92,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   }
 
   get isReusable(): boolean {
-    return this.#state === "open" && !this.engine.isExhausted && this.#requestsLeft > 0 && this.dialed.isCurrent();
+    return this.#state.kind === "open" && !this.engine.isExhausted && this.#requestsLeft > 0 && this.dialed.isCurrent();
   }
 
   get isLeaving(): boolean {
@@ -126,14 +138,16 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   }
 
   retire(): void {
-    if (this.#state !== "open") return;
-    this.#state = "retiring";
+    if (this.#state.kind !== "open") return;
+    this.#state = RETIRING;
     this.engine.drain();
     this.#handle(this.engine.takeEvents());
   }
 
   checkDeadline(nowMs: number): void {
-    if (this.#state !== "closed") this.#handle(this.engine.expire(nowMs));
+    const state = this.#state;
+    if (state.kind !== "closing") this.#handle(this.engine.expire(nowMs));
+    else if (nowMs - state.sinceMs >= CLOSE_TIMEOUT_MS) abortSocket(this.#socket);
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -154,10 +168,17 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
 
   /** After the server's FIN no response can be complete. */
   readonly #onEnd = (): void => {
-    if (this.#state === "closed") return;
+    if (this.load > 0) abortSocket(this.#socket);
+    else this.#socket.destroy();
+    this.#onClose();
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#state.kind === "closed") return;
+    this.#state = CLOSED;
+    this.#output.stop();
     this.#handle(this.engine.end());
-    abortSocket(this.#socket);
-    this.#leave();
+    this.#options.owner.onClosed(this);
   };
 
   /** Handles what happened at once; what it causes leaves together. */
@@ -197,17 +218,10 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   }
 
   #close(): void {
-    const socket = this.#socket;
-    socket.destroySoon();
-    socket.setTimeout(CLOSE_TIMEOUT_MS, () => abortSocket(socket));
-    this.#leave();
-  }
-
-  #leave(): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
+    if (this.#state.kind === "closing" || this.#state.kind === "closed") return;
+    this.#state = { kind: "closing", sinceMs: this.#options.nowMs() };
     this.#output.stop();
-    this.#options.owner.onClosed(this);
+    this.#socket.end();
   }
 }
 
