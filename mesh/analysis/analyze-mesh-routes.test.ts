@@ -51,19 +51,19 @@ describe("the analysis of routes for sidecars", () => {
       warning: /spec\.hosts\[0\]: world\.ns2\.svc\.cluster\.local is headless/,
     },
     {
-      name: "a service that is not HTTP/1.1",
+      name: "a service that carries no requests",
       resources: [
         testService({
           name: "world",
           namespace: "ns2",
           ports: [
-            { name: "grpc", port: 80 },
+            { name: "tls", port: 80 },
             { name: "tcp-x", port: 81 },
           ],
         }),
         vs("a", { http: [to({ route: [{ destination: { host: HOST, port: { number: 80 } } }] })] }),
       ],
-      warning: /spec\.hosts\[0\]: .* has no port that is declared HTTP\/1\.1/,
+      warning: /spec\.hosts\[0\]: .* has no port that carries requests/,
     },
     {
       name: "a target without a port, for another service that has two ports",
@@ -95,6 +95,10 @@ describe("the analysis of routes for sidecars", () => {
 
   it.each([
     { name: "a VirtualService of a service", resources: [WORLD, vs("a")] },
+    ...["grpc", "http2", "grpc-web"].map((name) => ({
+      name: `a VirtualService of a service whose port is ${name}`,
+      resources: [testService({ name: "world", namespace: "ns2", ports: [{ name, port: 80 }] }), vs("a")],
+    })),
     {
       name: "one whose other host belongs to a gateway",
       resources: [WORLD, vs("a", { hosts: ["shop.example", "world"] })],

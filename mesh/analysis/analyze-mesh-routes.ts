@@ -1,4 +1,4 @@
-import { declaredProtocol } from "../policy/declared-protocol.ts";
+import { carriesRequests, declaredProtocol } from "../policy/declared-protocol.ts";
 import { expandHost, isExportedTo } from "../policy/destinations/destination-rules.ts";
 import { matchHost } from "../policy/match-host.ts";
 import { isForSidecars } from "../policy/routing/mesh-routes.ts";
@@ -68,8 +68,8 @@ function findServiceFault(service: Service, host: string): string | undefined {
     return `${host} is headless: its clients connect to a pod, and sidecars do not route requests to a pod's address`;
   }
   const ports = findTcpPorts(service).map(declaredProtocol);
-  if (ports.some((protocol) => protocol === undefined || protocol === "http")) return undefined;
-  return `${host} has no port that is declared HTTP/1.1: sidecars forward its bytes without routing requests`;
+  if (ports.some((protocol) => protocol === undefined || carriesRequests(protocol))) return undefined;
+  return `${host} has no port that carries requests (HTTP or gRPC): sidecars forward its bytes without routing them`;
 }
 
 /** Sidecars use one VirtualService per host; a later one applies only if the first has no route for a client. */

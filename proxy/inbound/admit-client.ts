@@ -12,12 +12,12 @@ export interface AdmittedClient {
   readonly peer: VerifiedPeer | undefined;
   /** The identity that was presented to the peer. */
   readonly own: SpiffeId | undefined;
+  /** Whether a new handshake would present the same certificate. */
+  readonly isCertificateCurrent: () => boolean;
   /** The protocol that the handshake's ALPN names. */
   readonly alpn: string | undefined;
   /** Already open if the first bytes had to be awaited from both sides. */
   readonly application: OpenedApplication | undefined;
-  /** The application spoke first, so this cannot be HTTP. */
-  readonly isStream: boolean;
 }
 
 /** Terminates the client's TLS and judges its certificate. `undefined`: it has been refused. */
@@ -40,7 +40,9 @@ export async function admitMutualTls(arrival: Arrival): Promise<AdmittedClient |
   opening.awaitFirstBytes(true);
   connection.decide({ stage: "waiting", peer, rule: decisionOf(arrival).rule, isAllowed: () => true });
   const alpn = typeof client.alpnProtocol === "string" ? client.alpnProtocol : undefined;
-  return { socket: client, peer, own: material.identity, alpn, application: undefined, isStream: false };
+  const { identity, generation } = material;
+  const isCertificateCurrent = (): boolean => options.secureContexts.current()?.generation === generation;
+  return { socket: client, peer, own: identity, isCertificateCurrent, alpn, application: undefined };
 }
 
 /** Admits a client in plaintext. From here on it is cut as soon as the port becomes STRICT. */
@@ -49,5 +51,13 @@ export function admitPlaintext(arrival: Arrival): AdmittedClient {
   const isAllowed = (): boolean => decisionOf(arrival).mode !== "STRICT";
   opening.awaitFirstBytes(false);
   connection.decide({ stage: "waiting", peer: undefined, rule: decisionOf(arrival).rule, isAllowed });
-  return { socket, peer: undefined, own: undefined, alpn: undefined, application: undefined, isStream: false };
+  return { ...PLAINTEXT, socket };
 }
+
+const PLAINTEXT = {
+  peer: undefined,
+  own: undefined,
+  isCertificateCurrent: () => true,
+  alpn: undefined,
+  application: undefined,
+} as const;

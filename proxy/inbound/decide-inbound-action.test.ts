@@ -40,20 +40,22 @@ describe("the response to an ALPN offer", () => {
       chosen: "istio-http/1.1",
     },
     { name: "never istio-peer-exchange", offered: ["istio-peer-exchange"], chosen: undefined },
-    { name: "HTTP/1.1 for a client outside the mesh", offered: ["h2", "http/1.1"], chosen: "http/1.1" },
+    { name: "HTTP/1.1 for a client that offers nothing else", offered: ["http/1.1"], chosen: "http/1.1" },
     { name: "nothing in common", offered: ["ftp"], chosen: undefined },
   ])("$name", ({ offered, chosen }) => {
     expect(chooseAlpn(offered, undefined)).toBe(chosen);
   });
 
-  const overHttp2 = ["http2", "grpc", "grpc-web"] as const;
-  it.each(overHttp2)("HTTP/2 where the port is declared to speak it: %s", (protocol) => {
+  const ofRequests = [undefined, "http", "http2", "grpc", "grpc-web"] as const;
+  it.each(ofRequests)("HTTP/2 first, for a client that offers it to a port of requests: %s", (protocol) => {
     expect(chooseAlpn(["h2", "http/1.1"], protocol)).toBe("h2");
     expect(chooseAlpn(["istio-h2", "istio", "h2"], protocol)).toBe("istio-h2");
+    expect(chooseAlpn(["istio-http/1.1", "istio-h2"], protocol)).toBe("istio-h2");
+    expect(chooseAlpn(["istio-http/1.1", "istio", "http/1.1"], protocol)).toBe("istio-http/1.1");
   });
 
-  const others = [undefined, "http", "tcp", "tls"] as const;
-  it.each(others)("never HTTP/2 where the port's protocol is %s", (protocol) => {
+  const others = ["tcp", "tls"] as const;
+  it.each(others)("never HTTP/2 where the port is declared %s", (protocol) => {
     expect(chooseAlpn(["istio-h2", "istio", "h2"], protocol)).toBe("istio");
     expect(chooseAlpn(["istio-h2", "istio-http/1.1"], protocol)).toBe("istio-http/1.1");
     expect(chooseAlpn(["istio-h2", "h2"], protocol)).toBeUndefined();

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { httpVersionOf } from "../../mesh/policy/declared-protocol.ts";
+import { carriesRequests, httpVersionOf } from "../../mesh/policy/declared-protocol.ts";
 import type { ConnectionPool, Inbound, ServerMode } from "../../mesh/policy/types.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
@@ -15,6 +15,7 @@ import {
 import { decideProtocol } from "../http/detection/decide-protocol.ts";
 import type { UnjudgedRequest } from "../http/detection/detect-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
+import type { HttpProtocol } from "../messages/http-version.ts";
 import { type AdmittedClient, admitMutualTls, admitPlaintext } from "./admit-client.ts";
 import { decideInboundAction } from "./decide-inbound-action.ts";
 import {
@@ -74,7 +75,7 @@ async function readFirstBytes(arrival: Arrival): Promise<FirstBytes | undefined>
     observer.detectionTimedOut(arrival.destination.port);
   }
   admitPlaintext(arrival);
-  if (portOf(arrival)?.protocol === "http") {
+  if (carriesRequests(portOf(arrival)?.protocol)) {
     return { by: "client", client: await sniffClient(socket, { clock, mode }), application: undefined };
   }
   const application = await openApplication(arrival);
@@ -88,7 +89,7 @@ async function admitClient(arrival: Arrival, first: FirstBytes): Promise<Admitte
   const { connection } = arrival;
   if (connection.isOver) return undefined;
   const { application } = first;
-  if (first.by === "application") return { ...admitPlaintext(arrival), application, isStream: true };
+  if (first.by === "application") return { ...admitPlaintext(arrival), application };
   const decision = decisionOf(arrival);
   const action = decideInboundAction(decision.mode, first.client);
   switch (action.kind) {
@@ -135,8 +136,7 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
   decide(): void {
     const { connection, options } = this.#arrival;
     if (connection.isOver) return;
-    const { isStream, alpn } = this.#client;
-    const protocol = isStream ? "stream" : decideProtocol(portOf(this.#arrival)?.protocol, alpn);
+    const protocol = decideProtocol(portOf(this.#arrival)?.protocol, this.#client.alpn);
     decideForwarding(this, protocol, options.http.context);
   }
 
@@ -173,9 +173,17 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
       ...{ socket, client: connection.client, destination, peer, own, protocol, early },
       workload: options.inbound().workload,
       service: portOf(this.#arrival)?.service,
-      isCurrent: judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, this.#client, destination.port)),
+      isCurrent: this.#isCurrentAs(protocol),
       onFault: ({ code, message }) => connection.reportMalformed(code, message),
     });
+  }
+
+  /** A connection of HTTP/2 may last for days: with a new certificate it is led to its end, and made again. */
+  #isCurrentAs(protocol: HttpProtocol): () => boolean {
+    const { options, destination } = this.#arrival;
+    const client = this.#client;
+    const isServedSo = judgeOnce(options.inbound, (inbound) => wouldBeServedSo(inbound, client, destination.port));
+    return protocol === "http1" ? isServedSo : () => isServedSo() && client.isCertificateCurrent();
   }
 
   #relay(forwarding: StreamForwarding<OpenedApplication>): ConnectionForwarding {
@@ -199,7 +207,7 @@ function settingsOf({ ports }: Inbound, port: number): ConnectionPool {
   return { httpVersion: httpVersionOf(ports.find((candidate) => candidate.port === port)?.protocol) };
 }
 
-/** Once TLS is no longer terminated, or the port is no longer HTTP, a new client would be a stream. */
+/** Once TLS is no longer terminated, or the port no longer carries requests, a new client would be a stream. */
 function wouldBeServedSo(inbound: Inbound, { peer, alpn }: AdmittedClient, port: number): boolean {
   if (peer !== undefined && modeOf(inbound, port).mode === "DISABLE") return false;
   const declared = inbound.ports.find((candidate) => candidate.port === port)?.protocol;

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { speaksHttp2 } from "../../mesh/policy/declared-protocol.ts";
+import { carriesRequests } from "../../mesh/policy/declared-protocol.ts";
 import type { DeclaredProtocol } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { completeHandshake, type HandshakeResult } from "../connections/handshake.ts";
@@ -39,15 +39,17 @@ export async function terminateTls(socket: Socket, options: TerminateOptions): P
  * Protocols that Istio's clients offer, in our order of preference. `istio-peer-exchange` is not among them: it
  * requires an exchange of metadata, which we do not support.
  */
-const ISTIO_CHOICES = ["istio-http/1.1", "istio-http/1.0", "istio"] as const;
+const REQUEST_CHOICES = ["istio-h2", "istio-http/1.1", "istio-http/1.0", "istio", "h2", "http/1.1"] as const;
+const STREAM_CHOICES = ["istio-http/1.1", "istio-http/1.0", "istio", "http/1.1"] as const;
 
 /**
- * The choice from the client's ALPN offer (RFC 7301). HTTP/2 is chosen only for a port that is declared to speak it:
- * the client's frames reach the application unchanged, and an HTTP/1.1 application would read them as garbage. Must not
- * throw: an exception in this callback ends the process (CVE-2026-21637). `undefined` makes the handshake fail with
- * no_application_protocol.
+ * The choice from the client's ALPN offer (RFC 7301). HTTP/2 comes first: our own clients offer it only where they want
+ * it. It is not chosen for a port that is declared to carry other bytes: its client's frames would reach the application
+ * unchanged. Must not throw: an exception in this callback ends the process (CVE-2026-21637). `undefined` makes the
+ * handshake fail with no_application_protocol.
  */
 export function chooseAlpn(offered: readonly string[], protocol: DeclaredProtocol | undefined): string | undefined {
-  const choices = speaksHttp2(protocol) ? ["istio-h2", ...ISTIO_CHOICES, "h2"] : [...ISTIO_CHOICES, "http/1.1"];
+  const isStream = protocol !== undefined && !carriesRequests(protocol);
+  const choices: readonly string[] = isStream ? STREAM_CHOICES : REQUEST_CHOICES;
   return choices.find((choice) => offered.includes(choice));
 }

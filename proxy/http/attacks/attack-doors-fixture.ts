@@ -1,4 +1,5 @@
 /** For tests: the ways of an HTTP/2 client to an application, through one sidecar and through two. */
+import { httpVersionOf } from "../../../mesh/policy/declared-protocol.ts";
 import type { DeclaredProtocol } from "../../../mesh/policy/types.ts";
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
@@ -45,7 +46,8 @@ export const ATTACK_DOORS: readonly AttackDoor[] = [
     name: "the client's sidecar",
     isVerified: false,
     start: async (cleanup, applicationPort, protocol) => {
-      const destination = meshDestination([applicationPort], { mutualTls: false, overrides: { protocol } });
+      const overrides = { protocol, connectionPool: { httpVersion: httpVersionOf(protocol) } };
+      const destination = meshDestination([applicationPort], { mutualTls: false, overrides });
       const side = await startOutboundSide(cleanup, { destination });
       return { port: side.port, sides: [side] };
     },

@@ -99,7 +99,7 @@ async function openAndForward<Upstream extends { readonly socket: Socket }>(
   const detected = await detectProtocol(connection.socket, upstream.socket, clock);
   switch (detected.kind) {
     case "http":
-      return connection.forward({ kind: "http", protocol: "http1", opened: upstream, early: NO_BYTES });
+      return connection.forward({ ...detected, opened: upstream, early: NO_BYTES });
     case "stream":
       return connection.forward({ kind: "stream", upstream, early: detected.early, isGuarded: detected.isGuarded });
     case "refused":

@@ -16,6 +16,9 @@ function start() {
   return { client, server, clock, detected, say };
 }
 
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS = Buffer.from([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]);
+
 function heldBy(socket: FakeSocket): string {
   const held: unknown = socket.read();
   return Buffer.isBuffer(held) ? held.toString("latin1") : "";
@@ -29,7 +32,7 @@ describe("a client of a port without a declared protocol", () => {
   ])("is served as HTTP however slow it is: $name", async ({ line, pauseMs }) => {
     const { client, clock, detected, say } = start();
     await say(line, pauseMs);
-    expect(await detected).toEqual({ kind: "http" });
+    expect(await detected).toEqual({ kind: "http", protocol: "http1" });
     expect(heldBy(client)).toBe(line);
     expect(clock.pendingTimers).toBe(0);
   });
@@ -68,6 +71,36 @@ describe("a client of a port without a declared protocol", () => {
     server.push("220 ready\r\n");
     expect(await detected).toMatchObject({ kind: "stream", isGuarded: true });
     expect([heldBy(client), heldBy(server), clock.pendingTimers]).toEqual(["GET /", "220 ready\r\n", 0]);
+  });
+
+  it.each([
+    { name: "at once", pauseMs: 0 },
+    { name: "a byte each 20 s", pauseMs: 20_000 },
+  ])("is served as HTTP/2 by its complete preface: $name", async ({ pauseMs }) => {
+    const { client, clock, detected, say } = start();
+    await say(PREFACE, pauseMs);
+    expect(await detected).toEqual({ kind: "http", protocol: "http2" });
+    expect(heldBy(client)).toBe(PREFACE);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("is awaited when the server begins with SETTINGS, as servers of HTTP/2 do, and not only then", async () => {
+    const { client, server, detected } = start();
+    server.push(SETTINGS);
+    await settlePromises();
+    client.push(PREFACE);
+    expect(await detected).toEqual({ kind: "http", protocol: "http2" });
+    expect([heldBy(client), heldBy(server)]).toEqual([PREFACE, SETTINGS.toString("latin1")]);
+  });
+
+  it("is inspected from its first byte when the server's SETTINGS come in its middle", async () => {
+    const { client, server, detected } = start();
+    client.push(PREFACE.slice(0, 10));
+    await settlePromises();
+    server.push(SETTINGS);
+    await settlePromises();
+    client.push(PREFACE.slice(10));
+    expect(await detected).toEqual({ kind: "http", protocol: "http2" });
   });
 
   it.each([
@@ -110,6 +143,7 @@ describe("a guarded stream", () => {
 
   it.each([
     { name: "becomes a request", packets: ["FO", "O /x HTTP/1.1\r\n", FORGED], delivered: "FO", reason: "late_http" },
+    { name: "becomes HTTP/2", packets: [PREFACE.slice(0, 3), PREFACE.slice(3)], delivered: "PRI", reason: "late_http" },
     { name: "becomes one without a line end", packets: ["FO", "O /x HTTP/1.1"], delivered: "FO", reason: "late_http" },
     {
       name: "becomes one for some servers",

@@ -2,10 +2,12 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../../mesh/runtime.ts";
 import { awaitFirstSpeaker } from "../../connections/await-first-speaker.ts";
 import { peekBytes } from "../../connections/peek-bytes.ts";
+import { FRAME, FRAME_HEADER_BYTES } from "../../http2/frames/frame-types.ts";
+import type { HttpProtocol } from "../../messages/http-version.ts";
 import { HttpRecognizer, type Recognized } from "./recognize-http.ts";
 
 export type DetectedProtocol =
-  | { readonly kind: "http" }
+  | { readonly kind: "http"; readonly protocol: HttpProtocol }
   | {
       readonly kind: "stream";
       /** What the client sent before it half-closed; it cannot be put back on its socket. */
@@ -34,8 +36,8 @@ const WORD_QUIET_MS = 200;
 
 /**
  * Detects the protocol of a connection on an undeclared port. Both sides are open and the side that speaks first
- * decides, so a server that speaks first is not delayed. The client's bytes are held back while they may be the
- * beginning of a request line. They stay on the sockets.
+ * decides, so a server that speaks first is not delayed, unless it speaks HTTP/2. The client's bytes are held back while
+ * they may be the beginning of a request line. They stay on the sockets.
  */
 export async function detectProtocol(client: Socket, server: Socket, clock: Clock): Promise<DetectedProtocol> {
   const recognizer = new HttpRecognizer();
@@ -47,19 +49,38 @@ export async function detectProtocol(client: Socket, server: Socket, clock: Cloc
   };
   const quietMs = (): number => (recognizer.mayBeKnownMethod ? KNOWN_METHOD_QUIET_MS : WORD_QUIET_MS);
   const first = await awaitFirstSpeaker(server, (signal) => peekBytes(client, judge, { clock, quietMs, signal }));
-  if (first === "application") return streamOf("watched", NO_BYTES);
-  switch (first.kind) {
+  if (first === "application" && !beginsWithSettings(server)) return resultOf("watched", NO_BYTES);
+  const spoken = first === "application" ? await peekBytes(client, judge, { clock, quietMs }) : first;
+  switch (spoken.kind) {
     case "judged":
-      return first.verdict === "http" ? { kind: "http" } : streamOf(first.verdict, NO_BYTES);
+      return resultOf(spoken.verdict, NO_BYTES);
     case "ended":
-      return streamOf(recognizer.end(), first.bytes);
+      return resultOf(recognizer.end(), spoken.bytes);
     case "undecided":
-      return streamOf(recognizer.wouldBeRequest ? "ambiguous" : "watched", NO_BYTES);
+      return resultOf(recognizer.wouldBeRequest ? "ambiguous" : "watched", NO_BYTES);
     case "silent":
-      return streamOf("watched", NO_BYTES);
+      return resultOf("watched", NO_BYTES);
     case "closed":
-      return first;
+      return spoken;
   }
+}
+
+/**
+ * Whether a server has begun with a frame of SETTINGS, as servers of HTTP/2 do without waiting for their clients (RFC
+ * 9113 §3.4). Then its client's first bytes decide.
+ */
+function beginsWithSettings(server: Socket): boolean {
+  const begun: unknown = server.read();
+  if (!Buffer.isBuffer(begun)) return false;
+  server.unshift(begun);
+  return begun.length >= FRAME_HEADER_BYTES && begun.readUIntBE(0, 3) <= MAX_SETTINGS_BYTES && isSettings(begun);
+}
+
+const MAX_SETTINGS_BYTES = 16_384;
+
+/** Its type, no flags, stream 0. */
+function isSettings(frame: Buffer): boolean {
+  return frame[3] === FRAME.settings && frame[4] === 0 && frame.readUInt32BE(5) === 0;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -73,9 +94,19 @@ const LATE: UnjudgedRequest = {
   message: 'a request line came after bytes that had passed as a stream; name the Service port "http-…"',
 };
 
-function streamOf(verdict: Recognized, early: Buffer): DetectedProtocol {
-  if (verdict === "ambiguous") return { kind: "refused", ...AMBIGUOUS };
-  return { kind: "stream", early, isGuarded: verdict === "watched" };
+function resultOf(verdict: Recognized, early: Buffer): DetectedProtocol {
+  switch (verdict) {
+    case "http":
+      return { kind: "http", protocol: "http1" };
+    case "http2":
+      return { kind: "http", protocol: "http2" };
+    case "ambiguous":
+      return { kind: "refused", ...AMBIGUOUS };
+    case "undecided":
+    case "stream":
+    case "watched":
+      return { kind: "stream", early, isGuarded: verdict === "watched" };
+  }
 }
 
 /**

@@ -83,9 +83,9 @@ const CASES: readonly Case[] = [
     `word ${"x".repeat(40_000)}`,
     "e".repeat(100_000),
   ),
+  ...cases("http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET / HTTP/1.1\r\n"),
   ...cases(
     "stream",
-    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     '{"line":"GET / HTTP/1.1"}\n',
     '"GET / HTTP/1.1"\n',
     "<34>Oct 11 su: GET /a HTTP/1.1\n",

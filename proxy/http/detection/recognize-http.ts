@@ -1,3 +1,4 @@
+import { CLIENT_PREFACE } from "../../http2/frames/frame-types.ts";
 import { FirstLine, type LineVerdict } from "./first-line.ts";
 import { IdentityFieldWatch } from "./identity-field-watch.ts";
 
@@ -7,6 +8,8 @@ export type Recognized =
   | "undecided"
   /** A request of HTTP/1.x, well formed or not: the framer judges it. */
   | "http"
+  /** HTTP/2 with prior knowledge: its complete preface. */
+  | "http2"
   /** No server would read a request in it, whatever follows. */
   | "stream"
   /** Forwarded as a stream while each further byte is judged: a lenient server may read a request in what follows. */
@@ -23,8 +26,6 @@ const VERDICTS: Readonly<Record<LineVerdict, Recognized>> = {
   ambiguous: "ambiguous",
 };
 
-/** RFC 9113 §3.4, complete: after a part of it a lenient application reads HTTP/1.1. */
-const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** A handshake record of any version (RFC 8446 §5.1). */
 const TLS_START = Buffer.from([0x16, 0x03]);
 const LINE_FEED = Buffer.from("\n");
@@ -36,8 +37,9 @@ export function recognizeHttp(bytes: Buffer): Recognized {
 
 /**
  * Judges a client's bytes as they arrive, each once, with the same result however they are split. HTTP is a first line
- * whose last word names an HTTP version, however a server splits it, or a known method and a path (HTTP/0.9). HTTP/2
- * with prior knowledge is a stream. `http`, `stream` and `ambiguous` are final.
+ * whose last word names an HTTP version, however a server splits it, or a known method and a path (HTTP/0.9). HTTP/2 is
+ * its complete preface (RFC 9113 §3.4): after a part of it a lenient application reads HTTP/1.1. `http`, `http2`,
+ * `stream` and `ambiguous` are final.
  */
 export class HttpRecognizer {
   readonly #line = new FirstLine();
@@ -74,8 +76,8 @@ export class HttpRecognizer {
 
   #start(chunk: Buffer): Recognized {
     const bytes = Buffer.concat([this.#preface ?? chunk, chunk]);
-    const isHttp2 = beginsWith(bytes, HTTP2_PREFACE);
-    if (isHttp2 === true) return "stream";
+    const isHttp2 = beginsWith(bytes, CLIENT_PREFACE);
+    if (isHttp2 === true) return "http2";
     this.#preface = isHttp2 === undefined ? bytes : undefined;
     return isHttp2 === undefined ? "undecided" : this.#judge(bytes);
   }
@@ -99,7 +101,7 @@ export type SpokenOnHttpPort = "tls" | "http1" | "http2" | "undecided";
 export function recognizeOnHttpPort(bytes: Buffer): SpokenOnHttpPort {
   const isTls = beginsWith(bytes, TLS_START);
   if (isTls !== false) return isTls === true ? "tls" : "undecided";
-  const isHttp2 = beginsWith(bytes, HTTP2_PREFACE);
+  const isHttp2 = beginsWith(bytes, CLIENT_PREFACE);
   if (isHttp2 === undefined) return "undecided";
   return isHttp2 ? "http2" : "http1";
 }
