@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { type DetailedPeerCertificate, TLSSocket } from "node:tls";
+import { internCertificate } from "./intern-certificate.ts";
 
 /** More than any chain that `verifyPeer` would accept. */
 const MAX_CERTIFICATES = 12;
@@ -54,7 +55,7 @@ function readChain(socket: TLSSocket): readonly X509Certificate[] {
     const issuer: DetailedPeerCertificate | undefined = next.issuerCertificate;
     // A self-signed certificate is its own issuer.
     const isLast: boolean = issuer === next;
-    if (!isLast || chain.length === 0) chain.push(new X509Certificate(next.raw));
+    if (!isLast || chain.length === 0) chain.push(internCertificate(next.raw));
     next = isLast ? undefined : issuer;
   }
   return chain;
