@@ -12,7 +12,7 @@ import {
 
 const DIED_IDLE: AttemptFailure = { kind: "reset", wasReused: true };
 const RESET: AttemptFailure = { kind: "reset", wasReused: false };
-const CONNECT: AttemptFailure = { kind: "connect" };
+const CONNECT: AttemptFailure = { kind: "connect", isRefused: false };
 const PER_TRY_TIMEOUT: AttemptFailure = { kind: "per_try_timeout" };
 const STATUS_503: AttemptFailure = { kind: "status", status: 503 };
 const UNAVAILABLE: AttemptFailure = { kind: "grpc_status", status: 14 };
@@ -90,12 +90,28 @@ describe("without a retry policy, after a reused connection died", () => {
 
   it.each<{ name: string; failure: AttemptFailure }>([
     { name: "a reset of a fresh connection", failure: RESET },
-    { name: "a failed connect", failure: CONNECT },
+    { name: "a connect that failed slowly, or for another reason", failure: CONNECT },
     { name: "an attempt that timed out", failure: PER_TRY_TIMEOUT },
     { name: "a response, whatever its status", failure: STATUS_503 },
     { name: "a response to a call of gRPC, whatever its status", failure: UNAVAILABLE },
   ])("$name is not a reason to retry, even for GET", ({ failure }) => {
     expect(decideRetry({ ...GET, failure })).toBe(false);
+  });
+});
+
+describe("without a retry policy, if every endpoint refused the connection", () => {
+  const REFUSED: AttemptFailure = { kind: "connect", isRefused: true };
+
+  it.each(["GET", "POST", "BREW"])("%s is retried up to twice, with a body too", (method) => {
+    const decide = (attempt: number): boolean =>
+      decideRetry({ ...GET, failure: REFUSED, method, hasBody: true, attempt });
+    expect([1, 2, 3].map(decide)).toEqual([true, true, false]);
+  });
+
+  it("it is not retried under a policy that allows none", () => {
+    expect(decideRetry({ ...GET, failure: REFUSED, policy: rule({ attempts: 0, onConnectFailure: true }) })).toBe(
+      false,
+    );
   });
 });
 

@@ -22,7 +22,8 @@ export interface RetryPolicy {
 
 /** How an attempt failed. */
 export type AttemptFailure =
-  | { readonly kind: "connect" }
+  /** No connection could be made. `isRefused`: every endpoint refused it at once, so that nothing was spent. */
+  | { readonly kind: "connect"; readonly isRefused: boolean }
   /** The connection ended before any byte of a response. */
   | { readonly kind: "reset"; readonly wasReused: boolean }
   | { readonly kind: "per_try_timeout" }
@@ -50,7 +51,8 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
 /**
  * Whether to retry. Without a policy only if a repetition is harmless: no application has received the request, or it is
  * idempotent, has no body, and got no response because a reused connection or an application ended (RFC 9110 §9.2.2, RFC
- * 9112 §9.3.1); then once. What a server refused unprocessed is also sent again once, as gRPC's clients do: more would
+ * 9112 §9.3.1); then once. If all endpoints refuse the connection it is retried twice, as by Istio's default: the pods that
+ * have ended may be replaced in the next update of the endpoints. What a server refused unprocessed is also sent again once, as gRPC's clients do: more would
  * burden a server that has too many streams. With a policy the user declares that retries are safe.
  */
 export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
@@ -59,7 +61,8 @@ export function decideRetry({ failure, policy, attempt, isReplayable, method, ha
   if (failure.kind === "refused" && attempt === 1) return true;
   const hasEnded = failure.kind === "interrupted" || (failure.kind === "reset" && failure.wasReused);
   if (hasEnded && attempt === 1 && !hasBody && IDEMPOTENT.has(method)) return true;
-  if (policy === undefined || attempt > policy.attempts) return false;
+  if (policy === undefined) return failure.kind === "connect" && failure.isRefused && attempt < MAX_ENDPOINTS_TRIED;
+  if (attempt > policy.attempts) return false;
   switch (failure.kind) {
     case "interrupted":
       return policy.onReset;

@@ -31,6 +31,9 @@ export interface AttemptsOwner extends ResponseSink {
 
 const NO_PIECES: readonly BodyPiece[] = [];
 
+/** A dial that took longer was not refused: the host did not respond. */
+const REFUSED_WITHIN_MS = 1000;
+
 /**
  * Sends one request to an upstream, on a kept connection or a new one, and retries it if that is safe or the policy
  * allows it. Holds the request's body as long as it may have to be sent.
@@ -204,6 +207,8 @@ export class RequestAttempts {
   async #dial(plan: ForwardPlan): Promise<void> {
     const dialling = new AbortController();
     this.#dialling = dialling;
+    const { clock } = this.#context;
+    const startedMs = clock.monotonicMs();
     const result = await plan.pool.dial(this.#head, new Set(this.#tried), dialling.signal);
     this.#dialling = undefined;
     if (result.kind === "taken") {
@@ -211,7 +216,9 @@ export class RequestAttempts {
       else this.#open(result, plan);
       return;
     }
-    if (this.#isOver || this.#retry({ kind: "connect" })) return;
+    // An inbound side reports it instead: the client's sidecar knows other endpoints.
+    const isQuick = plan.edits.hop === "outbound" && clock.monotonicMs() - startedMs < REFUSED_WITHIN_MS;
+    if (this.#isOver || this.#retry({ kind: "connect", isRefused: isQuick && result.cause === "connect" })) return;
     this.#owner.onLocalReply(this.#withReport(replyToDialFailure(result.cause, result.message)));
   }
 
