@@ -7,7 +7,7 @@ import type { HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
 import { createRecordingMeter } from "./telemetry/recording-meter-fixture.ts";
-import type { AccessLogEntry, CountedRequest } from "./telemetry/request-meter.ts";
+import type { AccessLogEntry, CountedCall, CountedRequest, RequestMeters } from "./telemetry/request-meter.ts";
 import type { SecureContextSource } from "./tls/secure-context-source.ts";
 
 export interface Recorder extends ConnectionObserver {
@@ -53,12 +53,17 @@ export function createRecorder(): Recorder {
 
 export interface HttpSideOptions {
   readonly limits?: Partial<HttpTimeLimits>;
+  /** @default those that record */
+  readonly meters?: RequestMeters;
 }
 
 /** The metrics and logs of a side's requests. */
 export interface HttpSide {
   readonly context: HttpContext;
   readonly counted: readonly CountedRequest[];
+  readonly calls: readonly CountedCall[];
+  /** Reports of the calls' messages: from the client, from the server. */
+  readonly messages: readonly (readonly [requests: number, responses: number])[];
   readonly logged: readonly AccessLogEntry[];
   readonly draining: AbortController;
   readonly closing: AbortController;
@@ -95,7 +100,7 @@ export function createPlane(
     log: new RecordingLogger(),
     secureContexts,
     observer: recorder,
-    meters: { requestMeter: () => meter },
+    meters: http?.meters ?? { requestMeter: () => meter },
     accessLog: { write: (entry) => void logged.push(entry) },
     discovery: { watch: () => ({ close: () => undefined }) },
     httpLimits: http?.limits ?? {},

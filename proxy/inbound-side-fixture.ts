@@ -48,7 +48,7 @@ export interface InboundSideOptions {
 /** An inbound side in front of an application on loopback. */
 export async function startInboundSide(cleanup: Cleanup, options: InboundSideOptions): Promise<InboundSide> {
   const limit = options.openingLimit ?? 100;
-  const { plane, recorder, counted, logged } = createPlane(
+  const { plane, recorder, ...telemetry } = createPlane(
     options.secureContexts ?? secureContextsOf(WORLD),
     {
       connectionLimits: options.connectionLimits ?? {
@@ -88,5 +88,5 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     plane.policyChanged();
   };
   const { registry, caps } = plane;
-  return { port, registry, recorder, caps, http: { context, counted, logged, ...draining }, setMode };
+  return { port, registry, recorder, caps, http: { context, ...telemetry, ...draining }, setMode };
 }

@@ -39,7 +39,7 @@ export interface OutboundSideOptions {
 /** An outbound side whose connections all go to one destination. */
 export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideOptions): Promise<OutboundSide> {
   const { watch, setDestination } = createWatch(options.destination);
-  const { plane, recorder, counted, logged } = createPlane(
+  const { plane, recorder, ...telemetry } = createPlane(
     options.secureContexts ?? secureContextsOf(HELLO),
     {
       discovery: { watch, resolveTimeoutMs: options.resolveTimeoutMs ?? 5000 },
@@ -55,7 +55,7 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   const sidecar = { inbound, workload: () => undefined, outboundDrain: draining.signals };
   const { outbound: handle, http: context } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
-  return { port, registry: plane.registry, recorder, http: { context, counted, logged, ...draining }, setDestination };
+  return { port, registry: plane.registry, recorder, http: { context, ...telemetry, ...draining }, setDestination };
 }
 
 export interface TestUpstreamDialer {

@@ -9,6 +9,7 @@ import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import { listOf } from "../../messages/field-list-fixture.ts";
 import type { Trailers } from "../../messages/fields.ts";
+import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { Content, RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import { createRecordingMeter } from "../../telemetry/recording-meter-fixture.ts";
@@ -124,8 +125,21 @@ class FakeClient {
   }
 }
 
+/** The upstream's side. */
+export interface FakeUpstream {
+  /** @default http1 */
+  readonly protocol?: HttpProtocol;
+  /** One or two. @default 2 */
+  readonly endpoints?: number;
+}
+
 /** An exchange of which both sides are fakes. Each attempt takes the next stream. */
-export function startExchange(head: Partial<RequestHead> = {}, plan: Partial<ForwardPlan> = {}) {
+export function startExchange(
+  head: Partial<RequestHead> = {},
+  plan: Partial<ForwardPlan> = {},
+  { protocol = "http1", endpoints: count = 2 }: FakeUpstream = {},
+) {
+  const endpoints = ENDPOINTS.slice(0, count);
   const clock = new FakeClock();
   const { meter, requests: counted, calls, messages } = createRecordingMeter();
   const logged: AccessLogEntry[] = [];
@@ -144,10 +158,10 @@ export function startExchange(head: Partial<RequestHead> = {}, plan: Partial<For
   const pool = new UpstreamPool({
     ...{ deadlines: context.deadlines, random: () => 0, idleQuota: context.idleQuota, describe: () => "" },
     closing: context.drain.closing,
-    ...{ endpoints: () => ENDPOINTS, settings: () => SETTINGS, messageLimits: context.messageLimits },
+    ...{ endpoints: () => endpoints, settings: () => SETTINGS, messageLimits: context.messageLimits },
     connect: connection,
     dial: async () => ({
-      ...{ kind: "connected", socket: asSocket(new FakeSocket()), protocol: "http1", address: "", peer: "" },
+      ...{ kind: "connected", socket: asSocket(new FakeSocket()), protocol, address: "", peer: "" },
       ...{ idleMs: 1000, isCurrent: () => true, meter: undefined },
     }),
   });

@@ -44,6 +44,17 @@ describe("an exchange", () => {
     expect(flags()).toEqual(["200 -"]);
   });
 
+  it("is kept for that also with a single endpoint, if its connection is HTTP/2", async () => {
+    for (const protocol of ["http1", "http2"] as const) {
+      const { exchange, streams } = startExchange({}, {}, { protocol, endpoints: 1 });
+      await settlePromises();
+      exchange.requestBody(pieceOf("body"));
+      streams[0].sink?.onUpstreamLost({ kind: "refused" });
+      await settlePromises();
+      expect(streams[1].calls).toEqual(protocol === "http2" ? ["POST", "body"] : []);
+    }
+  });
+
   it("that no server processes gets a local reply in the end", async () => {
     const { client, exchange, streams, flags } = startExchange({ content: { kind: "none" } });
     exchange.requestEnd(undefined);

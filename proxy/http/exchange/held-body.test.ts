@@ -114,6 +114,16 @@ describe("a body that is kept for a retry", () => {
     expect(passing.isReplayable).toBe(isReplayable);
   });
 
+  it("is forgotten when its response has begun, and so is what follows", () => {
+    const body = bodyOf("x");
+    body.keepUpTo(10);
+    expect(textOf(body.takeUnsent())).toBe("x");
+    body.release();
+    body.passed(pieceOf("y"));
+    body.rewind();
+    expect([body.isReplayable, body.takeUnsent()]).toEqual([false, []]);
+  });
+
   it("is not replayable once it was too long, even if little follows", () => {
     const body = new HeldBody();
     body.keepUpTo(4);
