@@ -7,11 +7,12 @@ import { isInterim, type RequestHead, type ResponseHead } from "../../messages/m
 import { formatFlags, type RequestFlags } from "../../telemetry/request-meter.ts";
 import type { HttpContext } from "../http-context.ts";
 import { flagsOfClientLoss, flagsOfUpstreamLoss } from "./abort-flags.ts";
+import type { AttemptsOwner } from "./attempts-owner.ts";
 import { type ExchangeClient, replyToFault } from "./exchange-client.ts";
 import { ExchangeRecord } from "./exchange-record.ts";
+import { quietReply, timeoutReply } from "./exchange-replies.ts";
 import { ARRIVING, type ExchangeState, OVER, PLANNING, planOf } from "./exchange-state.ts";
-import { quietReply, timeoutReply } from "./limit-replies.ts";
-import { type AttemptsOwner, RequestAttempts } from "./request-attempts.ts";
+import { RequestAttempts } from "./request-attempts.ts";
 import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
 
 /**
@@ -263,8 +264,8 @@ export class Exchange implements AttemptsOwner {
     this.#attempts.stop();
     if (plan?.kind === "forward") plan.onOver?.();
     const { isRetryLimitExceeded, upstream } = this.#attempts;
-    const allFlags = formatFlags(flags, { isDelayed: plan?.delayMs !== undefined, isRetryLimitExceeded });
-    this.#record.end(status, allFlags, this.#client.response.bytes + tunnelBytes);
+    const marks = { isDelayed: plan?.delayMs !== undefined, isRetryLimitExceeded };
+    this.#record.end(status, formatFlags(flags, marks), this.#client.response.bytes + tunnelBytes);
     this.#record.report(plan, upstream, details);
   }
 }

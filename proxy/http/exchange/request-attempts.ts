@@ -10,24 +10,12 @@ import type { HttpContext } from "../http-context.ts";
 import { replyToDialFailure } from "../pool/dial-failure.ts";
 import type { TakenUpstream } from "../pool/upstream-pool.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
-import type { ResponseSink, UpstreamStream } from "../upstream/upstream-stream.ts";
-import { flagsOfUpstreamLoss } from "./abort-flags.ts";
+import type { UpstreamStream } from "../upstream/upstream-stream.ts";
+import type { AttemptsOwner } from "./attempts-owner.ts";
 import { type AttemptFailure, decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
+import { lostReply, timeoutReply } from "./exchange-replies.ts";
 import { HeldBody } from "./held-body.ts";
-import { timeoutReply } from "./limit-replies.ts";
 import type { ForwardPlan } from "./request-plan.ts";
-
-/** The owner of the request. It receives the upstream's response directly. */
-export interface AttemptsOwner extends ResponseSink {
-  /**
-   * What has arrived of the request has been sent to an upstream. @param hasRoom whether more of its body may follow.
-   */
-  onSent(hasRoom: boolean): void;
-  /** The last attempt failed; the client gets this local reply. */
-  onLocalReply(reply: LocalReply): void;
-  /** An attempt threw an exception. */
-  onFault(caught: unknown): void;
-}
 
 const NO_PIECES: readonly BodyPiece[] = [];
 
@@ -149,9 +137,7 @@ export class RequestAttempts {
 
   /** The local reply after that. */
   lostReply(reason: AbortReason): LocalReply {
-    const flags = flagsOfUpstreamLoss(reason);
-    const what = flags === "UR" ? "the server reset the stream" : "the connection ended";
-    return this.#withReport({ status: 503, flags, details: `upstream reset: ${what} before a response` });
+    return this.#withReport(lostReply(reason));
   }
 
   /** Aborts the request to the upstream, if there is one. */

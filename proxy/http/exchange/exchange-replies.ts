@@ -1,5 +1,7 @@
 import { GRPC_STATUS } from "../../../mesh/resources/fields/grpc-status-names.ts";
+import type { AbortReason } from "../../messages/abort-reason.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
+import { flagsOfUpstreamLoss } from "./abort-flags.ts";
 
 /**
  * To a request whose time is over: of its route, of its call or of its last attempt. A call of gRPC ends with the status
@@ -14,4 +16,11 @@ export function timeoutReply(what: string): LocalReply {
 export function quietReply(isWhole: boolean): LocalReply {
   const details = "stream idle: nothing was sent in either direction for too long";
   return { status: isWhole ? 504 : 408, flags: "SI", details };
+}
+
+/** To a request whose upstream was lost before a response. */
+export function lostReply(reason: AbortReason): LocalReply {
+  const flags = flagsOfUpstreamLoss(reason);
+  const what = flags === "UR" ? "the server reset the stream" : "the connection ended";
+  return { status: 503, flags, details: `upstream reset: ${what} before a response` };
 }
