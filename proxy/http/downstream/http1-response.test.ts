@@ -94,6 +94,17 @@ describe("a response that came in one packet", () => {
     expect(socket.written).toBe(`${head.fields.text}content`);
   });
 
+  it("and is complete is released at its end: later content does not wait for a packet's end", () => {
+    const { socket, writer } = start();
+    const { packet, head, body } = answer("", "content");
+    writer.startPacket(packet);
+    writer.sendHead(head, undefined);
+    writer.sendBody(pieceOf(body));
+    writer.sendEnd(undefined);
+    writer.sendBody(pieceOf("later"));
+    expect(socket.packets.map(String)).toEqual([packet.toString(), "later"]);
+  });
+
   it("does not resend the packet before it", () => {
     const { socket, writer } = start();
     const { packet, head, body } = answer("", "content");

@@ -5,6 +5,7 @@ import { formatLocalReply } from "../../http1/writing/format-local-reply.ts";
 import { formatResponseHead, type ResponseEdits } from "../../http1/writing/format-response-head.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
+import type { HttpVersion } from "../../messages/http-version.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import type { ClientResponse } from "../exchange/exchange-client.ts";
@@ -29,7 +30,8 @@ export class Http1Response implements ClientResponse {
   readonly #socket: Socket;
   readonly #owner: ResponseOwner;
   readonly #out = new PacketWriter();
-  #request: RespondedRequest = UNREAD;
+  #version: HttpVersion = "1.1";
+  #isHead = false;
   #isBatch = false;
   #packet: Buffer | undefined;
   #isUnchanged = false;
@@ -42,9 +44,10 @@ export class Http1Response implements ClientResponse {
     this.#owner = owner;
   }
 
-  /** The response to the next request. */
-  begin(request: RespondedRequest): void {
-    this.#request = request;
+  /** The response to the next request. Nothing of a request or a response is kept between two of them. */
+  begin({ method, version }: RespondedRequest): void {
+    this.#version = version;
+    this.#isHead = method === "HEAD";
     this.#isBatch = false;
     this.#packet = undefined;
     this.#isUnchanged = false;
@@ -81,18 +84,18 @@ export class Http1Response implements ClientResponse {
 
   /** An HTTP/1.0 client does not know them. */
   sendInterim(head: ResponseHead): boolean {
-    return this.#request.version === "1.0" || this.#writeHead(head, { close: false });
+    return this.#version === "1.0" || this.#writeHead(head, { close: false });
   }
 
   sendHead(head: ResponseHead, headers: FoldedHeaders | undefined): boolean {
-    const { version, method } = this.#request;
     const { content, status } = head;
-    const coding = decideCoding(content, version);
+    const coding = decideCoding(content, this.#version);
     const endsByClose = content.kind === "unknown" && (content.endsBy === "close" || coding === "content");
     const close = status !== 101 && (endsByClose || this.#owner.isLast());
     this.#coding = coding;
     this.#closes = close;
-    return this.#writeHead(head, { close, keepsAlive: version === "1.0", isHead: method === "HEAD", coding, headers });
+    const keepsAlive = this.#version === "1.0";
+    return this.#writeHead(head, { close, keepsAlive, isHead: this.#isHead, coding, headers });
   }
 
   sendBody(piece: BodyPiece): boolean {
@@ -102,14 +105,13 @@ export class Http1Response implements ClientResponse {
 
   sendEnd(trailers: Trailers | undefined): void {
     addEnd(this, trailers, this.#coding);
-    this.flush();
+    this.endPacket();
   }
 
   sendReply(reply: LocalReply): void {
-    const { version, method } = this.#request;
     this.#closes = this.#owner.isLast();
-    const isHead = method === "HEAD";
-    this.add(formatLocalReply(reply, { close: this.#closes, keepsAlive: version === "1.0", isHead }));
+    const keepsAlive = this.#version === "1.0";
+    this.add(formatLocalReply(reply, { close: this.#closes, keepsAlive, isHead: this.#isHead }));
     this.flush();
   }
 
