@@ -1,4 +1,5 @@
 import { isConfusable } from "../messages/field-kinds.ts";
+import { plainAuthority } from "../messages/plain-authority.ts";
 
 /** What a field means for the message; each kind has its own rule. */
 export type FieldRule =
@@ -95,7 +96,9 @@ export function isTarget(text: string): boolean {
  * could read differently.
  */
 export function isAuthority(text: string): boolean {
-  return /^(?:[0-9A-Za-z._~!$&'()*+;=-]+|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(text);
+  if (!/^(?:(?:[0-9A-Za-z._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(text))
+    return false;
+  return !text.includes("%") || plainAuthority(text) !== undefined;
 }
 
 /** A content-length in bytes; `undefined` if it is not one or more digits, or too large to count exactly. */

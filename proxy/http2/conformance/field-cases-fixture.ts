@@ -109,6 +109,14 @@ const AUTHORITIES: readonly WireCase[] = [
   pseudoWith("CR LF in :authority", MALFORMED, { ":authority": `${AUTHORITY}\r\nx-hidden: a` }),
   pseudoWith("a list in :authority", MALFORMED, { ":authority": `${AUTHORITY}, other.ns3` }),
   pseudoWith("a port that is not a number in :authority", MALFORMED, { ":authority": `${AUTHORITY}:80a` }),
+  ...["a%2Fhidden", "user%40a", "a%3A80", "a%0D%0Ax-hidden", "a%4", "%"].map((authority) =>
+    pseudoWith(`the escapes of "${authority}" in :authority`, MALFORMED, { ":authority": authority }),
+  ),
+  pseudoWith(
+    "escaped octets beyond ASCII in :authority are passed on",
+    { kind: "accepted", reads: { authority: "%C3%A9.example" } },
+    { ":authority": "%C3%A9.example" },
+  ),
   pseudoWith("neither :authority nor host", MALFORMED, { ":authority": undefined }),
   getWith("a host that differs from :authority", MALFORMED, ["host", "other.ns3"]),
   getWith("a host with another port than :authority", MALFORMED, ["host", `${AUTHORITY}:81`]),
