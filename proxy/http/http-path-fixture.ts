@@ -51,6 +51,19 @@ export const SIDECAR_PATHS: readonly HttpPath[] = [
       return { upstream, port: outbound.port };
     },
   },
+  {
+    name: "two proxies with HTTP/2 between them",
+    ...{ raisesVersion: false, needsHost: false },
+    start: async (cleanup, reply) => {
+      const upstream = await startLenientUpstream(cleanup, reply);
+      const inbound = await startInbound(cleanup, upstream, "STRICT");
+      const overrides = { protocol: "http", connectionPool: { httpVersion: "2" } } as const;
+      const outbound = await startOutboundSide(cleanup, {
+        destination: meshDestination([inbound.port], { overrides }),
+      });
+      return { upstream, port: outbound.port };
+    },
+  },
 ];
 
 function startInbound(

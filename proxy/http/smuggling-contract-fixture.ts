@@ -82,7 +82,7 @@ function describeClients({ start, raisesVersion, needsHost }: HttpPath): void {
 }
 
 /** Whether a request has a Host that is not empty, or a target that names one. */
-function namesHost(bytes: string): boolean {
+export function namesHost(bytes: string): boolean {
   return /^host: *[^\s]|^\S+ http:\/\/[^/]/im.test(bytes);
 }
 

@@ -1,9 +1,13 @@
 import { describe } from "vitest";
 import { ATTACK_DOORS } from "./attack-doors-fixture.ts";
-import { startHttp1Origin } from "./attack-origin-fixture.ts";
+import { startHttp1Origin, startHttp2Origin } from "./attack-origin-fixture.ts";
 import { runWireAttackContract } from "./wire-attack-contract-fixture.ts";
 
-describe.each(ATTACK_DOORS.map((door) => ({ door, name: door.name })))(
-  "an HTTP/2 client of an HTTP/1.1 application, through $name",
-  ({ door }) => runWireAttackContract({ door, protocol: "http", startOrigin: startHttp1Origin }),
+const PATHS = ATTACK_DOORS.flatMap((door) => [
+  { door, name: door.name, version: "1.1", protocol: "http", startOrigin: startHttp1Origin } as const,
+  { door, name: door.name, version: "2", protocol: "http2", startOrigin: startHttp2Origin } as const,
+]);
+
+describe.each(PATHS)("an HTTP/2 client of an application of HTTP/$version, through $name", (path) =>
+  runWireAttackContract(path),
 );
