@@ -25,6 +25,8 @@ export interface InboundSide {
   readonly caps: OpeningCaps;
   readonly http: HttpSide;
   setMode(mode: ServerMode): void;
+  /** Closes idle upstream connections. */
+  closeIdle(): void;
 }
 
 export interface InboundSideOptions {
@@ -81,12 +83,12 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   };
   const draining = createDraining();
   const sidecar = { inbound, workload: () => WORKLOAD, inboundDrain: draining.signals };
-  const { inbound: handle, http: context } = plane.createSidecar(sidecar);
+  const { inbound: handle, http: context, closeIdle } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.applicationPort, handle);
   const setMode = (next: ServerMode): void => {
     mode = next;
     plane.policyChanged();
   };
   const { registry, caps } = plane;
-  return { port, registry, recorder, caps, http: { context, ...telemetry, ...draining }, setMode };
+  return { port, registry, recorder, caps, http: { context, ...telemetry, ...draining }, setMode, closeIdle };
 }

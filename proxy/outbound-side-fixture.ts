@@ -23,6 +23,8 @@ export interface OutboundSide {
   readonly recorder: Recorder;
   readonly http: HttpSide;
   setDestination(destination: Destination): void;
+  /** Closes idle upstream connections. */
+  closeIdle(): void;
 }
 
 export interface OutboundSideOptions {
@@ -53,9 +55,10 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   const draining = createDraining();
   const inbound = (): Inbound => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "none" }, ports: [] });
   const sidecar = { inbound, workload: () => undefined, outboundDrain: draining.signals };
-  const { outbound: handle, http: context } = plane.createSidecar(sidecar);
+  const { outbound: handle, http: context, closeIdle } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);
-  return { port, registry: plane.registry, recorder, http: { context, ...telemetry, ...draining }, setDestination };
+  const http = { context, ...telemetry, ...draining };
+  return { port, registry: plane.registry, recorder, http, setDestination, closeIdle };
 }
 
 export interface TestUpstreamDialer {
