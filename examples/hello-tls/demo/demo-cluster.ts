@@ -10,6 +10,10 @@ export interface DemoCluster {
   readonly world: DemoPod;
   /** `end` in legacy, without. */
   readonly end: DemoPod;
+  /** The gRPC client, with a sidecar. */
+  readonly caller: DemoPod;
+  /** The two pods of its server, each with a sidecar. */
+  readonly greeters: readonly DemoPod[];
   /** A pod of the legacy namespace that the demo adds for its attacks. */
   readonly attacker: DemoPod;
   /** Asks from outside of the mesh. */

@@ -1,6 +1,7 @@
 import { checkAttackers } from "./checks/check-attackers.ts";
 import { checkControlPlane } from "./checks/check-control-plane.ts";
 import { checkGateway } from "./checks/check-gateway.ts";
+import { checkGrpc } from "./checks/check-grpc.ts";
 import { checkHops } from "./checks/check-hops.ts";
 import { checkPolicy } from "./checks/check-policy.ts";
 import { checkPorts } from "./checks/check-ports.ts";
@@ -27,6 +28,7 @@ const CHECKS = [
   checkRotation,
   checkControlPlane,
   checkRequests,
+  checkGrpc,
 ] as const;
 
 const FIRST_ANSWER_MS = 10_000;

@@ -18,7 +18,7 @@ export interface StartDemoOptions {
   readonly signal: AbortSignal;
 }
 
-const MANIFESTS = fileURLToPath(new URL("..", import.meta.url));
+const MANIFESTS = ["..", "../../hello-grpc"].map((folder) => fileURLToPath(new URL(folder, import.meta.url)));
 const GATEWAY = {
   hostPort: 8080,
   whenTaken: "use_another",
@@ -70,19 +70,27 @@ function describeGateway({ published }: LocalCluster): Pick<DemoCluster, "gatewa
 async function copyManifests(scratchFolder: string): Promise<string> {
   const folder = join(scratchFolder, "manifests");
   await mkdir(folder, { mode: 0o755 });
-  const names = (await readdir(MANIFESTS)).filter((name) => name.endsWith(".yaml"));
-  await Promise.all(names.map((name) => copyFile(join(MANIFESTS, name), join(folder, name))));
+  for (const source of MANIFESTS) {
+    const names = (await readdir(source)).filter((name) => name.endsWith(".yaml"));
+    await Promise.all(names.map((name) => copyFile(join(source, name), join(folder, name))));
+  }
   await writeFile(join(folder, "90-attacker.yaml"), ATTACKER_MANIFEST);
   return folder;
 }
 
-function findPods(cluster: LocalCluster): Pick<DemoCluster, "gateway" | "hello" | "world" | "end" | "attacker"> {
+type DemoPods = Pick<DemoCluster, "gateway" | "hello" | "world" | "end" | "attacker" | "caller" | "greeters">;
+
+function findPods(cluster: LocalCluster): DemoPods {
   return {
     gateway: demoPod("gateway", findPod(cluster, "istio-system", "istio-ingressgateway")),
     hello: demoPod("hello", findPod(cluster, "ns1", "hello")),
     world: demoPod("world", findPod(cluster, "ns2", "world")),
     end: demoPod("end", findPod(cluster, "legacy", "end")),
     attacker: demoPod("attacker", findPod(cluster, "legacy", "attacker")),
+    caller: demoPod("caller", findPod(cluster, "hello-grpc", "caller")),
+    greeters: cluster.pods
+      .filter(({ namespace, labels }) => namespace === "hello-grpc" && labels["app"] === "greeter")
+      .map((pod) => demoPod("greeter", pod)),
   };
 }
 

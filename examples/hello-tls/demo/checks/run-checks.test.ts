@@ -23,6 +23,8 @@ function createContext(signal: AbortSignal): CheckContext {
       hello: POD,
       world: POD,
       end: POD,
+      caller: POD,
+      greeters: [POD],
       attacker: POD,
       host: { ask: async () => ({ kind: "failed", message: "none" }), stop: nothing },
       gatewayUrl: "http://127.0.0.1:1",
