@@ -28,9 +28,14 @@ const PROGRAM = fileURLToPath(new URL("./load-program-fixture.ts", import.meta.u
 
 /** Starts a load in a pod's network. @returns a function that ends it and returns its report */
 export function startLoad(pod: LocalPod, job: Omit<LoadJob, "stopFile">): () => Promise<LoadReport> {
+  return startProgram<LoadReport>(pod, PROGRAM, job);
+}
+
+/** Starts a program that runs until its `stopFile` exists, and then prints its report as JSON. */
+export function startProgram<Report>(pod: LocalPod, program: string, job: object): () => Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), "entente-load-"));
   const stopFile = join(folder, "stop");
-  const running = pod.exec([process.execPath, PROGRAM, JSON.stringify({ ...job, stopFile })], { timeoutMs: 180_000 });
+  const running = pod.exec([process.execPath, program, JSON.stringify({ ...job, stopFile })], { timeoutMs: 180_000 });
   return async () => {
     writeFileSync(stopFile, "");
     const { stdout, stderr } = await running;

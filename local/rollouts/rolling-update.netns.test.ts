@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { LocalPod } from "../pods/local-pod.ts";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
+import { startGrpcLoad } from "./grpc-load-fixture.ts";
 import { type LoadJob, startLoad } from "./load-fixture.ts";
 import { formatDeployment, formatGatewayRoute, type RolloutMesh, startRolloutMesh } from "./rollout-fixture.ts";
 
 const WORLD = { UPSTREAM: "http://world.mesh/" };
+
+/** For clients without a sidecar, which have to learn of new pods first. */
+const PATIENT = { preStopSeconds: 5 };
 
 /** The applications that exit at once lose the requests that they are handling: only those that may be repeated. */
 const MANIFESTS = [
@@ -14,6 +18,8 @@ const MANIFESTS = [
   formatDeployment({ name: "abrupt-native", args: ["abrupt"], isNative: true }),
   formatDeployment({ name: "paused", args: ["graceful"], isNative: true, preStopSeconds: 5 }),
   formatDeployment({ name: "early", args: ["graceful"], isNative: false, drainSeconds: 1 }),
+  formatDeployment({ name: "grpc", args: ["ends-streams"], isNative: false, protocol: "grpc" }),
+  formatDeployment({ ...PATIENT, name: "grpc-patient", args: ["keeps-streams"], isNative: true, protocol: "grpc" }),
   formatGatewayRoute("hello.example", "hello"),
 ].join("");
 
@@ -97,3 +103,23 @@ it("replacing every pod, under load on kept and on fresh connections, fails no r
   expect(reports.filter(({ failures }) => failures.length > 0)).toEqual([]);
   for (const { name, succeeded } of reports) expect(succeeded, name).toBeGreaterThan(200);
 }, 300_000);
+
+it("replacing every pod of a gRPC service fails no unary call, and cuts no stream", async () => {
+  const job = { clients: 4, streams: 4, pauseMs: 50 };
+  const loads = [
+    { name: "in the mesh", end: startGrpcLoad(mesh.client, { ...job, url: "http://grpc.mesh" }) },
+    { name: "without a sidecar", end: startGrpcLoad(mesh.outsider, { ...job, url: "http://grpc-patient.mesh" }) },
+  ];
+  await Promise.all(["grpc", "grpc-patient"].map((name) => mesh.replaceAll(name)));
+  const [meshed, outside] = await Promise.all(loads.map(({ end }) => end()));
+  expect([meshed?.failures, outside?.failures]).toEqual([[], []]);
+  for (const report of [meshed, outside]) {
+    expect(report?.succeeded).toBeGreaterThan(200);
+    expect(report?.streams.messages).toBeGreaterThan(200);
+  }
+  // A client in the mesh has its own sidecar before it, which stays: the server ends the streams.
+  expect(meshed?.streams.endedByServer).toBeGreaterThanOrEqual(job.streams);
+  // Both pods were replaced, and each stream was on one of them: its client was told by GOAWAY.
+  expect(outside?.streams).toMatchObject({ endedByServer: 0 });
+  expect(outside?.streams.endedAfterGoaway).toBeGreaterThanOrEqual(2 * job.streams);
+}, 120_000);

@@ -6,11 +6,15 @@ import { createTestFolder, findPod } from "../test-cluster-fixture.ts";
 
 /** The program of the image `test/application`. */
 const APPLICATION = fileURLToPath(new URL("./application-program-fixture.ts", import.meta.url));
+/** The program of the image `test/grpc-application`. */
+const GRPC_APPLICATION = fileURLToPath(new URL("./grpc-application-program-fixture.ts", import.meta.url));
 
 export interface DeploymentOptions {
   readonly name: string;
   /** @default 2 */
   readonly replicas?: number;
+  /** What the application and its port's name speak. @default "http" */
+  readonly protocol?: "http" | "grpc";
   /** What the application does at SIGTERM, and for how long. */
   readonly args: readonly string[];
   /** Whether the sidecar is a restartable init container. */
@@ -27,14 +31,14 @@ export interface DeploymentOptions {
 /** A Deployment with its Service on port 80. */
 export function formatDeployment(options: DeploymentOptions): string {
   const { name, replicas = 2, args, isNative, env = {}, preStopSeconds = 0 } = options;
-  const { drainSeconds = 5, graceSeconds = 30 } = options;
+  const { drainSeconds = 5, graceSeconds = 30, protocol = "http" } = options;
   const annotations = {
     "sidecar.istio.io/nativeSidecar": String(isNative),
     "proxy.istio.io/config": `terminationDrainDuration: ${drainSeconds}s`,
   };
   const container = {
     name: "app",
-    image: "test/application",
+    image: protocol === "grpc" ? "test/grpc-application" : "test/application",
     args,
     ports: [{ containerPort: 8080 }],
     env: Object.entries(env).map(([variable, value]) => ({ name: variable, value })),
@@ -54,7 +58,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata: { name: ${name}, namespace: mesh }
-spec: { selector: { app: ${name} }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+spec: { selector: { app: ${name} }, ports: [{ name: ${protocol}, port: 80, targetPort: 8080 }] }
 `;
 }
 
@@ -108,11 +112,12 @@ export interface RolloutMesh {
 /** How long other pods still send to a pod that ends. */
 export const NEWS_DELAY_MS = 2500;
 const GRACE_MS = 30_000;
+const IMAGES = { "test/application": APPLICATION, "test/grpc-application": GRPC_APPLICATION };
 
 export async function startRolloutMesh(manifests: string): Promise<RolloutMesh> {
   const folder = createTestFolder();
   folder.write(`${MESH}${manifests}`);
-  const cluster = await folder.start({ images: { "test/application": APPLICATION } });
+  const cluster = await folder.start({ images: IMAGES });
   const podsOf = (name: string) => cluster.pods.filter(({ labels }) => labels["app"] === name);
   return {
     cluster,
