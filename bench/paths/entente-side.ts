@@ -59,7 +59,7 @@ function destinationOf(job: SideJob): Destination {
     tlsRule: "auto mTLS",
     endpoints: [{ ip: "127.0.0.1", port: job.upstreamPort, mutualTls: true, workload: workloadOf("server") }],
     service: SERVICE,
-    connectionPool: { httpVersion: httpVersionOf(job.protocol) },
+    connectionPool: { httpVersion: job.hop ?? httpVersionOf(job.protocol) },
     routes: [],
   };
 }

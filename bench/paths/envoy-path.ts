@@ -12,9 +12,14 @@ export function startEnvoy(hop: EnvoySide["hop"]) {
     const { backendPort, dialledPort, certificates, application, folder } = surroundings;
     const [clientPort, meshPort] = [await findFreePort(), await findFreePort()];
     const common = { hop, application, certificates };
-    const server = await startSide(folder, { ...common, side: "server", port: meshPort, upstreamPort: backendPort });
+    const server = await startEnvoySide(folder, {
+      ...common,
+      side: "server",
+      port: meshPort,
+      upstreamPort: backendPort,
+    });
     const upstreamPort = dialledPort ?? meshPort;
-    const client = await startSide(folder, { ...common, side: "client", port: clientPort, upstreamPort });
+    const client = await startEnvoySide(folder, { ...common, side: "client", port: clientPort, upstreamPort });
     return {
       port: clientPort,
       meshPort,
@@ -28,7 +33,7 @@ export function startEnvoy(hop: EnvoySide["hop"]) {
 }
 
 /** One worker, as Istio's sidecars have by default; none of the sockets through which an old process hands over. */
-function startSide(folder: string, side: EnvoySide): Promise<Child> {
+export function startEnvoySide(folder: string, side: EnvoySide): Promise<Child> {
   const file = join(folder, `envoy-${side.side}.json`);
   writeFileSync(file, formatEnvoyConfig(side));
   const flags = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"];

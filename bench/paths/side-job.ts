@@ -9,6 +9,8 @@ export interface SideJob {
   /** Where the client dialled: the port that the application listens on. */
   readonly originalPort: number;
   readonly protocol: "tcp" | "http" | "http2";
+  /** What the client's side speaks on the mesh hop; absent: what it chooses itself. */
+  readonly hop?: "1.1" | "2";
   readonly identity: string;
   readonly peerIdentity: string;
   /** Certificate and key. */

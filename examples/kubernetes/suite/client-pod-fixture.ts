@@ -21,6 +21,23 @@ export interface RequestJob {
   readonly count?: number;
 }
 
+export interface GrpcJob {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly count: number;
+}
+
+/** What came back of one call of examples/hello-grpc. */
+export interface GrpcReply {
+  /** The grpc-status. */
+  readonly status?: string;
+  readonly pod?: string;
+  /** What the server received as `x-forwarded-client-cert`. */
+  readonly caller?: string;
+  /** The connection or stream failed. */
+  readonly error?: string;
+}
+
 export interface LoadJob {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -76,11 +93,12 @@ export class ClientPod {
   }
 
   async sendAll(job: RequestJob): Promise<readonly Reply[]> {
-    const output = await kubectl(await this.#exec("send-requests.ts", job));
-    return output
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
+    return parseLines(await kubectl(await this.#exec("send-requests.ts", job)));
+  }
+
+  /** Makes gRPC calls on one connection. */
+  async callGrpc(job: GrpcJob): Promise<readonly GrpcReply[]> {
+    return parseLines(await kubectl(await this.#exec("call-grpc.ts", job)));
   }
 
   /** Sends requests on kept and on new connections while `work` runs. */
@@ -123,4 +141,11 @@ export class ClientPod {
     const pod = await this.#pod();
     return ["exec", "-i", "-n", this.#namespace, pod, "-c", "client", "--", ...node, JSON.stringify(job)];
   }
+}
+
+function parseLines<Value>(output: string): readonly Value[] {
+  return output
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }
