@@ -9,6 +9,7 @@ import { STREAMED } from "./grpc-app-fixture.ts";
 import { describeGrpcClients } from "./grpc-clients-fixture.ts";
 import type { GrpcJob, GrpcReport } from "./grpc-program-fixture.ts";
 import { type Echo, LARGE_BYTES, type Received } from "./http-app-fixture.ts";
+import type { Http2Job, Http2Report } from "./http2-program-fixture.ts";
 import { CLIENT_ID, SERVER_ID } from "./manifests-fixture.ts";
 import { type ClientMesh, startClientMesh, type TrafficCounts, untilServerIsKnown } from "./mesh-fixture.ts";
 import { originOf, PORTS } from "./ports-fixture.ts";
@@ -25,6 +26,13 @@ const NOTHING: TrafficCounts = { sent: 0, received: 0 };
 const HTTP_PORTS = [
   { name: "a port named http-…", port: PORTS.http },
   { name: "a port without a name", port: PORTS.unnamed },
+];
+
+const HTTP2_PORTS = [
+  { name: "a port named http-…", port: PORTS.http2OnHttp, isParsed: true },
+  { name: "a port without a declaration", port: PORTS.http2Undeclared, isParsed: true },
+  { name: "a port named grpc-…", port: PORTS.grpc, isParsed: true },
+  { name: "a port named tcp-…", port: PORTS.http2OnTcp, isParsed: false },
 ];
 
 let mesh: ClientMesh;
@@ -151,38 +159,55 @@ function headersOf(forged: string): Readonly<Record<string, string>> {
   return { "x-forwarded-client-cert": forged };
 }
 
-describe.each([
-  { name: "a port named http-…", port: PORTS.http2OnHttp },
-  { name: "a port without a declaration", port: PORTS.http2Undeclared },
-  { name: "a port named grpc-…", port: PORTS.grpc },
-  { name: "a port named tcp-…", port: PORTS.http2OnTcp },
-])("HTTP/2 through two sidecars, on $name", ({ port }) => {
+describe.each(HTTP2_PORTS)("HTTP/2 through two sidecars, on $name", ({ port, isParsed }) => {
+  const origin = originOf(port);
+  /** Requests are counted one by one; on a port declared as tcp, the connection is. */
+  const counted = (count: number) => {
+    const [many, one] = [
+      { sent: count, received: count },
+      { sent: 1, received: 1 },
+    ];
+    return isParsed ? { requests: many, streams: NOTHING } : { requests: NOTHING, streams: one };
+  };
+
   it.each([
     { name: "GET", method: "GET", args: [] },
     { name: "POST of 200 KB", method: "POST", args: ["--data-binary", "@-"] },
   ])("curl: $name", async ({ method, args }) => {
     const path = freshPath("chunked");
-    const { result, requests, streams } = await mesh.watch(() =>
-      curl(["--http2-prior-knowledge", ...args, `${originOf(port)}${path}`]),
+    const { result, ...counts } = await mesh.watch(() =>
+      curl(["--http2-prior-knowledge", ...args, `${origin}${path}`]),
     );
     const content = contentOf(method === "POST" ? CONTENT : "");
     expect(JSON.parse(result.stdout)).toEqual({ method, path, version: "2.0", ...content });
     expect(mesh.receivedAt(path).length).toBe(1);
-    expect({ requests, streams }).toEqual({ requests: NOTHING, streams: { sent: 1, received: 1 } });
+    if (isParsed) provedAt(path);
+    expect(counts).toEqual(counted(1));
+  });
+
+  it("node:http2: concurrent requests on one connection, some of which their client cancels", async () => {
+    const [paths, cancelled] = [freshPaths(30), Array.from({ length: 10 }, () => freshPath("huge"))];
+    const job: Http2Job = { origin, headers: headersOf(FORGED), paths, body: CONTENT.slice(0, 50_000), cancelled };
+    const { result, ...counts } = await mesh.watch(() => mesh.runProgram<Http2Report>("http2-program-fixture.ts", job));
+    const echo = { method: "POST", version: "2.0", ...contentOf(job.body) } as const;
+    expect(result).toEqual({
+      responses: paths.map((path) => ({ status: 200, echo: { ...echo, path } })),
+      ...{ cancelled: cancelled.length, faults: 0 },
+    });
+    if (isParsed) for (const path of [...paths, ...cancelled]) provedAt(path);
+    expect(counts).toEqual(counted(paths.length + cancelled.length));
   });
 
   it("gRPC: twenty concurrent calls and a stream of responses, on one connection", async () => {
     const services = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? "known" : "unknown"));
-    const job: GrpcJob = { origin: originOf(port), services };
-    const { result, requests, streams } = await mesh.watch(() =>
-      mesh.runProgram<GrpcReport>("grpc-program-fixture.ts", job),
-    );
+    const job: GrpcJob = { origin, services };
+    const { result, ...counts } = await mesh.watch(() => mesh.runProgram<GrpcReport>("grpc-program-fixture.ts", job));
     expect(result.statuses).toEqual(services.map((service) => (service === "known" ? 1 : 2)));
     const { messages, characters } = STREAMED;
     expect(result.streamed).toEqual(
       Array.from({ length: messages }, (_, index) => ({ start: `${index}`, characters })),
     );
-    expect({ requests, streams }).toEqual({ requests: NOTHING, streams: { sent: 1, received: 1 } });
+    expect(counts).toEqual(counted(services.length + 1));
   });
 });
 

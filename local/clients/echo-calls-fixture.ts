@@ -47,6 +47,9 @@ export const BIDI_MESSAGES = 10;
 /** What the application says of a call that it was asked to fail: a message that needs percent-encoding. */
 export const FAILURE = { code: 9, message: "not now 100 % übel", detail: "the detail" } as const satisfies FailedCall;
 export const LATE_MS = 300;
+/** All calls of a client: the concurrent ones, and one for each other field of the report. */
+export const CALLS = UNARY_CALLS + 9;
+
 export function sha256(...contents: readonly Uint8Array[]): string {
   const hash = createHash("sha256");
   for (const content of contents) hash.update(content);

@@ -1,6 +1,6 @@
 /** For tests: the claims of `clients.netns.test.ts` on gRPC clients and servers, through the same two sidecars. */
 import { describe, expect, it } from "vitest";
-import { type EchoJob, type EchoReport, EXPECTED } from "./echo-calls-fixture.ts";
+import { CALLS, type EchoJob, type EchoReport, EXPECTED } from "./echo-calls-fixture.ts";
 import type { ClientMesh } from "./mesh-fixture.ts";
 import { originOf, PORTS } from "./ports-fixture.ts";
 
@@ -15,6 +15,7 @@ const SERVERS = [
   { server: "connect-node, on a port without a declaration", port: PORTS.http2Undeclared },
 ] as const;
 
+const NOTHING = { sent: 0, received: 0 };
 const PAIRS = SERVERS.flatMap((server) => CLIENTS.map((client) => ({ ...server, ...client })));
 
 /** @param forged an identity that the client sends and that must not arrive */
@@ -22,8 +23,9 @@ export function describeGrpcClients(mesh: () => ClientMesh, forged: Readonly<Rec
   describe("gRPC through two sidecars", () => {
     it.each(PAIRS)("$client calls $server: all kinds of calls, on one connection", async ({ port, program }) => {
       const job: EchoJob = { origin: originOf(port), metadata: forged };
-      const { result } = await mesh().watch(() => mesh().runProgram<EchoReport>(program, job));
+      const { result, requests, streams } = await mesh().watch(() => mesh().runProgram<EchoReport>(program, job));
       expect(result).toEqual(EXPECTED);
+      expect({ requests, streams }).toEqual({ requests: { sent: CALLS, received: CALLS }, streams: NOTHING });
     });
   });
 }
