@@ -11,8 +11,8 @@ import { promisify } from "node:util";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { request } from "undici";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { type EchoJob, EXPECTED } from "../../local/clients/echo-calls-fixture.ts";
-import { addEchoService } from "../../local/clients/echo-connect-app-fixture.ts";
+import { type EchoJob, EXPECTED } from "../../local/clients/grpc/echo-calls-fixture.ts";
+import { addEchoService } from "../../local/clients/grpc/echo-connect-app-fixture.ts";
 import { createHttpApp, LARGE_BYTES, type Received } from "../../local/clients/http-app-fixture.ts";
 import { findProgram } from "../find-program.ts";
 import { type Child, startChild } from "../processes/child.ts";
@@ -27,7 +27,7 @@ import type { SideJob } from "./side-job.ts";
 /** `npm run bench` installs Envoy; without it these tests are skipped. */
 const HAS_ENVOY = findProgram("envoy") !== undefined;
 const ENTENTE_SIDE = fileURLToPath(new URL("entente-side-process.ts", import.meta.url));
-const GRPC_CLIENT = fileURLToPath(new URL("../../local/clients/connect-program-fixture.ts", import.meta.url));
+const GRPC_CLIENT = fileURLToPath(new URL("../../local/clients/grpc/connect-program-fixture.ts", import.meta.url));
 const FORGED = { "x-forwarded-client-cert": `By=${SERVER_ID};URI=spiffe://cluster.local/ns/bench/sa/other` };
 
 const run = promisify(execFile);

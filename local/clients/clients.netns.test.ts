@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { CURL_CASES } from "./curl-cases-fixture.ts";
-import { STREAMED } from "./grpc-app-fixture.ts";
-import { describeGrpcClients } from "./grpc-clients-fixture.ts";
-import type { GrpcJob, GrpcReport } from "./grpc-program-fixture.ts";
+import { STREAMED } from "./grpc/grpc-app-fixture.ts";
+import { describeGrpcClients } from "./grpc/grpc-clients-fixture.ts";
+import type { GrpcJob, GrpcReport } from "./grpc/grpc-program-fixture.ts";
 import { type Echo, LARGE_BYTES, type Received } from "./http-app-fixture.ts";
 import type { Http2Job, Http2Report } from "./http2-program-fixture.ts";
 import { CLIENT_ID, SERVER_ID } from "./manifests-fixture.ts";
@@ -201,7 +201,9 @@ describe.each(HTTP2_PORTS)("HTTP/2 through two sidecars, on $name", ({ port, isP
   it("gRPC: twenty concurrent calls and a stream of responses, on one connection", async () => {
     const services = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? "known" : "unknown"));
     const job: GrpcJob = { origin, services };
-    const { result, ...counts } = await mesh.watch(() => mesh.runProgram<GrpcReport>("grpc-program-fixture.ts", job));
+    const { result, ...counts } = await mesh.watch(() =>
+      mesh.runProgram<GrpcReport>("grpc/grpc-program-fixture.ts", job),
+    );
     expect(result.statuses).toEqual(services.map((service) => (service === "known" ? 1 : 2)));
     const { messages, characters } = STREAMED;
     expect(result.streamed).toEqual(

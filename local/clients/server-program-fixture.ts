@@ -1,9 +1,9 @@
 /** For tests: all applications of the server's pod. What they receive is printed, one line each. */
 import { createServer as createHttp2Server } from "node:http2";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { addEchoService } from "./echo-connect-app-fixture.ts";
-import { startGrpcJsEcho } from "./echo-grpc-js-app-fixture.ts";
-import { addGrpcServices } from "./grpc-app-fixture.ts";
+import { addEchoService } from "./grpc/echo-connect-app-fixture.ts";
+import { startGrpcJsEcho } from "./grpc/echo-grpc-js-app-fixture.ts";
+import { addGrpcServices } from "./grpc/grpc-app-fixture.ts";
 import { createHttpApp, type Report, serveRequest } from "./http-app-fixture.ts";
 import { PORTS } from "./ports-fixture.ts";
 import { createSmtpApp } from "./smtp-app-fixture.ts";

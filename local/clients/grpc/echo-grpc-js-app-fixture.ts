@@ -11,10 +11,10 @@ import {
   ServerCredentials,
   type ServerReadableStream,
 } from "@grpc/grpc-js";
-import type { Piece, PieceSchema, SummarySchema } from "./api/gen/echo_pb.ts";
+import type { Piece, PieceSchema, SummarySchema } from "../api/gen/echo_pb.ts";
+import type { Report } from "../http-app-fixture.ts";
 import { FAILURE, sha256 } from "./echo-calls-fixture.ts";
 import { ECHO } from "./echo-definition-fixture.ts";
-import type { Report } from "./http-app-fixture.ts";
 
 type PieceInit = MessageInitShape<typeof PieceSchema>;
 type Call = Pick<ServerReadableStream<Piece, PieceInit>, "metadata" | "sendMetadata" | "getPath">;

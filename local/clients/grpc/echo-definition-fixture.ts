@@ -7,7 +7,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { Echo, PieceSchema, SummarySchema } from "./api/gen/echo_pb.ts";
+import { Echo, PieceSchema, SummarySchema } from "../api/gen/echo_pb.ts";
 
 /** A method whose messages may be given by some of their fields. */
 interface Definition<Input extends DescMessage, Output extends DescMessage> {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError, createClient, decodeBinaryHeader, encodeBinaryHeader } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { Echo } from "./api/gen/echo_pb.ts";
+import { Echo } from "../api/gen/echo_pb.ts";
 import {
   ASKED,
   BIDI_MESSAGES,

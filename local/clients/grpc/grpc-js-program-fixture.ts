@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
-import type { Piece, PieceSchema } from "./api/gen/echo_pb.ts";
+import type { Piece, PieceSchema } from "../api/gen/echo_pb.ts";
 import {
   ASKED,
   BIDI_MESSAGES,

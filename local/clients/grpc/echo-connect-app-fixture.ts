@@ -1,10 +1,10 @@
 /** For tests: the echo service on connect-node. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
-import { Echo, type Piece } from "./api/gen/echo_pb.ts";
+import { Echo, type Piece } from "../api/gen/echo_pb.ts";
+import type { Report } from "../http-app-fixture.ts";
 import { FAILURE, sha256 } from "./echo-calls-fixture.ts";
 import { reportCall } from "./grpc-app-fixture.ts";
-import type { Report } from "./http-app-fixture.ts";
 
 export function addEchoService(router: ConnectRouter, report: Report): void {
   router.service(Echo, {

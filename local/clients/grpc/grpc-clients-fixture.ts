@@ -1,12 +1,12 @@
 /** For tests: the claims of `clients.netns.test.ts` on gRPC clients and servers, through the same two sidecars. */
 import { describe, expect, it } from "vitest";
+import type { ClientMesh } from "../mesh-fixture.ts";
+import { originOf, PORTS } from "../ports-fixture.ts";
 import { CALLS, type EchoJob, type EchoReport, EXPECTED } from "./echo-calls-fixture.ts";
-import type { ClientMesh } from "./mesh-fixture.ts";
-import { originOf, PORTS } from "./ports-fixture.ts";
 
 const CLIENTS = [
-  { client: "@grpc/grpc-js", program: "grpc-js-program-fixture.ts" },
-  { client: "@connectrpc/connect-node", program: "connect-program-fixture.ts" },
+  { client: "@grpc/grpc-js", program: "grpc/grpc-js-program-fixture.ts" },
+  { client: "@connectrpc/connect-node", program: "grpc/connect-program-fixture.ts" },
 ] as const;
 
 const SERVERS = [

@@ -1,8 +1,8 @@
 /** For tests: a gRPC client in the client's pod: concurrent unary calls, then a stream. */
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
-import { Health } from "../../mesh/api/gen/health_pb.ts";
+import { DiscoveryService } from "../../../mesh/api/gen/discovery_pb.ts";
+import { Health } from "../../../mesh/api/gen/health_pb.ts";
 
 export interface GrpcJob {
   readonly origin: string;

@@ -1,8 +1,8 @@
 /** For tests: gRPC services with unary and streaming responses. */
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
-import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
-import { Health } from "../../mesh/api/gen/health_pb.ts";
-import type { Report } from "./http-app-fixture.ts";
+import { DiscoveryService } from "../../../mesh/api/gen/discovery_pb.ts";
+import { Health } from "../../../mesh/api/gen/health_pb.ts";
+import type { Report } from "../http-app-fixture.ts";
 
 /** Number and length of a stream's messages: together larger than all buffers on the path. */
 export const STREAMED = { messages: 40, characters: 50_000 } as const;
