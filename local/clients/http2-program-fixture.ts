@@ -7,9 +7,9 @@ import type { Echo } from "./http-app-fixture.ts";
 export interface Http2Job {
   readonly origin: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Each gets a request with the body. */
+  /** Each gets a request with so much content: `0123456789abcdef`, repeated. */
   readonly paths: readonly string[];
-  readonly body: string;
+  readonly bodyBytes: number;
   /** Each gets a request that is cancelled in its response. */
   readonly cancelled: readonly string[];
 }
@@ -42,7 +42,7 @@ function open(path: string): ClientHttp2Stream {
 
 async function ask(path: string): Promise<Http2Report["responses"][number]> {
   const stream = open(path);
-  stream.end(job.body);
+  stream.end(Buffer.alloc(job.bodyBytes, "0123456789abcdef"));
   const [head] = await once(stream, "response");
   return { status: head[":status"], echo: JSON.parse(await text(stream)) };
 }
