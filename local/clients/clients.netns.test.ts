@@ -11,7 +11,7 @@ import type { GrpcJob, GrpcReport } from "./grpc/grpc-program-fixture.ts";
 import { type Echo, LARGE_BYTES, type Received } from "./http-app-fixture.ts";
 import type { Http2Job, Http2Report } from "./http2-program-fixture.ts";
 import { CLIENT_ID, SERVER_ID } from "./manifests-fixture.ts";
-import { type ClientMesh, startClientMesh, type TrafficCounts, untilServerIsKnown } from "./mesh-fixture.ts";
+import { type ClientMesh, type Hop, startClientMesh, type TrafficCounts, untilServerIsKnown } from "./mesh-fixture.ts";
 import { originOf, PORTS } from "./ports-fixture.ts";
 import type { UndiciJob, UndiciReport } from "./undici-program-fixture.ts";
 import type { WebSocketJob, WebSocketReport } from "./websocket-program-fixture.ts";
@@ -28,12 +28,13 @@ const HTTP_PORTS = [
   { name: "a port without a name", port: PORTS.unnamed },
 ];
 
+/** `version`: what the application speaks. On a port declared as tcp the connection is a stream. */
 const HTTP2_PORTS = [
-  { name: "a port named http-…", port: PORTS.http2OnHttp, isParsed: true },
-  { name: "a port without a declaration", port: PORTS.http2Undeclared, isParsed: true },
-  { name: "a port named grpc-…", port: PORTS.grpc, isParsed: true },
-  { name: "a port named tcp-…", port: PORTS.http2OnTcp, isParsed: false },
-];
+  { name: "a port named http-…", port: PORTS.http, version: "1.1", counts: "requests" },
+  { name: "a port without a declaration", port: PORTS.http2Undeclared, version: "2.0", counts: "requests" },
+  { name: "a port named grpc-…", port: PORTS.grpc, version: "2.0", counts: "requests" },
+  { name: "a port named tcp-…", port: PORTS.http2OnTcp, version: "2.0", counts: "streams" },
+] as const;
 
 let mesh: ClientMesh;
 let paths = 0;
@@ -159,49 +160,54 @@ function headersOf(forged: string): Readonly<Record<string, string>> {
   return { "x-forwarded-client-cert": forged };
 }
 
-describe.each(HTTP2_PORTS)("HTTP/2 through two sidecars, on $name", ({ port, isParsed }) => {
+describe.each(HTTP2_PORTS)("HTTP/2 through two sidecars, on $name", ({ port, version, counts }) => {
   const origin = originOf(port);
-  /** Requests are counted one by one; on a port declared as tcp, the connection is. */
-  const counted = (count: number) => {
+  const isParsed = counts === "requests";
+
+  /** A connection that was dialled before the protocol was known, and closed without a request, is ignored. */
+  function expectCounted(count: number, { requests, streams }: Pick<Hop<unknown>, "requests" | "streams">): void {
     const [many, one] = [
       { sent: count, received: count },
       { sent: 1, received: 1 },
     ];
-    return isParsed ? { requests: many, streams: NOTHING } : { requests: NOTHING, streams: one };
-  };
+    if (isParsed) expect({ requests, streams: streams.sent }).toEqual({ requests: many, streams: 0 });
+    else expect({ requests, streams }).toEqual({ requests: NOTHING, streams: one });
+  }
 
   it.each([
     { name: "GET", method: "GET", args: [] },
     { name: "POST of 200 KB", method: "POST", args: ["--data-binary", "@-"] },
   ])("curl: $name", async ({ method, args }) => {
     const path = freshPath("chunked");
-    const { result, ...counts } = await mesh.watch(() =>
+    const { result, ...counted } = await mesh.watch(() =>
       curl(["--http2-prior-knowledge", ...args, `${origin}${path}`]),
     );
     const content = contentOf(method === "POST" ? CONTENT : "");
-    expect(JSON.parse(result.stdout)).toEqual({ method, path, version: "2.0", ...content });
+    expect(JSON.parse(result.stdout)).toEqual({ method, path, version, ...content });
     expect(mesh.receivedAt(path).length).toBe(1);
     if (isParsed) provedAt(path);
-    expect(counts).toEqual(counted(1));
+    expectCounted(1, counted);
   });
 
   it("node:http2: concurrent requests on one connection, some of which their client cancels", async () => {
-    const [paths, cancelled] = [freshPaths(30), Array.from({ length: 10 }, () => freshPath("huge"))];
+    const [paths, cancelled] = [freshPaths(30), Array.from({ length: 4 }, () => freshPath("large"))];
     const job: Http2Job = { origin, headers: headersOf(FORGED), paths, bodyBytes: 50_000, cancelled };
-    const { result, ...counts } = await mesh.watch(() => mesh.runProgram<Http2Report>("http2-program-fixture.ts", job));
-    const echo = { method: "POST", version: "2.0", ...contentOf(CONTENT.slice(0, job.bodyBytes)) } as const;
+    const { result, ...counted } = await mesh.watch(() =>
+      mesh.runProgram<Http2Report>("http2-program-fixture.ts", job),
+    );
+    const echo = { method: "POST", version, ...contentOf(CONTENT.slice(0, job.bodyBytes)) } as const;
     expect(result).toEqual({
       responses: paths.map((path) => ({ status: 200, echo: { ...echo, path } })),
       ...{ cancelled: cancelled.length, faults: 0 },
     });
     if (isParsed) for (const path of [...paths, ...cancelled]) provedAt(path);
-    expect(counts).toEqual(counted(paths.length + cancelled.length));
+    expectCounted(paths.length + cancelled.length, counted);
   });
 
-  it("gRPC: twenty concurrent calls and a stream of responses, on one connection", async () => {
+  it.skipIf(version === "1.1")("gRPC: twenty concurrent calls and a stream, on one connection", async () => {
     const services = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? "known" : "unknown"));
     const job: GrpcJob = { origin, services };
-    const { result, ...counts } = await mesh.watch(() =>
+    const { result, ...counted } = await mesh.watch(() =>
       mesh.runProgram<GrpcReport>("grpc/grpc-program-fixture.ts", job),
     );
     expect(result.statuses).toEqual(services.map((service) => (service === "known" ? 1 : 2)));
@@ -209,7 +215,7 @@ describe.each(HTTP2_PORTS)("HTTP/2 through two sidecars, on $name", ({ port, isP
     expect(result.streamed).toEqual(
       Array.from({ length: messages }, (_, index) => ({ start: `${index}`, characters })),
     );
-    expect(counts).toEqual(counted(services.length + 1));
+    expectCounted(services.length + 1, counted);
   });
 });
 

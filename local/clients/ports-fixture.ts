@@ -12,7 +12,6 @@ export interface Port {
 export const PORTS = {
   http: { number: 8080, serves: "http", name: "http-web", service: "server" },
   unnamed: { number: 8081, serves: "http", name: "", service: "lone" },
-  http2OnHttp: { number: 8082, serves: "http2", name: "http-two", service: "server" },
   http2Undeclared: { number: 8083, serves: "http2", name: "two", service: "server" },
   grpc: { number: 8084, serves: "http2", name: "grpc-two", service: "server" },
   http2OnTcp: { number: 8085, serves: "http2", name: "tcp-two", service: "server" },
