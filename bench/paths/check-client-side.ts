@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createServer, type TLSSocket } from "node:tls";
 import { openGrpcClient } from "../load/grpc-client.ts";
 import type { CertificateFiles } from "./certificates.ts";
@@ -16,7 +17,7 @@ interface SeenHop {
 /** What stands in for the server's side of a path. */
 export interface HopRecorder {
   readonly port: number;
-  /** What the first connection did; `undefined`: none came within 5 s. */
+  /** What the first connection did; `undefined`: none has come 5 s after the question. */
   seen(): Promise<SeenHop | undefined>;
   stop(): void;
 }
@@ -48,10 +49,9 @@ export async function startHopRecorder(certificates: CertificateFiles): Promise<
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
-  const timeout = new Promise<undefined>((settle) => setTimeout(() => settle(undefined), SEEN_TIMEOUT_MS).unref());
   return {
     port: address === null || typeof address === "string" ? 0 : address.port,
-    seen: () => Promise.race([promise, timeout]),
+    seen: () => Promise.race([promise, sleep(SEEN_TIMEOUT_MS, undefined, { ref: false })]),
     stop: () => void server.close(),
   };
 }

@@ -10,6 +10,11 @@ export interface GrpcLoadJob {
   /** How many hold a stream in both directions. */
   readonly streams: number;
   readonly pauseMs: number;
+  /**
+   * What clients call again, once. A client whose own connection receives GOAWAY may have begun a call just before it
+   * knew, which is refused unprocessed (RFC 9113 §8.7); gRPC's own clients repeat it, connect-node does not.
+   */
+  readonly repeats: "nothing" | "refused calls";
   /** Its existence ends the load. */
   readonly stopFile: string;
 }

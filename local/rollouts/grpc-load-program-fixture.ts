@@ -41,7 +41,8 @@ async function callUnary(index: number): Promise<void> {
   const client = createClient(Echo, createGrpcTransport({ baseUrl: job.url, sessionManager }));
   for (let number = 0; !isOver(); number += 1) {
     try {
-      await client.unary({ number }, { timeoutMs: CALL_TIMEOUT_MS });
+      const call = () => client.unary({ number }, { timeoutMs: CALL_TIMEOUT_MS });
+      await call().catch((caught: unknown) => (mayRepeat(caught) ? call() : Promise.reject(caught)));
       succeeded += 1;
     } catch (caught) {
       fail(`client ${index}: ${ConnectError.from(caught).message}`);
@@ -49,6 +50,10 @@ async function callUnary(index: number): Promise<void> {
     await sleep(job.pauseMs);
   }
   sessionManager.abort();
+}
+
+function mayRepeat(caught: unknown): boolean {
+  return job.repeats === "refused calls" && /NGHTTP2_REFUSED_STREAM/.test(ConnectError.from(caught).message);
 }
 
 async function holdStreams(index: number): Promise<void> {

@@ -107,8 +107,11 @@ it("replacing every pod, under load on kept and on fresh connections, fails no r
 it("replacing every pod of a gRPC service fails no unary call, and cuts no stream", async () => {
   const job = { clients: 4, streams: 4, pauseMs: 50 };
   const loads = [
-    { name: "in the mesh", end: startGrpcLoad(mesh.client, { ...job, url: "http://grpc.mesh" }) },
-    { name: "without a sidecar", end: startGrpcLoad(mesh.outsider, { ...job, url: "http://grpc-patient.mesh" }) },
+    { name: "in the mesh", end: startGrpcLoad(mesh.client, { ...job, url: "http://grpc.mesh", repeats: "nothing" }) },
+    {
+      name: "without a sidecar",
+      end: startGrpcLoad(mesh.outsider, { ...job, url: "http://grpc-patient.mesh", repeats: "refused calls" }),
+    },
   ];
   await Promise.all(["grpc", "grpc-patient"].map((name) => mesh.replaceAll(name)));
   const [meshed, outside] = await Promise.all(loads.map(({ end }) => end()));

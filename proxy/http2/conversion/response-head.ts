@@ -18,7 +18,7 @@ export interface ResponseFraming {
 
 /**
  * A checked response of HTTP/2 as a response of any version. A sidecar's report of delivery is taken out of its fields:
- * it concerns this hop alone.
+ * it concerns this hop alone. A local reply has one: status 503, or a response to a call of gRPC, which is its head alone.
  */
 export function responseHeadFrom(received: Http2ResponseHead, { endsStream, toHead }: ResponseFraming): ResponseHead {
   const { status } = received;
@@ -28,7 +28,7 @@ export function responseHeadFrom(received: Http2ResponseHead, { endsStream, toHe
     fields: fieldsFrom(received),
     content: endsStream || toHead || isWithoutContent(status) ? NO_CONTENT : contentFrom(received.contentLength),
     upgrade: undefined,
-    report: status === 503 ? reportFrom(received) : undefined,
+    report: status === 503 || (status === 200 && endsStream) ? reportFrom(received) : undefined,
   };
 }
 
