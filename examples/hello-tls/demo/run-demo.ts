@@ -1,7 +1,6 @@
 import { checkAttackers } from "./checks/check-attackers.ts";
 import { checkControlPlane } from "./checks/check-control-plane.ts";
 import { checkGateway } from "./checks/check-gateway.ts";
-import { checkGrpc } from "./checks/check-grpc.ts";
 import { checkHops } from "./checks/check-hops.ts";
 import { checkPolicy } from "./checks/check-policy.ts";
 import { checkPorts } from "./checks/check-ports.ts";
@@ -13,6 +12,7 @@ import { runChecks } from "./checks/run-checks.ts";
 import { GATEWAY_HOST, GATEWAY_TEXT, startTraffic } from "./checks/traffic.ts";
 import type { DemoCluster } from "./demo-cluster.ts";
 import { countFindings, type DemoTotals, formatTotals } from "./demo-report.ts";
+import { checkGrpc } from "./grpc/check-grpc.ts";
 import { pollUntil } from "./poll-until.ts";
 import type { ProgressLine, TextOutput } from "./progress-line.ts";
 import type { TextStyle } from "./text-style.ts";

@@ -7,7 +7,7 @@ import { argv, stdout } from "node:process";
 import { ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { Hello } from "../../../hello-grpc/api/gen/hello_pb.ts";
-import type { GrpcJob, GrpcReport } from "../checks/grpc-calls.ts";
+import type { GrpcJob, GrpcReport } from "../grpc/grpc-calls.ts";
 
 // The demo starts this file itself, with a job of its own making as the argument.
 const job: GrpcJob = JSON.parse(argv[2] ?? "{}");

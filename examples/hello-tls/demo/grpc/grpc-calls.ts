@@ -1,6 +1,6 @@
+import { fieldOf, listOf, parseJson, textOf } from "../checks/json-fields.ts";
 import type { DemoPod } from "../pods/demo-pod.ts";
 import { inPodCommand } from "../pods/probe.ts";
-import { fieldOf, listOf, parseJson, textOf } from "./json-fields.ts";
 
 /** What a program in a pod is to call. */
 export interface GrpcJob {

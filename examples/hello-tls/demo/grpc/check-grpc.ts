@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { readConnections } from "../checks/admin-views.ts";
+import { type Check, type CheckContext, type CheckResult, type Finding, findEqual } from "../checks/check.ts";
+import { firstOf } from "../checks/check-rotation.ts";
+import { readMetrics, sumMetric } from "../checks/metrics-text.ts";
 import { pollUntil } from "../poll-until.ts";
 import { assembleStreams, parsePcap } from "../wire/pcap-reader.ts";
 import { startWireCapture } from "../wire/wire-capture.ts";
 import { readWire } from "../wire/wire-reading.ts";
-import { readConnections } from "./admin-views.ts";
-import { type Check, type CheckContext, type CheckResult, type Finding, findEqual } from "./check.ts";
-import { firstOf } from "./check-rotation.ts";
 import { callFromPod, formatShares, type GrpcJob, type GrpcReport } from "./grpc-calls.ts";
-import { readMetrics, sumMetric } from "./metrics-text.ts";
 
 const CALLS = 20;
 const PORT = 50_051;
