@@ -20,8 +20,12 @@ export interface AttackDoor {
   readonly name: string;
   /** Whether the application receives an identity that a handshake proved. */
   readonly isVerified: boolean;
-  /** @param protocol the declared protocol of the application's port. */
-  readonly start: (cleanup: Cleanup, applicationPort: number, protocol: DeclaredProtocol) => Promise<OpenDoor>;
+  /** @param protocol the declared protocol of the application's port; `undefined`: the first bytes decide. */
+  readonly start: (
+    cleanup: Cleanup,
+    applicationPort: number,
+    protocol: DeclaredProtocol | undefined,
+  ) => Promise<OpenDoor>;
 }
 
 export const ATTACK_DOORS: readonly AttackDoor[] = [
@@ -29,7 +33,7 @@ export const ATTACK_DOORS: readonly AttackDoor[] = [
     name: "the server's sidecar, in plaintext",
     isVerified: false,
     start: async (cleanup, applicationPort, protocol) => {
-      const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort, protocol });
+      const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort, ...declared(protocol) });
       return { port: side.port, sides: [side] };
     },
   },
@@ -37,7 +41,7 @@ export const ATTACK_DOORS: readonly AttackDoor[] = [
     name: "the server's sidecar, as a verified peer",
     isVerified: true,
     start: async (cleanup, applicationPort, protocol) => {
-      const side = await startInboundSide(cleanup, { mode: "STRICT", applicationPort, protocol });
+      const side = await startInboundSide(cleanup, { mode: "STRICT", applicationPort, ...declared(protocol) });
       const port = await startMeshTunnel(cleanup, side.port, ["istio-h2", "istio-http/1.1", "istio"]);
       return { port, sides: [side] };
     },
@@ -56,10 +60,14 @@ export const ATTACK_DOORS: readonly AttackDoor[] = [
     name: "two sidecars",
     isVerified: true,
     start: async (cleanup, applicationPort, protocol) => {
-      const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort, protocol });
+      const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort, ...declared(protocol) });
       const destination = meshDestination([inbound.port], { overrides: { protocol } });
       const outbound = await startOutboundSide(cleanup, { destination });
       return { port: outbound.port, sides: [inbound, outbound] };
     },
   },
 ];
+
+function declared(protocol: DeclaredProtocol | undefined) {
+  return protocol === undefined ? {} : { protocol };
+}

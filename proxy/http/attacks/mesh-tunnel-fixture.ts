@@ -1,5 +1,4 @@
 /** For tests: lets a client that writes raw bytes be a verified peer of the mesh. */
-import { once } from "node:events";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { HELLO, secureContextsOf } from "../../mesh-identities-fixture.ts";
@@ -31,6 +30,9 @@ export async function dialMesh(cleanup: Cleanup, port: number, alpn: readonly st
   });
   socket.on("error", () => undefined);
   cleanup.addSocket(socket);
-  await Promise.race([once(socket, "secureConnect"), new Promise((resolve) => socket.once("close", resolve))]);
+  await new Promise((resolve) => {
+    socket.once("secureConnect", resolve);
+    socket.once("close", resolve);
+  });
   return socket;
 }
