@@ -49,6 +49,8 @@ export class Http2ClientStream implements ExchangeClient {
   #isDelivering = false;
   /** Content that is not yet given back to the client's windows. */
   #owedBytes = 0;
+  /** Of these, what no longer counts against the connection's window. */
+  #heldBytes = 0;
   #sinceMs: number;
 
   constructor(owner: StreamOwner, stream: Http2Stream<Http2ClientStream>) {
@@ -84,7 +86,10 @@ export class Http2ClientStream implements ExchangeClient {
     this.#sinceMs = this.#context.deadlines.nowMs;
     this.#owedBytes += bytes.length;
     if (this.#state === "finishing" || this.#state === "over") this.#consume();
-    else this.#input.add(bytes);
+    else {
+      this.#input.add(bytes);
+      if (this.#isPaused) this.#hold();
+    }
   }
 
   addEnd(trailers: Trailers | undefined): void {
@@ -194,13 +199,22 @@ export class Http2ClientStream implements ExchangeClient {
   }
 
   #settle(): void {
-    if (!this.#isPaused) this.#consume();
+    if (this.#isPaused) this.#hold();
+    else this.#consume();
+  }
+
+  /** What waits for a slow application closes this stream's window, and not the connection's. */
+  #hold(): void {
+    if (this.#owedBytes === this.#heldBytes) return;
+    this.#owner.engine.hold(this.#stream, this.#owedBytes - this.#heldBytes);
+    this.#heldBytes = this.#owedBytes;
   }
 
   #consume(): void {
     if (this.#owedBytes === 0) return;
     this.#owner.engine.consume(this.#stream, this.#owedBytes);
     this.#owedBytes = 0;
+    this.#heldBytes = 0;
     this.#owner.requestFlush();
   }
 

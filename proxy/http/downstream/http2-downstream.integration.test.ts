@@ -263,6 +263,28 @@ describe("backpressure", () => {
     await until(() => written > 2 * before);
   });
 
+  it("uploads that wait do not take the connection's window from others", async () => {
+    const application = await startRaw((socket, text) => {
+      const isUpload = application.sockets.indexOf(socket) < 20;
+      if (isUpload) socket.pause();
+      else if (text.endsWith("0\r\n\r\n")) socket.write("HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    const { side } = await connectTo(application.port);
+    const session = connectHttp2(`http://127.0.0.1:${side.port}`, { maxSessionMemory: 1000 });
+    cleanup.add(() => session.destroy());
+    const uploads = Array.from({ length: 20 }, () => session.request({ ":method": "POST", ":path": "/slow" }));
+    for (const upload of uploads) {
+      upload.on("error", () => undefined);
+      upload.write(Buffer.alloc(8_000_000));
+    }
+    // Each holds a stream's window; together they would hold more than the connection's.
+    await untilStill(() => side.registry.list().reduce((sum, connection) => sum + connection.bytes().received, 0));
+    const other = session.request({ ":method": "POST", ":path": "/b" });
+    other.end(Buffer.alloc(200_000));
+    const [head] = await once(other, "response");
+    expect(head).toMatchObject({ ":status": 204 });
+  });
+
   it("a client that grants no window pauses its application, and gets everything in the end", async () => {
     const size = 20_000_000;
     const application = await startRaw((socket) => {

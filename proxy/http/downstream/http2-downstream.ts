@@ -4,22 +4,19 @@ import type { Activity } from "../../connections/limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
 import type { Http2Event } from "../../http2/connection/http2-events.ts";
 import { Http2ServerConnection } from "../../http2/connection/http2-server-connection.ts";
-import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
 import { abortReasonFrom } from "../../http2/conversion/abort-codes.ts";
-import { requestHeadFrom } from "../../http2/conversion/request-head.ts";
 import { ERROR_CODE } from "../../http2/frames/frame-types.ts";
-import type { Http2Fields, Http2RequestHead, MalformedMessage } from "../../http2/message-head.ts";
+import type { Http2RequestHead, MalformedMessage } from "../../http2/message-head.ts";
 import { CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
-import { FieldList } from "../../messages/field-list.ts";
 import { Http2Output } from "../http2-output.ts";
 import { lendContent } from "../lend-pieces.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
-import { Http2ClientStream, type StreamOwner } from "./http2-client-stream.ts";
+import type { Http2ClientStream, StreamOwner } from "./http2-client-stream.ts";
 import { countRefused, faultOfConnection, faultOfRejected, faultOfReset, http2LimitsFor } from "./http2-faults.ts";
+import { Http2Input } from "./http2-input.ts";
 import { Http2Wait } from "./http2-wait.ts";
 
 type ClientEvent = Http2Event<Http2RequestHead, Http2ClientStream>;
-type ClientStream = Http2Stream<Http2ClientStream>;
 
 /**
  * One client's HTTP/2 connection. Each stream has an exchange of its own; none waits for another. The connection is
@@ -33,8 +30,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   readonly #wait: Http2Wait;
   readonly #ending = new Ending<RelayEnd>();
   readonly #streams = new Set<Http2ClientStream>();
-  /** Streams with new input, until all events of one read are handled. */
-  #touched: Http2ClientStream[] = [];
+  readonly #input = new Http2Input(this, this.#streams);
   /** Streams whose response is complete and not yet written. */
   readonly #finishing = new Set<Http2ClientStream>();
 
@@ -145,11 +141,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   #handle(events: readonly ClientEvent[]): void {
     this.#output.hold();
     for (const event of events) this.#handleOne(event);
-    const touched = this.#touched;
-    if (touched.length > 0) {
-      this.#touched = [];
-      for (const stream of touched) stream.deliver();
-    }
+    this.#input.deliver();
     this.#output.release();
     if (this.engine.isOver) this.#linger();
   }
@@ -157,13 +149,14 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   #handleOne(event: ClientEvent): void {
     switch (event.kind) {
       case "head":
-        this.#beginStream(event.stream, event.head, event.endsStream);
+        this.#wait.noteRequest();
+        this.#input.begin(event.stream, event.head, event.endsStream);
         break;
       case "data":
-        this.#addContent(event.stream, event.bytes, event.endsStream);
+        this.#input.addContent(event.stream, event.bytes, event.endsStream);
         break;
       case "trailers":
-        this.#addTrailers(event.stream, event.fields);
+        this.#input.addTrailers(event.stream, event.fields);
         break;
       case "reset":
         this.#endStream(event);
@@ -185,47 +178,6 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
       case "goaway":
         break;
     }
-  }
-
-  /** A stream that was reset later in the same read has no shell: nothing of it is forwarded. */
-  #beginStream(stream: ClientStream, received: Http2RequestHead, endsStream: boolean): void {
-    if (stream.life === "reset") return;
-    const client = new Http2ClientStream(this, stream);
-    stream.context = client;
-    this.#streams.add(client);
-    this.#wait.noteRequest();
-    const converted = requestHeadFrom(received, endsStream);
-    if (converted.kind === "refused") {
-      this.#refuse(client, received, converted);
-      return;
-    }
-    client.setHead(converted.head);
-    this.#touch(client);
-  }
-
-  #refuse(client: Http2ClientStream, received: Http2RequestHead, fault: RequestFault): void {
-    const { status, message } = fault;
-    this.options.onFault(fault);
-    countRefused(this.options, fault);
-    const request = { method: received.method, fields: new FieldList(received) };
-    client.refuse(request, { status, flags: "DPE", details: `malformed request: ${message}` });
-  }
-
-  #addContent({ context, life }: ClientStream, bytes: Buffer, endsStream: boolean): void {
-    if (life === "reset" || context === undefined) return;
-    context.addContent(bytes);
-    if (endsStream) context.addEnd(undefined);
-    this.#touch(context);
-  }
-
-  #addTrailers({ context, life }: ClientStream, trailers: Http2Fields): void {
-    if (life === "reset" || context === undefined) return;
-    context.addEnd(new FieldList(trailers));
-    this.#touch(context);
-  }
-
-  #touch(client: Http2ClientStream): void {
-    if (this.#touched.at(-1) !== client) this.#touched.push(client);
   }
 
   #endStream(event: Extract<ClientEvent, { kind: "reset" }>): void {

@@ -1,0 +1,71 @@
+import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
+import { requestHeadFrom } from "../../http2/conversion/request-head.ts";
+import type { Http2Fields, Http2RequestHead } from "../../http2/message-head.ts";
+import { FieldList } from "../../messages/field-list.ts";
+import type { RequestFault } from "./downstream-options.ts";
+import { Http2ClientStream, type StreamOwner } from "./http2-client-stream.ts";
+import { countRefused } from "./http2-faults.ts";
+
+type ClientStream = Http2Stream<Http2ClientStream>;
+
+/** The requests of an HTTP/2 client: what one read brought for a stream is handed on together. */
+export class Http2Input {
+  readonly #owner: StreamOwner;
+  readonly #streams: Set<Http2ClientStream>;
+  #touched: Http2ClientStream[] = [];
+
+  /** @param streams those that are in progress; new ones are added. */
+  constructor(owner: StreamOwner, streams: Set<Http2ClientStream>) {
+    this.#owner = owner;
+    this.#streams = streams;
+  }
+
+  /** A stream that was reset later in the same read gets no exchange: nothing of it is forwarded. */
+  begin(stream: ClientStream, received: Http2RequestHead, endsStream: boolean): void {
+    if (stream.life === "reset") return;
+    const client = new Http2ClientStream(this.#owner, stream);
+    stream.context = client;
+    this.#streams.add(client);
+    const converted = requestHeadFrom(received, endsStream);
+    if (converted.kind === "refused") {
+      this.#refuse(client, received, converted);
+      return;
+    }
+    client.setHead(converted.head);
+    this.#touch(client);
+  }
+
+  addContent({ context, life }: ClientStream, bytes: Buffer, endsStream: boolean): void {
+    if (life === "reset" || context === undefined) return;
+    context.addContent(bytes);
+    if (endsStream) context.addEnd(undefined);
+    this.#touch(context);
+  }
+
+  addTrailers({ context, life }: ClientStream, trailers: Http2Fields): void {
+    if (life === "reset" || context === undefined) return;
+    context.addEnd(new FieldList(trailers));
+    this.#touch(context);
+  }
+
+  /** All events of one read have been added. */
+  deliver(): void {
+    const touched = this.#touched;
+    if (touched.length === 0) return;
+    this.#touched = [];
+    for (const stream of touched) stream.deliver();
+  }
+
+  #touch(client: Http2ClientStream): void {
+    if (this.#touched.at(-1) !== client) this.#touched.push(client);
+  }
+
+  #refuse(client: Http2ClientStream, received: Http2RequestHead, fault: RequestFault): void {
+    const { options } = this.#owner;
+    const { status, message } = fault;
+    options.onFault(fault);
+    countRefused(options, fault);
+    const request = { method: received.method, fields: new FieldList(received) };
+    client.refuse(request, { status, flags: "DPE", details: `malformed request: ${message}` });
+  }
+}
