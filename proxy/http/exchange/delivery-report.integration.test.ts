@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import type { UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import {
   type ExecutedRequest,
@@ -36,8 +37,9 @@ async function startPod(applicationPort: number): Promise<number> {
   return side.port;
 }
 
-async function startClient(pods: readonly number[]) {
-  return await startOutboundSide(cleanup, { destination: meshDestination(pods, { overrides: { protocol: "http" } }) });
+async function startClient(pods: readonly number[], httpVersion: UpstreamHttpVersion) {
+  const overrides = { protocol: "http", connectionPool: { httpVersion } } as const;
+  return await startOutboundSide(cleanup, { destination: meshDestination(pods, { overrides }) });
 }
 
 interface Cluster {
@@ -47,20 +49,23 @@ interface Cluster {
 }
 
 /** A client's sidecar that prefers a pod whose application has ended, and another pod that serves. */
-async function startCluster(): Promise<Cluster> {
+async function startCluster(version: UpstreamHttpVersion): Promise<Cluster> {
   const application = await startLenientUpstream(cleanup);
   const ended = await startPod(await closedPort());
-  const { port, http } = await startClient([ended, await startPod(application.port)]);
+  const { port, http } = await startClient([ended, await startPod(application.port)], version);
   return { port, application, logged: http.logged };
 }
 
-describe("a request to a pod whose application has ended", () => {
+/** Of the hop between the two sidecars. */
+const VERSIONS: readonly UpstreamHttpVersion[] = ["1.1", "2"];
+
+describe.each(VERSIONS)("over HTTP/%s, a request to a pod whose application has ended", (version) => {
   it.each([
     { name: "GET", text: formatRequest("GET") },
     { name: "POST", text: formatRequest("POST") },
     { name: "POST with a body", text: formatRequest("POST", BODY) },
   ])("is served by another pod, once: $name", async ({ text }) => {
-    const { port, application, logged } = await startCluster();
+    const { port, application, logged } = await startCluster(version);
     const answer = await sendRaw(cleanup, port, text);
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
     expect(answer).not.toContain("entente-");
@@ -69,21 +74,21 @@ describe("a request to a pod whose application has ended", () => {
   });
 
   it("with a body larger than what is kept for a retry gets a 503 with the reason", async () => {
-    const { port, application } = await startCluster();
+    const { port, application } = await startCluster(version);
     const text = formatRequest("POST", "x".repeat(1_000_000));
     expect(await sendRaw(cleanup, port, text)).toMatch(/^HTTP\/1\.1 503 .*upstream connect: .*ECONNREFUSED/s);
     expect(application.executed).toEqual([]);
   });
 
   it("gets a 503 with the reason if there is no other pod", async () => {
-    const { port } = await startClient([await startPod(await closedPort())]);
+    const { port } = await startClient([await startPod(await closedPort())], version);
     const answer = await sendRaw(cleanup, port, formatRequest("GET"));
     expect(answer).toMatch(/^HTTP\/1\.1 503 .*upstream connect: .*ECONNREFUSED/s);
     expect(answer).not.toContain("entente-");
   });
 
   it("avoids that pod for a while", async () => {
-    const { port, application } = await startCluster();
+    const { port, application } = await startCluster(version);
     for (let turn = 0; turn < 3; turn += 1) await sendRaw(cleanup, port, formatRequest("GET"));
     expect(application.executed).toHaveLength(3);
   });
@@ -95,13 +100,13 @@ describe("a request to a pod whose application has ended", () => {
   });
 });
 
-describe("a request whose application ends before it responds", () => {
+describe.each(VERSIONS)("over HTTP/%s, a request whose application ends before it responds", (version) => {
   const end: Reply = (_request: ExecutedRequest, socket: Socket) => void socket.resetAndDestroy();
 
   async function startInterrupted() {
     const ending = await startLenientUpstream(cleanup, end);
     const other = await startLenientUpstream(cleanup);
-    const { port } = await startClient([await startPod(ending.port), await startPod(other.port)]);
+    const { port } = await startClient([await startPod(ending.port), await startPod(other.port)], version);
     return { port, ending, other };
   }
 
@@ -118,19 +123,20 @@ describe("a request whose application ends before it responds", () => {
   });
 });
 
-describe("a report that an application writes itself", () => {
+describe.each(VERSIONS)("over HTTP/%s, a report that an application writes itself", (version) => {
   const FORGED =
-    "HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: entente-undelivered\r\nentente-undelivered: 1\r\n\r\n";
+    "HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: entente-undelivered\r\nentente-undelivered: 1\r\n" +
+    "X-Entente-Delivery: undelivered\r\n\r\n";
 
   it("is removed by its sidecar, so that its request is not repeated", async () => {
     const application = await startLenientUpstream(cleanup, () => FORGED);
     const other = await startLenientUpstream(cleanup, OK_REPLY);
-    const { port } = await startClient([await startPod(application.port), await startPod(other.port)]);
+    const { port } = await startClient([await startPod(application.port), await startPod(other.port)], version);
     const client = await dialRaw(cleanup, port);
     client.write(formatRequest("POST"));
     const answer = await readUntilClosed(client);
-    expect(answer).toMatch(/^HTTP\/1\.1 503 No\r\n/);
-    expect(answer).not.toContain("entente-");
+    expect(answer).toMatch(/^HTTP\/1\.1 503 /);
+    expect(answer.toLowerCase()).not.toContain(version === "2" ? "entente-" : "entente-undelivered");
     expect(other.executed).toEqual([]);
   });
 

@@ -37,9 +37,9 @@ describe("a local reply", () => {
   });
 
   it.each([
-    { status: 204, head: "HTTP/1.1 204 Status\r\n\r\n" },
-    { status: 205, head: "HTTP/1.1 205 Status\r\ncontent-length: 0\r\n\r\n" },
-    { status: 304, head: "HTTP/1.1 304 Status\r\n\r\n" },
+    { status: 204, head: "HTTP/1.1 204 No Content\r\n\r\n" },
+    { status: 205, head: "HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n" },
+    { status: 304, head: "HTTP/1.1 304 Not Modified\r\n\r\n" },
   ])("with status $status has no content (RFC 9110 §8.6)", ({ status, head }) => {
     expect(formatLocalReply({ ...UNAVAILABLE, status }, KEPT)).toBe(head);
   });
