@@ -49,11 +49,15 @@ export interface RetryInput {
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 /**
- * Whether to retry. Without a policy only if a repetition is harmless: no application has received the request, or it is
- * idempotent, has no body, and got no response because a reused connection or an application ended (RFC 9110 §9.2.2, RFC
- * 9112 §9.3.1); then once. If all endpoints refuse the connection it is retried twice, as by Istio's default: the pods that
- * have ended may be replaced in the next update of the endpoints. What a server refused unprocessed is also sent again once, as gRPC's clients do: more would
- * burden a server that has too many streams. With a policy the user declares that retries are safe.
+ * Whether to retry. Without a policy only if a repetition is harmless:
+ * - No application has received the request: up to twice.
+ * - All endpoints refused the connection: twice, as by Istio's default. The pods that have ended may be replaced in the
+ *   next update of the endpoints.
+ * - A server refused it unprocessed: once, as gRPC's clients do. More would burden a server that has too many streams.
+ * - It is idempotent, has no body, and got no response because a reused connection or an application ended (RFC 9110
+ *   §9.2.2, RFC 9112 §9.3.1): once.
+ *
+ * With a policy the user declares that retries are safe.
  */
 export function decideRetry({ failure, policy, attempt, isReplayable, method, hasBody }: RetryInput): boolean {
   if (!isReplayable) return false;

@@ -94,7 +94,6 @@ describe("a stream that fails", () => {
   it.each<{ name: string; frames: (world: Http2UpstreamWorld) => readonly Buffer[]; lost: string }>([
     { name: "refused", frames: () => [resetFrame(1, ERROR_CODE.refusedStream)], lost: "refused" },
     { name: "cancelled", frames: () => [resetFrame(1, ERROR_CODE.cancel)], lost: "reset cancelled" },
-    { name: "overloaded", frames: () => [resetFrame(1, ERROR_CODE.enhanceYourCalm)], lost: "reset overloaded" },
     { name: "failed", frames: () => [resetFrame(1, ERROR_CODE.internalError)], lost: "reset failed" },
     { name: "with a code of its own", frames: () => [resetFrame(1, 0xabcdef)], lost: "reset failed" },
     { name: "without a status", frames: (w) => [w.headers(1, [["a", "b"]])], lost: "malformed" },
@@ -161,6 +160,17 @@ describe("a stream that fails", () => {
     expect(request.events).toEqual(["413", "end"]);
     request.stream.abort({ kind: "abandoned" });
     expect(world.takeFramesOf(FRAME.rstStream)).toMatchObject([{ streamId: 1 }]);
+  });
+
+  it("of a server that is overloaded by its connection is the last one there; the others finish", async () => {
+    const world = await start();
+    const [one, other] = [world.request(), world.request()];
+    await world.sends(resetFrame(1, ERROR_CODE.enhanceYourCalm), world.headers(3, OK));
+    expect([one.events, other.events]).toEqual([["lost reset overloaded"], ["200"]]);
+    expect([world.connection.capacity, world.connection.isReusable, world.timesClosed]).toEqual([0, false, 0]);
+    await world.sends(dataFrame(3, "fine", true));
+    expect(other.events).toEqual(["200", "fine", "end"]);
+    expect(world.socket.writableEnded).toBe(true);
   });
 
   it("gets no second stream on a server that has just refused one, until its next SETTINGS", async () => {

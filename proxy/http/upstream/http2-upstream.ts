@@ -212,9 +212,14 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     }
   }
 
-  /** After the server has refused a stream it gets no more than it has now, until its next SETTINGS. */
+  /**
+   * After the server has refused a stream it gets no more than it has now, until its next SETTINGS. A server that is
+   * overloaded by this connection may refuse all further requests on it (Node does, after some cancelled responses), so
+   * that one client could stop all: later requests get another connection.
+   */
   noteReset(code: number): void {
     if (code === ERROR_CODE.refusedStream) this.#maxAccepted = Math.max(1, this.load);
+    else if (code === ERROR_CODE.enhanceYourCalm) this.retire();
   }
 
   #close(): void {
