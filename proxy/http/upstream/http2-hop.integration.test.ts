@@ -3,10 +3,10 @@ import type { ServerHttp2Stream } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import type { UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
-import { sendRaw } from "../../../net/raw-client-fixture.ts";
-import { meshDestination } from "../../mesh-identities-fixture.ts";
+import { dialRaw, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { HELLO, meshDestination } from "../../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../../outbound-side-fixture.ts";
-import { type Http2ServerOptions, startHttp2Server } from "./http2-server-fixture.ts";
+import { type Http2ServerOptions, listenUpstream, startHttp2Server } from "./http2-server-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -101,5 +101,58 @@ describe("a request of HTTP/1.1 over an HTTP/2 hop", () => {
     expect(answer).toMatch(
       /^HTTP\/1\.1 103 .*link: <\/s>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n.*transfer-encoding: chunked\r\n.*\r\n5\r\nhello\r\n0\r\nx-sum: 2\r\n\r\n$/s,
     );
+  });
+});
+
+describe("a peer", () => {
+  const GET = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+  it("that has only `h2`, as Istio's has, gets HTTP/2", async () => {
+    const { side, server } = await startHop({ onStream: echo, alpn: ["h2", "http/1.1"] });
+    expect(await sendRaw(cleanup, side.port, GET)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(server.sessions).toHaveLength(1);
+  });
+
+  it("that does not choose HTTP/2 gets HTTP/1.1", async () => {
+    let received = "";
+    const port = await listenUpstream(cleanup, ["istio-http/1.1"], (socket) => {
+      socket.on("data", (chunk: Buffer) => {
+        received += chunk.toString("latin1");
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      });
+    });
+    const overrides = { protocol: "http", connectionPool: { httpVersion: "2" } } as const;
+    const side = await startOutboundSide(cleanup, { destination: meshDestination([port], { overrides }) });
+    expect(await sendRaw(cleanup, side.port, GET)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(received).toMatch(/^GET \/a HTTP\/1\.1\r\n/);
+  });
+
+  it("without mutual TLS gets HTTP/2 with prior knowledge where a rule says so", async () => {
+    const { side, server } = await startHop({ onStream: echo, alpn: "plaintext" });
+    expect(await sendRaw(cleanup, side.port, GET)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(server.sessions).toHaveLength(1);
+  });
+
+  it("that may no longer represent the destination is cut off with its shared connection", async () => {
+    const { side, server } = await startHop({ onStream: () => undefined });
+    const answer = sendRaw(cleanup, side.port, GET);
+    await expect.poll(() => server.sessions.length, { timeout: 5000 }).toBe(1);
+    await expect.poll(() => side.registry.size, { timeout: 5000 }).toBe(2);
+    const overrides = { protocol: "http", connectionPool: { httpVersion: "2" } } as const;
+    side.setDestination(meshDestination([server.port], { identities: [HELLO], overrides }));
+    expect(await answer).not.toMatch(/^HTTP\/1\.1 200/);
+    await expect.poll(() => side.registry.size, { timeout: 5000 }).toBe(0);
+    expect(await sendRaw(cleanup, side.port, GET)).toMatch(/^HTTP\/1\.1 503 /);
+  });
+
+  it("gets no more requests at a time than the destination's rule allows: 503 with the flag UO", async () => {
+    const server = await startHttp2Server(cleanup, { onStream: () => undefined });
+    const overrides = { protocol: "http", connectionPool: { httpVersion: "2", maxRequests: 1 } } as const;
+    const side = await startOutboundSide(cleanup, { destination: meshDestination([server.port], { overrides }) });
+    const first = await dialRaw(cleanup, side.port);
+    first.write(GET);
+    await expect.poll(() => server.sessions.length, { timeout: 5000 }).toBe(1);
+    expect(await sendRaw(cleanup, side.port, GET)).toMatch(/^HTTP\/1\.1 503 .*upstream overflow/s);
+    expect(side.http.counted).toMatchObject([{ status: 503, flags: "UO" }]);
   });
 });
