@@ -104,10 +104,10 @@ describe("large streams", () => {
       if (accepted === 1) socket.pause();
       else socket.resume().once("end", () => socket.end("all of it"));
     });
-    const bytes = Buffer.alloc(64 << 20);
+    const bytes = Buffer.alloc(32 << 20);
     client.write(bytes);
     await vi.waitFor(() => expect(accepted).toBe(1));
-    // In the time of another client's 64 MB, an unbounded sidecar would also read the first client's.
+    // In the time of another client's 32 MB, an unbounded sidecar would also read the first client's.
     const other = connectClient(cleanup, outbound.port);
     other.end(bytes);
     expect((await readAll(other)).text).toBe("all of it");
