@@ -156,7 +156,7 @@ export class Exchange implements AttemptsOwner {
     this.#client.response.sendEnd(trailers);
     this.#record.call?.noteTrailers(trailers);
     this.#finish(state.status, "-", "");
-    if (this.requestEnded) this.#attempts.release();
+    if (this.requestEnded) this.#attempts.release(this.#client.response.bytes);
     else this.#attempts.drop(ABANDONED);
     this.#client.exchangeOver();
   }

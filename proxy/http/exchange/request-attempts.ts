@@ -147,11 +147,13 @@ export class RequestAttempts {
     if (taken !== undefined) this.#plan?.pool.discard(taken, reason);
   }
 
-  /** Returns the stream to the pool. */
-  release(): void {
+  /** The response is complete: returns the stream to the pool. @param responseBytes head and body */
+  release(responseBytes: number): void {
     const taken = this.#taken;
     this.#taken = undefined;
-    if (taken !== undefined) this.#plan?.pool.release(taken);
+    if (taken === undefined) return;
+    taken.endpoint.traffic.noteResponse(responseBytes);
+    this.#plan?.pool.release(taken);
   }
 
   /**

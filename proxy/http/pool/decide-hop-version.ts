@@ -2,18 +2,25 @@ import type { UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
 import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 
-/** From how many requests in progress to an endpoint on an adaptive destination shares an HTTP/2 connection. */
-export const SHARED_FROM = 8;
+/** From how many requests in progress, in the mean, the requests to an adaptive endpoint share HTTP/2 connections. */
+export const SHARED_FROM = 6;
 
-/** Larger declared content stays on HTTP/1.1, in bytes: DATA frames and their windows cost half as much again. */
+/** Larger content stays on HTTP/1.1, in bytes: DATA frames and their windows cost more than sharing saves. */
 export const MAX_SHARED_CONTENT = 65_536;
+
+/** What an endpoint's latest requests were like; see `EndpointTraffic`. */
+export interface TrafficMeans {
+  /** How many others were in progress when one began. */
+  readonly parallel: number;
+  /** Of one response, head and body. */
+  readonly responseBytes: number;
+}
 
 /** The endpoint that was chosen for a request. */
 export interface HopEndpoint {
   /** Then the protocol is negotiated. Otherwise the application must speak what is sent. */
   readonly mutualTls: boolean;
-  /** Requests in progress to it. */
-  readonly active: number;
+  readonly traffic: TrafficMeans;
 }
 
 /**
@@ -23,7 +30,7 @@ export interface HopEndpoint {
  */
 export function decideHopVersion(head: RequestHead, endpoint: HopEndpoint, wanted: UpstreamHttpVersion): HttpProtocol {
   const { version, upgrade, authority } = head;
-  const { mutualTls, active } = endpoint;
+  const { mutualTls, traffic } = endpoint;
   if (upgrade !== undefined || authority === "") return "http1";
   if (version === "2") return mutualTls || wanted === "2" || wanted === "client" ? "http2" : "http1";
   if (version === "1.0" && mutualTls) return "http1";
@@ -34,8 +41,12 @@ export function decideHopVersion(head: RequestHead, endpoint: HopEndpoint, wante
     case "client":
       return "http1";
     case "adaptive":
-      return mutualTls && active >= SHARED_FROM && isSmall(head) ? "http2" : "http1";
+      return mutualTls && isShareable(traffic) && isSmall(head) ? "http2" : "http1";
   }
+}
+
+function isShareable({ parallel, responseBytes }: TrafficMeans): boolean {
+  return parallel >= SHARED_FROM && responseBytes < MAX_SHARED_CONTENT;
 }
 
 function isSmall({ content }: RequestHead): boolean {

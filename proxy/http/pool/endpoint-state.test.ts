@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
+import { EndpointTraffic } from "./endpoint-traffic.ts";
 
 const NOW_MS = 10_000;
 const SAMPLE = 16;
@@ -15,6 +16,7 @@ function endpoint(key: string, state: Partial<EndpointState> = {}): EndpointStat
     http1UntilMs: 0,
     available: [],
     active: 0,
+    traffic: new EndpointTraffic(),
     failures: 0,
     avoidedUntilMs: 0,
     isRemoved: false,

@@ -1,6 +1,7 @@
 import type { Random } from "../../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../../net/socket-address.ts";
 import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
+import { EndpointTraffic } from "./endpoint-traffic.ts";
 import type { SharedConnections } from "./shared-connections.ts";
 
 /** An endpoint of a destination, and whether it is reached by mutual TLS. */
@@ -23,6 +24,7 @@ export interface EndpointState {
   readonly available: UpstreamConnection[];
   /** Requests in progress and connections being dialled. */
   active: number;
+  readonly traffic: EndpointTraffic;
   /** Consecutive failed connects. */
   failures: number;
   /** Avoided until this time, by the pool's clock. */
@@ -41,6 +43,7 @@ export function createEndpointState({ ip, port, mutualTls }: PoolEndpoint): Endp
     http1UntilMs: 0,
     available: [],
     active: 0,
+    traffic: new EndpointTraffic(),
     failures: 0,
     avoidedUntilMs: 0,
     isRemoved: false,

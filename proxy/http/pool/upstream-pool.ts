@@ -72,6 +72,7 @@ export class UpstreamPool {
   take(head: RequestHead, tried: TriedEndpoints | undefined): TakenUpstream | undefined {
     const endpoint = this.#endpoints.choose(tried);
     if (endpoint === undefined) return undefined;
+    endpoint.traffic.noteRequest(endpoint.active);
     const connection = this.#wantsHttp2(head, endpoint)
       ? (endpoint.shared?.take() ?? this.#takeInstead(head, endpoint))
       : this.#connections.takeKept(endpoint);
