@@ -12,9 +12,13 @@ export interface OutputSource {
 const MAX_UNSENT_BYTES = 65_536;
 const MIN_BUDGET_BYTES = 16_384;
 
+/** With so many, more of them have output after the next poll. */
+const MANY_STREAMS = 8;
+
 /**
  * Writes an engine's output to its socket, while that has room. With one active stream at once, with several after all
- * sockets of one poll have been read: then frames of many streams share a packet, a TLS record and a system call.
+ * sockets of one poll have been read, with many after the next poll: then frames of many streams share a packet, a TLS
+ * record and a system call.
  */
 export class Http2Output {
   readonly #socket: Socket;
@@ -67,6 +71,11 @@ export class Http2Output {
   }
 
   readonly #onTurn = (): void => {
+    if (this.#source.activeStreams >= MANY_STREAMS) setImmediate(this.#onSecondTurn);
+    else this.#onSecondTurn();
+  };
+
+  readonly #onSecondTurn = (): void => {
     this.#isScheduled = false;
     this.flush();
   };

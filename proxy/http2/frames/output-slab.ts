@@ -116,9 +116,11 @@ export class OutputSlab {
     const pieces = this.#pieces;
     this.#pieces = [];
     this.#pieceBytes = 0;
-    this.#nextSlabBytes = Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, 2 * taken));
-    // An idle connection keeps no large slab.
-    if (this.#buffer.length > 4 * MIN_SLAB_BYTES && taken < MIN_SLAB_BYTES) this.#dropSlab();
+    this.#nextSlabBytes = Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, 4 * taken));
+    // What is taken at once should be in one piece, and an idle connection keep no large slab.
+    const isAlmostFull = this.#buffer.length - this.#at < taken;
+    const isTooLarge = this.#buffer.length > 4 * MIN_SLAB_BYTES && taken < MIN_SLAB_BYTES;
+    if (isAlmostFull || isTooLarge) this.#dropSlab();
     return pieces;
   }
 
