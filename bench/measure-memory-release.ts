@@ -49,6 +49,7 @@ async function measureRelease(setting: string): Promise<string> {
     profileFolder: undefined,
     program: "entente-side.mjs",
     protocol: "http",
+    hopVersion: "1.1",
     application: "http/1.1",
     env: [...NODE_MEMORY_ENV, ...parseSetting(setting)],
   });

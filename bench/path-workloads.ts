@@ -6,7 +6,7 @@ import { runIdleLoad, runOwnLoad } from "./load/own-load.ts";
 import { runWrk } from "./load/wrk.ts";
 import type { StartedPath } from "./paths/path.ts";
 import { readMemory } from "./processes/process-stats.ts";
-import { ENTENTE_GRPC, type PathWorkload, REQUESTS, type WorkloadTarget, type WorkloadUnit } from "./workload.ts";
+import { type PathWorkload, REQUESTS, type WorkloadTarget, type WorkloadUnit } from "./workload.ts";
 
 const GIGABYTES: WorkloadUnit = { costLabel: "CPU ms/GB", costCount: 1, rateLabel: "MB/s", rateFactor: 1024 };
 const HANDSHAKES: WorkloadUnit = { ...REQUESTS, costLabel: "CPU ms/1,000 handshakes", rateLabel: "handshakes/s" };
@@ -22,7 +22,9 @@ const SETTLE_MS = 3000;
 const HTTP1 = { application: "http/1.1" } as const;
 const GRPC = { application: "h2", program: "h2load" } as const;
 /** HTTP/2 on the hop, or none of HTTP, changes nothing of what these loads are about. */
-const ONE_OF_EACH = { leavesOut: ["entente-stream", "envoy-stream", "envoy-http2", "haproxy-http2"] } as const;
+const ONE_OF_EACH = {
+  leavesOut: ["entente-stream", "entente-http1", "entente-http2", "envoy-stream", "envoy-http2", "haproxy-http2"],
+} as const;
 const NO_PEER_STREAM = { leavesOut: ["envoy-stream"] } as const;
 const NO_PEER_STREAM_OR_HTTP2 = { leavesOut: ["envoy-stream", "haproxy-http2"] } as const;
 
@@ -104,7 +106,7 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "One response of 1 GB",
     unit: GIGABYTES,
     ...HTTP1,
-    leavesOut: ["haproxy-http2"],
+    leavesOut: ["entente-http1", "entente-http2", "haproxy-http2"],
     run: ({ path, seconds }) =>
       runOwnLoad({ kind: "stream", host: HOST, port: path.port, file: "/1g", seconds, bytesPerSecond: undefined }),
   },
@@ -113,7 +115,15 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
     title: "A response of 1 GB to a client that reads 20 MB/s",
     unit: GIGABYTES,
     ...HTTP1,
-    leavesOut: ["http-proxy", "envoy-stream", "envoy-http2", "haproxy-http2", "nginx"],
+    leavesOut: [
+      "entente-http1",
+      "entente-http2",
+      "http-proxy",
+      "envoy-stream",
+      "envoy-http2",
+      "haproxy-http2",
+      "nginx",
+    ],
     startsAfresh: true,
     run: ({ path, seconds }) =>
       runOwnLoad({
@@ -155,21 +165,21 @@ export const PATH_WORKLOADS: readonly PathWorkload[] = [
   },
   {
     name: "grpc-32",
-    title: `gRPC unary, 32 in flight on one connection (${ENTENTE_GRPC})`,
+    title: "gRPC unary, 32 in flight on one connection",
     unit: CALLS,
     ...GRPC,
     run: ({ path, seconds }) => runUnaryLoad({ port: path.port, seconds, connections: 1, streams: 32 }),
   },
   {
     name: "grpc-256",
-    title: `gRPC unary, 256 in flight on 4 connections (${ENTENTE_GRPC})`,
+    title: "gRPC unary, 256 in flight on 4 connections",
     unit: CALLS,
     ...GRPC,
     run: ({ path, seconds }) => runUnaryLoad({ port: path.port, seconds, connections: 4, streams: 64 }),
   },
   {
     name: "grpc-stream",
-    title: `gRPC server streams of 64 MB in messages of 4 KB, one after the other (${ENTENTE_GRPC})`,
+    title: "gRPC server streams of 64 MB in messages of 4 KB, one after the other",
     unit: GIGABYTES,
     application: "h2",
     run: ({ path, seconds }) => runOwnLoad({ kind: "server streams", host: HOST, port: path.port, seconds }),

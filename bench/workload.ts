@@ -48,6 +48,3 @@ export const REQUESTS: WorkloadUnit = {
   rateLabel: "requests/s",
   rateFactor: 1,
 };
-
-/** How Entente carries gRPC now, for the titles of its rows. */
-export const ENTENTE_GRPC = "Entente: as a stream";

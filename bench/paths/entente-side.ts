@@ -1,5 +1,4 @@
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
-import { httpVersionOf } from "../../mesh/policy/declared-protocol.ts";
 import type { Destination, Inbound, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../../proxy/capture/capture-listener.ts";
@@ -59,7 +58,7 @@ function destinationOf(job: SideJob): Destination {
     tlsRule: "auto mTLS",
     endpoints: [{ ip: "127.0.0.1", port: job.upstreamPort, mutualTls: true, workload: workloadOf("server") }],
     service: SERVICE,
-    connectionPool: { httpVersion: job.hop ?? httpVersionOf(job.protocol) },
+    connectionPool: { httpVersion: job.hopVersion },
     routes: [],
   };
 }

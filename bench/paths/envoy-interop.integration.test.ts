@@ -102,7 +102,7 @@ async function startSide({ product, side, upstreamPort, pair, files = certificat
   const job: SideJob = {
     ...{ side, port, upstreamPort, originalPort: side === "server" ? upstreamPort : 8080 },
     protocol: application === "h2" ? "http2" : "http",
-    hop: hop === "h2" ? "2" : "1.1",
+    hopVersion: hop === "h2" ? "2" : "1.1",
     ...(side === "client"
       ? { identity: CLIENT_ID, peerIdentity: SERVER_ID, certificateFile: files.client }
       : { identity: ofServer, peerIdentity: CLIENT_ID, certificateFile: files.server }),

@@ -1,4 +1,5 @@
 import { NODE_MEMORY_ENV } from "../../injector/admission/proxy-container/node-memory-env.ts";
+import type { UpstreamHttpVersion } from "../../mesh/policy/types.ts";
 import { startEnvoy } from "./envoy-path.ts";
 import type { PathKind, PathSurroundings, StartedPath } from "./path.ts";
 import { startHaproxy, startNginx } from "./peer-paths.ts";
@@ -14,7 +15,21 @@ const OURS = { hops: EITHER, program: undefined } as const;
 export const PATH_KINDS: readonly PathKind[] = [
   { name: "none", title: "no sidecar", ...OURS, start: startNothing },
   { name: "entente-stream", title: "Entente, stream", ...OURS, start: startEntente("tcp") },
-  { name: "entente-http", title: "Entente, HTTP", ...OURS, start: startEntente("http") },
+  { name: "entente-http", title: "Entente, HTTP", ...OURS, start: startEntente("adaptive") },
+  {
+    name: "entente-http1",
+    title: "Entente, HTTP/1.1 hop",
+    hops: HTTP1,
+    program: undefined,
+    start: startEntente("1.1"),
+  },
+  {
+    name: "entente-http2",
+    title: "Entente, HTTP/2 hop",
+    hops: HTTP2_HOP,
+    program: undefined,
+    start: startEntente("2"),
+  },
   { name: "http-proxy", title: "http-proxy", hops: HTTP1, program: undefined, start: startHttpProxy },
   { name: "envoy-stream", title: "Envoy, stream", hops: EITHER, program: "envoy", start: startEnvoy("stream") },
   { name: "envoy-http1", title: "Envoy, HTTP/1.1 hop", hops: HTTP1, program: "envoy", start: startEnvoy("http/1.1") },
@@ -34,17 +49,21 @@ async function startNothing({ backendPort }: PathSurroundings): Promise<StartedP
   return { port: backendPort, meshPort: undefined, proxies: [], stop: () => Promise.resolve() };
 }
 
-function startEntente(protocol: "tcp" | "http") {
-  const name = protocol === "tcp" ? "entente-stream" : "entente-http";
+/** `tcp`: as a stream; else as HTTP, with this version on the hop. */
+function startEntente(hop: "tcp" | UpstreamHttpVersion) {
   return (surroundings: PathSurroundings): Promise<StartedPath> =>
     startSidePair({
       ...surroundings,
-      name,
+      name: `entente-${hop}`,
       program: "entente-side.mjs",
-      protocol: protocol === "http" && surroundings.application === "h2" ? "http2" : protocol,
+      protocol: hop === "tcp" ? "tcp" : HTTP_PROTOCOLS[surroundings.application],
+      hopVersion: hop === "tcp" ? "client" : hop,
       env: NODE_MEMORY_ENV,
     });
 }
+
+/** How a port is declared on which clients speak this. */
+const HTTP_PROTOCOLS = { "http/1.1": "http", h2: "http2" } as const;
 
 function startHttpProxy(surroundings: PathSurroundings): Promise<StartedPath> {
   return startSidePair({
@@ -52,6 +71,7 @@ function startHttpProxy(surroundings: PathSurroundings): Promise<StartedPath> {
     name: "http-proxy",
     program: "http-proxy-side.mjs",
     protocol: "http",
+    hopVersion: "1.1",
     env: [],
   });
 }

@@ -16,6 +16,8 @@ export type PathName =
   | "none"
   | "entente-stream"
   | "entente-http"
+  | "entente-http1"
+  | "entente-http2"
   | "http-proxy"
   | "envoy-http1"
   | "envoy-http2"

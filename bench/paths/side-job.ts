@@ -1,3 +1,5 @@
+import type { UpstreamHttpVersion } from "../../mesh/policy/types.ts";
+
 /** The job of a process that is one side of a path. */
 export interface SideJob {
   /** `client`: plaintext in, mutual TLS out; `server`: mutual TLS in, plaintext out. */
@@ -9,8 +11,8 @@ export interface SideJob {
   /** Where the client dialled: the port that the application listens on. */
   readonly originalPort: number;
   readonly protocol: "tcp" | "http" | "http2";
-  /** What the client's side speaks on the mesh hop; absent: what it chooses itself. */
-  readonly hop?: "1.1" | "2";
+  /** What the client's side wants of the mesh hop where the protocol is HTTP. */
+  readonly hopVersion: UpstreamHttpVersion;
   readonly identity: string;
   readonly peerIdentity: string;
   /** Certificate and key. */

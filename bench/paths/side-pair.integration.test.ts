@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 describe("a path of two Node processes", () => {
-  it.each<PathName>(["entente-stream", "entente-http", "http-proxy"])(
+  it.each<PathName>(["entente-stream", "entente-http", "entente-http1", "entente-http2", "http-proxy"])(
     "%s carries requests over a mesh hop that takes mutual TLS 1.3 alone, and leaves no process",
     async (name) => {
       const own = join(folder, name);

@@ -10,16 +10,17 @@ export interface PairOptions extends PathSurroundings {
   readonly name: string;
   /** The bundled program that is one side, in the folder of programs. */
   readonly program: string;
-  readonly protocol: "tcp" | "http" | "http2";
+  readonly protocol: SideJob["protocol"];
+  readonly hopVersion: SideJob["hopVersion"];
   /** Environment of both processes. */
   readonly env: readonly { readonly name: string; readonly value?: string | null | undefined }[];
 }
 
 /** Starts a path of two Node processes, one a side, as two pods would have them. */
 export async function startSidePair(options: PairOptions): Promise<StartedPath> {
-  const { backendPort, certificates, protocol } = options;
+  const { backendPort, certificates, protocol, hopVersion } = options;
   const [clientPort, meshPort] = [await findFreePort(), await findFreePort()];
-  const common = { originalPort: backendPort, protocol, rootFile: certificates.root };
+  const common = { originalPort: backendPort, protocol, hopVersion, rootFile: certificates.root };
   const server = await startSide(options, {
     ...common,
     side: "server",

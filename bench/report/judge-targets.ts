@@ -1,5 +1,4 @@
 import type { PathName } from "../paths/path.ts";
-import { ENTENTE_GRPC } from "../workload.ts";
 import { pairedRatio } from "./paired-ratio.ts";
 import type { Summary } from "./summarize.ts";
 
@@ -43,7 +42,7 @@ const TARGETS: readonly Target[] = [
     value: (find) => perProcess(find("pod-rate-1k", OURS), ({ vcpu }) => vcpu),
   },
   cpuRatio({
-    title: `gRPC unary, 32 in flight (${ENTENTE_GRPC}): CPU : Envoy`,
+    title: "gRPC unary, 32 in flight: CPU : Envoy",
     limit: 0.6,
     workload: "grpc-32",
     peers: ["envoy-http2"],
