@@ -5,7 +5,7 @@ import type { RequestHead } from "../../messages/message-head.ts";
 /** From how many requests in progress, in the mean, the requests to an adaptive endpoint share HTTP/2 connections. */
 export const SHARED_FROM = 6;
 
-/** Larger content stays on HTTP/1.1, in bytes: DATA frames and their windows cost more than sharing saves. */
+/** Larger content stays on HTTP/1.1, in bytes: it gains nothing by sharing, and would hold up the small requests. */
 export const MAX_SHARED_CONTENT = 65_536;
 
 /** What an endpoint's latest requests were like; see `EndpointTraffic`. */
@@ -25,8 +25,9 @@ export interface HopEndpoint {
 
 /**
  * The codec of a request's upstream connection. HTTP/2 is a wish where it is negotiated: a peer without it gets HTTP/1.1.
- * Adaptive means: HTTP/2 for requests of HTTP/2; HTTP/1.1 requests share an HTTP/2 connection once several are in
- * progress, because only then do they share packets. Upgrades and HTTP/1.0 between sidecars stay on HTTP/1.1.
+ * Adaptive means: HTTP/2 for requests of HTTP/2; HTTP/1.1 requests share an HTTP/2 connection while many are in progress,
+ * because only then do they share packets: HTTP/2 costs a third more CPU than HTTP/1.1 with 4 at a time, the same with 8, a
+ * quarter less with 32 (bench/README.md). Large messages, upgrades and HTTP/1.0 between sidecars stay on HTTP/1.1.
  */
 export function decideHopVersion(head: RequestHead, endpoint: HopEndpoint, wanted: UpstreamHttpVersion): HttpProtocol {
   const { version, upgrade, authority } = head;
