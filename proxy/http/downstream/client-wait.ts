@@ -40,8 +40,9 @@ export class ClientWait {
     this.#sinceMs = this.#deadlines.nowMs;
   }
 
-  /** Sends what was written and a FIN, and waits for the client to close. Its remaining bytes are read. */
+  /** Unless it is over: sends what was written and a FIN, and waits for the client to close. Its remaining bytes are read. */
   linger(): void {
+    if (this.#phase === "over") return;
     this.enter("lingering");
     this.#socket.end(() => this.restart());
     // A reset because of unread bytes would destroy the last response.

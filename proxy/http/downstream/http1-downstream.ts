@@ -2,10 +2,12 @@ import type { Socket } from "node:net";
 import { Ending } from "../../connections/ending.ts";
 import type { Activity } from "../../connections/limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
-import { type AbortReason, CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
+import { CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
+import { addListeners, removeListeners, type SocketListeners } from "../socket-listeners.ts";
+import { BODY_TIMEOUT, HEAD_TIMEOUT } from "./client-timeouts.ts";
 import { ClientWait } from "./client-wait.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
 import { Http1Input, type RequestHandlers } from "./http1-input.ts";
@@ -21,6 +23,7 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   readonly facts: DownstreamFacts;
   readonly response: Http1Response;
   readonly #socket: Socket;
+  readonly #listeners: SocketListeners;
   readonly #options: DownstreamOptions;
   readonly #input: Http1Input;
   readonly #wait: ClientWait;
@@ -36,11 +39,8 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
     options.context.deadlines.add(this);
     this.#wait = new ClientWait(socket, options.context.deadlines);
     this.#input = new Http1Input(options.context.messageLimits, this);
-    socket.on("data", this.#onData);
-    socket.on("end", this.#onEnd);
-    socket.on("drain", this.#onDrain);
-    socket.on("close", this.#onClose);
-    socket.on("error", ignore);
+    this.#listeners = { data: this.#onData, end: this.#onEnd, drain: this.#onDrain, close: this.#onClose };
+    addListeners(socket, this.#listeners);
     if (options.early.length > 0) this.#onData(options.early);
     if (socket.destroyed) this.#onClose();
     else this.settleReading();
@@ -100,12 +100,11 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   exchangeOver(): void {
     const isWhole = this.#exchange?.requestEnded === true;
     this.#exchange = undefined;
-    if (this.response.closes || !isWhole) {
-      this.#closeLingering();
-      return;
+    if (this.response.closes || !isWhole) this.#wait.linger();
+    else {
+      this.#wait.enter("head");
+      this.#input.continue();
     }
-    this.#wait.enter("head");
-    this.#input.continue();
   }
 
   abort(): void {
@@ -193,17 +192,12 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
     this.#exchange = undefined;
     this.facts.meter().count({ status, flags: "DPE", durationMs: 0, requestBytes: 0, responseBytes: 0 });
     this.response.refuse({ status, flags: "DPE", details: `malformed request: ${message}` });
-    this.#closeLingering();
-  }
-
-  /** Closes the connection after its last response. */
-  #closeLingering(): void {
-    if (this.#wait.phase !== "over") this.#wait.linger();
+    this.#wait.linger();
   }
 
   /** Closes an idle connection; an unsent response is sent first. */
   #leave(): void {
-    if (this.#socket.writableLength > 0) this.#closeLingering();
+    if (this.#socket.writableLength > 0) this.#wait.linger();
     else this.#over("closed");
   }
 
@@ -248,16 +242,8 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   }
 
   #detach(): void {
-    this.#socket.off("data", this.#onData);
-    this.#socket.off("end", this.#onEnd);
-    this.#socket.off("drain", this.#onDrain);
-    this.#socket.off("close", this.#onClose);
+    removeListeners(this.#socket, this.#listeners);
     this.#options.context.deadlines.delete(this);
     this.#socket.pause();
   }
 }
-
-const HEAD_TIMEOUT: RequestFault = { code: "head_timeout", status: 408, message: "the request's head took too long" };
-const BODY_TIMEOUT: AbortReason = { kind: "time_limit", limit: "body" };
-
-function ignore(): void {}

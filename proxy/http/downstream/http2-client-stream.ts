@@ -11,6 +11,7 @@ import type { RequestHead } from "../../messages/message-head.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
 import type { HttpContext } from "../http-context.ts";
+import { BODY_TIMEOUT } from "./client-timeouts.ts";
 import type { DownstreamOptions } from "./downstream-options.ts";
 import type { RepliedRequest } from "./format-local-reply.ts";
 import { Http2Response, type ResponseTarget } from "./http2-response.ts";
@@ -239,7 +240,6 @@ class ContentPiece implements BodyPiece {
 }
 
 const NO_TRAILERS = { trailers: undefined };
-const BODY_TIMEOUT: AbortReason = { kind: "time_limit", limit: "body" };
 const UNASKED_TUNNEL: AbortReason = {
   kind: "malformed",
   code: "unasked_switch",

@@ -2,21 +2,18 @@ import type { Socket } from "node:net";
 import { Ending } from "../../connections/ending.ts";
 import type { Activity } from "../../connections/limits/connection-capacity.ts";
 import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
-import type { Http2Event } from "../../http2/connection/http2-events.ts";
 import { Http2ServerConnection } from "../../http2/connection/http2-server-connection.ts";
-import { abortReasonFrom } from "../../http2/conversion/abort-codes.ts";
 import { ERROR_CODE } from "../../http2/frames/frame-types.ts";
-import type { Http2RequestHead, MalformedMessage } from "../../http2/message-head.ts";
 import { CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
 import { Http2Output } from "../http2-output.ts";
 import { lendContent } from "../lend-pieces.ts";
-import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
+import { addListeners, removeListeners, type SocketListeners } from "../socket-listeners.ts";
+import { HEAD_TIMEOUT } from "./client-timeouts.ts";
+import type { DownstreamOptions } from "./downstream-options.ts";
 import type { Http2ClientStream, StreamOwner } from "./http2-client-stream.ts";
-import { countRefused, faultOfConnection, faultOfRejected, faultOfReset, http2LimitsFor } from "./http2-faults.ts";
-import { Http2Input } from "./http2-input.ts";
+import { http2LimitsFor } from "./http2-faults.ts";
+import { type ClientEvent, Http2Input } from "./http2-input.ts";
 import { Http2Wait } from "./http2-wait.ts";
-
-type ClientEvent = Http2Event<Http2RequestHead, Http2ClientStream>;
 
 /**
  * One client's HTTP/2 connection. Each stream has an exchange of its own; none waits for another. The connection is
@@ -26,6 +23,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   readonly options: DownstreamOptions;
   readonly engine: Http2ServerConnection<Http2ClientStream>;
   readonly #socket: Socket;
+  readonly #listeners: SocketListeners;
   readonly #output: Http2Output;
   readonly #wait: Http2Wait;
   readonly #ending = new Ending<RelayEnd>();
@@ -42,11 +40,8 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
     this.engine = new Http2ServerConnection({ limits: http2LimitsFor(options), nowMs: context.deadlines.nowMs });
     this.#output = new Http2Output(socket, this.engine, this.#onOutputTaken);
     this.#wait = new Http2Wait(socket, options);
-    socket.on("data", this.#onData);
-    socket.on("end", this.#onEnd);
-    socket.on("drain", this.#onDrain);
-    socket.on("close", this.#onClose);
-    socket.on("error", ignore);
+    this.#listeners = { data: this.#onData, end: this.#onEnd, drain: this.#onDrain, close: this.#onClose };
+    addListeners(socket, this.#listeners);
     if (early.length > 0) this.#onData(early);
     if (socket.destroyed) this.#onClose();
     else {
@@ -140,58 +135,14 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   /** Handles what happened at once; what it causes leaves together. */
   #handle(events: readonly ClientEvent[]): void {
     this.#output.hold();
-    for (const event of events) this.#handleOne(event);
+    for (const event of events) {
+      if (event.kind === "head") this.#wait.noteRequest();
+      else if (event.kind === "drained") this.#linger();
+      this.#input.handle(event);
+    }
     this.#input.deliver();
     this.#output.release();
     if (this.engine.isOver) this.#linger();
-  }
-
-  #handleOne(event: ClientEvent): void {
-    switch (event.kind) {
-      case "head":
-        this.#wait.noteRequest();
-        this.#input.begin(event.stream, event.head, event.endsStream);
-        break;
-      case "data":
-        this.#input.addContent(event.stream, event.bytes, event.endsStream);
-        break;
-      case "trailers":
-        this.#input.addTrailers(event.stream, event.fields);
-        break;
-      case "reset":
-        this.#endStream(event);
-        break;
-      case "writable":
-        event.stream.context?.onWritable();
-        break;
-      case "rejected":
-        this.#onRejected(event.fault);
-        break;
-      case "failed":
-        this.options.onFault(faultOfConnection(event));
-        break;
-      case "drained":
-        this.#linger();
-        break;
-      case "interim":
-      case "settings":
-      case "goaway":
-        break;
-    }
-  }
-
-  #endStream(event: Extract<ClientEvent, { kind: "reset" }>): void {
-    const fault = faultOfReset(event);
-    if (fault !== undefined) this.options.onFault(fault);
-    const { context } = event.stream;
-    if (context === undefined) this.engine.release(event.stream);
-    else context.onReset(abortReasonFrom(event));
-  }
-
-  #onRejected(malformed: MalformedMessage): void {
-    const fault = faultOfRejected(malformed);
-    this.options.onFault(fault);
-    if (malformed.code !== "too_many_streams") countRefused(this.options, fault);
   }
 
   /** Writes what is left and a FIN, and waits for the client to close. Its remaining bytes are read. */
@@ -231,15 +182,8 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   }
 
   #detach(): void {
-    this.#socket.off("data", this.#onData);
-    this.#socket.off("end", this.#onEnd);
-    this.#socket.off("drain", this.#onDrain);
-    this.#socket.off("close", this.#onClose);
+    removeListeners(this.#socket, this.#listeners);
     this.options.context.deadlines.delete(this);
     this.#socket.pause();
   }
 }
-
-const HEAD_TIMEOUT: RequestFault = { code: "head_timeout", status: 408, message: "the request's head took too long" };
-
-function ignore(): void {}

@@ -1,14 +1,19 @@
+import type { Http2Event } from "../../http2/connection/http2-events.ts";
 import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
+import { abortReasonFrom } from "../../http2/conversion/abort-codes.ts";
 import { requestHeadFrom } from "../../http2/conversion/request-head.ts";
-import type { Http2Fields, Http2RequestHead } from "../../http2/message-head.ts";
+import type { Http2Fields, Http2RequestHead, MalformedMessage } from "../../http2/message-head.ts";
 import { FieldList } from "../../messages/field-list.ts";
 import type { RequestFault } from "./downstream-options.ts";
 import { Http2ClientStream, type StreamOwner } from "./http2-client-stream.ts";
-import { countRefused } from "./http2-faults.ts";
+import { countRefused, faultOfConnection, faultOfRejected, faultOfReset } from "./http2-faults.ts";
 
 type ClientStream = Http2Stream<Http2ClientStream>;
 
-/** The requests of an HTTP/2 client: what one read brought for a stream is handed on together. */
+/** What a client's connection reports. */
+export type ClientEvent = Http2Event<Http2RequestHead, Http2ClientStream>;
+
+/** What an HTTP/2 client sends, and its faults. What one read brought for a stream is handed on together. */
 export class Http2Input {
   readonly #owner: StreamOwner;
   readonly #streams: Set<Http2ClientStream>;
@@ -20,8 +25,48 @@ export class Http2Input {
     this.#streams = streams;
   }
 
+  /** `deliver` follows the events of one read. Those of the connection's life are not handled here. */
+  handle(event: ClientEvent): void {
+    switch (event.kind) {
+      case "head":
+        this.#begin(event.stream, event.head, event.endsStream);
+        break;
+      case "data":
+        this.#addContent(event.stream, event.bytes, event.endsStream);
+        break;
+      case "trailers":
+        this.#addTrailers(event.stream, event.fields);
+        break;
+      case "reset":
+        this.#endStream(event);
+        break;
+      case "writable":
+        event.stream.context?.onWritable();
+        break;
+      case "rejected":
+        this.#onRejected(event.fault);
+        break;
+      case "failed":
+        this.#owner.options.onFault(faultOfConnection(event));
+        break;
+      case "drained":
+      case "interim":
+      case "settings":
+      case "goaway":
+        break;
+    }
+  }
+
+  /** All events of one read have been added. */
+  deliver(): void {
+    const touched = this.#touched;
+    if (touched.length === 0) return;
+    this.#touched = [];
+    for (const stream of touched) stream.deliver();
+  }
+
   /** A stream that was reset later in the same read gets no exchange: nothing of it is forwarded. */
-  begin(stream: ClientStream, received: Http2RequestHead, endsStream: boolean): void {
+  #begin(stream: ClientStream, received: Http2RequestHead, endsStream: boolean): void {
     if (stream.life === "reset") return;
     const client = new Http2ClientStream(this.#owner, stream);
     stream.context = client;
@@ -35,25 +80,32 @@ export class Http2Input {
     this.#touch(client);
   }
 
-  addContent({ context, life }: ClientStream, bytes: Buffer, endsStream: boolean): void {
+  #addContent({ context, life }: ClientStream, bytes: Buffer, endsStream: boolean): void {
     if (life === "reset" || context === undefined) return;
     context.addContent(bytes);
     if (endsStream) context.addEnd(undefined);
     this.#touch(context);
   }
 
-  addTrailers({ context, life }: ClientStream, trailers: Http2Fields): void {
+  #addTrailers({ context, life }: ClientStream, trailers: Http2Fields): void {
     if (life === "reset" || context === undefined) return;
     context.addEnd(new FieldList(trailers));
     this.#touch(context);
   }
 
-  /** All events of one read have been added. */
-  deliver(): void {
-    const touched = this.#touched;
-    if (touched.length === 0) return;
-    this.#touched = [];
-    for (const stream of touched) stream.deliver();
+  #endStream(event: Extract<ClientEvent, { kind: "reset" }>): void {
+    const fault = faultOfReset(event);
+    if (fault !== undefined) this.#owner.options.onFault(fault);
+    const { context } = event.stream;
+    if (context === undefined) this.#owner.engine.release(event.stream);
+    else context.onReset(abortReasonFrom(event));
+  }
+
+  #onRejected(malformed: MalformedMessage): void {
+    const fault = faultOfRejected(malformed);
+    const { options } = this.#owner;
+    options.onFault(fault);
+    if (malformed.code !== "too_many_streams") countRefused(options, fault);
   }
 
   #touch(client: Http2ClientStream): void {

@@ -9,6 +9,7 @@ import { HTTP2_LIMITS, type Http2Limits, MESH_HTTP2_LIMITS } from "../../http2/h
 import type { Http2ResponseHead } from "../../http2/message-head.ts";
 import { Http2Output } from "../http2-output.ts";
 import { lendContent } from "../lend-pieces.ts";
+import { addListeners } from "../socket-listeners.ts";
 import { Http2UpstreamStream, type StreamConnection } from "./http2-upstream-stream.ts";
 import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOptions } from "./upstream-connection.ts";
 import type { UpstreamStream } from "./upstream-stream.ts";
@@ -57,11 +58,8 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     const limits = limitsFor(dialed, options.messageLimits);
     this.engine = new Http2ClientConnection({ limits, nowMs: options.nowMs() });
     this.#output = new Http2Output(this.#socket, this.engine, this.#onOutputTaken);
-    this.#socket.on("data", this.#onData);
-    this.#socket.on("end", this.#onEnd);
-    this.#socket.on("drain", this.#onDrain);
-    this.#socket.on("close", this.#onClose);
-    this.#socket.on("error", ignore);
+    const listeners = { data: this.#onData, end: this.#onEnd, drain: this.#onDrain, close: this.#onClose };
+    addListeners(this.#socket, listeners);
     if (this.#socket.destroyed) queueMicrotask(this.#onClose);
     else this.#output.flush();
   }
@@ -248,5 +246,3 @@ function limitsFor({ peer }: DialedUpstream, { maxResponseHeadBytes, maxResponse
 function contextOf(event: UpstreamEvent): Http2UpstreamStream | undefined {
   return "stream" in event ? event.stream.context : undefined;
 }
-
-function ignore(): void {}
