@@ -64,7 +64,7 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
     const sinceMs = this.#wait.awaitsBodySinceMs(exchange?.requestEnded);
     if (sinceMs === undefined || exchange === undefined) return undefined;
     // A client that listens to its response has not stalled.
-    return Math.max(sinceMs, exchange.quietSinceMs(this.#options.context.deadlines.nowMs));
+    return Math.max(sinceMs, exchange.record.quietSinceMs(this.#options.context.deadlines.nowMs));
   }
 
   /** Whether it waits for a request of which nothing has arrived. */
@@ -124,7 +124,7 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
 
   checkDeadline(nowMs: number): void {
     this.#exchange?.checkDeadline(nowMs);
-    const isFed = this.#exchange?.isFedByClient === true;
+    const isFed = this.#exchange?.record.isFedByClient === true;
     const state = { isIdle: this.#awaitsRequest, isClosing: this.#isClosing, isFed };
     switch (this.#wait.overdue(nowMs, state, this.#options.context.limits)) {
       case "nothing":

@@ -123,13 +123,13 @@ export class Http2ClientStream implements ExchangeClient {
 
   /** Since when nothing was carried in either direction. */
   quietSinceMs(nowMs: number): number {
-    return this.#exchange?.quietSinceMs(nowMs) ?? nowMs;
+    return this.#exchange?.record.quietSinceMs(nowMs) ?? nowMs;
   }
 
   /** A client that is silent in the middle of its request, while only it can go on, has given up. */
   checkDeadline(nowMs: number): void {
     this.#exchange?.checkDeadline(nowMs);
-    if (!this.awaitsBody || this.#exchange?.isFedByClient !== true) return;
+    if (!this.awaitsBody || this.#exchange?.record.isFedByClient !== true) return;
     if (nowMs - this.#sinceMs >= this.#context.limits.bodyIdleMs) this.#exchange?.onClientLost(BODY_TIMEOUT);
   }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { AttemptFailure } from "./attempt-failure.ts";
 import {
-  type AttemptFailure,
   decideRetry,
   isElsewhere,
   isRetryLimitExceeded,

@@ -1,7 +1,7 @@
 import type { GrpcStatus } from "../../../mesh/resources/fields/grpc-status-names.ts";
 import type { Random } from "../../../mesh/runtime.ts";
-import type { DeliveryReport } from "../../messages/delivery-report.ts";
 import { MAX_ENDPOINTS_TRIED } from "../http-limits.ts";
+import type { AttemptFailure } from "./attempt-failure.ts";
 
 /** A route's retry policy (`VirtualService.http[].retries`). */
 export interface RetryPolicy {
@@ -19,20 +19,6 @@ export interface RetryPolicy {
   /** The same for a response to a call of gRPC that consists of its head alone, by its `grpc-status`. */
   readonly onGrpcStatus: (status: GrpcStatus) => boolean;
 }
-
-/** How an attempt failed. */
-export type AttemptFailure =
-  /** No connection could be made. `isRefused`: every endpoint refused it at once, so that nothing was spent. */
-  | { readonly kind: "connect"; readonly isRefused: boolean }
-  /** The connection ended before any byte of a response. */
-  | { readonly kind: "reset"; readonly wasReused: boolean }
-  | { readonly kind: "per_try_timeout" }
-  /** The server did not process it, as it has said: too many streams, or a connection that ends. */
-  | { readonly kind: "refused" }
-  /** The endpoint's sidecar has reported that its application gave no response. */
-  | { readonly kind: DeliveryReport }
-  | { readonly kind: "status"; readonly status: number }
-  | { readonly kind: "grpc_status"; readonly status: GrpcStatus };
 
 export interface RetryInput {
   readonly failure: AttemptFailure;

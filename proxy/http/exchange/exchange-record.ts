@@ -1,13 +1,28 @@
+import type { Timer } from "../../../mesh/runtime.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
-import type { CountedRequest, RequestMeter } from "../../telemetry/request-meter.ts";
+import {
+  type CountedRequest,
+  formatFlags,
+  type RequestFlags,
+  type RequestMeter,
+} from "../../telemetry/request-meter.ts";
 import { type GrpcCall, grpcCallOf } from "../grpc/grpc-call.ts";
 import type { HttpContext } from "../http-context.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { ExchangeClient } from "./exchange-client.ts";
+import { quietReply, timeoutReply } from "./exchange-replies.ts";
 import type { RequestPlan } from "./request-plan.ts";
 
-/** What is measured of one exchange, for metrics, the access log and the limit of its silence. */
+/** What a record reads of the attempts. */
+interface Attempted {
+  /** Of the last attempt. */
+  readonly upstream: DialedUpstream | undefined;
+  readonly isRetryLimitExceeded: boolean;
+}
+
+/** What is measured of one exchange, for metrics, the access log and its time limits. */
 export class ExchangeRecord implements CountedRequest {
   readonly head: RequestHead;
   /** `undefined`: it is not a call of gRPC. */
@@ -20,8 +35,12 @@ export class ExchangeRecord implements CountedRequest {
   status = 0;
   flags = "-";
   durationMs = 0;
+  /** Whether the request has been read completely. */
+  requestEnded: boolean;
+  #hasResponse = false;
   #hasMoved = true;
   #quietSinceMs = 0;
+  #timeLimit: Timer | undefined;
 
   constructor(client: ExchangeClient, head: RequestHead, context: HttpContext) {
     this.head = head;
@@ -30,6 +49,7 @@ export class ExchangeRecord implements CountedRequest {
     this.#startedAtMs = context.clock.monotonicMs();
     this.requestBytes = head.bytes;
     this.call = grpcCallOf(head, this.#startedAtMs);
+    this.requestEnded = head.content.kind === "none";
   }
 
   noteRequestBody(piece: BodyPiece): void {
@@ -39,6 +59,7 @@ export class ExchangeRecord implements CountedRequest {
   }
 
   noteResponseHead(head: ResponseHead): void {
+    this.#hasResponse = true;
     this.#hasMoved = true;
     this.call?.noteHead(head);
   }
@@ -48,9 +69,37 @@ export class ExchangeRecord implements CountedRequest {
     this.call?.countResponse(piece);
   }
 
+  /**
+   * Whether only the client's bytes can make it go on. The server of a call of gRPC may be the one that speaks, and need
+   * not have sent its head for that.
+   */
+  get isFedByClient(): boolean {
+    return !this.requestEnded && this.call === undefined && !this.#hasResponse;
+  }
+
   /** Since when nothing was carried in either direction; as exact as `check` is called often. */
   quietSinceMs(nowMs: number): number {
     return this.#hasMoved ? nowMs : this.#quietSinceMs;
+  }
+
+  /** Limits the whole exchange: the limit of its route or, for a call, of its client, if that is shorter. */
+  startLimit(plan: RequestPlan, owner: { onTimeout(reply: LocalReply): void }): void {
+    const { call } = this;
+    const { clock } = this.#context;
+    const routeMs = plan.kind === "forward" ? plan.timeoutMs : undefined;
+    const limitMs = call === undefined ? routeMs : call.limitMs(routeMs, clock.monotonicMs());
+    if (limitMs === undefined) return;
+    const what = call === undefined ? "the route's timeout" : "the deadline of the call";
+    this.#timeLimit = clock.setTimeout(() => owner.onTimeout(timeoutReply(`${what} is exceeded`)), limitMs);
+  }
+
+  stopLimit(): void {
+    this.#timeLimit?.cancel();
+  }
+
+  /** The local reply to a request in which nothing moves. */
+  quietReply(): LocalReply {
+    return quietReply(this.requestEnded);
   }
 
   /** Reports the messages of a long call. @returns whether nothing was carried for the whole limit */
@@ -63,24 +112,26 @@ export class ExchangeRecord implements CountedRequest {
     return nowMs - this.#quietSinceMs >= this.#context.limits.streamIdleMs;
   }
 
-  /** @param status of the response that the client got, or 0. @param responseBytes head and body. */
-  end(status: number, flags: string, responseBytes: number): void {
+  /** @param status of the response that the client got, or 0. @param tunnelBytes sent to the client after an upgrade. */
+  end(status: number, tunnelBytes: number): void {
+    this.stopLimit();
     this.status = status;
-    this.flags = flags;
-    this.responseBytes = responseBytes;
+    this.responseBytes = this.#client.response.bytes + tunnelBytes;
     this.durationMs = this.#context.clock.monotonicMs() - this.#startedAtMs;
   }
 
   /** Counts it, and logs it if the access log is on. @param details of a local reply. */
-  report(plan: RequestPlan | undefined, upstream: DialedUpstream | undefined, details: string): void {
+  report(plan: RequestPlan | undefined, attempted: Attempted, flags: RequestFlags, details: string): void {
+    const { isRetryLimitExceeded, upstream } = attempted;
+    this.flags = formatFlags(flags, { isDelayed: plan?.delayMs !== undefined, isRetryLimitExceeded });
     const { call } = this;
     const grpcStatus = call?.statusOf(this.status);
     const meter = this.#meterOf(upstream);
     if (call === undefined) meter.count(this);
     else {
-      const { status, flags, durationMs, requestBytes, responseBytes } = this;
+      const { status, durationMs, requestBytes, responseBytes } = this;
       call.report(() => meter.calls);
-      meter.calls.countCall({ status, flags, durationMs, requestBytes, responseBytes, grpcStatus });
+      meter.calls.countCall({ status, flags: this.flags, durationMs, requestBytes, responseBytes, grpcStatus });
     }
     const { facts } = this.#client;
     const { head } = this;

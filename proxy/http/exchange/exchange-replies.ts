@@ -1,5 +1,6 @@
 import { GRPC_STATUS } from "../../../mesh/resources/fields/grpc-status-names.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
+import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import { flagsOfUpstreamLoss } from "./abort-flags.ts";
 
@@ -23,4 +24,17 @@ export function lostReply(reason: AbortReason): LocalReply {
   const flags = flagsOfUpstreamLoss(reason);
   const what = flags === "UR" ? "the server reset the stream" : "the connection ended";
   return { status: 503, flags, details: `upstream reset: ${what} before a response` };
+}
+
+/**
+ * Such a reply for the sidecar of a verified client, which may retry on another endpoint.
+ * @param deliveries how often the request was sent and may have been processed.
+ */
+export function reportDelivery(
+  reply: LocalReply,
+  hop: RequestEdits["hop"] | undefined,
+  deliveries: number,
+): LocalReply {
+  if (hop !== "inbound_verified") return reply;
+  return { ...reply, report: deliveries > 0 ? "interrupted" : "undelivered" };
 }

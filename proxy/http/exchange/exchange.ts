@@ -1,16 +1,14 @@
-import type { Timer } from "../../../mesh/runtime.ts";
 import { ABANDONED, type AbortReason } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import { isInterim, type RequestHead, type ResponseHead } from "../../messages/message-head.ts";
-import { formatFlags, type RequestFlags } from "../../telemetry/request-meter.ts";
+import type { RequestFlags } from "../../telemetry/request-meter.ts";
 import type { HttpContext } from "../http-context.ts";
 import { flagsOfClientLoss, flagsOfUpstreamLoss } from "./abort-flags.ts";
 import type { AttemptsOwner } from "./attempts-owner.ts";
 import { type ExchangeClient, replyToFault } from "./exchange-client.ts";
 import { ExchangeRecord } from "./exchange-record.ts";
-import { quietReply, timeoutReply } from "./exchange-replies.ts";
 import { ARRIVING, type ExchangeState, OVER, PLANNING, planOf } from "./exchange-state.ts";
 import { RequestAttempts } from "./request-attempts.ts";
 import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
@@ -21,38 +19,23 @@ import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
  * with both sides aborted.
  */
 export class Exchange implements AttemptsOwner {
+  /** What is measured of it. */
+  readonly record: ExchangeRecord;
   readonly #client: ExchangeClient;
   readonly #context: HttpContext;
-  readonly #record: ExchangeRecord;
   readonly #attempts: RequestAttempts;
   #state: ExchangeState = ARRIVING;
-  #request: "arriving" | "complete";
-  #timeLimit: Timer | undefined;
 
   constructor(client: ExchangeClient, head: RequestHead, context: HttpContext) {
     this.#client = client;
     this.#context = context;
-    this.#record = new ExchangeRecord(client, head, context);
-    this.#attempts = new RequestAttempts(this, head, this.#record.call, context);
-    this.#request = head.content.kind === "none" ? "complete" : "arriving";
+    this.record = new ExchangeRecord(client, head, context);
+    this.#attempts = new RequestAttempts(this, head, this.record.call, context);
   }
 
   /** Whether the request has been read completely. */
   get requestEnded(): boolean {
-    return this.#request === "complete";
-  }
-
-  /**
-   * Whether only the client's bytes can make it go on. The server of a call of gRPC may be the one that speaks, and need
-   * not have sent its head for that.
-   */
-  get isFedByClient(): boolean {
-    return this.#request === "arriving" && this.#record.call === undefined && this.#state.kind !== "responding";
-  }
-
-  /** Since when nothing was carried in either direction; as exact as `checkDeadline` is called often. */
-  quietSinceMs(nowMs: number): number {
-    return this.#record.quietSinceMs(nowMs);
+    return this.record.requestEnded;
   }
 
   get isStarted(): boolean {
@@ -72,20 +55,20 @@ export class Exchange implements AttemptsOwner {
   checkDeadline(nowMs: number): void {
     const { kind } = this.#state;
     if (kind === "over" || kind === "tunnel") return;
-    if (!this.#record.check(nowMs, this.#attempts.upstream)) return;
-    const reply = quietReply(this.requestEnded);
+    if (!this.record.check(nowMs, this.#attempts.upstream)) return;
+    const reply = this.record.quietReply();
     if (kind !== "responding") this.onLocalReply(reply);
     else this.#abort(reply.flags, reply.details, { kind: "time_limit", limit: "idle" });
   }
 
   requestBody(piece: BodyPiece): void {
     if (this.#isOver()) return;
-    this.#record.noteRequestBody(piece);
+    this.record.noteRequestBody(piece);
     if (!this.#attempts.send(piece)) this.#client.pauseReading();
   }
 
   requestEnd(trailers: Trailers | undefined): void {
-    this.#request = "complete";
+    this.record.requestEnded = true;
     if (!this.#isOver()) this.#attempts.end(trailers);
   }
 
@@ -139,14 +122,14 @@ export class Exchange implements AttemptsOwner {
     if (plan?.kind !== "forward") return;
     const hasRoom = this.#client.response.sendHead(head, plan.responseHeaders);
     this.#state = { kind: "responding", plan, status: head.status };
-    this.#record.noteResponseHead(head);
+    this.record.noteResponseHead(head);
     this.#attempts.commit();
     this.#holdBack(hasRoom);
     if (head.status === 101) this.#switch(plan);
   }
 
   onResponseBody(piece: BodyPiece): void {
-    this.#record.noteResponseBody(piece);
+    this.record.noteResponseBody(piece);
     this.#holdBack(this.#client.response.sendBody(piece));
   }
 
@@ -154,7 +137,7 @@ export class Exchange implements AttemptsOwner {
     const state = this.#state;
     if (state.kind !== "responding") return;
     this.#client.response.sendEnd(trailers);
-    this.#record.call?.noteTrailers(trailers);
+    this.record.call?.noteTrailers(trailers);
     this.#finish(state.status, "-", "");
     if (this.requestEnded) this.#attempts.release(this.#client.response.bytes);
     else this.#attempts.drop(ABANDONED);
@@ -180,10 +163,8 @@ export class Exchange implements AttemptsOwner {
       if (plan.kind === "forward") plan.onOver?.();
       return;
     }
+    this.record.startLimit(plan, this);
     const { clock } = this.#context;
-    const routeMs = plan.kind === "forward" ? plan.timeoutMs : undefined;
-    const limitMs = this.#record.call === undefined ? routeMs : this.#record.call.limitMs(routeMs, clock.monotonicMs());
-    if (limitMs !== undefined) this.#timeLimit = clock.setTimeout(() => this.#timedOut(), limitMs);
     if (plan.delayMs === undefined) this.#go(plan);
     else this.#state = { kind: "delayed", plan, timer: clock.setTimeout(() => this.#go(plan), plan.delayMs) };
   }
@@ -199,15 +180,15 @@ export class Exchange implements AttemptsOwner {
     if (!hasRoom) this.#attempts.stream?.pause();
   }
 
-  #timedOut(): void {
-    const what = this.#record.call === undefined ? "the route's timeout" : "the deadline of the call";
-    const reply = timeoutReply(`${what} is exceeded`);
+  /** The limit of the whole exchange is over. */
+  onTimeout(reply: LocalReply): void {
     const state = this.#state;
+    const { call } = this.record;
     if (state.kind !== "responding") this.onLocalReply(reply);
-    else if (this.#record.call?.takesTrailers !== true) this.#abort("UT", "", { kind: "time_limit", limit: "route" });
+    else if (call?.takesTrailers !== true) this.#abort("UT", "", { kind: "time_limit", limit: "route" });
     else {
       // The client of a call whose response has begun learns the reason, too.
-      this.#client.response.sendEnd(this.#record.call.end(reply));
+      this.#client.response.sendEnd(call.end(reply));
       this.#complete(state.status, reply);
     }
   }
@@ -218,7 +199,7 @@ export class Exchange implements AttemptsOwner {
       this.#abort(reply.flags, reply.details, ABANDONED);
       return;
     }
-    const sent = this.#record.call?.replyWith(reply) ?? reply;
+    const sent = this.record.call?.replyWith(reply) ?? reply;
     this.#attempts.drop(ABANDONED);
     this.#client.response.sendReply(sent);
     this.#complete(sent.status, reply);
@@ -243,10 +224,10 @@ export class Exchange implements AttemptsOwner {
   #switch(plan: ForwardPlan): void {
     const tunnel = this.#attempts.detach();
     if (tunnel === undefined) return;
-    this.#timeLimit?.cancel();
+    this.record.stopLimit();
     this.#state = { kind: "tunnel", plan };
     this.#client.tunnelTo(tunnel, ({ received, sent }) => {
-      this.#record.requestBytes += received;
+      this.record.requestBytes += received;
       this.#finish(101, "-", "", sent);
     });
   }
@@ -259,13 +240,10 @@ export class Exchange implements AttemptsOwner {
     const state = this.#state;
     const plan = planOf(state);
     this.#state = OVER;
-    this.#timeLimit?.cancel();
     if (state.kind === "delayed") state.timer.cancel();
     this.#attempts.stop();
     if (plan?.kind === "forward") plan.onOver?.();
-    const { isRetryLimitExceeded, upstream } = this.#attempts;
-    const marks = { isDelayed: plan?.delayMs !== undefined, isRetryLimitExceeded };
-    this.#record.end(status, formatFlags(flags, marks), this.#client.response.bytes + tunnelBytes);
-    this.#record.report(plan, upstream, details);
+    this.record.end(status, tunnelBytes);
+    this.record.report(plan, this.#attempts, flags, details);
   }
 }

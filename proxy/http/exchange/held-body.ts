@@ -1,5 +1,7 @@
 import { keepMemory } from "../../connections/memory/read-memory.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
+import type { Trailers } from "../../messages/fields.ts";
+import type { UpstreamStream } from "../upstream/upstream-stream.ts";
 
 /**
  * The part of a request's body that has arrived: waiting for its connection, or kept for a retry. Holds the pieces
@@ -11,6 +13,8 @@ export class HeldBody {
   #bytes = 0;
   #sent = 0;
   #isComplete = true;
+  /** Set once the whole body has arrived. */
+  #end: { readonly trailers: Trailers | undefined } | undefined;
 
   /** Keeps at most this much of what has been sent; by default nothing. */
   keepUpTo(maxBytes: number): void {
@@ -37,6 +41,17 @@ export class HeldBody {
     this.add(piece);
     keepMemory(piece.bytes);
     this.#sent = this.#pieces.length;
+  }
+
+  /** No more follows. */
+  end(trailers: Trailers | undefined): void {
+    this.#end = { trailers };
+  }
+
+  /** Sends what has not been sent, on a stream whose head is sent, and the end if it has come. */
+  sendTo(stream: Pick<UpstreamStream, "sendBody" | "sendEnd">): void {
+    for (const piece of this.takeUnsent()) stream.sendBody(piece);
+    if (this.#end !== undefined) stream.sendEnd(this.#end.trailers);
   }
 
   /** Takes what has not been sent; it then counts as sent. */

@@ -75,21 +75,21 @@ describe("an exchange in which nothing moves", () => {
 describe("only its client can make a request go on", () => {
   it("that is incomplete and has no response", async () => {
     const { exchange, streams } = await start();
-    expect(exchange.isFedByClient).toBe(true);
+    expect(exchange.record.isFedByClient).toBe(true);
     streams[0].sink?.onResponseHead(responseOf(103));
-    expect(exchange.isFedByClient).toBe(true);
+    expect(exchange.record.isFedByClient).toBe(true);
     streams[0].sink?.onResponseHead(responseOf());
-    expect(exchange.isFedByClient).toBe(false);
+    expect(exchange.record.isFedByClient).toBe(false);
   });
 
   it("but not one that is complete", async () => {
     const { exchange } = await start();
     exchange.requestEnd(undefined);
-    expect(exchange.isFedByClient).toBe(false);
+    expect(exchange.record.isFedByClient).toBe(false);
   });
 
   it("but not a call of gRPC, whose server may speak first, and without a head", async () => {
     const { exchange } = await start(CALL);
-    expect(exchange.isFedByClient).toBe(false);
+    expect(exchange.record.isFedByClient).toBe(false);
   });
 });

@@ -5,22 +5,18 @@ import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
-import { type GrpcCall, trailersOnlyStatus } from "../grpc/grpc-call.ts";
+import type { GrpcCall } from "../grpc/grpc-call.ts";
 import type { HttpContext } from "../http-context.ts";
 import { replyToDialFailure } from "../pool/dial-failure.ts";
 import type { TakenUpstream } from "../pool/upstream-pool.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { UpstreamStream } from "../upstream/upstream-stream.ts";
+import { type AttemptFailure, failureOfDial, failureOfLoss, failureOfResponse } from "./attempt-failure.ts";
 import type { AttemptsOwner } from "./attempts-owner.ts";
-import { type AttemptFailure, decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
-import { lostReply, timeoutReply } from "./exchange-replies.ts";
+import { decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
+import { lostReply, reportDelivery, timeoutReply } from "./exchange-replies.ts";
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
-
-const NO_PIECES: readonly BodyPiece[] = [];
-
-/** A dial that took longer was not refused: the host did not respond. */
-const REFUSED_WITHIN_MS = 1000;
 
 /**
  * Sends one request to an upstream, on a kept connection or a new one, and retries it if that is safe or the policy
@@ -38,8 +34,6 @@ export class RequestAttempts {
   #dialling: AbortController | undefined;
   #timer: Timer | undefined;
   #body: HeldBody | undefined;
-  /** The end of the body, once it has arrived. */
-  #end: { readonly trailers: Trailers | undefined } | undefined;
   /** Endpoints whose applications gave no response. */
   #tried: Set<string> | undefined;
   /** How often it was sent and may have been processed. */
@@ -96,7 +90,7 @@ export class RequestAttempts {
   /** The body is complete. */
   end(trailers: Trailers | undefined): void {
     if (!this.#hasBody) return;
-    this.#end = { trailers };
+    this.#held().end(trailers);
     this.#taken?.stream.sendEnd(trailers);
   }
 
@@ -104,12 +98,8 @@ export class RequestAttempts {
   retryResponse(head: ResponseHead): boolean {
     this.#timer?.cancel();
     if (this.#retryElsewhere(head)) return true;
-    const { retries } = this.#plan ?? {};
-    if (retries === undefined) return false;
-    const { status } = head;
-    if (retries.onStatus(status)) return this.#retry({ kind: "status", status });
-    const ended = this.#call === undefined ? undefined : trailersOnlyStatus(head);
-    return ended !== undefined && retries.onGrpcStatus(ended) && this.#retry({ kind: "grpc_status", status: ended });
+    const failure = failureOfResponse(head, this.#call, this.#plan?.retries);
+    return failure !== undefined && this.#retry(failure);
   }
 
   /** Only a verified server is a sidecar. */
@@ -120,19 +110,14 @@ export class RequestAttempts {
       return false;
     const { endpoint } = this.#taken;
     pool.avoid(endpoint);
-    this.#tried ??= new Set();
-    this.#tried.add(endpoint.key);
+    this.#tried = (this.#tried ?? new Set<string>()).add(endpoint.key);
     return pool.hasEndpointExcept(this.#tried) && this.#retry({ kind: report });
   }
 
   /** Retries after the upstream was lost before a response. @returns false: a retry is not allowed. */
   retryLost(reason: AbortReason): boolean {
-    if (reason.kind !== "refused") {
-      const wasReused = reason.kind !== "reset" && this.#taken?.stream.isReused === true;
-      return this.#retry({ kind: "reset", wasReused });
-    }
-    this.#deliveries -= 1;
-    return this.#retry(reason);
+    if (reason.kind === "refused") this.#deliveries -= 1;
+    return this.#retry(failureOfLoss(reason, this.#taken?.stream.isReused === true));
   }
 
   /** The local reply after that. */
@@ -204,16 +189,13 @@ export class RequestAttempts {
       else this.#open(result, plan);
       return;
     }
-    // An inbound side reports it instead: the client's sidecar knows other endpoints.
-    const isQuick = plan.edits.hop === "outbound" && clock.monotonicMs() - startedMs < REFUSED_WITHIN_MS;
-    if (this.#isOver || this.#retry({ kind: "connect", isRefused: isQuick && result.cause === "connect" })) return;
+    const failure = failureOfDial(result.cause, plan.edits.hop, clock.monotonicMs() - startedMs);
+    if (this.#isOver || this.#retry(failure)) return;
     this.#owner.onLocalReply(this.#withReport(replyToDialFailure(result.cause, result.message)));
   }
 
-  /** For the sidecar of a verified client, which may retry on another endpoint. */
   #withReport(reply: LocalReply): LocalReply {
-    if (this.#plan?.edits.hop !== "inbound_verified") return reply;
-    return { ...reply, report: this.#deliveries > 0 ? "interrupted" : "undelivered" };
+    return reportDelivery(reply, this.#plan?.edits.hop, this.#deliveries);
   }
 
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
@@ -228,8 +210,7 @@ export class RequestAttempts {
     const edits = this.#call?.editsOf(plan.edits, perTryMs, clock.monotonicMs()) ?? plan.edits;
     stream.sendHead(this.#owner, this.#head, edits);
     this.#deliveries += 1;
-    for (const piece of this.#body?.takeUnsent() ?? NO_PIECES) stream.sendBody(piece);
-    if (this.#end !== undefined) stream.sendEnd(this.#end.trailers);
+    this.#body?.sendTo(stream);
     this.#owner.onSent(stream.uncork());
   }
 
