@@ -13,8 +13,8 @@ import {
 import { decideRouteAmong, type RouteVerdict } from "../../mesh/policy/routing/route.ts";
 import type { Destination } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
-import type { RetryPolicy } from "../http/exchange/decide-retry.ts";
 import type { ForwardPlan, LocalReplyPlan, RequestPlan } from "../http/exchange/request-plan.ts";
+import type { RetryPolicy } from "../http/exchange/retry-policy.ts";
 import type { LocalReply } from "../messages/local-reply.ts";
 import type { RequestHead } from "../messages/message-head.ts";
 import { formatClusterName } from "../telemetry/cluster-name.ts";

@@ -5,7 +5,7 @@ import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { ResponseHead } from "../../messages/message-head.ts";
 import { type GrpcCall, trailersOnlyStatus } from "../grpc/grpc-call.ts";
 import type { DialFailureCause } from "../pool/dial-failure.ts";
-import type { RetryPolicy } from "./decide-retry.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 
 /** How an attempt failed. */
 export type AttemptFailure =

@@ -1,14 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AttemptFailure } from "./attempt-failure.ts";
-import {
-  decideRetry,
-  isElsewhere,
-  isRetryLimitExceeded,
-  type RetryInput,
-  type RetryPolicy,
-  retryPauseMs,
-} from "./decide-retry.ts";
+import { decideRetry, isElsewhere, isRetryLimitExceeded, type RetryInput, retryPauseMs } from "./decide-retry.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 
 const DIED_IDLE: AttemptFailure = { kind: "reset", wasReused: true };
 const RESET: AttemptFailure = { kind: "reset", wasReused: false };

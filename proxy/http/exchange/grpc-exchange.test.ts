@@ -3,9 +3,9 @@ import { settlePromises } from "../../../mesh/fake-clock-fixture.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import { listOf } from "../../messages/field-list-fixture.ts";
 import type { Content, ResponseHead } from "../../messages/message-head.ts";
-import type { RetryPolicy } from "./decide-retry.ts";
 import { pieceOf, responseOf, startExchange } from "./exchange-fixture.ts";
 import type { ForwardPlan } from "./request-plan.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 
 const NONE: Content = { kind: "none" };
 

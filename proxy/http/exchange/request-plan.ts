@@ -3,7 +3,7 @@ import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import type { UpstreamPool } from "../pool/upstream-pool.ts";
-import type { RetryPolicy } from "./decide-retry.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 
 /** How a request is handled. */
 export type RequestPlan = ForwardPlan | LocalReplyPlan;
