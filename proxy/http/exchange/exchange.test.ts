@@ -19,7 +19,16 @@ describe("an exchange", () => {
     stream.sink?.onResponseEnd(undefined);
     exchange.onClientLost(DISCONNECTED);
     expect(stream.calls).toEqual(["POST", "early", "late", "end x-sum=1", "release"]);
-    expect(client.calls).toEqual(["pause", "resume", "interim 103", "200", "answer", "end grpc-status=0", "over"]);
+    expect(client.calls).toEqual([
+      "pause",
+      "pause",
+      "resume",
+      "interim 103",
+      "200",
+      "answer",
+      "end grpc-status=0",
+      "over",
+    ]);
     expect(flags()).toEqual(["200 -"]);
   });
 
@@ -42,6 +51,26 @@ describe("an exchange", () => {
     streams[1].sink?.onResponseEnd(undefined);
     expect(client.calls.slice(-3)).toEqual(["200", "end", "over"]);
     expect(flags()).toEqual(["200 -"]);
+  });
+
+  it("takes no more of its client's body while it waits for another attempt, and goes on with that", async () => {
+    const { client, exchange, streams } = startExchange({}, {}, { protocol: "http2" });
+    await settlePromises();
+    streams[0].sink?.onUpstreamLost({ kind: "refused" });
+    exchange.requestBody(pieceOf("body"));
+    expect(client.calls.at(-1)).toBe("pause");
+    await settlePromises();
+    expect(client.calls.at(-1)).toBe("resume");
+    expect(streams[1].calls).toEqual(["POST", "body"]);
+  });
+
+  it("whose body ends while it waits for another attempt goes on listening to its client", async () => {
+    const { client, exchange, streams } = startExchange({}, {}, { protocol: "http2" });
+    await settlePromises();
+    streams[0].sink?.onUpstreamLost({ kind: "refused" });
+    exchange.requestBody(pieceOf("body"));
+    exchange.requestEnd(undefined);
+    expect(client.calls.slice(-2)).toEqual(["pause", "resume"]);
   });
 
   it("is kept for that also with a single endpoint, if its connection is HTTP/2", async () => {

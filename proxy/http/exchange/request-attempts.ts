@@ -65,6 +65,11 @@ export class RequestAttempts {
     return this.#taken?.stream;
   }
 
+  /** Whether a retry waits or dials, or the first attempt does. */
+  get isWaiting(): boolean {
+    return this.#plan !== undefined && this.#taken === undefined && !this.#isOver;
+  }
+
   begin(plan: ForwardPlan): void {
     this.#plan = plan;
     if (plan.retries !== undefined || plan.pool.hasSeveralEndpoints) this.#keepBody();
@@ -76,12 +81,15 @@ export class RequestAttempts {
     this.#body?.release();
   }
 
-  /** Sends a piece of the body, or holds it until it can be sent. @returns false: no more before the owner's drain. */
+  /**
+   * Sends a piece of the body, or holds it until it can be sent. @returns false: no more before the owner's `onSent` or
+   * drain. A client that goes on while a retry waits or dials would fill the memory.
+   */
   send(piece: BodyPiece): boolean {
     const stream = this.#taken?.stream;
     if (stream === undefined) {
       this.#held().add(piece);
-      return true;
+      return this.#plan === undefined;
     }
     this.#held().passed(piece);
     return stream.sendBody(piece);

@@ -4,6 +4,7 @@ import { GRPC_STATUS, type GrpcStatus } from "../../../mesh/resources/fields/grp
 import { type BodyPiece, contentOf } from "../../messages/body-piece.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { Trailers } from "../../messages/fields.ts";
+import type { HttpVersion } from "../../messages/http-version.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
 import type { GrpcMeter } from "../../telemetry/request-meter.ts";
@@ -20,8 +21,8 @@ const GRPC_STATUS_FIELD = "grpc-status";
 export class GrpcCall {
   readonly #timeoutField: string | undefined;
   readonly #startedAtMs: number;
-  /** Whether the client's version has trailers. */
-  readonly #mayEnd: boolean;
+  /** The client's. */
+  readonly #version: HttpVersion;
   readonly #requests = new GrpcMessageCounter();
   readonly #responses = new GrpcMessageCounter();
   #deadlineMs: number | undefined;
@@ -35,7 +36,7 @@ export class GrpcCall {
 
   /** @param startedAtMs of the request's head, on the monotonic clock. */
   constructor(head: RequestHead, startedAtMs: number) {
-    this.#mayEnd = head.version !== "1.0";
+    this.#version = head.version;
     this.#timeoutField = head.fields.get("grpc-timeout");
     this.#startedAtMs = startedAtMs;
     this.#reportedAtMs = startedAtMs;
@@ -66,7 +67,7 @@ export class GrpcCall {
 
   /** The response that the client gets has begun. */
   noteHead({ content, fields }: ResponseHead): void {
-    this.#takesTrailers = this.#mayEnd && content.kind === "unknown" && content.endsBy !== "close";
+    this.#takesTrailers = content.kind === "unknown" && takesTrailers(this.#version, content.endsBy);
     this.#inHead = fields.get(GRPC_STATUS_FIELD);
   }
 
@@ -111,6 +112,14 @@ export class GrpcCall {
     this.#newRequests = 0;
     this.#newResponses = 0;
   }
+}
+
+/**
+ * Chunks of HTTP/1.1 go to a client of HTTP/1.1 as they came, so that the response may be in the middle of one: it cannot
+ * be ended, and the next response would be read as its rest.
+ */
+function takesTrailers(version: HttpVersion, endsBy: "chunks" | "close" | "frames"): boolean {
+  return version === "2" ? endsBy !== "close" : version === "1.1" && endsBy === "frames";
 }
 
 /** A request's call, if it is one. */

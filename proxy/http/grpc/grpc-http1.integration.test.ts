@@ -93,6 +93,20 @@ describe.each(PATHS)("gRPC over HTTP/1.1 through $name", ({ isPair }) => {
     }
   });
 
+  it("resets the client whose deadline passes in the middle of a response: no later response may look like its rest", async () => {
+    const path = await open(await startApplication((say) => say()));
+    const client = await dialRaw(cleanup, path.port);
+    client.write(HEAD.replace("TE:", "grpc-timeout: 300m\r\nTE:") + chunk(MESSAGE) + END, "latin1");
+    const [begun] = await once(client, "data");
+    expect(String(begun)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    const [error] = await once(client, "error");
+    expect(error).toMatchObject({ code: "ECONNRESET" });
+    // Of two sidecars, one sees the other's reset.
+    for (const { http } of path.sides) {
+      await vi.waitFor(() => expect(http.calls).toMatchObject([{ flags: expect.stringMatching(/^(?:UT|UC|DC)$/) }]));
+    }
+  });
+
   it("sends local replies as 200 with the status in the head", async () => {
     const path = await open(await closedPort());
     const client = await dialRaw(cleanup, path.port);

@@ -150,6 +150,21 @@ describe("requests that wait for a shared connection", () => {
     finish();
   });
 
+  it("that were all cancelled take no later request down with them", async () => {
+    const { world, pool } = startSharedWorld(100);
+    const ended = Promise.withResolvers<void>();
+    world.hold = () => ended.promise;
+    const gone = new AbortController();
+    const first = pool.dial(GET, new Set(), gone.signal);
+    gone.abort();
+    await first;
+    world.hold = () => Promise.resolve();
+    const next = pool.dial(GET, new Set(), new AbortController().signal);
+    expect(world.dials).toHaveLength(2);
+    expect(await next).toMatchObject({ kind: "taken" });
+    ended.resolve();
+  });
+
   it("whose connection nobody takes any more leave it as an idle one", async () => {
     const { world, connections, pool } = startSharedWorld(100);
     const gone = new AbortController();

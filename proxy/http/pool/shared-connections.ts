@@ -76,7 +76,11 @@ export class SharedConnections {
     dial.waiting += 1;
     const failure = await Promise.race([dial.done, aborted(signal)]);
     dial.waiting -= 1;
-    if (signal.aborted && dial.waiting === 0) dial.cancel.abort();
+    if (signal.aborted && dial.waiting === 0) {
+      // It takes a moment to end, and no later request may wait for it.
+      this.#end(dial);
+      dial.cancel.abort();
+    }
     return failure;
   }
 
