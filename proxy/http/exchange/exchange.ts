@@ -68,12 +68,9 @@ export class Exchange implements AttemptsOwner {
   }
 
   requestEnd(trailers: Trailers | undefined): void {
-    const wasArriving = !this.requestEnded;
     this.record.requestEnded = true;
-    if (this.#isOver()) return;
-    this.#attempts.end(trailers);
     // Its last piece may have paused the client, whose own end must be noticed.
-    if (wasArriving && this.#attempts.isWaiting) this.#client.resumeReading();
+    if (!this.#isOver() && this.#attempts.end(trailers)) this.#client.resumeReading();
   }
 
   /** The client disconnected or sent malformed bytes: the server must not receive a complete request. */

@@ -65,11 +65,6 @@ export class RequestAttempts {
     return this.#taken?.stream;
   }
 
-  /** Whether a retry waits or dials, or the first attempt does. */
-  get isWaiting(): boolean {
-    return this.#plan !== undefined && this.#taken === undefined && !this.#isOver;
-  }
-
   begin(plan: ForwardPlan): void {
     this.#plan = plan;
     if (plan.retries !== undefined || plan.pool.hasSeveralEndpoints) this.#keepBody();
@@ -95,11 +90,12 @@ export class RequestAttempts {
     return stream.sendBody(piece);
   }
 
-  /** The body is complete. */
-  end(trailers: Trailers | undefined): void {
-    if (!this.#hasBody) return;
+  /** The body is complete. @returns whether it waits for its connection. */
+  end(trailers: Trailers | undefined): boolean {
+    if (!this.#hasBody) return false;
     this.#held().end(trailers);
     this.#taken?.stream.sendEnd(trailers);
+    return this.#plan !== undefined && this.#taken === undefined;
   }
 
   /** Retries after such a response, if that is allowed. @returns false: the response goes to the client. */
