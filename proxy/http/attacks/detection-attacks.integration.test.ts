@@ -36,22 +36,31 @@ function http2Bytes(client: RawHttp2Client, path = "/http2"): Buffer {
   ]);
 }
 
-/** Sends the pieces; the sidecar has read each one before the next is sent, because it has served another request since. */
-async function sendInPieces(port: number, cuts: readonly number[], bystander: Bystander) {
-  const socket = await dialRaw(cleanup, port);
-  socket.setNoDelay(true);
-  const client = new RawHttp2Client(socket);
-  const bytes = http2Bytes(client);
-  const ends = [...new Set(cuts), bytes.length].filter((end) => end <= bytes.length).sort((a, b) => a - b);
-  let start = 0;
-  for (const end of ends) {
-    if (start > 0) await bystander.expectServed();
-    socket.write(bytes.subarray(start, end));
-    start = end;
+function piecesOf(bytes: Buffer, cuts: readonly number[]): readonly Buffer[] {
+  const ends = [...new Set(cuts), bytes.length].sort((a, b) => a - b);
+  return ends.map((end, at) => bytes.subarray(ends[at - 1] ?? 0, end));
+}
+
+/**
+ * Clients that send their requests in pieces, side by side. The sidecar has read each piece before the next is sent,
+ * because it has served another request since. @param splits where each client cuts.
+ */
+async function sendInPieces(port: number, splits: readonly (readonly number[])[], bystander: Bystander) {
+  const senders = await Promise.all(
+    splits.map(async (cuts) => {
+      const client = new RawHttp2Client(await dialRaw(cleanup, port));
+      client.socket.setNoDelay(true);
+      return { client, pieces: piecesOf(http2Bytes(client), cuts) };
+    }),
+  );
+  const rounds = Math.max(...senders.map(({ pieces }) => pieces.length));
+  for (let round = 0; round < rounds; round += 1) {
+    if (round > 0) await bystander.expectServed();
+    for (const { client, pieces } of senders) client.send(...pieces.slice(round, round + 1));
   }
-  const response = await client.ended(1);
-  socket.destroy();
-  return response;
+  const responses = await Promise.all(senders.map(({ client }) => client.ended(1)));
+  for (const { client } of senders) client.socket.destroy();
+  return responses;
 }
 
 const PORTS: readonly Port[] = ["http", "http2", undefined];
@@ -61,17 +70,19 @@ describe.each(ATTACK_DOORS.map((door) => ({ name: door.name, door })))("HTTP/2 t
     const origin = await startOrigin(protocol);
     const { port } = await door.start(cleanup, origin.port, protocol);
     const bystander = await dialBystander(cleanup, port);
-    const expectServed = async (cuts: readonly number[]): Promise<void> => {
-      expect((await sendInPieces(port, cuts, bystander)).statuses).toEqual(["200"]);
-      const { path, fields } = origin.executed.at(-1) ?? {};
-      expect(path).toBe("/http2");
-      expect(JSON.stringify(fields)).not.toContain("forged");
+    const expectServed = async (splits: readonly (readonly number[])[]): Promise<void> => {
+      const before = origin.executed.length;
+      const responses = await sendInPieces(port, splits, bystander);
+      expect(responses.map(({ statuses }) => statuses)).toEqual(splits.map(() => ["200"]));
+      const executed = origin.executed.slice(before);
+      expect(executed.filter(({ path }) => path === "/http2")).toHaveLength(splits.length);
+      expect(JSON.stringify(executed)).not.toContain("forged");
     };
     // Behind the preface the client would acknowledge the server's SETTINGS between its own frames.
     const last = CLIENT_PREFACE.length - 1;
-    for (let cut = 1; cut <= last; cut += 1) await expectServed([cut]);
+    await expectServed(Array.from({ length: last }, (_, index) => [index + 1]));
     const cuts = fc.array(fc.integer({ min: 1, max: last }), { minLength: 2, maxLength: 6 });
-    await fc.assert(fc.asyncProperty(cuts, expectServed), { numRuns: 10 });
+    await fc.assert(fc.asyncProperty(fc.array(cuts, { minLength: 10, maxLength: 10 }), expectServed), { numRuns: 1 });
   });
 });
 

@@ -1,28 +1,19 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { dialRaw, readUntilClosed } from "../../../net/raw-client-fixture.ts";
 import { frameResponse } from "../../http1/frame-fixture.ts";
 import { judgeResponseCase } from "../../http2/conformance/judge-wire-case-fixture.ts";
 import { RESPONSE_CASES } from "../../http2/conformance/response-cases-fixture.ts";
 import { runWireCase } from "../../http2/conformance/run-wire-case-fixture.ts";
-import { getWith, type WireCase } from "../../http2/conformance/wire-case-fixture.ts";
-import { ATTACK_PATH, startWireOrigin } from "../../http2/conformance/wire-origin-fixture.ts";
-import { ATTACK_DOORS, type AttackDoor } from "./attack-doors-fixture.ts";
+import { getWith } from "../../http2/conformance/wire-case-fixture.ts";
+import { ATTACK_PATH, startWireOrigin, type WireOrigin } from "../../http2/conformance/wire-origin-fixture.ts";
+import { ATTACK_DOORS, type OpenDoor } from "./attack-doors-fixture.ts";
 import { expectNothingLeft } from "./attack-meter-fixture.ts";
-
-const cleanup = new Cleanup();
-afterEach(() => cleanup.run());
 
 /** A request for the target under which the origin attacks. */
 const ATTACK = getWith("the attack", { kind: "accepted", reads: {} });
 
-async function start(door: AttackDoor, testCase: WireCase) {
-  const origin = await startWireOrigin(testCase);
-  cleanup.add(() => origin.close());
-  return { ...(await door.start(cleanup, origin.port, "http2")), origin };
-}
-
-async function ask(port: number, path: string): Promise<string> {
+async function ask(cleanup: Cleanup, port: number, path: string): Promise<string> {
   const client = await dialRaw(cleanup, port);
   client.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
   return await readUntilClosed(client);
@@ -45,9 +36,19 @@ const DOORS = ATTACK_DOORS.filter(({ name }) => /in plaintext|two/.test(name)).m
 }));
 
 describe.each(DOORS)("behind $name", ({ door }) => {
+  const cleanup = new Cleanup();
+  let origin: WireOrigin;
+  let open: OpenDoor;
+  beforeAll(async () => {
+    origin = await startWireOrigin();
+    cleanup.add(() => origin.close());
+    open = await door.start(cleanup, origin.port, "http2");
+  });
+  afterAll(() => cleanup.run());
+
   it.each(RESPONSE_CASES)("reaches an HTTP/2 client as what it is, or not at all: $name", async (testCase) => {
-    const { port } = await start(door, testCase);
-    const outcome = await runWireCase(port, ATTACK);
+    origin.attackWith(testCase);
+    const outcome = await runWireCase(open.port, ATTACK);
     const complete = COMPLETE_BEFORE_FAULT[testCase.name];
     const isComplete = outcome.attack.kind === "response" && outcome.attack.body.length === complete;
     expect(isComplete ? [] : judgeResponseCase(testCase, outcome)).toEqual([]);
@@ -56,16 +57,19 @@ describe.each(DOORS)("behind $name", ({ door }) => {
   });
 
   it.each(RESPONSE_CASES)("reaches an HTTP/1.1 client as what it is, or not at all: $name", async (testCase) => {
-    const { port, sides, origin } = await start(door, testCase);
-    const answer = await ask(port, ATTACK_PATH);
+    origin.attackWith(testCase);
+    const answer = await ask(cleanup, open.port, ATTACK_PATH);
     expect(answer).not.toContain("hidden");
     const contents = completeContents(answer);
     if (testCase.verdict.kind === "accepted") expect(contents.at(-1)).toBe(4);
     else if (!/^HTTP\/1\.1 50[23] /.test(answer)) {
       expect(contents).toEqual(contents.length === 0 ? [] : [COMPLETE_BEFORE_FAULT[testCase.name]]);
     }
-    expect(await ask(port, "/neighbour")).toMatch(/^HTTP\/1\.1 200 [\s\S]*sound/);
-    origin.close();
-    await expectNothingLeft(sides);
+    expect(await ask(cleanup, open.port, "/neighbour")).toMatch(/^HTTP\/1\.1 200 [\s\S]*sound/);
+  });
+
+  it("leaves nothing behind", async () => {
+    origin.destroyConnections();
+    await expectNothingLeft(open.sides);
   });
 });

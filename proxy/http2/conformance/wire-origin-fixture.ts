@@ -14,28 +14,43 @@ const SOUND = [fields([[":status", "200"]], "goes on"), data("sound")];
 /** A server on loopback, HTTP/2 by prior knowledge, that sends its responses frame by frame, legal or not. */
 export interface WireOrigin {
   readonly port: number;
+  /** From now on it sends this case. */
+  attackWith(testCase: WireCase): void;
+  /** Ends its connections, as when it restarts. */
+  destroyConnections(): void;
   close(): void;
 }
 
-export async function startWireOrigin({ parts }: WireCase): Promise<WireOrigin> {
+/** @param testCase by default every response is sound. */
+export async function startWireOrigin(testCase?: WireCase): Promise<WireOrigin> {
+  let attack = testCase?.parts ?? SOUND;
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    void serveWire(socket, parts);
+    void serveWire(socket, () => attack);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
-  const close = (): void => {
-    server.close();
+  const destroyConnections = (): void => {
     for (const socket of sockets) socket.destroy();
   };
-  return { port: address.port, close };
+  return {
+    port: address.port,
+    attackWith: ({ parts }) => {
+      attack = parts;
+    },
+    destroyConnections,
+    close: () => {
+      server.close();
+      destroyConnections();
+    },
+  };
 }
 
-async function serveWire(socket: Socket, attack: WireCase["parts"]): Promise<void> {
+async function serveWire(socket: Socket, attack: () => WireCase["parts"]): Promise<void> {
   const peer = acceptWireServer(socket);
   const decoder = new HpackDecoder();
   for (let frame = await peer.next(); frame !== undefined; frame = await peer.next()) {
@@ -44,6 +59,6 @@ async function serveWire(socket: Socket, attack: WireCase["parts"]): Promise<voi
     if (request.kind !== "fields") throw new Error(request.message);
     const isAttack = request.values[request.names.indexOf(":path")] === ATTACK_PATH;
     const { streamId } = frame;
-    peer.send(...(isAttack ? attack : SOUND).map((part) => frameOf(streamId, part)));
+    peer.send(...(isAttack ? attack() : SOUND).map((part) => frameOf(streamId, part)));
   }
 }
