@@ -145,9 +145,7 @@ export class RequestAttempts {
     this.#plan?.pool.release(taken);
   }
 
-  /**
-   * Takes the connection out of its pool, with what was read after the response put back. It stays with this request.
-   */
+  /** Takes the connection out of its pool for this request, with what was read after the response put back. */
   detach(): Socket | undefined {
     const socket = this.#taken?.stream.detach();
     if (this.#taken !== undefined) this.#plan?.pool.detach(this.#taken);
@@ -168,15 +166,11 @@ export class RequestAttempts {
       return;
     }
     const taken = plan.pool.take(this.#head, this.#tried);
-    if (taken === undefined) this.#dial(plan).catch((caught) => this.#owner.onFault(caught));
-    else this.#openOrFail(taken, plan);
-  }
-
-  /** A head that cannot be written must not end the process. */
-  #openOrFail(taken: TakenUpstream, plan: ForwardPlan): void {
     try {
-      this.#open(taken, plan);
+      if (taken !== undefined) this.#open(taken, plan);
+      else this.#dial(plan).catch((caught) => this.#owner.onFault(caught));
     } catch (caught) {
+      // A head that cannot be written must not end the process.
       this.#owner.onFault(caught);
     }
   }
@@ -205,13 +199,12 @@ export class RequestAttempts {
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
     this.#taken = taken;
     const { stream } = taken;
-    const { clock } = this.#context;
     const perTryMs = plan.retries?.perTryTimeoutMs;
-    if (perTryMs !== undefined) this.#timer = clock.setTimeout(() => this.#timedOut(), perTryMs);
+    if (perTryMs !== undefined) this.#timer = this.#context.clock.setTimeout(() => this.#timedOut(), perTryMs);
     // Its server may refuse a stream unprocessed, and any such request is sent again.
     if (taken.connection.dialed.protocol !== "http1") this.#keepBody();
     stream.cork();
-    const edits = this.#call?.editsOf(plan.edits, perTryMs, clock.monotonicMs()) ?? plan.edits;
+    const edits = this.#call?.editsOf(plan.edits, perTryMs, this.#context.clock.monotonicMs()) ?? plan.edits;
     stream.sendHead(this.#owner, this.#head, edits);
     this.#deliveries += 1;
     this.#body?.sendTo(stream);
@@ -219,8 +212,7 @@ export class RequestAttempts {
   }
 
   #timedOut(): void {
-    if (this.#retry({ kind: "per_try_timeout" })) return;
-    this.#owner.onLocalReply(timeoutReply("the attempt took too long"));
+    if (!this.#retry({ kind: "per_try_timeout" })) this.#owner.onLocalReply(timeoutReply("the attempt took too long"));
   }
 
   #retry(failure: AttemptFailure): boolean {
