@@ -98,7 +98,10 @@ interface Pods {
 async function watch<Result>(pods: Pods, act: () => Promise<Result>): Promise<Hop<Result>> {
   const before = await count(pods);
   const result = await act();
-  await expect.poll(() => readOpen(pods), { interval: 20, timeout: SETTLED_WITHIN_MS }).toEqual(NOTHING_OPEN);
+  await vi.waitFor(async () => expect(await readOpen(pods)).toEqual(NOTHING_OPEN), {
+    interval: 20,
+    timeout: SETTLED_WITHIN_MS,
+  });
   const after = await count(pods);
   expect(after.unproved).toBe(0);
   return {
