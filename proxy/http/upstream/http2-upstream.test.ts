@@ -182,6 +182,16 @@ describe("a stream that fails", () => {
     await world.start();
     expect(world.connection.capacity).toBeGreaterThan(0);
   });
+
+  it("gets one stream more with each response of a server that has refused one and sends no SETTINGS", async () => {
+    const world = await start();
+    const [, other] = [world.request(), world.request()];
+    await world.sends(resetFrame(1, ERROR_CODE.refusedStream));
+    expect(world.connection.capacity).toBe(0);
+    await world.sends(world.headers(3, OK, true));
+    expect(other.events).toEqual(["200", "end"]);
+    expect(world.connection.capacity).toBe(2);
+  });
 });
 
 describe("a rewritten head that cannot be sent", () => {

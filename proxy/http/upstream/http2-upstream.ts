@@ -46,7 +46,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   #reserved = 0;
   #opened = 0;
   #served = 0;
-  /** What the server took when it last refused a stream: it may announce more than it does. */
+  /** What the server took when it last refused a stream, and one more for each served since: it may announce more. */
   #maxAccepted = Number.POSITIVE_INFINITY;
   #isLeaving = false;
   #fullSinceMs: number | undefined;
@@ -126,7 +126,10 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
 
   finish(stream: Http2Stream<Http2UpstreamStream>, isServed: boolean): void {
     stream.context = undefined;
-    if (isServed) this.#served += 1;
+    if (isServed) {
+      this.#served += 1;
+      this.#maxAccepted += 1;
+    }
     this.engine.release(stream);
     this.#handle(this.engine.takeEvents());
   }
@@ -211,9 +214,8 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   }
 
   /**
-   * After the server has refused a stream it gets no more than it has now, until its next SETTINGS. A server that is
-   * overloaded by this connection may refuse all further requests on it (Node does, after some cancelled responses), so
-   * that one client could stop all: later requests get another connection.
+   * After a refused stream the server gets no more than it has, and one more for each response. One overloaded by
+   * this connection may refuse all further requests on it, as Node does: they get another connection.
    */
   noteReset(code: number): void {
     if (code === ERROR_CODE.refusedStream) this.#maxAccepted = Math.max(1, this.load);
