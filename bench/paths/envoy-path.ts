@@ -5,6 +5,7 @@ import { type Child, startChild } from "../processes/child.ts";
 import { findFreePort } from "../processes/free-port.ts";
 import { type EnvoySide, formatEnvoyConfig } from "./envoy-config.ts";
 import type { PathSurroundings, StartedPath } from "./path.ts";
+import { startedPair } from "./started-pair.ts";
 
 /** Two processes of Envoy with one worker each, as two pods of Istio would have them. */
 export function startEnvoy(hop: EnvoySide["hop"]) {
@@ -20,15 +21,7 @@ export function startEnvoy(hop: EnvoySide["hop"]) {
     });
     const upstreamPort = dialledPort ?? meshPort;
     const client = await startEnvoySide(folder, { ...common, side: "client", port: clientPort, upstreamPort });
-    return {
-      port: clientPort,
-      meshPort,
-      proxies: [
-        { name: "client's side", pid: client.pid },
-        { name: "server's side", pid: server.pid },
-      ],
-      stop: async () => void (await Promise.all([client.stop(), server.stop()])),
-    };
+    return startedPair({ client, server, clientPort, meshPort });
   };
 }
 

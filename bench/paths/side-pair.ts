@@ -4,6 +4,7 @@ import { findFreePort } from "../processes/free-port.ts";
 import { CLIENT_ID, SERVER_ID } from "./identities.ts";
 import type { PathSurroundings, StartedPath } from "./path.ts";
 import type { SideJob } from "./side-job.ts";
+import { startedPair } from "./started-pair.ts";
 
 export interface PairOptions extends PathSurroundings {
   /** For the names of profiles. */
@@ -39,15 +40,7 @@ export async function startSidePair(options: PairOptions): Promise<StartedPath> 
     peerIdentity: SERVER_ID,
     certificateFile: certificates.client,
   });
-  return {
-    port: clientPort,
-    meshPort,
-    proxies: [
-      { name: "client's side", pid: client.pid },
-      { name: "server's side", pid: server.pid },
-    ],
-    stop: async () => void (await Promise.all([client.stop(), server.stop()])),
-  };
+  return startedPair({ client, server, clientPort, meshPort });
 }
 
 /** With the warning disabled that the image disables too. */
