@@ -1,10 +1,9 @@
 import { declaredProtocol } from "../../mesh/policy/declared-protocol.ts";
 import { findTcpPorts } from "../../mesh/policy/workloads.ts";
-import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Service, ServicePort } from "../../mesh/resources/kinds/service.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
 import { createFinding, type Finding } from "./finding.ts";
-import { hasMeshedPods } from "./port-findings.ts";
+import { hasMeshedPods, placeOfPort } from "./port-findings.ts";
 
 /**
  * Service ports that lead to a sidecar and whose name, or the name of the container port behind them, speaks of gRPC,
@@ -45,13 +44,7 @@ function speaksOfGrpc(name: string | number | undefined): boolean {
 
 function createGrpcFinding(service: Service, port: ServicePort, fault: string): Finding {
   return createFinding(
-    {
-      severity: "warning",
-      name: "GrpcPortDeclaredOtherwise",
-      resource: formatResourceName(service),
-      field: `spec.ports[${service.spec.ports.indexOf(port)}]`,
-      origin: service.origin,
-    },
+    { severity: "warning", name: "GrpcPortDeclaredOtherwise", ...placeOfPort(service, port) },
     `port ${port.port} ${fault}: name the port grpc or grpc-SUFFIX, or set appProtocol to grpc`,
   );
 }

@@ -29,16 +29,19 @@ function createPortFinding(service: Service, port: ServicePort): Finding {
       ? `name ${JSON.stringify(port.name ?? "")}`
       : `appProtocol ${JSON.stringify(port.appProtocol)}`;
   const message =
-    `port ${port.port} declares no known protocol (${shown}): the sidecar recognises HTTP/1.1 by its first bytes and ` +
+    `port ${port.port} declares no known protocol (${shown}): the sidecar recognises HTTP by its first bytes and ` +
     "carries the rest as a stream. Name the port http, http2, grpc, grpc-web, tls or tcp, or NAME-SUFFIX, or set appProtocol";
   return createFinding(
-    {
-      severity: "info",
-      name: "PortNameIsNotUnderNamingConvention",
-      resource: formatResourceName(service),
-      field: `spec.ports[${service.spec.ports.indexOf(port)}]`,
-      origin: service.origin,
-    },
+    { severity: "info", name: "PortNameIsNotUnderNamingConvention", ...placeOfPort(service, port) },
     message,
   );
+}
+
+/** Where a Service's port is declared. */
+export function placeOfPort(service: Service, port: ServicePort) {
+  return {
+    resource: formatResourceName(service),
+    field: `spec.ports[${service.spec.ports.indexOf(port)}]`,
+    origin: service.origin,
+  } as const;
 }
