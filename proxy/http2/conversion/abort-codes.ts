@@ -23,7 +23,7 @@ export function abortReasonFrom({
     case "stalled":
       return { kind: "time_limit", limit: "body" };
     case "connection":
-      return isUnprocessed ? { kind: "refused" } : { kind: "disconnected" };
+      return { kind: "disconnected" };
   }
 }
 
