@@ -5,8 +5,8 @@ import type { ConnectionPool, DeclaredProtocol, UpstreamHttpVersion } from "../t
 import { findPolicyBlock, type PolicyLookup } from "./policy-block.ts";
 
 /**
- * The settings that reach the proxies, which do not apply them yet: the analysis warns of them. Whoever makes the proxy
- * apply one removes it here.
+ * The settings that reach the proxies, which do not apply them yet: the analysis warns of them. A setting is removed here
+ * once the proxy applies it.
  */
 export const UNAPPLIED_POOL_SETTINGS: readonly (keyof HttpPool)[] = ["maxRetries"];
 

@@ -27,7 +27,7 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   { name: "HTTP/1.1, which is asked for", wanted: "1.1", mesh: 1, application: 1 },
-  { name: "HTTP/1.1 to whoever speaks as the client does", wanted: "client", mesh: 1, application: 1 },
+  { name: "HTTP/1.1 to a server that receives the client's version", wanted: "client", mesh: 1, application: 1 },
   { name: "HTTP/1.1 where HTTP/2 is asked for", wanted: "2", parallel: 0, mesh: 2, application: 2 },
   { name: "HTTP/1.1 while others are in progress", wanted: "adaptive", mesh: 2, application: 1 },
   { name: "HTTP/1.1 while few are", wanted: "adaptive", parallel: SHARED_FROM - 1, mesh: 1, application: 1 },

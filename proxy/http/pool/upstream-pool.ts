@@ -96,7 +96,7 @@ export class UpstreamPool {
       failure = dialed;
       if (signal.aborted) break;
       tried.add(endpoint.key);
-      // Whoever waited for a shared dial has not failed by itself.
+      // A shared dial that failed is counted once, for all requests that waited for it.
       if (!isShared) this.avoid(endpoint);
     }
     return failure ?? { kind: "failed", cause: "no_healthy_endpoint", message: this.#options.describe() };

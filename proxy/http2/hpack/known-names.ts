@@ -2,7 +2,7 @@ import { STATIC_NAMES } from "./static-table.ts";
 
 /**
  * Names whose values repeat between the messages of a connection, and are no secret. Only their fields become entries
- * of the encoder's table: a value in the table can be guessed by whoever else writes to the connection (RFC 7541 §7.1).
+ * of the encoder's table: a value in the table can be guessed by another writer of the same connection (RFC 7541 §7.1).
  */
 const REPEATED_NAMES: readonly string[] = [
   ...[":authority", ":method", ":protocol", ":scheme", ":status"],
