@@ -1,4 +1,5 @@
 /** For tests: the inbound side of a sidecar, on loopback without iptables. */
+import { NO_AUTHORIZATION } from "../mesh/policy/authorization/authorization.ts";
 import type { DeclaredProtocol, Inbound, ServerMode } from "../mesh/policy/types.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
@@ -79,6 +80,8 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
                 service: undefined,
               },
             ],
+      authorization: NO_AUTHORIZATION,
+      tokenRules: [],
     };
   };
   const draining = createDraining();

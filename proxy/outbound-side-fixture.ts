@@ -1,4 +1,5 @@
 /** For tests: the outbound side of a sidecar and a gateway's dialler, with a destination that the test chooses. */
+import { strictInbound } from "../mesh/policy/inbound-fixture.ts";
 import type { Destination, Inbound } from "../mesh/policy/types.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
@@ -53,7 +54,7 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   );
   cleanup.add(() => plane.close());
   const draining = createDraining();
-  const inbound = (): Inbound => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "none" }, ports: [] });
+  const inbound = (): Inbound => strictInbound(WORKLOAD);
   const sidecar = { inbound, workload: () => undefined, outboundDrain: draining.signals };
   const { outbound: handle, http: context, closeIdle } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);

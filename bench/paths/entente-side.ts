@@ -1,4 +1,5 @@
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.ts";
 import type { Destination, Inbound, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../../proxy/capture/capture-listener.ts";
@@ -42,6 +43,8 @@ function inboundOf(job: SideJob): () => Inbound {
     workload: workloadOf("server"),
     defaultMode: mode,
     ports: [{ port: job.originalPort, mode, protocol: job.protocol, service: SERVICE }],
+    authorization: NO_AUTHORIZATION,
+    tokenRules: [],
   };
   return () => inbound;
 }

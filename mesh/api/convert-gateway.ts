@@ -2,6 +2,12 @@
 import { create } from "@bufbuild/protobuf";
 import type { GatewayConfig, VirtualHost } from "../policy/types.ts";
 import { normalizeHost } from "../resources/fields/normalize-host.ts";
+import {
+  authorizationFromMessage,
+  messageFromAuthorization,
+  messageFromTokenRule,
+  tokenRuleFromMessage,
+} from "./convert-authorization.ts";
 import { parsePort, workloadFromMessage } from "./convert-parts.ts";
 import { messageFromRoute, routeFromMessage } from "./convert-routes.ts";
 import {
@@ -20,10 +26,12 @@ export function messageFromGateway(gateway: GatewayConfig): GatewayResource {
         routes: routes.map(messageFromRoute),
       })),
     })),
+    authorization: messageFromAuthorization(gateway.authorization),
+    tokenRules: gateway.tokenRules.map(messageFromTokenRule),
   });
 }
 
-/** Throws if a match has no known condition: a message from a newer sender must not widen a route. */
+/** Throws if a match has no known condition, or authorization is missing: a message must not widen what is served. */
 export function gatewayFromMessage(message: GatewayResource): GatewayConfig {
   return {
     workload: workloadFromMessage(message.workload),
@@ -31,6 +39,8 @@ export function gatewayFromMessage(message: GatewayResource): GatewayConfig {
       port: parsePort(listener.port),
       virtualHosts: listener.virtualHosts.map(virtualHostFromMessage),
     })),
+    authorization: authorizationFromMessage(message.authorization),
+    tokenRules: message.tokenRules.map(tokenRuleFromMessage),
   };
 }
 

@@ -123,13 +123,17 @@ describe("a decision converts to a message and back without loss", () => {
 
 describe("an unknown message never weakens policy", () => {
   it.each(["", "UNSET", "strict", "NEW_MODE"])("server mode %j is STRICT", (mode) => {
-    const message = create(InboundResourceSchema, { defaultMode: { mode }, ports: [{ port: 1, mode: { mode } }] });
+    const message = create(InboundResourceSchema, {
+      authorization: {},
+      defaultMode: { mode },
+      ports: [{ port: 1, mode: { mode } }],
+    });
     const inbound = inboundFromMessage(message);
     expect([inbound.defaultMode.mode, inbound.ports[0]?.mode.mode]).toEqual(["STRICT", "STRICT"]);
   });
 
   it("a missing server mode is STRICT", () => {
-    expect(inboundFromMessage(create(InboundResourceSchema)).defaultMode.mode).toBe("STRICT");
+    expect(inboundFromMessage(create(InboundResourceSchema, { authorization: {} })).defaultMode.mode).toBe("STRICT");
   });
 
   it("an empty destination is refused, not passed through", () => {
@@ -137,7 +141,7 @@ describe("an unknown message never weakens policy", () => {
   });
 
   it.each(DECLARED_PROTOCOLS)("the protocol %s arrives as it was declared", (protocol) => {
-    const message = create(InboundResourceSchema, { ports: [{ port: 1, protocol }] });
+    const message = create(InboundResourceSchema, { authorization: {}, ports: [{ port: 1, protocol }] });
     expect(inboundFromMessage(message).ports[0]?.protocol).toBe(protocol);
   });
 
@@ -168,6 +172,7 @@ describe("an unknown message never weakens policy", () => {
   const match = (value: object) => () =>
     gatewayFromMessage(
       create(GatewayResourceSchema, {
+        authorization: {},
         listeners: [{ port: 80, virtualHosts: [{ hosts: ["*"], routes: [{ matches: [value] }] }] }],
       }),
     );

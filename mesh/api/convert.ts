@@ -6,6 +6,12 @@ import { create } from "@bufbuild/protobuf";
 import { isSpiffeId } from "../identity/is-spiffe-id.ts";
 import { parseTrustDomain } from "../identity/spiffe-id.ts";
 import type { Destination, Endpoint, Inbound, InboundPort, MeshDestination, TrustBundle } from "../policy/types.ts";
+import {
+  authorizationFromMessage,
+  messageFromAuthorization,
+  messageFromTokenRule,
+  tokenRuleFromMessage,
+} from "./convert-authorization.ts";
 import { connectionPoolFromMessage, messageFromConnectionPool } from "./convert-connection-pool.ts";
 import { ConvertError } from "./convert-error.ts";
 import {
@@ -55,15 +61,19 @@ export function messageFromInbound(inbound: Inbound): InboundResource {
       protocol,
       ...(service === undefined ? {} : { service }),
     })),
+    authorization: messageFromAuthorization(inbound.authorization),
+    tokenRules: inbound.tokenRules.map(messageFromTokenRule),
   });
 }
 
-/** A missing or unknown mode is STRICT. */
+/** A missing or unknown mode is STRICT. Throws if the authorization is missing or not understood. */
 export function inboundFromMessage(message: InboundResource): Inbound {
   return {
     workload: workloadFromMessage(message.workload),
     defaultMode: modeFromMessage(message.defaultMode),
     ports: message.ports.map(inboundPortFromMessage),
+    authorization: authorizationFromMessage(message.authorization),
+    tokenRules: message.tokenRules.map(tokenRuleFromMessage),
   };
 }
 

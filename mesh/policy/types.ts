@@ -1,5 +1,7 @@
 /** The results of policy decisions, which the control plane sends to the proxies. */
 import type { SpiffeId, TrustDomain } from "../identity/spiffe-id.ts";
+import type { Authorization } from "./authorization/authorization.ts";
+import type { TokenRule } from "./request-authentication/token-rule.ts";
 import type { HostTarget } from "./routing/host-target.ts";
 import type { HttpRoute } from "./routing/http-route.ts";
 
@@ -43,6 +45,9 @@ export interface Inbound {
   readonly workload: WorkloadInfo;
   readonly defaultMode: ServerModeDecision;
   readonly ports: readonly InboundPort[];
+  readonly authorization: Authorization;
+  /** Of RequestAuthentication; none: tokens are not looked for. */
+  readonly tokenRules: readonly TokenRule[];
 }
 
 export interface InboundPort {
@@ -142,6 +147,8 @@ export interface AddressTarget {
 export interface GatewayConfig {
   readonly workload: WorkloadInfo;
   readonly listeners: readonly GatewayListener[];
+  readonly authorization: Authorization;
+  readonly tokenRules: readonly TokenRule[];
 }
 
 export interface GatewayListener {

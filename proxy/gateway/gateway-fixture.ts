@@ -1,6 +1,8 @@
 /** Shared by the gateway's tests: a gateway on loopback, and a dialler with a configurable target. */
+
 import { once } from "node:events";
 import { connect } from "node:net";
+import { NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import type { GatewayConfig, GatewayListener } from "../../mesh/policy/types.ts";
@@ -153,7 +155,7 @@ function configOf(listeners: readonly GatewayListener[]): GatewayConfig {
     canonicalService: "",
     canonicalRevision: "",
   };
-  return { workload, listeners };
+  return { workload, listeners, authorization: NO_AUTHORIZATION, tokenRules: [] };
 }
 
 function recordAnswers(answers: string[]): ProxyMetrics {

@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { strictInbound } from "../../mesh/policy/inbound-fixture.ts";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createDataPlane } from "../create-data-plane.ts";
@@ -18,7 +19,7 @@ async function refusedClient(socket: Socket): Promise<string> {
     meters: createNoMetrics(),
     discovery: { watch: () => ({ close: () => undefined }) },
   });
-  const inbound = (): Inbound => ({ workload: WORKLOAD, defaultMode: { mode: "STRICT", rule: "default" }, ports: [] });
+  const inbound = (): Inbound => strictInbound(WORKLOAD);
   const sidecar = plane.createSidecar({ inbound, workload: () => WORKLOAD });
   sidecar.inbound({ socket, destination: { ip: "127.0.0.1", port: 8080 } });
   socket.destroy();

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file discovery.proto.
  */
 export const file_discovery: GenFile = /*@__PURE__*/
-  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iJwoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJQChBEaXNjb3ZlclJlc3BvbnNlEg0KBW5vbmNlGAEgASgNEi0KB3VwZGF0ZXMYAiADKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5VcGRhdGUikAEKBlVwZGF0ZRIKCgJpZBgBIAEoDRIsCgV2YWx1ZRgCIAEoCzIbLmVudGVudGUuZGlzY292ZXJ5LnYxLlZhbHVlSAASMQoJdW5jaGFuZ2VkGAMgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASDwoFZmF1bHQYBCABKAlIAEIICgZyZXN1bHQiKAoFVmFsdWUSDgoGZGlnZXN0GAEgASgMEg8KB2VuY29kZWQYAiABKAwiLgoLV29ya2xvYWRSZWYSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkirgEKDFdvcmtsb2FkSW5mbxIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhAKCHdvcmtsb2FkGAMgASgJEhcKD3NlcnZpY2VfYWNjb3VudBgEIAEoCRILCgNhcHAYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIZChFjYW5vbmljYWxfc2VydmljZRgHIAEoCRIaChJjYW5vbmljYWxfcmV2aXNpb24YCCABKAkiPAoLU2VydmljZUluZm8SDAoEaG9zdBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCSI7ChNUcnVzdEJ1bmRsZVJlc291cmNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkiMAoSU2VydmVyTW9kZURlY2lzaW9uEgwKBG1vZGUYASABKAkSDAoEcnVsZRgCIAEoCSKZAQoLSW5ib3VuZFBvcnQSDAoEcG9ydBgBIAEoDRI2CgRtb2RlGAIgASgLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmVyTW9kZURlY2lzaW9uEhAKCHByb3RvY29sGAMgASgJEjIKB3NlcnZpY2UYBCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbyK5AQoPSW5ib3VuZFJlc291cmNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEj4KDGRlZmF1bHRfbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIwCgVwb3J0cxgDIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkluYm91bmRQb3J0IikKDUFkZHJlc3NUYXJnZXQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDSI4CgpIb3N0VGFyZ2V0EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkibgoIRW5kcG9pbnQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDRISCgptdXR1YWxfdGxzGAMgASgIEjQKCHdvcmtsb2FkGAQgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvIq8BCg5Db25uZWN0aW9uUG9vbBIUCgxodHRwX3ZlcnNpb24YASABKAkSFAoMbWF4X3JlcXVlc3RzGAIgASgNEiMKG21heF9yZXF1ZXN0c19wZXJfY29ubmVjdGlvbhgDIAEoDRIeChZtYXhfY29uY3VycmVudF9zdHJlYW1zGAQgASgNEhMKC21heF9yZXRyaWVzGAUgASgNEhcKD2lkbGVfdGltZW91dF9tcxgGIAEoDSLZAgoPTWVzaERlc3RpbmF0aW9uEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkSEAoIcHJvdG9jb2wYBCABKAkSCwoDc25pGAUgASgJEhIKCmlkZW50aXRpZXMYBiADKAkSEAoIdGxzX3J1bGUYByABKAkSMQoJZW5kcG9pbnRzGAggAygLMh4uZW50ZW50ZS5kaXNjb3ZlcnkudjEuRW5kcG9pbnQSMgoHc2VydmljZRgJIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZpY2VJbmZvEi8KBnJvdXRlcxgKIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZRI9Cg9jb25uZWN0aW9uX3Bvb2wYCyABKAsyJC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Db25uZWN0aW9uUG9vbCIYChZQYXNzdGhyb3VnaERlc3RpbmF0aW9uIiQKElJlZnVzZWREZXN0aW5hdGlvbhIOCgZyZWFzb24YASABKAki3QEKE0Rlc3RpbmF0aW9uUmVzb3VyY2USNQoEbWVzaBgBIAEoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLk1lc2hEZXN0aW5hdGlvbkgAEkMKC3Bhc3N0aHJvdWdoGAIgASgLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUGFzc3Rocm91Z2hEZXN0aW5hdGlvbkgAEjsKB3JlZnVzZWQYAyABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWZ1c2VkRGVzdGluYXRpb25IAEINCgtkZXN0aW5hdGlvbiJdCgtTdHJpbmdNYXRjaBIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEg8KBXJlZ2V4GAMgASgJSAASEQoHcHJlc2VudBgEIAEoCEgAQgcKBW1hdGNoIk0KC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCJMCgpRdWVyeU1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCKYAwoJSHR0cE1hdGNoEi4KA3VyaRgBIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjEKBm1ldGhvZBgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjQKCWF1dGhvcml0eRgDIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjIKB2hlYWRlcnMYBCADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBI6Cg93aXRob3V0X2hlYWRlcnMYBSADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBIXCg9pZ25vcmVfdXJpX2Nhc2UYBiABKAgSNgoMcXVlcnlfcGFyYW1zGAcgAygLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUXVlcnlNYXRjaBIxCgZzY2hlbWUYCCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCIqCgtIZWFkZXJWYWx1ZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJInwKCkhlYWRlckVkaXQSLgoDc2V0GAEgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSLgoDYWRkGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSDgoGcmVtb3ZlGAMgAygJInkKEEhlYWRlck9wZXJhdGlvbnMSMQoHcmVxdWVzdBgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlckVkaXQSMgoIcmVzcG9uc2UYAiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJFZGl0Ip4BCg5XZWlnaHRlZFRhcmdldBIwCgZ0YXJnZXQYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ib3N0VGFyZ2V0Eg4KBndlaWdodBgCIAEoDRI3CgdoZWFkZXJzGAMgASgLMiYuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyT3BlcmF0aW9ucxIRCglhdXRob3JpdHkYBCABKAkiLgoMUm91dGVSZXdyaXRlEgsKA3VyaRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkiWwoNUm91dGVSZWRpcmVjdBILCgN1cmkYASABKAkSEQoJYXV0aG9yaXR5GAIgASgJEg4KBnNjaGVtZRgDIAEoCRIMCgRwb3J0GAQgASgNEgwKBGNvZGUYBSABKA0iRgoHUmV0cnlPbhISCgpjb25kaXRpb25zGAEgAygJEhAKCHN0YXR1c2VzGAIgAygNEhUKDWdycGNfc3RhdHVzZXMYAyADKA0ibQoMUm91dGVSZXRyaWVzEhAKCGF0dGVtcHRzGAEgASgNEhoKEnBlcl90cnlfdGltZW91dF9tcxgCIAEoDRIvCghyZXRyeV9vbhgDIAEoCzIdLmVudGVudGUuZGlzY292ZXJ5LnYxLlJldHJ5T24iOAoKRGVsYXlGYXVsdBIWCg5maXhlZF9kZWxheV9tcxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBIl8KCkFib3J0RmF1bHQSEwoLaHR0cF9zdGF0dXMYASABKA0SEgoKcGVyY2VudGFnZRgCIAEoARIYCgtncnBjX3N0YXR1cxgDIAEoDUgAiAEBQg4KDF9ncnBjX3N0YXR1cyJuCgpSb3V0ZUZhdWx0Ei8KBWRlbGF5GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuRGVsYXlGYXVsdBIvCgVhYm9ydBgCIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkFib3J0RmF1bHQisgMKCUh0dHBSb3V0ZRIMCgRuYW1lGAEgASgJEjAKB21hdGNoZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwTWF0Y2gSNQoHdGFyZ2V0cxgDIAMoCzIkLmVudGVudGUuZGlzY292ZXJ5LnYxLldlaWdodGVkVGFyZ2V0Eg8KB3JlZnVzYWwYBCABKAkSMwoHcmV3cml0ZRgFIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmV3cml0ZRI1CghyZWRpcmVjdBgGIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmVkaXJlY3QSEgoKdGltZW91dF9tcxgHIAEoDRIzCgdyZXRyaWVzGAggASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXRyaWVzEjcKB2hlYWRlcnMYCSABKAsyJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJPcGVyYXRpb25zEi8KBWZhdWx0GAogASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVGYXVsdCJNCgtWaXJ0dWFsSG9zdBINCgVob3N0cxgBIAMoCRIvCgZyb3V0ZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwUm91dGUiWQoPR2F0ZXdheUxpc3RlbmVyEgwKBHBvcnQYASABKA0SOAoNdmlydHVhbF9ob3N0cxgCIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlZpcnR1YWxIb3N0IoEBCg9HYXRld2F5UmVzb3VyY2USNAoId29ya2xvYWQYASABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8SOAoJbGlzdGVuZXJzGAIgAygLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuR2F0ZXdheUxpc3RlbmVyMnEKEERpc2NvdmVyeVNlcnZpY2USXQoIRGlzY292ZXISJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlcXVlc3QaJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlc3BvbnNlKAEwAWIGcHJvdG8z");
+  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iJwoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJQChBEaXNjb3ZlclJlc3BvbnNlEg0KBW5vbmNlGAEgASgNEi0KB3VwZGF0ZXMYAiADKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5VcGRhdGUikAEKBlVwZGF0ZRIKCgJpZBgBIAEoDRIsCgV2YWx1ZRgCIAEoCzIbLmVudGVudGUuZGlzY292ZXJ5LnYxLlZhbHVlSAASMQoJdW5jaGFuZ2VkGAMgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASDwoFZmF1bHQYBCABKAlIAEIICgZyZXN1bHQiKAoFVmFsdWUSDgoGZGlnZXN0GAEgASgMEg8KB2VuY29kZWQYAiABKAwiLgoLV29ya2xvYWRSZWYSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkirgEKDFdvcmtsb2FkSW5mbxIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhAKCHdvcmtsb2FkGAMgASgJEhcKD3NlcnZpY2VfYWNjb3VudBgEIAEoCRILCgNhcHAYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIZChFjYW5vbmljYWxfc2VydmljZRgHIAEoCRIaChJjYW5vbmljYWxfcmV2aXNpb24YCCABKAkiPAoLU2VydmljZUluZm8SDAoEaG9zdBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCSI7ChNUcnVzdEJ1bmRsZVJlc291cmNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkiMAoSU2VydmVyTW9kZURlY2lzaW9uEgwKBG1vZGUYASABKAkSDAoEcnVsZRgCIAEoCSKZAQoLSW5ib3VuZFBvcnQSDAoEcG9ydBgBIAEoDRI2CgRtb2RlGAIgASgLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmVyTW9kZURlY2lzaW9uEhAKCHByb3RvY29sGAMgASgJEjIKB3NlcnZpY2UYBCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbyKrAgoPSW5ib3VuZFJlc291cmNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEj4KDGRlZmF1bHRfbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIwCgVwb3J0cxgDIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkluYm91bmRQb3J0EjoKDWF1dGhvcml6YXRpb24YBCABKAsyIy5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uEjQKC3Rva2VuX3J1bGVzGAUgAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuVG9rZW5SdWxlIoUBCg1BdXRob3JpemF0aW9uEjsKCHBvbGljaWVzGAEgAygLMikuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvblBvbGljeRIaChJwYXRoX25vcm1hbGl6YXRpb24YAiABKAkSGwoTbnVtX3RydXN0ZWRfcHJveGllcxgDIAEoDSKkAQoTQXV0aG9yaXphdGlvblBvbGljeRIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZhY3Rpb24YAyABKAkSEAoIcHJvdmlkZXIYBCABKAkSEgoKaXNfZHJ5X3J1bhgFIAEoCBI2CgVydWxlcxgGIAMoCzInLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25SdWxlIr8BChFBdXRob3JpemF0aW9uUnVsZRI3CgRmcm9tGAEgAygLMikuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbkNsYXVzZRI1CgJ0bxgCIAMoCzIpLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25DbGF1c2USOgoEd2hlbhgDIAMoCzIsLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25Db25kaXRpb24iVwoTQXV0aG9yaXphdGlvbkNsYXVzZRJACgpjb25kaXRpb25zGAEgAygLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbkNvbmRpdGlvbiJJChZBdXRob3JpemF0aW9uQ29uZGl0aW9uEgsKA2tleRgBIAEoCRIOCgZ2YWx1ZXMYAiADKAkSEgoKbm90X3ZhbHVlcxgDIAMoCSLSAgoJVG9rZW5SdWxlEgwKBG5hbWUYASABKAkSDgoGaXNzdWVyGAIgASgJEhEKCWF1ZGllbmNlcxgDIAMoCRIMCgRqd2tzGAQgASgJEjYKDGZyb21faGVhZGVycxgFIAMoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLlRva2VuRmllbGQSEwoLZnJvbV9wYXJhbXMYBiADKAkSFAoMZnJvbV9jb29raWVzGAcgAygJEh4KFmZvcndhcmRfb3JpZ2luYWxfdG9rZW4YCCABKAgSIAoYb3V0cHV0X3BheWxvYWRfdG9faGVhZGVyGAkgASgJEkEKF291dHB1dF9jbGFpbV90b19oZWFkZXJzGAogAygLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQ2xhaW1GaWVsZBIeChZzcGFjZV9kZWxpbWl0ZWRfY2xhaW1zGAsgAygJIioKClRva2VuRmllbGQSDAoEbmFtZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkiKwoKQ2xhaW1GaWVsZBIOCgZoZWFkZXIYASABKAkSDQoFY2xhaW0YAiABKAkiKQoNQWRkcmVzc1RhcmdldBIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNIjgKCkhvc3RUYXJnZXQSDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEg4KBnN1YnNldBgDIAEoCSJuCghFbmRwb2ludBIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNEhIKCm11dHVhbF90bHMYAyABKAgSNAoId29ya2xvYWQYBCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8irwEKDkNvbm5lY3Rpb25Qb29sEhQKDGh0dHBfdmVyc2lvbhgBIAEoCRIUCgxtYXhfcmVxdWVzdHMYAiABKA0SIwobbWF4X3JlcXVlc3RzX3Blcl9jb25uZWN0aW9uGAMgASgNEh4KFm1heF9jb25jdXJyZW50X3N0cmVhbXMYBCABKA0SEwoLbWF4X3JldHJpZXMYBSABKA0SFwoPaWRsZV90aW1lb3V0X21zGAYgASgNItkCCg9NZXNoRGVzdGluYXRpb24SDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEg4KBnN1YnNldBgDIAEoCRIQCghwcm90b2NvbBgEIAEoCRILCgNzbmkYBSABKAkSEgoKaWRlbnRpdGllcxgGIAMoCRIQCgh0bHNfcnVsZRgHIAEoCRIxCgllbmRwb2ludHMYCCADKAsyHi5lbnRlbnRlLmRpc2NvdmVyeS52MS5FbmRwb2ludBIyCgdzZXJ2aWNlGAkgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmljZUluZm8SLwoGcm91dGVzGAogAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuSHR0cFJvdXRlEj0KD2Nvbm5lY3Rpb25fcG9vbBgLIAEoCzIkLmVudGVudGUuZGlzY292ZXJ5LnYxLkNvbm5lY3Rpb25Qb29sIhgKFlBhc3N0aHJvdWdoRGVzdGluYXRpb24iJAoSUmVmdXNlZERlc3RpbmF0aW9uEg4KBnJlYXNvbhgBIAEoCSLdAQoTRGVzdGluYXRpb25SZXNvdXJjZRI1CgRtZXNoGAEgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuTWVzaERlc3RpbmF0aW9uSAASQwoLcGFzc3Rocm91Z2gYAiABKAsyLC5lbnRlbnRlLmRpc2NvdmVyeS52MS5QYXNzdGhyb3VnaERlc3RpbmF0aW9uSAASOwoHcmVmdXNlZBgDIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlJlZnVzZWREZXN0aW5hdGlvbkgAQg0KC2Rlc3RpbmF0aW9uIl0KC1N0cmluZ01hdGNoEg8KBWV4YWN0GAEgASgJSAASEAoGcHJlZml4GAIgASgJSAASDwoFcmVnZXgYAyABKAlIABIRCgdwcmVzZW50GAQgASgISABCBwoFbWF0Y2giTQoLSGVhZGVyTWF0Y2gSDAoEbmFtZRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIkwKClF1ZXJ5TWF0Y2gSDAoEbmFtZRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIpgDCglIdHRwTWF0Y2gSLgoDdXJpGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSMQoGbWV0aG9kGAIgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSNAoJYXV0aG9yaXR5GAMgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSMgoHaGVhZGVycxgEIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck1hdGNoEjoKD3dpdGhvdXRfaGVhZGVycxgFIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck1hdGNoEhcKD2lnbm9yZV91cmlfY2FzZRgGIAEoCBI2CgxxdWVyeV9wYXJhbXMYByADKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5RdWVyeU1hdGNoEjEKBnNjaGVtZRgIIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIioKC0hlYWRlclZhbHVlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkifAoKSGVhZGVyRWRpdBIuCgNzZXQYASADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJWYWx1ZRIuCgNhZGQYAiADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJWYWx1ZRIOCgZyZW1vdmUYAyADKAkieQoQSGVhZGVyT3BlcmF0aW9ucxIxCgdyZXF1ZXN0GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyRWRpdBIyCghyZXNwb25zZRgCIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlckVkaXQingEKDldlaWdodGVkVGFyZ2V0EjAKBnRhcmdldBgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhvc3RUYXJnZXQSDgoGd2VpZ2h0GAIgASgNEjcKB2hlYWRlcnMYAyABKAsyJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJPcGVyYXRpb25zEhEKCWF1dGhvcml0eRgEIAEoCSIuCgxSb3V0ZVJld3JpdGUSCwoDdXJpGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCSJbCg1Sb3V0ZVJlZGlyZWN0EgsKA3VyaRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkSDgoGc2NoZW1lGAMgASgJEgwKBHBvcnQYBCABKA0SDAoEY29kZRgFIAEoDSJGCgdSZXRyeU9uEhIKCmNvbmRpdGlvbnMYASADKAkSEAoIc3RhdHVzZXMYAiADKA0SFQoNZ3JwY19zdGF0dXNlcxgDIAMoDSJtCgxSb3V0ZVJldHJpZXMSEAoIYXR0ZW1wdHMYASABKA0SGgoScGVyX3RyeV90aW1lb3V0X21zGAIgASgNEi8KCHJldHJ5X29uGAMgASgLMh0uZW50ZW50ZS5kaXNjb3ZlcnkudjEuUmV0cnlPbiI4CgpEZWxheUZhdWx0EhYKDmZpeGVkX2RlbGF5X21zGAEgASgNEhIKCnBlcmNlbnRhZ2UYAiABKAEiXwoKQWJvcnRGYXVsdBITCgtodHRwX3N0YXR1cxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBEhgKC2dycGNfc3RhdHVzGAMgASgNSACIAQFCDgoMX2dycGNfc3RhdHVzIm4KClJvdXRlRmF1bHQSLwoFZGVsYXkYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5EZWxheUZhdWx0Ei8KBWFib3J0GAIgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWJvcnRGYXVsdCKyAwoJSHR0cFJvdXRlEgwKBG5hbWUYASABKAkSMAoHbWF0Y2hlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBNYXRjaBI1Cgd0YXJnZXRzGAMgAygLMiQuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2VpZ2h0ZWRUYXJnZXQSDwoHcmVmdXNhbBgEIAEoCRIzCgdyZXdyaXRlGAUgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXdyaXRlEjUKCHJlZGlyZWN0GAYgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZWRpcmVjdBISCgp0aW1lb3V0X21zGAcgASgNEjMKB3JldHJpZXMYCCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZVJldHJpZXMSNwoHaGVhZGVycxgJIAEoCzImLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck9wZXJhdGlvbnMSLwoFZmF1bHQYCiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZUZhdWx0Ik0KC1ZpcnR1YWxIb3N0Eg0KBWhvc3RzGAEgAygJEi8KBnJvdXRlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZSJZCg9HYXRld2F5TGlzdGVuZXISDAoEcG9ydBgBIAEoDRI4Cg12aXJ0dWFsX2hvc3RzGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVmlydHVhbEhvc3Qi8wEKD0dhdGV3YXlSZXNvdXJjZRI0Cgh3b3JrbG9hZBgBIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkSW5mbxI4CglsaXN0ZW5lcnMYAiADKAsyJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5HYXRld2F5TGlzdGVuZXISOgoNYXV0aG9yaXphdGlvbhgDIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb24SNAoLdG9rZW5fcnVsZXMYBCADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ub2tlblJ1bGUycQoQRGlzY292ZXJ5U2VydmljZRJdCghEaXNjb3ZlchIlLmVudGVudGUuZGlzY292ZXJ5LnYxLkRpc2NvdmVyUmVxdWVzdBomLmVudGVudGUuZGlzY292ZXJ5LnYxLkRpc2NvdmVyUmVzcG9uc2UoATABYgZwcm90bzM");
 
 /**
  * @generated from message entente.discovery.v1.DiscoverRequest
@@ -520,6 +520,18 @@ export type InboundResource = Message<"entente.discovery.v1.InboundResource"> & 
    * @generated from field: repeated entente.discovery.v1.InboundPort ports = 3;
    */
   ports: InboundPort[];
+
+  /**
+   * Always present: a proxy refuses a value without it, because the sender knows no policies that it must enforce.
+   *
+   * @generated from field: entente.discovery.v1.Authorization authorization = 4;
+   */
+  authorization?: Authorization | undefined;
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.TokenRule token_rules = 5;
+   */
+  tokenRules: TokenRule[];
 };
 
 /**
@@ -528,6 +540,281 @@ export type InboundResource = Message<"entente.discovery.v1.InboundResource"> & 
  */
 export const InboundResourceSchema: GenMessage<InboundResource> = /*@__PURE__*/
   messageDesc(file_discovery, 15);
+
+/**
+ * The AuthorizationPolicies that apply to a workload.
+ *
+ * @generated from message entente.discovery.v1.Authorization
+ */
+export type Authorization = Message<"entente.discovery.v1.Authorization"> & {
+  /**
+   * @generated from field: repeated entente.discovery.v1.AuthorizationPolicy policies = 1;
+   */
+  policies: AuthorizationPolicy[];
+
+  /**
+   * NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES; a proxy treats any other value as the last.
+   *
+   * @generated from field: string path_normalization = 2;
+   */
+  pathNormalization: string;
+
+  /**
+   * How many proxies in front of a gateway are trusted with x-forwarded-for.
+   *
+   * @generated from field: uint32 num_trusted_proxies = 3;
+   */
+  numTrustedProxies: number;
+};
+
+/**
+ * Describes the message entente.discovery.v1.Authorization.
+ * Use `create(AuthorizationSchema)` to create a new message.
+ */
+export const AuthorizationSchema: GenMessage<Authorization> = /*@__PURE__*/
+  messageDesc(file_discovery, 16);
+
+/**
+ * @generated from message entente.discovery.v1.AuthorizationPolicy
+ */
+export type AuthorizationPolicy = Message<"entente.discovery.v1.AuthorizationPolicy"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * ALLOW, DENY, AUDIT or CUSTOM; a proxy refuses a value with any other.
+   *
+   * @generated from field: string action = 3;
+   */
+  action: string;
+
+  /**
+   * Of the action CUSTOM.
+   *
+   * @generated from field: string provider = 4;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: bool is_dry_run = 5;
+   */
+  isDryRun: boolean;
+
+  /**
+   * One must match; none: it never matches.
+   *
+   * @generated from field: repeated entente.discovery.v1.AuthorizationRule rules = 6;
+   */
+  rules: AuthorizationRule[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.AuthorizationPolicy.
+ * Use `create(AuthorizationPolicySchema)` to create a new message.
+ */
+export const AuthorizationPolicySchema: GenMessage<AuthorizationPolicy> = /*@__PURE__*/
+  messageDesc(file_discovery, 17);
+
+/**
+ * One entry of `from`, one of `to` and all of `when` must match; an empty list matches everything.
+ *
+ * @generated from message entente.discovery.v1.AuthorizationRule
+ */
+export type AuthorizationRule = Message<"entente.discovery.v1.AuthorizationRule"> & {
+  /**
+   * @generated from field: repeated entente.discovery.v1.AuthorizationClause from = 1;
+   */
+  from: AuthorizationClause[];
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.AuthorizationClause to = 2;
+   */
+  to: AuthorizationClause[];
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.AuthorizationCondition when = 3;
+   */
+  when: AuthorizationCondition[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.AuthorizationRule.
+ * Use `create(AuthorizationRuleSchema)` to create a new message.
+ */
+export const AuthorizationRuleSchema: GenMessage<AuthorizationRule> = /*@__PURE__*/
+  messageDesc(file_discovery, 18);
+
+/**
+ * @generated from message entente.discovery.v1.AuthorizationClause
+ */
+export type AuthorizationClause = Message<"entente.discovery.v1.AuthorizationClause"> & {
+  /**
+   * @generated from field: repeated entente.discovery.v1.AuthorizationCondition conditions = 1;
+   */
+  conditions: AuthorizationCondition[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.AuthorizationClause.
+ * Use `create(AuthorizationClauseSchema)` to create a new message.
+ */
+export const AuthorizationClauseSchema: GenMessage<AuthorizationClause> = /*@__PURE__*/
+  messageDesc(file_discovery, 19);
+
+/**
+ * One of `values` must match, if there are any, and none of `not_values`.
+ *
+ * @generated from message entente.discovery.v1.AuthorizationCondition
+ */
+export type AuthorizationCondition = Message<"entente.discovery.v1.AuthorizationCondition"> & {
+  /**
+   * A key of Istio's conditions, or request.host, request.method or request.path.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: repeated string values = 2;
+   */
+  values: string[];
+
+  /**
+   * @generated from field: repeated string not_values = 3;
+   */
+  notValues: string[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.AuthorizationCondition.
+ * Use `create(AuthorizationConditionSchema)` to create a new message.
+ */
+export const AuthorizationConditionSchema: GenMessage<AuthorizationCondition> = /*@__PURE__*/
+  messageDesc(file_discovery, 20);
+
+/**
+ * An entry of jwtRules of a RequestAuthentication.
+ *
+ * @generated from message entente.discovery.v1.TokenRule
+ */
+export type TokenRule = Message<"entente.discovery.v1.TokenRule"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+
+  /**
+   * @generated from field: repeated string audiences = 3;
+   */
+  audiences: string[];
+
+  /**
+   * A JSON Web Key Set; empty: the keys are not known yet.
+   *
+   * @generated from field: string jwks = 4;
+   */
+  jwks: string;
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.TokenField from_headers = 5;
+   */
+  fromHeaders: TokenField[];
+
+  /**
+   * @generated from field: repeated string from_params = 6;
+   */
+  fromParams: string[];
+
+  /**
+   * @generated from field: repeated string from_cookies = 7;
+   */
+  fromCookies: string[];
+
+  /**
+   * @generated from field: bool forward_original_token = 8;
+   */
+  forwardOriginalToken: boolean;
+
+  /**
+   * Empty: none.
+   *
+   * @generated from field: string output_payload_to_header = 9;
+   */
+  outputPayloadToHeader: string;
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.ClaimField output_claim_to_headers = 10;
+   */
+  outputClaimToHeaders: ClaimField[];
+
+  /**
+   * @generated from field: repeated string space_delimited_claims = 11;
+   */
+  spaceDelimitedClaims: string[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.TokenRule.
+ * Use `create(TokenRuleSchema)` to create a new message.
+ */
+export const TokenRuleSchema: GenMessage<TokenRule> = /*@__PURE__*/
+  messageDesc(file_discovery, 21);
+
+/**
+ * @generated from message entente.discovery.v1.TokenField
+ */
+export type TokenField = Message<"entente.discovery.v1.TokenField"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string prefix = 2;
+   */
+  prefix: string;
+};
+
+/**
+ * Describes the message entente.discovery.v1.TokenField.
+ * Use `create(TokenFieldSchema)` to create a new message.
+ */
+export const TokenFieldSchema: GenMessage<TokenField> = /*@__PURE__*/
+  messageDesc(file_discovery, 22);
+
+/**
+ * @generated from message entente.discovery.v1.ClaimField
+ */
+export type ClaimField = Message<"entente.discovery.v1.ClaimField"> & {
+  /**
+   * @generated from field: string header = 1;
+   */
+  header: string;
+
+  /**
+   * @generated from field: string claim = 2;
+   */
+  claim: string;
+};
+
+/**
+ * Describes the message entente.discovery.v1.ClaimField.
+ * Use `create(ClaimFieldSchema)` to create a new message.
+ */
+export const ClaimFieldSchema: GenMessage<ClaimField> = /*@__PURE__*/
+  messageDesc(file_discovery, 23);
 
 /**
  * @generated from message entente.discovery.v1.AddressTarget
@@ -551,7 +838,7 @@ export type AddressTarget = Message<"entente.discovery.v1.AddressTarget"> & {
  * Use `create(AddressTargetSchema)` to create a new message.
  */
 export const AddressTargetSchema: GenMessage<AddressTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 16);
+  messageDesc(file_discovery, 24);
 
 /**
  * @generated from message entente.discovery.v1.HostTarget
@@ -582,7 +869,7 @@ export type HostTarget = Message<"entente.discovery.v1.HostTarget"> & {
  * Use `create(HostTargetSchema)` to create a new message.
  */
 export const HostTargetSchema: GenMessage<HostTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 17);
+  messageDesc(file_discovery, 25);
 
 /**
  * @generated from message entente.discovery.v1.Endpoint
@@ -616,7 +903,7 @@ export type Endpoint = Message<"entente.discovery.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_discovery, 18);
+  messageDesc(file_discovery, 26);
 
 /**
  * How requests are sent to a destination. 0 means no limit.
@@ -663,7 +950,7 @@ export type ConnectionPool = Message<"entente.discovery.v1.ConnectionPool"> & {
  * Use `create(ConnectionPoolSchema)` to create a new message.
  */
 export const ConnectionPoolSchema: GenMessage<ConnectionPool> = /*@__PURE__*/
-  messageDesc(file_discovery, 19);
+  messageDesc(file_discovery, 27);
 
 /**
  * @generated from message entente.discovery.v1.MeshDestination
@@ -738,7 +1025,7 @@ export type MeshDestination = Message<"entente.discovery.v1.MeshDestination"> & 
  * Use `create(MeshDestinationSchema)` to create a new message.
  */
 export const MeshDestinationSchema: GenMessage<MeshDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 20);
+  messageDesc(file_discovery, 28);
 
 /**
  * An address outside the registry: bytes are forwarded unchanged.
@@ -753,7 +1040,7 @@ export type PassthroughDestination = Message<"entente.discovery.v1.PassthroughDe
  * Use `create(PassthroughDestinationSchema)` to create a new message.
  */
 export const PassthroughDestinationSchema: GenMessage<PassthroughDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 21);
+  messageDesc(file_discovery, 29);
 
 /**
  * A destination that must not be dialled.
@@ -772,7 +1059,7 @@ export type RefusedDestination = Message<"entente.discovery.v1.RefusedDestinatio
  * Use `create(RefusedDestinationSchema)` to create a new message.
  */
 export const RefusedDestinationSchema: GenMessage<RefusedDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 22);
+  messageDesc(file_discovery, 30);
 
 /**
  * @generated from message entente.discovery.v1.DestinationResource
@@ -807,7 +1094,7 @@ export type DestinationResource = Message<"entente.discovery.v1.DestinationResou
  * Use `create(DestinationResourceSchema)` to create a new message.
  */
 export const DestinationResourceSchema: GenMessage<DestinationResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 23);
+  messageDesc(file_discovery, 31);
 
 /**
  * @generated from message entente.discovery.v1.StringMatch
@@ -852,7 +1139,7 @@ export type StringMatch = Message<"entente.discovery.v1.StringMatch"> & {
  * Use `create(StringMatchSchema)` to create a new message.
  */
 export const StringMatchSchema: GenMessage<StringMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 24);
+  messageDesc(file_discovery, 32);
 
 /**
  * @generated from message entente.discovery.v1.HeaderMatch
@@ -874,7 +1161,7 @@ export type HeaderMatch = Message<"entente.discovery.v1.HeaderMatch"> & {
  * Use `create(HeaderMatchSchema)` to create a new message.
  */
 export const HeaderMatchSchema: GenMessage<HeaderMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 25);
+  messageDesc(file_discovery, 33);
 
 /**
  * @generated from message entente.discovery.v1.QueryMatch
@@ -896,7 +1183,7 @@ export type QueryMatch = Message<"entente.discovery.v1.QueryMatch"> & {
  * Use `create(QueryMatchSchema)` to create a new message.
  */
 export const QueryMatchSchema: GenMessage<QueryMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 26);
+  messageDesc(file_discovery, 34);
 
 /**
  * All given conditions must match.
@@ -950,7 +1237,7 @@ export type HttpMatch = Message<"entente.discovery.v1.HttpMatch"> & {
  * Use `create(HttpMatchSchema)` to create a new message.
  */
 export const HttpMatchSchema: GenMessage<HttpMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 27);
+  messageDesc(file_discovery, 35);
 
 /**
  * @generated from message entente.discovery.v1.HeaderValue
@@ -972,7 +1259,7 @@ export type HeaderValue = Message<"entente.discovery.v1.HeaderValue"> & {
  * Use `create(HeaderValueSchema)` to create a new message.
  */
 export const HeaderValueSchema: GenMessage<HeaderValue> = /*@__PURE__*/
-  messageDesc(file_discovery, 28);
+  messageDesc(file_discovery, 36);
 
 /**
  * First remove, then set, then add.
@@ -1001,7 +1288,7 @@ export type HeaderEdit = Message<"entente.discovery.v1.HeaderEdit"> & {
  * Use `create(HeaderEditSchema)` to create a new message.
  */
 export const HeaderEditSchema: GenMessage<HeaderEdit> = /*@__PURE__*/
-  messageDesc(file_discovery, 29);
+  messageDesc(file_discovery, 37);
 
 /**
  * @generated from message entente.discovery.v1.HeaderOperations
@@ -1023,7 +1310,7 @@ export type HeaderOperations = Message<"entente.discovery.v1.HeaderOperations"> 
  * Use `create(HeaderOperationsSchema)` to create a new message.
  */
 export const HeaderOperationsSchema: GenMessage<HeaderOperations> = /*@__PURE__*/
-  messageDesc(file_discovery, 30);
+  messageDesc(file_discovery, 38);
 
 /**
  * @generated from message entente.discovery.v1.WeightedTarget
@@ -1057,7 +1344,7 @@ export type WeightedTarget = Message<"entente.discovery.v1.WeightedTarget"> & {
  * Use `create(WeightedTargetSchema)` to create a new message.
  */
 export const WeightedTargetSchema: GenMessage<WeightedTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 31);
+  messageDesc(file_discovery, 39);
 
 /**
  * Empty values keep the request's own.
@@ -1081,7 +1368,7 @@ export type RouteRewrite = Message<"entente.discovery.v1.RouteRewrite"> & {
  * Use `create(RouteRewriteSchema)` to create a new message.
  */
 export const RouteRewriteSchema: GenMessage<RouteRewrite> = /*@__PURE__*/
-  messageDesc(file_discovery, 32);
+  messageDesc(file_discovery, 40);
 
 /**
  * Empty or 0 keeps the request's own.
@@ -1124,7 +1411,7 @@ export type RouteRedirect = Message<"entente.discovery.v1.RouteRedirect"> & {
  * Use `create(RouteRedirectSchema)` to create a new message.
  */
 export const RouteRedirectSchema: GenMessage<RouteRedirect> = /*@__PURE__*/
-  messageDesc(file_discovery, 33);
+  messageDesc(file_discovery, 41);
 
 /**
  * @generated from message entente.discovery.v1.RetryOn
@@ -1155,7 +1442,7 @@ export type RetryOn = Message<"entente.discovery.v1.RetryOn"> & {
  * Use `create(RetryOnSchema)` to create a new message.
  */
 export const RetryOnSchema: GenMessage<RetryOn> = /*@__PURE__*/
-  messageDesc(file_discovery, 34);
+  messageDesc(file_discovery, 42);
 
 /**
  * @generated from message entente.discovery.v1.RouteRetries
@@ -1186,7 +1473,7 @@ export type RouteRetries = Message<"entente.discovery.v1.RouteRetries"> & {
  * Use `create(RouteRetriesSchema)` to create a new message.
  */
 export const RouteRetriesSchema: GenMessage<RouteRetries> = /*@__PURE__*/
-  messageDesc(file_discovery, 35);
+  messageDesc(file_discovery, 43);
 
 /**
  * @generated from message entente.discovery.v1.DelayFault
@@ -1210,7 +1497,7 @@ export type DelayFault = Message<"entente.discovery.v1.DelayFault"> & {
  * Use `create(DelayFaultSchema)` to create a new message.
  */
 export const DelayFaultSchema: GenMessage<DelayFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 36);
+  messageDesc(file_discovery, 44);
 
 /**
  * @generated from message entente.discovery.v1.AbortFault
@@ -1239,7 +1526,7 @@ export type AbortFault = Message<"entente.discovery.v1.AbortFault"> & {
  * Use `create(AbortFaultSchema)` to create a new message.
  */
 export const AbortFaultSchema: GenMessage<AbortFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 37);
+  messageDesc(file_discovery, 45);
 
 /**
  * @generated from message entente.discovery.v1.RouteFault
@@ -1261,7 +1548,7 @@ export type RouteFault = Message<"entente.discovery.v1.RouteFault"> & {
  * Use `create(RouteFaultSchema)` to create a new message.
  */
 export const RouteFaultSchema: GenMessage<RouteFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 38);
+  messageDesc(file_discovery, 46);
 
 /**
  * @generated from message entente.discovery.v1.HttpRoute
@@ -1331,7 +1618,7 @@ export type HttpRoute = Message<"entente.discovery.v1.HttpRoute"> & {
  * Use `create(HttpRouteSchema)` to create a new message.
  */
 export const HttpRouteSchema: GenMessage<HttpRoute> = /*@__PURE__*/
-  messageDesc(file_discovery, 39);
+  messageDesc(file_discovery, 47);
 
 /**
  * @generated from message entente.discovery.v1.VirtualHost
@@ -1355,7 +1642,7 @@ export type VirtualHost = Message<"entente.discovery.v1.VirtualHost"> & {
  * Use `create(VirtualHostSchema)` to create a new message.
  */
 export const VirtualHostSchema: GenMessage<VirtualHost> = /*@__PURE__*/
-  messageDesc(file_discovery, 40);
+  messageDesc(file_discovery, 48);
 
 /**
  * @generated from message entente.discovery.v1.GatewayListener
@@ -1377,7 +1664,7 @@ export type GatewayListener = Message<"entente.discovery.v1.GatewayListener"> & 
  * Use `create(GatewayListenerSchema)` to create a new message.
  */
 export const GatewayListenerSchema: GenMessage<GatewayListener> = /*@__PURE__*/
-  messageDesc(file_discovery, 41);
+  messageDesc(file_discovery, 49);
 
 /**
  * @generated from message entente.discovery.v1.GatewayResource
@@ -1392,6 +1679,18 @@ export type GatewayResource = Message<"entente.discovery.v1.GatewayResource"> & 
    * @generated from field: repeated entente.discovery.v1.GatewayListener listeners = 2;
    */
   listeners: GatewayListener[];
+
+  /**
+   * As in InboundResource.
+   *
+   * @generated from field: entente.discovery.v1.Authorization authorization = 3;
+   */
+  authorization?: Authorization | undefined;
+
+  /**
+   * @generated from field: repeated entente.discovery.v1.TokenRule token_rules = 4;
+   */
+  tokenRules: TokenRule[];
 };
 
 /**
@@ -1399,7 +1698,7 @@ export type GatewayResource = Message<"entente.discovery.v1.GatewayResource"> & 
  * Use `create(GatewayResourceSchema)` to create a new message.
  */
 export const GatewayResourceSchema: GenMessage<GatewayResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 42);
+  messageDesc(file_discovery, 50);
 
 /**
  * @generated from service entente.discovery.v1.DiscoveryService

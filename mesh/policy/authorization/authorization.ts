@@ -14,13 +14,20 @@ export interface Authorization {
   /** In the order of their names, `NAMESPACE/NAME`. None: everything is allowed. */
   readonly policies: readonly AuthorizationPolicyRules[];
   readonly pathNormalization: PathNormalization;
+  /** How many proxies in front of a gateway are trusted with `x-forwarded-for`. */
+  readonly numTrustedProxies: number;
 }
+
+/** Of a workload to which no policy applies, in a mesh with default settings. */
+export const NO_AUTHORIZATION: Authorization = { policies: [], pathNormalization: "BASE", numTrustedProxies: 0 };
 
 /** One policy. */
 export interface AuthorizationPolicyRules {
   readonly namespace: string;
   readonly name: string;
   readonly action: AuthorizationAction;
+  /** Of the action CUSTOM; else empty. */
+  readonly provider: string;
   /** Counted and logged, without an effect (`istio.io/dry-run`). */
   readonly isDryRun: boolean;
   /** One of them must match; an empty list never matches. */
