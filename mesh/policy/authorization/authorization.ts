@@ -95,14 +95,14 @@ export interface TokenAttributes {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** A connection and, on an HTTP port, one of its requests. */
+/** A connection and, on an HTTP port, one of its requests. @public */
 export interface AuthorizationAttributes {
   readonly connection: ConnectionAttributes;
   /** `undefined`: a stream, in which nothing of HTTP can be matched. */
   readonly request: RequestAttributes | undefined;
 }
 
-/** A verdict, and what made it. */
+/** A verdict, and what made it. @public */
 export interface AuthorizationVerdict {
   readonly kind: "allowed" | "denied";
   /**
