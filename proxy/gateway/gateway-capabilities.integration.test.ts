@@ -1,4 +1,4 @@
-import { runCapabilityContract } from "../http/capability-contract-fixture.ts";
+import { runCapabilityContract } from "../http/paths/capability-contract-fixture.ts";
 import { GATEWAY_PATH } from "./gateway-path-fixture.ts";
 
 runCapabilityContract(GATEWAY_PATH);

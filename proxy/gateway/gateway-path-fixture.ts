@@ -1,6 +1,6 @@
 /** For tests: the path of a request through the gateway, for the tests that sidecar and gateway share. */
 import { startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
-import type { HttpPath } from "../http/http-path-fixture.ts";
+import type { HttpPath } from "../http/paths/http-path-fixture.ts";
 import { ROUTE_ALL, startTestGateway } from "./gateway-fixture.ts";
 
 export const GATEWAY_PATH: HttpPath = {

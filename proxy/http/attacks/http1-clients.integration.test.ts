@@ -8,7 +8,7 @@ import { isSmuggled } from "../../http2/conformance/judge-wire-case-fixture.ts";
 import { startInboundSide } from "../../inbound-side-fixture.ts";
 import { meshDestination } from "../../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../../outbound-side-fixture.ts";
-import { namesHost } from "../smuggling-contract-fixture.ts";
+import { namesHost } from "../paths/smuggling-contract-fixture.ts";
 import { type AttackOrigin, startHttp2Origin } from "./attack-origin-fixture.ts";
 
 type Start = (cleanup: Cleanup, applicationPort: number) => Promise<{ readonly port: number }>;

@@ -4,12 +4,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { type ClientHttp2Session, connect } from "node:http2";
 import { Agent, request } from "undici";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { type FreedMemory, poisonFreedMemory } from "../connections/memory/read-memory-fixture.ts";
-import { startInboundSide } from "../inbound-side-fixture.ts";
-import { meshDestination } from "../mesh-identities-fixture.ts";
-import { startOutboundSide } from "../outbound-side-fixture.ts";
-import { startHttp2Server } from "./upstream/http2-server-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { type FreedMemory, poisonFreedMemory } from "../../connections/memory/read-memory-fixture.ts";
+import { startInboundSide } from "../../inbound-side-fixture.ts";
+import { meshDestination } from "../../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../../outbound-side-fixture.ts";
+import { startHttp2Server } from "../upstream/http2-server-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Agent, request } from "undici";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { type FreedMemory, poisonFreedMemory } from "../connections/memory/read-memory-fixture.ts";
-import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
-import { HELLO, meshDestination, WORLD } from "../mesh-identities-fixture.ts";
-import { type OutboundSide, startOutboundSide } from "../outbound-side-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { type FreedMemory, poisonFreedMemory } from "../../connections/memory/read-memory-fixture.ts";
+import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
+import { HELLO, meshDestination, WORLD } from "../../mesh-identities-fixture.ts";
+import { type OutboundSide, startOutboundSide } from "../../outbound-side-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

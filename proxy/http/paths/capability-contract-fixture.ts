@@ -1,8 +1,8 @@
 /** For tests: what a client may expect of every proxy, sidecar and gateway alike. */
 import { describe, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, readUntilClosed } from "../../net/raw-client-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { OK_REPLY, type Reply } from "../../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed } from "../../../net/raw-client-fixture.ts";
 import type { HttpPath } from "./http-path-fixture.ts";
 
 const HOST = "Host: shop.example\r\n";

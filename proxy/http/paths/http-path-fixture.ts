@@ -1,9 +1,9 @@
 /** For tests: the paths of a request through sidecars, to the upstream that an attacker would wish for. */
-import type { Cleanup } from "../../net/cleanup-fixture.ts";
-import { type LenientUpstream, type Reply, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
-import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
-import { meshDestination } from "../mesh-identities-fixture.ts";
-import { type OutboundSide, startOutboundSide } from "../outbound-side-fixture.ts";
+import type { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { type LenientUpstream, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
+import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
+import { meshDestination } from "../../mesh-identities-fixture.ts";
+import { type OutboundSide, startOutboundSide } from "../../outbound-side-fixture.ts";
 
 export interface OpenPath {
   readonly upstream: LenientUpstream;

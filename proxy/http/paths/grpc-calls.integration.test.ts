@@ -13,13 +13,13 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
-import { httpVersionOf } from "../../mesh/policy/declared-protocol.ts";
-import type { DeclaredProtocol } from "../../mesh/policy/types.ts";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { until } from "../../net/until-fixture.ts";
-import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
-import { HELLO, meshDestination } from "../mesh-identities-fixture.ts";
-import { type OutboundSide, startOutboundSide } from "../outbound-side-fixture.ts";
+import { httpVersionOf } from "../../../mesh/policy/declared-protocol.ts";
+import type { DeclaredProtocol } from "../../../mesh/policy/types.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { until } from "../../../net/until-fixture.ts";
+import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
+import { HELLO, meshDestination } from "../../mesh-identities-fixture.ts";
+import { type OutboundSide, startOutboundSide } from "../../outbound-side-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -1,11 +1,11 @@
 /** For tests: what an attacker, a lenient client or a hostile upstream must not achieve on any path. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, readUntilClosed } from "../../net/raw-client-fixture.ts";
-import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "../http1/corpus-fixture.ts";
-import { frameRequests, frameResponse } from "../http1/frame-fixture.ts";
-import { LENIENT_REQUESTS, LENIENT_RESPONSES } from "../http1/lenient-corpus-fixture.ts";
+import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { OK_REPLY, type Reply } from "../../../net/lenient-upstream-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed } from "../../../net/raw-client-fixture.ts";
+import { SMUGGLING_REQUESTS, SOUND_REQUESTS } from "../../http1/corpus-fixture.ts";
+import { frameRequests, frameResponse } from "../../http1/frame-fixture.ts";
+import { LENIENT_REQUESTS, LENIENT_RESPONSES } from "../../http1/lenient-corpus-fixture.ts";
 import type { HttpPath, OpenPath } from "./http-path-fixture.ts";
 
 /** Runs the tests on one path. */
