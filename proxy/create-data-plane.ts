@@ -29,7 +29,7 @@ import { createDialer, type Dialer, type DialerLimits } from "./outbound/dial-de
 import { createMeshUpstreamDialer } from "./outbound/mesh-upstream-dialer.ts";
 import { OutboundHttp } from "./outbound/outbound-http.ts";
 import { createOutboundHandler } from "./outbound/outbound-pipeline.ts";
-import type { AccessLog, RequestMeters } from "./telemetry/request-meter.ts";
+import type { AccessLog, TrafficMeters } from "./telemetry/request-meter.ts";
 import type { SecureContextSource } from "./tls/secure-context-source.ts";
 
 export interface DataPlaneOptions {
@@ -38,7 +38,7 @@ export interface DataPlaneOptions {
   readonly log: Logger;
   readonly secureContexts: SecureContextSource;
   readonly observer: ConnectionObserver;
-  readonly meters: RequestMeters;
+  readonly meters: TrafficMeters;
   /** @default off */
   readonly accessLog?: AccessLog | undefined;
   /** Where destinations are resolved: the control plane. */

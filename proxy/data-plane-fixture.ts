@@ -1,4 +1,5 @@
 /** For tests: a data plane whose events, requests and log lines are recorded; shared by both sides of a sidecar. */
+import type { AuthorizationVerdict } from "../mesh/policy/authorization/authorization.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connections/connection-observer.ts";
@@ -7,7 +8,7 @@ import type { HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
 import { createRecordingMeter } from "./telemetry/recording-meter-fixture.ts";
-import type { AccessLogEntry, CountedCall, CountedRequest, RequestMeters } from "./telemetry/request-meter.ts";
+import type { AccessLogEntry, CountedCall, CountedRequest, TrafficMeters } from "./telemetry/request-meter.ts";
 import type { SecureContextSource } from "./tls/secure-context-source.ts";
 
 export interface Recorder extends ConnectionObserver {
@@ -54,7 +55,7 @@ export function createRecorder(): Recorder {
 export interface HttpSideOptions {
   readonly limits?: Partial<HttpTimeLimits>;
   /** @default those that record */
-  readonly meters?: RequestMeters;
+  readonly meters?: TrafficMeters;
 }
 
 /** The metrics and logs of a side's requests. */
@@ -65,6 +66,8 @@ export interface HttpSide {
   /** Reports of the calls' messages: from the client, from the server. */
   readonly messages: readonly (readonly [requests: number, responses: number])[];
   readonly logged: readonly AccessLogEntry[];
+  /** Of AuthorizationPolicies. */
+  readonly verdicts: readonly AuthorizationVerdict[];
   readonly draining: AbortController;
   readonly closing: AbortController;
 }
@@ -94,17 +97,18 @@ export function createPlane(
   const recorder = createRecorder();
   const { meter, requests: counted, calls, messages } = createRecordingMeter();
   const logged: AccessLogEntry[] = [];
+  const verdicts: AuthorizationVerdict[] = [];
   const plane = createDataPlane({
     clock: systemClock,
     random: () => 0,
     log: new RecordingLogger(),
     secureContexts,
     observer: recorder,
-    meters: http?.meters ?? { requestMeter: () => meter },
+    meters: http?.meters ?? { requestMeter: () => meter, countVerdict: (verdict) => void verdicts.push(verdict) },
     accessLog: { write: (entry) => void logged.push(entry) },
     discovery: { watch: () => ({ close: () => undefined }) },
     httpLimits: http?.limits ?? {},
     ...options,
   });
-  return { plane, recorder, counted, calls, messages, logged };
+  return { plane, recorder, counted, calls, messages, logged, verdicts };
 }

@@ -15,7 +15,7 @@ import {
 import { HELLO, secureContextsOf, WORKLOAD } from "./mesh-identities-fixture.ts";
 import type { DestinationCacheOptions } from "./outbound/destination-cache.ts";
 import { listenCaptured } from "./raw-sockets-fixture.ts";
-import type { RequestMeters } from "./telemetry/request-meter.ts";
+import type { TrafficMeters } from "./telemetry/request-meter.ts";
 import type { SecureContextSource } from "./tls/secure-context-source.ts";
 
 export interface OutboundSide {
@@ -70,7 +70,7 @@ export interface TestUpstreamDialer {
 /** A gateway's upstream dialler, all of whose connections go to one destination. */
 export function createTestUpstreamDialer(
   cleanup: Cleanup,
-  options: { readonly destination: Destination; readonly meters: RequestMeters },
+  options: { readonly destination: Destination; readonly meters: TrafficMeters },
 ): TestUpstreamDialer {
   const { watch, setDestination } = createWatch(options.destination);
   const { plane } = createPlane(secureContextsOf(HELLO), { discovery: { watch }, meters: options.meters });

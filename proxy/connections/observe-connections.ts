@@ -127,6 +127,7 @@ function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: nu
     cluster: clusterOf(connection),
     route: "",
     peer: connection.peer?.identity ?? "",
+    authorization: undefined,
   };
 }
 

@@ -118,7 +118,7 @@ export class DeferredWorld {
       clock,
       random: () => 0,
       log,
-      meters: { requestMeter: () => METER },
+      meters: { requestMeter: () => METER, countVerdict: () => undefined },
       drain: undefined,
     });
     const endpoints = [1, 2].map((number) => ({ ip: `10.0.0.${number}`, port: 80, mutualTls: false }));

@@ -1,7 +1,7 @@
 import type { Clock, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
-import type { AccessLog, RequestMeters } from "../telemetry/request-meter.ts";
+import type { AccessLog, TrafficMeters } from "../telemetry/request-meter.ts";
 import { Deadlines } from "./deadlines.ts";
 import { HTTP_TIME_LIMITS, type HttpTimeLimits } from "./http-limits.ts";
 import { IdleQuota } from "./pool/idle-quota.ts";
@@ -25,7 +25,7 @@ export interface HttpContext {
   readonly random: Random;
   readonly log: Logger;
   readonly limitLog: LogLimiter;
-  readonly meters: RequestMeters;
+  readonly meters: TrafficMeters;
   /** `undefined`: off. */
   readonly accessLog: AccessLog | undefined;
   readonly drain: DrainSignals;
@@ -34,7 +34,7 @@ export interface HttpContext {
 export interface HttpContextOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly meters: RequestMeters;
+  readonly meters: TrafficMeters;
   readonly accessLog?: AccessLog | undefined;
   /** @default HTTP_TIME_LIMITS */
   readonly limits?: Partial<HttpTimeLimits>;

@@ -1,11 +1,13 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../../mesh/runtime.ts";
 import { createMetricsSource, type MetricsSource } from "../../net/metrics/metrics-page.ts";
+import { authorizationFamilies } from "./authorization-metrics.ts";
+import { createAuthorizationSeries } from "./authorization-series.ts";
 import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
 import { connectionFamilies } from "./connection-metrics.ts";
 import { type ByteCounts, type ConnectionMeter, createConnectionSeries } from "./connection-series.ts";
 import { createLabelBound, OTHER_LABEL } from "./label-sets.ts";
-import type { RequestMeters } from "./request-meter.ts";
+import type { TrafficMeters } from "./request-meter.ts";
 import { messageCounters, requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries } from "./request-series.ts";
 import { formatStatus, statusClass } from "./status-codes.ts";
@@ -16,7 +18,7 @@ export type Direction = "inbound" | "outbound";
 export type ResponseOrigin = "upstream" | "gateway";
 
 /** The proxy's counters. Label values are constants of this code or verified names, never a client's text. */
-export interface ProxyMetrics extends RequestMeters {
+export interface ProxyMetrics extends TrafficMeters {
   /**
    * Counts a connection from its opening on. With `readBytes` its bytes are read at each scrape and at the end, so that
    * long connections are visible while they last. Without it the forwarding code reports them to the meter.
@@ -64,12 +66,14 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
   const registers = [registry];
   const series = createConnectionSeries(maxSeries);
   const requests = createRequestSeries(maxSeries);
+  const verdicts = createAuthorizationSeries();
   const source = createMetricsSource({
     registry,
     families: [
       requestCounter(requests),
       ...messageCounters(requests),
       ...connectionFamilies(series),
+      ...authorizationFamilies(verdicts),
       ...requestHistograms(requests),
     ],
     ...(maxPageBytes === undefined ? {} : { maxBytes: maxPageBytes }),
@@ -111,6 +115,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     ...source,
     openConnection: (labels, readBytes) => series.open(labels, readBytes),
     requestMeter: (facts) => requests.meter(connectionLabels(facts, "http")),
+    countVerdict: verdicts.count,
     tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason: handshakeReason(reason) }),
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason: refusalReason(reason) }),
     detectionTimedOut: () => detectionTimeouts.inc(),
@@ -126,6 +131,7 @@ export function createNoMetrics(): ProxyMetrics {
   return {
     openConnection: () => meter,
     requestMeter: () => ({ count: ignore, calls: { countCall: ignore, addMessages: ignore } }),
+    countVerdict: ignore,
     tlsHandshakeFailed: ignore,
     connectionRefused: ignore,
     detectionTimedOut: ignore,

@@ -1,3 +1,4 @@
+import type { AuthorizationVerdict } from "../../mesh/policy/authorization/authorization.ts";
 import type { GrpcStatus } from "../../mesh/resources/fields/grpc-status-names.ts";
 import type { ConnectionFacts } from "./connection-labels.ts";
 
@@ -111,6 +112,17 @@ export interface RequestMeters {
   requestMeter(facts: ConnectionFacts): RequestMeter;
 }
 
+/** Counts the verdicts of AuthorizationPolicies. Without policies there is none. */
+export interface AuthorizationMeter {
+  countVerdict(verdict: AuthorizationVerdict, protocol: JudgedProtocol): void;
+}
+
+/** What was judged: a request of any version, or a stream. */
+export type JudgedProtocol = "http" | "tcp";
+
+/** What the traffic of a sidecar counts. */
+export interface TrafficMeters extends RequestMeters, AuthorizationMeter {}
+
 /** An access log entry of a request or a stream; its field names are Istio's (`%START_TIME%` and so on). */
 export interface AccessLogEntry {
   readonly kind: "request" | "stream";
@@ -148,6 +160,8 @@ export interface AccessLogEntry {
   readonly route: string;
   /** The verified SPIFFE id of the peer; empty for plaintext. */
   readonly peer: string;
+  /** The verdict of the AuthorizationPolicies; `undefined`: there is none, or it was not judged. */
+  readonly authorization: AuthorizationVerdict | undefined;
 }
 
 /** Receives the entries. */

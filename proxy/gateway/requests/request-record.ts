@@ -159,6 +159,7 @@ export class RequestRecord {
       cluster: this.#route === undefined ? "" : formatClusterName(this.#route.target),
       route: this.#route?.name ?? "",
       peer: this.#upstream?.peer ?? "",
+      authorization: undefined,
     });
   }
 }

@@ -50,7 +50,7 @@ function serve(drain?: DrainSignals): {
     clock,
     random: () => 0,
     log: new RecordingLogger(),
-    meters: { requestMeter: () => METER },
+    meters: { requestMeter: () => METER, countVerdict: () => undefined },
     drain,
   });
   const socket = new StuckSocket();

@@ -31,7 +31,7 @@ function serve({ isStuck = false, isDraining = false } = {}) {
     clock,
     random: () => 0,
     log: new RecordingLogger(),
-    meters: { requestMeter: () => METER },
+    meters: { requestMeter: () => METER, countVerdict: () => undefined },
     drain: { draining: draining.signal, closing: closing.signal },
   });
   const socket = new FakeSocket({ isStuck });

@@ -144,7 +144,12 @@ export function startExchange(
   const { meter, requests: counted, calls, messages } = createRecordingMeter();
   const logged: AccessLogEntry[] = [];
   const context = createHttpContext({
-    ...{ clock, random: () => 0, log: new RecordingLogger(), meters: { requestMeter: () => meter } },
+    ...{
+      clock,
+      random: () => 0,
+      log: new RecordingLogger(),
+      meters: { requestMeter: () => meter, countVerdict: () => undefined },
+    },
     accessLog: { write: (entry) => void logged.push(entry) },
   });
   const streams = [new FakeStream(), new FakeStream(), new FakeStream(), new FakeStream()] as const;

@@ -158,6 +158,7 @@ export class ExchangeRecord implements CountedRequest {
       cluster: plan?.kind === "forward" ? plan.cluster : "",
       route: plan?.route ?? "",
       peer: facts.direction === "inbound" ? facts.peer : (upstream?.peer ?? ""),
+      authorization: plan?.authorization,
     });
   }
 

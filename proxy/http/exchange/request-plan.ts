@@ -1,3 +1,4 @@
+import type { AuthorizationVerdict } from "../../../mesh/policy/authorization/authorization.ts";
 import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
@@ -23,6 +24,8 @@ export interface ForwardPlan {
   readonly route: string;
   /** `outbound|PORT|SUBSET|HOST` or `inbound|PORT||`. */
   readonly cluster: string;
+  /** The verdict of AuthorizationPolicies; absent: there is none. */
+  readonly authorization?: AuthorizationVerdict | undefined;
   /** Called once, when the request has ended. */
   readonly onOver?: () => void;
 }
@@ -33,6 +36,8 @@ export interface LocalReplyPlan {
   readonly reply: LocalReply;
   readonly delayMs: number | undefined;
   readonly route: string;
+  /** Denied by AuthorizationPolicies, or judged before another reason for the reply. */
+  readonly authorization?: AuthorizationVerdict | undefined;
 }
 
 /** Plans a request; synchronously if everything is known. */

@@ -88,9 +88,9 @@ export class GrpcCall {
   }
 
   /** The trailers with which the proxy ends a response that has begun. */
-  end({ grpcStatus = GRPC_STATUS.UNKNOWN, details }: LocalReply): Trailers {
+  end({ grpcStatus = GRPC_STATUS.UNKNOWN, details, body = details }: LocalReply): Trailers {
     this.#inTrailers = String(grpcStatus);
-    return grpcTrailers(grpcStatus, details);
+    return grpcTrailers(grpcStatus, body);
   }
 
   /** @param httpStatus 0: no response. */

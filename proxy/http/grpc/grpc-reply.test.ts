@@ -51,6 +51,12 @@ describe("a local reply to a call of gRPC", () => {
     expect([reply.report, fieldOf(reply, "x-a")]).toEqual(["undelivered", "b"]);
   });
 
+  it("has the body as its message, if that is not the details of the log", () => {
+    const reply = grpcReplyFrom({ status: 403, flags: "-", details: "for the log", body: "for the client" });
+    expect(fieldOf(reply, "grpc-message")).toBe("for the client");
+    expect(formatLocalReply(reply, { close: false, isHead: false })).toMatch(/content-length: 0\r\n.*\r\n\r\n$/s);
+  });
+
   it("that is a redirect stays one", () => {
     const reply: LocalReply = { status: 301, flags: "-", details: "", fields: [{ name: "location", value: "/x" }] };
     expect(grpcReplyFrom(reply)).toBe(reply);

@@ -15,10 +15,10 @@ export function grpcReplyFrom(reply: LocalReply): LocalReply {
   const grpcStatus = reply.grpcStatus ?? grpcStatusFromHttp(reply.status);
   const fields = [
     { name: "content-type", value: "application/grpc" },
-    ...statusFields(grpcStatus, reply.details),
+    ...statusFields(grpcStatus, reply.body ?? reply.details),
     ...(reply.fields ?? []),
   ];
-  return { ...reply, status: 200, grpcStatus, details: "", fields };
+  return { ...reply, status: 200, grpcStatus, details: "", body: "", fields };
 }
 
 /** Trailers that end a call with a status of the proxy's own. @param details the reason, as text. */

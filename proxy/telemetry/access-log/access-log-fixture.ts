@@ -24,6 +24,7 @@ export const REQUEST_ENTRY: AccessLogEntry = {
   cluster: "outbound|8080||world.ns2.svc.cluster.local",
   route: "VirtualService/world.ns2[0]",
   peer: "spiffe://cluster.local/ns/ns2/sa/world",
+  authorization: undefined,
 };
 
 /** A connection that was relayed as a stream. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { AuthorizationVerdict } from "../../../mesh/policy/authorization/authorization.ts";
 import type { AccessLogEntry } from "../request-meter.ts";
 import { REQUEST_ENTRY, STREAM_ENTRY } from "./access-log-fixture.ts";
 import { formatAccessLogEntry, MAX_VALUE_CHARACTERS } from "./format-access-log.ts";
@@ -31,6 +32,23 @@ describe("an entry", () => {
       route_name: "VirtualService/world.ns2[0]",
       direction: "outbound",
       peer: "spiffe://cluster.local/ns/ns2/sa/world",
+      authorization: null,
+    });
+  });
+
+  it("of a judged request has the verdict, the rule that made it, and what dry runs would have decided", () => {
+    const authorization: AuthorizationVerdict = {
+      kind: "denied",
+      ruleId: "ns[ns2]-policy[only hello]-rule[0]",
+      isAudited: true,
+      dryRun: { allow: { result: "denied", ruleId: "none" } },
+    };
+    expect(written({ authorization })["authorization"]).toEqual({
+      result: "denied",
+      rule: "ns[ns2]-policy[only hello]-rule[0]",
+      audited: true,
+      dry_run_allow: { result: "denied", rule: "none" },
+      dry_run_deny: null,
     });
   });
 

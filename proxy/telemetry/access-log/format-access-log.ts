@@ -1,3 +1,4 @@
+import type { AuthorizationVerdict } from "../../../mesh/policy/authorization/authorization.ts";
 import type { AccessLogEntry } from "../request-meter.ts";
 
 /** The maximum length of a value, in characters, so that a line stays readable. */
@@ -8,7 +9,7 @@ const MAX_EPOCH_MS = 8.64e15;
 
 /**
  * One line of JSON, including the line end. Names and types are those of Istio's JSON access log; what is empty is
- * null, as Envoy writes it. `direction` and `peer` are our own. The text of a request is chosen by its client: it is
+ * null, as Envoy writes it. `direction`, `peer` and `authorization` are our own. The text of a request is chosen by its client: it is
  * truncated to MAX_VALUE_CHARACTERS, and nothing in it can end the line or control the terminal that shows it.
  */
 export function formatAccessLogEntry(entry: AccessLogEntry): string {
@@ -34,6 +35,7 @@ export function formatAccessLogEntry(entry: AccessLogEntry): string {
     route_name: textOf(entry.route),
     direction: entry.direction,
     peer: textOf(entry.peer),
+    authorization: verdictOf(entry.authorization),
   });
   return `${escapeControls(line)}\n`;
 }
@@ -41,6 +43,23 @@ export function formatAccessLogEntry(entry: AccessLogEntry): string {
 /** Envoy's details for a response of the upstream. */
 function detailsOf({ kind, details, status }: AccessLogEntry): string {
   return details === "" && kind === "request" && status > 0 ? "via_upstream" : details;
+}
+
+/** `rule`: the id of the rule that decided. `audited`: a policy with the action AUDIT matched. */
+function verdictOf(verdict: AuthorizationVerdict | undefined) {
+  if (verdict === undefined) return null;
+  const { kind, ruleId, isAudited, dryRun } = verdict;
+  return {
+    result: kind,
+    rule: ruleId,
+    audited: isAudited,
+    dry_run_allow: dryRunOf(dryRun.allow),
+    dry_run_deny: dryRunOf(dryRun.deny),
+  };
+}
+
+function dryRunOf(shadow: AuthorizationVerdict["dryRun"]["allow"]) {
+  return shadow === undefined ? null : { result: shadow.result, rule: shadow.ruleId };
 }
 
 function textOf(value: string): string | null {
