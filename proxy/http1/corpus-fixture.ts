@@ -172,6 +172,8 @@ export const SMUGGLING_REQUESTS: readonly CorpusRequest[] = [
   refused("http/1.1 in lower case", "bad_start_line", "GET / http/1.1\r\nHost: a\r\n\r\n"),
   refused("PRI", "bad_method", "PRI / HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("HEAD in lower case", "bad_method", "head / HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused("DELETE in lower case", "bad_method", "delete / HTTP/1.1\r\nHost: a\r\n\r\n"),
+  refused("GET in mixed case", "bad_method", "Get / HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("CONNECT in lower case", "bad_method", "connect / HTTP/1.1\r\nHost: a\r\n\r\n"),
   refused("a method without an end", "bad_method", `${"A".repeat(40)} / HTTP/1.1\r\nHost: a\r\n\r\n`),
   refused(

@@ -20,12 +20,14 @@ export function isRequestPath(text: string, method: string): boolean {
 }
 
 /**
- * Methods are case-sensitive (RFC 9110 §9.1) and any token is a method. But a server that ignores case would respond to
- * these without the content that the response announces. PRI is not a method: HTTP/2 begins with it (RFC 9113 §11.6).
+ * Methods are case-sensitive (RFC 9110 §9.1) and any token is a method. But some servers ignore case (Django): they would
+ * execute `delete` as the DELETE that a policy forbids, and send no content in response to `head`. So a method of
+ * RFC 9110 or RFC 5789 is refused in every other spelling. PRI is not a method: HTTP/2 begins with it (RFC 9113 §11.6).
  */
 export function isMistakableMethod(method: string): boolean {
   if (method === "GET" || method === "POST" || method === "HEAD") return false;
-  return /^(?:head|connect|pri)$/i.test(method);
+  if (/^(?:connect|pri)$/i.test(method)) return true;
+  return /^(?:get|head|post|put|delete|options|trace|patch)$/i.test(method) && method !== method.toUpperCase();
 }
 
 function isOf(text: string, classify: (code: number) => number): boolean {

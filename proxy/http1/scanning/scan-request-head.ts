@@ -40,7 +40,11 @@ function scanLines(
   const method = text.slice(0, methodEnd);
   if (method === "CONNECT") throw new FramingFault("connect_refused", "CONNECT is not supported");
   if (isMistakableMethod(method))
-    throw new FramingFault("bad_method", "a method that some servers read as HEAD, CONNECT or HTTP/2", 501);
+    throw new FramingFault(
+      "bad_method",
+      "a method that some servers read as another one, or as HTTP/2: write it in capitals",
+      501,
+    );
   const targetEnd = scanTarget(buffer, start + methodEnd + 1) - start;
   const target = text.slice(methodEnd + 1, targetEnd);
   const version = readVersion(text, targetEnd + 1);

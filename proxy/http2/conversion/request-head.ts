@@ -25,7 +25,7 @@ const MISTAKABLE: RefusedHead = {
   kind: "refused",
   code: "bad_method",
   status: 501,
-  message: "a method that some servers read as HEAD, CONNECT or HTTP/2",
+  message: "a method that some servers read as another one, or as HTTP/2: write it in capitals",
 };
 /**
  * A checked request of HTTP/2 as a request of any version. Refuses what the HTTP/1.1 framer refuses too: a server behind
