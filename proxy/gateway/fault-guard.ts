@@ -59,7 +59,7 @@ export interface Destroyable extends EventEmitter {
 }
 
 /** Ends the record of a request that was cut. */
-export type EndRecord = (reply: Pick<GatewayReply, "flags" | "body" | "reason">) => void;
+export type EndRecord = (reply: Pick<GatewayReply, "flags" | "details">) => void;
 
 /**
  * Guards the work for one client's connection. At the first exception it cuts the client with everything that serves
@@ -97,7 +97,7 @@ export class ClientGuard {
     this.#hasFailed = true;
     for (const stream of [...this.#streams, this.#client]) runGuarded(() => void stream.destroy(), ignore);
     // The fault may be one of the records or the log, which must not end the process either.
-    runGuarded(() => this.#endRecord({ flags: "DO", body: "", reason: CODE }), ignore);
+    runGuarded(() => this.#endRecord({ flags: "DO", details: CODE }), ignore);
     runGuarded(() => this.#report(caught, "a client's connection"), ignore);
   };
 }

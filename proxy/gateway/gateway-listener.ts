@@ -123,10 +123,10 @@ function frameClient(socket: Socket, guard: ClientGuard, { options, isClosing }:
     timeLimits: timeLimitsFrom(limits),
     isClosing,
     onFault: (fault, client) => {
-      const { status, reason, flags, body } = faultReply(fault);
-      metrics.gatewayResponded("gateway", status, reason);
-      countFault(status, records);
-      client.refuse(formatLocalReply({ status, flags, details: body.trimEnd() }, { close: true, isHead: false }));
+      const reply = faultReply(fault);
+      metrics.gatewayResponded("gateway", reply.status, reply.reason);
+      countFault(reply.status, records);
+      client.refuse(formatLocalReply(reply, { close: true, isHead: false }));
     },
   });
 }
@@ -183,7 +183,7 @@ function receiveRequest(
     record.over(isWhole);
   };
   guard.begin((reply) => {
-    record.answeredBy(reply);
+    record.cutBy(reply);
     over(false);
   });
   guard.watch(request);
@@ -206,7 +206,7 @@ function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { op
   const record = new RequestRecord(client, head, options.records);
   const { guard } = client;
   guard.begin((reply) => {
-    record.answeredBy(reply);
+    record.cutBy(reply);
     record.over(false);
   });
   guard.watch(request);

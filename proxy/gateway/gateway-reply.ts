@@ -1,14 +1,20 @@
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { errnoOf } from "../../mesh/mesh-error.ts";
+import { GRPC_STATUS, type GrpcStatus } from "../../mesh/resources/fields/grpc-status-names.ts";
 import { UpstreamError } from "../connections/upstream-dialer.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
+import type { Field } from "../messages/field-access.ts";
+import { type LocalReply, replyContent } from "../messages/local-reply.ts";
 import { responseContent } from "../messages/response-content.ts";
 import type { RequestFlags } from "../telemetry/request-meter.ts";
+
+const { DEADLINE_EXCEEDED } = GRPC_STATUS;
 
 interface ReplyText {
   readonly status: number;
   readonly text: string;
   readonly flags: RequestFlags;
+  readonly grpcStatus?: GrpcStatus;
 }
 
 /** The local replies to requests that cannot be served; the connection stays open. */
@@ -37,21 +43,26 @@ const FAILURES = {
     flags: "UPE",
   },
   upstream_timeout: { status: 504, text: "the service did not respond in time", flags: "SI" },
-  try_timeout: { status: 504, text: "the service did not respond within the time limit of an attempt", flags: "UT" },
-  route_timeout: { status: 504, text: "the service did not respond within the route's timeout", flags: "UT" },
+  try_timeout: {
+    status: 504,
+    text: "the service did not respond within the time limit of an attempt",
+    flags: "UT",
+    grpcStatus: DEADLINE_EXCEEDED,
+  },
+  route_timeout: {
+    status: 504,
+    text: "the service did not respond within the route's timeout",
+    flags: "UT",
+    grpcStatus: DEADLINE_EXCEEDED,
+  },
 } as const satisfies Record<string, ReplyText>;
 
 export type FailureReason = keyof typeof FAILURES;
 
 /** A local reply of the gateway. */
-export interface GatewayReply {
-  readonly status: number;
+export interface GatewayReply extends LocalReply {
   /** Stable: a metric label. */
   readonly reason: string;
-  /** The response flags for metrics. */
-  readonly flags: RequestFlags;
-  readonly body: string;
-  readonly headers?: OutgoingHttpHeaders;
 }
 
 /** The client's request was malformed or too slow; the connection closes after this reply. */
@@ -75,32 +86,32 @@ export function replyFromError(error: Error): GatewayReply {
 }
 
 /** The reply of a route that redirects. */
-export function redirectReply(status: number, headers: OutgoingHttpHeaders): GatewayReply {
-  return { status, reason: "redirect", flags: "-", body: "", headers };
+export function redirectReply(status: number, fields: readonly Field[]): GatewayReply {
+  return { status, reason: "redirect", flags: "-", details: "", fields };
 }
 
 /** The reply of a route that injects a failure. */
-export function abortReply(status: number): GatewayReply {
-  return formatReply("fault_abort", { status, text: "the route asks for this failure", flags: "FI" });
+export function abortReply(status: number, grpcStatus: GrpcStatus): GatewayReply {
+  const reply = formatReply("fault_abort", { status, text: "the route asks for this failure", flags: "FI" });
+  return { ...reply, grpcStatus };
 }
 
-/** Writes the reply. `isLast`: the connection closes after it. */
-export function writeReply(response: ServerResponse, reply: GatewayReply, isLast: boolean): void {
-  const { status, body, headers } = reply;
+/** Writes the reply, as `RequestRecord.answeredBy` returns it. `isLast`: the connection closes after it. */
+export function writeReply(response: ServerResponse, reply: LocalReply, isLast: boolean): void {
+  const { status, fields = [] } = reply;
   const content = responseContent(status);
-  const text = content === "any" ? body : "";
+  const text = replyContent(reply);
   const hasLength = content === "any" || content === "empty";
-  response.writeHead(status, {
-    ...headers,
-    ...(text === "" ? {} : { "content-type": "text/plain; charset=utf-8" }),
-    ...(hasLength ? { "content-length": Buffer.byteLength(text) } : {}),
-    ...(isLast ? { connection: "close" } : {}),
-  });
+  if (text !== "") response.setHeader("content-type", "text/plain; charset=utf-8");
+  if (hasLength) response.setHeader("content-length", Buffer.byteLength(text));
+  for (const { name, value } of fields) response.appendHeader(name, value);
+  if (isLast) response.setHeader("connection", "close");
+  response.writeHead(status);
   response.end(text);
 }
 
-function formatReply(reason: string, { status, text, flags }: ReplyText): GatewayReply {
-  return { status, reason, flags, body: `${reason}: ${text}\n` };
+function formatReply(reason: string, { text, ...reply }: ReplyText): GatewayReply {
+  return { ...reply, reason, details: `${reason}: ${text}` };
 }
 
 function isFailure(reason: string): reason is FailureReason {

@@ -4,7 +4,6 @@ import type { ClientRequest } from "node:http";
 import type { Socket } from "node:net";
 import type HttpProxy from "http-proxy";
 import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
-import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
@@ -19,7 +18,7 @@ import { type ForwardDecision, type RoutingDecision, routeRequest } from "./requ
 import type { Forwarding } from "./upstream/captured-request.ts";
 import { forwardRequest } from "./upstream/forward-request.ts";
 import { forwardUpgrade, writeReplyToSocket } from "./upstream/forward-upgrade.ts";
-import { createUpstreamHeaders, editHeaders } from "./upstream/upstream-headers.ts";
+import { createUpstreamHeaders } from "./upstream/upstream-headers.ts";
 import type { UpstreamPool } from "./upstream/upstream-pool.ts";
 
 export interface RoutingContext {
@@ -39,9 +38,9 @@ export interface RoutingContext {
 export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
   const { response, accepted, isLast, record, guard } = exchange;
   const reply = (own: GatewayReply): void => {
-    context.metrics.gatewayResponded("gateway", own.status, own.reason);
-    record.answeredBy(own);
-    writeReply(response, own, isLast());
+    const formed = record.answeredBy(own);
+    context.metrics.gatewayResponded("gateway", formed.status, own.reason);
+    writeReply(response, formed, isLast());
   };
   const decision = route(accepted, listener, context);
   if (decision.delayMs !== undefined) record.delayed();
@@ -89,9 +88,12 @@ function endMalformedBody(
   reply: (own: GatewayReply) => void,
 ): void {
   const own = faultReply(fault);
-  record.answeredBy(own);
-  if (response.headersSent) client.destroy();
-  else reply(own);
+  if (!response.headersSent) {
+    reply(own);
+    return;
+  }
+  record.cutBy(own);
+  client.destroy();
 }
 
 /** The same for an upgrade. A route's timeout and retries do not apply to connections that stay open. */
@@ -99,10 +101,10 @@ export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener,
   const { request, socket, accepted, record, guard } = upgrade;
   const { clock, metrics, proxy } = context;
   const reply = (own: GatewayReply): void => {
-    metrics.gatewayResponded("gateway", own.status, own.reason);
-    record.answered(own.status);
-    record.answeredBy(own);
-    writeReplyToSocket(request, socket, own);
+    const formed = record.answeredBy(own);
+    metrics.gatewayResponded("gateway", formed.status, own.reason);
+    record.answered(formed.status);
+    writeReplyToSocket(request, socket, formed);
   };
   const onResponse = (status: number): void => {
     metrics.gatewayResponded("upstream", status, "");
@@ -149,7 +151,7 @@ function forwardingOf(
     accepted,
     target,
     operations,
-    headers: operations.length === 0 ? headers : editHeaders(headers, foldHeaderOperations(operations, "request")),
+    headers,
     agent: context.pool.agentFor(target),
     upstreamIdleMs: context.limits.upstreamIdleMs,
     messageLimits: context.messageLimits,

@@ -1,14 +1,18 @@
 import type { Socket } from "node:net";
 import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../../mesh/policy/types.ts";
+import type { GrpcStatus } from "../../../mesh/resources/fields/grpc-status-names.ts";
 import type { Clock } from "../../../mesh/runtime.ts";
 import { formatClient } from "../../../net/client-address.ts";
 import { formatSocketAddress } from "../../../net/socket-address.ts";
 import type { UpstreamConnection } from "../../connections/upstream-dialer.ts";
+import { type GrpcCall, grpcCallOf } from "../../http/grpc/grpc-call.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import { formatClusterName } from "../../telemetry/cluster-name.ts";
 import {
   type AccessLog,
+  type CountedRequest,
   formatFlags,
   type RequestFlags,
   type RequestMeter,
@@ -42,6 +46,8 @@ export class RequestRecord {
   readonly #deps: RecordDeps;
   readonly #client: FramedClient;
   readonly #head: RequestHead;
+  /** `undefined`: it is not a call of gRPC. */
+  readonly call: GrpcCall | undefined;
   /** Read now: a disconnected client has no address. */
   readonly #addresses: { readonly downstream: string; readonly destination: string };
   readonly #startedAt: number;
@@ -70,6 +76,7 @@ export class RequestRecord {
       localAddress === undefined ? "" : formatSocketAddress({ ip: localAddress, port: localPort ?? 0 });
     this.#addresses = { downstream: formatClient(socket), destination };
     this.#startedAt = deps.clock.monotonicMs();
+    this.call = grpcCallOf(head, this.#startedAt);
     this.#writtenBefore = socket.bytesWritten;
   }
 
@@ -103,10 +110,16 @@ export class RequestRecord {
     this.#isRetryLimitExceeded = true;
   }
 
-  /** The gateway sends a local reply. */
-  answeredBy({ flags, body, reason }: Pick<GatewayReply, "flags" | "body" | "reason">): void {
+  /** The gateway sends a local reply. @returns it as the client reads it: that of a gRPC call has another form */
+  answeredBy(reply: GatewayReply): LocalReply {
+    this.cutBy({ flags: reply.flags, details: reply.details || reply.reason });
+    return this.call?.replyWith(reply) ?? reply;
+  }
+
+  /** The gateway ends it without a reply. */
+  cutBy({ flags, details }: Pick<LocalReply, "flags" | "details">): void {
     this.endsWith(flags);
-    this.#details = body.trimEnd() || reason;
+    this.#details = details;
   }
 
   /** The client gets a response with this status. */
@@ -129,12 +142,23 @@ export class RequestRecord {
       requestBytes: this.#client.requests.bytes + this.#tunnelBytes,
       responseBytes: this.#client.socket.bytesWritten - this.#writtenBefore,
     };
-    const { meters, workload } = this.#deps;
-    (this.#upstream?.meter ?? meterOf(this.#route?.target, meters, workload())).count(counted);
-    this.#log(counted);
+    const grpcStatus = this.call?.count(this.#meter, counted);
+    if (this.call === undefined) this.#meter.count(counted);
+    this.#log(counted, grpcStatus);
   }
 
-  #log({ status, flags, durationMs, requestBytes, responseBytes }: Parameters<RequestMeter["count"]>[0]): void {
+  /** A long call reports its messages while it lasts. */
+  readonly reportMessages = (): void => {
+    this.call?.reportAt(this.#deps.clock.monotonicMs(), () => this.#meter.calls);
+  };
+
+  get #meter(): RequestMeter {
+    const { meters, workload } = this.#deps;
+    return this.#upstream?.meter ?? meterOf(this.#route?.target, meters, workload());
+  }
+
+  #log(counted: CountedRequest, grpcStatus: GrpcStatus | undefined): void {
+    const { status, flags, durationMs, requestBytes, responseBytes } = counted;
     const head = this.#head;
     const { clock, accessLog } = this.#deps;
     accessLog?.write({
@@ -147,7 +171,7 @@ export class RequestRecord {
       authority: head.authority,
       protocol: `HTTP/${head.version}`,
       status,
-      grpcStatus: undefined,
+      grpcStatus,
       flags,
       details: this.#details,
       bytesReceived: requestBytes,

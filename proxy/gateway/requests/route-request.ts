@@ -43,7 +43,7 @@ export function routeRequest(accepted: AcceptedRequest, options: RouteRequestOpt
     case "redirect":
       return { kind: "local_reply", reply: redirect(verdict), delayMs: verdict.delayMs };
     case "abort":
-      return { kind: "local_reply", reply: abortReply(verdict.status), delayMs: verdict.delayMs };
+      return { kind: "local_reply", reply: abortReply(verdict.status, verdict.grpcStatus), delayMs: verdict.delayMs };
     case "no_host":
     case "no_route":
       return { kind: "local_reply", reply: failureReply(verdict.kind), delayMs: undefined };
@@ -61,7 +61,11 @@ function forward(accepted: AcceptedRequest, verdict: ForwardVerdict): ForwardDec
 }
 
 function redirect({ status, location, headers }: RedirectVerdict): GatewayReply {
-  return redirectReply(status, editHeaders({ location }, foldHeaderOperations(headers, "response")));
+  const edited = editHeaders({ location }, foldHeaderOperations(headers, "response"));
+  return redirectReply(
+    status,
+    Object.entries(edited).flatMap(([name, values]) => [values].flat().map((value) => ({ name, value }))),
+  );
 }
 
 /** Joins a repeated header as Envoy does. */

@@ -18,6 +18,7 @@ export interface Forwarding {
   readonly request: IncomingMessage;
   /** As sent to the upstream: path and host may be rewritten by a route. */
   readonly accepted: AcceptedRequest;
+  /** Before the route's operations. */
   readonly headers: UpstreamHeaders;
   readonly target: HostTarget;
   readonly agent: UpstreamAgent;
@@ -26,7 +27,7 @@ export interface Forwarding {
   readonly messageLimits: Http1Limits;
   /** How long the upstream's connection may be silent while it has a request. */
   readonly upstreamIdleMs: number;
-  /** The route's operations on the response's head. */
+  /** The route's, on both heads. */
   readonly operations: readonly HeaderOperations[];
 }
 

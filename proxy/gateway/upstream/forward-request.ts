@@ -1,16 +1,20 @@
 import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import type HttpProxy from "http-proxy";
+import { foldHeaderOperations } from "../../../mesh/policy/routing/header-operations.ts";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import type { Clock, Random, Timer } from "../../../mesh/runtime.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
 import { retryPauseMs } from "../../http/exchange/decide-retry.ts";
+import { withGrpcTimeout } from "../../http/grpc/grpc-deadline.ts";
 import type { RequestFlags } from "../../telemetry/request-meter.ts";
 import { failureReply, type GatewayReply, replyFromError } from "../gateway-reply.ts";
+import { observeCallRequest, observeCallResponse } from "../requests/observe-call.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
 import { type AttemptResult, decideGatewayRetry, isRetryLimitExceeded } from "./decide-gateway-retry.ts";
 import { KeptBody } from "./kept-body.ts";
 import { relayResponse } from "./relay-response.ts";
+import { editHeaders, type UpstreamHeaders } from "./upstream-headers.ts";
 
 export interface ResponseForwarding extends Forwarding {
   readonly response: ServerResponse;
@@ -55,23 +59,34 @@ class ForwardedRequest {
   }
 
   start(): void {
-    const { request, response, route, accepted } = this.#forwarding;
+    const { request, response, accepted, record } = this.#forwarding;
     // http-proxy leaves the upstream's socket open when the client disconnects (its `aborted` event was last emitted
     // in Node 15.5), so every early end of the response ends the request to the upstream.
     response.once("close", () => this.#end(!response.writableFinished));
     // http-proxy adds its listeners to the client's request again with each attempt.
     request.setMaxListeners(0);
-    if (accepted.content.kind !== "none") this.#body = new KeptBody(request);
-    const { timeoutMs } = route;
-    if (timeoutMs !== undefined) {
-      if (accepted.content.kind === "none") this.#after(timeoutMs, () => this.#onTimeout(timeoutMs));
-      else request.once("end", () => this.#after(timeoutMs, () => this.#onTimeout(timeoutMs)));
+    if (accepted.content.kind !== "none") {
+      this.#body = new KeptBody(request);
+      observeCallRequest(request, record);
     }
+    this.#startLimit();
     this.#try();
   }
 
+  /** A call of gRPC is limited from its head on, by its client too; another request once it is complete. */
+  #startLimit(): void {
+    const { request, route, accepted, record, clock } = this.#forwarding;
+    const { timeoutMs: routeMs } = route;
+    const { call } = record;
+    const timeoutMs = call === undefined ? routeMs : call.limitMs(routeMs, clock.monotonicMs());
+    if (timeoutMs === undefined) return;
+    const start = (): void => void this.#after(timeoutMs, () => this.#onTimeout(timeoutMs));
+    if (call !== undefined || accepted.content.kind === "none") start();
+    else request.once("end", start);
+  }
+
   #try(): void {
-    const { request, response, headers, target, route } = this.#forwarding;
+    const { request, response, target, route } = this.#forwarding;
     const attempt: Attempt = { outgoing: undefined, isGivenUp: false };
     this.#current = attempt;
     const capturing = captureRequest(this.#forwarding, (outgoing) => {
@@ -90,10 +105,17 @@ class ForwardedRequest {
       const limitMs = route.retries?.perTryTimeoutMs;
       if (limitMs !== undefined) this.#limitAttempt(attempt, outgoing, limitMs);
     });
-    request.headers = headersForProxy(headers);
+    request.headers = headersForProxy(this.#attemptHeaders());
     // The response is relayed here: http-proxy could not withhold one for a retry.
     const options = { target: targetOf(target), agent: capturing, selfHandleResponse: true, ...this.#replayed() };
     this.#proxy.web(request, response, options, (error) => this.#onError(error, attempt));
+  }
+
+  #attemptHeaders(): UpstreamHeaders {
+    const { headers, operations, record, route, clock } = this.#forwarding;
+    const leftMs = record.call?.attemptMs(route.retries?.perTryTimeoutMs, clock.monotonicMs());
+    const folded = foldHeaderOperations(operations, "request");
+    return editHeaders(headers, leftMs === undefined ? folded : withGrpcTimeout(folded, leftMs));
   }
 
   /** Only a body that has been sent before comes from memory. */
@@ -116,6 +138,7 @@ class ForwardedRequest {
     if (this.#retry({ kind: "status", status }, attempt)) return void incoming.destroy();
     const { request, response, isLast, operations, onResponse, record } = this.#forwarding;
     onResponse(status);
+    observeCallResponse(incoming, record);
     const onBroken = (): void => record.endsWith("UC");
     relayResponse(incoming, response, { isLast: isLast() || isEndless(request, incoming), operations, onBroken });
   }
@@ -159,7 +182,7 @@ class ForwardedRequest {
     // A partial response cannot be withdrawn, but it can be made recognisable as incomplete.
     if (response.headersSent) return void this.#cut("UT");
     this.#end(true);
-    const message = `no response within the route's ${timeoutMs} ms`;
+    const message = `no response within the ${timeoutMs} ms of the route or of the call`;
     onFailure(failureReply("route_timeout"), new UpstreamError("route_timeout", message));
   }
 

@@ -2,10 +2,13 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type HttpProxy from "http-proxy";
+import { foldHeaderOperations } from "../../../mesh/policy/routing/header-operations.ts";
 import type { HeaderOperations } from "../../../mesh/policy/routing/http-route.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
 import { type GatewayReply, replyFromError, writeReply } from "../gateway-reply.ts";
 import { captureRequest, type Forwarding, headersForProxy, targetOf } from "./captured-request.ts";
 import { answerHeaders, relayResponse } from "./relay-response.ts";
+import { editHeaders } from "./upstream-headers.ts";
 
 export interface UpgradeForwarding extends Forwarding {
   /** The client's connection, detached from Node's server. */
@@ -25,7 +28,7 @@ const HALF_OPEN_MS = 60_000;
 export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding): void {
   const { request, socket, head, headers, target, operations } = forwarding;
   let hasResponse = false;
-  request.headers = headersForProxy(headers);
+  request.headers = headersForProxy(editHeaders(headers, foldHeaderOperations(operations, "request")));
   const capturing = captureRequest(forwarding, (outgoing) => {
     const stopWatching = watchDisconnect(socket, () => {
       outgoing.destroy();
@@ -77,7 +80,7 @@ function watchDisconnect(socket: Socket, onDisconnect: () => void): () => void {
 }
 
 /** Sends a local reply on a connection that Node has detached, and closes it. */
-export function writeReplyToSocket(request: IncomingMessage, socket: Socket, reply: GatewayReply): void {
+export function writeReplyToSocket(request: IncomingMessage, socket: Socket, reply: LocalReply): void {
   const response = createResponse(request, socket);
   writeReply(response, reply, true);
 }

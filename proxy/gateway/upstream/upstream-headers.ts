@@ -1,6 +1,8 @@
 import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
+import { FRAMING, OF_THE_HOP } from "../../http1/writing/format-lines.ts";
 import { forwardedProto, isReplaced } from "../../messages/edits/hop-headers.ts";
+import { FIELD, fieldKindAt, type KindSet, kindSetOf } from "../../messages/field-kinds.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "../requests/accepted-request.ts";
 
 /** The gateway's data about the request besides its head. */
@@ -11,20 +13,11 @@ export interface ClientFacts {
 
 export type UpstreamHeaders = Record<string, string | string[]>;
 
-/** Hop-by-hop fields (RFC 9110, section 7.6.1), and those that the gateway writes itself. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "content-length",
-  "upgrade",
-  "http2-settings",
-  "host",
-]);
+/** What a request's head is written without: its hop's fields, and those that the gateway writes itself. */
+const NOT_FORWARDED: KindSet = OF_THE_HOP | FRAMING | kindSetOf(FIELD.host, FIELD.trailer);
+
+/** Node frames the response for the client; the length stays. */
+const NOT_ANSWERED: KindSet = OF_THE_HOP | kindSetOf(FIELD.transferEncoding, FIELD.trailer);
 
 /**
  * The head for the upstream, generated anew: only validated fields, with framing as it was parsed. Fields are matched
@@ -36,7 +29,9 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
     const folded = foldHeaderName(name);
     // The gateway itself has fulfilled it; any other expectation is left to the upstream.
     if (folded === "expect" && isContinue(value)) return false;
-    return !NOT_FORWARDED.has(folded) && !isReplaced(folded, "gateway") && !hopByHop.has(name);
+    // Credentials for this hop (RFC 9110, section 11.7.1).
+    if (folded === "proxy-authorization") return false;
+    return !isOf(NOT_FORWARDED, folded) && !isReplaced(folded, "gateway") && !hopByHop.has(name);
   });
   return {
     host: request.host,
@@ -57,6 +52,7 @@ function isContinue(expect: string | undefined): boolean {
 
 /** Applies a route's operations to a head. They cannot name framing, Host or hop-by-hop fields (`header-rules.ts`). */
 export function editHeaders(headers: UpstreamHeaders, { removed, added }: FoldedHeaders): UpstreamHeaders {
+  if (removed.size === 0 && added.length === 0) return headers;
   const edited = Object.fromEntries(Object.entries(headers).filter(([name]) => !removed.has(foldHeaderName(name))));
   for (const { name, value } of added) {
     const before = Object.hasOwn(edited, name) ? edited[name] : undefined;
@@ -65,20 +61,14 @@ export function editHeaders(headers: UpstreamHeaders, { removed, added }: Folded
   return edited;
 }
 
-/** Removes the upstream's hop-by-hop fields. Node frames the response for the client itself. */
+/** Removes the upstream's hop-by-hop fields. */
 export function isForwardedToClient(name: string, connection: string | undefined): boolean {
-  return !HOP_BY_HOP_ANSWER.has(name) && !connectionOptions([["connection", connection ?? ""]]).includes(name);
+  return !isOf(NOT_ANSWERED, name) && !connectionOptions([["connection", connection ?? ""]]).includes(name);
 }
 
-const HOP_BY_HOP_ANSWER: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+function isOf(kinds: KindSet, name: string): boolean {
+  return (kinds & (1 << fieldKindAt(name, 0, name.length))) !== 0;
+}
 
 function framingHeaders({ content }: AcceptedRequest): UpstreamHeaders {
   switch (content.kind) {

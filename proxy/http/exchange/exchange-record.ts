@@ -125,14 +125,9 @@ export class ExchangeRecord implements CountedRequest {
     const { isRetryLimitExceeded, upstream } = attempted;
     this.flags = formatFlags(flags, { isDelayed: plan?.delayMs !== undefined, isRetryLimitExceeded });
     const { call } = this;
-    const grpcStatus = call?.statusOf(this.status);
     const meter = this.#meterOf(upstream);
+    const grpcStatus = call?.count(meter, this);
     if (call === undefined) meter.count(this);
-    else {
-      const { status, durationMs, requestBytes, responseBytes } = this;
-      call.report(() => meter.calls);
-      meter.calls.countCall({ status, flags: this.flags, durationMs, requestBytes, responseBytes, grpcStatus });
-    }
     const { facts } = this.#client;
     const { head } = this;
     this.#context.accessLog?.write({

@@ -7,7 +7,7 @@ import type { Trailers } from "../../messages/fields.ts";
 import type { HttpVersion } from "../../messages/http-version.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
-import type { GrpcMeter } from "../../telemetry/request-meter.ts";
+import type { CountedRequest, GrpcMeter, RequestMeter } from "../../telemetry/request-meter.ts";
 import { limitOfCall, withGrpcTimeout } from "./grpc-deadline.ts";
 import { grpcReplyFrom, grpcTrailers } from "./grpc-reply.ts";
 import { isGrpcRequest } from "./is-grpc-request.ts";
@@ -50,11 +50,16 @@ export class GrpcCall {
     return Math.max(0, this.#deadlineMs - nowMs);
   }
 
+  /** The `grpc-timeout` of one attempt; `undefined`: none. @param perTryMs its own limit, if there is one. */
+  attemptMs(perTryMs: number | undefined, nowMs: number): number | undefined {
+    const leftMs = this.#deadlineMs === undefined ? perTryMs : this.#deadlineMs - nowMs;
+    return leftMs === undefined ? undefined : Math.max(1, Math.floor(Math.min(leftMs, perTryMs ?? leftMs)));
+  }
+
   /** The edits of one attempt. @param perTryMs its own limit, if there is one. */
   editsOf(edits: RequestEdits, perTryMs: number | undefined, nowMs: number): RequestEdits {
-    const leftMs = this.#deadlineMs === undefined ? perTryMs : this.#deadlineMs - nowMs;
-    if (leftMs === undefined) return edits;
-    return withGrpcTimeout(edits, Math.max(1, Math.floor(Math.min(leftMs, perTryMs ?? leftMs))));
+    const leftMs = this.attemptMs(perTryMs, nowMs);
+    return leftMs === undefined ? edits : { ...edits, headers: withGrpcTimeout(edits.headers, leftMs) };
   }
 
   countRequest(piece: BodyPiece): void {
@@ -69,6 +74,12 @@ export class GrpcCall {
   noteHead({ content, fields }: ResponseHead): void {
     this.#takesTrailers = content.kind === "unknown" && takesTrailers(this.#version, content.endsBy);
     this.#inHead = fields.get(GRPC_STATUS_FIELD);
+  }
+
+  /** A response that another client of HTTP has read: what its head and its trailers say. */
+  noteStatus(inHead: string | undefined, inTrailers: string | undefined): void {
+    this.#inHead = inHead;
+    this.#inTrailers = inTrailers;
   }
 
   /** Whether the response has begun and may end with trailers of the proxy's own. */
@@ -103,6 +114,15 @@ export class GrpcCall {
     if (nowMs - this.#reportedAtMs < REPORT_INTERVAL_MS) return;
     this.#reportedAtMs = nowMs;
     this.report(meter);
+  }
+
+  /** Counts the call at its end, and the messages that were not reported yet. @returns its status */
+  count(meter: RequestMeter, counted: CountedRequest): GrpcStatus | undefined {
+    const { status, flags, durationMs, requestBytes, responseBytes } = counted;
+    const grpcStatus = this.statusOf(status);
+    this.report(() => meter.calls);
+    meter.calls.countCall({ status, flags, durationMs, requestBytes, responseBytes, grpcStatus });
+    return grpcStatus;
   }
 
   /** Reports messages that were not reported yet. */

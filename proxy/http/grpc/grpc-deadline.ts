@@ -1,5 +1,5 @@
 import { formatGrpcTimeout, parseGrpcTimeout } from "../../../mesh/policy/grpc/grpc-timeout.ts";
-import type { RequestEdits } from "../../messages/edits/head-edits.ts";
+import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
 
 const GRPC_TIMEOUT = "grpc-timeout";
 
@@ -13,15 +13,14 @@ export function limitOfCall(field: string | undefined, routeMs: number | undefin
 }
 
 /**
- * The edits with a `grpc-timeout` of the time that is left, as Envoy writes it for each attempt: the server then gives
- * up when its client does. A route that sets or removes the field itself is obeyed. @param leftMs at least 1
+ * A route's operations with a `grpc-timeout` of the time that is left, as Envoy writes it for each attempt: the server
+ * then gives up when its client does. A route that sets or removes the field itself is obeyed. @param leftMs at least 1
  */
-export function withGrpcTimeout(edits: RequestEdits, leftMs: number): RequestEdits {
-  const { removed = NO_NAMES, added = NO_FIELDS } = edits.headers ?? {};
-  if (removed.has(GRPC_TIMEOUT)) return edits;
+export function withGrpcTimeout(headers: FoldedHeaders = NO_OPERATIONS, leftMs: number): FoldedHeaders {
+  const { removed, added } = headers;
+  if (removed.has(GRPC_TIMEOUT)) return headers;
   const field = { name: GRPC_TIMEOUT, value: formatGrpcTimeout(leftMs) };
-  return { ...edits, headers: { removed: new Set([...removed, GRPC_TIMEOUT]), added: [...added, field] } };
+  return { removed: new Set([...removed, GRPC_TIMEOUT]), added: [...added, field] };
 }
 
-const NO_NAMES: ReadonlySet<string> = new Set();
-const NO_FIELDS: NonNullable<RequestEdits["headers"]>["added"] = [];
+const NO_OPERATIONS: FoldedHeaders = { removed: new Set(), added: [] };
