@@ -76,7 +76,7 @@ describe.skipIf(!HAS_KUBECTL)("kubectl and examples/kubernetes", () => {
   it("leave the resource definitions, and what is in them, when only examples/kubernetes/mesh is deleted", async () => {
     await kubectl.run("apply", "-k", EXAMPLE_FOLDER);
     await kubectl.run("delete", "-k", join(EXAMPLE_FOLDER, "mesh"), "--ignore-not-found");
-    expect(server.cluster.list(KINDS.customResourceDefinitions, {}).items).toHaveLength(6);
+    expect(server.cluster.list(KINDS.customResourceDefinitions, {}).items).toHaveLength(8);
     expect(server.cluster.list(KINDS.deployments, {}).items).toEqual([]);
   }, 60_000);
 

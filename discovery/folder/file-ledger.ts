@@ -1,5 +1,5 @@
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
-import { createStandInForText } from "../../mesh/resources/parsing/stand-in.ts";
+import { createStandInsForText } from "../../mesh/resources/parsing/stand-in.ts";
 import type { Resource } from "../../mesh/resources/resource.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { type ActiveFile, decideFile, type FileVersion } from "./decide-file.ts";
@@ -83,7 +83,7 @@ export class FileLedger {
   resources(): readonly Resource[] {
     const unlisted = [...this.#folders.keys()].filter((folder) => !this.#listed.has(folder));
     return [
-      ...unlisted.map((folder) => createStandInForText("unreadable", { file: folder, line: 0 })),
+      ...unlisted.flatMap((folder) => createStandInsForText("unreadable", { file: folder, line: 0 })),
       ...this.#tracked().flatMap(resourcesOf),
     ];
   }
@@ -179,7 +179,7 @@ function reportFile(file: TrackedFile, fault_: { readonly path: string; readonly
 
 function resourcesOf({ active, problems }: TrackedFile): readonly Resource[] {
   if (active !== undefined) return active.resources;
-  return problems.map(({ file, line }) => createStandInForText("unreadable", { file, line }));
+  return problems.flatMap(({ file, line }) => createStandInsForText("unreadable", { file, line }));
 }
 
 function newFile(): TrackedFile {

@@ -22,6 +22,8 @@ export const PLURALS: ReadonlyMap<string, string> = new Map([
   ["MeshPolicy", "meshpolicies"],
   ["Policy", "policies"],
   ["PeerAuthentication", "peerauthentications"],
+  ["RequestAuthentication", "requestauthentications"],
+  ["AuthorizationPolicy", "authorizationpolicies"],
   ["DestinationRule", "destinationrules"],
   ["VirtualService", "virtualservices"],
   ["Gateway", "gateways"],

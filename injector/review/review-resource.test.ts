@@ -13,6 +13,15 @@ const STRICT: Json = {
   spec: { mtls: { mode: "STRICT" } },
 };
 
+const POLICY_METADATA = { name: "deny", namespace: "ns1" };
+const DENY: Json = {
+  ...STRICT,
+  kind: "AuthorizationPolicy",
+  metadata: POLICY_METADATA,
+  spec: { action: "DENY", rules: [{}] },
+};
+const UNCLEAR = { "istio.io/dry-run": "maybe" };
+
 const BROKEN: Json = { ...STRICT, spec: { mtls: { mode: "STRICKT" } } };
 
 function responseTo(request: Json, warnings: readonly string[] = []) {
@@ -36,7 +45,11 @@ describe("a resource of the mesh", () => {
       object: { ...STRICT, kind: "DestinationRule", apiVersion: "networking.istio.io/v1", spec: null },
     },
     { name: "a version that does not exist", object: { ...STRICT, apiVersion: "security.istio.io/v3" } },
-    { name: "a kind without effect", object: { ...STRICT, kind: "AuthorizationPolicy" } },
+    { name: "a kind without effect", object: { ...STRICT, kind: "WasmPlugin" } },
+    {
+      name: "a policy that denies nothing",
+      object: { ...STRICT, kind: "AuthorizationPolicy", spec: { action: "DENY" } },
+    },
     {
       name: "two faults",
       object: { ...STRICT, spec: { mtls: { mode: 1 }, portLevelMtls: { "99999": { mode: "STRICT" } } } },
@@ -95,6 +108,10 @@ describe("a resource of the mesh", () => {
 
   it.each([
     { name: "becomes invalid", request: { object: BROKEN, oldObject: STRICT } },
+    {
+      name: "gets an annotation that lets it be without effect, and is not understood",
+      request: { object: { ...DENY, metadata: { ...POLICY_METADATA, annotations: UNCLEAR } }, oldObject: DENY },
+    },
     { name: "stays invalid in another way", request: { object: { ...BROKEN, spec: { mtls: 1 } }, oldObject: BROKEN } },
   ])("is refused if it $name", ({ request }) => {
     expect(responseTo({ operation: "UPDATE", ...request }).allowed).toBe(false);

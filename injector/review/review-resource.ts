@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
+import { DRY_RUN_ANNOTATION } from "../../mesh/resources/fields/dry-run.ts";
 import { parseObject } from "../../mesh/resources/parsing/parse-resources.ts";
 import type { Resource } from "../../mesh/resources/resource.ts";
 import { type AdmissionRequest, readAdmissionReview } from "./admission-request.ts";
@@ -76,7 +77,19 @@ function isBeingDeleted({ metadata }: Mapping): boolean {
   return isMapping(metadata) && typeof metadata["deletionTimestamp"] === "string";
 }
 
-/** A controller that adds a label or an annotation to an invalid resource is not its author. */
+/**
+ * A controller that adds a label or an annotation to an invalid resource is not its author. One annotation is content: it
+ * decides whether a policy is enforced.
+ */
 function changesContent(before: Mapping, after: Mapping): boolean {
-  return before["apiVersion"] !== after["apiVersion"] || !isDeepStrictEqual(before["spec"], after["spec"]);
+  return (
+    before["apiVersion"] !== after["apiVersion"] ||
+    dryRunOf(before) !== dryRunOf(after) ||
+    !isDeepStrictEqual(before["spec"], after["spec"])
+  );
+}
+
+function dryRunOf({ metadata }: Mapping): unknown {
+  const annotations = isMapping(metadata) ? metadata["annotations"] : undefined;
+  return isMapping(annotations) ? annotations[DRY_RUN_ANNOTATION] : undefined;
 }

@@ -32,9 +32,9 @@ describe("removing an installation", () => {
     expect(left.toSorted()).toEqual(
       [...untouched(fixture), "Namespace istio-system", "Secret istio-system/istio-ca-secret"].toSorted(),
     );
-    expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(6);
+    expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(8);
     expect(lines).toContain("Secret istio-system/istio-ca-secret kept: the authority's key");
-    expect(lines).toContain("6 of CustomResourceDefinition kept: the mesh's policies and routes are in them");
+    expect(lines).toContain("8 of CustomResourceDefinition kept: the mesh's policies and routes are in them");
     expect(lines).toContain("Namespace istio-system kept: what is kept, and what others created, is in it");
     expect(lines).toContain("entente uninstall --purge removes these too");
   });
@@ -70,7 +70,7 @@ describe("removing an installation", () => {
       expect.arrayContaining(["Deployment istio-system/istiod", "ConfigMap default/istio-ca-root-cert"]),
     );
     expect(names).toContain("Secret istio-system/istio-ca-secret");
-    expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(6);
+    expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(8);
     expect(lines).toContain(
       "ConfigMap istio-ca-root-cert kept in 3 namespaces: they are left to Deployment istio-system/istiod",
     );
@@ -131,7 +131,7 @@ describe("removing an installation", () => {
       expect([planned.deleted, planned.kept]).toEqual([done.deleted, done.kept]);
       expect([planned.dryRun, done.dryRun]).toEqual([true, false]);
       expect(done.kept.map(({ kind }) => kind)).toEqual(
-        mode === "purge" ? [] : ["Secret", ...Array(6).fill("CustomResourceDefinition"), "Namespace"],
+        mode === "purge" ? [] : ["Secret", ...Array(8).fill("CustomResourceDefinition"), "Namespace"],
       );
     });
 

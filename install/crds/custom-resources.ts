@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { authorizationPolicySchema } from "../../mesh/resources/kinds/authorization-policy.ts";
 import { destinationRuleSchema } from "../../mesh/resources/kinds/destination-rule.ts";
 import { gatewaySchema } from "../../mesh/resources/kinds/gateway.ts";
 import { meshPolicySchema } from "../../mesh/resources/kinds/mesh-policy.ts";
 import { peerAuthenticationSchema } from "../../mesh/resources/kinds/peer-authentication.ts";
 import { policySchema } from "../../mesh/resources/kinds/policy.ts";
+import { requestAuthenticationSchema } from "../../mesh/resources/kinds/request-authentication.ts";
 import { virtualServiceSchema } from "../../mesh/resources/kinds/virtual-service.ts";
 import type { ResourceKind } from "../../mesh/resources/resource.ts";
 import { describeKind } from "./kind-description.ts";
@@ -63,6 +65,20 @@ export const CUSTOM_RESOURCES: readonly CustomResource[] = [
     shortNames: ["pa"],
     columns: [column("Mode", ".spec.mtls.mode", "Which clients are accepted"), AGE],
     spec: peerAuthenticationSchema.shape.spec,
+  },
+  {
+    kind: "RequestAuthentication",
+    plural: "requestauthentications",
+    shortNames: ["ra"],
+    columns: [AGE],
+    spec: requestAuthenticationSchema.shape.spec,
+  },
+  {
+    kind: "AuthorizationPolicy",
+    plural: "authorizationpolicies",
+    shortNames: ["ap"],
+    columns: [column("Action", ".spec.action", "What happens to a request that matches; ALLOW if absent"), AGE],
+    spec: authorizationPolicySchema.shape.spec,
   },
   {
     kind: "DestinationRule",

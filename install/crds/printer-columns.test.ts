@@ -9,12 +9,14 @@ const ROWS = z.array(z.object({ cells: z.array(z.unknown()) }));
 
 const SPECS: Readonly<Record<string, object>> = {
   PeerAuthentication: { mtls: { mode: "STRICT" } },
+  AuthorizationPolicy: { action: "DENY", rules: [{}] },
   DestinationRule: { host: "world" },
   VirtualService: { hosts: ["hello.example"], gateways: ["edge", "mesh"] },
 };
 
 const CELLS: Readonly<Record<string, readonly string[]>> = {
   PeerAuthentication: ["Name: one", "Mode: STRICT"],
+  AuthorizationPolicy: ["Name: one", "Action: DENY"],
   DestinationRule: ["Name: one", "Host: world"],
   VirtualService: ["Name: one", 'Gateways: ["edge","mesh"]', 'Hosts: ["hello.example"]'],
 };

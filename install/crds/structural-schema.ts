@@ -53,7 +53,19 @@ export function convertToStructural(schema: unknown, nullable: ReadonlySet<strin
 
 const KEYWORDS: ReadonlySet<string> = new Set([
   ...["$schema", "type", "properties", "required", "additionalProperties", "propertyNames", "items", "anyOf"],
-  ...["enum", "const", "minimum", "maximum", "minItems", "minLength", "maxLength", "pattern", "format", "default"],
+  ...[
+    "enum",
+    "const",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "default",
+  ],
 ]);
 
 type JsonSchema = Readonly<Record<string, unknown>>;

@@ -1,4 +1,5 @@
 import type { ResourceMetadata } from "./fields/metadata.ts";
+import type { RequestAuthentication } from "./kinds/request-authentication.ts";
 import type { Resource } from "./resource.ts";
 
 /** The resource that results from applying `later` over `earlier`. Both have the same kind and name. */
@@ -14,8 +15,11 @@ export function applyResource<Applied extends Resource>(earlier: Applied, later:
   return { ...later, ...kept, metadata: mergeMetadata(earlier.metadata, later.metadata) };
 }
 
-function standIn({ standsInFor }: Resource): Pick<Resource, "standsInFor"> {
-  return standsInFor === undefined ? {} : { standsInFor };
+/** A specification that is kept stays that of a stand-in. */
+function standIn(earlier: Resource): Pick<Resource, "standsInFor"> & Pick<RequestAuthentication, "denial"> {
+  const { standsInFor } = earlier;
+  const denial = earlier.kind === "RequestAuthentication" ? earlier.denial : undefined;
+  return { ...(standsInFor === undefined ? {} : { standsInFor }), ...(denial === undefined ? {} : { denial }) };
 }
 
 function mergeMetadata(earlier: ResourceMetadata, later: ResourceMetadata): ResourceMetadata {

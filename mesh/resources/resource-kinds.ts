@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { authorizationPolicySchema } from "./kinds/authorization-policy.ts";
 import { deploymentSchema } from "./kinds/deployment.ts";
 import { destinationRuleSchema } from "./kinds/destination-rule.ts";
 import { endpointSliceSchema } from "./kinds/endpoint-slice.ts";
@@ -10,6 +11,7 @@ import { nodeSchema } from "./kinds/node.ts";
 import { peerAuthenticationSchema } from "./kinds/peer-authentication.ts";
 import { podSchema } from "./kinds/pod.ts";
 import { policySchema } from "./kinds/policy.ts";
+import { requestAuthenticationSchema } from "./kinds/request-authentication.ts";
 import { serviceSchema } from "./kinds/service.ts";
 import { serviceAccountSchema } from "./kinds/service-account.ts";
 import { virtualServiceSchema } from "./kinds/virtual-service.ts";
@@ -40,6 +42,7 @@ export type ParsedDocument =
 
 const KUBERNETES = { clusterWide: false, reportsUnsupported: false, specOptional: true } as const;
 const ISTIO = { clusterWide: false, reportsUnsupported: true, specOptional: false } as const;
+const SECURITY = { ...ISTIO, group: "security.istio.io", versions: ["v1", "v1beta1"], specOptional: true } as const;
 const NETWORKING = { ...ISTIO, group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] } as const;
 
 /** Every kind that configures the mesh. */
@@ -119,11 +122,26 @@ export const RESOURCE_KINDS: readonly KindDescription[] = [
   },
   {
     kind: "PeerAuthentication",
-    group: "security.istio.io",
-    versions: ["v1", "v1beta1"],
-    ...ISTIO,
-    specOptional: true,
+    ...SECURITY,
     parse: parserOf(peerAuthenticationSchema, (value, header) => ({ kind: "PeerAuthentication", ...value, ...header })),
+  },
+  {
+    kind: "RequestAuthentication",
+    ...SECURITY,
+    parse: parserOf(requestAuthenticationSchema, (value, header) => ({
+      kind: "RequestAuthentication",
+      ...value,
+      ...header,
+    })),
+  },
+  {
+    kind: "AuthorizationPolicy",
+    ...SECURITY,
+    parse: parserOf(authorizationPolicySchema, (value, header) => ({
+      kind: "AuthorizationPolicy",
+      ...value,
+      ...header,
+    })),
   },
   {
     kind: "DestinationRule",

@@ -127,6 +127,8 @@ const API_VERSIONS = {
   MeshPolicy: "authentication.istio.io/v1alpha1",
   Policy: "authentication.istio.io/v1alpha1",
   PeerAuthentication: "security.istio.io/v1",
+  RequestAuthentication: "security.istio.io/v1",
+  AuthorizationPolicy: "security.istio.io/v1beta1",
   DestinationRule: "networking.istio.io/v1alpha3",
   VirtualService: "networking.istio.io/v1beta1",
   Gateway: "networking.istio.io/v1",

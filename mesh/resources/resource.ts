@@ -1,3 +1,4 @@
+import type { AuthorizationPolicy } from "./kinds/authorization-policy.ts";
 import type { Deployment } from "./kinds/deployment.ts";
 import type { DestinationRule } from "./kinds/destination-rule.ts";
 import type { EndpointSlice } from "./kinds/endpoint-slice.ts";
@@ -9,6 +10,7 @@ import type { Node } from "./kinds/node.ts";
 import type { PeerAuthentication } from "./kinds/peer-authentication.ts";
 import type { Pod } from "./kinds/pod.ts";
 import type { Policy } from "./kinds/policy.ts";
+import type { RequestAuthentication } from "./kinds/request-authentication.ts";
 import type { Service } from "./kinds/service.ts";
 import type { ServiceAccount } from "./kinds/service-account.ts";
 import type { VirtualService } from "./kinds/virtual-service.ts";
@@ -26,6 +28,8 @@ export type Resource =
   | MeshPolicy
   | Policy
   | PeerAuthentication
+  | RequestAuthentication
+  | AuthorizationPolicy
   | DestinationRule
   | VirtualService
   | Gateway;

@@ -70,17 +70,17 @@ describe("the configuration of a cluster", () => {
         {
           apiVersion: "apiextensions.k8s.io/v1",
           kind: "CustomResourceDefinition",
-          metadata: { name: "authorizationpolicies.security.istio.io" },
+          metadata: { name: "envoyfilters.networking.istio.io" },
           spec: {
-            group: "security.istio.io",
+            group: "networking.istio.io",
             scope: "Namespaced",
-            names: { kind: "AuthorizationPolicy", plural: "authorizationpolicies", singular: "authorizationpolicy" },
-            versions: [{ name: "v1", served: true, storage: true }],
+            names: { kind: "EnvoyFilter", plural: "envoyfilters", singular: "envoyfilter" },
+            versions: [{ name: "v1alpha3", served: true, storage: true }],
           },
         },
-        { apiVersion: "security.istio.io/v1", kind: "AuthorizationPolicy", metadata: { name: "a", namespace: "ns1" } },
+        { apiVersion: "networking.istio.io/v1alpha3", kind: "EnvoyFilter", metadata: { name: "a", namespace: "ns1" } },
       ],
-      finding: { code: "ENT0003", resource: "AuthorizationPolicy/a.ns1" },
+      finding: { code: "ENT0003", resource: "EnvoyFilter/a.ns1" },
     },
     {
       name: "a rule that is not valid",

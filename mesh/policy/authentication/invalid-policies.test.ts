@@ -161,7 +161,7 @@ describe("a cold start with an invalid policy", () => {
 
   it.each([
     { name: "another project's Policy", text: "apiVersion: kyverno.io/v1\nkind: Policy\nmetadata: {name: x}" },
-    { name: "a kind that is not supported yet", text: modern("").replace("PeerAuthentication", "AuthorizationPolicy") },
+    { name: "a kind that is not supported yet", text: modern("").replace("PeerAuthentication", "WasmPlugin") },
     {
       name: "a broken VirtualService",
       text: modern("spec: 1").replace("security", "networking").replace("PeerAuthentication", "VirtualService"),

@@ -72,11 +72,17 @@ const TO_LOWER = 0x20;
 export function findHeaderNameFault(name: string): string | undefined {
   const lowered = name.toLowerCase();
   if (lowered.startsWith(":")) return `${name} is a pseudo-header, which operations cannot change`;
-  if (!TOKEN.test(lowered) || lowered === PROTOTYPE || name.length > MAX_NAME_LENGTH) {
-    return `${JSON.stringify(name.slice(0, 60))} is not a usable header name (RFC 9110, section 5.6.2)`;
-  }
+  const fault = findFieldNameFault(name);
+  if (fault !== undefined) return fault;
   const reason = FORBIDDEN.get(foldHeaderName(lowered));
-  return reason && `${name} cannot be changed by a route: it ${reason}`;
+  return reason && `${name} cannot be changed by configuration: it ${reason}`;
+}
+
+/** Why a text is not the name of a field; undefined if it is. */
+export function findFieldNameFault(name: string): string | undefined {
+  const lowered = name.toLowerCase();
+  if (TOKEN.test(lowered) && lowered !== PROTOTYPE && name.length <= MAX_NAME_LENGTH) return undefined;
+  return `${JSON.stringify(name.slice(0, 60))} is not a usable header name (RFC 9110, section 5.6.2)`;
 }
 
 /** Why a value cannot be sent; undefined if it can. It could end the line, or be ambiguous. */

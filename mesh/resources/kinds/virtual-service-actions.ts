@@ -1,5 +1,6 @@
 /** The actions of a VirtualService's route, apart from its destination. */
 import { z } from "zod";
+import { addFault } from "../fields/add-fault.ts";
 import { durationSchema } from "../fields/duration.ts";
 import { GRPC_STATUS } from "../fields/grpc-status-names.ts";
 import {
@@ -106,7 +107,3 @@ function editSchema(side: "request" | "response") {
 }
 
 export const headersSchema = z.object({ request: editSchema("request"), response: editSchema("response") });
-
-function addFault(message: string | undefined, path: readonly PropertyKey[], context: z.RefinementCtx): void {
-  if (message !== undefined) context.addIssue({ code: "custom", path: [...path], message });
-}

@@ -140,7 +140,8 @@ describe("a route", () => {
     {
       name: "framing in set",
       route: to("headers: { request: { set: { Content-Length: '0' } } }"),
-      problem: "headers.request.set.Content-Length: Content-Length cannot be changed by a route: it frames the message",
+      problem:
+        "headers.request.set.Content-Length: Content-Length cannot be changed by configuration: it frames the message",
     },
     {
       name: "framing in a response",
@@ -151,13 +152,13 @@ describe("a route", () => {
       name: "an identity in add",
       route: to("headers: { request: { add: { x-forwarded-client-cert: 'URI=x' } } }"),
       problem:
-        "headers.request.add.x-forwarded-client-cert: x-forwarded-client-cert cannot be changed by a route: it carries the identity",
+        "headers.request.add.x-forwarded-client-cert: x-forwarded-client-cert cannot be changed by configuration: it carries the identity",
     },
     {
       name: "Host in remove",
       route: to("headers: { request: { remove: [host] } }"),
       problem:
-        "headers.request.remove[0]: host cannot be changed by a route: it names the server: use rewrite.authority",
+        "headers.request.remove[0]: host cannot be changed by configuration: it names the server: use rewrite.authority",
     },
     {
       name: "Host in a response",

@@ -1,3 +1,4 @@
+import { quote } from "../fields/quote.ts";
 import { type KindDescription, RESOURCE_KINDS } from "../resource-kinds.ts";
 
 /** How a document with some `apiVersion` and `kind` is handled. */
@@ -9,10 +10,8 @@ export type KindVerdict =
 
 /** Istio kinds that restrict or change traffic but are not supported: ignoring them silently would be unsafe. */
 export const NOT_SERVED: readonly string[] = [
-  "AuthorizationPolicy",
   "EnvoyFilter",
   "ProxyConfig",
-  "RequestAuthentication",
   "ServiceEntry",
   "Sidecar",
   "Telemetry",
@@ -22,7 +21,12 @@ export const NOT_SERVED: readonly string[] = [
 ];
 
 /** No other project has kinds of these names: another group is a spelling mistake, and ignoring them would be unsafe. */
-const ONLY_OF_ISTIO: readonly string[] = ["PeerAuthentication", "MeshPolicy", "DestinationRule"];
+const ONLY_OF_ISTIO: readonly string[] = [
+  "PeerAuthentication",
+  "RequestAuthentication",
+  "MeshPolicy",
+  "DestinationRule",
+];
 
 /** The kinds of Kubernetes' core and `apps` groups; any other kind there is a spelling mistake. */
 const ORDINARY_KINDS: readonly string[] = [
@@ -49,11 +53,16 @@ export function classifyKind(apiVersion: string, kind: string): KindVerdict {
   const version = apiVersion.slice(apiVersion.indexOf("/") + 1);
   const description = RESOURCE_KINDS.find((candidate) => candidate.group === group && candidate.kind === kind);
   if (description !== undefined) return checkVersion(description, version);
-  if (group === "istio.io" || group.endsWith(".istio.io") || ONLY_OF_ISTIO.includes(kind))
-    return refuseIstioKind(group, kind);
+  if (isOfIstio(group, kind)) return refuseIstioKind(group, kind);
   if ((group === "" || group === "apps") && !ORDINARY_KINDS.includes(kind))
     return refuseKubernetesKind(apiVersion, kind);
   return { kind: "ignored", message: `${kind} (${apiVersion}) does not configure the mesh and is ignored` };
+}
+
+/** Linkerd has AuthorizationPolicies in `policy.linkerd.io`; those of a group that looks like Istio's are misspelled. */
+function isOfIstio(group: string, kind: string): boolean {
+  if (group === "istio.io" || group.endsWith(".istio.io") || ONLY_OF_ISTIO.includes(kind)) return true;
+  return kind === "AuthorizationPolicy" && group.startsWith("security.");
 }
 
 /** The API group of an apiVersion; empty for the core group. */
@@ -98,8 +107,4 @@ function refuseKubernetesKind(apiVersion: string, kind: string): KindVerdict {
 
 function formatApiVersion(group: string, version: string): string {
   return group === "" ? version : `${group}/${version}`;
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 80));
 }

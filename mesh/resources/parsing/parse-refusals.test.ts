@@ -75,8 +75,8 @@ describe("an invalid document is reported and not used", () => {
     },
     {
       name: "an unsupported Istio kind",
-      text: resource("security.istio.io/v1", "AuthorizationPolicy", "{}"),
-      problem: /AuthorizationPolicy is not supported yet/,
+      text: resource("networking.istio.io/v1alpha3", "EnvoyFilter", "{}"),
+      problem: /EnvoyFilter is not supported yet/,
     },
     {
       name: "an unknown version",

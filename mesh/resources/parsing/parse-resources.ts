@@ -1,8 +1,8 @@
 import type { ConfigProblem } from "../config-problem.ts";
 import type { Resource } from "../resource.ts";
-import { type PlainResult, pickFields, plainFromUnknown } from "./plain-value.ts";
+import { fieldOf, isPlainObject, type PlainResult, pickFields, plainFromUnknown } from "./plain-value.ts";
 import { type Reading, readValue, reportFault } from "./read-value.ts";
-import { createStandIn, createStandInForText } from "./stand-in.ts";
+import { createStandIn, createStandInsForKinds, createStandInsForText } from "./stand-in.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments, type YamlDocument } from "./yaml-document.ts";
 
 /** Valid resources, in order, and the problems of the rest. */
@@ -25,7 +25,7 @@ export function parseResources(input: { readonly text: string; readonly file: st
   if (bytes > MAX_FILE_BYTES) {
     const message = `the file has ${bytes} bytes; the limit is ${MAX_FILE_BYTES}: split it`;
     reading.problems.push({ severity: "error", finding: "UnusableFile", file, line: 1, message });
-    reading.standIns.push(createStandInForText("unreadable", { file, line: 1 }));
+    reading.standIns.push(...createStandInsForText("unreadable", { file, line: 1 }));
     return parsed;
   }
   for (const { content, locate } of parseYamlDocuments(text)) {
@@ -34,9 +34,6 @@ export function parseResources(input: { readonly text: string; readonly file: st
   }
   return parsed;
 }
-
-/** How a text that is not YAML shows that it may contain a policy. */
-const POLICY = /\bkind["']?\s*:\s*["']?(?:PeerAuthentication|MeshPolicy|Policy)\b/;
 
 function readMalformed(
   { faults, partial }: Extract<YamlDocument["content"], { kind: "malformed" }>,
@@ -49,12 +46,16 @@ function readMalformed(
     reading.problems.push({ severity: "error", finding, file, ...position, message: `malformed YAML: ${message}` });
   }
   const origin = { file, line: reading.locate([]).line };
-  // What could be read of it may be less than it says: the stand-in covers the namespace, not what is selected.
-  const standIn = createStandIn(pickFields(partial, ["apiVersion", "kind", "metadata"]), origin);
+  // What could be read of it may be less than it says: the stand-in covers the namespace, not what is selected, and is
+  // enforced, whatever its annotations say.
+  const metadata = pickFields(fieldOf(partial, "metadata"), ["name", "namespace", "creationTimestamp", "uid"]);
+  const isNamed = isPlainObject(fieldOf(partial, "metadata"));
+  const readable = { ...pickFields(partial, ["apiVersion", "kind"]), ...(isNamed ? { metadata } : {}) };
+  const standIn = createStandIn(readable, origin);
   if (standIn !== undefined) {
     reading.standIns.push({ ...standIn, standsInFor: standIn.standsInFor === "mesh" ? "mesh" : "namespace" });
-  } else if (POLICY.test(text)) {
-    reading.standIns.push(createStandInForText("unreadable", origin));
+  } else {
+    reading.standIns.push(...createStandInsForKinds(text, origin));
   }
 }
 

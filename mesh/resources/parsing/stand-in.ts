@@ -1,53 +1,120 @@
-import { DNS_LABEL, DNS_SUBDOMAIN, type ResourceOrigin, type StandInScope } from "../fields/metadata.ts";
+import { DNS_LABEL, DNS_SUBDOMAIN, type ResourceOrigin } from "../fields/metadata.ts";
+import type { AuthorizationPolicy } from "../kinds/authorization-policy.ts";
 import type { Resource } from "../resource.ts";
 import { type KindDescription, RESOURCE_KINDS } from "../resource-kinds.ts";
 import { groupOf, NOT_SERVED } from "./classify-kind.ts";
-import { fieldOf, isPlainObject, type PlainObject, type PlainValue, pickFields } from "./plain-value.ts";
+import { fieldOf, isPlainObject, type PlainValue } from "./plain-value.ts";
+import { type Candidate, DENY_ALL, listCandidates, type StandInKind } from "./stand-in-candidates.ts";
 
 /**
  * What takes the place of an invalid resource as long as there is no valid version of it: as strict as anything that it
- * may have required. For rules about clients that is STRICT, in all that the resource may cover. A DestinationRule becomes
- * one without settings, so that mutual TLS is used wherever the server can (auto mTLS), and never less. Other kinds have
- * no stand-in: without them less is allowed, not more.
+ * may have required. For rules about clients that is STRICT, in all that the resource may cover; for an
+ * AuthorizationPolicy it denies everything there; for a RequestAuthentication it refuses every token, or denies. A
+ * DestinationRule becomes one without settings, so that mutual TLS is used wherever the server can (auto mTLS), and never
+ * less. Other kinds have no stand-in: without them less is allowed, not more.
  */
 export function createStandIn(document: PlainValue, origin: ResourceOrigin | undefined): Resource | undefined {
   const kind = findKind(document);
   if (kind === undefined) return undefined;
   const metadata = readMetadata(document, kind);
-  if (metadata.namespace === undefined && kind !== "DestinationRule")
-    return createStandInForText(metadata.name, origin);
-  const spec = fieldOf(document, "spec");
-  for (const candidate of listCandidates(kind, metadata.name, spec)) {
+  for (const candidate of listCandidates(kind, metadata.name, document)) {
+    if (metadata.namespace === undefined && kind !== "DestinationRule") {
+      return createMeshStandIn(kind, metadata.name, origin);
+    }
     const resource = build(kind, metadata, candidate);
     if (resource !== undefined) return { ...resource, ...(origin === undefined ? {} : { origin }) };
   }
   return undefined;
 }
 
-/** The stand-in for text that may contain any policy: everything is STRICT. */
-export function createStandInForText(name: string, origin: ResourceOrigin | undefined): Resource {
-  return {
-    kind: "PeerAuthentication",
-    apiVersion: "security.istio.io/v1",
-    metadata: { name, namespace: "", labels: {}, annotations: {}, ownerReferences: [] },
-    spec: { mtls: { mode: "STRICT" }, portLevelMtls: {} },
-    standsInFor: "mesh",
-    ...(origin === undefined ? {} : { origin }),
-  };
+/** The stand-ins for text that may contain any policy: everything is STRICT, and denied. */
+export function createStandInsForText(name: string, origin: ResourceOrigin | undefined): readonly Resource[] {
+  return [
+    createMeshStandIn("PeerAuthentication", name, origin),
+    createMeshStandIn("AuthorizationPolicy", name, origin),
+  ];
 }
 
-type StandInKind = "PeerAuthentication" | "Policy" | "MeshPolicy" | "DestinationRule";
+/** The stand-ins for text that names some kinds, when no more of it can be read. */
+export function createStandInsForKinds(text: string, origin: ResourceOrigin | undefined): readonly Resource[] {
+  const kinds = new Set([...text.matchAll(POLICY)].map(([, kind]) => (isOfPeers(kind) ? PEERS : AUTHORIZATION)));
+  return [...kinds].map((kind) => createMeshStandIn(kind, "unreadable", origin));
+}
+
+/** How a text that is not YAML shows that it may contain a policy. */
+const POLICY =
+  /\bkind["']?\s*:\s*["']?(PeerAuthentication|MeshPolicy|Policy|RequestAuthentication|AuthorizationPolicy)\b/g;
+const PEERS = "PeerAuthentication";
+const AUTHORIZATION = "AuthorizationPolicy";
+
+function isOfPeers(kind: string | undefined): boolean {
+  return kind === PEERS || kind === "MeshPolicy" || kind === "Policy";
+}
+
+/** Covers the mesh. A RequestAuthentication of which nothing is readable denies, like a policy. */
+function createMeshStandIn(
+  kind: Exclude<StandInKind, "DestinationRule">,
+  name: string,
+  origin: ResourceOrigin | undefined,
+): Resource {
+  const shared = {
+    apiVersion: "security.istio.io/v1",
+    metadata: { name, namespace: "", labels: {}, annotations: {}, ownerReferences: [] },
+    standsInFor: "mesh",
+    ...(origin === undefined ? {} : { origin }),
+  } as const;
+  switch (kind) {
+    case "RequestAuthentication":
+      return { ...shared, kind, spec: { targetRefs: [], jwtRules: [] }, denial: createDenial(shared, undefined) };
+    case "AuthorizationPolicy":
+      return createDenial(shared, undefined);
+    default:
+      return { ...shared, kind: PEERS, spec: { mtls: { mode: "STRICT" }, portLevelMtls: {} } };
+  }
+}
+
+/** A policy that denies everything in its scope. */
+function createDenial(
+  header: Omit<AuthorizationPolicy, "kind" | "spec">,
+  targets: Pick<AuthorizationPolicy["spec"], "selector" | "targetRef" | "targetRefs"> | undefined,
+): AuthorizationPolicy {
+  const { selector, targetRef, targetRefs = [] } = targets ?? {};
+  const spec = {
+    ...(selector === undefined ? {} : { selector }),
+    ...(targetRef === undefined ? {} : { targetRef }),
+    targetRefs,
+    action: DENY_ALL.action,
+    rules: [{ from: [], to: [], when: [] }],
+  };
+  return { ...header, kind: AUTHORIZATION, spec };
+}
 
 /** A misspelled kind of a group that has only policies counts as one. */
 function findKind(document: PlainValue): StandInKind | undefined {
   const kind = fieldOf(document, "kind");
   const apiVersion = fieldOf(document, "apiVersion");
   const group = typeof apiVersion === "string" ? groupOf(apiVersion) : "";
-  if (kind === "PeerAuthentication" || kind === "MeshPolicy" || kind === "DestinationRule") return kind;
-  // Other projects have kinds of this name, too.
-  if (kind === "Policy") return group === "" || group.endsWith("istio.io") ? kind : undefined;
+  switch (kind) {
+    case "PeerAuthentication":
+    case "RequestAuthentication":
+    case "MeshPolicy":
+    case "DestinationRule":
+      return kind;
+    // Other projects have kinds of these names, too.
+    case "Policy":
+      return group === "" || group.endsWith("istio.io") ? kind : undefined;
+    case AUTHORIZATION:
+      return group === "" || group.endsWith("istio.io") || group.startsWith("security.") ? kind : undefined;
+  }
   if (typeof kind === "string" && NOT_SERVED.includes(kind)) return undefined;
-  return group === "authentication.istio.io" || group === "security.istio.io" ? "PeerAuthentication" : undefined;
+  if (group === "security.istio.io" && isLikeAuthorization(kind, fieldOf(document, "spec"))) return AUTHORIZATION;
+  return group === "authentication.istio.io" || group === "security.istio.io" ? PEERS : undefined;
+}
+
+/** Whether a misspelled or missing kind is rather AuthorizationPolicy than one about the identity of peers. */
+function isLikeAuthorization(kind: PlainValue | undefined, spec: PlainValue | undefined): boolean {
+  const fields = ["rules", "action", "provider"];
+  return (typeof kind === "string" && /^auth|polic/i.test(kind)) || fields.some((field) => fieldOf(spec, field));
 }
 
 interface ReadMetadata {
@@ -78,73 +145,9 @@ function readNamespace(value: PlainValue): string | undefined {
   return typeof value === "string" && DNS_LABEL.test(value) ? value : undefined;
 }
 
-interface Candidate {
-  readonly spec: PlainObject;
-  readonly scope: StandInScope;
-  /** A name that the schema accepts together with this specification. @default the document's */
-  readonly name?: string;
-}
-
-const STRICT = { mode: "STRICT" } as const;
-const STRICT_PEERS = { peers: [{ mtls: STRICT }] } as const;
-
-/** From what keeps most of the document to what covers most. */
-function listCandidates(kind: StandInKind, name: string, spec: PlainValue | undefined): readonly Candidate[] {
-  switch (kind) {
-    case "PeerAuthentication":
-      return peerAuthentications(spec);
-    case "MeshPolicy":
-      return [{ spec: STRICT_PEERS, scope: "as_written", name: "default" }];
-    case "Policy":
-      return policies(name, spec);
-    case "DestinationRule":
-      return destinationRules(spec);
-  }
-}
-
-function peerAuthentications(spec: PlainValue | undefined): readonly Candidate[] {
-  const selector = fieldOf(spec, "selector");
-  const wide: Candidate = { spec: { mtls: STRICT }, scope: "namespace" };
-  if (selector !== undefined && selector !== null) {
-    return [{ spec: { selector, mtls: STRICT }, scope: "as_written" }, wide];
-  }
-  return isPlainObject(spec) || (spec ?? null) === null ? [{ ...wide, scope: "as_written" }] : [wide];
-}
-
-function policies(name: string, spec: PlainValue | undefined): readonly Candidate[] {
-  const targets = fieldOf(spec, "targets") ?? [];
-  const wide: Candidate = { spec: STRICT_PEERS, scope: "namespace", name: "default" };
-  if (!Array.isArray(targets)) return [wide];
-  if (targets.length === 0) return [{ ...wide, scope: name === "default" ? "as_written" : "namespace" }];
-  if (name === "default") return [wide];
-  const names = targets.map((target) => ({ name: fieldOf(target, "name") ?? "" }));
-  return [
-    { spec: { ...STRICT_PEERS, targets }, scope: "as_written" },
-    { spec: { ...STRICT_PEERS, targets: names }, scope: "as_written" },
-    wide,
-  ];
-}
-
-/** An empty traffic policy is one, so that no other rule's takes its place. */
-function destinationRules(spec: PlainValue | undefined): readonly Candidate[] {
-  const host = fieldOf(spec, "host") ?? "";
-  const subsets = fieldOf(spec, "subsets");
-  const named = Array.isArray(subsets)
-    ? subsets.map((subset) => ({ name: fieldOf(subset, "name") ?? "", labels: fieldOf(subset, "labels") ?? {} }))
-    : [];
-  const scope = "as_written";
-  const visibility = pickFields(spec, ["exportTo", "workloadSelector"]);
-  return [
-    { spec: { host, trafficPolicy: {}, subsets: named, ...visibility }, scope },
-    { spec: { host, trafficPolicy: {}, subsets: named }, scope },
-    { spec: { host, trafficPolicy: {}, ...visibility }, scope },
-    { spec: { host, trafficPolicy: {} }, scope },
-    { spec: { host: "*", trafficPolicy: {} }, scope: "mesh" },
-  ];
-}
-
-function build(kind: StandInKind, metadata: ReadMetadata, { spec, scope, name }: Candidate): Resource | undefined {
-  const description: KindDescription | undefined = RESOURCE_KINDS.find((candidate) => candidate.kind === kind);
+function build(kind: StandInKind, metadata: ReadMetadata, candidate: Candidate): Resource | undefined {
+  const { spec, scope, name } = candidate;
+  const description: KindDescription | undefined = RESOURCE_KINDS.find((described) => described.kind === kind);
   const namespace = metadata.namespace ?? "";
   const [version = ""] = description?.versions ?? [];
   const parsed = description?.parse(
@@ -152,10 +155,17 @@ function build(kind: StandInKind, metadata: ReadMetadata, { spec, scope, name }:
     { apiVersion: `${description.group}/${version}` },
   );
   if (parsed?.kind !== "resource") return undefined;
-  const { resource } = parsed;
-  return {
-    ...resource,
-    metadata: { ...resource.metadata, name: metadata.name },
-    standsInFor: metadata.namespace === undefined ? "mesh" : scope,
+  const resource = {
+    ...parsed.resource,
+    metadata: { ...parsed.resource.metadata, name: metadata.name },
+    standsInFor: metadata.namespace === undefined ? ("mesh" as const) : scope,
   };
+  return resource.kind === "RequestAuthentication" && candidate.denies === true
+    ? { ...resource, denial: createDenial(headerOf(resource), resource.spec) }
+    : resource;
+}
+
+function headerOf({ apiVersion, metadata, standsInFor }: Resource): Omit<AuthorizationPolicy, "kind" | "spec"> {
+  const name = `unreadable-request-authentication-${metadata.name}`;
+  return { apiVersion, metadata: { ...metadata, name }, ...(standsInFor === undefined ? {} : { standsInFor }) };
 }

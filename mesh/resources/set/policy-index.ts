@@ -1,7 +1,9 @@
 import { keyOfHost, UNREADABLE } from "../fields/host-keys.ts";
+import type { AuthorizationPolicy } from "../kinds/authorization-policy.ts";
 import type { DestinationRule } from "../kinds/destination-rule.ts";
 import type { PeerAuthentication } from "../kinds/peer-authentication.ts";
 import type { Policy } from "../kinds/policy.ts";
+import type { RequestAuthentication } from "../kinds/request-authentication.ts";
 import type { VirtualService } from "../kinds/virtual-service.ts";
 import { type ChangedGroups, emptyIndex, type GroupIndex, type ItemChange, regroup } from "./group-index.ts";
 
@@ -11,8 +13,10 @@ export interface PolicyIndex {
   readonly destinationRulesByHost: ReadonlyMap<string, readonly DestinationRule[]>;
   /** By the key of each of their hosts. */
   readonly virtualServicesByHost: ReadonlyMap<string, readonly VirtualService[]>;
-  /** Stand-ins for the whole mesh are under `UNREADABLE`, too. */
+  /** Of these three kinds, stand-ins for the whole mesh are under `UNREADABLE`, too. */
   readonly peerAuthenticationsByNamespace: ReadonlyMap<string, readonly PeerAuthentication[]>;
+  readonly requestAuthenticationsByNamespace: ReadonlyMap<string, readonly RequestAuthentication[]>;
+  readonly authorizationPoliciesByNamespace: ReadonlyMap<string, readonly AuthorizationPolicy[]>;
   readonly policiesByNamespace: ReadonlyMap<string, readonly Policy[]>;
 }
 
@@ -20,6 +24,8 @@ export interface UpdatablePolicyIndex extends PolicyIndex {
   readonly destinationRulesByHost: GroupIndex<DestinationRule>;
   readonly virtualServicesByHost: GroupIndex<VirtualService>;
   readonly peerAuthenticationsByNamespace: GroupIndex<PeerAuthentication>;
+  readonly requestAuthenticationsByNamespace: GroupIndex<RequestAuthentication>;
+  readonly authorizationPoliciesByNamespace: GroupIndex<AuthorizationPolicy>;
   readonly policiesByNamespace: GroupIndex<Policy>;
 }
 
@@ -27,6 +33,8 @@ export const EMPTY_POLICY_INDEX: UpdatablePolicyIndex = {
   destinationRulesByHost: emptyIndex(),
   virtualServicesByHost: emptyIndex(),
   peerAuthenticationsByNamespace: emptyIndex(),
+  requestAuthenticationsByNamespace: emptyIndex(),
+  authorizationPoliciesByNamespace: emptyIndex(),
   policiesByNamespace: emptyIndex(),
 };
 
@@ -34,6 +42,8 @@ export interface PolicyChanges {
   readonly destinationRules: readonly ItemChange<DestinationRule>[];
   readonly virtualServices: readonly ItemChange<VirtualService>[];
   readonly peerAuthentications: readonly ItemChange<PeerAuthentication>[];
+  readonly requestAuthentications: readonly ItemChange<RequestAuthentication>[];
+  readonly authorizationPolicies: readonly ItemChange<AuthorizationPolicy>[];
   readonly policies: readonly ItemChange<Policy>[];
 }
 
@@ -48,20 +58,37 @@ export function updatePolicyIndex(
   };
   const rules = regroup(index.destinationRulesByHost, changes.destinationRules, keysOfRule);
   const services = regroup(index.virtualServicesByHost, changes.virtualServices, keysOfVirtualService);
-  const authentications = regroup(
-    index.peerAuthenticationsByNamespace,
-    changes.peerAuthentications,
-    keysOfAuthentication,
+  const peers = regroup(index.peerAuthenticationsByNamespace, changes.peerAuthentications, keysOfSecurityPolicy);
+  const requests = regroup(
+    index.requestAuthenticationsByNamespace,
+    changes.requestAuthentications,
+    keysOfSecurityPolicy,
+  );
+  const authorizations = regroup(
+    index.authorizationPoliciesByNamespace,
+    [...changes.authorizationPolicies, ...changes.requestAuthentications.map(denialChange)],
+    keysOfSecurityPolicy,
   );
   const policies = regroup(index.policiesByNamespace, changes.policies, ({ metadata }) => [metadata.namespace]);
   return {
     destinationRulesByHost: index.destinationRulesByHost.with(noted("destinationRulesByHost", rules)),
     virtualServicesByHost: index.virtualServicesByHost.with(noted("virtualServicesByHost", services)),
     peerAuthenticationsByNamespace: index.peerAuthenticationsByNamespace.with(
-      noted("peerAuthenticationsByNamespace", authentications),
+      noted("peerAuthenticationsByNamespace", peers),
+    ),
+    requestAuthenticationsByNamespace: index.requestAuthenticationsByNamespace.with(
+      noted("requestAuthenticationsByNamespace", requests),
+    ),
+    authorizationPoliciesByNamespace: index.authorizationPoliciesByNamespace.with(
+      noted("authorizationPoliciesByNamespace", authorizations),
     ),
     policiesByNamespace: index.policiesByNamespace.with(noted("policiesByNamespace", policies)),
   };
+}
+
+/** A stand-in that denies does so as an AuthorizationPolicy. */
+function denialChange({ before, after }: ItemChange<RequestAuthentication>): ItemChange<AuthorizationPolicy> {
+  return { before: before?.denial, after: after?.denial };
 }
 
 function keysOfRule({ spec, metadata, standsInFor }: DestinationRule): readonly string[] {
@@ -72,6 +99,9 @@ function keysOfVirtualService({ spec, metadata }: VirtualService): readonly stri
   return spec.hosts.map((host) => keyOfHost(host, metadata.namespace));
 }
 
-function keysOfAuthentication({ metadata, standsInFor }: PeerAuthentication): readonly string[] {
+function keysOfSecurityPolicy({
+  metadata,
+  standsInFor,
+}: PeerAuthentication | RequestAuthentication | AuthorizationPolicy): readonly string[] {
   return standsInFor === "mesh" ? [UNREADABLE, metadata.namespace] : [metadata.namespace];
 }

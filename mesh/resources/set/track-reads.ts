@@ -21,6 +21,8 @@ export function trackReads(set: ResourceSet, onRead: (key: string) => void): Res
     meshPolicies: of(set.meshPolicies, "meshPolicies"),
     policies: of(set.policies, "policies"),
     peerAuthentications: of(set.peerAuthentications, "peerAuthentications"),
+    requestAuthentications: of(set.requestAuthentications, "requestAuthentications"),
+    authorizationPolicies: of(set.authorizationPolicies, "authorizationPolicies"),
     destinationRules: of(set.destinationRules, "destinationRules"),
     virtualServices: of(set.virtualServices, "virtualServices"),
     gateways: of(set.gateways, "gateways"),
@@ -34,6 +36,11 @@ export function trackReads(set: ResourceSet, onRead: (key: string) => void): Res
       destinationRulesByHost: of(index.destinationRulesByHost, "destinationRulesByHost"),
       virtualServicesByHost: of(index.virtualServicesByHost, "virtualServicesByHost"),
       peerAuthenticationsByNamespace: of(index.peerAuthenticationsByNamespace, "peerAuthenticationsByNamespace"),
+      requestAuthenticationsByNamespace: of(
+        index.requestAuthenticationsByNamespace,
+        "requestAuthenticationsByNamespace",
+      ),
+      authorizationPoliciesByNamespace: of(index.authorizationPoliciesByNamespace, "authorizationPoliciesByNamespace"),
       policiesByNamespace: of(index.policiesByNamespace, "policiesByNamespace"),
     },
   };

@@ -52,8 +52,27 @@ const rule = fc
   .record({ name, namespace, mode: fc.constantFrom("STRICT", "PERMISSIVE", "DISABLE") })
   .map(({ mode, ...metadata }) => testResource("PeerAuthentication", metadata.name, { mtls: { mode } }, metadata));
 
-const host = fc.constantFrom("a.ns1.svc.cluster.local", "b.ns1.svc.cluster.local", "*.ns2.svc.cluster.local");
 const selector = fc.constantFrom({}, { app: "a" }, { app: "b" });
+
+const authorization = fc
+  .record({ name, namespace, matchLabels: selector, action: fc.constantFrom("ALLOW", "DENY"), methods: fc.string() })
+  .map(({ matchLabels, action, methods, ...metadata }) => {
+    const rules = [{ to: [{ operation: { methods: [`m${methods}`] } }] }];
+    return testResource("AuthorizationPolicy", metadata.name, { selector: { matchLabels }, action, rules }, metadata);
+  });
+
+const requestAuthentication = fc
+  .record({ name, namespace, matchLabels: selector, issuer: name })
+  .map(({ matchLabels, issuer, ...metadata }) =>
+    testResource(
+      "RequestAuthentication",
+      metadata.name,
+      { selector: { matchLabels }, jwtRules: [{ issuer }] },
+      metadata,
+    ),
+  );
+
+const host = fc.constantFrom("a.ns1.svc.cluster.local", "b.ns1.svc.cluster.local", "*.ns2.svc.cluster.local");
 
 const destinationRule = fc
   .record({ name, namespace, host, matchLabels: selector, mode: fc.constantFrom("ISTIO_MUTUAL", "DISABLE") })
@@ -87,8 +106,13 @@ const legacy = fc
       : testResource(kind, "default", { peers }, { namespace: "" });
   });
 
+const policy = fc.oneof(rule, authorization, requestAuthentication);
+
 const update = fc
-  .tuple(fc.oneof(pod, service, slice, endpoints, rule, destinationRule, virtualService, gateway, legacy), fc.boolean())
+  .tuple(
+    fc.oneof(pod, service, slice, endpoints, policy, destinationRule, virtualService, gateway, legacy),
+    fc.boolean(),
+  )
   .map(([text, isDeleted]): ResourceUpdate => {
     const [resource] = parseResources({ text, file: "test.yaml" }).resources;
     if (resource === undefined) throw new Error(`not a resource: ${text}`);
