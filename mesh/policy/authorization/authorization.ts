@@ -78,7 +78,7 @@ export interface ConnectionAttributes {
 /** What is known of a request when it is judged. */
 export interface RequestAttributes {
   readonly method: string;
-  /** Host and port as the client sent them. */
+  /** Host and port as the client sent them; empty: there is no Host, and it matches nothing. */
   readonly authority: string;
   /** Normalised, with its query. */
   readonly path: string;
@@ -92,21 +92,23 @@ export interface RequestAttributes {
 export interface TokenAttributes {
   readonly issuer: string;
   readonly subject: string;
+  /** Those that are words with spaces between them (`scope`, `permission`, `spaceDelimitedClaims`) are lists already. */
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** A connection and, on an HTTP port, one of its requests. @public */
+/** A connection and, on an HTTP port, one of its requests. */
 export interface AuthorizationAttributes {
   readonly connection: ConnectionAttributes;
   /** `undefined`: a stream, in which nothing of HTTP can be matched. */
   readonly request: RequestAttributes | undefined;
 }
 
-/** A verdict, and what made it. @public */
+/** A verdict, and what made it. */
 export interface AuthorizationVerdict {
   readonly kind: "allowed" | "denied";
   /**
-   * `ns[NAMESPACE]-policy[NAME]-rule[INDEX]`: the first rule that matched, in the order of the ids. `none`: no rule did,
+   * `ns[NAMESPACE]-policy[NAME]-rule[INDEX]`, of CUSTOM between `istio-ext-authz-PROVIDER-` and
+   * `-deny-due-to-bad-CUSTOM-action`: the first rule that matched, in the order of the ids. `none`: no rule did,
    * either because there is no policy that allows, or because none of those matched.
    */
   readonly ruleId: string;

@@ -1,0 +1,105 @@
+import { policyOf } from "./authorization-fixture.ts";
+import { ALL, ALLOW, BY_DENY, CURL_NAME, DENY, describeVectors, PLAINTEXT, peer, TCP } from "./vectors-fixture.ts";
+
+describeVectors("connections and their clients", [
+  { vector: "1", claim: "no policy allows everything", policies: [], allows: [PLAINTEXT] },
+  {
+    vector: "2a",
+    claim: "ALLOW without rules denies everything",
+    policies: [ALLOW()],
+    denies: [{}, TCP],
+  },
+  {
+    vector: "2b",
+    claim: "ALLOW with an empty rule allows everything",
+    policies: [ALLOW(ALL)],
+    allows: [{}, TCP],
+  },
+  { vector: "3", claim: "DENY comes before ALLOW", policies: [ALLOW(ALL), DENY(ALL)], denies: [{}], by: BY_DENY },
+  {
+    vector: "4",
+    claim: "policies of the root namespace and of the workload's are one union",
+    policies: [
+      policyOf("ALLOW", [{ from: [{ namespaces: ["foo"] }] }], { namespace: "istio-system" }),
+      ALLOW({ to: [{ paths: ["/x"] }] }),
+    ],
+    allows: [{ ...peer("cluster.local/ns/bar/sa/a"), path: "/x" }],
+    denies: [{ ...peer("cluster.local/ns/bar/sa/a"), path: "/y" }],
+  },
+  {
+    vector: "8",
+    claim: "the fields of a source are joined by AND, the sources by OR",
+    policies: [ALLOW({ from: [{ principals: [CURL_NAME], ipBlocks: ["10.1.0.0/16"] }, { namespaces: ["bar"] }] })],
+    allows: [peer(CURL_NAME, { sourceIp: "10.1.2.1" }), peer("cluster.local/ns/bar/sa/x", { sourceIp: "10.2.0.1" })],
+    denies: [peer(CURL_NAME, { sourceIp: "10.2.0.1" })],
+  },
+  {
+    vector: "9",
+    claim: "any principal needs mutual TLS",
+    policies: [ALLOW({ from: [{ principals: ["*"] }] })],
+    allows: [{}],
+    denies: [PLAINTEXT],
+  },
+  {
+    vector: "10",
+    claim: "denying all but principals enforces mutual TLS",
+    policies: [DENY({ from: [{ principals: { not: ["*"] } }] })],
+    allows: [{}],
+    denies: [PLAINTEXT],
+    by: BY_DENY,
+  },
+  {
+    vector: "11",
+    claim: "what a plaintext client lacks is not one of notPrincipals",
+    policies: [ALLOW({ from: [{ principals: { not: ["cluster.local/ns/foo/sa/bad"] } }] })],
+    allows: [PLAINTEXT],
+    denies: [peer("cluster.local/ns/foo/sa/bad")],
+  },
+  {
+    vector: "12a",
+    claim: "a principal's suffix",
+    policies: [ALLOW({ from: [{ principals: ["*/sa/curl"] }] })],
+    allows: [{}],
+    denies: [peer("cluster.local/ns/foo/sa/curl2")],
+  },
+  {
+    vector: "12b",
+    claim: "a principal is written without its scheme",
+    policies: [ALLOW({ from: [{ principals: [`spiffe://${CURL_NAME}`] }] })],
+    denies: [{}],
+  },
+  {
+    vector: "14",
+    claim: "a namespace matches in any trust domain, and as a whole",
+    policies: [ALLOW({ from: [{ namespaces: ["foo"] }] })],
+    allows: [peer("other-td/ns/foo/sa/x")],
+    denies: [peer("cluster.local/ns/foo-2/sa/x")],
+  },
+  {
+    vector: "15a",
+    claim: "a service account belongs to its namespace",
+    policies: [ALLOW({ from: [{ serviceAccounts: ["foo/curl"] }] })],
+    allows: [{}],
+    denies: [peer("cluster.local/ns/bar/sa/curl")],
+  },
+  {
+    vector: "15b",
+    claim: "a dot in a service account is a dot (CVE-2026-39350)",
+    policies: [ALLOW({ from: [{ serviceAccounts: ["foo/a.b"] }] })],
+    allows: [peer("cluster.local/ns/foo/sa/a.b")],
+    denies: [peer("cluster.local/ns/foo/sa/axb")],
+  },
+  {
+    vector: "16",
+    claim: "the pod's port is judged, not the Service's",
+    policies: [ALLOW({ to: [{ ports: ["80"] }] })],
+    denies: [{ connection: { destinationPort: 8080 } }],
+  },
+  {
+    vector: "39",
+    claim: "remoteIpBlocks are the address that the trusted proxies report",
+    policies: [ALLOW({ from: [{ remoteIpBlocks: ["203.0.113.0/24"] }] })],
+    allows: [{ connection: { sourceIp: "10.0.0.9", remoteIp: "203.0.113.7" } }],
+    denies: [{ connection: { sourceIp: "203.0.113.9", remoteIp: "198.51.100.7" } }],
+  },
+]);
