@@ -5,7 +5,7 @@ import type { HttpVersion } from "./http-version.ts";
 /** A message's content, and how its end is known. */
 export type Content =
   | { readonly kind: "none" }
-  /** Bytes, at least 1. */
+  /** Bytes. 0: nothing but trailers may follow, which only HTTP/2 has behind a declared length (RFC 9113 §8.1). */
   | { readonly kind: "length"; readonly length: number }
   /**
    * No length is known. Its end is marked by HTTP/1.1 chunks (RFC 9112 §7.1), by a flag of an HTTP/2 frame, or, of a

@@ -25,8 +25,9 @@ const OWN = /\r\nx-request-id: [^\r]+|\r\nx-forwarded-proto: [^\r]+/g;
 interface Case {
   readonly name: string;
   readonly request: FieldPairs;
-  /** Frames of content; the last ends the stream. */
+  /** Frames of content; the last ends the stream, unless trailers do. */
   readonly content?: readonly string[];
+  readonly trailers?: FieldPairs;
   /** What the application receives. */
   readonly arrives: string;
 }
@@ -60,6 +61,19 @@ const CASES: readonly Case[] = [
     request: requestOf("/a", [["content-length", "0"]], "POST"),
     content: [""],
     arrives: "POST /a HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 0\r\n\r\n",
+  },
+  {
+    name: "a length of 0 stays, and trailers behind it are left out: HTTP/1.1 has them behind chunks alone",
+    request: requestOf("/a", [["content-length", "0"]], "POST"),
+    trailers: [["x-after", "1"]],
+    arrives: "POST /a HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 0\r\n\r\n",
+  },
+  {
+    name: "a length stays, and trailers behind it are left out",
+    request: requestOf("/a", [["content-length", "3"]], "POST"),
+    content: ["abc"],
+    trailers: [["x-after", "1"]],
+    arrives: "POST /a HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 3\r\n\r\nabc",
   },
   {
     name: "crumbs of a cookie become one field",
@@ -98,10 +112,12 @@ const CASES: readonly Case[] = [
 ];
 
 describe("as HTTP/1.1", () => {
-  it.each(CASES)("$name", async ({ request, content = [], arrives }) => {
+  it.each(CASES)("$name", async ({ request, content = [], trailers, arrives }) => {
     const { client, upstream } = await start();
-    const frames = content.map((piece, index) => dataFrame(1, piece, index === content.length - 1));
-    client.send(client.headers(1, request, { ends: content.length === 0 }), ...frames);
+    const isLast = (index: number): boolean => trailers === undefined && index === content.length - 1;
+    const frames = content.map((piece, index) => dataFrame(1, piece, isLast(index)));
+    client.send(client.headers(1, request, { ends: isLast(-1) }), ...frames);
+    if (trailers !== undefined) client.send(client.headers(1, trailers));
     expect((await client.ended(1)).statuses).toEqual(["200"]);
     const [{ head, body } = { head: "", body: "" }] = upstream.executed;
     expect(`${head}\r\n\r\n${body}`.replace(OWN, "")).toBe(arrives);

@@ -4,8 +4,10 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { dialRaw, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { FRAME } from "../../http2/frames/frame-types.ts";
 import { HELLO, meshDestination } from "../../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../../outbound-side-fixture.ts";
+import { dialHttp2, requestOf } from "../raw-http2-client-fixture.ts";
 import { type Http2ServerOptions, listenUpstream, startHttp2Server } from "./http2-server-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -101,6 +103,36 @@ describe("a request of HTTP/1.1 over an HTTP/2 hop", () => {
     expect(answer).toMatch(
       /^HTTP\/1\.1 103 .*link: <\/s>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n.*transfer-encoding: chunked\r\n.*\r\n5\r\nhello\r\n0\r\nx-sum: 2\r\n\r\n$/s,
     );
+  });
+});
+
+describe("trailers behind a declared length of 0", () => {
+  const respondEmpty = (stream: ServerHttp2Stream, trailers: Readonly<Record<string, string>>): void => {
+    stream.respond({ ":status": 200, "content-length": 0 }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+    stream.end();
+  };
+
+  it("go on between a client and a server of HTTP/2, in both directions", async () => {
+    const onStream = async (stream: ServerHttp2Stream): Promise<void> => {
+      const [received] = await once(stream, "trailers");
+      respondEmpty(stream, { "x-seen": String(received["x-before"]) });
+    };
+    const { side } = await startHop({ onStream, alpn: "plaintext" });
+    const client = await dialHttp2(cleanup, side.port);
+    const head = requestOf("/a", [["content-length", "0"]], "POST");
+    client.send(client.headers(1, head, { ends: false }));
+    await client.until(() => client.frames.some(({ type }) => type === FRAME.settings));
+    client.send(client.headers(1, [["x-before", "1"]]));
+    expect(await client.ended(1)).toMatchObject({ statuses: ["200"], content: "", trailers: [["x-seen", "1"]] });
+  });
+
+  it("are left out of a response of HTTP/1.1, which keeps its length, and its connection serves the next", async () => {
+    const { side } = await startHop({ onStream: (stream) => respondEmpty(stream, { "x-after": "1" }) });
+    const text = "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    const answer = await sendRaw(cleanup, side.port, text);
+    expect(answer.match(/HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*content-length: 0\r\n(?:[^\r]+\r\n)*\r\n/g)).toHaveLength(2);
+    expect(answer).not.toMatch(/x-after|transfer-encoding/);
   });
 });
 

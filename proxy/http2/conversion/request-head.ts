@@ -54,7 +54,7 @@ const NO_CONTENT: Content = { kind: "none" };
 const UNTIL_END: Content = { kind: "unknown", endsBy: "frames" };
 
 function contentFrom(contentLength: number | undefined, endsStream: boolean): Content {
-  if (endsStream || contentLength === 0) return NO_CONTENT;
+  if (endsStream) return NO_CONTENT;
   return contentLength === undefined ? UNTIL_END : { kind: "length", length: contentLength };
 }
 

@@ -33,8 +33,7 @@ export function responseHeadFrom(received: Http2ResponseHead, { endsStream, toHe
 }
 
 function contentFrom(contentLength: number | undefined): Content {
-  if (contentLength === undefined) return UNTIL_END;
-  return contentLength === 0 ? NO_CONTENT : { kind: "length", length: contentLength };
+  return contentLength === undefined ? UNTIL_END : { kind: "length", length: contentLength };
 }
 
 function fieldsFrom(received: Http2ResponseHead): FieldList {
