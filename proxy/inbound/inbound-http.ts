@@ -4,6 +4,7 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ConnectionPool, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
+import { deliveryProofOf } from "../connections/delivery-proof.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import { type ServedClient, serveClient } from "../http/downstream/serve-client.ts";
@@ -103,7 +104,7 @@ export class InboundHttp {
     for (const pool of this.#pools.values()) pool.closeIdle();
   }
 
-  #planFor({ destination, peer, own, settings }: HttpClient, poolKey: string): PlanRequest {
+  #planFor({ socket, destination, peer, own, settings }: HttpClient, poolKey: string): PlanRequest {
     const [certificate] = peer?.certificates ?? [];
     const forwardedClientCert =
       peer === undefined || own === undefined || certificate === undefined
@@ -122,6 +123,7 @@ export class InboundHttp {
       delayMs: undefined,
       route: "default",
       cluster: formatInboundClusterName(destination.port),
+      ...(peer === undefined ? {} : { proveDelivery: () => deliveryProofOf(socket) }),
     } as const;
     let pool: UpstreamPool | undefined;
     let planned: ReturnType<PlanRequest> | undefined;

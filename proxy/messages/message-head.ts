@@ -39,7 +39,7 @@ export interface RequestHead extends MessageHead {
 export interface ResponseHead extends MessageHead {
   /** 100..999 (RFC 9110 §15 defines 100 to 599; others are forwarded). */
   readonly status: number;
-  /** What the server's sidecar reports about its application; only a verified server is trusted with it. */
+  /** What the server's sidecar reports about its application, if that is proven (`connections/delivery-proof.ts`). */
   readonly report: DeliveryReport | undefined;
 }
 

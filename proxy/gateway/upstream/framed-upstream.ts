@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { MeshError } from "../../../mesh/mesh-error.ts";
+import { isProven } from "../../connections/delivery-proof.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
 import type { Http1Fault, ResponseEvent } from "../../http1/framer-events.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
@@ -144,9 +145,10 @@ export class FramedUpstream extends WrappingStream {
   /** A report is an error of the attempt, so that it is retried or gets a local reply. */
   #failWithReport(head: ResponseHead): boolean {
     const { report } = head;
-    if (report === undefined || this.#onReport === undefined) return false;
+    if (report === undefined || this.#onReport === undefined || !isProven(report, this.socket)) return false;
+    const { outcome } = report;
     this.#onReport();
-    this.destroy(new UpstreamError(report, `the endpoint's sidecar got no response of its application (${report})`));
+    this.destroy(new UpstreamError(outcome, `the endpoint's sidecar got no response of its application (${outcome})`));
     return true;
   }
 

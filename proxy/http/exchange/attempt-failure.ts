@@ -1,6 +1,6 @@
 import type { GrpcStatus } from "../../../mesh/resources/fields/grpc-status-names.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
-import type { DeliveryReport } from "../../messages/delivery-report.ts";
+import type { DeliveryOutcome } from "../../messages/delivery-report.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { ResponseHead } from "../../messages/message-head.ts";
 import { type GrpcCall, trailersOnlyStatus } from "../grpc/grpc-call.ts";
@@ -17,7 +17,7 @@ export type AttemptFailure =
   /** The server did not process it, as it has said: too many streams, or a connection that ends. */
   | { readonly kind: "refused" }
   /** The endpoint's sidecar has reported that its application gave no response. */
-  | { readonly kind: DeliveryReport }
+  | { readonly kind: DeliveryOutcome }
   | { readonly kind: "status"; readonly status: number }
   | { readonly kind: "grpc_status"; readonly status: GrpcStatus };
 

@@ -1,6 +1,5 @@
 import { GRPC_STATUS } from "../../../mesh/resources/fields/grpc-status-names.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
-import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import { flagsOfUpstreamLoss } from "./abort-flags.ts";
 
@@ -28,13 +27,10 @@ export function lostReply(reason: AbortReason): LocalReply {
 
 /**
  * Such a reply for the sidecar of a verified client, which may retry on another endpoint.
+ * @param proof of the client's connection; `undefined`: its client gets no report.
  * @param deliveries how often the request was sent and may have been processed.
  */
-export function reportDelivery(
-  reply: LocalReply,
-  hop: RequestEdits["hop"] | undefined,
-  deliveries: number,
-): LocalReply {
-  if (hop !== "inbound_verified") return reply;
-  return { ...reply, report: deliveries > 0 ? "interrupted" : "undelivered" };
+export function reportDelivery(reply: LocalReply, proof: string | undefined, deliveries: number): LocalReply {
+  if (proof === undefined) return reply;
+  return { ...reply, report: { outcome: deliveries > 0 ? "interrupted" : "undelivered", proof } };
 }

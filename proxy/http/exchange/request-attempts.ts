@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Timer } from "../../../mesh/runtime.ts";
+import { isProven } from "../../connections/delivery-proof.ts";
 import { ABANDONED, type AbortReason } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
@@ -106,16 +107,14 @@ export class RequestAttempts {
     return failure !== undefined && this.#retry(failure);
   }
 
-  /** Only a verified server is a sidecar. */
-  #retryElsewhere(head: ResponseHead): boolean {
-    const { report } = head;
+  #retryElsewhere({ report }: ResponseHead): boolean {
     const { pool } = this.#plan ?? {};
-    if (report === undefined || pool === undefined || this.#taken === undefined || this.upstream?.peer === "")
-      return false;
-    const { endpoint } = this.#taken;
+    if (report === undefined || pool === undefined || this.#taken === undefined) return false;
+    const { connection, endpoint } = this.#taken;
+    if (!isProven(report, connection.dialed.socket)) return false;
     pool.avoid(endpoint);
     this.#tried = (this.#tried ?? new Set<string>()).add(endpoint.key);
-    return pool.hasEndpointExcept(this.#tried) && this.#retry({ kind: report });
+    return pool.hasEndpointExcept(this.#tried) && this.#retry({ kind: report.outcome });
   }
 
   /** Retries after the upstream was lost before a response. @returns false: a retry is not allowed. */
@@ -193,7 +192,7 @@ export class RequestAttempts {
   }
 
   #withReport(reply: LocalReply): LocalReply {
-    return reportDelivery(reply, this.#plan?.edits.hop, this.#deliveries);
+    return reportDelivery(reply, this.#plan?.proveDelivery?.(), this.#deliveries);
   }
 
   #open(taken: TakenUpstream, plan: ForwardPlan): void {

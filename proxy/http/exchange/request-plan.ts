@@ -26,6 +26,8 @@ export interface ForwardPlan {
   readonly cluster: string;
   /** The verdict of AuthorizationPolicies; absent: there is none. */
   readonly authorization?: AuthorizationVerdict | undefined;
+  /** The proof of reports to the client's sidecar (`connections/delivery-proof.ts`). @default there are no reports */
+  readonly proveDelivery?: () => string | undefined;
   /** Called once, when the request has ended. */
   readonly onOver?: () => void;
 }

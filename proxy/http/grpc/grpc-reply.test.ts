@@ -47,8 +47,9 @@ describe("a local reply to a call of gRPC", () => {
 
   it("keeps a report for the client's sidecar, and fields of its own", () => {
     const fields = [{ name: "x-a", value: "b" }];
-    const reply = grpcReplyFrom({ status: 503, flags: "UC", details: "", report: "undelivered", fields });
-    expect([reply.report, fieldOf(reply, "x-a")]).toEqual(["undelivered", "b"]);
+    const report = { outcome: "undelivered", proof: "0".repeat(32) } as const;
+    const reply = grpcReplyFrom({ status: 503, flags: "UC", details: "", report, fields });
+    expect([reply.report, fieldOf(reply, "x-a")]).toEqual([report, "b"]);
   });
 
   it("has the body as its message, if that is not the details of the log", () => {

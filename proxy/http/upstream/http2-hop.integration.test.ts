@@ -131,7 +131,9 @@ describe("trailers behind a declared length of 0", () => {
     const { side } = await startHop({ onStream: (stream) => respondEmpty(stream, { "x-after": "1" }) });
     const text = "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     const answer = await sendRaw(cleanup, side.port, text);
-    expect(answer.match(/HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*content-length: 0\r\n(?:[^\r]+\r\n)*\r\n/g)).toHaveLength(2);
+    expect(answer.match(/HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*content-length: 0\r\n(?:[^\r]+\r\n)*\r\n/g)).toHaveLength(
+      2,
+    );
     expect(answer).not.toMatch(/x-after|transfer-encoding/);
   });
 });

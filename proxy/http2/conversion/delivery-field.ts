@@ -1,13 +1,13 @@
-import type { DeliveryReport } from "../../messages/delivery-report.ts";
+import { type DeliveryReport, formatDeliveryReport } from "../../messages/delivery-report.ts";
 import type { Field } from "../../messages/field-access.ts";
 
 /**
  * Carries a report between two sidecars. HTTP/2 has no options of a connection, so it is a field. Neither role forwards
- * one: no application behind a sidecar can send it, and none receives it.
+ * one. Other proxies do, so a report counts only with its proof.
  */
 export const DELIVERY_FIELD = "x-entente-delivery";
 
 /** The field that carries a report. */
 export function deliveryField(report: DeliveryReport): Field {
-  return { name: DELIVERY_FIELD, value: report };
+  return { name: DELIVERY_FIELD, value: formatDeliveryReport(report) };
 }

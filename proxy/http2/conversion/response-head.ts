@@ -1,4 +1,4 @@
-import type { DeliveryReport } from "../../messages/delivery-report.ts";
+import { type DeliveryReport, parseDeliveryReport } from "../../messages/delivery-report.ts";
 import { FieldList } from "../../messages/field-list.ts";
 import type { Content, ResponseHead } from "../../messages/message-head.ts";
 import { isWithoutContent } from "../check-response.ts";
@@ -56,6 +56,5 @@ interface Kept {
 }
 
 function reportFrom({ names, values }: Http2ResponseHead): DeliveryReport | undefined {
-  const value = values[names.indexOf(DELIVERY_FIELD)];
-  return value === "undelivered" || value === "interrupted" ? value : undefined;
+  return parseDeliveryReport(values[names.indexOf(DELIVERY_FIELD)] ?? "");
 }
