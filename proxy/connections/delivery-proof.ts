@@ -1,7 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import type { DeliveryReport } from "../messages/delivery-report.ts";
 
 const LABEL = "EXPORTER-entente-delivery";
 const PROOF_BYTES = 16;
@@ -17,8 +16,8 @@ export function deliveryProofOf(socket: Duplex): string | undefined {
   return socket.exportKeyingMaterial(PROOF_BYTES, LABEL, Buffer.alloc(0)).toString("hex");
 }
 
-/** Whether a report that was read from this connection was written by its other end. */
-export function isProven({ proof }: DeliveryReport, socket: Duplex): boolean {
+/** Whether a report with this proof, which was read from the connection, was written by its other end. */
+export function isProven(proof: string, socket: Duplex): boolean {
   const own = deliveryProofOf(socket);
   return own !== undefined && own.length === proof.length && timingSafeEqual(Buffer.from(own), Buffer.from(proof));
 }

@@ -145,7 +145,7 @@ export class FramedUpstream extends WrappingStream {
   /** A report is an error of the attempt, so that it is retried or gets a local reply. */
   #failWithReport(head: ResponseHead): boolean {
     const { report } = head;
-    if (report === undefined || this.#onReport === undefined || !isProven(report, this.socket)) return false;
+    if (report === undefined || this.#onReport === undefined || !isProven(report.proof, this.socket)) return false;
     const { outcome } = report;
     this.#onReport();
     this.destroy(new UpstreamError(outcome, `the endpoint's sidecar got no response of its application (${outcome})`));

@@ -111,7 +111,7 @@ export class RequestAttempts {
     const { pool } = this.#plan ?? {};
     if (report === undefined || pool === undefined || this.#taken === undefined) return false;
     const { connection, endpoint } = this.#taken;
-    if (!isProven(report, connection.dialed.socket)) return false;
+    if (!isProven(report.proof, connection.dialed.socket)) return false;
     pool.avoid(endpoint);
     this.#tried = (this.#tried ?? new Set<string>()).add(endpoint.key);
     return pool.hasEndpointExcept(this.#tried) && this.#retry({ kind: report.outcome });
