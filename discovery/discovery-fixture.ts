@@ -28,6 +28,8 @@ export const settings: MeshSettings = {
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
   h2UpgradePolicy: "DEFAULT",
+  pathNormalization: "BASE",
+  numTrustedProxies: 0,
 };
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 export const pod = `

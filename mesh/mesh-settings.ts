@@ -1,4 +1,5 @@
 import type { TrustDomain } from "./identity/spiffe-id.ts";
+import type { PathNormalization } from "./policy/authorization/authorization.ts";
 
 /** Settings of the whole mesh. */
 export interface MeshSettings {
@@ -18,4 +19,24 @@ export interface MeshSettings {
    * `DEFAULT`: not said, so sidecars decide between themselves.
    */
   readonly h2UpgradePolicy: "DEFAULT" | "DO_NOT_UPGRADE" | "UPGRADE";
+  /** How a request's path is brought into one form before it is routed and judged. */
+  readonly pathNormalization: PathNormalization;
+  /** How many proxies in front of the gateway are trusted with `x-forwarded-for`; 0: none, the TCP peer is the client. */
+  readonly numTrustedProxies: number;
+}
+
+const PATH_NORMALIZATIONS: readonly PathNormalization[] = ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"];
+
+/** Reads `pathNormalization.normalization` of Istio's MeshConfig, where `DEFAULT` is `BASE`. `undefined`: unknown. */
+export function parsePathNormalization(value: unknown): PathNormalization | undefined {
+  return value === "DEFAULT" ? "BASE" : PATH_NORMALIZATIONS.find((known) => known === value);
+}
+
+/** The largest value of Istio's `numTrustedProxies`. */
+const MAX_UINT32 = 0xff_ff_ff_ff;
+
+/** Reads `defaultConfig.gatewayTopology.numTrustedProxies` of Istio's MeshConfig. `undefined`: not a number of proxies. */
+export function parseTrustedProxies(value: unknown): number | undefined {
+  const isCount = typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= MAX_UINT32;
+  return isCount ? value : undefined;
 }

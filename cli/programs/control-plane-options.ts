@@ -103,6 +103,8 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneC
       outboundTrafficPolicy: parseTrafficPolicy(values["outbound-traffic-policy"]),
       autoMtls: true,
       h2UpgradePolicy: "DEFAULT",
+      pathNormalization: "BASE",
+      numTrustedProxies: 0,
     },
   };
 }

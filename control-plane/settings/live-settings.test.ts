@@ -47,9 +47,13 @@ describe("the mesh configuration of a running control plane", () => {
     await change("outboundTrafficPolicy: { mode: REGISTRY_ONLY }\nenableAutoMtls: false\nh2UpgradePolicy: UPGRADE");
     const live = { outboundTrafficPolicy: "REGISTRY_ONLY", autoMtls: false, h2UpgradePolicy: "UPGRADE" };
     expect(source.current()).toEqual({ ...defaults, ...live });
+    await change(
+      "pathNormalization: { normalization: NONE }\ndefaultConfig: { gatewayTopology: { numTrustedProxies: 1 } }",
+    );
+    expect(source.current()).toEqual({ ...defaults, pathNormalization: "NONE", numTrustedProxies: 1 });
     await change("");
     expect(source.current()).toEqual(defaults);
-    expect(seen).toEqual(["REGISTRY_ONLY", "ALLOW_ANY"]);
+    expect(seen).toEqual(["REGISTRY_ONLY", "ALLOW_ANY", "ALLOW_ANY"]);
   });
 
   it("needs a restart for the names that certificates contain, and says so once", async () => {

@@ -33,6 +33,8 @@ const LIVE = [
   "outboundTrafficPolicy",
   "autoMtls",
   "h2UpgradePolicy",
+  "pathNormalization",
+  "numTrustedProxies",
 ] as const satisfies readonly (keyof MeshSettings)[];
 
 /**
@@ -103,8 +105,8 @@ class LiveSettings implements MeshSettingsSource {
   #take(next: MeshSettings): void {
     const changed = LIVE.filter((name) => next[name] !== this.#current[name]);
     if (changed.length === 0) return;
-    const { outboundTrafficPolicy, autoMtls, h2UpgradePolicy } = next;
-    const live = { outboundTrafficPolicy, autoMtls, h2UpgradePolicy };
+    const { outboundTrafficPolicy, autoMtls, h2UpgradePolicy, pathNormalization, numTrustedProxies } = next;
+    const live = { outboundTrafficPolicy, autoMtls, h2UpgradePolicy, pathNormalization, numTrustedProxies };
     this.#current = { ...this.#current, ...live };
     this.#options.log.info({ changed, ...live }, "the mesh's settings have changed");
     for (const listener of [...this.#listeners]) listener();

@@ -27,8 +27,9 @@ rootNamespace: mesh-system
 outboundTrafficPolicy: { mode: REGISTRY_ONLY }
 enableAutoMtls: false
 h2UpgradePolicy: UPGRADE
+pathNormalization: { normalization: MERGE_SLASHES }
 accessLogFile: /dev/stdout
-defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
+defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012", gatewayTopology: { numTrustedProxies: 2 } }`;
     expect(await read(text)).toEqual({
       settings: {
         ...defaults,
@@ -38,6 +39,8 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
         outboundTrafficPolicy: "REGISTRY_ONLY",
         autoMtls: false,
         h2UpgradePolicy: "UPGRADE",
+        pathNormalization: "MERGE_SLASHES",
+        numTrustedProxies: 2,
       },
       discoveryHost: "istiod-canary.mesh-system.svc",
       unsupported: [],
@@ -48,6 +51,18 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
     const text =
       "meshMTLS: { minProtocolVersion: TLSV1_3 }\noutboundTrafficPolicy: { mode: ALLOW_ANY, egressProxy: {} }";
     expect((await read(text)).unsupported).toEqual(["meshMTLS", "outboundTrafficPolicy.egressProxy"]);
+    const nested = "pathNormalization: { normalization: NONE, other: 1 }";
+    expect((await read(nested)).unsupported).toEqual(["pathNormalization.other"]);
+  });
+
+  it.each([
+    { given: "DEFAULT", expected: "BASE" },
+    { given: "NONE", expected: "NONE" },
+    { given: "BASE", expected: "BASE" },
+    { given: "DECODE_AND_MERGE_SLASHES", expected: "DECODE_AND_MERGE_SLASHES" },
+  ])("normalises paths by $expected where it says $given", async ({ given, expected }) => {
+    const { settings } = await read(`pathNormalization: { normalization: ${given} }`);
+    expect(settings.pathNormalization).toBe(expected);
   });
 
   it.each(["", "accessLogFile: ''", "trustDomain: null"])("without settings changes nothing: %j", async (text) => {
@@ -66,6 +81,32 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012" }`;
       name: "an unknown upgrade policy",
       text: "h2UpgradePolicy: DEFAULT",
       expected: "h2UpgradePolicy: it must be DO_NOT_UPGRADE or UPGRADE",
+    },
+    {
+      name: "an unknown normalization",
+      text: "pathNormalization: { normalization: base }",
+      expected:
+        'pathNormalization: normalization: it must be DEFAULT, NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES, got "base"',
+    },
+    {
+      name: "a normalization without its field",
+      text: "pathNormalization: NONE",
+      expected: "pathNormalization: it must be a mapping with normalization",
+    },
+    {
+      name: "a policy without its field",
+      text: "outboundTrafficPolicy: REGISTRY_ONLY",
+      expected: "outboundTrafficPolicy: it must be a mapping with mode",
+    },
+    {
+      name: "a negative number of proxies",
+      text: "defaultConfig: { gatewayTopology: { numTrustedProxies: -1 } }",
+      expected: "gatewayTopology: numTrustedProxies: it must be a number of proxies, 0 or more, got -1",
+    },
+    {
+      name: "text for a number of proxies",
+      text: "defaultConfig: { gatewayTopology: { numTrustedProxies: '1' } }",
+      expected: 'must be a number of proxies, 0 or more, got "1"',
     },
     { name: "text for aliases", text: "trustDomainAliases: a", expected: "must be a list" },
     { name: "text for a switch", text: "enableAutoMtls: 'no'", expected: "must be true or false" },

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { type MeshSettings, parsePathNormalization, parseTrustedProxies } from "../../mesh/mesh-settings.ts";
 import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
 import { ControlPlaneError } from "../control-plane-error.ts";
@@ -22,6 +22,7 @@ const READ_FIELDS: ReadonlySet<string> = new Set([
   "outboundTrafficPolicy",
   "enableAutoMtls",
   "h2UpgradePolicy",
+  "pathNormalization",
   "accessLogFile",
   "enablePrometheusMerge",
   "defaultConfig",
@@ -47,6 +48,7 @@ export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfi
   if (document?.content.kind === "malformed") throw new Error(document.content.faults[0]?.message ?? "it is not YAML");
   const mesh = document?.content.value ?? {};
   if (!isPlainObject(mesh)) throw new Error("it is not a mapping");
+  const proxyConfig = read(mesh, "defaultConfig", (value) => value);
   return {
     settings: {
       ...defaults,
@@ -54,22 +56,35 @@ export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfi
       trustDomainAliases: read(mesh, "trustDomainAliases", parseDomains) ?? defaults.trustDomainAliases,
       rootNamespace: read(mesh, "rootNamespace", parseText) ?? defaults.rootNamespace,
       outboundTrafficPolicy:
-        read(fieldOf(mesh, "outboundTrafficPolicy"), "mode", parseTrafficPolicy) ?? defaults.outboundTrafficPolicy,
+        read(mesh, "outboundTrafficPolicy", (value) => read(value, "mode", parseTrafficPolicy)) ??
+        defaults.outboundTrafficPolicy,
       autoMtls: read(mesh, "enableAutoMtls", parseBoolean) ?? defaults.autoMtls,
       h2UpgradePolicy: read(mesh, "h2UpgradePolicy", parseUpgradePolicy) ?? defaults.h2UpgradePolicy,
+      pathNormalization:
+        read(mesh, "pathNormalization", (value) => read(value, "normalization", readNormalization)) ??
+        defaults.pathNormalization,
+      numTrustedProxies:
+        read(proxyConfig, "gatewayTopology", (value) => read(value, "numTrustedProxies", readTrustedProxies)) ??
+        defaults.numTrustedProxies,
     },
-    discoveryHost: read(fieldOf(mesh, "defaultConfig"), "discoveryAddress", parseHost),
+    discoveryHost: read(proxyConfig, "discoveryAddress", parseHost),
     unsupported: findUnsupported(mesh),
   };
 }
 
 function findUnsupported(mesh: PlainObject): readonly string[] {
-  const policy = fieldOf(mesh, "outboundTrafficPolicy");
-  const nested = isPlainObject(policy) ? Object.keys(policy).filter((field) => field !== "mode") : [];
   return [
     ...Object.keys(mesh).filter((field) => !READ_FIELDS.has(field)),
-    ...nested.map((field) => `outboundTrafficPolicy.${field}`),
+    ...findOtherFields(mesh, "outboundTrafficPolicy", "mode"),
+    ...findOtherFields(mesh, "pathNormalization", "normalization"),
   ];
+}
+
+/** The fields of a part of which one alone is read. */
+function findOtherFields(mesh: PlainObject, part: string, read_: string): readonly string[] {
+  const value = fieldOf(mesh, part);
+  if (!isPlainObject(value)) return [];
+  return Object.keys(value).flatMap((field) => (field === read_ ? [] : [`${part}.${field}`]));
 }
 
 function read<Value>(
@@ -77,6 +92,7 @@ function read<Value>(
   field: string,
   parse: (value: PlainValue) => Value,
 ): Value | undefined {
+  if (value !== undefined && !isPlainObject(value)) throw new Error(`it must be a mapping with ${field}`);
   const found = fieldOf(value, field);
   if (found === undefined || found === null) return undefined;
   try {
@@ -109,6 +125,20 @@ function parseTrafficPolicy(value: PlainValue): MeshSettings["outboundTrafficPol
 function parseUpgradePolicy(value: PlainValue): MeshSettings["h2UpgradePolicy"] {
   if (value === "DO_NOT_UPGRADE" || value === "UPGRADE") return value;
   throw new Error(`it must be DO_NOT_UPGRADE or UPGRADE, got ${JSON.stringify(value)}`);
+}
+
+function readNormalization(value: PlainValue): MeshSettings["pathNormalization"] {
+  const found = parsePathNormalization(value);
+  if (found !== undefined) return found;
+  throw new Error(
+    `it must be DEFAULT, NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES, got ${JSON.stringify(value)}`,
+  );
+}
+
+function readTrustedProxies(value: PlainValue): number {
+  const found = parseTrustedProxies(value);
+  if (found !== undefined) return found;
+  throw new Error(`it must be a number of proxies, 0 or more, got ${JSON.stringify(value)}`);
 }
 
 /** The host of `istiod.istio-system.svc:15012`. */

@@ -15,6 +15,8 @@ export const TEST_SETTINGS: MeshSettings = {
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
   h2UpgradePolicy: "DEFAULT",
+  pathNormalization: "BASE",
+  numTrustedProxies: 0,
 };
 
 /** A set from YAML without errors. */

@@ -35,4 +35,6 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
   h2UpgradePolicy: "DEFAULT",
+  pathNormalization: "BASE",
+  numTrustedProxies: 0,
 };

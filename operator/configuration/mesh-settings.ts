@@ -1,5 +1,5 @@
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { type MeshSettings, parsePathNormalization, parseTrustedProxies } from "../../mesh/mesh-settings.ts";
 import { fieldOf, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
 import { parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
 import { DEFAULT_MESH_SETTINGS } from "./configuration.ts";
@@ -26,6 +26,12 @@ export function meshSettingsFrom(text: string, rootNamespace: string): MeshSetti
     outboundTrafficPolicy: mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     autoMtls: fieldOf(mesh, "enableAutoMtls") !== false,
     h2UpgradePolicy: policy === "UPGRADE" || policy === "DO_NOT_UPGRADE" ? policy : "DEFAULT",
+    pathNormalization:
+      parsePathNormalization(fieldOf(fieldOf(mesh, "pathNormalization"), "normalization")) ??
+      DEFAULT_MESH_SETTINGS.pathNormalization,
+    numTrustedProxies:
+      parseTrustedProxies(fieldOf(fieldOf(fieldOf(mesh, "defaultConfig"), "gatewayTopology"), "numTrustedProxies")) ??
+      DEFAULT_MESH_SETTINGS.numTrustedProxies,
   };
 }
 

@@ -28,14 +28,20 @@ describe("the configuration of a cluster", () => {
         apiVersion: "v1",
         kind: "ConfigMap",
         metadata: { name: "istio", namespace: "istio-system" },
-        data: { mesh: "trustDomain: example.org\noutboundTrafficPolicy: {mode: REGISTRY_ONLY}\n" },
+        data: {
+          mesh: "trustDomain: example.org\noutboundTrafficPolicy: {mode: REGISTRY_ONLY}\npathNormalization: {normalization: NONE}\n",
+        },
       });
     const { set, settings, problems, injections, origin } = await read(cluster);
     expect(origin).toBe("cluster");
     expect(problems).toEqual([]);
     expect([set.pods.has("ns1/web"), set.services.has("ns1/web")]).toEqual([true, true]);
     expect(set.peerAuthentications.get("ns1/default")?.spec.mtls.mode).toBe("STRICT");
-    expect(settings).toMatchObject({ trustDomain: "example.org", outboundTrafficPolicy: "REGISTRY_ONLY" });
+    expect(settings).toMatchObject({
+      trustDomain: "example.org",
+      outboundTrafficPolicy: "REGISTRY_ONLY",
+      pathNormalization: "NONE",
+    });
     expect(injections.get("ns1/web")?.kind).toBe("injected");
   });
 

@@ -32,6 +32,12 @@ defaultConfig:
     expect(unsupported).toEqual(["defaultConfig.concurrency", "defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE"]);
   });
 
+  it("names what of the gateway's surroundings nothing reads: the control plane reads the number of proxies", () => {
+    const topology = "{ numTrustedProxies: 1, forwardClientCertDetails: SANITIZE }";
+    const { unsupported } = apply(`defaultConfig: { gatewayTopology: ${topology} }`);
+    expect(unsupported).toEqual(["defaultConfig.gatewayTopology.forwardClientCertDetails"]);
+  });
+
   it.each(["", "# nothing\n", "{}", "rootNamespace: istio-system"])(
     "changes nothing if it sets nothing: %j",
     (text) => {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MeshError } from "../../../mesh/mesh-error.ts";
+import { isPlainObject } from "../../../mesh/resources/parsing/plain-value.ts";
 import { InjectorError } from "../../injector-error.ts";
 import type { InjectionSettings } from "../injection-settings.ts";
 import { mergeProxyConfig, parseProxyConfig } from "./proxy-config.ts";
@@ -40,7 +41,9 @@ export function applyMeshConfig(text: string, settings: InjectionSettings): Read
       ...(typeof enablePrometheusMerge === "boolean" && { mergesMetrics: enablePrometheusMerge }),
       proxy: mergeProxyConfig(proxy.config, settings.proxy),
     },
-    unsupported: proxy.unsupported.map((name) => `defaultConfig.${name}`),
+    unsupported: proxy.unsupported
+      .flatMap((name) => (name === TOPOLOGY ? findTopologyFields(defaultConfig) : name))
+      .map((name) => `defaultConfig.${name}`),
   };
 }
 
@@ -51,6 +54,15 @@ function readDefaultConfig(value: unknown) {
     const { code, message } = MeshError.from(caught);
     throw fault(`defaultConfig: ${message.replace(`${code}: `, "")}`);
   }
+}
+
+/** The control plane reads how many proxies the gateway trusts. A pod's own configuration has no effect on it. */
+const TOPOLOGY = "gatewayTopology";
+
+function findTopologyFields(defaultConfig: unknown): readonly string[] {
+  const topology = isPlainObject(defaultConfig) ? defaultConfig[TOPOLOGY] : undefined;
+  const fields = isPlainObject(topology) ? Object.keys(topology) : [];
+  return fields.filter((field) => field !== "numTrustedProxies").map((field) => `${TOPOLOGY}.${field}`);
 }
 
 function fault(message: string): InjectorError {

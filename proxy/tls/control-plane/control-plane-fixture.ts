@@ -38,6 +38,8 @@ const SETTINGS: MeshSettings = {
   outboundTrafficPolicy: "ALLOW_ANY",
   autoMtls: true,
   h2UpgradePolicy: "DEFAULT",
+  pathNormalization: "BASE",
+  numTrustedProxies: 0,
 };
 
 const POD = `
