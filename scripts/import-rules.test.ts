@@ -173,7 +173,12 @@ const RESTRICTED_IMPORTS: readonly { readonly what: RegExp; readonly allowed: Re
   { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector|install|local|operator)\// },
   { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },
   { name: "http-proxy", what: /^http-proxy$/, allowed: /^(proxy\/gateway|bench)\// },
-  { name: "jose", what: /^jose$/, allowed: /^(ca-agent\/workload-auth|local|examples\/http-echo)\// },
+  {
+    name: "jose",
+    what: /^jose$/,
+    allowed:
+      /^((ca-agent\/workload-auth|local|examples\/http-echo)\/|proxy\/http\/authentication\/verify-signature\.ts$)/,
+  },
   { name: "@kubernetes/client-node", what: /^@kubernetes\/client-node/, allowed: /^kubernetes\/kube-config\.ts$/ },
   { name: "re2js", what: /^re2js$/, allowed: /^mesh\/resources\/fields\/compile-regex\.ts$/ },
 ];

@@ -14,7 +14,10 @@ export interface TokenRule {
    * issuer's tokens is refused. There is no default key (CVE-2026-31837).
    */
   readonly jwks: string | undefined;
-  /** Where tokens are looked for, in this order: fields, query parameters, cookies. All empty: `Authorization: Bearer`. */
+  /**
+   * Where tokens are looked for: fields, query parameters, cookies. All empty: `Authorization: Bearer` and the query
+   * parameter `access_token`.
+   */
   readonly fromHeaders: readonly TokenField[];
   readonly fromParams: readonly string[];
   readonly fromCookies: readonly string[];
