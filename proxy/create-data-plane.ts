@@ -12,6 +12,7 @@ import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation
 import { type ConnectionLimits, decideConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
 import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
+import { RequestAuthenticator } from "./http/authentication/request-authenticator.ts";
 import { createHttpContext, type DrainSignals, type HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { Http1Limits } from "./http1/http1-limits.ts";
@@ -30,6 +31,7 @@ import { createMeshUpstreamDialer } from "./outbound/mesh-upstream-dialer.ts";
 import { OutboundHttp } from "./outbound/outbound-http.ts";
 import { createOutboundHandler } from "./outbound/outbound-pipeline.ts";
 import type { AccessLog, TrafficMeters } from "./telemetry/request-meter.ts";
+import type { TokenMeter } from "./telemetry/token-meter.ts";
 import type { SecureContextSource } from "./tls/secure-context-source.ts";
 
 export interface DataPlaneOptions {
@@ -39,6 +41,8 @@ export interface DataPlaneOptions {
   readonly secureContexts: SecureContextSource;
   readonly observer: ConnectionObserver;
   readonly meters: TrafficMeters;
+  /** @default nothing is counted */
+  readonly tokenMeter?: TokenMeter;
   /** @default off */
   readonly accessLog?: AccessLog | undefined;
   /** Where destinations are resolved: the control plane. */
@@ -146,7 +150,14 @@ function createSidecar(parts: Parts, sidecar: SidecarOptions, options: DataPlane
     maxIdleUpstream,
   });
   const inboundContext = { ...context, drain: sidecar.inboundDrain ?? context.drain };
-  const inboundHttp = new InboundHttp({ context: inboundContext, random, connectTimeoutMs: limits.connectTimeoutMs });
+  const inboundHttp = new InboundHttp({
+    context: inboundContext,
+    ...{ random, connectTimeoutMs: limits.connectTimeoutMs },
+    authenticator: new RequestAuthenticator({
+      rules: () => sidecar.inbound().tokenRules,
+      ...{ clock, meter: options.tokenMeter },
+    }),
+  });
   const outboundHttp = new OutboundHttp({
     ...parts,
     observer,

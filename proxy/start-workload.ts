@@ -108,7 +108,7 @@ async function startCore(deps: WorkloadDeps) {
     identity: () => source.current()?.identity,
   });
   const plane: DataPlane = createDataPlane({
-    ...{ clock, random, log, observer, accessLog, meters: metrics, secureContexts: source },
+    ...{ clock, random, log, observer, accessLog, meters: metrics, tokenMeter: metrics.tokens, secureContexts: source },
     messageLimits: config.messageLimits,
     discovery: {
       watch: (target, listener) => tls.discovery.watchDestination(target, listener),

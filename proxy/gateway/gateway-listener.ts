@@ -22,6 +22,8 @@ export interface RoutedExchange {
   readonly response: ServerResponse;
   readonly client: FramedClient;
   readonly guard: ClientGuard;
+  /** As it came. */
+  readonly arrived: RequestHead;
   readonly accepted: AcceptedRequest;
   readonly record: RequestRecord;
   /** Whether this response is the connection's last. */
@@ -34,6 +36,8 @@ export interface RoutedUpgrade {
   readonly socket: Socket;
   readonly head: Buffer;
   readonly guard: ClientGuard;
+  /** As it came. */
+  readonly arrived: RequestHead;
   readonly accepted: AcceptedRequest;
   readonly record: RequestRecord;
 }
@@ -199,7 +203,8 @@ function receiveRequest(
     client.mustClose ||
     !response.shouldKeepAlive ||
     client.requests.count >= limits.maxRequestsPerConnection;
-  context.options.onRequest({ request, response, client, guard, accepted: acceptRequest(head), record, isLast });
+  const requested = { arrived: head, accepted: acceptRequest(head), record, isLast };
+  context.options.onRequest({ request, response, client, guard, ...requested });
 }
 
 function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { options }: ListenerContext): void {
@@ -214,5 +219,5 @@ function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { op
   request.method = "GET";
   const { socket, rest } = client.detach();
   recordUpgrade(record, socket, rest);
-  options.onUpgrade({ request, socket, head: rest, guard, accepted: acceptRequest(head), record });
+  options.onUpgrade({ request, socket, head: rest, guard, arrived: head, accepted: acceptRequest(head), record });
 }

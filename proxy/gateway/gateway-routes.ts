@@ -6,6 +6,8 @@ import type HttpProxy from "http-proxy";
 import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
+import type { Authentication, RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
+import type { TokenEdits } from "../http/authentication/token-edits.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
@@ -13,17 +15,18 @@ import type { ClientGuard, ReportFault } from "./fault-guard.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import type { RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
 import { faultReply, type GatewayReply, writeReply } from "./gateway-reply.ts";
-import type { AcceptedRequest } from "./requests/accepted-request.ts";
-import { type ForwardDecision, type RoutingDecision, routeRequest } from "./requests/route-request.ts";
+import { authenticateRequest, withTokenEdits } from "./requests/authenticate-request.ts";
+import { type ForwardDecision, type LocalReplyDecision, routeRequest } from "./requests/route-request.ts";
 import type { Forwarding } from "./upstream/captured-request.ts";
 import { forwardRequest } from "./upstream/forward-request.ts";
 import { forwardUpgrade, writeReplyToSocket } from "./upstream/forward-upgrade.ts";
-import { createUpstreamHeaders } from "./upstream/upstream-headers.ts";
+import { createUpstreamHeaders, editHeaders } from "./upstream/upstream-headers.ts";
 import type { UpstreamPool } from "./upstream/upstream-pool.ts";
 
 export interface RoutingContext {
   readonly proxy: HttpProxy;
   readonly pool: UpstreamPool;
+  readonly authenticator: RequestAuthenticator;
   readonly limits: GatewayLimits;
   readonly messageLimits: Http1Limits;
   readonly clock: Clock;
@@ -36,17 +39,19 @@ export interface RoutingContext {
 
 /** Routes a request by the current configuration, and serves it. */
 export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
-  const { response, accepted, isLast, record, guard } = exchange;
+  const { response, client, isLast, record, guard } = exchange;
   const reply = (own: GatewayReply): void => {
     const formed = record.answeredBy(own);
     context.metrics.gatewayResponded("gateway", formed.status, own.reason);
     writeReply(response, formed, isLast());
   };
-  const decision = route(accepted, listener, context);
-  if (decision.delayMs !== undefined) record.delayed();
-  afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response, guard }, () => {
-    if (decision.kind === "local_reply") reply(decision.reply);
-    else forward(exchange, decision, { context, reply });
+  authenticateRequest({ ...exchange, waiting: response, client }, context.authenticator, (authentication) => {
+    const decision = decide(exchange, authentication, { listener, context });
+    if (decision.delayMs !== undefined) record.delayed();
+    afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response, guard }, () => {
+      if (decision.kind === "local_reply") reply(decision.reply);
+      else forward(exchange, decision, { context, reply });
+    });
   });
 }
 
@@ -55,7 +60,7 @@ interface Serving {
   readonly reply: (own: GatewayReply) => void;
 }
 
-function forward(exchange: RoutedExchange, decision: ForwardDecision, { context, reply }: Serving): void {
+function forward(exchange: RoutedExchange, decision: AuthenticatedForward, { context, reply }: Serving): void {
   const { response, isLast } = exchange;
   const { clock, random, metrics, proxy } = context;
   let outgoing: ClientRequest | undefined;
@@ -98,7 +103,7 @@ function endMalformedBody(
 
 /** The same for an upgrade. A route's timeout and retries do not apply to connections that stay open. */
 export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener, context: RoutingContext): void {
-  const { request, socket, accepted, record, guard } = upgrade;
+  const { request, socket, record, guard } = upgrade;
   const { clock, metrics, proxy } = context;
   const reply = (own: GatewayReply): void => {
     const formed = record.answeredBy(own);
@@ -110,10 +115,7 @@ export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener,
     metrics.gatewayResponded("upstream", status, "");
     record.answered(status);
   };
-  const decision = route(accepted, listener, context);
-  if (decision.delayMs !== undefined) record.delayed();
-  afterDelay({ clock, delayMs: decision.delayMs, waiting: socket, guard }, () => {
-    if (decision.kind === "local_reply") return reply(decision.reply);
+  const forwardTo = (decision: AuthenticatedForward): void =>
     forwardUpgrade(proxy, {
       ...upgrade,
       ...forwardingOf(upgrade, decision, context),
@@ -124,26 +126,52 @@ export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener,
         reply(own);
       },
     });
+  authenticateRequest({ ...upgrade, waiting: socket, client: socket }, context.authenticator, (authentication) => {
+    const decision = decide(upgrade, authentication, { listener, context });
+    if (decision.delayMs !== undefined) record.delayed();
+    afterDelay({ clock, delayMs: decision.delayMs, waiting: socket, guard }, () => {
+      if (decision.kind === "local_reply") reply(decision.reply);
+      else forwardTo(decision);
+    });
   });
 }
 
-function route(accepted: AcceptedRequest, listener: CompiledListener, context: RoutingContext): RoutingDecision {
-  return routeRequest(accepted, {
+/** With what the gateway adds for the request's token. */
+type AuthenticatedForward = ForwardDecision & { readonly edits: TokenEdits };
+
+interface Routing {
+  readonly listener: CompiledListener;
+  readonly context: RoutingContext;
+}
+
+function decide(
+  { accepted }: Pick<RoutedExchange, "accepted">,
+  authentication: Authentication,
+  { listener, context }: Routing,
+): AuthenticatedForward | LocalReplyDecision {
+  if (authentication.kind === "refused") {
+    const reply = { ...authentication.reply, reason: "jwt_authn" };
+    return { kind: "local_reply", reply, delayMs: undefined };
+  }
+  const { edits } = authentication;
+  const decision = routeRequest(withTokenEdits(accepted, edits), {
     listener,
     random: context.random,
     onRefused: ({ name }, reason) => warn(context, { code: "route_refused", route: name }, reason),
   });
+  return decision.kind === "forward" ? { ...decision, edits } : decision;
 }
 
 function forwardingOf(
   { request, record, guard }: Pick<RoutedExchange, "request" | "record" | "guard">,
-  decision: ForwardDecision,
+  decision: AuthenticatedForward,
   context: RoutingContext,
 ): Forwarding {
-  const { accepted, target, operations } = decision;
+  const { accepted, target, operations, edits } = decision;
   const requestId = randomUUID();
   record.routedTo({ target, name: decision.route.name, requestId });
-  const headers = createUpstreamHeaders(accepted, { address: addressOf(request.socket), requestId });
+  const written = createUpstreamHeaders(accepted, { address: addressOf(request.socket), requestId });
+  const headers = edits.headers === undefined ? written : editHeaders(written, edits.headers);
   return {
     request,
     record,

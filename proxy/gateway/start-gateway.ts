@@ -2,11 +2,12 @@ import type HttpProxy from "http-proxy";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { type CompiledListener, compileListener } from "../../mesh/policy/routing/compile-routes.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
-import type { GatewayConfig, GatewayListener, WorkloadInfo } from "../../mesh/policy/types.ts";
+import type { GatewayConfig, GatewayListener } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
 import { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import type { UpstreamDialer } from "../connections/upstream-dialer.ts";
+import { RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
 import { Deadlines } from "../http/deadlines.ts";
 import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
@@ -95,8 +96,7 @@ class Gateway implements RunningGateway {
   readonly #draining = new Set<Promise<void>>();
   readonly #faults = new Map<number, string>();
   readonly #watch: { close(): void };
-  #workload: WorkloadInfo | undefined;
-  #wanted: readonly GatewayListener[] | undefined;
+  #config: GatewayConfig | undefined;
   #reconciled: Promise<void> = Promise.resolve();
   #retry: Timer | undefined;
   #isDraining = false;
@@ -123,6 +123,11 @@ class Gateway implements RunningGateway {
       log,
       clock,
       random,
+      authenticator: new RequestAuthenticator({
+        rules: () => this.#config?.tokenRules ?? [],
+        clock,
+        meter: metrics.tokens,
+      }),
       pool: createUpstreamPool({ ...options.pool, messageLimits, dialer, reportFault }),
       limitLog,
       reportFault,
@@ -139,7 +144,7 @@ class Gateway implements RunningGateway {
   }
 
   fault(): string | undefined {
-    if (this.#wanted === undefined) return "the gateway's configuration has not arrived yet";
+    if (this.#config === undefined) return "the gateway's configuration has not arrived yet";
     const [fault] = this.#faults.values();
     return fault;
   }
@@ -171,8 +176,7 @@ class Gateway implements RunningGateway {
   }
 
   #apply(config: GatewayConfig): void {
-    this.#wanted = config.listeners;
-    this.#workload = config.workload;
+    this.#config = config;
     for (const routes of config.listeners) {
       const port = this.#ports.get(routes.port);
       if (port !== undefined) port.rules.current = compileListener(routes);
@@ -191,7 +195,7 @@ class Gateway implements RunningGateway {
     if (this.#isStopped) return;
     this.#retry?.cancel();
     this.#faults.clear();
-    const wanted = new Map((this.#wanted ?? []).map((routes) => [routes.port, routes]));
+    const wanted = new Map((this.#config?.listeners ?? []).map((routes) => [routes.port, routes]));
     for (const port of this.#ports.keys()) if (!wanted.has(port)) this.#drain(port);
     for (const [port, routes] of wanted) if (!this.#ports.has(port)) await this.#open(port, routes);
     if (this.#faults.size > 0) this.#retry = this.#options.clock.setTimeout(() => this.#reconcileSoon(), RETRY_MS);
@@ -199,19 +203,16 @@ class Gateway implements RunningGateway {
 
   async #open(number: number, routes: GatewayListener): Promise<void> {
     const { log, bindAddress, metrics, clock, accessLog } = this.#options;
+    const { limits, messageLimits, reportFault, authenticator } = this.#context;
     try {
       const rules: Rules = { current: compileListener(routes) };
       const open = await openGatewayListener({
-        port: number,
-        bindAddress,
-        limits: this.#context.limits,
-        capacity: this.#capacity,
-        messageLimits: this.#context.messageLimits,
-        deadlines: this.#deadlines,
-        metrics,
-        log,
-        reportFault: this.#context.reportFault,
-        records: { clock, meters: metrics, accessLog, workload: () => this.#workload },
+        ...{ port: number, bindAddress, limits, messageLimits, metrics, log, reportFault },
+        ...{ capacity: this.#capacity, deadlines: this.#deadlines },
+        records: {
+          ...{ clock, meters: metrics, accessLog, workload: () => this.#config?.workload },
+          loggedPath: (path) => authenticator.loggedPath(path),
+        },
         onRequest: (exchange) => serveRequest(exchange, rules.current, this.#context),
         onUpgrade: (upgrade) => serveUpgrade(upgrade, rules.current, this.#context),
         isDraining: () => this.#isDraining,

@@ -6,9 +6,11 @@ import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import { deliveryProofOf } from "../connections/delivery-proof.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
+import type { Authentication, RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
+import { NO_TOKEN_EDITS, type TokenEdits } from "../http/authentication/token-edits.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import { type ServedClient, serveClient } from "../http/downstream/serve-client.ts";
-import type { PlanRequest } from "../http/exchange/request-plan.ts";
+import type { ForwardPlan, PlanRequest, RequestPlan } from "../http/exchange/request-plan.ts";
 import { formatForwardedClientCert } from "../http/headers/forwarded-client-cert.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { idleMsOf } from "../http/http-limits.ts";
@@ -19,10 +21,15 @@ import { formatInboundClusterName } from "../telemetry/cluster-name.ts";
 import { lazyMeter } from "../telemetry/request-meter.ts";
 import { connectApplication } from "./connect-application.ts";
 
+/** An inbound request has no VirtualService's. */
+const ROUTE = "default";
+
 export interface InboundHttpOptions {
   readonly context: HttpContext;
   readonly random: Random;
   readonly connectTimeoutMs: number;
+  /** Verifies the tokens of requests by this workload's rules. */
+  readonly authenticator: RequestAuthenticator;
 }
 
 /** An admitted client of an HTTP port. */
@@ -73,6 +80,7 @@ export class InboundHttp {
         client: client.client,
         destination,
         peer: peer?.identity ?? "",
+        loggedPath: (path) => this.#options.authenticator.loggedPath(path),
         meter: lazyMeter(() =>
           context.meters.requestMeter({
             reporter: "destination",
@@ -104,7 +112,22 @@ export class InboundHttp {
     for (const pool of this.#pools.values()) pool.closeIdle();
   }
 
-  #planFor({ socket, destination, peer, own, settings }: HttpClient, poolKey: string): PlanRequest {
+  #planFor(client: HttpClient, poolKey: string): PlanRequest {
+    const { authenticator } = this.#options;
+    const planForward = this.#forwardPlans(client, poolKey);
+    const follow = (authentication: Authentication): RequestPlan => {
+      if (authentication.kind !== "refused") return planForward(authentication.edits);
+      return { kind: "local_reply", reply: authentication.reply, delayMs: undefined, route: ROUTE };
+    };
+    return (head) => {
+      const authentication = authenticator.authenticate(head, client);
+      return authentication instanceof Promise ? authentication.then(follow) : follow(authentication);
+    };
+  }
+
+  /** Plans of requests to the application, which differ only in what their tokens change. */
+  #forwardPlans(client: HttpClient, poolKey: string): (edits: TokenEdits) => ForwardPlan {
+    const { socket, destination, peer, own, settings } = client;
     const [certificate] = peer?.certificates ?? [];
     const forwardedClientCert =
       peer === undefined || own === undefined || certificate === undefined
@@ -121,17 +144,15 @@ export class InboundHttp {
       retries: undefined,
       timeoutMs: undefined,
       delayMs: undefined,
-      route: "default",
+      route: ROUTE,
       cluster: formatInboundClusterName(destination.port),
       ...(peer === undefined ? {} : { proveDelivery: () => deliveryProofOf(socket) }),
     } as const;
-    let pool: UpstreamPool | undefined;
-    let planned: ReturnType<PlanRequest> | undefined;
-    return () => {
-      const current = this.#poolOf(destination, poolKey, settings);
-      if (planned === undefined || current !== pool) planned = { ...plan, pool: current };
-      pool = current;
-      return planned;
+    let planned: ForwardPlan | undefined;
+    return (edits) => {
+      const pool = this.#poolOf(destination, poolKey, settings);
+      if (planned?.pool !== pool) planned = { ...plan, pool };
+      return edits === NO_TOKEN_EDITS ? planned : { ...planned, edits: { ...plan.edits, ...edits } };
     };
   }
 

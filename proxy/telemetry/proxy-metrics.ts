@@ -11,6 +11,7 @@ import type { TrafficMeters } from "./request-meter.ts";
 import { messageCounters, requestCounter, requestHistograms } from "./request-metrics.ts";
 import { createRequestSeries } from "./request-series.ts";
 import { formatStatus, statusClass } from "./status-codes.ts";
+import { createTokenMeter, NO_TOKEN_METER, type TokenMeter } from "./token-meter.ts";
 
 export type Direction = "inbound" | "outbound";
 
@@ -31,6 +32,8 @@ export interface ProxyMetrics extends TrafficMeters {
   gatewayResponded(origin: ResponseOrigin, status: number, reason: string): void;
   /** Counts a lost entry of the access log. */
   accessLogDropped(): void;
+  /** Requests with tokens. */
+  readonly tokens: TokenMeter;
 }
 
 /** The metrics and their pages, for the servers that Prometheus scrapes. */
@@ -122,6 +125,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     gatewayResponded: (origin, status, reason) =>
       answers.inc({ origin, class: formatClass(status), reason: answerReason(reason) }),
     accessLogDropped: () => droppedLines.inc(),
+    tokens: createTokenMeter(registry),
   };
 }
 
@@ -137,6 +141,7 @@ export function createNoMetrics(): ProxyMetrics {
     detectionTimedOut: ignore,
     gatewayResponded: ignore,
     accessLogDropped: ignore,
+    tokens: NO_TOKEN_METER,
   };
 }
 

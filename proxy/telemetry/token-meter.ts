@@ -24,17 +24,25 @@ export const NO_TOKEN_METER: TokenMeter = {
 
 function ignore(): void {}
 
-/** The names are those of Envoy's statistics as Prometheus shows them. A workload without token rules counts nothing. */
+/** A workload without token rules counts nothing. */
 export function createTokenMeter(registry: Registry): TokenMeter {
-  const counter = (name: string, help: string): (() => void) => {
-    const counted = new Counter({ name: `envoy_http_jwt_authn_${name}`, help, registers: [registry] });
-    return () => counted.inc();
-  };
+  const registers = [registry];
+  const labelNames = ["result"] as const;
+  const requests = new Counter({
+    name: "entente_jwt_authn_total",
+    help: "Requests by the result of their authentication with tokens; those without a token are allowed.",
+    ...{ labelNames, registers },
+  });
+  const tokens = new Counter({
+    name: "entente_jwt_authn_cache_total",
+    help: "Tokens that were known (hit), and those whose signature had to be verified (miss).",
+    ...{ labelNames, registers },
+  });
   return {
-    allowed: counter("allowed", "Requests without a token or with a verified one."),
-    denied: counter("denied", "Requests that were refused because of their token."),
-    preflightBypassed: counter("cors_preflight_bypassed", "CORS preflights, which are not authenticated."),
-    cacheHit: counter("jwt_cache_hit", "Requests whose token was known."),
-    cacheMiss: counter("jwt_cache_miss", "Tokens whose signature was verified."),
+    allowed: () => requests.inc({ result: "allowed" }),
+    denied: () => requests.inc({ result: "denied" }),
+    preflightBypassed: () => requests.inc({ result: "cors_preflight_bypassed" }),
+    cacheHit: () => tokens.inc({ result: "hit" }),
+    cacheMiss: () => tokens.inc({ result: "miss" }),
   };
 }

@@ -28,6 +28,8 @@ export interface RecordDeps {
   readonly accessLog: AccessLog | undefined;
   /** The gateway's own; `undefined` until its configuration has arrived. */
   readonly workload: () => WorkloadInfo | undefined;
+  /** How a request's path is logged. */
+  readonly loggedPath: (path: string) => string;
 }
 
 /** The destination of a route. */
@@ -160,14 +162,14 @@ export class RequestRecord {
   #log(counted: CountedRequest, grpcStatus: GrpcStatus | undefined): void {
     const { status, flags, durationMs, requestBytes, responseBytes } = counted;
     const head = this.#head;
-    const { clock, accessLog } = this.#deps;
+    const { clock, accessLog, loggedPath } = this.#deps;
     accessLog?.write({
       kind: "request",
       direction: "outbound",
       startedAtMs: clock.now() - durationMs,
       durationMs,
       method: head.method,
-      path: head.path,
+      path: loggedPath(head.path),
       authority: head.authority,
       protocol: `HTTP/${head.version}`,
       status,

@@ -78,7 +78,7 @@ function setup(options: { rules?: readonly TokenRule[]; queue?: VerificationQueu
 }
 
 function replyOf(result: Authentication): string {
-  return result.kind === "refused" ? `${result.reply.status} ${result.reply.details}` : result.kind;
+  return result.kind === "refused" ? `${result.reply.status} ${result.reply.body}` : result.kind;
 }
 
 describe("a request", () => {
@@ -118,7 +118,9 @@ describe("a request", () => {
       reply: {
         status: 401,
         flags: "-",
-        details: "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
+        details:
+          "jwt_authn_access_denied{Jwt_is_not_in_the_form_of_Header.Payload.Signature_with_two_dots_and_3_sections}",
+        body: "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
         fields: [
           { name: "www-authenticate", value: 'Bearer realm="http://world.ns2/a\\"b\\\\", error="invalid_token"' },
         ],

@@ -18,10 +18,12 @@ export function tokenReply(
   request: Pick<RequestHead, "scheme" | "authority" | "path">,
 ): LocalReply {
   const status = statusOfTokenRefusal(refusal);
-  const details = describeTokenRefusal(refusal);
-  if (status === 503) return { status, flags: "UO", details };
+  const body = describeTokenRefusal(refusal);
+  // Envoy's, in which whitespace is an underscore.
+  const details = `jwt_authn_access_denied{${body.replaceAll(" ", "_")}}`;
+  if (status === 503) return { status, flags: "UO", details, body };
   const challenge = `Bearer realm="${formatRealm(request)}", error="invalid_token"`;
-  return { status, flags: "-", details, fields: [{ name: "www-authenticate", value: challenge }] };
+  return { status, flags: "-", details, body, fields: [{ name: "www-authenticate", value: challenge }] };
 }
 
 /** The content of a quoted string (RFC 9110 §5.6.4); what is not visible ASCII becomes `?`. */

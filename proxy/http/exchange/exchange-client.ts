@@ -19,6 +19,8 @@ export interface DownstreamFacts {
   readonly destination: string;
   /** The client's verified SPIFFE id; empty for plaintext. */
   readonly peer: string;
+  /** How a path is logged, if not as it came. */
+  readonly loggedPath?: (path: string) => string;
   /** Counts requests that are not counted by an endpoint's own meter. */
   readonly meter: () => RequestMeter;
 }

@@ -136,7 +136,7 @@ export class ExchangeRecord implements CountedRequest {
       startedAtMs: this.#context.clock.now() - this.durationMs,
       durationMs: this.durationMs,
       method: head.method,
-      path: head.path,
+      path: facts.loggedPath?.(head.path) ?? head.path,
       authority: head.authority,
       protocol: `HTTP/${head.version}`,
       status: this.status,
