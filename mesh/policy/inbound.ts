@@ -2,7 +2,7 @@ import type { MeshSettings } from "../mesh-settings.ts";
 import type { Pod } from "../resources/kinds/pod.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { decideServerMode, findWorkloadAuthentication } from "./authentication/server-mode.ts";
-import { NO_AUTHORIZATION } from "./authorization/authorization.ts";
+import { decideAuthorizationPolicies } from "./authorization/select-policies.ts";
 import { declaredProtocol } from "./declared-protocol.ts";
 import { decideServedPort, findServedPorts, type ServedPort } from "./served-ports.ts";
 import type { Inbound, InboundPort } from "./types.ts";
@@ -29,7 +29,7 @@ export function decideInbound(input: {
     workload: workloadInfo(pod),
     defaultMode: decideServerMode(input),
     ports: ports.map((port) => createPort(input, port, decideServedPort(services.get(port) ?? []))),
-    authorization: NO_AUTHORIZATION,
+    authorization: decideAuthorizationPolicies({ ...input, role: "sidecar" }),
     tokenRules: [],
   };
 }

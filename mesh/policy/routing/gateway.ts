@@ -4,7 +4,7 @@ import type { Gateway, GatewayServer } from "../../resources/kinds/gateway.ts";
 import type { Pod } from "../../resources/kinds/pod.ts";
 import type { VirtualService } from "../../resources/kinds/virtual-service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
-import { NO_AUTHORIZATION } from "../authorization/authorization.ts";
+import { decideAuthorizationPolicies } from "../authorization/select-policies.ts";
 import { expandHost, isExportedTo } from "../destinations/destination-rules.ts";
 import { intersectHosts } from "../match-host.ts";
 import { findPortsOfPod } from "../service-endpoints.ts";
@@ -29,7 +29,7 @@ export function decideGateway(input: GatewayInput): GatewayConfig {
   return {
     workload: workloadInfo(input.pod),
     listeners: podPorts.map((podPort) => createListener(input, podPort, bound.get(podPort) ?? [])),
-    authorization: NO_AUTHORIZATION,
+    authorization: decideAuthorizationPolicies({ ...input, role: "gateway" }),
     tokenRules: [],
   };
 }
