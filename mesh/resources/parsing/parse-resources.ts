@@ -1,8 +1,15 @@
 import type { ConfigProblem } from "../config-problem.ts";
 import type { Resource } from "../resource.ts";
-import { fieldOf, isPlainObject, type PlainResult, pickFields, plainFromUnknown } from "./plain-value.ts";
+import {
+  fieldOf,
+  isPlainObject,
+  type PlainResult,
+  type PlainValue,
+  pickFields,
+  plainFromUnknown,
+} from "./plain-value.ts";
 import { type Reading, readValue, reportFault } from "./read-value.ts";
-import { createStandIn, createStandInsForKinds, createStandInsForText } from "./stand-in.ts";
+import { createStandIn, createStandInsForKinds, createStandInsForText, listPolicyKinds } from "./stand-in.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments, type YamlDocument } from "./yaml-document.ts";
 
 /** Valid resources, in order, and the problems of the rest. */
@@ -36,7 +43,7 @@ export function parseResources(input: { readonly text: string; readonly file: st
 }
 
 function readMalformed(
-  { faults, partial }: Extract<YamlDocument["content"], { kind: "malformed" }>,
+  { faults, partial, text: own }: Extract<YamlDocument["content"], { kind: "malformed" }>,
   reading: Reading,
   text: string,
 ): void {
@@ -54,9 +61,17 @@ function readMalformed(
   const standIn = createStandIn(readable, origin);
   if (standIn !== undefined) {
     reading.standIns.push({ ...standIn, standsInFor: standIn.standsInFor === "mesh" ? "mesh" : "namespace" });
-  } else {
-    reading.standIns.push(...createStandInsForKinds(text, origin));
   }
+  // Without the line between two documents only one of them could be read.
+  const others = standIn === undefined ? listPolicyKinds(text) : listOtherKinds(own, fieldOf(partial, "kind"));
+  reading.standIns.push(...createStandInsForKinds(others, origin));
+}
+
+/** Apart from one that is known already. */
+function listOtherKinds(text: string, known: PlainValue | undefined): readonly string[] {
+  const kinds = listPolicyKinds(text);
+  const place = kinds.indexOf(typeof known === "string" ? known : "");
+  return kinds.filter((_, index) => index !== place);
 }
 
 /** Parses one object of the Kubernetes API, with the same results and words as its YAML. Never throws. */

@@ -17,12 +17,16 @@ export function createStandIn(document: PlainValue, origin: ResourceOrigin | und
   const kind = findKind(document);
   if (kind === undefined) return undefined;
   const metadata = readMetadata(document, kind);
+  // A misspelled kind must not take the place of a valid object of the right one.
+  const isOfKind = fieldOf(document, "kind") === kind;
+  const name = isOfKind ? metadata.name : `unreadable-${metadata.name}`;
   for (const candidate of listCandidates(kind, metadata.name, document)) {
     if (metadata.namespace === undefined && kind !== "DestinationRule") {
-      return createMeshStandIn(kind, metadata.name, origin);
+      return createMeshStandIn(kind, name, origin);
     }
     const resource = build(kind, metadata, candidate);
-    if (resource !== undefined) return { ...resource, ...(origin === undefined ? {} : { origin }) };
+    if (resource === undefined) continue;
+    return { ...resource, metadata: { ...resource.metadata, name }, ...(origin === undefined ? {} : { origin }) };
   }
   return undefined;
 }
@@ -35,10 +39,18 @@ export function createStandInsForText(name: string, origin: ResourceOrigin | und
   ];
 }
 
-/** The stand-ins for text that names some kinds, when no more of it can be read. */
-export function createStandInsForKinds(text: string, origin: ResourceOrigin | undefined): readonly Resource[] {
-  const kinds = new Set([...text.matchAll(POLICY)].map(([, kind]) => (isOfPeers(kind) ? PEERS : AUTHORIZATION)));
-  return [...kinds].map((kind) => createMeshStandIn(kind, "unreadable", origin));
+/** The stand-ins for policies of which only the kind can be read. */
+export function createStandInsForKinds(
+  kinds: readonly string[],
+  origin: ResourceOrigin | undefined,
+): readonly Resource[] {
+  const covering = new Set(kinds.map((kind) => (isOfPeers(kind) ? PEERS : AUTHORIZATION)));
+  return [...covering].map((kind) => createMeshStandIn(kind, "unreadable", origin));
+}
+
+/** The kinds of policies that a text mentions, each as often as it does. */
+export function listPolicyKinds(text: string): readonly string[] {
+  return [...text.matchAll(POLICY)].map(([, kind = ""]) => kind);
 }
 
 /** How a text that is not YAML shows that it may contain a policy. */
@@ -47,7 +59,7 @@ const POLICY =
 const PEERS = "PeerAuthentication";
 const AUTHORIZATION = "AuthorizationPolicy";
 
-function isOfPeers(kind: string | undefined): boolean {
+function isOfPeers(kind: string): boolean {
   return kind === PEERS || kind === "MeshPolicy" || kind === "Policy";
 }
 

@@ -6,8 +6,13 @@ import { type FieldPath, type PlainResult, type PlainValue, plainFromUnknown } f
 export interface YamlDocument {
   readonly content:
     | { readonly kind: "value"; readonly value: PlainValue }
-    /** `partial` is as much of the value as could be read; it may be wrong. */
-    | { readonly kind: "malformed"; readonly faults: readonly YamlFault[]; readonly partial: PlainValue };
+    /** `partial` is as much of the value as could be read; it may be wrong. `text` is what it was read from. */
+    | {
+        readonly kind: "malformed";
+        readonly faults: readonly YamlFault[];
+        readonly partial: PlainValue;
+        readonly text: string;
+      };
   /** The position of the field at a path; if it is missing, that of its parent. */
   locate(path: FieldPath): Position;
 }
@@ -38,25 +43,28 @@ const SHOWN_FAULTS = 3;
 export function parseYamlDocuments(text: string): readonly YamlDocument[] {
   const lines = new LineCounter();
   const documents: YamlDocument[] = [];
-  for (const document of parseKubernetesYaml(text, { lineCounter: lines })) {
-    const content = readContent(document, lines);
+  const parsed = parseKubernetesYaml(text, { lineCounter: lines });
+  for (const [index, document] of parsed.entries()) {
+    const content = readContent(document, lines, text.slice(document.range[0], parsed[index + 1]?.range[0]));
     if (content.kind === "value" && content.value === null) continue;
     documents.push({ content, locate: (path) => locate(document, lines, path) });
   }
   return documents;
 }
 
-function readContent(document: Document.Parsed, lines: LineCounter): YamlDocument["content"] {
+function readContent(document: Document.Parsed, lines: LineCounter, text: string): YamlDocument["content"] {
   const faults = [...document.errors, ...document.warnings].slice(0, SHOWN_FAULTS).map((fault) => ({
     position: positionAt(lines, fault.pos[0]),
     // The library appends a drawing of the location; file and line are already in the message.
     message: (fault.message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:?$/, ""),
   }));
   const value = readValue(document);
-  if (faults.length > 0) return { kind: "malformed", faults, partial: value.kind === "plain" ? value.value : null };
+  if (faults.length > 0) {
+    return { kind: "malformed", faults, partial: value.kind === "plain" ? value.value : null, text };
+  }
   if (value.kind === "plain") return { kind: "value", value: value.value };
   const fault = { position: locate(document, lines, value.path), message: value.message };
-  return { kind: "malformed", faults: [fault], partial: null };
+  return { kind: "malformed", faults: [fault], partial: null, text };
 }
 
 function readValue(document: Document.Parsed): PlainResult {
