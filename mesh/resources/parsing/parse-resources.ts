@@ -9,7 +9,7 @@ import {
   plainFromUnknown,
 } from "./plain-value.ts";
 import { type Reading, readValue, reportFault } from "./read-value.ts";
-import { createStandIn, createStandInsForKinds, createStandInsForText, listPolicyKinds } from "./stand-in.ts";
+import { createStandIns, createStandInsForKinds, createStandInsForText, listPolicyKinds } from "./stand-in.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments, type YamlDocument } from "./yaml-document.ts";
 
 /** Valid resources, in order, and the problems of the rest. */
@@ -58,12 +58,12 @@ function readMalformed(
   const metadata = pickFields(fieldOf(partial, "metadata"), ["name", "namespace", "creationTimestamp", "uid"]);
   const isNamed = isPlainObject(fieldOf(partial, "metadata"));
   const readable = { ...pickFields(partial, ["apiVersion", "kind"]), ...(isNamed ? { metadata } : {}) };
-  const standIn = createStandIn(readable, origin);
-  if (standIn !== undefined) {
+  const standIns = createStandIns(readable, origin);
+  for (const standIn of standIns) {
     reading.standIns.push({ ...standIn, standsInFor: standIn.standsInFor === "mesh" ? "mesh" : "namespace" });
   }
   // Without the line between two documents only one of them could be read.
-  const others = standIn === undefined ? listPolicyKinds(text) : listOtherKinds(own, fieldOf(partial, "kind"));
+  const others = standIns.length === 0 ? listPolicyKinds(text) : listOtherKinds(own, fieldOf(partial, "kind"));
   reading.standIns.push(...createStandInsForKinds(others, origin));
 }
 
@@ -99,6 +99,5 @@ function readUnusable(object: Readonly<Record<string, unknown>>, message: string
     known.flatMap(([field, result]) => (result.kind === "plain" ? [[field, result.value]] : [])),
   );
   reportFault(value, message, reading);
-  const standIn = createStandIn(value, undefined);
-  if (standIn !== undefined) reading.standIns.push(standIn);
+  reading.standIns.push(...createStandIns(value, undefined));
 }

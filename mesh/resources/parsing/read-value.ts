@@ -8,7 +8,7 @@ import { classifyKind } from "./classify-kind.ts";
 import { findAbsentParts, normalizeDocument } from "./normalize-document.ts";
 import { type FieldPath, fieldOf, isPlainObject, type PlainObject, type PlainValue } from "./plain-value.ts";
 import { faultFromIssue } from "./schema-issue.ts";
-import { createStandIn } from "./stand-in.ts";
+import { createStandIns } from "./stand-in.ts";
 import { describeUnsupported, findUnsupportedFields, formatFieldPath } from "./unsupported-fields.ts";
 import type { Position } from "./yaml-document.ts";
 
@@ -36,8 +36,7 @@ export function readValue(value: PlainValue, reading: Reading): void {
   readOne(value, reading);
   const isInvalid = problems.slice(before.problems).some(({ severity }) => severity === "error");
   if (!isInvalid || resources.length > before.resources) return;
-  const standIn = createStandIn(value, originOf(reading));
-  if (standIn !== undefined) reading.standIns.push(standIn);
+  reading.standIns.push(...createStandIns(value, originOf(reading)));
 }
 
 /** Objects of the Kubernetes API have none. */

@@ -199,6 +199,13 @@ describe("an invalid RequestAuthentication without an earlier valid version", ()
     expect(denials(set)).toEqual([]);
   });
 
+  it("refuses tokens where its kind is misspelled", () => {
+    const set = coldStart(security("RequestAuthentications", "spec: {jwtRules: [{issuer: i}]}"));
+    expect([...set.requestAuthentications.values()]).toMatchObject([
+      { spec: { jwtRules: [{ issuer: "unreadable" }] } },
+    ]);
+  });
+
   it("refuses tokens in its namespace, where its selector is invalid", () => {
     const set = coldStart(tokens('spec: {selector: {matchLabels: {a: "*"}}, jwtRules: [{issuer: i}]}'));
     const standIn = set.requestAuthentications.get("ns1/x");

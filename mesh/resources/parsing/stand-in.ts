@@ -12,10 +12,17 @@ import { type Candidate, DENY_ALL, listCandidates, type StandInKind } from "./st
  * AuthorizationPolicy it denies everything there; for a RequestAuthentication it refuses every token, or denies. A
  * DestinationRule becomes one without settings, so that mutual TLS is used wherever the server can (auto mTLS), and never
  * less. Other kinds have no stand-in: without them less is allowed, not more.
+ * @returns more than one only if the kind is not readable
  */
-export function createStandIn(document: PlainValue, origin: ResourceOrigin | undefined): Resource | undefined {
-  const kind = findKind(document);
-  if (kind === undefined) return undefined;
+export function createStandIns(document: PlainValue, origin: ResourceOrigin | undefined): readonly Resource[] {
+  return findKinds(document).flatMap((kind) => createStandIn(document, kind, origin) ?? []);
+}
+
+function createStandIn(
+  document: PlainValue,
+  kind: StandInKind,
+  origin: ResourceOrigin | undefined,
+): Resource | undefined {
   const metadata = readMetadata(document, kind);
   // A misspelled kind must not take the place of a valid object of the right one.
   const isOfKind = fieldOf(document, "kind") === kind;
@@ -101,32 +108,32 @@ function createDenial(
   return { ...header, kind: AUTHORIZATION, spec };
 }
 
-/** A misspelled kind of a group that has only policies counts as one. */
-function findKind(document: PlainValue): StandInKind | undefined {
+/** A misspelled kind of a group that has only policies counts as one; without a kind, as any of them. */
+function findKinds(document: PlainValue): readonly StandInKind[] {
   const kind = fieldOf(document, "kind");
   const apiVersion = fieldOf(document, "apiVersion");
   const group = typeof apiVersion === "string" ? groupOf(apiVersion) : "";
   switch (kind) {
-    case "PeerAuthentication":
+    case PEERS:
     case "RequestAuthentication":
     case "MeshPolicy":
     case "DestinationRule":
-      return kind;
+      return [kind];
     // Other projects have kinds of these names, too.
     case "Policy":
-      return group === "" || group.endsWith("istio.io") ? kind : undefined;
+      return group === "" || group.endsWith("istio.io") ? [kind] : [];
     case AUTHORIZATION:
-      return group === "" || group.endsWith("istio.io") || group.startsWith("security.") ? kind : undefined;
+      return group === "" || group.endsWith("istio.io") || group.startsWith("security.") ? [kind] : [];
   }
-  if (typeof kind === "string" && NOT_SERVED.includes(kind)) return undefined;
-  if (group === "security.istio.io" && isLikeAuthorization(kind, fieldOf(document, "spec"))) return AUTHORIZATION;
-  return group === "authentication.istio.io" || group === "security.istio.io" ? PEERS : undefined;
+  if (typeof kind === "string" && NOT_SERVED.includes(kind)) return [];
+  if (group === "authentication.istio.io") return [PEERS];
+  if (group !== "security.istio.io") return [];
+  return typeof kind === "string" ? [nearestKind(kind)] : [PEERS, AUTHORIZATION];
 }
 
-/** Whether a misspelled or missing kind is rather AuthorizationPolicy than one about the identity of peers. */
-function isLikeAuthorization(kind: PlainValue | undefined, spec: PlainValue | undefined): boolean {
-  const fields = ["rules", "action", "provider"];
-  return (typeof kind === "string" && /^auth|polic/i.test(kind)) || fields.some((field) => fieldOf(spec, field));
+function nearestKind(misspelled: string): StandInKind {
+  if (/^auth|polic/i.test(misspelled)) return AUTHORIZATION;
+  return /request|token|jwt/i.test(misspelled) ? "RequestAuthentication" : PEERS;
 }
 
 interface ReadMetadata {
