@@ -13,6 +13,7 @@ import { type ConnectionLimits, decideConnectionLimits } from "./connections/lim
 import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
 import { RequestAuthenticator } from "./http/authentication/request-authenticator.ts";
+import { compiledPolicies } from "./http/authorization/compiled-policies.ts";
 import { createHttpContext, type DrainSignals, type HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { Http1Limits } from "./http1/http1-limits.ts";
@@ -165,15 +166,17 @@ function createSidecar(parts: Parts, sidecar: SidecarOptions, options: DataPlane
     secureContexts,
     random,
     workload: sidecar.workload,
+    pathNormalization: () => sidecar.inbound().authorization.pathNormalization,
   });
   secureContexts.subscribe(() => outboundHttp.pools.closeStale());
   const createCapacity = () => createCapturedCapacity({ limit: maxPerDirection, clock, observer });
+  const policies = compiledPolicies(() => sidecar.inbound().authorization);
   const common = { ...parts, clock, observer, secureContexts };
   return {
     http: context,
     inbound: createInboundHandler({
       ...common,
-      ...{ inbound: sidecar.inbound, http: inboundHttp, capacity: createCapacity(), limits },
+      ...{ inbound: sidecar.inbound, policies, http: inboundHttp, capacity: createCapacity(), limits },
     }),
     outbound: createOutboundHandler({
       ...common,

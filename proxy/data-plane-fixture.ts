@@ -16,6 +16,8 @@ export interface Recorder extends ConnectionObserver {
   readonly cuts: readonly string[];
   /** Why requests were malformed. */
   readonly faults: readonly string[];
+  /** The details of streams that policies denied. */
+  readonly denials: readonly string[];
   readonly silences: number;
   nextRefusal(): Promise<RefusedConnection>;
 }
@@ -25,16 +27,18 @@ export function createRecorder(): Recorder {
   const refusals: RefusedConnection[] = [];
   const cuts: string[] = [];
   const faults: string[] = [];
+  const denials: string[] = [];
   const waiting = new Set<(refusal: RefusedConnection) => void>();
   let silences = 0;
   return {
     refusals,
     cuts,
     faults,
+    denials,
     get silences() {
       return silences;
     },
-    opened: () => ({ closed: () => undefined }),
+    opened: () => ({ closed: () => undefined, denied: (details) => void denials.push(details) }),
     refused: (refusal) => {
       refusals.push(refusal);
       for (const resolve of waiting) resolve(refusal);

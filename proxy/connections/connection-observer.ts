@@ -1,3 +1,4 @@
+import type { AuthorizationVerdict } from "../../mesh/policy/authorization/authorization.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { CutReason, OpenConnection } from "./connection-registry.ts";
 import type { RelayEnd } from "./relay.ts";
@@ -17,6 +18,8 @@ export interface MalformedRequest extends Omit<RefusedConnection, "stage"> {}
 
 export interface OpenConnectionObserver {
   closed(end: RelayEnd): void;
+  /** AuthorizationPolicies deny it: nothing was carried. @param details Envoy's. */
+  denied(details: string): void;
 }
 
 /** Source and destination, as far as this side knows. */
@@ -24,6 +27,8 @@ export interface ConnectionParties {
   readonly source: WorkloadInfo | undefined;
   readonly destination: WorkloadInfo | undefined;
   readonly service: ServiceInfo | undefined;
+  /** Of AuthorizationPolicies on the connection; absent: there are none. */
+  readonly authorization?: AuthorizationVerdict | undefined;
 }
 
 export interface RefusedConnection {

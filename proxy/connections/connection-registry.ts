@@ -30,6 +30,8 @@ export interface OpenConnection {
   readonly policyKey: string;
   /** Whether the current policy allows it. */
   readonly isAllowed: () => boolean;
+  /** Judges each of its requests again, by the current policy; must not throw. */
+  judgeRequests?(): void;
   /** Bytes of the application so far, without TLS: `received` from the client, `sent` to it. */
   readonly bytes: () => { readonly received: number; readonly sent: number };
 }
@@ -97,7 +99,9 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
     },
     judgePolicy(policyKey) {
       for (const connection of open) {
-        if (connection.policyKey === policyKey && !connection.isAllowed()) cut(connection, "policy_changed");
+        if (connection.policyKey !== policyKey) continue;
+        if (connection.isAllowed()) connection.judgeRequests?.();
+        else cut(connection, "policy_changed");
       }
     },
     async judgeTrust() {

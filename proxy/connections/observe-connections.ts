@@ -49,11 +49,14 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
       const labels = connectionLabels(factsOf(connection, parties, options.identity()));
       const meter = metrics.openConnection(labels, () => connection.bytes());
       log.debug(fieldsOf(connection), "connection opened");
+      const { authorization } = parties;
+      const end = (flags: ResponseFlags, details: string): void => {
+        meter.close(flags);
+        options.accessLog?.write({ ...streamEntry(connection, options.clock.now()), flags, details, authorization });
+      };
       return {
-        closed: (end) => {
-          meter.close(FLAGS[end]);
-          options.accessLog?.write(streamEntry(connection, FLAGS[end], options.clock.now()));
-        },
+        closed: (how) => end(FLAGS[how], ""),
+        denied: (details) => end("UAEX", details),
       };
     },
     refused(refusal) {
@@ -101,7 +104,10 @@ function factsOf(connection: OpenConnection, parties: ConnectionParties, own: Sp
   };
 }
 
-function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: number): AccessLogEntry {
+function streamEntry(
+  connection: OpenConnection,
+  nowMs: number,
+): Omit<AccessLogEntry, "flags" | "details" | "authorization"> {
   const { direction, openedAtMs } = connection;
   const { sent, received } = connection.bytes();
   return {
@@ -115,8 +121,6 @@ function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: nu
     protocol: "TCP",
     status: 0,
     grpcStatus: undefined,
-    flags,
-    details: "",
     bytesReceived: received,
     bytesSent: sent,
     requestId: "",
@@ -127,7 +131,6 @@ function streamEntry(connection: OpenConnection, flags: ResponseFlags, nowMs: nu
     cluster: clusterOf(connection),
     route: "",
     peer: connection.peer?.identity ?? "",
-    authorization: undefined,
   };
 }
 

@@ -40,6 +40,8 @@ export interface ConnectionTerms {
 /** How a connection is forwarded from now on, and what it does now. @default it is busy */
 export interface ConnectionForwarding extends Relay, Partial<Activity> {
   bytes(): ReturnType<OpenConnection["bytes"]>;
+  /** Judges the requests on it again. */
+  judgeRequests?(): void;
 }
 
 /**
@@ -127,6 +129,15 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
 
   isAllowed(): boolean {
     return this.#isAllowed();
+  }
+
+  /** A failure ends it: what cannot be judged is not carried. */
+  judgeRequests(): void {
+    try {
+      this.#forwarding?.judgeRequests?.();
+    } catch (caught) {
+      this.refuseFault(caught);
+    }
   }
 
   bytes(): ReturnType<OpenConnection["bytes"]> {

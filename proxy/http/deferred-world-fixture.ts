@@ -148,6 +148,7 @@ export class DeferredWorld {
         meter: () => METER,
       },
       context,
+      pathNormalization: () => "BASE",
       planRequest: () => plan,
       early: Buffer.alloc(0),
       isCurrent: () => true,

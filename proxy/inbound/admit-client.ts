@@ -16,6 +16,10 @@ export interface AdmittedClient {
   readonly isCertificateCurrent: () => boolean;
   /** The protocol that the handshake's ALPN names. */
   readonly alpn: string | undefined;
+  /** The server name that the client asked for: in its handshake, or in the TLS that is handed on. */
+  readonly sni: string | undefined;
+  /** Whether the port's mode still admits it. */
+  readonly isAdmitted: () => boolean;
   /** Already open if the first bytes had to be awaited from both sides. */
   readonly application: OpenedApplication | undefined;
 }
@@ -39,19 +43,29 @@ export async function admitMutualTls(arrival: Arrival): Promise<AdmittedClient |
   connection.hold(client);
   opening.awaitFirstBytes(true);
   connection.decide({ stage: "waiting", peer, rule: decisionOf(arrival).rule, isAllowed: () => true });
-  const alpn = typeof client.alpnProtocol === "string" ? client.alpnProtocol : undefined;
+  const alpn = nameOf(client.alpnProtocol);
+  const sni = nameOf(client.servername);
   const { identity, generation } = material;
   const isCertificateCurrent = (): boolean => options.secureContexts.current()?.generation === generation;
-  return { socket: client, peer, own: identity, isCertificateCurrent, alpn, application: undefined };
+  const isAdmitted = (): boolean => true;
+  return { socket: client, peer, own: identity, isCertificateCurrent, alpn, sni, isAdmitted, application: undefined };
 }
 
-/** Admits a client in plaintext. From here on it is cut as soon as the port becomes STRICT. */
-export function admitPlaintext(arrival: Arrival): AdmittedClient {
+/** Node has `false` and `null` for what was not negotiated. */
+function nameOf(negotiated: unknown): string | undefined {
+  return typeof negotiated === "string" && negotiated !== "" ? negotiated : undefined;
+}
+
+/**
+ * Admits a client in plaintext. From here on it is cut as soon as the port becomes STRICT.
+ * @param sni of its own TLS, if that was read
+ */
+export function admitPlaintext(arrival: Arrival, sni?: string | undefined): AdmittedClient {
   const { socket, connection, opening } = arrival;
-  const isAllowed = (): boolean => decisionOf(arrival).mode !== "STRICT";
+  const isAdmitted = (): boolean => decisionOf(arrival).mode !== "STRICT";
   opening.awaitFirstBytes(false);
-  connection.decide({ stage: "waiting", peer: undefined, rule: decisionOf(arrival).rule, isAllowed });
-  return { ...PLAINTEXT, socket };
+  connection.decide({ stage: "waiting", peer: undefined, rule: decisionOf(arrival).rule, isAllowed: isAdmitted });
+  return { ...PLAINTEXT, socket, sni, isAdmitted };
 }
 
 const PLAINTEXT = {

@@ -2,7 +2,7 @@ import { connect, createServer } from "node:net";
 import { connect as connectTls } from "node:tls";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { offersIstioAlpn, readAlpnProtocols, readFirstBytes } from "./first-bytes.ts";
+import { offersIstioAlpn, readClientHello, readFirstBytes } from "./first-bytes.ts";
 
 /** The ClientHello that Node's own OpenSSL sends. */
 async function captureClientHello(options: { alpn?: string[]; groups?: string }): Promise<Buffer> {
@@ -44,7 +44,7 @@ describe("the first bytes of a client", () => {
     expect(istio.length).toBeGreaterThan(1460);
     const seen = readFirstBytes(istio);
     expect(seen.kind).toBe("tls");
-    expect(await readAlpnProtocols(istio)).toEqual(["istio-peer-exchange", "istio"]);
+    expect((await readClientHello(istio))?.protocols).toEqual(["istio-peer-exchange", "istio"]);
   });
 
   it("every shorter prefix is undecided, never plaintext", () => {
@@ -89,7 +89,7 @@ describe("the first bytes of a client", () => {
 
 describe("ALPN of a ClientHello", () => {
   it("is empty where none is offered", async () => {
-    expect(await readAlpnProtocols(await captureClientHello({ groups: "X25519" }))).toEqual([]);
+    expect((await readClientHello(await captureClientHello({ groups: "X25519" })))?.protocols).toEqual([]);
   });
 
   it("any damage gives a verdict, never an exception", async () => {
@@ -97,8 +97,8 @@ describe("ALPN of a ClientHello", () => {
       fc.asyncProperty(fc.nat(istio.length - 1), fc.nat(255), async (position, value) => {
         const damaged = Buffer.from(istio);
         damaged[position] = value;
-        const protocols = await readAlpnProtocols(damaged);
-        expect(protocols === undefined || Array.isArray(protocols)).toBe(true);
+        const hello = await readClientHello(damaged);
+        expect(hello === undefined || Array.isArray(hello.protocols)).toBe(true);
       }),
       { numRuns: 60 },
     );
@@ -107,7 +107,7 @@ describe("ALPN of a ClientHello", () => {
   it("a truncated ClientHello is not read as one without ALPN", async () => {
     const record = Buffer.from(istio.subarray(0, 200));
     record.writeUInt16BE(record.length - 5, 3);
-    expect(await readAlpnProtocols(record)).toBeUndefined();
+    expect(await readClientHello(record)).toBeUndefined();
   });
 
   it.each([

@@ -5,7 +5,7 @@ import { getExtensionData, readTlsClientHello } from "read-tls-client-hello";
 export type FirstBytes =
   | { readonly kind: "more" }
   | { readonly kind: "plaintext" }
-  /** A complete TLS record with a handshake message; `record` is the input of `readAlpnProtocols`. */
+  /** A complete TLS record with a handshake message; `record` is the input of `readClientHello`. */
   | { readonly kind: "tls"; readonly record: Buffer }
   /** Begins like TLS but is malformed. The caller treats it as the strictest case. */
   | { readonly kind: "malformed"; readonly message: string };
@@ -37,15 +37,25 @@ export function readFirstBytes(bytes: Buffer): FirstBytes {
   return { kind: "tls", record: bytes.subarray(0, RECORD_HEADER_BYTES + length) };
 }
 
+/** What a TLS client asks for. */
+export interface ClientHello {
+  /** By ALPN (RFC 7301), in its order; empty if it offers none. */
+  readonly protocols: readonly string[];
+  /** RFC 6066 §3; `undefined`: it names none. */
+  readonly serverName: string | undefined;
+}
+
 /**
- * The protocols that a ClientHello offers by ALPN (RFC 7301), in its order; empty if it offers none. `undefined` if the
- * record is not one complete ClientHello, such as one split over several records.
+ * Reads a ClientHello. `undefined` if the record is not one complete ClientHello, such as one split over several
+ * records.
  */
-export async function readAlpnProtocols(record: Buffer): Promise<readonly string[] | undefined> {
+export async function readClientHello(record: Buffer): Promise<ClientHello | undefined> {
   try {
     const hello = await readTlsClientHello(Readable.from([record], { objectMode: false }));
     const alpn = getExtensionData(hello, "application_layer_protocol_negotiation");
-    return alpn === undefined ? [] : alpn?.protocols;
+    const serverName = getExtensionData(hello, "server_name")?.serverName;
+    if (alpn === undefined) return { protocols: [], serverName };
+    return alpn === null ? undefined : { protocols: alpn.protocols, serverName };
   } catch {
     return undefined;
   }

@@ -1,12 +1,13 @@
 import type { Socket } from "node:net";
 import type { Inbound, InboundPort, ServerModeDecision } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { formatClient } from "../../net/client-address.ts";
+import { formatClient, plainAddress } from "../../net/client-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import { type ConnectionRegistry, INBOUND_POLICY } from "../connections/connection-registry.ts";
 import type { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import { TrackedConnection } from "../connections/tracked-connection.ts";
+import type { CompiledPolicies } from "../http/authorization/compiled-policies.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import { connectApplication } from "./connect-application.ts";
 import type { InboundHttp } from "./inbound-http.ts";
@@ -17,6 +18,8 @@ export interface InboundOptions {
   readonly secureContexts: SecureContextSource;
   /** This workload's current policy. */
   readonly inbound: () => Inbound;
+  /** Its AuthorizationPolicies. */
+  readonly policies: () => CompiledPolicies | undefined;
   readonly registry: ConnectionRegistry;
   readonly caps: OpeningCaps;
   readonly capacity: ConnectionCapacity<TrackedConnection>;
@@ -40,6 +43,8 @@ export interface InboundLimits {
 export interface Arrival extends CapturedConnection {
   /** `ip:port`. */
   readonly client: string;
+  /** Of the TCP peer; empty if it had disconnected. */
+  readonly sourceIp: string;
   readonly options: InboundOptions;
   readonly connection: TrackedConnection;
   readonly opening: OpeningLimits;
@@ -56,7 +61,7 @@ export function acceptConnection(captured: CapturedConnection, options: InboundO
   const opening = new OpeningLimits({ ...limits, clock, caps, connection });
   connection.onEnd(() => opening.leave());
   if (!options.capacity.enter(connection)) return connection.refuse("capture", "too_many_connections", NO_ROOM);
-  return { ...captured, client, options, connection, opening };
+  return { ...captured, client, sourceIp: plainAddress(socket), options, connection, opening };
 }
 
 const NO_ROOM =

@@ -1,28 +1,24 @@
-import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { PathNormalization } from "../../mesh/policy/authorization/authorization.ts";
 import type { ConnectionPool, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
-import { deliveryProofOf } from "../connections/delivery-proof.ts";
 import type { VerifiedPeer } from "../connections/handshake.ts";
-import type { Authentication, RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
-import { NO_TOKEN_EDITS, type TokenEdits } from "../http/authentication/token-edits.ts";
+import type { RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
+import type { ConnectionPolicies } from "../http/authorization/connection-policies.ts";
+import type { JudgedClient } from "../http/authorization/report-verdict.ts";
 import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import { type ServedClient, serveClient } from "../http/downstream/serve-client.ts";
-import type { ForwardPlan, PlanRequest, RequestPlan } from "../http/exchange/request-plan.ts";
-import { formatForwardedClientCert } from "../http/headers/forwarded-client-cert.ts";
+import type { PlanRequest } from "../http/exchange/request-plan.ts";
 import type { HttpContext } from "../http/http-context.ts";
 import { idleMsOf } from "../http/http-limits.ts";
 import { UpstreamPool } from "../http/pool/upstream-pool.ts";
 import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import type { HttpProtocol } from "../messages/http-version.ts";
-import { formatInboundClusterName } from "../telemetry/cluster-name.ts";
 import { lazyMeter } from "../telemetry/request-meter.ts";
 import { connectApplication } from "./connect-application.ts";
-
-/** An inbound request has no VirtualService's. */
-const ROUTE = "default";
+import { InboundPlanner } from "./inbound-planner.ts";
 
 export interface InboundHttpOptions {
   readonly context: HttpContext;
@@ -45,6 +41,8 @@ export interface HttpClient {
   readonly service: ServiceInfo | undefined;
   /** What it speaks. */
   readonly protocol: HttpProtocol;
+  readonly policies: ConnectionPolicies;
+  readonly pathNormalization: () => PathNormalization;
   /** How the application receives its requests. */
   readonly settings: () => ConnectionPool;
   /** What has already been read from it. */
@@ -73,13 +71,12 @@ export class InboundHttp {
     const { context } = this.#options;
     const { peer } = client;
     const destination = formatSocketAddress(client.destination);
+    const judged = { client: client.client, destination, peer: peer?.identity ?? "" };
     return serveClient(client.socket, {
       protocol: client.protocol,
       facts: {
         direction: "inbound",
-        client: client.client,
-        destination,
-        peer: peer?.identity ?? "",
+        ...judged,
         loggedPath: (path) => this.#options.authenticator.loggedPath(path),
         meter: lazyMeter(() =>
           context.meters.requestMeter({
@@ -93,7 +90,8 @@ export class InboundHttp {
         ),
       },
       context,
-      planRequest: this.#planFor(client, destination),
+      planRequest: this.#planFor(client, judged),
+      pathNormalization: client.pathNormalization,
       early: client.early,
       isCurrent: client.isCurrent,
       onFault: client.onFault,
@@ -112,47 +110,18 @@ export class InboundHttp {
     for (const pool of this.#pools.values()) pool.closeIdle();
   }
 
-  #planFor(client: HttpClient, poolKey: string): PlanRequest {
-    const { authenticator } = this.#options;
-    const planForward = this.#forwardPlans(client, poolKey);
-    const follow = (authentication: Authentication): RequestPlan => {
-      if (authentication.kind !== "refused") return planForward(authentication.edits);
-      return { kind: "local_reply", reply: authentication.reply, delayMs: undefined, route: ROUTE };
-    };
+  #planFor(served: HttpClient, client: JudgedClient): PlanRequest {
+    const { socket, destination, peer, own, settings, policies } = served;
+    const { authenticator, context } = this.#options;
+    const pool = (): UpstreamPool => this.#poolOf(destination, client.destination, settings);
+    const planner = new InboundPlanner({
+      ...{ socket, peer, own, port: destination.port, pool, policies, client, report: context },
+    });
     return (head) => {
-      const authentication = authenticator.authenticate(head, client);
-      return authentication instanceof Promise ? authentication.then(follow) : follow(authentication);
-    };
-  }
-
-  /** Plans of requests to the application, which differ only in what their tokens change. */
-  #forwardPlans(client: HttpClient, poolKey: string): (edits: TokenEdits) => ForwardPlan {
-    const { socket, destination, peer, own, settings } = client;
-    const [certificate] = peer?.certificates ?? [];
-    const forwardedClientCert =
-      peer === undefined || own === undefined || certificate === undefined
-        ? undefined
-        : formatForwardedClientCert({ own, peer: peer.identity, certificate });
-    const plan = {
-      kind: "forward",
-      edits: {
-        hop: peer === undefined ? "inbound_unverified" : "inbound_verified",
-        forwardedClientCert,
-        createRequestId: randomUUID,
-      },
-      responseHeaders: undefined,
-      retries: undefined,
-      timeoutMs: undefined,
-      delayMs: undefined,
-      route: ROUTE,
-      cluster: formatInboundClusterName(destination.port),
-      ...(peer === undefined ? {} : { proveDelivery: () => deliveryProofOf(socket) }),
-    } as const;
-    let planned: ForwardPlan | undefined;
-    return (edits) => {
-      const pool = this.#poolOf(destination, poolKey, settings);
-      if (planned?.pool !== pool) planned = { ...plan, pool };
-      return edits === NO_TOKEN_EDITS ? planned : { ...planned, edits: { ...plan.edits, ...edits } };
+      const authentication = authenticator.authenticate(head, served);
+      return authentication instanceof Promise
+        ? authentication.then((late) => planner.plan(head, late))
+        : planner.plan(head, authentication);
     };
   }
 

@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
-import { carriesRequests, httpVersionOf } from "../../mesh/policy/declared-protocol.ts";
+import { httpVersionOf } from "../../mesh/policy/declared-protocol.ts";
 import type { ConnectionPool, Inbound, ServerMode } from "../../mesh/policy/types.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
 import { awaitFirstSpeaker } from "../connections/await-first-speaker.ts";
 import { judgeOnce } from "../connections/judge-once.ts";
 import type { ConnectionForwarding } from "../connections/tracked-connection.ts";
+import type { ConnectionPolicies } from "../http/authorization/connection-policies.ts";
 import {
   decideForwarding,
   type ForwardingDecision,
@@ -17,6 +18,7 @@ import type { UnjudgedRequest } from "../http/detection/detect-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
 import type { HttpProtocol } from "../messages/http-version.ts";
 import { type AdmittedClient, admitMutualTls, admitPlaintext } from "./admit-client.ts";
+import { authorizeStream, policiesFor, UNKNOWN_CLIENT } from "./authorize-client.ts";
 import { decideInboundAction } from "./decide-inbound-action.ts";
 import {
   type Arrival,
@@ -74,8 +76,15 @@ async function readFirstBytes(arrival: Arrival): Promise<FirstBytes | undefined>
     }
     observer.detectionTimedOut(arrival.destination.port);
   }
-  admitPlaintext(arrival);
-  if (carriesRequests(portOf(arrival)?.protocol)) {
+  const policies = policiesFor(arrival, UNKNOWN_CLIENT);
+  const protocol = decideProtocol(portOf(arrival)?.protocol, undefined);
+  const isStream = mode() === "DISABLE" && protocol === "stream";
+  if (isStream && !authorizeStream(arrival, UNKNOWN_CLIENT, policies, false)) return undefined;
+  // Only what this client sends can still make it one that is allowed: its identity, or a request.
+  const isDenied = policies.judgeStream()?.kind === "denied";
+  if (isDenied) opening.awaitProof();
+  else admitPlaintext(arrival);
+  if (isDenied || protocol === "http") {
     return { by: "client", client: await sniffClient(socket, { clock, mode }), application: undefined };
   }
   const application = await openApplication(arrival);
@@ -93,8 +102,10 @@ async function admitClient(arrival: Arrival, first: FirstBytes): Promise<Admitte
   const decision = decisionOf(arrival);
   const action = decideInboundAction(decision.mode, first.client);
   switch (action.kind) {
-    case "forward":
-      return { ...admitPlaintext(arrival), application };
+    case "forward": {
+      const sni = first.client.kind === "other_tls" ? first.client.sni : undefined;
+      return { ...admitPlaintext(arrival, sni), application };
+    }
     case "terminate":
     case "await_first_speaker":
       application?.socket.destroy();
@@ -118,10 +129,12 @@ function plaintextRefused(port: number, { rule, mode }: ReturnType<typeof decisi
 class AdmittedArrival implements Undecided<OpenedApplication> {
   readonly #arrival: Arrival;
   readonly #client: AdmittedClient;
+  readonly #policies: ConnectionPolicies;
 
   constructor(arrival: Arrival, client: AdmittedClient) {
     this.#arrival = arrival;
     this.#client = client;
+    this.#policies = policiesFor(arrival, client);
   }
 
   get socket(): Socket {
@@ -137,6 +150,8 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
     const { connection, options } = this.#arrival;
     if (connection.isOver) return;
     const protocol = decideProtocol(portOf(this.#arrival)?.protocol, this.#client.alpn);
+    // Before the application is opened.
+    if (protocol === "stream" && !this.#authorizeStream(false)) return;
     decideForwarding(this, protocol, options.http.context);
   }
 
@@ -157,10 +172,22 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
   /** Step 4. Nothing is written to the application before this. */
   forward(decision: ForwardingDecision<OpenedApplication>): void {
     const { connection, opening } = this.#arrival;
-    if (connection.isOver) return;
+    if (connection.isOver || (decision.kind === "stream" && !this.#authorizeStream(true))) return;
     opening.leave();
-    const terms = { host: portOf(this.#arrival)?.service?.host ?? "" };
+    const host = portOf(this.#arrival)?.service?.host ?? "";
+    const terms = decision.kind === "http" ? { host } : { host, isAllowed: this.#isAllowedStream() };
     connection.carry(terms, () => (decision.kind === "http" ? this.#serveHttp(decision) : this.#relay(decision)));
+  }
+
+  #authorizeStream(isFinal: boolean): boolean {
+    return authorizeStream(this.#arrival, this.#client, this.#policies, isFinal);
+  }
+
+  /** A stream is cut as soon as the policies deny it. */
+  #isAllowedStream(): () => boolean {
+    const { isAdmitted } = this.#client;
+    const policies = this.#policies;
+    return () => isAdmitted() && policies.judgeStream()?.kind !== "denied";
   }
 
   #serveHttp({ protocol, opened, early }: HttpForwarding<OpenedApplication>): ConnectionForwarding {
@@ -173,6 +200,8 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
       ...{ socket, client: connection.client, destination, peer, own, protocol, early },
       workload: options.inbound().workload,
       service: portOf(this.#arrival)?.service,
+      policies: this.#policies,
+      pathNormalization: () => options.inbound().authorization.pathNormalization,
       isCurrent: this.#isCurrentAs(protocol),
       onFault: ({ code, message }) => connection.reportMalformed(code, message),
     });
@@ -196,7 +225,8 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
       onRequest: (request) => connection.cutMalformed(request),
     });
     const service = portOf(this.#arrival)?.service;
-    const opened = observer.opened(connection, { source: undefined, destination: inbound().workload, service });
+    const parties = { source: undefined, destination: inbound().workload, service };
+    const opened = observer.opened(connection, { ...parties, authorization: this.#policies.judgeStream() });
     relay.onEnd((end) => opened.closed(end));
     return { ...relay, bytes: () => ({ received: application.bytesWritten, sent: application.bytesRead }) };
   }

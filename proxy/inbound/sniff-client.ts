@@ -2,12 +2,13 @@ import type { Socket } from "node:net";
 import type { ServerMode } from "../../mesh/policy/types.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { peekBytes } from "../connections/peek-bytes.ts";
-import { type FirstBytes, offersIstioAlpn, readAlpnProtocols, readFirstBytes } from "./first-bytes.ts";
+import { type FirstBytes, offersIstioAlpn, readClientHello, readFirstBytes } from "./first-bytes.ts";
 
 /** What kind of client is at the other end. */
 export type ClientKind =
   | { readonly kind: "mesh_tls" }
-  | { readonly kind: "other_tls" }
+  /** `sni`: the server name that it asks for. */
+  | { readonly kind: "other_tls"; readonly sni?: string | undefined }
   /** A complete ClientHello; the kind of client did not matter under the current mode. */
   | { readonly kind: "any_tls" }
   | { readonly kind: "plaintext" }
@@ -66,7 +67,7 @@ async function clientKindOf(seen: Judged, { mode }: SniffOptions): Promise<Clien
 }
 
 async function tlsClientKindOf(record: Buffer): Promise<ClientKind> {
-  const protocols = await readAlpnProtocols(record);
-  if (protocols === undefined) return { kind: "unclear", message: "a ClientHello that does not fit one record" };
-  return offersIstioAlpn(protocols) ? { kind: "mesh_tls" } : { kind: "other_tls" };
+  const hello = await readClientHello(record);
+  if (hello === undefined) return { kind: "unclear", message: "a ClientHello that does not fit one record" };
+  return offersIstioAlpn(hello.protocols) ? { kind: "mesh_tls" } : { kind: "other_tls", sni: hello.serverName };
 }

@@ -1,3 +1,4 @@
+import type { PathNormalization } from "../../mesh/policy/authorization/authorization.ts";
 import type { ConnectionPool, Destination, Endpoint, MeshDestination, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Random } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
@@ -36,6 +37,8 @@ export interface OutboundHttpOptions {
   readonly random: Random;
   /** This workload, for metrics. */
   readonly workload: () => WorkloadInfo | undefined;
+  /** The mesh's, which the policy of this workload contains. */
+  readonly pathNormalization: () => PathNormalization;
 }
 
 export interface OutboundClient {
@@ -97,6 +100,7 @@ export class OutboundHttp {
       facts: { direction: "outbound", client, destination: shared.destination, peer: "", meter: shared.meter },
       context: this.context,
       planRequest: shared.planRequest,
+      pathNormalization: this.#options.pathNormalization,
       early,
       isCurrent: shared.isCurrent,
       onFault,

@@ -4,9 +4,9 @@ import { createLabelSets } from "./label-sets.ts";
 
 /**
  * Envoy's flags for how a connection ended: `-` closed cleanly, `DC` reset by the client, `UC` reset by the upstream,
- * `UF` upstream unreachable, `UH` no healthy upstream, `SI` idle too long, `DO` cut by the proxy.
+ * `UF` upstream unreachable, `UH` no healthy upstream, `SI` idle too long, `DO` cut by the proxy, `UAEX` denied by a policy.
  */
-export type ResponseFlags = "-" | "DC" | "UC" | "UF" | "UH" | "SI" | "DO";
+export type ResponseFlags = "-" | "DC" | "UC" | "UF" | "UH" | "SI" | "DO" | "UAEX";
 
 /** The application's bytes of one connection so far: `sent` to the client, `received` from it. */
 export interface ByteCounts {

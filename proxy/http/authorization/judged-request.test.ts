@@ -51,6 +51,17 @@ describe.each(VERSIONS)("a field of $version", ({ headOf }) => {
     expect(judged(head, { hop: "inbound_verified" }).headerLines("x-envoy-internal")).toEqual(["true"]);
   });
 
+  it("that a token changes is judged after the change", () => {
+    const headers = {
+      removed: new Set(["x-role", "authorization"]),
+      added: [{ name: "x-role", value: "from the token" }],
+    };
+    const request = judged(headOf(["x-role: admin", "authorization: Bearer x", "x_role: root"]), { headers });
+    expect(request.headerLines("x-role")).toEqual(["from the token"]);
+    expect(request.headerLines("authorization")).toEqual([]);
+    expect(request.confusion).toBeUndefined();
+  });
+
   it("under another spelling that CGI-like servers read as the same name makes the request ambiguous", () => {
     const request = judged(headOf(["x_role: admin", "x-role: user"]));
     expect(request.confusion).toBeUndefined();

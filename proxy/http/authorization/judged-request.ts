@@ -1,4 +1,5 @@
 import type { RequestAttributes, TokenAttributes } from "../../../mesh/policy/authorization/authorization.ts";
+import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
 import { forwardedProto, type Hop, isReplaced } from "../../messages/edits/hop-headers.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
@@ -10,6 +11,8 @@ export interface JudgedAs {
   readonly hop: Hop;
   /** What this proxy writes instead of a field of the client. @param name in lower case */
   readonly written: (name: string) => string | undefined;
+  /** The changes that its token causes: a policy sees the request after them. */
+  readonly headers?: FoldedHeaders | undefined;
   /** Of RequestAuthentication. */
   readonly token: TokenAttributes | undefined;
 }
@@ -66,8 +69,12 @@ export class JudgedRequest implements RequestAttributes {
   #received(name: string): readonly string[] {
     const { fields } = this.#head;
     const folded = foldHeaderName(name);
-    if (fields.hopNames.includes(name) || isReplaced(folded, this.#as.hop)) return NO_LINES;
-    const lines: string[] = [];
+    const { hop, headers } = this.#as;
+    const added = headers?.added.filter((field) => field.name === name).map(({ value }) => value) ?? NO_LINES;
+    const isDropped =
+      fields.hopNames.includes(name) || isReplaced(folded, hop) || headers?.removed.has(folded) === true;
+    if (isDropped) return added;
+    const lines = [...added];
     for (let index = 0; index < fields.count; index += 1) {
       if (fields.nameCodeAt(index, 0) !== (name.charCodeAt(0) | TO_LOWER)) continue;
       const found = fields.nameAt(index);

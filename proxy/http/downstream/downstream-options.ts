@@ -1,3 +1,4 @@
+import type { PathNormalization } from "../../../mesh/policy/authorization/authorization.ts";
 import type { Http1Fault } from "../../http1/framer-events.ts";
 import type { MalformedCode } from "../../http2/message-head.ts";
 import type { HttpProtocol } from "../../messages/http-version.ts";
@@ -12,6 +13,8 @@ export interface DownstreamOptions {
   readonly facts: DownstreamFacts;
   readonly context: HttpContext;
   readonly planRequest: PlanRequest;
+  /** How paths are normalised before requests are planned. */
+  readonly pathNormalization: () => PathNormalization;
   /** What has already been read from the client. */
   readonly early: Buffer;
   /**

@@ -58,6 +58,7 @@ function serve(drain?: DrainSignals): {
     protocol: "http1",
     facts: { direction: "inbound", client: "", destination: "", peer: "", meter: () => METER },
     context,
+    pathNormalization: () => "BASE",
     planRequest: () => ({
       kind: "local_reply",
       reply: { status: 503, flags: "UH", details: "no healthy endpoint" },

@@ -12,12 +12,12 @@ import { ClientWait } from "./client-wait.ts";
 import type { DownstreamOptions, RequestFault } from "./downstream-options.ts";
 import { Http1Input, type RequestHandlers } from "./http1-input.ts";
 import { Http1Response, type ResponseOwner } from "./http1-response.ts";
+import { normalizeRequest, planNormalized } from "./normalize-request.ts";
 import { startTunnel, type TunnelBytes } from "./start-tunnel.ts";
 
 /**
- * One client's HTTP/1.1 connection. Requests are handled in order, one at a time. While one is in progress, bytes of
- * the next are held, and no more is read than the exchange can accept. Nothing is forwarded of a request whose head two
- * parsers might read differently.
+ * One client's HTTP/1.1 connection. Requests are handled one at a time; bytes of the next are held, and no more is read
+ * than the exchange can accept. Nothing is forwarded of a request whose head two parsers might read differently.
  */
 export class Http1Downstream implements ExchangeClient, RequestHandlers, ResponseOwner, Relay, Activity {
   readonly facts: DownstreamFacts;
@@ -28,6 +28,7 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   readonly #input: Http1Input;
   readonly #wait: ClientWait;
   readonly #ending = new Ending<RelayEnd>();
+  /** Of the request in progress, or of the tunnel. */
   #exchange: Exchange | undefined;
   #tunnel: Relay | undefined;
 
@@ -54,17 +55,16 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
     return { received: this.#socket.bytesRead, sent: this.#socket.bytesWritten };
   }
 
-  /** Whether no request is in progress. An incomplete head has not been delivered anywhere, however long it takes. */
+  /** No request is in progress. An incomplete head has not been delivered anywhere, however long it takes. */
   get isIdle(): boolean {
     return this.#wait.phase === "head";
   }
 
   get awaitsBodySinceMs(): number | undefined {
-    const exchange = this.#exchange;
-    const sinceMs = this.#wait.awaitsBodySinceMs(exchange?.requestEnded);
-    if (sinceMs === undefined || exchange === undefined) return undefined;
+    const sinceMs = this.#wait.awaitsBodySinceMs(this.#exchange?.requestEnded);
+    if (sinceMs === undefined) return undefined;
     // A client that listens to its response has not stalled.
-    return Math.max(sinceMs, exchange.record.quietSinceMs(this.#options.context.deadlines.nowMs));
+    return Math.max(sinceMs, this.#exchange?.record.quietSinceMs(this.#options.context.deadlines.nowMs) ?? sinceMs);
   }
 
   /** Whether it waits for a request of which nothing has arrived. */
@@ -78,9 +78,13 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
     return context.drain.closing.aborted || !isCurrent();
   }
 
-  cut(): void {
-    if (this.#tunnel === undefined) this.#over("closed_by_proxy");
+  cut(end: RelayEnd = "closed_by_proxy"): void {
+    if (this.#tunnel === undefined) this.#over(end);
     else this.#tunnel.cut();
+  }
+
+  judgeRequests(): void {
+    this.#exchange?.judgeAgain();
   }
 
   isLast(): boolean {
@@ -109,13 +113,12 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
 
   abort(): void {
     this.response.flush();
-    this.#over("reset_by_upstream");
+    this.cut("reset_by_upstream");
   }
 
   tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void {
     this.response.flush();
     this.#wait.enter("tunnel");
-    this.#exchange = undefined;
     this.#detach();
     const ends = { downstream: this.#socket, upstream };
     this.#tunnel = startTunnel(ends, this.#options.context.clock, this.#input.takeRest(), onEnd);
@@ -162,11 +165,11 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   beginRequest(head: RequestHead): void {
     this.#wait.enter("exchange");
     this.response.begin(head);
-    this.#exchange = new Exchange(this, head, this.#options.context);
+    this.#exchange = new Exchange(this, normalizeRequest(head, this.#options), this.#options.context);
   }
 
-  startRequest(head: RequestHead): void {
-    this.#exchange?.start(this.#options.planRequest(head));
+  startRequest(): void {
+    this.#exchange?.start((head) => planNormalized(head, this.#options));
   }
 
   /** A client that sends more than can be handled now is paused. */
@@ -209,11 +212,9 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
   /** The client has half-closed: fine between two requests, an abort inside one. */
   #finishInput(): void {
     const fault = this.#input.end();
-    if (fault === undefined) {
-      this.#leave();
-    } else if (this.#exchange === undefined) {
-      this.#over("reset_by_downstream");
-    } else {
+    if (fault === undefined) this.#leave();
+    else if (this.#exchange === undefined) this.#over("reset_by_downstream");
+    else {
       this.#options.onFault(fault);
       this.#exchange.onClientLost(DISCONNECTED);
     }

@@ -15,7 +15,7 @@ export interface RequestHandlers {
   /** Begins an exchange. */
   beginRequest(head: RequestHead): void;
   /** Everything that arrived with the head has been delivered to the exchange. */
-  startRequest(head: RequestHead): void;
+  startRequest(): void;
   refuseRequest(fault: RequestFault): void;
   /** Everything that may be handled now has been. */
   settleReading(): void;
@@ -79,13 +79,13 @@ export class Http1Input {
   #deliver(events: readonly RequestEvent[]): void {
     const underWay = events.length > 1 ? this.#handlers.exchange : undefined;
     underWay?.setRequestBatch(true);
-    let head: RequestHead | undefined;
+    let hasHead = false;
     for (const event of events) {
-      if (event.kind === "head") ({ head } = event);
+      if (event.kind === "head") hasHead = true;
       this.#deliverOne(event);
     }
     underWay?.setRequestBatch(false);
-    if (head !== undefined) this.#handlers.startRequest(head);
+    if (hasHead) this.#handlers.startRequest();
   }
 
   #deliverOne(event: RequestEvent): void {

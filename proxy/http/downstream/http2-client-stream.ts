@@ -15,6 +15,7 @@ import { BODY_TIMEOUT } from "./client-timeouts.ts";
 import type { DownstreamOptions } from "./downstream-options.ts";
 import type { RepliedRequest } from "./format-local-reply.ts";
 import { Http2Response, type ResponseTarget } from "./http2-response.ts";
+import { normalizeRequest, planNormalized } from "./normalize-request.ts";
 import { StreamInput } from "./stream-input.ts";
 
 /** The connection of a stream. */
@@ -64,7 +65,8 @@ export class Http2ClientStream implements ExchangeClient {
   }
 
   /** Its request; `deliver` starts the exchange. */
-  setHead(head: RequestHead): void {
+  setHead(received: RequestHead): void {
+    const head = normalizeRequest(received, this.#owner.options);
     this.#head = head;
     this.response.begin(head);
     if (head.content.kind === "none") this.#end = NO_TRAILERS;
@@ -121,6 +123,10 @@ export class Http2ClientStream implements ExchangeClient {
     return true;
   }
 
+  judgeRequest(): void {
+    this.#exchange?.judgeAgain();
+  }
+
   /** Since when nothing was carried in either direction. */
   quietSinceMs(nowMs: number): number {
     return this.#exchange?.record.quietSinceMs(nowMs) ?? nowMs;
@@ -169,11 +175,7 @@ export class Http2ClientStream implements ExchangeClient {
     const exchange = new Exchange(this, head, this.#context);
     this.#exchange = exchange;
     this.#deliverTo(exchange);
-    try {
-      exchange.start(this.#owner.options.planRequest(head));
-    } catch (caught) {
-      exchange.onFault(caught);
-    }
+    exchange.start((normal) => planNormalized(normal, this.#owner.options));
     this.#settle();
   }
 

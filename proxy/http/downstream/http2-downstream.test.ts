@@ -42,6 +42,7 @@ function serve({ isStuck = false, isDraining = false } = {}) {
     protocol: "http2",
     facts: { direction: "inbound", client: "", destination: "", peer: "", meter: () => METER },
     context,
+    pathNormalization: () => "BASE",
     planRequest: () => new Promise((resolve) => plans.push(resolve)),
     early: Buffer.concat([CLIENT_PREFACE, settingsFrame()]),
     isCurrent: () => isCurrent,

@@ -79,6 +79,10 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
     this.#over("closed_by_proxy");
   }
 
+  judgeRequests(): void {
+    for (const stream of this.#streams) stream.judgeRequest();
+  }
+
   requestFlush(): void {
     this.#output.request();
   }

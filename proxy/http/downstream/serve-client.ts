@@ -9,6 +9,8 @@ import { Http2Downstream } from "./http2-downstream.ts";
 export interface ServedClient extends Relay, Activity {
   /** Of the client's connection. */
   bytes(): { readonly received: number; readonly sent: number };
+  /** The policies have changed: ends each request that they deny now, and no other. */
+  judgeRequests(): void;
 }
 
 /** Serves a client's requests until its connection ends. */

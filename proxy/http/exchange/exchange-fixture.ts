@@ -172,11 +172,11 @@ export function startExchange(
   });
   const client = new FakeClient();
   const exchange = new Exchange(client.asClient(meter), requestOf(head), context);
-  exchange.start({
+  exchange.start(() => ({
     ...{ kind: "forward", pool, edits: EDITS, responseHeaders: undefined, retries: undefined, timeoutMs: undefined },
     ...{ delayMs: undefined, route: "", cluster: "" },
     ...plan,
-  });
+  }));
   const flags = (): readonly string[] => counted.map((one) => `${one.status} ${one.flags}`);
   return { clock, context, client, exchange, streams, flags, calls, messages, logged };
 }

@@ -1,4 +1,5 @@
 import type { Timer } from "../../../mesh/runtime.ts";
+import type { AbortReason } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead, ResponseHead } from "../../messages/message-head.ts";
@@ -21,6 +22,8 @@ interface Attempted {
   readonly upstream: DialedUpstream | undefined;
   readonly isRetryLimitExceeded: boolean;
 }
+
+const TIME_OVER: AbortReason = { kind: "time_limit", limit: "route" };
 
 /** What is measured of one exchange, for metrics, the access log and its time limits. */
 export class ExchangeRecord implements CountedRequest {
@@ -83,14 +86,14 @@ export class ExchangeRecord implements CountedRequest {
   }
 
   /** Limits the whole exchange: the limit of its route or, for a call, of its client, if that is shorter. */
-  startLimit(plan: RequestPlan, owner: { onTimeout(reply: LocalReply): void }): void {
+  startLimit(plan: RequestPlan, owner: { endEarly(reply: LocalReply, reason: AbortReason): void }): void {
     const { call } = this;
     const { clock } = this.#context;
     const routeMs = plan.kind === "forward" ? plan.timeoutMs : undefined;
     const limitMs = call === undefined ? routeMs : call.limitMs(routeMs, clock.monotonicMs());
     if (limitMs === undefined) return;
     const what = call === undefined ? "the route's timeout" : "the deadline of the call";
-    this.#timeLimit = clock.setTimeout(() => owner.onTimeout(timeoutReply(`${what} is exceeded`)), limitMs);
+    this.#timeLimit = clock.setTimeout(() => owner.endEarly(timeoutReply(`${what} is exceeded`), TIME_OVER), limitMs);
   }
 
   stopLimit(): void {

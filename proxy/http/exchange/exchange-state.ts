@@ -1,4 +1,5 @@
 import type { Timer } from "../../../mesh/runtime.ts";
+import type { LocalReply } from "../../messages/local-reply.ts";
 import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
 
 /** How far an exchange has come, as seen from its response. */
@@ -13,8 +14,8 @@ export type ExchangeState =
   | RequestPlan
   /** The head of the response has been sent. */
   | { readonly kind: "responding"; readonly plan: ForwardPlan; readonly status: number }
-  /** Its connections have become a tunnel. */
-  | { readonly kind: "tunnel"; readonly plan: ForwardPlan }
+  /** Its connections have become a tunnel. `cutBy`: the proxy is ending it. */
+  | { readonly kind: "tunnel"; readonly plan: ForwardPlan; readonly cutBy?: LocalReply }
   | { readonly kind: "over" };
 
 export const ARRIVING: ExchangeState = { kind: "arriving" };
@@ -36,4 +37,9 @@ export function planOf(state: ExchangeState): RequestPlan | undefined {
     case "tunnel":
       return state.plan;
   }
+}
+
+/** Why the proxy is ending a tunnel, if it is. */
+export function cutOf(state: ExchangeState): LocalReply | undefined {
+  return state.kind === "tunnel" ? state.cutBy : undefined;
 }

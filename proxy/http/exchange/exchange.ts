@@ -1,4 +1,4 @@
-import { ABANDONED, type AbortReason } from "../../messages/abort-reason.ts";
+import { ABANDONED, type AbortReason, CUT } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
@@ -9,9 +9,10 @@ import { flagsOfClientLoss, flagsOfUpstreamLoss } from "./abort-flags.ts";
 import type { AttemptsOwner } from "./attempts-owner.ts";
 import { type ExchangeClient, replyToFault } from "./exchange-client.ts";
 import { ExchangeRecord } from "./exchange-record.ts";
-import { ARRIVING, type ExchangeState, OVER, PLANNING, planOf } from "./exchange-state.ts";
+import { ARRIVING, cutOf, type ExchangeState, OVER, PLANNING, planOf } from "./exchange-state.ts";
+import { denialOf, planExchange } from "./judge-exchange.ts";
 import { RequestAttempts } from "./request-attempts.ts";
-import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
+import { type ForwardPlan, type PlanRequest, type RequestPlan, releasePlan } from "./request-plan.ts";
 
 /**
  * One request and its response, whatever the versions of its two sides. Follows the request's plan, streams the
@@ -42,12 +43,11 @@ export class Exchange implements AttemptsOwner {
     return this.#state.kind !== "arriving";
   }
 
-  /** Starts the exchange, once everything that arrived with the head is buffered. */
-  start(plan: RequestPlan | Promise<RequestPlan>): void {
+  /** Plans and starts the exchange, once everything that arrived with the head is buffered. */
+  start(planRequest: PlanRequest): void {
     if (this.#state.kind !== "arriving") return;
     this.#state = PLANNING;
-    if (plan instanceof Promise) plan.then((decided) => this.#follow(decided)).catch((caught) => this.onFault(caught));
-    else this.#follow(plan);
+    planExchange(planRequest, this.record.head, this);
     if (this.#attempts.stream === undefined && !this.requestEnded && !this.#isOver()) this.#client.pauseReading();
   }
 
@@ -55,10 +55,16 @@ export class Exchange implements AttemptsOwner {
   checkDeadline(nowMs: number): void {
     const { kind } = this.#state;
     if (kind === "over" || kind === "tunnel") return;
-    if (!this.record.check(nowMs, this.#attempts.upstream)) return;
-    const reply = this.record.quietReply();
-    if (kind !== "responding") this.onLocalReply(reply);
-    else this.#abort(reply.flags, reply.details, { kind: "time_limit", limit: "idle" });
+    if (this.record.check(nowMs, this.#attempts.upstream)) this.onLocalReply(this.record.quietReply(), QUIET);
+  }
+
+  /** The policies have changed: a request that they deny now ends. */
+  judgeAgain(): void {
+    const denied = denialOf(this.#state, this.record.head);
+    if (denied === undefined) return;
+    this.#state = denied.state;
+    if (denied.state.kind === "tunnel") this.#client.abort(CUT);
+    else this.endEarly(denied.reply, CUT);
   }
 
   requestBody(piece: BodyPiece): void {
@@ -159,11 +165,8 @@ export class Exchange implements AttemptsOwner {
     return this.#state.kind === "over";
   }
 
-  #follow(plan: RequestPlan): void {
-    if (this.#isOver()) {
-      if (plan.kind === "forward") plan.onOver?.();
-      return;
-    }
+  followPlan(plan: RequestPlan): void {
+    if (this.#isOver()) return void releasePlan(plan);
     this.record.startLimit(plan, this);
     const { clock } = this.#context;
     if (plan.delayMs === undefined) this.#go(plan);
@@ -181,12 +184,11 @@ export class Exchange implements AttemptsOwner {
     if (!hasRoom) this.#attempts.stream?.pause();
   }
 
-  /** The limit of the whole exchange is over. */
-  onTimeout(reply: LocalReply): void {
+  /** The proxy ends it, whether a response has begun or not. */
+  endEarly(reply: LocalReply, reason: AbortReason): void {
     const state = this.#state;
     const { call } = this.record;
-    if (state.kind !== "responding") this.onLocalReply(reply);
-    else if (call?.takesTrailers !== true) this.#abort("UT", "", { kind: "time_limit", limit: "route" });
+    if (state.kind !== "responding" || call?.takesTrailers !== true) this.onLocalReply(reply, reason);
     else {
       // The client of a call whose response has begun learns the reason, too.
       this.#client.response.sendEnd(call.end(reply));
@@ -194,12 +196,10 @@ export class Exchange implements AttemptsOwner {
     }
   }
 
-  onLocalReply(reply: LocalReply): void {
+  /** @param reason of the abort, if a response has begun. */
+  onLocalReply(reply: LocalReply, reason: AbortReason = ABANDONED): void {
     if (this.#isOver()) return;
-    if (this.#state.kind === "responding") {
-      this.#abort(reply.flags, reply.details, ABANDONED);
-      return;
-    }
+    if (this.#state.kind === "responding") return void this.#abort(reply.flags, reply.details, reason);
     const sent = this.record.call?.replyWith(reply) ?? reply;
     this.#attempts.drop(ABANDONED);
     this.#client.response.sendReply(sent);
@@ -229,22 +229,22 @@ export class Exchange implements AttemptsOwner {
     this.#state = { kind: "tunnel", plan };
     this.#client.tunnelTo(tunnel, ({ received, sent }) => {
       this.record.requestBytes += received;
-      this.#finish(101, "-", "", sent);
+      const { flags = "-", details = "" } = cutOf(this.#state) ?? {};
+      this.#finish(101, flags, details, sent);
     });
   }
 
-  /**
-   * @param status of the response that the client got, or 0.
-   * @param tunnelBytes sent to the client after an upgrade.
-   */
+  /** @param status of the response that the client got, or 0. @param tunnelBytes sent to it after an upgrade. */
   #finish(status: number, flags: RequestFlags, details: string, tunnelBytes = 0): void {
     const state = this.#state;
     const plan = planOf(state);
     this.#state = OVER;
     if (state.kind === "delayed") state.timer.cancel();
     this.#attempts.stop();
-    if (plan?.kind === "forward") plan.onOver?.();
+    releasePlan(plan);
     this.record.end(status, tunnelBytes);
     this.record.report(plan, this.#attempts, flags, details);
   }
 }
+
+const QUIET: AbortReason = { kind: "time_limit", limit: "idle" };

@@ -28,6 +28,8 @@ export interface ForwardPlan {
   readonly authorization?: AuthorizationVerdict | undefined;
   /** The proof of reports to the client's sidecar (`connections/delivery-proof.ts`). @default there are no reports */
   readonly proveDelivery?: () => string | undefined;
+  /** Judges the request again after the policies have changed. `undefined`: it is still allowed. */
+  readonly judgeAgain?: (head: RequestHead) => LocalReplyPlan | undefined;
   /** Called once, when the request has ended. */
   readonly onOver?: () => void;
 }
@@ -44,3 +46,8 @@ export interface LocalReplyPlan {
 
 /** Plans a request; synchronously if everything is known. */
 export type PlanRequest = (head: RequestHead) => RequestPlan | Promise<RequestPlan>;
+
+/** Its request has ended, or never begun. */
+export function releasePlan(plan: RequestPlan | undefined): void {
+  if (plan?.kind === "forward") plan.onOver?.();
+}

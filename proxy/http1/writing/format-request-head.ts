@@ -23,21 +23,19 @@ export function formatRequestHead(head: RequestHead, edits: RequestEdits): strin
   return fields.kind === "text" ? copyRequestHead(head, fields, edits) : buildRequestHead(head, fields, edits);
 }
 
-/** An absolute target goes on as its path (RFC 9112 §3.2.2). */
+/** The path is the one that was judged: of an absolute target (RFC 9112 §3.2.2), and normalised. */
 function copyRequestHead(head: RequestHead, fields: TextFields, edits: RequestEdits): string {
   const { method, upgrade, version } = head;
   const { hop, headers, authority } = edits;
   const writer = new LineWriter(upgrade === undefined ? "" : `connection: upgrade\r\nupgrade: ${upgrade}\r\n`);
   writeProxyFields(writer, head, edits);
   if (authority !== undefined) writer.field("host", authority);
-  const hasOriginForm = fields.text.charCodeAt(method.length + 1) === SLASH;
-  const path = edits.path ?? (hasOriginForm ? undefined : head.path);
-  const startLine = path === undefined ? undefined : `${method} ${path} HTTP/${version}\r\n`;
+  const { path = head.path } = edits;
+  const isAsItCame = fields.text.startsWith(`${path} `, method.length + 1);
+  const startLine = isAsItCame ? undefined : `${method} ${path} HTTP/${version}\r\n`;
   const dropped = authority === undefined ? OF_THE_HOP : OF_THE_HOP_AND_HOST;
   return copyHead(fields, { startLine, added: writer.lines, headers, dropped, hop });
 }
-
-const SLASH = 0x2f;
 
 /** One framing, of ours: the content's length if it is known, else chunks. */
 function buildRequestHead(head: RequestHead, fields: FieldList, edits: RequestEdits): string {

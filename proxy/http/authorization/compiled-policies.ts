@@ -1,0 +1,40 @@
+import type { Authorization, AuthorizationPolicyRules } from "../../../mesh/policy/authorization/authorization.ts";
+import {
+  type CompiledAuthorization,
+  compileAuthorization,
+} from "../../../mesh/policy/authorization/decide-authorization.ts";
+import { judgeOnce } from "../../connections/judge-once.ts";
+
+/** A workload's policies, compiled once for each version of them. */
+export interface CompiledPolicies {
+  readonly compiled: CompiledAuthorization;
+  /** Only those whose verdict has an effect; `undefined`: all of them. */
+  readonly effective: CompiledAuthorization | undefined;
+  /** Whether a rule reads the address of a client in front of proxies. */
+  readonly readsRemoteIp: boolean;
+}
+
+/** Reads the policies in force, compiled. `undefined`: none applies. @param current the same value until it changes */
+export function compiledPolicies(current: () => Authorization): () => CompiledPolicies | undefined {
+  return judgeOnce(current, compile);
+}
+
+function compile({ policies }: Authorization): CompiledPolicies | undefined {
+  if (policies.length === 0) return undefined;
+  const effective = policies.filter(isEffective);
+  return {
+    compiled: compileAuthorization({ policies }),
+    effective: effective.length === policies.length ? undefined : compileAuthorization({ policies: effective }),
+    readsRemoteIp: policies.some(readsRemoteIp),
+  };
+}
+
+function isEffective({ action, isDryRun }: AuthorizationPolicyRules): boolean {
+  return action !== "AUDIT" && !isDryRun;
+}
+
+function readsRemoteIp({ rules }: AuthorizationPolicyRules): boolean {
+  return rules.some(({ from, when }) =>
+    [...from, when].some((clause) => clause.some(({ key }) => key === "remote.ip")),
+  );
+}
