@@ -1,5 +1,5 @@
 /** For tests: the inbound side of a sidecar, on loopback without iptables. */
-import { NO_AUTHORIZATION } from "../mesh/policy/authorization/authorization.ts";
+import { type Authorization, NO_AUTHORIZATION } from "../mesh/policy/authorization/authorization.ts";
 import type { DeclaredProtocol, Inbound, ServerMode } from "../mesh/policy/types.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
@@ -26,6 +26,8 @@ export interface InboundSide {
   readonly caps: OpeningCaps;
   readonly http: HttpSide;
   setMode(mode: ServerMode): void;
+  /** Replaces the AuthorizationPolicies of the workload. */
+  setPolicies(policies: Authorization["policies"]): void;
   /** Closes idle upstream connections. */
   closeIdle(): void;
 }
@@ -44,6 +46,8 @@ export interface InboundSideOptions {
   /** The declared protocol of the application's port. */
   readonly protocol?: DeclaredProtocol;
   readonly http?: HttpSideOptions;
+  /** The AuthorizationPolicies of the workload. @default none */
+  readonly authorization?: Partial<Authorization>;
   /** Called each time the policy is read. */
   readonly onPolicyRead?: () => void;
 }
@@ -64,6 +68,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   );
   cleanup.add(() => plane.close());
   let mode = options.mode;
+  let authorization: Authorization = { ...NO_AUTHORIZATION, ...options.authorization };
   const inbound = (): Inbound => {
     options.onPolicyRead?.();
     return {
@@ -80,7 +85,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
                 service: undefined,
               },
             ],
-      authorization: NO_AUTHORIZATION,
+      authorization,
       tokenRules: [],
     };
   };
@@ -92,6 +97,19 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     mode = next;
     plane.policyChanged();
   };
+  const setPolicies = (policies: Authorization["policies"]): void => {
+    authorization = { ...authorization, policies };
+    plane.policyChanged();
+  };
   const { registry, caps } = plane;
-  return { port, registry, recorder, caps, http: { context, ...telemetry, ...draining }, setMode, closeIdle };
+  return {
+    port,
+    registry,
+    recorder,
+    caps,
+    http: { context, ...telemetry, ...draining },
+    setMode,
+    setPolicies,
+    closeIdle,
+  };
 }

@@ -1,4 +1,5 @@
 /** For tests: the outbound side of a sidecar and a gateway's dialler, with a destination that the test chooses. */
+import type { PathNormalization } from "../mesh/policy/authorization/authorization.ts";
 import { strictInbound } from "../mesh/policy/inbound-fixture.ts";
 import type { Destination, Inbound } from "../mesh/policy/types.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
@@ -37,6 +38,8 @@ export interface OutboundSideOptions {
   /** The original destination's port, for pass-through. @default 1 */
   readonly originalPort?: number;
   readonly http?: HttpSideOptions;
+  /** @default BASE */
+  readonly pathNormalization?: PathNormalization;
 }
 
 /** An outbound side whose connections all go to one destination. */
@@ -54,7 +57,9 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   );
   cleanup.add(() => plane.close());
   const draining = createDraining();
-  const inbound = (): Inbound => strictInbound(WORKLOAD);
+  const { authorization, ...own } = strictInbound(WORKLOAD);
+  const { pathNormalization = authorization.pathNormalization } = options;
+  const inbound = (): Inbound => ({ ...own, authorization: { ...authorization, pathNormalization } });
   const sidecar = { inbound, workload: () => undefined, outboundDrain: draining.signals };
   const { outbound: handle, http: context, closeIdle } = plane.createSidecar(sidecar);
   const port = await listenCaptured(cleanup, options.originalPort ?? 1, handle);

@@ -1,4 +1,5 @@
 /** For tests: a raw application behind two sidecars. */
+import type { Authorization } from "../../../mesh/policy/authorization/authorization.ts";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import type { DeclaredProtocol, UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
@@ -25,6 +26,8 @@ export interface TwoSidecarsOptions {
   /** @default http */
   readonly protocol?: DeclaredProtocol | "undeclared";
   readonly routes?: readonly HttpRoute[];
+  /** Of the server. */
+  readonly authorization?: Partial<Authorization>;
 }
 
 export async function startTwoSidecars(cleanup: Cleanup, options: TwoSidecarsOptions): Promise<TwoSidecars> {
@@ -33,6 +36,7 @@ export async function startTwoSidecars(cleanup: Cleanup, options: TwoSidecarsOpt
   const inbound = await startInboundSide(cleanup, {
     mode: "STRICT",
     applicationPort: upstream.port,
+    authorization: options.authorization ?? {},
     ...(declared === undefined ? {} : { protocol: declared }),
   });
   const destination = meshDestination([inbound.port], {
