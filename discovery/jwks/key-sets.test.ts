@@ -2,13 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import type { KeySource } from "../../mesh/policy/request-authentication/key-source.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { parseResources } from "../../mesh/resources/parsing/parse-resources.ts";
-import {
-  combineResources,
-  createResourceSet,
-  type ResourceSet,
-  type SetChange,
-} from "../../mesh/resources/resource-set.ts";
+import { ChangingSource } from "../discovery-fixture.ts";
 import type { FetchedKeySet } from "./fetch-key-set.ts";
 import { KeySets } from "./key-sets.ts";
 
@@ -28,13 +22,8 @@ function tokens(name: string, ...rules: readonly object[]): string {
 const A = { issuer: "a", jwksUri: "https://a.example/keys?secret=1" };
 const B = { issuer: "b", jwksUri: "https://b.example/keys" };
 
-function setOf(...texts: readonly string[]): ResourceSet {
-  return createResourceSet(parseResources({ text: texts.join("\n---\n"), file: "f" }).resources);
-}
-
 function setup(...texts: readonly string[]) {
-  let set = setOf(...texts);
-  let listener: (set: ResourceSet, change: SetChange) => void = () => undefined;
+  const source = new ChangingSource(...texts.map((text) => `${text}\n`));
   const clock = new FakeClock();
   const log = new RecordingLogger();
   const fetched: string[] = [];
@@ -43,13 +32,7 @@ function setup(...texts: readonly string[]) {
   const results = new Map<string, FetchedKeySet | "hangs">();
   const counted: string[] = [];
   const keySets = new KeySets({
-    config: {
-      current: () => set,
-      subscribe: (each) => {
-        listener = each;
-        return () => undefined;
-      },
-    },
+    config: source,
     fetch: ({ url }: KeySource, signal) => {
       fetched.push(url);
       const result = results.get(url) ?? { kind: "key_set", text: `keys of ${url}`, keys: 1 };
@@ -68,16 +51,7 @@ function setup(...texts: readonly string[]) {
   return {
     ...{ keySets, clock, log, fetched, published, results, counted },
     apply: async (...next: readonly string[]) => {
-      set = setOf(...next);
-      const all = combineResources(parseResources({ text: next.join("\n---\n"), file: "f" }).resources);
-      const resources = [...all.values()].map(({ kind, key, resource }) => ({
-        kind,
-        key,
-        before: undefined,
-        after: resource,
-      }));
-      const removed = [{ kind: "RequestAuthentication", key: "x", before: undefined, after: undefined }] as const;
-      listener(set, { resources: [...resources, ...removed], keys: new Set() });
+      source.change(...next.map((text) => `${text}\n`));
       await settlePromises();
     },
     settle: () => settlePromises(),
