@@ -8,7 +8,7 @@ describe("the command line", () => {
     for (const name of ["proxy", "control-plane", "inject", "completion"]) expect(stdout).toContain(`  ${name} `);
   });
 
-  it.each(["proxy", "control-plane", "injector", "inject", "capture", "local", "completion"])(
+  it.each(["proxy", "control-plane", "injector", "inject", "capture", "local", "authz", "completion"])(
     "prints the usage of %s",
     async (name) => {
       const { status, stdout } = await runForTest(name, "--help");

@@ -15,6 +15,7 @@ const FOR_OPERATORS: Commands = {
   analyze: async () => (await import("./reports/analyze.ts")).analyzeCommand,
   "tls-check": async () => (await import("./reports/tls-check.ts")).tlsCheckCommand,
   describe: async () => (await import("./reports/describe.ts")).describeCommand,
+  authz: async () => (await import("./authorization/authz.ts")).authzCommand,
   certs: async () => (await import("./reports/certs.ts")).certsCommand,
   "proxy-status": async () => (await import("./reports/proxy-status.ts")).proxyStatusCommand,
   version: async () => (await import("./reports/version-command.ts")).versionCommand,

@@ -1,5 +1,7 @@
 import type { Finding } from "../analysis/finding.ts";
 import { formatFinding } from "../analysis/format-findings.ts";
+import type { PodAuthorization } from "../authorization/pod-authorization.ts";
+import type { ServiceAuthorization } from "../authorization/service-authorization.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
 import { formatTlsTable } from "../tls/format-tls-table.ts";
@@ -14,7 +16,7 @@ export function formatPodDescription(
   findings: readonly Finding[],
   palette: Palette,
 ): string {
-  const { pod, workload, state, identities, proxy, defaultMode, ports, services } = description;
+  const { pod, workload, state, identities, proxy, defaultMode, ports, authorization, services } = description;
   const facts = formatTable([
     ["Workload:", workload],
     ["State:", formatState(state)],
@@ -24,6 +26,7 @@ export function formatPodDescription(
       "Peer authentication:",
       proxy.kind === "sidecar" ? formatMode(defaultMode) : "none: no sidecar decides who may connect",
     ],
+    ["Authorization:", formatAuthorization(authorization)],
   ]);
   const inbound = ports.length === 0 || proxy.kind !== "sidecar" ? "" : `\nPorts:\n${indent(formatPorts(ports))}`;
   const related = services.map((service) => `\n${formatService(service, palette)}`).join("");
@@ -79,7 +82,7 @@ function formatPorts(ports: readonly PodPortDescription[]): string {
 }
 
 function formatService(service: ServiceDescription, palette: Palette): string {
-  const { destinationRules, routes, tls, ports } = service;
+  const { destinationRules, routes, tls, ports, authorization } = service;
   const endpoints = formatTable([
     ["PORT", "TARGET", "PROTOCOL", "ENDPOINTS", "WHY THE PROTOCOL"],
     ...ports.map(({ port, name, targetPort, protocol, endpoints }) => [
@@ -99,7 +102,8 @@ function formatService(service: ServiceDescription, palette: Palette): string {
     `${palette.strong(service.service)} (${service.host})\n${indent(endpoints)}` +
     section("Clients", tls.length === 0 ? "" : formatTlsTable(tls, palette, { hasClients: true })) +
     section("DestinationRules", rules.join("")) +
-    section("VirtualServices", routes.map(formatRoute).join(""))
+    section("VirtualServices", routes.map(formatRoute).join("")) +
+    section("AuthorizationPolicies", authorization.map(formatServicePolicy).join(""))
   );
 }
 
@@ -113,6 +117,19 @@ function formatRoute({ rule, hosts, gateways, routes, isUsedBySidecars }: RouteD
   const leads = routes.length === 0 ? "" : `; routes ${routes.map((index) => `http[${index}]`).join(", ")} lead here`;
   const used = isUsedBySidecars === false ? "; sidecars use another VirtualService" : "";
   return `${rule} for ${hosts.join(", ")} by ${printable(gateways.join(", "))}${leads}${used}\n`;
+}
+
+/** `DENY by A, ALLOW by B; …`. */
+function formatAuthorization({ proxy, policies, byDefault }: PodAuthorization): string {
+  if (proxy === "none") return "none: no sidecar enforces policies";
+  if (policies.length === 0) return "no AuthorizationPolicy applies: everything is allowed";
+  const names = policies.map(({ action, policy, isDryRun }) => `${action}${isDryRun ? " (dry run)" : ""} by ${policy}`);
+  return `${names.join(", ")}; what no rule matches is ${byDefault} (entente authz check shows the rules)`;
+}
+
+function formatServicePolicy({ policy, action, isDryRun, pods, allPods }: ServiceAuthorization): string {
+  const part = pods === allPods ? "all" : `${pods} of ${allPods}`;
+  return `${action}${isDryRun ? " (dry run)" : ""} by ${policy}, for ${part} of its pods\n`;
 }
 
 function formatRelated(findings: readonly Finding[], palette: Palette): string {

@@ -2,6 +2,7 @@ import { findPortsOfPod } from "../../mesh/policy/service-endpoints.ts";
 import { identitiesOfPod, workloadInfo } from "../../mesh/policy/workloads.ts";
 import { formatResourceKey, formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
+import { describePodAuthorization, type PodAuthorization } from "../authorization/pod-authorization.ts";
 import type { Configuration } from "../configuration/configuration.ts";
 import { isGateway, proxyContainer, titleOfPod } from "../workloads/pod-proxy.ts";
 import { describeMode, describePodPorts, type ModeDescription, type PodPortDescription } from "./port-description.ts";
@@ -22,6 +23,8 @@ export interface PodDescription {
   /** Of ports without a rule of their own. */
   readonly defaultMode: ModeDescription;
   readonly ports: readonly PodPortDescription[];
+  /** What clients may do. */
+  readonly authorization: PodAuthorization;
   /** The services that lead to the pod. Their TLS rows are those of this pod. */
   readonly services: readonly ServiceDescription[];
 }
@@ -56,6 +59,7 @@ export function describePod(configuration: Configuration, pod: Pod): PodDescript
     proxy: describeProxy(configuration, pod),
     defaultMode: describeMode(configuration, pod),
     ports: describePodPorts(configuration, pod),
+    authorization: describePodAuthorization(configuration, pod),
     services: [...services].map((service) => {
       const description = describeService(configuration, service);
       return { ...description, tls: description.tls.filter(({ servers }) => servers.includes(name)) };
@@ -70,6 +74,7 @@ export function relatedNames({
   namespace,
   defaultMode,
   ports,
+  authorization,
   services,
 }: PodDescription): ReadonlySet<string> {
   const modes = [defaultMode, ...ports.map(({ mode }) => mode)];
@@ -79,6 +84,8 @@ export function relatedNames({
     title,
     `Namespace/${namespace}`,
     ...policies,
+    ...authorization.policies.map(({ policy }) => policy),
+    ...authorization.tokens.map(({ rule }) => rule.slice(0, rule.lastIndexOf("["))),
     ...services.flatMap((service) => [...relatedServiceNames(service)]),
   ]);
 }

@@ -4,6 +4,7 @@ import { findServiceEndpoints } from "../../mesh/policy/service-endpoints.ts";
 import { findTcpPorts, formatServiceHost } from "../../mesh/policy/workloads.ts";
 import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Service, ServicePort } from "../../mesh/resources/kinds/service.ts";
+import { describeServiceAuthorization, type ServiceAuthorization } from "../authorization/service-authorization.ts";
 import type { TlsRow } from "../tls/tls-row.ts";
 import { createTlsTable, type TlsFacts } from "../tls/tls-table.ts";
 import { hasSidecar } from "../workloads/pod-proxy.ts";
@@ -21,6 +22,8 @@ export interface ServiceDescription {
   /** How clients with a sidecar reach it. */
   readonly tls: readonly TlsRow[];
   readonly routes: readonly RouteDescription[];
+  /** The policies that decide what clients may do at the pods behind it. */
+  readonly authorization: readonly ServiceAuthorization[];
 }
 
 export interface ServicePortDescription {
@@ -58,12 +61,19 @@ export function describeService(facts: TlsFacts, service: Service): ServiceDescr
     destinationRules: describeRules(facts, host, tls),
     tls,
     routes: describeRoutes(facts, service),
+    authorization: describeServiceAuthorization(facts, service),
   };
 }
 
 /** The resources that a description speaks of. */
-export function relatedServiceNames({ service, destinationRules, routes }: ServiceDescription): ReadonlySet<string> {
-  return new Set([service, ...destinationRules.map(({ rule }) => rule), ...routes.map(({ rule }) => rule)]);
+export function relatedServiceNames({
+  service,
+  destinationRules,
+  routes,
+  authorization,
+}: ServiceDescription): ReadonlySet<string> {
+  const rules = [...destinationRules, ...routes].map(({ rule }) => rule);
+  return new Set([service, ...rules, ...authorization.map(({ policy }) => policy)]);
 }
 
 function describePort({ set }: TlsFacts, service: Service, port: ServicePort): ServicePortDescription {

@@ -13,13 +13,7 @@ const SHOWN_NAMES = 5;
  * @throws OperatorError `not_found`, `ambiguous`
  */
 export function findPod(set: ResourceSet, text: string, defaultNamespace: string | undefined): Pod {
-  const found = candidates(text, defaultNamespace).flatMap(({ name, namespace }) =>
-    [...set.pods.values()].filter(
-      (pod) =>
-        (namespace === undefined || pod.metadata.namespace === namespace) &&
-        (pod.metadata.name === name || workloadInfo(pod).workload === name),
-    ),
-  );
+  const found = findPods(set, text, defaultNamespace);
   const exact = found.find(({ metadata }) => metadata.name === text) ?? found[0];
   const namespaces = new Set(found.map(({ metadata }) => metadata.namespace));
   if (exact === undefined) throw notFound("pod", text, defaultNamespace, [...set.pods.values()]);
@@ -31,17 +25,53 @@ export function findPod(set: ResourceSet, text: string, defaultNamespace: string
  * The service that a user means by `NAME`, `NAME.NAMESPACE` or a longer part of its host.
  * @throws OperatorError `not_found`, `ambiguous`
  */
-export function findService({ set, settings }: TlsFacts, text: string, defaultNamespace: string | undefined): Service {
-  const all = [...set.services.values()];
-  const found = all.filter(
+export function findService(facts: TlsFacts, text: string, defaultNamespace: string | undefined): Service {
+  const found = findServices(facts, text, defaultNamespace);
+  const [first] = found;
+  if (first === undefined) throw notFound("service", text, defaultNamespace, [...facts.set.services.values()]);
+  if (found.length > 1) throw ambiguous("service", text, new Set(found.map(({ metadata }) => metadata.namespace)));
+  return first;
+}
+
+/** What a name that may be a service's or a pod's is the name of: a service before a pod. */
+export type NamedTarget =
+  | { readonly kind: "service"; readonly service: Service }
+  | { readonly kind: "pod"; readonly pod: Pod };
+
+/**
+ * The service of a name, or if there is none the pod.
+ * @throws OperatorError `not_found`, `ambiguous`
+ */
+export function findServiceOrPod(facts: TlsFacts, text: string, defaultNamespace: string | undefined): NamedTarget {
+  if (findServices(facts, text, defaultNamespace).length > 0) {
+    return { kind: "service", service: findService(facts, text, defaultNamespace) };
+  }
+  if (findPods(facts.set, text, defaultNamespace).length > 0) {
+    return { kind: "pod", pod: findPod(facts.set, text, defaultNamespace) };
+  }
+  throw notFound("service or pod", text, defaultNamespace, [...facts.set.services.values()]);
+}
+
+function findPods(set: ResourceSet, text: string, defaultNamespace: string | undefined): readonly Pod[] {
+  return candidates(text, defaultNamespace).flatMap(({ name, namespace }) =>
+    [...set.pods.values()].filter(
+      (pod) =>
+        (namespace === undefined || pod.metadata.namespace === namespace) &&
+        (pod.metadata.name === name || workloadInfo(pod).workload === name),
+    ),
+  );
+}
+
+function findServices(
+  { set, settings }: TlsFacts,
+  text: string,
+  defaultNamespace: string | undefined,
+): readonly Service[] {
+  return [...set.services.values()].filter(
     (service) =>
       `${formatServiceHost(service, settings)}.`.startsWith(`${text}.`) &&
       (text.includes(".") || defaultNamespace === undefined || service.metadata.namespace === defaultNamespace),
   );
-  const [first] = found;
-  if (first === undefined) throw notFound("service", text, defaultNamespace, all);
-  if (found.length > 1) throw ambiguous("service", text, new Set(found.map(({ metadata }) => metadata.namespace)));
-  return first;
 }
 
 interface Candidate {

@@ -62,7 +62,11 @@ export function judgeToken(token: UnverifiedToken, rules: readonly KeyedRule[], 
   return { kind: "refused", refusal: keyFault(addressed) };
 }
 
-function isAddressedTo({ audiences }: UnverifiedToken, rule: TokenRule): boolean {
+/** Whether a rule accepts a token's audiences; a rule without audiences accepts any. */
+export function isAddressedTo(
+  { audiences }: Pick<UnverifiedToken, "audiences">,
+  rule: Pick<TokenRule, "audiences">,
+): boolean {
   return rule.audiences.length === 0 || rule.audiences.some((audience) => audiences.includes(audience));
 }
 
@@ -85,7 +89,10 @@ function keyFault(rules: readonly KeyedRule[]): TokenRefusal {
 const SPACE_DELIMITED: readonly string[] = ["scope", "permission"];
 
 /** What authorization policies see of a token whose signature is genuine. */
-export function tokenAttributes({ issuer, subject, claims }: UnverifiedToken, rule: TokenRule): TokenAttributes {
+export function tokenAttributes(
+  { issuer, subject, claims }: Pick<UnverifiedToken, "issuer" | "subject" | "claims">,
+  rule: Pick<TokenRule, "spaceDelimitedClaims">,
+): TokenAttributes {
   const split = [...SPACE_DELIMITED, ...rule.spaceDelimitedClaims];
   const entries = Object.entries(claims).map(([name, value]): [string, unknown] => {
     return [name, typeof value === "string" && split.includes(name) ? splitWords(value) : value];

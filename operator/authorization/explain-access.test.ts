@@ -1,0 +1,353 @@
+import { describe, expect, it } from "vitest";
+import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import {
+  createTestSet,
+  findTestPod,
+  TEST_SETTINGS,
+  testPod,
+  testResource,
+  testService,
+} from "../../mesh/resources/resource-set-fixture.ts";
+import type { Configuration } from "../configuration/configuration.ts";
+import { PLAIN } from "../text/palette.ts";
+import type { AccessQuestion } from "./access.ts";
+import type { ExplainedClient } from "./arrivals.ts";
+import { explainAccess, isDenied } from "./explain-access.ts";
+import type { ExplainedRequest } from "./explained-request.ts";
+import { findTarget } from "./explained-target.ts";
+import { formatAccess } from "./format-access.ts";
+
+const GET: ExplainedRequest = {
+  isGiven: false,
+  method: "GET",
+  path: "/",
+  authority: undefined,
+  headers: [],
+  claims: undefined,
+};
+
+const PODS = [
+  testPod({ name: "hello", ip: "10.0.0.1", serviceAccount: "hello" }),
+  testPod({ name: "plain", ip: "10.0.0.2", meshed: false }),
+];
+const world = (version: string, ip: string, more = {}) =>
+  testPod({ name: `world-${version}`, namespace: "ns2", ip, labels: { app: "world", version }, ...more });
+const WORLD = testService({
+  name: "world",
+  namespace: "ns2",
+  ports: [
+    { name: "http", port: 80, targetPort: 8080 },
+    { name: "tcp-db", port: 5432 },
+    { name: "any", port: 9000 },
+  ],
+});
+const V1 = world("v1", "10.0.0.3");
+
+const policy = (name: string, spec: object, metadata = {}) =>
+  testResource("AuthorizationPolicy", name, spec, { namespace: "ns2", ...metadata });
+const strict = testResource("PeerAuthentication", "default", { mtls: { mode: "STRICT" } }, { namespace: "ns2" });
+const clientTls = (mode: string) => {
+  const host = "world.ns2.svc.cluster.local";
+  return testResource("DestinationRule", "world", { host, trafficPolicy: { tls: { mode } } }, { namespace: "ns2" });
+};
+
+function configurationOf(resources: readonly string[], origin: Configuration["origin"] = "cluster"): Configuration {
+  const set = createTestSet(...PODS, WORLD, ...resources);
+  return { origin, set, problems: [], settings: TEST_SETTINGS, injections: new Map() };
+}
+
+interface Asked {
+  readonly from?: string | Exclude<ExplainedClient, { kind: "pod" }>;
+  readonly to?: string;
+  readonly port?: string;
+  readonly request?: Partial<ExplainedRequest>;
+  readonly sourceIp?: string;
+}
+
+function explain(configuration: Configuration, asked: Asked = {}) {
+  const { from = "ns1/hello", to = "world.ns2", port = "80", request = {}, sourceIp } = asked;
+  const question: AccessQuestion = {
+    client: typeof from === "string" ? { kind: "pod", pod: findTestPod(configuration.set, from) } : from,
+    target: findTarget(configuration, { kind: undefined, name: to, port }, undefined),
+    request: { ...GET, isGiven: Object.keys(request).length > 0, ...request },
+    sourceIp,
+  };
+  const explanation = explainAccess(configuration, question);
+  return { ...explanation, isDenied: isDenied(explanation), text: formatAccess(explanation, PLAIN) };
+}
+
+describe("whether a client is allowed", () => {
+  it("is yes without a policy", () => {
+    const { workloads, text, isDenied: denied } = explain(configurationOf([V1]));
+    expect(denied).toBe(false);
+    expect(text).toContain("Pod/hello.ns1, spiffe://cluster.local/ns/ns1/sa/hello");
+    expect(workloads).toMatchObject([
+      { workload: "world-v1.ns2", port: 8080, judgedAs: "request", verdict: { kind: "allowed", by: "no-policy" } },
+    ]);
+  });
+
+  it("is answered for each workload behind a service, whose policies may differ by labels", () => {
+    const selector = { matchLabels: { version: "v2" } };
+    const { workloads, isDenied: denied } = explain(
+      configurationOf([V1, world("v2", "10.0.0.4"), policy("v2", { selector, rules: [] })]),
+    );
+    expect(denied).toBe(true);
+    expect(workloads.map(({ workload, verdict }) => [workload, verdict.kind])).toEqual([
+      ["world-v1.ns2", "allowed"],
+      ["world-v2.ns2", "denied"],
+    ]);
+  });
+
+  it("is answered once for replicas", () => {
+    const replica = (name: string, ip: string) =>
+      testPod({
+        name,
+        namespace: "ns2",
+        ip,
+        labels: { app: "world" },
+        metadata: { ownerReferences: [{ kind: "StatefulSet", name: "world" }] },
+      });
+    const { workloads } = explain(configurationOf([replica("world-1", "10.0.0.5"), replica("world-0", "10.0.0.4")]));
+    expect(workloads).toMatchObject([{ workload: "world.ns2", pods: ["world-0.ns2", "world-1.ns2"] }]);
+  });
+
+  it.each([
+    {
+      name: "a method",
+      rule: { from: [{ source: { namespaces: ["ns1"] } }], to: [{ operation: { methods: ["GET"] } }] },
+      asked: { request: { method: "POST" } },
+      differences: ["it requires method GET; the request has POST"],
+    },
+    {
+      name: "the port of the Service instead of the pod's",
+      rule: { to: [{ operation: { ports: ["80"] } }] },
+      asked: {},
+      differences: ["it requires port 80; the connection has 8080"],
+    },
+    {
+      name: "the client's identity, which plaintext does not have",
+      rule: { from: [{ source: { principals: ["*/sa/hello"] } }] },
+      asked: { from: "ns1/plain" },
+      differences: ["it requires principal */sa/hello; the client sends plaintext and has no identity"],
+    },
+    {
+      name: "a header and a host",
+      rule: {
+        to: [{ operation: { hosts: ["a.example"] } }],
+        when: [{ key: "request.headers[x-role]", values: ["admin"] }],
+      },
+      asked: {
+        request: {
+          headers: [
+            { name: "x-role", value: "user" },
+            { name: "x-role", value: "guest" },
+          ],
+        },
+      },
+      differences: [
+        "it requires host a.example; the request has world.ns2.svc.cluster.local",
+        "it requires header x-role admin; the request has user or guest",
+      ],
+    },
+    {
+      name: "the client's address",
+      rule: { from: [{ source: { ipBlocks: ["10.9.0.0/16"] } }] },
+      asked: {},
+      differences: ["it requires IP 10.9.0.0/16; the connection has 10.0.0.1"],
+    },
+    {
+      name: "what only requests have, on a port of a stream",
+      rule: { from: [{ source: { namespaces: ["ns1"] } }], to: [{ operation: { methods: ["GET"] } }] },
+      asked: { port: "5432" },
+      differences: ["it requires method GET; the port carries a stream, of which no request is known"],
+    },
+  ])("names what differs from the nearest rule: $name", ({ rule, asked, differences }) => {
+    const { text, isDenied: denied } = explain(configurationOf([V1, policy("only", { rules: [rule] })]), asked);
+    expect(denied).toBe(true);
+    expect(text).toContain("The nearest is AuthorizationPolicy/only.ns2 rule 0");
+    for (const difference of differences) expect(text).toContain(`${difference}\n`);
+    expect(text.match(/it requires/g)).toHaveLength(differences.length);
+  });
+
+  it("says that nothing is allowed by a policy without rules", () => {
+    expect(explain(configurationOf([V1, policy("nothing", {})])).text).toContain("They have no rules");
+  });
+
+  it("names a rule that denies, and what would be without it", () => {
+    const deny = policy("no-admin", { action: "DENY", rules: [{ to: [{ operation: { paths: ["/admin*"] } }] }] });
+    const allow = policy("ns1", { rules: [{ from: [{ source: { namespaces: ["ns1"] } }] }] });
+    const request = { path: "/x/%2e%2e/admin" };
+    const { text, workloads } = explain(configurationOf([V1, deny, allow]), { request });
+    expect(workloads[0]).toMatchObject({
+      path: "/admin",
+      verdict: { kind: "denied", by: "rule", rule: { policy: "AuthorizationPolicy/no-admin.ns2", rule: 0 } },
+    });
+    expect(text).toContain("Denied by AuthorizationPolicy/no-admin.ns2 rule 0 (DENY: to path /admin*)");
+    expect(text).toContain("Without the policies that deny, it would be allowed by AuthorizationPolicy/ns1.ns2 rule 0");
+    expect(text).toContain("the normalized path /admin");
+  });
+
+  it("says that a rule that denies requests is wider on a stream", () => {
+    const rules = [{ to: [{ operation: { paths: ["/admin"] } }] }];
+    const { text, isDenied: denied } = explain(configurationOf([V1, policy("no-admin", { action: "DENY", rules })]), {
+      port: "5432",
+    });
+    expect(denied).toBe(true);
+    expect(text).toContain("matches without its conditions of HTTP");
+    expect(text).toContain("The connection is closed.");
+  });
+
+  it("shows what a policy in dry run would do", () => {
+    const annotations = { "istio.io/dry-run": "true" };
+    const deny = policy("later", { action: "DENY", rules: [{}] }, { annotations });
+    const { text, isDenied: denied } = explain(configurationOf([V1, deny]));
+    expect(denied).toBe(false);
+    expect(text).toContain("Dry run: AuthorizationPolicy/later.ns2 rule 0 (DENY: everything) would deny it");
+  });
+
+  it.each([
+    {
+      name: "plaintext under STRICT",
+      resources: [V1, strict],
+      asked: { from: "ns1/plain" },
+      reason: "requires mutual TLS",
+    },
+    {
+      name: "plaintext by a DestinationRule under STRICT",
+      resources: [V1, strict, clientTls("DISABLE")],
+      asked: {},
+      reason: "DestinationRule/world.ns2",
+    },
+    {
+      name: "mutual TLS to a pod without a sidecar",
+      resources: [world("v1", "10.0.0.3", { meshed: false }), clientTls("ISTIO_MUTUAL")],
+      asked: {},
+      reason: "the server has no sidecar",
+    },
+    {
+      name: "an identity of another trust domain",
+      resources: [V1],
+      asked: { from: { kind: "identity", identity: parseSpiffeId("spiffe://other/ns/a/sa/b") } as const },
+      reason: "does not trust the trust domain other; it trusts cluster.local",
+    },
+  ])("is no before any policy is asked: $name", ({ resources, asked, reason }) => {
+    const { workloads, text } = explain(configurationOf([...resources, policy("all", { rules: [{}] })]), asked);
+    expect(workloads[0]?.verdict).toMatchObject({ kind: "denied", by: "tls" });
+    expect(text).toContain(reason);
+  });
+
+  it("is no if the client's own sidecar does not connect", () => {
+    const { text, isDenied: denied } = explain(configurationOf([V1, clientTls("SIMPLE")]));
+    expect(denied).toBe(true);
+    expect(text).toContain("own sidecar does not connect: DestinationRule/world.ns2 requires TLS mode SIMPLE");
+  });
+
+  it("is no for a path without a safe reading", () => {
+    const { workloads } = explain(configurationOf([V1]), { request: { path: "/a%00" } });
+    expect(workloads[0]?.verdict).toMatchObject({ kind: "denied", by: "path" });
+  });
+
+  it("is yes where nothing judges", () => {
+    const { workloads } = explain(configurationOf([world("v1", "10.0.0.3", { meshed: false }), policy("nothing", {})]));
+    expect(workloads[0]).toMatchObject({ client: "DISABLE", verdict: { kind: "allowed", by: "no-proxy" } });
+  });
+
+  it("judges a pod's own port as its Service declares it", () => {
+    const rules = [{ to: [{ operation: { ports: ["8080"], methods: ["GET"] } }] }];
+    const { workloads } = explain(configurationOf([V1, policy("get", { rules })]), {
+      to: "world-v1.ns2",
+      port: "8080",
+    });
+    expect(workloads).toMatchObject([{ judgedAs: "request", client: "ISTIO_MUTUAL", verdict: { kind: "allowed" } }]);
+  });
+
+  it("cannot be said of a service without pods", () => {
+    expect(() => explain(configurationOf([]))).toThrow("Service/world.ns2 has no ready pod behind port 80");
+  });
+});
+
+describe("a token's claims", () => {
+  const authentication = testResource(
+    "RequestAuthentication",
+    "tokens",
+    { jwtRules: [{ issuer: "https://issuer.example", jwks: '{"keys":[]}' }] },
+    { namespace: "ns2" },
+  );
+  const principal = policy("token", { rules: [{ from: [{ source: { requestPrincipals: ["*/alice"] } }] }] });
+
+  it.each([
+    { name: "let in whom a policy allows", claims: { sub: "alice" }, verdict: { kind: "allowed", by: "rule" } },
+    { name: "keep out others", claims: { sub: "bob" }, verdict: { kind: "denied", by: "no-rule" } },
+    { name: "of another issuer are refused", claims: { iss: "x", sub: "alice" }, verdict: { by: "token" } },
+  ])("$name", ({ claims, verdict }) => {
+    const { workloads } = explain(configurationOf([V1, authentication, principal]), { request: { claims } });
+    expect(workloads[0]?.verdict).toMatchObject(verdict);
+  });
+
+  it("are not seen without a RequestAuthentication", () => {
+    const { workloads, text } = explain(configurationOf([V1, principal]), { request: { claims: { sub: "alice" } } });
+    expect(workloads[0]?.verdict.kind).toBe("denied");
+    expect(text).toContain("no RequestAuthentication applies");
+    expect(text).toContain("it requires request principal */alice; the request has no verified token");
+  });
+});
+
+describe("a note says", () => {
+  const virtualService = testResource(
+    "VirtualService",
+    "world",
+    {
+      hosts: ["world.ns2.svc.cluster.local"],
+      http: [{ route: [{ destination: { host: "world.ns2.svc.cluster.local" } }] }],
+    },
+    { namespace: "ns2" },
+  );
+  const byAddress = policy("ip", { rules: [{ from: [{ source: { ipBlocks: ["10.0.0.0/8"] } }] }] });
+  const byHost = policy("host", { rules: [{ to: [{ operation: { hosts: ["*"] } }] }] });
+
+  it.each([
+    {
+      name: "that routes are not followed",
+      resources: [virtualService],
+      note: "VirtualService/world.ns2 routes requests",
+    },
+    {
+      name: "how an undeclared port was judged",
+      asked: { port: "9000" },
+      note: "port 9000 declares no protocol: judged as a stream",
+    },
+    {
+      name: "how a request on an undeclared port was judged",
+      asked: { port: "9000", request: { path: "/" } },
+      note: "judged as a request of HTTP",
+    },
+    {
+      name: "that a stream has no method",
+      asked: { port: "5432", request: { method: "GET" } },
+      note: "port 5432 is declared as tcp, a stream",
+    },
+    {
+      name: "that manifests have no addresses",
+      resources: [byAddress],
+      origin: "files" as const,
+      note: "give --source-ip",
+    },
+    { name: "that the host is assumed", resources: [byHost], note: "--header 'host: NAME'" },
+    {
+      name: "that an identity is taken to be proved",
+      asked: { from: { kind: "identity", identity: parseSpiffeId("spiffe://cluster.local/ns/a/sa/b") } as const },
+      note: "taken to prove its identity",
+    },
+  ])("$name", ({ resources = [], asked = {}, origin = "cluster" as const, note }) => {
+    expect(explain(configurationOf([V1, ...resources], origin), asked).text).toContain(note);
+  });
+
+  it("nothing where nothing was assumed", () => {
+    expect(explain(configurationOf([V1, byAddress]), { request: { path: "/" } }).text).not.toContain("Note:");
+  });
+
+  it("nothing of an address that was given", () => {
+    const { text, isDenied: denied } = explain(configurationOf([V1, byAddress], "files"), { sourceIp: "192.0.2.1" });
+    expect([denied, text.includes("--source-ip")]).toEqual([true, false]);
+  });
+});

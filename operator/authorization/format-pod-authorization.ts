@@ -1,0 +1,105 @@
+import { type Palette, printable } from "../text/palette.ts";
+import { formatTable } from "../text/text-table.ts";
+import type {
+  AppliedPolicy,
+  AppliedRule,
+  AppliedTokenRule,
+  PlaintextAccess,
+  PodAuthorization,
+  PolicyScope,
+} from "./pod-authorization.ts";
+
+/** The policies of a pod in the order of evaluation, and what else decides who may do what. */
+export function formatPodAuthorization(authorization: PodAuthorization, palette: Palette): string {
+  const { pod, workload, proxy, tokens, pathNormalization, plaintext } = authorization;
+  if (proxy === "none") {
+    return `${palette.strong(pod)}\n  ${palette.warning("The pod has no sidecar: no policy is enforced for it.")}\n`;
+  }
+  const facts = formatTable([
+    ["Workload:", workload],
+    ["Proxy:", proxy],
+    [
+      "Plaintext:",
+      plaintext === undefined ? "accepted: a gateway serves clients outside the mesh" : formatPlaintext(plaintext),
+    ],
+    [
+      "Tokens:",
+      tokens.length === 0 ? "not verified: no RequestAuthentication applies" : tokens.map(formatToken).join("; "),
+    ],
+    ["Path normalization:", pathNormalization],
+  ]);
+  return `${palette.strong(pod)}\n${indent(facts)}\n${formatPolicies(authorization, palette)}${describeDefault(authorization)}\n${describeStreams(authorization.policies)}`;
+}
+
+function formatPolicies({ policies }: PodAuthorization, palette: Palette): string {
+  if (policies.length === 0) return "";
+  const rows = policies.flatMap(rowsOfPolicy);
+  return `${formatTable([["ACTION", "POLICY", "SCOPE", "RULE", "ON TCP PORTS", "MATCHES"].map(palette.strong), ...rows])}\n`;
+}
+
+function rowsOfPolicy(policy: AppliedPolicy): readonly (readonly string[])[] {
+  const { policy: title, action, provider, isDryRun, scope, rules } = policy;
+  const mark = provider === undefined ? "" : ` ${printable(provider)}`;
+  const head = [`${action}${mark}${isDryRun ? " (dry run)" : ""}`, title, formatScope(scope)];
+  if (rules.length === 0) return [[...head, "-", "-", "nothing: there are no rules"]];
+  return rules.map((rule, index) => [...(index === 0 ? head : ["", "", ""]), ...cellsOfRule(rule)]);
+}
+
+function cellsOfRule({ index, text, onStreams }: AppliedRule): readonly string[] {
+  return [String(index), onStreams, text];
+}
+
+/** What the column for TCP ports means, as far as it is used. */
+function describeStreams(policies: readonly AppliedPolicy[]): string {
+  const used = new Set(policies.flatMap(({ rules }) => rules.map(({ onStreams }) => onStreams)));
+  return [
+    ...(used.has("dropped") ? ["dropped: the rule needs HTTP, and allows nothing on ports of other protocols.\n"] : []),
+    ...(used.has("wider")
+      ? ["wider: on ports of other protocols the rule matches without its conditions of HTTP.\n"]
+      : []),
+  ].join("");
+}
+
+/** In one phrase: `selector app=web`. */
+export function formatScope({ kind, labels = {}, isStandIn }: PolicyScope): string {
+  const invalid = isStandIn ? ", invalid: everything is denied" : "";
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return printable(`${[kind, ...pairs].join(" ")}${invalid}`);
+}
+
+function describeDefault({ policies, byDefault, plaintext }: PodAuthorization): string {
+  if (policies.length === 0) {
+    return `No AuthorizationPolicy applies: everything is allowed${plaintext === undefined ? "" : whomItAdmits(plaintext)}.`;
+  }
+  return byDefault === "denied"
+    ? "What no rule of a policy with the action ALLOW matches is denied."
+    : "No policy with the action ALLOW is in force: what is not denied is allowed.";
+}
+
+function whomItAdmits({ mode, rule, exceptions }: PlaintextAccess): string {
+  const ports = exceptions.map((port) => `, on port ${port.port} by ${port.mode} (${port.rule})`).join("");
+  return mode === "STRICT"
+    ? ` to every workload of the mesh by STRICT (${rule})${ports}`
+    : `, also to clients without an identity by ${mode} (${rule})${ports}`;
+}
+
+function formatPlaintext({ mode, rule, exceptions }: PlaintextAccess): string {
+  const all = [`${verbOf(mode)} by ${mode} (${rule})`];
+  return [
+    ...all,
+    ...exceptions.map((port) => `port ${port.port} ${verbOf(port.mode)} by ${port.mode} (${port.rule})`),
+  ].join("; ");
+}
+
+function verbOf(mode: PlaintextAccess["mode"]): string {
+  return mode === "STRICT" ? "refused" : "accepted";
+}
+
+function formatToken({ rule, issuer, audiences }: AppliedTokenRule): string {
+  const wanted = audiences.length === 0 ? "" : ` for ${audiences.join(" or ")}`;
+  return printable(`${rule}: issuer ${issuer}${wanted}`);
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, "  ");
+}
