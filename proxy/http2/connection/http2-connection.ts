@@ -99,8 +99,8 @@ export class Http2Connection<Head, Context> {
   }
 
   /**
-   * Hands over output: replies to PING first, then control and header frames, then DATA of the streams in turn until
-   * about `budget` bytes. May produce events, which `takeEvents` returns.
+   * Hands over output: replies to PING first, then control and header frames and short content, then DATA of the streams
+   * in turn until about `budget` bytes. May produce events, which `takeEvents` returns.
    */
   takeOutput(budget = FLUSH_BYTES): readonly Buffer[] {
     const { core } = this;
@@ -134,6 +134,7 @@ export class Http2Connection<Head, Context> {
     if (stream.queuedBytes === 0) stream.progressMs = core.nowMs;
     if (endsStream) stream.queueEnd = QUEUE_END;
     if (bytes.length > 0) core.scheduler.queue(stream, bytes);
+    if (endsStream) core.scheduler.writeShort(core.slab, stream, core);
     if (endsStream || stream.queuedBytes < core.limits.maxQueuedBytes) return true;
     stream.isWaiting = true;
     return false;
@@ -144,6 +145,7 @@ export class Http2Connection<Head, Context> {
     if (!this.#canSend(stream)) return;
     if (stream.queuedBytes > 0) {
       stream.queueEnd = { kind: "trailers", fields };
+      this.core.scheduler.writeShort(this.core.slab, stream, this.core);
       return;
     }
     this.core.headers.writeTrailers(stream.id, fields);

@@ -10,6 +10,12 @@ export interface SendObserver<Context> {
   onSentData(stream: Http2Stream<Context>, bytes: number, isCut: boolean): void;
 }
 
+/** Content that may leave before its stream's turn, in bytes. */
+const MAX_SHORT_BYTES = 4096;
+
+/** Output that waits, in bytes; with more, the socket is slow, and short content waits for its turn. */
+const MAX_WAITING_BYTES = 16_384;
+
 /**
  * Cuts the queued bytes of streams into DATA frames: one frame of a stream in turn, as far as both windows allow (RFC
  * 9113 §6.9). Small pieces of a stream share a frame. Empty DATA is not its business.
@@ -66,6 +72,17 @@ export class SendScheduler<Context> {
       this.#writeFrame(slab, stream, observer);
       this.schedule(stream);
     }
+  }
+
+  /**
+   * Writes the whole content of a stream at once, behind its head, if it is short and no other stream waits for its turn:
+   * whoever receives both in one piece can forward them in one. Its end must be known. Does nothing otherwise.
+   */
+  writeShort(slab: OutputSlab, stream: Http2Stream<Context>, observer: SendObserver<Context>): void {
+    const bytes = stream.queuedBytes;
+    if (bytes > MAX_SHORT_BYTES || bytes > stream.sendWindow || bytes > this.#window) return;
+    const isNext = this.#ringHead === this.#ring.length - 1 && this.#ring[this.#ringHead] === stream;
+    if (isNext && slab.bytes < MAX_WAITING_BYTES) this.fill(slab, MAX_WAITING_BYTES, observer);
   }
 
   #next(): Http2Stream<Context> | undefined {

@@ -62,6 +62,53 @@ describe("sending", () => {
     expect(frames[0]?.payload.toString()).toBe("abc");
   });
 
+  it("writes short messages one after the other, each in one piece", () => {
+    const client = createRawClient();
+    for (const id of [1, 3]) client.send(client.headers(id, GET, FLAG.endStream));
+    for (const { stream } of client.eventsOf("head")) {
+      client.connection.respond(stream, 200, outputFields(), false);
+      client.connection.sendData(stream, Buffer.from("short"), false);
+      client.connection.sendTrailers(stream, outputFields([["x", "y"]]));
+    }
+    expect(client.takeFrames().map(({ type, streamId }) => [type, streamId])).toEqual([
+      [FRAME.headers, 1],
+      [FRAME.data, 1],
+      [FRAME.headers, 1],
+      [FRAME.headers, 3],
+      [FRAME.data, 3],
+      [FRAME.headers, 3],
+    ]);
+  });
+
+  it.each([
+    { name: "behind its head", sizes: [5, 5], order: "H1 D1 H3 D3" },
+    { name: "in turn if it is long", sizes: [5000, 5000], order: "H1 H3 D1 D3" },
+    { name: "in turn if content of another stream waits", sizes: [5000, 5], order: "H1 H3 D1 D3" },
+    {
+      name: "in turn if much output waits",
+      sizes: [4096, 4096, 4096, 4096, 5, 5],
+      order: "H1 D1 H3 D3 H5 D5 H7 D7 H9 H11 D9 D11",
+    },
+  ])("the content of a message leaves $name", ({ sizes, order }) => {
+    const client = createRawClient();
+    for (const index of sizes.keys()) client.send(client.headers(2 * index + 1, GET, FLAG.endStream));
+    for (const [index, { stream }] of client.eventsOf("head").entries()) {
+      client.connection.respond(stream, 200, outputFields(), false);
+      client.connection.sendData(stream, Buffer.alloc(sizes[index] ?? 0), true);
+    }
+    const frames = client.takeFrames().map(({ type, streamId }) => `${type === FRAME.headers ? "H" : "D"}${streamId}`);
+    expect(frames.join(" ")).toBe(order);
+  });
+
+  it("short content waits for both windows", () => {
+    const client = createRawClient({ settings: [[4, 3]] });
+    const stream = respondTo(client, 1);
+    client.connection.sendData(stream, Buffer.from("short"), true);
+    expect(client.takeFramesOf(FRAME.data).map(({ payload }) => payload.toString())).toEqual(["sho"]);
+    client.send(windowUpdateFrame(1, 3));
+    expect(client.takeFramesOf(FRAME.data)).toMatchObject([{ flags: FLAG.endStream }]);
+  });
+
   it("takes about as much as is asked for", () => {
     const client = createRawClient();
     const stream = respondTo(client, 1);
