@@ -17,6 +17,7 @@ import type { RepliedRequest } from "./format-local-reply.ts";
 import { Http2Response, type ResponseTarget } from "./http2-response.ts";
 import { normalizeRequest, planNormalized } from "./normalize-request.ts";
 import { StreamInput } from "./stream-input.ts";
+import type { StreamSetMember } from "./stream-set.ts";
 
 /** The connection of a stream. */
 export interface StreamOwner extends ResponseTarget<Http2ClientStream> {
@@ -35,7 +36,8 @@ type StreamState = "arriving" | "exchanging" | "finishing" | "over";
  * One request of an HTTP/2 client, with its exchange and its response. Content goes back to the client's windows only
  * when the exchange has taken it: that is the backpressure.
  */
-export class Http2ClientStream implements ExchangeClient {
+export class Http2ClientStream implements ExchangeClient, StreamSetMember {
+  place = -1;
   readonly facts: DownstreamFacts;
   readonly response: Http2Response<Http2ClientStream>;
   readonly #owner: StreamOwner;

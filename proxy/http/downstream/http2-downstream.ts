@@ -14,6 +14,7 @@ import type { Http2ClientStream, StreamOwner } from "./http2-client-stream.ts";
 import { http2LimitsFor } from "./http2-faults.ts";
 import { type ClientEvent, Http2Input } from "./http2-input.ts";
 import { Http2Wait } from "./http2-wait.ts";
+import { StreamSet } from "./stream-set.ts";
 
 /**
  * One client's HTTP/2 connection. Each stream has an exchange of its own; none waits for another. The connection is
@@ -27,10 +28,10 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   readonly #output: Http2Output;
   readonly #wait: Http2Wait;
   readonly #ending = new Ending<RelayEnd>();
-  readonly #streams = new Set<Http2ClientStream>();
+  readonly #streams = new StreamSet<Http2ClientStream>();
   readonly #input = new Http2Input(this, this.#streams);
   /** Streams whose response is complete and not yet written. */
-  readonly #finishing = new Set<Http2ClientStream>();
+  readonly #finishing: Http2ClientStream[] = [];
 
   constructor(socket: Socket, options: DownstreamOptions) {
     const { context, early } = options;
@@ -67,7 +68,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   get awaitsBodySinceMs(): number | undefined {
     if (this.isIdle) return undefined;
     let sinceMs = this.#wait.silentSinceMs;
-    for (const stream of this.#streams) {
+    for (const stream of this.#streams.values()) {
       if (!stream.awaitsBody) return undefined;
       // A client that listens to its response has not stalled.
       sinceMs = Math.max(sinceMs, stream.quietSinceMs(this.options.context.deadlines.nowMs));
@@ -80,7 +81,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   }
 
   judgeRequests(): void {
-    for (const stream of this.#streams) stream.judgeRequest();
+    for (const stream of this.#streams.values()) stream.judgeRequest();
   }
 
   requestFlush(): void {
@@ -88,12 +89,13 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   }
 
   awaitSent(stream: Http2ClientStream): void {
-    this.#finishing.add(stream);
+    this.#finishing.push(stream);
   }
 
   streamOver(stream: Http2ClientStream): void {
     this.#streams.delete(stream);
-    this.#finishing.delete(stream);
+    const at = this.#finishing.indexOf(stream);
+    if (at >= 0) this.#finishing.splice(at, 1);
     if (this.isIdle) this.#wait.becameIdle();
   }
 
@@ -114,7 +116,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
       case "nothing":
         break;
     }
-    for (const stream of this.#streams) stream.checkDeadline(nowMs);
+    for (const stream of this.#streams.values()) stream.checkDeadline(nowMs);
     this.#handle(this.engine.expire(nowMs));
   }
 
@@ -130,7 +132,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   readonly #onDrain = (): void => this.#output.flush();
 
   readonly #onOutputTaken = (): void => {
-    for (const stream of this.#finishing) stream.checkSent();
+    if (this.#finishing.length > 0) for (const stream of [...this.#finishing]) stream.checkSent();
     const events = this.engine.takeEvents();
     if (events.length > 0) this.#handle(events);
     this.#endWhenWritten();
@@ -179,7 +181,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
     this.#detach();
     this.engine.end();
     const reason = end === "closed_by_proxy" ? CUT : DISCONNECTED;
-    for (const stream of this.#streams) stream.onReset(reason);
+    for (const stream of this.#streams.values()) stream.onReset(reason);
     if (end === "closed") this.#socket.destroy();
     else abortSocket(this.#socket);
     this.#ending.report(end);

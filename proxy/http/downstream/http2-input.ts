@@ -7,6 +7,7 @@ import { FieldList } from "../../messages/field-list.ts";
 import type { RequestFault } from "./downstream-options.ts";
 import { Http2ClientStream, type StreamOwner } from "./http2-client-stream.ts";
 import { countRefused, faultOfConnection, faultOfRejected, faultOfReset } from "./http2-faults.ts";
+import type { StreamSet } from "./stream-set.ts";
 
 type ClientStream = Http2Stream<Http2ClientStream>;
 
@@ -16,11 +17,11 @@ export type ClientEvent = Http2Event<Http2RequestHead, Http2ClientStream>;
 /** What an HTTP/2 client sends, and its faults. What one read brought for a stream is handed on together. */
 export class Http2Input {
   readonly #owner: StreamOwner;
-  readonly #streams: Set<Http2ClientStream>;
+  readonly #streams: StreamSet<Http2ClientStream>;
   #touched: Http2ClientStream[] = [];
 
   /** @param streams those that are in progress; new ones are added. */
-  constructor(owner: StreamOwner, streams: Set<Http2ClientStream>) {
+  constructor(owner: StreamOwner, streams: StreamSet<Http2ClientStream>) {
     this.#owner = owner;
     this.#streams = streams;
   }
