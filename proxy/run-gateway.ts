@@ -17,6 +17,7 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
       watchConfig: (listener) =>
         discovery.watchGateway((config) => {
           own = config.workload;
+          workload.showPolicies(config);
           listener(config);
         }),
       dialer: plane.createUpstreamDialer(() => own),

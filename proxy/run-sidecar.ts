@@ -50,6 +50,7 @@ function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; c
   const first = new Promise<Inbound>((resolve) => {
     workload.discovery.watchInbound((inbound) => {
       latest = inbound;
+      workload.showPolicies(inbound);
       const { mode, rule } = inbound.defaultMode;
       workload.log.info({ component: "inbound", mode, rule, ports: inbound.ports.length }, "policy received");
       workload.plane.policyChanged();

@@ -8,6 +8,7 @@ import { createAppProbes } from "./admin/app-probes.ts";
 import { describeCertificates } from "./admin/certificates-view.ts";
 import { describeConnection, describeDestination } from "./admin/connections-view.ts";
 import { parseAppProbes } from "./admin/parse-app-probes.ts";
+import { type AppliedPolicies, describePolicies } from "./admin/policies-view.ts";
 import { type Readiness, startMetricsServer, startReadinessServer, startStatusServer } from "./admin/status-server.ts";
 import type { ConnectionObserver } from "./connections/connection-observer.ts";
 import { observeConnections } from "./connections/observe-connections.ts";
@@ -43,6 +44,8 @@ export interface Workload extends WorkloadDeps {
    * What the role itself still lacks before it is ready; `undefined`: nothing. The certificate is checked separately.
    */
   setReadiness(fault: () => string | undefined): void;
+  /** The policies in force, for the administration port. */
+  showPolicies(policies: AppliedPolicies): void;
   /** A container of the pod may ask the proxy to exit (`/quitquitquit`) or to drain (`/drain`). */
   readonly requests: EndRequests;
   stop(): Promise<void>;
@@ -58,8 +61,9 @@ export async function startWorkload(deps: WorkloadDeps, signal: AbortSignal): Pr
   const requests = new EndRequests(deps.clock);
   void whenAborted(signal).then(() => requests.add("stop"));
   let roleFault: () => string | undefined = () => "the proxy is starting";
+  let policies: AppliedPolicies | undefined;
   const readiness = (): Readiness => decideReadiness(tls.svid, requests.begun, roleFault);
-  const servers = await startServers({ ...deps, core, readiness, requests });
+  const servers = await startServers({ ...deps, core, readiness, requests, policies: () => policies });
   const memory = startMemoryRelease(deps);
   return {
     ...deps,
@@ -71,6 +75,9 @@ export async function startWorkload(deps: WorkloadDeps, signal: AbortSignal): Pr
     observer: core.observer,
     setReadiness: (fault) => {
       roleFault = fault;
+    },
+    showPolicies: (applied) => {
+      policies = applied;
     },
     requests,
     stop: async () => {
@@ -129,6 +136,7 @@ interface ServersInput extends WorkloadDeps {
   readonly core: Core;
   readonly readiness: () => Readiness;
   readonly requests: EndRequests;
+  readonly policies: () => AppliedPolicies | undefined;
 }
 
 async function startServers(input: ServersInput) {
@@ -148,6 +156,10 @@ async function startServers(input: ServersInput) {
     },
     destinations: () => plane.destinations.list().map(describeDestination),
     connections: () => plane.registry.list().map((connection) => describeConnection(connection, clock.now())),
+    policies: () => {
+      const applied = input.policies();
+      return applied === undefined ? undefined : describePolicies(applied, metrics.verdictTotals);
+    },
   };
   const scrapes = createScrapes({ source: metrics, clock });
   const target = parseAppMetrics(config.applicationMetrics);

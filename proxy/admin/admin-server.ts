@@ -8,6 +8,7 @@ import {
 } from "../../net/local-http-server.ts";
 import type { CertificatesView } from "./certificates-view.ts";
 import type { ConnectionView, DestinationView } from "./connections-view.ts";
+import type { PoliciesView } from "./policies-view.ts";
 
 /** What the administration server shows; each view is evaluated for every request. */
 export interface AdminViews {
@@ -15,6 +16,8 @@ export interface AdminViews {
   readonly certificates: () => CertificatesView | undefined;
   readonly destinations: () => readonly DestinationView[];
   readonly connections: () => readonly ConnectionView[];
+  /** `undefined`: they have not arrived yet. */
+  readonly policies: () => PoliciesView | undefined;
 }
 
 export interface AdminServerOptions {
@@ -29,7 +32,7 @@ const MAX_LISTED = 1000;
 
 /**
  * Shows an operator inside the pod the proxy's state: `kubectl exec` or `kubectl port-forward`, then `/certs`,
- * `/destinations`, `/connections`, or all of them as `/config_dump`. On loopback and read-only. A web page whose name
+ * `/destinations`, `/connections`, `/authorization`, or all of them as `/config_dump`. On loopback and read-only. A web page whose name
  * was rebound to 127.0.0.1 sends its own name as Host and is refused.
  */
 export function startAdminServer(options: AdminServerOptions): Promise<LocalHttpServer> {
@@ -45,26 +48,31 @@ function respondToAdmin(request: LocalHttpRequest, views: AdminViews): LocalHttp
   if (request.method !== "GET") return { status: 405, body: "the administration port is read-only: use GET\n" };
   switch (request.path) {
     case "/":
-      return { status: 200, body: "/certs\n/destinations\n/connections\n/config_dump\n" };
+      return { status: 200, body: "/certs\n/destinations\n/connections\n/authorization\n/config_dump\n" };
     case "/certs":
       return json(showCertificates(views));
     case "/destinations":
       return json(showSome("destinations", views.destinations()));
     case "/connections":
       return json(showSome("connections", views.connections()));
+    case "/authorization":
+      return json(views.policies() ?? NONE);
     case "/config_dump":
       return json({
         certificates: showCertificates(views),
         ...showSome("destinations", views.destinations()),
         ...showSome("connections", views.connections()),
+        authorization: views.policies() ?? NONE,
       });
     default:
-      return { status: 404, body: "there is /certs, /destinations, /connections and /config_dump\n" };
+      return { status: 404, body: "there is /certs, /destinations, /connections, /authorization and /config_dump\n" };
   }
 }
 
-function showCertificates(views: AdminViews): CertificatesView | { readonly state: "none" } {
-  return views.certificates() ?? { state: "none" };
+const NONE = { state: "none" } as const;
+
+function showCertificates(views: AdminViews): CertificatesView | typeof NONE {
+  return views.certificates() ?? NONE;
 }
 
 function showSome(name: "destinations" | "connections", items: readonly unknown[]): Record<string, unknown> {

@@ -2,7 +2,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../../mesh/runtime.ts";
 import { createMetricsSource, type MetricsSource } from "../../net/metrics/metrics-page.ts";
 import { authorizationFamilies } from "./authorization-metrics.ts";
-import { createAuthorizationSeries } from "./authorization-series.ts";
+import { type AuthorizationSeries, createAuthorizationSeries } from "./authorization-series.ts";
 import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
 import { connectionFamilies } from "./connection-metrics.ts";
 import { type ByteCounts, type ConnectionMeter, createConnectionSeries } from "./connection-series.ts";
@@ -37,7 +37,10 @@ export interface ProxyMetrics extends TrafficMeters {
 }
 
 /** The metrics and their pages, for the servers that Prometheus scrapes. */
-export type ScrapedMetrics = ProxyMetrics & MetricsSource;
+export interface ScrapedMetrics extends ProxyMetrics, MetricsSource {
+  /** What AuthorizationPolicies have decided since the start, by rule. */
+  readonly verdictTotals: AuthorizationSeries["totals"];
+}
 
 /** States that are read at the scrape. Each may be omitted while its owner does not exist. */
 export interface MetricViews {
@@ -119,6 +122,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     openConnection: (labels, readBytes) => series.open(labels, readBytes),
     requestMeter: (facts) => requests.meter(connectionLabels(facts, "http")),
     countVerdict: verdicts.count,
+    verdictTotals: verdicts.totals,
     tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason: handshakeReason(reason) }),
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason: refusalReason(reason) }),
     detectionTimedOut: () => detectionTimeouts.inc(),
