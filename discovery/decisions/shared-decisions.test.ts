@@ -25,12 +25,7 @@ function routesFor(app: string): string {
 
 function setup() {
   const source = new ChangingSource(...MESH.map(document));
-  const view = () => ({
-    set: source.current(),
-    roots: [],
-    settings: TEST_SETTINGS,
-    keySets: new Map<string, string>(),
-  });
+  const view = () => ({ set: source.current(), roots: [], settings: TEST_SETTINGS });
   const evaluations = new Evaluations({
     clock: new FakeClock(),
     log: new RecordingLogger(),

@@ -6,7 +6,7 @@ import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../net/raw-clie
 import { createNoMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLogEntry } from "../telemetry/request-meter.ts";
 import { createTestDialer, listenerOf, ROUTE_ALL, startTestGateway } from "./gateway-fixture.ts";
-import type { GatewayOptions } from "./start-gateway.ts";
+import type { GatewayOptions } from "./gateway-options.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

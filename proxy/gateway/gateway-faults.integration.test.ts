@@ -5,7 +5,7 @@ import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
 import { startLenientGateway } from "./gateway-fixture.ts";
-import type { GatewayOptions } from "./start-gateway.ts";
+import type { GatewayOptions } from "./gateway-options.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
-import { NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.ts";
+import { type Authorization, NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import type { GatewayConfig, GatewayListener } from "../../mesh/policy/types.ts";
@@ -13,7 +13,8 @@ import { type LenientUpstream, type Reply, startLenientUpstream } from "../../ne
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
 import { Deadlines } from "../http/deadlines.ts";
 import { createNoMetrics, type ProxyMetrics, type ResponseOrigin } from "../telemetry/proxy-metrics.ts";
-import { type GatewayOptions, type RunningGateway, startGateway } from "./start-gateway.ts";
+import type { GatewayOptions, RunningGateway } from "./gateway-options.ts";
+import { startGateway } from "./start-gateway.ts";
 
 export interface TestGateway {
   readonly gateway: RunningGateway;
@@ -23,6 +24,8 @@ export interface TestGateway {
   /** `origin status reason` of each response. */
   readonly answers: readonly string[];
   setConfig(listeners: readonly GatewayListener[]): Promise<void>;
+  /** Other policies for the same listeners. */
+  setAuthorization(authorization: Partial<Authorization>): void;
 }
 
 export interface TestDialer extends UpstreamDialer {
@@ -78,6 +81,7 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   readonly listeners?: readonly GatewayListener[];
   /** Changes `ROUTE_ALL` of the only listener; instead of `listeners`. */
   readonly route?: Partial<HttpRoute> | undefined;
+  readonly authorization?: Partial<Authorization> | undefined;
 }
 
 export interface LenientGateway extends TestGateway {
@@ -110,7 +114,7 @@ export function formatRequest(path: string, options: RequestText = {}): string {
 export async function startTestGateway(
   cleanup: Cleanup,
   upstreamPort: number,
-  { listeners: configured, route, ...options }: TestGatewayOptions = {},
+  { listeners: configured, route, authorization, ...options }: TestGatewayOptions = {},
 ): Promise<TestGateway> {
   const listeners = configured ?? [listenerOf(0, [{ ...ROUTE_ALL, ...route }])];
   const dialer = createTestDialer(upstreamPort);
@@ -120,7 +124,7 @@ export async function startTestGateway(
   const gateway = await startGateway({
     watchConfig: (listener) => {
       push = listener;
-      push(configOf(listeners));
+      push(configOf(listeners, authorization));
       return { close: () => undefined };
     },
     dialer,
@@ -141,10 +145,11 @@ export async function startTestGateway(
     push(configOf(next));
     await gateway.settled();
   };
-  return { gateway, port, dialer, log, answers, setConfig };
+  const setAuthorization = (next: Partial<Authorization>): void => push(configOf(listeners, next));
+  return { gateway, port, dialer, log, answers, setConfig, setAuthorization };
 }
 
-function configOf(listeners: readonly GatewayListener[]): GatewayConfig {
+function configOf(listeners: readonly GatewayListener[], authorization: Partial<Authorization> = {}): GatewayConfig {
   const workload = {
     namespace: "istio-system",
     pod: "ingress-1",
@@ -155,7 +160,7 @@ function configOf(listeners: readonly GatewayListener[]): GatewayConfig {
     canonicalService: "",
     canonicalRevision: "",
   };
-  return { workload, listeners, authorization: NO_AUTHORIZATION, tokenRules: [] };
+  return { workload, listeners, authorization: { ...NO_AUTHORIZATION, ...authorization }, tokenRules: [] };
 }
 
 function recordAnswers(answers: string[]): ProxyMetrics {

@@ -12,8 +12,8 @@ import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import { ClientGuard, type ReportFault } from "./fault-guard.ts";
 import { type GatewayLimits, timeLimitsFrom } from "./gateway-limits.ts";
 import { faultReply } from "./gateway-reply.ts";
-import { type AcceptedRequest, acceptRequest } from "./requests/accepted-request.ts";
 import { FramedClient } from "./requests/framed-client.ts";
+import type { PreparedRequest } from "./requests/prepared-request.ts";
 import { countFault, type RecordDeps, RequestRecord, recordUpgrade } from "./requests/request-record.ts";
 
 /** A request to be routed. */
@@ -22,10 +22,10 @@ export interface RoutedExchange {
   readonly response: ServerResponse;
   readonly client: FramedClient;
   readonly guard: ClientGuard;
-  /** As it came. */
-  readonly arrived: RequestHead;
-  readonly accepted: AcceptedRequest;
+  readonly prepared: PreparedRequest;
   readonly record: RequestRecord;
+  /** The client sends the body after a 100 response. */
+  readonly isAwaitingContinue: boolean;
   /** Whether this response is the connection's last. */
   readonly isLast: () => boolean;
 }
@@ -36,9 +36,7 @@ export interface RoutedUpgrade {
   readonly socket: Socket;
   readonly head: Buffer;
   readonly guard: ClientGuard;
-  /** As it came. */
-  readonly arrived: RequestHead;
-  readonly accepted: AcceptedRequest;
+  readonly prepared: PreparedRequest;
   readonly record: RequestRecord;
 }
 
@@ -55,6 +53,7 @@ export interface GatewayListenerOptions {
   readonly log: Logger;
   readonly records: RecordDeps;
   readonly reportFault: ReportFault;
+  readonly prepare: (received: RequestHead, socket: Socket) => PreparedRequest;
   readonly onRequest: (exchange: RoutedExchange) => void;
   readonly onUpgrade: (upgrade: RoutedUpgrade) => void;
   /** Whether each response is its connection's last. */
@@ -80,6 +79,8 @@ export async function openGatewayListener(options: GatewayListenerOptions): Prom
   const context: ListenerContext = { options, isClosing: () => !tcp.listening };
   const http = createParsingServer(context);
   tcp.on("connection", (socket) => {
+    // Read now, and kept by Node: no client is judged without an address, and a disconnected one has none.
+    if (socket.remoteAddress === undefined || socket.localAddress === undefined) return void socket.destroy();
     const guard = new ClientGuard(socket, options.reportFault);
     guard.run(() => {
       const client = frameClient(socket, guard, context);
@@ -179,9 +180,10 @@ function receiveRequest(
   context: ListenerContext,
 ): void {
   request.method = head.method;
-  const { limits, records } = context.options;
+  const { limits, records, prepare } = context.options;
   const { guard } = client;
-  const record = new RequestRecord(client, head, records);
+  const prepared = prepare(head, client.socket);
+  const record = new RequestRecord(client, prepared, records);
   const over = (isWhole: boolean): void => {
     if (response.headersSent) record.answered(response.statusCode);
     record.over(isWhole);
@@ -192,7 +194,6 @@ function receiveRequest(
   });
   guard.watch(request);
   guard.watch(response);
-  if (isAwaitingContinue) response.writeContinue();
   response.once("close", () => {
     over(response.writableFinished);
     client.exchangeOver();
@@ -203,12 +204,12 @@ function receiveRequest(
     client.mustClose ||
     !response.shouldKeepAlive ||
     client.requests.count >= limits.maxRequestsPerConnection;
-  const requested = { arrived: head, accepted: acceptRequest(head), record, isLast };
-  context.options.onRequest({ request, response, client, guard, ...requested });
+  context.options.onRequest({ request, response, client, guard, prepared, record, isAwaitingContinue, isLast });
 }
 
 function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { options }: ListenerContext): void {
-  const record = new RequestRecord(client, head, options.records);
+  const prepared = options.prepare(head, client.socket);
+  const record = new RequestRecord(client, prepared, options.records);
   const { guard } = client;
   guard.begin((reply) => {
     record.cutBy(reply);
@@ -219,5 +220,5 @@ function receiveUpgrade(request: IncomingMessage, { client, head }: Framed, { op
   request.method = "GET";
   const { socket, rest } = client.detach();
   recordUpgrade(record, socket, rest);
-  options.onUpgrade({ request, socket, head: rest, guard, arrived: head, accepted: acceptRequest(head), record });
+  options.onUpgrade({ request, socket, head: rest, guard, prepared, record });
 }

@@ -85,6 +85,16 @@ export function replyFromError(error: Error): GatewayReply {
   return failureReply(errnoOf(error)?.startsWith("HPE_") === true ? "upstream_malformed" : "upstream_reset");
 }
 
+/** The reply to a path that no normalisation makes safe. */
+export function pathReply(): GatewayReply {
+  return formatReply("path_normalization_failed", { status: 400, text: "the path contains %00", flags: "DPE" });
+}
+
+/** The reply to a request that the policies do not allow, or cannot judge. */
+export function policyReply(reply: LocalReply): GatewayReply {
+  return { ...reply, reason: reply.status === 403 ? "authorization_denied" : "ambiguous_field" };
+}
+
 /** The reply of a route that redirects. */
 export function redirectReply(status: number, fields: readonly Field[]): GatewayReply {
   return { status, reason: "redirect", flags: "-", details: "", fields };

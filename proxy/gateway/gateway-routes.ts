@@ -1,22 +1,23 @@
-import { randomUUID } from "node:crypto";
 import type { EventEmitter } from "node:events";
-import type { ClientRequest } from "node:http";
 import type { Socket } from "node:net";
 import type HttpProxy from "http-proxy";
 import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
-import type { Authentication, RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
+import { abortSocket } from "../connections/relay.ts";
+import type { RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
 import type { TokenEdits } from "../http/authentication/token-edits.ts";
-import type { RequestFault } from "../http/downstream/downstream-options.ts";
 import type { Http1Limits } from "../http1/http1-limits.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
+import type { GatewayPolicies } from "./authorization/gateway-policies.ts";
 import type { ClientGuard, ReportFault } from "./fault-guard.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import type { RoutedExchange, RoutedUpgrade } from "./gateway-listener.ts";
-import { faultReply, type GatewayReply, writeReply } from "./gateway-reply.ts";
+import { faultReply, type GatewayReply, pathReply, writeReply } from "./gateway-reply.ts";
+import { acceptRequest } from "./requests/accepted-request.ts";
 import { authenticateRequest, withTokenEdits } from "./requests/authenticate-request.ts";
-import { type ForwardDecision, type LocalReplyDecision, routeRequest } from "./requests/route-request.ts";
+import { Responder } from "./requests/responder.ts";
+import { type ForwardDecision, routeRequest } from "./requests/route-request.ts";
 import type { Forwarding } from "./upstream/captured-request.ts";
 import { forwardRequest } from "./upstream/forward-request.ts";
 import { forwardUpgrade, writeReplyToSocket } from "./upstream/forward-upgrade.ts";
@@ -27,6 +28,7 @@ export interface RoutingContext {
   readonly proxy: HttpProxy;
   readonly pool: UpstreamPool;
   readonly authenticator: RequestAuthenticator;
+  readonly policies: GatewayPolicies;
   readonly limits: GatewayLimits;
   readonly messageLimits: Http1Limits;
   readonly clock: Clock;
@@ -37,37 +39,94 @@ export interface RoutingContext {
   readonly reportFault: ReportFault;
 }
 
-/** Routes a request by the current configuration, and serves it. */
+/** Authenticates and judges a request by the rules in force, then serves it by the routes of its port. */
 export function serveRequest(exchange: RoutedExchange, listener: CompiledListener, context: RoutingContext): void {
-  const { response, client, isLast, record, guard } = exchange;
-  const reply = (own: GatewayReply): void => {
-    const formed = record.answeredBy(own);
-    context.metrics.gatewayResponded("gateway", formed.status, own.reason);
-    writeReply(response, formed, isLast());
-  };
-  authenticateRequest({ ...exchange, waiting: response, client }, context.authenticator, (authentication) => {
-    const decision = decide(exchange, authentication, { listener, context });
-    if (decision.delayMs !== undefined) record.delayed();
-    afterDelay({ clock: context.clock, delayMs: decision.delayMs, waiting: response, guard }, () => {
-      if (decision.kind === "local_reply") reply(decision.reply);
-      else forward(exchange, decision, { context, reply });
-    });
+  const { response, isLast, record, client } = exchange;
+  const responder = new Responder({
+    record,
+    metrics: context.metrics,
+    hasBegun: () => response.headersSent,
+    write: (reply) => writeReply(response, reply, isLast()),
+    cut: () => client.destroy(),
+  });
+  const serving = { context, responder, listener, socket: client.socket, lifetime: response };
+  whenAllowed(exchange, serving, (edits) => {
+    if (exchange.isAwaitingContinue) response.writeContinue();
+    routeTo(exchange, edits, serving, (decision) => forward(exchange, decision, serving));
   });
 }
 
 interface Serving {
   readonly context: RoutingContext;
-  readonly reply: (own: GatewayReply) => void;
+  readonly responder: Responder;
+  readonly listener: CompiledListener;
+  /** The client's connection. */
+  readonly socket: Socket;
+  /** Closes when the request is over. */
+  readonly lifetime: EventEmitter;
 }
 
-function forward(exchange: RoutedExchange, decision: AuthenticatedForward, { context, reply }: Serving): void {
+/** What a request and an upgrade have in common. */
+type Requested = Pick<RoutedExchange, "request" | "prepared" | "record" | "guard">;
+
+/**
+ * Continues with a request that is neither refused for its path or its token, nor denied by policies. It may be ended
+ * later, when those have changed. @param action gets what changes because of its token
+ */
+function whenAllowed(
+  { prepared, record, guard }: Requested,
+  serving: Serving,
+  action: (edits: TokenEdits) => void,
+): void {
+  const { context, responder, socket, lifetime } = serving;
+  if (prepared.isRefused) {
+    responder.reply(pathReply());
+    return;
+  }
+  const authenticating = { head: prepared.head, guard, waiting: lifetime, client: socket };
+  authenticateRequest(authenticating, context.authenticator, (authentication) => {
+    if (authentication.kind === "refused") {
+      responder.reply({ ...authentication.reply, reason: "jwt_authn" });
+      return;
+    }
+    const { edits } = authentication;
+    const token = authentication.kind === "verified" ? authentication.token : undefined;
+    const exchange = { prepared, token, edits, socket, lifetime, guard };
+    const denial = context.policies.admit({ ...exchange, onVerdict: record.judged, onDenied: responder.end });
+    if (denial === undefined) action(edits);
+    else responder.reply(denial);
+  });
+}
+
+/** With what the gateway adds for the request's token. */
+type AuthenticatedForward = ForwardDecision & { readonly edits: TokenEdits };
+
+/** Continues with a request that its route forwards, after the delay that the route injects; else replies to it. */
+function routeTo(
+  { prepared, record, guard }: Requested,
+  edits: TokenEdits,
+  { context, responder, listener, lifetime }: Serving,
+  action: (decision: AuthenticatedForward) => void,
+): void {
+  const { clock, random } = context;
+  const decision = routeRequest(withTokenEdits(acceptRequest(prepared.head), edits), {
+    listener,
+    random,
+    onRefused: ({ name }, reason) => warn(context, { code: "route_refused", route: name }, reason),
+  });
+  const { delayMs } = decision;
+  if (delayMs !== undefined) record.delayed();
+  afterDelay({ clock, delayMs, waiting: lifetime, guard }, () => {
+    if (responder.isOver) return;
+    if (decision.kind === "local_reply") responder.reply(decision.reply);
+    else action({ ...decision, edits });
+  });
+}
+
+function forward(exchange: RoutedExchange, decision: AuthenticatedForward, { context, responder }: Serving): void {
   const { response, isLast } = exchange;
   const { clock, random, metrics, proxy } = context;
-  let outgoing: ClientRequest | undefined;
-  exchange.client.serve((fault) => {
-    outgoing?.destroy();
-    endMalformedBody(exchange, fault, reply);
-  });
+  exchange.client.serve((fault) => responder.end(faultReply(fault)));
   forwardRequest(proxy, {
     ...forwardingOf(exchange, decision, context),
     response,
@@ -75,103 +134,59 @@ function forward(exchange: RoutedExchange, decision: AuthenticatedForward, { con
     clock,
     random,
     isLast,
-    onRequest: (captured) => {
-      outgoing = captured;
-    },
+    onRequest: responder.sends,
     onResponse: (status) => metrics.gatewayResponded("upstream", status, ""),
     onFailure: (own, error) => {
       logFailure(decision.target, own, error, context);
-      reply(own);
+      responder.reply(own);
     },
   });
-}
-
-/** Handles a malformed or slow body: sends a local reply if that is still possible, else cuts the connection. */
-function endMalformedBody(
-  { response, client, record }: RoutedExchange,
-  fault: RequestFault,
-  reply: (own: GatewayReply) => void,
-): void {
-  const own = faultReply(fault);
-  if (!response.headersSent) {
-    reply(own);
-    return;
-  }
-  record.cutBy(own);
-  client.destroy();
 }
 
 /** The same for an upgrade. A route's timeout and retries do not apply to connections that stay open. */
 export function serveUpgrade(upgrade: RoutedUpgrade, listener: CompiledListener, context: RoutingContext): void {
-  const { request, socket, record, guard } = upgrade;
-  const { clock, metrics, proxy } = context;
-  const reply = (own: GatewayReply): void => {
-    const formed = record.answeredBy(own);
-    metrics.gatewayResponded("gateway", formed.status, own.reason);
-    record.answered(formed.status);
-    writeReplyToSocket(request, socket, formed);
-  };
+  const { request, socket, record } = upgrade;
+  const { metrics } = context;
+  let hasBegun = false;
+  const responder = new Responder({
+    record,
+    metrics,
+    hasBegun: () => hasBegun,
+    write: (reply) => writeReplyToSocket(request, socket, reply),
+    cut: () => abortSocket(socket),
+  });
   const onResponse = (status: number): void => {
+    hasBegun = true;
     metrics.gatewayResponded("upstream", status, "");
     record.answered(status);
   };
-  const forwardTo = (decision: AuthenticatedForward): void =>
-    forwardUpgrade(proxy, {
-      ...upgrade,
-      ...forwardingOf(upgrade, decision, context),
-      onSwitched: () => onResponse(101),
-      onResponse,
-      onFailure: (own, error) => {
-        logFailure(decision.target, own, error, context);
-        reply(own);
-      },
-    });
-  authenticateRequest({ ...upgrade, waiting: socket, client: socket }, context.authenticator, (authentication) => {
-    const decision = decide(upgrade, authentication, { listener, context });
-    if (decision.delayMs !== undefined) record.delayed();
-    afterDelay({ clock, delayMs: decision.delayMs, waiting: socket, guard }, () => {
-      if (decision.kind === "local_reply") reply(decision.reply);
-      else forwardTo(decision);
+  const serving = { context, responder, listener, socket, lifetime: socket };
+  whenAllowed(upgrade, serving, (edits) => {
+    routeTo(upgrade, edits, serving, (decision) => {
+      forwardUpgrade(context.proxy, {
+        ...upgrade,
+        ...forwardingOf(upgrade, decision, context),
+        onRequest: responder.sends,
+        onSwitched: () => onResponse(101),
+        onResponse,
+        onFailure: (own, error) => {
+          if (responder.isOver) return;
+          logFailure(decision.target, own, error, context);
+          responder.reply(own);
+        },
+      });
     });
   });
-}
-
-/** With what the gateway adds for the request's token. */
-type AuthenticatedForward = ForwardDecision & { readonly edits: TokenEdits };
-
-interface Routing {
-  readonly listener: CompiledListener;
-  readonly context: RoutingContext;
-}
-
-function decide(
-  { accepted }: Pick<RoutedExchange, "accepted">,
-  authentication: Authentication,
-  { listener, context }: Routing,
-): AuthenticatedForward | LocalReplyDecision {
-  if (authentication.kind === "refused") {
-    const reply = { ...authentication.reply, reason: "jwt_authn" };
-    return { kind: "local_reply", reply, delayMs: undefined };
-  }
-  const { edits } = authentication;
-  const decision = routeRequest(withTokenEdits(accepted, edits), {
-    listener,
-    random: context.random,
-    onRefused: ({ name }, reason) => warn(context, { code: "route_refused", route: name }, reason),
-  });
-  return decision.kind === "forward" ? { ...decision, edits } : decision;
 }
 
 function forwardingOf(
-  { request, record, guard }: Pick<RoutedExchange, "request" | "record" | "guard">,
+  { request, record, guard, prepared }: Requested,
   decision: AuthenticatedForward,
   context: RoutingContext,
 ): Forwarding {
   const { accepted, target, operations, edits } = decision;
-  const requestId = randomUUID();
-  record.routedTo({ target, name: decision.route.name, requestId });
-  const written = createUpstreamHeaders(accepted, { address: addressOf(request.socket), requestId });
-  const headers = edits.headers === undefined ? written : editHeaders(written, edits.headers);
+  record.routedTo({ target, name: decision.route.name });
+  const headers = createUpstreamHeaders(accepted, prepared.client.written);
   return {
     request,
     record,
@@ -179,15 +194,11 @@ function forwardingOf(
     accepted,
     target,
     operations,
-    headers,
+    headers: edits.headers === undefined ? headers : editHeaders(headers, edits.headers),
     agent: context.pool.agentFor(target),
     upstreamIdleMs: context.limits.upstreamIdleMs,
     messageLimits: context.messageLimits,
   };
-}
-
-function addressOf({ remoteAddress = "unknown" }: Pick<Socket, "remoteAddress">): string {
-  return remoteAddress.replace(/^::ffff:/, "");
 }
 
 function logFailure(target: HostTarget, reply: GatewayReply, error: Error, context: RoutingContext): void {

@@ -1,66 +1,28 @@
+import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
 import type HttpProxy from "http-proxy";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { type CompiledListener, compileListener } from "../../mesh/policy/routing/compile-routes.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { GatewayConfig, GatewayListener } from "../../mesh/policy/types.ts";
-import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
+import type { Timer } from "../../mesh/runtime.ts";
+import { plainAddress } from "../../net/client-address.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
 import { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
-import type { UpstreamDialer } from "../connections/upstream-dialer.ts";
 import { RequestAuthenticator } from "../http/authentication/request-authenticator.ts";
 import { Deadlines } from "../http/deadlines.ts";
-import { HTTP1_LIMITS, type Http1Limits } from "../http1/http1-limits.ts";
-import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
-import type { AccessLog } from "../telemetry/request-meter.ts";
+import { HTTP1_LIMITS } from "../http1/http1-limits.ts";
+import type { RequestHead } from "../messages/message-head.ts";
+import { GatewayPolicies } from "./authorization/gateway-policies.ts";
 import { createFaultReport } from "./fault-guard.ts";
-import { DEFAULT_LIMITS, type GatewayLimits } from "./gateway-limits.ts";
+import { DEFAULT_LIMITS } from "./gateway-limits.ts";
 import { type OpenListener, openGatewayListener } from "./gateway-listener.ts";
+import type { GatewayOptions, RunningGateway } from "./gateway-options.ts";
 import { type RoutingContext, serveRequest, serveUpgrade } from "./gateway-routes.ts";
 import { loadHttpProxy } from "./load-http-proxy.ts";
 import type { FramedClient } from "./requests/framed-client.ts";
-import { createUpstreamPool, type UpstreamPoolOptions } from "./upstream/upstream-pool.ts";
-
-/** Provides the gateway's configuration, now and whenever it changes. */
-export type WatchGatewayConfig = (listener: (config: GatewayConfig) => void) => { close(): void };
-
-export interface GatewayOptions {
-  readonly watchConfig: WatchGatewayConfig;
-  readonly dialer: UpstreamDialer;
-  readonly metrics: ProxyMetrics;
-  readonly log: Logger;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** @default every address of the pod */
-  readonly bindAddress?: string;
-  readonly limits?: Partial<GatewayLimits>;
-  /** @default HTTP1_LIMITS */
-  readonly messageLimits?: Partial<Http1Limits> | undefined;
-  /** The time limits of clients' connections. @default one that checks each half second */
-  readonly deadlines?: Deadlines;
-  /** @default requests are not logged */
-  readonly accessLog?: AccessLog | undefined;
-  readonly pool?: Omit<UpstreamPoolOptions, "dialer" | "reportFault">;
-  /** How long the requests of a port may last that was removed from the configuration, or stopped. @default 30000 */
-  readonly drainMs?: number;
-}
-
-/** A running gateway. */
-export interface RunningGateway {
-  /** The open ports: the configured one, and the actual one if 0 was configured. */
-  listeners(): readonly { readonly configuredPort: number; readonly port: number; readonly connections: number }[];
-  /** Why the gateway is not ready; `undefined` when every configured port is open. */
-  fault(): string | undefined;
-  /** Resolves when the ports match the last configuration. */
-  settled(): Promise<void>;
-  /** Closes idle upstream connections that would not be dialled the same way now; call after a rotation. */
-  closeStaleUpstreams(): void;
-  /** Open connections of clients, on all ports. */
-  readonly connections: number;
-  /** From now on each response is its connection's last. Connections are still accepted. */
-  startDraining(): void;
-  /** Stops accepting, closes idle connections, waits for the others for `drainMs`, and cuts what is left. */
-  stop(): Promise<void>;
-}
+import { type PreparedRequest, prepareRequest } from "./requests/prepared-request.ts";
+import { createUpstreamPool } from "./upstream/upstream-pool.ts";
 
 /** Retry interval for a port that cannot be opened. */
 const RETRY_MS = 5000;
@@ -117,17 +79,18 @@ class Gateway implements RunningGateway {
     const reportFault = createFaultReport({ metrics, log, limitLog });
     this.#context = {
       proxy,
+      authenticator: new RequestAuthenticator({
+        rules: () => this.#config?.tokenRules ?? [],
+        clock,
+        meter: metrics.tokens,
+      }),
+      policies: new GatewayPolicies({ meters: metrics, log, limitLog }),
       limits,
       messageLimits,
       metrics,
       log,
       clock,
       random,
-      authenticator: new RequestAuthenticator({
-        rules: () => this.#config?.tokenRules ?? [],
-        clock,
-        meter: metrics.tokens,
-      }),
       pool: createUpstreamPool({ ...options.pool, messageLimits, dialer, reportFault }),
       limitLog,
       reportFault,
@@ -177,6 +140,7 @@ class Gateway implements RunningGateway {
 
   #apply(config: GatewayConfig): void {
     this.#config = config;
+    this.#context.policies.update(config.authorization);
     for (const routes of config.listeners) {
       const port = this.#ports.get(routes.port);
       if (port !== undefined) port.rules.current = compileListener(routes);
@@ -213,6 +177,7 @@ class Gateway implements RunningGateway {
           ...{ clock, meters: metrics, accessLog, workload: () => this.#config?.workload },
           loggedPath: (path) => authenticator.loggedPath(path),
         },
+        prepare: (received, socket) => this.#prepare(received, socket),
         onRequest: (exchange) => serveRequest(exchange, rules.current, this.#context),
         onUpgrade: (upgrade) => serveUpgrade(upgrade, rules.current, this.#context),
         isDraining: () => this.#isDraining,
@@ -225,6 +190,11 @@ class Gateway implements RunningGateway {
       this.#faults.set(number, message);
       log.error({ code, port: number }, `the gateway cannot open a port of its configuration: ${message}`);
     }
+  }
+
+  #prepare(received: RequestHead, socket: Socket): PreparedRequest {
+    const settings = this.#context.policies.current;
+    return prepareRequest(received, { settings, peerIp: plainAddress(socket), requestId: randomUUID() });
   }
 
   #drain(number: number): void {

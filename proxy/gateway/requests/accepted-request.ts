@@ -8,6 +8,7 @@ export interface AcceptedRequest {
   readonly method: string;
   /** The host: the target's authority, else Host. */
   readonly host: string;
+  readonly scheme: "http" | "https";
   /** The target in origin form, to be forwarded unchanged. */
   readonly path: string;
   readonly content: Content;
@@ -18,12 +19,13 @@ export interface AcceptedRequest {
 }
 
 export function acceptRequest(head: RequestHead): AcceptedRequest {
-  const { method, authority, path, content, upgrade } = head;
+  const { method, authority, scheme, path, content, upgrade } = head;
   // No upgrade after a body: the upstream might read what follows the body as the other protocol.
   const isSwitch = content.kind === "none";
   return {
     method,
     host: authority,
+    scheme,
     path,
     content,
     upgrade: isSwitch ? upgrade : undefined,

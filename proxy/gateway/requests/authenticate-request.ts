@@ -7,7 +7,7 @@ import type { ClientGuard } from "../fault-guard.ts";
 import type { AcceptedRequest } from "./accepted-request.ts";
 
 export interface AuthenticatingRequest {
-  readonly arrived: RequestHead;
+  readonly head: RequestHead;
   readonly guard: ClientGuard;
   /** The response, or the client's connection: nothing follows if it closes before. */
   readonly waiting: EventEmitter;
@@ -17,11 +17,11 @@ export interface AuthenticatingRequest {
 
 /** Continues with a request once its token is verified: at once, unless that has to wait. */
 export function authenticateRequest(
-  { arrived, guard, waiting, client }: AuthenticatingRequest,
+  { head, guard, waiting, client }: AuthenticatingRequest,
   authenticator: RequestAuthenticator,
   action: (authentication: Authentication) => void,
 ): void {
-  const authentication = authenticator.authenticate(arrived, client);
+  const authentication = authenticator.authenticate(head, client);
   if (!(authentication instanceof Promise)) return void action(authentication);
   let isOver = false;
   const onClose = (): void => {

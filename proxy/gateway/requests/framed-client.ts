@@ -64,11 +64,6 @@ export class FramedClient extends WrappingStream<Socket> implements Watched, Cou
     else this.socket.once("close", listener);
   }
 
-  /** As on Node's own sockets, for code that only has the request. */
-  get remoteAddress(): string | undefined {
-    return this.socket.remoteAddress;
-  }
-
   /** @param onBodyFault ends the current request: the rest of it is malformed or too slow. */
   serve(onBodyFault: (fault: RequestFault) => void): void {
     this.#onBodyFault = onBodyFault;

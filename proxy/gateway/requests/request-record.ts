@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { AuthorizationVerdict } from "../../../mesh/policy/authorization/authorization.ts";
 import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../../mesh/policy/types.ts";
 import type { GrpcStatus } from "../../../mesh/resources/fields/grpc-status-names.ts";
@@ -20,6 +21,7 @@ import {
 } from "../../telemetry/request-meter.ts";
 import type { GatewayReply } from "../gateway-reply.ts";
 import type { FramedClient } from "./framed-client.ts";
+import type { PreparedRequest } from "./prepared-request.ts";
 
 export interface RecordDeps {
   readonly clock: Clock;
@@ -37,7 +39,6 @@ export interface RecordedRoute {
   readonly target: HostTarget;
   /** The route's name, for the log. */
   readonly name: string;
-  readonly requestId: string;
 }
 
 /**
@@ -48,6 +49,7 @@ export class RequestRecord {
   readonly #deps: RecordDeps;
   readonly #client: FramedClient;
   readonly #head: RequestHead;
+  readonly #requestId: string;
   /** `undefined`: it is not a call of gRPC. */
   readonly call: GrpcCall | undefined;
   /** Read now: a disconnected client has no address. */
@@ -58,6 +60,7 @@ export class RequestRecord {
   #route: RecordedRoute | undefined;
   #upstream: UpstreamConnection | undefined;
   #flags: RequestFlags | undefined;
+  #verdict: AuthorizationVerdict | undefined;
   #isDelayed = false;
   #isRetryLimitExceeded = false;
   #details = "";
@@ -68,11 +71,12 @@ export class RequestRecord {
    * Start it after the responses to earlier requests have been written: what the socket writes then belongs to this
    * one.
    */
-  constructor(client: FramedClient, head: RequestHead, deps: RecordDeps) {
+  constructor(client: FramedClient, { head, client: { requestId } }: PreparedRequest, deps: RecordDeps) {
     const { socket } = client;
     this.#deps = deps;
     this.#client = client;
     this.#head = head;
+    this.#requestId = requestId;
     const { localAddress, localPort } = socket;
     const destination =
       localAddress === undefined ? "" : formatSocketAddress({ ip: localAddress, port: localPort ?? 0 });
@@ -86,6 +90,11 @@ export class RequestRecord {
   addTunnel(bytes: number): void {
     this.#tunnelBytes += bytes;
   }
+
+  /** Policies have judged it; the last verdict is logged. */
+  readonly judged = (verdict: AuthorizationVerdict): void => {
+    this.#verdict = verdict;
+  };
 
   /** The route's choice; labels come from here and never from what a client sent. */
   routedTo(route: RecordedRoute): void {
@@ -178,14 +187,14 @@ export class RequestRecord {
       details: this.#details,
       bytesReceived: requestBytes,
       bytesSent: responseBytes,
-      requestId: this.#route?.requestId ?? "",
+      requestId: this.#requestId,
       userAgent: head.fields.get("user-agent") ?? "",
       ...this.#addresses,
       upstream: this.#upstream?.address ?? "",
       cluster: this.#route === undefined ? "" : formatClusterName(this.#route.target),
       route: this.#route?.name ?? "",
       peer: this.#upstream?.peer ?? "",
-      authorization: undefined,
+      authorization: this.#verdict,
     });
   }
 }

@@ -35,8 +35,9 @@ export interface RouteRequestOptions {
 }
 
 export function routeRequest(accepted: AcceptedRequest, options: RouteRequestOptions): RoutingDecision {
-  const { host, path, method } = accepted;
-  const verdict = decideRoute(options.listener, { host, path, method, headers: readHeader(accepted) }, options.random);
+  const { host, path, method, scheme } = accepted;
+  const request = { host, path, method, scheme, headers: readHeader(accepted) };
+  const verdict = decideRoute(options.listener, request, options.random);
   switch (verdict.kind) {
     case "route":
       return forward(accepted, verdict);

@@ -200,7 +200,7 @@ class ForwardedRequest {
   #after(delayMs: number, action: () => void): Timer {
     const timer = this.#forwarding.clock.setTimeout(() => {
       this.#timers.delete(timer);
-      if (!this.#isOver) this.#forwarding.guard.run(action);
+      if (!this.#isOver && !this.#forwarding.response.writableEnded) this.#forwarding.guard.run(action);
     }, delayMs);
     this.#timers.add(timer);
     return timer;

@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse } from "node:http";
+import { type ClientRequest, type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type HttpProxy from "http-proxy";
@@ -15,6 +15,7 @@ export interface UpgradeForwarding extends Forwarding {
   readonly socket: Socket;
   /** What the client sent after its request. It goes to the upstream after the 101, not before (CVE-2026-2833). */
   readonly head: Buffer;
+  readonly onRequest: (outgoing: ClientRequest) => void;
   readonly onSwitched: () => void;
   /** The upstream responded with something other than 101. */
   readonly onResponse: (status: number) => void;
@@ -30,6 +31,7 @@ export function forwardUpgrade(proxy: HttpProxy, forwarding: UpgradeForwarding):
   let hasResponse = false;
   request.headers = headersForProxy(editHeaders(headers, foldHeaderOperations(operations, "request")));
   const capturing = captureRequest(forwarding, (outgoing) => {
+    forwarding.onRequest(outgoing);
     const stopWatching = watchDisconnect(socket, () => {
       outgoing.destroy();
       socket.destroy();

@@ -1,15 +1,10 @@
 import type { FoldedHeaders } from "../../../mesh/policy/routing/header-operations.ts";
 import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
 import { FRAMING, OF_THE_HOP } from "../../http1/writing/format-lines.ts";
-import { forwardedProto, isReplaced } from "../../messages/edits/hop-headers.ts";
+import { isReplaced } from "../../messages/edits/hop-headers.ts";
 import { FIELD, fieldKindAt, type KindSet, kindSetOf } from "../../messages/field-kinds.ts";
 import { type AcceptedRequest, connectionOptions, type HeaderField } from "../requests/accepted-request.ts";
-
-/** The gateway's data about the request besides its head. */
-export interface ClientFacts {
-  readonly address: string;
-  readonly requestId: string;
-}
+import type { ClientFacts } from "../requests/client-facts.ts";
 
 export type UpstreamHeaders = Record<string, string | string[]>;
 
@@ -23,7 +18,7 @@ const NOT_ANSWERED: KindSet = OF_THE_HOP | kindSetOf(FIELD.transferEncoding, FIE
  * The head for the upstream, generated anew: only validated fields, with framing as it was parsed. Fields are matched
  * by their folded names (`foldHeaderName`).
  */
-export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFacts): UpstreamHeaders {
+export function createUpstreamHeaders(request: AcceptedRequest, written: ClientFacts["written"]): UpstreamHeaders {
   const hopByHop = new Set(connectionOptions(request.headers));
   const forwarded = request.headers.filter(([name, value]) => {
     const folded = foldHeaderName(name);
@@ -38,10 +33,7 @@ export function createUpstreamHeaders(request: AcceptedRequest, client: ClientFa
     ...groupValues(forwarded),
     ...framingHeaders(request),
     ...(request.upgrade === undefined ? {} : { connection: "Upgrade", upgrade: "websocket" }),
-    "x-forwarded-for": [...valuesOf(request.headers, "x-forwarded-for"), client.address].join(", "),
-    "x-forwarded-proto": forwardedProto("gateway"),
-    "x-envoy-external-address": client.address,
-    "x-request-id": client.requestId,
+    ...written,
   };
 }
 

@@ -1,7 +1,8 @@
 /**
  * How the request headers that one hop sends to another are handled, as Istio's sidecars and ingress gateway handle
- * them (Envoy's HTTP connection manager; `use_remote_address` and no trusted hops in front at the gateway, neither at a
- * sidecar). This table is complete: the sidecar's and the gateway's heads are written from it.
+ * them (Envoy's HTTP connection manager; `use_remote_address` at the gateway, not at a sidecar). This table is complete:
+ * the sidecar's and the gateway's heads are written from it. Where a gateway trusts proxies in front of it
+ * (`numTrustedProxies`), its own values are what those have reported (`gateway/requests/client-facts.ts`).
  */
 
 /** Where a request enters a proxy, by what is known about the client there. */
