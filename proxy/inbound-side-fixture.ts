@@ -28,6 +28,8 @@ export interface InboundSide {
   setMode(mode: ServerMode): void;
   /** Replaces the AuthorizationPolicies of the workload. */
   setPolicies(policies: Authorization["policies"]): void;
+  /** Replaces the rules for tokens of the workload. */
+  setTokenRules(rules: Inbound["tokenRules"]): void;
   /** Closes idle upstream connections. */
   closeIdle(): void;
 }
@@ -48,6 +50,8 @@ export interface InboundSideOptions {
   readonly http?: HttpSideOptions;
   /** The AuthorizationPolicies of the workload. @default none */
   readonly authorization?: Partial<Authorization>;
+  /** The rules for tokens of the workload. @default none */
+  readonly tokenRules?: Inbound["tokenRules"];
   /** Called each time the policy is read. */
   readonly onPolicyRead?: () => void;
 }
@@ -69,6 +73,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   cleanup.add(() => plane.close());
   let mode = options.mode;
   let authorization: Authorization = { ...NO_AUTHORIZATION, ...options.authorization };
+  let { tokenRules = [] } = options;
   const inbound = (): Inbound => {
     options.onPolicyRead?.();
     return {
@@ -86,7 +91,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
               },
             ],
       authorization,
-      tokenRules: [],
+      tokenRules,
     };
   };
   const draining = createDraining();
@@ -101,6 +106,10 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     authorization = { ...authorization, policies };
     plane.policyChanged();
   };
+  const setTokenRules = (rules: Inbound["tokenRules"]): void => {
+    tokenRules = rules;
+    plane.policyChanged();
+  };
   const { registry, caps } = plane;
   return {
     port,
@@ -110,6 +119,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
     http: { context, ...telemetry, ...draining },
     setMode,
     setPolicies,
+    setTokenRules,
     closeIdle,
   };
 }

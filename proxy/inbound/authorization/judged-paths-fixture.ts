@@ -1,5 +1,6 @@
 /** For tests: the paths of a request to an application whose sidecar enforces policies. */
 import type { AuthorizationPolicyRules, PathNormalization } from "../../../mesh/policy/authorization/authorization.ts";
+import type { TokenRule } from "../../../mesh/policy/request-authentication/token-rule.ts";
 import type { DeclaredProtocol } from "../../../mesh/policy/types.ts";
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { type LenientUpstream, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
@@ -17,6 +18,8 @@ export interface JudgedPath {
 
 export interface JudgedPathOptions {
   readonly policies: readonly AuthorizationPolicyRules[];
+  /** @default none */
+  readonly tokenRules?: readonly TokenRule[];
   readonly reply?: Reply;
   readonly pathNormalization?: PathNormalization;
   /** @default http */
@@ -29,12 +32,13 @@ function startServer(
   cleanup: Cleanup,
   upstream: LenientUpstream,
   mode: "STRICT" | "PERMISSIVE",
-  { policies, pathNormalization = "BASE", protocol = "http" }: JudgedPathOptions,
+  { policies, tokenRules = [], pathNormalization = "BASE", protocol = "http" }: JudgedPathOptions,
 ): Promise<InboundSide> {
   return startInboundSide(cleanup, {
     mode,
     applicationPort: upstream.port,
     authorization: { policies, pathNormalization },
+    tokenRules,
     ...(protocol === "undeclared" ? {} : { protocol }),
   });
 }
