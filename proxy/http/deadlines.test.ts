@@ -33,6 +33,12 @@ describe("deadlines", () => {
     ]);
   });
 
+  it("know the time exactly, beside that of the last check", async () => {
+    const { clock, deadlines } = start();
+    await clock.advance(10);
+    expect([deadlines.nowMs, deadlines.exactMs]).toEqual([0, 10]);
+  });
+
   it("need one timer for any number of connections, and none without connections", async () => {
     const { clock, deadlines } = start();
     expect(clock.pendingTimers).toBe(0);

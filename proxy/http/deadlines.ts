@@ -30,6 +30,11 @@ export class Deadlines {
     return this.#nowMs;
   }
 
+  /** Reads the clock: for durations below an interval. */
+  get exactMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
   get size(): number {
     return this.#watched.size;
   }

@@ -155,8 +155,13 @@ export function startExchange(
   const streams = [new FakeStream(), new FakeStream(), new FakeStream(), new FakeStream()] as const;
   let opened = 0;
   const connection = (dialed: UpstreamConnection["dialed"]): UpstreamConnection => ({
-    ...{ dialed, place: { isListed: false, idleSinceMs: undefined, hasLeft: false }, capacity: 1, load: 0 },
-    ...{ isIdle: false, isReusable: true, isLeaving: false, isCongested: false, idleMs: 1000 },
+    ...{
+      dialed,
+      place: { isListed: false, idleSinceMs: undefined, hasEnded: false, successorUntilMs: 0 },
+      capacity: 1,
+      load: 0,
+    },
+    ...{ isIdle: false, isReusable: true, isEnding: false, isCongested: false, idleMs: 1000 },
     ...{ retire: () => undefined, checkDeadline: () => undefined },
     openStream: () => streams[opened++] ?? streams[0],
   });

@@ -110,6 +110,10 @@ class Traffic {
     this.#path = path;
     this.#agent = new Agent({ connections: clients });
     cleanup.add(() => this.#agent.destroy());
+    // A failed test must not leave clients behind that ask for ever.
+    cleanup.add(() => {
+      this.#isStopped = true;
+    });
     this.#clients = Array.from({ length: clients }, () => this.#run());
   }
 

@@ -19,6 +19,7 @@ function endpoint(key: string, state: Partial<EndpointState> = {}): EndpointStat
     traffic: new EndpointTraffic(),
     failures: 0,
     avoidedUntilMs: 0,
+    endedMs: Number.NEGATIVE_INFINITY,
     isRemoved: false,
     ...state,
   };

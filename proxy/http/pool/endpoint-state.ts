@@ -29,6 +29,8 @@ export interface EndpointState {
   failures: number;
   /** Avoided until this time, by the pool's clock. */
   avoidedUntilMs: number;
+  /** When its server last announced the end of a connection, by the pool's clock. */
+  endedMs: number;
   /** No longer an endpoint of the destination: no connection is kept. */
   isRemoved: boolean;
 }
@@ -46,6 +48,7 @@ export function createEndpointState({ ip, port, mutualTls }: PoolEndpoint): Endp
     traffic: new EndpointTraffic(),
     failures: 0,
     avoidedUntilMs: 0,
+    endedMs: Number.NEGATIVE_INFINITY,
     isRemoved: false,
   };
 }

@@ -5,6 +5,9 @@ import type { EndpointState } from "./endpoint-state.ts";
 import type { IdleQuota } from "./idle-quota.ts";
 import type { PoolEndpoints } from "./pool-endpoints.ts";
 
+/** Within this time a connection is the successor of one that its server has ended, and is expected to last. */
+const SUCCESSION_MS = 10_000;
+
 export interface PoolConnectionsOptions {
   readonly deadlines: Deadlines;
   /** Shared with the other pools of the process. */
@@ -30,8 +33,10 @@ export class PoolConnections {
     return this.#connections.size;
   }
 
-  add(connection: UpstreamConnection): void {
-    if (this.#connections.size === 0) this.#options.deadlines.add(this);
+  add(connection: UpstreamConnection, { endedMs }: EndpointState): void {
+    const { deadlines } = this.#options;
+    if (this.#connections.size === 0) deadlines.add(this);
+    if (deadlines.nowMs - endedMs < SUCCESSION_MS) connection.place.successorUntilMs = deadlines.nowMs + SUCCESSION_MS;
     this.#connections.add(connection);
   }
 
@@ -57,11 +62,16 @@ export class PoolConnections {
     this.#endpoints.forgetIfUnused(endpoint);
   }
 
-  /** Until the control plane withdraws it, each request there would need a handshake. */
-  noteLeaving(connection: UpstreamConnection, endpoint: EndpointState): void {
-    if (!connection.isLeaving || connection.place.hasLeft) return;
-    connection.place.hasLeft = true;
-    this.#endpoints.avoid(endpoint);
+  /**
+   * The server may have announced the connection's end. One that ends also the next connection is leaving: until the
+   * control plane withdraws it, each request there would need a handshake. One that has a new certificate is not avoided.
+   */
+  noteEnding({ isEnding, place }: UpstreamConnection, endpoint: EndpointState): void {
+    if (!isEnding || place.hasEnded) return;
+    const { nowMs } = this.#options.deadlines;
+    place.hasEnded = true;
+    endpoint.endedMs = nowMs;
+    if (nowMs < place.successorUntilMs) this.#endpoints.avoid(endpoint);
   }
 
   #list(connection: UpstreamConnection, endpoint: EndpointState): void {
@@ -104,7 +114,7 @@ export class PoolConnections {
     if (at >= 0) endpoint.available.splice(at, 1);
     connection.place.isListed = false;
     endpoint.shared?.delete(connection);
-    this.noteLeaving(connection, endpoint);
+    this.noteEnding(connection, endpoint);
     this.leaveIdle(connection);
     this.#connections.delete(connection);
     if (this.#connections.size > 0) return;

@@ -7,13 +7,13 @@ import { IDLE_MS, PoolWorld } from "./upstream-pool-fixture.ts";
 /** A connection of many streams, as HTTP/2 has them. */
 export class SharedConnection implements UpstreamConnection {
   readonly dialed: DialedUpstream;
-  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasLeft: false };
+  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasEnded: false, successorUntilMs: 0 };
   readonly idleMs = IDLE_MS;
   readonly #owner: UpstreamOwner;
   readonly #limit: number;
   streams = 0;
   aborted: AbortReason[] = [];
-  isLeaving = false;
+  isEnding = false;
   isCongested = false;
   isRetired = false;
   isClosed = false;
@@ -34,7 +34,7 @@ export class SharedConnection implements UpstreamConnection {
   }
 
   get isReusable(): boolean {
-    return !this.isClosed && !this.isRetired && !this.isLeaving && this.dialed.isCurrent();
+    return !this.isClosed && !this.isRetired && !this.isEnding && this.dialed.isCurrent();
   }
 
   openStream(): UpstreamStream {

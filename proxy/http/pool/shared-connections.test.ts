@@ -71,15 +71,15 @@ describe("a connection of several streams", () => {
     expect(connections).toMatchObject([{ isClosed: true }, { isClosed: false }]);
   });
 
-  it("whose server asks its clients to leave is avoided, and closed after its last request", async () => {
-    const { world, connections, pool } = startSharedWorld(10, { endpoints: 2 });
-    const one = await world.take();
-    const other = pool.take(GET, new Set(["10.0.0.2:80"]));
+  it("whose server announces its end is closed after its last request", async () => {
+    const { world, connections, pool } = startSharedWorld(10);
+    const [one, other] = [await world.take(), await world.take()];
     const [connection] = connections;
-    if (connection === undefined || other === undefined) throw new Error("no connection");
-    connection.isLeaving = true;
+    if (connection === undefined) throw new Error("no connection");
+    connection.isEnding = true;
     pool.release(one);
-    expect((await world.take()).endpoint.ip).not.toBe(one.endpoint.ip);
+    expect((await world.take()).connection).toBe(connections[1]);
+    expect(connection.isClosed).toBe(false);
     pool.release(other);
     expect(connection.isClosed).toBe(true);
   });

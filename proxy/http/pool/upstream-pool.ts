@@ -1,8 +1,9 @@
 import type { AbortReason } from "../../messages/abort-reason.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
+import type { Deadlines } from "../deadlines.ts";
 import { HTTP1_PEER_MS, MAX_ENDPOINTS_TRIED } from "../http-limits.ts";
 import { connectUpstream } from "../upstream/connect-upstream.ts";
-import type { DialedUpstream, UpstreamConnection } from "../upstream/upstream-connection.ts";
+import type { DialedUpstream, UpstreamConnection, UpstreamOptions } from "../upstream/upstream-connection.ts";
 import type { UpstreamStream } from "../upstream/upstream-stream.ts";
 import { decideHopVersion } from "./decide-hop-version.ts";
 import type { UpstreamFailure } from "./dial-failure.ts";
@@ -166,7 +167,7 @@ export class UpstreamPool {
   release({ connection, stream, endpoint }: TakenUpstream): void {
     endpoint.active -= 1;
     stream.release();
-    this.#connections.noteLeaving(connection, endpoint);
+    this.#connections.noteEnding(connection, endpoint);
     this.#connections.settle(connection, endpoint);
   }
 
@@ -207,11 +208,15 @@ export class UpstreamPool {
     endpoint.avoidedUntilMs = 0;
     const { connect = connectUpstream, messageLimits, deadlines, settings } = this.#options;
     const owner = { onClosed: (closed: UpstreamConnection): void => this.#connections.forget(closed, endpoint) };
-    const connection = connect(dialed, { owner, messageLimits, settings, nowMs: () => deadlines.nowMs });
+    const connection = connect(dialed, { owner, messageLimits, settings, ...clocksOf(deadlines) });
     if (dialed.protocol === "http2") this.#sharedOf(endpoint).add(connection);
-    this.#connections.add(connection);
+    this.#connections.add(connection, endpoint);
     return connection;
   }
+}
+
+function clocksOf(deadlines: Deadlines): Pick<UpstreamOptions, "nowMs" | "exactMs"> {
+  return { nowMs: () => deadlines.nowMs, exactMs: () => deadlines.exactMs };
 }
 
 /** How often a request waits for another shared connection. */

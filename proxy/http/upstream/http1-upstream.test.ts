@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { settlePromises } from "../../../mesh/fake-clock-fixture.ts";
 import type { FakeSocket } from "../../connections/fake-socket-fixture.ts";
 import { HTTP1_LIMITS } from "../../http1/http1-limits.ts";
+import { WORLD } from "../../mesh-identities-fixture.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import { address, createSink, EDITS, PoolWorld, requestHead } from "../pool/upstream-pool-fixture.ts";
@@ -18,16 +19,20 @@ function begin(connection: Http1Upstream, sink: ResponseSink, head = GET): void 
   stream.uncork();
 }
 
-function open() {
+function open(peer = "") {
   const world = new PoolWorld();
   const sink = createSink();
   const events: string[] = [];
-  const connection = new Http1Upstream(world.connect(address(1)), {
-    owner: { onClosed: () => void events.push("closed") },
-    messageLimits: HTTP1_LIMITS,
-    nowMs: () => 0,
-    settings: () => world.settings,
-  });
+  const connection = new Http1Upstream(
+    { ...world.connect(address(1)), peer },
+    {
+      owner: { onClosed: () => void events.push("closed") },
+      messageLimits: HTTP1_LIMITS,
+      nowMs: () => 0,
+      exactMs: () => 0,
+      settings: () => world.settings,
+    },
+  );
   const socket = world.sockets[0] as FakeSocket;
   const says = async (...packets: readonly string[]): Promise<void> => {
     for (const packet of packets) {
@@ -165,5 +170,35 @@ describe("a connection whose request has finished", () => {
     expect(socket.read()?.toString()).toBe("second");
     expect(events.filter((event) => /first|second|lost/.test(event))).toEqual([]);
     expect([socket.listenerCount("data"), socket.listenerCount("error")]).toEqual([0, 1]);
+  });
+});
+
+describe("a server that closes with its response", () => {
+  const CLOSING = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  const POST = { ...requestHead(), content: { kind: "length", length: 3 } } as const;
+
+  it("has announced the connection's end, if it is a sidecar", async () => {
+    for (const peer of [WORLD, ""]) {
+      const { connection, says, sink } = open(peer);
+      begin(connection, sink);
+      await says(CLOSING);
+      expect(connection.isEnding).toBe(peer === WORLD);
+    }
+  });
+
+  it("before it has read the request has not: it closes because of the rest", async () => {
+    const { connection, says, sink } = open(WORLD);
+    begin(connection, sink, POST);
+    await says(CLOSING);
+    expect(connection.isEnding).toBe(false);
+  });
+
+  it("after the whole body has", async () => {
+    const { connection, says, sink } = open(WORLD);
+    begin(connection, sink, POST);
+    connection.sendBody({ bytes: Buffer.from("abc"), ranges: undefined });
+    connection.sendEnd(undefined);
+    await says(CLOSING);
+    expect(connection.isEnding).toBe(true);
   });
 });

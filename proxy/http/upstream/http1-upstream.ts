@@ -20,7 +20,7 @@ import type { ResponseSink, UpstreamStream } from "./upstream-stream.ts";
  */
 export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   readonly dialed: DialedUpstream;
-  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasLeft: false };
+  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasEnded: false, successorUntilMs: 0 };
   readonly #socket: Socket;
   readonly #options: UpstreamOptions;
   readonly #framer: ResponseFramer;
@@ -33,7 +33,9 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   #served = 0;
   #mayServe = true;
   #isInterim = false;
-  #isLeaving = false;
+  #isEnding = false;
+  /** The request has been sent. Before, a server may close because of the rest. */
+  #isWhole = false;
   #idleMs: number;
 
   constructor(dialed: DialedUpstream, options: UpstreamOptions) {
@@ -74,8 +76,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
     return this.#mayServe && this.#state !== "closed" && this.dialed.isCurrent();
   }
 
-  get isLeaving(): boolean {
-    return this.#isLeaving;
+  get isEnding(): boolean {
+    return this.#isEnding;
   }
 
   get idleMs(): number {
@@ -100,6 +102,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
     const { method, upgrade, content } = head;
     this.#out.add(formatRequestHead(head, edits));
     this.#coding = decideCoding(content, "1.1");
+    this.#isWhole = content.kind === "none";
     this.#framer.expect({ method, hasUpgrade: upgrade !== undefined });
     this.#sink = sink;
   }
@@ -111,6 +114,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
 
   sendEnd(trailers: Trailers | undefined): boolean {
     addEnd(this.#out, trailers, this.#coding);
+    this.#isWhole = true;
     return this.#isCorked || this.#out.flush(this.#socket);
   }
 
@@ -191,7 +195,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
     if (head.content.kind === "unknown" && head.content.endsBy === "close") this.#mayServe = false;
     else if (!head.keepAlive) {
       this.#mayServe = false;
-      this.#isLeaving = this.dialed.peer !== "";
+      this.#isEnding = this.#isWhole && this.dialed.peer !== "";
     }
     // The server's timeout starts when it has sent its response, ours when we have read it: half a second of margin.
     if (head.idleSeconds !== undefined) this.#idleMs = Math.min(this.#idleMs, head.idleSeconds * 1000 - 1000);

@@ -8,6 +8,7 @@ import {
   windowUpdateFrame,
 } from "../../http2/frames/frame-fixture.ts";
 import { ERROR_CODE, FLAG, FRAME, SETTING } from "../../http2/frames/frame-types.ts";
+import { WORLD } from "../../mesh-identities-fixture.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import { requestHead } from "../pool/upstream-pool-fixture.ts";
@@ -36,7 +37,7 @@ describe("a connection that the server leaves by GOAWAY", () => {
     await world.sends(goawayFrame(1));
     expect([one.events, other.events]).toEqual([[], ["lost refused"]]);
     const { connection } = world;
-    expect([connection.capacity, connection.isReusable, connection.isLeaving]).toEqual([0, false, true]);
+    expect([connection.capacity, connection.isReusable, connection.isEnding]).toEqual([0, false, true]);
     await world.sends(world.headers(1, OK), dataFrame(1, "fine", true));
     expect(one.events).toEqual(["200", "fine", "end"]);
     expect(world.socket.writableEnded).toBe(true);
@@ -52,6 +53,17 @@ describe("a connection that the server leaves by GOAWAY", () => {
     expect([one.events, other.events]).toEqual([[], []]);
     await world.sends(goawayFrame(1), world.headers(1, OK, true));
     expect([one.events, other.events]).toEqual([["200", "end"], ["lost refused"]]);
+  });
+
+  it.each([
+    { name: "without an error, has announced its end", code: ERROR_CODE.noError, peer: WORLD, isEnding: true },
+    { name: "because of an error, has not", code: ERROR_CODE.enhanceYourCalm, peer: WORLD, isEnding: false },
+    { name: "behind no sidecar, has not", code: ERROR_CODE.noError, peer: "", isEnding: false },
+  ])("$name", async ({ code, peer, isEnding }) => {
+    const world = await new Http2UpstreamWorld({ peer }).start();
+    world.request();
+    await world.sends(goawayFrame(1, code));
+    expect(world.connection.isEnding).toBe(isEnding);
   });
 
   it("refuses a request whose stream was reserved before, after the call", async () => {
@@ -199,8 +211,9 @@ describe("backpressure", () => {
     const request = world.request({ head: POST });
     expect(request.stream.sendBody(pieceOf(200_000))).toBe(false);
     expect(world.connection.isCongested).toBe(false);
-    const since = performance.now();
-    while (performance.now() - since < 11) await world.settled();
+    world.nowMs += 9;
+    expect(world.connection.isCongested).toBe(false);
+    world.nowMs += 1;
     expect(world.connection.isCongested).toBe(true);
   });
 

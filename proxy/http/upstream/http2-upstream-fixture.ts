@@ -61,6 +61,7 @@ export class Http2UpstreamWorld {
         },
         messageLimits: HTTP1_LIMITS,
         nowMs: () => this.nowMs,
+        exactMs: () => this.nowMs,
         settings: () => this.settings,
       },
     );

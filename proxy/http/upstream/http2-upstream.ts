@@ -36,7 +36,7 @@ const CLOSED: State = { kind: "closed" };
  */
 export class Http2Upstream implements UpstreamConnection, StreamConnection {
   readonly dialed: DialedUpstream;
-  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasLeft: false };
+  readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasEnded: false, successorUntilMs: 0 };
   readonly engine: UpstreamEngine;
   readonly #socket: Socket;
   readonly #options: UpstreamOptions;
@@ -48,7 +48,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   #served = 0;
   /** What the server took when it last refused a stream, and one more for each served since: it may announce more. */
   #maxAccepted = Number.POSITIVE_INFINITY;
-  #isLeaving = false;
+  #isEnding = false;
   #fullSinceMs: number | undefined;
 
   constructor(dialed: DialedUpstream, options: UpstreamOptions) {
@@ -77,8 +77,9 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
 
   get isCongested(): boolean {
     if (!this.#socket.writableNeedDrain) return false;
-    this.#fullSinceMs ??= performance.now();
-    return performance.now() - this.#fullSinceMs >= CONGESTED_MS;
+    const nowMs = this.#options.exactMs();
+    this.#fullSinceMs ??= nowMs;
+    return nowMs - this.#fullSinceMs >= CONGESTED_MS;
   }
 
   get isIdle(): boolean {
@@ -93,8 +94,8 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     return this.#state.kind === "open" && !this.engine.isExhausted && this.#requestsLeft > 0 && this.dialed.isCurrent();
   }
 
-  get isLeaving(): boolean {
-    return this.#isLeaving;
+  get isEnding(): boolean {
+    return this.#isEnding;
   }
 
   get idleMs(): number {
@@ -202,7 +203,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
         this.#maxAccepted = Number.POSITIVE_INFINITY;
         break;
       case "goaway":
-        this.#isLeaving = this.dialed.peer !== "";
+        this.#isEnding = event.code === ERROR_CODE.noError && this.dialed.peer !== "";
         break;
       case "drained":
       case "failed":

@@ -29,8 +29,13 @@ export interface PoolPlace {
   isListed: boolean;
   /** Since when it is idle and kept, by the pool's clock; `undefined`: it is not. */
   idleSinceMs: number | undefined;
-  /** Whether its endpoint is avoided because it is leaving. */
-  hasLeft: boolean;
+  /** Whether it has been noted that its server ends it. */
+  hasEnded: boolean;
+  /**
+   * It was dialled soon after the server had ended another one. If it is ended before this time, too, then the endpoint is
+   * leaving, and does not just have a new certificate.
+   */
+  successorUntilMs: number;
 }
 
 /** A connection as its pool sees it, whatever its version. */
@@ -45,10 +50,10 @@ export interface UpstreamConnection {
   readonly isCongested: boolean;
   /** Open, with no stream. */
   readonly isIdle: boolean;
-  /** Whether it can be used for another request: open, not leaving, and still as it would be dialled. */
+  /** Whether it can be used for another request: open, not ending, and still as it would be dialled. */
   readonly isReusable: boolean;
-  /** Whether the server's sidecar has asked its clients to leave, as it does when its pod ends. */
-  readonly isLeaving: boolean;
+  /** Whether the server's sidecar has announced its end: the pod leaves, or has another certificate or policy. */
+  readonly isEnding: boolean;
   /** The idle timeout: the dialler's, or the server's own if that is shorter. */
   readonly idleMs: number;
   /** Takes a place of its capacity at once; the request begins with `sendHead`. */
@@ -65,6 +70,8 @@ export interface UpstreamOptions {
   readonly messageLimits: Http1Limits;
   /** A clock that only rises. */
   readonly nowMs: () => number;
+  /** The same clock, read now: for durations below a tick of `nowMs`. */
+  readonly exactMs: () => number;
   /** The destination's present settings. */
   readonly settings: () => Pick<ConnectionPool, "maxRequestsPerConnection" | "maxConcurrentStreams">;
 }
