@@ -82,6 +82,8 @@ export interface TestGatewayOptions extends Partial<GatewayOptions> {
   /** Changes `ROUTE_ALL` of the only listener; instead of `listeners`. */
   readonly route?: Partial<HttpRoute> | undefined;
   readonly authorization?: Partial<Authorization> | undefined;
+  /** @default none */
+  readonly tokenRules?: GatewayConfig["tokenRules"] | undefined;
 }
 
 export interface LenientGateway extends TestGateway {
@@ -114,7 +116,7 @@ export function formatRequest(path: string, options: RequestText = {}): string {
 export async function startTestGateway(
   cleanup: Cleanup,
   upstreamPort: number,
-  { listeners: configured, route, authorization, ...options }: TestGatewayOptions = {},
+  { listeners: configured, route, authorization, tokenRules = [], ...options }: TestGatewayOptions = {},
 ): Promise<TestGateway> {
   const listeners = configured ?? [listenerOf(0, [{ ...ROUTE_ALL, ...route }])];
   const dialer = createTestDialer(upstreamPort);
@@ -124,7 +126,7 @@ export async function startTestGateway(
   const gateway = await startGateway({
     watchConfig: (listener) => {
       push = listener;
-      push(configOf(listeners, authorization));
+      push({ ...configOf(listeners, authorization), tokenRules });
       return { close: () => undefined };
     },
     dialer,
