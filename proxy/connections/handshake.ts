@@ -69,7 +69,7 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
     const timer = options.clock.setTimeout(() => {
       finish(failed("handshake_timeout", `the TLS handshake took longer than ${options.timeoutMs} ms`));
     }, options.timeoutMs);
-    const finish = (outcome: Failed | Done): void => {
+    const stop = (): void => {
       timer.cancel();
       socket.off(event, onDone);
       socket.off("error", onError);
@@ -77,9 +77,18 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
       socket.off("end", onClose);
       // A later error must not throw before the next owner adds its listener.
       socket.on("error", () => undefined);
+    };
+    const finish = (outcome: Failed): void => {
+      stop();
       resolve(outcome);
     };
-    const onDone = (): void => finish({ kind: "done", group: loadHandshakeGuard().endingGroup() });
+    const onDone = (): void => {
+      stop();
+      const group = loadHandshakeGuard().endingGroup();
+      // This event, and each promise that it resolves, runs inside OpenSSL's call: a caller that refused the peer there
+      // and destroyed the socket would crash the process.
+      setImmediate(() => resolve({ kind: "done", group }));
+    };
     const onError = (error: Error): void => finish(failureOf(error));
     const onClose = (): void =>
       finish(failed("handshake_failed", "the peer closed the connection during the handshake"));
