@@ -76,6 +76,13 @@ describe("a request to the gateway", () => {
     expect(second.executed[0]?.head).not.toMatch(/admin|forged/);
   });
 
+  it("with a forged output of a token is judged without it", async () => {
+    const policies = [policyOf("ALLOW", [{ when: { "request.headers[x-sub]": [SUBJECT] } }])];
+    const { send } = await start({ authorization: { policies } });
+    expect(await send("/p", `X-Sub: ${SUBJECT}\r\n`)).toMatch(/^HTTP\/1\.1 403 /);
+    expect(await send("/p", bearer(TOKEN))).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
   it("with a token in the query loses it there, and in the log", async () => {
     const { send, upstream, logged } = await start();
     expect(await send(`/p?a=1&access_token=${TOKEN}&b=2`, "")).toMatch(/^HTTP\/1\.1 200 /);

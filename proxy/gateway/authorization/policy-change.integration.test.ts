@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import type { AuthorizationPolicyRules } from "../../../mesh/policy/authorization/authorization.ts";
 import { policyOf } from "../../../mesh/policy/authorization/authorization-fixture.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
@@ -100,6 +101,25 @@ describe("a request in progress that new policies deny", () => {
     expect(upstream.executed).toEqual([]);
   });
 
+  it("is not retried any more", async () => {
+    const clock = new FakeClock();
+    const retries = { attempts: 2, retryOn: { conditions: ["5xx" as const], statuses: [] } };
+    const { open, client, setAuthorization, upstream } = await startHeld({
+      route: { retries },
+      clock,
+      random: () => 0.8,
+    });
+    const server = await open(formatRequest("/admin"));
+    server.write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+    await expect.poll(() => clock.pendingTimers).toBe(1);
+    const answer = readUntil(client, "RBAC: access denied");
+    setAuthorization(changed([DENY_ADMIN]));
+    await answer;
+    await clock.advance(1000);
+    await expect.poll(() => clock.pendingTimers).toBe(0);
+    expect(upstream.executed).toHaveLength(1);
+  });
+
   it("gets 403 while its upstream is dialled, and nothing is sent", async () => {
     const { client, dialer, setAuthorization, upstream } = await startHeld();
     let release = (): void => undefined;
@@ -149,6 +169,34 @@ describe("an upgrade that new policies deny", () => {
     setAuthorization(changed([DENY_ALL]));
     server.write(`${SWITCH}hello`);
     expect(await answer).toMatch(/^HTTP\/1\.1 403 .*RBAC: access denied$/s);
+  });
+
+  it("gets 403 while its route delays it, and is never sent, although its client stays", async () => {
+    const clock = new FakeClock();
+    const fault = { delay: { fixedDelayMs: 5000, percentage: 100 } };
+    const { client, setAuthorization, dialer } = await startHeld({ route: { fault }, clock });
+    client.write(OPENING);
+    await expect.poll(() => clock.pendingTimers).toBe(1);
+    const answer = readUntil(client, "RBAC: access denied");
+    setAuthorization(changed([DENY_ADMIN]));
+    await answer;
+    await clock.advance(5000);
+    expect(dialer.dials).toEqual([]);
+  });
+
+  it("gets one 403 while its upstream is dialled", async () => {
+    const { client, dialer, setAuthorization, answers } = await startHeld();
+    let release = (): void => undefined;
+    dialer.hold = new Promise((resolve) => {
+      release = () => resolve(undefined);
+    });
+    client.write(OPENING);
+    await expect.poll(() => dialer.dials.length).toBe(1);
+    const answer = readUntilClosed(client);
+    setAuthorization(changed([DENY_ADMIN]));
+    release();
+    expect((await answer).match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 403"]);
+    expect(answers).toEqual(["gateway 403 authorization_denied"]);
   });
 
   it("is judged with its own path: another policy leaves it alone", async () => {
