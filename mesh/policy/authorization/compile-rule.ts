@@ -1,7 +1,7 @@
 import type { ConnectionFacts, ConnectionTest, RequestFacts, RequestTest } from "../conditions/attributes.ts";
 import { compileCondition } from "../conditions/compile-condition.ts";
 import type { AuthorizationAction, AuthorizationClause, AuthorizationRule } from "./authorization.ts";
-import { keysOfCondition } from "./rule-keys.ts";
+import { keysOfCondition, type RuleKey } from "./rule-keys.ts";
 
 /** Whether requests are judged, or a connection of which nothing of HTTP is known. */
 export type Scope = "request" | "stream";
@@ -17,8 +17,8 @@ interface CompiledClause {
   readonly connection: readonly ConnectionTest[];
   readonly request: readonly RequestTest[];
   /** Keys of a connection, and of a request, of which each must have one; undefined: no such key is known. */
-  readonly connectionKeys: readonly string[] | undefined;
-  readonly requestKeys: readonly string[] | undefined;
+  readonly connectionKeys: readonly RuleKey[] | undefined;
+  readonly requestKeys: readonly RuleKey[] | undefined;
 }
 
 /**
@@ -53,8 +53,8 @@ function sizeOf({ connection, request }: CompiledClause): number {
 function compileClause(clause: AuthorizationClause, scope: Scope): CompiledClause {
   const connection: ConnectionTest[] = [];
   const request: RequestTest[] = [];
-  let connectionKeys: readonly string[] | undefined;
-  let requestKeys: readonly string[] | undefined;
+  let connectionKeys: readonly RuleKey[] | undefined;
+  let requestKeys: readonly RuleKey[] | undefined;
   for (const condition of clause) {
     const compiled = compileCondition(condition);
     if (compiled.kind === "connection") {
@@ -79,6 +79,23 @@ export function openRule({ groups }: CompiledRule, facts: ConnectionFacts): Open
   return open;
 }
 
+/** What is left of a rule on every connection. undefined: it has conditions on the connection. */
+export function openFixedRule(rule: CompiledRule | undefined): OpenRule | undefined {
+  const isFixed = rule?.groups.every((clauses) => clauses.every(({ connection }) => connection.length === 0));
+  return isFixed ? rule?.groups.map((clauses) => clauses.map(({ request }) => request)) : undefined;
+}
+
 export function matchesRequest(rule: OpenRule, facts: RequestFacts): boolean {
-  return rule.every((clauses) => clauses.some((tests) => tests.every((test) => test(facts))));
+  for (const clauses of rule) if (!matchesOne(clauses, facts)) return false;
+  return true;
+}
+
+function matchesOne(clauses: OpenRule[number], facts: RequestFacts): boolean {
+  for (const tests of clauses) if (matchesAll(tests, facts)) return true;
+  return false;
+}
+
+function matchesAll(tests: readonly RequestTest[], facts: RequestFacts): boolean {
+  for (const test of tests) if (!test(facts)) return false;
+  return true;
 }

@@ -56,8 +56,8 @@ export class RequestFacts {
   readonly authority: string;
   readonly pathWithQuery: string;
   readonly token: TokenAttributes | undefined;
-  /** @param name in lower case */
-  readonly headerLines: (name: string) => readonly string[];
+  readonly #request: RequestAttributes;
+  #lines: { readonly name: string; readonly lines: readonly string[] } | undefined;
   #path: string | undefined;
   #host: string | undefined;
 
@@ -66,7 +66,13 @@ export class RequestFacts {
     this.authority = request.authority;
     this.pathWithQuery = request.path;
     this.token = request.token;
-    this.headerLines = request.headerLines;
+    this.#request = request;
+  }
+
+  /** The lines of a field; many rules in a row may ask for the same one. @param name in lower case */
+  headerLines(name: string): readonly string[] {
+    if (this.#lines?.name !== name) this.#lines = { name, lines: this.#request.headerLines(name) };
+    return this.#lines.lines;
   }
 
   /** Without query and fragment. */

@@ -8,7 +8,9 @@ export type TextTest = (value: string) => boolean;
 export function compileTexts(values: readonly string[], matchesStar: TextTest = isNotEmpty): TextTest {
   const exact = new Set(values.filter(isExactText));
   const patterns = values.filter((value) => !isExactText(value)).map((value) => compilePattern(value, matchesStar));
-  if (patterns.length === 0) return (text) => exact.has(text);
+  const [pattern] = patterns;
+  if (pattern === undefined) return (text) => exact.has(text);
+  if (patterns.length === 1 && exact.size === 0) return pattern;
   return (text) => exact.has(text) || patterns.some((matches) => matches(text));
 }
 

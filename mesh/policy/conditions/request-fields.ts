@@ -68,7 +68,7 @@ function compileLines(name: string, values: readonly string[]): RequestTest | un
     case "host":
       return ({ authority }) => authority !== "" && matches(authority);
     default:
-      return name.startsWith(":") ? undefined : ({ headerLines }) => headerLines(name).some(matches);
+      return name.startsWith(":") ? undefined : (request) => request.headerLines(name).some(matches);
   }
 }
 
