@@ -163,6 +163,40 @@ describe("entente authz of a cluster", () => {
     });
   });
 
+  const page = (...policies: readonly object[]) => ({
+    ...{ state: "active", path_normalization: "BASE", total_policies: policies.length, policies },
+  });
+  const READERS_IN_FORCE = { policy: "ns1/readers", action: "ALLOW", dry_run: false, rules: 1, allowed: 7, denied: 0 };
+
+  it.each([
+    {
+      name: "the same",
+      served: page(READERS_IN_FORCE),
+      status: 0,
+      texts: ["as the configuration demands", "7 allowed, 0 denied"],
+    },
+    {
+      name: "an earlier version of the policy",
+      served: page({ ...READERS_IN_FORCE, rules: 2 }),
+      status: 1,
+      texts: ["the proxy lacks ns1/readers (ALLOW, one rule); it still has ns1/readers (ALLOW, 2 rules)"],
+    },
+    { name: "nothing", served: page(), status: 1, texts: ["the proxy lacks ns1/readers (ALLOW, one rule): entente"] },
+    {
+      name: "nothing yet",
+      served: { state: "none" },
+      status: 0,
+      texts: ["not known: the proxy has no configuration yet"],
+    },
+    { name: "another page", served: { state: "active" }, status: 0, texts: ["/authorization is not as expected"] },
+    { name: "no page", served: undefined, status: 0, texts: ["not known: ", "ALLOW"] },
+  ])("compares a pod's policies with what its proxy has in force: $name", async ({ served, status, texts }) => {
+    if (served !== undefined) await cluster.serve("ns1/web:15000", served);
+    const result = await cluster.run(["authz", "check", "web.ns1"]);
+    expect([result.status, result.stderr]).toEqual([status, ""]);
+    for (const text of texts) expect(result.stdout).toContain(text);
+  });
+
   it("explains by the addresses of pods, in the kubeconfig's namespace or another", async () => {
     const explain = (...args: readonly string[]) => cluster.run(["authz", "explain", ...args]);
     const denied = await explain("--from", "old", "--to", "web:80", "-n", "ns1");

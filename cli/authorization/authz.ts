@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { isOutdated, readEnforcedPolicies } from "../../operator/authorization/enforced-policies.ts";
 import { explainAccess, isDenied } from "../../operator/authorization/explain-access.ts";
 import { formatAccess } from "../../operator/authorization/format-access.ts";
 import { formatPodAuthorization } from "../../operator/authorization/format-pod-authorization.ts";
@@ -13,6 +14,7 @@ import {
   parseChoice,
   REPORT_OPTIONS,
   type ReportOptionValues,
+  withReportSubject,
 } from "../reports/report-options.ts";
 import { UsageError } from "../usage-error.ts";
 import { ACCESS_OPTIONS, type AccessOptionValues, findQuestion, parseAccessOptions } from "./access-options.ts";
@@ -26,7 +28,8 @@ const DESCRIPTION: CommandDescription = {
   ],
   text: `
 check shows which AuthorizationPolicies decide what clients may do at a pod, in the order in which its proxy asks them, and
-what each rule means on ports that do not carry HTTP.
+what each rule means on ports that do not carry HTTP. In a cluster it also asks the pod's proxy what it enforces, and how often
+each policy has decided.
 
 explain shows for each workload behind a service whether a client is allowed, and the rule that decides; where it is denied,
 the nearest rule that would allow it and what differs. VirtualServices are not followed.`,
@@ -34,7 +37,9 @@ the nearest rule that would allow it and what differs. VirtualServices are not f
   words: [["check", "explain"]],
   notes: `
 On a port of HTTP a request GET / is judged, unless --method, --path, --header or --token-claim describe another one. A token
-is taken to be genuine and in its time. The exit status of explain is 0 if every workload allows it, 1 if one denies it, 2
+is taken to be genuine and in its time. To ask a proxy needs the right to create pods/portforward.
+
+The exit status of check is 1 if the proxy enforces something else than the configuration demands. The exit status of explain is 0 if every workload allows it, 1 if one denies it, 2
 for an invalid command line.`,
 };
 
@@ -63,10 +68,17 @@ async function check(names: readonly string[], values: Values, context: CommandC
   }
   const foreign = Object.keys(ACCESS_OPTIONS).find((option) => Object.hasOwn(values, option));
   if (foreign !== undefined) throw new UsageError(`--${foreign} is an option of authz explain, not of check`);
-  const { configuration, namespace } = await loadReportSubject(values, context);
-  const report = describePodAuthorization(configuration, findPod(configuration.set, name, namespace));
-  context.stdout(values.isJson ? formatJson(report) : formatPodAuthorization(report, choosePalette(context)));
-  return 0;
+  return await withReportSubject(values, context, async ({ configuration, namespace, pages }) => {
+    const pod = findPod(configuration.set, name, namespace);
+    const report = describePodAuthorization(configuration, pod);
+    const enforced =
+      pages === undefined || report.proxy === "none"
+        ? undefined
+        : await readEnforcedPolicies(pages, { pod, demanded: report }, context.signal);
+    const text = () => formatPodAuthorization(report, enforced, choosePalette(context));
+    context.stdout(values.isJson ? formatJson({ ...report, ...(enforced && { enforced }) }) : text());
+    return isOutdated(enforced) ? 1 : 0;
+  });
 }
 
 async function explain(names: readonly string[], values: Values, context: CommandContext): Promise<number> {

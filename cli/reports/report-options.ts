@@ -2,6 +2,7 @@ import { readManifestFiles } from "../../injector/manifests/manifest-files.ts";
 import type { Configuration } from "../../operator/configuration/configuration.ts";
 import { configurationFromCluster } from "../../operator/configuration/read-cluster.ts";
 import { configurationFromFiles } from "../../operator/configuration/read-files.ts";
+import type { PodPages } from "../../operator/pod-pages.ts";
 import { MESH_OPTIONS, type MeshOptionValues, withMeshCluster } from "../cluster/mesh-cluster.ts";
 import type { CommandContext } from "../command.ts";
 import type { OptionTable } from "../command-line/command-description.ts";
@@ -48,15 +49,31 @@ export interface ReportSubject {
 }
 
 /** Reads the files or the cluster that the options name. */
-export async function loadReportSubject(values: ReportOptionValues, context: CommandContext): Promise<ReportSubject> {
+export function loadReportSubject(values: ReportOptionValues, context: CommandContext): Promise<ReportSubject> {
+  return withReportSubject(values, context, async ({ configuration, namespace }) => ({ configuration, namespace }));
+}
+
+/** What a report is about, while the cluster can be asked. */
+export interface LiveReportSubject extends ReportSubject {
+  /** `undefined`: the report is about files. */
+  readonly pages: PodPages | undefined;
+}
+
+/** Reads the files or the cluster that the options name, and keeps the connection for as long as `use` runs. */
+export async function withReportSubject<Result>(
+  values: ReportOptionValues,
+  context: CommandContext,
+  use: (subject: LiveReportSubject) => Promise<Result>,
+): Promise<Result> {
   const { filename: paths = [], namespace, "all-namespaces": isForAll = false } = values;
   if (isForAll && namespace !== undefined) throw new UsageError("give either --namespace or --all-namespaces");
   if (paths.length > 0) {
-    return { configuration: configurationFromFiles(await readManifestFiles(paths, process.stdin)), namespace };
+    const configuration = configurationFromFiles(await readManifestFiles(paths, process.stdin));
+    return await use({ configuration, namespace, pages: undefined });
   }
-  return await withMeshCluster(values, context, async ({ api, rootNamespace, namespace: current }) => {
+  return await withMeshCluster(values, context, async ({ api, pods, rootNamespace, namespace: current }) => {
     const configuration = await configurationFromCluster({ api, rootNamespace, signal: context.signal });
-    return { configuration, namespace: isForAll ? undefined : (namespace ?? current) };
+    return await use({ configuration, namespace: isForAll ? undefined : (namespace ?? current), pages: pods });
   });
 }
 

@@ -1,5 +1,6 @@
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
+import { type EnforcedPolicies, isOutdated, type PolicyDecisions } from "./enforced-policies.ts";
 import type {
   AppliedPolicy,
   AppliedRule,
@@ -10,7 +11,11 @@ import type {
 } from "./pod-authorization.ts";
 
 /** The policies of a pod in the order of evaluation, and what else decides who may do what. */
-export function formatPodAuthorization(authorization: PodAuthorization, palette: Palette): string {
+export function formatPodAuthorization(
+  authorization: PodAuthorization,
+  enforced: EnforcedPolicies | undefined,
+  palette: Palette,
+): string {
   const { pod, workload, proxy, tokens, pathNormalization, plaintext } = authorization;
   if (proxy === "none") {
     return `${palette.strong(pod)}\n  ${palette.warning("The pod has no sidecar: no policy is enforced for it.")}\n`;
@@ -27,22 +32,50 @@ export function formatPodAuthorization(authorization: PodAuthorization, palette:
       tokens.length === 0 ? "not verified: no RequestAuthentication applies" : tokens.map(formatToken).join("; "),
     ],
     ["Path normalization:", pathNormalization],
+    ...(enforced === undefined ? [] : [["In force:", formatEnforced(enforced, palette)]]),
   ]);
-  return `${palette.strong(pod)}\n${indent(facts)}\n${formatPolicies(authorization, palette)}${describeDefault(authorization)}\n${describeStreams(authorization.policies)}`;
+  return `${palette.strong(pod)}\n${indent(facts)}\n${formatPolicies(authorization, enforced, palette)}${describeDefault(authorization)}\n${describeStreams(authorization.policies)}`;
 }
 
-function formatPolicies({ policies }: PodAuthorization, palette: Palette): string {
+function formatEnforced(enforced: EnforcedPolicies, palette: Palette): string {
+  if (enforced.kind === "unknown") return printable(`not known: ${enforced.reason}`);
+  const { missing, surplus } = enforced;
+  if (!isOutdated(enforced)) return "as the configuration demands";
+  const faults = [
+    ...(missing.length === 0 ? [] : [`the proxy lacks ${missing.join(", ")}`]),
+    ...(surplus.length === 0 ? [] : [`it still has ${surplus.join(", ")}`]),
+  ];
+  return palette.bad(printable(`${faults.join("; ")}: entente proxy-status shows whether it is connected`));
+}
+
+function formatPolicies(
+  { policies }: PodAuthorization,
+  enforced: EnforcedPolicies | undefined,
+  palette: Palette,
+): string {
   if (policies.length === 0) return "";
-  const rows = policies.flatMap(rowsOfPolicy);
-  return `${formatTable([["ACTION", "POLICY", "SCOPE", "RULE", "ON TCP PORTS", "MATCHES"].map(palette.strong), ...rows])}\n`;
+  const decisions = enforced?.kind === "compared" ? enforced.decisions : undefined;
+  const decided = decisions === undefined ? [] : ["DECIDED"];
+  const header = ["ACTION", "POLICY", "SCOPE", ...decided, "RULE", "ON TCP PORTS", "MATCHES"];
+  const rows = policies.flatMap((policy) => rowsOfPolicy(policy, decisions));
+  return `${formatTable([header.map(palette.strong), ...rows])}\n`;
 }
 
-function rowsOfPolicy(policy: AppliedPolicy): readonly (readonly string[])[] {
+function rowsOfPolicy(
+  policy: AppliedPolicy,
+  decisions: readonly PolicyDecisions[] | undefined,
+): readonly (readonly string[])[] {
   const { policy: title, action, provider, isDryRun, scope, rules } = policy;
   const mark = provider === undefined ? "" : ` ${printable(provider)}`;
-  const head = [`${action}${mark}${isDryRun ? " (dry run)" : ""}`, title, formatScope(scope)];
+  const decided = decisions === undefined ? [] : [formatDecisions(policy, decisions)];
+  const head = [`${action}${mark}${isDryRun ? " (dry run)" : ""}`, title, formatScope(scope), ...decided];
   if (rules.length === 0) return [[...head, "-", "-", "nothing: there are no rules"]];
-  return rules.map((rule, index) => [...(index === 0 ? head : ["", "", ""]), ...cellsOfRule(rule)]);
+  return rules.map((rule, index) => [...(index === 0 ? head : head.map(() => "")), ...cellsOfRule(rule)]);
+}
+
+function formatDecisions({ namespace, name }: AppliedPolicy, decisions: readonly PolicyDecisions[]): string {
+  const found = decisions.find(({ policy }) => policy === `${namespace}/${name}`);
+  return found === undefined ? "-" : `${found.allowed} allowed, ${found.denied} denied`;
 }
 
 function cellsOfRule({ index, text, onStreams }: AppliedRule): readonly string[] {

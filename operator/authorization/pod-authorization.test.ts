@@ -20,7 +20,7 @@ const selector = { matchLabels: { app: "world" } };
 function describeWith(...resources: readonly string[]) {
   const facts = { set: createTestSet(POD, ...resources), settings: TEST_SETTINGS };
   const report = describePodAuthorization(facts, findTestPod(facts.set, "ns2/world"));
-  return { ...report, text: formatPodAuthorization(report, PLAIN) };
+  return { ...report, text: formatPodAuthorization(report, undefined, PLAIN) };
 }
 
 describe("the policies of a pod", () => {
@@ -36,10 +36,10 @@ describe("the policies of a pod", () => {
     );
     expect(policies.map(({ action, name, scope, isDryRun }) => [action, name, scope.kind, isDryRun])).toEqual([
       ["CUSTOM", "custom", "namespace", false],
+      ["AUDIT", "audit", "namespace", false],
       ["DENY", "mesh", "mesh", false],
       ["DENY", "dry", "namespace", true],
       ["ALLOW", "allow", "selector", false],
-      ["AUDIT", "audit", "namespace", false],
     ]);
     expect(byDefault).toBe("denied");
   });
@@ -85,7 +85,7 @@ describe("the policies of a pod", () => {
     const facts = { set: createTestSet(bare, policy("nothing", {})), settings: TEST_SETTINGS };
     const report = describePodAuthorization(facts, findTestPod(facts.set, "ns2/bare"));
     expect(report).toMatchObject({ proxy: "none", policies: [] });
-    expect(formatPodAuthorization(report, PLAIN)).toContain("no policy is enforced");
+    expect(formatPodAuthorization(report, undefined, PLAIN)).toContain("no policy is enforced");
   });
 
   it("come with the issuers whose tokens are verified", () => {

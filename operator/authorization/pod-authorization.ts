@@ -77,8 +77,8 @@ export interface PlaintextAccess {
   }[];
 }
 
-/** The order in which a proxy asks. */
-const ORDER: readonly AuthorizationAction[] = ["CUSTOM", "DENY", "ALLOW", "AUDIT"];
+/** The order in which a proxy asks. AUDIT changes no verdict. */
+const ORDER: readonly AuthorizationAction[] = ["CUSTOM", "AUDIT", "DENY", "ALLOW"];
 
 /** The policies that the pod's proxy receives, in the order in which it asks them. */
 export function describePodAuthorization(facts: TlsFacts, pod: Pod): PodAuthorization {

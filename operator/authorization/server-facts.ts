@@ -1,10 +1,8 @@
 import type { Authorization } from "../../mesh/policy/authorization/authorization.ts";
-import { findPoliciesOfPod } from "../../mesh/policy/authorization/policies-of-pod.ts";
 import { carriesRequests } from "../../mesh/policy/declared-protocol.ts";
 import { decideInbound } from "../../mesh/policy/inbound.ts";
 import { decideGateway } from "../../mesh/policy/routing/gateway.ts";
 import type { DeclaredProtocol, ServerModeDecision } from "../../mesh/policy/types.ts";
-import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { ServerSide } from "../tls/tls-row.ts";
 import type { TlsFacts } from "../tls/tls-table.ts";
@@ -18,23 +16,13 @@ export interface PodRules {
   readonly tokenRules: readonly ClaimsRule[];
 }
 
-/** The rules that the control plane sends to a pod's proxy; of tokens without the issuers' keys. */
+/** The rules that the control plane sends to a pod's proxy; of tokens without the keys that it has fetched. */
 export function decidePodRules(facts: TlsFacts, pod: Pod): PodRules | undefined {
   if (!hasProxy(pod)) return undefined;
   const proxy = isGateway(pod) ? "gateway" : "sidecar";
   const decide = proxy === "gateway" ? decideGateway : decideInbound;
-  const { authorization } = decide({ ...facts, pod });
-  return { proxy, authorization, tokenRules: findTokenRules(facts, pod, proxy) };
-}
-
-function findTokenRules({ set, settings }: TlsFacts, pod: Pod, role: PodRules["proxy"]): readonly ClaimsRule[] {
-  const policies = findPoliciesOfPod(set.index.requestAuthenticationsByNamespace, { settings, pod, role });
-  return policies.flatMap((policy) =>
-    policy.spec.jwtRules.map(({ issuer, audiences, spaceDelimitedClaims }, index) => ({
-      ...{ issuer, audiences, spaceDelimitedClaims },
-      name: `${formatResourceName(policy)}[${index}]`,
-    })),
-  );
+  const { authorization, tokenRules } = decide({ set: facts.set, settings: facts.settings, pod });
+  return { proxy, authorization, tokenRules };
 }
 
 /** How a port of a pod is served. */
