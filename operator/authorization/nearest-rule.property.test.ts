@@ -7,6 +7,7 @@ import type {
   AuthorizationPolicyRules,
   AuthorizationRule,
 } from "../../mesh/policy/authorization/authorization.ts";
+import { peerOf, requestOf } from "../../mesh/policy/authorization/authorization-fixture.ts";
 import { compileAuthorization, decideAuthorization } from "../../mesh/policy/authorization/decide-authorization.ts";
 import { arbitraryAttributes, arbitraryPolicies, arbitraryRule } from "./arbitrary-authorization-fixture.ts";
 import { findNearestRule, type NearestRule, ruleOnStreams } from "./nearest-rule.ts";
@@ -95,6 +96,67 @@ describe("the nearest rule", () => {
       }),
     );
   });
+});
+
+/** Rules of exact values, each key once, so that a request can be changed to have them all. */
+const arbitraryExactRule: fc.Arbitrary<AuthorizationRule> = fc
+  .record({
+    "source.namespace": fc.constantFrom(undefined, "ns1", "ns2"),
+    "destination.port": fc.constantFrom(undefined, "8080", "9090"),
+    "request.method": fc.constantFrom(undefined, "GET", "POST"),
+    "request.path": fc.constantFrom(undefined, "/a", "/b"),
+    "request.headers[x]": fc.constantFrom(undefined, "1", "2"),
+  })
+  .map((values) => {
+    const clause = (...keys: readonly (keyof typeof values)[]) =>
+      keys.flatMap((key) => (values[key] === undefined ? [] : [{ key, values: [values[key]], notValues: [] }]));
+    const entry = (conditions: ReturnType<typeof clause>) => (conditions.length === 0 ? [] : [conditions]);
+    return {
+      from: entry(clause("source.namespace")),
+      to: entry(clause("destination.port", "request.method", "request.path")),
+      when: clause("request.headers[x]"),
+    };
+  });
+
+/** The attributes with what a difference demands. */
+function correct(
+  attributes: AuthorizationAttributes,
+  { condition: { key, values } }: NearestRule["differences"][number],
+): AuthorizationAttributes {
+  const [value = ""] = values;
+  const { connection } = attributes;
+  const request = attributes.request ?? requestOf();
+  switch (key) {
+    case "source.namespace":
+      return { request, connection: { ...connection, peer: peerOf(`cluster.local/ns/${value}/sa/x`) } };
+    case "destination.port":
+      return { request, connection: { ...connection, destinationPort: Number(value) } };
+    case "request.method":
+      return { connection, request: { ...request, method: value } };
+    case "request.path":
+      return { connection, request: { ...request, path: value } };
+    default:
+      return { connection, request: { ...request, headerLines: () => [value] } };
+  }
+}
+
+it("a request with everything that the nearest rule demands is allowed by it", () => {
+  const policies = fc
+    .array(arbitraryExactRule, { minLength: 1, maxLength: 3 })
+    .map((rules) => [{ namespace: "ns2", name: "p", action: "ALLOW" as const, provider: "", isDryRun: false, rules }]);
+  fc.assert(
+    fc.property(policies, arbitraryAttributes, (given, attributes) => {
+      fc.pre(attributes.request !== undefined);
+      const nearest = findNearestRule({ policies: given }, attributes);
+      const corrected = (nearest?.differences ?? []).reduce(correct, attributes);
+      expect(decide(given, corrected).kind).toBe("allowed");
+      const own = given.map((policy) => ({
+        ...policy,
+        rules: policy.rules.slice(nearest?.rule, (nearest?.rule ?? 0) + 1),
+      }));
+      expect(decide(own, corrected).kind).toBe("allowed");
+    }),
+  );
 });
 
 describe("a rule on a stream", () => {
