@@ -15,6 +15,7 @@ import { type ControlPlaneServer, startControlPlaneServer } from "./serving/cont
 import { type Readiness, startStatusServer } from "./serving/status-server.ts";
 import type { MeshSettingsSource } from "./settings/live-settings.ts";
 import { registerSourceAge } from "./source-age.ts";
+import { startKeySets } from "./start-key-sets.ts";
 import { type SourceOptions, startSource } from "./start-source.ts";
 
 export interface ControlPlaneOptions {
@@ -144,7 +145,8 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
   const roots = { current: authority.roots, subscribe: authority.subscribe };
-  const discovery = startDiscovery({ source, roots, settings, clock, log, limitLog, shutdown: signal });
+  const keySets = startKeySets({ config: source, allowsLocal: options.source.kind === "folders", ...deps });
+  const discovery = startDiscovery({ source, roots, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
   const issuing = createIssuing(options, { ...identity, source, registry, clock, log, limitLog });
   const server = await startControlPlaneServer({

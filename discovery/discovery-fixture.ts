@@ -16,7 +16,7 @@ import {
   updatesBetween,
 } from "../mesh/resources/resource-set.ts";
 import type { ConfigListener, ConfigSource, SourceStatus } from "./config-source.ts";
-import { type Discovery, startDiscovery } from "./discovery-service.ts";
+import { type Discovery, type KeySetSource, startDiscovery } from "./discovery-service.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
 import { TestProxy } from "./streams/test-proxy-fixture.ts";
 
@@ -147,6 +147,8 @@ export class DiscoveryFixture {
   readonly source = new ChangingSource(pod, service, policy("STRICT"));
   readonly roots = new Changing<readonly string[]>(["root one"]);
   readonly settings = new Changing(settings);
+  /** The keys of issuers of tokens; a test sets it before the start. */
+  keySets: KeySetSource | undefined;
   readonly shutdown = new AbortController();
   /** How many log lines of one kind may be written. */
   maxLines = Number.POSITIVE_INFINITY;
@@ -160,7 +162,8 @@ export class DiscoveryFixture {
     const { clock, log, limitLog, source, roots } = this;
     const shutdown = this.shutdown.signal;
     const merged = { ...DEFAULT_STREAM_LIMITS, ...limits };
-    return startDiscovery({ source, roots, settings: this.settings, clock, log, limitLog, shutdown, limits: merged });
+    const deps = { source, roots, settings: this.settings, clock, log, limitLog, shutdown, limits: merged };
+    return startDiscovery({ ...deps, ...(this.keySets !== undefined && { keySets: this.keySets }) });
   }
 
   /** A proxy that opens a stream. */

@@ -3,7 +3,7 @@ import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
-import { Evaluations, KEY_OF_ROOTS, KEY_OF_SETTINGS } from "./decisions/evaluations.ts";
+import { Evaluations, KEY_OF_ROOTS, KEY_OF_SETTINGS, keyOfKeySet } from "./decisions/evaluations.ts";
 import { SharedDecisions } from "./decisions/shared-decisions.ts";
 import { DiscoverStreams } from "./streams/discover-streams.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
@@ -23,10 +23,20 @@ export interface SettingsSource {
   subscribe(listener: () => void): () => void;
 }
 
+/** The keys of issuers of tokens, which the control plane fetches. */
+export interface KeySetSource {
+  /** By `KeySource.key`; a source is absent until it was fetched once. */
+  current(): ReadonlyMap<string, string>;
+  /** Calls the listener after each change, with the keys of what differs. Returns the function that unsubscribes. */
+  subscribe(listener: (keys: readonly string[]) => void): () => void;
+}
+
 export interface DiscoveryServiceOptions {
   readonly source: ConfigSource;
   readonly roots: RootsSource;
   readonly settings: SettingsSource;
+  /** @default none: tokens of issuers whose keys would have to be fetched are refused */
+  readonly keySets?: KeySetSource;
   readonly clock: Clock;
   readonly log: Logger;
   /** Checked before a line that a caller causes. */
@@ -47,8 +57,11 @@ export interface Discovery {
 
 /** Follows the mesh's configuration and roots until the shutdown. */
 export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
-  const { source, roots, settings, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
-  const view = () => ({ set: source.current(), roots: roots.current(), settings: settings.current() });
+  const { source, roots, settings, keySets = NO_KEY_SETS, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
+  const view = () => ({
+    ...{ set: source.current(), roots: roots.current() },
+    ...{ settings: settings.current(), keySets: keySets.current() },
+  });
   const evaluations = new Evaluations({ ...options, view });
   const decisions = new SharedDecisions(evaluations);
   const streams = new DiscoverStreams({ ...options, limits, evaluations, decisions });
@@ -56,6 +69,7 @@ export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
     source.subscribe((_set, { keys }) => evaluations.changed(keys)),
     roots.subscribe(() => evaluations.changed([KEY_OF_ROOTS])),
     settings.subscribe(() => evaluations.changed([KEY_OF_SETTINGS])),
+    keySets.subscribe((keys) => evaluations.changed(keys.map(keyOfKeySet))),
   ];
   const stop = (): void => {
     for (const stopOne of stops) stopOne();
@@ -67,3 +81,6 @@ export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
     status: () => streams.status(),
   };
 }
+
+const NONE: ReadonlyMap<string, string> = new Map();
+const NO_KEY_SETS: KeySetSource = { current: () => NONE, subscribe: () => () => undefined };

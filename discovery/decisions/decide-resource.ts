@@ -32,7 +32,7 @@ export function clientOfPod({ metadata }: Pod): ResourceClient {
 
 /** The encoded value of a resource for one workload; `undefined` if its pod is unknown. */
 export function decideResource(resource: ResourceName, client: ResourceClient, view: MeshView): Uint8Array | undefined {
-  const { set, settings } = view;
+  const { set, settings, keySets } = view;
   switch (resource.kind) {
     case "trust bundle": {
       const trustDomains = [settings.trustDomain, ...settings.trustDomainAliases];
@@ -41,12 +41,12 @@ export function decideResource(resource: ResourceName, client: ResourceClient, v
     case "inbound": {
       const pod = set.pods.get(client.pod);
       if (pod === undefined) return undefined;
-      return toBinary(InboundResourceSchema, messageFromInbound(decideInbound({ set, settings, pod })));
+      return toBinary(InboundResourceSchema, messageFromInbound(decideInbound({ set, settings, keySets, pod })));
     }
     case "gateway": {
       const pod = set.pods.get(client.pod);
       if (pod === undefined) return undefined;
-      return toBinary(GatewayResourceSchema, messageFromGateway(decideGateway({ set, settings, pod })));
+      return toBinary(GatewayResourceSchema, messageFromGateway(decideGateway({ set, settings, keySets, pod })));
     }
     case "destination": {
       const { target } = resource;

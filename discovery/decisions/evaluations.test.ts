@@ -3,7 +3,7 @@ import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import { createTestSet, TEST_SETTINGS, testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { type Evaluation, Evaluations, KEY_OF_ROOTS, type MeshView } from "./evaluations.ts";
+import { type Evaluation, Evaluations, KEY_OF_ROOTS, keyOfKeySet, type MeshView } from "./evaluations.ts";
 
 function setup() {
   const log = new RecordingLogger();
@@ -14,6 +14,7 @@ function setup() {
     set: createTestSet(testPod({ name: "a" }), testPod({ name: "b" })),
     roots: ["one"],
     settings: TEST_SETTINGS,
+    keySets: new Map([["a", "keys of a"]]),
   };
   const evaluations = new Evaluations({ clock, log, limitLog: unlimitedLog, view: () => view });
   return {
@@ -25,6 +26,10 @@ function setup() {
     setRoots: (...roots: readonly string[]) => {
       view = { ...view, roots };
       evaluations.changed([KEY_OF_ROOTS]);
+    },
+    setKeys: (key: string, text: string) => {
+      view = { ...view, keySets: new Map(view.keySets).set(key, text) };
+      evaluations.changed([keyOfKeySet(key)]);
     },
   };
 }
@@ -59,6 +64,17 @@ describe("an evaluation", () => {
     evaluations.changed(["pods/ns1/a"]);
     await settlePromises();
     expect(ofPod.results).toHaveLength(2);
+  });
+
+  it("is repeated when the keys of an issuer change that it needs, also if there were none before", async () => {
+    const { evaluations, setKeys } = setup();
+    const recorded = new Recorded(({ keySets }) => keySets.get("b"));
+    evaluations.follow(recorded).evaluate();
+    setKeys("a", "rotated");
+    await settlePromises();
+    setKeys("b", "keys of b");
+    await settlePromises();
+    expect(recorded.results).toEqual([undefined, "keys of b"]);
   });
 
   it("depends on what it has read the last time", async () => {

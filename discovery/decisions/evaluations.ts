@@ -1,7 +1,7 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
-import { trackReads } from "../../mesh/resources/set/track-reads.ts";
+import { TrackedMap, trackReads } from "../../mesh/resources/set/track-reads.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 
 /** What decisions are made from, at one moment. */
@@ -10,6 +10,8 @@ export interface MeshView {
   /** Trusted root certificates, PEM. */
   readonly roots: readonly string[];
   readonly settings: MeshSettings;
+  /** The fetched keys of issuers of tokens, by `KeySource.key`. */
+  readonly keySets: ReadonlyMap<string, string>;
 }
 
 /** Something that follows from the mesh. */
@@ -39,6 +41,13 @@ export interface EvaluationsOptions {
 export const KEY_OF_ROOTS = "roots";
 /** The key of a change of the mesh's settings. */
 export const KEY_OF_SETTINGS = "settings";
+
+/** The key of a change of an issuer's keys. @param key of their source. */
+export function keyOfKeySet(key: string): string {
+  return `${KEY_SETS}/${key}`;
+}
+
+const KEY_SETS = "keySets";
 
 /** How long evaluations may run before other work gets a turn. */
 const SLICE_MS = 5;
@@ -131,11 +140,12 @@ export class Evaluations {
     if (entry.state === "stopped") return;
     this.#stale.delete(entry);
     entry.state = "current";
-    const { set, roots, settings } = this.#options.view();
+    const { set, roots, settings, keySets } = this.#options.view();
     const reads = new Set<string>();
     this.#reads = reads;
     const view: MeshView = {
       set: this.#track(set),
+      keySets: new TrackedMap(keySets, KEY_SETS, (key) => reads.add(key)),
       get roots() {
         reads.add(KEY_OF_ROOTS);
         return roots;

@@ -25,7 +25,12 @@ function routesFor(app: string): string {
 
 function setup() {
   const source = new ChangingSource(...MESH.map(document));
-  const view = () => ({ set: source.current(), roots: [], settings: TEST_SETTINGS });
+  const view = () => ({
+    set: source.current(),
+    roots: [],
+    settings: TEST_SETTINGS,
+    keySets: new Map<string, string>(),
+  });
   const evaluations = new Evaluations({
     clock: new FakeClock(),
     log: new RecordingLogger(),

@@ -51,7 +51,7 @@ const START = combineResources(
 
 /** A mesh that changes, and what is derived from it step by step. */
 class Mesh {
-  view: MeshView = { set: EMPTY_SET, roots: ["root 0"], settings: TEST_SETTINGS };
+  view: MeshView = { set: EMPTY_SET, roots: ["root 0"], settings: TEST_SETTINGS, keySets: new Map() };
   #set = EMPTY_SET;
   readonly log = new RecordingLogger();
   readonly clock = new FakeClock();

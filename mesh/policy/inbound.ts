@@ -4,6 +4,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import { decideServerMode, findWorkloadAuthentication } from "./authentication/server-mode.ts";
 import { decideAuthorizationPolicies } from "./authorization/select-policies.ts";
 import { declaredProtocol } from "./declared-protocol.ts";
+import { decideTokenRules, type TokenRulesInput } from "./request-authentication/select-token-rules.ts";
 import { decideServedPort, findServedPorts, type ServedPort } from "./served-ports.ts";
 import type { Inbound, InboundPort } from "./types.ts";
 import { findContainerPorts, serviceInfo, workloadInfo } from "./workloads.ts";
@@ -16,6 +17,7 @@ export function decideInbound(input: {
   readonly set: ResourceSet;
   readonly settings: MeshSettings;
   readonly pod: Pod;
+  readonly keySets?: TokenRulesInput["keySets"];
 }): Inbound {
   const { pod } = input;
   const services = findServedPorts(input.set, pod);
@@ -30,7 +32,7 @@ export function decideInbound(input: {
     defaultMode: decideServerMode(input),
     ports: ports.map((port) => createPort(input, port, decideServedPort(services.get(port) ?? []))),
     authorization: decideAuthorizationPolicies({ ...input, role: "sidecar" }),
-    tokenRules: [],
+    tokenRules: decideTokenRules({ ...input, role: "sidecar" }),
   };
 }
 

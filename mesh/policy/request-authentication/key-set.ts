@@ -1,4 +1,4 @@
-import { decodeBase64Url, isRecord } from "./base64url.ts";
+import { decodeBase64Url, isRecord, parseJsonObject } from "./encoded-json.ts";
 import { keyFormOf } from "./signature-algorithm.ts";
 
 /** A public key of an issuer (RFC 7517 §4): only the members that verification reads. */
@@ -31,13 +31,8 @@ const CURVE_BYTES: ReadonlyMap<string, number> = new Map([
  * forms are left out, as RFC 7517 §5 recommends for unknown ones. `undefined`: not a key set.
  */
 export function parseKeySet(text: string): readonly PublicKey[] | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(parsed) || !Array.isArray(parsed["keys"])) return undefined;
+  const parsed = parseJsonObject(text);
+  if (parsed === undefined || !Array.isArray(parsed["keys"])) return undefined;
   const keys: readonly unknown[] = parsed["keys"];
   return keys.slice(0, MAX_KEYS).flatMap((key) => publicKeyFrom(key) ?? []);
 }

@@ -1,5 +1,5 @@
 import { findHeaderNameFault, foldHeaderName } from "../../resources/fields/header-rules.ts";
-import { isRecord } from "./base64url.ts";
+import { isRecord } from "./encoded-json.ts";
 import type { UnverifiedToken } from "./parse-token.ts";
 import type { TokenRule } from "./token-rule.ts";
 

@@ -1,4 +1,4 @@
-import { decodeBase64Url, parseJsonObject } from "./base64url.ts";
+import { decodeBase64Url, parseJsonObject } from "./encoded-json.ts";
 import { type KeyForm, keyFormOf } from "./signature-algorithm.ts";
 import type { TokenRefusal } from "./token-refusal.ts";
 

@@ -7,6 +7,7 @@ import type { ResourceSet } from "../../resources/resource-set.ts";
 import { decideAuthorizationPolicies } from "../authorization/select-policies.ts";
 import { expandHost, isExportedTo } from "../destinations/destination-rules.ts";
 import { intersectHosts } from "../match-host.ts";
+import { decideTokenRules, type TokenRulesInput } from "../request-authentication/select-token-rules.ts";
 import { findPortsOfPod } from "../service-endpoints.ts";
 import type { GatewayConfig, GatewayListener, VirtualHost } from "../types.ts";
 import { matchLabels, workloadInfo } from "../workloads.ts";
@@ -17,6 +18,7 @@ export interface GatewayInput {
   readonly set: ResourceSet;
   readonly settings: MeshSettings;
   readonly pod: Pod;
+  readonly keySets?: TokenRulesInput["keySets"];
 }
 
 /**
@@ -30,7 +32,7 @@ export function decideGateway(input: GatewayInput): GatewayConfig {
     workload: workloadInfo(input.pod),
     listeners: podPorts.map((podPort) => createListener(input, podPort, bound.get(podPort) ?? [])),
     authorization: decideAuthorizationPolicies({ ...input, role: "gateway" }),
-    tokenRules: [],
+    tokenRules: decideTokenRules({ ...input, role: "gateway" }),
   };
 }
 

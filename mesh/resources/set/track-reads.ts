@@ -46,7 +46,8 @@ export function trackReads(set: ResourceSet, onRead: (key: string) => void): Res
   };
 }
 
-class TrackedMap<Value> implements ReadonlyMap<string, Value> {
+/** A view of a map that reports what is read from it: `NAME/KEY` for one entry, `NAME` for all. */
+export class TrackedMap<Value> implements ReadonlyMap<string, Value> {
   readonly #map: ReadonlyMap<string, Value>;
   readonly #name: string;
   readonly #onRead: (key: string) => void;

@@ -6,10 +6,10 @@ export function decodeBase64Url(text: string): Buffer | undefined {
   return BASE64URL.test(text) && text.length % 4 !== 1 ? Buffer.from(text, "base64url") : undefined;
 }
 
-/** A JSON object; `undefined`: other JSON, no JSON, or not UTF-8. */
-export function parseJsonObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
+/** A JSON object; `undefined`: other JSON, or none. @param text its bytes must be UTF-8. */
+export function parseJsonObject(text: string | Buffer): Readonly<Record<string, unknown>> | undefined {
   try {
-    const parsed: unknown = JSON.parse(UTF8.decode(bytes));
+    const parsed: unknown = JSON.parse(typeof text === "string" ? text : UTF8.decode(text));
     return isRecord(parsed) ? parsed : undefined;
   } catch {
     return undefined;
