@@ -107,16 +107,19 @@ describe("requests that wait for a shared connection", () => {
   it("that do not all fit on it wait for another one", async () => {
     const { world, connections } = startSharedWorld(20);
     await world.takeMany(50);
-    expect(connections.map(({ streams }) => streams)).toEqual([20, 20, 10]);
+    expect(connections.map(({ streams }) => streams)).toEqual([20, 15, 15]);
   });
 
-  it("are turned away as overflow when connection after connection is full", async () => {
-    const { world } = startSharedWorld(1);
-    const results = await Promise.allSettled(Array.from({ length: 20 }, () => world.take()));
-    expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(8);
-    expect(results.filter(({ status }) => status === "rejected")).toMatchObject(
-      Array(12).fill({ reason: { message: /takes no more streams/ } }),
-    );
+  it("get a connection each from a server that takes one stream on each", async () => {
+    const { world, connections } = startSharedWorld(1);
+    await world.takeMany(40);
+    expect(connections.map(({ streams }) => streams)).toEqual(Array(40).fill(1));
+  });
+
+  it("are turned away as overflow when connection after connection takes no stream", async () => {
+    const { world } = startSharedWorld(0);
+    await expect(world.take()).rejects.toThrow("takes no more streams");
+    expect(world.dials).toHaveLength(8);
   });
 
   it("fail together and count as one failed connect", async () => {

@@ -7,7 +7,7 @@ const BUSY_STREAMS = 64;
 /** How many connections an endpoint gets by choice. More only if the server's own limit leaves no stream free. */
 const MAX_CHOSEN = 4;
 
-/** How many requests wait for one dial: as many as a server surely takes before it has announced its limit. */
+/** How many requests wait for one dial, unless the endpoint's connections take fewer. */
 const WAITING_PER_DIAL = 100;
 
 /** A connection that is being made. Fulfilled with `undefined` when it takes streams. */
@@ -23,6 +23,7 @@ export class SharedConnections {
   readonly #dial: (signal: AbortSignal) => Promise<UpstreamFailure | undefined>;
   readonly #connections: UpstreamConnection[] = [];
   readonly #dials: SharedDial[] = [];
+  #waitingPerDial = WAITING_PER_DIAL;
 
   /** @param dial makes a connection and adds it. */
   constructor(dial: (signal: AbortSignal) => Promise<UpstreamFailure | undefined>) {
@@ -36,6 +37,11 @@ export class SharedConnections {
 
   add(connection: UpstreamConnection): void {
     this.#connections.push(connection);
+  }
+
+  /** A new connection takes so many streams; the next one will, too. */
+  noteLimit(streams: number): void {
+    this.#waitingPerDial = Math.max(1, Math.min(WAITING_PER_DIAL, streams));
   }
 
   delete(connection: UpstreamConnection): void {
@@ -72,7 +78,7 @@ export class SharedConnections {
 
   /** Waits until another connection takes streams; for all that wait, few are dialled. */
   async join(signal: AbortSignal): Promise<UpstreamFailure | undefined> {
-    const dial = this.#dials.find(({ waiting }) => waiting < WAITING_PER_DIAL) ?? this.#start();
+    const dial = this.#dials.find(({ waiting }) => waiting < this.#waitingPerDial) ?? this.#start();
     dial.waiting += 1;
     const failure = await Promise.race([dial.done, aborted(signal)]);
     dial.waiting -= 1;

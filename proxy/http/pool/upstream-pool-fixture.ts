@@ -6,6 +6,7 @@ import type { SocketAddress } from "../../../net/socket-address.ts";
 import { asSocket, FakeSocket } from "../../connections/fake-socket-fixture.ts";
 import { HTTP1_LIMITS } from "../../http1/http1-limits.ts";
 import { RequestFramer } from "../../http1/request-framer.ts";
+import { settingsFrame } from "../../http2/frames/frame-fixture.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { HttpProtocol } from "../../messages/http-version.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
@@ -109,6 +110,8 @@ export class PoolWorld {
   /** A connection that is not pooled yet, made with the current certificate. */
   connect({ ip, port }: SocketAddress, protocol: HttpProtocol = "http1"): DialedUpstream {
     const socket = new FakeSocket();
+    // A server of HTTP/2 speaks first.
+    if (protocol === "http2") socket.push(settingsFrame());
     const { generation } = this;
     this.sockets.push(socket);
     return {

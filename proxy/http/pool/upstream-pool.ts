@@ -151,9 +151,14 @@ export class UpstreamPool {
     }
     if (dialed.protocol === "http1") endpoint.http1UntilMs = deadlines.nowMs + HTTP1_PEER_MS;
     const connection = this.#adopt(dialed, endpoint);
-    if (dialed.protocol === "http1") this.#connections.settle(connection, endpoint);
+    if (dialed.protocol === "http1") {
+      this.#connections.settle(connection, endpoint);
+      return undefined;
+    }
+    await connection.ready;
+    this.#sharedOf(endpoint).noteLimit(connection.capacity + connection.load);
     // Those that wait for it come first.
-    else setImmediate(() => this.#connections.settle(connection, endpoint));
+    setImmediate(() => this.#connections.settle(connection, endpoint));
     return undefined;
   }
 

@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
 import { abortSocket } from "../../connections/relay.ts";
-import type { Http1Limits } from "../../http1/http1-limits.ts";
 import { Http2ClientConnection, type OutgoingRequest } from "../../http2/connection/http2-client-connection.ts";
 import type { Http2Event } from "../../http2/connection/http2-events.ts";
 import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
@@ -11,12 +10,11 @@ import { Http2Output } from "../http2-output.ts";
 import { lendContent } from "../lend-pieces.ts";
 import { addListeners } from "../socket-listeners.ts";
 import { Http2UpstreamStream, type StreamConnection } from "./http2-upstream-stream.ts";
+import { StreamAllowance } from "./stream-allowance.ts";
 import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOptions } from "./upstream-connection.ts";
 import type { UpstreamStream } from "./upstream-stream.ts";
 
 type UpstreamEvent = Http2Event<Http2ResponseHead, Http2UpstreamStream>;
-
-type UpstreamEngine = Http2ClientConnection<Http2UpstreamStream>;
 
 type State =
   | { readonly kind: "open" }
@@ -37,7 +35,8 @@ const CLOSED: State = { kind: "closed" };
 export class Http2Upstream implements UpstreamConnection, StreamConnection {
   readonly dialed: DialedUpstream;
   readonly place: PoolPlace = { isListed: false, idleSinceMs: undefined, hasEnded: false, successorUntilMs: 0 };
-  readonly engine: UpstreamEngine;
+  readonly engine: Http2ClientConnection<Http2UpstreamStream>;
+  readonly #allowance = new StreamAllowance();
   readonly #socket: Socket;
   readonly #options: UpstreamOptions;
   readonly #output: Http2Output;
@@ -46,8 +45,6 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   #reserved = 0;
   #opened = 0;
   #served = 0;
-  /** What the server took when it last refused a stream, and one more for each served since: it may announce more. */
-  #maxAccepted = Number.POSITIVE_INFINITY;
   #isEnding = false;
   #fullSinceMs: number | undefined;
 
@@ -55,8 +52,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     this.dialed = dialed;
     this.#socket = dialed.socket;
     this.#options = options;
-    const limits = limitsFor(dialed, options.messageLimits);
-    this.engine = new Http2ClientConnection({ limits, nowMs: options.nowMs() });
+    this.engine = new Http2ClientConnection({ limits: limitsFor(dialed, options), nowMs: options.nowMs() });
     this.#output = new Http2Output(this.#socket, this.engine, this.#onOutputTaken);
     const listeners = { data: this.#onData, end: this.#onEnd, drain: this.#onDrain, close: this.#onClose };
     addListeners(this.#socket, listeners);
@@ -64,10 +60,14 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     else this.#output.flush();
   }
 
+  get ready(): Promise<void> {
+    return this.#allowance.settled;
+  }
+
   get capacity(): number {
     if (this.#state.kind !== "open" || this.engine.isExhausted) return 0;
     const { maxConcurrentStreams = Number.POSITIVE_INFINITY } = this.#options.settings();
-    const allowed = Math.min(maxConcurrentStreams, this.#maxAccepted) - this.load;
+    const allowed = Math.min(maxConcurrentStreams, this.#allowance.most) - this.load;
     return Math.max(0, Math.min(this.engine.capacity - this.#reserved, allowed, this.#requestsLeft));
   }
 
@@ -129,7 +129,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     stream.context = undefined;
     if (isServed) {
       this.#served += 1;
-      this.#maxAccepted += 1;
+      this.#allowance.noteServed();
     }
     this.engine.release(stream);
     this.#handle(this.engine.takeEvents());
@@ -178,6 +178,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   readonly #onClose = (): void => {
     if (this.#state.kind === "closed") return;
     this.#state = CLOSED;
+    this.#allowance.noteClosed();
     this.#output.stop();
     this.#handle(this.engine.end());
     this.#options.owner.onClosed(this);
@@ -200,7 +201,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   #handleOwn(event: UpstreamEvent): void {
     switch (event.kind) {
       case "settings":
-        this.#maxAccepted = Number.POSITIVE_INFINITY;
+        this.#allowance.noteSettings();
         break;
       case "goaway":
         this.#isEnding = event.code === ERROR_CODE.noError && this.dialed.peer !== "";
@@ -214,12 +215,9 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
     }
   }
 
-  /**
-   * After a refused stream the server gets no more than it has, and one more for each response. One overloaded by
-   * this connection may refuse all further requests on it, as Node does: they get another connection.
-   */
+  /** A server overloaded by this connection may refuse all further requests on it, as Node does: they get another. */
   noteReset(code: number): void {
-    if (code === ERROR_CODE.refusedStream) this.#maxAccepted = Math.max(1, this.load);
+    if (code === ERROR_CODE.refusedStream) this.#allowance.noteRefused(this.load);
     else if (code === ERROR_CODE.enhanceYourCalm) this.retire();
   }
 
@@ -238,7 +236,8 @@ const CONGESTED_MS = 10;
 const CLOSE_TIMEOUT_MS = 2000;
 
 /** The sizes of a head are those of HTTP/1.1, which an operator may raise. */
-function limitsFor({ peer }: DialedUpstream, { maxResponseHeadBytes, maxResponseFields }: Http1Limits): Http2Limits {
+function limitsFor({ peer }: DialedUpstream, { messageLimits }: UpstreamOptions): Http2Limits {
+  const { maxResponseHeadBytes, maxResponseFields } = messageLimits;
   const limits = peer === "" ? HTTP2_LIMITS : MESH_HTTP2_LIMITS;
   // RFC 9113 §6.5.2 counts 32 bytes for each field.
   const maxListBytes = maxResponseHeadBytes + 32 * maxResponseFields;

@@ -42,6 +42,11 @@ export interface PoolPlace {
 export interface UpstreamConnection {
   readonly dialed: DialedUpstream;
   readonly place: PoolPlace;
+  /**
+   * Fulfilled when its server has announced how many streams it takes, or the connection has closed; before, it takes one.
+   * `undefined`: there is nothing to wait for.
+   */
+  readonly ready?: Promise<void>;
   /** How many more streams it takes now. HTTP/1.1: one, if it is idle. */
   readonly capacity: number;
   /** Streams that are open or reserved. */
