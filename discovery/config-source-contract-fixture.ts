@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { ResourceSet, SetChange } from "../mesh/resources/resource-set.ts";
 import type { ConfigSource } from "./config-source.ts";
 import {
+  authorization,
   CONTRACT_NAMESPACE,
   contractNamespace,
   INVALID,
@@ -11,6 +12,7 @@ import {
   rule,
   service,
   slice,
+  tokens,
 } from "./contract-manifests-fixture.ts";
 
 /** A source whose content a test changes. */
@@ -35,6 +37,11 @@ const inNamespace = (name: string): string => `${CONTRACT_NAMESPACE}/${name}`;
 
 function modeIn(set: ResourceSet): string | undefined {
   return set.peerAuthentications.get(inNamespace("default"))?.spec.mtls.mode;
+}
+
+function deniesAll({ index }: ResourceSet): boolean {
+  const policies = index.authorizationPoliciesByNamespace.get(CONTRACT_NAMESPACE) ?? [];
+  return policies.some(({ spec, standsInFor }) => standsInFor !== undefined && spec.action === "DENY");
 }
 
 /** Resolves with the first set, current or later, that meets the condition. */
@@ -151,6 +158,21 @@ export function runConfigSourceContract({ name, create, manyObjects = 1000 }: Co
       await remove(INVALID);
       await until(source, (set) => modeIn(set) === undefined);
       await untilProblems(source, (text) => !text.includes("portLevelMtls"));
+    });
+
+    it("denies in place of an authorization that it never saw valid, until it is repaired or deleted", async () => {
+      const { source, apply, remove } = await start(authorization({ action: "DENY" }));
+      expect(deniesAll(source.current())).toBe(true);
+      await apply(authorization({}));
+      await until(source, (set) => !deniesAll(set) && set.authorizationPolicies.size === 1);
+      await remove(authorization({}));
+      await until(source, ({ authorizationPolicies }) => authorizationPolicies.size === 0);
+      // Where tokens are is misspelled.
+      await apply(tokens({ issuer: "i", fromHeader: [] }));
+      await until(source, deniesAll);
+      await apply(tokens({ issuer: "i", fromHeaders: [] }));
+      await until(source, (set) => !deniesAll(set));
+      expect(source.current().requestAuthentications.get(inNamespace("default"))?.spec.jwtRules[0]?.issuer).toBe("i");
     });
 
     it("uses an object with an unsupported field, and warns of it", async () => {

@@ -33,13 +33,21 @@ export function policy(mode: string): Manifest {
   return policyWith({ mtls: { mode } });
 }
 
-function policyWith(spec: object): Manifest {
+function policyWith(spec: object, kind = "PeerAuthentication"): Manifest {
   return {
     apiVersion: "security.istio.io/v1",
-    kind: "PeerAuthentication",
+    kind,
     metadata: { name: "default", namespace: CONTRACT_NAMESPACE, labels: UNVALIDATED },
     spec,
   };
+}
+
+export function authorization(spec: object): Manifest {
+  return policyWith(spec, "AuthorizationPolicy");
+}
+
+export function tokens(rule: object): Manifest {
+  return policyWith({ jwtRules: [rule] }, "RequestAuthentication");
 }
 
 /** Accepted by a CRD, and invalid: ports need a selector. */
