@@ -2,6 +2,7 @@ import type { ConfigProblem } from "../resources/config-problem.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
 import { findAuthenticationProblems } from "./analyze-authentication.ts";
+import { findAuthorizationProblems } from "./analyze-authorization.ts";
 import { findPoolProblems } from "./analyze-connection-pools.ts";
 import { findDestinationRuleProblems } from "./analyze-destination-rules.ts";
 import { findEndpointProblems } from "./analyze-endpoints.ts";
@@ -13,6 +14,7 @@ const DEFAULT_SETTINGS: AnalysisSettings = { rootNamespace: "istio-system", clus
 /** The parts of an analysis, for a caller that does other work in between. */
 export const ANALYSES: readonly ((set: ResourceSet, settings: AnalysisSettings) => readonly ConfigProblem[])[] = [
   findAuthenticationProblems,
+  findAuthorizationProblems,
   findDestinationRuleProblems,
   findPoolProblems,
   findRoutingProblems,

@@ -15,6 +15,7 @@ export const FINDING_CODES = {
   DeploymentAssociatedToMultipleServices: "IST0116",
   PortNameIsNotUnderNamingConvention: "IST0118",
   NamespaceMultipleInjectionLabels: "IST0123",
+  NoMatchingWorkloadsFound: "IST0127",
   InvalidApplicationUID: "IST0144",
   /** A file that cannot be read, or that is not used as a whole. */
   UnusableFile: "ENT0001",
@@ -47,6 +48,19 @@ export const FINDING_CODES = {
   GrpcPortDeclaredOtherwise: "ENT0016",
   /** `h2UpgradePolicy: UPGRADE` for ports without HTTP. */
   IneffectiveUpgrade: "ENT0017",
+  EmptySelector: "ENT0018",
+  /** A rule with fields of HTTP, and what it does where there is no HTTP. */
+  RequestRuleInStream: "ENT0019",
+  /** A principal that no client can have. */
+  UnmatchablePrincipal: "ENT0020",
+  /** A policy about tokens where none is verified. */
+  MissingRequestAuthentication: "ENT0021",
+  /** A policy that denies identities where clients may have none. */
+  PlaintextEvadesPolicy: "ENT0022",
+  /** A policy about hosts where any host is served. */
+  ClaimedHost: "ENT0023",
+  /** A Service's port in place of a container's. */
+  ServicePortInPolicy: "ENT0024",
 } as const;
 
 /** The name of a kind of finding; Istio's name where the code is Istio's. */

@@ -13,7 +13,7 @@ const DEFAULT_DECISION: ServerModeDecision = { mode: "PERMISSIVE", rule: "defaul
 
 export interface ServerModeInput {
   readonly set: ResourceSet;
-  readonly settings: MeshSettings;
+  readonly settings: Pick<MeshSettings, "rootNamespace">;
   readonly pod: Pod;
   /** The port that the application listens on. Absent: the mode of all ports without a port-level rule. */
   readonly port?: number | undefined;
