@@ -88,20 +88,31 @@ function findInFields(
   { folded, prefix }: Extract<TokenLocation, { kind: "field" }>,
   fields: SearchedFields,
 ): readonly string[] {
-  const found: string[] = [];
+  let found: string[] | undefined;
   for (let index = 0; index < fields.count; index += 1) {
-    if (foldHeaderName(fields.nameAt(index)) !== folded) continue;
+    const name = fields.nameAt(index);
+    if (name.length !== folded.length || foldHeaderName(name) !== folded) continue;
     const value = fields.valueAt(index);
-    if (value.slice(0, prefix.length).toLowerCase() === prefix) found.push(value.slice(prefix.length).trim());
+    if (value.slice(0, prefix.length).toLowerCase() !== prefix) continue;
+    found ??= [];
+    found.push(value.slice(prefix.length).trim());
   }
-  return found;
+  return found ?? NONE;
 }
 
 /** Names and values are decoded as servers decode forms, so that `access%5Ftoken` is found, too. */
 function findInQuery(name: string, path: string): readonly string[] {
   const start = path.indexOf("?");
-  return start === -1 ? [] : new URLSearchParams(path.slice(start + 1)).getAll(name);
+  if (start === -1 || !mayContain(path, start, name)) return NONE;
+  return new URLSearchParams(path.slice(start + 1)).getAll(name);
 }
+
+/** Only what is encoded can be read as something else than it is. */
+function mayContain(path: string, start: number, name: string): boolean {
+  return path.includes(name, start) || path.includes("%", start) || path.includes("+", start);
+}
+
+const NONE: readonly string[] = [];
 
 interface Cookie {
   readonly name: string;

@@ -17,18 +17,38 @@ export interface CompiledTokenRules {
 
 export interface CompiledLocation {
   readonly location: TokenLocation;
+  /** A token that is there alone. */
+  readonly place: TokenPlace;
+}
+
+/** One location, or several that have the same token. */
+export interface TokenPlace {
+  /** Identifies it among the rules of the workload. */
+  readonly id: string;
+  /** The rules that look at each of the locations. */
   readonly rules: readonly KeyedRule[];
+  readonly locations: readonly TokenLocation[];
 }
 
 export function compileTokenRules(rules: readonly TokenRule[]): CompiledTokenRules {
   const keyed = new Map(rules.map((rule): [TokenRule, KeyedRule] => [rule, { rule, keys: keysOf(rule) }]));
-  const locations = locationsOf(rules).map(({ location, rules: searching }) => ({
-    location,
-    rules: searching.flatMap((rule) => keyed.get(rule) ?? []),
-  }));
+  const locations = locationsOf(rules).map(({ location, rules: searching }, index) => {
+    const found = searching.flatMap((rule) => keyed.get(rule) ?? []);
+    return { location, place: { id: String(index), rules: found, locations: [location] } };
+  });
   const names = outputNames(rules);
   const parameters = locations.flatMap(({ location }) => (location.kind === "parameter" ? [location.name] : []));
   return { locations, outputNames: names, withoutToken: removeOutputs(names), parameters: new Set(parameters) };
+}
+
+/** The place of a token that is at two of them. */
+export function joinPlaces(one: TokenPlace | undefined, other: TokenPlace): TokenPlace {
+  if (one === undefined || one === other) return other;
+  return {
+    id: `${one.id},${other.id}`,
+    rules: one.rules.filter((rule) => other.rules.includes(rule)),
+    locations: [...one.locations, ...other.locations],
+  };
 }
 
 function keysOf({ jwks }: TokenRule): KeyedRule["keys"] {

@@ -10,7 +10,13 @@ import type { Clock } from "../../../mesh/runtime.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import { NO_TOKEN_METER, type TokenMeter } from "../../telemetry/token-meter.ts";
-import { type CompiledLocation, type CompiledTokenRules, compileTokenRules } from "./compile-token-rules.ts";
+import {
+  type CompiledLocation,
+  type CompiledTokenRules,
+  compileTokenRules,
+  joinPlaces,
+  type TokenPlace,
+} from "./compile-token-rules.ts";
 import { editsOfToken, NO_TOKEN_EDITS, type TokenEdits } from "./token-edits.ts";
 import { tokenReply } from "./token-reply.ts";
 import { type AcceptedToken, type PresentedToken, type TokenOutcome, TokenVerifier } from "./token-verifier.ts";
@@ -47,11 +53,7 @@ interface Current {
   readonly verifier: TokenVerifier;
 }
 
-/** Where a request has its token. */
-interface FoundToken extends PresentedToken {
-  readonly locations: readonly TokenLocation[];
-}
-
+const NOWHERE: readonly TokenLocation[] = [];
 const ANONYMOUS: Authentication = { kind: "anonymous", edits: NO_TOKEN_EDITS };
 
 /**
@@ -65,6 +67,8 @@ export class RequestAuthenticator {
   readonly #meter: TokenMeter;
   readonly #queue: VerificationQueue;
   readonly #verifySignature: VerifySignature;
+  /** Of tokens in fields: the same for each request with the token. */
+  readonly #edits = new WeakMap<AcceptedToken, TokenEdits>();
   #current: Current;
 
   constructor(options: RequestAuthenticatorOptions) {
@@ -93,13 +97,13 @@ export class RequestAuthenticator {
       this.#meter.allowed();
       return { kind: "anonymous", edits: compiled.withoutToken };
     }
-    if (found === "multiple") return this.#finish({ kind: "refused", refusal: "multiple_tokens" }, request, []);
+    if (found === "multiple") return this.#finish({ kind: "refused", refusal: "multiple_tokens" }, request, NOWHERE);
     const outcome = verifier.verify(found, client);
-    if (!(outcome instanceof Promise)) return this.#finish(outcome, request, found.locations);
+    if (!(outcome instanceof Promise)) return this.#finish(outcome, request, found.place.locations);
     return outcome.then((verified) => {
       // Rules that came meanwhile may refuse it.
       if (this.#update() !== current) return this.authenticate(request, client);
-      return this.#finish(verified, request, found.locations);
+      return this.#finish(verified, request, found.place.locations);
     });
   }
 
@@ -134,9 +138,13 @@ export class RequestAuthenticator {
   }
 
   #editsOf(token: AcceptedToken, request: AuthenticatedRequest, found: readonly TokenLocation[]): TokenEdits {
+    const known = this.#edits.get(token);
+    if (known !== undefined) return known;
     const { outputNames } = this.#current.compiled;
-    const removedFrom = token.isForwarded ? [] : found;
-    return editsOfToken({ outputNames, outputs: token.outputs, removedFrom }, request);
+    const removedFrom = token.isForwarded ? NOWHERE : found;
+    const edits = editsOfToken({ outputNames, outputs: token.outputs, removedFrom }, request);
+    if (removedFrom.every(({ kind }) => kind === "field")) this.#edits.set(token, edits);
+    return edits;
   }
 }
 
@@ -144,21 +152,18 @@ export class RequestAuthenticator {
 function findToken(
   request: AuthenticatedRequest,
   locations: readonly CompiledLocation[],
-): FoundToken | "multiple" | undefined {
+): PresentedToken | "multiple" | undefined {
   let text: string | undefined;
-  const places: number[] = [];
-  for (const [place, { location }] of locations.entries()) {
-    for (const token of findTokens(location, request)) {
+  let place: TokenPlace | undefined;
+  for (const each of locations) {
+    const found = findTokens(each.location, request);
+    for (const token of found) {
       if (text !== undefined && token !== text) return "multiple";
       text = token;
-      if (places.at(-1) !== place) places.push(place);
     }
+    if (found.length > 0) place = joinPlaces(place, each.place);
   }
-  if (text === undefined) return undefined;
-  const found = places.flatMap((place) => locations[place] ?? []);
-  const [first, ...others] = found.map(({ rules }) => rules);
-  const rules = (first ?? []).filter((rule) => others.every((each) => each.includes(rule)));
-  return { text, place: places.join(), rules, locations: found.map(({ location }) => location) };
+  return text === undefined || place === undefined ? undefined : { text, place };
 }
 
 /** A browser sends it without credentials (Fetch standard, CORS-preflight request). */

@@ -3,7 +3,6 @@ import type { TokenAttributes } from "../../../mesh/policy/authorization/authori
 import {
   judgeToken,
   type KeyCandidate,
-  type KeyedRule,
   tokenAttributes,
   validUntilMs,
 } from "../../../mesh/policy/request-authentication/judge-token.ts";
@@ -16,6 +15,7 @@ import {
 import type { TokenRefusal } from "../../../mesh/policy/request-authentication/token-refusal.ts";
 import type { Clock } from "../../../mesh/runtime.ts";
 import type { TokenMeter } from "../../telemetry/token-meter.ts";
+import type { TokenPlace } from "./compile-token-rules.ts";
 import { TokenCache } from "./token-cache.ts";
 import type { VerificationQueue } from "./verification-queue.ts";
 import type { VerifySignature } from "./verify-signature.ts";
@@ -23,10 +23,7 @@ import type { VerifySignature } from "./verify-signature.ts";
 /** A token as a client presented it. */
 export interface PresentedToken {
   readonly text: string;
-  /** Identifies the places where it was found, and so `rules`. */
-  readonly place: string;
-  /** The rules that look at each of these places. */
-  readonly rules: readonly KeyedRule[];
+  readonly place: TokenPlace;
 }
 
 export type TokenOutcome = AcceptedToken | RefusedToken;
@@ -74,9 +71,9 @@ export class TokenVerifier {
 
   /** @param client the connection, among which verifications are shared out. */
   verify(presented: PresentedToken, client: object): TokenOutcome | Promise<TokenOutcome> {
-    const { text, place, rules } = presented;
+    const { text, place } = presented;
     if (text.length > MAX_TOKEN_LENGTH) return refused("too_long");
-    const key = `${place} ${hash("sha256", text, "base64")}`;
+    const key = `${place.id} ${hash("sha256", text, "base64")}`;
     const known = this.#recall(key) ?? this.#pending.get(key);
     if (known !== undefined) {
       this.#deps.meter.cacheHit();
@@ -84,7 +81,7 @@ export class TokenVerifier {
     }
     const parsed = parseToken(text);
     if (parsed.kind === "refused") return parsed;
-    const judgment = judgeToken(parsed.token, rules, this.#deps.clock.now());
+    const judgment = judgeToken(parsed.token, place.rules, this.#deps.clock.now());
     if (judgment.kind === "refused") return judgment;
     this.#deps.meter.cacheMiss();
     const pending = this.#verifyAndKeep(key, parsed.token, { candidates: judgment.candidates, client });
