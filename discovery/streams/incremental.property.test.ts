@@ -12,7 +12,7 @@ import { combineResources, EMPTY_SET, updateResourceSet } from "../../mesh/resou
 import { TEST_SETTINGS, testPod, testService, testSlice } from "../../mesh/resources/resource-set-fixture.ts";
 import { updateHistory } from "../../mesh/resources/set/update-history-fixture.ts";
 import { clientOfPod, decideResource } from "../decisions/decide-resource.ts";
-import { Evaluations, KEY_OF_ROOTS, type MeshView } from "../decisions/evaluations.ts";
+import { Evaluations, KEY_OF_ROOTS, keyOfKeySet, type MeshView } from "../decisions/evaluations.ts";
 import { SharedDecisions } from "../decisions/shared-decisions.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
@@ -34,6 +34,15 @@ const RESOURCES: readonly ResourceName[] = [
   ),
 ];
 
+const KEY_ADDRESSES = ["https://one.example", "https://two.example"];
+
+/** A RequestAuthentication whose keys have to be fetched. */
+function tokensFrom(name: string, namespace: string, selector: object | undefined): string {
+  const spec = { ...(selector && { selector }), jwtRules: [{ issuer: name, jwksUri: `https://${name}.example` }] };
+  const metadata = { name, namespace };
+  return JSON.stringify({ apiVersion: "security.istio.io/v1", kind: "RequestAuthentication", metadata, spec });
+}
+
 /** What is there at the start: otherwise most changes would meet nothing. */
 const START = combineResources(
   parseResources({
@@ -44,6 +53,8 @@ const START = combineResources(
       testService({ name: "a", clusterIP: "10.96.0.1" }),
       testService({ name: "b", clusterIP: "10.96.0.2", spec: { selector: {} } }),
       testSlice({ service: "b", endpoints: [{ addresses: ["10.0.0.2"] }] }),
+      tokensFrom("one", "ns1", { matchLabels: { app: "a" } }),
+      tokensFrom("two", "ns2", undefined),
     ].join("\n---\n"),
     file: "test.yaml",
   }).resources,
@@ -69,6 +80,12 @@ class Mesh {
       this.view = { ...this.view, set };
       this.evaluations.changed(change.keys);
     }
+  }
+
+  /** An issuer publishes other keys, or they are known for the first time. */
+  setKeys(address: string, keys: string): void {
+    this.view = { ...this.view, keySets: new Map(this.view.keySets).set(address, keys) };
+    this.evaluations.changed([keyOfKeySet(address)]);
   }
 
   setRoots(roots: readonly string[]): void {
@@ -152,6 +169,7 @@ it("incremental evaluation sends exactly what a full one would, whatever changes
       for (let turn = 0; steps.length > 0; turn += 1) {
         // Some changes follow each other before anything is evaluated.
         mesh.update(...steps.splice(0, lengths[turn] ?? 1));
+        if (turn % 3 === 2) mesh.setKeys(KEY_ADDRESSES[turn % 2] ?? "", `keys ${turn}`);
         if (turn % 5 === 4) mesh.setRoots([`root ${turn}`]);
         await settlePromises();
         for (const proxy of proxies) expect(proxy.sent()).toEqual(proxy.expected());

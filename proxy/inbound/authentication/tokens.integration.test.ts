@@ -256,6 +256,28 @@ describe("a connection", () => {
     await expect.poll(() => path.side.registry.size).toBe(0);
   });
 
+  it("is served while others flood the proxy with forged tokens, which all have to be verified", async () => {
+    const path = await open();
+    const forged = (index: number): string => `${signToken(KEY, { claims: { index } }).slice(0, -4)}AAAA`;
+    const flood = await Promise.all(
+      Array.from({ length: 5 }, async (_, connection) => {
+        const client = await dialHttp2(cleanup, path.port);
+        const streams = Array.from({ length: 90 }, (_, stream) => 2 * stream + 1);
+        client.send(
+          ...streams.map((stream) =>
+            client.headers(stream, requestOf("/", bearer(forged(connection * 1000 + stream)))),
+          ),
+        );
+        return { client, streams };
+      }),
+    );
+    expect(await overHttp1(path.port, { fields: bearer(TOKEN) })).toMatch(/^200 /);
+    for (const { client, streams } of flood) {
+      for (const stream of streams) expect((await client.ended(stream)).statuses.join()).toMatch(/^(401|503)$/);
+    }
+    expect(path.upstream.executed).toHaveLength(1);
+  });
+
   it("is judged by new rules from its next request on", async () => {
     const path = await open();
     const client = await dialRaw(cleanup, path.port);
