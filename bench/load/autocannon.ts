@@ -10,8 +10,10 @@ const AUTOCANNON = fileURLToPath(import.meta.resolve("autocannon"));
 const MEGABYTE = 1024 ** 2;
 
 /** As many requests as go through, on connections that are kept, where there is no wrk. Counts whole milliseconds. */
-export async function runAutocannon({ url, seconds, connections, isUpload }: KeepAliveLoad): Promise<LoadResult> {
-  const args = [AUTOCANNON, "-j", "-d", String(seconds), "-c", String(connections)];
+export async function runAutocannon(load: KeepAliveLoad): Promise<LoadResult> {
+  const { url, seconds, connections, isUpload, headers = [] } = load;
+  const fields = headers.flatMap((header) => ["-H", header]);
+  const args = [AUTOCANNON, "-j", "-d", String(seconds), "-c", String(connections), ...fields];
   if (!isUpload) return await run([...args, url], seconds);
   const folder = mkdtempSync(join(tmpdir(), "entente-bench-upload-"));
   try {

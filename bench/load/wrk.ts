@@ -10,6 +10,8 @@ export interface KeepAliveLoad {
   readonly connections: number;
   /** 1 MB goes with every request. */
   readonly isUpload: boolean;
+  /** `NAME=VALUE`; only autocannon sends them. @default none */
+  readonly headers?: readonly string[];
 }
 
 /** As many requests as go through, on connections that are kept; one thread, closed loop. */

@@ -44,7 +44,7 @@ function inboundOf(job: SideJob): () => Inbound {
     defaultMode: mode,
     ports: [{ port: job.originalPort, mode, protocol: job.protocol, service: SERVICE }],
     authorization: NO_AUTHORIZATION,
-    tokenRules: [],
+    tokenRules: job.tokenRules ?? [],
   };
   return () => inbound;
 }

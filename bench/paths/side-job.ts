@@ -1,3 +1,4 @@
+import type { TokenRule } from "../../mesh/policy/request-authentication/token-rule.ts";
 import type { UpstreamHttpVersion } from "../../mesh/policy/types.ts";
 
 /** The job of a process that is one side of a path. */
@@ -15,6 +16,8 @@ export interface SideJob {
   readonly hopVersion: UpstreamHttpVersion;
   readonly identity: string;
   readonly peerIdentity: string;
+  /** The server's side verifies tokens by these rules; absent: by none. */
+  readonly tokenRules?: readonly TokenRule[];
   /** Certificate and key. */
   readonly certificateFile: string;
   readonly rootFile: string;

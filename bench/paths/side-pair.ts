@@ -13,6 +13,8 @@ export interface PairOptions extends PathSurroundings {
   readonly program: string;
   readonly protocol: SideJob["protocol"];
   readonly hopVersion: SideJob["hopVersion"];
+  /** @default none */
+  readonly tokenRules?: SideJob["tokenRules"];
   /** Environment of both processes. */
   readonly env: readonly { readonly name: string; readonly value?: string | null | undefined }[];
 }
@@ -30,6 +32,7 @@ export async function startSidePair(options: PairOptions): Promise<StartedPath> 
     identity: SERVER_ID,
     peerIdentity: CLIENT_ID,
     certificateFile: certificates.server,
+    ...(options.tokenRules !== undefined && { tokenRules: options.tokenRules }),
   });
   const client = await startSide(options, {
     ...common,
