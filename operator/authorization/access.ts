@@ -3,8 +3,8 @@ import type { ClientSide } from "../tls/tls-row.ts";
 import type { ExplainedClient } from "./arrivals.ts";
 import type { ExplainedRequest } from "./explained-request.ts";
 import type { ExplainedTarget } from "./explained-target.ts";
-import type { PolicyExplanation, PolicyVerdict } from "./policy-verdict.ts";
 import type { ServedPortFacts } from "./server-facts.ts";
+import type { PolicyExplanation, PolicyVerdict } from "./verdicts/policy-verdict.ts";
 
 /** Whether a client may do something, and which rule or fact decides it. */
 export type AccessVerdict =
@@ -12,10 +12,10 @@ export type AccessVerdict =
   /** Nothing judges: the pod has no sidecar, or the address is no pod's. */
   | { readonly kind: "allowed"; readonly by: "no-proxy" }
   /**
-   * Refused before any policy is asked. `tls`: the server does not accept what the client sends. `path`: the request's
-   * path has no safe reading. `token`: it is not accepted.
+   * Refused whatever the policies say. `tls`: the server does not accept what the client sends. `request`: its path or a
+   * field of it could be read in two ways. `token`: it is not accepted.
    */
-  | { readonly kind: "denied"; readonly by: "tls" | "path" | "token"; readonly reason: string };
+  | { readonly kind: "denied"; readonly by: "tls" | "request" | "token"; readonly reason: string };
 
 /** How some pods of one workload receive a client. */
 export interface WorkloadAccess extends Omit<PolicyExplanation, "verdict"> {

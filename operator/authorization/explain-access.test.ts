@@ -1,80 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
-import {
-  createTestSet,
-  findTestPod,
-  TEST_SETTINGS,
-  testPod,
-  testResource,
-  testService,
-} from "../../mesh/resources/resource-set-fixture.ts";
-import type { Configuration } from "../configuration/configuration.ts";
-import { PLAIN } from "../text/palette.ts";
-import type { AccessQuestion } from "./access.ts";
-import type { ExplainedClient } from "./arrivals.ts";
-import { explainAccess, isDenied } from "./explain-access.ts";
-import type { ExplainedRequest } from "./explained-request.ts";
-import { findTarget } from "./explained-target.ts";
-import { formatAccess } from "./format-access.ts";
-
-const GET: ExplainedRequest = {
-  isGiven: false,
-  method: "GET",
-  path: "/",
-  authority: undefined,
-  headers: [],
-  claims: undefined,
-};
-
-const PODS = [
-  testPod({ name: "hello", ip: "10.0.0.1", serviceAccount: "hello" }),
-  testPod({ name: "plain", ip: "10.0.0.2", meshed: false }),
-];
-const world = (version: string, ip: string, more = {}) =>
-  testPod({ name: `world-${version}`, namespace: "ns2", ip, labels: { app: "world", version }, ...more });
-const WORLD = testService({
-  name: "world",
-  namespace: "ns2",
-  ports: [
-    { name: "http", port: 80, targetPort: 8080 },
-    { name: "tcp-db", port: 5432 },
-    { name: "any", port: 9000 },
-  ],
-});
-const V1 = world("v1", "10.0.0.3");
-
-const policy = (name: string, spec: object, metadata = {}) =>
-  testResource("AuthorizationPolicy", name, spec, { namespace: "ns2", ...metadata });
-const strict = testResource("PeerAuthentication", "default", { mtls: { mode: "STRICT" } }, { namespace: "ns2" });
-const clientTls = (mode: string) => {
-  const host = "world.ns2.svc.cluster.local";
-  return testResource("DestinationRule", "world", { host, trafficPolicy: { tls: { mode } } }, { namespace: "ns2" });
-};
-
-function configurationOf(resources: readonly string[], origin: Configuration["origin"] = "cluster"): Configuration {
-  const set = createTestSet(...PODS, WORLD, ...resources);
-  return { origin, set, problems: [], settings: TEST_SETTINGS, injections: new Map() };
-}
-
-interface Asked {
-  readonly from?: string | Exclude<ExplainedClient, { kind: "pod" }>;
-  readonly to?: string;
-  readonly port?: string;
-  readonly request?: Partial<ExplainedRequest>;
-  readonly sourceIp?: string;
-}
-
-function explain(configuration: Configuration, asked: Asked = {}) {
-  const { from = "ns1/hello", to = "world.ns2", port = "80", request = {}, sourceIp } = asked;
-  const question: AccessQuestion = {
-    client: typeof from === "string" ? { kind: "pod", pod: findTestPod(configuration.set, from) } : from,
-    target: findTarget(configuration, { kind: undefined, name: to, port }, undefined),
-    request: { ...GET, isGiven: Object.keys(request).length > 0, ...request },
-    sourceIp,
-  };
-  const explanation = explainAccess(configuration, question);
-  return { ...explanation, isDenied: isDenied(explanation), text: formatAccess(explanation, PLAIN) };
-}
+import { testPod } from "../../mesh/resources/resource-set-fixture.ts";
+import { clientTls, configurationOf, explain, policy, strict, V1, world } from "./explain-access-fixture.ts";
 
 describe("whether a client is allowed", () => {
   it("is yes without a policy", () => {
@@ -242,11 +169,6 @@ describe("whether a client is allowed", () => {
     expect(text).toContain("own sidecar does not connect: DestinationRule/world.ns2 requires TLS mode SIMPLE");
   });
 
-  it("is no for a path without a safe reading", () => {
-    const { workloads } = explain(configurationOf([V1]), { request: { path: "/a%00" } });
-    expect(workloads[0]?.verdict).toMatchObject({ kind: "denied", by: "path" });
-  });
-
   it("is yes where nothing judges", () => {
     const { workloads } = explain(configurationOf([world("v1", "10.0.0.3", { meshed: false }), policy("nothing", {})]));
     expect(workloads[0]).toMatchObject({ client: "DISABLE", verdict: { kind: "allowed", by: "no-proxy" } });
@@ -263,91 +185,5 @@ describe("whether a client is allowed", () => {
 
   it("cannot be said of a service without pods", () => {
     expect(() => explain(configurationOf([]))).toThrow("Service/world.ns2 has no ready pod behind port 80");
-  });
-});
-
-describe("a token's claims", () => {
-  const authentication = testResource(
-    "RequestAuthentication",
-    "tokens",
-    { jwtRules: [{ issuer: "https://issuer.example", jwks: '{"keys":[]}' }] },
-    { namespace: "ns2" },
-  );
-  const principal = policy("token", { rules: [{ from: [{ source: { requestPrincipals: ["*/alice"] } }] }] });
-
-  it.each([
-    { name: "let in whom a policy allows", claims: { sub: "alice" }, verdict: { kind: "allowed", by: "rule" } },
-    { name: "keep out others", claims: { sub: "bob" }, verdict: { kind: "denied", by: "no-rule" } },
-    { name: "of another issuer are refused", claims: { iss: "x", sub: "alice" }, verdict: { by: "token" } },
-  ])("$name", ({ claims, verdict }) => {
-    const { workloads } = explain(configurationOf([V1, authentication, principal]), { request: { claims } });
-    expect(workloads[0]?.verdict).toMatchObject(verdict);
-  });
-
-  it("are not seen without a RequestAuthentication", () => {
-    const { workloads, text } = explain(configurationOf([V1, principal]), { request: { claims: { sub: "alice" } } });
-    expect(workloads[0]?.verdict.kind).toBe("denied");
-    expect(text).toContain("no RequestAuthentication applies");
-    expect(text).toContain("it requires request principal */alice; the request has no verified token");
-  });
-});
-
-describe("a note says", () => {
-  const virtualService = testResource(
-    "VirtualService",
-    "world",
-    {
-      hosts: ["world.ns2.svc.cluster.local"],
-      http: [{ route: [{ destination: { host: "world.ns2.svc.cluster.local" } }] }],
-    },
-    { namespace: "ns2" },
-  );
-  const byAddress = policy("ip", { rules: [{ from: [{ source: { ipBlocks: ["10.0.0.0/8"] } }] }] });
-  const byHost = policy("host", { rules: [{ to: [{ operation: { hosts: ["*"] } }] }] });
-
-  it.each([
-    {
-      name: "that routes are not followed",
-      resources: [virtualService],
-      note: "VirtualService/world.ns2 routes requests",
-    },
-    {
-      name: "how an undeclared port was judged",
-      asked: { port: "9000" },
-      note: "port 9000 declares no protocol: judged as a stream",
-    },
-    {
-      name: "how a request on an undeclared port was judged",
-      asked: { port: "9000", request: { path: "/" } },
-      note: "judged as a request of HTTP",
-    },
-    {
-      name: "that a stream has no method",
-      asked: { port: "5432", request: { method: "GET" } },
-      note: "port 5432 is declared as tcp, a stream",
-    },
-    {
-      name: "that manifests have no addresses",
-      resources: [byAddress],
-      origin: "files" as const,
-      note: "give --source-ip",
-    },
-    { name: "that the host is assumed", resources: [byHost], note: "--header 'host: NAME'" },
-    {
-      name: "that an identity is taken to be proved",
-      asked: { from: { kind: "identity", identity: parseSpiffeId("spiffe://cluster.local/ns/a/sa/b") } as const },
-      note: "taken to prove its identity",
-    },
-  ])("$name", ({ resources = [], asked = {}, origin = "cluster" as const, note }) => {
-    expect(explain(configurationOf([V1, ...resources], origin), asked).text).toContain(note);
-  });
-
-  it("nothing where nothing was assumed", () => {
-    expect(explain(configurationOf([V1, byAddress]), { request: { path: "/" } }).text).not.toContain("Note:");
-  });
-
-  it("nothing of an address that was given", () => {
-    const { text, isDenied: denied } = explain(configurationOf([V1, byAddress], "files"), { sourceIp: "192.0.2.1" });
-    expect([denied, text.includes("--source-ip")]).toEqual([true, false]);
   });
 });

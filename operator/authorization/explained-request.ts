@@ -1,4 +1,5 @@
-import type { RequestAttributes, TokenAttributes } from "../../mesh/policy/authorization/authorization.ts";
+import { FieldList } from "../../proxy/messages/field-list.ts";
+import type { RequestHead } from "../../proxy/messages/message-head.ts";
 
 /** A request as a user describes it. */
 export interface ExplainedRequest {
@@ -20,14 +21,16 @@ export interface HeaderLine {
   readonly value: string;
 }
 
-/** The request as policies see it. @param path normalised */
-export function requestAttributesOf(
-  request: ExplainedRequest,
-  seen: { readonly authority: string; readonly path: string; readonly token: TokenAttributes | undefined },
-): RequestAttributes {
+/** The request as a proxy reads it. @param path normalised */
+export function requestHeadOf(
+  { method, headers }: ExplainedRequest,
+  { authority, path }: { readonly authority: string; readonly path: string },
+): RequestHead {
+  const names = headers.map(({ name }) => name);
+  const values = headers.map(({ value }) => value);
   return {
-    ...seen,
-    method: request.method,
-    headerLines: (name) => request.headers.filter((line) => line.name === name).map(({ value }) => value),
+    ...{ method, authority, path, version: "1.1", scheme: "http", content: { kind: "none" } },
+    ...{ upgrade: undefined, expectsContinue: false, bytes: 0 },
+    fields: new FieldList({ names, values, neverIndexed: [] }),
   };
 }

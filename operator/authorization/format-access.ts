@@ -1,10 +1,15 @@
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
 import type { AccessExplanation, AccessVerdict, WorkloadAccess } from "./access.ts";
-import { formatActualValue } from "./actual-value.ts";
-import type { NearestRule } from "./nearest-rule.ts";
-import { type DryRunVerdict, type PolicyVerdict, type RuleReference, titleOfPolicy } from "./policy-verdict.ts";
-import { formatCondition } from "./rule-text.ts";
+import { formatActualValue } from "./verdicts/actual-value.ts";
+import type { NearestRule } from "./verdicts/nearest-rule.ts";
+import {
+  type DryRunVerdict,
+  type PolicyVerdict,
+  type RuleReference,
+  titleOfPolicy,
+} from "./verdicts/policy-verdict.ts";
+import { formatCondition } from "./verdicts/rule-text.ts";
 
 /** Who asks whom for what, and for each workload the verdict with its reasons. */
 export function formatAccess(explanation: AccessExplanation, palette: Palette): string {
@@ -51,10 +56,10 @@ function explainVerdict(verdict: AccessVerdict, judgedAs: WorkloadAccess["judged
   switch (verdict.by) {
     case "tls":
       return [`The connection fails before any policy is asked: ${printable(verdict.reason)}.`];
-    case "path":
-      return [`Refused before any policy is asked: ${printable(verdict.reason)}.`];
+    case "request":
+      return [`The request is refused, whatever the policies say: ${printable(verdict.reason)}.`];
     case "token":
-      return [`The token is refused before any policy is asked: ${printable(verdict.reason)}.`];
+      return [`The token is refused, whatever the policies say: ${printable(verdict.reason)}.`];
     case "rule":
       return [
         `Denied by ${formatReference(verdict.rule)}. ${effectOf(judgedAs)}`,

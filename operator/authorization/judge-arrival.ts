@@ -1,5 +1,4 @@
 import type { ConnectionAttributes } from "../../mesh/policy/authorization/authorization.ts";
-import { normalizePath } from "../../mesh/policy/authorization/normalize-path.ts";
 import { workloadInfo } from "../../mesh/policy/workloads.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { Configuration } from "../configuration/configuration.ts";
@@ -8,16 +7,9 @@ import { accepts } from "../tls/tls-row.ts";
 import type { AccessQuestion, AccessVerdict, WorkloadAccess } from "./access.ts";
 import { notesOnAccess } from "./access-notes.ts";
 import { type Arrival, type ExplainedClient, findUntrusted } from "./arrivals.ts";
-import { requestAttributesOf } from "./explained-request.ts";
-import { explainPolicies } from "./policy-verdict.ts";
-import {
-  decidePodRules,
-  decideServedPortFacts,
-  isJudgedByRequest,
-  type PodRules,
-  type ServedPortFacts,
-} from "./server-facts.ts";
-import { judgeClaims } from "./token-claims.ts";
+import { judgeRequest } from "./judge-request.ts";
+import { decidePodRules, decideServedPortFacts, isJudgedByRequest, type ServedPortFacts } from "./server-facts.ts";
+import { explainPolicies } from "./verdicts/policy-verdict.ts";
 
 /** A question with the authority that the request has. */
 type KnownQuestion = AccessQuestion & { readonly authority: string };
@@ -62,7 +54,7 @@ interface PodArrival {
 
 type Judgment = Pick<WorkloadAccess, "verdict" | "isAudited" | "dryRun" | "path" | "notes">;
 
-/** In the order of the proxy: the peer, the path, the token, the policies. */
+/** In the order of the proxy: the peer, then the request or the stream. */
 function judgeAtPod(configuration: Configuration, question: KnownQuestion, at: PodArrival): Judgment {
   const { arrival, pod, isRequest, served } = at;
   const fault = findTlsFault(configuration, arrival, served);
@@ -72,26 +64,7 @@ function judgeAtPod(configuration: Configuration, question: KnownQuestion, at: P
   const connection = connectionOf(configuration, question, arrival);
   const notes = notesOnAccess({ rules, connection, request: question.request, served, isRequest });
   if (!isRequest) return { notes, ...explainPolicies(rules.authorization, { connection, request: undefined }) };
-  return { notes, ...judgeRequest(question, rules, connection) };
-}
-
-function judgeRequest(
-  { request, authority }: KnownQuestion,
-  { authorization, tokenRules }: PodRules,
-  connection: ConnectionAttributes,
-): Omit<Judgment, "notes"> {
-  const path = normalizePath(request.path, authorization.pathNormalization);
-  if (path === undefined) {
-    const reason = `the path ${request.path} has no safe reading, and is refused with status 400`;
-    return { isAudited: false, dryRun: [], verdict: { kind: "denied", by: "path", reason } };
-  }
-  const judged = judgeClaims(request.claims, tokenRules);
-  if (judged.kind === "refused") {
-    const { reason } = judged;
-    return { isAudited: false, dryRun: [], path, verdict: { kind: "denied", by: "token", reason } };
-  }
-  const seen = { authority, path, token: judged.token };
-  return { path, ...explainPolicies(authorization, { connection, request: requestAttributesOf(request, seen) }) };
+  return { notes, ...judgeRequest({ request: question.request, authority: question.authority, connection }, rules) };
 }
 
 /** Why the connection fails before anything is sent on it. */

@@ -9,10 +9,10 @@ import type { AuthorizationPolicy } from "../../mesh/resources/kinds/authorizati
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import { describeMode, describePodPorts, type ModeDescription } from "../describe/port-description.ts";
 import type { TlsFacts } from "../tls/tls-table.ts";
-import { ruleOnStreams } from "./nearest-rule.ts";
-import { titleOfPolicy } from "./policy-verdict.ts";
-import { formatRule } from "./rule-text.ts";
 import { decidePodRules } from "./server-facts.ts";
+import { ruleOnStreams } from "./verdicts/nearest-rule.ts";
+import { titleOfPolicy } from "./verdicts/policy-verdict.ts";
+import { formatRule } from "./verdicts/rule-text.ts";
 
 /** Which policies decide what clients may do at a pod. */
 export interface PodAuthorization {

@@ -3,8 +3,8 @@ import { findServiceEndpoints } from "../../mesh/policy/service-endpoints.ts";
 import { findTcpPorts } from "../../mesh/policy/workloads.ts";
 import type { Service } from "../../mesh/resources/kinds/service.ts";
 import type { TlsFacts } from "../tls/tls-table.ts";
-import { titleOfPolicy } from "./policy-verdict.ts";
 import { decidePodRules } from "./server-facts.ts";
+import { titleOfPolicy } from "./verdicts/policy-verdict.ts";
 
 /** A policy that decides what clients may do at pods behind a service. */
 export interface ServiceAuthorization {

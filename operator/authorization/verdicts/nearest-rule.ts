@@ -5,9 +5,9 @@ import type {
   AuthorizationCondition,
   AuthorizationPolicyRules,
   AuthorizationRule,
-} from "../../mesh/policy/authorization/authorization.ts";
-import { ConnectionFacts, RequestFacts } from "../../mesh/policy/conditions/attributes.ts";
-import { compileCondition } from "../../mesh/policy/conditions/compile-condition.ts";
+} from "../../../mesh/policy/authorization/authorization.ts";
+import { ConnectionFacts, RequestFacts } from "../../../mesh/policy/conditions/attributes.ts";
+import { compileCondition } from "../../../mesh/policy/conditions/compile-condition.ts";
 import { type ActualValue, actualValueOf } from "./actual-value.ts";
 
 /** A condition that keeps a rule from matching, and what there is instead. */

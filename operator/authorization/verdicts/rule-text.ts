@@ -3,8 +3,8 @@ import type {
   AuthorizationClause,
   AuthorizationCondition,
   AuthorizationRule,
-} from "../../mesh/policy/authorization/authorization.ts";
-import { printable } from "../text/palette.ts";
+} from "../../../mesh/policy/authorization/authorization.ts";
+import { printable } from "../../text/palette.ts";
 
 /** Values that a text shows of one list. The JSON form of a report has them all. */
 const SHOWN_VALUES = 4;

@@ -6,9 +6,9 @@ import type {
   AuthorizationCondition,
   AuthorizationPolicyRules,
   AuthorizationRule,
-} from "../../mesh/policy/authorization/authorization.ts";
-import { peerOf, requestOf } from "../../mesh/policy/authorization/authorization-fixture.ts";
-import { compileAuthorization, decideAuthorization } from "../../mesh/policy/authorization/decide-authorization.ts";
+} from "../../../mesh/policy/authorization/authorization.ts";
+import { peerOf, requestOf } from "../../../mesh/policy/authorization/authorization-fixture.ts";
+import { compileAuthorization, decideAuthorization } from "../../../mesh/policy/authorization/decide-authorization.ts";
 import { arbitraryAttributes, arbitraryPolicies, arbitraryRule } from "./arbitrary-authorization-fixture.ts";
 import { findNearestRule, type NearestRule, ruleOnStreams } from "./nearest-rule.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { connectionOf, requestOf, tokenOf } from "../../mesh/policy/authorization/authorization-fixture.ts";
+import { connectionOf, requestOf, tokenOf } from "../../../mesh/policy/authorization/authorization-fixture.ts";
 import { actualValueOf, formatActualValue } from "./actual-value.ts";
 
 const REQUEST = requestOf({

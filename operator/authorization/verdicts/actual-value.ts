@@ -1,9 +1,9 @@
-import { spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
+import { spiffeIdParts } from "../../../mesh/identity/spiffe-id.ts";
 import type {
   AuthorizationAttributes,
   ConnectionAttributes,
   RequestAttributes,
-} from "../../mesh/policy/authorization/authorization.ts";
+} from "../../../mesh/policy/authorization/authorization.ts";
 import { formatValues, nameOfKey } from "./rule-text.ts";
 
 /** What a connection or a request has for the key of a condition. */

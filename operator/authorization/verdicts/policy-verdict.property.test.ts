@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.ts";
-import { compileAuthorization, decideAuthorization } from "../../mesh/policy/authorization/decide-authorization.ts";
+import { NO_AUTHORIZATION } from "../../../mesh/policy/authorization/authorization.ts";
+import { compileAuthorization, decideAuthorization } from "../../../mesh/policy/authorization/decide-authorization.ts";
 import { arbitraryAttributes, arbitraryPolicies } from "./arbitrary-authorization-fixture.ts";
 import { explainPolicies } from "./policy-verdict.ts";
 

@@ -1,13 +1,13 @@
 /** For property tests: policies and attributes of few values, so that conditions often hold. */
 import fc from "fast-check";
-import { formatSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { formatSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type {
   AuthorizationAction,
   AuthorizationAttributes,
   AuthorizationCondition,
   AuthorizationPolicyRules,
   AuthorizationRule,
-} from "../../mesh/policy/authorization/authorization.ts";
+} from "../../../mesh/policy/authorization/authorization.ts";
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   "source.namespace": ["ns1", "ns2"],

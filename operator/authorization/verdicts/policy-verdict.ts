@@ -4,9 +4,9 @@ import type {
   AuthorizationAttributes,
   AuthorizationPolicyRules,
   AuthorizationVerdict,
-} from "../../mesh/policy/authorization/authorization.ts";
-import { compileAuthorization, decideAuthorization } from "../../mesh/policy/authorization/decide-authorization.ts";
-import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
+} from "../../../mesh/policy/authorization/authorization.ts";
+import { compileAuthorization, decideAuthorization } from "../../../mesh/policy/authorization/decide-authorization.ts";
+import { formatResourceName } from "../../../mesh/resources/fields/resource-names.ts";
 import { findNearestRule, type NearestRule, ruleOnStreams } from "./nearest-rule.ts";
 import { formatRule } from "./rule-text.ts";
 
