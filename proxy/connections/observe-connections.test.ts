@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Logger } from "../../mesh/runtime.ts";
-import { createNoMetrics } from "../telemetry/proxy-metrics.ts";
+import { readPage } from "../../net/metrics/exposition-fixture.ts";
+import { createNoMetrics, createProxyMetrics, type ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLogEntry } from "../telemetry/request-meter.ts";
 import type { OpenConnection } from "./connection-registry.ts";
 import { observeConnections } from "./observe-connections.ts";
@@ -30,12 +31,12 @@ const OUTBOUND: OpenConnection = {
   bytes: () => ({ received: 10, sent: 2000 }),
 };
 
-function observe() {
+function observe(metrics: ProxyMetrics = createNoMetrics()) {
   const clock = new FakeClock();
   const entries: AccessLogEntry[] = [];
   const observer = observeConnections({
     log: silent,
-    metrics: createNoMetrics(),
+    metrics,
     clock,
     identity: () => WORLD,
     accessLog: { write: (entry) => void entries.push(entry) },
@@ -120,5 +121,19 @@ describe("the access log", () => {
     clock.jump(-5000);
     open.closed("closed");
     expect(entries[0]?.durationMs).toBe(0);
+  });
+});
+
+describe("a stream that policies deny", () => {
+  it("has the flag UAEX and the rule in the log, and counts as opened and closed", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock() });
+    const { observer, entries } = observe(metrics);
+    const authorization = { kind: "denied", ruleId: "none", isAudited: false, dryRun: {} } as const;
+    const details = "rbac_access_denied_matched_policy[none]";
+    observer.opened(OUTBOUND, { ...UNKNOWN_PARTIES, authorization }).denied(details);
+    expect(entries).toMatchObject([{ kind: "stream", flags: "UAEX", details, authorization }]);
+    const page = await readPage(metrics);
+    expect(page).toMatch(/istio_tcp_connections_opened_total\{.*\} 1\n/);
+    expect(page).toMatch(/istio_tcp_connections_closed_total\{.*response_flags="UAEX"\} 1\n/);
   });
 });

@@ -3,13 +3,15 @@ import type { Content, MessageHead } from "../messages/message-head.ts";
 import type { FramerEvent } from "./framer-events.ts";
 import { faultFrom } from "./framing-fault.ts";
 import type { Http1Limits } from "./http1-limits.ts";
+import type { Http1Head } from "./message-head.ts";
 import { type BodyScanner, LengthScanner, UntilCloseScanner } from "./scanning/body-scanner.ts";
 import { ChunkedScanner } from "./scanning/chunked-scanner.ts";
 import { type CollectedHead, HeadCollector, type HeadKind } from "./scanning/head-collector.ts";
+import type { HeadBytes } from "./scanning/scan-fields.ts";
 
 /** Requests or responses. `Context`: what else determines how a head is read. */
 export interface MessageKind<Head, Context> extends HeadKind {
-  readonly scanHead: (head: CollectedHead, limits: Http1Limits, context: Context) => Head;
+  readonly scanHead: (head: HeadBytes, limits: Http1Limits, context: Context) => Head;
 }
 
 /** The result of one step. */
@@ -20,13 +22,19 @@ export interface FramedStep {
   readonly isOver: boolean;
 }
 
+/** A longer head is not kept between two messages, in bytes: thousands of connections may wait. */
+const MAX_KEPT_HEAD_BYTES = 2048;
+
 /** Frames one message after another; shared by requests and responses. Appends its events to a list. */
-export class MessageFramer<Head extends MessageHead, Context> {
+export class MessageFramer<Head extends MessageHead & Http1Head, Context> {
   readonly #kind: MessageKind<Head, Context>;
   readonly #limits: Http1Limits;
   readonly #collector: HeadCollector;
   #body: BodyScanner | undefined;
   #endsByClose = false;
+  /** The last head, and what it was read with. */
+  #lastHead: Head | undefined;
+  #lastContext: Context | undefined;
 
   /** Of the next message. */
   context: Context;
@@ -82,7 +90,7 @@ export class MessageFramer<Head extends MessageHead, Context> {
   #stepHead(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {
     const collected = this.#collector.push(from === 0 ? chunk : chunk.subarray(from));
     if (collected === undefined) return { consumed: chunk.length - from, isOver: false };
-    const head = this.#kind.scanHead(collected, this.#limits, this.context);
+    const head = this.#readHead(collected);
     this.#collector.clear();
     events.push({ kind: "head", head });
     const { consumed } = collected;
@@ -95,6 +103,19 @@ export class MessageFramer<Head extends MessageHead, Context> {
     if (from + consumed >= chunk.length) return { consumed, isOver: false };
     const body = this.#stepBody(chunk, from + consumed, events);
     return { consumed: consumed + body.consumed, isOver: body.isOver };
+  }
+
+  /** Clients and servers repeat themselves: a head that equals the last one is not read again. */
+  #readHead({ buffer, start, end }: CollectedHead): Head {
+    const text = buffer.toString("latin1", start, end);
+    const { context } = this;
+    const last = this.#lastHead;
+    if (last !== undefined && last.fields.text === text && this.#lastContext === context) return last;
+    const head = this.#kind.scanHead({ buffer, start, end, text }, this.#limits, context);
+    // One that was rewritten has another text than the bytes that came.
+    this.#lastHead = head.fields.isVerbatim && text.length <= MAX_KEPT_HEAD_BYTES ? head : undefined;
+    this.#lastContext = context;
+    return head;
   }
 
   #stepBody(chunk: Buffer, from: number, events: FramerEvent<Head>[]): FramedStep {

@@ -2,7 +2,7 @@ import type { RequestHead, ResponseHead } from "../messages/message-head.ts";
 import type { TextFields } from "../messages/text-fields.ts";
 
 /** What an HTTP/1.x head contains besides the message: it concerns the connection. */
-interface Http1Head {
+export interface Http1Head {
   readonly version: "1.1" | "1.0";
   readonly fields: TextFields;
   /** Whether the connection persists after this message (RFC 9112 §9.3). */

@@ -3,14 +3,14 @@ import { HTTP1_LIMITS, type Http1Limits } from "./http1-limits.ts";
 import { MessageFramer, type MessageKind } from "./message-framer.ts";
 import type { Http1RequestHead } from "./message-head.ts";
 import { RequestLineWatch } from "./request-line-watch.ts";
-import { faultOfRequestLine, scanRequestHead } from "./scanning/scan-request-head.ts";
+import { faultOfRequestLine, readRequestHead } from "./scanning/scan-request-head.ts";
 
 const NOTHING: readonly RequestEvent[] = [];
 
 const REQUESTS: MessageKind<Http1RequestHead, undefined> = {
   limit: "maxRequestHeadBytes",
   allowsEmptyLines: true,
-  scanHead: ({ buffer, start, end }, limits) => scanRequestHead(buffer, start, end, limits),
+  scanHead: readRequestHead,
 };
 
 /**

@@ -20,6 +20,8 @@ export class ResponseFramer {
   #state: "open" | "switched" | "failed" = "open";
   #rest: Buffer = Buffer.alloc(0);
   #isInterim = false;
+  /** Of the last request. */
+  #context: ResponseContext | undefined;
 
   constructor(limits: Http1Limits = HTTP1_LIMITS) {
     this.#framer = new MessageFramer<Http1ResponseHead, ResponseContext | undefined>(RESPONSES, limits, undefined);
@@ -27,7 +29,11 @@ export class ResponseFramer {
 
   /** A request has been sent: the next response belongs to it. */
   expect(request: ResponseContext): void {
-    this.#framer.context = request;
+    // The same object for the same properties: the framer compares it.
+    if (request.method !== this.#context?.method || request.hasUpgrade !== this.#context.hasUpgrade) {
+      this.#context = request;
+    }
+    this.#framer.context = this.#context;
   }
 
   /**

@@ -16,26 +16,28 @@ import { type HeadBytes, scanFields } from "./scan-fields.ts";
 const SLASH = 0x2f;
 const VERSION_BYTES = "HTTP/1.1\r\n".length;
 
-/**
- * Reads a complete request head, from `start` to after its empty line; throws a `FramingFault`. A legal but unusual
- * head is rewritten in its canonical form and read again, so everything after the framer only sees that form.
- */
+/** Reads a complete request head, from `start` to after its empty line; throws a `FramingFault`. */
 export function scanRequestHead(buffer: Buffer, start: number, end: number, limits: Http1Limits): Http1RequestHead {
-  const head = scanLines({ buffer, start, end }, limits, true);
+  return readRequestHead({ buffer, start, end, text: buffer.toString("latin1", start, end) }, limits);
+}
+
+/**
+ * The same, of a head whose text is known. A legal but unusual head is rewritten in its canonical form and read again,
+ * so everything after the framer only sees that form.
+ */
+export function readRequestHead(bytes: HeadBytes, limits: Http1Limits): Http1RequestHead {
+  const head = scanLines(bytes, limits, true);
   if (head.fields.isVerbatim) return head;
   const { fields, authority: host } = head;
   const startLine = `${head.method} ${head.path} HTTP/${head.version}\r\n`;
-  const plain = Buffer.from(formatPlainHead({ fields, startLine, host }), "latin1");
-  return scanLines({ buffer: plain, start: 0, end: plain.length }, limits, false);
+  const text = formatPlainHead({ fields, startLine, host });
+  const plain = Buffer.from(text, "latin1");
+  return scanLines({ buffer: plain, start: 0, end: plain.length, text }, limits, false);
 }
 
 /** @param isReceived whether these are the received bytes; `isVerbatim`: and in their canonical form. */
-function scanLines(
-  { buffer, start, end }: Omit<HeadBytes, "text">,
-  limits: Http1Limits,
-  isReceived: boolean,
-): Http1RequestHead {
-  const text = buffer.toString("latin1", start, end);
+function scanLines(head: HeadBytes, limits: Http1Limits, isReceived: boolean): Http1RequestHead {
+  const { buffer, start, text } = head;
   const methodEnd = scanMethod(buffer, start) - start;
   const method = text.slice(0, methodEnd);
   if (method === "CONNECT") throw new FramingFault("connect_refused", "CONNECT is not supported");
@@ -49,7 +51,7 @@ function scanLines(
   const target = text.slice(methodEnd + 1, targetEnd);
   const version = readVersion(text, targetEnd + 1);
   const fieldsAt = targetEnd + 1 + VERSION_BYTES;
-  const offsets = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxRequestFields");
+  const offsets = scanFields(head, fieldsAt, limits, "maxRequestFields");
   const judged = judgeFields(text, offsets);
   const host = judgeHost(judged, version, judgeTarget(target, method));
   const isVerbatim = isReceived && judged.isPlain && host === (judged.host ?? "");

@@ -7,7 +7,7 @@ import type { Http1Limits } from "../http1-limits.ts";
 import type { Http1ResponseHead } from "../message-head.ts";
 import { CHUNKED, type JudgedFields, judgeFields, NO_CONTENT, readUpgrade, UNTIL_CLOSE } from "./judge-fields.ts";
 import { formatPlainHead } from "./plain-head.ts";
-import { scanFields } from "./scan-fields.ts";
+import { type HeadBytes, scanFields } from "./scan-fields.ts";
 
 /** The properties of the request that determine its response's framing. */
 export interface ResponseContext {
@@ -19,42 +19,32 @@ const DIGIT_0 = 0x30;
 /** `HTTP/1.1 200`. */
 const STATUS_END = 12;
 
-export interface ResponseHeadBytes {
-  readonly buffer: Buffer;
-  readonly start: number;
-  /** After the empty line. */
-  readonly end: number;
-}
-
 /**
  * Reads a complete response head, and rewrites a legal but unusual one in its canonical form; throws a `FramingFault`.
  */
-export function scanResponseHead(
-  bytes: ResponseHeadBytes,
-  request: ResponseContext,
-  limits: Http1Limits,
-): Http1ResponseHead {
+export function scanResponseHead(bytes: HeadBytes, request: ResponseContext, limits: Http1Limits): Http1ResponseHead {
   const head = scanLines(bytes, request, limits, true);
   const { fields } = head;
   if (fields.isVerbatim) return head;
   const startLine = fields.text.slice(0, fields.fieldsAt);
-  const plain = Buffer.from(formatPlainHead({ fields, startLine, host: undefined }), "latin1");
-  return scanLines({ buffer: plain, start: 0, end: plain.length }, request, limits, false);
+  const text = formatPlainHead({ fields, startLine, host: undefined });
+  const plain = Buffer.from(text, "latin1");
+  return scanLines({ buffer: plain, start: 0, end: plain.length, text }, request, limits, false);
 }
 
 /** @param isReceived whether these are the received bytes. */
 function scanLines(
-  { buffer, start, end }: ResponseHeadBytes,
+  head: HeadBytes,
   request: ResponseContext,
   limits: Http1Limits,
   isReceived: boolean,
 ): Http1ResponseHead {
-  const text = buffer.toString("latin1", start, end);
+  const { buffer, start, text } = head;
   const version = readVersion(text);
   const status = readStatus(text);
   const lineEnd = scanReason(buffer, start + STATUS_END) - start;
   const fieldsAt = lineEnd + 2;
-  const offsets = scanFields({ buffer, start, end, text }, fieldsAt, limits, "maxResponseFields");
+  const offsets = scanFields(head, fieldsAt, limits, "maxResponseFields");
   const judged = judgeFields(text, offsets);
   const upgrade = readUpgrade(judged);
   if (status < 200 && (judged.closes || (judged.contentLength ?? 0) > 0)) {
