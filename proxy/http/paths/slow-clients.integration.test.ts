@@ -25,7 +25,7 @@ describe.each(HOP_VERSIONS)("with HTTP/%s between the sidecars", (version) => {
 
     it("a client that does not read pauses its upstream, and gets everything eventually", async () => {
       // The kernel holds up to 10 MB for each of the three hops, in each direction.
-      const size = 160_000_000;
+      const size = 120_000_000;
       let written = 0;
       const server = createServer((socket) => {
         socket.on("error", () => undefined);
@@ -61,19 +61,23 @@ describe.each(HOP_VERSIONS)("with HTTP/%s between the sidecars", (version) => {
       client.write(GET);
       client.pause();
       let before = -1;
+      let stillFor = 0;
       const hasStopped = (): boolean => {
-        const isStill = before === written;
+        stillFor = before === written ? stillFor + 1 : 0;
         before = written;
-        return isStill;
+        return stillFor >= 3;
       };
-      await expect.poll(hasStopped, { interval: 300, timeout: 15_000 }).toBe(true);
+      await expect.poll(hasStopped, { interval: 200, timeout: 30_000 }).toBe(true);
       expect(written).toBeLessThan(size / 2);
       let read = 0;
       client.on("data", (chunk: Buffer) => {
         read += chunk.length;
       });
       client.resume();
-      await expect.poll(() => read, { timeout: 30_000 }).toBeGreaterThan(size);
-    }, 60_000);
+      // A stall is no byte for a while; how long all of them take says something about the machine alone.
+      for (let last = 0; last <= size; last = read) {
+        await expect.poll(() => read, { interval: 20, timeout: 15_000 }).toBeGreaterThan(last);
+      }
+    }, 120_000);
   });
 });
