@@ -7,6 +7,7 @@ import type { ConnectionCore } from "./connection-core.ts";
 import { OVERHEAD } from "./flood-guard.ts";
 import type { MessageReceiver, ReceivedFields } from "./frame-receiver.ts";
 import { Http2Stream } from "./http2-stream.ts";
+import { LastChecked } from "./last-checked.ts";
 import { receiveTrailers } from "./receive-trailers.ts";
 
 /** Output that may wait unread before new requests are refused, in bytes (CVE-2019-9517). */
@@ -25,6 +26,7 @@ const TOO_MUCH_UNREAD: MalformedMessage = {
 export class RequestReceiver<Context> implements MessageReceiver<Context> {
   readonly #core: ConnectionCore<Http2RequestHead, Context>;
   readonly #rules: RequestRules;
+  readonly #checked = new LastChecked<Http2RequestHead>();
 
   constructor(core: ConnectionCore<Http2RequestHead, Context>, rules: RequestRules) {
     this.#core = core;
@@ -63,7 +65,9 @@ export class RequestReceiver<Context> implements MessageReceiver<Context> {
       this.#refuseTooLarge(streamId, fields.message, endsStream);
       return;
     }
-    const checked = checkRequest(fields, endsStream, this.#rules);
+    const kind = endsStream ? 1 : 0;
+    const checked =
+      this.#checked.get(fields, kind) ?? this.#checked.set(fields, kind, checkRequest(fields, endsStream, this.#rules));
     if (checked.kind === "malformed") {
       core.rejectStream(streamId, ERROR_CODE.protocolError, checked.fault);
       core.countOverhead(OVERHEAD.malformed);

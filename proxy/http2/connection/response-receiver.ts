@@ -6,11 +6,13 @@ import type { ConnectionCore } from "./connection-core.ts";
 import { OVERHEAD } from "./flood-guard.ts";
 import type { MessageReceiver, ReceivedFields } from "./frame-receiver.ts";
 import type { Http2Stream } from "./http2-stream.ts";
+import { LastChecked } from "./last-checked.ts";
 import { receiveTrailers } from "./receive-trailers.ts";
 
 /** A client's receiver: interim and final responses, and their trailers. */
 export class ResponseReceiver<Context> implements MessageReceiver<Context> {
   readonly #core: ConnectionCore<Http2ResponseHead, Context>;
+  readonly #checked = new LastChecked<Http2ResponseHead>();
 
   constructor(core: ConnectionCore<Http2ResponseHead, Context>) {
     this.#core = core;
@@ -33,7 +35,11 @@ export class ResponseReceiver<Context> implements MessageReceiver<Context> {
       core.failStream(stream, ERROR_CODE.enhanceYourCalm, { code: "too_large", message: fields.message });
       return;
     }
-    const checked = checkResponse(fields, endsStream, stream.isWithoutContent);
+    const { isWithoutContent } = stream;
+    const kind = (endsStream ? 1 : 0) + (isWithoutContent ? 2 : 0);
+    const checked =
+      this.#checked.get(fields, kind) ??
+      this.#checked.set(fields, kind, checkResponse(fields, endsStream, isWithoutContent));
     if (checked.kind === "malformed") {
       core.failStream(stream, ERROR_CODE.protocolError, checked.fault);
       return;

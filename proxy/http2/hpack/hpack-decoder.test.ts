@@ -210,3 +210,35 @@ it("never-indexed fields are reported by their positions", () => {
   const block = join(METHOD, literal("never", ["a", "b"]), literal("plain", ["c", "d"]), literal("never", ["e", "f"]));
   expect(new HpackDecoder().decode(block)).toMatchObject({ names: [":method", "a", "c", "e"], neverIndexed: [1, 3] });
 });
+
+describe("a block that comes again", () => {
+  const NEWEST = Buffer.from([0xbe]);
+
+  it("has the same fields, as the same object, while the table does not change", () => {
+    const decoder = new HpackDecoder();
+    decoder.decode(literal("indexed", AGENT));
+    const first = decoder.decode(NEWEST);
+    expect(first).toMatchObject({ names: ["user-agent"] });
+    expect(decoder.decode(Buffer.from(NEWEST))).toBe(first);
+  });
+
+  it("has the fields that its indices have now", () => {
+    const decoder = new HpackDecoder();
+    for (const field of [AGENT, ["x-b", "2"] as const]) {
+      decoder.decode(literal("indexed", field));
+      expect(decodedPairs(decoder, NEWEST)).toEqual([field]);
+    }
+  });
+
+  it("is a fault when its entry is gone, or when a size update is due before it", () => {
+    const emptied = new HpackDecoder();
+    emptied.decode(literal("indexed", AGENT));
+    emptied.decode(NEWEST);
+    emptied.decode(sizeUpdate(0));
+    expect(emptied.decode(NEWEST).kind).toBe("fault");
+    const overdue = new HpackDecoder();
+    overdue.decode(METHOD);
+    overdue.acknowledgeTableBytes(0);
+    expect(overdue.decode(METHOD).kind).toBe("fault");
+  });
+});

@@ -3,6 +3,7 @@ import { BlockFields, type DecodedBlock } from "./decoded-block.ts";
 import { DynamicTable } from "./dynamic-table.ts";
 import { HpackFault } from "./hpack-fault.ts";
 import { DEFAULT_TABLE_BYTES, HPACK_LIMITS, type HpackLimits } from "./hpack-limits.ts";
+import { KnownBlocks } from "./known-blocks.ts";
 import { STATIC_ENTRIES, STATIC_NAMES, STATIC_VALUES } from "./static-table.ts";
 
 /** At most two size updates come before the fields: the smallest size since the last block, and the last one (§4.2). */
@@ -18,6 +19,9 @@ export class HpackDecoder {
   /** The next block must begin with an update to this size or less. */
   #requiredUpdate: number | undefined;
   #fault: (DecodedBlock & { kind: "fault" }) | undefined;
+  readonly #known = new KnownBlocks();
+  /** Whether the current block has changed the table, or had to. */
+  #changesTable = false;
 
   /** @param options.limits of one block. @default HPACK_LIMITS */
   constructor(options: { readonly limits?: HpackLimits } = {}) {
@@ -37,8 +41,14 @@ export class HpackDecoder {
   /** Decodes one whole block: the fragments of HEADERS and CONTINUATION, joined. Keeps no reference to it. */
   decode(block: Buffer): DecodedBlock {
     if (this.#fault !== undefined) return this.#fault;
+    const known = this.#requiredUpdate === undefined ? this.#known.find(block) : undefined;
+    if (known !== undefined) return known;
+    this.#changesTable = false;
     try {
-      return this.#read(block);
+      const decoded = this.#read(block);
+      if (this.#changesTable) this.#known.clear();
+      else this.#known.add(block, decoded);
+      return decoded;
     } catch (caught) {
       if (!(caught instanceof HpackFault)) throw caught;
       this.#fault = { kind: "fault", message: caught.message };
@@ -69,6 +79,7 @@ export class HpackDecoder {
       const most = this.#requiredUpdate ?? this.#maxTableBytes;
       if (size > most) throw new HpackFault(`a size update to ${size} bytes, where at most ${most} are allowed`);
       this.#requiredUpdate = undefined;
+      this.#changesTable = true;
       this.#table.setMaxBytes(size);
     }
     if (this.#requiredUpdate === undefined) return;
@@ -100,6 +111,7 @@ export class HpackDecoder {
     const name = index === 0 ? this.#reader.readOwnText() : this.#nameAt(index);
     const value = this.#reader.readOwnText();
     fields.add(name, value);
+    this.#changesTable = true;
     if (this.#table.holds(name.length, value.length)) this.#table.insert(name, value);
     else this.#table.clear();
   }
