@@ -201,7 +201,14 @@ describe("values", () => {
     }
     for (const expected of [
       ...["registry.example/entente:2", '"imagePullSecrets":[{"name":"pull"}]', "trustDomain: example.org"],
-      ...["REGISTRY_ONLY", "accessLogFile: /dev/stdout", "istiod-canary.mesh.svc:15012", '"type":"NodePort"'],
+      ...[
+        "REGISTRY_ONLY",
+        "normalization: NONE",
+        "numTrustedProxies: 1",
+        "accessLogFile: /dev/stdout",
+        "istiod-canary.mesh.svc:15012",
+        '"type":"NodePort"',
+      ],
       ...['"--proxy-requests","cpu=50m,memory=64Mi"', '"--proxy-limits","memory=1Gi"'],
       ...['"annotations":{"a":"b"}', '"replicas":3', '"limits":{"cpu":"1"}'],
     ]) {

@@ -32,14 +32,19 @@ export function meshConfigChecksum(values: InstallValues): string {
 }
 
 function formatMeshConfig(values: InstallValues): string {
+  const { numTrustedProxies } = values.gateway;
   return formatKubernetesYaml({
     trustDomain: values.trustDomain,
     ...(values.trustDomainAliases.length > 0 && { trustDomainAliases: values.trustDomainAliases }),
     rootNamespace: values.namespace,
     outboundTrafficPolicy: { mode: values.outboundTrafficPolicy },
+    ...(values.pathNormalization !== "BASE" && { pathNormalization: { normalization: values.pathNormalization } }),
     accessLogFile: values.accessLogFile,
     enablePrometheusMerge: true,
-    defaultConfig: { discoveryAddress: controlPlaneAddress(values) },
+    defaultConfig: {
+      discoveryAddress: controlPlaneAddress(values),
+      ...(numTrustedProxies > 0 && { gatewayTopology: { numTrustedProxies } }),
+    },
   });
 }
 

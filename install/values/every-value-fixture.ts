@@ -2,7 +2,13 @@
 export const EVERY_VALUE = [
   ...["revision=canary", "namespace=mesh", "image=registry.example/entente:2", "imagePullSecrets={pull}"],
   ...["trustDomain=example.org", "trustDomainAliases={old.example}", "outboundTrafficPolicy=REGISTRY_ONLY"],
-  ...["accessLogFile=/dev/stdout", "gateway.serviceType=NodePort", "gateway.serviceAnnotations.a=b"],
+  ...[
+    "accessLogFile=/dev/stdout",
+    "pathNormalization=NONE",
+    "gateway.numTrustedProxies=1",
+    "gateway.serviceType=NodePort",
+    "gateway.serviceAnnotations.a=b",
+  ],
   ...["controlPlane.replicas=3", "injector.resources.limits.cpu=1"],
   ...["proxy.resources.requests.cpu=50m", "proxy.resources.requests.memory=64Mi", "proxy.resources.limits.memory=1Gi"],
 ] as const;

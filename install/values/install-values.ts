@@ -34,6 +34,8 @@ const gatewaySchema = z
     /** Whether the default ingress gateway is installed. */
     enabled: z.boolean().default(true),
     replicas: replicasSchema.default(2),
+    /** How many proxies in front of it are trusted with `x-forwarded-for`. */
+    numTrustedProxies: z.int().min(0).max(100).default(0),
     serviceType: z.enum(["LoadBalancer", "NodePort", "ClusterIP"]).default("LoadBalancer"),
     /** For the Service: cloud providers read the load balancer's settings there. */
     serviceAnnotations: z.record(z.string(), textSchema).default({}),
@@ -56,6 +58,8 @@ export const installValuesSchema = z.strictObject({
   trustDomainAliases: z.array(trustDomainSchema).default([]),
   /** For addresses outside the mesh. */
   outboundTrafficPolicy: z.enum(["ALLOW_ANY", "REGISTRY_ONLY"]).default("ALLOW_ANY"),
+  /** How paths are brought into one form before they are routed and judged. */
+  pathNormalization: z.enum(["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]).default("BASE"),
   /** Where the proxies write their access log, such as /dev/stdout; empty turns it off. */
   accessLogFile: z
     .string()
