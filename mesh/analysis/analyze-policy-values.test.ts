@@ -69,6 +69,16 @@ describe("the analysis of policies' targets and values warns of", () => {
         /^ENT0020 .*source\.principals: spiffe:\/\/cluster\.local\/ns\/ns1\/sa\/a never matches: write the principal without/,
     },
     {
+      name: "a token's issuer without a subject",
+      resources: [from({ requestPrincipals: ["https://a.example"] })],
+      warning: /^ENT0020 .*requestPrincipals: https:\/\/a\.example never matches: .* such as https:\/\/a\.example\/\*$/,
+    },
+    {
+      name: "a pattern of tokens' issuers",
+      resources: [policy({ rules: [{ when: [{ key: "request.auth.principal", values: ["https://a*"] }] }] })],
+      warning: /^ENT0020 .*https:\/\/a\* never matches: it is read as the issuer https:\/ with the subject a\*/,
+    },
+    {
       name: "a principal of an unknown trust domain",
       resources: [from({ notPrincipals: ["oen.example/ns/ns1/sa/a"] })],
       warning: /^ENT0020 .*the trust domain oen\.example is neither the mesh's \(own\.example\) nor one of its aliases/,
@@ -87,6 +97,10 @@ describe("the analysis of policies' targets and values says nothing about", () =
     },
     { name: "a selector where no pods are known", resources: [policy({ selector: { matchLabels: { app: "wbe" } } })] },
     { name: "namespaces where none are known, and patterns", resources: [from({ namespaces: ["ns3"] })] },
+    {
+      name: "issuers with subjects",
+      resources: [from({ requestPrincipals: ["https://a.example/*", "*", "a@b/c", "*/c"] })],
+    },
     {
       name: "patterns of namespaces",
       resources: [...NAMESPACES, from({ namespaces: ["ns3*"] })],

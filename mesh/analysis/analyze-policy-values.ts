@@ -14,7 +14,9 @@ export function findValueProblems(policy: AuthorizationPolicy, input: AnalysisIn
       case "source.serviceAccount":
         return findUnknownNamespaces(policy, namespacesOfAccounts(field), input);
       case "source.principal":
-        return findUnmatchable(policy, field, input.settings);
+        return findUnmatchable(policy, field, (value) => explainPrincipal(value, input.settings));
+      case "request.auth.principal":
+        return findUnmatchable(policy, field, explainTokenPrincipal);
       default:
         return [];
     }
@@ -44,10 +46,10 @@ function findUnknownNamespaces(
 function findUnmatchable(
   policy: AuthorizationPolicy,
   { path, values }: RuleField,
-  settings: AnalysisSettings,
+  explain: (value: string) => string | undefined,
 ): readonly ConfigProblem[] {
   return values.flatMap((value) => {
-    const message = explainUnmatchable(value, settings);
+    const message = explain(value);
     return message === undefined
       ? []
       : [createResourceWarning({ resource: policy, finding: "UnmatchablePrincipal", field: path }, message)];
@@ -57,7 +59,7 @@ function findUnmatchable(
 /** Istio's name for the mesh's own trust domain, whatever it is. */
 const OWN_DOMAIN = "cluster.local";
 
-function explainUnmatchable(value: string, { trustDomain, trustDomainAliases }: AnalysisSettings): string | undefined {
+function explainPrincipal(value: string, { trustDomain, trustDomainAliases }: AnalysisSettings): string | undefined {
   if (value.startsWith("spiffe://")) {
     return `${value} never matches: write the principal without spiffe://`;
   }
@@ -66,4 +68,11 @@ function explainUnmatchable(value: string, { trustDomain, trustDomainAliases }: 
   const known: readonly string[] = [OWN_DOMAIN, trustDomain, ...(trustDomainAliases ?? [])];
   if (known.includes(domain)) return undefined;
   return `the trust domain ${domain} is neither the mesh's (${trustDomain}) nor one of its aliases, so no client has this principal`;
+}
+
+/** Issuer and subject are divided at the last slash: of a URL without a subject that is the one of its scheme. */
+function explainTokenPrincipal(value: string): string | undefined {
+  const [, issuer, subject] = /^([a-z]+:\/)\/([^/]*)$/.exec(value) ?? [];
+  if (issuer === undefined) return undefined;
+  return `${value} never matches: it is read as the issuer ${issuer} with the subject ${subject}; write ISSUER/SUBJECT, such as ${value.replace(/\*$/, "")}/*`;
 }

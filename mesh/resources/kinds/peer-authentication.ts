@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { addFault } from "../fields/add-fault.ts";
+import { DRY_RUN_ANNOTATION, findUnusableDryRun } from "../fields/dry-run.ts";
 import type { Immutable } from "../fields/immutable.ts";
 import { metadataSchema, type ResourceBase, workloadSelectorSchema } from "../fields/metadata.ts";
 
@@ -19,6 +21,8 @@ const peerAuthenticationSpecSchema = z.object({
 export const peerAuthenticationSchema = z
   .object({ metadata: metadataSchema, spec: peerAuthenticationSpecSchema.prefault({}) })
   .superRefine((document, context) => {
+    const dryRun = findUnusableDryRun(document.metadata, "PeerAuthentication");
+    addFault(dryRun, ["metadata", "annotations", DRY_RUN_ANNOTATION], context);
     const { selector, portLevelMtls } = document.spec;
     const selects = Object.keys(selector?.matchLabels ?? {}).length > 0;
     if (!selects && Object.keys(portLevelMtls).length > 0) {

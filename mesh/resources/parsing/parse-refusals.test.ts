@@ -126,6 +126,11 @@ describe("an invalid document is reported and not used", () => {
       problem: /spec\.portLevelMtls: portLevelMtls needs a selector: add `selector\.matchLabels`/,
     },
     {
+      name: "a PeerAuthentication in a dry run",
+      text: peerAuthentication("{}").replace("name: x", 'name: x\n  annotations: {istio.io/dry-run: "true"}'),
+      problem: /is not for PeerAuthentication, which would be enforced: remove the annotation/,
+    },
+    {
       name: "portLevelMtls of port 0",
       text: peerAuthentication("{selector: {matchLabels: {a: b}}, portLevelMtls: {0: {mode: STRICT}}}"),
       problem: /must be a port number from 1 to 65535/,
