@@ -131,13 +131,15 @@ export interface FakeUpstream {
   readonly protocol?: HttpProtocol;
   /** One or two. @default 2 */
   readonly endpoints?: number;
+  /** The plan takes a turn of the microtask queue. @default false */
+  readonly isPlannedLate?: boolean;
 }
 
 /** An exchange of which both sides are fakes. Each attempt takes the next stream. */
 export function startExchange(
   head: Partial<RequestHead> = {},
   plan: Partial<ForwardPlan> = {},
-  { protocol = "http1", endpoints: count = 2 }: FakeUpstream = {},
+  { protocol = "http1", endpoints: count = 2, isPlannedLate = false }: FakeUpstream = {},
 ) {
   const endpoints = ENDPOINTS.slice(0, count);
   const clock = new FakeClock();
@@ -177,11 +179,12 @@ export function startExchange(
   });
   const client = new FakeClient();
   const exchange = new Exchange(client.asClient(meter), requestOf(head), context);
-  exchange.start(() => ({
+  const planned: ForwardPlan = {
     ...{ kind: "forward", pool, edits: EDITS, responseHeaders: undefined, retries: undefined, timeoutMs: undefined },
     ...{ delayMs: undefined, route: "", cluster: "" },
     ...plan,
-  }));
+  };
+  exchange.start(() => (isPlannedLate ? Promise.resolve(planned) : planned));
   const flags = (): readonly string[] => counted.map((one) => `${one.status} ${one.flags}`);
   return { clock, context, client, exchange, streams, flags, calls, messages, logged };
 }

@@ -1,9 +1,14 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { policyOf } from "../../../mesh/policy/authorization/authorization-fixture.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, sendRaw } from "../../../net/raw-client-fixture.ts";
+import { HOP_VERSIONS } from "../../http/paths/two-sidecars-fixture.ts";
 import { dialHttp2, requestOf } from "../../http/raw-http2-client-fixture.ts";
 import { dataFrame } from "../../http2/frames/frame-fixture.ts";
+import { startInboundSide } from "../../inbound-side-fixture.ts";
+import { meshDestination } from "../../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../../outbound-side-fixture.ts";
 import { JUDGED_PATHS } from "./judged-paths-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -167,3 +172,39 @@ describe("a request to a pod with policies", () => {
     expect([path.side.http.verdicts, path.side.http.logged[0]?.authorization]).toEqual([[], undefined]);
   });
 });
+
+describe.each(HOP_VERSIONS)(
+  "with HTTP/%s between the sidecars, a request that one of two pods denies",
+  (httpVersion) => {
+    async function startPods() {
+      const upstream = await startLenientUpstream(cleanup, () => undefined);
+      const startPod = () =>
+        startInboundSide(cleanup, { mode: "STRICT", applicationPort: upstream.port, protocol: "http" });
+      const pods = [await startPod(), await startPod()] as const;
+      const overrides = { protocol: "http", connectionPool: { httpVersion } } as const;
+      const destination = meshDestination(
+        pods.map(({ port }) => port),
+        { overrides },
+      );
+      return { pods, upstream, outbound: await startOutboundSide(cleanup, { destination }) };
+    }
+
+    it("is not sent to the other one", async () => {
+      const { pods, upstream, outbound } = await startPods();
+      for (const pod of pods) pod.setPolicies([policyOf("DENY", [{}])]);
+      expect(await sendRaw(cleanup, outbound.port, `GET / HTTP/1.1\r\n${LAST}`)).toMatch(/^HTTP\/1\.1 403 /);
+      expect(pods.map(({ http }) => http.logged.length).sort()).toEqual([0, 1]);
+      expect(upstream.executed).toEqual([]);
+    });
+
+    it("is not sent to the other one either when new policies deny it in progress", async () => {
+      const { pods, upstream, outbound } = await startPods();
+      const response = sendRaw(cleanup, outbound.port, `GET / HTTP/1.1\r\n${LAST}`);
+      await upstream.next("request");
+      for (const pod of pods) pod.setPolicies([policyOf("DENY", [{}])]);
+      expect(await response).toMatch(/^HTTP\/1\.1 403 /);
+      expect(pods.map(({ http }) => http.logged.length).sort()).toEqual([0, 1]);
+      expect(upstream.executed).toHaveLength(1);
+    });
+  },
+);
