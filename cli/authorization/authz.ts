@@ -39,8 +39,8 @@ the nearest rule that would allow it and what differs. VirtualServices are not f
 On a port of HTTP a request GET / is judged, unless --method, --path, --header or --token-claim describe another one. A token
 is taken to be genuine and in its time. To ask a proxy needs the right to create pods/portforward.
 
-The exit status of check is 1 if the proxy enforces something else than the configuration demands. The exit status of explain is 0 if every workload allows it, 1 if one denies it, 2
-for an invalid command line.`,
+The exit status of check is 1 if the proxy enforces something else than the configuration demands. That of explain is 0 if
+every workload allows it, 1 if one denies it. It is 2 for an invalid command line.`,
 };
 
 /** What AuthorizationPolicies decide, and why. */

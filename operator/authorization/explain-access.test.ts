@@ -124,6 +124,19 @@ describe("whether a client is allowed", () => {
     expect(text).toContain("The connection is closed.");
   });
 
+  it("says that a CUSTOM policy asks no provider", () => {
+    const custom = policy("ask", { action: "CUSTOM", provider: { name: "opa" }, rules: [{}] });
+    const { text } = explain(configurationOf([V1, custom]));
+    expect(text).toContain("Denied by AuthorizationPolicy/ask.ns2 rule 0 (CUSTOM: everything)");
+    expect(text).toContain("No provider is asked, since none is supported");
+  });
+
+  it("says that a policy logs what it allows", () => {
+    const { text, isDenied: denied } = explain(configurationOf([V1, policy("log", { action: "AUDIT", rules: [{}] })]));
+    expect(denied).toBe(false);
+    expect(text).toContain("A policy with the action AUDIT logs it.");
+  });
+
   it("shows what a policy in dry run would do", () => {
     const annotations = { "istio.io/dry-run": "true" };
     const deny = policy("later", { action: "DENY", rules: [{}] }, { annotations });

@@ -63,14 +63,19 @@ function explainVerdict(verdict: AccessVerdict, judgedAs: WorkloadAccess["judged
     case "rule":
       return [
         `Denied by ${formatReference(verdict.rule)}. ${effectOf(judgedAs)}`,
-        ...(verdict.rule.isWider
-          ? ["A stream has no request, so this rule matches without its conditions of HTTP."]
-          : []),
+        ...remarksOn(verdict.rule),
         ...explainOtherwise(verdict.otherwise),
       ];
     case "no-rule":
       return [...explainNoRule(verdict), effectOf(judgedAs)];
   }
+}
+
+function remarksOn({ action, isWider }: RuleReference): readonly string[] {
+  return [
+    ...(action === "CUSTOM" ? ["No provider is asked, since none is supported: what the rule matches is denied."] : []),
+    ...(isWider ? ["A stream has no request, so this rule matches without its conditions of HTTP."] : []),
+  ];
 }
 
 function explainAllowed(verdict: Extract<AccessVerdict, { kind: "allowed" }>): string {

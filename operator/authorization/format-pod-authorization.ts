@@ -34,7 +34,7 @@ export function formatPodAuthorization(
     ["Path normalization:", pathNormalization],
     ...(enforced === undefined ? [] : [["In force:", formatEnforced(enforced, palette)]]),
   ]);
-  return `${palette.strong(pod)}\n${indent(facts)}\n${formatPolicies(authorization, enforced, palette)}${describeDefault(authorization)}\n${describeStreams(authorization.policies)}`;
+  return `${palette.strong(pod)}\n${indent(facts)}\n${formatPolicies(authorization, enforced, palette)}${describeDefault(authorization)}\n${describeTerms(authorization.policies)}`;
 }
 
 function formatEnforced(enforced: EnforcedPolicies, palette: Palette): string {
@@ -82,10 +82,12 @@ function cellsOfRule({ index, text, onStreams }: AppliedRule): readonly string[]
   return [String(index), onStreams, text];
 }
 
-/** What the column for TCP ports means, as far as it is used. */
-function describeStreams(policies: readonly AppliedPolicy[]): string {
+/** What the action CUSTOM and the column for TCP ports mean, as far as they are used. */
+function describeTerms(policies: readonly AppliedPolicy[]): string {
   const used = new Set(policies.flatMap(({ rules }) => rules.map(({ onStreams }) => onStreams)));
+  const hasCustom = policies.some(({ action }) => action === "CUSTOM");
   return [
+    ...(hasCustom ? ["CUSTOM: no provider is asked, since none is supported: what a rule matches is denied.\n"] : []),
     ...(used.has("dropped") ? ["dropped: the rule needs HTTP, and allows nothing on ports of other protocols.\n"] : []),
     ...(used.has("wider")
       ? ["wider: on ports of other protocols the rule matches without its conditions of HTTP.\n"]

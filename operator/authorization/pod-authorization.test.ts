@@ -25,7 +25,7 @@ function describeWith(...resources: readonly string[]) {
 
 describe("the policies of a pod", () => {
   it("are shown in the order in which its proxy asks them, with their scope", () => {
-    const { policies, byDefault } = describeWith(
+    const { policies, byDefault, text } = describeWith(
       policy("audit", { action: "AUDIT", rules: [{}] }),
       policy("allow", { selector, rules: [{}] }),
       policy("mesh", { action: "DENY", rules: [{}] }, { namespace: "istio-system" }),
@@ -42,6 +42,7 @@ describe("the policies of a pod", () => {
       ["ALLOW", "allow", "selector", false],
     ]);
     expect(byDefault).toBe("denied");
+    expect(text).toContain("CUSTOM: no provider is asked");
   });
 
   it("are shown with what their rules mean on ports that do not carry HTTP", () => {
