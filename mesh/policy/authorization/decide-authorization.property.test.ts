@@ -32,6 +32,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "request.method": ["GET", "POST", "*", "G*", "get"],
   "request.path": [...PATHS, "*", "/a*", "*/b", "/{*}", "/a/{**}", "/{*}/b/{**}", "/{**}/c", "/{**}/{*}", "/a{*}"],
   "request.headers[x-Role]": ["admin", "*", "us*", "*er", "user,admin"],
+  "request.headers[x-team]": ["admin", "user", "*"],
   "request.auth.audiences": ["web", "*", "we*"],
   "request.unknown": ["a"],
 };
@@ -40,6 +41,23 @@ const condition = fc.constantFrom(...Object.entries(VALUES)).chain(([key, values
   const list = fc.array(fc.constantFrom(...values), { maxLength: 3 });
   return fc.record({ key: fc.constant(key), values: list, notValues: fc.oneof(fc.constant([]), list) });
 });
+const FOUND_BY = /principal$|namespace$|port$|host$|path$/;
+const UNUSABLE = new Set(["65536", "80-90", "/{**}/{*}", "/a{*}", "*"]);
+const portsOf = (values: readonly string[]): readonly string[] =>
+  values.map((value) => (/^\d/.test(value) ? value : "1"));
+
+/** A condition that a rule may be found by: of few values that match, so that most rules match nothing. */
+const found = fc
+  .constantFrom(...Object.entries(VALUES).filter(([key]) => FOUND_BY.test(key)))
+  .chain(([key, values]) => {
+    const usable = values.filter((value) => !UNUSABLE.has(value));
+    const list = fc.array(fc.constantFrom(...usable, "none", "none*"), { minLength: 1, maxLength: 2 });
+    return fc.record({
+      key: fc.constant(key),
+      values: key.endsWith("port") ? list.map(portsOf) : list,
+      notValues: fc.constant([]),
+    });
+  });
 const clause = fc.array(condition, { minLength: 1, maxLength: 2 });
 const clauses = fc.array(clause, { maxLength: 2 });
 const rule: fc.Arbitrary<AuthorizationRule> = fc.record({
@@ -77,10 +95,15 @@ const request = fc
     authority: fc.constantFrom(...HOSTS),
     path: fc.tuple(fc.constantFrom(...PATHS), fc.constantFrom("", "?x=/admin")).map((parts) => parts.join("")),
     role,
+    team: role,
     aud: audience,
   })
-  .map(({ role: lines, aud, ...given }) =>
-    requestOf({ ...given, headers: { "x-role": lines }, token: { issuer: "i", subject: "s", claims: { aud } } }),
+  .map(({ role: lines, team, aud, ...given }) =>
+    requestOf({
+      ...given,
+      headers: { "x-role": lines, "x-team": team },
+      token: { issuer: "i", subject: "s", claims: { aud } },
+    }),
   );
 const attributes: fc.Arbitrary<AuthorizationAttributes> = fc.record({
   connection,
@@ -105,6 +128,23 @@ describe("a verdict", () => {
         }
       }),
       { numRuns: 400 },
+    );
+  });
+
+  it("is that of the interpreter where the rules are found by an index", () => {
+    const clausesOf = fc.array(fc.array(found, { minLength: 1, maxLength: 2 }), { maxLength: 2 });
+    const many = fc.array(fc.record({ from: clausesOf, to: clausesOf, when: fc.constant([]) }), {
+      ...{ minLength: 17, maxLength: 40, size: "max" },
+    });
+    fc.assert(
+      fc.property(many, action, fc.array(attributes, { minLength: 8, maxLength: 8 }), (rules, of, list) => {
+        const given = [{ ...DENY, action: of, rules }];
+        const compiled = compileAuthorization({ policies: given });
+        for (const judged of list) {
+          expect(decideAuthorization(compiled, judged)).toEqual(decideByReference(given, judged));
+        }
+      }),
+      { numRuns: 200 },
     );
   });
 

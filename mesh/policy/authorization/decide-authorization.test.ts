@@ -120,6 +120,7 @@ describe("many rules", () => {
     "path prefixes": (index: number): ShortRule => ({ to: [{ paths: [`/p${index}*`] }] }),
     templates: (index: number): ShortRule => ({ to: [{ paths: [`/p${index}/{**}`] }] }),
     hosts: (index: number): ShortRule => ({ to: [{ hosts: [`P${index}.com`] }] }),
+    "host prefixes": (index: number): ShortRule => ({ to: [{ hosts: [`p${index}.*`] }] }),
     "service accounts": (index: number): ShortRule => ({ from: [{ serviceAccounts: [`foo/p${index}`] }] }),
     namespaces: (index: number): ShortRule => ({ from: [{ namespaces: [`p${index}`] }] }),
     ports: (index: number): ShortRule => ({ to: [{ ports: [String(1000 + index)] }] }),

@@ -13,7 +13,7 @@ export interface EnforcingPod {
   readonly role: "sidecar" | "gateway";
 }
 
-interface TargetedPolicy extends Pick<ResourceBase, "metadata" | "standsInFor"> {
+interface TargetedPolicy extends Pick<ResourceBase, "metadata"> {
   readonly spec: PolicyTarget;
 }
 
@@ -35,8 +35,7 @@ export function findPoliciesOfPod<Policy extends TargetedPolicy>(
   return [...candidates].filter((policy) => isEnforced(policy, input)).sort(compareNames);
 }
 
-function isEnforced({ metadata, spec, standsInFor }: TargetedPolicy, { pod, role }: EnforcingPod): boolean {
-  if (standsInFor === "mesh") return true;
+function isEnforced({ metadata, spec }: TargetedPolicy, { pod, role }: EnforcingPod): boolean {
   const targets = targetRefsOf(spec);
   if (targets.length === 0) return matchLabels(spec.selector?.matchLabels ?? {}, pod.metadata.labels);
   const gateway = pod.metadata.labels[GATEWAY_NAME_LABEL];

@@ -224,6 +224,7 @@ describe("trust domain aliases", () => {
     { name: "another domain, of itself", principal: `other/${ns}`, client: `other/${ns}`, kind: "allowed" },
     { name: "a suffix that covers one", principal: `*ld/${ns}`, client: `old/${ns}`, kind: "allowed" },
     { name: "a suffix that covers one, for the other", principal: `*ld/${ns}`, client: `new/${ns}`, kind: "allowed" },
+    { name: "a suffix, for more than aliases", principal: `*ld/${ns}`, client: `bold/${ns}`, kind: "allowed" },
     { name: "any domain", principal: `*/${ns}`, client: `other/${ns}`, kind: "allowed" },
   ])("$name: $principal for $client is $kind", ({ principal, client, kind }) => {
     expect(judge(principal, client, mesh)).toBe(kind);

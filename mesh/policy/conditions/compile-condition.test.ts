@@ -33,6 +33,7 @@ const ROWS: readonly Row[] = [
   { key: "source.namespace", value: "*", match: [peer("td/ns/a/sa/b")], miss: [{ connection: { peer: undefined } }] },
   { key: "source.namespace", value: "a*c", match: [peer("td/ns/abc/sa/b"), peer("td/ns/ac/sa/b")] },
   { key: "source.namespace", value: "a*b*b", match: [peer("td/ns/abb/sa/b")], miss: [peer("td/ns/ab/sa/b")] },
+  { key: "source.namespace", value: "ab*b", match: [peer("td/ns/abb/sa/b")], miss: [peer("td/ns/ab/sa/b")] },
   { key: "source.namespace", value: "*sa", match: [peer("td/ns/usa/sa/x")], miss: [peer("td/ns/a/sa/x")] },
   { key: "source.namespace", value: "a.c", miss: [peer("td/ns/abc/sa/b")] },
   { key: "source.namespace", value: "A", miss: [peer("td/ns/a/sa/b")] },
@@ -53,6 +54,7 @@ const ROWS: readonly Row[] = [
   { key: "request.path", value: "*/b", match: [{ path: "/a/b?c" }], miss: [{ path: "/a?/b" }] },
   { key: "request.headers[X-A]", value: "*", match: [header("")], miss: [{}] },
   { key: "request.headers[x-a]", value: "a*", match: [header("b", "ab")], miss: [header("b,ab"), header("A")] },
+  { key: "request.headers[x-a]", value: "*a*", match: [header("xa*")], miss: [header("xa"), header("*ab")] },
   { key: "request.headers[host]", value: "a.com", match: [{ authority: "a.com" }], miss: [{ authority: "A.com" }] },
   { key: "request.headers[:Authority]", value: "*", match: [{ authority: "a" }], miss: [{ authority: "" }] },
   { key: "request.headers[:method]", value: "GET", match: [{}], miss: [{ method: "PUT" }] },
@@ -104,6 +106,7 @@ const ROWS: readonly Row[] = [
     match: [claims({ realm: { roles: ["admin"] } })],
     miss: [claims({ realm: ["admin"], roles: "admin" }), claims({ "realm][roles": "admin" }), claims({ realm: null })],
   },
+  { key: "request.auth.claims[roles][0]", value: "*", miss: [claims({ roles: ["admin"] })] },
   { key: "request.auth.claims[constructor][name]", value: "*", miss: [claims({})] },
   { key: "request.auth.claims[iss]", value: "i", match: [token("i", "s")] },
 ];

@@ -76,6 +76,8 @@ describe("blocks of addresses", () => {
     { block: "::ffff:10.0.0.0/104", address: "10.1.2.3", expected: true },
     { block: "::ffff:10.0.0.0/104", address: "11.1.2.3", expected: false },
     { block: "::ffff:a01:203", address: "10.1.2.3", expected: true },
+    { block: "::ffff:0:0/80", address: "::1", expected: true },
+    { block: "::ffff:0:0/80", address: "10.1.2.3", expected: false },
     { block: "::/0", address: "10.1.2.3", expected: false },
     { block: "0.0.0.0/0", address: "2001:db8::1", expected: false },
     { block: "0.0.0.0/0", address: "10.1.2.3", expected: true },

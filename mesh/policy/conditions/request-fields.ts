@@ -40,7 +40,7 @@ function compileNamedField(key: string, values: readonly string[]): RequestTest 
 /** Case is ignored, and the port is part of the value: `a.com` does not match `a.com:8080` (ISTIO-SECURITY-2021-008). */
 function compileHosts(values: readonly string[]): RequestTest {
   const matches = compileTexts(values.map(lowerAscii));
-  return ({ host }) => host !== "" && matches(host);
+  return ({ host }) => matches(host);
 }
 
 function compilePaths(values: readonly string[]): RequestTest | undefined {
