@@ -21,6 +21,8 @@ async function refusedClient(socket: Socket): Promise<string> {
   });
   const inbound = (): Inbound => strictInbound(WORKLOAD);
   const sidecar = plane.createSidecar({ inbound, workload: () => WORKLOAD });
+  // As the capture listener does.
+  socket.on("error", () => undefined);
   sidecar.inbound({ socket, destination: { ip: "127.0.0.1", port: 8080 } });
   socket.destroy();
   return (await observer.nextRefusal()).client;

@@ -43,14 +43,17 @@ export interface InboundLimits {
 export interface Arrival extends CapturedConnection {
   /** `ip:port`. */
   readonly client: string;
-  /** Of the TCP peer; empty if it had disconnected. */
+  /** Of the TCP peer. */
   readonly sourceIp: string;
   readonly options: InboundOptions;
   readonly connection: TrackedConnection;
   readonly opening: OpeningLimits;
 }
 
-/** Adds a captured connection to the registry. `undefined`: there is no room for it. */
+/**
+ * Adds a captured connection to the registry. `undefined`: there is no room for it, or its client is gone. The kernel no
+ * longer knows such a client's address, although its bytes can still be read: no policy could deny it by its address.
+ */
 export function acceptConnection(captured: CapturedConnection, options: InboundOptions): Arrival | undefined {
   const { socket, destination } = captured;
   const { clock, caps, limits } = options;
@@ -61,9 +64,12 @@ export function acceptConnection(captured: CapturedConnection, options: InboundO
   const opening = new OpeningLimits({ ...limits, clock, caps, connection });
   connection.onEnd(() => opening.leave());
   if (!options.capacity.enter(connection)) return connection.refuse("capture", "too_many_connections", NO_ROOM);
-  return { ...captured, client, sourceIp: plainAddress(socket), options, connection, opening };
+  const sourceIp = plainAddress(socket);
+  if (sourceIp === "") return connection.refuse("handshake", "client_gone", GONE);
+  return { ...captured, client, sourceIp, options, connection, opening };
 }
 
+const GONE = "the client disconnected before its connection was accepted";
 const NO_ROOM =
   "the process has no descriptors left, and no idle connection could make room; raise RLIMIT_NOFILE (ulimit -n)";
 
