@@ -75,6 +75,8 @@ function startInbound(
 }
 
 function startOutbound(cleanup: Cleanup, port: number, mutualTls: boolean): Promise<OutboundSide> {
-  const destination = meshDestination([port], { mutualTls, overrides: { protocol: "http" } });
+  // As the control plane decides for a port that is declared to be http.
+  const overrides = { protocol: "http", connectionPool: { httpVersion: "adaptive" } } as const;
+  const destination = meshDestination([port], { mutualTls, overrides });
   return startOutboundSide(cleanup, { destination });
 }

@@ -156,6 +156,10 @@ export class UpstreamPool {
       return undefined;
     }
     await connection.ready;
+    if (connection.load === 0 && !connection.isIdle) {
+      this.avoid(endpoint);
+      return { kind: "failed", cause: "connect", message: `${endpoint.key} closed its connection before its SETTINGS` };
+    }
     this.#sharedOf(endpoint).noteLimit(connection.capacity + connection.load);
     // Those that wait for it come first.
     setImmediate(() => this.#connections.settle(connection, endpoint));

@@ -5,7 +5,7 @@ import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { sendRaw } from "../../../net/raw-client-fixture.ts";
 import { meshDestination } from "../../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../../outbound-side-fixture.ts";
-import { startHttp2Server } from "./http2-server-fixture.ts";
+import { listenUpstream, startHttp2Server } from "./http2-server-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -40,4 +40,14 @@ describe("a server that takes few streams on a connection", () => {
       expect(new Set(served).size).toBe(served.length);
     },
   );
+});
+
+it("a server that closes each connection before its SETTINGS gets no request, and its client the reason", async () => {
+  const port = await listenUpstream(cleanup, ["istio-h2"], (socket) => void socket.destroy());
+  const overrides = { protocol: "http", connectionPool: { httpVersion: "2" } } as const;
+  const side = await startOutboundSide(cleanup, { destination: meshDestination([port], { overrides }) });
+  expect(await sendRaw(cleanup, side.port, post(1))).toMatch(
+    /^HTTP\/1\.1 503 .*closed its connection before its SETTINGS/s,
+  );
+  expect(side.http.counted).toMatchObject([{ status: 503, flags: "UF" }]);
 });
