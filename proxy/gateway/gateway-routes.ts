@@ -2,6 +2,7 @@ import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import type HttpProxy from "http-proxy";
 import type { CompiledListener } from "../../mesh/policy/routing/compile-routes.ts";
+import { foldHeaderOperations } from "../../mesh/policy/routing/header-operations.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 import { abortSocket } from "../connections/relay.ts";
@@ -195,6 +196,7 @@ function forwardingOf(
     target,
     operations,
     headers: edits.headers === undefined ? headers : editHeaders(headers, edits.headers),
+    removed: new Set([...foldHeaderOperations(operations, "request").removed, ...(edits.headers?.removed ?? [])]),
     agent: context.pool.agentFor(target),
     upstreamIdleMs: context.limits.upstreamIdleMs,
     messageLimits: context.messageLimits,

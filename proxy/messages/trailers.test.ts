@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { listOf } from "./field-list-fixture.ts";
-import { forwardedTrailers } from "./trailers.ts";
+import { forwardedTrailers, withoutNames } from "./trailers.ts";
 
 it.each([
   "content-length",
@@ -27,4 +27,11 @@ it.each([
 
 it("no trailers are none", () => {
   expect(forwardedTrailers(undefined)).toEqual([]);
+});
+
+it("what is removed from a head does not come back in a trailer, in any spelling", () => {
+  const trailers = listOf(["x-sub", "1", "x_sub", "2", "X.Sub".toLowerCase(), "3", "checksum", "4"]);
+  expect(forwardedTrailers(withoutNames(trailers, new Set(["x-sub"])))).toEqual([{ name: "checksum", value: "4" }]);
+  expect(withoutNames(trailers, new Set())).toBe(trailers);
+  expect(withoutNames(undefined, new Set(["x-sub"]))).toBeUndefined();
 });

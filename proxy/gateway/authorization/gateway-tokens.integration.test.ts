@@ -83,6 +83,17 @@ describe("a request to the gateway", () => {
     expect(await send("/p", bearer(TOKEN))).toMatch(/^HTTP\/1\.1 200 /);
   });
 
+  it("has no such field in its trailers either", async () => {
+    const { port, upstream } = await start();
+    const chunks = "3\r\nabc\r\n0\r\nX-Sub: forged\r\nx_payload: forged\r\nchecksum: kept\r\n\r\n";
+    const headers = `Transfer-Encoding: chunked\r\n${bearer(TOKEN)}${CLOSE}`;
+    expect(await sendRaw(cleanup, port, formatRequest("/p", { method: "POST", headers, body: chunks }))).toMatch(
+      / 200 /,
+    );
+    expect(upstream.executed[0]?.body).toContain("kept");
+    expect(upstream.executed[0]?.body).not.toContain("forged");
+  });
+
   it("with a token in the query loses it there, and in the log", async () => {
     const { send, upstream, logged } = await start();
     expect(await send(`/p?a=1&access_token=${TOKEN}&b=2`, "")).toMatch(/^HTTP\/1\.1 200 /);

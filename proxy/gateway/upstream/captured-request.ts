@@ -3,6 +3,7 @@ import type { RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import type { HostTarget } from "../../../mesh/policy/routing/host-target.ts";
 import type { HeaderOperations } from "../../../mesh/policy/routing/http-route.ts";
+import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
 import { UpstreamError } from "../../connections/upstream-dialer.ts";
 import type { Http1Limits } from "../../http1/http1-limits.ts";
 import type { ClientGuard } from "../fault-guard.ts";
@@ -20,6 +21,8 @@ export interface Forwarding {
   readonly accepted: AcceptedRequest;
   /** Before the route's operations. */
   readonly headers: UpstreamHeaders;
+  /** Names that are removed from the head, as returned by `foldHeaderName`: trailers do not bring them back. */
+  readonly removed: ReadonlySet<string>;
   readonly target: HostTarget;
   readonly agent: UpstreamAgent;
   readonly record: RequestRecord;
@@ -81,12 +84,16 @@ export function captureRequest(forwarding: Forwarding, onRequest: (outgoing: Cli
         outgoing.destroy(new UpstreamError("upstream_timeout", `no byte from the upstream for ${upstreamIdleMs} ms`));
       });
       // Before http-proxy's own listener, which ends the request to the upstream.
-      forwarding.request.once("end", () => outgoing.addTrailers(pairTrailers(forwarding.request)));
+      forwarding.request.once("end", () => outgoing.addTrailers(trailersOf(forwarding)));
       outgoing.once("socket", (socket) => takeUpstream(socket, forwarding));
       onRequest(outgoing);
       agent.addRequest(outgoing, options);
     },
   };
+}
+
+function trailersOf({ request, removed }: Forwarding): [string, string][] {
+  return pairTrailers(request).filter(([name]) => !removed.has(foldHeaderName(name)));
 }
 
 /** Before any byte of the request is written. */

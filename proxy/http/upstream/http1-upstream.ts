@@ -9,6 +9,7 @@ import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import { isInterim, type RequestHead } from "../../messages/message-head.ts";
+import { withoutNames } from "../../messages/trailers.ts";
 import { lendPieces } from "../lend-pieces.ts";
 import { PacketWriter } from "../packet-writer.ts";
 import type { DialedUpstream, PoolPlace, UpstreamConnection, UpstreamOptions } from "./upstream-connection.ts";
@@ -29,6 +30,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   #state: "idle" | "taken" | "closed" = "idle";
   #sink: ResponseSink | undefined;
   #coding: BodyCoding = "as_it_came";
+  /** What the request's trailers may not contain. */
+  #removed: ReadonlySet<string> | undefined;
   #isCorked = false;
   #served = 0;
   #mayServe = true;
@@ -101,7 +104,8 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   sendHead(sink: ResponseSink, head: RequestHead, edits: RequestEdits): void {
     const { method, upgrade, content } = head;
     this.#out.add(formatRequestHead(head, edits));
-    this.#coding = decideCoding(content, "1.1");
+    this.#removed = edits.headers?.removed;
+    this.#coding = decideCoding(content, "1.1", this.#removed !== undefined && this.#removed.size > 0);
     this.#isWhole = content.kind === "none";
     this.#framer.expect({ method, hasUpgrade: upgrade !== undefined });
     this.#sink = sink;
@@ -113,7 +117,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   }
 
   sendEnd(trailers: Trailers | undefined): boolean {
-    addEnd(this.#out, trailers, this.#coding);
+    addEnd(this.#out, withoutNames(trailers, this.#removed), this.#coding);
     this.#isWhole = true;
     return this.#isCorked || this.#out.flush(this.#socket);
   }

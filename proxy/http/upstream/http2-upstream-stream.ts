@@ -14,7 +14,7 @@ import type { RequestEdits } from "../../messages/edits/head-edits.ts";
 import { FieldList } from "../../messages/field-list.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
-import { forwardedTrailers } from "../../messages/trailers.ts";
+import { forwardedTrailers, withoutNames } from "../../messages/trailers.ts";
 import { takeContent } from "../lend-pieces.ts";
 import type { ResponseSink, UpstreamStream } from "./upstream-stream.ts";
 
@@ -60,6 +60,8 @@ export class Http2UpstreamStream implements UpstreamStream {
   /** Whether the request's body waits for `onUpstreamDrain`. */
   #isFull = false;
   #isPaused = false;
+  /** What the request's trailers may not contain. */
+  #removed: ReadonlySet<string> | undefined;
   /** Content that the client has not taken. */
   #unconsumed = 0;
   #isPacketOpen = false;
@@ -81,6 +83,7 @@ export class Http2UpstreamStream implements UpstreamStream {
 
   sendHead(sink: ResponseSink, head: RequestHead, edits: RequestEdits): void {
     const request = outgoingRequest(head, edits);
+    this.#removed = edits.headers?.removed;
     this.#sink = sink;
     this.#toHead = head.method === "HEAD";
     const stream = this.#connection.begin(this, request, head.content.kind === "none");
@@ -101,7 +104,7 @@ export class Http2UpstreamStream implements UpstreamStream {
   sendEnd(trailers: Trailers | undefined): boolean {
     if (this.#state.kind !== "open") return true;
     const { engine } = this.#connection;
-    const fields = forwardedTrailers(trailers);
+    const fields = forwardedTrailers(withoutNames(trailers, this.#removed));
     if (fields.length === 0) engine.sendData(this.#state.stream, NOTHING, true);
     else engine.sendTrailers(this.#state.stream, new AddedFields(fields));
     return this.#flush();

@@ -14,11 +14,14 @@ import { formatLines } from "./format-lines.ts";
  */
 export type BodyCoding = "as_it_came" | "content" | "chunks";
 
-/** @param version of the side that receives it: HTTP/1.0 has no chunks. */
-export function decideCoding(content: Content, version: HttpVersion): BodyCoding {
+/**
+ * @param version of the side that receives it: HTTP/1.0 has no chunks.
+ * @param editsTrailers whether trailers must not go on as they came.
+ */
+export function decideCoding(content: Content, version: HttpVersion, editsTrailers = false): BodyCoding {
   if (content.kind !== "unknown" || content.endsBy === "close") return "as_it_came";
   if (version === "1.0") return "content";
-  return content.endsBy === "chunks" ? "as_it_came" : "chunks";
+  return content.endsBy === "chunks" && !editsTrailers ? "as_it_came" : "chunks";
 }
 
 /** Takes what is written, in order. */

@@ -13,6 +13,7 @@ import {
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { dialRaw, readUntil, sendRaw } from "../../../net/raw-client-fixture.ts";
 import { dialHttp2, type FieldPairs, requestOf } from "../../http/raw-http2-client-fixture.ts";
+import { dataFrame } from "../../http2/frames/frame-fixture.ts";
 import { JUDGED_PATHS, type JudgedPath, type JudgedPathOptions } from "../authorization/judged-paths-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -53,9 +54,34 @@ const overHttp2: Send = async (port, { path = "/p", method = "GET", fields = [] 
   return `${statuses.join()} ${content}`;
 };
 
+interface SentTrailers {
+  readonly fields: FieldPairs;
+  readonly trailers: Readonly<Record<string, string>>;
+}
+
+/** Sends a body, and fields behind it. Resolves when the request is served. */
+type SendTrailers = (port: number, sent: SentTrailers) => Promise<unknown>;
+
+const trailersOverHttp1: SendTrailers = async (port, { fields, trailers }) => {
+  const lines = (pairs: FieldPairs): string => pairs.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const head = `POST /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${lines(fields)}\r\n`;
+  const body = `13\r\ncontent of the body\r\n0\r\n${lines(Object.entries(trailers))}\r\n`;
+  expect(await sendRaw(cleanup, port, head + body)).toMatch(/^HTTP\/1\.1 200 /);
+};
+
+const trailersOverHttp2: SendTrailers = async (port, { fields, trailers }) => {
+  const client = await dialHttp2(cleanup, port);
+  client.send(
+    client.headers(1, requestOf("/p", fields, "POST"), { ends: false }),
+    dataFrame(1, "content of the body", false),
+    client.headers(1, Object.entries(trailers)),
+  );
+  expect((await client.ended(1)).statuses).toEqual(["200"]);
+};
+
 const CLIENTS = [
-  { version: "HTTP/1.1", send: overHttp1 },
-  { version: "HTTP/2", send: overHttp2 },
+  { version: "HTTP/1.1", send: overHttp1, sendTrailers: trailersOverHttp1 },
+  { version: "HTTP/2", send: overHttp2, sendTrailers: trailersOverHttp2 },
 ];
 const CASES = JUDGED_PATHS.flatMap((path) => CLIENTS.map((client) => ({ ...path, ...client })));
 
@@ -69,7 +95,7 @@ function headOf({ upstream }: JudgedPath): string {
   return `${upstream.executed[0]?.head.toLowerCase()}\r\n`;
 }
 
-describe.each(CASES)("$name, a request of $version", ({ start, send }) => {
+describe.each(CASES)("$name, a request of $version", ({ start, send, sendTrailers }) => {
   const open = (options: Partial<JudgedPathOptions> = {}): Promise<JudgedPath> =>
     start(cleanup, { policies: POLICIES, tokenRules: [RULE], ...options });
 
@@ -101,6 +127,18 @@ describe.each(CASES)("$name, a request of $version", ({ start, send }) => {
     expect(await send(path.port, { fields })).toMatch(/^200 /);
     expect(headOf(path)).not.toMatch(/admin|forged/);
     expect(headOf(path)).toContain("x-other: kept\r\n");
+  });
+
+  it("has no such field in its trailers either, and all of its body", async () => {
+    const path = await open({ policies: [] });
+    const trailers = { "x-sub": "forged", x_payload: "forged", checksum: "kept" };
+    for (const fields of [[], bearer(TOKEN)]) await sendTrailers(path.port, { fields, trailers });
+    expect(path.upstream.executed).toHaveLength(2);
+    for (const { body } of path.upstream.executed) {
+      expect(body).toContain("kept");
+      expect(body).toContain("content of the body");
+      expect(body).not.toContain("forged");
+    }
   });
 
   it("with a token in the query loses it there, and in the log", async () => {
