@@ -66,6 +66,17 @@ describe("what the application receives about the client", () => {
     expect(head).toMatch(/\r\nx-forwarded-proto: http\r\n/i);
   });
 
+  it.each([
+    { numTrustedProxies: 1, location: "https://shop.example/b" },
+    { numTrustedProxies: 0, location: "http://shop.example/b" },
+  ])("decides the scheme of a redirect behind $numTrustedProxies proxies", async ({ numTrustedProxies, location }) => {
+    const route = { redirect: { code: 301 as const, uri: "/b" } };
+    const { port } = await startLenientGateway(cleanup, { authorization: { numTrustedProxies }, route });
+    const headers = "X-Forwarded-Proto: https\r\nConnection: close\r\n";
+    const answer = await sendRaw(cleanup, port, formatRequest("/a", { headers }));
+    expect(answer.toLowerCase()).toContain(`\r\nlocation: ${location}\r\n`);
+  });
+
   it("is what a policy on such a field compares", async () => {
     const rule = { when: { "request.headers[x-envoy-external-address]": ["203.0.113.7"] } };
     const authorization = { numTrustedProxies: 1, policies: [policyOf("ALLOW", [rule])] };
