@@ -4,7 +4,6 @@ import type { Http2ServerConnection } from "../../http2/connection/http2-server-
 import type { Http2Stream } from "../../http2/connection/http2-stream.ts";
 import { clientResetCode } from "../../http2/conversion/abort-codes.ts";
 import type { AbortReason } from "../../messages/abort-reason.ts";
-import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
@@ -198,7 +197,7 @@ export class Http2ClientStream implements ExchangeClient, StreamSetMember {
 
   #deliverTo(exchange: Exchange): void {
     this.#isDelivering = true;
-    for (const bytes of this.#input.take()) exchange.requestBody(new ContentPiece(bytes));
+    for (const bytes of this.#input.take()) exchange.requestBody({ bytes, ranges: undefined });
     if (this.#end !== undefined && !exchange.requestEnded) exchange.requestEnd(this.#end.trailers);
     this.#isDelivering = false;
   }
@@ -230,16 +229,6 @@ export class Http2ClientStream implements ExchangeClient, StreamSetMember {
     this.#owner.engine.release(this.#stream);
     this.#owner.streamOver(this);
     this.#owner.requestFlush();
-  }
-}
-
-/** A piece without framing. */
-class ContentPiece implements BodyPiece {
-  readonly ranges = undefined;
-  readonly bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
   }
 }
 
