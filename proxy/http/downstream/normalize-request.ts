@@ -3,6 +3,12 @@ import type { RequestHead } from "../../messages/message-head.ts";
 import type { PlanRequest, RequestPlan } from "../exchange/request-plan.ts";
 import type { DownstreamOptions } from "./downstream-options.ts";
 
+/** A request as it is planned. */
+interface NormalizedRequest extends RequestHead {
+  /** Its path has no form that could be judged. */
+  readonly isRefused?: true;
+}
+
 /**
  * A request with its path in the form in which it is judged, routed and forwarded: one form for all three, or a server
  * would read another path than the policy did (CVE-2021-31920). A path that is to be refused stays as it is.
@@ -10,17 +16,18 @@ import type { DownstreamOptions } from "./downstream-options.ts";
 export function normalizeRequest(
   head: RequestHead,
   { pathNormalization }: Pick<DownstreamOptions, "pathNormalization">,
-): RequestHead {
+): NormalizedRequest {
   const path = normalizePath(head.path, pathNormalization());
-  return path === undefined || path === head.path ? head : { ...head, path };
+  if (path === undefined) return { ...head, isRefused: true };
+  return path === head.path ? head : { ...head, path };
 }
 
 /** Plans a normalised request. One whose path has no safe form is refused before any policy sees it. */
 export function planNormalized(
-  head: RequestHead,
-  { planRequest, pathNormalization }: Pick<DownstreamOptions, "planRequest" | "pathNormalization">,
+  head: NormalizedRequest,
+  { planRequest }: Pick<DownstreamOptions, "planRequest">,
 ): ReturnType<PlanRequest> {
-  return normalizePath(head.path, pathNormalization()) === undefined ? REFUSED_PATH : planRequest(head);
+  return head.isRefused === true ? REFUSED_PATH : planRequest(head);
 }
 
 const REFUSED_PATH: RequestPlan = {

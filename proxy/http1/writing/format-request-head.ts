@@ -31,11 +31,14 @@ function copyRequestHead(head: RequestHead, fields: TextFields, edits: RequestEd
   writeProxyFields(writer, head, edits);
   if (authority !== undefined) writer.field("host", authority);
   const { path = head.path } = edits;
-  const isAsItCame = fields.text.startsWith(`${path} `, method.length + 1);
+  const pathAt = method.length + 1;
+  const isAsItCame = fields.text.startsWith(path, pathAt) && fields.text.charCodeAt(pathAt + path.length) === SPACE;
   const startLine = isAsItCame ? undefined : `${method} ${path} HTTP/${version}\r\n`;
   const dropped = authority === undefined ? OF_THE_HOP : OF_THE_HOP_AND_HOST;
   return copyHead(fields, { startLine, added: writer.lines, headers, dropped, hop });
 }
+
+const SPACE = 0x20;
 
 /** One framing, of ours: the content's length if it is known, else chunks. */
 function buildRequestHead(head: RequestHead, fields: FieldList, edits: RequestEdits): string {
