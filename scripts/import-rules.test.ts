@@ -175,7 +175,7 @@ const RESTRICTED_IMPORTS: readonly { readonly what: RegExp; readonly allowed: Re
   { name: "http-proxy", what: /^http-proxy$/, allowed: /^(proxy\/gateway|bench)\// },
   {
     name: "jose",
-    what: /^jose$/,
+    what: /^jose(\/|$)/,
     allowed:
       /^((ca-agent\/workload-auth|local|examples\/http-echo)\/|proxy\/http\/authentication\/verify-signature\.ts$)/,
   },

@@ -29,6 +29,11 @@ export function createSignatureVerifier(): VerifySignature {
   };
 }
 
-function loadJose() {
-  return import("jose");
+/** Of jose only what verifies: all of it would be bundled else, with its encryption. */
+async function loadJose() {
+  const [{ compactVerify }, { importJWK }] = await Promise.all([
+    import("jose/jws/compact/verify"),
+    import("jose/key/import"),
+  ]);
+  return { compactVerify, importJWK };
 }
