@@ -24,6 +24,8 @@ export interface DemoCluster {
   readonly notices: readonly string[];
   /** The file of the watched folder that holds the MeshPolicy. */
   readonly policyFile: string;
+  /** A file of the same folder, which does not exist at first. */
+  readonly authorizationFile: string;
   /** The authority's own folder, with its root certificate and private key. */
   readonly authorityFolder: string;
   killControlPlane(): Promise<void>;

@@ -1,3 +1,4 @@
+import { checkAuthorization } from "./authorization/check-authorization.ts";
 import { checkAttackers } from "./checks/check-attackers.ts";
 import { checkControlPlane } from "./checks/check-control-plane.ts";
 import { checkGateway } from "./checks/check-gateway.ts";
@@ -29,6 +30,7 @@ const CHECKS = [
   checkControlPlane,
   checkRequests,
   checkGrpc,
+  checkAuthorization,
 ] as const;
 
 const FIRST_ANSWER_MS = 10_000;

@@ -46,6 +46,7 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
       host,
       ...describeGateway(cluster),
       policyFile: join(manifests, "10-mesh-mtls.yaml"),
+      authorizationFile: join(manifests, "80-authorization.yaml"),
       // Where the authority keeps a root of its own making.
       authorityFolder: join(cluster.authorityFolder, "self-signed"),
       ...controlPlaneSwitch(cluster, options.signal),

@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { type CurlResult, curlInPod, describeCurl } from "../pods/demo-pod.ts";
 import { type Polled, pollUntil } from "../poll-until.ts";
+import { replaceFile } from "../replace-file.ts";
 import type { Check, CheckContext, CheckResult, Finding } from "./check.ts";
 
 const URL = "http://hello.ns1:8080/";
@@ -39,12 +40,6 @@ export function makePermissive(strict: string): string {
   const permissive = strict.replace("- mtls: {}", "- mtls: {mode: PERMISSIVE}");
   if (permissive === strict) throw new Error("the MeshPolicy has no `- mtls: {}` that could be made PERMISSIVE");
   return permissive;
-}
-
-/** In one step, so that no reader meets half a file. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text);
-  await rename(`${file}.new`, file);
 }
 
 function askInClear({ cluster }: CheckContext): Promise<CurlResult> {

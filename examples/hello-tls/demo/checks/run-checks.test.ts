@@ -30,6 +30,7 @@ function createContext(signal: AbortSignal): CheckContext {
       gatewayUrl: "http://127.0.0.1:1",
       notices: [],
       policyFile: "none",
+      authorizationFile: "none",
       authorityFolder: "none",
       killControlPlane: nothing,
       startControlPlane: nothing,

@@ -80,10 +80,20 @@ function talk({ greetings, failures }: GrpcReport): string {
   return `${greetings.join(", ")}${firstOf(failures)}`;
 }
 
-/** Every connection of the caller's sidecar to a pod of the server is mutual TLS. */
-async function judgeSecurity({ cluster }: CheckContext): Promise<Finding> {
+/**
+ * Every connection of the caller's sidecar to a pod of the server is mutual TLS. A pod that has just renewed its
+ * certificate is connected to again by the next calls.
+ */
+async function judgeSecurity({ cluster, signal }: CheckContext): Promise<Finding> {
   const addresses = cluster.greeters.map(({ ip }) => `${ip}:${PORT}`);
-  const shown = (await readConnections(cluster.caller)).filter(({ endpoint }) => addresses.includes(endpoint));
+  const { value: shown } = await pollUntil(
+    async () => {
+      await callFromPod(cluster.caller, { ...SERVICE, calls: addresses.length, headers: {} });
+      return (await readConnections(cluster.caller)).filter(({ endpoint }) => addresses.includes(endpoint));
+    },
+    (connections) => new Set(connections.map(({ endpoint }) => endpoint)).size === addresses.length,
+    { everyMs: 0, timeoutMs: 5000, signal },
+  );
   const security = new Set(
     shown.map(({ mutual_tls: tls }) => (tls === null ? "plaintext" : `${tls.version} with ${tls.peer}`)),
   );

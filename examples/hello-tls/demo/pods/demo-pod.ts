@@ -28,8 +28,13 @@ export interface CurlResult extends CommandResult {
 }
 
 /** Fetches a URL from inside the pod with curl, on a connection of its own. */
-export async function curlInPod(pod: DemoPod, url: string, headers: readonly string[] = []): Promise<CurlResult> {
-  const flags = ["--silent", "--show-error", "--max-time", String(CURL_TIMEOUT_S)];
+export async function curlInPod(
+  pod: DemoPod,
+  url: string,
+  headers: readonly string[] = [],
+  options: readonly string[] = [],
+): Promise<CurlResult> {
+  const flags = ["--silent", "--show-error", "--max-time", String(CURL_TIMEOUT_S), ...options];
   const result = await pod.exec(["curl", ...flags, ...headers.flatMap((header) => ["--header", header]), url]);
   return { ...result, isAnswered: result.status === 0 };
 }
