@@ -43,10 +43,13 @@ describe("an endpoint whose server announces the end of a connection", () => {
     expect((await world.take()).endpoint.ip).toBe(FIRST);
   });
 
-  it("is not avoided if the next one has served for a while, as at the next renewal", async () => {
+  it.each([
+    { renewedAfterSeconds: 12, name: "at the next renewal" },
+    { renewedAfterSeconds: 4, name: "with certificates that last for seconds" },
+  ])("is not avoided if the next one has served for a while, as $name", async ({ renewedAfterSeconds }) => {
     const { world, ask } = start();
     await ask(true);
-    for (let seconds = 0; seconds < 12; seconds += 4) {
+    for (let seconds = 0; seconds < renewedAfterSeconds; seconds += 4) {
       await ask(false);
       await world.clock.advance(4 * SECOND_MS);
     }

@@ -5,8 +5,11 @@ import type { EndpointState } from "./endpoint-state.ts";
 import type { IdleQuota } from "./idle-quota.ts";
 import type { PoolEndpoints } from "./pool-endpoints.ts";
 
-/** Within this time a connection is the successor of one that its server has ended, and is expected to last. */
-const SUCCESSION_MS = 10_000;
+/**
+ * Within this time a connection is the successor of one that its server has ended, and is expected to last. A leaving
+ * server ends it with its first response; one that renews its certificate often does not, even with leaves of seconds.
+ */
+const SUCCESSION_MS = 2000;
 
 export interface PoolConnectionsOptions {
   readonly deadlines: Deadlines;
