@@ -22,7 +22,7 @@ const PAUSE_FACTOR = 100;
 const MAX_LINES = 100;
 
 /** In a large mesh these change all the time, and rarely make a rule suspicious. */
-const WORKLOADS: ReadonlySet<ResourceKind> = new Set(["Pod", "EndpointSlice", "Endpoints", "Node", "ServiceAccount"]);
+const WORKLOADS: ReadonlySet<ResourceKind> = new Set(["Pod", "EndpointSlice", "Endpoints"]);
 const LARGE_MESH_PODS = 1000;
 
 /**

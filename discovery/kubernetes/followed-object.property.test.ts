@@ -7,7 +7,6 @@ import { createEvent, createStatus, reportOf } from "./invalid-object-report.ts"
 const kind = fc.constantFrom(
   { apiVersion: "v1", kind: "Pod" },
   { apiVersion: "v1", kind: "Service" },
-  { apiVersion: "v1", kind: "Node" },
   { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice" },
   { apiVersion: "security.istio.io/v1", kind: "PeerAuthentication" },
   { apiVersion: "authentication.istio.io/v1alpha1", kind: "MeshPolicy" },

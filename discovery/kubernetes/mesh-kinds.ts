@@ -4,8 +4,7 @@ import type { ResourceKind } from "../../mesh/resources/resource.ts";
 import { type KindDescription, RESOURCE_KINDS } from "../../mesh/resources/resource-kinds.ts";
 
 /**
- * Kubernetes' own kinds of which the configuration consists: every server has them, at this version. Node and
- * ServiceAccount are not among them: no decision reads them, and a large cluster has many.
+ * Kubernetes' own kinds of which the configuration consists: every server has them, at this version.
  */
 export const CORE_KINDS: ReadonlyMap<ResourceKind, ApiKind> = new Map<ResourceKind, ApiKind>([
   ["Namespace", KINDS.namespaces],

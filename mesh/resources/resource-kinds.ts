@@ -7,13 +7,11 @@ import { endpointsSchema } from "./kinds/endpoints.ts";
 import { gatewaySchema } from "./kinds/gateway.ts";
 import { meshPolicySchema } from "./kinds/mesh-policy.ts";
 import { namespaceSchema } from "./kinds/namespace.ts";
-import { nodeSchema } from "./kinds/node.ts";
 import { peerAuthenticationSchema } from "./kinds/peer-authentication.ts";
 import { podSchema } from "./kinds/pod.ts";
 import { policySchema } from "./kinds/policy.ts";
 import { requestAuthenticationSchema } from "./kinds/request-authentication.ts";
 import { serviceSchema } from "./kinds/service.ts";
-import { serviceAccountSchema } from "./kinds/service-account.ts";
 import { virtualServiceSchema } from "./kinds/virtual-service.ts";
 import type { Resource, ResourceKind } from "./resource.ts";
 
@@ -56,14 +54,6 @@ export const RESOURCE_KINDS: readonly KindDescription[] = [
     parse: parserOf(namespaceSchema, (value, header) => ({ kind: "Namespace", ...value, ...header })),
   },
   {
-    kind: "Node",
-    group: "",
-    versions: ["v1"],
-    ...KUBERNETES,
-    clusterWide: true,
-    parse: parserOf(nodeSchema, (value, header) => ({ kind: "Node", ...value, ...header })),
-  },
-  {
     kind: "Pod",
     group: "",
     versions: ["v1"],
@@ -90,13 +80,6 @@ export const RESOURCE_KINDS: readonly KindDescription[] = [
     versions: ["v1"],
     ...KUBERNETES,
     parse: parserOf(endpointsSchema, (value, header) => ({ kind: "Endpoints", ...value, ...header })),
-  },
-  {
-    kind: "ServiceAccount",
-    group: "",
-    versions: ["v1"],
-    ...KUBERNETES,
-    parse: parserOf(serviceAccountSchema, (value, header) => ({ kind: "ServiceAccount", ...value, ...header })),
   },
   {
     kind: "Deployment",

@@ -21,13 +21,11 @@ export type ResourceMaps = {
 /** The map of a ResourceSet that contains a kind. */
 export const MAP_NAMES = {
   Namespace: "namespaces",
-  Node: "nodes",
   Pod: "pods",
   Service: "services",
   EndpointSlice: "endpointSlices",
   Endpoints: "endpoints",
   Deployment: "deployments",
-  ServiceAccount: "serviceAccounts",
   MeshPolicy: "meshPolicies",
   Policy: "policies",
   PeerAuthentication: "peerAuthentications",
@@ -76,13 +74,11 @@ export interface UpdatableSet extends UpdatableMaps {
 
 export const EMPTY_SET: UpdatableSet = {
   namespaces: PersistentMap.empty(),
-  nodes: PersistentMap.empty(),
   pods: PersistentMap.empty(),
   services: PersistentMap.empty(),
   endpointSlices: PersistentMap.empty(),
   endpoints: PersistentMap.empty(),
   deployments: PersistentMap.empty(),
-  serviceAccounts: PersistentMap.empty(),
   meshPolicies: PersistentMap.empty(),
   policies: PersistentMap.empty(),
   peerAuthentications: PersistentMap.empty(),
@@ -168,13 +164,11 @@ class SetUpdate {
     if (resources.length === 0) return { set, change: { resources, keys: this.#keys } };
     const maps: UpdatableMaps = {
       namespaces: this.#apply(set.namespaces, "Namespace"),
-      nodes: this.#apply(set.nodes, "Node"),
       pods: this.#apply(set.pods, "Pod"),
       services: this.#apply(set.services, "Service"),
       endpointSlices: this.#apply(set.endpointSlices, "EndpointSlice"),
       endpoints: this.#apply(set.endpoints, "Endpoints"),
       deployments: this.#apply(set.deployments, "Deployment"),
-      serviceAccounts: this.#apply(set.serviceAccounts, "ServiceAccount"),
       meshPolicies: this.#apply(set.meshPolicies, "MeshPolicy"),
       policies: this.#apply(set.policies, "Policy"),
       peerAuthentications: this.#apply(set.peerAuthentications, "PeerAuthentication"),

@@ -6,25 +6,21 @@ import type { Endpoints } from "./kinds/endpoints.ts";
 import type { Gateway } from "./kinds/gateway.ts";
 import type { MeshPolicy } from "./kinds/mesh-policy.ts";
 import type { Namespace } from "./kinds/namespace.ts";
-import type { Node } from "./kinds/node.ts";
 import type { PeerAuthentication } from "./kinds/peer-authentication.ts";
 import type { Pod } from "./kinds/pod.ts";
 import type { Policy } from "./kinds/policy.ts";
 import type { RequestAuthentication } from "./kinds/request-authentication.ts";
 import type { Service } from "./kinds/service.ts";
-import type { ServiceAccount } from "./kinds/service-account.ts";
 import type { VirtualService } from "./kinds/virtual-service.ts";
 
 /** Any resource that configures the mesh, distinguished by `kind`. */
 export type Resource =
   | Namespace
-  | Node
   | Pod
   | Service
   | EndpointSlice
   | Endpoints
   | Deployment
-  | ServiceAccount
   | MeshPolicy
   | Policy
   | PeerAuthentication

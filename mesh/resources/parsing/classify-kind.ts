@@ -4,6 +4,8 @@ import { type KindDescription, RESOURCE_KINDS } from "../resource-kinds.ts";
 /** How a document with some `apiVersion` and `kind` is handled. */
 export type KindVerdict =
   | { readonly kind: "known"; readonly description: KindDescription }
+  /** What every application has beside its configuration: nothing is said about it. */
+  | { readonly kind: "unread" }
   /** Ordinary Kubernetes objects that do not concern the mesh. */
   | { readonly kind: "ignored"; readonly message: string }
   | { readonly kind: "refused"; readonly field: "apiVersion" | "kind"; readonly message: string };
@@ -47,12 +49,16 @@ const ORDINARY_KINDS: readonly string[] = [
   "StatefulSet",
 ];
 
+/** Of the core group. Identities are made of a pod's account by its name, and no decision reads these objects. */
+const UNREAD_KINDS: readonly string[] = ["Node", "ServiceAccount"];
+
 /** Decides by API group and kind. */
 export function classifyKind(apiVersion: string, kind: string): KindVerdict {
   const group = groupOf(apiVersion);
   const version = apiVersion.slice(apiVersion.indexOf("/") + 1);
   const description = RESOURCE_KINDS.find((candidate) => candidate.group === group && candidate.kind === kind);
   if (description !== undefined) return checkVersion(description, version);
+  if (group === "" && UNREAD_KINDS.includes(kind)) return { kind: "unread" };
   if (isOfIstio(group, kind)) return refuseIstioKind(group, kind);
   if ((group === "" || group === "apps") && !ORDINARY_KINDS.includes(kind))
     return refuseKubernetesKind(apiVersion, kind);

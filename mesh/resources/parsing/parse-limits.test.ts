@@ -63,6 +63,10 @@ describe("kinds that do not concern the mesh", () => {
       `a.yaml:2: warning: ${kind}/c: kind: ${kind} (${apiVersion}) does not configure the mesh and is ignored`,
     ]);
   });
+
+  it.each(["Node", "ServiceAccount"])("are left out without a word if every application has them: %s", (kind) => {
+    expect(problemsOf(`apiVersion: v1\nkind: ${kind}\nmetadata: {name: c}`)).toEqual([]);
+  });
 });
 
 describe("a document that tries to exhaust the machine", () => {

@@ -90,6 +90,8 @@ function readResource(document: PlainObject, header: { apiVersion: string; kind:
   const verdict = classifyKind(header.apiVersion, header.kind);
   const resource = nameOf(document, header.kind);
   switch (verdict.kind) {
+    case "unread":
+      return;
     case "ignored":
       report(reading, {
         severity: "warning",

@@ -11,13 +11,11 @@ export function trackReads(set: ResourceSet, onRead: (key: string) => void): Res
   const { index } = set;
   return {
     namespaces: of(set.namespaces, "namespaces"),
-    nodes: of(set.nodes, "nodes"),
     pods: of(set.pods, "pods"),
     services: of(set.services, "services"),
     endpointSlices: of(set.endpointSlices, "endpointSlices"),
     endpoints: of(set.endpoints, "endpoints"),
     deployments: of(set.deployments, "deployments"),
-    serviceAccounts: of(set.serviceAccounts, "serviceAccounts"),
     meshPolicies: of(set.meshPolicies, "meshPolicies"),
     policies: of(set.policies, "policies"),
     peerAuthentications: of(set.peerAuthentications, "peerAuthentications"),
