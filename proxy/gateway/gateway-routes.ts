@@ -196,7 +196,11 @@ function forwardingOf(
     target,
     operations,
     headers: edits.headers === undefined ? headers : editHeaders(headers, edits.headers),
-    removed: new Set([...foldHeaderOperations(operations, "request").removed, ...(edits.headers?.removed ?? [])]),
+    removed: new Set([
+      ...foldHeaderOperations(operations, "request").removed,
+      ...(edits.headers?.removed ?? []),
+      ...context.policies.fieldNames,
+    ]),
     agent: context.pool.agentFor(target),
     upstreamIdleMs: context.limits.upstreamIdleMs,
     messageLimits: context.messageLimits,

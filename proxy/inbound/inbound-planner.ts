@@ -64,7 +64,14 @@ export class InboundPlanner {
     if (verdict !== undefined) this.#report(verdict);
     if (reply !== undefined) return replyPlan({ reply, verdict });
     const plan = isPlain ? this.#plainPlan() : this.#forward(as, { ...this.#edits, ...authentication.edits });
-    return verdict === undefined ? plan : { ...plan, authorization: verdict };
+    return verdict === undefined ? plan : { ...plan, authorization: verdict, edits: this.#withTrailers(plan, head) };
+  }
+
+  /** Only content of an unknown length has trailers. */
+  #withTrailers({ edits }: ForwardPlan, { content }: RequestHead): RequestEdits {
+    const { fieldNames } = this.#options.policies;
+    if (content.kind !== "unknown" || fieldNames.size === 0) return edits;
+    return { ...edits, removedTrailers: new Set([...fieldNames, ...(edits.headers?.removed ?? [])]) };
   }
 
   #plainPlan(): ForwardPlan {

@@ -36,6 +36,15 @@ function get(headers = "", path = "/"): string {
 const DENIED = /^HTTP\/1\.1 403 Forbidden\r\n.*content-type: text\/plain.*\r\n\r\nRBAC: access denied$/is;
 const UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 
+it("trailers bring no field that a policy asks for, in any spelling", async () => {
+  const { send, upstream } = await start([DENY({ when: { "request.headers[x-role]": ["admin"] } })]);
+  const body = "3\r\nabc\r\n0\r\nX-Role: admin\r\nx_role: admin\r\nchecksum: kept\r\n\r\n";
+  const headers = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
+  expect(await send(formatRequest("/", { method: "POST", headers, body }))).toMatch(/ 200 /);
+  expect(upstream.executed[0]?.body).toContain("kept");
+  expect(upstream.executed[0]?.body).not.toContain("admin");
+});
+
 describe("a request that the policies deny", () => {
   it("gets Istio's reply, and its upstream is not even dialled", async () => {
     const { send, dialer, upstream } = await start([DENY({})]);

@@ -61,6 +61,11 @@ export class GatewayPolicies {
     for (const exchange of this.#inProgress) exchange.guard.run(() => this.#judgeAgain(exchange));
   }
 
+  /** The fields that rules ask for, folded: trailers must not bring them back. */
+  get fieldNames(): ReadonlySet<string> {
+    return this.#compiled()?.fieldNames ?? NO_NAMES;
+  }
+
   /** @returns why a new request is not served; `undefined`: it is, until the policies change. */
   admit(exchange: JudgedExchange): GatewayReply | undefined {
     const { verdict, reply } = this.#judge(exchange);
@@ -110,3 +115,5 @@ export class GatewayPolicies {
     reportVerdict(verdict, { client: formatClient(socket), destination, peer: "" }, this.#deps);
   }
 }
+
+const NO_NAMES: ReadonlySet<string> = new Set();

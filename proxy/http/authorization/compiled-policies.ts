@@ -1,8 +1,13 @@
-import type { Authorization, AuthorizationPolicyRules } from "../../../mesh/policy/authorization/authorization.ts";
+import type {
+  Authorization,
+  AuthorizationCondition,
+  AuthorizationPolicyRules,
+} from "../../../mesh/policy/authorization/authorization.ts";
 import {
   type CompiledAuthorization,
   compileAuthorization,
 } from "../../../mesh/policy/authorization/decide-authorization.ts";
+import { foldHeaderName } from "../../../mesh/resources/fields/header-rules.ts";
 import { judgeOnce } from "../../connections/judge-once.ts";
 
 /** A workload's policies, compiled once for each version of them. */
@@ -12,6 +17,8 @@ export interface CompiledPolicies {
   readonly effective: CompiledAuthorization | undefined;
   /** Whether a rule reads the address of a client in front of proxies. */
   readonly readsRemoteIp: boolean;
+  /** The fields that rules ask for, as `foldHeaderName` returns them: trailers must not bring them back. */
+  readonly fieldNames: ReadonlySet<string>;
 }
 
 /** Reads the policies in force, compiled. `undefined`: none applies. @param current the same value until it changes */
@@ -26,6 +33,7 @@ function compile({ policies }: Authorization): CompiledPolicies | undefined {
     compiled: compileAuthorization({ policies }),
     effective: effective.length === policies.length ? undefined : compileAuthorization({ policies: effective }),
     readsRemoteIp: policies.some(readsRemoteIp),
+    fieldNames: new Set(effective.flatMap(({ rules }) => rules.flatMap(({ when }) => when.flatMap(fieldNameOf)))),
   };
 }
 
@@ -37,4 +45,9 @@ function readsRemoteIp({ rules }: AuthorizationPolicyRules): boolean {
   return rules.some(({ from, when }) =>
     [...from, when].some((clause) => clause.some(({ key }) => key === "remote.ip")),
   );
+}
+
+function fieldNameOf({ key }: AuthorizationCondition): readonly string[] {
+  const name = /^request\.headers\[([^[\]]+)\]$/.exec(key)?.[1];
+  return name === undefined ? [] : [foldHeaderName(name)];
 }

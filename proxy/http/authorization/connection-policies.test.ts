@@ -91,3 +91,11 @@ describe("a field under another spelling that some servers read as the same name
     expect(judge(...policies).judge("x_role", "admin")).toBe(status);
   });
 });
+
+it("the fields that policies in force ask for are named, folded", () => {
+  const asking = (header: string) => [{ when: { [`request.headers[${header}]`]: ["v"] } }];
+  const policies = [policyOf("DENY", asking("X_Role")), policyOf("DENY", asking("x-dry"), { isDryRun: true })];
+  const compiled = compiledPolicies(() => ({ ...NO_AUTHORIZATION, policies }));
+  expect([...new ConnectionPolicies(compiled, connectionOf()).fieldNames]).toEqual(["x-role"]);
+  expect([...new ConnectionPolicies(() => undefined, connectionOf()).fieldNames]).toEqual([]);
+});

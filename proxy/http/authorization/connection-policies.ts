@@ -32,6 +32,14 @@ export class ConnectionPolicies {
     this.#connection = connection;
   }
 
+  /**
+   * The fields that rules ask for, folded. They must not come in trailers: no policy has judged those, and some servers
+   * read them as fields of the request (compare CVE-2013-5704).
+   */
+  get fieldNames(): ReadonlySet<string> {
+    return this.#policies()?.fieldNames ?? NO_NAMES;
+  }
+
   /** The verdict on the connection as a stream. `undefined`: no policy applies. */
   judgeStream(): AuthorizationVerdict | undefined {
     const policies = this.#policies();
@@ -66,3 +74,4 @@ export class ConnectionPolicies {
 }
 
 const UNJUDGED: RequestJudgement = { verdict: undefined, reply: undefined };
+const NO_NAMES: ReadonlySet<string> = new Set();

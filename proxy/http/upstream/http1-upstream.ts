@@ -104,7 +104,7 @@ export class Http1Upstream implements UpstreamConnection, UpstreamStream {
   sendHead(sink: ResponseSink, head: RequestHead, edits: RequestEdits): void {
     const { method, upgrade, content } = head;
     this.#out.add(formatRequestHead(head, edits));
-    this.#removed = edits.headers?.removed;
+    this.#removed = edits.removedTrailers ?? edits.headers?.removed;
     this.#coding = decideCoding(content, "1.1", this.#removed !== undefined && this.#removed.size > 0);
     this.#isWhole = content.kind === "none";
     this.#framer.expect({ method, hasUpgrade: upgrade !== undefined });

@@ -83,7 +83,7 @@ export class Http2UpstreamStream implements UpstreamStream {
 
   sendHead(sink: ResponseSink, head: RequestHead, edits: RequestEdits): void {
     const request = outgoingRequest(head, edits);
-    this.#removed = edits.headers?.removed;
+    this.#removed = edits.removedTrailers ?? edits.headers?.removed;
     this.#sink = sink;
     this.#toHead = head.method === "HEAD";
     const stream = this.#connection.begin(this, request, head.content.kind === "none");

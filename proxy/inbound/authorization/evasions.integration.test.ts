@@ -124,6 +124,25 @@ describe.each(JUDGED_PATHS)("$name, a denied field", ({ start }) => {
   });
 });
 
+describe.each(JUDGED_PATHS)("$name, trailers", ({ start }) => {
+  const head = `POST / HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  const trailers = "X-Role: admin\r\nx_role: admin\r\nX-Checksum: 1\r\n";
+  const bytes = `${head}3\r\nabc\r\n0\r\n${trailers}\r\n`;
+
+  it("bring no field that a policy asks for, in any spelling", async () => {
+    const { port, upstream } = await start(cleanup, { policies: DENY_ADMIN_ROLE });
+    expect(await sendRaw(cleanup, port, bytes)).toMatch(/^HTTP\/1\.1 200 /);
+    const [executed] = upstream.executed;
+    expect(executed?.body).toMatch(/^3\r\nabc\r\n0\r\nx-checksum: 1\r\n\r\n$/i);
+  });
+
+  it("go on as they came if no policy asks for their fields", async () => {
+    const { port, upstream } = await start(cleanup, { policies: DENY_ADMIN });
+    await sendRaw(cleanup, port, bytes);
+    expect(upstream.executed[0]?.body).toMatch(/x-role: admin\r\n/i);
+  });
+});
+
 describe("a demanded field", () => {
   it.each([
     { name: "is there", lines: "X-Role: admin\r\n", status: 200 },

@@ -19,6 +19,8 @@ export interface RequestEdits {
   readonly authority?: string | undefined;
   /** The route's operations. */
   readonly headers?: FoldedHeaders | undefined;
+  /** Names that trailers may not contain, as returned by `foldHeaderName`. @default those that `headers` removes */
+  readonly removedTrailers?: ReadonlySet<string> | undefined;
 }
 
 /** Which of a message's fields are not forwarded. */
