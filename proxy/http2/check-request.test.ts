@@ -131,6 +131,14 @@ describe("a well-formed request", () => {
     });
   });
 
+  it("has its authority in the form in which HTTP/1.1 has it", () => {
+    expect(check([M, S, P, [":authority", "%77orld%2Ens2:80"]])).toMatchObject({
+      value: { authority: "world.ns2:80" },
+    });
+    expect(check([M, S, P, ["host", "a%e4.example"]])).toMatchObject({ value: { authority: "a%E4.example" } });
+    expect(check([M, S, P, [":authority", "a%2Fb"]])).toMatchObject({ fault: { code: "bad_authority" } });
+  });
+
   it("has its authority from host if :authority is missing, and host never among its fields", () => {
     expect(check([M, S, P, ["host", "world"]])).toMatchObject({ value: { authority: "world", names: [] } });
     expect(check([M, S, P, [":authority", "world"], ["host", "WORLD"]])).toMatchObject({ value: { names: [] } });

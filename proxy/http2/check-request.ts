@@ -1,3 +1,4 @@
+import { plainAuthority } from "../messages/plain-authority.ts";
 import { collectFields, FieldCollector, isPseudoField } from "./check-fields.ts";
 import { isAuthority, isTarget, isToken } from "./field-rules.ts";
 import type { Checked, Http2Fields, Http2RequestHead } from "./message-head.ts";
@@ -57,11 +58,13 @@ function checkWhole(
   endsStream: boolean,
 ): Checked<Http2RequestHead> {
   const { host } = fields;
-  const authority = pseudo.authority ?? host;
-  if (authority === undefined || !isAuthority(authority)) {
+  const received = pseudo.authority ?? host;
+  // In the form of HTTP/1.1: an escaped letter must not make it another host to a policy than to the server.
+  const authority = received === undefined || !isAuthority(received) ? undefined : plainAuthority(received);
+  if (authority === undefined) {
     return malformed("bad_authority", ":authority or host must be a host with an optional port");
   }
-  if (host !== undefined && host !== authority && host.toLowerCase() !== authority.toLowerCase()) {
+  if (host !== undefined && host !== received && host.toLowerCase() !== received?.toLowerCase()) {
     return malformed("host_mismatch", "host differs from :authority");
   }
   const { contentLength } = fields;

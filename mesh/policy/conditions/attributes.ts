@@ -16,6 +16,7 @@ export interface PeerNames {
 /** What is known of a connection, in the forms that conditions compare. Addresses are parsed when first asked for. */
 export class ConnectionFacts {
   readonly peer: PeerNames | undefined;
+  /** In lower case, as in Envoy: it is a name of DNS. */
   readonly sni: string | undefined;
   readonly port: string;
   readonly #addresses: ConnectionAttributes;
@@ -23,7 +24,7 @@ export class ConnectionFacts {
 
   constructor(connection: ConnectionAttributes) {
     this.peer = connection.peer === undefined ? undefined : namesOf(connection.peer);
-    this.sni = connection.sni;
+    this.sni = connection.sni === undefined ? undefined : lowerAscii(connection.sni);
     this.port = String(connection.destinationPort);
     this.#addresses = connection;
   }

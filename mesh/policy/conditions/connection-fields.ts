@@ -1,4 +1,4 @@
-import type { ConnectionFacts, ConnectionTest, PeerNames } from "./attributes.ts";
+import { type ConnectionFacts, type ConnectionTest, lowerAscii, type PeerNames } from "./attributes.ts";
 import { compileIpBlocks } from "./ip-blocks.ts";
 import { compileGlobs, compileTexts, isNotEmpty, type TextTest } from "./match-text.ts";
 
@@ -53,7 +53,8 @@ function compilePorts(values: readonly string[]): ConnectionTest | undefined {
   return areValid ? ({ port }) => ports.has(port) : undefined;
 }
 
+/** Case is ignored: a server reads `A.com` as `a.com`, so a client could choose which one a policy sees. */
 function compileServerNames(values: readonly string[]): ConnectionTest {
-  const matches = compileTexts(values);
+  const matches = compileTexts(values.map(lowerAscii));
   return ({ sni }) => sni !== undefined && isNotEmpty(sni) && matches(sni);
 }

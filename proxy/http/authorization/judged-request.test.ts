@@ -70,6 +70,20 @@ describe.each(VERSIONS)("a field of $version", ({ headOf }) => {
     expect(request.headerLines("x-role")).toEqual(["user"]);
     expect(request.confusion).toMatchObject({ status: 400, details: expect.stringContaining("x_role as x-role") });
   });
+
+  it.each([
+    { asked: "_role", sent: "_role", lines: ["admin"], isConfused: false },
+    { asked: "^role", sent: "^role", lines: ["admin"], isConfused: false },
+    { asked: "1role", sent: "1role", lines: ["admin"], isConfused: false },
+    { asked: "_role", sent: "-role", lines: [], isConfused: true },
+    { asked: "-role", sent: "_role", lines: [], isConfused: true },
+    { asked: "~role", sent: "^role", lines: [], isConfused: true },
+    { asked: "_role", sent: "rrole", lines: [], isConfused: false },
+  ])("whose name begins with another character is found: $sent for $asked", ({ asked, sent, lines, isConfused }) => {
+    const request = judged(headOf([`${sent}: admin`]));
+    expect(request.headerLines(asked)).toEqual(lines);
+    expect(request.confusion !== undefined).toBe(isConfused);
+  });
 });
 
 describe("a request of HTTP/1.1", () => {

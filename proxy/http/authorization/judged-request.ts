@@ -75,8 +75,10 @@ export class JudgedRequest implements RequestAttributes {
       fields.hopNames.includes(name) || isReplaced(folded, hop) || headers?.removed.has(folded) === true;
     if (isDropped) return added;
     const lines = [...added];
+    // Only letters and digits stay as they are in every spelling.
+    const first = /^[a-z\d]/.test(name) ? name.charCodeAt(0) : undefined;
     for (let index = 0; index < fields.count; index += 1) {
-      if (fields.nameCodeAt(index, 0) !== (name.charCodeAt(0) | TO_LOWER)) continue;
+      if (first !== undefined && fields.nameCodeAt(index, 0) !== first) continue;
       const found = fields.nameAt(index);
       if (found === name) lines.push(fields.valueAt(index));
       else if (foldHeaderName(found) === folded) this.#confused ??= { spelled: found, read: name };
@@ -86,4 +88,3 @@ export class JudgedRequest implements RequestAttributes {
 }
 
 const NO_LINES: readonly string[] = [];
-const TO_LOWER = 0x20;
