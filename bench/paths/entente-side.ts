@@ -7,6 +7,7 @@ import { observeConnections } from "../../proxy/connections/observe-connections.
 import { createDataPlane } from "../../proxy/create-data-plane.ts";
 import { createProxyMetrics } from "../../proxy/telemetry/proxy-metrics.ts";
 import type { SecureContextSource } from "../../proxy/tls/secure-context-source.ts";
+import { createPolicies } from "./policy-load.ts";
 import type { SideJob } from "./side-job.ts";
 
 export interface SideDeps {
@@ -43,7 +44,7 @@ function inboundOf(job: SideJob): () => Inbound {
     workload: workloadOf("server"),
     defaultMode: mode,
     ports: [{ port: job.originalPort, mode, protocol: job.protocol, service: SERVICE }],
-    authorization: NO_AUTHORIZATION,
+    authorization: { ...NO_AUTHORIZATION, policies: job.policies === undefined ? [] : createPolicies(job.policies) },
     tokenRules: job.tokenRules ?? [],
   };
   return () => inbound;

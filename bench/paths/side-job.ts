@@ -1,5 +1,6 @@
 import type { TokenRule } from "../../mesh/policy/request-authentication/token-rule.ts";
 import type { UpstreamHttpVersion } from "../../mesh/policy/types.ts";
+import type { PolicyLoad } from "./policy-load.ts";
 
 /** The job of a process that is one side of a path. */
 export interface SideJob {
@@ -18,6 +19,8 @@ export interface SideJob {
   readonly peerIdentity: string;
   /** The server's side verifies tokens by these rules; absent: by none. */
   readonly tokenRules?: readonly TokenRule[];
+  /** The server's side has these policies; absent: none. */
+  readonly policies?: PolicyLoad;
   /** Certificate and key. */
   readonly certificateFile: string;
   readonly rootFile: string;

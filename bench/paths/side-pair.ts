@@ -15,6 +15,8 @@ export interface PairOptions extends PathSurroundings {
   readonly hopVersion: SideJob["hopVersion"];
   /** @default none */
   readonly tokenRules?: SideJob["tokenRules"];
+  /** @default none */
+  readonly policies?: SideJob["policies"];
   /** Environment of both processes. */
   readonly env: readonly { readonly name: string; readonly value?: string | null | undefined }[];
 }
@@ -33,6 +35,7 @@ export async function startSidePair(options: PairOptions): Promise<StartedPath> 
     peerIdentity: CLIENT_ID,
     certificateFile: certificates.server,
     ...(options.tokenRules !== undefined && { tokenRules: options.tokenRules }),
+    ...(options.policies !== undefined && { policies: options.policies }),
   });
   const client = await startSide(options, {
     ...common,
