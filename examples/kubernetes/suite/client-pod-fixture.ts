@@ -49,6 +49,21 @@ export interface LoadResult {
   readonly failures: Readonly<Record<string, number>>;
 }
 
+/** What a client holds open at a server of `heldServer`. */
+export interface HoldJob {
+  readonly kind: "request" | "grpc" | "tcp";
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface HeldExchange {
+  /** Whether its server began to send. */
+  readonly isOpen: boolean;
+  /** How it ended: an error's code, `end of stream`, `grpc-status N`, or `stopped` by `stop`. */
+  readonly ended: Promise<string>;
+  readonly stop: () => void;
+}
+
 /** The image's own user belongs to the proxy, so no application may have it. */
 export const APPLICATION_USER = { runAsUser: 65_532, runAsGroup: 65_532 };
 
@@ -103,25 +118,43 @@ export class ClientPod {
 
   /** Sends requests on kept and on new connections while `work` runs. */
   async loadWhile(job: LoadJob, work: () => Promise<void>): Promise<LoadResult> {
-    const args = await this.#exec("send-load.ts", { kept: 6, fresh: 3, pauseMs: 15, ...job });
-    const child = spawn("kubectl", args, { stdio: ["pipe", "pipe", "inherit"] });
-    let output = "";
-    const started = new Promise<void>((resolve) => {
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        output += text;
-        if (output.startsWith("sending")) resolve();
-      });
-    });
-    const closed = once(child, "close");
+    const { begun, ended, stop } = await this.#start("send-load.ts", { kept: 6, fresh: 3, pauseMs: 15, ...job });
     try {
-      await Promise.race([started, closed]);
+      await begun;
       await work();
     } finally {
-      child.stdin.end();
-      await closed;
+      stop();
+      await ended;
     }
-    const result: LoadResult = JSON.parse(output.trim().split("\n").at(-1) ?? "");
+    const result: LoadResult = JSON.parse(await ended);
     return result;
+  }
+
+  /** Opens a request or a stream that its server does not end; resolves when the first bytes have come back, or it is over. */
+  async hold(job: HoldJob): Promise<HeldExchange> {
+    const { begun, ended, stop } = await this.#start("hold-open.ts", job);
+    const isOpen = (await begun) === "open";
+    return { isOpen, stop, ended: ended.then(parseReason) };
+  }
+
+  /** Starts a program that prints a line when it is at work, and a last one when its input or its work has ended. */
+  async #start(program: string, job: object) {
+    const child = spawn("kubectl", await this.#exec(program, job), { stdio: ["pipe", "pipe", "inherit"] });
+    child.stdin.on("error", () => undefined);
+    let output = "";
+    const begun = new Promise<string>((resolve) => {
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+        if (output.includes("\n")) resolve(output.split("\n", 1).join());
+      });
+      child.once("close", () => resolve(""));
+    });
+    const closed = once(child, "close");
+    return {
+      begun,
+      ended: closed.then(() => output.trim().split("\n").at(-1) ?? ""),
+      stop: () => void child.stdin.end(),
+    };
   }
 
   /** Runs a command; returns its output with its status. */
@@ -141,6 +174,10 @@ export class ClientPod {
     const pod = await this.#pod();
     return ["exec", "-i", "-n", this.#namespace, pod, "-c", "client", "--", ...node, JSON.stringify(job)];
   }
+}
+
+function parseReason(line: string): string {
+  return line === "" ? "the program in the pod printed nothing" : String(JSON.parse(line).reason);
 }
 
 function parseLines<Value>(output: string): readonly Value[] {

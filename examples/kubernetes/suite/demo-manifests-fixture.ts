@@ -6,13 +6,28 @@ import { parseAllDocuments } from "yaml";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { ECHO_IMAGE } from "./applications-fixture.ts";
 import { APPLICATION_USER } from "./client-pod-fixture.ts";
+import { apply, awaitRollout, requireNoNamespace } from "./kubectl-fixture.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../..", import.meta.url));
 
 /** In the order of `kubectl apply -f`. */
-export function demoManifests(): readonly KubernetesObject[] {
+function demoManifests(): readonly KubernetesObject[] {
   const image = { image: ECHO_IMAGE, imagePullPolicy: "IfNotPresent" };
   return readFolder("hello-tls").map((object) => replaceImage(object, "wardviaene/http-echo", image));
+}
+
+/** The demo's manifests, for a cluster without its namespaces. Throws if there is one: they would change what is there. */
+export async function prepareDemo(): Promise<readonly KubernetesObject[]> {
+  await requireNoNamespace("ns1", "ns2", "legacy");
+  return demoManifests();
+}
+
+/** Applies the demo's manifests, and waits until its applications are available. */
+export async function startDemo(manifests: readonly KubernetesObject[]): Promise<void> {
+  await apply(manifests);
+  await awaitRollout("ns1", "hello-tls");
+  await awaitRollout("ns2", "world-tls");
+  await awaitRollout("legacy", "end-tls");
 }
 
 /** The folder of examples/hello-grpc, with its program in a ConfigMap and the image under test, which contains Node. */

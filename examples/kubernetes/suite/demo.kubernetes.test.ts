@@ -1,40 +1,25 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { type ClientPod, createClient } from "./client-pod-fixture.ts";
-import { demoManifests } from "./demo-manifests-fixture.ts";
-import {
-  apply,
-  awaitRollout,
-  createNamespace,
-  getObjects,
-  kubectl,
-  remove,
-  runKubectl,
-  type TestNamespace,
-} from "./kubectl-fixture.ts";
+import { prepareDemo, startDemo } from "./demo-manifests-fixture.ts";
+import { apply, createNamespace, getObjects, kubectl, remove, type TestNamespace } from "./kubectl-fixture.ts";
 
-const MANIFESTS = demoManifests();
 const GATEWAY = { url: "http://istio-ingressgateway.istio-system/", headers: { host: "hello-tls.example.com" } };
 
+let manifests: readonly KubernetesObject[] | undefined;
 let outside: TestNamespace;
 let client: ClientPod;
 
 beforeAll(async () => {
-  for (const namespace of ["ns1", "ns2", "legacy"]) {
-    const { status } = await runKubectl(["get", "namespace", namespace]);
-    if (status === 0)
-      throw new Error(`the cluster has a namespace ${namespace}, which the demo's manifests would change`);
-  }
+  manifests = await prepareDemo();
   outside = await createNamespace("outside");
   client = await createClient(outside.name, "client");
-  await apply(MANIFESTS);
-  await awaitRollout("ns1", "hello-tls");
-  await awaitRollout("ns2", "world-tls");
-  await awaitRollout("legacy", "end-tls");
+  await startDemo(manifests);
 });
 
 afterAll(async () => {
-  await remove(MANIFESTS);
-  await outside.remove();
+  if (manifests !== undefined) await remove(manifests);
+  await outside?.remove();
 });
 
 async function containersOf(namespace: string): Promise<readonly string[]> {
@@ -71,7 +56,7 @@ describe("the demo's manifests, applied once", () => {
   });
 
   it("change nothing when they are applied again", async () => {
-    const messages = await apply(MANIFESTS);
+    const messages = await apply(manifests ?? []);
     expect(
       messages
         .trim()
@@ -100,7 +85,7 @@ describe("a changed policy", () => {
         status: 200,
         body: expect.stringMatching(/^world\s+!!!$/),
       });
-    await apply(MANIFESTS);
+    await apply(manifests ?? []);
     await expect
       .poll(() => client.send({ url: "http://world.ns2:8080/" }), { timeout: 10_000 })
       .toEqual({

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
+import { GREETER_POLICY } from "../../hello-tls/demo/authorization/policies.ts";
 import { type ClientPod, createClient, type GrpcReply } from "./client-pod-fixture.ts";
 import { grpcManifests } from "./demo-manifests-fixture.ts";
 import {
@@ -10,7 +12,7 @@ import {
   kubectl,
   podNames,
   remove,
-  runKubectl,
+  requireNoNamespace,
   type TestNamespace,
 } from "./kubectl-fixture.ts";
 
@@ -27,8 +29,7 @@ let outsider: ClientPod;
 let client: ClientPod;
 
 beforeAll(async () => {
-  const { status } = await runKubectl(["get", "namespace", NAMESPACE]);
-  if (status === 0) throw new Error(`the cluster has a namespace ${NAMESPACE}, which the manifests would change`);
+  await requireNoNamespace(NAMESPACE);
   manifests = await grpcManifests();
   outside = await createNamespace("outside");
   outsider = await createClient(outside.name, "client");
@@ -92,5 +93,15 @@ describe("gRPC", () => {
     await expect.poll(log, { timeout: 30_000, interval: 1000 }).toContain(`(${newest})`);
     const lines = (await log()).slice(before.length).trim().split("\n");
     expect(lines.filter((line) => !/^hello caller \d+ \(greeter-[\w-]+\)$/.test(line))).toEqual([]);
+  });
+
+  it("a policy that denies the application's account denies its calls alone, until it is deleted", async () => {
+    const policy: KubernetesObject = parse(GREETER_POLICY);
+    const latest = () => kubectl(["logs", "-n", NAMESPACE, "deployment/caller", "-c", "caller", "--tail=1"]);
+    await apply([policy]);
+    await expect.poll(latest, { timeout: 30_000 }).toBe("[permission_denied] RBAC: access denied\n");
+    expect(await client.callGrpc({ url: URL, count: 1 })).toMatchObject([{ status: "0" }]);
+    await remove([policy]);
+    await expect.poll(latest, { timeout: 30_000 }).toMatch(/^hello caller \d+ /);
   });
 });

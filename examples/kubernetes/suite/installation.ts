@@ -8,6 +8,7 @@ import {
   awaitRollout,
   getObjects,
   kubectl,
+  type Ran,
   RUN_VARIABLE,
   runKubectl,
   runProgram,
@@ -89,9 +90,14 @@ async function expectNothingLeft(command: string): Promise<void> {
   }
 }
 
-/** Runs the command line under test. */
+/** Runs the command line under test, whatever its status. */
+export function runEntente(...args: readonly string[]): Promise<Ran> {
+  return runProgram(process.execPath, [ENTENTE, ...args], { timeoutMs: 240_000 });
+}
+
+/** Runs the command line under test; returns its output, or throws with its error. */
 export async function entente(...args: readonly string[]): Promise<string> {
-  const ran = await runProgram(process.execPath, [ENTENTE, ...args], { timeoutMs: 240_000 });
+  const ran = await runEntente(...args);
   if (ran.status !== 0)
     throw new Error(`entente ${args.join(" ")} failed with ${ran.status}: ${ran.stderr}${ran.stdout}`);
   return ran.stdout;

@@ -105,6 +105,15 @@ export async function createNamespace(
   };
 }
 
+/** Throws if one of the namespaces of an example exists: its manifests would change what is there. */
+export async function requireNoNamespace(...names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const { status } = await runKubectl(["get", "namespace", name]);
+    if (status === 0)
+      throw new Error(`the cluster has a namespace ${name}, which the example's manifests would change`);
+  }
+}
+
 /** On every namespace that the suite makes; its value is the run's, so that two runs do not disturb each other. */
 export const TEST_LABEL = "entente.dev/test";
 

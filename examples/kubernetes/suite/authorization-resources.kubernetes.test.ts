@@ -1,0 +1,115 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { echoApplication } from "./applications-fixture.ts";
+import { authorizationPolicy, explain, type PolicyOptions } from "./authorization-fixture.ts";
+import { type ClientPod, createClient } from "./client-pod-fixture.ts";
+import {
+  apply,
+  awaitRollout,
+  createNamespace,
+  getObjects,
+  INJECTED,
+  kubectl,
+  runKubectl,
+  type TestNamespace,
+} from "./kubectl-fixture.ts";
+
+let mesh: TestNamespace;
+let client: ClientPod;
+let url: string;
+
+beforeAll(async () => {
+  mesh = await createNamespace("policies", INJECTED);
+  await apply(echoApplication(mesh.name, "world", { text: "world" }));
+  client = await createClient(mesh.name, "client");
+  await awaitRollout(mesh.name, "world");
+  url = `http://world.${mesh.name}:8080/`;
+});
+
+afterAll(() => mesh.remove());
+
+const RESOURCES = "authorizationpolicies.security.istio.io";
+afterEach(() => kubectl(["delete", RESOURCES, "--all", "-n", mesh.name]));
+
+const SOON = { timeout: 15_000 };
+const SERVED = { status: 200, body: "world" };
+const DENIED = { status: 403, body: "RBAC: access denied" };
+
+const operation = (fields: object) => ({ action: "DENY", rules: [{ to: [{ operation: fields }] }] });
+const source = (fields: object) => ({ action: "DENY", rules: [{ from: [{ source: fields }] }] });
+const annotated = (value: string): PolicyOptions => ({ annotations: { "istio.io/dry-run": value } });
+
+describe("an AuthorizationPolicy that is wrong is refused with its field", () => {
+  it.each<{ field: string; spec: object; options?: PolicyOptions }>([
+    { field: "spec.action", spec: { action: "DENIED", rules: [{}] } },
+    { field: "spec.rules", spec: { action: "DENY" } },
+    { field: "spec.rules[0].to[0].operation", spec: operation({ method: ["GET"] }) },
+    { field: "spec.rules[0].to[0].operation.ports[0]", spec: operation({ ports: ["http"] }) },
+    { field: "spec.rules[0].to[0].operation.paths[0]", spec: operation({ paths: ["/a/{*"] }) },
+    { field: "spec.rules[0].from[0].source.ipBlocks[0]", spec: source({ ipBlocks: ["10.0.0.0/33"] }) },
+    { field: "spec.rules[0].from[0].source", spec: source({ principal: ["a"] }) },
+    { field: "spec.rules[0].when[0].key", spec: { rules: [{ when: [{ key: "request.header[a]", values: ["b"] }] }] } },
+    { field: "spec.provider.name", spec: { action: "CUSTOM", rules: [{}] } },
+    { field: "spec.selectors", spec: { selectors: { matchLabels: { app: "world" } }, rules: [{}] } },
+    { field: "istio.io/dry-run", spec: { action: "AUDIT", rules: [{}] }, options: annotated("true") },
+  ])("$field", async ({ field, spec, options }) => {
+    for (const version of ["v1", "v1beta1"] as const) {
+      const wrong = authorizationPolicy(mesh.name, "wrong", spec, { version, ...options });
+      const { status, stderr } = await runKubectl(["apply", "-f", "-"], { input: JSON.stringify(wrong) });
+      expect([status, stderr]).toEqual([1, expect.stringContaining(field)]);
+    }
+    expect(await getObjects(RESOURCES, "-n", mesh.name)).toEqual([]);
+  });
+});
+
+describe("an AuthorizationPolicy", () => {
+  const noGet = operation({ methods: ["GET"] });
+
+  it("has the same effect in v1 and in v1beta1, and can be read as either", async () => {
+    for (const version of ["v1beta1", "v1"] as const) {
+      expect(await client.send({ url })).toMatchObject(SERVED);
+      await apply([authorizationPolicy(mesh.name, "no-get", noGet, { version })]);
+      await expect.poll(() => client.send({ url }), SOON).toMatchObject(DENIED);
+      for (const read of ["v1", "v1beta1"]) {
+        const [stored] = await getObjects(`authorizationpolicies.${read}.security.istio.io`, "-n", mesh.name);
+        expect(stored).toMatchObject({ apiVersion: `security.istio.io/${read}`, spec: noGet });
+      }
+      await kubectl(["delete", RESOURCES, "no-get", "-n", mesh.name]);
+      await expect.poll(() => client.send({ url }), SOON).toMatchObject(SERVED);
+    }
+  });
+
+  it("in a dry run denies nothing, and is counted and explained", async () => {
+    await apply([authorizationPolicy(mesh.name, "no-get", noGet, annotated("true"))]);
+    const counted = async () => {
+      expect(await client.send({ url })).toMatchObject(SERVED);
+      return await readWouldDeny();
+    };
+    await expect.poll(counted, SOON).toBeGreaterThanOrEqual(2);
+    const question = ["--from", `client.${mesh.name}`, "--to", `world.${mesh.name}:8080`] as const;
+    expect(await explain(...question)).toBe("allowed by no-allow-policy");
+    await apply([authorizationPolicy(mesh.name, "no-get", noGet, annotated("false"))]);
+    await expect.poll(() => client.send({ url }), SOON).toMatchObject(DENIED);
+    expect(await explain(...question)).toBe(`denied by AuthorizationPolicy/no-get.${mesh.name} rule 0`);
+  });
+
+  it("with a rule that is changed is in force in its new form", async () => {
+    const only = (methods: readonly string[]) => ({ rules: [{ to: [{ operation: { methods } }] }] });
+    for (const [methods, reply] of [
+      [["GET"], SERVED],
+      [["POST"], DENIED],
+      [["POST", "GET"], SERVED],
+    ] as const) {
+      await apply([authorizationPolicy(mesh.name, "only", only(methods))]);
+      await expect.poll(() => client.send({ url }), SOON).toMatchObject(reply);
+    }
+  });
+});
+
+/** What the policies in a dry run would have denied, by the metrics of world's proxy. */
+async function readWouldDeny(): Promise<number> {
+  const [pod] = await getObjects("pods", "-n", mesh.name, "-l", "app=world");
+  const { podIP }: { readonly podIP: string } = JSON.parse(JSON.stringify(pod?.["status"]));
+  const { body = "" } = await client.send({ url: `http://${podIP}:15020/stats/prometheus` });
+  const denied = body.split("\n").filter((line) => /^entente_rbac_dry_run_total\{.*_result="denied"/.test(line));
+  return denied.reduce((sum, line) => sum + Number(line.split("} ")[1]), 0);
+}
