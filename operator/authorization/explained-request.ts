@@ -1,3 +1,4 @@
+import { byteTextFrom } from "../../mesh/policy/byte-text.ts";
 import { FieldList } from "../../proxy/messages/field-list.ts";
 import type { RequestHead } from "../../proxy/messages/message-head.ts";
 
@@ -27,7 +28,7 @@ export function requestHeadOf(
   { authority, path }: { readonly authority: string; readonly path: string },
 ): RequestHead {
   const names = headers.map(({ name }) => name);
-  const values = headers.map(({ value }) => value);
+  const values = headers.map(({ value }) => byteTextFrom(value));
   return {
     ...{ method, authority, path, version: "1.1", scheme: "http", content: { kind: "none" } },
     ...{ upgrade: undefined, expectsContinue: false, bytes: 0 },

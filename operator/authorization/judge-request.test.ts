@@ -23,6 +23,12 @@ describe("a request", () => {
     },
     { name: "a header once is compared", rules: role, headers: { "x-role": "admin" }, verdict: { kind: "allowed" } },
     {
+      name: "a header that is not ASCII is sent as UTF-8",
+      rules: policy("role", { rules: [{ when: [{ key: "request.headers[x-role]", values: ["müller"] }] }] }),
+      headers: { "x-role": "müller" },
+      verdict: { kind: "allowed" },
+    },
+    {
       name: "the address that the nearest proxy has added is compared",
       rules: byRemoteIp,
       headers: { "x-forwarded-for": "198.51.100.1, 203.0.113.9" },

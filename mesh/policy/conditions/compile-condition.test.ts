@@ -56,6 +56,7 @@ const ROWS: readonly Row[] = [
   { key: "request.headers[X-A]", value: "*", match: [header("")], miss: [{}] },
   { key: "request.headers[x-a]", value: "a*", match: [header("b", "ab")], miss: [header("b,ab"), header("A")] },
   { key: "request.headers[x-a]", value: "*a*", match: [header("xa*")], miss: [header("xa"), header("*ab")] },
+  { key: "request.headers[x-a]", value: "é*", match: [header("\u00c3\u00a9t\u00c3\u00a9")], miss: [header("\u00e9")] },
   { key: "request.headers[host]", value: "a.com", match: [{ authority: "a.com" }], miss: [{ authority: "A.com" }] },
   { key: "request.headers[:Authority]", value: "*", match: [{ authority: "a" }], miss: [{ authority: "" }] },
   { key: "request.headers[:method]", value: "GET", match: [{}], miss: [{ method: "PUT" }] },

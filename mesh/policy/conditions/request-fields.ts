@@ -1,4 +1,5 @@
 import type { TokenAttributes } from "../authorization/authorization.ts";
+import { byteTextFrom } from "../byte-text.ts";
 import { lowerAscii, type RequestTest } from "./attributes.ts";
 import { compileTexts, type TextTest } from "./match-text.ts";
 import { compilePathTemplate, isPathTemplate } from "./path-template.ts";
@@ -57,7 +58,7 @@ function compilePaths(values: readonly string[]): RequestTest | undefined {
  * there is one, even if it is empty.
  */
 function compileLines(name: string, values: readonly string[]): RequestTest | undefined {
-  const matches = compileTexts(values, () => true);
+  const matches = compileTexts(values.map(byteTextFrom), () => true);
   switch (name) {
     case ":method":
       return ({ method }) => matches(method);

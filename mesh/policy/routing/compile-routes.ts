@@ -1,5 +1,6 @@
 import { compileRegex } from "../../resources/fields/compile-regex.ts";
 import { normalizeHost } from "../../resources/fields/normalize-host.ts";
+import { byteTextFrom } from "../byte-text.ts";
 import { normalizeAuthority } from "../match-host.ts";
 import type { GatewayListener } from "../types.ts";
 import type { HostTarget } from "./host-target.ts";
@@ -94,7 +95,7 @@ function compileMatch(match: HttpMatch): SubjectTest {
     ...compileText(normalizeAuthorityMatch(match.authority), (test) => (subject) => test(subject.host)),
     ...match.headers.flatMap(({ name, value }) =>
       compileText(
-        value,
+        asReceived(value),
         (test) =>
           ({ headers }) =>
             passes(test, headers(name)),
@@ -102,7 +103,7 @@ function compileMatch(match: HttpMatch): SubjectTest {
     ),
     ...match.withoutHeaders.flatMap(({ name, value }) =>
       // As in Envoy: if the header is missing, a forbidden value is compared with the empty string.
-      compileText(value, (test) => ({ headers }) => {
+      compileText(asReceived(value), (test) => ({ headers }) => {
         const given = headers(name);
         return value.kind === "present" ? given === undefined : !test(given ?? "");
       }),
@@ -144,6 +145,11 @@ function compileText(
       return [compiled.kind === "compiled" ? apply(compiled.test) : () => false];
     }
   }
+}
+
+/** An exact value or prefix of a field, as the field contains it. */
+function asReceived(match: StringMatch): StringMatch {
+  return match.kind === "exact" || match.kind === "prefix" ? { ...match, value: byteTextFrom(match.value) } : match;
 }
 
 function passes(test: TextTest, value: string | undefined): boolean {

@@ -158,6 +158,12 @@ describe("the matches of a route", () => {
     },
     { name: "a header", match: { headers: header(exact("1")) }, received: { headers: { "x-a": "1" } }, isMatch: true },
     {
+      name: "a header in UTF-8",
+      match: { headers: header(exact("é")) },
+      received: { headers: { "x-a": "\u00c3\u00a9" } },
+      isMatch: true,
+    },
+    {
       name: "another value of a header",
       match: { headers: header(exact("1")) },
       received: { headers: { "x-a": "2" } },

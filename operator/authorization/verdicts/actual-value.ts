@@ -4,6 +4,7 @@ import type {
   ConnectionAttributes,
   RequestAttributes,
 } from "../../../mesh/policy/authorization/authorization.ts";
+import { textFromBytes } from "../../../mesh/policy/byte-text.ts";
 import { formatValues, nameOfKey } from "./rule-text.ts";
 
 /** What a connection or a request has for the key of a condition. */
@@ -92,7 +93,7 @@ function requestValue(key: string, request: RequestAttributes): ActualValue {
   }
   const header = /^request\.headers\[(.*)\]$/.exec(key)?.[1]?.toLowerCase();
   if (header === undefined) return tokenValue(key, request);
-  return header === "host" ? present(request.authority) : presentAll(request.headerLines(header));
+  return header === "host" ? present(request.authority) : presentAll(request.headerLines(header).map(textFromBytes));
 }
 
 function tokenValue(key: string, { token }: RequestAttributes): ActualValue {
