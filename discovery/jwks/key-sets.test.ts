@@ -10,7 +10,11 @@ const MINUTE = 60_000;
 
 /** A RequestAuthentication with these rules. */
 function tokens(name: string, ...rules: readonly object[]): string {
-  const metadata = { name, namespace: "ns1" };
+  return tokensOf("ns1", name, ...rules);
+}
+
+function tokensOf(namespace: string, name: string, ...rules: readonly object[]): string {
+  const metadata = { name, namespace };
   return JSON.stringify({
     apiVersion: "security.istio.io/v1",
     kind: "RequestAuthentication",
@@ -176,16 +180,45 @@ describe("a server that fails", () => {
     expect(counted).toEqual(["failure"]);
   });
 
-  it("does not keep others waiting, until eight are asked at the same time", async () => {
+  it("does not keep others of its namespace waiting, until two are asked at the same time", async () => {
     const { fetched, results, apply, clock } = setup();
-    const rules = Array.from({ length: 12 }, (_, index) => ({ issuer: "a", jwksUri: `https://a.example/${index}` }));
+    const rules = silentRules(5);
     for (const { jwksUri } of rules) results.set(jwksUri, "hangs");
     await apply(tokens("one", ...rules));
-    expect(fetched).toHaveLength(8);
+    expect(fetched).toHaveLength(2);
     await clock.advance(5000);
-    expect(new Set(fetched).size).toBe(12);
+    expect(new Set(fetched).size).toBe(4);
+  });
+
+  it("keeps no other namespace waiting, however many of them there are and whatever their timeout", async () => {
+    const { fetched, results, apply, clock } = setup();
+    const rules = silentRules(100).map((rule) => ({ ...rule, timeout: "1h" }));
+    for (const { jwksUri } of rules) results.set(jwksUri, "hangs");
+    await apply(tokensOf("evil", "many", ...rules));
+    await apply(tokensOf("evil", "many", ...rules), tokensOf("ns2", "one", A));
+    expect(fetched).toContain(A.jwksUri);
+    expect(fetched).toHaveLength(3);
+    await clock.advance(30_000);
+    expect(fetched).toHaveLength(5);
+  });
+
+  it("is asked in the turn of a namespace that names it later than one with many", async () => {
+    const { fetched, results, apply } = setup();
+    const rules = silentRules(100);
+    for (const { jwksUri } of rules) results.set(jwksUri, "hangs");
+    await apply(tokensOf("evil", "many", ...rules, A));
+    expect(fetched).not.toContain(A.jwksUri);
+    await apply(tokensOf("evil", "many", ...rules, A), tokensOf("ns2", "one", A));
+    await apply(tokensOf("evil", "many", ...rules, A), tokensOf("ns2", "one", A, B));
+    expect(fetched).toContain(A.jwksUri);
+    expect(fetched).toContain(B.jwksUri);
   });
 });
+
+/** Of servers that a test makes silent. */
+function silentRules(count: number) {
+  return Array.from({ length: count }, (_, index) => ({ issuer: "a", jwksUri: `https://silent.example/${index}` }));
+}
 
 it("nothing is left after the stop", async () => {
   const { keySets, clock, results, apply } = setup(tokens("one", B));

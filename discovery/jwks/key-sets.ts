@@ -4,6 +4,7 @@ import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import type { ConfigSource } from "../config-source.ts";
 import type { KeySetSource } from "../discovery-service.ts";
 import type { FetchedKeySet } from "./fetch-key-set.ts";
+import { FetchTurns } from "./fetch-turns.ts";
 
 export interface KeySetsDeps {
   readonly config: Pick<ConfigSource, "current" | "subscribe">;
@@ -33,13 +34,17 @@ const DEFAULT_TIMEOUT_MS = 5000;
 /** The first repetition after a failure; each further one waits twice as long. */
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 5 * 60_000;
+/** Of one attempt, whatever its rules say: a place is free again after it. */
+const MAX_TIMEOUT_MS = 30_000;
 /** Attempts at a time: a policy author may name many servers that never respond. */
-const MAX_ACTIVE = 8;
+const ATTEMPT_LIMITS = { maxActive: 16, maxActiveOfNamespace: 2 };
 
 interface Followed {
   readonly source: KeySource;
   /** In milliseconds: the longest of its rules. */
   timeoutMs: number;
+  /** Of its rules. */
+  namespaces: ReadonlySet<string>;
   text: string | undefined;
   fetchedAtMs: number;
   failures: number;
@@ -56,10 +61,9 @@ export class KeySets implements KeySetSource {
   readonly #deps: KeySetsDeps;
   readonly #followed = new Map<string, Followed>();
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
-  readonly #waiting = new Set<Followed>();
+  readonly #turns = new FetchTurns<Followed>(ATTEMPT_LIMITS);
   readonly #unsubscribe: () => void;
   #current: ReadonlyMap<string, string> = new Map();
-  #active = 0;
 
   constructor(deps: KeySetsDeps) {
     this.#deps = deps;
@@ -99,18 +103,22 @@ export class KeySets implements KeySetSource {
     const wanted = sourcesOf(policies.values());
     const gone = [...this.#followed.keys()].filter((key) => !wanted.has(key));
     for (const key of gone) this.#forget(key);
-    for (const { source, timeoutMs } of wanted.values()) {
-      const known = this.#followed.get(source.key);
-      if (known !== undefined) known.timeoutMs = timeoutMs;
-      else this.#add(source, timeoutMs);
+    for (const source of wanted.values()) {
+      const known = this.#followed.get(source.source.key);
+      if (known === undefined) {
+        this.#add(source);
+        continue;
+      }
+      Object.assign(known, source);
+      if (this.#turns.isWaiting(known)) this.#enqueue(known);
     }
     this.#publish(gone.filter((key) => this.#current.has(key)));
   }
 
-  #add(source: KeySource, timeoutMs: number): void {
+  #add(wanted: WantedSource): void {
     const state = { text: undefined, fetchedAtMs: 0, failures: 0, timer: undefined, attempt: undefined };
-    const followed: Followed = { source, timeoutMs, ...state };
-    this.#followed.set(source.key, followed);
+    const followed: Followed = { ...wanted, ...state };
+    this.#followed.set(wanted.source.key, followed);
     this.#enqueue(followed);
   }
 
@@ -118,23 +126,21 @@ export class KeySets implements KeySetSource {
     const followed = this.#followed.get(key);
     if (followed === undefined) return;
     this.#followed.delete(key);
-    this.#waiting.delete(followed);
+    this.#turns.delete(followed);
     followed.timer?.cancel();
     followed.attempt?.abort();
   }
 
   #enqueue(followed: Followed): void {
-    this.#waiting.add(followed);
+    this.#turns.add(followed, followed.namespaces);
     this.#next();
   }
 
   #next(): void {
-    const [followed] = this.#waiting;
-    if (followed === undefined || this.#active >= MAX_ACTIVE) return;
-    this.#waiting.delete(followed);
-    this.#active += 1;
-    void this.#attempt(followed).finally(() => {
-      this.#active -= 1;
+    const turn = this.#turns.begin();
+    if (turn === undefined) return;
+    void this.#attempt(turn.work).finally(() => {
+      this.#turns.end(turn);
       this.#next();
     });
   }
@@ -142,7 +148,7 @@ export class KeySets implements KeySetSource {
   async #attempt(followed: Followed): Promise<void> {
     const attempt = new AbortController();
     followed.attempt = attempt;
-    const limit = this.#deps.clock.setTimeout(() => attempt.abort(), followed.timeoutMs);
+    const limit = this.#deps.clock.setTimeout(() => attempt.abort(), Math.min(followed.timeoutMs, MAX_TIMEOUT_MS));
     const result = await this.#deps.fetch(followed.source, attempt.signal);
     limit.cancel();
     followed.attempt = undefined;
@@ -192,20 +198,18 @@ export class KeySets implements KeySetSource {
   }
 }
 
-interface WantedSource {
-  readonly source: KeySource;
-  readonly timeoutMs: number;
-}
+type WantedSource = Readonly<Pick<Followed, "source" | "timeoutMs" | "namespaces">>;
 
 function sourcesOf(policies: Iterable<RequestAuthentication>): ReadonlyMap<string, WantedSource> {
   const wanted = new Map<string, WantedSource>();
-  for (const { spec } of policies) {
+  for (const { spec, metadata } of policies) {
     for (const rule of spec.jwtRules) {
       const source = keySourceOf(rule);
       if (source === undefined) continue;
       const timeoutMs = rule.timeout ?? DEFAULT_TIMEOUT_MS;
-      const known = wanted.get(source.key)?.timeoutMs ?? 0;
-      wanted.set(source.key, { source, timeoutMs: Math.max(known, timeoutMs) });
+      const known = wanted.get(source.key);
+      const namespaces = new Set(known?.namespaces).add(metadata.namespace);
+      wanted.set(source.key, { source, timeoutMs: Math.max(known?.timeoutMs ?? 0, timeoutMs), namespaces });
     }
   }
   return wanted;
