@@ -4,10 +4,10 @@ import type { TokenRule } from "../../../mesh/policy/request-authentication/toke
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 import type { LenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
 import { sendRaw } from "../../../net/raw-client-fixture.ts";
-import { ROUTE_ALL, startLenientGateway } from "../../gateway/gateway-fixture.ts";
+import { dialHttp2, type FieldPairs } from "../../http/raw-http2-client-fixture.ts";
 import { dataFrame } from "../../http2/frames/frame-fixture.ts";
 import { JUDGED_PATHS } from "../../inbound/authorization/judged-paths-fixture.ts";
-import { dialHttp2, type FieldPairs } from "../raw-http2-client-fixture.ts";
+import { ROUTE_ALL, startLenientGateway } from "../gateway-fixture.ts";
 
 export interface Enforced {
   readonly policies: readonly AuthorizationPolicyRules[];
