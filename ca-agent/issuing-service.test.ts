@@ -47,6 +47,7 @@ class Plane implements Authenticator, Authority {
   }
 
   roots = (): readonly string[] => ["root\n"];
+  signingRoot = () => "root\n";
   subscribe = () => () => undefined;
   expiry = () => ({ rootNotAfterMs: clock.now() + 10 * DAY_MS, chainNotAfterMs: clock.now() - DAY_MS });
 

@@ -144,7 +144,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const source = await startSource(options.source, { ...deps, onStatus, onUnwritten: createReportMetrics(registry) });
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
-  const roots = { current: authority.roots, subscribe: authority.subscribe };
+  const roots = { current: authority.roots, signing: authority.signingRoot, subscribe: authority.subscribe };
   const keySets = startKeySets({ config: source, allowsLocal: options.source.kind === "folders", ...deps });
   const discovery = startDiscovery({ source, roots, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;

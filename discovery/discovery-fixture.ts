@@ -146,6 +146,8 @@ export class DiscoveryFixture {
   readonly log = new RecordingLogger();
   readonly source = new ChangingSource(pod, service, policy("STRICT"));
   readonly roots = new Changing<readonly string[]>(["root one"]);
+  /** The one of them that signs; it changes with the roots. */
+  signingRoot = "root one";
   readonly settings = new Changing(settings);
   /** The keys of issuers of tokens; a test sets it before the start. */
   keySets: KeySetSource | undefined;
@@ -159,7 +161,12 @@ export class DiscoveryFixture {
 
   /** The service; a test that needs several callers of one service starts it itself. */
   start(limits: Partial<StreamLimits> = {}): Discovery {
-    const { clock, log, limitLog, source, roots } = this;
+    const { clock, log, limitLog, source } = this;
+    const roots = {
+      current: () => this.roots.current(),
+      signing: () => this.signingRoot,
+      subscribe: (listener: () => void) => this.roots.subscribe(listener),
+    };
     const shutdown = this.shutdown.signal;
     const merged = { ...DEFAULT_STREAM_LIMITS, ...limits };
     const deps = { source, roots, settings: this.settings, clock, log, limitLog, shutdown, limits: merged };

@@ -12,7 +12,9 @@ import type { ProxyStatus } from "./streams/stream-status.ts";
 /** The trusted root certificates, PEM; the certificate authority provides them. */
 export interface RootsSource {
   current(): readonly string[];
-  /** Calls the listener after each change. Returns the function that unsubscribes. */
+  /** The one to which new certificates lead, PEM. @default unknown */
+  signing?(): string;
+  /** Calls the listener after each change of either. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
 }
 
@@ -59,7 +61,7 @@ export interface Discovery {
 export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
   const { source, roots, settings, keySets = NO_KEY_SETS, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
   const view = () => ({
-    ...{ set: source.current(), roots: roots.current() },
+    ...{ set: source.current(), roots: roots.current(), signingRoot: roots.signing?.() },
     ...{ settings: settings.current(), keySets: keySets.current() },
   });
   const evaluations = new Evaluations({ ...options, view });

@@ -95,19 +95,20 @@ type Core = Awaited<ReturnType<typeof startCore>>;
 async function startCore(deps: WorkloadDeps) {
   const { config, clock, random, log, version } = deps;
   const address = `${bracketed(config.controlPlane.host)}:${config.controlPlane.port}`;
-  const tls = await startWorkloadTls({ ...config, address, workload: config.pod, version, clock, random, log });
-  const { source } = tls;
   const metrics = createProxyMetrics({
     clock,
     version: deps.version,
     maxPageBytes: config.maxMetricsBytes,
     views: {
-      certificateNotAfterMs: () => source.current()?.notAfterMs,
+      certificateNotAfterMs: () => tls.svid.state().held?.notAfterMs,
       isControlPlaneConnected: () => tls.discovery.isConnected(),
       activeConnections: () => plane.registry.size,
       pendingHandshakes: () => plane.caps.unproved.size,
     },
   });
+  const workload = { ...config, address, workload: config.pod, version };
+  const tls = await startWorkloadTls({ ...workload, clock, random, log, meter: metrics.agent });
+  const { source } = tls;
   const file = config.accessLogFile;
   const accessLog = file === undefined ? undefined : startAccessLog({ file, clock, log, metrics });
   const observer = observeConnections({

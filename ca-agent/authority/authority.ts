@@ -26,6 +26,8 @@ export interface Authority {
   signServing(request: ServingRequest): ServingPair;
   /** The trusted roots, one PEM certificate each. */
   roots(): readonly string[];
+  /** The one of them to which new certificates lead. */
+  signingRoot(): string;
   /** Calls the listener after each change of the roots or of the signing certificate. Returns a function that unsubscribes. */
   subscribe(listener: () => void): () => void;
   expiry(): AuthorityExpiry;

@@ -77,8 +77,10 @@ describe("a change of a running authority", () => {
     expect((await issue()).at(-1)).toBe(pemsOf(oldRoot, newRoot).join(""));
     await clock.advance(PUBLISH_MS - 1);
     expect(acceptedBy(await issue())).toEqual([oldRoot]);
+    expect(authority.signingRoot()).toBe(oldRoot.certificate.toString());
     await clock.advance(1);
     expect(acceptedBy(await issue())).toEqual([newRoot]);
+    expect(authority.signingRoot()).toBe(newRoot.certificate.toString());
     expect(changes).toBe(2);
     expect(authority.expiry().chainNotAfterMs).toBe(newSigner.certificate.validToDate.getTime());
   });

@@ -50,6 +50,8 @@ class ReplaceableAuthority implements LiveAuthority {
 
   roots: Authority["roots"] = () => this.#inForce.roots;
 
+  signingRoot: Authority["signingRoot"] = () => this.#inForce.signer.root.toString();
+
   subscribe: Authority["subscribe"] = (listener) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

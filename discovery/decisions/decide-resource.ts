@@ -32,11 +32,14 @@ export function clientOfPod({ metadata }: Pod): ResourceClient {
 
 /** The encoded value of a resource for one workload; `undefined` if its pod is unknown. */
 export function decideResource(resource: ResourceName, client: ResourceClient, view: MeshView): Uint8Array | undefined {
-  const { set, settings, keySets } = view;
+  const { set, settings, keySets, signingRoot } = view;
   switch (resource.kind) {
     case "trust bundle": {
       const trustDomains = [settings.trustDomain, ...settings.trustDomainAliases];
-      return toBinary(TrustBundleResourceSchema, messageFromTrustBundle({ roots: view.roots, trustDomains }));
+      return toBinary(
+        TrustBundleResourceSchema,
+        messageFromTrustBundle({ roots: view.roots, trustDomains, ...(signingRoot !== undefined && { signingRoot }) }),
+      );
     }
     case "inbound": {
       const pod = set.pods.get(client.pod);

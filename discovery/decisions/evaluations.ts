@@ -9,6 +9,8 @@ export interface MeshView {
   readonly set: ResourceSet;
   /** Trusted root certificates, PEM. */
   readonly roots: readonly string[];
+  /** The root to which new certificates lead, PEM, if that is known. */
+  readonly signingRoot?: string | undefined;
   readonly settings: MeshSettings;
   /** The fetched keys of issuers of tokens, by `KeySource.key`. */
   readonly keySets: ReadonlyMap<string, string>;
@@ -140,7 +142,7 @@ export class Evaluations {
     if (entry.state === "stopped") return;
     this.#stale.delete(entry);
     entry.state = "current";
-    const { set, roots, settings, keySets } = this.#options.view();
+    const { set, roots, signingRoot, settings, keySets } = this.#options.view();
     const reads = new Set<string>();
     this.#reads = reads;
     const view: MeshView = {
@@ -149,6 +151,10 @@ export class Evaluations {
       get roots() {
         reads.add(KEY_OF_ROOTS);
         return roots;
+      },
+      get signingRoot() {
+        reads.add(KEY_OF_ROOTS);
+        return signingRoot;
       },
       get settings() {
         reads.add(KEY_OF_SETTINGS);

@@ -54,9 +54,13 @@ describe("a subscription", () => {
     expect(await proxy.trustBundle()).toMatchObject({
       roots: ["root one"],
       trustDomains: ["cluster.local", "old.local"],
+      signingRoot: "root one",
     });
     mesh.roots.change(["root one", "root two"]);
     expect((await proxy.trustBundle()).roots).toEqual(["root one", "root two"]);
+    mesh.signingRoot = "root two";
+    mesh.roots.change(["root one", "root two"]);
+    expect((await proxy.trustBundle()).signingRoot).toBe("root two");
   });
 
   it("of an address receives its destination, and changes of its endpoints", async () => {

@@ -115,8 +115,8 @@ describe("a decision converts to a message and back without loss", () => {
     expect(gatewayFromMessage(fromBinary(GatewayResourceSchema, wire))).toEqual(value);
   });
 
-  it("a trust bundle", () => {
-    const value = { roots: ["a", "b"], trustDomains: [TEST_SETTINGS.trustDomain] };
+  it.each([{}, { signingRoot: "b" }])("a trust bundle %o", (signing) => {
+    const value = { roots: ["a", "b"], trustDomains: [TEST_SETTINGS.trustDomain], ...signing };
     expect(trustBundleFromMessage(messageFromTrustBundle(value))).toEqual(value);
   });
 });

@@ -42,14 +42,20 @@ export interface WorkloadRef {
 }
 
 export function messageFromTrustBundle(bundle: TrustBundle): TrustBundleResource {
-  return create(TrustBundleResourceSchema, { roots: [...bundle.roots], trustDomains: [...bundle.trustDomains] });
+  const { roots, trustDomains, signingRoot = "" } = bundle;
+  return create(TrustBundleResourceSchema, { roots: [...roots], trustDomains: [...trustDomains], signingRoot });
 }
 
 /** A bundle without roots or domains would end every connection, so it is refused as an error. */
 export function trustBundleFromMessage(message: TrustBundleResource): TrustBundle {
   if (message.roots.length === 0) throw new ConvertError("the trust bundle has no root certificates");
   if (message.trustDomains.length === 0) throw new ConvertError("the trust bundle has no trust domain");
-  return { roots: [...message.roots], trustDomains: message.trustDomains.map(parseTrustDomain) };
+  const { roots, trustDomains, signingRoot } = message;
+  return {
+    roots: [...roots],
+    trustDomains: trustDomains.map(parseTrustDomain),
+    ...(signingRoot !== "" && { signingRoot }),
+  };
 }
 
 export function messageFromInbound(inbound: Inbound): InboundResource {

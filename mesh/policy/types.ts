@@ -62,6 +62,8 @@ export interface InboundPort {
 export interface TrustBundle {
   readonly roots: readonly string[];
   readonly trustDomains: readonly TrustDomain[];
+  /** The root to which new certificates lead, PEM. Absent: unknown. */
+  readonly signingRoot?: string;
 }
 
 /** The result of resolving an outbound address or a named service. */

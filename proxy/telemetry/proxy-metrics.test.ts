@@ -164,6 +164,25 @@ describe("the proxy's state", () => {
   });
 });
 
+describe("requests for certificates", () => {
+  it("are counted with the names of Istio's agent, from zero", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock() });
+    const read = async () => [
+      await samples(metrics, "istio_agent_num_outgoing_requests"),
+      await samples(metrics, "istio_agent_num_outgoing_retries"),
+      await samples(metrics, "istio_agent_num_failed_outgoing_requests"),
+      await samples(metrics, "istio_agent_outgoing_latency"),
+    ];
+    const csr = (value: number) => [{ labels: 'request_type="csr"', value }];
+    expect(await read()).toEqual([csr(0), csr(0), csr(0), csr(0)]);
+    metrics.agent.certificateRequested(false);
+    metrics.agent.certificateRequestEnded(false, 5000);
+    metrics.agent.certificateRequested(true);
+    metrics.agent.certificateRequestEnded(true, 20);
+    expect(await read()).toEqual([csr(2), csr(1), csr(1), csr(5020)]);
+  });
+});
+
 describe("what went wrong", () => {
   it("is counted by direction and reason", async () => {
     const metrics = createProxyMetrics({ clock: new FakeClock() });

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../../mesh/runtime.ts";
 import { createMetricsSource, type MetricsSource } from "../../net/metrics/metrics-page.ts";
+import { type AgentMeter, createAgentMeter, NO_AGENT_METER } from "./agent-meter.ts";
 import { authorizationFamilies } from "./authorization-metrics.ts";
 import { type AuthorizationSeries, createAuthorizationSeries } from "./authorization-series.ts";
 import { type ConnectionLabels, connectionLabels } from "./connection-labels.ts";
@@ -34,6 +35,8 @@ export interface ProxyMetrics extends TrafficMeters {
   accessLogDropped(): void;
   /** Requests with tokens. */
   readonly tokens: TokenMeter;
+  /** Certificates, and what the control plane sends. */
+  readonly agent: AgentMeter;
 }
 
 /** The metrics and their pages, for the servers that Prometheus scrapes. */
@@ -130,6 +133,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
       answers.inc({ origin, class: formatClass(status), reason: answerReason(reason) }),
     accessLogDropped: () => droppedLines.inc(),
     tokens: createTokenMeter(registry),
+    agent: createAgentMeter(registry),
   };
 }
 
@@ -146,6 +150,7 @@ export function createNoMetrics(): ProxyMetrics {
     gatewayResponded: ignore,
     accessLogDropped: ignore,
     tokens: NO_TOKEN_METER,
+    agent: NO_AGENT_METER,
   };
 }
 

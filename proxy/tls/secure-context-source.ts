@@ -117,6 +117,10 @@ function createContext(svid: Svid, rootsPem: string): SecureContext {
 
 function sameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
   const describe = (trust: TrustAnchors): string =>
-    JSON.stringify([trust.trustDomains, trust.roots.map((root) => root.fingerprint256)]);
+    JSON.stringify([
+      trust.trustDomains,
+      trust.roots.map((root) => root.fingerprint256),
+      trust.signingRoot?.fingerprint256 ?? "",
+    ]);
   return describe(one) === describe(other);
 }

@@ -10,8 +10,9 @@ import {
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createSvidKey } from "./csr.ts";
+import type { CertificateResponse } from "./request-svid.ts";
 import { createSecureContextSource } from "./secure-context-source.ts";
-import { type CertificateResponse, type SvidManager, startSvidManager } from "./svid-manager.ts";
+import { type SvidManager, startSvidManager } from "./svid-manager.ts";
 
 export const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 export const ROOT = mintRoot();
@@ -35,6 +36,7 @@ export class SvidFixture {
     trust: { roots: [ROOT.certificate], trustDomains },
     clock: this.clock,
   });
+  readonly meter = { requested: 0, retried: 0, failed: 0, succeeded: 0 };
   readonly keys: KeyObject[] = [];
   /** When each request was made. */
   readonly requests: number[] = [];
@@ -56,6 +58,15 @@ export class SvidFixture {
       clock: this.clock,
       log: this.log,
       random: () => this.share,
+      meter: {
+        certificateRequested: (isRetry) => {
+          this.meter.requested += 1;
+          if (isRetry) this.meter.retried += 1;
+        },
+        certificateRequestEnded: (isSuccess) => {
+          this.meter[isSuccess ? "succeeded" : "failed"] += 1;
+        },
+      },
       createKey: () => {
         const key = createSvidKey();
         this.keys.push(key);

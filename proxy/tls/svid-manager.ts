@@ -1,30 +1,25 @@
-import type { KeyObject, X509Certificate } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
+import { type AgentMeter, NO_AGENT_METER } from "../telemetry/agent-meter.ts";
 import { createBackoff } from "./control-plane/backoff.ts";
-import { createSvidKey, formatCertificateRequest } from "./csr.ts";
-import { svidFromIssued } from "./issued-certificate.ts";
-import type { SecureMaterial, Svid, WritableSecureContextSource } from "./secure-context-source.ts";
+import { decideFit } from "./decide-fit.ts";
+import { type RequestCertificate, requestSvid } from "./request-svid.ts";
+import type { Svid, WritableSecureContextSource } from "./secure-context-source.ts";
 import {
   decideRotation,
+  decideSupersededRotation,
   describeReadiness,
   type HeldSvid,
+  type Moment,
+  momentAfter,
   retryCap,
+  type SvidFit,
   type SvidReadiness,
   type SvidState,
+  untilMoment,
 } from "./svid-state.ts";
-
-/** Calls the certificate authority. Rejects if it returns no certificate. */
-export type RequestCertificate = (csrPem: string, signal: AbortSignal) => Promise<CertificateResponse>;
-
-export interface CertificateResponse {
-  /** PEM, leaf first. */
-  readonly chain: readonly string[];
-  /** The authorities that verified the control plane for this response. */
-  readonly controlPlaneRoots: readonly X509Certificate[];
-}
 
 export interface SvidManagerOptions {
   readonly identity: SpiffeId;
@@ -34,6 +29,8 @@ export interface SvidManagerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** @default counts nothing */
+  readonly meter?: Pick<AgentMeter, "certificateRequested" | "certificateRequestEnded">;
   /** @default createSvidKey */
   readonly createKey?: () => KeyObject;
 }
@@ -51,8 +48,14 @@ export interface SvidManager {
 
 /** How often the wall clock is checked: timers do not run while a machine is suspended, but certificates expire. */
 const MAX_WAIT_MS = 10_000;
-/** For a whole attempt, whatever the client's own deadlines are. */
-const ATTEMPT_TIMEOUT_MS = 20_000;
+/**
+ * Renewal of a certificate that the trust bundle no longer verifies: peers refuse it already, so all workloads renew
+ * within this time. Should the authority still sign with the old root, the interval grows to the maximum.
+ */
+const REFUSED_FIRST_MS = 2000;
+const REFUSED_MAX_MS = 300_000;
+/** Between failed attempts; `retryCap` shortens it. */
+const RETRY_MAX_MS = 60_000;
 
 /**
  * Gets the workload's certificate and renews it in time, each with a new key. A new certificate is verified before it
@@ -67,6 +70,7 @@ export function startSvidManager(options: SvidManagerOptions): SvidManager {
 class Manager implements SvidManager {
   readonly #options: SvidManagerOptions;
   readonly #backoff;
+  readonly #refusedBackoff;
   readonly #listeners = new Set<(state: SvidState) => void>();
   readonly #stopping = new AbortController();
   #state: SvidState = { kind: "requesting", held: undefined, failures: 0 };
@@ -76,11 +80,13 @@ class Manager implements SvidManager {
 
   constructor(options: SvidManagerOptions) {
     this.#options = options;
-    this.#backoff = createBackoff({ random: options.random });
+    const { random } = options;
+    this.#backoff = createBackoff({ random, maxMs: RETRY_MAX_MS });
+    this.#refusedBackoff = createBackoff({ random, firstMs: REFUSED_FIRST_MS, maxMs: REFUSED_MAX_MS });
   }
 
   start(): void {
-    this.#unsubscribe = this.#options.source.subscribe((material) => this.#reviewOwn(material));
+    this.#unsubscribe = this.#options.source.subscribe(() => this.#review());
     this.#beginAttempt();
   }
 
@@ -123,17 +129,22 @@ class Manager implements SvidManager {
   #waitMs(state: Exclude<SvidState, { kind: "stopped" }>): number {
     // By elapsed time: a wall clock that is set back must not delay an attempt.
     if (state.kind === "retrying") return state.waitMs;
-    const nowMs = this.#options.clock.now();
-    const endMs = state.held === undefined || state.held.notAfterMs < nowMs ? Infinity : state.held.notAfterMs + 1;
-    const dueMs = state.kind === "resting" ? Math.min(state.rotateAtMs, endMs) : endMs;
-    return Math.max(0, Math.min(dueMs - nowMs, MAX_WAIT_MS));
+    const now = this.#now();
+    const endMs = state.held === undefined || state.held.notAfterMs < now.wallMs ? Infinity : state.held.notAfterMs + 1;
+    const renewMs = state.kind === "resting" ? untilMoment(state.renewAt, now) : Infinity;
+    return Math.max(0, Math.min(renewMs, endMs - now.wallMs, MAX_WAIT_MS));
+  }
+
+  #now(): Moment {
+    const { clock } = this.#options;
+    return { wallMs: clock.now(), monotonicMs: clock.monotonicMs() };
   }
 
   #wake(): void {
     const state = this.#state;
     this.#reportEnd();
     const isDue =
-      state.kind === "retrying" || (state.kind === "resting" && this.#options.clock.now() >= state.rotateAtMs);
+      state.kind === "retrying" || (state.kind === "resting" && untilMoment(state.renewAt, this.#now()) <= 0);
     if (isDue) this.#beginAttempt();
     else this.#scheduleWake();
   }
@@ -154,81 +165,85 @@ class Manager implements SvidManager {
   }
 
   async #attempt(failures: number): Promise<void> {
-    const { source, log, identity } = this.#options;
+    const { source, log, identity, clock, meter = NO_AGENT_METER } = this.#options;
+    const startMs = clock.monotonicMs();
+    meter.certificateRequested(failures > 0);
     try {
-      const svid = await this.#requestSvid();
+      const svid = await requestSvid({ ...this.#options, trust: () => source.trust(), signal: this.#stopping.signal });
       if (this.#state.kind === "stopped") return;
       source.setSvid(svid);
+      meter.certificateRequestEnded(true, clock.monotonicMs() - startMs);
       const notAfter = new Date(svid.notAfterMs).toISOString();
       log.info({ identity, notAfter }, "a new certificate is in use");
       this.#rest(svid);
     } catch (caught) {
-      if (this.#state.kind !== "stopped") this.#retryLater(failures + 1, MeshError.from(caught));
-    }
-  }
-
-  async #requestSvid(): Promise<Svid> {
-    const { identity, request, source, clock, createKey = createSvidKey } = this.#options;
-    const privateKey = createKey();
-    const csrPem = formatCertificateRequest(privateKey, identity);
-    const deadline = new AbortController();
-    const timer = clock.setTimeout(
-      () => deadline.abort(new Error(`no response within ${ATTEMPT_TIMEOUT_MS} ms`)),
-      ATTEMPT_TIMEOUT_MS,
-    );
-    const signal = AbortSignal.any([deadline.signal, this.#stopping.signal]);
-    try {
-      const answer = await untilAborted(request(csrPem, signal), signal);
-      // The root file is as good as the bundle: it vouches for who sends the bundle. Without it, a workload that
-      // slept through a change of the root could never come back.
-      const { roots, trustDomains } = source.trust();
-      const trust = { roots: [...roots, ...answer.controlPlaneRoots], trustDomains };
-      return svidFromIssued({ chain: answer.chain, privateKey, identity, trust, nowMs: clock.now() });
-    } finally {
-      timer.cancel();
+      if (this.#state.kind === "stopped") return;
+      meter.certificateRequestEnded(false, clock.monotonicMs() - startMs);
+      this.#retryLater(failures + 1, MeshError.from(caught));
     }
   }
 
   #rest(svid: Svid): void {
-    const receivedAtMs = this.#options.clock.now();
-    const held: HeldSvid = { receivedAtMs, notAfterMs: svid.notAfterMs };
+    const now = this.#now();
+    const waitMs = decideRotation(svid, now.wallMs, this.#options.random());
+    const held: HeldSvid = { notAfterMs: svid.notAfterMs, halfLife: momentAfter(now, waitMs) };
     this.#backoff.reset();
-    this.#move({ kind: "resting", held, rotateAtMs: decideRotation(svid, receivedAtMs, this.#options.random()) });
+    this.#plan(held, this.#fit());
+  }
+
+  /** Rests until the certificate's renewal, which depends on how it fits the trust bundle. */
+  #plan(held: HeldSvid, fit: SvidFit): void {
+    const now = this.#now();
+    if (fit !== "refused") this.#refusedBackoff.reset();
+    this.#move({ kind: "resting", held, fit, renewAt: this.#decideRenewal(held, fit, now) });
+  }
+
+  #decideRenewal({ notAfterMs, halfLife }: HeldSvid, fit: SvidFit, now: Moment): Moment {
+    switch (fit) {
+      case "current":
+        return halfLife;
+      case "superseded": {
+        const waitMs = decideSupersededRotation(notAfterMs, now.wallMs, this.#options.random());
+        return untilMoment(halfLife, now) <= waitMs ? halfLife : momentAfter(now, waitMs);
+      }
+      case "refused":
+        return momentAfter(now, this.#refusedBackoff.next());
+    }
   }
 
   #retryLater(failures: number, error: MeshError): void {
     const { clock, log, identity } = this.#options;
     const { held } = this.#state;
-    const waitMs = this.#backoff.next(retryCap(held, clock.now()));
+    const waitMs = this.#backoff.next(retryCap(held, this.#fit(), clock.now()));
     const reason = error.message;
     this.#move({ kind: "retrying", held, failures, waitMs, reason });
     const level = this.readiness().ready ? "warn" : "error";
     log[level]({ code: error.code, identity, failures, waitMs: Math.round(waitMs) }, `no new certificate: ${reason}`);
   }
 
-  /** A bundle without our own root: peers with this bundle refuse us, so a new certificate is due now. */
-  #reviewOwn(material: SecureMaterial): void {
-    if (this.#state.kind !== "resting") return;
-    const { certificates, roots, trustDomains } = material;
-    const nowMs = this.#options.clock.now();
-    const verdict = verifyPeer({ certificates, sessionReused: false, roots, trustDomains, nowMs });
-    if (verdict.kind === "trusted") return;
-    this.#options.log.warn({ reason: verdict.message }, "the own certificate does not fit the new trust bundle");
-    this.#beginAttempt();
+  #fit(): SvidFit {
+    const { source, clock } = this.#options;
+    const material = source.current();
+    return material === undefined ? "current" : decideFit(material.certificates, source.trust(), clock.now());
   }
-}
 
-/** A request that ignores its signal must not block the manager. */
-async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
+  /** The trust bundle has changed. An attempt in progress looks at it when it ends. */
+  #review(): void {
+    const state = this.#state;
+    if (state.kind !== "resting" && state.kind !== "retrying") return;
+    const fit = this.#fit();
+    if (state.kind === "resting" && fit === state.fit) return;
+    if (fit === "refused") {
+      this.#options.log.warn({}, "peers refuse the own certificate: its root is no longer in the trust bundle");
+    }
+    if (state.kind === "resting") this.#plan(state.held, fit);
+    else this.#hasten(state, fit);
+  }
+
+  /** An attempt that waits comes sooner if peers no longer accept the certificate that is in use. */
+  #hasten(state: Extract<SvidState, { kind: "retrying" }>, fit: SvidFit): void {
+    const { clock, random } = this.#options;
+    const capMs = retryCap(state.held, fit, clock.now());
+    if (capMs < state.waitMs) this.#move({ ...state, waitMs: capMs * random() });
   }
 }

@@ -2,9 +2,22 @@ import type { Svid } from "./secure-context-source.ts";
 
 /** The lifetime of the current certificate. */
 export interface HeldSvid {
-  readonly receivedAtMs: number;
   readonly notAfterMs: number;
+  /** When it is replaced, if nothing else happens. */
+  readonly halfLife: Moment;
 }
+
+/**
+ * A time by both clocks; it has come when either says so. The wall clock catches up after a machine was suspended; the
+ * monotonic one does not wait for a wall clock that was set back.
+ */
+export interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+/** Whether the current certificate leads to a root of the trust bundle, and to the one that signs new certificates. */
+export type SvidFit = "current" | "superseded" | "refused";
 
 /** The state of the certificate's manager. `held` is set from the first certificate on, also after its expiry. */
 export type SvidState =
@@ -17,7 +30,7 @@ export type SvidState =
       /** Why the last attempt failed. */
       readonly reason: string;
     }
-  | { readonly kind: "resting"; readonly held: HeldSvid; readonly rotateAtMs: number }
+  | { readonly kind: "resting"; readonly held: HeldSvid; readonly fit: SvidFit; readonly renewAt: Moment }
   | { readonly kind: "stopped"; readonly held: HeldSvid | undefined };
 
 /** Share of the lifetime after which a certificate is replaced, and its jitter. */
@@ -25,20 +38,49 @@ const ROTATE_AT = 0.5;
 const ROTATE_JITTER = 0.1;
 /** The shortest interval, even for an authority that issues very short-lived certificates. */
 const MIN_REST_MS = 1000;
-
 /**
- * When a certificate received now is replaced: at half the remaining lifetime ± a tenth of that half, so that workloads
- * started together do not renew together. Measured from receipt: `notBefore` is backdated.
+ * Share of the remaining lifetime over which the mesh replaces certificates of a superseded root. At 24 h this is ten
+ * times the usual rate for one to two hours.
  */
-export function decideRotation(svid: Svid, receivedAtMs: number, share: number): number {
-  const leftMs = svid.notAfterMs - receivedAtMs;
-  const restMs = leftMs * ROTATE_AT * (1 + ROTATE_JITTER * (2 * share - 1));
-  return receivedAtMs + Math.max(restMs, MIN_REST_MS);
+const SUPERSEDED_WITHIN = 0.1;
+/** The longest wait between attempts while the certificate is valid, and while there is none that peers accept. */
+const RETRY_WITHIN_MS = 60_000;
+const RETRY_SOON_MS = 5000;
+
+/** The moment that comes after this time. */
+export function momentAfter(now: Moment, waitMs: number): Moment {
+  return { wallMs: now.wallMs + waitMs, monotonicMs: now.monotonicMs + waitMs };
 }
 
-/** The longest wait before the next attempt: a tenth of the remaining lifetime, so that several attempts fit. */
-export function retryCap(held: HeldSvid | undefined, nowMs: number): number | undefined {
-  return held === undefined || held.notAfterMs <= nowMs ? undefined : (held.notAfterMs - nowMs) / 10;
+/** The time until a moment, by the clock that comes to it first. */
+export function untilMoment(moment: Moment, now: Moment): number {
+  return Math.min(moment.wallMs - now.wallMs, moment.monotonicMs - now.monotonicMs);
+}
+
+/**
+ * How long a certificate received now is used: half the remaining lifetime ± a tenth of that half, so that workloads
+ * started together do not renew together. Measured from receipt: `notBefore` is backdated.
+ */
+export function decideRotation({ notAfterMs }: Pick<Svid, "notAfterMs">, receivedAtMs: number, share: number): number {
+  const leftMs = notAfterMs - receivedAtMs;
+  return Math.max(leftMs * ROTATE_AT * (1 + ROTATE_JITTER * (2 * share - 1)), MIN_REST_MS);
+}
+
+/**
+ * How long a certificate of a superseded root is still used. Peers accept it while its root is in the trust bundle, so
+ * the mesh's renewals are spread over a part of its remaining lifetime; a root may be withdrawn soon after.
+ */
+export function decideSupersededRotation(notAfterMs: number, nowMs: number, share: number): number {
+  return Math.max(0, notAfterMs - nowMs) * SUPERSEDED_WITHIN * share;
+}
+
+/**
+ * The longest wait before the next attempt. With a certificate that peers accept: a tenth of its remaining lifetime, so
+ * that several attempts fit, and at most a minute, so that a mesh returns to its authority spread over a minute.
+ */
+export function retryCap(held: HeldSvid | undefined, fit: SvidFit, nowMs: number): number {
+  const isUsable = held !== undefined && held.notAfterMs > nowMs && fit !== "refused";
+  return isUsable ? Math.min((held.notAfterMs - nowMs) / 10, RETRY_WITHIN_MS) : RETRY_SOON_MS;
 }
 
 /** Whether there is a valid certificate, and if not, the reason as text for the log and for readiness. */

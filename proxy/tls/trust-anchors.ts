@@ -7,6 +7,8 @@ import { WorkloadTlsError } from "./workload-tls-error.ts";
 export interface TrustAnchors {
   readonly roots: readonly X509Certificate[];
   readonly trustDomains: readonly TrustDomain[];
+  /** The root to which new certificates lead. Absent: unknown. */
+  readonly signingRoot?: X509Certificate;
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
@@ -49,5 +51,12 @@ export function parseTrustAnchors(bundle: TrustBundle): TrustAnchors {
       `the trust bundle holds certificate ${leaf.serialNumber}, which is not a certificate authority`,
     );
   }
-  return { roots, trustDomains: bundle.trustDomains };
+  const signingRoot = findSigningRoot(bundle.signingRoot, roots);
+  return { roots, trustDomains: bundle.trustDomains, ...(signingRoot !== undefined && { signingRoot }) };
+}
+
+/** One of the roots; a hint that names no root of the bundle says nothing. */
+function findSigningRoot(pem: string | undefined, roots: readonly X509Certificate[]): X509Certificate | undefined {
+  const [signing] = pem === undefined ? [] : parseCertificates(pem, "the signing root of the trust bundle");
+  return roots.find((root) => signing?.raw.equals(root.raw));
 }

@@ -4,7 +4,8 @@ import { MeshError } from "../../mesh/mesh-error.ts";
  * `certificate_pem`: a text is not one or more PEM certificates. `trust_bundle`: a bundle that cannot verify any peer.
  * `root_file`, `token_file`: the file is unusable. `control_plane_address`: not `host:port`.
  * `control_plane_unreachable`: no connection, or to a server that the root file does not verify. `issued_certificate`:
- * the certificate authority issued something that must not be used.
+ * the certificate authority issued something that must not be used. `renewal_by_certificate`: the authority did not accept
+ * the own certificate as proof of the identity.
  */
 export type WorkloadTlsErrorCode =
   | "certificate_pem"
@@ -13,7 +14,8 @@ export type WorkloadTlsErrorCode =
   | "token_file"
   | "control_plane_address"
   | "control_plane_unreachable"
-  | "issued_certificate";
+  | "issued_certificate"
+  | "renewal_by_certificate";
 
 /** Thrown by the sidecar's certificate authority client and discovery client. */
 export class WorkloadTlsError extends MeshError<WorkloadTlsErrorCode> {}

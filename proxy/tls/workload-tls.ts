@@ -1,7 +1,7 @@
 import type { WorkloadRef } from "../../mesh/api/convert.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
-import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import { type AgentMeter, NO_AGENT_METER } from "../telemetry/agent-meter.ts";
 import { createCertificateClient, readRootFile } from "./control-plane/control-plane-client.ts";
 import { type DiscoveryClient, startDiscoveryClient } from "./control-plane/discovery-client.ts";
 import { createSecureContextSource, type SecureContextSource } from "./secure-context-source.ts";
@@ -26,6 +26,8 @@ export interface WorkloadTlsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** @default counts nothing */
+  readonly meter?: AgentMeter;
 }
 
 /** The sidecar's client side of the control plane: certificate, trust bundle and discovery. */
@@ -42,21 +44,18 @@ export interface WorkloadTls {
  * invalid: retrying would not fix that. Everything else is retried until it works.
  */
 export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<WorkloadTls> {
-  const { clock, random, log, identity } = options;
+  const { clock, random, log, identity, meter = NO_AGENT_METER } = options;
   const roots = parseCertificates(await readRootFile(options.rootCertificateFile), "the root file");
   const trust = { roots, trustDomains: [spiffeIdParts(identity).trustDomain] };
   const source = createSecureContextSource({ trust, clock });
-  const request = createCertificateClient(options);
-  const svid = startSvidManager({ identity, request, source, clock, random, log });
-  const discovery = startDiscoveryClient({ ...options, source });
-  discovery.watchTrustBundle((bundle) => {
-    try {
-      source.setTrust(parseTrustAnchors(bundle));
-    } catch (caught) {
-      const { code, message } = MeshError.from(caught);
-      log.error({ code }, `the control plane's trust bundle was refused, the last one stays in force: ${message}`);
-    }
+  const request = createCertificateClient({
+    ...options,
+    contextTrusting: (rootsPem) => source.contextTrusting(rootsPem),
   });
+  const svid = startSvidManager({ identity, request, source, clock, random, log, meter });
+  const discovery = startDiscoveryClient({ ...options, source });
+  // A bundle that cannot be used is refused as a whole: the last one stays in force, and the control plane is told why.
+  discovery.watchTrustBundle((bundle) => source.setTrust(parseTrustAnchors(bundle)));
   return {
     source,
     svid,

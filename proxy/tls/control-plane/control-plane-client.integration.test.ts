@@ -7,7 +7,7 @@ import { parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { createSvidKey, formatCertificateRequest } from "../csr.ts";
 import { svidFromIssued } from "../issued-certificate.ts";
-import type { CertificateResponse } from "../svid-manager.ts";
+import type { CertificateResponse } from "../request-svid.ts";
 import { createCertificateClient } from "./control-plane-client.ts";
 import { ControlPlaneFixture, HELLO, openTestAuthority } from "./control-plane-fixture.ts";
 

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { createClient } from "@connectrpc/connect";
+import type { SecureContext } from "node:tls";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { IstioCertificateService } from "../../../mesh/api/gen/ca_pb.ts";
-import { errnoOf } from "../../../mesh/mesh-error.ts";
+import { errnoOf, MeshError } from "../../../mesh/mesh-error.ts";
 import type { Clock } from "../../../mesh/runtime.ts";
 import { withTimeLimit } from "../../../net/time-limit.ts";
-import type { CertificateResponse, RequestCertificate } from "../svid-manager.ts";
+import type { CertificateResponse, RequestCertificate } from "../request-svid.ts";
 import { parseCertificates } from "../trust-anchors.ts";
 import { WorkloadTlsError, type WorkloadTlsErrorCode } from "../workload-tls-error.ts";
 import { connectControlPlane, parseControlPlaneAddress } from "./control-plane-connection.ts";
@@ -15,44 +16,85 @@ export interface CertificateClientOptions {
   readonly rootCertificateFile: string;
   readonly tokenFile: string;
   readonly clock: Clock;
-  /** For connecting, and again for the response. @default 5000 */
+  /** For connecting. @default 5000 */
   readonly timeoutMs?: number;
+  /** For the response: a busy authority takes seconds. @default 15,000 */
+  readonly responseTimeoutMs?: number;
   /** Requested lifetime of certificates; 0 leaves it to the authority. @default 0 */
   readonly lifetimeMs?: number;
+  /**
+   * A context with the own certificate, which trusts these authorities; `undefined` while there is no valid one.
+   * @default none: only the token proves the identity
+   */
+  readonly contextTrusting?: (rootsPem: string) => SecureContext | undefined;
 }
 
 /** A service account token is about 1 KB, a root bundle of Istio's less than 1 MB (a ConfigMap's limit). */
 const MAX_TOKEN_BYTES = 64 * 1024;
 const MAX_ROOTS_BYTES = 1024 * 1024;
 const CALL_GRACE_MS = 500;
+/** The control plane's answers that another proof of the same identity may change. */
+const REFUSED_TOKEN: readonly Code[] = [Code.Unauthenticated, Code.PermissionDenied, Code.Unavailable];
 
 /**
  * Calls the control plane's certificate authority, as Istio's agent does: `CreateCertificate` with the projected
  * service account token as bearer. Token and root file are read for every call, because the kubelet replaces both while
  * the pod runs (istio#26225, istio#60326). Each call has a connection of its own, so nothing stale is left after a
- * failure.
+ * failure, and another replica may serve the next one.
+ *
+ * After a call whose token was missing, refused or could not be judged, the next one shows the own certificate instead,
+ * if that is still valid, and then it is the token's turn again. So a token that is no longer renewed does not end a
+ * workload, nor does an outage of the API that judges tokens.
  */
 export function createCertificateClient(options: CertificateClientOptions): RequestCertificate {
   const address = parseControlPlaneAddress(options.address);
-  const { clock, timeoutMs = 5000, lifetimeMs = 0 } = options;
+  const { clock, timeoutMs = 5000, responseTimeoutMs = 15_000, lifetimeMs = 0, contextTrusting } = options;
+  let isCertificatesTurn = false;
   return async (csrPem, signal): Promise<CertificateResponse> => {
     const rootsPem = await readRootFile(options.rootCertificateFile);
-    const token = await readTokenFile(options.tokenFile);
-    const connection = await connectControlPlane({ address, rootsPem, clock, timeoutMs, signal });
+    const context = isCertificatesTurn ? contextTrusting?.(rootsPem) : undefined;
+    isCertificatesTurn = false;
     try {
-      const client = createClient(IstioCertificateService, connection.transport);
-      const call = client.createCertificate(
-        { csr: csrPem, validityDuration: BigInt(Math.ceil(lifetimeMs / 1000)) },
-        { headers: { authorization: `Bearer ${token}` }, timeoutMs, signal },
-      );
-      // The call has its own limit, which reaches the server too; this one does not depend on the library.
-      const limit = { clock, limitMs: timeoutMs + CALL_GRACE_MS, what: "the call for a certificate" };
-      const { certChain } = await withTimeLimit(call, limit);
-      return { chain: certChain, controlPlaneRoots: parseCertificates(rootsPem, "the root file") };
-    } finally {
-      connection.close();
+      const headers = context === undefined ? await authorization(options.tokenFile) : {};
+      const connection = await connectControlPlane({
+        ...{ address, rootsPem, clock, timeoutMs, signal },
+        ...(context !== undefined && { context }),
+      });
+      try {
+        const client = createClient(IstioCertificateService, connection.transport);
+        const call = client.createCertificate(
+          { csr: csrPem, validityDuration: BigInt(Math.ceil(lifetimeMs / 1000)) },
+          { headers, timeoutMs: responseTimeoutMs, signal },
+        );
+        // The call has its own limit, which reaches the server too; this one does not depend on the library.
+        const limit = { clock, limitMs: responseTimeoutMs + CALL_GRACE_MS, what: "the call for a certificate" };
+        const { certChain } = await withTimeLimit(call, limit);
+        return { chain: certChain, controlPlaneRoots: parseCertificates(rootsPem, "the root file") };
+      } finally {
+        connection.close();
+      }
+    } catch (caught) {
+      if (context !== undefined) throw certificateRefused(caught);
+      isCertificatesTurn = isTokensFault(caught);
+      throw caught;
     }
   };
+}
+
+async function authorization(tokenFile: string): Promise<Readonly<Record<string, string>>> {
+  return { authorization: `Bearer ${await readTokenFile(tokenFile)}` };
+}
+
+function isTokensFault(caught: unknown): boolean {
+  if (caught instanceof WorkloadTlsError) return caught.code === "token_file";
+  return caught instanceof ConnectError && REFUSED_TOKEN.includes(caught.code);
+}
+
+function certificateRefused(caught: unknown): WorkloadTlsError {
+  const { message } = MeshError.from(caught);
+  return new WorkloadTlsError("renewal_by_certificate", `the own certificate instead of the token: ${message}`, {
+    cause: caught,
+  });
 }
 
 /** The PEM authorities that verify the control plane. */

@@ -17,6 +17,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Authority } from "../../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
+import type { TokenVerdict } from "../../../ca-agent/workload-auth/authenticator.ts";
 import { ChangingSource } from "../../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../../discovery/discovery-service.ts";
 import type { ProxyStatus } from "../../../discovery/streams/stream-status.ts";
@@ -75,6 +76,10 @@ export class ControlPlaneFixture {
   readonly log = new RecordingLogger();
   /** Bearer tokens of CreateCertificate calls. */
   readonly tokens: string[] = [];
+  judgeToken: (token: string) => Promise<TokenVerdict> = async (token) =>
+    token.startsWith("good-token")
+      ? { kind: "authenticated", identity: HELLO }
+      : { kind: "refused", reason: "expired", message: "the token has expired" };
   /** Open connections, and the serial number of each one's client certificate. */
   readonly sessions = new Map<ServerHttp2Session, string | undefined>();
   readonly #options: FixtureOptions;
@@ -174,11 +179,9 @@ export class ControlPlaneFixture {
     registerIssuingService(router, {
       authority: this.authority,
       authenticator: {
-        authenticate: async (token) => {
+        authenticate: (token) => {
           this.tokens.push(token);
-          return token.startsWith("good-token")
-            ? { kind: "authenticated", identity: HELLO }
-            : { kind: "refused", reason: "expired", message: "the token has expired" };
+          return this.judgeToken(token);
         },
       },
       trustDomain: SETTINGS.trustDomain,
@@ -190,7 +193,11 @@ export class ControlPlaneFixture {
     });
     const discovery = startDiscovery({
       source: this.#source,
-      roots: { current: () => this.authority.roots(), subscribe: () => () => undefined },
+      roots: {
+        current: () => this.authority.roots(),
+        signing: () => this.authority.signingRoot(),
+        subscribe: () => () => undefined,
+      },
       settings: { current: () => SETTINGS, subscribe: () => () => undefined },
       clock: systemClock,
       log: this.log,

@@ -19,6 +19,7 @@ import type {
 } from "../../../mesh/policy/types.ts";
 import type { LogLimiter, Timer } from "../../../mesh/runtime.ts";
 import { createLogLimiter } from "../../../net/log-limiter.ts";
+import { type AgentMeter, NO_AGENT_METER } from "../../telemetry/agent-meter.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import { type DiscoveringProxy, type DiscoveryLink, DiscoveryStream } from "./discovery-stream.ts";
 import { ReconnectingLink, type ReconnectingLinkOptions } from "./reconnecting-link.ts";
@@ -47,7 +48,10 @@ export interface DiscoveryClient {
   close(): void;
 }
 
-export interface DiscoveryClientOptions extends Omit<ReconnectingLinkOptions, "onLink">, DiscoveringProxy {}
+export interface DiscoveryClientOptions extends Omit<ReconnectingLinkOptions, "onLink">, DiscoveringProxy {
+  /** @default counts nothing */
+  readonly meter?: Pick<AgentMeter, "updateRejected">;
+}
 
 /**
  * Connects as soon as there is a certificate, and reconnects whenever the connection is lost or the certificate
@@ -129,10 +133,10 @@ class StreamingClient implements DiscoveryClient {
   }
 
   #watch<Value>(subscribed: Subscribed<Value>): Watch {
-    const { clock, random, log } = this.#options;
+    const { clock, random, log, meter = NO_AGENT_METER } = this.#options;
     const id = this.#nextId;
     this.#nextId += 1;
-    const subscription = new Subscription(id, subscribed, { clock, random, log, limitLog: this.#limitLog });
+    const subscription = new Subscription(id, subscribed, { clock, random, log, meter, limitLog: this.#limitLog });
     this.#subscriptions.set(id, subscription);
     if (this.#stream?.isOpen === true) this.#stream.subscribe(subscription.request());
     return {

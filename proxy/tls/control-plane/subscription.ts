@@ -2,6 +2,7 @@ import { formatResource, type ResourceName, type SubscriptionRequest } from "../
 import type { Value as ValueMessage } from "../../../mesh/api/gen/discovery_pb.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random, Timer } from "../../../mesh/runtime.ts";
+import type { AgentMeter } from "../../telemetry/agent-meter.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 
 /** What is subscribed to, and how its values are read. */
@@ -18,6 +19,7 @@ export interface SubscriptionDeps {
   readonly log: Logger;
   /** Consulted before each log line: an application that dials many addresses has many subscriptions. */
   readonly limitLog: LogLimiter;
+  readonly meter: Pick<AgentMeter, "updateRejected">;
 }
 
 /** A subscription of any resource. */
@@ -67,6 +69,7 @@ export class Subscription<Value> implements AnySubscription {
       return undefined;
     } catch (caught) {
       const { code, message } = MeshError.from(caught);
+      this.#deps.meter.updateRejected(this.#subscribed.resource.kind);
       this.#write("error", { code }, `an invalid response was ignored, the last one stays in force: ${message}`);
       return message;
     }
