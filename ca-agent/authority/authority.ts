@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
@@ -11,6 +11,7 @@ import {
   signCertificateSync,
 } from "../x509/certificate.ts";
 import { type AlternativeName, formatLeafExtensions, type LeafExtensionsInput } from "../x509/extensions.ts";
+import { formatPublicKey } from "../x509/public-key.ts";
 import { BACKDATE_MS } from "./self-signed-root.ts";
 import type { SigningMaterial } from "./signing-material.ts";
 
@@ -75,16 +76,17 @@ export interface Signer {
 
 /** A workload's key that passed all checks. */
 export interface WorkloadKey {
-  readonly publicKey: KeyObject;
+  /** SubjectPublicKeyInfo, in DER. */
+  readonly publicKeyInfo: Uint8Array;
   readonly identity: SpiffeId;
   readonly lifetimeMs: number;
 }
 
 /** The signing part of `Authority.signWorkload`. */
 export async function signWorkloadKey(signer: Signer, workload: WorkloadKey): Promise<readonly string[]> {
-  const { publicKey, identity, lifetimeMs } = workload;
+  const { publicKeyInfo, identity, lifetimeMs } = workload;
   const names: readonly AlternativeName[] = [{ kind: "uri", value: identity }];
-  const template = formatLeaf(signer, { publicKey, names, usages: ["server", "client"], lifetimeMs });
+  const template = formatLeaf(signer, { publicKeyInfo, names, usages: ["server", "client"], lifetimeMs });
   const leaf = await signCertificate(template, signer.material.key);
   return [leaf, ...signer.material.intermediates, signer.roots.join("")];
 }
@@ -95,7 +97,12 @@ export function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingReq
   // No URI SAN and no client usage, so it can never be accepted as a workload's certificate.
   const names = dnsNames.map((name): AlternativeName => ({ kind: "dns", value: parseDnsName(name) }));
   if (names.length === 0) throw new CaError("dns_name", "a server certificate needs at least one DNS name");
-  const template = formatLeaf(signer, { publicKey, names, usages: ["server"], lifetimeMs });
+  const template = formatLeaf(signer, {
+    publicKeyInfo: formatPublicKey(publicKey),
+    names,
+    usages: ["server"],
+    lifetimeMs,
+  });
   const leaf = signCertificateSync(template, signer.material.key);
   return {
     certificateChainPem: [leaf, ...signer.material.intermediates].join(""),
@@ -105,7 +112,7 @@ export function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingReq
 }
 
 interface LeafInput {
-  readonly publicKey: KeyObject;
+  readonly publicKeyInfo: Uint8Array;
   readonly names: readonly AlternativeName[];
   readonly usages: LeafExtensionsInput["usages"];
   readonly lifetimeMs: number;
@@ -120,15 +127,15 @@ function formatLeaf({ material, clock, randomBytes }: Signer, leaf: LeafInput): 
         `and it is now ${new Date(nowMs).toISOString()}: renew it; until then nothing can be signed`,
     );
   }
-  const { publicKey, usages, names } = leaf;
+  const { publicKeyInfo, usages, names } = leaf;
   return {
     serialNumber: createSerialNumber(randomBytes),
     issuerName: material.name,
     subjectName: formatName(),
     notBeforeMs: nowMs - BACKDATE_MS,
     notAfterMs: Math.floor(Math.min(nowMs + leaf.lifetimeMs, material.notAfterMs) / 1000) * 1000,
-    publicKey,
-    extensions: formatLeafExtensions({ publicKey, usages, names, issuerKeyIdentifier: material.keyIdentifier }),
+    publicKeyInfo,
+    extensions: formatLeafExtensions({ publicKeyInfo, usages, names, issuerKeyIdentifier: material.keyIdentifier }),
   };
 }
 

@@ -44,7 +44,7 @@ class ReplaceableAuthority implements LiveAuthority {
   }
 
   signWorkload: Authority["signWorkload"] = async ({ csrPem, identity, lifetimeMs }) =>
-    await signWorkloadKey(this.#signer(), { publicKey: parseCertificateRequest(csrPem), identity, lifetimeMs });
+    await signWorkloadKey(this.#signer(), { publicKeyInfo: parseCertificateRequest(csrPem), identity, lifetimeMs });
 
   signServing: Authority["signServing"] = (request) => signServing(this.#signer(), request);
 

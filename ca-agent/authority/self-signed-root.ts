@@ -5,6 +5,7 @@ import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { createSerialNumber, formatName, type RandomBytes, signCertificateSync } from "../x509/certificate.ts";
 import { formatRootExtensions } from "../x509/extensions.ts";
+import { formatPublicKey } from "../x509/public-key.ts";
 import { ISTIO_FORM } from "./authority-files.ts";
 
 /** A certificate and its private key (PKCS#8), PEM. */
@@ -33,6 +34,7 @@ export function createSelfSignedRoot(input: {
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
   });
   const key = createPrivateKey(pair.privateKey);
+  const publicKeyInfo = formatPublicKey(key);
   const name = formatName(input.trustDomain.slice(0, MAX_ORGANIZATION_LENGTH));
   const template = {
     serialNumber: createSerialNumber(input.randomBytes),
@@ -40,8 +42,8 @@ export function createSelfSignedRoot(input: {
     subjectName: name,
     notBeforeMs: input.nowMs - BACKDATE_MS,
     notAfterMs: input.nowMs + ROOT_LIFETIME_MS,
-    publicKey: key,
-    extensions: formatRootExtensions(key),
+    publicKeyInfo,
+    extensions: formatRootExtensions(publicKeyInfo),
   };
   return { certificatePem: signCertificateSync(template, key), keyPem: pair.privateKey };
 }

@@ -4,7 +4,7 @@ import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensio
 import { CaError } from "../ca-error.ts";
 import { readOctetString } from "../x509/der-values.ts";
 import { splitCertificates } from "../x509/pem.ts";
-import { findKeyFault, keyIdentifier } from "../x509/public-key.ts";
+import { findKeyFault, formatPublicKey, keyIdentifier } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 
@@ -121,7 +121,9 @@ function brokenChain(files: AuthorityFiles, reason: string, message: string): Ca
 /** The issuer's own subject key identifier, because verifiers compare it; computed if the issuer has none. */
 function issuerKeyIdentifier(certificate: X509Certificate): Buffer {
   const extension = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier);
-  return extension === undefined ? keyIdentifier(certificate.publicKey) : readOctetString(extension.value);
+  return extension === undefined
+    ? keyIdentifier(formatPublicKey(certificate.publicKey))
+    : readOctetString(extension.value);
 }
 
 function formatCertificate(certificate: X509Certificate): string {

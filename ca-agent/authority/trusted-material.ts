@@ -4,6 +4,7 @@ import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
+import { formatPublicKey } from "../x509/public-key.ts";
 import { type Signer, signWorkloadKey } from "./authority.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import { parseSigningMaterial, type SigningMaterial } from "./signing-material.ts";
@@ -36,7 +37,11 @@ export async function parseTrustedMaterial(
   const signer: Signer = { material, roots: material.roots, clock, randomBytes };
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const identity = formatSpiffeId({ trustDomain, namespace: "probe", serviceAccount: "probe" });
-  const chain = await signWorkloadKey(signer, { publicKey, identity, lifetimeMs: 60_000 });
+  const chain = await signWorkloadKey(signer, {
+    publicKeyInfo: formatPublicKey(publicKey),
+    identity,
+    lifetimeMs: 60_000,
+  });
   const verdict = verifyPeer({
     certificates: chain.slice(0, -1).map((pem) => new X509Certificate(pem)),
     sessionReused: false,

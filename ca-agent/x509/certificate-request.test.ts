@@ -1,54 +1,24 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import * as der from "../../mesh/identity/der-writer.ts";
 import { hostileDsaKey, hostileRsaKey } from "../../mesh/identity/hostile-chain-fixture.ts";
 import { CaError } from "../ca-error.ts";
 import { MAX_CSR_BYTES, parseCertificateRequest } from "./certificate-request.ts";
-import {
-  type DerValue,
-  formatBitString,
-  formatDer,
-  formatExplicit,
-  formatInteger,
-  formatNull,
-  formatOid,
-  formatSequence,
-  parseDer,
-} from "./der-values.ts";
+import { type DerValue, formatBitString, formatDer, formatNull, formatOid, formatSequence } from "./der-values.ts";
 import { formatPem } from "./pem.ts";
 import { formatPublicKey } from "./public-key.ts";
-import { formatSignatureAlgorithm } from "./signature-algorithm.ts";
+import { createRequest, derOf, REQUEST_KEY } from "./request-fixture.ts";
 
-const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
-
-interface RequestOptions {
-  /** The signing key; its public half is in the request unless `spki` is set. */
-  readonly key?: KeyObject;
-  readonly spki?: Buffer;
-  readonly algorithm?: DerValue;
-  readonly hash?: string;
-  readonly attributes?: readonly DerValue[];
-}
-
-function createRequest(options: RequestOptions = {}): string {
-  const key = options.key ?? p256;
-  const info = formatSequence([
-    formatInteger(Uint8Array.of(0)),
-    formatSequence([]),
-    parseDer(options.spki ?? formatPublicKey(key)),
-    formatExplicit(0, options.attributes ?? []),
-  ]);
-  const signature = formatBitString(sign(options.hash ?? "sha256", formatDer(info), key));
-  const request = formatSequence([info, options.algorithm ?? formatSignatureAlgorithm(key), signature]);
-  return formatPem("CERTIFICATE REQUEST", formatDer(request));
-}
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
 
 /** An RSA key of that size without a private half: refused for its size, or else for the signature. */
-function rsaSpki(bits: number, exponent = Uint8Array.of(1, 0, 1)): Buffer {
-  const modulus = Buffer.concat([Buffer.from([0]), Buffer.alloc(bits / 8, 0xff)]);
-  const numbers = formatDer(formatSequence([formatInteger(modulus), formatInteger(exponent)]));
-  const algorithm = formatSequence([formatOid("1.2.840.113549.1.1.1"), formatNull()]);
-  return formatDer(formatSequence([algorithm, formatBitString(numbers)]));
+function rsaSpki(bits: number, exponent = Uint8Array.of(1, 0, 1), padding: readonly number[] = [0]): Buffer {
+  // Not by node-forge, which would remove the padding.
+  const modulus = der.formatDer(0x02, Buffer.from(padding), Buffer.alloc(bits / 8, 0xff));
+  const numbers = der.formatSequence(modulus, der.formatDer(0x02, exponent));
+  const algorithm = der.formatSequence(der.formatOid("1.2.840.113549.1.1.1"), der.formatDer(0x05));
+  return der.formatSequence(algorithm, der.formatDer(0x03, Buffer.from([0]), numbers));
 }
 
 function nest(depth: number): DerValue {
@@ -72,20 +42,18 @@ function compress(key: KeyObject): Buffer {
 
 describe("a signing request is accepted", () => {
   it.each([
-    { name: "with a P-256 key", pem: () => createRequest() },
+    { name: "with a P-256 key" },
+    { name: "with a P-384 key", key: generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey },
+    { name: "with an RSA key of 3072 bits", key: generateKeyPairSync("rsa", { modulusLength: 3072 }).privateKey },
+    { name: "with CRLF line endings", edit: (pem: string) => pem.replaceAll("\n", "\r\n") },
+    { name: "without a final newline", edit: (pem: string) => pem.trim() },
     {
-      name: "with a P-384 key",
-      pem: () => createRequest({ key: generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey }),
+      name: "under OpenSSL's older label",
+      edit: (pem: string) => pem.replaceAll("CERTIFICATE", "NEW CERTIFICATE"),
     },
-    {
-      name: "with an RSA key of 3072 bits",
-      pem: () => createRequest({ key: generateKeyPairSync("rsa", { modulusLength: 3072 }).privateKey }),
-    },
-    { name: "with CRLF line endings", pem: () => createRequest().replaceAll("\n", "\r\n") },
-    { name: "without a final newline", pem: () => createRequest().trim() },
-    { name: "under OpenSSL's older label", pem: () => createRequest().replaceAll("CERTIFICATE", "NEW CERTIFICATE") },
-  ])("$name", ({ pem }) => {
-    expect(parseCertificateRequest(pem()).type).toBe("public");
+  ])("$name, and its key is returned unchanged", ({ key = REQUEST_KEY, edit = (pem: string) => pem }) => {
+    const pem = (): string => edit(createRequest({ key }));
+    expect(parseCertificateRequest(pem())).toEqual(spkiOf(createPublicKey(key)));
   });
 });
 
@@ -113,7 +81,7 @@ describe("a signing request is refused", () => {
       pem: () => createRequest({ spki: rsaSpki(2048, Uint8Array.of(3)) }),
       code: "csr_key",
     },
-    { name: "with a compressed point", pem: () => createRequest({ spki: compress(p256) }), code: "csr_key" },
+    { name: "with a compressed point", pem: () => createRequest({ spki: compress(REQUEST_KEY) }), code: "csr_key" },
     { name: "with a DSA key", pem: () => createRequest({ spki: hostileDsaKey(2048).publicKeyInfo }), code: "csr_key" },
     {
       name: "with an RSA exponent of 2,000 bits",
@@ -123,7 +91,7 @@ describe("a signing request is refused", () => {
     {
       name: "with a point that is not on the curve",
       pem: () => {
-        const spki = formatPublicKey(p256);
+        const spki = formatPublicKey(REQUEST_KEY);
         spki[90] = (spki[90] ?? 0) ^ 1;
         return createRequest({ spki });
       },
@@ -145,16 +113,37 @@ describe("a signing request is refused", () => {
       code: "csr_signature",
     },
     {
+      name: "whose RSA algorithm has no parameters",
+      pem: () => createRequest({ key: rsa, algorithm: formatSequence([formatOid("1.2.840.113549.1.1.11")]) }),
+      code: "csr_signature",
+    },
+    {
+      name: "whose ECDSA algorithm has parameters",
+      pem: () => createRequest({ algorithm: formatSequence([formatOid("1.2.840.10045.4.3.2"), formatNull()]) }),
+      code: "csr_signature",
+    },
+    {
       name: "that is nested 1,000 levels deep",
       pem: () => formatPem("CERTIFICATE REQUEST", formatDer(nest(1000))),
       code: "csr_malformed",
+    },
+    { name: "of another version", pem: () => createRequest({ version: 1 }), code: "csr_malformed" },
+    {
+      name: "with something after the attributes",
+      pem: () => createRequest({ rest: [formatNull()] }),
+      code: "csr_malformed",
+    },
+    {
+      name: "with a padded RSA modulus",
+      pem: () => createRequest({ spki: rsaSpki(2048, Uint8Array.of(1, 0, 1), [0, 0]) }),
+      code: "csr_key",
     },
     { name: "in two copies", pem: () => createRequest() + createRequest(), code: "csr_malformed" },
     {
       name: "in BER with an indefinite length",
       pem: () => {
-        const der = Buffer.from(createRequest().replaceAll(/-----[^-]+-----|\s/g, ""), "base64");
-        const content = der.subarray(der[1] === 0x81 ? 3 : 2);
+        const whole = derOf(createRequest());
+        const content = whole.subarray(whole[1] === 0x81 ? 3 : 2);
         const ber = Buffer.concat([Buffer.from([0x30, 0x80]), content, Buffer.from([0, 0])]);
         return formatPem("CERTIFICATE REQUEST", ber);
       },

@@ -6,20 +6,23 @@ import { parsePem, REQUEST_LABELS } from "./pem.ts";
 import { parsePublicKey } from "./public-key.ts";
 import { parseSignatureAlgorithm, type SignatureAlgorithm } from "./signature-algorithm.ts";
 
+/** `[0] IMPLICIT`, of the attributes. */
+export const ATTRIBUTES_TAG = 0xa0;
 /** RSA with 8192 bits and some names needs 3 KB. */
 export const MAX_CSR_BYTES = 16 * 1024;
 
 /**
  * Parses the public key of a PKCS#10 request (RFC 2986) and checks that the caller has the private key. All names and
  * attributes in it are ignored: a certificate contains the authenticated caller's identity, never what the request
- * contains (compare CVE-2022-40716).
+ * contains (compare CVE-2022-40716). Throws a CaError for anything else.
+ * @returns SubjectPublicKeyInfo, in DER
  */
-export function parseCertificateRequest(pem: string): KeyObject {
+export function parseCertificateRequest(pem: string): Uint8Array {
   if (pem.length > MAX_CSR_BYTES) {
     throw new CaError("csr_malformed", `the request has ${pem.length} bytes, the limit is ${MAX_CSR_BYTES}`);
   }
   const request = readRequest(pem);
-  const publicKey = parsePublicKey(request.publicKeyDer);
+  const publicKey = parsePublicKey(request.publicKeyInfo);
   const { algorithm } = request;
   if (algorithm === undefined || algorithm.keyType !== publicKey.asymmetricKeyType) {
     throw new CaError("csr_signature", "the request's signature algorithm is not accepted: use SHA-256");
@@ -27,13 +30,13 @@ export function parseCertificateRequest(pem: string): KeyObject {
   if (!isSignedBy(publicKey, { ...request, algorithm })) {
     throw new CaError("csr_signature", "the request is not signed by the key that it contains");
   }
-  return publicKey;
+  return request.publicKeyInfo;
 }
 
 interface CertificateRequest {
   /** The signed part, as it was sent. */
   readonly info: Uint8Array;
-  readonly publicKeyDer: Uint8Array;
+  readonly publicKeyInfo: Uint8Array;
   readonly algorithm: SignatureAlgorithm | undefined;
   readonly signature: Uint8Array;
 }
@@ -51,7 +54,7 @@ function readRequest(pem: string): CertificateRequest {
     if (signature[0] !== 0) throw new Error("the signature does not end with an octet");
     return {
       info: request.whole(info),
-      publicKeyDer: readPublicKeyInfo(request.inside(info)),
+      publicKeyInfo: readPublicKeyInfo(request.inside(info)),
       algorithm: parseSignatureAlgorithm(parseDer(algorithm)),
       signature: signature.subarray(1),
     };
@@ -62,9 +65,13 @@ function readRequest(pem: string): CertificateRequest {
 }
 
 function readPublicKeyInfo(info: DerReader): Uint8Array {
-  info.expect(DER_TAG.integer, "the version");
+  const version = info.content(info.expect(DER_TAG.integer, "the version"));
+  if (version.length !== 1 || version[0] !== 0) throw new Error("the version is not 0, the only one of PKCS#10");
   info.expect(DER_TAG.sequence, "the subject");
-  return info.whole(info.expect(DER_TAG.sequence, "the public key"));
+  const publicKey = info.whole(info.expect(DER_TAG.sequence, "the public key"));
+  info.optional(ATTRIBUTES_TAG, "the attributes");
+  info.finish("the attributes");
+  return publicKey;
 }
 
 function isSignedBy(key: KeyObject, request: CertificateRequest & { readonly algorithm: SignatureAlgorithm }): boolean {

@@ -14,7 +14,6 @@ import {
   parseDer,
 } from "./der-values.ts";
 import { formatPem } from "./pem.ts";
-import { formatPublicKey } from "./public-key.ts";
 import { formatSignatureAlgorithm } from "./signature-algorithm.ts";
 
 /** All variable parts of a certificate. */
@@ -27,7 +26,8 @@ export interface CertificateTemplate {
   readonly notBeforeMs: number;
   /** Rounded down to the second. */
   readonly notAfterMs: number;
-  readonly publicKey: KeyObject;
+  /** SubjectPublicKeyInfo, in DER. */
+  readonly publicKeyInfo: Uint8Array;
   readonly extensions: readonly DerValue[];
 }
 
@@ -60,8 +60,12 @@ export function signCertificateSync(template: CertificateTemplate, issuerKey: Ke
   return assemble(unsigned, issuerKey, sign("sha256", formatDer(unsigned), issuerKey));
 }
 
-/** Signs in the thread pool: an RSA authority would block the event loop for milliseconds per signature. PEM. */
+/**
+ * Signs in the thread pool if the authority has an RSA key, which would block the event loop for milliseconds. An ECDSA
+ * signature takes less time than the way to another thread and back. PEM.
+ */
 export async function signCertificate(template: CertificateTemplate, issuerKey: KeyObject): Promise<string> {
+  if (issuerKey.asymmetricKeyType !== "rsa") return signCertificateSync(template, issuerKey);
   const unsigned = formatUnsigned(template, issuerKey);
   return assemble(unsigned, issuerKey, await signInThreadPool("sha256", formatDer(unsigned), issuerKey));
 }
@@ -74,7 +78,7 @@ function formatUnsigned(template: CertificateTemplate, issuerKey: KeyObject): De
     parseDer(template.issuerName),
     formatSequence([formatTime(template.notBeforeMs), formatTime(template.notAfterMs)]),
     parseDer(template.subjectName),
-    parseDer(formatPublicKey(template.publicKey)),
+    parseDer(template.publicKeyInfo),
     formatExplicit(3, [formatSequence(template.extensions)]),
   ]);
 }

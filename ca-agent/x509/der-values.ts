@@ -36,20 +36,13 @@ export function readOid(value: DerValue | undefined): string {
   return asn1.derToOid(octets.toString("latin1"));
 }
 
-/** The bytes of a BIT STRING without unused bits. */
-export function readBitString(value: DerValue | undefined): Buffer {
-  const octets = readPrimitive(value, asn1.Type.BITSTRING);
-  if (octets[0] !== 0) throw new Error("a BIT STRING has unused bits");
-  return octets.subarray(1);
-}
-
 /** The content of an OCTET STRING that fills `bytes`. */
 export function readOctetString(bytes: Uint8Array): Buffer {
   return readPrimitive(parseDer(bytes), asn1.Type.OCTETSTRING);
 }
 
 export function isNull(value: DerValue): boolean {
-  return hasTag(value, asn1.Type.NULL) && value.value.length === 0;
+  return hasTag(value, asn1.Type.NULL) && value.value === "";
 }
 
 export function formatSequence(members: readonly DerValue[]): DerValue {

@@ -1,4 +1,3 @@
-import type { KeyObject } from "node:crypto";
 import { EXTENSION_OID } from "../../mesh/identity/x509-extensions.ts";
 import {
   type DerValue,
@@ -24,7 +23,7 @@ const KEY_USAGE = {
 } as const;
 
 export interface LeafExtensionsInput {
-  readonly publicKey: KeyObject;
+  readonly publicKeyInfo: Uint8Array;
   readonly issuerKeyIdentifier: Uint8Array;
   readonly usages: readonly (keyof typeof USAGE_OID)[];
   readonly names: readonly AlternativeName[];
@@ -39,18 +38,18 @@ export function formatLeafExtensions(input: LeafExtensionsInput): readonly DerVa
     formatKeyUsage("endEntity"),
     extension(EXTENSION_OID.extendedKeyUsage, formatSequence(input.usages.map((usage) => formatOid(USAGE_OID[usage])))),
     criticalExtension(EXTENSION_OID.basicConstraints, formatSequence([])),
-    extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(input.publicKey))),
+    extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(input.publicKeyInfo))),
     extension(EXTENSION_OID.authorityKeyIdentifier, formatSequence([formatImplicit(0, input.issuerKeyIdentifier)])),
     criticalExtension(EXTENSION_OID.subjectAltName, formatSequence(input.names.map(formatAlternativeName))),
   ];
 }
 
 /** The extensions of a self-signed root. It needs no authority key identifier (RFC 5280, section 4.2.1.1). */
-export function formatRootExtensions(publicKey: KeyObject): readonly DerValue[] {
+export function formatRootExtensions(publicKeyInfo: Uint8Array): readonly DerValue[] {
   return [
     formatKeyUsage("authority"),
     criticalExtension(EXTENSION_OID.basicConstraints, formatSequence([formatBoolean(true)])),
-    extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(publicKey))),
+    extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(publicKeyInfo))),
   ];
 }
 

@@ -2,12 +2,11 @@ import { DER_TAG, DerReader } from "../../mesh/identity/der-reader.ts";
 import { EXTENSION_OID, readExtensionList, readOid } from "../../mesh/identity/x509-extensions.ts";
 import { parseSubjectAltNames, type SubjectAltNames } from "../../mesh/identity/x509-san.ts";
 import { CaError } from "../ca-error.ts";
-import { MAX_CSR_BYTES } from "./certificate-request.ts";
+import { ATTRIBUTES_TAG, MAX_CSR_BYTES } from "./certificate-request.ts";
 import { parsePem, REQUEST_LABELS } from "./pem.ts";
 
 /** PKCS#9 `extensionRequest` (RFC 2985, section 5.4.2). */
 const EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
-const ATTRIBUTES_TAG = 0xa0;
 const SET_TAG = 0x31;
 const NO_NAMES: SubjectAltNames = { uris: [], dnsNames: [], emails: [], others: 0 };
 

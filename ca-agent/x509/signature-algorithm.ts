@@ -23,13 +23,13 @@ export function parseSignatureAlgorithm(value: DerValue | undefined): SignatureA
   const dotted = readOid(oid);
   const algorithm = Object.hasOwn(ALGORITHMS, dotted) ? ALGORITHMS[dotted] : undefined;
   if (algorithm === undefined || rest.length > 0) return undefined;
-  return parameters === undefined || (algorithm.keyType === "rsa" && isNull(parameters)) ? algorithm : undefined;
+  // Exactly one form each: NULL for RSA (RFC 4055, section 5), nothing for ECDSA (RFC 5758, section 3.2).
+  const isExact =
+    algorithm.keyType === "rsa" ? parameters !== undefined && isNull(parameters) : parameters === undefined;
+  return isExact ? algorithm : undefined;
 }
 
-/**
- * The AlgorithmIdentifier of our own signatures: always SHA-256. Parameters are NULL for RSA, absent for ECDSA (RFC
- * 4055, RFC 5758).
- */
+/** The AlgorithmIdentifier of our own signatures: always SHA-256. */
 export function formatSignatureAlgorithm(key: KeyObject): DerValue {
   return key.asymmetricKeyType === "rsa"
     ? formatSequence([formatOid("1.2.840.113549.1.1.11"), formatNull()])

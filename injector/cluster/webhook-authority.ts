@@ -6,7 +6,7 @@ import {
   signCertificateSync,
 } from "../../ca-agent/x509/certificate.ts";
 import { formatLeafExtensions, formatRootExtensions } from "../../ca-agent/x509/extensions.ts";
-import { keyIdentifier } from "../../ca-agent/x509/public-key.ts";
+import { formatPublicKey, keyIdentifier } from "../../ca-agent/x509/public-key.ts";
 import { readSubjectName } from "../../ca-agent/x509/subject-name.ts";
 import type { ServingPair } from "../serving/serving-certificate.ts";
 
@@ -44,6 +44,7 @@ const ORGANIZATION = "Entente admission webhooks";
 /** Creates an authority: ECDSA P-256, for ten years. */
 export function createWebhookAuthority({ nowMs, randomBytes }: Moment): WebhookAuthority {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const publicKeyInfo = formatPublicKey(publicKey);
   const name = formatName(ORGANIZATION);
   const template = {
     serialNumber: createSerialNumber(randomBytes),
@@ -51,8 +52,8 @@ export function createWebhookAuthority({ nowMs, randomBytes }: Moment): WebhookA
     subjectName: name,
     notBeforeMs: nowMs - BACKDATE_MS,
     notAfterMs: nowMs + AUTHORITY_LIFETIME_MS,
-    publicKey,
-    extensions: formatRootExtensions(publicKey),
+    publicKeyInfo,
+    extensions: formatRootExtensions(publicKeyInfo),
   };
   return { certificate: signCertificateSync(template, privateKey), key: exportKey(privateKey) };
 }
@@ -66,6 +67,7 @@ export function signServingPair(
   const issuerKey = createPrivateKey(authority.key);
   const issuer = new X509Certificate(authority.certificate);
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const publicKeyInfo = formatPublicKey(publicKey);
   const notBeforeMs = nowMs - BACKDATE_MS;
   const notAfterMs = nowMs + SERVING_LIFETIME_MS;
   const template = {
@@ -74,12 +76,12 @@ export function signServingPair(
     subjectName: formatName(),
     notBeforeMs,
     notAfterMs,
-    publicKey,
+    publicKeyInfo,
     extensions: formatLeafExtensions({
-      publicKey,
+      publicKeyInfo,
       usages: ["server"],
       names: dnsNames.map((value) => ({ kind: "dns", value })),
-      issuerKeyIdentifier: keyIdentifier(issuer.publicKey),
+      issuerKeyIdentifier: keyIdentifier(formatPublicKey(issuer.publicKey)),
     }),
   };
   return {

@@ -26,7 +26,7 @@ const ALLOWED = `use ECDSA P-256 or P-384, or RSA with ${RSA_BITS.min} to ${RSA_
 
 /**
  * Checks a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7) against the allowed types and sizes, without any
- * calculation. This must precede any use of an unverified peer's key: with a 10,000-bit DSA key, or an RSA exponent of
+ * calculation. A key has exactly one encoding that is accepted, so its bytes may be copied and compared. This must precede any use of an unverified peer's key: with a 10,000-bit DSA key, or an RSA exponent of
  * thousands of bits, one verification takes OpenSSL about 10 ms, and the signature needs no private key.
  */
 export function findPublicKeyFault(publicKeyInfo: Uint8Array): PublicKeyFault | undefined {
@@ -51,7 +51,7 @@ function judgeKey(publicKeyInfo: Uint8Array): PublicKeyFault | undefined {
     case EC_PUBLIC_KEY:
       return judgeEcKey(algorithm, bits.subarray(1));
     case RSA_ENCRYPTION:
-      algorithm.expect(DER_TAG.null, "the parameters of an RSA key");
+      algorithm.inside(algorithm.expect(DER_TAG.null, "the parameters of an RSA key")).finish("the null");
       algorithm.finish("the parameters of an RSA key");
       return judgeRsaKey(bits.subarray(1));
     default:
@@ -81,6 +81,7 @@ function judgeRsaKey(der: Uint8Array): PublicKeyFault | undefined {
   const modulus = fields.content(fields.expect(DER_TAG.integer, "the modulus"));
   const exponent = fields.content(fields.expect(DER_TAG.integer, "the exponent"));
   fields.finish("the exponent");
+  if (modulus[0] === 0 && (modulus[1] ?? 0) < 0x80) return unsupported("has an RSA key whose modulus is not in DER");
   const bits = countBits(modulus);
   if (bits < RSA_BITS.min) return { reason: "weak_key", message: `has an RSA key of ${bits} bits; ${ALLOWED}` };
   if (bits > RSA_BITS.max) return unsupported(`has an RSA key of ${bits} bits; ${ALLOWED}`);
