@@ -2,9 +2,9 @@ import type { MeshSettings } from "../mesh-settings.ts";
 import type { Pod } from "../resources/kinds/pod.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { decideServerMode, findWorkloadAuthentication } from "./authentication/server-mode.ts";
-import { decideAuthorizationPolicies } from "./authorization/select-policies.ts";
 import { declaredProtocol } from "./declared-protocol.ts";
-import { decideTokenRules, type TokenRulesInput } from "./request-authentication/select-token-rules.ts";
+import { decideRequestRules } from "./request-authentication/request-rules.ts";
+import type { TokenRulesInput } from "./request-authentication/select-token-rules.ts";
 import { decideServedPort, findServedPorts, type ServedPort } from "./served-ports.ts";
 import type { Inbound, InboundPort } from "./types.ts";
 import { findContainerPorts, serviceInfo, workloadInfo } from "./workloads.ts";
@@ -31,8 +31,7 @@ export function decideInbound(input: {
     workload: workloadInfo(pod),
     defaultMode: decideServerMode(input),
     ports: ports.map((port) => createPort(input, port, decideServedPort(services.get(port) ?? []))),
-    authorization: decideAuthorizationPolicies({ ...input, role: "sidecar" }),
-    tokenRules: decideTokenRules({ ...input, role: "sidecar" }),
+    ...decideRequestRules({ ...input, role: "sidecar" }),
   };
 }
 

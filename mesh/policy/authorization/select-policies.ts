@@ -9,17 +9,27 @@ import type {
   AuthorizationPolicyRules,
   AuthorizationRule,
 } from "./authorization.ts";
+import { limitPolicies } from "./limit-policies.ts";
 import { type EnforcingPod, findPoliciesOfPod } from "./policies-of-pod.ts";
 import { expandPrincipal, expandTrustDomain } from "./trust-domain-aliases.ts";
 
-/** The policies that a pod's proxy enforces: with the mesh's trust domains, and otherwise as they are written. */
+/**
+ * The policies that a pod's proxy enforces: with the mesh's trust domains, and otherwise as they are written. Where they
+ * are too large for a message, everything is denied.
+ */
 export function decideAuthorizationPolicies(
   input: EnforcingPod & { readonly set: ResourceSet; readonly settings: MeshSettings },
 ): Authorization {
   const { set, settings } = input;
   const { pathNormalization, numTrustedProxies } = settings;
-  const policies = findPoliciesOfPod(set.index.authorizationPoliciesByNamespace, input);
-  return { policies: policies.map((policy) => createRules(policy, settings)), pathNormalization, numTrustedProxies };
+  const found = findPoliciesOfPod(set.index.authorizationPoliciesByNamespace, input);
+  const policies = limitPolicies(createEach(found, settings), input.pod.metadata.namespace);
+  return { policies, pathNormalization, numTrustedProxies };
+}
+
+/** One after the other: none behind those that are too large together. */
+function* createEach(policies: readonly AuthorizationPolicy[], settings: MeshSettings) {
+  for (const policy of policies) yield createRules(policy, settings);
 }
 
 function createRules({ metadata, spec }: AuthorizationPolicy, settings: MeshSettings): AuthorizationPolicyRules {

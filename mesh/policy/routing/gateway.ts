@@ -4,10 +4,10 @@ import type { Gateway, GatewayServer } from "../../resources/kinds/gateway.ts";
 import type { Pod } from "../../resources/kinds/pod.ts";
 import type { VirtualService } from "../../resources/kinds/virtual-service.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
-import { decideAuthorizationPolicies } from "../authorization/select-policies.ts";
 import { expandHost, isExportedTo } from "../destinations/destination-rules.ts";
 import { intersectHosts } from "../match-host.ts";
-import { decideTokenRules, type TokenRulesInput } from "../request-authentication/select-token-rules.ts";
+import { decideRequestRules } from "../request-authentication/request-rules.ts";
+import type { TokenRulesInput } from "../request-authentication/select-token-rules.ts";
 import { findPortsOfPod } from "../service-endpoints.ts";
 import type { GatewayConfig, GatewayListener, VirtualHost } from "../types.ts";
 import { matchLabels, workloadInfo } from "../workloads.ts";
@@ -31,8 +31,7 @@ export function decideGateway(input: GatewayInput): GatewayConfig {
   return {
     workload: workloadInfo(input.pod),
     listeners: podPorts.map((podPort) => createListener(input, podPort, bound.get(podPort) ?? [])),
-    authorization: decideAuthorizationPolicies({ ...input, role: "gateway" }),
-    tokenRules: decideTokenRules({ ...input, role: "gateway" }),
+    ...decideRequestRules({ ...input, role: "gateway" }),
   };
 }
 
