@@ -1,87 +1,7 @@
-import type { JsonObject } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
-import { Registry } from "prom-client";
+import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
-import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { FakeClock } from "../mesh/fake-clock-fixture.ts";
-import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import type { Authority, WorkloadRequest } from "./authority/authority.ts";
 import { CaError } from "./ca-error.ts";
-import { createIssuingMetrics } from "./issuing-metrics.ts";
-import { registerIssuingService } from "./issuing-service.ts";
-import type { Authenticator } from "./workload-auth/authenticator.ts";
-
-const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
-const DAY_MS = 86_400_000;
-const clock = new FakeClock();
-
-/** Accepts the token `good`, and records each signing request. */
-class Plane implements Authenticator, Authority {
-  readonly requests: WorkloadRequest[] = [];
-  readonly log = new RecordingLogger();
-  readonly registry = new Registry();
-  fault: Error | undefined;
-  /** Ten lines of each kind. */
-  readonly limitLog = (kind: string) => {
-    const before = this.#written.get(kind) ?? 0;
-    this.#written.set(kind, before + 1);
-    return { isGranted: before < 10, heldBack: 0 };
-  };
-  readonly #written = new Map<string, number>();
-
-  async authenticate(token: string): ReturnType<Authenticator["authenticate"]> {
-    if (token === "fault") throw new Error("the API server is away");
-    if (token !== "good") return { kind: "refused", reason: "expired", message: "the token has expired" };
-    return { kind: "authenticated", identity: IDENTITY };
-  }
-
-  async signWorkload(request: WorkloadRequest): Promise<readonly string[]> {
-    this.requests.push(request);
-    if (this.fault !== undefined) throw this.fault;
-    return ["leaf\n", "root\n"];
-  }
-
-  signServing(): never {
-    throw new Error("no server requests a certificate");
-  }
-
-  roots = (): readonly string[] => ["root\n"];
-  signingRoot = () => "root\n";
-  subscribe = () => () => undefined;
-  expiry = () => ({ rootNotAfterMs: clock.now() + 10 * DAY_MS, chainNotAfterMs: clock.now() - DAY_MS });
-
-  async call(request: { seconds?: bigint; metadata?: JsonObject; authorization?: string } = {}): Promise<string[]> {
-    const transport = createRouterTransport((router) =>
-      registerIssuingService(router, {
-        authority: this,
-        authenticator: this,
-        trustDomain: parseTrustDomain("cluster.local"),
-        clock,
-        log: this.log,
-        limitLog: this.limitLog,
-        metrics: this.#metrics,
-        defaultLifetimeMs: DAY_MS,
-        maxLifetimeMs: 90 * DAY_MS,
-      }),
-    );
-    const { seconds = 0n, metadata, authorization = "Bearer good" } = request;
-    const message = { csr: "csr", validityDuration: seconds, ...(metadata === undefined ? {} : { metadata }) };
-    const options = { headers: authorization === "" ? {} : { authorization } };
-    return (await createClient(IstioCertificateService, transport).createCertificate(message, options)).certChain;
-  }
-
-  async fail(request: Parameters<Plane["call"]>[0]): Promise<ConnectError> {
-    return ConnectError.from(await this.call(request).catch((caught: unknown) => caught));
-  }
-
-  async metric(name: string): Promise<number> {
-    const line = (await this.registry.metrics()).split("\n").find((text) => text.startsWith(`${name} `));
-    return Number(line?.slice(name.length));
-  }
-
-  readonly #metrics = createIssuingMetrics({ registry: this.registry, authority: this, clock });
-}
+import { clock, DAY_MS, IDENTITY, LEAF, Plane } from "./issuing-fixture.ts";
 
 let plane: Plane;
 beforeEach(() => {
@@ -95,7 +15,7 @@ describe("the lifetime", () => {
     { name: "the requested one", seconds: 3600n, lifetimeMs: 3_600_000 },
     { name: "the longest one if exactly that is requested", seconds: 90n * 86_400n, lifetimeMs: 90 * DAY_MS },
   ])("is $name", async ({ seconds, lifetimeMs }) => {
-    expect(await plane.call({ seconds })).toEqual(["leaf\n", "root\n"]);
+    expect(await plane.call({ seconds })).toEqual([LEAF.pem, "root\n"]);
     expect(plane.requests).toEqual([{ csrPem: "csr", identity: IDENTITY, lifetimeMs }]);
   });
 

@@ -3,7 +3,7 @@ import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/a
 import { peerIdentityKey } from "../mesh/api/peer-context.ts";
 import type { SpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../mesh/mesh-error.ts";
-import type { Logger, LogLimiter } from "../mesh/runtime.ts";
+import type { LogFields, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { Authority } from "./authority/authority.ts";
 import { CaError } from "./ca-error.ts";
 import type { IssuingMetrics, SignErrorLabel } from "./issuing-metrics.ts";
@@ -12,6 +12,8 @@ import {
   authenticateCaller,
   type CallerVerdict,
 } from "./workload-auth/authenticate-caller.ts";
+import type { BoundPod } from "./workload-auth/authenticator.ts";
+import { describeCertificate } from "./x509/describe-certificate.ts";
 
 export interface IssuingServiceDeps extends AuthenticateCallerDeps {
   readonly authority: Authority;
@@ -51,18 +53,32 @@ async function createCertificate(
 ): Promise<readonly string[]> {
   const startMs = deps.clock.now();
   deps.metrics?.requested();
-  const { identity, ...evidence } = await admitCaller(request, context, deps);
-  refuseImpersonation(request, identity, deps);
+  const caller = await admitCaller(request, context, deps);
+  refuseImpersonation(request, caller, deps);
   try {
     const lifetimeMs = decideLifetime(request.validityDuration, deps);
-    const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity, lifetimeMs });
+    const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity: caller.identity, lifetimeMs });
+    const [leaf = ""] = chain;
+    // The audit trail: each certificate has its line before the caller has it, whatever the limits of log lines.
+    const issued = { code: "issued", ...describeCertificate(leaf), tookMs: deps.clock.now() - startMs };
+    deps.log.info({ ...describeCaller(caller), ...issued }, "issued a certificate");
     deps.metrics?.issued();
-    const tookMs = deps.clock.now() - startMs;
-    deps.log.debug({ component: "ca-agent", peer: identity, ...evidence, lifetimeMs, tookMs }, "issued a certificate");
     return chain;
   } catch (caught) {
-    throw signingError(caught, identity, deps);
+    throw signingError(caught, caller, deps);
   }
+}
+
+/** Who a certificate is for, and how that was proved. */
+interface Caller {
+  readonly identity: SpiffeId;
+  readonly by: "certificate" | "token";
+  readonly pod?: BoundPod;
+  readonly address: string;
+}
+
+function describeCaller({ identity, ...evidence }: Caller): LogFields {
+  return { component: "ca-agent", peer: identity, ...evidence };
 }
 
 /** Throws a ConnectError for a caller that is not authenticated. */
@@ -70,28 +86,31 @@ async function admitCaller(
   request: IstioCertificateRequest,
   { requestHeader: header, values }: HandlerContext,
   deps: IssuingServiceDeps,
-): Promise<Pick<Extract<CallerVerdict, { kind: "authenticated" }>, "identity" | "by" | "pod">> {
+): Promise<Caller> {
   const peer = values.get(peerIdentityKey);
+  const { address } = peer;
   const verdict = await authenticateCaller({ header, peer, csrPem: request.csr }, deps).catch((caught: unknown) => {
-    if (caught instanceof CaError && peer.kind === "verified") throw signingError(caught, peer.identity, deps);
-    throw authenticatorFailed(caught, deps);
+    if (caught instanceof CaError && peer.kind === "verified") {
+      throw signingError(caught, { identity: peer.identity, by: "certificate", address }, deps);
+    }
+    throw authenticatorFailed(caught, address, deps);
   });
   switch (verdict.kind) {
     case "authenticated":
-      return { identity: verdict.identity, by: verdict.by, ...(verdict.pod && { pod: verdict.pod }) };
+      return { identity: verdict.identity, by: verdict.by, ...(verdict.pod && { pod: verdict.pod }), address };
     case "refused":
-      throw unauthenticated(verdict.reason, verdict.message, deps);
+      throw unauthenticated(verdict, address, deps);
     case "unavailable":
-      throw notAuthenticatedNow(verdict, deps);
+      throw notAuthenticatedNow(verdict, address, deps);
   }
 }
 
 /** Istio lets its node proxies request certificates for other identities; a sidecar mesh has no such caller. */
-function refuseImpersonation(request: IstioCertificateRequest, identity: SpiffeId, deps: IssuingServiceDeps): void {
+function refuseImpersonation(request: IstioCertificateRequest, caller: Caller, deps: IssuingServiceDeps): void {
   const wanted = request.metadata?.["ImpersonatedIdentity"];
   if (wanted === undefined || wanted === null || wanted === "") return;
   deps.metrics?.authenticationFailed();
-  const fields = { component: "ca-agent", code: "impersonation", peer: identity };
+  const fields = { ...describeCaller(caller), code: "impersonation" };
   writeLimited("impersonation", deps, (heldBack) =>
     deps.log.warn(
       { ...fields, wanted: JSON.stringify(wanted).slice(0, 200), heldBack },
@@ -116,10 +135,10 @@ class LifetimeError extends MeshError<"lifetime"> {
 }
 
 /** An exception: the fault is ours, so the status lets the caller retry. */
-function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): ConnectError {
+function authenticatorFailed(caught: unknown, address: string, deps: IssuingServiceDeps): ConnectError {
   const { code, message, stack } = MeshError.from(caught);
   deps.metrics?.authenticationFailed();
-  const fields = { component: "ca-agent", code, reason: message, stack };
+  const fields = { component: "ca-agent", code, address, reason: message, stack };
   writeLimited("authenticator", deps, (heldBack) =>
     deps.log.error({ ...fields, heldBack }, "could not authenticate a caller"),
   );
@@ -129,11 +148,12 @@ function authenticatorFailed(caught: unknown, deps: IssuingServiceDeps): Connect
 /** Istio's agents retry both codes, and a token that could not be checked is not reported as invalid. */
 function notAuthenticatedNow(
   { reason, message }: Extract<CallerVerdict, { kind: "unavailable" }>,
+  address: string,
   deps: IssuingServiceDeps,
 ): ConnectError {
   deps.metrics?.authenticationFailed();
   const isCallersFault = reason === "too_many_reviews";
-  const fields = { component: "ca-agent", code: reason, reason: message };
+  const fields = { component: "ca-agent", code: reason, address, reason: message };
   writeLimited(reason, deps, (heldBack) =>
     deps.log[isCallersFault ? "warn" : "error"]({ ...fields, heldBack }, "could not authenticate a caller"),
   );
@@ -143,9 +163,13 @@ function notAuthenticatedNow(
   );
 }
 
-function unauthenticated(reason: string, message: string, deps: IssuingServiceDeps): ConnectError {
+function unauthenticated(
+  { reason, message }: Extract<CallerVerdict, { kind: "refused" }>,
+  address: string,
+  deps: IssuingServiceDeps,
+): ConnectError {
   deps.metrics?.authenticationFailed();
-  const fields = { component: "ca-agent", code: "unauthenticated", reason, detail: message };
+  const fields = { component: "ca-agent", code: "unauthenticated", address, reason, detail: message };
   writeLimited(`unauthenticated ${reason}`, deps, (heldBack) =>
     deps.log.warn({ ...fields, heldBack }, "refused a caller"),
   );
@@ -153,13 +177,13 @@ function unauthenticated(reason: string, message: string, deps: IssuingServiceDe
 }
 
 /** As in Istio: the caller's faults are described, ours are only named by kind. */
-function signingError(caught: unknown, identity: SpiffeId, deps: IssuingServiceDeps): ConnectError {
+function signingError(caught: unknown, caller: Caller, deps: IssuingServiceDeps): ConnectError {
   const label = signErrorLabel(caught);
   const error = MeshError.from(caught);
   deps.metrics?.signingFailed(label);
   if (error.code === "csr_malformed") deps.metrics?.requestUnreadable();
   const isCallersFault = label === "CSR_ERROR" || label === "TTL_ERROR";
-  const fields = { component: "ca-agent", code: error.code, peer: identity, error: label, reason: error.message };
+  const fields = { ...describeCaller(caller), code: error.code, error: label, reason: error.message };
   writeLimited(`signing ${error.code}`, deps, (heldBack) => {
     if (isCallersFault) deps.log.warn({ ...fields, heldBack }, "refused a signing request");
     else deps.log.error({ ...fields, stack: error.stack, heldBack }, "could not sign");
