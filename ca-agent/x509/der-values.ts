@@ -1,5 +1,6 @@
 /** The ASN.1 values that certificates need, based on node-forge. No other file of this folder imports forge's ASN.1. */
 import asn1 from "node-forge/lib/asn1.js";
+import { readOid as readOidContent } from "../../mesh/identity/x509-extensions.ts";
 
 export type DerValue = ReturnType<typeof asn1.create>;
 
@@ -31,9 +32,9 @@ export function readSequence(value: DerValue | undefined, atLeast: number): read
   return value.value;
 }
 
+/** Not by node-forge, which accepts an arc with padding, a second encoding of the same OID (X.690, section 8.19.2). */
 export function readOid(value: DerValue | undefined): string {
-  const octets = readPrimitive(value, asn1.Type.OID);
-  return asn1.derToOid(octets.toString("latin1"));
+  return readOidContent(readPrimitive(value, asn1.Type.OID));
 }
 
 /** The content of an OCTET STRING that fills `bytes`. */
