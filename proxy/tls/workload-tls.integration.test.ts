@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
+import { constants } from "node:http2";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
@@ -171,6 +172,19 @@ describe("startWorkloadTls", () => {
     expect(log.find("is lost")).toEqual([]);
     plane.change(meshOf("STRICT"));
     await inbound.until(hasMode("STRICT"));
+  });
+
+  it("leaves a connection on which every stream is reset", async () => {
+    plane = await ControlPlaneFixture.start();
+    const inbound = watchInbound(await start());
+    await inbound.until(hasMode("STRICT"));
+    for (const session of plane.sessions.keys()) {
+      session.on("stream", (stream) => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));
+    }
+    plane.change(meshOf("STRICT", POD_OF_ANOTHER));
+    await log.seen("the discovery stream has ended");
+    plane.change(meshOf("PERMISSIVE"));
+    await inbound.until(hasMode("PERMISSIVE"));
   });
 
   it("notices a control plane that vanishes silently", async () => {

@@ -65,6 +65,8 @@ export function startDiscoveryClient(options: DiscoveryClientOptions): Discovery
 
 /** Of all subscriptions together. */
 const LINES_PER_SECOND = 5;
+/** Streams that HTTP/2 resets one after another, without a response: then the connection accepts no more. */
+const MAX_RESETS = 3;
 
 /**
  * Carries all subscriptions in one stream. When it moves to a new connection, the old stream stays open until each
@@ -80,6 +82,8 @@ class StreamingClient implements DiscoveryClient {
   #stream: DiscoveryStream | undefined;
   #replaced: DiscoveryStream | undefined;
   #retry: Timer | undefined;
+  /** Since the last response. */
+  #resets = 0;
   #reportMoved: () => void = () => undefined;
 
   constructor(options: DiscoveryClientOptions) {
@@ -201,19 +205,25 @@ class StreamingClient implements DiscoveryClient {
 
   #onResponse(stream: DiscoveryStream): void {
     if (stream !== this.#stream) return;
+    this.#resets = 0;
     this.#backoff.reset();
     this.#link.markHealthy();
     if (stream.hasAnsweredAll) this.#retireOld();
   }
 
-  /** A stream that fails alone is opened again; one that fails with its connection, or its certificate, is not. */
+  /**
+   * A stream that fails alone is opened again; one that fails with its connection, or its certificate, is not. Node's
+   * server resets all streams of a connection that holds too much memory, until it ends.
+   */
   #onFailure(stream: DiscoveryStream, error: unknown): void {
     if (stream !== this.#stream) return;
     const { link } = stream;
     if (link !== this.#link.current()) return;
     const { message } = MeshError.from(error);
-    const isUnauthenticated = error instanceof ConnectError && error.code === Code.Unauthenticated;
-    if (isUnauthenticated || !link.connection.isAlive()) {
+    const code = error instanceof ConnectError ? error.code : undefined;
+    this.#resets = code === Code.Internal ? this.#resets + 1 : 0;
+    if (code === Code.Unauthenticated || this.#resets >= MAX_RESETS || !link.connection.isAlive()) {
+      this.#resets = 0;
       this.#link.giveUp(link, message);
       return;
     }
