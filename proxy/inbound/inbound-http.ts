@@ -66,6 +66,11 @@ export class InboundHttp {
     this.context = options.context;
   }
 
+  /** The fields in which applications receive what a token says, as returned by `foldHeaderName`. */
+  get proxyFields(): ReadonlySet<string> {
+    return this.#options.authenticator.outputNames;
+  }
+
   /** Serves a client's requests until its connection ends. */
   serve(client: HttpClient): ServedClient {
     const { context } = this.#options;

@@ -145,6 +145,10 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
     return this.#client.application;
   }
 
+  get proxyFields(): ReadonlySet<string> {
+    return this.#arrival.options.http.proxyFields;
+  }
+
   /** Step 3. Decides how it is forwarded. */
   decide(): void {
     const { connection, options } = this.#arrival;
@@ -223,6 +227,7 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
       clock,
       halfOpenIdleMs: limits.halfOpenIdleMs,
       onRequest: (request) => connection.cutMalformed(request),
+      proxyFields: this.proxyFields,
     });
     const service = portOf(this.#arrival)?.service;
     const parties = { source: undefined, destination: inbound().workload, service };

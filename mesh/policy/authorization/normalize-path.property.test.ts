@@ -49,4 +49,45 @@ describe("a normalised path", () => {
       }),
     );
   });
+
+  it("with slashes decoded has no other meaning to a server that decodes it once more", () => {
+    const parts = fc.constantFrom(
+      "/",
+      "\\",
+      "..",
+      "admin",
+      "%61dmin",
+      "%2f",
+      "%5C",
+      "%2e",
+      "%",
+      "25",
+      "2f",
+      "61",
+      ";",
+      "?",
+      "x",
+    );
+    const isAdmin = (text: string): boolean => text === "/admin" || text.startsWith("/admin/");
+    fc.assert(
+      fc.property(fc.array(parts, { minLength: 1, maxLength: 8 }), (pieces) => {
+        const judged = normalizePath(`/${pieces.join("")}`, "DECODE_AND_MERGE_SLASHES")?.split("?")[0];
+        if (judged !== undefined && isAdmin(readAsServer(judged))) expect(judged).toSatisfy(isAdmin);
+      }),
+      { numRuns: 3000 },
+    );
+  });
 });
+
+/** As WSGI and Express decode a path, and as file servers simplify it. */
+function readAsServer(path: string): string {
+  const decoded = path.replaceAll(/%[\da-f]{2}/gi, (escaped) =>
+    String.fromCharCode(Number.parseInt(escaped.slice(1), 16)),
+  );
+  const kept: string[] = [];
+  for (const segment of decoded.replaceAll("\\", "/").split("/")) {
+    if (segment === "..") kept.pop();
+    else if (segment !== "." && segment !== "") kept.push(segment);
+  }
+  return `/${kept.join("/")}`;
+}

@@ -107,6 +107,11 @@ export class RequestAuthenticator {
     });
   }
 
+  /** The fields that only this proxy may set, as returned by `foldHeaderName`. */
+  get outputNames(): ReadonlySet<string> {
+    return this.#update().compiled.outputNames;
+  }
+
   /** A path as it may be logged: without the values of parameters that may be tokens. */
   loggedPath(path: string): string {
     const { parameters } = this.#update().compiled;

@@ -4,6 +4,7 @@ import type { HttpContext } from "../http-context.ts";
 import type { ProtocolDecision } from "./decide-protocol.ts";
 import { detectOnHttpPort, type HttpPortProtocol } from "./detect-on-http-port.ts";
 import { detectProtocol, type UnjudgedRequest } from "./detect-protocol.ts";
+import type { ProxyFields } from "./identity-field-watch.ts";
 
 /** Requests, each on a pooled connection. */
 export interface HttpForwarding<Upstream> {
@@ -33,6 +34,8 @@ export interface Undecided<Upstream> {
   readonly socket: Socket;
   /** The upstream, if it is already open. */
   readonly opened: Upstream | undefined;
+  /** Fields that only this proxy may set: a stream must not bring them. */
+  readonly proxyFields?: ProxyFields;
   /** Opens the upstream; `undefined`: it cannot be opened, and that has been reported. */
   open(): Promise<Upstream | undefined>;
   /** Forwards it. For `http` the client must be read from before the call returns. */
@@ -96,7 +99,7 @@ async function openAndForward<Upstream extends { readonly socket: Socket }>(
   if (protocol === "stream") {
     return connection.forward({ kind: "stream", upstream, early: NO_BYTES, isGuarded: false });
   }
-  const detected = await detectProtocol(connection.socket, upstream.socket, clock);
+  const detected = await detectProtocol(connection.socket, upstream.socket, clock, connection.proxyFields);
   switch (detected.kind) {
     case "http":
       return connection.forward({ ...detected, opened: upstream, early: NO_BYTES });

@@ -4,6 +4,7 @@ import { awaitFirstSpeaker } from "../../connections/await-first-speaker.ts";
 import { peekBytes } from "../../connections/peek-bytes.ts";
 import { FRAME, FRAME_HEADER_BYTES } from "../../http2/frames/frame-types.ts";
 import type { HttpProtocol } from "../../messages/http-version.ts";
+import type { ProxyFields } from "./identity-field-watch.ts";
 import { HttpRecognizer, type Recognized } from "./recognize-http.ts";
 
 export type DetectedProtocol =
@@ -38,9 +39,15 @@ const WORD_QUIET_MS = 200;
  * Detects the protocol of a connection on an undeclared port. Both sides are open and the side that speaks first
  * decides, so a server that speaks first is not delayed, unless it speaks HTTP/2. The client's bytes are held back while
  * they may be the beginning of a request line. They stay on the sockets.
+ * @param fields that only this proxy may set.
  */
-export async function detectProtocol(client: Socket, server: Socket, clock: Clock): Promise<DetectedProtocol> {
-  const recognizer = new HttpRecognizer();
+export async function detectProtocol(
+  client: Socket,
+  server: Socket,
+  clock: Clock,
+  fields?: ProxyFields,
+): Promise<DetectedProtocol> {
+  const recognizer = new HttpRecognizer(fields);
   let judged = 0;
   const judge = (bytes: Buffer): Recognized | undefined => {
     const verdict = recognizer.push(bytes.subarray(judged));
@@ -114,8 +121,8 @@ function resultOf(verdict: Recognized, early: Buffer): DetectedProtocol {
  * completes a request for some server, and must reset both sides. So a client gains nothing by sending slowly, or by a
  * syntax that only some servers accept. Call it before the stream is forwarded.
  */
-export function guardStream(client: Socket, onRequest: (request: UnjudgedRequest) => void): void {
-  const recognizer = new HttpRecognizer();
+export function guardStream(client: Socket, onRequest: (request: UnjudgedRequest) => void, fields?: ProxyFields): void {
+  const recognizer = new HttpRecognizer(fields);
   const onData = (chunk: Buffer): void => {
     const verdict = recognizer.push(chunk);
     if (verdict === "watched" || (verdict === "undecided" && !recognizer.wouldBeRequest)) return;

@@ -1,6 +1,6 @@
 import { CLIENT_PREFACE } from "../../http2/frames/frame-types.ts";
 import { FirstLine, type LineVerdict } from "./first-line.ts";
-import { IdentityFieldWatch } from "./identity-field-watch.ts";
+import { IdentityFieldWatch, type ProxyFields } from "./identity-field-watch.ts";
 
 /** The verdict on a client's bytes so far, on a port without a declared protocol. */
 export type Recognized =
@@ -43,10 +43,15 @@ export function recognizeHttp(bytes: Buffer): Recognized {
  */
 export class HttpRecognizer {
   readonly #line = new FirstLine();
-  readonly #identity = new IdentityFieldWatch();
+  readonly #identity: IdentityFieldWatch;
   /** Bytes that may still be the beginning of HTTP/2; `undefined` otherwise. */
   #preface: Buffer | undefined = Buffer.alloc(0);
   #verdict: Recognized = "undecided";
+
+  /** @param fields that only this proxy may set, besides the identity's. */
+  constructor(fields?: ProxyFields) {
+    this.#identity = new IdentityFieldWatch(fields);
+  }
 
   /** Whether the line so far is the beginning of a request with a known method, or of HTTP/2. */
   get mayBeKnownMethod(): boolean {
