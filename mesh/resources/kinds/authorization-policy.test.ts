@@ -43,7 +43,7 @@ describe("an AuthorizationPolicy is refused", () => {
     {
       name: "a selector with an unknown condition",
       text: policy("{selector: {matchExpressions: []}}"),
-      problem: /spec\.selector: has the unknown field matchExpressions: remove it/,
+      problem: /spec\.selector: has the unknown field matchExpressions: correct its spelling, or remove it/,
     },
     {
       name: "a targetRef without a name",

@@ -60,7 +60,7 @@ describe("an AuthorizationPolicy's rule is refused", () => {
     {
       name: "a misspelled field of a source",
       text: from("{principal: [a]}"),
-      problem: /from\[0\]\.source: has the unknown field principal: remove it/,
+      problem: /from\[0\]\.source: has the unknown field principal: correct its spelling, or remove it/,
     },
     { name: "a misspelled field of an operation", text: to("{path: [/a]}"), problem: /has the unknown field path/ },
     { name: "a misspelled clause", text: policy("{rules: [{form: []}]}"), problem: /has the unknown field form/ },

@@ -138,7 +138,7 @@ describe("an invalid document is reported and not used", () => {
     {
       name: "a selector with an unknown condition",
       text: peerAuthentication("{selector: {matchExpressions: []}}"),
-      problem: /spec\.selector: has the unknown field matchExpressions: remove it/,
+      problem: /spec\.selector: has the unknown field matchExpressions: correct its spelling, or remove it/,
     },
     {
       name: "a mode in lower case",

@@ -25,7 +25,7 @@ function describe(issue: z.core.$ZodIssue): string {
     case "invalid_key":
       return `has a key that is not allowed: ${[...new Set(issue.issues.map((inner) => inner.message))].join("; ")}`;
     case "unrecognized_keys":
-      return `has the unknown field ${issue.keys.join(", ")}: remove it`;
+      return `has the unknown field ${issue.keys.join(", ")}: correct its spelling, or remove it`;
     case "invalid_union":
       return issue.errors.length === 0 ? issue.message : describeUnion(issue.errors);
     case "invalid_format":
