@@ -15,6 +15,11 @@ describe("without locations of its own a rule", () => {
     { name: "finds a bearer token", fields: [["authorization", "Bearer a.b.c"]], found: ["a.b.c"] },
     { name: "finds it in any case of the scheme", fields: [["authorization", "bEARER a.b.c"]], found: ["a.b.c"] },
     { name: "finds it behind several blanks", fields: [["authorization", "Bearer   a.b.c"]], found: ["a.b.c"] },
+    {
+      name: "finds it behind a tab, at which servers split too",
+      fields: [["authorization", "bearer\ta.b.c"]],
+      found: ["a.b.c"],
+    },
     { name: "finds no token of another scheme", fields: [["authorization", "Basic a.b.c"]], found: [] },
     { name: "finds no token without one", fields: [["authorization", "Bearer"]], found: [] },
     {

@@ -93,7 +93,8 @@ function findInFields(
     const name = fields.nameAt(index);
     if (name.length !== folded.length || foldHeaderName(name) !== folded) continue;
     const value = fields.valueAt(index);
-    if (value.slice(0, prefix.length).toLowerCase() !== prefix) continue;
+    // Some servers split at any blank.
+    if (value.slice(0, prefix.length).toLowerCase().replaceAll("\t", " ") !== prefix) continue;
     found ??= [];
     found.push(value.slice(prefix.length).trim());
   }
