@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { testResource } from "../resources/resource-set-fixture.ts";
+import { testResource, testService } from "../resources/resource-set-fixture.ts";
 import {
   analyze,
   DENY,
@@ -32,7 +32,22 @@ describe("the analysis of policies' effects warns of", () => {
       name: "ALLOW with fields of requests alone, for a stream",
       resources: [WEB, SERVICE, to({ methods: ["GET"] })],
       warning:
-        /^ENT0019 AuthorizationPolicy\/p\.ns1: allows nothing on port 9000 of Service\/web\.ns1, which carries no HTTP/,
+        /^ENT0019 AuthorizationPolicy\/p\.ns1: allows nothing on port 9000 of Service\/web\.ns1, .*unless another policy allows them/,
+    },
+    {
+      name: "ALLOW with fields of requests alone, for two streams",
+      resources: [
+        WEB,
+        testService({
+          name: "web",
+          ports: [
+            { name: "tcp-a", port: 9001, targetPort: 9001 },
+            { name: "tls-b", port: 9002, targetPort: 9002 },
+          ],
+        }),
+        to({ methods: ["GET"] }),
+      ],
+      warning: /^ENT0019 .*allows nothing on the ports 9001, 9002 of Service\/web\.ns1/,
     },
     {
       name: "ALLOW of which each rule has a field of requests, for a stream",

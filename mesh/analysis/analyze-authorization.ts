@@ -81,10 +81,15 @@ function findUnmatchedStreams(policy: AuthorizationPolicy, input: AnalysisInput)
   if (policy.spec.action !== "ALLOW" || rules.length === 0) return [];
   if (!rules.every((rule) => fieldsOfRule(rule).some(isOfRequest))) return [];
   for (const pod of input.workloadsOf(policy)) {
-    const served = [...input.servedPortsOf(pod).values()].flat().find(({ port }) => isStream(declaredProtocol(port)));
-    if (served === undefined) continue;
-    const { service, port } = served;
-    const message = `allows nothing on port ${port.port} of ${formatResourceName(service)}, which carries no HTTP, so that every connection there is denied: add a rule without fields of requests, with the container port in \`ports\``;
+    const streams = [...input.servedPortsOf(pod).values()]
+      .flat()
+      .filter(({ port }) => isStream(declaredProtocol(port)));
+    const [first] = streams;
+    if (first === undefined) continue;
+    const { service } = first;
+    const ports = streams.flatMap((served) => (served.service === service ? [served.port.port] : []));
+    const which = ports.length === 1 ? `port ${ports[0]}` : `the ports ${ports.join(", ")}`;
+    const message = `allows nothing on ${which} of ${formatResourceName(service)}, declared as TCP or TLS: connections there are denied, unless another policy allows them; add a rule without fields of requests, with the container port in \`ports\``;
     return [createResourceWarning({ resource: policy, finding: "RequestRuleInStream", other: service }, message)];
   }
   return [];
