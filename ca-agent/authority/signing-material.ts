@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { verifyChain } from "../../mesh/identity/verify-chain.ts";
 import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensions.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { readOctetString } from "../x509/der-values.ts";
 import { splitCertificates } from "../x509/pem.ts";
@@ -49,8 +50,7 @@ export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): Sign
   return {
     certificate,
     key,
-    name: readSubjectName(certificate.raw),
-    keyIdentifier: issuerKeyIdentifier(certificate),
+    ...readIssuer(certificate, certificatePath),
     intermediates: certificate.raw.equals(root.raw) ? [] : verdict.path.slice(0, -1).map(formatCertificate),
     roots: roots.map(formatCertificate),
     root,
@@ -116,6 +116,16 @@ function brokenChain(files: AuthorityFiles, reason: string, message: string): Ca
       ? "renew it"
       : `check that ${files.locate("roots")} contains its root and ${files.locate("chain")} the intermediates`;
   return new CaError("authority_chain", `${where}: ${message}; ${fix}`, { details: { reason } });
+}
+
+/** What leaves copy from their issuer. OpenSSL reads more encodings than DER, and a copy must have only one. */
+function readIssuer(certificate: X509Certificate, path: string): Pick<SigningMaterial, "name" | "keyIdentifier"> {
+  try {
+    return { name: readSubjectName(certificate.raw), keyIdentifier: issuerKeyIdentifier(certificate) };
+  } catch (caught) {
+    const { message } = MeshError.from(caught);
+    throw new CaError("authority_chain", `${path} is not in DER (${message}): issue it again`, { cause: caught });
+  }
 }
 
 /** The issuer's own subject key identifier, because verifiers compare it; computed if the issuer has none. */
