@@ -19,8 +19,12 @@ const DAY_MS = 86_400_000;
 const ROOT_LIFETIME_MS = 3650 * DAY_MS;
 /** `ub-organization-name` (RFC 5280, appendix A.1). */
 const MAX_ORGANIZATION_LENGTH = 64;
-/** Tolerance for clocks that are behind ours. */
-export const BACKDATE_MS = 2 * 60_000;
+/**
+ * Tolerance for clocks that are behind ours: an hour, by which a clock is wrong that was set by the other kind of time,
+ * and Istio's two minutes. Peers with such a clock would otherwise refuse every new certificate for an hour, and a
+ * workload with one could never renew. Nobody gains by it: a certificate is not used before it is issued.
+ */
+export const BACKDATE_MS = 62 * 60_000;
 
 /** Creates a root: ECDSA P-256, with the trust domain as its organisation. */
 export function createSelfSignedRoot(input: {

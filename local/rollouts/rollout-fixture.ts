@@ -1,7 +1,7 @@
 /** For tests: a mesh whose pods are replaced while others call them. */
 import { fileURLToPath } from "node:url";
 import type { LocalPod } from "../pods/local-pod.ts";
-import type { LocalCluster } from "../start-local-cluster.ts";
+import type { LocalCluster, LocalClusterOptions } from "../start-local-cluster.ts";
 import { createTestFolder, findPod } from "../test-cluster-fixture.ts";
 
 /** The program of the image `test/application`. */
@@ -114,10 +114,13 @@ export const NEWS_DELAY_MS = 2500;
 const GRACE_MS = 30_000;
 const IMAGES = { "test/application": APPLICATION, "test/grpc-application": GRPC_APPLICATION };
 
-export async function startRolloutMesh(manifests: string): Promise<RolloutMesh> {
+export async function startRolloutMesh(
+  manifests: string,
+  options: Pick<LocalClusterOptions, "workloadCertificateTtl"> = {},
+): Promise<RolloutMesh> {
   const folder = createTestFolder();
   folder.write(`${MESH}${manifests}`);
-  const cluster = await folder.start({ images: IMAGES });
+  const cluster = await folder.start({ images: IMAGES, ...options });
   const podsOf = (name: string) => cluster.pods.filter(({ labels }) => labels["app"] === name);
   return {
     cluster,

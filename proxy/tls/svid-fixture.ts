@@ -29,6 +29,20 @@ export interface IssueOptions extends Partial<MintLeafOptions> {
   readonly controlPlaneRoots?: readonly MintedCertificate[];
 }
 
+/** What an authority responds. */
+export function issueCertificate(
+  options: IssueOptions & { readonly key: KeyObject; readonly nowMs: number },
+): CertificateResponse {
+  const { nowMs, lifeMs = LIFE_MS, controlPlaneRoots = [], issuer = ROOT, ...leaf } = options;
+  const notBefore = new Date(nowMs - 120_000);
+  const notAfter = new Date(nowMs + lifeMs);
+  const minted = mintLeaf({ issuer, uriSans: [IDENTITY], notBefore, notAfter, ...leaf });
+  return {
+    chain: [minted.pem, issuer.pem],
+    controlPlaneRoots: controlPlaneRoots.map(({ certificate }) => certificate),
+  };
+}
+
 export class SvidFixture {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
@@ -77,22 +91,8 @@ export class SvidFixture {
     await settlePromises();
   }
 
-  issue({ lifeMs = LIFE_MS, controlPlaneRoots = [], ...leaf }: IssueOptions = {}): Answer {
-    return async (key) => {
-      const issuer = leaf.issuer ?? ROOT;
-      const minted = mintLeaf({
-        issuer,
-        uriSans: [IDENTITY],
-        notBefore: new Date(this.clock.now() - 120_000),
-        notAfter: new Date(this.clock.now() + lifeMs),
-        key,
-        ...leaf,
-      });
-      return {
-        chain: [minted.pem, issuer.pem],
-        controlPlaneRoots: controlPlaneRoots.map(({ certificate }) => certificate),
-      };
-    };
+  issue(options: IssueOptions = {}): Answer {
+    return async (key) => issueCertificate({ key, nowMs: this.clock.now(), ...options });
   }
 
   #answer(): Promise<CertificateResponse> {

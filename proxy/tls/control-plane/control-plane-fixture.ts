@@ -18,7 +18,7 @@ import type { Authority } from "../../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
 import type { TokenVerdict } from "../../../ca-agent/workload-auth/authenticator.ts";
-import { ChangingSource } from "../../../discovery/discovery-fixture.ts";
+import { Changing, ChangingSource } from "../../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../../discovery/discovery-service.ts";
 import type { ProxyStatus } from "../../../discovery/streams/stream-status.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
@@ -73,6 +73,8 @@ export interface FixtureOptions {
 export class ControlPlaneFixture {
   readonly directory: string;
   readonly authority: Authority;
+  /** In the trust bundle. */
+  readonly roots: Changing<readonly string[]>;
   readonly log = new RecordingLogger();
   /** Bearer tokens of CreateCertificate calls. */
   readonly tokens: string[] = [];
@@ -92,6 +94,7 @@ export class ControlPlaneFixture {
   private constructor(directory: string, authority: Authority, options: FixtureOptions) {
     this.directory = directory;
     this.authority = authority;
+    this.roots = new Changing(authority.roots());
     this.#options = options;
     this.#port = options.port ?? 0;
   }
@@ -193,11 +196,7 @@ export class ControlPlaneFixture {
     });
     const discovery = startDiscovery({
       source: this.#source,
-      roots: {
-        current: () => this.authority.roots(),
-        signing: () => this.authority.signingRoot(),
-        subscribe: () => () => undefined,
-      },
+      roots: { ...this.roots, signing: this.authority.signingRoot },
       settings: { current: () => SETTINGS, subscribe: () => () => undefined },
       clock: systemClock,
       log: this.log,
