@@ -42,18 +42,18 @@ async function watch({ source }: WorkloadTls, forMs: number) {
   return { lapsed: serials.delete(undefined), certificates: serials.size };
 }
 
-describe("a sidecar with certificates of three seconds", () => {
-  it("keeps a valid one through four lifetimes with an expired token, and uses the token once it is renewed", async () => {
-    plane = await ControlPlaneFixture.start({ lifetimeMs: 3000 });
+describe("a sidecar with certificates of seconds", () => {
+  it("keeps a valid one for more than two lifetimes with an expired token, and uses the token once it is renewed", async () => {
+    plane = await ControlPlaneFixture.start({ lifetimeMs: 8000 });
     const sidecar = await start();
     await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined());
     await writeFile(plane.tokenFile, "expired-token");
-    const { lapsed, certificates } = await watch(sidecar, 12_000);
+    const { lapsed, certificates } = await watch(sidecar, 20_000);
     expect(lapsed).toBe(false);
-    expect(certificates).toBeGreaterThan(6);
+    expect(certificates).toBeGreaterThan(3);
     await writeFile(plane.tokenFile, "good-token-2");
-    await vi.waitFor(() => expect(plane.tokens).toContain("good-token-2"), { timeout: 5000 });
-  }, 30_000);
+    await vi.waitFor(() => expect(plane.tokens).toContain("good-token-2"), { timeout: 10_000 });
+  }, 40_000);
 
   it("recovers within five seconds after its token is renewed, if its certificate has expired too", async () => {
     plane = await ControlPlaneFixture.start({ lifetimeMs: 3000 });
