@@ -145,6 +145,22 @@ describe("startSvidManager", () => {
     expect(svid.requests.length).toBeLessThan(10);
   });
 
+  it("awaits an authority that takes ten seconds, and uses the old certificate meanwhile", async () => {
+    await svid.start();
+    const before = svid.source.current();
+    svid.answers = [
+      async (key) => {
+        await new Promise<void>((resolve) => svid.clock.setTimeout(resolve, 10_000));
+        return await svid.issue()(key);
+      },
+    ];
+    await svid.clock.advance(12 * HOUR_MS + 9000);
+    expect(svid.source.current()).toBe(before);
+    await svid.clock.advance(1001);
+    expect(svid.source.current()?.generation).toBe(2);
+    expect(svid.requests).toHaveLength(2);
+  });
+
   it("aborts an attempt without a response", async () => {
     svid.answers = [silence, svid.issue()];
     await svid.start();
