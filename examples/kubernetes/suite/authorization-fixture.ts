@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { APPLICATION_USER, type HoldJob } from "./client-pod-fixture.ts";
 import { runEntente } from "./installation.ts";
+import { kubectl, podNames } from "./kubectl-fixture.ts";
 
 export interface PolicyOptions {
   /** @default v1 */
@@ -43,6 +44,18 @@ interface Verdict {
   readonly kind: string;
   readonly by: string;
   readonly rule?: { readonly policy: string; readonly rule: number };
+}
+
+/** Sums the samples of a counter in the pages of these pods' proxies, which the API server reads. */
+export async function sumCounter(namespace: string, selector: string, line: RegExp): Promise<number> {
+  const pods = await podNames(namespace, selector);
+  const pages = await Promise.all(
+    pods.map((pod) =>
+      kubectl(["get", "--raw", `/api/v1/namespaces/${namespace}/pods/${pod}:15020/proxy/stats/prometheus`]),
+    ),
+  );
+  const samples = pages.flatMap((page) => page.split("\n")).filter((text) => line.test(text));
+  return samples.reduce((sum, sample) => sum + Number(sample.split("} ")[1]), 0);
 }
 
 /** Servers of HTTP/1.1 on 8080, gRPC on 50051 and TCP on 9000 that begin a response and do not end it. */

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { echoApplication } from "./applications-fixture.ts";
-import { authorizationPolicy, explain, type PolicyOptions } from "./authorization-fixture.ts";
+import { authorizationPolicy, explain, type PolicyOptions, sumCounter } from "./authorization-fixture.ts";
 import { type ClientPod, createClient } from "./client-pod-fixture.ts";
 import {
   apply,
@@ -49,7 +49,10 @@ describe("an AuthorizationPolicy that is wrong is refused with its field", () =>
     { field: "spec.rules[0].from[0].source", spec: source({ principal: ["a"] }) },
     { field: "spec.rules[0].when[0].key", spec: { rules: [{ when: [{ key: "request.header[a]", values: ["b"] }] }] } },
     { field: "spec.provider.name", spec: { action: "CUSTOM", rules: [{}] } },
-    { field: "spec.selectors", spec: { selectors: { matchLabels: { app: "world" } }, rules: [{}] } },
+    {
+      field: "spec: has the unknown field selectors",
+      spec: { selectors: { matchLabels: { app: "world" } }, rules: [{}] },
+    },
     { field: "istio.io/dry-run", spec: { action: "AUDIT", rules: [{}] }, options: annotated("true") },
   ])("$field", async ({ field, spec, options }) => {
     for (const version of ["v1", "v1beta1"] as const) {
@@ -82,7 +85,7 @@ describe("an AuthorizationPolicy", () => {
     await apply([authorizationPolicy(mesh.name, "no-get", noGet, annotated("true"))]);
     const counted = async () => {
       expect(await client.send({ url })).toMatchObject(SERVED);
-      return await readWouldDeny();
+      return await sumCounter(mesh.name, "app=world", /^entente_rbac_dry_run_total\{.*_result="denied"/);
     };
     await expect.poll(counted, SOON).toBeGreaterThanOrEqual(2);
     const question = ["--from", `client.${mesh.name}`, "--to", `world.${mesh.name}:8080`] as const;
@@ -104,12 +107,3 @@ describe("an AuthorizationPolicy", () => {
     }
   });
 });
-
-/** What the policies in a dry run would have denied, by the metrics of world's proxy. */
-async function readWouldDeny(): Promise<number> {
-  const [pod] = await getObjects("pods", "-n", mesh.name, "-l", "app=world");
-  const { podIP }: { readonly podIP: string } = JSON.parse(JSON.stringify(pod?.["status"]));
-  const { body = "" } = await client.send({ url: `http://${podIP}:15020/stats/prometheus` });
-  const denied = body.split("\n").filter((line) => /^entente_rbac_dry_run_total\{.*_result="denied"/.test(line));
-  return denied.reduce((sum, line) => sum + Number(line.split("} ")[1]), 0);
-}

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { ONLY_GET_RULE, WORLD_POLICIES } from "../../hello-tls/demo/authorization/policies.ts";
-import { authorizationPolicy, explain, HELD_PORTS, heldServer } from "./authorization-fixture.ts";
+import { authorizationPolicy, explain, HELD_PORTS, heldServer, sumCounter } from "./authorization-fixture.ts";
 import { type ClientPod, createClient, type HeldExchange, type HoldJob } from "./client-pod-fixture.ts";
 import { prepareDemo, startDemo } from "./demo-manifests-fixture.ts";
 import { entente } from "./installation.ts";
@@ -10,7 +10,6 @@ import {
   apply,
   awaitRollout,
   createNamespace,
-  getObjects,
   INJECTED,
   kubectl,
   podNames,
@@ -140,13 +139,9 @@ it("the log and the metrics of world's proxy name the rule that denied", async (
   const denials = async () =>
     (await log()).split("\n").filter((line) => line.includes('"code":"authorization_denied"'));
   await expect.poll(denials, SOON).toContainEqual(expect.stringContaining(`"rule":"${ONLY_GET_RULE}"`));
-  const [pod] = await getObjects("pods", "-n", "ns2", "-l", "app=world");
-  const { podIP }: { readonly podIP: string } = JSON.parse(JSON.stringify(pod?.["status"]));
-  const page = await clients.outsider.send({ url: `http://${podIP}:15020/stats/prometheus` });
-  const line = (page.body ?? "").split("\n").find((text) => /^entente_rbac_total\{.*"denied".*only-get/.test(text));
-  expect(line).toContain(`rule="${ONLY_GET_RULE}"`);
   // The two POSTs of the policies' turn.
-  expect(Number(line?.split("} ")[1])).toBeGreaterThanOrEqual(2);
+  const denied = /^entente_rbac_total\{.*"denied".*rule="ns\[ns2\]-policy\[only-get\]-rule\[0\]"/;
+  expect(await sumCounter("ns2", "app=world", denied)).toBeGreaterThanOrEqual(2);
 });
 
 /** What a changed policy may take until what is open has ended; the cluster may be a slow one. */
