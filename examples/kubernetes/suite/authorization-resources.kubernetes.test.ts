@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { echoApplication } from "./applications-fixture.ts";
 import { authorizationPolicy, explain, type PolicyOptions, sumCounter } from "./authorization-fixture.ts";
 import { type ClientPod, createClient } from "./client-pod-fixture.ts";
+import { entente } from "./installation.ts";
 import {
   apply,
   awaitRollout,
@@ -89,7 +90,9 @@ describe("an AuthorizationPolicy", () => {
     };
     await expect.poll(counted, SOON).toBeGreaterThanOrEqual(2);
     const question = ["--from", `client.${mesh.name}`, "--to", `world.${mesh.name}:8080`] as const;
-    expect(await explain(...question)).toBe("allowed by no-allow-policy");
+    expect(await explain(...question)).toBe("allowed by no-policy");
+    const wouldDeny = `Dry run: AuthorizationPolicy/no-get.${mesh.name} rule 0`;
+    expect(await entente("authz", "explain", ...question)).toContain(wouldDeny);
     await apply([authorizationPolicy(mesh.name, "no-get", noGet, annotated("false"))]);
     await expect.poll(() => client.send({ url }), SOON).toMatchObject(DENIED);
     expect(await explain(...question)).toBe(`denied by AuthorizationPolicy/no-get.${mesh.name} rule 0`);
