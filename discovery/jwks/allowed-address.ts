@@ -3,7 +3,7 @@ import { BlockList, isIP, isIPv6, type LookupFunction } from "node:net";
 
 /**
  * Addresses that lead to the control plane's own machine or to the metadata of its cloud, which give credentials to
- * everybody who can ask them. A RequestAuthentication is written by whoever may write one in a namespace.
+ * every client that reaches them. A user with rights in one namespace can write a RequestAuthentication.
  */
 const LOCAL = new BlockList();
 for (const [network, prefix] of [
@@ -41,7 +41,7 @@ export function findUrlFault(url: URL, allowsLocal: boolean): string | undefined
 const LOCAL_FAULT = "leads to the control plane's own machine or to a link-local address";
 
 /**
- * Resolves a name and fails if one of its addresses is local: whoever controls the name could else lead the connection
+ * Resolves a name and fails if one of its addresses is local: otherwise the owner of the name could lead the connection
  * there. The address that is checked is the one that is dialled.
  */
 export const lookupRemote: LookupFunction = (hostname, options, callback) => {

@@ -10,7 +10,7 @@ export interface Turn<Work> {
 }
 
 /**
- * Shares fetches out among namespaces: whoever may write RequestAuthentications in one of them can name thousands of
+ * Shares fetches out among namespaces: a user with the right to write RequestAuthentications in one can name thousands of
  * servers that never respond, which must not delay the keys of others. What several namespaces need gets the first turn
  * of any of them.
  */

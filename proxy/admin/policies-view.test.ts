@@ -1,23 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { type AuthorizationPolicyRules, NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.ts";
 import { policyOf } from "../../mesh/policy/authorization/authorization-fixture.ts";
+import { testTokenRule } from "../../mesh/policy/request-authentication/token-issuer-fixture.ts";
 import type { TokenRule } from "../../mesh/policy/request-authentication/token-rule.ts";
 import { createAuthorizationSeries } from "../telemetry/authorization-series.ts";
 import { describePolicies } from "./policies-view.ts";
 
-const RULE: TokenRule = {
-  name: "RequestAuthentication/jwt.foo[0]",
-  issuer: "https://issuer.example",
-  audiences: ["shop"],
-  jwks: undefined,
-  fromHeaders: [],
-  fromParams: [],
-  fromCookies: [],
-  forwardOriginalToken: false,
-  outputPayloadToHeader: undefined,
-  outputClaimToHeaders: [],
-  spaceDelimitedClaims: [],
-};
+const RULE = testTokenRule({ name: "RequestAuthentication/jwt.foo[0]", audiences: ["shop"] });
 
 function show(policies: readonly AuthorizationPolicyRules[], tokenRules: readonly TokenRule[] = []) {
   const series = createAuthorizationSeries();

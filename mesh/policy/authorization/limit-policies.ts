@@ -3,8 +3,8 @@ import type { Authorization, AuthorizationClause, AuthorizationPolicyRules } fro
 
 /**
  * Bytes of the policies of one proxy, and of its token rules. A proxy takes messages of 16 MiB. With more it would keep
- * its last configuration, so whoever may write policies in a namespace could keep new ones of the root namespace away
- * from it. One resource, which has at most 100,000 values, is far below.
+ * its last configuration, so a user with the right to write policies in one namespace could keep new ones of the root
+ * namespace away from it. One resource, which has at most 100,000 values, is far below.
  */
 export const MAX_POLICY_BYTES = 6 * 1024 * 1024;
 const MAX_TOKEN_RULE_BYTES = 4 * 1024 * 1024;

@@ -21,7 +21,7 @@ const ADMIN: ShortRule = { to: [{ paths: ["/admin", "/admin/*"] }] };
 const SECRET_HOST = deny({ to: [{ hosts: ["secret.example"] }] });
 const ADMIN_ROLE = deny({ when: { "request.headers[x-role]": ["admin"] } });
 const KEY = createIssuerKey("one");
-const STRANGER = createIssuerKey("one");
+const OTHER_KEY = createIssuerKey("one");
 const RULE = testTokenRule({ jwks: keySetOf(KEY), outputClaimToHeaders: [{ header: "x-user", claim: "sub" }] });
 const TOKENS: Enforced = { policies: [], tokenRules: [RULE] };
 
@@ -147,11 +147,11 @@ const BYPASSES: readonly Bypass[] = [
     enforced: TOKENS,
     request: bearer(signToken(KEY, { claims: { iss: "https://other.example" } })),
   },
-  { advisory: "another key with the same id", enforced: TOKENS, request: bearer(signToken(STRANGER)) },
+  { advisory: "another key with the same id", enforced: TOKENS, request: bearer(signToken(OTHER_KEY)) },
   {
     advisory: "CVE-2026-31837: keys that were never fetched",
     enforced: { policies: [], tokenRules: [testTokenRule({ jwks: undefined })] },
-    request: bearer(signToken(STRANGER)),
+    request: bearer(signToken(OTHER_KEY)),
   },
   {
     advisory: "CVE-2021-33193: a line break in a method",

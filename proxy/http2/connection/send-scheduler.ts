@@ -76,7 +76,7 @@ export class SendScheduler<Context> {
 
   /**
    * Writes the whole content of a stream at once, behind its head, if it is short and no other stream waits for its turn:
-   * whoever receives both in one piece can forward them in one. Its end must be known. Does nothing otherwise.
+   * a peer that receives both in one piece can forward them in one. Its end must be known. Does nothing otherwise.
    */
   writeShort(slab: OutputSlab, stream: Http2Stream<Context>, observer: SendObserver<Context>): void {
     const bytes = stream.queuedBytes;
