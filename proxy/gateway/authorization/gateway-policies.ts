@@ -10,7 +10,7 @@ import {
 import { formatClient, plainAddress } from "../../../net/client-address.ts";
 import { formatSocketAddress } from "../../../net/socket-address.ts";
 import type { TokenEdits } from "../../http/authentication/token-edits.ts";
-import { compiledPolicies } from "../../http/authorization/compiled-policies.ts";
+import { compiledPolicies, fieldNamesOf } from "../../http/authorization/compiled-policies.ts";
 import { ConnectionPolicies } from "../../http/authorization/connection-policies.ts";
 import { reportVerdict, type VerdictReportDeps } from "../../http/authorization/report-verdict.ts";
 import type { ClientGuard } from "../fault-guard.ts";
@@ -61,9 +61,9 @@ export class GatewayPolicies {
     for (const exchange of this.#inProgress) exchange.guard.run(() => this.#judgeAgain(exchange));
   }
 
-  /** The fields that rules ask for, folded: trailers must not bring them back. */
+  /** The fields that rules ask for. */
   get fieldNames(): ReadonlySet<string> {
-    return this.#compiled()?.fieldNames ?? NO_NAMES;
+    return fieldNamesOf(this.#compiled());
   }
 
   /** @returns why a new request is not served; `undefined`: it is, until the policies change. */
@@ -115,5 +115,3 @@ export class GatewayPolicies {
     reportVerdict(verdict, { client: formatClient(socket), destination, peer: "" }, this.#deps);
   }
 }
-
-const NO_NAMES: ReadonlySet<string> = new Set();

@@ -17,9 +17,19 @@ export interface CompiledPolicies {
   readonly effective: CompiledAuthorization | undefined;
   /** Whether a rule reads the address of a client in front of proxies. */
   readonly readsRemoteIp: boolean;
-  /** The fields that rules ask for, as `foldHeaderName` returns them: trailers must not bring them back. */
+  /** As `fieldNamesOf` returns them. */
   readonly fieldNames: ReadonlySet<string>;
 }
+
+/**
+ * The fields that rules ask for, as `foldHeaderName` returns them. They must not come in trailers: no policy has judged
+ * those, and some servers read them as fields of the request (compare CVE-2013-5704).
+ */
+export function fieldNamesOf(policies: CompiledPolicies | undefined): ReadonlySet<string> {
+  return policies?.fieldNames ?? NO_NAMES;
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** Reads the policies in force, compiled. `undefined`: none applies. @param current the same value until it changes */
 export function compiledPolicies(current: () => Authorization): () => CompiledPolicies | undefined {

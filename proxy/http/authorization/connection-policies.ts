@@ -5,7 +5,7 @@ import {
 } from "../../../mesh/policy/authorization/decide-authorization.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
-import type { CompiledPolicies } from "./compiled-policies.ts";
+import { type CompiledPolicies, fieldNamesOf } from "./compiled-policies.ts";
 import { denialReply } from "./denial-reply.ts";
 import { type JudgedAs, JudgedRequest } from "./judged-request.ts";
 
@@ -32,12 +32,9 @@ export class ConnectionPolicies {
     this.#connection = connection;
   }
 
-  /**
-   * The fields that rules ask for, folded. They must not come in trailers: no policy has judged those, and some servers
-   * read them as fields of the request (compare CVE-2013-5704).
-   */
+  /** The fields that rules ask for. */
   get fieldNames(): ReadonlySet<string> {
-    return this.#policies()?.fieldNames ?? NO_NAMES;
+    return fieldNamesOf(this.#policies());
   }
 
   /** The verdict on the connection as a stream. `undefined`: no policy applies. */
@@ -74,4 +71,3 @@ export class ConnectionPolicies {
 }
 
 const UNJUDGED: RequestJudgement = { verdict: undefined, reply: undefined };
-const NO_NAMES: ReadonlySet<string> = new Set();
