@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { PeerContext } from "../mesh/api/peer-context.ts";
+import { verifiedPeer } from "../mesh/api/peer-fixture.ts";
 import { CaError } from "./ca-error.ts";
 import { ADDRESS, clock, DAY_MS, IDENTITY, LEAF, Plane } from "./issuing-fixture.ts";
 import { createRequest } from "./x509/request-fixture.ts";
@@ -31,12 +31,7 @@ describe("the audit line", () => {
   });
 
   it("of a renewal says that a certificate proved it", async () => {
-    const peer: PeerContext = {
-      kind: "verified",
-      identity: IDENTITY,
-      notAfterMs: clock.now() + DAY_MS,
-      address: ADDRESS,
-    };
+    const peer = verifiedPeer({ identity: IDENTITY, notAfterMs: clock.now() + DAY_MS, address: ADDRESS });
     await plane.call({ peer, authorization: "", csr: createRequest() });
     expect(audit()).toMatchObject([{ fields: { peer: IDENTITY, by: "certificate", address: ADDRESS } }]);
   });

@@ -144,9 +144,12 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const source = await startSource(options.source, { ...deps, onStatus, onUnwritten: createReportMetrics(registry) });
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
-  const roots = { current: authority.roots, signing: authority.signingRoot, subscribe: authority.subscribe };
+  const trust = {
+    current: () => ({ roots: authority.roots(), signingRoot: authority.signingRoot() }),
+    subscribe: authority.subscribe,
+  };
   const keySets = startKeySets({ config: source, allowsLocal: options.source.kind === "folders", ...deps });
-  const discovery = startDiscovery({ source, roots, settings, keySets, clock, log, limitLog, shutdown: signal });
+  const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
   const issuing = createIssuing(options, { ...identity, source, registry, clock, log, limitLog });
   const server = await startControlPlaneServer({

@@ -1,7 +1,9 @@
 /** Shared by the tests of the discovery service. */
+
 import { type Code, ConnectError, createClient, createRouterTransport, type Interceptor } from "@connectrpc/connect";
 import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { verifiedPeer } from "../mesh/api/peer-fixture.ts";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
@@ -162,14 +164,13 @@ export class DiscoveryFixture {
   /** The service; a test that needs several callers of one service starts it itself. */
   start(limits: Partial<StreamLimits> = {}): Discovery {
     const { clock, log, limitLog, source } = this;
-    const roots = {
-      current: () => this.roots.current(),
-      signing: () => this.signingRoot,
+    const trust = {
+      current: () => ({ roots: this.roots.current(), signingRoot: this.signingRoot }),
       subscribe: (listener: () => void) => this.roots.subscribe(listener),
     };
     const shutdown = this.shutdown.signal;
     const merged = { ...DEFAULT_STREAM_LIMITS, ...limits };
-    const deps = { source, roots, settings: this.settings, clock, log, limitLog, shutdown, limits: merged };
+    const deps = { source, trust, settings: this.settings, clock, log, limitLog, shutdown, limits: merged };
     return startDiscovery({ ...deps, ...(this.keySets !== undefined && { keySets: this.keySets }) });
   }
 
@@ -177,7 +178,7 @@ export class DiscoveryFixture {
   proxy(options: ProxyOptions = {}): TestProxy {
     const { discovery = this.start() } = options;
     const notAfterMs = this.clock.now() + HOUR_MS;
-    const { peer = { kind: "verified", identity: HELLO, notAfterMs, address: "10.0.0.7" } } = options;
+    const { peer = verifiedPeer({ identity: HELLO, notAfterMs }) } = options;
     const setPeer: Interceptor = (next) => (request) => {
       request.contextValues.set(peerIdentityKey, peer);
       return next(request);

@@ -3,18 +3,16 @@ import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
-import { Evaluations, KEY_OF_ROOTS, KEY_OF_SETTINGS, keyOfKeySet } from "./decisions/evaluations.ts";
+import { Evaluations, KEY_OF_SETTINGS, KEY_OF_TRUST, keyOfKeySet, type Trust } from "./decisions/evaluations.ts";
 import { SharedDecisions } from "./decisions/shared-decisions.ts";
 import { DiscoverStreams } from "./streams/discover-streams.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
 import type { ProxyStatus } from "./streams/stream-status.ts";
 
-/** The trusted root certificates, PEM; the certificate authority provides them. */
-export interface RootsSource {
-  current(): readonly string[];
-  /** The one to which new certificates lead, PEM. @default unknown */
-  signing?(): string;
-  /** Calls the listener after each change of either. Returns the function that unsubscribes. */
+/** Who is trusted; the certificate authority knows it. */
+export interface TrustSource {
+  current(): Trust;
+  /** Calls the listener after each change. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
 }
 
@@ -35,7 +33,7 @@ export interface KeySetSource {
 
 export interface DiscoveryServiceOptions {
   readonly source: ConfigSource;
-  readonly roots: RootsSource;
+  readonly trust: TrustSource;
   readonly settings: SettingsSource;
   /** @default none: tokens of issuers whose keys would have to be fetched are refused */
   readonly keySets?: KeySetSource;
@@ -59,9 +57,9 @@ export interface Discovery {
 
 /** Follows the mesh's configuration and roots until the shutdown. */
 export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
-  const { source, roots, settings, keySets = NO_KEY_SETS, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
+  const { source, trust, settings, keySets = NO_KEY_SETS, shutdown, limits = DEFAULT_STREAM_LIMITS } = options;
   const view = () => ({
-    ...{ set: source.current(), roots: roots.current(), signingRoot: roots.signing?.() },
+    ...{ set: source.current(), trust: trust.current() },
     ...{ settings: settings.current(), keySets: keySets.current() },
   });
   const evaluations = new Evaluations({ ...options, view });
@@ -69,7 +67,7 @@ export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
   const streams = new DiscoverStreams({ ...options, limits, evaluations, decisions });
   const stops = [
     source.subscribe((_set, { keys }) => evaluations.changed(keys)),
-    roots.subscribe(() => evaluations.changed([KEY_OF_ROOTS])),
+    trust.subscribe(() => evaluations.changed([KEY_OF_TRUST])),
     settings.subscribe(() => evaluations.changed([KEY_OF_SETTINGS])),
     keySets.subscribe((keys) => evaluations.changed(keys.map(keyOfKeySet))),
   ];

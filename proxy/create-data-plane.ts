@@ -117,7 +117,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { clock, random, secureContexts, observer } = options;
   const limits = { ...decideConnectionLimits(readDescriptorLimit()), ...options.connectionLimits };
   const registry = createConnectionRegistry({
-    isTrusted: (peer) => isStillTrusted(peer, secureContexts.current()),
+    isTrusted: (peer) => isStillTrusted(peer, secureContexts.current()?.trust),
     onCut: observer.cut,
   });
   const destinations = createDestinationCache({

@@ -57,7 +57,10 @@ async function createAuthority(key: KeyObject): Promise<Authority> {
 
 /** A client of the service in this process, whose connection a certificate has authenticated. */
 function createCaller(authority: Authority): (csr: string) => Promise<unknown> {
-  const peer = { kind: "verified", identity, notAfterMs: clock.now() + lifetimeMs, address: "10.0.0.7" } as const;
+  const peer = {
+    ...({ kind: "verified", identity, notAfterMs: clock.now() + lifetimeMs, address: "10.0.0.7" } as const),
+    certificate: { serialNumber: "1A2B", rootFingerprint: "00:11" },
+  };
   const authenticator = {
     authenticate: () => Promise.reject(new Error("a certificate needs no token")),
   };

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import type { PeerContext } from "../../mesh/api/peer-context.ts";
+import { verifiedPeer } from "../../mesh/api/peer-fixture.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { CaError } from "../ca-error.ts";
@@ -26,7 +27,7 @@ function createCsr(...uris: readonly string[]): string {
 const NO_CERTIFICATE: PeerContext = { kind: "anonymous", reason: "the peer showed no certificate", address };
 
 function certificateOf(identity: typeof HELLO, leftMs = HOUR_MS): PeerContext {
-  return { kind: "verified", identity, notAfterMs: clock.now() + leftMs, address };
+  return verifiedPeer({ identity, notAfterMs: clock.now() + leftMs, address });
 }
 
 interface Call {

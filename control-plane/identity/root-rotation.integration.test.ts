@@ -43,9 +43,8 @@ async function startSidecar(pod: ClusterPod, address: string): Promise<WorkloadT
 function findFault(verifier: WorkloadTls, peer: WorkloadTls): string | undefined {
   const [own, theirs] = [verifier.source.current(), peer.source.current()];
   if (own === undefined || theirs === undefined) return "a sidecar has no certificate";
-  const { roots, trustDomains } = own;
   const nowMs = systemClock.now();
-  const verdict = verifyPeer({ certificates: theirs.certificates, sessionReused: false, roots, trustDomains, nowMs });
+  const verdict = verifyPeer({ certificates: theirs.certificates, sessionReused: false, ...own.trust, nowMs });
   return verdict.kind === "trusted" ? undefined : verdict.message;
 }
 
@@ -80,7 +79,8 @@ it("the mesh moves to a new root while it runs, and its workloads trust each oth
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };
-  const haveRoots = (count: number) => () => sidecars.every(({ source }) => source.current()?.roots.length === count);
+  const haveRoots = (count: number) => () =>
+    sidecars.every(({ source }) => source.current()?.trust.roots.length === count);
   while (!haveRoots(1)()) await new Promise((resolve) => setTimeout(resolve, 5));
 
   writeSecret(cluster, { signer: newSigner, roots: [oldRoot, newRoot] });

@@ -144,7 +144,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
 export function registerTestDiscovery(router: ConnectRouter, limits: Partial<StreamLimits> = {}): void {
   startDiscovery({
     source: new ChangingSource(pod.replace("serviceAccountName: hello", "serviceAccountName: default")),
-    roots: new Changing<readonly string[]>([]),
+    trust: new Changing({ roots: [] }),
     settings: fixedSettings(settings),
     clock: systemClock,
     log: new RecordingLogger(),

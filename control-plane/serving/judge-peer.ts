@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { ServerHttp2Session } from "node:http2";
 import { TLSSocket } from "node:tls";
 import type { Authority } from "../../ca-agent/authority/authority.ts";
-import type { PeerContext } from "../../mesh/api/peer-context.ts";
+import type { PeerCertificate, PeerContext } from "../../mesh/api/peer-context.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
@@ -32,5 +32,10 @@ export function judgePeer({ socket }: ServerHttp2Session, options: PeerRules): P
   if (!socket.authorized) {
     return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}`, address };
   }
-  return { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address };
+  const { identity, notAfterMs } = verdict;
+  return { kind: "verified", identity, notAfterMs, certificate: describePath(verdict.path), address };
+}
+
+function describePath(path: readonly X509Certificate[]): PeerCertificate {
+  return { serialNumber: path[0]?.serialNumber ?? "", rootFingerprint: path.at(-1)?.fingerprint256 ?? "" };
 }

@@ -1,7 +1,8 @@
 import { toBinary } from "@bufbuild/protobuf";
-import { messageFromDestination, messageFromInbound, messageFromTrustBundle } from "../../mesh/api/convert.ts";
+import { messageFromDestination, messageFromInbound } from "../../mesh/api/convert.ts";
 import { messageFromGateway } from "../../mesh/api/convert-gateway.ts";
 import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
+import { messageFromTrustBundle } from "../../mesh/api/convert-trust-bundle.ts";
 import {
   DestinationResourceSchema,
   GatewayResourceSchema,
@@ -32,14 +33,11 @@ export function clientOfPod({ metadata }: Pod): ResourceClient {
 
 /** The encoded value of a resource for one workload; `undefined` if its pod is unknown. */
 export function decideResource(resource: ResourceName, client: ResourceClient, view: MeshView): Uint8Array | undefined {
-  const { set, settings, keySets, signingRoot } = view;
+  const { set, settings, keySets } = view;
   switch (resource.kind) {
     case "trust bundle": {
       const trustDomains = [settings.trustDomain, ...settings.trustDomainAliases];
-      return toBinary(
-        TrustBundleResourceSchema,
-        messageFromTrustBundle({ roots: view.roots, trustDomains, ...(signingRoot !== undefined && { signingRoot }) }),
-      );
+      return toBinary(TrustBundleResourceSchema, messageFromTrustBundle({ ...view.trust, trustDomains }));
     }
     case "inbound": {
       const pod = set.pods.get(client.pod);

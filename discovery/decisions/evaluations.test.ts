@@ -3,7 +3,7 @@ import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import { createTestSet, TEST_SETTINGS, testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { type Evaluation, Evaluations, KEY_OF_ROOTS, keyOfKeySet, type MeshView } from "./evaluations.ts";
+import { type Evaluation, Evaluations, KEY_OF_TRUST, keyOfKeySet, type MeshView } from "./evaluations.ts";
 
 function setup() {
   const log = new RecordingLogger();
@@ -12,7 +12,7 @@ function setup() {
   const clock: Clock = { now: () => fake.now(), monotonicMs: () => elapsedMs, setTimeout: fake.setTimeout };
   let view: MeshView = {
     set: createTestSet(testPod({ name: "a" }), testPod({ name: "b" })),
-    roots: ["one"],
+    trust: { roots: ["one"] },
     settings: TEST_SETTINGS,
     keySets: new Map([["a", "keys of a"]]),
   };
@@ -24,8 +24,8 @@ function setup() {
       elapsedMs += ms;
     },
     setRoots: (...roots: readonly string[]) => {
-      view = { ...view, roots };
-      evaluations.changed([KEY_OF_ROOTS]);
+      view = { ...view, trust: { roots } };
+      evaluations.changed([KEY_OF_TRUST]);
     },
     setKeys: (key: string, text: string) => {
       view = { ...view, keySets: new Map(view.keySets).set(key, text) };
@@ -52,7 +52,7 @@ describe("an evaluation", () => {
   it("is repeated when something changes that it has read, and only then", async () => {
     const { evaluations, setRoots } = setup();
     const ofPod = new Recorded(({ set }) => set.pods.has("ns1/a"));
-    const ofRoots = new Recorded(({ roots }) => roots.join());
+    const ofRoots = new Recorded(({ trust: { roots } }) => roots.join());
     evaluations.follow(ofPod).evaluate();
     evaluations.follow(ofRoots).evaluate();
     setRoots("two");
@@ -80,7 +80,7 @@ describe("an evaluation", () => {
   it("depends on what it has read the last time", async () => {
     const { evaluations, setRoots } = setup();
     let readsPod = false;
-    const recorded = new Recorded((view) => (readsPod ? view.set.pods.has("ns1/a") : view.roots.join()));
+    const recorded = new Recorded((view) => (readsPod ? view.set.pods.has("ns1/a") : view.trust.roots.join()));
     evaluations.follow(recorded).evaluate();
     readsPod = true;
     setRoots("two");
@@ -95,7 +95,7 @@ describe("an evaluation", () => {
 
   it("is repeated once for several changes, or earlier if it is needed", async () => {
     const { evaluations, setRoots } = setup();
-    const recorded = new Recorded(({ roots }) => roots.join());
+    const recorded = new Recorded(({ trust: { roots } }) => roots.join());
     const followed = evaluations.follow(recorded);
     followed.evaluate();
     setRoots("two");
@@ -108,11 +108,11 @@ describe("an evaluation", () => {
 
   it("that fails keeps its last result, is logged, and is repeated after the next change; others go on", async () => {
     const { evaluations, setRoots, log } = setup();
-    const broken = new Recorded(({ roots }) => {
+    const broken = new Recorded(({ trust: { roots } }) => {
       if (roots.includes("bad")) throw new Error("no such thing");
       return roots.join();
     });
-    const other = new Recorded(({ roots }) => roots.join());
+    const other = new Recorded(({ trust: { roots } }) => roots.join());
     evaluations.follow(broken).evaluate();
     evaluations.follow(other).evaluate();
     setRoots("bad");
@@ -128,7 +128,7 @@ describe("an evaluation", () => {
 
   it("that is stopped is not repeated, and nothing of it is left", async () => {
     const { evaluations, setRoots } = setup();
-    const recorded = new Recorded(({ set, roots }) => `${roots.join()} ${set.pods.size}`);
+    const recorded = new Recorded(({ set, trust: { roots } }) => `${roots.join()} ${set.pods.size}`);
     const followed = evaluations.follow(recorded);
     followed.evaluate();
     expect(evaluations.keys).toBe(2);
@@ -144,7 +144,7 @@ it("a change that affects many is worked off in slices, so that other work gets 
   const recorded = Array.from(
     { length: 10 },
     () =>
-      new Recorded(({ roots }) => {
+      new Recorded(({ trust: { roots } }) => {
         spend(2);
         return roots.join();
       }),

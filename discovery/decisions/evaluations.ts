@@ -1,16 +1,17 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import type { TrustBundle } from "../../mesh/policy/types.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
 import { TrackedMap, trackReads } from "../../mesh/resources/set/track-reads.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 
+/** The trust bundle without the mesh's trust domains, which are a setting. */
+export type Trust = Omit<TrustBundle, "trustDomains">;
+
 /** What decisions are made from, at one moment. */
 export interface MeshView {
   readonly set: ResourceSet;
-  /** Trusted root certificates, PEM. */
-  readonly roots: readonly string[];
-  /** The root to which new certificates lead, PEM, if that is known. */
-  readonly signingRoot?: string | undefined;
+  readonly trust: Trust;
   readonly settings: MeshSettings;
   /** The fetched keys of issuers of tokens, by `KeySource.key`. */
   readonly keySets: ReadonlyMap<string, string>;
@@ -40,7 +41,7 @@ export interface EvaluationsOptions {
 }
 
 /** The key of a change of the trusted roots. */
-export const KEY_OF_ROOTS = "roots";
+export const KEY_OF_TRUST = "trust";
 /** The key of a change of the mesh's settings. */
 export const KEY_OF_SETTINGS = "settings";
 
@@ -142,19 +143,15 @@ export class Evaluations {
     if (entry.state === "stopped") return;
     this.#stale.delete(entry);
     entry.state = "current";
-    const { set, roots, signingRoot, settings, keySets } = this.#options.view();
+    const { set, trust, settings, keySets } = this.#options.view();
     const reads = new Set<string>();
     this.#reads = reads;
     const view: MeshView = {
       set: this.#track(set),
       keySets: new TrackedMap(keySets, KEY_SETS, (key) => reads.add(key)),
-      get roots() {
-        reads.add(KEY_OF_ROOTS);
-        return roots;
-      },
-      get signingRoot() {
-        reads.add(KEY_OF_ROOTS);
-        return signingRoot;
+      get trust() {
+        reads.add(KEY_OF_TRUST);
+        return trust;
       },
       get settings() {
         reads.add(KEY_OF_SETTINGS);

@@ -27,7 +27,7 @@ function setup() {
   const source = new ChangingSource(...MESH.map(document));
   const view = () => ({
     set: source.current(),
-    roots: [],
+    trust: { roots: [] },
     settings: TEST_SETTINGS,
     keySets: new Map<string, string>(),
   });

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { messageFromSubscription, type ResourceName } from "../../mesh/api/convert-subscription.ts";
 import { ProxySchema } from "../../mesh/api/gen/discovery_pb.ts";
-import type { VerifiedPeer } from "../../mesh/api/peer-context.ts";
+import { verifiedPeer } from "../../mesh/api/peer-fixture.ts";
 import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
@@ -12,7 +12,7 @@ import { combineResources, EMPTY_SET, updateResourceSet } from "../../mesh/resou
 import { TEST_SETTINGS, testPod, testService, testSlice } from "../../mesh/resources/resource-set-fixture.ts";
 import { updateHistory } from "../../mesh/resources/set/update-history-fixture.ts";
 import { clientOfPod, decideResource } from "../decisions/decide-resource.ts";
-import { Evaluations, KEY_OF_ROOTS, keyOfKeySet, type MeshView } from "../decisions/evaluations.ts";
+import { Evaluations, KEY_OF_TRUST, keyOfKeySet, type MeshView } from "../decisions/evaluations.ts";
 import { SharedDecisions } from "../decisions/shared-decisions.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
@@ -62,7 +62,7 @@ const START = combineResources(
 
 /** A mesh that changes, and what is derived from it step by step. */
 class Mesh {
-  view: MeshView = { set: EMPTY_SET, roots: ["root 0"], settings: TEST_SETTINGS, keySets: new Map() };
+  view: MeshView = { set: EMPTY_SET, trust: { roots: ["root 0"] }, settings: TEST_SETTINGS, keySets: new Map() };
   #set = EMPTY_SET;
   readonly log = new RecordingLogger();
   readonly clock = new FakeClock();
@@ -89,8 +89,8 @@ class Mesh {
   }
 
   setRoots(roots: readonly string[]): void {
-    this.view = { ...this.view, roots };
-    this.evaluations.changed([KEY_OF_ROOTS]);
+    this.view = { ...this.view, trust: { roots } };
+    this.evaluations.changed([KEY_OF_TRUST]);
   }
 }
 
@@ -105,7 +105,7 @@ class Observed {
     this.#mesh = mesh;
     this.#pod = `${namespace}/${name}`;
     const identity = parseSpiffeId(`spiffe://cluster.local/ns/${namespace}/sa/default`);
-    const caller: VerifiedPeer = { kind: "verified", identity, notAfterMs: Number.MAX_SAFE_INTEGER, address: name };
+    const caller = verifiedPeer({ identity, address: name });
     const limits = DEFAULT_STREAM_LIMITS;
     const { evaluations, decisions } = mesh;
     const open = new OpenStreams<ServedProxy>(limits);

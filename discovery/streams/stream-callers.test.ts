@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PeerContext } from "../../mesh/api/peer-context.ts";
+import { verifiedPeer } from "../../mesh/api/peer-fixture.ts";
 import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { codeOf, DiscoveryFixture, HELLO, HOUR_MS, pod, policy } from "../discovery-fixture.ts";
@@ -29,17 +30,17 @@ describe("callers", () => {
     { name: "without a certificate", peer: { kind: "anonymous", reason: "none", address }, code: Code.Unauthenticated },
     {
       name: "whose certificate has expired",
-      peer: { kind: "verified", identity: HELLO, notAfterMs: earlier, address },
+      peer: verifiedPeer({ identity: HELLO, notAfterMs: earlier, address }),
       code: Code.Unauthenticated,
     },
     {
       name: "of another service account",
-      peer: { kind: "verified", identity: other, notAfterMs: later, address },
+      peer: verifiedPeer({ identity: other, notAfterMs: later, address }),
       code: Code.PermissionDenied,
     },
     {
       name: "of another namespace",
-      peer: { kind: "verified", identity: abroad, notAfterMs: later, address },
+      peer: verifiedPeer({ identity: abroad, notAfterMs: later, address }),
       code: Code.PermissionDenied,
     },
   ])("$name are refused", async ({ peer, code }) => {
@@ -166,7 +167,7 @@ describe("limits", () => {
     await mesh.proxy({ discovery }).identify().subscribe(1, INBOUND).inbound();
     expect(await codeOf(mesh.proxy({ discovery }).identify().response())).toBe(Code.ResourceExhausted);
     const notAfterMs = mesh.clock.now() + HOUR_MS;
-    const peer = { kind: "verified", identity: HELLO, notAfterMs, address: "10.0.0.8" } as const;
+    const peer = verifiedPeer({ identity: HELLO, notAfterMs, address: "10.0.0.8" });
     expect((await mesh.proxy({ discovery, peer }).identify().subscribe(1, BUNDLE).trustBundle()).roots).toEqual([
       "root one",
     ]);

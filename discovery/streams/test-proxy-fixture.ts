@@ -2,9 +2,10 @@
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import type { WorkloadRef } from "../../mesh/api/convert.ts";
-import { destinationFromMessage, inboundFromMessage, trustBundleFromMessage } from "../../mesh/api/convert.ts";
+import { destinationFromMessage, inboundFromMessage } from "../../mesh/api/convert.ts";
 import { gatewayFromMessage } from "../../mesh/api/convert-gateway.ts";
 import { messageFromSubscription, type ResourceName } from "../../mesh/api/convert-subscription.ts";
+import { trustBundleFromMessage } from "../../mesh/api/convert-trust-bundle.ts";
 import {
   DestinationResourceSchema,
   type DiscoverRequest,

@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { parseSpiffeId, parseTrustDomain } from "../identity/spiffe-id.ts";
 import { MeshError } from "../mesh-error.ts";
 import { DECLARED_PROTOCOLS } from "../policy/declared-protocol.ts";
 import { decideDestination } from "../policy/destinations/destination.ts";
@@ -13,16 +14,10 @@ import {
   testResource,
   testService,
 } from "../resources/resource-set-fixture.ts";
-import {
-  destinationFromMessage,
-  inboundFromMessage,
-  messageFromDestination,
-  messageFromInbound,
-  messageFromTrustBundle,
-  trustBundleFromMessage,
-} from "./convert.ts";
+import { destinationFromMessage, inboundFromMessage, messageFromDestination, messageFromInbound } from "./convert.ts";
 import { gatewayFromMessage, messageFromGateway } from "./convert-gateway.ts";
 import { messageFromSubscription, type ResourceName, resourceFromMessage } from "./convert-subscription.ts";
+import { messageFromTrustBundle, trustBundleFromMessage } from "./convert-trust-bundle.ts";
 import {
   DestinationResourceSchema,
   GatewayResourceSchema,
@@ -115,8 +110,15 @@ describe("a decision converts to a message and back without loss", () => {
     expect(gatewayFromMessage(fromBinary(GatewayResourceSchema, wire))).toEqual(value);
   });
 
-  it.each([{}, { signingRoot: "b" }])("a trust bundle %o", (signing) => {
-    const value = { roots: ["a", "b"], trustDomains: [TEST_SETTINGS.trustDomain], ...signing };
+  const revokedIdentity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+  it.each([
+    {},
+    { signingRoot: "b" },
+    { federated: [{ trustDomain: parseTrustDomain("other.mesh"), roots: ["c"] }] },
+    { revocations: { certificates: [{ serialNumber: "A1" }, { serialNumber: "0", issuer: "00ff" }], identities: [] } },
+    { revocations: { certificates: [], identities: [revokedIdentity] } },
+  ])("a trust bundle %o", (more) => {
+    const value = { roots: ["a", "b"], trustDomains: [TEST_SETTINGS.trustDomain], ...more };
     expect(trustBundleFromMessage(messageFromTrustBundle(value))).toEqual(value);
   });
 });
@@ -192,6 +194,17 @@ describe("an unknown message never weakens policy", () => {
       name: "a malformed trust domain",
       read: () => trustBundleFromMessage(create(TrustBundleResourceSchema, { roots: ["a"], trustDomains: ["A/b"] })),
     },
+    ...[
+      { name: "a foreign trust domain without roots", more: { federated: [{ trustDomain: "b" }] } },
+      { name: "a malformed foreign trust domain", more: { federated: [{ trustDomain: "B", roots: ["b"] }] } },
+      { name: "a malformed serial number", more: { revokedCertificates: [{ serialNumber: "0a" }] } },
+      { name: "a revoked certificate without a serial number", more: { revokedCertificates: [{}] } },
+      { name: "a malformed revoked identity", more: { revokedIdentities: ["hello"] } },
+    ].map(({ name, more }) => ({
+      name,
+      read: () =>
+        trustBundleFromMessage(create(TrustBundleResourceSchema, { roots: ["a"], trustDomains: ["a"], ...more })),
+    })),
     {
       name: "a subscription without a resource",
       read: () => resourceFromMessage(create(SubscribeSchema)),

@@ -4,8 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { isSpiffeId } from "../identity/is-spiffe-id.ts";
-import { parseTrustDomain } from "../identity/spiffe-id.ts";
-import type { Destination, Endpoint, Inbound, InboundPort, MeshDestination, TrustBundle } from "../policy/types.ts";
+import type { Destination, Endpoint, Inbound, InboundPort, MeshDestination } from "../policy/types.ts";
 import {
   authorizationFromMessage,
   messageFromAuthorization,
@@ -31,31 +30,12 @@ import {
   InboundResourceSchema,
   type MeshDestination as MeshDestinationMessage,
   MeshDestinationSchema,
-  type TrustBundleResource,
-  TrustBundleResourceSchema,
 } from "./gen/discovery_pb.ts";
 
 /** The pod that a proxy belongs to. */
 export interface WorkloadRef {
   readonly namespace: string;
   readonly name: string;
-}
-
-export function messageFromTrustBundle(bundle: TrustBundle): TrustBundleResource {
-  const { roots, trustDomains, signingRoot = "" } = bundle;
-  return create(TrustBundleResourceSchema, { roots: [...roots], trustDomains: [...trustDomains], signingRoot });
-}
-
-/** A bundle without roots or domains would end every connection, so it is refused as an error. */
-export function trustBundleFromMessage(message: TrustBundleResource): TrustBundle {
-  if (message.roots.length === 0) throw new ConvertError("the trust bundle has no root certificates");
-  if (message.trustDomains.length === 0) throw new ConvertError("the trust bundle has no trust domain");
-  const { roots, trustDomains, signingRoot } = message;
-  return {
-    roots: [...roots],
-    trustDomains: trustDomains.map(parseTrustDomain),
-    ...(signingRoot !== "" && { signingRoot }),
-  };
 }
 
 export function messageFromInbound(inbound: Inbound): InboundResource {

@@ -4,6 +4,14 @@ import type { SpiffeId } from "../identity/spiffe-id.ts";
 /** A peer whose certificate was verified in the TLS handshake. */
 export type VerifiedPeer = Extract<PeerContext, { kind: "verified" }>;
 
+/** What identifies a peer's certificate, to revoke it and to follow a rotation of the root. */
+export interface PeerCertificate {
+  /** Hexadecimal, upper case, without leading zeros: as `X509Certificate.serialNumber`. */
+  readonly serialNumber: string;
+  /** SHA-256 of the root that it leads to, as `X509Certificate.fingerprint256`. */
+  readonly rootFingerprint: string;
+}
+
 /** The unit of caller limits: an identity at one address, or an address. Pods that share it share its limits. */
 export function formatCaller(peer: PeerContext): string {
   return peer.kind === "verified" ? `${peer.identity} at ${peer.address}` : peer.address;
@@ -15,6 +23,7 @@ export type PeerContext =
       readonly kind: "verified";
       readonly identity: SpiffeId;
       readonly notAfterMs: number;
+      readonly certificate: PeerCertificate;
       /** The peer's IP address: distinguishes the pods of one identity. */
       readonly address: string;
     }

@@ -64,6 +64,30 @@ export interface TrustBundle {
   readonly trustDomains: readonly TrustDomain[];
   /** The root to which new certificates lead, PEM. Absent: unknown. */
   readonly signingRoot?: string;
+  /** Trust domains with authorities of their own. @default none */
+  readonly federated?: readonly FederatedDomain[];
+  /** What must no longer be accepted, although it is valid. @default nothing */
+  readonly revocations?: Revocations;
+}
+
+/** A foreign trust domain. Its roots (PEM) are believed for identities of that domain alone. */
+export interface FederatedDomain {
+  readonly trustDomain: TrustDomain;
+  readonly roots: readonly string[];
+}
+
+/** What must no longer be accepted from a peer. */
+export interface Revocations {
+  readonly certificates: readonly RevokedCertificate[];
+  /** No certificate of these is accepted. */
+  readonly identities: readonly SpiffeId[];
+}
+
+export interface RevokedCertificate {
+  /** Hexadecimal, upper case, without leading zeros: as `X509Certificate.serialNumber`. */
+  readonly serialNumber: string;
+  /** SHA-256 of the issuer's name in DER, lower-case hexadecimal. Absent: of any issuer. */
+  readonly issuer?: string;
 }
 
 /** The result of resolving an outbound address or a named service. */

@@ -50,7 +50,7 @@ describe("the administration server", () => {
       identity: HELLO,
       seconds_left: 5,
       chain: [{ subject_ids: [HELLO], serial_number: material?.certificates[0]?.serialNumber, key: "EC prime256v1" }],
-      roots: [{ sha256: material?.roots[0]?.fingerprint256 }],
+      roots: [{ sha256: material?.trust.roots[0]?.fingerprint256 }],
     });
     expect(body).not.toContain("PRIVATE");
     expect(body).not.toContain("BEGIN");

@@ -43,8 +43,8 @@ export function describeCertificates(material: SecureMaterial, nowMs: number): C
     not_after: new Date(material.notAfterMs).toISOString(),
     seconds_left: Math.floor((material.notAfterMs - nowMs) / 1000),
     chain: material.certificates.map(describeCertificate),
-    trust_domains: material.trustDomains,
-    roots: material.roots.map((root) => ({
+    trust_domains: material.trust.trustDomains,
+    roots: material.trust.roots.map((root) => ({
       subject: root.subject ?? "",
       serial_number: root.serialNumber,
       not_before: root.validFromDate.toISOString(),

@@ -11,7 +11,7 @@ import type { VerifiedPeer } from "./handshake.ts";
  * @param trust `undefined` while the own certificate has expired: then nothing is known to have changed.
  */
 export function isStillTrusted(peer: VerifiedPeer, trust: TrustAnchors | undefined): boolean {
-  if (trust === undefined || isSameTrust(trust, peer.trust)) return true;
+  if (trust === undefined || trust === peer.trust) return true;
   const [leaf, ...intermediates] = peer.certificates;
   if (leaf === undefined || !trust.trustDomains.includes(spiffeIdParts(peer.identity).trustDomain)) return false;
   return verifyChain({ leaf, intermediates, roots: trust.roots, nowMs: peer.verifiedAtMs }).kind === "chained";
@@ -22,17 +22,12 @@ export function isStillTrusted(peer: VerifiedPeer, trust: TrustAnchors | undefin
  * that unsubscribes.
  */
 export function onTrustChange(source: SecureContextSource, listener: () => void): () => void {
-  let last: TrustAnchors | undefined = source.current();
+  let last = source.current()?.trust;
   return source.subscribe(() => {
-    const now = source.current();
+    const now = source.current()?.trust;
     // Nothing can be judged while the own certificate has expired; changes are reported once there is a new one.
-    if (now === undefined || (last !== undefined && isSameTrust(now, last))) return;
+    if (now === undefined || now === last) return;
     last = now;
     listener();
   });
-}
-
-/** By reference: a source keeps its lists as long as nothing in them changes. */
-function isSameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
-  return one.roots === other.roots && one.trustDomains === other.trustDomains;
 }

@@ -107,8 +107,7 @@ function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: Handsha
   const verdict = verifyPeer({
     certificates,
     sessionReused: socket.isSessionReused(),
-    roots: material.roots,
-    trustDomains: material.trustDomains,
+    ...material.trust,
     nowMs: verifiedAtMs,
     ...(expected === undefined ? {} : { expected }),
   });
@@ -124,7 +123,7 @@ function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: Handsha
     identity: verdict.identity,
     certificates,
     verifiedAtMs,
-    trust: { roots: material.roots, trustDomains: material.trustDomains },
+    trust: material.trust,
     tlsVersion: socket.getProtocol() ?? "",
     cipher: socket.getCipher().standardName,
     keyExchangeGroup,

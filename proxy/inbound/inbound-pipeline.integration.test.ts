@@ -206,7 +206,7 @@ describe("policy and trust that change", () => {
     client.write("a");
     await once(client, "data");
     const next = mintRoot({ commonName: "next" });
-    const trustDomains = source.current()?.trustDomains ?? [];
+    const trustDomains = source.current()?.trust.trustDomains ?? [];
     if (!("setTrust" in source) || typeof source.setTrust !== "function")
       throw new Error("the fixture's source is writable");
     source.setTrust({ roots: [MESH_ROOT.certificate, next.certificate], trustDomains });

@@ -9,9 +9,9 @@ import type { TrustAnchors } from "./trust-anchors.ts";
  * with the same name and key verifies the certificates of both.
  */
 export function decideFit(certificates: readonly X509Certificate[], trust: TrustAnchors, nowMs: number): SvidFit {
-  const { roots, trustDomains, signingRoot } = trust;
+  const { roots, signingRoot } = trust;
   const isAccepted = (accepted: readonly X509Certificate[]): boolean =>
-    verifyPeer({ certificates, sessionReused: false, roots: accepted, trustDomains, nowMs }).kind === "trusted";
+    verifyPeer({ certificates, sessionReused: false, ...trust, roots: accepted, nowMs }).kind === "trusted";
   if (!isAccepted(roots)) return "refused";
   return signingRoot === undefined || isAccepted([signingRoot]) ? "current" : "superseded";
 }

@@ -49,7 +49,7 @@ describe("createSecureContextSource", () => {
     source.setSvid(svidOf(ROOT));
     stop();
     source.setSvid(svidOf(ROOT));
-    expect(heard.map(({ generation, roots }) => [generation, roots.length])).toEqual([
+    expect(heard.map(({ generation, trust }) => [generation, trust.roots.length])).toEqual([
       [1, 2],
       [2, 1],
       [3, 1],

@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { SecureContext } from "node:tls";
-import type { SpiffeId, TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { createTlsContext } from "../../net/tls/tls-contexts.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
@@ -11,8 +11,8 @@ export interface SecureMaterial {
   readonly generation: number;
   /** Own certificate and key, the bundle's roots as authorities, by `createTlsContext`. */
   readonly context: SecureContext;
-  readonly roots: readonly X509Certificate[];
-  readonly trustDomains: readonly TrustDomain[];
+  /** The same object as long as nothing in it changes. */
+  readonly trust: TrustAnchors;
   readonly identity: SpiffeId;
   /** The own chain as sent, leaf first. */
   readonly certificates: readonly X509Certificate[];
@@ -104,8 +104,7 @@ class CombinedSource implements WritableSecureContextSource {
     this.#trust = trust;
     this.#generation += 1;
     const { identity, certificates, notAfterMs } = svid;
-    const { roots, trustDomains } = trust;
-    const material = { generation: this.#generation, context, roots, trustDomains, identity, certificates, notAfterMs };
+    const material = { generation: this.#generation, context, trust, identity, certificates, notAfterMs };
     this.#material = material;
     for (const listener of [...this.#listeners]) listener(material);
   }

@@ -1,12 +1,10 @@
 import { X509Certificate } from "node:crypto";
-import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
 import type { TrustBundle } from "../../mesh/policy/types.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
 /** A parsed trust bundle. */
-export interface TrustAnchors {
-  readonly roots: readonly X509Certificate[];
-  readonly trustDomains: readonly TrustDomain[];
+export interface TrustAnchors extends PeerTrust {
   /** The root to which new certificates lead. Absent: unknown. */
   readonly signingRoot?: X509Certificate;
 }

@@ -235,7 +235,7 @@ describe("startWorkloadTls", () => {
     const materials = new Heard<SecureMaterial>();
     tls.source.subscribe(materials.listener);
     const root = second.authority.roots().join("");
-    const renewed = await materials.until(({ roots }) => roots.join("") === root);
+    const renewed = await materials.until(({ trust }) => trust.roots.join("") === root);
     expect(renewed.identity).toBe(HELLO);
   });
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file discovery.proto.
  */
 export const file_discovery: GenFile = /*@__PURE__*/
-  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iJwoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJQChBEaXNjb3ZlclJlc3BvbnNlEg0KBW5vbmNlGAEgASgNEi0KB3VwZGF0ZXMYAiADKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5VcGRhdGUikAEKBlVwZGF0ZRIKCgJpZBgBIAEoDRIsCgV2YWx1ZRgCIAEoCzIbLmVudGVudGUuZGlzY292ZXJ5LnYxLlZhbHVlSAASMQoJdW5jaGFuZ2VkGAMgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASDwoFZmF1bHQYBCABKAlIAEIICgZyZXN1bHQiKAoFVmFsdWUSDgoGZGlnZXN0GAEgASgMEg8KB2VuY29kZWQYAiABKAwiLgoLV29ya2xvYWRSZWYSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkirgEKDFdvcmtsb2FkSW5mbxIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhAKCHdvcmtsb2FkGAMgASgJEhcKD3NlcnZpY2VfYWNjb3VudBgEIAEoCRILCgNhcHAYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIZChFjYW5vbmljYWxfc2VydmljZRgHIAEoCRIaChJjYW5vbmljYWxfcmV2aXNpb24YCCABKAkiPAoLU2VydmljZUluZm8SDAoEaG9zdBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCSJRChNUcnVzdEJ1bmRsZVJlc291cmNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkSFAoMc2lnbmluZ19yb290GAMgASgJIjAKElNlcnZlck1vZGVEZWNpc2lvbhIMCgRtb2RlGAEgASgJEgwKBHJ1bGUYAiABKAkimQEKC0luYm91bmRQb3J0EgwKBHBvcnQYASABKA0SNgoEbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIQCghwcm90b2NvbBgDIAEoCRIyCgdzZXJ2aWNlGAQgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmljZUluZm8iqwIKD0luYm91bmRSZXNvdXJjZRI0Cgh3b3JrbG9hZBgBIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkSW5mbxI+CgxkZWZhdWx0X21vZGUYAiABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2ZXJNb2RlRGVjaXNpb24SMAoFcG9ydHMYAyADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5JbmJvdW5kUG9ydBI6Cg1hdXRob3JpemF0aW9uGAQgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbhI0Cgt0b2tlbl9ydWxlcxgFIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLlRva2VuUnVsZSKFAQoNQXV0aG9yaXphdGlvbhI7Cghwb2xpY2llcxgBIAMoCzIpLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25Qb2xpY3kSGgoScGF0aF9ub3JtYWxpemF0aW9uGAIgASgJEhsKE251bV90cnVzdGVkX3Byb3hpZXMYAyABKA0ipAEKE0F1dGhvcml6YXRpb25Qb2xpY3kSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGYWN0aW9uGAMgASgJEhAKCHByb3ZpZGVyGAQgASgJEhIKCmlzX2RyeV9ydW4YBSABKAgSNgoFcnVsZXMYBiADKAsyJy5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uUnVsZSK/AQoRQXV0aG9yaXphdGlvblJ1bGUSNwoEZnJvbRgBIAMoCzIpLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25DbGF1c2USNQoCdG8YAiADKAsyKS5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uQ2xhdXNlEjoKBHdoZW4YAyADKAsyLC5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uQ29uZGl0aW9uIlcKE0F1dGhvcml6YXRpb25DbGF1c2USQAoKY29uZGl0aW9ucxgBIAMoCzIsLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25Db25kaXRpb24iSQoWQXV0aG9yaXphdGlvbkNvbmRpdGlvbhILCgNrZXkYASABKAkSDgoGdmFsdWVzGAIgAygJEhIKCm5vdF92YWx1ZXMYAyADKAki0gIKCVRva2VuUnVsZRIMCgRuYW1lGAEgASgJEg4KBmlzc3VlchgCIAEoCRIRCglhdWRpZW5jZXMYAyADKAkSDAoEandrcxgEIAEoCRI2Cgxmcm9tX2hlYWRlcnMYBSADKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ub2tlbkZpZWxkEhMKC2Zyb21fcGFyYW1zGAYgAygJEhQKDGZyb21fY29va2llcxgHIAMoCRIeChZmb3J3YXJkX29yaWdpbmFsX3Rva2VuGAggASgIEiAKGG91dHB1dF9wYXlsb2FkX3RvX2hlYWRlchgJIAEoCRJBChdvdXRwdXRfY2xhaW1fdG9faGVhZGVycxgKIAMoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkNsYWltRmllbGQSHgoWc3BhY2VfZGVsaW1pdGVkX2NsYWltcxgLIAMoCSIqCgpUb2tlbkZpZWxkEgwKBG5hbWUYASABKAkSDgoGcHJlZml4GAIgASgJIisKCkNsYWltRmllbGQSDgoGaGVhZGVyGAEgASgJEg0KBWNsYWltGAIgASgJIikKDUFkZHJlc3NUYXJnZXQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDSI4CgpIb3N0VGFyZ2V0EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkibgoIRW5kcG9pbnQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDRISCgptdXR1YWxfdGxzGAMgASgIEjQKCHdvcmtsb2FkGAQgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvIq8BCg5Db25uZWN0aW9uUG9vbBIUCgxodHRwX3ZlcnNpb24YASABKAkSFAoMbWF4X3JlcXVlc3RzGAIgASgNEiMKG21heF9yZXF1ZXN0c19wZXJfY29ubmVjdGlvbhgDIAEoDRIeChZtYXhfY29uY3VycmVudF9zdHJlYW1zGAQgASgNEhMKC21heF9yZXRyaWVzGAUgASgNEhcKD2lkbGVfdGltZW91dF9tcxgGIAEoDSLZAgoPTWVzaERlc3RpbmF0aW9uEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkSEAoIcHJvdG9jb2wYBCABKAkSCwoDc25pGAUgASgJEhIKCmlkZW50aXRpZXMYBiADKAkSEAoIdGxzX3J1bGUYByABKAkSMQoJZW5kcG9pbnRzGAggAygLMh4uZW50ZW50ZS5kaXNjb3ZlcnkudjEuRW5kcG9pbnQSMgoHc2VydmljZRgJIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZpY2VJbmZvEi8KBnJvdXRlcxgKIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZRI9Cg9jb25uZWN0aW9uX3Bvb2wYCyABKAsyJC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Db25uZWN0aW9uUG9vbCIYChZQYXNzdGhyb3VnaERlc3RpbmF0aW9uIiQKElJlZnVzZWREZXN0aW5hdGlvbhIOCgZyZWFzb24YASABKAki3QEKE0Rlc3RpbmF0aW9uUmVzb3VyY2USNQoEbWVzaBgBIAEoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLk1lc2hEZXN0aW5hdGlvbkgAEkMKC3Bhc3N0aHJvdWdoGAIgASgLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUGFzc3Rocm91Z2hEZXN0aW5hdGlvbkgAEjsKB3JlZnVzZWQYAyABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWZ1c2VkRGVzdGluYXRpb25IAEINCgtkZXN0aW5hdGlvbiJdCgtTdHJpbmdNYXRjaBIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEg8KBXJlZ2V4GAMgASgJSAASEQoHcHJlc2VudBgEIAEoCEgAQgcKBW1hdGNoIk0KC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCJMCgpRdWVyeU1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCKYAwoJSHR0cE1hdGNoEi4KA3VyaRgBIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjEKBm1ldGhvZBgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjQKCWF1dGhvcml0eRgDIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjIKB2hlYWRlcnMYBCADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBI6Cg93aXRob3V0X2hlYWRlcnMYBSADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBIXCg9pZ25vcmVfdXJpX2Nhc2UYBiABKAgSNgoMcXVlcnlfcGFyYW1zGAcgAygLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUXVlcnlNYXRjaBIxCgZzY2hlbWUYCCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCIqCgtIZWFkZXJWYWx1ZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJInwKCkhlYWRlckVkaXQSLgoDc2V0GAEgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSLgoDYWRkGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSDgoGcmVtb3ZlGAMgAygJInkKEEhlYWRlck9wZXJhdGlvbnMSMQoHcmVxdWVzdBgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlckVkaXQSMgoIcmVzcG9uc2UYAiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJFZGl0Ip4BCg5XZWlnaHRlZFRhcmdldBIwCgZ0YXJnZXQYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ib3N0VGFyZ2V0Eg4KBndlaWdodBgCIAEoDRI3CgdoZWFkZXJzGAMgASgLMiYuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyT3BlcmF0aW9ucxIRCglhdXRob3JpdHkYBCABKAkiLgoMUm91dGVSZXdyaXRlEgsKA3VyaRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkiWwoNUm91dGVSZWRpcmVjdBILCgN1cmkYASABKAkSEQoJYXV0aG9yaXR5GAIgASgJEg4KBnNjaGVtZRgDIAEoCRIMCgRwb3J0GAQgASgNEgwKBGNvZGUYBSABKA0iRgoHUmV0cnlPbhISCgpjb25kaXRpb25zGAEgAygJEhAKCHN0YXR1c2VzGAIgAygNEhUKDWdycGNfc3RhdHVzZXMYAyADKA0ibQoMUm91dGVSZXRyaWVzEhAKCGF0dGVtcHRzGAEgASgNEhoKEnBlcl90cnlfdGltZW91dF9tcxgCIAEoDRIvCghyZXRyeV9vbhgDIAEoCzIdLmVudGVudGUuZGlzY292ZXJ5LnYxLlJldHJ5T24iOAoKRGVsYXlGYXVsdBIWCg5maXhlZF9kZWxheV9tcxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBIl8KCkFib3J0RmF1bHQSEwoLaHR0cF9zdGF0dXMYASABKA0SEgoKcGVyY2VudGFnZRgCIAEoARIYCgtncnBjX3N0YXR1cxgDIAEoDUgAiAEBQg4KDF9ncnBjX3N0YXR1cyJuCgpSb3V0ZUZhdWx0Ei8KBWRlbGF5GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuRGVsYXlGYXVsdBIvCgVhYm9ydBgCIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkFib3J0RmF1bHQisgMKCUh0dHBSb3V0ZRIMCgRuYW1lGAEgASgJEjAKB21hdGNoZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwTWF0Y2gSNQoHdGFyZ2V0cxgDIAMoCzIkLmVudGVudGUuZGlzY292ZXJ5LnYxLldlaWdodGVkVGFyZ2V0Eg8KB3JlZnVzYWwYBCABKAkSMwoHcmV3cml0ZRgFIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmV3cml0ZRI1CghyZWRpcmVjdBgGIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmVkaXJlY3QSEgoKdGltZW91dF9tcxgHIAEoDRIzCgdyZXRyaWVzGAggASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXRyaWVzEjcKB2hlYWRlcnMYCSABKAsyJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJPcGVyYXRpb25zEi8KBWZhdWx0GAogASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVGYXVsdCJNCgtWaXJ0dWFsSG9zdBINCgVob3N0cxgBIAMoCRIvCgZyb3V0ZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwUm91dGUiWQoPR2F0ZXdheUxpc3RlbmVyEgwKBHBvcnQYASABKA0SOAoNdmlydHVhbF9ob3N0cxgCIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlZpcnR1YWxIb3N0IvMBCg9HYXRld2F5UmVzb3VyY2USNAoId29ya2xvYWQYASABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8SOAoJbGlzdGVuZXJzGAIgAygLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuR2F0ZXdheUxpc3RlbmVyEjoKDWF1dGhvcml6YXRpb24YAyABKAsyIy5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uEjQKC3Rva2VuX3J1bGVzGAQgAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuVG9rZW5SdWxlMnEKEERpc2NvdmVyeVNlcnZpY2USXQoIRGlzY292ZXISJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlcXVlc3QaJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlc3BvbnNlKAEwAWIGcHJvdG8z");
+  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iJwoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJQChBEaXNjb3ZlclJlc3BvbnNlEg0KBW5vbmNlGAEgASgNEi0KB3VwZGF0ZXMYAiADKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5VcGRhdGUikAEKBlVwZGF0ZRIKCgJpZBgBIAEoDRIsCgV2YWx1ZRgCIAEoCzIbLmVudGVudGUuZGlzY292ZXJ5LnYxLlZhbHVlSAASMQoJdW5jaGFuZ2VkGAMgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASDwoFZmF1bHQYBCABKAlIAEIICgZyZXN1bHQiKAoFVmFsdWUSDgoGZGlnZXN0GAEgASgMEg8KB2VuY29kZWQYAiABKAwiLgoLV29ya2xvYWRSZWYSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkirgEKDFdvcmtsb2FkSW5mbxIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhAKCHdvcmtsb2FkGAMgASgJEhcKD3NlcnZpY2VfYWNjb3VudBgEIAEoCRILCgNhcHAYBSABKAkSDwoHdmVyc2lvbhgGIAEoCRIZChFjYW5vbmljYWxfc2VydmljZRgHIAEoCRIaChJjYW5vbmljYWxfcmV2aXNpb24YCCABKAkiPAoLU2VydmljZUluZm8SDAoEaG9zdBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCSLvAQoTVHJ1c3RCdW5kbGVSZXNvdXJjZRINCgVyb290cxgBIAMoCRIVCg10cnVzdF9kb21haW5zGAIgAygJEhQKDHNpZ25pbmdfcm9vdBgDIAEoCRI4CglmZWRlcmF0ZWQYBCADKAsyJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5GZWRlcmF0ZWREb21haW4SRgoUcmV2b2tlZF9jZXJ0aWZpY2F0ZXMYBSADKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZXZva2VkQ2VydGlmaWNhdGUSGgoScmV2b2tlZF9pZGVudGl0aWVzGAYgAygJIjYKD0ZlZGVyYXRlZERvbWFpbhIUCgx0cnVzdF9kb21haW4YASABKAkSDQoFcm9vdHMYAiADKAkiOwoSUmV2b2tlZENlcnRpZmljYXRlEhUKDXNlcmlhbF9udW1iZXIYASABKAkSDgoGaXNzdWVyGAIgASgJIjAKElNlcnZlck1vZGVEZWNpc2lvbhIMCgRtb2RlGAEgASgJEgwKBHJ1bGUYAiABKAkimQEKC0luYm91bmRQb3J0EgwKBHBvcnQYASABKA0SNgoEbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIQCghwcm90b2NvbBgDIAEoCRIyCgdzZXJ2aWNlGAQgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmljZUluZm8iqwIKD0luYm91bmRSZXNvdXJjZRI0Cgh3b3JrbG9hZBgBIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkSW5mbxI+CgxkZWZhdWx0X21vZGUYAiABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2ZXJNb2RlRGVjaXNpb24SMAoFcG9ydHMYAyADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5JbmJvdW5kUG9ydBI6Cg1hdXRob3JpemF0aW9uGAQgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbhI0Cgt0b2tlbl9ydWxlcxgFIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLlRva2VuUnVsZSKFAQoNQXV0aG9yaXphdGlvbhI7Cghwb2xpY2llcxgBIAMoCzIpLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25Qb2xpY3kSGgoScGF0aF9ub3JtYWxpemF0aW9uGAIgASgJEhsKE251bV90cnVzdGVkX3Byb3hpZXMYAyABKA0ipAEKE0F1dGhvcml6YXRpb25Qb2xpY3kSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGYWN0aW9uGAMgASgJEhAKCHByb3ZpZGVyGAQgASgJEhIKCmlzX2RyeV9ydW4YBSABKAgSNgoFcnVsZXMYBiADKAsyJy5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uUnVsZSK/AQoRQXV0aG9yaXphdGlvblJ1bGUSNwoEZnJvbRgBIAMoCzIpLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25DbGF1c2USNQoCdG8YAiADKAsyKS5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uQ2xhdXNlEjoKBHdoZW4YAyADKAsyLC5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uQ29uZGl0aW9uIlcKE0F1dGhvcml6YXRpb25DbGF1c2USQAoKY29uZGl0aW9ucxgBIAMoCzIsLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25Db25kaXRpb24iSQoWQXV0aG9yaXphdGlvbkNvbmRpdGlvbhILCgNrZXkYASABKAkSDgoGdmFsdWVzGAIgAygJEhIKCm5vdF92YWx1ZXMYAyADKAki0gIKCVRva2VuUnVsZRIMCgRuYW1lGAEgASgJEg4KBmlzc3VlchgCIAEoCRIRCglhdWRpZW5jZXMYAyADKAkSDAoEandrcxgEIAEoCRI2Cgxmcm9tX2hlYWRlcnMYBSADKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ub2tlbkZpZWxkEhMKC2Zyb21fcGFyYW1zGAYgAygJEhQKDGZyb21fY29va2llcxgHIAMoCRIeChZmb3J3YXJkX29yaWdpbmFsX3Rva2VuGAggASgIEiAKGG91dHB1dF9wYXlsb2FkX3RvX2hlYWRlchgJIAEoCRJBChdvdXRwdXRfY2xhaW1fdG9faGVhZGVycxgKIAMoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkNsYWltRmllbGQSHgoWc3BhY2VfZGVsaW1pdGVkX2NsYWltcxgLIAMoCSIqCgpUb2tlbkZpZWxkEgwKBG5hbWUYASABKAkSDgoGcHJlZml4GAIgASgJIisKCkNsYWltRmllbGQSDgoGaGVhZGVyGAEgASgJEg0KBWNsYWltGAIgASgJIikKDUFkZHJlc3NUYXJnZXQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDSI4CgpIb3N0VGFyZ2V0EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkibgoIRW5kcG9pbnQSCgoCaXAYASABKAkSDAoEcG9ydBgCIAEoDRISCgptdXR1YWxfdGxzGAMgASgIEjQKCHdvcmtsb2FkGAQgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvIq8BCg5Db25uZWN0aW9uUG9vbBIUCgxodHRwX3ZlcnNpb24YASABKAkSFAoMbWF4X3JlcXVlc3RzGAIgASgNEiMKG21heF9yZXF1ZXN0c19wZXJfY29ubmVjdGlvbhgDIAEoDRIeChZtYXhfY29uY3VycmVudF9zdHJlYW1zGAQgASgNEhMKC21heF9yZXRyaWVzGAUgASgNEhcKD2lkbGVfdGltZW91dF9tcxgGIAEoDSLZAgoPTWVzaERlc3RpbmF0aW9uEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZzdWJzZXQYAyABKAkSEAoIcHJvdG9jb2wYBCABKAkSCwoDc25pGAUgASgJEhIKCmlkZW50aXRpZXMYBiADKAkSEAoIdGxzX3J1bGUYByABKAkSMQoJZW5kcG9pbnRzGAggAygLMh4uZW50ZW50ZS5kaXNjb3ZlcnkudjEuRW5kcG9pbnQSMgoHc2VydmljZRgJIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZpY2VJbmZvEi8KBnJvdXRlcxgKIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZRI9Cg9jb25uZWN0aW9uX3Bvb2wYCyABKAsyJC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Db25uZWN0aW9uUG9vbCIYChZQYXNzdGhyb3VnaERlc3RpbmF0aW9uIiQKElJlZnVzZWREZXN0aW5hdGlvbhIOCgZyZWFzb24YASABKAki3QEKE0Rlc3RpbmF0aW9uUmVzb3VyY2USNQoEbWVzaBgBIAEoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLk1lc2hEZXN0aW5hdGlvbkgAEkMKC3Bhc3N0aHJvdWdoGAIgASgLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUGFzc3Rocm91Z2hEZXN0aW5hdGlvbkgAEjsKB3JlZnVzZWQYAyABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWZ1c2VkRGVzdGluYXRpb25IAEINCgtkZXN0aW5hdGlvbiJdCgtTdHJpbmdNYXRjaBIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEg8KBXJlZ2V4GAMgASgJSAASEQoHcHJlc2VudBgEIAEoCEgAQgcKBW1hdGNoIk0KC0hlYWRlck1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCJMCgpRdWVyeU1hdGNoEgwKBG5hbWUYASABKAkSMAoFdmFsdWUYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCKYAwoJSHR0cE1hdGNoEi4KA3VyaRgBIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjEKBm1ldGhvZBgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjQKCWF1dGhvcml0eRgDIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoEjIKB2hlYWRlcnMYBCADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBI6Cg93aXRob3V0X2hlYWRlcnMYBSADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJNYXRjaBIXCg9pZ25vcmVfdXJpX2Nhc2UYBiABKAgSNgoMcXVlcnlfcGFyYW1zGAcgAygLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUXVlcnlNYXRjaBIxCgZzY2hlbWUYCCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaCIqCgtIZWFkZXJWYWx1ZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJInwKCkhlYWRlckVkaXQSLgoDc2V0GAEgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSLgoDYWRkGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyVmFsdWUSDgoGcmVtb3ZlGAMgAygJInkKEEhlYWRlck9wZXJhdGlvbnMSMQoHcmVxdWVzdBgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlckVkaXQSMgoIcmVzcG9uc2UYAiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJFZGl0Ip4BCg5XZWlnaHRlZFRhcmdldBIwCgZ0YXJnZXQYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ib3N0VGFyZ2V0Eg4KBndlaWdodBgCIAEoDRI3CgdoZWFkZXJzGAMgASgLMiYuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyT3BlcmF0aW9ucxIRCglhdXRob3JpdHkYBCABKAkiLgoMUm91dGVSZXdyaXRlEgsKA3VyaRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkiWwoNUm91dGVSZWRpcmVjdBILCgN1cmkYASABKAkSEQoJYXV0aG9yaXR5GAIgASgJEg4KBnNjaGVtZRgDIAEoCRIMCgRwb3J0GAQgASgNEgwKBGNvZGUYBSABKA0iRgoHUmV0cnlPbhISCgpjb25kaXRpb25zGAEgAygJEhAKCHN0YXR1c2VzGAIgAygNEhUKDWdycGNfc3RhdHVzZXMYAyADKA0ibQoMUm91dGVSZXRyaWVzEhAKCGF0dGVtcHRzGAEgASgNEhoKEnBlcl90cnlfdGltZW91dF9tcxgCIAEoDRIvCghyZXRyeV9vbhgDIAEoCzIdLmVudGVudGUuZGlzY292ZXJ5LnYxLlJldHJ5T24iOAoKRGVsYXlGYXVsdBIWCg5maXhlZF9kZWxheV9tcxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBIl8KCkFib3J0RmF1bHQSEwoLaHR0cF9zdGF0dXMYASABKA0SEgoKcGVyY2VudGFnZRgCIAEoARIYCgtncnBjX3N0YXR1cxgDIAEoDUgAiAEBQg4KDF9ncnBjX3N0YXR1cyJuCgpSb3V0ZUZhdWx0Ei8KBWRlbGF5GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuRGVsYXlGYXVsdBIvCgVhYm9ydBgCIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkFib3J0RmF1bHQisgMKCUh0dHBSb3V0ZRIMCgRuYW1lGAEgASgJEjAKB21hdGNoZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwTWF0Y2gSNQoHdGFyZ2V0cxgDIAMoCzIkLmVudGVudGUuZGlzY292ZXJ5LnYxLldlaWdodGVkVGFyZ2V0Eg8KB3JlZnVzYWwYBCABKAkSMwoHcmV3cml0ZRgFIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmV3cml0ZRI1CghyZWRpcmVjdBgGIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmVkaXJlY3QSEgoKdGltZW91dF9tcxgHIAEoDRIzCgdyZXRyaWVzGAggASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXRyaWVzEjcKB2hlYWRlcnMYCSABKAsyJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJPcGVyYXRpb25zEi8KBWZhdWx0GAogASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVGYXVsdCJNCgtWaXJ0dWFsSG9zdBINCgVob3N0cxgBIAMoCRIvCgZyb3V0ZXMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwUm91dGUiWQoPR2F0ZXdheUxpc3RlbmVyEgwKBHBvcnQYASABKA0SOAoNdmlydHVhbF9ob3N0cxgCIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlZpcnR1YWxIb3N0IvMBCg9HYXRld2F5UmVzb3VyY2USNAoId29ya2xvYWQYASABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8SOAoJbGlzdGVuZXJzGAIgAygLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuR2F0ZXdheUxpc3RlbmVyEjoKDWF1dGhvcml6YXRpb24YAyABKAsyIy5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uEjQKC3Rva2VuX3J1bGVzGAQgAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuVG9rZW5SdWxlMnEKEERpc2NvdmVyeVNlcnZpY2USXQoIRGlzY292ZXISJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlcXVlc3QaJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5EaXNjb3ZlclJlc3BvbnNlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message entente.discovery.v1.DiscoverRequest
@@ -434,6 +434,27 @@ export type TrustBundleResource = Message<"entente.discovery.v1.TrustBundleResou
    * @generated from field: string signing_root = 3;
    */
   signingRoot: string;
+
+  /**
+   * Trust domains with authorities of their own.
+   *
+   * @generated from field: repeated entente.discovery.v1.FederatedDomain federated = 4;
+   */
+  federated: FederatedDomain[];
+
+  /**
+   * Certificates that must no longer be accepted, although they are valid.
+   *
+   * @generated from field: repeated entente.discovery.v1.RevokedCertificate revoked_certificates = 5;
+   */
+  revokedCertificates: RevokedCertificate[];
+
+  /**
+   * SPIFFE ids of which no certificate must be accepted.
+   *
+   * @generated from field: repeated string revoked_identities = 6;
+   */
+  revokedIdentities: string[];
 };
 
 /**
@@ -442,6 +463,58 @@ export type TrustBundleResource = Message<"entente.discovery.v1.TrustBundleResou
  */
 export const TrustBundleResourceSchema: GenMessage<TrustBundleResource> = /*@__PURE__*/
   messageDesc(file_discovery, 12);
+
+/**
+ * A foreign trust domain. Its roots are believed for identities of that domain alone.
+ *
+ * @generated from message entente.discovery.v1.FederatedDomain
+ */
+export type FederatedDomain = Message<"entente.discovery.v1.FederatedDomain"> & {
+  /**
+   * @generated from field: string trust_domain = 1;
+   */
+  trustDomain: string;
+
+  /**
+   * One PEM certificate each.
+   *
+   * @generated from field: repeated string roots = 2;
+   */
+  roots: string[];
+};
+
+/**
+ * Describes the message entente.discovery.v1.FederatedDomain.
+ * Use `create(FederatedDomainSchema)` to create a new message.
+ */
+export const FederatedDomainSchema: GenMessage<FederatedDomain> = /*@__PURE__*/
+  messageDesc(file_discovery, 13);
+
+/**
+ * @generated from message entente.discovery.v1.RevokedCertificate
+ */
+export type RevokedCertificate = Message<"entente.discovery.v1.RevokedCertificate"> & {
+  /**
+   * Hexadecimal, upper case, without leading zeros.
+   *
+   * @generated from field: string serial_number = 1;
+   */
+  serialNumber: string;
+
+  /**
+   * SHA-256 of the issuer's name in DER, lower-case hexadecimal; empty: of any issuer.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+};
+
+/**
+ * Describes the message entente.discovery.v1.RevokedCertificate.
+ * Use `create(RevokedCertificateSchema)` to create a new message.
+ */
+export const RevokedCertificateSchema: GenMessage<RevokedCertificate> = /*@__PURE__*/
+  messageDesc(file_discovery, 14);
 
 /**
  * A mode and the rule that set it, such as `PeerAuthentication/default.ns1`.
@@ -467,7 +540,7 @@ export type ServerModeDecision = Message<"entente.discovery.v1.ServerModeDecisio
  * Use `create(ServerModeDecisionSchema)` to create a new message.
  */
 export const ServerModeDecisionSchema: GenMessage<ServerModeDecision> = /*@__PURE__*/
-  messageDesc(file_discovery, 13);
+  messageDesc(file_discovery, 15);
 
 /**
  * @generated from message entente.discovery.v1.InboundPort
@@ -505,7 +578,7 @@ export type InboundPort = Message<"entente.discovery.v1.InboundPort"> & {
  * Use `create(InboundPortSchema)` to create a new message.
  */
 export const InboundPortSchema: GenMessage<InboundPort> = /*@__PURE__*/
-  messageDesc(file_discovery, 14);
+  messageDesc(file_discovery, 16);
 
 /**
  * @generated from message entente.discovery.v1.InboundResource
@@ -546,7 +619,7 @@ export type InboundResource = Message<"entente.discovery.v1.InboundResource"> & 
  * Use `create(InboundResourceSchema)` to create a new message.
  */
 export const InboundResourceSchema: GenMessage<InboundResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 15);
+  messageDesc(file_discovery, 17);
 
 /**
  * The AuthorizationPolicies that apply to a workload.
@@ -579,7 +652,7 @@ export type Authorization = Message<"entente.discovery.v1.Authorization"> & {
  * Use `create(AuthorizationSchema)` to create a new message.
  */
 export const AuthorizationSchema: GenMessage<Authorization> = /*@__PURE__*/
-  messageDesc(file_discovery, 16);
+  messageDesc(file_discovery, 18);
 
 /**
  * @generated from message entente.discovery.v1.AuthorizationPolicy
@@ -627,7 +700,7 @@ export type AuthorizationPolicy = Message<"entente.discovery.v1.AuthorizationPol
  * Use `create(AuthorizationPolicySchema)` to create a new message.
  */
 export const AuthorizationPolicySchema: GenMessage<AuthorizationPolicy> = /*@__PURE__*/
-  messageDesc(file_discovery, 17);
+  messageDesc(file_discovery, 19);
 
 /**
  * One entry of `from`, one of `to` and all of `when` must match; an empty list matches everything.
@@ -656,7 +729,7 @@ export type AuthorizationRule = Message<"entente.discovery.v1.AuthorizationRule"
  * Use `create(AuthorizationRuleSchema)` to create a new message.
  */
 export const AuthorizationRuleSchema: GenMessage<AuthorizationRule> = /*@__PURE__*/
-  messageDesc(file_discovery, 18);
+  messageDesc(file_discovery, 20);
 
 /**
  * @generated from message entente.discovery.v1.AuthorizationClause
@@ -673,7 +746,7 @@ export type AuthorizationClause = Message<"entente.discovery.v1.AuthorizationCla
  * Use `create(AuthorizationClauseSchema)` to create a new message.
  */
 export const AuthorizationClauseSchema: GenMessage<AuthorizationClause> = /*@__PURE__*/
-  messageDesc(file_discovery, 19);
+  messageDesc(file_discovery, 21);
 
 /**
  * One of `values` must match, if there are any, and none of `not_values`.
@@ -704,7 +777,7 @@ export type AuthorizationCondition = Message<"entente.discovery.v1.Authorization
  * Use `create(AuthorizationConditionSchema)` to create a new message.
  */
 export const AuthorizationConditionSchema: GenMessage<AuthorizationCondition> = /*@__PURE__*/
-  messageDesc(file_discovery, 20);
+  messageDesc(file_discovery, 22);
 
 /**
  * An entry of jwtRules of a RequestAuthentication.
@@ -777,7 +850,7 @@ export type TokenRule = Message<"entente.discovery.v1.TokenRule"> & {
  * Use `create(TokenRuleSchema)` to create a new message.
  */
 export const TokenRuleSchema: GenMessage<TokenRule> = /*@__PURE__*/
-  messageDesc(file_discovery, 21);
+  messageDesc(file_discovery, 23);
 
 /**
  * @generated from message entente.discovery.v1.TokenField
@@ -799,7 +872,7 @@ export type TokenField = Message<"entente.discovery.v1.TokenField"> & {
  * Use `create(TokenFieldSchema)` to create a new message.
  */
 export const TokenFieldSchema: GenMessage<TokenField> = /*@__PURE__*/
-  messageDesc(file_discovery, 22);
+  messageDesc(file_discovery, 24);
 
 /**
  * @generated from message entente.discovery.v1.ClaimField
@@ -821,7 +894,7 @@ export type ClaimField = Message<"entente.discovery.v1.ClaimField"> & {
  * Use `create(ClaimFieldSchema)` to create a new message.
  */
 export const ClaimFieldSchema: GenMessage<ClaimField> = /*@__PURE__*/
-  messageDesc(file_discovery, 23);
+  messageDesc(file_discovery, 25);
 
 /**
  * @generated from message entente.discovery.v1.AddressTarget
@@ -845,7 +918,7 @@ export type AddressTarget = Message<"entente.discovery.v1.AddressTarget"> & {
  * Use `create(AddressTargetSchema)` to create a new message.
  */
 export const AddressTargetSchema: GenMessage<AddressTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 24);
+  messageDesc(file_discovery, 26);
 
 /**
  * @generated from message entente.discovery.v1.HostTarget
@@ -876,7 +949,7 @@ export type HostTarget = Message<"entente.discovery.v1.HostTarget"> & {
  * Use `create(HostTargetSchema)` to create a new message.
  */
 export const HostTargetSchema: GenMessage<HostTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 25);
+  messageDesc(file_discovery, 27);
 
 /**
  * @generated from message entente.discovery.v1.Endpoint
@@ -910,7 +983,7 @@ export type Endpoint = Message<"entente.discovery.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_discovery, 26);
+  messageDesc(file_discovery, 28);
 
 /**
  * How requests are sent to a destination. 0 means no limit.
@@ -957,7 +1030,7 @@ export type ConnectionPool = Message<"entente.discovery.v1.ConnectionPool"> & {
  * Use `create(ConnectionPoolSchema)` to create a new message.
  */
 export const ConnectionPoolSchema: GenMessage<ConnectionPool> = /*@__PURE__*/
-  messageDesc(file_discovery, 27);
+  messageDesc(file_discovery, 29);
 
 /**
  * @generated from message entente.discovery.v1.MeshDestination
@@ -1032,7 +1105,7 @@ export type MeshDestination = Message<"entente.discovery.v1.MeshDestination"> & 
  * Use `create(MeshDestinationSchema)` to create a new message.
  */
 export const MeshDestinationSchema: GenMessage<MeshDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 28);
+  messageDesc(file_discovery, 30);
 
 /**
  * An address outside the registry: bytes are forwarded unchanged.
@@ -1047,7 +1120,7 @@ export type PassthroughDestination = Message<"entente.discovery.v1.PassthroughDe
  * Use `create(PassthroughDestinationSchema)` to create a new message.
  */
 export const PassthroughDestinationSchema: GenMessage<PassthroughDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 29);
+  messageDesc(file_discovery, 31);
 
 /**
  * A destination that must not be dialled.
@@ -1066,7 +1139,7 @@ export type RefusedDestination = Message<"entente.discovery.v1.RefusedDestinatio
  * Use `create(RefusedDestinationSchema)` to create a new message.
  */
 export const RefusedDestinationSchema: GenMessage<RefusedDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 30);
+  messageDesc(file_discovery, 32);
 
 /**
  * @generated from message entente.discovery.v1.DestinationResource
@@ -1101,7 +1174,7 @@ export type DestinationResource = Message<"entente.discovery.v1.DestinationResou
  * Use `create(DestinationResourceSchema)` to create a new message.
  */
 export const DestinationResourceSchema: GenMessage<DestinationResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 31);
+  messageDesc(file_discovery, 33);
 
 /**
  * @generated from message entente.discovery.v1.StringMatch
@@ -1146,7 +1219,7 @@ export type StringMatch = Message<"entente.discovery.v1.StringMatch"> & {
  * Use `create(StringMatchSchema)` to create a new message.
  */
 export const StringMatchSchema: GenMessage<StringMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 32);
+  messageDesc(file_discovery, 34);
 
 /**
  * @generated from message entente.discovery.v1.HeaderMatch
@@ -1168,7 +1241,7 @@ export type HeaderMatch = Message<"entente.discovery.v1.HeaderMatch"> & {
  * Use `create(HeaderMatchSchema)` to create a new message.
  */
 export const HeaderMatchSchema: GenMessage<HeaderMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 33);
+  messageDesc(file_discovery, 35);
 
 /**
  * @generated from message entente.discovery.v1.QueryMatch
@@ -1190,7 +1263,7 @@ export type QueryMatch = Message<"entente.discovery.v1.QueryMatch"> & {
  * Use `create(QueryMatchSchema)` to create a new message.
  */
 export const QueryMatchSchema: GenMessage<QueryMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 34);
+  messageDesc(file_discovery, 36);
 
 /**
  * All given conditions must match.
@@ -1244,7 +1317,7 @@ export type HttpMatch = Message<"entente.discovery.v1.HttpMatch"> & {
  * Use `create(HttpMatchSchema)` to create a new message.
  */
 export const HttpMatchSchema: GenMessage<HttpMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 35);
+  messageDesc(file_discovery, 37);
 
 /**
  * @generated from message entente.discovery.v1.HeaderValue
@@ -1266,7 +1339,7 @@ export type HeaderValue = Message<"entente.discovery.v1.HeaderValue"> & {
  * Use `create(HeaderValueSchema)` to create a new message.
  */
 export const HeaderValueSchema: GenMessage<HeaderValue> = /*@__PURE__*/
-  messageDesc(file_discovery, 36);
+  messageDesc(file_discovery, 38);
 
 /**
  * First remove, then set, then add.
@@ -1295,7 +1368,7 @@ export type HeaderEdit = Message<"entente.discovery.v1.HeaderEdit"> & {
  * Use `create(HeaderEditSchema)` to create a new message.
  */
 export const HeaderEditSchema: GenMessage<HeaderEdit> = /*@__PURE__*/
-  messageDesc(file_discovery, 37);
+  messageDesc(file_discovery, 39);
 
 /**
  * @generated from message entente.discovery.v1.HeaderOperations
@@ -1317,7 +1390,7 @@ export type HeaderOperations = Message<"entente.discovery.v1.HeaderOperations"> 
  * Use `create(HeaderOperationsSchema)` to create a new message.
  */
 export const HeaderOperationsSchema: GenMessage<HeaderOperations> = /*@__PURE__*/
-  messageDesc(file_discovery, 38);
+  messageDesc(file_discovery, 40);
 
 /**
  * @generated from message entente.discovery.v1.WeightedTarget
@@ -1351,7 +1424,7 @@ export type WeightedTarget = Message<"entente.discovery.v1.WeightedTarget"> & {
  * Use `create(WeightedTargetSchema)` to create a new message.
  */
 export const WeightedTargetSchema: GenMessage<WeightedTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 39);
+  messageDesc(file_discovery, 41);
 
 /**
  * Empty values keep the request's own.
@@ -1375,7 +1448,7 @@ export type RouteRewrite = Message<"entente.discovery.v1.RouteRewrite"> & {
  * Use `create(RouteRewriteSchema)` to create a new message.
  */
 export const RouteRewriteSchema: GenMessage<RouteRewrite> = /*@__PURE__*/
-  messageDesc(file_discovery, 40);
+  messageDesc(file_discovery, 42);
 
 /**
  * Empty or 0 keeps the request's own.
@@ -1418,7 +1491,7 @@ export type RouteRedirect = Message<"entente.discovery.v1.RouteRedirect"> & {
  * Use `create(RouteRedirectSchema)` to create a new message.
  */
 export const RouteRedirectSchema: GenMessage<RouteRedirect> = /*@__PURE__*/
-  messageDesc(file_discovery, 41);
+  messageDesc(file_discovery, 43);
 
 /**
  * @generated from message entente.discovery.v1.RetryOn
@@ -1449,7 +1522,7 @@ export type RetryOn = Message<"entente.discovery.v1.RetryOn"> & {
  * Use `create(RetryOnSchema)` to create a new message.
  */
 export const RetryOnSchema: GenMessage<RetryOn> = /*@__PURE__*/
-  messageDesc(file_discovery, 42);
+  messageDesc(file_discovery, 44);
 
 /**
  * @generated from message entente.discovery.v1.RouteRetries
@@ -1480,7 +1553,7 @@ export type RouteRetries = Message<"entente.discovery.v1.RouteRetries"> & {
  * Use `create(RouteRetriesSchema)` to create a new message.
  */
 export const RouteRetriesSchema: GenMessage<RouteRetries> = /*@__PURE__*/
-  messageDesc(file_discovery, 43);
+  messageDesc(file_discovery, 45);
 
 /**
  * @generated from message entente.discovery.v1.DelayFault
@@ -1504,7 +1577,7 @@ export type DelayFault = Message<"entente.discovery.v1.DelayFault"> & {
  * Use `create(DelayFaultSchema)` to create a new message.
  */
 export const DelayFaultSchema: GenMessage<DelayFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 44);
+  messageDesc(file_discovery, 46);
 
 /**
  * @generated from message entente.discovery.v1.AbortFault
@@ -1533,7 +1606,7 @@ export type AbortFault = Message<"entente.discovery.v1.AbortFault"> & {
  * Use `create(AbortFaultSchema)` to create a new message.
  */
 export const AbortFaultSchema: GenMessage<AbortFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 45);
+  messageDesc(file_discovery, 47);
 
 /**
  * @generated from message entente.discovery.v1.RouteFault
@@ -1555,7 +1628,7 @@ export type RouteFault = Message<"entente.discovery.v1.RouteFault"> & {
  * Use `create(RouteFaultSchema)` to create a new message.
  */
 export const RouteFaultSchema: GenMessage<RouteFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 46);
+  messageDesc(file_discovery, 48);
 
 /**
  * @generated from message entente.discovery.v1.HttpRoute
@@ -1625,7 +1698,7 @@ export type HttpRoute = Message<"entente.discovery.v1.HttpRoute"> & {
  * Use `create(HttpRouteSchema)` to create a new message.
  */
 export const HttpRouteSchema: GenMessage<HttpRoute> = /*@__PURE__*/
-  messageDesc(file_discovery, 47);
+  messageDesc(file_discovery, 49);
 
 /**
  * @generated from message entente.discovery.v1.VirtualHost
@@ -1649,7 +1722,7 @@ export type VirtualHost = Message<"entente.discovery.v1.VirtualHost"> & {
  * Use `create(VirtualHostSchema)` to create a new message.
  */
 export const VirtualHostSchema: GenMessage<VirtualHost> = /*@__PURE__*/
-  messageDesc(file_discovery, 48);
+  messageDesc(file_discovery, 50);
 
 /**
  * @generated from message entente.discovery.v1.GatewayListener
@@ -1671,7 +1744,7 @@ export type GatewayListener = Message<"entente.discovery.v1.GatewayListener"> & 
  * Use `create(GatewayListenerSchema)` to create a new message.
  */
 export const GatewayListenerSchema: GenMessage<GatewayListener> = /*@__PURE__*/
-  messageDesc(file_discovery, 49);
+  messageDesc(file_discovery, 51);
 
 /**
  * @generated from message entente.discovery.v1.GatewayResource
@@ -1705,7 +1778,7 @@ export type GatewayResource = Message<"entente.discovery.v1.GatewayResource"> & 
  * Use `create(GatewayResourceSchema)` to create a new message.
  */
 export const GatewayResourceSchema: GenMessage<GatewayResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 50);
+  messageDesc(file_discovery, 52);
 
 /**
  * @generated from service entente.discovery.v1.DiscoveryService

@@ -26,8 +26,12 @@ function evidence(overrides: Partial<PeerEvidence> = {}): PeerEvidence {
 }
 
 describe("verifyPeer", () => {
-  it("accepts a workload of the mesh, and returns its expiry", () => {
-    expect(verifyPeer(evidence())).toEqual({ kind: "trusted", identity: HELLO, notAfterMs: Date.parse("2026-01-02") });
+  it("accepts a workload of the mesh, and returns its expiry and its path", () => {
+    const certificate = mint();
+    expect(verifyPeer(evidence({ certificates: [certificate] }))).toEqual({
+      ...{ kind: "trusted", identity: HELLO, notAfterMs: Date.parse("2026-01-02") },
+      path: [certificate, root.certificate],
+    });
   });
 
   it.each([

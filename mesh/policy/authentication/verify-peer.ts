@@ -1,19 +1,18 @@
 import type { X509Certificate } from "node:crypto";
 import { type CertificateFault, findExtensionFault, findKeyFault } from "../../identity/certificate-faults.ts";
 import { IdentityError } from "../../identity/identity-error.ts";
-import { parseSpiffeId, type SpiffeId, spiffeIdParts, type TrustDomain } from "../../identity/spiffe-id.ts";
-import { type ChainFault, verifyChain } from "../../identity/verify-chain.ts";
+import { parseSpiffeId, type SpiffeId, spiffeIdParts } from "../../identity/spiffe-id.ts";
+import { type ChainFault, type ChainVerdict, verifyChain } from "../../identity/verify-chain.ts";
 import { readExtensions } from "../../identity/x509-extensions.ts";
 import { readSubjectAltNames } from "../../identity/x509-san.ts";
+import type { PeerTrust } from "./peer-trust.ts";
 
-/** The peer's part of a handshake, and the trusted roots and domains. */
-export interface PeerEvidence {
+/** The peer's part of a handshake, and whom the verifier trusts. */
+export interface PeerEvidence extends PeerTrust {
   /** As the peer sent them, leaf first. Empty: it sent none. */
   readonly certificates: readonly X509Certificate[];
   /** The TLS session was resumed: this handshake verified nothing. */
   readonly sessionReused: boolean;
-  readonly roots: readonly X509Certificate[];
-  readonly trustDomains: readonly TrustDomain[];
   readonly nowMs: number;
   /** Client side (secure naming): the identities the server may have; `[]` accepts none. Absent on the server side. */
   readonly expected?: readonly SpiffeId[];
@@ -35,6 +34,8 @@ export type PeerVerdict =
   | {
       readonly kind: "trusted";
       readonly identity: SpiffeId;
+      /** Leaf first, root last. */
+      readonly path: readonly X509Certificate[];
       /** The earliest expiry of the chain's certificates, in epoch milliseconds. */
       readonly notAfterMs: number;
     }
@@ -62,10 +63,12 @@ export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   if (chain.kind === "broken") return refused(chain.reason, chain.message);
   const fault = findLeafFault(leaf, evidence.expected !== undefined);
   if (fault !== undefined) return refused(fault.reason, fault.message);
-  return verifyIdentity(leaf, evidence, chain.notAfterMs);
+  return verifyIdentity(leaf, evidence, chain);
 }
 
-function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, notAfterMs: number): PeerVerdict {
+type Chained = Extract<ChainVerdict, { kind: "chained" }>;
+
+function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, { path, notAfterMs }: Chained): PeerVerdict {
   const read = readIdentity(leaf);
   if (read.kind === "refused") return read;
   const { identity } = read;
@@ -77,7 +80,7 @@ function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, notAfterM
   if (evidence.expected !== undefined && !evidence.expected.includes(identity)) {
     return refused("unexpected_identity", `the server is ${identity}, expected ${describeExpected(evidence.expected)}`);
   }
-  return { kind: "trusted", identity, notAfterMs };
+  return { kind: "trusted", identity, path, notAfterMs };
 }
 
 type ReadIdentity =

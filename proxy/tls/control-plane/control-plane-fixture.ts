@@ -1,4 +1,5 @@
 /** A control plane for tests: the real services over real TLS on loopback, which a test can configure and inspect. */
+
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
@@ -22,6 +23,7 @@ import { Changing, ChangingSource } from "../../../discovery/discovery-fixture.t
 import { startDiscovery } from "../../../discovery/discovery-service.ts";
 import type { ProxyStatus } from "../../../discovery/streams/stream-status.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
+import { verifiedPeer } from "../../../mesh/api/peer-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
 import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
@@ -196,7 +198,10 @@ export class ControlPlaneFixture {
     });
     const discovery = startDiscovery({
       source: this.#source,
-      roots: { ...this.roots, signing: this.authority.signingRoot },
+      trust: {
+        current: () => ({ roots: this.roots.current(), signingRoot: this.authority.signingRoot() }),
+        subscribe: this.roots.subscribe,
+      },
       settings: { current: () => SETTINGS, subscribe: () => () => undefined },
       clock: systemClock,
       log: this.log,
@@ -220,7 +225,7 @@ export class ControlPlaneFixture {
     const trustDomains = [SETTINGS.trustDomain];
     const verdict = verifyPeer({ certificates, sessionReused: false, roots, trustDomains, nowMs: Date.now() });
     return verdict.kind === "trusted"
-      ? { kind: "verified", identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" }
+      ? verifiedPeer({ identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" })
       : { kind: "anonymous", reason: verdict.message, address: "" };
   }
 }

@@ -1,7 +1,8 @@
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { destinationFromMessage, inboundFromMessage, trustBundleFromMessage } from "../../../mesh/api/convert.ts";
+import { destinationFromMessage, inboundFromMessage } from "../../../mesh/api/convert.ts";
 import { gatewayFromMessage } from "../../../mesh/api/convert-gateway.ts";
+import { trustBundleFromMessage } from "../../../mesh/api/convert-trust-bundle.ts";
 import {
   DestinationResourceSchema,
   GatewayResourceSchema,

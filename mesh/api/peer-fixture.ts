@@ -1,0 +1,14 @@
+import { parseSpiffeId } from "../identity/spiffe-id.ts";
+import type { VerifiedPeer } from "./peer-context.ts";
+
+/** A peer with a certificate, as the server of a connection would set it. */
+export function verifiedPeer(overrides: Partial<Omit<VerifiedPeer, "kind">> = {}): VerifiedPeer {
+  return {
+    kind: "verified",
+    identity: parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello"),
+    notAfterMs: Number.MAX_SAFE_INTEGER,
+    certificate: { serialNumber: "1A2B", rootFingerprint: "00:11" },
+    address: "10.0.0.7",
+    ...overrides,
+  };
+}
