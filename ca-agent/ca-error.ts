@@ -6,7 +6,8 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * does not prove possession of that key. `authority_expired`: nothing can be signed any more. `authority_permissions`,
  * `authority_files`, `authority_key`, `authority_chain`: the authority's directory cannot be used; the message names
  * the file and the fix. `authority_root_lost`: the authority has changed so that current certificates would no longer be
- * trusted. `dns_name`: a server certificate was requested for an invalid name.
+ * trusted. `dns_name`: a server certificate was requested for an invalid name. `control_state`: what an operator asks of the
+ * authority cannot be read; `control_limit`, `control_conflict`, `control_write`: it cannot be stored.
  */
 export type CaErrorCode =
   | "csr_malformed"
@@ -18,7 +19,11 @@ export type CaErrorCode =
   | "authority_key"
   | "authority_chain"
   | "authority_root_lost"
-  | "dns_name";
+  | "dns_name"
+  | "control_state"
+  | "control_limit"
+  | "control_conflict"
+  | "control_write";
 
 /** Thrown by everything in `ca-agent`. */
 export class CaError extends MeshError<CaErrorCode> {}

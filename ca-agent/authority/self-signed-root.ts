@@ -1,8 +1,9 @@
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
-import { mkdtemp, open, rename, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
+import { syncDirectory, writeDurably } from "../durable-files.ts";
 import { createSerialNumber, formatName, type RandomBytes, signCertificateSync } from "../x509/certificate.ts";
 import { formatRootExtensions } from "../x509/extensions.ts";
 import { formatPublicKey } from "../x509/public-key.ts";
@@ -74,15 +75,4 @@ export async function keepRoot(parent: string, name: string, root: RootPair): Pr
     if (code === "ENOTEMPTY" || code === "EEXIST") return false;
     throw caught;
   }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  await using file = await open(path, "wx", 0o600);
-  await file.writeFile(text);
-  await file.sync();
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, "r");
-  await directory.sync();
 }

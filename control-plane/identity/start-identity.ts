@@ -4,6 +4,11 @@ import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
 import { startSecretAuthority } from "../../ca-agent/authority/secrets/start-secret-authority.ts";
 import { watchAuthorityDirectory } from "../../ca-agent/authority/watch-authority-directory.ts";
+import { createConfigMapControlStore } from "../../ca-agent/control/config-map-control-store.ts";
+import type { ControlFollower, ControlStore } from "../../ca-agent/control/control-store.ts";
+import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
+import { followConfigMapControl } from "../../ca-agent/control/follow-config-map-control.ts";
+import { followFileControl } from "../../ca-agent/control/follow-file-control.ts";
 import { createIdentityMetrics } from "../../ca-agent/issuing-metrics.ts";
 import { startRootDistribution } from "../../ca-agent/trust-distribution/distribute-roots.ts";
 import type { Authenticator } from "../../ca-agent/workload-auth/authenticator.ts";
@@ -47,16 +52,23 @@ export interface IdentityDeps {
 export interface Identity {
   readonly authority: LiveAuthority;
   readonly authenticator: Authenticator;
+  /** What an operator asks of the authority. */
+  readonly control: ControlFollower;
+  /** Where it is kept. */
+  readonly controlStore: ControlStore;
 }
 
-/** Resolves once the authority is open: in Kubernetes it waits for the API and for a usable Secret. */
+/**
+ * Resolves once the authority is open, and what operators ask of it is known: in Kubernetes it waits for the API and for a
+ * usable Secret.
+ */
 export async function startIdentity(options: IdentityOptions, deps: IdentityDeps): Promise<Identity> {
   return options.kind === "files" ? await startFromFiles(options, deps) : await startInCluster(options, deps);
 }
 
 async function startFromFiles(
   { caDirectory, jwksFile, tokenIssuer: issuer }: Extract<IdentityOptions, { kind: "files" }>,
-  { settings: { trustDomain }, clock, log, registry, signal }: IdentityDeps,
+  { settings: { trustDomain }, clock, log, registry, onWaiting, signal }: IdentityDeps,
 ): Promise<Identity> {
   const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
   const stopWatching = watchAuthorityDirectory(authority, caDirectory, {
@@ -68,7 +80,13 @@ async function startFromFiles(
     authority.stop();
   };
   signal.addEventListener("abort", stop, { once: true });
-  return { authority, authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }) };
+  const followed = { clock, log, onWaiting, signal };
+  return {
+    authority,
+    authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
+    control: await followFileControl({ directory: caDirectory, ...followed }),
+    controlStore: createFileControlStore(caDirectory),
+  };
 }
 
 async function startInCluster(
@@ -79,15 +97,9 @@ async function startInCluster(
   const { reviewed: onReview, authorityChanged: onChange } = createIdentityMetrics(registry);
   const { trustDomain, rootNamespace: namespace } = settings;
   const shared = { api, clock, random, log, signal };
-  const authority = await startSecretAuthority({
-    ...shared,
-    namespace,
-    trustDomain,
-    randomBytes,
-    onWaiting,
-    onChange,
-    publishMs,
-  });
+  const kept = { ...shared, namespace, randomBytes };
+  const authority = await startSecretAuthority({ ...kept, trustDomain, onWaiting, onChange, publishMs });
+  const control = await followConfigMapControl({ ...kept, onWaiting });
   startRootDistribution({
     ...shared,
     limitLog,
@@ -97,5 +109,7 @@ async function startInCluster(
   return {
     authority,
     authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog, onReview }),
+    control,
+    controlStore: createConfigMapControlStore(kept),
   };
 }

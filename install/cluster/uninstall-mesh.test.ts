@@ -16,6 +16,7 @@ async function installed(expressions: readonly string[] = []): Promise<InstallFi
   for (const namespace of ["default", "kube-system", "istio-system"]) {
     fixture.put(KINDS.configMaps, { metadata: { name: "istio-ca-root-cert", namespace }, data: {} });
   }
+  fixture.put(KINDS.configMaps, { metadata: { name: "entente-ca", namespace: "istio-system" }, data: {} });
   fixture.put(KINDS.configMaps, { metadata: { name: "mine", namespace: "default" }, data: {} });
   return fixture;
 }
@@ -30,10 +31,14 @@ describe("removing an installation", () => {
     const lines = await fixture.uninstall();
     const left = fixture.names(...STATE_KINDS).filter((name) => !name.startsWith("CustomResourceDefinition"));
     expect(left.toSorted()).toEqual(
-      [...untouched(fixture), "Namespace istio-system", "Secret istio-system/istio-ca-secret"].toSorted(),
+      [
+        ...untouched(fixture),
+        ...["ConfigMap istio-system/entente-ca", "Namespace istio-system", "Secret istio-system/istio-ca-secret"],
+      ].toSorted(),
     );
     expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(8);
     expect(lines).toContain("Secret istio-system/istio-ca-secret kept: the authority's key");
+    expect(lines).toContain("ConfigMap istio-system/entente-ca kept: what is revoked");
     expect(lines).toContain("8 of CustomResourceDefinition kept: the mesh's policies and routes are in them");
     expect(lines).toContain("Namespace istio-system kept: what is kept, and what others created, is in it");
     expect(lines).toContain("entente uninstall --purge removes these too");
@@ -131,7 +136,7 @@ describe("removing an installation", () => {
       expect([planned.deleted, planned.kept]).toEqual([done.deleted, done.kept]);
       expect([planned.dryRun, done.dryRun]).toEqual([true, false]);
       expect(done.kept.map(({ kind }) => kind)).toEqual(
-        mode === "purge" ? [] : ["Secret", ...Array(8).fill("CustomResourceDefinition"), "Namespace"],
+        mode === "purge" ? [] : ["Secret", "ConfigMap", ...Array(8).fill("CustomResourceDefinition"), "Namespace"],
       );
     });
 

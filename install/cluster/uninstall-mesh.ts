@@ -89,6 +89,7 @@ async function removeState(options: UninstallOptions, others: readonly string[],
   if (operators.length > 0) deps.report({ kind: "kept", objects: operators, reason: "an operator created it" });
   if (options.mode === "keep" || others.length > 0) return await reportKept(options, others, deps);
   await deleteIfPresent(KINDS.secrets, { namespace, name: STATE_NAMES.authoritySecret }, options, deps);
+  await deleteIfPresent(KINDS.configMaps, { namespace, name: STATE_NAMES.controlConfigMap }, options, deps);
   for (const { name } of await ownDefinitions(deps)) {
     await deleteNamed(KINDS.customResourceDefinitions, { name }, options, deps);
   }
@@ -104,12 +105,14 @@ async function reportKept(options: UninstallOptions, others: readonly string[], 
   };
   const found = [
     await findKept(KINDS.secrets, { namespace, name: STATE_NAMES.authoritySecret }, deps),
+    await findKept(KINDS.configMaps, { namespace, name: STATE_NAMES.controlConfigMap }, deps),
     await ownDefinitions(deps),
     (await ownNamespaces(deps)).filter(({ name }) => name === namespace),
   ] as const;
   keep(found[0], "the authority's key");
-  keep(found[1], "the mesh's policies and routes are in them");
-  keep(found[2], "what is kept, and what others created, is in it");
+  keep(found[1], "what is revoked");
+  keep(found[2], "the mesh's policies and routes are in them");
+  keep(found[3], "what is kept, and what others created, is in it");
   const isAny = found.some((objects) => objects.length > 0);
   const canPurge = mode === "keep" && others.length === 0;
   if (canPurge && isAny) deps.report({ kind: "note", text: "entente uninstall --purge removes these too" });

@@ -44,6 +44,8 @@ function controlPlaneRights(): Rights {
       rule("", ["secrets"], ["get", ...FOLLOW], [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
       // The authority's Secret is created where it is missing, and never changed.
       rule("", ["secrets"], CREATE_NAMED, [STATE_NAMES.authoritySecret]),
+      // What operators ask of the authority, and the certificates of revoked pods.
+      rule("", ["configmaps"], ["get", ...FOLLOW, ...CREATE_NAMED, "update"], [STATE_NAMES.controlConfigMap]),
     ],
   };
 }

@@ -1,5 +1,6 @@
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
+import type { ControlStore } from "../../ca-agent/control/control-store.ts";
 import {
   formatRootConfigMap,
   ROOT_CONFIG_MAP,
@@ -37,6 +38,11 @@ function helloToken({ cluster, identities }: TestApiServer): string {
   return identities.issueToken({ namespace: NAMESPACE, serviceAccount: "hello", pod, audiences: ["istio-ca"] });
 }
 
+async function revoke(store: ControlStore, serialNumber: string): Promise<void> {
+  const revocation = { what: { kind: "serial", serialNumber }, revokedAt: "2026-01-01T00:00:00Z" } as const;
+  await store.update((state) => ({ ...state, revocations: [...state.revocations, revocation] }));
+}
+
 function publishedIn({ cluster }: TestApiServer, namespace: string): string {
   const { items } = cluster.list(KINDS.configMaps, { namespace });
   return readPublishedRoots(items.find(({ metadata }) => metadata.name === ROOT_CONFIG_MAP));
@@ -45,7 +51,8 @@ function publishedIn({ cluster }: TestApiServer, namespace: string): string {
 describe("the rights of the control plane's account", () => {
   it("are enough for everything that identity needs", async () => {
     const server = await startRightsCluster(cleanup);
-    const { authority, authenticator } = await start(server);
+    const { authority, authenticator, controlStore } = await start(server);
+    for (const serialNumber of ["A1", "A2"]) await revoke(controlStore, serialNumber);
     const roots = authority.roots().join("");
     await until(() => publishedIn(server, "default") === roots);
     expect((await authenticator.authenticate(helloToken(server), "10.0.0.7")).kind).toBe("authenticated");
@@ -78,13 +85,18 @@ describe("the rights of the control plane's account", () => {
     { resource: "configmaps", verb: "watch" },
     { resource: "configmaps", verb: "create" },
     { resource: "configmaps", verb: "patch" },
+    { resource: "configmaps", verb: "update" },
     { resource: "namespaces", verb: "list" },
     { resource: "namespaces", verb: "watch" },
     { resource: "tokenreviews", verb: "create" },
   ])("contain nothing that could be left out: $verb of $resource", async (right) => {
     const server = await startRightsCluster(cleanup, right);
     void start(server)
-      .then(({ authenticator }) => authenticator.authenticate(helloToken(server), "10.0.0.7"))
+      .then(async ({ authenticator, controlStore }) => {
+        await authenticator.authenticate(helloToken(server), "10.0.0.7");
+        // The second change finds the ConfigMap.
+        for (const serialNumber of ["A1", "A2"]) await revoke(controlStore, serialNumber);
+      })
       .catch(() => undefined);
     await until(() => server.denied.some(({ resource, verb }) => resource === right.resource && verb === right.verb));
     expect(server.denied.every(({ user }) => user === `system:serviceaccount:${NAMESPACE}:istiod`)).toBe(true);

@@ -1,5 +1,6 @@
 /** What the running parts create in the cluster, under these names. Access rights and `entente uninstall` need them. */
 import { PLUGGED_IN_SECRET, SELF_SIGNED_SECRET } from "../../ca-agent/authority/secrets/authority-secret.ts";
+import { CONTROL_CONFIG_MAP } from "../../ca-agent/control/control-config-map.ts";
 import { ROOT_CONFIG_MAP } from "../../ca-agent/trust-distribution/root-config-map.ts";
 import { type IdentityNames, identityNames } from "../../injector/cluster/identity-names.ts";
 import type { InstallValues } from "../values/install-values.ts";
@@ -9,6 +10,8 @@ export const STATE_NAMES = {
   authoritySecret: SELF_SIGNED_SECRET,
   /** The authority that an operator provides; only ever read. */
   operatorSecret: PLUGGED_IN_SECRET,
+  /** What operators ask of the authority, such as revocations. */
+  controlConfigMap: CONTROL_CONFIG_MAP,
   /** The mesh's roots, in every namespace. */
   rootsConfigMap: ROOT_CONFIG_MAP,
 } as const;

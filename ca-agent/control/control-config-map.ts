@@ -1,0 +1,66 @@
+import { apiVersionOf, KINDS } from "../../kubernetes/kinds.ts";
+import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { CaError } from "../ca-error.ts";
+import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
+import { formatControlTexts, parseControlTexts } from "./parse-control-state.ts";
+
+/** In the mesh's root namespace: who may write it may replace the mesh's configuration anyway. It contains no secret. */
+export const CONTROL_CONFIG_MAP = "entente-ca";
+const REVOCATIONS_KEY = "revocations.json";
+const ROTATION_KEY = "rotation.json";
+
+/**
+ * The state in a ConfigMap; the empty state if there is none. A ConfigMap without the list of revocations is an error, and
+ * so is any other key: a misspelt one would revoke nothing, in silence.
+ */
+export function readControlConfigMap(configMap: KubernetesObject | undefined): ControlState {
+  if (configMap === undefined) return EMPTY_CONTROL_STATE;
+  const { namespace, name } = configMap.metadata;
+  const from = `ConfigMap ${namespace}/${name}`;
+  const { [REVOCATIONS_KEY]: revocations, [ROTATION_KEY]: rotation, ...others } = textsOf(configMap, from);
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw invalid(`${from} has the unknown key ${JSON.stringify(unknown)}: remove it`);
+  }
+  if (revocations === undefined)
+    throw invalid(`${from} has no ${REVOCATIONS_KEY}: restore it, or set it to [] to revoke nothing`);
+  try {
+    return parseControlTexts({ revocations, rotation });
+  } catch (caught) {
+    if (!(caught instanceof CaError)) throw caught;
+    throw invalid(`${from}: ${caught.message.slice(caught.code.length + 2)}`);
+  }
+}
+
+/** What replaces a ConfigMap, with its version; or a new one. Throws a CaError `control_limit`. */
+export function formatControlConfigMap(
+  namespace: string,
+  state: ControlState,
+  before?: KubernetesObject,
+): KubernetesObject {
+  const { revocations, rotation } = formatControlTexts(state);
+  return {
+    apiVersion: apiVersionOf(KINDS.configMaps),
+    kind: KINDS.configMaps.kind,
+    metadata: before?.metadata ?? { name: CONTROL_CONFIG_MAP, namespace },
+    data: { [REVOCATIONS_KEY]: revocations, ...(rotation !== undefined && { [ROTATION_KEY]: rotation }) },
+  };
+}
+
+function textsOf(configMap: KubernetesObject, from: string): Readonly<Record<string, string>> {
+  const { data = {}, binaryData = {} } = configMap;
+  if (!isRecord(data) || !isRecord(binaryData)) throw invalid(`${from} has no data`);
+  const texts = Object.entries({ ...data, ...binaryData }).map(([key, value]): [string, string] => {
+    if (typeof value !== "string" || Object.hasOwn(binaryData, key)) throw invalid(`${from}: ${key} is not a text`);
+    return [key, value];
+  });
+  return Object.fromEntries(texts);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function invalid(message: string): CaError {
+  return new CaError("control_state", message);
+}

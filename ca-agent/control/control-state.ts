@@ -1,0 +1,47 @@
+import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+
+/** What an operator asks of the certificate authority: one desired state, which every control plane follows. */
+export interface ControlState {
+  /** At most `MAX_REVOCATIONS`. Entries that have expired are without effect, and go with the next change. */
+  readonly revocations: readonly Revocation[];
+  /** The last request to replace the self-signed root. */
+  readonly rotation: RotationRequest | undefined;
+}
+
+/** Something that must no longer be accepted, although its certificates are valid. */
+export interface Revocation {
+  readonly what: RevocationTarget;
+  /** ISO 8601, UTC. */
+  readonly revokedAt: string;
+  /** ISO 8601, UTC: when the entry is no longer needed. Absent: it is in force until it is lifted. */
+  readonly expiresAt?: string;
+  /** For people; one line. */
+  readonly reason?: string;
+}
+
+export type RevocationTarget =
+  /** One certificate. Its pod receives another one with its token. */
+  | {
+      readonly kind: "serial";
+      /** Hexadecimal, upper case, without leading zeros. */
+      readonly serialNumber: string;
+      /** `NAMESPACE/NAME` of the revoked pod whose certificate it is. Absent: an operator named the certificate. */
+      readonly ofPod?: string;
+    }
+  /** All certificates of an identity, and its tokens. */
+  | { readonly kind: "identity"; readonly identity: SpiffeId }
+  /** A pod: its token, and all of its certificates. Without a uid also every later pod of this name. */
+  | { readonly kind: "pod"; readonly namespace: string; readonly name: string; readonly uid?: string };
+
+export interface RotationRequest {
+  /** Two requests with the same id are one. */
+  readonly requestId: string;
+  /** ISO 8601, UTC. */
+  readonly requestedAt: string;
+}
+
+/** Nothing is asked. */
+export const EMPTY_CONTROL_STATE: ControlState = { revocations: [], rotation: undefined };
+
+/** All of them are sent to every proxy. */
+export const MAX_REVOCATIONS = 10_000;

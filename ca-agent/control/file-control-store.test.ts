@@ -1,0 +1,98 @@
+import { chmodSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ControlStore } from "./control-store.ts";
+import { adding, runControlStoreContract, serialNumbersOf } from "./control-store-contract-fixture.ts";
+import { createFileControlStore } from "./file-control-store.ts";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "entente-control-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function open(): ControlStore {
+  return createFileControlStore(directory);
+}
+
+function write(name: string, text: string, mode = 0o600): void {
+  writeFileSync(join(directory, name), text, { mode });
+  chmodSync(join(directory, name), mode);
+}
+
+describe("the state in a directory", () => {
+  runControlStoreContract(open);
+
+  it("is one file that only its owner can access, and nothing is left of how it was written", async () => {
+    for (const serialNumber of ["A", "B", "C"]) await open().update(adding(serialNumber));
+    expect(readdirSync(directory)).toEqual(["entente-ca.3.json"]);
+    expect(statSync(join(directory, "entente-ca.3.json")).mode & 0o777).toBe(0o600);
+  });
+
+  it("is empty while the directory does not exist", async () => {
+    rmSync(directory, { recursive: true });
+    expect(await open().read()).toEqual({ revocations: [], rotation: undefined });
+    await expect(open().update(adding("A"))).rejects.toThrow("control_write: cannot store");
+  });
+
+  it("is the newest file, whatever a crash has left behind", async () => {
+    await open().update(adding("A"));
+    write("entente-ca.0.json", '{"revocations":[]}');
+    write(".entente-ca.1b4e28ba.draft", '{"revoc');
+    write("entente-ca.2.json.bak", "x");
+    expect(serialNumbersOf(await open().read())).toEqual(["A"]);
+    await open().update(adding("B"));
+    expect(readdirSync(directory)).toContain("entente-ca.2.json");
+    expect(readdirSync(directory)).not.toContain("entente-ca.0.json");
+    expect(serialNumbersOf(await open().read())).toEqual(["A", "B"]);
+  });
+
+  it("is never taken back by a writer that was overtaken twice", async () => {
+    await open().update(adding("A"));
+    let isFirst = true;
+    const after = await open().update((state) => {
+      if (isFirst) {
+        isFirst = false;
+        // Two others write, and the numbers between are free again.
+        write("entente-ca.3.json", '{"revocations":[]}');
+        rmSync(join(directory, "entente-ca.1.json"));
+      }
+      return adding("B")(state);
+    });
+    expect(serialNumbersOf(after)).toEqual(["B"]);
+    expect(readdirSync(directory)).toEqual(["entente-ca.4.json"]);
+  });
+
+  it.each([
+    { name: "half written", text: '{"revocations":[{"serial":"4F"', reason: "entente-ca.7.json: the file is not JSON" },
+    { name: "empty", text: "", reason: "entente-ca.7.json: the file is not JSON" },
+    { name: "too large", text: " ".repeat(3 * 1024 * 1024), reason: "3145728 bytes" },
+  ])("that is $name is an error, and is not replaced", async ({ text, reason }) => {
+    write("entente-ca.7.json", text);
+    await expect(open().read()).rejects.toThrow(reason);
+    await expect(open().update(adding("A"))).rejects.toThrow("control_state");
+    expect(readdirSync(directory)).toEqual(["entente-ca.7.json"]);
+  });
+
+  it("that another user could write is refused", async () => {
+    write("entente-ca.7.json", '{"revocations":[]}', 0o622);
+    await expect(open().read()).rejects.toThrow('run "chmod 600');
+  });
+
+  it("that is a directory is an error", async () => {
+    mkdirSync(join(directory, "entente-ca.7.json"));
+    await expect(open().read()).rejects.toThrow("control_state");
+  });
+
+  it("gives up when others are always faster", async () => {
+    write("entente-ca.1.json", '{"revocations":[]}');
+    let next = 1;
+    const overtaken = open().update((state) => {
+      next += 1;
+      linkSync(join(directory, `entente-ca.${next - 1}.json`), join(directory, `entente-ca.${next}.json`));
+      return adding("A")(state);
+    });
+    await expect(overtaken).rejects.toThrow("control_conflict");
+  });
+});

@@ -1,0 +1,62 @@
+import { pause } from "../../kubernetes/bounded-call.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { controlFileVersion, readControlFile } from "./control-files.ts";
+import type { ControlFollower } from "./control-store.ts";
+import { createFileControlStore, stateOf } from "./file-control-store.ts";
+import { type FoundState, isEmptyState, LiveControl } from "./live-control.ts";
+
+export interface FollowFileControlOptions {
+  /** Of the certificate authority. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called with the reason while there is no valid state yet. */
+  readonly onWaiting: (reason: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** So that a revocation is in force within a second. To list a small directory costs nothing. */
+const POLL_MS = 500;
+
+/**
+ * Follows the desired state in the authority's directory until the signal aborts. Resolves once there is a valid one, or
+ * none at all; until then the control plane must not serve.
+ */
+export async function followFileControl(options: FollowFileControlOptions): Promise<ControlFollower> {
+  const { directory, clock, signal } = options;
+  const store = createFileControlStore(directory);
+  const live = new LiveControl({
+    ...options,
+    restore: async (state) => void (await store.update((found) => (isEmptyState(found) ? state : found))),
+  });
+  let seen: string | undefined;
+  const check = async (): Promise<void> => {
+    // Before the content: a file that changes in between is read again the next time.
+    const version = await controlFileVersion(directory);
+    if (version === seen) return;
+    seen = version;
+    const found = await find(directory);
+    await live.take(found);
+    // A state that could not be stored again is tried once more.
+    if (found.kind === "absent") seen = undefined;
+  };
+  const follow = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await pause(clock, POLL_MS, signal).then(check);
+    }
+  };
+  await check();
+  void follow().catch(() => undefined);
+  await live.opened(signal);
+  return live;
+}
+
+async function find(directory: string): Promise<FoundState> {
+  try {
+    const file = await readControlFile(directory);
+    return file === undefined ? { kind: "absent" } : { kind: "state", state: stateOf(file) };
+  } catch (caught) {
+    return { kind: "unreadable", error: MeshError.from(caught) };
+  }
+}

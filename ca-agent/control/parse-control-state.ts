@@ -1,0 +1,148 @@
+import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
+import { CaError } from "../ca-error.ts";
+import { type ControlState, MAX_REVOCATIONS, type Revocation, type RevocationTarget } from "./control-state.ts";
+import { type Fields, parseJson, readFields, readItems, readText } from "./strict-json.ts";
+
+/** A ConfigMap may contain 1 MiB. */
+const MAX_BYTES = 1_000_000;
+const SERIAL_NUMBER = /^(?:0|[1-9A-F][0-9A-F]{0,39})$/;
+const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
+const POD = /^([a-z0-9-]{1,63})\/([a-z0-9.-]{1,253})$/;
+const UID = /^[A-Za-z0-9-]{1,64}$/;
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+/** One line, so that a log line can contain it. */
+const REASON = /^[^\p{C}\u2028\u2029]{1,200}$/u;
+const REVOCATIONS = "the list of revocations";
+const ROTATION = "the request for a rotation";
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/;
+
+/** The parts of a state, each as JSON. */
+export interface ControlTexts {
+  readonly revocations: string;
+  readonly rotation: string | undefined;
+}
+
+/**
+ * Parses a state. Nothing is skipped: an entry that cannot be read, or has a field that is not known, would otherwise
+ * revoke less than was asked. Throws a CaError `control_state` that names the entry and the fix.
+ */
+export function parseControlTexts({ revocations, rotation }: ControlTexts): ControlState {
+  return checked(() => ({
+    revocations: parseRevocations(parseJson(revocations, REVOCATIONS)),
+    rotation: rotation === undefined ? undefined : parseRotation(parseJson(rotation, ROTATION)),
+  }));
+}
+
+/** The same for one JSON object with both parts. */
+export function parseControlDocument(text: string): ControlState {
+  return checked(() => {
+    const fields = readFields(parseJson(text, "the file"), "the file", ["revocations", "rotation"]);
+    if (!Object.hasOwn(fields, "revocations")) throw new Error("the file has no revocations: [] revokes nothing");
+    const { revocations, rotation } = fields;
+    const parsed = Object.hasOwn(fields, "rotation") ? parseRotation(rotation) : undefined;
+    return { revocations: parseRevocations(revocations), rotation: parsed };
+  });
+}
+
+/** One revocation a line, so that people can read it. Throws a CaError `control_limit` if it is too much to store. */
+export function formatControlTexts({ revocations, rotation }: ControlState): ControlTexts {
+  const lines = revocations.map((revocation) => JSON.stringify(formatRevocation(revocation)));
+  const text = lines.length === 0 ? "[]" : `[\n${lines.join(",\n")}\n]`;
+  if (lines.length > MAX_REVOCATIONS || Buffer.byteLength(text) > MAX_BYTES) {
+    throw new CaError(
+      "control_limit",
+      `${lines.length} revocations with ${Buffer.byteLength(text)} bytes are too many: at most ${MAX_REVOCATIONS} with ` +
+        `${MAX_BYTES} bytes are kept. Revoke identities instead of single certificates, or replace the root`,
+    );
+  }
+  return { revocations: text, rotation: rotation && JSON.stringify(rotation) };
+}
+
+/** What `parseControlDocument` reads. */
+export function formatControlDocument(state: ControlState): string {
+  const { revocations, rotation } = formatControlTexts(state);
+  return `{"revocations":${revocations}${rotation === undefined ? "" : `,\n"rotation":${rotation}`}}\n`;
+}
+
+function checked<Value>(parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (caught) {
+    if (caught instanceof CaError) throw caught;
+    const { message } = MeshError.from(caught);
+    throw new CaError("control_state", message.replace(/^unexpected: /, ""), { cause: caught });
+  }
+}
+
+function parseRevocations(value: unknown): readonly Revocation[] {
+  const items = readItems(value, REVOCATIONS);
+  if (items.length > MAX_REVOCATIONS) {
+    throw new Error(`${REVOCATIONS} has ${items.length} entries, the limit is ${MAX_REVOCATIONS}`);
+  }
+  return items.map((item, index) => parseRevocation(item, `revocation ${index + 1}`));
+}
+
+const FIELDS = ["serial", "ofPod", "identity", "pod", "uid", "revokedAt", "expiresAt", "reason"] as const;
+
+function parseRevocation(value: unknown, which: string): Revocation {
+  const fields = readFields(value, which, FIELDS);
+  const revokedAt = readTime(fields, "revokedAt", which);
+  if (revokedAt === undefined) throw new Error(`${which} has no revokedAt`);
+  const expiresAt = readTime(fields, "expiresAt", which);
+  const reason = readText(fields, "reason", which, REASON);
+  const what = parseTarget(fields, which);
+  return { what, revokedAt, ...(expiresAt && { expiresAt }), ...(reason && { reason }) };
+}
+
+function parseTarget(fields: Fields, which: string): RevocationTarget {
+  const named = ["serial", "identity", "pod"].filter((name) => Object.hasOwn(fields, name));
+  if (named.length !== 1) throw new Error(`${which} must have exactly one of serial, identity and pod`);
+  const serialNumber = readText(fields, "serial", which, SERIAL_NUMBER);
+  const ofPod = readText(fields, "ofPod", which, POD);
+  const identity = readText(fields, "identity", which);
+  const uid = readText(fields, "uid", which, UID);
+  if (ofPod !== undefined && serialNumber === undefined) throw new Error(`${which} has ofPod without a serial`);
+  if (uid !== undefined && !Object.hasOwn(fields, "pod")) throw new Error(`${which} has a uid without a pod`);
+  if (serialNumber !== undefined) return { kind: "serial", serialNumber, ...(ofPod && { ofPod }) };
+  if (identity !== undefined) return { kind: "identity", identity: parseSpiffeId(identity) };
+  return { kind: "pod", ...parsePodName(readText(fields, "pod", which) ?? "", which), ...(uid && { uid }) };
+}
+
+function parsePodName(text: string, which: string): { readonly namespace: string; readonly name: string } {
+  const [, namespace = "", name = ""] = POD.exec(text) ?? [];
+  if (!DNS_LABEL.test(namespace) || !DNS_SUBDOMAIN.test(name)) {
+    throw new Error(`${which}: pod must be NAMESPACE/NAME, got ${JSON.stringify(text.slice(0, 100))}`);
+  }
+  return { namespace, name };
+}
+
+function parseRotation(value: unknown): ControlState["rotation"] {
+  const fields = readFields(value, ROTATION, ["requestId", "requestedAt"]);
+  const requestId = readText(fields, "requestId", ROTATION, REQUEST_ID);
+  const requestedAt = readTime(fields, "requestedAt", ROTATION);
+  if (requestId === undefined || requestedAt === undefined) {
+    throw new Error(`${ROTATION} needs a requestId and a requestedAt`);
+  }
+  return { requestId, requestedAt };
+}
+
+function readTime(fields: Fields, name: string, which: string): string | undefined {
+  const text = readText(fields, name, which, TIME);
+  if (text !== undefined && Number.isNaN(Date.parse(text))) {
+    throw new Error(`${which}: ${name} is not a time: ${JSON.stringify(text)}`);
+  }
+  return text;
+}
+
+function formatRevocation({ what, ...rest }: Revocation): Readonly<Record<string, string>> {
+  switch (what.kind) {
+    case "serial":
+      return { serial: what.serialNumber, ...(what.ofPod && { ofPod: what.ofPod }), ...rest };
+    case "identity":
+      return { identity: what.identity, ...rest };
+    case "pod":
+      return { pod: `${what.namespace}/${what.name}`, ...(what.uid && { uid: what.uid }), ...rest };
+  }
+}
