@@ -209,6 +209,7 @@ describe("values", () => {
         "istiod-canary.mesh.svc:15012",
         '"type":"NodePort"',
       ],
+      '"--workload-cert-ttl","12h","--max-workload-cert-ttl","24h"',
       ...['"--proxy-requests","cpu=50m,memory=64Mi"', '"--proxy-limits","memory=1Gi"'],
       ...['"annotations":{"a":"b"}', '"replicas":3', '"limits":{"cpu":"1"}'],
     ]) {

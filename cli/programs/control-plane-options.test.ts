@@ -11,6 +11,17 @@ describe("the control plane's command line", () => {
     expect(options.settings).toMatchObject({ trustDomain: "cluster.local", outboundTrafficPolicy: "ALLOW_ANY" });
   });
 
+  it.each([
+    { args: [], lifetimes: { defaultLifetimeMs: 86_400_000, maxLifetimeMs: 90 * 86_400_000 } },
+    { args: ["--max-workload-cert-ttl", "1h"], lifetimes: { defaultLifetimeMs: 3_600_000, maxLifetimeMs: 3_600_000 } },
+    {
+      args: ["--workload-cert-ttl", "1h", "--max-workload-cert-ttl", "1h"],
+      lifetimes: { defaultLifetimeMs: 3_600_000, maxLifetimeMs: 3_600_000 },
+    },
+  ])("grants no certificate a longer life than the longest one: $args", ({ args, lifetimes }) => {
+    expect(parseControlPlaneOptions([...NEEDED, ...args])).toMatchObject(lifetimes);
+  });
+
   it("takes a cluster instead of files for identity, and as the source unless folders are given", () => {
     expect(parseControlPlaneOptions(["--kubernetes"]).configFolders).toEqual([]);
     expect(parseControlPlaneOptions(["--kubernetes", "--config", "a"])).toMatchObject({
@@ -39,6 +50,11 @@ describe("the control plane's command line", () => {
     { name: "no keys", args: ["--config", "a", "--token-issuer", "x"], message: "--jwks is missing" },
     { name: "an invalid port", args: [...NEEDED, "--port", "99999"], message: "--port must be a port" },
     { name: "a time without unit", args: [...NEEDED, "--workload-cert-ttl", "24"], message: "--workload-cert-ttl" },
+    {
+      name: "a lifetime above the longest one",
+      args: [...NEEDED, "--workload-cert-ttl", "2h", "--max-workload-cert-ttl", "1h"],
+      message: "--workload-cert-ttl 2h is longer than --max-workload-cert-ttl 1h",
+    },
     { name: "an unknown policy", args: [...NEEDED, "--outbound-traffic-policy", "ANY"], message: "REGISTRY_ONLY" },
     { name: "an invalid trust domain", args: [...NEEDED, "--trust-domain", "a/b"], message: "a/b" },
     { name: "an unknown option", args: [...NEEDED, "--nonsense"], message: "--nonsense" },

@@ -35,9 +35,8 @@ const OPTIONS = {
   "trust-domain-alias": { type: "string", multiple: true, value: "NAME", help: "another trusted domain" },
   "workload-cert-ttl": {
     type: "string",
-    default: "24h",
     value: "TIME",
-    help: "lifetime of certificates if the caller requests none",
+    help: "lifetime of certificates if the caller requests none (24h, or --max-workload-cert-ttl if that is shorter)",
   },
   "max-workload-cert-ttl": {
     type: "string",
@@ -76,6 +75,7 @@ export interface ControlPlaneCommandLine
   readonly meshConfigFile: string | undefined;
 }
 
+const DEFAULT_LIFETIME_MS = 86_400_000;
 const CA_DIRECTORY = "/etc/cacerts";
 /** Where an installation mounts the ConfigMap `istio`. */
 const MESH_CONFIG_FILE = "/etc/istio/config/mesh";
@@ -91,8 +91,7 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneC
     configFolders,
     identity: parseIdentity(values),
     meshConfigFile: values["mesh-config"] ?? (values.kubernetes === true ? MESH_CONFIG_FILE : undefined),
-    defaultLifetimeMs: parseDuration(values["workload-cert-ttl"], "--workload-cert-ttl"),
-    maxLifetimeMs: parseDuration(values["max-workload-cert-ttl"], "--max-workload-cert-ttl"),
+    ...parseLifetimes(values),
     port: parsePort(values.port, "--port"),
     metricsPort: parsePort(values["metrics-port"], "--metrics-port"),
     settings: {
@@ -110,6 +109,16 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneC
 }
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+
+/** An old root is trusted for the longest lifetime after it has signed last: no certificate may live longer. */
+function parseLifetimes(values: Values): Pick<ControlPlaneOptions, "defaultLifetimeMs" | "maxLifetimeMs"> {
+  const { "workload-cert-ttl": lifetime, "max-workload-cert-ttl": longest } = values;
+  const maxLifetimeMs = parseDuration(longest, "--max-workload-cert-ttl");
+  if (lifetime === undefined) return { defaultLifetimeMs: Math.min(DEFAULT_LIFETIME_MS, maxLifetimeMs), maxLifetimeMs };
+  const defaultLifetimeMs = parseDuration(lifetime, "--workload-cert-ttl");
+  if (defaultLifetimeMs <= maxLifetimeMs) return { defaultLifetimeMs, maxLifetimeMs };
+  throw new UsageError(`--workload-cert-ttl ${lifetime} is longer than --max-workload-cert-ttl ${longest}: raise that one`);
+}
 
 function parseIdentity(values: Values): ControlPlaneCommandLine["identity"] {
   const { jwks, "token-issuer": issuer, "ca-directory": caDirectory, kubeconfig } = values;

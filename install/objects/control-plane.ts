@@ -22,7 +22,7 @@ export function controlPlaneObjects(values: InstallValues) {
       terminationGracePeriodSeconds: 30,
       container: {
         name: "control-plane",
-        args: ["control-plane", "--kubernetes"],
+        args: ["control-plane", "--kubernetes", ...lifetimeOptions(values)],
         env: [...POD_ENV],
         ports: [
           { name: "grpc-tls", containerPort: 15012 },
@@ -37,6 +37,13 @@ export function controlPlaneObjects(values: InstallValues) {
       annotations: { "checksum/mesh-config": meshConfigChecksum(values) },
     }),
     podDisruptionBudget(COMPONENT, values),
+  ];
+}
+
+function lifetimeOptions({ certificates: { lifetime, maxLifetime } }: InstallValues): readonly string[] {
+  return [
+    ...(lifetime === undefined ? [] : ["--workload-cert-ttl", lifetime]),
+    ...(maxLifetime === undefined ? [] : ["--max-workload-cert-ttl", maxLifetime]),
   ];
 }
 

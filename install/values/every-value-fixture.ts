@@ -1,6 +1,7 @@
 /** For tests: `--set` expressions that change every value of an installation which changes what is rendered. */
 export const EVERY_VALUE = [
   ...["revision=canary", "namespace=mesh", "image=registry.example/entente:2", "imagePullSecrets={pull}"],
+  ...["certificates.lifetime=12h", "certificates.maxLifetime=24h"],
   ...["trustDomain=example.org", "trustDomainAliases={old.example}", "outboundTrafficPolicy=REGISTRY_ONLY"],
   ...[
     "accessLogFile=/dev/stdout",

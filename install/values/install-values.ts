@@ -10,6 +10,9 @@ const QUANTITY = /^\d+(?:\.\d+)?(?:m|k|Ki|M|Mi|G|Gi)?$/;
 const textSchema = z.union([z.string(), z.number()]).transform(String);
 const labelSchema = textSchema.pipe(z.string().regex(LABEL, "must be a DNS label: a-z, 0-9 and '-', at most 63"));
 const trustDomainSchema = z.string().regex(TRUST_DOMAIN, "must be a trust domain: a-z, 0-9, '.', '-' and '_'");
+const durationSchema = z
+  .string()
+  .regex(/^[1-9]\d{0,8}(?:s|m|h|d)$/, "must be a duration such as 30s, 10m, 24h or 90d");
 const quantitySchema = textSchema.pipe(z.string().regex(QUANTITY, "must be a quantity such as 100m, 0.5 or 256Mi"));
 const amountsSchema = z.strictObject({ cpu: quantitySchema.optional(), memory: quantitySchema.optional() });
 const replicasSchema = z.int().min(1).max(100);
@@ -43,6 +46,16 @@ const gatewaySchema = z
   })
   .prefault({});
 
+/** Of workloads: how long a signed certificate is valid. A value that is not given is the control plane's default. */
+const certificatesSchema = z
+  .strictObject({
+    /** If a workload requests no lifetime. */
+    lifetime: durationSchema.optional(),
+    /** A longer requested one is refused. For so long an old root stays trusted after a new one has begun to sign. */
+    maxLifetime: durationSchema.optional(),
+  })
+  .prefault({});
+
 /** The values of an installation. Unknown names are refused; see `parse-values.ts`. */
 export const installValuesSchema = z.strictObject({
   /** The namespace of the control plane; the mesh's root namespace. */
@@ -56,6 +69,7 @@ export const installValuesSchema = z.strictObject({
   imagePullSecrets: z.array(labelSchema).default([]),
   trustDomain: trustDomainSchema.default(DEFAULT_INJECTION_SETTINGS.trustDomain),
   trustDomainAliases: z.array(trustDomainSchema).default([]),
+  certificates: certificatesSchema,
   /** For addresses outside the mesh. */
   outboundTrafficPolicy: z.enum(["ALLOW_ANY", "REGISTRY_ONLY"]).default("ALLOW_ANY"),
   /** How paths are brought into one form before they are routed and judged. */

@@ -76,6 +76,8 @@ describe("an invalid value", () => {
     { expression: "namespace=Istio_System", message: "namespace: must be a DNS label" },
     { expression: "injector.resources.limits.memory=1gb", message: "must be a quantity such as 100m" },
     { expression: "accessLogFile=stdout", message: "must be a path such as /dev/stdout" },
+    { expression: "certificates.maxLifetime=24", message: "certificates.maxLifetime: Invalid input: expected string" },
+    { expression: "certificates.lifetime=0h", message: "must be a duration such as 30s" },
     { expression: "gateway.replicas", message: "--set must be NAME=VALUE" },
     { expression: "=1", message: "--set must be NAME=VALUE" },
     { expression: "__proto__.x=1", message: "--set must be NAME=VALUE" },
