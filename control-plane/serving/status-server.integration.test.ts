@@ -22,6 +22,8 @@ const PROXY: ProxyStatus = {
   lastAcknowledged: null,
   resources: [{ kind: "inbound", count: 1, state: "waiting" }],
   rejections: [],
+  certificate: { serialNumber: "1A2B", notAfter: "2030-01-02T00:00:00.000Z", rootFingerprint: "00:11" },
+  trustedRoots: ["00:11"],
 };
 
 let port: number;

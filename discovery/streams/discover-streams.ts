@@ -7,6 +7,7 @@ import { startWallTimer } from "../../net/wall-timer.ts";
 import type { Evaluations } from "../decisions/evaluations.ts";
 import type { SharedDecisions } from "../decisions/shared-decisions.ts";
 import { admitCaller, certificateExpired } from "./admit-caller.ts";
+import { BundleRoots } from "./bundle-record.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
 import { ServedProxy } from "./served-proxy.ts";
@@ -35,6 +36,7 @@ export class DiscoverStreams {
   readonly #open: OpenStreams<ServedProxy>;
   readonly #rates: CallRates;
   readonly #unread: UnreadBytes;
+  readonly #bundleRoots = new BundleRoots();
   /** Of all streams. One listener of the shutdown serves them all: adding one costs as much as there are. */
   readonly #outboxes = new Set<Outbox>();
 
@@ -67,7 +69,13 @@ export class DiscoverStreams {
     const caller = admitCaller(context, clock.now());
     const release = this.#open.admit(caller);
     const outbox = new Outbox();
-    const proxy = new ServedProxy({ ...this.#options, caller, outbox, open: this.#open });
+    const proxy = new ServedProxy({
+      ...this.#options,
+      bundleRoots: this.#bundleRoots,
+      caller,
+      outbox,
+      open: this.#open,
+    });
     const stopWatching = this.#watchEnd(outbox, caller, context.signal);
     const first = clock.setTimeout(() => {
       if (!proxy.isNamed)

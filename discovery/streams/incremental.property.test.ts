@@ -14,6 +14,7 @@ import { updateHistory } from "../../mesh/resources/set/update-history-fixture.t
 import { clientOfPod, decideResource } from "../decisions/decide-resource.ts";
 import { Evaluations, KEY_OF_TRUST, keyOfKeySet, type MeshView } from "../decisions/evaluations.ts";
 import { SharedDecisions } from "../decisions/shared-decisions.ts";
+import { BundleRoots } from "./bundle-record.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
 import { ServedProxy } from "./served-proxy.ts";
@@ -111,6 +112,7 @@ class Observed {
     const open = new OpenStreams<ServedProxy>(limits);
     this.#served = new ServedProxy({
       ...mesh.parts,
+      bundleRoots: new BundleRoots(),
       evaluations,
       decisions,
       limits,

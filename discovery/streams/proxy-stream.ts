@@ -38,8 +38,12 @@ interface Subscription {
 export interface Batch {
   readonly response: DiscoverResponse;
   readonly bytes: number;
-  /** The subscriptions whose value is current with it. */
-  readonly values: readonly { readonly id: number; readonly kind: ResourceName["kind"] }[];
+  /** The subscriptions whose value is current with it, and that value. */
+  readonly values: readonly {
+    readonly id: number;
+    readonly kind: ResourceName["kind"];
+    readonly encoded: Uint8Array;
+  }[];
 }
 
 /** A response is complete with this many bytes; it may be longer by one value. */
@@ -128,7 +132,7 @@ export class ProxyStream {
       const result = resultOf(subscription, value);
       if (result === undefined) continue;
       updates.push(create(UpdateSchema, { id, result }));
-      values.push({ id, kind: subscription.resource.kind });
+      values.push({ id, kind: subscription.resource.kind, encoded: value.encoded });
       bytes += UPDATE_BYTES + (result.case === "value" ? value.encoded.length : 0);
     }
     if (updates.length === 0) return undefined;

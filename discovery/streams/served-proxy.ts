@@ -8,6 +8,7 @@ import type { ResourceClient } from "../decisions/decide-resource.ts";
 import type { Evaluations } from "../decisions/evaluations.ts";
 import type { SharedDecisions } from "../decisions/shared-decisions.ts";
 import { admitWorkload } from "./admit-caller.ts";
+import type { BundleRoots } from "./bundle-record.ts";
 import type { NamedStream, OpenStreams } from "./open-streams.ts";
 import type { Outbox } from "./outbox.ts";
 import { PodWatch } from "./pod-watch.ts";
@@ -21,6 +22,7 @@ export interface ServedProxyOptions {
   readonly open: OpenStreams<ServedProxy>;
   readonly evaluations: Evaluations;
   readonly decisions: SharedDecisions;
+  readonly bundleRoots: BundleRoots;
   readonly limits: StreamLimits;
   readonly clock: Clock;
   readonly log: Logger;
@@ -115,7 +117,8 @@ export class ServedProxy implements NamedStream {
   }
 
   status(): ProxyStatus {
-    const { identity, address } = this.caller;
+    const { identity, address, notAfterMs, certificate } = this.caller;
+    const { trustBundle } = this.#record;
     const { sentMs, acknowledgedMs } = this.#record.times;
     const counts = Map.groupBy(this.subscriptions.subscriptions, ({ resource }) => resource.kind);
     return {
@@ -130,6 +133,8 @@ export class ServedProxy implements NamedStream {
       lastAcknowledged: formatTime(acknowledgedMs),
       resources: [...counts].map(([kind, { length }]) => ({ kind, count: length, state: this.#record.stateOf(kind) })),
       rejections: this.#record.rejections.map(({ resource, reason }) => ({ resource, reason })),
+      certificate: { ...certificate, notAfter: new Date(notAfterMs).toISOString() },
+      trustedRoots: trustBundle === undefined ? null : this.#options.bundleRoots.fingerprintsOf(trustBundle),
     };
   }
 

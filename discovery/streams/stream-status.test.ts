@@ -33,6 +33,8 @@ describe("the status of a proxy", () => {
       connectedSince: "2030-01-01T00:00:00.000Z",
       lastSent: "2030-01-01T00:00:00.000Z",
       lastAcknowledged: null,
+      certificate: { serialNumber: "1A2B", notAfter: "2030-01-01T01:00:00.000Z", rootFingerprint: "00:11" },
+      trustedRoots: null,
     });
     expect(status?.resources.map(({ kind, count }) => [kind, count])).toEqual([
       ["inbound", 1],

@@ -1,5 +1,6 @@
 import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
 import type { Acknowledgement } from "../../mesh/api/gen/discovery_pb.ts";
+import { BundleRecord } from "./bundle-record.ts";
 
 /** A kind of resource that proxies subscribe to. */
 export type SubscriptionKind = ResourceName["kind"];
@@ -29,6 +30,24 @@ export interface ProxyStatus {
   readonly resources: readonly { readonly kind: SubscriptionKind; readonly count: number; readonly state: SyncState }[];
   /** The last ones, at most 16. */
   readonly rejections: readonly { readonly resource: string; readonly reason: string }[];
+  /** The one of the connection on which the stream is. A proxy that renews it connects again. */
+  readonly certificate: {
+    /** As `X509Certificate.serialNumber`. */
+    readonly serialNumber: string;
+    /** ISO 8601. */
+    readonly notAfter: string;
+    /** SHA-256 of the root that it leads to, as `X509Certificate.fingerprint256`. */
+    readonly rootFingerprint: string;
+  };
+  /** SHA-256 of the roots of the trust bundle that it has acknowledged last; `null`: none yet. */
+  readonly trustedRoots: readonly string[] | null;
+}
+
+/** A value of a response. */
+interface SentValue {
+  readonly id: number;
+  readonly kind: SubscriptionKind;
+  readonly encoded: Uint8Array;
 }
 
 interface Rejected {
@@ -44,6 +63,7 @@ const MAX_REASON = 256;
 export class StreamRecord {
   readonly #rejected = new Map<number, Rejected>();
   readonly #sentNonces = new Map<SubscriptionKind, number>();
+  readonly #bundles = new BundleRecord();
   #lastNonce = 0;
   #acknowledgedNonce = 0;
   #sentMs: number | undefined;
@@ -57,16 +77,18 @@ export class StreamRecord {
     return [...this.#rejected.values()];
   }
 
-  sent(
-    nonce: number,
-    values: readonly { readonly id: number; readonly kind: SubscriptionKind }[],
-    nowMs: number,
-  ): void {
+  /** The trust bundle that the proxy has, encoded; `undefined` before it has acknowledged one. */
+  get trustBundle(): Uint8Array | undefined {
+    return this.#bundles.acknowledged;
+  }
+
+  sent(nonce: number, values: readonly SentValue[], nowMs: number): void {
     this.#lastNonce = nonce;
     this.#sentMs = nowMs;
-    for (const { id, kind } of values) {
+    for (const { id, kind, encoded } of values) {
       this.#sentNonces.set(kind, nonce);
       this.#rejected.delete(id);
+      if (kind === "trust bundle") this.#bundles.sent({ nonce, id, encoded });
     }
   }
 
@@ -79,6 +101,7 @@ export class StreamRecord {
     if (nonce > this.#lastNonce || nonce < this.#acknowledgedNonce) return [];
     this.#acknowledgedNonce = nonce;
     this.#acknowledgedMs = nowMs;
+    this.#bundles.acknowledgedUpTo(nonce, new Set(rejections.map(({ id }) => id)));
     const news: Rejected[] = [];
     for (const { id, reason } of rejections) {
       const found = find(id);
@@ -95,6 +118,7 @@ export class StreamRecord {
 
   forget(id: number): void {
     this.#rejected.delete(id);
+    this.#bundles.forget(id);
   }
 
   stateOf(kind: SubscriptionKind): SyncState {

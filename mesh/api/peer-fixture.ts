@@ -6,7 +6,7 @@ export function verifiedPeer(overrides: Partial<Omit<VerifiedPeer, "kind">> = {}
   return {
     kind: "verified",
     identity: parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello"),
-    notAfterMs: Number.MAX_SAFE_INTEGER,
+    notAfterMs: Date.UTC(9999, 11, 31),
     certificate: { serialNumber: "1A2B", rootFingerprint: "00:11" },
     address: "10.0.0.7",
     ...overrides,

@@ -112,7 +112,9 @@ export class DiscoveryStream {
   }
 
   #process({ nonce, updates }: DiscoverResponse): void {
-    const rejections = this.#acknowledged?.rejections ?? [];
+    // What was rejected and is replaced by now is no longer current.
+    const replaced = new Set(updates.map(({ id }) => id));
+    const rejections = (this.#acknowledged?.rejections ?? []).filter(({ id }) => !replaced.has(id));
     for (const update of updates) {
       const reason = this.#events.onUpdate(this, update);
       if (reason !== undefined) rejections.push(create(RejectionSchema, { id: update.id, reason }));
