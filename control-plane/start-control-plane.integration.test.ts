@@ -18,10 +18,13 @@ async function readinessOf(port: number): Promise<string> {
 }
 
 describe("a control plane in a cluster", () => {
-  it("is ready once authority and configuration are there", async () => {
+  it("is ready once authority and configuration are there, and describes them", async () => {
     const { metricsPort, ready } = await startWholeControlPlane(await IdentityCluster.start(cleanup), cleanup);
     await ready;
     expect(await readinessOf(metricsPort)).toBe("200 ready");
+    const { roots, revoked } = JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body);
+    expect(roots).toEqual([expect.objectContaining({ isSigning: true })]);
+    expect(revoked).toEqual({ certificates: 0, identities: 0 });
   });
 
   it("says what it waits for, and waits as long as it takes", async () => {

@@ -1,8 +1,9 @@
 import { Registry } from "prom-client";
+import { type AuthorityStatus, describeRoots } from "../ca-agent/authority/authority-status.ts";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { type ConfigSource, formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
-import { startDiscovery } from "../discovery/discovery-service.ts";
+import { startDiscovery, type TrustSource } from "../discovery/discovery-service.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
@@ -63,7 +64,7 @@ export async function startControlPlane(
 ): Promise<StopControlPlane> {
   const { clock, log, signal } = deps;
   const registry = new Registry();
-  const state: ControlPlaneState = { readiness: () => STARTING, proxies: () => [] };
+  const state: ControlPlaneState = { readiness: () => STARTING, proxies: () => [], authority: () => undefined };
   const life = new AbortController();
   const giveUp = (): void => life.abort(signal.reason);
   signal.addEventListener("abort", giveUp, { once: true });
@@ -74,6 +75,7 @@ export async function startControlPlane(
     registry,
     readiness: () => (state.isDraining === true ? DRAINING : state.readiness()),
     proxies: () => state.proxies(),
+    authority: () => state.authority(),
     awaitingRestart: () => options.settings.awaitingRestart(),
     clock,
     log,
@@ -106,6 +108,7 @@ interface ControlPlaneState {
   readiness: () => Readiness;
   isDraining?: boolean;
   proxies: () => readonly ProxyStatus[];
+  authority: () => AuthorityStatus | undefined;
 }
 
 const STARTING: Readiness = { isReady: false, text: "the control plane is starting" };
@@ -144,13 +147,14 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const source = await startSource(options.source, { ...deps, onStatus, onUnwritten: createReportMetrics(registry) });
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
-  const trust = {
+  const trust: TrustSource = {
     current: () => ({ roots: authority.roots(), signingRoot: authority.signingRoot() }),
     subscribe: authority.subscribe,
   };
   const keySets = startKeySets({ config: source, allowsLocal: options.source.kind === "folders", ...deps });
   const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
+  state.authority = () => describeAuthority(trust, identity);
   const issuing = createIssuing(options, { ...identity, source, registry, clock, log, limitLog });
   const server = await startControlPlaneServer({
     port: options.port,
@@ -175,6 +179,18 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
       await server.close();
       stopReport();
       memory.stop();
+    },
+  };
+}
+
+function describeAuthority(trust: TrustSource, { authority, rotation }: Identity): AuthorityStatus {
+  const { revocations } = trust.current();
+  return {
+    roots: describeRoots(authority.roots(), authority.signingRoot()),
+    rotation: rotation?.() ?? null,
+    revoked: {
+      certificates: revocations?.certificates.length ?? 0,
+      identities: revocations?.identities.length ?? 0,
     },
   };
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Registry } from "prom-client";
+import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
 import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
 import { startSecretAuthority } from "../../ca-agent/authority/secrets/start-secret-authority.ts";
@@ -56,6 +57,8 @@ export interface Identity {
   readonly control: ControlFollower;
   /** Where it is kept. */
   readonly controlStore: ControlStore;
+  /** For operators. Absent: the root is not rotated here. */
+  readonly rotation?: () => RotationStatus;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { AuthorityStatus } from "../../ca-agent/authority/authority-status.ts";
 import type { ProxyStatus } from "../../discovery/streams/stream-status.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
@@ -26,17 +27,33 @@ const PROXY: ProxyStatus = {
   trustedRoots: ["00:11"],
 };
 
+const AUTHORITY: AuthorityStatus = {
+  roots: [
+    {
+      fingerprint: "00:11",
+      notBefore: "2030-01-01T00:00:00.000Z",
+      notAfter: "2040-01-01T00:00:00.000Z",
+      isSigning: true,
+    },
+  ],
+  rotation: null,
+  revoked: { certificates: 2, identities: 0 },
+};
+
 let port: number;
 let readiness: Readiness;
+let authority: AuthorityStatus | undefined;
 
 beforeEach(async () => {
   readiness = { isReady: true, text: "ready" };
+  authority = AUTHORITY;
   const server = await startStatusServer({
     port: 0,
     version: "1.2.3",
     registry: new Registry(),
     readiness: () => readiness,
     proxies: () => [PROXY],
+    authority: () => authority,
     awaitingRestart: () => ["trustDomain"],
     clock: systemClock,
     log: new RecordingLogger(),
@@ -51,11 +68,18 @@ it("lists its version and the connected proxies to a client on loopback, as JSON
   expect([status, JSON.parse(body)]).toEqual([200, expected]);
 });
 
+it("describes its certificate authority to a client on loopback, once that is open", async () => {
+  const { status, body } = await ask(port, { path: "/debug/ca" });
+  expect([status, JSON.parse(body)]).toEqual([200, AUTHORITY]);
+  authority = undefined;
+  expect((await ask(port, { path: "/debug/ca" })).status).toBe(503);
+});
+
 it.each([
   { name: "a client that is not on loopback", request: { localAddress: "127.0.0.6" } },
   { name: "a web page whose name was rebound to loopback", request: { headers: { host: "evil.example" } } },
-])("refuses the list to $name, but not readiness", async ({ request }) => {
-  expect((await ask(port, { path: "/debug/syncz", ...request })).status).toBe(403);
+])("refuses both pages to $name, but not readiness", async ({ request }) => {
+  for (const path of ["/debug/syncz", "/debug/ca"]) expect((await ask(port, { path, ...request })).status).toBe(403);
   expect((await ask(port, { path: "/ready", ...request })).status).toBe(200);
 });
 

@@ -1,4 +1,5 @@
 import type { Registry } from "prom-client";
+import type { AuthorityStatus } from "../../ca-agent/authority/authority-status.ts";
 import type { ProxyStatus } from "../../discovery/streams/stream-status.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { isLocalHost, isLoopback } from "../../net/client-address.ts";
@@ -16,6 +17,8 @@ export interface StatusServerOptions {
   readonly readiness: () => Readiness;
   /** The connected proxies. */
   readonly proxies: () => readonly ProxyStatus[];
+  /** `undefined` until the certificate authority is open. */
+  readonly authority: () => AuthorityStatus | undefined;
   /** The settings that come into force after a restart. */
   readonly awaitingRestart: () => readonly string[];
   readonly clock: Clock;
@@ -37,9 +40,9 @@ export interface SyncStatus {
 }
 
 /**
- * `/metrics`, `/ready` and `/live`, which any pod may request, and `/debug/syncz`, which lists the connected proxies. That one is
- * served on loopback alone: who may forward a port of this pod (`kubectl port-forward`) may read it. Nothing here can
- * change anything.
+ * `/metrics`, `/ready` and `/live`, which any pod may request, `/debug/syncz`, which lists the connected proxies, and
+ * `/debug/ca`, an AuthorityStatus as JSON. These two are served on loopback alone: who may forward a port of this pod
+ * (`kubectl port-forward`) may read them. Nothing here can change anything, and no key is here.
  */
 export async function startStatusServer(options: StatusServerOptions) {
   const { port, registry, readiness, clock, log } = options;
@@ -57,9 +60,14 @@ export async function startStatusServer(options: StatusServerOptions) {
         case "/metrics":
           return await respondToScrape(scrapes, request.remoteAddress);
         case "/debug/syncz":
-          return respondToSync(request, options);
+          return respondToOperator(request, () => describeSync(options));
+        case "/debug/ca":
+          return respondToOperator(request, options.authority);
         default:
-          return { status: 404, body: "there is /metrics, /ready, /live and, on loopback, /debug/syncz\n" };
+          return {
+            status: 404,
+            body: "there is /metrics, /ready, /live and, on loopback, /debug/syncz and /debug/ca\n",
+          };
       }
     },
   });
@@ -69,13 +77,19 @@ function respondToReady({ isReady, text }: Readiness): LocalHttpResponse {
   return { status: isReady ? 200 : 503, body: `${text}\n` };
 }
 
-function respondToSync(
+function describeSync({ version, proxies, awaitingRestart }: StatusServerOptions): SyncStatus {
+  return { version, proxies: proxies(), awaitingRestart: awaitingRestart() };
+}
+
+/** @param describe `undefined`: there is nothing to describe yet. */
+function respondToOperator(
   { remoteAddress, headers }: LocalHttpRequest,
-  { version, proxies, awaitingRestart }: Pick<StatusServerOptions, "version" | "proxies" | "awaitingRestart">,
+  describe: () => SyncStatus | AuthorityStatus | undefined,
 ): LocalHttpResponse {
   if (!isLoopback(remoteAddress) || !isLocalHost(headers["host"])) {
     return { status: 403, body: "only a client on loopback may request this: use kubectl port-forward\n" };
   }
-  const body: SyncStatus = { version, proxies: proxies(), awaitingRestart: awaitingRestart() };
+  const body = describe();
+  if (body === undefined) return { status: 503, body: "the certificate authority is not open yet: /ready says why\n" };
   return { status: 200, contentType: "application/json", body: `${JSON.stringify(body)}\n` };
 }

@@ -1,0 +1,56 @@
+import { X509Certificate } from "node:crypto";
+
+/** A certificate authority as operators see it, at one control plane. It contains no key. */
+export interface AuthorityStatus {
+  /** The trusted roots, in the order of the trust bundle. */
+  readonly roots: readonly RootStatus[];
+  /** `null`: the control planes do not rotate this root. It is the operator's own, and replaced by the operator. */
+  readonly rotation: RotationStatus | null;
+  /** How many of each this control plane distributes as revoked. */
+  readonly revoked: { readonly certificates: number; readonly identities: number };
+}
+
+export interface RootStatus {
+  /** SHA-256, as `X509Certificate.fingerprint256`. */
+  readonly fingerprint: string;
+  /** ISO 8601, as are all times. */
+  readonly notBefore: string;
+  readonly notAfter: string;
+  /** Whether new certificates lead to it. */
+  readonly isSigning: boolean;
+}
+
+/** The rotation of a self-signed root. */
+export interface RotationStatus {
+  /**
+   * - `steady`: one root, no rotation is in progress.
+   * - `published`: a second root is trusted and does not sign yet.
+   * - `signing`: it signs, and the first one is still trusted.
+   * - `withdrawing`: that was rolled back. The first one signs again, and the second one is still trusted.
+   */
+  readonly phase: "steady" | "published" | "signing" | "withdrawing";
+  /** `null`: since the root was created. */
+  readonly since: string | null;
+  /** What the next step waits for, in one sentence. `null`: for nothing. */
+  readonly waiting: string | null;
+  /** When the next step is taken at the latest. `null`: there is no limit. */
+  readonly until: string | null;
+  /** The id of the operator's request that was answered last, or is being answered. `null`: none ever was. */
+  readonly requestId: string | null;
+  /** Why the last rotation was rolled back, or the present one is. `null`: it was not. */
+  readonly rolledBack: string | null;
+}
+
+/** @param roots PEM, one certificate each. @param signingRoot the one of them that signs, PEM. */
+export function describeRoots(roots: readonly string[], signingRoot: string): readonly RootStatus[] {
+  const signing = new X509Certificate(signingRoot).fingerprint256;
+  return roots.map((pem) => {
+    const { fingerprint256: fingerprint, validFromDate, validToDate } = new X509Certificate(pem);
+    return {
+      fingerprint,
+      notBefore: validFromDate.toISOString(),
+      notAfter: validToDate.toISOString(),
+      isSigning: fingerprint === signing,
+    };
+  });
+}
