@@ -26,11 +26,16 @@ export const STATUS_PORT = 15_014;
  */
 export async function readJsonPage(pages: PodPages, request: PageRequest): Promise<unknown> {
   const { status, body } = await pages.get(request);
-  const what = `${request.path} on port ${request.port} of pod ${request.pod.namespace}/${request.pod.name}`;
+  const what = `${request.path} on port ${request.port} of ${describePod(request.pod)}`;
   if (status !== 200) throw new OperatorError("bad_page", `${what}: status ${status}: ${body.slice(0, 200).trim()}`);
   try {
     return JSON.parse(body);
   } catch (cause) {
     throw new OperatorError("bad_page", `${what} is not JSON: is the program another version?`, { cause });
   }
+}
+
+/** Without Kubernetes the name is an address. */
+function describePod({ namespace, name }: ObjectName): string {
+  return namespace === undefined ? name : `pod ${namespace}/${name}`;
 }

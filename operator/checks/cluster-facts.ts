@@ -1,7 +1,7 @@
 import type { ReviewedRights } from "../../kubernetes/access-review.ts";
 import type { KubernetesObject, ServerVersion } from "../../kubernetes/kubernetes-api.ts";
 import type { FindingSeverity } from "../analysis/finding.ts";
-import type { ControlPlaneReplica } from "../proxies/proxy-report.ts";
+import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
 import type { Fact } from "./fact.ts";
 
 /** Everything that the checks judge, read once. */

@@ -1,7 +1,7 @@
 import { CUSTOM_RESOURCES } from "../../install/crds/custom-resources.ts";
 import { describeKind, groupOf } from "../../install/crds/kind-description.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
-import type { ControlPlaneReplica } from "../proxies/proxy-report.ts";
+import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
 import { type CheckGroup, type CheckOutcome, type CheckResult, failed, ok, warning } from "./check.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import { both, judge } from "./fact.ts";

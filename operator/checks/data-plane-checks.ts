@@ -1,5 +1,6 @@
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
-import { type ControlPlaneReplica, createProxyReport } from "../proxies/proxy-report.ts";
+import { createProxyReport } from "../proxies/proxy-report.ts";
+import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
 import { type CheckGroup, type CheckOutcome, failed, ok, warning } from "./check.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import { explainPod } from "./component-checks.ts";

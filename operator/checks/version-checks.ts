@@ -1,6 +1,6 @@
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { versionOfImage } from "../describe/pod-description.ts";
-import type { ControlPlaneReplica } from "../proxies/proxy-report.ts";
+import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
 import { proxyContainer } from "../workloads/pod-proxy.ts";
 import { type CheckOutcome, ok, warning } from "./check.ts";
 import type { Fact } from "./fact.ts";

@@ -1,7 +1,8 @@
 import { formatDuration } from "../text/duration.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
-import type { ControlPlaneReplica, ProxyRow } from "./proxy-report.ts";
+import type { ProxyRow } from "./proxy-report.ts";
+import type { ControlPlaneReplica } from "./sync-page.ts";
 
 /** The proxies as a table, and what needs attention below it. */
 export function formatProxies(

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { PLAIN } from "../text/palette.ts";
 import { formatProxies } from "./format-proxies.ts";
-import { type ControlPlaneReplica, createProxyReport } from "./proxy-report.ts";
+import { createProxyReport } from "./proxy-report.ts";
 import { readReplicas } from "./read-replicas.ts";
+import type { ControlPlaneReplica } from "./sync-page.ts";
 
 const NOW_MS = Date.parse("2026-01-01T12:00:00Z");
 const ago = (seconds: number) => new Date(NOW_MS - seconds * 1000).toISOString();

@@ -1,4 +1,5 @@
-import type { SyncedProxy, SyncPage } from "./sync-page.ts";
+import { type ConnectedProxy, connectedProxies } from "./connected-proxies.ts";
+import type { ControlPlaneReplica } from "./sync-page.ts";
 
 /**
  * - `synced`: it has acknowledged everything that was sent.
@@ -36,15 +37,6 @@ export interface ProxyReportInput {
   readonly nowMs: number;
 }
 
-/** A control plane's pod and the page that it sent, or why there is none. */
-export interface ControlPlaneReplica {
-  /** `NAME.NAMESPACE`. */
-  readonly pod: string;
-  readonly page:
-    | ({ readonly kind: "read" } & Readonly<SyncPage>)
-    | { readonly kind: "failed"; readonly reason: string };
-}
-
 export interface ProxyPod {
   readonly name: string;
   readonly namespace: string;
@@ -56,18 +48,16 @@ const BEHIND_LIMIT_MS = 15_000;
 
 /** All proxies, those that need attention first. With an unread replica, a missing proxy may be connected there. */
 export function createProxyReport({ replicas, pods, nowMs }: ProxyReportInput): readonly ProxyRow[] {
-  const connected = replicas.flatMap(({ pod, page }) =>
-    page.kind === "read" ? page.proxies.map((proxy) => rowOfProxy(proxy, pod, nowMs)) : [],
-  );
+  const connected = connectedProxies(replicas).map((one) => rowOfProxy(one, nowMs));
   const known = new Set(connected.map(({ pod }) => pod));
   const isComplete = replicas.every(({ page }) => page.kind === "read");
   const missing = pods.filter(({ name, namespace }) => !known.has(`${name}.${namespace}`));
-  return [...missing.map((pod) => rowOfMissing(pod, isComplete)), ...newestOfEach(connected)].toSorted(
+  return [...missing.map((pod) => rowOfMissing(pod, isComplete)), ...connected].toSorted(
     (left, right) => Number(left.problem === undefined) - Number(right.problem === undefined) || compare(left, right),
   );
 }
 
-function rowOfProxy(proxy: SyncedProxy, controlPlane: string, nowMs: number): ProxyRow {
+function rowOfProxy({ proxy, controlPlane }: ConnectedProxy, nowMs: number): ProxyRow {
   const { namespace, pod, identity, version, connectedSince, lastSent, lastAcknowledged, rejections } = proxy;
   const state = stateOf(proxy);
   const problem = problemOf(proxy, state, nowMs);
@@ -81,12 +71,12 @@ function rowOfProxy(proxy: SyncedProxy, controlPlane: string, nowMs: number): Pr
   };
 }
 
-function stateOf({ resources, rejections }: SyncedProxy): ProxyState {
+function stateOf({ resources, rejections }: ConnectedProxy["proxy"]): ProxyState {
   if (rejections.length > 0 || resources.some(({ state }) => state === "rejected")) return "rejected";
   return resources.some(({ state }) => state === "stale" || state === "waiting") ? "behind" : "synced";
 }
 
-function problemOf(proxy: SyncedProxy, state: ProxyState, nowMs: number): string | undefined {
+function problemOf(proxy: ConnectedProxy["proxy"], state: ProxyState, nowMs: number): string | undefined {
   if (!proxy.isPodKnown) return "the control plane does not know its pod";
   if (state === "rejected") return "it does not accept a value and keeps the earlier one";
   if (state !== "behind") return undefined;
@@ -99,17 +89,6 @@ function rowOfMissing({ name, namespace, version }: ProxyPod, isComplete: boolea
     ? "no control plane has a stream with it: see the log of its container istio-proxy"
     : "none of the control planes that could be asked has a stream with it";
   return { pod: `${name}.${namespace}`, state: "not connected", version, resources: {}, rejections: [], problem };
-}
-
-/** A proxy that has just moved to another replica is listed by both for a moment. */
-function newestOfEach(rows: readonly ProxyRow[]): readonly ProxyRow[] {
-  const newest = new Map<string, ProxyRow>();
-  for (const row of rows) {
-    const other = newest.get(row.pod);
-    const isNewer = Date.parse(row.connectedSince ?? "") > Date.parse(other?.connectedSince ?? "");
-    if (other === undefined || isNewer) newest.set(row.pod, row);
-  }
-  return [...newest.values()];
 }
 
 function compare({ pod: left }: ProxyRow, { pod: right }: ProxyRow): number {

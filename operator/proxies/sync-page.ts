@@ -19,6 +19,9 @@ const proxySchema = z.object({
     }),
   ),
   rejections: z.array(z.object({ resource: z.string(), reason: z.string() })).default([]),
+  /** Absent in older versions, as is the next. */
+  certificate: z.object({ serialNumber: z.string(), notAfter: z.string(), rootFingerprint: z.string() }).optional(),
+  trustedRoots: z.array(z.string()).nullable().default(null),
 });
 
 const pageSchema = z.object({
@@ -32,6 +35,15 @@ export type SyncedProxy = z.output<typeof proxySchema>;
 
 /** The control plane's own version (empty: not reported), its proxies, and the settings that wait for a restart. */
 export type SyncPage = z.output<typeof pageSchema>;
+
+/** A control plane's pod and the page that it sent, or why there is none. */
+export interface ControlPlaneReplica {
+  /** `NAME.NAMESPACE`; the address of one that runs without Kubernetes. */
+  readonly pod: string;
+  readonly page:
+    | ({ readonly kind: "read" } & Readonly<SyncPage>)
+    | { readonly kind: "failed"; readonly reason: string };
+}
 
 /** Checks the page `/debug/syncz` of a control plane. */
 export function validateSyncPage(value: unknown): SyncPage {

@@ -1,0 +1,23 @@
+import type { ControlPlaneReplica, SyncedProxy } from "./sync-page.ts";
+
+/** A proxy that a control plane has a stream with. */
+export interface ConnectedProxy {
+  readonly proxy: SyncedProxy;
+  /** As `ControlPlaneReplica.pod`. */
+  readonly controlPlane: string;
+}
+
+/** Each connected proxy once. One that has just moved to another replica is listed by both for a moment: the newer counts. */
+export function connectedProxies(replicas: readonly ControlPlaneReplica[]): readonly ConnectedProxy[] {
+  const newest = new Map<string, ConnectedProxy>();
+  for (const { pod: controlPlane, page } of replicas) {
+    if (page.kind !== "read") continue;
+    for (const proxy of page.proxies) {
+      const key = `${proxy.namespace}/${proxy.pod}`;
+      const other = newest.get(key);
+      const isNewer = Date.parse(proxy.connectedSince) > Date.parse(other?.proxy.connectedSince ?? "");
+      if (other === undefined || isNewer) newest.set(key, { proxy, controlPlane });
+    }
+  }
+  return [...newest.values()];
+}
