@@ -1,0 +1,157 @@
+import { X509Certificate } from "node:crypto";
+import type {
+  PublishedState,
+  RotationCause,
+  RotationEvidence,
+  RotationLimits,
+  RotationState,
+  SigningState,
+  SteadyState,
+  WithdrawingState,
+} from "./rotation-state.ts";
+
+/** What comes next. */
+export type RotationPlan =
+  /** `untilMs`: nothing else can follow before, whatever happens (epoch milliseconds). */
+  | { readonly kind: "wait"; readonly reason: string; readonly untilMs?: number }
+  | { readonly kind: "step"; readonly to: "published"; readonly cause: RotationCause }
+  | { readonly kind: "step"; readonly to: "signing" | "steady" }
+  | { readonly kind: "roll_back"; readonly reason: string };
+
+/** The time, and the limits that it is compared with. */
+export interface RotationTime {
+  /** By the wall clock. */
+  readonly nowMs: number;
+  readonly limits: RotationLimits;
+}
+
+/** A next root is prepared when less than this part of the current one's life remains, as in Istio. */
+const LEAD_SHARE = 0.2;
+/** A root that leaves outlive is not replaced for ever: at least half of its life is used. */
+const MAX_LEAD_SHARE = 0.5;
+
+/**
+ * Decides what follows in a rotation. A phase ends when all connected sidecars show that the next one cannot cut them off,
+ * or when its limit is over. Two rules have no limit: a root is published for a while before it signs, and it is trusted
+ * until its last leaf has expired.
+ */
+export function planRotation(state: RotationState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
+  switch (state.kind) {
+    case "steady":
+      return planStart(state, evidence, time);
+    case "published":
+      return planActivation(state, evidence, time);
+    case "signing":
+      return planRetirement(state, evidence, time);
+    case "withdrawing":
+      return planEnd(state, evidence, time);
+  }
+}
+
+function planStart(state: SteadyState, { request }: RotationEvidence, { nowMs, limits }: RotationTime): RotationPlan {
+  if (request?.kind === "rotate" && isNew(state, request.requestId)) {
+    return { kind: "step", to: "published", cause: "request" };
+  }
+  const dueMs = dueAt(state, limits);
+  if (nowMs >= dueMs) return { kind: "step", to: "published", cause: "age" };
+  const reason = `no rotation is requested; the root is replaced by age from ${new Date(dueMs).toISOString()} on`;
+  return { kind: "wait", reason };
+}
+
+/** When a steady root is replaced by age, in epoch milliseconds. */
+function dueAt({ current, last }: SteadyState, limits: RotationLimits): number {
+  const { validFromDate, validToDate } = new X509Certificate(current.certificatePem);
+  const lifeMs = validToDate.getTime() - validFromDate.getTime();
+  const leadMs = Math.max(lifeMs * LEAD_SHARE, Math.min(lifeMs * MAX_LEAD_SHARE, 2 * limits.longestLeafMs));
+  const isRetry = last?.cause === "age" && last.outcome === "rolled_back";
+  return Math.max(validToDate.getTime() - leadMs, isRetry ? last.atMs + limits.retryMs : 0);
+}
+
+function planActivation(state: PublishedState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
+  const { nowMs, limits } = time;
+  const fault = findFault(state, evidence);
+  if (fault !== undefined) return { kind: "roll_back", reason: fault };
+  const publishedMs = state.sinceMs + limits.publishMs;
+  if (nowMs < publishedMs) return { kind: "wait", reason: "pods are receiving the new root", untilMs: publishedMs };
+  const missing = findMissing(evidence, time, [{ counts: evidence.sidecars.trusting, root: state.next.certificatePem }]);
+  if (missing === undefined) return { kind: "step", to: "signing" };
+  return waitFor(missing, { nowMs, limitMs: state.sinceMs + limits.publishLimitMs, to: "signing" });
+}
+
+function planRetirement(state: SigningState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
+  const fault = findFault(state, evidence);
+  if (fault !== undefined) return { kind: "roll_back", reason: fault };
+  return planEnd(state, evidence, time);
+}
+
+/** The end of both ways: one root remains, the other one leaves the bundle. */
+function planEnd(
+  { current, leavesUntilMs }: SigningState | WithdrawingState,
+  evidence: RotationEvidence,
+  time: RotationTime,
+): RotationPlan {
+  const { nowMs, limits } = time;
+  if (nowMs < leavesUntilMs) {
+    return { kind: "wait", reason: "certificates of the other root may still be valid", untilMs: leavesUntilMs };
+  }
+  const { trusting, holding } = evidence.sidecars;
+  const root = current.certificatePem;
+  const missing = findMissing(evidence, time, [
+    { counts: trusting, root },
+    { counts: holding, root },
+  ]);
+  if (missing === undefined) return { kind: "step", to: "steady" };
+  return waitFor(missing, { nowMs, limitMs: leavesUntilMs + limits.retireLimitMs, to: "steady" });
+}
+
+/**
+ * Why the rotation must go back. Half of the sidecars must reject it: a fault of the root shows in all of them, and one
+ * hostile pod must not be able to stop a rotation.
+ */
+function findFault(state: PublishedState | SigningState, evidence: RotationEvidence): string | undefined {
+  const { request, fault, sidecars } = evidence;
+  if (request?.kind === "roll_back" && isNew(state, request.requestId)) return "requested";
+  if (fault !== undefined) return fault;
+  const { rejecting, connected } = sidecars;
+  if (rejecting === 0 || rejecting * 2 < connected) return undefined;
+  return `${rejecting} of ${connected} sidecars reject the new root`;
+}
+
+interface RequiredRoot {
+  readonly counts: ReadonlyMap<string, number>;
+  /** PEM. */
+  readonly root: string;
+}
+
+/** What is still missing until all sidecars and control planes are ready for the next phase; undefined: nothing. */
+function findMissing(
+  { sidecars: { connected }, replicas, completeSinceMs }: RotationEvidence,
+  { nowMs, limits }: RotationTime,
+  required: readonly RequiredRoot[],
+): string | undefined {
+  const behind = replicas.live - replicas.following;
+  if (replicas.live === 0) return "no control plane has reported yet";
+  if (behind > 0) return `${behind} of ${replicas.live} control planes do not have the stored state in force`;
+  if (replicas.lost > 0) return `${replicas.lost} control planes do not report, and may still sign`;
+  if (nowMs < completeSinceMs + limits.settleMs) return "sidecars are connecting to a control plane that has started";
+  const ready = Math.min(...required.map(({ counts, root }) => counts.get(fingerprintOf(root)) ?? 0));
+  if (ready >= connected) return undefined;
+  return `${connected - ready} of ${connected} sidecars are not ready`;
+}
+
+function waitFor(
+  missing: string,
+  { nowMs, limitMs, to }: { readonly nowMs: number; readonly limitMs: number; readonly to: "signing" | "steady" },
+): RotationPlan {
+  if (nowMs >= limitMs) return { kind: "step", to };
+  return { kind: "wait", reason: `${missing}; this is waited for until ${new Date(limitMs).toISOString()}` };
+}
+
+function isNew(state: RotationState, requestId: string): boolean {
+  return state.requestId !== requestId;
+}
+
+/** SHA-256 of a certificate, as `X509Certificate.fingerprint256`. */
+export function fingerprintOf(pem: string): string {
+  return new X509Certificate(pem).fingerprint256;
+}

@@ -1,0 +1,88 @@
+import type { RootPair } from "../authority/self-signed-root.ts";
+import { fingerprintOf } from "./plan-rotation.ts";
+import type {
+  EndedRotation,
+  PublishedState,
+  RotationCause,
+  RotationLimits,
+  RotationRequest,
+  RotationState,
+  SigningState,
+  SteadyState,
+  WithdrawingState,
+} from "./rotation-state.ts";
+
+/** What every step needs. */
+export interface StepInput {
+  /** By the wall clock. */
+  readonly nowMs: number;
+  readonly limits: RotationLimits;
+  /** The request that is answered by this step: one that arrives during a rotation is answered by that rotation. */
+  readonly request: RotationRequest | undefined;
+}
+
+/** Adds the next root to the trusted ones. */
+export function publishNext(
+  state: SteadyState,
+  { next, cause }: { readonly next: RootPair; readonly cause: RotationCause },
+  input: StepInput,
+): PublishedState {
+  return { kind: "published", ...carried(state, input), next, cause, sinceMs: input.nowMs };
+}
+
+/** From now on the next root signs. */
+export function activateNext(
+  state: PublishedState,
+  { crossSignedPem }: { readonly crossSignedPem: string },
+  input: StepInput,
+): SigningState {
+  return {
+    ...{ kind: "signing", ...carried(state, input), current: state.next, previous: state.current, crossSignedPem },
+    ...{ cause: state.cause, sinceMs: input.nowMs, leavesUntilMs: lastLeafEnd(input) },
+  };
+}
+
+/** The root that no longer signs, and whose leaves have all expired, is forgotten with its key. */
+export function retireRoot(state: SigningState | WithdrawingState, input: StepInput): SteadyState {
+  const { cause } = state;
+  if (state.kind === "signing") {
+    const dropped = fingerprintOf(state.previous.certificatePem);
+    return endRotation(state, { cause, outcome: "completed", reason: "", dropped }, input);
+  }
+  const dropped = fingerprintOf(state.leavingPem);
+  return endRotation(state, { cause, outcome: "rolled_back", reason: state.reason, dropped }, input);
+}
+
+/**
+ * The old root signs again, or goes on signing. A next root that has never signed is forgotten at once; one that has stays
+ * trusted until its leaves have expired.
+ */
+export function rollBack(
+  state: PublishedState | SigningState,
+  reason: string,
+  input: StepInput,
+): SteadyState | WithdrawingState {
+  const { cause } = state;
+  if (state.kind === "published") {
+    const dropped = fingerprintOf(state.next.certificatePem);
+    return endRotation(state, { cause, outcome: "rolled_back", reason, dropped }, input);
+  }
+  return {
+    ...{ kind: "withdrawing", ...carried(state, input), current: state.previous, cause, reason },
+    ...{ leavingPem: state.current.certificatePem, sinceMs: input.nowMs, leavesUntilMs: lastLeafEnd(input) },
+  };
+}
+
+function endRotation(state: RotationState, ending: Omit<EndedRotation, "atMs">, input: StepInput): SteadyState {
+  return { kind: "steady", ...carried(state, input), last: { ...ending, atMs: input.nowMs } };
+}
+
+/** What all states have in common, one revision later. */
+function carried({ current, others, revision, requestId }: RotationState, { request }: StepInput) {
+  return { current, others, revision: revision + 1, requestId: request?.requestId ?? requestId };
+}
+
+/** When the last leaf that a root signs up to now has expired. */
+function lastLeafEnd({ nowMs, limits }: StepInput): number {
+  return nowMs + limits.longestLeafMs + limits.clockErrorMs;
+}
