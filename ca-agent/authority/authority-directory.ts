@@ -2,7 +2,7 @@ import { mkdir, open, realpath, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
-import { AUTHORITY_FILE_NAMES, type AuthorityFiles, selectAuthorityFiles } from "./authority-files.ts";
+import { AUTHORITY_FILE_NAMES, type AuthorityFiles, type FileTexts, selectAuthorityFiles } from "./authority-files.ts";
 import {
   type FileProtection,
   findDirectoryFault,
@@ -47,6 +47,22 @@ export async function readAuthorityFiles(
     findDirectoryFault(await readOwnership(directory), actual) ?? findKeyFault(key, actual, currentReader());
   if (fault !== undefined) throw fault;
   return { ...files, protection: actual, isKeyShared: (key.mode & GROUP_AND_OTHERS) !== 0 };
+}
+
+/**
+ * Reads files of these names from a directory that only this process's user may access.
+ * @returns undefined if none exists. Keys that others could read or replace are an error.
+ */
+export async function readPrivateFiles(directory: string, names: readonly string[]): Promise<FileTexts | undefined> {
+  const locate = (name: string): string => join(directory, name);
+  const found = await Promise.all(names.map((name) => readPem(locate(name), locate(name))));
+  const read = found.flatMap((file, index) => (file ? [{ name: names[index] ?? "", file }] : []));
+  if (read.length === 0) return undefined;
+  const keys = read.filter(({ name }) => name.endsWith("key.pem") || name.endsWith(".key"));
+  const faults = keys.map(({ file }) => findKeyFault(file, "private", currentReader()));
+  const fault = findDirectoryFault(await readOwnership(directory), "private") ?? faults.find(Boolean);
+  if (fault !== undefined) throw fault;
+  return { from: directory, locate, texts: new Map(read.map(({ name, file }) => [name, file.text])) };
 }
 
 /** Creates a directory to keep a private one in, or checks that an existing one is fit for that. */

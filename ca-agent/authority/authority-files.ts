@@ -35,6 +35,18 @@ export interface AuthorityFiles {
   /** Absent if the certificate is its own root. */
   readonly rootsPem: string | undefined;
   readonly chainPem: string | undefined;
+  /** Of the mesh's own root. */
+  readonly rotation?: RotationMark;
+}
+
+/** What the stored state of a rotation tells a running authority. */
+export interface RotationMark {
+  /** Grows with each stored state. */
+  readonly revision: number;
+  /** The roots, PEM, of which leaves may be valid: they must stay trusted. */
+  readonly leavesOf: readonly string[];
+  /** The fingerprint of the root that left when the last rotation ended: none of its leaves is valid any more. */
+  readonly dropped: string | undefined;
 }
 
 /** Texts by name, with the way to name them in a message. */

@@ -1,6 +1,8 @@
 import { hash, X509Certificate } from "node:crypto";
+import { fingerprintOf } from "../rotation/rotation-state.ts";
 import { formatPublicKey } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
+import type { RotationMark } from "./authority-files.ts";
 import type { SigningMaterial } from "./signing-material.ts";
 
 /** What an authority signs with and which roots it publishes. */
@@ -10,6 +12,8 @@ export interface InForce {
   readonly roots: readonly string[];
   /** By `rootKey`: since when each root has been published, by the monotonic clock. */
   readonly publishedAtMs: ReadonlyMap<string, number>;
+  /** Of the stored state that was adopted last, whether its root signs already or not. */
+  readonly rotation: RotationMark | undefined;
 }
 
 export type Adoption =
@@ -27,19 +31,36 @@ export interface AdoptionClock {
 
 /**
  * Decides what becomes of changed material while an authority runs. Two rules keep every workload trusted by every other:
- * the root that signs now stays in the bundle, because valid certificates lead to it; and a new root signs only after
- * everybody had the time to receive it. Roots that sign nothing may come and go.
+ * a root of which leaves may be valid stays in the bundle, which is the one that signs now, and during a rotation also
+ * the one that has signed before; and a new root signs only after everybody had the time to receive it. Roots that sign
+ * nothing may come and go. A stored rotation shows when a root has no leaves any more, and when the new one may sign, so
+ * that a control plane that was cut off from the store goes on where the others are.
  */
 export function decideAdoption(inForce: InForce, next: SigningMaterial, { nowMs, publishMs }: AdoptionClock): Adoption {
   if (isSameMaterial(inForce, next)) return { kind: "unchanged" };
   const keys = next.roots.map(rootKey);
   const current = rootKey(inForce.signer.root.toString());
-  if (!keys.includes(current)) return { kind: "refused", message: describeLostRoot(inForce.signer) };
+  const lost = findLostRoot(inForce, next);
+  if (lost !== undefined) return { kind: "refused", message: describeLostRoot(lost, inForce, next) };
   const publishedAtMs = new Map(keys.map((key) => [key, inForce.publishedAtMs.get(key) ?? nowMs]));
   const signing = rootKey(next.root.toString());
   const since = publishedAtMs.get(signing) ?? nowMs;
-  const signsAtMs = signing === current ? nowMs : Math.max(nowMs, since + publishMs);
-  return { kind: "adopted", inForce: { roots: next.roots, publishedAtMs }, signsAtMs };
+  const signsNow = signing === current || !keys.includes(current) || isRotationStep(inForce, next);
+  const signsAtMs = signsNow ? nowMs : Math.max(nowMs, since + publishMs);
+  return { kind: "adopted", inForce: { roots: next.roots, publishedAtMs, rotation: next.rotation }, signsAtMs };
+}
+
+/** A root, PEM, of which leaves may be valid, and that the new bundle does not contain. */
+function findLostRoot({ signer, rotation }: InForce, next: SigningMaterial): string | undefined {
+  const known = new Set(next.roots.map(rootKey));
+  const needed = [signer.root.toString(), ...(rotation?.leavesOf ?? [])];
+  return needed.find((root) => !known.has(rootKey(root)) && fingerprintOf(root) !== next.rotation?.dropped);
+}
+
+/** The time for which a new root is published is measured by those who rotate; our sidecars must know it as well. */
+function isRotationStep({ roots }: InForce, next: SigningMaterial): boolean {
+  const signing = rootKey(next.root.toString());
+  return next.rotation !== undefined && roots.some((root) => rootKey(root) === signing);
 }
 
 /**
@@ -60,9 +81,14 @@ function isSameMaterial({ signer, roots }: InForce, next: SigningMaterial): bool
   );
 }
 
-function describeLostRoot({ root, notAfterMs }: SigningMaterial): string {
+function describeLostRoot(lost: string, { signer, rotation }: InForce, next: SigningMaterial): string {
+  const older =
+    rotation !== undefined && rotation.revision > (next.rotation?.revision ?? 0)
+      ? "this is an earlier state than the one in force, as from a restored backup; "
+      : "";
+  const which = signer.root.toString() === lost ? "all current certificates lead" : "valid certificates lead";
   return (
-    `the new root certificates do not contain the root ${root.fingerprint256} to which all current certificates lead ` +
-    `(valid until ${new Date(notAfterMs).toISOString()}): add it, and remove it once no workload uses it any more`
+    `${older}the new root certificates do not contain the root ${fingerprintOf(lost)} to which ${which} ` +
+    `(valid until ${new Date(signer.notAfterMs).toISOString()}): add it, and remove it once no workload uses it any more`
   );
 }

@@ -9,6 +9,10 @@ import type { SigningMaterial } from "./signing-material.ts";
 export interface LiveAuthority extends Authority {
   /** Replaces what it signs with, or says why not. Connections and certificates stay valid either way. */
   adopt(material: SigningMaterial): Adoption;
+  /** The revision of the stored rotation that is completely in force; 0: of none. */
+  revision(): number;
+  /** The end of the last leaf that another root than the present one has signed here, in epoch milliseconds; 0: none. */
+  otherLeavesUntilMs(): number;
   /** Forgets a signer that waits for its root to be known. */
   stop(): void;
 }
@@ -35,16 +39,30 @@ class ReplaceableAuthority implements LiveAuthority {
   readonly #deps: LiveAuthorityDeps;
   readonly #listeners = new Set<() => void>();
   #inForce: InForce;
+  #signingKey: string;
   #activation: Timer | undefined;
+  /** By `rootKey`: the end of the last leaf. */
+  readonly #leavesUntilMs = new Map<string, number>();
 
   constructor(signer: SigningMaterial, deps: LiveAuthorityDeps) {
     this.#deps = deps;
     const publishedAtMs = new Map(signer.roots.map((root) => [rootKey(root), Number.NEGATIVE_INFINITY]));
-    this.#inForce = { signer, roots: signer.roots, publishedAtMs };
+    this.#inForce = { signer, roots: signer.roots, publishedAtMs, rotation: signer.rotation };
+    this.#signingKey = rootKey(signer.root.toString());
   }
 
-  signWorkload: Authority["signWorkload"] = async ({ csrPem, identity, lifetimeMs }) =>
-    await signWorkloadKey(this.#signer(), { publicKeyInfo: parseCertificateRequest(csrPem), identity, lifetimeMs });
+  revision: LiveAuthority["revision"] = () => this.#inForce.signer.rotation?.revision ?? 0;
+
+  otherLeavesUntilMs: LiveAuthority["otherLeavesUntilMs"] = () => {
+    const others = [...this.#leavesUntilMs].filter(([root]) => root !== this.#signingKey);
+    return Math.max(0, ...others.map(([, untilMs]) => untilMs));
+  };
+
+  signWorkload: Authority["signWorkload"] = async ({ csrPem, identity, lifetimeMs }) => {
+    const signer = this.#signer();
+    this.#noteLeaf(lifetimeMs);
+    return await signWorkloadKey(signer, { publicKeyInfo: parseCertificateRequest(csrPem), identity, lifetimeMs });
+  };
 
   signServing: Authority["signServing"] = (request) => signServing(this.#signer(), request);
 
@@ -68,6 +86,8 @@ class ReplaceableAuthority implements LiveAuthority {
     const adoption = decideAdoption(this.#inForce, next, { nowMs, publishMs });
     // What waited was replaced, or its author has taken it back.
     if (adoption.kind !== "refused") this.#activation?.cancel();
+    // The stored state may have gone on without a change of what is signed and trusted.
+    if (adoption.kind === "unchanged") this.#inForce = { ...this.#inForce, signer: next, rotation: next.rotation };
     if (adoption.kind !== "adopted") return adoption;
     const waitMs = adoption.signsAtMs - nowMs;
     const signer = waitMs > 0 ? this.#inForce.signer : next;
@@ -80,6 +100,12 @@ class ReplaceableAuthority implements LiveAuthority {
     this.#activation?.cancel();
   }
 
+  /** Before the signature: one by an RSA key is ready later, when another root may sign already. */
+  #noteLeaf(lifetimeMs: number): void {
+    const untilMs = this.#deps.clock.now() + lifetimeMs;
+    if (untilMs > (this.#leavesUntilMs.get(this.#signingKey) ?? 0)) this.#leavesUntilMs.set(this.#signingKey, untilMs);
+  }
+
   #activate(signer: SigningMaterial): void {
     this.#replace({ ...this.#inForce, signer });
     this.#deps.log.info(
@@ -90,6 +116,7 @@ class ReplaceableAuthority implements LiveAuthority {
 
   #replace(inForce: InForce): void {
     this.#inForce = inForce;
+    this.#signingKey = rootKey(inForce.signer.root.toString());
     for (const listener of [...this.#listeners]) listener();
   }
 

@@ -4,6 +4,9 @@ import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
+import { tidyOwnDirectory } from "../rotation/storage/directory-store.ts";
+import { readOwnAuthority } from "../rotation/storage/own-authority.ts";
+import { readOwnDirectory, SELF_SIGNED } from "../rotation/storage/own-directory.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
 import { type DirectoryFiles, prepareParentDirectory, readAuthorityFiles } from "./authority-directory.ts";
 import { createLiveAuthority, type LiveAuthority } from "./live-authority.ts";
@@ -21,8 +24,6 @@ export interface OpenAuthorityOptions {
   /** @default node:crypto's */
   readonly randomBytes?: RandomBytes;
 }
-
-const SELF_SIGNED = "self-signed";
 
 /**
  * Opens the authority of a directory: the `cacerts` files if there are any, else the root created on an earlier start,
@@ -44,8 +45,11 @@ async function openSelfSigned(options: OpenAuthorityOptions): Promise<DirectoryF
   const { directory, trustDomain, clock, log } = options;
   await prepareParentDirectory(directory);
   const home = join(directory, SELF_SIGNED);
-  const kept = await readAuthorityFiles(home, "private");
-  if (kept !== undefined) return kept;
+  const kept = await readOwnFiles(directory);
+  if (kept !== undefined) {
+    await tidyOwnDirectory(options);
+    return kept;
+  }
   const randomBytes = options.randomBytes ?? systemRandomBytes;
   const root = createSelfSignedRoot({ trustDomain, nowMs: clock.now(), randomBytes });
   const isOurs = await keepRoot(directory, SELF_SIGNED, root).catch((caught: unknown) => {
@@ -54,10 +58,22 @@ async function openSelfSigned(options: OpenAuthorityOptions): Promise<DirectoryF
     });
   });
   if (isOurs) log.info({ component: "ca-agent", directory: home }, "created a new self-signed root");
-  const files = await readAuthorityFiles(home, "private");
+  const files = await readOwnFiles(directory);
   if (files === undefined)
     throw new CaError("authority_files", `${home} no longer contains the root that was just stored there`);
   return files;
+}
+
+/** The files of the mesh's own root in a directory: of the newest state of a rotation. */
+async function readOwnFiles(directory: string): Promise<DirectoryFiles | undefined> {
+  const own = await readOwnDirectory(directory);
+  const files = own && readOwnAuthority(own.found);
+  return files && { ...files, protection: "private", isKeyShared: false };
+}
+
+/** What a running authority follows: an operator's files, else the mesh's own root. */
+export async function readDirectoryAuthority(directory: string): Promise<DirectoryFiles | undefined> {
+  return (await readAuthorityFiles(directory, "mounted")) ?? (await readOwnFiles(directory));
 }
 
 function describeShared(files: DirectoryFiles): string {

@@ -7,7 +7,8 @@ import { readOctetString } from "../x509/der-values.ts";
 import { splitCertificates } from "../x509/pem.ts";
 import { findKeyFault, formatPublicKey, keyIdentifier } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
-import type { AuthorityFiles } from "./authority-files.ts";
+import type { AuthorityFiles, RotationMark } from "./authority-files.ts";
+import { findCrossSigned } from "./cross-signed.ts";
 
 /** An authority's certificate, key and roots that passed all checks. */
 export interface SigningMaterial {
@@ -16,7 +17,10 @@ export interface SigningMaterial {
   /** The subject of the certificate, in DER. */
   readonly name: Buffer;
   readonly keyIdentifier: Buffer;
-  /** The certificates sent with a leaf, PEM: the signing certificate first, without roots; empty if a root signs. */
+  /**
+   * The certificates sent with a leaf, PEM: the signing certificate first, without roots; empty if a root signs. Then those
+   * that other roots of the bundle have issued for the signer or its root: for clients that know only these.
+   */
   readonly intermediates: readonly string[];
   /** One PEM certificate each. */
   readonly roots: readonly string[];
@@ -25,6 +29,8 @@ export interface SigningMaterial {
   /** The earliest expiry of the certificates from the signer to its root. */
   readonly notAfterMs: number;
   readonly rootNotAfterMs: number;
+  /** Of the mesh's own root. */
+  readonly rotation: RotationMark | undefined;
 }
 
 /** Each handshake may try all of them. */
@@ -47,15 +53,18 @@ export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): Sign
   const verdict = verifyChain({ leaf: certificate, intermediates: chain, roots, nowMs });
   if (verdict.kind === "broken") throw brokenChain(files, verdict.reason, verdict.message);
   const root = verdict.path.at(-1) ?? certificate;
+  const path = certificate.raw.equals(root.raw) ? [] : verdict.path.slice(0, -1);
+  const crossSigned = findCrossSigned({ path: verdict.path, chain, roots, nowMs });
   return {
     certificate,
     key,
     ...readIssuer(certificate, certificatePath),
-    intermediates: certificate.raw.equals(root.raw) ? [] : verdict.path.slice(0, -1).map(formatCertificate),
+    intermediates: [...path, ...crossSigned].map(formatCertificate),
     roots: roots.map(formatCertificate),
     root,
     notAfterMs: verdict.notAfterMs,
     rootNotAfterMs: root.validToDate.getTime(),
+    rotation: files.rotation,
   };
 }
 
@@ -129,7 +138,7 @@ function readIssuer(certificate: X509Certificate, path: string): Pick<SigningMat
 }
 
 /** The issuer's own subject key identifier, because verifiers compare it; computed if the issuer has none. */
-function issuerKeyIdentifier(certificate: X509Certificate): Buffer {
+export function issuerKeyIdentifier(certificate: X509Certificate): Buffer {
   const extension = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier);
   return extension === undefined
     ? keyIdentifier(formatPublicKey(certificate.publicKey))

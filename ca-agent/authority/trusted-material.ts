@@ -1,6 +1,6 @@
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { formatSpiffeId, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
+import { type PeerVerdict, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
@@ -29,11 +29,22 @@ export interface TrustedMaterialDeps {
  * trusts (constraints, path length, key usage) must not come into force: it would break every connection of the mesh.
  * Throws a CaError that names the file and the fix.
  */
-export async function parseTrustedMaterial(
-  files: AuthorityFiles,
+export async function parseTrustedMaterial(files: AuthorityFiles, deps: TrustedMaterialDeps): Promise<SigningMaterial> {
+  const material = parseSigningMaterial(files, deps.clock.now());
+  const verdict = await verifyTestCertificate(material, material.roots, deps);
+  if (verdict.kind === "trusted") return material;
+  const path = files.locate("certificate");
+  throw new CaError("authority_chain", `no sidecar would trust certificates signed by ${path}: ${verdict.message}`, {
+    details: { reason: verdict.reason },
+  });
+}
+
+/** Signs a certificate and verifies it, with what is sent along, as a sidecar would that has these roots (PEM). */
+export async function verifyTestCertificate(
+  material: SigningMaterial,
+  roots: readonly string[],
   { trustDomain, clock, randomBytes }: TrustedMaterialDeps,
-): Promise<SigningMaterial> {
-  const material = parseSigningMaterial(files, clock.now());
+): Promise<PeerVerdict> {
   const signer: Signer = { material, roots: material.roots, clock, randomBytes };
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const identity = formatSpiffeId({ trustDomain, namespace: "probe", serviceAccount: "probe" });
@@ -42,16 +53,11 @@ export async function parseTrustedMaterial(
     identity,
     lifetimeMs: 60_000,
   });
-  const verdict = verifyPeer({
+  return verifyPeer({
     certificates: chain.slice(0, -1).map((pem) => new X509Certificate(pem)),
     sessionReused: false,
-    roots: material.roots.map((pem) => new X509Certificate(pem)),
+    roots: roots.map((pem) => new X509Certificate(pem)),
     trustDomains: [trustDomain],
     nowMs: clock.now(),
-  });
-  if (verdict.kind === "trusted") return material;
-  const path = files.locate("certificate");
-  throw new CaError("authority_chain", `no sidecar would trust certificates signed by ${path}: ${verdict.message}`, {
-    details: { reason: verdict.reason },
   });
 }

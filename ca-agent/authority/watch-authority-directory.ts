@@ -2,15 +2,15 @@ import { hash } from "node:crypto";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Timer } from "../../mesh/runtime.ts";
 import { type AdoptFilesDeps, adoptFiles, reportRefused } from "./adopt-files.ts";
-import { readAuthorityFiles } from "./authority-directory.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import type { LiveAuthority } from "./live-authority.ts";
+import { readDirectoryAuthority } from "./open-authority.ts";
 
 /** Reading four small files costs nothing, and needs no watch that could miss the kubelet's swap of a link. */
 const POLL_MS = 5000;
 
 /**
- * Follows the plugged-in files of a directory: changed ones come into force within seconds, without a restart. Files that
+ * Follows the files of a directory, plugged in or the mesh's own root: changed ones come into force within seconds, without a restart. Files that
  * are removed change nothing while the authority runs. Returns a function that stops it.
  */
 export function watchAuthorityDirectory(authority: LiveAuthority, directory: string, deps: AdoptFilesDeps): () => void {
@@ -18,7 +18,7 @@ export function watchAuthorityDirectory(authority: LiveAuthority, directory: str
   let isStopped = false;
   let seen: string | undefined;
   const check = async (): Promise<void> => {
-    const found = await readAuthorityFiles(directory, "mounted").catch((caught: unknown) => MeshError.from(caught));
+    const found = await readDirectoryAuthority(directory).catch((caught: unknown) => MeshError.from(caught));
     const version = describeVersion(found);
     const isNew = version !== seen;
     seen = version;
@@ -41,6 +41,6 @@ export function watchAuthorityDirectory(authority: LiveAuthority, directory: str
 function describeVersion(found: AuthorityFiles | MeshError | undefined): string {
   if (found === undefined) return "no files";
   if (found instanceof MeshError) return found.message;
-  const { certificatePem, keyPem, rootsPem, chainPem } = found;
-  return hash("sha256", JSON.stringify([certificatePem, keyPem, rootsPem, chainPem]));
+  const { certificatePem, keyPem, rootsPem, chainPem, rotation } = found;
+  return hash("sha256", JSON.stringify([certificatePem, keyPem, rootsPem, chainPem, rotation]));
 }

@@ -1,13 +1,15 @@
 import { X509Certificate } from "node:crypto";
-import type {
-  PublishedState,
-  RotationCause,
-  RotationEvidence,
-  RotationLimits,
-  RotationState,
-  SigningState,
-  SteadyState,
-  WithdrawingState,
+import { latestLeafEnd, type RotationLimits, type RotationTime } from "./rotation-limits.ts";
+import {
+  fingerprintOf,
+  type PublishedState,
+  type ReplicaCounts,
+  type RotationCause,
+  type RotationEvidence,
+  type RotationState,
+  type SigningState,
+  type SteadyState,
+  type WithdrawingState,
 } from "./rotation-state.ts";
 
 /** What comes next. */
@@ -16,14 +18,9 @@ export type RotationPlan =
   | { readonly kind: "wait"; readonly reason: string; readonly untilMs?: number }
   | { readonly kind: "step"; readonly to: "published"; readonly cause: RotationCause }
   | { readonly kind: "step"; readonly to: "signing" | "steady" }
+  /** The phase goes on: a control plane may still sign with the other root. */
+  | { readonly kind: "extend"; readonly reason: string }
   | { readonly kind: "roll_back"; readonly reason: string };
-
-/** The time, and the limits that it is compared with. */
-export interface RotationTime {
-  /** By the wall clock. */
-  readonly nowMs: number;
-  readonly limits: RotationLimits;
-}
 
 /** A next root is prepared when less than this part of the current one's life remains, as in Istio. */
 const LEAD_SHARE = 0.2;
@@ -73,7 +70,9 @@ function planActivation(state: PublishedState, evidence: RotationEvidence, time:
   if (fault !== undefined) return { kind: "roll_back", reason: fault };
   const publishedMs = state.sinceMs + limits.publishMs;
   if (nowMs < publishedMs) return { kind: "wait", reason: "pods are receiving the new root", untilMs: publishedMs };
-  const missing = findMissing(evidence, time, [{ counts: evidence.sidecars.trusting, root: state.next.certificatePem }]);
+  const missing = findMissing(evidence, time, [
+    { counts: evidence.sidecars.trusting, root: state.next.certificatePem },
+  ]);
   if (missing === undefined) return { kind: "step", to: "signing" };
   return waitFor(missing, { nowMs, limitMs: state.sinceMs + limits.publishLimitMs, to: "signing" });
 }
@@ -86,13 +85,17 @@ function planRetirement(state: SigningState, evidence: RotationEvidence, time: R
 
 /** The end of both ways: one root remains, the other one leaves the bundle. */
 function planEnd(
-  { current, leavesUntilMs }: SigningState | WithdrawingState,
+  { current, sinceMs, leavesUntilMs }: SigningState | WithdrawingState,
   evidence: RotationEvidence,
   time: RotationTime,
 ): RotationPlan {
   const { nowMs, limits } = time;
-  if (nowMs < leavesUntilMs) {
-    return { kind: "wait", reason: "certificates of the other root may still be valid", untilMs: leavesUntilMs };
+  const unready = findUnready(evidence.replicas);
+  const isExtended = unready !== undefined && nowMs < sinceMs + limits.retireLimitMs;
+  if (isExtended && leavesUntilMs < latestLeafEnd(time)) return { kind: "extend", reason: unready };
+  const endMs = Math.max(leavesUntilMs, evidence.replicas.otherLeavesUntilMs + limits.clockErrorMs);
+  if (!(nowMs >= endMs)) {
+    return { kind: "wait", reason: "certificates of the other root may still be valid", untilMs: endMs };
   }
   const { trusting, holding } = evidence.sidecars;
   const root = current.certificatePem;
@@ -101,7 +104,7 @@ function planEnd(
     { counts: holding, root },
   ]);
   if (missing === undefined) return { kind: "step", to: "steady" };
-  return waitFor(missing, { nowMs, limitMs: leavesUntilMs + limits.retireLimitMs, to: "steady" });
+  return waitFor(missing, { nowMs, limitMs: endMs + limits.retireLimitMs, to: "steady" });
 }
 
 /**
@@ -129,14 +132,23 @@ function findMissing(
   { nowMs, limits }: RotationTime,
   required: readonly RequiredRoot[],
 ): string | undefined {
-  const behind = replicas.live - replicas.following;
-  if (replicas.live === 0) return "no control plane has reported yet";
-  if (behind > 0) return `${behind} of ${replicas.live} control planes do not have the stored state in force`;
-  if (replicas.lost > 0) return `${replicas.lost} control planes do not report, and may still sign`;
-  if (nowMs < completeSinceMs + limits.settleMs) return "sidecars are connecting to a control plane that has started";
+  const unready = findUnready(replicas);
+  if (unready !== undefined) return unready;
+  // Written so that an unknown time (NaN) is too late.
+  if (!(nowMs >= completeSinceMs + limits.settleMs)) {
+    return "sidecars are connecting to a control plane that has started";
+  }
   const ready = Math.min(...required.map(({ counts, root }) => counts.get(fingerprintOf(root)) ?? 0));
   if (ready >= connected) return undefined;
   return `${connected - ready} of ${connected} sidecars are not ready`;
+}
+
+/** Why a control plane may still sign with the other root; undefined: none does. */
+function findUnready({ live, following, lost }: ReplicaCounts): string | undefined {
+  const behind = live - following;
+  if (live === 0) return "no control plane has reported yet";
+  if (behind > 0) return `${behind} of ${live} control planes do not have the stored state in force`;
+  return lost > 0 ? `${lost} control planes do not report, and may still sign` : undefined;
 }
 
 function waitFor(
@@ -149,9 +161,4 @@ function waitFor(
 
 function isNew(state: RotationState, requestId: string): boolean {
   return state.requestId !== requestId;
-}
-
-/** SHA-256 of a certificate, as `X509Certificate.fingerprint256`. */
-export function fingerprintOf(pem: string): string {
-  return new X509Certificate(pem).fingerprint256;
 }

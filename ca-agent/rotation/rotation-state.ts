@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import type { RootPair } from "../authority/self-signed-root.ts";
 
 /**
@@ -37,8 +38,11 @@ export interface PublishedState extends StateBase {
 export interface SigningState extends StateBase {
   readonly kind: "signing";
   readonly previous: RootPair;
-  /** The new root, certified by the previous one: sent with leaves, for clients that know only the previous root. PEM. */
-  readonly crossSignedPem: string;
+  /**
+   * The new root, certified by the previous one: sent with leaves, for clients that know only the previous root. PEM.
+   * Undefined: the previous root may not certify another authority (path length).
+   */
+  readonly crossSignedPem: string | undefined;
   readonly cause: RotationCause;
   /** Since when the new one signs, in epoch milliseconds. */
   readonly sinceMs: number;
@@ -112,42 +116,11 @@ export interface ReplicaCounts {
   readonly following: number;
   /** Control planes that may still run and sign, though their Lease has expired. */
   readonly lost: number;
-}
-
-/** All in milliseconds. */
-export interface RotationLimits {
-  /** The least time for which a root is published before it signs: mounted ConfigMaps take up to 90 s. @default 180,000 */
-  readonly publishMs: number;
-  /** Sidecars that have not acknowledged the new root are waited for so long. @default a day */
-  readonly publishLimitMs: number;
-  /** The longest lifetime of a leaf that any control plane grants. */
-  readonly longestLeafMs: number;
-  /** By so much clocks may differ when the end of the last leaf is computed. @default two hours and four minutes */
-  readonly clockErrorMs: number;
-  /** After the last old leaf, sidecars without a new one are waited for so long. @default a week */
-  readonly retireLimitMs: number;
-  /** Counts must be complete for so long, because sidecars reconnect after a control plane's restart. @default 90,000 */
-  readonly settleMs: number;
-  /** After a rotation by age was rolled back, the next one starts so much later. @default a day */
-  readonly retryMs: number;
-}
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-
-/** The limits for a mesh whose leaves live so long at most. */
-export function createRotationLimits(longestLeafMs: number, changed: Partial<RotationLimits> = {}): RotationLimits {
-  return {
-    publishMs: 180_000,
-    publishLimitMs: DAY_MS,
-    longestLeafMs,
-    // Two clocks, each wrong by an hour and Istio's two minutes.
-    clockErrorMs: 2 * (HOUR_MS + 120_000),
-    retireLimitMs: 7 * DAY_MS,
-    settleMs: 90_000,
-    retryMs: DAY_MS,
-    ...changed,
-  };
+  /**
+   * By when all leaves have expired that the live ones have signed with another root than the present one, in epoch
+   * milliseconds; 0: there are none. One that was cut off and has followed late shows so what it has signed meanwhile.
+   */
+  readonly otherLeavesUntilMs: number;
 }
 
 /** The trusted roots, PEM: the one that signs first. */
@@ -168,4 +141,9 @@ function rotatingRoots(state: RotationState): readonly string[] {
     case "withdrawing":
       return [current, state.leavingPem];
   }
+}
+
+/** SHA-256 of a certificate, as `X509Certificate.fingerprint256`. */
+export function fingerprintOf(pem: string): string {
+  return new X509Certificate(pem).fingerprint256;
 }

@@ -1,22 +1,19 @@
 import type { RootPair } from "../authority/self-signed-root.ts";
-import { fingerprintOf } from "./plan-rotation.ts";
-import type {
-  EndedRotation,
-  PublishedState,
-  RotationCause,
-  RotationLimits,
-  RotationRequest,
-  RotationState,
-  SigningState,
-  SteadyState,
-  WithdrawingState,
+import { type RotationTime, storedLeafEnd } from "./rotation-limits.ts";
+import {
+  type EndedRotation,
+  fingerprintOf,
+  type PublishedState,
+  type RotationCause,
+  type RotationRequest,
+  type RotationState,
+  type SigningState,
+  type SteadyState,
+  type WithdrawingState,
 } from "./rotation-state.ts";
 
 /** What every step needs. */
-export interface StepInput {
-  /** By the wall clock. */
-  readonly nowMs: number;
-  readonly limits: RotationLimits;
+export interface StepInput extends RotationTime {
   /** The request that is answered by this step: one that arrives during a rotation is answered by that rotation. */
   readonly request: RotationRequest | undefined;
 }
@@ -33,13 +30,18 @@ export function publishNext(
 /** From now on the next root signs. */
 export function activateNext(
   state: PublishedState,
-  { crossSignedPem }: { readonly crossSignedPem: string },
+  { crossSignedPem }: { readonly crossSignedPem: string | undefined },
   input: StepInput,
 ): SigningState {
   return {
     ...{ kind: "signing", ...carried(state, input), current: state.next, previous: state.current, crossSignedPem },
-    ...{ cause: state.cause, sinceMs: input.nowMs, leavesUntilMs: lastLeafEnd(input) },
+    ...{ cause: state.cause, sinceMs: input.nowMs, leavesUntilMs: storedLeafEnd(input) },
   };
+}
+
+/** A control plane may still sign with the other root: its leaves end later. */
+export function extendPhase<State extends SigningState | WithdrawingState>(state: State, input: StepInput): State {
+  return { ...state, ...carried(state, input), leavesUntilMs: storedLeafEnd(input) };
 }
 
 /** The root that no longer signs, and whose leaves have all expired, is forgotten with its key. */
@@ -69,7 +71,7 @@ export function rollBack(
   }
   return {
     ...{ kind: "withdrawing", ...carried(state, input), current: state.previous, cause, reason },
-    ...{ leavingPem: state.current.certificatePem, sinceMs: input.nowMs, leavesUntilMs: lastLeafEnd(input) },
+    ...{ leavingPem: state.current.certificatePem, sinceMs: input.nowMs, leavesUntilMs: storedLeafEnd(input) },
   };
 }
 
@@ -80,9 +82,4 @@ function endRotation(state: RotationState, ending: Omit<EndedRotation, "atMs">, 
 /** What all states have in common, one revision later. */
 function carried({ current, others, revision, requestId }: RotationState, { request }: StepInput) {
   return { current, others, revision: revision + 1, requestId: request?.requestId ?? requestId };
-}
-
-/** When the last leaf that a root signs up to now has expired. */
-function lastLeafEnd({ nowMs, limits }: StepInput): number {
-  return nowMs + limits.longestLeafMs + limits.clockErrorMs;
 }

@@ -5,6 +5,7 @@ import {
   formatBoolean,
   formatDer,
   formatImplicit,
+  formatInteger,
   formatOctetString,
   formatOid,
   formatSequence,
@@ -50,6 +51,23 @@ export function formatRootExtensions(publicKeyInfo: Uint8Array): readonly DerVal
     formatKeyUsage("authority"),
     criticalExtension(EXTENSION_OID.basicConstraints, formatSequence([formatBoolean(true)])),
     extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifier(publicKeyInfo))),
+  ];
+}
+
+/**
+ * The extensions of a root's certificate by another root. The path length is 0, because the root signs leaves alone; both
+ * identifiers are those that the roots themselves have, because verifiers compare them.
+ */
+export function formatCrossExtensions(keyIdentifiers: {
+  readonly own: Uint8Array;
+  readonly issuer: Uint8Array;
+}): readonly DerValue[] {
+  const constraints = [formatBoolean(true), formatInteger(Uint8Array.of(0))];
+  return [
+    formatKeyUsage("authority"),
+    criticalExtension(EXTENSION_OID.basicConstraints, formatSequence(constraints)),
+    extension(EXTENSION_OID.subjectKeyIdentifier, formatOctetString(keyIdentifiers.own)),
+    extension(EXTENSION_OID.authorityKeyIdentifier, formatSequence([formatImplicit(0, keyIdentifiers.issuer)])),
   ];
 }
 

@@ -1,7 +1,14 @@
 import { apiVersionOf, KINDS } from "../../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { CaError } from "../../ca-error.ts";
-import { AUTHORITY_FILE_NAMES, type AuthorityFiles, ISTIO_FORM, selectAuthorityFiles } from "../authority-files.ts";
+import { OWN_FILE_NAMES, readOwnAuthority } from "../../rotation/storage/own-authority.ts";
+import {
+  AUTHORITY_FILE_NAMES,
+  type AuthorityFiles,
+  type FileTexts,
+  ISTIO_FORM,
+  selectAuthorityFiles,
+} from "../authority-files.ts";
 import type { RootPair } from "../self-signed-root.ts";
 
 /** The operator's own authority, and the one that the control planes create for themselves. Istio's names. */
@@ -16,15 +23,38 @@ export function describeSecret({ metadata }: KubernetesObject): string {
 
 /** The authority's files in a Secret; a CaError names the Secret, the key and the fix. */
 export function readAuthoritySecret(secret: KubernetesObject): AuthorityFiles {
-  const from = describeSecret(secret);
-  const locate = (name: string): string => `${name} of ${from}`;
-  const files = selectAuthorityFiles({ from, locate, texts: readTexts(secret["data"]) });
+  const isOwn = secret.metadata.name === SELF_SIGNED_SECRET;
+  const found = readSecretTexts(secret, isOwn ? OWN_FILE_NAMES : AUTHORITY_FILE_NAMES);
+  const files = isOwn ? readOwnAuthority(found) : selectAuthorityFiles(found);
   if (files !== undefined) return files;
+  const { from } = found;
   const names = Object.values(ISTIO_FORM).join(", ");
   throw new CaError(
     "authority_files",
     `${from} contains no authority: it needs ${names}, or tls.crt, tls.key and ca.crt`,
   );
+}
+
+/** The texts of these keys. Empty values count as absent: Istio's own Secret has some. */
+export function readSecretTexts(secret: KubernetesObject, names: readonly string[]): FileTexts {
+  const from = describeSecret(secret);
+  const values = dataOf(secret);
+  const texts = names.flatMap((name): readonly [string, string][] => {
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    const text = typeof value === "string" ? Buffer.from(value, "base64").toString("utf8") : "";
+    return text.trim() === "" ? [] : [[name, text]];
+  });
+  return { from, locate: (name) => `${name} of ${from}`, texts: new Map(texts) };
+}
+
+/** The Secret with other texts under these keys, of which those without a text are removed. Everything else stays. */
+export function withSecretTexts(
+  secret: KubernetesObject,
+  names: readonly string[],
+  texts: Readonly<Record<string, string>>,
+): KubernetesObject {
+  const kept = Object.entries(dataOf(secret)).filter(([name]) => !names.includes(name));
+  return { ...secret, data: { ...Object.fromEntries(kept), ...encode(texts) } };
 }
 
 /** The Secret of a new self-signed root, with all keys that Istio's has; the last two are always empty. */
@@ -36,13 +66,12 @@ export function formatSelfSignedSecret(namespace: string, { certificatePem, keyP
     [ISTIO_FORM.chain]: "",
     "key.pem": "",
   };
-  const data = Object.entries(texts).map(([name, text]) => [name, Buffer.from(text).toString("base64")]);
   return {
     apiVersion: apiVersionOf(KINDS.secrets),
     kind: KINDS.secrets.kind,
     metadata: { name: SELF_SIGNED_SECRET, namespace },
     type: SELF_SIGNED_TYPE,
-    data: Object.fromEntries(data),
+    data: encode(texts),
   };
 }
 
@@ -54,13 +83,11 @@ export function formatRestoredSecret(secret: KubernetesObject): KubernetesObject
   return { apiVersion, kind, metadata: { name, namespace, ...(labels && { labels }) }, ...content };
 }
 
-/** Empty values count as absent: Istio's own Secret has some. */
-function readTexts(data: unknown): ReadonlyMap<string, string> {
-  const values: Readonly<Record<string, unknown>> = typeof data === "object" && data !== null ? { ...data } : {};
-  const texts = AUTHORITY_FILE_NAMES.flatMap((name): readonly [string, string][] => {
-    const value = Object.hasOwn(values, name) ? values[name] : undefined;
-    const text = typeof value === "string" ? Buffer.from(value, "base64").toString("utf8") : "";
-    return text.trim() === "" ? [] : [[name, text]];
-  });
-  return new Map(texts);
+function encode(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Buffer.from(text).toString("base64")]));
+}
+
+function dataOf(secret: KubernetesObject): Readonly<Record<string, unknown>> {
+  const data = secret["data"];
+  return typeof data === "object" && data !== null ? { ...data } : {};
 }

@@ -1,6 +1,8 @@
 import { CaError } from "../../ca-error.ts";
+import { fingerprintOf } from "../../rotation/rotation-state.ts";
 import { ROOT_CONFIG_MAP } from "../../trust-distribution/root-config-map.ts";
 import { splitCertificates } from "../../x509/pem.ts";
+import type { RotationMark } from "../authority-files.ts";
 import { rootKey } from "../decide-adoption.ts";
 
 /** What a starting control plane found, and what pods mount as their roots at that moment. */
@@ -10,26 +12,43 @@ export interface StartingAuthority {
   readonly from: string;
   /** PEM; undefined: there is no Secret yet, a new root would be created. */
   readonly roots: readonly string[] | undefined;
+  /** Of the mesh's own root. */
+  readonly rotation?: RotationMark | undefined;
   /** The content of the root namespace's ConfigMap. */
   readonly publishedPem: string;
 }
 
 /**
  * A control plane must not start with an authority that no running workload trusts: a deleted Secret, or one of another
- * mesh, would cut all connections. The published ConfigMap outlives the Secret, so it shows whether that is the case.
+ * mesh, would cut all connections. The published ConfigMap outlives the Secret, so it shows whether that is the case. The
+ * mesh's own root is compared exactly: where a published root is missing, and has not left by a rotation, the Secret is
+ * older than the mesh, and workloads have certificates of the missing root.
  */
-export function checkPublishedRoots({ namespace, from, roots, publishedPem }: StartingAuthority): void {
-  const published = splitCertificates(publishedPem).flatMap(keyOf);
+export function checkPublishedRoots(starting: StartingAuthority): void {
+  const { namespace, from, roots, rotation, publishedPem } = starting;
+  const published = splitCertificates(publishedPem).filter(isReadable);
   if (published.length === 0) return;
   const known = new Set(roots?.map(rootKey));
-  if (published.some((key) => known.has(key))) return;
+  const missing = published.filter((pem) => !known.has(rootKey(pem)));
   const configMap = `ConfigMap ${namespace}/${ROOT_CONFIG_MAP}`;
+  if (missing.length === published.length) throw allLost(starting, configMap);
+  const lost = missing.map(fingerprintOf).find((fingerprint) => fingerprint !== rotation?.dropped);
+  if (rotation === undefined || lost === undefined) return;
+  throw new CaError(
+    "authority_root_lost",
+    `the mesh's workloads trust the root ${lost} in ${configMap}, but ${from} does not contain it, as if it was restored from ` +
+      "an earlier backup: restore the newer Secret, or add that root to its root-cert.pem; if no workload has a certificate " +
+      "of it, remove it from the ConfigMap",
+  );
+}
+
+function allLost({ from, roots }: StartingAuthority, configMap: string): CaError {
   const found = roots === undefined ? `${from} does not exist` : `${from} contains none of them`;
   const fix =
     roots === undefined
       ? "restore the Secret from a backup"
       : "add the published root to its root certificates, or restore the Secret that had it";
-  throw new CaError(
+  return new CaError(
     "authority_root_lost",
     `the mesh's workloads trust the roots in ${configMap}, but ${found}: ${fix}. To begin anew, with connections that fail ` +
       "until every workload has a new certificate, delete the ConfigMap",
@@ -37,10 +56,10 @@ export function checkPublishedRoots({ namespace, from, roots, publishedPem }: St
 }
 
 /** A certificate that cannot be read is no root: the ConfigMap is repaired later. */
-function keyOf(pem: string): readonly string[] {
+function isReadable(pem: string): boolean {
   try {
-    return [rootKey(pem)];
+    return rootKey(pem) !== "";
   } catch {
-    return [];
+    return false;
   }
 }

@@ -1,0 +1,56 @@
+/** All in milliseconds. */
+export interface RotationLimits {
+  /** The least time for which a root is published before it signs: mounted ConfigMaps take up to 90 s. @default 180,000 */
+  readonly publishMs: number;
+  /** Sidecars that have not acknowledged the new root are waited for so long. @default a day */
+  readonly publishLimitMs: number;
+  /** The longest lifetime of a leaf that any control plane grants. */
+  readonly longestLeafMs: number;
+  /** By so much clocks may differ when the end of the last leaf is computed. @default two hours and four minutes */
+  readonly clockErrorMs: number;
+  /** After the last old leaf, sidecars without a new one are waited for so long. @default a week */
+  readonly retireLimitMs: number;
+  /** Counts must be complete for so long, because sidecars reconnect after a control plane's restart. @default 90,000 */
+  readonly settleMs: number;
+  /** After a rotation by age was rolled back, the next one starts so much later. @default a day */
+  readonly retryMs: number;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const MAX_MARGIN_MS = 600_000;
+
+/** The limits for a mesh whose leaves live so long at most. */
+export function createRotationLimits(longestLeafMs: number, changed: Partial<RotationLimits> = {}): RotationLimits {
+  return {
+    publishMs: 180_000,
+    publishLimitMs: DAY_MS,
+    longestLeafMs,
+    // Two clocks, each wrong by an hour and Istio's two minutes.
+    clockErrorMs: 2 * (HOUR_MS + 120_000),
+    retireLimitMs: 7 * DAY_MS,
+    settleMs: 90_000,
+    retryMs: DAY_MS,
+    ...changed,
+  };
+}
+
+/** The time, and the limits that it is compared with. */
+export interface RotationTime {
+  /** By the wall clock. */
+  readonly nowMs: number;
+  readonly limits: RotationLimits;
+}
+
+/** By when all leaves have certainly expired that have been signed up to now. */
+export function latestLeafEnd({ nowMs, limits }: RotationTime): number {
+  return nowMs + limits.longestLeafMs + limits.clockErrorMs;
+}
+
+/**
+ * What is stored as the end of the leaves of a root that no longer signs: a little later, so that control planes which
+ * follow some seconds later cost no further write.
+ */
+export function storedLeafEnd(time: RotationTime): number {
+  return latestLeafEnd(time) + Math.min(time.limits.longestLeafMs / 8, MAX_MARGIN_MS);
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import {
+  HOUR_MS,
+  INPUT,
+  LIMITS,
+  mintOwnRoot,
+  NEW,
+  NOW_MS,
+  OLD,
+  PUBLISHED,
+  SIGNING,
+  STEADY,
+  WITHDRAWING,
+} from "./rotation-fixture.ts";
+import { fingerprintOf, trustedRoots } from "./rotation-state.ts";
+import { activateNext, extendPhase, publishNext, retireRoot, rollBack } from "./rotation-steps.ts";
+
+const [old, next] = [OLD.certificatePem, NEW.certificatePem];
+const request = { kind: "rotate", requestId: "later" } as const;
+
+describe("the steps of a rotation", () => {
+  it("trust both roots in between, the signing one first", () => {
+    expect(trustedRoots(STEADY)).toEqual([old]);
+    expect(trustedRoots(PUBLISHED)).toEqual([old, next]);
+    expect(trustedRoots(SIGNING)).toEqual([next, old]);
+    expect(trustedRoots(retireRoot(SIGNING, INPUT))).toEqual([next]);
+    expect(trustedRoots(WITHDRAWING)).toEqual([old, next]);
+    expect(trustedRoots(retireRoot(WITHDRAWING, INPUT))).toEqual([old]);
+    expect(trustedRoots(rollBack(PUBLISHED, "a test", INPUT))).toEqual([old]);
+  });
+
+  it("keep roots that an operator has added", () => {
+    const others = [mintOwnRoot().certificatePem];
+    const published = publishNext({ ...STEADY, others }, { next: NEW, cause: "age" }, INPUT);
+    const signing = activateNext(published, { crossSignedPem: undefined }, INPUT);
+    const withdrawing = rollBack(signing, "a test", INPUT);
+    for (const state of [published, signing, withdrawing, retireRoot(signing, INPUT)]) {
+      expect(state.others).toEqual(others);
+    }
+  });
+
+  it("forget the key of a root that has signed once it is rolled back: it never signs again", () => {
+    expect(JSON.stringify(WITHDRAWING)).not.toContain(JSON.stringify(NEW.keyPem));
+    expect(JSON.stringify(retireRoot(SIGNING, INPUT))).not.toContain(JSON.stringify(OLD.keyPem));
+  });
+
+  it("count, and answer the request that has come meanwhile", () => {
+    const states = [PUBLISHED, SIGNING, WITHDRAWING, retireRoot(WITHDRAWING, { ...INPUT, request })];
+    expect(states.map(({ revision }) => revision)).toEqual([1, 2, 3, 4]);
+    expect(states.map(({ requestId }) => requestId)).toEqual([undefined, undefined, undefined, "later"]);
+    expect(rollBack({ ...PUBLISHED, requestId: "one" }, "a test", INPUT).requestId).toBe("one");
+  });
+
+  it("remember how a rotation ended", () => {
+    const dropped = fingerprintOf(old);
+    const last = { cause: "request", outcome: "completed", reason: "", atMs: NOW_MS, dropped };
+    expect(retireRoot(SIGNING, INPUT).last).toEqual(last);
+    const rolledBack = { ...last, outcome: "rolled_back", reason: "a test", dropped: fingerprintOf(next) };
+    expect(retireRoot(WITHDRAWING, INPUT).last).toEqual(rolledBack);
+    expect(rollBack(PUBLISHED, "a test", INPUT)).toMatchObject({ kind: "steady", current: OLD, last: rolledBack });
+  });
+
+  it("extend a phase by the life of a leaf that is signed now", () => {
+    const nowMs = NOW_MS + HOUR_MS;
+    const extended = extendPhase(SIGNING, { nowMs, limits: LIMITS, request: undefined });
+    expect(extended).toEqual({ ...SIGNING, revision: 3, leavesUntilMs: SIGNING.leavesUntilMs + HOUR_MS });
+  });
+});

@@ -1,0 +1,67 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { LEAF_MS, type ModelAction, RotationModel } from "./rotation-model-fixture.ts";
+
+const replica = fc.nat(2);
+const sidecar = fc.nat(3);
+
+const actions: fc.Arbitrary<ModelAction> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.nat(333) }) },
+  { weight: 4, arbitrary: fc.constant({ kind: "recover" as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "roll_out" as const }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("follow" as const), replica }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("cut", "heal", "kill", "restart"), replica }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("connect" as const), sidecar, replica }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("disconnect", "receive", "receive"), sidecar }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("renew" as const),
+      sidecar,
+      lifetimeMs: fc.constantFrom(LEAF_MS, LEAF_MS / 10),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("request" as const),
+      request: fc.constantFrom("rotate", "rotate", "rotate", "roll_back"),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("fault" as const), isFound: fc.constantFrom(false, false, false, true) }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("lead" as const),
+      isKilled: fc.constantFrom(false, false, false, true),
+      isStale: fc.constantFrom(false, false, false, true),
+    }),
+  },
+);
+
+it("no sequence of faults leaves a valid certificate without a trusted root, or lets a root sign too early", () => {
+  const visited = new Set<string>();
+  fc.assert(
+    fc.property(fc.array(actions, { minLength: 50, maxLength: 250, size: "max" }), (sequence) => {
+      const model = new RotationModel({ replicas: 3, sidecars: 4 });
+      for (const action of sequence) model.act(action);
+      for (const step of model.visited) visited.add(step);
+      expect(model.broken).toEqual([]);
+    }),
+    { numRuns: 300 },
+  );
+  // The sequences must reach every step, or they show nothing.
+  expect([...visited].sort()).toEqual([
+    "published signing",
+    "published steady",
+    "signing signing",
+    "signing steady",
+    "signing withdrawing",
+    "steady published",
+    "withdrawing steady",
+    "withdrawing withdrawing",
+  ]);
+});

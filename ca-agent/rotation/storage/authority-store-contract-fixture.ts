@@ -1,0 +1,84 @@
+/** For tests: what every store of the authority must do. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { INPUT, mintOwnRoot, NEW, PUBLISHED, SIGNING, STEADY } from "../rotation-fixture.ts";
+import { publishNext, retireRoot } from "../rotation-steps.ts";
+import type { AuthorityStore, StoredRoot } from "./authority-store.ts";
+
+export interface StoreUnderTest {
+  /** Opens one store that already has `STEADY`, as often as it is called. */
+  readonly open: () => AuthorityStore;
+  /** Stores the state of before, as an earlier version or a backup would. */
+  readonly removeAll: () => void | Promise<void>;
+  readonly plugIn: () => void | Promise<void>;
+}
+
+export async function readRoot(store: AuthorityStore): Promise<StoredRoot> {
+  const stored = await store.read();
+  if (stored.kind !== "root") throw new TypeError(`the store is ${stored.kind}`);
+  return stored;
+}
+
+export function runAuthorityStoreContract(name: string, create: () => StoreUnderTest | Promise<StoreUnderTest>): void {
+  describe(`the authority's store, ${name}`, () => {
+    let test: StoreUnderTest;
+    beforeEach(async () => {
+      test = await create();
+    });
+
+    it("goes through a whole rotation, and each state is read as it was stored", async () => {
+      const store = test.open();
+      for (const state of [PUBLISHED, SIGNING, retireRoot(SIGNING, INPUT)]) {
+        expect(await store.swap(await readRoot(store), state)).toBe("stored");
+        expect((await readRoot(test.open())).state).toEqual(state);
+      }
+    });
+
+    it("stores one of two states that follow the same one", async () => {
+      const [one, two] = [test.open(), test.open()];
+      const other = publishNext(STEADY, { next: mintOwnRoot(), cause: "request" }, INPUT);
+      const [first, second] = [await readRoot(one), await readRoot(two)];
+      const outcomes = await Promise.all([one.swap(first, PUBLISHED), two.swap(second, other)]);
+      expect([...outcomes].sort()).toEqual(["conflict", "stored"]);
+      const expected = outcomes[0] === "stored" ? PUBLISHED : other;
+      expect((await readRoot(one)).state).toEqual(expected);
+    });
+
+    it("stores nothing over a state that has followed meanwhile", async () => {
+      const store = test.open();
+      const steady = await readRoot(store);
+      await store.swap(steady, PUBLISHED);
+      const late = publishNext(STEADY, { next: mintOwnRoot(), cause: "age" }, INPUT);
+      expect(await store.swap(steady, late)).toBe("conflict");
+      await store.swap(await readRoot(store), SIGNING);
+      expect(await store.swap(steady, late)).toBe("conflict");
+      expect((await readRoot(store)).state).toEqual(SIGNING);
+    });
+
+    it("stores nothing if the authority was removed meanwhile", async () => {
+      const store = test.open();
+      const steady = await readRoot(store);
+      await test.removeAll();
+      expect(await store.swap(steady, PUBLISHED)).toBe("conflict");
+      expect(await store.read()).toEqual({ kind: "absent" });
+    });
+
+    it("leaves an operator's authority alone", async () => {
+      const store = test.open();
+      const steady = await readRoot(store);
+      await test.plugIn();
+      expect((await store.read()).kind).toBe("plugged_in");
+      expect(await store.swap(steady, PUBLISHED)).toBe("conflict");
+      expect((await store.read()).kind).toBe("plugged_in");
+    });
+
+    it("shows the version of each content", async () => {
+      const store = test.open();
+      const before = await readRoot(store);
+      expect((await readRoot(test.open())).version).toBe(before.version);
+      await store.swap(before, PUBLISHED);
+      const after = await readRoot(store);
+      expect(after.version).not.toBe(before.version);
+      expect(after.state.kind === "published" && after.state.next).toEqual(NEW);
+    });
+  });
+}

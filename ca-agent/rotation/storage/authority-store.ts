@@ -1,0 +1,25 @@
+import type { RotationState } from "../rotation-state.ts";
+
+/** Where the mesh's authority is stored. Several control planes use it at once. */
+export interface AuthorityStore {
+  read(): Promise<StoredAuthority>;
+  /**
+   * Replaces a state by the next one, whose revision is one higher, if nothing else was stored in between. After an error
+   * it is unknown which of the two is stored; never half of one.
+   */
+  swap(expected: StoredRoot, next: RotationState): Promise<"stored" | "conflict">;
+}
+
+export type StoredAuthority =
+  | StoredRoot
+  /** The operator's own, or one that is not a root: its owner replaces it. `from` is the Secret or directory. */
+  | { readonly kind: "plugged_in"; readonly from: string }
+  | { readonly kind: "absent" };
+
+/** A root that the control planes replace themselves. */
+export interface StoredRoot {
+  readonly kind: "root";
+  readonly state: RotationState;
+  /** Differs for every stored content. */
+  readonly version: string;
+}

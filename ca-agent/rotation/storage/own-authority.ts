@@ -1,0 +1,262 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import {
+  AUTHORITY_FILE_NAMES,
+  type AuthorityFiles,
+  type FileTexts,
+  ISTIO_FORM,
+  type RotationMark,
+  selectAuthorityFiles,
+} from "../../authority/authority-files.ts";
+import type { RootPair } from "../../authority/self-signed-root.ts";
+import { CaError } from "../../ca-error.ts";
+import { splitCertificates } from "../../x509/pem.ts";
+import { fingerprintOf, type RotationState, trustedRoots } from "../rotation-state.ts";
+import { formatRotationRecord, parseRotationRecord, type RotationRecord } from "./rotation-record.ts";
+
+/** The names beside Istio's four, which Istio and older versions do not read. */
+const NAMES = {
+  record: "rotation.json",
+  nextCertificate: "next-ca-cert.pem",
+  nextKey: "next-ca-key.pem",
+  previousCertificate: "previous-ca-cert.pem",
+  previousKey: "previous-ca-key.pem",
+} as const;
+
+/** What is stored only while a rotation is in progress, or after one. */
+export const ROTATION_FILE_NAMES: readonly string[] = Object.values(NAMES);
+
+/** All names of an authority that control planes have created for themselves. */
+export const OWN_FILE_NAMES: readonly string[] = [...new Set([...AUTHORITY_FILE_NAMES, ...ROTATION_FILE_NAMES])];
+
+/** The content of the Secret or directory of the mesh's own authority. */
+export type OwnAuthority =
+  | { readonly kind: "root"; readonly state: RotationState }
+  /** An operator has put an authority there that is not a root: it is replaced by editing it. */
+  | { readonly kind: "not_a_root" };
+
+/**
+ * Reads the state of a rotation. Files of two states, half of a state, or a root that another program has replaced are a
+ * CaError that names the file: no state is guessed.
+ */
+export function parseOwnAuthority(found: FileTexts): OwnAuthority {
+  const recordText = found.texts.get(NAMES.record);
+  if (recordText !== undefined) return { kind: "root", state: parseRecorded(found, recordText) };
+  const stray = ROTATION_FILE_NAMES.find((name) => found.texts.has(name));
+  if (stray !== undefined) throw damaged(found, `${found.locate(stray)} exists, but ${NAMES.record} is missing`);
+  return parseUnrecorded(found);
+}
+
+/** The files that sign, with what the state tells a running authority; undefined if there are none. */
+export function readOwnAuthority(found: FileTexts): AuthorityFiles | undefined {
+  const files = selectAuthorityFiles(found);
+  if (files === undefined) return undefined;
+  const own = parseOwnAuthority(found);
+  return own.kind === "root" ? { ...files, rotation: markOf(own.state) } : files;
+}
+
+function markOf(state: RotationState): RotationMark {
+  const { revision, current } = state;
+  const mark = { revision, leavesOf: [current.certificatePem], dropped: undefined };
+  switch (state.kind) {
+    case "steady":
+      return { ...mark, dropped: state.last?.dropped };
+    case "published":
+      return mark;
+    case "signing":
+      return { ...mark, leavesOf: [...mark.leavesOf, state.previous.certificatePem] };
+    case "withdrawing":
+      return { ...mark, leavesOf: [...mark.leavesOf, state.leavingPem] };
+  }
+}
+
+/** The texts by name; all that are not among them must be absent. */
+export function formatOwnAuthority(state: RotationState): Readonly<Record<string, string>> {
+  const { certificatePem, keyPem } = state.current;
+  return {
+    [ISTIO_FORM.key]: keyPem,
+    [ISTIO_FORM.certificate]: certificatePem,
+    [ISTIO_FORM.roots]: trustedRoots(state).join(""),
+    [ISTIO_FORM.chain]: (state.kind === "signing" ? state.crossSignedPem : undefined) ?? "",
+    ...(state.kind === "published" && formatPair(state.next, NAMES.nextCertificate, NAMES.nextKey)),
+    ...(state.kind === "signing" && formatPair(state.previous, NAMES.previousCertificate, NAMES.previousKey)),
+    ...(state.revision > 0 && { [NAMES.record]: formatRotationRecord(recordOf(state)) }),
+  };
+}
+
+function formatPair({ certificatePem, keyPem }: RootPair, certificateName: string, keyName: string) {
+  return { [certificateName]: certificatePem, [keyName]: keyPem };
+}
+
+function recordOf(state: RotationState): RotationRecord {
+  const { revision, requestId } = state;
+  const base = { revision, requestId, current: fingerprintOf(state.current.certificatePem) };
+  switch (state.kind) {
+    case "steady":
+      return { ...base, kind: state.kind, last: state.last };
+    case "published": {
+      const { kind, cause, sinceMs, next } = state;
+      return { ...base, kind, cause, sinceMs, next: fingerprintOf(next.certificatePem) };
+    }
+    case "signing": {
+      const { kind, cause, sinceMs, leavesUntilMs, previous } = state;
+      return { ...base, kind, cause, sinceMs, leavesUntilMs, previous: fingerprintOf(previous.certificatePem) };
+    }
+    case "withdrawing": {
+      const { kind, cause, reason, sinceMs, leavesUntilMs, leavingPem } = state;
+      return { ...base, kind, cause, reason, sinceMs, leavesUntilMs, leaving: fingerprintOf(leavingPem) };
+    }
+  }
+}
+
+/** An authority that has never been rotated: of this version, an earlier one, Istio, or an operator. */
+function parseUnrecorded(found: FileTexts): OwnAuthority {
+  const files = selectAuthorityFiles(found);
+  if (files === undefined) throw damaged(found, "it contains no authority");
+  const [certificatePem] = splitCertificates(files.certificatePem);
+  if (certificatePem === undefined || !isOwnRoot(certificatePem)) return { kind: "not_a_root" };
+  const roots = splitCertificates(files.rootsPem ?? certificatePem);
+  const current = { certificatePem, keyPem: files.keyPem };
+  const others = without(roots, [certificatePem]);
+  const state = { kind: "steady", current, others, revision: 0, requestId: undefined, last: undefined } as const;
+  return { kind: "root", state };
+}
+
+function parseRecorded(found: FileTexts, recordText: string): RotationState {
+  const record = parseRecord(found, recordText);
+  const base = { revision: record.revision, requestId: record.requestId };
+  const current = readPair(found, { ...ISTIO_FORM, fingerprint: record.current });
+  const roots = splitCertificates(read(found, ISTIO_FORM.roots));
+  const trusted = (pem: string): string => requireTrusted(found, roots, fingerprintOf(pem));
+  trusted(current.certificatePem);
+  refuseStrays(found, record.kind);
+  const others = (...slots: readonly string[]): readonly string[] => without(roots, [current.certificatePem, ...slots]);
+  switch (record.kind) {
+    case "steady":
+      return { ...base, kind: "steady", current, others: others(), last: record.last };
+    case "published": {
+      const { kind, cause, sinceMs } = record;
+      const names = { certificate: NAMES.nextCertificate, key: NAMES.nextKey, fingerprint: record.next };
+      const next = readPair(found, names);
+      return { ...base, kind, current, next, others: others(trusted(next.certificatePem)), cause, sinceMs };
+    }
+    case "signing": {
+      const { kind, cause, sinceMs, leavesUntilMs } = record;
+      const names = { certificate: NAMES.previousCertificate, key: NAMES.previousKey, fingerprint: record.previous };
+      const previous = readPair(found, names);
+      const times = { cause, sinceMs, leavesUntilMs };
+      const crossSignedPem = readCrossSigned(found);
+      const rest = others(trusted(previous.certificatePem));
+      return { ...base, kind, current, previous, crossSignedPem, others: rest, ...times };
+    }
+    case "withdrawing": {
+      const { kind, cause, reason, sinceMs, leavesUntilMs } = record;
+      const leavingPem = requireTrusted(found, roots, record.leaving);
+      return { ...base, kind, current, leavingPem, others: others(leavingPem), cause, reason, sinceMs, leavesUntilMs };
+    }
+  }
+}
+
+function parseRecord(found: FileTexts, text: string): RotationRecord {
+  try {
+    return parseRotationRecord(text);
+  } catch (caught) {
+    throw damaged(found, `${found.locate(NAMES.record)} cannot be read: ${messageOf(caught)}`, caught);
+  }
+}
+
+interface PairNames {
+  readonly certificate: string;
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+/** A certificate that the record names, and its key. */
+function readPair(found: FileTexts, { certificate, key, fingerprint }: PairNames): RootPair {
+  const [certificatePem = ""] = splitCertificates(read(found, certificate));
+  const keyPem = read(found, key);
+  try {
+    const parsed = new X509Certificate(certificatePem);
+    if (parsed.fingerprint256 !== fingerprint) {
+      throw damaged(found, `${found.locate(certificate)} is not the root ${fingerprint} of ${NAMES.record}`);
+    }
+    if (!parsed.checkPrivateKey(createPrivateKey(keyPem))) {
+      throw damaged(found, `${found.locate(key)} is not the key of ${certificate}`);
+    }
+  } catch (caught) {
+    if (caught instanceof CaError) throw caught;
+    throw damaged(found, `${found.locate(certificate)} or its key cannot be read`, caught);
+  }
+  return { certificatePem, keyPem };
+}
+
+function read(found: FileTexts, name: string): string {
+  const text = found.texts.get(name);
+  if (text === undefined || text.trim() === "") throw damaged(found, `${found.locate(name)} is missing or empty`);
+  return text;
+}
+
+/** A file of another phase shows that two states were mixed. */
+function refuseStrays(found: FileTexts, kind: RotationState["kind"]): void {
+  const allowed: readonly string[] = {
+    steady: [NAMES.record],
+    withdrawing: [NAMES.record],
+    published: [NAMES.record, NAMES.nextCertificate, NAMES.nextKey],
+    signing: [NAMES.record, NAMES.previousCertificate, NAMES.previousKey],
+  }[kind];
+  const known = [...Object.values(ISTIO_FORM), ...allowed];
+  const stray = OWN_FILE_NAMES.find((name) => found.texts.has(name) && !known.includes(name));
+  if (stray !== undefined) throw damaged(found, `${found.locate(stray)} does not belong to the phase "${kind}"`);
+}
+
+/** The trusted root with this fingerprint. */
+function requireTrusted(found: FileTexts, roots: readonly string[], fingerprint: string): string {
+  const root = roots.find((pem) => isReadable(pem) && fingerprintOf(pem) === fingerprint);
+  if (root === undefined) throw damaged(found, `${found.locate(ISTIO_FORM.roots)} does not contain ${fingerprint}`);
+  return root;
+}
+
+function readCrossSigned(found: FileTexts): string | undefined {
+  const [crossSigned, ...rest] = splitCertificates(found.texts.get(ISTIO_FORM.chain) ?? "");
+  if (rest.length > 0)
+    throw damaged(found, `${found.locate(ISTIO_FORM.chain)} contains more than the cross certificate`);
+  return crossSigned;
+}
+
+function without(roots: readonly string[], slots: readonly string[]): readonly string[] {
+  const known = new Set(slots.map(fingerprintOf));
+  return roots.filter((pem) => !isReadable(pem) || !known.has(fingerprintOf(pem)));
+}
+
+/** Unreadable certificates are refused where the authority is parsed, by name. */
+function isReadable(pem: string): boolean {
+  try {
+    return new X509Certificate(pem) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a certificate is signed by its own key. */
+function isOwnRoot(pem: string): boolean {
+  try {
+    const certificate = new X509Certificate(pem);
+    return certificate.ca && certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
+  } catch {
+    return false;
+  }
+}
+
+function damaged({ from }: FileTexts, what: string, cause?: unknown): CaError {
+  return new CaError(
+    "authority_files",
+    `${from} is not one state of a rotation: ${what}; restore all of it from one backup`,
+    {
+      ...(cause !== undefined && { cause }),
+    },
+  );
+}
+
+function messageOf(caught: unknown): string {
+  return MeshError.from(caught).message;
+}

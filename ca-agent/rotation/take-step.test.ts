@@ -1,0 +1,108 @@
+import { randomBytes } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import {
+  DAY_MS,
+  LIMITS,
+  NEW,
+  NOW_MS,
+  OLD,
+  PUBLISHED,
+  SIGNING,
+  STEADY,
+  TRUST_DOMAIN,
+  WITHDRAWING,
+} from "./rotation-fixture.ts";
+import { fingerprintOf, type RotationState } from "./rotation-state.ts";
+import { findRootFault, type StepDeps, takeStep } from "./take-step.ts";
+
+const clock = new FakeClock(NOW_MS);
+const deps: StepDeps = {
+  ...{ trustDomain: TRUST_DOMAIN, clock, randomBytes, limits: LIMITS },
+  request: { kind: "rotate", requestId: "one" },
+};
+const unusable = mintRoot({ notBefore: new Date("2019-01-01"), notAfter: new Date("2020-01-01") });
+const expired = { certificatePem: unusable.pem, keyPem: unusable.keyPem };
+
+describe("a step", () => {
+  it("publishes a new root of the same trust domain", async () => {
+    const next = await takeStep(STEADY, { kind: "step", to: "published", cause: "request" }, deps);
+    expect(next).toMatchObject({
+      kind: "published",
+      current: OLD,
+      sinceMs: NOW_MS,
+      cause: "request",
+      requestId: "one",
+    });
+    expect(next.kind === "published" && fingerprintOf(next.next.certificatePem)).not.toBe(
+      fingerprintOf(OLD.certificatePem),
+    );
+  });
+
+  it("lets the new root sign, with its certificate by the old one", async () => {
+    const next = await takeStep(PUBLISHED, { kind: "step", to: "signing" }, deps);
+    expect(next).toMatchObject({ kind: "signing", current: NEW, previous: OLD, sinceMs: NOW_MS });
+    expect(next.kind === "signing" && next.crossSignedPem).toContain("BEGIN CERTIFICATE");
+    expect(next.kind === "signing" && next.leavesUntilMs).toBeGreaterThan(NOW_MS + DAY_MS);
+  });
+
+  it.each([
+    { name: "retires the old root", state: SIGNING, current: NEW },
+    { name: "retires a root that was withdrawn", state: WITHDRAWING, current: OLD },
+  ])("$name", async ({ state, current }) => {
+    const next = await takeStep(state, { kind: "step", to: "steady" }, deps);
+    expect(next).toMatchObject({ kind: "steady", current, requestId: "one" });
+  });
+
+  it.each([
+    { name: "published", state: PUBLISHED, kind: "steady" },
+    { name: "signing", state: SIGNING, kind: "withdrawing" },
+  ])("goes back from $name to the old root", async ({ state, kind }) => {
+    expect(await takeStep(state, { kind: "roll_back", reason: "a test" }, deps)).toMatchObject({ kind, current: OLD });
+  });
+
+  it.each([SIGNING, WITHDRAWING])("extends $kind", async (state) => {
+    const later = { ...deps, clock: new FakeClock(NOW_MS + DAY_MS) };
+    const next = await takeStep(state, { kind: "extend", reason: "a test" }, later);
+    expect(next).toMatchObject({ kind: state.kind, leavesUntilMs: state.leavesUntilMs + DAY_MS });
+  });
+
+  it.each([
+    { state: STEADY, plan: { kind: "step", to: "signing" } },
+    { state: STEADY, plan: { kind: "roll_back", reason: "a test" } },
+    { state: PUBLISHED, plan: { kind: "step", to: "steady" } },
+    { state: PUBLISHED, plan: { kind: "extend", reason: "a test" } },
+    { state: SIGNING, plan: { kind: "step", to: "signing" } },
+    { state: WITHDRAWING, plan: { kind: "roll_back", reason: "a test" } },
+  ] as const)("that does not fit is refused: $plan.kind from $state.kind", async ({ state, plan }) => {
+    await expect(takeStep(state, plan, deps)).rejects.toThrow(`no step leads from "${state.kind}"`);
+  });
+
+  it("to a root that no control plane would accept is refused, so that it is not stored", async () => {
+    const broken = { ...PUBLISHED, next: expired };
+    await expect(takeStep(broken, { kind: "step", to: "signing" }, deps)).rejects.toThrow("authority_chain");
+  });
+});
+
+describe("the check of the new root", () => {
+  const cases: readonly { readonly name: string; readonly state: RotationState; readonly fault: unknown }[] = [
+    { name: "finds nothing in a sound one", state: PUBLISHED, fault: undefined },
+    { name: "finds nothing in one that signs", state: SIGNING, fault: undefined },
+    { name: "has nothing to do without one", state: STEADY, fault: undefined },
+    { name: "has nothing to do when it leaves", state: WITHDRAWING, fault: undefined },
+    {
+      name: "finds one that has expired",
+      state: { ...PUBLISHED, next: expired },
+      fault: expect.stringContaining("has expired"),
+    },
+    {
+      name: "finds one that has expired while it signs",
+      state: { ...SIGNING, current: expired },
+      fault: expect.stringContaining("has expired"),
+    },
+  ];
+  it.each(cases)("$name", async ({ state, fault }) => {
+    expect(await findRootFault(state, deps)).toEqual(fault);
+  });
+});
