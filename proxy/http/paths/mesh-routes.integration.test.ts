@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { OK_REPLY } from "../../../net/lenient-upstream-fixture.ts";
-import { sendRaw } from "../../../net/raw-client-fixture.ts";
+import { dialRaw, readUntil, sendRaw } from "../../../net/raw-client-fixture.ts";
 import { HOP_VERSIONS, startTwoSidecars, type TwoSidecarsOptions } from "./two-sidecars-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -111,6 +111,21 @@ describe.each(HOP_VERSIONS)("with HTTP/%s between the sidecars", (version) => {
       await sendRaw(cleanup, port, LAST);
       expect(outbound.http.counted).toMatchObject([counted]);
       expect(outbound.http.logged).toMatchObject([counted]);
+    });
+
+    it("send the response of the last attempt on as it arrives, also after an attempt whose content came with its head", async () => {
+      let tries = 0;
+      const { port } = await start({
+        reply: () => {
+          tries += 1;
+          const isFirst = tries === 1;
+          return `HTTP/1.1 ${isFirst ? "503 No" : "200 OK"}\r\nContent-Length: 4\r\n\r\n${isFirst ? "busy" : ""}`;
+        },
+        routes: [route({ retries: { attempts: 1, retryOn: { conditions: ["5xx"], statuses: [] } } })],
+      });
+      const client = await dialRaw(cleanup, port);
+      client.write(LAST);
+      expect(await readUntil(client, "\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     });
 
     it("retry a request with its body if the policy allows it", async () => {

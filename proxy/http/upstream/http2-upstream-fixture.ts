@@ -22,6 +22,8 @@ export interface OpenRequest {
   readonly stream: UpstreamStream;
   readonly events: string[];
   readonly heads: ResponseHead[];
+  /** How many packets have begun and not ended. */
+  openPackets: number;
 }
 
 export interface RequestOptions {
@@ -31,6 +33,8 @@ export interface RequestOptions {
   readonly onContent?: (request: OpenRequest) => void;
   /** The request is released with its response, as an exchange does. @default true */
   readonly releases?: boolean;
+  /** The request is aborted at the head of its response, as before a retry. @default false */
+  readonly abortsAtHead?: boolean;
 }
 
 /** The server's side of an upstream connection. */
@@ -96,16 +100,22 @@ export class Http2UpstreamWorld {
   }
 
   /** Begins a request. Its stream is 1, 3, 5 and so on. */
-  request({ head = requestHead(), edits, onContent, releases = true }: RequestOptions = {}): OpenRequest {
+  request(options: RequestOptions = {}): OpenRequest {
+    const { head = requestHead(), edits, onContent, releases = true, abortsAtHead = false } = options;
     const stream = this.connection.openStream();
-    const opened: OpenRequest = { stream, events: [], heads: [] };
+    const opened: OpenRequest = { stream, events: [], heads: [], openPackets: 0 };
     const { events, heads } = opened;
     const sink: ResponseSink = {
-      onPacketStart: () => undefined,
-      onPacketEnd: () => undefined,
+      onPacketStart: () => {
+        opened.openPackets += 1;
+      },
+      onPacketEnd: () => {
+        opened.openPackets -= 1;
+      },
       onResponseHead: (received) => {
         events.push(`${received.status}`);
         heads.push(received);
+        if (abortsAtHead) stream.abort({ kind: "abandoned" });
       },
       onResponseBody: ({ bytes }: BodyPiece) => {
         events.push(bytes.toString("latin1"));

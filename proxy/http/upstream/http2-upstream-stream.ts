@@ -149,7 +149,12 @@ export class Http2UpstreamStream implements UpstreamStream {
       sink?.onPacketStart(undefined);
     }
     this.#deliver(event);
-    if (hasNext || !this.#isPacketOpen) return;
+    if (!hasNext) this.#endPacket(sink);
+  }
+
+  /** Also when the stream ends inside a packet: what its sink sends next must not wait for the rest. */
+  #endPacket(sink: ResponseSink | undefined): void {
+    if (!this.#isPacketOpen) return;
     this.#isPacketOpen = false;
     sink?.onPacketEnd();
   }
@@ -212,8 +217,10 @@ export class Http2UpstreamStream implements UpstreamStream {
 
   #finish(isServed: boolean): void {
     const state = this.#state;
+    const sink = this.#sink;
     this.#state = OVER;
     this.#sink = undefined;
+    this.#endPacket(sink);
     if (state.kind === "reserved") this.#connection.unreserve();
     else if (state.kind === "open") this.#connection.finish(state.stream, isServed);
   }

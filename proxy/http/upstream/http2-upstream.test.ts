@@ -73,6 +73,18 @@ describe("requests on one connection", () => {
     expect(world.takeFramesOf(FRAME.headers)).toHaveLength(6);
   });
 
+  it("end the packet that has begun, also when they are aborted at its head or over inside it", async () => {
+    const world = await start();
+    const whole = world.request();
+    const retried = world.request({ abortsAtHead: true });
+    await world.sends(
+      ...[world.headers(1, OK), dataFrame(1, "a"), dataFrame(1, "b", true)],
+      ...[world.headers(3, OK), dataFrame(3, "a"), dataFrame(3, "b", true)],
+    );
+    expect([whole.events, whole.openPackets]).toEqual([["200", "a", "b", "end"], 0]);
+    expect([retried.events, retried.openPackets]).toEqual([["200"], 0]);
+  });
+
   it("get interim responses before the final one", async () => {
     const world = await start();
     const request = world.request();
