@@ -50,6 +50,14 @@ export class ClientWait {
   }
 
   /**
+   * Writes nothing to a client that has ended its side, while its request is in progress: if it has reset the connection
+   * since, the socket closes. The kernel reports a reset behind a FIN to a write alone.
+   */
+  probe(): void {
+    if (this.#phase === "exchange" && this.#socket.writableLength === 0) this.#socket.write(NOTHING);
+  }
+
+  /**
    * Since when more of a body is expected of the client; `undefined`: it is not, or the proxy does not read now.
    * @param isWhole whether the request in progress has been read completely; `undefined`: there is none.
    */
@@ -70,3 +78,5 @@ export class ClientWait {
     return decideOverdue(waiting, limits);
   }
 }
+
+const NOTHING = Buffer.alloc(0);

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
-import { dialRaw, readUntilClosed } from "../../../net/raw-client-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed } from "../../../net/raw-client-fixture.ts";
 import { until } from "../../../net/until-fixture.ts";
 import { dataFrame } from "../../http2/frames/frame-fixture.ts";
 import { startInboundSide } from "../../inbound-side-fixture.ts";
@@ -26,8 +26,8 @@ async function start() {
     });
   });
   const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort, protocol: "http" });
-  const respond = (): void => {
-    for (const socket of sockets) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+  const respond = (length = 2): void => {
+    for (const socket of sockets) socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\nhi`);
   };
   return { side, respond, received: () => received, closed: () => closed };
 }
@@ -43,6 +43,19 @@ describe("an HTTP/1.1 client that ends its side", () => {
     respond();
     expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 200 OK\r\n.*connection: close\r\n\r\nhi$/s);
     expect(side.http.counted).toMatchObject([{ status: 200, flags: "-" }]);
+  });
+
+  it("and is killed while its response stalls ends its request: the application sees an abort", async () => {
+    const { side, respond, received, closed } = await start();
+    const client = await dialRaw(cleanup, side.port);
+    client.end("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    await until(() => received().includes("/a"));
+    respond(1000);
+    await readUntil(client, "hi");
+    client.resetAndDestroy();
+    await until(() => closed() === 1);
+    expect(side.http.counted).toMatchObject([{ status: 200, flags: "DC" }]);
+    expect(side.registry.size).toBe(0);
   });
 
   it.each([

@@ -127,6 +127,7 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
 
   checkDeadline(nowMs: number): void {
     this.#exchange?.checkDeadline(nowMs);
+    if (this.#input.hasEnded) this.#wait.probe();
     const isFed = this.#exchange?.record.isFedByClient === true;
     const state = { isIdle: this.#awaitsRequest, isClosing: this.#isClosing, isFed };
     switch (this.#wait.overdue(nowMs, state, this.#options.context.limits)) {
