@@ -48,6 +48,8 @@ export interface ClientMesh {
 
 const SERVER_PROGRAM = fileURLToPath(new URL("./server-program-fixture.ts", import.meta.url));
 const SETTLED_WITHIN_MS = 5000;
+/** Below the tests' own limit. A load on a busy machine may need most of it: one that is killed leaves requests behind. */
+const EXEC_TIMEOUT_MS = 50_000;
 
 export async function startClientMesh(): Promise<ClientMesh> {
   const folder = createTestFolder();
@@ -79,7 +81,7 @@ export async function untilServerIsKnown({ run }: ClientMesh): Promise<void> {
 }
 
 async function runIn(pod: LocalPod, command: readonly string[]): Promise<Printed> {
-  const { status, stdout, stderr } = await pod.exec(command, { timeoutMs: 20_000 });
+  const { status, stdout, stderr } = await pod.exec(command, { timeoutMs: EXEC_TIMEOUT_MS });
   if (status !== 0) throw new Error(`${command.join(" ")} ended with ${status}: ${stderr}\n${stdout}`);
   return { stdout, stderr };
 }

@@ -6,11 +6,13 @@ import { once } from "node:events";
 import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
 import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Echo } from "./http-app-fixture.ts";
 import { type MixedJob, type MixedReport, TURNS, type Turn } from "./mixed-load-fixture.ts";
 
 const BODY = "0123456789abcdef".repeat(2000);
 const CHUNKS = 4;
+const STALLED_MS = 20_000;
 
 const job: MixedJob = JSON.parse(process.argv[2] ?? "{}");
 const agent = new Agent({ keepAlive: true });
@@ -30,13 +32,19 @@ async function takeTurns(): Promise<void> {
   }
 }
 
+/** A request that stalls must be named: the program would only be killed. Slow readers wait for all others. */
 async function note(turn: Turn | "slow", send: () => Promise<void>): Promise<void> {
   try {
-    await send();
+    await (turn === "slow" ? send() : Promise.race([send(), stall()]));
     right[turn] += 1;
   } catch (error) {
     wrong.push(`${turn}: ${error}`);
   }
+}
+
+async function stall(): Promise<never> {
+  await sleep(STALLED_MS, undefined, { ref: false });
+  throw new Error(`no end within ${STALLED_MS} ms`);
 }
 
 function take(turn: Turn, index: number): Promise<void> {
