@@ -25,7 +25,7 @@ describe.each(HOP_VERSIONS)("with HTTP/%s between the sidecars", (version) => {
 
     it("a client that does not read pauses its upstream, and gets everything eventually", async () => {
       // The kernel holds up to 10 MB for each of the three hops, in each direction.
-      const size = 120_000_000;
+      const size = 80_000_000;
       let written = 0;
       const server = createServer((socket) => {
         socket.on("error", () => undefined);
@@ -67,7 +67,8 @@ describe.each(HOP_VERSIONS)("with HTTP/%s between the sidecars", (version) => {
         before = written;
         return stillFor >= 3;
       };
-      await expect.poll(hasStopped, { interval: 200, timeout: 30_000 }).toBe(true);
+      // On a busy machine the buffers fill slowly over HTTP/2, whose windows begin small.
+      await expect.poll(hasStopped, { interval: 200, timeout: 90_000 }).toBe(true);
       expect(written).toBeLessThan(size / 2);
       let read = 0;
       client.on("data", (chunk: Buffer) => {
@@ -78,6 +79,6 @@ describe.each(HOP_VERSIONS)("with HTTP/%s between the sidecars", (version) => {
       for (let last = 0; last <= size; last = read) {
         await expect.poll(() => read, { interval: 20, timeout: 15_000 }).toBeGreaterThan(last);
       }
-    }, 120_000);
+    }, 180_000);
   });
 });
