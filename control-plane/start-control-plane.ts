@@ -9,6 +9,7 @@ import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
+import { startFederation } from "./federation/start-federation.ts";
 import { isAddressOf } from "./identity/known-pods.ts";
 import { type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
 import { createControlPlaneMetrics, createReportMetrics } from "./serving/control-plane-metrics.ts";
@@ -18,6 +19,7 @@ import type { MeshSettingsSource } from "./settings/live-settings.ts";
 import { registerSourceAge } from "./source-age.ts";
 import { startKeySets } from "./start-key-sets.ts";
 import { type SourceOptions, startSource } from "./start-source.ts";
+import { createTrustSource } from "./trust-source.ts";
 
 export interface ControlPlaneOptions {
   readonly source: SourceOptions;
@@ -147,11 +149,10 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const source = await startSource(options.source, { ...deps, onStatus, onUnwritten: createReportMetrics(registry) });
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
-  const trust: TrustSource = {
-    current: () => ({ roots: authority.roots(), signingRoot: authority.signingRoot() }),
-    subscribe: authority.subscribe,
-  };
-  const keySets = startKeySets({ config: source, allowsLocal: options.source.kind === "folders", ...deps });
+  const allowsLocal = options.source.kind === "folders";
+  const federation = startFederation({ ...deps, settings, authority, allowsLocal });
+  const trust = createTrustSource(authority, federation);
+  const keySets = startKeySets({ config: source, allowsLocal, ...deps });
   const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
   state.authority = () => describeAuthority(trust, identity);

@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { DiscoveryFixture, pod, service } from "../discovery/discovery-fixture.ts";
-import { type KeyServer, startKeyServer } from "../discovery/jwks/key-server-fixture.ts";
+import { type KeyServer, startKeyServer } from "../discovery/documents/key-server-fixture.ts";
 import { createIssuerKey, keySetOf } from "../mesh/policy/request-authentication/token-issuer-fixture.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startKeySets } from "./start-key-sets.ts";

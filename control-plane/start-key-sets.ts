@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { ConfigSource } from "../discovery/config-source.ts";
-import { createDocumentFetcher } from "../discovery/jwks/fetch-document.ts";
+import { createDocumentFetcher } from "../discovery/documents/fetch-document.ts";
 import { fetchKeySet } from "../discovery/jwks/fetch-key-set.ts";
 import { KeySets } from "../discovery/jwks/key-sets.ts";
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
@@ -20,7 +20,7 @@ export interface KeySetsOptions {
 /** Fetches the keys that RequestAuthentications name, and counts that. */
 export function startKeySets(options: KeySetsOptions): KeySets {
   const { allowsLocal, registry, signal, ...deps } = options;
-  const fetcher = createDocumentFetcher(allowsLocal);
+  const fetcher = createDocumentFetcher(allowsLocal ? "all" : "none");
   const fetches = new Counter({
     name: "entente_jwks_fetches_total",
     help: "Attempts to fetch the keys of an issuer of tokens, by result.",

@@ -25,6 +25,7 @@ import { TestProxy } from "./streams/test-proxy-fixture.ts";
 export const settings: MeshSettings = {
   trustDomain: parseTrustDomain("cluster.local"),
   trustDomainAliases: [parseTrustDomain("old.local")],
+  caCertificates: [],
   rootNamespace: "istio-system",
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",

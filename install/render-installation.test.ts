@@ -1,6 +1,10 @@
 import type { V1Deployment, V1PodDisruptionBudget, V1PodTemplateSpec, V1Service } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
+import { parseMeshConfig } from "../control-plane/settings/mesh-config.ts";
 import type { KubernetesObject } from "../kubernetes/kubernetes-api.ts";
+import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
+import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
+import { meshConfig } from "./objects/mesh-config.ts";
 import { findPodSecurityFaults } from "./objects/pod-security-fixture.ts";
 import { injectorNames } from "./objects/state-names.ts";
 import { renderInstallation } from "./render-installation.ts";
@@ -185,6 +189,16 @@ describe("two revisions in one namespace", () => {
 describe("values", () => {
   it("without a gateway leave out all of it", () => {
     expect(render("gateway.enabled=false").map(keyOf).join()).not.toContain("ingressgateway");
+  });
+
+  it("of foreign trust domains reach the mesh configuration, as the control plane reads it", () => {
+    const pem = mintRoot().pem;
+    const caCertificates = [{ pem, trustDomains: ["there.example"] }];
+    const files = [{ name: "values.yaml", text: JSON.stringify({ caCertificates }) }];
+    const text = meshConfig(parseInstallValues({ files })).data.mesh;
+    expect(parseMeshConfig(text, TEST_SETTINGS).settings.caCertificates).toEqual([
+      { kind: "pem", trustDomains: ["there.example"], roots: [pem] },
+    ]);
   });
 
   it("of the mesh give the control plane other pods, which read them when they start", () => {

@@ -6,6 +6,8 @@ export interface MeshSettings {
   readonly trustDomain: TrustDomain;
   /** Other trusted domains; service identities are expanded with them. */
   readonly trustDomainAliases: readonly TrustDomain[];
+  /** The authorities of foreign trust domains: Istio's `caCertificates`. */
+  readonly caCertificates: readonly ForeignAuthorities[];
   /** Policies in this namespace apply to the mesh; Istio's is `istio-system`. */
   readonly rootNamespace: string;
   /** `cluster.local` */
@@ -23,6 +25,25 @@ export interface MeshSettings {
   readonly pathNormalization: PathNormalization;
   /** How many proxies in front of the gateway are trusted with `x-forwarded-for`; 0: none, the TCP peer is the client. */
   readonly numTrustedProxies: number;
+}
+
+/** Authorities that are trusted for identities of these foreign domains alone, and where they come from. */
+export type ForeignAuthorities = { readonly trustDomains: readonly TrustDomain[] } & (
+  | {
+      readonly kind: "pem";
+      /** PEM, one certificate each. */
+      readonly roots: readonly string[];
+    }
+  | {
+      readonly kind: "bundle endpoint";
+      /** Of a SPIFFE bundle endpoint, profile `https_web`. */
+      readonly url: string;
+    }
+);
+
+/** The foreign trust domains whose identities are accepted. */
+export function federatedDomains({ caCertificates }: Pick<MeshSettings, "caCertificates">): readonly TrustDomain[] {
+  return [...new Set(caCertificates.flatMap(({ trustDomains }) => trustDomains))];
 }
 
 const PATH_NORMALIZATIONS: readonly PathNormalization[] = ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"];

@@ -75,10 +75,16 @@ export interface TestUpstreamDialer {
 /** A gateway's upstream dialler, all of whose connections go to one destination. */
 export function createTestUpstreamDialer(
   cleanup: Cleanup,
-  options: { readonly destination: Destination; readonly meters: TrafficMeters },
+  options: {
+    readonly destination: Destination;
+    readonly meters: TrafficMeters;
+    /** @default those of HELLO */
+    readonly secureContexts?: SecureContextSource;
+  },
 ): TestUpstreamDialer {
+  const { meters, secureContexts = secureContextsOf(HELLO) } = options;
   const { watch, setDestination } = createWatch(options.destination);
-  const { plane } = createPlane(secureContextsOf(HELLO), { discovery: { watch }, meters: options.meters });
+  const { plane } = createPlane(secureContexts, { discovery: { watch }, meters });
   cleanup.add(() => plane.close());
   return { dialer: plane.createUpstreamDialer(() => undefined), setDestination };
 }

@@ -45,7 +45,7 @@ namespace that is already there are left as they are. kubectl apply -k examples/
   options: OPTIONS,
   notes: `
 Values, with their defaults: namespace, revision, image, imagePullPolicy, imagePullSecrets, trustDomain, trustDomainAliases,
-outboundTrafficPolicy, pathNormalization, accessLogFile; controlPlane and injector with replicas and resources; gateway with
+caCertificates, outboundTrafficPolicy, pathNormalization, accessLogFile; controlPlane and injector with replicas and resources; gateway with
 enabled, replicas, numTrustedProxies, serviceType, serviceAnnotations and resources; proxy (of injected pods) with resources.`,
 };
 

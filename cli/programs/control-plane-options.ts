@@ -97,6 +97,7 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneC
     settings: {
       trustDomain: parseTrustDomain(values["trust-domain"]),
       trustDomainAliases: (values["trust-domain-alias"] ?? []).map(parseTrustDomain),
+      caCertificates: [],
       rootNamespace: "istio-system",
       clusterDomain: "cluster.local",
       outboundTrafficPolicy: parseTrafficPolicy(values["outbound-traffic-policy"]),

@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { settings as defaults } from "../../discovery/discovery-fixture.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { followMeshConfig, type MeshSettingsSource } from "./live-settings.ts";
 import { readMeshConfigFile } from "./mesh-config.ts";
 
+const FOREIGN = mintRoot({ commonName: "foreign" });
 let folder: string;
 let stop: AbortController;
 const clock = new FakeClock();
@@ -63,6 +65,31 @@ describe("the mesh configuration of a running control plane", () => {
     expect(source.current().trustDomain).toBe("one.example");
     expect(source.awaitingRestart()).toEqual(["trustDomain", "trustDomainAliases"]);
     expect(log.find("after a restart of the control plane: trustDomain, trustDomainAliases")).toHaveLength(1);
+  });
+
+  it("trusts a foreign domain, or one no longer, while it runs", async () => {
+    const source = await follow("");
+    const federate = (pem: string) =>
+      `caCertificates: [{ pem: ${JSON.stringify(pem)}, trustDomains: [there.example] }]`;
+    await change(federate(FOREIGN.pem));
+    const [entry] = source.current().caCertificates;
+    expect(entry).toEqual({ kind: "pem", trustDomains: ["there.example"], roots: [FOREIGN.pem] });
+    await change(federate(FOREIGN.pem));
+    expect(log.find("the mesh's settings have changed")).toHaveLength(1);
+    await change(federate("damaged"));
+    expect(source.current().caCertificates).toEqual([entry]);
+    expect(log.find("caCertificates[0].pem: it holds no PEM certificate; the last settings stay")).toHaveLength(1);
+    await change("");
+    expect(source.current().caCertificates).toEqual([]);
+    expect(source.awaitingRestart()).toEqual([]);
+  });
+
+  it("has no foreign authorities for a domain that is the mesh's own until the restart", async () => {
+    const source = await follow("trustDomain: one.example");
+    const text = JSON.stringify([{ pem: FOREIGN.pem, trustDomains: ["one.example"] }]);
+    await change(`trustDomain: two.example\ncaCertificates: ${text}`);
+    expect(source.current().caCertificates).toEqual([]);
+    expect(source.awaitingRestart()).toEqual(["trustDomain", "caCertificates"]);
   });
 
   it("names what has no effect, at the start and later, once", async () => {

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import { federatedDomains, type MeshSettings } from "../../mesh/mesh-settings.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { type MeshConfig, readMeshConfigFile } from "./mesh-config.ts";
 
@@ -30,6 +31,7 @@ const INTERVAL_MS = 2000;
 
 /** What decisions alone read. The rest is part of certificates, names and rights that exist already. */
 const LIVE = [
+  "caCertificates",
   "outboundTrafficPolicy",
   "autoMtls",
   "h2UpgradePolicy",
@@ -90,11 +92,12 @@ class LiveSettings implements MeshSettingsSource {
 
   async #read(): Promise<void> {
     const { file, defaults, signal } = this.#options;
+    const { caCertificates } = this.#current;
     try {
       const config = await readMeshConfigFile(file, defaults);
       if (signal.aborted) return;
       this.#note(config);
-      this.#take(config.settings);
+      this.#take(this.#mayFederate(config.settings) ? config.settings : { ...config.settings, caCertificates });
     } catch (caught) {
       const { message } = MeshError.from(caught);
       this.#report("error", `${message}; the last settings stay in force`);
@@ -102,13 +105,20 @@ class LiveSettings implements MeshSettingsSource {
     if (!signal.aborted) this.#schedule();
   }
 
+  /** A trust domain that is still the mesh's own has no foreign authorities until the restart. */
+  #mayFederate(next: MeshSettings): boolean {
+    const { trustDomain, trustDomainAliases } = this.#current;
+    return !federatedDomains(next).some((domain) => domain === trustDomain || trustDomainAliases.includes(domain));
+  }
+
   #take(next: MeshSettings): void {
-    const changed = LIVE.filter((name) => next[name] !== this.#current[name]);
+    const changed = LIVE.filter((name) => !isDeepStrictEqual(next[name], this.#current[name]));
     if (changed.length === 0) return;
     const { outboundTrafficPolicy, autoMtls, h2UpgradePolicy, pathNormalization, numTrustedProxies } = next;
     const live = { outboundTrafficPolicy, autoMtls, h2UpgradePolicy, pathNormalization, numTrustedProxies };
-    this.#current = { ...this.#current, ...live };
-    this.#options.log.info({ changed, ...live }, "the mesh's settings have changed");
+    this.#current = { ...this.#current, ...live, caCertificates: next.caCertificates };
+    const federated = federatedDomains(next);
+    this.#options.log.info({ changed, ...live, federated }, "the mesh's settings have changed");
     for (const listener of [...this.#listeners]) listener();
   }
 
@@ -119,6 +129,7 @@ class LiveSettings implements MeshSettingsSource {
     const waiting = [
       ...fixed.filter((name) => String(settings[name]) !== String(initial.settings[name])),
       ...(discoveryHost === initial.discoveryHost ? [] : ["defaultConfig.discoveryAddress"]),
+      ...(this.#mayFederate(settings) ? [] : ["caCertificates"]),
     ];
     this.#awaitingRestart = waiting;
     const lines = [

@@ -108,6 +108,11 @@ defaultConfig: { discoveryAddress: "istiod-canary.mesh-system.svc:15012", gatewa
       text: "defaultConfig: { gatewayTopology: { numTrustedProxies: '1' } }",
       expected: 'must be a number of proxies, 0 or more, got "1"',
     },
+    {
+      name: "foreign authorities of an alias",
+      text: "trustDomainAliases: [b]\ncaCertificates: [{ spiffeBundleUrl: https://a.example/, trustDomains: [b] }]",
+      expected: "caCertificates[0].trustDomains[0]: b is a trust domain of this mesh",
+    },
     { name: "text for aliases", text: "trustDomainAliases: a", expected: "must be a list" },
     { name: "text for a switch", text: "enableAutoMtls: 'no'", expected: "must be true or false" },
     {

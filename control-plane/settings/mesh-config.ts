@@ -4,6 +4,7 @@ import { type MeshSettings, parsePathNormalization, parseTrustedProxies } from "
 import { fieldOf, isPlainObject, type PlainObject, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
 import { MAX_FILE_BYTES, parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
 import { ControlPlaneError } from "../control-plane-error.ts";
+import { parseCaCertificates } from "./ca-certificates.ts";
 
 /** What the control plane reads of Istio's MeshConfig. */
 export interface MeshConfig {
@@ -18,6 +19,7 @@ export interface MeshConfig {
 const READ_FIELDS: ReadonlySet<string> = new Set([
   "trustDomain",
   "trustDomainAliases",
+  "caCertificates",
   "rootNamespace",
   "outboundTrafficPolicy",
   "enableAutoMtls",
@@ -49,11 +51,13 @@ export function parseMeshConfig(text: string, defaults: MeshSettings): MeshConfi
   const mesh = document?.content.value ?? {};
   if (!isPlainObject(mesh)) throw new Error("it is not a mapping");
   const proxyConfig = read(mesh, "defaultConfig", (value) => value);
+  const trustDomain = read(mesh, "trustDomain", (value) => parseTrustDomain(parseText(value))) ?? defaults.trustDomain;
+  const trustDomainAliases = read(mesh, "trustDomainAliases", parseDomains) ?? defaults.trustDomainAliases;
   return {
     settings: {
       ...defaults,
-      trustDomain: read(mesh, "trustDomain", (value) => parseTrustDomain(parseText(value))) ?? defaults.trustDomain,
-      trustDomainAliases: read(mesh, "trustDomainAliases", parseDomains) ?? defaults.trustDomainAliases,
+      ...{ trustDomain, trustDomainAliases },
+      caCertificates: parseCaCertificates(fieldOf(mesh, "caCertificates") ?? [], [trustDomain, ...trustDomainAliases]),
       rootNamespace: read(mesh, "rootNamespace", parseText) ?? defaults.rootNamespace,
       outboundTrafficPolicy:
         read(mesh, "outboundTrafficPolicy", (value) => read(value, "mode", parseTrafficPolicy)) ??

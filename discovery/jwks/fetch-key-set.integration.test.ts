@@ -3,9 +3,9 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type JwtRule, keySourceOf } from "../../mesh/policy/request-authentication/key-source.ts";
 import { createIssuerKey, keySetOf, publicJwk } from "../../mesh/policy/request-authentication/token-issuer-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { createDocumentFetcher } from "./fetch-document.ts";
+import { createDocumentFetcher } from "../documents/fetch-document.ts";
+import { sendJson, startKeyServer } from "../documents/key-server-fixture.ts";
 import { fetchKeySet } from "./fetch-key-set.ts";
-import { sendJson, startKeyServer } from "./key-server-fixture.ts";
 
 const KEY = createIssuerKey("one", "ES256");
 const cleanup = new Cleanup();
@@ -15,7 +15,7 @@ async function fetchFrom(
   rule: Pick<JwtRule, "issuer" | "jwksUri">,
   options: { limitMs?: number; allowsLocal?: boolean } = {},
 ) {
-  const fetcher = createDocumentFetcher(options.allowsLocal ?? true);
+  const fetcher = createDocumentFetcher(options.allowsLocal === false ? "none" : "all");
   cleanup.add(() => fetcher.close());
   const source = keySourceOf(rule);
   if (source === undefined) throw new Error("the rule has no source");

@@ -1,7 +1,7 @@
 import { parseJsonObject } from "../../mesh/policy/request-authentication/encoded-json.ts";
 import { formatKeySet, parseKeySet } from "../../mesh/policy/request-authentication/key-set.ts";
 import type { KeySource } from "../../mesh/policy/request-authentication/key-source.ts";
-import type { DocumentFetcher, FetchedDocument } from "./fetch-document.ts";
+import type { DocumentFetcher, FetchedDocument } from "../documents/fetch-document.ts";
 
 export type FetchedKeySet =
   /** Public keys alone, as text. */

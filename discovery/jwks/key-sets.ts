@@ -3,6 +3,7 @@ import type { RequestAuthentication } from "../../mesh/resources/kinds/request-a
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import type { ConfigSource } from "../config-source.ts";
 import type { KeySetSource } from "../discovery-service.ts";
+import { decideNextFetchMs } from "../documents/fetch-schedule.ts";
 import type { FetchedKeySet } from "./fetch-key-set.ts";
 import { FetchTurns } from "./fetch-turns.ts";
 
@@ -31,9 +32,6 @@ export interface KeySetsStatus {
 const REFRESH_MS = 20 * 60_000;
 /** Of one attempt, if no rule has a timeout. */
 const DEFAULT_TIMEOUT_MS = 5000;
-/** The first repetition after a failure; each further one waits twice as long. */
-const RETRY_MS = 1000;
-const MAX_RETRY_MS = 5 * 60_000;
 /** Of one attempt, whatever its rules say: a place is free again after it. */
 const MAX_TIMEOUT_MS = 30_000;
 /** Attempts at a time: a policy author may name many servers that never respond. */
@@ -160,9 +158,8 @@ export class KeySets implements KeySetSource {
     onFetched?.(result.kind === "key_set" ? "success" : "failure");
     if (result.kind === "failed") this.#fail(followed, result.reason);
     else this.#keep(followed, result);
-    const delayMs = followed.failures === 0 ? REFRESH_MS : retryMs(followed.failures);
-    // Spread, so that the replicas of a control plane do not ask at the same time.
-    followed.timer = clock.setTimeout(() => this.#enqueue(followed), delayMs * (0.9 + random() * 0.2));
+    const delayMs = decideNextFetchMs(followed.failures, REFRESH_MS, random);
+    followed.timer = clock.setTimeout(() => this.#enqueue(followed), delayMs);
   }
 
   #keep(followed: Followed, { text, keys }: Extract<FetchedKeySet, { kind: "key_set" }>): void {
@@ -213,10 +210,6 @@ function sourcesOf(policies: Iterable<RequestAuthentication>): ReadonlyMap<strin
     }
   }
   return wanted;
-}
-
-function retryMs(failures: number): number {
-  return Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 20));
 }
 
 /** The address without its query, which may be confidential. */

@@ -36,6 +36,7 @@ function formatMeshConfig(values: InstallValues): string {
   return formatKubernetesYaml({
     trustDomain: values.trustDomain,
     ...(values.trustDomainAliases.length > 0 && { trustDomainAliases: values.trustDomainAliases }),
+    ...(values.caCertificates.length > 0 && { caCertificates: values.caCertificates }),
     rootNamespace: values.namespace,
     outboundTrafficPolicy: { mode: values.outboundTrafficPolicy },
     ...(values.pathNormalization !== "BASE" && { pathNormalization: { normalization: values.pathNormalization } }),

@@ -70,6 +70,8 @@ export const installValuesSchema = z.strictObject({
   trustDomain: trustDomainSchema.default(DEFAULT_INJECTION_SETTINGS.trustDomain),
   trustDomainAliases: z.array(trustDomainSchema).default([]),
   certificates: certificatesSchema,
+  /** Istio's: the authorities of foreign trust domains. `parseInstallValues` checks them as the control plane does. */
+  caCertificates: z.array(z.json()).default([]),
   /** For addresses outside the mesh. */
   outboundTrafficPolicy: z.enum(["ALLOW_ANY", "REGISTRY_ONLY"]).default("ALLOW_ANY"),
   /** How paths are brought into one form before they are routed and judged. */

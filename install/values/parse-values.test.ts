@@ -90,6 +90,10 @@ describe("an invalid value", () => {
     { text: "- a", message: "my.yaml must be one YAML mapping" },
     { text: "a: 1\n---\nb: 2", message: "my.yaml must be one YAML mapping" },
     { text: "a: 1\na: 2", message: "my.yaml is not YAML" },
+    {
+      text: "trustDomainAliases: [b]\ncaCertificates: [{ spiffeBundleUrl: https://a.example/, trustDomains: [b] }]",
+      message: "caCertificates[0].trustDomains[0]: b is a trust domain of this mesh",
+    },
   ])("in a file names the file ($text)", ({ text, message }) => {
     expect(messageOf({ files: [{ name: "my.yaml", text }] })).toContain(message);
   });

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { parseCaCertificates } from "../../control-plane/settings/ca-certificates.ts";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { parseKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
 import { isPlainObject } from "../../mesh/resources/parsing/plain-value.ts";
 import { formatFieldPath } from "../../mesh/resources/parsing/unsupported-fields.ts";
@@ -26,8 +28,18 @@ export interface ValuesFile {
 export function parseInstallValues({ files = [], expressions = [] }: ValuesInput = {}): InstallValues {
   const trees = [...files.map(readFile), ...expressions.map(parseSetExpression)];
   const parsed = installValuesSchema.safeParse(trees.reduce(mergeTrees, {}), { reportInput: true });
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return checkCaCertificates(parsed.data);
   throw new InstallError("bad_value", parsed.error.issues.flatMap(describeIssue).join("; "));
+}
+
+function checkCaCertificates(values: InstallValues): InstallValues {
+  const { trustDomain, trustDomainAliases, caCertificates } = values;
+  try {
+    parseCaCertificates(caCertificates, [trustDomain, ...trustDomainAliases].map(parseTrustDomain));
+    return values;
+  } catch (cause) {
+    throw new InstallError("bad_value", cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }
 
 function readFile({ name, text }: ValuesFile): PlainTree {

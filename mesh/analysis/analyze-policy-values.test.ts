@@ -106,9 +106,13 @@ describe("the analysis of policies' targets and values says nothing about", () =
       resources: [...NAMESPACES, from({ namespaces: ["ns3*"] })],
     },
     {
-      name: "principals of the mesh's domains, and patterns",
+      name: "principals of domains that the mesh trusts, and patterns",
       resources: [
-        from({ principals: [TD, "own.example", "old.example", "*", "o*"].map((domain) => `${domain}/ns/ns1/sa/a`) }),
+        from({
+          principals: [TD, "own.example", "old.example", "foreign.example", "*", "o*"].map(
+            (domain) => `${domain}/ns/ns1/sa/a`,
+          ),
+        }),
       ],
     },
   ])("$name", ({ resources }) => {

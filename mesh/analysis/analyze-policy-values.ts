@@ -1,3 +1,4 @@
+import { federatedDomains } from "../mesh-settings.ts";
 import type { ConfigProblem } from "../resources/config-problem.ts";
 import type { AuthorizationPolicy } from "../resources/kinds/authorization-policy.ts";
 import type { AnalysisSettings } from "./analysis-settings.ts";
@@ -59,15 +60,19 @@ function findUnmatchable(
 /** Istio's name for the mesh's own trust domain, whatever it is. */
 const OWN_DOMAIN = "cluster.local";
 
-function explainPrincipal(value: string, { trustDomain, trustDomainAliases }: AnalysisSettings): string | undefined {
+function explainPrincipal(value: string, settings: AnalysisSettings): string | undefined {
+  const { trustDomain, trustDomainAliases = [], caCertificates = [] } = settings;
   if (value.startsWith("spiffe://")) {
     return `${value} never matches: write the principal without spiffe://`;
   }
   const [domain = "", ...path] = value.split("/");
   if (trustDomain === undefined || path.length !== 4 || domain.includes("*")) return undefined;
-  const known: readonly string[] = [OWN_DOMAIN, trustDomain, ...(trustDomainAliases ?? [])];
+  const known: readonly string[] = [
+    ...[OWN_DOMAIN, trustDomain, ...trustDomainAliases],
+    ...federatedDomains({ caCertificates }),
+  ];
   if (known.includes(domain)) return undefined;
-  return `the trust domain ${domain} is neither the mesh's (${trustDomain}) nor one of its aliases, so no client has this principal`;
+  return `the trust domain ${domain} is neither the mesh's (${trustDomain}) nor one of its aliases, and caCertificates does not have it, so no client has this principal`;
 }
 
 /** Issuer and subject are divided at the last slash: of a URL without a subject that is the one of its scheme. */

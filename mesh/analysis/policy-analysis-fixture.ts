@@ -1,15 +1,17 @@
 /** Policies and workloads for tests of their analysis. For tests only. */
 import { parseTrustDomain } from "../identity/spiffe-id.ts";
+import type { MeshSettings } from "../mesh-settings.ts";
 import { formatConfigProblem } from "../resources/config-problem.ts";
 import { FINDING_CODES } from "../resources/finding-codes.ts";
 import { createTestSet, TEST_SETTINGS, testPod, testResource, testService } from "../resources/resource-set-fixture.ts";
 import { analyzeResourceSet } from "./analyze-resource-set.ts";
 
 export const TD = "cluster.local";
-const MESH = {
+const MESH: MeshSettings = {
   ...TEST_SETTINGS,
   trustDomain: parseTrustDomain("own.example"),
   trustDomainAliases: [parseTrustDomain("old.example")],
+  caCertificates: [{ kind: "pem", trustDomains: [parseTrustDomain("foreign.example")], roots: [] }],
 };
 export const WEB = testPod({ name: "web", ports: [{ name: "http", containerPort: 8080 }, { containerPort: 9000 }] });
 export const OTHER = testPod({ name: "other", namespace: "ns2", ip: "10.0.0.2" });

@@ -44,9 +44,11 @@ export function trustBundleFromMessage(message: TrustBundleResource): TrustBundl
   };
 }
 
-function federatedFromMessage({ trustDomain, roots }: FederatedDomainMessage): FederatedDomain {
-  if (roots.length === 0) throw new ConvertError(`the trust domain ${trustDomain} has no root certificates`);
-  return { trustDomain: parseTrustDomain(trustDomain), roots: [...roots] };
+function federatedFromMessage({ trustDomain, roots, incomplete }: FederatedDomainMessage): FederatedDomain {
+  if (roots.length === 0 && !incomplete) {
+    throw new ConvertError(`the trust domain ${trustDomain} has no root certificates`);
+  }
+  return { trustDomain: parseTrustDomain(trustDomain), roots: [...roots], ...(incomplete && { incomplete }) };
 }
 
 /** An entry that cannot be read is an error: skipped, it would let a revoked certificate in. */

@@ -115,6 +115,7 @@ describe("a decision converts to a message and back without loss", () => {
     {},
     { signingRoot: "b" },
     { federated: [{ trustDomain: parseTrustDomain("other.mesh"), roots: ["c"] }] },
+    { federated: [{ trustDomain: parseTrustDomain("other.mesh"), roots: [], incomplete: true }] },
     { revocations: { certificates: [{ serialNumber: "A1" }, { serialNumber: "0", issuer: "00ff" }], identities: [] } },
     { revocations: { certificates: [], identities: [revokedIdentity] } },
   ])("a trust bundle %o", (more) => {
@@ -196,6 +197,7 @@ describe("an unknown message never weakens policy", () => {
     },
     ...[
       { name: "a foreign trust domain without roots", more: { federated: [{ trustDomain: "b" }] } },
+      { name: "an incomplete foreign trust domain without a name", more: { federated: [{ incomplete: true }] } },
       { name: "a malformed foreign trust domain", more: { federated: [{ trustDomain: "B", roots: ["b"] }] } },
       { name: "a malformed serial number", more: { revokedCertificates: [{ serialNumber: "0a" }] } },
       { name: "a revoked certificate without a serial number", more: { revokedCertificates: [{}] } },

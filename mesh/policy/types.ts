@@ -70,10 +70,12 @@ export interface TrustBundle {
   readonly revocations?: Revocations;
 }
 
-/** A foreign trust domain. Its roots (PEM) are believed for identities of that domain alone. */
+/** A foreign trust domain. Its roots (PEM, one certificate each) are trusted for identities of that domain alone. */
 export interface FederatedDomain {
   readonly trustDomain: TrustDomain;
   readonly roots: readonly string[];
+  /** Some of its roots are not known to this control plane yet: a proxy keeps those that it has, too. @default false */
+  readonly incomplete?: boolean;
 }
 
 /** What must no longer be accepted from a peer. */

@@ -10,6 +10,7 @@ import { createResourceSet, type ResourceSet } from "./resource-set.ts";
 export const TEST_SETTINGS: MeshSettings = {
   trustDomain: parseTrustDomain("cluster.local"),
   trustDomainAliases: [],
+  caCertificates: [],
   rootNamespace: "istio-system",
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",

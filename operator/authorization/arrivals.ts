@@ -1,4 +1,5 @@
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
+import { federatedDomains } from "../../mesh/mesh-settings.ts";
 import { decideDestination } from "../../mesh/policy/destinations/destination.ts";
 import { findServiceEndpoints, type ServiceEndpoint } from "../../mesh/policy/service-endpoints.ts";
 import { formatServiceHost, identitiesOfPod } from "../../mesh/policy/workloads.ts";
@@ -96,7 +97,7 @@ function describeEmpty(target: ExplainedTarget): string {
 /** Why the server's proxy refuses a certificate with an identity; `undefined`: it trusts its domain. */
 export function findUntrusted(identity: SpiffeId, { settings }: Configuration): string | undefined {
   const { trustDomain } = spiffeIdParts(identity);
-  const trusted = [settings.trustDomain, ...settings.trustDomainAliases];
+  const trusted = [settings.trustDomain, ...settings.trustDomainAliases, ...federatedDomains(settings)];
   if (trusted.includes(trustDomain)) return undefined;
   return `the mesh does not trust the trust domain ${trustDomain}; it trusts ${trusted.join(", ")}`;
 }

@@ -28,6 +28,8 @@ const pageSchema = z.discriminatedUnion("state", [
     chain: z.array(certificateSchema).min(1),
     trust_domains: z.array(z.string()),
     roots: z.array(rootSchema),
+    /** Absent in older versions. */
+    federated: z.array(z.object({ trust_domain: z.string(), roots: z.array(rootSchema) })).default([]),
   }),
 ]);
 

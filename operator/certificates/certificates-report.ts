@@ -12,6 +12,8 @@ export interface CertificatesReport {
   /** The pod's own certificate first, then those between it and a root. */
   readonly chain: readonly CertificateFacts[];
   readonly roots: readonly CertificateFacts[];
+  /** Foreign trust domains, each with the roots that are trusted for it alone. */
+  readonly federated: readonly { readonly trustDomain: string; readonly roots: readonly CertificateFacts[] }[];
   readonly problems: readonly string[];
 }
 
@@ -41,7 +43,7 @@ export interface CertificatesInput {
 export function createCertificatesReport({ pod, page, ...input }: CertificatesInput): CertificatesReport {
   if (page.state === "none") {
     const problems = ["the proxy has no valid certificate: it serves nothing; its log has the reason"];
-    return { pod, trustDomains: [], chain: [], roots: [], problems };
+    return { pod, trustDomains: [], chain: [], roots: [], federated: [], problems };
   }
   const { identity, generation, trust_domains: trustDomains } = page;
   return {
@@ -53,9 +55,10 @@ export function createCertificatesReport({ pod, page, ...input }: CertificatesIn
       ...{ names, serialNumber, key, sha256 },
       ...timesOf(times),
     })),
-    roots: page.roots.map(({ subject, serial_number: serialNumber, sha256, ...times }) => ({
-      ...{ names: [subject], serialNumber, sha256 },
-      ...timesOf(times),
+    roots: page.roots.map(factsOfRoot),
+    federated: page.federated.map(({ trust_domain: trustDomain, roots: foreign }) => ({
+      trustDomain,
+      roots: foreign.map(factsOfRoot),
     })),
     problems: [
       ...findIdentityProblems(page, input),
@@ -67,6 +70,11 @@ export function createCertificatesReport({ pod, page, ...input }: CertificatesIn
 
 type ActivePage = Extract<CertificatesPage, { state: "active" }>;
 type Expectation = Omit<CertificatesInput, "pod" | "page">;
+
+function factsOfRoot(root: ActivePage["roots"][number]): CertificateFacts {
+  const { subject, serial_number: serialNumber, sha256, ...times } = root;
+  return { names: [subject], serialNumber, sha256, ...timesOf(times) };
+}
 
 function timesOf({ not_before: notBefore, not_after: notAfter }: { not_before: string; not_after: string }) {
   return { notBefore, notAfter };

@@ -5,7 +5,7 @@ import type { CertificateFacts, CertificatesReport } from "./certificates-report
 
 /** The certificates as a table, like istioctl's `proxy-config secret`, and what is wrong with them. */
 export function formatCertificates(report: CertificatesReport, nowMs: number, palette: Palette): string {
-  const { pod, identity, generation, trustDomains, chain, roots, problems } = report;
+  const { pod, identity, generation, trustDomains, chain, roots, federated, problems } = report;
   const head = formatTable([
     ["Pod:", pod],
     ["Identity:", identity ?? "none"],
@@ -15,6 +15,9 @@ export function formatCertificates(report: CertificatesReport, nowMs: number, pa
   const rows = [
     ...chain.map((one, index) => rowOf(index === 0 ? "own" : "intermediate", one, nowMs, palette)),
     ...roots.map((one) => rowOf("root", one, nowMs, palette)),
+    ...federated.flatMap((domain) =>
+      domain.roots.map((one) => rowOf(`root of ${printable(domain.trustDomain)}`, one, nowMs, palette)),
+    ),
   ];
   const header = ["TYPE", "NAME", "KEY", "SERIAL NUMBER", "NOT BEFORE", "NOT AFTER", "LEFT"].map(palette.strong);
   const table = rows.length === 0 ? "" : `\n${formatTable([header, ...rows])}`;

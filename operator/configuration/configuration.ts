@@ -30,6 +30,7 @@ export type PodInjection =
 export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   trustDomain: parseTrustDomain("cluster.local"),
   trustDomainAliases: [],
+  caCertificates: [],
   rootNamespace: "istio-system",
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",

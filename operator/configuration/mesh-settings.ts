@@ -1,5 +1,11 @@
-import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import { type MeshSettings, parsePathNormalization, parseTrustedProxies } from "../../mesh/mesh-settings.ts";
+import { parseCaCertificates } from "../../control-plane/settings/ca-certificates.ts";
+import { parseTrustDomain, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import {
+  type ForeignAuthorities,
+  type MeshSettings,
+  parsePathNormalization,
+  parseTrustedProxies,
+} from "../../mesh/mesh-settings.ts";
 import { fieldOf, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
 import { parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
 import { DEFAULT_MESH_SETTINGS } from "./configuration.ts";
@@ -11,17 +17,18 @@ import { DEFAULT_MESH_SETTINGS } from "./configuration.ts";
 export function meshSettingsFrom(text: string, rootNamespace: string): MeshSettings {
   const [document] = parseYamlDocuments(text);
   const mesh = document?.content.kind === "value" ? document.content.value : null;
-  const trustDomain = textOf(fieldOf(mesh, "trustDomain"));
+  const trustDomain = parseTrustDomain(textOf(fieldOf(mesh, "trustDomain")) ?? DEFAULT_MESH_SETTINGS.trustDomain);
   const aliases = fieldOf(mesh, "trustDomainAliases");
+  const trustDomainAliases = (Array.isArray(aliases) ? aliases : []).flatMap((alias) => {
+    const known = textOf(alias);
+    return known === undefined ? [] : [parseTrustDomain(known)];
+  });
   const mode = fieldOf(fieldOf(mesh, "outboundTrafficPolicy"), "mode");
   const policy = fieldOf(mesh, "h2UpgradePolicy");
   return {
     ...DEFAULT_MESH_SETTINGS,
-    trustDomain: parseTrustDomain(trustDomain ?? DEFAULT_MESH_SETTINGS.trustDomain),
-    trustDomainAliases: (Array.isArray(aliases) ? aliases : []).flatMap((alias) => {
-      const known = textOf(alias);
-      return known === undefined ? [] : [parseTrustDomain(known)];
-    }),
+    ...{ trustDomain, trustDomainAliases },
+    caCertificates: readCaCertificates(fieldOf(mesh, "caCertificates"), [trustDomain, ...trustDomainAliases]),
     rootNamespace: textOf(fieldOf(mesh, "rootNamespace")) ?? rootNamespace,
     outboundTrafficPolicy: mode === "REGISTRY_ONLY" ? "REGISTRY_ONLY" : "ALLOW_ANY",
     autoMtls: fieldOf(mesh, "enableAutoMtls") !== false,
@@ -33,6 +40,17 @@ export function meshSettingsFrom(text: string, rootNamespace: string): MeshSetti
       parseTrustedProxies(fieldOf(fieldOf(fieldOf(mesh, "defaultConfig"), "gatewayTopology"), "numTrustedProxies")) ??
       DEFAULT_MESH_SETTINGS.numTrustedProxies,
   };
+}
+
+function readCaCertificates(
+  value: PlainValue | undefined,
+  ownDomains: readonly TrustDomain[],
+): readonly ForeignAuthorities[] {
+  try {
+    return parseCaCertificates(value ?? [], ownDomains);
+  } catch {
+    return [];
+  }
 }
 
 function textOf(value: PlainValue | undefined): string | undefined {

@@ -13,6 +13,8 @@ export interface CertificatesView {
   readonly chain: readonly CertificateView[];
   readonly trust_domains: readonly string[];
   readonly roots: readonly RootView[];
+  /** Foreign trust domains, each with the roots that are trusted for it alone. */
+  readonly federated: readonly { readonly trust_domain: string; readonly roots: readonly RootView[] }[];
 }
 
 export interface CertificateView {
@@ -44,13 +46,21 @@ export function describeCertificates(material: SecureMaterial, nowMs: number): C
     seconds_left: Math.floor((material.notAfterMs - nowMs) / 1000),
     chain: material.certificates.map(describeCertificate),
     trust_domains: material.trust.trustDomains,
-    roots: material.trust.roots.map((root) => ({
-      subject: root.subject ?? "",
-      serial_number: root.serialNumber,
-      not_before: root.validFromDate.toISOString(),
-      not_after: root.validToDate.toISOString(),
-      sha256: root.fingerprint256,
+    roots: material.trust.roots.map(describeRoot),
+    federated: (material.trust.federated ?? []).map(({ trustDomain, roots }) => ({
+      trust_domain: trustDomain,
+      roots: roots.map(describeRoot),
     })),
+  };
+}
+
+function describeRoot(root: X509Certificate): RootView {
+  return {
+    subject: root.subject ?? "",
+    serial_number: root.serialNumber,
+    not_before: root.validFromDate.toISOString(),
+    not_after: root.validToDate.toISOString(),
+    sha256: root.fingerprint256,
   };
 }
 

@@ -1,5 +1,6 @@
 import { spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import { verifyChain } from "../../mesh/identity/verify-chain.ts";
+import { rootsOfDomain } from "../../mesh/policy/authentication/domain-chains.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
 import type { VerifiedPeer } from "./handshake.ts";
@@ -13,8 +14,9 @@ import type { VerifiedPeer } from "./handshake.ts";
 export function isStillTrusted(peer: VerifiedPeer, trust: TrustAnchors | undefined): boolean {
   if (trust === undefined || trust === peer.trust) return true;
   const [leaf, ...intermediates] = peer.certificates;
-  if (leaf === undefined || !trust.trustDomains.includes(spiffeIdParts(peer.identity).trustDomain)) return false;
-  return verifyChain({ leaf, intermediates, roots: trust.roots, nowMs: peer.verifiedAtMs }).kind === "chained";
+  const roots = rootsOfDomain(trust, spiffeIdParts(peer.identity).trustDomain);
+  if (leaf === undefined || roots === undefined) return false;
+  return verifyChain({ leaf, intermediates, roots, nowMs: peer.verifiedAtMs }).kind === "chained";
 }
 
 /**

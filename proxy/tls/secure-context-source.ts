@@ -9,7 +9,7 @@ import type { TrustAnchors } from "./trust-anchors.ts";
 export interface SecureMaterial {
   /** Incremented with every change of the certificate or the bundle. */
   readonly generation: number;
-  /** Own certificate and key, the bundle's roots as authorities, by `createTlsContext`. */
+  /** Own certificate and key, the roots of all trusted domains as authorities, by `createTlsContext`. */
   readonly context: SecureContext;
   /** The same object as long as nothing in it changes. */
   readonly trust: TrustAnchors;
@@ -99,7 +99,7 @@ class CombinedSource implements WritableSecureContextSource {
 
   #combine(svid: Svid, trust: TrustAnchors): void {
     // Made before anything is assigned: material that OpenSSL rejects leaves the old in place.
-    const context = createContext(svid, trust.roots.join(""));
+    const context = createContext(svid, listAllRoots(trust).join(""));
     this.#svid = svid;
     this.#trust = trust;
     this.#generation += 1;
@@ -108,6 +108,12 @@ class CombinedSource implements WritableSecureContextSource {
     this.#material = material;
     for (const listener of [...this.#listeners]) listener(material);
   }
+}
+
+/** OpenSSL cannot tell by which domain's root it verifies: `verifyPeer` decides that. */
+function listAllRoots({ roots, federated = [] }: TrustAnchors): readonly string[] {
+  const all = [...roots, ...federated.flatMap((domain) => domain.roots)];
+  return [...new Set(all.map((root) => root.toString()))];
 }
 
 function createContext(svid: Svid, rootsPem: string): SecureContext {
@@ -120,6 +126,7 @@ function sameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
       trust.trustDomains,
       trust.roots.map((root) => root.fingerprint256),
       trust.signingRoot?.fingerprint256 ?? "",
+      (trust.federated ?? []).map(({ trustDomain, roots }) => [trustDomain, roots.map((root) => root.fingerprint256)]),
     ]);
   return describe(one) === describe(other);
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import type { PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
-import type { TrustBundle } from "../../mesh/policy/types.ts";
+import type { FederatedRoots, PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
+import type { FederatedDomain, TrustBundle } from "../../mesh/policy/types.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
 /** A parsed trust bundle. */
@@ -36,21 +36,51 @@ export function parseCertificates(pem: string, what: string): readonly X509Certi
 /**
  * Parses a bundle as a whole: one unreadable root makes all of it unusable, so that a damaged response never silently
  * removes a root. Only authorities may be roots, or a workload's own certificate could become one.
+ * @param known the bundle in force: its roots of a foreign domain stay while the control plane does not know them all.
  */
-export function parseTrustAnchors(bundle: TrustBundle): TrustAnchors {
-  const roots = bundle.roots.flatMap((pem, index) => parseCertificates(pem, `root ${index + 1} of the trust bundle`));
+export function parseTrustAnchors(bundle: TrustBundle, known?: TrustAnchors): TrustAnchors {
+  const roots = bundle.roots.flatMap((pem, index) => parseRoots(pem, `root ${index + 1} of the trust bundle`));
   if (roots.length === 0) throw new WorkloadTlsError("trust_bundle", "the trust bundle holds no root certificate");
   if (bundle.trustDomains.length === 0)
     throw new WorkloadTlsError("trust_bundle", "the trust bundle names no trust domain");
-  const leaf = roots.find((root) => !root.ca);
-  if (leaf !== undefined) {
-    throw new WorkloadTlsError(
-      "trust_bundle",
-      `the trust bundle holds certificate ${leaf.serialNumber}, which is not a certificate authority`,
-    );
-  }
   const signingRoot = findSigningRoot(bundle.signingRoot, roots);
-  return { roots, trustDomains: bundle.trustDomains, ...(signingRoot !== undefined && { signingRoot }) };
+  const federated = parseFederated(bundle, known);
+  return {
+    ...{ roots, trustDomains: bundle.trustDomains },
+    ...(signingRoot !== undefined && { signingRoot }),
+    ...(federated.length > 0 && { federated }),
+  };
+}
+
+/** Domains with the same roots share one list, so that a chain is verified by it once. */
+function parseFederated(bundle: TrustBundle, known: TrustAnchors | undefined): readonly FederatedRoots[] {
+  const parsed = new Map<string, readonly X509Certificate[]>();
+  return (bundle.federated ?? []).flatMap((domain): readonly FederatedRoots[] => {
+    const { trustDomain } = domain;
+    if (bundle.trustDomains.includes(trustDomain)) {
+      const message = `the trust bundle has foreign roots for ${trustDomain}, a trust domain of the mesh itself`;
+      throw new WorkloadTlsError("trust_bundle", message);
+    }
+    const pems = listForeignRoots(domain, known);
+    const roots = parsed.get(pems.join("")) ?? pems.flatMap((pem) => parseRoots(pem, `a root of ${trustDomain}`));
+    parsed.set(pems.join(""), roots);
+    return roots.length === 0 ? [] : [{ trustDomain, roots }];
+  });
+}
+
+/** PEM. Those that are in force stay while the control plane does not know them all. */
+function listForeignRoots(domain: FederatedDomain, known: TrustAnchors | undefined): readonly string[] {
+  if (domain.incomplete !== true) return domain.roots;
+  const inForce = known?.federated?.find(({ trustDomain }) => trustDomain === domain.trustDomain);
+  return [...new Set([...domain.roots, ...(inForce?.roots ?? []).map((root) => root.toString())])];
+}
+
+function parseRoots(pem: string, what: string): readonly X509Certificate[] {
+  const roots = parseCertificates(pem, what);
+  const leaf = roots.find((root) => !root.ca);
+  if (leaf === undefined) return roots;
+  const message = `the trust bundle holds certificate ${leaf.serialNumber}, which is not a certificate authority`;
+  throw new WorkloadTlsError("trust_bundle", message);
 }
 
 /** One of the roots; a hint that names no root of the bundle says nothing. */

@@ -55,7 +55,7 @@ export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<Wor
   const svid = startSvidManager({ identity, request, source, clock, random, log, meter });
   const discovery = startDiscoveryClient({ ...options, source });
   // A bundle that cannot be used is refused as a whole: the last one stays in force, and the control plane is told why.
-  discovery.watchTrustBundle((bundle) => source.setTrust(parseTrustAnchors(bundle)));
+  discovery.watchTrustBundle((bundle) => source.setTrust(parseTrustAnchors(bundle, source.trust())));
   return {
     source,
     svid,

@@ -1,10 +1,11 @@
 import type { X509Certificate } from "node:crypto";
 import { type CertificateFault, findExtensionFault, findKeyFault } from "../../identity/certificate-faults.ts";
 import { IdentityError } from "../../identity/identity-error.ts";
-import { parseSpiffeId, type SpiffeId, spiffeIdParts } from "../../identity/spiffe-id.ts";
-import { type ChainFault, type ChainVerdict, verifyChain } from "../../identity/verify-chain.ts";
+import { parseSpiffeId, type SpiffeId, spiffeIdParts, type TrustDomain } from "../../identity/spiffe-id.ts";
+import type { ChainFault } from "../../identity/verify-chain.ts";
 import { readExtensions } from "../../identity/x509-extensions.ts";
 import { readSubjectAltNames } from "../../identity/x509-san.ts";
+import { DomainChains } from "./domain-chains.ts";
 import type { PeerTrust } from "./peer-trust.ts";
 
 /** The peer's part of a handshake, and whom the verifier trusts. */
@@ -28,6 +29,7 @@ export type PeerRefusal =
   | "not_a_workload"
   | "wrong_usage"
   | "foreign_trust_domain"
+  | "wrong_authority"
   | "unexpected_identity";
 
 export type PeerVerdict =
@@ -43,12 +45,14 @@ export type PeerVerdict =
 
 /** OIDs of extended key usage (RFC 5280, section 4.2.1.12). */
 const USAGE = { any: "2.5.29.37.0", server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
-const SHOWN_IDENTITIES = 4;
+/** Identities or trust domains in one message. */
+const SHOWN_NAMES = 4;
 
 /**
  * Decides whether the peer of a TLS connection is trusted and expected. A resumed session is always refused: Node
  * reports it as `authorized` without checking any certificate (compare CVE-2022-21654). The chain is verified before
- * names are read, so that an error message never contains unverified text.
+ * names are read, so that an error message never contains unverified text; then the authorities of the identity's own
+ * trust domain must accept it, whoever else does.
  */
 export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   if (evidence.sessionReused) {
@@ -59,24 +63,37 @@ export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   }
   const [leaf, ...intermediates] = evidence.certificates;
   if (leaf === undefined) return refused("no_certificate", "the peer showed no certificate");
-  const chain = verifyChain({ leaf, intermediates, roots: evidence.roots, nowMs: evidence.nowMs });
-  if (chain.kind === "broken") return refused(chain.reason, chain.message);
+  const chains = new DomainChains({ leaf, intermediates, nowMs: evidence.nowMs }, evidence);
+  const found = chains.find();
+  if (found.kind === "broken") return refused(found.reason, found.message);
   const fault = findLeafFault(leaf, evidence.expected !== undefined);
   if (fault !== undefined) return refused(fault.reason, fault.message);
-  return verifyIdentity(leaf, evidence, chain);
+  return verifyIdentity(leaf, evidence, { chains, issuers: found.trustDomains });
 }
 
-type Chained = Extract<ChainVerdict, { kind: "chained" }>;
+interface VerifiedChains {
+  readonly chains: DomainChains;
+  /** The trust domains whose authority has signed the certificate. */
+  readonly issuers: readonly TrustDomain[];
+}
 
-function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, { path, notAfterMs }: Chained): PeerVerdict {
+function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, verified: VerifiedChains): PeerVerdict {
   const read = readIdentity(leaf);
   if (read.kind === "refused") return read;
   const { identity } = read;
   const { trustDomain } = spiffeIdParts(identity);
-  if (!evidence.trustDomains.includes(trustDomain)) {
-    const trusted = evidence.trustDomains.join(", ");
+  const chain = verified.chains.of(trustDomain);
+  if (chain === undefined) {
+    const federated = (evidence.federated ?? []).map((domain) => domain.trustDomain);
+    const trusted = describeSome([...evidence.trustDomains, ...federated], ", ");
     return refused("foreign_trust_domain", `${identity} has an untrusted trust domain (trusted: ${trusted})`);
   }
+  if (chain.kind === "broken") {
+    const issuers = describeSome(verified.issuers, " and ");
+    const message = `${identity} is signed by an authority of ${issuers}, which is not trusted for ${trustDomain}`;
+    return refused("wrong_authority", message);
+  }
+  const { path, notAfterMs } = chain;
   if (evidence.expected !== undefined && !evidence.expected.includes(identity)) {
     return refused("unexpected_identity", `the server is ${identity}, expected ${describeExpected(evidence.expected)}`);
   }
@@ -129,9 +146,13 @@ function findLeafFault(leaf: X509Certificate, isServer: boolean): LeafFault | un
 
 function describeExpected(expected: readonly SpiffeId[]): string {
   if (expected.length === 0) return "none: the destination has no known service account";
-  const shown = expected.slice(0, SHOWN_IDENTITIES).join(" or ");
-  const rest = expected.length - SHOWN_IDENTITIES;
-  return rest > 0 ? `${shown} or ${rest} others` : shown;
+  return describeSome(expected, " or ");
+}
+
+function describeSome(names: readonly string[], separator: string): string {
+  const shown = names.slice(0, SHOWN_NAMES).join(separator);
+  const rest = names.length - SHOWN_NAMES;
+  return rest > 0 ? `${shown}${separator}${rest} others` : shown;
 }
 
 function refused(reason: PeerRefusal, message: string): Extract<PeerVerdict, { kind: "refused" }> {

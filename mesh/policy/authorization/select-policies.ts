@@ -9,6 +9,7 @@ import type {
   AuthorizationPolicyRules,
   AuthorizationRule,
 } from "./authorization.ts";
+import { allowForeignByNameAlone } from "./foreign-peers.ts";
 import { limitPolicies } from "./limit-policies.ts";
 import { type EnforcingPod, findPoliciesOfPod } from "./policies-of-pod.ts";
 import { expandPrincipal, expandTrustDomain } from "./trust-domain-aliases.ts";
@@ -40,7 +41,10 @@ function createRules({ metadata, spec }: AuthorizationPolicy, settings: MeshSett
     action: spec.action,
     provider: spec.provider?.name ?? "",
     isDryRun: isDryRun(metadata),
-    rules: spec.rules.map((rule) => createRule(rule, { namespace, settings })),
+    rules: spec.rules.map((written) => {
+      const rule = createRule(written, { namespace, settings });
+      return spec.action === "ALLOW" ? allowForeignByNameAlone(rule, settings) : rule;
+    }),
   };
 }
 

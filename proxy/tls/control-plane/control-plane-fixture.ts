@@ -36,6 +36,7 @@ export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const SETTINGS: MeshSettings = {
   trustDomain: parseTrustDomain("cluster.local"),
   trustDomainAliases: [],
+  caCertificates: [],
   rootNamespace: "istio-system",
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",

@@ -18,7 +18,7 @@ export interface DocumentFetcher {
   close(): Promise<void>;
 }
 
-/** Key sets of large issuers have 20 KB. */
+/** Key sets of large issuers, and bundles of trust domains, have 20 KB. */
 const MAX_BYTES = 1024 * 1024;
 const MAX_REDIRECTS = 3;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
@@ -26,42 +26,63 @@ const CONNECT_TIMEOUT_MS = 5000;
 const MAX_RESPONSE_HEAD_BYTES = 16 * 1024;
 
 /**
+ * Which servers may be on this machine or link-local: none, the one whose address was configured but none that it
+ * redirects to, or all.
+ */
+export type LocalServers = "none" | "configured" | "all";
+
+/**
  * TLS servers are verified by the system's roots. A redirect never leads from https to http. The request has no
  * credentials and no header that the configuration chooses.
- * @param allowsLocal whether servers on this machine may be asked.
  */
-export function createDocumentFetcher(allowsLocal: boolean): DocumentFetcher {
-  const agent = new Agent({
+export function createDocumentFetcher(localServers: LocalServers): DocumentFetcher {
+  const agents = { local: createAgent(true), remote: createAgent(false) };
+  const dialerOf = (redirects: number): Dialer => {
+    const allowsLocal = localServers === "all" || (localServers === "configured" && redirects === 0);
+    return { allowsLocal, agent: allowsLocal ? agents.local : agents.remote };
+  };
+  return {
+    fetch: async ({ url, signal }) => {
+      try {
+        return await followRedirects(url, { dialerOf, signal });
+      } catch (caught) {
+        return failed(describeFailure(caught, signal));
+      }
+    },
+    close: async () => {
+      await Promise.all([agents.local.destroy(), agents.remote.destroy()]);
+    },
+  };
+}
+
+function createAgent(allowsLocal: boolean): Agent {
+  return new Agent({
     connect: { timeout: CONNECT_TIMEOUT_MS, ...(allowsLocal ? {} : { lookup: lookupRemote }) },
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
     // Fetched again after many minutes: the connection is not worth keeping.
     pipelining: 0,
   });
-  return {
-    fetch: async ({ url, signal }) => {
-      try {
-        return await followRedirects(url, { agent, signal, allowsLocal });
-      } catch (caught) {
-        return failed(describeFailure(caught, signal));
-      }
-    },
-    close: () => agent.destroy(),
-  };
 }
 
-interface FetchContext {
+interface Dialer {
   readonly agent: Dispatcher;
-  readonly signal: AbortSignal;
   readonly allowsLocal: boolean;
 }
 
-async function followRedirects(first: string, context: FetchContext): Promise<FetchedDocument> {
+interface FetchContext {
+  /** @param redirects that led there. */
+  readonly dialerOf: (redirects: number) => Dialer;
+  readonly signal: AbortSignal;
+}
+
+async function followRedirects(first: string, { dialerOf, signal }: FetchContext): Promise<FetchedDocument> {
   let url = first;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+    const { agent, allowsLocal } = dialerOf(redirects);
     const parsed = URL.parse(url);
-    const fault = parsed === null ? "is no URL" : findUrlFault(parsed, context.allowsLocal);
+    const fault = parsed === null ? "is no URL" : findUrlFault(parsed, allowsLocal);
     if (parsed === null || fault !== undefined) return failed(`the address ${fault}`);
-    const result = await fetchOnce(parsed, context);
+    const result = await fetchOnce(parsed, { agent, signal });
     if (result.kind !== "redirect") return result;
     const next = URL.parse(result.location, url);
     if (next === null) return failed("it redirects to what is no URL");
@@ -73,7 +94,10 @@ async function followRedirects(first: string, context: FetchContext): Promise<Fe
 
 type FetchResult = FetchedDocument | { readonly kind: "redirect"; readonly location: string };
 
-async function fetchOnce(url: URL, { agent, signal }: FetchContext): Promise<FetchResult> {
+async function fetchOnce(
+  url: URL,
+  { agent, signal }: { readonly agent: Dispatcher; readonly signal: AbortSignal },
+): Promise<FetchResult> {
   const headers = { accept: "application/json", "user-agent": "entente" };
   const { statusCode, headers: received, body } = await request(url, { dispatcher: agent, signal, headers });
   const location = received["location"];

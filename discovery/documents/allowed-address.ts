@@ -3,7 +3,8 @@ import { BlockList, isIP, isIPv6, type LookupFunction } from "node:net";
 
 /**
  * Addresses that lead to the control plane's own machine or to the metadata of its cloud, which give credentials to
- * every client that reaches them. A user with rights in one namespace can write a RequestAuthentication.
+ * every client that reaches them. A user with rights in one namespace can write a RequestAuthentication, and the server
+ * of another mesh's bundle can redirect.
  */
 const LOCAL = new BlockList();
 for (const [network, prefix] of [

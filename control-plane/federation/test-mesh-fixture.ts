@@ -1,0 +1,130 @@
+/** For tests: a mesh on loopback, with a control plane of its own and sidecars that get everything from it. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Registry } from "prom-client";
+import { filesOf, type MintedAuthority } from "../../ca-agent/authority/authority-fixture.ts";
+import { createLiveAuthority, type LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
+import { parseSigningMaterial } from "../../ca-agent/authority/signing-material.ts";
+import { registerIssuingService } from "../../ca-agent/issuing-service.ts";
+import { Changing, ChangingSource, settings } from "../../discovery/discovery-fixture.ts";
+import { startDiscovery } from "../../discovery/discovery-service.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { parseSpiffeId, parseTrustDomain, type SpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { ForeignAuthorities, MeshSettings } from "../../mesh/mesh-settings.ts";
+import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startWorkloadTls, type WorkloadTls } from "../../proxy/tls/workload-tls.ts";
+import { type ControlPlaneServer, startControlPlaneServer } from "../serving/control-plane-server.ts";
+import { createTrustSource } from "../trust-source.ts";
+import { startFederation } from "./start-federation.ts";
+
+export interface TestSidecar extends WorkloadTls {
+  readonly identity: SpiffeId;
+}
+
+const POD = `
+apiVersion: v1
+kind: Pod
+metadata: { name: app-1, namespace: ns1 }
+spec: { serviceAccountName: app, containers: [{ name: app }] }
+status: { podIP: 10.0.0.7, phase: Running }
+`;
+
+/** Half of it is the longest time until a certificate of a replaced root is replaced. */
+const CERTIFICATE_LIFETIME_MS = 60_000;
+
+/** A mesh with one pod, `app-1` in `ns1`, which may have any number of sidecars. */
+export class TestMesh {
+  /** Of the bundle endpoints that it follows. */
+  readonly clock = new FakeClock();
+  readonly log = new RecordingLogger();
+  readonly authority: LiveAuthority;
+  readonly #settings: Changing<MeshSettings>;
+  readonly #folder = mkdtempSync(join(tmpdir(), "entente-mesh-"));
+  readonly #cleanup: Cleanup;
+  #server: ControlPlaneServer | undefined;
+
+  private constructor(cleanup: Cleanup, trustDomain: string, minted: MintedAuthority) {
+    this.#cleanup = cleanup;
+    this.#settings = new Changing<MeshSettings>({
+      ...{ ...settings, trustDomain: parseTrustDomain(trustDomain), trustDomainAliases: [], caCertificates: [] },
+    });
+    const material = parseSigningMaterial(filesOf(minted), Date.now());
+    this.authority = createLiveAuthority(material, { clock: systemClock, log: this.log, randomBytes, publishMs: 0 });
+    cleanup.add(() => rmSync(this.#folder, { recursive: true, force: true }));
+  }
+
+  static async start(cleanup: Cleanup, trustDomain: string, minted: MintedAuthority): Promise<TestMesh> {
+    const mesh = new TestMesh(cleanup, trustDomain, minted);
+    await mesh.#listen();
+    return mesh;
+  }
+
+  get address(): string {
+    return `localhost:${this.#server?.port}`;
+  }
+
+  /** Replaces the authority's files. */
+  adopt(minted: MintedAuthority): void {
+    const { kind } = this.authority.adopt(parseSigningMaterial(filesOf(minted), Date.now()));
+    if (kind !== "adopted") throw new Error(`the authority is ${kind}`);
+  }
+
+  /** Replaces Istio's `caCertificates`. */
+  federate(...caCertificates: readonly ForeignAuthorities[]): void {
+    this.#settings.change({ ...this.#settings.current(), caCertificates });
+  }
+
+  /** Resolves when it has a certificate. */
+  async startSidecar(): Promise<TestSidecar> {
+    const identity = parseSpiffeId(`spiffe://${this.#settings.current().trustDomain}/ns/ns1/sa/app`);
+    const [rootCertificateFile, tokenFile] = [join(this.#folder, "root.pem"), join(this.#folder, "token")];
+    writeFileSync(rootCertificateFile, this.authority.roots().join(""));
+    writeFileSync(tokenFile, identity);
+    const sidecar = await startWorkloadTls({
+      ...{ address: this.address, rootCertificateFile, tokenFile, identity },
+      ...{ workload: { namespace: "ns1", name: "app-1" }, version: "test", lifetimeMs: CERTIFICATE_LIFETIME_MS },
+      // Replaces a certificate at once when its root is.
+      ...{ clock: systemClock, random: () => 0, log: this.log },
+    });
+    this.#cleanup.add(() => sidecar.close());
+    return { ...sidecar, identity };
+  }
+
+  async #listen(): Promise<void> {
+    const shutdown = new AbortController();
+    const { authority, log } = this;
+    const shared = { clock: systemClock, log, limitLog: unlimitedLog };
+    const meshSettings = this.#settings;
+    const { trustDomain } = meshSettings.current();
+    const federation = startFederation({
+      ...{ settings: meshSettings, authority, allowsLocal: true, registry: new Registry() },
+      ...{ clock: this.clock, log, random: () => 0.5, signal: shutdown.signal },
+    });
+    const trust = createTrustSource(authority, federation);
+    const source = new ChangingSource(POD);
+    const discovery = startDiscovery({ source, trust, settings: meshSettings, ...shared, shutdown: shutdown.signal });
+    const authenticator = {
+      authenticate: async (token: string) => ({ kind: "authenticated", identity: parseSpiffeId(token) }) as const,
+    };
+    const lifetimes = { defaultLifetimeMs: CERTIFICATE_LIFETIME_MS, maxLifetimeMs: CERTIFICATE_LIFETIME_MS };
+    const server = await startControlPlaneServer({
+      ...{ host: "127.0.0.1", port: 0, authority, trustDomains: [trustDomain], dnsNames: ["localhost"] },
+      routes: (router) => {
+        registerIssuingService(router, { authority, authenticator, trustDomain, ...lifetimes, ...shared });
+        discovery.register(router);
+      },
+      ...shared,
+      limits: { closeGraceMs: 200, closeSpreadMs: 0 },
+    });
+    this.#server = server;
+    this.#cleanup.add(async () => {
+      shutdown.abort();
+      authority.stop();
+      await server.close();
+    });
+  }
+}
