@@ -67,10 +67,16 @@ export class TestMesh {
     return `localhost:${this.#server?.port}`;
   }
 
-  /** Replaces the authority's files. */
+  /** Of its pod. */
+  get #identity(): SpiffeId {
+    return parseSpiffeId(`spiffe://${this.#settings.current().trustDomain}/ns/ns1/sa/app`);
+  }
+
+  /** Replaces the authority's files, and those in which its pods have its roots. */
   adopt(minted: MintedAuthority): void {
     const { kind } = this.authority.adopt(parseSigningMaterial(filesOf(minted), Date.now()));
     if (kind !== "adopted") throw new Error(`the authority is ${kind}`);
+    this.#writeRoots();
   }
 
   /** Replaces Istio's `caCertificates`. */
@@ -80,18 +86,24 @@ export class TestMesh {
 
   /** Resolves when it has a certificate. */
   async startSidecar(): Promise<TestSidecar> {
-    const identity = parseSpiffeId(`spiffe://${this.#settings.current().trustDomain}/ns/ns1/sa/app`);
-    const [rootCertificateFile, tokenFile] = [join(this.#folder, "root.pem"), join(this.#folder, "token")];
-    writeFileSync(rootCertificateFile, this.authority.roots().join(""));
-    writeFileSync(tokenFile, identity);
+    const identity = this.#identity;
+    const tokenFile = join(this.#folder, "token");
+    writeFileSync(tokenFile, "token");
+    const rootCertificateFile = this.#writeRoots();
     const sidecar = await startWorkloadTls({
       ...{ address: this.address, rootCertificateFile, tokenFile, identity },
       ...{ workload: { namespace: "ns1", name: "app-1" }, version: "test", lifetimeMs: CERTIFICATE_LIFETIME_MS },
       // Replaces a certificate at once when its root is.
-      ...{ clock: systemClock, random: () => 0, log: this.log },
+      ...{ clock: systemClock, random: () => 0.01, log: this.log },
     });
     this.#cleanup.add(() => sidecar.close());
     return { ...sidecar, identity };
+  }
+
+  #writeRoots(): string {
+    const file = join(this.#folder, "root.pem");
+    writeFileSync(file, this.authority.roots().join(""));
+    return file;
   }
 
   async #listen(): Promise<void> {
@@ -107,9 +119,8 @@ export class TestMesh {
     const trust = createTrustSource(authority, federation);
     const source = new ChangingSource(POD);
     const discovery = startDiscovery({ source, trust, settings: meshSettings, ...shared, shutdown: shutdown.signal });
-    const authenticator = {
-      authenticate: async (token: string) => ({ kind: "authenticated", identity: parseSpiffeId(token) }) as const,
-    };
+    const identity = this.#identity;
+    const authenticator = { authenticate: async () => ({ kind: "authenticated", identity }) as const };
     const lifetimes = { defaultLifetimeMs: CERTIFICATE_LIFETIME_MS, maxLifetimeMs: CERTIFICATE_LIFETIME_MS };
     const server = await startControlPlaneServer({
       ...{ host: "127.0.0.1", port: 0, authority, trustDomains: [trustDomain], dnsNames: ["localhost"] },
