@@ -118,7 +118,9 @@ function parseLifetimes(values: Values): Pick<ControlPlaneOptions, "defaultLifet
   if (lifetime === undefined) return { defaultLifetimeMs: Math.min(DEFAULT_LIFETIME_MS, maxLifetimeMs), maxLifetimeMs };
   const defaultLifetimeMs = parseDuration(lifetime, "--workload-cert-ttl");
   if (defaultLifetimeMs <= maxLifetimeMs) return { defaultLifetimeMs, maxLifetimeMs };
-  throw new UsageError(`--workload-cert-ttl ${lifetime} is longer than --max-workload-cert-ttl ${longest}: raise that one`);
+  throw new UsageError(
+    `--workload-cert-ttl ${lifetime} is longer than --max-workload-cert-ttl ${longest}: raise that one`,
+  );
 }
 
 function parseIdentity(values: Values): ControlPlaneCommandLine["identity"] {

@@ -10,9 +10,7 @@ const QUANTITY = /^\d+(?:\.\d+)?(?:m|k|Ki|M|Mi|G|Gi)?$/;
 const textSchema = z.union([z.string(), z.number()]).transform(String);
 const labelSchema = textSchema.pipe(z.string().regex(LABEL, "must be a DNS label: a-z, 0-9 and '-', at most 63"));
 const trustDomainSchema = z.string().regex(TRUST_DOMAIN, "must be a trust domain: a-z, 0-9, '.', '-' and '_'");
-const durationSchema = z
-  .string()
-  .regex(/^[1-9]\d{0,8}(?:s|m|h|d)$/, "must be a duration such as 30s, 10m, 24h or 90d");
+const durationSchema = z.string().regex(/^[1-9]\d{0,8}(?:s|m|h|d)$/, "must be a duration such as 30s, 10m, 24h or 90d");
 const quantitySchema = textSchema.pipe(z.string().regex(QUANTITY, "must be a quantity such as 100m, 0.5 or 256Mi"));
 const amountsSchema = z.strictObject({ cpu: quantitySchema.optional(), memory: quantitySchema.optional() });
 const replicasSchema = z.int().min(1).max(100);

@@ -1,42 +1,26 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { type MintedCertificate, mintRoot } from "../../../mesh/identity/mint-certificate-fixture.ts";
-import { echoApplication, peerAuthentication } from "./applications-fixture.ts";
-import { type ClientPod, createClient } from "./client-pod-fixture.ts";
 import { entente } from "./installation.ts";
-import {
-  apply,
-  awaitRollout,
-  createNamespace,
-  getObjects,
-  INJECTED,
-  kubectl,
-  podNames,
-  runKubectl,
-  SYSTEM,
-  type TestNamespace,
-} from "./kubectl-fixture.ts";
+import { apply, awaitRollout, getObjects, kubectl, podNames, runKubectl, SYSTEM } from "./kubectl-fixture.ts";
+import { createWorld, type World } from "./world-fixture.ts";
 
 const SOON = { timeout: 60_000, interval: 500 };
 /** A new root is published for three minutes before it signs. */
 const PUBLISHED = { timeout: 300_000, interval: 5000 };
 const ROTATION_MS = 600_000;
 
-let mesh: TestNamespace;
-let client: ClientPod;
+let mesh: World;
 
 beforeAll(async () => {
   const existing = await runKubectl(["get", "secret", "cacerts", "-n", SYSTEM, "-o", "name"]);
   if (existing.status === 0) throw new Error("the mesh has an authority of its operator (Secret cacerts): not touched");
-  mesh = await createNamespace("authority", INJECTED);
-  await apply([...echoApplication(mesh.name, "world", { text: "world" }), peerAuthentication(mesh.name, "STRICT")]);
-  client = await createClient(mesh.name, "client");
-  await awaitRollout(mesh.name, "world");
+  mesh = await createWorld("authority", { mode: "STRICT" });
 });
 
 afterAll(async () => {
   await kubectl(["delete", "secret", "cacerts", "-n", SYSTEM, "--ignore-not-found"]);
-  await mesh.remove();
+  await mesh?.remove();
 });
 
 /** The data of an object, as far as it is text. */
@@ -70,7 +54,7 @@ async function plugIn({ certificate, key }: Pem, roots: readonly string[]): Prom
 }
 
 async function countPublishedRoots(): Promise<number> {
-  const [configMap] = await getObjects("configmap", "istio-ca-root-cert", "-n", mesh.name);
+  const [configMap] = await getObjects("configmap", "istio-ca-root-cert", "-n", mesh.namespace);
   return (dataOf(configMap)["root-cert.pem"] ?? "").split("BEGIN CERTIFICATE").length - 1;
 }
 
@@ -83,11 +67,11 @@ async function signsWithNewRoot(): Promise<boolean> {
 
 /** The length of the chain of a new pod: two with an intermediate. */
 async function newChainLength(): Promise<number> {
-  await kubectl(["rollout", "restart", "deployment/world", "-n", mesh.name]);
-  await awaitRollout(mesh.name, "world");
-  const [pod = ""] = await podNames(mesh.name, "app=world");
+  await kubectl(["rollout", "restart", "deployment/world", "-n", mesh.namespace]);
+  await awaitRollout(mesh.namespace, "world");
+  const [pod = ""] = await podNames(mesh.namespace, "app=world");
   const report: { readonly chain?: readonly unknown[] } = JSON.parse(
-    await entente("certs", pod, "-n", mesh.name, "-o", "json"),
+    await entente("certs", pod, "-n", mesh.namespace, "-o", "json"),
   );
   return report.chain?.length ?? 0;
 }
@@ -99,7 +83,7 @@ it("the mesh moves to its operator's authority and back while it runs, and no re
   const root: MintedCertificate = mintRoot({ commonName: "operator" });
   const signer = mintRoot({ commonName: "operator signer", issuer: root });
   const roots = [own.certificate, root.pem];
-  const result = await client.loadWhile({ url: `http://world.${mesh.name}:8080/` }, async () => {
+  const result = await mesh.client.loadWhile({ url: mesh.url }, async () => {
     await plugIn({ certificate: signer.pem, key: signer.keyPem }, roots);
     await expect.poll(countPublishedRoots, SOON).toBe(2);
     await expect.poll(signsWithNewRoot, PUBLISHED).toBe(true);

@@ -1,40 +1,25 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { echoApplication } from "./applications-fixture.ts";
 import { authorizationPolicy, explain, type PolicyOptions, sumCounter } from "./authorization-fixture.ts";
-import { type ClientPod, createClient } from "./client-pod-fixture.ts";
 import { entente } from "./installation.ts";
-import {
-  apply,
-  awaitRollout,
-  createNamespace,
-  getObjects,
-  INJECTED,
-  kubectl,
-  runKubectl,
-  type TestNamespace,
-} from "./kubectl-fixture.ts";
+import { apply, getObjects, kubectl, runKubectl } from "./kubectl-fixture.ts";
+import { createWorld, WORLD_REPLY, type World } from "./world-fixture.ts";
 
-let mesh: TestNamespace;
-let client: ClientPod;
-let url: string;
+let mesh: World;
 
 beforeAll(async () => {
-  mesh = await createNamespace("policies", INJECTED);
-  await apply(echoApplication(mesh.name, "world", { text: "world" }));
-  client = await createClient(mesh.name, "client");
-  await awaitRollout(mesh.name, "world");
-  url = `http://world.${mesh.name}:8080/`;
+  mesh = await createWorld("policies");
 });
 
-afterAll(() => mesh.remove());
+afterAll(() => mesh?.remove());
 
 const RESOURCES = "authorizationpolicies.security.istio.io";
-afterEach(() => kubectl(["delete", RESOURCES, "--all", "-n", mesh.name]));
+afterEach(() => kubectl(["delete", RESOURCES, "--all", "-n", mesh.namespace]));
 
 const SOON = { timeout: 15_000 };
-const SERVED = { status: 200, body: "world" };
+const SERVED = WORLD_REPLY;
 const DENIED = { status: 403, body: "RBAC: access denied" };
 
+const send = () => mesh.client.send({ url: mesh.url });
 const operation = (fields: object) => ({ action: "DENY", rules: [{ to: [{ operation: fields }] }] });
 const source = (fields: object) => ({ action: "DENY", rules: [{ from: [{ source: fields }] }] });
 const annotated = (value: string): PolicyOptions => ({ annotations: { "istio.io/dry-run": value } });
@@ -57,11 +42,11 @@ describe("an AuthorizationPolicy that is wrong is refused with its field", () =>
     { field: "istio.io/dry-run", spec: { action: "AUDIT", rules: [{}] }, options: annotated("true") },
   ])("$field", async ({ field, spec, options }) => {
     for (const version of ["v1", "v1beta1"] as const) {
-      const wrong = authorizationPolicy(mesh.name, "wrong", spec, { version, ...options });
+      const wrong = authorizationPolicy(mesh.namespace, "wrong", spec, { version, ...options });
       const { status, stderr } = await runKubectl(["apply", "-f", "-"], { input: JSON.stringify(wrong) });
       expect([status, stderr]).toEqual([1, expect.stringContaining(field)]);
     }
-    expect(await getObjects(RESOURCES, "-n", mesh.name)).toEqual([]);
+    expect(await getObjects(RESOURCES, "-n", mesh.namespace)).toEqual([]);
   });
 });
 
@@ -70,32 +55,32 @@ describe("an AuthorizationPolicy", () => {
 
   it("has the same effect in v1 and in v1beta1, and can be read as either", async () => {
     for (const version of ["v1beta1", "v1"] as const) {
-      expect(await client.send({ url })).toMatchObject(SERVED);
-      await apply([authorizationPolicy(mesh.name, "no-get", noGet, { version })]);
-      await expect.poll(() => client.send({ url }), SOON).toMatchObject(DENIED);
+      expect(await send()).toMatchObject(SERVED);
+      await apply([authorizationPolicy(mesh.namespace, "no-get", noGet, { version })]);
+      await expect.poll(send, SOON).toMatchObject(DENIED);
       for (const read of ["v1", "v1beta1"]) {
-        const [stored] = await getObjects(`authorizationpolicies.${read}.security.istio.io`, "-n", mesh.name);
+        const [stored] = await getObjects(`authorizationpolicies.${read}.security.istio.io`, "-n", mesh.namespace);
         expect(stored).toMatchObject({ apiVersion: `security.istio.io/${read}`, spec: noGet });
       }
-      await kubectl(["delete", RESOURCES, "no-get", "-n", mesh.name]);
-      await expect.poll(() => client.send({ url }), SOON).toMatchObject(SERVED);
+      await kubectl(["delete", RESOURCES, "no-get", "-n", mesh.namespace]);
+      await expect.poll(send, SOON).toMatchObject(SERVED);
     }
   });
 
   it("in a dry run denies nothing, and is counted and explained", async () => {
-    await apply([authorizationPolicy(mesh.name, "no-get", noGet, annotated("true"))]);
+    await apply([authorizationPolicy(mesh.namespace, "no-get", noGet, annotated("true"))]);
     const counted = async () => {
-      expect(await client.send({ url })).toMatchObject(SERVED);
-      return await sumCounter(mesh.name, "app=world", /^entente_rbac_dry_run_total\{.*_result="denied"/);
+      expect(await send()).toMatchObject(SERVED);
+      return await sumCounter(mesh.namespace, "app=world", /^entente_rbac_dry_run_total\{.*_result="denied"/);
     };
     await expect.poll(counted, SOON).toBeGreaterThanOrEqual(2);
-    const question = ["--from", `client.${mesh.name}`, "--to", `world.${mesh.name}:8080`] as const;
+    const question = ["--from", `client.${mesh.namespace}`, "--to", `world.${mesh.namespace}:8080`] as const;
     expect(await explain(...question)).toBe("allowed by no-policy");
-    const wouldDeny = `Dry run: AuthorizationPolicy/no-get.${mesh.name} rule 0`;
+    const wouldDeny = `Dry run: AuthorizationPolicy/no-get.${mesh.namespace} rule 0`;
     expect(await entente("authz", "explain", ...question)).toContain(wouldDeny);
-    await apply([authorizationPolicy(mesh.name, "no-get", noGet, annotated("false"))]);
-    await expect.poll(() => client.send({ url }), SOON).toMatchObject(DENIED);
-    expect(await explain(...question)).toBe(`denied by AuthorizationPolicy/no-get.${mesh.name} rule 0`);
+    await apply([authorizationPolicy(mesh.namespace, "no-get", noGet, annotated("false"))]);
+    await expect.poll(send, SOON).toMatchObject(DENIED);
+    expect(await explain(...question)).toBe(`denied by AuthorizationPolicy/no-get.${mesh.namespace} rule 0`);
   });
 
   it("with a rule that is changed is in force in its new form", async () => {
@@ -105,8 +90,8 @@ describe("an AuthorizationPolicy", () => {
       [["POST"], DENIED],
       [["POST", "GET"], SERVED],
     ] as const) {
-      await apply([authorizationPolicy(mesh.name, "only", only(methods))]);
-      await expect.poll(() => client.send({ url }), SOON).toMatchObject(reply);
+      await apply([authorizationPolicy(mesh.namespace, "only", only(methods))]);
+      await expect.poll(send, SOON).toMatchObject(reply);
     }
   });
 });

@@ -7,33 +7,20 @@ import {
   SUBJECT,
   signToken,
 } from "../../../mesh/policy/request-authentication/token-issuer-fixture.ts";
-import { echoApplication } from "./applications-fixture.ts";
 import { authorizationPolicy, explain } from "./authorization-fixture.ts";
-import { type ClientPod, createClient } from "./client-pod-fixture.ts";
-import {
-  apply,
-  awaitRollout,
-  createNamespace,
-  INJECTED,
-  remove,
-  runKubectl,
-  type TestNamespace,
-} from "./kubectl-fixture.ts";
+import { apply, remove, runKubectl } from "./kubectl-fixture.ts";
+import { createWorld, WORLD_REPLY, type World } from "./world-fixture.ts";
 
-let mesh: TestNamespace;
-let client: ClientPod;
+let mesh: World;
 
 beforeAll(async () => {
-  mesh = await createNamespace("tokens", INJECTED);
-  await apply(echoApplication(mesh.name, "world", { text: "world" }));
-  client = await createClient(mesh.name, "client");
-  await awaitRollout(mesh.name, "world");
+  mesh = await createWorld("tokens");
 });
 
-afterAll(() => mesh.remove());
+afterAll(() => mesh?.remove());
 
 const SOON = { timeout: 15_000 };
-const SERVED = { status: 200, body: "world" };
+const SERVED = WORLD_REPLY;
 const DENIED = { status: 403, body: "RBAC: access denied" };
 const UNAUTHENTICATED = { status: 401 };
 
@@ -47,19 +34,27 @@ const OF_ANOTHER = signToken(key, { claims: { iss: "https://another.example" } }
 
 function send(token?: string) {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  return client.send({ url: `http://world.${mesh.name}:8080/`, headers });
+  return mesh.client.send({ url: mesh.url, headers });
 }
 
 function explainToken(claims: readonly string[]): Promise<string> {
   const options = claims.flatMap((claim) => ["--token-claim", claim]);
-  return explain("--from", `client.${mesh.name}`, "--to", `world.${mesh.name}:8080`, "--method", "GET", ...options);
+  return explain(
+    "--from",
+    `client.${mesh.namespace}`,
+    "--to",
+    `world.${mesh.namespace}:8080`,
+    "--method",
+    "GET",
+    ...options,
+  );
 }
 
 function requestAuthentication(rule: object, version = "v1"): KubernetesObject {
   return {
     apiVersion: `security.istio.io/${version}`,
     kind: "RequestAuthentication",
-    metadata: { name: "tokens", namespace: mesh.name },
+    metadata: { name: "tokens", namespace: mesh.namespace },
     spec: { selector: { matchLabels: { app: "world" } }, jwtRules: [{ issuer: ISSUER, ...rule }] },
   };
 }
@@ -89,7 +84,7 @@ describe("a RequestAuthentication with a key set of its own", () => {
   });
 
   it("with an AuthorizationPolicy serves those with a token whose claims match, and no others", async () => {
-    const readers = authorizationPolicy(mesh.name, "readers", {
+    const readers = authorizationPolicy(mesh.namespace, "readers", {
       rules: [
         {
           from: [{ source: { requestPrincipals: [`${ISSUER}/*`] } }],
@@ -102,7 +97,7 @@ describe("a RequestAuthentication with a key set of its own", () => {
     expect(await send(VALID)).toMatchObject(SERVED);
     expect(await send(signToken(key))).toMatchObject(DENIED);
     expect(await send(CHANGED)).toMatchObject(UNAUTHENTICATED);
-    const allowed = `allowed by AuthorizationPolicy/readers.${mesh.name} rule 0`;
+    const allowed = `allowed by AuthorizationPolicy/readers.${mesh.namespace} rule 0`;
     expect(await explainToken([...CLAIMS, "groups=readers", "groups=writers"])).toBe(allowed);
     expect(await explainToken(CLAIMS)).toBe("denied by no-rule");
     expect(await explainToken([])).toBe("denied by no-rule");

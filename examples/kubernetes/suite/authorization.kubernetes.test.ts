@@ -16,6 +16,7 @@ import {
   remove,
   type TestNamespace,
 } from "./kubectl-fixture.ts";
+import { type ClientNamespace, createOutsider } from "./world-fixture.ts";
 
 const POLICIES: readonly KubernetesObject[] = parseAllDocuments(WORLD_POLICIES).map((document) => document.toJS());
 const WORLD = "http://world.ns2:8080/";
@@ -27,20 +28,20 @@ const REFUSED = { error: "ECONNRESET" };
 
 let manifests: readonly KubernetesObject[] | undefined;
 let mesh: TestNamespace;
-let outside: TestNamespace;
+let outside: ClientNamespace;
 let clients: Readonly<Record<"hello" | "other" | "outsider", ClientPod>>;
 
 beforeAll(async () => {
   manifests = await prepareDemo();
   mesh = await createNamespace("authorization", INJECTED);
-  outside = await createNamespace("outside");
+  outside = await createOutsider();
   await startDemo(manifests);
   await apply(heldServer(mesh.name, "held"));
   clients = {
     // With the account of the application hello.
     hello: await createClient("ns1", "client"),
     other: await createClient(mesh.name, "client"),
-    outsider: await createClient(outside.name, "client"),
+    outsider: outside.client,
   };
   await awaitRollout(mesh.name, "held");
 });
@@ -52,7 +53,7 @@ afterAll(async () => {
 
 /** The pods by the names that `--from` takes. */
 function nameOf(client: keyof typeof clients): string {
-  return `client.${{ hello: "ns1", other: mesh.name, outsider: outside.name }[client]}`;
+  return `client.${{ hello: "ns1", other: mesh.name, outsider: outside.namespace }[client]}`;
 }
 
 const ALLOWED_BY = (policy: string) => `allowed by AuthorizationPolicy/${policy} rule 0`;

@@ -4,17 +4,8 @@ import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { GREETER_POLICY } from "../../hello-tls/demo/authorization/policies.ts";
 import { type ClientPod, createClient, type GrpcReply } from "./client-pod-fixture.ts";
 import { grpcManifests } from "./demo-manifests-fixture.ts";
-import {
-  apply,
-  awaitRollout,
-  createNamespace,
-  getObjects,
-  kubectl,
-  podNames,
-  remove,
-  requireNoNamespace,
-  type TestNamespace,
-} from "./kubectl-fixture.ts";
+import { apply, awaitRollout, getObjects, kubectl, podNames, remove, requireNoNamespace } from "./kubectl-fixture.ts";
+import { type ClientNamespace, createOutsider } from "./world-fixture.ts";
 
 const NAMESPACE = "hello-grpc";
 const URL = `http://greeter.${NAMESPACE}:50051`;
@@ -24,15 +15,13 @@ const PROVED =
 const CALLS = 20;
 
 let manifests: readonly KubernetesObject[];
-let outside: TestNamespace;
-let outsider: ClientPod;
+let outside: ClientNamespace;
 let client: ClientPod;
 
 beforeAll(async () => {
   await requireNoNamespace(NAMESPACE);
   manifests = await grpcManifests();
-  outside = await createNamespace("outside");
-  outsider = await createClient(outside.name, "client");
+  outside = await createOutsider();
   await apply(manifests);
   client = await createClient(NAMESPACE, "client");
   await awaitRollout(NAMESPACE, "greeter");
@@ -60,7 +49,7 @@ async function countCalls(labels: readonly string[]): Promise<number> {
 
 async function readMetrics(status: unknown): Promise<string> {
   const ip: unknown = typeof status === "object" && status !== null ? Reflect.get(status, "podIP") : undefined;
-  return (await outsider.send({ url: `http://${String(ip)}:15020/stats/prometheus` })).body ?? "";
+  return (await outside.client.send({ url: `http://${String(ip)}:15020/stats/prometheus` })).body ?? "";
 }
 
 describe("gRPC", () => {
@@ -81,7 +70,7 @@ describe("gRPC", () => {
 
   it("plaintext is refused under STRICT", async () => {
     const soon = { timeout: 10_000 };
-    await expect.poll(() => outsider.callGrpc({ url: URL, count: 1 }), soon).toEqual([{ error: "ECONNRESET" }]);
+    await expect.poll(() => outside.client.callGrpc({ url: URL, count: 1 }), soon).toEqual([{ error: "ECONNRESET" }]);
   });
 
   it("replacing both pods fails no call of the application", async () => {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ClientPod, createClient } from "./client-pod-fixture.ts";
 import {
   createNamespace,
   getObjects,
@@ -9,6 +8,7 @@ import {
   SYSTEM,
   type TestNamespace,
 } from "./kubectl-fixture.ts";
+import { type ClientNamespace, createOutsider } from "./world-fixture.ts";
 
 const SERVICE = "istio-sidecar-injector";
 const SECRET = `${SERVICE}-tls`;
@@ -25,17 +25,15 @@ require("tls").connect(options, () => print("trusted")).on("error", ({ code }) =
 `;
 
 let mesh: TestNamespace;
-let outside: TestNamespace;
-let client: ClientPod;
+let outside: ClientNamespace;
 
 beforeAll(async () => {
   mesh = await createNamespace("webhook", INJECTED);
-  outside = await createNamespace("webhook-outside");
-  client = await createClient(outside.name, "client");
+  outside = await createOutsider();
 });
 
 afterAll(async () => {
-  await Promise.all([mesh.remove(), outside.remove()]);
+  await Promise.all([mesh?.remove(), outside?.remove()]);
 });
 
 /** The authority's certificate in the Secret, base64 of PEM; undefined while there is no Secret. */
@@ -54,7 +52,7 @@ async function verdicts(authority: string): Promise<readonly string[]> {
   return await Promise.all(
     pods.map(async ({ status }) => {
       const { podIP }: { readonly podIP: string } = JSON.parse(JSON.stringify(status));
-      const { stdout } = await client.run("node", "-e", CONNECT, podIP, authority);
+      const { stdout } = await outside.client.run("node", "-e", CONNECT, podIP, authority);
       return stdout.trim();
     }),
   );
