@@ -20,17 +20,21 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const MAX_MARGIN_MS = 600_000;
 
-/** The limits for a mesh whose leaves live so long at most. */
+/**
+ * The limits for a mesh whose leaves live so long at most. Where they live shorter than a default limit, that is the limit:
+ * sidecars renew within that time, so they are connected, and clocks that differ by more could not use such a leaf at all.
+ */
 export function createRotationLimits(longestLeafMs: number, changed: Partial<RotationLimits> = {}): RotationLimits {
+  const upToLeaf = (limitMs: number): number => Math.min(limitMs, longestLeafMs);
   return {
-    publishMs: 180_000,
+    publishMs: upToLeaf(180_000),
     publishLimitMs: DAY_MS,
     longestLeafMs,
     // Two clocks, each wrong by an hour and Istio's two minutes.
-    clockErrorMs: 2 * (HOUR_MS + 120_000),
+    clockErrorMs: upToLeaf(2 * (HOUR_MS + 120_000)),
     retireLimitMs: 7 * DAY_MS,
-    settleMs: 90_000,
-    retryMs: DAY_MS,
+    settleMs: upToLeaf(90_000),
+    retryMs: upToLeaf(DAY_MS),
     ...changed,
   };
 }
