@@ -24,7 +24,6 @@ export async function adoptFiles(
   deps: AdoptFilesDeps,
 ): Promise<ChangeOutcome> {
   try {
-    refuseEmptiedBundle(authority, files);
     const material = await parseTrustedMaterial(files, deps);
     const adoption = authority.adopt(material);
     if (adoption.kind === "refused") throw new CaError("authority_root_lost", `${files.from}: ${adoption.message}`);
@@ -41,17 +40,6 @@ export async function adoptFiles(
     reportRefused(caught, deps);
     return "refused";
   }
-}
-
-/** At a start the file may be missing; while other roots are trusted, that is a mistake. */
-function refuseEmptiedBundle(authority: LiveAuthority, files: AuthorityFiles): void {
-  const trusted = authority.roots().length;
-  if (files.rootsPem !== undefined || trusted === 1) return;
-  throw new CaError(
-    "authority_root_lost",
-    `${files.locate("roots")} is missing or empty, but ${trusted} roots are trusted: restore it; to trust only the signing ` +
-      "root, write that into it",
-  );
 }
 
 export function reportRefused(caught: unknown, { log, onChange }: Pick<AdoptFilesDeps, "log" | "onChange">): void {

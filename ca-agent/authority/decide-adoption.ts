@@ -42,6 +42,8 @@ export function decideAdoption(inForce: InForce, next: SigningMaterial, { nowMs,
   const current = rootKey(inForce.signer.root.toString());
   const lost = findLostRoot(inForce, next);
   if (lost !== undefined) return { kind: "refused", message: describeLostRoot(lost, inForce, next) };
+  // At a start the bundle may be missing; while other roots are trusted, that is a mistake.
+  if (!next.hasBundle && inForce.roots.length > 1) return { kind: "refused", message: describeEmptied(inForce) };
   const publishedAtMs = new Map(keys.map((key) => [key, inForce.publishedAtMs.get(key) ?? nowMs]));
   const signing = rootKey(next.root.toString());
   const since = publishedAtMs.get(signing) ?? nowMs;
@@ -78,6 +80,13 @@ function isSameMaterial({ signer, roots }: InForce, next: SigningMaterial): bool
     signer.certificate.raw.equals(next.certificate.raw) &&
     signer.intermediates.join("") === next.intermediates.join("") &&
     roots.join("") === next.roots.join("")
+  );
+}
+
+function describeEmptied({ roots }: InForce): string {
+  return (
+    `the root certificates are missing or empty, but ${roots.length} roots are trusted: restore them; to trust only the ` +
+    "signing root, write that one there"
   );
 }
 

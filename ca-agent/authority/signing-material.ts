@@ -4,11 +4,11 @@ import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensio
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { readOctetString } from "../x509/der-values.ts";
+import { findCrossSigned } from "../x509/find-cross-signed.ts";
 import { splitCertificates } from "../x509/pem.ts";
 import { findKeyFault, formatPublicKey, keyIdentifier } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
 import type { AuthorityFiles, RotationMark } from "./authority-files.ts";
-import { findCrossSigned } from "./cross-signed.ts";
 
 /** An authority's certificate, key and roots that passed all checks. */
 export interface SigningMaterial {
@@ -24,6 +24,8 @@ export interface SigningMaterial {
   readonly intermediates: readonly string[];
   /** One PEM certificate each. */
   readonly roots: readonly string[];
+  /** Whether they are listed; if not, the signing certificate is the only one. */
+  readonly hasBundle: boolean;
   /** The one of them to which the signing certificate leads. */
   readonly root: X509Certificate;
   /** The earliest expiry of the certificates from the signer to its root. */
@@ -61,6 +63,7 @@ export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): Sign
     ...readIssuer(certificate, certificatePath),
     intermediates: [...path, ...crossSigned].map(formatCertificate),
     roots: roots.map(formatCertificate),
+    hasBundle: files.rootsPem !== undefined,
     root,
     notAfterMs: verdict.notAfterMs,
     rootNotAfterMs: root.validToDate.getTime(),

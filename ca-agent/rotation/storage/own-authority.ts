@@ -248,13 +248,10 @@ function isOwnRoot(pem: string): boolean {
 }
 
 function damaged({ from }: FileTexts, what: string, cause?: unknown): CaError {
-  return new CaError(
-    "authority_files",
-    `${from} is not one state of a rotation: ${what}; restore all of it from one backup`,
-    {
-      ...(cause !== undefined && { cause }),
-    },
-  );
+  const fix = `restore all of it from one backup; to replace the root by hand, remove ${ROTATION_FILE_NAMES.join(", ")}`;
+  return new CaError("authority_files", `${from} is not one state of a rotation: ${what}; ${fix}`, {
+    ...(cause !== undefined && { cause }),
+  });
 }
 
 function messageOf(caught: unknown): string {
