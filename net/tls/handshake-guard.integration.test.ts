@@ -21,7 +21,7 @@ async function startServer(): Promise<number> {
       rejectUnauthorized: true,
     });
     cleanup.addSocket(socket);
-    socket.on("secure", () => socket.write(loadHandshakeGuard().endingGroup()));
+    socket.on("secure", () => socket.write(loadHandshakeGuard().endingHandshake(socket)?.keyExchangeGroup ?? "?"));
   });
   cleanup.add(() => server.close());
   return await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });

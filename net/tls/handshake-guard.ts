@@ -1,9 +1,9 @@
-import type { SecureContext } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { inspect } from "node:util";
 import koffi from "koffi";
 import { MAX_CHAIN_BYTES } from "../../mesh/identity/chain-limits.ts";
-import { NetError } from "../net-error.ts";
 import { judgeCertificateMessage } from "./certificate-message.ts";
+import { bindOpenssl, type Openssl, opensslUnavailable, readSentCertificates } from "./openssl.ts";
 
 /** OpenSSL's numbers (ssl.h). */
 const SSL_CTRL_GET_MAX_CERT_LIST = 50;
@@ -19,15 +19,24 @@ const MESSAGE_HEADER_BYTES = 4;
 /** The Certificate message: TLS 1.3 adds a length and extensions to each certificate. */
 const MAX_MESSAGE_BYTES = MAX_CHAIN_BYTES + 256;
 
+/** As long as the hash of the suite: at most SHA-384's 48 octets. */
+const MAX_VERIFY_DATA_BYTES = 64;
+
 export interface HandshakeGuard {
   /** Bounds the handshakes of a context. */
   protect(context: SecureContext): void;
   /**
-   * The key exchange group of the handshake that is completing: `X25519MLKEM768`, `x25519`, …, as OpenSSL names it.
-   * Call it in the listener of `secure` or `secureConnect`, which runs inside that handshake. Node itself exposes the
-   * group only on the client's side.
+   * What the handshake that is completing has shown. Call it in the listener of `secure` or `secureConnect`, which runs
+   * inside that handshake. `undefined`: the latest one was not this socket's, because its context is not protected.
    */
-  endingGroup(): string;
+  endingHandshake(socket: TLSSocket): EndingHandshake | undefined;
+}
+
+export interface EndingHandshake {
+  /** `X25519MLKEM768`, `x25519`, …, as OpenSSL names it. Node itself exposes it only on the client's side. */
+  readonly keyExchangeGroup: string;
+  /** In DER, as the peer has sent them, leaf first. Empty: it sent none. */
+  readonly certificates: readonly Buffer[];
 }
 
 let loaded: HandshakeGuard | undefined;
@@ -51,10 +60,10 @@ export function loadHandshakeGuard(): HandshakeGuard {
 
 function createGuard(): HandshakeGuard {
   const openssl = bindOpenssl();
-  let group = "";
-  const onFinished = (connection: unknown): void => {
+  let ending: { readonly connection: unknown; readonly verifyData: Buffer } | undefined;
+  const onFinished = (connection: unknown, verifyData: Buffer): void => {
     openssl.watchConnection(connection, null);
-    group = String(openssl.groupName(connection) ?? "");
+    ending = { connection, verifyData };
   };
   const callback = createMessageCallback(openssl, onFinished);
   const onMessage = koffi.register(callback, koffi.pointer(openssl.messageCallback));
@@ -63,45 +72,29 @@ function createGuard(): HandshakeGuard {
     // Verifies the address before anything is written: a known value must be readable there.
     const present = Number(openssl.contextControl(address, SSL_CTRL_GET_MAX_CERT_LIST, 0, null));
     if (present !== OPENSSL_DEFAULT_MAX_CERT_LIST && present !== MAX_MESSAGE_BYTES) {
-      throw unavailable(`its context has an unknown limit of ${present} bytes`);
+      throw opensslUnavailable(`its context has an unknown limit of ${present} bytes`);
     }
     openssl.contextControl(address, SSL_CTRL_SET_MAX_CERT_LIST, MAX_MESSAGE_BYTES, null);
     openssl.setOptions(address, SSL_OP_NO_CERTIFICATE_COMPRESSION);
     openssl.setTickets(address, 0);
     openssl.watchContext(address, onMessage);
   };
-  return { protect, endingGroup: () => group };
-}
-
-type Openssl = ReturnType<typeof bindOpenssl>;
-
-function bindOpenssl() {
-  try {
-    const library = koffi.load(null);
-    // write_p, version, content_type, buf, len, ssl, arg
-    const messageCallback = koffi.proto("void", ["int", "int", "int", "void *", "size_t", "void *", "void *"]);
-    const watch = ["void *", koffi.pointer(messageCallback)];
-    return {
-      messageCallback,
-      contextControl: library.func("long SSL_CTX_ctrl(void *context, int command, long value, void *pointer)"),
-      setOptions: library.func("uint64_t SSL_CTX_set_options(void *context, uint64_t options)"),
-      setTickets: library.func("int SSL_CTX_set_num_tickets(void *context, size_t count)"),
-      watchContext: library.func("SSL_CTX_set_msg_callback", "void", watch),
-      watchConnection: library.func("SSL_set_msg_callback", "void", watch),
-      groupName: library.func("const char *SSL_get0_group_name(void *connection)"),
-      copy: library.func("void *memcpy(_Out_ uint8_t *to, void *from, size_t bytes)"),
-      fill: library.func("void *memset(void *to, int octet, size_t bytes)"),
-    };
-  } catch (caught) {
-    throw unavailable(caught instanceof Error ? caught.message : String(caught), caught);
-  }
+  const endingHandshake = (socket: TLSSocket): EndingHandshake | undefined => {
+    // No two handshakes have the same Finished message (RFC 8446, section 4.4.4), so this one is the socket's own.
+    if (ending === undefined || socket.getPeerFinished()?.equals(ending.verifyData) !== true) return undefined;
+    const { connection } = ending;
+    ending = undefined;
+    const keyExchangeGroup = String(openssl.groupName(connection) ?? "");
+    return { keyExchangeGroup, certificates: readSentCertificates(openssl, connection) };
+  };
+  return { protect, endingHandshake };
 }
 
 /**
  * Receives each handshake message up to the peer's Finished; application data must not pass through here. Runs inside
  * OpenSSL, so it must not throw; what it cannot judge is refused.
  */
-function createMessageCallback(openssl: Openssl, onFinished: (connection: unknown) => void) {
+function createMessageCallback(openssl: Openssl, onFinished: (connection: unknown, verifyData: Buffer) => void) {
   const header = Buffer.alloc(1);
   const body = Buffer.alloc(MAX_MESSAGE_BYTES);
   const isAccepted = (message: bigint, bytes: number, version: number): boolean => {
@@ -111,10 +104,14 @@ function createMessageCallback(openssl: Openssl, onFinished: (connection: unknow
   };
   const onReceived = (version: number, message: bigint, length: number, connection: unknown): void => {
     openssl.copy(header, message, 1);
-    if (header[0] === MESSAGE.finished) onFinished(connection);
-    if (header[0] !== MESSAGE.certificate) return;
     const start = message + BigInt(MESSAGE_HEADER_BYTES);
     const bytes = length - MESSAGE_HEADER_BYTES;
+    if (header[0] === MESSAGE.finished) {
+      const verifyData = Buffer.alloc(Math.min(bytes, MAX_VERIFY_DATA_BYTES));
+      openssl.copy(verifyData, start, verifyData.length);
+      onFinished(connection, verifyData);
+    }
+    if (header[0] !== MESSAGE.certificate) return;
     let isFit = false;
     try {
       isFit = isAccepted(start, bytes, version);
@@ -148,11 +145,6 @@ function readAddress(context: SecureContext): bigint {
   const external: unknown =
     typeof handle === "object" && handle !== null ? Reflect.get(handle, "_external") : undefined;
   const [, address] = /^\[External: (?:0x)?([0-9a-f]+)\]$/i.exec(inspect(external)) ?? [];
-  if (address === undefined) throw unavailable("its contexts have no address");
+  if (address === undefined) throw opensslUnavailable("its contexts have no address");
   return BigInt(`0x${address}`);
-}
-
-function unavailable(reason: string, cause?: unknown): NetError {
-  const message = `this Node does not offer what bounds a TLS handshake (${reason}): use the official build of Node 24`;
-  return new NetError("openssl_unavailable", message, { cause });
 }

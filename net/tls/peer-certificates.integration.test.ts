@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { createSecureServer } from "node:http2";
-import { createServer } from "node:net";
+import { createServer, Socket } from "node:net";
 import { connect, createSecureContext, createServer as createTlsServer, TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../cleanup-fixture.ts";
 import { listen } from "../listen.ts";
-import { keepPeerCertificates, readPeerCertificates } from "./peer-certificates.ts";
+import { keepHandshake, keepPeerCertificates, readPeerCertificates } from "./peer-certificates.ts";
+import { createTlsContext, setServerContext } from "./tls-contexts.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -21,9 +22,9 @@ async function shakeHands(
   clientChain: readonly MintedCertificate[],
 ): Promise<{ server: TLSSocket; client: TLSSocket }> {
   const material = (chain: readonly MintedCertificate[]) =>
-    createSecureContext({
+    createTlsContext({
       ca: ROOT.pem,
-      ...(chain.length === 0 ? {} : { cert: chain.map(({ pem }) => pem).join(""), key: chain[0]?.keyPem }),
+      ...(chain[0] !== undefined && { cert: chain.map(({ pem }) => pem).join(""), key: chain[0].keyPem }),
     });
   const secured = new Promise<TLSSocket>((resolve) => {
     const listener = createServer((socket) => {
@@ -35,7 +36,10 @@ async function shakeHands(
         rejectUnauthorized: false,
       });
       tls.on("error", () => undefined);
-      tls.once("secure", () => resolve(tls));
+      tls.once("secure", () => {
+        keepHandshake(tls);
+        resolve(tls);
+      });
     });
     listener.listen(0, "127.0.0.1", () => {
       const address = listener.address();
@@ -43,6 +47,7 @@ async function shakeHands(
       const options = { secureContext: material(clientChain), rejectUnauthorized: false, servername: "a" };
       const client = connect({ port, host: "127.0.0.1", ...options });
       client.on("error", () => undefined);
+      client.once("secureConnect", () => keepHandshake(client));
       cleanup.addSocket(client);
       resolveClient(client);
     });
@@ -73,6 +78,37 @@ describe("a peer's certificates", () => {
       expect(readPeerCertificates(socket).map(({ raw }) => raw)).toEqual(first);
       expect(readPeerCertificates(socket).map(({ raw }) => raw)).toEqual(first);
     }
+  });
+
+  it("are each client's own, of many whose handshakes overlap", async () => {
+    const leaves = Array.from({ length: 24 }, (_, index) =>
+      mintLeaf({ issuer: ROOT, uriSans: [`spiffe://a/ns/b/sa/c${index}`], ...DATES }),
+    );
+    const pairs = await Promise.all(leaves.map((leaf) => shakeHands([leaf])));
+    const seen = pairs.map(({ server }) => readPeerCertificates(server).map(({ raw }) => raw.toString("base64")));
+    expect(seen).toEqual(leaves.map(({ certificate }) => [certificate.raw.toString("base64")]));
+  });
+
+  it("are none of another connection's if OpenSSL did not report this one's handshake", async () => {
+    await shakeHands([LEAF, INTERMEDIATE]);
+    const [server, client] = [createServer(), new Socket()];
+    const port = await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
+    cleanup.add(() => server.close());
+    cleanup.addSocket(client);
+    const accepted = once(server, "connection");
+    client.connect(port, "127.0.0.1");
+    const [raw] = await accepted;
+    const context = createSecureContext({ ca: ROOT.pem, cert: LEAF.pem, key: LEAF.keyPem });
+    const secured = new TLSSocket(raw, {
+      isServer: true,
+      secureContext: context,
+      requestCert: true,
+      rejectUnauthorized: false,
+    });
+    const kept = new Promise<string>((resolve) => void secured.once("secure", () => resolve(keepHandshake(secured))));
+    connect({ socket: client, secureContext: context, rejectUnauthorized: false }).on("error", () => undefined);
+    expect(await kept).toBe("");
+    expect(readPeerCertificates(secured)).toEqual([]);
   });
 
   it("are none if the peer has presented none", async () => {
@@ -108,6 +144,7 @@ describe("the certificates of a client of a server", () => {
 
   it("are its chain too, at a server of node:tls", async () => {
     const server = createTlsServer(options);
+    setServerContext(server, material);
     await dial(server);
     const [socket] = await once(server, "secureConnection");
     expect(readPeerCertificates(socket).map(({ fingerprint256 }) => fingerprint256)).toEqual(expected);
@@ -115,6 +152,7 @@ describe("the certificates of a client of a server", () => {
 
   it("are its chain too, at a session of node:http2", async () => {
     const server = createSecureServer(options);
+    setServerContext(server, material);
     await dial(server);
     const [{ socket }] = await once(server, "session");
     expect(readPeerCertificates(socket).map(({ fingerprint256 }) => fingerprint256)).toEqual(expected);

@@ -5,8 +5,7 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { loadHandshakeGuard } from "../../net/tls/handshake-guard.ts";
-import { readPeerCertificates } from "../../net/tls/peer-certificates.ts";
+import { keepHandshake, readPeerCertificates } from "../../net/tls/peer-certificates.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
 
@@ -84,7 +83,7 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
     };
     const onDone = (): void => {
       stop();
-      const group = loadHandshakeGuard().endingGroup();
+      const group = keepHandshake(socket);
       // This event, and each promise that it resolves, runs inside OpenSSL's call: a caller that refused the peer there
       // and destroyed the socket would crash the process.
       setImmediate(() => resolve({ kind: "done", group }));
