@@ -5,6 +5,9 @@ import { IdentityError } from "./identity-error.ts";
 export interface CertificateParts {
   /** The signature algorithm outside the signed part. */
   readonly signatureAlgorithm: Uint8Array;
+  /** The issuer's name. */
+  readonly issuer: Uint8Array;
+  readonly subject: Uint8Array;
   /** SubjectPublicKeyInfo. */
   readonly publicKeyInfo: Uint8Array;
   /** The list of extensions; absent in certificates of version 1. */
@@ -36,17 +39,18 @@ export function readCertificateParts(certificateDer: Uint8Array): CertificatePar
 function readSignedPart(signed: DerReader): Omit<CertificateParts, "signatureAlgorithm"> {
   signed.optional(CONTEXT.version, "the version");
   signed.expect(DER_TAG.integer, "the serial number");
-  for (const what of ["the algorithm", "the issuer", "the validity", "the subject"]) {
-    signed.expect(DER_TAG.sequence, what);
-  }
+  signed.expect(DER_TAG.sequence, "the algorithm");
+  const issuer = signed.whole(signed.expect(DER_TAG.sequence, "the issuer"));
+  signed.expect(DER_TAG.sequence, "the validity");
+  const subject = signed.whole(signed.expect(DER_TAG.sequence, "the subject"));
   const publicKeyInfo = signed.whole(signed.expect(DER_TAG.sequence, "the public key"));
   signed.optional(CONTEXT.issuerUniqueId, "the issuer's unique id");
   signed.optional(CONTEXT.subjectUniqueId, "the subject's unique id");
   const tagged = signed.optional(CONTEXT.extensions, "the extensions");
   signed.finish("the signed part");
-  if (tagged === undefined) return { publicKeyInfo, extensions: undefined };
+  if (tagged === undefined) return { issuer, subject, publicKeyInfo, extensions: undefined };
   const outer = signed.inside(tagged);
   const extensions = outer.inside(outer.expect(DER_TAG.sequence, "the list of extensions"));
   outer.finish("the list of extensions");
-  return { publicKeyInfo, extensions };
+  return { issuer, subject, publicKeyInfo, extensions };
 }

@@ -51,6 +51,8 @@ export interface MintRootOptions {
    */
   readonly ca?: boolean;
   readonly extensions?: readonly RawExtension[];
+  /** Positive, big-endian. @default random */
+  readonly serialNumber?: Uint8Array;
 }
 
 export interface MintLeafOptions {
@@ -65,6 +67,8 @@ export interface MintLeafOptions {
   readonly usages?: readonly ("server" | "client")[];
   /** Added after the others, duplicates included. */
   readonly extensions?: readonly RawExtension[];
+  /** Positive, big-endian. @default random */
+  readonly serialNumber?: Uint8Array;
 }
 
 const SIGNATURE_ALGORITHM = { ec: "1.2.840.10045.4.3.2", rsa: "1.2.840.113549.1.1.11" } as const;
@@ -91,6 +95,7 @@ export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
     subject: formatName(options.commonName ?? "test root"),
     notBefore: options.notBefore ?? new Date("2020-01-01T00:00:00Z"),
     notAfter: options.notAfter ?? new Date("2045-01-01T00:00:00Z"),
+    serialNumber: options.serialNumber,
     extensions,
   });
 }
@@ -119,6 +124,7 @@ export function mintLeaf(options: MintLeafOptions): MintedCertificate {
     subject: formatSequence(),
     notBefore: options.notBefore,
     notAfter: options.notAfter,
+    serialNumber: options.serialNumber,
     extensions: [...extensions, ...(options.extensions ?? [])],
   });
 }
@@ -129,6 +135,7 @@ interface MintInput {
   readonly subject: Buffer;
   readonly notBefore: Date;
   readonly notAfter: Date;
+  readonly serialNumber: Uint8Array | undefined;
   readonly extensions: readonly RawExtension[];
 }
 
@@ -137,7 +144,7 @@ function mint(input: MintInput): MintedCertificate {
   const algorithm = signatureAlgorithm(signer);
   const signed = formatSequence(
     formatDer(0xa0, formatInteger(Buffer.from([2]))),
-    formatInteger(Buffer.concat([Buffer.from([0x40]), randomBytes(15)])),
+    formatInteger(Buffer.from(input.serialNumber ?? [0x40, ...randomBytes(15)])),
     algorithm,
     input.issuer === undefined ? input.subject : subjectOf(input.issuer),
     formatSequence(formatTime(input.notBefore), formatTime(input.notAfter)),

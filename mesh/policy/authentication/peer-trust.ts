@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { TrustDomain } from "../../identity/spiffe-id.ts";
-import type { Revocations } from "../types.ts";
+import type { RevocationIndex } from "./revocations.ts";
 
 /** Whose certificates a verifier accepts. */
 export interface PeerTrust {
@@ -11,7 +11,7 @@ export interface PeerTrust {
   /** Trust domains with authorities of their own. @default none */
   readonly federated?: readonly FederatedRoots[];
   /** What is refused although it is valid. @default nothing */
-  readonly revocations?: Revocations;
+  readonly revocations?: RevocationIndex;
 }
 
 /** The authorities of a foreign trust domain, believed for its identities alone. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatSequence } from "../../identity/der-writer.ts";
 import { type MintLeafOptions, mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../identity/spiffe-id.ts";
+import { indexRevocations } from "./revocations.ts";
 import { type PeerEvidence, verifyPeer } from "./verify-peer.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
@@ -154,5 +155,58 @@ describe("verifyPeer", () => {
     const verdict = verifyPeer(evidence({ certificates: [forged] }));
     expect(verdict).toMatchObject({ reason: "unknown_root" });
     expect(JSON.stringify(verdict)).not.toContain("evil");
+  });
+});
+
+describe("a revoked peer", () => {
+  const authority = mintRoot({ commonName: "authority", issuer: root, serialNumber: Uint8Array.of(0x0b) });
+  const other = mintRoot({ commonName: "other authority", issuer: root });
+  const leaf = mint({ issuer: authority, serialNumber: Uint8Array.of(0x0a) });
+  const revoke = (serialNumber: string, ...identities: readonly (typeof HELLO)[]) =>
+    indexRevocations({ certificates: serialNumber === "" ? [] : [{ serialNumber }], identities });
+
+  it.each([
+    { name: "by its serial number", revocations: revoke("A"), message: "the certificate A is revoked" },
+    { name: "by its identity", revocations: revoke("", HELLO), message: `the identity ${HELLO} is revoked` },
+    {
+      name: "by the serial number of its authority",
+      revocations: revoke("B"),
+      message: "the certificate B of an authority in the peer's chain is revoked",
+    },
+  ])("is refused as client and as server: $name", ({ revocations, message }) => {
+    const certificates = [leaf, authority.certificate];
+    expect(verifyPeer(evidence({ certificates })).kind).toBe("trusted");
+    const refused = { kind: "refused", reason: "revoked", message };
+    expect(verifyPeer(evidence({ certificates, revocations }))).toEqual(refused);
+    expect(verifyPeer(evidence({ certificates, revocations, expected: [HELLO] }))).toEqual(refused);
+  });
+
+  it("stays refused with more certificates in its chain, in any order", () => {
+    const extra = [other.certificate, authority.certificate, mintRoot({ commonName: "unrelated" }).certificate];
+    for (const rest of [extra, extra.toReversed(), [...extra.slice(1), other.certificate]]) {
+      const verdict = verifyPeer(evidence({ certificates: [leaf, ...rest], revocations: revoke("A") }));
+      expect(verdict).toMatchObject({ reason: "revoked" });
+    }
+  });
+
+  it("of an authority that has a second certificate, which is not revoked, is refused if it shows the revoked one", () => {
+    const again = mintRoot({ commonName: "authority", issuer: root, key: authority.key });
+    const revocations = revoke("B");
+    const show = (...shown: readonly (typeof authority)[]) =>
+      verifyPeer(evidence({ certificates: [leaf, ...shown.map(({ certificate }) => certificate)], revocations })).kind;
+    expect(show(authority)).toBe("refused");
+    expect(show(again)).toBe("trusted");
+  });
+
+  it("that another chain names is no reason: certificates that are not part of the path do not count", () => {
+    const certificates = [mint({ issuer: other }), other.certificate, leaf, authority.certificate];
+    expect(verifyPeer(evidence({ certificates, revocations: revoke("A") })).kind).toBe("trusted");
+    expect(verifyPeer(evidence({ certificates, revocations: revoke("B") })).kind).toBe("trusted");
+  });
+
+  it("is not looked up before its chain is verified: the reason contains nothing of an unknown root's certificate", () => {
+    const forged = mint({ issuer: mintRoot(), serialNumber: Uint8Array.of(0x0a) });
+    const verdict = verifyPeer(evidence({ certificates: [forged], revocations: revoke("A", HELLO) }));
+    expect(verdict).toMatchObject({ reason: "unknown_root" });
   });
 });

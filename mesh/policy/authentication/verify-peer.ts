@@ -7,6 +7,7 @@ import { readExtensions } from "../../identity/x509-extensions.ts";
 import { readSubjectAltNames } from "../../identity/x509-san.ts";
 import { DomainChains } from "./domain-chains.ts";
 import type { PeerTrust } from "./peer-trust.ts";
+import { describeRevoked } from "./revocations.ts";
 
 /** The peer's part of a handshake, and whom the verifier trusts. */
 export interface PeerEvidence extends PeerTrust {
@@ -28,6 +29,7 @@ export type PeerRefusal =
   | "san_malformed"
   | "not_a_workload"
   | "wrong_usage"
+  | "revoked"
   | "foreign_trust_domain"
   | "wrong_authority"
   | "unexpected_identity";
@@ -94,6 +96,8 @@ function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, verified:
     return refused("wrong_authority", message);
   }
   const { path, notAfterMs } = chain;
+  const revoked = evidence.revocations?.find(path, identity);
+  if (revoked !== undefined) return refused("revoked", describeRevoked(revoked));
   if (evidence.expected !== undefined && !evidence.expected.includes(identity)) {
     return refused("unexpected_identity", `the server is ${identity}, expected ${describeExpected(evidence.expected)}`);
   }

@@ -1,0 +1,95 @@
+import type { X509Certificate } from "node:crypto";
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { readCertificateParts } from "../../identity/certificate-parts.ts";
+import { type MintedCertificate, mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
+import { parseSpiffeId, type SpiffeId } from "../../identity/spiffe-id.ts";
+import type { RevokedCertificate } from "../types.ts";
+import { hashIssuerName, indexRevocations } from "./revocations.ts";
+
+/** A certificate, and what a list may name of it. */
+interface Known {
+  readonly certificate: X509Certificate;
+  readonly number: bigint;
+  readonly issuer: MintedCertificate;
+}
+
+const validity = { notBefore: new Date("2025-01-01"), notAfter: new Date("2027-01-01") };
+const KEY = mintRoot().key;
+const IDENTITIES = ["a", "b", "c"].map((name) => parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${name}`));
+/** Few numbers, so that they meet; with leading zeros, a first octet of eight bits, and one that is the end of another. */
+const NUMBERS = [0x01, 0x0a, 0x10, 0xa0, 0x0a0a, 0x80ff];
+const ROOTS = ["root one", "root two"].map((commonName) => mintRoot({ commonName, key: KEY }));
+const AUTHORITIES = ROOTS.flatMap((issuer, index) =>
+  [0x0a, 0x10].map((number) => ({
+    minted: mintRoot({ commonName: `authority ${index}`, key: KEY, issuer, serialNumber: octetsOf(number) }),
+    number: BigInt(number),
+    issuer,
+  })),
+);
+const PATHS: readonly (readonly Known[])[] = AUTHORITIES.flatMap(({ minted, number, issuer }) =>
+  NUMBERS.map((own) => {
+    const leaf = mintLeaf({ issuer: minted, uriSans: [], ...validity, key: KEY, serialNumber: octetsOf(own) });
+    return [
+      { certificate: leaf.certificate, number: BigInt(own), issuer: minted },
+      { certificate: minted.certificate, number, issuer },
+      { certificate: issuer.certificate, number: BigInt(`0x${issuer.certificate.serialNumber}`), issuer },
+    ];
+  }),
+);
+
+function octetsOf(number: number): Uint8Array {
+  return number > 0xff ? Uint8Array.of(number >> 8, number & 0xff) : Uint8Array.of(number);
+}
+
+function nameOf(issuer: MintedCertificate): string {
+  return hashIssuerName(readCertificateParts(issuer.certificate.raw).subject);
+}
+
+const NAMES = [...new Set([...ROOTS, ...AUTHORITIES.map(({ minted }) => minted)].map(nameOf))];
+
+/** The same number as people and programs write it. */
+const spelled = fc.tuple(fc.constantFrom(...NUMBERS), fc.nat(4), fc.boolean()).map(([number, zeros, isUpper]) => {
+  const digits = "0".repeat(zeros) + number.toString(16);
+  return isUpper ? digits.toUpperCase() : digits;
+});
+
+const revokedCertificate: fc.Arbitrary<RevokedCertificate> = fc
+  .tuple(spelled, fc.option(fc.constantFrom(...NAMES)))
+  .map(([serialNumber, issuer]) => ({ serialNumber, ...(issuer !== null && { issuer }) }));
+
+/** Compares each entry with each certificate, as numbers. */
+function isRevokedNaively(
+  path: readonly Known[],
+  identity: SpiffeId,
+  { certificates, identities }: Parameters<typeof indexRevocations>[0],
+): boolean {
+  const isListed = ({ number, issuer }: Known): boolean =>
+    certificates.some(
+      (entry) =>
+        BigInt(`0x${entry.serialNumber}`) === number && (entry.issuer === undefined || entry.issuer === nameOf(issuer)),
+    );
+  return identities.includes(identity) || path.some(isListed);
+}
+
+it("a path is revoked exactly if one of its certificates, or its identity, is in the list", () => {
+  const lists = fc.record({
+    certificates: fc.array(revokedCertificate, { maxLength: 4 }),
+    identities: fc.subarray([...IDENTITIES], { maxLength: 1 }),
+  });
+  let revoked = 0;
+  let runs = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...PATHS), fc.constantFrom(...IDENTITIES), lists, (path, identity, list) => {
+      const certificates = path.map(({ certificate }) => certificate);
+      const found = indexRevocations(list).find(certificates, identity);
+      expect(found !== undefined).toBe(isRevokedNaively(path, identity, list));
+      runs += 1;
+      if (found !== undefined) revoked += 1;
+    }),
+    { numRuns: 2000 },
+  );
+  // Both outcomes are tested often.
+  expect(revoked).toBeGreaterThan(runs / 10);
+  expect(revoked).toBeLessThan((runs * 9) / 10);
+});
