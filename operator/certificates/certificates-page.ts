@@ -30,6 +30,8 @@ const pageSchema = z.discriminatedUnion("state", [
     roots: z.array(rootSchema),
     /** Absent in older versions. */
     federated: z.array(z.object({ trust_domain: z.string(), roots: z.array(rootSchema) })).default([]),
+    /** Absent in older versions. */
+    revocations: z.number().default(0),
   }),
 ]);
 

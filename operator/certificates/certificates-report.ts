@@ -14,6 +14,8 @@ export interface CertificatesReport {
   readonly roots: readonly CertificateFacts[];
   /** Foreign trust domains, each with the roots that are trusted for it alone. */
   readonly federated: readonly { readonly trustDomain: string; readonly roots: readonly CertificateFacts[] }[];
+  /** Certificates and identities that the proxy refuses. */
+  readonly revocations: number;
   readonly problems: readonly string[];
 }
 
@@ -43,9 +45,9 @@ export interface CertificatesInput {
 export function createCertificatesReport({ pod, page, ...input }: CertificatesInput): CertificatesReport {
   if (page.state === "none") {
     const problems = ["the proxy has no valid certificate: it serves nothing; its log has the reason"];
-    return { pod, trustDomains: [], chain: [], roots: [], federated: [], problems };
+    return { pod, trustDomains: [], chain: [], roots: [], federated: [], revocations: 0, problems };
   }
-  const { identity, generation, trust_domains: trustDomains } = page;
+  const { identity, generation, trust_domains: trustDomains, revocations } = page;
   return {
     pod,
     identity,
@@ -60,6 +62,7 @@ export function createCertificatesReport({ pod, page, ...input }: CertificatesIn
       trustDomain,
       roots: foreign.map(factsOfRoot),
     })),
+    revocations,
     problems: [
       ...findIdentityProblems(page, input),
       ...findTimeProblems(page, input),

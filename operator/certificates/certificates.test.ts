@@ -80,6 +80,13 @@ describe("the certificates of a proxy", () => {
     expect(text).toMatch(/^root +O=cluster\.local +- +01 .* 3650d$/m);
   });
 
+  it("show how much is revoked, if anything is", () => {
+    const textOf = (page: object) => formatCertificates(report(page), NOW_MS, PLAIN);
+    expect(textOf({ ...PAGE, revocations: 12 })).toMatch(/^Revocations: +12$/m);
+    expect(textOf({ ...PAGE, revocations: 0 })).not.toContain("Revocations");
+    expect(textOf(PAGE)).not.toContain("Revocations");
+  });
+
   it("are refused if the page is something else, and what is unknown in it is not repeated", () => {
     expect(() => validateCertificatesPage({ state: "active" })).toThrow("is the proxy another version?");
     const page = validateCertificatesPage({ ...PAGE, private_key: "SECRET" });

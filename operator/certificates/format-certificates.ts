@@ -5,12 +5,13 @@ import type { CertificateFacts, CertificatesReport } from "./certificates-report
 
 /** The certificates as a table, like istioctl's `proxy-config secret`, and what is wrong with them. */
 export function formatCertificates(report: CertificatesReport, nowMs: number, palette: Palette): string {
-  const { pod, identity, generation, trustDomains, chain, roots, federated, problems } = report;
+  const { pod, identity, generation, trustDomains, chain, roots, federated, revocations, problems } = report;
   const head = formatTable([
     ["Pod:", pod],
     ["Identity:", identity ?? "none"],
     ...(generation === undefined ? [] : [["Generation:", String(generation)]]),
     ...(trustDomains.length === 0 ? [] : [["Trust domains:", trustDomains.join(", ")]]),
+    ...(revocations === 0 ? [] : [["Revocations:", String(revocations)]]),
   ]);
   const rows = [
     ...chain.map((one, index) => rowOf(index === 0 ? "own" : "intermediate", one, nowMs, palette)),

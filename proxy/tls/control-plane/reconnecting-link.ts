@@ -19,6 +19,8 @@ export interface ReconnectingLinkOptions {
   readonly log: Logger;
   /** @default 5000; a dead control plane is noticed within twice this time */
   readonly pingIntervalMs?: number;
+  /** Whether the control plane accepts the certificate in use, each time it is known. @default ignored */
+  readonly onCertificate?: (isAccepted: boolean) => void;
   /** Moves to a new connection. Resolves when the old one is no longer needed. */
   readonly onLink: (link: DiscoveryLink) => Promise<unknown>;
 }
@@ -82,6 +84,16 @@ export class ReconnectingLink {
   /** The connection works: resets the backoff. */
   markHealthy(): void {
     this.#backoff.reset();
+    this.#options.onCertificate?.(true);
+  }
+
+  /** The control plane refuses the certificate of this connection; one that was replaced meanwhile does not matter. */
+  refuse(link: DiscoveryLink, reason: string): void {
+    const { source, onCertificate } = this.#options;
+    const material = source.current();
+    const isInUse = material !== undefined && this.#current?.fingerprint === fingerprintOf(material);
+    if (this.#current?.link === link && isInUse) onCertificate?.(false);
+    this.giveUp(link, reason);
   }
 
   /** The connection is unusable; another one follows after a delay. */
@@ -127,11 +139,13 @@ export class ReconnectingLink {
       const rootsPem = await readRootFile(rootCertificateFile);
       const context = source.contextTrusting(rootsPem);
       if (context === undefined) throw new Error("the own certificate has expired");
+      // Of the certificate in the context: it may be replaced until the connection is there.
+      const fingerprint = fingerprintOf(source.current() ?? material);
       const address = this.#address;
       const connection = await connectControlPlane({ address, rootsPem, context, clock, pingIntervalMs, signal });
       this.#adopt({
         link: { connection, client: createClient(DiscoveryService, connection.transport) },
-        fingerprint: fingerprintOf(source.current() ?? material),
+        fingerprint,
       });
     } catch (caught) {
       if (signal.aborted) return;
