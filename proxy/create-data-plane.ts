@@ -8,8 +8,8 @@ import {
   createConnectionRegistry,
   INBOUND_POLICY,
 } from "./connections/connection-registry.ts";
-import { isStillTrusted, onTrustChange } from "./connections/decide-revalidation.ts";
 import { type ConnectionLimits, decideConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
+import { createPeerJudge, onTrustChange } from "./connections/peer-judge.ts";
 import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
 import { RequestAuthenticator } from "./http/authentication/request-authenticator.ts";
@@ -117,7 +117,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { clock, random, secureContexts, observer } = options;
   const limits = { ...decideConnectionLimits(readDescriptorLimit()), ...options.connectionLimits };
   const registry = createConnectionRegistry({
-    isTrusted: (peer) => isStillTrusted(peer, secureContexts.current()?.trust),
+    judgePeer: createPeerJudge(() => secureContexts.trust()),
     onCut: observer.cut,
   });
   const destinations = createDestinationCache({

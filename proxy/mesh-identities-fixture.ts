@@ -1,9 +1,10 @@
 /** For tests of the data plane: a mesh's identities, certificates and destinations. */
 import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain, type SpiffeId } from "../mesh/identity/spiffe-id.ts";
-import type { Endpoint, MeshDestination, WorkloadInfo } from "../mesh/policy/types.ts";
+import { indexRevocations } from "../mesh/policy/authentication/revocations.ts";
+import type { Endpoint, MeshDestination, Revocations, WorkloadInfo } from "../mesh/policy/types.ts";
 import { systemClock } from "../mesh/runtime.ts";
-import { createSecureContextSource, type SecureContextSource } from "./tls/secure-context-source.ts";
+import { createSecureContextSource, type WritableSecureContextSource } from "./tls/secure-context-source.ts";
 
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
 export const WORLD = parseSpiffeId("spiffe://cluster.local/ns/ns2/sa/default");
@@ -15,12 +16,16 @@ export interface IdentityOptions {
   readonly issuer?: MintedCertificate;
   readonly uriSans?: readonly string[];
   readonly notAfter?: Date;
+  /** @default random */
+  readonly serialNumber?: Uint8Array;
+  /** Sent behind the leaf. @default nothing */
+  readonly intermediates?: readonly MintedCertificate[];
 }
 
 /**
  * A source with a certificate of this identity, valid unless the options make it invalid. It trusts the mesh's root.
  */
-export function secureContextsOf(identity: SpiffeId, options: IdentityOptions = {}): SecureContextSource {
+export function secureContextsOf(identity: SpiffeId, options: IdentityOptions = {}): WritableSecureContextSource {
   const source = createSecureContextSource({
     trust: { roots: [MESH_ROOT.certificate], trustDomains: [parseTrustDomain("cluster.local")] },
     clock: systemClock,
@@ -30,15 +35,23 @@ export function secureContextsOf(identity: SpiffeId, options: IdentityOptions = 
     uriSans: options.uriSans ?? [identity],
     notBefore: new Date(Date.now() - YEAR_MS),
     notAfter: options.notAfter ?? new Date(Date.now() + YEAR_MS),
+    ...(options.serialNumber && { serialNumber: options.serialNumber }),
   });
+  const { intermediates = [] } = options;
   source.setSvid({
     identity,
-    certificates: [leaf.certificate],
+    certificates: [leaf, ...intermediates].map(({ certificate }) => certificate),
     privateKeyPem: leaf.keyPem,
     // The attacker's own side accepts it; the peer must reject it.
     notAfterMs: Date.now() + YEAR_MS,
   });
   return source;
+}
+
+/** Sends a workload another list of what is revoked. */
+export function revoke(source: WritableSecureContextSource, revoked: Partial<Revocations>): void {
+  const revocations = indexRevocations({ certificates: [], identities: [], ...revoked });
+  source.setTrust({ ...source.trust(), revocations });
 }
 
 export const WORKLOAD: WorkloadInfo = {

@@ -69,6 +69,7 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
 
 export interface TestUpstreamDialer {
   readonly dialer: UpstreamDialer;
+  readonly recorder: Recorder;
   setDestination(destination: Destination): void;
 }
 
@@ -84,9 +85,9 @@ export function createTestUpstreamDialer(
 ): TestUpstreamDialer {
   const { meters, secureContexts = secureContextsOf(HELLO) } = options;
   const { watch, setDestination } = createWatch(options.destination);
-  const { plane } = createPlane(secureContexts, { discovery: { watch }, meters });
+  const { plane, recorder } = createPlane(secureContexts, { discovery: { watch }, meters });
   cleanup.add(() => plane.close());
-  return { dialer: plane.createUpstreamDialer(() => undefined), setDestination };
+  return { dialer: plane.createUpstreamDialer(() => undefined), recorder, setDestination };
 }
 
 /** A control plane with one destination. @param first `undefined`: it does not respond. */

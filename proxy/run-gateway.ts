@@ -1,4 +1,5 @@
 import type { WorkloadInfo } from "../mesh/policy/types.ts";
+import { whenAborted } from "../net/when-aborted.ts";
 import { startGateway } from "./gateway/start-gateway.ts";
 import { runDrain } from "./lifecycle/run-drain.ts";
 import { startWorkload, type WorkloadDeps } from "./start-workload.ts";
@@ -12,6 +13,9 @@ export async function runGateway(deps: WorkloadDeps, signal: AbortSignal): Promi
   try {
     const { plane, discovery, secureContexts, metrics, accessLog, log, clock, random, requests } = workload;
     const { drain } = deps.config;
+    workload.setReadiness(() => "no trust bundle has arrived that can be used: see the log");
+    const begin = await Promise.race([workload.firstBundle.then(() => "start"), whenAborted(requests.ending)]);
+    if (begin === undefined) return;
     let own: WorkloadInfo | undefined;
     const gateway = await startGateway({
       watchConfig: (listener) =>

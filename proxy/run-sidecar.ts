@@ -13,7 +13,7 @@ export const OUTBOUND_PORT = 15001;
 export const INBOUND_PORT = 15006;
 
 /**
- * A pod's sidecar. No listener opens before the first certificate and the first policy are there. When `signal` aborts
+ * A pod's sidecar. No listener opens before the first certificate, trust bundle and policy are there. When `signal` aborts
  * it goes through the phases of `decidePhase`: the inbound side goes on accepting until others know that the pod ends,
  * and the outbound side stays for the application's own shutdown.
  */
@@ -22,7 +22,8 @@ export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promi
   try {
     const { requests, plane } = workload;
     const policy = watchInbound(workload);
-    const first = await Promise.race([policy.first, whenAborted(requests.ending)]);
+    const complete = Promise.all([policy.first, workload.firstBundle]);
+    const first = await Promise.race([complete, whenAborted(requests.ending)]);
     if (first === undefined) return;
     const sides = await listen(workload, policy.current);
     workload.setReadiness(() => undefined);
@@ -46,7 +47,11 @@ export async function runSidecar(deps: WorkloadDeps, signal: AbortSignal): Promi
 /** The policy in force. Open connections are judged again when it changes. */
 function watchInbound(workload: Workload): { readonly first: Promise<Inbound>; current(): Inbound } {
   let latest: Inbound | undefined;
-  workload.setReadiness(() => "the policy for this workload has not arrived yet");
+  workload.setReadiness(() =>
+    latest === undefined
+      ? "the policy for this workload has not arrived yet"
+      : "no trust bundle has arrived that can be used: see the log",
+  );
   const first = new Promise<Inbound>((resolve) => {
     workload.discovery.watchInbound((inbound) => {
       latest = inbound;

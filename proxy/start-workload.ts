@@ -34,6 +34,8 @@ export interface WorkloadDeps {
 /** Shared by sidecar and gateway: an identity, the control plane's data, and tracked connections. */
 export interface Workload extends WorkloadDeps {
   readonly secureContexts: SecureContextSource;
+  /** Resolves when a trust bundle has been accepted. Before that no peer may be served: it may be revoked. */
+  readonly firstBundle: Promise<void>;
   readonly discovery: DiscoveryClient;
   readonly plane: DataPlane;
   readonly observer: ConnectionObserver;
@@ -68,6 +70,7 @@ export async function startWorkload(deps: WorkloadDeps, signal: AbortSignal): Pr
   return {
     ...deps,
     secureContexts: tls.source,
+    firstBundle: tls.firstBundle,
     discovery: tls.discovery,
     plane,
     metrics,
@@ -104,6 +107,7 @@ async function startCore(deps: WorkloadDeps) {
       isControlPlaneConnected: () => tls.discovery.isConnected(),
       activeConnections: () => plane.registry.size,
       pendingHandshakes: () => plane.caps.unproved.size,
+      revocations: () => tls.source.trust().revocations?.size ?? 0,
     },
   });
   const workload = { ...config, address, workload: config.pod, version };

@@ -56,8 +56,8 @@ class Bench {
   async #inbound(attack: Attack): Promise<number> {
     this.#worker.postMessage(attack);
     const [socket] = await once(this.#server, "connection");
-    const options = { clock: systemClock, timeoutMs: 5000, material: this.#material, protocol: undefined };
-    return await measure(socket, () => terminateTls(socket, options));
+    const options = { clock: systemClock, timeoutMs: 5000, protocol: undefined };
+    return await measure(socket, () => terminateTls(socket, { ...options, ...this.#trusting }));
   }
 
   async #outbound(attack: Attack): Promise<number> {
@@ -66,9 +66,11 @@ class Bench {
     const socket = connect({ port, host: "127.0.0.1" });
     await once(socket, "connect");
     const dial = { clock: systemClock, timeoutMs: 5000, sni: "outbound_.80_._.a.b", expected: [IDENTITY] };
-    return await measure(socket, () =>
-      originateTls(socket, { ...dial, material: this.#material, alpnProtocols: ["istio"] }),
-    );
+    return await measure(socket, () => originateTls(socket, { ...dial, ...this.#trusting, alpnProtocols: ["istio"] }));
+  }
+
+  get #trusting() {
+    return { material: this.#material, trust: () => this.#material.trust };
   }
 }
 

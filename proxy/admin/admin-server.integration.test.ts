@@ -3,7 +3,7 @@ import { NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.
 import { policyOf } from "../../mesh/policy/authorization/authorization-fixture.ts";
 import { ask, createRecordedLog } from "../../net/http-fixture.ts";
 import type { LocalHttpServer } from "../../net/local-http-server.ts";
-import { HELLO, secureContextsOf } from "../mesh-identities-fixture.ts";
+import { HELLO, revoke, secureContextsOf } from "../mesh-identities-fixture.ts";
 import { startAdminServer } from "./admin-server.ts";
 import { describeCertificates } from "./certificates-view.ts";
 import { describePolicies } from "./policies-view.ts";
@@ -22,7 +22,9 @@ async function started(starting: Promise<LocalHttpServer>): Promise<number> {
 const log = createRecordedLog();
 
 describe("the administration server", () => {
-  const material = secureContextsOf(HELLO).current();
+  const source = secureContextsOf(HELLO);
+  revoke(source, { certificates: [{ serialNumber: "A" }] });
+  const material = source.current();
   const POLICIES = { authorization: { ...NO_AUTHORIZATION, policies: [policyOf("DENY", [{}])] }, tokenRules: [] };
   const start = (hasCertificate = true) =>
     started(
@@ -51,6 +53,7 @@ describe("the administration server", () => {
       seconds_left: 5,
       chain: [{ subject_ids: [HELLO], serial_number: material?.certificates[0]?.serialNumber, key: "EC prime256v1" }],
       roots: [{ sha256: material?.trust.roots[0]?.fingerprint256 }],
+      revocations: 1,
     });
     expect(body).not.toContain("PRIVATE");
     expect(body).not.toContain("BEGIN");

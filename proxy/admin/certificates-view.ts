@@ -15,6 +15,8 @@ export interface CertificatesView {
   readonly roots: readonly RootView[];
   /** Foreign trust domains, each with the roots that are trusted for it alone. */
   readonly federated: readonly { readonly trust_domain: string; readonly roots: readonly RootView[] }[];
+  /** Certificates and identities of which no peer is accepted. */
+  readonly revocations: number;
 }
 
 export interface CertificateView {
@@ -51,6 +53,7 @@ export function describeCertificates(material: SecureMaterial, nowMs: number): C
       trust_domain: trustDomain,
       roots: roots.map(describeRoot),
     })),
+    revocations: material.trust.revocations?.size ?? 0,
   };
 }
 

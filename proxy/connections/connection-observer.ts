@@ -1,7 +1,7 @@
 import type { AuthorizationVerdict } from "../../mesh/policy/authorization/authorization.ts";
 import type { ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
-import type { CutReason, OpenConnection } from "./connection-registry.ts";
-import type { RelayEnd } from "./relay.ts";
+import type { OpenConnection } from "./connection-registry.ts";
+import type { CutReason, RelayEnd } from "./relay.ts";
 
 /** Receives connection events, to log and count them. Implementations must not throw. */
 export interface ConnectionObserver {

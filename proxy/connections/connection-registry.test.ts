@@ -2,10 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
 import { createConnectionRegistry, INBOUND_POLICY, type OpenConnection } from "./connection-registry.ts";
-import { isStillTrusted } from "./decide-revalidation.ts";
 import type { VerifiedPeer } from "./handshake.ts";
+import { createPeerJudge } from "./peer-judge.ts";
 import { FakeRelay } from "./relay-fixture.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
@@ -18,16 +19,23 @@ function trustIn(...roots: readonly MintedCertificate[]): TrustAnchors {
 }
 
 const BOTH = trustIn(OLD, NEXT);
-const LEAF = mintLeaf({
-  issuer: OLD,
-  uriSans: [HELLO],
-  notBefore: new Date(Date.now() - 1000),
-  notAfter: new Date(Date.now() + 86_400_000),
-}).certificate;
+const LEAF = mintOf({});
+const REVOKED_LEAF = mintOf({ serialNumber: Uint8Array.of(0x0a) });
 
-function peerUnder(trust: TrustAnchors): VerifiedPeer {
+function mintOf(options: { readonly serialNumber?: Uint8Array }): X509Certificate {
+  const times = { notBefore: new Date(Date.now() - 1000), notAfter: new Date(Date.now() + 86_400_000) };
+  return mintLeaf({ issuer: OLD, uriSans: [HELLO], ...times, ...options }).certificate;
+}
+
+/** The same authorities, by which a certificate is revoked now. */
+function revokedIn(trust: TrustAnchors, serialNumber = "A"): TrustAnchors {
+  return { ...trust, revocations: indexRevocations({ certificates: [{ serialNumber }], identities: [] }) };
+}
+
+function peerUnder(authorities: TrustAnchors, leaf = LEAF): VerifiedPeer {
   const tls = { tlsVersion: "TLSv1.3", cipher: "", keyExchangeGroup: "" };
-  return { identity: HELLO, certificates: [LEAF], verifiedAtMs: Date.now(), trust, ...tls };
+  const path = [leaf, OLD.certificate];
+  return { identity: HELLO, certificates: [leaf], path, verifiedAtMs: Date.now(), authorities, ...tls };
 }
 
 interface Opened {
@@ -67,7 +75,7 @@ function createSide(trust: TrustAnchors) {
   let current = trust;
   const cuts: string[] = [];
   const registry = createConnectionRegistry({
-    isTrusted: (peer) => isStillTrusted(peer, current),
+    judgePeer: createPeerJudge(() => current),
     onCut: ({ policyKey }, reason) => cuts.push(`${policyKey} ${reason}`),
   });
   const setTrust = (next: TrustAnchors): Promise<void> => {
@@ -147,7 +155,7 @@ describe("a change of trust", () => {
     expect(cuts).toHaveLength(101);
   });
 
-  it("during another change takes over, and ends what the last one forbids", async () => {
+  it("during another change ends what the last one forbids", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     for (let index = 0; index < 100; index += 1) {
       registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
@@ -156,6 +164,22 @@ describe("a change of trust", () => {
     await Promise.all([setTrust(trustIn(OLD)), setTrust(trustIn(NEXT))]);
     expect(cuts).toHaveLength(100);
     expect(verify.mock.calls.length).toBeLessThan(200);
+  });
+
+  it("that comes again before the last connection was judged still reaches that one", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    for (let index = 0; index < 200; index += 1) {
+      registry.add(openConnection("before", peerUnder(BOTH)).connection);
+    }
+    registry.add(openConnection("last", peerUnder(BOTH, REVOKED_LEAF)).connection);
+    // A new list each time, as of a root that is rotated again and again.
+    let done = Promise.resolve();
+    for (let change = 0; change < 30 && cuts.length === 0; change += 1) {
+      done = setTrust(revokedIn(trustIn(OLD)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(cuts).toEqual(["last revoked"]);
+    await done;
   });
 
   it("back to the trust of the handshake needs no verification", async () => {
@@ -167,11 +191,52 @@ describe("a change of trust", () => {
   });
 });
 
+describe("a change of revocations alone", () => {
+  it("cuts the revoked peers, and verifies no certificate", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    for (let index = 0; index < 100; index += 1) {
+      registry.add(openConnection("other", peerUnder(BOTH)).connection);
+      registry.add(openConnection("revoked peer", peerUnder(BOTH, REVOKED_LEAF)).connection);
+    }
+    registry.add(openConnection("plaintext", undefined).connection);
+    const verify = spyOnVerify();
+    await setTrust(revokedIn(BOTH, "0a"));
+    expect(verify).not.toHaveBeenCalled();
+    expect(cuts).toEqual(Array.from({ length: 100 }, () => "revoked peer revoked"));
+    expect(registry.size).toBe(101);
+  });
+
+  it("verifies none either after another root was added, which was verified then", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    registry.add(openConnection("a", peerUnder(BOTH, REVOKED_LEAF)).connection);
+    const later = trustIn(OLD, NEXT);
+    await setTrust(later);
+    const verify = spyOnVerify();
+    await setTrust(revokedIn(later, "B"));
+    expect([verify.mock.calls.length, cuts.length]).toEqual([0, 0]);
+    await setTrust(revokedIn(later));
+    expect([verify.mock.calls.length, cuts]).toEqual([0, ["a revoked"]]);
+  });
+
+  it("is looked up in the path to the root that is trusted now", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    registry.add(openConnection("a", peerUnder(BOTH)).connection);
+    await setTrust(revokedIn(trustIn(OLD), OLD.certificate.serialNumber));
+    expect(cuts).toEqual(["a revoked"]);
+  });
+});
+
 describe("a connection that is added", () => {
   it.each([
+    {
+      name: "revocations",
+      change: () => undefined,
+      trust: revokedIn(BOTH, LEAF.serialNumber),
+      reason: "revoked",
+    },
     { name: "policy", change: (opened: Opened) => opened.forbid(), trust: BOTH, reason: "policy_changed" },
     { name: "trust", change: () => undefined, trust: trustIn(NEXT), reason: "trust_changed" },
-  ])("is cut when its $name has changed since its handshake", ({ change, trust, reason }) => {
+  ])("is cut when $name has changed since its handshake", ({ change, trust, reason }) => {
     const { registry, cuts } = createSide(trust);
     const opened = openConnection(INBOUND_POLICY, peerUnder(BOTH));
     change(opened);

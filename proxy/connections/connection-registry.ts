@@ -1,6 +1,8 @@
 import type { SocketAddress } from "../../net/socket-address.ts";
 import type { VerifiedPeer } from "./handshake.ts";
-import type { Relay } from "./relay.ts";
+import type { TrustVerdict } from "./peer-judge.ts";
+import type { CutReason, Relay } from "./relay.ts";
+import { SlicedJudging } from "./sliced-judging.ts";
 
 /**
  * How far a connection has come. `accepted`: the client's identity or its destination is not known yet. `waiting`: it
@@ -26,6 +28,8 @@ export interface OpenConnection {
   readonly rule: string;
   readonly openedAtMs: number;
   readonly relay: Relay;
+  /** Why the proxy has cut it; `undefined`: it has not. */
+  readonly cutReason?: CutReason | undefined;
   /** Which policy applies: `INBOUND_POLICY`, or the key of its destination. */
   readonly policyKey: string;
   /** Whether the current policy allows it. */
@@ -35,9 +39,6 @@ export interface OpenConnection {
   /** Bytes of the application so far, without TLS: `received` from the client, `sent` to it. */
   readonly bytes: () => { readonly received: number; readonly sent: number };
 }
-
-/** Why a connection that was allowed is cut. */
-export type CutReason = "policy_changed" | "trust_changed" | "stopped" | "displaced";
 
 export interface ConnectionRegistry {
   /** Adds a connection, and judges it at once: policy or trust may have changed while it was being opened. */
@@ -49,24 +50,23 @@ export interface ConnectionRegistry {
   /** Judges the connections of one policy again, after the policy has changed. No certificate is verified. */
   judgePolicy(policyKey: string): void;
   /**
-   * Judges the peers of all connections again, after roots or trust domains have changed. Resolves when it is done, or
-   * when a later call has taken over.
+   * Judges the peers of all connections again, after roots, trust domains or revocations have changed. Resolves when all
+   * have been judged by what is then in force; a call in the meantime puts those that were judged before at the end.
    */
   judgeTrust(): Promise<void>;
   cutAll(reason: CutReason): void;
 }
 
 export interface RegistryOptions {
-  /** Whether a peer is still trusted. May cost a signature check for each certificate of its chain. */
-  readonly isTrusted: (peer: VerifiedPeer) => boolean;
+  readonly judgePeer: (peer: VerifiedPeer) => TrustVerdict;
   readonly onCut: (connection: OpenConnection, reason: CutReason) => void;
 }
 
 /** The key of the pod's own policy; destinations have keys of their own. */
 export const INBOUND_POLICY = "inbound";
 
-/** How many peers are judged before yielding to the event loop: a P-256 chain takes about 0.1 ms, an RSA chain more. */
-const PEERS_PER_SLICE = 16;
+/** For `SlicedJudging`: to verify a chain of P-256 takes about 0.1 ms, one of RSA more. */
+const COSTS: Readonly<Record<TrustVerdict, number>> = { unchanged: 1, verified: 32, untrusted: 32, revoked: 16 };
 
 /**
  * Knows every open connection, so that they can be counted, shown, drained, and judged again when policy or trust
@@ -76,20 +76,26 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
   const open = new Set<OpenConnection>();
   const cut = (connection: OpenConnection, reason: CutReason): void => {
     options.onCut(connection, reason);
-    connection.relay.cut();
+    connection.relay.cut(reason);
   };
-  const cutIfUntrusted = (connection: OpenConnection): void => {
-    if (connection.peer !== undefined && !options.isTrusted(connection.peer)) cut(connection, "trust_changed");
+  const judgePeer = (connection: OpenConnection): number => {
+    const verdict = connection.peer === undefined ? "unchanged" : options.judgePeer(connection.peer);
+    if (verdict === "untrusted") cut(connection, "trust_changed");
+    else if (verdict === "revoked") cut(connection, "revoked");
+    return COSTS[verdict];
   };
   const judge = (connection: OpenConnection): void => {
     if (!connection.isAllowed()) cut(connection, "policy_changed");
-    else cutIfUntrusted(connection);
+    else judgePeer(connection);
   };
-  let trustPasses = 0;
+  const judging = new SlicedJudging(judgePeer);
   return {
     add(connection) {
       open.add(connection);
-      connection.relay.onEnd(() => open.delete(connection));
+      connection.relay.onEnd(() => {
+        open.delete(connection);
+        judging.delete(connection);
+      });
       judge(connection);
     },
     judge,
@@ -104,17 +110,10 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
         else cut(connection, "policy_changed");
       }
     },
-    async judgeTrust() {
-      trustPasses += 1;
-      const pass = trustPasses;
-      const peers = [...open].filter(({ peer }) => peer !== undefined);
-      // Connections that are added from here on are judged by `add`.
-      for (let from = 0; from < peers.length && pass === trustPasses; from += PEERS_PER_SLICE) {
-        for (const connection of peers.slice(from, from + PEERS_PER_SLICE)) {
-          if (open.has(connection)) cutIfUntrusted(connection);
-        }
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+    judgeTrust() {
+      // Connections that are added from here on are judged by `add`, and those whose peer is verified later by `judge`.
+      for (const connection of open) if (connection.peer !== undefined) judging.add(connection);
+      return judging.run();
     },
     cutAll(reason) {
       for (const connection of open) cut(connection, reason);

@@ -8,18 +8,21 @@ import type { Clock } from "../../mesh/runtime.ts";
 import { keepHandshake, readPeerCertificates } from "../../net/tls/peer-certificates.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
+import { type Authorities, authoritiesOf } from "../tls/trust-changes.ts";
 
 /** The peer, as its certificate proved it in this connection's own handshake. */
 export interface VerifiedPeer {
   readonly identity: SpiffeId;
-  /** Leaf first. */
+  /** As it sent them, leaf first. */
   readonly certificates: readonly X509Certificate[];
+  /** The path that was verified: leaf first, root last. */
+  readonly path: readonly X509Certificate[];
   /** When the chain was verified. Later checks use this time: expiry does not end a connection. */
   readonly verifiedAtMs: number;
   readonly tlsVersion: string;
   readonly cipher: string;
   /** The roots and trust domains by which it was verified. */
-  readonly trust: TrustAnchors;
+  readonly authorities: Authorities;
   /** `X25519MLKEM768`, `x25519`, …, as OpenSSL names it. */
   readonly keyExchangeGroup: string;
 }
@@ -40,6 +43,8 @@ export interface HandshakeOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly material: SecureMaterial;
+  /** The trust bundle in force when the peer is judged: it may have changed since the handshake began. */
+  readonly trust: () => TrustAnchors;
   /** Set on the client's side: the identities that the server may have. */
   readonly expected?: readonly SpiffeId[];
 }
@@ -100,13 +105,14 @@ function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: Handshake
 }
 
 function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: HandshakeOptions): HandshakeResult {
-  const { material, clock, expected } = options;
+  const { clock, expected } = options;
+  const trust = options.trust();
   const verifiedAtMs = clock.now();
   const certificates = readPeerCertificates(socket);
   const verdict = verifyPeer({
     certificates,
     sessionReused: socket.isSessionReused(),
-    ...material.trust,
+    ...trust,
     nowMs: verifiedAtMs,
     ...(expected === undefined ? {} : { expected }),
   });
@@ -122,7 +128,8 @@ function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: Handsha
     identity: verdict.identity,
     certificates,
     verifiedAtMs,
-    trust: material.trust,
+    path: verdict.path,
+    authorities: authoritiesOf(trust),
     tlsVersion: socket.getProtocol() ?? "",
     cipher: socket.getCipher().standardName,
     keyExchangeGroup,

@@ -99,11 +99,22 @@ describe("the access log", () => {
     expect(entries.map((entry) => entry.cluster)).toEqual([cluster]);
   });
 
+  it("names the reason of a connection that the proxy has cut, and counts it", async () => {
+    const metrics = createProxyMetrics({ clock: new FakeClock() });
+    const { observer, entries } = observe(metrics);
+    const connection: OpenConnection = { ...OUTBOUND, cutReason: "revoked" };
+    const open = observer.opened(connection, UNKNOWN_PARTIES);
+    observer.cut(connection, "revoked");
+    open.closed("closed_by_proxy");
+    expect(entries).toMatchObject([{ kind: "stream", flags: "DO", details: "revoked" }]);
+    expect(await readPage(metrics)).toContain('entente_connections_cut_total{direction="outbound",reason="revoked"} 1');
+  });
+
   it("names the verified peer", () => {
     const { observer, entries } = observe();
     const tls = { tlsVersion: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", keyExchangeGroup: "X25519" };
-    const trust = { roots: [], trustDomains: [] };
-    const peer = { identity: WORLD, certificates: [], verifiedAtMs: 0, trust, ...tls };
+    const authorities = { roots: [], trustDomains: [] };
+    const peer = { identity: WORLD, certificates: [], path: [], verifiedAtMs: 0, authorities, ...tls };
     observer.opened({ ...OUTBOUND, peer }, UNKNOWN_PARTIES).closed("closed");
     expect(entries.map((entry) => entry.peer)).toEqual([WORLD]);
   });

@@ -8,8 +8,8 @@ import type { ResponseFlags } from "../telemetry/connection-series.ts";
 import type { ProxyMetrics } from "../telemetry/proxy-metrics.ts";
 import type { AccessLog, AccessLogEntry } from "../telemetry/request-meter.ts";
 import type { ConnectionObserver, ConnectionParties, RefusedConnection } from "./connection-observer.ts";
-import type { CutReason, OpenConnection } from "./connection-registry.ts";
-import type { RelayEnd } from "./relay.ts";
+import type { OpenConnection } from "./connection-registry.ts";
+import type { CutReason, RelayEnd } from "./relay.ts";
 
 export interface ObserveOptions {
   readonly log: Logger;
@@ -36,6 +36,7 @@ const FLAGS: Readonly<Record<RelayEnd, ResponseFlags>> = {
 const CUT_MESSAGES: Readonly<Record<CutReason, string>> = {
   policy_changed: "a connection was cut: the policy no longer allows it",
   trust_changed: "a connection was cut: its peer is no longer trusted",
+  revoked: "a connection was cut: its peer's certificate or identity is revoked",
   stopped: "a connection was cut: the proxy ends",
   displaced: "an idle connection was closed to make room: the process has too few file descriptors (ulimit -n)",
 };
@@ -55,7 +56,7 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
         options.accessLog?.write({ ...streamEntry(connection, options.clock.now()), flags, details, authorization });
       };
       return {
-        closed: (how) => end(FLAGS[how], ""),
+        closed: (how) => end(FLAGS[how], connection.cutReason ?? ""),
         denied: (details) => end("UAEX", details),
       };
     },
@@ -82,6 +83,7 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
       log.warn(fields, `a malformed request: ${message}`);
     },
     cut(connection, reason) {
+      metrics.connectionCut(connection.direction, reason);
       const permit = limit(`cut ${connection.direction} ${reason}`);
       if (!permit.isGranted) return;
       log.warn({ ...fieldsOf(connection), code: reason, heldBack: permit.heldBack }, CUT_MESSAGES[reason]);

@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import { createSecureContextSource, type Svid } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
-import { onTrustChange } from "./decide-revalidation.ts";
+import { onTrustChange } from "./peer-judge.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const ROOT = mintRoot();
@@ -45,6 +46,20 @@ describe("a change of trust is reported", () => {
     expect(changes()).toBe(1);
   });
 
+  it("for other revocations, and for their end", () => {
+    const { source, changes } = watchTrust();
+    const revocations = indexRevocations({ certificates: [], identities: [HELLO] });
+    source.setTrust({ ...trustIn("cluster.local"), revocations });
+    expect(changes()).toBe(1);
+    source.setTrust({
+      ...trustIn("cluster.local"),
+      revocations: indexRevocations({ certificates: [], identities: [HELLO] }),
+    });
+    expect(changes()).toBe(1);
+    source.setTrust(trustIn("cluster.local"));
+    expect(changes()).toBe(2);
+  });
+
   it("not for a new certificate of the workload's own", () => {
     const { clock, source, changes } = watchTrust();
     source.setSvid(svidUntil(clock.now() + 2 * HOUR_MS));
@@ -57,11 +72,11 @@ describe("a change of trust is reported", () => {
     expect(changes()).toBe(0);
   });
 
-  it("once there is a certificate again, if it came while there was none", () => {
+  it("also while the workload's own certificate has expired: what is revoked must not stay open", () => {
     const { clock, source, changes } = watchTrust();
     clock.jump(2 * HOUR_MS);
     source.setTrust(trustIn("cluster.local", "old.domain"));
-    expect(changes()).toBe(0);
+    expect(changes()).toBe(1);
     source.setSvid(svidUntil(clock.now() + HOUR_MS));
     expect(changes()).toBe(1);
   });

@@ -6,6 +6,9 @@ import { lendMemory, writeLent } from "./memory/read-memory.ts";
 /** How a relayed connection ended. */
 export type RelayEnd = "closed" | "reset_by_downstream" | "reset_by_upstream" | "idle_half_open" | "closed_by_proxy";
 
+/** Why a connection that was allowed is cut. Stable: a metric label. */
+export type CutReason = "policy_changed" | "trust_changed" | "revoked" | "stopped" | "displaced";
+
 export interface RelayEnds {
   readonly downstream: Socket;
   readonly upstream: Socket;
@@ -20,8 +23,8 @@ export interface RelayOptions {
 export interface Relay {
   /** Calls the listener once: at the end, or now if it is over. */
   onEnd(listener: (end: RelayEnd) => void): void;
-  /** Cuts the connection on both sides. */
-  cut(): void;
+  /** Cuts the connection on both sides. @param reason for the access log. */
+  cut(reason?: CutReason): void;
 }
 
 /**

@@ -13,7 +13,7 @@ let client: FakeSocket;
 beforeEach(() => {
   recorder = createRecorder();
   registry = createConnectionRegistry({
-    isTrusted: () => true,
+    judgePeer: () => "unchanged",
     onCut: recorder.cut,
   });
   client = new FakeSocket();

@@ -7,7 +7,7 @@ import type { ConnectionRegistry, ConnectionStage, OpenConnection } from "./conn
 import { Ending } from "./ending.ts";
 import type { VerifiedPeer } from "./handshake.ts";
 import { type Activity, ConnectionCapacity, type CountedConnection } from "./limits/connection-capacity.ts";
-import { abortSocket, type Relay, type RelayEnd } from "./relay.ts";
+import { abortSocket, type CutReason, type Relay, type RelayEnd } from "./relay.ts";
 
 export interface AcceptedConnection {
   readonly direction: OpenConnection["direction"];
@@ -65,6 +65,7 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
   #endpoint: OpenConnection["endpoint"];
   #isAllowed: () => boolean = allow;
   #forwarding: ConnectionForwarding | undefined;
+  #cutReason: CutReason | undefined;
   readonly #ending = new Ending<RelayEnd>();
 
   constructor(accepted: AcceptedConnection, { registry, observer }: TrackedConnectionDeps) {
@@ -99,6 +100,10 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
 
   get endpoint(): OpenConnection["endpoint"] {
     return this.#endpoint;
+  }
+
+  get cutReason(): CutReason | undefined {
+    return this.#cutReason;
   }
 
   /** Whether it has ended. Check after each await: a policy change may have ended it. */
@@ -205,8 +210,9 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
   }
 
   /** Resets it on both sides. */
-  cut(): void {
-    this.#forwarding?.cut();
+  cut(reason?: CutReason): void {
+    if (!this.isOver) this.#cutReason ??= reason;
+    this.#forwarding?.cut(reason);
     if (this.#forwarding !== undefined) return;
     for (const socket of this.#sockets) abortSocket(socket);
     this.#ending.report("closed_by_proxy");
@@ -224,7 +230,7 @@ export function createCapturedCapacity(options: CapturedCapacityOptions): Connec
   const { limit, clock, observer } = options;
   const displace = (connection: TrackedConnection): void => {
     observer.cut(connection, "displaced");
-    connection.cut();
+    connection.cut("displaced");
   };
   return new ConnectionCapacity({ limit, clock, displace });
 }

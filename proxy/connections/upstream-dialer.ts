@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { HostTarget } from "../../mesh/policy/routing/host-target.ts";
 import type { RequestMeter } from "../telemetry/request-meter.ts";
+import type { CutReason } from "./relay.ts";
 
 /** Opens connections to services by the mesh's policy: the gateway itself does not deal with TLS. */
 export interface UpstreamDialer {
@@ -22,6 +23,8 @@ export interface UpstreamConnection {
    * request.
    */
   readonly onChange?: (listener: () => void) => void;
+  /** Why the proxy has cut it; `undefined`: it has not. */
+  readonly cutReason?: () => CutReason | undefined;
   /** Its application does not respond: other endpoints are preferred for a while. */
   readonly avoid?: () => void;
   /** Counts the requests on it; absent: the requests count by their target. */

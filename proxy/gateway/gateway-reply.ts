@@ -31,6 +31,7 @@ const FAILURES = {
   undelivered: { status: 503, text: "the service's application does not accept connections", flags: "UF" },
   interrupted: { status: 503, text: "the service's application closed the connection without a response", flags: "UC" },
   upstream_reset: { status: 502, text: "the service closed the connection without a response", flags: "UC" },
+  upstream_revoked: { status: 503, text: "the service's certificate was revoked before it responded", flags: "UC" },
   upstream_malformed: { status: 502, text: "the service's response is not HTTP/1.1", flags: "UPE" },
   upstream_head_too_large: {
     status: 502,

@@ -36,6 +36,7 @@ export async function admitMutualTls(arrival: Arrival): Promise<AdmittedClient |
     clock: options.clock,
     timeoutMs: options.limits.handshakeTimeoutMs,
     material,
+    trust: () => options.secureContexts.trust(),
     protocol: portOf(arrival)?.protocol,
   });
   if (result.kind === "failed") return connection.refuse("handshake", result.reason, result.message);

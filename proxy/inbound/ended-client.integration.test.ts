@@ -61,7 +61,7 @@ describe("a client that half-closes after its ClientHello", () => {
     const material = secureContextsOf(WORLD).current();
     if (material === undefined) throw new Error("the fixture has a certificate");
     const result = await terminateTls(socket, {
-      ...{ clock: systemClock, timeoutMs: 600_000, material, protocol: undefined },
+      ...{ clock: systemClock, timeoutMs: 600_000, material, trust: () => material.trust, protocol: undefined },
     });
     expect(result).toMatchObject({ kind: "failed", reason: "handshake_failed" });
   });

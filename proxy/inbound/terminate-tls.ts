@@ -2,14 +2,9 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { carriesRequests } from "../../mesh/policy/declared-protocol.ts";
 import type { DeclaredProtocol } from "../../mesh/policy/types.ts";
-import type { Clock } from "../../mesh/runtime.ts";
-import { completeHandshake, type HandshakeResult } from "../connections/handshake.ts";
-import type { SecureMaterial } from "../tls/secure-context-source.ts";
+import { completeHandshake, type HandshakeOptions, type HandshakeResult } from "../connections/handshake.ts";
 
-export interface TerminateOptions {
-  readonly clock: Clock;
-  readonly timeoutMs: number;
-  readonly material: SecureMaterial;
+export interface TerminateOptions extends HandshakeOptions {
   /** The application's protocol, for a client that offers none of Istio's protocols. */
   readonly protocol: DeclaredProtocol | undefined;
 }

@@ -18,8 +18,8 @@ export type AbortReason =
   | { readonly kind: "time_limit"; readonly limit: "body" | "route" | "idle" }
   /** The exchange needs it no more: it failed on its other side, ended with a local reply, or is tried elsewhere. */
   | { readonly kind: "abandoned" }
-  /** The proxy cuts the connection: policy, trust, capacity, or its own end. */
-  | { readonly kind: "cut" };
+  /** The proxy cuts the connection. `details`: why, for the access log. */
+  | { readonly kind: "cut"; readonly details?: string };
 
 /** What a reset says: the sender lost interest, is overloaded, or failed. */
 export type ResetCause = "cancelled" | "overloaded" | "failed";
@@ -27,3 +27,8 @@ export type ResetCause = "cancelled" | "overloaded" | "failed";
 export const DISCONNECTED: AbortReason = { kind: "disconnected" };
 export const ABANDONED: AbortReason = { kind: "abandoned" };
 export const CUT: AbortReason = { kind: "cut" };
+
+/** @param details why the proxy cuts a connection; `undefined`: it is not known here. */
+export function cutBecause(details: string | undefined): AbortReason {
+  return details === undefined ? CUT : { kind: "cut", details };
+}

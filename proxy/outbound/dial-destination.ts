@@ -3,6 +3,7 @@ import type { Destination, Endpoint, MeshDestination } from "../../mesh/policy/t
 import type { Clock, Random } from "../../mesh/runtime.ts";
 import { connectTcp } from "../../net/connect-tcp.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
+import type { RefusedConnection } from "../connections/connection-observer.ts";
 import type { HandshakeFailure, VerifiedPeer } from "../connections/handshake.ts";
 import { abortSocket } from "../connections/relay.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
@@ -37,6 +38,18 @@ export interface DialFailure {
   readonly kind: "failed";
   readonly reason: DialFailureReason;
   readonly message: string;
+}
+
+/** What a dial has come to when it failed. */
+export function stageOf(failure: DialFailure): RefusedConnection["stage"] {
+  switch (failure.reason) {
+    case "refused_destination":
+    case "no_healthy_endpoint":
+    case "connect_failed":
+      return "destination";
+    default:
+      return "handshake";
+  }
 }
 
 /** One endpoint of a destination, and how to dial it. */
@@ -180,6 +193,7 @@ async function dialMutualTls(dial: EndpointDial, settings: Settings): Promise<Di
     clock: settings.clock,
     timeoutMs: settings.handshakeTimeoutMs,
     material,
+    trust: () => settings.secureContexts.trust(),
     sni: destination.sni,
     expected: destination.identities,
     alpnProtocols: dial.alpnProtocols,

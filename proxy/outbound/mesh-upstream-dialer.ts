@@ -4,13 +4,14 @@ import type { Clock } from "../../mesh/runtime.ts";
 import { formatSocketAddress, type SocketAddress } from "../../net/socket-address.ts";
 import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
+import type { TrackedConnection } from "../connections/tracked-connection.ts";
 import type { UpstreamConnection, UpstreamDialer, UpstreamFailure } from "../connections/upstream-dialer.ts";
 import type { RequestMeters } from "../telemetry/request-meter.ts";
 import type { SecureContextSource } from "../tls/secure-context-source.ts";
 import type { DestinationCache, DestinationLease } from "./destination-cache.ts";
 import type { DialedConnection, Dialer } from "./dial-destination.ts";
 import { createReuseCheck } from "./is-still-allowed.ts";
-import { trackUpstream } from "./track-upstream.ts";
+import { reportFailedHandshake, trackUpstream } from "./track-upstream.ts";
 import { upstreamFacts } from "./upstream-facts.ts";
 
 export interface MeshUpstreamDialerOptions {
@@ -75,9 +76,11 @@ async function dial(
   const dialed = await options.dialer.dial(options.avoided.without(lease.current()), undefined, signal);
   if (dialed.kind === "failed") {
     lease.release();
+    const { observer } = options;
+    reportFailedHandshake(dialed, { observer, client: "gateway", destination: `${target.host}:${target.port}` });
     return dialed;
   }
-  register({ lease, dialed, options });
+  const tracked = register({ lease, dialed, options });
   const { socket, generation } = dialed;
   const wouldBeTheSame = createReuseCheck(lease.current, dialed);
   const isCurrent = (): boolean =>
@@ -89,6 +92,7 @@ async function dial(
     socket,
     isCurrent,
     onChange: lease.onChange,
+    cutReason: () => tracked.cutReason,
     avoid: () => options.avoided.add(dialed.endpoint),
     meter: meters.requestMeter(upstreamFacts(dialed, parties)),
     address: formatSocketAddress(dialed.endpoint),
@@ -102,7 +106,7 @@ interface Registered {
   readonly options: MeshUpstreamDialerOptions;
 }
 
-function register({ lease, dialed, options }: Registered): void {
+function register({ lease, dialed, options }: Registered): TrackedConnection {
   const connection = trackUpstream(dialed, { ...options, client: "gateway", destination: lease });
   const resolved = lease.current();
   const opened = options.observer.opened(connection, {
@@ -114,4 +118,5 @@ function register({ lease, dialed, options }: Registered): void {
     lease.release();
     opened.closed(end);
   });
+  return connection;
 }

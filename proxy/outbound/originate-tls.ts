@@ -1,14 +1,9 @@
 import type { Socket } from "node:net";
 import { connect } from "node:tls";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
-import type { Clock } from "../../mesh/runtime.ts";
-import { completeHandshake, type HandshakeResult } from "../connections/handshake.ts";
-import type { SecureMaterial } from "../tls/secure-context-source.ts";
+import { completeHandshake, type HandshakeOptions, type HandshakeResult } from "../connections/handshake.ts";
 
-export interface OriginateOptions {
-  readonly clock: Clock;
-  readonly timeoutMs: number;
-  readonly material: SecureMaterial;
+export interface OriginateOptions extends HandshakeOptions {
   /** `outbound_.PORT_.SUBSET_.HOST`. */
   readonly sni: string;
   /**

@@ -24,7 +24,7 @@ import type { DialedConnection, Dialer, DialFailureReason } from "./dial-destina
 import { createReuseCheck } from "./is-still-allowed.ts";
 import { HTTP_ALPN, HTTP2_ALPN, isHttp2Alpn } from "./originate-tls.ts";
 import { RequestPlanner } from "./plan-request.ts";
-import { trackUpstream } from "./track-upstream.ts";
+import { reportFailedHandshake, trackUpstream } from "./track-upstream.ts";
 import { upstreamFacts } from "./upstream-facts.ts";
 
 export interface OutboundHttpOptions {
@@ -148,6 +148,11 @@ export class OutboundHttp {
       const isNegotiated = dialed.peer === undefined ? protocol === "http2" : isHttp2Alpn(dialed.alpn);
       return this.#describeUpstream(dialed, resolved, isNegotiated ? "http2" : "http1");
     }
+    reportFailedHandshake(dialed, {
+      observer: this.#options.observer,
+      client: POOL,
+      destination: formatSocketAddress({ ip, port }),
+    });
     return { kind: "failed", cause: causeOf(dialed.reason), message: dialed.message };
   }
 
@@ -155,7 +160,8 @@ export class OutboundHttp {
     const { context, registry, observer, secureContexts } = this.#options;
     const { socket, endpoint, peer, generation } = dialed;
     const wouldBeTheSame = createReuseCheck(resolved.current, dialed);
-    trackUpstream(dialed, { registry, observer, clock: context.clock, client: "http pool", destination: resolved });
+    const { clock } = context;
+    const tracked = trackUpstream(dialed, { registry, observer, clock, client: POOL, destination: resolved });
     const facts = upstreamFacts(dialed, {
       source: this.#options.workload(),
       own: secureContexts.current()?.identity,
@@ -168,6 +174,7 @@ export class OutboundHttp {
       address: formatSocketAddress(endpoint),
       peer: peer?.identity ?? "",
       idleMs: settingsOf(resolved.current()).idleTimeoutMs ?? idleMsOf(protocol, peer !== undefined),
+      cutReason: () => tracked.cutReason,
       isCurrent: () => wouldBeTheSame() && (peer === undefined || secureContexts.current()?.generation === generation),
       meter: context.meters.requestMeter(facts),
     };
@@ -183,6 +190,9 @@ interface WantedUpstream {
   readonly protocol: HttpProtocol;
   readonly signal: AbortSignal;
 }
+
+/** Names the source of its connections in the log. */
+const POOL = "http pool";
 
 const NO_ENDPOINTS: readonly Endpoint[] = [];
 

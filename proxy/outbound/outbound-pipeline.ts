@@ -4,7 +4,7 @@ import type { Clock } from "../../mesh/runtime.ts";
 import { formatClient } from "../../net/client-address.ts";
 import { formatSocketAddress } from "../../net/socket-address.ts";
 import type { CapturedConnection } from "../capture/capture-listener.ts";
-import type { ConnectionObserver, RefusedConnection } from "../connections/connection-observer.ts";
+import type { ConnectionObserver } from "../connections/connection-observer.ts";
 import type { ConnectionRegistry } from "../connections/connection-registry.ts";
 import type { ConnectionCapacity } from "../connections/limits/connection-capacity.ts";
 import {
@@ -23,7 +23,7 @@ import type { UnjudgedRequest } from "../http/detection/detect-protocol.ts";
 import { relayStream } from "../http/detection/relay-stream.ts";
 import { keyOfAddress } from "./destination-cache.ts";
 import type { PooledDestination } from "./destination-pools.ts";
-import type { DialedConnection, Dialer, DialFailure } from "./dial-destination.ts";
+import { type DialedConnection, type Dialer, type DialFailure, stageOf } from "./dial-destination.ts";
 import { type OutboundHttp, protocolOf } from "./outbound-http.ts";
 import { dialedTerms } from "./track-upstream.ts";
 
@@ -219,15 +219,4 @@ async function dialWhileClientWaits(
 
 function partiesOf(mesh: MeshDestination | undefined, dialed: DialedConnection, source: WorkloadInfo | undefined) {
   return { source, destination: dialed.meshEndpoint?.workload, service: mesh?.service };
-}
-
-function stageOf(failure: DialFailure): RefusedConnection["stage"] {
-  switch (failure.reason) {
-    case "refused_destination":
-    case "no_healthy_endpoint":
-    case "connect_failed":
-      return "destination";
-    default:
-      return "handshake";
-  }
 }

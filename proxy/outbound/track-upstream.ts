@@ -9,7 +9,7 @@ import {
   type TrackedConnectionDeps,
 } from "../connections/tracked-connection.ts";
 import type { ResolvedDestination } from "./destination-pools.ts";
-import type { DialedConnection } from "./dial-destination.ts";
+import { type DialedConnection, type DialFailure, stageOf } from "./dial-destination.ts";
 import { isStillAllowed } from "./is-still-allowed.ts";
 
 /** A dialled connection's record, and whether it may stay open. */
@@ -49,6 +49,22 @@ export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOp
     bytes: () => ({ received: socket.bytesWritten, sent: socket.bytesRead }),
   }));
   return connection;
+}
+
+export interface FailedHandshakeOptions extends Pick<TrackUpstreamOptions, "observer" | "client"> {
+  /** `ip:port`, or `host:port` if several endpoints were tried. */
+  readonly destination: string;
+}
+
+/**
+ * Reports a server that was refused, so that it is counted like the refused server of a stream. Why a dial failed
+ * otherwise is said in the local replies to its requests.
+ */
+export function reportFailedHandshake(failure: DialFailure, options: FailedHandshakeOptions): void {
+  const { reason, message } = failure;
+  const { observer, client, destination } = options;
+  if (stageOf(failure) !== "handshake") return;
+  observer.refused({ direction: "outbound", stage: "handshake", reason, message, client, destination });
 }
 
 /** A relay for the registry, around a socket that other code reads and writes: it ends when the socket closes. */

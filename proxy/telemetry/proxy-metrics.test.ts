@@ -188,6 +188,7 @@ describe("what went wrong", () => {
     const metrics = createProxyMetrics({ clock: new FakeClock() });
     metrics.tlsHandshakeFailed("inbound", "unknown_root");
     metrics.connectionRefused("outbound", "no_healthy_endpoint");
+    metrics.connectionCut("inbound", "revoked");
     metrics.detectionTimedOut();
     metrics.gatewayResponded("gateway", 404, "no_route");
     metrics.gatewayResponded("upstream", 999, "");
@@ -196,6 +197,8 @@ describe("what went wrong", () => {
     expect(handshake).toEqual({ labels: 'direction="inbound",reason="unknown_root"', value: 1 });
     const [refused] = await samples(metrics, "entente_connections_refused_total");
     expect(refused?.labels).toBe('direction="outbound",reason="no_healthy_endpoint"');
+    const [cut] = await samples(metrics, "entente_connections_cut_total");
+    expect(cut).toEqual({ labels: 'direction="inbound",reason="revoked"', value: 1 });
     expect(await value(metrics, "entente_detection_timeouts_total")).toBe(1);
     expect(await value(metrics, "entente_access_log_dropped_total")).toBe(1);
     const answers = await samples(metrics, "entente_gateway_responses_total");

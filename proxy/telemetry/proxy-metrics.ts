@@ -28,6 +28,7 @@ export interface ProxyMetrics extends TrafficMeters {
   openConnection(labels: ConnectionLabels, readBytes?: () => ByteCounts): ConnectionMeter;
   tlsHandshakeFailed(direction: Direction, reason: string): void;
   connectionRefused(direction: Direction, reason: string): void;
+  connectionCut(direction: Direction, reason: string): void;
   detectionTimedOut(): void;
   /** @param reason of a local reply, from the gateway's own list; empty for an upstream's response. */
   gatewayResponded(origin: ResponseOrigin, status: number, reason: string): void;
@@ -52,6 +53,8 @@ export interface MetricViews {
   readonly isControlPlaneConnected?: () => boolean;
   readonly activeConnections?: () => number;
   readonly pendingHandshakes?: () => number;
+  /** Revoked certificates and identities in the trust bundle. */
+  readonly revocations?: () => number;
 }
 
 export interface ProxyMetricsOptions {
@@ -101,6 +104,12 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     labelNames,
     registers,
   });
+  const cuts = new Counter({
+    name: "entente_connections_cut_total",
+    help: "Connections that were allowed and then cut: policy or trust changed, the peer was revoked, or room was needed.",
+    labelNames,
+    registers,
+  });
   const detectionTimeouts = new Counter({
     name: "entente_detection_timeouts_total",
     help: "Inbound clients that stayed silent until the application was opened for them without detection.",
@@ -128,6 +137,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ScrapedMetrics
     verdictTotals: verdicts.totals,
     tlsHandshakeFailed: (direction, reason) => handshakeFailures.inc({ direction, reason: handshakeReason(reason) }),
     connectionRefused: (direction, reason) => refusals.inc({ direction, reason: refusalReason(reason) }),
+    connectionCut: (direction, reason) => cuts.inc({ direction, reason }),
     detectionTimedOut: () => detectionTimeouts.inc(),
     gatewayResponded: (origin, status, reason) =>
       answers.inc({ origin, class: formatClass(status), reason: answerReason(reason) }),
@@ -146,6 +156,7 @@ export function createNoMetrics(): ProxyMetrics {
     countVerdict: ignore,
     tlsHandshakeFailed: ignore,
     connectionRefused: ignore,
+    connectionCut: ignore,
     detectionTimedOut: ignore,
     gatewayResponded: ignore,
     accessLogDropped: ignore,
@@ -188,6 +199,9 @@ function registerGauges({ views, clock, version, registry }: GaugeOptions): void
   );
   registerView(registry, "entente_pending_handshakes", "Inbound connections that are not verified yet.", () =>
     views.pendingHandshakes?.(),
+  );
+  registerView(registry, "entente_revocations", "Revoked certificates and identities in the trust bundle.", () =>
+    views.revocations?.(),
   );
 }
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { createSecureContextSource, type SecureMaterial, type Svid } from "./secure-context-source.ts";
 import { parseTrustAnchors, type TrustAnchors } from "./trust-anchors.ts";
@@ -55,6 +56,42 @@ describe("createSecureContextSource", () => {
       [3, 1],
     ]);
     expect(heard[0]?.context).not.toBe(heard[1]?.context);
+  });
+
+  it("keeps context and generation when only revocations or the signing root change", () => {
+    const source = createSecureContextSource({ trust: trustIn(ROOT), clock: systemClock });
+    source.setSvid(svidOf(ROOT));
+    const before = source.current();
+    const heard: SecureMaterial[] = [];
+    source.subscribe((material) => heard.push(material));
+    const revocations = () => indexRevocations({ certificates: [{ serialNumber: "A" }], identities: [identity] });
+    source.setTrust({ ...trustIn(ROOT), revocations: revocations() });
+    source.setTrust({ ...trustIn(ROOT), revocations: revocations() });
+    source.setTrust({ ...trustIn(ROOT), revocations: revocations(), signingRoot: ROOT.certificate });
+    source.setTrust(trustIn(ROOT));
+    expect(heard.map(({ trust }) => [trust.revocations?.size, trust.signingRoot === undefined])).toEqual([
+      [2, true],
+      [2, false],
+      [undefined, true],
+    ]);
+    for (const { generation, context, trust } of heard) {
+      expect([generation, context, trust.roots]).toEqual([before?.generation, before?.context, before?.trust.roots]);
+      expect(trust.roots).toBe(before?.trust.roots);
+    }
+    expect(source.trust()).toBe(source.current()?.trust);
+  });
+
+  it("knows what is revoked before there is a certificate, and after its expiry", () => {
+    const clock = new FakeClock(Date.now());
+    const source = createSecureContextSource({ trust: trustIn(ROOT), clock });
+    const revocations = indexRevocations({ certificates: [], identities: [identity] });
+    source.setTrust({ ...trustIn(ROOT), revocations });
+    expect(source.trust().revocations?.size).toBe(1);
+    source.setSvid(svidOf(ROOT, clock.now() + 1000));
+    expect(source.current()?.trust.revocations?.size).toBe(1);
+    clock.jump(1001);
+    source.setTrust(trustIn(ROOT));
+    expect([source.current(), source.trust().revocations]).toEqual([undefined, undefined]);
   });
 
   it("keeps the old material when a key does not fit its certificate", () => {
@@ -149,6 +186,14 @@ describe("parseTrustAnchors", () => {
 
   it("refuses a bundle without a trust domain", () => {
     expect(() => parseTrustAnchors({ roots: [ROOT.pem], trustDomains: [] })).toThrow(/no trust domain/);
+  });
+
+  it("keeps what is revoked", () => {
+    const revocations = { certificates: [{ serialNumber: "0a" }], identities: [identity] };
+    const bundle = parseTrustAnchors({ roots: [ROOT.pem], trustDomains, revocations });
+    expect(bundle.revocations?.size).toBe(2);
+    expect(bundle.revocations?.find([], identity)).toBeDefined();
+    expect(parseTrustAnchors({ roots: [ROOT.pem], trustDomains }).revocations).toBeUndefined();
   });
 
   it("reads several certificates in one entry, and comments between them", () => {

@@ -4,10 +4,14 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { createTlsContext } from "../../net/tls/tls-contexts.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
+import { hasSameAuthorities, keepUnchanged } from "./trust-changes.ts";
 
 /** Everything that a handshake needs; immutable. */
 export interface SecureMaterial {
-  /** Incremented with every change of the certificate or the bundle. */
+  /**
+   * Incremented with every change of what a handshake shows and accepts: the certificate, the roots, the trust domains.
+   * Not with revocations: they end the connections of the revoked peers, and no others need be made again.
+   */
   readonly generation: number;
   /** Own certificate and key, the roots of all trusted domains as authorities, by `createTlsContext`. */
   readonly context: SecureContext;
@@ -23,6 +27,8 @@ export interface SecureMaterial {
 export interface SecureContextSource {
   /** `undefined`: there is no certificate yet, or it has expired; there must be no fallback. */
   current(): SecureMaterial | undefined;
+  /** The trust bundle in force, also while there is no certificate. The same object as long as nothing in it changes. */
+  trust(): TrustAnchors;
   /** Calls the listener with each later material, not with the current one. Returns a function that unsubscribes. */
   subscribe(listener: (material: SecureMaterial) => void): () => void;
 }
@@ -39,7 +45,6 @@ export interface Svid {
 
 /** The source for its writers: the certificate's manager and the trust bundle's stream. */
 export interface WritableSecureContextSource extends SecureContextSource {
-  trust(): TrustAnchors;
   setSvid(svid: Svid): void;
   setTrust(trust: TrustAnchors): void;
   /** A client's context with the own certificate, which trusts these authorities instead of the bundle's. */
@@ -87,9 +92,11 @@ class CombinedSource implements WritableSecureContextSource {
     this.#combine(svid, this.#trust);
   }
 
-  setTrust(trust: TrustAnchors): void {
-    if (sameTrust(trust, this.#trust)) return;
-    if (this.#svid === undefined) this.#trust = trust;
+  setTrust(received: TrustAnchors): void {
+    const trust = keepUnchanged(received, this.#trust);
+    if (trust === this.#trust) return;
+    if (this.#svid === undefined || this.#material === undefined) this.#trust = trust;
+    else if (hasSameAuthorities(trust, this.#trust)) this.#publish({ ...this.#material, trust });
     else this.#combine(this.#svid, trust);
   }
 
@@ -101,10 +108,13 @@ class CombinedSource implements WritableSecureContextSource {
     // Made before anything is assigned: material that OpenSSL rejects leaves the old in place.
     const context = createContext(svid, listAllRoots(trust).join(""));
     this.#svid = svid;
-    this.#trust = trust;
     this.#generation += 1;
     const { identity, certificates, notAfterMs } = svid;
-    const material = { generation: this.#generation, context, trust, identity, certificates, notAfterMs };
+    this.#publish({ generation: this.#generation, context, trust, identity, certificates, notAfterMs });
+  }
+
+  #publish(material: SecureMaterial): void {
+    this.#trust = material.trust;
     this.#material = material;
     for (const listener of [...this.#listeners]) listener(material);
   }
@@ -118,15 +128,4 @@ function listAllRoots({ roots, federated = [] }: TrustAnchors): readonly string[
 
 function createContext(svid: Svid, rootsPem: string): SecureContext {
   return createTlsContext({ cert: svid.certificates.join(""), key: svid.privateKeyPem, ca: rootsPem });
-}
-
-function sameTrust(one: TrustAnchors, other: TrustAnchors): boolean {
-  const describe = (trust: TrustAnchors): string =>
-    JSON.stringify([
-      trust.trustDomains,
-      trust.roots.map((root) => root.fingerprint256),
-      trust.signingRoot?.fingerprint256 ?? "",
-      (trust.federated ?? []).map(({ trustDomain, roots }) => [trustDomain, roots.map((root) => root.fingerprint256)]),
-    ]);
-  return describe(one) === describe(other);
 }

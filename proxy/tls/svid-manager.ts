@@ -5,6 +5,7 @@ import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { type AgentMeter, NO_AGENT_METER } from "../telemetry/agent-meter.ts";
 import { createBackoff } from "./control-plane/backoff.ts";
 import { decideFit } from "./decide-fit.ts";
+import { REFUSAL_REASONS, RefusedRenewals } from "./refused-renewals.ts";
 import { type RequestCertificate, requestSvid } from "./request-svid.ts";
 import type { Svid, WritableSecureContextSource } from "./secure-context-source.ts";
 import {
@@ -12,6 +13,7 @@ import {
   decideSupersededRotation,
   describeReadiness,
   type HeldSvid,
+  isAccepted,
   type Moment,
   momentAfter,
   retryCap,
@@ -43,17 +45,16 @@ export interface SvidManager {
    * unsubscribes.
    */
   subscribe(listener: (state: SvidState) => void): () => void;
+  /**
+   * Whether the control plane accepts the certificate in use. If it does not, another one is requested: this one may be
+   * revoked, and the trust bundle that says so is only sent to those whom the control plane accepts.
+   */
+  reportControlPlane(accepts: boolean): void;
   stop(): void;
 }
 
 /** How often the wall clock is checked: timers do not run while a machine is suspended, but certificates expire. */
 const MAX_WAIT_MS = 10_000;
-/**
- * Renewal of a certificate that the trust bundle no longer verifies: peers refuse it already, so all workloads renew
- * within this time. Should the authority still sign with the old root, the interval grows to the maximum.
- */
-const REFUSED_FIRST_MS = 2000;
-const REFUSED_MAX_MS = 300_000;
 /** Between failed attempts; `retryCap` shortens it. */
 const RETRY_MAX_MS = 60_000;
 
@@ -70,19 +71,21 @@ export function startSvidManager(options: SvidManagerOptions): SvidManager {
 class Manager implements SvidManager {
   readonly #options: SvidManagerOptions;
   readonly #backoff;
-  readonly #refusedBackoff;
+  readonly #refused: RefusedRenewals;
   readonly #listeners = new Set<(state: SvidState) => void>();
   readonly #stopping = new AbortController();
   #state: SvidState = { kind: "requesting", held: undefined, failures: 0 };
   #timer: Timer | undefined;
   #unsubscribe: (() => void) | undefined;
   #reportedEndMs: number | undefined;
+  /** The last certificate that the control plane has refused. */
+  #refusedHeld: HeldSvid | undefined;
 
   constructor(options: SvidManagerOptions) {
     this.#options = options;
     const { random } = options;
     this.#backoff = createBackoff({ random, maxMs: RETRY_MAX_MS });
-    this.#refusedBackoff = createBackoff({ random, firstMs: REFUSED_FIRST_MS, maxMs: REFUSED_MAX_MS });
+    this.#refused = new RefusedRenewals(random);
   }
 
   start(): void {
@@ -101,6 +104,17 @@ class Manager implements SvidManager {
   subscribe(listener: (state: SvidState) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  reportControlPlane(accepts: boolean): void {
+    const state = this.#state;
+    if (accepts) this.#refused.acceptedByControlPlane();
+    if (accepts || state.kind !== "resting" || state.held === this.#refusedHeld) return;
+    this.#refusedHeld = state.held;
+    this.#options.log.warn({}, REFUSAL_REASONS.control_plane);
+    const now = this.#now();
+    const waitMs = this.#refused.nextMs("control_plane");
+    if (waitMs < untilMoment(state.renewAt, now)) this.#move({ ...state, renewAt: momentAfter(now, waitMs) });
   }
 
   stop(): void {
@@ -194,7 +208,7 @@ class Manager implements SvidManager {
   /** Rests until the certificate's renewal, which depends on how it fits the trust bundle. */
   #plan(held: HeldSvid, fit: SvidFit): void {
     const now = this.#now();
-    if (fit !== "refused") this.#refusedBackoff.reset();
+    if (isAccepted(fit)) this.#refused.acceptedByPeers();
     this.#move({ kind: "resting", held, fit, renewAt: this.#decideRenewal(held, fit, now) });
   }
 
@@ -206,8 +220,8 @@ class Manager implements SvidManager {
         const waitMs = decideSupersededRotation(notAfterMs, now.wallMs, this.#options.random());
         return untilMoment(halfLife, now) <= waitMs ? halfLife : momentAfter(now, waitMs);
       }
-      case "refused":
-        return momentAfter(now, this.#refusedBackoff.next());
+      default:
+        return momentAfter(now, this.#refused.nextMs(fit));
     }
   }
 
@@ -233,9 +247,7 @@ class Manager implements SvidManager {
     if (state.kind !== "resting" && state.kind !== "retrying") return;
     const fit = this.#fit();
     if (state.kind === "resting" && fit === state.fit) return;
-    if (fit === "refused") {
-      this.#options.log.warn({}, "peers refuse the own certificate: its root is no longer in the trust bundle");
-    }
+    if (!isAccepted(fit)) this.#options.log.warn({}, REFUSAL_REASONS[fit]);
     if (state.kind === "resting") this.#plan(state.held, fit);
     else this.#hasten(state, fit);
   }

@@ -16,8 +16,17 @@ export interface Moment {
   readonly monotonicMs: number;
 }
 
-/** Whether the current certificate leads to a root of the trust bundle, and to the one that signs new certificates. */
-export type SvidFit = "current" | "superseded" | "refused";
+/**
+ * Whether peers accept the current certificate. `superseded`: they do, but another root signs new certificates.
+ * `refused`: it leads to no root of the trust bundle. `revoked`: it, or an authority of its chain, is revoked; another
+ * certificate helps. `identity_revoked`: the authority issues no other one until that is lifted.
+ */
+export type SvidFit = "current" | "superseded" | "refused" | "revoked" | "identity_revoked";
+
+/** Whether peers accept a certificate that fits so. */
+export function isAccepted(fit: SvidFit): fit is "current" | "superseded" {
+  return fit === "current" || fit === "superseded";
+}
 
 /** The state of the certificate's manager. `held` is set from the first certificate on, also after its expiry. */
 export type SvidState =
@@ -43,7 +52,7 @@ const MIN_REST_MS = 1000;
  * times the usual rate for one to two hours.
  */
 const SUPERSEDED_WITHIN = 0.1;
-/** The longest wait between attempts while the certificate is valid, and while there is none that peers accept. */
+/** The longest wait between attempts while the certificate is accepted, and while another one would help at once. */
 const RETRY_WITHIN_MS = 60_000;
 const RETRY_SOON_MS = 5000;
 
@@ -76,10 +85,12 @@ export function decideSupersededRotation(notAfterMs: number, nowMs: number, shar
 
 /**
  * The longest wait before the next attempt. With a certificate that peers accept: a tenth of its remaining lifetime, so
- * that several attempts fit, and at most a minute, so that a mesh returns to its authority spread over a minute.
+ * that several attempts fit, and at most a minute, so that a mesh returns to its authority spread over a minute. An
+ * authority that refuses an identity is not asked more often either.
  */
 export function retryCap(held: HeldSvid | undefined, fit: SvidFit, nowMs: number): number {
-  const isUsable = held !== undefined && held.notAfterMs > nowMs && fit !== "refused";
+  if (fit === "identity_revoked") return RETRY_WITHIN_MS;
+  const isUsable = held !== undefined && held.notAfterMs > nowMs && isAccepted(fit);
   return isUsable ? Math.min((held.notAfterMs - nowMs) / 10, RETRY_WITHIN_MS) : RETRY_SOON_MS;
 }
 

@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { FederatedRoots, PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
+import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { FederatedDomain, TrustBundle } from "../../mesh/policy/types.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
 
@@ -34,8 +35,8 @@ export function parseCertificates(pem: string, what: string): readonly X509Certi
 }
 
 /**
- * Parses a bundle as a whole: one unreadable root makes all of it unusable, so that a damaged response never silently
- * removes a root. Only authorities may be roots, or a workload's own certificate could become one.
+ * Parses a bundle as a whole: one unreadable root or revocation makes all of it unusable, so that a damaged response
+ * never silently removes one. Only authorities may be roots, or a workload's own certificate could become one.
  * @param known the bundle in force: its roots of a foreign domain stay while the control plane does not know them all.
  */
 export function parseTrustAnchors(bundle: TrustBundle, known?: TrustAnchors): TrustAnchors {
@@ -49,6 +50,7 @@ export function parseTrustAnchors(bundle: TrustBundle, known?: TrustAnchors): Tr
     ...{ roots, trustDomains: bundle.trustDomains },
     ...(signingRoot !== undefined && { signingRoot }),
     ...(federated.length > 0 && { federated }),
+    ...(bundle.revocations !== undefined && { revocations: indexRevocations(bundle.revocations) }),
   };
 }
 

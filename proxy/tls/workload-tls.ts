@@ -4,6 +4,7 @@ import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { type AgentMeter, NO_AGENT_METER } from "../telemetry/agent-meter.ts";
 import { createCertificateClient, readRootFile } from "./control-plane/control-plane-client.ts";
 import { type DiscoveryClient, startDiscoveryClient } from "./control-plane/discovery-client.ts";
+import { decideFit } from "./decide-fit.ts";
 import { createSecureContextSource, type SecureContextSource } from "./secure-context-source.ts";
 import { type SvidManager, startSvidManager } from "./svid-manager.ts";
 import { parseCertificates, parseTrustAnchors } from "./trust-anchors.ts";
@@ -33,6 +34,11 @@ export interface WorkloadTlsOptions {
 /** The sidecar's client side of the control plane: certificate, trust bundle and discovery. */
 export interface WorkloadTls {
   readonly source: SecureContextSource;
+  /**
+   * Resolves when the first trust bundle has been accepted. Before, the root file is trusted and nothing is revoked, so
+   * no peer may be served.
+   */
+  readonly firstBundle: Promise<void>;
   readonly svid: SvidManager;
   readonly discovery: DiscoveryClient;
   close(): void;
@@ -50,14 +56,24 @@ export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<Wor
   const source = createSecureContextSource({ trust, clock });
   const request = createCertificateClient({
     ...options,
-    contextTrusting: (rootsPem) => source.contextTrusting(rootsPem),
+    // The authority renews no revoked certificate by that certificate itself.
+    contextTrusting: (rootsPem) => (isOwnRevoked(source, clock) ? undefined : source.contextTrusting(rootsPem)),
   });
   const svid = startSvidManager({ identity, request, source, clock, random, log, meter });
-  const discovery = startDiscoveryClient({ ...options, source });
+  const discovery = startDiscoveryClient({
+    ...options,
+    source,
+    onCertificate: (isAccepted) => svid.reportControlPlane(isAccepted),
+  });
+  const firstBundle = Promise.withResolvers<void>();
   // A bundle that cannot be used is refused as a whole: the last one stays in force, and the control plane is told why.
-  discovery.watchTrustBundle((bundle) => source.setTrust(parseTrustAnchors(bundle, source.trust())));
+  discovery.watchTrustBundle((bundle) => {
+    source.setTrust(parseTrustAnchors(bundle, source.trust()));
+    firstBundle.resolve();
+  });
   return {
     source,
+    firstBundle: firstBundle.promise,
     svid,
     discovery,
     close: () => {
@@ -65,4 +81,11 @@ export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<Wor
       svid.stop();
     },
   };
+}
+
+function isOwnRevoked(source: SecureContextSource, clock: Clock): boolean {
+  const material = source.current();
+  if (material === undefined) return false;
+  const fit = decideFit(material.certificates, source.trust(), clock.now());
+  return fit === "revoked" || fit === "identity_revoked";
 }

@@ -38,6 +38,7 @@ const FINAL: ReadonlySet<string> = new Set([
 /** Reasons that come from an established connection. */
 const AFTER_SENDING: ReadonlySet<string> = new Set([
   "interrupted",
+  "upstream_revoked",
   "try_timeout",
   "upstream_malformed",
   "upstream_head_too_large",
@@ -58,7 +59,8 @@ export function decideGatewayRetry(input: GatewayRetryInput): GatewayRetry {
   if (code === "undelivered" && input.isReplayable && renewals < MAX_RENEWALS) return "renew";
   if (accepted.content.kind !== "none") return "none";
   const isIdempotent = IDEMPOTENT.has(accepted.method);
-  const hasEnded = code === "interrupted" || (end.kind === "error" && end.wasReused && code === undefined);
+  const isLost = code === undefined || code === "upstream_revoked";
+  const hasEnded = code === "interrupted" || (end.kind === "error" && end.wasReused && isLost);
   if (hasEnded && isIdempotent && renewals === 0) return "renew";
   if (retries === undefined || granted >= retries.attempts) return "none";
   return isRetryable(end, retries, isIdempotent) ? "retry" : "none";

@@ -15,6 +15,8 @@ export interface FramedUpstreamOptions {
   readonly limits: Http1Limits;
   /** The server's sidecar reports that its application gave no response. `undefined`: the server is not verified. */
   readonly onReport: (() => void) | undefined;
+  /** Why the connection ends, if the proxy has ended it for a reason that its request should receive. */
+  readonly faultOf: () => Error | undefined;
   /** A listener of the connection threw; it is being destroyed. */
   readonly onFault: (caught: unknown) => void;
 }
@@ -27,12 +29,14 @@ export interface FramedUpstreamOptions {
 export class FramedUpstream extends WrappingStream {
   readonly #framer: ResponseFramer;
   readonly #onReport: (() => void) | undefined;
+  readonly #faultOf: () => Error | undefined;
   #isTunnel = false;
 
   constructor(socket: Duplex, options: FramedUpstreamOptions) {
     super(socket);
-    const { limits, onReport, onFault } = options;
+    const { limits, onReport, faultOf, onFault } = options;
     this.#onReport = onReport;
+    this.#faultOf = faultOf;
     const fail = (caught: unknown): void => {
       onFault(caught);
       this.destroy(MeshError.from(caught));
@@ -119,7 +123,7 @@ export class FramedUpstream extends WrappingStream {
   /** What has been read is delivered to the client, even if the connection is closed. */
   readonly #onClose = (): void => {
     if (this.socket.readableEnded && this.readableLength > 0) this.once("end", () => this.destroy());
-    else this.destroy();
+    else this.destroy(this.#isTunnel ? undefined : this.#faultOf());
   };
 
   #onEvent(event: ResponseEvent): void {

@@ -139,6 +139,8 @@ export class UpstreamAgent extends Agent {
     const framed = new FramedUpstream(connection.socket, {
       limits: this.#messageLimits,
       onReport: (connection.peer ?? "") === "" ? undefined : () => connection.avoid?.(),
+      faultOf: () =>
+        connection.cutReason?.() === "revoked" ? new UpstreamError("upstream_revoked", REVOKED) : undefined,
       onFault: this.#onFault,
     });
     this.#connections.set(framed, connection);
@@ -161,6 +163,8 @@ export class UpstreamAgent extends Agent {
     for (const socket of idle) if (condition(socket)) socket.destroy();
   }
 }
+
+const REVOKED = "the server's certificate or identity was revoked, and the connection to it was cut";
 
 function ignore(): void {}
 

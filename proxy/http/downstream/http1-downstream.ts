@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { Ending } from "../../connections/ending.ts";
 import type { Activity } from "../../connections/limits/connection-capacity.ts";
-import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
-import { CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
+import { abortSocket, type CutReason, type Relay, type RelayEnd } from "../../connections/relay.ts";
+import { cutBecause, DISCONNECTED } from "../../messages/abort-reason.ts";
 import type { RequestHead } from "../../messages/message-head.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { DownstreamFacts, ExchangeClient } from "../exchange/exchange-client.ts";
@@ -78,8 +78,13 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
     return context.drain.closing.aborted || !isCurrent();
   }
 
-  cut(end: RelayEnd = "closed_by_proxy"): void {
-    if (this.#tunnel === undefined) this.#over(end);
+  cut(reason?: CutReason): void {
+    if (this.#tunnel !== undefined && reason !== undefined) this.#exchange?.noteCut(reason);
+    this.#end("closed_by_proxy", reason);
+  }
+
+  #end(end: RelayEnd, reason?: CutReason): void {
+    if (this.#tunnel === undefined) this.#over(end, reason);
     else this.#tunnel.cut();
   }
 
@@ -113,7 +118,7 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
 
   abort(): void {
     this.response.flush();
-    this.cut("reset_by_upstream");
+    this.#end("reset_by_upstream");
   }
 
   tunnelTo(upstream: Socket, onEnd: (bytes: TunnelBytes) => void): void {
@@ -230,14 +235,14 @@ export class Http1Downstream implements ExchangeClient, RequestHandlers, Respons
     this.#over(this.#wait.phase === "lingering" || this.isIdle ? "closed" : "reset_by_downstream");
   };
 
-  #over(end: RelayEnd): void {
+  #over(end: RelayEnd, reason?: CutReason): void {
     const { phase } = this.#wait;
     if (phase === "over" || phase === "tunnel") return;
     this.#wait.enter("over");
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#detach();
-    exchange?.onClientLost(end === "closed_by_proxy" ? CUT : DISCONNECTED);
+    exchange?.onClientLost(end === "closed_by_proxy" ? cutBecause(reason) : DISCONNECTED);
     if (end === "closed") this.#socket.destroy();
     else abortSocket(this.#socket);
     this.#ending.report(end);

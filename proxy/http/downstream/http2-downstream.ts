@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import { Ending } from "../../connections/ending.ts";
 import type { Activity } from "../../connections/limits/connection-capacity.ts";
-import { abortSocket, type Relay, type RelayEnd } from "../../connections/relay.ts";
+import { abortSocket, type CutReason, type Relay, type RelayEnd } from "../../connections/relay.ts";
 import { Http2ServerConnection } from "../../http2/connection/http2-server-connection.ts";
 import { ERROR_CODE } from "../../http2/frames/frame-types.ts";
-import { CUT, DISCONNECTED } from "../../messages/abort-reason.ts";
+import { cutBecause, DISCONNECTED } from "../../messages/abort-reason.ts";
 import { Http2Output } from "../http2-output.ts";
 import { lendContent } from "../lend-pieces.ts";
 import { addListeners, removeListeners, type SocketListeners } from "../socket-listeners.ts";
@@ -76,8 +76,8 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
     return sinceMs;
   }
 
-  cut(): void {
-    this.#over("closed_by_proxy");
+  cut(reason?: CutReason): void {
+    this.#over("closed_by_proxy", reason);
   }
 
   judgeRequests(): void {
@@ -174,13 +174,13 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
     this.#over(this.isIdle ? "closed" : "reset_by_downstream");
   };
 
-  #over(end: RelayEnd): void {
+  #over(end: RelayEnd, cutReason?: CutReason): void {
     if (this.#ending.isOver) return;
     this.#wait.over();
     this.#output.stop();
     this.#detach();
     this.engine.end();
-    const reason = end === "closed_by_proxy" ? CUT : DISCONNECTED;
+    const reason = end === "closed_by_proxy" ? cutBecause(cutReason) : DISCONNECTED;
     for (const stream of this.#streams.values()) stream.onReset(reason);
     if (end === "closed") this.#socket.destroy();
     else abortSocket(this.#socket);

@@ -31,3 +31,8 @@ export function flagsOfUpstreamLoss(reason: AbortReason): RequestFlags {
       return "UC";
   }
 }
+
+/** Why the proxy has cut a connection, for the access log. */
+export function detailsOf(reason: AbortReason): string {
+  return reason.kind === "cut" ? (reason.details ?? "") : "";
+}

@@ -21,8 +21,19 @@ export function quietReply(isWhole: boolean): LocalReply {
 /** To a request whose upstream was lost before a response. */
 export function lostReply(reason: AbortReason): LocalReply {
   const flags = flagsOfUpstreamLoss(reason);
-  const what = flags === "UR" ? "the server reset the stream" : "the connection ended";
-  return { status: 503, flags, details: `upstream reset: ${what} before a response` };
+  return { status: 503, flags, details: `upstream reset: ${describeLoss(reason)} before a response` };
+}
+
+function describeLoss(reason: AbortReason): string {
+  switch (reason.kind) {
+    case "reset":
+    case "refused":
+      return "the server reset the stream";
+    case "cut":
+      return `the proxy cut the connection (${reason.details ?? "it ends"})`;
+    default:
+      return "the connection ended";
+  }
 }
 
 /**

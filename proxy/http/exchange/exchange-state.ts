@@ -2,6 +2,9 @@ import type { Timer } from "../../../mesh/runtime.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
 import type { ForwardPlan, RequestPlan } from "./request-plan.ts";
 
+/** Of a tunnel that the proxy ends, for the access log. */
+export type CutBy = Pick<LocalReply, "flags" | "details">;
+
 /** How far an exchange has come, as seen from its response. */
 export type ExchangeState =
   /** The request's head has been read, and what came with it is being read. */
@@ -15,7 +18,7 @@ export type ExchangeState =
   /** The head of the response has been sent. */
   | { readonly kind: "responding"; readonly plan: ForwardPlan; readonly status: number }
   /** Its connections have become a tunnel. `cutBy`: the proxy is ending it. */
-  | { readonly kind: "tunnel"; readonly plan: ForwardPlan; readonly cutBy?: LocalReply }
+  | { readonly kind: "tunnel"; readonly plan: ForwardPlan; readonly cutBy?: CutBy }
   | { readonly kind: "over" };
 
 export const ARRIVING: ExchangeState = { kind: "arriving" };
@@ -40,6 +43,6 @@ export function planOf(state: ExchangeState): RequestPlan | undefined {
 }
 
 /** Why the proxy is ending a tunnel, if it is. */
-export function cutOf(state: ExchangeState): LocalReply | undefined {
+export function cutOf(state: ExchangeState): CutBy | undefined {
   return state.kind === "tunnel" ? state.cutBy : undefined;
 }

@@ -5,7 +5,7 @@ import type { LocalReply } from "../../messages/local-reply.ts";
 import { isInterim, type RequestHead, type ResponseHead } from "../../messages/message-head.ts";
 import type { RequestFlags } from "../../telemetry/request-meter.ts";
 import type { HttpContext } from "../http-context.ts";
-import { flagsOfClientLoss, flagsOfUpstreamLoss } from "./abort-flags.ts";
+import { detailsOf, flagsOfClientLoss, flagsOfUpstreamLoss } from "./abort-flags.ts";
 import type { AttemptsOwner } from "./attempts-owner.ts";
 import { type ExchangeClient, replyToFault } from "./exchange-client.ts";
 import { ExchangeRecord } from "./exchange-record.ts";
@@ -81,7 +81,12 @@ export class Exchange implements AttemptsOwner {
 
   /** The client disconnected or sent malformed bytes: the server must not receive a complete request. */
   onClientLost(reason: AbortReason): void {
-    this.#abort(flagsOfClientLoss(reason), "", reason);
+    this.#abort(flagsOfClientLoss(reason), detailsOf(reason), reason);
+  }
+
+  /** The proxy cuts its tunnel. */
+  noteCut(details: string): void {
+    if (this.#state.kind === "tunnel") this.#state = { ...this.#state, cutBy: { flags: "DO", details } };
   }
 
   onClientDrain(): void {
@@ -151,9 +156,10 @@ export class Exchange implements AttemptsOwner {
     this.#client.exchangeOver();
   }
 
-  onUpstreamLost(reason: AbortReason): void {
+  onUpstreamLost(loss: AbortReason): void {
+    const reason = this.#attempts.explain(loss);
     if (this.#state.kind === "responding") {
-      this.#abort(flagsOfUpstreamLoss(reason), "", reason);
+      this.#abort(flagsOfUpstreamLoss(reason), detailsOf(reason), reason);
     } else if (reason.kind === "malformed") {
       this.onLocalReply({ status: 502, flags: "UPE", details: `upstream protocol: ${reason.message}` });
     } else if (!this.#attempts.retryLost(reason)) {
@@ -229,7 +235,7 @@ export class Exchange implements AttemptsOwner {
     this.#state = { kind: "tunnel", plan };
     this.#client.tunnelTo(tunnel, ({ received, sent }) => {
       this.record.requestBytes += received;
-      const { flags = "-", details = "" } = cutOf(this.#state) ?? {};
+      const { flags = "-", details = "" } = cutOf(this.#state) ?? this.#attempts.upstreamCut ?? {};
       this.#finish(101, flags, details, sent);
     });
   }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Timer } from "../../../mesh/runtime.ts";
 import { isProven } from "../../connections/delivery-proof.ts";
-import { ABANDONED, type AbortReason } from "../../messages/abort-reason.ts";
+import { ABANDONED, type AbortReason, cutBecause } from "../../messages/abort-reason.ts";
 import type { BodyPiece } from "../../messages/body-piece.ts";
 import type { Trailers } from "../../messages/fields.ts";
 import type { LocalReply } from "../../messages/local-reply.ts";
@@ -16,6 +16,7 @@ import { type AttemptFailure, failureOfDial, failureOfLoss, failureOfResponse } 
 import type { AttemptsOwner } from "./attempts-owner.ts";
 import { decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
 import { lostReply, reportDelivery, timeoutReply } from "./exchange-replies.ts";
+import type { CutBy } from "./exchange-state.ts";
 import { HeldBody } from "./held-body.ts";
 import type { ForwardPlan } from "./request-plan.ts";
 
@@ -59,6 +60,18 @@ export class RequestAttempts {
   /** The upstream of the current attempt. */
   get upstream(): DialedUpstream | undefined {
     return this.#taken?.connection.dialed;
+  }
+
+  /** Why the proxy has cut the upstream's connection; `undefined`: it has not. */
+  get upstreamCut(): CutBy | undefined {
+    const details = this.upstream?.cutReason?.();
+    return details === undefined ? undefined : { flags: "UC", details };
+  }
+
+  /** A loss, with the proxy's own reason if it has cut the connection. */
+  explain(loss: AbortReason): AbortReason {
+    const cut = this.upstreamCut;
+    return cut === undefined ? loss : cutBecause(cut.details);
   }
 
   /** Its stream; `undefined`: none is open. */

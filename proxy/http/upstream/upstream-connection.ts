@@ -19,6 +19,8 @@ export interface DialedUpstream {
   readonly idleMs: number;
   /** Whether it would be dialled the same way now: own certificate, trust and destination have not changed. */
   readonly isCurrent: () => boolean;
+  /** Why the proxy has cut it; `undefined`: it has not. @default it never does */
+  readonly cutReason?: () => string | undefined;
   /** Counts requests to this endpoint; `undefined`: the client's connection counts them. */
   readonly meter: RequestMeter | undefined;
 }

@@ -26,7 +26,9 @@ import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-contex
 import { verifiedPeer } from "../../../mesh/api/peer-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
+import { indexRevocations } from "../../../mesh/policy/authentication/revocations.ts";
 import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
+import type { Revocations } from "../../../mesh/policy/types.ts";
 import { RecordingLogger, unlimitedLog } from "../../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { parseCertificates } from "../trust-anchors.ts";
@@ -78,6 +80,10 @@ export class ControlPlaneFixture {
   readonly authority: Authority;
   /** In the trust bundle. */
   readonly roots: Changing<readonly string[]>;
+  /** In the trust bundle; sent at the next change of it. */
+  revocations: Revocations | undefined;
+  /** Whom the control plane itself refuses. */
+  refused: Revocations = { certificates: [], identities: [] };
   readonly log = new RecordingLogger();
   /** Bearer tokens of CreateCertificate calls. */
   readonly tokens: string[] = [];
@@ -176,6 +182,12 @@ export class ControlPlaneFixture {
     await rm(this.directory, { recursive: true, force: true });
   }
 
+  /** Sends another list of what is revoked. */
+  revoke(revocations: Revocations): void {
+    this.revocations = revocations;
+    this.roots.change(this.roots.current());
+  }
+
   change(documents: string): void {
     this.#source.change(documents);
   }
@@ -200,7 +212,11 @@ export class ControlPlaneFixture {
     const discovery = startDiscovery({
       source: this.#source,
       trust: {
-        current: () => ({ roots: this.roots.current(), signingRoot: this.authority.signingRoot() }),
+        current: () => ({
+          roots: this.roots.current(),
+          signingRoot: this.authority.signingRoot(),
+          ...(this.revocations && { revocations: this.revocations }),
+        }),
         subscribe: this.roots.subscribe,
       },
       settings: { current: () => SETTINGS, subscribe: () => () => undefined },
@@ -224,7 +240,9 @@ export class ControlPlaneFixture {
     const certificates = peerCertificates(request);
     const roots = this.authority.roots().flatMap((root) => parseCertificates(root, "a root"));
     const trustDomains = [SETTINGS.trustDomain];
-    const verdict = verifyPeer({ certificates, sessionReused: false, roots, trustDomains, nowMs: Date.now() });
+    const revocations = indexRevocations(this.refused);
+    const trust = { roots, trustDomains, revocations };
+    const verdict = verifyPeer({ certificates, sessionReused: false, ...trust, nowMs: Date.now() });
     return verdict.kind === "trusted"
       ? verifiedPeer({ identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" })
       : { kind: "anonymous", reason: verdict.message, address: "" };

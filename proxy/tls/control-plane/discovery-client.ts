@@ -223,7 +223,11 @@ class StreamingClient implements DiscoveryClient {
     const { message } = MeshError.from(error);
     const code = error instanceof ConnectError ? error.code : undefined;
     this.#resets = code === Code.Internal ? this.#resets + 1 : 0;
-    if (code === Code.Unauthenticated || this.#resets >= MAX_RESETS || !link.connection.isAlive()) {
+    if (code === Code.Unauthenticated) {
+      this.#link.refuse(link, message);
+      return;
+    }
+    if (this.#resets >= MAX_RESETS || !link.connection.isAlive()) {
       this.#resets = 0;
       this.#link.giveUp(link, message);
       return;

@@ -1,0 +1,141 @@
+import { once } from "node:events";
+import { afterEach, describe, expect, it } from "vitest";
+import type { DeclaredProtocol, UpstreamHttpVersion } from "../../mesh/policy/types.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
+import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
+import { HELLO, meshDestination, revoke, secureContextsOf, WORLD } from "../mesh-identities-fixture.ts";
+import { startOutboundSide } from "../outbound-side-fixture.ts";
+import { connectClient, readAll } from "../raw-sockets-fixture.ts";
+import {
+  CONNECTION_KINDS,
+  type HoldingApplication,
+  openConnection,
+  startHoldingApplication,
+} from "../revoked-peers-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const REVOKED = { certificates: [{ serialNumber: "abc" }] };
+const SERIAL_NUMBER = Uint8Array.of(0x0a, 0xbc);
+const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: world.ns2\r\nConnection: close\r\n\r\n`;
+
+/** A server's sidecar; without a serial number it has a random one. */
+async function startServer(protocol: DeclaredProtocol, serialNumber?: Uint8Array): Promise<Server> {
+  const { paths, port: applicationPort } = await startHoldingApplication(cleanup, protocol);
+  const secureContexts = secureContextsOf(WORLD, { ...(serialNumber && { serialNumber }) });
+  const side = await startInboundSide(cleanup, { mode: "STRICT", applicationPort, protocol, secureContexts });
+  return { ...side, paths };
+}
+
+interface Server extends Pick<InboundSide, "port" | "registry">, Pick<HoldingApplication, "paths"> {}
+
+function towards(servers: readonly Server[], protocol: DeclaredProtocol, httpVersion: UpstreamHttpVersion) {
+  const ports = servers.map(({ port }) => port);
+  return meshDestination(ports, { overrides: { protocol, connectionPool: { httpVersion } } });
+}
+
+describe("a server that is revoked", () => {
+  it("gets no byte of a stream", async () => {
+    const server = await startServer("tcp", SERIAL_NUMBER);
+    const secureContexts = secureContextsOf(HELLO);
+    revoke(secureContexts, REVOKED);
+    const outbound = await startOutboundSide(cleanup, {
+      ...{ destination: towards([server], "tcp", "client"), secureContexts },
+    });
+    const client = connectClient(cleanup, outbound.port);
+    client.end("secret");
+    expect(await readAll(client)).toEqual({ text: "", reset: true });
+    expect(await outbound.recorder.nextRefusal()).toMatchObject({ reason: "revoked", stage: "handshake" });
+  });
+
+  it.each(["1.1", "2"] as const)(
+    "gets no request over HTTP/%s; it is counted, and other servers are used",
+    async (version) => {
+      const servers = [await startServer("http", SERIAL_NUMBER), await startServer("http")];
+      const secureContexts = secureContextsOf(HELLO);
+      revoke(secureContexts, REVOKED);
+      const outbound = await startOutboundSide(cleanup, {
+        ...{ destination: towards(servers.slice(0, 1), "http", version), secureContexts },
+      });
+      const answer = await sendRaw(cleanup, outbound.port, GET("/"));
+      expect(answer).toMatch(/^HTTP\/1\.1 503 .*mTLS refused: .*the certificate ABC is revoked/s);
+      expect(outbound.http.logged).toMatchObject([{ status: 503, flags: "UF" }]);
+      expect(outbound.recorder.refusals).toMatchObject([
+        { reason: "revoked", stage: "handshake", client: "http pool" },
+      ]);
+      outbound.setDestination(towards(servers, "http", version));
+      for (let request = 0; request < 4; request += 1) {
+        expect(await sendRaw(cleanup, outbound.port, GET("/"))).toMatch(/^HTTP\/1\.1 200 /);
+      }
+    },
+  );
+});
+
+describe("an open connection to a server that is revoked", () => {
+  it.each(CONNECTION_KINDS)("is cut: $name; those to other servers go on", async (kind) => {
+    const { protocol, hopVersion } = kind;
+    const servers = [await startServer(protocol, SERIAL_NUMBER), await startServer(protocol)];
+    const secureContexts = secureContextsOf(HELLO);
+    const sides = await Promise.all(
+      servers.map((server) =>
+        startOutboundSide(cleanup, { destination: towards([server], protocol, hopVersion), secureContexts }),
+      ),
+    );
+    const [cut, other] = sides;
+    if (cut === undefined || other === undefined) throw new Error("there are two sides");
+    const client = await openConnection(cleanup, cut.port, kind);
+    const neighbour = await openConnection(cleanup, other.port, kind);
+    const peers = (side: typeof cut) => side.registry.list().filter(({ peer }) => peer !== undefined).length;
+    expect([peers(cut), peers(other)]).toEqual([1, 1]);
+    revoke(secureContexts, REVOKED);
+    await expect.poll(() => peers(cut)).toBe(0);
+    expect([cut.recorder.cuts, other.recorder.cuts]).toEqual([["revoked"], []]);
+    if (kind.opened === "whole") {
+      client.write(kind.opening);
+      expect(await readUntil(client, "503")).not.toContain("200 OK");
+    } else expect((await readAll(client)).reset).toBe(true);
+    expect([peers(other), neighbour.destroyed]).toEqual([1, false]);
+    if (kind.protocol === "tcp" || kind.opened === "whole") {
+      neighbour.write(kind.opening);
+      const [answer] = await once(neighbour, "data");
+      expect(String(answer)).toContain(kind.opened);
+    }
+    if (kind.opened === "begun" || kind.name === "a tunnel") {
+      expect(cut.http.logged).toMatchObject([{ flags: "UC", details: "revoked", peer: WORLD }]);
+    }
+  });
+
+  it.each(["1.1", "2"] as const)("over HTTP/%s ends its requests by a local reply with the reason", async (version) => {
+    const server = await startServer("http", SERIAL_NUMBER);
+    const secureContexts = secureContextsOf(HELLO);
+    const outbound = await startOutboundSide(cleanup, {
+      ...{ destination: towards([server], "http", version), secureContexts },
+    });
+    const answers = Promise.all([1, 2, 3].map(() => sendRaw(cleanup, outbound.port, GET("/silent"))));
+    await expect.poll(() => server.paths).toHaveLength(3);
+    expect(server.registry.size).toBe(version === "2" ? 1 : 3);
+    revoke(secureContexts, REVOKED);
+    for (const answer of await answers) {
+      expect(answer).toMatch(/^HTTP\/1\.1 503 .*upstream reset: the proxy cut the connection \(revoked\)/s);
+    }
+    expect(outbound.http.logged.map(({ status, flags }) => [status, flags])).toEqual(
+      Array.from({ length: 3 }, () => [503, "UC"]),
+    );
+  });
+
+  it("moves an idempotent request on a kept connection to another server", async () => {
+    const [revoked, other] = [await startServer("http", SERIAL_NUMBER), await startServer("http")];
+    const secureContexts = secureContextsOf(HELLO);
+    const outbound = await startOutboundSide(cleanup, {
+      ...{ destination: towards([revoked], "http", "1.1"), secureContexts },
+    });
+    expect(await sendRaw(cleanup, outbound.port, GET("/"))).toMatch(/^HTTP\/1\.1 200 /);
+    connectClient(cleanup, outbound.port).write(GET("/silent"));
+    await expect.poll(() => revoked.paths).toEqual(["/", "/silent"]);
+    outbound.setDestination(towards([other], "http", "1.1"));
+    revoke(secureContexts, REVOKED);
+    await expect.poll(() => other.paths).toEqual(["/silent"]);
+  });
+});

@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { RevokedCertificate } from "../../mesh/policy/types.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { ControlPlaneFixture, HELLO } from "./control-plane/control-plane-fixture.ts";
+import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
+
+let plane: ControlPlaneFixture;
+let log: RecordingLogger;
+const stops: (() => void)[] = [];
+
+beforeEach(async () => {
+  log = new RecordingLogger();
+  plane = await ControlPlaneFixture.start();
+});
+
+afterEach(async () => {
+  for (const stop of stops.splice(0)) stop();
+  await plane.dispose();
+});
+
+async function start(): Promise<WorkloadTls> {
+  const tls = await startWorkloadTls({
+    address: plane.address,
+    rootCertificateFile: plane.rootFile,
+    tokenFile: plane.tokenFile,
+    identity: HELLO,
+    version: "test",
+    workload: { namespace: "ns1", name: "hello-1" },
+    clock: systemClock,
+    // The shortest waits.
+    random: () => 0,
+    log,
+  });
+  stops.push(() => tls.close());
+  return tls;
+}
+
+function serialOf(tls: WorkloadTls): string {
+  return tls.source.current()?.certificates[0]?.serialNumber ?? "";
+}
+
+/** Only a connection with the certificate in use is left. */
+async function expectMoved(tls: WorkloadTls, before: string): Promise<void> {
+  await expect.poll(() => serialOf(tls)).not.toBe(before);
+  await expect.poll(() => [...plane.sessions.values()]).toEqual([serialOf(tls)]);
+}
+
+function only(certificate: RevokedCertificate) {
+  return { certificates: [certificate], identities: [] };
+}
+
+it("a sidecar whose certificate is revoked gets another one by its token, and moves its stream to it", async () => {
+  const tls = await start();
+  await tls.firstBundle;
+  const before = serialOf(tls);
+  const revoked = only({ serialNumber: before.replace(/^0+/, "") });
+  plane.refused = revoked;
+  plane.revoke(revoked);
+  await expect.poll(() => plane.tokens).toHaveLength(2);
+  await expectMoved(tls, before);
+  expect(tls.source.trust().revocations?.size).toBe(1);
+});
+
+it("a sidecar that the control plane refuses before the bundle says why gets another one too", async () => {
+  const tls = await start();
+  await tls.firstBundle;
+  const before = serialOf(tls);
+  plane.refused = only({ serialNumber: before });
+  for (const session of plane.sessions.keys()) session.destroy();
+  await expect.poll(() => plane.tokens).toHaveLength(2);
+  await expectMoved(tls, before);
+  expect(log.find("the control plane refuses the own certificate")).toHaveLength(1);
+});
+
+it("a bundle whose revocations cannot be read is refused, and what was revoked before stays revoked", async () => {
+  const tls = await start();
+  await tls.firstBundle;
+  plane.revoke(only({ serialNumber: "ABC" }));
+  await expect.poll(() => tls.source.trust().revocations?.size).toBe(1);
+  plane.revoke(only({ serialNumber: "not a number" }));
+  await expect.poll(() => log.find("an invalid response was ignored")).toHaveLength(1);
+  expect(tls.source.trust().revocations?.size).toBe(1);
+  plane.revoke({ certificates: [], identities: [] });
+  await expect.poll(() => tls.source.trust().revocations).toBeUndefined();
+});
+
+it("no bundle has arrived as long as the first one cannot be read", async () => {
+  plane.revocations = only({ serialNumber: "not a number" });
+  const tls = await start();
+  let hasBundle = false;
+  void tls.firstBundle.then(() => {
+    hasBundle = true;
+  });
+  await expect.poll(() => log.find("an invalid response was ignored")).toHaveLength(1);
+  expect(hasBundle).toBe(false);
+  plane.revoke(only({ serialNumber: "ABC" }));
+  await expect.poll(() => hasBundle).toBe(true);
+});

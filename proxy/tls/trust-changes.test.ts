@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
+import type { TrustAnchors } from "./trust-anchors.ts";
+import { authoritiesOf, hasSameAuthorities, keepUnchanged } from "./trust-changes.ts";
+
+const [ONE, TWO] = [mintRoot({ commonName: "one" }).certificate, mintRoot({ commonName: "two" }).certificate];
+const DOMAIN = parseTrustDomain("cluster.local");
+const FOREIGN = parseTrustDomain("elsewhere.example");
+const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+
+/** A bundle as it is parsed again with each response: equal, and no part the same object. */
+function received(changes: Partial<TrustAnchors> = {}): TrustAnchors {
+  return {
+    roots: [ONE],
+    trustDomains: [DOMAIN],
+    federated: [{ trustDomain: FOREIGN, roots: [TWO] }],
+    revocations: indexRevocations({ certificates: [{ serialNumber: "A" }], identities: [] }),
+    signingRoot: ONE,
+    ...changes,
+  };
+}
+
+const HELD = received();
+
+describe("a trust bundle that is received again", () => {
+  it("is the one that is held, if nothing has changed", () => {
+    expect(keepUnchanged(received(), HELD)).toBe(HELD);
+  });
+
+  it.each([
+    { name: "another root", changes: { roots: [ONE, TWO] } },
+    { name: "another trust domain", changes: { trustDomains: [DOMAIN, FOREIGN] } },
+    { name: "another foreign root", changes: { federated: [{ trustDomain: FOREIGN, roots: [ONE] }] } },
+    { name: "another foreign domain", changes: { federated: [{ trustDomain: DOMAIN, roots: [TWO] }] } },
+    { name: "no foreign domain", changes: { federated: [] } },
+  ])("has other authorities with $name, and the revocations that are held", ({ changes }) => {
+    const kept = keepUnchanged(received(changes), HELD);
+    expect(kept).toMatchObject(changes);
+    expect(hasSameAuthorities(kept, HELD)).toBe(false);
+    expect(kept.revocations).toBe(HELD.revocations);
+  });
+
+  it.each([
+    { name: "another revocation", revocations: indexRevocations({ certificates: [], identities: [HELLO] }) },
+    { name: "a revocation lifted", revocations: indexRevocations({ certificates: [], identities: [] }) },
+  ])("has the same authorities with $name", ({ revocations }) => {
+    const kept = keepUnchanged(received({ revocations }), HELD);
+    expect(kept).not.toBe(HELD);
+    expect(kept.revocations).toBe(revocations);
+    expect(hasSameAuthorities(kept, HELD)).toBe(true);
+  });
+
+  it("without its revocations has none", () => {
+    const { revocations: _lifted, ...rest } = received();
+    expect(keepUnchanged(rest, HELD).revocations).toBeUndefined();
+    expect(keepUnchanged(rest, rest)).toBe(rest);
+  });
+
+  it("has the same authorities with another signing root", () => {
+    const kept = keepUnchanged(received({ signingRoot: TWO }), HELD);
+    expect(kept.signingRoot).toBe(TWO);
+    expect(hasSameAuthorities(kept, HELD)).toBe(true);
+  });
+});
+
+it("what a connection keeps of a bundle has neither its revocations nor its signing root", () => {
+  expect(authoritiesOf(HELD)).toEqual({
+    roots: HELD.roots,
+    trustDomains: HELD.trustDomains,
+    federated: HELD.federated,
+  });
+  expect(hasSameAuthorities(authoritiesOf(HELD), HELD)).toBe(true);
+});
