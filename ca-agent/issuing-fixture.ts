@@ -73,7 +73,6 @@ export class Plane implements Authenticator, Authority {
 
   roots = (): readonly string[] => ["root\n"];
   signingRoot = () => "root\n";
-  issuers = (): readonly string[] => [];
   subscribe = () => () => undefined;
   expiry = () => ({ rootNotAfterMs: clock.now() + 10 * DAY_MS, chainNotAfterMs: clock.now() - DAY_MS });
 

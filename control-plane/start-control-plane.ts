@@ -150,7 +150,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
   const allowsLocal = options.source.kind === "folders";
-  const federation = startFederation({ ...deps, settings, authority, allowsLocal });
+  const federation = startFederation({ ...deps, settings, allowsLocal });
   const trust = createTrustSource(authority, federation);
   const keySets = startKeySets({ config: source, allowsLocal, ...deps });
   const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });

@@ -1,11 +1,14 @@
 import { once } from "node:events";
+import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
+import { EXTENSION_OID, readExtensions } from "../mesh/identity/x509-extensions.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startLenientUpstream } from "../net/lenient-upstream-fixture.ts";
 import { sendRaw } from "../net/raw-client-fixture.ts";
+import { createTlsContext } from "../net/tls/tls-contexts.ts";
 import { startTestGateway } from "./gateway/gateway-fixture.ts";
 import { startInboundSide } from "./inbound-side-fixture.ts";
 import { meshDestination } from "./mesh-identities-fixture.ts";
@@ -46,14 +49,28 @@ function trustOf(
 const EAST_TRUST = trustOf("east.example", [east], { "west.example": [west], "north.example": [north] });
 const WEST_TRUST = trustOf("west.example", [west], { "east.example": [east] });
 
-function sourceOf(identity: string, issuer: MintedCertificate, trust: TrustAnchors): WritableSecureContextSource {
+function sourceOf(
+  identity: string,
+  issuer: MintedCertificate,
+  trust: TrustAnchors,
+  intermediates: readonly MintedCertificate[] = [],
+): WritableSecureContextSource {
   const source = createSecureContextSource({ trust, clock: systemClock });
   const notAfterMs = Date.now() + HOUR_MS;
   const times = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(notAfterMs) };
   const leaf = mintLeaf({ issuer, uriSans: [identity], ...times });
-  const svid = { identity: parseSpiffeId(identity), certificates: [leaf.certificate], privateKeyPem: leaf.keyPem };
+  const svid = {
+    identity: parseSpiffeId(identity),
+    certificates: [leaf, ...intermediates].map(({ certificate }) => certificate),
+    privateKeyPem: leaf.keyPem,
+  };
   source.setSvid({ ...svid, notAfterMs });
   return source;
+}
+
+function readKeyIdentifier({ certificate }: MintedCertificate): Buffer {
+  const found = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier);
+  return Buffer.from(found?.value ?? []).subarray(2);
 }
 
 const eastSource = () => sourceOf(EAST, east, EAST_TRUST);
@@ -132,6 +149,23 @@ describe("a foreign authority", () => {
     expect(refusal.reason).toBe("wrong_authority");
     expect(refusal.message).toContain(`${identity} is signed by an authority of`);
     expect(certificates()).toEqual([]);
+  });
+
+  it("does not end connections of the mesh's own by the name and the key identifier of its authorities", async () => {
+    const signer = mintRoot({ commonName: "signer", issuer: east });
+    const keyIdentifier = readKeyIdentifier(signer);
+    const namesake = mintRoot({ commonName: "signer", keyIdentifier });
+    const trust = trustOf("east.example", [east], { "west.example": [west, namesake] });
+    const { side, certificates } = await startHttpServer(sourceOf(EAST, signer, trust, [signer]));
+    expect((await request(side.port, sourceOf(EAST, signer, trust, [signer]), EAST)).status).toBe("200");
+    expect(certificates()).toEqual([expect.stringContaining(`URI=${EAST}`)]);
+    // By itself, OpenSSL tries that root alone, and gives up.
+    const context = createTlsContext({ ca: [...trust.roots, namesake.certificate].join("") });
+    const alone = connectTls({ host: "127.0.0.1", port: side.port, secureContext: context, rejectUnauthorized: false });
+    alone.on("error", () => undefined);
+    cleanup.addSocket(alone);
+    await once(alone, "secureConnect");
+    expect(String(alone.authorizationError)).toContain("CERT_SIGNATURE_FAILURE");
   });
 
   it("cannot prove a server of the mesh's own domain", async () => {

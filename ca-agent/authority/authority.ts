@@ -29,8 +29,6 @@ export interface Authority {
   roots(): readonly string[];
   /** The one of them to which new certificates lead. */
   signingRoot(): string;
-  /** The CA certificates between that root and new certificates, PEM. */
-  issuers(): readonly string[];
   /** Calls the listener after each change of the roots or of the signing certificate. Returns a function that unsubscribes. */
   subscribe(listener: () => void): () => void;
   expiry(): AuthorityExpiry;

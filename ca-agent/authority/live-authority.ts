@@ -70,8 +70,6 @@ class ReplaceableAuthority implements LiveAuthority {
 
   signingRoot: Authority["signingRoot"] = () => this.#inForce.signer.root.toString();
 
-  issuers: Authority["issuers"] = () => this.#inForce.signer.intermediates;
-
   subscribe: Authority["subscribe"] = (listener) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -21,7 +21,6 @@ beforeAll(() => {
 });
 afterAll(() => distrust());
 
-const own = mintRoot({ commonName: "own" });
 const [one, two] = [mintRoot({ commonName: "one" }), mintRoot({ commonName: "two" })];
 
 function serve(respond: (request: IncomingMessage, response: ServerResponse) => void, dnsName?: string) {
@@ -40,16 +39,14 @@ function start(url: string, allowsLocal = true) {
   const log = new RecordingLogger();
   const registry = new Registry();
   const changing = new Changing(settingsWith(url));
-  const roots = new Changing<readonly string[]>([own.pem]);
   const federation = startFederation({
     ...{ settings: changing, allowsLocal, registry, clock, log, random: () => 0.5, signal: stop.signal },
-    authority: { roots: roots.current, issuers: () => [], subscribe: (listener) => roots.subscribe(listener) },
   });
   let changes = 0;
   federation.subscribe(() => {
     changes += 1;
   });
-  return { federation, clock, log, registry, changing, roots, changes: () => changes };
+  return { federation, clock, log, registry, changing, changes: () => changes };
 }
 
 const domainOf = (...roots: readonly MintedCertificate[]) => ({
@@ -73,23 +70,12 @@ describe("the federation of a control plane", () => {
     await expect.poll(() => federation.current()).toEqual([domainOf(one, two)]);
     await clock.advance(60_000);
     const page = await registry.metrics();
-    expect(page).toContain('entente_federation_roots{trust_domain="there.example",state="trusted"} 2');
+    expect(page).toContain('entente_federation_roots{trust_domain="there.example"} 2');
     expect(page).toContain('entente_federation_bundle_age_seconds{trust_domain="there.example"} 60');
     expect(page).toContain('entente_federation_fetches_total{result="success"} 2');
     changing.change({ ...settings, caCertificates: [] });
     expect([federation.current(), changes()]).toEqual([[], 3]);
     expect(await registry.metrics()).not.toContain("there.example");
-  });
-
-  it("leaves out, with an alarm, a root that gets the name of one of the mesh's own", async () => {
-    const url = await serve((_request, response) => void response.end(bundleOf([one, two])));
-    const { federation, log, registry, roots } = start(url);
-    await log.seen("federation_bundle");
-    roots.change([own.pem, mintRoot({ commonName: "two" }).pem]);
-    expect(federation.current()).toEqual([domainOf(one)]);
-    const [line] = log.find("federation_root_refused");
-    expect(line).toMatchObject({ level: "error", fields: { fingerprint: two.certificate.fingerprint256 } });
-    expect(await registry.metrics()).toContain('state="refused"} 1');
   });
 });
 

@@ -1,15 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Authority } from "../../ca-agent/authority/authority.ts";
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import { createDocumentFetcher } from "../../discovery/documents/fetch-document.ts";
 import type { FederatedDomain } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { BundleEndpoints } from "./bundle-endpoints.ts";
-import { decideFederatedTrust, type FederatedTrust, type RefusedRoot } from "./federated-trust.ts";
+import { decideFederatedTrust } from "./federated-trust.ts";
 
 export interface FederationOptions {
   readonly settings: SettingsSource;
-  readonly authority: Pick<Authority, "roots" | "issuers" | "subscribe">;
   /** Whether a bundle endpoint may be on this machine: only if the configuration is the machine's own files. */
   readonly allowsLocal: boolean;
   readonly registry: Registry;
@@ -27,9 +26,9 @@ export interface Federation {
   subscribe(listener: () => void): () => void;
 }
 
-/** Follows the settings, the bundle endpoints and the mesh's own authorities. */
+/** Follows the settings and the bundle endpoints. */
 export function startFederation(options: FederationOptions): Federation {
-  const { settings, authority, allowsLocal, registry, signal, log, ...deps } = options;
+  const { settings, allowsLocal, registry, signal, ...deps } = options;
   const fetcher = createDocumentFetcher(allowsLocal ? "configured" : "none");
   const fetches = new Counter({
     name: "entente_federation_fetches_total",
@@ -38,19 +37,15 @@ export function startFederation(options: FederationOptions): Federation {
     registers: [registry],
   });
   const endpoints = new BundleEndpoints({
-    ...{ settings, log, ...deps },
+    ...{ settings, ...deps },
     fetch: (url, ended) => fetcher.fetch({ url, signal: ended }),
     onFetched: (result) => fetches.inc({ result }),
   });
-  const decide = (): FederatedTrust =>
-    decideFederatedTrust({
-      authorities: settings.current().caCertificates,
-      rootsOf: (url) => endpoints.rootsOf(url),
-      ownAuthorities: [...authority.roots(), ...authority.issuers()],
-    });
-  const federation = new FollowedFederation(decide, log);
+  const federation = new FollowedFederation(() =>
+    decideFederatedTrust(settings.current().caCertificates, (url) => endpoints.rootsOf(url)),
+  );
   const changed = (): void => federation.changed();
-  const unsubscribe = [settings.subscribe(changed), endpoints.subscribe(changed), authority.subscribe(changed)];
+  const unsubscribe = [settings.subscribe(changed), endpoints.subscribe(changed)];
   registerStatus(registry, endpoints, federation);
   const stop = (): void => {
     for (const stopOne of unsubscribe) stopOne();
@@ -63,23 +58,17 @@ export function startFederation(options: FederationOptions): Federation {
 }
 
 class FollowedFederation implements Federation {
-  readonly #decide: () => FederatedTrust;
-  readonly #log: Logger;
+  readonly #decide: () => readonly FederatedDomain[];
   readonly #listeners = new Set<() => void>();
-  #trust: FederatedTrust = { domains: [], refused: [] };
+  #domains: readonly FederatedDomain[];
 
-  constructor(decide: () => FederatedTrust, log: Logger) {
+  constructor(decide: () => readonly FederatedDomain[]) {
     this.#decide = decide;
-    this.#log = log;
-    this.changed();
+    this.#domains = decide();
   }
 
   current(): readonly FederatedDomain[] {
-    return this.#trust.domains;
-  }
-
-  get refused(): readonly RefusedRoot[] {
-    return this.#trust.refused;
+    return this.#domains;
   }
 
   subscribe(listener: () => void): () => void {
@@ -88,33 +77,25 @@ class FollowedFederation implements Federation {
   }
 
   changed(): void {
-    const before = this.#trust;
-    this.#trust = this.#decide();
-    const isReported = (root: RefusedRoot): boolean =>
-      before.refused.some((known) => JSON.stringify(known) === JSON.stringify(root));
-    for (const root of this.#trust.refused) {
-      if (isReported(root)) continue;
-      const fields = { component: "federation", code: "federation_root_refused", ...root };
-      this.#log.error(fields, "a root of a foreign trust domain is not trusted");
-    }
-    if (JSON.stringify(before.domains) === JSON.stringify(this.#trust.domains)) return;
+    const before = this.#domains;
+    this.#domains = this.#decide();
+    if (isDeepStrictEqual(before, this.#domains)) return;
     for (const listener of [...this.#listeners]) listener();
   }
 }
 
 /** The labels are those of the mesh's settings. */
-function registerStatus(registry: Registry, endpoints: BundleEndpoints, federation: FollowedFederation): void {
+function registerStatus(registry: Registry, endpoints: BundleEndpoints, federation: Federation): void {
   new Gauge({
     name: "entente_federation_roots",
-    help: "Roots of a foreign trust domain: trusted, or refused because another authority has the same name.",
-    labelNames: ["trust_domain", "state"],
+    help: "Trusted roots of a foreign trust domain; 0: its bundle was never fetched.",
+    labelNames: ["trust_domain"],
     registers: [registry],
     collect() {
       this.reset();
       for (const { trustDomain, roots } of federation.current()) {
-        this.set({ trust_domain: trustDomain, state: "trusted" }, roots.length);
+        this.set({ trust_domain: trustDomain }, roots.length);
       }
-      for (const { trustDomain } of federation.refused) this.inc({ trust_domain: trustDomain, state: "refused" });
     },
   });
   new Gauge({

@@ -113,7 +113,7 @@ export class TestMesh {
     const meshSettings = this.#settings;
     const { trustDomain } = meshSettings.current();
     const federation = startFederation({
-      ...{ settings: meshSettings, authority, allowsLocal: true, registry: new Registry() },
+      ...{ settings: meshSettings, allowsLocal: true, registry: new Registry() },
       ...{ clock: this.clock, log, random: () => 0.5, signal: shutdown.signal },
     });
     const trust = createTrustSource(authority, federation);

@@ -3,13 +3,14 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
 import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
-import { type MintedCertificate, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
-import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { ForeignAuthorities } from "../../mesh/mesh-settings.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { sendRaw } from "../../net/raw-client-fixture.ts";
+import { createTlsContext } from "../../net/tls/tls-contexts.ts";
 import { until } from "../../net/until-fixture.ts";
 import { startInboundSide } from "../../proxy/inbound-side-fixture.ts";
 import { meshDestination } from "../../proxy/mesh-identities-fixture.ts";
@@ -154,18 +155,22 @@ async function openStream(client: TestSidecar, server: TestSidecar) {
 }
 
 describe("the control plane of a mesh", () => {
-  it("serves nobody of a foreign trust domain, although the mesh trusts it", async () => {
-    const { meshes, sidecars } = await startMeshes();
+  it.each([
+    { name: "of a foreign trust domain, although the mesh trusts it", trustDomain: "west.example" },
+    { name: "whom a foreign authority gives an identity of the mesh", trustDomain: "east.example" },
+  ])("serves no caller $name", async ({ trustDomain }) => {
+    const { meshes } = await startMeshes();
+    const identity = parseSpiffeId(`spiffe://${trustDomain}/ns/ns1/sa/app`);
+    const times = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 60_000) };
+    const leaf = mintLeaf({ issuer: westSigner, uriSans: [identity], ...times });
     const rootsPem = meshes.east.authority.roots().join("");
-    const context = sidecars.west.source.current()?.context;
-    expect(context).toBeDefined();
+    const context = createTlsContext({ cert: leaf.pem + westSigner.pem, key: leaf.keyPem, ca: rootsPem });
     const signal = AbortSignal.timeout(10_000);
     const connection = await connectControlPlane({
-      ...{ address: parseControlPlaneAddress(meshes.east.address), rootsPem, clock: systemClock, signal },
-      ...(context !== undefined && { context }),
+      ...{ address: parseControlPlaneAddress(meshes.east.address), rootsPem, context, clock: systemClock, signal },
     });
     cleanup.add(() => connection.close());
-    const csr = formatCertificateRequest(createSvidKey(), sidecars.west.identity);
+    const csr = formatCertificateRequest(createSvidKey(), identity);
     const issuing = createClient(IstioCertificateService, connection.transport);
     expect(await codeOf(() => issuing.createCertificate({ csr }, { signal }))).toBe("Unauthenticated");
     const streams = createClient(DiscoveryService, connection.transport);

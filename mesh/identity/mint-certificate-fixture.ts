@@ -39,6 +39,8 @@ export interface MintRootOptions {
   /** @default 2045-01-01 */
   readonly notAfter?: Date;
   readonly key?: KeyObject;
+  /** @default SHA-1 of the key */
+  readonly keyIdentifier?: Buffer;
   /**
    * Issues an intermediate CA certificate (or, with the `key` of another root, a cross certificate) instead of a root.
    */
@@ -78,9 +80,10 @@ const TRUE = formatDer(0x01, Buffer.from([0xff]));
 /** A self-signed root, or, with `issuer`, an intermediate CA certificate. */
 export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
   const key = options.key ?? mintKey();
+  const identifier = options.keyIdentifier ?? keyIdentifier(key);
   const limit = options.pathLength === undefined ? [] : [formatInteger(Buffer.from([options.pathLength]))];
   const extensions: RawExtension[] = [
-    { oid: EXTENSION_OID.subjectKeyIdentifier, critical: false, der: formatDer(0x04, keyIdentifier(key)) },
+    { oid: EXTENSION_OID.subjectKeyIdentifier, critical: false, der: formatDer(0x04, identifier) },
     ...(options.extensions ?? []),
   ];
   if (options.ca ?? true) {
@@ -92,6 +95,7 @@ export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
   return mint({
     key,
     issuer: options.issuer,
+    ownIdentifier: identifier,
     subject: formatName(options.commonName ?? "test root"),
     notBefore: options.notBefore ?? new Date("2020-01-01T00:00:00Z"),
     notAfter: options.notAfter ?? new Date("2045-01-01T00:00:00Z"),
@@ -132,6 +136,8 @@ export function mintLeaf(options: MintLeafOptions): MintedCertificate {
 interface MintInput {
   readonly key: KeyObject;
   readonly issuer: MintedCertificate | undefined;
+  /** Of a certificate that signs itself. @default SHA-1 of the key */
+  readonly ownIdentifier?: Buffer;
   readonly subject: Buffer;
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -152,7 +158,12 @@ function mint(input: MintInput): MintedCertificate {
     createPublicKey(input.key).export({ type: "spki", format: "der" }),
     formatDer(
       0xa3,
-      formatSequence(...[authorityKeyIdentifier(input.issuer, signer), ...input.extensions].map(formatExtension)),
+      formatSequence(
+        ...[
+          authorityKeyIdentifier(input.issuer, input.ownIdentifier ?? keyIdentifier(signer)),
+          ...input.extensions,
+        ].map(formatExtension),
+      ),
     ),
   );
   const signature = formatDer(0x03, Buffer.from([0]), sign("sha256", signed, signer));
@@ -182,10 +193,10 @@ function keyIdentifier(key: KeyObject): Buffer {
 }
 
 /** The issuer's own key identifier if it has one: verifiers compare the two. */
-function authorityKeyIdentifier(issuer: MintedCertificate | undefined, signer: KeyObject): RawExtension {
+function authorityKeyIdentifier(issuer: MintedCertificate | undefined, byDefault: Buffer): RawExtension {
   const extensions = issuer === undefined ? [] : readExtensions(issuer.certificate.raw);
   const stated = extensions.find(({ oid }) => oid === EXTENSION_OID.subjectKeyIdentifier)?.value;
-  const identifier = stated === undefined ? keyIdentifier(signer) : readOctetString(stated);
+  const identifier = stated === undefined ? byDefault : readOctetString(stated);
   const der = formatSequence(formatDer(0x80, identifier));
   return { oid: EXTENSION_OID.authorityKeyIdentifier, critical: false, der };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import { clientTls, configurationOf, explain, policy, strict, V1, world } from "./explain-access-fixture.ts";
 
@@ -174,6 +174,16 @@ describe("whether a client is allowed", () => {
     const { workloads, text } = explain(configurationOf([...resources, policy("all", { rules: [{}] })]), asked);
     expect(workloads[0]?.verdict).toMatchObject({ kind: "denied", by: "tls" });
     expect(text).toContain(reason);
+  });
+
+  it("is asked of policies for an identity of a foreign trust domain that the mesh trusts", () => {
+    const configuration = configurationOf([V1, policy("all", { rules: [{}] })]);
+    const trustDomains = [parseTrustDomain("other")];
+    const caCertificates = [{ kind: "pem", trustDomains, roots: [] }] as const;
+    const from = { kind: "identity", identity: parseSpiffeId("spiffe://other/ns/a/sa/b") } as const;
+    const settings = { ...configuration.settings, caCertificates };
+    const { workloads } = explain({ ...configuration, settings }, { from });
+    expect(workloads[0]?.verdict).toMatchObject({ kind: "allowed" });
   });
 
   it("is no if the client's own sidecar does not connect", () => {

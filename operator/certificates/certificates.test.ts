@@ -87,6 +87,18 @@ describe("the certificates of a proxy", () => {
     expect(textOf(PAGE)).not.toContain("Revocations");
   });
 
+  it("include the roots of foreign trust domains, which the namespace does not have", () => {
+    const federated = [
+      { trust_domain: "there.example", roots: [{ ...PAGE.roots[0], subject: "CN=there", sha256: "FF" }] },
+    ];
+    const found = report({ ...PAGE, federated });
+    expect(found).toMatchObject({
+      problems: [],
+      federated: [{ trustDomain: "there.example", roots: [{ names: ["CN=there"], sha256: "FF" }] }],
+    });
+    expect(formatCertificates(found, NOW_MS, PLAIN)).toMatch(/^root of there\.example +CN=there /m);
+  });
+
   it("are refused if the page is something else, and what is unknown in it is not repeated", () => {
     expect(() => validateCertificatesPage({ state: "active" })).toThrow("is the proxy another version?");
     const page = validateCertificatesPage({ ...PAGE, private_key: "SECRET" });

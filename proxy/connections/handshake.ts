@@ -6,6 +6,7 @@ import { errnoOf } from "../../mesh/mesh-error.ts";
 import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { keepHandshake, readPeerCertificates } from "../../net/tls/peer-certificates.ts";
+import { verifyByRoot } from "../../net/tls/verify-by-root.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
 import type { TrustAnchors } from "../tls/trust-anchors.ts";
 import { type Authorities, authoritiesOf } from "../tls/trust-changes.ts";
@@ -117,7 +118,7 @@ function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: Handsha
     ...(expected === undefined ? {} : { expected }),
   });
   if (verdict.kind === "refused") return failed(verdict.reason, verdict.message);
-  const opensslError = readOpensslVerdict(socket);
+  const opensslError = askOpenssl(socket, { certificates, root: verdict.path.at(-1) }, options);
   if (opensslError !== undefined) {
     return failed(
       "openssl_disagrees",
@@ -135,6 +136,24 @@ function judgePeer(socket: TLSSocket, keyExchangeGroup: string, options: Handsha
     keyExchangeGroup,
   };
   return { kind: "verified", socket, peer };
+}
+
+/**
+ * Where foreign domains are trusted, a refusal of OpenSSL counts if it refuses the chain by the root of our own verdict
+ * alone, too: the owner of a foreign root, who may choose its name and key identifier like those of somebody else's
+ * authority, must not end connections that it is no part of.
+ */
+function askOpenssl(
+  socket: TLSSocket,
+  {
+    certificates,
+    root,
+  }: { readonly certificates: readonly X509Certificate[]; readonly root: X509Certificate | undefined },
+  { material, expected }: HandshakeOptions,
+): string | undefined {
+  const inHandshake = readOpensslVerdict(socket);
+  if (inHandshake === undefined || material.trust.federated === undefined || root === undefined) return inHandshake;
+  return verifyByRoot({ certificates, root, role: expected === undefined ? "client" : "server" });
 }
 
 /**

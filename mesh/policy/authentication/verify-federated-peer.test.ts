@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type MintLeafOptions, mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain, type TrustDomain } from "../../identity/spiffe-id.ts";
 import type { FederatedRoots } from "./peer-trust.ts";
@@ -123,6 +123,18 @@ describe("an authority is trusted for its own domain alone", () => {
     expect(verify({ certificates: [mint(namesake, "here.example")], ...trust })).toMatchObject({
       reason: "wrong_authority",
     });
+  });
+});
+
+describe("a peer of no domain", () => {
+  it("costs one verification for all domains that share their roots", () => {
+    const roots = [foreign.certificate];
+    const domains = Array.from({ length: 30 }, (_, index) => ({ trustDomain: parseTrustDomain(`d${index}`), roots }));
+    // Names the foreign root and has its key identifier, but is signed by another key.
+    const forged = mint({ ...foreign, key: own.key }, "there.example");
+    const verified = vi.spyOn(forged, "verify");
+    expect(verify({ certificates: [forged], federated: domains })).toMatchObject({ reason: "unknown_root" });
+    expect(verified).toHaveBeenCalledTimes(1);
   });
 });
 
