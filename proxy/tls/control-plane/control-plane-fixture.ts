@@ -24,7 +24,7 @@ import { startDiscovery } from "../../../discovery/discovery-service.ts";
 import type { ProxyStatus } from "../../../discovery/streams/stream-status.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { verifiedPeer } from "../../../mesh/api/peer-fixture.ts";
-import { parseSpiffeId, parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
+import { parseSpiffeId, parseTrustDomain, type TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
 import { indexRevocations } from "../../../mesh/policy/authentication/revocations.ts";
 import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
@@ -124,6 +124,10 @@ export class ControlPlaneFixture {
 
   get address(): string {
     return `localhost:${this.#port}`;
+  }
+
+  get trustDomain(): TrustDomain {
+    return SETTINGS.trustDomain;
   }
 
   get port(): number {
