@@ -12,6 +12,8 @@ import { FakeRelay } from "./relay-fixture.ts";
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const OLD = mintRoot();
 const NEXT = mintRoot();
+/** Issued again with the same name and key: it verifies what the old one has signed. */
+const RENEWED = mintRoot({ key: OLD.key });
 const ADDRESS = { ip: "10.0.0.1", port: 80 };
 
 function trustIn(...roots: readonly MintedCertificate[]): TrustAnchors {
@@ -110,19 +112,38 @@ describe("a change of one destination", () => {
 });
 
 describe("a change of trust", () => {
-  it("verifies each peer once, and ends those that are no longer trusted", async () => {
+  it("verifies each peer of a withdrawn root once, and ends those that lead to no other", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     for (let index = 0; index < 40; index += 1) {
       registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
     }
     registry.add(openConnection("plaintext", undefined).connection);
     const verify = spyOnVerify();
-    await setTrust(trustIn(OLD));
+    await setTrust(trustIn(RENEWED));
     expect(verify).toHaveBeenCalledTimes(40);
     expect(cuts).toEqual([]);
+    await setTrust(trustIn(RENEWED, NEXT));
+    expect(verify).toHaveBeenCalledTimes(40);
     await setTrust(trustIn(NEXT));
     expect(cuts).toHaveLength(40);
     await vi.waitFor(() => expect(registry.list().map(({ policyKey }) => policyKey)).toEqual(["plaintext"]));
+  });
+
+  it("verifies none whose root is still trusted", async () => {
+    const { registry, cuts, setTrust } = createSide(trustIn(OLD));
+    registry.add(openConnection(INBOUND_POLICY, peerUnder(trustIn(OLD))).connection);
+    const verify = spyOnVerify();
+    // As parsed from another response: an equal certificate, and not the same object.
+    const parsed = { ...OLD, certificate: new X509Certificate(OLD.pem) };
+    for (const trust of [trustIn(OLD, NEXT), trustIn(parsed, NEXT), trustIn(parsed)]) await setTrust(trust);
+    expect([verify.mock.calls.length, cuts.length]).toEqual([0, 0]);
+  });
+
+  it("ends what has lost its trust domain, although its root is still trusted", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
+    await setTrust({ ...BOTH, trustDomains: [parseTrustDomain("other.domain")] });
+    expect(cuts).toEqual(["inbound trust_changed"]);
   });
 
   it("lets other work run between slices", async () => {
@@ -137,7 +158,7 @@ describe("a change of trust", () => {
       if (verify.mock.calls.length < 200) setImmediate(watch);
     };
     setImmediate(watch);
-    await setTrust(trustIn(OLD));
+    await setTrust(trustIn(RENEWED));
     const steps = seen.map((count, index) => count - (seen[index - 1] ?? 0));
     expect(verify).toHaveBeenCalledTimes(200);
     expect(Math.max(...steps)).toBeLessThanOrEqual(16);
@@ -161,7 +182,7 @@ describe("a change of trust", () => {
       registry.add(openConnection(INBOUND_POLICY, peerUnder(BOTH)).connection);
     }
     const verify = spyOnVerify();
-    await Promise.all([setTrust(trustIn(OLD)), setTrust(trustIn(NEXT))]);
+    await Promise.all([setTrust(trustIn(RENEWED)), setTrust(trustIn(NEXT))]);
     expect(cuts).toHaveLength(100);
     expect(verify.mock.calls.length).toBeLessThan(200);
   });
@@ -175,7 +196,8 @@ describe("a change of trust", () => {
     // A new list each time, as of a root that is rotated again and again.
     let done = Promise.resolve();
     for (let change = 0; change < 30 && cuts.length === 0; change += 1) {
-      done = setTrust(revokedIn(trustIn(OLD)));
+      // Each verifies again.
+      done = setTrust(revokedIn(trustIn(change % 2 === 0 ? RENEWED : OLD)));
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(cuts).toEqual(["last revoked"]);
@@ -206,12 +228,12 @@ describe("a change of revocations alone", () => {
     expect(registry.size).toBe(101);
   });
 
-  it("verifies none either after another root was added, which was verified then", async () => {
+  it("verifies none either after another root was added", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     registry.add(openConnection("a", peerUnder(BOTH, REVOKED_LEAF)).connection);
     const later = trustIn(OLD, NEXT);
-    await setTrust(later);
     const verify = spyOnVerify();
+    await setTrust(later);
     await setTrust(revokedIn(later, "B"));
     expect([verify.mock.calls.length, cuts.length]).toEqual([0, 0]);
     await setTrust(revokedIn(later));
@@ -221,7 +243,9 @@ describe("a change of revocations alone", () => {
   it("is looked up in the path to the root that is trusted now", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     registry.add(openConnection("a", peerUnder(BOTH)).connection);
-    await setTrust(revokedIn(trustIn(OLD), OLD.certificate.serialNumber));
+    await setTrust(revokedIn(trustIn(RENEWED), OLD.certificate.serialNumber));
+    expect(cuts).toEqual([]);
+    await setTrust(revokedIn(trustIn(RENEWED), RENEWED.certificate.serialNumber));
     expect(cuts).toEqual(["a revoked"]);
   });
 });

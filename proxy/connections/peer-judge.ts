@@ -8,8 +8,8 @@ import { type Authorities, authoritiesOf, hasSameAuthorities } from "../tls/trus
 import type { VerifiedPeer } from "./handshake.ts";
 
 /**
- * Whether the peer of an open connection would be trusted now. `unchanged`: neither roots nor trust domains have changed
- * since its chain was verified, so no signature was checked. `verified`: it was verified again.
+ * Whether the peer of an open connection would be trusted now. `unchanged`: the root of its chain still is, so no
+ * signature was checked. `verified`: its chain was verified again.
  */
 export type TrustVerdict = "unchanged" | "verified" | "untrusted" | "revoked";
 
@@ -18,29 +18,37 @@ type Verified = Pick<VerifiedPeer, "path" | "authorities">;
 
 /**
  * Judges peers of open connections by the trust bundle in force. The time is that of the handshake, so a certificate
- * that has expired since does not end a connection. Other revocations cost a look-up, and only other roots or trust
- * domains one verification.
+ * that has expired since does not end a connection. Revocations cost a look-up, and a root that is added costs as little:
+ * only where the root of a peer's chain was withdrawn, the chain may lead to another one.
  */
 export function createPeerJudge(trust: () => TrustAnchors): (peer: VerifiedPeer) => TrustVerdict {
-  /** Of peers that were verified by others than those of their handshake. */
+  /** Of peers that were judged by other roots than those of their handshake. */
   const later = new WeakMap<VerifiedPeer, Verified>();
   return (peer) => {
     const current = trust();
-    const known = [peer, later.get(peer)].find(
-      (one) => one !== undefined && hasSameAuthorities(current, one.authorities),
-    );
-    const path = known?.path ?? verifyAgain(peer, current);
+    const known = later.get(peer) ?? peer;
+    const path = isRootTrusted(peer, known, current) ? known.path : verifyAgain(peer, current);
     if (path === undefined) return "untrusted";
-    if (known === undefined) later.set(peer, { path, authorities: authoritiesOf(current) });
+    if (!hasSameAuthorities(current, known.authorities)) {
+      later.set(peer, { path, authorities: authoritiesOf(current) });
+    }
     if (current.revocations?.find(path, peer.identity) !== undefined) return "revoked";
-    return known === undefined ? "verified" : "unchanged";
+    return path === known.path ? "unchanged" : "verified";
   };
 }
 
+/** Whether the path that was verified leads to a root that is trusted now, for the domain of the peer's identity. */
+function isRootTrusted({ identity }: VerifiedPeer, { path, authorities }: Verified, current: Authorities): boolean {
+  if (hasSameAuthorities(current, authorities)) return true;
+  const known = path.at(-1);
+  const roots = rootsOfDomain(current, spiffeIdParts(identity).trustDomain) ?? [];
+  return known !== undefined && roots.some((root) => root === known || root.raw.equals(known.raw));
+}
+
 /** The path to a root that is trusted now. */
-function verifyAgain(peer: VerifiedPeer, trust: Authorities): readonly X509Certificate[] | undefined {
+function verifyAgain(peer: VerifiedPeer, current: Authorities): readonly X509Certificate[] | undefined {
   const [leaf, ...intermediates] = peer.certificates;
-  const roots = rootsOfDomain(trust, spiffeIdParts(peer.identity).trustDomain);
+  const roots = rootsOfDomain(current, spiffeIdParts(peer.identity).trustDomain);
   if (leaf === undefined || roots === undefined) return undefined;
   const verdict = verifyChain({ leaf, intermediates, roots, nowMs: peer.verifiedAtMs });
   return verdict.kind === "chained" ? verdict.path : undefined;
