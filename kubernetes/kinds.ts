@@ -33,6 +33,7 @@ export const KINDS = {
   horizontalPodAutoscalers: apiKind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
   networkPolicies: apiKind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy"),
   events: apiKind("events.k8s.io/v1", "events", "Event"),
+  leases: apiKind("coordination.k8s.io/v1", "leases", "Lease"),
   roles: apiKind("rbac.authorization.k8s.io/v1", "roles", "Role"),
   roleBindings: apiKind("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding"),
   clusterRoles: apiKind("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole", "cluster"),
