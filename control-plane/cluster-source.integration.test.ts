@@ -38,7 +38,7 @@ async function start(server: TestApiServer): Promise<Started> {
   const starting = startControlPlane(
     {
       source: { kind: "kubernetes", api, instance: "istiod-1" },
-      identity: { kind: "kubernetes", api },
+      identity: { kind: "kubernetes", api, instance: "istiod-1" },
       defaultLifetimeMs: 3_600_000,
       maxLifetimeMs: 3_600_000,
       port,

@@ -1,4 +1,5 @@
 import { Registry } from "prom-client";
+import type { Authority } from "../ca-agent/authority/authority.ts";
 import { type AuthorityStatus, describeRoots } from "../ca-agent/authority/authority-status.ts";
 import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
@@ -12,6 +13,7 @@ import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { startFederation } from "./federation/start-federation.ts";
 import { isAddressOf } from "./identity/known-pods.ts";
 import { type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
+import { type Rotation, type RotationTuning, startRotation } from "./rotation/start-rotation.ts";
 import { createControlPlaneMetrics, createReportMetrics } from "./serving/control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./serving/control-plane-server.ts";
 import { type Readiness, startStatusServer } from "./serving/status-server.ts";
@@ -36,6 +38,8 @@ export interface ControlPlaneOptions {
   /** Of this program, for `/debug/syncz`. */
   readonly version: string;
   readonly settings: MeshSettingsSource;
+  /** @default by the lifetimes of certificates */
+  readonly rotation?: RotationTuning;
 }
 
 export interface ControlPlaneDeps {
@@ -90,6 +94,7 @@ export async function startControlPlane(
       if (acceptMs > 0 && parts.connections() > 0) await pause(clock, acceptMs);
       await parts.stop();
       life.abort();
+      await parts.ended;
       await status.stop();
     };
   } catch (caught) {
@@ -130,6 +135,8 @@ interface PartsDeps extends ControlPlaneDeps {
 interface Parts {
   connections(): number;
   stop(): Promise<void>;
+  /** Settles after the signal's abort, when others need not wait for this process. */
+  readonly ended: Promise<void>;
 }
 
 async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promise<Parts> {
@@ -155,7 +162,6 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const keySets = startKeySets({ config: source, allowsLocal, ...deps });
   const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
-  state.authority = () => describeAuthority(trust, identity);
   const issuing = createIssuing(options, { ...identity, source, registry, clock, log, limitLog });
   const server = await startControlPlaneServer({
     port: options.port,
@@ -171,11 +177,19 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
     limitLog,
     metrics: createControlPlaneMetrics(registry),
   });
+  const rotation = startRotation({
+    ...{ ...deps, ...identity, proxies: discovery.status, trustDomain: initial.trustDomain },
+    ...{ maxLifetimeMs: options.maxLifetimeMs, tuning: options.rotation },
+    cluster:
+      options.identity.kind === "kubernetes" ? { ...options.identity, namespace: initial.rootNamespace } : undefined,
+  });
+  state.authority = () => describeAuthority(trust, authority, rotation);
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   state.readiness = () => readinessOf(source.status());
   registerSourceAge(registry, source, clock);
   return {
     connections: () => server.connections,
+    ended: rotation.ended,
     stop: async () => {
       await server.close();
       stopReport();
@@ -184,11 +198,11 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   };
 }
 
-function describeAuthority(trust: TrustSource, { authority, rotation }: Identity): AuthorityStatus {
+function describeAuthority(trust: TrustSource, authority: Authority, rotation: Rotation): AuthorityStatus {
   const { revocations } = trust.current();
   return {
     roots: describeRoots(authority.roots(), authority.signingRoot()),
-    rotation: rotation?.() ?? null,
+    rotation: rotation.status() ?? null,
     revoked: {
       certificates: revocations?.certificates.length ?? 0,
       identities: revocations?.identities.length ?? 0,

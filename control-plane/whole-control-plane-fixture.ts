@@ -7,6 +7,7 @@ import type { Cleanup } from "../net/cleanup-fixture.ts";
 import { listen } from "../net/listen.ts";
 import { type IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
 import { servingNames } from "./identity/serving-names.ts";
+import type { RotationTuning } from "./rotation/start-rotation.ts";
 import { fixedSettings } from "./settings/live-settings.ts";
 import { startControlPlane } from "./start-control-plane.ts";
 
@@ -19,20 +20,34 @@ async function findFreePort(): Promise<number> {
   return port;
 }
 
+export interface WholeControlPlaneOptions {
+  /** Names its pod. @default "istiod-1" */
+  readonly instance?: string;
+  /** How long a new root of an operator's own authority is published before it signs. */
+  readonly publishMs?: number;
+  /** @default an hour */
+  readonly maxLifetimeMs?: number;
+  /** Of the mesh's own root. */
+  readonly rotation?: RotationTuning;
+}
+
 export interface StartedControlPlane {
   readonly address: string;
   readonly metricsPort: number;
   readonly log: RecordingLogger;
   /** Resolves when it is ready; its status page responds before. */
   readonly ready: Promise<void>;
+  /** As SIGKILL: from now on nothing that it does reaches the API, and its connections end. */
+  kill(): Promise<void>;
 }
 
 /** The whole control plane of a cluster, assembled as it ships. */
 export async function startWholeControlPlane(
   cluster: IdentityCluster,
   cleanup: Cleanup,
-  publishMs?: number,
+  options: WholeControlPlaneOptions = {},
 ): Promise<StartedControlPlane> {
+  const { instance = "istiod-1", publishMs, maxLifetimeMs = HOUR_MS, rotation } = options;
   const stop = new AbortController();
   const [port, metricsPort] = [await findFreePort(), await findFreePort()];
   const api = cluster.server.client();
@@ -40,12 +55,13 @@ export async function startWholeControlPlane(
   const started = startControlPlane(
     {
       ...{
-        source: { kind: "kubernetes", api, instance: "istiod-1" },
-        identity: { kind: "kubernetes", api, ...(publishMs !== undefined && { publishMs }) },
+        source: { kind: "kubernetes", api, instance },
+        identity: { kind: "kubernetes", api, instance, ...(publishMs !== undefined && { publishMs }) },
       },
       ...{
-        defaultLifetimeMs: HOUR_MS,
-        maxLifetimeMs: HOUR_MS,
+        defaultLifetimeMs: maxLifetimeMs,
+        maxLifetimeMs,
+        ...(rotation && { rotation }),
         port,
         metricsPort,
         version: "test",
@@ -55,12 +71,20 @@ export async function startWholeControlPlane(
     },
     { clock: systemClock, random: Math.random, log, signal: stop.signal },
   );
-  cleanup.add(async () => {
+  let isStopped = false;
+  const end = async (): Promise<void> => {
+    if (isStopped) return;
+    isStopped = true;
     stop.abort(new Error("the test is over"));
     await (await started.catch(() => undefined))?.();
-  });
+  };
+  cleanup.add(end);
+  const kill = async (): Promise<void> => {
+    await api.close();
+    await end();
+  };
   const ready = started.then(() => undefined);
   // A test that ends before is no failure.
   ready.catch(() => undefined);
-  return { address: `localhost:${port}`, metricsPort, ready, log };
+  return { address: `localhost:${port}`, metricsPort, ready, log, kill };
 }

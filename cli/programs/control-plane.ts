@@ -40,7 +40,7 @@ export const controlPlaneCommand: Command = {
           dnsNames,
           version: VERSION,
           identity: identity.options,
-          source: sourceOf(identity, configFolders, context),
+          source: sourceOf(identity, configFolders),
         },
         { clock: systemClock, random: Math.random, log, signal },
       );
@@ -69,13 +69,9 @@ interface OpenedIdentity {
   close(): Promise<void>;
 }
 
-function sourceOf(
-  { options: identity }: OpenedIdentity,
-  folders: readonly string[],
-  { env }: CommandContext,
-): SourceOptions {
+function sourceOf({ options: identity }: OpenedIdentity, folders: readonly string[]): SourceOptions {
   if (identity.kind === "files" || folders.length > 0) return { kind: "folders", folders };
-  return { kind: "kubernetes", api: identity.api, instance: env["POD_NAME"] ?? hostname() };
+  return { kind: "kubernetes", api: identity.api, instance: identity.instance };
 }
 
 async function openIdentity(
@@ -86,5 +82,6 @@ async function openIdentity(
   const access = await loadClusterAccess({ environment: env, kubeconfig: parsed.kubeconfig });
   const deps = { access, clock: systemClock, random: Math.random, log };
   const api = createKubernetesClient(deps, { userAgent: `entente/${VERSION}` });
-  return { options: { kind: "kubernetes", api }, close: () => api.close() };
+  const instance = env["POD_NAME"] ?? hostname();
+  return { options: { kind: "kubernetes", api, instance }, close: () => api.close() };
 }

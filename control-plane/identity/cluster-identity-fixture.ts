@@ -63,7 +63,7 @@ export class IdentityCluster {
     const shared = { clock, log, limitLog: unlimitedLog };
     const registry = new Registry();
     const identity = await startIdentity(
-      { kind: "kubernetes", api: this.server.client() },
+      { kind: "kubernetes", api: this.server.client(), instance: "istiod-1" },
       { ...shared, registry, settings, random: Math.random, onWaiting: () => undefined, signal: stop.signal },
     );
     const issuing = { ...identity, ...shared, trustDomain: settings.trustDomain };

@@ -62,8 +62,8 @@ function publishedRoots({ server }: IdentityCluster): number {
 it("the mesh moves to a new root while it runs, and its workloads trust each other at every moment", async () => {
   const cluster = await IdentityCluster.start(cleanup);
   writeSecret(cluster, { signer: oldSigner, roots: [oldRoot] });
-  const first = await startWholeControlPlane(cluster, cleanup, 1000);
-  const second = await startWholeControlPlane(cluster, cleanup, 1000);
+  const first = await startWholeControlPlane(cluster, cleanup, { publishMs: 1000 });
+  const second = await startWholeControlPlane(cluster, cleanup, { publishMs: 1000 });
   await Promise.all([first.ready, second.ready]);
   const pods = { hello: cluster.createPod("hello"), world: cluster.createPod("world") };
   const mountAgain = () => Promise.all(Object.values(pods).map((pod) => pod.mount()));

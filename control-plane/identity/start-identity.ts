@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import type { Registry } from "prom-client";
-import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
 import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
 import { startSecretAuthority } from "../../ca-agent/authority/secrets/start-secret-authority.ts";
@@ -11,6 +10,9 @@ import { createFileControlStore } from "../../ca-agent/control/file-control-stor
 import { followConfigMapControl } from "../../ca-agent/control/follow-config-map-control.ts";
 import { followFileControl } from "../../ca-agent/control/follow-file-control.ts";
 import { createIdentityMetrics } from "../../ca-agent/issuing-metrics.ts";
+import type { AuthorityStore } from "../../ca-agent/rotation/storage/authority-store.ts";
+import { createDirectoryStore } from "../../ca-agent/rotation/storage/directory-store.ts";
+import { createSecretStore } from "../../ca-agent/rotation/storage/secret-store.ts";
 import { startRootDistribution } from "../../ca-agent/trust-distribution/distribute-roots.ts";
 import type { Authenticator } from "../../ca-agent/workload-auth/authenticator.ts";
 import { createJwtAuthenticator } from "../../ca-agent/workload-auth/jwt-authenticator.ts";
@@ -33,6 +35,8 @@ export type IdentityOptions =
   | {
       readonly kind: "kubernetes";
       readonly api: KubernetesApi;
+      /** Names this process among those that share the authority: its pod. */
+      readonly instance: string;
       /** How long a new root is published before it signs. @default 180,000 */
       readonly publishMs?: number;
     };
@@ -57,8 +61,8 @@ export interface Identity {
   readonly control: ControlFollower;
   /** Where it is kept. */
   readonly controlStore: ControlStore;
-  /** For operators. Absent: the root is not rotated here. */
-  readonly rotation?: () => RotationStatus;
+  /** Where the authority is kept. */
+  readonly authorityStore: AuthorityStore;
 }
 
 /**
@@ -89,6 +93,7 @@ async function startFromFiles(
     authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
     control: await followFileControl({ directory: caDirectory, ...followed }),
     controlStore: createFileControlStore(caDirectory),
+    authorityStore: createDirectoryStore({ directory: caDirectory, clock, log }),
   };
 }
 
@@ -114,5 +119,6 @@ async function startInCluster(
     authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog, onReview }),
     control,
     controlStore: createConfigMapControlStore(kept),
+    authorityStore: createSecretStore({ api, namespace }),
   };
 }

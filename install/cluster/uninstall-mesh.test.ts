@@ -4,7 +4,7 @@ import { InstallFixture } from "./cluster-fixture.ts";
 import { INSTALLED_KINDS } from "./installed-kinds.ts";
 import { createRemovalReport } from "./removal-report.ts";
 
-const STATE_KINDS = [...INSTALLED_KINDS, KINDS.secrets];
+const STATE_KINDS = [...INSTALLED_KINDS, KINDS.secrets, KINDS.leases];
 
 /** An installation that has run: with what its parts write into the cluster. */
 async function installed(expressions: readonly string[] = []): Promise<InstallFixture> {
@@ -18,6 +18,9 @@ async function installed(expressions: readonly string[] = []): Promise<InstallFi
   }
   fixture.put(KINDS.configMaps, { metadata: { name: "entente-ca", namespace: "istio-system" }, data: {} });
   fixture.put(KINDS.configMaps, { metadata: { name: "mine", namespace: "default" }, data: {} });
+  fixture.put(KINDS.leases, { metadata: { name: "entente-root-rotation", namespace: "istio-system" } });
+  const labels = { "entente.io/replica": "control-plane" };
+  fixture.put(KINDS.leases, { metadata: { name: "entente-istiod-istiod-1", namespace: "istio-system", labels } });
   return fixture;
 }
 
@@ -75,6 +78,7 @@ describe("removing an installation", () => {
       expect.arrayContaining(["Deployment istio-system/istiod", "ConfigMap default/istio-ca-root-cert"]),
     );
     expect(names).toContain("Secret istio-system/istio-ca-secret");
+    expect(names).toContain("Lease istio-system/entente-root-rotation");
     expect(fixture.names(KINDS.customResourceDefinitions)).toHaveLength(8);
     expect(lines).toContain(
       "ConfigMap istio-ca-root-cert kept in 3 namespaces: they are left to Deployment istio-system/istiod",

@@ -31,6 +31,7 @@ export async function uninstallMesh(options: UninstallOptions, deps: RemovalDeps
   }
   const others = await findOtherControlPlanes(options, deps);
   await removeRootCertificates(options, others, deps);
+  if (others.length === 0) await removeLeases(options, deps);
   await removeState(options, others, deps);
   if (others.length === 0) await reportSidecars(deps);
 }
@@ -79,6 +80,16 @@ async function removeRootCertificates(
     await api.delete(KINDS.configMaps, place, { dryRun: effect === "dry-run", signal });
   }
   report({ kind: "deleted", objects });
+}
+
+/** Control planes delete their own Leases when they stop; not the one that all of them share, nor after a crash. */
+async function removeLeases(options: UninstallOptions, deps: RemovalDeps): Promise<void> {
+  const { namespace } = options;
+  await deleteIfPresent(KINDS.leases, { namespace, name: STATE_NAMES.rotationLease }, options, deps);
+  const { items } = await deps.api.list(KINDS.leases, {
+    ...{ namespace, labelSelector: STATE_NAMES.replicaLeases, signal: deps.signal },
+  });
+  for (const { metadata } of items) await deleteNamed(KINDS.leases, { namespace, name: metadata.name }, options, deps);
 }
 
 /** The authority's key is what the mesh's trust rests on: without a purge it stays, and a new installation uses it. */

@@ -42,10 +42,12 @@ function controlPlaneRights(): Rights {
     ],
     namespace: [
       rule("", ["secrets"], ["get", ...FOLLOW], [STATE_NAMES.authoritySecret, STATE_NAMES.operatorSecret]),
-      // The authority's Secret is created where it is missing, and never changed.
-      rule("", ["secrets"], CREATE_NAMED, [STATE_NAMES.authoritySecret]),
+      // The authority's Secret is created where it is missing, and changed when its root is replaced.
+      rule("", ["secrets"], [...CREATE_NAMED, "update"], [STATE_NAMES.authoritySecret]),
       // What operators ask of the authority, and the certificates of revoked pods.
       rule("", ["configmaps"], ["get", ...FOLLOW, ...CREATE_NAMED, "update"], [STATE_NAMES.controlConfigMap]),
+      // Which of the control planes replaces the root, and what each of them sees of its sidecars. The names are the pods'.
+      rule("coordination.k8s.io", ["leases"], ["get", ...FOLLOW, ...CREATE_NAMED, "update", "delete"]),
     ],
   };
 }

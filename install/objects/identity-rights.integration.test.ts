@@ -27,7 +27,7 @@ function start(server: TestApiServer): Promise<Identity> {
   const api = server.client(server.identities.issueToken({ namespace: NAMESPACE, serviceAccount: "istiod" }));
   const deps = { settings: TEST_SETTINGS, clock: systemClock, random: () => 0.5, log: new RecordingLogger() };
   return startIdentity(
-    { kind: "kubernetes", api },
+    { kind: "kubernetes", api, instance: "istiod-1" },
     { ...deps, registry: new Registry(), limitLog: unlimitedLog, onWaiting: () => undefined, signal: stop.signal },
   );
 }

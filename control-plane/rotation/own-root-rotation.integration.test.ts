@@ -1,0 +1,163 @@
+import { randomBytes } from "node:crypto";
+import { connect, createServer } from "node:net";
+import { pipeline } from "node:stream";
+import { afterEach, expect, it } from "vitest";
+import { createConfigMapControlStore } from "../../ca-agent/control/config-map-control-store.ts";
+import { fingerprintOf, type RotationState, trustedRoots } from "../../ca-agent/rotation/rotation-state.ts";
+import { createSecretStore } from "../../ca-agent/rotation/storage/secret-store.ts";
+import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { listen } from "../../net/listen.ts";
+import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "../identity/cluster-identity-fixture.ts";
+import { type StartedControlPlane, startWholeControlPlane } from "../whole-control-plane-fixture.ts";
+import { TrustingSidecars } from "./trusting-sidecars-fixture.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const LEAF_MS = 6000;
+const ROTATION = {
+  limits: { publishMs: 800, clockErrorMs: 500, settleMs: 300, publishLimitMs: 20_000, retireLimitMs: 20_000 },
+  electionTimes: { leaseMs: 1000, renewDeadlineMs: 700, retryMs: 100 },
+  replicaTimes: { intervalMs: 200, leaseMs: 1000, lostMs: 1000 },
+};
+
+/** A mesh with real control planes and real client sides of sidecars, whose certificates last seconds. */
+class RotatingMesh {
+  readonly cluster: IdentityCluster;
+  readonly sidecars = new TrustingSidecars(cleanup);
+  readonly controlPlanes: StartedControlPlane[] = [];
+  readonly #api: KubernetesApi;
+  readonly #pods: ClusterPod[] = [];
+  #connections = 0;
+  #started = 0;
+  #port = 0;
+
+  constructor(cluster: IdentityCluster) {
+    this.cluster = cluster;
+    this.#api = cluster.server.client();
+  }
+
+  static async start(controlPlanes: number): Promise<RotatingMesh> {
+    const mesh = new RotatingMesh(await IdentityCluster.start(cleanup));
+    mesh.#port = await mesh.#startService();
+    for (let count = 0; count < controlPlanes; count += 1) await mesh.addControlPlane();
+    for (const name of ["hello", "world", "third"]) await mesh.addSidecar(await mesh.createPod(name));
+    await mesh.untilSettled();
+    void mesh.#mountChanges();
+    return mesh;
+  }
+
+  async addControlPlane(): Promise<StartedControlPlane> {
+    this.#started += 1;
+    const options = { instance: `istiod-${this.#started}`, maxLifetimeMs: LEAF_MS, rotation: ROTATION };
+    const added = await startWholeControlPlane(this.cluster, cleanup, options);
+    await added.ready;
+    this.controlPlanes.push(added);
+    return added;
+  }
+
+  /** With what is mounted now. */
+  async createPod(name: string): Promise<ClusterPod> {
+    const pod = this.cluster.createPod(name);
+    await pod.mount();
+    return pod;
+  }
+
+  /** From now on the kubelet mounts the roots in the pod when they change. */
+  async addSidecar(pod: ClusterPod): Promise<void> {
+    this.#pods.push(pod);
+    const address = `localhost:${this.#port}`;
+    const workload = { namespace: "ns1", name: pod.object.metadata.name };
+    await this.sidecars.start({ ...pod.files, address, identity: pod.identity, workload, lifetimeMs: LEAF_MS });
+  }
+
+  /** As `entente ca rotate-root`. */
+  async ask(requestId: string): Promise<void> {
+    const deps = { api: this.#api, namespace: ROOT_NAMESPACE, clock: systemClock, random: Math.random, randomBytes };
+    const store = createConfigMapControlStore({ ...deps, signal: new AbortController().signal });
+    await store.update((state) => ({ ...state, rotation: { requestId, requestedAt: new Date().toISOString() } }));
+  }
+
+  async state(): Promise<RotationState> {
+    const store = createSecretStore({ api: this.#api, namespace: ROOT_NAMESPACE });
+    const stored = await store.read();
+    if (stored.kind !== "root") throw new TypeError(`the stored authority is ${stored.kind}`);
+    return stored.state;
+  }
+
+  async until(phase: RotationState["kind"]): Promise<RotationState> {
+    await this.sidecars.until(async () => (await this.state()).kind === phase);
+    return await this.state();
+  }
+
+  /** Every sidecar trusts the stored roots, and no other. */
+  async untilSettled(): Promise<void> {
+    const roots = trustedRoots(await this.state());
+    await this.sidecars.until(() => this.sidecars.haveOnly(roots));
+  }
+
+  leader(): StartedControlPlane | undefined {
+    return this.controlPlanes.find(({ log }) => log.find("this process leads now").length > 0);
+  }
+
+  /** As the kubelet. */
+  async #mountChanges(): Promise<void> {
+    let isOver = false;
+    cleanup.add(() => {
+      isOver = true;
+    });
+    for (let mounted = ""; !isOver; await new Promise((resolve) => setTimeout(resolve, 100))) {
+      const published = await this.cluster.publishedRoots("ns1");
+      if (published !== mounted) await Promise.all(this.#pods.map((pod) => pod.mount()));
+      mounted = published;
+    }
+  }
+
+  /** As the Service `istiod`: each connection goes to the next control plane. */
+  async #startService(): Promise<number> {
+    const server = createServer((client) => {
+      const target = this.controlPlanes[this.#connections % this.controlPlanes.length];
+      this.#connections += 1;
+      const upstream = connect(Number(target?.address.split(":")[1]), "127.0.0.1");
+      pipeline(client, upstream, client, () => undefined);
+    });
+    cleanup.add(() => new Promise<void>((resolve) => void server.close(() => resolve())));
+    return await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
+  }
+}
+
+it("the root is replaced under sidecars with short certificates, and no handshake fails", async () => {
+  const mesh = await RotatingMesh.start(2);
+  const before = fingerprintOf((await mesh.state()).current.certificatePem);
+  const late = await mesh.createPod("late");
+  await mesh.ask("first");
+  await mesh.until("published");
+  await mesh.until("signing");
+  // Its kubelet is slow: what it has mounted is from before.
+  await mesh.addSidecar(late);
+  const after = await mesh.until("steady");
+  await mesh.untilSettled();
+  expect([...mesh.sidecars.faults]).toEqual([]);
+  expect(mesh.sidecars.handshakes).toBeGreaterThan(10);
+  expect(trustedRoots(after).map(fingerprintOf)).not.toContain(before);
+  expect(after).toMatchObject({ requestId: "first", last: { outcome: "completed", dropped: before } });
+}, 40_000);
+
+it("the leader is killed in each phase, and another one goes on", async () => {
+  const mesh = await RotatingMesh.start(3);
+  await mesh.sidecars.until(() => mesh.leader() !== undefined);
+  await mesh.ask("first");
+  for (const phase of ["published", "signing"] as const) {
+    await mesh.until(phase);
+    const leader = mesh.leader();
+    expect(leader).toBeDefined();
+    if (leader !== undefined) mesh.controlPlanes.splice(mesh.controlPlanes.indexOf(leader), 1);
+    await leader?.kill();
+    await mesh.sidecars.until(() => mesh.leader() !== undefined);
+  }
+  await mesh.until("steady");
+  await mesh.untilSettled();
+  expect([...mesh.sidecars.faults]).toEqual([]);
+}, 60_000);

@@ -1,0 +1,110 @@
+/** For tests: the client sides of real sidecars, which must trust each other at every moment. */
+import { once } from "node:events";
+import { duplexPair } from "node:stream";
+import { connect, TLSSocket } from "node:tls";
+import { fingerprintOf } from "../../ca-agent/rotation/rotation-state.ts";
+import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import type { SecureMaterial } from "../../proxy/tls/secure-context-source.ts";
+import { startWorkloadTls, type WorkloadTls, type WorkloadTlsOptions } from "../../proxy/tls/workload-tls.ts";
+
+const LOOK_MS = 20;
+/** A handshake costs more than a look. */
+const LOOKS_PER_HANDSHAKE = 3;
+
+export type SidecarFiles = Pick<
+  WorkloadTlsOptions,
+  "address" | "rootCertificateFile" | "tokenFile" | "identity" | "workload" | "lifetimeMs"
+>;
+
+export class TrustingSidecars {
+  readonly all: WorkloadTls[] = [];
+  /** Why one did not trust another, at any moment. */
+  readonly faults = new Set<string>();
+  handshakes = 0;
+  /** Those that have had a certificate. */
+  readonly #begun = new Set<WorkloadTls>();
+  #looks = 0;
+  readonly #cleanup: Cleanup;
+
+  constructor(cleanup: Cleanup) {
+    this.#cleanup = cleanup;
+  }
+
+  async start(files: SidecarFiles): Promise<WorkloadTls> {
+    const deps = { version: "test", clock: systemClock, random: Math.random, log: new RecordingLogger() };
+    const sidecar = await startWorkloadTls({ ...files, ...deps });
+    this.#cleanup.add(() => sidecar.close());
+    this.all.push(sidecar);
+    return sidecar;
+  }
+
+  /** Waits for a condition, and looks at all of them meanwhile. */
+  async until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await isTrue())) {
+      await this.#look();
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  /** Whether all of them have certificates of these roots alone, and trust them alone. */
+  haveOnly(roots: readonly string[]): boolean {
+    const wanted = roots.map(fingerprintOf).sort().join();
+    return this.all.every(({ source }) => {
+      const { trust } = source.current() ?? { trust: { roots: [] } };
+      return (
+        trust.roots
+          .map(({ fingerprint256 }) => fingerprint256)
+          .sort()
+          .join() === wanted
+      );
+    });
+  }
+
+  async #look(): Promise<void> {
+    this.#looks += 1;
+    for (const sidecar of this.all) if (sidecar.source.current() !== undefined) this.#begun.add(sidecar);
+    const begun = [...this.#begun];
+    const pairs = begun.flatMap((one) => begun.map((other) => [one, other] as const));
+    for (const [verifier, peer] of pairs) {
+      const fault = findFault(verifier.source.current(), peer.source.current());
+      if (fault !== undefined) this.faults.add(fault);
+    }
+    const pair = pairs[Math.floor(this.#looks / LOOKS_PER_HANDSHAKE) % pairs.length];
+    if (this.#looks % LOOKS_PER_HANDSHAKE !== 0 || pair === undefined) return;
+    const [client, server] = [pair[0].source.current(), pair[1].source.current()];
+    if (client === undefined || server === undefined) return;
+    const fault = await shakeHands(client, server);
+    this.handshakes += 1;
+    if (fault !== undefined) this.faults.add(fault);
+  }
+}
+
+/** Our own verdict. */
+function findFault(own: SecureMaterial | undefined, theirs: SecureMaterial | undefined): string | undefined {
+  if (own === undefined || theirs === undefined) return "a sidecar has no certificate";
+  const nowMs = systemClock.now();
+  const verdict = verifyPeer({ certificates: theirs.certificates, sessionReused: false, ...own.trust, nowMs });
+  return verdict.kind === "trusted" ? undefined : verdict.message;
+}
+
+/** OpenSSL's, of the client on the server. */
+async function shakeHands(client: SecureMaterial, server: SecureMaterial): Promise<string | undefined> {
+  const [near, far] = duplexPair();
+  const accepted = new TLSSocket(far, { isServer: true, secureContext: server.context });
+  const dialled = connect({ socket: near, secureContext: client.context, checkServerIdentity: () => undefined });
+  // Either side may notice first.
+  const failed = new Promise<string>((resolve) => {
+    for (const socket of [accepted, dialled])
+      socket.on("error", (error) => resolve(`a handshake failed: ${error.message}`));
+  });
+  const done = once(dialled, "secureConnect").then(
+    () => undefined,
+    () => failed,
+  );
+  const fault = await Promise.race([done, failed]);
+  for (const socket of [accepted, dialled]) socket.destroy();
+  return fault;
+}
