@@ -122,6 +122,8 @@ export class ControlPlaneSession implements SessionManager {
       () => this.close(`no response to a ping within ${pingIntervalMs} ms`),
       pingIntervalMs,
     );
+    // A ping would throw, from a timer, until the end has been reported.
+    if (this.#session.destroyed) return;
     this.#session.ping((error) => {
       // An error also ends the session, which is reported separately.
       if (error !== null) return;
