@@ -25,8 +25,9 @@ export class SlicedJudging<Subject> {
 
   /** Begins at once. Resolves when none waits. */
   run(): Promise<void> {
-    this.#running ??= this.#runSlices();
-    return this.#running;
+    // Without anything to do it would be over before it is remembered, and remembered for ever.
+    if (this.#waiting.size > 0) this.#running ??= this.#runSlices();
+    return this.#running ?? Promise.resolve();
   }
 
   async #runSlices(): Promise<void> {
