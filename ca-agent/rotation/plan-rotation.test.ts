@@ -64,6 +64,21 @@ describe("a steady root", () => {
       plan: { kind: "step", to: "published", cause: "request" },
     },
     {
+      name: "is not replaced while a control plane does not have it in force, as after a restored backup",
+      ...{ state: STEADY, afterMs: 0, evidence: { request: rotate, replicas: { ...replicas, following: 1 } } },
+      plan: wait("1 of 2 control planes do not have the stored state in force"),
+    },
+    {
+      name: "is not replaced by age while a control plane does not have it in force",
+      ...{ state: aged({ before: 9, left: 1 }), afterMs: 0, evidence: { replicas: { ...replicas, following: 1 } } },
+      plan: wait("1 of 2 control planes do not have the stored state in force"),
+    },
+    {
+      name: "is replaced though a control plane has fallen silent",
+      ...{ state: STEADY, afterMs: 0, evidence: { request: rotate, replicas: { ...replicas, lost: 1 } } },
+      plan: { kind: "step", to: "published", cause: "request" },
+    },
+    {
       name: "is replaced once for a request",
       ...{ state: { ...STEADY, requestId: "one" }, afterMs: 0, evidence: { request: rotate } },
       plan: wait("no rotation is requested"),
@@ -146,6 +161,16 @@ describe("a published root", () => {
       name: "waits for a control plane that does not publish it",
       ...{ afterMs: LIMITS.publishMs, evidence: { replicas: { ...replicas, following: 1 } } },
       plan: wait("1 of 2 control planes do not have the stored state in force"),
+    },
+    {
+      name: "is withdrawn if a control plane has not published it within a day",
+      ...{ afterMs: DAY_MS, evidence: { replicas: { ...replicas, following: 1 } } },
+      plan: { kind: "roll_back", reason: "1 of 2 control planes do not have the stored state in force" },
+    },
+    {
+      name: "signs after a day in which a control plane was silent",
+      ...{ afterMs: DAY_MS, evidence: { replicas: { ...replicas, lost: 1 } } },
+      plan: { kind: "step", to: "signing" },
     },
     {
       name: "waits for a control plane that has fallen silent",

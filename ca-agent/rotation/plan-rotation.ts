@@ -45,14 +45,18 @@ export function planRotation(state: RotationState, evidence: RotationEvidence, t
   }
 }
 
-function planStart(state: SteadyState, { request }: RotationEvidence, { nowMs, limits }: RotationTime): RotationPlan {
-  if (request?.kind === "rotate" && isNew(state, request.requestId)) {
-    return { kind: "step", to: "published", cause: "request" };
-  }
+function planStart(state: SteadyState, evidence: RotationEvidence, { nowMs, limits }: RotationTime): RotationPlan {
+  const { request, replicas } = evidence;
   const dueMs = dueAt(state, limits);
-  if (nowMs >= dueMs) return { kind: "step", to: "published", cause: "age" };
-  const reason = `no rotation is requested; the root is replaced by age from ${new Date(dueMs).toISOString()} on`;
-  return { kind: "wait", reason };
+  const isRequested = request?.kind === "rotate" && isNew(state, request.requestId);
+  if (!isRequested && nowMs < dueMs) {
+    const reason = `no rotation is requested; the root is replaced by age from ${new Date(dueMs).toISOString()} on`;
+    return { kind: "wait", reason };
+  }
+  // They may have refused what is stored, such as a restored backup: nothing is built on it.
+  const behind = findBehind(replicas);
+  if (behind !== undefined) return { kind: "wait", reason: behind };
+  return { kind: "step", to: "published", cause: isRequested ? "request" : "age" };
 }
 
 /** When a steady root is replaced by age, in epoch milliseconds. */
@@ -74,7 +78,11 @@ function planActivation(state: PublishedState, evidence: RotationEvidence, time:
     { counts: evidence.sidecars.trusting, root: state.next.certificatePem },
   ]);
   if (missing === undefined) return { kind: "step", to: "signing" };
-  return waitFor(missing, { nowMs, limitMs: state.sinceMs + limits.publishLimitMs, to: "signing" });
+  const limitMs = state.sinceMs + limits.publishLimitMs;
+  const behind = findBehind(evidence.replicas);
+  // Its sidecars would never learn of the new root.
+  if (behind !== undefined && nowMs >= limitMs) return { kind: "roll_back", reason: behind };
+  return waitFor(missing, { nowMs, limitMs, to: "signing" });
 }
 
 function planRetirement(state: SigningState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
@@ -144,11 +152,15 @@ function findMissing(
 }
 
 /** Why a control plane may still sign with the other root; undefined: none does. */
-function findUnready({ live, following, lost }: ReplicaCounts): string | undefined {
+function findUnready(replicas: ReplicaCounts): string | undefined {
+  const silent = replicas.lost > 0 ? `${replicas.lost} control planes do not report, and may still sign` : undefined;
+  return findBehind(replicas) ?? silent;
+}
+
+function findBehind({ live, following }: ReplicaCounts): string | undefined {
   const behind = live - following;
   if (live === 0) return "no control plane has reported yet";
-  if (behind > 0) return `${behind} of ${live} control planes do not have the stored state in force`;
-  return lost > 0 ? `${lost} control planes do not report, and may still sign` : undefined;
+  return behind > 0 ? `${behind} of ${live} control planes do not have the stored state in force` : undefined;
 }
 
 function waitFor(
