@@ -82,6 +82,8 @@ describe("a step", () => {
   it("to a root that no control plane would accept is refused, so that it is not stored", async () => {
     const broken = { ...PUBLISHED, next: expired };
     await expect(takeStep(broken, { kind: "step", to: "signing" }, deps)).rejects.toThrow("authority_chain");
+    const signing = { ...SIGNING, current: expired };
+    await expect(takeStep(signing, { kind: "step", to: "steady" }, deps)).rejects.toThrow("has expired");
   });
 });
 

@@ -1,5 +1,6 @@
 /** For tests: what every store of the authority must do. */
 import { beforeEach, describe, expect, it } from "vitest";
+import type { RootPair } from "../../authority/self-signed-root.ts";
 import { INPUT, mintOwnRoot, NEW, PUBLISHED, SIGNING, STEADY } from "../rotation-fixture.ts";
 import { publishNext, retireRoot } from "../rotation-steps.ts";
 import type { AuthorityStore, StoredRoot } from "./authority-store.ts";
@@ -7,7 +8,8 @@ import type { AuthorityStore, StoredRoot } from "./authority-store.ts";
 export interface StoreUnderTest {
   /** Opens one store that already has `STEADY`, as often as it is called. */
   readonly open: () => AuthorityStore;
-  /** Stores the state of before, as an earlier version or a backup would. */
+  /** Another root, never rotated, takes the place of everything, as from another backup. */
+  readonly replaceAll: (root: RootPair) => void | Promise<void>;
   readonly removeAll: () => void | Promise<void>;
   readonly plugIn: () => void | Promise<void>;
 }
@@ -60,6 +62,15 @@ export function runAuthorityStoreContract(name: string, create: () => StoreUnder
       await test.removeAll();
       expect(await store.swap(steady, PUBLISHED)).toBe("conflict");
       expect(await store.read()).toEqual({ kind: "absent" });
+    });
+
+    it("stores nothing over another authority of the same revision", async () => {
+      const store = test.open();
+      const steady = await readRoot(store);
+      const other = mintOwnRoot();
+      await test.replaceAll(other);
+      expect(await store.swap(steady, PUBLISHED)).toBe("conflict");
+      expect((await readRoot(store)).state).toEqual({ ...STEADY, current: other });
     });
 
     it("leaves an operator's authority alone", async () => {

@@ -49,11 +49,17 @@ async function store(...states: readonly (typeof PUBLISHED | typeof SIGNING)[]):
 const namesIn = (): readonly string[] => readdirSync(directory, { recursive: true, encoding: "utf8" }).sort();
 const ownNames = (): readonly string[] => readdirSync(directory).sort();
 
+function removeAll(): void {
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+}
+
 runAuthorityStoreContract("the directory", () => ({
   open,
-  removeAll: () => {
-    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+  replaceAll: async (root) => {
+    removeAll();
+    await keepRoot(directory, "self-signed", root);
   },
+  removeAll,
   plugIn: () => {
     const root = mintRoot();
     const texts = Object.entries(textsOf({ signer: root, roots: [root] }));
@@ -188,7 +194,7 @@ interface Storing {
 
 /** What became of a storing that fails at this step; undefined: it has fewer steps. */
 async function storeWithFault(step: number, { before, next }: Storing, fault: Fault): Promise<string | undefined> {
-  for (const name of ownNames()) rmSync(join(directory, name), { recursive: true });
+  removeAll();
   await keepRoot(directory, "self-signed", OLD);
   await store(...before);
   const old = await readRoot(open());

@@ -8,8 +8,8 @@ import { mintRoot } from "../../../mesh/identity/mint-certificate-fixture.ts";
 import { textsOf } from "../../authority/authority-fixture.ts";
 import { formatSelfSignedSecret } from "../../authority/secrets/authority-secret.ts";
 import { readText } from "../../authority/secrets/secret-authority-fixture.ts";
-import { INPUT, OLD, PUBLISHED, SIGNING } from "../rotation-fixture.ts";
-import { retireRoot } from "../rotation-steps.ts";
+import { INPUT, mintOwnRoot, OLD, PUBLISHED, SIGNING, STEADY } from "../rotation-fixture.ts";
+import { publishNext, retireRoot } from "../rotation-steps.ts";
 import { readRoot, runAuthorityStoreContract } from "./authority-store-contract-fixture.ts";
 import { createSecretStore } from "./secret-store.ts";
 
@@ -38,6 +38,10 @@ runAuthorityStoreContract("the Secret", () => {
   const root = mintRoot();
   return {
     open: () => open(cluster),
+    replaceAll: (root) => {
+      cluster.delete(KINDS.secrets, OWN);
+      cluster.create(KINDS.secrets, formatSelfSignedSecret(NAMESPACE, root));
+    },
     removeAll: () => void cluster.delete(KINDS.secrets, OWN),
     plugIn: () => void cluster.create(KINDS.secrets, secretOf(textsOf({ signer: root, roots: [root] }), "cacerts")),
   };
@@ -81,6 +85,22 @@ describe("the Secret of a rotation", () => {
     const published = await readRoot(store);
     cluster.history.restore(backup);
     expect(await store.swap(published, SIGNING)).toBe("conflict");
+  });
+
+  it("that has the resourceVersion of another state, as after a restored backup, is not replaced", async () => {
+    const cluster = createCluster();
+    const backup = cluster.history.backup();
+    const store = open(cluster);
+    const resourceVersion = (): string | undefined => cluster.get(KINDS.secrets, OWN).metadata.resourceVersion;
+    const steady = await readRoot(store);
+    await store.swap(steady, PUBLISHED);
+    const [published, version] = [await readRoot(store), resourceVersion()];
+    cluster.history.restore(backup);
+    const other = publishNext(STEADY, { next: mintOwnRoot(), cause: "age" }, INPUT);
+    await store.swap(await readRoot(store), other);
+    expect(resourceVersion()).toBe(version);
+    expect(await store.swap(published, SIGNING)).toBe("conflict");
+    expect((await readRoot(store)).state).toEqual(other);
   });
 
   it("is not ours to replace if an operator has put an intermediate there", async () => {
