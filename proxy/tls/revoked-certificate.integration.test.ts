@@ -73,6 +73,34 @@ it("a sidecar that the control plane refuses before the bundle says why gets ano
   expect(log.find("the control plane refuses the own certificate")).toHaveLength(1);
 });
 
+it("a control plane whose own certificate is revoked is left, gets no token, and is back with another one", async () => {
+  const tls = await start();
+  await tls.firstBundle;
+  plane.revoke(only({ serialNumber: plane.servingSerialNumber }));
+  await expect.poll(() => tls.discovery.isConnected()).toBe(false);
+  const refusal = `control_plane_revoked: https://${plane.address}: the certificate`;
+  await expect.poll(() => log.find(refusal).length).toBeGreaterThan(2);
+  // It needs another certificate of its own now, and does not ask this control plane for one.
+  plane.refused = only({ serialNumber: serialOf(tls) });
+  tls.svid.reportControlPlane(false);
+  await expect.poll(() => log.find(`no new certificate: ${refusal}`).length).toBeGreaterThan(0);
+  expect(plane.tokens).toHaveLength(1);
+  await plane.stop();
+  await plane.listen();
+  await expect.poll(() => tls.discovery.isConnected(), { timeout: 5000 }).toBe(true);
+  expect(plane.tokens).toHaveLength(2);
+});
+
+it("an authority of the control plane that is revoked does not keep the bundle away that lifts that", async () => {
+  const tls = await start();
+  await tls.firstBundle;
+  const root = tls.source.trust().roots[0]?.serialNumber ?? "";
+  plane.revoke(only({ serialNumber: root }));
+  await expect.poll(() => tls.source.trust().revocations?.size).toBe(1);
+  plane.revoke({ certificates: [], identities: [] });
+  await expect.poll(() => tls.source.trust().revocations).toBeUndefined();
+});
+
 it("a bundle whose revocations cannot be read is refused, and what was revoked before stays revoked", async () => {
   const tls = await start();
   await tls.firstBundle;

@@ -56,6 +56,7 @@ export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<Wor
   const source = createSecureContextSource({ trust, clock });
   const request = createCertificateClient({
     ...options,
+    revocations: () => source.trust().revocations,
     // The authority renews no revoked certificate by that certificate itself.
     contextTrusting: (rootsPem) => (isOwnRevoked(source, clock) ? undefined : source.contextTrusting(rootsPem)),
   });

@@ -22,8 +22,9 @@ export interface RevocationIndex {
    * The first revoked certificate of a verified path, the root included, or else the revoked identity. Names nothing but
    * what has been verified.
    * @param path leaf first, root last.
+   * @param identity absent: a peer that is known by another name.
    */
-  find(path: readonly X509Certificate[], identity: SpiffeId): Revoked | undefined;
+  find(path: readonly X509Certificate[], identity?: SpiffeId): Revoked | undefined;
   /** Whether the other one revokes exactly the same. */
   equals(other: RevocationIndex | undefined): boolean;
 }
@@ -74,7 +75,7 @@ class Index implements RevocationIndex {
     this.size = size;
   }
 
-  find(path: readonly X509Certificate[], identity: SpiffeId): Revoked | undefined {
+  find(path: readonly X509Certificate[], identity?: SpiffeId): Revoked | undefined {
     if (this.#bySerialNumber.size > 0) {
       for (const [depth, certificate] of path.entries()) {
         const serialNumber = normalizeSerialNumber(certificate.serialNumber);
@@ -84,7 +85,7 @@ class Index implements RevocationIndex {
         }
       }
     }
-    return this.#identities.has(identity) ? { kind: "identity", identity } : undefined;
+    return identity !== undefined && this.#identities.has(identity) ? { kind: "identity", identity } : undefined;
   }
 
   equals(other: RevocationIndex | undefined): boolean {

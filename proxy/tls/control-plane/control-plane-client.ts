@@ -3,6 +3,7 @@ import type { SecureContext } from "node:tls";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { IstioCertificateService } from "../../../mesh/api/gen/ca_pb.ts";
 import { errnoOf, MeshError } from "../../../mesh/mesh-error.ts";
+import type { RevocationIndex } from "../../../mesh/policy/authentication/revocations.ts";
 import type { Clock } from "../../../mesh/runtime.ts";
 import { withTimeLimit } from "../../../net/time-limit.ts";
 import type { CertificateResponse, RequestCertificate } from "../request-svid.ts";
@@ -27,6 +28,8 @@ export interface CertificateClientOptions {
    * @default none: only the token proves the identity
    */
   readonly contextTrusting?: (rootsPem: string) => SecureContext | undefined;
+  /** What is revoked, also of the control plane. @default nothing */
+  readonly revocations?: () => RevocationIndex | undefined;
 }
 
 /** A service account token is about 1 KB, a root bundle of Istio's less than 1 MB (a ConfigMap's limit). */
@@ -59,6 +62,7 @@ export function createCertificateClient(options: CertificateClientOptions): Requ
       const connection = await connectControlPlane({
         ...{ address, rootsPem, clock, timeoutMs, signal },
         ...(context !== undefined && { context }),
+        revocations: options.revocations?.(),
       });
       try {
         const client = createClient(IstioCertificateService, connection.transport);

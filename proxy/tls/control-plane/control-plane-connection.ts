@@ -1,7 +1,9 @@
+import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { describeRevoked, type RevocationIndex } from "../../../mesh/policy/authentication/revocations.ts";
 import type { Clock } from "../../../mesh/runtime.ts";
 import { createTlsContext } from "../../../net/tls/tls-contexts.ts";
 import { WorkloadTlsError } from "../workload-tls-error.ts";
@@ -10,6 +12,8 @@ import { ControlPlaneSession, type SessionOptions } from "./control-plane-sessio
 /** One connection to the control plane; the caller that opened it closes it. */
 export interface ControlPlaneConnection {
   readonly transport: Transport;
+  /** The control plane's own. */
+  readonly certificate: X509Certificate | undefined;
   /** Resolves when the control plane wants no new streams on this connection. */
   readonly draining: Promise<void>;
   /** Resolves with the reason when the connection has ended. */
@@ -26,6 +30,8 @@ export interface ConnectOptions {
   readonly rootsPem: string;
   /** Own certificate, with `rootsPem` as authorities. Absent: none is presented. */
   readonly context?: SecureContext;
+  /** What is revoked. @default nothing */
+  readonly revocations?: RevocationIndex | undefined;
   readonly clock: Clock;
   /** @default 5000 */
   readonly timeoutMs?: number;
@@ -77,14 +83,31 @@ export async function connectControlPlane(options: ConnectOptions): Promise<Cont
     const reason = caught instanceof Error ? caught.message : String(caught);
     throw new WorkloadTlsError("control_plane_unreachable", `${url}: ${reason}`, { cause: caught });
   });
+  const { certificate, draining, closed } = session;
+  const reason = findRevocation(certificate, options.revocations);
+  if (reason !== undefined) {
+    session.close();
+    throw new WorkloadTlsError("control_plane_revoked", `${url}: ${reason}`);
+  }
   const transport = createGrpcTransport({
     baseUrl: url,
     sessionManager: session,
     acceptCompression: [],
     readMaxBytes: MAX_MESSAGE_BYTES,
   });
-  const { draining, closed } = session;
-  return { transport, draining, closed, isAlive: () => session.isAlive(), close: () => session.close() };
+  return { transport, certificate, draining, closed, isAlive: () => session.isAlive(), close: () => session.close() };
+}
+
+/**
+ * Why the control plane is refused, although it was verified; `undefined`: it is not. Only its own certificate counts:
+ * were an authority's revoked by mistake, no proxy could receive that this was lifted.
+ */
+export function findRevocation(
+  certificate: X509Certificate | undefined,
+  revocations: RevocationIndex | undefined,
+): string | undefined {
+  const revoked = certificate === undefined ? undefined : revocations?.find([certificate]);
+  return revoked && describeRevoked(revoked);
 }
 
 function tlsOptions({ address, rootsPem, context }: ConnectOptions): SessionOptions["tls"] {

@@ -1,5 +1,6 @@
 /** A control plane for tests: the real services over real TLS on loopback, which a test can configure and inspect. */
 
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
@@ -93,6 +94,8 @@ export class ControlPlaneFixture {
       : { kind: "refused", reason: "expired", message: "the token has expired" };
   /** Open connections, and the serial number of each one's client certificate. */
   readonly sessions = new Map<ServerHttp2Session, string | undefined>();
+  /** Of its own certificate, another one after each `listen`. */
+  servingSerialNumber = "";
   readonly #options: FixtureOptions;
   readonly #source = new ChangingSource(meshOf("STRICT"));
   #server: Http2SecureServer | undefined;
@@ -147,6 +150,7 @@ export class ControlPlaneFixture {
     this.#shutdown = new AbortController();
     const { dnsNames = ["localhost"] } = this.#options;
     const serving = this.authority.signServing({ dnsNames, lifetimeMs: 3_600_000 });
+    this.servingSerialNumber = new X509Certificate(serving.certificateChainPem).serialNumber;
     const server = createSecureServer(
       {
         cert: serving.certificateChainPem,

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -80,6 +81,11 @@ export class ControlPlaneSession implements SessionManager {
     }
     opened.#pingLater();
     return opened;
+  }
+
+  /** The server's, verified. */
+  get certificate(): X509Certificate | undefined {
+    return this.#socket.getPeerX509Certificate();
   }
 
   /** False when new streams cannot be opened. */

@@ -14,6 +14,7 @@ type Requests = AsyncIterable<MessageInitShape<typeof DiscoverRequestSchema>>;
 
 const connection: DiscoveryLink["connection"] = {
   transport: createRouterTransport(() => undefined),
+  certificate: undefined,
   draining: new Promise(() => undefined),
   closed: new Promise(() => undefined),
   isAlive: () => true,

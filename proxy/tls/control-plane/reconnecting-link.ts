@@ -5,7 +5,12 @@ import type { Clock, Logger, Random, Timer } from "../../../mesh/runtime.ts";
 import type { SecureMaterial, WritableSecureContextSource } from "../secure-context-source.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import { readRootFile } from "./control-plane-client.ts";
-import { type ControlPlaneAddress, connectControlPlane, parseControlPlaneAddress } from "./control-plane-connection.ts";
+import {
+  type ControlPlaneAddress,
+  connectControlPlane,
+  findRevocation,
+  parseControlPlaneAddress,
+} from "./control-plane-connection.ts";
 import type { DiscoveryLink } from "./discovery-stream.ts";
 
 export interface ReconnectingLinkOptions {
@@ -13,7 +18,7 @@ export interface ReconnectingLinkOptions {
   readonly address: string;
   readonly rootCertificateFile: string;
   /** Provides the client certificate; without one there is no connection. */
-  readonly source: Pick<WritableSecureContextSource, "current" | "subscribe" | "contextTrusting">;
+  readonly source: Pick<WritableSecureContextSource, "current" | "trust" | "subscribe" | "contextTrusting">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -116,6 +121,9 @@ export class ReconnectingLink {
   }
 
   #onMaterial(): void {
+    const link = this.#current?.link;
+    const revoked = findRevocation(link?.connection.certificate, this.#options.source.trust().revocations);
+    if (link !== undefined && revoked !== undefined) this.giveUp(link, revoked);
     // A new certificate may be exactly what was missing.
     if (this.#attempt.kind === "backing-off") {
       this.#attempt.timer.cancel();
@@ -142,7 +150,9 @@ export class ReconnectingLink {
       // Of the certificate in the context: it may be replaced until the connection is there.
       const fingerprint = fingerprintOf(source.current() ?? material);
       const address = this.#address;
-      const connection = await connectControlPlane({ address, rootsPem, context, clock, pingIntervalMs, signal });
+      const { revocations } = source.trust();
+      const limits = { clock, pingIntervalMs, signal };
+      const connection = await connectControlPlane({ address, rootsPem, context, revocations, ...limits });
       this.#adopt({
         link: { connection, client: createClient(DiscoveryService, connection.transport) },
         fingerprint,
