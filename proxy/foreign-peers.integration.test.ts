@@ -116,6 +116,17 @@ describe("between two meshes", () => {
     expect(certificates()).toEqual([expect.stringMatching(`^By=${to};Hash=[0-9a-f]{64};Subject="";URI=${from}$`)]);
   });
 
+  it("OpenSSL accepts the foreign peer in the handshake itself", async () => {
+    const { side } = await startHttpServer(westSource());
+    const secureContext = eastSource().current()?.context;
+    const client = connectTls({ host: "127.0.0.1", port: side.port, rejectUnauthorized: false, ...{ secureContext } });
+    client.on("error", () => undefined);
+    cleanup.addSocket(client);
+    await once(client, "secureConnect");
+    // The name alone is not what a client would expect of a web server.
+    expect(String(client.authorizationError)).toContain("ERR_TLS_CERT_ALTNAME_INVALID");
+  });
+
   it("a gateway reaches a workload of the other mesh, which sees the gateway's identity", async () => {
     const { side, certificates } = await startHttpServer(westSource());
     const destination = meshDestination([side.port], { identities: [WEST] });

@@ -89,7 +89,7 @@ describe("a bundle endpoint", () => {
     await clock.advance(10_000);
     expect(rootsOf(B)).toBeUndefined();
     expect(endpoints.status()).toEqual([{ trustDomains: ["b.example"], ageMs: undefined }]);
-    expect(log.find("its workloads are not trusted until it succeeds")).toHaveLength(1);
+    expect(log.find("proxies keep those of its roots that they have")).toHaveLength(1);
   });
 
   it.each([

@@ -137,7 +137,7 @@ export class BundleEndpoints {
     followed.failures += 1;
     const { failures, bundle } = followed;
     const consequence =
-      bundle === undefined ? "its workloads are not trusted until it succeeds" : "the last good one stays in force";
+      bundle === undefined ? "proxies keep those of its roots that they have" : "the last good one stays in force";
     const isRefused = kind === "refused";
     const code = isRefused ? "federation_bundle_refused" : "federation_fetch_failed";
     const message = `the bundle of a foreign trust domain ${isRefused ? "is refused" : "cannot be fetched"}: ${consequence}`;

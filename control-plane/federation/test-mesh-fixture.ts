@@ -46,6 +46,7 @@ export class TestMesh {
   readonly #folder = mkdtempSync(join(tmpdir(), "entente-mesh-"));
   readonly #cleanup: Cleanup;
   #server: ControlPlaneServer | undefined;
+  #shutdown = new AbortController();
 
   private constructor(cleanup: Cleanup, trustDomain: string, minted: MintedAuthority) {
     this.#cleanup = cleanup;
@@ -55,11 +56,15 @@ export class TestMesh {
     const material = parseSigningMaterial(filesOf(minted), Date.now());
     this.authority = createLiveAuthority(material, { clock: systemClock, log: this.log, randomBytes, publishMs: 0 });
     cleanup.add(() => rmSync(this.#folder, { recursive: true, force: true }));
+    cleanup.add(async () => {
+      this.authority.stop();
+      await this.#close();
+    });
   }
 
   static async start(cleanup: Cleanup, trustDomain: string, minted: MintedAuthority): Promise<TestMesh> {
     const mesh = new TestMesh(cleanup, trustDomain, minted);
-    await mesh.#listen();
+    await mesh.#listen(0);
     return mesh;
   }
 
@@ -77,6 +82,13 @@ export class TestMesh {
     const { kind } = this.authority.adopt(parseSigningMaterial(filesOf(minted), Date.now()));
     if (kind !== "adopted") throw new Error(`the authority is ${kind}`);
     this.#writeRoots();
+  }
+
+  /** Replaces the control plane by a new one on the same port, which knows no bundle yet. */
+  async restart(): Promise<void> {
+    const port = this.#server?.port ?? 0;
+    await this.#close();
+    await this.#listen(port);
   }
 
   /** Replaces Istio's `caCertificates`. */
@@ -106,8 +118,14 @@ export class TestMesh {
     return file;
   }
 
-  async #listen(): Promise<void> {
+  async #close(): Promise<void> {
+    this.#shutdown.abort();
+    await this.#server?.close();
+  }
+
+  async #listen(port: number): Promise<void> {
     const shutdown = new AbortController();
+    this.#shutdown = shutdown;
     const { authority, log } = this;
     const shared = { clock: systemClock, log, limitLog: unlimitedLog };
     const meshSettings = this.#settings;
@@ -123,7 +141,7 @@ export class TestMesh {
     const authenticator = { authenticate: async () => ({ kind: "authenticated", identity }) as const };
     const lifetimes = { defaultLifetimeMs: CERTIFICATE_LIFETIME_MS, maxLifetimeMs: CERTIFICATE_LIFETIME_MS };
     const server = await startControlPlaneServer({
-      ...{ host: "127.0.0.1", port: 0, authority, trustDomains: [trustDomain], dnsNames: ["localhost"] },
+      ...{ host: "127.0.0.1", port, authority, trustDomains: [trustDomain], dnsNames: ["localhost"] },
       routes: (router) => {
         registerIssuingService(router, { authority, authenticator, trustDomain, ...lifetimes, ...shared });
         discovery.register(router);
@@ -132,10 +150,5 @@ export class TestMesh {
       limits: { closeGraceMs: 200, closeSpreadMs: 0 },
     });
     this.#server = server;
-    this.#cleanup.add(async () => {
-      shutdown.abort();
-      authority.stop();
-      await server.close();
-    });
   }
 }

@@ -131,6 +131,9 @@ describe("two meshes that trust each other", () => {
     published.status = 503;
     await meshes.east.clock.advance(NEXT_FETCH_MS);
     await meshes.east.log.seen("the last good one stays in force");
+    await meshes.east.restart();
+    await meshes.east.log.seen("proxies keep those of its roots that they have");
+    await until(() => meshes.east.log.find("connected to the control plane").length === 2);
     const later = await openStream(sidecars.west, sidecars.east);
     await more();
     expect(new Set([...(await there.end()), ...(await back.end())])).toEqual(new Set(["200"]));
