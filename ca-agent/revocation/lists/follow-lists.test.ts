@@ -1,0 +1,98 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { KINDS } from "../../../kubernetes/kinds.ts";
+import { InProcessApi } from "../../../kubernetes/test-server/in-process-api.ts";
+import { TestCluster } from "../../../kubernetes/test-server/test-cluster.ts";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import { mintRoot } from "../../../mesh/identity/mint-certificate-fixture.ts";
+import { formatListPem, mintRevocationList } from "../../../mesh/identity/mint-revocation-list-fixture.ts";
+import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
+import { textsOf } from "../../authority/authority-fixture.ts";
+import { followDirectoryLists, followSecretLists } from "./follow-lists.ts";
+import type { LiveLists } from "./live-lists.ts";
+
+const root = mintRoot({ commonName: "root" });
+const signer = mintRoot({ commonName: "signer", issuer: root });
+const texts = textsOf({ signer, roots: [root] });
+const listOf = (...serialNumbers: readonly string[]): string =>
+  formatListPem(
+    mintRevocationList({ issuer: signer, entries: serialNumbers.map((serialNumber) => ({ serialNumber })) }),
+  );
+
+let clock: FakeClock;
+let stop: AbortController;
+let folder: string;
+let deps: Parameters<typeof followDirectoryLists>[1];
+beforeEach(() => {
+  clock = new FakeClock();
+  stop = new AbortController();
+  folder = mkdtempSync(join(tmpdir(), "entente-lists-"));
+  deps = {
+    authority: { roots: () => [root.certificate.toString()], subscribe: () => () => undefined },
+    ...{ clock, log: new RecordingLogger(), onWaiting: () => undefined, signal: stop.signal },
+  };
+});
+afterEach(() => {
+  stop.abort();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function write(files: Readonly<Record<string, string>>, mode = 0o600): void {
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(folder, name), text);
+    chmodSync(join(folder, name), mode);
+  }
+}
+
+function listed(lists: LiveLists): readonly string[] {
+  return lists.entries().map(({ serialNumber }) => serialNumber);
+}
+
+async function pass(ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 1000) {
+    await clock.advance(1000);
+    await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+}
+
+it("a directory's list comes into force within seconds, signed by the intermediate beside it", async () => {
+  write(texts);
+  const lists = await followDirectoryLists(folder, deps);
+  expect(listed(lists)).toEqual([]);
+  write({ "ca-crl.pem": listOf("4f") });
+  await pass(7000);
+  expect(listed(lists)).toEqual(["4F"]);
+});
+
+it("a list that others may write is refused", async () => {
+  write(texts);
+  const lists = await followDirectoryLists(folder, deps);
+  write({ "ca-crl.pem": listOf("4f") }, 0o666);
+  await pass(7000);
+  expect(listed(lists)).toEqual([]);
+  expect(lists.fault()).toContain('run "chmod go-w');
+});
+
+it("a Secret's list comes into force at once", async () => {
+  const cluster = new TestCluster({ now: () => clock.now() });
+  const metadata = { namespace: "istio-system", name: "cacerts" };
+  cluster.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: metadata.namespace } });
+  const secret = (files: Readonly<Record<string, string>>) => ({
+    ...{ apiVersion: "v1", kind: "Secret", metadata },
+    data: Object.fromEntries(Object.entries(files).map(([name, text]) => [name, Buffer.from(text).toString("base64")])),
+  });
+  cluster.create(KINDS.secrets, secret(texts));
+  const api = new InProcessApi(cluster);
+  const starting = followSecretLists({ ...deps, api, namespace: metadata.namespace, random: () => 0.5 });
+  await pass(1000);
+  const lists = await starting;
+  expect(listed(lists)).toEqual([]);
+  cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": listOf("4f", "50") }));
+  await pass(1000);
+  expect(listed(lists)).toEqual(["4F", "50"]);
+  cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": "" }));
+  await pass(1000);
+  expect(listed(lists)).toEqual(["4F", "50"]);
+});

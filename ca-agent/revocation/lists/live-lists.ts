@@ -1,0 +1,191 @@
+import { MAX_LISTED_CERTIFICATES } from "../../../mesh/identity/revocation-list.ts";
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import type { RevokedCertificate } from "../../../mesh/policy/types.ts";
+import type { Clock, Logger, Timer } from "../../../mesh/runtime.ts";
+import { startWallTimer } from "../../../net/wall-timer.ts";
+import { whenAborted } from "../../../net/when-aborted.ts";
+import type { Authority } from "../../authority/authority.ts";
+import { CaError } from "../../ca-error.ts";
+import { findAuthorities, readVerifiedLists, type VerifiedList } from "./verify-lists.ts";
+
+export interface LiveListsDeps {
+  readonly authority: Pick<Authority, "roots" | "subscribe">;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called with the reason while there is no usable state yet. */
+  readonly onWaiting: (reason: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What was found beside the files of the authority. */
+export type FoundLists =
+  | {
+      readonly kind: "lists";
+      /** For messages: the file, or the key and its Secret. */
+      readonly from: string;
+      readonly pem: string;
+      /** Certificates of authorities, PEM: intermediates that may have signed a list. */
+      readonly certificates: string;
+    }
+  | { readonly kind: "absent" }
+  | { readonly kind: "unreadable"; readonly error: MeshError };
+
+/**
+ * An operator's certificate revocation lists. Lists that cannot be verified change nothing; as long as there were none
+ * before, there is no usable state, because an unreadable list must not mean that nothing is revoked. A list that is
+ * removed or has expired stays in force while the process runs.
+ */
+export class LiveLists {
+  readonly #deps: LiveListsDeps;
+  readonly #listeners = new Set<() => void>();
+  readonly #opened = Promise.withResolvers<void>();
+  #inForce: ReadonlyMap<string, VerifiedList> = new Map();
+  #entries: readonly RevokedCertificate[] = [];
+  #isOpen = false;
+  #found: FoundLists | undefined;
+  #fault: string | undefined;
+  #warned = "";
+  #timer: Timer | undefined;
+
+  constructor(deps: LiveListsDeps) {
+    this.#deps = deps;
+    // A list may be signed by an authority that comes with it.
+    const unsubscribe = deps.authority.subscribe(() => {
+      if (this.#found !== undefined) this.take(this.#found);
+    });
+    const stop = (): void => {
+      unsubscribe();
+      this.#timer?.cancel();
+    };
+    deps.signal.addEventListener("abort", stop, { once: true });
+  }
+
+  /** Resolves when the lists are known; rejects with the signal's reason if that aborts before. */
+  async opened(): Promise<void> {
+    const { signal } = this.#deps;
+    await Promise.race([this.#opened.promise, whenAborted(signal)]);
+    signal.throwIfAborted();
+  }
+
+  entries(): readonly RevokedCertificate[] {
+    return this.#entries;
+  }
+
+  /** Calls the listener after each change of the entries. Returns the function that unsubscribes. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Why what was found is not in force; undefined if it is. */
+  fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** When the first of the lists is due, in epoch milliseconds; undefined if none says so. */
+  nextUpdateMs(): number | undefined {
+    const times = [...this.#inForce.values()].flatMap(({ nextUpdateMs }) => nextUpdateMs ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Takes what was found now. */
+  take(found: FoundLists): void {
+    this.#found = found;
+    if (found.kind === "unreadable") return this.#report(found.error);
+    try {
+      this.#adopt(found.kind === "absent" ? [] : this.#verify(found));
+    } catch (caught) {
+      this.#report(MeshError.from(caught));
+    }
+  }
+
+  #verify({ from, pem, certificates }: Extract<FoundLists, { kind: "lists" }>): readonly VerifiedList[] {
+    try {
+      const lists = readVerifiedLists(pem, findAuthorities(this.#deps.authority.roots(), certificates));
+      const older = lists.find(({ key, thisUpdateMs }) => thisUpdateMs < (this.#inForce.get(key)?.thisUpdateMs ?? 0));
+      if (older === undefined) return lists;
+      throw new CaError("revocation_list", `a list of ${formatTime(older.thisUpdateMs)} is older than the one in force`);
+    } catch (caught) {
+      if (!(caught instanceof CaError)) throw caught;
+      throw new CaError("revocation_list", `${from}: ${caught.message.slice(caught.code.length + 2)}`, { cause: caught });
+    }
+  }
+
+  #adopt(lists: readonly VerifiedList[]): void {
+    const { log } = this.#deps;
+    const byKey = mergeLists(lists);
+    const removed = [...this.#inForce].filter(([key]) => !byKey.has(key));
+    const next = new Map([...byKey, ...removed]);
+    const certificates = entriesOf(next);
+    if (certificates.length > MAX_LISTED_CERTIFICATES) {
+      throw new CaError("revocation_list", `with those in force, the lists name more than ${MAX_LISTED_CERTIFICATES} certificates`);
+    }
+    if (this.#fault !== undefined) log.info(COMPONENT, "the revocation lists can be used again");
+    this.#fault = undefined;
+    const isChanged = JSON.stringify(certificates) !== JSON.stringify(this.#entries);
+    this.#inForce = next;
+    this.#entries = certificates;
+    this.#warn(removed.length);
+    if (!this.#isOpen) this.#opened.resolve();
+    this.#isOpen = true;
+    if (!isChanged) return;
+    log.info({ ...COMPONENT, lists: next.size, certificates: certificates.length }, "the revocation lists are in force");
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Of lists that stay in force although they were removed, or are overdue. Each state once. */
+  #warn(removed: number): void {
+    const { clock, log } = this.#deps;
+    this.#timer?.cancel();
+    const due = [...this.#inForce.values()].flatMap(({ nextUpdateMs }) => nextUpdateMs ?? []);
+    const expired = due.filter((ms) => ms <= clock.now());
+    const next = Math.min(...due.filter((ms) => ms > clock.now()));
+    if (Number.isFinite(next)) this.#timer = startWallTimer(clock, next, () => this.#warn(removed));
+    const warned = `${removed} ${expired.join()}`;
+    if (warned === this.#warned) return;
+    this.#warned = warned;
+    if (removed > 0) {
+      const text = "revocation lists were removed; they stay in force until the control plane starts again";
+      log.warn({ ...COMPONENT, lists: removed }, text);
+    }
+    for (const ms of expired) {
+      const text = "a revocation list has expired; it stays in force: provide the next one in ca-crl.pem";
+      log.warn({ ...COMPONENT, nextUpdate: formatTime(ms) }, text);
+    }
+  }
+
+  /** Each reason once. */
+  #report({ code, message }: MeshError): void {
+    if (!this.#isOpen) this.#deps.onWaiting(message);
+    if (message === this.#fault) return;
+    this.#fault = message;
+    this.#deps.log.error(
+      { ...COMPONENT, code, reason: message },
+      this.#isOpen
+        ? "the revocation lists are refused; the last ones stay in force"
+        : "the revocation lists are refused; the control plane waits for usable ones",
+    );
+  }
+}
+
+const COMPONENT = { component: "ca-agent" };
+
+/** Several lists of one issuer in one text: a certificate in any of them is revoked. */
+function mergeLists(lists: readonly VerifiedList[]): ReadonlyMap<string, VerifiedList> {
+  const merged = new Map<string, VerifiedList>();
+  for (const list of lists.toSorted((one, other) => one.thisUpdateMs - other.thisUpdateMs)) {
+    const serialNumbers = [...(merged.get(list.key)?.serialNumbers ?? []), ...list.serialNumbers];
+    merged.set(list.key, { ...list, serialNumbers: [...new Set(serialNumbers)] });
+  }
+  return merged;
+}
+
+function entriesOf(lists: ReadonlyMap<string, VerifiedList>): readonly RevokedCertificate[] {
+  return [...lists.values()].flatMap(({ issuer, serialNumbers }) =>
+    serialNumbers.map((serialNumber) => ({ serialNumber, issuer })),
+  );
+}
+
+function formatTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { RevokedCertificate } from "../../mesh/policy/types.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { EMPTY_CONTROL_STATE } from "../control/control-state.ts";
+import { IssuedCertificates } from "./issued-certificates.ts";
+import { LiveRevocations } from "./live-revocations.ts";
+import { PodRevocations } from "./pod-revocations.ts";
+import { createRevocationReport } from "./report-revocations.ts";
+import { MemoryControl, revocationOf } from "./revocations-fixture.ts";
+
+const HOUR_MS = 3_600_000;
+const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+const OLD_HELLO = parseSpiffeId("spiffe://old.local/ns/ns1/sa/hello");
+const FOREIGN = parseSpiffeId("spiffe://partner/ns/ns1/sa/hello");
+const POD = { namespace: "ns1", name: "hello", uid: "u1" };
+
+let clock: FakeClock;
+let log: RecordingLogger;
+let control: MemoryControl;
+let issued: IssuedCertificates;
+let listed: readonly RevokedCertificate[];
+let onListed: () => void;
+let stop: AbortController;
+let live: LiveRevocations;
+let changes: number;
+beforeEach(() => {
+  clock = new FakeClock();
+  log = new RecordingLogger();
+  control = new MemoryControl();
+  issued = new IssuedCertificates();
+  listed = [];
+  stop = new AbortController();
+  const { signal } = stop;
+  const shared = { control, clock, signal };
+  live = new LiveRevocations({
+    ...shared,
+    pods: new PodRevocations({ ...shared, store: control, issued, random: () => 0.5, log }),
+    lists: {
+      entries: () => listed,
+      subscribe: (listener) => {
+        onListed = listener;
+        return () => undefined;
+      },
+    },
+    trustDomains: ["cluster.local", "old.local"].map(parseTrustDomain),
+    onChange: createRevocationReport(log, clock.now.bind(clock)),
+  });
+  changes = 0;
+  live.subscribe(() => {
+    changes += 1;
+  });
+});
+afterEach(() => stop.abort());
+
+function codes(): readonly unknown[] {
+  return log.records.map(({ fields }) => fields["code"]);
+}
+
+describe("what is distributed", () => {
+  it("has the certificates of operators, of pods and of lists", () => {
+    issued.record({ serialNumber: "B1", notAfterMs: clock.now() + HOUR_MS, pod: POD }, clock.now());
+    control.revoke(revocationOf({ kind: "serial", serialNumber: "A1" }), revocationOf({ kind: "pod", ...POD }));
+    listed = [{ serialNumber: "C1", issuer: "00" }];
+    onListed();
+    expect(live.current()).toEqual({
+      certificates: [{ serialNumber: "A1" }, { serialNumber: "B1" }, { serialNumber: "C1", issuer: "00" }],
+      identities: [],
+    });
+  });
+
+  it("has an identity in all trust domains of the mesh, and a foreign one as it is", () => {
+    control.revoke(revocationOf({ kind: "identity", identity: OLD_HELLO }));
+    control.revoke(revocationOf({ kind: "identity", identity: FOREIGN }));
+    expect(live.current().identities).toEqual([HELLO, OLD_HELLO, FOREIGN]);
+  });
+
+  it("changes only when it is different", () => {
+    control.revoke(revocationOf({ kind: "serial", serialNumber: "A1" }));
+    const before = live.current();
+    control.set({ ...control.current(), rotation: { requestId: "r", requestedAt: "2030-01-01T00:00:00Z" } });
+    onListed();
+    expect([changes, live.current() === before]).toEqual([1, true]);
+  });
+
+  it("loses a certificate an hour after it has expired", async () => {
+    const expiresAt = new Date(clock.now() + HOUR_MS).toISOString();
+    control.revoke(revocationOf({ kind: "serial", serialNumber: "A1" }, { expiresAt }));
+    await clock.advance(2 * HOUR_MS);
+    expect(live.current().certificates).toHaveLength(1);
+    await clock.advance(10 * 60_000);
+    expect([live.current().certificates, changes]).toEqual([[], 2]);
+    expect(codes()).toEqual(["revoked", "revocation_expired"]);
+  });
+
+  it("loses what is lifted", () => {
+    control.revoke(revocationOf({ kind: "identity", identity: HELLO }, { reason: "leaver" }));
+    control.set(EMPTY_CONTROL_STATE);
+    expect(live.current()).toEqual({ certificates: [], identities: [] });
+    expect(log.find('"code":"revoked"')[0]?.fields).toMatchObject({ peer: HELLO, reason: "leaver" });
+    expect(codes()).toEqual(["revoked", "unrevoked"]);
+  });
+});
+
+describe("the trail of revocations", () => {
+  it("is bounded for one change", () => {
+    control.revoke(
+      ...Array.from({ length: 1200 }, (_, index) => revocationOf({ kind: "serial", serialNumber: `A${index}` })),
+    );
+    expect(log.records).toHaveLength(1001);
+    expect(log.find("more revocations have changed")[0]?.fields["left"]).toBe(200);
+  });
+});
+
+describe("a caller", () => {
+  it.each([
+    { name: "of a revoked identity", caller: { identity: HELLO, pods: [] }, kind: "identity" },
+    { name: "of it in an alias", caller: { identity: OLD_HELLO, pods: [] }, kind: "identity" },
+    { name: "of another one", caller: { identity: FOREIGN, pods: [] }, kind: undefined },
+    { name: "with a revoked certificate", caller: { identity: FOREIGN, serialNumber: "A1", pods: [] }, kind: "certificate" },
+    { name: "with another one", caller: { identity: FOREIGN, serialNumber: "A2", pods: [] }, kind: undefined },
+    { name: "in a revoked pod", caller: { identity: FOREIGN, pods: [{ ...POD, name: "x" }, POD] }, kind: "pod" },
+    { name: "in another one", caller: { identity: FOREIGN, pods: [{ ...POD, uid: "u2" }] }, kind: undefined },
+  ])("$name: $kind", ({ caller, kind }) => {
+    control.revoke(
+      revocationOf({ kind: "identity", identity: HELLO }),
+      revocationOf({ kind: "serial", serialNumber: "A1" }),
+      revocationOf({ kind: "pod", ...POD }),
+    );
+    expect(live.findRevoked(caller)?.kind).toBe(kind);
+  });
+});

@@ -1,0 +1,18 @@
+/** A pod. Pods that follow each other under one name, as those of a StatefulSet, have different uids. */
+export interface PodName {
+  readonly namespace: string;
+  readonly name: string;
+  /** Absent: not known, or every pod of this name. */
+  readonly uid?: string;
+}
+
+/** `NAMESPACE/NAME`. */
+export function formatPodName({ namespace, name }: PodName): string {
+  return `${namespace}/${name}`;
+}
+
+/** Whether both can be the same pod. An unknown uid may be any. */
+export function isSamePod(one: PodName, other: PodName): boolean {
+  if (one.namespace !== other.namespace || one.name !== other.name) return false;
+  return one.uid === undefined || other.uid === undefined || one.uid === other.uid;
+}

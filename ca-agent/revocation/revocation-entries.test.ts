@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { ControlState, Revocation, RevocationTarget } from "../control/control-state.ts";
+import { addRevocations, isInForce, keyOfTarget, liftRevocation } from "./revocation-entries.ts";
+
+const NOW_MS = Date.parse("2030-01-01T00:00:00Z");
+const HOUR_MS = 3_600_000;
+const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
+
+function entry(what: RevocationTarget, more: Partial<Revocation> = {}): Revocation {
+  return { what, revokedAt: "2029-12-31T00:00:00Z", ...more };
+}
+
+const serial = (serialNumber: string, ofPod?: string): RevocationTarget => ({
+  kind: "serial",
+  serialNumber,
+  ...(ofPod && { ofPod }),
+});
+const pod = (name: string, uid?: string): RevocationTarget => ({ kind: "pod", namespace: "ns1", name, ...(uid && { uid }) });
+const until = (ms: number): Partial<Revocation> => ({ expiresAt: new Date(ms).toISOString() });
+
+function stateOf(...revocations: readonly Revocation[]): ControlState {
+  return { revocations, rotation: undefined };
+}
+
+describe("an entry", () => {
+  it("is in force until an hour after the certificate's end, because clocks differ", () => {
+    const expiring = entry(serial("A"), until(NOW_MS));
+    expect(isInForce(expiring, NOW_MS + HOUR_MS)).toBe(true);
+    expect(isInForce(expiring, NOW_MS + 2 * HOUR_MS)).toBe(false);
+    expect(isInForce(entry(serial("A")), NOW_MS + 1000 * HOUR_MS)).toBe(true);
+  });
+});
+
+describe("adding", () => {
+  it("keeps what is there, and drops what has expired", () => {
+    const state = stateOf(entry(serial("A")), entry(serial("B"), until(NOW_MS - 2 * HOUR_MS)));
+    const { revocations } = addRevocations(state, [entry({ kind: "identity", identity })], NOW_MS);
+    expect(revocations.map(({ what }) => keyOfTarget(what))).toEqual(["serial A", `identity ${identity}`]);
+  });
+
+  it("changes nothing if it is revoked already", () => {
+    const state = stateOf(entry(serial("A"), { reason: "stolen" }));
+    expect(addRevocations(state, [entry(serial("A"))], NOW_MS)).toBe(state);
+    expect(addRevocations(state, [entry(serial("A", "ns1/hello"))], NOW_MS)).toBe(state);
+  });
+
+  it("renews what has expired", () => {
+    const state = stateOf(entry(serial("A"), until(NOW_MS - 2 * HOUR_MS)));
+    expect(addRevocations(state, [entry(serial("A"))], NOW_MS).revocations).toEqual([entry(serial("A"))]);
+  });
+
+  it("makes a pod's certificate one that stays revoked when the pod's revocation is lifted", () => {
+    const state = addRevocations(
+      stateOf(entry(pod("hello")), entry(serial("A", "ns1/hello"))),
+      [entry(serial("A"))],
+      NOW_MS,
+    );
+    expect(liftRevocation(state, pod("hello")).revocations).toEqual([entry(serial("A"))]);
+  });
+});
+
+describe("lifting", () => {
+  const state = stateOf(
+    ...[entry(serial("A")), entry(serial("B", "ns1/hello")), entry({ kind: "identity", identity })],
+    ...[entry(pod("hello", "u1")), entry(pod("hello", "u2")), entry(pod("world"))],
+  );
+
+  it.each([
+    { name: "a certificate", target: serial("A"), lifted: ["serial A"] },
+    { name: "a certificate of a pod", target: serial("B"), lifted: ["serial B"] },
+    { name: "an identity", target: { kind: "identity", identity } as const, lifted: [`identity ${identity}`] },
+    { name: "every pod of a name", target: pod("hello"), lifted: ["serial B", "pod ns1/hello u1", "pod ns1/hello u2"] },
+    { name: "one pod", target: pod("hello", "u2"), lifted: ["serial B", "pod ns1/hello u2"] },
+    { name: "a pod that was revoked by its name", target: pod("world", "u3"), lifted: ["pod ns1/world "] },
+  ])("$name leaves the others", ({ target, lifted }) => {
+    const left = liftRevocation(state, target).revocations;
+    expect(state.revocations.filter((one) => !left.includes(one)).map(({ what }) => keyOfTarget(what))).toEqual(lifted);
+  });
+
+  it("changes nothing if it was not revoked", () => {
+    expect(liftRevocation(state, serial("F"))).toBe(state);
+    expect(liftRevocation(state, pod("other"))).toBe(state);
+  });
+});

@@ -1,0 +1,68 @@
+import type { ControlState, Revocation, RevocationTarget } from "../control/control-state.ts";
+
+/**
+ * How long an entry stays in force after the certificate has expired: a peer whose clock is an hour behind would still
+ * accept it.
+ */
+const CLOCK_TOLERANCE_MS = 62 * 60_000;
+
+/** Whether an entry still matters. Until it is lifted, if it has no end. */
+export function isInForce({ expiresAt }: Revocation, nowMs: number): boolean {
+  return nowMs < endOf(expiresAt);
+}
+
+/** When an entry stops to matter, in epoch milliseconds. */
+export function endOf(expiresAt: string | undefined): number {
+  return expiresAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(expiresAt) + CLOCK_TOLERANCE_MS;
+}
+
+/** Two entries with the same key revoke the same. */
+export function keyOfTarget(what: RevocationTarget): string {
+  switch (what.kind) {
+    case "serial":
+      return `serial ${what.serialNumber}`;
+    case "identity":
+      return `identity ${what.identity}`;
+    case "pod":
+      return `pod ${what.namespace}/${what.name} ${what.uid ?? ""}`;
+  }
+}
+
+/**
+ * Adds revocations, and drops what has expired. What is revoked already stays as it is; a certificate that was found to
+ * be a revoked pod's becomes one that an operator revoked by itself. The same object back: nothing is new.
+ */
+export function addRevocations(state: ControlState, added: readonly Revocation[], nowMs: number): ControlState {
+  const byKey = new Map(state.revocations.map((revocation) => [keyOfTarget(revocation.what), revocation]));
+  let isChanged = false;
+  for (const revocation of added) {
+    const key = keyOfTarget(revocation.what);
+    const before = byKey.get(key);
+    if (before !== undefined && (isFoundOfPod(revocation) || !isFoundOfPod(before)) && isInForce(before, nowMs)) continue;
+    byKey.set(key, revocation);
+    isChanged = true;
+  }
+  const revocations = [...byKey.values()].filter((revocation) => isInForce(revocation, nowMs));
+  return isChanged || revocations.length < byKey.size ? { ...state, revocations } : state;
+}
+
+/**
+ * Lifts a revocation. A pod's goes with the certificates that were found to be its own; without a uid, those of every pod
+ * of this name. The same object back: nothing of it was revoked.
+ */
+export function liftRevocation(state: ControlState, target: RevocationTarget): ControlState {
+  const revocations = state.revocations.filter(({ what }) => !isLifted(what, target));
+  return revocations.length === state.revocations.length ? state : { ...state, revocations };
+}
+
+function isLifted(what: RevocationTarget, target: RevocationTarget): boolean {
+  if (target.kind !== "pod") return keyOfTarget(what) === keyOfTarget(target);
+  const { namespace, name, uid } = target;
+  if (what.kind === "serial") return what.ofPod === `${namespace}/${name}`;
+  if (what.kind !== "pod" || what.namespace !== namespace || what.name !== name) return false;
+  return uid === undefined || what.uid === undefined || what.uid === uid;
+}
+
+function isFoundOfPod({ what }: Revocation): boolean {
+  return what.kind === "serial" && what.ofPod !== undefined;
+}
