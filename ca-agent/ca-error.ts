@@ -7,7 +7,8 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * `authority_files`, `authority_key`, `authority_chain`: the authority's directory cannot be used; the message names
  * the file and the fix. `authority_root_lost`: the authority has changed so that current certificates would no longer be
  * trusted. `dns_name`: a server certificate was requested for an invalid name. `control_state`: what an operator asks of the
- * authority cannot be read; `control_limit`, `control_conflict`, `control_write`: it cannot be stored.
+ * authority cannot be read; `control_limit`, `control_conflict`, `control_write`: it cannot be stored. `revocation_list`: an
+ * operator's list of revoked certificates cannot be read, or is not signed by an authority of the mesh.
  */
 export type CaErrorCode =
   | "csr_malformed"
@@ -23,7 +24,8 @@ export type CaErrorCode =
   | "control_state"
   | "control_limit"
   | "control_conflict"
-  | "control_write";
+  | "control_write"
+  | "revocation_list";
 
 /** Thrown by everything in `ca-agent`. */
 export class CaError extends MeshError<CaErrorCode> {}

@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
 import { verifiedPeer } from "../mesh/api/peer-fixture.ts";
 import { CaError } from "./ca-error.ts";
@@ -66,4 +67,37 @@ describe("the audit line", () => {
       expect(line).toMatchObject({ level: "warn", fields: { address: ADDRESS } });
     },
   );
+});
+
+describe("a revoked caller", () => {
+  it.each([
+    { kind: "identity" as const, reason: "revoked_identity" },
+    { kind: "pod" as const, pod: "ns1/hello-1", reason: "revoked_pod" },
+  ])("receives no reason; the log has it, and a metric counts it: $reason", async ({ reason, ...revoked }) => {
+    plane.findRevoked = () => revoked;
+    const error = await plane.fail({});
+    expect([error.code, error.rawMessage]).toEqual([Code.Unauthenticated, "request authenticate failure"]);
+    expect(plane.log.find("is revoked")[0]?.fields).toMatchObject({ reason, address: ADDRESS });
+    expect(await plane.metric(`entente_ca_callers_refused_total{reason="${reason}"}`)).toBe(1);
+    expect([plane.requests, plane.issued]).toEqual([[], []]);
+  });
+
+  it("is found by what it has: identity and pod of the token, serial number of the certificate", async () => {
+    const asked: unknown[] = [];
+    plane.findRevoked = (caller) => void asked.push(caller);
+    await plane.call();
+    const peer = verifiedPeer({ identity: IDENTITY, notAfterMs: clock.now() + DAY_MS, address: ADDRESS });
+    await plane.call({ peer, authorization: "", csr: createRequest() });
+    expect(asked).toEqual([
+      { identity: IDENTITY, pods: [{ namespace: "ns1", name: "hello-1", uid: "u1" }] },
+      { identity: IDENTITY, serialNumber: peer.certificate.serialNumber, pods: [] },
+    ]);
+  });
+});
+
+it("each certificate is reported with its caller", async () => {
+  await plane.call();
+  const pod = { name: "hello-1", uid: "u1" };
+  const { serialNumber } = LEAF.certificate;
+  expect(plane.issued).toMatchObject([[{ serialNumber }, { identity: IDENTITY, pod, address: ADDRESS }]]);
 });

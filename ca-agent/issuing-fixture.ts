@@ -10,7 +10,7 @@ import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { Authority, WorkloadRequest } from "./authority/authority.ts";
 import { createIssuingMetrics } from "./issuing-metrics.ts";
-import { registerIssuingService } from "./issuing-service.ts";
+import { type IssuingServiceDeps, registerIssuingService } from "./issuing-service.ts";
 import type { Authenticator } from "./workload-auth/authenticator.ts";
 
 export const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
@@ -47,6 +47,9 @@ export class Plane implements Authenticator, Authority {
   readonly log = new RecordingLogger();
   readonly registry = new Registry();
   fault: Error | undefined;
+  /** What is revoked. @default nothing */
+  findRevoked: NonNullable<IssuingServiceDeps["findRevoked"]> = () => undefined;
+  readonly issued: Parameters<NonNullable<IssuingServiceDeps["onIssued"]>>[] = [];
   /** Ten lines of each kind. */
   readonly limitLog = (kind: string) => {
     const before = this.#written.get(kind) ?? 0;
@@ -88,6 +91,8 @@ export class Plane implements Authenticator, Authority {
           log: this.log,
           limitLog: this.limitLog,
           metrics: this.#metrics,
+          findRevoked: (caller) => this.findRevoked(caller),
+          onIssued: (...issued) => void this.issued.push(issued),
           defaultLifetimeMs: DAY_MS,
           maxLifetimeMs: 90 * DAY_MS,
         }),

@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Clock } from "../mesh/runtime.ts";
 import type { ChangeOutcome } from "./authority/adopt-files.ts";
 import type { Authority } from "./authority/authority.ts";
+import type { CallerRefusal } from "./workload-auth/authenticate-caller.ts";
 import type { ReviewOutcome } from "./workload-auth/token-review-authenticator.ts";
 
 /** The values of the label `error`, as in Istio (security/pkg/pki/error/error.go). */
@@ -11,6 +12,7 @@ export type SignErrorLabel = "CSR_ERROR" | "TTL_ERROR" | "CA_NOT_READY" | "CERT_
 export interface IssuingMetrics {
   requested(): void;
   authenticationFailed(): void;
+  callerRefused(reason: CallerRefusal): void;
   requestUnreadable(): void;
   signingFailed(error: SignErrorLabel): void;
   issued(): void;
@@ -40,11 +42,18 @@ export function createIssuingMetrics(deps: {
     labelNames: ["error"],
     registers,
   });
+  const refused = new Counter({
+    name: "entente_ca_callers_refused_total",
+    help: "Callers that were refused a certificate, by the reason, which they do not receive.",
+    labelNames: ["reason"],
+    registers,
+  });
   registerExpiry("root_cert_expiry", "the root certificate", { ...deps, read: (expiry) => expiry.rootNotAfterMs });
   registerExpiry("cert_chain_expiry", "the signing certificate", { ...deps, read: (expiry) => expiry.chainNotAfterMs });
   return {
     requested: () => requests.inc(),
     authenticationFailed: () => unauthenticated.inc(),
+    callerRefused: (reason) => refused.inc({ reason }),
     requestUnreadable: () => unreadable.inc(),
     signingFailed: (error) => failures.inc({ error }),
     issued: () => issued.inc(),

@@ -1,6 +1,6 @@
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { peerIdentityKey, type VerifiedPeer } from "../mesh/api/peer-context.ts";
 import type { SpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { LogFields, Logger, LogLimiter } from "../mesh/runtime.ts";
@@ -13,7 +13,7 @@ import {
   type CallerVerdict,
 } from "./workload-auth/authenticate-caller.ts";
 import type { BoundPod } from "./workload-auth/authenticator.ts";
-import { describeCertificate } from "./x509/describe-certificate.ts";
+import { type CertificateDescription, describeCertificate } from "./x509/describe-certificate.ts";
 
 export interface IssuingServiceDeps extends AuthenticateCallerDeps {
   readonly authority: Authority;
@@ -21,10 +21,22 @@ export interface IssuingServiceDeps extends AuthenticateCallerDeps {
   /** Checked before each refusal is logged, because any caller can cause them. */
   readonly limitLog: LogLimiter;
   readonly metrics?: IssuingMetrics;
+  /** Receives each certificate with its caller, before the caller has it. */
+  readonly onIssued?: (certificate: CertificateDescription, caller: IssuedTo) => void;
   /** For requests without a lifetime. */
   readonly defaultLifetimeMs: number;
   /** Longer requested lifetimes are refused, not shortened, as in Istio. */
   readonly maxLifetimeMs: number;
+}
+
+/** Whom a certificate was issued to. */
+export interface IssuedTo {
+  readonly identity: SpiffeId;
+  /** That of the token. */
+  readonly pod?: BoundPod;
+  /** The certificate that was renewed. */
+  readonly renewed?: VerifiedPeer;
+  readonly address: string;
 }
 
 /** A request contains a CSR and little else; the largest accepted CSR has 16 KiB. */
@@ -60,8 +72,10 @@ async function createCertificate(
     const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity: caller.identity, lifetimeMs });
     const [leaf = ""] = chain;
     // The audit trail: each certificate has its line before the caller has it, whatever the limits of log lines.
-    const issued = { code: "issued", ...describeCertificate(leaf), tookMs: deps.clock.now() - startMs };
+    const certificate = describeCertificate(leaf);
+    const issued = { code: "issued", ...certificate, tookMs: deps.clock.now() - startMs };
     deps.log.info({ ...describeCaller(caller), ...issued }, "issued a certificate");
+    deps.onIssued?.(certificate, caller);
     deps.metrics?.issued();
     return chain;
   } catch (caught) {
@@ -70,15 +84,12 @@ async function createCertificate(
 }
 
 /** Who a certificate is for, and how that was proved. */
-interface Caller {
-  readonly identity: SpiffeId;
+interface Caller extends IssuedTo {
   readonly by: "certificate" | "token";
-  readonly pod?: BoundPod;
-  readonly address: string;
 }
 
-function describeCaller({ identity, ...evidence }: Caller): LogFields {
-  return { component: "ca-agent", peer: identity, ...evidence };
+function describeCaller({ identity, by, pod, address }: Caller): LogFields {
+  return { component: "ca-agent", peer: identity, by, ...(pod && { pod }), address };
 }
 
 /** Throws a ConnectError for a caller that is not authenticated. */
@@ -96,8 +107,10 @@ async function admitCaller(
     throw authenticatorFailed(caught, address, deps);
   });
   switch (verdict.kind) {
-    case "authenticated":
-      return { identity: verdict.identity, by: verdict.by, ...(verdict.pod && { pod: verdict.pod }), address };
+    case "authenticated": {
+      const { kind: _, ...caller } = verdict;
+      return { ...caller, address };
+    }
     case "refused":
       throw unauthenticated(verdict, address, deps);
     case "unavailable":
@@ -169,6 +182,7 @@ function unauthenticated(
   deps: IssuingServiceDeps,
 ): ConnectError {
   deps.metrics?.authenticationFailed();
+  deps.metrics?.callerRefused(reason);
   const fields = { component: "ca-agent", code: "unauthenticated", address, reason, detail: message };
   writeLimited(`unauthenticated ${reason}`, deps, (heldBack) =>
     deps.log.warn({ ...fields, heldBack }, "refused a caller"),

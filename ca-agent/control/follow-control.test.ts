@@ -178,8 +178,18 @@ describe("the ConfigMap", () => {
     await pass(5000);
     expect(waiting.at(-1)).toContain("connection refused");
     beforeCall = () => undefined;
-    await pass(60_000);
+    await pass(20_000);
     expect((await starting).current().revocations).toEqual([]);
+  });
+
+  it("must be allowed to be read: no control plane starts without the right, and the reason names it", async () => {
+    const home = configMapHome();
+    beforeCall = ({ verb }) => {
+      if (verb === "list") throw new KubernetesApiError("api_refused", "forbidden", { status: 403 });
+    };
+    home.follow().catch(() => undefined);
+    await pass(2000);
+    expect(waiting.at(-1)).toContain('grant "list configmaps in namespace istio-system"');
   });
 
   it("may be impossible to store again for a while", async () => {

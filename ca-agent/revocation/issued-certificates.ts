@@ -8,9 +8,15 @@ export interface IssuedCertificate {
   readonly pod: PodName;
 }
 
-/** Of one pod: a pod that restarts every five minutes has 300 valid certificates a day. */
-const MAX_OF_POD = 1000;
-const MAX_CERTIFICATES = 100_000;
+/** How many certificates are kept. */
+export interface IssuedLimits {
+  /** A pod that restarts every five minutes has 300 valid certificates a day. @default 1000 */
+  readonly ofPod: number;
+  /** About 50 MB. @default 100,000 */
+  readonly ofAll: number;
+}
+
+const DEFAULT_LIMITS: IssuedLimits = { ofPod: 1000, ofAll: 100_000 };
 
 /**
  * Which certificates are whose, so that a pod can be revoked: those that were issued, and those that were presented, since
@@ -19,11 +25,16 @@ const MAX_CERTIFICATES = 100_000;
  * alone: after a restart the sidecars connect again, and present what they have.
  */
 export class IssuedCertificates {
-  /** By pod, least recently heard of first; then by serial number, oldest first. */
-  readonly #byPod = new Map<string, Map<string, IssuedCertificate>>();
-  readonly #bySerialNumber = new Map<string, readonly IssuedCertificate[]>();
+  /** By pod, least recently heard of first; then oldest first. Arrays: a Map for each pod would need twice the memory. */
+  readonly #byPod = new Map<string, IssuedCertificate[]>();
+  readonly #bySerialNumber = new Map<string, IssuedCertificate | readonly IssuedCertificate[]>();
   readonly #listeners = new Set<(certificate: IssuedCertificate) => void>();
+  readonly #limits: IssuedLimits;
   #size = 0;
+
+  constructor(limits: IssuedLimits = DEFAULT_LIMITS) {
+    this.#limits = limits;
+  }
 
   /** Calls the listener with each certificate that was not known of its pod. Returns the function that unsubscribes. */
   subscribe(listener: (certificate: IssuedCertificate) => void): () => void {
@@ -33,15 +44,12 @@ export class IssuedCertificates {
 
   record(certificate: IssuedCertificate, nowMs: number): void {
     const { serialNumber, pod } = certificate;
-    const key = formatPodName(pod);
-    const ofPod = this.#byPod.get(key) ?? new Map<string, IssuedCertificate>();
-    // The last one is the one that was heard of last.
-    this.#byPod.delete(key);
-    this.#byPod.set(key, ofPod);
-    if (ofPod.has(serialNumber)) return;
-    this.#forgetExpired(ofPod, nowMs);
-    ofPod.set(serialNumber, certificate);
-    this.#bySerialNumber.set(serialNumber, [...this.find(serialNumber), certificate]);
+    const ofPod = this.#hearOf(formatPodName(pod));
+    if (ofPod.some((known) => known.serialNumber === serialNumber)) return;
+    for (const expired of ofPod.filter(({ notAfterMs }) => notAfterMs <= nowMs)) this.#forget(ofPod, expired);
+    ofPod.push(certificate);
+    const others = this.find(serialNumber);
+    this.#bySerialNumber.set(serialNumber, others.length === 0 ? certificate : [...others, certificate]);
     this.#size += 1;
     this.#forgetOldest(ofPod);
     for (const listener of [...this.#listeners]) listener(certificate);
@@ -49,35 +57,38 @@ export class IssuedCertificates {
 
   /** As that of each pod that it is known of. */
   find(serialNumber: string): readonly IssuedCertificate[] {
-    return this.#bySerialNumber.get(serialNumber) ?? [];
+    const found = this.#bySerialNumber.get(serialNumber) ?? [];
+    return "length" in found ? found : [found];
   }
 
   /** The certificates of a pod that have not expired. Without a uid: of all pods of this name. */
   of(pod: PodName, nowMs: number): readonly IssuedCertificate[] {
-    const known = this.#byPod.get(formatPodName(pod))?.values() ?? [];
-    return [...known].filter((certificate) => certificate.notAfterMs > nowMs && isSamePod(certificate.pod, pod));
+    const known = this.#byPod.get(formatPodName(pod)) ?? [];
+    return known.filter((certificate) => certificate.notAfterMs > nowMs && isSamePod(certificate.pod, pod));
   }
 
-  #forgetExpired(ofPod: Map<string, IssuedCertificate>, nowMs: number): void {
-    for (const certificate of ofPod.values()) {
-      if (certificate.notAfterMs <= nowMs) this.#forget(ofPod, certificate);
-    }
+  /** The certificates of a pod, which becomes the one that was heard of last. */
+  #hearOf(key: string): IssuedCertificate[] {
+    const ofPod = this.#byPod.get(key) ?? [];
+    this.#byPod.delete(key);
+    this.#byPod.set(key, ofPod);
+    return ofPod;
   }
 
-  #forgetOldest(ofPod: Map<string, IssuedCertificate>): void {
-    const [oldest] = ofPod.values();
-    if (ofPod.size > MAX_OF_POD && oldest !== undefined) this.#forget(ofPod, oldest);
+  #forgetOldest(ofPod: IssuedCertificate[]): void {
+    const [oldest] = ofPod;
+    if (ofPod.length > this.#limits.ofPod && oldest !== undefined) this.#forget(ofPod, oldest);
     for (const [key, certificates] of this.#byPod) {
-      if (this.#size <= MAX_CERTIFICATES) return;
-      for (const certificate of certificates.values()) this.#forget(certificates, certificate);
+      if (this.#size <= this.#limits.ofAll) return;
+      for (const certificate of [...certificates]) this.#forget(certificates, certificate);
       this.#byPod.delete(key);
     }
   }
 
-  #forget(ofPod: Map<string, IssuedCertificate>, certificate: IssuedCertificate): void {
-    const { serialNumber } = certificate;
-    ofPod.delete(serialNumber);
+  #forget(ofPod: IssuedCertificate[], certificate: IssuedCertificate): void {
+    ofPod.splice(ofPod.indexOf(certificate), 1);
     this.#size -= 1;
+    const { serialNumber } = certificate;
     const others = this.find(serialNumber).filter((other) => other !== certificate);
     if (others.length === 0) this.#bySerialNumber.delete(serialNumber);
     else this.#bySerialNumber.set(serialNumber, others);

@@ -118,7 +118,11 @@ describe("a caller", () => {
     { name: "of a revoked identity", caller: { identity: HELLO, pods: [] }, kind: "identity" },
     { name: "of it in an alias", caller: { identity: OLD_HELLO, pods: [] }, kind: "identity" },
     { name: "of another one", caller: { identity: FOREIGN, pods: [] }, kind: undefined },
-    { name: "with a revoked certificate", caller: { identity: FOREIGN, serialNumber: "A1", pods: [] }, kind: "certificate" },
+    {
+      name: "with a revoked certificate",
+      caller: { identity: FOREIGN, serialNumber: "A1", pods: [] },
+      kind: "certificate",
+    },
     { name: "with another one", caller: { identity: FOREIGN, serialNumber: "A2", pods: [] }, kind: undefined },
     { name: "in a revoked pod", caller: { identity: FOREIGN, pods: [{ ...POD, name: "x" }, POD] }, kind: "pod" },
     { name: "in another one", caller: { identity: FOREIGN, pods: [{ ...POD, uid: "u2" }] }, kind: undefined },

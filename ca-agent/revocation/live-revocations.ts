@@ -1,4 +1,4 @@
-import { type SpiffeId, formatSpiffeId, spiffeIdParts, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { formatSpiffeId, type SpiffeId, spiffeIdParts, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Revocations, RevokedCertificate } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
@@ -122,7 +122,10 @@ export class LiveRevocations {
 
   #awaitNextEnd(): void {
     this.#timer?.cancel();
-    const next = this.#entries.reduce((end, { expiresAt }) => Math.min(end, endOf(expiresAt)), Number.POSITIVE_INFINITY);
+    const next = this.#entries.reduce(
+      (end, { expiresAt }) => Math.min(end, endOf(expiresAt)),
+      Number.POSITIVE_INFINITY,
+    );
     if (next !== Number.POSITIVE_INFINITY) this.#timer = startWallTimer(this.#deps.clock, next, () => this.#update());
   }
 }

@@ -46,7 +46,9 @@ describe("a revoked pod", () => {
     expect(pods.isRevoked(HELLO)).toBe(false);
     control.revoke(revokedHello);
     expect(pods.isRevoked(HELLO)).toBe(true);
-    expect(pods.entries().map(({ what }) => what)).toEqual([{ kind: "serial", serialNumber: "A1", ofPod: "ns1/hello" }]);
+    expect(pods.entries().map(({ what }) => what)).toEqual([
+      { kind: "serial", serialNumber: "A1", ofPod: "ns1/hello" },
+    ]);
     await clock.advance(1000);
     expect(stored()).toEqual(["A1"]);
     expect(pods.entries()).toEqual([]);

@@ -77,7 +77,9 @@ export class PodRevocations {
     const state = control.current();
     const before = [...this.#found.keys()].join();
     this.#pods = revokedPods(state, nowMs);
-    const stored = new Set(state.revocations.map(({ what }) => (what.kind === "serial" ? what.serialNumber : undefined)));
+    const stored = new Set(
+      state.revocations.map(({ what }) => (what.kind === "serial" ? what.serialNumber : undefined)),
+    );
     for (const [serialNumber, { pod }] of this.#found) {
       if (stored.has(serialNumber) || !this.isRevoked(pod)) this.#found.delete(serialNumber);
     }
@@ -127,7 +129,9 @@ export class PodRevocations {
       await store.update((state) => {
         const pods = revokedPods(state, clock.now());
         // An operator may have lifted the pod's revocation meanwhile.
-        const added = found.filter(({ pod }) => pods.get(formatPodName(pod))?.some((revoked) => isSamePod(revoked, pod)));
+        const added = found.filter(({ pod }) =>
+          pods.get(formatPodName(pod))?.some((revoked) => isSamePod(revoked, pod)),
+        );
         return addRevocations(
           state,
           added.map(({ revocation }) => revocation),

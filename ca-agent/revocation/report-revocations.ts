@@ -21,7 +21,10 @@ export function createRevocationReport(log: Logger, now: () => number) {
       if (isInForce(revocation, now())) {
         log.warn({ ...describe(revocation), code: "unrevoked" }, "a revocation was lifted");
       } else {
-        log.info({ ...describe(revocation), code: "revocation_expired" }, "a revocation has ended with its certificate");
+        log.info(
+          { ...describe(revocation), code: "revocation_expired" },
+          "a revocation has ended with its certificate",
+        );
       }
     }
     const left = Math.max(0, added.length - MAX_LINES) + Math.max(0, removed.length - MAX_LINES);

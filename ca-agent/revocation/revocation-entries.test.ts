@@ -16,7 +16,12 @@ const serial = (serialNumber: string, ofPod?: string): RevocationTarget => ({
   serialNumber,
   ...(ofPod && { ofPod }),
 });
-const pod = (name: string, uid?: string): RevocationTarget => ({ kind: "pod", namespace: "ns1", name, ...(uid && { uid }) });
+const pod = (name: string, uid?: string): RevocationTarget => ({
+  kind: "pod",
+  namespace: "ns1",
+  name,
+  ...(uid && { uid }),
+});
 const until = (ms: number): Partial<Revocation> => ({ expiresAt: new Date(ms).toISOString() });
 
 function stateOf(...revocations: readonly Revocation[]): ControlState {

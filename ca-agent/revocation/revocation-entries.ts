@@ -38,7 +38,8 @@ export function addRevocations(state: ControlState, added: readonly Revocation[]
   for (const revocation of added) {
     const key = keyOfTarget(revocation.what);
     const before = byKey.get(key);
-    if (before !== undefined && (isFoundOfPod(revocation) || !isFoundOfPod(before)) && isInForce(before, nowMs)) continue;
+    if (before !== undefined && (isFoundOfPod(revocation) || !isFoundOfPod(before)) && isInForce(before, nowMs))
+      continue;
     byKey.set(key, revocation);
     isChanged = true;
   }

@@ -1,5 +1,10 @@
 /** For tests: a desired state in memory, that can be changed and cannot always be stored. */
-import { type ControlState, EMPTY_CONTROL_STATE, type Revocation, type RevocationTarget } from "../control/control-state.ts";
+import {
+  type ControlState,
+  EMPTY_CONTROL_STATE,
+  type Revocation,
+  type RevocationTarget,
+} from "../control/control-state.ts";
 import type { ControlFollower, ControlStore } from "../control/control-store.ts";
 
 export function revocationOf(what: RevocationTarget, more: Partial<Revocation> = {}): Revocation {

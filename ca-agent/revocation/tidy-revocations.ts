@@ -64,7 +64,8 @@ export function startTidyRevocations({ store, facts, clock, random, log, signal 
       await store.update((state) => tidyRevocations(state, facts()));
     } catch (caught) {
       const { code, message } = MeshError.from(caught);
-      if (!signal.aborted) log.warn({ component: "ca-agent", code, reason: message }, "old revocations were not removed");
+      if (!signal.aborted)
+        log.warn({ component: "ca-agent", code, reason: message }, "old revocations were not removed");
     }
     wait();
   };

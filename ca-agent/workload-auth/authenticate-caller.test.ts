@@ -5,7 +5,8 @@ import { verifiedPeer } from "../../mesh/api/peer-fixture.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { CaError } from "../ca-error.ts";
-import { authenticateCaller, type CallerVerdict } from "./authenticate-caller.ts";
+import type { RevocableCaller, RevokedCaller } from "../revocation/live-revocations.ts";
+import { type AuthenticateCallerDeps, authenticateCaller, type CallerVerdict } from "./authenticate-caller.ts";
 import type { TokenVerdict } from "./authenticator.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
@@ -35,6 +36,8 @@ interface Call {
   readonly csrPem?: string;
   readonly authorization?: string;
   readonly mayRenew?: (identity: string, address: string) => boolean;
+  readonly findRevoked?: NonNullable<AuthenticateCallerDeps["findRevoked"]>;
+  readonly findPods?: NonNullable<AuthenticateCallerDeps["findPods"]>;
 }
 
 /** The token `world` is world's, every other one is refused. */
@@ -42,7 +45,7 @@ async function call({
   peer,
   csrPem = "",
   authorization,
-  mayRenew,
+  ...given
 }: Call): Promise<CallerVerdict & { readonly asked: unknown }> {
   const asked: (readonly string[])[] = [];
   const authenticator = {
@@ -53,7 +56,7 @@ async function call({
     },
   };
   const header = new Headers(authorization === undefined ? {} : { authorization });
-  const deps = { authenticator, trustDomain: parseTrustDomain("cluster.local"), clock, ...(mayRenew && { mayRenew }) };
+  const deps = { authenticator, trustDomain: parseTrustDomain("cluster.local"), clock, ...given };
   return { ...(await authenticateCaller({ header, peer, csrPem }, deps)), asked };
 }
 
@@ -69,7 +72,9 @@ describe("a caller with a valid certificate", () => {
     const peer = certificateOf(HELLO);
     const csrPem = createCsr(HELLO);
     const verdict = await call({ peer, csrPem, ...(authorization !== undefined && { authorization }) });
-    expect(verdict).toEqual({ kind: "authenticated", identity: HELLO, by: "certificate", asked: [] });
+    expect(verdict).toEqual({
+      ...{ kind: "authenticated", identity: HELLO, by: "certificate", renewed: peer, asked: [] },
+    });
   });
 
   it("renews it with a request that names nothing", async () => {
@@ -126,5 +131,65 @@ describe("a caller whose certificate does not count", () => {
       ...{ kind: "authenticated", identity: WORLD, by: "token", pod: { name: "world-1", uid: "u1" } },
       asked: [["world", address]],
     });
+  });
+});
+
+describe("a caller of whom something is revoked", () => {
+  const peer = verifiedPeer({ identity: HELLO, notAfterMs: clock.now() + HOUR_MS, address });
+  const pod = { namespace: "ns1", name: "hello-1" };
+  /** Revokes what this function finds, and nothing else. */
+  const revoking = (what: RevokedCaller, isIt: (caller: RevocableCaller) => boolean) => ({
+    findRevoked: (caller: RevocableCaller) => (isIt(caller) ? what : undefined),
+  });
+  const certificate = revoking(
+    { kind: "certificate" },
+    ({ serialNumber }) => serialNumber === peer.certificate.serialNumber,
+  );
+  const podOfAddress = {
+    ...revoking({ kind: "pod", pod: "ns1/hello-1" }, ({ pods }) => pods.some(({ name }) => name === pod.name)),
+    findPods: () => [pod],
+  };
+
+  it.each([
+    { name: "its certificate", given: certificate, reason: "revoked_certificate" },
+    { name: "the pod that it is known to be of", given: podOfAddress, reason: "revoked_pod" },
+    {
+      name: "its identity",
+      given: revoking({ kind: "identity" }, ({ identity }) => identity === HELLO),
+      reason: "revoked_identity",
+    },
+  ])("$name, is refused to renew it", async ({ given, reason }) => {
+    const verdict = await call({ peer, csrPem: createCsr(HELLO), ...given });
+    expect(verdict).toMatchObject({ kind: "refused", reason, message: expect.stringContaining("is revoked") });
+  });
+
+  it.each([
+    { name: "its certificate", given: certificate },
+    { name: "the pod of its address", given: podOfAddress },
+  ])("$name, gets another certificate with a good token: that is how a pod recovers", async ({ given }) => {
+    const verdict = await call({ peer, csrPem: createCsr(HELLO), authorization: "Bearer world", ...given });
+    expect(verdict).toMatchObject({ kind: "authenticated", identity: WORLD, by: "token" });
+  });
+
+  it("the pod of its token, is refused", async () => {
+    const given = revoking(
+      { kind: "pod", pod: "ns2/world-1" },
+      ({ pods }) => JSON.stringify(pods) === '[{"namespace":"ns2","name":"world-1","uid":"u1"}]',
+    );
+    const verdict = await call({ peer: NO_CERTIFICATE, authorization: "Bearer world", ...given });
+    expect(verdict).toMatchObject({ kind: "refused", reason: "revoked_pod" });
+  });
+
+  it("the identity of its token, is refused whatever certificate it has", async () => {
+    const given = revoking({ kind: "identity" }, ({ identity }) => identity === WORLD);
+    for (const from of [NO_CERTIFICATE, certificateOf(HELLO, -1)]) {
+      const verdict = await call({ peer: from, authorization: "Bearer world", ...given });
+      expect(verdict).toMatchObject({ kind: "refused", reason: "revoked_identity" });
+    }
+  });
+
+  it("nothing of its own, is served", async () => {
+    const verdict = await call({ peer: certificateOf(FOREIGN), authorization: "Bearer world", ...certificate });
+    expect(verdict).toMatchObject({ kind: "authenticated", identity: WORLD });
   });
 });

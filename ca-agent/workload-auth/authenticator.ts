@@ -35,7 +35,8 @@ export type TokenVerdict =
 /** The pod for which a token was issued. The token ends with the pod. */
 export interface BoundPod {
   readonly name: string;
-  readonly uid: string;
+  /** Absent: the token's issuer gives its pods none. */
+  readonly uid?: string;
 }
 
 /** Authenticates callers by their tokens. Never rejects, whatever the token contains. */

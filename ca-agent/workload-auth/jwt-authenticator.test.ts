@@ -87,6 +87,18 @@ describe("service account tokens", () => {
     });
   });
 
+  it.each([
+    { name: "and uid", pod: { name: "hello-1", uid: "u1" }, expected: { name: "hello-1", uid: "u1" } },
+    { name: "alone, where pods have no uid", pod: { name: "hello-1" }, expected: { name: "hello-1" } },
+    { name: "that is empty", pod: { name: "" }, expected: undefined },
+    { name: "that is no text", pod: { name: 7, uid: "u1" }, expected: undefined },
+  ])("name their pod by a name $name", async ({ pod, expected }) => {
+    const claim = { namespace: "ns1", serviceaccount: { name: "default", uid: "1" }, pod };
+    const verdict = await authenticator().authenticate(await token({ claims: { "kubernetes.io": claim } }));
+    expect(verdict).toMatchObject({ kind: "authenticated" });
+    expect("pod" in verdict ? verdict.pod : undefined).toEqual(expected);
+  });
+
   const refusals: readonly { name: string; make: () => Promise<string> | string; reason: string }[] = [
     { name: "expired", make: () => token({ expires: "-1 minute" }), reason: "expired" },
     { name: "for another audience", make: () => token({ audience: "vault" }), reason: "wrong_audience" },

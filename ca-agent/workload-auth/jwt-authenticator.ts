@@ -1,9 +1,9 @@
 import { decodeProtectedHeader, errors, jwtVerify, type LocalJWKSet } from "jose";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
-import { refused, type TokenRefusal, type TokenVerdict } from "./authenticator.ts";
+import { type BoundPod, refused, type TokenRefusal, type TokenVerdict } from "./authenticator.ts";
 import { createJwksFile } from "./jwks-file.ts";
-import { identityFromClaims } from "./service-account-claims.ts";
+import { identityFromClaims, readMember } from "./service-account-claims.ts";
 import { MAX_TOKEN_BYTES } from "./token-claims.ts";
 
 export interface JwtAuthenticatorOptions {
@@ -66,10 +66,20 @@ async function verifyToken(token: string, keys: LocalJWKSet, options: JwtAuthent
       requiredClaims: ["exp", "sub"],
       currentDate: new Date(options.clock.now()),
     });
-    return identityFromClaims(payload, options.trustDomain);
+    const verdict = identityFromClaims(payload, options.trustDomain);
+    const pod = readBoundPod(payload["kubernetes.io"]);
+    return verdict.kind === "authenticated" && pod !== undefined ? { ...verdict, pod } : verdict;
   } catch (caught) {
     return refusalFromError(caught);
   }
+}
+
+/** Other issuers than Kubernetes may bind no token to a pod, or know no uids. */
+function readBoundPod(claim: unknown): BoundPod | undefined {
+  const pod = readMember(claim, "pod");
+  const [name, uid] = [readMember(pod, "name"), readMember(pod, "uid")];
+  if (typeof name !== "string" || name === "") return undefined;
+  return typeof uid === "string" && uid !== "" ? { name, uid } : { name };
 }
 
 const CLAIM_REFUSAL: Readonly<Record<string, TokenRefusal>> = {

@@ -85,7 +85,9 @@ async function findInDirectory(directory: string): Promise<FoundLists> {
   const path = join(directory, LISTS_FILE);
   try {
     const pem = await readText(join(home, LISTS_FILE), path);
-    const certificates = await Promise.all(CERTIFICATE_FILES.map((name) => readText(join(home, name), join(directory, name))));
+    const certificates = await Promise.all(
+      CERTIFICATE_FILES.map((name) => readText(join(home, name), join(directory, name))),
+    );
     return foundLists(path, pem, certificates);
   } catch (caught) {
     return { kind: "unreadable", error: MeshError.from(caught) };
@@ -103,7 +105,8 @@ async function readText(realPath: string, path: string): Promise<string> {
     await using file = await open(realPath, "r");
     const { size, mode } = await file.stat();
     if (size > MAX_FILE_BYTES) throw listError(`${path} has ${size} bytes, the limit is ${MAX_FILE_BYTES}`);
-    if ((mode & OTHERS_WRITE) !== 0) throw listError(`${path} could be written by another user: run "chmod go-w ${path}"`);
+    if ((mode & OTHERS_WRITE) !== 0)
+      throw listError(`${path} could be written by another user: run "chmod go-w ${path}"`);
     return await file.readFile("utf8");
   } catch (caught) {
     if (caught instanceof Error && errnoOf(caught) === "ENOENT") return "";

@@ -104,10 +104,15 @@ export class LiveLists {
       const lists = readVerifiedLists(pem, findAuthorities(this.#deps.authority.roots(), certificates));
       const older = lists.find(({ key, thisUpdateMs }) => thisUpdateMs < (this.#inForce.get(key)?.thisUpdateMs ?? 0));
       if (older === undefined) return lists;
-      throw new CaError("revocation_list", `a list of ${formatTime(older.thisUpdateMs)} is older than the one in force`);
+      throw new CaError(
+        "revocation_list",
+        `a list of ${formatTime(older.thisUpdateMs)} is older than the one in force`,
+      );
     } catch (caught) {
       if (!(caught instanceof CaError)) throw caught;
-      throw new CaError("revocation_list", `${from}: ${caught.message.slice(caught.code.length + 2)}`, { cause: caught });
+      throw new CaError("revocation_list", `${from}: ${caught.message.slice(caught.code.length + 2)}`, {
+        cause: caught,
+      });
     }
   }
 
@@ -118,7 +123,10 @@ export class LiveLists {
     const next = new Map([...byKey, ...removed]);
     const certificates = entriesOf(next);
     if (certificates.length > MAX_LISTED_CERTIFICATES) {
-      throw new CaError("revocation_list", `with those in force, the lists name more than ${MAX_LISTED_CERTIFICATES} certificates`);
+      throw new CaError(
+        "revocation_list",
+        `with those in force, the lists name more than ${MAX_LISTED_CERTIFICATES} certificates`,
+      );
     }
     if (this.#fault !== undefined) log.info(COMPONENT, "the revocation lists can be used again");
     this.#fault = undefined;
@@ -129,7 +137,10 @@ export class LiveLists {
     if (!this.#isOpen) this.#opened.resolve();
     this.#isOpen = true;
     if (!isChanged) return;
-    log.info({ ...COMPONENT, lists: next.size, certificates: certificates.length }, "the revocation lists are in force");
+    log.info(
+      { ...COMPONENT, lists: next.size, certificates: certificates.length },
+      "the revocation lists are in force",
+    );
     for (const listener of [...this.#listeners]) listener();
   }
 

@@ -1,6 +1,10 @@
 import { hash, verify, X509Certificate } from "node:crypto";
 import { findIssuerFault } from "../../../mesh/identity/certificate-faults.ts";
-import { MAX_LISTED_CERTIFICATES, type RevocationList, readRevocationList } from "../../../mesh/identity/revocation-list.ts";
+import {
+  MAX_LISTED_CERTIFICATES,
+  type RevocationList,
+  readRevocationList,
+} from "../../../mesh/identity/revocation-list.ts";
 import { EXTENSION_OID, readExtensions } from "../../../mesh/identity/x509-extensions.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import { CaError } from "../../ca-error.ts";
@@ -31,7 +35,9 @@ export function readVerifiedLists(pem: string, authorities: readonly X509Certifi
   const lists = parse(pem).map((der, index) => verifyList(der, authorities, `list ${index + 1}`));
   const count = lists.reduce((sum, { serialNumbers }) => sum + serialNumbers.length, 0);
   if (count > MAX_LISTED_CERTIFICATES) {
-    throw listError(`the lists name ${count} certificates, the limit is ${MAX_LISTED_CERTIFICATES}: replace the authority instead`);
+    throw listError(
+      `the lists name ${count} certificates, the limit is ${MAX_LISTED_CERTIFICATES}: replace the authority instead`,
+    );
   }
   return lists;
 }
@@ -73,7 +79,9 @@ function verifyList(der: Uint8Array, authorities: readonly X509Certificate[], wh
   const list = read(der, which);
   const named = authorities.filter(({ raw }) => readSubjectName(raw).equals(list.issuer));
   if (named.length === 0) {
-    throw listError(`${which} is of an issuer that is no authority of the mesh: add its certificate to cert-chain.pem, or remove the list`);
+    throw listError(
+      `${which} is of an issuer that is no authority of the mesh: add its certificate to cert-chain.pem, or remove the list`,
+    );
   }
   const signer = named.find((authority) => isSignedBy(list, authority));
   if (signer === undefined) throw listError(`${which} is not signed by the authority that it names as its issuer`);
