@@ -1,18 +1,18 @@
 import { Registry } from "prom-client";
 import type { Authority } from "../ca-agent/authority/authority.ts";
 import { type AuthorityStatus, describeRoots } from "../ca-agent/authority/authority-status.ts";
-import { createIssuingMetrics } from "../ca-agent/issuing-metrics.ts";
-import { type IssuingServiceDeps, registerIssuingService } from "../ca-agent/issuing-service.ts";
-import { type ConfigSource, formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
+import { registerIssuingService } from "../ca-agent/issuing-service.ts";
+import { formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
 import { startDiscovery, type TrustSource } from "../discovery/discovery-service.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
-import type { Clock, Logger, LogLimiter, Random } from "../mesh/runtime.ts";
+import type { Clock, Logger, Random } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { startFederation } from "./federation/start-federation.ts";
-import { isAddressOf } from "./identity/known-pods.ts";
-import { type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
+import { createIssuing } from "./identity/create-issuing.ts";
+import { type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
+import { startRevocations } from "./identity/start-revocations.ts";
 import { type Rotation, type RotationTuning, startRotation } from "./rotation/start-rotation.ts";
 import { createControlPlaneMetrics, createReportMetrics } from "./serving/control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./serving/control-plane-server.ts";
@@ -156,17 +156,24 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const source = await startSource(options.source, { ...deps, onStatus, onUnwritten: createReportMetrics(registry) });
   state.readiness = () => STARTING;
   const stopReport = startAnalysisReport({ source, settings, log, clock });
+  const trustDomains = [initial.trustDomain, ...initial.trustDomainAliases];
   const allowsLocal = options.source.kind === "folders";
+  // A folder need not contain the pods that run.
+  const pods = allowsLocal ? undefined : source;
+  const { maxLifetimeMs } = options;
+  const revocations = startRevocations({ ...identity, source: pods, trustDomains, maxLifetimeMs, ...deps });
   const federation = startFederation({ ...deps, settings, allowsLocal });
-  const trust = createTrustSource(authority, federation);
+  const trust = createTrustSource(authority, federation, revocations);
   const keySets = startKeySets({ config: source, allowsLocal, ...deps });
-  const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
+  const served = { source, trust, settings, keySets, onProxy: revocations.onProxy };
+  const discovery = startDiscovery({ ...served, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
-  const issuing = createIssuing(options, { ...identity, source, registry, clock, log, limitLog });
+  const issuing = createIssuing(options, { ...identity, pods, revocations, ...deps, limitLog });
   const server = await startControlPlaneServer({
     port: options.port,
     authority,
-    trustDomains: [initial.trustDomain, ...initial.trustDomainAliases],
+    trustDomains,
+    revocations,
     dnsNames: options.dnsNames,
     routes: (router) => {
       registerIssuingService(router, issuing);
@@ -179,7 +186,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   });
   const rotation = startRotation({
     ...{ ...deps, ...identity, proxies: discovery.status, trustDomain: initial.trustDomain },
-    ...{ maxLifetimeMs: options.maxLifetimeMs, tuning: options.rotation },
+    ...{ maxLifetimeMs, tuning: options.rotation },
     cluster:
       options.identity.kind === "kubernetes" ? { ...options.identity, namespace: initial.rootNamespace } : undefined,
   });
@@ -207,33 +214,6 @@ function describeAuthority(trust: TrustSource, authority: Authority, rotation: R
       certificates: revocations?.certificates.length ?? 0,
       identities: revocations?.identities.length ?? 0,
     },
-  };
-}
-
-interface IssuingParts extends Identity {
-  readonly source: Pick<ConfigSource, "current">;
-  readonly registry: Registry;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly limitLog: LogLimiter;
-}
-
-function createIssuing(options: ControlPlaneOptions, parts: IssuingParts): IssuingServiceDeps {
-  const { authority, authenticator, source, registry, clock, log, limitLog } = parts;
-  const { defaultLifetimeMs, maxLifetimeMs, settings } = options;
-  // A folder need not contain the pods that run.
-  const knowsPods = options.source.kind === "kubernetes";
-  return {
-    authority,
-    authenticator,
-    trustDomain: settings.current().trustDomain,
-    ...(knowsPods && { mayRenew: (identity, address) => isAddressOf(source.current(), identity, address) }),
-    clock,
-    log,
-    limitLog,
-    metrics: createIssuingMetrics({ registry, authority, clock }),
-    defaultLifetimeMs,
-    maxLifetimeMs,
   };
 }
 

@@ -9,7 +9,7 @@ import { type IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identit
 import { servingNames } from "./identity/serving-names.ts";
 import type { RotationTuning } from "./rotation/start-rotation.ts";
 import { fixedSettings } from "./settings/live-settings.ts";
-import { startControlPlane } from "./start-control-plane.ts";
+import { type ControlPlaneOptions, startControlPlane } from "./start-control-plane.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -31,12 +31,16 @@ export interface WholeControlPlaneOptions {
   readonly rotation?: RotationTuning;
 }
 
-export interface StartedControlPlane {
+export interface AssembledControlPlane {
   readonly address: string;
   readonly metricsPort: number;
   readonly log: RecordingLogger;
   /** Resolves when it is ready; its status page responds before. */
   readonly ready: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface StartedControlPlane extends AssembledControlPlane {
   /** As SIGKILL: from now on nothing that it does reaches the API, and its connections end. */
   kill(): Promise<void>;
 }
@@ -47,44 +51,47 @@ export async function startWholeControlPlane(
   cleanup: Cleanup,
   options: WholeControlPlaneOptions = {},
 ): Promise<StartedControlPlane> {
-  const { instance = "istiod-1", publishMs, maxLifetimeMs = HOUR_MS, rotation } = options;
-  const stop = new AbortController();
-  const [port, metricsPort] = [await findFreePort(), await findFreePort()];
+  const { instance = "istiod-1", publishMs, ...others } = options;
   const api = cluster.server.client();
+  const identity = { kind: "kubernetes", api, instance, ...(publishMs !== undefined && { publishMs }) } as const;
+  const started = await startAssembled({ ...others, source: { kind: "kubernetes", api, instance }, identity }, cleanup);
+  const kill = async (): Promise<void> => {
+    await api.close();
+    await started.stop();
+  };
+  return { ...started, kill };
+}
+
+type AssembledOptions = Pick<ControlPlaneOptions, "source" | "identity"> &
+  Pick<WholeControlPlaneOptions, "maxLifetimeMs" | "rotation">;
+
+/** The same with any source and identity. */
+export async function startAssembled(
+  { maxLifetimeMs = HOUR_MS, rotation, ...parts }: AssembledOptions,
+  cleanup: Cleanup,
+): Promise<AssembledControlPlane> {
+  const signal = new AbortController();
+  const [port, metricsPort] = [await findFreePort(), await findFreePort()];
   const log = new RecordingLogger();
   const started = startControlPlane(
     {
-      ...{
-        source: { kind: "kubernetes", api, instance },
-        identity: { kind: "kubernetes", api, instance, ...(publishMs !== undefined && { publishMs }) },
-      },
-      ...{
-        defaultLifetimeMs: maxLifetimeMs,
-        maxLifetimeMs,
-        ...(rotation && { rotation }),
-        port,
-        metricsPort,
-        version: "test",
-        settings: fixedSettings(TEST_SETTINGS),
-      },
+      ...parts,
+      ...{ defaultLifetimeMs: maxLifetimeMs, maxLifetimeMs, ...(rotation && { rotation }), port, metricsPort },
+      ...{ version: "test", settings: fixedSettings(TEST_SETTINGS) },
       dnsNames: servingNames(ROOT_NAMESPACE, undefined),
     },
-    { clock: systemClock, random: Math.random, log, signal: stop.signal },
+    { clock: systemClock, random: Math.random, log, signal: signal.signal },
   );
   let isStopped = false;
-  const end = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     if (isStopped) return;
     isStopped = true;
-    stop.abort(new Error("the test is over"));
+    signal.abort(new Error("the test is over"));
     await (await started.catch(() => undefined))?.();
   };
-  cleanup.add(end);
-  const kill = async (): Promise<void> => {
-    await api.close();
-    await end();
-  };
+  cleanup.add(stop);
   const ready = started.then(() => undefined);
   // A test that ends before is no failure.
   ready.catch(() => undefined);
-  return { address: `localhost:${port}`, metricsPort, ready, log, kill };
+  return { address: `localhost:${port}`, metricsPort, ready, log, stop };
 }

@@ -21,6 +21,11 @@ import { type ControlPlaneServer, startControlPlaneServer } from "../serving/con
 import { createTrustSource } from "../trust-source.ts";
 import { startFederation } from "./start-federation.ts";
 
+const NOTHING_REVOKED = {
+  current: () => ({ certificates: [], identities: [] }),
+  subscribe: () => () => undefined,
+};
+
 export interface TestSidecar extends WorkloadTls {
   readonly identity: SpiffeId;
 }
@@ -134,7 +139,7 @@ export class TestMesh {
       ...{ settings: meshSettings, allowsLocal: true, registry: new Registry() },
       ...{ clock: this.clock, log, random: () => 0.5, signal: shutdown.signal },
     });
-    const trust = createTrustSource(authority, federation);
+    const trust = createTrustSource(authority, federation, NOTHING_REVOKED);
     const source = new ChangingSource(POD);
     const discovery = startDiscovery({ source, trust, settings: meshSettings, ...shared, shutdown: shutdown.signal });
     const identity = this.#identity;

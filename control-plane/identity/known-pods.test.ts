@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { createTestSet, testPod } from "../../mesh/resources/resource-set-fixture.ts";
-import { isAddressOf } from "./known-pods.ts";
+import { findPodsAt } from "./known-pods.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const set = createTestSet(
@@ -18,15 +18,15 @@ const set = createTestSet(
 
 describe("an address", () => {
   it.each([
-    { name: "of a pod of the account", address: "10.0.0.1", expected: true },
-    { name: "of its second pod's second family", address: "fd00::2", expected: true },
-    { name: "of a pod that drains", address: "10.0.0.6", expected: true },
-    { name: "of a pod that has ended", address: "10.0.0.3", expected: false },
-    { name: "of another account's pod", address: "10.0.0.4", expected: false },
-    { name: "of the same account's name in another namespace", address: "10.0.0.5", expected: false },
-    { name: "of nobody", address: "10.0.0.9", expected: false },
-    { name: "that is not known", address: "", expected: false },
-  ])("$name: $expected", ({ address, expected }) => {
-    expect(isAddressOf(set, HELLO, address)).toBe(expected);
+    { name: "of a pod of the account", address: "10.0.0.1", expected: 1 },
+    { name: "of its second pod's second family", address: "fd00::2", expected: 1 },
+    { name: "of a pod that drains", address: "10.0.0.6", expected: 1 },
+    { name: "of a pod that has ended", address: "10.0.0.3", expected: 0 },
+    { name: "of another account's pod", address: "10.0.0.4", expected: 0 },
+    { name: "of the same account's name in another namespace", address: "10.0.0.5", expected: 0 },
+    { name: "of nobody", address: "10.0.0.9", expected: 0 },
+    { name: "that is not known", address: "", expected: 0 },
+  ])("$name is that of $expected pods of the account", ({ address, expected }) => {
+    expect(findPodsAt(set, HELLO, address)).toHaveLength(expected);
   });
 });

@@ -10,6 +10,8 @@ import { createFileControlStore } from "../../ca-agent/control/file-control-stor
 import { followConfigMapControl } from "../../ca-agent/control/follow-config-map-control.ts";
 import { followFileControl } from "../../ca-agent/control/follow-file-control.ts";
 import { createIdentityMetrics } from "../../ca-agent/issuing-metrics.ts";
+import { followDirectoryLists, followSecretLists } from "../../ca-agent/revocation/lists/follow-lists.ts";
+import type { LiveLists } from "../../ca-agent/revocation/lists/live-lists.ts";
 import type { AuthorityStore } from "../../ca-agent/rotation/storage/authority-store.ts";
 import { createDirectoryStore } from "../../ca-agent/rotation/storage/directory-store.ts";
 import { createSecretStore } from "../../ca-agent/rotation/storage/secret-store.ts";
@@ -63,6 +65,8 @@ export interface Identity {
   readonly controlStore: ControlStore;
   /** Where the authority is kept. */
   readonly authorityStore: AuthorityStore;
+  /** The operator's certificate revocation lists. */
+  readonly lists: LiveLists;
 }
 
 /**
@@ -94,6 +98,7 @@ async function startFromFiles(
     control: await followFileControl({ directory: caDirectory, ...followed }),
     controlStore: createFileControlStore(caDirectory),
     authorityStore: createDirectoryStore({ directory: caDirectory, clock, log }),
+    lists: await followDirectoryLists(caDirectory, { authority, ...followed }),
   };
 }
 
@@ -120,5 +125,6 @@ async function startInCluster(
     control,
     controlStore: createConfigMapControlStore(kept),
     authorityStore: createSecretStore({ api, namespace }),
+    lists: await followSecretLists({ ...shared, namespace, authority, onWaiting }),
   };
 }

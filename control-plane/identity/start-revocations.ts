@@ -1,7 +1,11 @@
 import type { Registry } from "prom-client";
 import type { IssuedTo } from "../../ca-agent/issuing-service.ts";
 import { IssuedCertificates } from "../../ca-agent/revocation/issued-certificates.ts";
-import { LiveRevocations, type RevocableCaller, type RevokedCaller } from "../../ca-agent/revocation/live-revocations.ts";
+import {
+  LiveRevocations,
+  type RevocableCaller,
+  type RevokedCaller,
+} from "../../ca-agent/revocation/live-revocations.ts";
 import { isSamePod, type PodName } from "../../ca-agent/revocation/pod-name.ts";
 import { PodRevocations } from "../../ca-agent/revocation/pod-revocations.ts";
 import { createRevocationReport } from "../../ca-agent/revocation/report-revocations.ts";

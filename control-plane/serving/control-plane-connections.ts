@@ -17,6 +17,8 @@ export interface ConnectionLimits extends KeepaliveLimits {
   readonly maxConnectionsPerCaller: number;
   /** How long open calls may still run when a connection has to end. */
   readonly closeGraceMs: number;
+  /** The same for a peer that is no longer trusted: it still receives the trust bundle that says so. */
+  readonly untrustedGraceMs: number;
   /** In what time all connections are asked to end when the control plane ends. */
   readonly closeSpreadMs: number;
 }
@@ -186,7 +188,7 @@ class TrackedConnections implements ControlPlaneConnections {
     // Calls that begin before the connection has ended are refused.
     this.#peers.set(session, peer);
     this.#metrics?.connectionRefused("no_longer_trusted");
-    this.#end(connection);
+    this.#end(connection, this.#limits.untrustedGraceMs);
   }
 
   #endOverstayed(connection: Connection): void {
@@ -194,13 +196,13 @@ class TrackedConnections implements ControlPlaneConnections {
     this.#end(connection);
   }
 
-  #end(connection: Connection): void {
+  #end(connection: Connection, graceMs = this.#limits.closeGraceMs): void {
     connection.timer.cancel();
     if (connection.session === undefined || connection.session.closed) {
       connection.socket.destroy();
       return;
     }
-    connection.timer = this.#clock.setTimeout(() => connection.socket.destroy(), this.#limits.closeGraceMs);
+    connection.timer = this.#clock.setTimeout(() => connection.socket.destroy(), graceMs);
     connection.session.close();
   }
 }

@@ -103,7 +103,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     log,
     limitLog: options.limitLog ?? unlimitedLog,
     metrics: createControlPlaneMetrics(registry),
-    limits: { handshakeTimeoutMs: 2000, closeGraceMs: 200, closeSpreadMs: 0, ...options.limits },
+    limits: { handshakeTimeoutMs: 2000, closeGraceMs: 200, untrustedGraceMs: 200, closeSpreadMs: 0, ...options.limits },
   });
   const trusting = { ca: authority.roots().join(""), servername: "localhost" };
   const csr = (...keyArgs: readonly string[]): string => createCsr(folder, keyArgs);

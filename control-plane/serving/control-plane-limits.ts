@@ -24,6 +24,7 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   maxUnverifiedConnections: 1000,
   unverifiedLifetimeMs: 60_000,
   closeGraceMs: 5_000,
+  untrustedGraceMs: 1_000,
   closeSpreadMs: 4_000,
   pingIntervalMs: 20_000,
   pingTimeoutMs: 10_000,

@@ -9,7 +9,7 @@ import type { UnwrittenReport } from "../../discovery/kubernetes/invalid-object-
  * - `overstayed`: open without a verified peer for too long;
  * - `no_ping_response`: a verified peer that no longer responds;
  * - `too_many_of_caller`: the oldest of too many of one identity at one address;
- * - `no_longer_trusted`: the root of its certificate was removed;
+ * - `no_longer_trusted`: the root of its certificate was removed, or it was revoked;
  * - `too_many`: over the limit of all connections.
  */
 export type RefusedConnection =

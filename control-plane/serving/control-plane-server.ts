@@ -6,6 +6,7 @@ import { startServingCertificate } from "../../ca-agent/authority/serving-certif
 import { formatCaller, peerIdentityKey } from "../../mesh/api/peer-context.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../../mesh/mesh-error.ts";
+import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 import { CallRates } from "../../net/call-rates.ts";
 import { readDescriptorLimit } from "../../net/descriptor-limit.ts";
@@ -30,6 +31,8 @@ export interface ControlPlaneServerOptions {
   readonly dnsNames: readonly string[];
   /** The trust domains of callers; the first is the mesh's own. */
   readonly trustDomains: readonly TrustDomain[];
+  /** Which peers are refused although their certificate is valid. @default none */
+  readonly revocations?: { index(): RevocationIndex; subscribe(listener: () => void): () => void };
   /** Registers the services. Each call has its peer in the context value `peerIdentityKey`. */
   readonly routes: (router: ConnectRouter) => void;
   readonly clock: Clock;
@@ -79,10 +82,12 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   refresh();
   handleConnections(server, { connections, limits, options });
   const calls = handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
+  const judgeAgain = (): void => connections.judgeAgain((session) => judgePeer(session, options));
   const unsubscribe = [
     serving.subscribe(refresh),
     authority.subscribe(refresh),
-    onRootRemoved(authority, () => connections.judgeAgain((session) => judgePeer(session, options))),
+    onRootRemoved(authority, judgeAgain),
+    options.revocations?.subscribe(judgeAgain) ?? (() => undefined),
   ];
   const stopRenewing = (): void => {
     serving.stop();

@@ -4,6 +4,7 @@ import { TLSSocket } from "node:tls";
 import type { Authority } from "../../ca-agent/authority/authority.ts";
 import type { PeerCertificate, PeerContext } from "../../mesh/api/peer-context.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { plainAddress } from "../../net/client-address.ts";
@@ -13,6 +14,8 @@ import { readPeerCertificates } from "../../net/tls/peer-certificates.ts";
 export interface PeerRules {
   readonly authority: Pick<Authority, "roots">;
   readonly trustDomains: readonly TrustDomain[];
+  /** @default nothing is revoked */
+  readonly revocations?: { index(): RevocationIndex };
   readonly clock: Clock;
 }
 
@@ -25,6 +28,7 @@ export function judgePeer({ socket }: ServerHttp2Session, options: PeerRules): P
     sessionReused: socket.isSessionReused(),
     roots: options.authority.roots().map((pem) => new X509Certificate(pem)),
     trustDomains: options.trustDomains,
+    ...(options.revocations && { revocations: options.revocations.index() }),
     nowMs: options.clock.now(),
   });
   if (verdict.kind === "refused") return { kind: "anonymous", reason: verdict.message, address };

@@ -91,8 +91,8 @@ export class LiveLists {
   /** Takes what was found now. */
   take(found: FoundLists): void {
     this.#found = found;
-    if (found.kind === "unreadable") return this.#report(found.error);
     try {
+      if (found.kind === "unreadable") throw found.error;
       this.#adopt(found.kind === "absent" ? [] : this.#verify(found));
     } catch (caught) {
       this.#report(MeshError.from(caught));

@@ -1,0 +1,183 @@
+/** For tests: whole control planes whose revocations are in a directory or in a ConfigMap, and workloads that call them. */
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "@connectrpc/connect";
+import { exportJWK, SignJWT } from "jose";
+import { createConfigMapControlStore } from "../ca-agent/control/config-map-control-store.ts";
+import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
+import type { ControlStore } from "../ca-agent/control/control-store.ts";
+import { createFileControlStore } from "../ca-agent/control/file-control-store.ts";
+import { addRevocations, liftRevocation } from "../ca-agent/revocation/revocation-entries.ts";
+import { TestProxy } from "../discovery/streams/test-proxy-fixture.ts";
+import { KINDS } from "../kubernetes/kinds.ts";
+import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
+import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
+import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import type { Cleanup } from "../net/cleanup-fixture.ts";
+import { createTlsContext } from "../net/tls/tls-contexts.ts";
+import { connectControlPlane, parseControlPlaneAddress } from "../proxy/tls/control-plane/control-plane-connection.ts";
+import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
+import { IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
+import { type AssembledControlPlane, startAssembled, startWholeControlPlane } from "./whole-control-plane-fixture.ts";
+
+/** A mesh of which pods exist, and a control plane that can be started again on the same state. */
+export interface RevocationMesh {
+  readonly store: ControlStore;
+  /** Replaces what is stored by something that nobody can read. */
+  damage(): Promise<void>;
+  /** A pod of an account of its own, in ns1, with its address. */
+  addPod(name: string): void;
+  tokenOf(pod: string): Promise<string>;
+  /** What a pod mounts, PEM. */
+  roots(): Promise<string>;
+  start(): Promise<AssembledControlPlane>;
+}
+
+const ISSUER = "https://kubernetes.default.svc";
+
+/** Without Kubernetes: files alone. */
+export async function createFileMesh(cleanup: Cleanup): Promise<RevocationMesh> {
+  const folder = mkdtempSync(join(tmpdir(), "entente-revocation-"));
+  cleanup.add(() => rmSync(folder, { recursive: true, force: true }));
+  const [caDirectory, manifests, jwksFile] = ["ca", "manifests", "jwks.json"].map((name) => join(folder, name));
+  if (caDirectory === undefined || manifests === undefined || jwksFile === undefined) throw new TypeError();
+  for (const directory of [caDirectory, manifests]) mkdirSync(directory, { mode: 0o700 });
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k" }] }));
+  const options = {
+    source: { kind: "folders", folders: [manifests] },
+    identity: { kind: "files", caDirectory, jwksFile, tokenIssuer: ISSUER },
+  } as const;
+  return {
+    store: createFileControlStore(caDirectory),
+    damage: async () => writeFileSync(join(caDirectory, "entente-ca.900.json"), '{"revocations":[', { mode: 0o600 }),
+    addPod: (name) => {
+      const metadata = { name: `${name}-1`, namespace: "ns1" };
+      const pod = { apiVersion: "v1", kind: "Pod", metadata, spec: { serviceAccountName: name } };
+      writeFileSync(join(manifests, `${name}.yaml`), JSON.stringify(pod));
+    },
+    tokenOf: async (name) =>
+      await new SignJWT({
+        "kubernetes.io": { namespace: "ns1", serviceaccount: { name, uid: "s" }, pod: { name: `${name}-1` } },
+      })
+        .setProtectedHeader({ alg: "ES256", kid: "k" })
+        .setIssuer(ISSUER)
+        .setAudience("istio-ca")
+        .setSubject(`system:serviceaccount:ns1:${name}`)
+        .setIssuedAt()
+        .setExpirationTime("1h")
+        .sign(privateKey),
+    roots: async () => readFileSync(join(caDirectory, "self-signed", "ca-cert.pem"), "utf8"),
+    start: async () => await startAssembled(options, cleanup),
+  };
+}
+
+/** With a test API server. */
+export async function createClusterMesh(cleanup: Cleanup): Promise<RevocationMesh> {
+  const cluster = await IdentityCluster.start(cleanup);
+  const pods = new Map<string, ReturnType<IdentityCluster["createPod"]>>();
+  const api = cluster.server.client();
+  const { signal } = new AbortController();
+  const store = createConfigMapControlStore({
+    ...{ api, namespace: ROOT_NAMESPACE, clock: systemClock, random: Math.random, randomBytes, signal },
+  });
+  return {
+    store,
+    damage: async () => {
+      const metadata = { name: "entente-ca", namespace: ROOT_NAMESPACE };
+      const object = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { "revocations.json": "[" } };
+      cluster.server.cluster.apply(KINDS.configMaps, object, { force: true });
+    },
+    addPod: (name) => {
+      const pod = cluster.createPod(name);
+      pods.set(name, pod);
+      const { resourceVersion: _, ...metadata } = pod.object.metadata;
+      const running = { ...pod.object, metadata, status: { phase: "Running", podIP: "127.0.0.1" } };
+      cluster.server.cluster.replace(KINDS.pods, running, { subresource: "status" });
+    },
+    tokenOf: async (name) => pods.get(name)?.requestToken() ?? "",
+    roots: async () => await cluster.publishedRoots("ns1"),
+    start: async () => await startWholeControlPlane(cluster, cleanup),
+  };
+}
+
+export async function revoke(store: ControlStore, what: RevocationTarget): Promise<void> {
+  const revocation = { what, revokedAt: new Date().toISOString(), reason: "a test" };
+  await store.update((state) => addRevocations(state, [revocation], Date.now()));
+}
+
+export async function unrevoke(store: ControlStore, what: RevocationTarget): Promise<void> {
+  await store.update((state) => liftRevocation(state, what));
+}
+
+/** A certificate with its root at the end, and its key. All PEM. */
+export interface Pair {
+  readonly chain: readonly string[];
+  readonly keyPem: string;
+}
+
+/** A workload that calls with the shipped client. */
+export class Workload {
+  readonly #mesh: RevocationMesh;
+  readonly #name: string;
+
+  constructor(mesh: RevocationMesh, name: string) {
+    this.#mesh = mesh;
+    this.#name = name;
+  }
+
+  /** By token, with a certificate in the handshake or without. */
+  async request(address: string, pair?: Pair): Promise<Pair> {
+    return await this.#create(address, { token: await this.#mesh.tokenOf(this.#name), pair });
+  }
+
+  /** By its certificate alone. */
+  async renew(address: string, pair: Pair): Promise<Pair> {
+    return await this.#create(address, { pair });
+  }
+
+  /** Opens its stream until the signal aborts, and receives the trust bundle. */
+  async stream(address: string, pair: Pair, signal: AbortSignal) {
+    const connection = await this.#connect(address, pair);
+    signal.addEventListener("abort", () => connection.close(), { once: true });
+    const proxy = new TestProxy(createClient(DiscoveryService, connection.transport), signal);
+    proxy.identify({ namespace: "ns1", name: `${this.#name}-1` }).subscribe(1, { kind: "trust bundle" });
+    const bundle = await proxy.trustBundle();
+    return { proxy, bundle, closed: connection.closed };
+  }
+
+  async #create(
+    address: string,
+    { token, pair }: { readonly token?: string; readonly pair?: Pair | undefined },
+  ): Promise<Pair> {
+    const key = createSvidKey();
+    const csr = formatCertificateRequest(key, parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${this.#name}`));
+    const connection = await this.#connect(address, pair);
+    try {
+      const client = createClient(IstioCertificateService, connection.transport);
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const { certChain: chain } = await client.createCertificate({ csr }, { headers, timeoutMs: 10_000 });
+      return { chain, keyPem: key.export({ type: "pkcs8", format: "pem" }).toString() };
+    } finally {
+      connection.close();
+    }
+  }
+
+  async #connect(address: string, pair: Pair | undefined) {
+    const rootsPem = await this.#mesh.roots();
+    const context =
+      pair && createTlsContext({ cert: pair.chain.slice(0, -1).join(""), key: pair.keyPem, ca: rootsPem });
+    return await connectControlPlane({
+      ...{
+        address: parseControlPlaneAddress(address),
+        rootsPem,
+        clock: systemClock,
+        signal: AbortSignal.timeout(10_000),
+      },
+      ...(context && { context }),
+    });
+  }
+}

@@ -1,0 +1,153 @@
+import { X509Certificate } from "node:crypto";
+import { ConnectError } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
+import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
+import { Cleanup } from "../net/cleanup-fixture.ts";
+import { ask } from "../net/http-fixture.ts";
+import { until } from "../net/until-fixture.ts";
+import {
+  createClusterMesh,
+  createFileMesh,
+  type Pair,
+  type RevocationMesh,
+  revoke,
+  unrevoke,
+  Workload,
+} from "./revocation-fixture.ts";
+
+const cleanup = new Cleanup();
+let end: AbortController;
+beforeEach(() => {
+  end = new AbortController();
+  cleanup.add(() => end.abort());
+});
+afterEach(() => cleanup.run());
+
+const SECONDS = { timeout: 8000 };
+const REFUSED = "request authenticate failure";
+
+function serialNumberOf({ chain: [leaf = ""] }: Pair): string {
+  return new X509Certificate(leaf).serialNumber;
+}
+
+/** `served`, or what the caller receives. */
+async function outcome(call: Promise<unknown>): Promise<string> {
+  return await call.then(
+    () => "served",
+    (caught: unknown) => ConnectError.from(caught).rawMessage,
+  );
+}
+
+interface Member {
+  readonly workload: Workload;
+  readonly pair: Pair;
+}
+
+async function join(mesh: RevocationMesh, name: string, address: string): Promise<Member> {
+  mesh.addPod(name);
+  const workload = new Workload(mesh, name);
+  await until(async () => (await outcome(workload.request(address))) === "served");
+  const pair = await workload.request(address);
+  await until(async () => (await outcome(workload.renew(address, pair))) === "served");
+  return { workload, pair };
+}
+
+interface Way {
+  /** The pod, and its account. */
+  readonly name: string;
+  target(pair: Pair): RevocationTarget;
+  /** What its token gets it. */
+  readonly byToken: string;
+}
+
+const WAYS: readonly Way[] = [
+  {
+    name: "by-serial",
+    target: (pair) => ({ kind: "serial", serialNumber: serialNumberOf(pair) }),
+    byToken: "served",
+  },
+  {
+    name: "by-identity",
+    target: () => ({ kind: "identity", identity: parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/by-identity") }),
+    byToken: REFUSED,
+  },
+  { name: "by-pod", target: () => ({ kind: "pod", namespace: "ns1", name: "by-pod-1" }), byToken: REFUSED },
+];
+
+describe.each([
+  { home: "the authority's directory", create: createFileMesh },
+  { home: "the ConfigMap", create: createClusterMesh },
+])("what is revoked in $home", ({ create }) => {
+  it("is refused and cut, also after a restart, until it is lifted; others are not", async () => {
+    const mesh = await create(cleanup);
+    const plane = await mesh.start();
+    await plane.ready;
+    const kept = await join(mesh, "kept", plane.address);
+    const revoked = await Promise.all(
+      WAYS.map(async (way) => ({ ...way, ...(await join(mesh, way.name, plane.address)) })),
+    );
+    const streams = await Promise.all(
+      revoked.map(({ workload, pair }) => workload.stream(plane.address, pair, end.signal)),
+    );
+    const other = await kept.workload.stream(plane.address, kept.pair, end.signal);
+    expect(other.bundle.revocations).toBeUndefined();
+    for (const { target, pair } of revoked) await revoke(mesh.store, target(pair));
+
+    await Promise.all(streams.map(({ closed }) => closed));
+    // Every proxy receives all of it, the pod's certificate included; a pod's revocation may come in a bundle of its own.
+    for (let isComplete = false; !isComplete; ) {
+      const { revocations } = await other.proxy.trustBundle();
+      const listed = new Set(revocations?.certificates.map(({ serialNumber }) => serialNumber));
+      isComplete =
+        revocations?.identities.length === 1 &&
+        revoked.every(({ name, pair }) => name === "by-identity" || listed.has(serialNumberOf(pair)));
+    }
+    const check = async (address: string): Promise<void> => {
+      for (const { workload, pair, byToken } of revoked) {
+        expect(await outcome(workload.renew(address, pair))).toBe(REFUSED);
+        expect(await outcome(workload.stream(address, pair, end.signal))).toContain("is revoked");
+        expect(await outcome(workload.request(address, pair))).toBe(byToken);
+      }
+      expect(await outcome(kept.workload.renew(address, kept.pair))).toBe("served");
+    };
+    await check(plane.address);
+    // The certificate that was found to be the pod's is stored.
+    await until(async () => (await mesh.store.read()).revocations.length >= WAYS.length + 1);
+    end.abort();
+    end = new AbortController();
+    await plane.stop();
+    const next = await mesh.start();
+    await next.ready;
+    await until(async () => (await outcome(kept.workload.renew(next.address, kept.pair))) === "served");
+    await check(next.address);
+
+    for (const { target, pair } of revoked) await unrevoke(mesh.store, target(pair));
+    for (const { workload, pair } of revoked) {
+      await expect.poll(() => outcome(workload.renew(next.address, pair)), SECONDS).toBe("served");
+    }
+    expect((await mesh.store.read()).revocations).toEqual([]);
+  });
+
+  it("stays refused while the list cannot be read, and no other control plane starts on it", async () => {
+    const mesh = await create(cleanup);
+    const plane = await mesh.start();
+    await plane.ready;
+    const { workload, pair } = await join(mesh, "hello", plane.address);
+    await revoke(mesh.store, { kind: "serial", serialNumber: serialNumberOf(pair) });
+    await expect.poll(() => outcome(workload.renew(plane.address, pair)), SECONDS).toBe(REFUSED);
+    await mesh.damage();
+    await plane.log.seen("the last valid state stays in force");
+    expect(await outcome(workload.renew(plane.address, pair))).toBe(REFUSED);
+    const { body } = await ask(plane.metricsPort, { path: "/metrics" });
+    expect(body).toContain('entente_ca_revocations_unusable{source="control"} 1');
+    expect(body).toContain('entente_ca_revocations{kind="serial"} 1');
+    const next = await mesh.start();
+    const page = async (): Promise<string> => {
+      const response = await ask(next.metricsPort, { path: "/ready" }).catch(() => undefined);
+      return `${response?.status} ${response?.body}`;
+    };
+    await until(async () => (await page()).includes("is not JSON"));
+    expect(await page()).toMatch(/^503 /);
+  });
+});
