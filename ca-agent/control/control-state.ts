@@ -34,6 +34,8 @@ export type RevocationTarget =
   | { readonly kind: "pod"; readonly namespace: string; readonly name: string; readonly uid?: string };
 
 export interface RotationRequest {
+  /** To another root, or back to the one before. @default "rotate" */
+  readonly kind?: "rotate" | "roll_back";
   /** Two requests with the same id are one. */
   readonly requestId: string;
   /** ISO 8601, UTC. */

@@ -38,7 +38,13 @@ const revocation: fc.Arbitrary<Revocation> = fc.record(
 );
 const state: fc.Arbitrary<ControlState> = fc.record({
   revocations: fc.array(revocation, { maxLength: 20 }),
-  rotation: fc.option(fc.record({ requestId: fc.uuid(), requestedAt: time }), { nil: undefined }),
+  rotation: fc.option(
+    fc.record(
+      { kind: fc.constantFrom("rotate" as const, "roll_back" as const), requestId: fc.uuid(), requestedAt: time },
+      { requiredKeys: ["requestId", "requestedAt"] },
+    ),
+    { nil: undefined },
+  ),
 });
 
 describe("what an operator asks", () => {

@@ -115,9 +115,25 @@ describe("a state", () => {
     { rotation: "{}", reason: "needs a requestId and a requestedAt" },
     { rotation: '{"requestId":"a b","requestedAt":"2026-11-26T18:44:32Z"}', reason: "requestId has an invalid value" },
     { rotation: '{"requestId":"a","requestedAt":"2026-11-26T18:44:32Z","by":"me"}', reason: "unknown field" },
+    {
+      rotation: '{"kind":"undo","requestId":"a","requestedAt":"2026-11-26T18:44:32Z"}',
+      reason: 'kind has an invalid value "undo"',
+    },
     { rotation: "null", reason: "is not a JSON object" },
   ])("with the request $rotation is unreadable", ({ rotation, reason }) => {
     expect(() => parseControlTexts({ revocations: "[]", rotation })).toThrow(reason);
+  });
+
+  it("that could not be read again is not stored", () => {
+    const revocation = { what: { kind: "serial", serialNumber: "4F" }, revokedAt: "2026-11-26T18:44:32Z" } as const;
+    for (const broken of [
+      { ...revocation, reason: "a\nb" },
+      { ...revocation, revokedAt: "now" },
+    ]) {
+      expect(() => formatControlTexts({ revocations: [broken], rotation: undefined })).toThrow(
+        "control_state: revocation 1",
+      );
+    }
   });
 
   it("in one document needs its list", () => {

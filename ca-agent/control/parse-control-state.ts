@@ -11,6 +11,7 @@ const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 const POD = /^([a-z0-9-]{1,63})\/([a-z0-9.-]{1,253})$/;
 const UID = /^[A-Za-z0-9-]{1,64}$/;
+const ROTATION_KIND = /^(?:rotate|roll_back)$/;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 /** One line, so that a log line can contain it. */
 const REASON = /^[^\p{C}\u2028\u2029]{1,200}$/u;
@@ -46,7 +47,10 @@ export function parseControlDocument(text: string): ControlState {
   });
 }
 
-/** One revocation a line, so that people can read it. Throws a CaError `control_limit` if it is too much to store. */
+/**
+ * One revocation a line, so that people can read it. Throws a CaError `control_limit` if it is too much to store, and
+ * `control_state` for what could not be read again: once stored, it would stop every control plane.
+ */
 export function formatControlTexts({ revocations, rotation }: ControlState): ControlTexts {
   const lines = revocations.map((revocation) => JSON.stringify(formatRevocation(revocation)));
   const text = lines.length === 0 ? "[]" : `[\n${lines.join(",\n")}\n]`;
@@ -57,7 +61,9 @@ export function formatControlTexts({ revocations, rotation }: ControlState): Con
         `${MAX_BYTES} bytes are kept. Revoke identities instead of single certificates, or replace the root`,
     );
   }
-  return { revocations: text, rotation: rotation && JSON.stringify(rotation) };
+  const texts = { revocations: text, rotation: rotation && JSON.stringify(rotation) };
+  parseControlTexts(texts);
+  return texts;
 }
 
 /** What `parseControlDocument` reads. */
@@ -119,13 +125,15 @@ function parsePodName(text: string, which: string): { readonly namespace: string
 }
 
 function parseRotation(value: unknown): ControlState["rotation"] {
-  const fields = readFields(value, ROTATION, ["requestId", "requestedAt"]);
+  const fields = readFields(value, ROTATION, ["kind", "requestId", "requestedAt"]);
+  const kind = readText(fields, "kind", ROTATION, ROTATION_KIND);
   const requestId = readText(fields, "requestId", ROTATION, REQUEST_ID);
   const requestedAt = readTime(fields, "requestedAt", ROTATION);
   if (requestId === undefined || requestedAt === undefined) {
     throw new Error(`${ROTATION} needs a requestId and a requestedAt`);
   }
-  return { requestId, requestedAt };
+  const isBack = kind === "roll_back";
+  return { ...(kind !== undefined && { kind: isBack ? kind : "rotate" }), requestId, requestedAt };
 }
 
 function readTime(fields: Fields, name: string, which: string): string | undefined {
