@@ -94,6 +94,25 @@ describe("a change of a running authority", () => {
     expect(authority.roots()).toEqual(pemsOf(newRoot));
   });
 
+  it("that removes a root while certificates of it are valid is logged with their end", async () => {
+    const removal = "a root was removed while certificates of it are valid";
+    await issue();
+    await adopt({ signer: newSigner, roots: [oldRoot, newRoot] });
+    await clock.advance(PUBLISH_MS);
+    const before = log.find(removal).length;
+    await adopt({ signer: newSigner, roots: [newRoot] });
+    expect(log.find(removal).slice(before)).toMatchObject([{ fields: { until: "2030-01-01T01:00:00.000Z" } }]);
+  });
+
+  it("that removes a root whose certificates have expired is not", async () => {
+    await issue();
+    await adopt({ signer: newSigner, roots: [oldRoot, newRoot] });
+    await clock.advance(3_600_000);
+    const before = log.find("a root was removed").length;
+    await adopt({ signer: newSigner, roots: [newRoot] });
+    expect(log.find("a root was removed")).toHaveLength(before);
+  });
+
   it("may add and remove roots that sign nothing", async () => {
     await adopt({ signer: oldSigner, roots: [oldRoot, otherRoot] });
     expect(authority.roots()).toEqual(pemsOf(oldRoot, otherRoot));

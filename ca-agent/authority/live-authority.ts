@@ -92,12 +92,26 @@ class ReplaceableAuthority implements LiveAuthority {
     const waitMs = adoption.signsAtMs - nowMs;
     const signer = waitMs > 0 ? this.#inForce.signer : next;
     this.#replace({ ...adoption.inForce, signer });
+    this.#reportEarlyRemoval(adoption.inForce.publishedAtMs);
     if (waitMs > 0) this.#activation = clock.setTimeout(() => this.#activate(next), waitMs);
     return adoption;
   }
 
   stop(): void {
     this.#activation?.cancel();
+  }
+
+  /** Not refused: sidecars that learn of it get another certificate at once. Workloads that are cut off do not. */
+  #reportEarlyRemoval(trusted: InForce["publishedAtMs"]): void {
+    for (const [root, untilMs] of this.#leavesUntilMs) {
+      if (trusted.has(root)) continue;
+      this.#leavesUntilMs.delete(root);
+      if (untilMs <= this.#deps.clock.now()) continue;
+      this.#deps.log.warn(
+        { component: "ca-agent", until: new Date(untilMs).toISOString() },
+        "a root was removed while certificates of it are valid: workloads that do not renew at once lose their connections",
+      );
+    }
   }
 
   /** Before the signature: one by an RSA key is ready later, when another root may sign already. */

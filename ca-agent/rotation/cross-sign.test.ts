@@ -29,7 +29,8 @@ import {
 } from "./rotation-fixture.ts";
 import type { RotationState } from "./rotation-state.ts";
 import { activateNext, publishNext, retireRoot } from "./rotation-steps.ts";
-import { formatOwnAuthority, readOwnAuthority } from "./storage/own-authority.ts";
+import { formatOwnAuthority } from "./storage/format-own-authority.ts";
+import { readOwnAuthority } from "./storage/own-authority.ts";
 import { takeStep } from "./take-step.ts";
 
 const clock = new FakeClock(NOW_MS);

@@ -12,7 +12,8 @@ import type { RotationPlan } from "./plan-rotation.ts";
 import type { RotationLimits } from "./rotation-limits.ts";
 import type { PublishedState, RotationRequest, RotationState } from "./rotation-state.ts";
 import { activateNext, extendPhase, publishNext, retireRoot, rollBack, type StepInput } from "./rotation-steps.ts";
-import { formatOwnAuthority, readOwnAuthority } from "./storage/own-authority.ts";
+import { formatOwnAuthority } from "./storage/format-own-authority.ts";
+import { readOwnAuthority } from "./storage/own-authority.ts";
 
 /** A plan that changes something. */
 type Step = Exclude<RotationPlan, { readonly kind: "wait" }>;

@@ -1,7 +1,8 @@
 import { apiVersionOf, KINDS } from "../../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { CaError } from "../../ca-error.ts";
-import { OWN_FILE_NAMES, readOwnAuthority } from "../../rotation/storage/own-authority.ts";
+import { readOwnAuthority } from "../../rotation/storage/own-authority.ts";
+import { OWN_FILE_NAMES } from "../../rotation/storage/own-file-names.ts";
 import {
   AUTHORITY_FILE_NAMES,
   type AuthorityFiles,

@@ -26,7 +26,8 @@ import {
 } from "../rotation-fixture.ts";
 import { type RotationState, trustedRoots } from "../rotation-state.ts";
 import { publishNext, retireRoot, rollBack } from "../rotation-steps.ts";
-import { formatOwnAuthority, readOwnAuthority } from "../storage/own-authority.ts";
+import { formatOwnAuthority } from "../storage/format-own-authority.ts";
+import { readOwnAuthority } from "../storage/own-authority.ts";
 
 const PUBLISH_MS = 180_000;
 const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");

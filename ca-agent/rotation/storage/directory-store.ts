@@ -9,7 +9,8 @@ import { CaError } from "../../ca-error.ts";
 import { syncDirectory, writeDurably } from "../../durable-files.ts";
 import type { RotationState } from "../rotation-state.ts";
 import type { AuthorityStore, StoredAuthority, StoredRoot } from "./authority-store.ts";
-import { formatOwnAuthority, parseOwnAuthority } from "./own-authority.ts";
+import { formatOwnAuthority } from "./format-own-authority.ts";
+import { parseOwnAuthority } from "./own-authority.ts";
 import { type Generation, listGenerations, type OwnDirectory, readOwnDirectory, SELF_SIGNED } from "./own-directory.ts";
 
 export interface DirectoryStoreOptions {

@@ -5,7 +5,8 @@ import { CaError } from "../../ca-error.ts";
 import { INPUT, mintOwnRoot, NEW, OLD, PUBLISHED, SIGNING, STEADY, WITHDRAWING } from "../rotation-fixture.ts";
 import { type RotationState, trustedRoots } from "../rotation-state.ts";
 import { retireRoot, rollBack } from "../rotation-steps.ts";
-import { formatOwnAuthority, parseOwnAuthority, readOwnAuthority } from "./own-authority.ts";
+import { formatOwnAuthority } from "./format-own-authority.ts";
+import { parseOwnAuthority, readOwnAuthority } from "./own-authority.ts";
 
 type Texts = Readonly<Record<string, string>>;
 

@@ -1,7 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import {
-  AUTHORITY_FILE_NAMES,
   type AuthorityFiles,
   type FileTexts,
   ISTIO_FORM,
@@ -11,23 +10,9 @@ import {
 import type { RootPair } from "../../authority/self-signed-root.ts";
 import { CaError } from "../../ca-error.ts";
 import { splitCertificates } from "../../x509/pem.ts";
-import { fingerprintOf, type RotationState, trustedRoots } from "../rotation-state.ts";
-import { formatRotationRecord, parseRotationRecord, type RotationRecord } from "./rotation-record.ts";
-
-/** The names beside Istio's four, which Istio and older versions do not read. */
-const NAMES = {
-  record: "rotation.json",
-  nextCertificate: "next-ca-cert.pem",
-  nextKey: "next-ca-key.pem",
-  previousCertificate: "previous-ca-cert.pem",
-  previousKey: "previous-ca-key.pem",
-} as const;
-
-/** What is stored only while a rotation is in progress, or after one. */
-export const ROTATION_FILE_NAMES: readonly string[] = Object.values(NAMES);
-
-/** All names of an authority that control planes have created for themselves. */
-export const OWN_FILE_NAMES: readonly string[] = [...new Set([...AUTHORITY_FILE_NAMES, ...ROTATION_FILE_NAMES])];
+import { fingerprintOf, type RotationState } from "../rotation-state.ts";
+import { NAMES, OWN_FILE_NAMES, ROTATION_FILE_NAMES } from "./own-file-names.ts";
+import { parseRotationRecord, type RotationRecord } from "./rotation-record.ts";
 
 /** The content of the Secret or directory of the mesh's own authority. */
 export type OwnAuthority =
@@ -67,45 +52,6 @@ function markOf(state: RotationState): RotationMark {
       return { ...mark, leavesOf: [...mark.leavesOf, state.previous.certificatePem] };
     case "withdrawing":
       return { ...mark, leavesOf: [...mark.leavesOf, state.leavingPem] };
-  }
-}
-
-/** The texts by name; all that are not among them must be absent. */
-export function formatOwnAuthority(state: RotationState): Readonly<Record<string, string>> {
-  const { certificatePem, keyPem } = state.current;
-  return {
-    [ISTIO_FORM.key]: keyPem,
-    [ISTIO_FORM.certificate]: certificatePem,
-    [ISTIO_FORM.roots]: trustedRoots(state).join(""),
-    [ISTIO_FORM.chain]: (state.kind === "signing" ? state.crossSignedPem : undefined) ?? "",
-    ...(state.kind === "published" && formatPair(state.next, NAMES.nextCertificate, NAMES.nextKey)),
-    ...(state.kind === "signing" && formatPair(state.previous, NAMES.previousCertificate, NAMES.previousKey)),
-    ...(state.revision > 0 && { [NAMES.record]: formatRotationRecord(recordOf(state)) }),
-  };
-}
-
-function formatPair({ certificatePem, keyPem }: RootPair, certificateName: string, keyName: string) {
-  return { [certificateName]: certificatePem, [keyName]: keyPem };
-}
-
-function recordOf(state: RotationState): RotationRecord {
-  const { revision, requestId } = state;
-  const base = { revision, requestId, current: fingerprintOf(state.current.certificatePem) };
-  switch (state.kind) {
-    case "steady":
-      return { ...base, kind: state.kind, last: state.last };
-    case "published": {
-      const { kind, cause, sinceMs, next } = state;
-      return { ...base, kind, cause, sinceMs, next: fingerprintOf(next.certificatePem) };
-    }
-    case "signing": {
-      const { kind, cause, sinceMs, leavesUntilMs, previous } = state;
-      return { ...base, kind, cause, sinceMs, leavesUntilMs, previous: fingerprintOf(previous.certificatePem) };
-    }
-    case "withdrawing": {
-      const { kind, cause, reason, sinceMs, leavesUntilMs, leavingPem } = state;
-      return { ...base, kind, cause, reason, sinceMs, leavesUntilMs, leaving: fingerprintOf(leavingPem) };
-    }
   }
 }
 

@@ -4,7 +4,8 @@ import { errnoOf } from "../../../mesh/mesh-error.ts";
 import { readPrivateFiles } from "../../authority/authority-directory.ts";
 import type { FileTexts } from "../../authority/authority-files.ts";
 import { CaError } from "../../ca-error.ts";
-import { OWN_FILE_NAMES, parseOwnAuthority } from "./own-authority.ts";
+import { parseOwnAuthority } from "./own-authority.ts";
+import { OWN_FILE_NAMES } from "./own-file-names.ts";
 
 /**
  * The mesh's own authority in a directory. `self-signed/` contains a root that was never rotated. Each step of a rotation

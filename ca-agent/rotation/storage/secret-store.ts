@@ -11,7 +11,9 @@ import {
 } from "../../authority/secrets/authority-secret.ts";
 import type { RotationState } from "../rotation-state.ts";
 import type { AuthorityStore, StoredAuthority, StoredRoot } from "./authority-store.ts";
-import { formatOwnAuthority, OWN_FILE_NAMES, parseOwnAuthority } from "./own-authority.ts";
+import { formatOwnAuthority } from "./format-own-authority.ts";
+import { parseOwnAuthority } from "./own-authority.ts";
+import { OWN_FILE_NAMES } from "./own-file-names.ts";
 
 export interface SecretStoreOptions {
   readonly api: Pick<KubernetesApi, "get" | "replace">;

@@ -1,0 +1,44 @@
+import { ISTIO_FORM } from "../../authority/authority-files.ts";
+import type { RootPair } from "../../authority/self-signed-root.ts";
+import { fingerprintOf, type RotationState, trustedRoots } from "../rotation-state.ts";
+import { NAMES } from "./own-file-names.ts";
+import { formatRotationRecord, type RotationRecord } from "./rotation-record.ts";
+
+/** The texts by name; all that are not among them must be absent. */
+export function formatOwnAuthority(state: RotationState): Readonly<Record<string, string>> {
+  const { certificatePem, keyPem } = state.current;
+  return {
+    [ISTIO_FORM.key]: keyPem,
+    [ISTIO_FORM.certificate]: certificatePem,
+    [ISTIO_FORM.roots]: trustedRoots(state).join(""),
+    [ISTIO_FORM.chain]: (state.kind === "signing" ? state.crossSignedPem : undefined) ?? "",
+    ...(state.kind === "published" && formatPair(state.next, NAMES.nextCertificate, NAMES.nextKey)),
+    ...(state.kind === "signing" && formatPair(state.previous, NAMES.previousCertificate, NAMES.previousKey)),
+    ...(state.revision > 0 && { [NAMES.record]: formatRotationRecord(recordOf(state)) }),
+  };
+}
+
+function formatPair({ certificatePem, keyPem }: RootPair, certificateName: string, keyName: string) {
+  return { [certificateName]: certificatePem, [keyName]: keyPem };
+}
+
+function recordOf(state: RotationState): RotationRecord {
+  const { revision, requestId } = state;
+  const base = { revision, requestId, current: fingerprintOf(state.current.certificatePem) };
+  switch (state.kind) {
+    case "steady":
+      return { ...base, kind: state.kind, last: state.last };
+    case "published": {
+      const { kind, cause, sinceMs, next } = state;
+      return { ...base, kind, cause, sinceMs, next: fingerprintOf(next.certificatePem) };
+    }
+    case "signing": {
+      const { kind, cause, sinceMs, leavesUntilMs, previous } = state;
+      return { ...base, kind, cause, sinceMs, leavesUntilMs, previous: fingerprintOf(previous.certificatePem) };
+    }
+    case "withdrawing": {
+      const { kind, cause, reason, sinceMs, leavesUntilMs, leavingPem } = state;
+      return { ...base, kind, cause, reason, sinceMs, leavesUntilMs, leaving: fingerprintOf(leavingPem) };
+    }
+  }
+}
