@@ -1,3 +1,6 @@
+import { isSpiffeId } from "../identity/is-spiffe-id.ts";
+import { spiffeIdParts } from "../identity/spiffe-id.ts";
+import { federatedDomains } from "../mesh-settings.ts";
 import { expandHost } from "../policy/destinations/destination-rules.ts";
 import { matchHost } from "../policy/match-host.ts";
 import { formatServiceHost } from "../policy/workloads.ts";
@@ -20,6 +23,7 @@ export function findDestinationRuleProblems(set: ResourceSet, settings: Analysis
     ...rules.flatMap((rule) => findMissingHost(rule, hosts, settings)),
     ...findConflicts(rules, settings),
     ...rules.flatMap(findUnsupportedModes),
+    ...rules.flatMap((rule) => findUntrustedServers(rule, settings)),
   ];
 }
 
@@ -65,16 +69,25 @@ function findConflicts(rules: readonly DestinationRule[], settings: AnalysisSett
   });
 }
 
+/** A server with such a name is refused in every handshake. */
+function findUntrustedServers(rule: DestinationRule, settings: AnalysisSettings): readonly ConfigProblem[] {
+  const { trustDomain, trustDomainAliases = [], caCertificates = [] } = settings;
+  if (trustDomain === undefined) return [];
+  const known = [trustDomain, ...trustDomainAliases, ...federatedDomains({ caCertificates })];
+  return listTlsBlocks(rule).flatMap(([path, { mode, subjectAltNames }]) => {
+    const names = mode === "ISTIO_MUTUAL" ? subjectAltNames.filter(isSpiffeId) : [];
+    return names.flatMap((name) => {
+      const domain = spiffeIdParts(name).trustDomain;
+      if (known.includes(domain)) return [];
+      const message = `the mesh does not trust ${domain}, so a server with this name is refused: add the domain to the mesh configuration's caCertificates`;
+      const field = `${path}.subjectAltNames`;
+      return [createResourceWarning({ resource: rule, finding: "UntrustedServer", field }, message)];
+    });
+  });
+}
+
 function findUnsupportedModes(rule: DestinationRule): readonly ConfigProblem[] {
-  const policies: [string, TrafficPolicy | undefined][] = [
-    ["spec.trafficPolicy", rule.spec.trafficPolicy],
-    ...rule.spec.subsets.map((subset, index): [string, TrafficPolicy | undefined] => [
-      `spec.subsets[${index}].trafficPolicy`,
-      subset.trafficPolicy,
-    ]),
-  ];
-  return policies
-    .flatMap(([path, policy]) => tlsBlocks(path, policy))
+  return listTlsBlocks(rule)
     .filter(([, tls]) => tls.mode === "SIMPLE" || tls.mode === "MUTUAL")
     .map(([path, { mode }]) =>
       createResourceWarning(
@@ -82,6 +95,18 @@ function findUnsupportedModes(rule: DestinationRule): readonly ConfigProblem[] {
         `${mode} is not supported yet: connections to this host are refused`,
       ),
     );
+}
+
+/** With their paths in the rule. */
+function listTlsBlocks(rule: DestinationRule): readonly [string, ClientTls][] {
+  const policies: [string, TrafficPolicy | undefined][] = [
+    ["spec.trafficPolicy", rule.spec.trafficPolicy],
+    ...rule.spec.subsets.map((subset, index): [string, TrafficPolicy | undefined] => [
+      `spec.subsets[${index}].trafficPolicy`,
+      subset.trafficPolicy,
+    ]),
+  ];
+  return policies.flatMap(([path, policy]) => tlsBlocks(path, policy));
 }
 
 function tlsBlocks(path: string, policy: TrafficPolicy | undefined): readonly [string, ClientTls][] {

@@ -61,6 +61,8 @@ export const FINDING_CODES = {
   ClaimedHost: "ENT0023",
   /** A Service's port in place of a container's. */
   ServicePortInPolicy: "ENT0024",
+  /** An identity of a server whose trust domain the mesh does not trust. */
+  UntrustedServer: "ENT0025",
 } as const;
 
 /** The name of a kind of finding; Istio's name where the code is Istio's. */
