@@ -1,0 +1,127 @@
+import { spawnSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Authority } from "../../ca-agent/authority/authority.ts";
+import { createCsr } from "../../ca-agent/authority/authority-fixture.ts";
+import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
+import { SecretHarness } from "../../ca-agent/authority/secrets/secret-authority-fixture.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+
+/** The guide's commands, as they stand there, on two machines: each is a folder here. */
+const guide = readFileSync(join(import.meta.dirname, "README.md"), "utf8");
+const BLOCKS = [...guide.matchAll(/```sh\n# (offline|administrator|cluster)\n([\s\S]+?)```/g)].map(
+  ([, machine = "", script = ""]) => ({ machine, script }),
+);
+const PASSPHRASE = "correct horse battery staple\n";
+
+const cleanup = new Cleanup();
+let folder: string;
+const path = (machine: string, name: string): string => join(folder, machine, name);
+const carry = (name: string, from: string, to: string): void => copyFileSync(path(from, name), path(to, name));
+
+/** In a session of its own, without a terminal: openssl then reads the passphrase from standard input. */
+function run(script: string, machine: string): string {
+  const options = {
+    cwd: join(folder, machine),
+    input: PASSPHRASE.repeat(2),
+    encoding: "utf8",
+    timeout: 30_000,
+  } as const;
+  const { status, stdout, stderr } = spawnSync("setsid", ["--wait", "bash", "-euo", "pipefail", "-c", script], options);
+  if (status !== 0) throw new Error(`${script}\nended with ${status}: ${stderr}`);
+  return stdout;
+}
+
+function runBlock(machine: string, part: string): string {
+  const found = BLOCKS.filter((block) => block.machine === machine && block.script.includes(part));
+  const [block] = found;
+  if (block === undefined || found.length > 1) throw new Error(`${found.length} blocks for ${machine} have ${part}`);
+  return run(block.script, machine);
+}
+
+/** What the guide does for each intermediate. */
+function makeIntermediate(): void {
+  runBlock("administrator", "openssl req -new");
+  carry("ca.csr", "administrator", "offline");
+  runBlock("offline", "openssl x509 -req");
+  for (const name of ["ca-cert.pem", "root-cert.pem"]) carry(name, "offline", "administrator");
+  expect(runBlock("administrator", "openssl verify")).toBe("ca-cert.pem: OK\n");
+}
+
+/** The files that the guide's kubectl command puts into the Secret. */
+function filesOfSecret(): Readonly<Record<string, string>> {
+  const command = BLOCKS.find(({ script }) => script.includes("create secret generic cacerts"))?.script ?? "";
+  const names = [...command.matchAll(/--from-file=(\S+)/g)].map(([, name = ""]) => name);
+  return Object.fromEntries(names.map((name) => [name, readFileSync(path("administrator", name), "utf8")]));
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "entente-offline-"));
+  for (const machine of ["offline", "administrator"]) mkdirSync(join(folder, machine));
+  runBlock("offline", "openssl genpkey");
+  runBlock("offline", "openssl req -x509");
+  makeIntermediate();
+});
+afterEach(() => cleanup.run());
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/web");
+
+/** A workload's chain, as the authority signs it. openssl judges it by the root alone. */
+async function issue(authority: Authority): Promise<readonly string[]> {
+  const chain = await authority.signWorkload({ csrPem: createCsr(), identity, lifetimeMs: 3_600_000 });
+  writeFileSync(path("administrator", "leaf.pem"), chain[0] ?? "");
+  writeFileSync(path("administrator", "between.pem"), chain.slice(1, -1).join(""));
+  const verify = "openssl verify -x509_strict -CAfile root-cert.pem -untrusted between.pem leaf.pem";
+  expect(run(verify, "administrator")).toBe("leaf.pem: OK\n");
+  return chain;
+}
+
+describe("the guide's offline root", () => {
+  it("has a key with a passphrase, and signs only authorities that sign no further ones", () => {
+    expect(readFileSync(path("offline", "root-key.pem"), "utf8")).toContain("ENCRYPTED PRIVATE KEY");
+    const text = run("openssl x509 -in ca-cert.pem -noout -ext basicConstraints,keyUsage", "administrator");
+    expect(text).toContain("CA:TRUE, pathlen:0");
+    expect(text).toContain("Certificate Sign, CRL Sign");
+  });
+
+  it("is accepted as a Secret, and the intermediate is replaced while the control plane runs", async () => {
+    const harness = new SecretHarness(cleanup);
+    // It stands still: what openssl makes in the meantime must be valid already.
+    harness.clock.jump(systemClock.now() + 60_000 - harness.clock.now());
+    harness.put("cacerts", filesOfSecret());
+    const { authority } = await harness.start();
+    const first = await issue(authority);
+    makeIntermediate();
+    harness.put("cacerts", filesOfSecret());
+    await harness.follow("the authority has changed");
+    const second = await issue(authority);
+    expect(second[1]).not.toBe(first[1]);
+    expect([second.at(-1), authority.roots()]).toEqual([
+      first.at(-1),
+      [readFileSync(path("offline", "root-cert.pem"), "utf8")],
+    ]);
+  });
+
+  it("is accepted as the files of a directory, without Kubernetes", async () => {
+    chmodSync(path("administrator", "ca-key.pem"), 0o600);
+    chmodSync(join(folder, "administrator"), 0o700);
+    const log = new RecordingLogger();
+    const trustDomain = parseTrustDomain("cluster.local");
+    const authority = await openAuthority({
+      directory: join(folder, "administrator"),
+      trustDomain,
+      clock: systemClock,
+      log,
+    });
+    cleanup.add(() => authority.stop());
+    const [, intermediate = ""] = await issue(authority);
+    expect(new X509Certificate(intermediate).issuer).toContain("CN=mesh root 1");
+  });
+});
